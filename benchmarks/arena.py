@@ -1,0 +1,137 @@
+"""One measurement's ground: a fresh Redis, a scratch folder, workers that end with it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from benchmarks.contestants import Contestant, Shape
+from benchmarks.server import Server
+
+#: About 300 bytes as compact JSON, with the numbers that the adders put in.
+PAYLOAD: dict[str, Any] = {
+    "i": 0,
+    "t": 0,
+    "to": "user@example.com",
+    "subject": "Welcome to the team, and thank you for signing up",
+    "template": "welcome",
+    "context": {"name": "Ann Example", "plan": "standard", "locale": "en", "trialDays": 30},
+    "text": "We are glad to have you. Your account is ready, and this is how to begin with it.",
+}
+
+
+class Arena:
+    """``with Arena(contestant, binary) as arena``; everything in it is killed at the end."""
+
+    def __init__(
+        self, contestant: Contestant, binary: str, extra: dict[str, str] | None = None
+    ) -> None:
+        self._contestant = contestant
+        self._workers: list[subprocess.Popen[bytes]] = []
+        self._scratch = Path(tempfile.mkdtemp(prefix="hsj-"))
+        self.server = Server(binary, self._scratch)
+        self._env = contestant.env(self.server, self._scratch) | (extra or {})
+
+    def __enter__(self) -> Arena:
+        try:
+            self.server.__enter__()
+        except BaseException:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.kill_workers()
+        self.server.__exit__(kind, error, tb)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def add(
+        self, mode: str, n: int, task: str = "noop", warm: int = 0, organization: str | None = None
+    ) -> float:
+        """Adds jobs from a process of the contestant's own; returns the seconds it took."""
+        order = {
+            "mode": mode, "task": task, "n": n, "warm": warm, "payload": PAYLOAD,
+            "seed": 1, "organization": organization,
+        }  # fmt: skip
+        command = self._contestant.adder(json.dumps(order))
+        adder = subprocess.Popen(
+            command, cwd=self._scratch, env=self._env, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+        try:
+            out, err = adder.communicate(timeout=60 + n / 100)
+        finally:
+            if adder.poll() is None:
+                os.killpg(adder.pid, signal.SIGKILL)
+                adder.wait()
+        if adder.returncode:
+            raise RuntimeError("adding failed: " + (err.strip().split("\n") or [""])[-1])
+        return float(json.loads(out)["seconds"])
+
+    def start_workers(self, shape: Shape, task: str = "noop") -> None:
+        with (self._scratch / "worker.log").open("ab") as log:
+            for _ in range(shape.copies):
+                worker = subprocess.Popen(
+                    self._contestant.worker(shape, task), cwd=self._scratch, env=self._env,
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                )  # fmt: skip
+                self._workers.append(worker)
+
+    def stop_workers(self) -> None:
+        """As an operator would, with SIGTERM; what stays is killed after 10 s."""
+        give_up = time.monotonic() + 10
+        for worker in self._workers:
+            worker.terminate()
+        while any(w.poll() is None for w in self._workers) and time.monotonic() < give_up:
+            time.sleep(0.02)
+        self.kill_workers()
+
+    def kill_workers(self) -> None:
+        """SIGKILL to every worker and to what it started."""
+        for worker in self._workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGKILL)
+            worker.wait()
+        self._workers.clear()
+
+    def completed(self) -> int:
+        return self._contestant.completed(self.server)
+
+    def marks(self) -> int:
+        """How many processes have begun their first job."""
+        return sum(name.startswith("mark-") for name in os.listdir(self._scratch))
+
+    def lines(self, name: str) -> list[str]:
+        """What the tasks wrote under that name."""
+        return [
+            line for file in self._scratch.glob(f"{name}-*") for line in file.read_text().split()
+        ]
+
+    def wait(self, done: Callable[[], bool], seconds: float, step: float = 0.02) -> None:
+        """Polls until ``done()``; RuntimeError when time is up or no worker lives."""
+        give_up = time.monotonic() + seconds
+        while not done():
+            if self._workers and all(w.poll() is not None for w in self._workers):
+                raise RuntimeError("the workers ended: " + self._last_words())
+            if time.monotonic() > give_up:
+                raise RuntimeError(f"not done after {seconds:.0f} s: " + self._last_words())
+            time.sleep(step)
+
+    def _last_words(self) -> str:
+        lines = (self._scratch / "worker.log").read_text(errors="replace").strip().split("\n")
+        return lines[-1][:300] or "the log is empty"

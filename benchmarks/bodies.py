@@ -1,0 +1,43 @@
+"""What the tasks of the Python contestants do; `peers/bull/worker.js` does the same.
+
+Each process leaves a file ``mark-<pid>`` in ``BENCH_DIR`` when it begins its first
+job, so that a drain's clock starts when all workers work.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+_marked_by = 0
+_files: dict[str, int] = {}
+
+
+def mark() -> None:
+    """Leave this process's mark, once; next to nothing afterwards."""
+    global _marked_by
+    if not _marked_by or _marked_by != os.getpid():
+        _marked_by = os.getpid()
+        (Path(os.environ["BENCH_DIR"]) / f"mark-{_marked_by}").touch()
+
+
+def _append(name: str, line: str) -> None:
+    path = f"{os.environ['BENCH_DIR']}/{name}-{os.getpid()}"
+    if path not in _files:
+        _files[path] = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.write(_files[path], line.encode())
+
+
+def probe(payload: dict[str, Any]) -> None:
+    """Note by how many ms this start comes after ``payload["t"]``; 0 is a warm-up."""
+    now = time.time()
+    if payload["t"]:
+        _append("late", f"{(now - payload['t']) * 1000:.3f}\n")
+
+
+def nap(payload: dict[str, Any]) -> None:
+    """Work for 5 ms, then note the job."""
+    time.sleep(0.005)
+    _append("ran", f"{payload['i']}\n")

@@ -1,0 +1,22 @@
+"""hsejobs beside plain Huey and Bull 4, on this machine, now.
+
+Run by hand, from anywhere::
+
+    python benchmarks/engine.py
+    python benchmarks/engine.py --only drain1,drain2 --rounds 5
+    python benchmarks/engine.py --jobs 2000 --rounds 1 --only pickup --peers huey
+
+One JSON document on stdout, a table for people on stderr. What is measured and
+how stands in ``benchmarks/measures.py``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from benchmarks.run import main
+
+    sys.exit(main())

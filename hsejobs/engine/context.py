@@ -1,0 +1,215 @@
+"""The job that is running: what a task may ask and say of itself."""
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from hsejobs.errors import JobsError, LeaseLost
+from hsejobs.masking import scrub, secret_values
+from hsejobs.model import LOG_LINE_LENGTH
+
+if TYPE_CHECKING:
+    from hsejobs.store.work import Claim, Work
+
+#: Seconds between two progress writes, and between two writes of log lines.
+PROGRESS_EVERY, LOG_EVERY = 0.5, 0.25
+LOG_BUFFER = 100
+
+_current: ContextVar[JobContext | None] = ContextVar("hsejobs_job", default=None)
+
+
+class JobDeadline(JobsError):
+    """The time that one attempt may take is over."""
+
+    code = "timeout"
+
+
+class JobInterrupted(BaseException):
+    """Raised in a worker process from outside: the deadline has passed, or the consumer stops.
+
+    Not an ``Exception``, so that a task's own ``except Exception`` lets it through.
+    """
+
+
+class JobContext:
+    """One attempt at a job, from inside the task."""
+
+    def __init__(
+        self,
+        claim: Claim,
+        queue: str,
+        work: Work,
+        *,
+        lease_ms: int,
+    ) -> None:
+        self._claim = claim
+        self._work = work
+        self._lease = lease_ms / 1000
+        self.queue = queue
+        self.started = time.monotonic()
+        self.deadline = self.started + claim.timeout / 1000 if claim.timeout else None
+        #: Set from outside when a renewal was refused.
+        self.lost = False
+        self._confirmed = self.started
+        self._progress_at = 0.0
+        self._progress: tuple[float, str] | None = None
+        self._lines: list[str] = []
+        self._lines_at = 0.0
+        # What the run of Huey.execute told: see outcome.py.
+        self.signals: set[str] = set()
+        self.error: BaseException | None = None
+        self.result: bytes | None = None
+        self.task: Any = None
+        self.data: Any = None
+        self.secret_paths: list[str] = []
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self._claim.id
+
+    @property
+    def token(self) -> str:
+        """This attempt's token, by which Redis knows that the job is ours."""
+        return self._claim.token
+
+    @property
+    def name(self) -> str:
+        """The task's full name."""
+        return self._claim.name
+
+    @property
+    def attempt(self) -> int:
+        """Which try this is, from 1."""
+        return self._claim.attempt
+
+    @property
+    def attempts(self) -> int:
+        """How many tries there are in all."""
+        return self._claim.attempts
+
+    @property
+    def organization_id(self) -> str | None:
+        """The tenant the job belongs to."""
+        return self._claim.organization_id
+
+    @property
+    def user_id(self) -> str | None:
+        """Who added it."""
+        return self._claim.user_id
+
+    @property
+    def priority(self) -> int:
+        """1 (first) to 5 (last)."""
+        return self._claim.priority
+
+    @property
+    def time_remaining(self) -> float:
+        """Seconds until the deadline, 0 when it has passed, infinity when there is none."""
+        if self.deadline is None:
+            return float("inf")
+        return max(0.0, self.deadline - time.monotonic())
+
+    def progress(self, percent: float, message: str | None = None) -> None:
+        """Says how far the job is, 0 to 100. Written at most twice a second.
+
+        Raises LeaseLost when the job was handed to another worker, ValueError
+        for a percentage out of range.
+        """
+        if not 0 <= percent <= 100:
+            raise ValueError("progress is a number from 0 to 100")
+        self._progress = (percent, self._scrub((message or "")[:200]))
+        now = time.monotonic()
+        if now - self._progress_at >= PROGRESS_EVERY:
+            self._write_progress(now)
+
+    def log(self, line: str) -> None:
+        """Keeps a line with the job (the newest 1,000, 2,000 characters each).
+
+        Raises LeaseLost when the job was handed to another worker.
+        """
+        self._lines.append(self._scrub(str(line))[:LOG_LINE_LENGTH])
+        now = time.monotonic()
+        if now - self._lines_at >= LOG_EVERY or len(self._lines) >= LOG_BUFFER:
+            self._write_lines(now)
+
+    def check(self) -> None:
+        """Raises when this attempt should stop: LeaseLost, or JobDeadline after the deadline."""
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            raise JobDeadline(f"the job took longer than its {self._claim.timeout / 1000:g} s")
+        if self.lost:
+            raise LeaseLost("the job was handed to another worker")
+        if time.monotonic() - self._confirmed > self._lease / 3:
+            # The process may have been stopped for longer than the lease: ask.
+            self._mark("", put=False)
+
+    def once(self, key: str) -> bool:
+        """True the first time any attempt of this job asks with this key, False after that.
+
+        Raises like ``check``; so what follows ``if job.once("call"):`` is done at most once.
+        """
+        self.check()
+        return self._mark(f"o:{key}", put=True)
+
+    def done(self, key: str) -> bool:
+        """Whether an attempt of this job called ``mark_done`` with this key."""
+        return not self._mark(f"d:{key}", put=False)
+
+    def mark_done(self, key: str) -> None:
+        """Remembers, for later attempts, that a side effect has happened."""
+        self._mark(f"d:{key}", put=True)
+
+    def flush(self) -> None:
+        """Writes what ``progress`` and ``log`` held back; for the engine, at the end of a run."""
+        now = time.monotonic()
+        if self._lines:
+            self._write_lines(now)
+        if self._progress is not None:
+            self._write_progress(now)
+
+    def _scrub(self, text: str) -> str:
+        return scrub(text, secret_values(self.data, self.secret_paths))
+
+    def _mark(self, key: str, *, put: bool) -> bool:
+        fresh = self._work.mark(self.id, self.token, key, put=put)
+        if fresh is None:
+            self.lost = True
+            raise LeaseLost("the job was handed to another worker")
+        self._confirmed = time.monotonic()
+        return fresh
+
+    def _write_progress(self, now: float) -> None:
+        if self._progress is None:
+            return
+        percent, message = self._progress
+        self._progress, self._progress_at = None, now
+        self._ours(self._work.progress(self.id, self.token, percent, message), now)
+
+    def _write_lines(self, now: float) -> None:
+        lines, self._lines, self._lines_at = self._lines, [], now
+        self._ours(self._work.log(self.id, self.token, lines), now)
+
+    def _ours(self, still: bool, now: float) -> None:
+        if not still:
+            self.lost = True
+            raise LeaseLost("the job was handed to another worker")
+        self._confirmed = now
+
+
+def current_job() -> JobContext:
+    """The job that this thread is running. Raises JobsError outside of one."""
+    job = _current.get()
+    if job is None:
+        raise JobsError("no job is running here: current_job() is for tasks in a worker")
+    return job
+
+
+def running_job() -> JobContext | None:
+    """The same, or None outside of a job."""
+    return _current.get()
+
+
+set_current = _current.set
+reset_current = _current.reset

@@ -1,0 +1,65 @@
+"""The handle of a job that was added."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from hsejobs.errors import JobFailed, JobNotFound, JobTimeout
+from hsejobs.model import FINISHED, JobRecord, State
+
+if TYPE_CHECKING:
+    from hsejobs.store.read import Reader
+    from hsejobs.store.write import Added
+
+#: Seconds between two looks of ``wait``: from the first to the last.
+FIRST_LOOK, LAST_LOOK = 0.005, 0.2
+
+
+class Job:
+    """A job: its id, whether this add made it, and the state in which the add found it."""
+
+    __slots__ = ("_reader", "created", "id", "queue", "status")
+
+    def __init__(self, reader: Reader, queue: str, added: Added) -> None:
+        self._reader = reader
+        self.queue = queue
+        self.id = added.id
+        self.created = added.created
+        self.status = str(added.status)
+
+    def __repr__(self) -> str:
+        return f"<Job {self.queue}/{self.id} {self.status}>"
+
+    def refresh(self) -> JobRecord:
+        """The whole record as it is now; updates ``status``. Raises JobNotFound, RedisUnavailable."""
+        record = self._reader.job(self.queue, self.id)
+        self.status = str(record.status)
+        return record
+
+    def wait(self, timeout: float | None = None) -> Any:
+        """The result, once the job is completed.
+
+        ``timeout`` in seconds. Raises JobFailed with the last error, JobTimeout
+        when it had not ended in time (it goes on), JobNotFound when it was removed.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause = FIRST_LOOK
+        while True:
+            status = self._reader.status(self.queue, self.id)
+            if status is None:
+                raise JobNotFound(f"job {self.id!r} was removed")
+            self.status = str(status)
+            if status in FINISHED:
+                return self._end()
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise JobTimeout(f"job {self.id!r} was still {status} after {timeout:g} s")
+            time.sleep(pause if left is None else min(pause, left))
+            pause = min(LAST_LOOK, pause * 1.5)
+
+    def _end(self) -> Any:
+        record = self.refresh()
+        if record.status is State.FAILED:
+            raise JobFailed(record.failed_reason or "failed", record.code or "error")
+        return record.result

@@ -1,0 +1,392 @@
+"""JobHuey: Huey's decorators, signals, results and consumer on jobs that are records."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+from huey.api import Huey, Result, chord, group
+from huey.constants import EmptyData
+from huey.exceptions import ConfigurationError
+from huey.utils import Error, noop_context
+
+from hsejobs import codec
+from hsejobs.engine import messages, options, payloads, register, sealing
+from hsejobs.engine.context import JobContext, running_job
+from hsejobs.engine.handle import Job
+from hsejobs.engine.runtime import Runtime, runtime
+from hsejobs.engine.serializer import JsonSerializer
+from hsejobs.engine.storage import JobStorage
+from hsejobs.engine.tasks import JobPeriodicTask, JobTaskWrapper
+from hsejobs.errors import JobNotFound, SettingsError, Unrecoverable
+from hsejobs.model import (
+    RESULT_LIMIT,
+    State,
+    check_job_id,
+    check_organization,
+    check_queue_name,
+    new_job_id,
+)
+from hsejobs.store import keys
+from hsejobs.store.registry import QueueInfo
+from hsejobs.store.write import NewJob, new_nonce
+from hsejobs.watch import logs
+
+logger = logging.getLogger("hsejobs")
+
+
+class JobHuey(Huey):  # type: ignore[misc]
+    """A queue. Making one does no I/O.
+
+    ``attempts`` are total tries; ``backoff`` and ``timeout`` seconds (None: as
+    the settings say; no timeout); ``workers`` ``threads`` or ``processes``;
+    ``enqueue`` the least role that may add jobs over HTTP; ``log_fields`` picks
+    what of a payload the log lines may show. Raises InvalidOption.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        attempts: int | None = None,
+        backoff: float | None = None,
+        timeout: float | None = None,
+        priority: int = 3,
+        workers: str = "threads",
+        concurrency: int | None = None,
+        enqueue: str = "operator",
+        log_fields: Callable[[Any], dict[str, Any]] | None = None,
+        immediate: bool = False,
+    ) -> None:
+        check_queue_name(name)
+        self.code_options = options.CodeOptions(
+            priority=options.check_priority(priority),
+            attempts=None if attempts is None else options.check_attempts(attempts),
+            backoff=None if backoff is None else options.milliseconds("backoff", backoff),
+            timeout=None if timeout is None else options.milliseconds("timeout", timeout),
+            workers=workers,
+            concurrency=concurrency,
+        )
+        self.enqueue_role = enqueue
+        self.log_fields = log_fields
+        self.wrappers: dict[str, JobTaskWrapper] = {}
+        self.cron: dict[str, str] = {}
+        self._registered: bytes | None = None
+        super().__init__(
+            name,
+            serializer=JsonSerializer(),
+            immediate=immediate,
+            store_intermediate_errors=False,
+        )
+
+    @property
+    def runtime(self) -> Runtime:
+        """Settings and connections of this process."""
+        return runtime()
+
+    @property
+    def base(self) -> str:
+        """What this queue's keys begin with."""
+        return keys.base(self.runtime.prefix, self.name)
+
+    @property
+    def options(self) -> options.QueueOptions:
+        """What holds for a job when its add says nothing."""
+        return options.resolve(self.runtime.settings, self.name, self.code_options)
+
+    def get_task_wrapper_class(self) -> type[JobTaskWrapper]:
+        """Huey's hook for the decorated task's class."""
+        return JobTaskWrapper
+
+    def get_storage(self, **kwargs: Any) -> JobStorage:
+        """Huey's hook for the storage."""
+        return JobStorage(self)
+
+    # -- tasks
+
+    def task(
+        self,
+        retries: int | None = None,
+        retry_delay: float | None = None,
+        priority: int | None = None,
+        **settings: Any,
+    ) -> Any:
+        """Huey's decorator. What is not given here the queue says; backoff is always by five."""
+        make = super().task(retries, retry_delay, 0, priority, **settings)
+
+        def decorator(function: Any) -> JobTaskWrapper:
+            wrapper: JobTaskWrapper = make(function)
+            self.wrappers[wrapper.full_name] = wrapper
+            self._registered = None
+            return wrapper
+
+        return decorator
+
+    def periodic_task(self, validate_datetime: Any, **settings: Any) -> Any:
+        """Huey's decorator for a task with a schedule in UTC."""
+        from hsejobs.engine.periodic import cron_text
+
+        def valid(task: Any, timestamp: datetime.datetime) -> bool:
+            return bool(validate_datetime(timestamp))
+
+        settings.setdefault("retries", None)
+        for option in ("retries", "retry_delay", "priority", "expires", "timeout"):
+            settings.setdefault(f"default_{option}", settings.pop(option, None))
+        settings.pop("retry_backoff", None)
+
+        def decorator(function: Any) -> JobTaskWrapper:
+            wrapper = JobTaskWrapper(
+                self,
+                function.func if isinstance(function, JobTaskWrapper) else function,
+                context=settings.pop("context", False),
+                name=settings.pop("name", None),
+                task_base=JobPeriodicTask,
+                validate_datetime=valid,
+                **settings,
+            )
+            self.wrappers[wrapper.full_name] = wrapper
+            self.cron[wrapper.full_name] = cron_text(validate_datetime)
+            self._registered = None
+            return wrapper
+
+        return decorator
+
+    def wrapper(self, name: str | None = None) -> JobTaskWrapper:
+        """The task of that full or short name, for None the only or first one. Raises UnknownTask."""
+        return self.wrappers[self.describe().task(name).name]
+
+    # -- adding
+
+    def submit(self, payload: Any = None, *, task: str | None = None, **chosen: Any) -> Job:
+        """Adds a job to the task named (the default one for None); options as for ``task.add``."""
+        return self.wrapper(task).add(payload, **chosen)
+
+    def new_job(
+        self,
+        wrapper: JobTaskWrapper,
+        payload: Any,
+        organization_id: str | None = None,
+        user_id: str | None = None,
+        priority: int | None = None,
+        delay: float | None = None,
+        job_id: str | None = None,
+        attempts: int | None = None,
+        backoff: float | None = None,
+        timeout: float | None = None,
+    ) -> NewJob:
+        """A checked job, not yet added; options as for ``task.add``."""
+        holds = self.options
+        data = wrapper.data_of({} if payload is None else payload)
+        signature = messages.PLAIN if isinstance(data, dict) else messages.VALUE
+        parent = running_job()
+        if parent is not None:
+            organization_id = organization_id or parent.organization_id
+            user_id = user_id or parent.user_id
+        return NewJob(
+            id=check_job_id(job_id) if job_id is not None else new_job_id(),
+            name=wrapper.full_name,
+            payload=self._stored(wrapper, data),
+            priority=holds.priority if priority is None else options.check_priority(priority),
+            attempts=holds.attempts if attempts is None else options.check_attempts(attempts),
+            backoff=holds.backoff if backoff is None else options.milliseconds("backoff", backoff),
+            timeout=holds.timeout
+            if timeout is None
+            else options.milliseconds("timeout", timeout, zero=False),
+            delay=0 if delay is None else options.milliseconds("delay", delay),
+            organization_id=check_organization(organization_id),
+            user_id=check_organization(user_id, "user_id"),
+            signature=signature,
+            nonce=new_nonce() if job_id is not None else "",
+        )
+
+    def _stored(self, wrapper: JobTaskWrapper, data: Any) -> bytes:
+        text = payloads.encode(data)
+        key = self.runtime.settings.secret_key
+        return text if not key else codec.dumps(sealing.seal(data, wrapper.secret_paths, key))
+
+    def add_new(self, news: Sequence[NewJob]) -> list[Job]:
+        """Adds checked jobs and logs each. In immediate mode they are run here and now."""
+        if self._immediate:
+            return [self._run_now(new) for new in news]
+        if self._registered is None:
+            self.register()
+        writer = self.runtime.writer
+        added = [writer.add(self.name, news[0])] if len(news) == 1 else writer.add_many(self.name, news)
+        if logs.wants_jobs():
+            for new, one in zip(news, added, strict=True):
+                if one.created:
+                    shown = self.shown_fields(codec.loads(new.payload)) if self.log_fields else None
+                    logs.job("added", self.name, one.id, str(one.status), new.organization_id, shown)
+        reader = self.runtime.reader
+        return [Job(reader, self.name, one) for one in added]
+
+    def _run_now(self, new: NewJob) -> Any:
+        task_class = self.wrappers[new.name].task_class
+        args, kwargs = messages.arguments_of(codec.loads(new.payload), new.signature)
+        return super().enqueue(task_class(args, kwargs, id=new.id, retries=new.attempts - 1))
+
+    def shown_fields(self, data: Any) -> dict[str, Any] | None:
+        """What the queue's ``log_fields`` picks of a payload; nothing when it fails."""
+        if self.log_fields is None:
+            return None
+        try:
+            return self.log_fields(data)
+        except Exception:  # a log line is never worth a job
+            return None
+
+    def enqueue(self, task: Any) -> Any:
+        """Huey's way in: a task object, a group or a chord becomes records; a Result comes back."""
+        if isinstance(task, group | chord) or self._immediate:
+            return super().enqueue(task)
+        job = running_job()
+        if job is not None and task is job.task:
+            # Huey wants its retry; the outcome that the engine writes says so.
+            return Result(self, task)
+        if task.expires:
+            task.resolve_expires(self.utc)
+        self._emit("enqueued", task)
+        self.add_new([self._new_from_task(task, job)])
+        results = self._pipeline_results(task)
+        from huey.api import ResultGroup
+
+        return ResultGroup(results) if len(results) > 1 else results[0]
+
+    def _new_from_task(self, task: Any, parent: JobContext | None) -> NewJob:
+        wrapper = self.wrappers[self._registry.task_to_string(type(task))]
+        data, signature = messages.payload_of(task.args, task.kwargs)
+        if signature == messages.PLAIN:
+            data = wrapper.data_of(data)
+        elif signature == messages.VALUE and wrapper.model is not None:
+            data, signature = wrapper.data_of(data), messages.PLAIN
+        holds = self.options
+        delay = 0
+        if task.eta is not None:
+            delay = max(0, int((task.eta - self._get_timestamp()).total_seconds() * 1000))
+        given = task.organization_id or (parent.organization_id if parent else None)
+        # A uuid that Huey or a caller chose may come again: then it is the same job.
+        return NewJob(
+            id=check_job_id(task.id),
+            name=wrapper.full_name,
+            payload=self._stored(wrapper, data),
+            priority=holds.priority if task.priority is None else options.check_priority(task.priority),
+            attempts=holds.attempts
+            if task.retries is None
+            else options.check_attempts(task.retries + 1),
+            backoff=holds.backoff
+            if task.retry_delay is None
+            else options.milliseconds("retry_delay", task.retry_delay),
+            timeout=holds.timeout
+            if task.timeout is None
+            else options.milliseconds("timeout", task.timeout, zero=False),
+            delay=delay,
+            organization_id=check_organization(given),
+            user_id=task.user_id or (parent.user_id if parent else None),
+            extras=messages.extras_of(self._registry, task),
+            signature=signature,
+        )
+
+    def add_schedule(self, task: Any) -> None:
+        """Huey's way to delay a task; for the running job itself the engine's outcome does it."""
+        job = running_job()
+        if job is None or task is not job.task:
+            self.enqueue(task)
+            self._emit("scheduled", task)
+
+    # -- what Huey asks while it executes a claimed job (see outcome.py)
+
+    def _emit(self, signal: str, task: Any, *args: Any, **kwargs: Any) -> None:
+        job = running_job()
+        if job is not None and task is job.task:
+            job.signals.add(signal)
+        super()._emit(signal, task, *args, **kwargs)
+
+    def _timeout_context(self, task: Any) -> Any:
+        # Deadlines are the keeper's: Huey's own time-out is an Exception that a task can swallow.
+        return noop_context()
+
+    def put_result(self, key: str, data: Any) -> None:
+        """The running job's own result goes into its record; others (chords, pipelines) are kept beside."""
+        job = running_job()
+        if job is None or key != job.id:
+            self.storage.put_data(key, self.serializer.serialize(data), is_result=True)
+        elif not isinstance(data, Error):
+            job.result = encode_result(data)
+
+    def delete(self, key: str) -> Any:
+        """Huey clears a revocation after each run: no round trip when the claim saw none."""
+        job = running_job()
+        if job is not None and job.task is not None and key == job.task.revoke_id:
+            return self.storage.delete_data(key) if job._claim.revoked else False
+        return super().delete(key)
+
+    def is_revoked(self, task: Any, timestamp: Any = None, peek: bool = True) -> bool:
+        """Whether a task is revoked; for the running job the claim has looked already."""
+        job = running_job()
+        if job is not None and task is job.task and not job._claim.revoked:
+            return False
+        return bool(super().is_revoked(task, timestamp, peek))
+
+    def get_raw(self, key: str, peek: bool = False) -> Any:
+        """The raw result of the job with this id once it ended, else a stored value."""
+        reader = self.runtime.reader
+        status = None if self._immediate else reader.status(self.name, key)
+        if status is None:
+            return super().get_raw(key, peek)
+        if status not in (State.COMPLETED, State.FAILED):
+            return EmptyData
+        try:
+            record = reader.job(self.name, key)
+        except JobNotFound:
+            return EmptyData
+        if status is State.COMPLETED:
+            return self.serializer.serialize(record.result)
+        last = record.errors[-1] if record.errors else {}
+        return self.serializer.serialize(
+            Error(
+                {
+                    "error": last.get("error"),
+                    "retries": 0,
+                    "traceback": last.get("traceback"),
+                    "task_id": key,
+                }
+            )
+        )
+
+    # -- the consumer and the registry
+
+    def create_consumer(self, **given: Any) -> Any:
+        """What ``huey_consumer`` calls; a wrong environment or worker type ends it with one line."""
+        from hsejobs.engine.consumer import JobConsumer, consumer_options
+
+        try:
+            return JobConsumer(self, **consumer_options(self, given))
+        except (SettingsError, ConfigurationError) as error:
+            sys.stderr.write(f"error: {error}\n")
+            raise SystemExit(2) from None
+
+    def describe(self) -> QueueInfo:
+        """The queue's registry record."""
+        return register.describe(self)
+
+    def register(self) -> None:
+        """Writes the registry record when it is new or changed. Raises RedisUnavailable."""
+        self._registered = register.register(self, self._registered)
+
+
+def encode_result(data: Any) -> bytes:
+    """A result as it is stored. Raises Unrecoverable for what JSON cannot hold or is too large."""
+    try:
+        text = codec.dumps(data)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Unrecoverable(f"the result is no JSON: {type(error).__name__}") from None
+    if len(text) > RESULT_LIMIT:
+        raise Unrecoverable(
+            f"the result has {len(text):,} bytes, {RESULT_LIMIT:,} are kept: store an artifact"
+        )
+    return text
+
+

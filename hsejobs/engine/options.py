@@ -1,0 +1,81 @@
+"""How a job's options come about: the add, the queue's variables, the code, the global variables."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from hsejobs.errors import InvalidOption
+from hsejobs.model import LONGEST_MS, PRIORITIES
+from hsejobs.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class CodeOptions:
+    """What the queue's code says; None: nothing. Times in ms."""
+
+    priority: int = 3
+    attempts: int | None = None
+    backoff: int | None = None
+    timeout: int | None = None
+    workers: str = "threads"
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueOptions:
+    """What holds for a queue when an add says nothing. Times in ms, timeout 0: none."""
+
+    priority: int
+    attempts: int
+    backoff: int
+    timeout: int
+    workers: str
+    concurrency: int
+
+
+def resolve(settings: Settings, queue: str, code: CodeOptions) -> QueueOptions:
+    """``QUEUE_<NAME>_*``, then the code, then ``QUEUE_*``, then the built-in value."""
+    own = settings.queue(queue)
+
+    def first(*values: Any) -> Any:
+        return next(value for value in values if value is not None)
+
+    return QueueOptions(
+        priority=code.priority,
+        attempts=first(own.attempts, code.attempts, settings.attempts),
+        backoff=first(own.backoff_ms, code.backoff, settings.backoff_ms),
+        timeout=first(own.timeout_ms, code.timeout, 0),
+        workers=first(own.workers, code.workers),
+        concurrency=first(own.concurrency, code.concurrency, settings.concurrency),
+    )
+
+
+def milliseconds(name: str, seconds: Any, *, zero: bool = True) -> int:
+    """Seconds as whole ms. Raises InvalidOption for what is no time or more than a year."""
+    if (
+        isinstance(seconds, bool)
+        or not isinstance(seconds, int | float)
+        or not math.isfinite(seconds)
+        or seconds < 0
+        or seconds * 1000 > LONGEST_MS
+        or (seconds == 0 and not zero)
+    ):
+        least = "0" if zero else "more than 0"
+        raise InvalidOption(name, f"use seconds, {least} to {LONGEST_MS // 1000}")
+    return max(math.ceil(seconds * 1000), 0)
+
+
+def check_priority(priority: Any) -> int:
+    """The priority itself, 1 to 5. Raises InvalidOption."""
+    if isinstance(priority, bool) or not isinstance(priority, int) or priority not in PRIORITIES:
+        raise InvalidOption("priority", "use 1 (first) to 5 (last)")
+    return priority
+
+
+def check_attempts(attempts: Any) -> int:
+    """The total tries, 1 to 1000. Raises InvalidOption."""
+    if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= 1000:
+        raise InvalidOption("attempts", "use 1 to 1000 (total tries)")
+    return attempts

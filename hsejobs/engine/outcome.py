@@ -1,0 +1,190 @@
+"""One run of a claimed job: the Huey task is built from the record, executed, and judged.
+
+The judgement comes after ``Huey.execute`` returned or raised, from the signals
+it gave and the exception that the task ended with; the worker then writes it
+in one transition.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from huey.exceptions import CancelExecution, RateLimitExceeded, RetryTask, TaskLockedException, TaskTimeout
+
+from hsejobs import codec
+from hsejobs.engine import context, messages, sealing
+from hsejobs.engine.context import JobContext, JobInterrupted
+from hsejobs.errors import JobsError, LeaseLost, Postpone, Unrecoverable
+from hsejobs.masking import scrub, scrub_data, secret_values
+from hsejobs.model import TRACEBACK_LENGTH
+
+if TYPE_CHECKING:
+    from hsejobs.engine.huey import JobHuey
+    from hsejobs.store.work import Claim
+
+#: Seconds before a job that found a lock taken is tried again.
+LOCKED_DELAY = 1.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a run ended: ``completed``, ``fail``, ``postpone``, ``lost`` or ``interrupted``."""
+
+    kind: str
+    run_us: int = 0
+    result: bytes = b"null"
+    code: str = ""
+    error: str = ""
+    traceback: str | None = None
+    final: bool = False
+    #: Before the next try, in ms; None: the backoff.
+    delay: int | None = None
+
+
+def run(huey: JobHuey, claim: Claim, job: JobContext) -> Outcome:
+    """Runs the job. Never raises for what a task did; KeyboardInterrupt comes out as ``interrupted``."""
+    reset = context.set_current(job)
+    start = time.perf_counter_ns()
+    raised: BaseException | None = None
+    try:
+        job.task = build_task(huey, claim, job)
+        huey.execute(job.task)
+        if job._lines or job._progress is not None:
+            job.flush()
+    except BaseException as error:
+        raised = error
+    finally:
+        context.reset_current(reset)
+    outcome = _judge(claim, job, raised)
+    outcome.run_us = (time.perf_counter_ns() - start) // 1000
+    return outcome
+
+
+def build_task(huey: JobHuey, claim: Claim, job: JobContext) -> Any:
+    """The Huey task of a record. Raises UnknownTask, Unrecoverable for a payload that is none."""
+    wrapper = huey.wrappers.get(claim.name)
+    if wrapper is None:
+        wrapper = huey.wrapper(claim.name)
+    try:
+        data = codec.loads(claim.payload)
+    except ValueError:
+        raise Unrecoverable("the job's payload is missing or no JSON") from None
+    if b"$sealed" in claim.payload:
+        data = sealing.unseal(data, huey.runtime.settings.secret_key)
+    job.data = data
+    job.secret_paths = wrapper.secret_paths
+    args, kwargs = messages.arguments_of(data, claim.signature)
+    task = wrapper.task_class(
+        args, kwargs, claim.id, None, max(0, claim.attempts - claim.attempt), None, claim.priority
+    )
+    task.organization_id, task.user_id = claim.organization_id, claim.user_id
+    if claim.extras:
+        messages.apply_extras(huey._registry, task, job._work.extras(claim.id))
+    return task
+
+
+_GOOD = {"executing", "complete"}
+
+
+def _judge(claim: Claim, job: JobContext, raised: BaseException | None) -> Outcome:
+    if raised is None and job.signals <= _GOOD and job.error is None:
+        return Outcome("completed", result=_clean_result(job))
+    error = raised or job.error
+    if isinstance(error, JobInterrupted):
+        return Outcome("interrupted")
+    if isinstance(error, LeaseLost):
+        return Outcome("lost")
+    if "revoked" in job.signals:
+        return _failed(job, None, "revoked", "the task was revoked", final=True)
+    if "expired" in job.signals:
+        return _failed(job, None, "expired", "the task expired before it ran", final=True)
+    if isinstance(error, KeyboardInterrupt) or "interrupted" in job.signals:
+        return Outcome("interrupted")
+    if "canceled" in job.signals:
+        retry = isinstance(error, CancelExecution) and bool(error.retry)
+        text = str(error or "") or "the task was cancelled"
+        return _failed(job, error, "cancelled", text, final=not retry)
+    if isinstance(error, Postpone):
+        return Outcome("postpone", delay=int(error.delay * 1000), error=_clean(job, str(error)))
+    if isinstance(error, TaskLockedException):
+        return Outcome("postpone", delay=int(LOCKED_DELAY * 1000), error=_clean(job, str(error)))
+    if isinstance(error, RateLimitExceeded):
+        return Outcome("postpone", delay=max(1, int(error.delay * 1000)), error=_clean(job, str(error)))
+    if isinstance(error, RetryTask):
+        return Outcome("postpone", delay=_retry_delay(claim, error), error="the task asked for a retry")
+    if error is None:
+        return _failed(job, None, "error", f"ended with {', '.join(sorted(job.signals))}", final=False)
+    code = error.code if isinstance(error, JobsError) else "error"
+    if isinstance(error, TaskTimeout):
+        code = "timeout"
+    final = isinstance(error, Unrecoverable) or code in ("invalid_payload", "payload_too_large")
+    text = f"{type(error).__name__}: {error}" if not isinstance(error, JobsError) else str(error)
+    return _failed(job, error, code, text, final=final)
+
+
+def _retry_delay(claim: Claim, error: RetryTask) -> int:
+    if error.delay is not None:
+        return max(0, int(float(error.delay) * 1000))
+    if error.eta is not None:
+        import datetime
+
+        eta = error.eta
+        now = datetime.datetime.now(eta.tzinfo or datetime.UTC)
+        if eta.tzinfo is None:
+            # Huey takes a naive time for local time.
+            eta = eta.astimezone(datetime.UTC)
+        return max(0, int((eta - now).total_seconds() * 1000))
+    return claim.backoff
+
+
+def _secrets(job: JobContext) -> list[str]:
+    return secret_values(job.data, job.secret_paths)
+
+
+def _clean(job: JobContext, text: str) -> str:
+    return scrub(text, _secrets(job))[:2000]
+
+
+def _clean_result(job: JobContext) -> bytes:
+    result = job.result
+    if result is None:
+        return b"null"
+    if len(result) > 6:
+        secrets = _secrets(job)
+        if secrets and any(secret.encode() in result for secret in secrets):
+            return codec.dumps(scrub_data(codec.loads(result), secrets))
+    return result
+
+
+def _failed(
+    job: JobContext, error: BaseException | None, code: str, text: str, *, final: bool
+) -> Outcome:
+    secrets = _secrets(job)
+    lines = None
+    if error is not None:
+        shown = traceback.format_exception(type(error), error, error.__traceback__)
+        lines = scrub("".join(shown), secrets)[-TRACEBACK_LENGTH:]
+    return Outcome(
+        "fail", code=code, error=scrub(text, secrets)[:2000] or code, traceback=lines, final=final
+    )
+
+
+def error_entry(
+    outcome: Outcome, claim: Claim, worker: str, started_at: int, failed_at: int
+) -> bytes:
+    """One entry of a job's ``errors``: times in ms since the epoch."""
+    return codec.dumps(
+        {
+            "attempt": claim.attempt,
+            "error": outcome.error,
+            "code": outcome.code,
+            "traceback": outcome.traceback,
+            "startedAt": started_at,
+            "failedAt": failed_at,
+            "worker": worker,
+        }
+    )
+

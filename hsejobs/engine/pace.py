@@ -1,0 +1,29 @@
+"""How many jobs a worker may claim at once: several only while they are tiny."""
+
+from __future__ import annotations
+
+#: Claimed jobs together are expected to take at most so much, in microseconds.
+BUDGET_US = 2_000
+#: Never more than this many, however tiny.
+MOST = 32
+#: How fast an outlier is forgotten: after about 40 tiny jobs in a row.
+_FORGET = 0.9
+
+
+class Pace:
+    """Remembers the longest of the recent run times; a 5 ms job is claimed alone."""
+
+    __slots__ = ("_longest",)
+
+    def __init__(self) -> None:
+        self._longest = float(BUDGET_US)
+
+    def ran(self, run_us: int) -> None:
+        """A job took so long."""
+        faded = self._longest * _FORGET
+        self._longest = run_us if run_us > faded else faded
+
+    @property
+    def batch(self) -> int:
+        """How many jobs to claim next, 1 to MOST."""
+        return max(1, min(MOST, int(BUDGET_US / max(self._longest, 1.0))))

@@ -1,0 +1,102 @@
+"""Payloads: what a task's annotation says of them, their JSON, their secrets."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from hsejobs import codec
+from hsejobs.errors import InvalidPayload, PayloadTooLarge
+from hsejobs.masking import Secret
+from hsejobs.model import PAYLOAD_LIMIT
+
+
+def payload_model(function: Callable[..., Any]) -> Any:
+    """The pydantic model that annotates the function's first parameter, or None."""
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters or parameters[0].annotation is inspect.Parameter.empty:
+        return None
+    hints = typing.get_type_hints(function)
+    model = hints.get(parameters[0].name)
+    return model if hasattr(model, "model_validate") else None
+
+
+def validate(model: Any, payload: Any) -> tuple[Any, Any]:
+    """The model's instance and what is stored of it: plain JSON data under the aliases.
+
+    Raises InvalidPayload, which names each field and repeats no value.
+    """
+    from pydantic import ValidationError
+
+    try:
+        instance = model.model_validate(payload)
+    except ValidationError as error:
+        raise invalid_payload(error) from None
+    return instance, instance.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def invalid_payload(error: Any) -> InvalidPayload:
+    """A pydantic ValidationError as an InvalidPayload without any input in it."""
+    problems = []
+    for item in error.errors(include_url=False, include_context=False, include_input=False)[:20]:
+        place = ".".join(str(part)[:60] for part in item["loc"]) or "payload"
+        problems.append((_plain(place), _plain(item["msg"])))
+    return InvalidPayload(*problems[0], *problems[1:])
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)[:200]
+
+
+def encode(data: Any) -> bytes:
+    """A payload as it is stored. Raises InvalidPayload, PayloadTooLarge above 102,400 bytes."""
+    try:
+        text = codec.dumps(data)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidPayload("payload", f"is no JSON: {_kind(error)}") from None
+    if len(text) > PAYLOAD_LIMIT:
+        raise PayloadTooLarge(
+            "payload",
+            f"has {len(text):,} bytes of JSON, {PAYLOAD_LIMIT:,} are allowed;"
+            " store large data and pass a reference",
+        )
+    return text
+
+
+def _kind(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, TypeError):
+        # "Object of type X is not JSON serializable" names a type, not a value.
+        return str(error)[:120]
+    return "NaN, infinity or a cycle cannot be stored"
+
+
+def json_schema(model: Any) -> dict[str, Any] | None:
+    """The model's JSON Schema under the aliases, None without a model."""
+    if model is None:
+        return None
+    schema: dict[str, Any] = model.model_json_schema(by_alias=True)
+    return schema
+
+
+def secret_paths(model: Any, before: tuple[str, ...] = (), depth: int = 0) -> list[str]:
+    """Dotted paths of the fields marked ``Secret``, in models inside models too."""
+    if model is None or depth > 5:
+        return []
+    found = []
+    for name, info in model.model_fields.items():
+        here = (*before, info.alias or name)
+        if any(isinstance(mark, Secret) or mark is Secret for mark in info.metadata):
+            found.append(".".join(here))
+        for inner in _models_in(info.annotation):
+            found.extend(secret_paths(inner, here, depth + 1))
+    return found
+
+
+def _models_in(annotation: Any) -> list[Any]:
+    if hasattr(annotation, "model_fields"):
+        return [annotation]
+    return [model for part in typing.get_args(annotation) for model in _models_in(part)]

@@ -1,0 +1,50 @@
+"""How a queue's code becomes its registry record."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from hsejobs import codec
+from hsejobs.engine import payloads
+from hsejobs.store import registry
+from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
+
+if TYPE_CHECKING:
+    from hsejobs.engine.huey import JobHuey
+
+
+def describe(huey: JobHuey) -> QueueInfo:
+    """The record, from the tasks that are decorated so far."""
+    holds = huey.options
+    plain = [wrapper for wrapper in huey.wrappers.values() if not wrapper.periodic]
+    return QueueInfo(
+        name=huey.name,
+        tasks=[
+            TaskInfo(
+                wrapper.full_name,
+                payloads.json_schema(wrapper.model),
+                wrapper.secret_paths,
+                (wrapper.__doc__ or "").strip().partition("\n")[0],
+            )
+            for wrapper in huey.wrappers.values()
+        ],
+        default_task=plain[0].full_name if plain else None,
+        priority=holds.priority,
+        attempts=holds.attempts,
+        backoff=holds.backoff,
+        timeout=holds.timeout,
+        workers=holds.workers,
+        concurrency=holds.concurrency,
+        enqueue=huey.enqueue_role,
+        schedules=[ScheduleInfo(name.rpartition(".")[2], cron, name) for name, cron in huey.cron.items()],
+    )
+
+
+def register(huey: JobHuey, before: bytes | None) -> bytes:
+    """Writes the record unless it is what was written before; what was written."""
+    info = describe(huey)
+    text = codec.dumps(asdict(info))
+    if text != before:
+        registry.save(huey.runtime.link, huey.runtime.prefix, info)
+    return text

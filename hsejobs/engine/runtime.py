@@ -1,0 +1,55 @@
+"""This process's settings and connections, made at the first use and shared by all its queues."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+
+from hsejobs.settings import Settings, load_settings, redis_target
+from hsejobs.store.client import Link
+from hsejobs.store.read import Reader
+from hsejobs.store.write import Writer
+
+
+class Runtime:
+    """Settings, the link to Redis, and the readers and writers on it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.prefix = settings.redis_prefix
+
+    @cached_property
+    def link(self) -> Link:
+        """The connection; found (see ``redis_target``) at the first use."""
+        return Link(redis_target(self.settings), wait_replicas=self.settings.wait_replicas)
+
+    @cached_property
+    def writer(self) -> Writer:
+        """All writes that are not a worker's."""
+        return Writer(self.link, self.prefix)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """All reads."""
+        return Reader(self.link, self.prefix)
+
+
+_lock = threading.Lock()
+_runtime: Runtime | None = None
+
+
+def runtime() -> Runtime:
+    """The process's runtime. Raises SettingsError when the environment is wrong."""
+    global _runtime
+    if _runtime is None:
+        with _lock:
+            if _runtime is None:
+                _runtime = Runtime(load_settings())
+    return _runtime
+
+
+def reset_runtime() -> None:
+    """Forgets settings and connections, so that a changed environment is read again."""
+    global _runtime
+    with _lock:
+        _runtime = None

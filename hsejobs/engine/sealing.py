@@ -1,0 +1,65 @@
+"""Secret payload fields at rest: sealed when JOBS_SECRET_KEY is set, opened for the task alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from hsejobs import codec
+from hsejobs.errors import Unrecoverable
+from hsejobs.masking import SEALED, is_secret_name
+
+
+@lru_cache(maxsize=4)
+def _box(secret_key: str) -> Any:
+    from cryptography.fernet import Fernet
+
+    digest = hashlib.sha256(b"hsejobs payload\0" + secret_key.encode()).digest()
+    return Fernet(base64.urlsafe_b64encode(digest))
+
+
+def seal(data: Any, paths: Sequence[str], secret_key: str | None) -> Any:
+    """A copy of the payload with its secret fields sealed; the payload itself without a key."""
+    if not secret_key:
+        return data
+    return _walk(data, {tuple(path.split(".")) for path in paths}, (), _box(secret_key))
+
+
+def _walk(data: Any, paths: set[tuple[str, ...]], here: tuple[str, ...], box: Any) -> Any:
+    if isinstance(data, dict):
+        sealed = {}
+        for name, value in data.items():
+            there = (*here, str(name))
+            if value is not None and (there in paths or is_secret_name(str(name))):
+                sealed[name] = {SEALED: box.encrypt(codec.dumps(value)).decode()}
+            else:
+                sealed[name] = _walk(value, paths, there, box)
+        return sealed
+    if isinstance(data, list):
+        return [_walk(value, paths, here, box) for value in data]
+    return data
+
+
+def unseal(data: Any, secret_key: str | None) -> Any:
+    """The payload with sealed fields opened. Raises Unrecoverable without the key that sealed them."""
+    if isinstance(data, dict):
+        if len(data) == 1 and isinstance(data.get(SEALED), str):
+            return _open(data[SEALED], secret_key)
+        return {name: unseal(value, secret_key) for name, value in data.items()}
+    if isinstance(data, list):
+        return [unseal(value, secret_key) for value in data]
+    return data
+
+
+def _open(text: str, secret_key: str | None) -> Any:
+    from cryptography.fernet import InvalidToken
+
+    if not secret_key:
+        raise Unrecoverable("a secret field is sealed; set the JOBS_SECRET_KEY that sealed it")
+    try:
+        return codec.loads(_box(secret_key).decrypt(text.encode()))
+    except InvalidToken:
+        raise Unrecoverable("a secret field was sealed with another JOBS_SECRET_KEY") from None

@@ -1,0 +1,173 @@
+"""A worker's slot: what it holds and runs, in memory that its consumer's keeper can see.
+
+The worker (a thread or a process of its own) claims a few jobs at a time while
+they are tiny. The keeper, in the consumer's main thread, renews their leases,
+watches the deadline, and when a job turns out slow takes back what was not
+begun and writes what was finished. One lock decides who has a job.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Sequence
+from contextlib import contextmanager
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hsejobs.store.work import Claim, Done
+
+#: Bytes for the claims and for the finished outcomes of one slot.
+HELD_SIZE, DONE_SIZE = 24_576, 40_960
+# held count, next to begin, running, flags, finished count, held bytes, done bytes, started, deadline
+_HEAD = struct.Struct("<HHHHHIIdd")
+_DONE = struct.Struct("<HIQ")
+LOST, ABANDONED = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The job in a worker's hands; ``started`` and ``deadline`` (0: none) by the monotonic clock."""
+
+    id: str
+    token: str
+    name: str
+    attempt: int
+    started: float
+    deadline: float
+
+
+class Slot:
+    """Shared between one worker and its keeper. ``lock`` is one that both sides have."""
+
+    def __init__(self, number: int, lock: Any) -> None:
+        self.number = number
+        self._lock = lock
+        self._memory = mmap.mmap(-1, _HEAD.size + HELD_SIZE + DONE_SIZE)
+        self._claims: Sequence[Claim] = ()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        # A worker that was killed may have taken the lock with it: the keeper does not wait for ever.
+        taken = self._lock.acquire(timeout=0.5)
+        try:
+            yield
+        finally:
+            if taken:
+                self._lock.release()
+
+    def _head(self) -> tuple[Any, ...]:
+        return _HEAD.unpack_from(self._memory, 0)
+
+    def _put(self, *values: Any) -> None:
+        _HEAD.pack_into(self._memory, 0, *values)
+
+    # -- the worker's side
+
+    def load(self, claims: Sequence[Claim]) -> None:
+        """Takes over freshly claimed jobs; what was held before is done with."""
+        text = "\n".join(f"{c.id} {c.token} {c.attempt} {c.name}" for c in claims).encode()
+        with self._lock:
+            flags = self._head()[3] & ABANDONED
+            self._memory[_HEAD.size : _HEAD.size + len(text)] = text
+            self._put(len(claims), 0, 0, flags, 0, len(text), 0, 0.0, 0.0)
+        self._claims = claims
+
+    def begin(self, now: float) -> Claim | None:
+        """The next job, now running; None when nothing is left (or it was taken back)."""
+        with self._lock:
+            held, at, _, flags, done, size, used, _, _ = self._head()
+            if at >= held or flags & ABANDONED:
+                return None
+            claim = self._claims[at]
+            deadline = now + claim.timeout / 1000 if claim.timeout else 0.0
+            self._put(held, at + 1, 1, flags & ~LOST, done, size, used, now, deadline)
+        return claim
+
+    def finish(self, done: Done | None) -> bool:
+        """The running job ended; with its outcome when that is to be written later.
+
+        False when the keeper has written another outcome meanwhile (a time-out).
+        """
+        with self._lock:
+            held, at, _, flags, count, size, used, _, _ = self._head()
+            if done is not None:
+                room = HELD_SIZE + _HEAD.size + used
+                need = _DONE.size + len(done.result)
+                if used + need <= DONE_SIZE:
+                    _DONE.pack_into(self._memory, room, at - 1, len(done.result), done.run_us)
+                    start = room + _DONE.size
+                    self._memory[start : start + len(done.result)] = done.result
+                    count, used = count + 1, used + need
+            self._put(held, at, 0, flags & ~LOST, count, size, used, 0.0, 0.0)
+        return not flags & ABANDONED
+
+    @property
+    def left(self) -> int:
+        """How many held jobs were not begun."""
+        head = self._head()
+        return int(head[0] - head[1])
+
+    @property
+    def lost(self) -> bool:
+        """Whether a renewal of the running job was refused."""
+        return bool(self._head()[3] & LOST)
+
+    # -- the keeper's side
+
+    def running(self) -> Running | None:
+        """The job in the worker's hands."""
+        with self._locked():
+            head = self._head()
+            if not head[2]:
+                return None
+            job_id, token, attempt, name = self._held(head)[head[1] - 1]
+        return Running(job_id, token, name, int(attempt), head[7], head[8])
+
+    def holding(self) -> list[tuple[str, str]]:
+        """Everything whose lease must be renewed, as (id, token)."""
+        with self._locked():
+            head = self._head()
+            return [(row[0], row[1]) for row in self._held(head)] if head[0] else []
+
+    def take_back(self) -> tuple[list[Done], list[tuple[str, str]]]:
+        """What is finished and not written, and what was not begun; the latter is ours from now on."""
+        with self._locked():
+            held, at, running, flags, count, size, used, started, deadline = head = self._head()
+            rows = self._held(head)
+            unbegun = [(row[0], row[1]) for row in rows[at:]]
+            self._put(at, at, running, flags, count, size, used, started, deadline)
+            return self._finished(head, rows), unbegun
+
+    def abandon(self) -> None:
+        """The keeper ended the running job: whatever the worker does with it is too late."""
+        self._flag(ABANDONED)
+
+    def mark_lost(self) -> None:
+        """A renewal of the running job was refused."""
+        self._flag(LOST)
+
+    def clear(self) -> None:
+        """Forgets everything; for the slot of a worker that is gone."""
+        with self._locked():
+            self._put(0, 0, 0, 0, 0, 0, 0, 0.0, 0.0)
+
+    def _flag(self, flag: int) -> None:
+        with self._locked():
+            head = list(self._head())
+            head[3] |= flag
+            self._put(*head)
+
+    def _held(self, head: tuple[Any, ...]) -> list[list[str]]:
+        text = self._memory[_HEAD.size : _HEAD.size + head[5]].decode()
+        return [row.split(" ", 3) for row in text.split("\n")] if text else []
+
+    def _finished(self, head: tuple[Any, ...], rows: list[list[str]]) -> list[Done]:
+        found, at = [], _HEAD.size + HELD_SIZE
+        for _ in range(head[4]):
+            index, size, run_us = _DONE.unpack_from(self._memory, at)
+            at += _DONE.size
+            found.append(Done(rows[index][0], rows[index][1], run_us, self._memory[at : at + size]))
+            at += size
+        return found

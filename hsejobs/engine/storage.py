@@ -1,0 +1,170 @@
+"""Huey's storage interface on our store: its key-value part in Redis, its queue part a view of ours.
+
+Jobs themselves never pass through here: ``JobHuey`` adds and claims them as records.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from huey.constants import EmptyData
+from huey.storage import BaseStorage
+
+from hsejobs.engine.context import running_job
+from hsejobs.model import State
+from hsejobs.store import keys, scripts
+
+if TYPE_CHECKING:
+    from hsejobs.engine.huey import JobHuey
+
+#: Seconds that revocations, results of follow-ups and chords are kept.
+KEPT = 7 * 24 * 3600
+
+
+class JobStorage(BaseStorage):  # type: ignore[misc]
+    """Locks, counters, revocations and chords of one queue."""
+
+    blocking = True
+
+    def __init__(self, huey: JobHuey) -> None:
+        super().__init__(huey.name)
+        self.huey = huey
+
+    def _key(self, name: str, key: Any) -> str:
+        return keys.of(self.huey.base, name, _text(key))
+
+    def _command(self, *words: Any) -> Any:
+        return self.huey.runtime.link.command(*words)
+
+    def close(self) -> None:
+        """Drops this thread's connection."""
+        self.huey.runtime.link.close()
+
+    def queue_size(self) -> int:
+        """How many jobs wait."""
+        return int(self._command("ZCARD", keys.index(self.huey.base, State.WAITING)))
+
+    def schedule_size(self) -> int:
+        """How many jobs are delayed."""
+        return int(self._command("ZCARD", keys.index(self.huey.base, State.DELAYED)))
+
+    def result_store_size(self) -> int:
+        """How many completed jobs are kept."""
+        return int(self._command("ZCARD", keys.index(self.huey.base, State.COMPLETED)))
+
+    def put_data(self, key: Any, value: bytes, is_result: bool = False) -> None:
+        """Keeps a value; revocations where a claim sees them without asking."""
+        name = _text(key)
+        if _revocation(name):
+            revoked = keys.of(self.huey.base, "revoked")
+            self._command("HSET", revoked, name, value)
+            self._command("EXPIRE", revoked, KEPT)
+        elif is_result:
+            self._command("SET", self._key("value", name), value, "EX", KEPT)
+            chord, _, position = name.rpartition(":")
+            if chord.startswith("chord:"):
+                members = self._key("members", chord)
+                self._command("SADD", members, position)
+                self._command("EXPIRE", members, KEPT)
+        else:
+            self._command("SET", self._key("value", name), value)
+
+    def peek_data(self, key: Any) -> Any:
+        """The value, or EmptyData."""
+        name = _text(key)
+        if _revocation(name):
+            found = self._command("HGET", keys.of(self.huey.base, "revoked"), name)
+        else:
+            found = self._command("GET", self._key("value", name))
+        return EmptyData if found is None else found
+
+    def pop_data(self, key: Any) -> Any:
+        """The value, which is then gone, or EmptyData."""
+        found = self.peek_data(key)
+        self.delete_data(key)
+        return found
+
+    def delete_data(self, key: Any) -> bool:
+        """Whether there was something to delete."""
+        name = _text(key)
+        if _revocation(name):
+            return bool(self._command("HDEL", keys.of(self.huey.base, "revoked"), name))
+        return bool(self._command("DEL", self._key("value", name)))
+
+    def has_data_for_key(self, key: Any) -> bool:
+        """Whether there is a value."""
+        return bool(self._command("EXISTS", self._key("value", key)))
+
+    def put_if_empty(self, key: Any, value: bytes, ttl: float | None = None) -> bool:
+        """Takes a lock: whether it was free, or held by a job that is not running any more."""
+        job = running_job()
+        taken = self.huey.runtime.link.run(
+            scripts.LOCK,
+            self.huey.base,
+            (
+                _text(key),
+                job.id if job else "",
+                job.token if job else "",
+                int(ttl * 1000) if ttl else 0,
+            ),
+        )
+        return bool(taken)
+
+    def incr(self, key: Any, amount: int = 1) -> int:
+        """A counter; of a chord, how many different members have reported."""
+        name = _text(key)
+        if name.startswith("chord:"):
+            return int(self._command("SCARD", self._key("members", name)))
+        counter = self._key("counter", name)
+        value = int(self._command("INCRBY", counter, amount))
+        self._command("EXPIRE", counter, KEPT)
+        return value
+
+    def delete_counter(self, key: Any) -> None:
+        """Forgets a counter."""
+        self._command("DEL", self._key("counter", key))
+        self._command("DEL", self._key("members", key))
+
+    def wait_result(
+        self, key: Any, timeout: float | None = None, backoff: float = 1.15, max_delay: float = 1.0
+    ) -> bool:
+        """Whether the job with this id ended within ``timeout`` seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause = 0.005
+        while self.huey.get_raw(key, peek=True) is EmptyData:
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+            time.sleep(pause)
+            pause = min(max_delay, pause * backoff, 0.25)
+        return True
+
+    def flush_all(self) -> None:
+        """Obliterates the queue, running jobs too."""
+        self.huey.runtime.writer.obliterate(self.huey.name, force=True)
+
+    flush_queue = flush_schedule = flush_results = flush_all
+
+    def result_items(self) -> dict[str, Any]:
+        """The ids and raw results of the completed jobs that are kept, at most 1,000."""
+        found: dict[str, Any] = {}
+        for page in self.huey.runtime.reader.walk(self.name, State.COMPLETED):
+            for job in page:
+                found[job.id] = self.huey.serializer.serialize(job.result)
+            if len(found) >= 1000:
+                break
+        return found
+
+    def peek_many(self, keys_: Iterable[Any]) -> dict[Any, Any]:
+        """The values of those keys that have one."""
+        pairs = ((key, self.peek_data(key)) for key in keys_)
+        return {key: value for key, value in pairs if value is not EmptyData}
+
+
+def _revocation(name: str) -> bool:
+    return name.startswith(("r:", "rt:"))
+
+
+def _text(key: Any) -> str:
+    return key.decode() if isinstance(key, bytes) else str(key)

@@ -1,0 +1,154 @@
+"""The decorated task: Huey's wrapper with ``add`` and ``add_many``, payload models and our outcomes."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from huey.api import PeriodicTask, Task, TaskWrapper
+from huey.exceptions import CancelExecution, ConfigurationError, RetryTask
+
+from hsejobs.engine import payloads
+from hsejobs.engine.context import running_job
+from hsejobs.engine.handle import Job
+from hsejobs.errors import InvalidPayload, Postpone, Unrecoverable
+from hsejobs.model import new_job_id
+
+if TYPE_CHECKING:
+    from hsejobs.engine.huey import JobHuey
+
+
+class JobTask(Task):  # type: ignore[misc]
+    """A Huey task whose id is short and sortable. ``retries`` None: as the queue says."""
+
+    default_retries: int | None = None
+    default_retry_delay: float | None = None
+    #: Who the job is for; a follow-up inherits it from the job that adds it.
+    organization_id: str | None = None
+    user_id: str | None = None
+
+    def create_id(self) -> str:
+        """A fresh job id."""
+        return new_job_id()
+
+
+class JobPeriodicTask(PeriodicTask, JobTask):  # type: ignore[misc]
+    """A periodic one."""
+
+
+class JobTaskWrapper(TaskWrapper):  # type: ignore[misc]
+    """What ``@huey.task()`` makes of a function."""
+
+    task_base = JobTask
+    huey: JobHuey
+
+    @functools.cached_property
+    def model(self) -> Any:
+        """The pydantic model that the first parameter's annotation names, or None."""
+        return payloads.payload_model(self.func)
+
+    @functools.cached_property
+    def secret_paths(self) -> list[str]:
+        """Dotted paths of the payload's secret fields."""
+        return payloads.secret_paths(self.model)
+
+    @functools.cached_property
+    def full_name(self) -> str:
+        """``module.function``, as in the job's record."""
+        name: str = self.huey._registry.task_to_string(self.task_class)
+        return name
+
+    @property
+    def periodic(self) -> bool:
+        """Whether a schedule runs it."""
+        return issubclass(self.task_class, PeriodicTask)
+
+    def create_task(
+        self, func: Callable[..., Any], context: bool = False, name: str | None = None, **settings: Any
+    ) -> Any:
+        """The task's class; its ``execute`` validates the payload and remembers how it ended."""
+        if inspect.iscoroutinefunction(func):
+            raise ConfigurationError("a task is a plain function; run a coroutine in it with asyncio.run")
+
+        @functools.wraps(func)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            job = running_job()
+            try:
+                if self.model is not None and args:
+                    args = (self.model_of(args[0]), *args[1:])
+                return func(*args, **kwargs)
+            except BaseException as error:
+                if job is None:
+                    raise
+                job.error = error
+                if isinstance(error, Unrecoverable | InvalidPayload):
+                    job.task.retries = 0
+                elif isinstance(error, Postpone):
+                    raise RetryTask(delay=error.delay) from error
+                elif isinstance(error, CancelExecution):
+                    # Huey retries a cancelled task that has retries left; here cancelled is cancelled.
+                    error.retry = bool(error.retry)
+                raise
+
+        return super().create_task(run, context=context, name=name, **settings)
+
+    def model_of(self, payload: Any) -> Any:
+        """The payload as the model's instance. Raises InvalidPayload."""
+        if isinstance(payload, self.model):
+            return payload
+        return payloads.validate(self.model, payload)[0]
+
+    def data_of(self, payload: Any) -> Any:
+        """The payload as it is stored: checked, plain JSON data. Raises InvalidPayload."""
+        if self.model is None:
+            return payload
+        if isinstance(payload, self.model):
+            return payload.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        return payloads.validate(self.model, payload)[1]
+
+    def add(
+        self,
+        payload: Any = None,
+        *,
+        organization_id: str | None = None,
+        user_id: str | None = None,
+        priority: int | None = None,
+        delay: float | None = None,
+        job_id: str | None = None,
+        attempts: int | None = None,
+        backoff: float | None = None,
+        timeout: float | None = None,
+    ) -> Job:
+        """Adds a job; the same ``job_id`` again returns the job there is, ``created`` False.
+
+        ``delay``, ``backoff`` and ``timeout`` in seconds. Raises InvalidPayload,
+        InvalidOption, InvalidJobId (nothing is written), RedisUnavailable.
+        """
+        new = self.huey.new_job(
+            self, payload, organization_id, user_id, priority, delay, job_id, attempts, backoff, timeout
+        )
+        return self.huey.add_new([new])[0]
+
+    def add_many(
+        self, items: Iterable[Any], *, ids: Iterable[str] | None = None, **options: Any
+    ) -> list[Job]:
+        """Adds a job for each payload, each atomically, in few round trips; options as for ``add``.
+
+        All payloads are checked before the first is added.
+        """
+        chosen = iter(ids) if ids is not None else None
+        order = (
+            "organization_id", "user_id", "priority", "delay", "job_id", "attempts", "backoff", "timeout",
+        )  # fmt: skip
+        unknown = options.keys() - set(order) | ({"job_id"} & options.keys())
+        if unknown:
+            raise TypeError(f"add_many() has no option {', '.join(sorted(unknown))}")
+        values = [options.get(name) for name in order]
+        news = []
+        for payload in items:
+            if chosen is not None:
+                values[4] = next(chosen)
+            news.append(self.huey.new_job(self, payload, *values))
+        return self.huey.add_new(news)

@@ -1,0 +1,167 @@
+"""Typed, checked reading of environment variables.
+
+A light leaf beside ``hsejobs.settings``: the standard library only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from hsejobs.errors import SettingsError
+from hsejobs.redis_url import parse_redis_url
+
+_DOMAIN = re.compile(
+    r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
+)
+
+
+class Reader:
+    """Takes one variable at a time out of an environment, checked.
+
+    An empty variable counts as not set. Each method raises SettingsError, which names the
+    variable and repeats nothing of its value.
+    """
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+
+    def text(self, name: str) -> str | None:
+        value = self._env.get(name, "").strip()
+        if "\0" in value:
+            raise SettingsError(name, "must not contain a null character")
+        return value or None
+
+    def optional_integer(self, name: str, low: int, high: int) -> int | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        # The length is checked first: int() refuses very long texts with an error of its own.
+        if not re.fullmatch(r"[0-9]{1,18}", value) or not low <= int(value) <= high:
+            raise SettingsError(name, f"must be a whole number from {low} to {high}")
+        return int(value)
+
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
+        value = self.optional_integer(name, low, high)
+        return default if value is None else value
+
+    def choice(self, name: str, *allowed: str) -> str | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        for word in allowed:
+            if value.casefold() == word.casefold():
+                return word
+        raise SettingsError(name, f"must be {', '.join(allowed[:-1])} or {allowed[-1]}")
+
+    def flag(self, name: str) -> bool:
+        word = self.choice(name, "1", "0", "true", "false", "yes", "no", "on", "off")
+        return word in ("1", "true", "yes", "on")
+
+    def prefix(self, name: str, default: str) -> str:
+        value = self.text(name) or default
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,40}", value):
+            raise SettingsError(
+                name, "must be 1 to 40 letters, digits, dots, hyphens or underscores"
+            )
+        return value
+
+    def host(self, name: str) -> str | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        value = value.removeprefix("[").removesuffix("]")
+        if not re.fullmatch(r"[A-Za-z0-9._:%-]{1,255}", value):
+            raise SettingsError(name, "must be a host name or address, without scheme or path")
+        return value
+
+    def redis_url(self, name: str) -> str | None:
+        value = self.text(name)
+        if value is not None:
+            try:
+                parse_redis_url(value)
+            except ValueError as error:
+                raise SettingsError(name, str(error)) from None
+        return value
+
+    def url(self, name: str, *schemes: str) -> str | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        scheme = re.match(r"([a-z][a-z0-9+.-]*)://", value)
+        if scheme is None or re.search(r"\s", value):
+            raise SettingsError(name, "must be a URL with a scheme, such as scheme://host/path")
+        if schemes and scheme[1] not in schemes:
+            wanted = " or ".join(f"{known}://" for known in schemes)
+            raise SettingsError(name, f"must begin with {wanted}")
+        if schemes:
+            _check_host(name, value)
+        return value
+
+    def public_url(self, name: str) -> str | None:
+        value = self.url(name, "http", "https")
+        if value is not None and re.search(r"[?#@]", value):
+            raise SettingsError(name, "must have no user, query or fragment")
+        return value and value.rstrip("/")
+
+    def jwt_secret(self, name: str) -> str | None:
+        value = self.text(name)
+        if value is not None and len(value.encode()) < 32:
+            raise SettingsError(name, "must be 32 bytes or more")
+        return value
+
+    def public_key(self, name: str) -> str | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        if not value.startswith("-----BEGIN "):
+            try:
+                value = Path(value).expanduser().read_text("ascii").strip()
+            except (OSError, ValueError, RuntimeError):
+                raise SettingsError(
+                    name, "must be a PEM text or the path of a readable PEM file"
+                ) from None
+        # One-line environments carry a PEM with "\n" spelled out.
+        value = value.replace("\\n", "\n")
+        if not re.match(r"-----BEGIN ([A-Z]+ )?(PUBLIC KEY|CERTIFICATE)-----\s", value):
+            raise SettingsError(name, "must be a public key in PEM form, not a private one")
+        return value
+
+    def address(self, name: str) -> str | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        bare = bare_address(value)
+        local, _, domain = bare.rpartition("@")
+        if re.search(r"[\r\n]", value) or re.search(r"[\s@]", local) or not local:
+            raise SettingsError(name, "must be a mail address, with or without a name before it")
+        if not _DOMAIN.fullmatch(domain.lower()):
+            raise SettingsError(name, "must have a domain after the @")
+        return value
+
+    def domains(self, name: str, sender: str | None) -> tuple[str, ...]:
+        value = self.text(name)
+        if value is None:
+            return (bare_address(sender).rpartition("@")[2].lower(),) if sender else ()
+        words = [word.strip().removeprefix("@").lower() for word in value.split(",")]
+        if not all(_DOMAIN.fullmatch(word) for word in words):
+            raise SettingsError(name, "must be domains, separated by commas")
+        return tuple(dict.fromkeys(words))
+
+
+def bare_address(value: str) -> str:
+    """The address alone of ``Ann <ann@example.com>`` or ``ann@example.com``."""
+    named = re.fullmatch(r"(?s)[^<>]*<([^<>]*)>", value)
+    return named[1] if named else value
+
+
+def _check_host(name: str, url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        found = parts.hostname and parts.port != 0
+    except ValueError:
+        found = None
+    if not found:
+        raise SettingsError(name, "must name a host, and a port from 1 to 65535 if any")

@@ -1,0 +1,94 @@
+"""Secrets: which fields they are, how they are masked, sealed at rest and scrubbed from text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+MASK = "***"
+#: What marks a sealed value in a stored payload.
+SEALED = "$sealed"
+
+_BY_NAME = re.compile(
+    r"(pass(word|wd|phrase)?|secret|client_?secret|api_?key|access_?key|private_?key|auth"
+    r"|authorization|(access|refresh|auth|bearer|session|id|csrf|reset)?_?token|credentials?"
+    r"|cookie|signing_?key|pwd)",
+    re.IGNORECASE,
+)
+
+
+class Secret:
+    """Marks a field of a payload model: ``secret: Annotated[str, Secret()]``."""
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
+        shown = handler(schema)
+        shown["writeOnly"] = True
+        return shown
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a field of this name is taken for a secret where no model says so."""
+    return _BY_NAME.fullmatch(name) is not None
+
+
+def mask(data: Any, paths: Iterable[str] = ()) -> Any:
+    """A copy of JSON data with ``***`` at the dotted paths, in secret names and in sealed values."""
+    return _walk(data, {tuple(path.split(".")) for path in paths}, ())
+
+
+def _walk(data: Any, paths: set[tuple[str, ...]], here: tuple[str, ...]) -> Any:
+    if isinstance(data, Mapping):
+        if SEALED in data:
+            return MASK
+        shown = {}
+        for name, value in data.items():
+            there = (*here, str(name))
+            hidden = there in paths or is_secret_name(str(name))
+            shown[name] = MASK if hidden and value is not None else _walk(value, paths, there)
+        return shown
+    if isinstance(data, list | tuple):
+        return [_walk(value, paths, here) for value in data]
+    return data
+
+
+def secret_values(data: Any, paths: Iterable[str] = ()) -> list[str]:
+    """The texts of all secret fields, longest first: what must be scrubbed from other texts."""
+    found: set[str] = set()
+    _collect(data, {tuple(path.split(".")) for path in paths}, (), found, inside=False)
+    return sorted((text for text in found if len(text) >= 4), key=len, reverse=True)
+
+
+def _collect(
+    data: Any, paths: set[tuple[str, ...]], here: tuple[str, ...], found: set[str], *, inside: bool
+) -> None:
+    if isinstance(data, Mapping):
+        for name, value in data.items():
+            there = (*here, str(name))
+            hidden = inside or there in paths or is_secret_name(str(name))
+            _collect(value, paths, there, found, inside=hidden)
+    elif isinstance(data, list | tuple):
+        for value in data:
+            _collect(value, paths, here, found, inside=inside)
+    elif inside and isinstance(data, str | int) and not isinstance(data, bool):
+        found.add(str(data))
+
+
+def scrub(text: str, secrets: Iterable[str]) -> str:
+    """The text with every secret replaced by ``***``."""
+    for secret in secrets:
+        text = text.replace(secret, MASK)
+    return text
+
+
+def scrub_data(data: Any, secrets: list[str]) -> Any:
+    """A copy of JSON data with every secret inside its texts replaced."""
+    if not secrets:
+        return data
+    if isinstance(data, str):
+        return scrub(data, secrets)
+    if isinstance(data, Mapping):
+        return {scrub(str(k), secrets): scrub_data(v, secrets) for k, v in data.items()}
+    if isinstance(data, list | tuple):
+        return [scrub_data(value, secrets) for value in data]
+    return data

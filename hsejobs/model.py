@@ -1,0 +1,244 @@
+"""Jobs as everybody sees them: states, transitions, limits, ids and the public record."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from threading import Lock
+from typing import Any
+
+from hsejobs.errors import InvalidJobId, InvalidOption
+
+#: Largest payload, in bytes of compact UTF-8 JSON.
+PAYLOAD_LIMIT = 102_400
+#: Largest result kept with a job, in bytes of compact UTF-8 JSON; larger things are artifacts.
+RESULT_LIMIT = 1_048_576
+#: 1 is served first, 5 last.
+PRIORITIES = range(1, 6)
+DEFAULT_PRIORITY = 3
+#: Delay before try n+1 is ``base * BACKOFF_FACTOR ** (n - 1)``.
+BACKOFF_FACTOR = 5
+#: Log lines kept of one job, and characters kept of one line.
+LOG_LINES, LOG_LINE_LENGTH = 1_000, 2_000
+#: Errors kept of one job (the newest), and characters of traceback in one.
+ERRORS_KEPT, TRACEBACK_LENGTH = 25, 8_000
+#: The longest delay, timeout or backoff that an add may ask for, in ms (a year).
+LONGEST_MS = 366 * 24 * 3600 * 1000
+
+QUEUE_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
+#: Words that are routes of the HTTP shim.
+RESERVED_QUEUE_NAMES = frozenset(
+    {"dashboard", "stats", "alerts", "workers", "schedules", "circuits", "jobs", "queues", "events"}
+)
+_JOB_ID = re.compile(r"[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]{0,199}")
+_RESERVED_IDS = ("periodic:", "sys:")
+
+
+class State(StrEnum):
+    """Where a job is. ``paused`` is no state: it is ``waiting`` in a paused queue."""
+
+    WAITING = "waiting"
+    ACTIVE = "active"
+    DELAYED = "delayed"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+    @property
+    def letter(self) -> str:
+        """The one character that stands for the state in Redis."""
+        return self.value[0]
+
+
+STATE_OF_LETTER = {state.letter: state for state in State}
+FINISHED = frozenset({State.COMPLETED, State.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One row of the job's life. ``None`` as a source or target: the job is not there."""
+
+    name: str
+    sources: tuple[State | None, ...]
+    targets: tuple[State | None, ...]
+    script: str
+    rule: str
+
+
+W, A, D, C, F = State.WAITING, State.ACTIVE, State.DELAYED, State.COMPLETED, State.FAILED
+
+#: Every way in which a job moves. The scripts, the tests and ``docs/job-life.md`` follow it.
+TRANSITIONS: tuple[Transition, ...] = (
+    Transition("add", (None,), (W, D), "add", "the same id again changes nothing"),
+    Transition("claim", (W,), (A,), "complete", "lease, fresh token, attempt counted"),
+    Transition("renew", (A,), (A,), "renew", "by token, before the lease runs out"),
+    Transition("progress", (A,), (A,), "progress", "by token"),
+    Transition("log", (A,), (A,), "log", "by token, capped"),
+    Transition("complete", (A,), (C,), "complete", "by token; may claim the next job"),
+    Transition("fail", (A,), (D, W, F), "fail", "by token; a retry while attempts are left"),
+    Transition("postpone", (A,), (D,), "postpone", "by token; no attempt used"),
+    Transition("release", (A,), (W,), "release", "by token; no attempt used, place kept"),
+    Transition("stall", (A,), (W, F), "sweep", "dead lease; no attempt used, place kept"),
+    Transition("due", (D,), (W,), "sweep", "its time has come"),
+    Transition("promote", (D,), (W,), "promote", "by hand"),
+    Transition("retry", (F,), (W,), "retry", "by hand; a fresh budget of attempts"),
+    Transition("remove", (W, D, C, F), (None,), "remove", "refused while active"),
+    Transition("clean", (W, D, C, F), (None,), "clean", "by state and age"),
+    Transition("restore", (None,), (W, D, C, F), "restore", "undo of a removal"),
+    Transition("drain", (W, D), (None,), "drain", "keeps the pause flag"),
+    Transition("obliterate", (W, A, D, C, F), (None,), "obliterate", "active only when forced"),
+)
+
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_id_lock = Lock()
+_id_state = [0, 0, 0]  # pid, last millisecond, counter
+
+
+def _base32(number: int, length: int) -> str:
+    digits = []
+    for _ in range(length):
+        digits.append(_ALPHABET[number & 31])
+        number >>= 5
+    return "".join(reversed(digits))
+
+
+def new_job_id() -> str:
+    """A fresh id: 17 characters that sort by the time of making.
+
+    Nine of milliseconds, eight of a per-process counter that starts at random
+    in every millisecond, so ids of one process keep their order.
+    """
+    now = time.time_ns() // 1_000_000
+    with _id_lock:
+        pid = os.getpid()
+        if now > _id_state[1] or pid != _id_state[0]:
+            _id_state[:] = [pid, now, int.from_bytes(os.urandom(5)) >> 1]
+        else:
+            _id_state[2] += 1
+        return _base32(_id_state[1], 9) + _base32(_id_state[2], 8)
+
+
+def check_job_id(job_id: object, *, internal: bool = False) -> str:
+    """The id itself, when a caller may use it; else InvalidJobId."""
+    if not isinstance(job_id, str) or not _JOB_ID.fullmatch(job_id):
+        raise InvalidJobId(
+            "job_id",
+            "use 1 to 200 of A-Z a-z 0-9 . _ : @ + = -, not beginning with - or .",
+        )
+    if not internal and job_id.startswith(_RESERVED_IDS):
+        raise InvalidJobId("job_id", "ids beginning with 'periodic:' or 'sys:' are reserved")
+    return job_id
+
+
+def check_queue_name(name: object) -> str:
+    """The name itself, when a queue may be called so; else InvalidOption."""
+    if not isinstance(name, str) or not QUEUE_NAME.fullmatch(name):
+        raise InvalidOption("queue", "use a-z, 0-9 and -, beginning with a letter, 40 at most")
+    if name in RESERVED_QUEUE_NAMES:
+        raise InvalidOption("queue", f"{name!r} is a word of the HTTP routes; choose another name")
+    return name
+
+
+def check_organization(organization_id: object, field: str = "organization_id") -> str | None:
+    """An organisation's or user's id: printable text of 1 to 200 characters, or None."""
+    if organization_id is None:
+        return None
+    if (
+        not isinstance(organization_id, str)
+        or not 1 <= len(organization_id) <= 200
+        or not organization_id.isprintable()
+    ):
+        raise InvalidOption(field, "use 1 to 200 printable characters")
+    return organization_id
+
+
+def iso_time(ms: int | None) -> str | None:
+    """Milliseconds since the epoch as ISO 8601 in UTC with milliseconds, or None."""
+    if ms is None:
+        return None
+    stamp = datetime.fromtimestamp(ms / 1000, UTC)
+    return stamp.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+
+
+@dataclass(slots=True)
+class JobRecord:
+    """A job as read from Redis. Times are ms since the epoch, durations ms.
+
+    ``data``, ``result`` and ``errors`` are decoded JSON; secret fields are as
+    stored (sealed or plain): whoever shows them masks them first.
+    """
+
+    id: str
+    queue: str
+    name: str
+    status: State
+    organization_id: str | None
+    user_id: str | None
+    priority: int
+    attempts_made: int
+    attempts: int
+    backoff: int
+    timeout: int
+    created_at: int
+    processed_at: int | None = None
+    finished_at: int | None = None
+    run_at: int | None = None
+    progress: float = 0
+    progress_message: str | None = None
+    stalls: int = 0
+    code: str | None = None
+    data: Any = None
+    result: Any = None
+    errors: tuple[dict[str, Any], ...] = ()
+    log_count: int = 0
+    token: str | None = None
+    paused: bool = False
+
+    @property
+    def failed_reason(self) -> str | None:
+        """The newest error's text, for a job that failed or waits for its next try."""
+        if self.status is State.COMPLETED or not self.errors:
+            return None
+        return str(self.errors[-1].get("error"))
+
+    def public(self) -> dict[str, Any]:
+        """The object that the HTTP shim and ``--json`` show; absent things are ``None``."""
+        return {
+            "id": self.id,
+            "queue": self.queue,
+            "name": self.name,
+            "status": str(self.status),
+            "organizationId": self.organization_id,
+            "userId": self.user_id,
+            "data": self.data,
+            "priority": self.priority,
+            "attemptsMade": self.attempts_made,
+            "attempts": self.attempts,
+            "progress": self.progress,
+            "progressMessage": self.progress_message,
+            "result": self.result,
+            "failedReason": self.failed_reason,
+            "errors": [_public_error(error) for error in self.errors],
+            "createdAt": iso_time(self.created_at),
+            "processedAt": iso_time(self.processed_at),
+            "finishedAt": iso_time(self.finished_at),
+            "runAt": iso_time(self.run_at),
+            "timeout": self.timeout or None,
+            "stalls": self.stalls,
+        }
+
+
+def _public_error(error: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "attempt": error.get("attempt"),
+        "error": error.get("error"),
+        "code": error.get("code"),
+        "traceback": error.get("traceback"),
+        "startedAt": iso_time(error.get("startedAt")),
+        "failedAt": iso_time(error.get("failedAt")),
+        "worker": error.get("worker"),
+    }

@@ -1,0 +1,118 @@
+"""One mail address: its checks, its parts, its mask."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from hsejobs.errors import InvalidPayload
+from hsejobs.services.mail.text import check_line
+
+MAX_LOCAL_BYTES = 64
+MAX_ADDRESS_BYTES = 254
+MAX_NAME_CHARS = 200
+
+_ATEXT = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]"
+_LOCAL = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_MASKABLE_DOMAIN = re.compile(r"[\w.-]{1,253}")
+_ANY_ADDRESS = re.compile(r"[^\s<>\"'(),;:@]{1,100}@[^\s<>\"'(),;:@]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A checked address. ``domain`` is lower-case ASCII (IDNA)."""
+
+    name: str
+    local: str
+    domain: str
+
+    @property
+    def spec(self) -> str:
+        """``local@domain``, as SMTP wants it."""
+        return f"{self.local}@{self.domain}"
+
+
+def parse_address(text: str, field: str) -> Address:
+    """Read ``user@example.com`` or ``A Name <user@example.com>``.
+
+    Exactly one address: a list in one text is refused, not guessed at. Raises
+    `InvalidPayload` naming ``field``; the text itself is never repeated.
+    """
+    text = check_line(field, text).strip(" ")
+    name, spec = _split(text, field)
+    local, at, domain = spec.rpartition("@")
+    if not at:
+        raise InvalidPayload(field, "is no mail address: it has no @")
+    local = unicodedata.normalize("NFC", local)
+    if not _LOCAL.fullmatch(local) or not local.isprintable() or " " in local:
+        raise InvalidPayload(field, "is not one mail address: the part before the @ is malformed")
+    if len(local.encode()) > MAX_LOCAL_BYTES:
+        raise InvalidPayload(field, f"has more than {MAX_LOCAL_BYTES} bytes before the @")
+    try:
+        address = Address(name, local, ascii_domain(domain))
+    except ValueError:
+        problem = "is no mail address: the part after the @ is no domain"
+        raise InvalidPayload(field, problem) from None
+    if len(address.spec.encode()) > MAX_ADDRESS_BYTES:
+        raise InvalidPayload(field, f"is longer than {MAX_ADDRESS_BYTES} bytes")
+    return address
+
+
+def ascii_domain(domain: str) -> str:
+    """Return ``domain`` in lower-case ASCII, by IDNA where it has other letters.
+
+    Raises ValueError for anything that is no host name, addresses of machines
+    included.
+    """
+    if len(domain) > 253:
+        raise ValueError("too long")
+    # UnicodeError, which the codec raises, is a ValueError.
+    ascii_form = (domain if domain.isascii() else domain.encode("idna").decode("ascii")).lower()
+    labels = ascii_form.split(".")
+    if len(ascii_form) > 253 or labels[-1].isdigit():
+        raise ValueError("no domain")
+    if not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError("no domain")
+    return ascii_form
+
+
+def mask_address(address: object) -> str:
+    """Return ``u***@example.com`` for ``user@example.com``.
+
+    Takes anything, raises nothing: where there is no address to see, the
+    answer is ``***``. A name beside the address is left out.
+    """
+    if not isinstance(address, str):
+        return "***"
+    text = address.strip()
+    if text.endswith(">"):
+        text = text[:-1].rpartition("<")[2]
+    local, at, domain = text.rpartition("@")
+    if not at:
+        return "***"
+    first = local[:1] if local[:1].isalnum() else ""
+    return f"{first}***@{domain if _MASKABLE_DOMAIN.fullmatch(domain) else '***'}"
+
+
+def mask_addresses_in(text: str) -> str:
+    """Return ``text`` with everything in it that looks like an address masked."""
+    return _ANY_ADDRESS.sub(lambda match: mask_address(match.group()), text)
+
+
+def _split(text: str, field: str) -> tuple[str, str]:
+    if not text.endswith(">"):
+        return "", text
+    name, bracket, spec = text[:-1].rpartition("<")
+    name = name.strip(" ")
+    if not bracket:
+        raise InvalidPayload(field, "is no mail address: a < is missing")
+    if len(name) >= 2 and name[0] == name[-1] == '"':
+        name = re.sub(r"\\(.)", r"\1", name[1:-1]).strip(" ")
+    elif set(name) & set('@<>"'):
+        # "a@x.com, B <b@x.com>" would lose its first receiver silently.
+        raise InvalidPayload(field, "is not one mail address; give several as a list")
+    if len(name) > MAX_NAME_CHARS:
+        raise InvalidPayload(field, f"has a name of more than {MAX_NAME_CHARS} characters")
+    return re.sub(" +", " ", name), spec

@@ -1,0 +1,108 @@
+"""Artifacts by reference: a mail names an id, never a path or an address."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hsejobs.errors import JobNotFound, Unrecoverable
+from hsejobs.services.mail.errors import MailDeadline
+
+MAX_TOTAL_BYTES = 10 * 1024 * 1024
+MAX_FILENAME_CHARS = 150
+
+Opened = tuple[str, str, bytes | Iterable[bytes]]
+OpenArtifact = Callable[[str], Opened]
+"""Takes an artifact's id; returns its file name, its content type and its
+content, whole or in pieces. For an id that is not there, or belongs to another
+organisation, it raises `LookupError`, `FileNotFoundError` or `JobNotFound`."""
+
+_TYPE = re.compile(r"([a-z0-9][a-z0-9!#$&^_.+-]{0,126})/([a-z0-9][a-z0-9!#$&^_.+-]{0,126})")
+
+
+class AttachmentRef(Protocol):
+    """What a payload says of one attachment."""
+
+    @property
+    def artifact_id(self) -> str: ...
+
+    @property
+    def filename(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One loaded attachment, ready for a MIME part."""
+
+    filename: str
+    maintype: str
+    subtype: str
+    content: bytes
+
+
+def load_attachments(
+    references: Sequence[AttachmentRef], open_artifact: OpenArtifact, *, deadline: float
+) -> tuple[Attachment, ...]:
+    """Read every artifact that ``references`` name.
+
+    ``deadline`` is a `time.monotonic()` value. Raises `Unrecoverable` for an
+    unknown id and for more than 10 MB in all, `MailDeadline` when the reading
+    takes too long; what else ``open_artifact`` raises passes through.
+    """
+    loaded: list[Attachment] = []
+    room = MAX_TOTAL_BYTES
+    for index, reference in enumerate(references):
+        try:
+            filename, content_type, content = open_artifact(reference.artifact_id)
+        except (LookupError, FileNotFoundError, JobNotFound):
+            raise Unrecoverable(f"attachments.{index}: there is no such artifact") from None
+        data = _read(content, room, deadline)
+        room -= len(data)
+        main, sub = _content_type(content_type)
+        loaded.append(Attachment(safe_filename(reference.filename or filename), main, sub, data))
+    return tuple(loaded)
+
+
+def safe_filename(name: str) -> str:
+    """Return ``name`` as a file name that no header and no disk misreads.
+
+    Folders are cut off; quotes, control characters and the question mark, without
+    which nothing is an encoded word, are replaced.
+    """
+    name = re.split(r"[/\\]", name)[-1]
+    name = "".join(c if c.isprintable() and c not in '"<>|:*?' else "_" for c in name)
+    name = name.strip(" .")
+    if len(name) > MAX_FILENAME_CHARS:
+        stem, dot, suffix = name.rpartition(".")
+        keep = MAX_FILENAME_CHARS - len(suffix) - 1
+        name = f"{stem[:keep]}.{suffix}" if dot and keep > 0 else name[:MAX_FILENAME_CHARS]
+    return name or "attachment"
+
+
+def _read(content: bytes | Iterable[bytes], room: int, deadline: float) -> bytes:
+    pieces = (content,) if isinstance(content, bytes) else content
+    data = bytearray()
+    try:
+        for piece in pieces:
+            data += piece
+            if len(data) > room:
+                limit = MAX_TOTAL_BYTES // (1024 * 1024)
+                raise Unrecoverable(f"attachments: more than {limit} MB in all")
+            if time.monotonic() >= deadline:
+                raise MailDeadline("the time was used up while reading the attachments")
+    finally:
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            close()
+    return bytes(data)
+
+
+def _content_type(text: str) -> tuple[str, str]:
+    match = _TYPE.fullmatch(text.partition(";")[0].strip().lower())
+    # A multipart or message part must not be base64, which every attachment is.
+    if match is None or match[1] in {"multipart", "message"}:
+        return "application", "octet-stream"
+    return match[1], match[2]

@@ -1,0 +1,43 @@
+"""Without a mail server each mail is a file that any mail program opens."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from email.message import EmailMessage
+from pathlib import Path
+
+from hsejobs.services.mail.errors import OutboxUnwritable
+from hsejobs.services.mail.message import Envelope
+
+FOLDER = "outbox"
+ENVELOPE_HEADER = "X-Hsejobs-Envelope-To"
+"""Names every receiver, those of bcc too: the file is the envelope as well."""
+
+
+def write_outbox(message: EmailMessage, envelope: Envelope, home: Path) -> Path:
+    """Write ``message`` to ``home/outbox/<hash of the job's key>.eml``, mode 0600.
+
+    The file appears whole or not at all; another run of the same job replaces
+    it. Returns its path. Raises `OutboxUnwritable`.
+    """
+    folder = home / FOLDER
+    path = folder / f"{envelope.key}.eml"
+    unfinished = folder / f".{envelope.key}.{secrets.token_hex(8)}.tmp"
+    receivers = ",\r\n ".join(envelope.receivers)
+    data = f"{ENVELOPE_HEADER}: {receivers}\r\n".encode() + message.as_bytes()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with open(os.open(unfinished, flags, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        reason = error.strerror or type(error).__name__
+        raise OutboxUnwritable(f"the outbox in JOBS_HOME cannot be written: {reason}") from None
+    return path

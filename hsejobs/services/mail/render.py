@@ -1,0 +1,145 @@
+"""The named templates of `templates/email`; given text is never rendered.
+
+A template ``welcome`` is ``welcome.html.j2``, ``welcome.txt.j2`` or both. A
+block ``subject`` in it (the text file's, if both have one) gives the mail's
+subject. Files beginning with ``_`` are for other templates to extend.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from html import unescape
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from hsejobs.errors import InvalidPayload
+from hsejobs.services.mail.text import check_body, check_line
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
+
+_NAME = re.compile(r"[a-z0-9-]+")
+_SUFFIXES = (".html.j2", ".txt.j2")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a template gave; None where it has no such part."""
+
+    subject: str | None
+    html: str | None
+    text: str | None
+
+
+def template_names() -> tuple[str, ...]:
+    """Return the names that a mail may ask for, in order."""
+    return tuple(sorted({name for name, _ in _parts()}))
+
+
+def check_template(name: str) -> str:
+    """Return ``name`` if there is such a template.
+
+    Raises `InvalidPayload` for ``template``, listing the names there are.
+    """
+    if not _NAME.fullmatch(name) or name not in template_names():
+        known = ", ".join(template_names())
+        raise InvalidPayload("template", f"there is no such template; there are: {known}")
+    return name
+
+
+def render(name: str, context: Mapping[str, object], *, subject: bool = True) -> Rendered:
+    """Render the template ``name`` with ``context``; the subject only if asked.
+
+    Raises `InvalidPayload` for ``template`` (unknown), for ``context.<name>``
+    (a variable that the template needs and that is not there) and for
+    ``context`` (a value that does not fit, or that would break the subject).
+    """
+    templates = _templates(check_template(name))
+    return Rendered(
+        subject=_subject(templates, context) if subject else None,
+        html=_body(templates.get(".html.j2"), context),
+        text=_body(templates.get(".txt.j2"), context),
+    )
+
+
+def _subject(templates: Mapping[str, Template], context: Mapping[str, object]) -> str | None:
+    for suffix in (".txt.j2", ".html.j2"):
+        template = templates.get(suffix)
+        if template is None or "subject" not in template.blocks:
+            continue
+        with _Faults():
+            block = template.blocks["subject"](template.new_context(dict(context)))
+            line = "".join(block).strip()
+        # A header is no HTML: what the HTML file escaped is taken back.
+        return check_line("context", unescape(line) if "html" in suffix else line)
+    return None
+
+
+def _body(template: Template | None, context: Mapping[str, object]) -> str | None:
+    if template is None:
+        return None
+    with _Faults():
+        body = template.render(dict(context))
+    return check_body("context", body)
+
+
+class _Faults:
+    """Turns what a template raises into an error that names the variable."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        from jinja2 import TemplateError, UndefinedError
+
+        if isinstance(error, UndefinedError):
+            raise InvalidPayload(f"context.{error.message}", "the template needs it") from None
+        if isinstance(error, TemplateError | TypeError | ValueError | ArithmeticError):
+            problem = "a value in it does not fit the template"
+            raise InvalidPayload("context", problem) from None
+
+
+def _templates(name: str) -> dict[str, Template]:
+    environment = _environment()
+    return {
+        suffix: environment.get_template(name + suffix) for part, suffix in _parts() if part == name
+    }
+
+
+@cache
+def _parts() -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (file.name.removesuffix(suffix), suffix)
+        for file in files("templates").joinpath("email").iterdir()
+        for suffix in _SUFFIXES
+        if file.name.endswith(suffix) and _NAME.fullmatch(file.name.removesuffix(suffix))
+    )
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import FunctionLoader, StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
+
+    class Missing(StrictUndefined):
+        """Says only the variable's name, which the template's author chose."""
+
+        @property
+        def _undefined_message(self) -> str:
+            return str(self._undefined_name)
+
+    def source(file: str) -> str | None:
+        path = files("templates").joinpath("email", file)
+        return path.read_text("utf-8") if path.is_file() else None
+
+    return SandboxedEnvironment(
+        loader=FunctionLoader(source),
+        autoescape=lambda file: file is None or not file.endswith(".txt.j2"),
+        undefined=Missing,
+        finalize=lambda value: "" if value is None else value,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -1,0 +1,100 @@
+"""A mail from payload to result, in one call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hsejobs.errors import InvalidPayload, Unrecoverable
+from hsejobs.services.mail.address import parse_address
+from hsejobs.services.mail.attachments import OpenArtifact, load_attachments
+from hsejobs.services.mail.message import MailContent, build_envelope, build_message
+from hsejobs.services.mail.outbox import write_outbox
+from hsejobs.services.mail.smtp import DELIVERY_SECONDS, deliver
+
+OUTBOX_SENDER = "noreply@hse.digital"
+"""From, where neither the payload nor SMTP_FROM names one and nothing is sent."""
+
+
+def send_mail(
+    payload: MailContent,
+    *,
+    job_key: str,
+    smtp_url: str | None,
+    smtp_from: str | None,
+    smtp_from_allowed: Sequence[str],
+    home: Path,
+    already: Callable[[str], bool],
+    accepted: Callable[[str], None],
+    open_artifact: OpenArtifact,
+    deadline: float | None = None,
+    before_data: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """Send the mail that ``payload`` asks for, or write it to the outbox.
+
+    Args:
+        payload: an `EmailPayload`, or anything with its attributes.
+        job_key: what identifies the job among all queues and for all time.
+        smtp_url: the server; None or empty for the outbox.
+        smtp_from: From, where the payload names none.
+        smtp_from_allowed: the domains From may lie in; empty for that of
+            ``smtp_from`` alone.
+        home: JOBS_HOME; the outbox lies in it.
+        already: see `deliver`.
+        accepted: see `deliver`.
+        open_artifact: see `OpenArtifact`.
+        deadline: a `time.monotonic()` value; in 30 s unless given.
+        before_data: see `deliver`.
+
+    Returns:
+        ``messageId``; ``accepted``, how many receivers have it; ``refused``,
+        masked addresses; ``via``, ``smtp`` or ``outbox``; for the outbox
+        ``path``, the file's name.
+
+    Raises:
+        InvalidPayload: names the field; another attempt would fail alike.
+        Unrecoverable: another attempt would fail alike.
+        MailRefusedForNow, MailServerUnavailable, MailDeadline,
+        OutboxUnwritable: worth another attempt.
+    """
+    if deadline is None:
+        deadline = time.monotonic() + DELIVERY_SECONDS
+    sender = smtp_from or (None if smtp_url else OUTBOX_SENDER)
+    if sender is None and payload.from_ is None:
+        raise Unrecoverable("SMTP_FROM: is not set, and the payload has no from")
+    message = build_message(
+        payload,
+        job_key=job_key,
+        sender_default=sender or "",
+        allowed_domains=smtp_from_allowed or _domain_of(sender),
+        now=datetime.now(UTC),
+        attachments=load_attachments(payload.attachments, open_artifact, deadline=deadline),
+    )
+    envelope = build_envelope(payload, job_key=job_key, sender_default=sender or "")
+    result: dict[str, Any] = {"messageId": str(message["Message-ID"])}
+    if not smtp_url:
+        path = write_outbox(message, envelope, home)
+        count = len(envelope.receivers)
+        return result | {"accepted": count, "refused": [], "via": "outbox", "path": path.name}
+    receipt = deliver(
+        message,
+        envelope,
+        smtp_url=smtp_url,
+        deadline=deadline,
+        already=already,
+        accepted=accepted,
+        before_data=before_data,
+    )
+    return result | {"accepted": receipt.accepted, "refused": [*receipt.refused], "via": "smtp"}
+
+
+def _domain_of(sender: str | None) -> tuple[str, ...]:
+    if sender is None:
+        return ()
+    try:
+        return (parse_address(sender, "SMTP_FROM").domain,)
+    except InvalidPayload as error:
+        raise Unrecoverable(str(error)) from None

@@ -1,0 +1,298 @@
+"""Configuration: every environment variable, read and checked once, at the start.
+
+A light leaf: the standard library only, so that the TUI can import it at no cost.
+An empty variable counts as not set. No message repeats a value, as it may be a secret.
+What the variables mean to an operator is in ``docs/settings.md``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple, cast
+from urllib.parse import quote
+
+from hsejobs.environment import Reader
+from hsejobs.errors import SettingsError
+from hsejobs.redis_url import redact_url
+
+__all__ = [
+    "SETTINGS",
+    "QueueOverrides",
+    "Setting",
+    "Settings",
+    "ensure_home",
+    "live_socket",
+    "load_settings",
+    "redact_url",
+    "redis_target",
+]
+
+Workers = Literal["threads", "processes"]
+LogFormat = Literal["json", "console"]
+
+DAY_MS = 86_400_000
+SOCKET_NAME = "redis.sock"
+SOCKET_NOTE = "redis.sock.path"
+
+
+class Setting(NamedTuple):
+    """One environment variable, as ``docs/settings.md`` lists it."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("QUEUE_REDIS_URL", "", "which Redis; before host and port"),
+    Setting("QUEUE_REDIS_HOST", "", "host name or address"),
+    Setting("QUEUE_REDIS_PORT", "", "1-65535"),
+    Setting("QUEUE_REDIS_PASSWORD", "", "used with host, port or the last resort"),
+    Setting("QUEUE_REDIS_DB", "0", "database number, likewise"),
+    Setting("QUEUE_REDIS_PREFIX", "hsejobs", "what every key begins with"),
+    Setting("QUEUE_REDIS_WAIT_REPLICAS", "0", "replicas an add waits for"),
+    Setting("QUEUE_CONCURRENCY", "5", "workers a queue, 1-1000"),
+    Setting("QUEUE_MAX_RETRIES", "3", "total tries, 1-1000"),
+    Setting("QUEUE_BACKOFF_DELAY", "5000", "ms before the second try"),
+    Setting("QUEUE_LEASE_MS", "30000", "ms a worker holds a job without renewing"),
+    Setting("QUEUE_MAX_STALLS", "3", "stalls after which a job fails"),
+    Setting("QUEUE_SHUTDOWN_GRACE_MS", "10000", "ms a stopping worker gives running jobs"),
+    Setting("QUEUE_<NAME>_CONCURRENCY", "", "workers of that queue, 1-1000"),
+    Setting("QUEUE_<NAME>_ATTEMPTS", "", "total tries, 1-1000"),
+    Setting("QUEUE_<NAME>_BACKOFF_DELAY", "", "ms before the second try"),
+    Setting("QUEUE_<NAME>_TIMEOUT", "", "ms one try may take"),
+    Setting("QUEUE_<NAME>_WORKERS", "", "threads or processes"),
+    Setting("JOBS_HOME", "the user's data folder + /hsejobs", "files of this machine"),
+    Setting("JOBS_HTTP_HOST", "127.0.0.1", "address the HTTP shim listens on"),
+    Setting("JOBS_HTTP_PORT", "8090", "port it listens on, 0-65535"),
+    Setting("JOBS_PUBLIC_URL", "", "http(s) address that links in mails begin with"),
+    Setting("JOBS_JWT_SECRET", "", "32 bytes or more"),
+    Setting("JOBS_JWT_PUBLIC_KEY", "", "PEM, or the path of a PEM file"),
+    Setting("JOBS_JWT_AUDIENCE", "", "the aud that tokens must name"),
+    Setting("JOBS_JWT_ISSUER", "", "the iss that tokens must name"),
+    Setting("JOBS_METRICS_TOKEN", "", "bearer token of /metrics"),
+    Setting("JOBS_SECRET_KEY", "", "seals secret payload fields at rest"),
+    Setting("PLATFORM_DATABASE_URL", "", "database URL of the platform"),
+    Setting("SMTP_URL", "", "smtp:// or smtps://"),
+    Setting("SMTP_FROM", "", "sender of mails that name none"),
+    Setting("SMTP_FROM_ALLOWED", "the domain of SMTP_FROM", "domains, comma-separated"),
+    Setting("ARTIFACTS_URL", "", "URL of the artifact store"),
+    Setting("WEBHOOK_ALLOW_PRIVATE", "0", "1: webhooks may call private addresses"),
+    Setting("JOBS_LOG_FORMAT", "json", "json or console"),
+    Setting("JOBS_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
+)
+
+_QUEUE_VARIABLE = re.compile(
+    r"QUEUE_([A-Z][A-Z0-9_]*)_(CONCURRENCY|ATTEMPTS|BACKOFF_DELAY|TIMEOUT|WORKERS)"
+)
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+@dataclass(frozen=True, slots=True)
+class QueueOverrides:
+    """What the environment says about one queue, or about all; ``None``: nothing.
+
+    ``attempts`` are total tries; ``backoff_ms`` and ``timeout_ms`` are milliseconds.
+    """
+
+    concurrency: int | None = None
+    attempts: int | None = None
+    backoff_ms: int | None = None
+    timeout_ms: int | None = None
+    workers: Workers | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, checked. Durations are milliseconds, as their names say.
+
+    ``concurrency``, ``attempts`` and ``backoff_ms`` hold ``QUEUE_*`` or the built-in value;
+    ``global_overrides`` only what ``QUEUE_*`` set, because a value in the queue's code
+    stands between the two.
+    """
+
+    redis_url: str | None = field(repr=False)
+    redis_host: str | None
+    redis_port: int | None
+    redis_password: str | None = field(repr=False)
+    redis_db: int
+    redis_prefix: str
+    wait_replicas: int
+    concurrency: int
+    attempts: int
+    backoff_ms: int
+    lease_ms: int
+    max_stalls: int
+    shutdown_grace_ms: int
+    jobs_home: Path
+    http_host: str
+    http_port: int
+    public_url: str | None
+    jwt_secret: str | None = field(repr=False)
+    jwt_public_key: str | None = field(repr=False)
+    jwt_audience: str | None
+    jwt_issuer: str | None
+    metrics_token: str | None = field(repr=False)
+    secret_key: str | None = field(repr=False)
+    platform_database_url: str | None = field(repr=False)
+    smtp_url: str | None = field(repr=False)
+    smtp_from: str | None
+    smtp_from_allowed: tuple[str, ...]
+    artifacts_url: str | None = field(repr=False)
+    webhook_allow_private: bool
+    log_format: LogFormat
+    log_level: str
+    global_overrides: QueueOverrides
+    queue_overrides: Mapping[str, QueueOverrides]
+
+    def queue(self, name: str) -> QueueOverrides:
+        """What ``QUEUE_<NAME>_*`` set for the queue *name* (``data-exports``)."""
+        return self.queue_overrides.get(_variable_part(name), QueueOverrides())
+
+
+def load_settings(env: Mapping[str, str] | None = None) -> Settings:
+    """Read and check every setting from *env* (the process's environment by default).
+
+    Makes no folder and connects to nothing; the one file it may read is that of
+    ``JOBS_JWT_PUBLIC_KEY``. Raises SettingsError, which names the variable.
+    """
+    env = os.environ if env is None else env
+    read = Reader(env)
+    concurrency = read.optional_integer("QUEUE_CONCURRENCY", 1, 1000)
+    attempts = read.optional_integer("QUEUE_MAX_RETRIES", 1, 1000)
+    backoff_ms = read.optional_integer("QUEUE_BACKOFF_DELAY", 0, 30 * DAY_MS)
+    smtp_from = read.address("SMTP_FROM")
+    return Settings(
+        redis_url=read.redis_url("QUEUE_REDIS_URL"),
+        redis_host=read.host("QUEUE_REDIS_HOST"),
+        redis_port=read.optional_integer("QUEUE_REDIS_PORT", 1, 65535),
+        redis_password=read.text("QUEUE_REDIS_PASSWORD"),
+        redis_db=read.integer("QUEUE_REDIS_DB", 0, 0, 1_000_000),
+        redis_prefix=read.prefix("QUEUE_REDIS_PREFIX", "hsejobs"),
+        wait_replicas=read.integer("QUEUE_REDIS_WAIT_REPLICAS", 0, 0, 100),
+        concurrency=5 if concurrency is None else concurrency,
+        attempts=3 if attempts is None else attempts,
+        backoff_ms=5000 if backoff_ms is None else backoff_ms,
+        lease_ms=read.integer("QUEUE_LEASE_MS", 30_000, 100, DAY_MS),
+        max_stalls=read.integer("QUEUE_MAX_STALLS", 3, 0, 1000),
+        shutdown_grace_ms=read.integer("QUEUE_SHUTDOWN_GRACE_MS", 10_000, 0, DAY_MS),
+        jobs_home=_home(read),
+        http_host=read.host("JOBS_HTTP_HOST") or "127.0.0.1",
+        http_port=read.integer("JOBS_HTTP_PORT", 8090, 0, 65535),
+        public_url=read.public_url("JOBS_PUBLIC_URL"),
+        jwt_secret=read.jwt_secret("JOBS_JWT_SECRET"),
+        jwt_public_key=read.public_key("JOBS_JWT_PUBLIC_KEY"),
+        jwt_audience=read.text("JOBS_JWT_AUDIENCE"),
+        jwt_issuer=read.text("JOBS_JWT_ISSUER"),
+        metrics_token=read.text("JOBS_METRICS_TOKEN"),
+        secret_key=read.text("JOBS_SECRET_KEY"),
+        platform_database_url=read.url("PLATFORM_DATABASE_URL"),
+        smtp_url=read.url("SMTP_URL", "smtp", "smtps"),
+        smtp_from=smtp_from,
+        smtp_from_allowed=read.domains("SMTP_FROM_ALLOWED", smtp_from),
+        artifacts_url=read.url("ARTIFACTS_URL"),
+        webhook_allow_private=read.flag("WEBHOOK_ALLOW_PRIVATE"),
+        log_format=cast(LogFormat, read.choice("JOBS_LOG_FORMAT", "json", "console") or "json"),
+        log_level=read.choice("JOBS_LOG_LEVEL", *_LEVELS) or "INFO",
+        global_overrides=QueueOverrides(concurrency, attempts, backoff_ms),
+        queue_overrides=_queues(read, env),
+    )
+
+
+def redis_target(settings: Settings) -> str:
+    """The URL of the Redis to use, password and database included.
+
+    ``QUEUE_REDIS_URL``; else host or port if either is set; else a live socket in
+    ``JOBS_HOME``; else localhost:6379. The socket's server is the embedded one, which has
+    no password and would refuse a client that sends one, so none is sent there.
+    """
+    if settings.redis_url is not None:
+        return settings.redis_url
+    if settings.redis_host is None and settings.redis_port is None:
+        path = live_socket(settings.jobs_home)
+        if path is not None:
+            return f"unix://{quote(path)}?db={settings.redis_db}"
+    host = settings.redis_host or "localhost"
+    if ":" in host:
+        host = f"[{host}]"
+    user = ""
+    if settings.redis_password is not None:
+        user = f":{quote(settings.redis_password, safe='')}@"
+    return f"redis://{user}{host}:{settings.redis_port or 6379}/{settings.redis_db}"
+
+
+def live_socket(home: Path) -> str | None:
+    """The path of the embedded server's socket in *home* if it accepts a connection.
+
+    A long home has its socket elsewhere, and a note of where (``redis.sock.path``).
+    """
+    candidates = [str(home / SOCKET_NAME)]
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        candidates.insert(0, (home / SOCKET_NOTE).read_text().strip())
+    for path in candidates:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(1.0)
+            try:
+                probe.connect(path)
+            except (OSError, ValueError):
+                continue
+            return path
+    return None
+
+
+def ensure_home(settings: Settings) -> Path:
+    """Make ``JOBS_HOME`` with mode 0700 if it is missing, and return it.
+
+    The mode of a folder that exists is left alone: it may serve others too.
+    Raises SettingsError when it cannot be made.
+    """
+    home = settings.jobs_home
+    try:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        problem = f"the folder cannot be made: {error.strerror}"
+        raise SettingsError("JOBS_HOME", problem) from None
+    return home
+
+
+def _variable_part(queue_name: str) -> str:
+    return queue_name.upper().replace("-", "_")
+
+
+def _home(read: Reader) -> Path:
+    value = read.text("JOBS_HOME")
+    user = read.text("HOME") or os.path.expanduser("~")
+    if value is not None:
+        path = Path(user + value[1:] if re.match(r"~(/|\Z)", value) else value)
+    elif sys.platform == "darwin":
+        path = Path(user, "Library", "Application Support", "hsejobs")
+    else:
+        data = read.text("XDG_DATA_HOME")
+        # The XDG rules: a relative path is to be ignored.
+        base = Path(data) if data and os.path.isabs(data) else Path(user, ".local", "share")
+        path = base / "hsejobs"
+    return path.absolute()
+
+
+def _queues(read: Reader, env: Mapping[str, str]) -> Mapping[str, QueueOverrides]:
+    parts = {match[1] for match in map(_QUEUE_VARIABLE.fullmatch, env) if match}
+    return {
+        part: QueueOverrides(
+            concurrency=read.optional_integer(f"QUEUE_{part}_CONCURRENCY", 1, 1000),
+            attempts=read.optional_integer(f"QUEUE_{part}_ATTEMPTS", 1, 1000),
+            backoff_ms=read.optional_integer(f"QUEUE_{part}_BACKOFF_DELAY", 0, 30 * DAY_MS),
+            timeout_ms=read.optional_integer(f"QUEUE_{part}_TIMEOUT", 1, 30 * DAY_MS),
+            workers=cast(
+                Workers | None, read.choice(f"QUEUE_{part}_WORKERS", "threads", "processes")
+            ),
+        )
+        for part in sorted(parts)
+    }

@@ -1,0 +1,269 @@
+"""The connection to Redis: one server, Sentinel or Cluster, behind one small surface.
+
+Every script is idempotent, so a call whose reply was lost is simply sent
+again. redis-py's own retries are off: how long to be patient is the caller's
+to say.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from hsejobs.errors import JobsError, RedisUnavailable
+from hsejobs.store.scripts import Arg, Script
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.cluster import RedisCluster
+    from redis.connection import Connection
+
+#: Seconds a reply may take. Blocking waits stay well below it.
+SOCKET_TIMEOUT = 5.0
+CONNECT_TIMEOUT = 2.0
+#: How long a caller's command is retried before RedisUnavailable, in seconds.
+PATIENCE = 3.0
+#: What a server says that is starting, failing over or has lost its majority.
+_PASSING = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "BUSY")
+_FULL = "OOM "
+
+
+def connect(url: str) -> Redis | RedisCluster:
+    """A client for the URL (schemes of the setting QUEUE_REDIS_URL). Does no I/O, but for Cluster."""
+    from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    parts = urlsplit(url)
+    common: dict[str, Any] = {
+        "socket_timeout": SOCKET_TIMEOUT,
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "protocol": 2,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    if parts.scheme == "redis+cluster":
+        from redis.cluster import ClusterNode, RedisCluster
+
+        nodes = [ClusterNode(host, port) for host, port in _nodes(parts.netloc)]
+        return RedisCluster(
+            startup_nodes=nodes, **common, **_login(parts.netloc), dynamic_startup_nodes=True
+        )
+    if parts.scheme == "redis+sentinel":
+        from redis.sentinel import Sentinel
+
+        service, _, db = parts.path.lstrip("/").partition("/")
+        login = _login(parts.netloc)
+        sentinel = Sentinel(
+            _nodes(parts.netloc),
+            sentinel_kwargs={k: v for k, v in common.items() if k != "protocol"},
+            **common,
+            **login,
+        )
+        client: Redis = sentinel.master_for(service, db=int(db or 0))
+        return client
+    options = dict(parse_qsl(parts.query))
+    known = {"db"} & options.keys()
+    bare = parts._replace(query="&".join(f"{k}={options[k]}" for k in known)).geturl()
+    return Redis.from_url(bare, **common)
+
+
+def _nodes(netloc: str) -> list[tuple[str, int]]:
+    found = []
+    for place in netloc.rpartition("@")[2].split(","):
+        host, _, port = place.rpartition(":")
+        found.append((host.strip("[]"), int(port)))
+    return found
+
+
+def _login(netloc: str) -> dict[str, str]:
+    user, _, password = netloc.rpartition("@")[0].partition(":")
+    login = {"username": unquote(user), "password": unquote(password)}
+    return {name: value for name, value in login.items() if value}
+
+
+class Link:
+    """Redis as hsejobs uses it. Thread-safe and fork-safe; connects at the first call.
+
+    A connection belongs to one thread, so nothing waits for a free one.
+    """
+
+    def __init__(self, url: str, *, wait_replicas: int = 0) -> None:
+        self.url = url
+        self.wait_replicas = wait_replicas
+        self._client: Redis | RedisCluster | None = None
+        self._pid = 0
+        self._lock = threading.Lock()
+        self._local = threading.local()
+
+    @property
+    def cluster(self) -> bool:
+        """Whether this is a Redis Cluster."""
+        return self.url.startswith("redis+cluster:")
+
+    @property
+    def client(self) -> Redis | RedisCluster:
+        """redis-py's client of this process."""
+        if self._client is None or self._pid != os.getpid():
+            with self._lock:
+                if self._client is None or self._pid != os.getpid():
+                    self._client, self._pid = connect(self.url), os.getpid()
+        return self._client
+
+    def run(
+        self, script: Script, base: str, args: Sequence[Arg] = (), *, patience: float = PATIENCE
+    ) -> Any:
+        """The script's reply. Raises RedisUnavailable after ``patience`` seconds without one."""
+        return self._patiently(
+            patience, lambda: self._once(("EVALSHA", script.sha, 1, base, *args), script)
+        )
+
+    def command(self, *words: Arg, patience: float = PATIENCE) -> Any:
+        """The reply to a plain command, whose first argument is a key."""
+        return self._patiently(patience, lambda: self._once(words, None))
+
+    def add(
+        self, script: Script, base: str, args: Sequence[Arg], *, patience: float = PATIENCE
+    ) -> Any:
+        """Like ``run``, and then waits for the replicas that the settings ask for."""
+        reply = self.run(script, base, args, patience=patience)
+        if self.wait_replicas:
+            words = ("WAIT", self.wait_replicas, int(SOCKET_TIMEOUT * 800))
+            if self.cluster:
+                client: Any = self.client
+                node = client.get_node_from_key(base)
+                # Any write on WAIT's own connection makes it cover the one before it.
+                reached = client.execute_command(*words, target_nodes=node)
+                reached = reached if isinstance(reached, int) else min(reached.values())
+            else:
+                reached = self._once(words, None)
+            if reached < self.wait_replicas:
+                raise RedisUnavailable(
+                    f"only {reached} of {self.wait_replicas} replicas confirmed the write;"
+                    " it is kept by the primary: add it again with the same id to make sure"
+                )
+        return reply
+
+    def run_many(self, calls: Sequence[tuple[Script, str, Sequence[Arg]]]) -> list[Any]:
+        """Several scripts in one round trip (on a Cluster: one each)."""
+        if self.cluster or len(calls) == 1:
+            return [self.run(script, base, args) for script, base, args in calls]
+
+        def once() -> list[Any]:
+            connection = self._connection()
+            packed = connection.pack_commands(
+                [("EVALSHA", script.sha, 1, base, *args) for script, base, args in calls]
+            )
+            connection.send_packed_command(packed, check_health=False)
+            replies: list[Any] = []
+            for _ in calls:
+                try:
+                    replies.append(connection.read_response())
+                except Exception as error:
+                    if not _is_reply(error):
+                        raise
+                    replies.append(error)
+            return replies
+
+        replies = self._patiently(PATIENCE, once)
+        for i, (script, base, args) in enumerate(calls):
+            if isinstance(replies[i], Exception):
+                replies[i] = self.run(script, base, args)
+        return list(replies)
+
+    def ping(self) -> None:
+        """Raises RedisUnavailable when Redis does not answer."""
+        if self.cluster:
+            self._patiently(1.0, lambda: self.client.ping())
+        else:
+            self.command("PING", patience=1.0)
+
+    def close(self) -> None:
+        """Drops this thread's connection."""
+        connection = getattr(self._local, "connection", None)
+        self._local.connection = None
+        if connection is not None:
+            connection.disconnect()
+
+    def _connection(self) -> Connection:
+        local = self._local
+        connection: Connection | None = getattr(local, "connection", None)
+        if connection is None or local.pid != os.getpid():
+            pool: Any = self.client.connection_pool  # type: ignore[union-attr]
+            connection = local.connection = pool.make_connection()
+            local.pid = os.getpid()
+            connection.connect()
+        return connection
+
+    def _once(self, words: Sequence[Arg], script: Script | None) -> Any:
+        from redis.exceptions import NoScriptError
+
+        try:
+            return self._exchange(words)
+        except NoScriptError:
+            if script is None:
+                raise
+            return self._exchange(("EVAL", script.text, *words[2:]))
+
+    def _exchange(self, words: Sequence[Arg]) -> Any:
+        if self.cluster:
+            return self.client.execute_command(*words)
+        connection = self._connection()
+        connection.send_packed_command(connection.pack_command(*words), check_health=False)
+        return connection.read_response()
+
+    def _patiently(self, patience: float, once: Any) -> Any:
+        """Calls until it answers; a connection that went away while idle costs no waiting."""
+        from redis.exceptions import RedisError
+
+        give_up = time.monotonic() + patience
+        pause = 0.0
+        while True:
+            try:
+                return once()
+            except (RedisError, OSError) as error:
+                if _is_reply(error):
+                    if not str(error).startswith(_PASSING):
+                        raise _explained(error) from error
+                self.close()
+                if time.monotonic() + pause >= give_up:
+                    raise RedisUnavailable(f"Redis does not answer ({_brief(error)})") from error
+            except BaseException:
+                # A half-read reply (an interrupt) would be taken for the next one.
+                self.close()
+                raise
+            time.sleep(pause)
+            pause = min(0.5, pause * 2 or 0.02)
+
+
+def _is_reply(error: BaseException) -> bool:
+    """Whether the server answered at all: an error of its own, not of the connection."""
+    from redis.exceptions import (
+        AuthenticationError,
+        BusyLoadingError,
+        ConnectionError,
+        ResponseError,
+    )
+
+    if isinstance(error, AuthenticationError):
+        return True
+    return isinstance(error, ResponseError) and not isinstance(
+        error, (ConnectionError, BusyLoadingError)
+    )
+
+
+def _explained(error: Exception) -> Exception:
+    text = str(error)
+    if text.startswith(_FULL) or "OOM command" in text:
+        return RedisUnavailable("Redis is out of memory and takes no more jobs: raise maxmemory")
+    if "NOAUTH" in text or "WRONGPASS" in text or "AUTH" in text.upper()[:20]:
+        return RedisUnavailable("Redis refuses the login: check QUEUE_REDIS_PASSWORD or the URL")
+    return JobsError(f"Redis refused a command: {text[:200]}")
+
+
+def _brief(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    return text.splitlines()[0][:160]

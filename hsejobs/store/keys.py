@@ -1,0 +1,88 @@
+"""Every Redis key of hsejobs is made here; the scripts get these names in their prelude.
+
+All keys of a queue share one hash tag, ``<prefix>:{<queue>}:``, so that a
+script may touch any of them on a Redis Cluster. ``docs/redis-keys.md``
+describes each key, its type and its life.
+"""
+
+from __future__ import annotations
+
+from hsejobs.model import State
+
+#: Suffixes after the queue's base. A trailing colon takes an id, an organisation or a minute.
+SUFFIXES: dict[str, str] = {
+    # one record
+    "job": "j:",
+    "payload": "p:",
+    "extras": "x:",
+    "result": "r:",
+    "errors": "e:",
+    "logs": "l:",
+    "marks": "k:",
+    # the indexes, whole and per organisation
+    "waiting": "waiting",
+    "active": "active",
+    "delayed": "delayed",
+    "completed": "completed",
+    "failed": "failed",
+    "org": "o:",
+    # the queue itself
+    "queue": "queue",
+    "paused": "paused",
+    "seq": "seq",
+    "bell": "bell",
+    "timer": "timer",
+    "events": "events",
+    "minute": "m:",
+    "revoked": "revoked",
+    "slots": "slots",
+    "lastruns": "lastruns",
+    "workers": "workers",
+    "worker": "w:",
+    # Huey's own key-value store: locks, rate limits, chords
+    "value": "kv:",
+    "counter": "n:",
+    "members": "s:",
+}
+
+#: Life of the per-minute counters in seconds: whole queue, and one organisation's.
+MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
+#: About how many entries the event feed keeps.
+EVENTS_KEPT = 2_000
+
+
+def queues(prefix: str) -> str:
+    """The set of the names of all queues that ever described themselves."""
+    return f"{prefix}:queues"
+
+
+def lock(prefix: str, name: str) -> str:
+    """A lock for work that one process of the whole installation should do."""
+    return f"{prefix}:lock:{name}"
+
+
+def base(prefix: str, queue: str) -> str:
+    """What all keys of a queue begin with."""
+    return f"{prefix}:{{{queue}}}:"
+
+
+def index(queue_base: str, state: State, organization_id: str | None = None) -> str:
+    """The sorted set of the ids in a state, of all or of one organisation."""
+    if organization_id is None:
+        return queue_base + state.value
+    return f"{queue_base}{SUFFIXES['org']}{state.value}:{organization_id}"
+
+
+def of(queue_base: str, name: str, rest: str = "") -> str:
+    """The key called ``name`` in SUFFIXES, with what follows a trailing colon."""
+    return queue_base + SUFFIXES[name] + rest
+
+
+def lua_prelude() -> str:
+    """The names, as a Lua table ``K``, for the beginning of every script."""
+    pairs = ", ".join(f"{name} = '{suffix}'" for name, suffix in SUFFIXES.items())
+    return (
+        f"local K = {{{pairs}}}\n"
+        f"local MINUTE_TTL, ORG_MINUTE_TTL, EVENTS_KEPT = "
+        f"{MINUTE_TTL}, {ORG_MINUTE_TTL}, {EVENTS_KEPT}\n"
+    )

@@ -1,0 +1,70 @@
+-- complete: active -> completed for the jobs given, then claim: waiting -> active.
+-- Both halves may be empty. Sent again, it completes nothing twice; after a lost
+-- reply `again` = 1 first looks for what this very token claimed already.
+-- KEYS: 1 the queue's base
+-- ARGV: claim_count, token, lease_ms, again; each: id, its_token, run_us, result
+-- returns: {outcomes, claimed}: outcomes a string with one letter a finished job
+--       (c completed, r refused: not this token's job any more), claimed as lib/claim says
+-- errors: none
+-- include: base place due claim
+local SMALL = 64
+local n, token, lease_ms = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+
+local outcomes = {}
+local done, gone, finished_at = {}, {}, int(now_ms)
+for a = 5, #ARGV, 4 do
+  local id, its_token, us, result = ARGV[a], ARGV[a + 1], tonumber(ARGV[a + 2]), ARGV[a + 3]
+  local key = base .. K.job .. id
+  local job = redis.call('HMGET', key, 'st', 'tk', 'o')
+  if job[2] ~= its_token or (job[1] ~= 'a' and job[1] ~= 'c') then
+    outcomes[#outcomes + 1] = 'r'
+  else
+    outcomes[#outcomes + 1] = 'c'
+    if job[1] == 'a' then
+      local started = int(math.floor((now_us - us) / 1000))
+      if #result > SMALL then
+        redis.call('SET', base .. K.result .. id, result)
+        redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', finished_at)
+      elseif result == 'null' then
+        redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', finished_at)
+      else
+        redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', finished_at, 'r', result)
+      end
+      local org, score = job[3], int(now_us + #gone)
+      gone[#gone + 1] = id
+      done[#done + 1] = score
+      done[#done + 1] = id
+      if org then
+        redis.call('ZREM', org_index('a', org), id)
+        redis.call('ZADD', org_index('c', org), score, id)
+      end
+      count('c', org)
+      count('us', org, us)
+      count('r' .. bucket(us), org)
+      event('completed', id, org)
+    end
+  end
+end
+if #gone > 0 then
+  redis.call('ZREM', base .. K.active, unpack(gone))
+  redis.call('ZADD', base .. K.completed, unpack(done))
+end
+
+local claimed = {}
+if ARGV[4] == '1' and n > 0 then
+  local newest = redis.call('ZREVRANGE', base .. K.active, 0, 999)
+  for _, id in ipairs(newest) do
+    local key = base .. K.job .. id
+    if redis.call('HGET', key, 'tk') == token then
+      local job = redis.call('HMGET', key, unpack(FIELDS))
+      claimed[#claimed + 1] = id
+      job[2] = job[2] - 1
+      job[14] = ''
+      for f = 1, #FIELDS do claimed[#claimed + 1] = job[f] or '' end
+      claimed[#claimed + 1] = redis.call('GET', base .. K.payload .. id) or ''
+    end
+  end
+end
+if #claimed == 0 then claimed = claim(n, token, lease_ms) end
+publish()
+return { table.concat(outcomes), claimed }

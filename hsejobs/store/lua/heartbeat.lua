@@ -1,0 +1,17 @@
+-- A consumer says that it lives and what it does; those silent for long are forgotten.
+-- KEYS: 1 the queue's base
+-- ARGV: worker, record, ttl_ms
+--   record: JSON; '' when the consumer leaves
+-- returns: Redis time in ms
+-- errors: none
+-- include: base
+local workers, worker = base .. K.workers, ARGV[1]
+if ARGV[2] == '' then
+  redis.call('ZREM', workers, worker)
+  redis.call('DEL', base .. K.worker .. worker)
+else
+  redis.call('ZADD', workers, int(now_ms), worker)
+  redis.call('SET', base .. K.worker .. worker, ARGV[2], 'PX', ARGV[3])
+end
+redis.call('ZREMRANGEBYSCORE', workers, '-inf', int(now_ms - ARGV[3]))
+return now_ms

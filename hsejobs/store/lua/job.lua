@@ -1,0 +1,13 @@
+-- One job, whole.
+-- KEYS: 1 the queue's base
+-- ARGV: organization, id, payload_bytes
+--   organization '' for any; payload_bytes: how much of payload and result at most
+-- returns: what lib/record says and whether the queue is paused, or nil: not there or another organisation's
+-- errors: none
+-- read only
+-- include: base record
+local org = redis.call('HGET', base .. K.job .. ARGV[2], 'o')
+if ARGV[1] ~= '' and org ~= ARGV[1] then return nil end
+local found = record(ARGV[2], tonumber(ARGV[3]), 0)
+if found then found[6] = redis.call('EXISTS', base .. K.paused) end
+return found

@@ -1,0 +1,94 @@
+-- What every script begins with: the queue's base, Redis time, number formatting, counters, events.
+local base = KEYS[1]
+local clock = redis.call('TIME')
+local now_us = clock[1] * 1000000 + clock[2]
+local now_ms = math.floor(now_us / 1000)
+
+-- Scores and times pass 2^31: Lua's own formatting would round them.
+local function int(number)
+  return string.format('%.0f', number)
+end
+
+local STATE = { w = K.waiting, a = K.active, d = K.delayed, c = K.completed, f = K.failed }
+
+local function index(state)
+  return base .. STATE[state]
+end
+
+local function org_index(state, org)
+  return base .. K.org .. STATE[state] .. ':' .. org
+end
+
+local function put_in(state, org, score, id)
+  redis.call('ZADD', index(state), score, id)
+  if org then redis.call('ZADD', org_index(state, org), score, id) end
+end
+
+local function take_from(state, org, id)
+  redis.call('ZREM', index(state), id)
+  if org then redis.call('ZREM', org_index(state, org), id) end
+end
+
+-- Counters of this minute. `pending` sums up within a call, so that a batch costs few commands.
+local minute = math.floor(now_ms / 60000)
+local pending, pending_orgs = {}, {}
+
+local function count(field, org, by)
+  pending[field] = (pending[field] or 0) + (by or 1)
+  if org then
+    local fields = pending_orgs[org]
+    if not fields then
+      fields = {}
+      pending_orgs[org] = fields
+    end
+    fields[field] = (fields[field] or 0) + (by or 1)
+  end
+end
+
+local function flush_into(key, fields, ttl)
+  local fresh = false
+  for field, by in pairs(fields) do
+    by = math.floor(by + 0.5)
+    if redis.call('HINCRBY', key, field, by) == by then fresh = true end
+  end
+  if fresh then redis.call('EXPIRE', key, ttl) end
+end
+
+-- The event feed: one entry a call, each field a kind of event with `id<TAB>org` lines.
+local happened, kinds = {}, {}
+
+local function event(kind, id, org)
+  local lines = happened[kind]
+  if not lines then
+    lines = {}
+    happened[kind] = lines
+    kinds[#kinds + 1] = kind
+  end
+  lines[#lines + 1] = org and (id .. '\t' .. org) or id
+end
+
+-- Wakes one blocked worker; a bell that has not been heard yet is not rung twice.
+local function ring()
+  local bell = base .. K.bell
+  if redis.call('LLEN', bell) == 0 then redis.call('LPUSH', bell, '1') end
+end
+
+local function is_paused()
+  return redis.call('EXISTS', base .. K.paused) == 1
+end
+
+-- Writes down what `count` and `event` collected. Called once, at the end of a script that writes.
+local function publish()
+  flush_into(base .. K.minute .. minute, pending, MINUTE_TTL)
+  for org, fields in pairs(pending_orgs) do
+    flush_into(base .. K.minute .. minute .. ':' .. org, fields, ORG_MINUTE_TTL)
+  end
+  if #kinds > 0 then
+    local entry = {}
+    for _, kind in ipairs(kinds) do
+      entry[#entry + 1] = kind
+      entry[#entry + 1] = table.concat(happened[kind], '\n')
+    end
+    redis.call('XADD', base .. K.events, 'MAXLEN', '~', EVENTS_KEPT, '*', unpack(entry))
+  end
+end

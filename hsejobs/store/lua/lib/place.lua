@@ -1,0 +1,20 @@
+-- Places in the waiting list: priority first, then order of arrival.
+local PRIORITY_SPAN = 1125899906842624  -- 2^50
+
+local function new_place(priority)
+  return int(priority * PRIORITY_SPAN + redis.call('INCR', base .. K.seq))
+end
+
+-- A job enters the waiting list at its end; `since` is when its wait began.
+local function to_waiting(id, org, priority, fields)
+  local place = new_place(priority)
+  redis.call('HSET', base .. K.job .. id, 'st', 'w', 'sc', place, unpack(fields))
+  put_in('w', org, place, id)
+end
+
+-- Whoever sleeps until the next due job must hear of an earlier one.
+local function announce_due(id, run_at)
+  if redis.call('ZRANGE', base .. K.delayed, 0, 0)[1] == id then
+    redis.call('PUBLISH', base .. K.timer, run_at)
+  end
+end

@@ -1,0 +1,13 @@
+-- marks of a job: what an attempt did once and a later one must know of; by token.
+-- KEYS: 1 the queue's base
+-- ARGV: id, token, mark, set
+--   set 0: only ask
+-- returns: 1 when the mark was not there, 0 when it was, -1 when the job is not this token's any more
+-- errors: none
+-- include: base
+local id = ARGV[1]
+local job = redis.call('HMGET', base .. K.job .. id, 'st', 'tk')
+if job[1] ~= 'a' or job[2] ~= ARGV[2] then return -1 end
+local marks = base .. K.marks .. id
+if ARGV[4] == '1' then return redis.call('SADD', marks, ARGV[3]) end
+return 1 - redis.call('SISMEMBER', marks, ARGV[3])

@@ -1,0 +1,32 @@
+-- drain and obliterate: takes whole states away, at most `limit` jobs a call.
+-- KEYS: 1 the queue's base
+-- ARGV: states, force, limit, whole
+--   limit: at most 1000; states: letters in order; whole 1: the queue's own keys too
+-- returns: {removed, 1 when nothing is left to do}, or {-1, active jobs} when jobs run and it is not forced
+-- errors: none
+-- include: base delete
+local states, limit = ARGV[1], tonumber(ARGV[3])
+if ARGV[4] == '1' and ARGV[2] ~= '1' then
+  local running = redis.call('ZCARD', base .. K.active)
+  if running > 0 then return { -1, running } end
+end
+local removed = 0
+for i = 1, #states do
+  local state = string.sub(states, i, i)
+  if removed < limit then
+    for _, id in ipairs(redis.call('ZRANGE', index(state), 0, limit - removed - 1)) do
+      delete_job(id, state, redis.call('HGET', base .. K.job .. id, 'o'))
+      removed = removed + 1
+    end
+  end
+end
+if removed >= limit then
+  publish()
+  return { removed, 0 }
+end
+publish()
+if ARGV[4] == '1' then
+  redis.call('UNLINK', base .. K.paused, base .. K.seq, base .. K.bell, base .. K.events,
+    base .. K.revoked, base .. K.slots, base .. K.lastruns)
+end
+return { removed, 1 }

@@ -1,0 +1,44 @@
+-- One page of the jobs in a state, from either end, by cursor.
+-- KEYS: 1 the queue's base
+-- ARGV: state, organization, limit, reverse, cursor_score, cursor_id, payload_bytes, errors
+--   limit: at most 200; cursor_score and cursor_id: of the last job of the page before, or '';
+--   payload_bytes: how much of payload and result (0: nothing); errors: how many of the newest (0: all)
+-- returns: {total, paused (0 or 1), next score or '', next id, the records as lib/record says}
+-- errors: none
+-- read only
+-- include: base record
+local state, only, limit, reverse = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
+local name = only == '' and index(state) or org_index(state, only)
+local range, rank_of = reverse and 'ZREVRANGE' or 'ZRANGE', reverse and 'ZREVRANK' or 'ZRANK'
+local start = 0
+if ARGV[6] ~= '' then
+  local rank = redis.call('ZSCORE', name, ARGV[6]) == ARGV[5] and redis.call(rank_of, name, ARGV[6])
+  if rank then
+    start = rank + 1
+  elseif reverse then
+    -- The job of the cursor moved on: go by its score, passing its equals that came before it.
+    start = redis.call('ZCOUNT', name, '(' .. ARGV[5], '+inf')
+  else
+    start = redis.call('ZCOUNT', name, '-inf', '(' .. ARGV[5])
+  end
+  if not rank then
+    local equals = redis.call(range, name, start, start + 999, 'WITHSCORES')
+    for i = 1, #equals, 2 do
+      local before = equals[i] <= ARGV[6]
+      if reverse then before = equals[i] >= ARGV[6] end
+      if equals[i + 1] ~= ARGV[5] or not before then break end
+      start = start + 1
+    end
+  end
+end
+local ids = redis.call(range, name, start, start + limit - 1, 'WITHSCORES')
+local total = redis.call('ZCARD', name)
+local out = { total, redis.call('EXISTS', base .. K.paused), '', '' }
+if #ids > 0 and start + #ids / 2 < total then
+  out[3], out[4] = ids[#ids], ids[#ids - 1]
+end
+for i = 1, #ids, 2 do
+  local found = record(ids[i], tonumber(ARGV[7]), tonumber(ARGV[8]))
+  if found then out[#out + 1] = found end
+end
+return out

@@ -1,0 +1,17 @@
+-- pause and resume: the queue's jobs stay waiting while it is paused.
+-- KEYS: 1 the queue's base
+-- ARGV: pause
+-- returns: 1 when that changed something, else 0
+-- errors: none
+-- include: base
+local changed
+if ARGV[1] == '1' then
+  changed = redis.call('SETNX', base .. K.paused, int(now_ms))
+  if changed == 1 then event('paused', '-') end
+else
+  changed = redis.call('DEL', base .. K.paused)
+  if changed == 1 then event('resumed', '-') end
+  if redis.call('ZCARD', base .. K.waiting) > 0 then ring() end
+end
+publish()
+return changed

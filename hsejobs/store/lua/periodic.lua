@@ -1,0 +1,16 @@
+-- add, of a periodic task: once for each slot of its schedule, however many consumers ask.
+-- KEYS: 1 the queue's base
+-- ARGV: id, nonce, name, priority, organization, user, delay_ms, attempts, backoff_ms, timeout_ms, payload, extras, signature, schedule, slot
+--   slot: minutes since the epoch
+-- returns: what lib/add says, or "" when this slot or a later one was served already
+-- errors: none
+-- include: base place add
+local slots, schedule, slot = base .. K.slots, ARGV[14], tonumber(ARGV[15])
+local last = tonumber(redis.call('HGET', slots, schedule) or -1)
+if last >= slot then return '' end
+local out = add_job(1)
+redis.call('HSET', slots, schedule, slot)
+redis.call('HSET', base .. K.lastruns, schedule, ARGV[1])
+if not is_paused() then ring() end
+publish()
+return out

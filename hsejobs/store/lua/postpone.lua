@@ -1,0 +1,22 @@
+-- postpone: active -> delayed; no attempt used.
+-- KEYS: 1 the queue's base
+-- ARGV: id, token, delay_ms
+-- returns: {outcome, ms since the job was first postponed}: "d", or "r" refused
+-- errors: none
+-- include: base place
+local id, token = ARGV[1], ARGV[2]
+local key = base .. K.job .. id
+local job = redis.call('HMGET', key, 'st', 'tk', 'o', 'am', 'pf')
+if job[2] ~= token or (job[1] ~= 'a' and job[1] ~= 'd') then return { 'r', 0 } end
+local first = tonumber(job[5] or now_ms)
+if job[1] == 'a' then
+  local org, run_at = job[3], int(now_ms + tonumber(ARGV[3]))
+  take_from('a', org, id)
+  redis.call('HSET', key, 'st', 'd', 'am', math.max(0, job[4] - 1), 'ra', run_at, 'pf', int(first))
+  redis.call('HDEL', key, 'pg', 'pm')
+  put_in('d', org, run_at, id)
+  announce_due(id, run_at)
+  event('postponed', id, org)
+  publish()
+end
+return { 'd', now_ms - first }

@@ -1,0 +1,14 @@
+-- progress: of an active job, by token.
+-- KEYS: 1 the queue's base
+-- ARGV: id, token, percent, message
+--   message '' for none
+-- returns: 1, or 0 when the job is not this token's any more
+-- errors: none
+-- include: base
+local key = base .. K.job .. ARGV[1]
+local job = redis.call('HMGET', key, 'st', 'tk', 'o')
+if job[1] ~= 'a' or job[2] ~= ARGV[2] then return 0 end
+redis.call('HSET', key, 'pg', ARGV[3], 'pm', ARGV[4])
+event('progress', ARGV[1], job[3])
+publish()
+return 1

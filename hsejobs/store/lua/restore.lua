@@ -1,0 +1,36 @@
+-- restore: gone -> as it was, from the copy that `remove` returned.
+-- KEYS: 1 the queue's base
+-- ARGV: organization, id, score, payload, extras, result; each: value
+--   values: number of hash values, the hash, number of errors, the errors,
+--   number of log lines, the lines, the marks; organization '' for any
+-- returns: "ok", "exists" when the id is in use again, "missing" when it is another organisation's
+-- errors: none
+-- include: base
+local id = ARGV[2]
+local key = base .. K.job .. id
+local at = 7
+local function take()
+  local values = {}
+  local n = tonumber(ARGV[at])
+  for i = 1, n do values[i] = ARGV[at + i] end
+  at = at + n + 1
+  return values
+end
+local hash, errors, logs = take(), take(), take()
+local job = {}
+for i = 1, #hash, 2 do job[hash[i]] = hash[i + 1] end
+if ARGV[1] ~= '' and job.o ~= ARGV[1] then return 'missing' end
+if redis.call('EXISTS', key) == 1 then return 'exists' end
+redis.call('HSET', key, unpack(hash))
+redis.call('SET', base .. K.payload .. id, ARGV[4])
+if ARGV[5] ~= '' then redis.call('SET', base .. K.extras .. id, ARGV[5]) end
+if ARGV[6] ~= '' then redis.call('SET', base .. K.result .. id, ARGV[6]) end
+for _, entry in ipairs(errors) do redis.call('RPUSH', base .. K.errors .. id, entry) end
+for _, line in ipairs(logs) do redis.call('RPUSH', base .. K.logs .. id, line) end
+for i = at, #ARGV do redis.call('SADD', base .. K.marks .. id, ARGV[i]) end
+put_in(job.st, job.o, ARGV[3], id)
+event('restored', id, job.o)
+if job.st == 'w' and not is_paused() then ring() end
+if job.st == 'd' then redis.call('PUBLISH', base .. K.timer, ARGV[3]) end
+publish()
+return 'ok'

@@ -1,0 +1,18 @@
+-- stall, at once: the supervisor of a worker saw it die, so nobody needs to wait for the lease.
+-- KEYS: 1 the queue's base
+-- ARGV: max_stalls; each: id, token
+-- returns: what became of each: "waiting", "failed" or "refused"
+-- errors: none
+-- include: base stall
+local became = {}
+for a = 2, #ARGV, 2 do
+  local id = ARGV[a]
+  local outcome
+  if redis.call('HGET', base .. K.job .. id, 'tk') == ARGV[a + 1] then
+    outcome = stall_job(id, tonumber(ARGV[1]))
+  end
+  became[#became + 1] = outcome or 'refused'
+end
+if redis.call('ZCARD', base .. K.waiting) > 0 and not is_paused() then ring() end
+publish()
+return became

@@ -1,0 +1,40 @@
+-- Everything an overview needs of one queue: counts, the oldest waiting job, counters of the last minutes.
+-- KEYS: 1 the queue's base
+-- ARGV: organization, minutes
+--   organization '' for all; minutes: how many, this one included, at most 180
+-- returns: {waiting, active, delayed, completed, failed, paused (0 or 1), ms since the longest
+--       waiting job began to wait or -1, ms until the next delayed job or -1, live consumers, Redis time in ms,
+--       then for each minute, newest first, its flat hash}
+-- errors: none
+-- read only
+-- include: base
+local only = ARGV[1]
+local function name(state)
+  return only == '' and index(state) or org_index(state, only)
+end
+local out = {}
+for i, state in ipairs({ 'w', 'a', 'd', 'c', 'f' }) do out[i] = redis.call('ZCARD', name(state)) end
+out[6] = redis.call('EXISTS', base .. K.paused)
+local oldest = -1
+if out[1] > 0 then
+  for priority = 1, 5 do
+    local span = 1125899906842624
+    local first = redis.call('ZRANGEBYSCORE', name('w'), int(priority * span), int(priority * span + span - 1), 'LIMIT', 0, 1)[1]
+    if first then
+      local job = redis.call('HMGET', base .. K.job .. first, 'ws', 'ct')
+      local since = tonumber(job[1] or job[2] or now_ms)
+      oldest = math.max(oldest, now_ms - since)
+    end
+  end
+end
+out[7] = oldest
+local first = redis.call('ZRANGE', name('d'), 0, 0, 'WITHSCORES')
+out[8] = first[2] and math.max(0, tonumber(first[2]) - now_ms) or -1
+out[9] = redis.call('ZCOUNT', base .. K.workers, int(now_ms - 15000), '+inf')
+out[10] = now_ms
+for back = 0, tonumber(ARGV[2]) - 1 do
+  local key = base .. K.minute .. (minute - back)
+  if only ~= '' then key = key .. ':' .. only end
+  out[11 + back] = redis.call('HGETALL', key)
+end
+return out

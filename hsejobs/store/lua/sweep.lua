@@ -1,0 +1,25 @@
+-- due and stall: what falls due inside Redis, delayed jobs and dead leases; every consumer asks once a second.
+-- KEYS: 1 the queue's base
+-- ARGV: max_stalls, limit
+--   limit: at most 500
+-- returns: {jobs moved to waiting, ms until the next delayed job is due or -1, the stalled ids,
+--       what became of each ("waiting" or "failed"), Redis time in ms}
+-- errors: none
+-- include: base place due stall
+local max_stalls, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
+local moved = move_due(limit)
+local stalled, became = {}, {}
+local dead = redis.call('ZRANGEBYSCORE', base .. K.active, '-inf', int(now_ms), 'LIMIT', 0, limit)
+for _, id in ipairs(dead) do
+  local outcome = stall_job(id, max_stalls)
+  if outcome then
+    stalled[#stalled + 1] = id
+    became[#became + 1] = outcome
+  end
+end
+if (moved > 0 or #stalled > 0) and redis.call('ZCARD', base .. K.waiting) > 0 and not is_paused() then ring() end
+local next_due = -1
+local first = redis.call('ZRANGE', base .. K.delayed, 0, 0, 'WITHSCORES')
+if first[2] then next_due = math.max(0, tonumber(first[2]) - now_ms) end
+publish()
+return { moved, next_due, stalled, became, now_ms }

@@ -1,0 +1,396 @@
+"""What there is to see: counts, pages, single jobs, counters, workers, events.
+
+Nothing here writes. ``organization_id`` confines a read to one tenant: another
+tenant's job is not there, and counts cost the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hsejobs import codec
+from hsejobs.errors import InvalidOption, JobNotFound
+from hsejobs.model import STATE_OF_LETTER, JobRecord, State
+from hsejobs.store import keys, scripts
+from hsejobs.store.client import Link
+
+#: More than any payload; a reader may ask for less.
+WHOLE = 16_777_216
+#: Minutes that rates, durations and failure shares look back.
+WINDOW = 5
+BUCKETS_PER_OCTAVE = 4
+
+
+@dataclass(slots=True)
+class Minute:
+    """The counters of one minute: jobs added, completed, failed for good, retried, stalled."""
+
+    added: int = 0
+    completed: int = 0
+    failed: int = 0
+    retried: int = 0
+    stalled: int = 0
+    run_us: int = 0
+    run: dict[int, int] = field(default_factory=dict)
+    wait: dict[int, int] = field(default_factory=dict)
+
+    def __iadd__(self, other: Minute) -> Minute:
+        for name in ("added", "completed", "failed", "retried", "stalled", "run_us"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for mine, theirs in ((self.run, other.run), (self.wait, other.wait)):
+            for bucket, n in theirs.items():
+                mine[bucket] = mine.get(bucket, 0) + n
+        return self
+
+
+def percentile(histogram: Mapping[int, int], share: float) -> float | None:
+    """The value in ms below which ``share`` of the histogram lies, to within a fifth; None if empty."""
+    total = sum(histogram.values())
+    if not total:
+        return None
+    rank, seen = share * total, 0
+    for bucket in sorted(histogram):
+        seen += histogram[bucket]
+        if seen >= rank:
+            return (2.0 ** ((bucket + 0.5) / BUCKETS_PER_OCTAVE) - 1) / 1000
+    return None
+
+
+@dataclass(slots=True)
+class QueueStats:
+    """One queue at one moment. Times in ms; ``minutes`` newest first, this one included."""
+
+    name: str
+    waiting: int
+    active: int
+    delayed: int
+    completed: int
+    failed: int
+    is_paused: bool
+    oldest_waiting: int | None
+    next_due: int | None
+    consumers: int
+    now: int
+    minutes: list[Minute]
+
+    def window(self, minutes: int = WINDOW) -> Minute:
+        """The counters of the last so many minutes, this one included."""
+        total = Minute()
+        for one in self.minutes[:minutes]:
+            total += one
+        return total
+
+    def public(self) -> dict[str, Any]:
+        """The object of the HTTP shim and ``hsejobs stats --json``."""
+        last = self.window()
+        finished = last.completed + last.failed
+        waiting = 0 if self.is_paused else self.waiting
+        paused = self.waiting if self.is_paused else 0
+        return {
+            "waiting": waiting,
+            "active": self.active,
+            "completed": self.completed,
+            "failed": self.failed,
+            "delayed": self.delayed,
+            "paused": paused,
+            "total": self.waiting + self.active + self.completed + self.failed + self.delayed,
+            "rate": round(finished / WINDOW, 2),
+            "averageDuration": round(last.run_us / finished / 1000, 1) if finished else None,
+            "failureRate": round(last.failed / finished, 4) if finished else 0,
+            "oldestWaiting": self.oldest_waiting,
+            "isPaused": self.is_paused,
+        }
+
+
+@dataclass(slots=True)
+class Page:
+    """Some jobs of a state; ``next`` goes back as ``cursor``, None at the end."""
+
+    queue: str
+    status: State
+    total: int
+    jobs: list[JobRecord]
+    next: str | None
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to jobs: ``kind`` and (id, organisation or None) of each."""
+
+    at: int
+    queue: str
+    kind: str
+    jobs: tuple[tuple[str, str | None], ...]
+
+
+class Reader:
+    """All reads. Does no I/O when made."""
+
+    def __init__(self, link: Link, prefix: str) -> None:
+        self.link = link
+        self.prefix = prefix
+
+    def _base(self, queue: str) -> str:
+        return keys.base(self.prefix, queue)
+
+    def stats(
+        self, queues: Sequence[str], organization_id: str | None = None, *, minutes: int = WINDOW
+    ) -> list[QueueStats]:
+        """Each queue's stats, all in one round trip."""
+        args = (organization_id or "", minutes)
+        replies = self.link.run_many([(scripts.STATS, self._base(name), args) for name in queues])
+        return [_stats(name, reply) for name, reply in zip(queues, replies, strict=True)]
+
+    def job(
+        self, queue: str, job_id: str, organization_id: str | None = None, *, limit: int = WHOLE
+    ) -> JobRecord:
+        """One job, whole. Raises JobNotFound, also for another organisation's."""
+        reply = self.link.run(
+            scripts.JOB, self._base(queue), (organization_id or "", job_id, limit)
+        )
+        if reply is None:
+            raise JobNotFound(f"there is no job {job_id!r} in queue {queue!r}")
+        record = _record(queue, reply)
+        record.paused = bool(reply[5])
+        return record
+
+    def status(self, queue: str, job_id: str) -> State | None:
+        """Only the state, None when there is no such job."""
+        letter = self.link.command("HGET", keys.of(self._base(queue), "job", job_id), "st")
+        return STATE_OF_LETTER[letter.decode()] if letter else None
+
+    def page(
+        self,
+        queue: str,
+        status: State,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        organization_id: str | None = None,
+        reverse: bool | None = None,
+        payload_bytes: int = WHOLE,
+        errors: int = 0,
+    ) -> Page:
+        """Jobs of a state: waiting in claim order, delayed by due time, others newest first.
+
+        ``reverse`` begins at the other end. ``errors``: how many of the newest
+        of each job, 0 for all. Raises InvalidOption for a bad limit or cursor.
+        """
+        if not 1 <= limit <= 200:
+            raise InvalidOption("limit", "use a number from 1 to 200")
+        ascending = status in (State.WAITING, State.DELAYED)
+        backwards = (not ascending) if not reverse else ascending
+        score, last = _read_cursor(cursor)
+        reply = self.link.run(
+            scripts.PAGE,
+            self._base(queue),
+            (
+                status.letter, organization_id or "", limit, int(backwards),
+                score, last, payload_bytes, errors,
+            ),
+        )  # fmt: skip
+        total, paused, next_score, next_id = reply[:4]
+        jobs = [_record(queue, row) for row in reply[4:]]
+        for job in jobs:
+            job.paused = bool(paused)
+        following = _cursor(next_score, next_id) if next_id else None
+        return Page(queue, status, total, jobs, following, bool(paused))
+
+    def walk(
+        self, queue: str, status: State, organization_id: str | None = None, **options: Any
+    ) -> Iterator[list[JobRecord]]:
+        """Every job of a state, a page at a time; jobs that move meanwhile may be missed."""
+        cursor: str | None = None
+        while True:
+            page = self.page(
+                queue, status, limit=200, cursor=cursor, organization_id=organization_id, **options
+            )
+            yield page.jobs
+            cursor = page.next
+            if cursor is None:
+                return
+
+    def logs(self, queue: str, job_id: str, *, start: int = 0, end: int = -1) -> tuple[list[str], int]:
+        """A job's log lines that are kept, and how many there ever were."""
+        base = self._base(queue)
+        lines = self.link.command("LRANGE", keys.of(base, "logs", job_id), start, end)
+        total = self.link.command("HGET", keys.of(base, "job", job_id), "lc")
+        return [line.decode("utf-8", "replace") for line in lines], int(total or 0)
+
+    def workers(self, queues: Sequence[str]) -> list[dict[str, Any]]:
+        """The consumers that said within the last minute that they live, with their slots."""
+        found = []
+        for queue in queues:
+            base = self._base(queue)
+            names = self.link.command("ZRANGE", keys.of(base, "workers"), 0, 999, "WITHSCORES")
+            now = self.now(queue) if names else 0
+            for name, seen in zip(names[::2], names[1::2], strict=True):
+                text = self.link.command("GET", keys.of(base, "worker", name.decode()))
+                if text:
+                    record = json.loads(text)
+                    record["heartbeatAge"] = max(0, now - int(float(seen)))
+                    found.append(record)
+        return found
+
+    def now(self, queue: str) -> int:
+        """Redis time in ms, of the server that holds the queue."""
+        return int(self.link.run(scripts.STATS, self._base(queue), ("", 0))[9])
+
+    def last_runs(self, queue: str) -> dict[str, str]:
+        """The job id of each schedule's last run."""
+        flat = self.link.command("HGETALL", keys.of(self._base(queue), "lastruns"))
+        return {name.decode(): value.decode() for name, value in _pairs(flat).items()}
+
+    def slots(self, queue: str) -> dict[str, int]:
+        """The last slot (minutes since the epoch) of each schedule that was served."""
+        flat = self.link.command("HGETALL", keys.of(self._base(queue), "slots"))
+        return {name.decode(): int(value) for name, value in _pairs(flat).items()}
+
+    def events(
+        self, queue: str, since: str = "$", *, block_ms: int = 0, count: int = 200
+    ) -> tuple[str, list[Event]]:
+        """What happened after ``since`` (``$``: from now on), and where to go on from.
+
+        Waits up to ``block_ms`` (below 4000) for something to happen.
+        """
+        key = keys.of(self._base(queue), "events")
+        if since == "$":
+            newest = self.link.command("XREVRANGE", key, "+", "-", "COUNT", 1)
+            since = newest[0][0].decode() if newest else "0-0"
+        words: list[Any] = ["XREAD", "COUNT", count]
+        if block_ms:
+            words += ["BLOCK", min(block_ms, 4000)]
+        reply = self.link.command(*words, "STREAMS", key, since)
+        found = []
+        for entry_id, fields in _stream(reply):
+            since = entry_id.decode()
+            for kind, lines in zip(fields[::2], fields[1::2], strict=True):
+                found.append(_event(int(since.partition("-")[0]), queue, kind, lines))
+        return since, found
+
+
+def _stream(reply: Any) -> list[tuple[bytes, list[bytes]]]:
+    if not reply:
+        return []
+    streams = list(reply.values()) if isinstance(reply, dict) else [item[1] for item in reply]
+    return [(entry[0], _flat(entry[1])) for stream in streams for entry in stream]
+
+
+def _flat(fields: Any) -> list[bytes]:
+    if isinstance(fields, dict):
+        return [word for pair in fields.items() for word in pair]
+    return list(fields)
+
+
+def _pairs(flat: Any) -> dict[bytes, bytes]:
+    if isinstance(flat, dict):
+        return flat
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _event(at: int, queue: str, kind: bytes, lines: bytes) -> Event:
+    jobs = []
+    for line in lines.decode().split("\n"):
+        job_id, _, org = line.partition("\t")
+        jobs.append((job_id, org or None))
+    return Event(at, queue, kind.decode(), tuple(jobs))
+
+
+def _cursor(score: bytes, job_id: bytes) -> str:
+    return base64.urlsafe_b64encode(score + b" " + job_id).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str | None) -> tuple[str, str]:
+    if not cursor:
+        return "", ""
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        score, _, job_id = raw.partition(" ")
+        if not job_id or not math.isfinite(float(score)):
+            raise ValueError
+    except (ValueError, binascii.Error):
+        raise InvalidOption("cursor", "use what `next` of the page before said") from None
+    return score, job_id
+
+
+def _json(text: bytes | None) -> Any:
+    if not text:
+        return None
+    try:
+        return codec.loads(text)
+    except ValueError:
+        # Cut short by `limit`, or not written by hsejobs: show what is there.
+        return text.decode("utf-8", "replace")
+
+
+def _record(queue: str, row: Sequence[Any]) -> JobRecord:
+    record = {name.decode(): value for name, value in _pairs(row[1]).items()}
+
+    def text(name: str) -> str | None:
+        value = record.get(name)
+        return value.decode("utf-8", "replace") if value else None
+
+    def number(name: str) -> int | None:
+        value = record.get(name)
+        return int(value) if value else None
+
+    status = STATE_OF_LETTER[record["st"].decode()]
+    payload = _json(row[2])
+    result = row[3] or record.get("r")
+    return JobRecord(
+        id=row[0].decode(),
+        queue=queue,
+        name=text("n") or "",
+        status=status,
+        organization_id=text("o"),
+        user_id=text("u"),
+        priority=number("p") or 3,
+        attempts_made=number("am") or 0,
+        attempts=number("ax") or 1,
+        backoff=number("bo") or 0,
+        timeout=number("to") or 0,
+        created_at=number("ct") or 0,
+        processed_at=number("pt"),
+        finished_at=number("ft"),
+        run_at=number("ra") if status is State.DELAYED else None,
+        progress=100 if status is State.COMPLETED else float(record.get("pg") or 0),
+        progress_message=text("pm"),
+        stalls=number("sl") or 0,
+        code=text("ec"),
+        data=payload,
+        result=_json(result),
+        errors=tuple(codec.loads(entry) for entry in row[4]),
+        log_count=number("lc") or 0,
+        token=text("tk"),
+    )
+
+
+_FIELDS = {b"ad": "added", b"c": "completed", b"f": "failed", b"rt": "retried", b"st": "stalled", b"us": "run_us"}
+
+
+def _minute(flat: Any) -> Minute:
+    minute = Minute()
+    for name, value in _pairs(flat).items():
+        if name in _FIELDS:
+            setattr(minute, _FIELDS[name], int(value))
+        elif name[:1] == b"r":
+            minute.run[int(name[1:])] = int(value)
+        elif name[:1] == b"w":
+            minute.wait[int(name[1:])] = int(value)
+    return minute
+
+
+def _stats(name: str, reply: Sequence[Any]) -> QueueStats:
+    waiting, active, delayed, completed, failed, paused, oldest, due, live, now = reply[:10]
+    return QueueStats(
+        name, waiting, active, delayed, completed, failed, bool(paused),
+        None if oldest < 0 else oldest, None if due < 0 else due, live, now,
+        [_minute(flat) for flat in reply[10:]],
+    )  # fmt: skip

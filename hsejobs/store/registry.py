@@ -1,0 +1,105 @@
+"""How queues describe themselves in Redis, so that nobody needs to import a task to know it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from hsejobs import codec
+from hsejobs.errors import UnknownQueue, UnknownTask
+from hsejobs.store import keys
+from hsejobs.store.client import Link
+
+
+@dataclass(slots=True)
+class TaskInfo:
+    """A task: the JSON Schema of its payload (None: anything) and its secret fields' dotted paths."""
+
+    name: str
+    schema: dict[str, Any] | None = None
+    secret: list[str] = field(default_factory=list)
+    doc: str = ""
+
+
+@dataclass(slots=True)
+class ScheduleInfo:
+    """A periodic task: its cron text (five fields, UTC)."""
+
+    name: str
+    cron: str
+    task: str
+
+
+@dataclass(slots=True)
+class QueueInfo:
+    """A queue's description of itself. ``backoff`` and ``timeout`` in ms; ``enqueue`` a role."""
+
+    name: str
+    tasks: list[TaskInfo] = field(default_factory=list)
+    default_task: str | None = None
+    priority: int = 3
+    attempts: int = 3
+    backoff: int = 5000
+    timeout: int = 0
+    workers: str = "threads"
+    concurrency: int = 5
+    enqueue: str = "operator"
+    schedules: list[ScheduleInfo] = field(default_factory=list)
+
+    def task(self, name: str | None) -> TaskInfo:
+        """The task called so, the short name too; the default one for None. Raises UnknownTask."""
+        wanted = name or self.default_task
+        for info in self.tasks:
+            if wanted is not None and (
+                info.name == wanted or info.name.rpartition(".")[2] == wanted
+            ):
+                return info
+        have = ", ".join(info.name.rpartition(".")[2] for info in self.tasks) or "none"
+        if name is None:
+            raise UnknownTask(f"queue {self.name!r} has several tasks, name one of: {have}")
+        raise UnknownTask(f"queue {self.name!r} has no task of that name; it has: {have}")
+
+
+def save(link: Link, prefix: str, info: QueueInfo) -> None:
+    """Writes a queue's description and lists the queue. Raises RedisUnavailable."""
+    base = keys.base(prefix, info.name)
+    link.command("SET", keys.of(base, "queue"), codec.dumps(asdict(info)))
+    link.command("SADD", keys.queues(prefix), info.name)
+
+
+def names(link: Link, prefix: str) -> list[str]:
+    """All queues that ever described themselves, sorted."""
+    return sorted(name.decode() for name in link.command("SMEMBERS", keys.queues(prefix)))
+
+
+def load(link: Link, prefix: str, name: str) -> QueueInfo:
+    """A queue's description. Raises UnknownQueue."""
+    text = link.command("GET", keys.of(keys.base(prefix, name), "queue"))
+    if text is None:
+        known = ", ".join(names(link, prefix)) or "none yet"
+        raise UnknownQueue(f"there is no queue of that name; known queues: {known}")
+    return parse(text)
+
+
+def load_all(link: Link, prefix: str) -> list[QueueInfo]:
+    """Every queue's description, sorted by name."""
+    found = []
+    for name in names(link, prefix):
+        text = link.command("GET", keys.of(keys.base(prefix, name), "queue"))
+        if text is not None:
+            found.append(parse(text))
+    return found
+
+
+def parse(text: bytes | str) -> QueueInfo:
+    """The description from its JSON; fields that a newer version added are passed over."""
+    raw = json.loads(text)
+    raw["tasks"] = [_known(TaskInfo, task) for task in raw.get("tasks", [])]
+    raw["schedules"] = [_known(ScheduleInfo, item) for item in raw.get("schedules", [])]
+    info: QueueInfo = _known(QueueInfo, raw)
+    return info
+
+
+def _known(kind: Any, raw: dict[str, Any]) -> Any:
+    return kind(**{name: value for name, value in raw.items() if name in kind.__slots__})

@@ -1,0 +1,142 @@
+"""The Lua scripts: one file a transition, put together and checked when this module is imported.
+
+A script is its prelude (the key names), the fragments of ``lua/lib`` that its
+header includes, and its own text. ``Script`` is the typed binding: the names
+of its arguments must be those of the file's ``ARGV:`` line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+
+from hsejobs.store import keys
+
+Arg = str | bytes | int | float
+
+_LUA = files(__package__) / "lua"
+_HEADER = re.compile(r"^-- (KEYS|ARGV|returns|errors|include|read only)(?:: ?(.*))?$")
+
+
+def _text(*parts: str) -> str:
+    return _LUA.joinpath(*parts).read_text(encoding="utf-8")
+
+
+def _header(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        if not line.startswith("--"):
+            break
+        match = _HEADER.match(line)
+        if match:
+            found[match[1]] = match[2] or ""
+    return found
+
+
+def _code(text: str) -> str:
+    """The text without comment lines: what Redis keeps in memory needs no prose."""
+    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
+
+
+@dataclass(frozen=True)
+class Script:
+    """The binding of one Lua file.
+
+    ``fixed`` are the arguments given once, ``each`` those repeated for every
+    item. Raises TypeError at import when the file's header says otherwise.
+    """
+
+    name: str
+    fixed: tuple[str, ...] = ()
+    each: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        header = _header(_text(f"{self.name}.lua"))
+        missing = {"KEYS", "ARGV", "returns", "errors"} - header.keys()
+        if missing:
+            raise TypeError(f"{self.name}.lua: its header lacks {', '.join(sorted(missing))}")
+        said = header["ARGV"]
+        fixed, _, each = said.removeprefix("each:").partition("; each:")
+        if said.startswith("each:"):
+            fixed, each = "", fixed
+        names = tuple(filter(None, (part.strip() for part in fixed.split(","))))
+        repeated = tuple(filter(None, (part.strip() for part in each.split(","))))
+        if (names, repeated) != (self.fixed, self.each):
+            raise TypeError(f"{self.name}.lua takes {said!r}, its binding says otherwise")
+
+    @cached_property
+    def text(self) -> str:
+        """The whole script as it is sent to Redis."""
+        body = _text(f"{self.name}.lua")
+        parts = [keys.lua_prelude()]
+        for fragment in _header(body).get("include", "").split():
+            parts.append(_code(_text("lib", f"{fragment}.lua")))
+        parts.append(_code(body))
+        return "\n".join(parts)
+
+    @cached_property
+    def sha(self) -> str:
+        """The SHA-1 by which EVALSHA calls it."""
+        return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    @property
+    def read_only(self) -> bool:
+        """Whether its header promises that it writes nothing."""
+        return "read only" in _header(_text(f"{self.name}.lua"))
+
+
+def chunks(items: list[str], size: int) -> Iterable[list[str]]:
+    """The items in lists of at most ``size``: no script does unbounded work."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+_JOB = (
+    "id", "nonce", "name", "priority", "organization", "user", "delay_ms",
+    "attempts", "backoff_ms", "timeout_ms", "payload", "extras", "signature",
+)  # fmt: skip
+
+ADD = Script("add", each=_JOB)
+PERIODIC = Script("periodic", (*_JOB, "schedule", "slot"))
+COMPLETE = Script(
+    "complete",
+    ("claim_count", "token", "lease_ms", "again"),
+    ("id", "its_token", "run_us", "result"),
+)
+FAIL = Script(
+    "fail", ("id", "token", "final", "code", "delay_ms", "run_us", "error", "errors_kept")
+)
+POSTPONE = Script("postpone", ("id", "token", "delay_ms"))
+RELEASE = Script("release", each=("id", "token"))
+RENEW = Script("renew", ("lease_ms",), ("id", "token"))
+STALL = Script("stall", ("max_stalls",), ("id", "token"))
+SWEEP = Script("sweep", ("max_stalls", "limit"))
+PROGRESS = Script("progress", ("id", "token", "percent", "message"))
+LOG = Script("log", ("id", "token", "lines_kept"), ("line",))
+MARK = Script("mark", ("id", "token", "mark", "set"))
+PROMOTE = Script("promote", ("organization",), ("id",))
+RETRY = Script("retry", ("organization",), ("id",))
+REMOVE = Script("remove", ("organization",), ("id",))
+RESTORE = Script(
+    "restore", ("organization", "id", "score", "payload", "extras", "result"), ("value",)
+)
+CLEAN = Script("clean", ("state", "organization", "grace_ms", "limit", "offset", "count_only"))
+OBLITERATE = Script("obliterate", ("states", "force", "limit", "whole"))
+PAUSE = Script("pause", ("pause",))
+HEARTBEAT = Script("heartbeat", ("worker", "record", "ttl_ms"))
+LOCK = Script("lock", ("lock", "id", "token", "ttl_ms"))
+JOB = Script("job", ("organization", "id", "payload_bytes"))
+PAGE = Script(
+    "page",
+    (
+        "state", "organization", "limit", "reverse",
+        "cursor_score", "cursor_id", "payload_bytes", "errors",
+    ),
+)  # fmt: skip
+STATS = Script("stats", ("organization", "minutes"))
+
+ALL = tuple(value for value in list(globals().values()) if isinstance(value, Script))

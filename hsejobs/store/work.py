@@ -1,0 +1,176 @@
+"""What workers do to jobs: claim, complete, fail, postpone, release, renew, stall.
+
+Every write names the attempt's token; a worker that lost its lease can write
+nothing more. Nothing here retries: a worker's patience is its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hsejobs.model import ERRORS_KEPT, LOG_LINES
+from hsejobs.store import keys, scripts
+from hsejobs.store.client import Link
+from hsejobs.store.scripts import Arg, Script
+
+
+class Claim:
+    """A job in a worker's hands. ``timeout`` and ``backoff`` in ms, ``attempt`` from 1."""
+
+    __slots__ = (
+        "attempt", "attempts", "backoff", "created_at", "extras", "id", "name",
+        "organization_id", "payload", "priority", "revoked", "signature", "stalls",
+        "timeout", "token", "user_id",
+    )  # fmt: skip
+
+    def __init__(self, values: Sequence[bytes], at: int, token: str) -> None:
+        self.id = values[at].decode()
+        self.token = token
+        self.name = values[at + 1].decode()
+        self.attempt = int(values[at + 2]) + 1
+        self.attempts = int(values[at + 3])
+        self.backoff = int(values[at + 4])
+        self.timeout = int(values[at + 5])
+        self.organization_id = values[at + 6].decode() or None
+        self.user_id = values[at + 7].decode() or None
+        self.stalls = int(values[at + 8] or 0)
+        self.created_at = int(values[at + 10])
+        self.priority = int(values[at + 11])
+        self.extras = bool(values[at + 12])
+        self.signature = values[at + 13].decode()
+        self.revoked = values[at + 14] == b"revoked"
+        self.payload = values[at + 15]
+
+
+CLAIM_WIDTH = 16
+
+
+@dataclass(slots=True)
+class Done:
+    """A finished job: its claim, run time in us and result as JSON."""
+
+    id: str
+    token: str
+    run_us: int
+    result: bytes
+
+
+@dataclass(slots=True)
+class Swept:
+    """What a sweep did: jobs that fell due, ms until the next, the stalled with what they became."""
+
+    moved: int
+    next_due: int | None
+    stalled: list[tuple[str, str]]
+    now: int
+
+
+class Work:
+    """One queue as its workers see it. ``patience`` in seconds, 0: one try."""
+
+    def __init__(self, link: Link, prefix: str, queue: str, *, patience: float = 0.0) -> None:
+        self.link = link
+        self.base = keys.base(prefix, queue)
+        self.patience = patience
+        self.bell = keys.of(self.base, "bell")
+
+    def _run(self, script: Script, args: Sequence[Arg]) -> Any:
+        return self.link.run(script, self.base, args, patience=self.patience)
+
+    def step(
+        self, done: Sequence[Done], want: int, token: str, lease_ms: int, *, again: bool
+    ) -> tuple[str, list[Claim]]:
+        """Completes jobs and claims up to ``want`` in one round trip.
+
+        Returns a letter a finished job (``c`` completed, ``r`` refused) and the
+        claims. ``again``: the same call was sent before and its reply was lost.
+        """
+        args: list[Arg] = [want, token, lease_ms, int(again)]
+        for job in done:
+            args += (job.id, job.token, job.run_us, job.result)
+        outcomes, values = self._run(scripts.COMPLETE, args)
+        return outcomes.decode(), [
+            Claim(values, at, token) for at in range(0, len(values), CLAIM_WIDTH)
+        ]
+
+    def fail(
+        self,
+        job_id: str,
+        token: str,
+        *,
+        code: str,
+        error: bytes,
+        run_us: int,
+        final: bool,
+        delay_ms: int | None,
+    ) -> tuple[str, int]:
+        """Ends an attempt: ``d`` again after so many ms, ``f`` failed, ``r`` refused."""
+        outcome, delay = self._run(
+            scripts.FAIL,
+            (
+                job_id, token, int(final), code, -1 if delay_ms is None else delay_ms,
+                run_us, error, ERRORS_KEPT,
+            ),
+        )  # fmt: skip
+        return outcome.decode(), int(delay)
+
+    def postpone(self, job_id: str, token: str, delay_ms: int) -> tuple[str, int]:
+        """Again later, no attempt used: ``d`` and ms since the first time, or ``r`` refused."""
+        outcome, since = self._run(scripts.POSTPONE, (job_id, token, delay_ms))
+        return outcome.decode(), int(since)
+
+    def release(self, jobs: Sequence[tuple[str, str]]) -> int:
+        """Hands jobs (id, token) back to their places; how many still were ours."""
+        return int(self._run(scripts.RELEASE, _flat(jobs))) if jobs else 0
+
+    def renew(self, jobs: Sequence[tuple[str, str]], lease_ms: int) -> set[str]:
+        """Renews leases; the ids that are not ours any more."""
+        lost: set[str] = set()
+        for start in range(0, len(jobs), 500):
+            reply = self._run(scripts.RENEW, (lease_ms, *_flat(jobs[start : start + 500])))
+            lost.update(item.decode() for item in reply)
+        return lost
+
+    def stall(self, jobs: Sequence[tuple[str, str]], max_stalls: int) -> list[str]:
+        """Jobs whose worker was seen to die: ``waiting``, ``failed`` or ``refused`` each."""
+        if not jobs:
+            return []
+        return [item.decode() for item in self._run(scripts.STALL, (max_stalls, *_flat(jobs)))]
+
+    def sweep(self, max_stalls: int, limit: int = 200) -> Swept:
+        """Moves what fell due and what stalled, at most ``limit`` of each."""
+        moved, next_due, stalled, became, now = self._run(scripts.SWEEP, (max_stalls, limit))
+        pairs = [(i.decode(), b.decode()) for i, b in zip(stalled, became, strict=True)]
+        return Swept(moved, None if next_due < 0 else next_due, pairs, now)
+
+    def progress(self, job_id: str, token: str, percent: float, message: str) -> bool:
+        """Whether the job still is ours."""
+        return bool(self._run(scripts.PROGRESS, (job_id, token, f"{percent:g}", message)))
+
+    def log(self, job_id: str, token: str, lines: Sequence[str]) -> bool:
+        """Whether the job still is ours."""
+        return bool(self._run(scripts.LOG, (job_id, token, LOG_LINES, *lines)))
+
+    def mark(self, job_id: str, token: str, mark: str, *, put: bool) -> bool | None:
+        """True: the mark was not there. None: the job is not ours any more."""
+        reply = self._run(scripts.MARK, (job_id, token, mark, int(put)))
+        return None if reply < 0 else bool(reply)
+
+    def extras(self, job_id: str) -> bytes:
+        """What Huey needs beside the payload: follow-ups, expiry."""
+        found = self.link.command("GET", keys.of(self.base, "extras", job_id), patience=3.0)
+        return found or b""
+
+    def wait_bell(self, seconds: float) -> None:
+        """Blocks until somebody rings, at most so long."""
+        self.link.command("BLPOP", self.bell, f"{seconds:g}", patience=0)
+
+    def heartbeat(self, worker: str, record: bytes, ttl_ms: int) -> int:
+        """Says that a consumer lives (an empty record: that it leaves); Redis time in ms."""
+        return int(self._run(scripts.HEARTBEAT, (worker, record, ttl_ms)))
+
+
+def _flat(jobs: Sequence[tuple[str, str]]) -> list[Arg]:
+    return [word for job in jobs for word in job]

@@ -1,0 +1,315 @@
+"""What people and programs do to jobs: add, retry, promote, remove, clean, pause, drain.
+
+Every act is one script (or one a chunk of at most 1,000 jobs) that checks the
+state in which it finds the job. ``organization_id`` confines an act to one
+tenant: another tenant's job is not there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hsejobs.errors import InvalidOption, JobActive, JobExists, JobNotFound, QueueBusy, WrongState
+from hsejobs.model import STATE_OF_LETTER, State
+from hsejobs.store import keys, scripts
+from hsejobs.store.client import Link
+from hsejobs.store.scripts import Arg, Script
+
+#: Jobs in one call of a script.
+CHUNK = 500
+#: Jobs and payload bytes in one call of a bulk add.
+ADD_CHUNK, ADD_CHUNK_BYTES = 250, 4_000_000
+
+
+@dataclass(slots=True)
+class NewJob:
+    """A job to be added. ``delay``, ``backoff`` and ``timeout`` in ms; JSON as bytes."""
+
+    id: str
+    name: str
+    payload: bytes
+    priority: int
+    attempts: int
+    backoff: int
+    timeout: int
+    delay: int = 0
+    organization_id: str | None = None
+    user_id: str | None = None
+    extras: bytes = b""
+    signature: str = ""
+    #: Tells this add from another with the same id; '' when the id is the engine's own.
+    nonce: str = ""
+
+    def args(self) -> tuple[Arg, ...]:
+        """The 13 values that the scripts take."""
+        return (
+            self.id, self.nonce, self.name, self.priority, self.organization_id or "",
+            self.user_id or "", self.delay, self.attempts, self.backoff, self.timeout,
+            self.payload, self.extras, self.signature,
+        )  # fmt: skip
+
+
+def new_nonce() -> str:
+    """Eleven random characters."""
+    return os.urandom(6).hex()[:11]
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What an add found: whether the job was made by it, and the job's state."""
+
+    id: str
+    created: bool
+    status: State
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A removed job as it was; what ``restore`` takes. Kept in memory only."""
+
+    queue: str
+    id: str
+    state: State
+    organization_id: str | None
+    copy: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an act passed a job over: ``missing``, or the state it was in."""
+
+    id: str
+    found: str
+
+    def error(self, act: str) -> Exception:
+        """The same as an error to raise."""
+        return _refusal(self.id, self.found, act)
+
+
+def _refusal(job_id: str, found: str, act: str) -> Exception:
+    if found == "missing":
+        return JobNotFound(f"there is no job {job_id!r} in this queue")
+    state = STATE_OF_LETTER.get(found, found)
+    if state == State.ACTIVE:
+        return JobActive(f"job {job_id!r} is active: a worker is running it, wait until it ends")
+    wanted, done = {"retry": ("failed", "retried"), "promote": ("delayed", "promoted")}[act]
+    return WrongState(f"job {job_id!r} is {state}; only {wanted} jobs can be {done}", str(state))
+
+
+class Writer:
+    """All writes that are not a worker's. Does no I/O when made."""
+
+    def __init__(self, link: Link, prefix: str) -> None:
+        self.link = link
+        self.prefix = prefix
+
+    def _base(self, queue: str) -> str:
+        return keys.base(self.prefix, queue)
+
+    def _run(self, script: Script, queue: str, *args: Arg) -> Any:
+        return self.link.run(script, self._base(queue), args)
+
+    def add(self, queue: str, job: NewJob) -> Added:
+        """Adds one job; the same id again returns the job there is, ``created=False``."""
+        (reply,) = self.link.add(scripts.ADD, self._base(queue), job.args())
+        return _added(job.id, reply)
+
+    def add_many(self, queue: str, jobs: Sequence[NewJob]) -> list[Added]:
+        """Adds many, each atomically; in a few round trips."""
+        done: list[Added] = []
+        for chunk in _add_chunks(jobs):
+            args: list[Arg] = []
+            for job in chunk:
+                args.extend(job.args())
+            replies = self.link.add(scripts.ADD, self._base(queue), args)
+            done.extend(
+                _added(job.id, reply) for job, reply in zip(chunk, replies, strict=True)
+            )
+        return done
+
+    def add_periodic(self, queue: str, job: NewJob, schedule: str, slot: int) -> Added | None:
+        """Adds the run of a slot (minutes since the epoch), or None when it was served already."""
+        reply = self._run(scripts.PERIODIC, queue, *job.args(), schedule, slot)
+        return _added(job.id, reply) if reply else None
+
+    def retry(self, queue: str, job_id: str, organization_id: str | None = None) -> None:
+        """failed -> waiting. Raises JobNotFound, JobActive or WrongState."""
+        self._one(scripts.RETRY, "retry", queue, job_id, organization_id)
+
+    def promote(self, queue: str, job_id: str, organization_id: str | None = None) -> None:
+        """delayed -> waiting. Raises JobNotFound, JobActive or WrongState."""
+        self._one(scripts.PROMOTE, "promote", queue, job_id, organization_id)
+
+    def _one(
+        self, script: Script, act: str, queue: str, job_id: str, organization_id: str | None
+    ) -> None:
+        refused = self._chunked(script, queue, [job_id], organization_id)
+        if refused:
+            raise refused[0].error(act)
+
+    def retry_many(
+        self, queue: str, ids: Sequence[str], organization_id: str | None = None
+    ) -> list[Refusal]:
+        """Retries all that are failed; returns those that were passed over."""
+        return self._chunked(scripts.RETRY, queue, ids, organization_id)
+
+    def promote_many(
+        self, queue: str, ids: Sequence[str], organization_id: str | None = None
+    ) -> list[Refusal]:
+        """Promotes all that are delayed; returns those that were passed over."""
+        return self._chunked(scripts.PROMOTE, queue, ids, organization_id)
+
+    def _chunked(
+        self, script: Script, queue: str, ids: Sequence[str], organization_id: str | None
+    ) -> list[Refusal]:
+        refused = []
+        for chunk in scripts.chunks(list(ids), CHUNK):
+            replies = self._run(script, queue, organization_id or "", *chunk)
+            for job_id, reply in zip(chunk, replies, strict=True):
+                if reply != b"ok":
+                    refused.append(Refusal(job_id, reply.decode()))
+        return refused
+
+    def remove(self, queue: str, job_id: str, organization_id: str | None = None) -> Removed:
+        """Takes a job that is not active away. Raises JobNotFound or JobActive."""
+        removed, refused = self.remove_many(queue, [job_id], organization_id)
+        if refused:
+            raise refused[0].error("remove")
+        return removed[0]
+
+    def remove_many(
+        self, queue: str, ids: Sequence[str], organization_id: str | None = None
+    ) -> tuple[list[Removed], list[Refusal]]:
+        """Takes away all that are not active: the copies for an undo, and the refusals."""
+        removed, refused = [], []
+        for chunk in scripts.chunks(list(ids), 100):
+            for reply in self._run(scripts.REMOVE, queue, organization_id or "", *chunk):
+                if reply[0] != b"ok":
+                    refused.append(Refusal(reply[1].decode(), reply[0].decode()))
+                    continue
+                record = dict(zip(reply[3][::2], reply[3][1::2], strict=True))
+                org = record.get(b"o")
+                removed.append(
+                    Removed(
+                        queue,
+                        reply[1].decode(),
+                        STATE_OF_LETTER[record[b"st"].decode()],
+                        org.decode() if org else None,
+                        tuple(reply[2:]),
+                    )
+                )
+        return removed, refused
+
+    def restore(self, removed: Removed, organization_id: str | None = None) -> None:
+        """Undoes a removal. Raises JobExists when the id is in use again."""
+        score, record, payload, extras, result, errors, logs, marks = removed.copy
+        values = [len(record), *record, len(errors), *errors, len(logs), *logs, *marks]
+        reply = self._run(
+            scripts.RESTORE, removed.queue, organization_id or "",
+            removed.id, score, payload, extras, result, *values,
+        )  # fmt: skip
+        if reply == b"exists":
+            raise JobExists(f"job {removed.id!r} exists again; it was left as it is")
+        if reply == b"missing":
+            raise JobNotFound(f"there is no job {removed.id!r} in this queue")
+
+    def clean(
+        self,
+        queue: str,
+        state: State,
+        grace_ms: int,
+        *,
+        organization_id: str | None = None,
+        limit: int | None = None,
+    ) -> int:
+        """Removes jobs of a state older than ``grace_ms``; how many. Active jobs are refused."""
+        return sum(self.clean_steps(queue, state, grace_ms, organization_id, limit))
+
+    def clean_steps(
+        self,
+        queue: str,
+        state: State,
+        grace_ms: int,
+        organization_id: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[int]:
+        """The same in steps of at most 500 jobs; yields how many each step removed."""
+        _refuse_active(state)
+        offset, ended, left = 0, 0, limit
+        while not ended and (left is None or left > 0):
+            step = CHUNK if left is None else min(CHUNK, left)
+            removed, offset, ended = self._run(
+                scripts.CLEAN, queue, state.letter, organization_id or "", grace_ms, step, offset, 0
+            )
+            left = None if left is None else left - removed
+            yield removed
+
+    def cleanable(
+        self, queue: str, state: State, grace_ms: int, organization_id: str | None = None
+    ) -> int:
+        """How many jobs a clean would remove now."""
+        _refuse_active(state)
+        found, offset, ended = 0, 0, 0
+        while not ended:
+            step, offset, ended = self._run(
+                scripts.CLEAN, queue, state.letter, organization_id or "", grace_ms, 1000, offset, 1
+            )
+            found += step
+        return found
+
+    def pause(self, queue: str) -> bool:
+        """Workers begin no more jobs of the queue; whether that changed anything."""
+        return bool(self._run(scripts.PAUSE, queue, 1))
+
+    def resume(self, queue: str) -> bool:
+        """The opposite of ``pause``."""
+        return bool(self._run(scripts.PAUSE, queue, 0))
+
+    def drain(self, queue: str) -> int:
+        """Removes what waits and what is delayed; keeps the pause flag. How many."""
+        return sum(self.drain_steps(queue))
+
+    def drain_steps(self, queue: str) -> Iterator[int]:
+        """The same in steps; yields how many each removed."""
+        return self._sweep_away(queue, "wd", force=True, whole=False)
+
+    def obliterate(self, queue: str, *, force: bool = False) -> int:
+        """Removes every job and the queue's counters. Raises QueueBusy while jobs run, unless forced."""
+        return sum(self._sweep_away(queue, "wdcfa", force=force, whole=True))
+
+    def _sweep_away(self, queue: str, states: str, *, force: bool, whole: bool) -> Iterator[int]:
+        ended = 0
+        while not ended:
+            removed, ended = self._run(
+                scripts.OBLITERATE, queue, states, int(force), CHUNK, int(whole)
+            )
+            if removed < 0:
+                raise QueueBusy(
+                    f"{ended} jobs of {queue!r} are active: pause it and wait, or force it"
+                )
+            yield removed
+
+
+def _refuse_active(state: State) -> None:
+    if state is State.ACTIVE:
+        raise InvalidOption("status", "active jobs cannot be cleaned; wait until they end")
+
+
+def _added(job_id: str, reply: bytes) -> Added:
+    return Added(job_id, reply[:1] == b"1", STATE_OF_LETTER[reply[1:].decode()])
+
+
+def _add_chunks(jobs: Sequence[NewJob]) -> Iterator[list[NewJob]]:
+    chunk: list[NewJob] = []
+    size = 0
+    for job in jobs:
+        if chunk and (len(chunk) >= ADD_CHUNK or size + len(job.payload) > ADD_CHUNK_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(job)
+        size += len(job.payload) + len(job.extras)
+    if chunk:
+        yield chunk

@@ -1,0 +1,1 @@
+"""The files that jobs fill in: `email` for mails. Read through `importlib.resources`."""

@@ -1,0 +1,97 @@
+"""Fixtures that every test may use, and the two that none can escape: a bare environment and
+an empty Redis.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.support.cluster import Cluster
+from tests.support.sentinel import SentinelSet
+from tests.support.server import Server, binary_of, server_binary, short_folder
+
+STRIPPED = ("QUEUE_", "JOBS_", "SMTP_", "PLATFORM_", "ARTIFACTS_", "WEBHOOK_")
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the machine reaches a test; ``JOBS_HOME`` is its own ``tmp_path``."""
+    for name in os.environ:
+        if name.startswith(STRIPPED):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("JOBS_HOME", str(tmp_path))
+
+
+@pytest.fixture
+def short_tmp() -> Iterator[Path]:
+    """A temporary folder whose path leaves room for a unix socket's name."""
+    folder = short_folder()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[Server]:
+    with Server(server_binary()) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server(_server: Server) -> Iterator[Server]:
+    """This process's private server, running and empty: stop, kill, freeze or restart it."""
+    _server.reset()
+    yield _server
+    if _server.running:
+        _server.thaw()
+
+
+@pytest.fixture
+def redis_url(redis_server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of the private server, which is empty; ``QUEUE_REDIS_URL`` is set to it."""
+    monkeypatch.setenv("QUEUE_REDIS_URL", redis_server.url)
+    return redis_server.url
+
+
+@pytest.fixture
+def redis_client(redis_server: Server) -> Iterator[redis.Redis]:
+    """A plain client of the private server; it answers bytes."""
+    with redis_server.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def _clusters() -> Iterator[Callable[[str], Cluster]]:
+    """Clusters by kind of server, each started when first asked for."""
+    started: dict[str, Cluster] = {}
+
+    def get(kind: str) -> Cluster:
+        if kind not in started:
+            cluster = Cluster(binary_of(kind))
+            cluster.start()
+            started[kind] = cluster
+        return started[kind]
+
+    yield get
+    for cluster in started.values():
+        cluster.close()
+
+
+@pytest.fixture(params=["redis", "valkey"])
+def cluster(request: pytest.FixtureRequest, _clusters: Callable[[str], Cluster]) -> Cluster:
+    """An empty three-node Cluster, once of each kind of server."""
+    found = _clusters(request.param)
+    found.flush()
+    return found
+
+
+@pytest.fixture(params=["redis", "valkey"])
+def sentinels(request: pytest.FixtureRequest) -> Iterator[SentinelSet]:
+    """A primary, a replica and three sentinels of its own, once of each kind of server."""
+    with SentinelSet(binary_of(request.param)) as found:
+        yield found

@@ -1,0 +1,104 @@
+"""A three-node Cluster without replicas."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+import redis
+
+from tests.support import wait_until
+from tests.support.server import Server, StartError, free_port
+
+SLOTS = 16_384
+
+
+class Cluster:
+    """Three primaries on loopback ports, each with a third of the slots.
+
+    ``nodes`` are the servers; stop or kill one to take its slots away.
+    """
+
+    def __init__(self, binary: str) -> None:
+        self._binary = binary
+        self.nodes: list[Server] = []
+
+    @property
+    def url(self) -> str:
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+
+    def start(self) -> None:
+        try:
+            for _ in range(3):
+                self.nodes.append(self._start_node())
+            self._join()
+            wait_until(self._agreed, 30, "three nodes that agree on their slots")
+        except BaseException:
+            self.close()
+            raise
+
+    def client(self) -> redis.RedisCluster:
+        """A new client; close it."""
+        return redis.RedisCluster.from_url(f"redis://127.0.0.1:{self.nodes[0].port}")
+
+    def flush(self) -> None:
+        """Empty all nodes, starting those that a test took down."""
+        for node in self.nodes:
+            node.start()
+        wait_until(self._agreed, 30, "three nodes that agree on their slots")
+        for node in self.nodes:
+            with node.client() as client:
+                client.flushall()
+
+    def close(self) -> None:
+        for node in self.nodes:
+            node.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _start_node(self) -> Server:
+        for attempt in range(5):
+            options = {"cluster-enabled": "yes", "cluster-node-timeout": "2000"}
+            node = Server(self._binary, port=free_port(), options=options)
+            try:
+                node.start()
+            except StartError:
+                # Another process took the port in between.
+                node.close()
+                if attempt == 4:
+                    raise
+            else:
+                return node
+        raise AssertionError("unreachable")
+
+    def _join(self) -> None:
+        for index, node in enumerate(self.nodes):
+            first, last = SLOTS * index // 3, SLOTS * (index + 1) // 3
+            with node.client() as client:
+                # ADDSLOTSRANGE would need Redis 7.
+                client.execute_command("CLUSTER ADDSLOTS", *range(first, last))
+                client.execute_command("CLUSTER SET-CONFIG-EPOCH", index + 1)
+                if index:
+                    client.execute_command("CLUSTER MEET", "127.0.0.1", self.nodes[0].port)
+
+    def _agreed(self) -> bool:
+        ports = {node.port for node in self.nodes}
+        for node in self.nodes:
+            with node.client() as client:
+                info = client.execute_command("CLUSTER INFO")
+                if info["cluster_state"] != "ok" or int(info["cluster_known_nodes"]) != 3:
+                    return False
+                owners = client.execute_command("CLUSTER SLOTS")
+                if {owner[2][1] for owner in owners} != ports:
+                    return False
+        return True

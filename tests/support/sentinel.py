@@ -1,0 +1,129 @@
+"""A primary, its replica and three sentinels that watch them."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+import redis
+
+from tests.support import wait_until
+from tests.support.server import ConfigServer, Server, StartError, free_port
+
+SERVICE = "main"
+
+_SENTINEL_CONFIG = f"""\
+sentinel monitor {SERVICE} 127.0.0.1 {{port}} 2
+sentinel down-after-milliseconds {SERVICE} 500
+sentinel failover-timeout {SERVICE} 3000
+"""
+
+
+class SentinelSet:
+    """Two servers and three sentinels; a lost primary is replaced within a few seconds.
+
+    ``servers`` are both data servers, ``sentinels`` the sentinels.
+    """
+
+    def __init__(self, binary: str) -> None:
+        self._binary = binary
+        self.servers: list[Server] = []
+        self.sentinels: list[Server] = []
+
+    @property
+    def url(self) -> str:
+        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
+        return f"redis+sentinel://{hosts}/{SERVICE}/0"
+
+    @property
+    def primary(self) -> Server:
+        """The server that most sentinels name as the primary."""
+        ports = sorted(self._named_primaries())
+        return next(server for server in self.servers if server.port == ports[len(ports) // 2])
+
+    def start(self) -> None:
+        try:
+            primary = self._start("")
+            self.servers.append(primary)
+            self.servers.append(self._start(f"replicaof 127.0.0.1 {primary.port}\n"))
+            config = _SENTINEL_CONFIG.format(port=primary.port)
+            for _ in range(3):
+                self.sentinels.append(self._start(config, "--sentinel"))
+            wait_until(self._ready, 30, "sentinels that know each other and a synced replica")
+        except BaseException:
+            self.close()
+            raise
+
+    def fail_over(self) -> Server:
+        """Kill the primary, wait until the other has its place, and return that one."""
+        old = self.primary
+        old.kill()
+        new = next(server for server in self.servers if server is not old)
+
+        def promoted() -> bool:
+            if self._named_primaries() != [new.port] * 3:
+                return False
+            with new.client() as client:
+                return bool(client.info("replication")["role"] == "master")
+
+        wait_until(promoted, 30, "the replica in the place of the primary")
+        return new
+
+    def close(self) -> None:
+        # Sentinels first: they would begin a failover of the servers.
+        for server in [*self.sentinels, *self.servers]:
+            server.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _start(self, config: str, *arguments: str) -> Server:
+        if not arguments:
+            # A replica is sent the data at once instead of after 5 s.
+            config += 'save ""\nrepl-diskless-sync-delay 0\n'
+        for attempt in range(5):
+            server = ConfigServer(
+                self._binary, port=free_port(), config=config, arguments=arguments
+            )
+            try:
+                server.start()
+            except StartError:
+                # Another process took the port in between.
+                server.close()
+                if attempt == 4:
+                    raise
+            else:
+                return server
+        raise AssertionError("unreachable")
+
+    def _named_primaries(self) -> list[int]:
+        ports = []
+        for sentinel in self.sentinels:
+            with sentinel.client() as client:
+                address = client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", SERVICE)
+                ports.append(int(address[1]))
+        return ports
+
+    def _ready(self) -> bool:
+        with self.servers[1].client() as client:
+            if client.info("replication").get("master_link_status") != "up":
+                return False
+        for sentinel in self.sentinels:
+            with sentinel.client() as client:
+                try:
+                    client.execute_command("SENTINEL CKQUORUM", SERVICE)
+                except redis.ResponseError:
+                    return False
+                state = client.sentinel_master(SERVICE)
+            if state["num-other-sentinels"] != 2 or state["num-slaves"] != 1:
+                return False
+        return True
