@@ -11,6 +11,7 @@ from hsejobs.masking import scrub, secret_values
 from hsejobs.model import LOG_LINE_LENGTH
 
 if TYPE_CHECKING:
+    from hsejobs.engine.slots import Slot
     from hsejobs.store.work import Claim, Work
 
 #: Seconds between two progress writes, and between two writes of log lines.
@@ -43,6 +44,7 @@ class JobContext:
         work: Work,
         *,
         lease_ms: int,
+        slot: Slot | None = None,
     ) -> None:
         self._claim = claim
         self._work = work
@@ -50,7 +52,7 @@ class JobContext:
         self.queue = queue
         self.started = time.monotonic()
         self.deadline = self.started + claim.timeout / 1000 if claim.timeout else None
-        #: Set from outside when a renewal was refused.
+        self._slot = slot
         self.lost = False
         self._confirmed = self.started
         self._progress_at = 0.0
@@ -139,7 +141,7 @@ class JobContext:
         """Raises when this attempt should stop: LeaseLost, or JobDeadline after the deadline."""
         if self.deadline is not None and time.monotonic() >= self.deadline:
             raise JobDeadline(f"the job took longer than its {self._claim.timeout / 1000:g} s")
-        if self.lost:
+        if self.lost or (self._slot is not None and self._slot.lost):
             raise LeaseLost("the job was handed to another worker")
         if time.monotonic() - self._confirmed > self._lease / 3:
             # The process may have been stopped for longer than the lease: ask.

@@ -219,7 +219,7 @@ class JobHuey(Huey):  # type: ignore[misc]
         if logs.wants_jobs():
             for new, one in zip(news, added, strict=True):
                 if one.created:
-                    shown = self.shown_fields(codec.loads(new.payload)) if self.log_fields else None
+                    shown = self.shown_payload(new.payload)
                     logs.job("added", self.name, one.id, str(one.status), new.organization_id, shown)
         reader = self.runtime.reader
         return [Job(reader, self.name, one) for one in added]
@@ -229,12 +229,12 @@ class JobHuey(Huey):  # type: ignore[misc]
         args, kwargs = messages.arguments_of(codec.loads(new.payload), new.signature)
         return super().enqueue(task_class(args, kwargs, id=new.id, retries=new.attempts - 1))
 
-    def shown_fields(self, data: Any) -> dict[str, Any] | None:
+    def shown_payload(self, payload: bytes) -> dict[str, Any] | None:
         """What the queue's ``log_fields`` picks of a payload; nothing when it fails."""
-        if self.log_fields is None:
+        if self.log_fields is None or not logs.wants_jobs():
             return None
         try:
-            return self.log_fields(data)
+            return self.log_fields(codec.loads(payload))
         except Exception:  # a log line is never worth a job
             return None
 

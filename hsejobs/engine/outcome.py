@@ -173,7 +173,7 @@ def _failed(
 
 
 def error_entry(
-    outcome: Outcome, claim: Claim, worker: str, started_at: int, failed_at: int
+    outcome: Outcome, claim: Any, worker: str, started_at: int, failed_at: int
 ) -> bytes:
     """One entry of a job's ``errors``: times in ms since the epoch."""
     return codec.dumps(
@@ -188,3 +188,8 @@ def error_entry(
         }
     )
 
+
+
+def timed_out(claim: Any) -> Outcome:
+    """The outcome of a job whose deadline has passed; ``claim``: a Claim or a Running."""
+    return Outcome("fail", code="timeout", error="the job took longer than its timeout")

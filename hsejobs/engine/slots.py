@@ -110,6 +110,11 @@ class Slot:
         return int(head[0] - head[1])
 
     @property
+    def running_now(self) -> bool:
+        """Whether the worker has a job in its hands; without the lock, for a signal handler."""
+        return bool(self._head()[2])
+
+    @property
     def lost(self) -> bool:
         """Whether a renewal of the running job was refused."""
         return bool(self._head()[3] & LOST)

@@ -1,0 +1,1 @@
+"""The store: every Redis key and command of hsejobs."""

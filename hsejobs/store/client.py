@@ -67,8 +67,8 @@ def connect(url: str) -> Redis | RedisCluster:
         return client
     options = dict(parse_qsl(parts.query))
     known = {"db"} & options.keys()
-    bare = parts._replace(query="&".join(f"{k}={options[k]}" for k in known)).geturl()
-    return Redis.from_url(bare, **common)
+    query = "&".join(f"{name}={options[name]}" for name in known)
+    return Redis.from_url(url.partition("?")[0] + (f"?{query}" if query else ""), **common)
 
 
 def _nodes(netloc: str) -> list[tuple[str, int]]:
@@ -180,6 +180,26 @@ class Link:
             self._patiently(1.0, lambda: self.client.ping())
         else:
             self.command("PING", patience=1.0)
+
+    def blocking(self, key: str) -> Any:
+        """This thread's connection to the server of ``key``, for a blocking command of one's own.
+
+        Whoever abandons a wait disconnects it. Raises redis-py's errors.
+        """
+        if not self.cluster:
+            connection: Any = self._connection()
+            if not connection.is_connected:
+                connection.connect()
+            return connection
+        client: Any = self.client
+        node = client.get_node_from_key(key)
+        pool = client.get_redis_connection(node).connection_pool
+        held = getattr(self._local, "held", None)
+        if held is None or held[0] != node.name or held[2] != os.getpid():
+            held = self._local.held = (node.name, pool.make_connection(), os.getpid())
+        if not held[1].is_connected:
+            held[1].connect()
+        return held[1]
 
     def close(self) -> None:
         """Drops this thread's connection."""

@@ -1,0 +1,19 @@
+"""The engine: the only code that imports huey."""
+
+from hsejobs.engine.context import JobContext, current_job
+from hsejobs.engine.handle import Job
+from hsejobs.engine.huey import JobHuey
+from hsejobs.errors import JobFailed, JobTimeout, Postpone, Unrecoverable
+from hsejobs.masking import Secret
+
+__all__ = [
+    "Job",
+    "JobContext",
+    "JobFailed",
+    "JobHuey",
+    "JobTimeout",
+    "Postpone",
+    "Secret",
+    "Unrecoverable",
+    "current_job",
+]

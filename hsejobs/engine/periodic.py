@@ -1,0 +1,157 @@
+"""Schedules: the cron text behind a ``crontab``, its slots, and what is due."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from huey.api import crontab
+
+from hsejobs.errors import InvalidOption
+from hsejobs.store.write import NewJob
+
+if TYPE_CHECKING:
+    from hsejobs.engine.huey import JobHuey
+
+Validator = Callable[[datetime.datetime], bool]
+#: How far back a missed slot is looked for, and how far ahead the next one, in minutes.
+LOOK_BACK, LOOK_AHEAD = 35 * 1440, 366 * 1440
+_RANGES = ((1, 12), (1, 31), (0, 6), (0, 23), (0, 59))
+
+
+def cron_text(validate: Any) -> str:
+    """The five fields that ``crontab(...)`` was given, rebuilt from its sets; '' for another function."""
+    cells = getattr(validate, "__closure__", None) or ()
+    for cell in cells:
+        held = cell.cell_contents
+        if isinstance(held, list) and len(held) == 5:
+            months, days, weekdays, hours, minutes = (
+                _field(values, *limits) for values, limits in zip(held, _RANGES, strict=True)
+            )
+            return f"{minutes} {hours} {days} {months} {weekdays}"
+    return ""
+
+
+def _field(values: list[int], low: int, high: int) -> str:
+    if values == list(range(low, high + 1)):
+        return "*"
+    for step in range(2, high):
+        if values == list(range(low, high + 1, step)) and len(values) > 2:
+            return f"*/{step}"
+    if len(values) > 2 and values == list(range(values[0], values[-1] + 1)):
+        return f"{values[0]}-{values[-1]}"
+    return ",".join(map(str, values))
+
+
+@lru_cache(maxsize=64)
+def validator(cron: str) -> Validator:
+    """A cron text as a function of a UTC time. Raises InvalidOption."""
+    fields = cron.split()
+    if len(fields) != 5:
+        raise InvalidOption("cron", "use five fields: minute hour day month weekday")
+    minute, hour, day, month, weekday = fields
+    try:
+        valid: Validator = crontab(
+            minute=minute, hour=hour, day=day, month=month, day_of_week=weekday, strict=True
+        )
+    except ValueError:
+        raise InvalidOption("cron", "use five fields: minute hour day month weekday") from None
+    return valid
+
+
+def time_of(slot: int) -> datetime.datetime:
+    """A slot (minutes since the epoch) as a naive UTC time, as Huey's validators take it."""
+    return datetime.datetime(1970, 1, 1) + datetime.timedelta(minutes=slot)
+
+
+def next_run(cron: str, after: datetime.datetime) -> datetime.datetime | None:
+    """The first minute after ``after`` (UTC) that the cron text names; None within a year."""
+    if not cron:
+        return None
+    valid = validator(cron)
+    at = after.replace(second=0, microsecond=0) + datetime.timedelta(minutes=1)
+    tries = 0
+    while tries < LOOK_AHEAD:
+        if valid(at):
+            return at
+        # A whole day without a run costs one look.
+        if at.hour == 0 and at.minute == 0 and not _any_in_day(cron, at):
+            at += datetime.timedelta(days=1)
+            tries += 1440
+        else:
+            at += datetime.timedelta(minutes=1)
+            tries += 1
+    return None
+
+
+def _any_in_day(cron: str, day: datetime.datetime) -> bool:
+    _, _, days, months, weekdays = cron.split()
+    return validator(f"* * {days} {months} {weekdays}")(day)
+
+
+def newest_due(valid: Validator, last: int, now: int) -> int | None:
+    """The newest slot in (last, now] that the schedule names; older missed ones are not made up."""
+    for slot in range(now, max(last, now - LOOK_BACK), -1):
+        if valid(time_of(slot)):
+            return slot
+    return None
+
+
+def run_id(task: str, slot: int) -> str:
+    """The id of a run: the same for all consumers."""
+    return f"periodic:{task}:{time_of(slot):%Y%m%dT%H%M}Z"
+
+
+class Schedules:
+    """Enqueues a queue's periodic tasks, once each slot, by Redis time."""
+
+    def __init__(self, huey: JobHuey) -> None:
+        self.huey = huey
+        self._checked: dict[str, int] = {}
+
+    def check(self, now_ms: int) -> list[str]:
+        """Adds what is due at Redis time ``now_ms``; the ids that this call added."""
+        slot = now_ms // 60_000
+        added = []
+        for task in self.huey._registry.periodic_tasks:
+            name = self.huey._registry.task_to_string(type(task))
+            last = self._last(name, slot)
+            if last >= slot:
+                continue
+            due = newest_due(task.validate_datetime, last, slot)
+            if due is not None:
+                made = self.add(name, due)
+                if made:
+                    added.append(made)
+            self._checked[name] = slot
+        return added
+
+    def _last(self, name: str, slot: int) -> int:
+        known = self._checked.get(name)
+        if known is not None:
+            return known
+        served = self.huey.runtime.reader.slots(self.huey.name)
+        if name not in served:
+            # A schedule that is new has missed nothing.
+            self.huey.runtime.link.command("HSETNX", self._slots_key(), name, slot - 1)
+            return slot - 1
+        return served[name]
+
+    def _slots_key(self) -> str:
+        from hsejobs.store import keys
+
+        return keys.of(self.huey.base, "slots")
+
+    def add(self, name: str, slot: int) -> str | None:
+        """Adds the run of one slot; its id, or None when another consumer did."""
+        wrapper = self.huey.wrappers[name]
+        new: NewJob = self.huey.new_job(wrapper, None)
+        new.id, new.nonce = run_id(name, slot), ""
+        new.payload, new.signature = b'{"args":[],"kwargs":{}}', "a"
+        retries = wrapper.task_class.default_retries
+        if retries is not None:
+            new.attempts = retries + 1
+        added = self.huey.runtime.writer.add_periodic(self.huey.name, new, name, slot)
+        return new.id if added is not None and added.created else None

@@ -1,0 +1,251 @@
+"""The worker: claims, runs, and writes outcomes; one thread, or one process."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from typing import TYPE_CHECKING, Any
+
+from huey.consumer import Worker
+
+from hsejobs.engine import outcome as outcomes
+from hsejobs.engine.context import JobContext
+from hsejobs.engine.outcome import Outcome
+from hsejobs.engine.pace import BUDGET_US, Pace
+from hsejobs.errors import JobsError, RedisUnavailable
+from hsejobs.model import new_job_id
+from hsejobs.store.client import Link
+from hsejobs.store.work import Claim, Done, Work
+from hsejobs.watch import logs
+
+if TYPE_CHECKING:
+    from hsejobs.engine.consumer import JobConsumer
+    from hsejobs.engine.slots import Slot
+
+#: Longest wait for the doorbell, in seconds.
+BELL_WAIT = 2.0
+#: Jobs postponed for longer than this, in ms, are failed.
+POSTPONE_LIMIT_MS = 24 * 3600 * 1000
+_AWAY_PAUSES = (0.02, 0.1, 0.25, 0.5, 1.0)
+
+
+class JobWorker(Worker):  # type: ignore[misc]
+    """Huey's worker with our loop. Its slot is what the keeper sees of it."""
+
+    def __init__(self, consumer: JobConsumer, slot: Slot) -> None:
+        super().__init__(
+            consumer.huey, consumer.stop_flag, 0.1, 1.0, 1.15, max_tasks=consumer.max_tasks
+        )
+        self.consumer = consumer
+        self.slot = slot
+        self.pace = Pace()
+        self.name = f"{consumer.worker_id}.{slot.number}"
+        self.done: list[Done] = []
+        self.orgs: dict[str, str | None] = {}
+        self.fast = False
+        self._calls = 0
+
+    def initialize(self) -> None:
+        """Opens this worker's own connections; runs Huey's start-up hooks."""
+        runtime = self.huey.runtime
+        self.lease = runtime.settings.lease_ms
+        # Tokens begin with something that no other life of this slot had.
+        self.token_base = f"{new_job_id()[-10:]}{os.getpid() % 997:x}"
+        self.work = Work(runtime.link, runtime.prefix, self.huey.name)
+        self.bell = Link(runtime.link.url)
+        self.patient = Work(runtime.link, runtime.prefix, self.huey.name, patience=3.0)
+        super().initialize()
+
+    def shutdown(self) -> None:
+        """Writes what is finished, hands back what was not begun."""
+        try:
+            self._turn(stopping=True)
+        except JobsError:
+            pass
+        super().shutdown()
+        logs.flush()
+
+    def loop(self, now: Any = None) -> None:
+        """One job, or one round trip, or one wait."""
+        claim = self.slot.begin(time.monotonic())
+        if claim is None:
+            self._turn()
+        else:
+            self._execute(claim)
+
+    # -- talking to Redis
+
+    def _turn(self, *, stopping: bool = False) -> None:
+        """Writes the finished, claims the next; waits when there is nothing."""
+        want = 0 if stopping or self.stop_flag.is_set() else self.pace.batch
+        if not want and not self.done:
+            self._hand_back()
+            return
+        claims = self._step(want)
+        if claims:
+            self.slot.load(claims)
+            if want > 1 and not self.fast:
+                self.fast = True
+                self.consumer.poke()
+            if self.stop_flag.is_set():
+                self._hand_back()
+            return
+        self.slot.load(())
+        logs.flush()
+        if want:
+            self.fast = False
+            self._wait()
+
+    def _hand_back(self) -> None:
+        _, unbegun = self.slot.take_back()
+        if unbegun:
+            self.patient.release(unbegun)
+
+    def _step(self, want: int) -> list[Claim]:
+        """One round trip, sent again until it is answered (or the process is ended)."""
+        self._calls += 1
+        token = f"{self.token_base}.{self._calls:x}"
+        done, tries = self.done, 0
+        while True:
+            try:
+                letters, claims = self.work.step(done, want, token, self.lease, again=tries > 0)
+                break
+            except RedisUnavailable as error:
+                self.consumer.outage.begins(error)
+                if self.stop_flag.is_set():
+                    want = 0
+                    if not done:
+                        return []
+                time.sleep(_AWAY_PAUSES[min(tries, len(_AWAY_PAUSES) - 1)])
+                tries += 1
+        self.consumer.outage.ends()
+        for letter, one in zip(letters, done, strict=True):
+            if letter == "c":
+                logs.completed(self.huey.name, one.id, self.orgs.get(one.id), one.run_us)
+            else:
+                logs.job("refused", self.huey.name, one.id, "lost", self.orgs.get(one.id))
+        self.done = []
+        self.orgs.clear()
+        if not self.fast:
+            logs.flush()
+        return claims
+
+    def _wait(self) -> None:
+        """Until the doorbell, two seconds, or the consumer stops."""
+        connection = None
+        try:
+            connection = self.bell.blocking(self.work.bell)
+            connection.send_command("BLPOP", self.work.bell, f"{BELL_WAIT:g}")
+            poller = select.poll()
+            poller.register(connection._sock.fileno(), select.POLLIN)
+            poller.register(self.stop_flag._r, select.POLLIN)
+            poller.poll((BELL_WAIT + 1) * 1000)
+            if self.stop_flag.is_set():
+                connection.disconnect()
+                return
+            connection.read_response()
+        except Exception as error:
+            if connection is not None:
+                connection.disconnect()
+            if not isinstance(error, OSError | JobsError) and "redis" not in type(error).__module__:
+                raise
+            self.stop_flag.wait(0.1)
+
+    # -- running a job
+
+    def _execute(self, claim: Claim) -> None:
+        huey = self.huey
+        job = JobContext(claim, huey.name, self.patient, lease_ms=self.lease, slot=self.slot)
+        org = self.orgs[claim.id] = claim.organization_id
+        shown = huey.shown_payload(claim.payload)
+        logs.job("processing", huey.name, claim.id, "processing", org, shown)
+        if not self.fast:
+            logs.flush()
+        started_at = int(time.time() * 1000)
+        result = outcomes.run(huey, claim, job)
+        self.pace.ran(result.run_us)
+        self.task_count += 1
+        if result.kind == "completed":
+            one = Done(claim.id, claim.token, result.run_us, result.result)
+            mine = self.slot.finish(one)
+            self.done.append(one)
+            if result.run_us > BUDGET_US and self.slot.left:
+                self._flush_done()
+        else:
+            mine = self.slot.finish(None)
+            self._write(claim, result, started_at, shown)
+        if not mine:
+            # The keeper ended this job and put another worker in this one's place.
+            from huey.consumer import WorkerRecycle
+
+            raise WorkerRecycle
+        if self.max_tasks and self.task_count >= self.max_tasks:
+            from huey.consumer import WorkerRecycle
+
+            self.shutdown_batch()
+            raise WorkerRecycle
+
+    def shutdown_batch(self) -> None:
+        """Before this worker is replaced: nothing is kept in its hands."""
+        self._step(0)
+        self._hand_back()
+
+    def _flush_done(self) -> None:
+        self._step(0)
+
+    def _write(self, claim: Claim, result: Outcome, started_at: int, shown: Any) -> None:
+        """An outcome other than success, at once; sent again until it is answered."""
+        tries = 0
+        while True:
+            try:
+                self._write_once(claim, result, started_at, shown)
+                if tries:
+                    self.consumer.outage.ends()
+                return
+            except RedisUnavailable as error:
+                self.consumer.outage.begins(error)
+                time.sleep(_AWAY_PAUSES[min(tries, len(_AWAY_PAUSES) - 1)])
+                tries += 1
+
+    def _write_once(self, claim: Claim, result: Outcome, started_at: int, shown: Any) -> None:
+        if result.kind == "postpone":
+            delay = result.delay or 0
+            letter, since = self.work.postpone(claim.id, claim.token, delay)
+            if letter == "d" and since <= POSTPONE_LIMIT_MS:
+                self._log("postponed", claim, "delayed", shown, delay=delay, error=result.error)
+        elif result.kind == "interrupted":
+            if self.consumer.is_late(claim):
+                self._fail(claim, outcomes.timed_out(claim), started_at, shown)
+            else:
+                self.work.release([(claim.id, claim.token)])
+                self._log("released", claim, "waiting", shown)
+        elif result.kind == "lost":
+            self._log("refused", claim, "lost", shown)
+        else:
+            self._fail(claim, result, started_at, shown)
+
+    def _fail(self, claim: Claim, result: Outcome, started_at: int, shown: Any) -> None:
+        entry = outcomes.error_entry(
+            result, claim, self.name, started_at, started_at + result.run_us // 1000
+        )
+        letter, delay = self.work.fail(
+            claim.id, claim.token, code=result.code, error=entry, run_us=result.run_us,
+            final=result.final, delay_ms=result.delay,
+        )  # fmt: skip
+        told = {
+            "error": result.error, "code": result.code,
+            "attempts": claim.attempt, "duration": result.run_us / 1000,
+        }  # fmt: skip
+        if letter == "f":
+            self._log("failed", claim, "failed", shown, **told)
+        elif letter == "d":
+            self._log("retrying", claim, "delayed", shown, delay=delay, **told)
+        else:
+            self._log("refused", claim, "lost", shown)
+
+    def _log(self, event: str, claim: Claim, status: str, shown: Any, **fields: Any) -> None:
+        logs.job(
+            event, self.huey.name, claim.id, status, claim.organization_id, {**(shown or {}), **fields}
+        )
+        logs.flush()

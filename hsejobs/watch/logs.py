@@ -1,0 +1,177 @@
+"""Structured logs: one JSON object a line, for jobs and for everything else that logs.
+
+Lines about jobs do not pass through ``logging``: at twenty thousand jobs a
+second its records would cost more than the jobs. They are put together here
+and written whole, several at a time while jobs are tiny.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from functools import lru_cache
+from typing import Any, TextIO
+
+_LEVEL_OF = {"stalled": logging.WARNING, "failed": logging.ERROR, "retrying": logging.WARNING}
+_names = {logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
+#: Huey's own words for what a line of ours says already.
+_SAID_ALREADY = (
+    "Executing %s", "%s executed in %0.3fs", "Unhandled exception in task %s.",
+    "Task %s raised RetryTask, retrying.", "Requeueing %s, %s retries",
+    "Task %s was revoked, not executing", "Task %s expired, not executing.",
+    "Task %s raised CancelExecution %s.", "Task %s not run, %s.", "Added task %s to schedule, eta %s",
+    'Task %s id rate-limited on "%s", retrying in %s', "Received exit signal, %s did not finish.",
+)  # fmt: skip
+
+_logger = logging.getLogger("hsejobs.jobs")
+_quote = json.encoder.encode_basestring
+
+
+class _Sink:
+    """Where lines go: nowhere but ``logging`` until ``configure`` was called."""
+
+    def __init__(self) -> None:
+        self.stream: TextIO | None = None
+        self.console = False
+        self.level = logging.INFO
+        self.lines: list[str] = []
+        self.lock = threading.Lock()
+
+
+_sink = _Sink()
+
+
+def configure(level: str, style: str, stream: TextIO | None = None) -> None:
+    """Sends all lines of this process to ``stream`` (stderr). ``style``: ``json`` or ``console``."""
+    _sink.stream = stream or sys.stderr
+    _sink.console = style == "console"
+    _sink.level = logging.getLevelName(level)
+    handler = logging.StreamHandler(_sink.stream)
+    handler.setFormatter(_Formatter())
+    handler.addFilter(_fresh)
+    root = logging.getLogger()
+    for name in ("huey", "hsejobs"):
+        named = logging.getLogger(name)
+        named.handlers.clear()
+        named.setLevel(logging.NOTSET)
+    root.handlers[:] = [handler]
+    root.setLevel(_sink.level)
+    # Huey's line for each job is dropped before a record is made for it.
+    logging.getLogger("huey").setLevel(max(_sink.level, logging.WARNING))
+    logging.getLogger("huey.consumer").setLevel(max(_sink.level, logging.WARNING))
+
+
+def _fresh(record: logging.LogRecord) -> bool:
+    return not (record.name.startswith("huey") and record.msg in _SAID_ALREADY)
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, Any] = {"logger": record.name, "message": record.getMessage()}
+        fields.update(getattr(record, "fields", {}))
+        if record.exc_info:
+            fields["error"] = self.formatException(record.exc_info)
+        return _line(record.levelno, str(fields.pop("event", "log")), fields)
+
+
+def _now() -> str:
+    seconds, ms = divmod(time.time_ns() // 1_000_000, 1000)
+    return f"{_second(seconds)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
+def _line(level: int, name: str, fields: dict[str, Any]) -> str:
+    if _sink.console:
+        shown = " ".join(f"{key}={value}" for key, value in fields.items() if value is not None)
+        return f"{_now()} {logging.getLevelName(level):<7} {name:<12} {_printable(shown)}"
+    head = {"time": _now(), "level": logging.getLevelName(level).lower(), "event": name}
+    return json.dumps({**head, **fields}, ensure_ascii=False, default=str)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def wants_jobs() -> bool:
+    """Whether lines about single jobs go anywhere."""
+    if _sink.stream is not None:
+        return _sink.level <= logging.INFO
+    return _logger.isEnabledFor(logging.INFO)
+
+
+@lru_cache(maxsize=1024)
+def _quoted(text: str | None) -> str:
+    return "null" if text is None else _quote(text)
+
+
+def job(
+    event: str,
+    queue: str,
+    job_id: str,
+    status: str,
+    organization_id: str | None,
+    fields: dict[str, Any] | None = None,
+) -> None:
+    """A line about a job, written at the next ``flush``."""
+    level = _LEVEL_OF.get(event, logging.INFO)
+    if _sink.stream is None:
+        if _logger.isEnabledFor(level):
+            told = {"jobId": job_id, "queue": queue, "status": status}
+            told.update({"organizationId": organization_id, "event": event, **(fields or {})})
+            _logger.log(level, "%s %s/%s", event, queue, job_id, extra={"fields": told})
+        return
+    if level < _sink.level:
+        return
+    if _sink.console or fields:
+        told = {"jobId": job_id, "queue": queue, "status": status, "organizationId": organization_id}
+        line = _line(level, event, {**told, **(fields or {})})
+    else:
+        line = (
+            f'{{"time": "{_now()}", "level": "{_names[level]}", "event": "{event}", '
+            f'"jobId": "{job_id}", "queue": "{queue}", "status": "{status}", '
+            f'"organizationId": {_quoted(organization_id)}}}'
+        )
+    _sink.lines.append(line)
+    if level > logging.INFO:
+        flush()
+
+
+def completed(queue: str, job_id: str, organization_id: str | None, run_us: int) -> None:
+    """The line of a completed job, ``duration`` in ms; the hottest of all."""
+    if _sink.stream is None or _sink.console:
+        job("completed", queue, job_id, "completed", organization_id, {"duration": run_us / 1000})
+    elif _sink.level <= logging.INFO:
+        _sink.lines.append(
+            f'{{"time": "{_now()}", "level": "info", "event": "completed", "jobId": "{job_id}", '
+            f'"queue": "{queue}", "status": "completed", '
+            f'"organizationId": {_quoted(organization_id)}, "duration": {run_us / 1000}}}'
+        )
+
+
+def flush() -> None:
+    """Writes the lines that wait."""
+    if not _sink.lines or _sink.stream is None:
+        return
+    with _sink.lock:
+        lines, _sink.lines = _sink.lines, []
+        if lines:
+            try:
+                _sink.stream.write("\n".join(lines) + "\n")
+                _sink.stream.flush()
+            except (OSError, ValueError):
+                # Nobody reads the log any more; the jobs go on.
+                _sink.stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
+def tell(event: str, level: int = logging.INFO, **fields: Any) -> None:
+    """A line about the process itself."""
+    flush()
+    logging.getLogger("hsejobs").log(level, event, extra={"fields": {"event": event, **fields}})
