@@ -57,7 +57,8 @@ def _short(value: float) -> float:
 
 def table(report: dict[str, Any]) -> str:
     """The report's medians and ratios, for people."""
-    names = list(report["contestants"])
+    measured = (n for m in report["measures"].values() for n in m["contestants"])
+    names = list(dict.fromkeys([*report["contestants"], *measured]))
     pairs = list(dict.fromkeys(p for m in report["measures"].values() for p in m["ratios"]))
     rows = [["", *names, *pairs]]
     for measure, results in report["measures"].items():

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from huey.consumer import Consumer, ForkSafeFlag, ProcessEnvironment, ThreadEnvironment
@@ -37,12 +38,14 @@ def consumer_options(huey: JobHuey, given: dict[str, Any]) -> dict[str, Any]:
     holds = huey.options
     said = _command_line()
     options = dict(given)
-    if said is not None and said.get("workers") is None or "workers" not in given:
+    if (said is not None and said.get("workers") is None) or "workers" not in given:
         options["workers"] = holds.concurrency
-    if said is not None and said.get("worker_type") is None or "worker_type" not in given:
+    if (said is not None and said.get("worker_type") is None) or "worker_type" not in given:
         options["worker_type"] = "process" if holds.workers == "processes" else "thread"
     if options["worker_type"] not in ("thread", "process"):
-        raise ConfigurationError("worker type greenlet is not supported: use -k thread or -k process")
+        raise ConfigurationError(
+            "worker type greenlet is not supported: use -k thread or -k process"
+        )
     if not 1 <= options["workers"] <= 1000:
         raise ConfigurationError("-w: use 1 to 1000 workers")
     return options
@@ -71,6 +74,8 @@ class _Processes(ProcessEnvironment):  # type: ignore[misc]
         for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)
         signal.signal(signal.SIGUSR1, _interrupter(process))
+        # The parent tells of an outage.
+        process.consumer.outage.silent = True
         _die_with_parent(process.consumer.pid)
 
 
@@ -97,7 +102,9 @@ class JobConsumer(Consumer):  # type: ignore[misc]
         settings = huey.runtime.settings
         logs.configure(settings.log_level, settings.log_format)
         self.pid = os.getpid()
-        self.worker_id = f"{os.uname().nodename[:40]}:{os.getpid()}:{new_job_id()[-5:]}".replace(" ", "-")
+        self.worker_id = f"{os.uname().nodename[:40]}:{os.getpid()}:{new_job_id()[-5:]}".replace(
+            " ", "-"
+        )
         self.started_at = int(time.time() * 1000)
         self.outage = Outage(huey.name)
         self.hung: list[tuple[Slot, Any]] = []
@@ -249,15 +256,17 @@ class JobConsumer(Consumer):  # type: ignore[misc]
 
     def deadline_passed(self, slot: Slot, running: Running, now: float) -> None:
         """A thread's job is failed and the thread replaced; a process is interrupted, then killed."""
-        place, worker, process = next(
-            (i, w, p) for i, (w, p) in enumerate(self.worker_threads) if w.slot is slot
+        place, process = next(
+            (i, p) for i, (w, p) in enumerate(self.worker_threads) if w.slot is slot
         )
         if not self.environment.forks:
             slot.abandon()
             self.keeper.give_back(slot)
             self.keeper.time_out(running)
             self.hung.append((slot, process))
-            logs.tell("worker hung", 40, queue=self.huey.name, jobId=running.id, hung=len(self.hung))
+            logs.tell(
+                "worker hung", 40, queue=self.huey.name, jobId=running.id, hung=len(self.hung)
+            )
             self._replace(place)
             return
         told = self._interrupted.get(slot.number)
@@ -288,7 +297,7 @@ class JobConsumer(Consumer):  # type: ignore[misc]
             if not busy:
                 break
             for worker, _ in busy:
-                self._patiently(lambda slot=worker.slot: self.keeper.give_back(slot))
+                self._patiently(partial(self.keeper.give_back, worker.slot))
             self._patiently(self.keeper._renew)
             self._sleep_for_end([process for _, process in busy])
         self._end_workers()
@@ -321,9 +330,9 @@ class JobConsumer(Consumer):  # type: ignore[misc]
                     process.join(5)
         for worker, _ in self.worker_threads:
             with contextlib.suppress(JobsError):
-                self._patiently(lambda slot=worker.slot: self.keeper.give_back(slot))
+                self._patiently(partial(self.keeper.give_back, worker.slot))
                 running = worker.slot.running()
                 if running is not None:
                     self._patiently(
-                        lambda job=running: self.keeper.work.release([(job.id, job.token)])
+                        partial(self.keeper.work.release, [(running.id, running.token)])
                     )

@@ -6,7 +6,6 @@ import datetime
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any
 
 from huey.api import Huey, Result, chord, group
@@ -114,7 +113,7 @@ class JobHuey(Huey):  # type: ignore[misc]
         retry_delay: float | None = None,
         priority: int | None = None,
         **settings: Any,
-    ) -> Any:
+    ) -> Callable[[Any], JobTaskWrapper]:
         """Huey's decorator. What is not given here the queue says; backoff is always by five."""
         make = super().task(retries, retry_delay, 0, priority, **settings)
 
@@ -126,7 +125,9 @@ class JobHuey(Huey):  # type: ignore[misc]
 
         return decorator
 
-    def periodic_task(self, validate_datetime: Any, **settings: Any) -> Any:
+    def periodic_task(
+        self, validate_datetime: Any, **settings: Any
+    ) -> Callable[[Any], JobTaskWrapper]:
         """Huey's decorator for a task with a schedule in UTC."""
         from hsejobs.engine.periodic import cron_text
 
@@ -215,12 +216,16 @@ class JobHuey(Huey):  # type: ignore[misc]
         if self._registered is None:
             self.register()
         writer = self.runtime.writer
-        added = [writer.add(self.name, news[0])] if len(news) == 1 else writer.add_many(self.name, news)
+        added = (
+            [writer.add(self.name, news[0])] if len(news) == 1 else writer.add_many(self.name, news)
+        )
         if logs.wants_jobs():
             for new, one in zip(news, added, strict=True):
                 if one.created:
                     shown = self.shown_payload(new.payload)
-                    logs.job("added", self.name, one.id, str(one.status), new.organization_id, shown)
+                    logs.job(
+                        "added", self.name, one.id, str(one.status), new.organization_id, shown
+                    )
         reader = self.runtime.reader
         return [Job(reader, self.name, one) for one in added]
 
@@ -272,7 +277,9 @@ class JobHuey(Huey):  # type: ignore[misc]
             id=check_job_id(task.id),
             name=wrapper.full_name,
             payload=self._stored(wrapper, data),
-            priority=holds.priority if task.priority is None else options.check_priority(task.priority),
+            priority=holds.priority
+            if task.priority is None
+            else options.check_priority(task.priority),
             attempts=holds.attempts
             if task.retries is None
             else options.check_attempts(task.retries + 1),
@@ -388,5 +395,3 @@ def encode_result(data: Any) -> bytes:
             f"the result has {len(text):,} bytes, {RESULT_LIMIT:,} are kept: store an artifact"
         )
     return text
-
-

@@ -6,8 +6,10 @@ what falls due, enqueues periodic tasks, says that the consumer lives.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -31,29 +33,40 @@ SLOW_JOB = 0.01
 #: How long the keeper looks often after the last batch was begun, in seconds.
 FAST_FOR = 1.0
 HEARTBEAT_TTL_MS = 20_000
+#: Shorter outages, in seconds, are passed over in silence.
+OUTAGE_TOLD_AFTER = 0.3
 
 
 class Outage:
-    """Redis is away: one line when it begins, one when it ends."""
+    """Redis is away: one line when it lasts, one when it ends, whoever of the process notices."""
 
-    def __init__(self, queue: str, *, silent: bool = False) -> None:
+    def __init__(self, queue: str) -> None:
         self.queue = queue
-        self.silent = silent
-        self.since: float | None = None
+        self.silent = False
+        self._since: float | None = None
+        self._told = False
+        self._lock = threading.Lock()
 
     def begins(self, error: Exception) -> None:
         """A call found Redis away."""
-        if self.since is None:
-            self.since = time.monotonic()
-            if not self.silent:
-                logs.tell("redis away", 40, queue=self.queue, error=str(error))
+        now = time.monotonic()
+        with self._lock:
+            if self._since is None:
+                self._since = now
+            if self._told or self.silent or now - self._since < OUTAGE_TOLD_AFTER:
+                return
+            self._told = True
+        logs.tell("redis away", 40, queue=self.queue, error=str(error))
 
     def ends(self) -> None:
         """A call was answered."""
-        if self.since is not None:
-            away, self.since = time.monotonic() - self.since, None
-            if not self.silent:
-                logs.tell("redis back", queue=self.queue, seconds=round(away, 1))
+        if self._since is None:
+            return
+        with self._lock:
+            since, told = self._since, self._told
+            self._since, self._told = None, False
+        if told and since is not None:
+            logs.tell("redis back", queue=self.queue, seconds=round(time.monotonic() - since, 1))
 
 
 class Keeper:
@@ -138,7 +151,12 @@ class Keeper:
         if letter == "r":
             return
         event, status = ("failed", "failed") if letter == "f" else ("retrying", "delayed")
-        fields = {"error": result.error, "code": "timeout", "attempts": running.attempt, "delay": delay}
+        fields = {
+            "error": result.error,
+            "code": "timeout",
+            "attempts": running.attempt,
+            "delay": delay,
+        }
         logs.job(event, self.huey.name, running.id, status, None, fields)
 
     def _renew(self) -> None:
@@ -242,7 +260,5 @@ class Keeper:
     def _drop_timer(self) -> None:
         timer, self._timer = self._timer, None
         if timer is not None:
-            try:
+            with contextlib.suppress(Exception):  # it may be broken already
                 timer.close()
-            except Exception:  # it is broken already
-                pass

@@ -12,7 +12,13 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from huey.exceptions import CancelExecution, RateLimitExceeded, RetryTask, TaskLockedException, TaskTimeout
+from huey.exceptions import (
+    CancelExecution,
+    RateLimitExceeded,
+    RetryTask,
+    TaskLockedException,
+    TaskTimeout,
+)
 
 from hsejobs import codec
 from hsejobs.engine import context, messages, sealing
@@ -112,11 +118,17 @@ def _judge(claim: Claim, job: JobContext, raised: BaseException | None) -> Outco
     if isinstance(error, TaskLockedException):
         return Outcome("postpone", delay=int(LOCKED_DELAY * 1000), error=_clean(job, str(error)))
     if isinstance(error, RateLimitExceeded):
-        return Outcome("postpone", delay=max(1, int(error.delay * 1000)), error=_clean(job, str(error)))
+        return Outcome(
+            "postpone", delay=max(1, int(error.delay * 1000)), error=_clean(job, str(error))
+        )
     if isinstance(error, RetryTask):
-        return Outcome("postpone", delay=_retry_delay(claim, error), error="the task asked for a retry")
+        return Outcome(
+            "postpone", delay=_retry_delay(claim, error), error="the task asked for a retry"
+        )
     if error is None:
-        return _failed(job, None, "error", f"ended with {', '.join(sorted(job.signals))}", final=False)
+        return _failed(
+            job, None, "error", f"ended with {', '.join(sorted(job.signals))}", final=False
+        )
     code = error.code if isinstance(error, JobsError) else "error"
     if isinstance(error, TaskTimeout):
         code = "timeout"
@@ -187,7 +199,6 @@ def error_entry(
             "worker": worker,
         }
     )
-
 
 
 def timed_out(claim: Any) -> Outcome:

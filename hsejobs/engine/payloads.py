@@ -89,11 +89,21 @@ def secret_paths(model: Any, before: tuple[str, ...] = (), depth: int = 0) -> li
     found = []
     for name, info in model.model_fields.items():
         here = (*before, info.alias or name)
-        if any(isinstance(mark, Secret) or mark is Secret for mark in info.metadata):
+        if any(_is_secret(mark) for mark in info.metadata) or _marked(info.annotation):
             found.append(".".join(here))
         for inner in _models_in(info.annotation):
             found.extend(secret_paths(inner, here, depth + 1))
     return found
+
+
+def _is_secret(mark: Any) -> bool:
+    return isinstance(mark, Secret) or mark is Secret
+
+
+def _marked(annotation: Any) -> bool:
+    """Whether a part of the annotation (``Annotated[str, Secret()] | None``) is marked."""
+    marks = getattr(annotation, "__metadata__", ())
+    return any(map(_is_secret, marks)) or any(map(_marked, typing.get_args(annotation)))
 
 
 def _models_in(annotation: Any) -> list[Any]:

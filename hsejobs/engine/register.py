@@ -37,7 +37,9 @@ def describe(huey: JobHuey) -> QueueInfo:
         workers=holds.workers,
         concurrency=holds.concurrency,
         enqueue=huey.enqueue_role,
-        schedules=[ScheduleInfo(name.rpartition(".")[2], cron, name) for name, cron in huey.cron.items()],
+        schedules=[
+            ScheduleInfo(name.rpartition(".")[2], cron, name) for name, cron in huey.cron.items()
+        ],
     )
 
 

@@ -43,7 +43,9 @@ def submit(
         raise InvalidPayload("payload", "must be a JSON object")
     missing = [name for name in (chosen.schema or {}).get("required", []) if name not in payload]
     if missing:
-        raise InvalidPayload(missing[0], "is required", *((name, "is required") for name in missing[1:]))
+        raise InvalidPayload(
+            missing[0], "is required", *((name, "is required") for name in missing[1:])
+        )
     sealed = seal(payload, chosen.secret, runtime().settings.secret_key)
     payloads.encode(payload)
     new = NewJob(

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,7 +138,7 @@ class Slot:
     def take_back(self) -> tuple[list[Done], list[tuple[str, str]]]:
         """What is finished and not written, and what was not begun; the latter is ours from now on."""
         with self._locked():
-            held, at, running, flags, count, size, used, started, deadline = head = self._head()
+            _, at, running, flags, count, size, used, started, deadline = head = self._head()
             rows = self._held(head)
             unbegun = [(row[0], row[1]) for row in rows[at:]]
             self._put(at, at, running, flags, count, size, used, started, deadline)

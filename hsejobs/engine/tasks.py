@@ -66,11 +66,17 @@ class JobTaskWrapper(TaskWrapper):  # type: ignore[misc]
         return issubclass(self.task_class, PeriodicTask)
 
     def create_task(
-        self, func: Callable[..., Any], context: bool = False, name: str | None = None, **settings: Any
+        self,
+        func: Callable[..., Any],
+        context: bool = False,
+        name: str | None = None,
+        **settings: Any,
     ) -> Any:
         """The task's class; its ``execute`` validates the payload and remembers how it ended."""
         if inspect.iscoroutinefunction(func):
-            raise ConfigurationError("a task is a plain function; run a coroutine in it with asyncio.run")
+            raise ConfigurationError(
+                "a task is a plain function; run a coroutine in it with asyncio.run"
+            )
 
         @functools.wraps(func)
         def run(*args: Any, **kwargs: Any) -> Any:
@@ -127,7 +133,16 @@ class JobTaskWrapper(TaskWrapper):  # type: ignore[misc]
         InvalidOption, InvalidJobId (nothing is written), RedisUnavailable.
         """
         new = self.huey.new_job(
-            self, payload, organization_id, user_id, priority, delay, job_id, attempts, backoff, timeout
+            self,
+            payload,
+            organization_id,
+            user_id,
+            priority,
+            delay,
+            job_id,
+            attempts,
+            backoff,
+            timeout,
         )
         return self.huey.add_new([new])[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import time
@@ -59,10 +60,8 @@ class JobWorker(Worker):  # type: ignore[misc]
 
     def shutdown(self) -> None:
         """Writes what is finished, hands back what was not begun."""
-        try:
+        with contextlib.suppress(JobsError):
             self._turn(stopping=True)
-        except JobsError:
-            pass
         super().shutdown()
         logs.flush()
 
@@ -246,6 +245,11 @@ class JobWorker(Worker):  # type: ignore[misc]
 
     def _log(self, event: str, claim: Claim, status: str, shown: Any, **fields: Any) -> None:
         logs.job(
-            event, self.huey.name, claim.id, status, claim.organization_id, {**(shown or {}), **fields}
+            event,
+            self.huey.name,
+            claim.id,
+            status,
+            claim.organization_id,
+            {**(shown or {}), **fields},
         )
         logs.flush()

@@ -245,9 +245,8 @@ class Link:
             try:
                 return once()
             except (RedisError, OSError) as error:
-                if _is_reply(error):
-                    if not str(error).startswith(_PASSING):
-                        raise _explained(error) from error
+                if _is_reply(error) and not str(error).startswith(_PASSING):
+                    raise _explained(error) from error
                 self.close()
                 if time.monotonic() + pause >= give_up:
                     raise RedisUnavailable(f"Redis does not answer ({_brief(error)})") from error

@@ -217,7 +217,9 @@ class Reader:
             if cursor is None:
                 return
 
-    def logs(self, queue: str, job_id: str, *, start: int = 0, end: int = -1) -> tuple[list[str], int]:
+    def logs(
+        self, queue: str, job_id: str, *, start: int = 0, end: int = -1
+    ) -> tuple[list[str], int]:
         """A job's log lines that are kept, and how many there ever were."""
         base = self._base(queue)
         lines = self.link.command("LRANGE", keys.of(base, "logs", job_id), start, end)
@@ -372,7 +374,14 @@ def _record(queue: str, row: Sequence[Any]) -> JobRecord:
     )
 
 
-_FIELDS = {b"ad": "added", b"c": "completed", b"f": "failed", b"rt": "retried", b"st": "stalled", b"us": "run_us"}
+_FIELDS = {
+    b"ad": "added",
+    b"c": "completed",
+    b"f": "failed",
+    b"rt": "retried",
+    b"st": "stalled",
+    b"us": "run_us",
+}
 
 
 def _minute(flat: Any) -> Minute:

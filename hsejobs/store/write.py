@@ -125,9 +125,7 @@ class Writer:
             for job in chunk:
                 args.extend(job.args())
             replies = self.link.add(scripts.ADD, self._base(queue), args)
-            done.extend(
-                _added(job.id, reply) for job, reply in zip(chunk, replies, strict=True)
-            )
+            done.extend(_added(job.id, reply) for job, reply in zip(chunk, replies, strict=True))
         return done
 
     def add_periodic(self, queue: str, job: NewJob, schedule: str, slot: int) -> Added | None:

@@ -71,8 +71,9 @@ def _fresh(record: logging.LogRecord) -> bool:
 
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        fields: dict[str, Any] = {"logger": record.name, "message": record.getMessage()}
-        fields.update(getattr(record, "fields", {}))
+        fields = dict(getattr(record, "fields", {}))
+        if not fields:
+            fields = {"logger": record.name, "message": record.getMessage()}
         if record.exc_info:
             fields["error"] = self.formatException(record.exc_info)
         return _line(record.levelno, str(fields.pop("event", "log")), fields)
@@ -131,7 +132,12 @@ def job(
     if level < _sink.level:
         return
     if _sink.console or fields:
-        told = {"jobId": job_id, "queue": queue, "status": status, "organizationId": organization_id}
+        told = {
+            "jobId": job_id,
+            "queue": queue,
+            "status": status,
+            "organizationId": organization_id,
+        }
         line = _line(level, event, {**told, **(fields or {})})
     else:
         line = (

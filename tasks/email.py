@@ -1,0 +1,55 @@
+"""The email queue: one mail a job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hsejobs.engine import Job, JobHuey, Unrecoverable, current_job
+from hsejobs.engine.runtime import runtime
+from hsejobs.services.mail import mask_address, send_mail
+from hsejobs.services.mail.payload import EmailPayload
+
+
+def _shown(payload: Any) -> dict[str, Any]:
+    to = payload["to"]
+    return {"to": [mask_address(one) for one in to] if isinstance(to, list) else mask_address(to)}
+
+
+huey = JobHuey(
+    "email",
+    attempts=5,
+    backoff=5.0,
+    timeout=30.0,
+    priority=2,
+    enqueue="member",
+    log_fields=_shown,
+)
+
+
+@huey.task()
+def send_email(payload: EmailPayload) -> dict[str, Any]:
+    """Sends a mail by SMTP_URL, or writes it to the outbox."""
+    job = current_job()
+    settings = runtime().settings
+    return send_mail(
+        payload,
+        job_key=f"{settings.redis_prefix}/email/{job.id}",
+        smtp_url=settings.smtp_url,
+        smtp_from=settings.smtp_from,
+        smtp_from_allowed=settings.smtp_from_allowed,
+        home=settings.jobs_home,
+        already=job.done,
+        accepted=job.mark_done,
+        open_artifact=_open_artifact,
+        deadline=job.deadline,
+        before_data=job.check,
+    )
+
+
+def _open_artifact(artifact_id: str) -> Any:
+    raise Unrecoverable(f"there is no artifact {artifact_id!r} of this organisation")
+
+
+def queue_email(payload: Any, **options: Any) -> Job:
+    """Adds a mail; options and errors as for ``send_email.add``."""
+    return send_email.add(payload, **options)

@@ -1,0 +1,93 @@
+"""A real consumer, and the queue as the test's own process sees it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hsejobs.engine.runtime import reset_runtime, runtime
+from hsejobs.model import State
+from tests.engine import jobs
+from tests.support import wait_until
+
+
+class Consumer:
+    """A ``huey_consumer`` process in a session of its own."""
+
+    def __init__(self, *options: str, log: Path, **env: str) -> None:
+        self.log = log
+        with log.open("ab") as file:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "huey.bin.huey_consumer",
+                    "tests.engine.jobs.huey",
+                    *options,
+                ],
+                env={**os.environ, **env},
+                stderr=file,
+                stdout=file,
+                start_new_session=True,
+            )
+
+    def send(self, signum: int) -> None:
+        self.process.send_signal(signum)
+
+    def stop(self, timeout: float = 20) -> int:
+        self.process.terminate()
+        return self.process.wait(timeout)
+
+    def kill_all(self) -> None:
+        """The whole session, as a power cut would."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+
+@pytest.fixture
+def trial(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The file in which the tasks note their runs."""
+    file = tmp_path / "trial"
+    file.touch()
+    monkeypatch.setenv("TRIAL_FILE", str(file))
+    monkeypatch.setenv("QUEUE_LEASE_MS", "1500")
+    reset_runtime()
+    jobs.huey._registered = None
+    yield file
+    runtime().link.close()
+    reset_runtime()
+
+
+@pytest.fixture
+def consumer(trial: Path, tmp_path: Path) -> Iterator[Callable[..., Consumer]]:
+    """Starts consumers; what still runs at the end is killed."""
+    started: list[Consumer] = []
+
+    def start(*options: str, **env: str) -> Consumer:
+        one = Consumer(*options, log=tmp_path / "consumer.log", **env)
+        started.append(one)
+        return one
+
+    yield start
+    for one in started:
+        one.kill_all()
+
+
+def counts() -> dict[str, int]:
+    """The queue's counts by state."""
+    stats = runtime().reader.stats(["trial"])[0]
+    return {state.value: getattr(stats, state.value) for state in State}
+
+
+def wait_for(state: str, n: int, timeout: float = 30) -> None:
+    """Until so many jobs are in a state."""
+    wait_until(lambda: counts()[state] == n, timeout=timeout, what=f"{n} {state}, not {counts()}")

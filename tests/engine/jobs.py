@@ -1,0 +1,102 @@
+"""The queue that the engine's tests work with; a real ``huey_consumer`` imports it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from huey import crontab
+from huey.exceptions import CancelExecution, RetryTask
+
+from hsejobs.engine import JobHuey, Postpone, Unrecoverable, current_job
+
+huey = JobHuey("trial", attempts=3, backoff=0.05, timeout=60.0)
+
+
+def _note(word: str) -> None:
+    """One line a run, in the file that the test reads."""
+    with Path(os.environ["TRIAL_FILE"]).open("a") as file:
+        file.write(f"{word} {os.getpid()}\n")
+
+
+@huey.task()
+def echo(payload: dict[str, Any]) -> Any:
+    _note(f"{payload.get('n')}")
+    return payload.get("say")
+
+
+@huey.task()
+def work(payload: dict[str, Any]) -> int:
+    _note(f"begin:{payload['n']}")
+    time.sleep(payload["seconds"])
+    _note(f"end:{payload['n']}")
+    return int(payload["n"])
+
+
+@huey.task()
+def fail(payload: dict[str, Any]) -> None:
+    _note("fail")
+    raise ValueError(f"no good: {payload.get('password')}")
+
+
+@huey.task()
+def stubborn(payload: dict[str, Any]) -> None:
+    raise Unrecoverable("never")
+
+
+@huey.task()
+def later(payload: dict[str, Any]) -> str:
+    if current_job().once("postponed"):
+        raise Postpone(delay=0.05)
+    return f"attempt {current_job().attempt}"
+
+
+@huey.task()
+def again(payload: dict[str, Any]) -> str:
+    if current_job().once("again"):
+        raise RetryTask(delay=0.05)
+    return f"attempt {current_job().attempt}"
+
+
+@huey.task()
+def cancel(payload: dict[str, Any]) -> None:
+    raise CancelExecution("enough")
+
+
+@huey.task()
+def kill(payload: dict[str, Any]) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@huey.task()
+def tell(payload: dict[str, Any]) -> dict[str, Any]:
+    job = current_job()
+    job.progress(40, "nearly")
+    job.log("a line")
+    return {"id": job.id, "org": job.organization_id, "attempt": job.attempt}
+
+
+@huey.task()
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+@huey.task()
+def pair(a: int) -> tuple[int, int]:
+    return a, a + 1
+
+
+@huey.task()
+def locked(payload: dict[str, Any]) -> str:
+    with huey.lock_task("one"):
+        if current_job().once("slept"):
+            time.sleep(payload.get("seconds", 0))
+    return "had it"
+
+
+@huey.periodic_task(crontab(minute="*/5", hour="3"))
+def nightly() -> None:
+    _note("nightly")
