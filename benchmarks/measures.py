@@ -186,7 +186,7 @@ def losses(contestant: Contestant, plan: Plan) -> Sample:
 
     Ten jobs of 5 ms at a time; leases of 3 s where there are leases. A worker
     started after the kill has the rest to itself until all are completed, or
-    nothing has been for 10 s.
+    nothing has been for 10 s. ``ran twice`` counts jobs that ran to their end twice.
     """
     changed = (time.monotonic(), 0)
 

@@ -159,6 +159,8 @@ def main(argv: list[str] | None = None) -> int:
     bull = next((c for c in everyone if isinstance(c, Bull)), None)
     report: dict[str, Any] = {
         "environment": _environment(binary, bull),
+        # Other programs' load makes single figures worthless, and ratios less than exact.
+        "load average before": round(os.getloadavg()[0], 2),
         "jobs": arguments.jobs,
         "rounds": arguments.rounds,
         "contestants": {c.name: {"skipped": c.skipped} if c.skipped else {} for c in everyone},

@@ -61,12 +61,12 @@ def _command_line() -> dict[str, Any] | None:
     return dict(vars(options))
 
 
-class _Threads(ThreadEnvironment):  # type: ignore[misc]
+class _Threads(ThreadEnvironment):
     def get_stop_flag(self) -> ForkSafeFlag:
         return ForkSafeFlag()
 
 
-class _Processes(ProcessEnvironment):  # type: ignore[misc]
+class _Processes(ProcessEnvironment):
     def init_child(self, process: Any) -> None:
         """Only the parent stops a child: by the flag, an interrupt (USR1) or a kill."""
         if not isinstance(process, JobWorker):
@@ -95,7 +95,7 @@ def _die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-class JobConsumer(Consumer):  # type: ignore[misc]
+class JobConsumer(Consumer):
     """Huey's consumer with our workers, one keeper in the main thread, and our way of stopping."""
 
     def __init__(self, huey: JobHuey, **options: Any) -> None:

@@ -38,7 +38,7 @@ from hsejobs.watch import logs
 logger = logging.getLogger("hsejobs")
 
 
-class JobHuey(Huey):  # type: ignore[misc]
+class JobHuey(Huey):
     """A queue. Making one does no I/O.
 
     ``attempts`` are total tries; ``backoff`` and ``timeout`` seconds (None: as

@@ -11,7 +11,7 @@ from huey.utils import Error
 from hsejobs import codec
 
 
-class JsonSerializer(Serializer):  # type: ignore[misc]
+class JsonSerializer(Serializer):
     """JSON, with the two other things Huey stores: date-times and its ``Error``."""
 
     def _serialize(self, data: Any) -> bytes:

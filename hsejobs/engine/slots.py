@@ -79,7 +79,7 @@ class Slot:
             held, at, _, flags, done, size, used, _, _ = self._head()
             if at >= held or flags & ABANDONED:
                 return None
-            claim = self._claims[at]
+            claim: Claim = self._claims[at]
             deadline = now + claim.timeout / 1000 if claim.timeout else 0.0
             self._put(held, at + 1, 1, flags & ~LOST, done, size, used, now, deadline)
         return claim

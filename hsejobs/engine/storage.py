@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 KEPT = 7 * 24 * 3600
 
 
-class JobStorage(BaseStorage):  # type: ignore[misc]
+class JobStorage(BaseStorage):
     """Locks, counters, revocations and chords of one queue."""
 
     blocking = True

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hsejobs.engine.huey import JobHuey
 
 
-class JobTask(Task):  # type: ignore[misc]
+class JobTask(Task):
     """A Huey task whose id is short and sortable. ``retries`` None: as the queue says."""
 
     default_retries: int | None = None
@@ -34,11 +34,11 @@ class JobTask(Task):  # type: ignore[misc]
         return new_job_id()
 
 
-class JobPeriodicTask(PeriodicTask, JobTask):  # type: ignore[misc]
+class JobPeriodicTask(PeriodicTask, JobTask):
     """A periodic one."""
 
 
-class JobTaskWrapper(TaskWrapper):  # type: ignore[misc]
+class JobTaskWrapper(TaskWrapper):
     """What ``@huey.task()`` makes of a function."""
 
     task_base = JobTask

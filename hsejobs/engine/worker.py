@@ -31,7 +31,7 @@ POSTPONE_LIMIT_MS = 24 * 3600 * 1000
 _AWAY_PAUSES = (0.02, 0.1, 0.25, 0.5, 1.0)
 
 
-class JobWorker(Worker):  # type: ignore[misc]
+class JobWorker(Worker):
     """Huey's worker with our loop. Its slot is what the keeper sees of it."""
 
     def __init__(self, consumer: JobConsumer, slot: Slot) -> None:

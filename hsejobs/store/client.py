@@ -11,16 +11,11 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.store.scripts import Arg, Script
-
-if TYPE_CHECKING:
-    from redis import Redis
-    from redis.cluster import RedisCluster
-    from redis.connection import Connection
 
 #: Seconds a reply may take. Blocking waits stay well below it.
 SOCKET_TIMEOUT = 5.0
@@ -32,12 +27,15 @@ _PASSING = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNB
 _FULL = "OOM "
 
 
-def connect(url: str) -> Redis | RedisCluster:
+def connect(url: str) -> Any:
     """A client for the URL (schemes of the setting QUEUE_REDIS_URL). Does no I/O, but for Cluster."""
-    from redis import Redis
+    import redis.cluster
+    import redis.sentinel
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
+    # redis-py types its commands for both of its clients at once, which fits neither.
+    module: Any = redis
     parts = urlsplit(url)
     common: dict[str, Any] = {
         "socket_timeout": SOCKET_TIMEOUT,
@@ -46,29 +44,24 @@ def connect(url: str) -> Redis | RedisCluster:
         "retry": Retry(NoBackoff(), 0),
     }
     if parts.scheme == "redis+cluster":
-        from redis.cluster import ClusterNode, RedisCluster
-
-        nodes = [ClusterNode(host, port) for host, port in _nodes(parts.netloc)]
-        return RedisCluster(
+        nodes = [module.cluster.ClusterNode(host, port) for host, port in _nodes(parts.netloc)]
+        return module.cluster.RedisCluster(
             startup_nodes=nodes, **common, **_login(parts.netloc), dynamic_startup_nodes=True
         )
     if parts.scheme == "redis+sentinel":
-        from redis.sentinel import Sentinel
-
         service, _, db = parts.path.lstrip("/").partition("/")
         login = _login(parts.netloc)
-        sentinel = Sentinel(
+        sentinel = module.sentinel.Sentinel(
             _nodes(parts.netloc),
             sentinel_kwargs={k: v for k, v in common.items() if k != "protocol"},
             **common,
             **login,
         )
-        client: Redis = sentinel.master_for(service, db=int(db or 0))
-        return client
+        return sentinel.master_for(service, db=int(db or 0))
     options = dict(parse_qsl(parts.query))
     known = {"db"} & options.keys()
     query = "&".join(f"{name}={options[name]}" for name in known)
-    return Redis.from_url(url.partition("?")[0] + (f"?{query}" if query else ""), **common)
+    return module.Redis.from_url(url.partition("?")[0] + (f"?{query}" if query else ""), **common)
 
 
 def _nodes(netloc: str) -> list[tuple[str, int]]:
@@ -94,7 +87,7 @@ class Link:
     def __init__(self, url: str, *, wait_replicas: int = 0) -> None:
         self.url = url
         self.wait_replicas = wait_replicas
-        self._client: Redis | RedisCluster | None = None
+        self._client: Any = None
         self._pid = 0
         self._lock = threading.Lock()
         self._local = threading.local()
@@ -105,7 +98,7 @@ class Link:
         return self.url.startswith("redis+cluster:")
 
     @property
-    def client(self) -> Redis | RedisCluster:
+    def client(self) -> Any:
         """redis-py's client of this process."""
         if self._client is None or self._pid != os.getpid():
             with self._lock:
@@ -208,11 +201,11 @@ class Link:
         if connection is not None:
             connection.disconnect()
 
-    def _connection(self) -> Connection:
+    def _connection(self) -> Any:
         local = self._local
-        connection: Connection | None = getattr(local, "connection", None)
+        connection: Any = getattr(local, "connection", None)
         if connection is None or local.pid != os.getpid():
-            pool: Any = self.client.connection_pool  # type: ignore[union-attr]
+            pool: Any = self.client.connection_pool
             connection = local.connection = pool.make_connection()
             local.pid = os.getpid()
             connection.connect()

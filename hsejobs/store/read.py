@@ -58,7 +58,7 @@ def percentile(histogram: Mapping[int, int], share: float) -> float | None:
     for bucket in sorted(histogram):
         seen += histogram[bucket]
         if seen >= rank:
-            return (2.0 ** ((bucket + 0.5) / BUCKETS_PER_OCTAVE) - 1) / 1000
+            return (math.exp2((bucket + 0.5) / BUCKETS_PER_OCTAVE) - 1) / 1000
     return None
 
 

@@ -125,20 +125,20 @@ def job(
     level = _LEVEL_OF.get(event, logging.INFO)
     if _sink.stream is None:
         if _logger.isEnabledFor(level):
-            told = {"jobId": job_id, "queue": queue, "status": status}
+            told: dict[str, Any] = {"jobId": job_id, "queue": queue, "status": status}
             told.update({"organizationId": organization_id, "event": event, **(fields or {})})
             _logger.log(level, "%s %s/%s", event, queue, job_id, extra={"fields": told})
         return
     if level < _sink.level:
         return
     if _sink.console or fields:
-        told = {
+        about = {
             "jobId": job_id,
             "queue": queue,
             "status": status,
             "organizationId": organization_id,
         }
-        line = _line(level, event, {**told, **(fields or {})})
+        line = _line(level, event, {**about, **(fields or {})})
     else:
         line = (
             f'{{"time": "{_now()}", "level": "{_names[level]}", "event": "{event}", '

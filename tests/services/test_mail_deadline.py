@@ -167,7 +167,7 @@ def test_a_resolver_that_hangs(send: Send, soon: Clock, monkeypatch: pytest.Monk
 
     def stuck(host: str, port: int, **options: int) -> object:
         if options.get("flags"):
-            return numeric(host, port, **options)  # type: ignore[arg-type]
+            return numeric(host, port, **options)
         ended.wait(20)
         raise socket.gaierror(-3, "no")
 

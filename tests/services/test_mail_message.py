@@ -255,10 +255,14 @@ def test_attachments_come_by_reference(build: Build) -> None:
     assert body(read, "html") == "<p>x</p>\n"
 
 
+def no_artifact(artifact_id: str) -> tuple[str, str, bytes]:
+    raise KeyError(artifact_id)
+
+
 def test_an_unknown_artifact_and_too_much_of_them_are_final() -> None:
     reference = SimpleNamespace(artifact_id="secret-id", filename=None)
     with pytest.raises(Unrecoverable, match=r"attachments\.0") as caught:
-        load_attachments([reference], {}.__getitem__, deadline=float("inf"))
+        load_attachments([reference], no_artifact, deadline=float("inf"))
     assert "secret-id" not in str(caught.value)
 
     closed: list[bool] = []
