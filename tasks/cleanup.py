@@ -9,8 +9,8 @@ from pydantic import Field
 from hsejobs.engine import JobHuey, current_job
 from hsejobs.engine.runtime import runtime
 from hsejobs.model import State
+from hsejobs.services.fields import Payload
 from hsejobs.store import registry
-from tasks._models import Payload
 
 HOUR_MS = 3_600_000
 

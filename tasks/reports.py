@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from hsejobs.engine import Job, JobHuey, Unrecoverable
-from tasks._models import Identifier, MailText, Payload
+from hsejobs.services.fields import Identifier, MailText, Payload
 
 huey = JobHuey(
     "reports",

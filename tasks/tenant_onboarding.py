@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from hsejobs.engine import Job, JobHuey, Unrecoverable
-from tasks._models import Identifier, Line, MailText, Payload
+from hsejobs.services.fields import Identifier, Line, MailText, Payload
 
 huey = JobHuey(
     "tenant-onboarding",

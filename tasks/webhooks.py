@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from hsejobs.engine import Job, JobHuey, Secret, Unrecoverable
-from tasks._models import Identifier, Line, Payload
+from hsejobs.services.fields import Identifier, Line, Payload
 
 huey = JobHuey(
     "webhooks",

@@ -1,4 +1,4 @@
-"""What all payload models of this folder share."""
+"""What the payload models share."""
 
 from __future__ import annotations
 

@@ -1,0 +1,183 @@
+"""The commands that act: retry, remove, promote, clean, pause, resume, drain, obliterate."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from hsejobs.errors import InvalidOption
+from hsejobs.model import State
+from hsejobs_cli import output
+from hsejobs_cli.look import Json, Org, Queue
+from hsejobs_cli.session import Session
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Id = Annotated[str | None, typer.Argument(metavar="[ID]", help="The job's id.")]
+All = Annotated[bool, typer.Option("--all", help="Every job in that state.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command(epilog="Example: hsejobs retry email --all")(retry)
+    app.command(epilog="Example: hsejobs promote email welcome-42")(promote)
+    app.command(epilog="Example: hsejobs remove email welcome-42 --yes")(remove)
+    app.command(epilog="Example: hsejobs clean email --status completed --grace 1h")(clean)
+    for command in (pause, resume, drain, obliterate):
+        app.command()(command)
+
+
+def retry(
+    queue: Queue, job_id: Id = None, every: All = False, org: Org = None, as_json: Json = False
+) -> None:
+    """Make failed jobs wait again, with a fresh budget of attempts."""
+    _move("retry", State.FAILED, queue, job_id, every, org, as_json)
+
+
+def promote(
+    queue: Queue, job_id: Id = None, every: All = False, org: Org = None, as_json: Json = False
+) -> None:
+    """Make delayed jobs wait for a worker now."""
+    _move("promote", State.DELAYED, queue, job_id, every, org, as_json)
+
+
+def _move(
+    act: str,
+    state: State,
+    queue: str,
+    job_id: str | None,
+    every: bool,
+    org: str | None,
+    as_json: bool,
+) -> None:
+    session = Session()
+    if (job_id is None) is not every:
+        raise InvalidOption("id", "give an id, or --all")
+    info = session.info(queue)
+    past = {"retry": "retried", "promote": "promoted"}[act]
+    if job_id is not None:
+        getattr(session.writer, act)(queue, job_id, org)
+        if as_json:
+            output.document(session.shown(session.reader.job(queue, job_id, org), info))
+        else:
+            typer.echo(f"{past} {job_id}")
+        return
+    done, refused = 0, []
+    total = session.reader.stats([queue], org)[0]
+    while done < (total.failed if state is State.FAILED else total.delayed):
+        page = session.reader.page(
+            queue, state, limit=200, organization_id=org, payload_bytes=0, errors=1
+        )
+        if not page.jobs:
+            break
+        ids = [record.id for record in page.jobs]
+        missed = getattr(session.writer, f"{act}_many")(queue, ids, org)
+        refused += missed
+        done += len(ids) - len(missed)
+        sys.stderr.write(f"{past} {done:,}\n")
+        if len(missed) == len(ids):
+            break
+    if as_json:
+        output.document({past: done, "refused": [{"id": r.id, "found": r.found} for r in refused]})
+    else:
+        typer.echo(f"{past} {done:,} jobs")
+
+
+def remove(
+    queue: Queue,
+    job_id: Annotated[str, typer.Argument(metavar="ID")],
+    org: Org = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Remove one job for good."""
+    session = Session()
+    session.info(queue)
+    session.reader.job(queue, job_id, org, limit=1)
+    output.confirm(f"Remove job {job_id} of {queue}?", yes=yes)
+    session.writer.remove(queue, job_id, org)
+    _told({"removed": 1, "id": job_id}, f"removed {job_id}", as_json)
+
+
+_GRACE = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|min|h|d)?")
+_UNITS = {"ms": 1, "s": 1000, "": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def grace_ms(text: str) -> int:
+    """``90s``, ``1h``, ``7d`` as ms. Raises InvalidOption."""
+    match = _GRACE.fullmatch(text.strip())
+    if match is None:
+        raise InvalidOption("grace", "use a time such as 30s, 15m, 1h or 7d")
+    return int(float(match[1]) * _UNITS[match[2] or ""])
+
+
+def clean(
+    queue: Queue,
+    status: Annotated[str, typer.Option(help="completed, failed, waiting or delayed.")],
+    grace: Annotated[str, typer.Option(help="Younger jobs stay: 30s, 1h, 7d.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    org: Org = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Remove the jobs of a state that are older than a time."""
+    session = Session()
+    if status not in [state.value for state in State]:
+        raise InvalidOption("status", "use completed, failed, waiting or delayed")
+    state, older = State(status), grace_ms(grace)
+    session.info(queue)
+    if not yes:
+        found = session.writer.cleanable(queue, state, older, org)
+        output.confirm(f"Remove {found:,} {status} jobs of {queue}?", yes=yes)
+    removed = session.writer.clean(queue, state, older, organization_id=org, limit=limit)
+    _told({"removed": removed}, f"removed {removed:,} jobs", as_json)
+
+
+def pause(queue: Queue, as_json: Json = False) -> None:
+    """Let workers begin no more jobs of a queue."""
+    session = Session()
+    session.info(queue)
+    session.writer.pause(queue)
+    _told({"queue": queue, "isPaused": True}, f"{queue} is paused", as_json)
+
+
+def resume(queue: Queue, as_json: Json = False) -> None:
+    """Let workers begin jobs of a queue again."""
+    session = Session()
+    session.info(queue)
+    session.writer.resume(queue)
+    _told({"queue": queue, "isPaused": False}, f"{queue} runs", as_json)
+
+
+def drain(queue: Queue, yes: Yes = False, as_json: Json = False) -> None:
+    """Remove everything that waits or is delayed; a pause stays."""
+    session = Session()
+    session.info(queue)
+    one = session.reader.stats([queue])[0]
+    output.confirm(f"Remove {one.waiting + one.delayed:,} jobs of {queue}?", yes=yes)
+    removed = session.writer.drain(queue)
+    _told({"removed": removed}, f"removed {removed:,} jobs", as_json)
+
+
+def obliterate(
+    queue: Queue,
+    force: Annotated[bool, typer.Option("--force", help="Running jobs too.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Remove every job of a queue, and its counters."""
+    session = Session()
+    session.info(queue)
+    total = session.reader.stats([queue])[0].public()["total"]
+    output.confirm(f"Remove all {total:,} jobs of {queue}?", yes=yes, word=queue)
+    removed = session.writer.obliterate(queue, force=force)
+    _told({"removed": removed}, f"removed {removed:,} jobs", as_json)
+
+
+def _told(data: dict[str, Any], text: str, as_json: bool) -> None:
+    if as_json:
+        output.document(data)
+    else:
+        typer.echo(text)

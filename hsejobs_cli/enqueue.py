@@ -1,0 +1,110 @@
+"""``hsejobs enqueue``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hsejobs.errors import InvalidPayload
+from hsejobs_cli.session import Session
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(epilog="Example: hsejobs enqueue email @mail.json --priority 1 --wait")(enqueue)
+
+
+def enqueue(
+    queue: Annotated[str, typer.Argument(help="The queue's name.")],
+    payload: Annotated[str, typer.Argument(help="JSON, @FILE, or - for standard input.")],
+    task: Annotated[str | None, typer.Option(help="The task, when not the queue's first.")] = None,
+    org: Annotated[str | None, typer.Option(help="The organisation's id.")] = None,
+    user: Annotated[str | None, typer.Option(help="The user's id.")] = None,
+    priority: Annotated[int | None, typer.Option(help="1 (first) to 5 (last).")] = None,
+    delay: Annotated[float | None, typer.Option(help="Seconds before it may run.")] = None,
+    attempts: Annotated[int | None, typer.Option(help="Total tries.")] = None,
+    backoff: Annotated[float | None, typer.Option(help="Seconds before the second try.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds one try may take.")] = None,
+    job_id: Annotated[str | None, typer.Option("--id", help="The job's id.")] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for the end; show the result.")
+    ] = False,
+) -> None:
+    """Add a job; its id comes out on stdout."""
+    session = Session()
+    data = read_payload(payload)
+    options: dict[str, Any] = {
+        "task": task, "organization_id": org, "user_id": user, "priority": priority,
+        "delay": delay, "attempts": attempts, "backoff": backoff, "timeout": timeout,
+        "job_id": job_id,
+    }  # fmt: skip
+    info = session.info(queue)
+    if queue in session.own:
+        job = session.own[queue].submit(data, **options)
+    else:
+        from hsejobs.engine import remote
+
+        job = remote.submit(session.link, session.settings.redis_prefix, info, data, **options)
+    if not wait:
+        typer.echo(job.id)
+        return
+    sys.stderr.write(f"{job.id}\n")
+    result = _follow(job)
+    typer.echo(json.dumps(result))
+
+
+def read_payload(text: str) -> Any:
+    """The payload from JSON, @FILE or -. Raises InvalidPayload, which repeats nothing of it."""
+    if text == "-":
+        raw = sys.stdin.buffer.read()
+    elif text.startswith("@"):
+        try:
+            raw = Path(text[1:]).read_bytes()
+        except OSError as error:
+            raise InvalidPayload("payload", f"the file cannot be read: {error.strerror}") from None
+    else:
+        raw = text.encode("utf-8", "surrogateescape")
+    try:
+        return json.loads(raw.decode(), parse_constant=_refuse, object_pairs_hook=_once)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise InvalidPayload("payload", f"is no JSON: {error.msg} at {place}") from None
+    except UnicodeDecodeError as error:
+        raise InvalidPayload("payload", f"is no UTF-8 at byte {error.start}") from None
+    except RecursionError:
+        raise InvalidPayload("payload", "is nested too deeply") from None
+
+
+def _refuse(name: str) -> Any:
+    raise InvalidPayload("payload", f"{name} is no JSON")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise InvalidPayload("payload", "a key occurs twice in one object")
+    return found
+
+
+def _follow(job: Any) -> Any:
+    """The result; each change of state or progress is a line on stderr."""
+    from hsejobs.model import FINISHED
+
+    before = None
+    pause = 0.02
+    while True:
+        record = job.refresh()
+        now = (record.status, record.progress, record.progress_message)
+        if now != before:
+            message = f" {record.progress_message}" if record.progress_message else ""
+            sys.stderr.write(f"{record.status} {record.progress:g}%{message}\n")
+            before, pause = now, 0.02
+        if record.status in FINISHED:
+            return job.wait(0)
+        time.sleep(pause)
+        pause = min(0.25, pause * 1.5)

@@ -1,0 +1,210 @@
+"""The commands that look: stats, jobs, job, workers, schedules."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated, Any
+
+import typer
+
+from hsejobs.errors import InvalidOption
+from hsejobs.model import State, iso_time
+from hsejobs_cli import output
+from hsejobs_cli.session import Session
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+Queue = Annotated[str, typer.Argument(help="The queue's name.")]
+Org = Annotated[str | None, typer.Option("--org", help="Only this organisation's jobs.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command(epilog="Example: hsejobs stats --json")(stats)
+    app.command(epilog="Example: hsejobs jobs email --status failed --limit 20")(jobs)
+    app.command(epilog="Example: hsejobs job email welcome-42")(job)
+    app.command()(workers)
+    schedules = typer.Typer(
+        invoke_without_command=True, help="Periodic tasks: cron, next and last run."
+    )
+    schedules.callback()(list_schedules)
+    schedules.command("run", epilog="Example: hsejobs schedules run nightly")(run_schedule)
+    app.add_typer(schedules, name="schedules")
+
+
+def stats(as_json: Json = False, org: Org = None) -> None:
+    """Counts, rates and durations of every queue."""
+    session = Session()
+    names = [info.name for info in session.infos()]
+    found = session.reader.stats(names, org)
+    if as_json:
+        output.document({one.name: one.public() for one in found})
+        return
+    rows = []
+    for one in found:
+        seen = one.public()
+        rows.append(
+            (
+                one.name + (" (paused)" if one.is_paused else ""),
+                *(seen[state] for state in ("waiting", "paused", "active", "delayed", "completed", "failed")),
+                seen["rate"], output.duration(seen["averageDuration"]),
+                f"{100 * seen['failureRate']:.1f} %", output.duration(seen["oldestWaiting"]),
+                one.consumers,
+            )
+        )  # fmt: skip
+    output.table(
+        ("queue", "waiting", "paused", "active", "delayed", "completed", "failed", "rate/min",
+         "average", "failing", "oldest", "consumers"),
+        rows, right=range(1, 12),
+    )  # fmt: skip
+
+
+def jobs(
+    queue: Queue,
+    status: Annotated[
+        str, typer.Option(help="waiting, active, delayed, completed, failed, paused.")
+    ] = "waiting",
+    limit: Annotated[int, typer.Option(help="1 to 200.")] = 50,
+    cursor: Annotated[str | None, typer.Option(help="`next` of the page before.")] = None,
+    org: Org = None,
+    as_json: Json = False,
+) -> None:
+    """A page of the jobs in a state."""
+    session = Session()
+    if status not in (*(state.value for state in State), "paused"):
+        raise InvalidOption("status", "use waiting, active, delayed, completed, failed or paused")
+    info = session.info(queue)
+    state = State.WAITING if status == "paused" else State(status)
+    page = session.reader.page(queue, state, limit=limit, cursor=cursor, organization_id=org)
+    if status == "paused" and not page.paused:
+        page.jobs, page.total, page.next = [], 0, None
+    shown = [session.shown(record, info) for record in page.jobs]
+    if as_json:
+        output.document(
+            {
+                "queue": queue,
+                "status": status,
+                "total": page.total,
+                "jobs": shown,
+                "next": page.next,
+            }
+        )
+        return
+    output.table(
+        ("id", "task", "organisation", "priority", "attempts", "added", "error"),
+        [
+            (
+                one["id"], one["name"].rpartition(".")[2], one["organizationId"], one["priority"],
+                f"{one['attemptsMade']}/{one['attempts']}", one["createdAt"],
+                (one["failedReason"] or "").partition("\n")[0],
+            )
+            for one in shown
+        ],
+    )  # fmt: skip
+    typer.echo(f"{len(shown)} of {page.total:,}")
+    if page.next:
+        typer.echo(f"more: --cursor {page.next}")
+
+
+def job(
+    queue: Queue,
+    job_id: Annotated[str, typer.Argument(metavar="ID")],
+    org: Org = None,
+    as_json: Json = False,
+) -> None:
+    """One job, whole."""
+    session = Session()
+    info = session.info(queue)
+    record = session.reader.job(queue, job_id, org)
+    shown = session.shown(record, info)
+    if as_json:
+        output.document(shown)
+        return
+    lines, _ = session.reader.logs(queue, job_id, start=-20)
+    _print_job(shown, lines)
+
+
+def _print_job(shown: dict[str, Any], lines: list[str]) -> None:
+    import json
+
+    for name, value in shown.items():
+        if name == "errors" or value is None:
+            continue
+        text = json.dumps(value, indent=2) if name in ("data", "result") else value
+        typer.echo(f"{name:<16} " + "\n".join(map(output.safe, str(text).split("\n"))))
+    for error in shown["errors"]:
+        typer.echo(
+            output.safe(
+                f"attempt {error['attempt']}, {error['failedAt']}: {error['error']} ({error['code']})"
+            )
+        )
+    for line in lines:
+        typer.echo(f"| {output.safe(line)}")
+
+
+def workers(as_json: Json = False) -> None:
+    """The consumers that live, and what each of their slots runs."""
+    session = Session()
+    found = session.reader.workers([info.name for info in session.infos()])
+    if as_json:
+        output.document(found)
+        return
+    output.table(
+        ("queue", "host", "pid", "kind", "slots", "runs", "heartbeat"),
+        [
+            (
+                one["queue"], one["host"], one["pid"], one["workers"], one["concurrency"],
+                ", ".join(slot["job"] for slot in one["slots"] if slot) or "-",
+                output.duration(one["heartbeatAge"]),
+            )
+            for one in found
+        ],
+    )  # fmt: skip
+
+
+def list_schedules(context: typer.Context, as_json: Json = False) -> None:
+    """Periodic tasks: cron, next and last run, and how it ended."""
+    if context.invoked_subcommand is not None:
+        return
+    from hsejobs.engine.periodic import next_run
+
+    session = Session()
+    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    found = []
+    for info in session.infos():
+        last = session.reader.last_runs(info.name) if info.schedules else {}
+        for one in info.schedules:
+            after = next_run(one.cron, now)
+            job_id = last.get(one.task)
+            status = session.reader.status(info.name, job_id) if job_id else None
+            stamp = after.replace(tzinfo=datetime.UTC).timestamp() if after else None
+            found.append(
+                {
+                    "name": one.name, "queue": info.name, "cron": one.cron,
+                    "next": iso_time(int(stamp * 1000)) if stamp else None,
+                    "lastJob": job_id, "outcome": str(status) if status else None,
+                }
+            )  # fmt: skip
+    if as_json:
+        output.document(found)
+        return
+    output.table(
+        ("name", "queue", "cron", "next", "last", "outcome"), [tuple(one.values()) for one in found]
+    )
+
+
+def run_schedule(name: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
+    """Run a periodic task once, now."""
+    from hsejobs.engine import remote
+    from hsejobs.errors import UnknownSchedule
+
+    session = Session()
+    for info in session.infos():
+        for one in info.schedules:
+            if name in (one.name, one.task):
+                made = remote.run_schedule(session.link, session.settings.redis_prefix, info, one)
+                if as_json:
+                    output.document({"jobId": made.id, "queue": info.name, "status": made.status})
+                else:
+                    typer.echo(made.id)
+                return
+    raise UnknownSchedule(f"no queue has a schedule called {name!r}; see `hsejobs schedules`")

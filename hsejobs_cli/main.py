@@ -1,0 +1,57 @@
+"""The entry: the commands are put together here and every error becomes an exit status."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from hsejobs import __version__
+from hsejobs_cli import act, enqueue, look, run
+
+app = typer.Typer(
+    name="hsejobs",
+    help="Background jobs that are never lost. Exit status: 0 done, 1 refused, 2 usage, 3 no Redis.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for part in (run, enqueue, look, act):
+    part.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hsejobs {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """What ``hsejobs`` runs."""
+    from hsejobs_cli.session import guarded
+
+    status = 0
+
+    def command() -> None:
+        nonlocal status
+        try:
+            app()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+
+    failed = guarded(command)
+    sys.exit(failed or status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""How things are shown: tables for people, one JSON document for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+
+def document(data: Any) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(json.dumps(data, ensure_ascii=True, indent=2) + "\n")
+
+
+def safe(value: Any) -> str:
+    """Data as text that no terminal can be fooled by."""
+    text = "-" if value is None else str(value)
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[int] = ()) -> None:
+    """A table; plain when piped, never wider than the terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, name in enumerate(columns):
+        made.add_column(name, justify="right" if number in right else "left", overflow="ellipsis")
+    for row in rows:
+        made.add_row(*(Text(safe(value)) for value in row))
+    Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(made)
+
+
+def duration(ms: float | None) -> str:
+    """Milliseconds as people say them."""
+    if ms is None:
+        return "-"
+    if ms < 1000:
+        return f"{ms:.0f} ms" if ms >= 10 else f"{ms:.1f} ms"
+    seconds = ms / 1000
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def confirm(question: str, *, yes: bool, word: str | None = None) -> None:
+    """Asks before something is destroyed; exits with 1 when the answer is no, 2 when none can come."""
+    import typer
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        sys.stderr.write(f"error: {question} -- add --yes to answer where nobody can be asked\n")
+        raise typer.Exit(2)
+    if word is not None:
+        answer = typer.prompt(f"{question} Type {word} to go on", err=True)
+        if answer != word:
+            raise typer.Exit(1)
+    elif not typer.confirm(question, err=True):
+        raise typer.Exit(1)

@@ -1,0 +1,190 @@
+"""The commands that run things: up, worker, doctor."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hsejobs.errors import RedisUnavailable, Refused, UnknownQueue
+from hsejobs_cli.session import Session
+from hsejobs_cli.supervisor import Supervisor
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command(epilog="Example: hsejobs up --headless")(up)
+    app.command(epilog="Example: hsejobs worker email webhooks")(worker)
+    app.command()(doctor)
+
+
+def _queues(wanted: Sequence[str], own: dict[str, Any]) -> list[str]:
+    unknown = [name for name in wanted if name not in own]
+    if unknown:
+        raise UnknownQueue(f"there is no queue {unknown[0]!r}; known queues: {', '.join(own)}")
+    return list(wanted) or list(own)
+
+
+def worker(
+    queues: Annotated[list[str] | None, typer.Argument(help="Queues; all of them if none.")] = None,
+) -> None:
+    """Run the consumers of some queues, or of all, and restart what dies."""
+    session = Session()
+    supervisor = Supervisor(_queues(queues or [], session.own), session.settings.shutdown_grace_ms)
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, supervisor.handle)
+    supervisor.run()
+
+
+def up(
+    headless: Annotated[bool, typer.Option("--headless", help="Logs instead of a view.")] = False,
+) -> None:
+    """Run everything on this machine: Redis if none is named, and all workers."""
+    from hsejobs.settings import ensure_home, redact_url, redis_target
+
+    session = Session()
+    settings = session.settings
+    home = ensure_home(settings)
+    with (home / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Refused(f"another `hsejobs up` runs on {home}; end it or set JOBS_HOME") from None
+        named = settings.redis_url or settings.redis_host or settings.redis_port
+        server = None if named else _embedded(settings)
+        try:
+            url = server.url if server else redis_target(settings)
+            os.environ["QUEUE_REDIS_URL"] = url
+            view = sys.stdout.isatty() and not headless
+            supervisor = Supervisor(
+                list(session.own),
+                settings.shutdown_grace_ms,
+                logs=home / "logs" if view else None,
+            )
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(signum, supervisor.handle)
+            _where(home, redact_url(url), settings.smtp_url, view)
+            _front(supervisor, server, view)
+        finally:
+            if server is not None:
+                server.stop()
+
+
+def _embedded(settings: Any) -> Any:
+    from hsejobs_cli.embedded import Embedded
+
+    server = Embedded(settings)
+    server.start()
+    return server
+
+
+def _where(home: Path, url: str, smtp: str | None, view: bool) -> None:
+    lines = {
+        "home": home,
+        "Redis": url,
+        "mails": "SMTP_URL" if smtp else home / "outbox",
+        "logs": home / "logs" if view else "here",
+        "try": """hsejobs enqueue email '{"to":"user@example.com","template":"welcome","""
+        """"context":{"name":"Ann"}}' --wait""",
+    }
+    for name, value in lines.items():
+        sys.stdout.write(f"{name:<6} {value}\n")
+    sys.stdout.flush()
+
+
+def _front(supervisor: Supervisor, server: Any, view: bool) -> None:
+    checked = time.monotonic()
+
+    def mind() -> None:
+        nonlocal checked
+        if server is not None and time.monotonic() - checked > 2:
+            if not server.alive():
+                sys.stderr.write("the embedded Redis is gone; it is started again\n")
+                server.stop()
+                server.start()
+            checked = time.monotonic()
+
+    if not view:
+        supervisor.run(mind)
+        return
+    from hsejobs_cli.view import View
+
+    with View() as shown:
+
+        def both() -> None:
+            mind()
+            shown.refresh()
+
+        supervisor.run(both)
+
+
+def doctor() -> None:
+    """Check Redis, the settings and the machine, and say what to do."""
+    from hsejobs.settings import ensure_home, redact_url, redis_target
+
+    session = Session()
+    settings = session.settings
+    bad = False
+
+    def say(good: bool, what: str, mend: str = "") -> None:
+        nonlocal bad
+        bad = bad or not good
+        typer.echo(f"{'ok  ' if good else 'FAIL'} {what}" + (f": {mend}" if not good else ""))
+
+    say(True, "settings")
+    home = ensure_home(settings)
+    say(os.access(home, os.W_OK), f"JOBS_HOME {home}", "make it writable")
+    url = redis_target(settings)
+    from hsejobs.store.client import Link
+
+    link = Link(url)
+    try:
+        link.ping()
+    except RedisUnavailable as error:
+        raise RedisUnavailable(
+            f"{redact_url(url)}: {error}; start it or set QUEUE_REDIS_URL"
+        ) from None
+    say(True, f"Redis at {redact_url(url)}")
+    if not link.cluster:
+        info = _info(link.command("INFO"))
+        version = info.get("valkey_version") or info.get("redis_version", "0")
+        say(
+            tuple(map(int, version.split(".")[:2])) >= (6, 2),
+            f"version {version}",
+            "use 6.2 or newer",
+        )
+        policy = info.get("maxmemory_policy", "noeviction")
+        say(policy == "noeviction", f"eviction policy {policy}",
+            "Redis would throw jobs away; set maxmemory-policy noeviction")  # fmt: skip
+        kept = info.get("aof_enabled") == "1"
+        say(kept, "append-only file", "without it a restart loses jobs; set appendonly yes")
+    link.close()
+    if settings.smtp_url:
+        say(*_smtp(settings.smtp_url))
+    if bad:
+        raise typer.Exit(1)
+
+
+def _info(raw: bytes) -> dict[str, str]:
+    pairs = (line.partition(":") for line in raw.decode().splitlines() if ":" in line)
+    return {name: value for name, _, value in pairs}
+
+
+def _smtp(url: str) -> tuple[bool, str, str]:
+    import socket
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    port = parts.port or (465 if parts.scheme == "smtps" else 587)
+    try:
+        socket.create_connection((parts.hostname or "", port), 5).close()
+    except OSError as error:
+        return False, f"SMTP at {parts.hostname}:{port}", str(error.strerror or error)
+    return True, f"SMTP at {parts.hostname}:{port}", ""

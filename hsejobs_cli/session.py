@@ -1,0 +1,123 @@
+"""What every command needs: the settings, Redis, the queues; and how an error ends a command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from hsejobs.errors import (
+    InvalidInput,
+    JobFailed,
+    JobsError,
+    RedisUnavailable,
+    SettingsError,
+)
+
+if TYPE_CHECKING:
+    from hsejobs.settings import Settings
+    from hsejobs.store.client import Link
+    from hsejobs.store.read import Reader
+    from hsejobs.store.registry import QueueInfo
+    from hsejobs.store.write import Writer
+
+DONE, REFUSED, USAGE, AWAY = 0, 1, 2, 3
+
+
+class Session:
+    """One command's view of the system. Connects at the first use."""
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The environment, checked. Raises SettingsError."""
+        from hsejobs.settings import load_settings
+
+        return load_settings()
+
+    @cached_property
+    def link(self) -> Link:
+        """The connection; our own queues have described themselves on it."""
+        from hsejobs.engine.runtime import runtime
+
+        link = runtime().link
+        link.ping()
+        for huey in self.own.values():
+            huey.register()
+        return link
+
+    @cached_property
+    def own(self) -> dict[str, Any]:
+        """The platform's queues by name."""
+        import huey_config
+
+        return dict(huey_config.QUEUES)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """All reads."""
+        from hsejobs.store.read import Reader
+
+        return Reader(self.link, self.settings.redis_prefix)
+
+    @cached_property
+    def writer(self) -> Writer:
+        """All writes."""
+        from hsejobs.store.write import Writer
+
+        return Writer(self.link, self.settings.redis_prefix)
+
+    def info(self, queue: str) -> QueueInfo:
+        """A queue's description. Raises UnknownQueue."""
+        from hsejobs.store import registry
+
+        return registry.load(self.link, self.settings.redis_prefix, queue)
+
+    def infos(self) -> list[QueueInfo]:
+        """Every queue's description."""
+        from hsejobs.store import registry
+
+        return registry.load_all(self.link, self.settings.redis_prefix)
+
+    def shown(self, record: Any, info: QueueInfo) -> dict[str, Any]:
+        """A job's public object with its secrets masked."""
+        from hsejobs.masking import mask
+
+        secret = next((task.secret for task in info.tasks if task.name == record.name), [])
+        record.data = mask(record.data, secret)
+        public: dict[str, Any] = record.public()
+        return public
+
+
+def exit_code(error: JobsError) -> int:
+    """Which exit status an error is."""
+    if isinstance(error, RedisUnavailable):
+        return AWAY
+    if isinstance(error, InvalidInput | SettingsError):
+        return USAGE
+    return REFUSED
+
+
+def guarded(command: Callable[[], Any]) -> int:
+    """Runs a command; whatever goes wrong is one line on stderr and a status, never a traceback."""
+    try:
+        command()
+    except JobFailed as error:
+        return _say(f"failed: {error} ({error.failure_code})", REFUSED)
+    except JobsError as error:
+        return _say(f"error: {error} ({error.code})", exit_code(error))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Python would complain again when it flushes stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except OSError as error:
+        return _say(f"error: {error.strerror or type(error).__name__}", REFUSED)
+    return DONE
+
+
+def _say(text: str, code: int) -> int:
+    sys.stderr.write("".join(c if c.isprintable() else "?" for c in text) + "\n")
+    return code

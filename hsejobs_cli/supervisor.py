@@ -1,0 +1,117 @@
+"""One consumer process a queue: started, restarted when it dies, ended together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+#: Seconds before a consumer that died is started again: from, to; forgotten after a minute of life.
+FIRST_PAUSE, LAST_PAUSE, HEALTHY = 1.0, 30.0, 60.0
+#: What a consumer gets beyond the grace period before it is killed, in seconds.
+BEYOND_GRACE = 5.0
+LOG_LIMIT = 10_000_000
+
+
+@dataclass
+class _Child:
+    queue: str
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    start_at: float = 0.0
+    pause: float = FIRST_PAUSE
+
+
+class Supervisor:
+    """Drives the consumers of some queues until ``stop`` is called, from a signal handler too."""
+
+    def __init__(
+        self,
+        queues: Sequence[str],
+        grace_ms: int,
+        *,
+        env: dict[str, str] | None = None,
+        logs: Path | None = None,
+    ) -> None:
+        self.children = [_Child(queue) for queue in queues]
+        self.grace = grace_ms / 1000
+        self.env = {**os.environ, **(env or {}), "HSEJOBS_PARENT_PID": str(os.getpid())}
+        self.logs = logs
+        self.signals = 0
+
+    def handle(self, signum: int, frame: Any) -> None:
+        """A signal handler: the first ends gracefully, the second at once."""
+        self.signals += 1
+
+    def run(self, tick: Any = None) -> None:
+        """Until a signal; ``tick`` is called ten times a second."""
+        while not self.signals:
+            self._mind()
+            if tick is not None:
+                tick()
+            time.sleep(0.1)
+        self.end()
+
+    def _mind(self) -> None:
+        now = time.monotonic()
+        for child in self.children:
+            if child.process is not None:
+                status = child.process.poll()
+                if status is None:
+                    continue
+                if now - child.started > HEALTHY:
+                    child.pause = FIRST_PAUSE
+                child.process = None
+                child.start_at = now + child.pause
+                sys.stderr.write(
+                    f"the consumer of {child.queue} ended with {status}; next start in {child.pause:g} s\n"
+                )
+                child.pause = min(LAST_PAUSE, child.pause * 2)
+            if now >= child.start_at:
+                self._start(child, now)
+
+    def _start(self, child: _Child, now: float) -> None:
+        target = f"huey_config.{child.queue.replace('-', '_')}"
+        out = self._log(child.queue)
+        try:
+            child.process = subprocess.Popen(
+                [sys.executable, "-m", "huey.bin.huey_consumer", target],
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        finally:
+            if out is not None:
+                out.close()
+        child.started = now
+
+    def _log(self, queue: str) -> IO[bytes] | None:
+        if self.logs is None:
+            return None
+        self.logs.mkdir(parents=True, exist_ok=True)
+        path = self.logs / f"{queue}.log"
+        if path.exists() and path.stat().st_size > LOG_LIMIT:
+            path.replace(path.with_suffix(".log.1"))
+        return path.open("ab")
+
+    def end(self) -> None:
+        """Ends all consumers: a signal each, patience, at last a kill."""
+        sent = 0
+        deadline = time.monotonic() + self.grace + BEYOND_GRACE
+        while alive := [c.process for c in self.children if c.process and c.process.poll() is None]:
+            if sent < min(max(self.signals, 1), 2):
+                sent += 1
+                for process in alive:
+                    process.send_signal(signal.SIGTERM)
+            if time.monotonic() > deadline:
+                for process in alive:
+                    process.kill()
+            time.sleep(0.05)
