@@ -97,7 +97,7 @@ class Inbox:
         reply = self.replies.get("DATA", "250 OK")
         if reply.startswith("250"):
             self.mails.append(envelope)
-            self.tls.append(session.ssl is not None)
+            self.tls.append(server.transport.get_extra_info("ssl_object") is not None)
         return reply
 
     def authenticate(self, server: Any, session: Any, envelope: Any, way: str, data: Any) -> Any:
@@ -115,7 +115,12 @@ def mail_server() -> Iterator[Server]:
     """Start real servers: ``mail_server(tls="starttls"|"smtps", certificate=..., **smtp)``."""
     running: list[Controller] = []
 
-    def start(tls: str = "", certificate: Certificate | None = None, **options: Any) -> Inbox:
+    def start(
+        tls: str = "",
+        certificate: Certificate | None = None,
+        host: str = "127.0.0.1",
+        **options: Any,
+    ) -> Inbox:
         inbox = Inbox()
         if certificate is not None and tls == "starttls":
             options["tls_context"] = certificate.context()
@@ -123,13 +128,13 @@ def mail_server() -> Iterator[Server]:
             del options["auth"]
             options |= {"authenticator": inbox.authenticate}
         context = certificate.context() if certificate and tls == "smtps" else None
-        server = Controller(inbox, hostname="127.0.0.1", port=0, ssl_context=context, **options)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
+        server = Controller(inbox, hostname=host, port=0, ssl_context=context, **options)
+        with socket.create_server((host, 0)) as probe:
             server.port = probe.getsockname()[1]
         server.start()
         running.append(server)
         scheme = "smtps" if tls == "smtps" else "smtp"
-        inbox.url = f"{scheme}://127.0.0.1:{server.port}"
+        inbox.url = f"{scheme}://{host}:{server.port}"
         return inbox
 
     yield start
