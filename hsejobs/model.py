@@ -88,7 +88,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition("remove", (W, D, C, F), (None,), "remove", "refused while active"),
     Transition("clean", (W, D, C, F), (None,), "clean", "by state and age"),
     Transition("restore", (None,), (W, D, C, F), "restore", "undo of a removal"),
-    Transition("drain", (W, D), (None,), "drain", "keeps the pause flag"),
+    Transition("drain", (W, D), (None,), "obliterate", "keeps the pause flag"),
     Transition("obliterate", (W, A, D, C, F), (None,), "obliterate", "active only when forced"),
 )
 

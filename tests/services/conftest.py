@@ -66,6 +66,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return Certificate(path)
 
 
+def _encrypted(server: SMTP) -> bool:
+    return (
+        server.transport is not None and server.transport.get_extra_info("ssl_object") is not None
+    )
+
+
 @dataclass
 class Inbox:
     """An aiosmtpd handler: what arrived, and what to refuse with which reply."""
@@ -97,7 +103,7 @@ class Inbox:
         reply = self.replies.get("DATA", "250 OK")
         if reply.startswith("250"):
             self.mails.append(envelope)
-            self.tls.append(server.transport.get_extra_info("ssl_object") is not None)
+            self.tls.append(_encrypted(server))
         return reply
 
     def authenticate(self, server: Any, session: Any, envelope: Any, way: str, data: Any) -> Any:

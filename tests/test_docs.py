@@ -1,0 +1,70 @@
+"""The documents say what the code does: tables are made from it, keys and fields are all there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hsejobs.model import TRANSITIONS
+from hsejobs.store import keys, scripts
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def life() -> str:
+    """The state diagram and the table of ``docs/job-life.md``."""
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for one in TRANSITIONS:
+        for source in one.sources:
+            for target in one.targets:
+                if source is target:
+                    continue
+                pair = (source or "[*]", target or "[*]")
+                arrows.setdefault(pair, []).append(one.name)
+    lines = ["```mermaid", "stateDiagram-v2"]
+    lines += [f"    {a} --> {b}: {', '.join(names)}" for (a, b), names in arrows.items()]
+    lines += ["```", "", "| transition | from | to | script | rule |", "|---|---|---|---|---|"]
+    for one in TRANSITIONS:
+        ends = (", ".join(state or "gone" for state in side) for side in (one.sources, one.targets))
+        lines.append(f"| {one.name} | {' | '.join(ends)} | `{one.script}.lua` | {one.rule} |")
+    return "\n".join(lines)
+
+
+def test_the_life_of_a_job_is_drawn_from_the_code() -> None:
+    text = (DOCS / "job-life.md").read_text()
+    found = re.search(r"<!-- transitions -->\n(.*)\n<!-- end -->", text, re.DOTALL)
+    assert found is not None
+    assert found[1] == life()
+
+
+def test_every_transition_has_its_script() -> None:
+    names = {script.name for script in scripts.ALL}
+    assert {one.script for one in TRANSITIONS} <= names
+
+
+@pytest.mark.parametrize("name", sorted(keys.SUFFIXES))
+def test_every_key_is_described(name: str) -> None:
+    assert f"| `{keys.SUFFIXES[name]}" in (DOCS / "redis-keys.md").read_text()
+
+
+def test_every_field_of_a_job_is_described() -> None:
+    lua = "".join(path.read_text() for path in Path(keys.__file__).parent.glob("lua/**/*.lua"))
+    read = (Path(keys.__file__).parent / "read.py").read_text()
+    fields = set(re.findall(r'(?:text|number)\("(\w\w?)"\)', read))
+    fields |= set(re.findall(r"field\('(\w\w?)'", lua))
+    text = (DOCS / "redis-keys.md").read_text()
+    assert [name for name in sorted(fields) if f"| `{name}` |" not in text] == []
+
+
+def test_every_script_is_named() -> None:
+    text = (DOCS / "redis-keys.md").read_text()
+    assert [one.name for one in scripts.ALL if f"`{one.name}`" not in text] == []
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    root = DOCS.parent
+    links = re.findall(r"\]\(((?!http)[^)]+)\)", (root / "README.md").read_text())
+    assert links
+    assert [link for link in links if not (root / link).exists()] == []
