@@ -1,0 +1,154 @@
+"""The command, as people and programs run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import wait_until
+
+
+def run(*words: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hsejobs_cli", *words],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **env},
+    )
+
+
+def document(*words: str) -> Any:
+    done = run(*words, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+MAIL = '{"to":"user@example.com","subject":"Hi","text":"there"}'
+
+
+def test_a_job_from_add_to_gone(redis_url: str) -> None:
+    made = run("enqueue", "email", MAIL, "--id", "m1", "--delay", "600", "--org", "org-1")
+    assert (made.returncode, made.stdout) == (0, "m1\n")
+    assert document("stats")["email"]["delayed"] == 1
+    job = document("job", "email", "m1")
+    assert (job["status"], job["organizationId"], job["priority"]) == ("delayed", "org-1", 2)
+    assert run("job", "email", "m1", "--org", "org-2").returncode == 1
+    assert document("promote", "email", "m1")["status"] == "waiting"
+    listed = document("jobs", "email", "--status", "waiting")
+    assert (listed["total"], listed["next"], listed["jobs"][0]["id"]) == (1, None, "m1")
+    assert document("pause", "email") == {"queue": "email", "isPaused": True}
+    assert document("stats")["email"]["paused"] == 1
+    assert run("jobs", "email", "--status", "paused").returncode == 0
+    assert run("remove", "email", "m1").returncode == 2
+    assert document("remove", "email", "m1", "--yes") == {"removed": 1, "id": "m1"}
+    assert run("remove", "email", "m1", "--yes").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (["enqueue", "email", "{"], 2, "line 1"),
+        (["enqueue", "email", '{"to":NaN}'], 2, "NaN"),
+        (["enqueue", "email", '{"to":"a@b.example","to":"b@b.example"}'], 2, "twice"),
+        (["enqueue", "email", "{}"], 2, "to: "),
+        (["enqueue", "email", MAIL, "--priority", "9"], 2, "priority"),
+        (["enqueue", "email", MAIL, "--id", "../x"], 2, "job_id"),
+        (["enqueue", "email", MAIL, "--id", "a b"], 2, "job_id"),
+        (["enqueue", "email", MAIL, "--id", "\N{GRINNING FACE}"], 2, "job_id"),
+        (["enqueue", "email", MAIL, "--delay", "-1"], 2, "delay"),
+        (["enqueue", "nope", "{}"], 1, "known queues"),
+        (["jobs", "email", "--status", "lost"], 2, "status"),
+        (["jobs", "email", "--limit", "0"], 2, "limit"),
+        (["retry", "email", "nothing"], 1, "no job"),
+        (["clean", "email", "--status", "active", "--grace", "1h", "--yes"], 2, "active"),
+        (["clean", "email", "--status", "failed", "--grace", "soon", "--yes"], 2, "grace"),
+        (["schedules", "run", "nothing"], 1, "schedule"),
+    ],
+)
+def test_refusals(redis_url: str, words: list[str], status: int, says: str) -> None:
+    done = run(*words)
+    assert done.returncode == status, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_secret_is_never_repeated(redis_url: str) -> None:
+    payload = {
+        "url": "https://a.example/",
+        "payload": {},
+        "secret": "s3cr3t-s3cr3t",
+        "eventType": "x",
+    }
+    bad = run("enqueue", "webhooks", json.dumps({**payload, "eventType": ""}))
+    assert bad.returncode == 2
+    assert "eventType" in bad.stderr
+    assert run("enqueue", "webhooks", json.dumps(payload), "--id", "w").returncode == 0
+    shown = run("job", "webhooks", "w").stdout + run("jobs", "webhooks", "--json").stdout
+    assert "s3cr3t" not in bad.stderr + shown
+    assert "***" in shown
+
+
+def test_a_payload_over_the_limit_is_refused(redis_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "mail.json"
+    file.write_text(json.dumps({"to": "a@b.example", "subject": "x", "text": "y" * 103_000}))
+    done = run("enqueue", "email", f"@{file}")
+    assert done.returncode == 2
+    assert "102,400" in done.stderr
+    assert document("stats")["email"]["total"] == 0
+
+
+def test_no_redis_and_a_bad_setting(short_tmp: Path) -> None:
+    away = run("stats", QUEUE_REDIS_URL=f"unix://{short_tmp}/nothing.sock")
+    assert away.returncode == 3
+    assert "Traceback" not in away.stderr
+    bad = run("stats", QUEUE_CONCURRENCY="many")
+    assert bad.returncode == 2
+    assert "QUEUE_CONCURRENCY" in bad.stderr
+
+
+def test_up_does_the_main_job_and_leaves_nothing_behind(short_tmp: Path) -> None:
+    home = {"JOBS_HOME": str(short_tmp)}
+    log = (short_tmp / "up.log").open("wb")
+    up = subprocess.Popen(
+        [sys.executable, "-m", "hsejobs_cli", "up", "--headless"],
+        env={**os.environ, **home},
+        stdout=log,
+        stderr=log,
+    )
+    try:
+        started = short_tmp / "up.log"
+        wait_until(lambda: started.read_text().count("processor started") == 6, 40, "six consumers")
+        mail = '{"to":"a@example.com","template":"welcome","context":{"name":"Ann"}}'
+        done = run("enqueue", "email", mail, "--wait", **home)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["via"] == "outbox"
+        assert len(list((short_tmp / "outbox").glob("*.eml"))) == 1
+        assert run("up", "--headless", **home).returncode == 1
+        children = {worker["pid"] for worker in json.loads(run("workers", "--json", **home).stdout)}
+        assert len(children) == 6
+        up.send_signal(signal.SIGKILL)
+        up.wait()
+        wait_until(lambda: not any(map(alive, children)), 20, "the end of the consumers")
+        wait_until(lambda: run("stats", **home).returncode == 3, 20, "the end of Redis")
+    finally:
+        up.kill()
+        up.wait()
+        log.close()
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "huey_consumer" in Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return False
