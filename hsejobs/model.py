@@ -98,12 +98,17 @@ _id_lock = Lock()
 _id_state = [0, 0, 0]  # pid, last millisecond, counter
 
 
-def _base32(number: int, length: int) -> str:
-    digits = []
-    for _ in range(length):
-        digits.append(_ALPHABET[number & 31])
-        number >>= 5
-    return "".join(reversed(digits))
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+
+
+def _eight(number: int) -> str:
+    """The lowest 40 bits as eight characters, two at a time."""
+    return (
+        _PAIRS[number >> 30 & 1023]
+        + _PAIRS[number >> 20 & 1023]
+        + _PAIRS[number >> 10 & 1023]
+        + _PAIRS[number & 1023]
+    )
 
 
 def new_job_id() -> str:
@@ -119,7 +124,8 @@ def new_job_id() -> str:
             _id_state[:] = [pid, now, int.from_bytes(os.urandom(5)) >> 1]
         else:
             _id_state[2] += 1
-        return _base32(_id_state[1], 9) + _base32(_id_state[2], 8)
+        moment, counter = _id_state[1], _id_state[2]
+    return _ALPHABET[moment >> 40 & 31] + _eight(moment) + _eight(counter)
 
 
 def check_job_id(job_id: object, *, internal: bool = False) -> str:

@@ -30,6 +30,7 @@ from hsejobs.model import (
     check_queue_name,
     new_job_id,
 )
+from hsejobs.settings import Settings
 from hsejobs.store import keys
 from hsejobs.store.registry import QueueInfo
 from hsejobs.store.write import NewJob, new_nonce
@@ -75,6 +76,7 @@ class JobHuey(Huey):
         self.wrappers: dict[str, JobTaskWrapper] = {}
         self.cron: dict[str, str] = {}
         self._registered: bytes | None = None
+        self._resolved: tuple[Settings, options.QueueOptions] | None = None
         super().__init__(
             name,
             serializer=JsonSerializer(),
@@ -95,7 +97,11 @@ class JobHuey(Huey):
     @property
     def options(self) -> options.QueueOptions:
         """What holds for a job when its add says nothing."""
-        return options.resolve(self.runtime.settings, self.name, self.code_options)
+        settings = self.runtime.settings
+        if self._resolved is None or self._resolved[0] is not settings:
+            found = options.resolve(settings, self.name, self.code_options)
+            self._resolved = (settings, found)
+        return self._resolved[1]
 
     def get_task_wrapper_class(self) -> type[JobTaskWrapper]:
         """Huey's hook for the decorated task's class."""

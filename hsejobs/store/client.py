@@ -140,6 +140,28 @@ class Link:
                 )
         return reply
 
+    def add_many(self, script: Script, base: str, calls: Sequence[Sequence[Arg]]) -> list[Any]:
+        """Like ``add`` for several calls; Redis works on one while the next is put together."""
+        if self.cluster or self.wait_replicas or len(calls) == 1:
+            return [self.add(script, base, args) for args in calls]
+
+        def once() -> list[Any]:
+            connection = self._connection()
+            replies: list[Any] = []
+            for number, args in enumerate(calls):
+                words = connection.pack_command("EVALSHA", script.sha, 1, base, *args)
+                connection.send_packed_command(words, check_health=False)
+                if number:
+                    replies.append(_reply(connection))
+            replies.append(_reply(connection))
+            return replies
+
+        replies = self._patiently(PATIENCE, once)
+        return [
+            self.run(script, base, args) if isinstance(reply, Exception) else reply
+            for args, reply in zip(calls, replies, strict=True)
+        ]
+
     def run_many(self, calls: Sequence[tuple[Script, str, Sequence[Arg]]]) -> list[Any]:
         """Several scripts in one round trip (on a Cluster: one each)."""
         if self.cluster or len(calls) == 1:
@@ -151,15 +173,7 @@ class Link:
                 [("EVALSHA", script.sha, 1, base, *args) for script, base, args in calls]
             )
             connection.send_packed_command(packed, check_health=False)
-            replies: list[Any] = []
-            for _ in calls:
-                try:
-                    replies.append(connection.read_response())
-                except Exception as error:
-                    if not _is_reply(error):
-                        raise
-                    replies.append(error)
-            return replies
+            return [_reply(connection) for _ in calls]
 
         replies = self._patiently(PATIENCE, once)
         for i, (script, base, args) in enumerate(calls):
@@ -249,6 +263,16 @@ class Link:
                 raise
             time.sleep(pause)
             pause = min(0.5, pause * 2 or 0.02)
+
+
+def _reply(connection: Any) -> Any:
+    """The next reply, or the error that the server answered."""
+    try:
+        return connection.read_response()
+    except Exception as error:
+        if not _is_reply(error):
+            raise
+        return error
 
 
 def _is_reply(error: BaseException) -> bool:

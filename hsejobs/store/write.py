@@ -119,12 +119,15 @@ class Writer:
 
     def add_many(self, queue: str, jobs: Sequence[NewJob]) -> list[Added]:
         """Adds many, each atomically; in a few round trips."""
+        chunks = list(_add_chunks(jobs))
+        base = self._base(queue)
+        calls: list[Sequence[Arg]] = [
+            [arg for job in chunk for arg in job.args()] for chunk in chunks
+        ]
         done: list[Added] = []
-        for chunk in _add_chunks(jobs):
-            args: list[Arg] = []
-            for job in chunk:
-                args.extend(job.args())
-            replies = self.link.add(scripts.ADD, self._base(queue), args)
+        for chunk, replies in zip(
+            chunks, self.link.add_many(scripts.ADD, base, calls), strict=True
+        ):
             done.extend(_added(job.id, reply) for job, reply in zip(chunk, replies, strict=True))
         return done
 

@@ -93,6 +93,7 @@ def pair(a: int) -> tuple[int, int]:
 def locked(payload: dict[str, Any]) -> str:
     with huey.lock_task("one"):
         if current_job().once("slept"):
+            _note(f"slept:{payload.get('seconds')}")
             time.sleep(payload.get("seconds", 0))
     return "had it"
 

@@ -11,6 +11,7 @@ import pytest
 from hsejobs.engine import JobFailed, runtime
 from tests.engine import jobs
 from tests.engine.conftest import Consumer, wait_for
+from tests.support import wait_until
 
 KINDS = ("thread", "process")
 Start = Callable[..., Consumer]
@@ -103,14 +104,14 @@ def test_hueys_own_ways(consumer: Start, trial: Path) -> None:
     assert runtime.runtime().reader.job("trial", revoked.id).code == "revoked"
 
 
-def test_a_lock_postpones_and_a_dead_holder_frees_it(consumer: Start) -> None:
+def test_a_lock_postpones_and_a_dead_holder_frees_it(consumer: Start, trial: Path) -> None:
     one = consumer("-k", "thread", "-w", "2")
     a = jobs.locked.add({"seconds": 1})
     b = jobs.locked.add({"seconds": 0})
     assert a.wait(20) == b.wait(20) == "had it"
     assert record(b).attempts_made == 1
     c = jobs.locked.add({"seconds": 60})
-    wait_for("active", 1)
+    wait_until(lambda: "slept:60" in trial.read_text(), what="the lock to be held")
     one.kill_all()
     consumer("-k", "thread", "-w", "2")
     d = jobs.locked.add({})

@@ -7,19 +7,16 @@ local function add_job(a)
   if there[1] then return ((there[2] or '') == nonce and '1' or '0') .. there[1] end
   local org, user, delay = ARGV[a + 4], ARGV[a + 5], tonumber(ARGV[a + 6])
   local fields = {
-    'n', ARGV[a + 2], 'p', ARGV[a + 3], 'ct', int(now_ms),
+    'n', ARGV[a + 2], 'p', ARGV[a + 3], 'ct', NOW,
     'am', '0', 'ax', ARGV[a + 7], 'bo', ARGV[a + 8], 'to', ARGV[a + 9],
   }
-  local function field(name, value)
-    fields[#fields + 1] = name
-    fields[#fields + 1] = value
-  end
-  if org ~= '' then field('o', org) else org = nil end
-  if user ~= '' then field('u', user) end
-  if nonce ~= '' then field('nx', nonce) end
-  if ARGV[a + 12] ~= '' then field('sg', ARGV[a + 12]) end
+  local at = #fields
+  if org ~= '' then fields[at + 1], fields[at + 2], at = 'o', org, at + 2 else org = nil end
+  if user ~= '' then fields[at + 1], fields[at + 2], at = 'u', user, at + 2 end
+  if nonce ~= '' then fields[at + 1], fields[at + 2], at = 'nx', nonce, at + 2 end
+  if ARGV[a + 12] ~= '' then fields[at + 1], fields[at + 2], at = 'sg', ARGV[a + 12], at + 2 end
   if ARGV[a + 11] ~= '' then
-    field('x', '1')
+    fields[at + 1], fields[at + 2] = 'x', '1'
     redis.call('SET', base .. K.extras .. id, ARGV[a + 11])
   end
   redis.call('SET', base .. K.payload .. id, ARGV[a + 10])

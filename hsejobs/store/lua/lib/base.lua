@@ -5,14 +5,19 @@ local now_us = clock[1] * 1000000 + clock[2]
 local now_ms = math.floor(now_us / 1000)
 
 -- Scores and times pass 2^31: Lua's own formatting would round them.
+local format = string.format
 local function int(number)
-  return string.format('%.0f', number)
+  return format('%.0f', number)
 end
+local NOW = int(now_ms)
 
 local STATE = { w = K.waiting, a = K.active, d = K.delayed, c = K.completed, f = K.failed }
 
+local INDEX = {}
+for letter, name in pairs(STATE) do INDEX[letter] = base .. name end
+
 local function index(state)
-  return base .. STATE[state]
+  return INDEX[state]
 end
 
 local function org_index(state, org)
