@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hsejobs.engine import Job, JobHuey, Unrecoverable, current_job
+from hsejobs.engine import Job, JobHuey, current_job
 from hsejobs.engine.runtime import runtime
 from hsejobs.services.mail import mask_address, send_mail
 from hsejobs.services.mail.payload import EmailPayload
@@ -33,7 +33,8 @@ def send_email(payload: EmailPayload) -> dict[str, Any]:
     settings = runtime().settings
     return send_mail(
         payload,
-        job_key=f"{settings.redis_prefix}/email/{job.id}",
+        # With the time: an id that is used again after a removal is another mail.
+        job_key=f"{settings.redis_prefix}/email/{job.id}/{job.created_at}",
         smtp_url=settings.smtp_url,
         smtp_from=settings.smtp_from,
         smtp_from_allowed=settings.smtp_from_allowed,
@@ -41,13 +42,14 @@ def send_email(payload: EmailPayload) -> dict[str, Any]:
         already=job.done,
         accepted=job.mark_done,
         open_artifact=_open_artifact,
-        deadline=job.deadline,
+        # A second before the engine gives up: its error says whether the server may have the mail.
+        deadline=None if job.deadline is None else job.deadline - 1.0,
         before_data=job.check,
     )
 
 
 def _open_artifact(artifact_id: str) -> Any:
-    raise Unrecoverable(f"there is no artifact {artifact_id!r} of this organisation")
+    raise LookupError("artifacts are not stored yet")
 
 
 def queue_email(payload: Any, **options: Any) -> Job:

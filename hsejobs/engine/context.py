@@ -78,6 +78,11 @@ class JobContext:
         return self._claim.token
 
     @property
+    def created_at(self) -> int:
+        """When the job was added, ms since the epoch by Redis time."""
+        return self._claim.created_at
+
+    @property
     def name(self) -> str:
         """The task's full name."""
         return self._claim.name

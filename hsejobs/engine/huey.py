@@ -21,9 +21,8 @@ from hsejobs.engine.runtime import Runtime, runtime
 from hsejobs.engine.serializer import JsonSerializer
 from hsejobs.engine.storage import JobStorage
 from hsejobs.engine.tasks import JobPeriodicTask, JobTaskWrapper
-from hsejobs.errors import JobNotFound, SettingsError, Unrecoverable
+from hsejobs.errors import JobNotFound, SettingsError
 from hsejobs.model import (
-    RESULT_LIMIT,
     State,
     check_job_id,
     check_organization,
@@ -327,7 +326,7 @@ class JobHuey(Huey):
         if job is None or key != job.id:
             self.storage.put_data(key, self.serializer.serialize(data), is_result=True)
         elif not isinstance(data, Error):
-            job.result = encode_result(data)
+            job.result = payloads.encode_result(data)
 
     def delete(self, key: str) -> Any:
         """Huey clears a revocation after each run: no round trip when the claim saw none."""
@@ -388,16 +387,3 @@ class JobHuey(Huey):
     def register(self) -> None:
         """Writes the registry record when it is new or changed. Raises RedisUnavailable."""
         self._registered = register.register(self, self._registered)
-
-
-def encode_result(data: Any) -> bytes:
-    """A result as it is stored. Raises Unrecoverable for what JSON cannot hold or is too large."""
-    try:
-        text = codec.dumps(data)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise Unrecoverable(f"the result is no JSON: {type(error).__name__}") from None
-    if len(text) > RESULT_LIMIT:
-        raise Unrecoverable(
-            f"the result has {len(text):,} bytes, {RESULT_LIMIT:,} are kept: store an artifact"
-        )
-    return text

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from hsejobs import codec
-from hsejobs.errors import InvalidPayload, PayloadTooLarge
+from hsejobs.errors import InvalidPayload, PayloadTooLarge, Unrecoverable
 from hsejobs.masking import Secret
-from hsejobs.model import PAYLOAD_LIMIT
+from hsejobs.model import PAYLOAD_LIMIT, RESULT_LIMIT
 
 
 def payload_model(function: Callable[..., Any]) -> Any:
@@ -72,6 +72,19 @@ def _kind(error: Exception) -> str:
         # "Object of type X is not JSON serializable" names a type, not a value.
         return str(error)[:120]
     return "NaN, infinity or a cycle cannot be stored"
+
+
+def encode_result(data: Any) -> bytes:
+    """A result as it is stored. Raises Unrecoverable for what JSON cannot hold or is too large."""
+    try:
+        text = codec.dumps(data)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Unrecoverable(f"the result is no JSON: {type(error).__name__}") from None
+    if len(text) > RESULT_LIMIT:
+        raise Unrecoverable(
+            f"the result has {len(text):,} bytes, {RESULT_LIMIT:,} are kept: store an artifact"
+        )
+    return text
 
 
 def json_schema(model: Any) -> dict[str, Any] | None:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 #: Longest wait for the doorbell, in seconds.
 BELL_WAIT = 2.0
-#: Jobs postponed for longer than this, in ms, are failed.
-POSTPONE_LIMIT_MS = 24 * 3600 * 1000
 _AWAY_PAUSES = (0.02, 0.1, 0.25, 0.5, 1.0)
 
 
@@ -210,8 +208,8 @@ class JobWorker(Worker):
     def _write_once(self, claim: Claim, result: Outcome, started_at: int, shown: Any) -> None:
         if result.kind == "postpone":
             delay = result.delay or 0
-            letter, since = self.work.postpone(claim.id, claim.token, delay)
-            if letter == "d" and since <= POSTPONE_LIMIT_MS:
+            letter, _ = self.work.postpone(claim.id, claim.token, delay)
+            if letter == "d":
                 self._log("postponed", claim, "delayed", shown, delay=delay, error=result.error)
         elif result.kind == "interrupted":
             if self.consumer.is_late(claim):

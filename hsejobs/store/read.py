@@ -10,8 +10,8 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from hsejobs import codec
@@ -19,47 +19,14 @@ from hsejobs.errors import InvalidOption, JobNotFound
 from hsejobs.model import STATE_OF_LETTER, JobRecord, State
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import Link
+from hsejobs.store.minutes import Minute, minute_of, pairs, percentile
 
 #: More than any payload; a reader may ask for less.
 WHOLE = 16_777_216
 #: Minutes that rates, durations and failure shares look back.
 WINDOW = 5
-BUCKETS_PER_OCTAVE = 4
 
-
-@dataclass(slots=True)
-class Minute:
-    """The counters of one minute: jobs added, completed, failed for good, retried, stalled."""
-
-    added: int = 0
-    completed: int = 0
-    failed: int = 0
-    retried: int = 0
-    stalled: int = 0
-    run_us: int = 0
-    run: dict[int, int] = field(default_factory=dict)
-    wait: dict[int, int] = field(default_factory=dict)
-
-    def __iadd__(self, other: Minute) -> Minute:
-        for name in ("added", "completed", "failed", "retried", "stalled", "run_us"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        for mine, theirs in ((self.run, other.run), (self.wait, other.wait)):
-            for bucket, n in theirs.items():
-                mine[bucket] = mine.get(bucket, 0) + n
-        return self
-
-
-def percentile(histogram: Mapping[int, int], share: float) -> float | None:
-    """The value in ms below which ``share`` of the histogram lies, to within a fifth; None if empty."""
-    total = sum(histogram.values())
-    if not total:
-        return None
-    rank, seen = share * total, 0
-    for bucket in sorted(histogram):
-        seen += histogram[bucket]
-        if seen >= rank:
-            return (math.exp2((bucket + 0.5) / BUCKETS_PER_OCTAVE) - 1) / 1000
-    return None
+__all__ = ["Event", "Minute", "Page", "QueueStats", "Reader", "percentile"]
 
 
 @dataclass(slots=True)
@@ -248,12 +215,12 @@ class Reader:
     def last_runs(self, queue: str) -> dict[str, str]:
         """The job id of each schedule's last run."""
         flat = self.link.command("HGETALL", keys.of(self._base(queue), "lastruns"))
-        return {name.decode(): value.decode() for name, value in _pairs(flat).items()}
+        return {name.decode(): value.decode() for name, value in pairs(flat).items()}
 
     def slots(self, queue: str) -> dict[str, int]:
         """The last slot (minutes since the epoch) of each schedule that was served."""
         flat = self.link.command("HGETALL", keys.of(self._base(queue), "slots"))
-        return {name.decode(): int(value) for name, value in _pairs(flat).items()}
+        return {name.decode(): int(value) for name, value in pairs(flat).items()}
 
     def events(
         self, queue: str, since: str = "$", *, block_ms: int = 0, count: int = 200
@@ -289,12 +256,6 @@ def _flat(fields: Any) -> list[bytes]:
     if isinstance(fields, dict):
         return [word for pair in fields.items() for word in pair]
     return list(fields)
-
-
-def _pairs(flat: Any) -> dict[bytes, bytes]:
-    if isinstance(flat, dict):
-        return flat
-    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _event(at: int, queue: str, kind: bytes, lines: bytes) -> Event:
@@ -333,7 +294,7 @@ def _json(text: bytes | None) -> Any:
 
 
 def _record(queue: str, row: Sequence[Any]) -> JobRecord:
-    record = {name.decode(): value for name, value in _pairs(row[1]).items()}
+    record = {name.decode(): value for name, value in pairs(row[1]).items()}
 
     def text(name: str) -> str | None:
         value = record.get(name)
@@ -374,32 +335,10 @@ def _record(queue: str, row: Sequence[Any]) -> JobRecord:
     )
 
 
-_FIELDS = {
-    b"ad": "added",
-    b"c": "completed",
-    b"f": "failed",
-    b"rt": "retried",
-    b"st": "stalled",
-    b"us": "run_us",
-}
-
-
-def _minute(flat: Any) -> Minute:
-    minute = Minute()
-    for name, value in _pairs(flat).items():
-        if name in _FIELDS:
-            setattr(minute, _FIELDS[name], int(value))
-        elif name[:1] == b"r":
-            minute.run[int(name[1:])] = int(value)
-        elif name[:1] == b"w":
-            minute.wait[int(name[1:])] = int(value)
-    return minute
-
-
 def _stats(name: str, reply: Sequence[Any]) -> QueueStats:
     waiting, active, delayed, completed, failed, paused, oldest, due, live, now = reply[:10]
     return QueueStats(
         name, waiting, active, delayed, completed, failed, bool(paused),
         None if oldest < 0 else oldest, None if due < 0 else due, live, now,
-        [_minute(flat) for flat in reply[10:]],
+        [minute_of(pairs(flat)) for flat in reply[10:]],
     )  # fmt: skip

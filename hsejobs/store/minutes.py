@@ -1,0 +1,75 @@
+"""The counters of one minute, and the histograms in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+BUCKETS_PER_OCTAVE = 4
+
+
+def pairs(flat: Any) -> dict[bytes, bytes]:
+    """A hash as Redis returned it, whichever client asked."""
+    if isinstance(flat, dict):
+        return flat
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+@dataclass(slots=True)
+class Minute:
+    """The counters of one minute: jobs added, completed, failed for good, retried, stalled."""
+
+    added: int = 0
+    completed: int = 0
+    failed: int = 0
+    retried: int = 0
+    stalled: int = 0
+    run_us: int = 0
+    run: dict[int, int] = field(default_factory=dict)
+    wait: dict[int, int] = field(default_factory=dict)
+
+    def __iadd__(self, other: Minute) -> Minute:
+        for name in ("added", "completed", "failed", "retried", "stalled", "run_us"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for mine, theirs in ((self.run, other.run), (self.wait, other.wait)):
+            for bucket, n in theirs.items():
+                mine[bucket] = mine.get(bucket, 0) + n
+        return self
+
+
+def percentile(histogram: Mapping[int, int], share: float) -> float | None:
+    """The value in ms below which ``share`` of the histogram lies, to within a fifth; None if empty."""
+    total = sum(histogram.values())
+    if not total:
+        return None
+    rank, seen = share * total, 0
+    for bucket in sorted(histogram):
+        seen += histogram[bucket]
+        if seen >= rank:
+            return (math.exp2((bucket + 0.5) / BUCKETS_PER_OCTAVE) - 1) / 1000
+    return None
+
+
+_FIELDS = {
+    b"ad": "added",
+    b"c": "completed",
+    b"f": "failed",
+    b"rt": "retried",
+    b"st": "stalled",
+    b"us": "run_us",
+}
+
+
+def minute_of(flat: Mapping[bytes, bytes]) -> Minute:
+    """The counters from a minute's hash."""
+    minute = Minute()
+    for name, value in flat.items():
+        if name in _FIELDS:
+            setattr(minute, _FIELDS[name], int(value))
+        elif name[:1] == b"r":
+            minute.run[int(name[1:])] = int(value)
+        elif name[:1] == b"w":
+            minute.wait[int(name[1:])] = int(value)
+    return minute
