@@ -54,28 +54,23 @@ def _table(seen: list[QueueStats], health: str) -> Any:
     from rich import box
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, caption=health, caption_justify="left", pad_edge=False)
-    names = (
-        "queue",
-        "wait",
-        "active",
-        "delayed",
-        "done",
-        "failed",
-        "per min",
-        "p50/p95",
-        "oldest",
-        "on",
+    made = Table(
+        box=box.SIMPLE_HEAD,
+        caption=health,
+        caption_justify="left",
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
+    names = ("queue", "wait", "run", "delay", "done", "fail", "/min", "p50", "p95", "oldest", "on")
     for number, name in enumerate(names):
         made.add_column(name, justify="right" if number else "left", no_wrap=True)
     for one in seen:
-        last = one.window()
-        run = "/".join(duration(percentile(last.run, share)) for share in (0.5, 0.95))
+        run = one.window().run
+        p50, p95 = (duration(percentile(run, share)) for share in (0.5, 0.95))
         mark = " paused" if one.is_paused else ""
         made.add_row(
             one.name + mark, f"{one.waiting:,}", str(one.active), f"{one.delayed:,}",
-            f"{one.completed:,}", f"{one.failed:,}", f"{one.public()['rate']:g}", run,
+            f"{one.completed:,}", f"{one.failed:,}", f"{one.public()['rate']:g}", p50, p95,
             duration(one.oldest_waiting), str(one.consumers),
         )  # fmt: skip
     return made
