@@ -25,26 +25,27 @@ class Claim:
         "timeout", "token", "user_id",
     )  # fmt: skip
 
-    def __init__(self, values: Sequence[bytes], at: int, token: str) -> None:
-        self.id = values[at].decode()
+    def __init__(self, row: Sequence[bytes | None], token: str) -> None:
+        (
+            name, made, attempts, backoff, timeout, organization, user, stalls, _, created,
+            priority, extras, signature, revoked, job_id, payload,
+        ) = row  # fmt: skip
+        self.id = (job_id or b"").decode()
         self.token = token
-        self.name = values[at + 1].decode()
-        self.attempt = int(values[at + 2]) + 1
-        self.attempts = int(values[at + 3])
-        self.backoff = int(values[at + 4])
-        self.timeout = int(values[at + 5])
-        self.organization_id = values[at + 6].decode() or None
-        self.user_id = values[at + 7].decode() or None
-        self.stalls = int(values[at + 8] or 0)
-        self.created_at = int(values[at + 10])
-        self.priority = int(values[at + 11])
-        self.extras = bool(values[at + 12])
-        self.signature = values[at + 13].decode()
-        self.revoked = values[at + 14] == b"revoked"
-        self.payload = values[at + 15]
-
-
-CLAIM_WIDTH = 16
+        self.name = (name or b"").decode()
+        self.attempt = int(made or 0) + 1
+        self.attempts = int(attempts or 1)
+        self.backoff = int(backoff or 0)
+        self.timeout = int(timeout or 0)
+        self.organization_id = organization.decode() if organization else None
+        self.user_id = user.decode() if user else None
+        self.stalls = int(stalls or 0)
+        self.created_at = int(created or 0)
+        self.priority = int(priority or 3)
+        self.extras = bool(extras)
+        self.signature = signature.decode() if signature else ""
+        self.revoked = revoked == b"revoked"
+        self.payload = payload or b""
 
 
 @dataclass(slots=True)
@@ -90,10 +91,8 @@ class Work:
         args: list[Arg] = [want, token, lease_ms, int(again)]
         for job in done:
             args += (job.id, job.token, job.run_us, job.result)
-        outcomes, values = self._run(scripts.COMPLETE, args)
-        return outcomes.decode(), [
-            Claim(values, at, token) for at in range(0, len(values), CLAIM_WIDTH)
-        ]
+        outcomes, rows = self._run(scripts.COMPLETE, args)
+        return outcomes.decode(), [Claim(row, token) for row in rows]
 
     def fail(
         self,

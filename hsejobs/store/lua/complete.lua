@@ -11,7 +11,7 @@ local SMALL = 64
 local n, token, lease_ms = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 
 local outcomes = {}
-local done, gone, finished_at = {}, {}, int(now_ms)
+local done, gone, finished_at = {}, {}, NOW
 for a = 5, #ARGV, 4 do
   local id, its_token, us, result = ARGV[a], ARGV[a + 1], tonumber(ARGV[a + 2]), ARGV[a + 3]
   local key = base .. K.job .. id
@@ -57,11 +57,9 @@ if ARGV[4] == '1' and n > 0 then
     local key = base .. K.job .. id
     if redis.call('HGET', key, 'tk') == token then
       local job = redis.call('HMGET', key, unpack(FIELDS))
-      claimed[#claimed + 1] = id
-      job[2] = job[2] - 1
-      job[14] = ''
-      for f = 1, #FIELDS do claimed[#claimed + 1] = job[f] or '' end
-      claimed[#claimed + 1] = redis.call('GET', base .. K.payload .. id) or ''
+      job[2], job[14], job[15] = int(job[2] - 1), '', id
+      job[16] = redis.call('GET', base .. K.payload .. id)
+      claimed[#claimed + 1] = job
     end
   end
 end

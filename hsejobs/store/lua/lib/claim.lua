@@ -5,7 +5,7 @@ local function bucket(us)
   return math.floor(4 * math.log(us + 1) / 0.6931471805599453)
 end
 
--- Returns a flat list, 16 values a job: id, the FIELDS, payload; absent ones are ''.
+-- Returns a list a job: the FIELDS, id, payload; absent ones are nil.
 local function claim(n, token, lease_ms)
   if n < 1 or is_paused() then return {} end
   move_due(100)
@@ -29,7 +29,7 @@ local function claim(n, token, lease_ms)
         break
       end
       local org = job[6]
-      redis.call('HSET', key, 'st', 'a', 'tk', token, 'am', job[2] + 1, 'pt', int(now_ms))
+      redis.call('HSET', key, 'st', 'a', 'tk', token, 'am', job[2] + 1, 'pt', NOW)
       leases[#leases + 1] = lease_until
       leases[#leases + 1] = id
       if org then
@@ -45,11 +45,10 @@ local function claim(n, token, lease_ms)
       local since = tonumber(job[9] or job[10])
       count('w' .. bucket(math.max(0, now_us - since * 1000)), org)
       event('active', id, org)
-      out[#out + 1] = id
-      for f = 1, #FIELDS do out[#out + 1] = job[f] or '' end
-      out[#out + 1] = ''
-      payload_keys[#payload_keys + 1] = base .. K.payload .. id
       taken = taken + 1
+      job[15] = id
+      out[taken] = job
+      payload_keys[taken] = base .. K.payload .. id
       if job[8] then
         for k = i + 2, #popped, 2 do
           redis.call('ZADD', waiting, popped[k + 1], popped[k])
@@ -61,7 +60,7 @@ local function claim(n, token, lease_ms)
   if taken == 0 then return {} end
   redis.call('ZADD', base .. K.active, unpack(leases))
   local payloads = redis.call('MGET', unpack(payload_keys))
-  for i = 1, taken do out[i * 16] = payloads[i] or '' end
+  for i = 1, taken do out[i][16] = payloads[i] end
   if redis.call('ZCARD', waiting) > 0 then ring() end
   return out
 end
