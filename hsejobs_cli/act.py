@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: hsejobs remove email welcome-42 --yes")(remove)
     app.command(epilog="Example: hsejobs clean email --status completed --grace 1h")(clean)
     for command in (pause, resume, drain, obliterate):
-        app.command()(command)
+        app.command(epilog=f"Example: hsejobs {command.__name__} email")(command)
 
 
 def retry(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import shutil
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import IO
+from urllib.parse import quote
 
 from hsejobs.errors import RedisUnavailable
 from hsejobs.settings import SOCKET_NAME, SOCKET_NOTE, Settings, ensure_home
@@ -21,13 +25,14 @@ class Embedded:
 
     def __init__(self, settings: Settings) -> None:
         self.home = ensure_home(settings)
-        self.socket = self._place()
+        self.db = settings.redis_db
+        self.socket = self.home / SOCKET_NAME
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        """Where it listens."""
-        return f"unix://{self.socket}"
+        """Where it listens: the same as ``redis_target`` says to all other commands."""
+        return f"unix://{quote(str(self.socket))}?db={self.db}"
 
     def _place(self) -> Path:
         place, note = self.home / SOCKET_NAME, self.home / SOCKET_NOTE
@@ -42,23 +47,48 @@ class Embedded:
         """Starts it and waits until it answers. Raises RedisUnavailable."""
         folder = self.home / "redis"
         folder.mkdir(mode=0o700, exist_ok=True)
+        lock = self._lock(folder)
+        self.socket = self._place()
         command = [
             str(_binary()), "--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "600",
             "--dir", str(folder), "--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
             "--maxmemory-policy", "noeviction", "--daemonize", "no", "--loglevel", "warning",
-            "--logfile", str(folder / "redis.log"),
+            "--logfile", str(folder / "redis.log"), "--databases", str(max(16, self.db + 1)),
         ]  # fmt: skip
         # The shell reads until we are gone, then ends the server: no orphan after a kill -9.
         guard = '"$@" </dev/null & server=$!; read _; kill $server 2>/dev/null; wait $server'
         self.socket.unlink(missing_ok=True)
-        self.process = subprocess.Popen(
-            ["/bin/sh", "-c", guard, "sh", *command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        self._wait(folder / "redis.log")
+        with lock:
+            self.process = subprocess.Popen(
+                ["/bin/sh", "-c", guard, "sh", *command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                pass_fds=(lock.fileno(),),
+            )
+        try:
+            self._wait(folder / "redis.log")
+        except BaseException:
+            self.stop()
+            raise
+
+    def _lock(self, folder: Path) -> IO[str]:
+        """The lock that the server holds while it lives.
+
+        One that a killed ``up`` left may still be writing its file, and would take the
+        new one's socket away when it ends.
+        """
+        lock = (folder / "server.lock").open("w")
+        deadline = time.monotonic() + START_TIME
+        while True:
+            with contextlib.suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return lock
+            if time.monotonic() > deadline:
+                lock.close()
+                raise RedisUnavailable(f"the server before this one still runs on {self.home}")
+            time.sleep(0.02)
 
     def _wait(self, log: Path) -> None:
         from hsejobs.store.client import Link
@@ -70,7 +100,8 @@ class Embedded:
                 link.command("PING", patience=0)
                 return
             except RedisUnavailable:
-                if time.monotonic() > deadline:
+                ended = self.process is not None and self.process.poll() is not None
+                if ended or time.monotonic() > deadline:
                     raise RedisUnavailable(
                         f"the embedded server did not start; see {log}"
                     ) from None

@@ -61,7 +61,8 @@ def enqueue(
 def read_payload(text: str) -> Any:
     """The payload from JSON, @FILE or -. Raises InvalidPayload, which repeats nothing of it."""
     if text == "-":
-        raw = sys.stdin.buffer.read()
+        # Python has no stdin at all when it was closed.
+        raw = sys.stdin.buffer.read() if sys.stdin is not None else b""
     elif text.startswith("@"):
         try:
             raw = Path(text[1:]).read_bytes()
@@ -76,6 +77,8 @@ def read_payload(text: str) -> Any:
         raise InvalidPayload("payload", f"is no JSON: {error.msg} at {place}") from None
     except UnicodeDecodeError as error:
         raise InvalidPayload("payload", f"is no UTF-8 at byte {error.start}") from None
+    except ValueError:
+        raise InvalidPayload("payload", "has a number with too many digits") from None
     except RecursionError:
         raise InvalidPayload("payload", "is nested too deeply") from None
 

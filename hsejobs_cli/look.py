@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: hsejobs stats --json")(stats)
     app.command(epilog="Example: hsejobs jobs email --status failed --limit 20")(jobs)
     app.command(epilog="Example: hsejobs job email welcome-42")(job)
-    app.command()(workers)
+    app.command(epilog="Example: hsejobs workers --json")(workers)
     schedules = typer.Typer(
         invoke_without_command=True, help="Periodic tasks: cron, next and last run."
     )

@@ -45,8 +45,14 @@ def main() -> None:
     def command() -> None:
         nonlocal status
         try:
-            app()
+            # Not standalone: typer would draw a box of several lines around an error.
+            result = app(standalone_mode=False)
+            status = result if isinstance(result, int) else 0
+            sys.stdout.flush()
         except SystemExit as end:
+            # typer ends with 1 when the reader of a pipe left, which is nobody's refusal.
+            if isinstance(end.__context__, BrokenPipeError):
+                raise BrokenPipeError from None
             status = end.code if isinstance(end.code, int) else int(end.code is not None)
 
     failed = guarded(command)

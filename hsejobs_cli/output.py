@@ -53,7 +53,8 @@ def confirm(question: str, *, yes: bool, word: str | None = None) -> None:
 
     if yes:
         return
-    if not sys.stdin.isatty():
+    # Python has no stdin at all when it was closed.
+    if sys.stdin is None or not sys.stdin.isatty():
         sys.stderr.write(f"error: {question} -- add --yes to answer where nobody can be asked\n")
         raise typer.Exit(2)
     if word is not None:

@@ -14,6 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from hsejobs.errors import RedisUnavailable, Refused, UnknownQueue
+from hsejobs_cli import output
+from hsejobs_cli.look import Json
 from hsejobs_cli.session import Session
 from hsejobs_cli.supervisor import Supervisor
 
@@ -22,7 +24,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command(epilog="Example: hsejobs up --headless")(up)
     app.command(epilog="Example: hsejobs worker email webhooks")(worker)
-    app.command()(doctor)
+    app.command(epilog="Example: hsejobs doctor --json")(doctor)
 
 
 def _queues(wanted: Sequence[str], own: dict[str, Any]) -> list[str]:
@@ -125,18 +127,18 @@ def _front(supervisor: Supervisor, server: Any, view: bool) -> None:
         supervisor.run(both)
 
 
-def doctor() -> None:
+def doctor(as_json: Json = False) -> None:
     """Check Redis, the settings and the machine, and say what to do."""
     from hsejobs.settings import ensure_home, redact_url, redis_target
 
     session = Session()
     settings = session.settings
-    bad = False
+    checks: list[dict[str, Any]] = []
 
     def say(good: bool, what: str, mend: str = "") -> None:
-        nonlocal bad
-        bad = bad or not good
-        typer.echo(f"{'ok  ' if good else 'FAIL'} {what}" + (f": {mend}" if not good else ""))
+        checks.append({"ok": good, "check": what, "todo": None if good else mend})
+        if not as_json:
+            typer.echo(f"{'ok  ' if good else 'FAIL'} {what}" + (f": {mend}" if not good else ""))
 
     say(True, "settings")
     home = ensure_home(settings)
@@ -168,6 +170,9 @@ def doctor() -> None:
     link.close()
     if settings.smtp_url:
         say(*_smtp(settings.smtp_url))
+    bad = not all(check["ok"] for check in checks)
+    if as_json:
+        output.document({"ok": not bad, "checks": checks})
     if bad:
         raise typer.Exit(1)
 

@@ -84,7 +84,9 @@ class Session:
         """A job's public object with its secrets masked."""
         from hsejobs.masking import mask
 
-        secret = next((task.secret for task in info.tasks if task.name == record.name), [])
+        every = [path for task in info.tasks for path in task.secret]
+        # A task that the record no longer lists: rather too much is hidden than too little.
+        secret = next((task.secret for task in info.tasks if task.name == record.name), every)
         record.data = mask(record.data, secret)
         public: dict[str, Any] = record.public()
         return public
@@ -104,20 +106,46 @@ def guarded(command: Callable[[], Any]) -> int:
     try:
         command()
     except JobFailed as error:
-        return _say(f"failed: {error} ({error.failure_code})", REFUSED)
+        return _say(f"error: the job failed: {error} ({error.failure_code})", REFUSED)
     except JobsError as error:
         return _say(f"error: {error} ({error.code})", exit_code(error))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         # Python would complain again when it flushes stdout at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, 1)
         return DONE
     except OSError as error:
         return _say(f"error: {error.strerror or type(error).__name__}", REFUSED)
+    except Exception as error:
+        return _other(error)
     return DONE
 
 
+def _other(error: Exception) -> int:
+    """Errors of typer (whose base class has no public name), and mistakes of our own."""
+    import typer
+
+    if isinstance(error, typer.Abort):
+        return _say("error: the question was not answered; nothing was done", REFUSED)
+    # Given no command at all, typer raises its help as an error.
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()  # type: ignore[attr-defined]
+        return USAGE
+    if hasattr(error, "format_message"):
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "hsejobs"
+        return _say(f"error: {error.format_message()} See `{path} --help`.", USAGE)
+    # Its text may hold a value of a payload, so only its kind and place are told.
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" in {trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else ""
+    return _say(f"error: unexpected {type(error).__name__}{place}; please report it", REFUSED)
+
+
 def _say(text: str, code: int) -> int:
+    text = " ".join(text.split())
     sys.stderr.write("".join(c if c.isprintable() else "?" for c in text) + "\n")
     return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -51,12 +52,15 @@ class Supervisor:
 
     def run(self, tick: Any = None) -> None:
         """Until a signal; ``tick`` is called ten times a second."""
-        while not self.signals:
-            self._mind()
-            if tick is not None:
-                tick()
-            time.sleep(0.1)
-        self.end()
+        try:
+            while not self.signals:
+                self._mind()
+                if tick is not None:
+                    tick()
+                time.sleep(0.1)
+        finally:
+            # Whatever went wrong: the consumers end before what they depend on.
+            self.end()
 
     def _mind(self) -> None:
         now = time.monotonic()
@@ -113,5 +117,7 @@ class Supervisor:
                     process.send_signal(signal.SIGTERM)
             if time.monotonic() > deadline:
                 for process in alive:
-                    process.kill()
+                    # With its own session: the worker processes of a consumer go too.
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
             time.sleep(0.05)
