@@ -121,6 +121,12 @@ class JobNotFound(Refused):
     code = "not_found"
 
 
+class ArtifactNotFound(Refused):
+    """There is no such artifact, it has expired, or it belongs to another organisation."""
+
+    code = "artifact_not_found"
+
+
 class JobExists(Refused):
     """A restore found that the id is in use again."""
 

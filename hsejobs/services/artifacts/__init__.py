@@ -1,0 +1,59 @@
+"""Files that jobs make: kept whole or not at all, per organisation, until they expire."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What is known of one file. Times in ms since the epoch."""
+
+    id: str
+    organization_id: str
+    name: str
+    content_type: str
+    bytes: int
+    sha256: str
+    created_at: int
+    expires_at: int
+
+
+class ArtifactWriter(Protocol):
+    """A binary file that is being written; at most a few MB of it are held in memory."""
+
+    artifact: Artifact | None
+    """What was put in place; None until the ``with`` block has ended."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """Adds bytes; how many."""
+
+
+class ArtifactStore(Protocol):
+    """Where artifacts are: a folder, or an object store. See ``store.open_store``."""
+
+    def write(
+        self,
+        organization_id: str,
+        artifact_id: str,
+        *,
+        name: str,
+        content_type: str,
+        expires_at: int,
+    ) -> AbstractContextManager[ArtifactWriter]:
+        """Writes one: put in place whole when the block ends well, else nothing is left.
+
+        One of the same id is replaced.
+        """
+
+    def get(self, organization_id: str, artifact_id: str) -> Artifact:
+        """What is known of one. Raises ArtifactNotFound: also if it is another organisation's."""
+
+
+def artifact_id(prefix: str, queue: str, job_id: str, created_at: int) -> str:
+    """The id of a job's artifact: the same in each attempt, so that a second run replaces."""
+    text = "\0".join((prefix, queue, job_id, str(created_at)))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,1 @@
+"""The platform's data: organisations and what belongs to them, in SQLite or PostgreSQL."""

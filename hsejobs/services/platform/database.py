@@ -1,0 +1,68 @@
+"""Where the platform's data is: one engine a process, made at the first use."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Engine
+
+_engines: dict[str, Engine] = {}
+_lock = threading.Lock()
+
+
+def database(url: str | None, home: Path) -> Engine:
+    """The engine for ``PLATFORM_DATABASE_URL``, or for ``platform.sqlite`` in *home* if None.
+
+    Tables that are missing are made at the first use. ``postgres://`` and ``postgresql://``
+    mean psycopg. Raises SettingsError for a URL that SQLAlchemy cannot use, and its
+    OperationalError when the database is away.
+    """
+    place = url or f"sqlite:///{home / 'platform.sqlite'}"
+    with _lock:
+        if place not in _engines:
+            _engines[place] = _make(place)
+        return _engines[place]
+
+
+def close_databases() -> None:
+    """Closes all connections of this process, for tests and at the end of a program."""
+    with _lock:
+        for engine in _engines.values():
+            engine.dispose()
+        _engines.clear()
+
+
+def _make(place: str) -> Engine:
+    import os
+
+    from sqlalchemy import create_engine, event
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    from hsejobs.errors import SettingsError
+    from hsejobs.services.platform.schema import METADATA
+
+    problem = "must be a database URL: postgresql://user@host/name or sqlite:///path"
+    try:
+        url = make_url(place)
+        if url.drivername in {"postgres", "postgresql"}:
+            url = url.set(drivername="postgresql+psycopg")
+        engine = create_engine(url, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError, ImportError):
+        raise SettingsError("PLATFORM_DATABASE_URL", problem) from None
+    if engine.dialect.name == "sqlite":
+
+        @event.listens_for(engine, "connect")
+        def prepare(connection: Any, _: Any) -> None:
+            # A reader of a million rows must not stop a writer, nor fail at once beside one.
+            for pragma in ("journal_mode=WAL", "busy_timeout=10000", "foreign_keys=ON"):
+                connection.execute(f"PRAGMA {pragma}")
+
+    METADATA.create_all(engine)
+    # A child process must not talk on its parent's connections.
+    os.register_at_fork(after_in_child=lambda: engine.dispose(close=False))
+    return engine
