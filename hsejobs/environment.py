@@ -18,6 +18,10 @@ _DOMAIN = re.compile(
 )
 
 
+#: What a URL of an object store may begin with.
+OBJECT_SCHEMES = ("s3", "gs", "az")
+
+
 class Reader:
     """Takes one variable at a time out of an environment, checked.
 
@@ -98,6 +102,24 @@ class Reader:
             raise SettingsError(name, f"must begin with {wanted}")
         if schemes:
             _check_host(name, value)
+        return value
+
+    def artifacts_url(self, name: str) -> str | None:
+        value = self.url(name)
+        if value is None:
+            return None
+        scheme, _, rest = value.partition("://")
+        if scheme not in (*OBJECT_SCHEMES, "file"):
+            wanted = ", ".join(f"{known}://" for known in OBJECT_SCHEMES)
+            raise SettingsError(name, f"must begin with {wanted} or file://")
+        if re.search(r"[?#@]", rest):
+            raise SettingsError(
+                name, "must have no user, query or fragment; credentials go into the environment"
+            )
+        if scheme == "file" and not re.match(r"/.", rest):
+            raise SettingsError(name, "must name an absolute folder, such as file:///srv/artifacts")
+        if scheme != "file" and not re.match(r"[^/]", rest):
+            raise SettingsError(name, f"must name a bucket, such as {scheme}://bucket/folder")
         return value
 
     def public_url(self, name: str) -> str | None:

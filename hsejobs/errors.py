@@ -14,12 +14,14 @@
     │   ├── UnknownTask
     │   ├── UnknownSchedule
     │   ├── JobNotFound
+    │   ├── ArtifactNotFound
     │   ├── JobExists
     │   ├── JobActive
     │   ├── WrongState
     │   ├── QueueBusy
     │   └── IdempotencyConflict
     ├── RedisUnavailable
+    ├── ArtifactsUnavailable    the artifact store did not take or give a file
     ├── LeaseLost               the attempt is no longer this worker's
     ├── JobFailed               `wait()`: the job ended as failed
     ├── JobTimeout              `wait()`: the job had not ended in time
@@ -168,6 +170,12 @@ class RedisUnavailable(JobsError):
     """Redis did not answer; nothing is known to have changed."""
 
     code = "redis_unavailable"
+
+
+class ArtifactsUnavailable(JobsError):
+    """The artifact store could not be written or read; another attempt may succeed."""
+
+    code = "artifacts_unavailable"
 
 
 class LeaseLost(JobsError):

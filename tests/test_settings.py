@@ -134,6 +134,10 @@ def test_overrides_of_one_queue() -> None:
         ("SMTP_FROM", "Ann <ann@example.com"),
         ("SMTP_FROM_ALLOWED", "example.com,,"),
         ("ARTIFACTS_URL", "bucket"),
+        ("ARTIFACTS_URL", "ftp://s3cr3t/bucket"),
+        ("ARTIFACTS_URL", "s3://key:s3cr3t@bucket"),
+        ("ARTIFACTS_URL", "s3://"),
+        ("ARTIFACTS_URL", "file://relative/s3cr3t"),
         ("WEBHOOK_ALLOW_PRIVATE", "maybe"),
         ("JOBS_LOG_FORMAT", "xml"),
         ("JOBS_LOG_LEVEL", "LOUD"),
@@ -166,7 +170,7 @@ def test_repr_shows_no_secret() -> None:
             "JOBS_SECRET_KEY": "s3cr3t",
             "PLATFORM_DATABASE_URL": "postgresql://u:s3cr3t@h/d",
             "SMTP_URL": "smtp://u:s3cr3t@h",
-            "ARTIFACTS_URL": "s3://k:s3cr3t@b",
+            "ARTIFACTS_URL": "s3://bucket/s3cr3t",
         }
     )
     assert "s3cr3t" not in repr(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,7 +24,11 @@ class Artifact:
 
 
 class ArtifactWriter(Protocol):
-    """A binary file that is being written; at most a few MB of it are held in memory."""
+    """A binary file that is being written; at most a few MB of it are held in memory.
+
+    It is an ``io.RawIOBase`` that cannot seek: ``csv`` (through ``io.TextIOWrapper``) and
+    ``zipfile`` can write to it.
+    """
 
     artifact: Artifact | None
     """What was put in place; None until the ``with`` block has ended."""
@@ -33,7 +38,11 @@ class ArtifactWriter(Protocol):
 
 
 class ArtifactStore(Protocol):
-    """Where artifacts are: a folder, or an object store. See ``store.open_store``."""
+    """Where artifacts are: a folder, or an object store. See ``store.open_store``.
+
+    All methods raise ArtifactsUnavailable when the folder or the object store fails. To an
+    artifact leads its organisation together with its id, and nothing else.
+    """
 
     def write(
         self,
@@ -50,7 +59,31 @@ class ArtifactStore(Protocol):
         """
 
     def get(self, organization_id: str, artifact_id: str) -> Artifact:
-        """What is known of one. Raises ArtifactNotFound: also if it is another organisation's."""
+        """What is known of one.
+
+        Raises ArtifactNotFound: also if it has expired or is another organisation's.
+        """
+
+    def open(
+        self, organization_id: str, artifact_id: str
+    ) -> tuple[Artifact, Generator[bytes, None, None]]:
+        """One and its content, in pieces of at most 1 MB; close the generator if you stop early.
+
+        Raises ArtifactNotFound as ``get``; the generator raises it when the artifact is
+        replaced or removed while it is read, so that old and new never mix.
+        """
+
+    def delete(self, organization_id: str, artifact_id: str) -> bool:
+        """Removes one; whether there was one."""
+
+    def expire(self, now_ms: int, limit: int = 1000) -> int:
+        """Removes at most ``limit`` artifacts whose time is over; how many."""
+
+    def sweep(self, older_than: float = 86_400.0) -> int:
+        """Removes what crashes left and nobody wrote to for ``older_than`` seconds; how many files.
+
+        What is still being written must get some MB more often than that.
+        """
 
 
 def artifact_id(prefix: str, queue: str, job_id: str, created_at: int) -> str:
