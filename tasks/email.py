@@ -6,7 +6,10 @@ from typing import Any
 
 from hsejobs.engine import Job, JobHuey, current_job
 from hsejobs.engine.runtime import runtime
+from hsejobs.errors import ArtifactNotFound
+from hsejobs.services.artifacts.store import open_store
 from hsejobs.services.mail import mask_address, send_mail
+from hsejobs.services.mail.attachments import Opened
 from hsejobs.services.mail.payload import EmailPayload
 
 
@@ -48,8 +51,14 @@ def send_email(payload: EmailPayload) -> dict[str, Any]:
     )
 
 
-def _open_artifact(artifact_id: str) -> Any:
-    raise LookupError("artifacts are not stored yet")
+def _open_artifact(artifact_id: str) -> Opened:
+    """One of the job's own organisation; a job of nobody's has none."""
+    job, settings = current_job(), runtime().settings
+    if job.organization_id is None:
+        raise ArtifactNotFound("a mail of no organisation has no artifacts")
+    store = open_store(settings.artifacts_url, settings.jobs_home)
+    artifact, pieces = store.open(job.organization_id, artifact_id)
+    return artifact.name, artifact.content_type, pieces
 
 
 def queue_email(payload: Any, **options: Any) -> Job:

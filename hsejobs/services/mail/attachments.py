@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from hsejobs.errors import JobNotFound, Unrecoverable
+from hsejobs.errors import ArtifactNotFound, Unrecoverable
 from hsejobs.services.mail.errors import MailDeadline
 
 MAX_TOTAL_BYTES = 10 * 1024 * 1024
@@ -18,7 +18,8 @@ Opened = tuple[str, str, bytes | Iterable[bytes]]
 OpenArtifact = Callable[[str], Opened]
 """Takes an artifact's id; returns its file name, its content type and its
 content, whole or in pieces. For an id that is not there, or belongs to another
-organisation, it raises `LookupError`, `FileNotFoundError` or `JobNotFound`."""
+organisation, it raises `ArtifactNotFound`, `LookupError` or `FileNotFoundError`; the pieces
+may raise it too, when the artifact goes while it is read."""
 
 _TYPE = re.compile(r"([a-z0-9][a-z0-9!#$&^_.+-]{0,126})/([a-z0-9][a-z0-9!#$&^_.+-]{0,126})")
 
@@ -57,9 +58,9 @@ def load_attachments(
     for index, reference in enumerate(references):
         try:
             filename, content_type, content = open_artifact(reference.artifact_id)
-        except (LookupError, FileNotFoundError, JobNotFound):
+            data = _read(content, room, deadline)
+        except (ArtifactNotFound, LookupError, FileNotFoundError):
             raise Unrecoverable(f"attachments.{index}: there is no such artifact") from None
-        data = _read(content, room, deadline)
         room -= len(data)
         main, sub = _content_type(content_type)
         loaded.append(Attachment(safe_filename(reference.filename or filename), main, sub, data))
