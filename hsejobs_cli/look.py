@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Annotated, Any
 
 import typer
 
 from hsejobs.errors import InvalidOption
-from hsejobs.model import State, iso_time
+from hsejobs.model import State
 from hsejobs_cli import output
 from hsejobs_cli.session import Session
 
@@ -165,30 +164,16 @@ def list_schedules(context: typer.Context, as_json: Json = False) -> None:
     """Periodic tasks: cron, next and last run, and how it ended."""
     if context.invoked_subcommand is not None:
         return
-    from hsejobs.engine.periodic import next_run
+    from hsejobs.engine.remote import list_schedules as listed
 
     session = Session()
-    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
-    found = []
-    for info in session.infos():
-        last = session.reader.last_runs(info.name) if info.schedules else {}
-        for one in info.schedules:
-            after = next_run(one.cron, now)
-            job_id = last.get(one.task)
-            status = session.reader.status(info.name, job_id) if job_id else None
-            stamp = after.replace(tzinfo=datetime.UTC).timestamp() if after else None
-            found.append(
-                {
-                    "name": one.name, "queue": info.name, "cron": one.cron,
-                    "next": iso_time(int(stamp * 1000)) if stamp else None,
-                    "lastJob": job_id, "outcome": str(status) if status else None,
-                }
-            )  # fmt: skip
+    found = listed(session.reader, session.infos())
     if as_json:
         output.document(found)
         return
     output.table(
-        ("name", "queue", "cron", "next", "last", "outcome"), [tuple(one.values()) for one in found]
+        ("name", "queue", "cron", "next", "last", "job", "outcome"),
+        [tuple(one.values()) for one in found],
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from tests.support.cluster import Cluster
+from tests.support.consumers import Consumers, consumers
 from tests.support.sentinel import SentinelSet
 from tests.support.server import Server, binary_of, server_binary, short_folder
 
@@ -95,3 +96,22 @@ def sentinels(request: pytest.FixtureRequest) -> Iterator[SentinelSet]:
     """A primary, a replica and three sentinels of its own, once of each kind of server."""
     with SentinelSet(binary_of(request.param)) as found:
         yield found
+
+
+@pytest.fixture
+def platform_workers(
+    redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Consumers]:
+    """Consumers of the platform's queues on the test's Redis; this process can add to them."""
+    import huey_config
+    from hsejobs.engine.runtime import reset_runtime, runtime
+    from hsejobs.services.platform.database import close_databases
+
+    reset_runtime()
+    for huey in huey_config.QUEUES.values():
+        huey._registered = None
+    with consumers(tmp_path_factory.mktemp("logs")) as found:
+        yield found
+    runtime().link.close()
+    reset_runtime()
+    close_databases()

@@ -1,5 +1,7 @@
 """The engine: the only code that imports huey."""
 
+from huey.api import crontab
+
 from hsejobs.engine.context import JobContext, current_job
 from hsejobs.engine.handle import Job
 from hsejobs.engine.huey import JobHuey
@@ -15,5 +17,6 @@ __all__ = [
     "Postpone",
     "Secret",
     "Unrecoverable",
+    "crontab",
     "current_job",
 ]

@@ -27,6 +27,8 @@ def cron_text(validate: Any) -> str:
     for cell in cells:
         held = cell.cell_contents
         if isinstance(held, list) and len(held) == 5:
+            # Of the weekdays Huey keeps 0 to 7 for "*": both ends are Sunday.
+            held = [*held[:2], sorted({day % 7 for day in held[2]}), *held[3:]]
             months, days, weekdays, hours, minutes = (
                 _field(values, *limits) for values, limits in zip(held, _RANGES, strict=True)
             )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Iterable
 from typing import Any
 
 from hsejobs import codec
 from hsejobs.engine import options, payloads
 from hsejobs.engine.handle import Job
+from hsejobs.engine.periodic import next_run, time_of
 from hsejobs.engine.runtime import runtime
 from hsejobs.engine.sealing import seal
 from hsejobs.errors import InvalidPayload
-from hsejobs.model import check_job_id, check_organization, new_job_id
+from hsejobs.model import check_job_id, check_organization, iso_time, new_job_id
 from hsejobs.store.client import Link
 from hsejobs.store.read import Reader
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
@@ -78,4 +81,34 @@ def run_schedule(link: Link, prefix: str, info: QueueInfo, schedule: ScheduleInf
         timeout=info.timeout,
         signature="a",
     )
-    return Job(Reader(link, prefix), info.name, Writer(link, prefix).add(info.name, new))
+    added = Writer(link, prefix).add_run(info.name, new, schedule.task)
+    return Job(Reader(link, prefix), info.name, added)
+
+
+def list_schedules(reader: Reader, infos: Iterable[QueueInfo]) -> list[dict[str, Any]]:
+    """Every schedule: name, queue, cron text, next and last run, and how that ended.
+
+    The object of the HTTP shim and ``hsejobs schedules --json``; times ISO 8601 UTC, unknown
+    things None. ``outcome`` is a state: a run that waits or runs has no other yet.
+    """
+    found = []
+    for info in infos:
+        if not info.schedules:
+            continue
+        now = time_of(0) + datetime.timedelta(milliseconds=reader.now(info.name))
+        last = reader.last_outcomes(info.name)
+        for one in info.schedules:
+            following, run = next_run(one.cron, now), last.get(one.task)
+            stamp = following and following.replace(tzinfo=datetime.UTC).timestamp()
+            found.append(
+                {
+                    "name": one.name,
+                    "queue": info.name,
+                    "cron": one.cron,
+                    "next": iso_time(int(stamp * 1000)) if stamp else None,
+                    "last": iso_time(run.added_at) if run else None,
+                    "lastJob": run.job_id if run else None,
+                    "outcome": str(run.status) if run and run.status else None,
+                }
+            )
+    return found

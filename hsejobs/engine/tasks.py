@@ -14,7 +14,8 @@ from hsejobs.engine import payloads
 from hsejobs.engine.context import running_job
 from hsejobs.engine.handle import Job
 from hsejobs.errors import InvalidPayload, Postpone, Unrecoverable
-from hsejobs.model import new_job_id
+from hsejobs.model import check_job_id, new_job_id
+from hsejobs.store.write import new_nonce
 
 if TYPE_CHECKING:
     from hsejobs.engine.huey import JobHuey
@@ -84,7 +85,11 @@ class JobTaskWrapper(TaskWrapper):
             try:
                 if self.model is not None and args:
                     args = (self.model_of(args[0]), *args[1:])
-                return func(*args, **kwargs)
+                result = func(*args, **kwargs)
+                if job is not None and self.periodic and result is not None:
+                    # Huey itself keeps no result of a periodic task.
+                    job.result = payloads.encode_result(result)
+                return result
             except BaseException as error:
                 if job is None:
                     raise
@@ -145,6 +150,21 @@ class JobTaskWrapper(TaskWrapper):
             timeout,
         )
         return self.huey.add_new([new])[0]
+
+    def add_system(
+        self, items: Iterable[tuple[str, str, Any]], *, priority: int | None = None
+    ) -> list[Job]:
+        """Adds jobs of the system's own, each (id beginning with ``sys:``, organisation, payload).
+
+        For schedules: an id that is there already is left as it is, ``created`` False. Raises as
+        ``add``; all are checked before the first is added.
+        """
+        news = []
+        for job_id, organization_id, payload in items:
+            new = self.huey.new_job(self, payload, organization_id, None, priority)
+            new.id, new.nonce = check_job_id(job_id, internal=True), new_nonce()
+            news.append(new)
+        return self.huey.add_new(news)
 
     def add_many(
         self, items: Iterable[Any], *, ids: Iterable[str] | None = None, **options: Any

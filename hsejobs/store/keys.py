@@ -37,6 +37,7 @@ SUFFIXES: dict[str, str] = {
     "revoked": "revoked",
     "slots": "slots",
     "lastruns": "lastruns",
+    "lastends": "lastends",
     "workers": "workers",
     "worker": "w:",
     # Huey's own key-value store: locks, rate limits, chords

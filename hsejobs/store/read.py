@@ -97,6 +97,16 @@ class Event:
     jobs: tuple[tuple[str, str | None], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The newest run of a schedule. Times in ms; what is not known any more is None."""
+
+    job_id: str
+    added_at: int | None
+    finished_at: int | None
+    status: State | None
+
+
 class Reader:
     """All reads. Does no I/O when made."""
 
@@ -216,6 +226,29 @@ class Reader:
         """The job id of each schedule's last run."""
         flat = self.link.command("HGETALL", keys.of(self._base(queue), "lastruns"))
         return {name.decode(): value.decode() for name, value in pairs(flat).items()}
+
+    def last_outcomes(self, queue: str) -> dict[str, LastRun]:
+        """Each schedule's last run by the task's name, also when its record is gone by now."""
+        runs = self.last_runs(queue)
+        ends = self.link.command("HGETALL", keys.of(self._base(queue), "lastends")) if runs else {}
+        kept = {name.decode(): value.decode() for name, value in pairs(ends).items()}
+        found = {}
+        for name, job_id in runs.items():
+            record = self.link.command(
+                "HMGET", keys.of(self._base(queue), "job", job_id), "st", "ct", "ft"
+            )
+            state, added, ended = (value.decode() if value else "" for value in record)
+            if not state:
+                state, added, ended, of = (*kept.get(name, "").split(" ", 3), "", "", "", "")[:4]
+                if of != job_id:
+                    state = added = ended = ""
+            found[name] = LastRun(
+                job_id,
+                int(added) if added else None,
+                int(ended) if ended else None,
+                STATE_OF_LETTER[state] if state else None,
+            )
+        return found
 
     def slots(self, queue: str) -> dict[str, int]:
         """The last slot (minutes since the epoch) of each schedule that was served."""

@@ -136,6 +136,17 @@ class Writer:
         reply = self._run(scripts.PERIODIC, queue, *job.args(), schedule, slot)
         return _added(job.id, reply) if reply else None
 
+    def add_run(self, queue: str, job: NewJob, schedule: str) -> Added:
+        """Adds a run of a schedule beside its slots, which then is its last run."""
+        added = self.add(queue, job)
+        self.link.command("HSET", keys.of(self._base(queue), "lastruns"), schedule, job.id)
+        return added
+
+    def forget_workers(self, queue: str, before_ms: int) -> int:
+        """Forgets consumers that were silent since ``before_ms`` (Redis time); how many."""
+        key = keys.of(self._base(queue), "workers")
+        return int(self.link.command("ZREMRANGEBYSCORE", key, "-inf", before_ms))
+
     def retry(self, queue: str, job_id: str, organization_id: str | None = None) -> None:
         """failed -> waiting. Raises JobNotFound, JobActive or WrongState."""
         self._one(scripts.RETRY, "retry", queue, job_id, organization_id)

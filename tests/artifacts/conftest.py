@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hsejobs.engine.runtime import reset_runtime, runtime
 from hsejobs.services.artifacts.store import Store, open_store
-from tests.support.consumers import Consumers, consumers
 from tests.support.s3 import BUCKET, S3, S3Server
 
 DAY_MS = 86_400_000
@@ -75,19 +73,3 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     store = open_store(url, tmp_path)
     assert isinstance(store, Store)
     return Place(url, store)
-
-
-@pytest.fixture
-def workers(
-    redis_url: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Consumers]:
-    """Consumers of the platform's queues on the test's Redis; this process can add to them."""
-    import huey_config
-
-    reset_runtime()
-    for huey in huey_config.QUEUES.values():
-        huey._registered = None
-    with consumers(tmp_path_factory.mktemp("logs")) as found:
-        yield found
-    runtime().link.close()
-    reset_runtime()

@@ -19,13 +19,13 @@ MAIL = {"to": "ann@example.com", "subject": "Report", "text": "Attached."}
 
 
 def test_an_artifact_of_the_jobs_organisation_is_attached(
-    place: Place, workers: Consumers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Place, platform_workers: Consumers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = bytes(range(256)) * 5000
     place.save("org-1", "abc", content)
     if place.url:
         monkeypatch.setenv("ARTIFACTS_URL", place.url)
-    workers.start("huey_config.email")
+    platform_workers.start("huey_config.email")
     with_it = MAIL | {"attachments": [{"artifactId": "abc", "filename": "März.pdf"}]}
 
     result = queue_email(with_it, organization_id="org-1").wait(30)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -76,13 +76,16 @@ class ArtifactStore(Protocol):
     def delete(self, organization_id: str, artifact_id: str) -> bool:
         """Removes one; whether there was one."""
 
-    def expire(self, now_ms: int, limit: int = 1000) -> int:
-        """Removes at most ``limit`` artifacts whose time is over; how many."""
+    def expire(self, now_ms: int, limit: int = 1000, check: Callable[[], None] = ...) -> int:
+        """Removes at most ``limit`` artifacts whose time is over; how many.
 
-    def sweep(self, older_than: float = 86_400.0) -> int:
+        ``check`` is called at every artifact, and ends the walk when it raises.
+        """
+
+    def sweep(self, older_than: float = 86_400.0, check: Callable[[], None] = ...) -> int:
         """Removes what crashes left and nobody wrote to for ``older_than`` seconds; how many files.
 
-        What is still being written must get some MB more often than that.
+        What is still being written must get some MB more often than that. ``check`` as above.
         """
 
 

@@ -21,7 +21,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -124,6 +124,10 @@ class Writer(io.RawIOBase):
         self.parts += 1
 
 
+def _nothing() -> None:
+    """What ``check`` is for who wants none."""
+
+
 class Store:
     """Artifacts on a shelf; see ``ArtifactStore`` for what each method promises."""
 
@@ -223,10 +227,11 @@ class Store:
         """Removes one."""
         return self._remove(_key(organization_id, artifact_id))
 
-    def expire(self, now_ms: int, limit: int = 1000) -> int:
+    def expire(self, now_ms: int, limit: int = 1000, check: Callable[[], None] = _nothing) -> int:
         """Removes those whose time is over."""
         gone = 0
         for key, group in itertools.groupby(self._matches(), lambda found: found[0]["key"]):
+            check()
             times = [int(match["expires"]) for match, _ in group if match["data"]]
             if times and min(times) <= now_ms:
                 with contextlib.suppress(_Unreadable):
@@ -235,11 +240,12 @@ class Store:
                 break
         return gone
 
-    def sweep(self, older_than: float = 86_400.0) -> int:
+    def sweep(self, older_than: float = 86_400.0, check: Callable[[], None] = _nothing) -> int:
         """Removes what crashes left."""
         before = time.time() - older_than
         gone = 0
         for key, group in itertools.groupby(self._matches(), lambda found: found[0]["key"]):
+            check()
             stale, versions, written = [], dict[str, list[str]](), dict[str, float]()
             known = False
             for match, modified in group:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import time
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -14,6 +15,18 @@ from hsejobs.services.mail.message import Envelope
 FOLDER = "outbox"
 ENVELOPE_HEADER = "X-Hsejobs-Envelope-To"
 """Names every receiver, those of bcc too: the file is the envelope as well."""
+
+
+def sweep_outbox(home: Path, older_than: float = 86_400.0) -> int:
+    """Remove what killed writers left more than ``older_than`` seconds ago; how many files."""
+    gone = 0
+    before = time.time() - older_than
+    for path in (home / FOLDER).glob(".*.tmp"):
+        with contextlib.suppress(OSError):
+            if path.lstat().st_mtime < before:
+                path.unlink()
+                gone += 1
+    return gone
 
 
 def write_outbox(message: EmailMessage, envelope: Envelope, home: Path) -> Path:

@@ -27,6 +27,6 @@ end
 publish()
 if ARGV[4] == '1' then
   redis.call('UNLINK', base .. K.paused, base .. K.seq, base .. K.bell, base .. K.events,
-    base .. K.revoked, base .. K.slots, base .. K.lastruns)
+    base .. K.revoked, base .. K.slots, base .. K.lastruns, base .. K.lastends)
 end
 return { removed, 1 }

@@ -1,0 +1,1 @@
+"""Reports on an organisation's safety work."""

@@ -1,0 +1,85 @@
+"""Finished jobs of any age, and schedules that fall due."""
+
+from __future__ import annotations
+
+import pytest
+
+from hsejobs.engine.runtime import runtime
+from hsejobs.model import FINISHED, State
+from hsejobs.store import keys, registry
+from hsejobs.store.registry import QueueInfo
+from hsejobs.store.work import Done, Work
+from hsejobs.store.write import NewJob
+from tests.support import wait_until
+from tests.support.consumers import Consumers
+
+HOUR_US = 3_600_000_000
+MINUTE_MS = 60_000
+
+
+class Board:
+    """The queues as the test's own process sees and changes them."""
+
+    def key(self, queue: str, name: str, rest: str = "") -> str:
+        return keys.of(keys.base(runtime().prefix, queue), name, rest)
+
+    def command(self, *words: str | int | bytes) -> object:
+        return runtime().link.command(*words)
+
+    def register(self, queue: str) -> None:
+        """A queue of somebody else's program, which does not run now."""
+        registry.save(runtime().link, runtime().prefix, QueueInfo(queue))
+
+    def finished(self, queue: str, state: State, count: int, hours: float) -> None:
+        """Jobs that ended so long ago."""
+        names = [f"{state.value}-{hours:g}-{number}" for number in range(count)]
+        runtime().writer.add_many(
+            queue, [NewJob(name, "m.task", b"{}", 3, 1, 0, 0) for name in names]
+        )
+        work = Work(runtime().link, runtime().prefix, queue, patience=1)
+        while True:
+            _, claims = work.step([], 100, f"t{state.value}{hours:g}", 30_000, again=False)
+            if not claims:
+                break
+            if state is State.COMPLETED:
+                work.step([Done(c.id, c.token, 5, b"1") for c in claims], 0, "", 0, again=False)
+            for claim in claims if state is State.FAILED else ():
+                work.fail(
+                    claim.id, claim.token, code="error", error=b'{"error":"no"}', run_us=5,
+                    final=True, delay_ms=None,
+                )  # fmt: skip
+        for name in names:
+            self.command("ZINCRBY", self.key(queue, state.value), -int(hours * HOUR_US), name)
+
+    def count(self, queue: str, state: State) -> int:
+        stats = runtime().reader.stats([queue])[0]
+        return int(getattr(stats, state.value))
+
+    def total(self, queue: str) -> int:
+        return sum(self.count(queue, state) for state in State)
+
+    def ended(self, queue: str, job_id: str, timeout: float = 60) -> State:
+        """The state in which a job ended."""
+
+        def state() -> State | None:
+            found = runtime().reader.status(queue, job_id)
+            return found if found in FINISHED else None
+
+        return wait_until(state, timeout, f"the end of {job_id}")  # type: ignore[return-value]
+
+    def due(self, queue: str, task: str, minutes: int) -> None:
+        """As if a schedule had last been looked at so many minutes ago: it makes up a missed run."""
+        slot = runtime().reader.now(queue) // MINUTE_MS - minutes
+        self.command("HSET", self.key(queue, "slots"), task, slot)
+
+    def run_of(self, queue: str, task: str) -> str:
+        """The id of the periodic run that was added last."""
+        return wait_until(
+            lambda: runtime().reader.last_runs(queue).get(task, ""), 30, f"a run of {task}"
+        )
+
+
+@pytest.fixture
+def board(platform_workers: Consumers) -> Board:
+    """The empty queues; their consumers are started by the test."""
+    return Board()
