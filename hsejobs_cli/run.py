@@ -49,6 +49,7 @@ def up(
     headless: Annotated[bool, typer.Option("--headless", help="Logs instead of a view.")] = False,
 ) -> None:
     """Run everything on this machine: Redis if none is named, and all workers."""
+    from hsejobs.secret_file import ensure_secret
     from hsejobs.settings import ensure_home, redact_url, redis_target
 
     session = Session()
@@ -59,6 +60,8 @@ def up(
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise Refused(f"another `hsejobs up` runs on {home}; end it or set JOBS_HOME") from None
+        if settings.jwt_secret is None and settings.jwt_public_key is None:
+            ensure_secret(home)
         named = settings.redis_url or settings.redis_host or settings.redis_port
         server = None if named else _embedded(settings)
         try:

@@ -134,6 +134,7 @@ def test_up_does_the_main_job_and_leaves_nothing_behind(short_tmp: Path) -> None
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["via"] == "outbox"
         assert len(list((short_tmp / "outbox").glob("*.eml"))) == 1
+        assert (short_tmp / "secret.key").stat().st_mode & 0o777 == 0o600
         assert run("up", "--headless", **home).returncode == 1
         children = {worker["pid"] for worker in json.loads(run("workers", "--json", **home).stdout)}
         assert len(children) == 6
