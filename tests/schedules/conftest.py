@@ -51,12 +51,13 @@ class Board:
         for name in names:
             self.command("ZINCRBY", self.key(queue, state.value), -int(hours * HOUR_US), name)
 
-    def count(self, queue: str, state: State) -> int:
+    def count(self, queue: str, *states: State) -> int:
+        """Jobs in these states, counted in one moment."""
         stats = runtime().reader.stats([queue])[0]
-        return int(getattr(stats, state.value))
+        return sum(getattr(stats, state.value) for state in states)
 
     def total(self, queue: str) -> int:
-        return sum(self.count(queue, state) for state in State)
+        return self.count(queue, *State)
 
     def ended(self, queue: str, job_id: str, timeout: float = 60) -> State:
         """The state in which a job ended."""
