@@ -73,11 +73,19 @@ class Board:
         slot = runtime().reader.now(queue) // MINUTE_MS - minutes
         self.command("HSET", self.key(queue, "slots"), task, slot)
 
+    def hold(self, queue: str, task: str) -> None:
+        """No more periodic runs, even if the hour turns during the test."""
+        self.due(queue, task, -10_000_000)
+
     def run_of(self, queue: str, task: str) -> str:
-        """The id of the periodic run that was added last."""
-        return wait_until(
-            lambda: runtime().reader.last_runs(queue).get(task, ""), 30, f"a run of {task}"
-        )
+        """The id of the periodic run that was added last; there will be no other."""
+
+        def last() -> str:
+            return runtime().reader.last_runs(queue).get(task, "")
+
+        wait_until(last, 30, f"a run of {task}")
+        self.hold(queue, task)
+        return last()
 
 
 @pytest.fixture
