@@ -110,7 +110,7 @@ COMPLETE = Script(
 FAIL = Script(
     "fail", ("id", "token", "final", "code", "delay_ms", "run_us", "error", "errors_kept")
 )
-POSTPONE = Script("postpone", ("id", "token", "delay_ms"))
+POSTPONE = Script("postpone", ("id", "token", "delay_ms", "limit_ms"))
 RELEASE = Script("release", each=("id", "token"))
 RENEW = Script("renew", ("lease_ms",), ("id", "token"))
 STALL = Script("stall", ("max_stalls",), ("id", "token"))
