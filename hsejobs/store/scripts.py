@@ -137,6 +137,13 @@ PAGE = Script(
         "cursor_score", "cursor_id", "payload_bytes", "errors",
     ),
 )  # fmt: skip
+CIRCUIT_ENTER = Script("circuit_enter", ("name", "token", "trial_ms"))
+CIRCUIT_REPORT = Script(
+    "circuit_report",
+    ("name", "token", "verdict", "error", "threshold", "open_ms", "longest_ms"),
+)
+CIRCUIT_SET = Script("circuit_set", ("name", "open"))
+CIRCUITS = Script("circuits", ("offset", "limit"))
 STATS = Script("stats", ("organization", "minutes"))
 
 ALL = tuple(value for value in list(globals().values()) if isinstance(value, Script))
