@@ -144,4 +144,5 @@ def _subscriptions(organization_id: str, event: str) -> list[Any]:
     )
     with database(settings.platform_database_url, settings.jobs_home).connect() as connection:
         # What lies in a JSON column is looked at here: databases have no common way for it.
-        return [row for row in connection.execute(wanted) if event in row.events]
+        found = connection.execute(wanted).all()
+    return [row for row in found if isinstance(row.events, list) and event in row.events]

@@ -69,6 +69,7 @@ def test_never_wider_than_the_library(
         ("https://bücher.example/ä?ö=%20", "xn--bcher-kva.example:443", "/%C3%A4?%C3%B6=%20"),
         ("https://host./", "host:443", "/"),
         ("https://my_host/", "my_host:443", "/"),
+        ("https://a.example?u=x@y:z#@", "a.example:443", "/?u=x@y:z"),
         ("https://a.example/@x:y", "a.example:443", "/@x:y"),
     ],
 )

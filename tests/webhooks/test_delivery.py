@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import ssl
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis
 
 from hsejobs.engine import JobFailed
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidPayload
+from hsejobs.services.breaker import Breaker
 from hsejobs.store.circuits import Circuits
 from tasks import queue_webhook
 from tests.support import wait_until
+from tests.support.server import Server
 from tests.webhooks.conftest import Consumer
 from tests.webhooks.node import Node
 from tests.webhooks.receivers import Connection, Script, hang, ok, receiving
@@ -223,6 +227,38 @@ def test_a_breaker_s_life_over_several_workers(
         for job in jobs:
             assert job.wait(30)["status"] == 200
         assert circuits.get(name).state == "closed"
+
+
+def test_without_redis_the_call_is_made(
+    redis_server: Server, circuits: Circuits, caplog: pytest.LogCaptureFixture
+) -> None:
+    patient = Circuits(circuits.link, runtime().prefix, patience=0.0)
+    redis_server.stop()
+    made = []
+    try:
+        with Breaker(patient, "smtp:h:1", token="t", seconds=1) as breaker:
+            made.append(1)
+            breaker.succeeded()
+    finally:
+        redis_server.start()
+    assert made == [1]
+    assert "could not be asked" in caplog.text
+    assert "could not be reported" in caplog.text
+
+
+def test_a_secret_is_sealed_until_it_signs(
+    consumer: Start, node: Node, monkeypatch: pytest.MonkeyPatch, redis_client: redis.Redis
+) -> None:
+    monkeypatch.setenv("JOBS_SECRET_KEY", base64.b64encode(bytes(range(32))).decode())
+    with receiving(ok) as receiver:
+        job = queue_webhook(call(receiver.url(), secret="s3cr3t-s3cr3t"))
+        stored = redis_client.get(f"hsejobs:{{webhooks}}:p:{job.id}")
+        assert isinstance(stored, bytes)
+        assert b"s3cr3t" not in stored
+        consumer(**QUICK)
+        job.wait(30)
+    [request] = receiver.requests
+    assert asked(node, request.headers, request.body, "s3cr3t-s3cr3t") == [True, True]
 
 
 def test_4xx_opens_nothing(consumer: Start, circuits: Circuits) -> None:

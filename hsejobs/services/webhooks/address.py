@@ -70,7 +70,7 @@ def parse_url(url: str) -> Target:
     match = _URL.fullmatch(url)
     if match is None:
         raise InvalidPayload("url", "must be http://host/path or https://host/path")
-    if _BAD.search(url.partition("://")[2].partition("/")[0]):
+    if _BAD.search(match["host"]):
         raise InvalidPayload("url", "the host must be a name or an address, without a user")
     if any(ord(c) < 0x21 or ord(c) == 0x7F or 0xD800 <= ord(c) <= 0xDFFF for c in url):
         raise InvalidPayload("url", "has a space or a control character: percent-encode it")
