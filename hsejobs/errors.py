@@ -13,6 +13,7 @@
     │   ├── UnknownQueue
     │   ├── UnknownTask
     │   ├── UnknownSchedule
+    │   ├── UnknownCircuit
     │   ├── JobNotFound
     │   ├── ArtifactNotFound
     │   ├── JobExists
@@ -27,6 +28,7 @@
     ├── JobTimeout              `wait()`: the job had not ended in time
     ├── Unrecoverable           raised by a task: fail now, no retry
     └── Postpone                raised by a task: again later, no attempt used
+        └── CircuitOpen         the host that it calls fails too often
 
 Each class has a stable ``code``: the HTTP shim, the command line, the TUI and
 the job's own error list all show it.
@@ -36,9 +38,13 @@ from __future__ import annotations
 
 
 class JobsError(Exception):
-    """The root. ``str(error)`` is a sentence for people."""
+    """The root. ``str(error)`` is a sentence for people.
+
+    ``retry_after``: raised by a task, the next attempt comes no sooner than so many seconds.
+    """
 
     code = "error"
+    retry_after: float | None = None
 
 
 class InvalidInput(JobsError):
@@ -115,6 +121,12 @@ class UnknownSchedule(Refused):
     """No queue has a schedule of that name."""
 
     code = "unknown_schedule"
+
+
+class UnknownCircuit(Refused):
+    """No circuit has that name."""
+
+    code = "unknown_circuit"
 
 
 class JobNotFound(Refused):
@@ -210,10 +222,22 @@ class Unrecoverable(JobsError):
 
 
 class Postpone(JobsError):
-    """Raised by a task: run again after ``delay`` seconds; no attempt is used."""
+    """Raised by a task: run again after ``delay`` seconds; no attempt is used.
+
+    ``limit``: so many seconds after the job was first postponed it fails instead.
+    """
 
     code = "postponed"
 
-    def __init__(self, reason: str = "", *, delay: float = 30.0) -> None:
+    def __init__(
+        self, reason: str = "", *, delay: float = 30.0, limit: float | None = None
+    ) -> None:
         self.delay = delay
+        self.limit = limit
         super().__init__(reason or f"postponed for {delay:g} s")
+
+
+class CircuitOpen(Postpone):
+    """The host that the job would call fails too often: the job waits until it is tried again."""
+
+    code = "circuit_open"

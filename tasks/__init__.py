@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from tasks.email import queue_email
     from tasks.reports import queue_report
     from tasks.tenant_onboarding import queue_tenant_onboarding
-    from tasks.webhooks import queue_webhook
+    from tasks.webhooks import fan_out, queue_webhook
 
 __all__ = [
+    "fan_out",
     "queue_data_export",
     "queue_email",
     "queue_report",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "fan_out": "webhooks",
     "queue_data_export": "data_exports",
     "queue_email": "email",
     "queue_report": "reports",

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from hsejobs.engine import Job, JobHuey, current_job
 from hsejobs.engine.runtime import runtime
-from hsejobs.errors import ArtifactNotFound
+from hsejobs.errors import ArtifactNotFound, SettingsError
 from hsejobs.services.artifacts.store import open_store
-from hsejobs.services.mail import mask_address, send_mail
+from hsejobs.services.breaker import Breaker
+from hsejobs.services.mail import (
+    MailDeadline,
+    MailRefusedForNow,
+    MailServerUnavailable,
+    mask_address,
+    send_mail,
+)
 from hsejobs.services.mail.attachments import Opened
 from hsejobs.services.mail.payload import EmailPayload
+from hsejobs.services.mail.server import parse_smtp_url
+from hsejobs.services.mail.smtp import DELIVERY_SECONDS
+from hsejobs.store.circuits import Circuits, smtp_circuit
 
 
 def _shown(payload: Any) -> dict[str, Any]:
@@ -34,21 +46,63 @@ def send_email(payload: EmailPayload) -> dict[str, Any]:
     """Sends a mail by SMTP_URL, or writes it to the outbox."""
     job = current_job()
     settings = runtime().settings
-    return send_mail(
-        payload,
-        # With the time: an id that is used again after a removal is another mail.
-        job_key=f"{settings.redis_prefix}/email/{job.id}/{job.created_at}",
-        smtp_url=settings.smtp_url,
-        smtp_from=settings.smtp_from,
-        smtp_from_allowed=settings.smtp_from_allowed,
-        home=settings.jobs_home,
-        already=job.done,
-        accepted=job.mark_done,
-        open_artifact=_open_artifact,
-        # A second before the engine gives up: its error says whether the server may have the mail.
-        deadline=None if job.deadline is None else job.deadline - 1.0,
-        before_data=job.check,
-    )
+    with _guard(settings.smtp_url):
+        return send_mail(
+            payload,
+            # With the time: an id that is used again after a removal is another mail.
+            job_key=f"{settings.redis_prefix}/email/{job.id}/{job.created_at}",
+            smtp_url=settings.smtp_url,
+            smtp_from=settings.smtp_from,
+            smtp_from_allowed=settings.smtp_from_allowed,
+            home=settings.jobs_home,
+            already=job.done,
+            accepted=job.mark_done,
+            open_artifact=_open_artifact,
+            # A second before the engine gives up: its error says whether the server may have the mail.
+            deadline=None if job.deadline is None else job.deadline - 1.0,
+            before_data=job.check,
+        )
+
+
+#: A time-out counts against the server only when it had so many seconds: how long a job may
+#: take is its sender's choice, and the server is everybody's.
+FAIR_SECONDS = 10.0
+
+
+@contextmanager
+def _guard(smtp_url: str | None) -> Iterator[None]:
+    """The mail server's breaker; what the server says of one mail or receiver does not count."""
+    try:
+        server = parse_smtp_url(smtp_url) if smtp_url else None
+    except SettingsError:
+        server = None  # the sending says so
+    if server is None:
+        yield
+        return
+    job = current_job()
+    seconds = min(DELIVERY_SECONDS, job.time_remaining)
+    with Breaker(
+        Circuits(runtime().link, runtime().prefix, patience=1.0),
+        smtp_circuit(server.host, server.port),
+        token=f"{job.token}/{job.id}",
+        seconds=seconds,
+    ) as breaker:
+        try:
+            yield
+        except MailServerUnavailable as error:
+            breaker.failed(str(error))
+            raise
+        except MailDeadline as error:
+            if seconds >= FAIR_SECONDS:
+                breaker.failed(str(error))
+            raise
+        except MailRefusedForNow as error:
+            if error.closing:
+                breaker.failed("the mail server closed the connection (421)")
+            else:
+                breaker.succeeded()
+            raise
+        breaker.succeeded()
 
 
 def _open_artifact(artifact_id: str) -> Opened:

@@ -3,6 +3,7 @@
 from huey.api import crontab
 
 from hsejobs.engine.context import JobContext, current_job
+from hsejobs.engine.follow import follow_up
 from hsejobs.engine.handle import Job
 from hsejobs.engine.huey import JobHuey
 from hsejobs.errors import JobFailed, JobTimeout, Postpone, Unrecoverable
@@ -19,4 +20,5 @@ __all__ = [
     "Unrecoverable",
     "crontab",
     "current_job",
+    "follow_up",
 ]

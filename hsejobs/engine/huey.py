@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 from huey.api import Huey, Result, chord, group
 from huey.constants import EmptyData
@@ -36,6 +37,14 @@ from hsejobs.store.write import NewJob, new_nonce
 from hsejobs.watch import logs
 
 logger = logging.getLogger("hsejobs")
+
+#: The queues whose code this process has, by name: the newest of a name counts.
+_loaded: WeakValueDictionary[str, JobHuey] = WeakValueDictionary()
+
+
+def loaded(name: str) -> JobHuey | None:
+    """The queue of that name if its code is in this process."""
+    return _loaded.get(name)
 
 
 class JobHuey(Huey):
@@ -82,6 +91,7 @@ class JobHuey(Huey):
             immediate=immediate,
             store_intermediate_errors=False,
         )
+        _loaded[name] = self
 
     @property
     def runtime(self) -> Runtime:

@@ -25,7 +25,7 @@ from hsejobs.engine import context, messages, sealing
 from hsejobs.engine.context import JobContext, JobInterrupted
 from hsejobs.errors import JobsError, LeaseLost, Postpone, Unrecoverable
 from hsejobs.masking import scrub, scrub_data, secret_values
-from hsejobs.model import TRACEBACK_LENGTH
+from hsejobs.model import LONGEST_MS, TRACEBACK_LENGTH
 
 if TYPE_CHECKING:
     from hsejobs.engine.huey import JobHuey
@@ -48,6 +48,8 @@ class Outcome:
     final: bool = False
     #: Before the next try, in ms; None: the backoff.
     delay: int | None = None
+    #: Ms after the first postponing from which the job fails instead; None: never.
+    limit: int | None = None
 
 
 def run(huey: JobHuey, claim: Claim, job: JobContext) -> Outcome:
@@ -114,7 +116,13 @@ def _judge(claim: Claim, job: JobContext, raised: BaseException | None) -> Outco
         text = str(error or "") or "the task was cancelled"
         return _failed(job, error, "cancelled", text, final=not retry)
     if isinstance(error, Postpone):
-        return Outcome("postpone", delay=int(error.delay * 1000), error=_clean(job, str(error)))
+        return Outcome(
+            "postpone",
+            delay=max(0, int(error.delay * 1000)),
+            limit=None if error.limit is None else int(error.limit * 1000),
+            code=error.code,
+            error=_clean(job, str(error)),
+        )
     if isinstance(error, TaskLockedException):
         return Outcome("postpone", delay=int(LOCKED_DELAY * 1000), error=_clean(job, str(error)))
     if isinstance(error, RateLimitExceeded):
@@ -134,7 +142,11 @@ def _judge(claim: Claim, job: JobContext, raised: BaseException | None) -> Outco
         code = "timeout"
     final = isinstance(error, Unrecoverable) or code in ("invalid_payload", "payload_too_large")
     text = f"{type(error).__name__}: {error}" if not isinstance(error, JobsError) else str(error)
-    return _failed(job, error, code, text, final=final)
+    failed = _failed(job, error, code, text, final=final)
+    if isinstance(error, JobsError) and error.retry_after is not None and not final:
+        backoff = min(claim.backoff * 5 ** (claim.attempt - 1), LONGEST_MS)
+        failed.delay = min(max(backoff, int(error.retry_after * 1000)), LONGEST_MS)
+    return failed
 
 
 def _retry_delay(claim: Claim, error: RetryTask) -> int:
@@ -199,6 +211,12 @@ def error_entry(
             "worker": worker,
         }
     )
+
+
+def postponed_too_long(result: Outcome, since_ms: int) -> Outcome:
+    """The failure of a job that would be postponed beyond its limit."""
+    text = f"{result.error}; the job was first postponed {since_ms / 3_600_000:.1f} h ago, too long"
+    return Outcome("fail", run_us=result.run_us, code=result.code, error=text, final=True)
 
 
 def timed_out(claim: Any) -> Outcome:

@@ -34,7 +34,11 @@ def validate(model: Any, payload: Any) -> tuple[Any, Any]:
         instance = model.model_validate(payload)
     except ValidationError as error:
         raise invalid_payload(error) from None
-    return instance, instance.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    try:
+        return instance, instance.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    except UnicodeEncodeError:
+        problem = "has half a character (a lone surrogate) in a text, which UTF-8 cannot hold"
+        raise InvalidPayload("payload", problem) from None
 
 
 def invalid_payload(error: Any) -> InvalidPayload:

@@ -20,9 +20,13 @@ from hsejobs.store.registry import QueueInfo, ScheduleInfo
 from hsejobs.store.write import NewJob, Writer, new_nonce
 
 
-def submit(
-    link: Link,
-    prefix: str,
+def submit(link: Link, prefix: str, info: QueueInfo, payload: Any, **options: Any) -> Job:
+    """Adds a job by the queue's own description; options and errors as for ``new_job``."""
+    new = new_job(info, payload, **options)
+    return Job(Reader(link, prefix), info.name, Writer(link, prefix).add(info.name, new))
+
+
+def new_job(
     info: QueueInfo,
     payload: Any,
     *,
@@ -35,8 +39,8 @@ def submit(
     attempts: int | None = None,
     backoff: float | None = None,
     timeout: float | None = None,
-) -> Job:
-    """Adds a job by the queue's own description; options as for ``task.add``.
+) -> NewJob:
+    """A checked job by the queue's own description, not yet added; options as for ``task.add``.
 
     The payload must be a JSON object with the fields that the schema requires;
     the worker checks the rest. Raises what ``task.add`` raises.
@@ -51,7 +55,7 @@ def submit(
         )
     sealed = seal(payload, chosen.secret, runtime().settings.secret_key)
     payloads.encode(payload)
-    new = NewJob(
+    return NewJob(
         id=check_job_id(job_id) if job_id is not None else new_job_id(),
         name=chosen.name,
         payload=codec.dumps(sealed),
@@ -66,7 +70,6 @@ def submit(
         user_id=check_organization(user_id, "user_id"),
         nonce=new_nonce() if job_id is not None else "",
     )
-    return Job(Reader(link, prefix), info.name, Writer(link, prefix).add(info.name, new))
 
 
 def run_schedule(link: Link, prefix: str, info: QueueInfo, schedule: ScheduleInfo) -> Job:

@@ -208,8 +208,10 @@ class JobWorker(Worker):
     def _write_once(self, claim: Claim, result: Outcome, started_at: int, shown: Any) -> None:
         if result.kind == "postpone":
             delay = result.delay or 0
-            letter, _ = self.work.postpone(claim.id, claim.token, delay)
-            if letter == "d":
+            letter, since = self.work.postpone(claim.id, claim.token, delay, result.limit)
+            if letter == "x":
+                self._fail(claim, outcomes.postponed_too_long(result, since), started_at, shown)
+            elif letter == "d":
                 self._log("postponed", claim, "delayed", shown, delay=delay, error=result.error)
         elif result.kind == "interrupted":
             if self.consumer.is_late(claim):

@@ -142,7 +142,7 @@ class Link:
 
     def add_many(self, script: Script, base: str, calls: Sequence[Sequence[Arg]]) -> list[Any]:
         """Like ``add`` for several calls; Redis works on one while the next is put together."""
-        if self.cluster or self.wait_replicas or len(calls) == 1:
+        if self.cluster or self.wait_replicas or len(calls) <= 1:
             return [self.add(script, base, args) for args in calls]
 
         def once() -> list[Any]:

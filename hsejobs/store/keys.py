@@ -44,6 +44,9 @@ SUFFIXES: dict[str, str] = {
     "value": "kv:",
     "counter": "n:",
     "members": "s:",
+    # circuit breakers, which belong to no queue
+    "circuit": "c:",
+    "circuits": "circuits",
 }
 
 #: Life of the per-minute counters in seconds: whole queue, and one organisation's.
@@ -60,6 +63,11 @@ def queues(prefix: str) -> str:
 def lock(prefix: str, name: str) -> str:
     """A lock for work that one process of the whole installation should do."""
     return f"{prefix}:lock:{name}"
+
+
+def circuits(prefix: str) -> str:
+    """What the keys of all circuit breakers begin with; no queue can have that name."""
+    return f"{prefix}:{{_circuits}}:"
 
 
 def base(prefix: str, queue: str) -> str:

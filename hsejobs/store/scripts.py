@@ -110,7 +110,7 @@ COMPLETE = Script(
 FAIL = Script(
     "fail", ("id", "token", "final", "code", "delay_ms", "run_us", "error", "errors_kept")
 )
-POSTPONE = Script("postpone", ("id", "token", "delay_ms"))
+POSTPONE = Script("postpone", ("id", "token", "delay_ms", "limit_ms"))
 RELEASE = Script("release", each=("id", "token"))
 RENEW = Script("renew", ("lease_ms",), ("id", "token"))
 STALL = Script("stall", ("max_stalls",), ("id", "token"))
@@ -137,6 +137,13 @@ PAGE = Script(
         "cursor_score", "cursor_id", "payload_bytes", "errors",
     ),
 )  # fmt: skip
+CIRCUIT_ENTER = Script("circuit_enter", ("name", "token", "trial_ms"))
+CIRCUIT_REPORT = Script(
+    "circuit_report",
+    ("name", "token", "verdict", "error", "threshold", "open_ms", "longest_ms"),
+)
+CIRCUIT_SET = Script("circuit_set", ("name", "open"))
+CIRCUITS = Script("circuits", ("offset", "limit"))
 STATS = Script("stats", ("organization", "minutes"))
 
 ALL = tuple(value for value in list(globals().values()) if isinstance(value, Script))

@@ -115,9 +115,15 @@ class Work:
         )  # fmt: skip
         return outcome.decode(), int(delay)
 
-    def postpone(self, job_id: str, token: str, delay_ms: int) -> tuple[str, int]:
-        """Again later, no attempt used: ``d`` and ms since the first time, or ``r`` refused."""
-        outcome, since = self._run(scripts.POSTPONE, (job_id, token, delay_ms))
+    def postpone(
+        self, job_id: str, token: str, delay_ms: int, limit_ms: int | None = None
+    ) -> tuple[str, int]:
+        """Again later, no attempt used: ``d`` and ms since the first time, or ``r`` refused.
+
+        ``x`` when the first time was ``limit_ms`` ago or more: then nothing was done.
+        """
+        limit = -1 if limit_ms is None else limit_ms
+        outcome, since = self._run(scripts.POSTPONE, (job_id, token, delay_ms, limit))
         return outcome.decode(), int(since)
 
     def release(self, jobs: Sequence[tuple[str, str]]) -> int:

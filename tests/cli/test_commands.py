@@ -73,6 +73,8 @@ def test_a_job_from_add_to_gone(redis_url: str) -> None:
         (["clean", "email", "--status", "active", "--grace", "1h", "--yes"], 2, "active"),
         (["clean", "email", "--status", "failed", "--grace", "soon", "--yes"], 2, "grace"),
         (["schedules", "run", "nothing"], 1, "schedule"),
+        (["circuits", "close", "webhook:-:a.example:443"], 1, "hsejobs circuits"),
+        (["circuits", "open", "nothing"], 1, "webhook:ORG:HOST:PORT"),
     ],
 )
 def test_refusals(redis_url: str, words: list[str], status: int, says: str) -> None:
@@ -81,6 +83,19 @@ def test_refusals(redis_url: str, words: list[str], status: int, says: str) -> N
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_circuits(redis_url: str) -> None:
+    assert document("circuits") == []
+    name = "webhook:org-1:a.example:443"
+    opened = document("circuits", "open", name)
+    assert (opened["state"], opened["byHand"], opened["organizationId"]) == ("open", True, "org-1")
+    assert document("circuits") == [opened]
+    assert document("circuits", "--org", "org-2") == []
+    assert name in run("circuits").stdout
+    closed = document("circuits", "close", name)
+    assert (closed["state"], closed["byHand"], closed["host"]) == ("closed", False, "a.example:443")
+    assert run("circuits", "open", "smtp:mail.example:25").stdout.endswith("is held open\n")
 
 
 def test_a_secret_is_never_repeated(redis_url: str) -> None:

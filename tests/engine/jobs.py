@@ -12,6 +12,7 @@ from huey import crontab
 from huey.exceptions import CancelExecution, RetryTask
 
 from hsejobs.engine import JobHuey, Postpone, Unrecoverable, current_job
+from hsejobs.errors import JobsError
 
 huey = JobHuey("trial", attempts=3, backoff=0.05, timeout=60.0)
 
@@ -52,6 +53,21 @@ def later(payload: dict[str, Any]) -> str:
     if current_job().once("postponed"):
         raise Postpone(delay=0.05)
     return f"attempt {current_job().attempt}"
+
+
+@huey.task()
+def never_now(payload: dict[str, Any]) -> None:
+    raise Postpone("not now", delay=0.05, limit=payload["limit"])
+
+
+class _Busy(JobsError):
+    code = "busy"
+    retry_after = 0.4
+
+
+@huey.task()
+def busy(payload: dict[str, Any]) -> None:
+    raise _Busy("busy")
 
 
 @huey.task()

@@ -58,6 +58,34 @@ def test_each_ending(consumer: Start, kind: str) -> None:
     assert record(told).progress_message == "nearly"
 
 
+def test_postponing_can_have_an_end(consumer: Start) -> None:
+    consumer("-k", "thread", "-w", "2")
+    job = jobs.never_now.add({"limit": 0.3})
+    with pytest.raises(JobFailed, match="not now; the job was first postponed") as caught:
+        job.wait(20)
+    assert caught.value.failure_code == "postponed"
+    seen = record(job)
+    assert (seen.attempts_made, len(seen.errors)) == (1, 1)
+    # A retry by hand gets the whole time again.
+    runtime.runtime().writer.retry("trial", job.id)
+    with pytest.raises(JobFailed):
+        job.wait(20)
+    times = [error["failedAt"] for error in record(job).errors]
+    assert times[1] - times[0] >= 300
+
+
+def test_a_retry_comes_no_sooner_than_was_asked(consumer: Start) -> None:
+    consumer("-k", "thread", "-w", "2")
+    job = jobs.busy.add({})
+    with pytest.raises(JobFailed, match="busy") as caught:
+        job.wait(20)
+    assert caught.value.failure_code == "busy"
+    first, second, third = record(job).errors
+    # The backoff alone would be 50 ms, then 250 ms.
+    assert second["startedAt"] - first["failedAt"] >= 390
+    assert third["startedAt"] - second["failedAt"] >= 390
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_timeout_ends_a_job_that_does_not_yield(consumer: Start, kind: str) -> None:
     consumer("-k", kind, "-w", "2")

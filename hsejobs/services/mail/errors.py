@@ -15,9 +15,16 @@ from hsejobs.errors import JobsError
 
 
 class MailRefusedForNow(JobsError):
-    """The server answered 4xx: the same mail may be taken later."""
+    """The server answered 4xx: the same mail may be taken later.
+
+    ``closing`` is true for 421, by which the server says that it serves nobody now.
+    """
 
     code = "smtp_temporary"
+
+    def __init__(self, message: str, *, closing: bool = False) -> None:
+        self.closing = closing
+        super().__init__(message)
 
 
 class MailServerUnavailable(JobsError):

@@ -212,7 +212,8 @@ class Session(smtplib.SMTP):
         if 500 <= code <= 599:
             raise Unrecoverable(f"the mail server refused {what}: {said}")
         if 400 <= code <= 499:
-            raise MailRefusedForNow(f"the mail server refused {what} for now: {said}")
+            problem = f"the mail server refused {what} for now: {said}"
+            raise MailRefusedForNow(problem, closing=code == 421)
         raise MailServerUnavailable(
             f"the mail server's answer about {what} is no SMTP"
             + (_MAYBE_TAKEN if self._handed_over else ""),

@@ -95,7 +95,8 @@ def deliver(
         receiver, said = outcome.deferred[0]
         raise MailRefusedForNow(
             f"the mail server refused {len(outcome.deferred)} of {len(envelope.receivers)}"
-            f" receivers for now, {mask_address(receiver)}: {said}"
+            f" receivers for now, {mask_address(receiver)}: {said}",
+            closing=any(text.startswith("421") for _, text in outcome.deferred),
         )
     if not outcome.accepted and not before:
         receiver, said = outcome.refused[0]

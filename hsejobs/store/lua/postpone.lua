@@ -1,7 +1,9 @@
 -- postpone: active -> delayed; no attempt used.
 -- KEYS: 1 the queue's base
--- ARGV: id, token, delay_ms
--- returns: {outcome, ms since the job was first postponed}: "d", or "r" refused
+-- ARGV: id, token, delay_ms, limit_ms
+--   limit_ms -1: none
+-- returns: {outcome, ms since the job was first postponed}: "d", "r" refused, or "x" when that is
+--   limit_ms or more: nothing is done
 -- errors: none
 -- include: base place
 local id, token = ARGV[1], ARGV[2]
@@ -9,6 +11,10 @@ local key = base .. K.job .. id
 local job = redis.call('HMGET', key, 'st', 'tk', 'o', 'am', 'pf')
 if job[2] ~= token or (job[1] ~= 'a' and job[1] ~= 'd') then return { 'r', 0 } end
 local first = tonumber(job[5] or now_ms)
+local limit = tonumber(ARGV[4])
+if job[1] == 'a' and limit >= 0 and job[5] and now_ms - first >= limit then
+  return { 'x', now_ms - first }
+end
 if job[1] == 'a' then
   local org, run_at = job[3], int(now_ms + tonumber(ARGV[3]))
   take_from('a', org, id)

@@ -1,0 +1,43 @@
+"""Jobs that follow from a running job, on whatever queue: added once, however often it runs."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from hsejobs.engine import remote
+from hsejobs.engine.context import current_job
+from hsejobs.engine.handle import Job
+from hsejobs.engine.huey import loaded
+from hsejobs.engine.runtime import runtime
+from hsejobs.store import registry
+from hsejobs.store.write import new_nonce
+
+
+def follow_up(
+    queue: str, payload: Any, *, key: str, task: str | None = None, **options: Any
+) -> Job:
+    """Adds a job that follows from the running one, for the same organisation and user.
+
+    ``key`` tells several follow-ups of one job apart. The id is made from the running job
+    and the key, so that a second attempt finds the job of the first. Options as for
+    ``task.add``; raises what that raises, and UnknownQueue when nothing has described the
+    queue yet (the job is tried again, and by then its consumer may have started).
+    """
+    job = current_job()
+    # Checked first: a worker that lost the job must not act for it.
+    job.check()
+    told = "\0".join((job.queue, job.id, str(job.created_at), key))
+    options.setdefault("organization_id", job.organization_id)
+    options.setdefault("user_id", job.user_id)
+    shared, here = runtime(), loaded(queue)
+    if here is not None:
+        new = here.new_job(here.wrapper(task), payload, **options)
+    else:
+        info = registry.load(shared.link, shared.prefix, queue)
+        new = remote.new_job(info, payload, task=task, **options)
+    new.id = f"sys:follow:{hashlib.sha256(told.encode()).hexdigest()[:32]}"
+    new.nonce = new_nonce()
+    if here is not None:
+        return here.add_new([new])[0]
+    return Job(shared.reader, queue, shared.writer.add(queue, new))

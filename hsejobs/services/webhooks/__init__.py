@@ -1,0 +1,1 @@
+"""Webhooks: the body and its signature, the guarded connection, delivery, the receivers' answers."""

@@ -1,0 +1,149 @@
+"""Where a call may go: the URL taken apart by one strict rule, and the addresses that are allowed.
+
+A URL is read here only; the connection is made from its parts, so that no second parser can
+see another host in it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from hsejobs.errors import InvalidPayload
+
+MAX_URL = 2000
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\[[^\]]*\]|[^/?#:\[\]]+)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<target>[/?][^#]*)?(?:#.*)?",
+    re.IGNORECASE | re.ASCII,
+)
+#: What a host is never made of; percent-encoding would hide the rest.
+_BAD = re.compile(r"[\s\\@\x00-\x20\x7f]")
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+#: A last label that browsers and ``inet_aton`` take for a number: ``0x7f.1``, ``2130706433``.
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_KEPT = "".join(chr(code) for code in range(0x21, 0x7F))
+
+_V4 = ipaddress.IPv4Network
+_V6 = ipaddress.IPv6Network
+_REFUSED_V4 = (
+    _V4("192.0.0.0/24"),  # protocol assignments, some of which `is_global` takes for global
+    _V4("192.88.99.0/24"),  # relays of 6to4
+    _V4("168.63.129.16/32"),  # the host's own services, as every machine in Azure sees them
+)
+_UNICAST_V6 = _V6("2000::/3")
+_REFUSED_V6 = (_V6("2001::/23"), _V6("2001:db8::/32"), _V6("3fff::/20"))
+_NAT64 = _V6("64:ff9b::/96")
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A URL's parts: the host in lower-case ASCII without brackets, path and query as sent."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def literal(self) -> Address | None:
+        """The host as an address, when it is one."""
+        try:
+            return ipaddress.ip_address(self.host)
+        except ValueError:
+            return None
+
+    @property
+    def place(self) -> str:
+        """``host:port``, an IPv6 address in brackets: what a circuit is named by."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def parse_url(url: str) -> Target:
+    """Reads an http(s) URL. Raises InvalidPayload for ``url``, which repeats nothing of it."""
+    if len(url) > MAX_URL:
+        raise InvalidPayload("url", f"has more than {MAX_URL} characters")
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise InvalidPayload("url", "must be http://host/path or https://host/path")
+    if _BAD.search(match["host"]):
+        raise InvalidPayload("url", "the host must be a name or an address, without a user")
+    if any(ord(c) < 0x21 or ord(c) == 0x7F or 0xD800 <= ord(c) <= 0xDFFF for c in url):
+        raise InvalidPayload("url", "has a space or a control character: percent-encode it")
+    scheme = match["scheme"].lower()
+    port = int(match["port"] or (443 if scheme == "https" else 80))
+    if not 1 <= port <= 65535:
+        raise InvalidPayload("url", "the port must be 1 to 65535")
+    path = quote(match["target"] or "/", safe=_KEPT)
+    return Target(scheme, _host(match["host"]), port, path if path[0] == "/" else f"/{path}")
+
+
+def _host(text: str) -> str:
+    if text.startswith("["):
+        try:
+            address = ipaddress.IPv6Address(text[1:-1])
+        except ValueError:
+            raise InvalidPayload("url", "the host in brackets is no IPv6 address") from None
+        if address.scope_id:
+            raise InvalidPayload("url", "an address with a zone cannot be called")
+        return str(address)
+    host = text.lower() if text.isascii() else _idna(text)
+    host = host.removesuffix(".")
+    labels = host.split(".")
+    if _NUMBER.fullmatch(labels[-1]):
+        try:
+            return str(ipaddress.IPv4Address(host))
+        except ValueError:
+            raise InvalidPayload(
+                "url", "an IPv4 address must be four decimal numbers, as in 192.0.2.1"
+            ) from None
+    if len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):
+        raise InvalidPayload("url", "the host is no host name")
+    return host
+
+
+def _idna(text: str) -> str:
+    import idna
+
+    try:
+        return idna.encode(text, uts46=True).decode("ascii").lower()
+    except (idna.IDNAError, UnicodeError):
+        raise InvalidPayload("url", "the host is no international host name") from None
+
+
+def is_public(address: Address) -> bool:
+    """Whether it is a global unicast address, also after unwrapping an IPv4 address inside.
+
+    Stricter than ``ipaddress.is_global``, which is true of NAT64, 6to4, site-local and
+    multicast addresses that lead elsewhere.
+    """
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = _inside(address)
+        if inner is not None:
+            return is_public(inner)
+        return (
+            address in _UNICAST_V6
+            and address.is_global
+            and not address.scope_id
+            and not any(address in network for network in _REFUSED_V6)
+        )
+    return (
+        address.is_global
+        and not address.is_multicast
+        and not address.is_reserved
+        and not any(address in network for network in _REFUSED_V4)
+    )
+
+
+def _inside(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that a v4-mapped, NAT64 or 6to4 address leads to.
+
+    Teredo (2001::/32), local NAT64 (64:ff9b:1::/48) and v4-compatible addresses are refused whole.
+    """
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour

@@ -1,0 +1,63 @@
+"""The headers by which a receiver knows a call: its id, event, time and signatures.
+
+Two families are sent beside each other. ``X-Webhook-*`` is the platform's own: lower-case hex
+of HMAC-SHA256 over ``timestamp + "." + body`` with the secret's text as the key.
+``webhook-*`` is Standard Webhooks (https://www.standardwebhooks.com): base64 over
+``id + "." + timestamp + "." + body``, with the key that ``whsec_`` secrets hold in base64.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+
+PREFIX = "whsec_"
+#: An event's name goes into a header: printable ASCII, no space at its ends.
+EVENT = r"^[!-~](?:[ -~]{0,198}[!-~])?$"
+_EVENT = re.compile(EVENT[:-1] + r"\Z")
+
+
+def message_id(job_key: str) -> str:
+    """The id of a call, the same for every attempt; made by a hash, never from a tenant's text."""
+    return "msg_" + hashlib.sha256(job_key.encode()).hexdigest()[:32]
+
+
+def headers(
+    *, message: str, event: str, timestamp: int, body: bytes, secret: str | None
+) -> dict[str, str]:
+    """The headers of one attempt; ``timestamp`` in Unix seconds. No secret: no signatures.
+
+    Raises ValueError for an event that cannot be a header.
+    """
+    if _EVENT.match(event) is None:
+        raise ValueError("the event is not printable ASCII")
+    found = {
+        "X-Webhook-Id": message,
+        "X-Webhook-Event": event,
+        "X-Webhook-Timestamp": str(timestamp),
+        "webhook-id": message,
+        "webhook-timestamp": str(timestamp),
+    }
+    if secret is not None:
+        own = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256)
+        signed = f"{message}.{timestamp}.".encode() + body
+        standard = hmac.new(standard_key(secret), signed, hashlib.sha256).digest()
+        found["X-Webhook-Signature"] = own.hexdigest()
+        found["webhook-signature"] = "v1," + base64.b64encode(standard).decode()
+    return found
+
+
+def standard_key(secret: str) -> bytes:
+    """The key of Standard Webhooks: base64 after ``whsec_``; the text itself without it."""
+    if secret.startswith(PREFIX):
+        text = secret.removeprefix(PREFIX)
+        try:
+            key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        except (binascii.Error, ValueError):
+            return secret.encode()
+        if key:
+            return key
+    return secret.encode()

@@ -1,0 +1,165 @@
+"""JSON text as JavaScript's ``JSON.stringify`` writes it, byte for byte.
+
+A receiver in Node checks a signature over ``JSON.stringify(req.body)``: what it makes of the
+parsed body must be the bytes that were signed. The rules are ECMA-262's: SerializeJSONProperty,
+QuoteJSONString, Number::toString, and OrdinaryOwnPropertyKeys for the order of keys.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from json.encoder import encode_basestring
+from typing import Any
+
+#: The integers that a JavaScript number holds without loss: -MAX_SAFE to MAX_SAFE.
+MAX_SAFE = 2**53 - 1
+#: How deep objects and arrays may lie in each other.
+MAX_DEPTH = 100
+#: Keys that are array indices, ``0`` to ``4294967294``, come first, in ascending order.
+_MAX_INDEX = 2**32 - 2
+_INDEX = re.compile(r"0|[1-9][0-9]{0,9}", re.ASCII)
+_SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+_quote: Callable[[str], str] = encode_basestring
+
+
+class NotJavaScript(ValueError):
+    """A value that JavaScript would not read back as it is. ``path``: keys and indices to it."""
+
+    def __init__(self, path: tuple[str | int, ...], problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"{'.'.join(map(str, path)) or 'value'}: {problem}")
+
+
+def stringify(value: Any) -> bytes:
+    """The UTF-8 bytes of ``JSON.stringify(value)``, for what `plain` returned."""
+    parts: list[str] = []
+    _write(value, parts.append)
+    text = "".join(parts)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATES.sub(_well_formed, text).encode()
+
+
+def plain(value: Any, *, other: Callable[[Any], Any] | None = None) -> Any:
+    """A copy of JSON data that JavaScript reads back as it is.
+
+    *other* turns what is no JSON type (a time, a UUID) into one. Raises NotJavaScript for
+    integers beyond 2^53-1, NaN, infinity, keys that are no text, and other types.
+    """
+    return _plain(value, (), other)
+
+
+def _write(value: Any, out: Callable[[str], None]) -> None:
+    kind = type(value)
+    if kind is str:
+        out(_quote(value))
+    elif kind is dict:
+        mark = "{"
+        for key, item in _ordered(value):
+            out(mark)
+            out(_quote(key))
+            out(":")
+            _write(item, out)
+            mark = ","
+        out("}" if mark == "," else "{}")
+    elif kind is list:
+        mark = "["
+        for item in value:
+            out(mark)
+            _write(item, out)
+            mark = ","
+        out("]" if mark == "," else "[]")
+    elif value is None:
+        out("null")
+    elif kind is bool:
+        out("true" if value else "false")
+    elif kind is float:
+        out(number(value))
+    elif kind is int:
+        out(str(value))
+    else:
+        raise TypeError(f"{kind.__name__} is no JSON type")
+
+
+def _ordered(members: dict[str, Any]) -> Any:
+    if not any(key and "0" <= key[0] <= "9" for key in members):
+        return members.items()
+    indices = [key for key in members if _INDEX.fullmatch(key) and int(key) <= _MAX_INDEX]
+    if not indices:
+        return members.items()
+    indices.sort(key=int)
+    first = set(indices)
+    rest = [(key, item) for key, item in members.items() if key not in first]
+    return [(key, members[key]) for key in indices] + rest
+
+
+def number(value: float) -> str:
+    """A finite float as Number::toString writes it: the shortest digits, an exponent from 1e21."""
+    if value == 0:
+        return "0"
+    text = repr(value)
+    mantissa, has_exponent, exponent = text.partition("e")
+    if not has_exponent:
+        return text.removesuffix(".0")
+    sign = "-" if mantissa[0] == "-" else ""
+    digits = mantissa.lstrip("-").replace(".", "")
+    # Python writes an exponent from 1e16 and below 1e-4, JavaScript from 1e21 and below 1e-6.
+    point = int(exponent) + 1
+    if len(digits) <= point <= 21:
+        return sign + digits + "0" * (point - len(digits))
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    return f"{mantissa}e{int(exponent):+d}"
+
+
+def _well_formed(found: re.Match[str]) -> str:
+    text = found[0]
+    if len(text) == 2:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    return f"\\u{ord(text):04x}"
+
+
+def _plain(value: Any, path: tuple[str | int, ...], other: Callable[[Any], Any] | None) -> Any:
+    if len(path) > MAX_DEPTH:
+        raise NotJavaScript(path[:4], f"is nested more than {MAX_DEPTH} deep")
+    if value is None or isinstance(value, bool | str):
+        return value if value is None or isinstance(value, bool) else str(value)
+    if isinstance(value, int):
+        if not -MAX_SAFE <= value <= MAX_SAFE:
+            raise NotJavaScript(path, "is an integer beyond 2^53-1: send it as text")
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise NotJavaScript(path, "is NaN or infinite, which JSON cannot hold")
+        return float(value)
+    if isinstance(value, dict):
+        return _members(value, path, other)
+    if isinstance(value, list | tuple):
+        return [_plain(item, (*path, place), other) for place, item in enumerate(value)]
+    if other is None:
+        raise NotJavaScript(path, f"is of the type {type(value).__name__}, which JSON cannot hold")
+    try:
+        changed = other(value)
+    except Exception:
+        return _plain(value, path, None)
+    return _plain(changed, path, None)
+
+
+def _members(
+    value: dict[Any, Any], path: tuple[str | int, ...], other: Callable[[Any], Any] | None
+) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise NotJavaScript(path, "has a key that is no text")
+        if _SURROGATE.search(key):
+            # Two halves of one character are that character to JavaScript: the later member wins.
+            key = key.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+        members[str(key)] = _plain(item, (*path, key), other)
+    return members

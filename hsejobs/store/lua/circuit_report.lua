@@ -1,0 +1,51 @@
+-- How a call ended. Failures in a row open the circuit; a trial closes it, or opens it for twice as long.
+-- KEYS: 1 the circuits' base
+-- ARGV: name, token, verdict, error, threshold, open_ms, longest_ms
+--   verdict: ok, fail, or none when nothing was learned; token as it was for `circuit_enter`
+-- returns: the state's letter: "c" closed, "o" open, "t" a trial runs, "h" held open by hand
+-- errors: none
+-- include: base circuit
+local name, token, verdict = ARGV[1], ARGV[2], ARGV[3]
+local key = circuit_of(name)
+local found = redis.call('HMGET', key, 's', 'f', 'w', 'tk', 'rt')
+local state, failures = found[1] or 'c', tonumber(found[2] or 0)
+local trial = state == 't' and found[4] == token
+if state == 'h' then return 'h' end
+if verdict == 'none' then
+  if not trial then return state end
+  redis.call('HSET', key, 's', 'o', 'un', NOW)
+  redis.call('HDEL', key, 'tk', 'tu')
+  return 'o'
+end
+if verdict == 'ok' then
+  if trial then
+    redis.call('HSET', key, 's', 'c', 'f', '0', 'si', NOW)
+    redis.call('HDEL', key, 'un', 'w', 'tk', 'tu')
+    keep_circuit(name)
+    return 'c'
+  end
+  -- The answer to a call that began before the circuit opened does not close it: the trial will.
+  if state == 'c' and failures > 0 then redis.call('HSET', key, 'f', '0') end
+  return state
+end
+-- Sent again after a lost reply, a report counts once.
+local reported = ' ' .. (found[5] or '')
+if string.find(reported, ' ' .. token .. ' ', 1, true) then return state end
+local longer = 0
+if trial then
+  longer = math.min(tonumber(found[3] or ARGV[6]) * 2, tonumber(ARGV[7]))
+elseif state == 'c' and failures + 1 >= tonumber(ARGV[5]) then
+  longer = tonumber(ARGV[6])
+  redis.call('HSET', key, 'si', NOW)
+elseif not found[1] then
+  redis.call('HSET', key, 's', 'c', 'si', NOW)
+end
+redis.call('HSET', key, 'f', failures + 1, 'le', ARGV[4],
+  'rt', token .. ' ' .. string.sub(found[5] or '', 1, 1000))
+if longer > 0 then
+  state = 'o'
+  redis.call('HSET', key, 's', 'o', 'w', longer, 'un', int(now_ms + longer))
+  redis.call('HDEL', key, 'tk', 'tu')
+end
+keep_circuit(name)
+return state

@@ -1,0 +1,73 @@
+"""The commands for circuit breakers: list, open, close."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hsejobs.store.circuits import Circuits
+from hsejobs_cli import output
+from hsejobs_cli.look import Json
+from hsejobs_cli.session import Session
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="As `hsejobs circuits` shows it.")]
+Org = Annotated[str | None, typer.Option("--org", help="Only this organisation's circuits.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    circuits = typer.Typer(
+        invoke_without_command=True,
+        help="Circuit breakers: hosts that are not called for a while because they fail.",
+    )
+    circuits.callback()(list_circuits)
+    example = "Example: hsejobs circuits {} webhook:org-1:api.example.com:443"
+    circuits.command("open", epilog=example.format("open"))(open_circuit)
+    circuits.command("close", epilog=example.format("close"))(close_circuit)
+    app.add_typer(circuits, name="circuits")
+
+
+def _circuits(session: Session) -> Circuits:
+    return Circuits(session.link, session.settings.redis_prefix)
+
+
+def list_circuits(context: typer.Context, as_json: Json = False, org: Org = None) -> None:
+    """Circuits that failed or were touched in the last day."""
+    if context.invoked_subcommand is not None:
+        return
+    found = [one.public() for one in _circuits(Session()).all(org)]
+    if as_json:
+        output.document(found)
+        return
+    output.table(
+        ("name", "organisation", "host", "state", "failures", "since", "until", "last error"),
+        [
+            (
+                one["name"], one["organizationId"], one["host"],
+                one["state"] + (" (by hand)" if one["byHand"] else ""),
+                one["failures"], one["since"], one["until"], one["lastError"],
+            )
+            for one in found
+        ],
+        right=(4,),
+    )  # fmt: skip
+
+
+def open_circuit(name: Name, as_json: Json = False) -> None:
+    """Postpone all calls to a host until the circuit is closed by hand."""
+    _set("open", name, as_json)
+
+
+def close_circuit(name: Name, as_json: Json = False) -> None:
+    """Let calls to a host through again."""
+    _set("close", name, as_json)
+
+
+def _set(act: str, name: str, as_json: bool) -> None:
+    circuits = _circuits(Session())
+    getattr(circuits, act)(name)
+    if as_json:
+        output.document(circuits.get(name).public())
+    else:
+        typer.echo(f"{name} is {'held open' if act == 'open' else 'closed'}")

@@ -1,0 +1,102 @@
+"""What the tests of webhooks share."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hsejobs.engine.runtime import reset_runtime, runtime
+from hsejobs.services.platform.database import close_databases
+from hsejobs.services.webhooks import transport
+from hsejobs.store.circuits import Circuits
+from tests.services.conftest import certificate as certificate  # the fixture itself
+from tests.webhooks import worker
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """What names lead to; only the resolver is replaced."""
+    known: dict[str, list[str]] = {}
+
+    def resolve(host: str, port: int) -> list[str]:
+        if host not in known:
+            raise OSError(-2, "Name or service not known")
+        return known[host]
+
+    monkeypatch.setattr(transport, "resolve", resolve)
+    return known
+
+
+@pytest.fixture
+def trusted(certificate: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLContext]:
+    """The server's side of TLS for localhost; the client trusts it."""
+    path: Path = certificate.path  # type: ignore[attr-defined]
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    transport.ssl_context.cache_clear()
+    yield certificate.context()  # type: ignore[attr-defined]
+    transport.ssl_context.cache_clear()
+
+
+class Consumer:
+    """A real ``huey_consumer`` in a session of its own."""
+
+    def __init__(self, queue: str, *options: str, log: Path, **env: str) -> None:
+        self.log = log
+        with log.open("ab") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "huey.bin.huey_consumer", f"tests.webhooks.worker.{queue}",
+                 *options],
+                env={**os.environ, **env},
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def kill_all(self) -> None:
+        """The whole session, as a power cut would."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def fresh(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process's own connections and registrations, on the empty Redis."""
+    monkeypatch.setenv("QUEUE_LEASE_MS", "1500")
+    monkeypatch.setenv("WEBHOOK_ALLOW_PRIVATE", "1")
+    reset_runtime()
+    for huey in (worker.webhooks, worker.email):
+        huey._registered = None
+    yield
+    runtime().link.close()
+    close_databases()
+    reset_runtime()
+
+
+@pytest.fixture
+def consumer(fresh: None, tmp_path: Path) -> Iterator[Callable[..., Consumer]]:
+    """Starts consumers; what still runs at the end is killed."""
+    started: list[Consumer] = []
+
+    def start(*options: str, queue: str = "webhooks", **env: str) -> Consumer:
+        one = Consumer(queue, *options, log=tmp_path / "consumer.log", **env)
+        started.append(one)
+        return one
+
+    yield start
+    for one in started:
+        one.kill_all()
+
+
+@pytest.fixture
+def circuits(fresh: None) -> Circuits:
+    """The circuits as every worker sees them."""
+    return Circuits(runtime().link, runtime().prefix)

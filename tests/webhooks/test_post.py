@@ -1,0 +1,270 @@
+"""One call against receivers that behave and that do not."""
+
+from __future__ import annotations
+
+import gzip
+import ssl
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from hsejobs.services.webhooks.address import parse_url
+from hsejobs.services.webhooks.deliver import Answer, judge, post
+from hsejobs.services.webhooks.errors import (
+    AddressRefused,
+    HostRefused,
+    WebhookDeadline,
+    WebhookGone,
+    WebhookRejected,
+    WebhookUnreachable,
+)
+from tests.webhooks.receivers import Connection, Script, hang, ok, receiving
+
+
+def call(
+    url: str, *, seconds: float = 10, private: bool = True, secret: str | None = None
+) -> Answer:
+    return post(
+        parse_url(url),
+        {"X-Webhook-Id": "msg_1"},
+        b'{"a":1}',
+        deadline=time.monotonic() + seconds,
+        allow_private=private,
+        secret=secret,
+    )
+
+
+def answering(status: str, body: bytes = b"", *headers: str) -> Script:
+    def script(connection: Connection) -> None:
+        connection.read()
+        connection.answer(status, body, *headers)
+
+    return script
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_call(host: str) -> None:
+    with receiving(ok, host) as receiver:
+        answer = call(receiver.url("/a/b?c=%20d"))
+    assert (answer.status, answer.body, answer.address) == (200, "thanks", host)
+    [request] = receiver.requests
+    assert request.line == "POST /a/b?c=%20d HTTP/1.1"
+    assert request.body == b'{"a":1}'
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["accept-encoding"] == "identity"
+    assert request.headers["x-webhook-id"] == "msg_1"
+    assert request.headers["host"] in (f"127.0.0.1:{receiver.port}", f"[::1]:{receiver.port}")
+
+
+def test_tls_with_the_name_and_the_first_address_that_answers(
+    names: dict[str, list[str]], trusted: ssl.SSLContext
+) -> None:
+    names["localhost"] = ["127.0.0.2", "127.0.0.1"]
+    with receiving(ok, tls=trusted) as receiver:
+        answer = call(f"https://localhost:{receiver.port}/")
+        assert (answer.status, answer.address) == (200, "127.0.0.1")
+        assert receiver.requests[0].headers["host"] == f"localhost:{receiver.port}"
+        names["other.example"] = ["127.0.0.1"]
+        with pytest.raises(WebhookUnreachable, match="certificate"):
+            call(f"https://other.example:{receiver.port}/")
+
+
+def test_an_untrusted_certificate(certificate: Any) -> None:
+    with (
+        receiving(ok, tls=certificate.context()) as receiver,
+        pytest.raises(WebhookUnreachable, match="certificate is not trusted"),
+    ):
+        call(receiver.url())
+
+
+def test_no_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    with receiving(ok) as receiver, receiving(ok) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url(""))
+        call(receiver.url())
+        assert (receiver.connections, proxy.connections) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "leads_to",
+    [["127.0.0.1"], ["::1"], ["8.8.8.8", "127.0.0.1"], ["64:ff9b::7f00:1"], ["::ffff:127.0.0.1"],
+     ["169.254.169.254"], ["fe80::1%lo"]],
+)  # fmt: skip
+def test_a_name_that_leads_inside(names: dict[str, list[str]], leads_to: list[str]) -> None:
+    with receiving(ok) as receiver:
+        names["evil.example"] = leads_to
+        with pytest.raises(AddressRefused, match="not public"):
+            call(f"http://evil.example:{receiver.port}/", private=False)
+        assert receiver.connections == 0
+
+
+def test_an_address_in_the_url_is_refused_for_good() -> None:
+    with receiving(ok) as receiver, pytest.raises(HostRefused):
+        call(receiver.url(), private=False)
+    assert receiver.connections == 0
+
+
+def test_the_checked_address_is_the_one_called(names: dict[str, list[str]]) -> None:
+    """A name that answers differently the second time gets no second question."""
+    asked = []
+
+    class Rebinding(list[str]):
+        def __iter__(self):
+            asked.append(1)
+            return iter(["127.0.0.3"] if len(asked) == 1 else ["127.0.0.1"])
+
+    names["evil.example"] = Rebinding()
+    with receiving(ok) as receiver, pytest.raises(WebhookUnreachable):
+        call(f"http://evil.example:{receiver.port}/")
+    assert receiver.connections == 0
+    assert asked == [1]
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
+def test_redirects_are_not_followed(status: str) -> None:
+    with receiving(answering(status, b"", "Location: http://169.254.169.254/latest")) as receiver:
+        answer = call(receiver.url())
+        with pytest.raises(WebhookRejected, match="not followed"):
+            judge(answer)
+        assert receiver.connections == 1
+
+
+def test_what_an_answer_means() -> None:
+    for status in (200, 201, 202, 204, 299):
+        assert judge(Answer(status, 5, "x", "192.0.2.1"))["status"] == status
+    with pytest.raises(WebhookGone, match="410"):
+        judge(Answer(410, 5, "x", None))
+    for status in (304, 400, 404, 429, 500, 503):
+        with pytest.raises(WebhookRejected, match=f"{status} in 5 ms.*: said"):
+            judge(Answer(status, 5, "said", None))
+
+
+def test_retry_after() -> None:
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+    for value, least, most in (
+        ("120", 120, 120), ("0", 0, 0), ("999999999999", 3600, 3600), (soon, 97, 101),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
+    ):  # fmt: skip
+        with receiving(answering("503 Away", b"", f"Retry-After: {value}")) as receiver:
+            answer = call(receiver.url())
+        assert answer.retry_after is not None
+        assert least <= answer.retry_after <= most
+        with pytest.raises(WebhookRejected) as caught:
+            judge(answer)
+        assert caught.value.retry_after == answer.retry_after
+    for value in ("soon", "-5", "²", "1.5"):
+        with receiving(
+            answering("503 Away", b"", f"Retry-After: {value}".encode().decode("latin-1"))
+        ) as receiver:
+            assert call(receiver.url()).retry_after is None
+
+
+def test_a_kilobyte_is_kept_without_the_secret() -> None:
+    secret = "s3cr3t-s3cr3t"
+    body = b"x" * 1015 + secret.encode() + b"y" * 5_000_000
+    with receiving(answering("200 OK", body)) as receiver:
+        answer = call(receiver.url(), secret=secret)
+    assert len(answer.body) == 1024
+    assert answer.body.startswith("x" * 1015 + "***y")
+    with receiving(answering("200 OK", b"caf\xe9 \xf0\x9f\x98\x80")) as receiver:
+        assert call(receiver.url()).body == "caf\ufffd 😀"
+
+
+def test_a_gzip_bomb_is_not_opened() -> None:
+    bomb = gzip.compress(b"\0" * 10_000_000)
+    with receiving(answering("200 OK", bomb, "Content-Encoding: gzip")) as receiver:
+        answer = call(receiver.url())
+    assert "gzip" in answer.body
+    assert len(answer.body) < 100
+
+
+def drip_head(connection: Connection) -> None:
+    connection.read()
+    connection.drip(b"HTTP/1.1 200 OK\r\n", b"X-Drip: 1\r\n")
+
+
+def drip_body(connection: Connection) -> None:
+    connection.read()
+    connection.drip(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x")
+
+
+def drip_early(connection: Connection) -> None:
+    connection.read()
+    connection.drip(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+
+
+def drip_status(connection: Connection) -> None:
+    connection.read()
+    connection.drip(b"H")
+
+
+def never_reads(connection: Connection) -> None:
+    connection.receiver.over.wait(60)
+
+
+def close_at_once(connection: Connection) -> None:
+    connection.read()
+
+
+def nonsense(connection: Connection) -> None:
+    connection.read()
+    connection.raw.sendall(b"+OK POP3 ready\r\n\r\n")
+
+
+def endless_head(connection: Connection) -> None:
+    connection.read()
+    connection.drip(b"HTTP/1.1 200 OK\r\n", b"X-Long: " + b"x" * 10_000 + b"\r\n", every=0)
+
+
+@pytest.mark.parametrize("script", [hang, drip_head, drip_early, never_reads])
+def test_the_deadline_is_a_total(script: Script) -> None:
+    with receiving(script) as receiver:
+        begun = time.monotonic()
+        with pytest.raises(WebhookDeadline):
+            call(receiver.url(), seconds=0.5)
+        assert 0.4 < time.monotonic() - begun < 3
+
+
+def test_a_receiver_that_does_not_read() -> None:
+    body = b"[" + b"1," * 8_000_000 + b"1]"
+    with receiving(never_reads) as receiver, pytest.raises(WebhookDeadline):
+        post(
+            parse_url(receiver.url()), {}, body, deadline=time.monotonic() + 0.5, allow_private=True
+        )
+
+
+def test_a_name_that_is_looked_up_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    from hsejobs.services.webhooks import transport
+
+    over = threading.Event()
+    monkeypatch.setattr(transport, "resolve", lambda host, port: over.wait(60) and [])
+    with pytest.raises(WebhookDeadline):
+        call("http://slow.example/", seconds=0.3)
+    over.set()
+
+
+def test_the_status_is_the_answer_when_its_text_drips() -> None:
+    with receiving(drip_body) as receiver:
+        answer = call(receiver.url(), seconds=0.5)
+    assert answer.status == 200
+    assert answer.body.startswith("x")
+
+
+@pytest.mark.parametrize("script", [close_at_once, nonsense, endless_head])
+def test_no_http(script: Script) -> None:
+    with receiving(script) as receiver, pytest.raises(WebhookUnreachable):
+        call(receiver.url())
+
+
+def test_no_receiver(names: dict[str, list[str]]) -> None:
+    with receiving(ok) as receiver:
+        url = receiver.url()
+    with pytest.raises(WebhookUnreachable, match="refused"):
+        call(url)
+    with pytest.raises(WebhookUnreachable, match="looked up"):
+        call("http://nowhere.example/")
