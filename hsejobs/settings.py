@@ -80,6 +80,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("JOBS_METRICS_TOKEN", "", "bearer token of /metrics"),
     Setting("JOBS_SECRET_KEY", "", "seals secret payload fields at rest"),
     Setting("PLATFORM_DATABASE_URL", "", "database URL of the platform"),
+    Setting("PLATFORM_INVITE_URL", "", "the platform's page on which an invited user begins"),
     Setting("SMTP_URL", "", "smtp:// or smtps://"),
     Setting("SMTP_FROM", "", "sender of mails that name none"),
     Setting("SMTP_FROM_ALLOWED", "the domain of SMTP_FROM", "domains, comma-separated"),
@@ -142,6 +143,7 @@ class Settings:
     metrics_token: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
     platform_database_url: str | None = field(repr=False)
+    platform_invite_url: str | None
     smtp_url: str | None = field(repr=False)
     smtp_from: str | None
     smtp_from_allowed: tuple[str, ...]
@@ -194,6 +196,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         metrics_token=read.text("JOBS_METRICS_TOKEN"),
         secret_key=read.text("JOBS_SECRET_KEY"),
         platform_database_url=read.url("PLATFORM_DATABASE_URL"),
+        platform_invite_url=read.public_url("PLATFORM_INVITE_URL"),
         smtp_url=read.url("SMTP_URL", "smtp", "smtps"),
         smtp_from=smtp_from,
         smtp_from_allowed=read.domains("SMTP_FROM_ALLOWED", smtp_from),

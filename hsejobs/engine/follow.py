@@ -15,19 +15,27 @@ from hsejobs.store.write import new_nonce
 
 
 def follow_up(
-    queue: str, payload: Any, *, key: str, task: str | None = None, **options: Any
+    queue: str,
+    payload: Any,
+    *,
+    key: str,
+    about: str | None = None,
+    task: str | None = None,
+    **options: Any,
 ) -> Job:
     """Adds a job that follows from the running one, for the same organisation and user.
 
     ``key`` tells several follow-ups of one job apart. The id is made from the running job
-    and the key, so that a second attempt finds the job of the first. Options as for
+    and the key, so that a second attempt finds the job of the first; or from ``about`` instead
+    of the job, so that other jobs about the same thing find it too. Options as for
     ``task.add``; raises what that raises, and UnknownQueue when nothing has described the
     queue yet (the job is tried again, and by then its consumer may have started).
     """
     job = current_job()
     # Checked first: a worker that lost the job must not act for it.
     job.check()
-    told = "\0".join((job.queue, job.id, str(job.created_at), key))
+    whose = (job.id, str(job.created_at)) if about is None else ("about", about)
+    told = "\0".join((job.queue, *whose, key))
     options.setdefault("organization_id", job.organization_id)
     options.setdefault("user_id", job.user_id)
     shared, here = runtime(), loaded(queue)

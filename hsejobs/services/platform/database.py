@@ -51,7 +51,7 @@ def _make(place: str) -> Engine:
         url = make_url(place)
         if url.drivername in {"postgres", "postgresql"}:
             url = url.set(drivername="postgresql+psycopg")
-        engine = create_engine(url, pool_pre_ping=True)
+        engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
     except (ArgumentError, NoSuchModuleError, ImportError):
         raise SettingsError("PLATFORM_DATABASE_URL", problem) from None
     if engine.dialect.name == "sqlite":

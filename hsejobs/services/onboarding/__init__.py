@@ -1,0 +1,1 @@
+"""A new tenant: its organisation, first administrator and everything it starts with."""

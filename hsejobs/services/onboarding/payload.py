@@ -1,0 +1,96 @@
+"""What a job of the tenant-onboarding queue may ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Literal, NoReturn
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from hsejobs.errors import InvalidPayload
+from hsejobs.services.fields import Line, Payload
+from hsejobs.services.mail.address import parse_address
+from hsejobs.services.mail.text import check_line
+
+Tier = Literal["free", "starter", "professional", "enterprise"]
+#: What the platform's column for ``name_key`` holds: case-folding may make a name longer.
+MAX_NAME_KEY = 400
+
+
+def name_key(name: str) -> str:
+    """What two names of the same organisation have in common: case-folded and trimmed."""
+    return name.strip().casefold()
+
+
+def address_key(address: str) -> str:
+    """The same for mail addresses: case-folded, and the domain in its ASCII form."""
+    return parse_address(address, "adminEmail").spec.casefold()
+
+
+def _one_line(text: str) -> str:
+    try:
+        check_line("", text)
+    except InvalidPayload as error:
+        raise PydanticCustomError("onboarding", error.problems[0][1]) from None
+    return text
+
+
+def _organization(name: str) -> str:
+    if len(name_key(name)) > MAX_NAME_KEY:
+        raise PydanticCustomError("onboarding", "is too long in lower case")
+    return name
+
+
+def _address(text: str) -> str:
+    try:
+        if parse_address(text, "").name or text.endswith(">"):
+            raise PydanticCustomError("onboarding", "give the address alone: user@example.com")
+    except InvalidPayload as error:
+        raise PydanticCustomError("onboarding", error.problems[0][1]) from None
+    return text
+
+
+def _stripe(kind: str, prefix: str) -> Callable[[str], str]:
+    form = re.compile(rf"{prefix}_[A-Za-z0-9]{{1,190}}")
+
+    def check(text: str) -> str:
+        if not form.fullmatch(text):
+            problem = f"is no Stripe {kind} id: {prefix}_ and then letters and digits"
+            raise PydanticCustomError("onboarding", problem)
+        return text
+
+    return check
+
+
+class TenantPayload(Payload):
+    """The organisation, its first administrator and its subscription.
+
+    Every error names its field and repeats no value.
+    """
+
+    organization_name: Annotated[Line, AfterValidator(_one_line), AfterValidator(_organization)] = (
+        Field(examples=["Acme Corp"])
+    )
+    admin_email: Annotated[str, AfterValidator(_address)] = Field(examples=["admin@acme.com"])
+    admin_name: Annotated[Line, AfterValidator(_one_line)] = Field(examples=["John Doe"])
+    tier: Tier = "starter"
+    stripe_customer_id: Annotated[str, AfterValidator(_stripe("customer", "cus"))] | None = None
+    stripe_subscription_id: (
+        Annotated[str, AfterValidator(_stripe("subscription", "sub"))] | None
+    ) = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> TenantPayload:
+        if self.stripe_subscription_id is not None and self.stripe_customer_id is None:
+            _wrong("stripeCustomerId", "goes with stripeSubscriptionId: whose subscription it is")
+        return self
+
+
+def _wrong(field: str, problem: str) -> NoReturn:
+    # A plain error of a model validator would name no field.
+    details = InitErrorDetails(
+        type=PydanticCustomError("onboarding", problem), loc=(field,), input=None
+    )
+    raise ValidationError.from_exception_data("TenantPayload", [details], hide_input=True)
