@@ -8,7 +8,6 @@ from hsejobs.engine import Job, JobHuey, current_job, follow_up
 from hsejobs.engine.runtime import runtime
 from hsejobs.services.mail.address import mask_address
 from hsejobs.services.onboarding.payload import TenantPayload
-from hsejobs.services.platform.database import database
 
 
 def _shown(payload: Any) -> dict[str, Any]:
@@ -29,7 +28,7 @@ huey = JobHuey(
 @huey.task()
 def onboard_tenant(payload: TenantPayload) -> dict[str, Any]:
     """Provisions an organisation with its administrator, and invites them."""
-    from hsejobs.services.onboarding.onboard import STEPS, Tenant, provision
+    from hsejobs.services.onboarding.onboard import STEPS, Tenant, open_platform, provision
 
     job, settings = current_job(), runtime().settings
 
@@ -52,7 +51,7 @@ def onboard_tenant(payload: TenantPayload) -> dict[str, Any]:
             "email", mail, key="invite", about=about, organization_id=tenant.organization_id
         ).id
 
-    where = database(settings.platform_database_url, settings.jobs_home)
+    where = open_platform(settings.platform_database_url, settings.jobs_home)
     tenant = provision(where, payload, begin)
     begin("welcome mail")
     mail = invite(tenant)

@@ -20,9 +20,11 @@ from hsejobs.services.mail.address import parse_address
 from hsejobs.services.onboarding import defaults
 from hsejobs.services.onboarding.errors import NameTaken, PlatformUnavailable, SubscriptionTaken
 from hsejobs.services.onboarding.payload import TenantPayload, address_key, name_key
+from hsejobs.services.platform.database import database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from sqlalchemy import Connection, Engine, Row, Table
 
@@ -51,6 +53,12 @@ class Tenant(NamedTuple):
     stations: int
     checklists: int
     invite: str | None
+
+
+def open_platform(url: str | None, home: Path) -> Engine:
+    """The platform's database. Raises PlatformUnavailable, SettingsError."""
+    with _telling_no_values():
+        return database(url, home)
 
 
 def provision(engine: Engine, wanted: TenantPayload, begin: Callable[[str], None]) -> Tenant:
@@ -246,11 +254,16 @@ def _insert_missing(connection: Connection, table: Table, rows: Sequence[dict[st
 
 @contextmanager
 def _transaction(engine: Engine) -> Iterator[Connection]:
+    with _telling_no_values(), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def _telling_no_values() -> Iterator[None]:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        with engine.begin() as connection:
-            yield connection
+        yield
     except SQLAlchemyError as error:
         # Its text would hold the statement's values.
         raise PlatformUnavailable(

@@ -44,7 +44,6 @@ def _make(place: str) -> Engine:
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
     from hsejobs.errors import SettingsError
-    from hsejobs.services.platform.schema import METADATA
 
     problem = "must be a database URL: postgresql://user@host/name or sqlite:///path"
     try:
@@ -62,7 +61,27 @@ def _make(place: str) -> Engine:
             for pragma in ("journal_mode=WAL", "busy_timeout=10000", "foreign_keys=ON"):
                 connection.execute(f"PRAGMA {pragma}")
 
-    METADATA.create_all(engine)
+    _make_tables(engine)
     # A child process must not talk on its parent's connections.
     os.register_at_fork(after_in_child=lambda: engine.dispose(close=False))
     return engine
+
+
+def _make_tables(engine: Engine) -> None:
+    """Makes the tables that are missing; two processes may do it at once."""
+    from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
+
+    from hsejobs.services.platform.schema import METADATA
+
+    # What each database says of a table that somebody made a moment ago. On PostgreSQL an
+    # OperationalError is a server that is away, and waiting for it several times helps nobody.
+    twice: tuple[type[DBAPIError], ...] = (IntegrityError, ProgrammingError)
+    if engine.dialect.name == "sqlite":
+        twice = (OperationalError,)
+    for _ in METADATA.tables:
+        try:
+            METADATA.create_all(engine)
+        except twice:
+            continue
+        return
+    METADATA.create_all(engine)
