@@ -1,14 +1,19 @@
-"""The composition root: one Huey a queue, for ``huey_consumer huey_config.email`` and so on."""
+"""The composition root: one Huey a queue, for ``huey_consumer huey_config.email`` and so on.
+
+A new queue is one more line, see ``docs/new-queue.md``; its name here is the queue's with ``_``
+for ``-``. The order is that in which queues are listed.
+"""
+# ruff: noqa: F401, I001
 
 from hsejobs.engine import JobHuey
-from tasks.cleanup import huey as cleanup
-from tasks.data_exports import huey as data_exports
 from tasks.email import huey as email
 from tasks.reports import huey as reports
-from tasks.tenant_onboarding import huey as tenant_onboarding
+from tasks.data_exports import huey as data_exports
 from tasks.webhooks import huey as webhooks
+from tasks.tenant_onboarding import huey as tenant_onboarding
+from tasks.cleanup import huey as cleanup
 
 #: Every queue of the platform by its name.
 QUEUES: dict[str, JobHuey] = {
-    huey.name: huey for huey in (email, reports, data_exports, webhooks, tenant_onboarding, cleanup)
+    huey.name: huey for huey in list(globals().values()) if isinstance(huey, JobHuey)
 }
