@@ -424,7 +424,7 @@ class Life(RuleBasedStateMachine):
 @pytest.mark.timeout(300)  # to have a failure made small takes its time
 def test_any_life(redis_server: Server) -> None:
     SERVER[:] = [redis_server]
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Life,
         settings=settings(
             max_examples=80,
