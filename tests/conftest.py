@@ -14,6 +14,7 @@ import redis
 
 from tests.support.cluster import Cluster
 from tests.support.consumers import Consumers, consumers
+from tests.support.leaks import find_leaks
 from tests.support.sentinel import SentinelSet
 from tests.support.server import Server, binary_of, server_binary, short_folder
 
@@ -64,6 +65,17 @@ def redis_client(redis_server: Server) -> Iterator[redis.Redis]:
     """A plain client of the private server; it answers bytes."""
     with redis_server.client() as client:
         yield client
+
+
+@pytest.fixture
+def no_leaks(redis_server: Server) -> Iterator[None]:
+    """Fails the test that leaves a key in Redis which belongs to no job and never goes."""
+    yield
+    redis_server.start()
+    with redis_server.client() as client:
+        # One installation a test, whichever prefix it uses.
+        prefixes = {key.decode().partition(":")[0] for key in client.keys("*:{*}:*")}
+        assert [leak for prefix in sorted(prefixes) for leak in find_leaks(client, prefix)] == []
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,9 @@ class Consumer:
 
 
 @pytest.fixture
-def trial(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def trial(
+    redis_url: str, no_leaks: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """The file in which the tasks note their runs."""
     file = tmp_path / "trial"
     file.touch()

@@ -44,7 +44,7 @@ class Store:
 
 
 @pytest.fixture
-def store(redis_url: str) -> Store:
+def store(redis_url: str, no_leaks: None) -> Store:
     return Store(redis_url)
 
 
@@ -213,6 +213,14 @@ def test_clean_drain_obliterate(store: Store) -> None:
         key.decode().removeprefix("t:{q}:")[:2] for key in store.link.command("KEYS", "t:{q}:*")
     }
     assert left <= {"m:"}
+
+
+def test_clean_takes_what_ended_in_this_very_millisecond(store: Store) -> None:
+    for n in range(100):
+        store.add(f"j{n}")
+        (pair,) = store.claim()
+        store.work.step([Done(*pair, 5, b"1")], 0, "", 0, again=False)
+        assert store.writer.clean("q", State.COMPLETED, 0) == 1
 
 
 def test_due_jobs_move_inside_redis(store: Store) -> None:

@@ -12,7 +12,7 @@ local name = only == '' and index(state) or org_index(state, only)
 local finished = state == 'c' or state == 'f'
 local ids
 if finished then
-  local newest = int(before * 1000)
+  local newest = int(before * 1000 + 999)
   if ARGV[6] == '1' then return { redis.call('ZCOUNT', name, '-inf', newest), 0, 1 } end
   ids = redis.call('ZRANGEBYSCORE', name, '-inf', newest, 'LIMIT', 0, limit)
 else

@@ -1,0 +1,53 @@
+"""The checker of left-over keys finds what it is there for."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from hsejobs.store.client import Link
+from hsejobs.store.write import NewJob, Writer
+from tests.support.leaks import find_leaks
+
+
+@pytest.fixture
+def client(redis_url: str, redis_client: redis.Redis) -> redis.Redis:
+    """A Redis with one good job in it."""
+    link = Link(redis_url)
+    Writer(link, "t").add(
+        "q",
+        NewJob("a", "m.task", b"{}", 3, 1, 0, 0, organization_id="one"),
+    )
+    link.close()
+    assert find_leaks(redis_client, "t") == []
+    return redis_client
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("SET t:{q}:r:gone 1", "r:gone: its job is gone"),
+        ("SADD t:{q}:k:gone m", "k:gone: its job is gone"),
+        ("HSET t:{q}:j:b am 1", "half a record"),
+        ("DEL t:{q}:p:a", "a: a record without a payload"),
+        ("ZADD t:{q}:failed 1 a", "failed: holds ['a']"),
+        ("ZREM t:{q}:waiting a", "waiting: holds []"),
+        ("ZADD t:{q}:o:waiting:two 1 a", "o:waiting:two: holds ['a']"),
+        ("DEL t:{q}:o:waiting:one", "o:waiting:one: holds []"),
+        ("ZINCRBY t:{q}:o:waiting:one 1 a", "other scores"),
+        ("SET t:{q}:kv:x 1", "a value that never goes"),
+        ("SET t:{q}:n:x 1", "never goes"),
+        ("SET t:{q}:novel 1", "no name of ours"),
+        ("SET other 1", "no name of ours"),
+    ],
+)
+def test_a_leak_is_told(client: redis.Redis, command: str, told: str) -> None:
+    client.execute_command(*command.split())  # type: ignore[no-untyped-call]
+    assert any(told in leak for leak in find_leaks(client, "t"))
+
+
+def test_what_goes_by_itself_is_no_leak(client: redis.Redis) -> None:
+    client.set("t:{q}:kv:x", "1", ex=60)
+    client.set("t:{q}:n:x", "1", ex=60)
+    client.set("t:lock:x", "1")
+    assert find_leaks(client, "t") == []

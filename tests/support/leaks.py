@@ -1,0 +1,131 @@
+"""Keys that nobody will ever delete: what is left in Redis must belong to a job or go by itself."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import Any
+
+import redis
+
+from hsejobs.model import STATE_OF_LETTER, State
+from hsejobs.store.keys import SUFFIXES
+
+_BESIDE = ("payload", "extras", "result", "errors", "logs", "marks")
+#: Of the queue itself: one key each, whatever happens.
+_STAY = {"queue", "paused", "seq", "bell", "events", "slots", "lastruns", "workers"}
+_EXPIRE = ("minute", "worker", "counter", "members", "revoked")
+_BASE = re.compile(r"(?P<base>[^{}]+:\{[^{}]+\}:)(?P<rest>.*)", re.DOTALL)
+
+Index = dict[str, float]
+
+
+def find_leaks(client: redis.Redis, prefix: str) -> list[str]:
+    """What is wrong with the keys below *prefix*, in sentences; nothing when all is well.
+
+    Every key beside a record has its record, every record its payload, every
+    index just the jobs that are in its state, and everything else a time to live
+    or a place among the few keys that a queue keeps.
+    """
+    found: list[str] = []
+    rooms: dict[str, set[str]] = defaultdict(set)
+    for raw in client.scan_iter(count=1000):
+        key = raw.decode()
+        match = _BASE.fullmatch(key)
+        if key == f"{prefix}:queues" or key.startswith(f"{prefix}:lock:"):
+            continue
+        if match is None or not key.startswith(f"{prefix}:"):
+            found.append(f"{key}: no name of ours")
+        else:
+            rooms[match["base"]].add(match["rest"])
+    for base, rests in rooms.items():
+        found += [f"{base} {text}" for text in _Room(client, base, rests).problems()]
+    return sorted(found)
+
+
+class _Room:
+    """The keys of one queue, read in one round trip."""
+
+    def __init__(self, client: redis.Redis, base: str, rests: set[str]) -> None:
+        self.rests = rests
+        start, states = SUFFIXES["job"], {state.value for state in State}
+        self.jobs: dict[str, dict[str, str]] = {}
+        self.indexes: dict[str, Index] = {}
+        self.ttls: dict[str, int] = {}
+        self.values: dict[str, str] = {}
+        pipeline: Any = client.pipeline(transaction=False)
+        order = sorted(rests)
+        for rest in order:
+            if rest.startswith(start):
+                pipeline.hgetall(base + rest)
+            elif rest in states or rest.startswith(SUFFIXES["org"]):
+                pipeline.zrange(base + rest, 0, -1, withscores=True)
+            elif rest.startswith(SUFFIXES["value"]):
+                pipeline.get(base + rest)
+            else:
+                pipeline.ttl(base + rest)
+            if rest.startswith(SUFFIXES["value"]):
+                pipeline.ttl(base + rest)
+        replies = iter(pipeline.execute())
+        for rest in order:
+            if rest.startswith(start):
+                self.jobs[rest.removeprefix(start)] = _text(next(replies))
+            elif rest in states or rest.startswith(SUFFIXES["org"]):
+                self.indexes[rest] = {one.decode(): score for one, score in next(replies)}
+            else:
+                if rest.startswith(SUFFIXES["value"]):
+                    self.values[rest] = (next(replies) or b"").decode("utf-8", "replace")
+                self.ttls[rest] = next(replies)
+
+    def problems(self) -> list[str]:
+        found = [text for rest in self.ttls if (text := self._problem(rest))]
+        found += [
+            f"{job_id}: a record without a payload"
+            for job_id in self.jobs
+            if SUFFIXES["payload"] + job_id not in self.rests
+        ]
+        return found + self._index_problems()
+
+    def _problem(self, rest: str) -> str | None:
+        if rest in _STAY:
+            return None
+        for name in _BESIDE:
+            if rest.startswith(SUFFIXES[name]):
+                owner = rest.removeprefix(SUFFIXES[name])
+                return None if owner in self.jobs else f"{rest}: its job is gone"
+        # -2: it went between the two looks.
+        expires = self.ttls[rest] != -1
+        if rest.startswith(tuple(SUFFIXES[name] for name in _EXPIRE)):
+            return None if expires else f"{rest}: never goes"
+        if rest in self.values:
+            return None if expires or self._held(rest) else f"{rest}: a value that never goes"
+        return f"{rest}: no name of ours"
+
+    def _held(self, rest: str) -> bool:
+        """Whether this is a lock that a job of the queue holds."""
+        holder, _, token = self.values[rest].partition(" ")
+        return bool(token) and holder in self.jobs
+
+    def _index_problems(self) -> list[str]:
+        want: dict[str, set[str]] = defaultdict(set)
+        for job_id, job in self.jobs.items():
+            if job.get("st") not in STATE_OF_LETTER:
+                return [f"{job_id}: half a record: {sorted(job)}"]
+            state = STATE_OF_LETTER[job["st"]].value
+            want[state].add(job_id)
+            if "o" in job:
+                want[f"{SUFFIXES['org']}{state}:{job['o']}"].add(job_id)
+        found = []
+        for name in sorted(self.indexes.keys() | want.keys()):
+            index = self.indexes.get(name, {})
+            if index.keys() != want[name]:
+                found.append(f"{name}: holds {sorted(index)}, in that state: {sorted(want[name])}")
+            if name.startswith(SUFFIXES["org"]):
+                whole = self.indexes.get(name.split(":")[1], {})
+                if any(whole.get(job_id) != score for job_id, score in index.items()):
+                    found.append(f"{name}: other scores than in the whole index")
+        return found
+
+
+def _text(flat: dict[bytes, bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode("utf-8", "replace") for name, value in flat.items()}
