@@ -12,8 +12,12 @@ _encode_ascii = json.JSONEncoder(
     ensure_ascii=True, allow_nan=False, separators=(",", ":"), check_circular=True
 ).encode
 
-#: Reads JSON text or bytes.
-loads = json.loads
+_decode = json.JSONDecoder().decode
+
+
+def loads(text: str | bytes) -> Any:
+    """Reads JSON text or UTF-8 bytes. Raises ValueError. Twice as fast as guessing the encoding."""
+    return _decode(text if isinstance(text, str) else text.decode("utf-8", "surrogatepass"))
 
 
 def dumps(value: Any) -> bytes:

@@ -37,6 +37,12 @@ class JobInterrupted(BaseException):
 class JobContext:
     """One attempt at a job, from inside the task."""
 
+    __slots__ = (
+        "_claim", "_confirmed", "_lease", "_lines", "_lines_at", "_progress", "_progress_at",
+        "_slot", "_work", "data", "deadline", "error", "lost", "queue", "result",
+        "secret_paths", "signals", "started", "task",
+    )  # fmt: skip
+
     def __init__(
         self,
         claim: Claim,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
 import sys
@@ -12,7 +13,7 @@ from weakref import WeakValueDictionary
 from huey.api import Huey, Result, chord, group
 from huey.constants import EmptyData
 from huey.exceptions import ConfigurationError
-from huey.utils import Error, noop_context
+from huey.utils import Error
 
 from hsejobs import codec
 from hsejobs.engine import messages, options, payloads, register, sealing
@@ -37,6 +38,7 @@ from hsejobs.store.write import NewJob, new_nonce
 from hsejobs.watch import logs
 
 logger = logging.getLogger("hsejobs")
+_NO_TIMEOUT = contextlib.nullcontext()
 
 #: The queues whose code this process has, by name: the newest of a name counts.
 _loaded: WeakValueDictionary[str, JobHuey] = WeakValueDictionary()
@@ -324,11 +326,13 @@ class JobHuey(Huey):
         job = running_job()
         if job is not None and task is job.task:
             job.signals.add(signal)
-        super()._emit(signal, task, *args, **kwargs)
+        receivers = self._signal.receivers
+        if receivers["any"] or receivers.get(signal):
+            super()._emit(signal, task, *args, **kwargs)
 
     def _timeout_context(self, task: Any) -> Any:
         # Deadlines are the keeper's: Huey's own time-out is an Exception that a task can swallow.
-        return noop_context()
+        return _NO_TIMEOUT
 
     def put_result(self, key: str, data: Any) -> None:
         """The running job's own result goes into its record; others (chords, pipelines) are kept beside."""

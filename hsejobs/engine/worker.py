@@ -155,10 +155,12 @@ class JobWorker(Worker):
         huey = self.huey
         job = JobContext(claim, huey.name, self.patient, lease_ms=self.lease, slot=self.slot)
         org = self.orgs[claim.id] = claim.organization_id
-        shown = huey.shown_payload(claim.payload)
-        logs.job("processing", huey.name, claim.id, "processing", org, shown)
-        if not self.fast:
-            logs.flush()
+        shown = None
+        if logs.wants_jobs():
+            shown = huey.shown_payload(claim.payload)
+            logs.job("processing", huey.name, claim.id, "processing", org, shown)
+            if not self.fast:
+                logs.flush()
         started_at = int(time.time() * 1000)
         result = outcomes.run(huey, claim, job)
         self.pace.ran(result.run_us)
