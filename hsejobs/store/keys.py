@@ -1,4 +1,4 @@
-"""Every Redis key of hsejobs is made here; the scripts get these names in their prelude.
+"""Every Redis key of hsejobs is made here; the scripts get these names written in.
 
 All keys of a queue share one hash tag, ``<prefix>:{<queue>}:``, so that a
 script may touch any of them on a Redis Cluster. ``docs/redis-keys.md``
@@ -6,6 +6,8 @@ describes each key, its type and its life.
 """
 
 from __future__ import annotations
+
+import re
 
 from hsejobs.model import State
 
@@ -87,11 +89,14 @@ def of(queue_base: str, name: str, rest: str = "") -> str:
     return queue_base + SUFFIXES[name] + rest
 
 
-def lua_prelude() -> str:
-    """The names, as a Lua table ``K``, for the beginning of every script."""
-    pairs = ", ".join(f"{name} = '{suffix}'" for name, suffix in SUFFIXES.items())
-    return (
-        f"local K = {{{pairs}}}\n"
-        f"local MINUTE_TTL, ORG_MINUTE_TTL, EVENTS_KEPT = "
-        f"{MINUTE_TTL}, {ORG_MINUTE_TTL}, {EVENTS_KEPT}\n"
-    )
+def into_lua(code: str) -> str:
+    """The code with ``K.name`` and the constants written out.
+
+    A table of them would be built at each call, which for a single add cost more than the add.
+    Raises KeyError for a name that is none.
+    """
+    code = re.sub(r"\bK\.(\w+)", lambda found: f"'{SUFFIXES[found[1]]}'", code)
+    constants = {
+        "MINUTE_TTL": MINUTE_TTL, "ORG_MINUTE_TTL": ORG_MINUTE_TTL, "EVENTS_KEPT": EVENTS_KEPT,
+    }  # fmt: skip
+    return re.sub(r"\b[A-Z_]+\b", lambda found: str(constants.get(found[0], found[0])), code)

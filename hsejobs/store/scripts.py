@@ -1,7 +1,7 @@
 """The Lua scripts: one file a transition, put together and checked when this module is imported.
 
-A script is its prelude (the key names), the fragments of ``lua/lib`` that its
-header includes, and its own text. ``Script`` is the typed binding: the names
+A script is the fragments of ``lua/lib`` that its
+header includes, and its own text, with the key names written in. ``Script`` is the typed binding: the names
 of its arguments must be those of the file's ``ARGV:`` line.
 """
 
@@ -72,11 +72,11 @@ class Script:
     def text(self) -> str:
         """The whole script as it is sent to Redis."""
         body = _text(f"{self.name}.lua")
-        parts = [keys.lua_prelude()]
+        parts = []
         for fragment in _header(body).get("include", "").split():
             parts.append(_code(_text("lib", f"{fragment}.lua")))
         parts.append(_code(body))
-        return "\n".join(parts)
+        return keys.into_lua("\n".join(parts))
 
     @cached_property
     def sha(self) -> str:

@@ -13,11 +13,8 @@ local NOW = int(now_ms)
 
 local STATE = { w = K.waiting, a = K.active, d = K.delayed, c = K.completed, f = K.failed }
 
-local INDEX = {}
-for letter, name in pairs(STATE) do INDEX[letter] = base .. name end
-
 local function index(state)
-  return INDEX[state]
+  return base .. STATE[state]
 end
 
 local function org_index(state, org)
