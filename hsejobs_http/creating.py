@@ -66,7 +66,7 @@ def _new_job(info: QueueInfo, wish: Wish, who: Caller) -> NewJob:
     }  # fmt: skip
     own = loaded(info.name)
     if own is not None:
-        new = own.new_job(own.wrappers[info.task(wish.task).name], wish.payload, **options)
+        new = own.new_job(_wrapper(own, info, wish.task), wish.payload, **options)
         _check_role(own, new, who)
     else:
         new = remote.new_job(info, wish.payload, task=wish.task, **options)
@@ -77,6 +77,11 @@ def _new_job(info: QueueInfo, wish: Wish, who: Caller) -> NewJob:
         new.id = bodies.scoped_id(organization, wish.sent_id)
         new.nonce = f"{new_nonce()}.{wish.fingerprint}"
     return new
+
+
+def _wrapper(own: JobHuey, info: QueueInfo, task: str | None) -> Any:
+    # The record may be of another version's consumer; describing our own costs milliseconds.
+    return own.wrappers.get(info.task(task).name) or own.wrapper(task)
 
 
 def _organization(payload: Any, who: Caller) -> str | None:
