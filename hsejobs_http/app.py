@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
 from hsejobs import __version__
 from hsejobs.engine.runtime import runtime
@@ -50,7 +51,8 @@ def create_app() -> Any:
     app.add_api_route("/metrics", _metrics, methods=["GET"])
     app.add_api_route("/artifacts/{token}", _artifact, methods=["GET"])
     # Starlette's own route: FastAPI's solving of parameters costs more than the add.
-    app.add_route("/api/jobs/{queue}", create, methods=["POST"])
+    # First, because it is what is asked for most.
+    app.router.routes.insert(0, Route("/api/jobs/{queue}", create, methods=["POST"]))
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(JobsError, _jobs_error)
     app.add_exception_handler(HTTPException, _http_error)
