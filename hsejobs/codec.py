@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from hsejobs.errors import InvalidPayload
+
 _encode = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=True
 ).encode
@@ -31,3 +33,32 @@ def dumps(value: Any) -> bytes:
         return _encode(value).encode()
     except UnicodeEncodeError:
         return _encode_ascii(value).encode()
+
+
+def strict(raw: bytes) -> Any:
+    """JSON from outside: UTF-8, no NaN, no key twice in one object.
+
+    Raises InvalidPayload, which says where it is wrong and repeats nothing of it.
+    """
+    try:
+        return json.loads(raw.decode(), parse_constant=_refuse, object_pairs_hook=_once)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise InvalidPayload("payload", f"is no JSON: {error.msg} at {place}") from None
+    except UnicodeDecodeError as error:
+        raise InvalidPayload("payload", f"is no UTF-8 at byte {error.start}") from None
+    except ValueError:
+        raise InvalidPayload("payload", "has a number with too many digits") from None
+    except RecursionError:
+        raise InvalidPayload("payload", "is nested too deeply") from None
+
+
+def _refuse(name: str) -> Any:
+    raise InvalidPayload("payload", f"{name} is no JSON")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise InvalidPayload("payload", "a key occurs twice in one object")
+    return found

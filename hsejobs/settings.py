@@ -78,6 +78,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("JOBS_JWT_AUDIENCE", "", "the aud that tokens must name"),
     Setting("JOBS_JWT_ISSUER", "", "the iss that tokens must name"),
     Setting("JOBS_METRICS_TOKEN", "", "bearer token of /metrics"),
+    Setting("JOBS_ALERT_WAITING", "100", "an alert when more jobs of a queue wait"),
+    Setting("JOBS_ALERT_FAILED_PERCENT", "10", "an alert when more of them failed in 5 minutes"),
+    Setting("JOBS_ALERT_STALLED_MS", "30000", "an alert when a job is stalled for longer"),
     Setting("JOBS_SECRET_KEY", "", "seals secret payload fields at rest"),
     Setting("PLATFORM_DATABASE_URL", "", "database URL of the platform"),
     Setting("PLATFORM_INVITE_URL", "", "the platform's page on which an invited user begins"),
@@ -141,6 +144,9 @@ class Settings:
     jwt_audience: str | None
     jwt_issuer: str | None
     metrics_token: str | None = field(repr=False)
+    alert_waiting: int
+    alert_failed_percent: int
+    alert_stalled_ms: int
     secret_key: str | None = field(repr=False)
     platform_database_url: str | None = field(repr=False)
     platform_invite_url: str | None
@@ -194,6 +200,9 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         jwt_audience=read.text("JOBS_JWT_AUDIENCE"),
         jwt_issuer=read.text("JOBS_JWT_ISSUER"),
         metrics_token=read.text("JOBS_METRICS_TOKEN"),
+        alert_waiting=read.integer("JOBS_ALERT_WAITING", 100, 0, 1_000_000_000),
+        alert_failed_percent=read.integer("JOBS_ALERT_FAILED_PERCENT", 10, 0, 100),
+        alert_stalled_ms=read.integer("JOBS_ALERT_STALLED_MS", 30_000, 0, DAY_MS),
         secret_key=read.text("JOBS_SECRET_KEY"),
         platform_database_url=read.url("PLATFORM_DATABASE_URL"),
         platform_invite_url=read.public_url("PLATFORM_INVITE_URL"),

@@ -10,6 +10,7 @@ import typer
 
 from hsejobs.errors import InvalidOption
 from hsejobs.model import State
+from hsejobs.watch import view
 from hsejobs_cli import output
 from hsejobs_cli.look import Json, Org, Queue
 from hsejobs_cli.session import Session
@@ -60,7 +61,7 @@ def _move(
     if job_id is not None:
         getattr(session.writer, act)(queue, job_id, org)
         if as_json:
-            output.document(session.shown(session.reader.job(queue, job_id, org), info))
+            output.document(view.shown(session.reader.job(queue, job_id, org), info))
         else:
             typer.echo(f"{past} {job_id}")
         return

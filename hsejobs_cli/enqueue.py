@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hsejobs import codec
 from hsejobs.errors import InvalidPayload
 from hsejobs_cli.session import Session
 
@@ -70,28 +71,7 @@ def read_payload(text: str) -> Any:
             raise InvalidPayload("payload", f"the file cannot be read: {error.strerror}") from None
     else:
         raw = text.encode("utf-8", "surrogateescape")
-    try:
-        return json.loads(raw.decode(), parse_constant=_refuse, object_pairs_hook=_once)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise InvalidPayload("payload", f"is no JSON: {error.msg} at {place}") from None
-    except UnicodeDecodeError as error:
-        raise InvalidPayload("payload", f"is no UTF-8 at byte {error.start}") from None
-    except ValueError:
-        raise InvalidPayload("payload", "has a number with too many digits") from None
-    except RecursionError:
-        raise InvalidPayload("payload", "is nested too deeply") from None
-
-
-def _refuse(name: str) -> Any:
-    raise InvalidPayload("payload", f"{name} is no JSON")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise InvalidPayload("payload", "a key occurs twice in one object")
-    return found
+    return codec.strict(raw)
 
 
 def _follow(job: Any) -> Any:

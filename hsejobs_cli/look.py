@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hsejobs.errors import InvalidOption
-from hsejobs.model import State
+from hsejobs.watch import view
 from hsejobs_cli import output
 from hsejobs_cli.session import Session
 
@@ -69,25 +68,14 @@ def jobs(
 ) -> None:
     """A page of the jobs in a state."""
     session = Session()
-    if status not in (*(state.value for state in State), "paused"):
-        raise InvalidOption("status", "use waiting, active, delayed, completed, failed or paused")
     info = session.info(queue)
-    state = State.WAITING if status == "paused" else State(status)
-    page = session.reader.page(queue, state, limit=limit, cursor=cursor, organization_id=org)
-    if status == "paused" and not page.paused:
-        page.jobs, page.total, page.next = [], 0, None
-    shown = [session.shown(record, info) for record in page.jobs]
+    listed = view.listing(
+        session.reader, info, status, limit=limit, cursor=cursor, organization_id=org
+    )
     if as_json:
-        output.document(
-            {
-                "queue": queue,
-                "status": status,
-                "total": page.total,
-                "jobs": shown,
-                "next": page.next,
-            }
-        )
+        output.document(listed)
         return
+    shown = listed["jobs"]
     output.table(
         ("id", "task", "organisation", "priority", "attempts", "added", "error"),
         [
@@ -99,9 +87,9 @@ def jobs(
             for one in shown
         ],
     )  # fmt: skip
-    typer.echo(f"{len(shown)} of {page.total:,}")
-    if page.next:
-        typer.echo(f"more: --cursor {page.next}")
+    typer.echo(f"{len(shown)} of {listed['total']:,}")
+    if listed["next"]:
+        typer.echo(f"more: --cursor {listed['next']}")
 
 
 def job(
@@ -114,7 +102,7 @@ def job(
     session = Session()
     info = session.info(queue)
     record = session.reader.job(queue, job_id, org)
-    shown = session.shown(record, info)
+    shown = view.shown(record, info)
     if as_json:
         output.document(shown)
         return

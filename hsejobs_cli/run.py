@@ -72,10 +72,11 @@ def up(
                 list(session.own),
                 settings.shutdown_grace_ms,
                 logs=home / "logs" if view else None,
+                shim=True,
             )
             for signum in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(signum, supervisor.handle)
-            _where(home, redact_url(url), settings.smtp_url, view)
+            _where(home, redact_url(url), settings, view)
             _front(supervisor, server, view)
         finally:
             if server is not None:
@@ -90,14 +91,20 @@ def _embedded(settings: Any) -> Any:
     return server
 
 
-def _where(home: Path, url: str, smtp: str | None, view: bool) -> None:
+def _where(home: Path, url: str, settings: Any, view: bool) -> None:
+    host = settings.http_host if ":" not in settings.http_host else f"[{settings.http_host}]"
+    address = f"http://{host}:{settings.http_port}"
     lines = {
         "home": home,
         "Redis": url,
-        "mails": "SMTP_URL" if smtp else home / "outbox",
+        "mails": "SMTP_URL" if settings.smtp_url else home / "outbox",
         "logs": home / "logs" if view else "here",
         "try": """hsejobs enqueue email '{"to":"user@example.com","template":"welcome","""
         """"context":{"name":"Ann"}}' --wait""",
+        "HTTP": f"{address}/docs",
+        "curl": 'curl -H "Authorization: Bearer $(hsejobs token --org org-1 --user ann)"'
+        """ -d '{"to":"user@example.com","subject":"Hi","text":"Hi"}'"""
+        f" {address}/api/jobs/email",
     }
     for name, value in lines.items():
         sys.stdout.write(f"{name:<6} {value}\n")

@@ -80,17 +80,6 @@ class Session:
 
         return registry.load_all(self.link, self.settings.redis_prefix)
 
-    def shown(self, record: Any, info: QueueInfo) -> dict[str, Any]:
-        """A job's public object with its secrets masked."""
-        from hsejobs.masking import mask
-
-        every = [path for task in info.tasks for path in task.secret]
-        # A task that the record no longer lists: rather too much is hidden than too little.
-        secret = next((task.secret for task in info.tasks if task.name == record.name), every)
-        record.data = mask(record.data, secret)
-        public: dict[str, Any] = record.public()
-        return public
-
 
 def exit_code(error: JobsError) -> int:
     """Which exit status an error is."""

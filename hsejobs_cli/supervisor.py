@@ -18,6 +18,8 @@ FIRST_PAUSE, LAST_PAUSE, HEALTHY = 1.0, 30.0, 60.0
 #: What a consumer gets beyond the grace period before it is killed, in seconds.
 BEYOND_GRACE = 5.0
 LOG_LIMIT = 10_000_000
+#: The child that is the HTTP shim; no queue can be called so.
+SHIM = "(http)"
 
 
 @dataclass
@@ -39,8 +41,11 @@ class Supervisor:
         *,
         env: dict[str, str] | None = None,
         logs: Path | None = None,
+        shim: bool = False,
     ) -> None:
         self.children = [_Child(queue) for queue in queues]
+        if shim:
+            self.children.append(_Child(SHIM))
         self.grace = grace_ms / 1000
         self.env = {**os.environ, **(env or {}), "HSEJOBS_PARENT_PID": str(os.getpid())}
         self.logs = logs
@@ -74,18 +79,20 @@ class Supervisor:
                 child.process = None
                 child.start_at = now + child.pause
                 sys.stderr.write(
-                    f"the consumer of {child.queue} ended with {status}; next start in {child.pause:g} s\n"
+                    f"the process of {child.queue} ended with {status}; next start in {child.pause:g} s\n"
                 )
                 child.pause = min(LAST_PAUSE, child.pause * 2)
             if now >= child.start_at:
                 self._start(child, now)
 
     def _start(self, child: _Child, now: float) -> None:
-        target = f"huey_config.{child.queue.replace('-', '_')}"
+        words = ["huey.bin.huey_consumer", f"huey_config.{child.queue.replace('-', '_')}"]
+        if child.queue == SHIM:
+            words = ["hsejobs_cli", "serve"]
         out = self._log(child.queue)
         try:
             child.process = subprocess.Popen(
-                [sys.executable, "-m", "huey.bin.huey_consumer", target],
+                [sys.executable, "-m", *words],
                 env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -101,7 +108,7 @@ class Supervisor:
         if self.logs is None:
             return None
         self.logs.mkdir(parents=True, exist_ok=True)
-        path = self.logs / f"{queue}.log"
+        path = self.logs / f"{queue.strip('()')}.log"
         if path.exists() and path.stat().st_size > LOG_LIMIT:
             path.replace(path.with_suffix(".log.1"))
         return path.open("ab")

@@ -9,6 +9,12 @@ from pydantic import Field
 from hsejobs.engine import Job, JobHuey, Unrecoverable
 from hsejobs.services.fields import Identifier, MailText, Payload
 
+
+def _role(payload: Any) -> str:
+    """Personal data is for administrators."""
+    return "admin" if "users" in payload["entities"] else "member"
+
+
 huey = JobHuey(
     "data-exports",
     attempts=2,
@@ -16,6 +22,7 @@ huey = JobHuey(
     timeout=600.0,
     workers="processes",
     enqueue="member",
+    payload_role=_role,
 )
 
 

@@ -34,7 +34,7 @@ from hsejobs.model import (
 from hsejobs.settings import Settings
 from hsejobs.store import keys
 from hsejobs.store.registry import QueueInfo
-from hsejobs.store.write import NewJob, new_nonce
+from hsejobs.store.write import Added, NewJob, new_nonce
 from hsejobs.watch import logs
 
 logger = logging.getLogger("hsejobs")
@@ -54,8 +54,8 @@ class JobHuey(Huey):
 
     ``attempts`` are total tries; ``backoff`` and ``timeout`` seconds (None: as
     the settings say; no timeout); ``workers`` ``threads`` or ``processes``;
-    ``enqueue`` the least role that may add jobs over HTTP; ``log_fields`` picks
-    what of a payload the log lines may show. Raises InvalidOption.
+    ``enqueue`` the least role that may add jobs over HTTP, ``payload_role`` that of a payload;
+    ``log_fields`` picks what of a payload the log lines may show. Raises InvalidOption.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class JobHuey(Huey):
         workers: str = "threads",
         concurrency: int | None = None,
         enqueue: str = "operator",
+        payload_role: Callable[[Any], str] | None = None,
         log_fields: Callable[[Any], dict[str, Any]] | None = None,
         immediate: bool = False,
     ) -> None:
@@ -82,6 +83,7 @@ class JobHuey(Huey):
             concurrency=concurrency,
         )
         self.enqueue_role = enqueue
+        self.payload_role = payload_role
         self.log_fields = log_fields
         self.wrappers: dict[str, JobTaskWrapper] = {}
         self.cron: dict[str, str] = {}
@@ -230,6 +232,11 @@ class JobHuey(Huey):
         """Adds checked jobs and logs each. In immediate mode they are run here and now."""
         if self._immediate:
             return [self._run_now(new) for new in news]
+        reader = self.runtime.reader
+        return [Job(reader, self.name, one) for one in self.add_records(news)]
+
+    def add_records(self, news: Sequence[NewJob]) -> list[Added]:
+        """Adds checked jobs, in immediate mode too, and logs each."""
         if self._registered is None:
             self.register()
         writer = self.runtime.writer
@@ -243,13 +250,16 @@ class JobHuey(Huey):
                     logs.job(
                         "added", self.name, one.id, str(one.status), new.organization_id, shown
                     )
-        reader = self.runtime.reader
-        return [Job(reader, self.name, one) for one in added]
+        return added
 
     def _run_now(self, new: NewJob) -> Any:
         task_class = self.wrappers[new.name].task_class
         args, kwargs = messages.arguments_of(codec.loads(new.payload), new.signature)
         return super().enqueue(task_class(args, kwargs, id=new.id, retries=new.attempts - 1))
+
+    def role_for(self, payload: Any) -> str:
+        """The least role that may add this payload over HTTP."""
+        return self.enqueue_role if self.payload_role is None else self.payload_role(payload)
 
     def shown_payload(self, payload: bytes) -> dict[str, Any] | None:
         """What the queue's ``log_fields`` picks of a payload; nothing when it fails."""

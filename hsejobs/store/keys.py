@@ -67,6 +67,11 @@ def lock(prefix: str, name: str) -> str:
     return f"{prefix}:lock:{name}"
 
 
+def alerts(prefix: str) -> str:
+    """The hash of the alerts that are on or went off lately, by rule and queue."""
+    return f"{prefix}:alerts"
+
+
 def circuits(prefix: str) -> str:
     """What the keys of all circuit breakers begin with; no queue can have that name."""
     return f"{prefix}:{{_circuits}}:"

@@ -143,6 +143,11 @@ class Reader:
         letter = self.link.command("HGET", keys.of(self._base(queue), "job", job_id), "st")
         return STATE_OF_LETTER[letter.decode()] if letter else None
 
+    def nonce(self, queue: str, job_id: str) -> str:
+        """What told the add that made the job from others; '' when nothing did."""
+        text = self.link.command("HGET", keys.of(self._base(queue), "job", job_id), "nx")
+        return text.decode() if text else ""
+
     def page(
         self,
         queue: str,

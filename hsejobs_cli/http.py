@@ -1,0 +1,60 @@
+"""The commands around the HTTP shim: serve, token, alerts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hsejobs_cli import output
+from hsejobs_cli.look import Json
+from hsejobs_cli.session import Session
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command(epilog="Example: hsejobs serve --workers 2")(serve)
+    app.command(epilog="Example: hsejobs token --org org-1 --user ann --role admin")(token)
+    app.command(epilog="Example: hsejobs alerts --json")(alerts)
+
+
+def serve(
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes.")] = 1,
+) -> None:
+    """Run the HTTP shim."""
+    from hsejobs_http.server import serve as run
+
+    run(Session().settings, workers)
+
+
+def token(
+    user: Annotated[str, typer.Option(help="The user's id.")],
+    org: Annotated[str | None, typer.Option(help="The organisation's id.")] = None,
+    role: Annotated[str, typer.Option(help="member, admin or operator.")] = "member",
+    ttl: Annotated[str, typer.Option(help="How long it is good: 30s, 15m, 1h, 7d.")] = "1h",
+) -> None:
+    """A signed token for the HTTP shim, on stdout."""
+    from hsejobs.errors import InvalidOption
+    from hsejobs_cli.act import grace_ms
+    from hsejobs_http.tokens import make_token
+
+    try:
+        seconds = grace_ms(ttl) / 1000
+    except InvalidOption as error:
+        raise InvalidOption("ttl", error.problems[0][1]) from None
+    typer.echo(make_token(Session().settings, org, user, role, seconds))
+
+
+def alerts(as_json: Json = False) -> None:
+    """Alerts that are on, and those that went off in the last day."""
+    from hsejobs.watch.alerts import stored
+
+    session = Session()
+    found = stored(session.link, session.settings.redis_prefix)
+    if as_json:
+        output.document(found)
+        return
+    output.table(
+        ("rule", "queue", "state", "value", "limit", "message", "since", "ended"),
+        [tuple(one.values()) for one in found],
+    )

@@ -1,0 +1,119 @@
+"""The application, put together."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from hsejobs import __version__
+from hsejobs.engine.runtime import runtime
+from hsejobs.errors import JobsError
+from hsejobs.watch import alerts, logs
+from hsejobs_http import metrics, openapi, routes
+from hsejobs_http.creating import create
+from hsejobs_http.gate import Gate
+from hsejobs_http.problems import Problem, problem_of
+from hsejobs_http.state import Shim
+
+
+def create_app() -> Any:
+    """The ASGI application. Raises SettingsError, also when there is no key for tokens."""
+    here = Shim(runtime())
+    logs.configure(here.settings.log_level, here.settings.log_format)
+
+    @contextlib.asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        end = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(here, end), name="alerts", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            end.set()
+            here.adder.close()
+            watcher.join()
+
+    app = FastAPI(title="hsejobs", version=__version__, lifespan=life, redirect_slashes=False)
+    app.state.shim = here
+    app.include_router(routes.router)
+    app.add_api_route("/healthz", _healthy, methods=["GET"])
+    app.add_api_route("/readyz", _ready, methods=["GET"])
+    app.add_api_route("/metrics", _metrics, methods=["GET"])
+    app.add_api_route("/artifacts/{token}", _artifact, methods=["GET"])
+    # Starlette's own route: FastAPI's solving of parameters costs more than the add.
+    # First, because it is what is asked for most.
+    app.router.routes.insert(0, Route("/api/jobs/{queue}", create, methods=["POST"]))
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(JobsError, _jobs_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
+    return Gate(app, here.verifier, here.settings.metrics_token)
+
+
+def _watch(here: Shim, end: threading.Event) -> None:
+    watch = alerts.Watch(here.runtime.link, here.settings)
+    parent = int(os.environ.get("HSEJOBS_PARENT_PID") or 0)
+    due = time.monotonic()
+    while not end.wait(1.0):
+        # The shim of a killed `hsejobs up` ends like its other children.
+        if parent and os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)
+            parent = 0
+        if time.monotonic() >= due:
+            watch.tick()
+            due = time.monotonic() + alerts.EVERY
+    here.runtime.link.close()
+
+
+def _healthy() -> Response:
+    """The process lives."""
+    return JSONResponse({"status": "ok"})
+
+
+def _ready(request: Request) -> Response:
+    """Redis answers."""
+    here: Shim = request.app.state.shim
+    here.runtime.link.ping()
+    return JSONResponse({"status": "ok"})
+
+
+def _metrics(request: Request) -> Response:
+    """For Prometheus."""
+    return PlainTextResponse(
+        metrics.render(request.app.state.shim), media_type=metrics.CONTENT_TYPE
+    )
+
+
+def _artifact(request: Request, token: str) -> Response:
+    """The file that a signed link leads to."""
+    from hsejobs.services.artifacts.links import verify
+
+    here: Shim = request.app.state.shim
+    organization, artifact = verify(here.settings, token, time.time_ns() // 1_000_000)
+    return routes.send_artifact(here, organization, artifact)
+
+
+async def _problem(request: Request, error: Any) -> Response:
+    response: Response = error.response()
+    return response
+
+
+async def _jobs_error(request: Request, error: Any) -> Response:
+    return problem_of(error).response()
+
+
+async def _http_error(request: Request, error: Any) -> Response:
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+    told = {404: "there is nothing at this path", 405: "this path has other methods"}
+    detail = told.get(error.status_code, "the request cannot be understood")
+    return Problem(error.status_code, code, detail, headers=dict(error.headers or {})).response()

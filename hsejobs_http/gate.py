@@ -1,0 +1,92 @@
+"""What every request passes: its id, the token, the size of its body, its line in the log."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import re
+import time
+import uuid
+from typing import Any
+
+from hsejobs.watch import logs
+from hsejobs_http.bodies import BODY_LIMIT, too_large
+from hsejobs_http.problems import Problem
+from hsejobs_http.tokens import Verifier
+
+logger = logging.getLogger("hsejobs.http")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@+=-]{1,100}")
+
+
+class Gate:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: Any, verifier: Verifier, metrics_token: str | None) -> None:
+        self.app, self.verifier = app, verifier
+        self.metrics_token = metrics_token
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex.encode()
+        started, status = time.perf_counter(), 0
+
+        async def answer(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+            await send(message)
+
+        try:
+            try:
+                self._check(scope, headers)
+                await self.app(scope, receive, answer)
+            except Problem as problem:
+                await problem.response()(scope, receive, answer)
+            except Exception as error:
+                # Starlette has answered already with 500; its text may hold a value.
+                logger.error("unexpected %s", type(error).__name__)
+                if not status:
+                    await Problem(500, "error", "something went wrong here").response()(
+                        scope, receive, answer
+                    )
+        finally:
+            self._log(scope, status, started, request_id)
+
+    def _check(self, scope: Any, headers: dict[bytes, bytes]) -> None:
+        path: str = scope["path"]
+        if path == "/metrics" and self.metrics_token is not None:
+            wanted = b"Bearer " + self.metrics_token.encode("utf-8", "surrogateescape")
+            if not hmac.compare_digest(headers.get(b"authorization", b""), wanted):
+                raise Problem(401, "unauthenticated", "this needs JOBS_METRICS_TOKEN",
+                              headers={"WWW-Authenticate": "Bearer"})  # fmt: skip
+        if path == "/api/jobs" or path.startswith("/api/jobs/"):
+            kind, _, token = headers.get(b"authorization", b"").partition(b" ")
+            if kind.lower() != b"bearer":
+                raise Problem(401, "unauthenticated", "send Authorization: Bearer <token>",
+                              headers={"WWW-Authenticate": "Bearer"})  # fmt: skip
+            scope["caller"] = self.verifier.caller(token.strip().decode("latin-1"))
+        length = headers.get(b"content-length", b"0")
+        if len(length) > 12 or (length.isdigit() and int(length) > BODY_LIMIT):
+            raise too_large()
+
+    def _log(self, scope: Any, status: int, started: float, request_id: bytes) -> None:
+        if not logger.isEnabledFor(logging.INFO):
+            return
+        who = scope.get("caller")
+        fields = {
+            "event": "request",
+            "requestId": request_id.decode(),
+            "method": scope["method"],
+            "path": scope["path"][:300],
+            "status": status or None,
+            "duration": round((time.perf_counter() - started) * 1000, 2),
+            "organizationId": who.organization_id if who else None,
+            "userId": who.user_id if who else None,
+        }
+        logs.flush()
+        logger.info("request", extra={"fields": fields})

@@ -1,0 +1,79 @@
+"""/metrics: everything from Redis at the time of the scrape, so any instance says the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from hsejobs.store.circuits import Circuits
+from hsejobs.store.minutes import BUCKETS_PER_OCTAVE
+from hsejobs.store.read import QueueStats
+from hsejobs_http.state import Shim
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+#: Upper bounds of the durations' histogram, in seconds.
+BOUNDS = (0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 600)
+
+
+def render(here: Shim) -> str:
+    """The page. Raises RedisUnavailable."""
+    stats = here.runtime.reader.stats(here.names())
+    lines: list[str] = []
+
+    def gauge(name: str, doc: str, values: Iterable[tuple[str, float | None]]) -> None:
+        lines.extend((f"# HELP hsejobs_{name} {doc}", f"# TYPE hsejobs_{name} gauge"))
+        lines.extend(
+            f"hsejobs_{name}{{{label}}} {value:g}" for label, value in values if value is not None
+        )
+
+    states = ("waiting", "active", "completed", "failed", "delayed", "paused")
+    shown = [(one, one.public()) for one in stats]
+    gauge("jobs", "Jobs by queue and state.", (
+        (f'queue="{one.name}",state="{state}"', public[state])
+        for one, public in shown for state in states
+    ))  # fmt: skip
+    for name, doc, field, scale in (
+        ("finished_per_minute", "Jobs finished a minute, over 5 minutes.", "rate", 1.0),
+        ("failure_ratio", "Share of failed jobs, over 5 minutes.", "failureRate", 1.0),
+        ("oldest_waiting_seconds", "How long the oldest job waits.", "oldestWaiting", 1000.0),
+    ):
+        gauge(name, doc, (
+            (f'queue="{one.name}"', None if public[field] is None else public[field] / scale)
+            for one, public in shown
+        ))  # fmt: skip
+    gauge("stalled_jobs", "Jobs that stalled, in 5 minutes.", (
+        (f'queue="{one.name}"', one.window().stalled) for one in stats
+    ))  # fmt: skip
+    gauge("consumers", "Consumers that live.", (
+        (f'queue="{one.name}"', one.consumers) for one in stats
+    ))  # fmt: skip
+    lines.append("# HELP hsejobs_job_duration_seconds Run times, over 5 minutes.")
+    lines.append("# TYPE hsejobs_job_duration_seconds histogram")
+    for one in stats:
+        lines += _histogram(one)
+    counts = {"closed": 0, "open": 0, "half_open": 0}
+    for circuit in Circuits(here.runtime.link, here.runtime.prefix).all(None):
+        state = str(circuit.public()["state"]).replace("-", "_")
+        counts[state] = counts.get(state, 0) + 1
+    gauge("circuits", "Circuit breakers by state.", (
+        (f'state="{state}"', n) for state, n in sorted(counts.items())
+    ))  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _histogram(one: QueueStats) -> list[str]:
+    last, label = one.window(), f'queue="{one.name}"'
+    lines = []
+    for bound in BOUNDS:
+        # A bucket of the counters is counted where it ends.
+        below = sum(n for bucket, n in last.run.items() if _top(bucket) <= bound)
+        lines.append(f'hsejobs_job_duration_seconds_bucket{{{label},le="{bound:g}"}} {below}')
+    total = sum(last.run.values())
+    lines.append(f'hsejobs_job_duration_seconds_bucket{{{label},le="+Inf"}} {total}')
+    lines.append(f"hsejobs_job_duration_seconds_sum{{{label}}} {last.run_us / 1e6:g}")
+    lines.append(f"hsejobs_job_duration_seconds_count{{{label}}} {total}")
+    return lines
+
+
+def _top(bucket: int) -> float:
+    return (math.exp2((bucket + 1) / BUCKETS_PER_OCTAVE) - 1) / 1e6

@@ -1,0 +1,93 @@
+"""Errors as ``application/problem+json``, each with its status and stable code."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.responses import Response
+
+from hsejobs.errors import (
+    ArtifactNotFound,
+    ArtifactsUnavailable,
+    InvalidInput,
+    JobNotFound,
+    JobsError,
+    PayloadTooLarge,
+    RedisUnavailable,
+    Refused,
+    UnknownQueue,
+    UnknownTask,
+)
+
+MEDIA_TYPE = "application/problem+json"
+#: Seconds after which a caller may try again when Redis or the artifact store is away.
+RETRY_AFTER = "2"
+
+TITLES = {
+    400: "Bad request",
+    401: "Not authenticated",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    413: "Too large",
+    422: "Invalid",
+    500: "Internal error",
+    503: "Unavailable",
+}
+
+
+class Problem(Exception):
+    """An answer that is no success. ``errors``: (field, what is wrong) pairs."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        errors: tuple[tuple[str, str], ...] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail = status, code, detail
+        self.errors, self.headers = errors, headers or {}
+
+    def body(self) -> bytes:
+        """The JSON document."""
+        document: dict[str, Any] = {
+            "type": "about:blank",
+            "title": TITLES.get(self.status, "Error"),
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+        }
+        if self.errors:
+            document["errors"] = [{"field": name, "problem": text} for name, text in self.errors]
+        return json.dumps(document).encode()
+
+    def response(self) -> Response:
+        """The answer."""
+        return Response(self.body(), self.status, self.headers, MEDIA_TYPE)
+
+
+def problem_of(error: JobsError) -> Problem:
+    """Which answer an error of hsejobs is; no value of the caller's is in it."""
+    if isinstance(error, RedisUnavailable | ArtifactsUnavailable):
+        what = "Redis" if isinstance(error, RedisUnavailable) else "the artifact store"
+        detail = f"{what} does not answer; try again"
+        return Problem(503, error.code, detail, headers={"Retry-After": RETRY_AFTER})
+    if isinstance(error, InvalidInput):
+        status = 413 if isinstance(error, PayloadTooLarge) else 422
+        return Problem(status, error.code, str(error), errors=error.problems)
+    if isinstance(error, JobNotFound):
+        # The same bytes whether it is absent or another organisation's.
+        return Problem(404, error.code, "there is no such job")
+    if isinstance(error, UnknownQueue | ArtifactNotFound):
+        return Problem(404, error.code, str(error))
+    if isinstance(error, UnknownTask):
+        return Problem(422, error.code, str(error), errors=(("task", str(error)),))
+    if isinstance(error, Refused):
+        return Problem(409, error.code, str(error))
+    return Problem(500, error.code, "something went wrong here; the log has more")

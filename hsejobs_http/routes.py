@@ -1,0 +1,238 @@
+"""Everything under /api/jobs but creating."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+
+from hsejobs.errors import InvalidInput, InvalidOption, JobNotFound
+from hsejobs.model import JobRecord, State, check_job_id
+from hsejobs.store.registry import QueueInfo
+from hsejobs.watch import alerts, view
+from hsejobs_http import bodies, dashboard
+from hsejobs_http.problems import Problem
+from hsejobs_http.state import Shim, caller, need, number, shim
+from hsejobs_http.tokens import Caller
+
+router = APIRouter(prefix="/api/jobs")
+#: Longest grace of a clean, in ms: ten years.
+LONGEST_GRACE = 10 * 366 * 86_400_000
+
+
+def _scope(request: Request, who: Caller) -> str | None:
+    """Whose jobs are seen: the caller's organisation's; an operator may choose one."""
+    if who.role == "operator":
+        return request.query_params.get("organizationId") or None
+    return who.organization_id
+
+
+def _stats(here: Shim, organization_id: str | None) -> dict[str, Any]:
+    found = here.runtime.reader.stats(here.names(), organization_id)
+    return {one.name: one.public() for one in found}
+
+
+@router.get("/stats")
+def stats(request: Request) -> Response:
+    """Counts, rates and durations of every queue."""
+    return JSONResponse(_stats(shim(request), _scope(request, caller(request))))
+
+
+@router.get("/dashboard")
+def show_dashboard(request: Request) -> Response:
+    """The same as a page for people, which loads itself again."""
+    found = _stats(shim(request), _scope(request, caller(request)))
+    return HTMLResponse(dashboard.page(found), headers=dashboard.HEADERS)
+
+
+@router.get("/alerts")
+def list_alerts(request: Request) -> Response:
+    """The alerts that are on, and those that went off in the last day."""
+    need(request, "operator")
+    here = shim(request)
+    return JSONResponse(alerts.stored(here.runtime.link, here.runtime.prefix))
+
+
+@router.get("/workers")
+def workers(request: Request) -> Response:
+    """The consumers that live, and what they run."""
+    need(request, "operator")
+    here = shim(request)
+    return JSONResponse(here.runtime.reader.workers(here.names()))
+
+
+@router.get("/schedules")
+def schedules(request: Request) -> Response:
+    """Periodic tasks: cron, next and last run."""
+    from hsejobs.engine.remote import list_schedules
+
+    need(request, "operator")
+    here = shim(request)
+    return JSONResponse(list_schedules(here.runtime.reader, here.infos()))
+
+
+def _job(request: Request, queue: str, job_id: str) -> tuple[JobRecord, QueueInfo, Caller]:
+    here, who = shim(request), caller(request)
+    info = here.info(queue)
+    try:
+        check_job_id(job_id, internal=True)
+    except InvalidInput:
+        raise JobNotFound("") from None
+    return here.runtime.reader.job(queue, job_id, who.scope), info, who
+
+
+def _sees_all(record_user: str | None, who: Caller) -> bool:
+    return who.rank > 0 or (record_user is not None and record_user == who.user_id)
+
+
+def _for(shown: dict[str, Any], who: Caller) -> dict[str, Any]:
+    """A member sees of others' jobs that they are there, not what is in them."""
+    if not _sees_all(shown["userId"], who):
+        for name in ("data", "result", "errors", "failedReason", "progressMessage"):
+            shown[name] = None
+    return shown
+
+
+@router.get("/{queue}/jobs")
+def jobs(request: Request, queue: str) -> Response:
+    """A page of the jobs in a state."""
+    here, who = shim(request), caller(request)
+    listed = view.listing(
+        here.runtime.reader,
+        here.info(queue),
+        request.query_params.get("status", "waiting"),
+        limit=number(request, "limit", 50),
+        cursor=request.query_params.get("cursor"),
+        organization_id=_scope(request, who),
+    )
+    listed["jobs"] = [_for(one, who) for one in listed["jobs"]]
+    return JSONResponse(listed)
+
+
+@router.get("/{queue}/jobs/{job_id}")
+def job(request: Request, queue: str, job_id: str) -> Response:
+    """One job, whole."""
+    record, info, who = _job(request, queue, job_id)
+    return JSONResponse(_for(view.shown(record, info), who))
+
+
+@router.get("/{queue}/jobs/{job_id}/logs")
+def logs(request: Request, queue: str, job_id: str) -> Response:
+    """The lines that the job logged; null for a member when the job is another user's."""
+    record, _, who = _job(request, queue, job_id)
+    lines, total = shim(request).runtime.reader.logs(queue, job_id)
+    seen = _sees_all(record.user_id, who)
+    return JSONResponse({"lines": lines if seen else None, "total": total})
+
+
+@router.get("/{queue}/jobs/{job_id}/artifact")
+def artifact(request: Request, queue: str, job_id: str) -> Response:
+    """The file that the job made."""
+    from hsejobs.services.artifacts import artifact_id
+
+    record, _, who = _job(request, queue, job_id)
+    if not _sees_all(record.user_id, who):
+        raise Problem(403, "forbidden", "this file is of another user's job")
+    organization = record.organization_id or ""
+    name = artifact_id(shim(request).runtime.prefix, queue, record.id, record.created_at)
+    return send_artifact(shim(request), organization, name)
+
+
+def send_artifact(here: Shim, organization_id: str, artifact: str) -> Response:
+    """An artifact's bytes as a download. Raises ArtifactNotFound, ArtifactsUnavailable."""
+    from hsejobs.services.artifacts.store import open_store
+
+    store = open_store(here.settings.artifacts_url, here.settings.jobs_home)
+    found, pieces = store.open(organization_id, artifact)
+
+    def content() -> Iterator[bytes]:
+        try:
+            yield from pieces
+        finally:
+            pieces.close()
+
+    headers = {
+        "Content-Length": str(found.bytes),
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name, safe='')}",
+        "ETag": f'"{found.sha256}"',
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cache-Control": "private, no-store",
+    }
+    return StreamingResponse(content(), headers=headers, media_type=found.content_type)
+
+
+def _acted(request: Request, act: str, queue: str, job_id: str) -> Response:
+    need(request, "admin")
+    _, info, who = _job(request, queue, job_id)
+    here = shim(request)
+    getattr(here.runtime.writer, act)(queue, job_id, who.scope)
+    record = here.runtime.reader.job(queue, job_id, who.scope)
+    return JSONResponse(view.shown(record, info))
+
+
+@router.post("/{queue}/jobs/{job_id}/retry")
+def retry(request: Request, queue: str, job_id: str) -> Response:
+    """A failed job waits again, with a fresh budget of attempts."""
+    return _acted(request, "retry", queue, job_id)
+
+
+@router.post("/{queue}/jobs/{job_id}/promote")
+def promote(request: Request, queue: str, job_id: str) -> Response:
+    """A delayed job waits now."""
+    return _acted(request, "promote", queue, job_id)
+
+
+@router.delete("/{queue}/jobs/{job_id}", status_code=204)
+def remove(request: Request, queue: str, job_id: str) -> Response:
+    """Takes a job that is not active away."""
+    need(request, "admin")
+    _, _, who = _job(request, queue, job_id)
+    shim(request).runtime.writer.remove(queue, job_id, who.scope)
+    return Response(status_code=204)
+
+
+@router.post("/{queue}/clean")
+async def clean(request: Request, queue: str) -> Response:
+    """Removes jobs of a state that are older than ``grace`` ms."""
+    who, here = need(request, "admin"), shim(request)
+    await run_in_threadpool(here.info, queue)
+    body = await bodies.read_json(request)
+    if not isinstance(body, dict):
+        raise InvalidOption("body", 'must be {"grace": ms, "status": state}')
+    grace, status = body.get("grace"), body.get("status")
+    if isinstance(grace, float) and grace.is_integer():
+        grace = int(grace)
+    if isinstance(grace, bool) or not isinstance(grace, int) or not 0 <= grace <= LONGEST_GRACE:
+        raise InvalidOption("grace", f"is required: whole ms, 0 to {LONGEST_GRACE}")
+    if not isinstance(status, str) or status not in tuple(State):
+        raise InvalidOption("status", "is required: completed, failed, delayed or waiting")
+    writer = here.runtime.writer
+    removed = await run_in_threadpool(
+        lambda: writer.clean(queue, State(status), grace, organization_id=who.scope)
+    )
+    return JSONResponse({"removed": removed})
+
+
+def _pause(request: Request, queue: str, *, paused: bool) -> Response:
+    need(request, "operator")
+    here = shim(request)
+    here.info(queue)
+    (here.runtime.writer.pause if paused else here.runtime.writer.resume)(queue)
+    return JSONResponse({"queue": queue, "isPaused": paused})
+
+
+@router.post("/{queue}/pause")
+def pause(request: Request, queue: str) -> Response:
+    """Workers begin no more jobs of the queue."""
+    return _pause(request, queue, paused=True)
+
+
+@router.post("/{queue}/resume")
+def resume(request: Request, queue: str) -> Response:
+    """The opposite of pause."""
+    return _pause(request, queue, paused=False)

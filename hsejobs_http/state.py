@@ -1,0 +1,113 @@
+"""What the routes share: settings, keys, queues, reads and writes of this process."""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+from typing import Any
+
+from starlette.requests import Request
+
+import huey_config
+from hsejobs.engine.runtime import Runtime
+from hsejobs.errors import UnknownQueue
+from hsejobs.model import QUEUE_NAME
+from hsejobs.store import registry
+from hsejobs.store.registry import QueueInfo
+from hsejobs_http.adding import Adder
+from hsejobs_http.problems import Problem
+from hsejobs_http.tokens import ROLES, Caller, Verifier
+
+#: Seconds for which a queue's description is taken as it was.
+REMEMBER_SECONDS = 5.0
+
+
+class Shim:
+    """One process's shim. Connects at the first use; raises SettingsError without a key."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.settings = runtime.settings
+        self.verifier = Verifier(runtime.settings)
+        self._infos: dict[str, tuple[float, QueueInfo]] = {}
+        self._registered = False
+
+    @cached_property
+    def adder(self) -> Adder:
+        """Adds jobs."""
+        return Adder()
+
+    @cached_property
+    def salt(self) -> bytes:
+        """Keys the fingerprints of bodies."""
+        return (self.settings.secret_key or "hsejobs").encode("utf-8", "surrogateescape")
+
+    def register(self) -> None:
+        """The platform's queues describe themselves. Raises RedisUnavailable."""
+        if not self._registered:
+            for huey in huey_config.QUEUES.values():
+                huey.register()
+            self._registered = True
+
+    def info(self, queue: str) -> QueueInfo:
+        """A queue's description. Raises UnknownQueue, RedisUnavailable."""
+        known = self._infos.get(queue)
+        now = time.monotonic()
+        if known is not None and now - known[0] < REMEMBER_SECONDS:
+            return known[1]
+        if not QUEUE_NAME.fullmatch(queue):
+            raise UnknownQueue("there is no queue of that name")
+        self.register()
+        try:
+            found = registry.load(self.runtime.link, self.runtime.prefix, queue)
+        except UnknownQueue:
+            raise UnknownQueue("there is no queue of that name") from None
+        self._infos[queue] = (now, found)
+        return found
+
+    def known(self, queue: str) -> QueueInfo | None:
+        """The description if it is at hand without asking Redis."""
+        found = self._infos.get(queue)
+        fresh = found is not None and time.monotonic() - found[0] < REMEMBER_SECONDS
+        return found[1] if fresh and found else None
+
+    def names(self) -> list[str]:
+        """All queues, sorted."""
+        self.register()
+        return registry.names(self.runtime.link, self.runtime.prefix)
+
+    def infos(self) -> list[QueueInfo]:
+        """All descriptions."""
+        self.register()
+        return registry.load_all(self.runtime.link, self.runtime.prefix)
+
+
+def shim(request: Request) -> Shim:
+    """The process's shim."""
+    found: Shim = request.app.state.shim
+    return found
+
+
+def caller(request: Request) -> Caller:
+    """Who calls; the gate has checked the token."""
+    found: Caller = request.scope["caller"]
+    return found
+
+
+def need(request: Request, role: str) -> Caller:
+    """The caller, if its role is that or more. Raises Problem 403."""
+    who = caller(request)
+    if who.rank < ROLES.index(role):
+        raise Problem(403, "forbidden", f"this needs the role {role}")
+    return who
+
+
+def number(request: Request, name: str, default: int) -> Any:
+    """A whole number of the query. Raises Problem 422."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        told = "use a whole number"
+        raise Problem(422, "invalid_option", f"{name}: {told}", errors=((name, told),))
+    return int(text)

@@ -1,0 +1,81 @@
+"""A real shim: uvicorn in a process of its own, on a free port."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+
+from tests.support import wait_until
+
+SECRET = "0123456789abcdef0123456789abcdef"
+FAR = 4_000_000_000
+MAIL = {"to": "user@example.com", "subject": "Hi", "text": "there"}
+
+
+def signed(secret: str = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
+    return jwt.encode({"sub": "ann", "exp": FAR, **claims}, secret, algorithm=algorithm)
+
+
+def token(role: str = "member", org: str | None = "org-1", user: str = "ann") -> str:
+    organization = {} if org is None else {"organizationId": org}
+    return signed(sub=user, role=role, **organization)
+
+
+class Shim:
+    def __init__(self, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.port, self.process, self.log = port, process, log
+        self.url = f"http://127.0.0.1:{port}"
+        self.client = httpx.Client(base_url=self.url, timeout=20, trust_env=False)
+
+    def ask(self, method: str, path: str, *who: str | None, **options: Any) -> httpx.Response:
+        """A request by (role, organisation, user); ``/stats`` stands for ``/api/jobs/stats``."""
+        headers = {**options.pop("headers", {})}
+        headers.setdefault("Authorization", f"Bearer {token(*who)}")  # type: ignore[arg-type]
+        return self.client.request(method, f"/api/jobs{path}", headers=headers, **options)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def shim(redis_url: str, tmp_path: Path) -> Iterator[Shim]:
+    port, log = free_port(), tmp_path / "shim.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hsejobs_cli", "serve"],
+            env={**os.environ, "JOBS_HTTP_PORT": str(port), "JOBS_JWT_SECRET": SECRET},
+            stdout=file,
+            stderr=file,
+        )
+    found = Shim(port, process, log)
+
+    def up() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            return found.client.get("/healthz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        wait_until(up, 30, "the shim")
+        yield found
+    finally:
+        found.client.close()
+        process.terminate()
+        try:
+            process.wait(15)
+        finally:
+            process.kill()
+            process.wait()

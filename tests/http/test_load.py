@@ -1,0 +1,32 @@
+"""Every 202 is a job that exists, also when the server is stopped in the middle of a load."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import redis
+
+from benchmarks.http import load
+from tests.http.conftest import Shim, token
+from tests.support import wait_until
+
+
+def test_what_was_accepted_is_there_after_a_stop_under_load(
+    shim: Shim, redis_client: redis.Redis
+) -> None:
+    found: list[str] = []
+
+    def run() -> None:
+        found.extend(asyncio.run(load(shim.url, token(), 20))[1])
+
+    loader = threading.Thread(target=run)
+    loader.start()
+    wait_until(lambda: redis_client.zcard("hsejobs:{email}:waiting") > 1000, 20, "the load")
+    shim.process.terminate()
+    # uvicorn ends itself with the signal that it got, once all is answered.
+    assert shim.process.wait(20) in (0, -15)
+    loader.join(30)
+    assert len(found) > 500
+    missing = [one for one in found if not redis_client.exists(f"hsejobs:{{email}}:j:{one}")]
+    assert missing == []
