@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hsejobs import codec
-from hsejobs.engine import payloads
 from hsejobs.store import registry
 from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 
@@ -23,7 +22,7 @@ def describe(huey: JobHuey) -> QueueInfo:
         tasks=[
             TaskInfo(
                 wrapper.full_name,
-                payloads.json_schema(wrapper.model),
+                wrapper.schema,
                 wrapper.secret_paths,
                 (wrapper.__doc__ or "").strip().partition("\n")[0],
             )

@@ -51,6 +51,11 @@ class JobTaskWrapper(TaskWrapper):
         return payloads.payload_model(self.func)
 
     @functools.cached_property
+    def schema(self) -> dict[str, Any] | None:
+        """The payload's JSON Schema, None without a model."""
+        return payloads.json_schema(self.model)
+
+    @functools.cached_property
     def secret_paths(self) -> list[str]:
         """Dotted paths of the payload's secret fields."""
         return payloads.secret_paths(self.model)
