@@ -1,0 +1,1 @@
+"""One module a screen; each fills a base with its own columns and acts."""
