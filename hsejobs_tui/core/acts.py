@@ -201,7 +201,9 @@ class Acts:
         changed = writer.pause(queue) if on else writer.resume(queue)
         self.audit.write("pause" if on else "resume", queue, changed=changed)
         state = "paused: running jobs finish, no new ones begin" if on else "resumed"
-        return f"{queue} is {state}" if changed else f"{queue} was {state.partition(':')[0]} already"
+        return (
+            f"{queue} is {state}" if changed else f"{queue} was {state.partition(':')[0]} already"
+        )
 
     def add(self, info: QueueInfo, new: NewJob) -> Added:
         """Adds a job that was checked."""

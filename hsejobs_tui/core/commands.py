@@ -24,7 +24,7 @@ class Command:
 
 
 APP = ("app",)
-LISTS = ("queue", "failures", "workers", "schedules", "circuits", "overview", "alerts")
+LISTS = ("queue", "failures", "workers", "schedules", "circuits", "overview", "alerts", "events")
 
 COMMANDS: tuple[Command, ...] = (
     Command("help", "question_mark", "Help", "What every key does here.", APP),
@@ -46,10 +46,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("quit", "q", "Quit", "End the TUI; what runs goes on.", APP, footer=True),
     Command("open", "enter", "Open", "Look into the row under the cursor.",
             ("overview", "queue", "failures", "workers", "alerts", "schedules"), footer=True),
-    Command("down", "j", "Down", "One row down.", LISTS, footer=False),
-    Command("up", "k", "Up", "One row up.", LISTS, footer=False),
-    Command("top", "g", "Top", "The first row.", LISTS, footer=False),
-    Command("bottom", "G", "Bottom", "The last row, however far.", LISTS, footer=False),
+    Command("down", "j,down", "Down", "One row down.", LISTS, footer=False),
+    Command("up", "k,up", "Up", "One row up.", LISTS, footer=False),
+    Command("top", "g,home", "Top", "The first row.", LISTS, footer=False),
+    Command("bottom", "G,end", "Bottom", "The last row, however far.", LISTS, footer=False),
+    Command("page_down", "pagedown,ctrl+f", "Page down", "A page down.", LISTS, footer=False),
+    Command("page_up", "pageup,ctrl+b", "Page up", "A page up.", LISTS, footer=False),
     Command("half_down", "ctrl+d", "Half page down", "Half a page down.", ("queue",), footer=False),
     Command("half_up", "ctrl+u", "Half page up", "Half a page up.", ("queue",), footer=False),
     Command("next_state", "tab,l", "Next state", "The jobs of the next state.", ("queue",),
@@ -93,7 +95,8 @@ COMMANDS: tuple[Command, ...] = (
 
 _SHOWN = {
     "question_mark": "?", "slash": "/", "colon": ":", "asterisk": "*", "escape": "Esc",
-    "enter": "Enter", "space": "Space", "delete": "Del", "tab": "Tab", "shift+tab": "Shift+Tab",
+    "pagedown": "PgDn", "pageup": "PgUp", "home": "Home", "end": "End",
+    "down": "Down", "up": "Up", "enter": "Enter", "space": "Space", "delete": "Del", "tab": "Tab", "shift+tab": "Shift+Tab",
 }  # fmt: skip
 
 
@@ -111,9 +114,7 @@ def for_scope(scope: str, *, read_only: bool = False, confined: bool = False) ->
     """What a screen has, its own commands first, those of everywhere after them."""
     own = [one for one in COMMANDS if scope in one.scopes and scope != "app"]
     everywhere = [one for one in COMMANDS if "app" in one.scopes]
-    return [
-        one for one in own + everywhere if allowed(one, read_only=read_only, confined=confined)
-    ]
+    return [one for one in own + everywhere if allowed(one, read_only=read_only, confined=confined)]
 
 
 def keys_shown(command: Command) -> str:

@@ -93,7 +93,9 @@ def new_job(
         raise InvalidPayload("payload", "has *** where no value is stored: write one")
     payload = codec.dumps(data)
     if len(payload) > PAYLOAD_LIMIT:
-        raise PayloadTooLarge("payload", f"is {len(payload):,} bytes; {PAYLOAD_LIMIT:,} are allowed")
+        raise PayloadTooLarge(
+            "payload", f"is {len(payload):,} bytes; {PAYLOAD_LIMIT:,} are allowed"
+        )
     return NewJob(
         id=new_job_id(), name=task.name, payload=payload,
         priority=of.priority if of else info.priority,

@@ -135,9 +135,7 @@ class Source:
         totals = [one.failed for one in self.reader.stats(names, self.org, minutes=0)]
         seen = 0
         for queue in names:
-            for page in self.reader.walk(
-                queue, State.FAILED, self.org, payload_bytes=0, errors=1
-            ):
+            for page in self.reader.walk(queue, State.FAILED, self.org, payload_bytes=0, errors=1):
                 groups.gather(found, page)
                 seen += len(page)
                 yield found, seen, sum(totals)

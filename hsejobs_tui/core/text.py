@@ -95,7 +95,6 @@ def spark(values: list[int], width: int, *, ascii_only: bool = False) -> str:
         at += step
     top = max(shares) or 1
     drawn = "".join(
-        marks[0 if not value else max(1, round(value / top * (len(marks) - 1)))]
-        for value in shares
+        marks[0 if not value else max(1, round(value / top * (len(marks) - 1)))] for value in shares
     )
     return drawn.rjust(width)
