@@ -92,7 +92,7 @@ class JobsApp(App[None]):
         """Goes through an iterator in a thread and shows each step here."""
         iterator, end = iter(steps), object()
         while (step := await self.do(next, iterator, end)) is not end:
-            seen(step)  # type: ignore[arg-type]
+            seen(step)
 
     def poll_soon(self) -> None:
         """Reads again now, once."""

@@ -34,8 +34,8 @@ def show(options: Options) -> None:
         )  # fmt: skip
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     width = max(80, shutil.get_terminal_size().columns)
-    for row in rows:
-        first, *rest = row
+    for line in rows:
+        first, *rest = line
         cells = [first.ljust(widths[0])]
         cells += [cell.rjust(wide) for cell, wide in zip(rest, widths[1:], strict=True)]
         sys.stdout.write(" ".join(cells)[:width].rstrip() + "\n")

@@ -96,7 +96,8 @@ COMMANDS: tuple[Command, ...] = (
 _SHOWN = {
     "question_mark": "?", "slash": "/", "colon": ":", "asterisk": "*", "escape": "Esc",
     "pagedown": "PgDn", "pageup": "PgUp", "home": "Home", "end": "End",
-    "down": "Down", "up": "Up", "enter": "Enter", "space": "Space", "delete": "Del", "tab": "Tab", "shift+tab": "Shift+Tab",
+    "down": "Down", "up": "Up", "enter": "Enter",
+    "space": "Space", "delete": "Del", "tab": "Tab", "shift+tab": "Shift+Tab",
 }  # fmt: skip
 
 

@@ -88,7 +88,7 @@ def spark(values: list[int], width: int, *, ascii_only: bool = False) -> str:
     if not values or width < 1:
         return " " * width
     step = max(1.0, len(values) / width)
-    shares = []
+    shares: list[int] = []
     at = 0.0
     while at < len(values) and len(shares) < width:
         shares.append(max(values[int(at) : max(int(at) + 1, int(at + step))]))
