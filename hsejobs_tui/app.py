@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
@@ -50,6 +51,7 @@ class JobsApp(App[None]):
         self.away: str | None = None
         self._next_try = 0.0
         self._ended = ended
+        self._over = False
         self._looks = ThreadPoolExecutor(1, "look")
         self._works = ThreadPoolExecutor(2, "work")
         self._soon = asyncio.Event()
@@ -62,12 +64,13 @@ class JobsApp(App[None]):
     def on_mount(self) -> None:
         """Begins to look."""
         self.theme = "textual-dark"
-        self.run_worker(self._look_on(), name="look", exit_on_error=False)
+        self.run_worker(self._look_on, name="look", exit_on_error=False)
         if self._ended is not None:
             self.set_interval(0.1, self._end_too)
 
     def on_unmount(self) -> None:
         """Lets the threads go."""
+        self._over = True
         for pool in (self._looks, self._works):
             pool.submit(self.link.close)
             pool.shutdown(wait=False, cancel_futures=False)
@@ -119,13 +122,16 @@ class JobsApp(App[None]):
             self.glanced = self.now()
             self.away = None
             screen = self.view
-            if screen is not None:
+            if screen is not None and screen.is_mounted:
                 await screen.poll()
         except RedisUnavailable as error:
             self.away = str(error)
             self._next_try = self.now() + RETRY
         except JobsError as error:
             self.say(error)
+        except NoMatches:
+            # The screen was left while its rows were being read.
+            pass
         self.tell()
 
     @property
@@ -168,10 +174,12 @@ class JobsApp(App[None]):
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """The one place where an error of a worker ends up."""
+        if self._over:
+            return
         if event.state is WorkerState.ERROR and event.worker.error is not None:
             self.say(event.worker.error)
             if event.worker.name == "look":
-                self.run_worker(self._look_on(), name="look", exit_on_error=False)
+                self.run_worker(self._look_on, name="look", exit_on_error=False)
 
     # -- commands
 
@@ -218,7 +226,9 @@ class JobsApp(App[None]):
 
         while len(self.screen_stack) > 1:
             self.pop_screen()
-        self.switch_screen(named(name))
+        if name != "overview":
+            self.push_screen(named(name))
+        self.poll_soon()
 
     def do_overview(self) -> None:
         """All queues."""

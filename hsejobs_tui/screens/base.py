@@ -109,6 +109,10 @@ class View(Screen[None]):
             confined=options.organization_id is not None,
         )
 
+    def do_back(self) -> None:
+        """To the screen before."""
+        self.dismiss()
+
     # -- what all lists do
 
     @property

@@ -109,10 +109,6 @@ class JobView(View):
 
         await write_job(self.jobs_app, self.queue, self.job_id)
 
-    def do_back(self) -> None:
-        """To the list."""
-        self.dismiss()
-
 
 def _facts(job: JobRecord) -> Text:
     text = Text()

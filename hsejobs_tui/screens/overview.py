@@ -69,7 +69,8 @@ class Overview(QueueActs):
 
         if self.queue is not None and self.jobs_app.glance is not None:
             stats = {one.name: one for one in self.jobs_app.glance.queues}[self.queue]
-            state = State.FAILED if stats.failed else State.WAITING
+            order = (State.FAILED, State.WAITING, State.ACTIVE, State.DELAYED, State.COMPLETED)
+            state = next((one for one in order if getattr(stats, one.value)), State.WAITING)
             self.app.push_screen(QueueView(self.queue, state))
 
 

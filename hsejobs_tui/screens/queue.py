@@ -26,6 +26,10 @@ COLUMNS = (
 )  # fmt: skip
 
 
+#: The states' names in a narrow terminal, as the overview's columns call them.
+SHORT = dict(zip(STATES, ("wait", "run", "delay", "done", "fail"), strict=True))
+
+
 class QueueView(QueueActs):
     """One queue."""
 
@@ -92,7 +96,7 @@ class QueueView(QueueActs):
         for state in STATES:
             glyph, letter, colour = LOOK[state]
             count = getattr(stats, state.value) if stats else 0
-            word = state.value if self.size.width >= 90 else state.value[:5]
+            word = state.value if self.size.width >= 90 else SHORT[state]
             tab = self.query_one(f"#tab-{state}", Static)
             tab.update(Text(f"{letter if plain else glyph} {word} {count:,}", colour))
             tab.set_class(state is self.state, "-on")
