@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, TypeVar
 
@@ -64,7 +64,7 @@ class JobsApp(App[None]):
     def on_mount(self) -> None:
         """Begins to look."""
         self.theme = "textual-dark"
-        self.run_worker(self._look_on, name="look", exit_on_error=False)
+        self._begin()
         if self._ended is not None:
             self.set_interval(0.1, self._end_too)
 
@@ -100,6 +100,10 @@ class JobsApp(App[None]):
     def poll_soon(self) -> None:
         """Reads again now, once."""
         self._soon.set()
+
+    def _begin(self) -> None:
+        looks: Callable[[], Coroutine[None, None, None]] = self._look_on
+        self.run_worker(looks, name="look", exit_on_error=False)
 
     async def _look_on(self) -> None:
         while True:
@@ -179,7 +183,7 @@ class JobsApp(App[None]):
         if event.state is WorkerState.ERROR and event.worker.error is not None:
             self.say(event.worker.error)
             if event.worker.name == "look":
-                self.run_worker(self._look_on, name="look", exit_on_error=False)
+                self._begin()
 
     # -- commands
 

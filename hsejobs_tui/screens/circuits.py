@@ -43,7 +43,9 @@ class CircuitList(View):
 
     async def _set(self, act: str, asked: str) -> None:
         app, name = self.jobs_app, self.rows.key
-        if name and await app.push_screen_wait(Confirm(asked, safe(name, 200))):
+        if name is None:
+            return
+        if await app.push_screen_wait(Confirm(asked, safe(name, 200))):
             try:
                 await app.do(app.acts.circuit, name, act)
             except JobsError as error:

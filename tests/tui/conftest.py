@@ -33,10 +33,13 @@ class Stage:
         self.link = Link(self.url)
         self.writer, self.reader = Writer(self.link, "t"), Reader(self.link, "t")
         self.work = Work(self.link, "t", "mail", patience=1)
+        self.describe()
+        self._claims = 0
+
+    def describe(self) -> None:
         task = TaskInfo("m.send", {"required": ["to"], "properties": {"to": {"type": "string"}}},
                         ["sig"])  # fmt: skip
         registry.save(self.link, "t", QueueInfo("mail", [task], "m.send"))
-        self._claims = 0
 
     def add(self, job_id: str, data: Any = None, org: str | None = None, delay: int = 0) -> None:
         payload = {"to": f"{job_id}@example.com", "sig": SECRET} if data is None else data

@@ -11,7 +11,6 @@ from textual.pilot import Pilot
 
 def text_of(app: Any) -> str:
     """Everything on the screen, as text."""
-    width, height = app.size
     lines = app.screen._compositor.render_strips()
     return "\n".join(strip.text for strip in lines)
 
