@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, TypeVar
 
@@ -102,8 +102,7 @@ class JobsApp(App[None]):
         self._soon.set()
 
     def _begin(self) -> None:
-        looks: Callable[[], Coroutine[None, None, None]] = self._look_on
-        self.run_worker(looks, name="look", exit_on_error=False)
+        self.run_worker(self._look_on(), name="look", exit_on_error=False)
 
     async def _look_on(self) -> None:
         while True:
