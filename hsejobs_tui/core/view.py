@@ -13,10 +13,10 @@ from hsejobs_tui.core.text import clock, duration, one_line
 LOOK: dict[str, tuple[str, str, str]] = {
     "waiting": ("○", "o", "cyan"),
     "paused": ("‖", "=", "yellow"),
-    "active": ("▶", ">", "blue"),
+    "active": ("▶", ">", "#5f9fff"),
     "delayed": ("◷", "~", "magenta"),
-    "completed": ("✓", "+", "green"),
-    "failed": ("✗", "x", "red"),
+    "completed": ("✓", "+", "#5fd75f"),
+    "failed": ("✗", "x", "#ff5f5f"),
     "gone": ("∅", "-", "bright_black"),
 }
 

@@ -20,7 +20,7 @@ from hsejobs_tui.screens.queue_acts import QueueActs
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (
-    Column("state", 11), Column("id", 24), Column("task", 16, above=100),
+    Column("state", 11), Column("id", 20), Column("task", 16, above=100),
     Column("organisation", 14, above=120), Column("pr", 2, right=True, above=100),
     Column("tries", 6, right=True), Column("when", 10, right=True), Column("remark", 0),
 )  # fmt: skip
@@ -211,7 +211,9 @@ class QueueView(QueueActs):
         self.rows.fill([self._row(job, now) for job in hits.jobs])
         more = f", the first {HITS_KEPT:,} are shown" if hits.count > HITS_KEPT else ""
         state = "searched" if hits.done else "searching, Esc ends it:"
-        self.query_one("#found", Static).update(
+        found = self.query_one("#found", Static)
+        found.add_class("-open")
+        found.update(
             Text(f" /{safe(self.query_text, 60)}  {hits.count:,} found{more}; {state} "
                  f"{hits.seen:,} of {hits.total:,} {self.state}", "bold")
         )  # fmt: skip
@@ -240,7 +242,7 @@ class QueueView(QueueActs):
         line = self.query_one("#search", Input)
         line.remove_class("-open")
         line.value = ""
-        self.query_one("#found", Static).update("")
+        self.query_one("#found").remove_class("-open")
 
     def do_back(self) -> None:
         """Leaves the search line, the search, the selection, the screen: one at a time."""

@@ -199,7 +199,9 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         line = Text(mark, no_wrap=True, end="")
         for place, column, width in self.widths():
             cell = cells[place] if place < len(cells) else ""
-            text = cell.copy() if isinstance(cell, Text) else Text(cell)
+            # Under the cursor colours would be backgrounds: the words say it all there.
+            keep = isinstance(cell, Text) and not style.reverse
+            text = cell.copy() if isinstance(cell, Text) and keep else Text(str(cell))
             text.truncate(width, overflow="ellipsis")
             blank = " " * (width - text.cell_len)
             line.append_text(Text(blank) + text if column.right else text + blank)

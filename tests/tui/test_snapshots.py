@@ -20,7 +20,9 @@ NOW = 1_800_000_000_000
 SIZES = [(80, 24), (120, 36), (200, 50)]
 
 
-def _stats(name: str, waiting: int, failed: int, workers: int, *, paused: bool = False) -> QueueStats:
+def _stats(
+    name: str, waiting: int, failed: int, workers: int, *, paused: bool = False
+) -> QueueStats:
     minutes = [Minute(added=40 - n, completed=30, failed=failed // 50, run={60: 20, 70: 3},
                       wait={40: 9}) for n in range(30)]  # fmt: skip
     return QueueStats(name, waiting, 3, 2, 120_345, failed, paused, 754_000, 1000, workers, NOW,
