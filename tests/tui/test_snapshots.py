@@ -87,4 +87,10 @@ def test_queue(app: JobsApp, snap_compare: Any, size: tuple[int, int]) -> None:
 
 
 def test_help(app: JobsApp, snap_compare: Any) -> None:
-    assert snap_compare(app, terminal_size=(80, 24), press=["question_mark"])
+    async def ask(pilot: Any) -> None:
+        while app.glance is None:
+            await pilot.pause(0.01)
+        await pilot.press("question_mark")
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=(80, 24), run_before=ask)
