@@ -6,6 +6,7 @@ import fcntl
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command(epilog="Example: hsejobs up --headless")(up)
     app.command(epilog="Example: hsejobs worker email webhooks")(worker)
+    app.command(epilog="Example: hsejobs tui --read-only")(tui)
     app.command(epilog="Example: hsejobs doctor --json")(doctor)
 
 
@@ -45,10 +47,24 @@ def worker(
     supervisor.run()
 
 
-def up(
-    headless: Annotated[bool, typer.Option("--headless", help="Logs instead of a view.")] = False,
+def tui(
+    read_only: Annotated[bool, typer.Option("--read-only", help="Nothing can be changed.")] = False,
+    org: Annotated[str | None, typer.Option(help="Only this organisation's jobs.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Print one frame and end.")] = False,
+    profile: Annotated[str | None, typer.Option(help="A Redis of JOBS_HOME/profiles.toml.")] = None,
 ) -> None:
-    """Run everything on this machine: Redis if none is named, and all workers."""
+    """See all queues and act on their jobs, in the terminal."""
+    from hsejobs_tui.start import start
+
+    start(read_only, org, once, profile)
+
+
+def up(
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Logs instead of the TUI in front.")
+    ] = False,
+) -> None:
+    """Run everything on this machine: Redis if none is named, all workers, the TUI in front."""
     from hsejobs.secret_file import ensure_secret
     from hsejobs.settings import ensure_home, redact_url, redis_target
 
@@ -67,7 +83,7 @@ def up(
         try:
             url = server.url if server else redis_target(settings)
             os.environ["QUEUE_REDIS_URL"] = url
-            view = sys.stdout.isatty() and not headless
+            view = sys.stdin.isatty() and sys.stdout.isatty() and not headless
             supervisor = Supervisor(
                 list(session.own),
                 settings.shutdown_grace_ms,
@@ -126,15 +142,27 @@ def _front(supervisor: Supervisor, server: Any, view: bool) -> None:
     if not view:
         supervisor.run(mind)
         return
-    from hsejobs_cli.view import View
+    # Textual wants the main thread, so the consumers are watched over in another.
+    failures: list[BaseException] = []
 
-    with View() as shown:
+    def watch() -> None:
+        try:
+            supervisor.run(mind)
+        except BaseException as error:
+            failures.append(error)
 
-        def both() -> None:
-            mind()
-            shown.refresh()
+    watcher = threading.Thread(target=watch, name="supervisor")
+    watcher.start()
+    try:
+        from hsejobs_tui.core.options import load
+        from hsejobs_tui.start import run
 
-        supervisor.run(both)
+        run(load(front=True), ended=lambda: bool(supervisor.signals) or not watcher.is_alive())
+    finally:
+        supervisor.signals = max(1, supervisor.signals)
+        watcher.join()
+    if failures:
+        raise failures[0]
 
 
 def doctor(as_json: Json = False) -> None:

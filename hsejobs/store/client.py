@@ -162,24 +162,45 @@ class Link:
             for args, reply in zip(calls, replies, strict=True)
         ]
 
-    def run_many(self, calls: Sequence[tuple[Script, str, Sequence[Arg]]]) -> list[Any]:
+    def run_many(
+        self, calls: Sequence[tuple[Script, str, Sequence[Arg]]], *, patience: float = PATIENCE
+    ) -> list[Any]:
         """Several scripts in one round trip (on a Cluster: one each)."""
+        return self.batch(
+            [(script, (base, *args)) for script, base, args in calls], patience=patience
+        )
+
+    def batch(
+        self,
+        calls: Sequence[tuple[Script | None, Sequence[Arg]]],
+        *,
+        patience: float = PATIENCE,
+    ) -> list[Any]:
+        """Scripts (with base and arguments) and plain commands (None) in one round trip.
+
+        On a Cluster: one each. A plain command must be safe to send twice.
+        """
         if self.cluster or len(calls) == 1:
-            return [self.run(script, base, args) for script, base, args in calls]
+            return [self._single(script, words, patience) for script, words in calls]
 
         def once() -> list[Any]:
             connection = self._connection()
             packed = connection.pack_commands(
-                [("EVALSHA", script.sha, 1, base, *args) for script, base, args in calls]
+                [("EVALSHA", script.sha, 1, *words) if script else words for script, words in calls]
             )
             connection.send_packed_command(packed, check_health=False)
             return [_reply(connection) for _ in calls]
 
-        replies = self._patiently(PATIENCE, once)
-        for i, (script, base, args) in enumerate(calls):
+        replies = self._patiently(patience, once)
+        for i, (script, words) in enumerate(calls):
             if isinstance(replies[i], Exception):
-                replies[i] = self.run(script, base, args)
+                replies[i] = self._single(script, words, patience)
         return list(replies)
+
+    def _single(self, script: Script | None, words: Sequence[Arg], patience: float) -> Any:
+        if script is None:
+            return self.command(*words, patience=patience)
+        return self.run(script, str(words[0]), words[1:], patience=patience)
 
     def ping(self) -> None:
         """Raises RedisUnavailable when Redis does not answer."""

@@ -145,5 +145,10 @@ CIRCUIT_REPORT = Script(
 CIRCUIT_SET = Script("circuit_set", ("name", "open"))
 CIRCUITS = Script("circuits", ("offset", "limit"))
 STATS = Script("stats", ("organization", "minutes"))
+WINDOW = Script(
+    "window",
+    ("state", "organization", "reverse", "offset", "limit", "anchor", "anchor_row", "errors"),
+)
+WORKERS = Script("workers")
 
 ALL = tuple(value for value in list(globals().values()) if isinstance(value, Script))

@@ -290,7 +290,11 @@ class Writer:
 
     def obliterate(self, queue: str, *, force: bool = False) -> int:
         """Removes every job and the queue's counters. Raises QueueBusy while jobs run, unless forced."""
-        return sum(self._sweep_away(queue, "wdcfa", force=force, whole=True))
+        return sum(self.obliterate_steps(queue, force=force))
+
+    def obliterate_steps(self, queue: str, *, force: bool = False) -> Iterator[int]:
+        """The same in steps; yields how many each removed."""
+        return self._sweep_away(queue, "wdcfa", force=force, whole=True)
 
     def _sweep_away(self, queue: str, states: str, *, force: bool, whole: bool) -> Iterator[int]:
         ended = 0

@@ -1,0 +1,174 @@
+"""Reads for something that is looked at all the time: everything a refresh needs in one pipeline."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hsejobs.model import JobRecord, State
+from hsejobs.store import keys, registry, scripts
+from hsejobs.store.client import Link
+from hsejobs.store.read import QueueStats, _record, _stats
+from hsejobs.store.registry import QueueInfo
+
+#: Seconds that a look may be retried before it counts as failed: the next one comes soon.
+PATIENCE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Redis itself. Bytes, and what INFO says; '' and 0 where it says nothing."""
+
+    version: str
+    used_memory: int
+    maxmemory: int
+    clients: int
+    policy: str
+
+
+@dataclass(slots=True)
+class Glance:
+    """All queues at one moment. ``cost``: commands sent and ms they took."""
+
+    queues: list[QueueStats]
+    infos: dict[str, QueueInfo]
+    server: Server | None
+    workers: dict[str, list[dict[str, Any]]]
+    cost: tuple[int, float]
+
+
+@dataclass(slots=True)
+class Window:
+    """Jobs of a state from place ``offset`` on; ``place`` of the anchor, None when it is gone.
+
+    ``rows`` holds None where a record went away meanwhile. ``now``: Redis time in ms.
+    """
+
+    total: int
+    paused: bool
+    offset: int
+    place: int | None
+    now: int
+    rows: list[JobRecord | None]
+
+
+class LiveReader:
+    """Looks at queues, jobs and consumers, confined to ``organization_id``. No I/O when made."""
+
+    def __init__(self, link: Link, prefix: str, organization_id: str | None = None) -> None:
+        self.link = link
+        self.prefix = prefix
+        self.organization_id = organization_id
+        self._names: list[str] = []
+
+    def _base(self, queue: str) -> str:
+        return keys.base(self.prefix, queue)
+
+    def glance(self, *, minutes: int = 60, patience: float = PATIENCE) -> Glance:
+        """Every queue's stats, description and consumers, in one round trip.
+
+        The first one, and one that finds a new queue, takes two. An
+        organisation sees no consumers and nothing of the server.
+        """
+        started = time.perf_counter()
+        org = self.organization_id
+        sent = 0
+        while True:
+            names = self._names
+            calls: list[tuple[scripts.Script | None, Sequence[scripts.Arg]]] = [
+                (None, ("SMEMBERS", keys.queues(self.prefix)))
+            ]
+            if not self.link.cluster and org is None:
+                calls.append((None, ("INFO",)))
+            fixed = len(calls)
+            for name in names:
+                base = self._base(name)
+                calls.append((scripts.STATS, (base, org or "", minutes)))
+                calls.append((None, ("GET", keys.of(base, "queue"))))
+                if org is None:
+                    calls.append((scripts.WORKERS, (base,)))
+            replies = self.link.batch(calls, patience=patience)
+            sent += len(calls)
+            found = sorted(name.decode() for name in replies[0])
+            if found == names:
+                break
+            self._names = found
+        step = 3 if org is None else 2
+        rows = [replies[at : at + step] for at in range(fixed, len(replies), step)]
+        return Glance(
+            [_stats(name, row[0]) for name, row in zip(names, rows, strict=True)],
+            {
+                name: registry.parse(row[1]) if row[1] else QueueInfo(name)
+                for name, row in zip(names, rows, strict=True)
+            },
+            _server(replies[1]) if fixed > 1 else None,
+            {name: _workers(row[2]) for name, row in zip(names, rows, strict=True)}
+            if org is None
+            else {},
+            (sent, (time.perf_counter() - started) * 1000),
+        )
+
+    def window(
+        self,
+        queue: str,
+        state: State,
+        *,
+        offset: int = 0,
+        limit: int = 100,
+        reverse: bool = False,
+        anchor: str | None = None,
+        anchor_row: int = 0,
+    ) -> Window:
+        """``limit`` (at most 200) jobs by place, so that ``anchor`` is row ``anchor_row`` of them."""
+        reply = self.link.run(
+            scripts.WINDOW,
+            self._base(queue),
+            (
+                state.letter, self.organization_id or "", int(reverse), offset, limit,
+                anchor or "", anchor_row, 1,
+            ),
+            patience=PATIENCE,
+        )  # fmt: skip
+        total, paused, first, place, now = reply[:5]
+        rows = [_record(queue, row) if row[1] else None for row in reply[5:]]
+        for row in rows:
+            if row is not None:
+                row.paused = bool(paused)
+        return Window(total, bool(paused), first, place if place >= 0 else None, now, rows)
+
+    def jobs(self, queue: str, ids: Sequence[str]) -> list[JobRecord | None]:
+        """These jobs without payloads, in one round trip; None for what is not there."""
+        org = self.organization_id or ""
+        replies = self.link.run_many(
+            [(scripts.JOB, self._base(queue), (org, one, 0)) for one in ids], patience=PATIENCE
+        )
+        return [_record(queue, row) if row else None for row in replies]
+
+
+def _server(raw: Any) -> Server:
+    text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)
+    said = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+
+    def number(name: str) -> int:
+        return int(said.get(name) or 0)
+
+    version = said.get("valkey_version")
+    return Server(
+        f"Valkey {version}" if version else f"Redis {said.get('redis_version', '?')}",
+        number("used_memory"),
+        number("maxmemory"),
+        number("connected_clients"),
+        said.get("maxmemory_policy", ""),
+    )
+
+
+def _workers(reply: Sequence[Any]) -> list[dict[str, Any]]:
+    now, found = int(reply[0]), []
+    for text, seen in zip(reply[1::2], reply[2::2], strict=True):
+        record = json.loads(text)
+        record["heartbeatAge"] = max(0, now - int(float(seen)))
+        found.append(record)
+    return found

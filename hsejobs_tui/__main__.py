@@ -1,0 +1,5 @@
+"""``python -m hsejobs_tui``."""
+
+from hsejobs_tui.start import main
+
+main()

@@ -1,0 +1,1 @@
+"""What the TUI knows and does, free of anything that draws."""

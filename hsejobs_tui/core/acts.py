@@ -1,0 +1,246 @@
+"""Everything the TUI can change: through the store's writes alone, noted in the audit log."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from hsejobs.errors import JobExists, JobsError, Refused
+from hsejobs.model import STATE_OF_LETTER, State, new_job_id
+from hsejobs.store.circuits import Circuits
+from hsejobs.store.client import Link
+from hsejobs.store.registry import QueueInfo, ScheduleInfo
+from hsejobs.store.write import Added, NewJob, Refusal, Removed, Writer
+from hsejobs_tui.core.audit import Audit
+from hsejobs_tui.core.options import Options
+
+#: Jobs in one step of an act on many: what a cancel may still have to wait for.
+STEP = 500
+#: Seconds, jobs and bytes for which a removal can be undone.
+UNDO_SECONDS, UNDO_JOBS, UNDO_BYTES = 60.0, 20_000, 64_000_000
+
+Clock = Callable[[], float]
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far an act on many is, and at its end its report."""
+
+    act: str
+    queue: str
+    total: int
+    done: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    cancelled: bool = False
+    undoable: bool = False
+
+    @property
+    def seen(self) -> int:
+        """Jobs that were tried."""
+        return self.done + self.refused.total()
+
+    def report(self) -> str:
+        """A sentence: what was done, what was refused and why."""
+        words = [f"{PAST[self.act]} {self.done:,} of {self.total:,}"]
+        words += [f"{count:,} left: {reason}" for reason, count in self.refused.most_common(5)]
+        if self.cancelled:
+            words.append(f"cancelled with {self.total - self.seen:,} not tried")
+        if self.undoable:
+            words.append(f"u brings them back for {UNDO_SECONDS:.0f} s")
+        return "; ".join(words)
+
+
+PAST = {"retry": "retried", "remove": "removed", "promote": "promoted", "clean": "removed",
+        "drain": "removed", "obliterate": "removed", "undo": "brought back"}  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Undo:
+    until: float
+    jobs: list[Removed]
+    bytes: int
+
+
+def _weight(removed: Removed) -> int:
+    return sum(
+        sum(len(part) for part in value if isinstance(part, bytes))
+        if isinstance(value, list)
+        else len(value)
+        for value in removed.copy
+        if isinstance(value, bytes | list)
+    )
+
+
+class Acts:
+    """All writes. Every method blocks: it is called in a thread. Read-only it has no writer."""
+
+    def __init__(self, options: Options, link: Link, clock: Clock = time.monotonic) -> None:
+        self.options = options
+        self.org = options.organization_id
+        self.link = link
+        self.audit = Audit(options.home, options.place, self.org)
+        self._writer = None if options.read_only else Writer(link, options.prefix)
+        self._clock = clock
+        self._undo: list[_Undo] = []
+
+    @property
+    def writer(self) -> Writer:
+        """The store's writes. Raises Refused in a session that is read-only."""
+        if self._writer is None:
+            raise Refused("this session is read-only")
+        return self._writer
+
+    def _queue_wide(self) -> Writer:
+        if self.org is not None:
+            raise Refused("this act is about every organisation's jobs; this session sees one")
+        return self.writer
+
+    def many(
+        self, act: str, queue: str, ids: Sequence[str], stop: Callable[[], bool] = lambda: False
+    ) -> Iterator[Progress]:
+        """Retries, removes or promotes these jobs in steps; yields the same Progress each time."""
+        writer = self.writer
+        progress = Progress(act, queue, len(ids))
+        undo = _Undo(0.0, [], 0)
+        try:
+            for at in range(0, len(ids), STEP):
+                if stop():
+                    progress.cancelled = True
+                    break
+                chunk = ids[at : at + STEP]
+                if act == "remove":
+                    removed, refused = writer.remove_many(queue, chunk, self.org)
+                    self._keep(undo, removed)
+                elif act == "retry":
+                    refused = writer.retry_many(queue, chunk, self.org)
+                elif act == "promote":
+                    refused = writer.promote_many(queue, chunk, self.org)
+                else:
+                    raise ValueError(act)
+                progress.done += len(chunk) - len(refused)
+                progress.refused.update(map(_reason, refused))
+                progress.undoable = bool(undo.jobs)
+                yield progress
+        finally:
+            if undo.jobs:
+                undo.until = self._clock() + UNDO_SECONDS
+                self._undo.append(undo)
+            about = {"ids": list(ids)} if len(ids) <= 20 else {}
+            self.audit.write(act, queue, done=progress.done, of=progress.total,
+                             refused=dict(progress.refused), **about)  # fmt: skip
+        yield progress
+
+    def _keep(self, undo: _Undo, removed: list[Removed]) -> None:
+        for one in removed:
+            weight = _weight(one)
+            if len(undo.jobs) >= UNDO_JOBS or undo.bytes + weight > UNDO_BYTES:
+                return
+            undo.jobs.append(one)
+            undo.bytes += weight
+
+    def undoable(self) -> tuple[int, float]:
+        """How many jobs the next undo brings back, and for how many seconds more."""
+        now = self._clock()
+        self._undo = [one for one in self._undo if one.until > now]
+        if not self._undo:
+            return 0, 0.0
+        return len(self._undo[-1].jobs), self._undo[-1].until - now
+
+    def undo(self) -> Progress:
+        """Brings the newest removal back. Raises Refused when there is none."""
+        writer = self.writer
+        if not self.undoable()[0]:
+            raise Refused(f"nothing was removed in the last {UNDO_SECONDS:.0f} s")
+        last = self._undo[-1]
+        progress = Progress("undo", last.jobs[0].queue, len(last.jobs))
+        while last.jobs:
+            try:
+                writer.restore(last.jobs[-1], self.org)
+                progress.done += 1
+            except JobExists:
+                progress.refused["the id is in use again"] += 1
+            last.jobs.pop()
+        self._undo.remove(last)
+        self.audit.write("undo", progress.queue, done=progress.done, of=progress.total)
+        return progress
+
+    def cleanable(self, queue: str, state: State, grace_ms: int) -> int:
+        """How many jobs a clean would remove now."""
+        return self.writer.cleanable(queue, state, grace_ms, self.org)
+
+    def sweep(
+        self, act: str, queue: str, total: int, stop: Callable[[], bool], *,
+        state: State = State.FAILED, grace_ms: int = 0, limit: int | None = None, force: bool = False,
+    ) -> Iterator[Progress]:  # fmt: skip
+        """Clean, drain or obliterate in steps; yields the same Progress each time."""
+        progress = Progress(act, queue, total)
+        if act == "clean":
+            steps = self.writer.clean_steps(queue, state, grace_ms, self.org, limit)
+        elif act == "drain":
+            steps = self._queue_wide().drain_steps(queue)
+        else:
+            steps = self._queue_wide().obliterate_steps(queue, force=force)
+        try:
+            for removed in steps:
+                progress.done += removed
+                progress.total = max(progress.total, progress.done)
+                yield progress
+                if stop():
+                    progress.cancelled = True
+                    break
+        finally:
+            about = {"state": state.value, "graceMs": grace_ms} if act == "clean" else {}
+            self.audit.write(act, queue, done=progress.done, **about)
+        yield progress
+
+    def pause(self, queue: str, on: bool) -> str:
+        """Pauses or resumes; a sentence about it."""
+        writer = self._queue_wide()
+        changed = writer.pause(queue) if on else writer.resume(queue)
+        self.audit.write("pause" if on else "resume", queue, changed=changed)
+        state = "paused: running jobs finish, no new ones begin" if on else "resumed"
+        return (
+            f"{queue} is {state}" if changed else f"{queue} was {state.partition(':')[0]} already"
+        )
+
+    def add(self, info: QueueInfo, new: NewJob) -> Added:
+        """Adds a job that was checked."""
+        added = self.writer.add(info.name, new)
+        self.audit.write("enqueue", info.name, id=added.id, created=added.created)
+        return added
+
+    def run_schedule(self, info: QueueInfo, schedule: ScheduleInfo) -> Added:
+        """Adds a run of a schedule beside its slots."""
+        new = NewJob(
+            id=f"sys:run:{schedule.name}:{new_job_id()}", name=schedule.task,
+            payload=b'{"args":[],"kwargs":{}}', priority=info.priority, attempts=info.attempts,
+            backoff=info.backoff, timeout=info.timeout, signature="a",
+        )  # fmt: skip
+        added = self._queue_wide().add_run(info.name, new, schedule.task)
+        self.audit.write("run", info.name, schedule=schedule.name, id=added.id)
+        return added
+
+    def circuit(self, name: str, act: str) -> None:
+        """Opens or closes a circuit by hand. Raises UnknownCircuit."""
+        self._queue_wide()
+        circuits = Circuits(self.link, self.options.prefix)
+        if act == "open":
+            circuits.open(name)
+        else:
+            circuits.close(name)
+        self.audit.write(f"circuit {act}", "", circuit=name)
+
+
+def _reason(refusal: Refusal) -> str:
+    if refusal.found == "missing":
+        return "gone"
+    return f"moved to {STATE_OF_LETTER.get(refusal.found, refusal.found)}"
+
+
+def explain(error: BaseException) -> str:
+    """An error as one sentence with its code; of ours only the text is told."""
+    if isinstance(error, JobsError):
+        return f"{error} ({error.code})"
+    return f"unexpected {type(error).__name__}; please report it"

@@ -1,0 +1,90 @@
+"""What a person searches for, and whether a job is it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from hsejobs.model import JobRecord
+
+FIELDS = ("id", "name", "error", "org", "user", "code")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Words that must all fit: ``text``, ``error=text``, ``data.to=text``; case does not matter."""
+
+    terms: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def needs_payload(self) -> bool:
+        """Whether payloads must be read for it."""
+        return any(field == "" or field.split(".")[0] == "data" for field, _ in self.terms)
+
+    def matches(self, job: JobRecord) -> bool:
+        """Whether the job, with its secrets masked already, fits every term."""
+        return all(_fits(job, field, wanted) for field, wanted in self.terms)
+
+
+def parse(text: str) -> Filter:
+    """The filter of a line; quotes keep a phrase together."""
+    terms = []
+    for word in _words(text):
+        field, sign, wanted = word.partition("=")
+        named = sign and (field in FIELDS or field == "data" or field.startswith("data."))
+        terms.append((field, wanted.casefold()) if named else ("", word.casefold()))
+    return Filter(tuple(terms))
+
+
+def _words(text: str) -> list[str]:
+    words, word, quoted = [], "", False
+    for char in text:
+        if char == '"':
+            quoted = not quoted
+        elif char.isspace() and not quoted:
+            if word:
+                words.append(word)
+            word = ""
+        else:
+            word += char
+    return [*words, word] if word else words
+
+
+def _texts(job: JobRecord) -> dict[str, str]:
+    return {
+        "id": job.id,
+        "name": job.name,
+        "error": job.failed_reason or "",
+        "org": job.organization_id or "",
+        "user": job.user_id or "",
+        "code": job.code or "",
+    }
+
+
+def _fits(job: JobRecord, field: str, wanted: str) -> bool:
+    known = _texts(job)
+    if field in known:
+        return wanted in known[field].casefold()
+    if not field:
+        if any(wanted in text.casefold() for text in known.values()):
+            return True
+        return wanted in _flat(job.data)
+    return any(wanted in _flat(value) for value in _at(job.data, field.split(".")[1:]))
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, str):
+        return value.casefold()
+    return json.dumps(value, ensure_ascii=False).casefold()
+
+
+def _at(value: Any, path: list[str]) -> list[Any]:
+    """What lies at the path; of a list every item is looked into."""
+    if not path:
+        return [value]
+    if isinstance(value, list):
+        return [found for item in value for found in _at(item, path)]
+    if isinstance(value, dict) and path[0] in value:
+        return _at(value[path[0]], path[1:])
+    return []

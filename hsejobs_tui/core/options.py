@@ -1,0 +1,99 @@
+"""How the TUI was started: what it may do, whose jobs it sees, and on which Redis."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from hsejobs.errors import SettingsError
+from hsejobs.model import check_organization
+from hsejobs.redis_url import parse_redis_url
+from hsejobs.settings import Settings, load_settings, redact_url, redis_target
+
+PROFILES = "profiles.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Everything that is fixed for a session. ``refresh`` in seconds."""
+
+    url: str = field(repr=False)
+    prefix: str
+    home: Path
+    place: str
+    sealed: bool = False
+    read_only: bool = False
+    organization_id: str | None = None
+    production: bool = False
+    once: bool = False
+    ascii_only: bool = False
+    refresh: float = 1.0
+    front: bool = False
+
+
+def load(
+    *,
+    read_only: bool = False,
+    org: str | None = None,
+    profile: str | None = None,
+    once: bool = False,
+    front: bool = False,
+    settings: Settings | None = None,
+) -> Options:
+    """The options of a session. Raises SettingsError, also for a profile that is not there.
+
+    Profiles are tables of ``JOBS_HOME/profiles.toml``: ``url``, ``prefix``,
+    ``production`` (a red banner), ``read_only``.
+    """
+    settings = settings or load_settings()
+    url = redis_target(settings) if profile is None else ""
+    made = Options(
+        url=url,
+        prefix=settings.redis_prefix,
+        home=settings.jobs_home,
+        place=redact_url(url) if url else "",
+        sealed=settings.secret_key is not None,
+        read_only=read_only,
+        organization_id=check_organization(org, "--org"),
+        once=once,
+        front=front,
+        ascii_only=_ascii(),
+    )
+    return made if profile is None else _with_profile(made, profile)
+
+
+def _ascii() -> bool:
+    if os.environ.get("JOBS_TUI_ASCII"):
+        return True
+    words = (os.environ.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    locale = next((word for word in words if word), "")
+    return locale in ("C", "POSIX")
+
+
+def _with_profile(options: Options, name: str) -> Options:
+    path = options.home / PROFILES
+    try:
+        found = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SettingsError("--profile", f"there is no {path}; write a table [{name}]") from None
+    except (OSError, ValueError):
+        raise SettingsError("--profile", f"{path} cannot be read as TOML") from None
+    table = found.get(name)
+    if not isinstance(table, dict):
+        have = ", ".join(sorted(found)) or "none"
+        raise SettingsError("--profile", f"{path} has no such profile; it has: {have}")
+    url = table.get("url")
+    try:
+        parse_redis_url(str(url))
+    except ValueError as error:
+        raise SettingsError("--profile", f"url of [{name}] {error}") from None
+    return replace(
+        options,
+        url=str(url),
+        prefix=str(table.get("prefix", options.prefix)),
+        place=f"{name}: {redact_url(str(url))}",
+        production=bool(table.get("production", name.startswith("prod"))),
+        read_only=options.read_only or bool(table.get("read_only", False)),
+    )

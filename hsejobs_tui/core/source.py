@@ -1,0 +1,170 @@
+"""Everything the TUI reads, confined to one organisation if it is; secrets are masked here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hsejobs.errors import JobNotFound, Refused
+from hsejobs.masking import mask
+from hsejobs.model import JobRecord, State
+from hsejobs.store.circuits import Circuit, Circuits
+from hsejobs.store.client import Link
+from hsejobs.store.read import Event, LastRun, Reader
+from hsejobs.store.read_live import Glance, LiveReader, Window
+from hsejobs.store.registry import QueueInfo, ScheduleInfo
+from hsejobs_tui.core import groups
+from hsejobs_tui.core.filters import Filter
+from hsejobs_tui.core.options import Options
+
+#: Bytes of a payload that a search looks into: more than any payload may have.
+SEARCHED = 262_144
+#: Hits that a search keeps to show; the count goes on.
+HITS_KEPT = 5_000
+
+
+@dataclass(slots=True)
+class Hits:
+    """How far a search is: jobs looked at, found, and those to show."""
+
+    queue: str
+    state: State
+    total: int = 0
+    seen: int = 0
+    count: int = 0
+    jobs: list[JobRecord] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    done: bool = False
+
+
+class Source:
+    """All reads. Every method blocks: it is called in a thread."""
+
+    def __init__(self, options: Options, link: Link) -> None:
+        self.options = options
+        self.link = link
+        self.org = options.organization_id
+        self.reader = Reader(link, options.prefix)
+        self.live = LiveReader(link, options.prefix, self.org)
+        self.infos: dict[str, QueueInfo] = {}
+
+    def glance(self) -> Glance:
+        """All queues at one moment."""
+        seen = self.live.glance()
+        self.infos = seen.infos
+        return seen
+
+    def window(self, queue: str, state: State, **place: Any) -> Window:
+        """Some jobs of a state by place."""
+        return self.live.window(queue, state, **place)
+
+    def jobs(self, queue: str, ids: Sequence[str]) -> list[JobRecord | None]:
+        """These jobs, without payloads."""
+        return self.live.jobs(queue, ids)
+
+    def stored(self, queue: str, job_id: str) -> JobRecord:
+        """One job as it is stored: for a copy, never for a view."""
+        return self.reader.job(queue, job_id, self.org)
+
+    def job(self, queue: str, job_id: str, tail: int = 200) -> tuple[JobRecord, list[str]]:
+        """One job with its secrets masked, and the newest log lines. Raises JobNotFound."""
+        record = self.masked(self.stored(queue, job_id))
+        lines: list[str] = []
+        if record.log_count:
+            lines, _ = self.reader.logs(queue, job_id, start=-tail)
+        return record, lines
+
+    def masked(self, record: JobRecord) -> JobRecord:
+        """The record with ``***`` for secrets; what is no JSON has none that could be known."""
+        paths = self.secret_paths(record.queue, record.name)
+        if isinstance(record.data, str):
+            record.data = "(no JSON: not shown, as its secrets cannot be told)"
+        record.data = mask(record.data, paths)
+        record.result = mask(record.result)
+        return record
+
+    def secret_paths(self, queue: str, task: str) -> list[str]:
+        """The secret fields of a task; of all the queue's tasks when it is not listed."""
+        info = self.infos.get(queue)
+        tasks = info.tasks if info else []
+        every = [path for one in tasks for path in one.secret]
+        return next((one.secret for one in tasks if one.name == task), every)
+
+    def find(self, job_id: str) -> JobRecord:
+        """The job of that id in whichever queue. Raises JobNotFound."""
+        for queue in list(self.infos):
+            found = self.jobs(queue, [job_id])[0]
+            if found is not None:
+                return found
+        raise JobNotFound("no queue has a job of that id")
+
+    def search(self, queue: str, state: State, wanted: Filter) -> Iterator[Hits]:
+        """Every job of the state, 200 at a time; yields the same ``Hits``, fuller each time."""
+        hits = Hits(queue, state)
+        cursor: str | None = None
+        # A filter of nothing needs ids only, one of metadata no payload.
+        payload = SEARCHED if wanted.needs_payload else 0
+        while not hits.done:
+            page = self.reader.page(
+                queue,
+                state,
+                limit=200,
+                cursor=cursor,
+                organization_id=self.org,
+                payload_bytes=payload,
+                errors=1,
+            )
+            hits.total = max(page.total, hits.seen + len(page.jobs))
+            for job in page.jobs:
+                hits.seen += 1
+                if wanted.matches(self.masked(job) if payload else job):
+                    hits.count += 1
+                    hits.ids.append(job.id)
+                    if len(hits.jobs) < HITS_KEPT:
+                        job.data = job.result = None
+                        hits.jobs.append(job)
+            cursor = page.next
+            hits.done = cursor is None
+            yield hits
+
+    def failures(self) -> Iterator[tuple[dict[str, groups.Group], int, int]]:
+        """Failed jobs of all queues in groups; yields (groups, jobs seen, jobs there are)."""
+        found: dict[str, groups.Group] = {}
+        names = list(self.infos)
+        totals = [one.failed for one in self.reader.stats(names, self.org, minutes=0)]
+        seen = 0
+        for queue in names:
+            for page in self.reader.walk(queue, State.FAILED, self.org, payload_bytes=0, errors=1):
+                groups.gather(found, page)
+                seen += len(page)
+                yield found, seen, sum(totals)
+
+    def schedules(self) -> list[tuple[QueueInfo, ScheduleInfo, LastRun | None, int]]:
+        """Every schedule with its last run and Redis time in ms. Not for one organisation."""
+        self._whole()
+        found = []
+        for info in list(self.infos.values()):
+            if info.schedules:
+                last, now = self.reader.last_outcomes(info.name), self.reader.now(info.name)
+                found += [(info, one, last.get(one.task), now) for one in info.schedules]
+        return found
+
+    def circuits(self) -> list[Circuit]:
+        """Circuits that failed or were touched in the last day."""
+        return Circuits(self.link, self.options.prefix).all(self.org)
+
+    def events(self, since: dict[str, str]) -> list[Event]:
+        """What happened since the last call; ``since`` is kept up by it."""
+        found: list[Event] = []
+        for queue in list(self.infos):
+            since[queue], news = self.reader.events(queue, since.get(queue, "$"))
+            for event in news:
+                jobs = tuple(one for one in event.jobs if self.org in (None, one[1]))
+                if jobs:
+                    found.append(Event(event.at, event.queue, event.kind, jobs))
+        return sorted(found, key=lambda event: event.at)
+
+    def _whole(self) -> None:
+        if self.org is not None:
+            raise Refused("this is not shown to a single organisation")

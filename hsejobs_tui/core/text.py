@@ -1,0 +1,100 @@
+"""Text that is safe and short: hostile characters escaped, durations and sizes for people."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+
+#: Categories that move the cursor, hide or reorder text: controls, format, surrogates, private,
+#: and the line separators.
+_HOSTILE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+_SUSPECT = re.compile(r"[^\x20-\x7e]")
+
+
+def safe(text: object, limit: int = 2_000, *, lines: bool = False) -> str:
+    """The text with control, bidi and other unseen characters escaped; cut at ``limit``.
+
+    ``lines`` keeps line feeds and makes a tab four spaces.
+    """
+    shown = str(text)
+    cut = len(shown) > limit
+    shown = shown[:limit]
+    if lines:
+        shown = shown.replace("\t", "    ")
+    shown = _SUSPECT.sub(lambda found: _visible(found[0], lines), shown)
+    return shown + "…" if cut else shown
+
+
+def _visible(char: str, lines: bool) -> str:
+    if char == "\n" and lines:
+        return char
+    if unicodedata.category(char) in _HOSTILE or unicodedata.combining(char):
+        return ascii(char)[1:-1]
+    return char
+
+
+def one_line(text: object, limit: int = 300) -> str:
+    """The first line, safe."""
+    return safe(str(text)[: limit * 2].strip().partition("\n")[0], limit)
+
+
+def duration(ms: float | None) -> str:
+    """A duration in at most five characters: ``12ms``, ``3.4s``, ``5m``, ``2.1h``, ``3d``."""
+    if ms is None:
+        return "-"
+    if ms < 0.95:
+        return "<1ms" if ms > 0 else "0ms"
+    if ms < 995:
+        return f"{ms:.0f}ms"
+    seconds = ms / 1000
+    if seconds < 9.95:
+        return f"{seconds:.1f}s"
+    if seconds < 99.5:
+        return f"{seconds:.0f}s"
+    if seconds < 5970:
+        return f"{seconds / 60:.0f}m"
+    if seconds < 35_640:
+        return f"{seconds / 3600:.1f}h"
+    if seconds < 172_800:
+        return f"{seconds / 3600:.0f}h"
+    return f"{seconds / 86400:.0f}d"
+
+
+def size(count: float) -> str:
+    """Bytes, short: ``512 B``, ``1.4 MB``."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+def number(count: float) -> str:
+    """A count with separators; from a million on in millions."""
+    return f"{count:,.0f}" if count < 1_000_000 else f"{count / 1_000_000:.2f}M"
+
+
+def clock(ms: int | None) -> str:
+    """A moment: UTC date and time to the second."""
+    if not ms:
+        return "-"
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def spark(values: list[int], width: int, *, ascii_only: bool = False) -> str:
+    """A line of ``width`` characters, oldest first; each the largest of its share."""
+    marks = " .:-=+*#" if ascii_only else " ▁▂▃▄▅▆▇█"
+    if not values or width < 1:
+        return " " * width
+    step = max(1.0, len(values) / width)
+    shares: list[int] = []
+    at = 0.0
+    while at < len(values) and len(shares) < width:
+        shares.append(max(values[int(at) : max(int(at) + 1, int(at + step))]))
+        at += step
+    top = max(shares) or 1
+    drawn = "".join(
+        marks[0 if not value else max(1, round(value / top * (len(marks) - 1)))] for value in shares
+    )
+    return drawn.rjust(width)

@@ -1,0 +1,158 @@
+"""View models: what the screens show of queues and jobs, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hsejobs.model import JobRecord, State
+from hsejobs.store.read import QueueStats, percentile
+from hsejobs.store.read_live import Glance
+from hsejobs_tui.core.text import clock, duration, one_line
+
+#: A state's glyph, its ASCII glyph and its colour (a name of the theme).
+LOOK: dict[str, tuple[str, str, str]] = {
+    "waiting": ("○", "o", "cyan"),
+    "paused": ("‖", "=", "yellow"),
+    "active": ("▶", ">", "#5f9fff"),
+    "delayed": ("◷", "~", "magenta"),
+    "completed": ("✓", "+", "#5fd75f"),
+    "failed": ("✗", "x", "#ff5f5f"),
+    "gone": ("∅", "-", "bright_black"),
+}
+
+STATES = (State.WAITING, State.ACTIVE, State.DELAYED, State.COMPLETED, State.FAILED)
+#: Those that begin with the job that is next; the others begin with the newest.
+AHEAD = (State.WAITING, State.DELAYED)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """One queue of the overview; durations in ms, rates a minute."""
+
+    name: str
+    waiting: int
+    active: int
+    delayed: int
+    completed: int
+    failed: int
+    paused: bool
+    rate_in: float
+    rate_out: float
+    depth: list[int]
+    oldest: int | None
+    wait_p50: float | None
+    wait_p95: float | None
+    run_p50: float | None
+    run_p95: float | None
+    failing: float
+    drain_ms: float | None
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something wrong now: ``level`` is ``critical`` or ``warning``; ``todo`` what to do."""
+
+    level: str
+    queue: str
+    what: str
+    todo: str
+
+
+def queue_row(stats: QueueStats) -> QueueRow:
+    """The overview's figures of a queue: rates and times of the last five minutes."""
+    last = stats.window()
+    finished = last.completed + last.failed
+    # The minute that runs is not whole: rates are of the time that passed.
+    minutes = 4 + max(1, stats.now % 60_000) / 60_000
+    rate_in, rate_out = last.added / minutes, finished / minutes
+    net = rate_out - rate_in
+    drain = stats.waiting / net * 60_000 if stats.waiting and net > 0.01 else None
+    # Depth in the past: from now back, by what came and went in each minute.
+    depth, now = [], stats.waiting + stats.active
+    for minute in stats.minutes:
+        depth.append(max(0, now))
+        now -= minute.added - minute.completed - minute.failed
+    return QueueRow(
+        stats.name, stats.waiting, stats.active, stats.delayed, stats.completed, stats.failed,
+        stats.is_paused, rate_in, rate_out, depth[::-1], stats.oldest_waiting,
+        percentile(last.wait, 0.5), percentile(last.wait, 0.95),
+        percentile(last.run, 0.5), percentile(last.run, 0.95),
+        last.failed / finished if finished else 0.0, drain, stats.consumers,
+    )  # fmt: skip
+
+
+def troubles(glance: Glance) -> list[Trouble]:
+    """What an operator should know first, the worst first."""
+    found = []
+    for stats in glance.queues:
+        row = queue_row(stats)
+        finished = stats.window().completed + stats.window().failed
+        if row.waiting and not row.workers and not row.paused:
+            found.append(Trouble("critical", row.name,
+                f"{row.waiting:,} jobs wait and no worker runs the queue",
+                f"start one: hsejobs worker {row.name}"))  # fmt: skip
+        if finished >= 5 and row.failing >= 0.1:
+            level = "critical" if row.failing >= 0.5 else "warning"
+            found.append(Trouble(level, row.name,
+                f"{row.failing:.0%} of jobs failed in the last 5 minutes",
+                "press 2 for the errors they share"))  # fmt: skip
+        if row.waiting and row.paused:
+            found.append(Trouble("warning", row.name,
+                f"paused with {row.waiting:,} jobs waiting", "P resumes it"))  # fmt: skip
+        elif row.waiting and row.workers and (row.oldest or 0) > 600_000:
+            found.append(Trouble("warning", row.name,
+                f"a job has waited for {duration(row.oldest)}",
+                "add workers, or look at what runs (3)"))  # fmt: skip
+        stalled = stats.window().stalled
+        if stalled:
+            found.append(Trouble("warning", row.name,
+                f"{stalled:,} jobs stalled in the last 5 minutes: their worker died or hung",
+                "look at the workers (3) and their logs"))  # fmt: skip
+    server = glance.server
+    if server and server.policy not in ("", "noeviction"):
+        found.append(Trouble("critical", "redis", f"eviction policy {server.policy}: jobs get lost",
+                             "set maxmemory-policy noeviction"))  # fmt: skip
+    if server and server.maxmemory and server.used_memory > 0.85 * server.maxmemory:
+        share = server.used_memory / server.maxmemory
+        found.append(Trouble("critical", "redis", f"memory is {share:.0%} full",
+                             "clean completed jobs, or raise maxmemory"))  # fmt: skip
+    return sorted(found, key=lambda one: one.level)
+
+
+def when(job: JobRecord, now: int) -> str:
+    """The time that matters in the job's state, relative."""
+    if job.status is State.DELAYED and job.run_at:
+        return f"in {duration(max(0, job.run_at - now))}"
+    if job.status is State.ACTIVE and job.processed_at:
+        return f"for {duration(max(0, now - job.processed_at))}"
+    return f"{duration(max(0, now - (job.finished_at or job.created_at)))} ago"
+
+
+def remark(job: JobRecord) -> str:
+    """What there is to say about the job in a list: its error, or its progress."""
+    if job.failed_reason:
+        return one_line(job.failed_reason)
+    if job.progress_message or 0 < job.progress < 100:
+        return f"{job.progress:.0f}% {one_line(job.progress_message or '')}"
+    return ""
+
+
+def timeline(job: JobRecord) -> list[tuple[str, str]]:
+    """(when, what) from the adding to now, oldest first."""
+    told: list[tuple[int, str]] = [(job.created_at, "added")]
+    for error in job.errors:
+        began, ended = error.get("startedAt"), error.get("failedAt")
+        took = f" after {duration(ended - began)}" if began and ended else ""
+        text = f"attempt {error.get('attempt')} failed{took} ({error.get('code') or 'error'})"
+        told.append((ended or began or job.created_at, text))
+    if job.processed_at and job.status in (State.ACTIVE, State.COMPLETED):
+        waited = duration(job.processed_at - job.created_at) if job.attempts_made <= 1 else None
+        began = f"attempt {job.attempts_made} began" + (f", waited {waited}" if waited else "")
+        told.append((job.processed_at, began))
+    if job.finished_at:
+        ran = job.processed_at and job.finished_at - job.processed_at
+        told.append((job.finished_at, f"{job.status}" + (f", ran {duration(ran)}" if ran else "")))
+    if job.run_at:
+        told.append((job.run_at, "runs again" if job.errors else "may run"))
+    return [(clock(at), text) for at, text in sorted(told, key=lambda pair: pair[0])]

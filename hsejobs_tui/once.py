@@ -1,0 +1,46 @@
+"""One frame as plain text, for scripts and for terminals that can do no more."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+from hsejobs.store.client import Link
+from hsejobs_tui.core.options import Options
+from hsejobs_tui.core.source import Source
+from hsejobs_tui.core.text import duration, number, size
+from hsejobs_tui.core.view import queue_row, troubles
+
+_NAMES = ("queue", "wait", "run", "delay", "done", "fail", "in/m", "out/m", "oldest", "p95",
+          "err%", "on")  # fmt: skip
+
+
+def show(options: Options) -> None:
+    """Prints the overview. Raises RedisUnavailable."""
+    link = Link(options.url)
+    try:
+        seen = Source(options, link).glance()
+    finally:
+        link.close()
+    rows = [_NAMES]
+    for row in map(queue_row, seen.queues):
+        rows.append(
+            (
+                row.name + (" =" if row.paused else ""), number(row.waiting), number(row.active),
+                number(row.delayed), number(row.completed), number(row.failed),
+                f"{row.rate_in:.0f}", f"{row.rate_out:.0f}", duration(row.oldest),
+                duration(row.run_p95), f"{row.failing:.0%}", str(row.workers),
+            )
+        )  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    width = max(80, shutil.get_terminal_size().columns)
+    for line in rows:
+        first, *rest = line
+        cells = [first.ljust(widths[0])]
+        cells += [cell.rjust(wide) for cell, wide in zip(rest, widths[1:], strict=True)]
+        sys.stdout.write(" ".join(cells)[:width].rstrip() + "\n")
+    server = seen.server
+    about = f"{server.version}, {size(server.used_memory)}, " if server else ""
+    sys.stdout.write(f"{about}{seen.cost[0]} commands, {seen.cost[1]:.1f} ms\n")
+    for one in troubles(seen):
+        sys.stdout.write(f"{one.level}: {one.queue}: {one.what}; {one.todo}\n")

@@ -1,0 +1,152 @@
+"""Questions: yes or no, type it to mean it, a line of text; and the bar of an act on many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, ProgressBar, Static
+
+from hsejobs_tui.core.acts import Progress, explain
+from hsejobs_tui.core.text import safe
+
+if TYPE_CHECKING:
+    from hsejobs_tui.app import JobsApp
+
+
+class Confirm(ModalScreen[bool]):
+    """y or n; with ``typed`` that text must be typed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "answer(False)", "No"),
+        Binding("n", "answer(False)", "No"),
+        Binding("y", "yes", "Yes"),
+    ]
+
+    def __init__(self, title: str, text: str = "", typed: str = "") -> None:
+        super().__init__()
+        self.asked, self.text, self.typed = title, text, typed
+
+    def compose(self) -> ComposeResult:
+        """Title, text, the answer."""
+        with Vertical(classes="dialog"):
+            yield Static(safe(self.asked, lines=True), classes="title", markup=False)
+            yield Static(safe(self.text, lines=True), markup=False)
+            if self.typed:
+                yield Static(f"Type {self.typed} to go on, Esc to leave it.", markup=False)
+                yield Input(placeholder=self.typed)
+            with Horizontal(classes="buttons"):
+                yes = Button("Yes (y)", id="yes", compact=True, disabled=bool(self.typed))
+                yield yes
+                yield Button("No (n, Esc)", id="no", compact=True)
+
+    def on_mount(self) -> None:
+        """The harmless answer has the focus."""
+        self.query_one(Input if self.typed else "#no").focus()
+
+    def action_answer(self, answer: bool) -> None:
+        """Ends with the answer."""
+        self.dismiss(answer)
+
+    def action_yes(self) -> None:
+        """Yes, where typing is not asked for."""
+        if not self.typed:
+            self.dismiss(True)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """The button opens when the text is right."""
+        self.query_one("#yes", Button).disabled = event.value.strip() != self.typed
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter, with the right text."""
+        if event.value.strip() == self.typed:
+            self.dismiss(True)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """By mouse."""
+        self.dismiss(event.button.id == "yes")
+
+
+class Ask(ModalScreen[str]):
+    """A line of text; '' when left."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave")]
+
+    def __init__(self, title: str, text: str = "", value: str = "") -> None:
+        super().__init__()
+        self.asked, self.text, self.value = title, text, value
+
+    def compose(self) -> ComposeResult:
+        """Title, text, the line."""
+        with Vertical(classes="dialog"):
+            yield Static(safe(self.asked), classes="title", markup=False)
+            yield Static(safe(self.text, lines=True), markup=False)
+            yield Input(self.value)
+
+    def action_leave(self) -> None:
+        """Nothing."""
+        self.dismiss("")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter."""
+        self.dismiss(event.value)
+
+
+class Working(ModalScreen[None]):
+    """The bar of an act on many jobs; Esc cancels it, and closes its report."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter", "leave", "Cancel")]
+
+    def __init__(
+        self, title: str, total: int, steps: Callable[[Callable[[], bool]], Iterator[Progress]]
+    ) -> None:
+        super().__init__()
+        self.asked, self.total = title, total
+        self.steps = steps
+        self.stopped = self.over = False
+
+    def compose(self) -> ComposeResult:
+        """Title, bar, report."""
+        with Vertical(classes="dialog"):
+            yield Static(safe(self.asked), classes="title", markup=False)
+            yield ProgressBar(total=max(1, self.total), show_eta=False)
+            yield Static("Esc cancels; what is done stays done.", id="report", markup=False)
+            with Horizontal(classes="buttons"):
+                yield Button("Cancel (Esc)", id="leave", compact=True)
+
+    def on_mount(self) -> None:
+        """Begins."""
+        self.run_worker(self._go(), exit_on_error=False)
+
+    async def _go(self) -> None:
+        last: list[Progress] = []
+
+        def shown(progress: Progress) -> None:
+            last[:] = [progress]
+            self.query_one(ProgressBar).update(total=max(1, progress.total), progress=progress.seen)
+
+        app = cast("JobsApp", self.app)
+        try:
+            await app.each(self.steps(lambda: self.stopped), shown)
+            text = last[0].report() if last else "Nothing to do."
+        except Exception as error:
+            done = f"{last[0].report()}; then: " if last else ""
+            text = done + explain(error)
+        self.over = True
+        app.poll_soon()
+        self.query_one("#report", Static).update(safe(text))
+        self.query_one("#leave", Button).label = "Close (Esc, Enter)"
+
+    def action_leave(self) -> None:
+        """Cancels, or closes when all is said."""
+        if self.over:
+            self.dismiss(None)
+        self.stopped = True
+
+    def on_button_pressed(self) -> None:
+        """By mouse."""
+        self.action_leave()

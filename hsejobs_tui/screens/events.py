@@ -1,0 +1,61 @@
+"""A live tail of what happens to jobs."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+
+from hsejobs_tui.core.text import safe
+from hsejobs_tui.core.view import LOOK
+from hsejobs_tui.screens.base import View
+from hsejobs_tui.widgets.rows import Column, Row, Rows
+
+COLUMNS = (Column("time", 8), Column("queue", 18), Column("what", 11), Column("job", 0),
+           Column("organisation", 20, above=90))  # fmt: skip
+KEPT = 1_000
+
+
+class Events(View):
+    """The newest first; at most 1,000."""
+
+    SCOPE: ClassVar[str] = "events"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.since: dict[str, str] = {}
+        self.kept: deque[Row] = deque(maxlen=KEPT)
+        self.frozen = False
+        self._number = 0
+
+    def body(self) -> ComposeResult:
+        """The list."""
+        yield Rows(COLUMNS, "Nothing has happened since this was opened.")
+
+    def head(self) -> Text:
+        """Whether it goes on."""
+        return Text("Events" + ("  frozen: Space goes on" if self.frozen else ""))
+
+    async def poll(self) -> None:
+        """What happened since the last look."""
+        found = await self.jobs_app.look(self.jobs_app.source.events, self.since)
+        for event in found:
+            at = time.strftime("%H:%M:%S", time.gmtime(event.at / 1000))
+            style = LOOK.get(event.kind, ("", "", ""))[2]
+            for job_id, org in event.jobs[:200]:
+                self._number += 1
+                self.kept.appendleft(Row(str(self._number), [
+                    at, event.queue, Text(safe(event.kind, 20), style), safe(job_id, 200),
+                    safe(org or "-", 60),
+                ]))  # fmt: skip
+        if not self.frozen:
+            self.rows.fill(list(self.kept))
+
+    def do_freeze(self) -> None:
+        """Stops, goes on."""
+        self.frozen = not self.frozen
+        self.told()
+        self.jobs_app.poll_soon()

@@ -1,0 +1,114 @@
+"""Failed jobs of all queues, grouped by what they share."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+
+from hsejobs_tui.core.groups import Group
+from hsejobs_tui.core.text import duration, safe
+from hsejobs_tui.screens.base import View
+from hsejobs_tui.screens.job_acts import act
+from hsejobs_tui.widgets.rows import Column, Row, Rows
+
+COLUMNS = (
+    Column("count", 8, right=True), Column("queue", 14), Column("code", 12, above=90),
+    Column("first", 7, right=True, above=100), Column("last", 7, right=True), Column("error", 0),
+)  # fmt: skip
+#: Seconds between two gatherings of their own accord.
+AGAIN = 15.0
+
+
+class Failures(View):
+    """The groups, the largest first."""
+
+    SCOPE: ClassVar[str] = "failures"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.groups: dict[str, Group] = {}
+        self.seen = self.total = 0
+        self._at = float("-inf")
+        self._busy = False
+
+    def body(self) -> ComposeResult:
+        """The list."""
+        yield Rows(COLUMNS, "No job has failed.")
+
+    def head(self) -> Text:
+        """How many, and how far the gathering is."""
+        text = f"{len(self.groups):,} kinds of failures, {self.seen:,} jobs"
+        if self._busy and self.seen < self.total:
+            text += f"; gathered {self.seen:,} of {self.total:,}"
+        return Text(text)
+
+    async def poll(self) -> None:
+        """Gathers again now and then; it goes on beside the looks."""
+        if not self._busy and self.jobs_app.now() - self._at > AGAIN:
+            self._busy = True
+            self.run_worker(self._gather(), name="gather", exit_on_error=False)
+
+    async def _gather(self) -> None:
+        app = self.jobs_app
+        steps, drawn = app.source.failures(), app.now()
+        found: dict[str, Group] = {}
+        seen = total = 0
+        try:
+            while self.is_mounted and (step := await app.do(next, steps, None)) is not None:
+                found, seen, total = step
+                # What was gathered before stays until this is fuller.
+                if seen >= self.seen and app.now() - drawn > 0.2:
+                    self.groups, self.seen, self.total, drawn = dict(found), seen, total, app.now()
+                    self._draw()
+                await asyncio.sleep(0)
+            self.groups, self.seen, self.total = found, seen, total
+        finally:
+            self._busy, self._at = False, app.now()
+        self._draw()
+
+    def _draw(self) -> None:
+        if not self.is_mounted:
+            return
+        glance = self.jobs_app.glance
+        now = glance.queues[0].now if glance and glance.queues else 0
+        ordered = sorted(self.groups.values(), key=lambda one: -one.count)[:1000]
+        self.rows.fill([
+            Row(one.key, [
+                Text(f"{one.count:,}", "bold red"), one.queue, safe(one.code, 30),
+                duration(max(0, now - one.first)), duration(max(0, now - one.last)),
+                safe(one.error, 300),
+            ]) for one in ordered
+        ])  # fmt: skip
+        self.told()
+
+    @property
+    def group(self) -> Group | None:
+        """The group under the cursor."""
+        return self.groups.get(self.rows.key or "")
+
+    def do_open(self) -> None:
+        """The newest job of the group."""
+        from hsejobs_tui.screens.job import JobView
+
+        if self.group is not None:
+            self.app.push_screen(JobView(self.group.queue, self.group.sample))
+
+    async def _act(self, name: str) -> None:
+        group = self.group
+        if group is not None:
+            what = f"all {len(group.ids):,} jobs failed with “{safe(group.error, 80)}”"
+            if await act(self.jobs_app, name, group.queue, group.ids, what):
+                self._at = float("-inf")
+                self.groups, self.seen = {}, 0
+                self.jobs_app.poll_soon()
+
+    async def do_retry(self) -> None:
+        """Retries the group."""
+        await self._act("retry")
+
+    async def do_remove(self) -> None:
+        """Removes the group."""
+        await self._act("remove")

@@ -1,0 +1,150 @@
+"""One job, whole: payload, options, result, errors, timeline, progress, log."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Static
+
+from hsejobs.errors import JobNotFound
+from hsejobs.model import FINISHED, JobRecord
+from hsejobs_tui.core.text import clock, duration, safe
+from hsejobs_tui.core.view import LOOK, timeline
+from hsejobs_tui.screens.base import View
+from hsejobs_tui.screens.job_acts import act
+from hsejobs_tui.widgets.jsontree import JsonTree
+
+
+class JobView(View):
+    """A job."""
+
+    SCOPE: ClassVar[str] = "job"
+
+    def __init__(self, queue: str, job_id: str) -> None:
+        super().__init__()
+        self.queue, self.job_id = queue, job_id
+        self.job: JobRecord | None = None
+        self.gone = False
+        self._drawn: object = None
+
+    def body(self) -> ComposeResult:
+        """Filled at the first look."""
+        yield VerticalScroll(id="job")
+
+    def on_mount(self) -> None:
+        """Arrows scroll."""
+        self.query_one("#job").focus()
+
+    def head(self) -> Text:
+        """Queue, id, state."""
+        text = Text(f"{self.queue} / {safe(self.job_id, 60)}  ")
+        if self.gone:
+            return text.append("this job is gone: removed, or its time to be kept is over", "bold")
+        if self.job is not None:
+            glyph, letter, colour = LOOK[self.job.status]
+            plain = self.jobs_app.options.ascii_only
+            text.append(f"{letter if plain else glyph} {self.job.status}", f"bold {colour}")
+            if self.job.status not in FINISHED and self.job.progress:
+                text.append(f"  {self.job.progress:.0f}%")
+        return text
+
+    async def poll(self) -> None:
+        """Reads the job; draws what changed only."""
+        try:
+            job, lines = await self.jobs_app.look(self.jobs_app.source.job, self.queue, self.job_id)
+        except JobNotFound:
+            self.gone = True
+            return
+        self.gone = False
+        self.job = job
+        version = (job.status, job.attempts_made, job.progress, job.progress_message,
+                   job.log_count, len(job.errors), job.finished_at, job.run_at)  # fmt: skip
+        if version != self._drawn:
+            first, self._drawn = self._drawn is None, version
+            await self._draw(job, lines, first)
+
+    async def _draw(self, job: JobRecord, lines: list[str], first: bool) -> None:
+        body = self.query_one("#job", VerticalScroll)
+        if first:
+            self._tree = JsonTree("payload", job.data)
+            await body.mount(
+                Static(id="facts", markup=False), self._tree, Static(id="rest", markup=False)
+            )
+        if job.result is not None and not body.query("#result"):
+            tree: Widget = JsonTree("result", job.result)
+            tree.id = "result"
+            await body.mount(tree, after=self._tree)
+        self.query_one("#facts", Static).update(_facts(job))
+        self.query_one("#rest", Static).update(_rest(job, lines))
+
+    # -- acts
+
+    async def _act(self, name: str) -> None:
+        await act(self.jobs_app, name, self.queue, [] if self.gone else [self.job_id])
+
+    async def do_retry(self) -> None:
+        """Retries it."""
+        await self._act("retry")
+
+    async def do_remove(self) -> None:
+        """Removes it."""
+        await self._act("remove")
+
+    async def do_promote(self) -> None:
+        """Promotes it."""
+        await self._act("promote")
+
+    def do_copy_id(self) -> None:
+        """The id to the clipboard."""
+        self.app.copy_to_clipboard(self.job_id)
+        self.jobs_app.say("copied the id")
+
+    async def do_duplicate(self) -> None:
+        """A copy with edits."""
+        from hsejobs_tui.screens.editor import write_job
+
+        await write_job(self.jobs_app, self.queue, self.job_id)
+
+
+def _facts(job: JobRecord) -> Text:
+    text = Text()
+    facts = [
+        ("task", job.name), ("organisation", job.organization_id), ("user", job.user_id),
+        ("attempts", f"{job.attempts_made} of {job.attempts}"), ("priority", job.priority),
+        ("backoff", duration(job.backoff)),
+        ("time-out", duration(job.timeout) if job.timeout else None),
+        ("stalls", job.stalls or None), ("added", clock(job.created_at)),
+        ("ended", clock(job.finished_at) if job.finished_at else None),
+        ("progress", f"{job.progress:.0f}% {job.progress_message or ''}" if job.progress else None),
+    ]  # fmt: skip
+    for name, value in facts:
+        if value is not None:
+            text.append(f" {name:<13}", "dim").append(safe(value, 200) + "\n")
+    if job.failed_reason:
+        text.append(f" {'error':<13}", "dim")
+        text.append(safe(job.failed_reason, 500), "bold red").append(f" ({job.code})\n")
+    return text
+
+
+def _rest(job: JobRecord, lines: list[str]) -> Text:
+    text = Text("\n Timeline (UTC)\n", "bold")
+    for at, what in timeline(job):
+        text.append(f"   {at}  ", "dim").append(safe(what) + "\n", "not bold")
+    if job.errors:
+        text.append("\n Errors, newest first\n", "bold")
+        for error in reversed(job.errors):
+            head = f"   attempt {error.get('attempt')}, {clock(error.get('failedAt'))}"
+            text.append(head + f", {safe(error.get('code') or 'error', 60)}: ", "dim not bold")
+            text.append(safe(error.get("error"), 2_000) + "\n", "red not bold")
+            trace = safe(error.get("traceback") or "", 8_000, lines=True)
+            for line in trace.splitlines()[-30:]:
+                text.append(f"     {line}\n", "dim not bold")
+    if lines:
+        text.append(f"\n Log, the last {len(lines):,} of {job.log_count:,} lines\n", "bold")
+        for line in lines:
+            text.append(f"   {safe(line)}\n", "not bold")
+    return text

@@ -1,0 +1,51 @@
+"""The acts on jobs, shared by the list, the job and the failures: asked, run, reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hsejobs.errors import JobsError
+from hsejobs_tui.app import JobsApp
+from hsejobs_tui.core.acts import PAST, UNDO_JOBS, UNDO_SECONDS
+from hsejobs_tui.core.text import safe
+from hsejobs_tui.screens.dialogs import Confirm, Working
+
+#: From so many jobs on an act shows its bar.
+BAR = 200
+
+
+async def act(app: JobsApp, name: str, queue: str, ids: Sequence[str], what: str = "") -> bool:
+    """Retries, removes or promotes these jobs, after the question that fits; False if left."""
+    count = len(ids)
+    if not count:
+        app.say("no job is meant: the one under the cursor went away", bad=True)
+        return False
+    subject = what or (f"job {safe(ids[0], 60)}" if count == 1 else f"{count:,} jobs")
+    if name == "remove" or count > 1:
+        text = f"Queue {queue}."
+        if name == "remove":
+            text += f" u brings them back for {UNDO_SECONDS:.0f} s, from this TUI's memory only"
+            text += f" (at most {UNDO_JOBS:,} jobs)."
+        typed = str(count) if count > 1 else ""
+        asked = f"{name.capitalize()} {subject}?"
+        if not await app.push_screen_wait(Confirm(asked, text, typed=typed)):
+            return False
+    wanted = list(ids)
+    if count >= BAR:
+        await app.push_screen_wait(
+            Working(f"{name.capitalize()} {subject} of {queue}", count,
+                    lambda stop: app.acts.many(name, queue, wanted, stop))
+        )  # fmt: skip
+        return True
+    try:
+        progress = await app.do(lambda: list(app.acts.many(name, queue, wanted))[-1])
+    except JobsError as error:
+        app.say(error)
+        return False
+    if count == 1 and not progress.done:
+        reason = next(iter(progress.refused))
+        app.say(f"{subject} was not {PAST[name]}: {reason}", bad=True)
+    else:
+        app.say(progress.report(), bad=bool(progress.refused))
+    app.poll_soon()
+    return True

@@ -1,0 +1,85 @@
+"""Consumers: where, what each slot runs and for how long, when they were last heard of."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+
+from hsejobs_tui.core.text import duration, safe
+from hsejobs_tui.screens.base import View
+from hsejobs_tui.widgets.rows import Column, Row, Rows
+
+COLUMNS = (
+    Column("queue", 18), Column("host", 14, above=90), Column("pid", 8, right=True),
+    Column("kind", 9, above=100), Column("slots", 6, right=True),
+    Column("heard of", 8, right=True), Column("runs", 0),
+)  # fmt: skip
+
+
+class Workers(View):
+    """The consumers of all queues, a line each, and a line for each job that runs."""
+
+    SCOPE: ClassVar[str] = "workers"
+
+    def body(self) -> ComposeResult:
+        """The list."""
+        yield Rows(COLUMNS, "No queue has described itself.")
+
+    def head(self) -> Text:
+        """How many, and how busy."""
+        every = [one for found in self._workers().values() for one in found]
+        slots = sum(one.get("concurrency", 0) for one in every)
+        busy = sum(1 for one in every for slot in one.get("slots", []) if slot)
+        return Text(f"{len(every)} workers, {busy} of {slots} slots busy")
+
+    def _workers(self) -> dict[str, list[dict[str, Any]]]:
+        seen = self.jobs_app.glance
+        return seen.workers if seen else {}
+
+    def told(self) -> None:
+        """Draws the rows of the last look."""
+        super().told()
+        seen = self.jobs_app.glance
+        if seen is None:
+            return
+        rows = []
+        for stats in seen.queues:
+            found = seen.workers.get(stats.name, [])
+            if not found:
+                bad = bool(stats.waiting)
+                what = f"no worker, and {stats.waiting:,} jobs wait" if bad else "no worker"
+                style = "bold white on red" if bad else "dim"
+                rows.append(Row(stats.name, [stats.name, "", "", "", "", "", Text(what, style)]))
+            for one in found:
+                rows += _lines(one)
+        self.rows.fill(rows)
+
+    def do_open(self) -> None:
+        """The job of the slot."""
+        from hsejobs_tui.screens.job import JobView
+
+        key = self.rows.key or ""
+        if "\0" in key:
+            _, queue, job_id = key.split("\0")
+            self.app.push_screen(JobView(queue, job_id))
+
+
+def _lines(one: dict[str, Any]) -> list[Row]:
+    age = one.get("heartbeatAge", 0)
+    slots = one.get("slots", [])
+    busy = [slot for slot in slots if slot]
+    hung = f", {one['hung']} hung" if one.get("hung") else ""
+    rows = [Row(str(one.get("id")), [
+        safe(one.get("queue"), 40), safe(one.get("host"), 60), str(one.get("pid")),
+        safe(one.get("workers"), 20), f"{len(busy)}/{one.get('concurrency')}",
+        Text(duration(age), "bold red" if age > 15_000 else ""),
+        Text(("busy" if busy else "idle") + hung, "" if busy else "dim"),
+    ])]  # fmt: skip
+    for slot in busy:
+        what = f"{safe(slot.get('job'), 60)}  {safe(str(slot.get('task')).rpartition('.')[2], 40)}"
+        what += f", attempt {slot.get('attempt')}, for {duration(slot.get('runningFor'))}"
+        key = f"{one.get('id')}\0{one.get('queue')}\0{slot.get('job')}"
+        rows.append(Row(key, ["", "", "", "", "", "", what]))
+    return rows

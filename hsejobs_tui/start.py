@@ -1,0 +1,48 @@
+"""The entry: ``hsejobs-tui``, and what ``hsejobs tui`` and ``hsejobs up`` call."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hsejobs.errors import InvalidInput, JobsError, SettingsError
+
+if TYPE_CHECKING:
+    from hsejobs_tui.core.options import Options
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Parses the command line and runs; exit status 2 for a bad option or setting."""
+    parser = argparse.ArgumentParser(prog="hsejobs-tui", description="The operator's TUI.")
+    parser.add_argument("--read-only", action="store_true", help="nothing can be changed")
+    parser.add_argument("--org", metavar="ORG", help="only this organisation's jobs")
+    parser.add_argument("--once", action="store_true", help="print one frame and end")
+    parser.add_argument("--profile", metavar="NAME", help="a Redis of JOBS_HOME/profiles.toml")
+    given = parser.parse_args(argv)
+    try:
+        start(given.read_only, given.org, given.once, given.profile)
+    except JobsError as error:
+        sys.stderr.write(f"error: {error} ({error.code})\n")
+        sys.exit(2 if isinstance(error, InvalidInput | SettingsError) else 3)
+
+
+def start(read_only: bool, org: str | None, once: bool, profile: str | None) -> None:
+    """Runs the TUI until the person quits. Raises SettingsError, and with --once RedisUnavailable."""
+    from hsejobs_tui.core.options import load
+
+    options = load(read_only=read_only, org=org, once=once, profile=profile)
+    if once or not sys.stdout.isatty():
+        from hsejobs_tui.once import show
+
+        show(options)
+        return
+    run(options)
+
+
+def run(options: Options, ended: Callable[[], bool] | None = None) -> None:
+    """The TUI in this terminal; ends too when ``ended`` says so."""
+    from hsejobs_tui.app import JobsApp
+
+    JobsApp(options, ended=ended).run()

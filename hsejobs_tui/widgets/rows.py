@@ -1,0 +1,214 @@
+"""A list of any length that draws only the rows that are seen, with its cursor tied to a key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: cells wide, 0 for what is left; shown from ``above`` cells of width on."""
+
+    title: str
+    width: int
+    above: int = 0
+    right: bool = False
+
+
+@dataclass(slots=True)
+class Row:
+    """A row: what it stands for, and a cell a column. ``dim``: what it stood for is gone."""
+
+    key: str
+    cells: Sequence[Text | str] = field(default_factory=list)
+    dim: bool = False
+
+
+class Rows(ScrollView, inherit_bindings=False, can_focus=True):
+    """Rows by their place, of which only some are at hand."""
+
+    DEFAULT_CSS = "Rows { height: 1fr; scrollbar-size-vertical: 1; }"
+
+    class Opened(Message):
+        """A row was clicked twice."""
+
+    class Missing(Message):
+        """Rows are to be shown that are not at hand."""
+
+    class Moved(Message):
+        """The cursor is on another row."""
+
+    def __init__(self, columns: Sequence[Column], empty: str, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.columns = columns
+        self.empty = empty
+        self.total = 0
+        self.cursor = 0
+        #: Whether the cursor holds on to its key: from the first move on.
+        self.held = False
+        self.ghost: Row | None = None
+        self.marked: set[str] = set()
+        self.at: dict[int, Row] = {}
+        self.dimmed = False
+        self._key = ""
+
+    # -- what it shows
+
+    @property
+    def key(self) -> str | None:
+        """What the cursor is on; None on an empty list or a row that went away."""
+        if self.ghost is not None:
+            return None
+        row = self.at.get(self.cursor)
+        return row.key if row else None
+
+    @property
+    def page(self) -> int:
+        """Rows that fit."""
+        return max(1, self.size.height - 1)
+
+    @property
+    def first(self) -> int:
+        """The first row that is seen."""
+        return int(self.scroll_offset.y)
+
+    def fill(self, rows: Sequence[Row], columns: Sequence[Column] | None = None) -> None:
+        """All rows at once; the cursor stays on its key."""
+        self.columns = columns or self.columns
+        places = {row.key: place for place, row in enumerate(rows)}
+        place = places.get(self._key) if self.held else None
+        self.place(len(rows), dict(enumerate(rows)), place, known=True)
+
+    def place(
+        self, total: int, at: dict[int, Row], place: int | None, *, known: bool = True
+    ) -> None:
+        """Some rows; ``place`` is where the cursor's key is now, None if it is gone.
+
+        ``known``: whether it was looked for at all.
+        """
+        old = self.at.get(self.cursor)
+        self.total, shift = total, 0
+        if self.held and known and self._key:
+            if place is not None:
+                shift, self.cursor, self.ghost = place - self.cursor, place, None
+            elif self.ghost is None and old is not None and old.key == self._key:
+                self.ghost = Row(old.key, old.cells, True)
+        self.at = at
+        self.cursor = max(0, min(self.cursor, total - 1))
+        if not self.held:
+            self._key = self.key or ""
+        self.virtual_size = Size(max(1, self.size.width - 1), total + 1)
+        if shift and self.first:
+            self.scroll_to(y=max(0, self.first + shift), animate=False, immediate=True)
+        self.refresh()
+
+    # -- moving
+
+    def move(self, by: int) -> None:
+        """The cursor so many rows on."""
+        self.go(self.cursor + by)
+
+    def go(self, row: int) -> None:
+        """The cursor to a row."""
+        self.ghost = None
+        self.cursor = max(0, min(row, self.total - 1))
+        self.held = True
+        self._key = self.key or ""
+        first, page = self.first, self.page
+        if self.cursor < first:
+            self.scroll_to(y=self.cursor, animate=False, immediate=True)
+        elif self.cursor >= first + page:
+            self.scroll_to(y=self.cursor - page + 1, animate=False, immediate=True)
+        self.refresh()
+        self._ask()
+        self.post_message(self.Moved())
+
+    def reset(self) -> None:
+        """Forgets rows, cursor and marks: another list is to be shown."""
+        self.at, self.total, self.cursor, self._key = {}, 0, 0, ""
+        self.held, self.ghost, self.marked = False, None, set()
+        self.scroll_to(y=0, animate=False, immediate=True)
+        self.refresh()
+
+    def _ask(self) -> None:
+        last = min(self.total, self.first + self.page) - 1
+        if any(row not in self.at for row in {self.first, max(self.first, last), self.cursor}):
+            self.post_message(self.Missing())
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Scrolled, by the mouse too."""
+        super().watch_scroll_y(old_value, new_value)
+        if self.total:
+            self._ask()
+
+    def on_click(self, event: events.Click) -> None:
+        """One click moves the cursor, two open the row."""
+        row = self.first + event.y - 1
+        if event.y >= 1 and row < self.total:
+            self.go(row)
+            if event.chain == 2:
+                self.post_message(self.Opened())
+
+    def on_resize(self) -> None:
+        """The width of the columns is another."""
+        self.virtual_size = Size(max(1, self.size.width - 1), self.total + 1)
+        self.refresh()
+
+    # -- drawing
+
+    def widths(self) -> list[tuple[int, Column, int]]:
+        """(place, column, cells) of the columns that are shown at this width."""
+        room = self.size.width - 2
+        shown = [(n, one) for n, one in enumerate(self.columns) if room + 2 >= one.above]
+        fixed = sum(one.width for _, one in shown) + len(shown) - 1
+        flexible = sum(one.width == 0 for _, one in shown) or 1
+        rest = max(4, (room - fixed) // flexible)
+        return [(n, one, one.width or rest) for n, one in shown]
+
+    def render_line(self, y: int) -> Strip:
+        """One line: the head, a row, or nothing."""
+        width = self.size.width
+        if y == 0:
+            return self._line([Text(one.title) for one in self.columns], "  ", Style(bold=True))
+        row = self.first + y - 1
+        if row >= self.total:
+            if not self.total and y == 2:
+                return self._strip(Text(f"  {self.empty}", style=Style(dim=True)), Style())
+            return Strip.blank(width, self.rich_style)
+        cursor = row == self.cursor
+        found = self.ghost if cursor and self.ghost else self.at.get(row)
+        style = Style(reverse=cursor and self.has_focus, bold=cursor,
+                      dim=self.dimmed or bool(found and found.dim) or None)  # fmt: skip
+        if found is None:
+            return self._strip(Text("  ..."), Style(dim=True))
+        mark = "> " if cursor else "  "
+        if found.key in self.marked:
+            mark = mark[0] + "*"
+        return self._line(found.cells, mark, style)
+
+    def _line(self, cells: Sequence[Text | str], mark: str, style: Style) -> Strip:
+        line = Text(mark, no_wrap=True, end="")
+        for place, column, width in self.widths():
+            cell = cells[place] if place < len(cells) else ""
+            # Under the cursor colours would be backgrounds: the words say it all there.
+            keep = isinstance(cell, Text) and not style.reverse
+            text = cell.copy() if isinstance(cell, Text) and keep else Text(str(cell))
+            text.truncate(width, overflow="ellipsis")
+            blank = " " * (width - text.cell_len)
+            line.append_text(Text(blank) + text if column.right else text + blank)
+            line.append(" ")
+        return self._strip(line, style)
+
+    def _strip(self, line: Text, style: Style) -> Strip:
+        line.stylize_before(self.rich_style + style)
+        strip = Strip(line.render(self.app.console, end=""))
+        return strip.adjust_cell_length(self.size.width, self.rich_style + style)

@@ -1,0 +1,87 @@
+"""Jobs in every state on the private Redis, and the app on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hsejobs import codec
+from hsejobs.store import registry
+from hsejobs.store.client import Link
+from hsejobs.store.read import Reader
+from hsejobs.store.registry import QueueInfo, TaskInfo
+from hsejobs.store.work import Work
+from hsejobs.store.write import NewJob, Writer
+from hsejobs_tui.app import JobsApp
+from hsejobs_tui.core.options import Options
+
+SECRET = "whsec_never_shown"
+
+
+@dataclass
+class Stage:
+    """A store with one queue, ``mail``, and what it takes to fill it."""
+
+    url: str
+    home: Path
+
+    def __post_init__(self) -> None:
+        self.link = Link(self.url)
+        self.writer, self.reader = Writer(self.link, "t"), Reader(self.link, "t")
+        self.work = Work(self.link, "t", "mail", patience=1)
+        self.describe()
+        self._claims = 0
+
+    def describe(self) -> None:
+        task = TaskInfo("m.send", {"required": ["to"], "properties": {"to": {"type": "string"}}},
+                        ["sig"])  # fmt: skip
+        registry.save(self.link, "t", QueueInfo("mail", [task], "m.send"))
+
+    def add(self, job_id: str, data: Any = None, org: str | None = None, delay: int = 0) -> None:
+        payload = {"to": f"{job_id}@example.com", "sig": SECRET} if data is None else data
+        self.writer.add(
+            "mail",
+            NewJob(id=job_id, name="m.send", payload=codec.dumps(payload), priority=3, attempts=2,
+                   backoff=1000, timeout=0, delay=delay, organization_id=org, nonce="n"),
+        )  # fmt: skip
+
+    def claim(self, n: int = 1) -> list[tuple[str, str]]:
+        self._claims += 1
+        _, claims = self.work.step([], n, f"token{self._claims}", 30_000, again=False)
+        return [(claim.id, claim.token) for claim in claims]
+
+    def fail(self, job_id: str, error: str = "it broke", org: str | None = None) -> None:
+        """Adds a job that fails; nothing else may wait."""
+        self.add(job_id, org=org)
+        (pair,) = self.claim()
+        assert pair[0] == job_id
+        text = codec.dumps({"error": error, "attempt": 1, "code": "error"})
+        self.work.fail(*pair, code="error", error=text, run_us=10, final=True, delay_ms=None)
+
+    def counts(self) -> dict[str, int]:
+        one = self.reader.stats(["mail"])[0]
+        return {state: getattr(one, state)
+                for state in ("waiting", "active", "delayed", "completed", "failed")}  # fmt: skip
+
+    def options(self, **values: Any) -> Options:
+        return Options(**{"url": self.url, "prefix": "t", "home": self.home, "place": "test",
+                          "refresh": 0.05, **values})  # fmt: skip
+
+    def app(self, **values: Any) -> JobsApp:
+        return JobsApp(self.options(**values))
+
+
+@pytest.fixture
+def stage(redis_url: str, tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(redis_url, tmp_path)
+    yield made
+    made.link.close()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"

@@ -1,0 +1,194 @@
+"""What a session may not do or see, what it survives, and what it loads."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hsejobs.errors import JobNotFound, Refused
+from hsejobs.model import State
+from hsejobs.store.client import Link
+from hsejobs_tui.core import commands, filters
+from hsejobs_tui.core.acts import Acts
+from hsejobs_tui.core.source import Source
+from hsejobs_tui.core.text import safe
+from tests.support.server import Server
+from tests.tui.conftest import Stage
+from tests.tui.driving import shows, text_of
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.mark.anyio
+async def test_read_only_has_no_act_in_keys_palette_help_or_store(stage: Stage) -> None:
+    stage.fail("job-1")
+    app = stage.app(read_only=True)
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await shows(pilot, "READ-ONLY", "1 failed")
+        await pilot.press("enter")
+        await shows(pilot, "job-1")
+        await pilot.press("r", "x", "c", "P", "D", "O", "n", "d", "u")
+        await pilot.pause()
+        assert len(app.screen_stack) == 2
+        assert "Retry" not in text_of(app)
+        titles = {one.title for one in app.get_system_commands(app.screen)}
+        assert "Search" in titles
+        assert not titles & {one.title for one in commands.COMMANDS if one.writes}
+        for one in commands.COMMANDS:
+            if one.writes:
+                app.perform(one.id)
+        await pilot.pause()
+        assert len(app.screen_stack) == 2
+    assert stage.counts()["failed"] == 1
+    with pytest.raises(Refused):
+        list(app.acts.many("retry", "mail", ["job-1"]))
+
+
+def test_an_organisation_sees_and_changes_its_own_jobs_only(stage: Stage) -> None:
+    stage.fail("mine", org="a")
+    stage.fail("theirs", org="b")
+    options = stage.options(organization_id="a")
+    source, acts = Source(options, stage.link), Acts(options, stage.link)
+    seen = source.glance()
+    assert [one.failed for one in seen.queues] == [1]
+    assert seen.workers == {}
+    assert seen.server is None
+    window = source.window("mail", State.FAILED)
+    assert [job.id for job in window.rows if job] == ["mine"]
+    for anchor in ("theirs", "mine"):
+        assert source.window("mail", State.FAILED, anchor=anchor).total == 1
+    assert source.jobs("mail", ["mine", "theirs"])[1] is None
+    with pytest.raises(JobNotFound):
+        source.job("mail", "theirs")
+    with pytest.raises(JobNotFound):
+        source.find("theirs")
+    (*_, hits) = source.search("mail", State.FAILED, filters.parse("example.com"))
+    assert hits.ids == ["mine"]
+    (*_, (groups, _, total)) = source.failures()
+    assert total == 1
+    assert [group.ids for group in groups.values()] == [["mine"]]
+    since = {"mail": "0-0"}
+    assert {org for event in source.events(since) for _, org in event.jobs} == {"a"}
+    (*_, progress) = acts.many("retry", "mail", ["mine", "theirs"])
+    assert (progress.done, dict(progress.refused)) == (1, {"gone": 1})
+    for refused in (source.schedules, lambda: acts.pause("mail", True),
+                    lambda: list(acts.sweep("drain", "mail", 1, lambda: False))):  # fmt: skip
+        with pytest.raises(Refused):
+            refused()
+    assert stage.counts()["failed"] == 1
+
+
+HOSTILE = "[red]no[/] [/] [@click=app.quit]x[/] \x1b[31m\x07 \u202eevil\u202c \u200b\u0301 \r\n\t"
+
+
+@pytest.mark.anyio
+async def test_hostile_payloads_and_errors_are_shown_escaped(stage: Stage) -> None:
+    stage.add("job-1", {"to": HOSTILE, HOSTILE: [HOSTILE] * 3, "many": list(range(10_000))})
+    (pair,) = stage.claim()
+    from hsejobs import codec
+
+    error = codec.dumps({"error": HOSTILE, "attempt": 1, "code": "error", "traceback": HOSTILE})
+    stage.work.fail(*pair, code="error", error=error, run_us=1, final=True, delay_ms=None)
+    app = stage.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await shows(pilot, "1 failed")
+        await pilot.press("2")
+        await shows(pilot, "[red]no[/]")
+        await pilot.press("1", "enter")
+        await shows(pilot, "[red]no[/] [/] [@click")
+        await pilot.press("enter")
+        await shows(pilot, "payload", r"\u202eevil")
+        shown = text_of(app)
+        assert not re.search("[\x00-\x09\x0b-\x1f\u202e\u202c\u200b]", shown)
+        await pilot.press("x")
+        await shows(pilot, "Remove job")
+        await pilot.resize_terminal(40, 10)
+        await pilot.resize_terminal(120, 36)
+        await pilot.press("n")
+
+
+def test_safe_leaves_text_alone_and_cuts() -> None:
+    assert safe("Grüße, 東京 ✓") == "Grüße, 東京 ✓"
+    assert safe("a" * 50, 10) == "a" * 10 + "…"
+    assert safe("\ud800") == r"\ud800"
+
+
+@pytest.mark.anyio
+async def test_redis_down_at_the_start_and_later(stage: Stage, redis_server: Server) -> None:
+    redis_server.stop()
+    app = stage.app()
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "no Redis at test; next try in")
+        redis_server.start()
+        # It keeps nothing over a stop.
+        stage.describe()
+        stage.fail("job-1")
+        await pilot.press("ctrl+r")
+        await shows(pilot, "1 failed")
+        redis_server.stop()
+        await shows(pilot, "STALE", "1 failed")
+        redis_server.start()
+        await pilot.press("ctrl+r")
+        await shows(pilot, "commands,")
+
+
+def test_every_command_can_be_run_and_every_binding_is_in_the_table() -> None:
+    from textual.binding import Binding
+
+    from hsejobs_tui.app import JobsApp
+    from hsejobs_tui.screens import CLASSES, named
+    from hsejobs_tui.screens.job import JobView
+    from hsejobs_tui.screens.queue import QueueView
+
+    views: dict[str, Any] = {type(named(name)).SCOPE: type(named(name)) for name in CLASSES}
+    views |= {"queue": QueueView, "job": JobView}
+    for one in commands.COMMANDS:
+        for scope in one.scopes:
+            target = JobsApp if scope == "app" else views[scope]
+            assert hasattr(target, f"do_{one.id}"), (scope, one.id)
+    for scope, target in {**views, "app": JobsApp}.items():
+        taken = [key for one in commands.COMMANDS if scope in one.scopes
+                 for key in one.keys.split(",")]  # fmt: skip
+        assert len(taken) == len(set(taken)), scope
+        for bound in target.BINDINGS:
+            assert isinstance(bound, Binding)
+            assert bound.action.startswith("command('"), bound
+            assert scope in commands.by_id(bound.action.split("'")[1]).scopes
+
+
+def test_the_key_table_of_the_docs_is_the_code() -> None:
+    text = (ROOT / "docs" / "tui.md").read_text()
+    found = re.search(r"<!-- commands -->\n(.*)\n<!-- end -->", text, re.DOTALL)
+    assert found is not None
+    assert found[1] == commands.table()
+
+
+def test_starting_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; import hsejobs_tui.app, hsejobs_tui.screens as s;"
+        "[s.named(n) for n in s.CLASSES];"
+        "print([m for m in ('huey','tasks','huey_config','pydantic','typer','fastapi','httpx',"
+        "'sqlalchemy','typst','jinja2','cryptography') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_once_prints_the_overview(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    from hsejobs_tui.once import show
+
+    stage.fail("job-1")
+    show(stage.options())
+    assert re.search(r"^mail +0 +0 +0 +0 +1 ", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_a_refresh_is_one_pipeline(stage: Stage) -> None:
+    source = Source(stage.options(), Link(stage.url))
+    source.glance()
+    assert source.glance().cost[0] == 2 + 3
+    source.link.close()
