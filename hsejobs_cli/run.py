@@ -1,4 +1,4 @@
-"""The commands that run things: up, worker, doctor."""
+"""The commands that run things: up, worker."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hsejobs.errors import RedisUnavailable, Refused, UnknownQueue
-from hsejobs_cli import output
-from hsejobs_cli.look import Json
+from hsejobs.errors import Refused, UnknownQueue
 from hsejobs_cli.session import Session
 from hsejobs_cli.supervisor import Supervisor
 
@@ -26,7 +24,6 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: hsejobs up --headless")(up)
     app.command(epilog="Example: hsejobs worker email webhooks")(worker)
     app.command(epilog="Example: hsejobs tui --read-only")(tui)
-    app.command(epilog="Example: hsejobs doctor --json")(doctor)
 
 
 def _queues(wanted: Sequence[str], own: dict[str, Any]) -> list[str]:
@@ -163,71 +160,3 @@ def _front(supervisor: Supervisor, server: Any, view: bool) -> None:
         watcher.join()
     if failures:
         raise failures[0]
-
-
-def doctor(as_json: Json = False) -> None:
-    """Check Redis, the settings and the machine, and say what to do."""
-    from hsejobs.settings import ensure_home, redact_url, redis_target
-
-    session = Session()
-    settings = session.settings
-    checks: list[dict[str, Any]] = []
-
-    def say(good: bool, what: str, mend: str = "") -> None:
-        checks.append({"ok": good, "check": what, "todo": None if good else mend})
-        if not as_json:
-            typer.echo(f"{'ok  ' if good else 'FAIL'} {what}" + (f": {mend}" if not good else ""))
-
-    say(True, "settings")
-    home = ensure_home(settings)
-    say(os.access(home, os.W_OK), f"JOBS_HOME {home}", "make it writable")
-    url = redis_target(settings)
-    from hsejobs.store.client import Link
-
-    link = Link(url)
-    try:
-        link.ping()
-    except RedisUnavailable as error:
-        raise RedisUnavailable(
-            f"{redact_url(url)}: {error}; start it or set QUEUE_REDIS_URL"
-        ) from None
-    say(True, f"Redis at {redact_url(url)}")
-    if not link.cluster:
-        info = _info(link.command("INFO"))
-        version = info.get("valkey_version") or info.get("redis_version", "0")
-        say(
-            tuple(map(int, version.split(".")[:2])) >= (6, 2),
-            f"version {version}",
-            "use 6.2 or newer",
-        )
-        policy = info.get("maxmemory_policy", "noeviction")
-        say(policy == "noeviction", f"eviction policy {policy}",
-            "Redis would throw jobs away; set maxmemory-policy noeviction")  # fmt: skip
-        kept = info.get("aof_enabled") == "1"
-        say(kept, "append-only file", "without it a restart loses jobs; set appendonly yes")
-    link.close()
-    if settings.smtp_url:
-        say(*_smtp(settings.smtp_url))
-    bad = not all(check["ok"] for check in checks)
-    if as_json:
-        output.document({"ok": not bad, "checks": checks})
-    if bad:
-        raise typer.Exit(1)
-
-
-def _info(raw: bytes) -> dict[str, str]:
-    pairs = (line.partition(":") for line in raw.decode().splitlines() if ":" in line)
-    return {name: value for name, _, value in pairs}
-
-
-def _smtp(url: str) -> tuple[bool, str, str]:
-    import socket
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(url)
-    port = parts.port or (465 if parts.scheme == "smtps" else 587)
-    try:
-        socket.create_connection((parts.hostname or "", port), 5).close()
-    except OSError as error:
-        return False, f"SMTP at {parts.hostname}:{port}", str(error.strerror or error)
-    return True, f"SMTP at {parts.hostname}:{port}", ""

@@ -50,6 +50,9 @@ def _make(place: str) -> Engine:
         url = make_url(place)
         if url.drivername in {"postgres", "postgresql"}:
             url = url.set(drivername="postgresql+psycopg")
+            if "connect_timeout" not in url.query:
+                # Seconds; without it a host that swallows packets holds a worker for minutes.
+                url = url.update_query_dict({"connect_timeout": "10"})
         engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
     except (ArgumentError, NoSuchModuleError, ImportError):
         raise SettingsError("PLATFORM_DATABASE_URL", problem) from None

@@ -1,0 +1,142 @@
+"""``hsejobs doctor``: looks at everything that the system stands on, and says what to do."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from hsejobs.errors import ArtifactsUnavailable, JobsError, RedisUnavailable
+from hsejobs_cli import output
+from hsejobs_cli.look import Json
+from hsejobs_cli.session import Session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hsejobs.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(epilog="Example: hsejobs doctor --json")(doctor)
+
+
+def doctor(as_json: Json = False) -> None:
+    """Check Redis, the settings and the machine, and say what to do."""
+    from hsejobs.settings import ensure_home
+
+    settings = Session().settings
+    checks: list[dict[str, Any]] = []
+
+    def say(good: bool, what: str, mend: str = "") -> None:
+        checks.append({"ok": good, "check": what, "todo": None if good else mend})
+        if not as_json:
+            typer.echo(f"{'ok  ' if good else 'FAIL'} {what}" + (f": {mend}" if not good else ""))
+
+    say(True, "settings")
+    home = ensure_home(settings)
+    say(os.access(home, os.W_OK), f"JOBS_HOME {home}", "make it writable")
+    away = _redis(settings, say)
+    say(*_database(settings.platform_database_url, home))
+    say(*_artifacts(settings.artifacts_url, home))
+    if settings.smtp_url:
+        say(*_smtp(settings.smtp_url))
+    bad = not all(check["ok"] for check in checks)
+    if as_json:
+        output.document({"ok": not bad, "checks": checks})
+    if bad:
+        raise typer.Exit(3 if away else 1)
+
+
+def _redis(settings: Settings, say: Callable[..., None]) -> RedisUnavailable | None:
+    from hsejobs.settings import redact_url, redis_target
+    from hsejobs.store.client import Link
+
+    url = redis_target(settings)
+    link = Link(url)
+    try:
+        link.ping()
+    except RedisUnavailable as error:
+        say(False, f"Redis at {redact_url(url)}", f"{error}; start it or set QUEUE_REDIS_URL")
+        return error
+    say(True, f"Redis at {redact_url(url)}")
+    if not link.cluster:
+        info = _info(link.command("INFO"))
+        version = info.get("valkey_version") or info.get("redis_version", "0")
+        recent = tuple(map(int, version.split(".")[:2])) >= (6, 2)
+        say(recent, f"version {version}", "use 6.2 or newer")
+        policy = info.get("maxmemory_policy", "noeviction")
+        say(policy == "noeviction", f"eviction policy {policy}",
+            "Redis would throw jobs away; set maxmemory-policy noeviction")  # fmt: skip
+        kept = info.get("aof_enabled") == "1"
+        say(kept, "append-only file", "without it a restart loses jobs; set appendonly yes")
+    link.close()
+    return None
+
+
+def _info(raw: bytes) -> dict[str, str]:
+    pairs = (line.partition(":") for line in raw.decode().splitlines() if ":" in line)
+    return {name: value for name, _, value in pairs}
+
+
+def _database(url: str | None, home: Path) -> tuple[bool, str, str]:
+    from sqlalchemy import select
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from hsejobs.services.platform.database import database
+    from hsejobs.services.platform.schema import ORGANIZATIONS
+
+    what = "database platform.sqlite in JOBS_HOME"
+    try:
+        if url:
+            what = f"database {make_url(url).render_as_string(hide_password=True)}"
+        with database(url, home).connect() as connection:
+            connection.execute(select(ORGANIZATIONS.c.id).limit(1)).all()
+    except JobsError as error:
+        return False, "database", str(error)
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()
+        return False, what, f"{reason[0] if reason else 'away'}; check PLATFORM_DATABASE_URL"
+    return True, what, ""
+
+
+def _artifacts(url: str | None, home: Path) -> tuple[bool, str, str]:
+    """Writes an artifact, reads it and deletes it."""
+    from urllib.parse import urlsplit
+
+    from hsejobs.services.artifacts.store import open_store
+
+    parts = urlsplit(url or "")
+    what = f"artifacts in {parts.scheme}://{parts.hostname or parts.path}" if url else "artifacts"
+    probe, organization = f"doctor-{secrets.token_hex(8)}", "sys:doctor"
+    try:
+        store = open_store(url, home)
+        soon = int(time.time() * 1000) + 60_000
+        with store.write(
+            organization, probe, name="probe", content_type="text/plain", expires_at=soon
+        ) as file:
+            file.write(b"probe")
+        whole = b"".join(store.open(organization, probe)[1]) == b"probe"
+        store.delete(organization, probe)
+    except (ArtifactsUnavailable, OSError, JobsError) as error:
+        return False, what, str(error)
+    return whole, what, "what was written could not be read back; check ARTIFACTS_URL"
+
+
+def _smtp(url: str) -> tuple[bool, str, str]:
+    import socket
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    port = parts.port or (465 if parts.scheme == "smtps" else 587)
+    try:
+        socket.create_connection((parts.hostname or "", port), 5).close()
+    except OSError as error:
+        return False, f"SMTP at {parts.hostname}:{port}", str(error.strerror or error)
+    return True, f"SMTP at {parts.hostname}:{port}", ""
