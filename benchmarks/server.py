@@ -1,4 +1,4 @@
-"""A private Redis for one measurement: in memory only, on a unix socket."""
+"""A private Redis for one measurement, on a unix socket; in memory only unless asked otherwise."""
 
 from __future__ import annotations
 
@@ -53,8 +53,9 @@ class Server:
     that they can be taken off the server's totals.
     """
 
-    def __init__(self, binary: str, folder: Path) -> None:
+    def __init__(self, binary: str, folder: Path, *, append_only: bool = False) -> None:
         self._binary = binary
+        self._append_only = "yes" if append_only else "no"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self.socket = folder / "redis.sock"
@@ -62,11 +63,23 @@ class Server:
         self.asked = 0
 
     def __enter__(self) -> Server:
-        log = (self._folder / "redis.log").open("wb")
+        self.start()
+        return self
+
+    def stop(self) -> None:
+        """As an administrator would; what is in the append-only file stays."""
+        self._client.close()
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+
+    def start(self) -> None:
+        """Starts it, again too; returns when it answers."""
+        log = (self._folder / "redis.log").open("ab")
         with log:
             self._process = subprocess.Popen(
                 [self._binary, "--port", "0", "--unixsocket", str(self.socket), "--save", "",
-                 "--appendonly", "no", "--maxmemory-policy", "noeviction"],
+                 "--appendonly", self._append_only, "--maxmemory-policy", "noeviction"],
                 cwd=self._folder, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         self._client: Any = redis.Redis(unix_socket_path=str(self.socket))
@@ -74,8 +87,8 @@ class Server:
         while True:
             try:
                 self._client.ping()
-                return self
-            except redis.ConnectionError:
+                return
+            except (redis.ConnectionError, redis.BusyLoadingError):
                 if self._process.poll() is not None or time.monotonic() > give_up:
                     self.__exit__(None, None, None)
                     raise RuntimeError("the private Redis server did not start") from None
