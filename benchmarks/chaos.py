@@ -90,6 +90,7 @@ def measure(name: str, jobs: int, binary: str) -> dict[str, Any]:
             if time.monotonic() - start >= acts + 1 and (name != "outage" or not acts):
                 ACTS[name](arena, next(turn))
                 acts += 1
+                moved = (time.monotonic(), done)
             time.sleep(0.01)
         return {"jobs": jobs, "acts": acts, **_counted(arena, jobs)}
 
