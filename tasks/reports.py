@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -21,6 +21,9 @@ from hsejobs.services.reports import weekly
 from hsejobs.services.reports.filters import parse_filters
 from hsejobs.services.reports.fonts import named, scripts
 from hsejobs.services.reports.make import CONTENT_TYPES, Made, Wish, make_report
+
+if TYPE_CHECKING:
+    from hsejobs.services.platform.rows import Tenant
 
 huey = JobHuey(
     "reports",
@@ -84,17 +87,11 @@ def generate_report(payload: ReportPayload) -> dict[str, Any]:
         parse_filters(payload.type, payload.filters),
         datetime.datetime.fromtimestamp(now_ms // 1000, datetime.UTC),
     )
-    from hsejobs.services.platform.rows import Tenant
-
-    engine = database(settings.platform_database_url, home)
-    if settings.platform_database_url is None:
-        from hsejobs.services.platform.sample import ensure_sample
-
-        ensure_sample(engine)
+    tenant = _tenant(organization_id)
     store = open_store(settings.artifacts_url, home)
     made = make_report(
         wish,
-        Tenant(engine, organization_id),
+        tenant,
         lambda: store.write(
             organization_id,
             # The same in each attempt: a second run replaces what the first one made.
@@ -120,6 +117,20 @@ def generate_report(payload: ReportPayload) -> dict[str, Any]:
             "email", mail, key="notify", organization_id=organization_id
         ).id
     return result
+
+
+def _tenant(organization_id: str) -> Tenant:
+    """The organisation's rows; without a database of one's own the sample is among them."""
+    from hsejobs.services.platform.rows import Tenant
+
+    settings = runtime().settings
+    engine = database(settings.platform_database_url, settings.jobs_home)
+    tenant = Tenant(engine, organization_id)
+    if settings.platform_database_url is None and tenant.organization() is None:
+        from hsejobs.services.platform.sample import ensure_sample
+
+        ensure_sample(engine)
+    return tenant
 
 
 def _organization(payload: ReportPayload) -> str:

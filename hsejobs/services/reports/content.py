@@ -243,7 +243,9 @@ def bars(title: str, counts: Mapping[str, int], tones: Mapping[str, str]) -> dic
     }
 
 
-def station_bars(title: str, stations: list[dict[str, Any]], key: str = "count", *, top: int | None = None) -> dict[str, Any]:
+def station_bars(
+    title: str, stations: list[dict[str, Any]], key: str = "count", *, top: int | None = None
+) -> dict[str, Any]:
     """A bar for each of the first stations."""
     shown = stations[:MOST_BARS]
     if len(stations) > len(shown):

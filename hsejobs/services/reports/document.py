@@ -6,31 +6,29 @@ The template gets its data as one JSON text in ``sys.inputs``; nothing of a row 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsejobs import codec
-from hsejobs.errors import Unrecoverable
-from hsejobs.services.reports.fonts import fonts_of, named, scripts
+from hsejobs.errors import JobsError, Unrecoverable
+from hsejobs.services.reports.fonts import font_folders
 from hsejobs.services.reports.kinds import Column, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 #: Rows in one table on paper.
 MOST_ROWS = 5000
 #: Characters of one text on paper.
 LONGEST = 400
-ARCHIVE: typst.PDFStandard = "a-2u"
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]+")
 # Latin, Greek and Cyrillic words that no column is wide enough for. Other scripts break
 # between any two characters, or join them, and are left alone.
 _LONG_WORD = re.compile("[\u0021-\u007e\u00a1-\u052f]{15,}")
-_MISSING = re.compile(r'the text `"((?:[^"\\]|\\.)+)"` could not be displayed with font')
-_ESCAPED = re.compile(r"\\u\{([0-9a-f]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,56 +79,47 @@ def _broken(found: re.Match[str]) -> str:
     return "\u200b".join(word[start : start + 10] for start in range(0, len(word), 10))
 
 
-def print_pdf(data: dict[str, Any], home: Path, at_seconds: int) -> Printed:
+def print_pdf(
+    data: dict[str, Any], home: Path, at_seconds: int, check: Callable[[], None]
+) -> Printed:
     """Sets the document; ``data`` is what the template reads, less ``fonts``.
 
     A character that no font has makes it no PDF/A; it is set with boxes then, and with a notice
-    of them on the first page. Raises Unrecoverable when it cannot be set at all.
+    of them on the first page. ``check`` is called twice a second, and ends the work when it
+    raises. Raises Unrecoverable when the document cannot be set at all.
     """
-    import typst
+    wish = codec.dumps({"data": data, "fontFolders": font_folders(home), "at": at_seconds})
+    head, _, pdf = _run(wish, check).partition(b"\n")
+    answer = codec.loads(head)
+    if answer["error"] is not None or not pdf:
+        raise Unrecoverable(f"the PDF could not be made: {answer['error']}")
+    return Printed(pdf, answer["archival"], tuple(answer["missing"]))
 
-    fonts, families = fonts_of(home)
-    data = data | {"fonts": families}
-    with as_file(files("templates") / "reports") as folder:
-        compiler = typst.Compiler(folder / "report.typ", root=folder, font_paths=fonts)
 
-        def run(standards: list[typst.PDFStandard]) -> bytes:
-            text = codec.dumps(data).decode("utf-8")
-            # Tags make a file of 2,000 rows ten times as large.
-            made = compiler.compile(
-                format="pdf",
-                sys_inputs={"data": text},
-                pdf_standards=standards,
-                timestamp=at_seconds,
-                pdf_tags=False,
-            )
-            if not isinstance(made, bytes):
-                raise Unrecoverable("the PDF could not be made")
-            return made
-
+def _run(wish: bytes, check: Callable[[], None]) -> bytes:
+    """The answer of ``typeset``, which is killed when this is left early."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "hsejobs.services.reports.typeset"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # Not the terminal's: a Ctrl-C is for the consumer, which lets its jobs finish.
+        start_new_session=True,
+    ) as process:
         try:
-            return Printed(run([ARCHIVE]), True, ())
-        except typst.TypstError as error:
-            missing = _missing(str(error.diagnostic))
-        if missing:
-            data["notices"] = [*data["notices"], _notice(missing)]
-        try:
-            return Printed(run([]), False, missing)
-        except typst.TypstError as error:
-            raise Unrecoverable(f"the PDF could not be made: {error.message[:200]}") from None
-
-
-def _missing(diagnostic: str) -> tuple[str, ...]:
-    """The characters that an archival PDF was refused for."""
-    found: set[str] = set()
-    for text in _MISSING.findall(diagnostic):
-        found.update(_ESCAPED.sub(lambda match: chr(int(match[1], 16)), text))
-    return tuple(sorted(found - {"\\", " "}))
-
-
-def _notice(missing: tuple[str, ...]) -> str:
-    return (
-        f"{len(missing)} characters ({scripts(missing)}) have no glyph in the fonts of the machine "
-        "that made this report and are shown as boxes. The text below the boxes is whole: it can "
-        f"be searched and copied, and is in the CSV and JSON reports. {named(missing)}."
-    )
+            given: bytes | None = wish
+            while True:
+                try:
+                    made, told = process.communicate(given, timeout=0.5)
+                    break
+                except subprocess.TimeoutExpired:
+                    given = None
+                    check()
+        finally:
+            process.kill()
+    if process.returncode != 0:
+        # Its memory may have been wanted by others: another attempt may do.
+        last = told.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        kind = last.partition(":")[0][:100]
+        raise JobsError(f"the PDF's process ended with {process.returncode} ({kind})")
+    return made

@@ -6,7 +6,6 @@ whatever else a text needs comes from fonts that are installed, see ``docs/repor
 
 from __future__ import annotations
 
-import functools
 import unicodedata
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -16,27 +15,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    import typst
-
 #: The first of these that there is; a character that it has not is taken from any other font.
 PREFERRED = ("Noto Sans", "Open Sans", "DejaVu Sans", "Liberation Sans", "Libertinus Serif")
 
 
-def fonts_of(home: Path) -> tuple[typst.Fonts, list[str]]:
-    """The fonts there are, found once a process, and the families to set text in.
+def font_folders(home: Path) -> list[str]:
+    """Where fonts are besides the system's own places.
 
-    Those of the system, those in ``home/fonts``, and those of installed ``fontpkg-*`` packages.
+    ``home/fonts``, and the folders of installed ``fontpkg-*`` packages.
     """
-    return _fonts(tuple(str(folder) for folder in _folders(home)))
-
-
-@functools.lru_cache(maxsize=4)
-def _fonts(folders: tuple[str, ...]) -> tuple[typst.Fonts, list[str]]:
-    import typst
-
-    fonts = typst.Fonts(font_paths=list(folders))
-    there = set(fonts.families())
-    return fonts, [name for name in PREFERRED if name in there]
+    return [str(folder) for folder in _folders(home)]
 
 
 def _folders(home: Path) -> Iterator[Path]:

@@ -121,7 +121,7 @@ def make_report(
     from hsejobs.services.reports.document import print_pdf
 
     progress(86, "setting pages")
-    printed = print_pdf(data, home, int(wish.at.timestamp()))
+    printed = print_pdf(data, home, int(wish.at.timestamp()), check)
     check()
     progress(95, "storing")
     with open_writer() as out:
