@@ -107,7 +107,7 @@ def _months(audits: Group, incidents: Group, permits: Group) -> list[dict[str, A
 def _boxes(figures: dict[str, Any]) -> list[dict[str, str]]:
     box = content.box
     return [
-        box("Average audit score", figures["averageScore"]),
+        box("Average score of 100", figures["averageScore"]),
         box("Audits completed", figures["auditsCompleted"]),
         box("Audits overdue", figures["auditsOverdue"], warn=True),
         box("Open actions", figures["openActions"], warn=True),

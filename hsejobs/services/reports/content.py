@@ -82,7 +82,7 @@ def _audits(source: Source) -> Content:
         [Part("rows", "Audits", kinds.AUDITS, total["count"], note="Newest first.")],
         [
             box("Audits", total["count"]),
-            box("Average score", figures["averageScore"]),
+            box("Average score of 100", figures["averageScore"]),
             box("Findings", total["findings"]),
             box("Open actions", total["open"], warn=True),
         ],

@@ -20,8 +20,9 @@ from hsejobs.services.reports.kinds import Column, plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-#: Rows in one table on paper.
-MOST_ROWS = 5000
+#: Rows in a table on paper, where it is the only one and where there are several: what typst
+#: needs for a row (some 80 KB) bounds what one report may take.
+MOST_ROWS, MOST_OF_SEVERAL = 5000, 2000
 #: Characters of one text on paper.
 LONGEST = 400
 
@@ -66,17 +67,17 @@ def _cell(column: Column, value: Any) -> str:
     return text[:10] if column.day else breakable(text)
 
 
-def breakable(text: str) -> str:
+def breakable(text: str, longest: int = LONGEST) -> str:
     """A text for paper: no control characters, not endless, long words with places to break."""
     text = _UNPRINTABLE.sub(" ", text)
-    if len(text) > LONGEST:
-        text = text[: LONGEST - 3] + "..."
+    if len(text) > longest:
+        text = text[: longest - 3] + "..."
     return _LONG_WORD.sub(_broken, text)
 
 
 def _broken(found: re.Match[str]) -> str:
     word = found[0]
-    return "\u200b".join(word[start : start + 10] for start in range(0, len(word), 10))
+    return "\u200b".join(word[start : start + 4] for start in range(0, len(word), 4))
 
 
 def print_pdf(

@@ -45,6 +45,11 @@ def named(characters: Iterable[str], most: int = 20) -> str:
 
 
 def scripts(characters: Iterable[str]) -> str:
-    """Which scripts characters belong to, by the first word of their names: ``CJK, THAI``."""
-    words = {unicodedata.name(one, "UNNAMED").partition(" ")[0] for one in characters}
+    """Which scripts letters belong to, by the first word of their names: ``CJK, THAI``."""
+    words = {
+        unicodedata.name(one, "OTHERS").partition(" ")[0]
+        if unicodedata.category(one)[0] in "LMN"
+        else "symbols"
+        for one in characters
+    }
     return ", ".join(sorted(words)[:5])

@@ -72,12 +72,12 @@ INCIDENTS = Kind(
         Column("title", "Incident", 3.8),
         Column("description"),
         Column("kind", "Kind", 1.6),
-        Column("severity", "Severity", 1.2),
-        Column("status", "Status", 1.5),
+        Column("severity", "Severity", 1.3),
+        Column("status", "Status", 1.8),
         Column("stationId"),
         Column("station", "Station", 2.1),
         Column("reportedBy", "Reported by", 1.9),
-        Column("lostDays", "Lost days", 1.0, right=True),
+        Column("lostDays", "Lost days", 1.1, right=True),
         Column("closedAt"),
     ),
 )
@@ -122,6 +122,21 @@ OVERDUE_PERMITS = Kind(
     "valid_from",
     "overdue permits",
     tuple(one for one in WORK_PERMITS.columns if one.key not in {"overdue", "closedAt"}),
+)
+MONTHS = (
+    Column("month", "Month", 1),
+    Column("audits", "Audits", 1, right=True),
+    Column("averageScore", "Average score", 1, right=True),
+    Column("incidents", "Incidents", 1, right=True),
+    Column("lostDays", "Lost days", 1, right=True),
+    Column("permits", "Permits", 1, right=True),
+    Column("overduePermits", "Overdue permits", 1, right=True),
+)
+STATIONS = (
+    Column("station", "Station", 3),
+    Column("count", "Audits", 1, right=True),
+    Column("averageScore", "Average score", 1, right=True),
+    Column("openActions", "Open actions", 1, right=True),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (AUDITS, INCIDENTS, WORK_PERMITS)}
 

@@ -98,7 +98,7 @@ def make_report(
     """Makes the report and puts its artifact in place, whole or not at all.
 
     ``check`` is called at least every 1,000 rows and just before the artifact is put in place,
-    and ends the work when it raises. Memory is bounded: 1,000 rows, or 5,000 a table of a PDF.
+    and ends the work when it raises. Memory is bounded: 1,000 rows, or the rows that a PDF lists.
     Raises Unrecoverable without such an organisation, DatabaseUnavailable, ArtifactsUnavailable.
     """
     from hsejobs.services.reports.content import content_of
@@ -178,26 +178,28 @@ def _document(
     wish: Wish, organization: str, content: Content, source: Source, steps: Steps
 ) -> dict[str, Any]:
     """What the template reads: see ``templates/reports/report.typ``."""
-    from hsejobs.services.reports.document import MOST_ROWS, breakable, table_of
+    from hsejobs.services.reports.document import MOST_OF_SEVERAL, MOST_ROWS, breakable, table_of
 
-    steps.total = sum(min(part.rows, MOST_ROWS) for part in content.parts)
-    tables, notices = [], []
+    most = MOST_ROWS if len(content.parts) == 1 else MOST_OF_SEVERAL
+    steps.total = sum(min(part.rows, most) for part in content.parts)
+    tables = _tables_of(content) if wish.kind == "compliance" else []
+    notices = []
     for part in content.parts:
         listed: list[dict[str, Any]] = []
-        for several in source.rows(part.kind, part.where, MOST_ROWS):
+        for several in source.rows(part.kind, part.where, most):
             listed += several
             steps.add(len(several))
         note = part.note
-        if part.rows > MOST_ROWS:
+        if part.rows > most:
             cut = (
-                f"{part.title}: the newest {MOST_ROWS:,} of {part.rows:,} rows are listed. "
+                f"{part.title}: the newest {most:,} of {part.rows:,} rows are listed. "
                 "The same report as CSV has all of them."
             )
             notices.append(cut)
             note = cut
         tables.append(table_of(part.title, note, part.kind.columns, listed, NO_ROWS))
     charts = [
-        chart | {"labels": [breakable(label) for label in chart["labels"]]}
+        chart | {"labels": [breakable(label, 40) for label in chart["labels"]]}
         for chart in content.charts
         if chart["labels"]
     ]
@@ -205,6 +207,7 @@ def _document(
     return {
         "title": wish.title,
         "organization": breakable(organization),
+        "short": breakable(organization, 70),
         "generated": f"As of {made}",
         "about": _about(wish, content, source, made),
         "notices": notices,
@@ -213,6 +216,20 @@ def _document(
         "charts": charts,
         "tables": tables,
     }
+
+
+def _tables_of(content: Content) -> list[dict[str, Any]]:
+    """Scores and trends as tables too: charts show the last months and the lowest scores."""
+    from hsejobs.services.reports.content import MOST_STATIONS
+    from hsejobs.services.reports.document import table_of
+    from hsejobs.services.reports.kinds import MONTHS, STATIONS
+
+    many = len(content.stations) == MOST_STATIONS
+    note = f"The {MOST_STATIONS} with the most audits." if many else "Those with most audits first."
+    return [
+        table_of("Trends by month", "", MONTHS, content.months, NO_ROWS),
+        table_of("Scores by station", note, STATIONS, content.stations, NO_ROWS),
+    ]
 
 
 def _about(wish: Wish, content: Content, source: Source, made: str) -> list[list[str]]:
