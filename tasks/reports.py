@@ -20,7 +20,7 @@ from hsejobs.services.platform.database import database
 from hsejobs.services.reports import weekly
 from hsejobs.services.reports.filters import parse_filters
 from hsejobs.services.reports.fonts import named, scripts
-from hsejobs.services.reports.make import CONTENT_TYPES, Made, Wish, make_report
+from hsejobs.services.reports.make import CONTENT_TYPES, Made, Wish, make_report, reading
 
 if TYPE_CHECKING:
     from hsejobs.services.platform.rows import Tenant
@@ -124,12 +124,13 @@ def _tenant(organization_id: str) -> Tenant:
     from hsejobs.services.platform.rows import Tenant
 
     settings = runtime().settings
-    engine = database(settings.platform_database_url, settings.jobs_home)
-    tenant = Tenant(engine, organization_id)
-    if settings.platform_database_url is None and tenant.organization() is None:
-        from hsejobs.services.platform.sample import ensure_sample
+    with reading():
+        engine = database(settings.platform_database_url, settings.jobs_home)
+        tenant = Tenant(engine, organization_id)
+        if settings.platform_database_url is None and tenant.organization() is None:
+            from hsejobs.services.platform.sample import ensure_sample
 
-        ensure_sample(engine)
+            ensure_sample(engine)
     return tenant
 
 

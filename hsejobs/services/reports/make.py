@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsejobs.errors import JobsError, Unrecoverable
+from hsejobs.services.onboarding.errors import PlatformUnavailable
 from hsejobs.services.reports.filters import Filters
 from hsejobs.services.reports.kinds import TITLES
 
@@ -25,12 +26,6 @@ CONTENT_TYPES = {
     "pdf": "application/pdf",
 }
 NO_ROWS = "There is nothing to list."
-
-
-class DatabaseUnavailable(JobsError):
-    """The platform's database did not answer; another attempt may succeed."""
-
-    code = "database_unavailable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +94,14 @@ def make_report(
 
     ``check`` is called at least every 1,000 rows and just before the artifact is put in place,
     and ends the work when it raises. Memory is bounded: 1,000 rows, or the rows that a PDF lists.
-    Raises Unrecoverable without such an organisation, DatabaseUnavailable, ArtifactsUnavailable.
+    Raises Unrecoverable without such an organisation, PlatformUnavailable, ArtifactsUnavailable.
     """
     from hsejobs.services.reports.content import content_of
     from hsejobs.services.reports.source import Source
 
     steps = Steps(check, progress, wish.kind)
     progress(2, "counting")
-    with _reading(), tenant.snapshot() as view:
+    with reading(), tenant.snapshot() as view:
         organization = view.organization()
         if organization is None:
             raise Unrecoverable("the platform's database has no such organisation")
@@ -255,14 +250,14 @@ def _about(wish: Wish, content: Content, source: Source, made: str) -> list[list
 
 
 @contextmanager
-def _reading() -> Iterator[None]:
+def reading() -> Iterator[None]:
     """Turns the database's errors into one that repeats no statement and no value."""
-    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except DBAPIError as error:
-        raise DatabaseUnavailable(
-            f"the platform's database could not be read ({type(error.orig).__name__});"
+    except SQLAlchemyError as error:
+        raise PlatformUnavailable(
+            f"the platform's database could not be read ({type(error).__name__});"
             " check PLATFORM_DATABASE_URL"
         ) from None

@@ -96,8 +96,8 @@ def _notice(missing: list[str]) -> str:
     many = f"{len(missing)} characters" if len(missing) > 1 else "One character"
     return (
         f"{many} in this report ({scripts(missing)}) could not be printed: no font of the machine "
-        "that made it has them, and they appear as boxes. Their text is whole below the boxes, "
-        f"and in the CSV and JSON reports. Their numbers: {named(missing)}."
+        "that made it has them, and they appear as boxes. The CSV and JSON reports have the text "
+        f"as it is. Their numbers: {named(missing)}."
     )
 
 
