@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import datetime
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from hsejobs.engine import Job, JobHuey, Unrecoverable, crontab, current_job
+from hsejobs.engine import Job, JobHuey, Unrecoverable, crontab, current_job, follow_up
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidPayload
-from hsejobs.services.fields import Identifier, MailText, Payload
+from hsejobs.services.artifacts import artifact_id
+from hsejobs.services.artifacts.links import link_for
+from hsejobs.services.artifacts.store import open_store
+from hsejobs.services.fields import Identifier, Payload
+from hsejobs.services.mail.payload import MailAddress
 from hsejobs.services.platform.database import database
 from hsejobs.services.reports import weekly
+from hsejobs.services.reports.filters import parse_filters
+from hsejobs.services.reports.fonts import named, scripts
+from hsejobs.services.reports.make import CONTENT_TYPES, Made, Wish, make_report, reading
+
+if TYPE_CHECKING:
+    from hsejobs.services.platform.rows import Tenant
 
 huey = JobHuey(
     "reports",
@@ -23,21 +35,157 @@ huey = JobHuey(
 )
 
 
+#: A report can be loaded for so long.
+KEPT_DAYS = 7
+
+
 class ReportPayload(Payload):
-    """Which report, of what, in which format."""
+    """Which report, of what, in which format.
+
+    The filters of each type are in ``docs/reports.md``; they are checked here, so that a report
+    that could never be made is no job.
+    """
 
     type: Literal["audits", "incidents", "work-permits", "compliance"]
     organization_id: Identifier | None = None
-    filters: dict[str, Any] = Field(default_factory=dict)
+    filters: dict[str, JsonValue] = Field(default_factory=dict)
     format: Literal["json", "csv", "pdf"] = "json"
     user_id: Identifier | None = None
-    notify_email: MailText | None = None
+    notify_email: MailAddress | None = None
+
+    @model_validator(mode="after")
+    def _known_filters(self) -> ReportPayload:
+        try:
+            parse_filters(self.type, self.filters)
+        except InvalidPayload as error:
+            # A plain error of a model validator would name no field.
+            raise ValidationError.from_exception_data(
+                "ReportPayload",
+                [
+                    InitErrorDetails(
+                        type=PydanticCustomError("filters", problem.replace("{", "{{")),
+                        loc=("filters", name.removeprefix("filters.")),
+                        input=None,
+                    )
+                    for name, problem in error.problems
+                ],
+                hide_input=True,
+            ) from None
+        return self
 
 
 @huey.task()
-def generate_report(payload: ReportPayload) -> None:
-    """Makes a report of one organisation."""
-    raise Unrecoverable("this version has no processor for the reports queue yet")
+def generate_report(payload: ReportPayload) -> dict[str, Any]:
+    """Makes a report of one organisation, keeps it as an artifact, and says so by mail."""
+    job, shared = current_job(), runtime()
+    settings, home = shared.settings, shared.settings.jobs_home
+    organization_id = _organization(payload)
+    now_ms = shared.reader.now(huey.name)
+    wish = Wish(
+        payload.type,
+        payload.format,
+        parse_filters(payload.type, payload.filters),
+        datetime.datetime.fromtimestamp(now_ms // 1000, datetime.UTC),
+    )
+    tenant = _tenant(organization_id)
+    store = open_store(settings.artifacts_url, home)
+    made = make_report(
+        wish,
+        tenant,
+        lambda: store.write(
+            organization_id,
+            # The same in each attempt: a second run replaces what the first one made.
+            artifact_id(settings.redis_prefix, huey.name, job.id, job.created_at),
+            name=wish.file_name,
+            content_type=CONTENT_TYPES[payload.format],
+            expires_at=now_ms + KEPT_DAYS * 86_400_000,
+        ),
+        home=home,
+        check=job.check,
+        progress=job.progress,
+    )
+    job.log(f"{made.artifact.name}: {made.rows:,} rows, {made.artifact.bytes:,} bytes")
+    result = _result(wish, made)
+    if made.missing:
+        job.log(
+            f"no font here has {len(made.missing)} of the characters ({scripts(made.missing)}): "
+            f"{named(made.missing)}; docs/reports.md tells how to add fonts"
+        )
+    if payload.notify_email is not None:
+        mail = _mail(payload.notify_email, wish, made)
+        result["notificationJobId"] = follow_up(
+            "email", mail, key="notify", organization_id=organization_id
+        ).id
+    return result
+
+
+def _tenant(organization_id: str) -> Tenant:
+    """The organisation's rows; without a database of one's own the sample is among them."""
+    from hsejobs.services.platform.rows import Tenant
+
+    settings = runtime().settings
+    with reading():
+        engine = database(settings.platform_database_url, settings.jobs_home)
+        tenant = Tenant(engine, organization_id)
+        if settings.platform_database_url is None and tenant.organization() is None:
+            from hsejobs.services.platform.sample import ensure_sample
+
+            ensure_sample(engine)
+    return tenant
+
+
+def _organization(payload: ReportPayload) -> str:
+    """The job's organisation; the payload may name it, and may not name another."""
+    of_job, named_one = current_job().organization_id, payload.organization_id
+    if of_job is not None and named_one is not None and of_job != named_one:
+        raise Unrecoverable("organizationId is not the organisation that the job belongs to")
+    found = of_job or named_one
+    if found is None:
+        raise Unrecoverable("organizationId: a report is of one organisation; none is named")
+    return found
+
+
+def _result(wish: Wish, made: Made) -> dict[str, Any]:
+    artifact = made.artifact
+    result: dict[str, Any] = {
+        "type": wish.kind,
+        "format": wish.format,
+        "artifact": {
+            "id": artifact.id,
+            "name": artifact.name,
+            "contentType": artifact.content_type,
+            "bytes": artifact.bytes,
+            "sha256": artifact.sha256,
+            "expiresAt": _iso(artifact.expires_at),
+        },
+        "rows": made.rows,
+        "summary": made.figures,
+    }
+    if made.archival is not None:
+        result["archival"] = made.archival
+        result["missingGlyphs"] = [f"U+{ord(one):04X}" for one in made.missing[:100]]
+    return result
+
+
+def _mail(to: str, wish: Wish, made: Made) -> dict[str, Any]:
+    return {
+        "to": to,
+        "template": "report-ready",
+        "context": {
+            # A subject is one line, also where a name is not.
+            "title": wish.title,
+            "organization": " ".join(made.organization.split()),
+            "file": made.artifact.name,
+            "rows": f"{made.rows:,}",
+            "until": _iso(made.artifact.expires_at)[:10],
+            "link": link_for(runtime().settings, made.artifact),
+        },
+    }
+
+
+def _iso(at_ms: int) -> str:
+    moment = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @huey.periodic_task(crontab(minute="0", hour="0", day_of_week="0"))
@@ -65,5 +213,11 @@ def weekly_compliance() -> dict[str, Any]:
 
 
 def queue_report(payload: Any, **options: Any) -> Job:
-    """Adds a report; options and errors as for ``generate_report.add``."""
+    """Adds a report; options and errors as for ``generate_report.add``.
+
+    The job is of the organisation in the payload, unless ``organization_id`` names one.
+    """
+    if isinstance(payload, dict) and options.get("organization_id") is None:
+        given = payload.get("organizationId", payload.get("organization_id"))
+        options["organization_id"] = given if isinstance(given, str) else None
     return generate_report.add(payload, **options)

@@ -1,0 +1,136 @@
+"""What a report may be narrowed to; checked when its job is added. Loads no database library."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hsejobs.errors import InvalidPayload
+
+AUDIT_STATUSES = ("Scheduled", "In Progress", "Completed", "Overdue")
+INCIDENT_STATUSES = ("Open", "Investigating", "Closed")
+PERMIT_STATUSES = ("Draft", "Approved", "Active", "Closed", "Expired")
+SEVERITIES = ("Low", "Medium", "High", "Critical")
+
+#: The filters of each type, with the values that there are; None for free ones.
+FILTERS: Mapping[str, Mapping[str, tuple[str, ...] | None]] = {
+    "audits": {"status": AUDIT_STATUSES, "startDate": None, "endDate": None, "stationId": None},
+    "incidents": {
+        "status": INCIDENT_STATUSES,
+        "severity": SEVERITIES,
+        "startDate": None,
+        "endDate": None,
+        "stationId": None,
+    },
+    "work-permits": {
+        "status": PERMIT_STATUSES,
+        "startDate": None,
+        "endDate": None,
+        "stationId": None,
+    },
+    "compliance": {"startDate": None, "endDate": None, "stationId": None},
+}
+MAX_VALUES = 100
+
+_SNAKE = {"start_date": "startDate", "end_date": "endDate", "station_id": "stationId"}
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:\d{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Checked filters; an empty tuple and None mean all. Both ends of the range belong to it.
+
+    ``start`` and ``end`` are UTC text as in the database, ``2026-01-31T00:00:00Z``.
+    """
+
+    status: tuple[str, ...] = ()
+    severity: tuple[str, ...] = ()
+    station_id: tuple[str, ...] = ()
+    start: str | None = None
+    end: str | None = None
+
+    def shown(self) -> dict[str, Any]:
+        """The filters that are set, under their names in the payload."""
+        found = {
+            "status": list(self.status),
+            "severity": list(self.severity),
+            "stationId": list(self.station_id),
+            "startDate": self.start,
+            "endDate": self.end,
+        }
+        return {name: value for name, value in found.items() if value}
+
+
+def parse_filters(kind: str, given: Mapping[str, Any]) -> Filters:
+    """The filters for a report of that type.
+
+    Raises InvalidPayload, which names every field that is wrong, as ``filters.status``, and
+    repeats no value: a filter that the type has not, a value that there is not, a range whose
+    end is before its start.
+    """
+    known = FILTERS[kind]
+    problems: list[tuple[str, str]] = []
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        name = _SNAKE.get(key, key)
+        if name not in known:
+            problems.append((key, f"is no filter of this type; there are: {', '.join(known)}"))
+        elif name in found:
+            problems.append((key, "is given twice, in two spellings"))
+        elif value is not None:
+            try:
+                found[name] = _value(name, value, known[name])
+            except ValueError as error:
+                problems.append((key, str(error)))
+    start, end = found.get("startDate"), found.get("endDate")
+    if start and end and end < start:
+        problems.append(("endDate", "is before startDate"))
+    if problems:
+        named = [(f"filters.{key}", problem) for key, problem in problems]
+        raise InvalidPayload(*named[0], *named[1:])
+    return Filters(
+        status=found.get("status", ()),
+        severity=found.get("severity", ()),
+        station_id=found.get("stationId", ()),
+        start=start,
+        end=end,
+    )
+
+
+def _value(name: str, value: Any, choices: tuple[str, ...] | None) -> Any:
+    if name in {"startDate", "endDate"}:
+        return _moment(value, end=name == "endDate")
+    values = value if isinstance(value, list) else [value]
+    if not values or len(values) > MAX_VALUES:
+        raise ValueError(f"takes one value or a list of 1 to {MAX_VALUES}")
+    if not all(isinstance(one, str) and 0 < len(one) <= 200 for one in values):
+        raise ValueError("takes texts of 1 to 200 characters")
+    if choices is None:
+        if any(not one.isprintable() for one in values):
+            raise ValueError("has a character that ids cannot have")
+        return tuple(dict.fromkeys(values))
+    by_fold = {one.casefold(): one for one in choices}
+    if any(one.casefold() not in by_fold for one in values):
+        raise ValueError(f"has a value that there is not; there are: {', '.join(choices)}")
+    return tuple(dict.fromkeys(by_fold[one.casefold()] for one in values))
+
+
+def _moment(value: Any, *, end: bool) -> str:
+    problem = "takes a date (2026-01-31) or a time with its zone (2026-01-31T08:00:00Z)"
+    if not isinstance(value, str):
+        raise ValueError(problem)
+    try:
+        if _DAY.fullmatch(value):
+            datetime.date.fromisoformat(value)
+            return f"{value}T{'23:59:59' if end else '00:00:00'}Z"
+        if _MOMENT.fullmatch(value):
+            moment = datetime.datetime.fromisoformat(value.upper()).astimezone(datetime.UTC)
+            # Not strftime: it leaves the zeros out before the year 1000.
+            return moment.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(problem)

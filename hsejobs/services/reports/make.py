@@ -1,0 +1,263 @@
+"""Makes one report: figures by SQL, rows as a stream, one artifact."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hsejobs.errors import JobsError, Unrecoverable
+from hsejobs.services.onboarding.errors import PlatformUnavailable
+from hsejobs.services.reports.filters import Filters
+from hsejobs.services.reports.kinds import TITLES
+
+if TYPE_CHECKING:
+    from hsejobs.services.artifacts import Artifact, ArtifactWriter
+    from hsejobs.services.platform.rows import Tenant
+    from hsejobs.services.reports.content import Content, Part
+    from hsejobs.services.reports.source import Source
+
+CONTENT_TYPES = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "pdf": "application/pdf",
+}
+NO_ROWS = "There is nothing to list."
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A report to make: ``at`` is the moment (UTC) as of which it is made."""
+
+    kind: str
+    format: str
+    filters: Filters
+    at: datetime.datetime
+
+    @property
+    def title(self) -> str:
+        """``Audit report``."""
+        return TITLES[self.kind]
+
+    @property
+    def file_name(self) -> str:
+        """``audits-report-2026-01-31.pdf``."""
+        return f"{self.kind}-report-{self.at:%Y-%m-%d}.{self.format}"
+
+    @property
+    def as_of(self) -> str:
+        """The moment as the database writes times."""
+        return f"{self.at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A report that is in place. ``missing``: characters that a PDF shows as boxes."""
+
+    artifact: Artifact
+    organization: str
+    rows: int
+    figures: dict[str, Any]
+    archival: bool | None = None
+    missing: tuple[str, ...] = ()
+
+
+class Steps:
+    """How far a report is, told as 10 to 85 % by its rows."""
+
+    def __init__(
+        self, check: Callable[[], None], progress: Callable[[float, str], None], noun: str
+    ) -> None:
+        self.check, self.progress = check, progress
+        self.total, self.done, self.noun = 0, 0, noun
+
+    def add(self, rows: int) -> None:
+        """So many more rows are done."""
+        self.done += rows
+        share = min(1.0, self.done / self.total) if self.total else 1.0
+        self.progress(10 + 75 * share, f"{self.done:,} of {self.total:,} rows")
+
+
+def make_report(
+    wish: Wish,
+    tenant: Tenant,
+    open_writer: Callable[[], AbstractContextManager[ArtifactWriter]],
+    *,
+    home: Path,
+    check: Callable[[], None],
+    progress: Callable[[float, str], None],
+) -> Made:
+    """Makes the report and puts its artifact in place, whole or not at all.
+
+    ``check`` is called at least every 1,000 rows and just before the artifact is put in place,
+    and ends the work when it raises. Memory is bounded: 1,000 rows, or the rows that a PDF lists.
+    Raises Unrecoverable without such an organisation, PlatformUnavailable, ArtifactsUnavailable.
+    """
+    from hsejobs.services.reports.content import content_of
+    from hsejobs.services.reports.source import Source
+
+    steps = Steps(check, progress, wish.kind)
+    progress(2, "counting")
+    with reading(), tenant.snapshot() as view:
+        organization = view.organization()
+        if organization is None:
+            raise Unrecoverable("the platform's database has no such organisation")
+        source = Source(view, wish.filters, wish.as_of, check)
+        content = content_of(wish.kind, source)
+        rows = sum(part.rows for part in content.parts)
+        if wish.format == "pdf":
+            data = _document(wish, organization.name, content, source, steps)
+        else:
+            artifact = _stream(wish, organization, content, source, steps, open_writer)
+            return Made(artifact, organization.name, rows, content.figures)
+    from hsejobs.services.reports.document import print_pdf
+
+    progress(86, "setting pages")
+    printed = print_pdf(data, home, int(wish.at.timestamp()), check)
+    check()
+    progress(95, "storing")
+    with open_writer() as out:
+        out.write(printed.data)
+        check()
+    return Made(
+        _kept(out), organization.name, rows, content.figures, printed.archival, printed.missing
+    )
+
+
+def _kept(out: ArtifactWriter) -> Artifact:
+    if out.artifact is None:
+        raise JobsError("the artifact's writer has not ended")
+    return out.artifact
+
+
+def _stream(
+    wish: Wish,
+    organization: Any,
+    content: Content,
+    source: Source,
+    steps: Steps,
+    open_writer: Callable[[], AbstractContextManager[ArtifactWriter]],
+) -> Artifact:
+    from hsejobs.services.reports import writers
+
+    steps.total = sum(part.rows for part in content.parts)
+
+    def rows(part: Part) -> Iterator[list[dict[str, Any]]]:
+        for several in source.rows(part.kind, part.where):
+            yield several
+            steps.add(len(several))
+
+    steps.check()
+    with open_writer() as out:
+        if wish.format == "json":
+            head = {
+                "type": wish.kind,
+                "organizationId": organization.id,
+                "organization": organization.name,
+                "generatedAt": wish.as_of,
+                "filters": wish.filters.shown(),
+            }
+            writers.write_json(out, head, content, rows)
+        elif wish.kind == "compliance":
+            writers.write_compliance_csv(out, content, rows)
+        else:
+            writers.write_csv(out, content, rows)
+        steps.check()
+    return _kept(out)
+
+
+def _document(
+    wish: Wish, organization: str, content: Content, source: Source, steps: Steps
+) -> dict[str, Any]:
+    """What the template reads: see ``templates/reports/report.typ``."""
+    from hsejobs.services.reports.document import MOST_OF_SEVERAL, MOST_ROWS, breakable, table_of
+
+    most = MOST_ROWS if len(content.parts) == 1 else MOST_OF_SEVERAL
+    steps.total = sum(min(part.rows, most) for part in content.parts)
+    tables = _tables_of(content) if wish.kind == "compliance" else []
+    notices = []
+    for part in content.parts:
+        listed: list[dict[str, Any]] = []
+        for several in source.rows(part.kind, part.where, most):
+            listed += several
+            steps.add(len(several))
+        note = part.note
+        if part.rows > most:
+            cut = (
+                f"{part.title}: the newest {most:,} of {part.rows:,} rows are listed. "
+                "The same report as CSV has all of them."
+            )
+            notices.append(cut)
+            note = cut
+        tables.append(table_of(part.title, note, part.kind.columns, listed, NO_ROWS))
+    charts = [
+        chart | {"labels": [breakable(label, 40) for label in chart["labels"]]}
+        for chart in content.charts
+        if chart["labels"]
+    ]
+    made = f"{wish.at:%Y-%m-%d %H:%M} UTC"
+    return {
+        "title": wish.title,
+        "organization": breakable(organization),
+        "short": breakable(organization, 70),
+        "generated": f"As of {made}",
+        "about": _about(wish, content, source, made),
+        "notices": notices,
+        "imprint": "Made by HSE.Digital from the organisation's records. Times are UTC.",
+        "figures": content.boxes,
+        "charts": charts,
+        "tables": tables,
+    }
+
+
+def _tables_of(content: Content) -> list[dict[str, Any]]:
+    """Scores and trends as tables too: charts show the last months and the lowest scores."""
+    from hsejobs.services.reports.content import MOST_STATIONS
+    from hsejobs.services.reports.document import table_of
+    from hsejobs.services.reports.kinds import MONTHS, STATIONS
+
+    many = len(content.stations) == MOST_STATIONS
+    note = f"The {MOST_STATIONS} with the most audits." if many else "Those with most audits first."
+    return [
+        table_of("Trends by month", "", MONTHS, content.months, NO_ROWS),
+        table_of("Scores by station", note, STATIONS, content.stations, NO_ROWS),
+    ]
+
+
+def _about(wish: Wish, content: Content, source: Source, made: str) -> list[list[str]]:
+    from hsejobs.services.reports.document import breakable
+
+    filters = wish.filters
+    start, end = (filters.start or "")[:10], (filters.end or "")[:10]
+    if start and end:
+        period = f"{start} to {end}"
+    else:
+        period = f"since {start}" if start else f"until {end}" if end else "all records"
+    about = [["Period", period], ["As of", made]]
+    if filters.status:
+        about.append(["Status", ", ".join(filters.status)])
+    if filters.severity:
+        about.append(["Severity", ", ".join(filters.severity)])
+    if filters.station_id:
+        names = source.stations(filters.station_id)
+        about.append(["Stations", breakable(", ".join(names.values()))])
+    for part in content.parts:
+        about.append([part.title, f"{part.rows:,}"])
+    return about
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Turns the database's errors into one that repeats no statement and no value."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise PlatformUnavailable(
+            f"the platform's database could not be read ({type(error).__name__});"
+            " check PLATFORM_DATABASE_URL"
+        ) from None

@@ -1,0 +1,118 @@
+"""A report as JSON and as CSV, written as the rows come."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from hsejobs import codec
+from hsejobs.services.reports.kinds import plain
+
+if TYPE_CHECKING:
+    from hsejobs.services.artifacts import ArtifactWriter
+    from hsejobs.services.reports.content import Content, Part
+
+Rows = Callable[["Part"], Iterable[list[dict[str, Any]]]]
+#: The columns of a compliance report's CSV: many lists in one table.
+COMPLIANCE_CSV = (
+    "section", "id", "date", "title", "stationId", "station", "status", "measure", "value",
+)  # fmt: skip
+#: What each of its lists counts.
+_COUNTED = {
+    "openActions": ("scheduledAt", "openActions"),
+    "openIncidents": ("occurredAt", "lostDays"),
+    "overduePermits": ("validFrom", "validUntil"),
+}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def write_json(out: ArtifactWriter, head: dict[str, Any], content: Content, rows: Rows) -> None:
+    """One document: ``report``, ``summary``, ``months``, ``stations``, then each list."""
+    start = {
+        "report": head,
+        "summary": content.figures,
+        "months": content.months,
+        "stations": content.stations,
+    }
+    out.write(codec.dumps(start)[:-1])
+    for part in content.parts:
+        out.write(b",\n" + codec.dumps(part.key) + b":[")
+        comma = b"\n"
+        for several in rows(part):
+            out.write(comma + b",\n".join(codec.dumps(row) for row in several))
+            comma = b",\n"
+        out.write(b"\n]")
+    out.write(b"}\n")
+
+
+def write_csv(out: ArtifactWriter, content: Content, rows: Rows) -> None:
+    """UTF-8 with a header line; cells that a spreadsheet would run are escaped."""
+    with _text(out) as lines:
+        (part,) = content.parts
+        keys = [column.key for column in part.kind.columns]
+        lines.writerow(keys)
+        for several in rows(part):
+            lines.writerows([cell(row[key]) for key in keys] for row in several)
+
+
+def write_compliance_csv(out: ArtifactWriter, content: Content, rows: Rows) -> None:
+    """One table of one measure a line; ``section`` tells what the line is about."""
+    with _text(out) as lines:
+        lines.writerow(COMPLIANCE_CSV)
+
+        def write(several: Iterable[dict[str, Any]]) -> None:
+            lines.writerows([cell(one.get(key)) for key in COMPLIANCE_CSV] for one in several)
+
+        write(_figures(content))
+        for part in content.parts:
+            date, measure = _COUNTED[part.key]
+            for listed in rows(part):
+                write(
+                    row
+                    | {
+                        "section": part.key,
+                        "date": row[date],
+                        "measure": measure,
+                        "value": row[measure],
+                    }
+                    for row in listed
+                )
+
+
+def _figures(content: Content) -> Iterator[dict[str, Any]]:
+    for name, value in content.figures.items():
+        for key, one in value.items() if isinstance(value, dict) else ((None, value),):
+            measure = name if key is None else f"{name}.{key}"
+            yield {"section": "summary", "measure": measure, "value": one}
+    for month in content.months:
+        for name, value in month.items():
+            if name != "month":
+                yield {"section": "months", "date": month["month"], "measure": name, "value": value}
+    for station in content.stations:
+        for name, value in station.items():
+            if name not in {"stationId", "station"}:
+                yield station | {"section": "stations", "measure": name, "value": value}
+
+
+def cell(value: Any) -> Any:
+    """A value for a CSV cell. A text that begins like a formula gets an apostrophe before it."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    text = plain(value)
+    return "'" + text if text.lstrip(" \xa0").startswith(_FORMULA) else text
+
+
+@contextmanager
+def _text(out: ArtifactWriter) -> Iterator[Any]:
+    # Half a character, which a database may hold, must not end the report.
+    raw: Any = out
+    wrapper = io.TextIOWrapper(raw, encoding="utf-8", errors="replace", newline="")
+    try:
+        yield csv.writer(wrapper)
+        wrapper.flush()
+    finally:
+        # Closing the wrapper would close the artifact's writer, which is not its own.
+        wrapper.detach()

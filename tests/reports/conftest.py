@@ -1,0 +1,127 @@
+"""Organisations with rows, and reports made of them without a worker."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import datetime
+import io
+import json
+import shutil
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from hsejobs.services.artifacts.store import open_store
+from hsejobs.services.platform.database import close_databases, database
+from hsejobs.services.platform.rows import Tenant
+from hsejobs.services.reports.filters import parse_filters
+from hsejobs.services.reports.make import CONTENT_TYPES, Made, Wish, make_report
+from tests.onboarding.postgres import postgres
+from tests.support import skip_or_fail
+
+AT = datetime.datetime(2026, 2, 1, 8, tzinfo=datetime.UTC)
+FAR = 9_999_999_999_999
+
+
+class Reports:
+    """Makes reports as of the first of February 2026."""
+
+    def __init__(self, engine: Engine, home: Path) -> None:
+        self.engine, self.home = engine, home
+        self.store = open_store(None, home)
+        self.told: list[float] = []
+
+    def make(
+        self,
+        kind: str,
+        form: str,
+        filters: Mapping[str, Any] | None = None,
+        organization: str = "org-123",
+        check: Callable[[], None] = lambda: None,
+    ) -> tuple[Made, bytes]:
+        """A report and its bytes."""
+        wish = Wish(kind, form, parse_filters(kind, filters or {}), AT)
+        made = make_report(
+            wish,
+            Tenant(self.engine, organization),
+            lambda: self.store.write(
+                organization,
+                "one",
+                name=wish.file_name,
+                content_type=CONTENT_TYPES[form],
+                expires_at=FAR,
+            ),
+            home=self.home,
+            check=check,
+            progress=lambda percent, _: self.told.append(percent),
+        )
+        _, pieces = self.store.open(organization, "one")
+        return made, b"".join(pieces)
+
+    def json(self, kind: str, *more: Any) -> dict[str, Any]:
+        """A report as JSON, read."""
+        found: dict[str, Any] = json.loads(self.make(kind, "json", *more)[1])
+        return found
+
+    def csv(self, kind: str, *more: Any) -> list[dict[str, str]]:
+        """A report as CSV, read."""
+        text = self.make(kind, "csv", *more)[1].decode()
+        return list(csv.DictReader(io.StringIO(text, newline="")))
+
+    def pages(self, kind: str, *more: Any) -> tuple[Made, list[str]]:
+        """A report as PDF, and the text of each page."""
+        made, data = self.make(kind, "pdf", *more)
+        return made, text_of(data, self.home)
+
+
+def text_of(pdf: bytes, folder: Path) -> list[str]:
+    """The text of each page of a PDF, as poppler finds it."""
+    program = shutil.which("pdftotext")
+    if program is None:
+        skip_or_fail("pdftotext is missing: apt-get install poppler-utils")
+    file = folder / "read.pdf"
+    file.write_bytes(pdf)
+    done = subprocess.run(
+        [program, "-layout", "-enc", "UTF-8", str(file), "-"], capture_output=True, check=True
+    )
+    assert done.stderr == b""
+    return done.stdout.decode().split("\f")[:-1]
+
+
+@pytest.fixture(scope="session")
+def _postgres() -> Iterator[Callable[[], str]]:
+    """Makes empty databases on one PostgreSQL server, started when first asked for."""
+    with contextlib.ExitStack() as stack:
+        running: list[str] = []
+
+        def make() -> str:
+            import psycopg
+
+            if not running:
+                running.append(stack.enter_context(postgres()))
+            name = f"r{uuid.uuid4().hex[:12]}"
+            with psycopg.connect(running[0].format("postgres"), autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {name}")
+            return running[0].format(name)
+
+        yield make
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """An empty platform database, once of each kind."""
+    url = None if request.param == "sqlite" else request.getfixturevalue("_postgres")()
+    yield database(url, tmp_path)
+    close_databases()
+
+
+@pytest.fixture
+def reports(engine: Engine, tmp_path: Path) -> Reports:
+    """Reports of an empty database."""
+    return Reports(engine, tmp_path)
