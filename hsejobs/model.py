@@ -95,7 +95,8 @@ TRANSITIONS: tuple[Transition, ...] = (
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _id_lock = Lock()
-_id_state = [0, 0, 0]  # pid, last millisecond, counter
+#: The process, its last millisecond, the counter in it, and the millisecond in letters.
+_id_state: list[Any] = [0, 0, 0, ""]
 
 
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
@@ -121,11 +122,13 @@ def new_job_id() -> str:
     with _id_lock:
         pid = os.getpid()
         if now > _id_state[1] or pid != _id_state[0]:
-            _id_state[:] = [pid, now, int.from_bytes(os.urandom(5)) >> 1]
+            moment = _ALPHABET[now >> 40 & 31] + _eight(now)
+            _id_state[:] = [pid, now, int.from_bytes(os.urandom(5)) >> 1, moment]
         else:
             _id_state[2] += 1
-        moment, counter = _id_state[1], _id_state[2]
-    return _ALPHABET[moment >> 40 & 31] + _eight(moment) + _eight(counter)
+        counter: int = _id_state[2]
+        letters: str = _id_state[3]
+    return letters + _eight(counter)
 
 
 def check_job_id(job_id: object, *, internal: bool = False) -> str:

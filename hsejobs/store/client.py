@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from hsejobs.errors import JobsError, RedisUnavailable
@@ -78,6 +78,9 @@ def _login(netloc: str) -> dict[str, str]:
     return {name: value for name, value in login.items() if value}
 
 
+T = TypeVar("T")
+
+
 class Link:
     """Redis as hsejobs uses it. Thread-safe and fork-safe; connects at the first call.
 
@@ -140,16 +143,22 @@ class Link:
                 )
         return reply
 
-    def add_many(self, script: Script, base: str, calls: Sequence[Sequence[Arg]]) -> list[Any]:
+    def add_many(
+        self,
+        script: Script,
+        base: str,
+        calls: Sequence[T],
+        args_of: Callable[[T], Sequence[Arg]],
+    ) -> list[Any]:
         """Like ``add`` for several calls; Redis works on one while the next is put together."""
         if self.cluster or self.wait_replicas or len(calls) <= 1:
-            return [self.add(script, base, args) for args in calls]
+            return [self.add(script, base, args_of(call)) for call in calls]
 
         def once() -> list[Any]:
             connection = self._connection()
             replies: list[Any] = []
-            for number, args in enumerate(calls):
-                words = connection.pack_command("EVALSHA", script.sha, 1, base, *args)
+            for number, call in enumerate(calls):
+                words = connection.pack_command("EVALSHA", script.sha, 1, base, *args_of(call))
                 connection.send_packed_command(words, check_health=False)
                 if number:
                     replies.append(_reply(connection))
@@ -158,8 +167,8 @@ class Link:
 
         replies = self._patiently(PATIENCE, once)
         return [
-            self.run(script, base, args) if isinstance(reply, Exception) else reply
-            for args, reply in zip(calls, replies, strict=True)
+            self.run(script, base, args_of(call)) if isinstance(reply, Exception) else reply
+            for call, reply in zip(calls, replies, strict=True)
         ]
 
     def run_many(

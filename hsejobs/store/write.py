@@ -21,7 +21,7 @@ from hsejobs.store.scripts import Arg, Script
 #: Jobs in one call of a script.
 CHUNK = 500
 #: Jobs and payload bytes in one call of a bulk add.
-ADD_CHUNK, ADD_CHUNK_BYTES = 250, 4_000_000
+ADD_CHUNK, ADD_CHUNK_BYTES = 100, 4_000_000
 
 
 @dataclass(slots=True)
@@ -120,16 +120,12 @@ class Writer:
     def add_many(self, queue: str, jobs: Sequence[NewJob]) -> list[Added]:
         """Adds many, each atomically; in a few round trips."""
         chunks = list(_add_chunks(jobs))
-        base = self._base(queue)
-        calls: list[Sequence[Arg]] = [
-            [arg for job in chunk for arg in job.args()] for chunk in chunks
+        replies = self.link.add_many(scripts.ADD, self._base(queue), chunks, _args)
+        return [
+            _added(job.id, reply)
+            for chunk, answers in zip(chunks, replies, strict=True)
+            for job, reply in zip(chunk, answers, strict=True)
         ]
-        done: list[Added] = []
-        for chunk, replies in zip(
-            chunks, self.link.add_many(scripts.ADD, base, calls), strict=True
-        ):
-            done.extend(_added(job.id, reply) for job, reply in zip(chunk, replies, strict=True))
-        return done
 
     def add_periodic(self, queue: str, job: NewJob, schedule: str, slot: int) -> Added | None:
         """Adds the run of a slot (minutes since the epoch), or None when it was served already."""
@@ -314,8 +310,20 @@ def _refuse_active(state: State) -> None:
         raise InvalidOption("status", "active jobs cannot be cleaned; wait until they end")
 
 
+def _args(jobs: Sequence[NewJob]) -> list[Arg]:
+    return [arg for job in jobs for arg in job.args()]
+
+
+#: What lib/add answers for a job: whether it was made, and its state.
+_ANSWERS = {
+    f"{made}{letter}".encode(): (bool(made), state)
+    for made in (0, 1)
+    for letter, state in STATE_OF_LETTER.items()
+}
+
+
 def _added(job_id: str, reply: bytes) -> Added:
-    return Added(job_id, reply[:1] == b"1", STATE_OF_LETTER[reply[1:].decode()])
+    return Added(job_id, *_ANSWERS[reply])
 
 
 def _add_chunks(jobs: Sequence[NewJob]) -> Iterator[list[NewJob]]:

@@ -6,6 +6,7 @@
 -- errors: none
 -- include: base place add
 local out, waits = {}, false
+together = #ARGV / 13
 for a = 1, #ARGV, 13 do
   out[#out + 1] = add_job(a)
   waits = waits or out[#out] == '1w'

@@ -1,8 +1,17 @@
 -- Places in the waiting list: priority first, then order of arrival.
 local PRIORITY_SPAN = 1125899906842624  -- 2^50
 
+-- Arrivals are numbered `together` at a time: a bulk add asks for all its numbers at once, and those
+-- it does not use are left out, which nobody minds.
+local together, numbered, number = 1, 0, 0
+
 local function new_place(priority)
-  return int(priority * PRIORITY_SPAN + redis.call('INCR', base .. K.seq))
+  if number == numbered then
+    numbered = redis.call('INCRBY', base .. K.seq, together)
+    number = numbered - together
+  end
+  number = number + 1
+  return int(priority * PRIORITY_SPAN + number)
 end
 
 -- A job enters the waiting list at its end; `since` is when its wait began.
