@@ -233,7 +233,7 @@ class Link:
         pool = client.get_redis_connection(node).connection_pool
         held = getattr(self._local, "held", None)
         if held is None or held[0] != node.name or held[2] != os.getpid():
-            held = self._local.held = (node.name, pool.make_connection(), os.getpid())
+            held = self._local.held = (node.name, _connection_of(pool), os.getpid())
         if not held[1].is_connected:
             held[1].connect()
         return held[1]
@@ -249,8 +249,7 @@ class Link:
         local = self._local
         connection: Any = getattr(local, "connection", None)
         if connection is None or local.pid != os.getpid():
-            pool: Any = self.client.connection_pool
-            connection = local.connection = pool.make_connection()
+            connection = local.connection = _connection_of(self.client.connection_pool)
             local.pid = os.getpid()
             connection.connect()
         return connection
@@ -293,6 +292,15 @@ class Link:
                 raise
             time.sleep(pause)
             pause = min(0.5, pause * 2 or 0.02)
+
+
+def _connection_of(pool: Any) -> Any:
+    """A connection as the pool would make it.
+
+    The pool itself counts all that it ever made and refuses more than its most: a
+    process that lost Redis often enough, or had threads enough, could never connect again.
+    """
+    return pool.connection_class(**pool.connection_kwargs)
 
 
 def _reply(connection: Any) -> Any:

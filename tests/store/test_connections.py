@@ -1,0 +1,41 @@
+"""What a process keeps of its connections, however often they break and however many threads come."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from hsejobs.errors import RedisUnavailable
+from hsejobs.store.client import Link
+from tests.support.server import Server
+
+#: More than any pool of redis-py allows by itself.
+OFTEN = 150
+
+
+def test_a_long_outage_does_not_use_connections_up(redis_server: Server) -> None:
+    link = Link(redis_server.url)
+    link.ping()
+    redis_server.stop()
+    for _ in range(OFTEN):
+        with pytest.raises(RedisUnavailable):
+            link.command("PING", patience=0)
+    redis_server.start()
+    link.ping()
+    link.close()
+
+
+def test_threads_that_come_and_go_do_not_use_connections_up(redis_server: Server) -> None:
+    link = Link(redis_server.url)
+    answered = []
+
+    def visit() -> None:
+        answered.append(link.command("PING"))
+        link.close()
+
+    for _ in range(OFTEN):
+        thread = threading.Thread(target=visit)
+        thread.start()
+        thread.join()
+    assert len(answered) == OFTEN
