@@ -49,7 +49,7 @@ class Content:
 
 
 def content_of(kind: str, source: Source) -> Content:
-    """The figures of a report of that type, each summed up by the database."""
+    """The figures of a report of one table, each summed up by the database."""
     return _MAKERS[kind](source)
 
 
@@ -260,15 +260,8 @@ def station_bars(
     }
 
 
-def _compliance(source: Source) -> Content:
-    from hsejobs.services.reports.compliance import compliance
-
-    return compliance(source)
-
-
 _MAKERS: dict[str, Callable[[Source], Content]] = {
     "audits": _audits,
     "incidents": _incidents,
     "work-permits": _permits,
-    "compliance": _compliance,
 }

@@ -96,6 +96,7 @@ def make_report(
     and ends the work when it raises. Memory is bounded: 1,000 rows, or the rows that a PDF lists.
     Raises Unrecoverable without such an organisation, PlatformUnavailable, ArtifactsUnavailable.
     """
+    from hsejobs.services.reports.compliance import compliance
     from hsejobs.services.reports.content import content_of
     from hsejobs.services.reports.source import Source
 
@@ -106,7 +107,8 @@ def make_report(
         if organization is None:
             raise Unrecoverable("the platform's database has no such organisation")
         source = Source(view, wish.filters, wish.as_of, check)
-        content = content_of(wish.kind, source)
+        whole = wish.kind == "compliance"
+        content = compliance(source) if whole else content_of(wish.kind, source)
         rows = sum(part.rows for part in content.parts)
         if wish.format == "pdf":
             data = _document(wish, organization.name, content, source, steps)
