@@ -35,6 +35,8 @@ FAST_FOR = 1.0
 HEARTBEAT_TTL_MS = 20_000
 #: Shorter outages, in seconds, are passed over in silence.
 OUTAGE_TOLD_AFTER = 0.3
+#: Seconds after an outage in which nothing is taken for stalled: all who hold jobs renew first.
+CALM_AFTER_OUTAGE = 1.0
 
 
 class Outage:
@@ -82,7 +84,7 @@ class Keeper:
         self.fast_until = 0.0
         self._sweep_at = self._beat_at = self._renew_at = 0.0
         self._due_at: float | None = None
-        self._registered = False
+        self._registered = self._away = False
         self._timer: Any = None
         self._timer_link = Link(runtime.link.url)
 
@@ -90,6 +92,9 @@ class Keeper:
         """Does what is due; the seconds until it wants to be called again."""
         now = time.monotonic()
         try:
+            if self._away:
+                self._back()
+                now = time.monotonic()
             self._slots(now)
             if now >= self._renew_at:
                 self._renew_at = now + min(self.settings.lease_ms / 3000, 5.0)
@@ -102,6 +107,7 @@ class Keeper:
             self._listen()
             self.consumer.outage.ends()
         except RedisUnavailable as error:
+            self._away = True
             self._drop_timer()
             self.consumer.outage.begins(error)
             return 0.25
@@ -109,6 +115,13 @@ class Keeper:
             logs.tell("keeper", 40, queue=self.huey.name, error=str(error))
             return 0.25
         return self._until_next(time.monotonic())
+
+    def _back(self) -> None:
+        """After an outage, leases may have run out that are still held: renew now, sweep later."""
+        self.huey.runtime.link.ping()
+        self._away = False
+        self._renew_at, self._due_at = 0.0, None
+        self._sweep_at = time.monotonic() + CALM_AFTER_OUTAGE
 
     def _until_next(self, now: float) -> float:
         tick = FAST_TICK if now < self.fast_until else SLOW_TICK
