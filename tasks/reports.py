@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from hsejobs.engine import Job, JobHuey, Unrecoverable, crontab, current_job, follow_up
+from hsejobs.engine import Job, JobHuey, crontab, current_job, follow_up
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidPayload
-from hsejobs.services.artifacts import artifact_id
+from hsejobs.model import iso_time
+from hsejobs.services.artifacts import artifact_id, reference
 from hsejobs.services.artifacts.links import link_for
 from hsejobs.services.artifacts.store import open_store
 from hsejobs.services.fields import Identifier, Payload
 from hsejobs.services.mail.payload import MailAddress
 from hsejobs.services.platform.database import database
+from hsejobs.services.platform.reading import organization_of, tenant_of
 from hsejobs.services.reports import weekly
 from hsejobs.services.reports.filters import parse_filters
 from hsejobs.services.reports.fonts import named, scripts
-from hsejobs.services.reports.make import CONTENT_TYPES, Made, Wish, make_report, reading
-
-if TYPE_CHECKING:
-    from hsejobs.services.platform.rows import Tenant
+from hsejobs.services.reports.make import CONTENT_TYPES, Made, Wish, make_report
 
 huey = JobHuey(
     "reports",
@@ -79,7 +78,7 @@ def generate_report(payload: ReportPayload) -> dict[str, Any]:
     """Makes a report of one organisation, keeps it as an artifact, and says so by mail."""
     job, shared = current_job(), runtime()
     settings, home = shared.settings, shared.settings.jobs_home
-    organization_id = _organization(payload)
+    organization_id = organization_of(job.organization_id, payload.organization_id, "a report")
     now_ms = shared.reader.now(huey.name)
     wish = Wish(
         payload.type,
@@ -87,7 +86,7 @@ def generate_report(payload: ReportPayload) -> dict[str, Any]:
         parse_filters(payload.type, payload.filters),
         datetime.datetime.fromtimestamp(now_ms // 1000, datetime.UTC),
     )
-    tenant = _tenant(organization_id)
+    tenant = tenant_of(settings.platform_database_url, home, organization_id)
     store = open_store(settings.artifacts_url, home)
     made = make_report(
         wish,
@@ -119,45 +118,11 @@ def generate_report(payload: ReportPayload) -> dict[str, Any]:
     return result
 
 
-def _tenant(organization_id: str) -> Tenant:
-    """The organisation's rows; without a database of one's own the sample is among them."""
-    from hsejobs.services.platform.rows import Tenant
-
-    settings = runtime().settings
-    with reading():
-        engine = database(settings.platform_database_url, settings.jobs_home)
-        tenant = Tenant(engine, organization_id)
-        if settings.platform_database_url is None and tenant.organization() is None:
-            from hsejobs.services.platform.sample import ensure_sample
-
-            ensure_sample(engine)
-    return tenant
-
-
-def _organization(payload: ReportPayload) -> str:
-    """The job's organisation; the payload may name it, and may not name another."""
-    of_job, named_one = current_job().organization_id, payload.organization_id
-    if of_job is not None and named_one is not None and of_job != named_one:
-        raise Unrecoverable("organizationId is not the organisation that the job belongs to")
-    found = of_job or named_one
-    if found is None:
-        raise Unrecoverable("organizationId: a report is of one organisation; none is named")
-    return found
-
-
 def _result(wish: Wish, made: Made) -> dict[str, Any]:
-    artifact = made.artifact
     result: dict[str, Any] = {
         "type": wish.kind,
         "format": wish.format,
-        "artifact": {
-            "id": artifact.id,
-            "name": artifact.name,
-            "contentType": artifact.content_type,
-            "bytes": artifact.bytes,
-            "sha256": artifact.sha256,
-            "expiresAt": _iso(artifact.expires_at),
-        },
+        "artifact": reference(made.artifact),
         "rows": made.rows,
         "summary": made.figures,
     }
@@ -177,15 +142,10 @@ def _mail(to: str, wish: Wish, made: Made) -> dict[str, Any]:
             "organization": " ".join(made.organization.split()),
             "file": made.artifact.name,
             "rows": f"{made.rows:,}",
-            "until": _iso(made.artifact.expires_at)[:10],
+            "until": (iso_time(made.artifact.expires_at) or "")[:10],
             "link": link_for(runtime().settings, made.artifact),
         },
     }
-
-
-def _iso(at_ms: int) -> str:
-    moment = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @huey.periodic_task(crontab(minute="0", hour="0", day_of_week="0"))

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, insert
 
 from hsejobs.errors import LeaseLost, Unrecoverable
+from hsejobs.services.cells import cell
 from hsejobs.services.platform.sample import fill
 from hsejobs.services.platform.schema import INCIDENTS, ORGANIZATIONS
-from hsejobs.services.reports.writers import COMPLIANCE_CSV, cell
+from hsejobs.services.reports.writers import COMPLIANCE_CSV
 from tests.reports.conftest import Reports
 
 NOW = "2026-01-15T08:00:00Z"

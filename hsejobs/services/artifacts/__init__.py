@@ -6,7 +6,10 @@ import hashlib
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+from hsejobs.errors import JobsError
+from hsejobs.model import iso_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,25 @@ class ArtifactWriter(Protocol):
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Adds bytes; how many."""
+
+
+def kept(out: ArtifactWriter) -> Artifact:
+    """What a writer put in place. Raises JobsError before its ``with`` block has ended."""
+    if out.artifact is None:
+        raise JobsError("the artifact's writer has not ended")
+    return out.artifact
+
+
+def reference(artifact: Artifact) -> dict[str, Any]:
+    """What a job's result says of its artifact."""
+    return {
+        "id": artifact.id,
+        "name": artifact.name,
+        "contentType": artifact.content_type,
+        "bytes": artifact.bytes,
+        "sha256": artifact.sha256,
+        "expiresAt": iso_time(artifact.expires_at),
+    }
 
 
 class ArtifactStore(Protocol):

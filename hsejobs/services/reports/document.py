@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from hsejobs import codec
 from hsejobs.errors import JobsError, Unrecoverable
+from hsejobs.services.cells import plain
 from hsejobs.services.reports.fonts import font_folders
-from hsejobs.services.reports.kinds import Column, plain
+from hsejobs.services.reports.kinds import Column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 TITLES = {
     "audits": "Audit report",
@@ -154,12 +153,3 @@ def overdue(status: str, valid_until: str, closed_at: str | None, as_of: str) ->
 def column_name(key: str) -> str:
     """``lostDays`` is ``lost_days`` in the database."""
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in key)
-
-
-def plain(value: Any) -> str:
-    """A value as CSV and paper show it."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hsejobs.errors import JobsError, Unrecoverable
-from hsejobs.services.onboarding.errors import PlatformUnavailable
+from hsejobs.errors import Unrecoverable
+from hsejobs.services.artifacts import kept
+from hsejobs.services.platform.reading import Steps, reading
 from hsejobs.services.reports.filters import Filters
 from hsejobs.services.reports.kinds import TITLES
 
@@ -65,22 +66,6 @@ class Made:
     missing: tuple[str, ...] = ()
 
 
-class Steps:
-    """How far a report is, told as 10 to 85 % by its rows."""
-
-    def __init__(
-        self, check: Callable[[], None], progress: Callable[[float, str], None], noun: str
-    ) -> None:
-        self.check, self.progress = check, progress
-        self.total, self.done, self.noun = 0, 0, noun
-
-    def add(self, rows: int) -> None:
-        """So many more rows are done."""
-        self.done += rows
-        share = min(1.0, self.done / self.total) if self.total else 1.0
-        self.progress(10 + 75 * share, f"{self.done:,} of {self.total:,} rows")
-
-
 def make_report(
     wish: Wish,
     tenant: Tenant,
@@ -100,7 +85,7 @@ def make_report(
     from hsejobs.services.reports.content import content_of
     from hsejobs.services.reports.source import Source
 
-    steps = Steps(check, progress, wish.kind)
+    steps = Steps(check, progress)
     progress(2, "counting")
     with reading(), tenant.snapshot() as view:
         organization = view.organization()
@@ -125,14 +110,8 @@ def make_report(
         out.write(printed.data)
         check()
     return Made(
-        _kept(out), organization.name, rows, content.figures, printed.archival, printed.missing
+        kept(out), organization.name, rows, content.figures, printed.archival, printed.missing
     )
-
-
-def _kept(out: ArtifactWriter) -> Artifact:
-    if out.artifact is None:
-        raise JobsError("the artifact's writer has not ended")
-    return out.artifact
 
 
 def _stream(
@@ -168,7 +147,7 @@ def _stream(
         else:
             writers.write_csv(out, content, rows)
         steps.check()
-    return _kept(out)
+    return kept(out)
 
 
 def _document(
@@ -249,17 +228,3 @@ def _about(wish: Wish, content: Content, source: Source, made: str) -> list[list
     for part in content.parts:
         about.append([part.title, f"{part.rows:,}"])
     return about
-
-
-@contextmanager
-def reading() -> Iterator[None]:
-    """Turns the database's errors into one that repeats no statement and no value."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except SQLAlchemyError as error:
-        raise PlatformUnavailable(
-            f"the platform's database could not be read ({type(error).__name__});"
-            " check PLATFORM_DATABASE_URL"
-        ) from None

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hsejobs import codec
-from hsejobs.services.reports.kinds import plain
+from hsejobs.services.cells import cell, csv_lines
 
 if TYPE_CHECKING:
     from hsejobs.services.artifacts import ArtifactWriter
@@ -26,7 +23,6 @@ _COUNTED = {
     "openIncidents": ("occurredAt", "lostDays"),
     "overduePermits": ("validFrom", "validUntil"),
 }
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def write_json(out: ArtifactWriter, head: dict[str, Any], content: Content, rows: Rows) -> None:
@@ -50,7 +46,7 @@ def write_json(out: ArtifactWriter, head: dict[str, Any], content: Content, rows
 
 def write_csv(out: ArtifactWriter, content: Content, rows: Rows) -> None:
     """UTF-8 with a header line; cells that a spreadsheet would run are escaped."""
-    with _text(out) as lines:
+    with csv_lines(out) as lines:
         (part,) = content.parts
         keys = [column.key for column in part.kind.columns]
         lines.writerow(keys)
@@ -60,7 +56,7 @@ def write_csv(out: ArtifactWriter, content: Content, rows: Rows) -> None:
 
 def write_compliance_csv(out: ArtifactWriter, content: Content, rows: Rows) -> None:
     """One table of one measure a line; ``section`` tells what the line is about."""
-    with _text(out) as lines:
+    with csv_lines(out) as lines:
         lines.writerow(COMPLIANCE_CSV)
 
         def write(several: Iterable[dict[str, Any]]) -> None:
@@ -95,24 +91,3 @@ def _figures(content: Content) -> Iterator[dict[str, Any]]:
         for name, value in station.items():
             if name not in {"stationId", "station"}:
                 yield station | {"section": "stations", "measure": name, "value": value}
-
-
-def cell(value: Any) -> Any:
-    """A value for a CSV cell. A text that begins like a formula gets an apostrophe before it."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
-    text = plain(value)
-    return "'" + text if text.lstrip(" \xa0").startswith(_FORMULA) else text
-
-
-@contextmanager
-def _text(out: ArtifactWriter) -> Iterator[Any]:
-    # Half a character, which a database may hold, must not end the report.
-    raw: Any = out
-    wrapper = io.TextIOWrapper(raw, encoding="utf-8", errors="replace", newline="")
-    try:
-        yield csv.writer(wrapper)
-        wrapper.flush()
-    finally:
-        # Closing the wrapper would close the artifact's writer, which is not its own.
-        wrapper.detach()

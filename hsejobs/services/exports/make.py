@@ -1,0 +1,146 @@
+"""Makes one export: the rows of one moment, streamed into one artifact."""
+
+from __future__ import annotations
+
+import datetime
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hsejobs import codec
+from hsejobs.errors import Unrecoverable
+from hsejobs.services.artifacts import kept
+from hsejobs.services.cells import cell, csv_lines
+from hsejobs.services.exports.entities import ENTITIES, Entity
+from hsejobs.services.platform.reading import Steps, reading
+
+if TYPE_CHECKING:
+    from hsejobs.services.artifacts import Artifact, ArtifactWriter
+    from hsejobs.services.platform.rows import Tenant
+
+CONTENT_TYPES = {"json": "application/json", "csv": "application/zip"}
+#: Rows in memory at once.
+STEP = 1000
+#: As fast as it gets: rows of text are a fifth of their size with it, and a sixth with 6.
+_COMPRESSION = 1
+
+Rows = Callable[[Entity], Iterator[Sequence[Sequence[Any]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An export to make: ``at`` is the moment (UTC) at which it is asked for."""
+
+    entities: tuple[str, ...]
+    format: str
+    at: datetime.datetime
+
+    @property
+    def file_name(self) -> str:
+        """``export-2026-01-31.json``, or ``.zip`` for CSV."""
+        return f"export-{self.at:%Y-%m-%d}.{'zip' if self.format == 'csv' else 'json'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An export that is in place, with the rows of each entity."""
+
+    artifact: Artifact
+    organization: str
+    rows: dict[str, int]
+
+
+def make_export(
+    wish: Wish,
+    tenant: Tenant,
+    open_writer: Callable[[], AbstractContextManager[ArtifactWriter]],
+    *,
+    check: Callable[[], None],
+    progress: Callable[[float, str], None],
+) -> Made:
+    """Makes the export and puts its artifact in place, whole or not at all.
+
+    All rows are those of one moment. Memory is that of 1,000 rows. ``check`` is called before
+    each thousand and just before the artifact is put in place, and ends the work when it raises.
+    Raises Unrecoverable without such an organisation, PlatformUnavailable, ArtifactsUnavailable.
+    """
+    progress(2, "counting")
+    with reading(), tenant.snapshot() as view:
+        organization = view.organization()
+        if organization is None:
+            raise Unrecoverable("the platform's database has no such organisation")
+        entities = [ENTITIES[name] for name in wish.entities]
+        expected = 0
+        for entity in entities:
+            check()
+            expected += view.count(_select(view, entity))
+        steps = Steps(check, progress, expected)
+        rows = dict.fromkeys(wish.entities, 0)
+
+        def walk(entity: Entity) -> Iterator[Sequence[Sequence[Any]]]:
+            check()
+            for several in view.stream(_select(view, entity), STEP):
+                yield several
+                rows[entity.name] += len(several)
+                steps.add(len(several))
+                check()
+
+        with open_writer() as out:
+            if wish.format == "json":
+                head = {
+                    "organizationId": organization.id,
+                    "organization": organization.name,
+                    "exportedAt": f"{wish.at:%Y-%m-%dT%H:%M:%SZ}",
+                    "entities": list(wish.entities),
+                }
+                _write_json(out, head, entities, walk)
+            else:
+                _write_zip(out, wish.at, entities, walk)
+            check()
+    return Made(kept(out), organization.name, rows)
+
+
+def _select(tenant: Tenant, entity: Entity) -> Any:
+    from hsejobs.services.platform.schema import METADATA
+
+    table = METADATA.tables[entity.table]
+    # By the primary key: no sort, and the same order each time.
+    return tenant.select(table, *(table.c[name] for name in entity.columns)).order_by(table.c.id)
+
+
+def _write_json(
+    out: ArtifactWriter, head: dict[str, Any], entities: Sequence[Entity], walk: Rows
+) -> None:
+    """One document: ``export``, and then a list for each entity, a row a line."""
+    out.write(codec.dumps({"export": head})[:-1])
+    for entity in entities:
+        out.write(b",\n" + codec.dumps(entity.name) + b":[")
+        comma, keys = b"\n", entity.keys
+        for several in walk(entity):
+            lines = [codec.dumps(dict(zip(keys, row, strict=True))) for row in several]
+            out.write(comma + b",\n".join(lines))
+            comma = b",\n"
+        out.write(b"\n]")
+    out.write(b"}\n")
+
+
+def _write_zip(
+    out: ArtifactWriter, at: datetime.datetime, entities: Sequence[Entity], walk: Rows
+) -> None:
+    """One CSV file an entity; cells that a spreadsheet would run are escaped."""
+    file: Any = out
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION) as archive:
+        for entity in entities:
+            member = zipfile.ZipInfo(f"{entity.name}.csv", at.timetuple()[:6])
+            member.compress_type = zipfile.ZIP_DEFLATED
+            member.external_attr = 0o644 << 16
+            # Its size is not known before: without force_zip64 it could not pass 2 GB.
+            with (
+                archive.open(member, "w", force_zip64=True) as into,
+                csv_lines(into) as lines,
+            ):
+                lines.writerow(entity.keys)
+                for several in walk(entity):
+                    lines.writerows([cell(value) for value in row] for row in several)
