@@ -114,11 +114,5 @@ def _mail(to: str, made: Made) -> dict[str, Any]:
 
 
 def queue_data_export(payload: Any, **options: Any) -> Job:
-    """Adds an export; options and errors as for ``export_data.add``.
-
-    The job is of the organisation in the payload, unless ``organization_id`` names one.
-    """
-    if isinstance(payload, dict) and options.get("organization_id") is None:
-        given = payload.get("organizationId", payload.get("organization_id"))
-        options["organization_id"] = given if isinstance(given, str) else None
+    """Adds an export; options and errors as for ``export_data.add``."""
     return export_data.add(payload, **options)

@@ -173,11 +173,5 @@ def weekly_compliance() -> dict[str, Any]:
 
 
 def queue_report(payload: Any, **options: Any) -> Job:
-    """Adds a report; options and errors as for ``generate_report.add``.
-
-    The job is of the organisation in the payload, unless ``organization_id`` names one.
-    """
-    if isinstance(payload, dict) and options.get("organization_id") is None:
-        given = payload.get("organizationId", payload.get("organization_id"))
-        options["organization_id"] = given if isinstance(given, str) else None
+    """Adds a report; options and errors as for ``generate_report.add``."""
     return generate_report.add(payload, **options)

@@ -86,13 +86,7 @@ def deliver_webhook(payload: WebhookPayload) -> dict[str, Any]:
 
 
 def queue_webhook(payload: Any, **options: Any) -> Job:
-    """Adds a webhook call; options and errors as for ``deliver_webhook.add``.
-
-    The job is of the organisation in the payload, unless ``organization_id`` names one.
-    """
-    if isinstance(payload, dict) and options.get("organization_id") is None:
-        named = payload.get("organizationId", payload.get("organization_id"))
-        options["organization_id"] = named if isinstance(named, str) else None
+    """Adds a webhook call; options and errors as for ``deliver_webhook.add``."""
     return deliver_webhook.add(payload, **options)
 
 
