@@ -4,17 +4,21 @@ an empty Redis.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from sqlalchemy import Engine
 
 from tests.support.cluster import Cluster
 from tests.support.consumers import Consumers, consumers
 from tests.support.leaks import find_leaks
+from tests.support.postgres import postgres
 from tests.support.sentinel import SentinelSet
 from tests.support.server import Server, binary_of, server_binary, short_folder
 
@@ -126,4 +130,33 @@ def platform_workers(
         yield found
     runtime().link.close()
     reset_runtime()
+    close_databases()
+
+
+@pytest.fixture(scope="session")
+def new_postgres() -> Iterator[Callable[[], str]]:
+    """Makes empty databases on one PostgreSQL server, started when first asked for; their URLs."""
+    with contextlib.ExitStack() as stack:
+        running: list[str] = []
+
+        def make() -> str:
+            import psycopg
+
+            if not running:
+                running.append(stack.enter_context(postgres()))
+            name = f"t{uuid.uuid4().hex[:12]}"
+            with psycopg.connect(running[0].format("postgres"), autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {name}")
+            return running[0].format(name)
+
+        yield make
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def platform_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """An empty platform database, once of each kind."""
+    from hsejobs.services.platform.database import close_databases, database
+
+    url = None if request.param == "sqlite" else request.getfixturevalue("new_postgres")()
+    yield database(url, tmp_path)
     close_databases()

@@ -203,8 +203,8 @@ class JobHuey(Huey):
         data = wrapper.data_of({} if payload is None else payload)
         signature = messages.PLAIN if isinstance(data, dict) else messages.VALUE
         if isinstance(data, dict):
-            organization_id = organization_id or _named(data, "organizationId")
-            user_id = user_id or _named(data, "userId")
+            organization_id = organization_id or payloads.named(data, "organizationId")
+            user_id = user_id or payloads.named(data, "userId")
         parent = running_job()
         if parent is not None:
             organization_id = organization_id or parent.organization_id
@@ -414,9 +414,3 @@ class JobHuey(Huey):
     def register(self) -> None:
         """Writes the registry record when it is new or changed. Raises RedisUnavailable."""
         self._registered = register.register(self, self._registered)
-
-
-def _named(data: dict[str, Any], field: str) -> str | None:
-    """Whose job it is by its own payload, where the caller does not say."""
-    value = data.get(field)
-    return value if isinstance(value, str) and value else None

@@ -54,6 +54,12 @@ def _plain(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)[:200]
 
 
+def named(data: dict[str, Any], field: str) -> str | None:
+    """Whose job it is by its own payload (``organizationId``, ``userId``), or None."""
+    value = data.get(field)
+    return value if isinstance(value, str) and value else None
+
+
 def encode(data: Any) -> bytes:
     """A payload as it is stored. Raises InvalidPayload, PayloadTooLarge above 102,400 bytes."""
     try:

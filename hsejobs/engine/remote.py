@@ -66,8 +66,10 @@ def new_job(
         if timeout is None
         else options.milliseconds("timeout", timeout, zero=False),
         delay=0 if delay is None else options.milliseconds("delay", delay),
-        organization_id=check_organization(organization_id),
-        user_id=check_organization(user_id, "user_id"),
+        organization_id=check_organization(
+            organization_id or payloads.named(payload, "organizationId")
+        ),
+        user_id=check_organization(user_id or payloads.named(payload, "userId"), "user_id"),
         nonce=new_nonce() if job_id is not None else "",
     )
 

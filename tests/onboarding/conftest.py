@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from sqlalchemy import Engine, select
 
 from hsejobs.services.platform.database import close_databases, database
 from hsejobs.services.platform.schema import METADATA
-from tests.onboarding.postgres import postgres
 
 #: The document's example.
 ACME: dict[str, Any] = {
@@ -25,27 +23,6 @@ ACME: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="session")
-def _postgres() -> Iterator[Callable[[], str]]:
-    """Makes empty databases on one server, which is started when first asked for."""
-    running = postgres()
-    url = ""
-
-    def make() -> str:
-        import psycopg
-
-        nonlocal url
-        url = url or running.__enter__()
-        name = f"t{uuid.uuid4().hex[:12]}"
-        with psycopg.connect(url.format("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        return url.format(name)
-
-    yield make
-    if url:
-        running.__exit__(None, None, None)
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def platform_url(
     request: pytest.FixtureRequest,
@@ -56,7 +33,7 @@ def platform_url(
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path}/tenants.sqlite"
     else:
-        url = request.getfixturevalue("_postgres")()
+        url = request.getfixturevalue("new_postgres")()
     monkeypatch.setenv("PLATFORM_DATABASE_URL", url)
     yield url
     close_databases()

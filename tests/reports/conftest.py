@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import datetime
 import io
 import json
 import shutil
 import subprocess
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,9 @@ import pytest
 from sqlalchemy import Engine
 
 from hsejobs.services.artifacts.store import open_store
-from hsejobs.services.platform.database import close_databases, database
 from hsejobs.services.platform.rows import Tenant
 from hsejobs.services.reports.filters import parse_filters
 from hsejobs.services.reports.make import CONTENT_TYPES, Made, Wish, make_report
-from tests.onboarding.postgres import postgres
 from tests.support import skip_or_fail
 
 AT = datetime.datetime(2026, 2, 1, 8, tzinfo=datetime.UTC)
@@ -94,34 +90,7 @@ def text_of(pdf: bytes, folder: Path) -> list[str]:
     return done.stdout.decode().split("\f")[:-1]
 
 
-@pytest.fixture(scope="session")
-def _postgres() -> Iterator[Callable[[], str]]:
-    """Makes empty databases on one PostgreSQL server, started when first asked for."""
-    with contextlib.ExitStack() as stack:
-        running: list[str] = []
-
-        def make() -> str:
-            import psycopg
-
-            if not running:
-                running.append(stack.enter_context(postgres()))
-            name = f"r{uuid.uuid4().hex[:12]}"
-            with psycopg.connect(running[0].format("postgres"), autocommit=True) as connection:
-                connection.execute(f"CREATE DATABASE {name}")
-            return running[0].format(name)
-
-        yield make
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """An empty platform database, once of each kind."""
-    url = None if request.param == "sqlite" else request.getfixturevalue("_postgres")()
-    yield database(url, tmp_path)
-    close_databases()
-
-
 @pytest.fixture
-def reports(engine: Engine, tmp_path: Path) -> Reports:
+def reports(platform_engine: Engine, tmp_path: Path) -> Reports:
     """Reports of an empty database."""
-    return Reports(engine, tmp_path)
+    return Reports(platform_engine, tmp_path)

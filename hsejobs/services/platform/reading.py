@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,16 +45,25 @@ def tenant_of(url: str | None, home: Path, organization_id: str) -> Tenant:
     return tenant
 
 
-@contextmanager
-def reading() -> Iterator[None]:
+def reading() -> AbstractContextManager[None]:
     """Turns the database's errors into one that repeats no statement and no value."""
+    return _told("read")
+
+
+def writing() -> AbstractContextManager[None]:
+    """The same for one who writes."""
+    return _told("written")
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
     except SQLAlchemyError as error:
         raise PlatformUnavailable(
-            f"the platform's database could not be read ({type(error).__name__});"
+            f"the platform's database could not be {what} ({type(error).__name__});"
             " check PLATFORM_DATABASE_URL"
         ) from None
 

@@ -1,0 +1,184 @@
+"""What is in an export, what is not, and of whom."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, insert, select
+
+from hsejobs.errors import ArtifactNotFound, Unrecoverable
+from hsejobs.services.exports.entities import ENTITIES
+from hsejobs.services.platform import schema
+from hsejobs.services.platform.database import close_databases, database
+from hsejobs.services.platform.sample import fill
+from tests.exports.conftest import Exports
+
+SECRET = "never-to-leave"
+
+
+def put_user(engine: Engine, organization: str, **more: str) -> None:
+    """A user with secrets."""
+    row = {
+        "organization_id": organization, "id": "u-1", "email": "a@example.com", "name": "Ann",
+        "role": "admin", "password_hash": f"{SECRET}-1", "invite_token": f"{SECRET}-2",
+        "created_at": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    with engine.begin() as connection:
+        connection.execute(insert(schema.USERS).values(row | more))
+
+
+def test_everything_of_one_organisation(exports: Exports) -> None:
+    fill(exports.engine, 2, 2_600)
+    found = exports.json()
+    assert exports.told == sorted(exports.told)
+    assert exports.told[-1] == 85
+    lines = exports.csv()
+    assert found["export"] == {
+        "organizationId": "org-123",
+        "organization": "Northwind Energy",
+        "exportedAt": "2026-02-01T08:00:00Z",
+        "entities": list(ENTITIES),
+    }
+    assert list(found) == ["export", *ENTITIES]
+    assert list(lines) == list(ENTITIES)
+    for name, entity in ENTITIES.items():
+        table = schema.METADATA.tables[entity.table]
+        columns = [table.c[column] for column in entity.columns]
+        own = select(*columns).where(table.c.organization_id == "org-123").order_by(table.c.id)
+        with exports.engine.connect() as connection:
+            rows = [tuple(row) for row in connection.execute(own)]
+        assert [tuple(row.values()) for row in found[name]] == rows
+        assert {tuple(row) for row in found[name]} == {entity.keys}
+        assert [row["id"] for row in lines[name]] == [row[0] for row in rows]
+        assert tuple(lines[name][0]) == entity.keys
+
+
+def test_rows_are_counted_by_entity(exports: Exports) -> None:
+    fill(exports.engine, 1, 1_000)
+    made, data = exports.make("json", ["users", "stations"])
+    found = json.loads(data)
+    assert made.rows == {name: len(found[name]) for name in ("users", "stations")}
+    assert list(found) == ["export", "users", "stations"]
+    assert made.artifact.name == "export-2026-02-01.json"
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_nothing_to_export_is_an_export(exports: Exports, form: str) -> None:
+    fill(exports.engine, 1, 20)
+    with exports.engine.begin() as connection:
+        connection.execute(schema.CONTRACTORS.delete())
+    made, _ = exports.make(form, ["contractors"])
+    assert made.rows == {"contractors": 0}
+    found = exports.json(["contractors"]) if form == "json" else exports.csv(["contractors"])
+    assert found["contractors"] == []
+
+
+def test_no_secret_leaves(exports: Exports) -> None:
+    fill(exports.engine, 1, 100)
+    put_user(exports.engine, "org-123")
+    for form in ("json", "csv"):
+        _, data = exports.make(form)
+        assert SECRET.encode() not in data
+    users = exports.json()["users"]
+    assert {"u-1"} <= {user["id"] for user in users}
+    assert SECRET not in json.dumps(users) + json.dumps(exports.csv()["users"])
+
+
+def test_every_column_is_there_or_kept_back_on_purpose() -> None:
+    kept_back = {"users": {"password_hash", "invite_token"}}
+    for name, entity in ENTITIES.items():
+        columns = {column.name for column in schema.METADATA.tables[entity.table].c}
+        columns -= {"organization_id"} | kept_back.get(name, set())
+        assert set(entity.columns) == columns, name
+
+
+def test_a_spreadsheet_runs_nothing(exports: Exports) -> None:
+    fill(exports.engine, 1, 100)
+    put_user(exports.engine, "org-123", name='=HYPERLINK("http://x","y")')
+    (user,) = [user for user in exports.csv()["users"] if user["id"] == "u-1"]
+    assert user["name"] == '\'=HYPERLINK("http://x","y")'
+    (user,) = [user for user in exports.json()["users"] if user["id"] == "u-1"]
+    assert user["name"].startswith("=HYPERLINK")
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_rows_that_come_meanwhile_are_not_in_it(exports: Exports, form: str) -> None:
+    fill(exports.engine, 1, 3_000)
+    seen = 0
+
+    def check() -> None:
+        nonlocal seen
+        seen += 1
+        # After the snapshot began, before the users are read.
+        if seen == 3:
+            put_user(exports.engine, "org-123")
+
+    made, data = exports.make(form, ["audits", "users"], "org-123", check)
+    assert seen > 3
+    assert made.rows["users"] == 90
+    assert b"u-1" not in data
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_what_is_broken_off_leaves_nothing(exports: Exports, tmp_path: Path, form: str) -> None:
+    fill(exports.engine, 1, 6_000)
+    calls = 0
+
+    def check() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 9:
+            raise Unrecoverable("enough")
+
+    with pytest.raises(Unrecoverable, match="enough"):
+        exports.make(form, list(ENTITIES), "org-123", check)
+    assert [file for file in (tmp_path / "artifacts").rglob("*") if file.is_file()] == []
+    with pytest.raises(ArtifactNotFound):
+        exports.store.get("org-123", "one")
+
+
+def test_an_unknown_organisation(exports: Exports) -> None:
+    with pytest.raises(Unrecoverable, match="no such organisation"):
+        exports.make("json", ["users"], "org-none")
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exports]:
+    """Organisations whose names are like each other, and whose rows have the same ids."""
+    home: Path = tmp_path_factory.mktemp("crowded")
+    engine = database(None, home)
+    for name in ("mine", "MINE", "mine%", "mine ", "theirs"):
+        with engine.begin() as connection:
+            connection.execute(
+                insert(schema.ORGANIZATIONS).values(
+                    id=name, name=name, name_key=repr(name), tier="starter",
+                    admin_email="a@example.com", created_at="2026-01-01T00:00:00Z",
+                )
+            )  # fmt: skip
+        put_user(engine, name, name=f"<{name}>")
+    yield Exports(engine, home)
+    close_databases()
+
+
+@given(
+    organization=st.sampled_from(("mine", "MINE", "mine%", "mine ", "theirs"))
+    | st.text(max_size=9),
+    entities=st.lists(st.sampled_from(tuple(ENTITIES)), min_size=1, unique=True),
+    form=st.sampled_from(("json", "csv")),
+)
+@settings(max_examples=60, deadline=None)
+def test_nobody_gets_a_row_of_another(
+    crowded: Exports, organization: str, entities: list[str], form: str
+) -> None:
+    try:
+        found = (crowded.json if form == "json" else crowded.csv)(entities, organization)
+    except Unrecoverable:
+        assert organization not in ("mine", "MINE", "mine%", "mine ", "theirs")
+        return
+    names = [user["name"] for user in found.get("users", ())]
+    assert names == ([f"<{organization}>"] if "users" in entities else [])
