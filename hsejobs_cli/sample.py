@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from hsejobs.errors import Refused
 from hsejobs_cli import output
 from hsejobs_cli.look import Json
 from hsejobs_cli.session import Session
@@ -31,7 +32,7 @@ def sample_data(
     """Fill the platform's database with believable data; rows that are there stay as they are."""
     from hsejobs.services.platform.database import database
     from hsejobs.services.platform.reading import writing
-    from hsejobs.services.platform.sample import fill
+    from hsejobs.services.platform.sample import fill, has_others
     from hsejobs.settings import ensure_home
 
     settings = Session().settings
@@ -46,6 +47,11 @@ def sample_data(
 
     with writing():
         engine = database(settings.platform_database_url, ensure_home(settings))
+        if settings.platform_database_url is not None and has_others(engine):
+            raise Refused(
+                "the database of PLATFORM_DATABASE_URL has organisations that are no sample;"
+                " nothing was written; use an empty database"
+            )
         added = fill(engine, organizations, rows, seed, progress)
     seconds = time.monotonic() - began
     if as_json:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, insert, select
 
-from hsejobs.errors import InvalidOption
+from hsejobs.errors import InvalidOption, Refused
 from hsejobs.services.platform import schema
 from hsejobs.services.platform.database import close_databases, database
 from hsejobs.services.platform.rows import Tenant
-from hsejobs.services.platform.sample import ensure_sample, fill
+from hsejobs.services.platform.sample import ensure_sample, fill, has_others
 
 FILLED = (
     schema.ORGANIZATIONS, schema.STATIONS, schema.CONTRACTORS, schema.USERS, schema.AUDITS,
@@ -127,6 +127,41 @@ def test_refuses_numbers_out_of_range(engine: Engine, field: str, options: Any) 
     with pytest.raises(InvalidOption) as caught:
         fill(engine, **options)
     assert caught.value.field == field
+
+
+def stranger(engine: Engine, organization: str, name: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            insert(schema.ORGANIZATIONS).values(
+                id=organization, name=name, name_key=name.casefold(), tier="free",
+                admin_email="a@b.example", created_at="2026-01-01T00:00:00Z",
+            )
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("organization", "name"),
+    [("org-123", "Acme"), ("org-900", "Acme"), ("org-9", "Northwind Energy 84")],
+)
+def test_an_organisation_that_is_no_sample_gets_no_row(
+    platform_engine: Engine, organization: str, name: str
+) -> None:
+    stranger(platform_engine, organization, name)
+    before = content(platform_engine)
+    with pytest.raises(Refused, match=f"{organization} is no sample"):
+        fill(platform_engine, organizations=1_000, rows=20_000)
+    assert content(platform_engine) == before
+    assert has_others(platform_engine)
+
+
+def test_the_sample_is_no_stranger_to_itself(platform_engine: Engine) -> None:
+    assert not has_others(platform_engine)
+    fill(platform_engine, organizations=30, rows=600)
+    assert not has_others(platform_engine)
+    stranger(platform_engine, "org-acme", "Acme")
+    assert has_others(platform_engine)
+    # Beside it there is room: none of its ids and names is the sample's.
+    assert fill(platform_engine, organizations=31, rows=620)["organizations"] == 1
 
 
 def test_says_how_far_it_is(engine: Engine) -> None:

@@ -48,12 +48,13 @@ def fill(
     """Puts *rows* rows in all, shared out evenly, into so many organisations.
 
     Returns how many rows were added, by table. ``progress(done, rows)`` is called after each
-    thousand. Raises InvalidOption for numbers out of range, Refused when an organisation's name
-    is in use by another one, and SQLAlchemy's errors.
+    thousand. Raises InvalidOption for numbers out of range, Refused before anything is written
+    when an id or a name is another organisation's, and SQLAlchemy's errors.
     """
     _check(organizations, rows, seed)
     added: dict[str, int] = {}
     with engine.connect() as connection:
+        _refuse_taken(connection, organizations)
         open_rows = 0
         for size in _put(connection, organizations, rows, seed, until, added, progress):
             open_rows += size
@@ -131,6 +132,52 @@ def _organization_id(index: int) -> str:
     return f"org-{123 + index}"
 
 
+def _organization_name(index: int) -> str:
+    again, which = divmod(index, len(words.ORGANIZATIONS))
+    return words.ORGANIZATIONS[which] + (f" {again + 1}" if again else "")
+
+
+def _keys(organizations: int) -> dict[str, str]:
+    """The ``name_key`` of each of the sample's organisations, by its id."""
+    return {_organization_id(n): _organization_name(n).casefold() for n in range(organizations)}
+
+
+def has_others(engine: Engine) -> bool:
+    """Whether the database has an organisation that is no sample."""
+    from sqlalchemy import select
+
+    from hsejobs.services.platform.schema import ORGANIZATIONS
+
+    ours = _keys(MAX_ORGANIZATIONS)
+    c = ORGANIZATIONS.c
+    statement = select(c.id, c.name_key).execution_options(yield_per=1000)
+    with engine.connect() as connection, connection.execute(statement) as found:
+        return any(ours.get(one.id) != one.name_key for one in found)
+
+
+def _refuse_taken(connection: Connection, organizations: int) -> None:
+    """Raises Refused when an id or a name of the sample is another organisation's."""
+    from sqlalchemy import or_, select
+
+    from hsejobs.services.platform.schema import ORGANIZATIONS
+
+    c = ORGANIZATIONS.c
+    names = _keys(organizations)
+    ids = list(names)
+    # SQLite has a limit of 999 values in old versions.
+    for start in range(0, len(ids), 400):
+        part = ids[start : start + 400]
+        either = or_(c.id.in_(part), c.name_key.in_([names[one] for one in part]))
+        for id_, name_key in connection.execute(select(c.id, c.name_key).where(either)):
+            if names.get(id_) != name_key:
+                raise Refused(
+                    f"the organisation {id_} is no sample and has an id or a name of the sample;"
+                    " nothing was written; use another database"
+                )
+    # The transaction that read this must not be the one that writes.
+    connection.rollback()
+
+
 def _insert_organization(
     connection: Connection, index: int, maker: _Maker, added: dict[str, int]
 ) -> None:
@@ -138,8 +185,7 @@ def _insert_organization(
 
     from hsejobs.services.platform.schema import ORGANIZATIONS
 
-    again, which = divmod(index, len(words.ORGANIZATIONS))
-    name = words.ORGANIZATIONS[which] + (f" {again + 1}" if again else "")
+    name = _organization_name(index)
     row = {
         "id": maker.organization,
         "name": name,
