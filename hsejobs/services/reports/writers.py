@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from hsejobs import codec
-from hsejobs.services.cells import cell, csv_lines
+from hsejobs.services.cells import csv_rows
+from hsejobs.services.streams import json_rows
 
 if TYPE_CHECKING:
     from hsejobs.services.artifacts import ArtifactWriter
@@ -38,7 +39,7 @@ def write_json(out: ArtifactWriter, head: dict[str, Any], content: Content, rows
         out.write(b",\n" + codec.dumps(part.key) + b":[")
         comma = b"\n"
         for several in rows(part):
-            out.write(comma + b",\n".join(codec.dumps(row) for row in several))
+            out.write(comma + json_rows(several))
             comma = b",\n"
         out.write(b"\n]")
     out.write(b"}\n")
@@ -46,36 +47,34 @@ def write_json(out: ArtifactWriter, head: dict[str, Any], content: Content, rows
 
 def write_csv(out: ArtifactWriter, content: Content, rows: Rows) -> None:
     """UTF-8 with a header line; cells that a spreadsheet would run are escaped."""
-    with csv_lines(out) as lines:
-        (part,) = content.parts
-        keys = [column.key for column in part.kind.columns]
-        lines.writerow(keys)
-        for several in rows(part):
-            lines.writerows([cell(row[key]) for key in keys] for row in several)
+    (part,) = content.parts
+    keys = [column.key for column in part.kind.columns]
+    out.write(csv_rows([keys]))
+    for several in rows(part):
+        out.write(csv_rows([row[key] for key in keys] for row in several))
 
 
 def write_compliance_csv(out: ArtifactWriter, content: Content, rows: Rows) -> None:
     """One table of one measure a line; ``section`` tells what the line is about."""
-    with csv_lines(out) as lines:
-        lines.writerow(COMPLIANCE_CSV)
 
-        def write(several: Iterable[dict[str, Any]]) -> None:
-            lines.writerows([cell(one.get(key)) for key in COMPLIANCE_CSV] for one in several)
+    def write(several: Iterable[dict[str, Any]]) -> None:
+        out.write(csv_rows([one.get(key) for key in COMPLIANCE_CSV] for one in several))
 
-        write(_figures(content))
-        for part in content.parts:
-            date, measure = _COUNTED[part.key]
-            for listed in rows(part):
-                write(
-                    row
-                    | {
-                        "section": part.key,
-                        "date": row[date],
-                        "measure": measure,
-                        "value": row[measure],
-                    }
-                    for row in listed
-                )
+    out.write(csv_rows([COMPLIANCE_CSV]))
+    write(_figures(content))
+    for part in content.parts:
+        date, measure = _COUNTED[part.key]
+        for listed in rows(part):
+            write(
+                row
+                | {
+                    "section": part.key,
+                    "date": row[date],
+                    "measure": measure,
+                    "value": row[measure],
+                }
+                for row in listed
+            )
 
 
 def _figures(content: Content) -> Iterator[dict[str, Any]]:
