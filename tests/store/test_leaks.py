@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
+from hsejobs.store.circuits import Circuits
 from hsejobs.store.client import Link
 from hsejobs.store.write import NewJob, Writer
 from tests.support.leaks import find_leaks
@@ -12,12 +13,15 @@ from tests.support.leaks import find_leaks
 
 @pytest.fixture
 def client(redis_url: str, redis_client: redis.Redis) -> redis.Redis:
-    """A Redis with one good job in it."""
+    """A Redis with one good job, a failing circuit and one held open in it."""
     link = Link(redis_url)
     Writer(link, "t").add(
         "q",
         NewJob("a", "m.task", b"{}", 3, 1, 0, 0, organization_id="one"),
     )
+    circuits = Circuits(link, "t")
+    circuits.open("smtp:held:25")
+    circuits.report("smtp:failed:25", "token", "fail", threshold=3, open_ms=1000, longest_ms=1000)
     link.close()
     assert find_leaks(redis_client, "t") == []
     return redis_client
@@ -39,6 +43,14 @@ def client(redis_url: str, redis_client: redis.Redis) -> redis.Redis:
         ("SET t:{q}:n:x 1", "never goes"),
         ("SET t:{q}:novel 1", "no name of ours"),
         ("SET other 1", "no name of ours"),
+        ("SET t:other 1", "no name of ours"),
+        ("SET t:{_circuits}:novel 1", "novel: no name of ours"),
+        ("HSET t:{_circuits}:c:smtp:a:25 s c", "c:smtp:a:25: never goes"),
+        ("HSET t:{_circuits}:c:smtp:a:25 s h", "c:smtp:a:25: not in the list"),
+        ("PERSIST t:{_circuits}:c:smtp:failed:25", "c:smtp:failed:25: never goes"),
+        ("PEXPIRE t:{_circuits}:c:smtp:held:25 9000", "goes while held open"),
+        ("ZADD t:{_circuits}:circuits 5 smtp:held:25", "at another time"),
+        ("ZREM t:{_circuits}:circuits smtp:failed:25", "not in the list"),
     ],
 )
 def test_a_leak_is_told(client: redis.Redis, command: str, told: str) -> None:
@@ -50,4 +62,6 @@ def test_what_goes_by_itself_is_no_leak(client: redis.Redis) -> None:
     client.set("t:{q}:kv:x", "1", ex=60)
     client.set("t:{q}:n:x", "1", ex=60)
     client.set("t:lock:x", "1")
+    client.hset("t:alerts", "waiting:q", "{}")
+    client.hset("t:{q}:lastends", "m.task", "c 1 2 a")
     assert find_leaks(client, "t") == []

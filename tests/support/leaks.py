@@ -9,11 +9,11 @@ from typing import Any
 import redis
 
 from hsejobs.model import STATE_OF_LETTER, State
-from hsejobs.store.keys import SUFFIXES
+from hsejobs.store.keys import SUFFIXES, alerts, circuits, lock, queues
 
 _BESIDE = ("payload", "extras", "result", "errors", "logs", "marks")
 #: Of the queue itself: one key each, whatever happens.
-_STAY = {"queue", "paused", "seq", "bell", "events", "slots", "lastruns", "workers"}
+_STAY = {"queue", "paused", "seq", "bell", "events", "slots", "lastruns", "lastends", "workers"}
 _EXPIRE = ("minute", "worker", "counter", "members", "revoked")
 _BASE = re.compile(r"(?P<base>[^{}]+:\{[^{}]+\}:)(?P<rest>.*)", re.DOTALL)
 
@@ -32,15 +32,39 @@ def find_leaks(client: redis.Redis, prefix: str) -> list[str]:
     for raw in client.scan_iter(count=1000):
         key = raw.decode()
         match = _BASE.fullmatch(key)
-        if key == f"{prefix}:queues" or key.startswith(f"{prefix}:lock:"):
+        if key in (queues(prefix), alerts(prefix)) or key.startswith(lock(prefix, "")):
             continue
         if match is None or not key.startswith(f"{prefix}:"):
             found.append(f"{key}: no name of ours")
         else:
             rooms[match["base"]].add(match["rest"])
+    breakers = circuits(prefix)
+    found += _circuit_problems(client, breakers, rooms.pop(breakers, set()))
     for base, rests in rooms.items():
         found += [f"{base} {text}" for text in _Room(client, base, rests).problems()]
     return sorted(found)
+
+
+def _circuit_problems(client: redis.Redis, base: str, rests: set[str]) -> list[str]:
+    """Each circuit has a time to live unless a person holds it open, and stands in the list."""
+    found = []
+    start, names = SUFFIXES["circuit"], SUFFIXES["circuits"]
+    listed: Any = dict(client.zrange(base + names, 0, -1, withscores=True))
+    for rest in sorted(rests - {names}):
+        name = rest.removeprefix(start)
+        if not rest.startswith(start):
+            found.append(f"{base} {rest}: no name of ours")
+            continue
+        held, ttl = client.hget(base + rest, "s") == b"h", client.pttl(base + rest)
+        if ttl == -2:  # it went between the two looks
+            continue
+        if held != (ttl == -1):
+            found.append(f"{base} {rest}: {'goes while held open' if held else 'never goes'}")
+        if listed.get(name.encode(), 0.0) == 0.0:
+            found.append(f"{base} {rest}: not in the list of circuits")
+        elif held != (listed[name.encode()] == float("inf")):
+            found.append(f"{base} {rest}: forgotten from the list at another time")
+    return found
 
 
 class _Room:
