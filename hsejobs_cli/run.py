@@ -64,6 +64,7 @@ def up(
     """Run everything on this machine: Redis if none is named, all workers, the TUI in front."""
     from hsejobs.secret_file import ensure_secret
     from hsejobs.settings import ensure_home, redact_url, redis_target
+    from hsejobs_http.server import free_port
 
     session = Session()
     settings = session.settings
@@ -73,13 +74,14 @@ def up(
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise Refused(f"another `hsejobs up` runs on {home}; end it or set JOBS_HOME") from None
+        port = free_port(settings)
         if settings.jwt_secret is None and settings.jwt_public_key is None:
             ensure_secret(home)
         named = settings.redis_url or settings.redis_host or settings.redis_port
         server = None if named else _embedded(settings)
         try:
             url = server.url if server else redis_target(settings)
-            os.environ["QUEUE_REDIS_URL"] = url
+            os.environ.update(QUEUE_REDIS_URL=url, JOBS_HTTP_PORT=str(port))
             view = sys.stdin.isatty() and sys.stdout.isatty() and not headless
             supervisor = Supervisor(
                 list(session.own),
@@ -89,7 +91,7 @@ def up(
             )
             for signum in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(signum, supervisor.handle)
-            _where(home, redact_url(url), settings, view)
+            _where(home, redact_url(url), settings, port, view)
             _front(supervisor, server, view)
         finally:
             if server is not None:
@@ -104,9 +106,9 @@ def _embedded(settings: Any) -> Any:
     return server
 
 
-def _where(home: Path, url: str, settings: Any, view: bool) -> None:
+def _where(home: Path, url: str, settings: Any, port: int, view: bool) -> None:
     host = settings.http_host if ":" not in settings.http_host else f"[{settings.http_host}]"
-    address = f"http://{host}:{settings.http_port}"
+    address = f"http://{host}:{port}"
     lines = {
         "home": home,
         "Redis": url,
