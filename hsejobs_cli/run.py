@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,7 +42,8 @@ def worker(
     supervisor = Supervisor(_queues(queues or [], session.own), session.settings.shutdown_grace_ms)
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, supervisor.handle)
-    supervisor.run()
+    with _watching(session.settings):
+        supervisor.run()
 
 
 def tui(
@@ -92,10 +94,33 @@ def up(
             for signum in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(signum, supervisor.handle)
             _where(home, redact_url(url), settings, port, view)
-            _front(supervisor, server, view)
+            with _watching(settings, quiet=view):
+                _front(supervisor, server, view)
         finally:
             if server is not None:
                 server.stop()
+
+
+@contextlib.contextmanager
+def _watching(settings: Any, *, quiet: bool = False) -> Iterator[None]:
+    """Alerts are looked at meanwhile; ``quiet``: nothing is logged over what is in front."""
+    from hsejobs.services.alerts import Watcher
+    from hsejobs.settings import redis_target
+    from hsejobs.store.client import Link
+    from hsejobs.watch import logs
+
+    out = open(os.devnull, "w", encoding="utf-8") if quiet else None  # noqa: SIM115
+    logs.configure(settings.log_level, settings.log_format, out)
+    target = os.environ.get("QUEUE_REDIS_URL") or redis_target(settings)
+    watcher = Watcher(Link(target), settings)
+    watcher.start()
+    try:
+        yield
+    finally:
+        watcher.stop()
+        if out is not None:
+            logs.configure(settings.log_level, settings.log_format)
+            out.close()
 
 
 def _embedded(settings: Any) -> Any:

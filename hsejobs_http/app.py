@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,7 +17,8 @@ from starlette.routing import Route
 from hsejobs import __version__
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import JobsError
-from hsejobs.watch import alerts, logs
+from hsejobs.services.alerts import Watcher
+from hsejobs.watch import logs
 from hsejobs_http import metrics, openapi, routes
 from hsejobs_http.creating import create
 from hsejobs_http.gate import Gate
@@ -33,15 +33,13 @@ def create_app() -> Any:
 
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        end = threading.Event()
-        watcher = threading.Thread(target=_watch, args=(here, end), name="alerts", daemon=True)
+        watcher = Watcher(here.runtime.link, here.settings, _ParentWatch())
         watcher.start()
         try:
             yield
         finally:
-            end.set()
             here.adder.close()
-            watcher.join()
+            watcher.stop()
 
     app = FastAPI(title="hsejobs", version=__version__, lifespan=life, redirect_slashes=False)
     app.state.shim = here
@@ -60,19 +58,16 @@ def create_app() -> Any:
     return Gate(app, here.verifier, here.settings.metrics_token)
 
 
-def _watch(here: Shim, end: threading.Event) -> None:
-    watch = alerts.Watch(here.runtime.link, here.settings)
-    parent = int(os.environ.get("HSEJOBS_PARENT_PID") or 0)
-    due = time.monotonic()
-    while not end.wait(1.0):
-        # The shim of a killed `hsejobs up` ends like its other children.
-        if parent and os.getppid() != parent:
+class _ParentWatch:
+    """The shim of a killed `hsejobs up`, or of a killed `serve`, ends like its other children."""
+
+    def __init__(self) -> None:
+        self.parent = int(os.environ.get("HSEJOBS_PARENT_PID") or 0)
+
+    def __call__(self) -> None:
+        if self.parent and os.getppid() != self.parent:
             os.kill(os.getpid(), signal.SIGTERM)
-            parent = 0
-        if time.monotonic() >= due:
-            watch.tick()
-            due = time.monotonic() + alerts.EVERY
-    here.runtime.link.close()
+            self.parent = 0
 
 
 def _healthy() -> Response:
