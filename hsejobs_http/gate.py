@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import re
@@ -15,6 +16,8 @@ from hsejobs_http.problems import Problem
 from hsejobs_http.tokens import Verifier
 
 logger = logging.getLogger("hsejobs.http")
+#: For how long lines of the log are gathered.
+FLUSH_SECONDS = 0.02
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@+=-]{1,100}")
 
 
@@ -24,6 +27,7 @@ class Gate:
     def __init__(self, app: Any, verifier: Verifier, metrics_token: str | None) -> None:
         self.app, self.verifier = app, verifier
         self.metrics_token = metrics_token
+        self._flushing = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -55,7 +59,7 @@ class Gate:
                         scope, receive, answer
                     )
         finally:
-            self._log(scope, status, started, request_id)
+            self._log(scope, status, started, request_id.decode())
 
     def _check(self, scope: Any, headers: dict[bytes, bytes]) -> None:
         path: str = scope["path"]
@@ -74,13 +78,10 @@ class Gate:
         if len(length) > 12 or (length.isdigit() and int(length) > BODY_LIMIT):
             raise too_large()
 
-    def _log(self, scope: Any, status: int, started: float, request_id: bytes) -> None:
-        if not logger.isEnabledFor(logging.INFO):
-            return
+    def _log(self, scope: Any, status: int, started: float, request_id: str) -> None:
         who = scope.get("caller")
         fields = {
-            "event": "request",
-            "requestId": request_id.decode(),
+            "requestId": request_id,
             "method": scope["method"],
             "path": scope["path"][:300],
             "status": status or None,
@@ -88,5 +89,10 @@ class Gate:
             "organizationId": who.organization_id if who else None,
             "userId": who.user_id if who else None,
         }
+        if logs.note("request", fields) and not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
         logs.flush()
-        logger.info("request", extra={"fields": fields})

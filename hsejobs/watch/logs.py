@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from functools import lru_cache
 from typing import Any, TextIO
 
@@ -38,7 +39,8 @@ class _Sink:
         self.stream: TextIO | None = None
         self.console = False
         self.level = logging.INFO
-        self.lines: list[str] = []
+        #: Appended to by any thread, taken from under the lock.
+        self.lines: deque[str] = deque()
         self.lock = threading.Lock()
 
 
@@ -162,12 +164,22 @@ def completed(queue: str, job_id: str, organization_id: str | None, run_us: int)
         )
 
 
+def note(event: str, fields: dict[str, Any]) -> bool:
+    """A line that can wait for the next ``flush``; whether it does."""
+    if _sink.stream is None:
+        tell(event, **fields)
+    elif _sink.level <= logging.INFO:
+        _sink.lines.append(_line(logging.INFO, event, fields))
+        return True
+    return False
+
+
 def flush() -> None:
     """Writes the lines that wait."""
     if not _sink.lines or _sink.stream is None:
         return
     with _sink.lock:
-        lines, _sink.lines = _sink.lines, []
+        lines = [_sink.lines.popleft() for _ in range(len(_sink.lines))]
         if lines:
             try:
                 _sink.stream.write("\n".join(lines) + "\n")
