@@ -18,6 +18,8 @@ from hsejobs_http.tokens import Verifier
 logger = logging.getLogger("hsejobs.http")
 #: For how long lines of the log are gathered.
 FLUSH_SECONDS = 0.02
+#: https://www.w3.org/TR/trace-context/ - ids of zeros alone are none.
+_TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@+=-]{1,100}")
 
 
@@ -36,6 +38,9 @@ class Gate:
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex.encode()
+        parent = headers.get(b"traceparent", b"")
+        parent = b" " + parent if _TRACEPARENT.fullmatch(parent) else b""
+        scope["trace"] = (request_id + parent).decode()
         started, status = time.perf_counter(), 0
 
         async def answer(message: Any) -> None:

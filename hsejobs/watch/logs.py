@@ -152,10 +152,19 @@ def job(
         flush()
 
 
-def completed(queue: str, job_id: str, organization_id: str | None, run_us: int) -> None:
+def trace_fields(trace: str) -> dict[str, Any]:
+    """What the lines of a job tell of the request that it came with."""
+    request_id, _, parent = trace.partition(" ")
+    return {"requestId": request_id, "traceparent": parent} if parent else {"requestId": request_id}
+
+
+def completed(
+    queue: str, job_id: str, organization_id: str | None, run_us: int, trace: str = ""
+) -> None:
     """The line of a completed job, ``duration`` in ms; the hottest of all."""
-    if _sink.stream is None or _sink.console:
-        job("completed", queue, job_id, "completed", organization_id, {"duration": run_us / 1000})
+    if _sink.stream is None or _sink.console or trace:
+        told = {"duration": run_us / 1000, **(trace_fields(trace) if trace else {})}
+        job("completed", queue, job_id, "completed", organization_id, told)
     elif _sink.level <= logging.INFO:
         _sink.lines.append(
             f'{{"time": "{_now()}", "level": "info", "event": "completed", "jobId": "{job_id}", '
