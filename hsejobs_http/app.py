@@ -34,7 +34,13 @@ def create_app() -> Any:
 
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        watcher = Watcher(here.runtime.link, here.settings, _ParentWatch())
+        parent_watch = _ParentWatch()
+
+        def _each_second() -> None:
+            parent_watch()
+            here.counts.report()
+
+        watcher = Watcher(here.runtime.link, here.settings, _each_second)
         watcher.start()
         # What was imported stays: to look through it for garbage again and again is most of p99.
         gc.collect()
@@ -44,6 +50,7 @@ def create_app() -> Any:
         finally:
             here.adder.close()
             watcher.stop()
+            here.counts.report()
             logs.flush()
 
     app = FastAPI(title="hsejobs", version=__version__, lifespan=life, redirect_slashes=False)
@@ -60,7 +67,15 @@ def create_app() -> Any:
     app.add_exception_handler(JobsError, _jobs_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
-    return Gate(app, here.verifier, here.settings.metrics_token)
+    gate = Gate(app, here.verifier, here.settings.metrics_token, here.counts)
+    gate.paths = {one.endpoint: one.path for one in all_routes(app)}
+    return gate
+
+
+def all_routes(app: FastAPI) -> list[Any]:
+    """Every route, also those of the router that FastAPI keeps whole."""
+    known = [*app.routes, *routes.router.routes]
+    return [one for one in known if hasattr(one, "endpoint")]
 
 
 class _ParentWatch:

@@ -12,6 +12,7 @@ from typing import Any
 
 from hsejobs.watch import logs
 from hsejobs_http.bodies import BODY_LIMIT, too_large
+from hsejobs_http.counting import UNMATCHED, Counts
 from hsejobs_http.problems import Problem
 from hsejobs_http.tokens import Verifier
 
@@ -26,9 +27,14 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@+=-]{1,100}")
 class Gate:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: Any, verifier: Verifier, metrics_token: str | None) -> None:
+    def __init__(
+        self, app: Any, verifier: Verifier, metrics_token: str | None, counts: Counts
+    ) -> None:
         self.app, self.verifier = app, verifier
         self.metrics_token = metrics_token
+        self.counts = counts
+        #: Templates by what answers them; others are `unmatched`.
+        self.paths: dict[Any, str] = {}
         self._flushing = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -84,13 +90,15 @@ class Gate:
             raise too_large()
 
     def _log(self, scope: Any, status: int, started: float, request_id: str) -> None:
-        who = scope.get("caller")
+        who, seconds = scope.get("caller"), time.perf_counter() - started
+        route = self.paths.get(scope.get("endpoint"), UNMATCHED)
+        self.counts.note(route, scope["method"], status, seconds)
         fields = {
             "requestId": request_id,
             "method": scope["method"],
             "path": scope["path"][:300],
             "status": status or None,
-            "duration": round((time.perf_counter() - started) * 1000, 2),
+            "duration": round(seconds * 1000, 2),
             "organizationId": who.organization_id if who else None,
             "userId": who.user_id if who else None,
         }

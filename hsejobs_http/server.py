@@ -60,11 +60,16 @@ def serve(settings: Settings, workers: int = 1) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
+    from hsejobs_http.wire import Wire
+
     Verifier(settings)
     config = uvicorn.Config(
         "hsejobs_http.app:create_app",
         factory=True,
         workers=workers,
+        http=Wire,
+        ws="none",
+        lifespan="on",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=max(1, settings.shutdown_grace_ms // 1000),
