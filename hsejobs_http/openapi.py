@@ -63,14 +63,19 @@ def document(app: FastAPI) -> dict[str, Any]:
         schemas[f"{title}Payload"] = payload
         flat = {**payload, "properties": {**OPTIONS, **payload.get("properties", {})}}
         schemas[f"{title}Job"] = flat
+        # Where a payload has a field of that name, only `options` tells the two forms apart.
+        needed = (
+            ["payload", "options"] if "payload" in payload.get("properties", {}) else ["payload"]
+        )
         wrapped = {
             "type": "object",
-            "required": ["payload", "options"],
+            "required": needed,
             "additionalProperties": False,
             "properties": {
                 "payload": ref(f"{title}Payload"),
                 "options": {
-                    "type": "object", "properties": OPTIONS, "additionalProperties": False,
+                    "type": "object", "additionalProperties": False,
+                    "properties": {**OPTIONS, "task": {"type": ["string", "null"]}},
                 },
             },
         }  # fmt: skip

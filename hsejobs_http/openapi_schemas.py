@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hsejobs.model import PAYLOAD_LIMIT, State
+from hsejobs.model import LONGEST_MS, PAYLOAD_LIMIT, State
 from hsejobs.watch.view import STATUSES
 from hsejobs_http.bodies import BODY_LIMIT
 from hsejobs_http.problems import MEDIA_TYPE, TITLES
@@ -37,16 +37,31 @@ _MS = {"type": "integer", "minimum": 0, "description": "ms"}
 _COUNTS = ("waiting", "active", "completed", "failed", "delayed", "paused", "total")
 _STATES: Schema = {"enum": [state.value for state in State]}
 
+#: An option that is null is as good as none.
 OPTIONS: dict[str, Schema] = {
-    "priority": {"type": "integer", "minimum": 1, "maximum": 5, "description": "1 is first"},
-    "attempts": {"type": "integer", "minimum": 1, "maximum": 1000, "description": "total tries"},
-    "delay": {**_MS, "description": "ms before it may run"},
-    "backoff": {**_MS, "description": "ms before the second try; each further waits 5 times as long"},
-    "timeout": {**_MS, "minimum": 1, "description": "ms that one try may take"},
-    "jobId": {
-        "type": "string", "pattern": JOB_ID,
-        "description": "becomes <organizationId>:<jobId>; the same again returns the job there is",
+    "priority": _or_null("integer", minimum=1, maximum=5, description="1 is first"),
+    "attempts": _or_null("integer", minimum=1, maximum=1000, description="total tries"),
+    "delay": _or_null("integer", minimum=0, maximum=LONGEST_MS, description="ms before it may run"),
+    "backoff": {
+        "anyOf": [
+            _or_null("integer", minimum=0, maximum=LONGEST_MS),
+            {
+                "type": "object", "required": ["delay"], "additionalProperties": False,
+                "properties": {
+                    "type": {"const": "exponential"},
+                    "delay": {"type": "integer", "minimum": 0, "maximum": LONGEST_MS},
+                },
+            },
+        ],
+        "description": "ms before the second try; each further one waits 5 times as long",
     },
+    "timeout": _or_null(
+        "integer", minimum=1, maximum=LONGEST_MS, description="ms that one try may take"
+    ),
+    "jobId": _or_null(
+        "string", pattern=JOB_ID,
+        description="becomes <organizationId>:<jobId>; the same again returns the job there is",
+    ),
 }  # fmt: skip
 
 SCHEMAS: dict[str, Schema] = {
