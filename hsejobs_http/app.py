@@ -53,7 +53,14 @@ def create_app() -> Any:
             here.counts.report()
             logs.flush()
 
-    app = FastAPI(title="hsejobs", version=__version__, lifespan=life, redirect_slashes=False)
+    app = FastAPI(
+        title="hsejobs",
+        version=__version__,
+        lifespan=life,
+        redirect_slashes=False,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
     app.state.shim = here
     app.include_router(routes.router)
     app.add_api_route("/healthz", _healthy, methods=["GET"])
