@@ -18,12 +18,16 @@ class Wire(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        #: Bytes of a head that is not whole yet; None while a body comes.
         self._head: int | None = 0
+        self._ended = False
 
     def data_received(self, data: bytes) -> None:
         """What asyncio calls; the parser itself would gather a head without end."""
+        self._ended = False
         super().data_received(data)
-        if self._head is not None and not self.transport.is_closing():
+        # Where a request became whole in these bytes, what is left of them is little.
+        if self._head is not None and not self._ended and not self.transport.is_closing():
             self._head += len(data)
             if self._head > HEAD_LIMIT:
                 told = f"the request line and headers have more than {HEAD_LIMIT:,} bytes"
@@ -42,7 +46,7 @@ class Wire(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """It is whole; what comes now is the next one's head."""
         super().on_message_complete()
-        self._head = 0
+        self._head, self._ended = 0, True
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn answers to bytes that are no HTTP."""
