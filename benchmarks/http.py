@@ -1,42 +1,82 @@
-"""Accepted jobs a second and p99 of the shim at 64 connections, by keep-alive HTTP on one machine.
+"""Accepted jobs a second and p99 of the shim beside Express with Bull 4, 64 connections each.
 
-``python -m benchmarks.http URL TOKEN [SECONDS]`` loads a server that runs; the email queue should
-have no worker. Any server with the same route can be measured with it.
+``python -m benchmarks.http [--seconds 8] [--rounds 3] [--json]`` runs both in turn, one process
+each, with a private Redis each, signed tokens and no workers. ``--url URL --token TOKEN`` loads
+a server that runs already.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import contextlib
 import json
+import os
+import shutil
+import statistics
+import subprocess
 import sys
+import tempfile
 import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from benchmarks.server import Server, find_binary
+
 CONNECTIONS = 64
-BODY = json.dumps({"to": "user@example.com", "subject": "Hi", "text": "there"}).encode()
+BODY = json.dumps(
+    {"to": "user@example.com", "subject": "Test Email", "html": "<p>Hello!</p>", "text": "Hello!"}
+).encode()
+SECRET = "benchmark-benchmark-benchmark-32"
+PEER = Path(__file__).resolve().parent / "peers/bull/http.js"
+PACKAGES = ("bull@4", "express@4", "jsonwebtoken@9")
 
 
-async def _connection(
-    host: str, port: int, request: bytes, end: float, took: list[float], ids: list[str]
-) -> None:
-    reader, writer = await asyncio.open_connection(host, port)
-    try:
-        while time.perf_counter() < end:
-            started = time.perf_counter()
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            fields = dict(
-                line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if b": " in line
-            )
-            body = await reader.readexactly(int(fields[b"content-length"]))
-            if head[9:12] != b"202":
-                raise SystemExit(f"answered {head[9:12].decode()}: {body[:200]!r}")
-            took.append(time.perf_counter() - started)
-            ids.append(json.loads(body)["jobId"])
-    except (ConnectionError, asyncio.IncompleteReadError):
-        return  # the server was stopped: what it accepted is in `ids`
-    finally:
-        writer.close()
+class _Connection(asyncio.Protocol):
+    """One request at a time, the next as soon as the answer is whole; ends at ``end``."""
+
+    def __init__(self, request: bytes, end: float, took: list[float], ids: list[str]) -> None:
+        self.request, self.end, self.took, self.ids = request, end, took, ids
+        self.done = asyncio.get_running_loop().create_future()
+        self.data = b""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self._send()
+
+    def _send(self) -> None:
+        self.data = b""
+        self.started = time.perf_counter()
+        self.transport.write(self.request)
+
+    def data_received(self, data: bytes) -> None:
+        self.data = self.data + data if self.data else data
+        head, found, body = self.data.partition(b"\r\n\r\n")
+        if not found:
+            return
+        at = head.lower().find(b"content-length: ") + 16
+        if len(body) < int(head[at:].split(b"\r\n", 1)[0]):
+            return
+        now = time.perf_counter()
+        if head[9:12] != b"202":
+            if not self.done.done():
+                self.done.set_exception(RuntimeError(f"answered {self.data[:300]!r}"))
+            self.transport.close()
+            return
+        self.took.append(now - self.started)
+        self.ids.append(str(json.loads(body)["jobId"]))
+        if now < self.end:
+            self._send()
+        else:
+            self.transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        # A server that was stopped: what it accepted is in `ids`.
+        if not self.done.done():
+            self.done.set_result(None)
 
 
 async def load(url: str, token: str, seconds: float) -> tuple[list[float], list[str]]:
@@ -44,30 +84,179 @@ async def load(url: str, token: str, seconds: float) -> tuple[list[float], list[
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
     request = (
-        f"POST /api/jobs/email HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
+        f"POST /api/jobs/email HTTP/1.1\r\nHost: {host}:{port}\r\n"
+        f"Authorization: Bearer {token}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
     ).encode() + BODY
     took: list[float] = []
     ids: list[str] = []
     end = time.perf_counter() + seconds
-    await asyncio.gather(
-        *(_connection(host, port, request, end, took, ids) for _ in range(CONNECTIONS))
-    )
+    loop = asyncio.get_running_loop()
+    made = [
+        (await loop.create_connection(lambda: _Connection(request, end, took, ids), host, port))[1]
+        for _ in range(CONNECTIONS)
+    ]
+    await asyncio.gather(*(one.done for one in made))
     return took, ids
 
 
-def main() -> None:
-    """Prints one line of JSON."""
-    url, token = sys.argv[1:3]
-    seconds = float(sys.argv[3]) if len(sys.argv) > 3 else 10.0
-    took, _ = asyncio.run(load(url, token, seconds))
+def figures(url: str, token: str, seconds: float) -> dict[str, Any]:
+    """One measurement, after a second to get warm."""
+    asyncio.run(load(url, token, 1.0))
+    began = time.perf_counter()
+    took, ids = asyncio.run(load(url, token, seconds))
+    passed = time.perf_counter() - began
     took.sort()
-    figures = {
-        "jobs_a_second": round(len(took) / seconds),
+    return {
+        "jobs_a_second": round(len(took) / passed),
         "p50_ms": round(1000 * took[len(took) // 2], 2),
         "p99_ms": round(1000 * took[int(len(took) * 0.99)], 2),
+        "ids": ids,
     }
-    sys.stdout.write(json.dumps(figures) + "\n")
+
+
+def _token() -> str:
+    import jwt
+
+    claims = {"sub": "ann", "organizationId": "org-1", "exp": int(time.time()) + 3600}
+    return jwt.encode(claims, SECRET, algorithm="HS256")
+
+
+@contextlib.contextmanager
+def _running(
+    words: list[str], env: dict[str, str], folder: Path
+) -> Iterator[subprocess.Popen[str]]:
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            words, env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def _answers(url: str) -> None:
+    give_up = time.monotonic() + 30
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - http://127.0.0.1
+                return
+        except OSError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.05)
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def shim(server: Server, folder: Path, seconds: float, level: str) -> dict[str, Any]:
+    """The shim's figures; ``lost``: accepted jobs that are not in Redis."""
+    port = _free_port()
+    env = {
+        "QUEUE_REDIS_URL": server.url, "JOBS_HTTP_PORT": str(port), "JOBS_JWT_SECRET": SECRET,
+        "JOBS_HOME": str(folder / "home"), "JOBS_LOG_LEVEL": level,
+    }  # fmt: skip
+    with _running([sys.executable, "-m", "hsejobs_cli", "serve"], env, folder):
+        _answers(f"http://127.0.0.1:{port}/healthz")
+        found = figures(f"http://127.0.0.1:{port}", _token(), seconds)
+    found["lost"] = sum(
+        not server.ask("EXISTS", f"hsejobs:{{email}}:j:{one}") for one in found.pop("ids")
+    )
+    return found
+
+
+def express(server: Server, folder: Path, seconds: float, modules: Path) -> dict[str, Any]:
+    """The same of Express with Bull."""
+    env = {
+        "BENCH_REDIS_SOCKET": str(server.socket), "JOBS_JWT_SECRET": SECRET,
+        "NODE_PATH": str(modules / "node_modules"), "NODE_ENV": "production",
+    }  # fmt: skip
+    with _running(["node", str(PEER)], env, folder) as process:
+        port = int(process.stdout.readline()) if process.stdout else 0
+        found = figures(f"http://127.0.0.1:{port}", _token(), seconds)
+    found["lost"] = sum(not server.ask("EXISTS", f"bull:email:{one}") for one in found.pop("ids"))
+    return found
+
+
+def installed() -> Path | None:
+    """Where Express and Bull are, installed once into the temporary folder; None without Node."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        return None
+    home = Path(tempfile.gettempdir()) / f"hsejobs-benchmark-express-{os.getuid()}"
+    if not (home / "node_modules/express/package.json").exists():
+        home.mkdir(mode=0o700, exist_ok=True)
+        if home.stat().st_uid != os.getuid():
+            return None
+        (home / "package.json").write_text('{"private": true}\n')
+        install = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *PACKAGES]
+        subprocess.run(install, cwd=home, check=True, capture_output=True, timeout=300)
+    return home
+
+
+def compare(seconds: float, rounds: int) -> dict[str, Any]:
+    """Medians of each, and the ratios pair by pair."""
+    modules = installed()
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for _ in range(rounds):
+        for name in ("hsejobs", "hsejobs, warnings only", "express"):
+            if name == "express" and modules is None:
+                continue
+            folder = Path(tempfile.mkdtemp(prefix="bench-", dir="/tmp"))
+            try:
+                with Server(find_binary(None), folder) as server:
+                    if name == "express" and modules is not None:
+                        found = express(server, folder, seconds, modules)
+                    else:
+                        level = "INFO" if name == "hsejobs" else "WARNING"
+                        found = shim(server, folder, seconds, level)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+            sys.stderr.write(f"{name}: {found}\n")
+            runs.setdefault(name, []).append(found)
+    middle = {
+        name: {key: statistics.median(one[key] for one in found) for key in found[0]}
+        for name, found in runs.items()
+    }
+    document: dict[str, Any] = {"connections": CONNECTIONS, "median": middle}
+    if "express" in runs:
+        document["ratio"] = {
+            name: [
+                round(ours["jobs_a_second"] / theirs["jobs_a_second"], 2)
+                for ours, theirs in zip(runs[name], runs["express"], strict=True)
+            ]
+            for name in runs
+            if name != "express"
+        }
+    return document
+
+
+def main() -> None:
+    """Prints one JSON document; what each run gave goes to stderr."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.http")
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--url")
+    parser.add_argument("--token", default="")
+    given = parser.parse_args()
+    if given.url:
+        found = figures(given.url, given.token, given.seconds)
+        del found["ids"]
+    else:
+        found = compare(given.seconds, given.rounds)
+    sys.stdout.write(json.dumps(found, indent=2) + "\n")
 
 
 if __name__ == "__main__":

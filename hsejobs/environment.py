@@ -51,6 +51,15 @@ class Reader:
         value = self.optional_integer(name, low, high)
         return default if value is None else value
 
+    def limit(self, name: str, default: int, high: int) -> int | None:
+        """A number from 0, or None for ``off``."""
+        if (self.text(name) or "").casefold() == "off":
+            return None
+        try:
+            return self.integer(name, default, 0, high)
+        except SettingsError:
+            raise SettingsError(name, f"must be a whole number from 0 to {high}, or off") from None
+
     def choice(self, name: str, *allowed: str) -> str | None:
         value = self.text(name)
         if value is None:
@@ -153,8 +162,14 @@ class Reader:
 
     def address(self, name: str) -> str | None:
         value = self.text(name)
-        if value is None:
-            return None
+        return None if value is None else self._address(name, value)
+
+    def addresses(self, name: str) -> tuple[str, ...]:
+        value = self.text(name)
+        words = [] if value is None else value.split(",")
+        return tuple(dict.fromkeys(self._address(name, word.strip()) for word in words))
+
+    def _address(self, name: str, value: str) -> str:
         bare = bare_address(value)
         local, _, domain = bare.rpartition("@")
         if re.search(r"[\r\n]", value) or re.search(r"[\s@]", local) or not local:

@@ -78,9 +78,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("JOBS_JWT_AUDIENCE", "", "the aud that tokens must name"),
     Setting("JOBS_JWT_ISSUER", "", "the iss that tokens must name"),
     Setting("JOBS_METRICS_TOKEN", "", "bearer token of /metrics"),
-    Setting("JOBS_ALERT_WAITING", "100", "an alert when more jobs of a queue wait"),
-    Setting("JOBS_ALERT_FAILED_PERCENT", "10", "an alert when more of them failed in 5 minutes"),
-    Setting("JOBS_ALERT_STALLED_MS", "30000", "an alert when a job is stalled for longer"),
+    Setting("JOBS_ALERT_WAITING", "100", "an alert when more jobs of a queue wait, or off"),
+    Setting("JOBS_ALERT_FAILED_PERCENT", "10", "... when more of them failed in 5 minutes, or off"),
+    Setting("JOBS_ALERT_STALLED_MS", "30000", "... when a job is stalled for longer, or off"),
+    Setting("JOBS_ALERT_NO_WORKER_MS", "30000", "... when jobs wait longer with no worker, or off"),
+    Setting("JOBS_ALERT_REDIS_MS", "10000", "... when Redis is away for longer, or off"),
+    Setting("JOBS_ALERT_WEBHOOK_URL", "", "http(s) address that alerts are posted to"),
+    Setting("JOBS_ALERT_WEBHOOK_SECRET", "", "signs what is posted there"),
+    Setting("JOBS_ALERT_MAIL_TO", "", "mail addresses, comma-separated"),
     Setting("JOBS_SECRET_KEY", "", "seals secret payload fields at rest"),
     Setting("PLATFORM_DATABASE_URL", "", "database URL of the platform"),
     Setting("PLATFORM_INVITE_URL", "", "the platform's page on which an invited user begins"),
@@ -144,9 +149,14 @@ class Settings:
     jwt_audience: str | None
     jwt_issuer: str | None
     metrics_token: str | None = field(repr=False)
-    alert_waiting: int
-    alert_failed_percent: int
-    alert_stalled_ms: int
+    alert_waiting: int | None
+    alert_failed_percent: int | None
+    alert_stalled_ms: int | None
+    alert_no_worker_ms: int | None
+    alert_redis_ms: int | None
+    alert_webhook_url: str | None = field(repr=False)
+    alert_webhook_secret: str | None = field(repr=False)
+    alert_mail_to: tuple[str, ...]
     secret_key: str | None = field(repr=False)
     platform_database_url: str | None = field(repr=False)
     platform_invite_url: str | None
@@ -200,9 +210,14 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         jwt_audience=read.text("JOBS_JWT_AUDIENCE"),
         jwt_issuer=read.text("JOBS_JWT_ISSUER"),
         metrics_token=read.text("JOBS_METRICS_TOKEN"),
-        alert_waiting=read.integer("JOBS_ALERT_WAITING", 100, 0, 1_000_000_000),
-        alert_failed_percent=read.integer("JOBS_ALERT_FAILED_PERCENT", 10, 0, 100),
-        alert_stalled_ms=read.integer("JOBS_ALERT_STALLED_MS", 30_000, 0, DAY_MS),
+        alert_waiting=read.limit("JOBS_ALERT_WAITING", 100, 1_000_000_000),
+        alert_failed_percent=read.limit("JOBS_ALERT_FAILED_PERCENT", 10, 100),
+        alert_stalled_ms=read.limit("JOBS_ALERT_STALLED_MS", 30_000, DAY_MS),
+        alert_no_worker_ms=read.limit("JOBS_ALERT_NO_WORKER_MS", 30_000, DAY_MS),
+        alert_redis_ms=read.limit("JOBS_ALERT_REDIS_MS", 10_000, DAY_MS),
+        alert_webhook_url=read.url("JOBS_ALERT_WEBHOOK_URL", "http", "https"),
+        alert_webhook_secret=read.text("JOBS_ALERT_WEBHOOK_SECRET"),
+        alert_mail_to=read.addresses("JOBS_ALERT_MAIL_TO"),
         secret_key=read.text("JOBS_SECRET_KEY"),
         platform_database_url=read.url("PLATFORM_DATABASE_URL"),
         platform_invite_url=read.public_url("PLATFORM_INVITE_URL"),

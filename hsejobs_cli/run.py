@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,7 +42,8 @@ def worker(
     supervisor = Supervisor(_queues(queues or [], session.own), session.settings.shutdown_grace_ms)
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, supervisor.handle)
-    supervisor.run()
+    with _watching(session.settings):
+        supervisor.run()
 
 
 def tui(
@@ -64,6 +66,7 @@ def up(
     """Run everything on this machine: Redis if none is named, all workers, the TUI in front."""
     from hsejobs.secret_file import ensure_secret
     from hsejobs.settings import ensure_home, redact_url, redis_target
+    from hsejobs_http.server import free_port
 
     session = Session()
     settings = session.settings
@@ -73,13 +76,14 @@ def up(
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise Refused(f"another `hsejobs up` runs on {home}; end it or set JOBS_HOME") from None
+        port = free_port(settings)
         if settings.jwt_secret is None and settings.jwt_public_key is None:
             ensure_secret(home)
         named = settings.redis_url or settings.redis_host or settings.redis_port
         server = None if named else _embedded(settings)
         try:
             url = server.url if server else redis_target(settings)
-            os.environ["QUEUE_REDIS_URL"] = url
+            os.environ.update(QUEUE_REDIS_URL=url, JOBS_HTTP_PORT=str(port))
             view = sys.stdin.isatty() and sys.stdout.isatty() and not headless
             supervisor = Supervisor(
                 list(session.own),
@@ -89,11 +93,34 @@ def up(
             )
             for signum in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(signum, supervisor.handle)
-            _where(home, redact_url(url), settings, view)
-            _front(supervisor, server, view)
+            _where(home, redact_url(url), settings, port, view)
+            with _watching(settings, quiet=view):
+                _front(supervisor, server, view)
         finally:
             if server is not None:
                 server.stop()
+
+
+@contextlib.contextmanager
+def _watching(settings: Any, *, quiet: bool = False) -> Iterator[None]:
+    """Alerts are looked at meanwhile; ``quiet``: nothing is logged over what is in front."""
+    from hsejobs.services.alerts import Watcher
+    from hsejobs.settings import redis_target
+    from hsejobs.store.client import Link
+    from hsejobs.watch import logs
+
+    out = open(os.devnull, "w", encoding="utf-8") if quiet else None  # noqa: SIM115
+    logs.configure(settings.log_level, settings.log_format, out)
+    target = os.environ.get("QUEUE_REDIS_URL") or redis_target(settings)
+    watcher = Watcher(Link(target), settings)
+    watcher.start()
+    try:
+        yield
+    finally:
+        watcher.stop()
+        if out is not None:
+            logs.configure(settings.log_level, settings.log_format)
+            out.close()
 
 
 def _embedded(settings: Any) -> Any:
@@ -104,9 +131,9 @@ def _embedded(settings: Any) -> Any:
     return server
 
 
-def _where(home: Path, url: str, settings: Any, view: bool) -> None:
+def _where(home: Path, url: str, settings: Any, port: int, view: bool) -> None:
     host = settings.http_host if ":" not in settings.http_host else f"[{settings.http_host}]"
-    address = f"http://{host}:{settings.http_port}"
+    address = f"http://{host}:{port}"
     lines = {
         "home": home,
         "Redis": url,

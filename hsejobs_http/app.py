@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
-import threading
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,7 +18,8 @@ from starlette.routing import Route
 from hsejobs import __version__
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import JobsError
-from hsejobs.watch import alerts, logs
+from hsejobs.services.alerts import Watcher
+from hsejobs.watch import logs
 from hsejobs_http import metrics, openapi, routes
 from hsejobs_http.creating import create
 from hsejobs_http.gate import Gate
@@ -33,17 +34,33 @@ def create_app() -> Any:
 
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        end = threading.Event()
-        watcher = threading.Thread(target=_watch, args=(here, end), name="alerts", daemon=True)
+        parent_watch = _ParentWatch()
+
+        def _each_second() -> None:
+            parent_watch()
+            here.counts.report()
+
+        watcher = Watcher(here.runtime.link, here.settings, _each_second)
         watcher.start()
+        # What was imported stays: to look through it for garbage again and again is most of p99.
+        gc.collect()
+        gc.freeze()
         try:
             yield
         finally:
-            end.set()
             here.adder.close()
-            watcher.join()
+            watcher.stop()
+            here.counts.report()
+            logs.flush()
 
-    app = FastAPI(title="hsejobs", version=__version__, lifespan=life, redirect_slashes=False)
+    app = FastAPI(
+        title="hsejobs",
+        version=__version__,
+        lifespan=life,
+        redirect_slashes=False,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
     app.state.shim = here
     app.include_router(routes.router)
     app.add_api_route("/healthz", _healthy, methods=["GET"])
@@ -57,22 +74,27 @@ def create_app() -> Any:
     app.add_exception_handler(JobsError, _jobs_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
-    return Gate(app, here.verifier, here.settings.metrics_token)
+    gate = Gate(app, here.verifier, here.settings.metrics_token, here.counts)
+    gate.paths = {one.endpoint: one.path for one in all_routes(app)}
+    return gate
 
 
-def _watch(here: Shim, end: threading.Event) -> None:
-    watch = alerts.Watch(here.runtime.link, here.settings)
-    parent = int(os.environ.get("HSEJOBS_PARENT_PID") or 0)
-    due = time.monotonic()
-    while not end.wait(1.0):
-        # The shim of a killed `hsejobs up` ends like its other children.
-        if parent and os.getppid() != parent:
+def all_routes(app: FastAPI) -> list[Any]:
+    """Every route, also those of the router that FastAPI keeps whole."""
+    known = [*app.routes, *routes.router.routes]
+    return [one for one in known if hasattr(one, "endpoint")]
+
+
+class _ParentWatch:
+    """The shim of a killed `hsejobs up`, or of a killed `serve`, ends like its other children."""
+
+    def __init__(self) -> None:
+        self.parent = int(os.environ.get("HSEJOBS_PARENT_PID") or 0)
+
+    def __call__(self) -> None:
+        if self.parent and os.getppid() != self.parent:
             os.kill(os.getpid(), signal.SIGTERM)
-            parent = 0
-        if time.monotonic() >= due:
-            watch.tick()
-            due = time.monotonic() + alerts.EVERY
-    here.runtime.link.close()
+            self.parent = 0
 
 
 def _healthy() -> Response:

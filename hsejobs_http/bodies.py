@@ -85,6 +85,8 @@ def _parted(body: dict[str, Any], fields: Mapping[str, Any]) -> tuple[Any, dict[
         unknown = [name for name in options if name not in (*OPTIONS, "task")]
         if unknown:
             raise InvalidOption("options", f"use {', '.join(OPTIONS)} or task")
+        if body["payload"] is None:
+            raise InvalidPayload("payload", "must not be null")
         return body["payload"], options
     taken = {name for name in OPTIONS if name in body and name not in fields}
     payload = {name: value for name, value in body.items() if name not in taken}

@@ -34,6 +34,7 @@ async def create(request: Request) -> Response:
     fields = _fields(info)
     wish = bodies.read_wish(body, fields, request.headers.get("idempotency-key"), here.salt)
     new = _new_job(info, wish, who)
+    new.trace = request.scope["trace"]
     added = await here.adder.add(queue, new)
     if not added.created:
         await run_in_threadpool(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import re
@@ -11,19 +12,30 @@ from typing import Any
 
 from hsejobs.watch import logs
 from hsejobs_http.bodies import BODY_LIMIT, too_large
+from hsejobs_http.counting import UNMATCHED, Counts
 from hsejobs_http.problems import Problem
 from hsejobs_http.tokens import Verifier
 
 logger = logging.getLogger("hsejobs.http")
+#: For how long lines of the log are gathered.
+FLUSH_SECONDS = 0.02
+#: https://www.w3.org/TR/trace-context/ - ids of zeros alone are none.
+_TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@+=-]{1,100}")
 
 
 class Gate:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: Any, verifier: Verifier, metrics_token: str | None) -> None:
+    def __init__(
+        self, app: Any, verifier: Verifier, metrics_token: str | None, counts: Counts
+    ) -> None:
         self.app, self.verifier = app, verifier
         self.metrics_token = metrics_token
+        self.counts = counts
+        #: Templates by what answers them; others are `unmatched`.
+        self.paths: dict[Any, str] = {}
+        self._flushing = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -32,6 +44,9 @@ class Gate:
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex.encode()
+        parent = headers.get(b"traceparent", b"")
+        parent = b" " + parent if _TRACEPARENT.fullmatch(parent) else b""
+        scope["trace"] = (request_id + parent).decode()
         started, status = time.perf_counter(), 0
 
         async def answer(message: Any) -> None:
@@ -55,7 +70,7 @@ class Gate:
                         scope, receive, answer
                     )
         finally:
-            self._log(scope, status, started, request_id)
+            self._log(scope, status, started, request_id.decode())
 
     def _check(self, scope: Any, headers: dict[bytes, bytes]) -> None:
         path: str = scope["path"]
@@ -74,19 +89,23 @@ class Gate:
         if len(length) > 12 or (length.isdigit() and int(length) > BODY_LIMIT):
             raise too_large()
 
-    def _log(self, scope: Any, status: int, started: float, request_id: bytes) -> None:
-        if not logger.isEnabledFor(logging.INFO):
-            return
-        who = scope.get("caller")
+    def _log(self, scope: Any, status: int, started: float, request_id: str) -> None:
+        who, seconds = scope.get("caller"), time.perf_counter() - started
+        route = self.paths.get(scope.get("endpoint"), UNMATCHED)
+        self.counts.note(route, scope["method"], status, seconds)
         fields = {
-            "event": "request",
-            "requestId": request_id.decode(),
+            "requestId": request_id,
             "method": scope["method"],
             "path": scope["path"][:300],
             "status": status or None,
-            "duration": round((time.perf_counter() - started) * 1000, 2),
+            "duration": round(seconds * 1000, 2),
             "organizationId": who.organization_id if who else None,
             "userId": who.user_id if who else None,
         }
+        if logs.note("request", fields) and not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
         logs.flush()
-        logger.info("request", extra={"fields": fields})

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from hsejobs.store.circuits import Circuits
 from hsejobs.store.minutes import BUCKETS_PER_OCTAVE
 from hsejobs.store.read import QueueStats
+from hsejobs.watch.alerts import stored
+from hsejobs_http import counting
 from hsejobs_http.state import Shim
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -47,7 +49,9 @@ def render(here: Shim) -> str:
     gauge("consumers", "Consumers that live.", (
         (f'queue="{one.name}"', one.consumers) for one in stats
     ))  # fmt: skip
-    lines.append("# HELP hsejobs_job_duration_seconds Run times, over 5 minutes.")
+    lines.append(
+        "# HELP hsejobs_job_duration_seconds Run times of the last 5 minutes, so without rate()."
+    )
     lines.append("# TYPE hsejobs_job_duration_seconds histogram")
     for one in stats:
         lines += _histogram(one)
@@ -58,6 +62,11 @@ def render(here: Shim) -> str:
     gauge("circuits", "Circuit breakers by state.", (
         (f'state="{state}"', n) for state, n in sorted(counts.items())
     ))  # fmt: skip
+    on = [one for one in stored(here.runtime.link, here.runtime.prefix) if one["state"] == "on"]
+    gauge("alerts", "Alerts that are on.", (
+        (f'rule="{one["rule"]}",queue="{one["queue"] or ""}"', 1) for one in on
+    ))  # fmt: skip
+    lines += counting.lines(here.tallies)
     return "\n".join(lines) + "\n"
 
 

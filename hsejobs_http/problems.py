@@ -33,6 +33,7 @@ TITLES = {
     409: "Conflict",
     413: "Too large",
     422: "Invalid",
+    431: "Too large",
     500: "Internal error",
     503: "Unavailable",
 }

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from hsejobs.errors import InvalidInput, InvalidOption, JobNotFound
-from hsejobs.model import JobRecord, State, check_job_id
+from hsejobs.model import JobRecord, State, check_job_id, check_organization
 from hsejobs.store.registry import QueueInfo
 from hsejobs.watch import alerts, view
 from hsejobs_http import bodies, dashboard
@@ -26,8 +26,11 @@ LONGEST_GRACE = 10 * 366 * 86_400_000
 
 def _scope(request: Request, who: Caller) -> str | None:
     """Whose jobs are seen: the caller's organisation's; an operator may choose one."""
+    given = check_organization(request.query_params.get("organizationId") or None, "organizationId")
     if who.role == "operator":
-        return request.query_params.get("organizationId") or None
+        return given
+    if given is not None and given != who.organization_id:
+        raise Problem(403, "forbidden", "the query names another organisation than the token")
     return who.organization_id
 
 

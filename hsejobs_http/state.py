@@ -14,7 +14,9 @@ from hsejobs.errors import UnknownQueue
 from hsejobs.model import QUEUE_NAME
 from hsejobs.store import registry
 from hsejobs.store.registry import QueueInfo
+from hsejobs.store.tallies import Tallies
 from hsejobs_http.adding import Adder
+from hsejobs_http.counting import Counts
 from hsejobs_http.problems import Problem
 from hsejobs_http.tokens import ROLES, Caller, Verifier
 
@@ -29,6 +31,8 @@ class Shim:
         self.runtime = runtime
         self.settings = runtime.settings
         self.verifier = Verifier(runtime.settings)
+        self.tallies = Tallies(runtime.link, runtime.prefix)
+        self.counts = Counts(self.tallies)
         self._infos: dict[str, tuple[float, QueueInfo]] = {}
         self._registered = False
 

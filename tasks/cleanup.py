@@ -25,10 +25,10 @@ huey = JobHuey("cleanup", attempts=1, timeout=600.0, enqueue="operator")
 
 
 class CleanupPayload(Payload):
-    """How long finished jobs are kept, in hours."""
+    """How long finished jobs are kept, in hours. Strict: ``false`` would be 0, and clean all."""
 
-    completed_hours: float = Field(default=COMPLETED_HOURS, ge=0, le=24 * 366)
-    failed_hours: float = Field(default=FAILED_HOURS, ge=0, le=24 * 366)
+    completed_hours: float = Field(default=COMPLETED_HOURS, strict=True, ge=0, le=24 * 366)
+    failed_hours: float = Field(default=FAILED_HOURS, strict=True, ge=0, le=24 * 366)
 
 
 @huey.task()

@@ -109,6 +109,11 @@ class JobContext:
         return self._claim.organization_id
 
     @property
+    def trace(self) -> str:
+        """The request id and, after a space, the ``traceparent`` that the job came with; or ''."""
+        return self._claim.trace
+
+    @property
     def user_id(self) -> str | None:
         """Who added it."""
         return self._claim.user_id

@@ -224,6 +224,7 @@ class JobHuey(Huey):
             user_id=check_organization(user_id, "user_id"),
             signature=signature,
             nonce=new_nonce() if job_id is not None else "",
+            trace=parent.trace if parent is not None else "",
         )
 
     def _stored(self, wrapper: JobTaskWrapper, data: Any) -> bytes:
@@ -250,6 +251,8 @@ class JobHuey(Huey):
             for new, one in zip(news, added, strict=True):
                 if one.created:
                     shown = self.shown_payload(new.payload)
+                    if new.trace:
+                        shown = {**(shown or {}), **logs.trace_fields(new.trace)}
                     logs.job(
                         "added", self.name, one.id, str(one.status), new.organization_id, shown
                     )
@@ -324,6 +327,7 @@ class JobHuey(Huey):
             user_id=task.user_id or (parent.user_id if parent else None),
             extras=messages.extras_of(self._registry, task),
             signature=signature,
+            trace=parent.trace if parent is not None else "",
         )
 
     def add_schedule(self, task: Any) -> None:

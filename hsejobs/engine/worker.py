@@ -42,6 +42,7 @@ class JobWorker(Worker):
         self.name = f"{consumer.worker_id}.{slot.number}"
         self.done: list[Done] = []
         self.orgs: dict[str, str | None] = {}
+        self.traces: dict[str, str] = {}
         self.fast = False
         self._calls = 0
 
@@ -119,11 +120,13 @@ class JobWorker(Worker):
         self.consumer.outage.ends()
         for letter, one in zip(letters, done, strict=True):
             if letter == "c":
-                logs.completed(self.huey.name, one.id, self.orgs.get(one.id), one.run_us)
+                trace = self.traces.get(one.id, "") if self.traces else ""
+                logs.completed(self.huey.name, one.id, self.orgs.get(one.id), one.run_us, trace)
             else:
                 logs.job("refused", self.huey.name, one.id, "lost", self.orgs.get(one.id))
         self.done = []
         self.orgs.clear()
+        self.traces.clear()
         if not self.fast:
             logs.flush()
         return claims
@@ -156,8 +159,12 @@ class JobWorker(Worker):
         job = JobContext(claim, huey.name, self.patient, lease_ms=self.lease, slot=self.slot)
         org = self.orgs[claim.id] = claim.organization_id
         shown = None
+        if claim.trace:
+            self.traces[claim.id] = claim.trace
+            shown = logs.trace_fields(claim.trace)
         if logs.wants_jobs():
-            shown = huey.shown_payload(claim.payload)
+            of_payload = huey.shown_payload(claim.payload)
+            shown = {**(of_payload or {}), **shown} if shown else of_payload
             logs.job("processing", huey.name, claim.id, "processing", org, shown)
             if not self.fast:
                 logs.flush()

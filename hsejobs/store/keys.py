@@ -49,6 +49,9 @@ SUFFIXES: dict[str, str] = {
     # circuit breakers, which belong to no queue
     "circuit": "c:",
     "circuits": "circuits",
+    # counters of HTTP, which belong to no queue either
+    "tally": "tally",
+    "reported": "t:",
 }
 
 #: Life of the per-minute counters in seconds: whole queue, and one organisation's.
@@ -75,6 +78,11 @@ def alerts(prefix: str) -> str:
 def circuits(prefix: str) -> str:
     """What the keys of all circuit breakers begin with; no queue can have that name."""
     return f"{prefix}:{{_circuits}}:"
+
+
+def http(prefix: str) -> str:
+    """What the keys of the HTTP counters begin with; no queue can have that name."""
+    return f"{prefix}:{{_http}}:"
 
 
 def base(prefix: str, queue: str) -> str:

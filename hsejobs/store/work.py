@@ -22,7 +22,7 @@ class Claim:
     __slots__ = (
         "attempt", "attempts", "backoff", "created_at", "extras", "id", "name",
         "organization_id", "payload", "priority", "revoked", "signature", "stalls",
-        "timeout", "token", "user_id",
+        "timeout", "token", "trace", "user_id",
     )  # fmt: skip
 
     def __init__(self, row: Sequence[bytes | None], token: str) -> None:
@@ -43,7 +43,9 @@ class Claim:
         self.created_at = int(created or 0)
         self.priority = int(priority or 3)
         self.extras = bool(extras)
-        self.signature = signature.decode() if signature else ""
+        self.signature = self.trace = ""
+        if signature:
+            self.signature, _, self.trace = signature.decode().partition(" ")
         self.revoked = revoked == b"revoked"
         self.payload = payload or b""
 

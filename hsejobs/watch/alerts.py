@@ -1,23 +1,24 @@
 """Alert rules: looked at every ten seconds by one process of the installation.
 
-An alert goes on above its limit and off at four fifths of it, so that it does
-not flap. ``tick`` is called by every shim; a lock in Redis lets one work. That
-Redis is away each of them notices for itself.
+An alert goes on above its limit, and off when it was at four fifths of it or
+below in three looks in a row, so that it does not flap. ``tick`` is called by
+every shim and every supervisor of workers; a lock in Redis lets one of them
+look. That Redis is away each of them notices for itself.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from hsejobs import codec
-from hsejobs.errors import RedisUnavailable
+from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.model import iso_time
 from hsejobs.settings import Settings
-from hsejobs.store import keys, registry
+from hsejobs.store import registry
+from hsejobs.store.alerts import AlertStore
 from hsejobs.store.client import Link
 from hsejobs.store.read import QueueStats, Reader
 from hsejobs.watch import logs
@@ -25,10 +26,20 @@ from hsejobs.watch import logs
 #: Seconds between two looks; ms for which an alert that went off is still listed.
 EVERY = 10.0
 KEPT_MS = 86_400_000
-#: The share of its limit at which an alert goes off.
-OFF_AT = 0.8
+#: The share of its limit at which an alert is calm, and in how many looks until it goes off.
+CALM_AT, CALM_LOOKS = 0.8, 3
 #: Finished jobs in 5 minutes below which a share says nothing.
 LEAST_FINISHED = 5
+#: How often a message is tried, and ms for which nobody else looks while it is sent.
+TRIES, SENDING_MS = 6, 45_000
+
+
+class Channel(Protocol):
+    """Where messages go; ``send`` raises an exception when they did not arrive."""
+
+    name: str
+
+    def send(self, alerts: Sequence[dict[str, Any]]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,96 +47,190 @@ class Reading:
     """A rule's value for a queue at one moment; on above ``limit``."""
 
     rule: str
-    queue: str
+    queue: str | None
     value: float
     limit: float
     message: str
 
 
-def readings(one: QueueStats, stalled: int, settings: Settings) -> Iterator[Reading]:
-    """What every rule says of a queue. ``stalled``: jobs that are stalled for too long."""
-    last = one.window()
-    finished = last.completed + last.failed
-    share = 100 * last.failed / finished if finished >= LEAST_FINISHED else 0.0
-    limit = settings.alert_waiting
-    yield Reading("waiting", one.name, one.waiting, limit, f"{one.waiting} jobs wait")
-    limit = settings.alert_failed_percent
-    yield Reading("failures", one.name, round(share, 1), limit, f"{share:.0f} % of the jobs failed")
-    yield Reading("stalled", one.name, stalled, 0, f"{stalled} jobs are stalled")
-    idle = one.waiting if one.consumers == 0 and not one.is_paused else 0
-    yield Reading("no_worker", one.name, idle, 0, f"{idle} jobs wait and there is no worker")
+def readings(one: QueueStats, store: AlertStore, settings: Settings) -> Iterator[Reading]:
+    """What every rule that is switched on says of a queue."""
+    if settings.alert_waiting is not None:
+        limit, told = settings.alert_waiting, f"{one.waiting} jobs wait"
+        yield Reading("waiting", one.name, one.waiting, limit, told)
+    if settings.alert_failed_percent is not None:
+        last = one.window()
+        finished = last.completed + last.failed
+        share = 100 * last.failed / finished if finished >= LEAST_FINISHED else 0.0
+        told = f"{share:.0f} % of the jobs that ended in 5 minutes failed"
+        yield Reading("failures", one.name, round(share, 1), settings.alert_failed_percent, told)
+    if settings.alert_stalled_ms is not None:
+        stalled = store.overdue(one.name, one.now - settings.alert_stalled_ms)
+        told = f"{stalled} jobs stalled and no worker takes them back"
+        yield Reading("stalled", one.name, stalled, 0, told)
+    if settings.alert_no_worker_ms is not None:
+        alone = one.consumers == 0 and not one.is_paused
+        waited = one.oldest_waiting or 0 if alone else 0
+        told = f"{one.waiting if alone else 0} jobs wait and there is no worker"
+        yield Reading("no_worker", one.name, waited, settings.alert_no_worker_ms, told)
 
 
 class Watch:
-    """One process's part in watching."""
+    """One process's part in watching; its messages go to ``channels``."""
 
-    def __init__(self, link: Link, settings: Settings) -> None:
-        self.link, self.settings = link, settings
+    def __init__(self, link: Link, settings: Settings, channels: Sequence[Channel] = ()) -> None:
+        self.settings, self.channels = settings, channels
+        self.link = link
+        self.store = AlertStore(link, settings.redis_prefix)
         self.reader = Reader(link, settings.redis_prefix)
-        self.away = False
+        self._due = 0.0
+        #: Since when Redis is away (monotonic), and the alert of it.
+        self._away: float | None = None
+        self._redis: dict[str, Any] | None = None
 
     def tick(self) -> None:
-        """One look, by whoever comes first in ten seconds. Never raises RedisUnavailable."""
-        prefix = self.settings.redis_prefix
+        """To be called about every second: looks when it is time. Raises no error of Redis."""
+        now = time.monotonic()
+        if self._away is None and now < self._due:
+            return
+        self._due = now + EVERY
         try:
-            lock = keys.lock(prefix, "alerts")
-            ms = int(EVERY * 900)
-            mine = self.link.command("SET", lock, "1", "NX", "PX", ms, patience=1.0)
-            if self.away:
-                self.away = False
-                logs.tell("alert_off", rule="redis", queue=None)
+            mine = self.store.take_turn(int(EVERY * 900))
+            self._back()
             if mine:
-                self._look(prefix)
+                self.look()
         except RedisUnavailable as error:
-            if not self.away:
-                self.away = True
-                logs.tell("alert_on", logging.ERROR, rule="redis", queue=None, message=str(error))
+            self._gone(error)
 
-    def _look(self, prefix: str) -> None:
-        names = registry.names(self.link, prefix)
-        before = {(one["rule"], one["queue"]): one for one in _all(self.link, prefix)}
-        key = keys.alerts(prefix)
+    def look(self) -> None:
+        """Judges every queue by every rule. Raises RedisUnavailable."""
+        names = registry.names(self.link, self.settings.redis_prefix)
+        before = {(one["rule"], one["queue"]): one for one in self.store.all()}
+        found = []
         for one in self.reader.stats(names):
-            overdue = one.now - self.settings.alert_stalled_ms
-            active = keys.of(keys.base(prefix, one.name), "active")
-            stalled = int(self.link.command("ZCOUNT", active, "-inf", overdue))
-            for reading in readings(one, stalled, self.settings):
+            for reading in readings(one, self.store, self.settings):
                 known = before.pop((reading.rule, reading.queue), None)
                 now = judge(reading, known, one.now)
-                field = f"{reading.rule}:{reading.queue}"
-                if now is None:
-                    if known is not None:
-                        self.link.command("HDEL", key, field)
-                    continue
-                self.link.command("HSET", key, field, codec.dumps(now))
-                _log(known, now)
-        for rule, queue in before:
-            self.link.command("HDEL", key, f"{rule}:{queue}")
+                if now is not None:
+                    self.store.put(now)
+                    _log(known, now)
+                    found.append(now)
+                elif known is not None:
+                    self.store.drop(known)
+        for known in before.values():
+            # Of Redis itself no look tells: its own alert ends with its time.
+            if known["rule"] == "redis" and _ms() - (known["endedMs"] or 0) <= KEPT_MS:
+                found.append(known)
+            else:
+                self.store.drop(known)
+        self._tell(found)
+
+    def _tell(self, alerts: list[dict[str, Any]]) -> None:
+        held = False
+        for channel in self.channels:
+            news = [one for one in alerts if _is_news(one, channel.name)]
+            if not news:
+                continue
+            if not held:
+                self.store.keep_turn(SENDING_MS)
+                held = True
+            _send(channel, news)
+            for one in news:
+                self.store.put(one)
+        if held:
+            self.store.keep_turn(1000)
+
+    # -- Redis itself
+
+    def _gone(self, error: RedisUnavailable) -> None:
+        if self._away is None:
+            self._away = time.monotonic()
+        limit = self.settings.alert_redis_ms
+        away = (time.monotonic() - self._away) * 1000
+        if limit is None or (self._redis is None and away < limit):
+            return
+        known = self._redis
+        if known is None:
+            self._redis = _alert("redis", None, "on", round(away), limit, _ms() - int(away))
+            self._redis["message"] = f"Redis does not answer: {error}"
+            _log(None, self._redis)
+        self._tell_of_redis()
+
+    def _back(self) -> None:
+        self._away = None
+        known, self._redis = self._redis, None
+        if known is None:
+            return
+        ended = {**known, "state": "off", "endedMs": _ms(), "message": "Redis answers again"}
+        _log(known, ended)
+        self._redis = {**ended, "tries": {}}
+        self._tell_of_redis()
+        self.store.put(self._redis)
+        self._redis = None
+
+    def _tell_of_redis(self) -> None:
+        for channel in self.channels:
+            if self._redis is not None and _is_news(self._redis, channel.name):
+                _send(channel, [self._redis])
 
 
 def judge(reading: Reading, known: dict[str, Any] | None, now_ms: int) -> dict[str, Any] | None:
     """The alert as it is now, from what it was; None when there is nothing to list."""
     was_on = known is not None and known["state"] == "on"
-    on = reading.value > (reading.limit * OFF_AT if was_on else reading.limit)
-    if on:
-        since = known["sinceMs"] if was_on and known is not None else now_ms
-        ended = None
-    elif known is None:
-        return None
+    calm = 0
+    if was_on and known is not None:
+        if reading.value <= reading.limit * CALM_AT:
+            calm = known.get("calm", 0) + 1
+        state = "on" if calm < CALM_LOOKS else "off"
     else:
-        since, ended = known["sinceMs"], known["endedMs"] or now_ms
-        if now_ms - ended > KEPT_MS:
+        state = "on" if reading.value > reading.limit else "off"
+    if known is None and state == "off":
+        return None
+    new = known is None or (state == "on" and not was_on)
+    since = now_ms if known is None or new else known["sinceMs"]
+    alert = _alert(reading.rule, reading.queue, state, reading.value, reading.limit, since)
+    alert.update(message=reading.message, calm=calm)
+    if state == "off" and known is not None:
+        alert["endedMs"] = known["endedMs"] or now_ms
+        if now_ms - alert["endedMs"] > KEPT_MS:
             return None
+    if known is not None:
+        alert["told"] = known.get("told", {})
+        alert["tries"] = known.get("tries", {}) if state == known["state"] else {}
+    return alert
+
+
+def _alert(
+    rule: str, queue: str | None, state: str, value: float, limit: float, since: int
+) -> dict[str, Any]:
+    # `told`: by channel the state that its last message said; `tries` how often it was tried.
     return {
-        "rule": reading.rule,
-        "queue": reading.queue,
-        "state": "on" if on else "off",
-        "value": reading.value,
-        "limit": reading.limit,
-        "message": reading.message,
-        "sinceMs": since,
-        "endedMs": ended,
-    }
+        "rule": rule, "queue": queue, "state": state, "value": value, "limit": limit,
+        "message": "", "sinceMs": since, "endedMs": None, "calm": 0, "told": {}, "tries": {},
+    }  # fmt: skip
+
+
+def _is_news(alert: dict[str, Any], channel: str) -> bool:
+    # Nobody is told of the end of what nobody was told of.
+    told: str = alert["told"].get(channel, "off")
+    tries: int = alert["tries"].get(channel, 0)
+    return told != alert["state"] and tries < TRIES
+
+
+def _send(channel: Channel, alerts: list[dict[str, Any]]) -> None:
+    """Sends and notes in the alerts how it went."""
+    try:
+        channel.send([public(one) for one in alerts])
+    except Exception as error:
+        for one in alerts:
+            one["tries"][channel.name] = one["tries"].get(channel.name, 0) + 1
+        told = str(error) if isinstance(error, JobsError) else type(error).__name__
+        last = all(one["tries"][channel.name] >= TRIES for one in alerts)
+        logs.tell("alert_unsent", logging.ERROR, channel=channel.name, error=told, final=last)
+        return
+    for one in alerts:
+        one["told"][channel.name] = one["state"]
+    logs.tell("alert_sent", channel=channel.name, rules=[one["rule"] for one in alerts])
 
 
 def _log(known: dict[str, Any] | None, now: dict[str, Any]) -> None:
@@ -135,14 +240,19 @@ def _log(known: dict[str, Any] | None, now: dict[str, Any]) -> None:
         logs.tell(f"alert_{now['state']}", level, **told)
 
 
-def _all(link: Link, prefix: str) -> list[dict[str, Any]]:
-    return [json.loads(text) for text in link.command("HVALS", keys.alerts(prefix))]
+def _ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def public(alert: dict[str, Any]) -> dict[str, Any]:
+    """An alert as outsiders see it: ``rule, queue, state, value, limit, message, since, ended``."""
+    names = ("rule", "queue", "state", "value", "limit", "message")
+    shown = {name: alert[name] for name in names}
+    times = {"since": iso_time(alert["sinceMs"]), "ended": iso_time(alert["endedMs"])}
+    return {**shown, **times}
 
 
 def stored(link: Link, prefix: str) -> list[dict[str, Any]]:
     """The alerts, those that are on first: the object of the shim and ``hsejobs alerts --json``."""
-    found = []
-    for one in sorted(_all(link, prefix), key=lambda a: (a["state"] != "on", -a["sinceMs"])):
-        since, ended = one.pop("sinceMs"), one.pop("endedMs")
-        found.append({**one, "since": iso_time(since), "ended": iso_time(ended)})
-    return found
+    found = AlertStore(link, prefix).all()
+    return [public(one) for one in sorted(found, key=lambda a: (a["state"] != "on", -a["sinceMs"]))]

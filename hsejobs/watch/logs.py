@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from functools import lru_cache
 from typing import Any, TextIO
 
@@ -38,7 +39,8 @@ class _Sink:
         self.stream: TextIO | None = None
         self.console = False
         self.level = logging.INFO
-        self.lines: list[str] = []
+        #: Appended to by any thread, taken from under the lock.
+        self.lines: deque[str] = deque()
         self.lock = threading.Lock()
 
 
@@ -150,10 +152,19 @@ def job(
         flush()
 
 
-def completed(queue: str, job_id: str, organization_id: str | None, run_us: int) -> None:
+def trace_fields(trace: str) -> dict[str, Any]:
+    """What the lines of a job tell of the request that it came with."""
+    request_id, _, parent = trace.partition(" ")
+    return {"requestId": request_id, "traceparent": parent} if parent else {"requestId": request_id}
+
+
+def completed(
+    queue: str, job_id: str, organization_id: str | None, run_us: int, trace: str = ""
+) -> None:
     """The line of a completed job, ``duration`` in ms; the hottest of all."""
-    if _sink.stream is None or _sink.console:
-        job("completed", queue, job_id, "completed", organization_id, {"duration": run_us / 1000})
+    if _sink.stream is None or _sink.console or trace:
+        told = {"duration": run_us / 1000, **(trace_fields(trace) if trace else {})}
+        job("completed", queue, job_id, "completed", organization_id, told)
     elif _sink.level <= logging.INFO:
         _sink.lines.append(
             f'{{"time": "{_now()}", "level": "info", "event": "completed", "jobId": "{job_id}", '
@@ -162,12 +173,22 @@ def completed(queue: str, job_id: str, organization_id: str | None, run_us: int)
         )
 
 
+def note(event: str, fields: dict[str, Any]) -> bool:
+    """A line that can wait for the next ``flush``; whether it does."""
+    if _sink.stream is None:
+        tell(event, **fields)
+    elif _sink.level <= logging.INFO:
+        _sink.lines.append(_line(logging.INFO, event, fields))
+        return True
+    return False
+
+
 def flush() -> None:
     """Writes the lines that wait."""
     if not _sink.lines or _sink.stream is None:
         return
     with _sink.lock:
-        lines, _sink.lines = _sink.lines, []
+        lines = [_sink.lines.popleft() for _ in range(len(_sink.lines))]
         if lines:
             try:
                 _sink.stream.write("\n".join(lines) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -49,13 +50,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture
-def shim(redis_url: str, tmp_path: Path) -> Iterator[Shim]:
-    port, log = free_port(), tmp_path / "shim.log"
+@contextlib.contextmanager
+def running(folder: Path, *words: str, **env: str) -> Iterator[Shim]:
+    """`hsejobs serve`, answering, with these options and this environment beside the usual one."""
+    port, log = free_port(), folder / "shim.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "hsejobs_cli", "serve"],
-            env={**os.environ, "JOBS_HTTP_PORT": str(port), "JOBS_JWT_SECRET": SECRET},
+            [sys.executable, "-m", "hsejobs_cli", "serve", *words],
+            env={**os.environ, "JOBS_HTTP_PORT": str(port), "JOBS_JWT_SECRET": SECRET, **env},
             stdout=file,
             stderr=file,
         )
@@ -79,3 +81,9 @@ def shim(redis_url: str, tmp_path: Path) -> Iterator[Shim]:
         finally:
             process.kill()
             process.wait()
+
+
+@pytest.fixture
+def shim(redis_url: str, tmp_path: Path) -> Iterator[Shim]:
+    with running(tmp_path) as found:
+        yield found

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.http.conftest import MAIL, SECRET, Shim, signed
 from tests.support import wait_until
@@ -65,6 +59,7 @@ def test_options_both_ways_and_refusals(shim: Shim) -> None:
         assert (done.status_code, done.json()["errors"][0]["field"]) in (
             (422, next(iter(wrong))), (422, "to"),
         )  # fmt: skip
+    assert shim.ask("POST", "/email", json={**MAIL, "text": "x" * 100_000}).status_code == 202
     assert shim.ask("POST", "/email", content=b"{").status_code == 400
     assert shim.ask("POST", "/email", content=b'{"to":"\xff"}').status_code == 400
     assert shim.ask("POST", "/email", content=b"[" * 100_000).status_code == 400
@@ -91,63 +86,6 @@ def test_idempotency_is_scoped_to_the_tenant(shim: Shim) -> None:
     plain = shim.ask("POST", "/email", json={**MAIL, "jobId": "k:x"}).json()
     assert sly["created"]
     assert plain["created"]
-
-
-ACTS = [
-    # method, path after the queue, body, and what member, admin, operator get
-    ("GET", "/jobs", None, (200, 200, 200)),
-    ("GET", "/jobs/{id}", None, (200, 200, 200)),
-    ("GET", "/jobs/{id}/logs", None, (200, 200, 200)),
-    ("GET", "/jobs/{id}/artifact", None, (404, 404, 404)),
-    ("POST", "/jobs/{id}/retry", None, (403, 409, 409)),
-    ("POST", "/jobs/{id}/promote", None, (403, 200, 200)),
-    ("DELETE", "/jobs/{id}", None, (403, 204, 204)),
-    ("POST", "/clean", {"grace": 0, "status": "delayed"}, (403, 200, 200)),
-    ("POST", "/pause", None, (403, 403, 200)),
-    ("POST", "/resume", None, (403, 403, 200)),
-]
-
-
-@pytest.mark.parametrize("rank", range(3), ids=["member", "admin", "operator"])
-def test_routes_by_role_tenant_and_user(shim: Shim, rank: int) -> None:
-    role = ("member", "admin", "operator")[rank]
-    for number, (method, path, body, wanted) in enumerate(ACTS):
-        made = {}
-        for org, user in (("org-1", "ann"), ("org-1", "bob"), ("org-2", "eve")):
-            done = shim.ask("POST", "/email", "member", org, user,
-                            json={**MAIL, "delay": 600_000, "jobId": f"{user}-{number}"})  # fmt: skip
-            made[user] = done.json()["jobId"]
-        for user, job_id in made.items():
-            done = shim.ask(method, f"/email{path.format(id=job_id)}", role, "org-1", "ann",
-                            **({"json": body} if body else {}))  # fmt: skip
-            want = wanted[rank]
-            if "{id}" in path and user == "eve" and role != "operator" and want != 403:
-                want = 404
-                nobody = shim.ask(method, f"/email{path.format(id='org-2:no')}", role)
-                assert nobody.content == done.content
-            if path.endswith("artifact") and user == "bob" and role == "member":
-                want = 403
-            assert done.status_code == want, (method, path, user, done.text)
-            if path == "/jobs/{id}" and want == 200:
-                hidden = user == "bob" and role == "member"
-                assert (done.json()["data"] is None) == hidden
-            if path == "/jobs/{id}/logs" and want == 200:
-                assert (done.json()["lines"] is None) == (user == "bob" and role == "member")
-            if path == "/clean" and want == 200:
-                left = shim.ask("GET", f"/email/jobs/{made['eve']}", "operator").status_code
-                assert left == (404 if role == "operator" else 200)
-    for path in ("/alerts", "/workers", "/schedules"):
-        assert shim.ask("GET", path, role).status_code == (200 if rank == 2 else 403)
-    for path in ("/stats", "/dashboard"):
-        assert shim.ask("GET", path, role).status_code == 200
-    for queue, body in BODIES.items():
-        done = shim.ask("POST", f"/{queue}", role, json=body)
-        least = 2 if queue == "tenant-onboarding" else 0
-        assert done.status_code == (202 if rank >= least else 403)
-    users = shim.ask("POST", "/data-exports", role, json={"entities": ["users"]})
-    assert users.status_code == (202 if rank else 403)
-    foreign = shim.ask("POST", "/reports", role, json={"type": "audits", "organizationId": "o2"})
-    assert foreign.status_code == (202 if rank == 2 else 403)
 
 
 def test_tokens_that_are_no_good(shim: Shim) -> None:
@@ -201,13 +139,3 @@ def test_redis_away_and_back(shim: Shim, redis_server: Server) -> None:
         assert away.headers["Retry-After"]
     redis_server.start()
     wait_until(lambda: shim.ask("POST", "/email", json=MAIL).status_code == 202, 20, "recovery")
-
-
-def test_no_key_refuses_to_start(redis_url: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "hsejobs_cli", "serve"],
-        capture_output=True, text=True, timeout=30, check=False, env=dict(os.environ),
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "JOBS_JWT_SECRET" in done.stderr
-    assert "openssl rand" in done.stderr

@@ -4,7 +4,7 @@
 --   delay_ms -1: backoff x 5^(n-1); final 1: no retry; error is a JSON object
 -- returns: {outcome, delay ms}: "d" retried later, "f" failed, "r" refused (not this token's job)
 -- errors: none
--- include: base place
+-- include: base place bucket
 local id, token = ARGV[1], ARGV[2]
 local key = base .. K.job .. id
 local job = redis.call('HMGET', key, 'st', 'tk', 'o', 'am', 'ax', 'bo')
@@ -24,6 +24,7 @@ if ARGV[3] == '1' or made >= tonumber(job[5]) then
   put_in('f', org, int(now_us), id)
   count('f', org)
   count('us', org, us)
+  count('r' .. bucket(us), org)
   event('failed', id, org)
   publish()
   return { 'f', 0 }

@@ -1,10 +1,6 @@
 -- Claims up to `n` jobs: lease, token, attempt. A job that stalled before is claimed alone.
 local FIELDS = { 'n', 'am', 'ax', 'bo', 'to', 'o', 'u', 'sl', 'ws', 'ct', 'p', 'x', 'sg', 'sc' }
 
-local function bucket(us)
-  return math.floor(4 * math.log(us + 1) / 0.6931471805599453)
-end
-
 -- Returns a list a job: the FIELDS, id, payload; absent ones are nil.
 local function claim(n, token, lease_ms)
   if n < 1 or is_paused() then return {} end

@@ -1,0 +1,6 @@
+"""Alerts told to people: directly to a webhook or by mail, never through a queue."""
+
+from hsejobs.services.alerts.channels import channels
+from hsejobs.services.alerts.watcher import Watcher
+
+__all__ = ["Watcher", "channels"]

@@ -1,0 +1,117 @@
+"""Where messages about alerts go: the operator's webhook and mail addresses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from hsejobs.settings import Settings
+from hsejobs.watch.alerts import Channel
+
+#: What one message may take, in seconds.
+SECONDS = 15.0
+EVENT = "hsejobs.alert"
+
+
+def channels(settings: Settings) -> list[Channel]:
+    """What the settings name; none when they name nothing."""
+    found: list[Channel] = []
+    if settings.alert_webhook_url is not None:
+        found.append(WebhookChannel(settings, settings.alert_webhook_url))
+    if settings.alert_mail_to:
+        found.append(MailChannel(settings))
+    return found
+
+
+def line(alert: dict[str, Any]) -> str:
+    """An alert in one line for people."""
+    place = f"queue {alert['queue']}" if alert["queue"] else "the installation"
+    head = f"{alert['state'].upper()} {alert['rule']}, {place}: {alert['message']}"
+    if alert["state"] == "off":
+        return f"{head} (on since {alert['since']}, off since {alert['ended']})"
+    return f"{head} (limit {alert['limit']:g}, since {alert['since']})"
+
+
+def _key(settings: Settings, alerts: Sequence[dict[str, Any]]) -> str:
+    named = [(a["rule"], a["queue"], a["state"], a["since"], a["ended"]) for a in alerts]
+    text = json.dumps([settings.redis_prefix, named])
+    return f"{settings.redis_prefix}/alerts/{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+
+
+class WebhookChannel:
+    """Posts ``{"event", "text", "alerts"}``, signed like every webhook when there is a secret."""
+
+    name = "webhook"
+
+    def __init__(self, settings: Settings, url: str) -> None:
+        self.settings, self.url = settings, url
+
+    def send(self, alerts: Sequence[dict[str, Any]]) -> None:
+        """Raises what ``post`` and ``judge`` of the webhooks raise."""
+        from hsejobs.services.webhooks import signing
+        from hsejobs.services.webhooks.address import parse_url
+        from hsejobs.services.webhooks.deliver import judge, post
+
+        settings, secret = self.settings, self.settings.alert_webhook_secret
+        told = {"event": EVENT, "text": "\n".join(map(line, alerts)), "alerts": list(alerts)}
+        body = json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
+        headers = signing.headers(
+            message=signing.message_id(_key(settings, alerts)),
+            event=EVENT,
+            timestamp=int(time.time()),
+            body=body,
+            secret=secret,
+        )
+        answer = post(
+            parse_url(self.url),
+            headers,
+            body,
+            deadline=time.monotonic() + SECONDS,
+            allow_private=settings.webhook_allow_private,
+            secret=secret,
+        )
+        judge(answer)
+
+
+class MailChannel:
+    """One mail by SMTP_URL, or a file in the outbox where that is not set."""
+
+    name = "mail"
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        #: Receivers whose server took a mail that others have not: by the mail's key.
+        self._have: set[str] = set()
+
+    def send(self, alerts: Sequence[dict[str, Any]]) -> None:
+        """Raises what ``send_mail`` raises."""
+        from hsejobs.errors import ArtifactNotFound
+        from hsejobs.services.mail.payload import EmailPayload
+        from hsejobs.services.mail.send import send_mail
+
+        def no_artifacts(_: str) -> Any:
+            raise ArtifactNotFound("an alert has no artifacts")
+
+        settings = self.settings
+        on = sum(one["state"] == "on" for one in alerts)
+        names = ", ".join(dict.fromkeys(one["rule"] for one in alerts))
+        subject = f"[{settings.redis_prefix}] {'ALERT' if on else 'over'}: {names}"
+        mail = EmailPayload(
+            to=list(settings.alert_mail_to), subject=subject, text="\n".join(map(line, alerts))
+        )
+        send_mail(
+            mail,
+            job_key=_key(settings, alerts),
+            smtp_url=settings.smtp_url,
+            smtp_from=settings.smtp_from,
+            smtp_from_allowed=settings.smtp_from_allowed,
+            home=settings.jobs_home,
+            already=self._have.__contains__,
+            accepted=self._have.add,
+            open_artifact=no_artifacts,
+            deadline=time.monotonic() + SECONDS,
+        )
+        self._have.clear()

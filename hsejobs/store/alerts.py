@@ -1,0 +1,47 @@
+"""The alerts as Redis keeps them, and the lock of whoever looks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hsejobs import codec
+from hsejobs.store import keys
+from hsejobs.store.client import Link
+
+
+class AlertStore:
+    """The hash of the alerts by rule and queue. All methods raise RedisUnavailable."""
+
+    def __init__(self, link: Link, prefix: str) -> None:
+        self.link, self.prefix = link, prefix
+        self._key, self._lock = keys.alerts(prefix), keys.lock(prefix, "alerts")
+
+    def take_turn(self, ms: int) -> bool:
+        """Whether this process is the one that looks, for so long. Answers within about a second."""
+        return bool(self.link.command("SET", self._lock, "1", "NX", "PX", ms, patience=1.0))
+
+    def keep_turn(self, ms: int) -> None:
+        """The turn lasts so many ms from now."""
+        self.link.command("PEXPIRE", self._lock, ms)
+
+    def all(self) -> list[dict[str, Any]]:
+        """Every alert as it was put."""
+        return [json.loads(text) for text in self.link.command("HVALS", self._key)]
+
+    def put(self, alert: dict[str, Any]) -> None:
+        """Stores an alert under its rule and queue."""
+        self.link.command("HSET", self._key, _field(alert), codec.dumps(alert))
+
+    def drop(self, alert: dict[str, Any]) -> None:
+        """Forgets an alert."""
+        self.link.command("HDEL", self._key, _field(alert))
+
+    def overdue(self, queue: str, before_ms: int) -> int:
+        """How many active jobs have a lease that ended before that time, and nobody took them back."""
+        active = keys.of(keys.base(self.prefix, queue), "active")
+        return int(self.link.command("ZCOUNT", active, "-inf", before_ms))
+
+
+def _field(alert: dict[str, Any]) -> str:
+    return f"{alert['rule']}:{alert['queue'] or ''}"

@@ -1,0 +1,13 @@
+-- Adds to counters that many processes share; a report that was sent twice counts once.
+-- KEYS: 1 the counters' base
+-- ARGV: reporter, number, ttl_s; each: field, by
+--   number: 1 for a reporter's first report, one more for each after it
+-- returns: 1 when it was added, 0 when it had been already
+-- errors: none
+-- include: base
+local seen, tally = base .. K.reported .. ARGV[1], base .. K.tally
+if tonumber(redis.call('GET', seen) or 0) >= tonumber(ARGV[2]) then return 0 end
+redis.call('SET', seen, ARGV[2], 'EX', 3600)
+for i = 4, #ARGV, 2 do redis.call('HINCRBY', tally, ARGV[i], ARGV[i + 1]) end
+redis.call('EXPIRE', tally, ARGV[3])
+return 1

@@ -1,0 +1,76 @@
+"""How many requests, how they ended and how long they took: counted here, summed up in Redis."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections.abc import Iterator
+
+from hsejobs.errors import RedisUnavailable
+from hsejobs.model import new_job_id
+from hsejobs.store.tallies import Tallies
+
+#: Upper bounds of the durations' histogram, in seconds.
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+METHODS = ("GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS")
+#: What a request is counted under that no route takes: paths are the callers' to invent.
+UNMATCHED = "unmatched"
+
+
+class Counts:
+    """One process's counts since its last report."""
+
+    def __init__(self, tallies: Tallies) -> None:
+        self._tallies = tallies
+        self._lock = threading.Lock()
+        self._counts: dict[str, int] = {}
+        self._reporter, self._number = new_job_id(), 0
+        self._unsent: dict[str, int] = {}
+
+    def note(self, route: str, method: str, status: int, seconds: float) -> None:
+        """One request that was answered."""
+        method = method if method in METHODS else "OTHER"
+        fields = (
+            (f"n|{route}|{method}|{status}", 1),
+            (f"b|{route}|{bisect_left(BOUNDS, seconds)}", 1),
+            (f"s|{route}", int(seconds * 1e6)),
+        )
+        with self._lock:
+            for name, by in fields:
+                self._counts[name] = self._counts.get(name, 0) + by
+
+    def report(self) -> None:
+        """Adds what is new to the sums; while Redis is away it is kept for the next time."""
+        if not self._unsent:
+            with self._lock:
+                self._unsent, self._counts = self._counts, {}
+            self._number += bool(self._unsent)
+        if not self._unsent:
+            return
+        try:
+            self._tallies.add(self._reporter, self._number, self._unsent)
+        except RedisUnavailable:
+            return
+        self._unsent = {}
+
+
+def lines(tallies: Tallies) -> Iterator[str]:
+    """The part of /metrics that tells of HTTP. Raises RedisUnavailable."""
+    found = {tuple(name.split("|")): n for name, n in sorted(tallies.all().items())}
+    name = "hsejobs_http_requests_total"
+    yield f"# HELP {name} Requests answered by all shims."
+    yield f"# TYPE {name} counter"
+    for (kind, *rest), n in found.items():
+        if kind == "n":
+            route, method, status = rest
+            yield f'{name}{{route="{route}",method="{method}",status="{status}"}} {n}'
+    name = "hsejobs_http_request_duration_seconds"
+    yield f"# HELP {name} How long the shims took to answer."
+    yield f"# TYPE {name} histogram"
+    for route in sorted(rest[0] for kind, *rest in found if kind == "s"):
+        total = 0
+        for number, bound in enumerate((*map("{:g}".format, BOUNDS), "+Inf")):
+            total += found.get(("b", route, str(number)), 0)
+            yield f'{name}_bucket{{route="{route}",le="{bound}"}} {total}'
+        yield f'{name}_sum{{route="{route}"}} {found["s", route] / 1e6:g}'
+        yield f'{name}_count{{route="{route}"}} {total}'

@@ -1,0 +1,299 @@
+"""The objects of the OpenAPI document, and what each route takes and answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hsejobs.model import LONGEST_MS, PAYLOAD_LIMIT, State
+from hsejobs.watch.view import STATUSES
+from hsejobs_http.bodies import BODY_LIMIT
+from hsejobs_http.problems import MEDIA_TYPE, TITLES
+
+Schema = dict[str, Any]
+QUEUE = "^[a-z][a-z0-9-]{0,39}$"
+JOB_ID = "^[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]{0,199}$"
+
+
+def ref(name: str) -> Schema:
+    """Refers to a schema by name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _or_null(kind: str, **more: Any) -> Schema:
+    return {"type": [kind, "null"], **more}
+
+
+def _object(properties: dict[str, Schema], *, optional: tuple[str, ...] = ()) -> Schema:
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "required": required, "properties": properties}
+
+
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_TEXT: Schema = {"type": "string"}
+_TIME: Schema = {"type": "string", "format": "date-time"}
+_MAYBE_TIME: Schema = {"type": ["string", "null"], "format": "date-time"}
+_MS = {"type": "integer", "minimum": 0, "description": "ms"}
+_COUNTS = ("waiting", "active", "completed", "failed", "delayed", "paused", "total")
+_STATES: Schema = {"enum": [state.value for state in State]}
+
+#: An option that is null is as good as none.
+OPTIONS: dict[str, Schema] = {
+    "priority": _or_null("integer", minimum=1, maximum=5, description="1 is first"),
+    "attempts": _or_null("integer", minimum=1, maximum=1000, description="total tries"),
+    "delay": _or_null("integer", minimum=0, maximum=LONGEST_MS, description="ms before it may run"),
+    "backoff": {
+        "anyOf": [
+            _or_null("integer", minimum=0, maximum=LONGEST_MS),
+            {
+                "type": "object", "required": ["delay"], "additionalProperties": False,
+                "properties": {
+                    "type": {"const": "exponential"},
+                    "delay": {"type": "integer", "minimum": 0, "maximum": LONGEST_MS},
+                },
+            },
+        ],
+        "description": "ms before the second try; each further one waits 5 times as long",
+    },
+    "timeout": _or_null(
+        "integer", minimum=1, maximum=LONGEST_MS, description="ms that one try may take"
+    ),
+    "jobId": _or_null(
+        "string", pattern=JOB_ID,
+        description="becomes <organizationId>:<jobId>; the same again returns the job there is",
+    ),
+}  # fmt: skip
+
+SCHEMAS: dict[str, Schema] = {
+    "Problem": _object(
+        {
+            "type": _TEXT, "title": _TEXT, "status": {"type": "integer"},
+            "code": {"type": "string", "description": "stable, as in docs/cli.md"}, "detail": _TEXT,
+            "errors": {"type": "array", "items": _object({"field": _TEXT, "problem": _TEXT})},
+        },
+        optional=("errors",),
+    ),
+    "Created": _object(
+        {"jobId": _TEXT, "queue": _TEXT, "status": _STATES, "created": {"type": "boolean"}}
+    ),
+    "AttemptError": _object(
+        {
+            "attempt": _or_null("integer"), "error": _or_null("string"),
+            "code": _or_null("string"), "traceback": _or_null("string"),
+            "startedAt": _MAYBE_TIME, "failedAt": _MAYBE_TIME, "worker": _or_null("string"),
+        }
+    ),
+    "Job": _object(
+        {
+            "id": _TEXT, "queue": _TEXT, "name": _TEXT, "status": _STATES,
+            "organizationId": _or_null("string"), "userId": _or_null("string"),
+            "data": {"description": "secrets as ***; null where the caller may not see it"},
+            "priority": {"type": "integer"}, "attemptsMade": _COUNT, "attempts": _COUNT,
+            "progress": {"type": "number", "minimum": 0, "maximum": 100},
+            "progressMessage": _or_null("string"), "result": {}, "failedReason": _or_null("string"),
+            "errors": _or_null("array", items=ref("AttemptError")),
+            "createdAt": _TIME, "processedAt": _MAYBE_TIME, "finishedAt": _MAYBE_TIME,
+            "runAt": _MAYBE_TIME, "timeout": _or_null("integer"), "stalls": _COUNT,
+        }
+    ),
+    "JobList": _object(
+        {
+            "queue": _TEXT, "status": {"enum": list(STATUSES)}, "total": _COUNT,
+            "jobs": {"type": "array", "items": ref("Job")}, "next": _or_null("string"),
+        }
+    ),
+    "Logs": _object(
+        {"lines": _or_null("array", items=_TEXT), "total": _COUNT}
+    ),
+    "QueueStats": _object(
+        {
+            **dict.fromkeys(_COUNTS, _COUNT),
+            "rate": {"type": "number", "description": "finished a minute, over 5 minutes"},
+            "averageDuration": _or_null("number", description="ms, over 5 minutes"),
+            "failureRate": {"type": "number", "minimum": 0, "maximum": 1},
+            "oldestWaiting": _or_null("integer", description="ms"),
+            "isPaused": {"type": "boolean"},
+        }
+    ),
+    "Stats": {"type": "object", "additionalProperties": ref("QueueStats")},
+    "Alert": _object(
+        {
+            "rule": {"enum": ["waiting", "failures", "stalled", "no_worker", "redis"]},
+            "queue": _or_null("string"), "state": {"enum": ["on", "off"]},
+            "value": {"type": "number"}, "limit": {"type": "number"}, "message": _TEXT,
+            "since": _TIME, "ended": _MAYBE_TIME,
+        }
+    ),
+    "Worker": _object(
+        {
+            "id": _TEXT, "host": _TEXT, "pid": {"type": "integer"}, "queue": _TEXT,
+            "workers": {"enum": ["threads", "processes"]}, "concurrency": _COUNT,
+            "startedAt": {"type": "integer", "description": "ms since the epoch"}, "hung": _COUNT,
+            "slots": {"type": "array"}, "heartbeatAge": _MS,
+        }
+    ),
+    "Schedule": _object(
+        {
+            "name": _TEXT, "queue": _TEXT, "cron": _TEXT, "next": _MAYBE_TIME,
+            "last": _MAYBE_TIME, "lastJob": _or_null("string"), "outcome": _or_null("string"),
+        }
+    ),
+    "Paused": _object({"queue": _TEXT, "isPaused": {"type": "boolean"}}),
+    "Removed": _object({"removed": _COUNT}),
+    "Health": _object({"status": {"const": "ok"}}),
+    "Clean": {
+        **_object(
+            {
+                "grace": {**_MS, "maximum": 10 * 366 * 86_400_000, "description":
+                          "ms; younger jobs stay"},
+                "status": {"enum": ["completed", "failed", "delayed", "waiting"]},
+            }
+        ),
+        "example": {"grace": 3600000, "status": "completed"},
+    },
+}  # fmt: skip
+
+EXAMPLES: dict[str, Any] = {
+    "email": {"to": "user@example.com", "subject": "Test Email", "html": "<p>Hello!</p>",
+              "text": "Hello!", "priority": 2},
+    "reports": {"type": "audits", "filters": {"status": "Completed"}, "format": "json",
+                "notifyEmail": "user@example.com"},
+    "data-exports": {"entities": ["stations", "audits", "incidents"], "format": "json",
+                     "notifyEmail": "user@example.com"},
+    "webhooks": {"url": "https://api.example.com/webhook", "payload": {"event": "test"},
+                 "secret": "webhook-secret", "eventType": "test.event"},
+    "tenant-onboarding": {"organizationName": "Acme Corp", "adminEmail": "admin@acme.com",
+                          "adminName": "John Doe", "tier": "professional"},
+    "cleanup": {"completedHours": 24, "failedHours": 168},
+}  # fmt: skip
+_JOB = {
+    "id": "org-1:welcome-42", "queue": "email", "name": "tasks.email.send_email",
+    "status": "completed", "organizationId": "org-1", "userId": "ann",
+    "data": {"to": ["user@example.com"], "subject": "Hi", "text": "Hi"}, "priority": 2,
+    "attemptsMade": 1, "attempts": 5, "progress": 100, "progressMessage": None,
+    "result": {"messageId": "<1@example.com>", "accepted": 1, "refused": [], "via": "smtp"},
+    "failedReason": None, "errors": [], "createdAt": "2026-01-01T12:00:00.000Z",
+    "processedAt": "2026-01-01T12:00:00.010Z", "finishedAt": "2026-01-01T12:00:00.250Z",
+    "runAt": None, "timeout": 30000, "stalls": 0,
+}  # fmt: skip
+_STATS = {
+    "waiting": 5, "active": 2, "completed": 150, "failed": 3, "delayed": 0, "paused": 0,
+    "total": 160, "rate": 12.4, "averageDuration": 231.5, "failureRate": 0.02,
+    "oldestWaiting": 1800, "isPaused": False,
+}  # fmt: skip
+ANSWER_EXAMPLES: dict[str, Any] = {
+    "Created": {"jobId": "org-1:welcome-42", "queue": "email", "status": "waiting",
+                "created": True},
+    "Job": _JOB,
+    "JobList": {"queue": "email", "status": "completed", "total": 1, "jobs": [_JOB],
+                "next": None},
+    "Logs": {"lines": ["2026-01-01T12:00:00.100Z connected"], "total": 1},
+    "Stats": {"email": _STATS},
+    "Paused": {"queue": "email", "isPaused": True},
+    "Removed": {"removed": 12},
+    "Health": {"status": "ok"},
+    "Alert": [{"rule": "waiting", "queue": "email", "state": "on", "value": 140, "limit": 100,
+               "message": "140 jobs wait", "since": "2026-01-01T12:00:00.000Z", "ended": None}],
+    "Worker": [{"id": "host:71:x1y2z", "host": "host", "pid": 71, "queue": "email",
+                "workers": "threads", "concurrency": 5, "startedAt": 1767268800000, "hung": 0,
+                "slots": [], "heartbeatAge": 800}],
+    "Schedule": [{"name": "hourly_cleanup", "queue": "cleanup", "cron": "0 * * * *",
+                  "next": "2026-01-01T13:00:00.000Z", "last": None, "lastJob": None,
+                  "outcome": None}],
+    "Problem": {"type": "about:blank", "title": "Invalid", "status": 422,
+                "code": "invalid_option", "detail": "limit: use 1 to 200",
+                "errors": [{"field": "limit", "problem": "use 1 to 200"}]},
+}  # fmt: skip
+WHY = {
+    400: "the body is no JSON, or the request no HTTP",
+    401: "no token, or none that is good",
+    403: "the token's role or organisation does not allow it",
+    404: "it is not there, or another organisation's",
+    409: "its present state forbids it, or the Idempotency-Key came before with another body",
+    413: f"the body has more than {BODY_LIMIT:,} bytes, or the payload more than {PAYLOAD_LIMIT:,}",
+    422: "a value cannot be used; each field is named",
+    503: "Redis or the artifact store is away; see Retry-After",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a route answers: a schema's name (a list of it for ``many``), or a media type."""
+
+    answer: str
+    errors: tuple[int, ...] = ()
+    many: bool = False
+    query: tuple[Schema, ...] = ()
+    body: str | None = None
+    status: int = 200
+
+
+def _query(name: str, text: str, **schema: Any) -> Schema:
+    return {"name": name, "in": "query", "description": text, "schema": schema}
+
+
+_ORG = _query("organizationId", "an operator's choice of one; others see their own",
+              type="string", maxLength=200)  # fmt: skip
+_LIST = (
+    _query("status", "", enum=list(STATUSES), default="waiting"),
+    _query("limit", "", type="integer", minimum=1, maximum=200, default=50),
+    _query("cursor", "`next` of the page before", type="string"),
+    _ORG,
+)
+#: Everything below /api/jobs has 400, 401, 403, 413 and 503 beside what stands here.
+ROUTES: dict[tuple[str, str], Route] = {
+    ("get", "/api/jobs/stats"): Route("Stats", (422,), query=(_ORG,)),
+    ("get", "/api/jobs/dashboard"): Route("text/html", (422,), query=(_ORG,)),
+    ("get", "/api/jobs/alerts"): Route("Alert", many=True),
+    ("get", "/api/jobs/workers"): Route("Worker", many=True),
+    ("get", "/api/jobs/schedules"): Route("Schedule", many=True),
+    ("post", "/api/jobs/{queue}"): Route("Created", (404, 409, 422), status=202),
+    ("get", "/api/jobs/{queue}/jobs"): Route("JobList", (404, 422), query=_LIST),
+    ("get", "/api/jobs/{queue}/jobs/{job_id}"): Route("Job", (404,)),
+    ("delete", "/api/jobs/{queue}/jobs/{job_id}"): Route("", (404, 409), status=204),
+    ("get", "/api/jobs/{queue}/jobs/{job_id}/logs"): Route("Logs", (404,)),
+    ("get", "/api/jobs/{queue}/jobs/{job_id}/artifact"): Route("*/*", (404,)),
+    ("post", "/api/jobs/{queue}/jobs/{job_id}/retry"): Route("Job", (404, 409)),
+    ("post", "/api/jobs/{queue}/jobs/{job_id}/promote"): Route("Job", (404, 409)),
+    ("post", "/api/jobs/{queue}/clean"): Route("Removed", (404, 422), body="Clean"),
+    ("post", "/api/jobs/{queue}/pause"): Route("Paused", (404,)),
+    ("post", "/api/jobs/{queue}/resume"): Route("Paused", (404,)),
+    ("get", "/healthz"): Route("Health"),
+    ("get", "/readyz"): Route("Health", (503,)),
+    ("get", "/metrics"): Route("text/plain", (401, 503)),
+    ("get", "/artifacts/{token}"): Route("*/*", (404, 503)),
+}
+_EVERYWHERE = (400, 401, 403, 413, 503)
+
+
+def responses(route: Route, path: str) -> Schema:
+    """The ``responses`` of an operation."""
+    found: Schema = {str(route.status): _answer(route)}
+    errors = set(route.errors) | (set(_EVERYWHERE) if path.startswith("/api/jobs") else set())
+    for status in sorted(errors):
+        found[str(status)] = {
+            "description": f"{TITLES[status]}: {WHY[status]}",
+            "content": {MEDIA_TYPE: {"schema": ref("Problem")}},
+        }
+        if status == 503:
+            found["503"]["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
+    return found
+
+
+def _answer(route: Route) -> Schema:
+    if not route.answer:
+        return {"description": "done"}
+    if "/" in route.answer:
+        return {
+            "description": "the text" if route.answer.startswith("text") else "the file",
+            "content": {route.answer: {"schema": {"type": "string"}}},
+        }
+    schema = ref(route.answer)
+    content: Schema = {"schema": {"type": "array", "items": schema} if route.many else schema}
+    if route.answer in ANSWER_EXAMPLES:
+        content["example"] = ANSWER_EXAMPLES[route.answer]
+    answer: Schema = {"description": "done", "content": {"application/json": content}}
+    if route.status == 202:
+        answer["description"] = "the job is in Redis"
+        answer["headers"] = {"Location": {"schema": {"type": "string"}}}
+    return answer

@@ -1,0 +1,67 @@
+"""A queue whose state the tests make, and the watching of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from hsejobs.settings import load_settings
+from hsejobs.store import keys
+from hsejobs.store.client import Link
+from hsejobs.watch.alerts import Watch, stored
+from tests.store.test_acts import Store
+
+
+class Noted:
+    """A channel that notes what it is given; it fails while ``broken``."""
+
+    name = "noted"
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str | None, str]] = []
+        self.broken = False
+        self.tried = 0
+
+    def send(self, alerts: Sequence[dict[str, Any]]) -> None:
+        self.tried += 1
+        if self.broken:
+            raise OSError("no")
+        self.sent += [(one["rule"], one["queue"], one["state"]) for one in alerts]
+
+
+class Scene:
+    """The queue ``q`` of the prefix ``t``, one worker in it, and a watch."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.store = Store(url)
+        self.store.link.command("SADD", keys.queues("t"), "q")
+        self.channel = Noted()
+        self.watch = self.watching()
+        self.workers(1)
+
+    def watching(self, **env: str) -> Watch:
+        """Another process's watch, with these settings."""
+        settings = load_settings({"QUEUE_REDIS_PREFIX": "t", **env})
+        return Watch(Link(self.url), settings, [self.channel])
+
+    def workers(self, n: int) -> None:
+        """So many consumers live."""
+        self.store.work.heartbeat("w:1:x", b"{}" if n else b"", 60_000)
+
+    def alerts(self) -> dict[str, str]:
+        """The states by rule."""
+        return {one["rule"]: one["state"] for one in stored(self.store.link, "t")}
+
+    def close(self) -> None:
+        self.store.link.close()
+        self.watch.link.close()
+
+
+@pytest.fixture
+def scene(redis_url: str) -> Iterator[Scene]:
+    found = Scene(redis_url)
+    yield found
+    found.close()

@@ -1,0 +1,182 @@
+"""/metrics: what it says is so, the same from every instance; the dashboard and rules use it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from hsejobs.model import State
+from hsejobs.store.circuits import Circuits
+from hsejobs.store.client import Link
+from hsejobs.store.tallies import Tallies
+from hsejobs_http import counting
+from hsejobs_http.counting import BOUNDS, Counts
+from tests.http.conftest import MAIL, Shim, running
+from tests.store.test_acts import Store
+from tests.support import wait_until
+from tests.support.server import Server
+
+DOCS = Path(__file__).parents[2] / "docs"
+SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="[^"\n]*",?)*)\})? (-?[0-9.e+]+)')
+
+
+def scrape(base: str, **headers: str) -> dict[str, float]:
+    """Every sample by its name with labels; the text's form is checked."""
+    answer = httpx.get(f"{base}/metrics", headers=headers, trust_env=False)
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    found: dict[str, float] = {}
+    kinds: dict[str, str] = {}
+    for line in answer.text.splitlines():
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split()
+            assert name not in kinds
+            kinds[name] = kind
+        elif not line.startswith("# HELP "):
+            sample = SAMPLE.fullmatch(line)
+            assert sample is not None, line
+            family = re.sub(r"_(bucket|sum|count)$", "", sample[1])
+            assert sample[1] in kinds or kinds[family] == "histogram"
+            whole = line.rpartition(" ")[0]
+            assert whole not in found
+            found[whole] = float(sample[3])
+    return found
+
+
+def test_jobs_by_queue_and_state(shim: Shim, redis_url: str) -> None:
+    for n in range(3):
+        shim.ask("POST", "/email", json={**MAIL, "jobId": f"a{n}"})
+    shim.ask("POST", "/email", json={**MAIL, "delay": 60_000})
+    shim.ask("POST", "/email/pause", "operator")
+    store = Store(redis_url)
+    found = scrape(shim.url)
+    states = ("waiting", "active", "completed", "failed", "delayed", "paused")
+    assert [found[f'hsejobs_jobs{{queue="email",state="{one}"}}'] for one in states] == [
+        0, 0, 0, 0, 1, 3,
+    ]  # fmt: skip
+    assert found['hsejobs_oldest_waiting_seconds{queue="email"}'] >= 0
+    assert found['hsejobs_consumers{queue="email"}'] == 0
+    assert found['hsejobs_circuits{state="open"}'] == 0
+    Circuits(store.link, "hsejobs").open("smtp:mail.example.com:25")
+    assert sum(scrape(shim.url)[f'hsejobs_circuits{{state="{one}"}}']
+               for one in ("closed", "open", "half_open")) == 1  # fmt: skip
+    # No organisation, no host, no user.
+    text = httpx.get(f"{shim.url}/metrics", trust_env=False).text
+    assert not re.search(r"org-1|ann|mail\.example", text)
+    store.link.close()
+
+
+def test_durations_rates_and_failures(shim: Shim, redis_url: str) -> None:
+    from hsejobs.store.work import Done, Work
+
+    for n in range(10):
+        shim.ask("POST", "/email", json={**MAIL, "jobId": f"a{n}"})
+    store = Store(redis_url)
+    work = Work(store.link, "hsejobs", "email", patience=1)
+    _, claims = work.step([], 10, "token", 30_000, again=False)
+    work.step([Done(c.id, c.token, 20_000, b"") for c in claims[:8]], 0, "x", 30_000, again=False)
+    for one in claims[8:]:
+        work.fail(one.id, one.token, code="error", error=b'{"error":"no"}', run_us=3_000_000,
+                  final=True, delay_ms=None)  # fmt: skip
+    found = scrape(shim.url)
+    name = "hsejobs_job_duration_seconds"
+    assert found[f'{name}_bucket{{queue="email",le="0.01"}}'] == 0
+    assert found[f'{name}_bucket{{queue="email",le="0.05"}}'] == 8
+    assert found[f'{name}_bucket{{queue="email",le="5"}}'] == 10
+    assert found[f'{name}_count{{queue="email"}}'] == 10
+    assert found[f'{name}_sum{{queue="email"}}'] == pytest.approx(8 * 0.02 + 2 * 3, rel=0.01)
+    assert found['hsejobs_failure_ratio{queue="email"}'] == 0.2
+    assert found['hsejobs_finished_per_minute{queue="email"}'] == 2
+    assert found[f'hsejobs_jobs{{queue="email",state="{State.COMPLETED}"}}'] == 8
+    store.link.close()
+
+
+def test_http_itself_and_every_instance_says_the_same(shim: Shim, tmp_path: Path) -> None:
+    for _ in range(3):
+        shim.ask("GET", "/stats")
+    shim.ask("POST", "/email", json={"to": 1})
+    shim.client.get("/api/jobs/stats")
+    shim.client.get("/wp-admin/" + "x" * 500)
+    shim.client.request("PROPFIND", "/healthz")
+    name = "hsejobs_http_requests_total"
+    wanted = {
+        f'{name}{{route="/api/jobs/stats",method="GET",status="200"}}': 3,
+        f'{name}{{route="/api/jobs/{{queue}}",method="POST",status="422"}}': 1,
+        f'{name}{{route="unmatched",method="GET",status="401"}}': 1,
+        f'{name}{{route="unmatched",method="GET",status="404"}}': 1,
+        f'{name}{{route="/healthz",method="OTHER",status="405"}}': 1,
+    }
+    other_home = tmp_path / "other"
+    other_home.mkdir()
+    with running(other_home) as other:
+        wait_until(lambda: wanted.items() <= scrape(shim.url).items(), 10, "the counts")
+        wait_until(lambda: wanted.items() <= scrape(other.url).items(), 10, "the same counts")
+        found = scrape(other.url)
+        took = "hsejobs_http_request_duration_seconds"
+        assert found[f'{took}_bucket{{route="/api/jobs/stats",le="+Inf"}}'] == 3
+        assert found[f'{took}_count{{route="/api/jobs/stats"}}'] == 3
+        before = found[f'{name}{{route="/healthz",method="GET",status="200"}}']
+        for _ in range(5):
+            other.client.get("/healthz")
+    # What a shim counted it reports before it ends.
+    after = scrape(shim.url)[f'{name}{{route="/healthz",method="GET",status="200"}}']
+    assert after >= before + 5
+
+
+def test_counts_survive_an_outage_and_count_once(redis_server: Server, redis_url: str) -> None:
+    link = Link(redis_url)
+    tallies = Tallies(link, "t")
+    counts = Counts(tallies)
+    counts.note("/a", "GET", 200, 0.003)
+    counts.report()
+    redis_server.stop()
+    counts.note("/a", "GET", 200, 0.3)
+    counts.report()
+    counts.note("/a", "GET", 200, 99.0)
+    redis_server.start()
+    redis_server.reset()
+    counts.report()
+    counts.report()
+    assert tallies.all()["n|/a|GET|200"] == 2
+    tallies.add("me", 1, {"s|/a": 5})
+    tallies.add("me", 1, {"s|/a": 5})
+    tallies.add("me", 2, {"s|/a": 7})
+    assert tallies.all()["s|/a"] == 300_000 + 99_000_000 + 12
+    text = "\n".join(counting.lines(tallies))
+    assert f'_bucket{{route="/a",le="{BOUNDS[-1]:g}"}} 1' in text
+    assert '_bucket{route="/a",le="+Inf"} 2' in text
+    link.close()
+
+
+def test_the_token_of_metrics(redis_url: str, tmp_path: Path) -> None:
+    with running(tmp_path, JOBS_METRICS_TOKEN="sesame") as shim:
+        for given in ({}, {"Authorization": "Bearer no"}, {"Authorization": "sesame"}):
+            answer = shim.client.get("/metrics", headers=given)
+            assert answer.status_code == 401
+            assert answer.headers["content-type"] == "application/problem+json"
+        assert scrape(shim.url, Authorization="Bearer sesame")
+
+
+def test_dashboard_and_rules_name_metrics_that_exist(shim: Shim, redis_url: str) -> None:
+    store = Store(redis_url)
+    alert = {"rule": "waiting", "queue": "email", "state": "on", "value": 1, "limit": 0,
+             "message": "", "sinceMs": 0, "endedMs": None}  # fmt: skip
+    store.link.command("HSET", "hsejobs:alerts", "waiting:email", json.dumps(alert))
+    store.link.close()
+    shim.ask("POST", "/email", json=MAIL)
+    wait_until(lambda: any("http_requests" in one for one in scrape(shim.url)), 10, "the counts")
+    there = {one.partition("{")[0] for one in scrape(shim.url)}
+    families = {re.sub(r"_(bucket|sum|count)$", "", one) for one in there}
+    board = json.loads((DOCS / "grafana-dashboard.json").read_text())
+    asked = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    rules = (DOCS / "prometheus-rules.yml").read_text()
+    asked += re.findall(r"expr: (.+)", rules)
+    used = {one for expr in asked for one in re.findall(r"\bhsejobs_\w+", expr)}
+    assert used - there == set()
+    assert families - {re.sub(r"_(bucket|sum|count)$", "", one) for one in used} == set()
+    assert families <= set(re.findall(r"`(hsejobs_\w+)`", (DOCS / "http.md").read_text()))
+    labels = {"queue", "state", "rule", "route", "method", "status", "le"}
+    assert set(re.findall(r"\b(\w+)=~?\"", " ".join(asked))) <= labels

@@ -1,0 +1,91 @@
+"""The OpenAPI document is whole, and the server does what it says, for each role."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+import huey_config
+from hsejobs_http.openapi_schemas import ANSWER_EXAMPLES, EXAMPLES, ROUTES
+from tests.http.conftest import Shim, token
+
+CHECKS = (
+    "not_a_server_error,status_code_conformance,content_type_conformance,"
+    "response_headers_conformance,response_schema_conformance,negative_data_rejection,"
+    "unsupported_method,ignored_auth,use_after_free"
+)
+
+
+@pytest.fixture
+def document(shim: Shim) -> dict[str, Any]:
+    found: dict[str, Any] = shim.client.get("/openapi.json").json()
+    return found
+
+
+def test_every_route_and_queue_is_there(document: dict[str, Any]) -> None:
+    there = {(method, path) for path, item in document["paths"].items() for method in item}
+    queues = {("post", f"/api/jobs/{name}") for name in huey_config.QUEUES}
+    assert there == set(ROUTES) | queues
+    assert set(EXAMPLES) == set(huey_config.QUEUES)
+
+
+def test_every_reference_leads_somewhere_and_errors_are_problems(document: dict[str, Any]) -> None:
+    text = json.dumps(document)
+    refs = set(re.findall(r'"\$ref": "([^"]+)"', text))
+    assert refs == {f"#/components/schemas/{name}" for name in
+                    (one.rpartition("/")[2] for one in refs)}  # fmt: skip
+    assert {one.rpartition("/")[2] for one in refs} <= set(document["components"]["schemas"])
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            assert operation["operationId"], (path, method)
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400:
+                    assert list(answer["content"]) == ["application/problem+json"], (path, status)
+            if path.startswith("/api/jobs"):
+                assert operation["security"] == [{"token": []}]
+                assert {"401", "403", "503"} <= set(operation["responses"])
+    names = [o["operationId"] for item in document["paths"].values() for o in item.values()]
+    assert len(names) == len(set(names))
+
+
+def test_examples_fit_their_schemas(document: dict[str, Any]) -> None:
+    def check(schema: Any, example: Any) -> None:
+        whole = {**schema, "components": document["components"]}
+        jsonschema_rs.validator_for(whole, validate_formats=True).validate(example)
+
+    seen = 0
+    for item in document["paths"].values():
+        for operation in item.values():
+            bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+            for body in bodies:
+                for content in body.get("content", {}).values():
+                    if "example" in content:
+                        check(content["schema"], content["example"])
+                        seen += 1
+    assert seen > 20
+    for name in ("Problem",):
+        check({"$ref": f"#/components/schemas/{name}"}, ANSWER_EXAMPLES[name])
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("role", ["member", "admin", "operator"])
+def test_schemathesis_finds_nothing(role: str, shim: Shim, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("schemathesis")), "run", f"{shim.url}/openapi.json",
+            "--checks", CHECKS, "--max-examples", os.environ.get("FUZZ_EXAMPLES", "8"),
+            "--header", f"Authorization: Bearer {token(role)}",
+        ],
+        capture_output=True, text=True, check=False, timeout=280, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-1000:]
+    assert "Tested: 26" in done.stdout
+    assert "unexpected" not in shim.log.read_text()

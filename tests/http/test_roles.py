@@ -1,0 +1,271 @@
+"""Every route x role x own, a colleague's and another tenant's job, as docs/http.md's table says."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import huey_config
+from hsejobs.engine.runtime import Runtime
+from hsejobs.services.artifacts import artifact_id
+from hsejobs.services.artifacts.links import link_for
+from hsejobs.services.artifacts.store import open_store
+from hsejobs.settings import load_settings
+from hsejobs.store.client import Link
+from hsejobs.store.read import Reader
+from hsejobs.store.work import Work
+from hsejobs_http.app import all_routes, create_app
+from hsejobs_http.bodies import OPTIONS
+from hsejobs_http.openapi_schemas import EXAMPLES
+from tests.http.conftest import MAIL, SECRET, Shim
+
+PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
+ROLES = ("member", "admin", "operator")
+TABLE = {
+    (method, path): (member, admin, operator)
+    for method, path, member, admin, operator in re.findall(
+        r"^\| `([A-Z]+) (/\S+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", PAGE, re.MULTILINE
+    )
+}
+#: Of each queue the least role, and what it may not without being admin.
+QUEUES = dict(
+    re.findall(r"^\| `([a-z-]+)` \| ((?:member|admin|operator)[^|]*) \|$", PAGE, re.MULTILINE)
+)
+#: Who asks is ann of org-1: her own job, a colleague's, another tenant's.
+OWNERS = {"own": ("org-1", "ann"), "colleague": ("org-1", "bob"), "foreign": ("org-2", "eve")}
+HIDDEN = ("data", "result", "errors", "failedReason", "progressMessage")
+JOB_ROUTES = sorted(key for key in TABLE if "{job_id}" in key[1])
+OPERATORS = sorted(key for key in TABLE if TABLE[key] == ("no", "no", "yes"))
+
+
+class Jobs:
+    """Jobs of the email queue in the state that a route wants."""
+
+    def __init__(self, shim: Shim, url: str) -> None:
+        self.shim, self.link = shim, Link(url)
+        self.work = Work(self.link, "hsejobs", "email", patience=2)
+        self.reader = Reader(self.link, "hsejobs")
+        self.numbers = itertools.count()
+
+    def make(self, owner: str, path: str) -> str:
+        """A job of that owner, ready for that route."""
+        org, user = OWNERS[owner]
+        delay = (
+            {}
+            if path.endswith(("/retry", "/artifact", "/logs", "{job_id}"))
+            else {"delay": 3_600_000}
+        )
+        body = {**MAIL, **delay, "jobId": f"{user}-{next(self.numbers)}"}
+        job_id = str(
+            self.shim.ask("POST", "/email", "member", org, user, json=body).json()["jobId"]
+        )
+        if not delay:
+            _, claims = self.work.step([], 9, f"t{next(self.numbers)}", 30_000, again=False)
+            # Those that a retry put back may be before it.
+            claim = next(one for one in claims if one.id == job_id)
+            self.work.log(claim.id, claim.token, ["a line"])
+            self.work.fail(claim.id, claim.token, code="error", error=b'{"error":"no"}', run_us=1,
+                           final=True, delay_ms=None)  # fmt: skip
+        if path.endswith("/artifact"):
+            self.artifact(job_id, org)
+        return job_id
+
+    def artifact(self, job_id: str, org: str) -> Any:
+        settings = load_settings()
+        record = self.reader.job("email", job_id)
+        name = artifact_id("hsejobs", "email", job_id, record.created_at)
+        expires = int(time.time() * 1000) + 60_000
+        store = open_store(settings.artifacts_url, settings.jobs_home)
+        with store.write(org, name, name="report ü.csv", content_type="text/csv",
+                         expires_at=expires) as writer:  # fmt: skip
+            writer.write(f"file of {job_id}".encode())
+        return store.get(org, name)
+
+
+@pytest.fixture
+def jobs(shim: Shim, redis_url: str) -> Iterator[Jobs]:
+    found = Jobs(shim, redis_url)
+    yield found
+    found.link.close()
+
+
+def test_the_table_has_every_route_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOBS_JWT_SECRET", SECRET)
+    from hsejobs.engine import runtime
+
+    monkeypatch.setattr(runtime, "_runtime", Runtime(load_settings()))
+    app = create_app().app
+    there = {
+        (method, one.path)
+        for one in all_routes(app)
+        for method in one.methods - {"HEAD", "OPTIONS"}
+    }
+    assert there == set(TABLE)
+    assert set(QUEUES) == set(huey_config.QUEUES)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("key", JOB_ROUTES, ids=" ".join)
+def test_jobs_by_owner(key: tuple[str, str], role: str, jobs: Jobs) -> None:
+    method, path = key
+    may = TABLE[key][ROLES.index(role)]
+    for owner in OWNERS:
+        job_id = jobs.make(owner, path)
+        before = jobs.reader.job("email", job_id).public()
+        where = path.removeprefix("/api/jobs").format(queue="email", job_id=job_id)
+        done = jobs.shim.ask(method, where, role)
+        if may == "no":
+            wanted = 403
+        elif may == "all":
+            wanted = 200
+        elif owner == "foreign":
+            wanted = 404
+            nobody = jobs.shim.ask(method, path.removeprefix("/api/jobs").format(
+                queue="email", job_id="org-2:never"), role)  # fmt: skip
+            assert nobody.content == done.content
+        else:
+            wanted = 403 if may == "own jobs" and owner == "colleague" else 200
+        if method == "DELETE" and wanted == 200:
+            wanted = 204
+        assert done.status_code == wanted, (owner, done.text)
+        if wanted >= 400:
+            assert jobs.reader.job("email", job_id).public() == before, (
+                "it was changed all the same"
+            )
+        elif method == "GET":
+            hidden = may.endswith("contents of own jobs") and owner == "colleague"
+            contents(path, job_id, done, hidden=hidden)
+        elif method == "POST":
+            assert done.json()["status"] == "waiting"
+
+
+def contents(path: str, job_id: str, done: Any, *, hidden: bool) -> None:
+    if path.endswith("/artifact"):
+        assert done.content == f"file of {job_id}".encode()
+        assert (
+            done.headers["content-disposition"]
+            == "attachment; filename*=UTF-8''report%20%C3%BC.csv"
+        )
+        assert done.headers["x-content-type-options"] == "nosniff"
+    elif path.endswith("/logs"):
+        assert done.json() == {"lines": None if hidden else ["a line"], "total": 1}
+    else:
+        shown = done.json()
+        assert (shown["errors"] is None) == (shown["data"] is None) == hidden
+        if hidden:
+            assert [shown[name] for name in HIDDEN] == [None] * len(HIDDEN)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_counts_and_lists(role: str, jobs: Jobs) -> None:
+    for owner in OWNERS:
+        jobs.make(owner, "/promote")
+    place = ROLES.index(role)
+    for path in ("/stats", "/dashboard", "/{queue}/jobs"):
+        may = TABLE["GET", f"/api/jobs{path}"][place]
+        seen = 3 if may == "all" else 2
+        url = path.format(queue="email") + "?status=delayed" * path.endswith("jobs")
+        done = jobs.shim.ask("GET", url, role)
+        if path == "/stats":
+            assert done.json()["email"]["delayed"] == seen
+        elif path == "/dashboard":
+            [row] = re.findall(r"<tr><td>email</td>(.*?)</tr>", done.text)
+            assert re.findall(r"<td>(.*?)</td>", row)[4] == str(seen)
+        else:
+            listed = done.json()
+            assert listed["total"] == len(listed["jobs"]) == seen
+            for job in listed["jobs"]:
+                hidden = may.endswith("contents of own jobs") and job["userId"] != "ann"
+                assert (job["data"] is None) == hidden
+        # One organisation of an operator's choice; nobody else may ask for another's.
+        sign = "&" if "?" in url else "?"
+        for org, n in (("org-2", 1), ("org-1", 2)):
+            chosen = jobs.shim.ask("GET", f"{url}{sign}organizationId={org}", role)
+            if may != "all" and org == "org-2":
+                assert chosen.status_code == 403
+            elif path == "/stats":
+                assert chosen.json()["email"]["delayed"] == n
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_clean_takes_ones_own_only(role: str, jobs: Jobs) -> None:
+    made = {owner: jobs.make(owner, "/promote") for owner in OWNERS}
+    may = TABLE["POST", "/api/jobs/{queue}/clean"][ROLES.index(role)]
+    done = jobs.shim.ask("POST", "/email/clean", role, json={"grace": 0, "status": "delayed"})
+    left = {owner for owner, job_id in made.items() if jobs.reader.status("email", job_id)}
+    if may == "no":
+        assert (done.status_code, left) == (403, set(OWNERS))
+    else:
+        gone = 3 if may == "all" else 2
+        assert (done.status_code, done.json()) == (200, {"removed": gone})
+        assert left == (set() if may == "all" else {"foreign"})
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_only_operators_may(role: str, jobs: Jobs) -> None:
+    assert len(OPERATORS) == 5
+    for method, path in OPERATORS:
+        url = path.removeprefix("/api/jobs").format(queue="email")
+        done = jobs.shim.ask(method, url, role)
+        assert done.status_code == (200 if role == "operator" else 403), (path, done.text)
+        if role != "operator":
+            assert jobs.shim.ask("GET", "/stats").json()["email"]["isPaused"] is False
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_adding_by_queue(role: str, jobs: Jobs) -> None:
+    for queue, least in QUEUES.items():
+        payload = {name: one for name, one in EXAMPLES[queue].items() if name not in OPTIONS}
+        done = jobs.shim.ask("POST", f"/{queue}", role, json=payload)
+        enough = ROLES.index(role) >= ROLES.index(least.partition(";")[0])
+        assert done.status_code == (202 if enough else 403), (queue, done.text)
+        if "entity `users`" in least:
+            done = jobs.shim.ask("POST", f"/{queue}", role, json={"entities": ["users"]})
+            assert done.status_code == (202 if role != "member" else 403)
+        # For another organisation than the token's.
+        if enough and queue != "tenant-onboarding":
+            other = jobs.shim.ask(
+                "POST", f"/{queue}", role, json={**payload, "organizationId": "org-2"}
+            )
+            assert other.status_code in ((202, 422) if role == "operator" else (403,)), other.text
+    assert jobs.shim.ask("GET", "/stats", "admin", "org-2").json()["webhooks"]["total"] == (
+        1 if role == "operator" else 0
+    )
+
+
+def test_what_is_open_needs_no_token_and_the_rest_does(jobs: Jobs) -> None:
+    for (method, path), words in TABLE.items():
+        url = path.format(queue="email", job_id="a", token="a.b")
+        done = jobs.shim.client.request(method, url)
+        if words[0] == "open":
+            assert done.status_code == 200
+        elif words[0] == "signed link":
+            assert done.status_code == 404
+        else:
+            assert done.status_code == 401
+            assert done.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_signed_link_is_for_one_file_and_anybody(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOBS_PUBLIC_URL", jobs.shim.url)
+    monkeypatch.setenv("JOBS_JWT_SECRET", SECRET)
+    job_id = jobs.make("foreign", "/api/jobs/{queue}/jobs/{job_id}/artifact")
+    link = link_for(load_settings(), jobs.artifact(job_id, "org-2"))
+    assert link is not None
+    path = link.removeprefix(jobs.shim.url)
+    done = jobs.shim.client.get(path)
+    assert (done.status_code, done.content) == (200, f"file of {job_id}".encode())
+    for wrong in (path[:-1], path + "A", path.replace(".", "A.", 1)):
+        assert jobs.shim.client.get(wrong).status_code == 404
+    monkeypatch.setenv("JOBS_JWT_SECRET", "another-secret-of-32-bytes-or-more!")
+    forged = link_for(load_settings(), jobs.artifact(job_id, "org-2"))
+    assert forged is not None
+    assert jobs.shim.client.get(forged.removeprefix(jobs.shim.url)).status_code == 404
