@@ -49,7 +49,8 @@ def _circuit_problems(client: redis.Redis, base: str, rests: set[str]) -> list[s
     """Each circuit has a time to live unless a person holds it open, and stands in the list."""
     found = []
     start, names = SUFFIXES["circuit"], SUFFIXES["circuits"]
-    listed: Any = dict(client.zrange(base + names, 0, -1, withscores=True))
+    pairs: Any = client.zrange(base + names, 0, -1, withscores=True)
+    listed = dict(pairs)
     for rest in sorted(rests - {names}):
         name = rest.removeprefix(start)
         if not rest.startswith(start):
