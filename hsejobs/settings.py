@@ -82,6 +82,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("JOBS_ALERT_FAILED_PERCENT", "10", "... when more of them failed in 5 minutes, or off"),
     Setting("JOBS_ALERT_STALLED_MS", "30000", "... when a job is stalled for longer, or off"),
     Setting("JOBS_ALERT_NO_WORKER_MS", "30000", "... when jobs wait longer with no worker, or off"),
+    Setting("JOBS_ALERT_OLDEST_MS", "600000", "... when workers let a job wait longer, or off"),
     Setting("JOBS_ALERT_REDIS_MS", "10000", "... when Redis is away for longer, or off"),
     Setting("JOBS_ALERT_WEBHOOK_URL", "", "http(s) address that alerts are posted to"),
     Setting("JOBS_ALERT_WEBHOOK_SECRET", "", "signs what is posted there"),
@@ -153,6 +154,7 @@ class Settings:
     alert_failed_percent: int | None
     alert_stalled_ms: int | None
     alert_no_worker_ms: int | None
+    alert_oldest_ms: int | None
     alert_redis_ms: int | None
     alert_webhook_url: str | None = field(repr=False)
     alert_webhook_secret: str | None = field(repr=False)
@@ -214,6 +216,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         alert_failed_percent=read.limit("JOBS_ALERT_FAILED_PERCENT", 10, 100),
         alert_stalled_ms=read.limit("JOBS_ALERT_STALLED_MS", 30_000, DAY_MS),
         alert_no_worker_ms=read.limit("JOBS_ALERT_NO_WORKER_MS", 30_000, DAY_MS),
+        alert_oldest_ms=read.limit("JOBS_ALERT_OLDEST_MS", 600_000, DAY_MS),
         alert_redis_ms=read.limit("JOBS_ALERT_REDIS_MS", 10_000, DAY_MS),
         alert_webhook_url=read.url("JOBS_ALERT_WEBHOOK_URL", "http", "https"),
         alert_webhook_secret=read.text("JOBS_ALERT_WEBHOOK_SECRET"),

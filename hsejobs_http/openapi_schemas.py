@@ -118,7 +118,7 @@ SCHEMAS: dict[str, Schema] = {
     "Stats": {"type": "object", "additionalProperties": ref("QueueStats")},
     "Alert": _object(
         {
-            "rule": {"enum": ["waiting", "failures", "stalled", "no_worker", "redis"]},
+            "rule": {"enum": ["waiting", "failures", "stalled", "no_worker", "oldest", "redis"]},
             "queue": _or_null("string"), "state": {"enum": ["on", "off"]},
             "value": {"type": "number"}, "limit": {"type": "number"}, "message": _TEXT,
             "since": _TIME, "ended": _MAYBE_TIME,

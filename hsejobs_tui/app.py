@@ -23,6 +23,7 @@ from hsejobs_tui.core.commands import allowed, by_id, for_scope
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import Source
 from hsejobs_tui.core.text import safe
+from hsejobs_tui.core.troubles import Trouble, troubles
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.screens.overview import Overview
 
@@ -38,7 +39,9 @@ class JobsApp(App[None]):
     TITLE = "hsejobs"
     BINDINGS: ClassVar[list[BindingType]] = bindings("app")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
-    ENABLE_COMMAND_PALETTE = True
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-tall")]  # noqa: RUF012
+    #: Textual's own key for it: here it is a command of the table.
+    ENABLE_COMMAND_PALETTE = False
 
     def __init__(self, options: Options, *, ended: Callable[[], bool] | None = None) -> None:
         super().__init__()
@@ -55,6 +58,7 @@ class JobsApp(App[None]):
         self._looks = ThreadPoolExecutor(1, "look")
         self._works = ThreadPoolExecutor(2, "work")
         self._soon = asyncio.Event()
+        self._looking = True
         self.now: Callable[[], float] = time.monotonic
 
     def get_default_screen(self) -> Screen[Any]:
@@ -64,6 +68,7 @@ class JobsApp(App[None]):
     def on_mount(self) -> None:
         """Begins to look."""
         self.theme = "textual-dark"
+        self.set_class(self.options.ascii_only, "-ascii")
         self._begin()
         if self._ended is not None:
             self.set_interval(0.1, self._end_too)
@@ -101,13 +106,20 @@ class JobsApp(App[None]):
         """Reads again now, once."""
         self._soon.set()
 
+    @property
+    def settled(self) -> bool:
+        """Whether no look is under way or asked for."""
+        return not self._looking and not self._soon.is_set()
+
     def _begin(self) -> None:
         self.run_worker(self._look_on(), name="look", exit_on_error=False)
 
     async def _look_on(self) -> None:
         while True:
             self._soon.clear()
+            self._looking = True
             await self._look_once()
+            self._looking = False
             pause = self.options.refresh if self.away is None else RETRY
             self._next_try = self.now() + pause
             deadline = self.now() + pause
@@ -142,6 +154,11 @@ class JobsApp(App[None]):
         """The topmost screen that is no dialog."""
         found = [screen for screen in self.screen_stack if isinstance(screen, View)]
         return found[-1] if found else None
+
+    @property
+    def troubles(self) -> list[Trouble]:
+        """What is wrong by the last look, the worst first."""
+        return troubles(self.glance, self.options.limits) if self.glance else []
 
     def tell(self) -> None:
         """Draws head and status lines."""
@@ -273,12 +290,20 @@ class JobsApp(App[None]):
         if view is not None:
             self.push_screen(Help(view.SCOPE))
 
+    def do_menu(self) -> None:
+        """The palette."""
+        from textual.command import CommandPalette
+
+        self.push_screen(CommandPalette(id="--command-palette"))
+
     async def do_goto(self) -> None:
         """Opens a job by its id."""
         from hsejobs_tui.screens.dialogs import Ask
         from hsejobs_tui.screens.job import JobView
 
-        wanted = await self.push_screen_wait(Ask("Job id", "in any queue"))
+        wanted = await self.push_screen_wait(
+            Ask("Go to job", "Its id; every queue is looked into.")
+        )
         if wanted:
             try:
                 found = await self.look(self.source.find, wanted.strip())

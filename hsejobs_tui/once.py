@@ -9,7 +9,8 @@ from hsejobs.store.client import Link
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import Source
 from hsejobs_tui.core.text import duration, number, size
-from hsejobs_tui.core.view import queue_row, troubles
+from hsejobs_tui.core.troubles import troubles
+from hsejobs_tui.core.view import queue_row
 
 _NAMES = ("queue", "wait", "run", "delay", "done", "fail", "in/m", "out/m", "oldest", "p95",
           "err%", "on")  # fmt: skip
@@ -42,5 +43,5 @@ def show(options: Options) -> None:
     server = seen.server
     about = f"{server.version}, {size(server.used_memory)}, " if server else ""
     sys.stdout.write(f"{about}{seen.cost[0]} commands, {seen.cost[1]:.1f} ms\n")
-    for one in troubles(seen):
+    for one in troubles(seen, options.limits):
         sys.stdout.write(f"{one.level}: {one.queue}: {one.what}; {one.todo}\n")

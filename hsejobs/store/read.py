@@ -274,13 +274,23 @@ class Reader:
         words: list[Any] = ["XREAD", "COUNT", count]
         if block_ms:
             words += ["BLOCK", min(block_ms, 4000)]
-        reply = self.link.command(*words, "STREAMS", key, since)
-        found = []
-        for entry_id, fields in _stream(reply):
-            since = entry_id.decode()
-            for kind, lines in zip(fields[::2], fields[1::2], strict=True):
-                found.append(_event(int(since.partition("-")[0]), queue, kind, lines))
-        return since, found
+        entries = _stream(self.link.command(*words, "STREAMS", key, since))
+        return (entries[-1][0].decode() if entries else since), _told(queue, entries)
+
+    def recent_events(self, queue: str, count: int = 50) -> tuple[str, list[Event]]:
+        """The last ``count`` events, the oldest first, and where to go on from."""
+        key = keys.of(self._base(queue), "events")
+        entries = self.link.command("XREVRANGE", key, "+", "-", "COUNT", count)[::-1]
+        told = _told(queue, [(entry[0], _flat(entry[1])) for entry in entries])
+        return (entries[-1][0].decode() if entries else "0-0"), told
+
+
+def _told(queue: str, entries: list[tuple[bytes, list[bytes]]]) -> list[Event]:
+    return [
+        _event(int(entry_id.partition(b"-")[0]), queue, kind, lines)
+        for entry_id, fields in entries
+        for kind, lines in zip(fields[::2], fields[1::2], strict=True)
+    ]
 
 
 def _stream(reply: Any) -> list[tuple[bytes, list[bytes]]]:

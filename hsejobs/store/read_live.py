@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hsejobs.model import JobRecord, State
@@ -38,6 +38,9 @@ class Glance:
     server: Server | None
     workers: dict[str, list[dict[str, Any]]]
     cost: tuple[int, float]
+    #: Jobs whose lease ended too long ago by queue, and the alerts that are kept, by rule and queue.
+    stalled: dict[str, int] = field(default_factory=dict)
+    alerts: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -63,15 +66,19 @@ class LiveReader:
         self.prefix = prefix
         self.organization_id = organization_id
         self._names: list[str] = []
+        #: Redis time in ms at the last look, for what only Redis' clock may judge.
+        self._now = 0
 
     def _base(self, queue: str) -> str:
         return keys.base(self.prefix, queue)
 
-    def glance(self, *, minutes: int = 60, patience: float = PATIENCE) -> Glance:
-        """Every queue's stats, description and consumers, in one round trip.
+    def glance(
+        self, *, minutes: int = 60, stalled_ms: int = 30_000, patience: float = PATIENCE
+    ) -> Glance:
+        """Every queue's stats, description, consumers and stalled jobs, in one round trip.
 
         The first one, and one that finds a new queue, takes two. An
-        organisation sees no consumers and nothing of the server.
+        organisation sees no consumers, no alerts of all and nothing of the server.
         """
         started = time.perf_counter()
         org = self.organization_id
@@ -81,8 +88,10 @@ class LiveReader:
             calls: list[tuple[scripts.Script | None, Sequence[scripts.Arg]]] = [
                 (None, ("SMEMBERS", keys.queues(self.prefix)))
             ]
-            if not self.link.cluster and org is None:
-                calls.append((None, ("INFO",)))
+            if org is None:
+                calls.append((None, ("HVALS", keys.alerts(self.prefix))))
+                if not self.link.cluster:
+                    calls.append((None, ("INFO",)))
             fixed = len(calls)
             for name in names:
                 base = self._base(name)
@@ -90,25 +99,33 @@ class LiveReader:
                 calls.append((None, ("GET", keys.of(base, "queue"))))
                 if org is None:
                     calls.append((scripts.WORKERS, (base,)))
+                    overdue = self._now - stalled_ms
+                    active = keys.of(base, "active")
+                    calls.append((None, ("ZCOUNT", active, "-inf", overdue)))
             replies = self.link.batch(calls, patience=patience)
             sent += len(calls)
             found = sorted(name.decode() for name in replies[0])
             if found == names:
                 break
             self._names = found
-        step = 3 if org is None else 2
+        step = 4 if org is None else 2
         rows = [replies[at : at + step] for at in range(fixed, len(replies), step)]
+        stats = [_stats(name, row[0]) for name, row in zip(names, rows, strict=True)]
+        self._now = max((one.now for one in stats), default=0)
+        kept = [json.loads(text) for text in replies[1]] if org is None else []
         return Glance(
-            [_stats(name, row[0]) for name, row in zip(names, rows, strict=True)],
+            stats,
             {
                 name: registry.parse(row[1]) if row[1] else QueueInfo(name)
                 for name, row in zip(names, rows, strict=True)
             },
-            _server(replies[1]) if fixed > 1 else None,
+            _server(replies[2]) if fixed > 2 else None,
             {name: _workers(row[2]) for name, row in zip(names, rows, strict=True)}
             if org is None
             else {},
             (sent, (time.perf_counter() - started) * 1000),
+            {name: row[3] for name, row in zip(names, rows, strict=True)} if org is None else {},
+            {(one["rule"], one["queue"] or ""): one for one in kept},
         )
 
     def window(

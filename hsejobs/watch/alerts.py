@@ -21,6 +21,7 @@ from hsejobs.store import registry
 from hsejobs.store.alerts import AlertStore
 from hsejobs.store.client import Link
 from hsejobs.store.read import QueueStats, Reader
+from hsejobs.store.read_live import Server
 from hsejobs.watch import logs
 
 #: Seconds between two looks; ms for which an alert that went off is still listed.
@@ -32,6 +33,8 @@ CALM_AT, CALM_LOOKS = 0.8, 3
 LEAST_FINISHED = 5
 #: How often a message is tried, and ms for which nobody else looks while it is sent.
 TRIES, SENDING_MS = 6, 45_000
+#: Share of its memory that Redis may use, in percent.
+MEMORY_PERCENT = 85
 
 
 class Channel(Protocol):
@@ -53,26 +56,64 @@ class Reading:
     message: str
 
 
-def readings(one: QueueStats, store: AlertStore, settings: Settings) -> Iterator[Reading]:
-    """What every rule that is switched on says of a queue."""
-    if settings.alert_waiting is not None:
-        limit, told = settings.alert_waiting, f"{one.waiting} jobs wait"
-        yield Reading("waiting", one.name, one.waiting, limit, told)
-    if settings.alert_failed_percent is not None:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the settings ``JOBS_ALERT_*`` say of queues; a rule without a limit is off."""
+
+    waiting: int | None = 100
+    failed_percent: int | None = 10
+    stalled_ms: int | None = 30_000
+    no_worker_ms: int | None = 30_000
+    oldest_ms: int | None = 600_000
+
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        """The limits that are set."""
+        return cls(
+            settings.alert_waiting,
+            settings.alert_failed_percent,
+            settings.alert_stalled_ms,
+            settings.alert_no_worker_ms,
+            settings.alert_oldest_ms,
+        )
+
+
+def readings(one: QueueStats, stalled: int, limits: Limits) -> Iterator[Reading]:
+    """What every rule that is on says of a queue. ``stalled``: jobs stalled for too long."""
+    if limits.waiting is not None:
+        yield Reading(
+            "waiting", one.name, one.waiting, limits.waiting, f"{one.waiting:,} jobs wait"
+        )
+    if limits.failed_percent is not None:
         last = one.window()
         finished = last.completed + last.failed
         share = 100 * last.failed / finished if finished >= LEAST_FINISHED else 0.0
         told = f"{share:.0f} % of the jobs that ended in 5 minutes failed"
-        yield Reading("failures", one.name, round(share, 1), settings.alert_failed_percent, told)
-    if settings.alert_stalled_ms is not None:
-        stalled = store.overdue(one.name, one.now - settings.alert_stalled_ms)
-        told = f"{stalled} jobs stalled and no worker takes them back"
+        yield Reading("failures", one.name, round(share, 1), limits.failed_percent, told)
+    if limits.stalled_ms is not None:
+        told = f"{stalled:,} jobs stalled and no worker takes them back"
         yield Reading("stalled", one.name, stalled, 0, told)
-    if settings.alert_no_worker_ms is not None:
+    if limits.no_worker_ms is not None:
         alone = one.consumers == 0 and not one.is_paused
         waited = one.oldest_waiting or 0 if alone else 0
-        told = f"{one.waiting if alone else 0} jobs wait and there is no worker"
-        yield Reading("no_worker", one.name, waited, settings.alert_no_worker_ms, told)
+        told = f"{one.waiting if alone else 0:,} jobs wait and there is no worker"
+        yield Reading("no_worker", one.name, waited, limits.no_worker_ms, told)
+    if limits.oldest_ms is not None:
+        # Where nobody works, or nobody may, that is said already.
+        worked = one.consumers > 0 and not one.is_paused
+        oldest = one.oldest_waiting or 0 if worked else 0
+        told = f"a job has waited for {oldest // 60_000} minutes"
+        yield Reading("oldest", one.name, oldest, limits.oldest_ms, told)
+
+
+def server_readings(server: Server) -> Iterator[Reading]:
+    """What the rules about Redis' own settings say; their queue is ''."""
+    evicts = server.policy not in ("", "noeviction")
+    said = f"Redis may evict jobs: maxmemory-policy is {server.policy}"
+    yield Reading("eviction", "", float(evicts), 0, said)
+    share = 100 * server.used_memory / server.maxmemory if server.maxmemory else 0.0
+    full = f"Redis uses {share:.0f} % of its memory"
+    yield Reading("memory", "", round(share, 1), MEMORY_PERCENT, full)
 
 
 class Watch:
@@ -80,7 +121,7 @@ class Watch:
 
     def __init__(self, link: Link, settings: Settings, channels: Sequence[Channel] = ()) -> None:
         self.settings, self.channels = settings, channels
-        self.link = link
+        self.link, self.limits = link, Limits.of(settings)
         self.store = AlertStore(link, settings.redis_prefix)
         self.reader = Reader(link, settings.redis_prefix)
         self._due = 0.0
@@ -108,7 +149,9 @@ class Watch:
         before = {(one["rule"], one["queue"]): one for one in self.store.all()}
         found = []
         for one in self.reader.stats(names):
-            for reading in readings(one, self.store, self.settings):
+            wait = self.limits.stalled_ms
+            stalled = 0 if wait is None else self.store.overdue(one.name, one.now - wait)
+            for reading in readings(one, stalled, self.limits):
                 known = before.pop((reading.rule, reading.queue), None)
                 now = judge(reading, known, one.now)
                 if now is not None:

@@ -24,11 +24,13 @@ class Command:
 
 
 APP = ("app",)
+#: Shown last in the help: every list has them.
+MOVES = ("down", "up", "top", "bottom", "page_down", "page_up", "half_down", "half_up")
 LISTS = ("queue", "failures", "workers", "schedules", "circuits", "overview", "alerts", "events")
 
 COMMANDS: tuple[Command, ...] = (
     Command("help", "question_mark", "Help", "What every key does here.", APP),
-    Command("overview", "1", "Overview", "All queues.", APP, footer=False),
+    Command("overview", "1", "Queues", "All queues: counts, rates, alerts.", APP, footer=False),
     Command("failures", "2", "Failures", "Failed jobs, grouped by error.", APP, footer=False),
     Command("workers", "3", "Workers", "Who runs what, since when.", APP, whole=True, footer=False),
     Command("schedules", "4", "Schedules", "Periodic tasks: next and last run.", APP, whole=True,
@@ -37,6 +39,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("circuits", "6", "Circuits", "Receivers and mail servers that are held off.", APP,
             footer=False),
     Command("events", "7", "Events", "What happens to jobs, as it happens.", APP, footer=False),
+    Command("menu", "ctrl+p", "Menu", "Find any command by its name.", APP, footer=False),
     Command("goto", "colon", "Go to job", "Open a job by its id, in any queue.", APP, footer=False),
     Command("undo", "u", "Undo", "Bring back what was removed within the last minute.", APP,
             writes=True, footer=False),
@@ -46,21 +49,21 @@ COMMANDS: tuple[Command, ...] = (
             footer=False),
     Command("quit", "q", "Quit", "End the TUI; what runs goes on.", APP, footer=True),
     Command("open", "enter", "Open", "Look into the row under the cursor.",
-            ("overview", "queue", "failures", "workers", "alerts", "schedules"), footer=True),
-    Command("down", "j,down", "Down", "One row down.", LISTS, footer=False),
-    Command("up", "k,up", "Up", "One row up.", LISTS, footer=False),
-    Command("top", "g,home", "Top", "The first row.", LISTS, footer=False),
-    Command("bottom", "G,end", "Bottom", "The last row, however far.", LISTS, footer=False),
-    Command("page_down", "pagedown,ctrl+f", "Page down", "A page down.", LISTS, footer=False),
-    Command("page_up", "pageup,ctrl+b", "Page up", "A page up.", LISTS, footer=False),
-    Command("half_down", "ctrl+d", "Half page down", "Half a page down.", ("queue",), footer=False),
-    Command("half_up", "ctrl+u", "Half page up", "Half a page up.", ("queue",), footer=False),
+            ("overview", "queue", "failures", "workers", "alerts", "schedules", "events"), footer=True),
+    Command("down", "j,down", "Down", "One row down.", (*LISTS, "job"), footer=False),
+    Command("up", "k,up", "Up", "One row up.", (*LISTS, "job"), footer=False),
+    Command("top", "g,home", "Top", "The first row.", (*LISTS, "job"), footer=False),
+    Command("bottom", "G,end", "Bottom", "The last row, however far.", (*LISTS, "job"), footer=False),
+    Command("page_down", "pagedown,ctrl+f", "Page down", "A page down.", (*LISTS, "job"), footer=False),
+    Command("page_up", "pageup,ctrl+b", "Page up", "A page up.", (*LISTS, "job"), footer=False),
+    Command("half_down", "ctrl+d", "Half page down", "Half a page down.", ("queue", "job"), footer=False),
+    Command("half_up", "ctrl+u", "Half page up", "Half a page up.", ("queue", "job"), footer=False),
     Command("next_state", "tab,l", "Next state", "The jobs of the next state.", ("queue",),
             footer=False),
     Command("last_state", "shift+tab,h", "State before", "The jobs of the state before.",
             ("queue",), footer=False),
-    Command("search", "slash", "Search", "Search the whole state by id, task, error, org or payload.",
-            ("queue",)),
+    Command("search", "slash", "Search", "Search all jobs of the queue by id, task, error, org or payload.",
+            ("overview", "queue")),
     Command("order", "o", "Order", "Newest or oldest first.", ("queue",), footer=False),
     Command("select", "space", "Select", "Mark or unmark the job for the next act.", ("queue",)),
     Command("select_all", "asterisk", "Select all", "Act on all that match the filter.", ("queue",),

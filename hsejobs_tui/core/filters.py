@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,28 @@ class Filter:
     def matches(self, job: JobRecord) -> bool:
         """Whether the job, with its secrets masked already, fits every term."""
         return all(_fits(job, field, wanted) for field, wanted in self.terms)
+
+    def excerpt(self, job: JobRecord) -> str:
+        """What in the payload fits first, as ``path: value``; '' when no term is about it."""
+        for field, wanted in self.terms:
+            if field and field.split(".")[0] != "data":
+                continue
+            under = field.removeprefix("data").lstrip(".")
+            for path, value in _leaves(job.data, ""):
+                if path.startswith(under) and wanted in value.casefold():
+                    return f"{path}: {value[:200]}"
+        return ""
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner, path)
+    else:
+        yield path, str(value)
 
 
 def parse(text: str) -> Filter:

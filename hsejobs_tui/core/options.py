@@ -11,6 +11,7 @@ from hsejobs.errors import SettingsError
 from hsejobs.model import check_organization
 from hsejobs.redis_url import parse_redis_url
 from hsejobs.settings import Settings, load_settings, redact_url, redis_target
+from hsejobs.watch.alerts import Limits
 
 PROFILES = "profiles.toml"
 
@@ -31,6 +32,7 @@ class Options:
     ascii_only: bool = False
     refresh: float = 1.0
     front: bool = False
+    limits: Limits = field(default_factory=Limits)
 
 
 def load(
@@ -60,6 +62,7 @@ def load(
         once=once,
         front=front,
         ascii_only=_ascii(),
+        limits=Limits.of(settings),
     )
     return made if profile is None else _with_profile(made, profile)
 

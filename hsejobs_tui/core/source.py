@@ -35,6 +35,7 @@ class Hits:
     count: int = 0
     jobs: list[JobRecord] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
+    excerpts: dict[str, str] = field(default_factory=dict)
     done: bool = False
 
 
@@ -51,7 +52,7 @@ class Source:
 
     def glance(self) -> Glance:
         """All queues at one moment."""
-        seen = self.live.glance()
+        seen = self.live.glance(stalled_ms=self.options.limits.stalled_ms or 30_000)
         self.infos = seen.infos
         return seen
 
@@ -122,6 +123,8 @@ class Source:
                     hits.count += 1
                     hits.ids.append(job.id)
                     if len(hits.jobs) < HITS_KEPT:
+                        if payload and (excerpt := wanted.excerpt(job)):
+                            hits.excerpts[job.id] = excerpt
                         job.data = job.result = None
                         hits.jobs.append(job)
             cursor = page.next
@@ -155,10 +158,12 @@ class Source:
         return Circuits(self.link, self.options.prefix).all(self.org)
 
     def events(self, since: dict[str, str]) -> list[Event]:
-        """What happened since the last call; ``since`` is kept up by it."""
+        """What happened since the last call, at first the last of it; ``since`` is kept up."""
         found: list[Event] = []
         for queue in list(self.infos):
-            since[queue], news = self.reader.events(queue, since.get(queue, "$"))
+            known = since.get(queue)
+            read = self.reader.events(queue, known) if known else self.reader.recent_events(queue)
+            since[queue], news = read
             for event in news:
                 jobs = tuple(one for one in event.jobs if self.org in (None, one[1]))
                 if jobs:

@@ -75,6 +75,11 @@ def number(count: float) -> str:
     return f"{count:,.0f}" if count < 1_000_000 else f"{count / 1_000_000:.2f}M"
 
 
+def short(count: float) -> str:
+    """A count in at most six characters: ``99,999``, ``145k``, ``1.23M``."""
+    return f"{count / 1000:.0f}k" if 100_000 <= count < 1_000_000 else number(count)
+
+
 def clock(ms: int | None) -> str:
     """A moment: UTC date and time to the second."""
     if not ms:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from hsejobs.model import JobRecord, State
 from hsejobs.store.read import QueueStats, percentile
-from hsejobs.store.read_live import Glance
 from hsejobs_tui.core.text import clock, duration, one_line
 
 #: A state's glyph, its ASCII glyph and its colour (a name of the theme).
@@ -49,16 +48,6 @@ class QueueRow:
     workers: int
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Something wrong now: ``level`` is ``critical`` or ``warning``; ``todo`` what to do."""
-
-    level: str
-    queue: str
-    what: str
-    todo: str
-
-
 def queue_row(stats: QueueStats) -> QueueRow:
     """The overview's figures of a queue: rates and times of the last five minutes."""
     last = stats.window()
@@ -80,44 +69,6 @@ def queue_row(stats: QueueStats) -> QueueRow:
         percentile(last.run, 0.5), percentile(last.run, 0.95),
         last.failed / finished if finished else 0.0, drain, stats.consumers,
     )  # fmt: skip
-
-
-def troubles(glance: Glance) -> list[Trouble]:
-    """What an operator should know first, the worst first."""
-    found = []
-    for stats in glance.queues:
-        row = queue_row(stats)
-        finished = stats.window().completed + stats.window().failed
-        if row.waiting and not row.workers and not row.paused:
-            found.append(Trouble("critical", row.name,
-                f"{row.waiting:,} jobs wait and no worker runs the queue",
-                f"start one: hsejobs worker {row.name}"))  # fmt: skip
-        if finished >= 5 and row.failing >= 0.1:
-            level = "critical" if row.failing >= 0.5 else "warning"
-            found.append(Trouble(level, row.name,
-                f"{row.failing:.0%} of jobs failed in the last 5 minutes",
-                "press 2 for the errors they share"))  # fmt: skip
-        if row.waiting and row.paused:
-            found.append(Trouble("warning", row.name,
-                f"paused with {row.waiting:,} jobs waiting", "P resumes it"))  # fmt: skip
-        elif row.waiting and row.workers and (row.oldest or 0) > 600_000:
-            found.append(Trouble("warning", row.name,
-                f"a job has waited for {duration(row.oldest)}",
-                "add workers, or look at what runs (3)"))  # fmt: skip
-        stalled = stats.window().stalled
-        if stalled:
-            found.append(Trouble("warning", row.name,
-                f"{stalled:,} jobs stalled in the last 5 minutes: their worker died or hung",
-                "look at the workers (3) and their logs"))  # fmt: skip
-    server = glance.server
-    if server and server.policy not in ("", "noeviction"):
-        found.append(Trouble("critical", "redis", f"eviction policy {server.policy}: jobs get lost",
-                             "set maxmemory-policy noeviction"))  # fmt: skip
-    if server and server.maxmemory and server.used_memory > 0.85 * server.maxmemory:
-        share = server.used_memory / server.maxmemory
-        found.append(Trouble("critical", "redis", f"memory is {share:.0%} full",
-                             "clean completed jobs, or raise maxmemory"))  # fmt: skip
-    return sorted(found, key=lambda one: one.level)
 
 
 def when(job: JobRecord, now: int) -> str:

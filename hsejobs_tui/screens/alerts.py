@@ -1,4 +1,4 @@
-"""What is wrong now, and what to do about it."""
+"""What is wrong now and what to do about it, and below it what was wrong in the last day."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.widgets import Static
 
 from hsejobs.model import State
-from hsejobs_tui.core.view import troubles
+from hsejobs_tui.core.text import duration, safe
+from hsejobs_tui.core.troubles import STYLES, Trouble, ended
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
-COLUMNS = (Column("level", 9), Column("queue", 18), Column("what", 0), Column("to do", 0, above=80))
+COLUMNS = (Column("level", 8), Column("queue", 17), Column("since", 5, right=True),
+           Column("what", 0), Column("to do", 0, above=110))  # fmt: skip
 
 
 class Alerts(View):
@@ -23,27 +26,65 @@ class Alerts(View):
     def body(self) -> ComposeResult:
         """The list."""
         yield Rows(COLUMNS, "All well.")
+        yield Static(id="detail", markup=False)
 
     def head(self) -> Text:
         """How many."""
-        return Text(f"{self.rows.total} alerts")
+        seen = self.jobs_app.glance
+        if seen is None:
+            return Text("Alerts")
+        on, over = len(self.jobs_app.troubles), len(ended(seen))
+        return Text(f"Alerts: {on} now, {over} over within the last day")
+
+    def detail(self) -> Text:
+        """The alert and what to do, in full."""
+        seen = self.jobs_app.glance
+        every = self.jobs_app.troubles + (ended(seen) if seen else [])
+        one = next((one for one in every if _key(one) == self.rows.key), None)
+        if one is None:
+            return Text()
+        text = Text(safe(f"{one.queue}: {one.what}", 300), STYLES[one.level])
+        return text.append("\n").append(safe(one.todo, 300), "default") if one.todo else text
 
     def told(self) -> None:
         """Draws what the last look shows."""
         seen = self.jobs_app.glance
         if seen is not None:
-            self.rows.fill([
-                Row(f"{one.queue}\0{one.todo}", [
-                    Text(one.level, "bold red" if one.level == "critical" else "yellow"),
-                    one.queue, one.what, one.todo,
-                ]) for one in troubles(seen)
-            ])  # fmt: skip
+            now = max((one.now for one in seen.queues), default=0)
+            found = self.jobs_app.troubles + ended(seen)
+            self.rows.fill([_row(one, now) for one in found])
         super().told()
 
     def do_open(self) -> None:
-        """The queue."""
+        """What there is to see about it: the shared errors, the workers, or the queue's jobs."""
         from hsejobs_tui.screens.queue import QueueView
 
-        queue = (self.rows.key or "").partition("\0")[0]
-        if queue in self.jobs_app.source.infos:
-            self.app.push_screen(QueueView(queue, State.FAILED))
+        rule, _, queue = (self.rows.key or "").partition("\0")[0].partition("/")
+        if queue not in self.jobs_app.source.infos:
+            return
+        if rule == "failures":
+            self.jobs_app.perform("failures")
+        elif rule in ("no_worker", "stalled") and self.jobs_app.has("workers"):
+            self.jobs_app.perform("workers")
+        else:
+            self.app.push_screen(QueueView(queue, State.WAITING))
+
+
+def _key(one: Trouble) -> str:
+    return f"{one.rule}/{one.queue}\0{one.ended or ''}"
+
+
+def _row(one: Trouble, now: int) -> Row:
+    since = duration(max(0, now - one.since)) if one.since else "now"
+    todo = f"over since {duration(max(0, now - one.ended))}" if one.ended else one.todo
+    return Row(
+        _key(one),
+        [
+            Text(one.level, STYLES[one.level]),
+            one.queue,
+            since,
+            safe(one.what, 200),
+            safe(todo, 200),
+        ],
+        bool(one.ended),
+    )

@@ -13,7 +13,8 @@ from textual.widgets import Footer, Static
 
 from hsejobs_tui.binds import bindings
 from hsejobs_tui.core.commands import allowed, by_id
-from hsejobs_tui.core.text import safe, size
+from hsejobs_tui.core.text import safe
+from hsejobs_tui.widgets.nav import Nav
 from hsejobs_tui.widgets.rows import Rows
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ class View(Screen[None]):
     SCOPE: ClassVar[str] = ""
     HEAD: ClassVar[str] = ""
     BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[str, object] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "SCOPE" in cls.__dict__:
@@ -40,7 +45,8 @@ class View(Screen[None]):
         return cast(JobsApp, self.app)
 
     def compose(self) -> ComposeResult:
-        """Head, body, status, keys."""
+        """Screens, head, body, status, keys."""
+        yield Nav(self.SCOPE)
         yield Static(id="head", markup=False)
         yield from self.body()
         yield Static(id="status", markup=False)
@@ -57,6 +63,14 @@ class View(Screen[None]):
     async def poll(self) -> None:
         """Reads and shows what is this screen's own; called after each look at all queues."""
 
+    def detail(self) -> Text:
+        """What the row under the cursor has no room for; shown where there is a place for it."""
+        return Text()
+
+    def on_rows_moved(self) -> None:
+        """The cursor is elsewhere."""
+        self.told()
+
     def head(self) -> Text:
         """The first line."""
         return Text(self.HEAD)
@@ -70,10 +84,22 @@ class View(Screen[None]):
         line.append_text(self.head())
         for word in app.marks():
             line.append("  ").append(f" {word} ", "bold reverse")
-        self.query_one("#head", Static).update(line)
-        self.query_one("#status", Static).update(self._status())
+        self.tells("head", line)
+        self.query_one(Nav).tell(len(app.troubles))
+        self.tells("status", self._status())
+        for place in self.query("#detail"):
+            text = self.detail()
+            place.display = bool(text)
+            self.tells("detail", text)
         for rows in self.query(Rows):
             rows.dimmed = app.away is not None
+
+    def tells(self, name: str, text: Text) -> None:
+        """Shows a text; one that is shown already costs nothing."""
+        said = (text.plain, str(text.style), text.spans)
+        if self._told.get(name) != said:
+            self._told[name] = said
+            self.query_one(f"#{name}", Static).update(text)
 
     def _status(self) -> Text:
         app = self.jobs_app
@@ -83,8 +109,6 @@ class View(Screen[None]):
         if seen is None:
             return Text(" reading ...")
         words = [app.options.place]
-        if seen.server:
-            words.append(f"{seen.server.version}, {size(seen.server.used_memory)}")
         words.append(f"{seen.cost[0]} commands, {seen.cost[1]:.1f} ms")
         left, seconds = app.acts.undoable()
         if left:

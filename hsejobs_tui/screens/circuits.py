@@ -6,16 +6,19 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.widgets import Static
 
 from hsejobs.errors import JobsError
-from hsejobs_tui.core.text import clock, one_line, safe
+from hsejobs.store.circuits import Circuit
+from hsejobs_tui.core.text import duration, one_line, safe
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.screens.dialogs import Confirm
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (
-    Column("state", 14), Column("host", 28), Column("organisation", 16, above=100),
-    Column("failed", 6, right=True), Column("until (UTC)", 19, above=110), Column("last error", 0),
+    Column("state", 12), Column("host", 28, wide=34), Column("organisation", 0, wide=20),
+    Column("failed", 6, right=True), Column("next try", 8, right=True),
+    Column("last error", 0, above=110),
 )  # fmt: skip
 _STYLE = {"open": "bold red", "half-open": "yellow", "closed": "green"}
 
@@ -24,22 +27,40 @@ class CircuitList(View):
     """The circuits that failed or were touched in the last day."""
 
     SCOPE: ClassVar[str] = "circuits"
-    HEAD: ClassVar[str] = "Circuits"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, Circuit] = {}
 
     def body(self) -> ComposeResult:
         """The list."""
         yield Rows(COLUMNS, "No receiver or mail server has failed in the last day.")
+        yield Static(id="detail", markup=False)
 
     async def poll(self) -> None:
         """Reads all of them."""
         found = await self.jobs_app.look(self.jobs_app.source.circuits)
+        seen = self.jobs_app.glance
+        now = max((one.now for one in seen.queues), default=0) if seen else 0
         self.rows.fill([
             Row(one.name, [
                 Text(one.state + (" by hand" if one.by_hand else ""), _STYLE[one.state]),
                 safe(one.host, 80), safe(one.organization_id or "-", 60), str(one.failures),
-                clock(one.until), one_line(one.last_error or ""),
+                f"in {duration(one.until - now)}" if one.until and one.until > now else "-",
+                one_line(one.last_error or ""),
             ]) for one in found
         ])  # fmt: skip
+        self.found = {one.name: one for one in found}
+
+    def head(self) -> Text:
+        """How many hold calls off."""
+        held = sum(one.state == "open" for one in self.found.values())
+        return Text(f"Circuits: {held} of {len(self.found)} hold calls off")
+
+    def detail(self) -> Text:
+        """The last error, in full."""
+        one = self.found.get(self.rows.key or "")
+        return Text(safe(one.last_error or "", 600)) if one else Text()
 
     async def _set(self, act: str, asked: str) -> None:
         app, name = self.jobs_app, self.rows.key

@@ -38,11 +38,11 @@ class Confirm(ModalScreen[bool]):
             yield Static(safe(self.text, lines=True), markup=False)
             if self.typed:
                 yield Static(f"Type {self.typed} to go on, Esc to leave it.", markup=False)
-                yield Input(placeholder=self.typed)
+                yield Input()
             with Horizontal(classes="buttons"):
-                yes = Button("Yes (y)", id="yes", compact=True, disabled=bool(self.typed))
-                yield yes
-                yield Button("No (n, Esc)", id="no", compact=True)
+                label = "Yes (Enter)" if self.typed else "Yes (y)"
+                yield Button(label, id="yes", compact=True, disabled=bool(self.typed))
+                yield Button("No (Esc)" if self.typed else "No (n, Esc)", id="no", compact=True)
 
     def on_mount(self) -> None:
         """The harmless answer has the focus."""
@@ -86,6 +86,17 @@ class Ask(ModalScreen[str]):
             yield Static(safe(self.asked), classes="title", markup=False)
             yield Static(safe(self.text, lines=True), markup=False)
             yield Input(self.value)
+            with Horizontal(classes="buttons"):
+                yield Button("OK (Enter)", id="ok", compact=True)
+                yield Button("Cancel (Esc)", id="no", compact=True)
+
+    def on_mount(self) -> None:
+        """Ready to be typed into."""
+        self.query_one(Input).focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """By mouse."""
+        self.dismiss(self.query_one(Input).value if event.button.id == "ok" else "")
 
     def action_leave(self) -> None:
         """Nothing."""

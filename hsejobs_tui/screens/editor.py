@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Static, TextArea
+from textual.widgets import Button, Static, TextArea
 
 from hsejobs.errors import JobsError
 from hsejobs_tui.core import compose
@@ -43,7 +43,18 @@ class Editor(ModalScreen[str]):
             yield Static(safe(self.asked), classes="title", markup=False)
             yield TextArea(self.text, show_line_numbers=True, tab_behavior="indent")
             yield Static(safe(self.problem, 400), markup=False, id="problem")
-            yield Static("Ctrl+S checks and adds   Ctrl+E $EDITOR   Esc leaves", markup=False)
+            with Horizontal(classes="buttons"):
+                yield Button("Check and add (Ctrl+S)", id="save", compact=True)
+                yield Button("$EDITOR (Ctrl+E)", id="outside", compact=True)
+                yield Button("Leave (Esc)", id="leave", compact=True)
+
+    def on_mount(self) -> None:
+        """Ready to be typed into."""
+        self.query_one(TextArea).focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """By mouse."""
+        getattr(self, f"action_{event.button.id}")()
 
     def action_leave(self) -> None:
         """Nothing."""

@@ -33,7 +33,7 @@ class Events(View):
 
     def body(self) -> ComposeResult:
         """The list."""
-        yield Rows(COLUMNS, "Nothing has happened since this was opened.")
+        yield Rows(COLUMNS, "Nothing has happened lately.")
 
     def head(self) -> Text:
         """Whether it goes on."""
@@ -47,12 +47,21 @@ class Events(View):
             style = LOOK.get(event.kind, ("", "", ""))[2]
             for job_id, org in event.jobs[:200]:
                 self._number += 1
-                self.kept.appendleft(Row(str(self._number), [
+                key = f"{self._number}\0{event.queue}\0{job_id}"
+                self.kept.appendleft(Row(key, [
                     at, event.queue, Text(safe(event.kind, 20), style), safe(job_id, 200),
                     safe(org or "-", 60),
                 ]))  # fmt: skip
         if not self.frozen:
             self.rows.fill(list(self.kept))
+
+    def do_open(self) -> None:
+        """The job of the event."""
+        from hsejobs_tui.screens.job import JobView
+
+        if self.rows.key:
+            _, queue, job_id = self.rows.key.split("\0")
+            self.app.push_screen(JobView(queue, job_id))
 
     def do_freeze(self) -> None:
         """Stops, goes on."""

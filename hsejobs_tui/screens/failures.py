@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.widgets import Static
 
 from hsejobs_tui.core.groups import Group
 from hsejobs_tui.core.text import duration, safe
@@ -15,8 +16,8 @@ from hsejobs_tui.screens.job_acts import act
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (
-    Column("count", 8, right=True), Column("queue", 14), Column("code", 12, above=90),
-    Column("first", 7, right=True, above=100), Column("last", 7, right=True), Column("error", 0),
+    Column("count", 6, right=True), Column("queue", 12, wide=17), Column("code", 11, wide=22),
+    Column("first", 5, right=True, above=100), Column("last", 5, right=True), Column("error", 0),
 )  # fmt: skip
 #: Seconds between two gatherings of their own accord.
 AGAIN = 15.0
@@ -37,6 +38,7 @@ class Failures(View):
     def body(self) -> ComposeResult:
         """The list."""
         yield Rows(COLUMNS, "No job has failed.")
+        yield Static(id="detail", markup=False)
 
     def head(self) -> Text:
         """How many, and how far the gathering is."""
@@ -44,6 +46,15 @@ class Failures(View):
         if self._busy and self.seen < self.total:
             text += f"; gathered {self.seen:,} of {self.total:,}"
         return Text(text)
+
+    def detail(self) -> Text:
+        """The newest error of the group, in full."""
+        group = self.group
+        if group is None:
+            return Text()
+        text = Text("newest: ", "dim").append(safe(group.sample, 60))
+        text.append(f", code {safe(group.code, 60)}; r retries all {group.count:,}\n")
+        return text.append(safe(group.sample_error, 600), "not dim")
 
     async def poll(self) -> None:
         """Gathers again now and then; it goes on beside the looks."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Static
+from textual.widgets import Button, Static
 
-from hsejobs_tui.core.commands import for_scope, keys_shown
+from hsejobs_tui.core.commands import MOVES, for_scope, keys_shown
 
 if TYPE_CHECKING:
     from hsejobs_tui.app import JobsApp
@@ -31,13 +32,28 @@ class Help(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The list."""
         options = cast("JobsApp", self.app).options
-        text = Text()
-        for one in for_scope(self.scope, read_only=options.read_only,
-                             confined=options.organization_id is not None):  # fmt: skip
-            text.append(f"{keys_shown(one):<16}", "bold")
-            text.append(f"{one.title:<16}").append(one.help + "\n", "dim")
+        every = for_scope(self.scope, read_only=options.read_only,
+                          confined=options.organization_id is not None)  # fmt: skip
+        here = [one for one in every if self.scope in one.scopes and one.id not in MOVES]
+        moves = [one for one in every if one.id in MOVES]
+        rest = [one for one in every if "app" in one.scopes]
+        table = Table.grid(padding=(0, 2))
+        for title, part in (("Here", here), ("Everywhere", rest), ("Moving", moves)):
+            if part:
+                table.add_row(Text(title, "bold underline"), "", "")
+            for one in part:
+                table.add_row(Text(keys_shown(one), "bold"), one.title, Text(one.help, "dim"))
         with Vertical(classes="dialog -tall"):
-            yield Static(f"Keys: {self.scope}   (Ctrl+P finds all by name, Esc closes)",
-                         classes="title", markup=False)  # fmt: skip
+            yield Static(f"Keys: {self.scope}", classes="title", markup=False)
             with VerticalScroll():
-                yield Static(text, markup=False)
+                yield Static(table, markup=False)
+            with Horizontal(classes="buttons"):
+                yield Button("Close (Esc)", compact=True)
+
+    def on_mount(self) -> None:
+        """Arrows scroll."""
+        self.query_one(VerticalScroll).focus()
+
+    def on_button_pressed(self) -> None:
+        """By mouse."""
+        self.dismiss(None)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -68,18 +71,56 @@ class JobView(View):
             await self._draw(job, lines, first)
 
     async def _draw(self, job: JobRecord, lines: list[str], first: bool) -> None:
-        body = self.query_one("#job", VerticalScroll)
+        body, plain = self._body, self.jobs_app.options.ascii_only
         if first:
-            self._tree = JsonTree("payload", job.data)
+            self._tree = JsonTree("payload", job.data, ascii_only=plain)
             await body.mount(
                 Static(id="facts", markup=False), self._tree, Static(id="rest", markup=False)
             )
         if job.result is not None and not body.query("#result"):
-            tree: Widget = JsonTree("result", job.result)
+            tree: Widget = JsonTree("result", job.result, ascii_only=plain)
             tree.id = "result"
             await body.mount(tree, after=self._tree)
         self.query_one("#facts", Static).update(_facts(job))
         self.query_one("#rest", Static).update(_rest(job, lines))
+
+    # -- moving
+
+    @property
+    def _body(self) -> VerticalScroll:
+        return self.query_one("#job", VerticalScroll)
+
+    def do_down(self) -> None:
+        """A line down."""
+        self._body.scroll_down(animate=False)
+
+    def do_up(self) -> None:
+        """A line up."""
+        self._body.scroll_up(animate=False)
+
+    def do_page_down(self) -> None:
+        """A page down."""
+        self._body.scroll_page_down(animate=False)
+
+    def do_page_up(self) -> None:
+        """A page up."""
+        self._body.scroll_page_up(animate=False)
+
+    def do_half_down(self) -> None:
+        """Half a page down."""
+        self._body.scroll_relative(y=self._body.size.height // 2, animate=False)
+
+    def do_half_up(self) -> None:
+        """Half a page up."""
+        self._body.scroll_relative(y=-(self._body.size.height // 2), animate=False)
+
+    def do_top(self) -> None:
+        """The beginning."""
+        self._body.scroll_home(animate=False)
+
+    def do_bottom(self) -> None:
+        """The end."""
+        self._body.scroll_end(animate=False)
 
     # -- acts
 
@@ -110,8 +151,11 @@ class JobView(View):
         await write_job(self.jobs_app, self.queue, self.job_id)
 
 
-def _facts(job: JobRecord) -> Text:
-    text = Text()
+def _facts(job: JobRecord) -> Table:
+    table = Table.grid(padding=(0, 1))
+    if job.failed_reason:
+        error = Text(safe(job.failed_reason, 500), "bold red").append(f" ({job.code})", "not bold")
+        table.add_row(Text(" error", "dim"), error)
     facts = [
         ("task", job.name), ("organisation", job.organization_id), ("user", job.user_id),
         ("attempts", f"{job.attempts_made} of {job.attempts}"), ("priority", job.priority),
@@ -123,28 +167,27 @@ def _facts(job: JobRecord) -> Text:
     ]  # fmt: skip
     for name, value in facts:
         if value is not None:
-            text.append(f" {name:<13}", "dim").append(safe(value, 200) + "\n")
-    if job.failed_reason:
-        text.append(f" {'error':<13}", "dim")
-        text.append(safe(job.failed_reason, 500), "bold red").append(f" ({job.code})\n")
-    return text
+            table.add_row(Text(f" {name:<12}", "dim"), Text(safe(value, 200)))
+    return table
 
 
-def _rest(job: JobRecord, lines: list[str]) -> Text:
-    text = Text("\n Timeline (UTC)\n", "bold")
+def _rest(job: JobRecord, lines: list[str]) -> Group:
+    parts: list[RenderableType] = [Text("\n Timeline (UTC)", "bold")]
+    table = Table.grid(padding=(0, 2))
     for at, what in timeline(job):
-        text.append(f"   {at}  ", "dim").append(safe(what) + "\n", "not bold")
+        table.add_row(Text(f"   {at}", "dim"), Text(safe(what)))
+    parts.append(table)
     if job.errors:
-        text.append("\n Errors, newest first\n", "bold")
-        for error in reversed(job.errors):
-            head = f"   attempt {error.get('attempt')}, {clock(error.get('failedAt'))}"
-            text.append(head + f", {safe(error.get('code') or 'error', 60)}: ", "dim not bold")
-            text.append(safe(error.get("error"), 2_000) + "\n", "red not bold")
-            trace = safe(error.get("traceback") or "", 8_000, lines=True)
-            for line in trace.splitlines()[-30:]:
-                text.append(f"     {line}\n", "dim not bold")
+        parts.append(Text("\n Errors, newest first", "bold"))
+    for error in reversed(job.errors):
+        head = Text(f"attempt {error.get('attempt')}, {clock(error.get('failedAt'))}, ", "dim")
+        head.append(safe(error.get("code") or "error", 60) + ": ")
+        head.append(safe(error.get("error"), 2_000), "not dim red")
+        parts.append(Padding(head, (0, 1, 0, 3)))
+        trace = safe(error.get("traceback") or "", 8_000, lines=True).splitlines()[-30:]
+        if trace:
+            parts.append(Padding(Text("\n".join(trace), "dim"), (0, 1, 0, 5)))
     if lines:
-        text.append(f"\n Log, the last {len(lines):,} of {job.log_count:,} lines\n", "bold")
-        for line in lines:
-            text.append(f"   {safe(line)}\n", "not bold")
-    return text
+        parts.append(Text(f"\n Log, the last {len(lines):,} of {job.log_count:,} lines", "bold"))
+        parts.append(Padding(Text("\n".join(map(safe, lines))), (0, 1, 0, 3)))
+    return Group(*parts)

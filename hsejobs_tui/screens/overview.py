@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Static
 
-from hsejobs_tui.core.text import duration, number, safe, spark
-from hsejobs_tui.core.view import QueueRow, Trouble, queue_row, troubles
+from hsejobs.store.read_live import Server
+from hsejobs_tui.core.text import duration, number, safe, short, size, spark
+from hsejobs_tui.core.troubles import STYLES, Trouble, worst
+from hsejobs_tui.core.view import QueueRow, queue_row
 from hsejobs_tui.screens.queue_acts import QueueActs
-from hsejobs_tui.widgets.rows import Column, Row, Rows
+from hsejobs_tui.widgets.rows import WIDE, Column, Row, Rows
 
 COLUMNS = (
-    Column("queue", 0),
-    Column("wait", 7, right=True), Column("run", 5, right=True), Column("delay", 6, right=True),
-    Column("done", 7, right=True), Column("fail", 6, right=True),
-    Column("in/m", 6, right=True, above=70), Column("out/m", 6, right=True, above=70),
-    Column("depth, 1h", 12, above=104), Column("oldest", 6, right=True),
+    Column("", 2), Column("queue", 0),
+    Column("wait", 6, right=True, wide=9), Column("run", 5, right=True),
+    Column("delay", 6, right=True, wide=9), Column("done", 6, right=True, wide=9),
+    Column("fail", 6, right=True, wide=9),
+    Column("in/m", 5, right=True, above=90), Column("out/m", 5, right=True, wide=6),
+    Column("depth, 1h", 20, above=130), Column("oldest", 6, right=True),
     Column("wait p50", 8, right=True, above=150), Column("wait p95", 8, right=True, above=140),
     Column("run p50", 7, right=True, above=150), Column("run p95", 7, right=True, above=116),
     Column("err%", 4, right=True), Column("empty in", 8, right=True, above=128),
-    Column("on", 3, right=True),
+    Column("work", 4, right=True, wide=7),
 )  # fmt: skip
+
+
+#: What stands beside a queue, and before an alert, of that level.
+MARKS = {"critical": "!!", "warning": "!"}
 
 
 class Overview(QueueActs):
@@ -36,6 +44,7 @@ class Overview(QueueActs):
         """The queues, and below them what is wrong."""
         yield Rows(COLUMNS, "No queue has described itself in this Redis: start a worker.")
         yield Static(id="alerts", markup=False)
+        yield Static(id="rest")
 
     @property
     def queue(self) -> str | None:
@@ -49,7 +58,10 @@ class Overview(QueueActs):
             return Text("Queues")
         failed = sum(one.failed for one in seen.queues)
         waiting = sum(one.waiting for one in seen.queues)
-        return Text(f"{len(seen.queues)} queues, {waiting:,} waiting, {failed:,} failed")
+        text = Text(f"{len(seen.queues)} queues, {waiting:,} waiting, {failed:,} failed")
+        if seen.server is not None:
+            text.append(f"   {_health(seen.server, wide=self.size.width >= 100)}", "not bold")
+        return text
 
     def told(self) -> None:
         """Draws the rows and the alerts of the last look."""
@@ -58,9 +70,32 @@ class Overview(QueueActs):
         if seen is None:
             return
         plain = self.jobs_app.options.ascii_only
-        self.rows.fill([Row(one.name, _cells(queue_row(one), plain)) for one in seen.queues])
-        found = troubles(seen)
-        self.query_one("#alerts", Static).update(_alerts(found, 4 if self.size.height > 18 else 2))
+        found = self.jobs_app.troubles
+        count = number if self.size.width >= WIDE else short
+        self.rows.fill([
+            Row(one.name, _cells(queue_row(one), plain, worst(found, one), count))
+            for one in seen.queues
+        ])  # fmt: skip
+        alerts = _alerts(found, 5 if self.size.height > 18 else 2)
+        self.tells("alerts", alerts)
+        # The alerts stand right below the queues, where the eye is.
+        lines = alerts.plain.count("\n") + 1
+        around = 4 if self.size.height >= 16 else 3
+        self.rows.styles.height = max(
+            2, min(self.rows.total + 2, self.size.height - lines - around)
+        )
+
+    def on_resize(self) -> None:
+        """Other columns, another height."""
+        self.told()
+
+    def do_search(self) -> None:
+        """The queue, with the line of its search open."""
+        from hsejobs.model import State
+        from hsejobs_tui.screens.queue import QueueView
+
+        if self.queue is not None:
+            self.app.push_screen(QueueView(self.queue, State.FAILED, asking=True))
 
     def do_open(self) -> None:
         """The jobs of the queue; those that failed first, if any did."""
@@ -74,19 +109,34 @@ class Overview(QueueActs):
             self.app.push_screen(QueueView(self.queue, state))
 
 
-def _cells(row: QueueRow, plain: bool) -> list[Text | str]:
-    name = Text(row.name)
+def _health(server: Server, *, wide: bool) -> str:
+    """Redis in a line: version, memory of how much, clients, what it does when full."""
+    memory = size(server.used_memory)
+    if server.maxmemory:
+        memory += f" of {size(server.maxmemory)}"
+    if not wide:
+        return f"Redis {memory}"
+    return f"{server.version}, {memory}, {server.clients} clients, {server.policy or 'policy ?'}"
+
+
+def _cells(
+    row: QueueRow, plain: bool, level: str, count: Callable[[float], str]
+) -> list[Text | str]:
+    style = STYLES.get(level, "")
+    pause = "=" if plain else "‖"
+    mark = Text(pause if row.paused and level not in MARKS else MARKS.get(level, ""), style)
+    name = Text(row.name, style)
     if row.paused:
-        name.append(" = paused" if plain else " ‖ paused", "bold yellow")
+        name.append(" paused", "bold yellow")
     idle = row.waiting and not row.workers
     return [
-        name,
-        Text(number(row.waiting), "yellow" if row.waiting else "dim"),
-        Text(number(row.active), "blue" if row.active else "dim"),
-        Text(number(row.delayed), "magenta" if row.delayed else "dim"),
-        Text(number(row.completed), "green" if row.completed else "dim"),
-        Text(number(row.failed), "bold red" if row.failed else "dim"),
-        f"{row.rate_in:,.0f}", f"{row.rate_out:,.0f}", spark(row.depth, 12, ascii_only=plain),
+        mark, name,
+        Text(count(row.waiting), "yellow" if row.waiting else "dim"),
+        Text(count(row.active), "blue" if row.active else "dim"),
+        Text(count(row.delayed), "magenta" if row.delayed else "dim"),
+        Text(count(row.completed), "green" if row.completed else "dim"),
+        Text(count(row.failed), "bold red" if row.failed else "dim"),
+        count(row.rate_in), count(row.rate_out), spark(row.depth, 20, ascii_only=plain),
         Text(duration(row.oldest), "bold yellow" if (row.oldest or 0) > 600_000 else ""),
         duration(row.wait_p50), duration(row.wait_p95),
         duration(row.run_p50), duration(row.run_p95),
@@ -101,8 +151,8 @@ def _alerts(found: list[Trouble], most: int) -> Text:
         return Text(" All well.", "green")
     text = Text()
     for one in found[:most]:
-        style = "bold red" if one.level == "critical" else "yellow"
-        text.append(" " + ("!! " if one.level == "critical" else "!  "), style)
+        style = STYLES[one.level]
+        text.append(f" {MARKS.get(one.level, '-'):<2} ", style)
         text.append(safe(f"{one.queue}: {one.what}"), style).append(safe(f"; {one.todo}") + "\n")
     if len(found) > most:
         text.append(f" and {len(found) - most} more: 5", "dim")

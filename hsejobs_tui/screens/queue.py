@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import ClassVar
 
 from rich.text import Text
@@ -12,11 +11,11 @@ from textual.widgets import Input, Static
 
 from hsejobs.model import JobRecord, State
 from hsejobs_tui.core import filters
-from hsejobs_tui.core.source import HITS_KEPT, Hits
+from hsejobs_tui.core.source import Hits
 from hsejobs_tui.core.text import one_line, safe
 from hsejobs_tui.core.view import AHEAD, LOOK, STATES, remark, when
+from hsejobs_tui.screens.finding import Finding
 from hsejobs_tui.screens.job_acts import act
-from hsejobs_tui.screens.queue_acts import QueueActs
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (
@@ -30,20 +29,21 @@ COLUMNS = (
 SHORT = dict(zip(STATES, ("wait", "run", "delay", "done", "fail"), strict=True))
 
 
-class QueueView(QueueActs):
+class QueueView(Finding):
     """One queue."""
 
     SCOPE: ClassVar[str] = "queue"
 
-    def __init__(self, queue: str, state: State, query: str = "") -> None:
-        super().__init__()
+    def __init__(self, queue: str, state: State, query: str = "", *, asking: bool = False) -> None:
+        super().__init__(query)
         self._queue, self.state = queue, state
         self.reverse = state not in AHEAD
-        self.query_text = query
-        self.hits: Hits | None = None
-        self.all_marked = False
-        self._searching = 0
+        self._asking = asking
+        #: What is known of the jobs in the list, by id.
+        self._jobs: dict[str, JobRecord] = {}
         self._paused = False
+        #: Jobs that match, while they are counted for an act.
+        self._counting: Hits | None = None
 
     @property
     def queue(self) -> str:
@@ -63,24 +63,30 @@ class QueueView(QueueActs):
         yield Input(id="search", placeholder="words, id=... error=timeout data.to=ann@example.com")
         yield Static(id="found", markup=False)
         yield Rows(COLUMNS, "No job is in this state.")
+        yield Static(id="detail", markup=False)
 
     def on_mount(self) -> None:
         """The list has the keys."""
         self.rows.focus()
-        if self.query_text:
-            self._search()
+        if self._asking:
+            self.do_search()
+        elif self.query_text:
+            self.begin_search()
 
     def head(self) -> Text:
         """The queue, where the cursor is, how many are marked."""
         rows = self.rows
-        order = "next first" if self.state in AHEAD and not self.reverse else (
-            "newest first" if self.reverse else "oldest first")  # fmt: skip
+        words = ("next", "last") if self.state in AHEAD else ("oldest", "newest")
+        order = f"{words[self.reverse]} first"
         text = Text(f"{self.queue} ")
         if self._paused:
             text.append(" PAUSED ", "bold reverse yellow").append(" ")
         place = f"{rows.cursor + 1:,} / {rows.total:,}" if rows.total else "0 / 0"
         text.append(f"{place}, {order}")
-        if self.all_marked:
+        if self._counting is not None:
+            seen, total = self._counting.seen, self._counting.total
+            text.append(f"  counting {seen:,} of {total:,} ..., Esc ends it", "bold")
+        elif rows.all_marked:
             text.append("  ALL selected", "bold")
         elif rows.marked:
             text.append(f"  {len(rows.marked):,} selected", "bold")
@@ -90,70 +96,95 @@ class QueueView(QueueActs):
 
     def told(self) -> None:
         """Draws the tabs too."""
-        super().told()
         stats = self._stats()
+        self._paused = bool(stats and stats.is_paused)
+        super().told()
         plain = self.jobs_app.options.ascii_only
         for state in STATES:
             glyph, letter, colour = LOOK[state]
             count = getattr(stats, state.value) if stats else 0
             word = state.value if self.size.width >= 90 else SHORT[state]
             tab = self.query_one(f"#tab-{state}", Static)
-            tab.update(Text(f"{letter if plain else glyph} {word} {count:,}", colour))
+            self.tells(
+                f"tab-{state}", Text(f"{letter if plain else glyph} {word} {count:,}", colour)
+            )
             tab.set_class(state is self.state, "-on")
-        self._paused = bool(stats and stats.is_paused)
+        self.tell_found()
+
+    def detail(self) -> Text:
+        """The error of the job under the cursor, in full."""
+        job = self._jobs.get(self.rows.key or "")
+        if job is None or not (job.failed_reason or remark(job)):
+            return Text()
+        text = Text(f"{job.code or 'error'}: " if job.failed_reason else "", "dim")
+        return text.append(safe(job.failed_reason or remark(job), 600), "not dim")
 
     async def poll(self) -> None:
         """The rows around what is seen, with the cursor's job where it is now."""
         source, rows, state = self.jobs_app.source, self.rows, self.state
-        if self.hits is not None:
-            await self._poll_hits()
+        if self.query_text:
+            await self.poll_hits()
             return
         offset = max(0, rows.first - 60)
         near = rows.held and offset <= rows.cursor < offset + 200
-        anchor = rows._key if near else None
+        anchor = (rows._key or None) if near else None
         seen = await self.jobs_app.look(
             source.window, self.queue, state, offset=offset, limit=200, reverse=self.reverse,
             anchor=anchor, anchor_row=rows.cursor - offset,
         )  # fmt: skip
-        if self.state is not state or self.hits is not None:
+        if self.state is not state or self.query_text:
             return
         at = {
-            seen.offset + n: self._row(job, seen.now) if job else Row(f"?{n}", ["gone"], True)
+            seen.offset + n: self.row_of(job, seen.now) if job else Row(f"?{n}", ["gone"], True)
             for n, job in enumerate(seen.rows)
         }
+        self._jobs = {job.id: job for job in seen.rows if job}
         rows.place(seen.total, at, seen.place, known=anchor is not None)
 
-    def _row(self, job: JobRecord, now: int) -> Row:
+    def row_of(self, job: JobRecord, now: int) -> Row:
+        """State, id, task, organisation, priority, tries, when, remark."""
+        self._jobs[job.id] = job
         plain = self.jobs_app.options.ascii_only
         glyph, letter, colour = LOOK[job.status]
         state = Text(f"{letter if plain else glyph} {job.status}", colour)
         return Row(job.id, [
             state, safe(job.id, 200), safe(job.name.rpartition(".")[2], 60),
             safe(job.organization_id or "-", 60), str(job.priority),
-            f"{job.attempts_made}/{job.attempts}", when(job, now), one_line(remark(job)),
+            f"{job.attempts_made}/{job.attempts}", when(job, now),
+            one_line(remark(job) or self.excerpt(job.id)),
         ])  # fmt: skip
 
     # -- states
 
     def do_next_state(self) -> None:
         """The next tab."""
-        self._to(STATES[(STATES.index(self.state) + 1) % len(STATES)])
+        self._step(1)
 
     def do_last_state(self) -> None:
         """The tab before."""
-        self._to(STATES[STATES.index(self.state) - 1])
+        self._step(-1)
+
+    def _step(self, by: int) -> None:
+        at = STATES.index(self.state)
+        around = [STATES[(at + by * n) % len(STATES)] for n in range(1, len(STATES))]
+        # Of a search only the states are of interest in which it found something.
+        hits = [one for one in around if one in self.found and self.found[one].count]
+        self.to(hits[0] if hits else around[0])
 
     def on_click(self, event: object) -> None:
         """A tab."""
         widget = getattr(event, "widget", None)
         name = getattr(widget, "id", None) or ""
         if name.startswith("tab-"):
-            self._to(State(name[4:]))
+            self.to(State(name[4:]))
 
-    def _to(self, state: State) -> None:
+    def to(self, state: State) -> None:
+        """Shows another state; a search goes along."""
         self.state, self.reverse = state, state not in AHEAD
-        self._leave_search()
         self.rows.reset()
+        if self.query_text:
+            self.draw_hits()
+        self.told()
         self.jobs_app.poll_soon()
 
     def do_order(self) -> None:
@@ -162,105 +193,27 @@ class QueueView(QueueActs):
         self.rows.reset()
         self.jobs_app.poll_soon()
 
-    # -- search
-
-    def do_search(self) -> None:
-        """Opens the line of the search."""
-        line = self.query_one("#search", Input)
-        line.add_class("-open")
-        line.focus()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter: the search begins."""
-        self.query_text = event.value.strip()
-        self.rows.focus()
-        self._search()
-
-    def _search(self) -> None:
-        self._searching += 1
-        self.rows.reset()
-        self.all_marked, self.hits = False, None
-        if not self.query_text:
-            self._leave_search()
-            self.jobs_app.poll_soon()
-            return
-        self.run_worker(self._find(self._searching), name="search", exit_on_error=False)
-
-    async def _find(self, number: int) -> None:
-        app = self.jobs_app
-        wanted = filters.parse(self.query_text)
-        steps = app.source.search(self.queue, self.state, wanted)
-        drawn = 0.0
-        while self._searching == number:
-            hits = await app.do(next, steps, None)
-            if self._searching != number or hits is None:
-                return
-            self.hits = hits
-            now = app.now()
-            if now - drawn > 0.15 or hits.done:
-                drawn = now
-                self._draw_hits()
-            await asyncio.sleep(0)
-
-    def _draw_hits(self) -> None:
-        hits = self.hits
-        if hits is None or not self.is_mounted:
-            return
-        stats = self._stats()
-        now = stats.now if stats else 0
-        self.rows.fill([self._row(job, now) for job in hits.jobs])
-        more = f", the first {HITS_KEPT:,} are shown" if hits.count > HITS_KEPT else ""
-        state = "searched" if hits.done else "searching, Esc ends it:"
-        found = self.query_one("#found", Static)
-        found.add_class("-open")
-        found.update(
-            Text(f" /{safe(self.query_text, 60)}  {hits.count:,} found{more}; {state} "
-                 f"{hits.seen:,} of {hits.total:,} {self.state}", "bold")
-        )  # fmt: skip
-
-    async def _poll_hits(self) -> None:
-        """What is seen of the hits, as it is now; what went away is said so."""
-        rows, hits = self.rows, self.hits
-        if hits is None or not hits.jobs:
-            return
-        seen = hits.jobs[rows.first : rows.first + rows.page]
-        found = await self.jobs_app.look(self.jobs_app.source.jobs, self.queue,
-                                         [job.id for job in seen])  # fmt: skip
-        stats = self._stats()
-        for n, (old, new) in enumerate(zip(seen, found, strict=True)):
-            place = rows.first + n
-            row = self._row(new or old, stats.now if stats else 0)
-            if new is None:
-                row = Row(row.key, [Text("gone", "dim"), *row.cells[1:]], True)
-            if place in rows.at and rows.at[place].key == row.key:
-                rows.at[place] = row
-        rows.refresh()
-
-    def _leave_search(self) -> None:
-        self._searching += 1
-        self.hits, self.query_text, self.all_marked = None, "", False
-        line = self.query_one("#search", Input)
-        line.remove_class("-open")
-        line.value = ""
-        self.query_one("#found").remove_class("-open")
-
     def do_back(self) -> None:
         """Leaves the search line, the search, the selection, the screen: one at a time."""
-        line = self.query_one("#search", Input)
-        if line.has_focus and not self.query_text:
-            self._leave_search()
-            self.rows.focus()
-        elif self.hits is not None or self.query_text:
-            self._leave_search()
-            self.rows.reset()
+        if self._counting is not None:
+            self._counting = None
+        elif self._asking or self.query_text:
+            asked = self._asking and self.query_text
+            if asked:
+                # Only the line was opened again: the search that was made stays.
+                self._asking = False
+                self.query_one("#search", Input).value = self.query_text
+            else:
+                self.leave_search()
+                self.rows.reset()
             self.rows.focus()
             self.jobs_app.poll_soon()
-        elif self.rows.marked or self.all_marked:
-            self.rows.marked, self.all_marked = set(), False
-            self.rows.refresh()
-            self.told()
+        elif self.rows.marked or self.rows.all_marked:
+            self.rows.mark(set())
         else:
             self.dismiss()
+            return
+        self.told()
 
     # -- selection and acts
 
@@ -268,36 +221,50 @@ class QueueView(QueueActs):
         """Marks the job, and goes on to the next."""
         rows = self.rows
         if rows.key is not None:
-            rows.marked ^= {rows.key}
+            rows.mark(rows.marked ^ {rows.key})
             rows.move(1)
             self.told()
 
     def do_select_all(self) -> None:
         """All that match, or none any more."""
-        self.all_marked = not self.all_marked
-        self.rows.marked = set()
+        self.rows.mark(set(), every=not self.rows.all_marked)
         self.told()
 
     async def _meant(self) -> tuple[list[str], str]:
         """The ids that an act is about, and words for them."""
-        app, rows = self.jobs_app, self.rows
-        if self.all_marked:
-            wanted, hits = filters.parse(self.query_text), None
-            app.say(f"counting the {self.state} jobs that match ...")
-            steps = app.source.search(self.queue, self.state, wanted)
-            while (step := await app.do(next, steps, None)) is not None:
-                hits = step
-            ids = hits.ids if hits else []
+        rows = self.rows
+        if rows.all_marked:
+            ids = await self._count()
             which = f" matching {safe(self.query_text, 60)}" if self.query_text else ""
             return ids, f"all {len(ids):,} {self.state} jobs{which}"
         if rows.marked:
             return sorted(rows.marked), ""
         return ([rows.key] if rows.key else []), ""
 
+    async def _count(self) -> list[str]:
+        """The ids of all that match now; none when Esc ended it."""
+        app = self.jobs_app
+        steps = app.source.search(self.queue, self.state, filters.parse(self.query_text))
+        hits = self._counting = Hits(self.queue, self.state)
+        try:
+            while (step := await app.do(next, steps, None)) is not None:
+                if self._counting is not hits or not self.is_mounted:
+                    return []
+                hits = self._counting = step
+                self.told()
+        finally:
+            self._counting = None
+            self.told()
+        return hits.ids
+
     async def _act(self, name: str) -> None:
+        every = self.rows.all_marked
         ids, what = await self._meant()
+        if every and not ids:
+            self.jobs_app.say("nothing was done")
+            return
         if await act(self.jobs_app, name, self.queue, ids, what):
-            self.rows.marked, self.all_marked = set(), False
+            self.rows.mark(set())
 
     async def do_retry(self) -> None:
         """Retries what is meant."""

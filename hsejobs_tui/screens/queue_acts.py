@@ -7,7 +7,6 @@ import re
 from hsejobs.errors import InvalidOption, JobsError
 from hsejobs.model import State
 from hsejobs.store.read import QueueStats
-from hsejobs_tui.core.text import duration
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.screens.dialogs import Ask, Confirm, Working
 
@@ -77,9 +76,9 @@ class QueueActs(View):
             return
         count = min(count, limit or count)
         if not count:
-            app.say(f"no {state} job of {queue} is older than {duration(grace)}")
+            app.say(f"no {state} job of {queue} is older than {words[1]}")
             return
-        text = f"{count:,} {state} jobs older than {duration(grace)}. This cannot be undone."
+        text = f"{count:,} {state} jobs older than {words[1]}. This cannot be undone."
         if await app.push_screen_wait(Confirm(f"Clean {queue}?", text, typed=str(count))):
             acts = app.acts
             await app.push_screen_wait(
@@ -113,15 +112,20 @@ class QueueActs(View):
         if queue is None or stats is None:
             return
         count = stats.waiting + stats.delayed + stats.completed + stats.failed + stats.active
-        text = (
-            f"Removes all {count:,} jobs of {queue} and its counters. This cannot be undone.\n"
-            "It is refused while jobs run: pause the queue and wait for them."
-        )
-        if await app.push_screen_wait(Confirm(f"Obliterate {queue}?", text, typed=queue)):
+        text = f"Removes all {count:,} jobs of {queue} and its counters. This cannot be undone."
+        typed, title = queue, f"Obliterate {queue}?"
+        if force := stats.active > 0:
+            # Without force it would be refused, so what is asked for is said and typed.
+            typed, title = f"{queue} force", f"Obliterate {queue} by force?"
+            text += (
+                f"\n{stats.active:,} jobs RUN: what they do is done, but not noted anywhere. "
+                "Better: leave this, P pauses the queue; come back when none runs."
+            )
+        if await app.push_screen_wait(Confirm(title, text, typed=typed)):
             acts = app.acts
             await app.push_screen_wait(
                 Working(f"Obliterating {queue}", count,
-                        lambda stop: acts.sweep("obliterate", queue, count, stop))
+                        lambda stop: acts.sweep("obliterate", queue, count, stop, force=force))
             )  # fmt: skip
 
     def _stats(self) -> QueueStats | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from rich.text import Text
@@ -12,19 +13,26 @@ from hsejobs_tui.core.text import safe
 
 #: Children shown of one node, characters of one text, and of all texts together.
 CHILDREN, TEXT, WHOLE = 500, 2_000, 65_536
+#: Nodes up to which all are opened.
+FEW = 40
 
 
 class JsonTree(Tree[Any]):
     """Masked JSON data. Nothing of it is ever taken for markup."""
 
-    def __init__(self, name: str, data: Any) -> None:
+    def __init__(self, name: str, data: Any, *, ascii_only: bool = False) -> None:
         super().__init__(_label(name, data), data)
+        if ascii_only:
+            self.ICON_NODE, self.ICON_NODE_EXPANDED = "+ ", "- "
+            self.show_guides = False
         self.shown = 0
+        self.few = False
         self.guide_depth = 2
         self.auto_expand = True
 
     def on_mount(self) -> None:
-        """The first level is open."""
+        """The first level is open; of little data all of it is."""
+        self.few = _nodes(self.root.data, FEW) <= FEW
         self.root.expand()
 
     def on_tree_node_expanded(self, event: Tree.NodeExpanded[Any]) -> None:
@@ -41,11 +49,24 @@ class JsonTree(Tree[Any]):
                 node.add_leaf(Text("... more than 64 KB is not shown", "dim"))
                 return
             if isinstance(value, dict | list) and value:
-                node.add(label, value)
+                node.add(label, value, expand=False)
+                if self.few:
+                    node.children[-1].expand()
             else:
                 node.add_leaf(label)
         if len(pairs) > CHILDREN:
             node.add_leaf(Text(f"... {len(pairs) - CHILDREN:,} more", "dim"))
+
+
+def _nodes(data: Any, most: int) -> int:
+    """How many nodes there are, counted only until there are more than ``most``."""
+    found, left = 0, [data]
+    while left and found <= most:
+        one = left.pop()
+        inner = one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+        found += len(inner)
+        left.extend(list(inner)[:most])
+    return found
 
 
 def _label(key: str, value: Any) -> Text:
@@ -56,5 +77,6 @@ def _label(key: str, value: Any) -> Text:
         return text.append(f"  [{len(value)}]", "dim")
     if isinstance(value, str):
         return text.append(": ").append(safe(value, TEXT), "green")
-    shown = {None: "null", True: "true", False: "false"}.get(value, value)
+    # Not by a dict of the three: 1 == True.
+    shown = json.dumps(value) if value is None or isinstance(value, bool) else value
     return text.append(": ").append(safe(shown, 200), "cyan")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rich.style import Style
 from rich.text import Text
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -16,12 +16,20 @@ from textual.strip import Strip
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: cells wide, 0 for what is left; shown from ``above`` cells of width on."""
+    """A column: cells wide, 0 for what is left; shown from ``above`` cells of width on.
+
+    ``wide``: its cells where the list is at least ``WIDE`` cells wide, 0 for the same.
+    """
 
     title: str
     width: int
     above: int = 0
     right: bool = False
+    wide: int = 0
+
+
+#: Cells of width from which columns may be wider.
+WIDE = 110
 
 
 @dataclass(slots=True)
@@ -31,6 +39,11 @@ class Row:
     key: str
     cells: Sequence[Text | str] = field(default_factory=list)
     dim: bool = False
+
+
+def _value(cell: Text | str) -> object:
+    # Two Texts are equal for Rich when only their base style differs.
+    return (cell.plain, str(cell.style), cell.spans) if isinstance(cell, Text) else cell
 
 
 class Rows(ScrollView, inherit_bindings=False, can_focus=True):
@@ -56,12 +69,25 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         #: Whether the cursor holds on to its key: from the first move on.
         self.held = False
         self.ghost: Row | None = None
+        #: What the next act is about: these, or all that the list stands for.
         self.marked: set[str] = set()
+        self.all_marked = False
         self.at: dict[int, Row] = {}
-        self.dimmed = False
+        self._dimmed = False
         self._key = ""
 
     # -- what it shows
+
+    @property
+    def dimmed(self) -> bool:
+        """Whether what is shown may be old."""
+        return self._dimmed
+
+    @dimmed.setter
+    def dimmed(self, dimmed: bool) -> None:
+        if dimmed is not self._dimmed:
+            self._dimmed = dimmed
+            self.refresh()
 
     @property
     def key(self) -> str | None:
@@ -96,6 +122,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         ``known``: whether it was looked for at all.
         """
         old = self.at.get(self.cursor)
+        seen = self._seen()
         self.total, shift = total, 0
         if self.held and known and self._key:
             if place is not None:
@@ -104,12 +131,29 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
                 self.ghost = Row(old.key, old.cells, True)
         self.at = at
         self.cursor = max(0, min(self.cursor, total - 1))
-        if not self.held:
+        # A cursor that jumped to where nothing had been read takes its key now.
+        if not self.held or not self._key:
             self._key = self.key or ""
         self.virtual_size = Size(max(1, self.size.width - 1), total + 1)
         if shift and self.first:
-            self.scroll_to(y=max(0, self.first + shift), animate=False, immediate=True)
-        self.refresh()
+            self._scroll(self.first + shift)
+        now = self._seen()
+        if now[0] != seen[0]:
+            self.refresh()
+            return
+        # Over SSH a screen that is drawn anew each second is felt: only lines that changed are.
+        for y, (new, before) in enumerate(zip(now[1], seen[1], strict=True), 1):
+            if new != before:
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    def _seen(self) -> tuple[object, list[object]]:
+        """What the whole and each line that is drawn depend on, as values that can be compared."""
+        first = self.first
+        rows = [self.at.get(row) for row in range(first, min(self.total, first + self.page))]
+        return (
+            (self.total, self.cursor, first, self.ghost is None, self.columns),
+            [row and (row.key, row.dim, [_value(cell) for cell in row.cells]) for row in rows],
+        )
 
     # -- moving
 
@@ -125,9 +169,9 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         self._key = self.key or ""
         first, page = self.first, self.page
         if self.cursor < first:
-            self.scroll_to(y=self.cursor, animate=False, immediate=True)
+            self._scroll(self.cursor)
         elif self.cursor >= first + page:
-            self.scroll_to(y=self.cursor - page + 1, animate=False, immediate=True)
+            self._scroll(self.cursor - page + 1)
         self.refresh()
         self._ask()
         self.post_message(self.Moved())
@@ -135,9 +179,18 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
     def reset(self) -> None:
         """Forgets rows, cursor and marks: another list is to be shown."""
         self.at, self.total, self.cursor, self._key = {}, 0, 0, ""
-        self.held, self.ghost, self.marked = False, None, set()
-        self.scroll_to(y=0, animate=False, immediate=True)
+        self.held, self.ghost, self.marked, self.all_marked = False, None, set(), False
+        self._scroll(0)
         self.refresh()
+
+    def mark(self, marked: set[str], *, every: bool = False) -> None:
+        """Marks these, or every one."""
+        self.marked, self.all_marked = marked, every
+        self.refresh()
+
+    def _scroll(self, first: int) -> None:
+        # Forced: a list that was just filled has no scroll bar before its next layout.
+        self.scroll_to(y=max(0, first), animate=False, immediate=True, force=True)
 
     def _ask(self) -> None:
         last = min(self.total, self.first + self.page) - 1
@@ -167,12 +220,14 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
 
     def widths(self) -> list[tuple[int, Column, int]]:
         """(place, column, cells) of the columns that are shown at this width."""
-        room = self.size.width - 2
-        shown = [(n, one) for n, one in enumerate(self.columns) if room + 2 >= one.above]
-        fixed = sum(one.width for _, one in shown) + len(shown) - 1
-        flexible = sum(one.width == 0 for _, one in shown) or 1
-        rest = max(4, (room - fixed) // flexible)
-        return [(n, one, one.width or rest) for n, one in shown]
+        room = self.scrollable_content_region.width - 2
+        # The scroll bar must not make a column come and go.
+        whole = self.size.width
+        shown = [(n, one) for n, one in enumerate(self.columns) if whole >= one.above]
+        cells = [(whole >= WIDE and one.wide) or one.width for _, one in shown]
+        flexible = cells.count(0) or 1
+        rest = max(4, (room - sum(cells) - len(shown) + 1) // flexible)
+        return [(n, one, width or rest) for (n, one), width in zip(shown, cells, strict=True)]
 
     def render_line(self, y: int) -> Strip:
         """One line: the head, a row, or nothing."""
@@ -191,7 +246,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         if found is None:
             return self._strip(Text("  ..."), Style(dim=True))
         mark = "> " if cursor else "  "
-        if found.key in self.marked:
+        if self.all_marked or found.key in self.marked:
             mark = mark[0] + "*"
         return self._line(found.cells, mark, style)
 
@@ -202,7 +257,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
             # Under the cursor colours would be backgrounds: the words say it all there.
             keep = isinstance(cell, Text) and not style.reverse
             text = cell.copy() if isinstance(cell, Text) and keep else Text(str(cell))
-            text.truncate(width, overflow="ellipsis")
+            text.truncate(width, overflow="crop" if self.app.has_class("-ascii") else "ellipsis")
             blank = " " * (width - text.cell_len)
             line.append_text(Text(blank) + text if column.right else text + blank)
             line.append(" ")

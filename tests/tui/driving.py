@@ -28,3 +28,17 @@ async def until(pilot: Pilot[Any], seen: Callable[[], bool], what: str) -> None:
 async def shows(pilot: Pilot[Any], *words: str) -> None:
     """Waits until all the words are on the screen."""
     await until(pilot, lambda: all(w in text_of(pilot.app) for w in words), " and ".join(words))
+
+
+async def settle(pilot: Pilot[Any]) -> None:
+    """Waits until everything that was asked for has been read and drawn."""
+    app: Any = pilot.app
+    quiet = 0
+    for _ in range(1_000):
+        await pilot.pause()
+        # A screen that was just shown asks for a look in a message of its own.
+        quiet = quiet + 1 if app.settled and app.screen.is_mounted else 0
+        if quiet == 3:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"never settled\n{text_of(pilot.app)}")

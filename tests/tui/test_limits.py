@@ -190,5 +190,5 @@ def test_once_prints_the_overview(stage: Stage, capsys: pytest.CaptureFixture[st
 def test_a_refresh_is_one_pipeline(stage: Stage) -> None:
     source = Source(stage.options(), Link(stage.url))
     source.glance()
-    assert source.glance().cost[0] == 2 + 3
+    assert source.glance().cost[0] == 3 + 4
     source.link.close()

@@ -85,6 +85,23 @@ async def test_the_cursor_stays_with_its_job_and_a_job_that_went_is_not_mistaken
     }  # fmt: skip
 
 
+async def test_the_end_of_a_list_that_was_just_opened_is_reached_and_held(stage: Stage) -> None:
+    for n in range(700):
+        stage.add(f"job-{n:03}")
+    app = stage.app()
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "700 waiting")
+        view = QueueView("mail", State.WAITING)
+        await app.push_screen(view)
+        # Before the list's scroll bar has been laid out.
+        view.rows.place(700, {}, None)
+        view.do_bottom()
+        await shows(pilot, "700 / 700", "job-699")
+        stage.writer.remove("mail", "job-000")
+        await shows(pilot, "699 / 699", "job-699")
+        assert view.rows.key == "job-699"
+
+
 async def test_search_looks_into_payloads_but_not_into_secrets(stage: Stage) -> None:
     for n in range(250):
         stage.add(f"job-{n:03}")
@@ -94,11 +111,33 @@ async def test_search_looks_into_payloads_but_not_into_secrets(stage: Stage) -> 
         await pilot.press("enter", "slash")
         app.screen.query_one("#search", Input).value = "data.to=job-249@"
         await pilot.press("enter")
-        await shows(pilot, "1 found", "searched 250 of 250", "job-249", "1 / 1")
+        await shows(pilot, "1 found in 250 waiting", "none in other", "job-249", "1 / 1")
         await pilot.press("escape", "slash")
         app.screen.query_one("#search", Input).value = SECRET
         await pilot.press("enter")
-        await shows(pilot, "0 found", "searched 250 of 250")
+        await shows(pilot, "0 found in 250 waiting", "none in other states")
+
+
+async def test_a_search_goes_on_through_the_other_states(stage: Stage) -> None:
+    for n in range(3):
+        stage.fail(f"ann-{n}" if n else "bob")
+    stage.add("ann-waits")
+    app = stage.app()
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "1 waiting, 3 failed")
+        await pilot.press("slash")
+        await shows(pilot, "words, id=")
+        await pilot.press(*"ann-", "enter")
+        await shows(pilot, "2 found in 3 failed", "Tab: 1 waiting")
+        await pilot.press("tab")
+        await shows(
+            pilot, "to: ann-waits@example.com", "1 found in 1 waiting", "ann-waits", "Tab: 2 failed"
+        )
+        await pilot.press("escape")
+        await shows(pilot, "1 / 1", "ann-waits")
+        # Found nowhere but in a state that is not shown: that one is shown.
+        await pilot.press("slash", *"bob", "enter")
+        await shows(pilot, "1 found in 3 failed", "none in other states", "1 / 1")
 
 
 async def test_all_that_match_are_acted_on_after_the_count_was_typed(stage: Stage) -> None:

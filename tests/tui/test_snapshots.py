@@ -1,4 +1,4 @@
-"""Pictures of the screens at three sizes, from a state that never changes."""
+"""Pictures of every screen and dialog at three sizes, from a state that never changes."""
 
 from __future__ import annotations
 
@@ -6,91 +6,88 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.widgets import Input, TextArea
 
-from hsejobs.model import JobRecord, State
-from hsejobs.store.minutes import Minute
-from hsejobs.store.read import QueueStats
-from hsejobs.store.read_live import Glance, Server, Window
-from hsejobs.store.registry import QueueInfo
-from hsejobs_tui.app import JobsApp
-from hsejobs_tui.core.options import Options
-from hsejobs_tui.core.source import Source
+from hsejobs_tui.screens.dialogs import Working
+from tests.tui.driving import settle
+from tests.tui.frozen import frozen_app
 
-NOW = 1_800_000_000_000
 SIZES = [(80, 24), (120, 36), (200, 50)]
+#: Keys, each of them followed by a rest; what they lead to.
+STEPS = {
+    "overview": [],
+    "queue": ["j", "enter", "j", "space"],
+    "waiting": ["j", "enter", "tab"],
+    "all-selected": ["j", "enter", "asterisk"],
+    "search": ["j", "slash", "a", "n", "n", "enter"],
+    "job": ["j", "enter", "enter"],
+    "job-end": ["j", "enter", "enter", "G"],
+    "failures": ["2", "j"],
+    "workers": ["3"],
+    "schedules": ["4"],
+    "alerts": ["5"],
+    "circuits": ["6"],
+    "events": ["7"],
+    "help": ["question_mark"],
+    "menu": ["ctrl+p"],
+    "goto": ["colon"],
+    "pause": ["P"],
+    "clean": ["c"],
+    "drain": ["D"],
+    "obliterate": ["O"],
+    "enqueue": ["j", "n"],
+    "duplicate": ["j", "enter", "d"],
+    "remove": ["j", "enter", "x"],
+    "retry-group": ["2", "r"],
+}
 
 
-def _stats(
-    name: str, waiting: int, failed: int, workers: int, *, paused: bool = False
-) -> QueueStats:
-    minutes = [Minute(added=40 - n, completed=30, failed=failed // 50, run={60: 20, 70: 3},
-                      wait={40: 9}) for n in range(30)]  # fmt: skip
-    return QueueStats(name, waiting, 3, 2, 120_345, failed, paused, 754_000, 1000, workers, NOW,
-                      minutes)  # fmt: skip
+def _still(pilot: Any) -> None:
+    """No cursor blinks in a picture."""
+    for one in [*pilot.app.screen.query(Input), *pilot.app.screen.query(TextArea)]:
+        one.cursor_blink = False
 
 
-GLANCE = Glance(
-    [_stats("data-exports", 12, 0, 0), _stats("email", 145_000, 812, 2),
-     _stats("webhooks", 7, 40, 1, paused=True)],
-    {name: QueueInfo(name) for name in ("data-exports", "email", "webhooks")},
-    Server("Redis 7.0.15", 48_000_000, 0, 12, "noeviction"), {}, (11, 1.2),
-)  # fmt: skip
-
-
-class Frozen(Source):
-    """A source whose Redis never changes."""
-
-    def glance(self) -> Glance:
-        self.infos = GLANCE.infos
-        return GLANCE
-
-    def window(self, queue: str, state: State, **place: Any) -> Window:
-        rows: list[JobRecord | None] = [
-            JobRecord(
-                f"1m86k{n:012}", queue, "tasks.email.send_email", state, f"org-{n % 7}", None, 3, 3, 3,
-                5000, 0, NOW - 90_000 - n * 1000, NOW - 80_000, NOW - 60_000 - n * 1000,
-                code="timeout", errors=({"error": f"[red]no answer[/] within {n} s", "attempt": 3},),
-            ) for n in range(60)
-        ]  # fmt: skip
-        return Window(812, False, 0, None, NOW, rows)
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> JobsApp:
-    made = JobsApp(Options("unix:///nowhere", "t", tmp_path, "prod-eu", production=True))
-    made.source = Frozen(made.options, made.link)
-    return made
-
-
-@pytest.mark.parametrize("size", SIZES, ids=str)
-def test_overview(app: JobsApp, snap_compare: Any, size: tuple[int, int]) -> None:
-    async def wait(pilot: Any) -> None:
-        while app.glance is None:
-            await pilot.pause(0.01)
-        await pilot.pause()
-
-    assert snap_compare(app, terminal_size=size, run_before=wait)
-
-
-@pytest.mark.parametrize("size", SIZES, ids=str)
-def test_queue(app: JobsApp, snap_compare: Any, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: "{}x{}".format(*size))
+@pytest.mark.parametrize("name", STEPS)
+def test_screen(tmp_path: Path, snap_compare: Any, name: str, size: tuple[int, int]) -> None:
     async def walk(pilot: Any) -> None:
-        while app.glance is None:
+        await settle(pilot)
+        for key in STEPS[name]:
+            await pilot.press(key)
+            await settle(pilot)
+        _still(pilot)
+        await settle(pilot)
+
+    assert snap_compare(frozen_app(tmp_path), terminal_size=size, run_before=walk)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: "{}x{}".format(*size))
+def test_report(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> None:
+    from hsejobs_tui.core.acts import Progress
+
+    done = Progress("retry", "email", 50_000, 49_000, cancelled=True)
+    done.refused["moved to active"] = 17
+
+    async def walk(pilot: Any) -> None:
+        await settle(pilot)
+        screen = Working("Retry 50,000 jobs of email", 50_000, lambda stop: iter([done]))
+        await pilot.app.push_screen(screen)
+        while not screen.over:
             await pilot.pause(0.01)
-        await pilot.press("j", "enter")
-        while app.view is None or app.view.SCOPE != "queue" or not app.view.rows.total:
-            await pilot.pause(0.01)
-        await pilot.press("j", "space")
-        await pilot.pause()
+        await settle(pilot)
 
-    assert snap_compare(app, terminal_size=size, run_before=walk)
+    assert snap_compare(frozen_app(tmp_path), terminal_size=size, run_before=walk)
 
 
-def test_help(app: JobsApp, snap_compare: Any) -> None:
-    async def ask(pilot: Any) -> None:
-        while app.glance is None:
-            await pilot.pause(0.01)
-        await pilot.press("question_mark")
-        await pilot.pause()
+@pytest.mark.parametrize("options", [
+    {"read_only": True}, {"organization_id": "org-1"}, {"ascii_only": True},
+    {"production": False, "front": True},
+], ids=["read-only", "organisation", "ascii", "in-front"])  # fmt: skip
+def test_session(tmp_path: Path, snap_compare: Any, options: dict[str, Any]) -> None:
+    app = frozen_app(tmp_path, **options)
+    assert snap_compare(app, terminal_size=(80, 24), run_before=settle)
 
-    assert snap_compare(app, terminal_size=(80, 24), run_before=ask)
+
+def test_tiny(tmp_path: Path, snap_compare: Any) -> None:
+    assert snap_compare(frozen_app(tmp_path), terminal_size=(40, 10), run_before=settle)

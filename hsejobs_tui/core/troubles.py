@@ -1,0 +1,96 @@
+"""What is wrong now, by the rules of ``hsejobs.watch.alerts``, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hsejobs.store.read import QueueStats
+from hsejobs.store.read_live import Glance
+from hsejobs.watch.alerts import CALM_AT, Limits, Reading, readings, server_readings
+
+#: Rules that cannot wait until the morning, and the share of failures from which that is so.
+CRITICAL = ("no_worker", "eviction", "memory")
+CRITICAL_PERCENT = 50
+
+_TODO = {
+    "waiting": "more workers, or look at what they run (3)",
+    "failures": "2 shows the errors they share",
+    "stalled": "their worker died or hung: look at the workers (3)",
+    "no_worker": "start one: hsejobs worker {queue}",
+    "oldest": "more workers, or look at what they run (3)",
+    "eviction": "set maxmemory-policy noeviction",
+    "memory": "clean completed jobs (c), or raise maxmemory",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something wrong. ``level``: critical, warning, note or over; ``since`` and ``ended`` in ms."""
+
+    level: str
+    rule: str
+    queue: str
+    what: str
+    todo: str
+    since: int | None = None
+    ended: int | None = None
+
+
+#: The levels, the worst first, with their colours.
+STYLES = {"critical": "bold red", "warning": "yellow", "note": "cyan", "over": "dim"}
+LEVELS = tuple(STYLES)
+
+
+def troubles(seen: Glance, limits: Limits) -> list[Trouble]:
+    """What is wrong at this moment, the worst first.
+
+    An alert that the watching process keeps tells since when; the rules are
+    looked at here as well, so that none is needed and none is late.
+    """
+    found: list[Trouble] = []
+    for stats in seen.queues:
+        own = [
+            _trouble(reading, seen)
+            for reading in readings(stats, seen.stalled.get(stats.name, 0), limits)
+        ]
+        on = [one for one in own if one is not None]
+        rules = {one.rule for one in on}
+        # That jobs wait is no news where it is said why.
+        found += [one for one in on if one.rule != "waiting" or not rules & {"no_worker", "oldest"}]
+        if stats.is_paused and stats.waiting:
+            found = [one for one in found if (one.rule, one.queue) != ("waiting", stats.name)]
+            found.append(Trouble("note", "paused", stats.name,
+                                 f"paused, {stats.waiting:,} jobs wait", "P resumes it"))  # fmt: skip
+    if seen.server is not None:
+        about = [_trouble(one, seen) for one in server_readings(seen.server)]
+        found += [one for one in about if one is not None]
+    return sorted(found, key=lambda one: (LEVELS.index(one.level), one.queue))
+
+
+def ended(seen: Glance) -> list[Trouble]:
+    """The alerts that went off in the last day, the newest first."""
+    over = [one for one in seen.alerts.values() if one["state"] == "off"]
+    return [
+        Trouble("over", one["rule"], one["queue"] or "", one["message"], "", one["sinceMs"],
+                one["endedMs"])
+        for one in sorted(over, key=lambda one: -one["endedMs"])
+    ]  # fmt: skip
+
+
+def _trouble(reading: Reading, seen: Glance) -> Trouble | None:
+    known = seen.alerts.get((reading.rule, reading.queue or ""))
+    kept = known is not None and known["state"] == "on"
+    if reading.value <= reading.limit * (CALM_AT if kept else 1):
+        return None
+    grave = reading.rule in CRITICAL
+    grave = grave or (reading.rule == "failures" and reading.value >= CRITICAL_PERCENT)
+    return Trouble(
+        "critical" if grave else "warning", reading.rule, reading.queue or "redis",
+        reading.message, _TODO[reading.rule].format(queue=reading.queue),
+        known["sinceMs"] if known is not None and kept else None,
+    )  # fmt: skip
+
+
+def worst(found: list[Trouble], stats: QueueStats) -> str:
+    """The level of a queue's worst trouble, '' when it has none."""
+    return next((one.level for one in found if one.queue == stats.name), "")

@@ -1,0 +1,168 @@
+"""Search through a queue: the state that is shown first, then the others, hits as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from rich.text import Text
+from textual.widgets import Input, Static
+
+from hsejobs.model import JobRecord, State
+from hsejobs_tui.core import filters
+from hsejobs_tui.core.source import HITS_KEPT, Hits
+from hsejobs_tui.core.text import safe
+from hsejobs_tui.core.view import STATES
+from hsejobs_tui.screens.queue_acts import QueueActs
+from hsejobs_tui.widgets.rows import Row
+
+
+class Finding(QueueActs):
+    """The search of a queue's screen. ``state`` is the one that is shown."""
+
+    state: State
+
+    def __init__(self, query: str = "") -> None:
+        super().__init__()
+        self.query_text = query
+        self.found: dict[State, Hits] = {}
+        self._searching = 0
+        self._asking = False
+
+    @property
+    def hits(self) -> Hits | None:
+        """Those of the state that is shown; None when nothing is searched."""
+        return self.found.get(self.state) if self.query_text else None
+
+    def excerpt(self, job_id: str) -> str:
+        """What of a hit's payload was searched for."""
+        return self.hits.excerpts.get(job_id, "") if self.hits else ""
+
+    def to(self, state: State) -> None:
+        """Shows another state."""
+        raise NotImplementedError
+
+    def row_of(self, job: JobRecord, now: int) -> Row:
+        """A job's row."""
+        raise NotImplementedError
+
+    def do_search(self) -> None:
+        """Opens the line of the search."""
+        self._asking = True
+        line = self.query_one("#search", Input)
+        line.add_class("-open")
+        line.focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter: the search begins."""
+        self.query_text = event.value.strip()
+        self._asking = False
+        self.rows.focus()
+        self.begin_search()
+
+    def begin_search(self) -> None:
+        """Searches for the line's text; for nothing: shows all again."""
+        self._searching += 1
+        self.rows.reset()
+        self.found = {}
+        if not self.query_text:
+            self.leave_search()
+            self.jobs_app.poll_soon()
+            return
+        self.run_worker(self._find(self._searching), name="search", exit_on_error=False)
+
+    async def _find(self, number: int) -> None:
+        app, queue = self.jobs_app, self.queue
+        if queue is None:
+            return
+        wanted = filters.parse(self.query_text)
+        steps: dict[State, Iterator[Hits]] = {
+            state: app.source.search(queue, state, wanted) for state in STATES
+        }
+        drawn = 0.0
+        while steps and self._searching == number:
+            # Whoever goes on to another state meanwhile sees that one searched first.
+            state = self.state if self.state in steps else next(iter(steps))
+            hits = await app.do(next, steps[state], None)
+            if self._searching != number:
+                return
+            if hits is None:
+                del steps[state]
+                continue
+            self.found[state] = hits
+            if hits.done:
+                del steps[state]
+            now = app.now()
+            if now - drawn > 0.15 or hits.done:
+                drawn = now
+                if state is self.state:
+                    self.draw_hits()
+                self.told()
+            await asyncio.sleep(0)
+        if self._searching == number and self.is_mounted and not (self.hits and self.hits.count):
+            # Nothing to be seen here: whoever looks for a job wants to see it wherever it is.
+            where = [state for state in STATES if state in self.found and self.found[state].count]
+            if where:
+                self.to(where[-1])
+
+    def draw_hits(self) -> None:
+        """Shows what has been found in the state that is shown."""
+        if not self.is_mounted:
+            return
+        hits = self.hits
+        stats = self._stats()
+        now = stats.now if stats else 0
+        self.rows.fill([self.row_of(job, now) for job in hits.jobs] if hits else [])
+
+    def tell_found(self) -> None:
+        """The line that says what was searched and what was found."""
+        found = self.query_one("#found", Static)
+        found.set_class(bool(self.query_text), "-open")
+        if not self.query_text:
+            return
+        hits = self.hits or Hits(self.queue or "", self.state)
+        words = Text(f" /{safe(self.query_text, 40)}  ", "bold")
+        words.append(f"{hits.count:,} found in {hits.seen:,} {self.state}", "bold")
+        if hits.count > HITS_KEPT:
+            words.append(f", {HITS_KEPT:,} shown")
+        if not hits.done:
+            words.append(f" of {hits.total:,} ..., Esc ends it")
+        elsewhere = [
+            f"{one.count:,} {state}" for state, one in self.found.items()
+            if one.count and state is not self.state
+        ]  # fmt: skip
+        if elsewhere:
+            words.append(f"; Tab: {', '.join(elsewhere)}", "bold yellow")
+        elif hits.done:
+            over = all(state in self.found and self.found[state].done for state in STATES)
+            seen = sum(one.seen for one in self.found.values())
+            words.append("; none in other states" if over else f"; {seen:,} searched ...")
+        self.tells("found", words)
+
+    async def poll_hits(self) -> None:
+        """What is seen of the hits, as it is now; what went away is said so."""
+        rows, hits, queue = self.rows, self.hits, self.queue
+        if hits is None or not hits.jobs or queue is None:
+            return
+        seen = hits.jobs[rows.first : rows.first + rows.page]
+        ids = [job.id for job in seen]
+        found = await self.jobs_app.look(self.jobs_app.source.jobs, queue, ids)
+        stats = self._stats()
+        for n, (old, new) in enumerate(zip(seen, found, strict=True)):
+            place = rows.first + n
+            row = self.row_of(new or old, stats.now if stats else 0)
+            if new is None:
+                row = Row(row.key, [Text("gone", "dim"), *row.cells[1:]], True)
+            if place in rows.at and rows.at[place].key == row.key:
+                rows.at[place] = row
+        rows.refresh()
+
+    def leave_search(self) -> None:
+        """Forgets the search and closes its line."""
+        self._searching += 1
+        self._asking = False
+        self.found, self.query_text = {}, ""
+        line = self.query_one("#search", Input)
+        line.remove_class("-open")
+        line.value = ""
+        self.query_one("#found").remove_class("-open")

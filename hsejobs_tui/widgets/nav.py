@@ -1,0 +1,54 @@
+"""The line of screens: where one is, where one can go, and how many alerts are on; by mouse too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from rich.text import Text
+from textual import events
+from textual.widgets import Static
+
+from hsejobs_tui.core.commands import COMMANDS
+
+if TYPE_CHECKING:
+    from hsejobs_tui.app import JobsApp
+
+#: The screens that lie below another one.
+BELOW = {"queue": "overview", "job": "overview"}
+
+
+class Nav(Static):
+    """One line; each of its words is a command."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(id="nav", markup=False)
+        self.scope = BELOW.get(scope, scope)
+        self.alerts = -1
+        self._spans: list[tuple[int, int, str]] = []
+
+    def tell(self, alerts: int) -> None:
+        """Draws it; ``alerts``: how many are on."""
+        if alerts == self.alerts:
+            return
+        self.alerts = alerts
+        app = cast("JobsApp", self.app)
+        text, self._spans = Text(" "), []
+        for one in COMMANDS:
+            if len(one.keys) > 1 or not one.keys.isdigit() or not app.has(one.id):
+                continue
+            word = Text(f"{one.keys} {one.title}", "bold reverse" if one.id == self.scope else "")
+            if one.id == "alerts" and alerts:
+                word.append(f" {alerts}", "bold red")
+            self._add(text, word, one.id)
+        self._add(text, Text("Menu"), "menu")
+        self.update(text)
+
+    def _add(self, text: Text, word: Text, command_id: str) -> None:
+        self._spans.append((text.cell_len, text.cell_len + word.cell_len, command_id))
+        text.append_text(word).append(" ")
+
+    def on_click(self, event: events.Click) -> None:
+        """The word under the mouse."""
+        for first, end, command_id in self._spans:
+            if first <= event.x < end:
+                cast("JobsApp", self.app).perform(command_id)

@@ -1,0 +1,175 @@
+"""A source whose Redis never changes: the same queues, jobs, failures, workers for every picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hsejobs.model import JobRecord, State
+from hsejobs.store.circuits import Circuit
+from hsejobs.store.minutes import Minute
+from hsejobs.store.read import Event, LastRun, QueueStats
+from hsejobs.store.read_live import Glance, Server, Window
+from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
+from hsejobs_tui.app import JobsApp
+from hsejobs_tui.core import groups
+from hsejobs_tui.core.filters import Filter
+from hsejobs_tui.core.options import Options
+from hsejobs_tui.core.source import Hits, Source
+
+NOW = 1_800_000_000_000
+FAILED = 812
+ERRORS = (
+    ("timeout", "[red]no answer[/] within 30 s", 500),
+    ("smtp_refused", "550 5.1.1 <user%d@example.com>: mailbox unavailable\N{RIGHT-TO-LEFT OVERRIDE}",
+     300),
+    ("error", "KeyError: 'subject'", 12),
+)  # fmt: skip
+
+
+def _stats(
+    name: str, waiting: int, failed: int, workers: int, *, paused: bool = False
+) -> QueueStats:
+    minutes = [Minute(added=40 - n, completed=30, failed=failed // 50, run={60: 20, 70: 3},
+                      wait={40: 9}) for n in range(30)]  # fmt: skip
+    return QueueStats(name, waiting, 3, 2, 120_345, failed, paused, 754_000, 1000, workers, NOW,
+                      minutes)  # fmt: skip
+
+
+TASK = TaskInfo("tasks.email.send_email", {"required": ["to", "subject"], "properties": {
+    "to": {"type": "string"}, "subject": {"type": "string"}}}, ["password"], "Sends a mail.")  # fmt: skip
+INFOS = {
+    "data-exports": QueueInfo("data-exports"),
+    "email": QueueInfo("email", [TASK], TASK.name),
+    "tenant-onboarding": QueueInfo("tenant-onboarding"),
+    "webhooks": QueueInfo("webhooks", schedules=[
+        ScheduleInfo("nightly_sweep", "0 3 * * *", "tasks.webhooks.sweep"),
+        ScheduleInfo("weekly_compliance", "30 6 * * 1", "tasks.webhooks.comply"),
+    ]),
+}  # fmt: skip
+
+
+def _worker(queue: str, pid: int, age: int, slots: list[Any]) -> dict[str, Any]:
+    return {"id": f"{queue}-{pid}", "queue": queue, "host": "worker-7.internal", "pid": pid,
+            "workers": "threads", "concurrency": 5, "heartbeatAge": age, "slots": slots}  # fmt: skip
+
+
+SLOT = {"job": "1m86k000000000042", "task": TASK.name, "attempt": 2, "runningFor": 65_000}
+WORKERS = {
+    "email": [_worker("email", 4711, 800, [SLOT, None]), _worker("email", 4712, 31_000, [])],
+    "webhooks": [_worker("webhooks", 99, 1_200, [None])],
+}
+KEPT = [
+    {"rule": "waiting", "queue": "email", "state": "on", "value": 9, "limit": 100, "message": "",
+     "sinceMs": NOW - 840_000, "endedMs": None},
+    {"rule": "failures", "queue": "webhooks", "state": "off", "value": 9, "limit": 10,
+     "message": "41 % of jobs failed in 5 minutes", "sinceMs": NOW - 90_000_000,
+     "endedMs": NOW - 7_000_000},
+]  # fmt: skip
+GLANCE = Glance(
+    [_stats("data-exports", 12, 0, 0), _stats("email", 145_000, FAILED, 2),
+     _stats("tenant-onboarding", 0, 0, 1), _stats("webhooks", 7, 40, 1, paused=True)],
+    INFOS, Server("Redis 7.0.15", 48_000_000, 0, 12, "noeviction"), WORKERS, (19, 1.2),
+    {"email": 3}, {(str(one["rule"]), str(one["queue"])): one for one in KEPT},
+)  # fmt: skip
+
+
+def job(n: int, queue: str, state: State) -> JobRecord:
+    """A job of that state."""
+    code, error, _ = ERRORS[0 if n % 7 else 1]
+    text = error % n if "%d" in error else error
+    failed = {"error": text, "attempt": 3, "code": code, "startedAt": NOW - 80_000,
+              "failedAt": NOW - 60_000,
+              "traceback": f"Traceback\n  File 'x.py', line {n}\n{text}"}  # fmt: skip
+    made = JobRecord(
+        f"1m86k{n:012}", queue, TASK.name, state, f"org-{n % 7}", "user-1", 2, 3, 3, 5000, 30_000,
+        NOW - 90_000 - n * 1000, NOW - 80_000, NOW - 60_000 - n * 1000,
+    )  # fmt: skip
+    if state is State.FAILED:
+        made.code, made.errors = code, (failed,)
+    else:
+        made.finished_at = None
+        made.run_at = NOW + n * 60_000 if state is State.DELAYED else None
+        made.attempts_made = int(state is State.ACTIVE)
+    return made
+
+
+class Frozen(Source):
+    """All reads, of a moment that does not pass."""
+
+    def glance(self) -> Glance:
+        self.infos = GLANCE.infos
+        return GLANCE
+
+    def window(self, queue: str, state: State, **place: Any) -> Window:
+        rows: list[JobRecord | None] = [job(n, queue, state) for n in range(60)]
+        anchor = place["anchor"]
+        ids = [row.id for row in rows if row]
+        found = ids.index(anchor) if anchor else None
+        return Window(FAILED, False, 0, found, NOW, rows)
+
+    def jobs(self, queue: str, ids: Sequence[str]) -> list[JobRecord | None]:
+        return [job(int(one[5:]), queue, State.FAILED) for one in ids]
+
+    def job(self, queue: str, job_id: str, tail: int = 50) -> tuple[JobRecord, list[str]]:
+        one = job(int(job_id[5:]), queue, State.FAILED)
+        one.data = {
+            "to": "ann@example.com", "subject": "Grüße [red]aus[/] 東京", "password": "***",
+            "tags": ["a", {"deep": [True, None, 1, 2.5]}], "odd": "\x1b[31m\N{RIGHT-TO-LEFT OVERRIDE}",
+        }  # fmt: skip
+        one.log_count = 2
+        return one, ["connecting to mail.example.com", "[bold]no answer[/]"]
+
+    def stored(self, queue: str, job_id: str) -> JobRecord:
+        return self.job(queue, job_id)[0]
+
+    def search(self, queue: str, state: State, wanted: Filter) -> Iterator[Hits]:
+        total = getattr(next(one for one in GLANCE.queues if one.name == queue), state.value)
+        hits = Hits(queue, state, total, total, done=True)
+        if state in (State.FAILED, State.DELAYED):
+            hits.jobs = [job(n, queue, state) for n in range(3 if state is State.FAILED else 1)]
+            hits.ids = [one.id for one in hits.jobs]
+            hits.count = len(hits.ids)
+        yield hits
+
+    def failures(self) -> Iterator[tuple[dict[str, groups.Group], int, int]]:
+        found = {}
+        for n, (code, error, count) in enumerate(ERRORS):
+            one = groups.Group(
+                "email", code, groups.normalised(error % 1 if "%" in error else error)
+            )
+            one.count, one.first, one.last = count, NOW - 3_600_000, NOW - 2_000 * (n + 1)
+            one.sample, one.sample_error, one.ids = "1m86k000000000001", error, ["x"] * count
+            found[one.key] = one
+        yield found, FAILED, FAILED
+
+    def schedules(self) -> list[tuple[QueueInfo, ScheduleInfo, LastRun | None, int]]:
+        info = INFOS["webhooks"]
+        ran = LastRun("periodic:x:1", NOW - 4_000_000, NOW - 3_990_000, State.COMPLETED)
+        return [(info, info.schedules[0], ran, NOW), (info, info.schedules[1], None, NOW)]
+
+    def circuits(self) -> list[Circuit]:
+        return [
+            Circuit("webhook:org-1:hooks.example.com:443", "open", 7, NOW - 5_000, NOW + 42_000,
+                    False, "the receiver cannot be reached: connection refused"),
+            Circuit("smtp:mail.example.com:587", "closed", 2, None, None, False, "421 try later"),
+        ]  # fmt: skip
+
+    def events(self, since: dict[str, str]) -> list[Event]:
+        if since:
+            return []
+        since["email"] = "1-1"
+        return [
+            Event(NOW - 5_000 + n * 100, "email", kind, ((f"1m86k{n:012}", f"org-{n}"),))
+            for n, kind in enumerate(("waiting", "active", "failed", "delayed", "completed"))
+        ]
+
+
+def frozen_app(home: Path, **values: Any) -> JobsApp:
+    """The app on it; it looks once, and when something asks for it."""
+    given: dict[str, Any] = {"production": True, "refresh": 3600, **values}
+    made = JobsApp(Options("unix:///nowhere", "t", home, "prod-eu", **given))
+    made.animation_level = "none"
+    made.source = Frozen(made.options, made.link)
+    return made

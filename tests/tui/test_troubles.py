@@ -1,0 +1,88 @@
+"""What is wrong now: the rules of the watching process, with what it kept about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hsejobs.store.minutes import Minute
+from hsejobs.store.read import QueueStats
+from hsejobs.store.read_live import Glance, Server
+from hsejobs.watch.alerts import Limits
+from hsejobs_tui.core.troubles import ended, troubles
+from tests.tui.conftest import Stage
+
+NOW = 1_800_000_000_000
+
+
+def _stats(**values: Any) -> QueueStats:
+    given: dict[str, Any] = {
+        "name": "mail", "waiting": 0, "active": 0, "delayed": 0, "completed": 0, "failed": 0,
+        "is_paused": False, "oldest_waiting": None, "next_due": None, "consumers": 1, "now": NOW,
+        "minutes": [Minute()], **values,
+    }  # fmt: skip
+    return QueueStats(**given)
+
+
+def _glance(stats: QueueStats, **values: Any) -> Glance:
+    return Glance([stats], {}, values.pop("server", None), {}, (1, 1.0), **values)
+
+
+def _told(glance: Glance, limits: Limits | None = None) -> list[tuple[str, str]]:
+    return [(one.level, one.rule) for one in troubles(glance, limits or Limits())]
+
+
+def test_each_rule_and_its_level() -> None:
+    assert _told(_glance(_stats(waiting=100))) == []
+    assert _told(_glance(_stats(waiting=101))) == [("warning", "waiting")]
+    alone = {"consumers": 0, "oldest_waiting": 30_001}
+    assert _told(_glance(_stats(waiting=1, **alone))) == [("critical", "no_worker")]
+    assert _told(_glance(_stats(waiting=900, **alone))) == [("critical", "no_worker")]
+    assert _told(_glance(_stats(waiting=900, is_paused=True))) == [("note", "paused")]
+    assert _told(_glance(_stats(waiting=1, oldest_waiting=600_001))) == [("warning", "oldest")]
+    assert _told(_glance(_stats(), stalled={"mail": 2})) == [("warning", "stalled")]
+    few, half = Minute(completed=8, failed=1), Minute(completed=5, failed=6)
+    assert _told(_glance(_stats(minutes=[few]))) == [("warning", "failures")]
+    assert _told(_glance(_stats(minutes=[half]))) == [("critical", "failures")]
+    assert _told(_glance(_stats(minutes=[few])), Limits(failed_percent=20)) == []
+    full = Server("Redis 7", 90, 100, 1, "allkeys-lru")
+    found = troubles(_glance(_stats(), server=full), Limits())
+    assert {(one.level, one.rule) for one in found} == {
+        ("critical", "eviction"), ("critical", "memory"),
+    }  # fmt: skip
+
+
+def test_what_the_watching_process_kept_tells_since_when_and_what_is_over() -> None:
+    kept = {
+        "rule": "waiting", "queue": "mail", "state": "on", "value": 300, "limit": 100,
+        "message": "m", "sinceMs": NOW - 60_000, "endedMs": None,
+    }  # fmt: skip
+    alerts = {("waiting", "mail"): kept}
+    # On until four fifths of its limit.
+    (one,) = troubles(_glance(_stats(waiting=90), alerts=alerts), Limits())
+    assert one.since == NOW - 60_000
+    assert troubles(_glance(_stats(waiting=80), alerts=alerts), Limits()) == []
+    over = {("waiting", "mail"): {**kept, "state": "off", "endedMs": NOW - 5}}
+    assert troubles(_glance(_stats(waiting=90), alerts=over), Limits()) == []
+    assert [one.ended for one in ended(_glance(_stats(), alerts=over))] == [NOW - 5]
+
+
+def test_a_glance_counts_what_is_stalled_and_brings_the_kept_alerts(stage: Stage) -> None:
+    from hsejobs.settings import load_settings
+    from hsejobs.store.read_live import LiveReader
+    from hsejobs.watch.alerts import Watch
+
+    for n in range(2):
+        stage.add(f"job-{n}")
+    environment = {
+        "QUEUE_REDIS_URL": stage.url, "QUEUE_REDIS_PREFIX": "t", "JOBS_ALERT_WAITING": "1",
+    }  # fmt: skip
+    Watch(stage.link, load_settings(environment)).tick()
+    stage.claim()
+    live = LiveReader(stage.link, "t")
+    live.glance(stalled_ms=0)
+    # The lease is 30 s: from so far ahead it has ended.
+    assert live.glance(stalled_ms=-60_000).stalled == {"mail": 1}
+    seen = live.glance()
+    assert seen.stalled == {"mail": 0}
+    assert seen.alerts[("waiting", "mail")]["state"] == "on"
+    assert LiveReader(stage.link, "t", "org").glance().alerts == {}
