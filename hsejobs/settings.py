@@ -72,6 +72,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("JOBS_HOME", "the user's data folder + /hsejobs", "files of this machine"),
     Setting("JOBS_HTTP_HOST", "127.0.0.1", "address the HTTP shim listens on"),
     Setting("JOBS_HTTP_PORT", "8090", "port it listens on, 0-65535"),
+    Setting("JOBS_HTTP_VIEWERS", "10", "browsers that a shim shows the TUI to, 0-1000"),
     Setting("JOBS_PUBLIC_URL", "", "http(s) address that links in mails begin with"),
     Setting("JOBS_JWT_SECRET", "", "32 bytes or more"),
     Setting("JOBS_JWT_PUBLIC_KEY", "", "PEM, or the path of a PEM file"),
@@ -144,6 +145,7 @@ class Settings:
     jobs_home: Path
     http_host: str
     http_port: int
+    http_viewers: int
     public_url: str | None
     jwt_secret: str | None = field(repr=False)
     jwt_public_key: str | None = field(repr=False)
@@ -206,6 +208,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         jobs_home=_home(read),
         http_host=read.host("JOBS_HTTP_HOST") or "127.0.0.1",
         http_port=read.integer("JOBS_HTTP_PORT", 8090, 0, 65535),
+        http_viewers=read.integer("JOBS_HTTP_VIEWERS", 10, 0, 1000),
         public_url=read.public_url("JOBS_PUBLIC_URL"),
         jwt_secret=read.jwt_secret("JOBS_JWT_SECRET"),
         jwt_public_key=read.public_key("JOBS_JWT_PUBLIC_KEY"),

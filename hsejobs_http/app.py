@@ -13,14 +13,14 @@ from typing import Any
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from hsejobs import __version__
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import JobsError
 from hsejobs.services.alerts import Watcher
 from hsejobs.watch import logs
-from hsejobs_http import metrics, openapi, routes
+from hsejobs_http import dashboard, metrics, openapi, routes
 from hsejobs_http.creating import create
 from hsejobs_http.gate import Gate
 from hsejobs_http.problems import Problem, problem_of
@@ -63,6 +63,9 @@ def create_app() -> Any:
     )
     app.state.shim = here
     app.include_router(routes.router)
+    app.include_router(dashboard.router)
+    for path in ("/ws", "/ws/{organization_id:path}"):
+        app.router.routes.append(WebSocketRoute(dashboard.PATH + path, dashboard.socket))
     app.add_api_route("/healthz", _healthy, methods=["GET"])
     app.add_api_route("/readyz", _ready, methods=["GET"])
     app.add_api_route("/metrics", _metrics, methods=["GET"])
@@ -81,8 +84,8 @@ def create_app() -> Any:
 
 def all_routes(app: FastAPI) -> list[Any]:
     """Every route, also those of the router that FastAPI keeps whole."""
-    known = [*app.routes, *routes.router.routes]
-    return [one for one in known if hasattr(one, "endpoint")]
+    known = [*app.routes, *routes.router.routes, *dashboard.router.routes]
+    return [one for one in known if hasattr(one, "endpoint") and hasattr(one, "methods")]
 
 
 class _ParentWatch:

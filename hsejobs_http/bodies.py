@@ -25,8 +25,8 @@ def too_large() -> Problem:
     return Problem(413, "payload_too_large", f"the body has more than {BODY_LIMIT:,} bytes")
 
 
-async def read_json(request: Request) -> Any:
-    """The body's JSON. Raises Problem: 400 for what is no JSON, 413 above the limit."""
+async def read_body(request: Request) -> bytes:
+    """The body. Raises Problem: 400 for half a one, 413 above the limit."""
     pieces, size = [], 0
     try:
         async for piece in request.stream():
@@ -36,8 +36,14 @@ async def read_json(request: Request) -> Any:
             pieces.append(piece)
     except ClientDisconnect:
         raise Problem(400, "disconnected", "the body ended too early") from None
+    return b"".join(pieces)
+
+
+async def read_json(request: Request) -> Any:
+    """The body's JSON. Raises Problem: 400 for what is no JSON, 413 above the limit."""
+    body = await read_body(request)
     try:
-        return codec.strict(b"".join(pieces))
+        return codec.strict(body)
     except InvalidPayload as error:
         raise Problem(400, "invalid_json", f"the body {error.problems[0][1]}") from None
 

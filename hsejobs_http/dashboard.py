@@ -1,35 +1,184 @@
-"""The page for people: the counts of every queue, nothing that runs, nothing from elsewhere."""
+"""GET /api/jobs/dashboard: the TUI in a browser, its login, and the counts for browsers without script."""
 
 from __future__ import annotations
 
-from html import escape
+import contextlib
+import time
+from http.cookies import CookieError, SimpleCookie
+from importlib.resources import files
 from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
-    "Cache-Control": "no-store",
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.websockets import WebSocket
+
+from hsejobs.errors import RedisUnavailable
+from hsejobs.model import check_organization
+from hsejobs_http import bodies
+from hsejobs_http.pages import login_page, view_page
+from hsejobs_http.problems import Problem
+from hsejobs_http.state import Shim, caller, chosen, shim
+from hsejobs_http.tokens import Caller
+
+PATH = "/api/jobs/dashboard"
+LOGIN = f"{PATH}/login"
+COOKIE = "hsejobs_session"
+#: What the page loads: the package that has it, where, and its type.
+_FILES = {
+    "dashboard.js": ("hsejobs_http", "dashboard.js", "text/javascript"),
+    "textual.js": ("textual_serve", "static/js/textual.js", "text/javascript"),
+    "xterm.css": ("textual_serve", "static/css/xterm.css", "text/css"),
+    "mono.ttf": ("textual_serve", "static/fonts/RobotoMono-VariableFont_wght.ttf", "font/ttf"),
 }
-_COLUMNS = (
-    "waiting", "active", "completed", "failed", "delayed", "paused", "total", "rate",
-    "averageDuration", "failureRate", "oldestWaiting",
-)  # fmt: skip
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem;color-scheme:light dark}"
-    "table{border-collapse:collapse}th,td{padding:.3rem .8rem;text-align:right;"
-    "border-bottom:1px solid #8884}th:first-child,td:first-child{text-align:left}"
-)
+
+router = APIRouter(prefix=PATH, include_in_schema=False)
 
 
-def page(stats: dict[str, dict[str, Any]]) -> str:
-    """HTML of the stats that the caller may see."""
-    head = "".join(f"<th scope=col>{name}</th>" for name in ("queue", *_COLUMNS))
-    rows = []
-    for name, one in stats.items():
-        title = escape(name) + (" (paused)" if one["isPaused"] else "")
-        cells = "".join(f"<td>{'-' if one[c] is None else one[c]}</td>" for c in _COLUMNS)
-        rows.append(f"<tr><td>{title}</td>{cells}</tr>")
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=5>"
-        f"<title>Jobs</title><style>{_STYLE}</style><h1>Jobs</h1>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></html>"
-    )
+def cookie_token(headers: dict[bytes, bytes]) -> str | None:
+    """The token of a login."""
+    try:
+        found = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1")).get(COOKIE)
+    except CookieError:
+        return None
+    return found.value if found else None
+
+
+def wants_page(path: str, headers: dict[bytes, bytes]) -> bool:
+    """Whether a refusal goes to a person who may log in."""
+    return path == PATH and b"text/html" in headers.get(b"accept", b"")
+
+
+def refusal(problem: Problem, headers: dict[bytes, bytes]) -> Response:
+    """The login, told why; with the status of the refusal."""
+    # Whoever just came was not refused anything.
+    told = problem.detail if cookie_token(headers) else ""
+    page = login_page(told)
+    page.status_code = problem.status
+    page.headers.update(problem.headers)
+    return page
+
+
+def _origins(here: Shim, headers: Any, scheme: str) -> tuple[str, str]:
+    """This page's own origin, by the Host that was asked, and that of its sockets."""
+    host = headers.get("host", "")
+    public = urlsplit(here.settings.public_url or "")
+    if public.netloc and host == public.netloc:
+        scheme = public.scheme
+    elif headers.get("x-forwarded-proto") in ("http", "https"):
+        scheme = headers["x-forwarded-proto"]
+    secure = scheme in ("https", "wss")
+    host = quote(host, safe=":[].-_")
+    return f"http{'s' * secure}://{host}", f"ws{'s' * secure}://{host}"
+
+
+def check_origin(here: Shim, headers: Any) -> None:
+    """Whether the request comes from a page of ours. Raises Problem 403.
+
+    A program that shows its token itself, with no cookie and no page, has none.
+    """
+    origin = headers.get("origin")
+    if origin is None and "authorization" in headers and "cookie" not in headers:
+        return
+    given = urlsplit(origin or "")
+    public = urlsplit(here.settings.public_url or "")
+    own = {headers.get("host"), public.netloc or None}
+    if given.scheme not in ("http", "https") or not given.netloc or given.netloc not in own:
+        raise Problem(403, "foreign_origin", "the request comes from another site's page")
+
+
+def _keep(here: Shim, request: Request, response: Response, token: str) -> None:
+    """The login cookie: for this page alone, until the token ends."""
+    left = int(here.verifier.expiry(token) - time.time())
+    origin, _ = _origins(here, request.headers, request.url.scheme)
+    response.set_cookie(
+        COOKIE, token, max_age=max(0, left), path=PATH, secure=origin.startswith("https"),
+        httponly=True, samesite="strict",
+    )  # fmt: skip
+
+
+@router.post("/login")
+async def login(request: Request) -> Response:
+    """Takes a token from the form and keeps it in a cookie."""
+    here = shim(request)
+    check_origin(here, request.headers)
+    body = (await bodies.read_body(request)).decode("utf-8", "replace")
+    try:
+        given = parse_qs(body, max_num_fields=10).get("token", [""])[0]
+    except ValueError:
+        given = ""
+    token = given.strip().removeprefix("Bearer ").strip()
+    try:
+        if len(token) > 4000:
+            raise Problem(401, "unauthenticated", "the token is too long for a cookie")
+        here.verifier.caller(token)
+    except Problem as problem:
+        page = login_page(problem.detail)
+        page.status_code = problem.status
+        return page
+    response = RedirectResponse(PATH, 303)
+    _keep(here, request, response, token)
+    return response
+
+
+@router.post("/logout")
+async def logout(request: Request) -> Response:
+    """Forgets the token; views that are open stay until they are closed."""
+    check_origin(shim(request), request.headers)
+    response = RedirectResponse(PATH, 303)
+    response.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="strict")
+    return response
+
+
+@router.get("/static/{name}")
+def static(name: str) -> Response:
+    """The terminal's script, style and font."""
+    if name not in _FILES:
+        raise Problem(404, "not_found", "there is nothing at this path")
+    package, path, kind = _FILES[name]
+    found = str(files(package).joinpath(path))
+    return FileResponse(found, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
+
+
+def page(request: Request, organization_id: str | None, stats: dict[str, Any]) -> Response:
+    """The page for whoever may see these stats."""
+    here = shim(request)
+    _, sockets = _origins(here, request.headers, request.url.scheme)
+    # The terminal's script puts its own query behind the address.
+    where = f"{sockets}{PATH}/ws"
+    if caller(request).role == "operator" and organization_id is not None:
+        where += f"/{quote(organization_id, safe='')}"
+    response = view_page(where, sockets, stats, _who(caller(request)))
+    token = request.scope["token"]
+    if token != cookie_token(dict(request.scope["headers"])) and len(token) <= 4000:
+        # The page's own requests carry no Authorization header.
+        _keep(here, request, response, token)
+    return response
+
+
+def _who(who: Caller) -> str:
+    place = who.organization_id or "all organisations"
+    return f"{who.user_id}, {who.role}, {'all organisations' if who.scope is None else place}"
+
+
+async def socket(socket: WebSocket) -> None:
+    """A viewer's socket: the handshake is refused as any request is."""
+    here: Shim = socket.app.state.shim
+    headers = dict(socket.scope["headers"])
+    try:
+        check_origin(here, socket.headers)
+        kind, _, given = headers.get(b"authorization", b"").partition(b" ")
+        token = given.strip().decode("latin-1") if kind.lower() == b"bearer" else None
+        token = token or cookie_token(headers)
+        if token is None:
+            raise Problem(401, "unauthenticated", "log in, or send Authorization: Bearer <token>")
+        who = here.verifier.caller(token)
+        asked = socket.path_params.get("organization_id")
+        asked = check_organization(asked, "organizationId") if asked else None
+        expires = here.verifier.expiry(token)
+        with contextlib.suppress(RedisUnavailable):  # the TUI starts without it, and waits
+            await run_in_threadpool(here.register)
+        await here.viewers.view(socket, who, chosen(who, asked), expires)
+    except Problem as problem:
+        await socket.send_denial_response(problem.response())

@@ -11,6 +11,7 @@ import uuid
 from typing import Any
 
 from hsejobs.watch import logs
+from hsejobs_http import dashboard
 from hsejobs_http.bodies import BODY_LIMIT, too_large
 from hsejobs_http.counting import UNMATCHED, Counts
 from hsejobs_http.problems import Problem
@@ -61,7 +62,9 @@ class Gate:
                 self._check(scope, headers)
                 await self.app(scope, receive, answer)
             except Problem as problem:
-                await problem.response()(scope, receive, answer)
+                page = problem.status == 401 and dashboard.wants_page(scope["path"], headers)
+                response = dashboard.refusal(problem, headers) if page else problem.response()
+                await response(scope, receive, answer)
             except Exception as error:
                 # Starlette has answered already with 500; its text may hold a value.
                 logger.error("unexpected %s", type(error).__name__)
@@ -79,12 +82,15 @@ class Gate:
             if not hmac.compare_digest(headers.get(b"authorization", b""), wanted):
                 raise Problem(401, "unauthenticated", "this needs JOBS_METRICS_TOKEN",
                               headers={"WWW-Authenticate": "Bearer"})  # fmt: skip
-        if path == "/api/jobs" or path.startswith("/api/jobs/"):
-            kind, _, token = headers.get(b"authorization", b"").partition(b" ")
-            if kind.lower() != b"bearer":
+        if path != dashboard.LOGIN and (path == "/api/jobs" or path.startswith("/api/jobs/")):
+            kind, _, given = headers.get(b"authorization", b"").partition(b" ")
+            token = given.strip().decode("latin-1") if kind.lower() == b"bearer" else None
+            if token is None and f"{path}/".startswith(f"{dashboard.PATH}/"):
+                token = dashboard.cookie_token(headers)
+            if token is None:
                 raise Problem(401, "unauthenticated", "send Authorization: Bearer <token>",
                               headers={"WWW-Authenticate": "Bearer"})  # fmt: skip
-            scope["caller"] = self.verifier.caller(token.strip().decode("latin-1"))
+            scope["caller"], scope["token"] = self.verifier.caller(token), token
         length = headers.get(b"content-length", b"0")
         if len(length) > 12 or (length.isdigit() and int(length) > BODY_LIMIT):
             raise too_large()

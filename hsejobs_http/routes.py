@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from hsejobs.errors import InvalidInput, InvalidOption, JobNotFound
 from hsejobs.model import JobRecord, State, check_job_id, check_organization
@@ -16,7 +16,7 @@ from hsejobs.store.registry import QueueInfo
 from hsejobs.watch import alerts, view
 from hsejobs_http import bodies, dashboard
 from hsejobs_http.problems import Problem
-from hsejobs_http.state import Shim, caller, need, number, shim
+from hsejobs_http.state import Shim, caller, chosen, need, number, shim
 from hsejobs_http.tokens import Caller
 
 router = APIRouter(prefix="/api/jobs")
@@ -27,11 +27,7 @@ LONGEST_GRACE = 10 * 366 * 86_400_000
 def _scope(request: Request, who: Caller) -> str | None:
     """Whose jobs are seen: the caller's organisation's; an operator may choose one."""
     given = check_organization(request.query_params.get("organizationId") or None, "organizationId")
-    if who.role == "operator":
-        return given
-    if given is not None and given != who.organization_id:
-        raise Problem(403, "forbidden", "the query names another organisation than the token")
-    return who.organization_id
+    return chosen(who, given)
 
 
 def _stats(here: Shim, organization_id: str | None) -> dict[str, Any]:
@@ -47,9 +43,9 @@ def stats(request: Request) -> Response:
 
 @router.get("/dashboard")
 def show_dashboard(request: Request) -> Response:
-    """The same as a page for people, which loads itself again."""
-    found = _stats(shim(request), _scope(request, caller(request)))
-    return HTMLResponse(dashboard.page(found), headers=dashboard.HEADERS)
+    """The operator's TUI in a browser; without scripts the stats as a table."""
+    organization_id = _scope(request, caller(request))
+    return dashboard.page(request, organization_id, _stats(shim(request), organization_id))
 
 
 @router.get("/alerts")

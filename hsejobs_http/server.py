@@ -11,6 +11,7 @@ import socket
 from hsejobs.errors import SettingsError
 from hsejobs.settings import Settings
 from hsejobs_http.tokens import Verifier
+from hsejobs_http.viewing import MESSAGE_LIMIT
 
 BACKLOG = 2048
 
@@ -68,7 +69,8 @@ def serve(settings: Settings, workers: int = 1) -> None:
         factory=True,
         workers=workers,
         http=Wire,
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=MESSAGE_LIMIT,
         lifespan="on",
         access_log=False,
         server_header=False,

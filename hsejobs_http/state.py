@@ -19,6 +19,7 @@ from hsejobs_http.adding import Adder
 from hsejobs_http.counting import Counts
 from hsejobs_http.problems import Problem
 from hsejobs_http.tokens import ROLES, Caller, Verifier
+from hsejobs_http.viewing import Viewers
 
 #: Seconds for which a queue's description is taken as it was.
 REMEMBER_SECONDS = 5.0
@@ -33,6 +34,7 @@ class Shim:
         self.verifier = Verifier(runtime.settings)
         self.tallies = Tallies(runtime.link, runtime.prefix)
         self.counts = Counts(self.tallies)
+        self.viewers = Viewers(runtime.settings)
         self._infos: dict[str, tuple[float, QueueInfo]] = {}
         self._registered = False
 
@@ -104,6 +106,18 @@ def need(request: Request, role: str) -> Caller:
     if who.rank < ROLES.index(role):
         raise Problem(403, "forbidden", f"this needs the role {role}")
     return who
+
+
+def chosen(who: Caller, organization_id: str | None) -> str | None:
+    """Whose jobs are seen: the caller's organisation's; an operator may choose one.
+
+    Raises Problem 403 for another's.
+    """
+    if who.role == "operator":
+        return organization_id
+    if organization_id is not None and organization_id != who.organization_id:
+        raise Problem(403, "forbidden", "the query names another organisation than the token")
+    return who.organization_id
 
 
 def number(request: Request, name: str, default: int) -> Any:

@@ -75,6 +75,11 @@ class Verifier:
         self._seen[token] = (float(claims["exp"]) + LEEWAY_SECONDS, caller)
         return caller
 
+    def expiry(self, token: str) -> float:
+        """When a token ends, in s since the epoch. Raises Problem as ``caller`` does."""
+        self.caller(token)
+        return self._seen[token][0] - LEEWAY_SECONDS
+
     def _claims(self, token: str) -> dict[str, Any]:
         import jwt
 

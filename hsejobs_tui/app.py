@@ -182,7 +182,9 @@ class JobsApp(App[None]):
         again = f"next try in {left:.0f} s" if left >= 0.5 else "trying now"
         if not self.glanced:
             return f"no Redis at {self.options.place}; {again}"
-        return f"STALE {self.now() - self.glanced:.0f} s, {again}: {safe(self.away, 80)}"
+        stale = f"STALE {self.now() - self.glanced:.0f} s, {again}"
+        # Where Redis is, is no business of a browser's.
+        return stale if self.options.viewer else f"{stale}: {safe(self.away, 80)}"
 
     # -- saying
 

@@ -80,7 +80,9 @@ class Acts:
         self.options = options
         self.org = options.organization_id
         self.link = link
-        self.audit = Audit(options.home, options.place, self.org)
+        viewer = options.viewer
+        who = f"{viewer.user_id} ({viewer.role}, browser)" if viewer else None
+        self.audit = Audit(options.home, options.place, self.org, who)
         self._writer = None if options.read_only else Writer(link, options.prefix)
         self._clock = clock
         self._undo: list[_Undo] = []
@@ -206,7 +208,10 @@ class Acts:
         )
 
     def add(self, info: QueueInfo, new: NewJob) -> Added:
-        """Adds a job that was checked."""
+        """Adds a job that was checked. Raises Refused where the role may not add to the queue."""
+        viewer = self.options.viewer
+        if viewer and viewer.role != "operator" and info.enqueue not in ("member", viewer.role):
+            raise Refused(f"adding to {info.name} needs the role operator")
         added = self.writer.add(info.name, new)
         self.audit.write("enqueue", info.name, id=added.id, created=added.created)
         return added

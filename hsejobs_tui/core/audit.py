@@ -14,16 +14,20 @@ FILE = "audit.log"
 
 
 class Audit:
-    """Appends to ``JOBS_HOME/audit.log`` (mode 0600)."""
+    """Appends to ``JOBS_HOME/audit.log`` (mode 0600). ``user``: who acts, if not this process's."""
 
-    def __init__(self, home: Path, place: str, organization_id: str | None) -> None:
+    def __init__(
+        self, home: Path, place: str, organization_id: str | None, user: str | None = None
+    ) -> None:
         self.path = home / FILE
+        self.user = user
         self.fixed = {"redis": place, "organizationId": organization_id}
 
     def write(self, act: str, queue: str, **about: Any) -> bool:
         """Adds a line; False when the file cannot be written."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        line = {"time": stamp, "user": _user(), "act": act, "queue": queue, **self.fixed, **about}
+        who = {"time": stamp, "user": self.user or _user()}
+        line = {**who, "act": act, "queue": queue, **self.fixed, **about}
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

@@ -72,10 +72,11 @@ def unmasked(edited: Any, stored: Any) -> Any:
 
 def new_job(
     info: QueueInfo, task: TaskInfo, text: str, *, organization_id: str | None,
-    sealed: bool, of: JobRecord | None = None,
+    sealed: bool, of: JobRecord | None = None, user_id: str | None = None,
 ) -> NewJob:  # fmt: skip
     """A checked job. ``of``: the stored job that this is an edited copy of.
 
+    A session of one organisation adds for that one only, ``user_id`` for that user.
     ``sealed``: secrets are sealed at rest here, which only the engine can do,
     so a new secret is refused. Raises InvalidPayload, PayloadTooLarge or Refused.
     """
@@ -89,6 +90,7 @@ def new_job(
         raise Refused("secret fields are sealed here: add this job with `hsejobs enqueue`")
     if of is not None:
         data = unmasked(data, of.data)
+    _check_own(data, organization_id)
     if _still_masked(data):
         raise InvalidPayload("payload", "has *** where no value is stored: write one")
     payload = codec.dumps(data)
@@ -103,8 +105,14 @@ def new_job(
         backoff=of.backoff if of else info.backoff,
         timeout=of.timeout if of else info.timeout,
         organization_id=organization_id or (of.organization_id if of else None),
-        user_id=of.user_id if of else None,
+        user_id=user_id or (of.user_id if of else None),
     )  # fmt: skip
+
+
+def _check_own(data: dict[str, Any], organization_id: str | None) -> None:
+    for name in ("organizationId", "organization_id"):
+        if organization_id is not None and data.get(name) not in (None, "", organization_id):
+            raise InvalidPayload(name, "names another organisation than this session's")
 
 
 def masked_text(record: JobRecord, secret: list[str]) -> str:

@@ -17,6 +17,14 @@ PROFILES = "profiles.toml"
 
 
 @dataclass(frozen=True, slots=True)
+class Viewer:
+    """Whose browser it is: a token's user and role (member, admin, operator)."""
+
+    user_id: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """Everything that is fixed for a session. ``refresh`` in seconds."""
 
@@ -33,6 +41,13 @@ class Options:
     refresh: float = 1.0
     front: bool = False
     limits: Limits = field(default_factory=Limits)
+    viewer: Viewer | None = None
+
+    def sees_into(self, user_id: str | None) -> bool:
+        """Whether contents of that user's jobs may be shown: a member sees its own only."""
+        if self.viewer is None or self.viewer.role != "member":
+            return True
+        return user_id is not None and user_id == self.viewer.user_id
 
 
 def load(

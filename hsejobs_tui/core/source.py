@@ -20,6 +20,8 @@ from hsejobs_tui.core.options import Options
 
 #: Bytes of a payload that a search looks into: more than any payload may have.
 SEARCHED = 262_144
+#: What a member sees instead of the contents of another user's job.
+HIDDEN = "another user's job: not shown"
 #: Hits that a search keeps to show; the count goes on.
 HITS_KEPT = 5_000
 
@@ -58,11 +60,23 @@ class Source:
 
     def window(self, queue: str, state: State, **place: Any) -> Window:
         """Some jobs of a state by place."""
-        return self.live.window(queue, state, **place)
+        window = self.live.window(queue, state, **place)
+        for row in window.rows:
+            self._shown(row)
+        return window
 
     def jobs(self, queue: str, ids: Sequence[str]) -> list[JobRecord | None]:
         """These jobs, without payloads."""
-        return self.live.jobs(queue, ids)
+        return [self._shown(job) for job in self.live.jobs(queue, ids)]
+
+    def _shown(self, job: JobRecord | None) -> JobRecord | None:
+        """The job without what this person may not see of it."""
+        if job is not None and not self.options.sees_into(job.user_id):
+            job.data = HIDDEN if job.data is not None else None
+            job.errors = ({"error": HIDDEN, "code": "hidden"},) if job.errors else ()
+            job.code = "hidden" if job.code else None
+            job.result = job.progress_message = None
+        return job
 
     def stored(self, queue: str, job_id: str) -> JobRecord:
         """One job as it is stored: for a copy, never for a view."""
@@ -72,7 +86,7 @@ class Source:
         """One job with its secrets masked, and the newest log lines. Raises JobNotFound."""
         record = self.masked(self.stored(queue, job_id))
         lines: list[str] = []
-        if record.log_count:
+        if record.log_count and self.options.sees_into(record.user_id):
             lines, _ = self.reader.logs(queue, job_id, start=-tail)
         return record, lines
 
@@ -83,6 +97,7 @@ class Source:
             record.data = "(no JSON: not shown, as its secrets cannot be told)"
         record.data = mask(record.data, paths)
         record.result = mask(record.result)
+        self._shown(record)
         return record
 
     def secret_paths(self, queue: str, task: str) -> list[str]:
@@ -119,7 +134,8 @@ class Source:
             hits.total = max(page.total, hits.seen + len(page.jobs))
             for job in page.jobs:
                 hits.seen += 1
-                if wanted.matches(self.masked(job) if payload else job):
+                self.masked(job) if payload else self._shown(job)
+                if wanted.matches(job):
                     hits.count += 1
                     hits.ids.append(job.id)
                     if len(hits.jobs) < HITS_KEPT:
@@ -139,6 +155,8 @@ class Source:
         seen = 0
         for queue in names:
             for page in self.reader.walk(queue, State.FAILED, self.org, payload_bytes=0, errors=1):
+                for job in page:
+                    self._shown(job)
                 groups.gather(found, page)
                 seen += len(page)
                 yield found, seen, sum(totals)

@@ -13,6 +13,7 @@ from textual.widgets import Button, Input, ProgressBar, Static
 
 from hsejobs_tui.core.acts import Progress, explain
 from hsejobs_tui.core.text import safe
+from hsejobs_tui.widgets.typing import Line
 
 if TYPE_CHECKING:
     from hsejobs_tui.app import JobsApp
@@ -38,7 +39,7 @@ class Confirm(ModalScreen[bool]):
             yield Static(safe(self.text, lines=True), markup=False)
             if self.typed:
                 yield Static(f"Type {self.typed} to go on, Esc to leave it.", markup=False)
-                yield Input()
+                yield Line()
             with Horizontal(classes="buttons"):
                 label = "Yes (Enter)" if self.typed else "Yes (y)"
                 yield Button(label, id="yes", compact=True, disabled=bool(self.typed))
@@ -85,7 +86,7 @@ class Ask(ModalScreen[str]):
         with Vertical(classes="dialog"):
             yield Static(safe(self.asked), classes="title", markup=False)
             yield Static(safe(self.text, lines=True), markup=False)
-            yield Input(self.value)
+            yield Line(self.value)
             with Horizontal(classes="buttons"):
                 yield Button("OK (Enter)", id="ok", compact=True)
                 yield Button("Cancel (Esc)", id="no", compact=True)
@@ -150,7 +151,10 @@ class Working(ModalScreen[None]):
         self.over = True
         app.poll_soon()
         self.query_one("#report", Static).update(safe(text))
-        self.query_one("#leave", Button).label = "Close (Esc, Enter)"
+        button = self.query_one("#leave", Button)
+        button.label = "Close (Esc, Enter)"
+        # A new label alone leaves a button as wide as it was.
+        button.refresh(layout=True)
 
     def action_leave(self) -> None:
         """Cancels, or closes when all is said."""

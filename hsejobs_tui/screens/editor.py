@@ -6,7 +6,7 @@ import os
 import shlex
 import subprocess
 import tempfile
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -18,6 +18,7 @@ from hsejobs.errors import JobsError
 from hsejobs_tui.core import compose
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.screens.dialogs import Ask, Confirm
+from hsejobs_tui.widgets.typing import Lines
 
 if TYPE_CHECKING:
     from hsejobs.store.registry import QueueInfo, TaskInfo
@@ -41,12 +42,18 @@ class Editor(ModalScreen[str]):
         """Title, text, what is wrong."""
         with Vertical(classes="dialog -tall"):
             yield Static(safe(self.asked), classes="title", markup=False)
-            yield TextArea(self.text, show_line_numbers=True, tab_behavior="indent")
+            yield Lines(self.text)
             yield Static(safe(self.problem, 400), markup=False, id="problem")
             with Horizontal(classes="buttons"):
                 yield Button("Check and add (Ctrl+S)", id="save", compact=True)
-                yield Button("$EDITOR (Ctrl+E)", id="outside", compact=True)
+                if not self._far:
+                    yield Button("$EDITOR (Ctrl+E)", id="outside", compact=True)
                 yield Button("Leave (Esc)", id="leave", compact=True)
+
+    @property
+    def _far(self) -> bool:
+        """Whether the person sits at another machine: its browser has no editor of this one."""
+        return cast("JobsApp", self.app).options.viewer is not None
 
     def on_mount(self) -> None:
         """Ready to be typed into."""
@@ -66,6 +73,8 @@ class Editor(ModalScreen[str]):
 
     def action_outside(self) -> None:
         """In the person's own editor, while the TUI stands aside."""
+        if self._far:
+            return
         words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
         if not words:
             self.query_one("#problem", Static).update("$EDITOR is not set")
@@ -108,6 +117,7 @@ async def write_job(app: JobsApp, queue: str, of_id: str | None) -> None:
             new = compose.new_job(
                 info, task, text, organization_id=app.options.organization_id,
                 sealed=app.options.sealed, of=of,
+                user_id=app.options.viewer.user_id if app.options.viewer else None,
             )  # fmt: skip
         except JobsError as error:
             problem = str(error)

@@ -22,9 +22,9 @@ COLUMNS = (
     Column("delay", 6, right=True, wide=9), Column("done", 6, right=True, wide=9),
     Column("fail", 6, right=True, wide=9),
     Column("in/m", 5, right=True, above=90), Column("out/m", 5, right=True, wide=6),
-    Column("depth, 1h", 20, above=130), Column("oldest", 6, right=True),
-    Column("wait p50", 8, right=True, above=150), Column("wait p95", 8, right=True, above=140),
-    Column("run p50", 7, right=True, above=150), Column("run p95", 7, right=True, above=116),
+    Column("depth, 1h", 20, above=146), Column("oldest", 6, right=True),
+    Column("wait p50", 8, right=True, above=172), Column("wait p95", 8, right=True, above=156),
+    Column("run p50", 7, right=True, above=172), Column("run p95", 7, right=True, above=116),
     Column("err%", 4, right=True), Column("empty in", 8, right=True, above=128),
     Column("work", 4, right=True, wide=7),
 )  # fmt: skip

@@ -17,6 +17,7 @@ from hsejobs_tui.core.view import AHEAD, LOOK, STATES, remark, when
 from hsejobs_tui.screens.finding import Finding
 from hsejobs_tui.screens.job_acts import act
 from hsejobs_tui.widgets.rows import Column, Row, Rows
+from hsejobs_tui.widgets.typing import Line
 
 COLUMNS = (
     Column("state", 11), Column("id", 20), Column("task", 16, above=100),
@@ -60,7 +61,7 @@ class QueueView(Finding):
         with Horizontal(id="tabs"):
             for state in STATES:
                 yield Static(id=f"tab-{state}", markup=False)
-        yield Input(id="search", placeholder="words, id=... error=timeout data.to=ann@example.com")
+        yield Line(id="search", placeholder="words, id=... error=timeout data.to=ann@example.com")
         yield Static(id="found", markup=False)
         yield Rows(COLUMNS, "No job is in this state.")
         yield Static(id="detail", markup=False)

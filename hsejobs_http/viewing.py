@@ -1,0 +1,198 @@
+"""The TUI in a browser: a process of its own for each viewer, and the socket that it talks through.
+
+Textual's web driver speaks in packets over its pipes: a letter (``D`` data,
+``M`` meta), four bytes of length (big endian), the content. The browser's part
+(textual-serve's script) sends JSON lists: ``["stdin", text]``, ``["resize",
+{"width", "height"}]``, ``["ping", x]``, ``["focus"]``, ``["blur"]``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from hsejobs.settings import Settings, redis_target
+from hsejobs.watch import logs
+from hsejobs_http.problems import Problem
+from hsejobs_http.tokens import Caller
+
+#: Views that one user may have open in a process of the shim.
+A_USER = 3
+#: Characters of one message of a browser, bytes of one packet of a viewer.
+MESSAGE_LIMIT, PACKET_LIMIT = 65_536, 16_777_216
+#: Seconds that a viewer has to end when it is told to.
+PATIENCE = 3.0
+GREETING = b"__GANGLION__\n"
+#: What of the shim's environment a viewer gets: no key, no database, no mail server.
+_PASSED = ("PATH", "HOME", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH", "JOBS_HOME")
+_PASSED_PREFIXES = ("QUEUE_", "JOBS_ALERT_")
+
+
+class Viewers:
+    """Those of one process of the shim; at most ``most``, and ``A_USER`` of one user."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.most = settings, settings.http_viewers
+        self._users: Counter[tuple[str | None, str]] = Counter()
+
+    async def view(
+        self, socket: WebSocket, who: Caller, organization_id: str | None, expires: float
+    ) -> None:
+        """Serves one viewer until its connection, its token or the shim ends.
+
+        Raises Problem 503 before anything is begun when there are too many.
+        """
+        user = (who.organization_id, who.user_id)
+        if self._users.total() >= self.most or self._users[user] >= A_USER:
+            raise Problem(503, "too_many_viewers", "too many views are open; close one, or wait",
+                          headers={"Retry-After": "30"})  # fmt: skip
+        self._users[user] += 1
+        about: dict[str, Any] = {
+            "userId": who.user_id, "organizationId": organization_id, "role": who.role,
+        }  # fmt: skip
+        try:
+            await socket.accept()
+            logs.tell("viewer_opened", **about)
+            process = await self._start(socket, who, organization_id, expires)
+            try:
+                await _serve(socket, process, expires)
+            finally:
+                await _end(process)
+                logs.tell("viewer_closed", exitStatus=process.returncode, **about)
+        finally:
+            self._users[user] -= 1
+            with contextlib.suppress(Exception):
+                await socket.close()
+
+    async def _start(
+        self, socket: WebSocket, who: Caller, organization_id: str | None, expires: float
+    ) -> asyncio.subprocess.Process:
+        view = {
+            "userId": who.user_id, "role": who.role, "organizationId": organization_id,
+            "expires": expires, "parent": os.getpid(),
+            "sealed": self.settings.secret_key is not None,
+        }  # fmt: skip
+        width, height = (_cells(socket.query_params.get(name)) for name in ("width", "height"))
+        environment = {
+            name: value for name, value in os.environ.items()
+            if name in _PASSED or name.startswith(_PASSED_PREFIXES)
+        }  # fmt: skip
+        environment |= {
+            "QUEUE_REDIS_URL": redis_target(self.settings), "HSEJOBS_VIEW": json.dumps(view),
+            "TEXTUAL_DRIVER": "textual.drivers.web_driver:WebDriver", "TEXTUAL_FPS": "20",
+            "TEXTUAL_COLOR_SYSTEM": "truecolor", "LANG": "C.UTF-8", "TERM_PROGRAM": "textual",
+            "COLUMNS": str(width or 80), "ROWS": str(height or 24),
+        }  # fmt: skip
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "hsejobs_tui.web", env=environment,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+
+
+def _cells(text: object) -> int | None:
+    """A width or height that a terminal can have, from what a browser says."""
+    try:
+        return max(20, min(500, int(str(text))))
+    except ValueError:
+        return None
+
+
+async def _serve(socket: WebSocket, process: asyncio.subprocess.Process, expires: float) -> None:
+    """Until one side ends."""
+    parts = [
+        asyncio.create_task(_to_browser(socket, process)),
+        asyncio.create_task(_from_browser(socket, process)),
+        asyncio.create_task(asyncio.sleep(max(0.0, expires - time.time()))),
+    ]
+    try:
+        done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for part in parts:
+            part.cancel()
+        await asyncio.gather(*parts, return_exceptions=True)
+    for part in done:
+        error = part.exception()
+        # A socket or a pipe that closed is how it ends.
+        if error and not isinstance(error, WebSocketDisconnect | OSError | RuntimeError | EOFError):
+            logs.tell("viewer_failed", logging.ERROR, error=type(error).__name__)
+
+
+async def _to_browser(socket: WebSocket, process: asyncio.subprocess.Process) -> None:
+    out = process.stdout
+    if out is None or await out.readline() != GREETING:
+        return
+    while True:
+        head = await out.readexactly(5)
+        size = int.from_bytes(head[1:], "big")
+        if size > PACKET_LIMIT:
+            return
+        content = await out.readexactly(size)
+        # Files and addresses that the TUI might hand over stay here: it has none.
+        if head[:1] == b"D":
+            await socket.send_bytes(content)
+        elif head[:1] == b"M" and json.loads(content).get("type") == "exit":
+            return
+
+
+async def _from_browser(socket: WebSocket, process: asyncio.subprocess.Process) -> None:
+    stdin = process.stdin
+    while stdin is not None:
+        text = await socket.receive_text()
+        if len(text) > MESSAGE_LIMIT:
+            return
+        try:
+            kind, *rest = json.loads(text)
+            said = rest[0] if rest else None
+        except (ValueError, TypeError, RecursionError):
+            return
+        if kind == "ping":
+            await socket.send_text(json.dumps(["pong", str(said)[:40]]))
+            continue
+        packet = _packet(kind, said)
+        if packet is not None:
+            stdin.write(packet)
+            await stdin.drain()
+
+
+def _packet(kind: Any, said: Any) -> bytes | None:
+    if kind == "stdin" and isinstance(said, str):
+        return _framed(b"D", said.encode("utf-8", "replace"))
+    if kind == "resize" and isinstance(said, dict):
+        width, height = _cells(said.get("width")), _cells(said.get("height"))
+        if width is None or height is None:
+            return None
+        return _meta({"type": "resize", "width": width, "height": height})
+    if kind in ("focus", "blur"):
+        return _meta({"type": kind})
+    return None
+
+
+def _meta(content: dict[str, Any]) -> bytes:
+    return _framed(b"M", json.dumps(content).encode())
+
+
+def _framed(kind: bytes, content: bytes) -> bytes:
+    return kind + len(content).to_bytes(4, "big") + content
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Asks, then makes it end; leaves no process behind."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), PATIENCE)
+        except (TimeoutError, asyncio.CancelledError):
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()

@@ -1,0 +1,43 @@
+"""The TUI of a browser: started by the HTTP shim for one person, with what the token allows.
+
+It talks through its pipes (Textual's web driver) and ends with the shim, with
+the connection and with the token.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import replace
+
+from hsejobs_tui.core.options import Options, Viewer, load
+
+#: A JSON object: ``userId, role, organizationId, sealed, expires`` (s since the epoch), ``parent``.
+VARIABLE = "HSEJOBS_VIEW"
+#: What a browser is told instead of Redis' address.
+PLACE = "hsejobs"
+
+
+def main() -> None:
+    """Runs until the connection, the token or the shim ends."""
+    from hsejobs_tui.start import run
+
+    view = json.loads(os.environ.pop(VARIABLE))
+    parent, expires = int(view["parent"]), float(view["expires"])
+    run(
+        options_for(view),
+        ended=lambda: os.getppid() != parent or time.time() >= expires,
+    )
+
+
+def options_for(view: dict[str, object]) -> Options:
+    """The options of a session: a member only reads, and sees into its own jobs only."""
+    viewer = Viewer(str(view["userId"]), str(view["role"]))
+    org = view["organizationId"]
+    made = load(read_only=viewer.role == "member", org=None if org is None else str(org))
+    return replace(made, viewer=viewer, place=PLACE, sealed=bool(view["sealed"]), ascii_only=False)
+
+
+if __name__ == "__main__":
+    main()

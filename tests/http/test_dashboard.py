@@ -1,0 +1,241 @@
+"""The dashboard: login, cookie, origin, and the TUI behind its socket."""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets import Origin
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from tests.http.conftest import MAIL, Shim, running, signed, token
+from tests.http.test_serve import command
+from tests.support import wait_until
+
+PATH = "/api/jobs/dashboard"
+PAGE = {"Accept": "text/html,application/xhtml+xml"}
+
+
+def cookie(text: str) -> dict[str, str]:
+    return {"Cookie": f"hsejobs_session={text}"}
+
+
+def login(shim: Shim, text: str, origin: str | None = None) -> Any:
+    return shim.client.post(
+        f"{PATH}/login", data={"token": text}, headers={"Origin": origin or shim.url}
+    )
+
+
+def view(shim: Shim, text: str, origin: str | None = None, path: str = "") -> ClientConnection:
+    address = shim.url.replace("http", "ws") + f"{PATH}/ws{path}?width=120&height=30"
+    return connect(
+        address, origin=Origin(origin or shim.url), additional_headers=cookie(text), proxy=None
+    )  # fmt: skip
+
+
+def shows(socket: ClientConnection, *words: str) -> str:
+    """Reads until all the words were drawn."""
+    seen = ""
+    while not all(word in seen for word in words):
+        piece = socket.recv(timeout=30)
+        seen += piece.decode("utf-8", "replace") if isinstance(piece, bytes) else ""
+    return seen
+
+
+def ended(socket: ClientConnection) -> bool:
+    """Reads to the end of the connection."""
+    try:
+        while True:
+            socket.recv(timeout=30)
+    except ConnectionClosed:
+        return True
+
+
+def press(socket: ClientConnection, keys: str) -> None:
+    socket.send(json.dumps(["stdin", keys]))
+
+
+def viewers(shim: Shim) -> list[int]:
+    """Processes of the TUI that this shim began."""
+    pid = shim.process.pid
+    texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [int(one) for one in " ".join(texts).split() if b"hsejobs_tui.web" in command(int(one))]
+
+
+@pytest.fixture
+def few(redis_url: str, tmp_path: Path) -> Iterator[Shim]:
+    """A shim that shows the TUI to two at once."""
+    with running(tmp_path, JOBS_HTTP_VIEWERS="2") as found:
+        yield found
+
+
+def test_a_person_is_asked_to_log_in_a_program_is_refused(shim: Shim) -> None:
+    done = shim.client.get(PATH, headers=PAGE)
+    assert done.status_code == 401
+    assert "<textarea" in done.text
+    done = shim.client.get(PATH)
+    assert (done.status_code, done.json()["code"]) == (401, "unauthenticated")
+    for name in ("textual.js", "xterm.css", "mono.ttf", "dashboard.js"):
+        assert shim.client.get(f"{PATH}/static/{name}").status_code == 401
+
+
+def test_login_keeps_the_token_in_a_cookie_for_this_page_alone(shim: Shim) -> None:
+    done = login(shim, token())
+    assert (done.status_code, done.headers["location"]) == (303, PATH)
+    kept = done.headers["set-cookie"].lower()
+    assert all(word in kept for word in ("httponly", "samesite=strict", f"path={PATH}", "max-age="))
+    assert "secure" not in kept
+    shim.client.cookies.clear()
+    done = shim.client.get(PATH, headers={**PAGE, **cookie(token())})
+    assert done.status_code == 200
+    assert "textual-terminal" in done.text
+    policy = done.headers["content-security-policy"]
+    assert "script-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    # Elsewhere it is no key: only the page's own requests could be forged by nobody.
+    assert shim.client.get("/api/jobs/stats", headers=cookie(token())).status_code == 401
+    done = shim.client.post("/api/jobs/email", json=MAIL, headers=cookie(token()))
+    assert done.status_code == 401
+    for name, kind in (("textual.js", "javascript"), ("mono.ttf", "font"), ("xterm.css", "css")):
+        done = shim.client.get(f"{PATH}/static/{name}", headers=cookie(token()))
+        assert done.status_code == 200
+        assert kind in done.headers["content-type"]
+    for name in ("app.py", "..%2fdashboard.py", "nothing"):
+        done = shim.client.get(f"{PATH}/static/{name}", headers=cookie(token()))
+        assert done.status_code == 404
+
+
+def test_behind_https_the_cookie_is_secure(shim: Shim) -> None:
+    headers = {**PAGE, "Authorization": f"Bearer {token()}", "X-Forwarded-Proto": "https"}
+    done = shim.client.get(PATH, headers=headers)
+    assert "; secure" in done.headers["set-cookie"].lower()
+    assert "data-session-websocket-url='wss://" in done.text
+
+
+def test_what_is_no_token_of_ours_is_told(shim: Shim) -> None:
+    for text, told in (
+        ("rubbish", "not valid"),
+        ("", "not valid"),
+        (signed(exp=1), "expired"),
+        (signed("another-secret-of-thirty-two-bytes!"), "not valid"),
+        ("x" * 5000, "too long"),
+    ):
+        done = login(shim, text)
+        assert done.status_code == 401, text
+        assert told in done.text
+        assert "set-cookie" not in done.headers
+        assert text == "" or text not in done.text
+    done = shim.client.get(PATH, headers={**PAGE, **cookie(signed(exp=1))})
+    assert done.status_code == 401
+    assert "expired" in done.text
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
+def test_another_site_can_neither_log_in_nor_look(shim: Shim, origin: str) -> None:
+    done = login(shim, token(), origin)
+    assert (done.status_code, done.json()["code"]) == (403, "foreign_origin")
+    with pytest.raises(InvalidStatus) as refused:
+        view(shim, token(), origin)
+    assert refused.value.response.status_code == 403
+    assert json.loads(refused.value.response.body)["code"] == "foreign_origin"
+    done = shim.client.post(f"{PATH}/logout", headers={"Origin": origin, **cookie(token())})
+    assert done.status_code == 403
+
+
+def test_the_socket_refuses_like_any_request(shim: Shim) -> None:
+    for text, status in (
+        ("rubbish", 401), (signed(exp=1), 401), (signed(role="king"), 403), (signed(), 403),
+    ):  # fmt: skip
+        with pytest.raises(InvalidStatus) as refused:
+            view(shim, text)
+        assert refused.value.response.status_code == status
+    with pytest.raises(InvalidStatus) as refused:
+        view(shim, token(), path="/org-2")
+    assert refused.value.response.status_code == 403
+    assert viewers(shim) == []
+
+
+def test_keys_go_in_and_the_screens_come_out(shim: Shim) -> None:
+    assert shim.ask("POST", "/email", json={**MAIL, "jobId": "mine"}).status_code == 202
+    other = shim.ask("POST", "/email", "member", "org-2", json={**MAIL, "jobId": "theirs"})
+    assert other.status_code == 202
+    with view(shim, token("admin")) as socket:
+        assert "ORG org-1" in shows(socket, "email", "1 waiting", "ORG org-1")
+        socket.send(json.dumps(["resize", {"width": 100, "height": 40}]))
+        socket.send(json.dumps(["ping", "7"]))
+        for job_id, told in (("theirs", "no queue has a job of that id"), ("mine", "user@exam")):
+            press(socket, ":")
+            shows(socket, "Go to job")
+            press(socket, f"org-{2 if job_id == 'theirs' else 1}:{job_id}\r")
+            shows(socket, told)
+        press(socket, "q")
+        assert ended(socket)
+    wait_until(lambda: not viewers(shim), 20, "the end of the viewer")
+
+
+def test_a_member_reads_and_an_operator_sees_all_or_one(shim: Shim) -> None:
+    assert shim.ask("POST", "/email", "member", "org-2", json=MAIL).status_code == 202
+    with view(shim, token()) as socket:
+        shows(socket, "0 waiting", "READ-ONLY")
+    operator = token("operator", None)
+    with view(shim, operator) as socket:
+        shows(socket, "1 waiting", "Workers")
+    with view(shim, operator, path="/org-2") as socket:
+        shows(socket, "1 waiting", "ORG org-2")
+
+
+def test_it_ends_with_the_token(shim: Shim) -> None:
+    with view(shim, signed(organizationId="org-1", exp=int(time.time()) + 3)) as socket:
+        shows(socket, "email")
+        assert ended(socket)
+    wait_until(lambda: not viewers(shim), 20, "the end of the viewer")
+
+
+def test_there_is_room_for_so_many(few: Shim) -> None:
+    with view(few, token()) as first, view(few, token(user="bob")):
+        shows(first, "email")
+        with pytest.raises(InvalidStatus) as refused:
+            view(few, token(user="eve"))
+        assert refused.value.response.status_code == 503
+        assert refused.value.response.headers["Retry-After"]
+    wait_until(lambda: not viewers(few), 20, "the end of both")
+    with view(few, token(user="eve")) as socket:
+        shows(socket, "email")
+
+
+def test_rubbish_from_a_browser_ends_or_changes_nothing(shim: Shim) -> None:
+    for text in ("{", "[]", '["resize", {"width": "a", "height": null}]', '["stdin", 7]', "7"):
+        with view(shim, token()) as socket:
+            socket.send(text)
+            press(socket, "7")
+            try:
+                shows(socket, "Events")
+            except ConnectionClosed:
+                assert text in ("{", "[]", "7")
+    assert shim.client.get("/healthz").status_code == 200
+
+
+def test_a_shim_that_stops_leaves_no_viewer(redis_url: str, tmp_path: Path) -> None:
+    for how in ("terminate", "kill"):
+        with running(tmp_path) as shim, view(shim, token()) as socket:
+            shows(socket, "email")
+            [left] = viewers(shim)
+            getattr(shim.process, how)()
+            shim.process.wait(20)
+            wait_until(functools.partial(_ended, left), 20, f"the viewer's end after {how}")
+            assert "Traceback" not in shim.log.read_text()
+
+
+def _ended(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    # Nobody waits for the orphan of a killed shim where there is no init.
+    return state == "Z"

@@ -1,0 +1,161 @@
+"""What a browser's token allows: whose contents are read, what may be added, who is noted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hsejobs import codec
+from hsejobs.errors import InvalidPayload, JobNotFound, Refused
+from hsejobs.model import State
+from hsejobs.store.registry import QueueInfo, TaskInfo
+from hsejobs.store.write import NewJob
+from hsejobs_tui.app import JobsApp
+from hsejobs_tui.core.acts import Acts
+from hsejobs_tui.core.compose import new_job
+from hsejobs_tui.core.filters import parse
+from hsejobs_tui.core.options import Viewer
+from hsejobs_tui.core.source import HIDDEN, Source
+from hsejobs_tui.screens.editor import Editor
+from hsejobs_tui.web import options_for
+from tests.tui.conftest import Stage
+from tests.tui.driving import settle, shows, text_of
+
+MINE, THEIRS = "of-ann", "of-bob"
+
+
+@pytest.fixture
+def filled(stage: Stage) -> Stage:
+    """Two failed jobs of one organisation by two users, one of another organisation."""
+    for job_id, org, user in (
+        (MINE, "org-1", "ann"),
+        (THEIRS, "org-1", "bob"),
+        ("x", "org-2", "ann"),
+    ):
+        payload = codec.dumps({"to": f"{user}@example.com", "sig": "s"})
+        stage.writer.add("mail", NewJob(
+            id=job_id, name="m.send", payload=payload, priority=3, attempts=1, backoff=1000, timeout=0,
+            organization_id=org, user_id=user, nonce="n"))  # fmt: skip
+        ((_, secret),) = stage.claim()
+        stage.work.log(job_id, secret, ["a line"])
+        error = codec.dumps({"error": f"no {user}@example.com", "attempt": 1, "code": "error"})
+        stage.work.fail(
+            job_id, secret, code="error", error=error, run_us=10, final=True, delay_ms=None
+        )
+    return stage
+
+
+def _source(stage: Stage, role: str) -> Source:
+    options = stage.options(organization_id="org-1", viewer=Viewer("ann", role))
+    made = Source(options, stage.link)
+    made.glance()
+    return made
+
+
+def test_a_member_reads_that_others_jobs_are_there_not_what_is_in_them(filled: Stage) -> None:
+    source = _source(filled, "member")
+    mine, lines = source.job("mail", MINE)
+    assert mine.data == {"to": "ann@example.com", "sig": "***"}
+    assert (lines, mine.failed_reason) == (["a line"], "no ann@example.com")
+    theirs, lines = source.job("mail", THEIRS)
+    assert (theirs.data, theirs.failed_reason, theirs.code, lines) == (HIDDEN, HIDDEN, "hidden", [])
+    with pytest.raises(JobNotFound):
+        source.job("mail", "x")
+    rows = source.window("mail", State.FAILED).rows
+    assert {row.id: row.failed_reason for row in rows if row} == {
+        MINE: "no ann@example.com", THEIRS: HIDDEN,
+    }  # fmt: skip
+    assert [job and job.failed_reason for job in source.jobs("mail", [THEIRS, "x"])] == [
+        HIDDEN,
+        None,
+    ]
+
+
+@pytest.mark.parametrize("text", ["bob@example.com", "error=bob", "data.to=bob", '"no bob"'])
+def test_a_members_search_does_not_look_into_others_jobs(filled: Stage, text: str) -> None:
+    (*_, hits) = _source(filled, "member").search("mail", State.FAILED, parse(text))
+    assert (hits.seen, hits.ids) == (2, [])
+    (*_, hits) = _source(filled, "admin").search("mail", State.FAILED, parse(text))
+    assert (hits.seen, hits.ids) == (2, [THEIRS])
+
+
+def test_a_members_failures_do_not_name_others_errors(filled: Stage) -> None:
+    (*_, (found, seen, _)) = _source(filled, "member").failures()
+    assert seen == 2
+    assert {one.sample_error for one in found.values()} == {"no ann@example.com", HIDDEN}
+    (*_, (found, _, _)) = _source(filled, "admin").failures()
+    assert [one.count for one in found.values()] == [2]
+
+
+def _view(stage: Stage, monkeypatch: pytest.MonkeyPatch, role: str, org: str | None) -> Any:
+    monkeypatch.setenv("QUEUE_REDIS_URL", stage.url)
+    monkeypatch.setenv("QUEUE_REDIS_PREFIX", "t")
+    monkeypatch.setenv("JOBS_HOME", str(stage.home))
+    return options_for({"userId": "ann", "role": role, "organizationId": org, "sealed": False})
+
+
+def test_the_role_makes_the_session(filled: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    member = _view(filled, monkeypatch, "member", "org-1")
+    assert (member.read_only, member.organization_id, member.place) == (True, "org-1", "hsejobs")
+    with pytest.raises(Refused, match="read-only"):
+        list(Acts(member, filled.link).many("retry", "mail", [MINE]))
+    admin = _view(filled, monkeypatch, "admin", "org-1")
+    (*_, done) = Acts(admin, filled.link).many("retry", "mail", [MINE, "x"])
+    assert (done.done, dict(done.refused)) == (1, {"gone": 1})
+    [line] = (filled.home / "audit.log").read_text().splitlines()
+    assert json.loads(line)["user"] == "ann (admin, browser)"
+    operator = _view(filled, monkeypatch, "operator", None)
+    assert Acts(operator, filled.link).pause("mail", True).startswith("mail is paused")
+
+
+@pytest.mark.parametrize(("role", "least", "may"), [
+    ("admin", "member", True), ("admin", "admin", True), ("admin", "operator", False),
+    ("operator", "operator", True),
+])  # fmt: skip
+def test_who_may_add_to_which_queue(filled: Stage, role: str, least: str, may: bool) -> None:
+    task = TaskInfo("m.send")
+    info = QueueInfo("mail", [task], "m.send", enqueue=least)
+    acts = Acts(filled.options(organization_id="org-1", viewer=Viewer("ann", role)), filled.link)
+    new = new_job(info, task, "{}", organization_id="org-1", sealed=False, user_id="ann")
+    if may:
+        acts.add(info, new)
+        record = filled.reader.job("mail", new.id)
+        assert (record.organization_id, record.user_id) == ("org-1", "ann")
+    else:
+        with pytest.raises(Refused, match="operator"):
+            acts.add(info, new)
+
+
+@pytest.mark.parametrize("name", ["organizationId", "organization_id"])
+def test_one_organisation_adds_for_itself_only(name: str) -> None:
+    task = TaskInfo("m.send")
+    info = QueueInfo("mail", [task], "m.send")
+    for org, good in (("org-1", True), ("", True), ("org-2", False)):
+        text = json.dumps({name: org})
+        if good:
+            new_job(info, task, text, organization_id="org-1", sealed=False)
+        else:
+            with pytest.raises(InvalidPayload, match=name):
+                new_job(info, task, text, organization_id="org-1", sealed=False)
+    assert new_job(info, task, text, organization_id=None, sealed=False).organization_id is None
+
+
+@pytest.mark.anyio
+async def test_a_browser_has_no_editor_of_the_server(filled: Stage, tmp_path: Path,
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    touched = tmp_path / "touched"
+    monkeypatch.setenv("EDITOR", f"touch {touched}")
+    app = JobsApp(filled.options(viewer=Viewer("ann", "operator")))
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("n")
+        await shows(pilot, "Check and add")
+        assert isinstance(app.screen, Editor)
+        assert "$EDITOR" not in text_of(app)
+        await pilot.press("ctrl+e")
+        await settle(pilot)
+        assert isinstance(app.screen, Editor)
+    assert not touched.exists()
