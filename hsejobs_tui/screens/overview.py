@@ -148,7 +148,7 @@ def _cells(
 
 def _alerts(found: list[Trouble], most: int) -> Text:
     if not found:
-        return Text(" All well.", "green")
+        return Text(" No alerts.", "green")
     text = Text()
     for one in found[:most]:
         style = STYLES[one.level]
