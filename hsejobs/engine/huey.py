@@ -19,6 +19,7 @@ from hsejobs import codec
 from hsejobs.engine import messages, options, payloads, register, sealing
 from hsejobs.engine.context import JobContext, running_job
 from hsejobs.engine.handle import Job
+from hsejobs.engine.outcome import told_errors
 from hsejobs.engine.runtime import Runtime, runtime
 from hsejobs.engine.serializer import JsonSerializer
 from hsejobs.engine.storage import JobStorage
@@ -79,10 +80,10 @@ class JobHuey(Huey):
             attempts=None if attempts is None else options.check_attempts(attempts),
             backoff=None if backoff is None else options.milliseconds("backoff", backoff),
             timeout=None if timeout is None else options.milliseconds("timeout", timeout),
-            workers=workers,
-            concurrency=concurrency,
+            workers=options.check_workers(workers),
+            concurrency=None if concurrency is None else options.check_concurrency(concurrency),
         )
-        self.enqueue_role = enqueue
+        self.enqueue_role = options.check_role(enqueue)
         self.payload_role = payload_role
         self.log_fields = log_fields
         self.wrappers: dict[str, JobTaskWrapper] = {}
@@ -203,12 +204,14 @@ class JobHuey(Huey):
         data = wrapper.data_of({} if payload is None else payload)
         signature = messages.PLAIN if isinstance(data, dict) else messages.VALUE
         if isinstance(data, dict):
-            organization_id = organization_id or payloads.named(data, "organizationId")
-            user_id = user_id or payloads.named(data, "userId")
+            if organization_id is None:
+                organization_id = payloads.named(data, "organizationId")
+            if user_id is None:
+                user_id = payloads.named(data, "userId")
         parent = running_job()
         if parent is not None:
-            organization_id = organization_id or parent.organization_id
-            user_id = user_id or parent.user_id
+            organization_id = parent.organization_id if organization_id is None else organization_id
+            user_id = parent.user_id if user_id is None else user_id
         return NewJob(
             id=check_job_id(job_id) if job_id is not None else new_job_id(),
             name=wrapper.full_name,
@@ -284,6 +287,8 @@ class JobHuey(Huey):
         if job is not None and task is job.task:
             # Huey wants its retry; the outcome that the engine writes says so.
             return Result(self, task)
+        if job is not None:
+            task.args = told_errors(job, task.args)
         if task.expires:
             task.resolve_expires(self.utc)
         self._emit("enqueued", task)

@@ -8,12 +8,18 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from huey.api import PeriodicTask, Task, TaskWrapper
-from huey.exceptions import CancelExecution, ConfigurationError, RetryTask
+from huey.exceptions import (
+    CancelExecution,
+    ConfigurationError,
+    RateLimitExceeded,
+    RetryTask,
+    TaskLockedException,
+)
 
 from hsejobs.engine import payloads
 from hsejobs.engine.context import running_job
 from hsejobs.engine.handle import Job
-from hsejobs.errors import InvalidPayload, Postpone, Unrecoverable
+from hsejobs.errors import InvalidOption, InvalidPayload, Postpone, Unrecoverable
 from hsejobs.model import check_job_id, new_job_id
 from hsejobs.store.write import new_nonce
 
@@ -103,6 +109,9 @@ class JobTaskWrapper(TaskWrapper):
                     job.task.retries = 0
                 elif isinstance(error, Postpone):
                     raise RetryTask(delay=error.delay) from error
+                elif isinstance(error, TaskLockedException | RateLimitExceeded):
+                    # Only too early: without a retry left Huey would call the failure's follow-ups.
+                    job.task.retries = max(1, job.task.retries)
                 elif isinstance(error, CancelExecution):
                     # Huey retries a cancelled task that has retries left; here cancelled is cancelled.
                     error.retry = bool(error.retry)
@@ -176,9 +185,12 @@ class JobTaskWrapper(TaskWrapper):
     ) -> list[Job]:
         """Adds a job for each payload, each atomically, in few round trips; options as for ``add``.
 
-        All payloads are checked before the first is added.
+        All payloads are checked before the first is added. ``ids``: one for each payload.
         """
-        chosen = iter(ids) if ids is not None else None
+        items = list(items)
+        chosen = None if ids is None else list(ids)
+        if chosen is not None and (isinstance(ids, str) or len(chosen) != len(items)):
+            raise InvalidOption("ids", "give a list with one id for each payload")
         order = (
             "organization_id", "user_id", "priority", "delay", "job_id", "attempts", "backoff", "timeout",
         )  # fmt: skip
@@ -187,8 +199,8 @@ class JobTaskWrapper(TaskWrapper):
             raise TypeError(f"add_many() has no option {', '.join(sorted(unknown))}")
         values = [options.get(name) for name in order]
         news = []
-        for payload in items:
+        for number, payload in enumerate(items):
             if chosen is not None:
-                values[4] = next(chosen)
+                values[4] = chosen[number]
             news.append(self.huey.new_job(self, payload, *values))
         return self.huey.add_new(news)
