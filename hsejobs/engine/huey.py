@@ -19,7 +19,7 @@ from hsejobs import codec
 from hsejobs.engine import messages, options, payloads, register, sealing
 from hsejobs.engine.context import JobContext, running_job
 from hsejobs.engine.handle import Job
-from hsejobs.engine.outcome import told_errors
+from hsejobs.engine.outcome import clean_data, told_errors
 from hsejobs.engine.runtime import Runtime, runtime
 from hsejobs.engine.serializer import JsonSerializer
 from hsejobs.engine.storage import JobStorage
@@ -360,6 +360,8 @@ class JobHuey(Huey):
         """The running job's own result goes into its record; others (chords, pipelines) are kept beside."""
         job = running_job()
         if job is None or key != job.id:
+            if job is not None and isinstance(data, Error):
+                data = Error(clean_data(job, data.metadata))
             self.storage.put_data(key, self.serializer.serialize(data), is_result=True)
         elif not isinstance(data, Error):
             job.result = payloads.encode_result(data)

@@ -184,6 +184,11 @@ def told_errors(job: JobContext, args: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
+def clean_data(job: JobContext, data: Any) -> Any:
+    """JSON data without the job's secrets."""
+    return scrub_data(data, _secrets(job))
+
+
 def _clean(job: JobContext, text: str) -> str:
     return plain(scrub(text, _secrets(job)))[:2000]
 

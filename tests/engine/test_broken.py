@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ from hsejobs.engine import JobFailed, runtime
 from hsejobs.engine.consumer import _interrupter
 from hsejobs.engine.context import JobInterrupted
 from tests.engine import jobs
-from tests.engine.conftest import Consumer
+from tests.engine.conftest import Consumer, counts
 
 Start = Callable[..., Consumer]
 
@@ -79,3 +80,30 @@ def test_an_interrupt_reaches_only_the_job_it_is_meant_for() -> None:
         _interrupter(worker)(0, None)
     slot.running_now = False
     _interrupter(worker)(0, None)
+
+
+def test_members_of_a_chord_that_end_together_both_find_all_results(trial: Path) -> None:
+    first, second = (
+        SimpleNamespace(cid="c", size=2, idx=n, callback=jobs.hear.s()) for n in (0, 1)
+    )
+    jobs.huey._check_chord(first, "a")
+    assert sum(counts().values()) == 0
+    for _ in range(2):
+        # The other member did this already, or this one runs again.
+        second.callback = jobs.hear.s()
+        jobs.huey._check_chord(second, "b")
+        made = runtime.runtime().reader.job("trial", second.callback.id)
+        assert made.data == ["a", "b"]
+
+
+def test_what_a_failed_member_tells_its_chord_has_no_secrets(consumer: Start) -> None:
+    from huey.api import chord
+
+    consumer("-k", "thread", "-w", "2")
+    failing = jobs.fail_with.s(password="hunter2hunter2")
+    failing.retries = 0
+    whole = jobs.huey.enqueue(chord([failing, jobs.add.s(1, 2)], jobs.hear.s()))
+    [[[failed], three]] = whole.get(blocking=True, timeout=20)
+    assert three == 3
+    assert failed["error"] == "ValueError('no good: ***')"
+    assert "hunter2" not in failed["traceback"]
