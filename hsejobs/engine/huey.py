@@ -305,6 +305,8 @@ class JobHuey(Huey):
             data = wrapper.data_of(data)
         elif signature == messages.VALUE and wrapper.model is not None:
             data, signature = wrapper.data_of(data), messages.PLAIN
+        elif wrapper.model is not None and data["args"]:
+            data["args"][0] = wrapper.data_of(data["args"][0])
         holds = self.options
         delay = 0
         if task.eta is not None:

@@ -88,6 +88,8 @@ def build_task(huey: JobHuey, claim: Claim, job: JobContext) -> Any:
     job.data = data
     job.secret_paths = wrapper.secret_paths
     args, kwargs = messages.arguments_of(data, claim.signature)
+    if data == {} and wrapper.takes_nothing:
+        args = ()
     task = wrapper.task_class(
         args, kwargs, claim.id, None, max(0, claim.attempts - claim.attempt), None, claim.priority
     )

@@ -57,6 +57,11 @@ class JobTaskWrapper(TaskWrapper):
         return payloads.payload_model(self.func)
 
     @functools.cached_property
+    def takes_nothing(self) -> bool:
+        """Whether the function has no parameters: its payload is ``{}``, and it is not given."""
+        return not inspect.signature(self.func).parameters
+
+    @functools.cached_property
     def schema(self) -> dict[str, Any] | None:
         """The payload's JSON Schema, None without a model."""
         return payloads.json_schema(self.model)
@@ -128,6 +133,8 @@ class JobTaskWrapper(TaskWrapper):
     def data_of(self, payload: Any) -> Any:
         """The payload as it is stored: checked, plain JSON data. Raises InvalidPayload."""
         if self.model is None:
+            if payload and self.takes_nothing:
+                raise InvalidPayload("payload", "this task takes none; leave it out")
             return payload
         if isinstance(payload, self.model):
             return payload.model_dump(mode="json", by_alias=True, exclude_unset=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from huey import crontab
 from huey.exceptions import CancelExecution, RetryTask
+from pydantic import BaseModel
 
 from hsejobs.engine import JobHuey, Postpone, Unrecoverable, current_job
 from hsejobs.errors import JobsError
@@ -159,3 +160,17 @@ def fail_with(password: str) -> None:
 @huey.lock_task("two")
 def locked_twice(word: str) -> str:
     return word
+
+
+class Amount(BaseModel):
+    cents: int
+
+
+@huey.task()
+def pay(amount: Amount, times: int = 1) -> int:
+    return amount.cents * times
+
+
+@huey.task()
+def nothing() -> str:
+    return "done"

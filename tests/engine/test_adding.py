@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hsejobs.engine import JobHuey
-from hsejobs.errors import InvalidOption
+from hsejobs.errors import InvalidOption, InvalidPayload
 from tests.engine import jobs
-from tests.engine.conftest import counts
+from tests.engine.conftest import Consumer, counts
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,17 @@ def test_a_queue_that_cannot_be_is_refused_where_it_is_written(options: dict[str
     (name,) = options
     with pytest.raises(InvalidOption, match=rf"^{name}: "):
         JobHuey("never", **options)
+
+
+def test_a_model_and_no_payload_at_all_are_given_as_the_function_takes_them(
+    consumer: Callable[..., Consumer],
+) -> None:
+    consumer("-k", "thread", "-w", "1")
+    assert jobs.pay(jobs.Amount(cents=3), 2).get(blocking=True, timeout=20) == 6
+    assert jobs.pay({"cents": 3}, times=3).get(blocking=True, timeout=20) == 9
+    with pytest.raises(InvalidPayload, match=r"^cents: "):
+        jobs.pay({"cents": "many"}, 2)
+    assert jobs.nothing.add().wait(20) == "done"
+    assert jobs.nothing.add({}).wait(20) == "done"
+    with pytest.raises(InvalidPayload, match=r"^payload: this task takes none"):
+        jobs.nothing.add({"n": 1})
