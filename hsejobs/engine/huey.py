@@ -16,7 +16,7 @@ from huey.exceptions import ConfigurationError
 from huey.utils import Error
 
 from hsejobs import codec
-from hsejobs.engine import messages, options, payloads, register, sealing
+from hsejobs.engine import adding, messages, options, payloads, register
 from hsejobs.engine.context import JobContext, running_job
 from hsejobs.engine.handle import Job
 from hsejobs.engine.outcome import clean_data, told_errors
@@ -30,12 +30,11 @@ from hsejobs.model import (
     check_job_id,
     check_organization,
     check_queue_name,
-    new_job_id,
 )
 from hsejobs.settings import Settings
 from hsejobs.store import keys
 from hsejobs.store.registry import QueueInfo
-from hsejobs.store.write import Added, NewJob, new_nonce
+from hsejobs.store.write import Added, NewJob
 from hsejobs.watch import logs
 
 logger = logging.getLogger("hsejobs")
@@ -200,40 +199,19 @@ class JobHuey(Huey):
         timeout: float | None = None,
     ) -> NewJob:
         """A checked job, not yet added; options as for ``task.add``."""
-        holds = self.options
-        data = wrapper.data_of({} if payload is None else payload)
-        signature = messages.PLAIN if isinstance(data, dict) else messages.VALUE
-        if isinstance(data, dict):
-            if organization_id is None:
-                organization_id = payloads.named(data, "organizationId")
-            if user_id is None:
-                user_id = payloads.named(data, "userId")
-        parent = running_job()
-        if parent is not None:
-            organization_id = parent.organization_id if organization_id is None else organization_id
-            user_id = parent.user_id if user_id is None else user_id
-        return NewJob(
-            id=check_job_id(job_id) if job_id is not None else new_job_id(),
-            name=wrapper.full_name,
-            payload=self._stored(wrapper, data),
-            priority=holds.priority if priority is None else options.check_priority(priority),
-            attempts=holds.attempts if attempts is None else options.check_attempts(attempts),
-            backoff=holds.backoff if backoff is None else options.milliseconds("backoff", backoff),
-            timeout=holds.timeout
-            if timeout is None
-            else options.milliseconds("timeout", timeout, zero=False),
-            delay=0 if delay is None else options.milliseconds("delay", delay),
-            organization_id=check_organization(organization_id),
-            user_id=check_organization(user_id, "user_id"),
-            signature=signature,
-            nonce=new_nonce() if job_id is not None else "",
-            trace=parent.trace if parent is not None else "",
-        )
-
-    def _stored(self, wrapper: JobTaskWrapper, data: Any) -> bytes:
-        text = payloads.encode(data)
-        key = self.runtime.settings.secret_key
-        return text if not key else codec.dumps(sealing.seal(data, wrapper.secret_paths, key))
+        return adding.new_jobs(
+            self,
+            wrapper,
+            [payload],
+            organization_id=organization_id,
+            user_id=user_id,
+            priority=priority,
+            delay=delay,
+            ids=None if job_id is None else [job_id],
+            attempts=attempts,
+            backoff=backoff,
+            timeout=timeout,
+        )[0]
 
     def add_new(self, news: Sequence[NewJob]) -> list[Job]:
         """Adds checked jobs and logs each. In immediate mode they are run here and now."""
@@ -316,7 +294,7 @@ class JobHuey(Huey):
         return NewJob(
             id=check_job_id(task.id),
             name=wrapper.full_name,
-            payload=self._stored(wrapper, data),
+            payload=adding.stored(self, wrapper, data),
             priority=holds.priority
             if task.priority is None
             else options.check_priority(task.priority),

@@ -16,7 +16,7 @@ from huey.exceptions import (
     TaskLockedException,
 )
 
-from hsejobs.engine import payloads
+from hsejobs.engine import adding, payloads
 from hsejobs.engine.context import running_job
 from hsejobs.engine.handle import Job
 from hsejobs.errors import InvalidOption, InvalidPayload, Postpone, Unrecoverable
@@ -25,6 +25,12 @@ from hsejobs.store.write import new_nonce
 
 if TYPE_CHECKING:
     from hsejobs.engine.huey import JobHuey
+
+
+#: Options of a bulk add.
+_MANY = frozenset(
+    {"organization_id", "user_id", "priority", "delay", "attempts", "backoff", "timeout"}
+)
 
 
 class JobTask(Task):
@@ -198,16 +204,7 @@ class JobTaskWrapper(TaskWrapper):
         chosen = None if ids is None else list(ids)
         if chosen is not None and (isinstance(ids, str) or len(chosen) != len(items)):
             raise InvalidOption("ids", "give a list with one id for each payload")
-        order = (
-            "organization_id", "user_id", "priority", "delay", "job_id", "attempts", "backoff", "timeout",
-        )  # fmt: skip
-        unknown = options.keys() - set(order) | ({"job_id"} & options.keys())
+        unknown = options.keys() - _MANY
         if unknown:
             raise TypeError(f"add_many() has no option {', '.join(sorted(unknown))}")
-        values = [options.get(name) for name in order]
-        news = []
-        for number, payload in enumerate(items):
-            if chosen is not None:
-                values[4] = chosen[number]
-            news.append(self.huey.new_job(self, payload, *values))
-        return self.huey.add_new(news)
+        return self.huey.add_new(adding.new_jobs(self.huey, self, items, ids=chosen, **options))
