@@ -67,7 +67,7 @@ def new_nonce() -> str:
     return os.urandom(6).hex()[:11]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Added:
     """What an add found: whether the job was made by it, and the job's state."""
 
