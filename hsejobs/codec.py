@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import json.encoder
+from collections.abc import Callable
 from typing import Any
 
 from hsejobs.errors import InvalidPayload
 
-_encode = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=True
-).encode
-_encode_ascii = json.JSONEncoder(
-    ensure_ascii=True, allow_nan=False, separators=(",", ":"), check_circular=True
-).encode
+
+def _encoder(*, ascii_only: bool) -> Callable[[Any], str]:
+    """The standard encoder, whose own ``encode`` makes its machinery anew for each value."""
+    plain = json.JSONEncoder(ensure_ascii=ascii_only, allow_nan=False, separators=(",", ":"))
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return plain.encode
+    quote = json.encoder.encode_basestring_ascii if ascii_only else json.encoder.encode_basestring
+    # Without markers a cycle is found by its depth.
+    chunks = make(None, plain.default, quote, None, ":", ",", False, False, False)
+    return lambda value: "".join(chunks(value, 0))
+
+
+_encode, _encode_ascii = _encoder(ascii_only=False), _encoder(ascii_only=True)
 
 _decode = json.JSONDecoder().decode
 
@@ -26,8 +36,8 @@ def dumps(value: Any) -> bytes:
     """Compact UTF-8 JSON.
 
     Lone surrogates, which UTF-8 cannot hold, are written as ``\\uXXXX``.
-    Raises TypeError, ValueError (NaN, infinity, a cycle) or RecursionError for
-    what JSON cannot hold.
+    Raises TypeError, ValueError (NaN, infinity, a number of too many digits) or
+    RecursionError (too deep, or a cycle) for what JSON cannot hold.
     """
     try:
         return _encode(value).encode()

@@ -81,6 +81,11 @@ def scrub(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def plain(text: str) -> str:
+    """The text with each half character (a lone surrogate), which no terminal or file takes, as ``?``."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def scrub_data(data: Any, secrets: list[str]) -> Any:
     """A copy of JSON data with every secret inside its texts replaced."""
     if not secrets:

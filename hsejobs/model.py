@@ -29,6 +29,9 @@ ERRORS_KEPT, TRACEBACK_LENGTH = 25, 8_000
 #: The longest delay, timeout or backoff that an add may ask for, in ms (a year).
 LONGEST_MS = 366 * 24 * 3600 * 1000
 
+#: Who may call, from the least to the most.
+ROLES = ("member", "admin", "operator")
+
 QUEUE_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 #: Words that are routes of the HTTP shim.
 RESERVED_QUEUE_NAMES = frozenset(

@@ -11,14 +11,14 @@ from starlette.requests import Request
 import huey_config
 from hsejobs.engine.runtime import Runtime
 from hsejobs.errors import UnknownQueue
-from hsejobs.model import QUEUE_NAME
+from hsejobs.model import QUEUE_NAME, ROLES
 from hsejobs.store import registry
 from hsejobs.store.registry import QueueInfo
 from hsejobs.store.tallies import Tallies
 from hsejobs_http.adding import Adder
 from hsejobs_http.counting import Counts
 from hsejobs_http.problems import Problem
-from hsejobs_http.tokens import ROLES, Caller, Verifier
+from hsejobs_http.tokens import Caller, Verifier
 from hsejobs_http.viewing import Viewers
 
 #: Seconds for which a queue's description is taken as it was.

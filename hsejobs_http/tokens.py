@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from hsejobs.errors import InvalidOption, SettingsError
-from hsejobs.model import check_organization
+from hsejobs.model import ROLES, check_organization
 from hsejobs.secret_file import read_secret
 from hsejobs.settings import Settings
 from hsejobs_http.problems import Problem
 
 LEEWAY_SECONDS = 30
-ROLES = ("member", "admin", "operator")
 #: Tokens whose signature was checked are remembered, so many of them.
 REMEMBERED = 4096
 NO_KEY = (

@@ -81,7 +81,9 @@ class _Processes(ProcessEnvironment):
 
 def _interrupter(worker: JobWorker) -> Callable[[int, Any], None]:
     def interrupt(signum: int, frame: Any) -> None:
-        if worker.slot.running_now:
+        # The job that it is meant for may have ended meanwhile, and another begun.
+        stopping = worker.stop_flag.is_set()
+        if worker.slot.running_now and (stopping or worker.slot.overdue(time.monotonic())):
             raise JobInterrupted
 
     return interrupt

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from hsejobs.errors import JobsError, LeaseLost
-from hsejobs.masking import scrub, secret_values
+from hsejobs.masking import plain, scrub, secret_values
 from hsejobs.model import LOG_LINE_LENGTH
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class JobContext:
             self._write_progress(now)
 
     def _scrub(self, text: str) -> str:
-        return scrub(text, secret_values(self.data, self.secret_paths))
+        return plain(scrub(text, secret_values(self.data, self.secret_paths)))
 
     def _mark(self, key: str, *, put: bool) -> bool:
         fresh = self._work.mark(self.id, self.token, key, put=put)

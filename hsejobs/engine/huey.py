@@ -16,9 +16,10 @@ from huey.exceptions import ConfigurationError
 from huey.utils import Error
 
 from hsejobs import codec
-from hsejobs.engine import messages, options, payloads, register, sealing
+from hsejobs.engine import adding, messages, options, payloads, register
 from hsejobs.engine.context import JobContext, running_job
 from hsejobs.engine.handle import Job
+from hsejobs.engine.outcome import clean_data, told_errors
 from hsejobs.engine.runtime import Runtime, runtime
 from hsejobs.engine.serializer import JsonSerializer
 from hsejobs.engine.storage import JobStorage
@@ -29,12 +30,11 @@ from hsejobs.model import (
     check_job_id,
     check_organization,
     check_queue_name,
-    new_job_id,
 )
 from hsejobs.settings import Settings
 from hsejobs.store import keys
 from hsejobs.store.registry import QueueInfo
-from hsejobs.store.write import Added, NewJob, new_nonce
+from hsejobs.store.write import Added, NewJob
 from hsejobs.watch import logs
 
 logger = logging.getLogger("hsejobs")
@@ -79,10 +79,10 @@ class JobHuey(Huey):
             attempts=None if attempts is None else options.check_attempts(attempts),
             backoff=None if backoff is None else options.milliseconds("backoff", backoff),
             timeout=None if timeout is None else options.milliseconds("timeout", timeout),
-            workers=workers,
-            concurrency=concurrency,
+            workers=options.check_workers(workers),
+            concurrency=None if concurrency is None else options.check_concurrency(concurrency),
         )
-        self.enqueue_role = enqueue
+        self.enqueue_role = options.check_role(enqueue)
         self.payload_role = payload_role
         self.log_fields = log_fields
         self.wrappers: dict[str, JobTaskWrapper] = {}
@@ -199,38 +199,19 @@ class JobHuey(Huey):
         timeout: float | None = None,
     ) -> NewJob:
         """A checked job, not yet added; options as for ``task.add``."""
-        holds = self.options
-        data = wrapper.data_of({} if payload is None else payload)
-        signature = messages.PLAIN if isinstance(data, dict) else messages.VALUE
-        if isinstance(data, dict):
-            organization_id = organization_id or payloads.named(data, "organizationId")
-            user_id = user_id or payloads.named(data, "userId")
-        parent = running_job()
-        if parent is not None:
-            organization_id = organization_id or parent.organization_id
-            user_id = user_id or parent.user_id
-        return NewJob(
-            id=check_job_id(job_id) if job_id is not None else new_job_id(),
-            name=wrapper.full_name,
-            payload=self._stored(wrapper, data),
-            priority=holds.priority if priority is None else options.check_priority(priority),
-            attempts=holds.attempts if attempts is None else options.check_attempts(attempts),
-            backoff=holds.backoff if backoff is None else options.milliseconds("backoff", backoff),
-            timeout=holds.timeout
-            if timeout is None
-            else options.milliseconds("timeout", timeout, zero=False),
-            delay=0 if delay is None else options.milliseconds("delay", delay),
-            organization_id=check_organization(organization_id),
-            user_id=check_organization(user_id, "user_id"),
-            signature=signature,
-            nonce=new_nonce() if job_id is not None else "",
-            trace=parent.trace if parent is not None else "",
-        )
-
-    def _stored(self, wrapper: JobTaskWrapper, data: Any) -> bytes:
-        text = payloads.encode(data)
-        key = self.runtime.settings.secret_key
-        return text if not key else codec.dumps(sealing.seal(data, wrapper.secret_paths, key))
+        return adding.new_jobs(
+            self,
+            wrapper,
+            [payload],
+            organization_id=organization_id,
+            user_id=user_id,
+            priority=priority,
+            delay=delay,
+            ids=None if job_id is None else [job_id],
+            attempts=attempts,
+            backoff=backoff,
+            timeout=timeout,
+        )[0]
 
     def add_new(self, news: Sequence[NewJob]) -> list[Job]:
         """Adds checked jobs and logs each. In immediate mode they are run here and now."""
@@ -284,6 +265,8 @@ class JobHuey(Huey):
         if job is not None and task is job.task:
             # Huey wants its retry; the outcome that the engine writes says so.
             return Result(self, task)
+        if job is not None:
+            task.args = told_errors(job, task.args)
         if task.expires:
             task.resolve_expires(self.utc)
         self._emit("enqueued", task)
@@ -300,6 +283,8 @@ class JobHuey(Huey):
             data = wrapper.data_of(data)
         elif signature == messages.VALUE and wrapper.model is not None:
             data, signature = wrapper.data_of(data), messages.PLAIN
+        elif wrapper.model is not None and data["args"]:
+            data["args"][0] = wrapper.data_of(data["args"][0])
         holds = self.options
         delay = 0
         if task.eta is not None:
@@ -309,7 +294,7 @@ class JobHuey(Huey):
         return NewJob(
             id=check_job_id(task.id),
             name=wrapper.full_name,
-            payload=self._stored(wrapper, data),
+            payload=adding.stored(self, wrapper, data),
             priority=holds.priority
             if task.priority is None
             else options.check_priority(task.priority),
@@ -355,6 +340,8 @@ class JobHuey(Huey):
         """The running job's own result goes into its record; others (chords, pipelines) are kept beside."""
         job = running_job()
         if job is None or key != job.id:
+            if job is not None and isinstance(data, Error):
+                data = Error(clean_data(job, data.metadata))
             self.storage.put_data(key, self.serializer.serialize(data), is_result=True)
         elif not isinstance(data, Error):
             job.result = payloads.encode_result(data)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hsejobs.errors import InvalidOption
-from hsejobs.model import LONGEST_MS, PRIORITIES
+from hsejobs.model import LONGEST_MS, PRIORITIES, ROLES
 from hsejobs.settings import Settings
 
 
@@ -57,9 +57,8 @@ def milliseconds(name: str, seconds: Any, *, zero: bool = True) -> int:
     if (
         isinstance(seconds, bool)
         or not isinstance(seconds, int | float)
-        or not math.isfinite(seconds)
-        or seconds < 0
-        or seconds * 1000 > LONGEST_MS
+        # NaN is no such number either, and a whole number may be too long for a float.
+        or not 0 <= seconds <= LONGEST_MS // 1000
         or (seconds == 0 and not zero)
     ):
         least = "0" if zero else "more than 0"
@@ -72,6 +71,28 @@ def check_priority(priority: Any) -> int:
     if isinstance(priority, bool) or not isinstance(priority, int) or priority not in PRIORITIES:
         raise InvalidOption("priority", "use 1 (first) to 5 (last)")
     return priority
+
+
+def check_workers(workers: Any) -> str:
+    """``threads`` or ``processes``. Raises InvalidOption."""
+    if workers not in ("threads", "processes"):
+        raise InvalidOption("workers", "use threads or processes")
+    return str(workers)
+
+
+def check_role(role: Any) -> str:
+    """The role itself. Raises InvalidOption."""
+    if role not in ROLES:
+        raise InvalidOption("enqueue", f"use {', '.join(ROLES)}")
+    return str(role)
+
+
+def check_concurrency(concurrency: Any) -> int:
+    """How many workers, 1 to 1000. Raises InvalidOption."""
+    whole = isinstance(concurrency, int) and not isinstance(concurrency, bool)
+    if not whole or not 1 <= concurrency <= 1000:
+        raise InvalidOption("concurrency", "use 1 to 1000 workers")
+    return int(concurrency)
 
 
 def check_attempts(attempts: Any) -> int:

@@ -24,7 +24,7 @@ from hsejobs import codec
 from hsejobs.engine import context, messages, sealing
 from hsejobs.engine.context import JobContext, JobInterrupted
 from hsejobs.errors import JobsError, LeaseLost, Postpone, Unrecoverable
-from hsejobs.masking import scrub, scrub_data, secret_values
+from hsejobs.masking import plain, scrub, scrub_data, secret_values
 from hsejobs.model import LONGEST_MS, TRACEBACK_LENGTH
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Outcome:
 
 
 def run(huey: JobHuey, claim: Claim, job: JobContext) -> Outcome:
-    """Runs the job. Never raises for what a task did; KeyboardInterrupt comes out as ``interrupted``."""
+    """Runs the job. Never raises for what a task did; a JobInterrupted comes out as ``interrupted``."""
     reset = context.set_current(job)
     start = time.perf_counter_ns()
     raised: BaseException | None = None
@@ -66,7 +66,10 @@ def run(huey: JobHuey, claim: Claim, job: JobContext) -> Outcome:
         raised = error
     finally:
         context.reset_current(reset)
-    outcome = _judge(claim, job, raised)
+    try:
+        outcome = _judge(claim, job, raised)
+    except Exception as error:  # what a task raises may itself be broken: a delay that is no number
+        outcome = _failed(job, error, "error", _named(error), final=False)
     outcome.run_us = (time.perf_counter_ns() - start) // 1000
     return outcome
 
@@ -85,6 +88,8 @@ def build_task(huey: JobHuey, claim: Claim, job: JobContext) -> Any:
     job.data = data
     job.secret_paths = wrapper.secret_paths
     args, kwargs = messages.arguments_of(data, claim.signature)
+    if data == {} and wrapper.takes_nothing:
+        args = ()
     task = wrapper.task_class(
         args, kwargs, claim.id, None, max(0, claim.attempts - claim.attempt), None, claim.priority
     )
@@ -109,8 +114,6 @@ def _judge(claim: Claim, job: JobContext, raised: BaseException | None) -> Outco
         return _failed(job, None, "revoked", "the task was revoked", final=True)
     if "expired" in job.signals:
         return _failed(job, None, "expired", "the task expired before it ran", final=True)
-    if isinstance(error, KeyboardInterrupt) or "interrupted" in job.signals:
-        return Outcome("interrupted")
     if "canceled" in job.signals:
         retry = isinstance(error, CancelExecution) and bool(error.retry)
         text = str(error or "") or "the task was cancelled"
@@ -141,11 +144,11 @@ def _judge(claim: Claim, job: JobContext, raised: BaseException | None) -> Outco
     if isinstance(error, TaskTimeout):
         code = "timeout"
     final = isinstance(error, Unrecoverable) or code in ("invalid_payload", "payload_too_large")
-    text = f"{type(error).__name__}: {error}" if not isinstance(error, JobsError) else str(error)
+    text = str(error) if isinstance(error, JobsError) else _named(error)
     failed = _failed(job, error, code, text, final=final)
     if isinstance(error, JobsError) and error.retry_after is not None and not final:
         backoff = min(claim.backoff * 5 ** (claim.attempt - 1), LONGEST_MS)
-        failed.delay = min(max(backoff, int(error.retry_after * 1000)), LONGEST_MS)
+        failed.delay = min(max(backoff, int(float(error.retry_after) * 1000)), LONGEST_MS)
     return failed
 
 
@@ -168,8 +171,28 @@ def _secrets(job: JobContext) -> list[str]:
     return secret_values(job.data, job.secret_paths)
 
 
+def _named(error: BaseException) -> str:
+    """An error's kind and text; its own ``__str__`` may raise."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception as broken:
+        return f"{type(error).__name__} (its text cannot be had: {type(broken).__name__})"
+
+
+def told_errors(job: JobContext, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments of a follow-up; the exception that Huey gives an ``on_error`` task as its text."""
+    return tuple(
+        _clean(job, _named(one)) if isinstance(one, BaseException) else one for one in args
+    )
+
+
+def clean_data(job: JobContext, data: Any) -> Any:
+    """JSON data without the job's secrets."""
+    return scrub_data(data, _secrets(job))
+
+
 def _clean(job: JobContext, text: str) -> str:
-    return scrub(text, _secrets(job))[:2000]
+    return plain(scrub(text, _secrets(job)))[:2000]
 
 
 def _clean_result(job: JobContext) -> bytes:
@@ -190,10 +213,8 @@ def _failed(
     lines = None
     if error is not None:
         shown = traceback.format_exception(type(error), error, error.__traceback__)
-        lines = scrub("".join(shown), secrets)[-TRACEBACK_LENGTH:]
-    return Outcome(
-        "fail", code=code, error=scrub(text, secrets)[:2000] or code, traceback=lines, final=final
-    )
+        lines = plain(scrub("".join(shown), secrets))[-TRACEBACK_LENGTH:]
+    return Outcome("fail", code=code, error=_clean(job, text) or code, traceback=lines, final=final)
 
 
 def error_entry(

@@ -77,11 +77,11 @@ def encode(data: Any) -> bytes:
 
 def _kind(error: Exception) -> str:
     if isinstance(error, RecursionError):
-        return "it is nested too deeply"
+        return "it is nested too deeply, or holds itself"
     if isinstance(error, TypeError):
         # "Object of type X is not JSON serializable" names a type, not a value.
         return str(error)[:120]
-    return "NaN, infinity or a cycle cannot be stored"
+    return "NaN, infinity or a number of so many digits cannot be stored"
 
 
 def encode_result(data: Any) -> bytes:

@@ -67,9 +67,13 @@ def new_job(
         else options.milliseconds("timeout", timeout, zero=False),
         delay=0 if delay is None else options.milliseconds("delay", delay),
         organization_id=check_organization(
-            organization_id or payloads.named(payload, "organizationId")
+            payloads.named(payload, "organizationId")
+            if organization_id is None
+            else organization_id
         ),
-        user_id=check_organization(user_id or payloads.named(payload, "userId"), "user_id"),
+        user_id=check_organization(
+            payloads.named(payload, "userId") if user_id is None else user_id, "user_id"
+        ),
         nonce=new_nonce() if job_id is not None else "",
     )
 

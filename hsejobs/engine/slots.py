@@ -113,6 +113,11 @@ class Slot:
         """Whether the worker has a job in its hands; without the lock, for a signal handler."""
         return bool(self._head()[2])
 
+    def overdue(self, now: float) -> bool:
+        """Whether the job in the worker's hands is past its deadline; without the lock, likewise."""
+        deadline: float = self._head()[8]
+        return 0 < deadline <= now
+
     @property
     def lost(self) -> bool:
         """Whether a renewal of the running job was refused."""

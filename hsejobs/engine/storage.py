@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 #: Seconds that revocations, results of follow-ups and chords are kept.
 KEPT = 7 * 24 * 3600
+#: Seconds that a chord's results stay when its callback was added. Two members that end together
+#: both add it, under one id, and one that runs again does: each must find all results.
+CHORD_KEPT = 3600
 
 
 class JobStorage(BaseStorage):
@@ -91,6 +94,8 @@ class JobStorage(BaseStorage):
         name = _text(key)
         if _revocation(name):
             return bool(self._command("HDEL", keys.of(self.huey.base, "revoked"), name))
+        if name.startswith("chord:"):
+            return bool(self._command("EXPIRE", self._key("value", name), CHORD_KEPT))
         return bool(self._command("DEL", self._key("value", name)))
 
     def has_data_for_key(self, key: Any) -> bool:
@@ -124,8 +129,10 @@ class JobStorage(BaseStorage):
 
     def delete_counter(self, key: Any) -> None:
         """Forgets a counter."""
-        self._command("DEL", self._key("counter", key))
-        self._command("DEL", self._key("members", key))
+        if _text(key).startswith("chord:"):
+            self._command("EXPIRE", self._key("members", key), CHORD_KEPT)
+        else:
+            self._command("DEL", self._key("counter", key))
 
     def wait_result(
         self, key: Any, timeout: float | None = None, backoff: float = 1.15, max_delay: float = 1.0

@@ -8,17 +8,29 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from huey.api import PeriodicTask, Task, TaskWrapper
-from huey.exceptions import CancelExecution, ConfigurationError, RetryTask
+from huey.exceptions import (
+    CancelExecution,
+    ConfigurationError,
+    RateLimitExceeded,
+    RetryTask,
+    TaskLockedException,
+)
 
-from hsejobs.engine import payloads
+from hsejobs.engine import adding, payloads
 from hsejobs.engine.context import running_job
 from hsejobs.engine.handle import Job
-from hsejobs.errors import InvalidPayload, Postpone, Unrecoverable
+from hsejobs.errors import InvalidOption, InvalidPayload, Postpone, Unrecoverable
 from hsejobs.model import check_job_id, new_job_id
 from hsejobs.store.write import new_nonce
 
 if TYPE_CHECKING:
     from hsejobs.engine.huey import JobHuey
+
+
+#: Options of a bulk add.
+_MANY = frozenset(
+    {"organization_id", "user_id", "priority", "delay", "attempts", "backoff", "timeout"}
+)
 
 
 class JobTask(Task):
@@ -49,6 +61,11 @@ class JobTaskWrapper(TaskWrapper):
     def model(self) -> Any:
         """The pydantic model that the first parameter's annotation names, or None."""
         return payloads.payload_model(self.func)
+
+    @functools.cached_property
+    def takes_nothing(self) -> bool:
+        """Whether the function has no parameters: its payload is ``{}``, and it is not given."""
+        return not inspect.signature(self.func).parameters
 
     @functools.cached_property
     def schema(self) -> dict[str, Any] | None:
@@ -103,6 +120,9 @@ class JobTaskWrapper(TaskWrapper):
                     job.task.retries = 0
                 elif isinstance(error, Postpone):
                     raise RetryTask(delay=error.delay) from error
+                elif isinstance(error, TaskLockedException | RateLimitExceeded):
+                    # Only too early: without a retry left Huey would call the failure's follow-ups.
+                    job.task.retries = max(1, job.task.retries)
                 elif isinstance(error, CancelExecution):
                     # Huey retries a cancelled task that has retries left; here cancelled is cancelled.
                     error.retry = bool(error.retry)
@@ -119,6 +139,8 @@ class JobTaskWrapper(TaskWrapper):
     def data_of(self, payload: Any) -> Any:
         """The payload as it is stored: checked, plain JSON data. Raises InvalidPayload."""
         if self.model is None:
+            if payload and self.takes_nothing:
+                raise InvalidPayload("payload", "this task takes none; leave it out")
             return payload
         if isinstance(payload, self.model):
             return payload.model_dump(mode="json", by_alias=True, exclude_unset=True)
@@ -176,19 +198,13 @@ class JobTaskWrapper(TaskWrapper):
     ) -> list[Job]:
         """Adds a job for each payload, each atomically, in few round trips; options as for ``add``.
 
-        All payloads are checked before the first is added.
+        All payloads are checked before the first is added. ``ids``: one for each payload.
         """
-        chosen = iter(ids) if ids is not None else None
-        order = (
-            "organization_id", "user_id", "priority", "delay", "job_id", "attempts", "backoff", "timeout",
-        )  # fmt: skip
-        unknown = options.keys() - set(order) | ({"job_id"} & options.keys())
+        items = list(items)
+        chosen = None if ids is None else list(ids)
+        if chosen is not None and (isinstance(ids, str) or len(chosen) != len(items)):
+            raise InvalidOption("ids", "give a list with one id for each payload")
+        unknown = options.keys() - _MANY
         if unknown:
             raise TypeError(f"add_many() has no option {', '.join(sorted(unknown))}")
-        values = [options.get(name) for name in order]
-        news = []
-        for payload in items:
-            if chosen is not None:
-                values[4] = next(chosen)
-            news.append(self.huey.new_job(self, payload, *values))
-        return self.huey.add_new(news)
+        return self.huey.add_new(adding.new_jobs(self.huey, self, items, ids=chosen, **options))

@@ -158,8 +158,8 @@ class Link:
             connection = self._connection()
             replies: list[Any] = []
             for number, call in enumerate(calls):
-                words = connection.pack_command("EVALSHA", script.sha, 1, base, *args_of(call))
-                connection.send_packed_command(words, check_health=False)
+                packed = _packed(("EVALSHA", script.sha, 1, base, *args_of(call)))
+                connection.send_packed_command(packed, check_health=False)
                 if number:
                     replies.append(_reply(connection))
             replies.append(_reply(connection))
@@ -268,7 +268,7 @@ class Link:
         if self.cluster:
             return self.client.execute_command(*words)
         connection = self._connection()
-        connection.send_packed_command(connection.pack_command(*words), check_health=False)
+        connection.send_packed_command(_packed(words), check_health=False)
         return connection.read_response()
 
     def _patiently(self, patience: float, once: Any) -> Any:
@@ -292,6 +292,14 @@ class Link:
                 raise
             time.sleep(pause)
             pause = min(0.5, pause * 2 or 0.02)
+
+
+def _packed(words: Sequence[Arg]) -> list[bytes]:
+    """A command as it is sent; redis-py's own packing looks at every argument in Python first."""
+    from hiredis import pack_command
+
+    args: Any = tuple(words)
+    return [pack_command(args)]
 
 
 def _connection_of(pool: Any) -> Any:

@@ -45,14 +45,20 @@ class NewJob:
     #: Tells this add from another with the same id; '' when the id is the engine's own.
     nonce: str = ""
 
-    def args(self) -> tuple[Arg, ...]:
-        """The 13 values that the scripts take."""
+    def shared(self) -> tuple[Arg, ...]:
+        """The values that the scripts take once for all jobs that have the same."""
         return (
-            self.id, self.nonce, self.name, self.priority, self.organization_id or "",
-            self.user_id or "", self.delay, self.attempts, self.backoff, self.timeout,
-            self.payload, self.extras,
+            self.name, self.priority, self.delay, self.attempts, self.backoff, self.timeout,
+            self.extras,
+        )  # fmt: skip
+
+    def own(self) -> tuple[Arg, ...]:
+        """The values that they take for each job."""
+        return (
+            self.id, self.nonce, self.organization_id or "", self.user_id or "",
             # One field for both: a claim reads nothing more for the jobs that have no trace.
             f"{self.signature} {self.trace}" if self.trace else self.signature,
+            self.payload,
         )  # fmt: skip
 
 
@@ -61,7 +67,7 @@ def new_nonce() -> str:
     return os.urandom(6).hex()[:11]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Added:
     """What an add found: whether the job was made by it, and the job's state."""
 
@@ -118,7 +124,7 @@ class Writer:
 
     def add(self, queue: str, job: NewJob) -> Added:
         """Adds one job; the same id again returns the job there is, ``created=False``."""
-        (reply,) = self.link.add(scripts.ADD, self._base(queue), job.args())
+        (reply,) = self.link.add(scripts.ADD, self._base(queue), (*job.shared(), *job.own()))
         return _added(job.id, reply)
 
     def add_many(self, queue: str, jobs: Sequence[NewJob]) -> list[Added]:
@@ -133,7 +139,7 @@ class Writer:
 
     def add_periodic(self, queue: str, job: NewJob, schedule: str, slot: int) -> Added | None:
         """Adds the run of a slot (minutes since the epoch), or None when it was served already."""
-        reply = self._run(scripts.PERIODIC, queue, *job.args(), schedule, slot)
+        reply = self._run(scripts.PERIODIC, queue, *job.shared(), *job.own(), schedule, slot)
         return _added(job.id, reply) if reply else None
 
     def add_run(self, queue: str, job: NewJob, schedule: str) -> Added:
@@ -315,7 +321,10 @@ def _refuse_active(state: State) -> None:
 
 
 def _args(jobs: Sequence[NewJob]) -> list[Arg]:
-    return [arg for job in jobs for arg in job.args()]
+    args = list(jobs[0].shared())
+    for job in jobs:
+        args += job.own()
+    return args
 
 
 #: What lib/add answers for a job: whether it was made, and its state.
@@ -332,11 +341,14 @@ def _added(job_id: str, reply: bytes) -> Added:
 
 def _add_chunks(jobs: Sequence[NewJob]) -> Iterator[list[NewJob]]:
     chunk: list[NewJob] = []
-    size = 0
+    size, shared = 0, None
     for job in jobs:
-        if chunk and (len(chunk) >= ADD_CHUNK or size + len(job.payload) > ADD_CHUNK_BYTES):
+        full = len(chunk) >= ADD_CHUNK or size + len(job.payload) > ADD_CHUNK_BYTES
+        its = job.shared()
+        if chunk and (full or its != shared):
             yield chunk
             chunk, size = [], 0
+        shared = its
         chunk.append(job)
         size += len(job.payload) + len(job.extras)
     if chunk:

@@ -10,6 +10,7 @@ from typing import Any
 
 from huey import crontab
 from huey.exceptions import CancelExecution, RetryTask
+from pydantic import BaseModel
 
 from hsejobs.engine import JobHuey, Postpone, Unrecoverable, current_job
 from hsejobs.errors import JobsError
@@ -117,3 +118,59 @@ def locked(payload: dict[str, Any]) -> str:
 @huey.periodic_task(crontab(minute="*/5", hour="3"))
 def nightly() -> None:
     _note("nightly")
+
+
+class _Untellable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class _NoTime(JobsError):
+    code = "no_time"
+    retry_after = "soon"  # type: ignore[assignment]
+
+
+@huey.task()
+def broken(payload: dict[str, Any]) -> None:
+    """Raises what cannot be judged like any other error."""
+    kind = payload["kind"]
+    current_job().log("half \ud800 a character")
+    if kind == "untellable":
+        raise _Untellable
+    if kind == "no time":
+        raise _NoTime("tired")
+    if kind == "limit":
+        raise Postpone(delay=0.01, limit=float("nan"))
+    if kind == "half":
+        raise ValueError("half \ud800 a character")
+    raise KeyboardInterrupt
+
+
+@huey.task()
+def hear(*args: Any) -> list[Any]:
+    return list(args)
+
+
+@huey.task()
+def fail_with(password: str) -> None:
+    raise ValueError(f"no good: {password}")
+
+
+@huey.task()
+@huey.lock_task("two")
+def locked_twice(word: str) -> str:
+    return word
+
+
+class Amount(BaseModel):
+    cents: int
+
+
+@huey.task()
+def pay(amount: Amount, times: int = 1) -> int:
+    return amount.cents * times
+
+
+@huey.task()
+def nothing() -> str:
+    return "done"

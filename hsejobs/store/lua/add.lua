@@ -1,16 +1,17 @@
 -- add: new -> waiting or delayed. The same id again changes nothing and says where the job is.
 -- KEYS: 1 the queue's base
--- ARGV: each: id, nonce, name, priority, organization, user, delay_ms, attempts, backoff_ms, timeout_ms, payload, extras, signature
---   organization, user, extras, signature and nonce may be ''
+-- ARGV: name, priority, delay_ms, attempts, backoff_ms, timeout_ms, extras; each: id, nonce, organization, user, signature, payload
+--   the first seven hold for all jobs of the call; organization, user, extras, signature and nonce may be ''
 -- returns: for each job what lib/add says
 -- errors: none
 -- include: base place add
 local out, waits = {}, false
-together = #ARGV / 13
-for a = 1, #ARGV, 13 do
-  out[#out + 1] = add_job(a)
-  waits = waits or out[#out] == '1w'
+together = (#ARGV - 7) / 6
+for a = 8, #ARGV, 6 do
+  local said = add_job(a)
+  out[#out + 1] = said
+  waits = waits or said == '1w'
 end
-if waits and not is_paused() then ring() end
+if waits then ring() end
 publish()
 return out

@@ -1,6 +1,6 @@
 -- add, of a periodic task: once for each slot of its schedule, however many consumers ask.
 -- KEYS: 1 the queue's base
--- ARGV: id, nonce, name, priority, organization, user, delay_ms, attempts, backoff_ms, timeout_ms, payload, extras, signature, schedule, slot
+-- ARGV: name, priority, delay_ms, attempts, backoff_ms, timeout_ms, extras, id, nonce, organization, user, signature, payload, schedule, slot
 --   slot: minutes since the epoch
 -- returns: what lib/add says, or "" when this slot or a later one was served already
 -- errors: none
@@ -8,9 +8,9 @@
 local slots, schedule, slot = base .. K.slots, ARGV[14], tonumber(ARGV[15])
 local last = tonumber(redis.call('HGET', slots, schedule) or -1)
 if last >= slot then return '' end
-local out = add_job(1)
+local out = add_job(8)
 redis.call('HSET', slots, schedule, slot)
-redis.call('HSET', base .. K.lastruns, schedule, ARGV[1])
-if not is_paused() then ring() end
+redis.call('HSET', base .. K.lastruns, schedule, ARGV[8])
+ring()
 publish()
 return out

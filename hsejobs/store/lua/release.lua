@@ -19,7 +19,7 @@ for a = 1, #ARGV, 2 do
   end
 end
 if released > 0 then
-  if not is_paused() then ring() end
+  ring()
   publish()
 end
 return released

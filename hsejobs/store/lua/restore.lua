@@ -30,7 +30,7 @@ for _, line in ipairs(logs) do redis.call('RPUSH', base .. K.logs .. id, line) e
 for i = at, #ARGV do redis.call('SADD', base .. K.marks .. id, ARGV[i]) end
 put_in(job.st, job.o, ARGV[3], id)
 event('restored', id, job.o)
-if job.st == 'w' and not is_paused() then ring() end
+if job.st == 'w' then ring() end
 if job.st == 'd' then redis.call('PUBLISH', base .. K.timer, ARGV[3]) end
 publish()
 return 'ok'

@@ -23,6 +23,6 @@ for a = 2, #ARGV do
     moved = true
   end
 end
-if moved and not is_paused() then ring() end
+if moved then ring() end
 publish()
 return out

@@ -13,6 +13,6 @@ for a = 2, #ARGV, 2 do
   end
   became[#became + 1] = outcome or 'refused'
 end
-if redis.call('ZCARD', base .. K.waiting) > 0 and not is_paused() then ring() end
+if redis.call('ZCARD', base .. K.waiting) > 0 then ring() end
 publish()
 return became

@@ -17,7 +17,7 @@ for _, id in ipairs(dead) do
     became[#became + 1] = outcome
   end
 end
-if (moved > 0 or #stalled > 0) and redis.call('ZCARD', base .. K.waiting) > 0 and not is_paused() then ring() end
+if (moved > 0 or #stalled > 0) and redis.call('ZCARD', base .. K.waiting) > 0 then ring() end
 local next_due = -1
 local first = redis.call('ZRANGE', base .. K.delayed, 0, 0, 'WITHSCORES')
 if first[2] then next_due = math.max(0, tonumber(first[2]) - now_ms) end

@@ -1,35 +1,42 @@
--- Adds one job from 13 values of ARGV beginning at `a`. Returns "1<state letter>" when it was made,
--- "0<state letter>" when it was there; one that this very call made before (same nonce) counts as made.
+-- Adds one job from the seven values that begin ARGV and six of its own beginning at `a`. Returns
+-- "1<state letter>" when it was made, "0<state letter>" when it was there; one that this very call made
+-- before (same nonce) counts as made.
+local delay, extras = tonumber(ARGV[3]), ARGV[7]
+local run_at = delay > 0 and int(now_ms + delay)
+-- The hash's fields; 4 is each job's own place, and what only some jobs have goes behind.
+local fields = {
+  'st', run_at and 'd' or 'w', run_at and 'ra' or 'sc', run_at or '',
+  'n', ARGV[1], 'p', ARGV[2], 'ct', NOW, 'am', '0', 'ax', ARGV[4], 'bo', ARGV[5], 'to', ARGV[6],
+}
+local shared = #fields
+if extras ~= '' then fields[shared + 1], fields[shared + 2], shared = 'x', '1', shared + 2 end
+
 local function add_job(a)
-  local id, nonce = ARGV[a], ARGV[a + 1]
+  local id, nonce, org, user, signature = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
   local key = base .. K.job .. id
-  local there = redis.call('HMGET', key, 'st', 'nx')
-  if there[1] then return ((there[2] or '') == nonce and '1' or '0') .. there[1] end
-  local org, user, delay = ARGV[a + 4], ARGV[a + 5], tonumber(ARGV[a + 6])
-  local fields = {
-    'n', ARGV[a + 2], 'p', ARGV[a + 3], 'ct', NOW,
-    'am', '0', 'ax', ARGV[a + 7], 'bo', ARGV[a + 8], 'to', ARGV[a + 9],
-  }
-  local at = #fields
+  if redis.call('EXISTS', key) == 1 then
+    local there = redis.call('HMGET', key, 'st', 'nx')
+    return ((there[2] or '') == nonce and '1' or '0') .. there[1]
+  end
+  local at = shared
   if org ~= '' then fields[at + 1], fields[at + 2], at = 'o', org, at + 2 else org = nil end
   if user ~= '' then fields[at + 1], fields[at + 2], at = 'u', user, at + 2 end
   if nonce ~= '' then fields[at + 1], fields[at + 2], at = 'nx', nonce, at + 2 end
-  if ARGV[a + 12] ~= '' then fields[at + 1], fields[at + 2], at = 'sg', ARGV[a + 12], at + 2 end
-  if ARGV[a + 11] ~= '' then
-    fields[at + 1], fields[at + 2] = 'x', '1'
-    redis.call('SET', base .. K.extras .. id, ARGV[a + 11])
-  end
-  redis.call('SET', base .. K.payload .. id, ARGV[a + 10])
+  if signature ~= '' then fields[at + 1], fields[at + 2], at = 'sg', signature, at + 2 end
+  redis.call('SET', base .. K.payload .. id, ARGV[a + 5])
+  if extras ~= '' then redis.call('SET', base .. K.extras .. id, extras) end
   count('ad', org)
-  if delay > 0 then
-    local run_at = int(now_ms + delay)
-    redis.call('HSET', key, 'st', 'd', 'ra', run_at, unpack(fields))
+  if run_at then
+    redis.call('HSET', key, unpack(fields, 1, at))
     put_in('d', org, run_at, id)
     announce_due(id, run_at)
     event('delayed', id, org)
     return '1d'
   end
-  to_waiting(id, org, tonumber(ARGV[a + 3]), fields)
+  local place = new_place(ARGV[2])
+  fields[4] = place
+  redis.call('HSET', key, unpack(fields, 1, at))
+  put_in('w', org, place, id)
   event('waiting', id, org)
   return '1w'
 end

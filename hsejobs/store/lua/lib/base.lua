@@ -69,14 +69,14 @@ local function event(kind, id, org)
   lines[#lines + 1] = org and (id .. '\t' .. org) or id
 end
 
--- Wakes one blocked worker; a bell that has not been heard yet is not rung twice.
-local function ring()
-  local bell = base .. K.bell
-  if redis.call('LLEN', bell) == 0 then redis.call('LPUSH', bell, '1') end
-end
-
 local function is_paused()
   return redis.call('EXISTS', base .. K.paused) == 1
+end
+
+-- Wakes one blocked worker, unless the queue is paused; a bell that has not been heard yet is not rung twice.
+local function ring()
+  local bell = base .. K.bell
+  if redis.call('LLEN', bell) == 0 and not is_paused() then redis.call('LPUSH', bell, '1') end
 end
 
 -- Writes down what `count` and `event` collected. Called once, at the end of a script that writes.
