@@ -200,15 +200,21 @@ class JobHuey(Huey):
     ) -> NewJob:
         """A checked job, not yet added; options as for ``task.add``."""
         holds = self.options
-        data = wrapper.data_of({} if payload is None else payload)
-        signature = messages.PLAIN if isinstance(data, dict) else messages.VALUE
+        if wrapper.periodic:
+            data, signature = payloads.none_of(payload), messages.ARGUMENTS
+        else:
+            data = wrapper.data_of({} if payload is None else payload)
+            signature = messages.PLAIN if isinstance(data, dict) else messages.VALUE
+        # An option that is given and empty is a mistake, and not the same as none.
         if isinstance(data, dict):
-            organization_id = organization_id or payloads.named(data, "organizationId")
-            user_id = user_id or payloads.named(data, "userId")
+            if organization_id is None:
+                organization_id = payloads.named(data, "organizationId")
+            if user_id is None:
+                user_id = payloads.named(data, "userId")
         parent = running_job()
         if parent is not None:
-            organization_id = organization_id or parent.organization_id
-            user_id = user_id or parent.user_id
+            organization_id = parent.organization_id if organization_id is None else organization_id
+            user_id = parent.user_id if user_id is None else user_id
         return NewJob(
             id=check_job_id(job_id) if job_id is not None else new_job_id(),
             name=wrapper.full_name,
