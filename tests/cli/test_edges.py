@@ -65,6 +65,27 @@ def test_an_empty_variable_is_not_the_same_as_no_option(
     assert document("stats")["email"]["total"] == 0
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("clean", "email", "--status", "delayed", "--grace", "0s", "--yes"),
+        ("promote", "email", "--all"),
+        ("remove", "email", "j", "--yes"),
+        ("jobs", "email"),
+        ("stats",),
+        ("circuits",),
+    ],
+)
+def test_no_act_is_everybodys_because_a_variable_was_empty(
+    redis_url: str, words: tuple[str, ...]
+) -> None:
+    assert run(*WAITING, "--id", "j", "--org", "org-1").returncode == 0
+    done = run(*words, "--org", "")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "organization_id" in done.stderr
+    assert document("job", "email", "j")["status"] == "delayed"
+
+
 def test_a_long_name_is_whole_in_a_pipe(redis_url: str) -> None:
     name = "webhook:" + "o" * 150 + ":" + "h" * 60 + ".example:443"
     assert run("circuits", "open", name).returncode == 0
