@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     circuits = typer.Typer(
         invoke_without_command=True,
         help="Circuit breakers: hosts that are not called for a while because they fail.",
+        epilog="Example: hsejobs circuits --org org-1",
     )
     circuits.callback()(list_circuits)
     example = "Example: hsejobs circuits {} webhook:org-1:api.example.com:443"

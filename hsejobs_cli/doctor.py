@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from hsejobs.settings import Settings
 
+#: How long the mail server may take to greet.
+SMTP_SECONDS = 10.0
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
@@ -44,8 +47,7 @@ def doctor(as_json: Json = False) -> None:
     away = _redis(settings, say)
     say(*_database(settings.platform_database_url, home))
     say(*_artifacts(settings.artifacts_url, home))
-    if settings.smtp_url:
-        say(*_smtp(settings.smtp_url))
+    _mail(settings, home, say)
     bad = not all(check["ok"] for check in checks)
     if as_json:
         output.document({"ok": not bad, "checks": checks})
@@ -129,14 +131,25 @@ def _artifacts(url: str | None, home: Path) -> tuple[bool, str, str]:
     return whole, what, "what was written could not be read back; check ARTIFACTS_URL"
 
 
-def _smtp(url: str) -> tuple[bool, str, str]:
-    import socket
-    from urllib.parse import urlsplit
+def _mail(settings: Settings, home: Path, say: Callable[..., None]) -> None:
+    if settings.smtp_url is None:
+        say(True, f"mails are files in {home / 'outbox'} (no SMTP_URL)")
+        return
+    say(*_smtp(settings.smtp_url))
+    mend = "it is not set, and mails that name no sender (of reports and exports) cannot be sent"
+    say(settings.smtp_from is not None, "SMTP_FROM", mend)
 
-    parts = urlsplit(url)
-    port = parts.port or (465 if parts.scheme == "smtps" else 587)
+
+def _smtp(url: str) -> tuple[bool, str, str]:
+    """As a mail would: connects, greets, starts TLS, logs in, and leaves."""
+    from hsejobs.services.mail.server import parse_smtp_url
+    from hsejobs.services.mail.session import Session as Conversation
+
+    what = "SMTP"
     try:
-        socket.create_connection((parts.hostname or "", port), 5).close()
-    except OSError as error:
-        return False, f"SMTP at {parts.hostname}:{port}", str(error.strerror or error)
-    return True, f"SMTP at {parts.hostname}:{port}", ""
+        server = parse_smtp_url(url)
+        what = f"SMTP at {server.host}:{server.port}"
+        with Conversation(server, time.monotonic() + SMTP_SECONDS).talk():
+            return True, what, ""
+    except JobsError as error:
+        return False, what, f"{error}; check SMTP_URL"

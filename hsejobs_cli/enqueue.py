@@ -62,8 +62,7 @@ def enqueue(
 def read_payload(text: str) -> Any:
     """The payload from JSON, @FILE or -. Raises InvalidPayload, which repeats nothing of it."""
     if text == "-":
-        # Python has no stdin at all when it was closed.
-        raw = sys.stdin.buffer.read() if sys.stdin is not None else b""
+        raw = sys.stdin.buffer.read()
     elif text.startswith("@"):
         try:
             raw = Path(text[1:]).read_bytes()

@@ -22,7 +22,9 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: hsejobs job email welcome-42")(job)
     app.command(epilog="Example: hsejobs workers --json")(workers)
     schedules = typer.Typer(
-        invoke_without_command=True, help="Periodic tasks: cron, next and last run."
+        invoke_without_command=True,
+        help="Periodic tasks: cron, next and last run.",
+        epilog="Example: hsejobs schedules --json",
     )
     schedules.callback()(list_schedules)
     schedules.command("run", epilog="Example: hsejobs schedules run nightly")(run_schedule)

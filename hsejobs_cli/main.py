@@ -1,63 +1,37 @@
-"""The entry: the commands are put together here and every error becomes an exit status."""
+"""The entry of ``hsejobs``. Loads next to nothing itself, so that nothing can go wrong before it."""
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Annotated
 
-import typer
-
-from hsejobs import __version__
-from hsejobs_cli import act, circuits, doctor, enqueue, http, look, run, sample
-
-app = typer.Typer(
-    name="hsejobs",
-    help="Background jobs that are never lost. Exit status: 0 done, 1 refused, 2 usage, 3 no Redis.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for part in (run, doctor, enqueue, look, act, circuits, http, sample):
-    part.register(app)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"hsejobs {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    pass
+#: What a shell says of a program that Ctrl-C ended.
+INTERRUPTED = 130
 
 
 def main() -> None:
     """What ``hsejobs`` runs."""
-    from hsejobs_cli.session import guarded
+    try:
+        _open_streams()
+        # Loading the commands takes a moment, in which Ctrl-C may come too.
+        from hsejobs_cli.app import run_command
 
-    status = 0
+        status = run_command()
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    sys.exit(status)
 
-    def command() -> None:
-        nonlocal status
+
+def _open_streams() -> None:
+    """Where standard streams are closed, nothing is read and what is written goes nowhere.
+
+    Left closed, their numbers would be those of the next files that are opened, Redis's
+    connection among them, and a child process would write into it.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
-            # Not standalone: typer would draw a box of several lines around an error.
-            result = app(standalone_mode=False)
-            status = result if isinstance(result, int) else 0
-            sys.stdout.flush()
-        except SystemExit as end:
-            # typer ends with 1 when the reader of a pipe left, which is nobody's refusal.
-            if isinstance(end.__context__, BrokenPipeError):
-                raise BrokenPipeError from None
-            status = end.code if isinstance(end.code, int) else int(end.code is not None)
-
-    failed = guarded(command)
-    sys.exit(failed or status)
-
-
-if __name__ == "__main__":
-    main()
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is taken, which is this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115

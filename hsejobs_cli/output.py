@@ -7,6 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+#: Columns of a pipe: more than any row has.
+PIPED = 1_000_000
+
 
 def document(data: Any) -> None:
     """One JSON document on stdout."""
@@ -20,7 +23,10 @@ def safe(value: Any) -> str:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[int] = ()) -> None:
-    """A table; plain when piped, never wider than the terminal."""
+    """A table; never wider than the terminal, on more lines rather than cut.
+
+    Piped it is plain, each row on one line, however long: programs and `grep` read it.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -28,10 +34,14 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence
 
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for number, name in enumerate(columns):
-        made.add_column(name, justify="right" if number in right else "left", overflow="ellipsis")
+        made.add_column(name, justify="right" if number in right else "left", overflow="fold")
     for row in rows:
         made.add_row(*(Text(safe(value)) for value in row))
-    Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(made)
+    if sys.stdout.isatty():
+        Console(highlight=False).print(made)
+        return
+    wide = Console(width=PIPED, highlight=False)
+    wide.print(made, width=max(1, wide.measure(made).maximum), no_wrap=True)
 
 
 def duration(ms: float | None) -> str:
@@ -53,8 +63,7 @@ def confirm(question: str, *, yes: bool, word: str | None = None) -> None:
 
     if yes:
         return
-    # Python has no stdin at all when it was closed.
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not sys.stdin.isatty():
         sys.stderr.write(f"error: {question} -- add --yes to answer where nobody can be asked\n")
         raise typer.Exit(2)
     if word is not None:

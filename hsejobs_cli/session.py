@@ -98,8 +98,6 @@ def guarded(command: Callable[[], Any]) -> int:
         return _say(f"error: the job failed: {error} ({error.failure_code})", REFUSED)
     except JobsError as error:
         return _say(f"error: {error} ({error.code})", exit_code(error))
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         # Python would complain again when it flushes stdout at its end.
         sink = os.open(os.devnull, os.O_WRONLY)

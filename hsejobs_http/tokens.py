@@ -13,6 +13,8 @@ from hsejobs.settings import Settings
 from hsejobs_http.problems import Problem
 
 LEEWAY_SECONDS = 30
+#: How long a token of ours is good at most: ten years; one that never ends is a mistake.
+LONGEST_TTL_SECONDS = 3_650 * 86_400
 #: Tokens whose signature was checked are remembered, so many of them.
 REMEMBERED = 4096
 NO_KEY = (
@@ -167,6 +169,8 @@ def make_token(
         raise InvalidOption("role", f"use {', '.join(ROLES)}")
     if organization_id is None and role != "operator":
         raise InvalidOption("org", "name the organisation; only an operator needs none")
+    if not 1 <= ttl_seconds <= LONGEST_TTL_SECONDS:
+        raise InvalidOption("ttl", f"use a time from 1s to {LONGEST_TTL_SECONDS // 86_400}d")
     check_organization(organization_id, "org")
     check_organization(user_id, "user")
     secret: str | bytes | None = settings.jwt_secret
@@ -180,7 +184,7 @@ def make_token(
         raise SettingsError("JOBS_JWT_SECRET", NO_KEY)
     now = int(time.time())
     claims: dict[str, Any] = {
-        "sub": user_id, "role": role, "iat": now, "exp": now + max(1, int(ttl_seconds)),
+        "sub": user_id, "role": role, "iat": now, "exp": now + int(ttl_seconds),
     }  # fmt: skip
     if organization_id is not None:
         claims["organizationId"] = organization_id

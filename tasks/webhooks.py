@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def _shown(payload: Any) -> dict[str, Any]:
-    return {"host": urlsplit(payload["url"]).hostname, "event": payload["eventType"]}
+    return {"host": urlsplit(payload["url"]).hostname, "eventType": payload["eventType"]}
 
 
 huey = JobHuey(

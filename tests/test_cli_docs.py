@@ -14,7 +14,7 @@ import typer.main
 
 import hsejobs
 from hsejobs.errors import InvalidInput, JobsError, RedisUnavailable, SettingsError
-from hsejobs_cli.main import app
+from hsejobs_cli.app import app
 
 PAGE = (Path(__file__).parent.parent / "docs" / "cli.md").read_text()
 CODES_PAGE = PAGE.partition("## Error codes")[2]

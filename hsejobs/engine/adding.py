@@ -46,10 +46,13 @@ def new_jobs(
     )
     news = []
     for number, payload in enumerate(items):
-        data = wrapper.data_of({} if payload is None else payload)
-        organization, user, signature = whose, who, messages.VALUE
+        organization, user = whose, who
+        if wrapper.periodic:
+            data, signature = payloads.none_of(payload), messages.ARGUMENTS
+        else:
+            data = wrapper.data_of({} if payload is None else payload)
+            signature = messages.PLAIN if isinstance(data, dict) else messages.VALUE
         if isinstance(data, dict):
-            signature = messages.PLAIN
             if whose is None and "organizationId" in data:
                 organization = check_organization(payloads.named(data, "organizationId"))
             if who is None and "userId" in data:

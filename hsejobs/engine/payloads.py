@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hsejobs import codec
+from hsejobs.engine import messages
 from hsejobs.errors import InvalidPayload, PayloadTooLarge, Unrecoverable
 from hsejobs.masking import Secret
 from hsejobs.model import PAYLOAD_LIMIT, RESULT_LIMIT
@@ -46,12 +47,20 @@ def invalid_payload(error: Any) -> InvalidPayload:
     problems = []
     for item in error.errors(include_url=False, include_context=False, include_input=False)[:20]:
         place = ".".join(str(part)[:60] for part in item["loc"]) or "payload"
-        problems.append((_plain(place), _plain(item["msg"])))
+        # pydantic says whose words they are when a validator of ours speaks.
+        problems.append((_plain(place), _plain(item["msg"].removeprefix("Value error, "))))
     return InvalidPayload(*problems[0], *problems[1:])
 
 
 def _plain(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)[:200]
+
+
+def none_of(payload: Any) -> dict[str, Any]:
+    """What is stored for a schedule's task, which takes no payload. Raises InvalidPayload."""
+    if payload is not None and payload != {}:
+        raise InvalidPayload("payload", "a schedule's task takes none: leave it empty ({})")
+    return messages.NOTHING
 
 
 def named(data: dict[str, Any], field: str) -> str | None:

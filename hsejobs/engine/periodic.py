@@ -151,7 +151,6 @@ class Schedules:
         wrapper = self.huey.wrappers[name]
         new: NewJob = self.huey.new_job(wrapper, None)
         new.id, new.nonce = run_id(name, slot), ""
-        new.payload, new.signature = b'{"args":[],"kwargs":{}}', "a"
         retries = wrapper.task_class.default_retries
         if retries is not None:
             new.attempts = retries + 1

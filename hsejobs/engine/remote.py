@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hsejobs import codec
-from hsejobs.engine import options, payloads
+from hsejobs.engine import messages, options, payloads
 from hsejobs.engine.handle import Job
 from hsejobs.engine.periodic import next_run, time_of
 from hsejobs.engine.runtime import runtime
@@ -46,6 +46,9 @@ def new_job(
     the worker checks the rest. Raises what ``task.add`` raises.
     """
     chosen = info.task(task)
+    scheduled = any(one.task == chosen.name for one in info.schedules)
+    if scheduled:
+        payload = payloads.none_of(payload)
     if not isinstance(payload, dict):
         raise InvalidPayload("payload", "must be a JSON object")
     missing = [name for name in (chosen.schema or {}).get("required", []) if name not in payload]
@@ -74,6 +77,7 @@ def new_job(
         user_id=check_organization(
             payloads.named(payload, "userId") if user_id is None else user_id, "user_id"
         ),
+        signature=messages.ARGUMENTS if scheduled else messages.PLAIN,
         nonce=new_nonce() if job_id is not None else "",
     )
 
@@ -83,12 +87,12 @@ def run_schedule(link: Link, prefix: str, info: QueueInfo, schedule: ScheduleInf
     new = NewJob(
         id=f"sys:run:{schedule.name}:{new_job_id()}",
         name=schedule.task,
-        payload=b'{"args":[],"kwargs":{}}',
+        payload=codec.dumps(messages.NOTHING),
         priority=info.priority,
         attempts=info.attempts,
         backoff=info.backoff,
         timeout=info.timeout,
-        signature="a",
+        signature=messages.ARGUMENTS,
     )
     added = Writer(link, prefix).add_run(info.name, new, schedule.task)
     return Job(Reader(link, prefix), info.name, added)

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from hsejobs.errors import UnknownCircuit
-from hsejobs.model import iso_time
+from hsejobs.model import check_organization, iso_time
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import PATIENCE, Link
 
@@ -167,7 +167,7 @@ class Circuits:
             offset += CHUNK
             if seen < CHUNK:
                 break
-        if organization_id is not None:
+        if check_organization(organization_id) is not None:
             found = [one for one in found if one.organization_id == organization_id]
         return sorted({one.name: one for one in found}.values(), key=lambda one: one.name)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from hsejobs.model import State
+from hsejobs.model import State, check_organization
 
 #: Suffixes after the queue's base. A trailing colon takes an id, an organisation or a minute.
 SUFFIXES: dict[str, str] = {
@@ -88,6 +88,14 @@ def http(prefix: str) -> str:
 def base(prefix: str, queue: str) -> str:
     """What all keys of a queue begin with."""
     return f"{prefix}:{{{queue}}}:"
+
+
+def tenant(organization_id: str | None) -> str:
+    """The organisation as the scripts take it, ``""`` for all of them.
+
+    An empty id is a mistake somewhere, and must not mean everybody. Raises InvalidOption.
+    """
+    return check_organization(organization_id) or ""
 
 
 def index(queue_base: str, state: State, organization_id: str | None = None) -> str:

@@ -121,7 +121,7 @@ class Reader:
         self, queues: Sequence[str], organization_id: str | None = None, *, minutes: int = WINDOW
     ) -> list[QueueStats]:
         """Each queue's stats, all in one round trip."""
-        args = (organization_id or "", minutes)
+        args = (keys.tenant(organization_id), minutes)
         replies = self.link.run_many([(scripts.STATS, self._base(name), args) for name in queues])
         return [_stats(name, reply) for name, reply in zip(queues, replies, strict=True)]
 
@@ -130,7 +130,7 @@ class Reader:
     ) -> JobRecord:
         """One job, whole. Raises JobNotFound, also for another organisation's."""
         reply = self.link.run(
-            scripts.JOB, self._base(queue), (organization_id or "", job_id, limit)
+            scripts.JOB, self._base(queue), (keys.tenant(organization_id), job_id, limit)
         )
         if reply is None:
             raise JobNotFound(f"there is no job {job_id!r} in queue {queue!r}")
@@ -174,7 +174,7 @@ class Reader:
             scripts.PAGE,
             self._base(queue),
             (
-                status.letter, organization_id or "", limit, int(backwards),
+                status.letter, keys.tenant(organization_id), limit, int(backwards),
                 score, last, payload_bytes, errors,
             ),
         )  # fmt: skip

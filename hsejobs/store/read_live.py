@@ -144,7 +144,7 @@ class LiveReader:
             scripts.WINDOW,
             self._base(queue),
             (
-                state.letter, self.organization_id or "", int(reverse), offset, limit,
+                state.letter, keys.tenant(self.organization_id), int(reverse), offset, limit,
                 anchor or "", anchor_row, 1,
             ),
             patience=PATIENCE,
@@ -158,7 +158,7 @@ class LiveReader:
 
     def jobs(self, queue: str, ids: Sequence[str]) -> list[JobRecord | None]:
         """These jobs without payloads, in one round trip; None for what is not there."""
-        org = self.organization_id or ""
+        org = keys.tenant(self.organization_id)
         replies = self.link.run_many(
             [(scripts.JOB, self._base(queue), (org, one, 0)) for one in ids], patience=PATIENCE
         )

@@ -185,7 +185,7 @@ class Writer:
     ) -> list[Refusal]:
         refused = []
         for chunk in scripts.chunks(list(ids), CHUNK):
-            replies = self._run(script, queue, organization_id or "", *chunk)
+            replies = self._run(script, queue, keys.tenant(organization_id), *chunk)
             for job_id, reply in zip(chunk, replies, strict=True):
                 if reply != b"ok":
                     refused.append(Refusal(job_id, reply.decode()))
@@ -204,7 +204,7 @@ class Writer:
         """Takes away all that are not active: the copies for an undo, and the refusals."""
         removed, refused = [], []
         for chunk in scripts.chunks(list(ids), 100):
-            for reply in self._run(scripts.REMOVE, queue, organization_id or "", *chunk):
+            for reply in self._run(scripts.REMOVE, queue, keys.tenant(organization_id), *chunk):
                 if reply[0] != b"ok":
                     refused.append(Refusal(reply[1].decode(), reply[0].decode()))
                     continue
@@ -260,7 +260,14 @@ class Writer:
         while not ended and (left is None or left > 0):
             step = CHUNK if left is None else min(CHUNK, left)
             removed, offset, ended = self._run(
-                scripts.CLEAN, queue, state.letter, organization_id or "", grace_ms, step, offset, 0
+                scripts.CLEAN,
+                queue,
+                state.letter,
+                keys.tenant(organization_id),
+                grace_ms,
+                step,
+                offset,
+                0,
             )
             left = None if left is None else left - removed
             yield removed
@@ -273,7 +280,14 @@ class Writer:
         found, offset, ended = 0, 0, 0
         while not ended:
             step, offset, ended = self._run(
-                scripts.CLEAN, queue, state.letter, organization_id or "", grace_ms, 1000, offset, 1
+                scripts.CLEAN,
+                queue,
+                state.letter,
+                keys.tenant(organization_id),
+                grace_ms,
+                1000,
+                offset,
+                1,
             )
             found += step
         return found

@@ -96,7 +96,8 @@ def _line(level: int, name: str, fields: dict[str, Any]) -> str:
         shown = " ".join(f"{key}={value}" for key, value in fields.items() if value is not None)
         return f"{_now()} {logging.getLevelName(level):<7} {name:<12} {_printable(shown)}"
     head = {"time": _now(), "level": logging.getLevelName(level).lower(), "event": name}
-    return json.dumps({**head, **fields}, ensure_ascii=False, default=str)
+    # What a line is about is never hidden by what a queue's `log_fields` are called.
+    return json.dumps({**head, **fields, **head}, ensure_ascii=False, default=str)
 
 
 def _printable(text: str) -> str:
@@ -128,7 +129,8 @@ def job(
     if _sink.stream is None:
         if _logger.isEnabledFor(level):
             told: dict[str, Any] = {"jobId": job_id, "queue": queue, "status": status}
-            told.update({"organizationId": organization_id, "event": event, **(fields or {})})
+            told.update({"organizationId": organization_id, "event": event})
+            told = {**(fields or {}), **told}
             _logger.log(level, "%s %s/%s", event, queue, job_id, extra={"fields": told})
         return
     if level < _sink.level:
@@ -140,7 +142,7 @@ def job(
             "status": status,
             "organizationId": organization_id,
         }
-        line = _line(level, event, {**about, **(fields or {})})
+        line = _line(level, event, {**about, **(fields or {}), **about})
     else:
         line = (
             f'{{"time": "{_now()}", "level": "{_names[level]}", "event": "{event}", '

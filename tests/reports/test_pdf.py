@@ -178,3 +178,11 @@ def test_setting_pages_ends_when_the_job_does(reports: Reports) -> None:
     assert setting
     files = [file for file in (reports.home / "artifacts").rglob("*") if file.is_file()]
     assert files == []
+
+
+def test_characters_that_only_steer_are_not_told_as_boxes(reports: Reports) -> None:
+    # U+200B, where a long word may break, U+200D, U+202E; the hieroglyph alone is a box.
+    audits(reports.engine, "W" * 40 + "\U000143fa", "a\u200db\u202ec \U000143fa\u200d\U000143fa")
+    made, pages = reports.pages("audits", None, "org-1")
+    assert made.missing == ("\U000143fa",)
+    assert "One character" in pages[0]

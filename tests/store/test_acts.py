@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from hsejobs.errors import InvalidOption, JobActive, JobExists, JobNotFound, QueueBusy, WrongState
 from hsejobs.model import State
 from hsejobs.store import keys
+from hsejobs.store.circuits import Circuits
 from hsejobs.store.client import Link
 from hsejobs.store.read import Reader, percentile
 from hsejobs.store.work import Done, Work
@@ -173,6 +176,23 @@ def test_tenants_are_apart(store: Store) -> None:
     assert store.writer.clean("q", State.WAITING, 0, organization_id="two") == 0
     assert store.writer.clean("q", State.WAITING, 0, organization_id="one") == 1
     assert store.counts() == [1, 0, 1, 0, 0]
+
+
+def test_an_empty_organisation_is_refused_and_does_not_mean_all(store: Store) -> None:
+    store.add("a", organization_id="one")
+    reads: list[Callable[[], object]] = [
+        lambda: store.counts(""),
+        lambda: store.reader.job("q", "a", ""),
+        lambda: store.reader.page("q", State.WAITING, organization_id=""),
+        lambda: store.writer.clean("q", State.WAITING, 0, organization_id=""),
+        lambda: store.writer.remove("q", "a", ""),
+        lambda: store.writer.retry_many("q", ["a"], ""),
+        lambda: Circuits(store.link, "t").all(""),
+    ]
+    for read in reads:
+        with pytest.raises(InvalidOption, match="organization_id"):
+            read()
+    assert store.counts() == [1, 0, 0, 0, 0]
 
 
 def test_pages_from_either_end_while_jobs_vanish(store: Store) -> None:

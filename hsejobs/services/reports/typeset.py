@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import sys
+import unicodedata
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,8 +70,6 @@ def typeset(data: dict[str, Any], folders: list[str], at: int) -> tuple[bytes, b
 
 
 def _without_glyph(data: dict[str, Any], fonts: typst.Fonts, families: list[str]) -> list[str]:
-    import unicodedata
-
     import typst
 
     text = set(codec.dumps(data).decode())
@@ -89,7 +88,9 @@ def _named_in(error: typst.TypstError) -> list[str]:
     found: set[str] = set()
     for text in _MISSING.findall(str(error.diagnostic)):
         found.update(_ESCAPED.sub(lambda match: chr(int(match[1], 16)), text))
-    return sorted(found - {"\\", " "})
+    # Characters that steer (joiners, directions, places to break) are named along with letters
+    # beside them, and are never seen.
+    return sorted(one for one in found - {"\\", " "} if unicodedata.category(one) != "Cf")
 
 
 def _notice(missing: list[str]) -> str:

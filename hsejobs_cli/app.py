@@ -1,0 +1,59 @@
+"""The commands put together; every error becomes an exit status."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from hsejobs import __version__
+from hsejobs_cli import act, circuits, doctor, enqueue, http, look, run, sample
+
+app = typer.Typer(
+    name="hsejobs",
+    help="Background jobs that are never lost. Exit status: 0 done, 1 refused, 2 usage, 3 no Redis.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for part in (run, doctor, enqueue, look, act, circuits, http, sample):
+    part.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hsejobs {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run_command() -> int:
+    """Runs the command of ``sys.argv``; its exit status."""
+    from hsejobs_cli.session import guarded
+
+    status = 0
+
+    def command() -> None:
+        nonlocal status
+        try:
+            # Not standalone: typer would draw a box of several lines around an error.
+            result = app(standalone_mode=False)
+            status = result if isinstance(result, int) else 0
+            sys.stdout.flush()
+        except SystemExit as end:
+            # typer ends with 1 when the reader of a pipe left, which is nobody's refusal.
+            if isinstance(end.__context__, BrokenPipeError):
+                raise BrokenPipeError from None
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+
+    failed = guarded(command)
+    return failed or status
