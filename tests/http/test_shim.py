@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from redis import Redis
+
 from tests.http.conftest import MAIL, SECRET, Shim, signed
 from tests.support import wait_until
 from tests.support.server import Server
@@ -139,3 +141,16 @@ def test_redis_away_and_back(shim: Shim, redis_server: Server) -> None:
         assert away.headers["Retry-After"]
     redis_server.start()
     wait_until(lambda: shim.ask("POST", "/email", json=MAIL).status_code == 202, 20, "recovery")
+
+
+def test_redis_comes_back_empty(shim: Shim, redis_client: Redis) -> None:
+    assert shim.ask("POST", "/email", json=MAIL).status_code == 202
+    known = shim.ask("GET", "/stats").json().keys()
+    redis_client.flushall()
+    assert shim.ask("GET", "/stats").json().keys() == known
+    redis_client.flushall()
+    # What is remembered of the other queue has no part in it.
+    assert shim.ask("GET", "/reports/jobs").status_code == 200
+    assert shim.ask("POST", "/webhooks", json=BODIES["webhooks"]).status_code == 202
+    assert shim.ask("POST", "/email", json=MAIL).status_code == 202
+    assert shim.ask("GET", "/stats").json().keys() == known
