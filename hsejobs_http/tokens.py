@@ -77,6 +77,7 @@ class Verifier:
 
     def _claims(self, token: str) -> dict[str, Any]:
         import jwt
+        from jwt.utils import base64url_decode, base64url_encode
 
         try:
             algorithm = jwt.get_unverified_header(token).get("alg")
@@ -99,6 +100,11 @@ class Verifier:
                 },
             )
             float(claims["exp"])
+            # The last letter may hold bits that are no part of the signature: a token that was
+            # changed there is another token.
+            signature = token.rpartition(".")[2]
+            if base64url_encode(base64url_decode(signature)).decode() != signature:
+                raise _refused("the token is not valid")
         except jwt.ExpiredSignatureError:
             raise _refused("the token has expired") from None
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
