@@ -126,6 +126,12 @@ def test_problems_for_everything_else(shim: Shim) -> None:
         assert done.status_code == wanted, (path, done.text)
         assert done.headers["content-type"] == "application/problem+json"
         assert done.json()["code"]
+    for path, allowed in (
+        ("/email", "POST"), ("/email/jobs", "GET"), ("/email/jobs/a", "DELETE, GET"),
+        ("/email/jobs/a/retry", "POST"), ("/stats", "GET, POST"),
+    ):  # fmt: skip
+        done = shim.ask("PATCH", path)
+        assert (done.status_code, done.headers["allow"]) == (405, allowed)
     page = shim.client.get("/metrics").text
     assert 'hsejobs_jobs{queue="email",state="waiting"} 0' in page
     assert "/api/jobs/email" in shim.client.get("/openapi.json").json()["paths"]
