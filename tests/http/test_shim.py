@@ -71,6 +71,51 @@ def test_options_both_ways_and_refusals(shim: Shim) -> None:
     assert shim.ask("POST", "/email", content=pieces).status_code == 413
 
 
+def test_every_wrong_field_is_named(shim: Shim) -> None:
+    def named(path: str, body: Any, **headers: str) -> tuple[str, list[str]]:
+        done = shim.ask("POST", path, "operator", json=body, headers=dict(headers))
+        assert done.status_code == 422, done.text
+        return done.json()["code"], [one["field"] for one in done.json()["errors"]]
+
+    wrong = {"priority": "2", "delay": -1, "jobId": "-", "timeout": 0}
+    fields = ["priority", "delay", "timeout", "jobId"]
+    assert named("/email", {**MAIL, **wrong}) == ("invalid_option", fields)
+    both = named("/email", {**MAIL, **wrong, "to": 1, "x": 2})
+    assert both == ("invalid_payload", [*fields, "to", "x"])
+    options = {"prio": 1, "attempts": True, "a\nb": 0}
+    assert named("/email", {"payload": MAIL, "options": options}) == (
+        "invalid_option", ["options.prio", "options.a?b", "attempts"],
+    )  # fmt: skip
+    assert named("/email", {"payload": MAIL, "options": [1]}) == ("invalid_option", ["options"])
+    long = "x" * 198
+    assert named("/email", MAIL, **{"Idempotency-Key": long}) == (
+        "invalid_job_id", ["Idempotency-Key"],
+    )  # fmt: skip
+    assert named("/email", {**MAIL, "jobId": long}) == ("invalid_job_id", ["jobId"])
+    assert named("/email/clean", {"grace": "1", "limit": 5}) == (
+        "invalid_option", ["grace", "status", "limit"],
+    )  # fmt: skip
+    assert shim.ask("GET", "/stats").json()["email"]["total"] == 0
+
+
+def test_numbers_and_nulls_of_options(shim: Shim) -> None:
+    given = {"priority": 1.0, "attempts": 7.0, "timeout": 1234.0, "delay": None, "backoff": 0}
+    made = shim.ask("POST", "/email", json={"payload": MAIL, "options": given}).json()["jobId"]
+    job = shim.ask("GET", f"/email/jobs/{made}").json()
+    assert (job["priority"], job["attempts"], job["timeout"]) == (1, 7, 1234)
+    done = shim.ask("POST", "/email", json={"payload": MAIL, "options": None})
+    assert (done.status_code, done.json()["status"]) == (202, "waiting")
+
+
+def test_two_keys_that_differ_are_refused(shim: Shim) -> None:
+    def status(*keys: str) -> int:
+        headers = [("Authorization", f"Bearer {signed(organizationId='o')}")]
+        headers += [("Idempotency-Key", key) for key in keys]
+        return shim.client.post("/api/jobs/email", json=MAIL, headers=headers).status_code
+
+    assert (status("a", "a"), status("a", "b"), status("b", "a")) == (202, 422, 422)
+
+
 def test_idempotency_is_scoped_to_the_tenant(shim: Shim) -> None:
     key = {"Idempotency-Key": "k1"}
     first = shim.ask("POST", "/email", json=MAIL, headers=dict(key)).json()
