@@ -75,16 +75,16 @@ class Gate:
     def _check(self, scope: Any, headers: dict[bytes, bytes]) -> None:
         path: str = scope["path"]
         if path == "/metrics" and self.metrics_token is not None:
-            wanted = b"Bearer " + self.metrics_token.encode("utf-8", "surrogateescape")
-            if not hmac.compare_digest(headers.get(b"authorization", b""), wanted):
+            wanted = self.metrics_token.encode("utf-8", "surrogateescape")
+            if not hmac.compare_digest(_bearer(headers) or b"", wanted):
                 raise Problem(401, "unauthenticated", "this needs JOBS_METRICS_TOKEN",
                               headers={"WWW-Authenticate": "Bearer"})  # fmt: skip
         if path == "/api/jobs" or path.startswith("/api/jobs/"):
-            kind, _, token = headers.get(b"authorization", b"").partition(b" ")
-            if kind.lower() != b"bearer":
+            token = _bearer(headers)
+            if token is None:
                 raise Problem(401, "unauthenticated", "send Authorization: Bearer <token>",
                               headers={"WWW-Authenticate": "Bearer"})  # fmt: skip
-            scope["caller"] = self.verifier.caller(token.strip().decode("latin-1"))
+            scope["caller"] = self.verifier.caller(token.decode("latin-1"))
         length = headers.get(b"content-length", b"0")
         if len(length) > 12 or (length.isdigit() and int(length) > BODY_LIMIT):
             raise too_large()
@@ -109,6 +109,12 @@ class Gate:
     def _flush(self) -> None:
         self._flushing = False
         logs.flush()
+
+
+def _bearer(headers: dict[bytes, bytes]) -> bytes | None:
+    """The token that came; None without one."""
+    kind, _, token = headers.get(b"authorization", b"").partition(b" ")
+    return token.strip() if kind.lower() == b"bearer" else None
 
 
 def _shown(path: str) -> str:
