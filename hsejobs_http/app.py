@@ -99,8 +99,8 @@ class _ParentWatch:
             self.parent = 0
 
 
-def _healthy() -> Response:
-    """The process lives."""
+async def _healthy() -> Response:
+    """The process lives; said by the loop itself, however many threads wait for Redis."""
     return JSONResponse({"status": "ok"})
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
+import socket
 from typing import Any
 
+import httpx
 from redis import Redis
 
 from tests.http.conftest import MAIL, SECRET, Shim, signed
@@ -192,6 +196,24 @@ def test_redis_away_and_back(shim: Shim, redis_server: Server) -> None:
         assert away.headers["Retry-After"]
     redis_server.start()
     wait_until(lambda: shim.ask("POST", "/email", json=MAIL).status_code == 202, 20, "recovery")
+
+
+def test_a_redis_that_hangs_holds_up_no_health_check(shim: Shim, redis_server: Server) -> None:
+    asked = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
+    redis_server.freeze()
+    with contextlib.ExitStack() as stack:
+        waiting = []
+        # More than the threads that answer what asks Redis.
+        for _ in range(60):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", shim.port)))
+            one.sendall(asked.encode())
+            waiting.append(one)
+        # On a connection of its own, that comes after theirs.
+        assert httpx.get(f"{shim.url}/healthz", timeout=60, trust_env=False).status_code == 200
+        answered, _, _ = select.select(waiting, [], [], 0)
+        assert not answered
+        assert waiting[0].recv(1000).startswith(b"HTTP/1.1 503 ")
+    redis_server.thaw()
 
 
 def test_redis_comes_back_empty(shim: Shim, redis_client: Redis) -> None:
