@@ -64,11 +64,11 @@ def strict(raw: bytes) -> Any:
 
 
 def _refuse(name: str) -> Any:
-    raise InvalidPayload("payload", f"{name} is no JSON")
+    raise InvalidPayload("payload", f"has {name}, which is no JSON")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise InvalidPayload("payload", "a key occurs twice in one object")
+        raise InvalidPayload("payload", "has a key twice in one object")
     return found

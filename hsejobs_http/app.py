@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Match, Route, WebSocketRoute
 
 from hsejobs import __version__
 from hsejobs.engine.runtime import runtime
@@ -60,6 +60,8 @@ def create_app() -> Any:
         redirect_slashes=False,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        # What generated clients call their methods.
+        generate_unique_id_function=lambda route: route.name.strip("_"),
     )
     app.state.shim = here
     app.include_router(routes.router)
@@ -69,7 +71,7 @@ def create_app() -> Any:
     app.add_api_route("/healthz", _healthy, methods=["GET"])
     app.add_api_route("/readyz", _ready, methods=["GET"])
     app.add_api_route("/metrics", _metrics, methods=["GET"])
-    app.add_api_route("/artifacts/{token}", _artifact, methods=["GET"])
+    app.add_api_route("/artifacts/{token}", _linked_artifact, methods=["GET"])
     # Starlette's own route: FastAPI's solving of parameters costs more than the add.
     # First, because it is what is asked for most.
     app.router.routes.insert(0, Route("/api/jobs/{queue}", create, methods=["POST"]))
@@ -100,8 +102,8 @@ class _ParentWatch:
             self.parent = 0
 
 
-def _healthy() -> Response:
-    """The process lives."""
+async def _healthy() -> Response:
+    """The process lives; said by the loop itself, however many threads wait for Redis."""
     return JSONResponse({"status": "ok"})
 
 
@@ -119,7 +121,7 @@ def _metrics(request: Request) -> Response:
     )
 
 
-def _artifact(request: Request, token: str) -> Response:
+def _linked_artifact(request: Request, token: str) -> Response:
     """The file that a signed link leads to."""
     from hsejobs.services.artifacts.links import verify
 
@@ -141,4 +143,13 @@ async def _http_error(request: Request, error: Any) -> Response:
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
     told = {404: "there is nothing at this path", 405: "this path has other methods"}
     detail = told.get(error.status_code, "the request cannot be understood")
-    return Problem(error.status_code, code, detail, headers=dict(error.headers or {})).response()
+    headers = {"Allow": _methods(request)} if error.status_code == 405 else {}
+    return Problem(error.status_code, code, detail, headers=headers).response()
+
+
+def _methods(request: Request) -> str:
+    """What the path can be asked for; Starlette names those of the first route alone."""
+    routes_here = (
+        one for one in all_routes(request.app) if one.matches(request.scope)[0] is not Match.NONE
+    )
+    return ", ".join(sorted({method for one in routes_here for method in one.methods}))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
 from hsejobs import codec
-from hsejobs.errors import InvalidInput, InvalidOption, InvalidPayload
+from hsejobs.engine.options import check_attempts, check_priority
+from hsejobs.errors import InvalidInput, InvalidJobId, InvalidOption, InvalidPayload
 from hsejobs.model import LONGEST_MS, PAYLOAD_LIMIT, check_job_id
 from hsejobs_http.problems import Problem
 
@@ -50,83 +52,127 @@ async def read_json(request: Request) -> Any:
 
 @dataclass(slots=True)
 class Wish:
-    """What a creating body asks for. ``times`` in ms; ``sent_id`` as the caller sent it."""
+    """What a creating body asks for. ``times`` in ms; ``sent_id`` as the caller sent it.
+
+    ``wrong``: what cannot be used, told together with what is wrong with the payload.
+    """
 
     payload: Any
     sent_id: str | None = None
+    sent_as: str = "jobId"
     task: str | None = None
     times: dict[str, int] = field(default_factory=dict)
     options: dict[str, int] = field(default_factory=dict)
     fingerprint: str = ""
+    wrong: list[InvalidInput] = field(default_factory=list)
 
 
-def read_wish(body: Any, fields: Mapping[str, Any], key: str | None, salt: bytes) -> Wish:
+def read_wish(body: Any, fields: Mapping[str, Any], keys: Sequence[str], salt: bytes) -> Wish:
     """The payload and its options from a body; ``fields`` are those of the queue's payload.
 
-    Raises InvalidPayload and InvalidOption.
+    ``keys``: the Idempotency-Key headers. Raises InvalidPayload for what is no object.
     """
     if not isinstance(body, dict):
         raise InvalidPayload("payload", "must be a JSON object")
-    payload, given = _parted(body, fields)
-    wish = Wish(payload)
-    for name in _TIMES:
-        if given.get(name) is not None:
-            wish.times[name] = _ms(name, given[name])
-    wish.options = {n: given[n] for n in ("priority", "attempts") if given.get(n) is not None}
+    wish = Wish(None)
+    wish.payload, given = _parted(body, fields, wish.wrong)
+    for name, check in _CHECKS.items():
+        if given.get(name) is None:
+            continue
+        try:
+            value = check(whole(given[name]))
+        except InvalidInput as error:
+            wish.wrong.append(error)
+        else:
+            (wish.times if name in _TIMES else wish.options)[name] = value
     task = given.get("task")
     if task is not None and not isinstance(task, str):
-        raise InvalidOption("task", "must be a text")
-    wish.task = task
-    wish.sent_id = _sent_id(given.get("jobId"), key)
+        wish.wrong.append(InvalidOption("task", "must be a text"))
+    else:
+        wish.task = task
+    try:
+        wish.sent_id, wish.sent_as = _sent_id(given.get("jobId"), keys)
+    except InvalidInput as error:
+        wish.wrong.append(error)
     if wish.sent_id is not None:
         rest = {name: value for name, value in given.items() if name != "jobId"}
-        wish.fingerprint = _fingerprint([payload, rest], salt)
+        wish.fingerprint = _fingerprint([wish.payload, rest], salt)
     return wish
 
 
-def _parted(body: dict[str, Any], fields: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    wrapped = set(body) == {"payload", "options"} and isinstance(body["options"], dict)
-    if wrapped or (set(body) == {"payload"} and "payload" not in fields):
-        options = body.get("options", {})
-        unknown = [name for name in options if name not in (*OPTIONS, "task")]
-        if unknown:
-            raise InvalidOption("options", f"use {', '.join(OPTIONS)} or task")
-        if body["payload"] is None:
-            raise InvalidPayload("payload", "must not be null")
-        return body["payload"], options
-    taken = {name for name in OPTIONS if name in body and name not in fields}
-    payload = {name: value for name, value in body.items() if name not in taken}
-    return payload, {name: body[name] for name in taken}
+def together(errors: Sequence[InvalidInput]) -> InvalidInput:
+    """One error that names every field that is wrong."""
+    kind = next((one for one in errors if isinstance(one, InvalidPayload)), errors[0])
+    problems = [problem for one in errors for problem in one.problems]
+    return type(kind)(*problems[0], *problems[1:])
+
+
+def _parted(
+    body: dict[str, Any], fields: Mapping[str, Any], wrong: list[InvalidInput]
+) -> tuple[Any, dict[str, Any]]:
+    both = set(body) == {"payload", "options"}
+    alone = "payload" not in fields and (set(body) == {"payload"} or (both and bool(fields)))
+    if not alone and not (both and isinstance(body["options"], dict)):
+        taken = {name for name in OPTIONS if name in body and name not in fields}
+        payload = {name: value for name, value in body.items() if name not in taken}
+        return payload, {name: body[name] for name in taken}
+    options = body.get("options")
+    if options is None:
+        options = {}
+    elif not isinstance(options, dict):
+        wrong.append(InvalidOption("options", "must be an object"))
+        options = {}
+    wrong += unknown("options.", options, (*OPTIONS, "task"))
+    if body["payload"] is None:
+        raise together([*wrong, InvalidPayload("payload", "must not be null")])
+    return body["payload"], options
+
+
+def unknown(before: str, given: dict[str, Any], known: Sequence[str]) -> list[InvalidInput]:
+    """An error for each name that means nothing here, twenty at most."""
+    names = [name for name in given if name not in known][:20]
+    shown = ["".join(c if c.isprintable() else "?" for c in name[:60]) for name in names]
+    return [InvalidOption(before + name, f"is unknown: use {', '.join(known)}") for name in shown]
+
+
+def whole(value: Any) -> Any:
+    """A number without a fraction as an int, all else as it is: in JSON 2.0 is 2."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _ms(name: str, value: Any) -> int:
     if name == "backoff" and isinstance(value, dict):
         if value.get("type", "exponential") != "exponential" or not set(value) <= {"type", "delay"}:
             raise InvalidOption(name, 'use ms, or {"type": "exponential", "delay": ms}')
-        value = value.get("delay")
+        value = whole(value.get("delay"))
     least = 1 if name == "timeout" else 0
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LONGEST_MS:
         raise InvalidOption(name, f"use whole ms, {least} to {LONGEST_MS}")
     return value
 
 
-def _sent_id(job_id: Any, key: str | None) -> str | None:
-    if job_id is not None:
+_CHECKS: dict[str, Callable[[Any], int]] = {
+    "priority": check_priority,
+    "attempts": check_attempts,
+    **{name: partial(_ms, name) for name in _TIMES},
+}
+
+
+def _sent_id(job_id: Any, keys: Sequence[str]) -> tuple[str | None, str]:
+    """The id and where it stood."""
+    sent = [("jobId", job_id)] if job_id is not None else []
+    sent += [("Idempotency-Key", key) for key in keys]
+    for name, value in sent:
         try:
-            check_job_id(job_id)
+            check_job_id(value)
         except InvalidInput as error:
-            raise type(error)("jobId", error.problems[0][1]) from None
-    if key is None:
-        return None if job_id is None else str(job_id)
-    try:
-        check_job_id(key)
-    except InvalidInput as error:
-        raise type(error)("Idempotency-Key", error.problems[0][1]) from None
-    if job_id is not None and job_id != key:
+            raise type(error)(name, error.problems[0][1]) from None
+    if len({value for _, value in sent}) > 1:
+        if job_id is None:
+            raise InvalidOption("Idempotency-Key", "is given twice and differs")
         raise InvalidOption("jobId", "differs from the Idempotency-Key header; send one of them")
-    return key
+    name, value = sent[-1] if sent else ("jobId", None)
+    return value, name
 
 
 def _fingerprint(body: Any, salt: bytes) -> str:
@@ -137,8 +183,11 @@ def _fingerprint(body: Any, salt: bytes) -> str:
     return hashlib.blake2b(text, key=salt[:64], digest_size=12).hexdigest()
 
 
-def scoped_id(organization_id: str | None, sent: str) -> str:
-    """The job's id of what a tenant sent: no tenant can reach or block another's."""
+def scoped_id(organization_id: str | None, sent: str, sent_as: str) -> str:
+    """The job's id of what a tenant sent: no tenant can reach or block another's.
+
+    Raises InvalidJobId, which names ``sent_as``, when it is too long with the organisation's.
+    """
     if organization_id is None:
         return sent
     scope = organization_id
@@ -149,7 +198,8 @@ def scoped_id(organization_id: str | None, sent: str) -> str:
         return check_job_id(f"{scope}:{sent}")
     except InvalidInput:
         limit = 199 - len(scope)
-        raise InvalidOption("jobId", f"use at most {limit} characters") from None
+        told = f"use at most {limit} characters: the organisation's id comes before it"
+        raise InvalidJobId(sent_as, told) from None
 
 
 def _usable(scope: str) -> bool:

@@ -12,7 +12,13 @@ from hsejobs import codec
 from hsejobs.engine import remote
 from hsejobs.engine.huey import JobHuey, loaded
 from hsejobs.engine.sealing import unseal
-from hsejobs.errors import IdempotencyConflict, InvalidPayload, JobNotFound
+from hsejobs.errors import (
+    IdempotencyConflict,
+    InvalidInput,
+    InvalidPayload,
+    JobNotFound,
+    PayloadTooLarge,
+)
 from hsejobs.store.registry import QueueInfo
 from hsejobs.store.write import Added, NewJob, new_nonce
 from hsejobs_http import bodies
@@ -32,14 +38,13 @@ async def create(request: Request) -> Response:
     who = need(request, info.enqueue if info.enqueue in ("member", "admin") else "operator")
     body = await bodies.read_json(request)
     fields = _fields(info)
-    wish = bodies.read_wish(body, fields, request.headers.get("idempotency-key"), here.salt)
-    new = _new_job(info, wish, who)
+    keys = request.headers.getlist("idempotency-key")
+    wish = bodies.read_wish(body, fields, keys, here.salt)
+    new = _checked(info, wish, who)
     new.trace = request.scope["trace"]
     added = await here.adder.add(queue, new)
     if not added.created:
-        await run_in_threadpool(
-            _check_same, here, queue, new, who, "idempotency-key" in request.headers
-        )
+        await run_in_threadpool(_check_same, here, queue, new, who, bool(keys))
     return _answer(queue, added)
 
 
@@ -60,6 +65,19 @@ def _fields(info: QueueInfo) -> dict[str, Any]:
     return {}
 
 
+def _checked(info: QueueInfo, wish: Wish, who: Caller) -> NewJob:
+    """The job, once nothing is wrong with its payload and options. Raises InvalidInput, Problem."""
+    try:
+        new = _new_job(info, wish, who)
+    except PayloadTooLarge:
+        raise
+    except InvalidInput as error:
+        raise bodies.together([*wish.wrong, error]) from None
+    if wish.wrong:
+        raise bodies.together(wish.wrong)
+    return new
+
+
 def _new_job(info: QueueInfo, wish: Wish, who: Caller) -> NewJob:
     organization = _organization(wish.payload, who)
     options: dict[str, Any] = {
@@ -75,7 +93,7 @@ def _new_job(info: QueueInfo, wish: Wish, who: Caller) -> NewJob:
         setattr(new, name, ms)
     if wish.sent_id is not None:
         # An operator's ids too are those of the organisation for which it adds.
-        new.id = bodies.scoped_id(organization, wish.sent_id)
+        new.id = bodies.scoped_id(organization, wish.sent_id, wish.sent_as)
         new.nonce = f"{new_nonce()}.{wish.fingerprint}"
     return new
 

@@ -20,7 +20,7 @@ from hsejobs_http import bodies
 from hsejobs_http.pages import login_page, view_page
 from hsejobs_http.problems import Problem
 from hsejobs_http.state import Shim, caller, chosen, shim
-from hsejobs_http.tokens import Caller
+from hsejobs_http.tokens import Caller, bearer
 
 PATH = "/api/jobs/dashboard"
 LOGIN = f"{PATH}/login"
@@ -168,9 +168,7 @@ async def socket(socket: WebSocket) -> None:
     headers = dict(socket.scope["headers"])
     try:
         check_origin(here, socket.headers)
-        kind, _, given = headers.get(b"authorization", b"").partition(b" ")
-        token = given.strip().decode("latin-1") if kind.lower() == b"bearer" else None
-        token = token or cookie_token(headers)
+        token = bearer(headers) or cookie_token(headers)
         if token is None:
             raise Problem(401, "unauthenticated", "log in, or send Authorization: Bearer <token>")
         who = here.verifier.caller(token)

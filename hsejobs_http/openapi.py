@@ -64,17 +64,16 @@ def document(app: FastAPI) -> dict[str, Any]:
         flat = {**payload, "properties": {**OPTIONS, **payload.get("properties", {})}}
         schemas[f"{title}Job"] = flat
         # Where a payload has a field of that name, only `options` tells the two forms apart.
-        needed = (
-            ["payload", "options"] if "payload" in payload.get("properties", {}) else ["payload"]
-        )
+        told_apart = "payload" in payload.get("properties", {})
         wrapped = {
             "type": "object",
-            "required": needed,
+            "required": ["payload", "options"] if told_apart else ["payload"],
             "additionalProperties": False,
             "properties": {
                 "payload": ref(f"{title}Payload"),
                 "options": {
-                    "type": "object", "additionalProperties": False,
+                    "type": "object" if told_apart else ["object", "null"],
+                    "additionalProperties": False,
                     "properties": {**OPTIONS, "task": {"type": ["string", "null"]}},
                 },
             },

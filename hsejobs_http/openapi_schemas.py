@@ -149,6 +149,7 @@ SCHEMAS: dict[str, Schema] = {
                 "status": {"enum": ["completed", "failed", "delayed", "waiting"]},
             }
         ),
+        "additionalProperties": False,
         "example": {"grace": 3600000, "status": "completed"},
     },
 }  # fmt: skip

@@ -200,21 +200,28 @@ async def clean(request: Request, queue: str) -> Response:
     """Removes jobs of a state that are older than ``grace`` ms."""
     who, here = need(request, "admin"), shim(request)
     await run_in_threadpool(here.info, queue)
-    body = await bodies.read_json(request)
-    if not isinstance(body, dict):
-        raise InvalidOption("body", 'must be {"grace": ms, "status": state}')
-    grace, status = body.get("grace"), body.get("status")
-    if isinstance(grace, float) and grace.is_integer():
-        grace = int(grace)
-    if isinstance(grace, bool) or not isinstance(grace, int) or not 0 <= grace <= LONGEST_GRACE:
-        raise InvalidOption("grace", f"is required: whole ms, 0 to {LONGEST_GRACE}")
-    if not isinstance(status, str) or status not in tuple(State):
-        raise InvalidOption("status", "is required: completed, failed, delayed or waiting")
+    grace, status = _clean_wish(await bodies.read_json(request))
     writer = here.runtime.writer
     removed = await run_in_threadpool(
-        lambda: writer.clean(queue, State(status), grace, organization_id=who.scope)
+        lambda: writer.clean(queue, status, grace, organization_id=who.scope)
     )
     return JSONResponse({"removed": removed})
+
+
+def _clean_wish(body: Any) -> tuple[int, State]:
+    if not isinstance(body, dict):
+        raise InvalidOption("body", 'must be {"grace": ms, "status": state}')
+    wrong: list[InvalidInput] = []
+    grace, status = bodies.whole(body.get("grace")), body.get("status")
+    if isinstance(grace, bool) or not isinstance(grace, int) or not 0 <= grace <= LONGEST_GRACE:
+        wrong.append(InvalidOption("grace", f"is required: whole ms, 0 to {LONGEST_GRACE}"))
+    if not isinstance(status, str) or status not in tuple(State):
+        wrong.append(InvalidOption("status", "is required: completed, failed, delayed or waiting"))
+    # A wish that would be passed over might have been to spare some.
+    wrong += bodies.unknown("", body, ("grace", "status"))
+    if wrong:
+        raise bodies.together(wrong)
+    return grace, State(str(status))
 
 
 def _pause(request: Request, queue: str, *, paused: bool) -> Response:

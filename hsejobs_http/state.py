@@ -48,11 +48,14 @@ class Shim:
         """Keys the fingerprints of bodies."""
         return (self.settings.secret_key or "hsejobs").encode("utf-8", "surrogateescape")
 
-    def register(self) -> None:
-        """The platform's queues describe themselves. Raises RedisUnavailable."""
-        if not self._registered:
+    def register(self, *, again: bool = False) -> None:
+        """The platform's queues describe themselves. Raises RedisUnavailable.
+
+        ``again``: to a Redis that came back without what it was told before.
+        """
+        if again or not self._registered:
             for huey in huey_config.QUEUES.values():
-                huey.register()
+                huey.register(again=again)
             self._registered = True
 
     def info(self, queue: str) -> QueueInfo:
@@ -63,7 +66,7 @@ class Shim:
             return known[1]
         if not QUEUE_NAME.fullmatch(queue):
             raise UnknownQueue("there is no queue of that name")
-        self.register()
+        self.names()
         try:
             found = registry.load(self.runtime.link, self.runtime.prefix, queue)
         except UnknownQueue:
@@ -78,13 +81,17 @@ class Shim:
         return found[1] if fresh and found else None
 
     def names(self) -> list[str]:
-        """All queues, sorted."""
+        """All queues, sorted; the platform's own are among them, whatever became of Redis."""
         self.register()
+        found = registry.names(self.runtime.link, self.runtime.prefix)
+        if huey_config.QUEUES.keys() <= set(found):
+            return found
+        self.register(again=True)
         return registry.names(self.runtime.link, self.runtime.prefix)
 
     def infos(self) -> list[QueueInfo]:
         """All descriptions."""
-        self.register()
+        self.names()
         return registry.load_all(self.runtime.link, self.runtime.prefix)
 
 

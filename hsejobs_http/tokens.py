@@ -83,6 +83,7 @@ class Verifier:
 
     def _claims(self, token: str) -> dict[str, Any]:
         import jwt
+        from jwt.utils import base64url_decode, base64url_encode
 
         try:
             algorithm = jwt.get_unverified_header(token).get("alg")
@@ -105,11 +106,22 @@ class Verifier:
                 },
             )
             float(claims["exp"])
+            # The last letter may hold bits that are no part of the signature: a token that was
+            # changed there is another token.
+            signature = token.rpartition(".")[2]
+            if base64url_encode(base64url_decode(signature)).decode() != signature:
+                raise _refused("the token is not valid")
         except jwt.ExpiredSignatureError:
             raise _refused("the token has expired") from None
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise _refused("the token is not valid") from None
         return claims
+
+
+def bearer(headers: dict[bytes, bytes]) -> str | None:
+    """The token of an Authorization header; None without one."""
+    kind, _, token = headers.get(b"authorization", b"").partition(b" ")
+    return token.strip().decode("latin-1") if kind.lower() == b"bearer" else None
 
 
 def _caller(claims: dict[str, Any]) -> Caller:

@@ -68,3 +68,16 @@ def test_links_of_the_readme_lead_somewhere() -> None:
     links = re.findall(r"\]\(((?!http)[^)]+)\)", (root / "README.md").read_text())
     assert links
     assert [link for link in links if not (root / link).exists()] == []
+
+
+def test_codes_of_http_alone_are_told() -> None:
+    told = (DOCS / "http.md").read_text().partition("## When it is no")[2].partition("\n## ")[0]
+    shim = Path(__file__).parent.parent / "hsejobs_http"
+    made = {
+        (code, status)
+        for file in shim.glob("*.py")
+        for status, code in re.findall(r'Problem\(\s*(\d{3}), "(\w+)"', file.read_text())
+    }
+    shared = {("payload_too_large", "413"), ("invalid_option", "422")}
+    assert len(made) > 6
+    assert made - shared <= set(re.findall(r"\| `(\w+)` \| (\d{3}) \|", told))

@@ -402,6 +402,6 @@ class JobHuey(Huey):
         """The queue's registry record."""
         return register.describe(self)
 
-    def register(self) -> None:
-        """Writes the registry record when it is new or changed. Raises RedisUnavailable."""
-        self._registered = register.register(self, self._registered)
+    def register(self, *, again: bool = False) -> None:
+        """Writes the registry record when new, changed or ``again``. Raises RedisUnavailable."""
+        self._registered = register.register(self, None if again else self._registered)

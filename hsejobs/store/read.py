@@ -7,7 +7,7 @@ tenant's job is not there, and counts cost the same.
 from __future__ import annotations
 
 import base64
-import binascii
+import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -169,7 +169,8 @@ class Reader:
             raise InvalidOption("limit", "use a number from 1 to 200")
         ascending = status in (State.WAITING, State.DELAYED)
         backwards = (not ascending) if not reverse else ascending
-        score, last = _read_cursor(cursor)
+        place = f"{queue} {status.letter}{int(backwards)}"
+        score, last = _read_cursor(cursor, place)
         reply = self.link.run(
             scripts.PAGE,
             self._base(queue),
@@ -182,7 +183,7 @@ class Reader:
         jobs = [_record(queue, row) for row in reply[4:]]
         for job in jobs:
             job.paused = bool(paused)
-        following = _cursor(next_score, next_id) if next_id else None
+        following = _cursor(place, next_score, next_id) if next_id else None
         return Page(queue, status, total, jobs, following, bool(paused))
 
     def walk(
@@ -314,19 +315,24 @@ def _event(at: int, queue: str, kind: bytes, lines: bytes) -> Event:
     return Event(at, queue, kind.decode(), tuple(jobs))
 
 
-def _cursor(score: bytes, job_id: bytes) -> str:
-    return base64.urlsafe_b64encode(score + b" " + job_id).decode().rstrip("=")
+def _cursor(place: str, score: bytes, job_id: bytes) -> str:
+    text = b"%b %b %b" % (place.encode(), score, job_id)
+    # What was cut or changed on its way is refused, not taken for another place.
+    check = hashlib.blake2b(text, digest_size=6).digest()
+    return base64.urlsafe_b64encode(check + text).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str | None) -> tuple[str, str]:
+def _read_cursor(cursor: str | None, place: str) -> tuple[str, str]:
+    """Score and id where a page begins; ``place``: the list that the cursor must be of."""
     if not cursor:
         return "", ""
     try:
-        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        score, _, job_id = raw.partition(" ")
-        if not job_id or not math.isfinite(float(score)):
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
+        score, job_id = raw[6:].decode().split(" ")[2:]
+        same = _cursor(place, score.encode(), job_id.encode()) == cursor
+        if not same or not job_id or not math.isfinite(float(score)):
             raise ValueError
-    except (ValueError, binascii.Error):
+    except ValueError:
         raise InvalidOption("cursor", "use what `next` of the page before said") from None
     return score, job_id
 

@@ -63,8 +63,9 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     root.handlers[:] = [handler]
     root.setLevel(_sink.level)
     # Huey's line for each job is dropped before a record is made for it.
-    logging.getLogger("huey").setLevel(max(_sink.level, logging.WARNING))
-    logging.getLogger("huey.consumer").setLevel(max(_sink.level, logging.WARNING))
+    # httpx names the whole address of each call, and many an address is a secret.
+    for name in ("huey", "huey.consumer", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(max(_sink.level, logging.WARNING))
 
 
 def _fresh(record: logging.LogRecord) -> bool:

@@ -158,6 +158,7 @@ def test_the_token_of_metrics(redis_url: str, tmp_path: Path) -> None:
             assert answer.status_code == 401
             assert answer.headers["content-type"] == "application/problem+json"
         assert scrape(shim.url, Authorization="Bearer sesame")
+        assert scrape(shim.url, Authorization="bearer sesame")
 
 
 def test_dashboard_and_rules_name_metrics_that_exist(shim: Shim, redis_url: str) -> None:

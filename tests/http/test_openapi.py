@@ -54,6 +54,7 @@ def test_every_reference_leads_somewhere_and_errors_are_problems(document: dict[
                 assert {"401", "403", "503"} <= set(operation["responses"])
     names = [o["operationId"] for item in document["paths"].values() for o in item.values()]
     assert len(names) == len(set(names))
+    assert {"stats", "jobs", "job", "create_email", "retry", "healthy"} <= set(names)
 
 
 def test_examples_fit_their_schemas(document: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from hsejobs_http.app import all_routes, create_app
 from hsejobs_http.bodies import OPTIONS
 from hsejobs_http.openapi_schemas import EXAMPLES
 from tests.http.conftest import MAIL, SECRET, Shim
+from tests.support import wait_until
 
 PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
 ROLES = ("member", "admin", "operator")
@@ -265,6 +266,8 @@ def test_a_signed_link_is_for_one_file_and_anybody(
     path = link.removeprefix(jobs.shim.url)
     done = jobs.shim.client.get(path)
     assert (done.status_code, done.content) == (200, f"file of {job_id}".encode())
+    wait_until(lambda: '"/artifacts/***"' in jobs.shim.log.read_text(), 10, "the line")
+    assert path not in jobs.shim.log.read_text()
     for wrong in (path[:-1], path + "A", path.replace(".", "A.", 1)):
         assert jobs.shim.client.get(wrong).status_code == 404
     monkeypatch.setenv("JOBS_JWT_SECRET", "another-secret-of-32-bytes-or-more!")

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
+import socket
 from typing import Any
+
+import httpx
+from redis import Redis
 
 from tests.http.conftest import MAIL, SECRET, Shim, signed
 from tests.support import wait_until
@@ -69,6 +75,51 @@ def test_options_both_ways_and_refusals(shim: Shim) -> None:
     assert shim.ask("POST", "/email", content=pieces).status_code == 413
 
 
+def test_every_wrong_field_is_named(shim: Shim) -> None:
+    def named(path: str, body: Any, **headers: str) -> tuple[str, list[str]]:
+        done = shim.ask("POST", path, "operator", json=body, headers=dict(headers))
+        assert done.status_code == 422, done.text
+        return done.json()["code"], [one["field"] for one in done.json()["errors"]]
+
+    wrong = {"priority": "2", "delay": -1, "jobId": "-", "timeout": 0}
+    fields = ["priority", "delay", "timeout", "jobId"]
+    assert named("/email", {**MAIL, **wrong}) == ("invalid_option", fields)
+    both = named("/email", {**MAIL, **wrong, "to": 1, "x": 2})
+    assert both == ("invalid_payload", [*fields, "to", "x"])
+    options = {"prio": 1, "attempts": True, "a\nb": 0}
+    assert named("/email", {"payload": MAIL, "options": options}) == (
+        "invalid_option", ["options.prio", "options.a?b", "attempts"],
+    )  # fmt: skip
+    assert named("/email", {"payload": MAIL, "options": [1]}) == ("invalid_option", ["options"])
+    long = "x" * 198
+    assert named("/email", MAIL, **{"Idempotency-Key": long}) == (
+        "invalid_job_id", ["Idempotency-Key"],
+    )  # fmt: skip
+    assert named("/email", {**MAIL, "jobId": long}) == ("invalid_job_id", ["jobId"])
+    assert named("/email/clean", {"grace": "1", "limit": 5}) == (
+        "invalid_option", ["grace", "status", "limit"],
+    )  # fmt: skip
+    assert shim.ask("GET", "/stats").json()["email"]["total"] == 0
+
+
+def test_numbers_and_nulls_of_options(shim: Shim) -> None:
+    given = {"priority": 1.0, "attempts": 7.0, "timeout": 1234.0, "delay": None, "backoff": 0}
+    made = shim.ask("POST", "/email", json={"payload": MAIL, "options": given}).json()["jobId"]
+    job = shim.ask("GET", f"/email/jobs/{made}").json()
+    assert (job["priority"], job["attempts"], job["timeout"]) == (1, 7, 1234)
+    done = shim.ask("POST", "/email", json={"payload": MAIL, "options": None})
+    assert (done.status_code, done.json()["status"]) == (202, "waiting")
+
+
+def test_two_keys_that_differ_are_refused(shim: Shim) -> None:
+    def status(*keys: str) -> int:
+        headers = [("Authorization", f"Bearer {signed(organizationId='o')}")]
+        headers += [("Idempotency-Key", key) for key in keys]
+        return shim.client.post("/api/jobs/email", json=MAIL, headers=headers).status_code
+
+    assert (status("a", "a"), status("a", "b"), status("b", "a")) == (202, 422, 422)
+
+
 def test_idempotency_is_scoped_to_the_tenant(shim: Shim) -> None:
     key = {"Idempotency-Key": "k1"}
     first = shim.ask("POST", "/email", json=MAIL, headers=dict(key)).json()
@@ -124,6 +175,12 @@ def test_problems_for_everything_else(shim: Shim) -> None:
         assert done.status_code == wanted, (path, done.text)
         assert done.headers["content-type"] == "application/problem+json"
         assert done.json()["code"]
+    for path, allowed in (
+        ("/email", "POST"), ("/email/jobs", "GET"), ("/email/jobs/a", "DELETE, GET"),
+        ("/email/jobs/a/retry", "POST"), ("/stats", "GET, POST"),
+    ):  # fmt: skip
+        done = shim.ask("PATCH", path)
+        assert (done.status_code, done.headers["allow"]) == (405, allowed)
     page = shim.client.get("/metrics").text
     assert 'hsejobs_jobs{queue="email",state="waiting"} 0' in page
     assert "/api/jobs/email" in shim.client.get("/openapi.json").json()["paths"]
@@ -139,3 +196,34 @@ def test_redis_away_and_back(shim: Shim, redis_server: Server) -> None:
         assert away.headers["Retry-After"]
     redis_server.start()
     wait_until(lambda: shim.ask("POST", "/email", json=MAIL).status_code == 202, 20, "recovery")
+
+
+def test_a_redis_that_hangs_holds_up_no_health_check(shim: Shim, redis_server: Server) -> None:
+    asked = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
+    redis_server.freeze()
+    with contextlib.ExitStack() as stack:
+        waiting = []
+        # More than the threads that answer what asks Redis.
+        for _ in range(60):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", shim.port)))
+            one.sendall(asked.encode())
+            waiting.append(one)
+        # On a connection of its own, that comes after theirs.
+        assert httpx.get(f"{shim.url}/healthz", timeout=60, trust_env=False).status_code == 200
+        answered, _, _ = select.select(waiting, [], [], 0)
+        assert not answered
+        assert waiting[0].recv(1000).startswith(b"HTTP/1.1 503 ")
+    redis_server.thaw()
+
+
+def test_redis_comes_back_empty(shim: Shim, redis_client: Redis) -> None:
+    assert shim.ask("POST", "/email", json=MAIL).status_code == 202
+    known = shim.ask("GET", "/stats").json().keys()
+    redis_client.flushall()
+    assert shim.ask("GET", "/stats").json().keys() == known
+    redis_client.flushall()
+    # What is remembered of the other queue has no part in it.
+    assert shim.ask("GET", "/reports/jobs").status_code == 200
+    assert shim.ask("POST", "/webhooks", json=BODIES["webhooks"]).status_code == 202
+    assert shim.ask("POST", "/email", json=MAIL).status_code == 202
+    assert shim.ask("GET", "/stats").json().keys() == known

@@ -97,6 +97,15 @@ def test_another_key_or_algorithm() -> None:
         assert status(verifier(), token) == 401
 
 
+def test_every_letter_counts() -> None:
+    checker = verifier()
+    good = jwt.encode(GOOD, SECRET, algorithm="HS256")
+    # The four last letters that decode to the same bytes, and padding.
+    for last in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=":
+        for changed in (good[:-1] + last, good + last):
+            assert status(checker, changed) == (200 if changed == good else 401)
+
+
 def test_both_keys_at_once() -> None:
     checker = verifier(JOBS_JWT_SECRET=SECRET, JOBS_JWT_PUBLIC_KEY=pem(EC))
     assert status(checker, jwt.encode(GOOD, SECRET, algorithm="HS256")) == 200

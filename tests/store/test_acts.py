@@ -11,7 +11,7 @@ from hsejobs.model import State
 from hsejobs.store import keys
 from hsejobs.store.circuits import Circuits
 from hsejobs.store.client import Link
-from hsejobs.store.read import Reader, percentile
+from hsejobs.store.read import Reader, _cursor, percentile
 from hsejobs.store.work import Done, Work
 from hsejobs.store.write import NewJob, Writer
 
@@ -213,6 +213,26 @@ def test_pages_from_either_end_while_jobs_vanish(store: Store) -> None:
     store.writer.remove("q", page.jobs[-1].id)
     after = store.reader.page("q", State.WAITING, limit=1, cursor=page.next)
     assert after.jobs[0].id == ids[100]
+
+
+def test_a_cursor_is_of_one_list(store: Store) -> None:
+    for n in range(6):
+        store.add(f"j{n}", delay=(n % 2) * 60_000)
+    page = store.reader.page("q", State.WAITING, limit=1).next
+    assert page is not None
+    assert store.reader.page("q", State.WAITING, cursor=page).total == 3
+    for queue, state, cursor, reverse in (
+        ("q", State.DELAYED, page, False), ("other", State.WAITING, page, False),
+        ("q", State.WAITING, page, True), ("q", State.WAITING, page + "A", False),
+        ("q", State.WAITING, page + "=", False), ("q", State.WAITING, page[:-1], False),
+        ("q", State.WAITING, " " + page, False), ("q", State.WAITING, page + "\n", False),
+        # Put together by somebody who has read how it is done.
+        ("q", State.WAITING, _cursor("q w0", b"nan", b"j0"), False),
+        ("q", State.WAITING, _cursor("q w0", b"x", b"j0"), False),
+    ):  # fmt: skip
+        with pytest.raises(InvalidOption) as caught:
+            store.reader.page(queue, state, cursor=cursor, reverse=reverse)
+        assert caught.value.field == "cursor"
 
 
 def test_clean_drain_obliterate(store: Store) -> None:

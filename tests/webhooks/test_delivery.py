@@ -71,6 +71,15 @@ def test_the_call_of_the_document(consumer: Start, node: Node) -> None:
     assert "answered 200" in lines[0]
 
 
+def test_the_address_stands_in_no_log(consumer: Start) -> None:
+    worker = consumer(**QUICK)
+    with receiving(ok) as receiver:
+        job = queue_webhook(call(receiver.url() + "?key=in-the-address"))
+        assert job.wait(30)["status"] == 200
+    wait_until(lambda: '"completed"' in worker.log.read_text(), 10, "the line of the job")
+    assert "in-the-address" not in worker.log.read_text()
+
+
 def test_every_attempt_has_the_same_id_and_a_time_of_its_own(consumer: Start) -> None:
     consumer(**QUICK)
 

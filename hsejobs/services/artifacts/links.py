@@ -80,8 +80,10 @@ def _text(data: bytes) -> str:
 def _bytes(text: str) -> bytes:
     try:
         raw = text.encode("ascii")
-        # One text a value: what urlsafe_b64decode would pass over is refused.
         data = base64.b64decode(raw + b"=" * (-len(raw) % 4), b"-_", validate=True)
     except ValueError:
         raise ArtifactNotFound("the link is not valid") from None
+    # One text a value: padding, and bits that no byte is made of, are refused.
+    if _text(data) != text:
+        raise ArtifactNotFound("the link is not valid")
     return data
