@@ -152,8 +152,5 @@ class Schedules:
         new: NewJob = self.huey.new_job(wrapper, None)
         new.id, new.nonce = run_id(name, slot), ""
         new.payload, new.signature = b'{"args":[],"kwargs":{}}', "a"
-        retries = wrapper.task_class.default_retries
-        if retries is not None:
-            new.attempts = retries + 1
         added = self.huey.runtime.writer.add_periodic(self.huey.name, new, name, slot)
         return new.id if added is not None and added.created else None
