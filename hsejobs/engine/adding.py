@@ -34,7 +34,12 @@ def new_jobs(
 
     Options as for ``task.add``, checked once for all. Raises what that raises.
     """
-    holds, parent = huey.options, running_job()
+    holds, parent = wrapper.options, running_job()
+    extras = b""
+    if wrapper.task_class.default_expires is not None:
+        example = wrapper.task_class()
+        example.resolve_expires(huey.utc)
+        extras = messages.extras_of(huey._registry, example)
     name, trace = wrapper.full_name, parent.trace if parent is not None else ""
     whose, who = check_organization(organization_id), check_organization(user_id, "user_id")
     shared = (
@@ -69,7 +74,8 @@ def new_jobs(
                 *shared,
                 organization,
                 user,
-                signature=signature,
+                extras,
+                signature,
                 trace=trace,
                 nonce="" if given is None else new_nonce(),
             )

@@ -138,6 +138,7 @@ class JobHuey(Huey):
 
         def decorator(function: Any) -> JobTaskWrapper:
             wrapper: JobTaskWrapper = make(function)
+            options.of_task(self.code_options, wrapper.task_class)
             self.wrappers[wrapper.full_name] = wrapper
             self._registered = None
             return wrapper
@@ -285,31 +286,40 @@ class JobHuey(Huey):
             data, signature = wrapper.data_of(data), messages.PLAIN
         elif wrapper.model is not None and data["args"]:
             data["args"][0] = wrapper.data_of(data["args"][0])
-        holds = self.options
+        holds = wrapper.options
+
+        def said(name: str) -> Any:
+            """What the call gives beside the decorator, whose values `holds` has already."""
+            value = getattr(task, name)
+            return None if value == getattr(task, f"default_{name}") else value
+
+        priority, retries = said("priority"), said("retries")
+        retry_delay, timeout = said("retry_delay"), said("timeout")
         delay = 0
         if task.eta is not None:
             delay = max(0, int((task.eta - self._get_timestamp()).total_seconds() * 1000))
-        given = task.organization_id or (parent.organization_id if parent else None)
+        whose, who = task.organization_id, task.user_id
+        if isinstance(data, dict) and signature == messages.PLAIN:
+            whose = whose or payloads.named(data, "organizationId")
+            who = who or payloads.named(data, "userId")
         # A uuid that Huey or a caller chose may come again: then it is the same job.
         return NewJob(
             id=check_job_id(task.id),
             name=wrapper.full_name,
             payload=adding.stored(self, wrapper, data),
-            priority=holds.priority
-            if task.priority is None
-            else options.check_priority(task.priority),
-            attempts=holds.attempts
-            if task.retries is None
-            else options.check_attempts(task.retries + 1),
+            priority=holds.priority if priority is None else options.check_priority(priority),
+            attempts=holds.attempts if retries is None else options.check_attempts(retries + 1),
             backoff=holds.backoff
-            if task.retry_delay is None
-            else options.milliseconds("retry_delay", task.retry_delay),
+            if retry_delay is None
+            else options.milliseconds("retry_delay", retry_delay),
             timeout=holds.timeout
-            if task.timeout is None
-            else options.milliseconds("timeout", task.timeout, zero=False),
+            if timeout is None
+            else options.milliseconds("timeout", timeout, zero=False),
             delay=delay,
-            organization_id=check_organization(given),
-            user_id=task.user_id or (parent.user_id if parent else None),
+            organization_id=check_organization(
+                whose or (parent.organization_id if parent else None)
+            ),
+            user_id=check_organization(who or (parent.user_id if parent else None), "user_id"),
             extras=messages.extras_of(self._registry, task),
             signature=signature,
             trace=parent.trace if parent is not None else "",

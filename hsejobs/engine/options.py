@@ -35,6 +35,20 @@ class QueueOptions:
     concurrency: int
 
 
+def of_task(code: CodeOptions, task_class: Any) -> CodeOptions:
+    """The code's options for one task: its decorator's before the queue's. Raises InvalidOption."""
+    retries, delay = task_class.default_retries, task_class.default_retry_delay
+    timeout, priority = task_class.default_timeout, task_class.default_priority
+    return CodeOptions(
+        priority=code.priority if priority is None else check_priority(priority),
+        attempts=code.attempts if retries is None else check_attempts(retries + 1),
+        backoff=code.backoff if delay is None else milliseconds("retry_delay", delay),
+        timeout=code.timeout if timeout is None else milliseconds("timeout", timeout, zero=False),
+        workers=code.workers,
+        concurrency=code.concurrency,
+    )
+
+
 def resolve(settings: Settings, queue: str, code: CodeOptions) -> QueueOptions:
     """``QUEUE_<NAME>_*``, then the code, then ``QUEUE_*``, then the built-in value."""
     own = settings.queue(queue)

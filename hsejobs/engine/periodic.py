@@ -151,8 +151,5 @@ class Schedules:
         wrapper = self.huey.wrappers[name]
         new: NewJob = self.huey.new_job(wrapper, None)
         new.id, new.nonce = run_id(name, slot), ""
-        retries = wrapper.task_class.default_retries
-        if retries is not None:
-            new.attempts = retries + 1
         added = self.huey.runtime.writer.add_periodic(self.huey.name, new, name, slot)
         return new.id if added is not None and added.created else None

@@ -11,6 +11,7 @@ from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 
 if TYPE_CHECKING:
     from hsejobs.engine.huey import JobHuey
+    from hsejobs.engine.options import QueueOptions
 
 
 def describe(huey: JobHuey) -> QueueInfo:
@@ -25,6 +26,7 @@ def describe(huey: JobHuey) -> QueueInfo:
                 wrapper.schema,
                 wrapper.secret_paths,
                 (wrapper.__doc__ or "").strip().partition("\n")[0],
+                **_differing(wrapper.options, holds),
             )
             for wrapper in huey.wrappers.values()
         ],
@@ -40,6 +42,13 @@ def describe(huey: JobHuey) -> QueueInfo:
             ScheduleInfo(name.rpartition(".")[2], cron, name) for name, cron in huey.cron.items()
         ],
     )
+
+
+def _differing(own: QueueOptions, queue: QueueOptions) -> dict[str, int]:
+    names = ("priority", "attempts", "backoff", "timeout")
+    return {
+        name: getattr(own, name) for name in names if getattr(own, name) != getattr(queue, name)
+    }
 
 
 def register(huey: JobHuey, before: bytes | None) -> bytes:

@@ -62,10 +62,16 @@ def new_job(
         id=check_job_id(job_id) if job_id is not None else new_job_id(),
         name=chosen.name,
         payload=codec.dumps(sealed),
-        priority=info.priority if priority is None else options.check_priority(priority),
-        attempts=info.attempts if attempts is None else options.check_attempts(attempts),
-        backoff=info.backoff if backoff is None else options.milliseconds("backoff", backoff),
-        timeout=info.timeout
+        priority=info.held(chosen, "priority")
+        if priority is None
+        else options.check_priority(priority),
+        attempts=info.held(chosen, "attempts")
+        if attempts is None
+        else options.check_attempts(attempts),
+        backoff=info.held(chosen, "backoff")
+        if backoff is None
+        else options.milliseconds("backoff", backoff),
+        timeout=info.held(chosen, "timeout")
         if timeout is None
         else options.milliseconds("timeout", timeout, zero=False),
         delay=0 if delay is None else options.milliseconds("delay", delay),

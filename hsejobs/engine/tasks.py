@@ -16,7 +16,7 @@ from huey.exceptions import (
     TaskLockedException,
 )
 
-from hsejobs.engine import adding, payloads
+from hsejobs.engine import adding, options, payloads
 from hsejobs.engine.context import running_job
 from hsejobs.engine.handle import Job
 from hsejobs.errors import InvalidOption, InvalidPayload, Postpone, Unrecoverable
@@ -25,6 +25,7 @@ from hsejobs.store.write import new_nonce
 
 if TYPE_CHECKING:
     from hsejobs.engine.huey import JobHuey
+    from hsejobs.settings import Settings
 
 
 #: Options of a bulk add.
@@ -56,6 +57,7 @@ class JobTaskWrapper(TaskWrapper):
 
     task_base = JobTask
     huey: JobHuey
+    _held: tuple[Settings, options.QueueOptions] | None = None
 
     @functools.cached_property
     def model(self) -> Any:
@@ -82,6 +84,15 @@ class JobTaskWrapper(TaskWrapper):
         """``module.function``, as in the job's record."""
         name: str = self.huey._registry.task_to_string(self.task_class)
         return name
+
+    @property
+    def options(self) -> options.QueueOptions:
+        """What holds for a job of this task when its add says nothing."""
+        settings = self.huey.runtime.settings
+        if self._held is None or self._held[0] is not settings:
+            code = options.of_task(self.huey.code_options, self.task_class)
+            self._held = (settings, options.resolve(settings, self.huey.name, code))
+        return self._held[1]
 
     @property
     def periodic(self) -> bool:
@@ -194,7 +205,7 @@ class JobTaskWrapper(TaskWrapper):
         return self.huey.add_new(news)
 
     def add_many(
-        self, items: Iterable[Any], *, ids: Iterable[str] | None = None, **options: Any
+        self, items: Iterable[Any], *, ids: Iterable[str] | None = None, **said: Any
     ) -> list[Job]:
         """Adds a job for each payload, each atomically, in few round trips; options as for ``add``.
 
@@ -204,7 +215,7 @@ class JobTaskWrapper(TaskWrapper):
         chosen = None if ids is None else list(ids)
         if chosen is not None and (isinstance(ids, str) or len(chosen) != len(items)):
             raise InvalidOption("ids", "give a list with one id for each payload")
-        unknown = options.keys() - _MANY
+        unknown = said.keys() - _MANY
         if unknown:
             raise TypeError(f"add_many() has no option {', '.join(sorted(unknown))}")
-        return self.huey.add_new(adding.new_jobs(self.huey, self, items, ids=chosen, **options))
+        return self.huey.add_new(adding.new_jobs(self.huey, self, items, ids=chosen, **said))

@@ -14,12 +14,19 @@ from hsejobs.store.client import Link
 
 @dataclass(slots=True)
 class TaskInfo:
-    """A task: the JSON Schema of its payload (None: anything) and its secret fields' dotted paths."""
+    """A task: the JSON Schema of its payload (None: anything) and its secret fields' dotted paths.
+
+    ``priority``, ``attempts``, ``backoff`` and ``timeout`` (ms): None where they are the queue's.
+    """
 
     name: str
     schema: dict[str, Any] | None = None
     secret: list[str] = field(default_factory=list)
     doc: str = ""
+    priority: int | None = None
+    attempts: int | None = None
+    backoff: int | None = None
+    timeout: int | None = None
 
 
 @dataclass(slots=True)
@@ -46,6 +53,12 @@ class QueueInfo:
     concurrency: int = 5
     enqueue: str = "operator"
     schedules: list[ScheduleInfo] = field(default_factory=list)
+
+    def held(self, task: TaskInfo, name: str) -> int:
+        """What holds for a job of the task: its own ``priority``, ``attempts`` ... or the queue's."""
+        own: int | None = getattr(task, name)
+        held: int = getattr(self, name) if own is None else own
+        return held
 
     def task(self, name: str | None) -> TaskInfo:
         """The task called so, the short name too; the default one for None. Raises UnknownTask."""

@@ -174,3 +174,8 @@ def pay(amount: Amount, times: int = 1) -> int:
 @huey.task()
 def nothing() -> str:
     return "done"
+
+
+@huey.task(priority=1, retries=4, retry_delay=2, timeout=7, expires=0.2)
+def special(payload: dict[str, Any]) -> None:
+    _note("special")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hsejobs.engine import JobHuey
+from hsejobs.engine import JobFailed, JobHuey, remote, runtime
 from hsejobs.errors import InvalidOption, InvalidPayload
 from tests.engine import jobs
 from tests.engine.conftest import Consumer, counts
@@ -71,3 +71,53 @@ def test_a_model_and_no_payload_at_all_are_given_as_the_function_takes_them(
     assert jobs.nothing.add({}).wait(20) == "done"
     with pytest.raises(InvalidPayload, match=r"^payload: this task takes none"):
         jobs.nothing.add({"n": 1})
+
+
+def test_a_decorator_stands_between_the_variables_and_the_queue(
+    trial: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def held(job: Any) -> tuple[int, ...]:
+        seen = runtime.runtime().reader.job("trial", job.id)
+        return seen.priority, seen.attempts, seen.backoff, seen.timeout
+
+    added: tuple[Callable[..., Any], ...] = (
+        lambda **said: jobs.special.add({}, **said),
+        lambda **said: jobs.special.add_many([{}], **said)[0],
+        lambda **said: remote.submit(
+            runtime.runtime().link, "hsejobs", jobs.huey.describe(), {}, task="special", **said
+        ),
+    )
+    assert [held(add()) for add in added] == [(1, 5, 2000, 7000)] * 3
+    assert held(jobs.special({})) == (1, 5, 2000, 7000)
+    assert [held(add(priority=2, attempts=9)) for add in added] == [(2, 9, 2000, 7000)] * 3
+    assert held(jobs.special({}, priority=2, retries=8)) == (2, 9, 2000, 7000)
+    monkeypatch.setenv("QUEUE_TRIAL_ATTEMPTS", "7")
+    monkeypatch.setenv("QUEUE_MAX_RETRIES", "8")
+    runtime.reset_runtime()
+    assert [held(add()) for add in added] == [(1, 7, 2000, 7000)] * 3
+    assert held(jobs.special({})) == (1, 7, 2000, 7000)
+
+
+def test_expires_of_a_decorator_holds_for_added_jobs(
+    consumer: Callable[..., Consumer], trial: Path
+) -> None:
+    late = jobs.special.add({}, delay=0.5)
+    many = jobs.special.add_many([{}], delay=0.5)
+    consumer("-k", "thread", "-w", "1")
+    for job in (late, *many):
+        with pytest.raises(JobFailed) as caught:
+            job.wait(20)
+        assert caught.value.failure_code == "expired"
+    assert "special" not in trial.read_text()
+
+
+def test_a_decorator_is_checked_where_it_is_written() -> None:
+    with pytest.raises(InvalidOption, match=r"^attempts: "):
+        jobs.huey.task(retries=-1)(lambda payload: payload)
+
+
+def test_whose_a_job_is_stands_in_its_payload_however_it_is_called(trial: Path) -> None:
+    payload = {"organizationId": "org-1", "userId": "user-1"}
+    for made in (jobs.echo.add(payload), jobs.echo(payload), *jobs.echo.add_many([payload])):
+        seen = runtime.runtime().reader.job("trial", made.id)
+        assert (seen.organization_id, seen.user_id) == ("org-1", "user-1")
