@@ -45,13 +45,19 @@ def dumps(value: Any) -> bytes:
         return _encode_ascii(value).encode()
 
 
+#: Objects and lists inside one another in JSON from outside. Python's own reader takes thousands,
+#: but what masks, seals and shows a payload goes into it by recursion, which takes a thousand.
+DEEPEST = 200
+
+
 def strict(raw: bytes) -> Any:
-    """JSON from outside: UTF-8, no NaN, no key twice in one object.
+    """JSON from outside: UTF-8, no NaN, no key twice in one object, at most ``DEEPEST`` deep.
 
     Raises InvalidPayload, which says where it is wrong and repeats nothing of it.
     """
+    too_deep = InvalidPayload("payload", f"is nested more than {DEEPEST} deep")
     try:
-        return json.loads(raw.decode(), parse_constant=_refuse, object_pairs_hook=_once)
+        value = json.loads(raw.decode(), parse_constant=_refuse, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise InvalidPayload("payload", f"is no JSON: {error.msg} at {place}") from None
@@ -60,7 +66,18 @@ def strict(raw: bytes) -> Any:
     except ValueError:
         raise InvalidPayload("payload", "has a number with too many digits") from None
     except RecursionError:
-        raise InvalidPayload("payload", "is nested too deeply") from None
+        raise too_deep from None
+    if raw.count(b"{") + raw.count(b"[") > DEEPEST and _deeper(value):
+        raise too_deep
+    return value
+
+
+def _deeper(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [one for ones in inner for one in ones if isinstance(one, dict | list)]
+    return bool(level)
 
 
 def _refuse(name: str) -> Any:

@@ -75,6 +75,19 @@ def test_options_both_ways_and_refusals(shim: Shim) -> None:
     assert shim.ask("POST", "/email", content=pieces).status_code == 413
 
 
+def test_how_deep_a_body_may_be(shim: Shim) -> None:
+    def answer(depth: int) -> tuple[int, str]:
+        body = '{"grace":' + "[" * (depth - 1) + "]" * (depth - 1) + "}"
+        done = shim.ask("POST", "/email/clean", "operator", content=body)
+        return done.status_code, done.json()["detail"]
+
+    assert answer(200)[0] == 422
+    for depth in (201, 900, 5000, 100_000):
+        assert answer(depth) == (400, "the body is nested more than 200 deep")
+    wide = '{"grace":[' + ",".join(["[]"] * 500) + "]}"
+    assert shim.ask("POST", "/email/clean", "operator", content=wide).status_code == 422
+
+
 def test_every_wrong_field_is_named(shim: Shim) -> None:
     def named(path: str, body: Any, **headers: str) -> tuple[str, list[str]]:
         done = shim.ask("POST", path, "operator", json=body, headers=dict(headers))
