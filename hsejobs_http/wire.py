@@ -10,6 +10,8 @@ from hsejobs_http.problems import MEDIA_TYPE, Problem
 
 #: Bytes of the request line and headers that may come before they end.
 HEAD_LIMIT = 65_536
+#: Where requests may become sockets.
+SOCKETS = b"/api/jobs/dashboard/ws"
 _REASONS = {400: "Bad Request", 431: "Request Header Fields Too Large"}
 
 
@@ -47,6 +49,14 @@ class Wire(HttpToolsProtocol):
         """It is whole; what comes now is the next one's head."""
         super().on_message_complete()
         self._head, self._ended = 0, True
+
+    def _should_upgrade(self) -> bool:
+        # Elsewhere a wish for a socket is passed over, as HTTP allows, and the request answered.
+        mine = self.parser.get_method() == b"GET" and self.url.startswith(SOCKETS)
+        return mine and bool(super()._should_upgrade())
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing: callers could fill the log."""
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn answers to bytes that are no HTTP."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -67,7 +68,7 @@ def test_links_of_the_readme_lead_somewhere() -> None:
     root = DOCS.parent
     links = re.findall(r"\]\(((?!http)[^)]+)\)", (root / "README.md").read_text())
     assert links
-    assert [link for link in links if not (root / link).exists()] == []
+    assert [link for link in links if not (root / unquote(link)).exists()] == []
 
 
 def test_codes_of_http_alone_are_told() -> None:
