@@ -207,7 +207,9 @@ class Keeper:
         if not self._registered:
             self.huey.register()
             self._registered = True
-        self.work.heartbeat(self.consumer.worker_id, self._record(), HEARTBEAT_TTL_MS)
+        beat = self.work.heartbeat(self.consumer.worker_id, self._record(), HEARTBEAT_TTL_MS)
+        if not beat:
+            self.huey.register(again=True)
 
     def _record(self) -> bytes:
         now = time.monotonic()

@@ -174,9 +174,12 @@ class Work:
         """Blocks until somebody rings, at most so long."""
         self.link.command("BLPOP", self.bell, f"{seconds:g}", patience=0)
 
-    def heartbeat(self, worker: str, record: bytes, ttl_ms: int) -> int:
-        """Says that a consumer lives (an empty record: that it leaves); Redis time in ms."""
-        return int(self._run(scripts.HEARTBEAT, (worker, record, ttl_ms)))
+    def heartbeat(self, worker: str, record: bytes, ttl_ms: int) -> bool:
+        """Says that a consumer lives (an empty record: that it leaves).
+
+        False when the queue has no description: Redis came back without what it had.
+        """
+        return bool(self._run(scripts.HEARTBEAT, (worker, record, ttl_ms)))
 
 
 def _flat(jobs: Sequence[tuple[str, str]]) -> list[Arg]:

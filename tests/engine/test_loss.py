@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,6 +96,18 @@ def test_a_slow_job_gives_back_what_was_claimed_with_it(consumer: Start, trial: 
     wait_for("completed", 3020, timeout=15)
     assert slow.refresh().status == "active"
     assert len(rest) == 20
+
+
+def test_redis_back_empty_knows_the_queue_again(
+    consumer: Start, trial: Path, redis_client: Any
+) -> None:
+    consumer("-w", "1")
+    jobs.work.add({"n": 1, "seconds": 0})
+    wait_for("completed", 1)
+    redis_client.flushall()
+    wait_until(lambda: bool(redis_client.keys("*}:queue")), 20, "its description")
+    jobs.work.add({"n": 2, "seconds": 0})
+    wait_for("completed", 1)
 
 
 def test_redis_away_and_back(consumer: Start, trial: Path, redis_server: Server) -> None:

@@ -2,7 +2,7 @@
 -- KEYS: 1 the queue's base
 -- ARGV: worker, record, ttl_ms
 --   record: JSON; '' when the consumer leaves
--- returns: Redis time in ms
+-- returns: 1 when the queue has a description, 0 when Redis came back without it
 -- errors: none
 -- include: base
 local workers, worker = base .. K.workers, ARGV[1]
@@ -14,4 +14,4 @@ else
   redis.call('SET', base .. K.worker .. worker, ARGV[2], 'PX', ARGV[3])
 end
 redis.call('ZREMRANGEBYSCORE', workers, '-inf', int(now_ms - ARGV[3]))
-return now_ms
+return redis.call('EXISTS', base .. K.queue)
