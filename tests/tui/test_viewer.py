@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from hsejobs import codec
-from hsejobs.errors import InvalidPayload, JobNotFound, Refused
-from hsejobs.model import State
+from hsejobs.errors import InvalidOption, InvalidPayload, JobNotFound, Refused
+from hsejobs.model import JobRecord, State
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs.store.write import NewJob
 from hsejobs_tui.app import JobsApp
@@ -140,7 +140,24 @@ def test_one_organisation_adds_for_itself_only(name: str) -> None:
         else:
             with pytest.raises(InvalidPayload, match=name):
                 new_job(info, task, text, organization_id="org-1", sealed=False)
-    assert new_job(info, task, text, organization_id=None, sealed=False).organization_id is None
+    assert new_job(info, task, text, organization_id=None, sealed=False).organization_id == "org-2"
+
+
+def test_a_session_of_all_adds_for_whom_the_payload_names(filled: Stage) -> None:
+    task = TaskInfo("m.send")
+    info = QueueInfo("mail", [task], "m.send")
+
+    def made(data: dict[str, Any], of: JobRecord | None = None) -> tuple[str | None, str | None]:
+        new = new_job(info, task, json.dumps(data), organization_id=None, sealed=False, of=of)
+        return new.organization_id, new.user_id
+
+    assert made({}) == (None, None)
+    assert made({"organizationId": "org-2", "user_id": "bob"}) == ("org-2", "bob")
+    of = filled.reader.job("mail", MINE)
+    assert made(of.data, of) == ("org-1", "ann")
+    assert made({**of.data, "organizationId": "org-2"}, of) == ("org-2", "ann")
+    with pytest.raises(InvalidOption, match="organizationId"):
+        made({"organizationId": "x" * 201})
 
 
 @pytest.mark.anyio
