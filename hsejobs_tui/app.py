@@ -205,9 +205,15 @@ class JobsApp(App[None]):
 
     def say(self, what: str | BaseException, *, bad: bool | None = None) -> None:
         """A passing message; errors in full words, never as markup."""
-        text = explain(what) if isinstance(what, BaseException) else what
+        text = self.explain(what) if isinstance(what, BaseException) else what
         wrong = isinstance(what, BaseException) if bad is None else bad
         self.notify(safe(text, 400), severity="error" if wrong else "information", markup=False)
+
+    def explain(self, error: BaseException) -> str:
+        """An error in full words; where Redis is, is no business of a browser's."""
+        if self.options.viewer is not None and isinstance(error, RedisUnavailable):
+            return f"Redis does not answer ({error.code})"
+        return explain(error)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """The one place where an error of a worker ends up."""
