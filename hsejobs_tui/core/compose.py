@@ -13,6 +13,7 @@ from hsejobs.masking import MASK, is_secret_name, mask
 from hsejobs.model import PAYLOAD_LIMIT, JobRecord, check_organization, new_job_id
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs.store.write import NewJob
+from hsejobs_tui.core.schema import problems
 
 _EMPTY: dict[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": False, "array": [],
                           "object": {}, "null": None}  # fmt: skip
@@ -82,10 +83,8 @@ def new_job(
     so a new secret is refused. Raises InvalidPayload, PayloadTooLarge or Refused.
     """
     data = parse(text)
-    required = (task.schema or {}).get("required", [])
-    missing = [name for name in required if name not in data]
-    if missing:
-        first, *more = [(name, "is required") for name in missing]
+    if wrong := problems(data, task.schema or {}):
+        first, *more = wrong[:10]
         raise InvalidPayload(*first, *more)
     if sealed and _has_secret(data, task.secret):
         raise Refused("secret fields are sealed here: add this job with `hsejobs enqueue`")
