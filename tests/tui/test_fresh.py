@@ -16,7 +16,7 @@ from hsejobs_tui.screens.failures import Failures
 from hsejobs_tui.screens.job import JobView
 from hsejobs_tui.screens.queue import QueueView
 from tests.tui.conftest import Stage
-from tests.tui.driving import shows, text_of, until
+from tests.tui.driving import settle, shows, text_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -137,3 +137,19 @@ async def test_where_others_depend_on_it_it_cannot_be_suspended(
         await pilot.press("ctrl+z")
         await shows(pilot, "cannot be suspended")
     assert not suspended
+
+
+@pytest.mark.parametrize(("size", "whole"), [((80, 24), True), ((80, 8), False)])
+async def test_what_to_do_about_an_alert_is_not_cut_where_there_is_room(
+    stage: Stage, size: tuple[int, int], whole: bool
+) -> None:
+    for n in range(8):
+        stage.fail(f"job-{n}")
+    app = stage.app()
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await shows(pilot, "mail: 100 % of the jobs that ended")
+        if whole:
+            await shows(pilot, "2 shows the errors they share")
+        else:
+            await settle(pilot)
+            assert "2 shows the errors they share" not in text_of(app)
