@@ -40,8 +40,7 @@ def worker(
     """Run the consumers of some queues, or of all, and restart what dies."""
     session = Session()
     supervisor = Supervisor(_queues(queues or [], session.own), session.settings.shutdown_grace_ms)
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, supervisor.handle)
+    _mind_signals(supervisor)
     with _watching(session.settings):
         supervisor.run()
 
@@ -91,8 +90,7 @@ def up(
                 logs=home / "logs" if view else None,
                 shim=True,
             )
-            for signum in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(signum, supervisor.handle)
+            _mind_signals(supervisor)
             _where(home, redact_url(url), settings, port, view)
             with _watching(settings, quiet=view):
                 _front(supervisor, server, view)
@@ -149,6 +147,13 @@ def _where(home: Path, url: str, settings: Any, port: int, view: bool) -> None:
     for name, value in lines.items():
         sys.stdout.write(f"{name:<6} {value}\n")
     sys.stdout.flush()
+
+
+def _mind_signals(supervisor: Supervisor) -> None:
+    """What ends it in good order; a lost terminal too, unless nohup or the like says otherwise."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signum is not signal.SIGHUP or signal.getsignal(signum) is not signal.SIG_IGN:
+            signal.signal(signum, supervisor.handle)
 
 
 def _front(supervisor: Supervisor, server: Any, view: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +55,8 @@ class JobsApp(App[None]):
         self.away: str | None = None
         self._next_try = 0.0
         self._ended = ended
+        #: Signals that end it in good order, unless whoever started it wants them ignored.
+        self.ends_on: tuple[signal.Signals, ...] = ()
         self._over = False
         self._looks = ThreadPoolExecutor(1, "look")
         self._works = ThreadPoolExecutor(2, "work")
@@ -70,6 +73,11 @@ class JobsApp(App[None]):
         self.theme = "textual-dark"
         self.set_class(self.options.ascii_only, "-ascii")
         self._begin()
+        self.app_resume_signal.subscribe(self, self._resumed)
+        for signum in self.ends_on:
+            if signal.getsignal(signum) is not signal.SIG_IGN:
+                loop = asyncio.get_running_loop()
+                loop.add_signal_handler(signum, self._signalled, signum)
         if self._ended is not None:
             self.set_interval(0.1, self._end_too)
 
@@ -79,6 +87,13 @@ class JobsApp(App[None]):
         for pool in (self._looks, self._works):
             pool.submit(self.link.close)
             pool.shutdown(wait=False, cancel_futures=False)
+
+    def _resumed(self, _: App[Any]) -> None:
+        # The terminal forgot everything, Textual thinks that it is all still there.
+        self.screen.refresh()
+
+    def _signalled(self, signum: signal.Signals) -> None:
+        self.exit(return_code=128 + signum)
 
     def _end_too(self) -> None:
         if self._ended is not None and self._ended():
@@ -190,9 +205,15 @@ class JobsApp(App[None]):
 
     def say(self, what: str | BaseException, *, bad: bool | None = None) -> None:
         """A passing message; errors in full words, never as markup."""
-        text = explain(what) if isinstance(what, BaseException) else what
+        text = self.explain(what) if isinstance(what, BaseException) else what
         wrong = isinstance(what, BaseException) if bad is None else bad
         self.notify(safe(text, 400), severity="error" if wrong else "information", markup=False)
+
+    def explain(self, error: BaseException) -> str:
+        """An error in full words; where Redis is, is no business of a browser's."""
+        if self.options.viewer is not None and isinstance(error, RedisUnavailable):
+            return f"Redis does not answer ({error.code})"
+        return explain(error)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """The one place where an error of a worker ends up."""
@@ -323,6 +344,25 @@ class JobsApp(App[None]):
             return
         self.say(progress.report())
         self.poll_soon()
+
+    async def action_quit(self) -> None:
+        """Textual's own Ctrl+Q asks as the command does."""
+        self.perform("quit_typing")
+
+    def action_help_quit(self) -> None:
+        """Ctrl+C is for ending other programs: here it says how to."""
+        self.say("q ends the TUI")
+
+    def do_suspend(self) -> None:
+        """Back to the shell until ``fg``; not where others live in this process or far away."""
+        if self.options.front or self.options.viewer is not None:
+            self.say("this TUI cannot be suspended", bad=True)
+            return
+        self.action_suspend_process()
+
+    async def do_quit_typing(self) -> None:
+        """The same, by a key that no line of text takes."""
+        await self.do_quit()
 
     async def do_quit(self) -> None:
         """Ends; in front of `hsejobs up` that ends everything, so it asks."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -21,6 +22,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--once", action="store_true", help="print one frame and end")
     parser.add_argument("--profile", metavar="NAME", help="a Redis of JOBS_HOME/profiles.toml")
     given = parser.parse_args(argv)
+    if sys.stdout is None:
+        sys.stderr.write("error: standard output is closed; redirect it to a file or /dev/null\n")
+        sys.exit(2)
     try:
         start(given.read_only, given.org, given.once, given.profile)
     except JobsError as error:
@@ -45,4 +49,10 @@ def run(options: Options, ended: Callable[[], bool] | None = None) -> None:
     """The TUI in this terminal; ends too when ``ended`` says so."""
     from hsejobs_tui.app import JobsApp
 
-    JobsApp(options, ended=ended).run()
+    app = JobsApp(options, ended=ended)
+    if ended is None:
+        # Where nobody else minds them: killed outright it would leave the terminal unusable.
+        app.ends_on = (signal.SIGTERM, signal.SIGHUP)
+    app.run()
+    if app.return_code:
+        sys.exit(app.return_code)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from difflib import unified_diff
 from typing import Any
 
 from hsejobs import codec
 from hsejobs.errors import InvalidPayload, PayloadTooLarge, Refused
 from hsejobs.masking import MASK, is_secret_name, mask
-from hsejobs.model import PAYLOAD_LIMIT, JobRecord, new_job_id
+from hsejobs.model import PAYLOAD_LIMIT, JobRecord, check_organization, new_job_id
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs.store.write import NewJob
+from hsejobs_tui.core.schema import problems
 
 _EMPTY: dict[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": False, "array": [],
                           "object": {}, "null": None}  # fmt: skip
@@ -81,10 +83,8 @@ def new_job(
     so a new secret is refused. Raises InvalidPayload, PayloadTooLarge or Refused.
     """
     data = parse(text)
-    required = (task.schema or {}).get("required", [])
-    missing = [name for name in required if name not in data]
-    if missing:
-        first, *more = [(name, "is required") for name in missing]
+    if wrong := problems(data, task.schema or {}):
+        first, *more = wrong[:10]
         raise InvalidPayload(*first, *more)
     if sealed and _has_secret(data, task.secret):
         raise Refused("secret fields are sealed here: add this job with `hsejobs enqueue`")
@@ -104,9 +104,22 @@ def new_job(
         attempts=of.attempts if of else info.attempts,
         backoff=of.backoff if of else info.backoff,
         timeout=of.timeout if of else info.timeout,
-        organization_id=organization_id or (of.organization_id if of else None),
-        user_id=user_id or (of.user_id if of else None),
+        organization_id=organization_id or _owner(data, of, "organization"),
+        user_id=user_id or _owner(data, of, "user"),
     )  # fmt: skip
+
+
+def _owner(data: dict[str, Any], of: JobRecord | None, what: str) -> str | None:
+    """Whose the job is: as everywhere, whom its payload names; a copy's own where that is as it was."""
+    names = (f"{what}Id", f"{what}_id")
+    if of is not None and _named(data, names) == _named(of.data, names):
+        return of.organization_id if what == "organization" else of.user_id
+    return check_organization(_named(data, names), names[0])
+
+
+def _named(data: Any, names: Iterable[str]) -> str | None:
+    values = (data.get(name) for name in names) if isinstance(data, dict) else ()
+    return next((value for value in values if isinstance(value, str) and value), None)
 
 
 def _check_own(data: dict[str, Any], organization_id: str | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hsejobs.errors import JobNotFound, Refused
@@ -22,6 +22,8 @@ from hsejobs_tui.core.options import Options
 SEARCHED = 262_144
 #: What a member sees instead of the contents of another user's job.
 HIDDEN = "another user's job: not shown"
+#: What it sees of its errors.
+_WHEN = ("attempt", "startedAt", "failedAt")
 #: Hits that a search keeps to show; the count goes on.
 HITS_KEPT = 5_000
 
@@ -39,6 +41,12 @@ class Hits:
     ids: list[str] = field(default_factory=list)
     excerpts: dict[str, str] = field(default_factory=dict)
     done: bool = False
+
+
+def _hidden(error: dict[str, Any]) -> dict[str, Any]:
+    """When an attempt failed, and not why."""
+    kept = {name: value for name, value in error.items() if name in _WHEN}
+    return {**kept, "error": HIDDEN, "code": "hidden"}
 
 
 class Source:
@@ -73,7 +81,7 @@ class Source:
         """The job without what this person may not see of it."""
         if job is not None and not self.options.sees_into(job.user_id):
             job.data = HIDDEN if job.data is not None else None
-            job.errors = ({"error": HIDDEN, "code": "hidden"},) if job.errors else ()
+            job.errors = tuple(_hidden(error) for error in job.errors)
             job.code = "hidden" if job.code else None
             job.result = job.progress_message = None
         return job
@@ -173,7 +181,14 @@ class Source:
 
     def circuits(self) -> list[Circuit]:
         """Circuits that failed or were touched in the last day."""
-        return Circuits(self.link, self.options.prefix).all(self.org)
+        found = Circuits(self.link, self.options.prefix).all(self.org)
+        if self.options.sees_into(None):
+            return found
+        # A receiver's name and what it answered are contents of some user's job.
+        return [
+            replace(one, name=f"receiver {n}", last_error=one.last_error and HIDDEN)
+            for n, one in enumerate(found, 1)
+        ]
 
     def events(self, since: dict[str, str]) -> list[Event]:
         """What happened since the last call, at first the last of it; ``since`` is kept up."""

@@ -57,8 +57,9 @@ class View(Screen[None]):
         yield Widget()
 
     def on_screen_resume(self) -> None:
-        """Shown again: what it shows is read at once."""
+        """Shown again: what it shows is read at once, and where one is is said before."""
         self.jobs_app.poll_soon()
+        self.call_after_refresh(self.jobs_app.tell)
 
     async def poll(self) -> None:
         """Reads and shows what is this screen's own; called after each look at all queues."""

@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, ProgressBar, Static
 
-from hsejobs_tui.core.acts import Progress, explain
+from hsejobs_tui.core.acts import Progress
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.widgets.typing import Line
 
@@ -147,7 +147,7 @@ class Working(ModalScreen[None]):
             text = last[0].report() if last else "Nothing to do."
         except Exception as error:
             done = f"{last[0].report()}; then: " if last else ""
-            text = done + explain(error)
+            text = done + app.explain(error)
         self.over = True
         app.poll_soon()
         self.query_one("#report", Static).update(safe(text))

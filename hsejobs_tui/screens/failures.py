@@ -53,7 +53,8 @@ class Failures(View):
         if group is None:
             return Text()
         text = Text("newest: ", "dim").append(safe(group.sample, 60))
-        text.append(f", code {safe(group.code, 60)}; r retries all {group.count:,}\n")
+        acts = f"; r retries all {group.count:,}" if self.jobs_app.has("retry") else ""
+        text.append(f", code {safe(group.code, 60)}{acts}\n")
         return text.append(safe(group.sample_error, 600), "not dim")
 
     async def poll(self) -> None:

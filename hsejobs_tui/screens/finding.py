@@ -1,4 +1,7 @@
-"""Search through a queue: the state that is shown first, then the others, hits as they come."""
+"""Search through a queue: the state that is shown first, then the others, hits as they come.
+
+Where the queue has none at all, the other queues are searched too.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,9 @@ from hsejobs_tui.core.view import STATES
 from hsejobs_tui.screens.queue_acts import QueueActs
 from hsejobs_tui.widgets.rows import Row
 
+#: What an empty list says, and that of a search.
+EMPTY, NOTHING = "No job is in this state.", "Nothing found in this state."
+
 
 class Finding(QueueActs):
     """The search of a queue's screen. ``state`` is the one that is shown."""
@@ -26,6 +32,9 @@ class Finding(QueueActs):
         super().__init__()
         self.query_text = query
         self.found: dict[State, Hits] = {}
+        #: Searches of other queues that found something, one a queue, and the one that goes on.
+        self.away: list[Hits] = []
+        self._beyond: Hits | None = None
         self._searching = 0
         self._asking = False
 
@@ -64,7 +73,8 @@ class Finding(QueueActs):
         """Searches for the line's text; for nothing: shows all again."""
         self._searching += 1
         self.rows.reset()
-        self.found = {}
+        self.rows.empty = NOTHING if self.query_text else EMPTY
+        self.found, self.away, self._beyond = {}, [], None
         if not self.query_text:
             self.leave_search()
             self.jobs_app.poll_soon()
@@ -104,6 +114,32 @@ class Finding(QueueActs):
             where = [state for state in STATES if state in self.found and self.found[state].count]
             if where:
                 self.to(where[-1])
+            else:
+                await self._find_beyond(number)
+
+    async def _find_beyond(self, number: int) -> None:
+        """The other queues: whoever has an address only need not know which queue it is in."""
+        app, wanted = self.jobs_app, filters.parse(self.query_text)
+        for queue in [name for name in app.source.infos if name != self.queue]:
+            best: Hits | None = None
+            for state in STATES:
+                steps = app.source.search(queue, state, wanted)
+                drawn = 0.0
+                while (hits := await app.do(next, steps, None)) is not None:
+                    if self._searching != number or not self.is_mounted:
+                        return
+                    self._beyond = hits
+                    if app.now() - drawn > 0.15:
+                        drawn = app.now()
+                        self.told()
+                    await asyncio.sleep(0)
+                found = self._beyond
+                if found and found.count and (best is None or found.count > best.count):
+                    best = found
+            if best is not None:
+                self.away.append(best)
+        self._beyond = None
+        self.told()
 
     def draw_hits(self) -> None:
         """Shows what has been found in the state that is shown."""
@@ -136,8 +172,22 @@ class Finding(QueueActs):
         elif hits.done:
             over = all(state in self.found and self.found[state].done for state in STATES)
             seen = sum(one.seen for one in self.found.values())
-            words.append("; none in other states" if over else f"; {seen:,} searched ...")
+            if not over:
+                words.append(f"; {seen:,} searched ...")
+            elif hits.count:
+                words.append("; none in other states")
+            else:
+                self._tell_beyond(words)
         self.tells("found", words)
+
+    def _tell_beyond(self, words: Text) -> None:
+        if self.away:
+            found = ", ".join(f"{one.count:,} {one.state} in {one.queue}" for one in self.away)
+            words.append(f"; Enter: {found}", "bold yellow")
+        elif self._beyond is not None:
+            words.append(f"; none in {self.queue}, searching {self._beyond.queue} ...")
+        else:
+            words.append("; none in any queue")
 
     async def poll_hits(self) -> None:
         """What is seen of the hits, as it is now; what went away is said so."""
@@ -161,7 +211,8 @@ class Finding(QueueActs):
         """Forgets the search and closes its line."""
         self._searching += 1
         self._asking = False
-        self.found, self.query_text = {}, ""
+        self.found, self.away, self._beyond, self.query_text = {}, [], None, ""
+        self.rows.empty = EMPTY
         line = self.query_one("#search", Input)
         line.remove_class("-open")
         line.value = ""

@@ -44,12 +44,15 @@ class JobView(View):
 
     def head(self) -> Text:
         """Queue, id, state."""
-        text = Text(f"{self.queue} / {safe(self.job_id, 60)}  ")
+        name = Text(f"{self.queue} / {safe(self.job_id, 60)}")
+        # In cells, not characters: whatever the id, the state has its place.
+        plain = self.jobs_app.options.ascii_only
+        name.truncate(max(20, self.size.width - 24), overflow="crop" if plain else "ellipsis")
+        text = name + "  "
         if self.gone:
             return text.append("this job is gone: removed, or its time to be kept is over", "bold")
         if self.job is not None:
             glyph, letter, colour = LOOK[self.job.status]
-            plain = self.jobs_app.options.ascii_only
             text.append(f"{letter if plain else glyph} {self.job.status}", f"bold {colour}")
             if self.job.status not in FINISHED and self.job.progress:
                 text.append(f"  {self.job.progress:.0f}%")

@@ -76,11 +76,15 @@ class Overview(QueueActs):
             Row(one.name, _cells(queue_row(one), plain, worst(found, one), count))
             for one in seen.queues
         ])  # fmt: skip
-        alerts = _alerts(found, 5 if self.size.height > 18 else 2)
+        around = 4 if self.size.height >= 16 else 3
+        most = 5 if self.size.height > 18 else 2
+        # What to do has a line of its own where it would be cut and no queue gives way for it.
+        room = self.size.height - around - (self.rows.total + 2)
+        width = self.size.width if 2 * min(len(found), most) + 1 <= room else 0
+        alerts = _alerts(found, most, width)
         self.tells("alerts", alerts)
         # The alerts stand right below the queues, where the eye is.
         lines = alerts.plain.count("\n") + 1
-        around = 4 if self.size.height >= 16 else 3
         self.rows.styles.height = max(
             2, min(self.rows.total + 2, self.size.height - lines - around)
         )
@@ -146,14 +150,17 @@ def _cells(
     ]  # fmt: skip
 
 
-def _alerts(found: list[Trouble], most: int) -> Text:
+def _alerts(found: list[Trouble], most: int, width: int) -> Text:
+    """A line each; two where it is longer than ``width``, 0 for never."""
     if not found:
         return Text(" No alerts.", "green")
     text = Text()
     for one in found[:most]:
         style = STYLES[one.level]
         text.append(f" {MARKS.get(one.level, '-'):<2} ", style)
-        text.append(safe(f"{one.queue}: {one.what}"), style).append(safe(f"; {one.todo}") + "\n")
+        what, todo = safe(f"{one.queue}: {one.what}"), safe(one.todo)
+        apart = 0 < width < 6 + len(what) + len(todo)
+        text.append(what, style).append((":\n      " if apart else "; ") + todo + "\n")
     if len(found) > most:
         text.append(f" and {len(found) - most} more: 5", "dim")
     text.rstrip()

@@ -14,7 +14,7 @@ from hsejobs_tui.core import filters
 from hsejobs_tui.core.source import Hits
 from hsejobs_tui.core.text import one_line, safe
 from hsejobs_tui.core.view import AHEAD, LOOK, STATES, remark, when
-from hsejobs_tui.screens.finding import Finding
+from hsejobs_tui.screens.finding import EMPTY, Finding
 from hsejobs_tui.screens.job_acts import act
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 from hsejobs_tui.widgets.typing import Line
@@ -61,9 +61,12 @@ class QueueView(Finding):
         with Horizontal(id="tabs"):
             for state in STATES:
                 yield Static(id=f"tab-{state}", markup=False)
-        yield Line(id="search", placeholder="words, id=... error=timeout data.to=ann@example.com")
+        yield Line(
+            id="search",
+            placeholder=f"in {self.queue}: words, id=... error=timeout data.to=ann@example.com",
+        )
         yield Static(id="found", markup=False)
-        yield Rows(COLUMNS, "No job is in this state.")
+        yield Rows(COLUMNS, EMPTY)
         yield Static(id="detail", markup=False)
 
     def on_mount(self) -> None:
@@ -82,7 +85,7 @@ class QueueView(Finding):
         text = Text(f"{self.queue} ")
         if self._paused:
             text.append(" PAUSED ", "bold reverse yellow").append(" ")
-        place = f"{rows.cursor + 1:,} / {rows.total:,}" if rows.total else "0 / 0"
+        place = f"{min(rows.cursor + 1, rows.total):,} / {rows.total:,}"
         text.append(f"{place}, {order}")
         if self._counting is not None:
             seen, total = self._counting.seen, self._counting.total
@@ -178,6 +181,8 @@ class QueueView(Finding):
         name = getattr(widget, "id", None) or ""
         if name.startswith("tab-"):
             self.to(State(name[4:]))
+        elif name == "found":
+            self.follow()
 
     def to(self, state: State) -> None:
         """Shows another state; a search goes along."""
@@ -293,8 +298,16 @@ class QueueView(Finding):
             await write_job(self.jobs_app, self.queue, self.rows.key)
 
     def do_open(self) -> None:
-        """The job."""
+        """The job; where a search found none, the queue that it found some in."""
         from hsejobs_tui.screens.job import JobView
 
         if self.rows.key:
             self.app.push_screen(JobView(self.queue, self.rows.key))
+        else:
+            self.follow()
+
+    def follow(self) -> None:
+        """The same search in the queue that has hits, where this one has none."""
+        if self.away:
+            hits = self.away[0]
+            self.app.switch_screen(QueueView(hits.queue, hits.state, self.query_text))

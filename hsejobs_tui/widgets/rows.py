@@ -68,6 +68,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         self.cursor = 0
         #: Whether the cursor holds on to its key: from the first move on.
         self.held = False
+        #: What went away under the cursor: a line of its own there, that hides no other row.
         self.ghost: Row | None = None
         #: What the next act is about: these, or all that the list stands for.
         self.marked: set[str] = set()
@@ -128,13 +129,13 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
             if place is not None:
                 shift, self.cursor, self.ghost = place - self.cursor, place, None
             elif self.ghost is None and old is not None and old.key == self._key:
-                self.ghost = Row(old.key, old.cells, True)
+                self.ghost = Row(old.key, self._gone(old.cells), True)
         self.at = at
-        self.cursor = max(0, min(self.cursor, total - 1))
+        self.cursor = max(0, min(self.cursor, self.lines - 1))
         # A cursor that jumped to where nothing had been read takes its key now.
         if not self.held or not self._key:
             self._key = self.key or ""
-        self.virtual_size = Size(max(1, self.size.width - 1), total + 1)
+        self.virtual_size = Size(max(1, self.size.width - 1), self.lines + 1)
         if shift and self.first:
             self._scroll(self.first + shift)
         now = self._seen()
@@ -146,10 +147,30 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
             if new != before:
                 self.refresh(Region(0, y, self.size.width, 1))
 
+    def _gone(self, cells: Sequence[Text | str]) -> list[Text | str]:
+        """The cells with the word for it in the first column that has room."""
+        place = next((n for n, one in enumerate(self.columns) if one.width >= 4), 0)
+        return [*cells[:place], "gone", *cells[place + 1 :]]
+
+    @property
+    def lines(self) -> int:
+        """Lines of the list: its rows, and what went away."""
+        return self.total + (self.ghost is not None)
+
+    def _at_line(self, line: int) -> Row | None:
+        """What a line of the list shows; None for a row that is not at hand."""
+        if self.ghost is None or line < self.cursor:
+            return self.at.get(line)
+        return self.ghost if line == self.cursor else self.at.get(line - 1)
+
+    def _row_of(self, line: int) -> int:
+        """The row that a line shows; below what went away they are one less."""
+        return line - (self.ghost is not None and line > self.cursor)
+
     def _seen(self) -> tuple[object, list[object]]:
         """What the whole and each line that is drawn depend on, as values that can be compared."""
         first = self.first
-        rows = [self.at.get(row) for row in range(first, min(self.total, first + self.page))]
+        rows = [self._at_line(line) for line in range(first, min(self.lines, first + self.page))]
         return (
             (self.total, self.cursor, first, self.ghost is None, self.columns),
             [row and (row.key, row.dim, [_value(cell) for cell in row.cells]) for row in rows],
@@ -159,7 +180,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
 
     def move(self, by: int) -> None:
         """The cursor so many rows on."""
-        self.go(self.cursor + by)
+        self.go(self._row_of(self.cursor + by))
 
     def go(self, row: int) -> None:
         """The cursor to a row."""
@@ -206,14 +227,14 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """One click moves the cursor, two open the row."""
         row = self.first + event.y - 1
-        if event.y >= 1 and row < self.total:
-            self.go(row)
+        if event.y >= 1 and row < self.lines:
+            self.go(self._row_of(row))
             if event.chain == 2:
                 self.post_message(self.Opened())
 
     def on_resize(self) -> None:
         """The width of the columns is another."""
-        self.virtual_size = Size(max(1, self.size.width - 1), self.total + 1)
+        self.virtual_size = Size(max(1, self.size.width - 1), self.lines + 1)
         self.refresh()
 
     # -- drawing
@@ -235,12 +256,12 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         if y == 0:
             return self._line([Text(one.title) for one in self.columns], "  ", Style(bold=True))
         row = self.first + y - 1
-        if row >= self.total:
-            if not self.total and y == 2:
+        if row >= self.lines:
+            if not self.lines and y == 2:
                 return self._strip(Text(f"  {self.empty}", style=Style(dim=True)), Style())
             return Strip.blank(width, self.rich_style)
         cursor = row == self.cursor
-        found = self.ghost if cursor and self.ghost else self.at.get(row)
+        found = self._at_line(row)
         style = Style(reverse=cursor and self.has_focus, bold=cursor,
                       dim=self.dimmed or bool(found and found.dim) or None)  # fmt: skip
         if found is None:

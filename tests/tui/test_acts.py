@@ -154,12 +154,12 @@ async def test_events_begin_with_what_happened_and_open_its_job(stage: Stage) ->
 
 async def test_promote_and_order(stage: Stage) -> None:
     for n in range(3):
-        stage.add(f"job-{n}", delay=86_400_000 * (n + 3))
+        stage.add(f"job-{n}", delay=7_200_000 * (n + 1))
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "mail")
         await pilot.press("enter")
-        await shows(pilot, "1 / 3, next first", "in 3d")
+        await shows(pilot, "1 / 3, next first", "in 2.0h")
         await pilot.press("o")
         await shows(pilot, "1 / 3, last first")
         await pilot.press("p")

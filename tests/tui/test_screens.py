@@ -115,7 +115,7 @@ async def test_search_looks_into_payloads_but_not_into_secrets(stage: Stage) -> 
         await pilot.press("escape", "slash")
         app.screen.query_one("#search", Input).value = SECRET
         await pilot.press("enter")
-        await shows(pilot, "0 found in 250 waiting", "none in other states")
+        await shows(pilot, "0 found in 250 waiting", "none in any queue")
 
 
 async def test_a_search_goes_on_through_the_other_states(stage: Stage) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from hsejobs import codec
-from hsejobs.errors import InvalidPayload, JobNotFound, Refused
-from hsejobs.model import State
+from hsejobs.errors import InvalidOption, InvalidPayload, JobNotFound, Refused
+from hsejobs.model import JobRecord, State
+from hsejobs.store.circuits import Circuits
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs.store.write import NewJob
 from hsejobs_tui.app import JobsApp
@@ -19,8 +20,10 @@ from hsejobs_tui.core.compose import new_job
 from hsejobs_tui.core.filters import parse
 from hsejobs_tui.core.options import Viewer
 from hsejobs_tui.core.source import HIDDEN, Source
+from hsejobs_tui.screens.dialogs import Working
 from hsejobs_tui.screens.editor import Editor
 from hsejobs_tui.web import options_for
+from tests.support.server import Server
 from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, text_of
 
@@ -62,6 +65,7 @@ def test_a_member_reads_that_others_jobs_are_there_not_what_is_in_them(filled: S
     assert (lines, mine.failed_reason) == (["a line"], "no ann@example.com")
     theirs, lines = source.job("mail", THEIRS)
     assert (theirs.data, theirs.failed_reason, theirs.code, lines) == (HIDDEN, HIDDEN, "hidden", [])
+    assert [one["attempt"] for one in theirs.errors] == [1]
     with pytest.raises(JobNotFound):
         source.job("mail", "x")
     rows = source.window("mail", State.FAILED).rows
@@ -80,6 +84,16 @@ def test_a_members_search_does_not_look_into_others_jobs(filled: Stage, text: st
     assert (hits.seen, hits.ids) == (2, [])
     (*_, hits) = _source(filled, "admin").search("mail", State.FAILED, parse(text))
     assert (hits.seen, hits.ids) == (2, [THEIRS])
+
+
+def test_a_members_circuits_do_not_name_others_receivers(filled: Stage) -> None:
+    circuits = Circuits(filled.link, "t")
+    circuits.open("webhook:org-1:hooks.bob.example:443")
+    circuits.open("smtp:mail.example.com:587")
+    [shown] = _source(filled, "member").circuits()
+    assert (shown.state, shown.host, shown.last_error) == ("open", "receiver 1", None)
+    [shown] = _source(filled, "admin").circuits()
+    assert shown.host == "hooks.bob.example:443"
 
 
 def test_a_members_failures_do_not_name_others_errors(filled: Stage) -> None:
@@ -140,7 +154,24 @@ def test_one_organisation_adds_for_itself_only(name: str) -> None:
         else:
             with pytest.raises(InvalidPayload, match=name):
                 new_job(info, task, text, organization_id="org-1", sealed=False)
-    assert new_job(info, task, text, organization_id=None, sealed=False).organization_id is None
+    assert new_job(info, task, text, organization_id=None, sealed=False).organization_id == "org-2"
+
+
+def test_a_session_of_all_adds_for_whom_the_payload_names(filled: Stage) -> None:
+    task = TaskInfo("m.send")
+    info = QueueInfo("mail", [task], "m.send")
+
+    def made(data: dict[str, Any], of: JobRecord | None = None) -> tuple[str | None, str | None]:
+        new = new_job(info, task, json.dumps(data), organization_id=None, sealed=False, of=of)
+        return new.organization_id, new.user_id
+
+    assert made({}) == (None, None)
+    assert made({"organizationId": "org-2", "user_id": "bob"}) == ("org-2", "bob")
+    of = filled.reader.job("mail", MINE)
+    assert made(of.data, of) == ("org-1", "ann")
+    assert made({**of.data, "organizationId": "org-2"}, of) == ("org-2", "ann")
+    with pytest.raises(InvalidOption, match="organizationId"):
+        made({"organizationId": "x" * 201})
 
 
 @pytest.mark.anyio
@@ -159,3 +190,18 @@ async def test_a_browser_has_no_editor_of_the_server(filled: Stage, tmp_path: Pa
         await settle(pilot)
         assert isinstance(app.screen, Editor)
     assert not touched.exists()
+
+
+@pytest.mark.anyio
+async def test_a_browser_is_not_told_where_redis_is(filled: Stage, redis_server: Server) -> None:
+    app = JobsApp(filled.options(viewer=Viewer("ann", "operator")))
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await shows(pilot, "mail", "3 failed")
+        redis_server.stop()
+        await pilot.press("colon", *"of-ann", "enter")
+        await shows(pilot, "Redis does not answer (redis_unavailable)", "STALE")
+        assert str(redis_server.folder) not in text_of(app)
+        await app.push_screen(Working("x", 1, lambda stop: app.acts.many("retry", "mail", [MINE])))
+        await shows(pilot, "Close (Esc, Enter)", "Redis does not answer (redis_unavailable)")
+        assert str(redis_server.folder) not in text_of(app)
+        redis_server.start()

@@ -1,0 +1,155 @@
+"""What someone who never saw it stumbled over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hsejobs.model import State
+from hsejobs.store import registry
+from hsejobs.store.registry import QueueInfo, TaskInfo
+from hsejobs_tui.app import JobsApp
+from hsejobs_tui.core.options import Viewer
+from hsejobs_tui.screens.dialogs import Confirm
+from hsejobs_tui.screens.failures import Failures
+from hsejobs_tui.screens.job import JobView
+from hsejobs_tui.screens.queue import QueueView
+from tests.tui.conftest import Stage
+from tests.tui.driving import settle, shows, text_of, until
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_search_that_finds_nothing_in_its_queue_goes_on_through_the_others(
+    stage: Stage,
+) -> None:
+    registry.save(stage.link, "t", QueueInfo("archive", [TaskInfo("a.b", {}, [])], "a.b"))
+    stage.add("one", {"to": "ann@example.com"})
+    stage.add("two", {"to": "bob@example.com"})
+    app = stage.app()
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "> ", "archive", "mail")
+        await pilot.press("slash", *"ann@", "enter")
+        await shows(pilot, "0 found in 0 failed; Enter: 1 waiting in mail")
+        await shows(pilot, "Nothing found in this state.")
+        await pilot.press("enter")
+        await shows(pilot, "mail 1 / 1", "1 found in 2 waiting", "to: ann@example.com")
+        # One step back is the whole list, the next the overview: archive was but passed.
+        await pilot.press("escape")
+        await shows(pilot, "mail 1 / 2")
+        await pilot.press("escape")
+        await shows(pilot, "2 queues")
+        await pilot.press("slash", *"nobody", "enter")
+        await shows(pilot, "none in any queue")
+        await pilot.press("escape")
+        await shows(pilot, "No job is in this state.")
+
+
+async def test_the_way_to_another_queue_by_mouse(stage: Stage) -> None:
+    registry.save(stage.link, "t", QueueInfo("archive", [TaskInfo("a.b", {}, [])], "a.b"))
+    stage.fail("job-1", "odd error")
+    app = stage.app()
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "mail")
+        await app.push_screen(QueueView("archive", State.WAITING, "odd"))
+        await shows(pilot, "Enter: 1 failed in mail")
+        await pilot.click("#found")
+        await shows(pilot, "mail 1 / 1", "1 found in 1 failed")
+
+
+async def test_what_went_away_hides_no_other_row(stage: Stage) -> None:
+    for n in range(4):
+        stage.fail(f"job-{n}")
+    app = stage.app()
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "4 failed")
+        await app.push_screen(QueueView("mail", State.FAILED))
+        await shows(pilot, "1 / 4")
+        await pilot.press("j")
+        stage.writer.remove("mail", "job-2")
+        await shows(pilot, "this job went away", "> gone")
+        for name in ("job-3", "job-2", "job-1", "job-0"):
+            assert name in text_of(app), name
+        await pilot.press("j")
+        view = app.screen
+        assert isinstance(view, QueueView)
+        assert view.rows.key == "job-1"
+        await until(pilot, lambda: "job-2" not in text_of(app), "what went away is let go")
+        stage.writer.remove("mail", "job-1")
+        await shows(pilot, "> gone", "job-1")
+        # The line below it by mouse: that row, not the one after.
+        await pilot.click(view.rows, offset=(10, 3))
+        assert view.rows.key == "job-0"
+        stage.writer.remove("mail", "job-0")
+        await shows(pilot, "> gone", "1 / 1")
+        await pilot.press("k")
+        assert view.rows.key == "job-3"
+
+
+async def test_a_group_that_was_retried_is_gone_and_the_others_are_seen(stage: Stage) -> None:
+    for n in range(2):
+        stage.fail(f"slow-{n}", "too slow")
+    for n in range(3):
+        stage.fail(f"lost-{n}", "no such host")
+    stage.fail("odd", "odd one")
+    app = stage.app()
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "6 failed")
+        await app.push_screen(Failures())
+        await shows(pilot, "3 kinds of failures, 6 jobs")
+        await pilot.press("j", "r")
+        await until(pilot, lambda: isinstance(app.screen, Confirm), "the question")
+        await pilot.press("2", "enter")
+        await shows(pilot, "2 kinds of failures, 4 jobs", "> ", "gone", "no such host", "odd one")
+
+
+async def test_ctrl_q_asks_in_front_of_the_workers_even_while_typing(stage: Stage) -> None:
+    stage.add("one")
+    app = stage.app(front=True)
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "mail")
+        await pilot.press("slash", "a", "ctrl+q")
+        await shows(pilot, "End everything?")
+        await pilot.press("n", "ctrl+c")
+        await shows(pilot, "q ends the TUI")
+
+
+@pytest.mark.parametrize("name", ["😀" * 220, "x" * 220, "\u202e[red]" * 40])
+async def test_a_job_with_a_long_id_still_shows_its_state(stage: Stage, name: str) -> None:
+    stage.add(name, {})
+    app = stage.app()
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "1 waiting")
+        await app.push_screen(JobView("mail", name))
+        await shows(pilot, "mail / ", "○ waiting", "Timeline")
+
+
+@pytest.mark.parametrize("told", [{"front": True}, {"viewer": Viewer("ann", "operator")}])
+async def test_where_others_depend_on_it_it_cannot_be_suspended(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]
+) -> None:
+    suspended: list[bool] = []
+    monkeypatch.setattr(JobsApp, "action_suspend_process", lambda self: suspended.append(True))
+    app = stage.app(**told)
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "mail")
+        await pilot.press("ctrl+z")
+        await shows(pilot, "cannot be suspended")
+    assert not suspended
+
+
+@pytest.mark.parametrize(("size", "whole"), [((80, 24), True), ((80, 8), False)])
+async def test_what_to_do_about_an_alert_is_not_cut_where_there_is_room(
+    stage: Stage, size: tuple[int, int], whole: bool
+) -> None:
+    for n in range(8):
+        stage.fail(f"job-{n}")
+    app = stage.app()
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await shows(pilot, "mail: 100 % of the jobs that ended")
+        if whole:
+            await shows(pilot, "2 shows the errors they share")
+        else:
+            await settle(pilot)
+            assert "2 shows the errors they share" not in text_of(app)

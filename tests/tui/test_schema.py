@@ -1,0 +1,76 @@
+"""What a payload that is written by hand is checked against, before it is added."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hsejobs_tui.core.schema import problems
+from huey_config import QUEUES
+
+MAIL: dict[str, Any] = {
+    "type": "object", "additionalProperties": False, "required": ["to"],
+    "$defs": {"File": {"type": "object", "required": ["artifactId"], "additionalProperties": False,
+                       "properties": {"artifactId": {"type": "string", "pattern": "^[a-z]+$"}}}},
+    "properties": {
+        "to": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+        "subject": {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 5}, {"type": "null"}]},
+        "kind": {"type": "string", "enum": ["a", "b"]},
+        "hours": {"type": "number", "minimum": 0, "maximum": 10},
+        "count": {"type": "integer"},
+        "replyTo": {"type": "string"},
+        "files": {"type": "array", "maxItems": 1, "items": {"$ref": "#/$defs/File"}},
+        "context": {"type": "object", "additionalProperties": {"$ref": "#/$defs/JsonValue"}},
+        "odd": {"type": "string", "pattern": "(?<broken"},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "wrong"), [
+    ({"to": "x"}, []),
+    ({"to": ["x"], "subject": None, "kind": "b", "hours": 0.5, "count": 3, "replyTo": "x"}, []),
+    ({"to": "x", "reply_to": "y", "files": [{"artifact_id": "abc"}], "context": {"a": [1]}}, []),
+    ({"to": "***", "count": "***", "odd": "anything"}, []),
+    ({}, [("to", "is required")]),
+    ({"to": 1}, [("to", "must be a string")]),
+    ({"to": ["x", 1]}, [("to[1]", "must be a string")]),
+    ({"to": "x", "subject": "too long"}, [("subject", "must be at least 1 and at most 5 characters")]),
+    ({"to": "x", "kind": "c"}, [("kind", "use one of: a, b")]),
+    ({"to": "x", "hours": 11}, [("hours", "must be at least 0 and at most 10")]),
+    ({"to": "x", "hours": True}, [("hours", "must be a number")]),
+    ({"to": "x", "count": 1.5}, [("count", "must be an integer")]),
+    ({"to": "x", "reply_to": 1}, [("reply_to", "must be a string")]),
+    ({"to": "x", "files": [{}]}, [("files[0].artifactId", "is required")]),
+    ({"to": "x", "files": [{"artifactId": "A"}]}, [("files[0].artifactId", "does not match ^[a-z]+$")]),
+    ({"to": "x", "files": [{"artifactId": "a"}] * 2}, [("files", "must be at most 1 items")]),
+    ([], [("payload", "must be an object")]),
+])  # fmt: skip
+def test_problems_name_the_field_and_no_value(data: Any, wrong: list[tuple[str, str]]) -> None:
+    assert problems(data, MAIL) == wrong
+
+
+def test_a_field_that_there_is_not_is_told_with_those_there_are() -> None:
+    [(field, what)] = problems({"to": "x", "sbject": "x"}, MAIL)
+    assert field == "sbject"
+    assert what.startswith("is no field of it; there are: to, subject, kind")
+
+
+GOOD: dict[str, dict[str, Any]] = {
+    "email": {"to": ["a@example.com"], "template": "welcome", "context": {"name": "Ann"}},
+    "webhooks": {"url": "https://example.com/", "payload": {"event": "x"}, "eventType": "x.y",
+                 "secret": "whsec_x", "organizationId": "org-1"},
+    "reports": {"type": "audits", "organizationId": "org-1", "filters": {"a": 1}, "format": "pdf"},
+    "data-exports": {"entities": ["audits"], "format": "csv", "organizationId": "org-1"},
+    "tenant-onboarding": {"organizationName": "A", "adminEmail": "a@example.com", "adminName": "A"},
+    "cleanup": {"completedHours": 1.5},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("queue", sorted(QUEUES))
+def test_good_payloads_of_every_queue_pass(queue: str) -> None:
+    info = QUEUES[queue].describe()
+    schema = info.task(None).schema
+    assert schema is not None
+    assert problems(GOOD[queue], schema) == []
+    assert problems({**GOOD[queue], "mispelled": 1}, schema)[0][0] == "mispelled"

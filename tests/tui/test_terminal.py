@@ -1,0 +1,98 @@
+"""In a terminal of its own: what ends or stops it leaves the terminal as it was."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.tui.conftest import Stage
+
+#: Seconds after which a terminal that shows nothing is given up.
+PATIENCE = 60.0
+ENTERED, LEFT = "\x1b[?1049h", "\x1b[?1049l"
+
+
+class Terminal:
+    """``hsejobs tui`` on a pseudo-terminal, and what it wrote there."""
+
+    def __init__(self, stage: Stage) -> None:
+        environment = {
+            **os.environ, "TERM": "xterm-256color", "JOBS_HOME": str(stage.home),
+            "QUEUE_REDIS_URL": stage.url, "QUEUE_REDIS_PREFIX": "t", "COLUMNS": "80", "LINES": "24",
+        }  # fmt: skip
+        self.pid, self.fd = pty.fork()
+        if not self.pid:
+            os.execve(sys.executable, [sys.executable, "-m", "hsejobs_tui"], environment)  # noqa: S606
+        self.seen = ""
+
+    def until(self, words: str) -> None:
+        """Reads until the words were written since the last call."""
+        deadline = time.monotonic() + PATIENCE
+        while words not in self.seen:
+            left = deadline - time.monotonic()
+            assert left > 0, f"never written: {words!r} in {self.seen[-2000:]!r}"
+            if select.select([self.fd], [], [], left)[0]:
+                try:
+                    self.seen += os.read(self.fd, 65_536).decode(errors="replace")
+                except OSError:
+                    raise AssertionError(f"ended without {words!r}") from None
+        self.seen = self.seen.partition(words)[2]
+
+    def status(self) -> int:
+        """Its exit status, once it ended."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@pytest.mark.parametrize(
+    ("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 0)]
+)
+def test_a_signal_gives_the_terminal_back(
+    stage: Stage, signum: signal.Signals, status: int
+) -> None:
+    stage.add("job-1")
+    terminal = Terminal(stage)
+    terminal.until(ENTERED)
+    terminal.until("1 waiting")
+    os.kill(terminal.pid, signum)
+    terminal.until(LEFT)
+    assert terminal.status() == status
+
+
+def test_ctrl_z_goes_to_the_shell_and_back(stage: Stage) -> None:
+    stage.add("job-1")
+    terminal = Terminal(stage)
+    terminal.until(ENTERED)
+    terminal.until("1 waiting")
+    os.write(terminal.fd, b"\x1a")
+    terminal.until(LEFT)
+    found = os.waitid(os.P_PID, terminal.pid, os.WSTOPPED)
+    assert found is not None
+    assert found.si_status == signal.SIGSTOP
+    os.kill(terminal.pid, signal.SIGCONT)
+    terminal.until(ENTERED)
+    # All of it is drawn again, not only what changed.
+    terminal.until("Workers")
+    terminal.until("mail")
+    os.write(terminal.fd, b"q")
+    terminal.until(LEFT)
+    assert terminal.status() == 0
+
+
+@pytest.mark.parametrize("command", ["hsejobs_tui", "hsejobs_cli"])
+def test_without_any_output_it_says_so(command: str, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", command, *(["tui"] if command == "hsejobs_cli" else [])]
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *words], stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "JOBS_HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        2, "error: standard output is closed; redirect it to a file or /dev/null\n"
+    )  # fmt: skip
