@@ -92,9 +92,6 @@ def exit_code(error: JobsError) -> int:
 
 def guarded(command: Callable[[], Any]) -> int:
     """Runs a command; whatever goes wrong is one line on stderr and a status, never a traceback."""
-    if sys.stdout is None:
-        # Python has none when it was closed; and a socket would take its place as file 1.
-        return _say("error: standard output is closed; redirect it to a file or /dev/null", USAGE)
     try:
         command()
     except JobFailed as error:
