@@ -83,8 +83,14 @@ class _Formatter(logging.Formatter):
 
 
 def _now() -> str:
-    seconds, ms = divmod(time.time_ns() // 1_000_000, 1000)
-    return f"{_second(seconds)}.{ms:03d}Z"
+    return _stamp(time.time_ns() // 1_000_000)
+
+
+@lru_cache(maxsize=4)
+def _stamp(ms: int) -> str:
+    # Tiny jobs end many times in one millisecond.
+    seconds, rest = divmod(ms, 1000)
+    return f"{_second(seconds)}.{rest:03d}Z"
 
 
 @lru_cache(maxsize=4)
