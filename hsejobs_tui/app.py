@@ -95,6 +95,14 @@ class JobsApp(App[None]):
     def _signalled(self, signum: signal.Signals) -> None:
         self.exit(return_code=128 + signum)
 
+    def on_app_focus(self) -> None:
+        """A browser's terminal begins without the focus: then nothing had it that gets it back."""
+        self.call_later(self._focus_something)
+
+    def _focus_something(self) -> None:
+        if self.screen.focused is None:
+            self.screen.focus_next()
+
     def _end_too(self) -> None:
         if self._ended is not None and self._ended():
             self.exit()

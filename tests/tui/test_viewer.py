@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 
 from hsejobs import codec
 from hsejobs.errors import InvalidOption, InvalidPayload, JobNotFound, Refused
@@ -23,9 +24,10 @@ from hsejobs_tui.core.source import HIDDEN, Source
 from hsejobs_tui.screens.dialogs import Working
 from hsejobs_tui.screens.editor import Editor
 from hsejobs_tui.web import options_for
+from hsejobs_tui.widgets.rows import Rows
 from tests.support.server import Server
 from tests.tui.conftest import Stage
-from tests.tui.driving import settle, shows, text_of
+from tests.tui.driving import settle, shows, text_of, until
 
 MINE, THEIRS = "of-ann", "of-bob"
 
@@ -205,3 +207,15 @@ async def test_a_browser_is_not_told_where_redis_is(filled: Stage, redis_server:
         await shows(pilot, "Close (Esc, Enter)", "Redis does not answer (redis_unavailable)")
         assert str(redis_server.folder) not in text_of(app)
         redis_server.start()
+
+
+@pytest.mark.anyio
+async def test_the_list_has_the_focus_when_the_terminal_gets_it(filled: Stage) -> None:
+    app = JobsApp(filled.options())
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await settle(pilot)
+        app.screen.set_focus(None)
+        app.post_message(events.AppBlur())
+        await settle(pilot)
+        app.post_message(events.AppFocus())
+        await until(pilot, lambda: isinstance(app.focused, Rows), "the focus")
