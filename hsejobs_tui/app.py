@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.css.query import NoMatches
+from textual.driver import Driver
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
@@ -44,8 +45,14 @@ class JobsApp(App[None]):
     #: Textual's own key for it: here it is a command of the table.
     ENABLE_COMMAND_PALETTE = False
 
-    def __init__(self, options: Options, *, ended: Callable[[], bool] | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        options: Options,
+        *,
+        ended: Callable[[], bool] | None = None,
+        driver_class: type[Driver] | None = None,
+    ) -> None:
+        super().__init__(driver_class=driver_class)
         self.options = options
         self.link = Link(options.url)
         self.source = Source(options, self.link)
@@ -78,8 +85,7 @@ class JobsApp(App[None]):
             if signal.getsignal(signum) is not signal.SIG_IGN:
                 loop = asyncio.get_running_loop()
                 loop.add_signal_handler(signum, self._signalled, signum)
-        if self._ended is not None:
-            self.set_interval(0.1, self._end_too)
+        self.set_interval(0.1, self._end_too)
 
     def on_unmount(self) -> None:
         """Lets the threads go."""
@@ -106,6 +112,8 @@ class JobsApp(App[None]):
     def _end_too(self) -> None:
         if self._ended is not None and self._ended():
             self.exit()
+        elif getattr(self._driver, "lost", False):
+            self._signalled(signal.SIGHUP)
 
     # -- looking
 

@@ -48,8 +48,10 @@ def start(read_only: bool, org: str | None, once: bool, profile: str | None) -> 
 def run(options: Options, ended: Callable[[], bool] | None = None) -> None:
     """The TUI in this terminal; ends too when ``ended`` says so."""
     from hsejobs_tui.app import JobsApp
+    from hsejobs_tui.terminal import Terminal
 
-    app = JobsApp(options, ended=ended)
+    # A browser's has a driver of its own.
+    app = JobsApp(options, ended=ended, driver_class=None if options.viewer else Terminal)
     if ended is None:
         # Where nobody else minds them: killed outright it would leave the terminal unusable.
         app.ends_on = (signal.SIGTERM, signal.SIGHUP)

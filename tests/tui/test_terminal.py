@@ -23,14 +23,18 @@ ENTERED, LEFT = "\x1b[?1049h", "\x1b[?1049l"
 class Terminal:
     """``hsejobs tui`` on a pseudo-terminal, and what it wrote there."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, *, deaf: bool = False) -> None:
+        """``deaf``: below a session's leader that outlives the terminal, as ``make`` does."""
         environment = {
             **os.environ, "TERM": "xterm-256color", "JOBS_HOME": str(stage.home),
             "QUEUE_REDIS_URL": stage.url, "QUEUE_REDIS_PREFIX": "t", "COLUMNS": "80", "LINES": "24",
         }  # fmt: skip
         self.pid, self.fd = pty.fork()
         if not self.pid:
-            os.execve(sys.executable, [sys.executable, "-m", "hsejobs_tui"], environment)  # noqa: S606
+            words = [sys.executable, "-m", "hsejobs_tui"]
+            if deaf:
+                words = ["/bin/sh", "-c", 'trap : HUP; "$@"; exit $?', "sh", *words]
+            os.execve(words[0], words, environment)  # noqa: S606
         self.seen = ""
 
     def until(self, words: str) -> None:
@@ -95,3 +99,11 @@ def test_without_any_output_it_says_so(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (
         2, "error: standard output is closed; redirect it to a file or /dev/null\n"
     )  # fmt: skip
+
+
+def test_a_terminal_that_goes_away_ends_it_without_a_signal(stage: Stage) -> None:
+    stage.add("job-1")
+    terminal = Terminal(stage, deaf=True)
+    terminal.until("1 waiting")
+    os.close(terminal.fd)
+    assert terminal.status() == 129
