@@ -91,4 +91,7 @@ def counts() -> dict[str, int]:
 
 def wait_for(state: str, n: int, timeout: float = 30) -> None:
     """Until so many jobs are in a state."""
-    wait_until(lambda: counts()[state] == n, timeout=timeout, what=f"{n} {state}, not {counts()}")
+    try:
+        wait_until(lambda: counts()[state] == n, timeout=timeout, what=f"{n} {state}")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; there are {counts()}") from None

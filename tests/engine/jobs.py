@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from huey import crontab
 from huey.exceptions import CancelExecution, RetryTask
 from pydantic import BaseModel
 
@@ -113,11 +112,6 @@ def locked(payload: dict[str, Any]) -> str:
             _note(f"slept:{payload.get('seconds')}")
             time.sleep(payload.get("seconds", 0))
     return "had it"
-
-
-@huey.periodic_task(crontab(minute="*/5", hour="3"))
-def nightly() -> None:
-    _note("nightly")
 
 
 class _Untellable(Exception):

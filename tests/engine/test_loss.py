@@ -56,7 +56,8 @@ def test_terminated_consumers_run_nothing_twice(consumer: Start, trial: Path, ki
     pair = [consumer("-k", kind, "-w", "2", QUEUE_LEASE_MS="60000") for _ in range(2)]
     for victim, done in zip(itertools.cycle((0, 1)), (100, 200, 300, 400), strict=False):
         wait_until(partial(reached, done), timeout=40, what=f"{done} done")
-        assert pair[victim].stop() == 0
+        # One that is told to end before it has begun ends by the signal itself.
+        assert pair[victim].stop() in (0, -signal.SIGTERM)
         pair[victim] = consumer("-k", kind, "-w", "2", QUEUE_LEASE_MS="60000")
     wait_for("completed", total, timeout=60)
     assert set(runs(trial).values()) == {1}
