@@ -21,7 +21,9 @@
     │   ├── WrongState
     │   ├── QueueBusy
     │   └── IdempotencyConflict
-    ├── RedisUnavailable
+    ├── RedisUnavailable        Redis does not answer, or cannot write now
+    │   ├── RedisFull           Redis is at its maxmemory
+    │   └── RedisRefused        the login or a right is missing
     ├── ArtifactsUnavailable    the artifact store did not take or give a file
     ├── LeaseLost               the attempt is no longer this worker's
     ├── JobFailed               `wait()`: the job ended as failed
@@ -182,6 +184,18 @@ class RedisUnavailable(JobsError):
     """Redis did not answer; nothing is known to have changed."""
 
     code = "redis_unavailable"
+
+
+class RedisFull(RedisUnavailable):
+    """Redis has reached ``maxmemory``; nothing has changed. What frees memory still works."""
+
+    code = "redis_full"
+
+
+class RedisRefused(RedisUnavailable):
+    """Redis refuses the login, or a right that is missing; nothing has changed."""
+
+    code = "redis_refused"
 
 
 class ArtifactsUnavailable(JobsError):

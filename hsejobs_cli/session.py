@@ -38,13 +38,13 @@ class Session:
 
     @cached_property
     def link(self) -> Link:
-        """The connection; our own queues have described themselves on it."""
+        """The connection; our own queues have described themselves on it, if it takes writes."""
+        from hsejobs.engine.register import announce
         from hsejobs.engine.runtime import runtime
 
         link = runtime().link
         link.ping()
-        for huey in self.own.values():
-            huey.register()
+        announce(self.own.values())
         return link
 
     @cached_property

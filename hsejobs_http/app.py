@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Match, Route, WebSocketRoute
 
+import huey_config
 from hsejobs import __version__
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import JobsError
@@ -108,9 +109,9 @@ async def _healthy() -> Response:
 
 
 def _ready(request: Request) -> Response:
-    """Redis answers."""
+    """An add would be taken now."""
     here: Shim = request.app.state.shim
-    here.runtime.link.ping()
+    here.runtime.writer.check_adds(list(huey_config.QUEUES))
     return JSONResponse({"status": "ok"})
 
 

@@ -6,7 +6,7 @@ import threading
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from hsejobs.errors import RedisUnavailable
+from hsejobs.errors import JobsError
 from hsejobs.model import new_job_id
 from hsejobs.store.tallies import Tallies
 
@@ -40,7 +40,7 @@ class Counts:
                 self._counts[name] = self._counts.get(name, 0) + by
 
     def report(self) -> None:
-        """Adds what is new to the sums; while Redis is away it is kept for the next time."""
+        """Adds what is new to the sums; what Redis does not take is kept for the next time."""
         if not self._unsent:
             with self._lock:
                 self._unsent, self._counts = self._counts, {}
@@ -49,7 +49,7 @@ class Counts:
             return
         try:
             self._tallies.add(self._reporter, self._number, self._unsent)
-        except RedisUnavailable:
+        except JobsError:
             return
         self._unsent = {}
 

@@ -14,6 +14,8 @@ from hsejobs.errors import (
     JobNotFound,
     JobsError,
     PayloadTooLarge,
+    RedisFull,
+    RedisRefused,
     RedisUnavailable,
     Refused,
     UnknownQueue,
@@ -76,8 +78,11 @@ class Problem(Exception):
 def problem_of(error: JobsError) -> Problem:
     """Which answer an error of hsejobs is; no value of the caller's is in it."""
     if isinstance(error, RedisUnavailable | ArtifactsUnavailable):
-        what = "Redis" if isinstance(error, RedisUnavailable) else "the artifact store"
-        detail = f"{what} does not answer; try again"
+        if isinstance(error, RedisFull | RedisRefused):
+            detail = str(error)
+        else:
+            what = "Redis" if isinstance(error, RedisUnavailable) else "the artifact store"
+            detail = f"{what} does not answer; try again"
         return Problem(503, error.code, detail, headers={"Retry-After": RETRY_AFTER})
     if isinstance(error, InvalidInput):
         status = 413 if isinstance(error, PayloadTooLarge) else 422

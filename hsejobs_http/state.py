@@ -9,6 +9,7 @@ from typing import Any
 from starlette.requests import Request
 
 import huey_config
+from hsejobs.engine.register import announce
 from hsejobs.engine.runtime import Runtime
 from hsejobs.errors import UnknownQueue
 from hsejobs.model import QUEUE_NAME, ROLES
@@ -54,8 +55,7 @@ class Shim:
         ``again``: to a Redis that came back without what it was told before.
         """
         if again or not self._registered:
-            for huey in huey_config.QUEUES.values():
-                huey.register(again=again)
+            announce(huey_config.QUEUES.values())
             self._registered = True
 
     def info(self, queue: str) -> QueueInfo:

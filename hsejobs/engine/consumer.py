@@ -11,17 +11,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from huey.consumer import Consumer, ForkSafeFlag, ProcessEnvironment, ThreadEnvironment
 from huey.exceptions import ConfigurationError
 
 from hsejobs.engine.context import JobInterrupted
-from hsejobs.engine.keeper import Keeper, Outage
+from hsejobs.engine.keeper import Keeper
+from hsejobs.engine.outage import Outage
 from hsejobs.engine.slots import Running, Slot
 from hsejobs.engine.worker import JobWorker
-from hsejobs.errors import JobsError, RedisUnavailable
+from hsejobs.errors import JobsError
 from hsejobs.model import new_job_id
 from hsejobs.watch import logs
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a process gets to end its job after the interrupt, before it is killed.
 YIELD_TIME = 1.0
+#: Seconds that a consumer which ends tries to write what it still owes Redis.
+LEAVE_TIME = 2.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -113,6 +115,7 @@ class JobConsumer(Consumer):
         self._numbers = 0
         self._interrupted: dict[int, tuple[str, float]] = {}
         self._signals = 0
+        self._minding = False
         self._parent = int(os.environ.get("HSEJOBS_PARENT_PID") or 0)
         self.max_tasks = options.get("max_tasks")
         super().__init__(huey, **options)
@@ -167,7 +170,7 @@ class JobConsumer(Consumer):
         self.start()
         while not self._signals and not self._restart:
             wait = self.keeper.tick()
-            self._mind_workers()
+            self.mind()
             if self._parent and os.getppid() != self._parent:
                 break
             self._sleep(wait)
@@ -184,7 +187,7 @@ class JobConsumer(Consumer):
     def _sleep(self, seconds: float) -> None:
         poller = select.poll()
         poller.register(self._wake_r, select.POLLIN)
-        timer = self.keeper.timer_fd()
+        timer = self.keeper.timer.fileno()
         if timer is not None:
             poller.register(timer, select.POLLIN)
         if self.environment.forks:
@@ -212,7 +215,18 @@ class JobConsumer(Consumer):
         with contextlib.suppress(BlockingIOError, OSError):
             os.write(self._wake_w, b"s")
 
-    # -- workers that end, hang or die
+    # -- workers that end, hang or die; nothing here talks to Redis
+
+    def mind(self) -> None:
+        """Sees to deadlines and to workers that ended; also while a reply of Redis is waited for."""
+        if self._minding or self.stop_flag.is_set() or os.getpid() != self.pid:
+            return
+        self._minding = True
+        try:
+            self.keeper.mind_slots()
+            self._mind_workers()
+        finally:
+            self._minding = False
 
     def _mind_workers(self) -> None:
         for place, (worker, process) in enumerate(self.worker_threads):
@@ -234,27 +248,16 @@ class JobConsumer(Consumer):
     def _bury(self, worker: JobWorker, process: Any) -> None:
         """A process is gone: its outcomes are written, its running job stalls, the rest goes back."""
         process.join(0)
+        self.outage.ends(worker.name)
         running = worker.slot.running()
         late = self._interrupted.pop(worker.slot.number, None)
-        self._patiently(lambda: self.keeper.give_back(worker.slot))
+        self.keeper.give_back(worker.slot)
         if running is None:
             return
         if late is not None and late[0] == running.token:
-            self._patiently(lambda: self.keeper.time_out(running))
+            self.keeper.time_out(running)
         else:
-            stalls = self.huey.runtime.settings.max_stalls
-            pair = [(running.id, running.token)]
-            became: list[str] = []
-            self._patiently(lambda: became.extend(self.keeper.work.stall(pair, stalls)))
-            for state in became:
-                logs.job("stalled", self.huey.name, running.id, state, None)
-
-    def _patiently(self, act: Callable[[], Any]) -> None:
-        """Away Redis is not waited for: then the leases run out and the jobs stall."""
-        try:
-            act()
-        except RedisUnavailable as error:
-            self.outage.begins(error)
+            self.keeper.stalled(running)
 
     def deadline_passed(self, slot: Slot, running: Running, now: float) -> None:
         """A thread's job is failed and the thread replaced; a process is interrupted, then killed."""
@@ -299,11 +302,12 @@ class JobConsumer(Consumer):
             if not busy:
                 break
             for worker, _ in busy:
-                self._patiently(partial(self.keeper.give_back, worker.slot))
-            self._patiently(self.keeper._renew)
+                self.keeper.give_back(worker.slot)
+            self.keeper.settle()
             self._sleep_for_end([process for _, process in busy])
         self._end_workers()
-        self._patiently(self.keeper.leave)
+        with contextlib.suppress(JobsError):
+            self.keeper.leave(LEAVE_TIME)
         logs.flush()
 
     def _sleep_for_end(self, processes: list[Any]) -> None:
@@ -331,10 +335,7 @@ class JobConsumer(Consumer):
                     self._signal(process, signal.SIGKILL)
                     process.join(5)
         for worker, _ in self.worker_threads:
-            with contextlib.suppress(JobsError):
-                self._patiently(partial(self.keeper.give_back, worker.slot))
-                running = worker.slot.running()
-                if running is not None:
-                    self._patiently(
-                        partial(self.keeper.work.release, [(running.id, running.token)])
-                    )
+            self.keeper.give_back(worker.slot)
+            running = worker.slot.running()
+            if running is not None:
+                self.keeper.hand_back(running)

@@ -6,6 +6,7 @@ import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from hsejobs.engine.telling import Telling
 from hsejobs.errors import JobsError, LeaseLost
 from hsejobs.masking import plain, scrub, secret_values
 from hsejobs.model import LOG_LINE_LENGTH
@@ -13,10 +14,6 @@ from hsejobs.model import LOG_LINE_LENGTH
 if TYPE_CHECKING:
     from hsejobs.engine.slots import Slot
     from hsejobs.store.work import Claim, Work
-
-#: Seconds between two progress writes, and between two writes of log lines.
-PROGRESS_EVERY, LOG_EVERY = 0.5, 0.25
-LOG_BUFFER = 100
 
 _current: ContextVar[JobContext | None] = ContextVar("hsejobs_job", default=None)
 
@@ -38,9 +35,8 @@ class JobContext:
     """One attempt at a job, from inside the task."""
 
     __slots__ = (
-        "_claim", "_confirmed", "_lease", "_lines", "_lines_at", "_progress", "_progress_at",
-        "_slot", "_work", "data", "deadline", "error", "lost", "queue", "result",
-        "secret_paths", "signals", "started", "task",
+        "_claim", "_confirmed", "_lease", "_slot", "_teller", "_work", "data", "deadline", "error",
+        "lost", "queue", "result", "secret_paths", "signals", "started", "task", "telling",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +46,7 @@ class JobContext:
         work: Work,
         *,
         lease_ms: int,
+        teller: Work,
         slot: Slot | None = None,
     ) -> None:
         self._claim = claim
@@ -61,10 +58,9 @@ class JobContext:
         self._slot = slot
         self.lost = False
         self._confirmed = self.started
-        self._progress_at = 0.0
-        self._progress: tuple[float, str] | None = None
-        self._lines: list[str] = []
-        self._lines_at = 0.0
+        self._teller = teller
+        #: What was said; None while nothing was.
+        self.telling: Telling | None = None
         # What the run of Huey.execute told: see outcome.py.
         self.signals: set[str] = set()
         self.error: BaseException | None = None
@@ -133,25 +129,21 @@ class JobContext:
     def progress(self, percent: float, message: str | None = None) -> None:
         """Says how far the job is, 0 to 100. Written at most twice a second.
 
-        Raises LeaseLost when the job was handed to another worker, ValueError
-        for a percentage out of range.
+        Never raises because of Redis: the newest is kept until it can be written. Raises
+        LeaseLost when the job was handed to another worker, ValueError for a percentage
+        out of range.
         """
         if not 0 <= percent <= 100:
             raise ValueError("progress is a number from 0 to 100")
-        self._progress = (percent, self._scrub((message or "")[:200]))
-        now = time.monotonic()
-        if now - self._progress_at >= PROGRESS_EVERY:
-            self._write_progress(now)
+        self._ours(self._tell().progress(percent, self._scrub((message or "")[:200])))
 
     def log(self, line: str) -> None:
         """Keeps a line with the job (the newest 1,000, 2,000 characters each).
 
-        Raises LeaseLost when the job was handed to another worker.
+        Never raises because of Redis: the newest are kept until they can be written, at the
+        latest with the job's outcome. Raises LeaseLost when the job was handed to another worker.
         """
-        self._lines.append(self._scrub(str(line))[:LOG_LINE_LENGTH])
-        now = time.monotonic()
-        if now - self._lines_at >= LOG_EVERY or len(self._lines) >= LOG_BUFFER:
-            self._write_lines(now)
+        self._ours(self._tell().log(self._scrub(str(line))[:LOG_LINE_LENGTH]))
 
     def check(self) -> None:
         """Raises when this attempt should stop: LeaseLost, or JobDeadline after the deadline."""
@@ -181,11 +173,19 @@ class JobContext:
 
     def flush(self) -> None:
         """Writes what ``progress`` and ``log`` held back; for the engine, at the end of a run."""
-        now = time.monotonic()
-        if self._lines:
-            self._write_lines(now)
-        if self._progress is not None:
-            self._write_progress(now)
+        if self.telling is not None:
+            self._ours(self.telling.flush())
+
+    def may_wait(self) -> bool:
+        """Whether a call of this job may go on waiting for Redis: until the job's deadline."""
+        if self.lost or (self._slot is not None and self._slot.given_up):
+            return False
+        return self.deadline is None or time.monotonic() < self.deadline
+
+    def _tell(self) -> Telling:
+        if self.telling is None:
+            self.telling = Telling(self._teller, self.id, self.token)
+        return self.telling
 
     def _scrub(self, text: str) -> str:
         return plain(scrub(text, secret_values(self.data, self.secret_paths)))
@@ -198,22 +198,13 @@ class JobContext:
         self._confirmed = time.monotonic()
         return fresh
 
-    def _write_progress(self, now: float) -> None:
-        if self._progress is None:
+    def _ours(self, still: bool | None) -> None:
+        if still is None:
             return
-        percent, message = self._progress
-        self._progress, self._progress_at = None, now
-        self._ours(self._work.progress(self.id, self.token, percent, message), now)
-
-    def _write_lines(self, now: float) -> None:
-        lines, self._lines, self._lines_at = self._lines, [], now
-        self._ours(self._work.log(self.id, self.token, lines), now)
-
-    def _ours(self, still: bool, now: float) -> None:
         if not still:
             self.lost = True
             raise LeaseLost("the job was handed to another worker")
-        self._confirmed = now
+        self._confirmed = time.monotonic()
 
 
 def current_job() -> JobContext:

@@ -1,25 +1,27 @@
 """The keeper: what a consumer's main thread does beside its workers.
 
 Renews leases, enforces deadlines, takes back what a slow job holds up, moves
-what falls due, enqueues periodic tasks, says that the consumer lives.
+what falls due, enqueues periodic tasks, says that the consumer lives. Each is a
+duty of its own (see ``duties``): a turn does the deadlines, the renewals when
+they are due, and then at most one of the others.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
-import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hsejobs import codec
 from hsejobs.engine import outcome as outcomes
+from hsejobs.engine.duties import Duty, Ledger
 from hsejobs.engine.periodic import Schedules
+from hsejobs.engine.timer import DueTimer
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.store import keys
 from hsejobs.store.client import Link
-from hsejobs.store.work import Work
+from hsejobs.store.work import SWEEP_LIMIT, Work
 from hsejobs.watch import logs
 
 if TYPE_CHECKING:
@@ -33,106 +35,92 @@ SLOW_JOB = 0.01
 #: How long the keeper looks often after the last batch was begun, in seconds.
 FAST_FOR = 1.0
 HEARTBEAT_TTL_MS = 20_000
-#: Shorter outages, in seconds, are passed over in silence.
-OUTAGE_TOLD_AFTER = 0.3
 #: Seconds after an outage in which nothing is taken for stalled: all who hold jobs renew first.
-CALM_AFTER_OUTAGE = 1.0
-
-
-class Outage:
-    """Redis is away: one line when it lasts, one when it ends, whoever of the process notices."""
-
-    def __init__(self, queue: str) -> None:
-        self.queue = queue
-        self.silent = False
-        self._since: float | None = None
-        self._told = False
-        self._lock = threading.Lock()
-
-    def begins(self, error: Exception) -> None:
-        """A call found Redis away."""
-        now = time.monotonic()
-        with self._lock:
-            if self._since is None:
-                self._since = now
-            if self._told or self.silent or now - self._since < OUTAGE_TOLD_AFTER:
-                return
-            self._told = True
-        logs.tell("redis away", 40, queue=self.queue, error=str(error))
-
-    def ends(self) -> None:
-        """A call was answered."""
-        if self._since is None:
-            return
-        with self._lock:
-            since, told = self._since, self._told
-            self._since, self._told = None, False
-        if told and since is not None:
-            logs.tell("redis back", queue=self.queue, seconds=round(time.monotonic() - since, 1))
+CALM_AFTER_OUTAGE = 2.0
+#: An idle connection of a consumer is asked after so many seconds: its own waits are shorter.
+PROBE_AFTER = 10.0
 
 
 class Keeper:
-    """Driven by ``tick``, which never raises for Redis being away."""
+    """Driven by ``tick``, which never raises for what Redis answers, or does not."""
 
     def __init__(self, consumer: JobConsumer) -> None:
         self.consumer = consumer
         self.huey = consumer.huey
         runtime = self.huey.runtime
         self.settings = runtime.settings
-        self.work = Work(runtime.link, runtime.prefix, self.huey.name)
+        # While this thread waits for Redis, deadlines and workers are minded.
+        self.link = runtime.link
+        self.link.probe_after = PROBE_AFTER
+        self.link.watch(consumer.mind)
+        self.work = Work(self.link, runtime.prefix, self.huey.name)
         self.schedules = Schedules(self.huey)
+        self.ledger = Ledger()
+        timer_link = Link(runtime.link.url, probe_after=float("inf"))
+        timer_link.watch(consumer.mind)
+        self.timer = DueTimer(timer_link, keys.of(self.work.base, "timer"))
         self.fast_until = 0.0
-        self._sweep_at = self._beat_at = self._renew_at = 0.0
         self._due_at: float | None = None
-        self._registered = self._away = False
-        self._timer: Any = None
-        self._timer_link = Link(runtime.link.url)
+        self._registered = False
+        #: Until when nothing is taken for stalled: infinity from a refusal to the first success.
+        self._calm_until = 0.0
+        #: Redis time in ms at the last sweep, and when that was.
+        self._redis_now: tuple[int, float] | None = None
+        self.renewal = Duty("renew", min(self.settings.lease_ms / 3000, 5.0), self._renew)
+        self._paying = Duty("outcomes", 0.0, self.ledger.pay)
+        self._sweeping = Duty("sweep", SWEEP_EVERY, self._sweep)
+        self._duties = [
+            self._paying,
+            self._sweeping,
+            Duty("heartbeat", BEAT_EVERY, self._beat),
+            Duty("register", BEAT_EVERY, self._register),
+            Duty("schedules", SWEEP_EVERY, self._schedule),
+            Duty("listen", 0.0, self._listen, advisory=True),
+        ]
 
     def tick(self) -> float:
-        """Does what is due; the seconds until it wants to be called again."""
+        """Does what is due, one duty beside deadlines and renewals; the seconds until the next."""
+        self.mind_slots()
+        if time.monotonic() >= self.renewal.at:
+            self._do(self.renewal)
         now = time.monotonic()
-        try:
-            if self._away:
-                self._back()
-                now = time.monotonic()
-            self._slots(now)
-            if now >= self._renew_at:
-                self._renew_at = now + min(self.settings.lease_ms / 3000, 5.0)
-                self._renew()
-            if now >= self._sweep_at or (self._due_at is not None and now >= self._due_at):
-                self._sweep(now)
-            if now >= self._beat_at:
-                self._beat_at = now + BEAT_EVERY
-                self._beat()
-            self._listen()
-            self.consumer.outage.ends()
-        except RedisUnavailable as error:
-            self._away = True
-            self._drop_timer()
-            self.consumer.outage.begins(error)
-            return 0.25
-        except JobsError as error:
-            logs.tell("keeper", 40, queue=self.huey.name, error=str(error))
-            return 0.25
+        if self._due_at is not None and now >= self._due_at:
+            self._sweeping.at = min(self._sweeping.at, now)
+        due = [duty for duty in self._duties if now >= duty.at and self._wanted(duty)]
+        if due:
+            # Whoever was due first: a duty that is always due waits for the others too.
+            self._do(min(due, key=lambda duty: duty.at))
+            if len(due) > 1:
+                return 0.0
         return self._until_next(time.monotonic())
 
-    def _back(self) -> None:
-        """After an outage, leases may have run out that are still held: renew now, sweep later."""
-        self.huey.runtime.link.ping()
-        self._away = False
-        self._renew_at, self._due_at = 0.0, None
-        self._sweep_at = time.monotonic() + CALM_AFTER_OUTAGE
+    def _wanted(self, duty: Duty) -> bool:
+        return duty is not self._paying or bool(self.ledger.owed)
+
+    def _do(self, duty: Duty) -> None:
+        well = duty.run(self.huey.name, self.consumer.outage)
+        if well or duty.advisory:
+            return
+        if duty is self.renewal or duty is self._sweeping:
+            # Leases may have run out that are still held, here and elsewhere: renew first.
+            self._calm_until, self._due_at = float("inf"), None
+            self.renewal.at = min(self.renewal.at, time.monotonic() + 0.25)
+        self.timer.drop()
 
     def _until_next(self, now: float) -> float:
         tick = FAST_TICK if now < self.fast_until else SLOW_TICK
-        wake = [now + tick, self._sweep_at]
-        if self._due_at is not None:
-            wake.append(self._due_at)
+        wake = [now + tick, *(duty.at for duty in self._duties if duty.every)]
+        if self.ledger.owed:
+            wake.append(self._paying.at)
+        if self._due_at is not None and self._sweeping.failures == 0:
+            wake.append(max(self._due_at, now if self._calm_until < now else now + 0.05))
         return max(0.0, min(wake) - now)
 
-    # -- slots
+    # -- slots: nothing here talks to Redis, so it may be called while a reply is waited for
 
-    def _slots(self, now: float) -> None:
+    def mind_slots(self) -> None:
+        """Enforces deadlines, and takes back what slow jobs hold up."""
+        now = time.monotonic()
         for slot in self.consumer.slots():
             running = slot.running()
             if running is None:
@@ -143,73 +131,108 @@ class Keeper:
                 self.consumer.deadline_passed(slot, running, now)
 
     def give_back(self, slot: Slot) -> None:
-        """Writes what the slot has finished and hands back what it has not begun."""
+        """Owes Redis what the slot has finished, and what it has not begun."""
         done, unbegun = slot.take_back()
+        lease = self.settings.lease_ms
         if done:
-            self.work.step(done, 0, "", self.settings.lease_ms, again=False)
-        self.work.release(unbegun)
+            held = [(one.id, one.token) for one in done]
+            self.ledger.add(lambda: self.work.step(done, 0, "", lease, again=False), held, lease)
+        if unbegun:
+            self.ledger.add(lambda: self.work.release(unbegun), unbegun, lease)
+
+    def hand_back(self, running: Running) -> None:
+        """Owes Redis a job that this consumer will not finish: it goes back to its place."""
+        pair = [(running.id, running.token)]
+        self.ledger.add(lambda: self.work.release(pair), pair, self.settings.lease_ms)
+
+    def stalled(self, running: Running) -> None:
+        """Owes Redis a job whose worker was seen to die."""
+        pair = [(running.id, running.token)]
+
+        def write() -> None:
+            for state in self.work.stall(pair, self.settings.max_stalls):
+                logs.job("stalled", self.huey.name, running.id, state, None)
+
+        self.ledger.add(write, pair, self.settings.lease_ms)
 
     def time_out(self, running: Running) -> None:
-        """Fails a job whose deadline has passed, in its worker's place."""
+        """Owes Redis the failure of a job whose deadline has passed, in its worker's place."""
         result = outcomes.timed_out(running)
         ran_ms = int((time.monotonic() - running.started) * 1000)
         now_ms = int(time.time() * 1000)
         entry = outcomes.error_entry(
             result, running, self.consumer.worker_id, now_ms - ran_ms, now_ms
         )
-        letter, delay = self.work.fail(
-            running.id, running.token, code="timeout", error=entry, run_us=ran_ms * 1000,
-            final=False, delay_ms=None,
-        )  # fmt: skip
-        if letter == "r":
-            return
-        event, status = ("failed", "failed") if letter == "f" else ("retrying", "delayed")
-        fields = {
-            "error": result.error,
-            "code": "timeout",
-            "attempts": running.attempt,
-            "delay": delay,
-        }
-        logs.job(event, self.huey.name, running.id, status, None, fields)
+
+        def write() -> None:
+            letter, delay = self.work.fail(
+                running.id, running.token, code="timeout", error=entry, run_us=ran_ms * 1000,
+                final=False, delay_ms=None,
+            )  # fmt: skip
+            if letter == "r":
+                return
+            event, status = ("failed", "failed") if letter == "f" else ("retrying", "delayed")
+            fields = {
+                "error": result.error,
+                "code": "timeout",
+                "attempts": running.attempt,
+                "delay": delay,
+            }
+            logs.job(event, self.huey.name, running.id, status, None, fields)
+
+        self.ledger.add(write, [(running.id, running.token)], self.settings.lease_ms)
+
+    # -- the duties
 
     def _renew(self) -> None:
-        held = {job: slot for slot in self.consumer.slots() for job in slot.holding()}
+        held: dict[tuple[str, str], Slot | None] = dict.fromkeys(self.ledger.held())
+        held.update({job: slot for slot in self.consumer.slots() for job in slot.holding()})
         if not held:
             return
         lost = self.work.renew(list(held), self.settings.lease_ms)
         for (job_id, token), slot in held.items():
-            running = slot.running()
-            if job_id in lost and running and (running.id, running.token) == (job_id, token):
+            running = slot.running() if slot is not None and job_id in lost else None
+            if slot is not None and running and (running.id, running.token) == (job_id, token):
                 slot.mark_lost()
 
-    # -- the queue
-
-    def _sweep(self, now: float) -> None:
-        if now >= self._sweep_at:
-            self._sweep_at = now + SWEEP_EVERY
-        swept = self.work.sweep(self.settings.max_stalls)
-        while swept.moved >= 200 or len(swept.stalled) >= 200:
-            self._tell_stalled(swept.stalled)
-            swept = self.work.sweep(self.settings.max_stalls)
-        self._tell_stalled(swept.stalled)
+    def _sweep(self) -> None:
+        # Nobody takes leases away whose own renewals of this round have not succeeded.
+        now = time.monotonic()
+        renewed = self.renewal.failures == 0 and self._calm_until <= now
+        swept = self.work.sweep(self.settings.max_stalls, stalls=renewed)
+        if self._calm_until == float("inf"):
+            self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE
+        for job_id, became in swept.stalled:
+            logs.job("stalled", self.huey.name, job_id, became, None)
+        self._redis_now = (swept.now, time.monotonic())
         self._due_at = None
-        if swept.next_due is not None and swept.next_due < 60_000:
+        if max(swept.moved, len(swept.stalled)) >= SWEEP_LIMIT:
+            # More is due; the other duties have their turn in between.
+            self._due_at = time.monotonic()
+        elif swept.next_due is not None and swept.next_due < 60_000:
             # Redis counts whole ms: a moment later it is due for certain.
             self._due_at = time.monotonic() + swept.next_due / 1000 + 0.001
-        if self.consumer.periodic and self.huey._registry._periodic_tasks:
-            self.schedules.check(swept.now)
 
-    def _tell_stalled(self, stalled: list[tuple[str, str]]) -> None:
-        for job_id, became in stalled:
-            logs.job("stalled", self.huey.name, job_id, became, None)
+    def _schedule(self) -> None:
+        if not self.consumer.periodic or not self.huey._registry._periodic_tasks:
+            return
+        if self._redis_now is not None:
+            now_ms, at = self._redis_now
+            self.schedules.check(now_ms + int((time.monotonic() - at) * 1000))
 
-    def _beat(self) -> None:
+    def _register(self) -> None:
         if not self._registered:
             self.huey.register()
             self._registered = True
+
+    def _beat(self) -> None:
         beat = self.work.heartbeat(self.consumer.worker_id, self._record(), HEARTBEAT_TTL_MS)
-        if not beat:
+        if not beat and self._registered:
             self.huey.register(again=True)
+
+    def _listen(self) -> None:
+        if self.timer.heard():
+            self._due_at = 0.0
 
     def _record(self) -> bytes:
         now = time.monotonic()
@@ -241,39 +264,25 @@ class Keeper:
             }
         )
 
-    def leave(self) -> None:
-        """The consumer ends."""
-        self._drop_timer()
+    def settle(self) -> None:
+        """While the consumer stops: renews what still runs, and writes what is owed."""
+        for duty in (self.renewal, self._paying):
+            if time.monotonic() >= duty.at and self._wanted(duty):
+                self._do(duty)
+
+    def leave(self, patience: float) -> None:
+        """The consumer ends: writes what is owed, for so many seconds, and says goodbye."""
+        until = time.monotonic() + patience
+        while self.ledger.owed:
+            try:
+                self.ledger.pay(budget=patience)
+            except JobsError as error:
+                if time.monotonic() >= until:
+                    break
+                if isinstance(error, RedisUnavailable):
+                    self.consumer.outage.begins(error, "outcomes")
+                time.sleep(0.1)
+        self.timer.drop()
         self.work.heartbeat(self.consumer.worker_id, b"", HEARTBEAT_TTL_MS)
         # A worker that stopped may have answered the bell on its way out.
-        self.huey.runtime.link.command("LPUSH", self.work.bell, "1", patience=0)
-
-    # -- hearing of earlier delayed jobs
-
-    def _listen(self) -> None:
-        if self._timer is None:
-            channel = keys.of(self.work.base, "timer")
-            try:
-                self._timer = self._timer_link.client.pubsub(ignore_subscribe_messages=True)
-                self._timer.subscribe(channel)
-            except Exception as error:
-                self._drop_timer()
-                raise RedisUnavailable(str(error)) from error
-        try:
-            while self._timer.get_message(timeout=0) is not None:
-                self._due_at = 0.0
-        except Exception as error:
-            self._drop_timer()
-            raise RedisUnavailable(str(error)) from error
-
-    def timer_fd(self) -> int | None:
-        """What to poll to hear of an earlier delayed job at once."""
-        connection = getattr(self._timer, "connection", None)
-        sock = getattr(connection, "_sock", None)
-        return sock.fileno() if sock is not None else None
-
-    def _drop_timer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            with contextlib.suppress(Exception):  # it may be broken already
-                timer.close()
+        self.link.command("LPUSH", self.work.bell, "1", patience=0)

@@ -23,9 +23,10 @@ from huey.exceptions import (
 from hsejobs import codec
 from hsejobs.engine import context, messages, sealing
 from hsejobs.engine.context import JobContext, JobInterrupted
-from hsejobs.errors import JobsError, LeaseLost, Postpone, Unrecoverable
+from hsejobs.errors import JobsError, LeaseLost, Postpone, RedisUnavailable, Unrecoverable
 from hsejobs.masking import plain, scrub, scrub_data, secret_values
 from hsejobs.model import LONGEST_MS, TRACEBACK_LENGTH
+from hsejobs.store.client import may_wait
 
 if TYPE_CHECKING:
     from hsejobs.engine.huey import JobHuey
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Seconds before a job that found a lock taken is tried again.
 LOCKED_DELAY = 1.0
+#: Ms before a job that needed Redis and did not get it is tried again, and for how long at most.
+REDIS_DELAY, REDIS_LIMIT = 5_000, 24 * 3_600_000
 
 
 @dataclass(slots=True)
@@ -54,17 +57,18 @@ class Outcome:
 
 def run(huey: JobHuey, claim: Claim, job: JobContext) -> Outcome:
     """Runs the job. Never raises for what a task did; a JobInterrupted comes out as ``interrupted``."""
-    reset = context.set_current(job)
+    reset, waits = context.set_current(job), may_wait.set(job.may_wait)
     start = time.perf_counter_ns()
     raised: BaseException | None = None
     try:
         job.task = build_task(huey, claim, job)
         huey.execute(job.task)
-        if job._lines or job._progress is not None:
+        if job.telling is not None:
             job.flush()
     except BaseException as error:
         raised = error
     finally:
+        may_wait.reset(waits)
         context.reset_current(reset)
     try:
         outcome = _judge(claim, job, raised)
@@ -126,6 +130,12 @@ def _judge(claim: Claim, job: JobContext, raised: BaseException | None) -> Outco
             code=error.code,
             error=_clean(job, str(error)),
         )
+    if isinstance(error, RedisUnavailable):
+        # No fault of the job: its attempt is not used up.
+        return Outcome(
+            "postpone", delay=REDIS_DELAY, limit=REDIS_LIMIT, code=error.code,
+            error=_clean(job, str(error)),
+        )  # fmt: skip
     if isinstance(error, TaskLockedException):
         return Outcome("postpone", delay=int(LOCKED_DELAY * 1000), error=_clean(job, str(error)))
     if isinstance(error, RateLimitExceeded):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from huey.api import crontab
 
-from hsejobs.errors import InvalidOption
+from hsejobs.errors import InvalidOption, RedisUnavailable
 from hsejobs.store.write import NewJob
+from hsejobs.watch import logs
 
 if TYPE_CHECKING:
     from hsejobs.engine.huey import JobHuey
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 Validator = Callable[[datetime.datetime], bool]
 #: How far back a missed slot is looked for, and how far ahead the next one, in minutes.
 LOOK_BACK, LOOK_AHEAD = 35 * 1440, 366 * 1440
+#: Seconds that one look at the schedules may take.
+TURN = 0.1
 _RANGES = ((1, 12), (1, 31), (0, 6), (0, 23), (0, 59))
 
 
@@ -114,21 +118,36 @@ class Schedules:
         self._checked: dict[str, int] = {}
 
     def check(self, now_ms: int) -> list[str]:
-        """Adds what is due at Redis time ``now_ms``; the ids that this call added."""
-        slot = now_ms // 60_000
+        """Adds what is due at Redis time ``now_ms``; the ids that this call added.
+
+        Each schedule stands alone: one whose function raises is told, and missed, alone. Ends
+        after TURN seconds; the next call goes on. Raises RedisUnavailable.
+        """
+        slot, until = now_ms // 60_000, time.monotonic() + TURN
         added = []
         for task in self.huey._registry.periodic_tasks:
             name = self.huey._registry.task_to_string(type(task))
-            last = self._last(name, slot)
-            if last >= slot:
+            if self._checked.get(name, -1) >= slot:
                 continue
-            due = newest_due(task.validate_datetime, last, slot)
-            if due is not None:
-                made = self.add(name, due)
+            try:
+                made = self._check(task, name, slot)
                 if made:
                     added.append(made)
+            except RedisUnavailable:
+                raise
+            except Exception as error:  # a function of somebody else's
+                logs.tell(
+                    "schedule failed", 40, queue=self.huey.name, schedule=name, error=repr(error)
+                )
             self._checked[name] = slot
+            if time.monotonic() >= until:
+                break
         return added
+
+    def _check(self, task: Any, name: str, slot: int) -> str | None:
+        last = self._last(name, slot)
+        due = newest_due(task.validate_datetime, last, slot) if last < slot else None
+        return None if due is None else self.add(name, due)
 
     def _last(self, name: str, slot: int) -> int:
         known = self._checked.get(name)

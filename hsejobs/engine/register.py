@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hsejobs import codec
+from hsejobs.errors import RedisUnavailable
 from hsejobs.store import registry
 from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 
@@ -58,3 +61,15 @@ def register(huey: JobHuey, before: bytes | None) -> bytes:
     if text != before:
         registry.save(huey.runtime.link, huey.runtime.prefix, info)
     return text
+
+
+def announce(queues: Iterable[JobHuey]) -> None:
+    """Describes the queues where Redis lacks them, if it takes it: looking never depends on it.
+
+    Raises RedisUnavailable when Redis cannot even be read.
+    """
+    for huey in queues:
+        link, prefix = huey.runtime.link, huey.runtime.prefix
+        if codec.dumps(asdict(describe(huey))) != registry.text(link, prefix, huey.name):
+            with contextlib.suppress(RedisUnavailable):
+                registry.save(link, prefix, describe(huey), patience=0)

@@ -123,6 +123,11 @@ class Slot:
         """Whether a renewal of the running job was refused."""
         return bool(self._head()[3] & LOST)
 
+    @property
+    def given_up(self) -> bool:
+        """Whether the running job is not this worker's any more: lost, or ended by the keeper."""
+        return bool(self._head()[3] & (LOST | ABANDONED))
+
     # -- the keeper's side
 
     def running(self) -> Running | None:

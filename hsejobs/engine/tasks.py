@@ -19,7 +19,13 @@ from huey.exceptions import (
 from hsejobs.engine import adding, options, payloads
 from hsejobs.engine.context import running_job
 from hsejobs.engine.handle import Job
-from hsejobs.errors import InvalidOption, InvalidPayload, Postpone, Unrecoverable
+from hsejobs.errors import (
+    InvalidOption,
+    InvalidPayload,
+    Postpone,
+    RedisUnavailable,
+    Unrecoverable,
+)
 from hsejobs.model import check_job_id, new_job_id
 from hsejobs.store.write import new_nonce
 
@@ -131,7 +137,7 @@ class JobTaskWrapper(TaskWrapper):
                     job.task.retries = 0
                 elif isinstance(error, Postpone):
                     raise RetryTask(delay=error.delay) from error
-                elif isinstance(error, TaskLockedException | RateLimitExceeded):
+                elif isinstance(error, TaskLockedException | RateLimitExceeded | RedisUnavailable):
                     # Only too early: without a retry left Huey would call the failure's follow-ups.
                     job.task.retries = max(1, job.task.retries)
                 elif isinstance(error, CancelExecution):

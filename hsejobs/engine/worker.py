@@ -6,14 +6,16 @@ import contextlib
 import os
 import select
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from huey.consumer import Worker
+from huey.consumer import Worker, WorkerRecycle
 
 from hsejobs.engine import outcome as outcomes
 from hsejobs.engine.context import JobContext
 from hsejobs.engine.outcome import Outcome
 from hsejobs.engine.pace import BUDGET_US, Pace
+from hsejobs.engine.telling import Telling
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.model import new_job_id
 from hsejobs.store.client import Link
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 #: Longest wait for the doorbell, in seconds.
 BELL_WAIT = 2.0
 _AWAY_PAUSES = (0.02, 0.1, 0.25, 0.5, 1.0)
+#: Seconds between two lines about an outcome that Redis refuses for no reason that passes.
+_FAULT_TOLD_EVERY = 30.0
 
 
 class JobWorker(Worker):
@@ -43,8 +47,10 @@ class JobWorker(Worker):
         self.done: list[Done] = []
         self.orgs: dict[str, str | None] = {}
         self.traces: dict[str, str] = {}
+        self.tellings: list[Telling] = []
         self.fast = False
         self._calls = 0
+        self._fault_told = 0.0
 
     def initialize(self) -> None:
         """Opens this worker's own connections; runs Huey's start-up hooks."""
@@ -53,7 +59,7 @@ class JobWorker(Worker):
         # Tokens begin with something that no other life of this slot had.
         self.token_base = f"{new_job_id()[-10:]}{os.getpid() % 997:x}"
         self.work = Work(runtime.link, runtime.prefix, self.huey.name)
-        self.bell = Link(runtime.link.url)
+        self.bell = Link(runtime.link.url, probe_after=BELL_WAIT * 5)
         self.patient = Work(runtime.link, runtime.prefix, self.huey.name, patience=3.0)
         super().initialize()
 
@@ -65,12 +71,18 @@ class JobWorker(Worker):
         logs.flush()
 
     def loop(self, now: Any = None) -> None:
-        """One job, or one round trip, or one wait."""
-        claim = self.slot.begin(time.monotonic())
-        if claim is None:
-            self._turn()
-        else:
-            self._execute(claim)
+        """One job, or one round trip, or one wait. Nothing that Redis answers ends a worker."""
+        try:
+            claim = self.slot.begin(time.monotonic())
+            if claim is None:
+                self._turn()
+            else:
+                self._execute(claim)
+        except Exception as error:
+            if isinstance(error, WorkerRecycle):
+                raise
+            self._tell_fault("worker", error)
+            self.stop_flag.wait(0.5)
 
     # -- talking to Redis
 
@@ -98,26 +110,34 @@ class JobWorker(Worker):
     def _hand_back(self) -> None:
         _, unbegun = self.slot.take_back()
         if unbegun:
-            self.patient.release(unbegun)
+            self._insist(lambda: self.work.release(unbegun))
 
     def _step(self, want: int) -> list[Claim]:
         """One round trip, sent again until it is answered (or the process is ended)."""
         self._calls += 1
         token = f"{self.token_base}.{self._calls:x}"
+        claims: list[Claim] = []
         done, tries = self.done, 0
         while True:
             try:
+                self._last_words()
                 letters, claims = self.work.step(done, want, token, self.lease, again=tries > 0)
                 break
             except RedisUnavailable as error:
-                self.consumer.outage.begins(error)
+                self.consumer.outage.begins(error, self.name)
                 if self.stop_flag.is_set():
                     want = 0
                     if not done:
                         return []
-                time.sleep(_AWAY_PAUSES[min(tries, len(_AWAY_PAUSES) - 1)])
+                self._pause(tries)
                 tries += 1
-        self.consumer.outage.ends()
+            except JobsError as error:
+                # Whichever it was: the outcomes go alone, each until it is taken, then claims again.
+                self._tell_fault("worker", error)
+                letters, claims = "".join(map(self._insist_on, done)), []
+                self.stop_flag.wait(0.1)
+                break
+        self.consumer.outage.ends(self.name)
         for letter, one in zip(letters, done, strict=True):
             if letter == "c":
                 trace = self.traces.get(one.id, "") if self.traces else ""
@@ -130,6 +150,53 @@ class JobWorker(Worker):
         if not self.fast:
             logs.flush()
         return claims
+
+    def _last_words(self) -> None:
+        """What finished jobs said and Redis does not have yet. Raises RedisUnavailable."""
+        while self.tellings:
+            try:
+                self.tellings[0].last_words()
+            except RedisUnavailable:
+                raise
+            except JobsError as error:
+                self._tell_fault("log", error)
+            del self.tellings[0]
+
+    def _insist_on(self, one: Done) -> str:
+        """Writes one outcome; its letter."""
+        return self._insist(lambda: self.work.step([one], 0, "", self.lease, again=False)[0]) or "r"
+
+    def _insist(self, act: Callable[[], Any]) -> Any:
+        """Calls until Redis takes it. A fault is not insisted on for longer than a lease: by then
+        the job stalls, and another worker runs it.
+        """
+        tries, give_up = 0, time.monotonic() + self.lease / 1000
+        while True:
+            try:
+                done = act()
+            except RedisUnavailable as error:
+                self.consumer.outage.begins(error, self.name)
+                give_up = time.monotonic() + self.lease / 1000
+            except JobsError as error:
+                self._tell_fault("worker", error)
+                if time.monotonic() >= give_up:
+                    return None
+            else:
+                if tries:
+                    self.consumer.outage.ends(self.name)
+                return done
+            self._pause(tries)
+            tries += 1
+
+    def _pause(self, tries: int) -> None:
+        time.sleep(_AWAY_PAUSES[min(tries, len(_AWAY_PAUSES) - 1)])
+
+    def _tell_fault(self, what: str, error: Exception) -> None:
+        now = time.monotonic()
+        if now - self._fault_told >= _FAULT_TOLD_EVERY or not self._fault_told:
+            self._fault_told = now
+            told = str(error) if isinstance(error, JobsError) else repr(error)
+            logs.tell(what, 40, queue=self.huey.name, error=told)
 
     def _wait(self) -> None:
         """Until the doorbell, two seconds, or the consumer stops."""
@@ -156,7 +223,9 @@ class JobWorker(Worker):
 
     def _execute(self, claim: Claim) -> None:
         huey = self.huey
-        job = JobContext(claim, huey.name, self.patient, lease_ms=self.lease, slot=self.slot)
+        job = JobContext(
+            claim, huey.name, self.patient, lease_ms=self.lease, teller=self.work, slot=self.slot
+        )
         org = self.orgs[claim.id] = claim.organization_id
         shown = None
         if claim.trace:
@@ -172,23 +241,22 @@ class JobWorker(Worker):
         result = outcomes.run(huey, claim, job)
         self.pace.ran(result.run_us)
         self.task_count += 1
+        unsaid = job.telling is not None and job.telling.pending
+        if unsaid and job.telling is not None:
+            self.tellings.append(job.telling)
         if result.kind == "completed":
             one = Done(claim.id, claim.token, result.run_us, result.result)
             mine = self.slot.finish(one)
             self.done.append(one)
-            if result.run_us > BUDGET_US and self.slot.left:
-                self._flush_done()
+            if unsaid or (result.run_us > BUDGET_US and self.slot.left):
+                self._step(0)
         else:
             mine = self.slot.finish(None)
             self._write(claim, result, started_at, shown)
         if not mine:
             # The keeper ended this job and put another worker in this one's place.
-            from huey.consumer import WorkerRecycle
-
             raise WorkerRecycle
         if self.max_tasks and self.task_count >= self.max_tasks:
-            from huey.consumer import WorkerRecycle
-
             self.shutdown_batch()
             raise WorkerRecycle
 
@@ -197,22 +265,15 @@ class JobWorker(Worker):
         self._step(0)
         self._hand_back()
 
-    def _flush_done(self) -> None:
-        self._step(0)
-
     def _write(self, claim: Claim, result: Outcome, started_at: int, shown: Any) -> None:
         """An outcome other than success, at once; sent again until it is answered."""
-        tries = 0
-        while True:
-            try:
-                self._write_once(claim, result, started_at, shown)
-                if tries:
-                    self.consumer.outage.ends()
-                return
-            except RedisUnavailable as error:
-                self.consumer.outage.begins(error)
-                time.sleep(_AWAY_PAUSES[min(tries, len(_AWAY_PAUSES) - 1)])
-                tries += 1
+
+        def once() -> bool:
+            self._last_words()
+            self._write_once(claim, result, started_at, shown)
+            return True
+
+        self._insist(once)
 
     def _write_once(self, claim: Claim, result: Outcome, started_at: int, shown: Any) -> None:
         if result.kind == "postpone":

@@ -7,24 +7,30 @@ to say.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from hsejobs.errors import JobsError, RedisUnavailable
+from hsejobs.errors import RedisUnavailable
+from hsejobs.store.replies import Reply, classify, code_of, explained
 from hsejobs.store.scripts import Arg, Script
+from hsejobs.store.watchful import watchful
 
-#: Seconds a reply may take. Blocking waits stay well below it.
 SOCKET_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 2.0
+#: Seconds a reply may take before the call is sent again on a fresh connection.
+REPLY_TIMEOUT = 2.0
+#: Seconds that replicas get to confirm a write.
+WAIT_TIMEOUT = 4.0
 #: How long a caller's command is retried before RedisUnavailable, in seconds.
 PATIENCE = 3.0
-#: What a server says that is starting, failing over or has lost its majority.
-_PASSING = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "BUSY")
-_FULL = "OOM "
+#: Seconds after which an idle connection is asked whether it is still there, and how long that may take.
+PROBE_AFTER, PROBE_TIMEOUT = 0.5, 0.05
 
 
 def connect(url: str) -> Any:
@@ -80,25 +86,43 @@ def _login(netloc: str) -> dict[str, str]:
 
 T = TypeVar("T")
 
+#: Set while a job runs: whether its calls may go on waiting for Redis. What a caller would be told
+#: at once (full, refused) is waited for as well, because a job must not fail for Redis' sake.
+may_wait: ContextVar[Callable[[], bool] | None] = ContextVar("hsejobs_may_wait", default=None)
+
 
 class Link:
     """Redis as hsejobs uses it. Thread-safe and fork-safe; connects at the first call.
 
-    A connection belongs to one thread, so nothing waits for a free one.
+    A connection belongs to one thread, so nothing waits for a free one. ``probe_after``: a
+    connection that was idle for so many seconds is asked first whether it is still there.
     """
 
-    def __init__(self, url: str, *, wait_replicas: int = 0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        wait_replicas: int = 0,
+        probe_after: float = PROBE_AFTER,
+    ) -> None:
         self.url = url
         self.wait_replicas = wait_replicas
+        self.probe_after = probe_after
+        self._watch: tuple[int, Callable[[], None]] | None = None
         self._client: Any = None
         self._pid = 0
         self._lock = threading.Lock()
         self._local = threading.local()
 
+    def watch(self, while_waiting: Callable[[], None]) -> None:
+        """This thread's calls call ``while_waiting`` about every 50 ms while they wait for Redis."""
+        self._watch = (threading.get_ident(), while_waiting)
+        self.close()
+
     @property
     def cluster(self) -> bool:
         """Whether this is a Redis Cluster."""
-        return self.url.startswith("redis+cluster:")
+        return "+cluster:" in self.url.partition("//")[0]
 
     @property
     def client(self) -> Any:
@@ -127,21 +151,26 @@ class Link:
         """Like ``run``, and then waits for the replicas that the settings ask for."""
         reply = self.run(script, base, args, patience=patience)
         if self.wait_replicas:
-            words = ("WAIT", self.wait_replicas, int(SOCKET_TIMEOUT * 800))
-            if self.cluster:
-                client: Any = self.client
-                node = client.get_node_from_key(base)
-                # Any write on WAIT's own connection makes it cover the one before it.
-                reached = client.execute_command(*words, target_nodes=node)
-                reached = reached if isinstance(reached, int) else min(reached.values())
-            else:
-                reached = self._once(words, None)
-            if reached < self.wait_replicas:
-                raise RedisUnavailable(
-                    f"only {reached} of {self.wait_replicas} replicas confirmed the write;"
-                    " it is kept by the primary: add it again with the same id to make sure"
-                )
+            self.check_replicas(base, WAIT_TIMEOUT)
         return reply
+
+    def check_replicas(self, base: str, seconds: float) -> None:
+        """Waits until the replicas have what this thread wrote to the server of ``base``.
+
+        Raises RedisUnavailable when too few of them confirm it in time.
+        """
+
+        def once() -> Any:
+            connection = self._connection(base)
+            connection.send_command("WAIT", self.wait_replicas, int(seconds * 1000))
+            return connection.read_response(timeout=seconds + REPLY_TIMEOUT)
+
+        reached = int(self._patiently(0, once))
+        if reached < self.wait_replicas:
+            raise RedisUnavailable(
+                f"only {reached} of {self.wait_replicas} replicas confirmed the write;"
+                " it is kept by the primary: add it again with the same id to make sure"
+            )
 
     def add_many(
         self,
@@ -151,11 +180,11 @@ class Link:
         args_of: Callable[[T], Sequence[Arg]],
     ) -> list[Any]:
         """Like ``add`` for several calls; Redis works on one while the next is put together."""
-        if self.cluster or self.wait_replicas or len(calls) <= 1:
+        if self.wait_replicas or len(calls) <= 1:
             return [self.add(script, base, args_of(call)) for call in calls]
 
         def once() -> list[Any]:
-            connection = self._connection()
+            connection = self._connection(base)
             replies: list[Any] = []
             for number, call in enumerate(calls):
                 packed = _packed(("EVALSHA", script.sha, 1, base, *args_of(call)))
@@ -193,7 +222,7 @@ class Link:
             return [self._single(script, words, patience) for script, words in calls]
 
         def once() -> list[Any]:
-            connection = self._connection()
+            connection = self._connection("")
             packed = connection.pack_commands(
                 [("EVALSHA", script.sha, 1, *words) if script else words for script, words in calls]
             )
@@ -223,36 +252,52 @@ class Link:
 
         Whoever abandons a wait disconnects it. Raises redis-py's errors.
         """
-        if not self.cluster:
-            connection: Any = self._connection()
-            if not connection.is_connected:
-                connection.connect()
-            return connection
-        client: Any = self.client
-        node = client.get_node_from_key(key)
-        pool = client.get_redis_connection(node).connection_pool
-        held = getattr(self._local, "held", None)
-        if held is None or held[0] != node.name or held[2] != os.getpid():
-            held = self._local.held = (node.name, _connection_of(pool), os.getpid())
-        if not held[1].is_connected:
-            held[1].connect()
-        return held[1]
+        return self._connection(key)
 
     def close(self) -> None:
-        """Drops this thread's connection."""
-        connection = getattr(self._local, "connection", None)
-        self._local.connection = None
-        if connection is not None:
+        """Drops this thread's connections."""
+        local = self._local
+        held = getattr(local, "held", None)
+        local.held = {}
+        for connection, _ in (held or {}).values():
             connection.disconnect()
 
-    def _connection(self) -> Any:
+    # -- one exchange
+
+    def _connection(self, key: Arg) -> Any:
+        """This thread's connection to the server of ``key``, which was there a moment ago."""
         local = self._local
-        connection: Any = getattr(local, "connection", None)
-        if connection is None or local.pid != os.getpid():
-            connection = local.connection = _connection_of(self.client.connection_pool)
-            local.pid = os.getpid()
-            connection.connect()
+        if getattr(local, "pid", 0) != os.getpid():
+            local.pid, local.held = os.getpid(), {}
+        name, pool = "", None
+        if self.cluster:
+            client: Any = self.client
+            node = client.get_node_from_key(key)
+            name, pool = node.name, client.get_redis_connection(node).connection_pool
+        held = local.held.get(name)
+        now = time.monotonic()
+        if held is not None:
+            connection: Any = held[0]
+            fresh = now - held[1] < self.probe_after
+            if connection.is_connected and (fresh or _answers(connection)):
+                held[1] = now
+                return connection
+            connection.disconnect()
+        connection = self._new(pool or self.client.connection_pool)
+        local.held[name] = [connection, now]
+        connection.connect()
         return connection
+
+    def _new(self, pool: Any) -> Any:
+        """A connection as the pool would make it.
+
+        The pool itself counts all that it ever made and refuses more than its most: a
+        process that lost Redis often enough, or had threads enough, could never connect again.
+        """
+        kind = pool.connection_class
+        if self._watch is not None and self._watch[0] == threading.get_ident():
+            kind = watchful(kind, self._watch[1])
+        return kind(**{**pool.connection_kwargs, "socket_timeout": REPLY_TIMEOUT})
 
     def _once(self, words: Sequence[Arg], script: Script | None) -> Any:
         from redis.exceptions import NoScriptError
@@ -265,33 +310,60 @@ class Link:
             return self._exchange(("EVAL", script.text, *words[2:]))
 
     def _exchange(self, words: Sequence[Arg]) -> Any:
-        if self.cluster:
-            return self.client.execute_command(*words)
-        connection = self._connection()
+        connection = self._connection(_key_of(words) if self.cluster else "")
         connection.send_packed_command(_packed(words), check_health=False)
         return connection.read_response()
 
-    def _patiently(self, patience: float, once: Any) -> Any:
-        """Calls until it answers; a connection that went away while idle costs no waiting."""
-        from redis.exceptions import RedisError
+    def _patiently(self, patience: float, once: Callable[[], Any]) -> Any:
+        """Calls until it answers, at least twice when the first call found a connection gone.
 
+        While a job runs (see ``may_wait``), its calls wait as long as the job may.
+        """
         give_up = time.monotonic() + patience
-        pause = 0.0
+        waits = may_wait.get() if patience else None
+        pause, tries = 0.0, 0
         while True:
             try:
                 return once()
-            except (RedisError, OSError) as error:
-                if _is_reply(error) and not str(error).startswith(_PASSING):
-                    raise _explained(error) from error
-                self.close()
-                if time.monotonic() + pause >= give_up:
-                    raise RedisUnavailable(f"Redis does not answer ({_brief(error)})") from error
+            except Exception as error:
+                reply = classify(error)
+                if reply is not Reply.FAULT:
+                    self._lost(error)
+                if reply is None:
+                    raise
+                waiting = waits is not None and waits()
+                if reply in (Reply.FAULT, Reply.UNKNOWN_SCRIPT):
+                    raise explained(error) from error
+                if not waiting and (
+                    (tries and reply is not Reply.PASSING)
+                    or reply is Reply.FULL
+                    or (time.monotonic() + pause >= give_up and (tries or not patience))
+                ):
+                    raise explained(error) from error
             except BaseException:
                 # A half-read reply (an interrupt) would be taken for the next one.
                 self.close()
                 raise
             time.sleep(pause)
+            tries += 1
             pause = min(0.5, pause * 2 or 0.02)
+
+    def _lost(self, error: Exception) -> None:
+        """Nothing of the old connections is trusted any more; a Cluster's map is drawn again."""
+        self.close()
+        if self.cluster and self._client is not None:
+            # The nodes may have changed places; when none is reachable the next try says so.
+            with contextlib.suppress(Exception):
+                self._client.nodes_manager.initialize()
+
+
+def _key_of(words: Sequence[Arg]) -> Arg:
+    """The key by which a Cluster finds the node; a command without one may go to any."""
+    if words[0] in ("EVALSHA", "EVAL"):
+        return words[3]
+    if words[0] == "XREAD":
+        return words[-2]
+    return words[1] if len(words) > 1 else ""
 
 
 def _packed(words: Sequence[Arg]) -> list[bytes]:
@@ -302,50 +374,24 @@ def _packed(words: Sequence[Arg]) -> list[bytes]:
     return [pack_command(args)]
 
 
-def _connection_of(pool: Any) -> Any:
-    """A connection as the pool would make it.
-
-    The pool itself counts all that it ever made and refuses more than its most: a
-    process that lost Redis often enough, or had threads enough, could never connect again.
-    """
-    return pool.connection_class(**pool.connection_kwargs)
+def _answers(connection: Any) -> bool:
+    """Whether a connection that was idle still leads to a server; asks for at most PROBE_TIMEOUT."""
+    try:
+        connection.send_packed_command(_packed(("PING",)), check_health=False)
+        if not connection.can_read(timeout=PROBE_TIMEOUT):
+            return False
+        connection.read_response(disconnect_on_error=False)
+    except Exception as error:
+        # An error that a server answered came over a connection that works.
+        return code_of(error) != ""
+    return True
 
 
 def _reply(connection: Any) -> Any:
     """The next reply, or the error that the server answered."""
+    from redis.exceptions import ResponseError
+
     try:
         return connection.read_response()
-    except Exception as error:
-        if not _is_reply(error):
-            raise
+    except ResponseError as error:
         return error
-
-
-def _is_reply(error: BaseException) -> bool:
-    """Whether the server answered at all: an error of its own, not of the connection."""
-    from redis.exceptions import (
-        AuthenticationError,
-        BusyLoadingError,
-        ConnectionError,
-        ResponseError,
-    )
-
-    if isinstance(error, AuthenticationError):
-        return True
-    return isinstance(error, ResponseError) and not isinstance(
-        error, (ConnectionError, BusyLoadingError)
-    )
-
-
-def _explained(error: Exception) -> Exception:
-    text = str(error)
-    if text.startswith(_FULL) or "OOM command" in text:
-        return RedisUnavailable("Redis is out of memory and takes no more jobs: raise maxmemory")
-    if "NOAUTH" in text or "WRONGPASS" in text or "AUTH" in text.upper()[:20]:
-        return RedisUnavailable("Redis refuses the login: check QUEUE_REDIS_PASSWORD or the URL")
-    return JobsError(f"Redis refused a command: {text[:200]}")
-
-
-def _brief(error: BaseException) -> str:
-    text = str(error) or type(error).__name__
-    return text.splitlines()[0][:160]

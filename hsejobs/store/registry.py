@@ -9,7 +9,7 @@ from typing import Any
 from hsejobs import codec
 from hsejobs.errors import UnknownQueue, UnknownTask
 from hsejobs.store import keys
-from hsejobs.store.client import Link
+from hsejobs.store.client import PATIENCE, Link
 
 
 @dataclass(slots=True)
@@ -74,11 +74,19 @@ class QueueInfo:
         raise UnknownTask(f"queue {self.name!r} has no task of that name; it has: {have}")
 
 
-def save(link: Link, prefix: str, info: QueueInfo) -> None:
+def save(link: Link, prefix: str, info: QueueInfo, *, patience: float = PATIENCE) -> None:
     """Writes a queue's description and lists the queue. Raises RedisUnavailable."""
-    base = keys.base(prefix, info.name)
-    link.command("SET", keys.of(base, "queue"), codec.dumps(asdict(info)))
-    link.command("SADD", keys.queues(prefix), info.name)
+    key = keys.of(keys.base(prefix, info.name), "queue")
+    link.command("SET", key, codec.dumps(asdict(info)), patience=patience)
+    link.command("SADD", keys.queues(prefix), info.name, patience=patience)
+
+
+def text(link: Link, prefix: str, name: str) -> bytes | None:
+    """A queue's description as it was written; None where there is none, or it is not listed."""
+    if not link.command("SISMEMBER", keys.queues(prefix), name):
+        return None
+    found: bytes | None = link.command("GET", keys.of(keys.base(prefix, name), "queue"))
+    return found
 
 
 def names(link: Link, prefix: str) -> list[str]:

@@ -19,7 +19,8 @@ from hsejobs.store import keys
 Arg = str | bytes | int | float
 
 _LUA = files(__package__) / "lua"
-_HEADER = re.compile(r"^-- (KEYS|ARGV|returns|errors|include|read only)(?:: ?(.*))?$")
+_HEADER = re.compile(r"^-- (KEYS|ARGV|returns|errors|include|read only|full server)(?:: ?(.*))?$")
+_CALL = re.compile(r"\bredis\.call\('([A-Z]+)'")
 
 
 def _text(*parts: str) -> str:
@@ -76,8 +77,11 @@ class Script:
         for fragment in _header(body).get("include", "").split():
             parts.append(_code(_text("lib", f"{fragment}.lua")))
         parts.append(_code(body))
+        code = "\n".join(parts)
+        full = _header(body).get("full server") == "runs"
+        before = "" if self.read_only else _before_writing(code, full=full)
         # A local is found faster than a field of a global, and every script calls it many times.
-        code = "\n".join(parts).replace("redis.call(", "call(")
+        code = (before + code).replace("redis.call(", "call(")
         return keys.into_lua(f"local call = redis.call\n{code}")
 
     @cached_property
@@ -89,6 +93,32 @@ class Script:
     def read_only(self) -> bool:
         """Whether its header promises that it writes nothing."""
         return "read only" in _header(_text(f"{self.name}.lua"))
+
+    @property
+    def runs_when_full(self) -> bool:
+        """Whether it does its work on a server that has reached ``maxmemory``."""
+        return "full server" in _header(_text(f"{self.name}.lua"))
+
+
+def _before_writing(code: str, *, full: bool) -> str:
+    """What a script that writes does first, because nothing takes its writes back.
+
+    A right that is missing in the middle would leave half a transition: all are asked for before
+    (Redis 7 and newer can tell). ``full``: a full server refuses a script's first write that needs
+    memory, and none after one that needs none, so the script begins with such a one. A server that
+    is read only or may not write refuses every first write, and needs no question.
+    """
+    used = sorted(set(_CALL.findall(code)) - {"TIME"})
+    names = ", ".join(f"'{name}'" for name in used)
+    first = "redis.call('ZREM', KEYS[1], '')\n" if full else ""
+    return (
+        "if redis.acl_check_cmd then\n"
+        f"for _, name in ipairs({{ {names} }}) do\n"
+        "if not redis.acl_check_cmd(name, KEYS[1]) then\n"
+        "return redis.error_reply('NOPERM the user of this connection may not run '"
+        " .. name .. ' on ' .. KEYS[1] .. '*')\n"
+        "end\nend\nend\n" + first
+    )
 
 
 def chunks(items: list[str], size: int) -> Iterable[list[str]]:
@@ -102,6 +132,7 @@ _SHARED = ("name", "priority", "delay_ms", "attempts", "backoff_ms", "timeout_ms
 _OWN = ("id", "nonce", "organization", "user", "signature", "payload")
 
 ADD = Script("add", _SHARED, _OWN)
+PROBE = Script("probe", _SHARED)
 PERIODIC = Script("periodic", (*_SHARED, *_OWN, "schedule", "slot"))
 COMPLETE = Script(
     "complete",
@@ -115,9 +146,9 @@ POSTPONE = Script("postpone", ("id", "token", "delay_ms", "limit_ms"))
 RELEASE = Script("release", each=("id", "token"))
 RENEW = Script("renew", ("lease_ms",), ("id", "token"))
 STALL = Script("stall", ("max_stalls",), ("id", "token"))
-SWEEP = Script("sweep", ("max_stalls", "limit"))
+SWEEP = Script("sweep", ("max_stalls", "limit", "stall_limit"))
 PROGRESS = Script("progress", ("id", "token", "percent", "message"))
-LOG = Script("log", ("id", "token", "lines_kept"), ("line",))
+LOG = Script("log", ("id", "token", "lines_kept", "final"), ("line",))
 MARK = Script("mark", ("id", "token", "mark", "set"))
 PROMOTE = Script("promote", ("organization",), ("id",))
 RETRY = Script("retry", ("organization",), ("id",))

@@ -15,6 +15,9 @@ from hsejobs.store import keys, scripts
 from hsejobs.store.client import Link
 from hsejobs.store.scripts import Arg, Script
 
+#: Jobs that one sweep moves: a few ms of Redis' time.
+SWEEP_LIMIT = 500
+
 
 class Claim:
     """A job in a worker's hands. ``timeout`` and ``backoff`` in ms, ``attempt`` from 1."""
@@ -146,9 +149,11 @@ class Work:
             return []
         return [item.decode() for item in self._run(scripts.STALL, (max_stalls, *_flat(jobs)))]
 
-    def sweep(self, max_stalls: int, limit: int = 200) -> Swept:
-        """Moves what fell due and what stalled, at most ``limit`` of each."""
-        moved, next_due, stalled, became, now = self._run(scripts.SWEEP, (max_stalls, limit))
+    def sweep(self, max_stalls: int, *, stalls: bool = True) -> Swept:
+        """Moves what fell due and (unless not ``stalls``) what stalled, at most SWEEP_LIMIT of each."""
+        moved, next_due, stalled, became, now = self._run(
+            scripts.SWEEP, (max_stalls, SWEEP_LIMIT, SWEEP_LIMIT if stalls else 0)
+        )
         pairs = [(i.decode(), b.decode()) for i, b in zip(stalled, became, strict=True)]
         return Swept(moved, None if next_due < 0 else next_due, pairs, now)
 
@@ -156,9 +161,9 @@ class Work:
         """Whether the job still is ours."""
         return bool(self._run(scripts.PROGRESS, (job_id, token, f"{percent:g}", message)))
 
-    def log(self, job_id: str, token: str, lines: Sequence[str]) -> bool:
-        """Whether the job still is ours."""
-        return bool(self._run(scripts.LOG, (job_id, token, LOG_LINES, *lines)))
+    def log(self, job_id: str, token: str, lines: Sequence[str], *, final: bool = False) -> bool:
+        """Whether the job still is ours. ``final``: the last lines, which a full Redis takes too."""
+        return bool(self._run(scripts.LOG, (job_id, token, LOG_LINES, int(final), *lines)))
 
     def mark(self, job_id: str, token: str, mark: str, *, put: bool) -> bool | None:
         """True: the mark was not there. None: the job is not ours any more."""
@@ -169,10 +174,6 @@ class Work:
         """What Huey needs beside the payload: follow-ups, expiry."""
         found = self.link.command("GET", keys.of(self.base, "extras", job_id), patience=3.0)
         return found or b""
-
-    def wait_bell(self, seconds: float) -> None:
-        """Blocks until somebody rings, at most so long."""
-        self.link.command("BLPOP", self.bell, f"{seconds:g}", patience=0)
 
     def heartbeat(self, worker: str, record: bytes, ttl_ms: int) -> bool:
         """Says that a consumer lives (an empty record: that it leaves).

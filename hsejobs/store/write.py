@@ -22,6 +22,8 @@ from hsejobs.store.scripts import Arg, Script
 CHUNK = 500
 #: Jobs and payload bytes in one call of a bulk add.
 ADD_CHUNK, ADD_CHUNK_BYTES = 100, 4_000_000
+#: Seconds that replicas get to answer when it is only asked whether adds would be confirmed.
+PROBE_REPLICAS = 0.5
 
 
 @dataclass(slots=True)
@@ -136,6 +138,14 @@ class Writer:
             for chunk, answers in zip(chunks, replies, strict=True)
             for job, reply in zip(chunk, answers, strict=True)
         ]
+
+    def check_adds(self, queues: Sequence[str]) -> None:
+        """Raises what an add to one of the queues would raise of Redis now; adds nothing."""
+        shared = NewJob("", "", b"", 3, 1, 0, 0).shared()
+        bases = [self._base(queue) for queue in queues]
+        self.link.run_many([(scripts.PROBE, base, shared) for base in bases], patience=0.5)
+        if self.link.wait_replicas and bases:
+            self.link.check_replicas(bases[0], PROBE_REPLICAS)
 
     def add_periodic(self, queue: str, job: NewJob, schedule: str, slot: int) -> Added | None:
         """Adds the run of a slot (minutes since the epoch), or None when it was served already."""

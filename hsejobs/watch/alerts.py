@@ -195,7 +195,7 @@ class Watch:
         known = self._redis
         if known is None:
             self._redis = _alert("redis", None, "on", round(away), limit, _ms() - int(away))
-            self._redis["message"] = f"Redis does not answer: {error}"
+            self._redis["message"] = str(error)
             _log(None, self._redis)
         self._tell_of_redis()
 

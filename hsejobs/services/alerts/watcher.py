@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from hsejobs.services.alerts.channels import channels
 from hsejobs.settings import Settings
 from hsejobs.store.client import Link
+from hsejobs.watch import logs
 from hsejobs.watch.alerts import Watch
+
+#: Seconds between two lines about what keeps failing.
+TOLD_EVERY = 60.0
 
 
 class Watcher:
@@ -20,6 +25,7 @@ class Watcher:
         self._watch = Watch(link, settings, channels(settings))
         self._each_second = each_second
         self._end = threading.Event()
+        self._told_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
 
     def start(self) -> None:
@@ -31,8 +37,17 @@ class Watcher:
         self._end.set()
         self._thread.join(3.0)
 
+    def _tell(self, error: Exception) -> None:
+        now = time.monotonic()
+        if self._told_at is None or now - self._told_at >= TOLD_EVERY:
+            self._told_at = now
+            logs.tell("alerts failed", 40, error=repr(error))
+
     def _run(self) -> None:
         while not self._end.wait(1.0):
-            self._each_second()
-            self._watch.tick()
+            for duty in (self._each_second, self._watch.tick):
+                try:
+                    duty()
+                except Exception as error:  # whoever watches must not be the first to fall
+                    self._tell(error)
         self._watch.link.close()

@@ -4,6 +4,7 @@
 --   token: of this call; trial_ms: a trial that has not ended by then belongs to the next who asks
 -- returns: {letter, ms to wait}: "c" closed, "t" this call is the trial, "o" open, "w" a trial runs
 -- errors: none
+-- full server: runs
 -- include: base circuit
 local name, token = ARGV[1], ARGV[2]
 local key = circuit_of(name)

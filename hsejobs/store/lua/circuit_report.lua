@@ -4,6 +4,7 @@
 --   verdict: ok, fail, or none when nothing was learned; token as it was for `circuit_enter`
 -- returns: the state's letter: "c" closed, "o" open, "t" a trial runs, "h" held open by hand
 -- errors: none
+-- full server: runs
 -- include: base circuit
 local name, token, verdict = ARGV[1], ARGV[2], ARGV[3]
 local key = circuit_of(name)

@@ -4,6 +4,7 @@
 --   open 0: close
 -- returns: 1; 0 when a circuit that should be closed is not there
 -- errors: none
+-- full server: runs
 -- include: base circuit
 local name = ARGV[1]
 local key = circuit_of(name)

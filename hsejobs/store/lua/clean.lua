@@ -5,8 +5,11 @@
 --   limit: at most 1000; organization '' for all
 -- returns: {removed (or found), offset to go on from, 1 when the end was reached}
 -- errors: none
+-- full server: runs by itself
 -- include: base delete
 local state, only = ARGV[1], ARGV[2]
+-- Counting is looking, and writes nothing.
+if ARGV[6] ~= '1' then redis.call('ZREM', base, '') end
 local before, limit, offset = now_ms - tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local name = only == '' and index(state) or org_index(state, only)
 local finished = state == 'c' or state == 'f'

@@ -6,6 +6,7 @@
 -- returns: {outcomes, claimed}: outcomes a string with one letter a finished job
 --       (c completed, r refused: not this token's job any more), claimed as lib/claim says
 -- errors: none
+-- full server: runs
 -- include: base place due bucket claim
 local SMALL = 64
 local n, token, lease_ms = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])

@@ -4,6 +4,7 @@
 --   delay_ms -1: backoff x 5^(n-1); final 1: no retry; error is a JSON object
 -- returns: {outcome, delay ms}: "d" retried later, "f" failed, "r" refused (not this token's job)
 -- errors: none
+-- full server: runs
 -- include: base place bucket
 local id, token = ARGV[1], ARGV[2]
 local key = base .. K.job .. id

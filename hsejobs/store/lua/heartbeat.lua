@@ -4,6 +4,7 @@
 --   record: JSON; '' when the consumer leaves
 -- returns: 1 when the queue has a description, 0 when Redis came back without it
 -- errors: none
+-- full server: runs
 -- include: base
 local workers, worker = base .. K.workers, ARGV[1]
 if ARGV[2] == '' then

@@ -4,6 +4,7 @@
 --   id and token '' when no job takes it; ttl_ms 0 for none
 -- returns: 1 when it was taken, else 0
 -- errors: none
+-- full server: runs
 -- include: base
 local name = base .. K.value .. ARGV[1]
 local holder = redis.call('GET', name)

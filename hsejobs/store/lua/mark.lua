@@ -4,6 +4,7 @@
 --   set 0: only ask
 -- returns: 1 when the mark was not there, 0 when it was, -1 when the job is not this token's any more
 -- errors: none
+-- full server: runs
 -- include: base
 local id = ARGV[1]
 local job = redis.call('HMGET', base .. K.job .. id, 'st', 'tk')

@@ -4,6 +4,7 @@
 --   limit: at most 1000; states: letters in order; whole 1: the queue's own keys too
 -- returns: {removed, 1 when nothing is left to do}, or {-1, active jobs} when jobs run and it is not forced
 -- errors: none
+-- full server: runs
 -- include: base delete
 local states, limit = ARGV[1], tonumber(ARGV[3])
 if ARGV[4] == '1' and ARGV[2] ~= '1' then

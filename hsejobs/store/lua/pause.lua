@@ -3,6 +3,7 @@
 -- ARGV: pause
 -- returns: 1 when that changed something, else 0
 -- errors: none
+-- full server: runs
 -- include: base
 local changed
 if ARGV[1] == '1' then

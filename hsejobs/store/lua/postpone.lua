@@ -5,6 +5,7 @@
 -- returns: {outcome, ms since the job was first postponed}: "d", "r" refused, or "x" when that is
 --   limit_ms or more: nothing is done
 -- errors: none
+-- full server: runs
 -- include: base place
 local id, token = ARGV[1], ARGV[2]
 local key = base .. K.job .. id

@@ -3,6 +3,7 @@
 -- ARGV: each: id, token
 -- returns: how many were handed back (those not this token's any more are passed over)
 -- errors: none
+-- full server: runs
 -- include: base
 local released = 0
 for a = 1, #ARGV, 2 do

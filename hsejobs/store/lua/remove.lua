@@ -5,6 +5,7 @@
 -- returns: for each id {"ok", id, score, hash, payload, extras, result, errors, logs, marks},
 --       {"missing", id} or {state letter, id}; absent strings are ''
 -- errors: none
+-- full server: runs
 -- include: base delete
 local only, out = ARGV[1], {}
 for a = 2, #ARGV do

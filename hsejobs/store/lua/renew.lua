@@ -3,6 +3,7 @@
 -- ARGV: lease_ms; each: id, token
 -- returns: the ids that are not this worker's any more
 -- errors: none
+-- full server: runs
 -- include: base
 local lease_until = int(now_ms + tonumber(ARGV[1]))
 local lost = {}

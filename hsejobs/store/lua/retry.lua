@@ -4,6 +4,7 @@
 --   organization '' for any
 -- returns: for each id "ok", "missing" or the letter of the state it is in
 -- errors: none
+-- full server: runs
 -- include: base place
 local only, out, moved = ARGV[1], {}, false
 for a = 2, #ARGV do

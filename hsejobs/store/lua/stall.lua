@@ -3,6 +3,7 @@
 -- ARGV: max_stalls; each: id, token
 -- returns: what became of each: "waiting", "failed" or "refused"
 -- errors: none
+-- full server: runs
 -- include: base stall
 local became = {}
 for a = 2, #ARGV, 2 do

@@ -1,15 +1,16 @@
 -- due and stall: what falls due inside Redis, delayed jobs and dead leases; every consumer asks once a second.
 -- KEYS: 1 the queue's base
--- ARGV: max_stalls, limit
---   limit: at most 500
+-- ARGV: max_stalls, limit, stall_limit
+--   limit of the due, stall_limit of the stalled: at most 500 each, and 0 for none
 -- returns: {jobs moved to waiting, ms until the next delayed job is due or -1, the stalled ids,
 --       what became of each ("waiting" or "failed"), Redis time in ms}
 -- errors: none
+-- full server: runs
 -- include: base place due stall
 local max_stalls, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
 local moved = move_due(limit)
 local stalled, became = {}, {}
-local dead = redis.call('ZRANGEBYSCORE', base .. K.active, '-inf', int(now_ms), 'LIMIT', 0, limit)
+local dead = redis.call('ZRANGEBYSCORE', base .. K.active, '-inf', int(now_ms), 'LIMIT', 0, ARGV[3])
 for _, id in ipairs(dead) do
   local outcome = stall_job(id, max_stalls)
   if outcome then
