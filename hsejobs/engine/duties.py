@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hsejobs.engine.outage import Outage
-from hsejobs.errors import JobsError, RedisUnavailable
+from hsejobs.errors import JobsError, RedisRefused, RedisUnavailable
 from hsejobs.watch import logs
 
 #: Seconds before what was refused is tried again; what failed for another reason doubles it up to
@@ -43,10 +43,12 @@ class Duty:
         try:
             self.act()
         except RedisUnavailable as error:
-            if self.advisory:
+            if isinstance(error, RedisRefused) and self.advisory:
+                # A right that is missing is nothing that passes by itself.
                 self._failed(queue, error)
             else:
                 self.at = time.monotonic() + RETRY_AFTER
+            if not self.advisory:
                 outage.begins(error, self.name)
             return False
         except Exception as error:  # one duty's fault must not end the others

@@ -61,6 +61,8 @@ _RIGHTS = ("ACL failure in script", "The user executing the script can't")
 def code_of(error: BaseException) -> str:
     """The code of an error that a server answered, ``""`` when it has none."""
     text = str(error)
+    if text.removeprefix("ERR ").startswith(_RIGHTS):
+        return "NOPERM"
     code: str | None = getattr(error, "status_code", None)
     if code is None:
         first = _FIRST_WORD.match(text)
@@ -69,8 +71,6 @@ def code_of(error: BaseException) -> str:
         inside = _INSIDE.search(text)
         if inside and inside[1] in CODES:
             return inside[1]
-        if text.removeprefix("ERR ").startswith(_RIGHTS):
-            return "NOPERM"
     return code
 
 

@@ -173,3 +173,31 @@ def nothing() -> str:
 @huey.task(priority=1, retries=4, retry_delay=2, timeout=7, expires=0.2)
 def special(payload: dict[str, Any]) -> None:
     _note("special")
+
+
+@huey.task()
+def steady(payload: dict[str, Any]) -> int:
+    """Says how far it is and what it does, all the time."""
+    job, steps = current_job(), int(payload["seconds"] * 20)
+    _note(f"begin:{payload['n']}")
+    for step in range(steps):
+        job.progress(100 * step / steps, f"step {step}")
+        job.log(f"step {step}")
+        time.sleep(0.05)
+    _note(f"end:{payload['n']}")
+    return steps
+
+
+@huey.task()
+def careful(payload: dict[str, Any]) -> bool:
+    """Makes a call that must happen once, and adds a job, while Redis may be away."""
+    _note(f"begin:{payload['n']}")
+    time.sleep(payload["seconds"])
+    job = current_job()
+    job.check()
+    called = job.once("call")
+    if called:
+        _note(f"call:{payload['n']}")
+    echo.add({"n": payload["n"]}, job_id=f"after-{payload['n']}")
+    job.mark_done("call")
+    return called

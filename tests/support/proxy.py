@@ -59,6 +59,8 @@ class FlakyProxy:
         self._threads: list[threading.Thread] = []
         self._down = False
         self._closed = False
+        self._open = threading.Event()
+        self._open.set()
         self.cuts = 0
         self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -90,6 +92,20 @@ class FlakyProxy:
         for link in links:
             link.close()
 
+    def silence(self) -> None:
+        """Let the connections that are open fall silent: they stay, and nothing passes them."""
+        with self._lock:
+            for link in self._links:
+                link.silent = True
+
+    def hole(self) -> None:
+        """Be a black hole: connections stay and can be made, nothing passes until ``fill``."""
+        self._open.clear()
+
+    def fill(self) -> None:
+        """Let through what waited."""
+        self._open.set()
+
     def down(self) -> None:
         """Close every connection, and each new one at once, until ``up``."""
         with self._lock:
@@ -111,6 +127,7 @@ class FlakyProxy:
         trace: TracebackType | None,
     ) -> None:
         self._closed = True
+        self.fill()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -181,6 +198,7 @@ class _Link:
         self._server = server
         self._pending: deque[_Rule | None] = deque()
         self._pumps = 2
+        self.silent = False
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -192,6 +210,9 @@ class _Link:
     def pump_requests(self) -> None:
         with self._ending():
             for request in _frames(self._client):
+                if self.silent:
+                    continue
+                self._proxy._open.wait()
                 rule = self._proxy._rule_for(request)
                 if rule is not None and rule.where == "request":
                     return
@@ -202,6 +223,7 @@ class _Link:
         with self._ending():
             for reply in _frames(self._server):
                 # Pushed messages answer no request.
+                self._proxy._open.wait()
                 rule = None
                 if not reply.startswith(b">") and self._pending:
                     rule = self._pending.popleft()

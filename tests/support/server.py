@@ -88,8 +88,11 @@ class Server:
         """A new client; close it (``with server.client() as r``)."""
         return redis.Redis.from_url(self.url, **kwargs)
 
-    def start(self, *, appendonly: bool | None = None) -> None:
-        """Start it, and return when it answers. *appendonly* stays as it was unless given."""
+    def start(self, *, appendonly: bool | None = None, ready: bool = True) -> None:
+        """Start it, and return when it answers. *appendonly* stays as it was unless given.
+
+        Without *ready* it may still be loading.
+        """
         if self.running:
             return
         if appendonly is not None:
@@ -100,8 +103,10 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        if not ready:
+            return
         try:
-            self._wait_ready()
+            self.wait_ready()
         except BaseException:
             self.kill()
             raise
@@ -169,7 +174,7 @@ class Server:
             *(part for name, value in options.items() for part in (f"--{name}", value)),
         ]
 
-    def _wait_ready(self) -> None:
+    def wait_ready(self) -> None:
         end = time.monotonic() + START_SECONDS
         with self.client(retry=None, socket_timeout=START_SECONDS) as client:
             while True:

@@ -1,0 +1,243 @@
+"""What each word of Redis means, said by a real server, through every door of the store.
+
+The kind: errors told apart by their text, or by a list that nobody compares with a server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+
+from hsejobs.errors import JobsError, RedisFull, RedisRefused, RedisUnavailable, Refused
+from hsejobs.model import State
+from hsejobs.store import scripts
+from hsejobs.store.client import Link
+from hsejobs.store.read import Reader
+from hsejobs.store.replies import CODES, Reply, classify, code_of, explained
+from hsejobs.store.work import Done, Work
+from hsejobs.store.write import NewJob, Writer
+from tests.support import wait_until
+from tests.support.faults import FAULTS, REFUSING, full, no_rights, read_only
+from tests.support.server import Server
+
+#: The code that a server says in each fault, and the error of ours.
+SAYS = {
+    "read only": ("READONLY", RedisUnavailable),
+    "master down": ("MASTERDOWN", RedisUnavailable),
+    "no replicas": ("NOREPLICAS", RedisUnavailable),
+    "misconf": ("MISCONF", RedisUnavailable),
+    "no rights": ("NOPERM", RedisRefused),
+    "password changed": ("NOAUTH", RedisRefused),
+    "loading": ("LOADING", RedisUnavailable),
+    "busy": ("BUSY", RedisUnavailable),
+    "full": ("OOM", RedisFull),
+}
+
+
+def job(name: str) -> NewJob:
+    return NewJob(name, "t.task", b"{}", 3, 3, 1000, 0)
+
+
+@pytest.fixture
+def link(redis_url: str) -> Iterator[Link]:
+    made = Link(redis_url)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_a_server_says_it(redis_server: Server, link: Link, name: str) -> None:
+    writer, (code, kind) = Writer(link, "t"), SAYS[name]
+    writer.add("q", job("before"))
+    with FAULTS[name](redis_server):
+        with pytest.raises(kind) as caught:
+            link.run(scripts.ADD, writer._base("q"), (*job("x").shared(), *job("x").own()),
+                     patience=0.2)  # fmt: skip
+        assert type(caught.value) is kind
+        said = caught.value.__cause__
+        assert said is not None
+        assert code_of(said) == code
+        assert classify(said) is CODES[code]
+        # What was refused in between is refused before anything is asked of the scripts, too.
+        with pytest.raises(kind):
+            writer.check_adds(["q"])
+    writer.check_adds(["q"])
+    assert writer.add("q", job("x")).created
+    assert Reader(link, "t").stats(["q"])[0].waiting == 2
+
+
+@pytest.mark.parametrize("name", sorted(REFUSING))
+def test_an_add_is_taken_or_not_and_never_halved(
+    redis_server: Server, link: Link, name: str
+) -> None:
+    """Whatever was answered, the record is whole or absent; and it works again at once."""
+    writer, reader = Writer(link, "t"), Reader(link, "t")
+    writer.add("q", job("before"))
+    with REFUSING[name](redis_server), pytest.raises(RedisUnavailable):
+        link.run(scripts.ADD, writer._base("q"), (*job("x").shared(), *job("x").own()),
+                 patience=0)  # fmt: skip
+    writer.add("q", job("x"))
+    assert reader.stats(["q"])[0].waiting == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("OOM command not allowed when used memory > 'maxmemory'.", "OOM"),
+        # Redis 6.2 puts it in the middle.
+        (
+            "ERR Error running script (call to f_ab): @user_script:9: -READONLY You can't",
+            "READONLY",
+        ),
+        ("Error running script (call to f_ab): @user_script:9: @user_script: 9: -OOM cmd", "OOM"),
+        ("NOREPLICAS Not enough good replicas to write. script: on @user_script:1.", "NOREPLICAS"),
+        ("ACL failure in script: User u has no permissions to run the 'zadd' command", "NOPERM"),
+        ("The user executing the script can't run this command or subcommand", "NOPERM"),
+        ("unknown command 'FOO'", ""),
+    ],
+)
+def test_the_code_is_found_wherever_it_stands(text: str, code: str) -> None:
+    assert code_of(redis.ResponseError(text)) == code
+
+
+def test_what_is_no_error_of_redis_py_is_told_too() -> None:
+    assert classify(redis.exceptions.RedisClusterException("no node")) is Reply.PASSING
+    assert classify(OSError("gone")) is Reply.PASSING
+    assert classify(redis.ConnectionError("max number of clients reached")) is Reply.PASSING
+    assert classify(redis.ResponseError("unknown command")) is Reply.FAULT
+    assert type(explained(redis.ResponseError("unknown command"))) is JobsError
+    assert classify(TypeError()) is None
+
+
+def test_the_missing_right_is_named(redis_server: Server, link: Link) -> None:
+    with no_rights(redis_server), pytest.raises(RedisRefused, match=r"may not run \w+ on t:{q}:"):
+        Writer(link, "t").add("q", job("x"))
+
+
+# -- a script asks before its first write
+
+
+def _state(server: Server) -> dict[bytes, bytes | None]:
+    with server.client() as client:
+        return {key: client.dump(key) for key in client.scan_iter("t:*")}
+
+
+ENOUGH = [one for one in scripts.ALL if one.runs_when_full and not one.name.startswith("circuit")]
+
+
+def _calls(work: Work, writer: Writer) -> dict[str, Callable[[], bool]]:
+    """Each script that works on a full server, called so that it has something to do."""
+    _, claims = work.step([], 6, "token", 60_000, again=False)
+    one, two, three, four, five, six = [(claim.id, claim.token) for claim in claims]
+    return {
+        "renew": lambda: work.renew([one], 60_000) == set(),
+        "mark": lambda: work.mark(*one, "once", put=True) is True,
+        "complete": lambda: work.step(
+            [_done(one)], 1, "other", 60_000, again=False)[0] == "c",
+        "fail": lambda: work.fail(
+            *two, code="error", error=b"{}", run_us=1, final=True, delay_ms=None)[0] == "f",
+        "postpone": lambda: work.postpone(*three, 60_000)[0] == "d",
+        "release": lambda: work.release([four]) == 1,
+        "stall": lambda: work.stall([five], 3) == ["waiting"],
+        "sweep": lambda: work.sweep(3).now > 0,
+        "heartbeat": lambda: work.heartbeat("w", b"{}", 20_000) is False,
+        "lock": lambda: work.link.run(scripts.LOCK, work.base, ("l", *six, 0)) == 1,
+        "retry": lambda: writer.retry_many("q", [two[0]]) == [],
+        "promote": lambda: writer.promote_many("q", [three[0]]) == [],
+        "pause": lambda: writer.pause("q") is True,
+        "remove": lambda: writer.remove("q", four[0]).id == four[0],
+        "clean": lambda: writer.clean("q", State.COMPLETED, 0) == 1,
+        "obliterate": lambda: writer.obliterate("q", force=True) >= 1,
+    }  # fmt: skip
+
+
+def _done(pair: tuple[str, str]) -> Done:
+    return Done(*pair, 5, b'{"a": 1}')
+
+
+def test_outcomes_and_the_ways_out_work_on_a_full_server(redis_server: Server, link: Link) -> None:
+    work, writer = Work(link, "t", "q"), Writer(link, "t")
+    for number in range(9):
+        writer.add("q", job(f"j{number}"))
+    calls = _calls(work, writer)
+    assert {one.name for one in ENOUGH} == set(calls)
+    with full(redis_server):
+        for name, call in calls.items():
+            assert call(), name
+        with pytest.raises(RedisFull):
+            writer.add("q", job("more"))
+
+
+@pytest.mark.parametrize("command", ["zadd", "zrem", "hset", "rpush", "xadd", "zpopmin", "incrby"])
+def test_without_one_right_no_script_does_half(
+    redis_server: Server, link: Link, command: str
+) -> None:
+    """Whichever right is missing, a script does all of its work, or nothing."""
+    work, writer = Work(link, "t", "q"), Writer(link, "t")
+    for number in range(9):
+        writer.add("q", job(f"j{number}"))
+    calls = _calls(work, writer)
+    with redis_server.client() as admin:
+        admin.execute_command("ACL", "SETUSER", "admin", "on", "nopass", "~*", "&*", "+@all")
+        admin.execute_command("AUTH", "admin", "x")
+        if int(admin.info("server")["redis_version"][0]) < 7:
+            pytest.skip("Redis 6 cannot tell a script what its user may do")
+        admin.execute_command("ACL", "SETUSER", "default", f"-{command}")
+        try:
+            for name, call in calls.items():
+                before = _state(redis_server)
+                try:
+                    call()
+                except RedisRefused:
+                    assert _state(redis_server) == before, name
+                except Refused:
+                    continue
+        finally:
+            admin.execute_command("ACL", "SETUSER", "default", "+@all")
+
+
+def test_looking_works_on_a_read_only_and_on_a_full_server(
+    redis_server: Server, link: Link
+) -> None:
+    writer, reader = Writer(link, "t"), Reader(link, "t")
+    writer.add("q", job("a"))
+    for fault in (read_only, full):
+        with fault(redis_server):
+            assert reader.stats(["q"])[0].waiting == 1
+            assert reader.job("q", "a").id == "a"
+            assert len(reader.page("q", State.WAITING).jobs) == 1
+            assert writer.cleanable("q", State.WAITING, 0) == 1
+            assert reader.workers(["q"]) == []
+
+
+# -- connections that were silently dropped
+
+
+def test_an_idle_connection_that_was_dropped_costs_one_retry(redis_server: Server) -> None:
+    from tests.support.proxy import FlakyProxy
+
+    with FlakyProxy(redis_server.url) as proxy:
+        link = Link(proxy.url, probe_after=0.0)
+        link.command("SET", "t:x", "1")
+        proxy.silence()
+        assert link.command("GET", "t:x") == b"1"
+        assert proxy.connections == 2
+        link.close()
+
+
+def test_a_server_that_became_a_replica_is_left_for_a_fresh_connection(
+    redis_server: Server, link: Link
+) -> None:
+    """A fail-over behind one address: what was connected must not stay with the old server."""
+    writer = Writer(link, "t")
+    writer.add("q", job("a"))
+    with redis_server.client() as admin:
+        before = admin.info("stats")["total_connections_received"]
+        with read_only(redis_server), pytest.raises(RedisUnavailable):
+            writer.add("q", job("b"))
+        wait_until(
+            lambda: admin.info("stats")["total_connections_received"] > before + 1,
+            what="fresh connections",
+        )

@@ -1,0 +1,277 @@
+"""Ways in which a real Redis says no, each with its beginning and its end.
+
+``FAULTS[name]`` is a context manager on a ``Server`` with a TCP port or a socket. Whoever is
+inside finds that the server refuses what it would refuse in the field; at the end all is well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import redis
+
+from tests.support import wait_until
+from tests.support.server import Server
+
+Fault = Callable[[Server], contextlib.AbstractContextManager[Any]]
+#: No server is there: what a replica takes for its primary.
+NOWHERE = ("127.0.0.1", "1")
+
+
+@contextlib.contextmanager
+def _admin(server: Server) -> Iterator[Any]:
+    with server.client(retry=None, socket_timeout=10) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def _config(server: Server, **values: tuple[str, str]) -> Iterator[None]:
+    """Settings by name (``_`` for ``-``): during, and after."""
+    with _admin(server) as admin:
+        for name, (during, _) in values.items():
+            admin.config_set(name.replace("_", "-"), during)
+        try:
+            yield
+        finally:
+            for name, (_, after) in values.items():
+                admin.config_set(name.replace("_", "-"), after)
+
+
+@contextlib.contextmanager
+def stopped(server: Server) -> Iterator[None]:
+    """It ends as an administrator ends it, and comes back with what it had."""
+    with _admin(server) as admin:
+        admin.config_set("appendonly", "yes")
+        wait_until(lambda: admin.info("persistence")["aof_rewrite_in_progress"] == 0, what="AOF")
+    server.stop()
+    try:
+        yield
+    finally:
+        server.start(appendonly=True)
+
+
+@contextlib.contextmanager
+def frozen(server: Server) -> Iterator[None]:
+    """Connections stay open, nothing is answered."""
+    server.freeze()
+    try:
+        yield
+    finally:
+        server.thaw()
+
+
+@contextlib.contextmanager
+def read_only(server: Server) -> Iterator[None]:
+    """It became a replica: reads are answered, writes are READONLY."""
+    with _admin(server) as admin:
+        admin.execute_command("REPLICAOF", *NOWHERE)
+        try:
+            yield
+        finally:
+            admin.execute_command("REPLICAOF", "NO", "ONE")
+
+
+@contextlib.contextmanager
+def master_down(server: Server) -> Iterator[None]:
+    """A replica without its primary that does not serve what it has: everything is MASTERDOWN."""
+    with _config(server, replica_serve_stale_data=("no", "yes")), read_only(server):
+        yield
+
+
+@contextlib.contextmanager
+def no_replicas(server: Server) -> Iterator[None]:
+    """Too few replicas to write: NOREPLICAS."""
+    with _config(server, min_replicas_to_write=("1", "0")):
+        yield
+
+
+@contextlib.contextmanager
+def misconf(server: Server) -> Iterator[None]:
+    """It cannot save, as on a full disk: writes are MISCONF."""
+    obstacle = server.folder / "dump.rdb"
+    obstacle.unlink(missing_ok=True)
+    # A file cannot take the place of a folder that is not empty.
+    (obstacle / "x").mkdir(parents=True)
+    with _admin(server) as admin:
+        admin.config_set("save", "3600 1")
+        try:
+            _save(admin, "err")
+            yield
+        finally:
+            shutil.rmtree(obstacle)
+            _save(admin, "ok")
+            admin.config_set("save", "")
+            obstacle.unlink(missing_ok=True)
+
+
+def _save(admin: Any, status: str) -> None:
+    def saved() -> bool:
+        return bool(admin.info("persistence")["rdb_last_bgsave_status"] == status)
+
+    admin.bgsave()
+    wait_until(saved, what=f"a save that ends with {status}")
+
+
+@contextlib.contextmanager
+def full(server: Server) -> Iterator[None]:
+    """maxmemory is reached: what needs memory is OOM."""
+    with _config(server, maxmemory=("1", "0")):
+        yield
+
+
+@contextlib.contextmanager
+def no_rights(server: Server) -> Iterator[None]:
+    """The user may read only: writes are NOPERM."""
+    with _admin(server) as admin:
+        admin.execute_command("ACL", "SETUSER", "admin", "on", "nopass", "~*", "&*", "+@all")
+        admin.execute_command("AUTH", "admin", "x")
+        admin.execute_command("ACL", "SETUSER", "default", "-@write")
+        try:
+            yield
+        finally:
+            admin.execute_command("ACL", "SETUSER", "default", "+@all")
+
+
+@contextlib.contextmanager
+def password_changed(server: Server) -> Iterator[None]:
+    """All connections are ended, and new ones have no valid login: NOAUTH."""
+    with _admin(server) as admin:
+        admin.config_set("requirepass", "another")
+        _end_clients(admin)
+        try:
+            yield
+        finally:
+            admin.config_set("requirepass", "")
+
+
+@contextlib.contextmanager
+def too_many_clients(server: Server) -> Iterator[None]:
+    """All connections are ended, and no new one is taken."""
+    with _admin(server) as admin:
+        before = admin.config_get("maxclients")["maxclients"]
+        admin.config_set("maxclients", "1")
+        _end_clients(admin)
+        try:
+            yield
+        finally:
+            admin.config_set("maxclients", before)
+
+
+@contextlib.contextmanager
+def loading(server: Server) -> Iterator[None]:
+    """It comes back and reads its file for two seconds: LOADING. Over by itself."""
+    with _admin(server) as admin:
+        admin.config_set("appendonly", "yes")
+        wait_until(lambda: admin.info("persistence")["aof_rewrite_in_progress"] == 0, what="AOF")
+        pipe = admin.pipeline(transaction=False)
+        for number in range(2000):
+            pipe.set(f"ballast:{number}", "x" * 100, ex=60)
+        pipe.execute()
+        # The delay is one of the file's first part.
+        admin.bgrewriteaof()
+        wait_until(
+            lambda: (
+                (found := admin.info("persistence"))["aof_rewrite_in_progress"] == 0
+                and found["aof_rewrite_scheduled"] == 0
+            ),
+            what="AOF",
+        )
+    server.stop()
+    server.options |= {"key-load-delay": "1000", "loading-process-events-interval-bytes": "1024"}
+    try:
+        server.start(appendonly=True, ready=False)
+        wait_until(lambda: _is_loading(server), what="a server that loads")
+        yield
+    finally:
+        for name in ("key-load-delay", "loading-process-events-interval-bytes"):
+            del server.options[name]
+        server.wait_ready()
+
+
+def _is_loading(server: Server) -> bool:
+    try:
+        with _admin(server) as admin:
+            admin.get("x")
+    except redis.BusyLoadingError:
+        return True
+    except redis.ConnectionError:
+        return False
+    raise AssertionError("it has loaded already: give it more to load")
+
+
+@contextlib.contextmanager
+def busy(server: Server) -> Iterator[None]:
+    """Somebody's script does not end: BUSY, until it is killed."""
+    with _admin(server) as admin, _config(server, busy_reply_threshold=("50", "5000")):
+        admin.ping()
+        script: Any = server.client(retry=None, socket_timeout=0.2)
+        with contextlib.suppress(redis.TimeoutError):
+            script.eval("while true do end", 0)
+        try:
+            yield
+        finally:
+            admin.execute_command("SCRIPT", "KILL")
+            wait_until(lambda: _answers(admin), what="the end of the script")
+            script.close()
+
+
+def _answers(admin: Any) -> bool:
+    with contextlib.suppress(redis.ResponseError):
+        return bool(admin.ping())
+    return False
+
+
+@contextlib.contextmanager
+def scripts_flushed(server: Server) -> Iterator[None]:
+    """Every script is forgotten, again and again."""
+    with _admin(server) as admin:
+        admin.script_flush()
+        yield
+        admin.script_flush()
+
+
+@contextlib.contextmanager
+def clients_killed(server: Server) -> Iterator[None]:
+    """Every connection is ended, at the beginning and at the end."""
+    with _admin(server) as admin:
+        _end_clients(admin)
+        yield
+        _end_clients(admin)
+
+
+def _end_clients(admin: Any) -> None:
+    for kind in ("normal", "pubsub"):
+        admin.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+
+
+#: Those during which nothing can be written.
+REFUSING: dict[str, Fault] = {
+    "stopped": stopped,
+    "frozen": frozen,
+    "read only": read_only,
+    "master down": master_down,
+    "no replicas": no_replicas,
+    "misconf": misconf,
+    "no rights": no_rights,
+    "password changed": password_changed,
+    "too many clients": too_many_clients,
+    "loading": loading,
+    "busy": busy,
+}
+#: Those during which at least the outcomes can.
+FAULTS: dict[str, Fault] = {
+    **REFUSING,
+    "full": full,
+    "scripts flushed": scripts_flushed,
+    "clients killed": clients_killed,
+}
+
+
+def during(fault: Fault, server: Server, seconds: float) -> None:
+    """The fault for so long; what time does to it is what is tried."""
+    with fault(server):
+        time.sleep(seconds)
