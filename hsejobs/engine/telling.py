@@ -25,11 +25,12 @@ class Telling:
     """
 
     __slots__ = ("_id", "_lines", "_lines_at", "_pause", "_progress", "_progress_at", "_retry_at",
-                 "_token", "_work")  # fmt: skip
+                 "_said", "_token", "_work")  # fmt: skip
 
     def __init__(self, work: Work, job_id: str, token: str) -> None:
         self._work, self._id, self._token = work, job_id, token
         self._lines: deque[str] = deque(maxlen=LOG_LINES)
+        self._said = 0
         self._progress: tuple[float, str] | None = None
         self._lines_at = self._progress_at = self._retry_at = self._pause = 0.0
 
@@ -49,6 +50,7 @@ class Telling:
     def log(self, line: str) -> bool | None:
         """Keeps a line and writes what is kept, at most four times a second."""
         self._lines.append(line)
+        self._said += 1
         now = time.monotonic()
         due = now - self._lines_at >= LOG_EVERY or len(self._lines) >= LOG_BUFFER
         if not due or now < self._retry_at:
@@ -65,7 +67,7 @@ class Telling:
         """Writes what is kept just before the outcome. Raises RedisUnavailable: try again."""
         while self._lines:
             lines = list(self._lines)[:LOG_BUFFER]
-            if not self._work.log(self._id, self._token, lines, final=True):
+            if not self._work.log(self._id, self._token, lines, self._written, final=True):
                 self._lines.clear()
                 break
             self._drop(lines)
@@ -80,7 +82,7 @@ class Telling:
                 self._progress, self._progress_at = None, now
             if lines and self._lines:
                 said = list(self._lines)
-                mine = self._work.log(self._id, self._token, said)
+                mine = self._work.log(self._id, self._token, said, self._written)
                 self._lines_at = now
                 self._drop(said)
         except JobsError:
@@ -89,6 +91,11 @@ class Telling:
             return None
         self._pause = 0.0
         return mine
+
+    @property
+    def _written(self) -> int:
+        """How many lines came before those that are kept; some may be forgotten, if they were many."""
+        return self._said - len(self._lines)
 
     def _drop(self, said: list[str]) -> None:
         for _ in said:

@@ -161,9 +161,15 @@ class Work:
         """Whether the job still is ours."""
         return bool(self._run(scripts.PROGRESS, (job_id, token, f"{percent:g}", message)))
 
-    def log(self, job_id: str, token: str, lines: Sequence[str], *, final: bool = False) -> bool:
-        """Whether the job still is ours. ``final``: the last lines, which a full Redis takes too."""
-        return bool(self._run(scripts.LOG, (job_id, token, LOG_LINES, int(final), *lines)))
+    def log(
+        self, job_id: str, token: str, lines: Sequence[str], first: int = 0, *, final: bool = False
+    ) -> bool:
+        """Whether the job still is ours. ``first``: how many lines this attempt wrote before.
+
+        ``final``: the last lines, which a full Redis takes too.
+        """
+        args: tuple[Arg, ...] = (job_id, token, LOG_LINES, int(final), first, *lines)
+        return bool(self._run(scripts.LOG, args))
 
     def mark(self, job_id: str, token: str, mark: str, *, put: bool) -> bool | None:
         """True: the mark was not there. None: the job is not ours any more."""

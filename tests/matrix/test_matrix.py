@@ -97,6 +97,13 @@ def begun(trial: Path, n: int) -> bool:
     return len(words(trial, "begin")) >= n
 
 
+def settled(completed: int, perhaps_one_more: bool) -> bool:
+    """Whether nothing but so many completed jobs is there."""
+    found = counts()
+    done = found.pop("completed")
+    return not any(found.values()) and 0 <= done - completed <= int(perhaps_one_more)
+
+
 @pytest.mark.parametrize(("fault", "kind"), CELLS)
 def test_everything_goes_on(
     place: Place, consumer: Start, trial: Path, tmp_path: Path, fault: str, kind: str
@@ -134,10 +141,8 @@ def test_everything_goes_on(
     assert Counter(words(trial, "begin").values()) == {1: len(made)}
     assert Counter(words(trial, "call").values()) == {1: len(late)}
     assert all(len(runtime().reader.logs("trial", job.id)[0]) == 60 for job in long)
-    assert counts() == {
-        "waiting": 0, "active": 0, "delayed": 0, "failed": 0,
-        "completed": len(made) + 3 + len(late),
-    }  # fmt: skip
+    # An add that was not answered may have been taken all the same.
+    wait_until(lambda: settled(len(made) + 3 + len(late), fault in UNANSWERED), what="the rest")
     assert one.process.poll() is None
     assert two.process.poll() is None
     assert len(told(one.log, "processor started")) == 2

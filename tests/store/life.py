@@ -42,6 +42,7 @@ class Working(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.client = SERVER[0].client()
+        self.said: dict[tuple[str, str], int] = {}
         self.client.flushall()
         self.link = Link(SERVER[0].url)
         self.writer, self.reader = Writer(self.link, "t"), Reader(self.link, "t")
@@ -224,7 +225,11 @@ class Working(RuleBasedStateMachine):
     def log_and_mark(self, pick: int, mark: str) -> None:
         pair = self.attempt(pick)
         job = self.model.holds(*pair)
-        assert self.work.log(*pair, ["x", mark]) == (job is not None)
+        before = self.said.get(pair, 0)
+        assert self.work.log(*pair, ["x", mark], before) == (job is not None)
+        # A call whose reply was lost is sent again, and changes nothing.
+        assert self.work.log(*pair, ["x", mark], before) == (job is not None)
+        self.said[pair] = before + 2
         fresh = self.work.mark(*pair, mark, put=True)
         assert fresh == (None if job is None else mark not in job.marks)
         if job:

@@ -190,6 +190,8 @@ def loading(server: Server) -> Iterator[None]:
         for name in ("key-load-delay", "loading-process-events-interval-bytes"):
             del server.options[name]
         server.wait_ready()
+        with _admin(server) as admin:
+            admin.unlink(*(f"ballast:{number}" for number in range(2000)))
 
 
 def _is_loading(server: Server) -> bool:

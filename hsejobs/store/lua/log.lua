@@ -1,16 +1,24 @@
--- log: lines of an active job, by token; the newest are kept.
+-- log: lines of an active job, by token; the newest are kept. Sent again, no line is written twice.
 -- KEYS: 1 the queue's base
--- ARGV: id, token, lines_kept, final; each: line
---   final 1: the last lines, which travel with the outcome and are taken by a full server too
+-- ARGV: id, token, lines_kept, final, first; each: line
+--   final 1: the last lines, which travel with the outcome and are taken by a full server too;
+--   first: how many lines this token said before these
 -- returns: 1, or 0 when the job is not this token's any more
 -- errors: none
 -- include: base
-local id = ARGV[1]
+local id, token = ARGV[1], ARGV[2]
 local key = base .. K.job .. id
-local job = redis.call('HMGET', key, 'st', 'tk')
-if job[1] ~= 'a' or job[2] ~= ARGV[2] then return 0 end
+local job = redis.call('HMGET', key, 'st', 'tk', 'ls')
+if job[1] ~= 'a' or job[2] ~= token then return 0 end
+local first, written = tonumber(ARGV[5]), 0
+if job[3] and string.sub(job[3], 1, #token + 1) == token .. ' ' then
+  written = tonumber(string.sub(job[3], #token + 2))
+end
+local new = 6 + math.max(0, written - first)
+if new > #ARGV then return 1 end
 if ARGV[4] == '1' then redis.call('ZREM', base, '') end
-for a = 5, #ARGV do redis.call('RPUSH', base .. K.logs .. id, ARGV[a]) end
+for a = new, #ARGV do redis.call('RPUSH', base .. K.logs .. id, ARGV[a]) end
 redis.call('LTRIM', base .. K.logs .. id, -ARGV[3], -1)
-redis.call('HINCRBY', key, 'lc', #ARGV - 4)
+redis.call('HINCRBY', key, 'lc', #ARGV - new + 1)
+redis.call('HSET', key, 'ls', token .. ' ' .. int(first + #ARGV - 5))
 return 1

@@ -1,0 +1,132 @@
+"""Bulkheads: a duty that fails, is refused or takes long neither ends nor delays another.
+
+The kind: one loop in which the first error ends everything behind it; an outcome that is dropped
+because the call that should have written it failed.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from hsejobs.engine import JobHuey
+from hsejobs.engine.duties import Duty, Ledger
+from hsejobs.engine.outage import Outage
+from hsejobs.engine.periodic import Schedules
+from hsejobs.engine.runtime import reset_runtime, runtime
+from hsejobs.errors import JobsError, RedisRefused, RedisUnavailable
+from hsejobs.watch import logs
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The events that were logged."""
+    found: list[str] = []
+    monkeypatch.setattr(logs, "tell", lambda event, *args, **fields: found.append(event))
+    return found
+
+
+def raising(error: Exception) -> Any:
+    def act() -> None:
+        raise error
+
+    return act
+
+
+@pytest.mark.parametrize(
+    "error", [RedisUnavailable("away"), JobsError("no"), TypeError("a mistake"), KeyError("k")]
+)
+def test_whatever_a_duty_raises_stays_in_it(error: Exception, lines: list[str]) -> None:
+    outage, duty = Outage("q"), Duty("one", 1.0, raising(error))
+    assert not duty.run("q", outage)
+    assert duty.at > time.monotonic()
+    duty.act = lambda: None
+    assert duty.run("q", outage)
+    assert duty.failures == 0
+
+
+def test_a_fault_is_told_once_and_tried_ever_more_seldom(lines: list[str]) -> None:
+    outage, duty = Outage("q"), Duty("one", 1.0, raising(JobsError("no")))
+    waits = []
+    for _ in range(8):
+        duty.run("q", outage)
+        waits.append(round(duty.at - time.monotonic(), 1))
+    assert lines == ["duty failed"]
+    assert waits == sorted(waits)
+    assert waits[-1] > 10 * waits[0]
+
+
+def test_a_missing_right_to_listen_is_told_and_is_no_outage(lines: list[str]) -> None:
+    outage = Outage("q")
+    Duty("listen", 0.0, raising(RedisRefused("no channel")), advisory=True).run("q", outage)
+    Duty("listen", 0.0, raising(RedisUnavailable("gone")), advisory=True).run("q", outage)
+    assert lines == ["duty failed"]
+    assert outage._since is None
+
+
+def test_an_outage_is_over_when_everybody_is_served(
+    lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hsejobs.engine.outage.TOLD_AFTER", 0.0)
+    outage = Outage("q")
+    for who in ("renew", "worker 1"):
+        outage.begins(RedisUnavailable("away"), who)
+    outage.ends("renew")
+    outage.ends("sweep")
+    assert lines == ["redis away"]
+    outage.ends("worker 1")
+    outage.ends("worker 1")
+    assert lines == ["redis away", "redis back"]
+
+
+def test_what_is_owed_is_kept_until_it_is_written() -> None:
+    ledger, away, written = Ledger(), [True], []
+
+    def write() -> None:
+        if away[0]:
+            raise RedisUnavailable("away")
+        written.append(1)
+
+    # An outage outlasts any lease; only a fault is given up.
+    ledger.add(write, [("a", "t")], lease_ms=0)
+    for _ in range(3):
+        with pytest.raises(RedisUnavailable):
+            ledger.pay()
+    assert ledger.held() == [("a", "t")]
+    away[0] = False
+    ledger.pay()
+    assert (written, ledger.owed) == ([1], [])
+
+
+def test_one_fault_does_not_hold_up_what_is_owed_beside_it() -> None:
+    ledger, written = Ledger(), []
+    ledger.add(raising(JobsError("no")), [("a", "t")], lease_ms=60_000)
+    ledger.add(lambda: written.append(1), [("b", "t")], lease_ms=60_000)
+    with pytest.raises(JobsError):
+        ledger.pay()
+    assert written == [1]
+    assert ledger.held() == [("a", "t")]
+
+
+def test_a_schedule_whose_function_raises_ends_nothing(redis_url: str, lines: list[str]) -> None:
+    """Seen in the field: it ended the consumer, again after each restart."""
+    reset_runtime()
+    huey = JobHuey("scheduled")
+
+    def never_well(time: Any) -> bool:
+        raise ZeroDivisionError
+
+    @huey.periodic_task(never_well)
+    def first() -> None: ...
+
+    @huey.periodic_task(lambda time: True)
+    def second() -> None: ...
+
+    schedules = Schedules(huey)
+    added = [schedules.check(1_800_000_000_000 + minute * 60_000) for minute in range(3)]
+    assert [len(ids) for ids in added] == [1, 1, 1]
+    assert set(lines) == {"schedule failed"}
+    runtime().link.close()
+    reset_runtime()
