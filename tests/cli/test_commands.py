@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support import wait_until
+from tests.support.programs import wait_for_log
 
 
 def run(*words: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
@@ -143,7 +144,7 @@ def test_up_does_the_main_job_and_leaves_nothing_behind(short_tmp: Path) -> None
     )
     try:
         started = short_tmp / "up.log"
-        wait_until(lambda: started.read_text().count("processor started") == 6, 40, "six consumers")
+        wait_for_log(up, started, "processor started", 6)
         mail = '{"to":"a@example.com","template":"welcome","context":{"name":"Ann"}}'
         done = run("enqueue", "email", mail, "--wait", **home)
         assert done.returncode == 0, done.stderr
