@@ -109,7 +109,7 @@ COMPLETE = Script(
     ("id", "its_token", "run_us", "result"),
 )
 FAIL = Script(
-    "fail", ("id", "token", "final", "code", "delay_ms", "run_us", "error", "errors_kept")
+    "fail", ("id", "token", "final", "code", "least_ms", "run_us", "error", "errors_kept")
 )
 POSTPONE = Script("postpone", ("id", "token", "delay_ms", "limit_ms"))
 RELEASE = Script("release", each=("id", "token"))

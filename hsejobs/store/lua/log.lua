@@ -6,9 +6,10 @@
 -- include: base
 local id = ARGV[1]
 local key = base .. K.job .. id
-local job = redis.call('HMGET', key, 'st', 'tk')
+local job = read(key, 'st', 'tk')
 if job[1] ~= 'a' or job[2] ~= ARGV[2] then return 0 end
+local kept = within(ARGV[3], 1, 100000, 1)
 for a = 4, #ARGV do redis.call('RPUSH', base .. K.logs .. id, ARGV[a]) end
-redis.call('LTRIM', base .. K.logs .. id, -ARGV[3], -1)
-redis.call('HINCRBY', key, 'lc', #ARGV - 3)
+redis.call('LTRIM', base .. K.logs .. id, -kept, -1)
+bump(key, 'lc', #ARGV - 3)
 return 1
