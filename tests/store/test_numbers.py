@@ -10,15 +10,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hsejobs.model import (
-    BACKOFF_FACTOR,
     LARGEST,
-    LONGEST_BACKOFF_MS,
     LONGEST_MS,
     State,
     iso_time,
     whole_number,
 )
 from hsejobs.store import keys
+from tests.store.plain import delay_of
 from tests.store.test_acts import Store
 
 SHARED = settings(
@@ -30,12 +29,6 @@ def edges(least: int, most: int) -> st.SearchStrategy[int]:
     """Whole numbers of a range, its ends and powers of two more often than others."""
     near = [least, least + 1, most - 1, most, *(2**n for n in range(60) if least <= 2**n <= most)]
     return st.sampled_from(near) | st.integers(least, most)
-
-
-def delay_of(base: int, made: int, least: int) -> int:
-    """The rule in exact numbers: base x 5^(made-1), at most a day or the base, at least ``least``."""
-    grown: int = min(base * BACKOFF_FACTOR ** (made - 1), max(base, LONGEST_BACKOFF_MS))
-    return max(grown, least)
 
 
 @pytest.fixture
