@@ -8,9 +8,10 @@ to say.
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -210,6 +211,31 @@ class Link:
         if script is None:
             return self.command(*words, patience=patience)
         return self.run(script, str(words[0]), words[1:], patience=patience)
+
+    def scan(self, base: str, count: int) -> Iterator[list[bytes]]:
+        """The keys that begin with ``base``, about ``count`` looked at in a step; some come twice.
+
+        It goes through the whole server, so it is for an administrator's commands only.
+        """
+        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", base) + "*"
+        cursor: Any = 0
+        while True:
+            words = ("SCAN", cursor, "MATCH", pattern, "COUNT", count)
+            if self.cluster:
+                cursor, found = self._patiently(
+                    PATIENCE, lambda words=words: self._on_node(base, words)
+                )
+            else:
+                cursor, found = self.command(*words)
+            yield found
+            if int(cursor) == 0:
+                return
+
+    def _on_node(self, base: str, words: Sequence[Arg]) -> Any:
+        """A command's reply from the node of a Cluster that holds the keys of ``base``."""
+        client: Any = self.client
+        node = client.get_redis_connection(client.get_node_from_key(base))
+        return node.execute_command(*words)
 
     def ping(self) -> None:
         """Raises RedisUnavailable when Redis does not answer."""

@@ -151,6 +151,7 @@ WINDOW = Script(
     ("state", "organization", "reverse", "offset", "limit", "anchor", "anchor_row", "errors"),
 )
 WORKERS = Script("workers")
+VERIFY = Script("verify", ("repair",), ("id", "organization"))
 TALLY = Script("tally", ("reporter", "number", "ttl_s"), ("field", "by"))
 
 ALL = tuple(value for value in list(globals().values()) if isinstance(value, Script))
