@@ -8,9 +8,9 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from threading import Lock
 from typing import Any
 
+from hsejobs import forks
 from hsejobs.errors import InvalidJobId, InvalidOption
 
 #: Largest payload, in bytes of compact UTF-8 JSON.
@@ -104,7 +104,7 @@ TRANSITIONS: tuple[Transition, ...] = (
 
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_id_lock = Lock()
+_id_lock = forks.lock()
 #: The process, its last millisecond, the counter in it, and the millisecond in letters.
 _id_state: list[Any] = [0, 0, 0, ""]
 

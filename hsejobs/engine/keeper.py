@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from hsejobs import codec
+from hsejobs import codec, forks
 from hsejobs.engine import outcome as outcomes
 from hsejobs.engine.periodic import Schedules
 from hsejobs.errors import JobsError, RedisUnavailable
@@ -47,7 +46,7 @@ class Outage:
         self.silent = False
         self._since: float | None = None
         self._told = False
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
 
     def begins(self, error: Exception) -> None:
         """A call found Redis away."""

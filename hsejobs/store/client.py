@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from hsejobs import forks
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.store.scripts import Arg, Script
 
@@ -93,7 +94,7 @@ class Link:
         self.wait_replicas = wait_replicas
         self._client: Any = None
         self._pid = 0
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._local = threading.local()
 
     @property
@@ -105,7 +106,8 @@ class Link:
     def client(self) -> Any:
         """redis-py's client of this process."""
         if self._client is None or self._pid != os.getpid():
-            with self._lock:
+            # What redis-py imports at its first client must be whole in a forked child.
+            with self._lock, forks.quiet():
                 if self._client is None or self._pid != os.getpid():
                     self._client, self._pid = connect(self.url), os.getpid()
         return self._client

@@ -11,9 +11,9 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.resources import files
 
+from hsejobs.forks import cached_property
 from hsejobs.store import keys
 
 Arg = str | bytes | int | float
