@@ -8,9 +8,9 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from threading import Lock
 from typing import Any
 
+from hsejobs import forks
 from hsejobs.errors import InvalidJobId, InvalidOption
 
 #: Largest payload, in bytes of compact UTF-8 JSON.
@@ -20,8 +20,9 @@ RESULT_LIMIT = 1_048_576
 #: 1 is served first, 5 last.
 PRIORITIES = range(1, 6)
 DEFAULT_PRIORITY = 3
-#: Delay before try n+1 is ``base * BACKOFF_FACTOR ** (n - 1)``.
-BACKOFF_FACTOR = 5
+#: Delay before try n+1 is ``base * BACKOFF_FACTOR ** (n - 1)``, which stops growing at a day; a base
+#: above that stays as it is. Computed in ``store/lua/lib/backoff.lua`` only.
+BACKOFF_FACTOR, LONGEST_BACKOFF_MS = 5, 24 * 3600 * 1000
 #: Log lines kept of one job, and characters kept of one line.
 LOG_LINES, LOG_LINE_LENGTH = 1_000, 2_000
 #: Errors kept of one job (the newest), and characters of traceback in one.
@@ -54,6 +55,12 @@ class State(StrEnum):
     def letter(self) -> str:
         """The one character that stands for the state in Redis."""
         return self.value[0]
+
+    @classmethod
+    def of_letter(cls, letter: object) -> State:
+        """The state of a record. One that tells none counts as failed, so that a person decides."""
+        text = letter.decode("ascii", "replace") if isinstance(letter, bytes) else letter
+        return STATE_OF_LETTER.get(str(text), cls.FAILED)
 
 
 STATE_OF_LETTER = {state.letter: state for state in State}
@@ -97,7 +104,7 @@ TRANSITIONS: tuple[Transition, ...] = (
 
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_id_lock = Lock()
+_id_lock = forks.lock()
 #: The process, its last millisecond, the counter in it, and the millisecond in letters.
 _id_state: list[Any] = [0, 0, 0, ""]
 
@@ -168,9 +175,30 @@ def check_organization(organization_id: object, field: str = "organization_id") 
     return organization_id
 
 
-def iso_time(ms: int | None) -> str | None:
-    """Milliseconds since the epoch as ISO 8601 in UTC with milliseconds, or None."""
-    if ms is None:
+#: The largest whole number that Redis' scores, Lua and JavaScript all hold exactly.
+LARGEST = 2**53 - 1
+
+
+def whole_number(value: object) -> int | None:
+    """A number out of a record: cut to a whole one within ±LARGEST, or None for what is none."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+        return max(-LARGEST, min(LARGEST, int(number)))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+#: The last millisecond of the year 9999.
+_LAST_MS = 253_402_300_799_999
+
+
+def iso_time(ms: object) -> str | None:
+    """Milliseconds since the epoch as ISO 8601 in UTC with milliseconds.
+
+    None for None, and for what a broken record holds that is no time.
+    """
+    ms = whole_number(ms)
+    if ms is None or not 0 <= ms <= _LAST_MS:
         return None
     stamp = datetime.fromtimestamp(ms / 1000, UTC)
     return stamp.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"

@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,11 +29,17 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: hsejobs doctor --json")(doctor)
 
 
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    jobs: Annotated[
+        bool, typer.Option("--jobs", help="Check every job too, as `hsejobs verify` does.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Check Redis, the settings and the machine, and say what to do."""
     from hsejobs.settings import ensure_home
 
-    settings = Session().settings
+    session = Session()
+    settings = session.settings
     checks: list[dict[str, Any]] = []
 
     def say(good: bool, what: str, mend: str = "") -> None:
@@ -45,6 +51,8 @@ def doctor(as_json: Json = False) -> None:
     home = ensure_home(settings)
     say(os.access(home, os.W_OK), f"JOBS_HOME {home}", "make it writable")
     away = _redis(settings, say)
+    if jobs and not away:
+        _jobs(session, say)
     say(*_database(settings.platform_database_url, home))
     say(*_artifacts(settings.artifacts_url, home))
     _mail(settings, home, say)
@@ -79,6 +87,18 @@ def _redis(settings: Settings, say: Callable[..., None]) -> RedisUnavailable | N
         say(kept, "append-only file", "without it a restart loses jobs; set appendonly yes")
     link.close()
     return None
+
+
+def _jobs(session: Session, say: Callable[..., None]) -> None:
+    from hsejobs_cli.verify import verified
+
+    for one in verified(session, []):
+        kinds = ", ".join(sorted({fault.code for fault in one.faults}))
+        say(
+            not one.left,
+            f"jobs of {one.queue} ({one.jobs:,} checked)",
+            f"{one.left:,} faults ({kinds}); see `hsejobs verify {one.queue}`, then add --repair",
+        )
 
 
 def _info(raw: bytes) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hsejobs.errors import (
@@ -15,6 +14,7 @@ from hsejobs.errors import (
     RedisUnavailable,
     SettingsError,
 )
+from hsejobs.forks import cached_property
 
 if TYPE_CHECKING:
     from hsejobs.settings import Settings

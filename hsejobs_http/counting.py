@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from bisect import bisect_left
 from collections.abc import Iterator
 
+from hsejobs import forks
 from hsejobs.errors import JobsError
 from hsejobs.model import new_job_id
 from hsejobs.store.tallies import Tallies
@@ -22,7 +22,7 @@ class Counts:
 
     def __init__(self, tallies: Tallies) -> None:
         self._tallies = tallies
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._counts: dict[str, int] = {}
         self._reporter, self._number = new_job_id(), 0
         self._unsent: dict[str, int] = {}

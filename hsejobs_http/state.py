@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import cached_property
 from typing import Any
 
 from starlette.requests import Request
@@ -12,6 +11,7 @@ import huey_config
 from hsejobs.engine.register import announce
 from hsejobs.engine.runtime import Runtime
 from hsejobs.errors import UnknownQueue
+from hsejobs.forks import cached_property
 from hsejobs.model import QUEUE_NAME, ROLES
 from hsejobs.store import registry
 from hsejobs.store.registry import QueueInfo

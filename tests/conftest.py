@@ -8,7 +8,7 @@ import contextlib
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,19 +19,37 @@ from tests.support.cluster import Cluster
 from tests.support.consumers import Consumers, consumers
 from tests.support.leaks import find_leaks
 from tests.support.postgres import postgres
+from tests.support.programs import logs_of
 from tests.support.sentinel import SentinelSet
 from tests.support.server import Server, binary_of, server_binary, short_folder
 
-STRIPPED = ("QUEUE_", "JOBS_", "SMTP_", "PLATFORM_", "ARTIFACTS_", "WEBHOOK_")
+STRIPPED = ("QUEUE_", "JOBS_", "SMTP_", "PLATFORM_", "ARTIFACTS_", "WEBHOOK_", "LC_")
 
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting of the machine reaches a test; ``JOBS_HOME`` is its own ``tmp_path``."""
+    """No setting of the machine reaches a test, nor the programs that it starts.
+
+    ``JOBS_HOME`` is its own ``tmp_path``, a shim takes a free port, the locale is C.UTF-8.
+    """
     for name in os.environ:
-        if name.startswith(STRIPPED):
+        if name.startswith(STRIPPED) or name in ("LANG", "LANGUAGE", "XDG_DATA_HOME"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("JOBS_HOME", str(tmp_path))
+    monkeypatch.setenv("JOBS_HTTP_PORT", "0")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure shows what the test's programs wrote: their reason is rarely in the test's own."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        for name, text in logs_of(item.funcargs):
+            report.sections.append((f"end of {name}", text))
+    return report
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 
 import huey_config
 from hsejobs.engine import JobHuey
-from tests.support import wait_until
+from tests.support.programs import wait_for_log
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "new-queue.md").read_text()
@@ -61,8 +61,8 @@ def run(copy: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]
 
 
 @contextmanager
-def running(copy: Path, *words: str, **env: str) -> Iterator[Path]:
-    """A command in the background, ended by a signal; its output is in the file."""
+def running(copy: Path, *words: str, **env: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A command in the background, ended by a signal; its output is in the file ``log``."""
     log = copy / "log"
     with log.open("wb") as file:
         process = subprocess.Popen(
@@ -71,7 +71,7 @@ def running(copy: Path, *words: str, **env: str) -> Iterator[Path]:
             stdout=file, stderr=file,
         )  # fmt: skip
     try:
-        yield log
+        yield process
         process.send_signal(signal.SIGTERM)
         assert process.wait(40) == 0
     finally:
@@ -116,11 +116,9 @@ def test_the_command_line_knows_it(redis_url: str, copy: Path) -> None:
 
 def test_up_starts_it_with_the_others(copy: Path) -> None:
     home = {"JOBS_HOME": str(copy / "home")}
-    with running(copy, "up", "--headless", **home) as log:
+    with running(copy, "up", "--headless", **home) as up:
         every = len(huey_config.QUEUES) + 1
-        wait_until(
-            lambda: log.read_text().count("processor started") == every, 60, f"{every} consumers"
-        )
+        wait_for_log(up, copy / "log", "processor started", every)
         done = run(copy, "enqueue", "invoices", INVOICE, "--wait", **home)
         assert done.returncode == 0, done.stderr
         workers = json.loads(run(copy, "workers", "--json", **home).stdout)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from redis.retry import Retry
 
 from tests.support import skip_or_fail, wait_until
 from tests.support.cluster import Cluster
+from tests.support.programs import logs_of, wait_for_log
 from tests.support.proxy import FlakyProxy
 from tests.support.sentinel import SentinelSet
 from tests.support.server import Server
@@ -192,3 +195,24 @@ def test_sentinels_replace_a_killed_primary(sentinels: SentinelSet) -> None:
     with new.client() as client:
         assert client.get("kept") == b"1"
         client.set("kept", 2)
+
+
+def test_a_program_that_ends_shows_its_log_at_once(tmp_path: Path) -> None:
+    log = tmp_path / "up.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-c", "raise SystemExit('the port is taken')"],
+            stdout=file, stderr=file,
+        )  # fmt: skip
+    process.wait()
+    with pytest.raises(AssertionError, match=r"(?s)ended with 1:.*the port is taken"):
+        wait_for_log(process, log, "processor started")
+    assert list(logs_of({"tmp_path": tmp_path, "other": 1})) == [("up.log", log.read_text())]
+    assert list(logs_of({"found": process, "log": log})) == [("up.log", log.read_text())]
+
+
+def test_programs_of_a_test_share_nothing_with_the_machine(tmp_path: Path) -> None:
+    assert (os.environ["JOBS_HOME"], os.environ["JOBS_HTTP_PORT"]) == (str(tmp_path), "0")
+    assert {name: os.environ[name] for name in os.environ if name.startswith(("LC_", "LANG"))} == {
+        "LC_ALL": "C.UTF-8"
+    }

@@ -8,7 +8,6 @@ import os
 import select
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from huey.consumer import Consumer, ForkSafeFlag, ProcessEnvironment, ThreadEnvironment
 from huey.exceptions import ConfigurationError
 
+from hsejobs import forks
 from hsejobs.engine.context import JobInterrupted
 from hsejobs.engine.keeper import Keeper
 from hsejobs.engine.outage import Outage
@@ -131,7 +131,7 @@ class JobConsumer(Consumer):
 
     def _create_worker(self) -> JobWorker:
         self._numbers += 1
-        lock = self.environment.mp.Lock() if self.environment.forks else threading.Lock()
+        lock = self.environment.mp.Lock() if self.environment.forks else forks.lock()
         return JobWorker(self, Slot(self._numbers, lock))
 
     def slots(self) -> list[Slot]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
+from hsejobs import forks
 from hsejobs.watch import logs
 
 #: Shorter outages, in seconds, are passed over in silence.
@@ -23,7 +23,7 @@ class Outage:
         self._since: float | None = None
         self._told = False
         self._refused: set[str] = set()
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
 
     def begins(self, error: Exception, who: str) -> None:
         """A call of ``who`` was refused, or not answered."""

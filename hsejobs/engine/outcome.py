@@ -49,7 +49,7 @@ class Outcome:
     error: str = ""
     traceback: str | None = None
     final: bool = False
-    #: Before the next try, in ms; None: the backoff.
+    #: Before the next try, in ms: of a failure at least so long, and the backoff; None: the backoff.
     delay: int | None = None
     #: Ms after the first postponing from which the job fails instead; None: never.
     limit: int | None = None
@@ -157,8 +157,7 @@ def _judge(claim: Claim, job: JobContext, raised: BaseException | None) -> Outco
     text = str(error) if isinstance(error, JobsError) else _named(error)
     failed = _failed(job, error, code, text, final=final)
     if isinstance(error, JobsError) and error.retry_after is not None and not final:
-        backoff = min(claim.backoff * 5 ** (claim.attempt - 1), LONGEST_MS)
-        failed.delay = min(max(backoff, int(float(error.retry_after) * 1000)), LONGEST_MS)
+        failed.delay = int(min(max(0.0, float(error.retry_after)) * 1000, LONGEST_MS))
     return failed
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from functools import cached_property
-
+from hsejobs import forks
+from hsejobs.forks import cached_property
 from hsejobs.settings import Settings, load_settings, redis_target
 from hsejobs.store.client import Link
 from hsejobs.store.read import Reader
@@ -34,7 +33,7 @@ class Runtime:
         return Reader(self.link, self.prefix)
 
 
-_lock = threading.Lock()
+_lock = forks.lock()
 _runtime: Runtime | None = None
 
 

@@ -26,6 +26,7 @@ from hsejobs.errors import (
     RedisUnavailable,
     Unrecoverable,
 )
+from hsejobs.forks import cached_property
 from hsejobs.model import check_job_id, new_job_id
 from hsejobs.store.write import new_nonce
 
@@ -65,27 +66,27 @@ class JobTaskWrapper(TaskWrapper):
     huey: JobHuey
     _held: tuple[Settings, options.QueueOptions] | None = None
 
-    @functools.cached_property
+    @cached_property
     def model(self) -> Any:
         """The pydantic model that the first parameter's annotation names, or None."""
         return payloads.payload_model(self.func)
 
-    @functools.cached_property
+    @cached_property
     def takes_nothing(self) -> bool:
         """Whether the function has no parameters: its payload is ``{}``, and it is not given."""
         return not inspect.signature(self.func).parameters
 
-    @functools.cached_property
+    @cached_property
     def schema(self) -> dict[str, Any] | None:
         """The payload's JSON Schema, None without a model."""
         return payloads.json_schema(self.model)
 
-    @functools.cached_property
+    @cached_property
     def secret_paths(self) -> list[str]:
         """Dotted paths of the payload's secret fields."""
         return payloads.secret_paths(self.model)
 
-    @functools.cached_property
+    @cached_property
     def full_name(self) -> str:
         """``module.function``, as in the job's record."""
         name: str = self.huey._registry.task_to_string(self.task_class)

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from hsejobs.errors import UnknownCircuit
-from hsejobs.model import check_organization, iso_time
+from hsejobs.model import check_organization, iso_time, whole_number
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import PATIENCE, Link
 
@@ -174,16 +174,16 @@ class Circuits:
 
 def _circuit(now: int, row: list[bytes | None]) -> Circuit:
     name, letter, failures, since, until, error = row
-    state = _LETTERS[letter or b"c"]
-    if letter == b"o" and int(until or 0) <= now:
+    state = _LETTERS.get(letter or b"c", "closed")
+    if letter == b"o" and (whole_number(until) or 0) <= now:
         # Nobody has called since: the next call is the trial.
         state = "half-open"
     return Circuit(
         name=(name or b"").decode(),
         state=state,
-        failures=int(failures or 0),
-        since=int(since) if since else None,
-        until=int(until) if until and letter == b"o" else None,
+        failures=whole_number(failures) or 0,
+        since=whole_number(since),
+        until=whole_number(until) if letter == b"o" else None,
         by_hand=letter == b"h",
         last_error=error.decode("utf-8", "replace") if error else None,
     )

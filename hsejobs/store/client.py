@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from hsejobs import forks
 from hsejobs.errors import RedisUnavailable
 from hsejobs.store.replies import Reply, classify, code_of, explained
 from hsejobs.store.scripts import Arg, Script
@@ -111,7 +113,7 @@ class Link:
         self._watch: tuple[int, Callable[[], None]] | None = None
         self._client: Any = None
         self._pid = 0
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._local = threading.local()
 
     def watch(self, while_waiting: Callable[[], None]) -> None:
@@ -128,7 +130,8 @@ class Link:
     def client(self) -> Any:
         """redis-py's client of this process."""
         if self._client is None or self._pid != os.getpid():
-            with self._lock:
+            # What redis-py imports at its first client must be whole in a forked child.
+            with self._lock, forks.quiet():
                 if self._client is None or self._pid != os.getpid():
                     self._client, self._pid = connect(self.url), os.getpid()
         return self._client
@@ -239,6 +242,30 @@ class Link:
         if script is None:
             return self.command(*words, patience=patience)
         return self.run(script, str(words[0]), words[1:], patience=patience)
+
+    def scan(self, base: str, count: int) -> Iterator[list[bytes]]:
+        """The keys that begin with ``base``, about ``count`` looked at in a step; some come twice.
+
+        It goes through the whole server, so it is for an administrator's commands only.
+        """
+        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", base) + "*"
+        cursor: Any = 0
+        while True:
+            words: tuple[Arg, ...] = ("SCAN", cursor, "MATCH", pattern, "COUNT", count)
+            cursor, found = self._at(base, words)
+            yield found
+            if int(cursor) == 0:
+                return
+
+    def _at(self, base: str, words: Sequence[Arg]) -> Any:
+        """A command's reply from the server that holds the keys of ``base``."""
+
+        def once() -> Any:
+            connection = self._connection(base)
+            connection.send_packed_command(_packed(words), check_health=False)
+            return connection.read_response()
+
+        return self._patiently(PATIENCE, once)
 
     def ping(self) -> None:
         """Raises RedisUnavailable when Redis does not answer."""

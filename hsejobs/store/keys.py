@@ -9,7 +9,15 @@ from __future__ import annotations
 
 import re
 
-from hsejobs.model import State, check_organization
+from hsejobs.model import (
+    BACKOFF_FACTOR,
+    DEFAULT_PRIORITY,
+    LARGEST,
+    LONGEST_BACKOFF_MS,
+    LONGEST_MS,
+    State,
+    check_organization,
+)
 
 #: Suffixes after the queue's base. A trailing colon takes an id, an organisation or a minute.
 SUFFIXES: dict[str, str] = {
@@ -58,6 +66,14 @@ SUFFIXES: dict[str, str] = {
 MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
 #: About how many entries the event feed keeps.
 EVENTS_KEPT = 2_000
+#: A waiting job's score is ``priority * PRIORITY_SPAN`` and its number in the order of arrival.
+PRIORITY_SPAN = 2**50
+#: What the scripts write as a word in capitals.
+CONSTANTS = {
+    "MINUTE_TTL": MINUTE_TTL, "ORG_MINUTE_TTL": ORG_MINUTE_TTL, "EVENTS_KEPT": EVENTS_KEPT,
+    "PRIORITY_SPAN": PRIORITY_SPAN, "DEFAULT_PRIORITY": DEFAULT_PRIORITY, "LONGEST_MS": LONGEST_MS,
+    "LARGEST": LARGEST, "BACKOFF_FACTOR": BACKOFF_FACTOR, "LONGEST_BACKOFF_MS": LONGEST_BACKOFF_MS,
+}  # fmt: skip
 
 
 def queues(prefix: str) -> str:
@@ -117,7 +133,4 @@ def into_lua(code: str) -> str:
     Raises KeyError for a name that is none.
     """
     code = re.sub(r"\bK\.(\w+)", lambda found: f"'{SUFFIXES[found[1]]}'", code)
-    constants = {
-        "MINUTE_TTL": MINUTE_TTL, "ORG_MINUTE_TTL": ORG_MINUTE_TTL, "EVENTS_KEPT": EVENTS_KEPT,
-    }  # fmt: skip
-    return re.sub(r"\b[A-Z_]+\b", lambda found: str(constants.get(found[0], found[0])), code)
+    return re.sub(r"\b[A-Z_]+\b", lambda found: str(CONSTANTS.get(found[0], found[0])), code)

@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hsejobs.model import whole_number
+
 BUCKETS_PER_OCTAVE = 4
+#: The bucket of 2^60 us, above everything that is measured.
+_LAST_BUCKET = 60 * BUCKETS_PER_OCTAVE
 
 
 def pairs(flat: Any) -> dict[bytes, bytes]:
@@ -66,10 +70,11 @@ def minute_of(flat: Mapping[bytes, bytes]) -> Minute:
     """The counters from a minute's hash."""
     minute = Minute()
     for name, value in flat.items():
+        number = whole_number(value) or 0
         if name in _FIELDS:
-            setattr(minute, _FIELDS[name], int(value))
-        elif name[:1] == b"r":
-            minute.run[int(name[1:])] = int(value)
-        elif name[:1] == b"w":
-            minute.wait[int(name[1:])] = int(value)
+            setattr(minute, _FIELDS[name], number)
+        elif name[1:].isdigit() and name[:1] in b"rw":
+            histogram = minute.run if name[:1] == b"r" else minute.wait
+            # No longer than a run can be: the bucket of a broken number would overflow.
+            histogram[min(int(name[1:4]), _LAST_BUCKET)] = number
     return minute

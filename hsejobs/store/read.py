@@ -14,12 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hsejobs import codec
 from hsejobs.errors import InvalidOption, JobNotFound
-from hsejobs.model import STATE_OF_LETTER, JobRecord, State
+from hsejobs.model import JobRecord, State, whole_number
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import Link
 from hsejobs.store.minutes import Minute, minute_of, pairs, percentile
+from hsejobs.store.records import record_of
 
 #: More than any payload; a reader may ask for less.
 WHOLE = 16_777_216
@@ -134,14 +134,14 @@ class Reader:
         )
         if reply is None:
             raise JobNotFound(f"there is no job {job_id!r} in queue {queue!r}")
-        record = _record(queue, reply)
+        record = record_of(queue, reply)
         record.paused = bool(reply[5])
         return record
 
     def status(self, queue: str, job_id: str) -> State | None:
         """Only the state, None when there is no such job."""
         letter = self.link.command("HGET", keys.of(self._base(queue), "job", job_id), "st")
-        return STATE_OF_LETTER[letter.decode()] if letter else None
+        return State.of_letter(letter) if letter else None
 
     def nonce(self, queue: str, job_id: str) -> str:
         """What told the add that made the job from others; '' when nothing did."""
@@ -180,7 +180,7 @@ class Reader:
             ),
         )  # fmt: skip
         total, paused, next_score, next_id = reply[:4]
-        jobs = [_record(queue, row) for row in reply[4:]]
+        jobs = [record_of(queue, row) for row in reply[4:]]
         for job in jobs:
             job.paused = bool(paused)
         following = _cursor(place, next_score, next_id) if next_id else None
@@ -207,7 +207,7 @@ class Reader:
         base = self._base(queue)
         lines = self.link.command("LRANGE", keys.of(base, "logs", job_id), start, end)
         total = self.link.command("HGET", keys.of(base, "job", job_id), "lc")
-        return [line.decode("utf-8", "replace") for line in lines], int(total or 0)
+        return [line.decode("utf-8", "replace") for line in lines], whole_number(total) or 0
 
     def workers(self, queues: Sequence[str]) -> list[dict[str, Any]]:
         """The consumers that said within the last minute that they live, with their slots."""
@@ -250,16 +250,16 @@ class Reader:
                     state = added = ended = ""
             found[name] = LastRun(
                 job_id,
-                int(added) if added else None,
-                int(ended) if ended else None,
-                STATE_OF_LETTER[state] if state else None,
+                whole_number(added),
+                whole_number(ended),
+                State.of_letter(state) if state else None,
             )
         return found
 
     def slots(self, queue: str) -> dict[str, int]:
         """The last slot (minutes since the epoch) of each schedule that was served."""
         flat = self.link.command("HGETALL", keys.of(self._base(queue), "slots"))
-        return {name.decode(): int(value) for name, value in pairs(flat).items()}
+        return {name.decode(): whole_number(value) or 0 for name, value in pairs(flat).items()}
 
     def events(
         self, queue: str, since: str = "$", *, block_ms: int = 0, count: int = 200
@@ -335,58 +335,6 @@ def _read_cursor(cursor: str | None, place: str) -> tuple[str, str]:
     except ValueError:
         raise InvalidOption("cursor", "use what `next` of the page before said") from None
     return score, job_id
-
-
-def _json(text: bytes | None) -> Any:
-    if not text:
-        return None
-    try:
-        return codec.loads(text)
-    except ValueError:
-        # Cut short by `limit`, or not written by hsejobs: show what is there.
-        return text.decode("utf-8", "replace")
-
-
-def _record(queue: str, row: Sequence[Any]) -> JobRecord:
-    record = {name.decode(): value for name, value in pairs(row[1]).items()}
-
-    def text(name: str) -> str | None:
-        value = record.get(name)
-        return value.decode("utf-8", "replace") if value else None
-
-    def number(name: str) -> int | None:
-        value = record.get(name)
-        return int(value) if value else None
-
-    status = STATE_OF_LETTER[record["st"].decode()]
-    payload = _json(row[2])
-    result = row[3] or record.get("r")
-    return JobRecord(
-        id=row[0].decode(),
-        queue=queue,
-        name=text("n") or "",
-        status=status,
-        organization_id=text("o"),
-        user_id=text("u"),
-        priority=number("p") or 3,
-        attempts_made=number("am") or 0,
-        attempts=number("ax") or 1,
-        backoff=number("bo") or 0,
-        timeout=number("to") or 0,
-        created_at=number("ct") or 0,
-        processed_at=number("pt"),
-        finished_at=number("ft"),
-        run_at=number("ra") if status is State.DELAYED else None,
-        progress=100 if status is State.COMPLETED else float(record.get("pg") or 0),
-        progress_message=text("pm"),
-        stalls=number("sl") or 0,
-        code=text("ec"),
-        data=payload,
-        result=_json(result),
-        errors=tuple(codec.loads(entry) for entry in row[4]),
-        log_count=number("lc") or 0,
-        token=text("tk"),
-    )
 
 
 def _stats(name: str, reply: Sequence[Any]) -> QueueStats:

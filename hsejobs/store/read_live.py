@@ -11,7 +11,8 @@ from typing import Any
 from hsejobs.model import JobRecord, State
 from hsejobs.store import keys, registry, scripts
 from hsejobs.store.client import Link
-from hsejobs.store.read import QueueStats, _record, _stats
+from hsejobs.store.read import QueueStats, _stats
+from hsejobs.store.records import record_of
 from hsejobs.store.registry import QueueInfo
 
 #: Seconds that a look may be retried before it counts as failed: the next one comes soon.
@@ -150,7 +151,7 @@ class LiveReader:
             patience=PATIENCE,
         )  # fmt: skip
         total, paused, first, place, now = reply[:5]
-        rows = [_record(queue, row) if row[1] else None for row in reply[5:]]
+        rows = [record_of(queue, row) if row[1] else None for row in reply[5:]]
         for row in rows:
             if row is not None:
                 row.paused = bool(paused)
@@ -162,7 +163,7 @@ class LiveReader:
         replies = self.link.run_many(
             [(scripts.JOB, self._base(queue), (org, one, 0)) for one in ids], patience=PATIENCE
         )
-        return [_record(queue, row) if row else None for row in replies]
+        return [record_of(queue, row) if row else None for row in replies]
 
 
 def _server(raw: Any) -> Server:

@@ -11,9 +11,9 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.resources import files
 
+from hsejobs.forks import cached_property
 from hsejobs.store import keys
 
 Arg = str | bytes | int | float
@@ -140,7 +140,7 @@ COMPLETE = Script(
     ("id", "its_token", "run_us", "result"),
 )
 FAIL = Script(
-    "fail", ("id", "token", "final", "code", "delay_ms", "run_us", "error", "errors_kept")
+    "fail", ("id", "token", "final", "code", "least_ms", "run_us", "error", "errors_kept")
 )
 POSTPONE = Script("postpone", ("id", "token", "delay_ms", "limit_ms"))
 RELEASE = Script("release", each=("id", "token"))
@@ -182,6 +182,7 @@ WINDOW = Script(
     ("state", "organization", "reverse", "offset", "limit", "anchor", "anchor_row", "errors"),
 )
 WORKERS = Script("workers")
+VERIFY = Script("verify", ("repair",), ("id", "organization"))
 TALLY = Script("tally", ("reporter", "number", "ttl_s"), ("field", "by"))
 
 ALL = tuple(value for value in list(globals().values()) if isinstance(value, Script))

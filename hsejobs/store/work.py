@@ -10,7 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hsejobs.model import ERRORS_KEPT, LOG_LINES
+from hsejobs.model import (
+    DEFAULT_PRIORITY,
+    ERRORS_KEPT,
+    LOG_LINES,
+    LONGEST_MS,
+    whole_number,
+)
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import Link
 from hsejobs.store.scripts import Arg, Script
@@ -36,15 +42,15 @@ class Claim:
         self.id = (job_id or b"").decode()
         self.token = token
         self.name = (name or b"").decode()
-        self.attempt = int(made or 0) + 1
-        self.attempts = int(attempts or 1)
-        self.backoff = int(backoff or 0)
-        self.timeout = int(timeout or 0)
+        self.attempt = max(0, whole_number(made) or 0) + 1
+        self.attempts = whole_number(attempts) or 1
+        self.backoff = whole_number(backoff) or 0
+        self.timeout = min(LONGEST_MS, max(0, whole_number(timeout) or 0))
         self.organization_id = organization.decode() if organization else None
         self.user_id = user.decode() if user else None
-        self.stalls = int(stalls or 0)
-        self.created_at = int(created or 0)
-        self.priority = int(priority or 3)
+        self.stalls = whole_number(stalls) or 0
+        self.created_at = whole_number(created) or 0
+        self.priority = whole_number(priority) or DEFAULT_PRIORITY
         self.extras = bool(extras)
         self.signature = self.trace = ""
         if signature:
@@ -110,11 +116,14 @@ class Work:
         final: bool,
         delay_ms: int | None,
     ) -> tuple[str, int]:
-        """Ends an attempt: ``d`` again after so many ms, ``f`` failed, ``r`` refused."""
+        """Ends an attempt: ``d`` again after so many ms, ``f`` failed, ``r`` refused.
+
+        The next try comes after the backoff, and not before ``delay_ms``.
+        """
         outcome, delay = self._run(
             scripts.FAIL,
             (
-                job_id, token, int(final), code, -1 if delay_ms is None else delay_ms,
+                job_id, token, int(final), code, delay_ms or 0,
                 run_us, error, ERRORS_KEPT,
             ),
         )  # fmt: skip

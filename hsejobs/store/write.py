@@ -224,7 +224,7 @@ class Writer:
                     Removed(
                         queue,
                         reply[1].decode(),
-                        STATE_OF_LETTER[record[b"st"].decode()],
+                        State.of_letter(record.get(b"st")),
                         org.decode() if org else None,
                         tuple(reply[2:]),
                     )

@@ -11,11 +11,12 @@ import json
 import logging
 import os
 import sys
-import threading
 import time
 from collections import deque
 from functools import lru_cache
 from typing import Any, TextIO
+
+from hsejobs import forks
 
 _LEVEL_OF = {"stalled": logging.WARNING, "failed": logging.ERROR, "retrying": logging.WARNING}
 _names = {logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
@@ -37,14 +38,42 @@ class _Sink:
 
     def __init__(self) -> None:
         self.stream: TextIO | None = None
+        self.handler: logging.Handler | None = None
         self.console = False
         self.level = logging.INFO
         #: Appended to by any thread, taken from under the lock.
         self.lines: deque[str] = deque()
-        self.lock = threading.Lock()
+        self.lock = forks.lock()
 
 
 _sink = _Sink()
+
+
+class _Fork:
+    """Nobody is amid a line while the process forks, so no half of one is copied and written twice."""
+
+    held: logging.Handler | None = None
+
+    @classmethod
+    def before(cls) -> None:
+        _sink.lock.acquire()
+        cls.held = _sink.handler
+        if cls.held is not None:
+            cls.held.acquire()
+
+    @classmethod
+    def in_parent(cls) -> None:
+        if cls.held is not None:
+            cls.held.release()
+        _sink.lock.release()
+
+    @staticmethod
+    def in_child() -> None:
+        # `logging` and `forks` have freed the locks; the lines that wait are the parent's to write.
+        _sink.lines.clear()
+
+
+forks.around(_Fork.before, _Fork.in_parent, _Fork.in_child)
 
 
 def configure(level: str, style: str, stream: TextIO | None = None) -> None:
@@ -61,6 +90,7 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
         named.handlers.clear()
         named.setLevel(logging.NOTSET)
     root.handlers[:] = [handler]
+    _sink.handler = handler
     root.setLevel(_sink.level)
     # Huey's line for each job is dropped before a record is made for it.
     # httpx names the whole address of each call, and many an address is a secret.

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from tests.support import wait_until
+from tests.support.programs import wait_for_log
 
 
 def run(*words: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
@@ -143,7 +145,7 @@ def test_up_does_the_main_job_and_leaves_nothing_behind(short_tmp: Path) -> None
     )
     try:
         started = short_tmp / "up.log"
-        wait_until(lambda: started.read_text().count("processor started") == 6, 40, "six consumers")
+        wait_for_log(up, started, "processor started", 6)
         mail = '{"to":"a@example.com","template":"welcome","context":{"name":"Ann"}}'
         done = run("enqueue", "email", mail, "--wait", **home)
         assert done.returncode == 0, done.stderr
@@ -168,3 +170,26 @@ def alive(pid: int) -> bool:
         return "huey_consumer" in Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:
         return False
+
+
+def test_verify_finds_a_job_in_no_state_and_repairs_it(redis_url: str) -> None:
+    assert run("enqueue", "email", MAIL, "--id", "m1", "--delay", "600").returncode == 0
+    client = redis.Redis.from_url(redis_url)
+    client.zrem("hsejobs:{email}:delayed", "m1")
+    client.hset("hsejobs:{email}:j:m1", "ra", "-nan")
+    client.close()
+    told = run("verify", "email")
+    assert (told.returncode, "m1" in told.stdout, "no_index" in told.stdout) == (1, True, True)
+    checked = json.loads(run("doctor", "--jobs", "--json").stdout)["checks"]
+    assert [one["check"] for one in checked if not one["ok"] and "jobs of" in one["check"]] == [
+        "jobs of email (1 checked)"
+    ]
+    done = run("verify", "--repair", "--json")
+    assert done.returncode == 0
+    [email] = [one for one in json.loads(done.stdout)["queues"] if one["found"]]
+    assert (email["queue"], email["repaired"], email["left"]) == ("email", 2, 0)
+    assert run("verify").returncode == 0
+    assert document("job", "email", "m1")["status"] == "waiting" or document(
+        "promote", "email", "m1"
+    )
+    assert run("verify", "no-such-queue").returncode == 1

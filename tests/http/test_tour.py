@@ -17,6 +17,7 @@ import pytest
 
 from tests.http.conftest import free_port
 from tests.support import skip_or_fail, wait_until
+from tests.support.programs import wait_for_log
 
 PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
 TOUR = PAGE.partition("## A tour with curl")[2].partition("\n## ")[0]
@@ -71,7 +72,7 @@ def up(short_tmp: Path) -> Iterator[Up]:
         skip_or_fail("no curl on the PATH")
     found = Up(short_tmp)
     try:
-        wait_until(lambda: found.log.read_text().count("processor started") == 6, 60, "the workers")
+        wait_for_log(found.process, found.log, "processor started", 6)
         wait_until(lambda: "alive" in found.shell(
             f"curl -fsS http://127.0.0.1:{found.port}/healthz >/dev/null 2>&1 && echo alive || true"
         ), 30, "the shim")  # fmt: skip

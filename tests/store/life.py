@@ -16,7 +16,7 @@ from hsejobs.store.client import Link
 from hsejobs.store.read import Reader
 from hsejobs.store.work import Done, Work
 from hsejobs.store.write import NewJob, Removed, Writer
-from tests.store.plain import BACKOFF, PlainJob, PlainQueue
+from tests.store.plain import BACKOFF, PlainJob, PlainQueue, delay_of
 from tests.support.server import Server
 
 HOUR = 3_600_000
@@ -185,7 +185,7 @@ class Working(RuleBasedStateMachine):
         assert letter == want
         if changed and letter == "d":
             job = self.model.jobs[job_id]
-            real = BACKOFF * 5 ** (job.made - 1) if delay is None else delay
+            real = delay_of(BACKOFF, job.made, delay or 0)
             assert told == ("d", real)
             self.note_due(job, real, before)
 

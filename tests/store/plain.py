@@ -6,9 +6,15 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-from hsejobs.model import State
+from hsejobs.model import BACKOFF_FACTOR, LONGEST_BACKOFF_MS, State
 
 BACKOFF = 10_000
+
+
+def delay_of(base: int, made: int, least: int) -> int:
+    """The rule in exact numbers: base x 5^(made-1), at most a day or the base, at least ``least``."""
+    grown: int = min(base * BACKOFF_FACTOR ** (made - 1), max(base, LONGEST_BACKOFF_MS))
+    return max(grown, least)
 
 
 @dataclass

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
+
+from hsejobs import forks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 _engines: dict[str, Engine] = {}
-_lock = threading.Lock()
+_lock = forks.lock()
 
 
 def database(url: str | None, home: Path) -> Engine:

@@ -13,8 +13,8 @@ local state = found[1] or 'c'
 if state == 'c' then return { 'c', 0 } end
 if state == 'h' then return { 'o', -1 } end
 if state == 't' and found[3] == token then return { 't', 0 } end
-local over = tonumber(state == 't' and found[4] or found[2])
+local over = whole(state == 't' and found[4] or found[2], 0)
 if now_ms < over then return { state == 't' and 'w' or 'o', over - now_ms } end
-redis.call('HSET', key, 's', 't', 'tk', token, 'tu', int(now_ms + ARGV[3]))
+redis.call('HSET', key, 's', 't', 'tk', token, 'tu', int(now_ms + within(ARGV[3], 0, LONGEST_MS, 0)))
 keep_circuit(name)
 return { 't', 0 }

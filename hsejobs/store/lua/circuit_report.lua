@@ -9,7 +9,8 @@
 local name, token, verdict = ARGV[1], ARGV[2], ARGV[3]
 local key = circuit_of(name)
 local found = redis.call('HMGET', key, 's', 'f', 'w', 'tk', 'rt')
-local state, failures = found[1] or 'c', tonumber(found[2] or 0)
+local state, failures = found[1] or 'c', within(found[2], 0, 1000000000, 0)
+local open_ms, longest_ms = within(ARGV[6], 0, LONGEST_MS, 0), within(ARGV[7], 0, LONGEST_MS, 0)
 local trial = state == 't' and found[4] == token
 if state == 'h' then return 'h' end
 if verdict == 'none' then
@@ -34,9 +35,9 @@ local reported = ' ' .. (found[5] or '')
 if string.find(reported, ' ' .. token .. ' ', 1, true) then return state end
 local longer = 0
 if trial then
-  longer = math.min(tonumber(found[3] or ARGV[6]) * 2, tonumber(ARGV[7]))
-elseif state == 'c' and failures + 1 >= tonumber(ARGV[5]) then
-  longer = tonumber(ARGV[6])
+  longer = math.min(within(found[3], 0, LONGEST_MS, open_ms) * 2, longest_ms)
+elseif state == 'c' and failures + 1 >= whole(ARGV[5], 1) then
+  longer = open_ms
   redis.call('HSET', key, 'si', NOW)
 elseif not found[1] then
   redis.call('HSET', key, 's', 'c', 'si', NOW)

@@ -6,31 +6,39 @@
 -- returns: {removed (or found), offset to go on from, 1 when the end was reached}
 -- errors: none
 -- full server: runs by itself
--- include: base delete
+-- include: base place settle delete
 local state, only = ARGV[1], ARGV[2]
--- Counting is looking, and writes nothing.
-if ARGV[6] ~= '1' then redis.call('ZREM', base, '') end
-local before, limit, offset = now_ms - tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local before, limit, offset = now_ms - whole(ARGV[3], 0), whole(ARGV[4], 1), whole(ARGV[5], 0)
 local name = only == '' and index(state) or org_index(state, only)
-local finished = state == 'c' or state == 'f'
+local finished, counting = state == 'c' or state == 'f', ARGV[6] == '1'
 local ids
 if finished then
   local newest = int(before * 1000 + 999)
-  if ARGV[6] == '1' then return { redis.call('ZCOUNT', name, '-inf', newest), 0, 1 } end
+  if counting then return { redis.call('ZCOUNT', name, '-inf', newest), 0, 1 } end
   ids = redis.call('ZRANGEBYSCORE', name, '-inf', newest, 'LIMIT', 0, limit)
 else
   ids = redis.call('ZRANGE', name, offset, offset + limit - 1)
 end
-local removed = 0
+local removed, dropped = 0, 0
 for _, id in ipairs(ids) do
-  local job = redis.call('HMGET', base .. K.job .. id, 'st', 'o', 'ct')
-  if job[1] == state and (finished or tonumber(job[3]) <= before) then
-    if ARGV[6] ~= '1' then delete_job(id, state, job[2]) end
+  local key = base .. K.job .. id
+  local job = read(key, 'st', 'o', 'ct', 'p')
+  -- When a job was added that does not tell it is not known: it is not old.
+  local old = finished or whole(job[3], now_ms) <= before
+  if counting then
+    if old and job[1] == state then removed = removed + 1 end
+  elseif not is_there(key, job, job[1]) then
+    take_from(state, only ~= '' and only or nil, id)
+    dropped = dropped + 1
+  elseif settle(id, state, job[1], job[2], job[4]) then
+    if only ~= '' then redis.call('ZREM', name, id) end
+    dropped = dropped + 1
+  elseif old then
+    delete_job(id, STATE[job[1]] and state, job[2])
     removed = removed + 1
-  elseif not job[1] then
-    redis.call('ZREM', name, id)
   end
 end
 publish()
-local kept = finished and 0 or (#ids - (ARGV[6] == '1' and 0 or removed))
+local kept = finished and 0 or #ids - removed - dropped
+if counting then kept = #ids end
 return { removed, offset + kept, #ids < limit and 1 or 0 }

@@ -7,16 +7,17 @@
 --       (c completed, r refused: not this token's job any more), claimed as lib/claim says
 -- errors: none
 -- full server: runs
--- include: base place due bucket claim
+-- include: base place settle due bucket claim
 local SMALL = 64
-local n, token, lease_ms = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local n, token, lease_ms = whole(ARGV[1], 0), ARGV[2], within(ARGV[3], 0, LONGEST_MS, 0)
 
 local outcomes = {}
 local done, gone, finished_at = {}, {}, NOW
 for a = 5, #ARGV, 4 do
-  local id, its_token, us, result = ARGV[a], ARGV[a + 1], tonumber(ARGV[a + 2]), ARGV[a + 3]
+  local id, its_token, result = ARGV[a], ARGV[a + 1], ARGV[a + 3]
+  local us = within(ARGV[a + 2], 0, LONGEST_RUN, 0)
   local key = base .. K.job .. id
-  local job = redis.call('HMGET', key, 'st', 'tk', 'o')
+  local job = read(key, 'st', 'tk', 'o')
   if job[2] ~= its_token or (job[1] ~= 'a' and job[1] ~= 'c') then
     outcomes[#outcomes + 1] = 'r'
   else
@@ -56,9 +57,9 @@ if ARGV[4] == '1' and n > 0 then
   local newest = redis.call('ZREVRANGE', base .. K.active, 0, 999)
   for _, id in ipairs(newest) do
     local key = base .. K.job .. id
-    if redis.call('HGET', key, 'tk') == token then
-      local job = redis.call('HMGET', key, unpack(FIELDS))
-      job[2], job[14], job[15] = int(job[2] - 1), '', id
+    if read(key, 'tk')[1] == token then
+      local job = read(key, unpack(FIELDS))
+      job[2], job[14], job[15] = int(within(job[2], 1, 1000000, 1) - 1), '', id
       job[16] = redis.call('GET', base .. K.payload .. id)
       claimed[#claimed + 1] = job
     end

@@ -1,27 +1,30 @@
 -- fail: active -> delayed (a retry is left) or failed.
 -- KEYS: 1 the queue's base
--- ARGV: id, token, final, code, delay_ms, run_us, error, errors_kept
---   delay_ms -1: backoff x 5^(n-1); final 1: no retry; error is a JSON object
+-- ARGV: id, token, final, code, least_ms, run_us, error, errors_kept
+--   least_ms: the next try comes after the backoff, and after so long; final 1: no retry; error is a
+--   JSON object
 -- returns: {outcome, delay ms}: "d" retried later, "f" failed, "r" refused (not this token's job)
 -- errors: none
 -- full server: runs
--- include: base place bucket
+-- include: base place bucket backoff
 local id, token = ARGV[1], ARGV[2]
 local key = base .. K.job .. id
-local job = redis.call('HMGET', key, 'st', 'tk', 'o', 'am', 'ax', 'bo')
+local job = read(key, 'st', 'tk', 'o', 'am', 'ax', 'bo')
 if job[2] ~= token then return { 'r', 0 } end
 if job[1] ~= 'a' then
   -- Sent again after a lost reply: the token stays in the record until the next claim.
   return { (job[1] == 'd' or job[1] == 'f') and job[1] or 'r', 0 }
 end
-local org, made, us = job[3], tonumber(job[4]), tonumber(ARGV[6])
+local org, made, us = job[3], within(job[4], 1, 1000000, 1), within(ARGV[6], 0, LONGEST_RUN, 0)
+local started, kept = int(math.floor((now_us - us) / 1000)), within(ARGV[8], 1, 1000, 1)
+local final = ARGV[3] == '1' or made >= whole(job[5], 1)
+local delay = math.max(backoff(job[6], made), within(ARGV[5], 0, LONGEST_MS, 0))
+local run_at = int(now_ms + delay)
 take_from('a', org, id)
-local entry = ARGV[7]
-redis.call('RPUSH', base .. K.errors .. id, entry)
-redis.call('LTRIM', base .. K.errors .. id, -ARGV[8], -1)
-local started = int(math.floor((now_us - us) / 1000))
-if ARGV[3] == '1' or made >= tonumber(job[5]) then
-  redis.call('HSET', key, 'st', 'f', 'ec', ARGV[4], 'pt', started, 'ft', int(now_ms))
+redis.call('RPUSH', base .. K.errors .. id, ARGV[7])
+redis.call('LTRIM', base .. K.errors .. id, -kept, -1)
+if final then
+  redis.call('HSET', key, 'st', 'f', 'ec', ARGV[4], 'pt', started, 'ft', NOW)
   put_in('f', org, int(now_us), id)
   count('f', org)
   count('us', org, us)
@@ -30,9 +33,6 @@ if ARGV[3] == '1' or made >= tonumber(job[5]) then
   publish()
   return { 'f', 0 }
 end
-local delay = tonumber(ARGV[5])
-if delay < 0 then delay = math.min(tonumber(job[6]) * 5 ^ (made - 1), 31622400000) end
-local run_at = int(now_ms + delay)
 redis.call('HSET', key, 'st', 'd', 'ec', ARGV[4], 'pt', started, 'ra', run_at)
 redis.call('HDEL', key, 'pg', 'pm')
 put_in('d', org, run_at, id)

@@ -7,12 +7,13 @@
 -- full server: runs
 -- include: base
 local workers, worker = base .. K.workers, ARGV[1]
+local ttl_ms = within(ARGV[3], 1, LONGEST_MS, 60000)
 if ARGV[2] == '' then
   redis.call('ZREM', workers, worker)
   redis.call('DEL', base .. K.worker .. worker)
 else
   redis.call('ZADD', workers, int(now_ms), worker)
-  redis.call('SET', base .. K.worker .. worker, ARGV[2], 'PX', ARGV[3])
+  redis.call('SET', base .. K.worker .. worker, ARGV[2], 'PX', int(ttl_ms))
 end
-redis.call('ZREMRANGEBYSCORE', workers, '-inf', int(now_ms - ARGV[3]))
+redis.call('ZREMRANGEBYSCORE', workers, '-inf', int(now_ms - ttl_ms))
 return redis.call('EXISTS', base .. K.queue)

@@ -6,8 +6,8 @@
 -- errors: none
 -- read only
 -- include: base record
-local org = redis.call('HGET', base .. K.job .. ARGV[2], 'o')
+local org = read(base .. K.job .. ARGV[2], 'o')[1]
 if ARGV[1] ~= '' and org ~= ARGV[1] then return nil end
-local found = record(ARGV[2], tonumber(ARGV[3]), 0)
+local found = record(ARGV[2], whole(ARGV[3], 0), 0)
 if found then found[6] = redis.call('EXISTS', base .. K.paused) end
 return found

@@ -11,7 +11,7 @@ local holder = redis.call('GET', name)
 if holder then
   local id, token = string.match(holder, '^(%S+) (%S+)$')
   if not id then return 0 end
-  local job = redis.call('HMGET', base .. K.job .. id, 'st', 'tk')
+  local job = read(base .. K.job .. id, 'st', 'tk')
   if job[1] == 'a' and job[2] == token then return 0 end
 end
 local value = ARGV[2] == '' and '"1"' or (ARGV[2] .. ' ' .. ARGV[3])

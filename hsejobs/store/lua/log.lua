@@ -8,17 +8,17 @@
 -- include: base
 local id, token = ARGV[1], ARGV[2]
 local key = base .. K.job .. id
-local job = redis.call('HMGET', key, 'st', 'tk', 'ls')
+local job = read(key, 'st', 'tk', 'ls')
 if job[1] ~= 'a' or job[2] ~= token then return 0 end
-local first, written = tonumber(ARGV[5]), 0
+local kept, first, written = within(ARGV[3], 1, 100000, 1), whole(ARGV[5], 0), 0
 if job[3] and string.sub(job[3], 1, #token + 1) == token .. ' ' then
-  written = tonumber(string.sub(job[3], #token + 2))
+  written = whole(string.sub(job[3], #token + 2), 0)
 end
 local new = 6 + math.max(0, written - first)
 if new > #ARGV then return 1 end
 if ARGV[4] == '1' then redis.call('ZREM', base, '') end
 for a = new, #ARGV do redis.call('RPUSH', base .. K.logs .. id, ARGV[a]) end
-redis.call('LTRIM', base .. K.logs .. id, -ARGV[3], -1)
-redis.call('HINCRBY', key, 'lc', #ARGV - new + 1)
+redis.call('LTRIM', base .. K.logs .. id, -kept, -1)
+bump(key, 'lc', #ARGV - new + 1)
 redis.call('HSET', key, 'ls', token .. ' ' .. int(first + #ARGV - 5))
 return 1

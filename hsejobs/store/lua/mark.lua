@@ -7,7 +7,7 @@
 -- full server: runs
 -- include: base
 local id = ARGV[1]
-local job = redis.call('HMGET', base .. K.job .. id, 'st', 'tk')
+local job = read(base .. K.job .. id, 'st', 'tk')
 if job[1] ~= 'a' or job[2] ~= ARGV[2] then return -1 end
 local marks = base .. K.marks .. id
 if ARGV[4] == '1' then return redis.call('SADD', marks, ARGV[3]) end

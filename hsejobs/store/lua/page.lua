@@ -7,7 +7,7 @@
 -- errors: none
 -- read only
 -- include: base record
-local state, only, limit, reverse = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
+local state, only, limit, reverse = ARGV[1], ARGV[2], within(ARGV[3], 1, 200, 1), ARGV[4] == '1'
 local name = only == '' and index(state) or org_index(state, only)
 local range, rank_of = reverse and 'ZREVRANGE' or 'ZRANGE', reverse and 'ZREVRANK' or 'ZRANK'
 local start = 0
@@ -38,7 +38,7 @@ if #ids > 0 and start + #ids / 2 < total then
   out[3], out[4] = ids[#ids], ids[#ids - 1]
 end
 for i = 1, #ids, 2 do
-  local found = record(ids[i], tonumber(ARGV[7]), tonumber(ARGV[8]))
+  local found = record(ids[i], whole(ARGV[7], 0), whole(ARGV[8], 0))
   if found then out[#out + 1] = found end
 end
 return out

@@ -5,11 +5,11 @@
 -- returns: what lib/add says, or "" when this slot or a later one was served already
 -- errors: none
 -- include: base place add
-local slots, schedule, slot = base .. K.slots, ARGV[14], tonumber(ARGV[15])
-local last = tonumber(redis.call('HGET', slots, schedule) or -1)
+local slots, schedule, slot = base .. K.slots, ARGV[14], whole(ARGV[15], 0)
+local last = whole(read(slots, schedule)[1], -1)
 if last >= slot then return '' end
 local out = add_job(8)
-redis.call('HSET', slots, schedule, slot)
+redis.call('HSET', slots, schedule, int(slot))
 redis.call('HSET', base .. K.lastruns, schedule, ARGV[8])
 ring()
 publish()

@@ -9,17 +9,17 @@
 -- include: base place
 local id, token = ARGV[1], ARGV[2]
 local key = base .. K.job .. id
-local job = redis.call('HMGET', key, 'st', 'tk', 'o', 'am', 'pf')
+local job = read(key, 'st', 'tk', 'o', 'am', 'pf')
 if job[2] ~= token or (job[1] ~= 'a' and job[1] ~= 'd') then return { 'r', 0 } end
-local first = tonumber(job[5] or now_ms)
-local limit = tonumber(ARGV[4])
+local first, limit = within(job[5], 0, now_ms, now_ms), whole(ARGV[4], -1)
 if job[1] == 'a' and limit >= 0 and job[5] and now_ms - first >= limit then
   return { 'x', now_ms - first }
 end
 if job[1] == 'a' then
-  local org, run_at = job[3], int(now_ms + tonumber(ARGV[3]))
+  local org, run_at = job[3], int(now_ms + within(ARGV[3], 0, LONGEST_MS, 0))
+  local made = within(job[4], 1, 1000000, 1) - 1
   take_from('a', org, id)
-  redis.call('HSET', key, 'st', 'd', 'am', math.max(0, job[4] - 1), 'ra', run_at, 'pf', int(first))
+  redis.call('HSET', key, 'st', 'd', 'am', made, 'ra', run_at, 'pf', int(first))
   redis.call('HDEL', key, 'pg', 'pm')
   put_in('d', org, run_at, id)
   announce_due(id, run_at)

@@ -6,7 +6,7 @@
 -- errors: none
 -- include: base
 local key = base .. K.job .. ARGV[1]
-local job = redis.call('HMGET', key, 'st', 'tk', 'o')
+local job = read(key, 'st', 'tk', 'o')
 if job[1] ~= 'a' or job[2] ~= ARGV[2] then return 0 end
 redis.call('HSET', key, 'pg', ARGV[3], 'pm', ARGV[4])
 event('progress', ARGV[1], job[3])

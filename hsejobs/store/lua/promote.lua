@@ -9,14 +9,14 @@
 local only, out, moved = ARGV[1], {}, false
 for a = 2, #ARGV do
   local id = ARGV[a]
-  local job = redis.call('HMGET', base .. K.job .. id, 'st', 'o', 'p')
-  if not job[1] or (only ~= '' and job[2] ~= only) then
+  local key = base .. K.job .. id
+  local job = read(key, 'st', 'o', 'p')
+  if not is_there(key, job, job[1]) or (only ~= '' and job[2] ~= only) then
     out[#out + 1] = 'missing'
   elseif job[1] ~= 'd' then
-    out[#out + 1] = job[1]
+    out[#out + 1] = state_of(job[1])
   else
-    take_from('d', job[2], id)
-    to_waiting(id, job[2], tonumber(job[3]), { 'ws', int(now_ms) })
+    to_waiting(id, 'd', job[2], job[3], { 'ws', NOW })
     event('waiting', id, job[2])
     out[#out + 1] = 'ok'
     moved = true

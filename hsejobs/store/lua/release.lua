@@ -4,17 +4,18 @@
 -- returns: how many were handed back (those not this token's any more are passed over)
 -- errors: none
 -- full server: runs
--- include: base
+-- include: base place
 local released = 0
 for a = 1, #ARGV, 2 do
   local id = ARGV[a]
   local key = base .. K.job .. id
-  local job = redis.call('HMGET', key, 'st', 'tk', 'o', 'am', 'sc')
+  local job = read(key, 'st', 'tk', 'o', 'am', 'sc', 'p')
   if job[1] == 'a' and job[2] == ARGV[a + 1] then
+    local place = place_of(job[5], job[6])
     take_from('a', job[3], id)
-    redis.call('HSET', key, 'st', 'w', 'am', math.max(0, job[4] - 1))
+    redis.call('HSET', key, 'st', 'w', 'am', within(job[4], 1, 1000000, 1) - 1, 'sc', place)
     redis.call('HDEL', key, 'tk', 'pg', 'pm')
-    put_in('w', job[3], job[5], id)
+    put_in('w', job[3], place, id)
     event('waiting', id, job[3])
     released = released + 1
   end

@@ -6,13 +6,14 @@
 --       {"missing", id} or {state letter, id}; absent strings are ''
 -- errors: none
 -- full server: runs
--- include: base delete
+-- include: base record delete
 local only, out = ARGV[1], {}
 for a = 2, #ARGV do
   local id = ARGV[a]
-  local job = redis.call('HMGET', base .. K.job .. id, 'st', 'o')
-  local state, org = job[1], job[2]
-  if not state or (only ~= '' and org ~= only) then
+  local key = base .. K.job .. id
+  local job = read(key, 'st', 'o')
+  local state, org = state_of(job[1]), job[2]
+  if not is_there(key, job, job[1]) or (only ~= '' and org ~= only) then
     out[#out + 1] = { 'missing', id }
   elseif state == 'a' then
     out[#out + 1] = { 'a', id }
@@ -20,15 +21,15 @@ for a = 2, #ARGV do
     out[#out + 1] = {
       'ok', id,
       redis.call('ZSCORE', index(state), id) or '0',
-      redis.call('HGETALL', base .. K.job .. id),
-      redis.call('GET', base .. K.payload .. id) or '',
-      redis.call('GET', base .. K.extras .. id) or '',
-      redis.call('GET', base .. K.result .. id) or '',
-      redis.call('LRANGE', base .. K.errors .. id, 0, -1),
-      redis.call('LRANGE', base .. K.logs .. id, 0, -1),
-      redis.call('SMEMBERS', base .. K.marks .. id),
+      soft('HGETALL', base .. K.job .. id),
+      soft('GET', base .. K.payload .. id) or '',
+      soft('GET', base .. K.extras .. id) or '',
+      soft('GET', base .. K.result .. id) or '',
+      soft('LRANGE', base .. K.errors .. id, 0, -1) or {},
+      soft('LRANGE', base .. K.logs .. id, 0, -1) or {},
+      soft('SMEMBERS', base .. K.marks .. id) or {},
     }
-    delete_job(id, state, org)
+    delete_job(id, STATE[job[1]] and state, org)
   end
 end
 publish()

@@ -5,11 +5,11 @@
 -- errors: none
 -- full server: runs
 -- include: base
-local lease_until = int(now_ms + tonumber(ARGV[1]))
+local lease_until = int(now_ms + within(ARGV[1], 0, LONGEST_MS, 0))
 local lost = {}
 for a = 2, #ARGV, 2 do
   local id = ARGV[a]
-  local job = redis.call('HMGET', base .. K.job .. id, 'st', 'tk', 'o')
+  local job = read(base .. K.job .. id, 'st', 'tk', 'o')
   if job[1] == 'a' and job[2] == ARGV[a + 1] then
     put_in('a', job[3], lease_until, id)
   else

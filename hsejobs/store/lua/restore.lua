@@ -11,7 +11,7 @@ local key = base .. K.job .. id
 local at = 7
 local function take()
   local values = {}
-  local n = tonumber(ARGV[at])
+  local n = whole(ARGV[at], 0)
   for i = 1, n do values[i] = ARGV[at + i] end
   at = at + n + 1
   return values
@@ -21,6 +21,7 @@ local job = {}
 for i = 1, #hash, 2 do job[hash[i]] = hash[i + 1] end
 if ARGV[1] ~= '' and job.o ~= ARGV[1] then return 'missing' end
 if redis.call('EXISTS', key) == 1 then return 'exists' end
+local state, score = state_of(job.st), int(whole(ARGV[3], 0))
 redis.call('HSET', key, unpack(hash))
 redis.call('SET', base .. K.payload .. id, ARGV[4])
 if ARGV[5] ~= '' then redis.call('SET', base .. K.extras .. id, ARGV[5]) end
@@ -28,9 +29,9 @@ if ARGV[6] ~= '' then redis.call('SET', base .. K.result .. id, ARGV[6]) end
 for _, entry in ipairs(errors) do redis.call('RPUSH', base .. K.errors .. id, entry) end
 for _, line in ipairs(logs) do redis.call('RPUSH', base .. K.logs .. id, line) end
 for i = at, #ARGV do redis.call('SADD', base .. K.marks .. id, ARGV[i]) end
-put_in(job.st, job.o, ARGV[3], id)
+put_in(state, job.o, score, id)
 event('restored', id, job.o)
-if job.st == 'w' then ring() end
-if job.st == 'd' then redis.call('PUBLISH', base .. K.timer, ARGV[3]) end
+if state == 'w' then ring() end
+if state == 'd' then redis.call('PUBLISH', base .. K.timer, score) end
 publish()
 return 'ok'

@@ -10,15 +10,16 @@ local only, out, moved = ARGV[1], {}, false
 for a = 2, #ARGV do
   local id = ARGV[a]
   local key = base .. K.job .. id
-  local job = redis.call('HMGET', key, 'st', 'o', 'p')
-  if not job[1] or (only ~= '' and job[2] ~= only) then
+  local job = read(key, 'st', 'o', 'p')
+  local state = state_of(job[1])
+  if not is_there(key, job, job[1]) or (only ~= '' and job[2] ~= only) then
     out[#out + 1] = 'missing'
-  elseif job[1] ~= 'f' then
-    out[#out + 1] = job[1]
+  elseif state ~= 'f' then
+    out[#out + 1] = state
   else
-    take_from('f', job[2], id)
+    if not STATE[job[1]] then take_from_all(job[2], id) end
+    to_waiting(id, 'f', job[2], job[3], { 'am', '0', 'ws', NOW })
     redis.call('HDEL', key, 'ft', 'sl', 'ec', 'tk', 'pg', 'pm', 'pf', 'ra')
-    to_waiting(id, job[2], tonumber(job[3]), { 'am', '0', 'ws', int(now_ms) })
     event('waiting', id, job[2])
     out[#out + 1] = 'ok'
     moved = true

@@ -4,13 +4,13 @@
 -- returns: what became of each: "waiting", "failed" or "refused"
 -- errors: none
 -- full server: runs
--- include: base stall
+-- include: base place settle stall
 local became = {}
 for a = 2, #ARGV, 2 do
   local id = ARGV[a]
   local outcome
-  if redis.call('HGET', base .. K.job .. id, 'tk') == ARGV[a + 1] then
-    outcome = stall_job(id, tonumber(ARGV[1]))
+  if read(base .. K.job .. id, 'tk')[1] == ARGV[a + 1] then
+    outcome = stall_job(id, whole(ARGV[1], 0))
   end
   became[#became + 1] = outcome or 'refused'
 end

@@ -18,21 +18,21 @@ out[6] = redis.call('EXISTS', base .. K.paused)
 local oldest = -1
 if out[1] > 0 then
   for priority = 1, 5 do
-    local span = 1125899906842624
-    local first = redis.call('ZRANGEBYSCORE', name('w'), int(priority * span), int(priority * span + span - 1), 'LIMIT', 0, 1)[1]
+    local from = priority * PRIORITY_SPAN
+    local first = redis.call('ZRANGEBYSCORE', name('w'), int(from), int(from + PRIORITY_SPAN - 1), 'LIMIT', 0, 1)[1]
     if first then
-      local job = redis.call('HMGET', base .. K.job .. first, 'ws', 'ct')
-      local since = tonumber(job[1] or job[2] or now_ms)
+      local job = read(base .. K.job .. first, 'ws', 'ct')
+      local since = within(job[1] or job[2], 0, now_ms, now_ms)
       oldest = math.max(oldest, now_ms - since)
     end
   end
 end
 out[7] = oldest
 local first = redis.call('ZRANGE', name('d'), 0, 0, 'WITHSCORES')
-out[8] = first[2] and math.max(0, tonumber(first[2]) - now_ms) or -1
+out[8] = first[2] and within(first[2], now_ms, now_ms + LONGEST_MS, now_ms) - now_ms or -1
 out[9] = redis.call('ZCOUNT', base .. K.workers, int(now_ms - 15000), '+inf')
 out[10] = now_ms
-for back = 0, tonumber(ARGV[2]) - 1 do
+for back = 0, within(ARGV[2], 0, 180, 0) - 1 do
   local key = base .. K.minute .. (minute - back)
   if only ~= '' then key = key .. ':' .. only end
   out[11 + back] = redis.call('HGETALL', key)

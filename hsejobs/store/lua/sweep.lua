@@ -6,11 +6,11 @@
 --       what became of each ("waiting" or "failed"), Redis time in ms}
 -- errors: none
 -- full server: runs
--- include: base place due stall
-local max_stalls, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
+-- include: base place settle due stall
+local max_stalls, limit = whole(ARGV[1], 0), within(ARGV[2], 1, 500, 1)
 local moved = move_due(limit)
 local stalled, became = {}, {}
-local dead = redis.call('ZRANGEBYSCORE', base .. K.active, '-inf', int(now_ms), 'LIMIT', 0, ARGV[3])
+local dead = redis.call('ZRANGEBYSCORE', base .. K.active, '-inf', NOW, 'LIMIT', 0, within(ARGV[3], 0, 500, 0))
 for _, id in ipairs(dead) do
   local outcome = stall_job(id, max_stalls)
   if outcome then
@@ -21,6 +21,6 @@ end
 if (moved > 0 or #stalled > 0) and redis.call('ZCARD', base .. K.waiting) > 0 then ring() end
 local next_due = -1
 local first = redis.call('ZRANGE', base .. K.delayed, 0, 0, 'WITHSCORES')
-if first[2] then next_due = math.max(0, tonumber(first[2]) - now_ms) end
+if first[2] then next_due = within(first[2], now_ms, now_ms + LONGEST_MS, now_ms) - now_ms end
 publish()
 return { moved, next_due, stalled, became, now_ms }

@@ -6,8 +6,8 @@
 -- errors: none
 -- include: base
 local seen, tally = base .. K.reported .. ARGV[1], base .. K.tally
-if tonumber(redis.call('GET', seen) or 0) >= tonumber(ARGV[2]) then return 0 end
+if whole(redis.call('GET', seen), 0) >= whole(ARGV[2], 0) then return 0 end
 redis.call('SET', seen, ARGV[2], 'EX', 3600)
-for i = 4, #ARGV, 2 do redis.call('HINCRBY', tally, ARGV[i], ARGV[i + 1]) end
+for i = 4, #ARGV, 2 do bump(tally, ARGV[i], ARGV[i + 1]) end
 redis.call('EXPIRE', tally, ARGV[3])
 return 1

@@ -10,16 +10,16 @@
 -- include: base record
 local state, only, reverse = ARGV[1], ARGV[2], ARGV[3] == '1'
 local name = only == '' and index(state) or org_index(state, only)
-local offset, limit = tonumber(ARGV[4]), math.min(200, tonumber(ARGV[5]))
+local offset, limit = whole(ARGV[4], 0), within(ARGV[5], 1, 200, 1)
 local total, place = redis.call('ZCARD', name), -1
 if ARGV[6] ~= '' then
   place = redis.call(reverse and 'ZREVRANK' or 'ZRANK', name, ARGV[6]) or -1
-  if place >= 0 then offset = place - tonumber(ARGV[7]) end
+  if place >= 0 then offset = place - whole(ARGV[7], 0) end
 end
 offset = math.max(0, math.min(offset, total - limit))
 local out = { total, redis.call('EXISTS', base .. K.paused), offset, place, now_ms }
 for _, id in ipairs(redis.call(reverse and 'ZREVRANGE' or 'ZRANGE', name, offset, offset + limit - 1)) do
-  local found = record(id, 0, tonumber(ARGV[8]))
+  local found = record(id, 0, whole(ARGV[8], 0))
   -- A record that is gone keeps its row: places must not shift.
   out[#out + 1] = found or { id, {}, '', '', {} }
 end

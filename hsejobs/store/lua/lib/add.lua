@@ -1,7 +1,7 @@
 -- Adds one job from the seven values that begin ARGV and six of its own beginning at `a`. Returns
 -- "1<state letter>" when it was made, "0<state letter>" when it was there; one that this very call made
 -- before (same nonce) counts as made.
-local delay, extras = tonumber(ARGV[3]), ARGV[7]
+local delay, extras = within(ARGV[3], 0, LONGEST_MS, 0), ARGV[7]
 local run_at = delay > 0 and int(now_ms + delay)
 -- The hash's fields; 4 is each job's own place, and what only some jobs have goes behind.
 local fields = {
@@ -15,9 +15,10 @@ local function add_job(a)
   local id, nonce, org, user, signature = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
   local key = base .. K.job .. id
   if redis.call('EXISTS', key) == 1 then
-    local there = redis.call('HMGET', key, 'st', 'nx')
-    return ((there[2] or '') == nonce and '1' or '0') .. there[1]
+    local there = read(key, 'st', 'nx')
+    return ((there[2] or '') == nonce and '1' or '0') .. state_of(there[1])
   end
+  local place = not run_at and new_place(ARGV[2])
   local at = shared
   if org ~= '' then fields[at + 1], fields[at + 2], at = 'o', org, at + 2 else org = nil end
   if user ~= '' then fields[at + 1], fields[at + 2], at = 'u', user, at + 2 end
@@ -33,7 +34,6 @@ local function add_job(a)
     event('delayed', id, org)
     return '1d'
   end
-  local place = new_place(ARGV[2])
   fields[4] = place
   redis.call('HSET', key, unpack(fields, 1, at))
   put_in('w', org, place, id)

@@ -11,7 +11,38 @@ local function int(number)
 end
 local NOW = int(now_ms)
 
+-- A finite whole number from a record or an argument; `otherwise` for everything else. Nothing that a
+-- script reads is taken on trust: one that errs after its first write leaves a job in no state.
+local function whole(value, otherwise)
+  local number = tonumber(value)
+  if not number or number ~= number or number == math.huge or number == -math.huge then return otherwise end
+  return math.floor(number)
+end
+
+local function within(value, least, most, otherwise)
+  return math.max(least, math.min(most, whole(value, otherwise)))
+end
+
+-- The longest run that is counted, in us.
+local LONGEST_RUN = LONGEST_MS * 1000
+
+-- Fields of a record; none at all for a key that is no hash.
+local function read(key, ...)
+  local found = redis.pcall('HMGET', key, ...)
+  return found.err and {} or found
+end
+
+-- Whether there is a record; `state` is its letter. One without a state is broken, not gone.
+local function is_there(key, job, state)
+  return state or (#job > 0 and redis.call('EXISTS', key) == 1)
+end
+
 local STATE = { w = K.waiting, a = K.active, d = K.delayed, c = K.completed, f = K.failed }
+
+-- A record that tells no state counts as failed, so that a person decides: `State.of_letter` in Python.
+local function state_of(letter)
+  return STATE[letter] and letter or 'f'
+end
 
 local function index(state)
   return base .. STATE[state]
@@ -29,6 +60,18 @@ end
 local function take_from(state, org, id)
   redis.call('ZREM', index(state), id)
   if org then redis.call('ZREM', org_index(state, org), id) end
+end
+
+local function take_from_all(org, id)
+  for letter in pairs(STATE) do take_from(letter, org, id) end
+end
+
+-- Adds to a counter; what is no number begins anew.
+local function bump(key, field, by)
+  local value = redis.pcall('HINCRBY', key, field, by)
+  if type(value) == 'number' then return value end
+  redis.call('HSET', key, field, by)
+  return by
 end
 
 -- Counters of this minute. `pending` sums up within a call, so that a batch costs few commands.
@@ -51,7 +94,7 @@ local function flush_into(key, fields, ttl)
   local fresh = false
   for field, by in pairs(fields) do
     by = math.floor(by + 0.5)
-    if redis.call('HINCRBY', key, field, by) == by then fresh = true end
+    if bump(key, field, by) == by then fresh = true end
   end
   if fresh then redis.call('EXPIRE', key, ttl) end
 end

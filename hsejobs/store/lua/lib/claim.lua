@@ -1,62 +1,54 @@
 -- Claims up to `n` jobs: lease, token, attempt. A job that stalled before is claimed alone.
-local FIELDS = { 'n', 'am', 'ax', 'bo', 'to', 'o', 'u', 'sl', 'ws', 'ct', 'p', 'x', 'sg', 'sc' }
+local FIELDS = { 'n', 'am', 'ax', 'bo', 'to', 'o', 'u', 'sl', 'ws', 'ct', 'p', 'x', 'sg', 'st' }
 
--- Returns a list a job: the FIELDS, id, payload; absent ones are nil.
+-- Returns a list a job: the FIELDS but for the last, 'revoked' or '', id, payload; absent ones are nil.
 local function claim(n, token, lease_ms)
   if n < 1 or is_paused() then return {} end
   move_due(100)
   local waiting = base .. K.waiting
-  local popped = redis.call('ZPOPMIN', waiting, n)
-  if #popped == 0 then return {} end
-  local out, payload_keys, leases = {}, {}, {}
+  local ids = redis.call('ZRANGE', waiting, 0, n - 1)
+  if #ids == 0 then return {} end
+  local out, taken, payload_keys, leases = {}, {}, {}, {}
   local lease_until = int(now_ms + lease_ms)
   local revocable = redis.call('EXISTS', base .. K.revoked) == 1
-  local taken = 0
-  for i = 1, #popped, 2 do
-    local id = popped[i]
+  for _, id in ipairs(ids) do
     local key = base .. K.job .. id
-    local job = redis.call('HMGET', key, unpack(FIELDS))
-    if job[1] then
-      local lone = job[8] and taken > 0
-      if lone then
-        for k = i, #popped, 2 do
-          redis.call('ZADD', waiting, popped[k + 1], popped[k])
-        end
-        break
+    local job = read(key, unpack(FIELDS))
+    local state, org, at = job[14], job[6], #taken + 1
+    if state ~= 'w' and not is_there(key, job, state) then
+      take_from('w', nil, id)
+    elseif state == 'w' or not settle(id, 'w', state, org, job[11]) then
+      if job[8] and at > 1 then break end
+      job[14] = ''
+      if revocable then
+        local found = read(base .. K.revoked, 'r:' .. id, 'rt:' .. (job[1] or ''))
+        if found[1] or found[2] then job[14] = 'revoked' end
       end
-      local org = job[6]
-      redis.call('HSET', key, 'st', 'a', 'tk', token, 'am', job[2] + 1, 'pt', NOW)
-      leases[#leases + 1] = lease_until
-      leases[#leases + 1] = id
+      job[15] = id
+      out[at], taken[at], payload_keys[at] = job, id, base .. K.payload .. id
+      leases[2 * at - 1], leases[2 * at] = lease_until, id
+      if job[8] then break end
+    end
+  end
+  if #taken > 0 then
+    for _, job in ipairs(out) do
+      local id, org = job[15], job[6]
+      local made = within(job[2], 0, 1000000, 0)
+      job[2] = int(made)
+      redis.call('HSET', base .. K.job .. id, 'st', 'a', 'tk', token, 'am', made + 1, 'pt', NOW)
       if org then
         redis.call('ZREM', org_index('w', org), id)
         redis.call('ZADD', org_index('a', org), lease_until, id)
       end
-      if revocable then
-        local found = redis.call('HMGET', base .. K.revoked, 'r:' .. id, 'rt:' .. job[1])
-        job[14] = (found[1] or found[2]) and 'revoked' or ''
-      else
-        job[14] = ''
-      end
-      local since = tonumber(job[9] or job[10])
-      count('w' .. bucket(math.max(0, now_us - since * 1000)), org)
+      local since = whole(job[9]) or whole(job[10], now_ms)
+      count('w' .. bucket(now_us - since * 1000), org)
       event('active', id, org)
-      taken = taken + 1
-      job[15] = id
-      out[taken] = job
-      payload_keys[taken] = base .. K.payload .. id
-      if job[8] then
-        for k = i + 2, #popped, 2 do
-          redis.call('ZADD', waiting, popped[k + 1], popped[k])
-        end
-        break
-      end
     end
+    redis.call('ZREM', waiting, unpack(taken))
+    redis.call('ZADD', base .. K.active, unpack(leases))
+    local payloads = redis.call('MGET', unpack(payload_keys))
+    for at = 1, #out do out[at][16] = payloads[at] end
   end
-  if taken == 0 then return {} end
-  redis.call('ZADD', base .. K.active, unpack(leases))
-  local payloads = redis.call('MGET', unpack(payload_keys))
-  for i = 1, taken do out[i][16] = payloads[i] end
   if redis.call('ZCARD', waiting) > 0 then ring() end
   return out
 end

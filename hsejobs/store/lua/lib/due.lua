@@ -1,16 +1,15 @@
 -- Moves delayed jobs whose time has come to the waiting list, at most `limit`.
 local function move_due(limit)
-  local delayed = base .. K.delayed
-  local ids = redis.call('ZRANGEBYSCORE', delayed, '-inf', int(now_ms), 'LIMIT', 0, limit)
+  local ids = redis.call('ZRANGEBYSCORE', base .. K.delayed, '-inf', NOW, 'LIMIT', 0, limit)
   for _, id in ipairs(ids) do
-    local job = redis.call('HMGET', base .. K.job .. id, 'p', 'o', 'ra')
-    if job[1] then
-      local org = job[2]
-      take_from('d', org, id)
-      to_waiting(id, org, tonumber(job[1]), { 'ws', job[3] or int(now_ms) })
+    local key = base .. K.job .. id
+    local job = read(key, 'st', 'o', 'p', 'ra')
+    local org = job[2]
+    if not is_there(key, job, job[1]) then
+      take_from('d', nil, id)
+    elseif not settle(id, 'd', job[1], org, job[3]) then
+      to_waiting(id, 'd', org, job[3], { 'ws', int(whole(job[4], now_ms)) })
       event('waiting', id, org)
-    else
-      redis.call('ZREM', delayed, id)
     end
   end
   return #ids

@@ -1,22 +1,33 @@
 -- Places in the waiting list: priority first, then order of arrival.
-local PRIORITY_SPAN = 1125899906842624  -- 2^50
-
 -- Arrivals are numbered `together` at a time: a bulk add asks for all its numbers at once, and those
 -- it does not use are left out, which nobody minds.
 local together, numbered, number = 1, 0, 0
 
 local function new_place(priority)
   if number == numbered then
-    numbered = redis.call('INCRBY', base .. K.seq, together)
+    numbered = redis.pcall('INCRBY', base .. K.seq, together)
+    if type(numbered) ~= 'number' or numbered >= PRIORITY_SPAN then
+      -- The counter is broken. No queue had as many jobs as there are ms since the epoch.
+      numbered = now_ms + together
+      redis.call('SET', base .. K.seq, int(numbered))
+    end
     number = numbered - together
   end
   number = number + 1
-  return int(priority * PRIORITY_SPAN + number)
+  return int(within(priority, 1, 5, DEFAULT_PRIORITY) * PRIORITY_SPAN + number)
 end
 
--- A job enters the waiting list at its end; `since` is when its wait began.
-local function to_waiting(id, org, priority, fields)
+-- The place that a record tells, or a new one where it tells none.
+local function place_of(place, priority)
+  local known = whole(place, 0)
+  if known >= PRIORITY_SPAN and known < 6 * PRIORITY_SPAN then return int(known) end
+  return new_place(priority)
+end
+
+-- A job goes from a state to the end of the waiting list.
+local function to_waiting(id, state, org, priority, fields)
   local place = new_place(priority)
+  take_from(state, org, id)
   redis.call('HSET', base .. K.job .. id, 'st', 'w', 'sc', place, unpack(fields))
   put_in('w', org, place, id)
 end

@@ -1,11 +1,18 @@
 -- One whole record for a reader: hash, payload, result, errors; `tail` how many errors (0: all).
+-- What is of another type, which only a stranger writes, is not there: one such key spoils no list.
+local function soft(...)
+  local found = redis.pcall(...)
+  return not (type(found) == 'table' and found.err) and found
+end
+
 local function record(id, payload_bytes, tail)
-  local hash = redis.call('HGETALL', base .. K.job .. id)
+  local hash = soft('HGETALL', base .. K.job .. id) or {}
   if #hash == 0 then return nil end
   local payload, result
   if payload_bytes > 0 then
-    payload = redis.call('GETRANGE', base .. K.payload .. id, 0, payload_bytes - 1)
-    result = redis.call('GETRANGE', base .. K.result .. id, 0, payload_bytes - 1)
+    payload = soft('GETRANGE', base .. K.payload .. id, 0, payload_bytes - 1)
+    result = soft('GETRANGE', base .. K.result .. id, 0, payload_bytes - 1)
   end
-  return { id, hash, payload or '', result or '', redis.call('LRANGE', base .. K.errors .. id, tail == 0 and 0 or -tail, -1) }
+  local errors = soft('LRANGE', base .. K.errors .. id, tail == 0 and 0 or -tail, -1)
+  return { id, hash, payload or '', result or '', errors or {} }
 end

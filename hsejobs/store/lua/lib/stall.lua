@@ -1,30 +1,35 @@
 -- A job whose worker went silent: back to its place without using an attempt, or failed after too many.
 local function stall_job(id, max_stalls)
   local key = base .. K.job .. id
-  local job = redis.call('HMGET', key, 'st', 'o', 'sl', 'am', 'sc', 'tk', 'pt')
-  if job[1] ~= 'a' then
-    redis.call('ZREM', base .. K.active, id)
+  local job = read(key, 'st', 'o', 'sl', 'am', 'sc', 'tk', 'pt', 'p')
+  local org = job[2]
+  if not is_there(key, job, job[1]) then
+    take_from('a', nil, id)
     return nil
   end
-  local org, stalls = job[2], (tonumber(job[3]) or 0) + 1
-  take_from('a', org, id)
-  count('st', org)
+  if settle(id, 'a', job[1], org, job[8]) then return nil end
+  local stalls, made = within(job[3], 0, 1000000, 0) + 1, within(job[4], 0, 1000000, 0)
   if stalls > max_stalls then
-    redis.call('HSET', key, 'st', 'f', 'sl', stalls, 'ec', 'stalled', 'ft', int(now_ms))
     local entry = cjson.encode({
-      attempt = tonumber(job[4]), code = 'stalled', worker = job[6],
+      attempt = made, code = 'stalled', worker = job[6] or nil,
       error = 'the worker went silent ' .. stalls .. ' times while it ran this job',
-      startedAt = tonumber(job[7]), failedAt = now_ms,
+      startedAt = whole(job[7]), failedAt = now_ms,
     })
+    take_from('a', org, id)
+    count('st', org)
+    redis.call('HSET', key, 'st', 'f', 'sl', stalls, 'ec', 'stalled', 'ft', NOW)
     redis.call('RPUSH', base .. K.errors .. id, entry)
     put_in('f', org, int(now_us), id)
     count('f', org)
     event('failed', id, org)
     return 'failed'
   end
-  redis.call('HSET', key, 'st', 'w', 'sl', stalls, 'am', math.max(0, job[4] - 1))
+  local place = place_of(job[5], job[8])
+  take_from('a', org, id)
+  count('st', org)
+  redis.call('HSET', key, 'st', 'w', 'sl', stalls, 'am', math.max(0, made - 1), 'sc', place)
   redis.call('HDEL', key, 'tk', 'pg', 'pm')
-  put_in('w', org, job[5], id)
+  put_in('w', org, place, id)
   event('stalled', id, org)
   return 'waiting'
 end

@@ -1,0 +1,88 @@
+-- verify: finds what is wrong with jobs, and with `repair` puts each back where its record says.
+-- A job with a live lease is never touched.
+-- KEYS: 1 the queue's base
+-- ARGV: repair; each: id, organization
+--   organization: in whose index the id was found, or ''
+-- returns: for each id {codes with a space between, 1 repaired or 0}
+-- errors: none
+-- include: base place delete inspect
+local repair, out, wakes = ARGV[1] == '1', {}, false
+
+-- An entry or a value that belongs to no record. A key that is no hash is not ours to delete.
+local function forget(id, found, org)
+  take_from_all(nil, id)
+  if found.stray then take_from_all(org, id) end
+  if found.unreadable then return false end
+  local names = {}
+  for i, name in ipairs(BESIDE) do names[i] = base .. name .. id end
+  redis.call('UNLINK', unpack(names))
+  return true
+end
+
+-- The state that a job gets: what the record says, else where it stands, else failed.
+local function wanted(found)
+  local state = found.state
+  if not STATE[state] then
+    state = 'f'
+    if found.standing == 1 then
+      for letter, score in pairs(found.places) do state = score and letter or state end
+    end
+  end
+  -- Nobody holds a job without a lease, so it waits for the next worker.
+  if state == 'a' and not (found.state == 'a' and found.places.a) then return 'w' end
+  return state
+end
+
+local function score_of(state, found, job)
+  local score = found.places[state]
+  if score and good_score(state, score) then return int(tonumber(score)) end
+  if state == 'w' then return place_of(job[16], job[3]) end
+  if state == 'd' then return int(sound(job[9], 0, LATEST) and whole(job[9]) or now_ms) end
+  if state == 'a' then return NOW end
+  return int(sound(job[10], 0, LATEST) and whole(job[10]) * 1000 or now_us)
+end
+
+local function put_back(id, found, stray_org)
+  local job, org, key = found.job, found.org, found.key
+  local state = wanted(found)
+  local score = score_of(state, found, job)
+  local entry = cjson.encode({ code = 'no_state', failedAt = now_ms,
+    error = 'the record told no state; `hsejobs verify --repair` put the job here' })
+  take_from_all(org, id)
+  if found.stray then take_from_all(stray_org, id) end
+  for _, name in ipairs(found.bad) do
+    local default = NUMBERS[name] and NUMBERS[name][4]
+    if default then redis.call('HSET', key, name, int(default)) else redis.call('HDEL', key, name) end
+  end
+  redis.call('HSET', key, 'st', state)
+  if state == 'w' then
+    if found.state ~= 'w' then
+      -- The attempt that nobody runs any more does not count.
+      redis.call('HSET', key, 'am', int(within(job[4], 1, MANY, 1) - 1))
+      redis.call('HDEL', key, 'tk', 'pg', 'pm')
+    end
+    redis.call('HSET', key, 'sc', score)
+    wakes = true
+  elseif state == 'd' then
+    redis.call('HSET', key, 'ra', score)
+    redis.call('PUBLISH', base .. K.timer, score)
+  elseif (state == 'c' or state == 'f') and not sound(job[10], 0, LATEST) then
+    redis.call('HSET', key, 'ft', int(math.floor(score / 1000)))
+  end
+  if state == 'f' and not STATE[found.state] then redis.call('RPUSH', base .. K.errors .. id, entry) end
+  put_in(state, org, score, id)
+  event('restored', id, org)
+  return true
+end
+
+for a = 2, #ARGV, 2 do
+  local id, org = ARGV[a], ARGV[a + 1]
+  local found, done = inspect(id, org), false
+  if repair and #found.faults > 0 and not found.live then
+    if found.there then done = put_back(id, found, org) else done = forget(id, found, org) end
+  end
+  out[#out + 1] = { table.concat(found.faults, ' '), done and 1 or 0 }
+end
+if wakes then ring() end
+publish()
+return out

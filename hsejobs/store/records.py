@@ -1,0 +1,75 @@
+"""A job out of what lib/record answers; a broken record too, with what can be read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hsejobs import codec
+from hsejobs.model import DEFAULT_PRIORITY, JobRecord, State, whole_number
+from hsejobs.store.minutes import pairs
+
+
+def _json(text: bytes | None) -> Any:
+    if not text:
+        return None
+    try:
+        return codec.loads(text)
+    except ValueError:
+        # Cut short by `limit`, or not written by hsejobs: show what is there.
+        return text.decode("utf-8", "replace")
+
+
+def _percent(text: bytes | None) -> float:
+    try:
+        percent = float(text or 0)
+    except ValueError:
+        return 0
+    return percent if 0 <= percent <= 100 else 0
+
+
+def _error(entry: bytes) -> dict[str, Any]:
+    found = _json(entry)
+    return found if isinstance(found, dict) else {"error": str(found)}
+
+
+def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
+    """The job. Never raises for what the record holds: a list shows the others beside it."""
+    record = {name.decode(): value for name, value in pairs(row[1]).items()}
+
+    def text(name: str) -> str | None:
+        value = record.get(name)
+        return value.decode("utf-8", "replace") if value else None
+
+    def number(name: str) -> int | None:
+        return whole_number(record.get(name))
+
+    status = State.of_letter(record.get("st"))
+    payload = _json(row[2])
+    result = row[3] or record.get("r")
+    return JobRecord(
+        id=row[0].decode(),
+        queue=queue,
+        name=text("n") or "",
+        status=status,
+        organization_id=text("o"),
+        user_id=text("u"),
+        priority=number("p") or DEFAULT_PRIORITY,
+        attempts_made=number("am") or 0,
+        attempts=number("ax") or 1,
+        backoff=number("bo") or 0,
+        timeout=number("to") or 0,
+        created_at=number("ct") or 0,
+        processed_at=number("pt"),
+        finished_at=number("ft"),
+        run_at=number("ra") if status is State.DELAYED else None,
+        progress=100 if status is State.COMPLETED else _percent(record.get("pg")),
+        progress_message=text("pm"),
+        stalls=number("sl") or 0,
+        code=text("ec"),
+        data=payload,
+        result=_json(result),
+        errors=tuple(_error(entry) for entry in row[4]),
+        log_count=number("lc") or 0,
+        token=text("tk"),
+    )

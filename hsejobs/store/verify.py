@@ -1,0 +1,146 @@
+"""Checks every job's record against the indexes, and puts back what fell out of them.
+
+Each job is checked, and repaired, by one script at one moment, so workers may go on meanwhile:
+what they are just doing is no fault. The walk takes bounded steps: over the indexes, which finds
+entries without a record, and over the queue's keys, which finds records without an entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hsejobs.model import State
+from hsejobs.store import keys, scripts
+from hsejobs.store.client import Link
+
+#: Jobs in one call of the script; keys in one step of a walk.
+CHUNK, STEP = 100, 1_000
+#: Faults of one queue that are kept with their ids; those beyond are counted.
+KEPT = 1_000
+
+#: What a fault is, by its code, and what a repair does.
+FAULTS: dict[str, str] = {
+    "no_index": "the job is in no state's index",
+    "wrong_index": "the job is in the index of another state than its record tells",
+    "two_indexes": "the job is in the indexes of several states",
+    "organization_index": "the organisation's indexes do not agree with the record",
+    "no_state": "the record tells no state",
+    "bad_number": "the record has a number that is missing, not finite or out of range",
+    "bad_score": "the job's place in its index is not finite or out of range",
+    "no_record": "an index names a job that has no record",
+    "orphan": "a payload, result, error or log line belongs to no record",
+    "unreadable": "the record's key is not a hash: another program wrote it, delete the key",
+}
+
+_BESIDE = ("job", "payload", "extras", "result", "errors", "logs", "marks")
+_ID_PREFIXES = tuple(keys.SUFFIXES[name].encode() for name in _BESIDE)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a job; ``repaired``: it was, and is right now."""
+
+    queue: str
+    job_id: str
+    code: str
+    repaired: bool
+
+    def public(self) -> dict[str, Any]:
+        """As the command line shows it."""
+        return {
+            "jobId": self.job_id,
+            "fault": self.code,
+            "text": FAULTS.get(self.code, self.code),
+            "repaired": self.repaired,
+        }
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was found in one queue. ``jobs``: records looked at; ``left``: faults that remain."""
+
+    queue: str
+    jobs: int = 0
+    found: int = 0
+    left: int = 0
+    faults: list[Fault] = field(default_factory=list)
+
+    def public(self) -> dict[str, Any]:
+        """As the command line shows it."""
+        return {
+            "queue": self.queue,
+            "jobs": self.jobs,
+            "found": self.found,
+            "repaired": self.found - self.left,
+            "left": self.left,
+            "faults": [one.public() for one in self.faults],
+        }
+
+
+class Verifier:
+    """Does no I/O when made."""
+
+    def __init__(self, link: Link, prefix: str) -> None:
+        self.link = link
+        self.prefix = prefix
+
+    def verify(self, queue: str, *, repair: bool = False) -> Verified:
+        """Checks a whole queue. Raises RedisUnavailable."""
+        report = Verified(queue)
+        seen: set[tuple[str, str]] = set()
+        for pairs in self._steps(queue, report):
+            for fault in self.check(queue, pairs, repair=repair):
+                # A job is met several times: by its record, its payload and its indexes.
+                if (fault.job_id, fault.code) in seen:
+                    continue
+                report.found += 1
+                report.left += not fault.repaired
+                if len(report.faults) < KEPT:
+                    seen.add((fault.job_id, fault.code))
+                    report.faults.append(fault)
+        return report
+
+    def check(
+        self, queue: str, pairs: Sequence[tuple[str, str]], *, repair: bool = False
+    ) -> Iterator[Fault]:
+        """Checks jobs, each an id and the organisation in whose index it was found or ''."""
+        for start in range(0, len(pairs), CHUNK):
+            chunk = pairs[start : start + CHUNK]
+            args: list[scripts.Arg] = [int(repair)]
+            for pair in chunk:
+                args += pair
+            replies = self.link.run(scripts.VERIFY, keys.base(self.prefix, queue), args)
+            for (job_id, _), (codes, repaired) in zip(chunk, replies, strict=True):
+                for code in codes.decode().split():
+                    yield Fault(queue, job_id, code, bool(repaired))
+
+    def _steps(self, queue: str, report: Verified) -> Iterator[list[tuple[str, str]]]:
+        base = keys.base(self.prefix, queue)
+        for state in State:
+            for ids in self._members(keys.index(base, state)):
+                yield [(job_id, "") for job_id in ids]
+        start, org = len(base.encode()), keys.SUFFIXES["org"].encode()
+        record = keys.SUFFIXES["job"].encode()
+        for found in self.link.scan(base, STEP):
+            rests = [key[start:] for key in found]
+            report.jobs += sum(rest.startswith(record) for rest in rests)
+            owners = {rest[2:] for rest in rests if rest.startswith(_ID_PREFIXES)}
+            yield [(owner.decode("utf-8", "replace"), "") for owner in sorted(owners)]
+            for rest in rests:
+                if rest.startswith(org):
+                    organization = rest[len(org) :].partition(b":")[2].decode()
+                    for members in self._members(base + rest.decode()):
+                        yield [(job_id, organization) for job_id in members]
+
+    def _members(self, index: str) -> Iterator[list[str]]:
+        cursor = b"0"
+        while True:
+            cursor, found = self.link.command("ZSCAN", index, cursor, "COUNT", STEP)
+            # redis-py's client of a Cluster has made pairs of the flat list.
+            paired = found and isinstance(found[0], tuple)
+            members = [pair[0] for pair in found] if paired else found[::2]
+            yield [job_id.decode("utf-8", "replace") for job_id in members]
+            if int(cursor) == 0:
+                return

@@ -1,0 +1,69 @@
+"""``hsejobs verify``: checks every job against the indexes, and repairs what fell out of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hsejobs_cli import output
+from hsejobs_cli.look import Json
+from hsejobs_cli.session import REFUSED, Session
+
+if TYPE_CHECKING:
+    from hsejobs.store.verify import Verified
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(epilog="Example: hsejobs verify --repair webhooks")(verify)
+
+
+def verify(
+    queues: Annotated[list[str] | None, typer.Argument(help="Queues; all of them if none.")] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Put back what is wrong, one job at a time.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check that every job is in exactly one state, and repair what is not."""
+    session = Session()
+    found = verified(session, queues or [], repair=repair)
+    ok = not any(one.left for one in found)
+    if as_json:
+        output.document({"ok": ok, "queues": [one.public() for one in found]})
+    else:
+        _show(found)
+    if not ok:
+        raise typer.Exit(REFUSED)
+
+
+def verified(session: Session, queues: list[str], *, repair: bool = False) -> list[Verified]:
+    """What is wrong in some queues, or in all. Raises UnknownQueue."""
+    from hsejobs.store.verify import Verifier
+
+    names = [session.info(name).name for name in dict.fromkeys(queues)]
+    names = names or [info.name for info in session.infos()]
+    verifier = Verifier(session.link, session.settings.redis_prefix)
+    return [verifier.verify(name, repair=repair) for name in names]
+
+
+def _show(found: list[Verified]) -> None:
+    from hsejobs.store.verify import FAULTS
+
+    faults = [fault for one in found for fault in one.faults]
+    if faults:
+        output.table(
+            ("queue", "job", "fault", "repaired", "what"),
+            [
+                (one.queue, one.job_id, one.code, "yes" if one.repaired else "no", FAULTS[one.code])
+                for one in faults
+            ],
+        )
+    for one in found:
+        text = f"{one.queue}: {one.jobs:,} jobs checked, {one.found:,} faults"
+        if one.found:
+            text += f", {one.found - one.left:,} repaired, {one.left:,} left"
+        typer.echo(text)
+    if any(one.left for one in found):
+        typer.echo("put them back with `hsejobs verify --repair`; active jobs are left alone")

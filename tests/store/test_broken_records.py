@@ -1,0 +1,140 @@
+"""Records with anything in their fields: no script errs halfway, no reader raises, no job gets lost."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hsejobs.errors import JobActive, JobNotFound, QueueBusy, WrongState
+from hsejobs.model import State
+from hsejobs.store.read_live import LiveReader
+from hsejobs.store.verify import Verifier
+from hsejobs.store.work import Done
+from tests.store.test_acts import Store
+
+FIELDS = (
+    "st",
+    "n",
+    "p",
+    "am",
+    "ax",
+    "bo",
+    "to",
+    "ct",
+    "sc",
+    "ra",
+    "ft",
+    "pt",
+    "ws",
+    "pf",
+    "sl",
+    "lc",
+    "pg",
+)
+GARBAGE = (
+    None, "", "nan", "-nan", "inf", "-inf", "1e999", "-1", "x", "0", "0x1f", "1.5", "9" * 400,
+    "9007199254740993", "\x00", "w", "f",
+)  # fmt: skip
+#: What a worker holds: the pair (id, token) of the job that it claimed before its record broke.
+Act = Callable[[Store, tuple[str, str]], object]
+
+ACTS: dict[str, Act] = {
+    "claim": lambda s, _: s.claim(3),
+    "again": lambda s, p: s.work.step([], 3, p[1], 30_000, again=True),
+    "complete": lambda s, p: s.work.step([Done(*p, 2**63, b"1")], 0, "", 0, again=False),
+    "fail": lambda s, p: s.fail(p, final=False),
+    "fail at last": lambda s, p: s.fail(p),
+    "postpone": lambda s, p: s.work.postpone(*p, 10**30, 5),
+    "release": lambda s, p: s.work.release([p]),
+    "renew": lambda s, p: s.work.renew([p], 30_000),
+    "stall": lambda s, p: s.work.stall([p], 3),
+    "stall too often": lambda s, p: s.work.stall([p], 0),
+    "progress": lambda s, p: s.work.progress(*p, 5, "m"),
+    "log": lambda s, p: s.work.log(*p, ["line"]),
+    "mark": lambda s, p: s.work.mark(*p, "m", put=True),
+    "sweep": lambda s, _: s.work.sweep(3),
+    "promote": lambda s, p: s.writer.promote("q", p[0]),
+    "retry": lambda s, p: s.writer.retry("q", p[0]),
+    "add": lambda s, p: s.add(p[0]),
+    "remove and restore": lambda s, p: s.writer.restore(s.writer.remove("q", p[0])),
+    "clean": lambda s, _: [s.writer.clean("q", state, 0) for state in State if state != "active"],
+    "count what a clean takes": lambda s, _: s.writer.cleanable("q", State.WAITING, 0),
+    "drain": lambda s, _: s.writer.drain("q"),
+    "obliterate": lambda s, _: s.writer.obliterate("q", force=True),
+}
+
+
+@pytest.fixture
+def store(redis_url: str) -> Store:
+    return Store(redis_url)
+
+
+def enter(store: Store, state: State) -> tuple[str, str]:
+    """One job in that state, and the token of its claim."""
+    store.add("a", organization_id="o", delay=3_600_000 if state is State.DELAYED else 0)
+    if state in (State.WAITING, State.DELAYED):
+        return "a", "none"
+    (pair,) = store.claim()
+    if state is State.COMPLETED:
+        store.work.step([Done(*pair, 5, b"1")], 0, "", 0, again=False)
+    elif state is State.FAILED:
+        store.fail(pair)
+    return pair
+
+
+@settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    state=st.sampled_from(list(State)),
+    broken=st.dictionaries(st.sampled_from(FIELDS), st.sampled_from(GARBAGE), min_size=1),
+    acts=st.lists(st.sampled_from(list(ACTS)), min_size=1, max_size=3),
+)
+def test_whatever_is_done_the_job_stays_in_one_state(
+    store: Store, state: State, broken: dict[str, str | None], acts: list[str]
+) -> None:
+    store.link.command("FLUSHALL")
+    pair = enter(store, state)
+    for name, value in broken.items():
+        words = ("HDEL", "t:{q}:j:a", name) if value is None else ("HSET", "t:{q}:j:a", name, value)
+        store.link.command(*words)
+    for act in acts:
+        # An error of the script itself is a JobsError, which none of these is.
+        with contextlib.suppress(JobActive, JobNotFound, QueueBusy, WrongState):
+            ACTS[act](store, pair)
+        look(store)
+    verifier = Verifier(store.link, "t")
+    assert not {fault.code for fault in verifier.verify("q").faults} & {
+        "no_record",
+        "orphan",
+        "unreadable",
+    }
+    # What is left is mended by one walk, or runs.
+    left = {
+        fault.job_id for fault in verifier.verify("q", repair=True).faults if not fault.repaired
+    }
+    assert left <= {"a"}
+    there = store.link.command("EXISTS", "t:{q}:j:a")
+    assert sum(store.counts()) >= there
+    if not left:
+        assert verifier.verify("q").found == 0
+        assert sum(store.counts()) == sum(store.counts("o")) == there
+
+
+def look(store: Store) -> None:
+    """Every reader answers."""
+    with contextlib.suppress(JobNotFound):
+        store.reader.job("q", "a").public()
+    store.reader.status("q", "a")
+    live = LiveReader(store.link, "t")
+    for state in State:
+        for job in store.reader.page("q", state).jobs:
+            job.public()
+        live.window("q", state)
+    (stats,) = store.reader.stats(["q"])
+    stats.public()
+    live.glance()

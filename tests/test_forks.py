@@ -1,0 +1,48 @@
+"""A process that forks while its threads are at work: the children hang in no lock, and say nothing twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CHILDREN = 240
+
+
+@pytest.mark.timeout(240)
+def test_children_forked_under_load_neither_hang_nor_repeat(redis_url: str, tmp_path: Path) -> None:
+    log = tmp_path / "forks.log"
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.forking", str(log), str(CHILDREN)],
+        cwd=ROOT, env={**os.environ}, capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == (f"{CHILDREN} ended, 0 hung\n", "")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    seen = Counter(line.get("line") or f"job.{line['status']}" for line in lines)
+    assert [name for name, times in seen.items() if times > 1] == []
+    for kind in ("job", "note", "told"):
+        children = [name for name in seen if name.startswith(f"{kind}.child")]
+        assert len(children) == CHILDREN
+        assert any(name.startswith(f"{kind}.t2.") for name in seen)
+
+
+def test_locks_are_made_in_one_place() -> None:
+    """A lock of ``threading`` would stay locked in a child; so would 3.11's ``cached_property``."""
+    locks = "Lock|RLock|Condition|Semaphore|BoundedSemaphore"
+    made = re.compile(rf"\b(?:{locks})\(\)|functools(?: import .*|\.)cached_property")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for part in ("hsejobs", "hsejobs_http", "hsejobs_cli", "hsejobs_tui", "tasks")
+        for path in (ROOT / part).rglob("*.py")
+        if path.name != "forks.py"
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if made.search(line) and ".mp.Lock()" not in line
+    ]
+    assert found == []
