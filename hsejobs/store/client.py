@@ -44,7 +44,7 @@ class Link:
     @property
     def cluster(self) -> bool:
         """Whether this is a Redis Cluster."""
-        return self.url.startswith("redis+cluster:")
+        return self.url.startswith(("redis+cluster:", "rediss+cluster:"))
 
     @property
     def client(self) -> Any:
