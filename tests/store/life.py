@@ -43,7 +43,7 @@ class Working(RuleBasedStateMachine):
     def begin(self) -> None:
         self.client = SERVER[0].client()
         self.client.flushall()
-        self.link = Link(SERVER[0].url)
+        self.link = Link(SERVER[0].user_url)
         self.writer, self.reader = Writer(self.link, "t"), Reader(self.link, "t")
         self.work = Work(self.link, "t", "q", patience=1)
         self.model = PlainQueue()

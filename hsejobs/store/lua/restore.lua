@@ -31,6 +31,6 @@ for i = at, #ARGV do redis.call('SADD', base .. K.marks .. id, ARGV[i]) end
 put_in(job.st, job.o, ARGV[3], id)
 event('restored', id, job.o)
 if job.st == 'w' then ring() end
-if job.st == 'd' then redis.call('PUBLISH', base .. K.timer, ARGV[3]) end
+if job.st == 'd' then redis.pcall('PUBLISH', base .. K.timer, ARGV[3]) end
 publish()
 return 'ok'
