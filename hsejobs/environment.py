@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from hsejobs.errors import SettingsError
-from hsejobs.redis_url import parse_redis_url
+from hsejobs.redis_url import check_redis_url
 
 _DOMAIN = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
@@ -94,7 +94,7 @@ class Reader:
         value = self.text(name)
         if value is not None:
             try:
-                parse_redis_url(value)
+                check_redis_url(value)
             except ValueError as error:
                 raise SettingsError(name, str(error)) from None
         return value

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hsejobs.errors import ArtifactsUnavailable, JobsError, RedisUnavailable
+from hsejobs.errors import ArtifactsUnavailable, JobsError
 from hsejobs_cli import output
+from hsejobs_cli.doctor_redis import examine
 from hsejobs_cli.look import Json
 from hsejobs_cli.session import Session
 
@@ -50,7 +51,7 @@ def doctor(
     say(True, "settings")
     home = ensure_home(settings)
     say(os.access(home, os.W_OK), f"JOBS_HOME {home}", "make it writable")
-    away = _redis(settings, say)
+    away = examine(settings, say)
     if jobs and not away:
         _jobs(session, say)
     say(*_database(settings.platform_database_url, home))
@@ -63,32 +64,6 @@ def doctor(
         raise typer.Exit(3 if away else 1)
 
 
-def _redis(settings: Settings, say: Callable[..., None]) -> RedisUnavailable | None:
-    from hsejobs.settings import redact_url, redis_target
-    from hsejobs.store.client import Link
-
-    url = redis_target(settings)
-    link = Link(url)
-    try:
-        link.ping()
-    except RedisUnavailable as error:
-        say(False, f"Redis at {redact_url(url)}", f"{error}; start it or set QUEUE_REDIS_URL")
-        return error
-    say(True, f"Redis at {redact_url(url)}")
-    if not link.cluster:
-        info = _info(link.command("INFO"))
-        version = info.get("valkey_version") or info.get("redis_version", "0")
-        recent = tuple(map(int, version.split(".")[:2])) >= (6, 2)
-        say(recent, f"version {version}", "use 6.2 or newer")
-        policy = info.get("maxmemory_policy", "noeviction")
-        say(policy == "noeviction", f"eviction policy {policy}",
-            "Redis would throw jobs away; set maxmemory-policy noeviction")  # fmt: skip
-        kept = info.get("aof_enabled") == "1"
-        say(kept, "append-only file", "without it a restart loses jobs; set appendonly yes")
-    link.close()
-    return None
-
-
 def _jobs(session: Session, say: Callable[..., None]) -> None:
     from hsejobs_cli.verify import verified
 
@@ -99,11 +74,6 @@ def _jobs(session: Session, say: Callable[..., None]) -> None:
             f"jobs of {one.queue} ({one.jobs:,} checked)",
             f"{one.left:,} faults ({kinds}); see `hsejobs verify {one.queue}`, then add --repair",
         )
-
-
-def _info(raw: bytes) -> dict[str, str]:
-    pairs = (line.partition(":") for line in raw.decode().splitlines() if ":" in line)
-    return {name: value for name, _, value in pairs}
 
 
 def _database(url: str | None, home: Path) -> tuple[bool, str, str]:

@@ -15,13 +15,14 @@ import pytest
 import redis
 from sqlalchemy import Engine
 
+from tests.support.certificates import short_folder
 from tests.support.cluster import Cluster
 from tests.support.consumers import Consumers, consumers
 from tests.support.leaks import find_leaks
 from tests.support.postgres import postgres
 from tests.support.programs import logs_of
 from tests.support.sentinel import SentinelSet
-from tests.support.server import Server, binary_of, server_binary, short_folder
+from tests.support.server import Server, binary_of, server_binary
 
 STRIPPED = ("QUEUE_", "JOBS_", "SMTP_", "PLATFORM_", "ARTIFACTS_", "WEBHOOK_", "LC_")
 
@@ -77,9 +78,13 @@ def redis_server(_server: Server) -> Iterator[Server]:
 
 @pytest.fixture
 def redis_url(redis_server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URL of the private server, which is empty; ``QUEUE_REDIS_URL`` is set to it."""
-    monkeypatch.setenv("QUEUE_REDIS_URL", redis_server.url)
-    return redis_server.url
+    """The URL of the private server, which is empty; ``QUEUE_REDIS_URL`` is set to it.
+
+    It logs in as the user that has the least rights of ``docs/redis.md``: what needs more, and the
+    tests' own looking, goes by ``redis_server.url`` or ``redis_client``.
+    """
+    monkeypatch.setenv("QUEUE_REDIS_URL", redis_server.user_url)
+    return redis_server.user_url
 
 
 @pytest.fixture

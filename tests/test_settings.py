@@ -252,7 +252,7 @@ def test_parts_of_a_redis_url() -> None:
     url = parse_redis_url("redis+sentinel://u:p%40@a,[::1]:5/main/3?sentinel_password=q")
     assert url.hosts == (("a", 26379), ("::1", 5))
     assert (url.username, url.password, url.service, url.db) == ("u", "p@", "main", 3)
-    assert url.options == (("sentinel_password", "q"),)
+    assert (url.sentinel_username, url.sentinel_password, url.tls) == (None, "q", None)
     assert parse_redis_url("redis://h/1?db=2").db == 2
     assert parse_redis_url("redis://").hosts == (("localhost", 6379),)
 

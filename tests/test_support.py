@@ -12,6 +12,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from hsejobs.redis_url import parse_redis_url
 from tests.support import skip_or_fail, wait_until
 from tests.support.cluster import Cluster
 from tests.support.programs import logs_of, wait_for_log
@@ -48,10 +49,10 @@ def test_the_environment_is_bare(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("turn", [1, 2])
-def test_each_test_finds_redis_empty(turn: int, redis_url: str) -> None:
+def test_each_test_finds_redis_empty(turn: int, redis_server: Server, redis_url: str) -> None:
     assert os.environ["QUEUE_REDIS_URL"] == redis_url
-    assert len(redis_url.removeprefix("unix://")) < 100
-    with redis.Redis.from_url(redis_url) as client:
+    assert len(parse_redis_url(redis_url).path) < 100
+    with redis_server.client() as client:
         assert client.dbsize() == 0
         client.set("left", turn)
 
@@ -88,8 +89,8 @@ def test_a_frozen_server_answers_nothing_until_thawed(redis_server: Server) -> N
 
 
 @pytest.fixture
-def proxy(redis_url: str):
-    with FlakyProxy(redis_url) as proxy:
+def proxy(redis_server: Server):
+    with FlakyProxy(redis_server.url) as proxy:
         yield proxy
 
 

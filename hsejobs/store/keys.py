@@ -101,6 +101,11 @@ def http(prefix: str) -> str:
     return f"{prefix}:{{_http}}:"
 
 
+def doctor(prefix: str) -> str:
+    """What the keys begin with that ``hsejobs doctor`` tries its rights on; no queue either."""
+    return f"{prefix}:{{_doctor}}:"
+
+
 def base(prefix: str, queue: str) -> str:
     """What all keys of a queue begin with."""
     return f"{prefix}:{{{queue}}}:"

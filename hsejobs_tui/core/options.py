@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hsejobs.errors import SettingsError
 from hsejobs.model import check_organization
-from hsejobs.redis_url import parse_redis_url
+from hsejobs.redis_url import check_redis_url
 from hsejobs.settings import Settings, load_settings, redact_url, redis_target
 from hsejobs.watch.alerts import Limits
 
@@ -104,7 +104,7 @@ def _with_profile(options: Options, name: str) -> Options:
         raise SettingsError("--profile", f"{path} has no such profile; it has: {have}")
     url = table.get("url")
     try:
-        parse_redis_url(str(url))
+        check_redis_url(str(url))
     except ValueError as error:
         raise SettingsError("--profile", f"url of [{name}] {error}") from None
     return replace(

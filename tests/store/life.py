@@ -44,7 +44,7 @@ class Working(RuleBasedStateMachine):
         self.client = SERVER[0].client()
         self.said: dict[tuple[str, str], int] = {}
         self.client.flushall()
-        self.link = Link(SERVER[0].url)
+        self.link = Link(SERVER[0].user_url)
         self.writer, self.reader = Writer(self.link, "t"), Reader(self.link, "t")
         self.work = Work(self.link, "t", "q", patience=1)
         self.model = PlainQueue()

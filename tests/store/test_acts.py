@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import redis
 
 from hsejobs.errors import InvalidOption, JobActive, JobExists, JobNotFound, QueueBusy, WrongState
 from hsejobs.model import State
@@ -133,10 +134,10 @@ def test_refusals(store: Store) -> None:
 
 
 @pytest.mark.parametrize("state", ["waiting", "delayed", "failed", "completed"])
-def test_undo_and_no_key_left(store: Store, state: str) -> None:
+def test_undo_and_no_key_left(store: Store, redis_client: redis.Redis, state: str) -> None:
     store.add("keep")
     store.claim()
-    before_keys = set(store.link.command("KEYS", "t:{q}:[a-z]:*"))
+    before_keys = set(redis_client.keys("t:{q}:[a-z]:*"))
     store.add("a", delay=60_000 if state == "delayed" else 0, organization_id="org", priority=1)
     if state in ("failed", "completed"):
         (pair,) = store.claim()
@@ -148,8 +149,8 @@ def test_undo_and_no_key_left(store: Store, state: str) -> None:
             store.work.step([Done(*pair, 5, b'"' + b"x" * 100 + b'"')], 0, "", 0, again=False)
     before = store.reader.job("q", "a").public()
     removed = store.writer.remove("q", "a")
-    minutes = set(store.link.command("KEYS", "t:{q}:m:*"))
-    assert set(store.link.command("KEYS", "t:{q}:[a-z]:*")) - minutes == before_keys - minutes
+    minutes = set(redis_client.keys("t:{q}:m:*"))
+    assert set(redis_client.keys("t:{q}:[a-z]:*")) - minutes == before_keys - minutes
     with pytest.raises(JobNotFound):
         store.reader.job("q", "a")
     store.writer.restore(removed)
@@ -235,7 +236,7 @@ def test_a_cursor_is_of_one_list(store: Store) -> None:
         assert caught.value.field == "cursor"
 
 
-def test_clean_drain_obliterate(store: Store) -> None:
+def test_clean_drain_obliterate(store: Store, redis_client: redis.Redis) -> None:
     for n in range(1200):
         store.add(f"j{n}", delay=(n % 2) * 60_000)
     assert store.writer.cleanable("q", State.DELAYED, 0) == 600
@@ -249,9 +250,8 @@ def test_clean_drain_obliterate(store: Store) -> None:
     store.writer.resume("q")
     store.claim()
     assert store.writer.obliterate("q", force=True) == 1
-    left = {
-        key.decode().removeprefix("t:{q}:")[:2] for key in store.link.command("KEYS", "t:{q}:*")
-    }
+    found = [str(key, "ascii") for key in redis_client.scan_iter("t:{q}:*")]
+    left = {key.removeprefix("t:{q}:")[:2] for key in found}
     assert left <= {"m:"}
 
 

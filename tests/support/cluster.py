@@ -8,7 +8,8 @@ from typing import Self
 import redis
 
 from tests.support import wait_until
-from tests.support.server import Server, StartError, free_port
+from tests.support.certificates import Certificates
+from tests.support.server import Server, StartError, as_user, free_port
 
 SLOTS = 16_384
 
@@ -19,13 +20,18 @@ class Cluster:
     ``nodes`` are the servers; stop or kill one to take its slots away.
     """
 
-    def __init__(self, binary: str) -> None:
+    def __init__(self, binary: str, *, certificates: Certificates | None = None) -> None:
         self._binary = binary
+        self._certificates = certificates
         self.nodes: list[Server] = []
 
     @property
     def url(self) -> str:
-        return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+        """As the user of least rights."""
+        hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+        if self._certificates is not None:
+            return as_user(f"rediss+cluster://{hosts}?{self._certificates.query}")
+        return as_user(f"redis+cluster://{hosts}")
 
     def start(self) -> None:
         try:
@@ -39,7 +45,7 @@ class Cluster:
 
     def client(self) -> redis.RedisCluster:
         """A new client; close it."""
-        return redis.RedisCluster.from_url(f"redis://127.0.0.1:{self.nodes[0].port}")
+        return redis.RedisCluster.from_url(self.nodes[0].url)
 
     def flush(self) -> None:
         """Empty all nodes, starting those that a test took down."""
@@ -69,7 +75,11 @@ class Cluster:
     def _start_node(self) -> Server:
         for attempt in range(5):
             options = {"cluster-enabled": "yes", "cluster-node-timeout": "2000"}
-            node = Server(self._binary, port=free_port(), options=options)
+            if self._certificates is not None:
+                options["tls-cluster"] = "yes"
+            node = Server(
+                self._binary, port=free_port(), options=options, certificates=self._certificates
+            )
             try:
                 node.start()
             except StartError:

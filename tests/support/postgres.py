@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tests.support import skip_or_fail, wait_until
-from tests.support.server import short_folder
+from tests.support.certificates import short_folder
 
 
 def _binaries() -> Path:

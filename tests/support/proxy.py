@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
+from urllib.parse import quote
 
 from hsejobs.redis_url import parse_redis_url
 
@@ -68,7 +69,12 @@ class FlakyProxy:
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/{self._target.db}"
+        """With the login of the target's."""
+        user, password = (quote(part or "", safe="") for part in (
+            self._target.username, self._target.password,
+        ))  # fmt: skip
+        login = f"{user}:{password}@" if password else ""
+        return f"redis://{login}127.0.0.1:{self.port}/{self._target.db}"
 
     def cut_reply(
         self, match: Match, *, times: int = 1, after_bytes: int = 0, skip: int = 0

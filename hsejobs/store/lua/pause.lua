@@ -7,7 +7,7 @@
 -- include: base
 local changed
 if ARGV[1] == '1' then
-  changed = redis.call('SETNX', base .. K.paused, int(now_ms))
+  changed = redis.call('SET', base .. K.paused, int(now_ms), 'NX') and 1 or 0
   if changed == 1 then event('paused', '-') end
 else
   changed = redis.call('DEL', base .. K.paused)

@@ -32,6 +32,6 @@ for i = at, #ARGV do redis.call('SADD', base .. K.marks .. id, ARGV[i]) end
 put_in(state, job.o, score, id)
 event('restored', id, job.o)
 if state == 'w' then ring() end
-if state == 'd' then redis.call('PUBLISH', base .. K.timer, score) end
+if state == 'd' then redis.pcall('PUBLISH', base .. K.timer, score) end
 publish()
 return 'ok'

@@ -65,7 +65,7 @@ local function put_back(id, found, stray_org)
     wakes = true
   elseif state == 'd' then
     redis.call('HSET', key, 'ra', score)
-    redis.call('PUBLISH', base .. K.timer, score)
+    redis.pcall('PUBLISH', base .. K.timer, score)
   elseif (state == 'c' or state == 'f') and not sound(job[10], 0, LATEST) then
     redis.call('HSET', key, 'ft', int(math.floor(score / 1000)))
   end

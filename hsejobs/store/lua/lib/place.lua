@@ -35,6 +35,6 @@ end
 -- Whoever sleeps until the next due job must hear of an earlier one.
 local function announce_due(id, run_at)
   if redis.call('ZRANGE', base .. K.delayed, 0, 0)[1] == id then
-    redis.call('PUBLISH', base .. K.timer, run_at)
+    redis.pcall('PUBLISH', base .. K.timer, run_at)
   end
 end

@@ -1,0 +1,138 @@
+"""redis-py's client for a Redis URL: one server, Sentinel or Cluster, with or without TLS."""
+
+from __future__ import annotations
+
+import socket
+from functools import cache
+from typing import Any
+
+from hsejobs.redis_url import RedisURL, parse_redis_url
+
+#: Seconds a reply may take. Blocking waits stay well below it.
+SOCKET_TIMEOUT = 5.0
+CONNECT_TIMEOUT = 2.0
+#: An idle connection is probed after so many seconds, then every so many, and given up after so
+#: many probes: load balancers and firewalls forget what was silent for 4 minutes or longer.
+KEEPALIVE_IDLE, KEEPALIVE_EVERY, KEEPALIVE_PROBES = 30, 5, 3
+
+
+def connect(url: str) -> Any:
+    """A client for the URL (schemes of the setting QUEUE_REDIS_URL). Does no I/O, but for Cluster.
+
+    Raises ValueError for a URL that is none.
+    """
+    import redis.cluster
+
+    # redis-py types its commands for both of its clients at once, which fits neither.
+    module: Any = redis
+    parsed = parse_redis_url(url)
+    common, login = _common(parsed), _login(parsed.username, parsed.password)
+    if parsed.scheme == "unix":
+        return module.Redis(
+            unix_socket_path=parsed.path, db=parsed.db, **_common(parsed, tcp=False), **login
+        )
+    if parsed.scheme == "redis+cluster":
+        nodes = [module.cluster.ClusterNode(host, port) for host, port in parsed.hosts]
+        return module.cluster.RedisCluster(
+            startup_nodes=nodes, **common, **login, dynamic_startup_nodes=True
+        )
+    if parsed.scheme == "redis+sentinel":
+        sentinel = _sentinels()(
+            parsed.hosts,
+            sentinel_kwargs={
+                **common,
+                **_login(parsed.sentinel_username, parsed.sentinel_password),
+            },
+            **common,
+            **login,
+        )
+        return sentinel.master_for(parsed.service, db=parsed.db)
+    host, port = parsed.hosts[0]
+    return module.Redis(host, port, db=parsed.db, **common, **login)
+
+
+@cache
+def _sentinels() -> Any:
+    """redis-py's Sentinel, which says in short why there is no primary."""
+    import redis.sentinel
+    from redis.exceptions import (
+        AuthenticationError,
+        ConnectionError,
+        NoPermissionError,
+        ResponseError,
+        TimeoutError,
+    )
+
+    base: Any = redis.sentinel.Sentinel
+    no_primary: Any = redis.sentinel.MasterNotFoundError
+
+    class Sentinels(base):  # type: ignore[misc]
+        """Its own errors print client objects, and take a refused login for an absence."""
+
+        def discover_master(self, service_name: str) -> tuple[str, int]:
+            """The primary's address by the first sentinel that knows it, who is asked first then.
+
+            Raises AuthenticationError when a sentinel refuses the login, else MasterNotFoundError.
+            """
+            reasons: list[Exception] = []
+            for place, sentinel in enumerate(self.sentinels):
+                try:
+                    state = sentinel.sentinel_masters().get(service_name)
+                except (ConnectionError, TimeoutError, ResponseError) as error:
+                    reasons.append(error)
+                    continue
+                if state and self.check_master_state(state, service_name):
+                    self.sentinels[0], self.sentinels[place] = sentinel, self.sentinels[0]
+                    return state["ip"], state["port"]
+            why = "; ".join(dict.fromkeys(map(str, reasons))) or "they know none"
+            if any(isinstance(e, AuthenticationError | NoPermissionError) for e in reasons):
+                raise AuthenticationError(
+                    "Authentication at the sentinels failed: check sentinel_username and"
+                    f" sentinel_password ({why})"
+                )
+            raise no_primary(f"no sentinel names a primary for {service_name!r}: {why}")
+
+    return Sentinels
+
+
+def _common(parsed: RedisURL, *, tcp: bool = True) -> dict[str, Any]:
+    """What every connection has, to servers and sentinels alike."""
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    options: dict[str, Any] = {
+        "socket_timeout": SOCKET_TIMEOUT,
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "protocol": 2,
+        "retry": Retry(NoBackoff(), 0),
+        # Two round trips a connection, and a right that nothing else needs.
+        "driver_info": None,
+    }
+    if tcp:
+        options |= {"socket_keepalive": True, "socket_keepalive_options": keepalive_options()}
+    tls = parsed.tls
+    if tls is not None:
+        options |= {
+            "ssl": True,
+            "ssl_ca_certs": tls.ca_certs,
+            "ssl_certfile": tls.certfile,
+            "ssl_keyfile": tls.keyfile,
+            "ssl_cert_reqs": "required" if tls.verify else "none",
+            "ssl_check_hostname": tls.check_hostname,
+        }
+    return options
+
+
+def keepalive_options() -> dict[int, int]:
+    """The TCP options of keepalive that this platform has."""
+    # macOS calls the first one otherwise.
+    idle = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None)
+    every = getattr(socket, "TCP_KEEPINTVL", None)
+    probes = getattr(socket, "TCP_KEEPCNT", None)
+    values = ((idle, KEEPALIVE_IDLE), (every, KEEPALIVE_EVERY), (probes, KEEPALIVE_PROBES))
+    return {option: value for option, value in values if option is not None}
+
+
+def _login(username: str | None, password: str | None) -> dict[str, str]:
+    login = {"username": username, "password": password}
+    return {name: value for name, value in login.items() if value}

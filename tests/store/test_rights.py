@@ -1,0 +1,185 @@
+"""The least rights: what they are, what takes them, and that a trial of them changes nothing."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from hsejobs.model import State
+from hsejobs.store import rights
+from hsejobs.store.client import Link
+from hsejobs.store.read import Reader
+from hsejobs.store.write import NewJob, Writer
+from tests.support.cluster import Cluster
+from tests.support.server import PASSWORD, USER, Server
+
+ROOT = Path(__file__).parents[2]
+#: Said by redis-py when it connects or subscribes; no text of ours has them.
+BY_REDIS_PY = {"SELECT", "SUBSCRIBE"}
+#: Words of other protocols, of Lua's own tables or of error codes, in files that speak to Redis too.
+NO_COMMANDS = {"KEYS", "READONLY", "AUTH"}
+
+
+def scripted() -> set[str]:
+    """The commands that our Lua calls."""
+    found: set[str] = set()
+    for path in (ROOT / "hsejobs/store/lua").rglob("*.lua"):
+        text = path.read_text()
+        for call in re.finditer(r"redis\.p?call\(([^,)]*)", text):
+            what = call[1]
+            if what.isidentifier():
+                defined = re.search(rf"^ *local [^=]*\b{what}\b[^=]*= (.*)$", text, re.MULTILINE)
+                assert defined, f"{path.name}: which command is {call[0]}?"
+                what = defined[1]
+            names = set(re.findall(r"'([A-Z]+)'", what))
+            assert names, f"{path.name}: which command is {call[0]}?"
+            found |= names
+    return found
+
+
+def sent(known: set[str]) -> set[str]:
+    """Texts in our Python that are the name of a command."""
+    found: set[str] = set()
+    for folder in ("hsejobs/store", "hsejobs/engine", "hsejobs_cli"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Constant) and node.value in known:
+                    found.add(str(node.value))
+    return found - NO_COMMANDS
+
+
+@pytest.fixture
+def link(redis_url: str) -> Iterator[Link]:
+    made = Link(redis_url)
+    yield made
+    made.close()
+
+
+def test_the_rule_has_what_is_used_and_nothing_else(redis_client: redis.Redis) -> None:
+    known = {name.upper() for name in redis_client.command()}
+    used = scripted() | sent(known) | BY_REDIS_PY
+    assert {name.upper() for name in rights.COMMANDS} == used
+
+
+def test_the_rules_are_documented() -> None:
+    text = (ROOT / "docs" / "redis.md").read_text()
+    for rule in (
+        rights.rule("hsejobs"), rights.rule("hsejobs", cluster=True), rights.sentinel_rule()
+    ):  # fmt: skip
+        assert rule in text
+
+
+def test_the_least_user_lacks_nothing(redis_client: redis.Redis, link: Link) -> None:
+    assert rights.try_rights(link, "hsejobs") == rights.Rights()
+    assert redis_client.keys("*") == []
+    assert denials(redis_client) == []
+
+
+@pytest.mark.parametrize("name", rights.COMMANDS)
+def test_each_command_that_is_missing_is_named(
+    redis_server: Server, redis_client: redis.Redis, link: Link, name: str
+) -> None:
+    with without(redis_client, f"-{name}"):
+        found = rights.try_rights(link, "hsejobs")
+    assert found.missing == [f"+{name}"]
+    assert found.untried == (["hsetnx", "lpush", "rpush", "sadd"] if name == "set" else [])
+    for key in redis_client.keys("*"):
+        assert 0 < redis_client.pttl(key) <= rights.KEY_TTL_MS
+
+
+def test_keys_and_channels_that_are_missing_are_named(
+    redis_client: redis.Redis, link: Link
+) -> None:
+    with without(redis_client, "resetchannels"):
+        assert rights.try_rights(link, "hsejobs").missing == ["&hsejobs:*"]
+    with without(redis_client, "resetkeys", "~hsejobs:{*"):
+        assert rights.try_rights(link, "hsejobs").missing == ["~hsejobs:*"]
+    with without(redis_client, "resetkeys", "~other:*", "-get", "-publish"):
+        found = rights.try_rights(link, "hsejobs")
+        assert sorted(found.missing) == ["+get", "+publish", "~hsejobs:*"]
+    assert redis_client.keys("*") == []
+
+
+def test_a_full_and_a_read_only_server_allow_as_much(
+    redis_server: Server, redis_client: redis.Redis, link: Link
+) -> None:
+    redis_client.config_set("maxmemory", "1mb")
+    try:
+        assert rights.try_rights(link, "hsejobs") == rights.Rights()
+    finally:
+        redis_client.config_set("maxmemory", "0")
+    redis_client.replicaof("127.0.0.1", "1")
+    try:
+        assert rights.try_rights(link, "hsejobs") == rights.Rights()
+        with without(redis_client, "-zadd"):
+            assert rights.try_rights(link, "hsejobs").missing == ["+zadd"]
+    finally:
+        redis_client.replicaof("NO", "ONE")
+    assert redis_client.keys("*") == []
+
+
+def test_a_cluster_needs_more(cluster: Cluster) -> None:
+    link = Link(cluster.url)
+    assert rights.try_rights(link, "hsejobs") == rights.Rights()
+    for name in rights.CLUSTER_COMMANDS:
+        for node in cluster.nodes:
+            with node.client() as client:
+                client.acl_setuser(USER, enabled=True, commands=[f"-{name}"])
+        missing = [] if name == "cluster|slots" else [f"+{name}"]
+        try:
+            if missing:
+                assert rights.try_rights(link, "hsejobs").missing == missing
+        finally:
+            for node in cluster.nodes:
+                with node.client() as client:
+                    client.acl_setuser(USER, enabled=True, commands=[f"+{name}"])
+    for node in cluster.nodes:
+        with node.client() as client:
+            assert client.keys("*") == []
+
+
+def test_an_announcement_that_is_refused_refuses_no_job(
+    redis_client: redis.Redis, link: Link
+) -> None:
+    """PUBLISH is advisory in every script: the job is there, so the add must not say otherwise."""
+    writer, reader = Writer(link, "hsejobs"), Reader(link, "hsejobs")
+    with without(redis_client, "resetchannels"):
+        for number in range(2):
+            new = NewJob(f"j{number}", "m.task", b"{}", 3, 1, 0, 0, delay=60_000 - number)
+            assert writer.add("q", new).created
+        removed = writer.remove("q", "j1")
+        writer.restore(removed)
+    with without(redis_client, "-publish"):
+        assert writer.add("q", NewJob("j2", "m.task", b"{}", 3, 1, 0, 0, delay=1000)).created
+    assert reader.page("q", State.DELAYED).total == 3
+
+
+def test_no_script_depends_on_an_announcement() -> None:
+    for path in (ROOT / "hsejobs/store/lua").rglob("*.lua"):
+        assert "redis.call('PUBLISH'" not in path.read_text(), path.name
+
+
+def denials(client: redis.Redis) -> list[str]:
+    """What Redis noted down as refused to the least user."""
+    return [str(entry["object"]) for entry in client.acl_log() if entry["username"] == USER]
+
+
+class without:
+    """Takes rights from the least user for a while."""
+
+    def __init__(self, client: redis.Redis, *words: str) -> None:
+        self.client, self.words = client, words
+        self.ask: Callable[..., object] = client.execute_command
+
+    def __enter__(self) -> None:
+        self.ask("ACL", "SETUSER", USER, *self.words)
+
+    def __exit__(self, *_: object) -> None:
+        self.ask("ACL", "LOAD")
+        self.ask("ACL", "LOG", "RESET")
+        assert PASSWORD not in self.words

@@ -1,0 +1,83 @@
+"""A certificate authority of the tests' own, and certificates of it for loopback servers."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+from tests.support import skip_or_fail
+
+#: What a server shows that listens on the loopback interface.
+_SERVER = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+
+
+def short_folder() -> Path:
+    """A new private folder whose path is short enough for the sockets in it."""
+    return Path(tempfile.mkdtemp(prefix="hj-", dir="/tmp"))
+
+
+class Certificates:
+    """``ca`` signed ``certificate`` (of ``key``), for localhost and 127.0.0.1.
+
+    ``stranger`` is an authority that signed nothing here, ``elsewhere`` a certificate of ``ca``
+    (of ``key``) for another host.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ca, self.stranger = folder / "ca.pem", folder / "stranger.pem"
+        self.key, self.other_key = folder / "key.pem", folder / "other.pem"
+        self.encrypted_key = folder / "encrypted.pem"
+        self.certificate, self.elsewhere = folder / "cert.pem", folder / "elsewhere.pem"
+
+    @property
+    def query(self) -> str:
+        """The options of a URL by which a client trusts ``ca`` and shows ``certificate``."""
+        return f"ssl_ca_certs={self.ca}&ssl_certfile={self.certificate}&ssl_keyfile={self.key}"
+
+    @classmethod
+    @cache
+    def shared(cls) -> Self:
+        """This process's; it lasts as long as the process needs it, in a folder in /tmp."""
+        import atexit
+
+        if shutil.which("openssl") is None:
+            skip_or_fail("no openssl on the PATH")
+        folder = short_folder()
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        made = cls(folder)
+        made._make()
+        return made
+
+    def _make(self) -> None:
+        for ca in ("ca", "stranger"):
+            _openssl(
+                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={ca}",
+                "-keyout", str(self.folder / f"{ca}.key"), "-out", str(self.folder / f"{ca}.pem"),
+            )  # fmt: skip
+        _openssl("genrsa", "-out", str(self.key), "2048")
+        _openssl("genrsa", "-out", str(self.other_key), "2048")
+        _openssl(
+            "rsa", "-in", str(self.key), "-aes128", "-passout", "pass:word",
+            "-out", str(self.encrypted_key),
+        )  # fmt: skip
+        self._sign(self.certificate, _SERVER)
+        self._sign(self.elsewhere, "subjectAltName=DNS:elsewhere.example")
+
+    def _sign(self, path: Path, extension: str) -> None:
+        request, extensions = self.folder / "request.pem", self.folder / "extensions"
+        extensions.write_text(extension)
+        _openssl("req", "-new", "-key", str(self.key), "-subj", "/CN=server", "-out", str(request))
+        _openssl(
+            "x509", "-req", "-in", str(request), "-CA", str(self.ca),
+            "-CAkey", str(self.folder / "ca.key"), "-CAcreateserial", "-days", "2",
+            "-extfile", str(extensions), "-out", str(path),
+        )  # fmt: skip
+
+
+def _openssl(*words: str) -> None:
+    subprocess.run([shutil.which("openssl") or "openssl", *words], check=True, capture_output=True)
