@@ -296,11 +296,15 @@ class Link:
         give_up = time.monotonic() + patience
         waits = may_wait.get() if patience else None
         pause, tries = 0.0, 0
+        refused: Exception | None = None
         while True:
             try:
                 return once()
             except Exception as error:
                 reply = classify(error)
+                if reply is Reply.REFUSED:
+                    # What comes after it says less: the connection that was refused is gone.
+                    refused = error
                 if reply is not Reply.FAULT:
                     self._lost(error)
                 if reply is None:
@@ -308,9 +312,10 @@ class Link:
                 waiting = waits is not None and waits()
                 if reply in (Reply.FAULT, Reply.UNKNOWN_SCRIPT):
                     raise explained(error) from error
+                if refused is not None and tries and not waiting:
+                    raise explained(refused) from error
                 if not waiting and (
-                    (tries and reply is not Reply.PASSING)
-                    or reply is Reply.FULL
+                    reply is Reply.FULL
                     or (time.monotonic() + pause >= give_up and (tries or not patience))
                 ):
                     raise explained(error) from error

@@ -54,6 +54,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "publish": (CHANNEL, ""),
     "rpush": (KEY, "v"),
     "sadd": (KEY, "v"),
+    "scan": ("0", "COUNT", "1"),
     "scard": (NONE,),
     "select": ("0",),
     "set": (NONE, "v", "XX"),
@@ -69,7 +70,6 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "zadd": (NONE, "XX", "1", "v"),
     "zcard": (NONE,),
     "zcount": (NONE, "0", "0"),
-    "zpopmin": (NONE,),
     "zrange": (NONE, "0", "0"),
     "zrangebyscore": (NONE, "0", "0"),
     "zrank": (NONE, "v"),
@@ -77,6 +77,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "zremrangebyscore": (NONE, "0", "0"),
     "zrevrange": (NONE, "0", "0"),
     "zrevrank": (NONE, "v"),
+    "zscan": (NONE, "0"),
     "zscore": (NONE, "v"),
 }
 #: On a Cluster besides. redis-py asks for the commands' tables to find the keys in a call.

@@ -20,7 +20,8 @@ Arg = str | bytes | int | float
 
 _LUA = files(__package__) / "lua"
 _HEADER = re.compile(r"^-- (KEYS|ARGV|returns|errors|include|read only|full server)(?:: ?(.*))?$")
-_CALL = re.compile(r"\bredis\.call\('([A-Z]+)'")
+#: ``soft`` is lib/record's, which takes what cannot be read for absent.
+_CALL = re.compile(r"\b(?:redis\.p?call|soft)\('([A-Z]+)'")
 
 
 def _text(*parts: str) -> str:
@@ -108,7 +109,7 @@ def _before_writing(code: str, *, full: bool) -> str:
     memory, and none after one that needs none, so the script begins with such a one. A server that
     is read only or may not write refuses every first write, and needs no question.
     """
-    used = sorted(set(_CALL.findall(code)) - {"TIME"})
+    used = sorted(set(_CALL.findall(code)) - {"TIME", "PUBLISH"})
     names = ", ".join(f"'{name}'" for name in used)
     first = "redis.call('ZREM', KEYS[1], '')\n" if full else ""
     return (

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 
 import pytest
+import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -95,9 +96,13 @@ def enter(store: Store, state: State) -> tuple[str, str]:
     acts=st.lists(st.sampled_from(list(ACTS)), min_size=1, max_size=3),
 )
 def test_whatever_is_done_the_job_stays_in_one_state(
-    store: Store, state: State, broken: dict[str, str | None], acts: list[str]
+    store: Store,
+    redis_client: redis.Redis,
+    state: State,
+    broken: dict[str, str | None],
+    acts: list[str],
 ) -> None:
-    store.link.command("FLUSHALL")
+    redis_client.flushall()
     pair = enter(store, state)
     for name, value in broken.items():
         words = ("HDEL", "t:{q}:j:a", name) if value is None else ("HSET", "t:{q}:j:a", name, value)

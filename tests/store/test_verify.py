@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from hsejobs.errors import JobNotFound
 from hsejobs.model import State
@@ -72,7 +73,11 @@ BREAKS: list[tuple[str, set[tuple[str, str]], list[int]]] = [
 
 @pytest.mark.parametrize(("breaks", "want", "counts"), BREAKS, ids=[one[0] for one in BREAKS])
 def test_a_broken_queue_is_repaired(
-    store: Store, breaks: str, want: set[tuple[str, str]], counts: list[int]
+    store: Store,
+    redis_client: redis.Redis,
+    breaks: str,
+    want: set[tuple[str, str]],
+    counts: list[int],
 ) -> None:
     fill(store)
     assert codes(store) == set()
@@ -85,8 +90,7 @@ def test_a_broken_queue_is_repaired(
     assert codes(store) == set()
     assert store.counts() == counts
     assert store.counts("o1") == counts
-    with store.link.client as client:
-        assert find_leaks(client, "t") == []
+    assert find_leaks(redis_client, "t") == []
     for state in State:
         for job in store.reader.page("q", state).jobs:
             assert job.public()["status"] == state

@@ -15,7 +15,7 @@ from typing import Any
 import redis
 
 from tests.support import wait_until
-from tests.support.server import Server
+from tests.support.server import PASSWORD, USER, Server
 
 Fault = Callable[[Server], contextlib.AbstractContextManager[Any]]
 #: No server is there: what a replica takes for its primary.
@@ -129,23 +129,27 @@ def no_rights(server: Server) -> Iterator[None]:
     with _admin(server) as admin:
         admin.execute_command("ACL", "SETUSER", "admin", "on", "nopass", "~*", "&*", "+@all")
         admin.execute_command("AUTH", "admin", "x")
-        admin.execute_command("ACL", "SETUSER", "default", "-@write")
+        for user in ("default", USER):
+            admin.execute_command("ACL", "SETUSER", user, "-@write")
         try:
             yield
         finally:
-            admin.execute_command("ACL", "SETUSER", "default", "+@all")
+            for user in ("default", USER):
+                admin.execute_command("ACL", "SETUSER", user, "+@write")
 
 
 @contextlib.contextmanager
 def password_changed(server: Server) -> Iterator[None]:
-    """All connections are ended, and new ones have no valid login: NOAUTH."""
+    """All connections are ended, and new ones have no valid login: WRONGPASS, or NOAUTH."""
     with _admin(server) as admin:
         admin.config_set("requirepass", "another")
+        admin.execute_command("ACL", "SETUSER", USER, "resetpass", ">another")
         _end_clients(admin)
         try:
             yield
         finally:
             admin.config_set("requirepass", "")
+            admin.execute_command("ACL", "SETUSER", USER, "resetpass", f">{PASSWORD}")
 
 
 @contextlib.contextmanager
