@@ -9,6 +9,7 @@ from typing import Any
 from hsejobs.engine import Job, JobHuey, current_job
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import ArtifactNotFound, SettingsError
+from hsejobs.services.artifacts.access import Files, viewer_of
 from hsejobs.services.artifacts.store import open_store
 from hsejobs.services.breaker import Breaker
 from hsejobs.services.mail import (
@@ -30,6 +31,13 @@ def _shown(payload: Any) -> dict[str, Any]:
     return {"to": [mask_address(one) for one in to] if isinstance(to, list) else mask_address(to)}
 
 
+def _attached(payload: Any) -> dict[str, str]:
+    return {
+        f"attachments.{number}.artifactId": one["artifactId"]
+        for number, one in enumerate(payload.get("attachments") or ())
+    }
+
+
 huey = JobHuey(
     "email",
     attempts=5,
@@ -38,6 +46,7 @@ huey = JobHuey(
     priority=2,
     enqueue="member",
     log_fields=_shown,
+    artifacts=_attached,
 )
 
 
@@ -106,13 +115,17 @@ def _guard(smtp_url: str | None) -> Iterator[None]:
 
 
 def _open_artifact(artifact_id: str) -> Opened:
-    """One of the job's own organisation; a job of nobody's has none."""
-    job, settings = current_job(), runtime().settings
+    """One that whoever added the mail may load; a job of nobody's has none."""
+    job, shared = current_job(), runtime()
     if job.organization_id is None:
         raise ArtifactNotFound("a mail of no organisation has no artifacts")
+    settings = shared.settings
     store = open_store(settings.artifacts_url, settings.jobs_home)
-    artifact, pieces = store.open(job.organization_id, artifact_id)
-    return artifact.name, artifact.content_type, pieces
+    files = Files(store, shared.link, shared.prefix)
+    role = files.records.role(huey.name, job.id)
+    viewer = viewer_of(role, job.organization_id, job.user_id)
+    found, pieces = files.open(files.by_id(viewer, job.organization_id, artifact_id))
+    return found.name, found.content_type, pieces
 
 
 def queue_email(payload: Any, **options: Any) -> Job:

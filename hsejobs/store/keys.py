@@ -36,6 +36,8 @@ SUFFIXES: dict[str, str] = {
     "timer": "timer",
     "events": "events",
     "minute": "m:",
+    "gone": "gone",
+    "newevents": "events:new",
     "revoked": "revoked",
     "slots": "slots",
     "lastruns": "lastruns",
@@ -56,6 +58,8 @@ SUFFIXES: dict[str, str] = {
 
 #: Life of the per-minute counters in seconds: whole queue, and one organisation's.
 MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
+#: For so long the file of a job that a person removed is kept, in ms: the time of an undo, and some.
+UNDO_MS = 75_000
 #: About how many entries the event feed keeps.
 EVENTS_KEPT = 2_000
 
@@ -119,5 +123,6 @@ def into_lua(code: str) -> str:
     code = re.sub(r"\bK\.(\w+)", lambda found: f"'{SUFFIXES[found[1]]}'", code)
     constants = {
         "MINUTE_TTL": MINUTE_TTL, "ORG_MINUTE_TTL": ORG_MINUTE_TTL, "EVENTS_KEPT": EVENTS_KEPT,
+        "UNDO_MS": UNDO_MS,
     }  # fmt: skip
     return re.sub(r"\b[A-Z_]+\b", lambda found: str(constants.get(found[0], found[0])), code)

@@ -27,7 +27,7 @@ for a = 2, #ARGV do
       redis.call('LRANGE', base .. K.logs .. id, 0, -1),
       redis.call('SMEMBERS', base .. K.marks .. id),
     }
-    delete_job(id, state, org)
+    delete_job(id, state, org, UNDO_MS)
   end
 end
 publish()

@@ -11,7 +11,23 @@ local function keep_outcome(id, state)
   end
 end
 
-local function delete_job(id, state, org)
+-- The job's file outlives the record for `keep_ms`, so that an undo finds it. Jobs of releases that
+-- computed the ids of files have no `af`; only these two queues made any.
+local computed = string.find(base, '{reports}:', 1, true) or string.find(base, '{data-exports}:', 1, true)
+local function grave(id, created, artifact, org)
+  return id .. '\t' .. (created or '') .. '\t' .. (artifact or '') .. '\t' .. org
+end
+
+local function bury(id, org, keep_ms)
+  if not org then return end
+  local job = redis.call('HMGET', base .. K.job .. id, 'af', 'ct', 'pt')
+  if job[1] or (computed and job[3]) then
+    redis.call('ZADD', base .. K.gone, int(now_ms + keep_ms), grave(id, job[2], job[1], org))
+  end
+end
+
+local function delete_job(id, state, org, keep_ms)
+  bury(id, org, keep_ms or 0)
   if state == 'c' or state == 'f' then keep_outcome(id, state) end
   take_from(state, org, id)
   local names = {}
