@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from hsejobs import __version__
-from hsejobs_cli import act, circuits, doctor, enqueue, http, look, run, sample
+from hsejobs_cli import (
+    act,
+    artifacts,
+    circuits,
+    doctor,
+    enqueue,
+    http,
+    look,
+    run,
+    sample,
+    tenants,
+)
 
 app = typer.Typer(
     name="hsejobs",
@@ -17,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (run, doctor, enqueue, look, act, circuits, http, sample):
+for part in (run, doctor, enqueue, look, act, artifacts, tenants, circuits, http, sample):
     part.register(app)
 
 

@@ -20,6 +20,7 @@ from hsejobs.services.mail import (
     send_mail,
 )
 from hsejobs.services.mail.attachments import Opened
+from hsejobs.services.mail.message import key_of_job
 from hsejobs.services.mail.payload import EmailPayload
 from hsejobs.services.mail.server import parse_smtp_url
 from hsejobs.services.mail.smtp import DELIVERY_SECONDS
@@ -58,12 +59,12 @@ def send_email(payload: EmailPayload) -> dict[str, Any]:
     with _guard(settings.smtp_url):
         return send_mail(
             payload,
-            # With the time: an id that is used again after a removal is another mail.
-            job_key=f"{settings.redis_prefix}/email/{job.id}/{job.created_at}",
+            job_key=key_of_job(settings.redis_prefix, job.id, job.created_at),
             smtp_url=settings.smtp_url,
             smtp_from=settings.smtp_from,
             smtp_from_allowed=settings.smtp_from_allowed,
             home=settings.jobs_home,
+            organization_id=job.organization_id,
             already=job.done,
             accepted=job.mark_done,
             open_artifact=_open_artifact,

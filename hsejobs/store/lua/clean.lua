@@ -26,7 +26,7 @@ for _, id in ipairs(ids) do
     if ARGV[6] ~= '1' then delete_job(id, state, job[2]) end
     removed = removed + 1
   elseif not job[1] then
-    redis.call('ZREM', name, id)
+    take_from(state, only ~= '' and only, id)
     gone = gone + 1
   end
 end

@@ -1,4 +1,4 @@
--- erase: jobs of an organisation that no index knows, by id; what runs is left.
+-- erase: jobs of an organisation by id, whatever index knows them; what runs is left.
 -- KEYS: 1 the queue's base
 -- ARGV: organization; each: id
 -- returns: {removed, running}
@@ -14,6 +14,8 @@ for a = 2, #ARGV do
       delete_job(ARGV[a], STATE[job[1]] and job[1] or 'f', ARGV[1])
       removed = removed + 1
     end
+  elseif not job[1] then
+    for state in pairs(STATE) do take_from(state, ARGV[1], ARGV[a]) end
   end
 end
 publish()
