@@ -16,6 +16,7 @@
     │   ├── UnknownCircuit
     │   ├── JobNotFound
     │   ├── ArtifactNotFound
+    │   │   └── ArtifactForbidden
     │   ├── JobExists
     │   ├── JobActive
     │   ├── WrongState
@@ -141,6 +142,10 @@ class ArtifactNotFound(Refused):
     """There is no such artifact, it has expired, or it belongs to another organisation."""
 
     code = "artifact_not_found"
+
+
+class ArtifactForbidden(ArtifactNotFound):
+    """The artifact is another user's. Whoever may not know of its job is told `ArtifactNotFound`."""
 
 
 class JobExists(Refused):

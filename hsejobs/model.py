@@ -175,6 +175,26 @@ def check_organization(organization_id: object, field: str = "organization_id") 
     return organization_id
 
 
+def may_read(
+    role: str,
+    user_id: str | None,
+    organization_id: str | None,
+    *,
+    owner_organization: str | None,
+    owner: str | None,
+) -> bool:
+    """Who may read what is in a job (data, result, errors, logs, file): the one rule of all doors.
+
+    An operator everything; an admin, and the platform itself (``system``), what is its
+    organisation's; a member the jobs that it created itself.
+    """
+    if role == "operator":
+        return True
+    if organization_id is None or organization_id != owner_organization:
+        return False
+    return role in ("admin", "system") or (owner is not None and owner == user_id)
+
+
 #: The largest whole number that Redis' scores, Lua and JavaScript all hold exactly.
 LARGEST = 2**53 - 1
 

@@ -99,6 +99,7 @@ def remove(
     session.reader.job(queue, job_id, org, limit=1)
     output.confirm(f"Remove job {job_id} of {queue}?", yes=yes)
     session.writer.remove(queue, job_id, org)
+    session.delete_files(queue, job_id)
     _told({"removed": 1, "id": job_id}, f"removed {job_id}", as_json)
 
 
@@ -133,6 +134,7 @@ def clean(
         found = session.writer.cleanable(queue, state, older, org)
         output.confirm(f"Remove {found:,} {status} jobs of {queue}?", yes=yes)
     removed = session.writer.clean(queue, state, older, organization_id=org, limit=limit)
+    session.delete_files(queue)
     _told({"removed": removed}, f"removed {removed:,} jobs", as_json)
 
 
@@ -159,6 +161,7 @@ def drain(queue: Queue, yes: Yes = False, as_json: Json = False) -> None:
     one = session.reader.stats([queue])[0]
     output.confirm(f"Remove {one.waiting + one.delayed:,} jobs of {queue}?", yes=yes)
     removed = session.writer.drain(queue)
+    session.delete_files(queue)
     _told({"removed": removed}, f"removed {removed:,} jobs", as_json)
 
 
@@ -174,6 +177,7 @@ def obliterate(
     total = session.reader.stats([queue])[0].public()["total"]
     output.confirm(f"Remove all {total:,} jobs of {queue}?", yes=yes, word=queue)
     removed = session.writer.obliterate(queue, force=force)
+    session.delete_files(queue)
     _told({"removed": removed}, f"removed {removed:,} jobs", as_json)
 
 

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from hsejobs import __version__
-from hsejobs_cli import act, circuits, doctor, enqueue, http, look, run, sample, verify
+from hsejobs_cli import (
+    act,
+    artifacts,
+    circuits,
+    doctor,
+    enqueue,
+    http,
+    look,
+    run,
+    sample,
+    tenants,
+    verify,
+)
 
 app = typer.Typer(
     name="hsejobs",
@@ -17,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (run, doctor, enqueue, look, act, circuits, http, sample, verify):
+for part in (run, doctor, enqueue, look, act, artifacts, tenants, circuits, http, sample, verify):
     part.register(app)
 
 

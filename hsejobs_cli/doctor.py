@@ -50,7 +50,7 @@ def doctor(
 
     say(True, "settings")
     home = ensure_home(settings)
-    say(os.access(home, os.W_OK), f"JOBS_HOME {home}", "make it writable")
+    say(*_home(home))
     away = examine(settings, say)
     if jobs and not away:
         _jobs(session, say)
@@ -62,6 +62,15 @@ def doctor(
         output.document({"ok": not bad, "checks": checks})
     if bad:
         raise typer.Exit(3 if away else 1)
+
+
+def _home(home: Path) -> tuple[bool, str, str]:
+    """Whether it can be written, and no one else of the machine can look into it."""
+    what = f"JOBS_HOME {home}"
+    if not os.access(home, os.W_OK):
+        return False, what, "make it writable"
+    private = not home.stat().st_mode & 0o077
+    return private, what, f"others can look into it; run: chmod 700 {home}"
 
 
 def _jobs(session: Session, say: Callable[..., None]) -> None:

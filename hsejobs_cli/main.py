@@ -13,6 +13,9 @@ def main() -> None:
     """What ``hsejobs`` runs."""
     try:
         _open_streams()
+        # Whatever is made in JOBS_HOME, by us or by the servers and workers that we start, is its
+        # owner's alone.
+        os.umask(0o077)
         # Loading the commands takes a moment, in which Ctrl-C may come too.
         from hsejobs_cli.app import run_command
 

@@ -17,6 +17,7 @@ from hsejobs.errors import (
 from hsejobs.forks import cached_property
 
 if TYPE_CHECKING:
+    from hsejobs.services.artifacts.access import Files
     from hsejobs.settings import Settings
     from hsejobs.store.client import Link
     from hsejobs.store.read import Reader
@@ -67,6 +68,21 @@ class Session:
         from hsejobs.store.write import Writer
 
         return Writer(self.link, self.settings.redis_prefix)
+
+    @property
+    def files(self) -> Files:
+        """The files of jobs."""
+        from hsejobs.services.artifacts.access import Files
+        from hsejobs.services.artifacts.store import open_store
+
+        store = open_store(self.settings.artifacts_url, self.settings.jobs_home)
+        return Files(store, self.link, self.settings.redis_prefix)
+
+    def delete_files(self, queue: str, job_id: str | None = None) -> None:
+        """Deletes the files of jobs that were removed just now; ``job_id``: of this one alone."""
+        from hsejobs.services.artifacts.removal import after_act
+
+        after_act(self.files, queue, job_id)
 
     def info(self, queue: str) -> QueueInfo:
         """A queue's description. Raises UnknownQueue."""

@@ -6,7 +6,6 @@ import contextlib
 import gc
 import os
 import signal
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -21,7 +20,7 @@ from hsejobs.engine.runtime import runtime
 from hsejobs.errors import JobsError
 from hsejobs.services.alerts import Watcher
 from hsejobs.watch import logs
-from hsejobs_http import dashboard, metrics, openapi, routes
+from hsejobs_http import dashboard, files, metrics, openapi, routes
 from hsejobs_http.creating import create
 from hsejobs_http.gate import Gate
 from hsejobs_http.problems import Problem, problem_of
@@ -37,9 +36,12 @@ def create_app() -> Any:
     async def life(app: FastAPI) -> AsyncIterator[None]:
         parent_watch = _ParentWatch()
 
+        removal = files.RemovalRounds(here)
+
         def _each_second() -> None:
             parent_watch()
             here.counts.report()
+            removal()
 
         watcher = Watcher(here.runtime.link, here.settings, _each_second)
         watcher.start()
@@ -72,7 +74,7 @@ def create_app() -> Any:
     app.add_api_route("/healthz", _healthy, methods=["GET"])
     app.add_api_route("/readyz", _ready, methods=["GET"])
     app.add_api_route("/metrics", _metrics, methods=["GET"])
-    app.add_api_route("/artifacts/{token}", _linked_artifact, methods=["GET"])
+    files.register(app)
     # Starlette's own route: FastAPI's solving of parameters costs more than the add.
     # First, because it is what is asked for most.
     app.router.routes.insert(0, Route("/api/jobs/{queue}", create, methods=["POST"]))
@@ -120,15 +122,6 @@ def _metrics(request: Request) -> Response:
     return PlainTextResponse(
         metrics.render(request.app.state.shim), media_type=metrics.CONTENT_TYPE
     )
-
-
-def _linked_artifact(request: Request, token: str) -> Response:
-    """The file that a signed link leads to."""
-    from hsejobs.services.artifacts.links import verify
-
-    here: Shim = request.app.state.shim
-    organization, artifact = verify(here.settings, token, time.time_ns() // 1_000_000)
-    return routes.send_artifact(here, organization, artifact)
 
 
 async def _problem(request: Request, error: Any) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -13,6 +14,8 @@ from hsejobs.engine import remote
 from hsejobs.engine.huey import JobHuey, loaded
 from hsejobs.engine.sealing import unseal
 from hsejobs.errors import (
+    ArtifactNotFound,
+    ArtifactsUnavailable,
     IdempotencyConflict,
     InvalidInput,
     InvalidPayload,
@@ -24,7 +27,7 @@ from hsejobs.store.write import Added, NewJob, new_nonce
 from hsejobs_http import bodies
 from hsejobs_http.bodies import Wish
 from hsejobs_http.problems import Problem
-from hsejobs_http.state import Shim, need, shim
+from hsejobs_http.state import Shim, need, shim, viewer
 from hsejobs_http.tokens import Caller
 
 
@@ -41,11 +44,36 @@ async def create(request: Request) -> Response:
     keys = request.headers.getlist("idempotency-key")
     wish = bodies.read_wish(body, fields, keys, here.salt)
     new = _checked(info, wish, who)
-    new.trace = request.scope["trace"]
+    new.trace, new.role = request.scope["trace"], who.role
+    await _check_artifacts(here, queue, new, who)
     added = await here.adder.add(queue, new)
     if not added.created:
         await run_in_threadpool(_check_same, here, queue, new, who, bool(keys))
     return _answer(queue, added)
+
+
+async def _check_artifacts(here: Shim, queue: str, new: NewJob, who: Caller) -> None:
+    """Raises InvalidPayload when the payload refers to a file that the caller may not load."""
+    own = loaded(queue)
+    wanted = {} if own is None else own.artifacts_of(new.payload)
+    if not wanted:
+        return
+
+    def check() -> list[InvalidInput]:
+        wrong: list[InvalidInput] = []
+        for field, artifact_id in wanted.items():
+            try:
+                here.files.by_id(viewer(who), new.organization_id or "", artifact_id)
+            except ArtifactNotFound:
+                # The same words for what is another's: nobody learns here that it exists.
+                wrong.append(InvalidPayload(field, "there is no such artifact"))
+        return wrong
+
+    # When the store is away the mail's own run finds out.
+    with contextlib.suppress(ArtifactsUnavailable):
+        wrong = await run_in_threadpool(check)
+        if wrong:
+            raise bodies.together(wrong)
 
 
 def _answer(queue: str, added: Added) -> Response:

@@ -212,6 +212,7 @@ WHY = {
     404: "it is not there, or another organisation's",
     409: "its present state forbids it, or the Idempotency-Key came before with another body",
     413: f"the body has more than {BODY_LIMIT:,} bytes, or the payload more than {PAYLOAD_LIMIT:,}",
+    416: "the file has fewer bytes than the range begins at",
     422: "a value cannot be used; each field is named",
     503: "Redis or the artifact store is away; see Retry-After",
 }
@@ -253,7 +254,8 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("get", "/api/jobs/{queue}/jobs/{job_id}"): Route("Job", (404,)),
     ("delete", "/api/jobs/{queue}/jobs/{job_id}"): Route("", (404, 409), status=204),
     ("get", "/api/jobs/{queue}/jobs/{job_id}/logs"): Route("Logs", (404,)),
-    ("get", "/api/jobs/{queue}/jobs/{job_id}/artifact"): Route("*/*", (404,)),
+    ("get", "/api/jobs/{queue}/jobs/{job_id}/artifact"): Route("*/*", (404, 416)),
+    ("delete", "/api/jobs/{queue}/jobs/{job_id}/artifact"): Route("", (404, 409), status=204),
     ("post", "/api/jobs/{queue}/jobs/{job_id}/retry"): Route("Job", (404, 409)),
     ("post", "/api/jobs/{queue}/jobs/{job_id}/promote"): Route("Job", (404, 409)),
     ("post", "/api/jobs/{queue}/clean"): Route("Removed", (404, 422), body="Clean"),
@@ -262,7 +264,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("get", "/healthz"): Route("Health"),
     ("get", "/readyz"): Route("Health", (503,)),
     ("get", "/metrics"): Route("text/plain", (401, 503)),
-    ("get", "/artifacts/{token}"): Route("*/*", (404, 503)),
+    ("get", "/artifacts/{token}"): Route("*/*", (404, 416, 503)),
 }
 _EVERYWHERE = (400, 401, 403, 413, 503)
 

@@ -34,6 +34,7 @@ TITLES = {
     405: "Method not allowed",
     409: "Conflict",
     413: "Too large",
+    416: "Range not satisfiable",
     422: "Invalid",
     431: "Too large",
     500: "Internal error",

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from hsejobs.errors import InvalidInput, InvalidOption, JobNotFound
-from hsejobs.model import JobRecord, State, check_job_id, check_organization
+from hsejobs.model import JobRecord, State, check_job_id, check_organization, may_read
+from hsejobs.services.artifacts import removal
 from hsejobs.store.registry import QueueInfo
 from hsejobs.watch import alerts, view
 from hsejobs_http import bodies, dashboard
-from hsejobs_http.problems import Problem
 from hsejobs_http.state import Shim, caller, chosen, need, number, shim
 from hsejobs_http.tokens import Caller
 
@@ -74,7 +72,7 @@ def schedules(request: Request) -> Response:
     return JSONResponse(list_schedules(here.runtime.reader, here.infos()))
 
 
-def _job(request: Request, queue: str, job_id: str) -> tuple[JobRecord, QueueInfo, Caller]:
+def job_of(request: Request, queue: str, job_id: str) -> tuple[JobRecord, QueueInfo, Caller]:
     here, who = shim(request), caller(request)
     info = here.info(queue)
     try:
@@ -84,13 +82,16 @@ def _job(request: Request, queue: str, job_id: str) -> tuple[JobRecord, QueueInf
     return here.runtime.reader.job(queue, job_id, who.scope), info, who
 
 
-def _sees_all(record_user: str | None, who: Caller) -> bool:
-    return who.rank > 0 or (record_user is not None and record_user == who.user_id)
+def _sees_all(organization_id: str | None, user_id: str | None, who: Caller) -> bool:
+    return may_read(
+        who.role, who.user_id, who.organization_id,
+        owner_organization=organization_id, owner=user_id,
+    )  # fmt: skip
 
 
 def _for(shown: dict[str, Any], who: Caller) -> dict[str, Any]:
     """A member sees of others' jobs that they are there, not what is in them."""
-    if not _sees_all(shown["userId"], who):
+    if not _sees_all(shown["organizationId"], shown["userId"], who):
         for name in ("data", "result", "errors", "failedReason", "progressMessage"):
             shown[name] = None
     return shown
@@ -115,59 +116,22 @@ def jobs(request: Request, queue: str) -> Response:
 @router.get("/{queue}/jobs/{job_id}")
 def job(request: Request, queue: str, job_id: str) -> Response:
     """One job, whole."""
-    record, info, who = _job(request, queue, job_id)
+    record, info, who = job_of(request, queue, job_id)
     return JSONResponse(_for(view.shown(record, info), who))
 
 
 @router.get("/{queue}/jobs/{job_id}/logs")
 def logs(request: Request, queue: str, job_id: str) -> Response:
     """The lines that the job logged; null for a member when the job is another user's."""
-    record, _, who = _job(request, queue, job_id)
+    record, _, who = job_of(request, queue, job_id)
     lines, total = shim(request).runtime.reader.logs(queue, job_id)
-    seen = _sees_all(record.user_id, who)
+    seen = _sees_all(record.organization_id, record.user_id, who)
     return JSONResponse({"lines": lines if seen else None, "total": total})
-
-
-@router.get("/{queue}/jobs/{job_id}/artifact")
-def artifact(request: Request, queue: str, job_id: str) -> Response:
-    """The file that the job made."""
-    from hsejobs.services.artifacts import artifact_id
-
-    record, _, who = _job(request, queue, job_id)
-    if not _sees_all(record.user_id, who):
-        raise Problem(403, "forbidden", "this file is of another user's job")
-    organization = record.organization_id or ""
-    name = artifact_id(shim(request).runtime.prefix, queue, record.id, record.created_at)
-    return send_artifact(shim(request), organization, name)
-
-
-def send_artifact(here: Shim, organization_id: str, artifact: str) -> Response:
-    """An artifact's bytes as a download. Raises ArtifactNotFound, ArtifactsUnavailable."""
-    from hsejobs.services.artifacts.store import open_store
-
-    store = open_store(here.settings.artifacts_url, here.settings.jobs_home)
-    found, pieces = store.open(organization_id, artifact)
-
-    def content() -> Iterator[bytes]:
-        try:
-            yield from pieces
-        finally:
-            pieces.close()
-
-    headers = {
-        "Content-Length": str(found.bytes),
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name, safe='')}",
-        "ETag": f'"{found.sha256}"',
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
-        "Cache-Control": "private, no-store",
-    }
-    return StreamingResponse(content(), headers=headers, media_type=found.content_type)
 
 
 def _acted(request: Request, act: str, queue: str, job_id: str) -> Response:
     need(request, "admin")
-    _, info, who = _job(request, queue, job_id)
+    _, info, who = job_of(request, queue, job_id)
     here = shim(request)
     getattr(here.runtime.writer, act)(queue, job_id, who.scope)
     record = here.runtime.reader.job(queue, job_id, who.scope)
@@ -190,8 +154,10 @@ def promote(request: Request, queue: str, job_id: str) -> Response:
 def remove(request: Request, queue: str, job_id: str) -> Response:
     """Takes a job that is not active away."""
     need(request, "admin")
-    _, _, who = _job(request, queue, job_id)
-    shim(request).runtime.writer.remove(queue, job_id, who.scope)
+    _, _, who = job_of(request, queue, job_id)
+    here = shim(request)
+    here.runtime.writer.remove(queue, job_id, who.scope)
+    removal.after_act(here.files, queue, job_id)
     return Response(status_code=204)
 
 
@@ -202,9 +168,13 @@ async def clean(request: Request, queue: str) -> Response:
     await run_in_threadpool(here.info, queue)
     grace, status = _clean_wish(await bodies.read_json(request))
     writer = here.runtime.writer
-    removed = await run_in_threadpool(
-        lambda: writer.clean(queue, status, grace, organization_id=who.scope)
-    )
+
+    def cleaned() -> int:
+        removed = writer.clean(queue, status, grace, organization_id=who.scope)
+        removal.after_act(here.files, queue)
+        return removed
+
+    removed = await run_in_threadpool(cleaned)
     return JSONResponse({"removed": removed})
 
 

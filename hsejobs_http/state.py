@@ -13,6 +13,8 @@ from hsejobs.engine.runtime import Runtime
 from hsejobs.errors import UnknownQueue
 from hsejobs.forks import cached_property
 from hsejobs.model import QUEUE_NAME, ROLES
+from hsejobs.services.artifacts.access import Files, Viewer
+from hsejobs.services.artifacts.store import open_store
 from hsejobs.store import registry
 from hsejobs.store.registry import QueueInfo
 from hsejobs.store.tallies import Tallies
@@ -43,6 +45,12 @@ class Shim:
     def adder(self) -> Adder:
         """Adds jobs."""
         return Adder()
+
+    @property
+    def files(self) -> Files:
+        """The files of jobs."""
+        store = open_store(self.settings.artifacts_url, self.settings.jobs_home)
+        return Files(store, self.runtime.link, self.runtime.prefix)
 
     @cached_property
     def salt(self) -> bytes:
@@ -105,6 +113,11 @@ def caller(request: Request) -> Caller:
     """Who calls; the gate has checked the token."""
     found: Caller = request.scope["caller"]
     return found
+
+
+def viewer(who: Caller) -> Viewer:
+    """The caller as one who wants to load a file."""
+    return Viewer(who.role, who.organization_id, who.user_id)
 
 
 def need(request: Request, role: str) -> Caller:

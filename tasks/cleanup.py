@@ -9,6 +9,8 @@ from pydantic import Field
 from hsejobs.engine import JobHuey, crontab, current_job
 from hsejobs.engine.runtime import runtime
 from hsejobs.model import State
+from hsejobs.services.artifacts.access import Files
+from hsejobs.services.artifacts.removal import delete_due
 from hsejobs.services.artifacts.store import open_store
 from hsejobs.services.fields import Payload
 from hsejobs.services.mail.outbox import sweep_outbox
@@ -33,23 +35,28 @@ class CleanupPayload(Payload):
 
 @huey.task()
 def clean_up(payload: CleanupPayload) -> dict[str, Any]:
-    """Removes old finished jobs of all queues, expired artifacts, and what crashes left."""
-    return _clean(payload.completed_hours, payload.failed_hours)
+    """Removes old finished jobs of all queues with their files, expired artifacts, and what crashes left."""
+    return _clean(payload.completed_hours, payload.failed_hours, spare_files=False)
 
 
 @huey.periodic_task(crontab(minute="0"))
 def hourly_cleanup() -> dict[str, Any]:
-    """The same every hour: completed jobs after a day, failed ones after seven."""
-    return _clean(COMPLETED_HOURS, FAILED_HOURS)
+    """The same every hour: completed jobs after a day, failed ones after seven.
+
+    A job whose file can still be loaded stays as long as it: who removes a job removes its file, and
+    the mail about a report says for how long it can be loaded.
+    """
+    return _clean(COMPLETED_HOURS, FAILED_HOURS, spare_files=True)
 
 
-def _clean(completed_hours: float, failed_hours: float) -> dict[str, Any]:
+def _clean(completed_hours: float, failed_hours: float, *, spare_files: bool) -> dict[str, Any]:
     """What went: jobs by queue and state, artifacts, temporary files, records of dead workers.
 
     Counters of minutes, values and locks expire inside Redis.
     """
     job = current_job()
-    jobs, workers = _clean_queues({State.COMPLETED: completed_hours, State.FAILED: failed_hours})
+    kept = {State.COMPLETED: completed_hours, State.FAILED: failed_hours}
+    jobs, workers = _clean_queues(kept, spare_files)
     told = ", ".join(f"{name} {sum(states.values())}" for name, states in jobs.items())
     job.log(f"jobs: {told or 'none'}; dead workers: {workers}")
     job.progress(80, "artifacts")
@@ -63,7 +70,9 @@ def _clean(completed_hours: float, failed_hours: float) -> dict[str, Any]:
     }
 
 
-def _clean_queues(kept_hours: dict[State, float]) -> tuple[dict[str, dict[str, int]], int]:
+def _clean_queues(
+    kept_hours: dict[State, float], spare_files: bool
+) -> tuple[dict[str, dict[str, int]], int]:
     job, shared = current_job(), runtime()
     # Those of other programs too: each described itself.
     names = registry.names(shared.link, shared.prefix)
@@ -71,7 +80,9 @@ def _clean_queues(kept_hours: dict[State, float]) -> tuple[dict[str, dict[str, i
     workers = 0
     for done, name in enumerate(names):
         for state, hours in kept_hours.items():
-            for step in shared.writer.clean_steps(name, state, int(hours * HOUR_MS)):
+            for step in shared.writer.clean_steps(
+                name, state, int(hours * HOUR_MS), spare_files=spare_files
+            ):
                 job.check()
                 if step:
                     of = removed.setdefault(name, {})
@@ -86,7 +97,8 @@ def _clean_files() -> tuple[int, int]:
     home = shared.settings.jobs_home
     store = open_store(shared.settings.artifacts_url, home)
     now_ms = shared.reader.now(huey.name)
-    expired = 0
+    names = registry.names(shared.link, shared.prefix)
+    expired = delete_due(Files(store, shared.link, shared.prefix), names, job.check)
     while True:
         gone = store.expire(now_ms, EXPIRE_STEP, job.check)
         expired += gone

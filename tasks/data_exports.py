@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from hsejobs.engine import Job, JobHuey, current_job, follow_up
 from hsejobs.engine.runtime import runtime
 from hsejobs.model import iso_time
-from hsejobs.services.artifacts import artifact_id, reference
+from hsejobs.services.artifacts import reference
 from hsejobs.services.artifacts.links import link_for
 from hsejobs.services.artifacts.store import open_store
 from hsejobs.services.exports.make import CONTENT_TYPES, Made, Wish, make_export
@@ -64,6 +64,7 @@ def export_data(payload: DataExportPayload) -> dict[str, Any]:
     settings, home = shared.settings, shared.settings.jobs_home
     organization_id = organization_of(job.organization_id, payload.organization_id, "an export")
     now_ms = shared.reader.now(huey.name)
+    expires_at = now_ms + KEPT_DAYS * 86_400_000
     at = datetime.datetime.fromtimestamp(now_ms // 1000, datetime.UTC)
     wish = Wish(tuple(payload.entities), payload.format, at)
     tenant = tenant_of(settings.platform_database_url, home, organization_id)
@@ -74,10 +75,12 @@ def export_data(payload: DataExportPayload) -> dict[str, Any]:
         lambda: store.write(
             organization_id,
             # The same in each attempt: a second run replaces what the first one made.
-            artifact_id(settings.redis_prefix, huey.name, job.id, job.created_at),
+            job.artifact_id(expires_at),
             name=wish.file_name,
             content_type=CONTENT_TYPES[payload.format],
-            expires_at=now_ms + KEPT_DAYS * 86_400_000,
+            expires_at=expires_at,
+            queue=huey.name,
+            job_id=job.id,
         ),
         check=job.check,
         progress=job.progress,

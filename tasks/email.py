@@ -9,6 +9,7 @@ from typing import Any
 from hsejobs.engine import Job, JobHuey, current_job
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import ArtifactNotFound, SettingsError
+from hsejobs.services.artifacts.access import Files, viewer_of
 from hsejobs.services.artifacts.store import open_store
 from hsejobs.services.breaker import Breaker
 from hsejobs.services.mail import (
@@ -19,6 +20,7 @@ from hsejobs.services.mail import (
     send_mail,
 )
 from hsejobs.services.mail.attachments import Opened
+from hsejobs.services.mail.message import key_of_job
 from hsejobs.services.mail.payload import EmailPayload
 from hsejobs.services.mail.server import parse_smtp_url
 from hsejobs.services.mail.smtp import DELIVERY_SECONDS
@@ -30,6 +32,13 @@ def _shown(payload: Any) -> dict[str, Any]:
     return {"to": [mask_address(one) for one in to] if isinstance(to, list) else mask_address(to)}
 
 
+def _attached(payload: Any) -> dict[str, str]:
+    return {
+        f"attachments.{number}.artifactId": one["artifactId"]
+        for number, one in enumerate(payload.get("attachments") or ())
+    }
+
+
 huey = JobHuey(
     "email",
     attempts=5,
@@ -38,6 +47,7 @@ huey = JobHuey(
     priority=2,
     enqueue="member",
     log_fields=_shown,
+    artifacts=_attached,
 )
 
 
@@ -49,12 +59,12 @@ def send_email(payload: EmailPayload) -> dict[str, Any]:
     with _guard(settings.smtp_url):
         return send_mail(
             payload,
-            # With the time: an id that is used again after a removal is another mail.
-            job_key=f"{settings.redis_prefix}/email/{job.id}/{job.created_at}",
+            job_key=key_of_job(settings.redis_prefix, job.id, job.created_at),
             smtp_url=settings.smtp_url,
             smtp_from=settings.smtp_from,
             smtp_from_allowed=settings.smtp_from_allowed,
             home=settings.jobs_home,
+            organization_id=job.organization_id,
             already=job.done,
             accepted=job.mark_done,
             open_artifact=_open_artifact,
@@ -106,13 +116,17 @@ def _guard(smtp_url: str | None) -> Iterator[None]:
 
 
 def _open_artifact(artifact_id: str) -> Opened:
-    """One of the job's own organisation; a job of nobody's has none."""
-    job, settings = current_job(), runtime().settings
+    """One that whoever added the mail may load; a job of nobody's has none."""
+    job, shared = current_job(), runtime()
     if job.organization_id is None:
         raise ArtifactNotFound("a mail of no organisation has no artifacts")
+    settings = shared.settings
     store = open_store(settings.artifacts_url, settings.jobs_home)
-    artifact, pieces = store.open(job.organization_id, artifact_id)
-    return artifact.name, artifact.content_type, pieces
+    files = Files(store, shared.link, shared.prefix)
+    role = files.records.role(huey.name, job.id)
+    viewer = viewer_of(role, job.organization_id, job.user_id)
+    found, pieces = files.open(files.by_id(viewer, job.organization_id, artifact_id))
+    return found.name, found.content_type, pieces
 
 
 def queue_email(payload: Any, **options: Any) -> Job:

@@ -12,7 +12,7 @@ from hsejobs.engine import Job, JobHuey, crontab, current_job, follow_up
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidPayload
 from hsejobs.model import iso_time
-from hsejobs.services.artifacts import artifact_id, reference
+from hsejobs.services.artifacts import reference
 from hsejobs.services.artifacts.links import link_for
 from hsejobs.services.artifacts.store import open_store
 from hsejobs.services.fields import Identifier, Payload
@@ -80,6 +80,7 @@ def generate_report(payload: ReportPayload) -> dict[str, Any]:
     settings, home = shared.settings, shared.settings.jobs_home
     organization_id = organization_of(job.organization_id, payload.organization_id, "a report")
     now_ms = shared.reader.now(huey.name)
+    expires_at = now_ms + KEPT_DAYS * 86_400_000
     wish = Wish(
         payload.type,
         payload.format,
@@ -94,10 +95,12 @@ def generate_report(payload: ReportPayload) -> dict[str, Any]:
         lambda: store.write(
             organization_id,
             # The same in each attempt: a second run replaces what the first one made.
-            artifact_id(settings.redis_prefix, huey.name, job.id, job.created_at),
+            job.artifact_id(expires_at),
             name=wish.file_name,
             content_type=CONTENT_TYPES[payload.format],
-            expires_at=now_ms + KEPT_DAYS * 86_400_000,
+            expires_at=expires_at,
+            queue=huey.name,
+            job_id=job.id,
         ),
         home=home,
         check=job.check,

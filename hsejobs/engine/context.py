@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -170,6 +171,19 @@ class JobContext:
     def mark_done(self, key: str) -> None:
         """Remembers, for later attempts, that a side effect has happened."""
         self._mark(f"d:{key}", put=True)
+
+    def artifact_id(self, expires_at: int) -> str:
+        """The id of the file that this job makes: 128 random bits, the same in each attempt.
+
+        It is kept in the job's record with ``expires_at`` (ms since the epoch): who may read the
+        job's result may read the file, and who removes the job removes the file. Raises LeaseLost.
+        """
+        found = self._work.artifact(self.id, self.token, secrets.token_hex(16), expires_at)
+        if found is None:
+            self.lost = True
+            raise LeaseLost("the job was handed to another worker")
+        self._confirmed = time.monotonic()
+        return found
 
     def flush(self) -> None:
         """Writes what ``progress`` and ``log`` held back; for the engine, at the end of a run."""

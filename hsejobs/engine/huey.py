@@ -55,7 +55,8 @@ class JobHuey(Huey):
     ``attempts`` are total tries; ``backoff`` and ``timeout`` seconds (None: as
     the settings say; no timeout); ``workers`` ``threads`` or ``processes``;
     ``enqueue`` the least role that may add jobs over HTTP, ``payload_role`` that of a payload;
-    ``log_fields`` picks what of a payload the log lines may show. Raises InvalidOption.
+    ``log_fields`` picks what of a payload the log lines may show, ``artifacts`` the ids of the files
+    that it refers to by field: who adds it over HTTP must be allowed to load them. Raises InvalidOption.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class JobHuey(Huey):
         enqueue: str = "operator",
         payload_role: Callable[[Any], str] | None = None,
         log_fields: Callable[[Any], dict[str, Any]] | None = None,
+        artifacts: Callable[[Any], dict[str, str]] | None = None,
         immediate: bool = False,
     ) -> None:
         check_queue_name(name)
@@ -85,6 +87,7 @@ class JobHuey(Huey):
         self.enqueue_role = options.check_role(enqueue)
         self.payload_role = payload_role
         self.log_fields = log_fields
+        self.artifacts = artifacts
         self.wrappers: dict[str, JobTaskWrapper] = {}
         self.cron: dict[str, str] = {}
         self._registered: bytes | None = None
@@ -248,6 +251,10 @@ class JobHuey(Huey):
     def role_for(self, payload: Any) -> str:
         """The least role that may add this payload over HTTP."""
         return self.enqueue_role if self.payload_role is None else self.payload_role(payload)
+
+    def artifacts_of(self, payload: bytes) -> dict[str, str]:
+        """The ids of the files that a payload refers to, by the field that names each."""
+        return {} if self.artifacts is None else self.artifacts(codec.loads(payload))
 
     def shown_payload(self, payload: bytes) -> dict[str, Any] | None:
         """What the queue's ``log_fields`` picks of a payload; nothing when it fails."""

@@ -36,6 +36,13 @@ def smtp_circuit(host: str, port: int) -> str:
     return f"smtp:{f'[{host}]' if ':' in host else host}:{port}".lower()
 
 
+def organization_of_circuit(name: str) -> str | None:
+    """Whose calls a circuit of that name guards; None for everybody's, or for no circuit's name."""
+    match = _NAME.fullmatch(name)
+    org = match["org"] if match else None
+    return None if org in (None, "-") else unquote(org)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """Whether a call may be made: ``closed``, ``trial``, ``open`` or ``waiting`` for a trial's end.
@@ -67,9 +74,7 @@ class Circuit:
     @property
     def organization_id(self) -> str | None:
         """Whose calls it guards; None for everybody's."""
-        match = _NAME.fullmatch(self.name)
-        org = match["org"] if match else None
-        return None if org in (None, "-") else unquote(org)
+        return organization_of_circuit(self.name)
 
     @property
     def host(self) -> str:

@@ -44,6 +44,8 @@ SUFFIXES: dict[str, str] = {
     "timer": "timer",
     "events": "events",
     "minute": "m:",
+    "gone": "gone",
+    "newevents": "events:new",
     "revoked": "revoked",
     "slots": "slots",
     "lastruns": "lastruns",
@@ -64,6 +66,8 @@ SUFFIXES: dict[str, str] = {
 
 #: Life of the per-minute counters in seconds: whole queue, and one organisation's.
 MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
+#: For so long the file of a job that a person removed is kept, in ms: the time of an undo, and some.
+UNDO_MS = 75_000
 #: About how many entries the event feed keeps.
 EVENTS_KEPT = 2_000
 #: A waiting job's score is ``priority * PRIORITY_SPAN`` and its number in the order of arrival.
@@ -73,6 +77,7 @@ CONSTANTS = {
     "MINUTE_TTL": MINUTE_TTL, "ORG_MINUTE_TTL": ORG_MINUTE_TTL, "EVENTS_KEPT": EVENTS_KEPT,
     "PRIORITY_SPAN": PRIORITY_SPAN, "DEFAULT_PRIORITY": DEFAULT_PRIORITY, "LONGEST_MS": LONGEST_MS,
     "LARGEST": LARGEST, "BACKOFF_FACTOR": BACKOFF_FACTOR, "LONGEST_BACKOFF_MS": LONGEST_BACKOFF_MS,
+    "UNDO_MS": UNDO_MS,
 }  # fmt: skip
 
 

@@ -130,7 +130,7 @@ def chunks(items: list[str], size: int) -> Iterable[list[str]]:
 
 #: What jobs of one bulk add have in common, and what each has for itself.
 _SHARED = ("name", "priority", "delay_ms", "attempts", "backoff_ms", "timeout_ms", "extras")
-_OWN = ("id", "nonce", "organization", "user", "signature", "payload")
+_OWN = ("id", "nonce", "organization", "user", "signature", "payload", "role")
 
 ADD = Script("add", _SHARED, _OWN)
 PROBE = Script("probe", _SHARED)
@@ -157,7 +157,13 @@ REMOVE = Script("remove", ("organization",), ("id",))
 RESTORE = Script(
     "restore", ("organization", "id", "score", "payload", "extras", "result"), ("value",)
 )
-CLEAN = Script("clean", ("state", "organization", "grace_ms", "limit", "offset", "count_only"))
+CLEAN = Script(
+    "clean", ("state", "organization", "grace_ms", "limit", "offset", "count_only", "spare")
+)
+ARTIFACT = Script("artifact", ("id", "token", "fresh", "expires_at"))
+WITHDRAW = Script("withdraw", ("organization", "id"))
+ERASE = Script("erase", ("organization",), ("id",))
+FORGET_EVENTS = Script("forget_events", ("organization", "limit"))
 OBLITERATE = Script("obliterate", ("states", "force", "limit", "whole"))
 PAUSE = Script("pause", ("pause",))
 HEARTBEAT = Script("heartbeat", ("worker", "record", "ttl_ms"))
@@ -176,6 +182,7 @@ CIRCUIT_REPORT = Script(
     ("name", "token", "verdict", "error", "threshold", "open_ms", "longest_ms"),
 )
 CIRCUIT_SET = Script("circuit_set", ("name", "open"))
+CIRCUIT_FORGET = Script("circuit_forget", each=("name",))
 CIRCUITS = Script("circuits", ("offset", "limit"))
 STATS = Script("stats", ("organization", "minutes"))
 WINDOW = Script(

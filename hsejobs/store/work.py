@@ -185,6 +185,11 @@ class Work:
         reply = self._run(scripts.MARK, (job_id, token, mark, int(put)))
         return None if reply < 0 else bool(reply)
 
+    def artifact(self, job_id: str, token: str, fresh: str, expires_at: int) -> str | None:
+        """The id of the job's file, ``fresh`` if it has none yet; None: the job is not ours any more."""
+        reply = self._run(scripts.ARTIFACT, (job_id, token, fresh, expires_at))
+        return reply.decode() or None
+
     def extras(self, job_id: str) -> bytes:
         """What Huey needs beside the payload: follow-ups, expiry."""
         found = self.link.command("GET", keys.of(self.base, "extras", job_id), patience=3.0)

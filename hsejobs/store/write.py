@@ -46,6 +46,8 @@ class NewJob:
     trace: str = ""
     #: Tells this add from another with the same id; '' when the id is the engine's own.
     nonce: str = ""
+    #: The role of the caller who added it over HTTP; '' for the command line, Python and the system.
+    role: str = ""
 
     def shared(self) -> tuple[Arg, ...]:
         """The values that the scripts take once for all jobs that have the same."""
@@ -60,7 +62,7 @@ class NewJob:
             self.id, self.nonce, self.organization_id or "", self.user_id or "",
             # One field for both: a claim reads nothing more for the jobs that have no trace.
             f"{self.signature} {self.trace}" if self.trace else self.signature,
-            self.payload,
+            self.payload, self.role,
         )  # fmt: skip
 
 
@@ -263,8 +265,13 @@ class Writer:
         grace_ms: int,
         organization_id: str | None = None,
         limit: int | None = None,
+        *,
+        spare_files: bool = False,
     ) -> Iterator[int]:
-        """The same in steps of at most 500 jobs; yields how many each step removed."""
+        """The same in steps of at most 500 jobs; yields how many each step removed.
+
+        ``spare_files``: jobs whose file can still be loaded stay as long as it.
+        """
         _refuse_active(state)
         offset, ended, left = 0, 0, limit
         while not ended and (left is None or left > 0):
@@ -278,6 +285,7 @@ class Writer:
                 step,
                 offset,
                 0,
+                int(spare_files),
             )
             left = None if left is None else left - removed
             yield removed
@@ -298,6 +306,7 @@ class Writer:
                 1000,
                 offset,
                 1,
+                0,
             )
             found += step
         return found

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import getpass
 import json
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +31,75 @@ class Audit:
         who = {"time": stamp, "user": self.user or _user()}
         line = {**who, "act": act, "queue": queue, **self.fixed, **about}
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
+            with _locked(self.path) as handle:
                 os.write(handle, json.dumps(line).encode() + b"\n")
-            finally:
-                os.close(handle)
         except OSError:
             return False
         return True
+
+
+def forget(home: Path, organization_id: str) -> int:
+    """Takes an organisation out of the log: of each line about it time, user and act stay; how many.
+
+    Raises OSError when the log cannot be written.
+    """
+    path, changed = home / FILE, 0
+    if not path.exists():
+        return 0
+    with _locked(path):
+        fresh = path.with_name(f".{FILE}.new")
+        with (
+            path.open("rb") as old,
+            open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as new,
+        ):
+            for line in old:
+                kept = _without(line, organization_id)
+                changed += kept is not line
+                new.write(kept)
+            new.flush()
+            os.fsync(new.fileno())
+        fresh.replace(path)
+    return changed
+
+
+def _without(line: bytes, organization_id: str) -> bytes:
+    try:
+        raw = json.loads(line)
+        about = raw.get("organizationId") == organization_id or _names(raw, organization_id)
+    except (ValueError, AttributeError):
+        # Half a line of a write that was cut.
+        return line
+    if not about:
+        return line
+    kept = {name: raw.get(name) for name in ("time", "user", "act", "queue", "redis")}
+    return json.dumps(kept | {"organizationId": None, "erased": True}).encode() + b"\n"
+
+
+def _names(value: Any, organization_id: str) -> bool:
+    """Whether a text in a line is the organisation, or the id of a job of it."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return any(_names(one, organization_id) for one in value)
+    return isinstance(value, str) and (
+        value == organization_id or value.startswith(f"{organization_id}:")
+    )
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """The log, open for appending, while nobody puts another in its place."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    while True:
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if os.stat(path).st_ino == os.fstat(handle).st_ino:
+                    yield handle
+                    return
+        finally:
+            os.close(handle)
 
 
 def _user() -> str:

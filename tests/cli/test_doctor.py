@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import socketserver
 import threading
@@ -104,3 +105,33 @@ def test_the_mail_server_is_spoken_to(redis_url: str) -> None:
         told = smtp(f"smtp://127.0.0.1:{port}", **sender)["SMTP"]
         assert told is not None
         assert "no SMTP" in told
+
+
+def test_a_home_that_others_can_open_is_told(redis_url: str, tmp_path: Path) -> None:
+    assert checks(run("doctor", "--json").stdout)["JOBS_HOME"] is None
+    tmp_path.chmod(0o755)
+    done = run("doctor", "--json")
+    told = f"others can look into it; run: chmod 700 {tmp_path}"
+    assert (done.returncode, checks(done.stdout)["JOBS_HOME"]) == (1, told)
+    # It may serve others too: nobody but its owner changes it.
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
+def test_what_is_made_in_the_home_is_its_owners_alone(redis_url: str, tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        run("doctor")
+        run("sample-data", "--organizations", "1", "--rows", "20")
+        assert run("tenants", "erase", "org-123", "--yes").returncode == 0
+        from hsejobs.services.platform.database import close_databases, database
+
+        home = tmp_path / "by-python"
+        home.mkdir()
+        with database(None, home).connect():
+            pass
+        close_databases()
+    finally:
+        os.umask(before)
+    made = [path for path in tmp_path.rglob("*") if path != home]
+    assert {path.name for path in made} >= {"platform.sqlite", "audit.log"}
+    assert [path.name for path in made if path.stat().st_mode & 0o077] == []

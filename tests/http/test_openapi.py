@@ -88,5 +88,5 @@ def test_schemathesis_finds_nothing(role: str, shim: Shim, tmp_path: Path) -> No
         capture_output=True, text=True, check=False, timeout=280, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-1000:]
-    assert "Tested: 26" in done.stdout
+    assert "Tested: 27" in done.stdout
     assert "unexpected" not in shim.log.read_text()

@@ -13,13 +13,13 @@ import pytest
 
 import huey_config
 from hsejobs.engine.runtime import Runtime
-from hsejobs.services.artifacts import artifact_id
+from hsejobs.services.artifacts import Artifact
 from hsejobs.services.artifacts.links import link_for
 from hsejobs.services.artifacts.store import open_store
 from hsejobs.settings import load_settings
 from hsejobs.store.client import Link
 from hsejobs.store.read import Reader
-from hsejobs.store.work import Work
+from hsejobs.store.work import Claim, Work
 from hsejobs_http.app import all_routes, create_app
 from hsejobs_http.bodies import OPTIONS
 from hsejobs_http.openapi_schemas import EXAMPLES
@@ -70,23 +70,24 @@ class Jobs:
             _, claims = self.work.step([], 9, f"t{next(self.numbers)}", 30_000, again=False)
             # Those that a retry put back may be before it.
             claim = next(one for one in claims if one.id == job_id)
+            if path.endswith("/artifact"):
+                self.artifact(claim)
             self.work.log(claim.id, claim.token, ["a line"])
             self.work.fail(claim.id, claim.token, code="error", error=b'{"error":"no"}', run_us=1,
                            final=True, delay_ms=None)  # fmt: skip
-        if path.endswith("/artifact"):
-            self.artifact(job_id, org)
         return job_id
 
-    def artifact(self, job_id: str, org: str) -> Any:
+    def artifact(self, claim: Claim) -> Artifact:
+        """A file of the job, as its attempt makes it."""
         settings = load_settings()
-        record = self.reader.job("email", job_id)
-        name = artifact_id("hsejobs", "email", job_id, record.created_at)
-        expires = int(time.time() * 1000) + 60_000
+        expires, org = int(time.time() * 1000) + 60_000, claim.organization_id or ""
+        name = self.work.artifact(claim.id, claim.token, "f" * 32, expires) or ""
         store = open_store(settings.artifacts_url, settings.jobs_home)
         with store.write(org, name, name="report ü.csv", content_type="text/csv",
-                         expires_at=expires) as writer:  # fmt: skip
-            writer.write(f"file of {job_id}".encode())
-        return store.get(org, name)
+                         expires_at=expires, queue="email", job_id=claim.id) as writer:  # fmt: skip
+            writer.write(f"file of {claim.id}".encode())
+        self.made = store.get(org, name)
+        return self.made
 
 
 @pytest.fixture
@@ -261,7 +262,7 @@ def test_a_signed_link_is_for_one_file_and_anybody(
     monkeypatch.setenv("JOBS_PUBLIC_URL", jobs.shim.url)
     monkeypatch.setenv("JOBS_JWT_SECRET", SECRET)
     job_id = jobs.make("foreign", "/api/jobs/{queue}/jobs/{job_id}/artifact")
-    link = link_for(load_settings(), jobs.artifact(job_id, "org-2"))
+    link = link_for(load_settings(), jobs.made)
     assert link is not None
     path = link.removeprefix(jobs.shim.url)
     done = jobs.shim.client.get(path)
@@ -271,6 +272,6 @@ def test_a_signed_link_is_for_one_file_and_anybody(
     for wrong in (path[:-1], path + "A", path.replace(".", "A.", 1)):
         assert jobs.shim.client.get(wrong).status_code == 404
     monkeypatch.setenv("JOBS_JWT_SECRET", "another-secret-of-32-bytes-or-more!")
-    forged = link_for(load_settings(), jobs.artifact(job_id, "org-2"))
+    forged = link_for(load_settings(), jobs.made)
     assert forged is not None
     assert jobs.shim.client.get(forged.removeprefix(jobs.shim.url)).status_code == 404

@@ -21,10 +21,11 @@ from tests.support.consumers import Consumers
 CLEANUP = "tasks.cleanup.hourly_cleanup"
 
 
-def save(home: Path, artifact_id: str, expires_at: int) -> None:
+def save(home: Path, artifact_id: str, expires_at: int, job_id: str | None = None) -> None:
     with open_store(None, home).write(
-        "o", artifact_id, name="n", content_type="t/t", expires_at=expires_at
-    ) as out:
+        "o", artifact_id, name="n", content_type="t/t", expires_at=expires_at,
+        queue="foreign" if job_id else None, job_id=job_id,
+    ) as out:  # fmt: skip
         out.write(b"content")
 
 
@@ -91,6 +92,30 @@ def test_a_run_by_hand_keeps_as_long_as_it_is_told(
     result = clean_up.add({"completedHours": 1, "failedHours": 3}).wait(30)
     assert result["jobs"] == {"foreign": {"completed": 3}}
     assert result["workers"] == 0
+
+
+def test_a_job_stays_as_long_as_its_file_and_by_hand_takes_it(
+    board: Board, platform_workers: Consumers, tmp_path: Path
+) -> None:
+    board.register("foreign")
+    board.finished("foreign", State.COMPLETED, 3, 25)
+    now = int(time.time() * 1000)
+    # One's file can be loaded still, the other's has expired.
+    for number, expires in enumerate((now + 9_999_999, now - 1)):
+        key = board.key("foreign", "job", f"completed-25-{number}")
+        board.command("HSET", key, "o", "o", "af", f"file-{number}", "ae", expires)
+        save(tmp_path, f"file-{number}", expires, f"completed-25-{number}")
+    platform_workers.start("huey_config.cleanup")
+    board.due("cleanup", CLEANUP, 60)
+    assert board.ended("cleanup", board.run_of("cleanup", CLEANUP)) is State.COMPLETED
+    assert board.count("foreign", State.COMPLETED) == 1
+    assert open_store(None, tmp_path).get("o", "file-0").bytes == 7
+    assert sum(path.is_file() for path in (tmp_path / "artifacts").rglob("*")) == 2
+    result = clean_up.add({"completedHours": 1}).wait(30)
+    assert result["jobs"]["foreign"] == {"completed": 1}
+    assert result["artifacts"] == 1
+    assert not [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()]
+    assert not board.command("EXISTS", board.key("foreign", "gone"))
 
 
 def test_a_spoilt_store_fails_the_run_after_the_jobs_went(

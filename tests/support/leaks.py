@@ -13,8 +13,19 @@ from hsejobs.store.keys import SUFFIXES, alerts, circuits, lock, queues
 
 _BESIDE = ("payload", "extras", "result", "errors", "logs", "marks")
 #: Of the queue itself: one key each, whatever happens.
-_STAY = {"queue", "paused", "seq", "bell", "events", "slots", "lastruns", "lastends", "workers"}
-_EXPIRE = ("minute", "worker", "counter", "members", "revoked")
+_STAY = {
+    "queue",
+    "paused",
+    "seq",
+    "bell",
+    "events",
+    "slots",
+    "lastruns",
+    "lastends",
+    "workers",
+    "gone",
+}
+_EXPIRE = ("minute", "worker", "counter", "members", "revoked", "newevents")
 _BASE = re.compile(r"(?P<base>[^{}]+:\{[^{}]+\}:)(?P<rest>.*)", re.DOTALL)
 
 Index = dict[str, float]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,7 +14,10 @@ from hsejobs.model import iso_time
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """What is known of one file. Times in ms since the epoch."""
+    """What is known of one file. Times in ms since the epoch.
+
+    ``queue`` and ``job_id``: the job that made it; None for files of releases that did not say.
+    """
 
     id: str
     organization_id: str
@@ -24,6 +27,18 @@ class Artifact:
     sha256: str
     created_at: int
     expires_at: int
+    queue: str | None = None
+    job_id: str | None = None
+
+    def public(self) -> dict[str, Any]:
+        """As the command line shows it."""
+        return {
+            **reference(self),
+            "organizationId": self.organization_id,
+            "queue": self.queue,
+            "jobId": self.job_id,
+            "createdAt": iso_time(self.created_at),
+        }
 
 
 class ArtifactWriter(Protocol):
@@ -74,10 +89,12 @@ class ArtifactStore(Protocol):
         name: str,
         content_type: str,
         expires_at: int,
+        queue: str | None = None,
+        job_id: str | None = None,
     ) -> AbstractContextManager[ArtifactWriter]:
         """Writes one: put in place whole when the block ends well, else nothing is left.
 
-        One of the same id is replaced.
+        One of the same id is replaced. ``queue`` and ``job_id``: the job that makes it.
         """
 
     def get(self, organization_id: str, artifact_id: str) -> Artifact:
@@ -87,9 +104,11 @@ class ArtifactStore(Protocol):
         """
 
     def open(
-        self, organization_id: str, artifact_id: str
+        self, organization_id: str, artifact_id: str, start: int = 0
     ) -> tuple[Artifact, Generator[bytes, None, None]]:
-        """One and its content, in pieces of at most 1 MB; close the generator if you stop early.
+        """One and its content from byte ``start`` on, in pieces of at most 1 MB.
+
+        Close the generator if you stop early.
 
         Raises ArtifactNotFound as ``get``; the generator raises it when the artifact is
         replaced or removed while it is read, so that old and new never mix.
@@ -97,6 +116,15 @@ class ArtifactStore(Protocol):
 
     def delete(self, organization_id: str, artifact_id: str) -> bool:
         """Removes one; whether there was one."""
+
+    def walk(self, organization_id: str | None = None) -> Iterator[Artifact]:
+        """Every artifact, or those of one organisation, also those whose time is over."""
+
+    def find(self, artifact_id: str, organization_id: str | None = None) -> list[Artifact]:
+        """Those of an id, of any organisation or of one."""
+
+    def erase(self, organization_id: str, check: Callable[[], None] = ...) -> int:
+        """Removes every file of an organisation, what is half written too; how many files."""
 
     def expire(self, now_ms: int, limit: int = 1000, check: Callable[[], None] = ...) -> int:
         """Removes at most ``limit`` artifacts whose time is over; how many.
@@ -112,6 +140,10 @@ class ArtifactStore(Protocol):
 
 
 def artifact_id(prefix: str, queue: str, job_id: str, created_at: int) -> str:
-    """The id of a job's artifact: the same in each attempt, so that a second run replaces."""
+    """The id that earlier releases computed, for the files that they left.
+
+    Ids are random now and stand in the job's record, see ``JobContext.artifact_id``: what can be
+    computed is a name and no key.
+    """
     text = "\0".join((prefix, queue, job_id, str(created_at)))
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -83,12 +83,15 @@ class Objects:
                     with contextlib.suppress(FileNotFoundError):
                         obstore.delete(self._store, name)
 
-    def entries(self) -> Iterator[Entry]:
+    def forget(self, folder: str) -> None:
+        """Nothing: an object store has no folders."""
+
+    def entries(self, folder: str | None = None) -> Iterator[Entry]:
         """Every object, a page a request; S3, GCS and Azure list by name."""
         import obstore
 
         with _told("listed"):
-            for page in obstore.list(self._store, chunk_size=1000):
+            for page in obstore.list(self._store, prefix=folder, chunk_size=1000):
                 for item in page:
                     yield Entry(item["path"], item["last_modified"].timestamp())
 

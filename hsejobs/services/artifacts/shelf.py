@@ -39,8 +39,11 @@ class Shelf(Protocol):
     def remove(self, names: Sequence[str]) -> None:
         """Removes files; those that are gone already are no error."""
 
-    def entries(self) -> Iterator[Entry]:
-        """All files, sorted by name; bounded memory however many there are."""
+    def entries(self, folder: str | None = None) -> Iterator[Entry]:
+        """All files, or those of one folder, sorted by name; bounded memory however many there are."""
+
+    def forget(self, folder: str) -> None:
+        """Removes an organisation's folder if it is empty; another that is made meanwhile is none."""
 
     def lock(self, folder: str) -> AbstractContextManager[None]:
         """Keeps others of the same machine from changing what is in place in a folder."""
@@ -85,16 +88,21 @@ class Folder:
             for name in names:
                 (self.root / name).unlink(missing_ok=True)
 
-    def entries(self) -> Iterator[Entry]:
+    def forget(self, folder: str) -> None:
+        """``rmdir``, which leaves one that is in use."""
+        with contextlib.suppress(OSError):
+            (self.root / folder).rmdir()
+
+    def entries(self, folder: str | None = None) -> Iterator[Entry]:
         """One organisation's folder after the other."""
         with _told("listed"):
-            for folder in self._names(self.root):
-                for file in self._names(self.root / folder):
+            for place in self._names(self.root) if folder is None else (folder,):
+                for file in self._names(self.root / place):
                     try:
-                        modified = (self.root / folder / file).stat().st_mtime
+                        modified = (self.root / place / file).stat().st_mtime
                     except FileNotFoundError:
                         continue
-                    yield Entry(f"{folder}/{file}", modified)
+                    yield Entry(f"{place}/{file}", modified)
 
     @contextlib.contextmanager
     def lock(self, folder: str) -> Iterator[None]:

@@ -34,8 +34,11 @@ from hsejobs.errors import ArtifactNotFound, ArtifactsUnavailable
 from hsejobs.services.artifacts import Artifact, ArtifactStore
 from hsejobs.services.artifacts.shelf import NAME, Folder, Shelf
 
+_MAKER = ("queue", "job_id")
 PART_BYTES = 8 * 1024 * 1024
 PIECE_BYTES = 1024 * 1024
+#: Files in one removal of an erasure.
+ERASED_TOGETHER = 500
 #: Ten million million ms, the year 2286: wider than the name's 15 digits needs to be.
 MAX_EXPIRY = 10**13 - 1
 
@@ -68,6 +71,12 @@ class _Kept:
     artifact: Artifact
     data: str
     parts: int
+
+    def document(self) -> dict[str, Any]:
+        """What is written. The maker stands apart: earlier releases refuse unknown fields."""
+        fields = asdict(self.artifact)
+        made = {name: fields.pop(name) for name in _MAKER}
+        return {"artifact": fields, "made": made, "data": self.data, "parts": self.parts}
 
     def names(self, key: str) -> list[str]:
         return [f"{key}.{self.data}.{part:06d}" for part in range(self.parts)]
@@ -143,6 +152,8 @@ class Store:
         name: str,
         content_type: str,
         expires_at: int,
+        queue: str | None = None,
+        job_id: str | None = None,
     ) -> Iterator[Writer]:
         """Writes one, whole or not at all."""
         key = _key(organization_id, artifact_id)
@@ -162,6 +173,8 @@ class Store:
                 sha256=digest,
                 created_at=_now(),
                 expires_at=expires_at,
+                queue=queue,
+                job_id=job_id,
             )
             begun = True
             self._replace(key, _Kept(artifact, data, writer.parts))
@@ -178,9 +191,7 @@ class Store:
             old = self._kept(key)
             self.shelf.put(
                 f"{key}.json",
-                codec.dumps(
-                    {"artifact": asdict(kept.artifact), "data": kept.data, "parts": kept.parts}
-                ),
+                codec.dumps(kept.document()),
             )
         if old is not None:
             # The new one is in place, whatever becomes of the old data.
@@ -200,32 +211,73 @@ class Store:
         return self._live(organization_id, artifact_id).artifact
 
     def open(
-        self, organization_id: str, artifact_id: str
+        self, organization_id: str, artifact_id: str, start: int = 0
     ) -> tuple[Artifact, Generator[bytes, None, None]]:
         """One and its content."""
         key = _key(organization_id, artifact_id)
+        # All parts but the last are full, so the one to begin with is known.
+        part, skip = divmod(start, PART_BYTES)
         while True:
             kept = self._live(organization_id, artifact_id)
-            names = kept.names(key)
+            names = kept.names(key)[part:]
+            if not names:
+                return kept.artifact, self._pieces(b"", (), 0)
             first = self.shelf.get(names[0])
             if first is not None:
-                return kept.artifact, self._pieces(first, names[1:])
+                return kept.artifact, self._pieces(first, names[1:], skip)
             # Replaced or removed between the two reads, or else something removed its data.
             if self._kept(key) == kept:
                 raise ArtifactNotFound("the artifact's content is gone")
 
-    def _pieces(self, first: bytes, names: Iterable[str]) -> Generator[bytes, None, None]:
+    def _pieces(
+        self, first: bytes, names: Iterable[str], skip: int
+    ) -> Generator[bytes, None, None]:
         part: bytes | None = first
         for name in itertools.chain(names, (None,)):
             if part is None:
                 raise ArtifactNotFound("the artifact was replaced or removed while it was read")
-            for start in range(0, len(part), PIECE_BYTES):
+            for start in range(skip, len(part), PIECE_BYTES):
                 yield part[start : start + PIECE_BYTES]
+            skip = 0
             part = self.shelf.get(name) if name is not None else b""
 
     def delete(self, organization_id: str, artifact_id: str) -> bool:
         """Removes one."""
         return self._remove(_key(organization_id, artifact_id))
+
+    def walk(self, organization_id: str | None = None) -> Iterator[Artifact]:
+        """Every artifact."""
+        yield from self._walk(organization_id, None)
+
+    def find(self, artifact_id: str, organization_id: str | None = None) -> list[Artifact]:
+        """Those of an id."""
+        return list(self._walk(organization_id, artifact_id))
+
+    def _walk(self, organization_id: str | None, artifact_id: str | None) -> Iterator[Artifact]:
+        key = _key(organization_id or "", artifact_id or "")
+        for match, _ in self._matches(None if organization_id is None else _folder(key)):
+            if not match["meta"] or match["temporary"]:
+                continue
+            if artifact_id is not None and _file(match["key"]) != _file(key):
+                continue
+            with contextlib.suppress(_Unreadable):
+                kept = self._kept(match["key"])
+                if kept is not None:
+                    yield kept.artifact
+
+    def erase(self, organization_id: str, check: Callable[[], None] = _nothing) -> int:
+        """Removes every file of an organisation."""
+        folder, gone = _folder(_key(organization_id, "")), 0
+        names: list[str] = []
+        for match, _ in self._matches(folder):
+            names.append(match.string)
+            if len(names) == ERASED_TOGETHER:
+                check()
+                self.shelf.remove(names)
+                gone, names = gone + len(names), []
+        self.shelf.remove(names)
+        self.shelf.forget(folder)
+        return gone + len(names)
 
     def expire(self, now_ms: int, limit: int = 1000, check: Callable[[], None] = _nothing) -> int:
         """Removes those whose time is over."""
@@ -269,9 +321,9 @@ class Store:
                 gone += len(stale)
         return gone
 
-    def _matches(self) -> Iterator[tuple[re.Match[str], float]]:
+    def _matches(self, folder: str | None = None) -> Iterator[tuple[re.Match[str], float]]:
         """Our files with the time of their last change; others may live in the same folder."""
-        for entry in self.shelf.entries():
+        for entry in self.shelf.entries() if folder is None else self.shelf.entries(folder):
             match = NAME.fullmatch(entry.name)
             if match is not None:
                 yield match, entry.modified
@@ -302,7 +354,10 @@ class Store:
             return None
         try:
             raw = codec.loads(text)
-            return _Kept(Artifact(**raw["artifact"]), str(raw["data"]), int(raw["parts"]))
+            made = raw.get("made") or {}
+            fields: dict[str, Any] = raw["artifact"] | {name: made.get(name) for name in _MAKER}
+            artifact = Artifact(**fields)
+            return _Kept(artifact, str(raw["data"]), int(raw["parts"]))
         except (ValueError, TypeError, KeyError):
             raise _Unreadable("an artifact's metadata cannot be read") from None
 
@@ -322,6 +377,10 @@ def _key(organization_id: str, artifact_id: str) -> str:
 
 def _folder(key: str) -> str:
     return key.partition("/")[0]
+
+
+def _file(key: str) -> str:
+    return key.partition("/")[2]
 
 
 def _now() -> int:

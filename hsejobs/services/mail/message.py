@@ -65,6 +65,14 @@ class Envelope:
     key: str
 
 
+def key_of_job(prefix: str, job_id: str, created_at: int) -> str:
+    """What identifies a job of the email queue for all time.
+
+    With the time: an id that is used again after a removal is another mail.
+    """
+    return f"{prefix}/email/{job_id}/{created_at}"
+
+
 def mail_key(job_key: str) -> str:
     """Return the 32 hex digits that stand for a job in Message-ID and file names."""
     return hashlib.sha256(job_key.encode("utf-8", "surrogatepass")).hexdigest()[:32]

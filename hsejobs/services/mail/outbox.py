@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import time
+from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from hsejobs.services.mail.errors import OutboxUnwritable
 from hsejobs.services.mail.message import Envelope
 
 FOLDER = "outbox"
+TENANT_HEADER = "X-Hsejobs-Tenant"
+"""A hash of the organisation whose mail it is: how an erasure finds it."""
 ENVELOPE_HEADER = "X-Hsejobs-Envelope-To"
 """Names every receiver, those of bcc too: the file is the envelope as well."""
 
@@ -29,7 +33,28 @@ def sweep_outbox(home: Path, older_than: float = 86_400.0) -> int:
     return gone
 
 
-def write_outbox(message: EmailMessage, envelope: Envelope, home: Path) -> Path:
+def tenant_of_mail(organization_id: str) -> str:
+    """What the header says for an organisation."""
+    return hashlib.sha256(organization_id.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def mails_of(home: Path, organization_id: str) -> Iterator[Path]:
+    """An organisation's mails, sorted by name, and what killed writers left of such."""
+    wanted = f"{TENANT_HEADER}: {tenant_of_mail(organization_id)}\r\n".encode()
+    for path in sorted((home / FOLDER).glob("*")):
+        with contextlib.suppress(OSError):
+            if path.suffix in (".eml", ".tmp") and _begins(path, wanted):
+                yield path
+
+
+def _begins(path: Path, text: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(text)) == text
+
+
+def write_outbox(
+    message: EmailMessage, envelope: Envelope, home: Path, organization_id: str | None = None
+) -> Path:
     """Write ``message`` to ``home/outbox/<hash of the job's key>.eml``, mode 0600.
 
     The file appears whole or not at all; another run of the same job replaces
@@ -39,7 +64,9 @@ def write_outbox(message: EmailMessage, envelope: Envelope, home: Path) -> Path:
     path = folder / f"{envelope.key}.eml"
     unfinished = folder / f".{envelope.key}.{secrets.token_hex(8)}.tmp"
     receivers = ",\r\n ".join(envelope.receivers)
-    data = f"{ENVELOPE_HEADER}: {receivers}\r\n".encode() + message.as_bytes()
+    whose = "" if organization_id is None else tenant_of_mail(organization_id)
+    head = f"{TENANT_HEADER}: {whose}\r\n" if whose else ""
+    data = f"{head}{ENVELOPE_HEADER}: {receivers}\r\n".encode() + message.as_bytes()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL

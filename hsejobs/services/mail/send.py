@@ -27,6 +27,7 @@ def send_mail(
     smtp_from: str | None,
     smtp_from_allowed: Sequence[str],
     home: Path,
+    organization_id: str | None = None,
     already: Callable[[str], bool],
     accepted: Callable[[str], None],
     open_artifact: OpenArtifact,
@@ -43,6 +44,7 @@ def send_mail(
         smtp_from_allowed: the domains From may lie in; empty for that of
             ``smtp_from`` alone.
         home: JOBS_HOME; the outbox lies in it.
+        organization_id: whose mail it is; the outbox keeps a hash of it with the mail.
         already: see `deliver`.
         accepted: see `deliver`.
         open_artifact: see `OpenArtifact`.
@@ -76,7 +78,7 @@ def send_mail(
     envelope = build_envelope(payload, job_key=job_key, sender_default=sender or "")
     result: dict[str, Any] = {"messageId": str(message["Message-ID"])}
     if not smtp_url:
-        path = write_outbox(message, envelope, home)
+        path = write_outbox(message, envelope, home, organization_id)
         count = len(envelope.receivers)
         return result | {"accepted": count, "refused": [], "via": "outbox", "path": path.name}
     receipt = deliver(

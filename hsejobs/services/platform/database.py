@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+FILE = "platform.sqlite"
+
 _engines: dict[str, Engine] = {}
 _lock = forks.lock()
 
@@ -22,11 +24,23 @@ def database(url: str | None, home: Path) -> Engine:
     mean psycopg. Raises SettingsError for a URL that SQLAlchemy cannot use, and its
     OperationalError when the database is away.
     """
-    place = url or f"sqlite:///{home / 'platform.sqlite'}"
+    place = url or f"sqlite:///{home / FILE}"
     with _lock:
         if place not in _engines:
+            if url is None:
+                _private(home / FILE)
             _engines[place] = _make(place)
         return _engines[place]
+
+
+def _private(path: Path) -> None:
+    """Makes the file that SQLite would make, for its owner alone; what lies beside it is as it is."""
+    import contextlib
+    import os
+
+    # What is wrong with the folder the database says.
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
 
 
 def close_databases() -> None:

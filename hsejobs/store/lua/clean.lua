@@ -1,8 +1,8 @@
 -- clean: removes jobs of one state that are older than a moment, at most `limit` a call.
 -- Finished jobs by the time they ended, the others by the time they were added.
 -- KEYS: 1 the queue's base
--- ARGV: state, organization, grace_ms, limit, offset, count_only
---   limit: at most 1000; organization '' for all
+-- ARGV: state, organization, grace_ms, limit, offset, count_only, spare
+--   limit: at most 1000; organization '' for all; spare 1: jobs whose file has not expired stay
 -- returns: {removed (or found), offset to go on from, 1 when the end was reached}
 -- errors: none
 -- full server: runs by itself
@@ -15,16 +15,17 @@ local ids
 if finished then
   local newest = int(before * 1000 + 999)
   if counting then return { redis.call('ZCOUNT', name, '-inf', newest), 0, 1 } end
-  ids = redis.call('ZRANGEBYSCORE', name, '-inf', newest, 'LIMIT', 0, limit)
+  ids = redis.call('ZRANGEBYSCORE', name, '-inf', newest, 'LIMIT', offset, limit)
 else
   ids = redis.call('ZRANGE', name, offset, offset + limit - 1)
 end
 local removed, dropped = 0, 0
 for _, id in ipairs(ids) do
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'o', 'ct', 'p')
+  local job = read(key, 'st', 'o', 'ct', 'p', 'ae')
   -- When a job was added that does not tell it is not known: it is not old.
-  local old = finished or whole(job[3], now_ms) <= before
+  local spared = ARGV[7] == '1' and whole(job[5], 0) > now_ms
+  local old = not spared and (finished or whole(job[3], now_ms) <= before)
   if counting then
     if old and job[1] == state then removed = removed + 1 end
   elseif not is_there(key, job, job[1]) then
@@ -39,6 +40,6 @@ for _, id in ipairs(ids) do
   end
 end
 publish()
-local kept = finished and 0 or #ids - removed - dropped
+local kept = #ids - removed - dropped
 if counting then kept = #ids end
 return { removed, offset + kept, #ids < limit and 1 or 0 }

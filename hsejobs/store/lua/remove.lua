@@ -29,7 +29,7 @@ for a = 2, #ARGV do
       soft('LRANGE', base .. K.logs .. id, 0, -1) or {},
       soft('SMEMBERS', base .. K.marks .. id) or {},
     }
-    delete_job(id, STATE[job[1]] and state, org)
+    delete_job(id, STATE[job[1]] and state, org, UNDO_MS)
   end
 end
 publish()

@@ -5,7 +5,7 @@
 --   number of log lines, the lines, the marks; organization '' for any
 -- returns: "ok", "exists" when the id is in use again, "missing" when it is another organisation's
 -- errors: none
--- include: base
+-- include: base delete
 local id = ARGV[2]
 local key = base .. K.job .. id
 local at = 7
@@ -29,6 +29,7 @@ if ARGV[6] ~= '' then redis.call('SET', base .. K.result .. id, ARGV[6]) end
 for _, entry in ipairs(errors) do redis.call('RPUSH', base .. K.errors .. id, entry) end
 for _, line in ipairs(logs) do redis.call('RPUSH', base .. K.logs .. id, line) end
 for i = at, #ARGV do redis.call('SADD', base .. K.marks .. id, ARGV[i]) end
+if job.o then redis.call('ZREM', base .. K.gone, grave(id, job.ct, job.af, job.o)) end
 put_in(state, job.o, score, id)
 event('restored', id, job.o)
 if state == 'w' then ring() end

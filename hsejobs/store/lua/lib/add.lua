@@ -1,4 +1,4 @@
--- Adds one job from the seven values that begin ARGV and six of its own beginning at `a`. Returns
+-- Adds one job from the seven values that begin ARGV and seven of its own beginning at `a`. Returns
 -- "1<state letter>" when it was made, "0<state letter>" when it was there; one that this very call made
 -- before (same nonce) counts as made.
 local delay, extras = within(ARGV[3], 0, LONGEST_MS, 0), ARGV[7]
@@ -24,6 +24,7 @@ local function add_job(a)
   if user ~= '' then fields[at + 1], fields[at + 2], at = 'u', user, at + 2 end
   if nonce ~= '' then fields[at + 1], fields[at + 2], at = 'nx', nonce, at + 2 end
   if signature ~= '' then fields[at + 1], fields[at + 2], at = 'sg', signature, at + 2 end
+  if ARGV[a + 6] ~= '' then fields[at + 1], fields[at + 2], at = 'ro', ARGV[a + 6], at + 2 end
   redis.call('SET', base .. K.payload .. id, ARGV[a + 5])
   if extras ~= '' then redis.call('SET', base .. K.extras .. id, extras) end
   count('ad', org)

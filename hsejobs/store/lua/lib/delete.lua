@@ -11,8 +11,24 @@ local function keep_outcome(id, state)
   end
 end
 
+-- The job's file outlives the record for `keep_ms`, so that an undo finds it. Jobs of releases that
+-- computed the ids of files have no `af`; only these two queues made any.
+local computed = string.find(base, '{reports}:', 1, true) or string.find(base, '{data-exports}:', 1, true)
+local function grave(id, created, artifact, org)
+  return id .. '\t' .. (created or '') .. '\t' .. (artifact or '') .. '\t' .. org
+end
+
+local function bury(id, org, keep_ms)
+  if not org then return end
+  local job = read(base .. K.job .. id, 'af', 'ct', 'pt')
+  if job[1] or (computed and job[3]) then
+    redis.call('ZADD', base .. K.gone, int(now_ms + keep_ms), grave(id, job[2], job[1], org))
+  end
+end
+
 -- `state` nil: the record tells none.
-local function delete_job(id, state, org)
+local function delete_job(id, state, org, keep_ms)
+  bury(id, org, keep_ms or 0)
   if state == 'c' or state == 'f' then keep_outcome(id, state) end
   if state then take_from(state, org, id) else take_from_all(org, id) end
   local names = {}

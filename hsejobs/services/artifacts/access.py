@@ -1,0 +1,131 @@
+"""The one way to a file: every door asks here, whether it has a job, an id or a signed link.
+
+A file can be loaded while its job's record names it, by whoever may read what is in that job
+(``model.may_read``), until it expires. So a removed job takes its file and links with it in the
+same instant, and an undo brings them back.
+
+Files of earlier releases have ids that can be computed and name no job. Their job is found by
+computing the ids of the organisation's jobs.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from hsejobs.errors import ArtifactForbidden, ArtifactNotFound
+from hsejobs.model import State, may_read
+from hsejobs.services.artifacts import Artifact, ArtifactStore, artifact_id
+from hsejobs.store.artifacts import ArtifactRecords, Gone, Holder
+from hsejobs.store.client import Link
+from hsejobs.store.read import Reader
+
+#: The queues whose files earlier releases named, and how many pages of 200 jobs of each state are
+#: looked through.
+COMPUTED_QUEUES, COMPUTED_PAGES = ("reports", "data-exports"), 25
+
+Opened = tuple[Artifact, Generator[bytes, None, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who wants to load a file.
+
+    ``role``: ``member``, ``admin``, ``operator``; ``system``: the platform itself, for
+    ``organization_id``; ``link``: whoever has a link that was signed for this very file.
+    """
+
+    role: str
+    organization_id: str | None = None
+    user_id: str | None = None
+
+    def may_read(self, organization_id: str | None, user_id: str | None) -> bool:
+        """Whether it may read what is in a job of that organisation and user."""
+        return self.role == "link" or may_read(
+            self.role, self.user_id, self.organization_id,
+            owner_organization=organization_id, owner=user_id,
+        )  # fmt: skip
+
+
+LINK = Viewer("link")
+
+
+def viewer_of(role: str | None, organization_id: str, user_id: str | None) -> Viewer:
+    """Who reads for a job: whoever added it.
+
+    ``role`` is that of the token with which it was added over HTTP. Without one Python or the command
+    line added it: for a user, with that user's rights as a member, and else for the organisation.
+    """
+    if role is None:
+        role = "system" if user_id is None else "member"
+    return Viewer(role, organization_id, user_id)
+
+
+class Files:
+    """The files of jobs. Methods raise RedisUnavailable and ArtifactsUnavailable."""
+
+    def __init__(self, store: ArtifactStore, link: Link, prefix: str) -> None:
+        self.store, self.prefix = store, prefix
+        self.records = ArtifactRecords(link, prefix)
+        self.reader = Reader(link, prefix)
+
+    def of_job(self, viewer: Viewer, queue: str, job_id: str) -> Artifact:
+        """The file that a job made. Raises ArtifactNotFound, ArtifactForbidden."""
+        holder = self.records.holder(queue, job_id)
+        if holder is None or holder.organization_id is None:
+            raise ArtifactNotFound("the job made no file")
+        if not viewer.may_read(holder.organization_id, holder.user_id):
+            raise ArtifactForbidden("this file is of another user's job")
+        return self.store.get(holder.organization_id, self.name(holder))
+
+    def by_id(self, viewer: Viewer, organization_id: str, wanted: str) -> Artifact:
+        """A file of an organisation by its id. Raises ArtifactNotFound, ArtifactForbidden."""
+        found = self.store.get(organization_id, wanted)
+        if found.queue is None or found.job_id is None:
+            return self._of_earlier_release(viewer, found)
+        holder = self.records.holder(found.queue, found.job_id)
+        if (
+            holder is None
+            or holder.organization_id != organization_id
+            or holder.artifact_id != found.id
+        ):
+            raise ArtifactNotFound("there is no such artifact")
+        return self._allowed(viewer, found, holder.user_id)
+
+    def _allowed(self, viewer: Viewer, found: Artifact, user_id: str | None) -> Artifact:
+        if not viewer.may_read(found.organization_id, user_id):
+            raise ArtifactForbidden("this file is of another user's job")
+        return found
+
+    def open(self, found: Artifact, start: int = 0) -> Opened:
+        """The content of one that ``of_job`` or ``by_id`` allowed, from byte ``start`` on."""
+        return self.store.open(found.organization_id, found.id, start)
+
+    def name(self, holder: Holder | Gone) -> str:
+        """The id of a job's file, if it has one."""
+        return holder.artifact_id or self._computed(holder)
+
+    def _of_earlier_release(self, viewer: Viewer, found: Artifact) -> Artifact:
+        removed = (one for queue in COMPUTED_QUEUES for one in self.records.newest_gone(queue))
+        if any(self._computed(one) == found.id for one in removed):
+            raise ArtifactNotFound("there is no such artifact")
+        # Only a member needs to be the one who made the job.
+        user = None if viewer.may_read(found.organization_id, None) else self._maker(found)
+        return self._allowed(viewer, found, user)
+
+    def _computed(self, job: Holder | Gone) -> str:
+        return artifact_id(self.prefix, job.queue, job.job_id, job.created_at)
+
+    def _maker(self, found: Artifact) -> str | None:
+        """Whose job made a file of an earlier release."""
+        for queue in COMPUTED_QUEUES:
+            for state in (State.COMPLETED, State.FAILED, State.ACTIVE):
+                pages = self.reader.walk(
+                    queue, state, found.organization_id, payload_bytes=0, errors=1
+                )
+                for page in itertools.islice(pages, COMPUTED_PAGES):
+                    for job in page:
+                        if artifact_id(self.prefix, queue, job.id, job.created_at) == found.id:
+                            return job.user_id
+        return None

@@ -1,0 +1,127 @@
+"""One organisation as one zip archive, streamed: memory stays small however much there is."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+import zipfile
+from collections.abc import Generator, Iterable, Iterator
+from typing import IO, Any
+
+from hsejobs import __version__
+from hsejobs.errors import ArtifactNotFound
+from hsejobs.masking import mask
+from hsejobs.model import State, iso_time
+from hsejobs.services.artifacts.access import Viewer
+from hsejobs.services.mail.attachments import safe_filename
+from hsejobs.services.platform import tenant_rows
+from hsejobs.services.tenants import Tenant
+from hsejobs.store import registry
+from hsejobs.watch import view
+
+#: A job that moves on while it is exported is there twice rather than not at all.
+ORDER = (State.DELAYED, State.WAITING, State.ACTIVE, State.FAILED, State.COMPLETED)
+PIECE = 1024 * 1024
+
+
+class Archive:
+    """A zip file that is written in order; its last entry says what the others are."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._zip = zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED)
+        self.entries: list[dict[str, Any]] = []
+
+    def add(self, name: str, pieces: Iterable[bytes], *, lines: bool = False) -> int:
+        """Adds an entry; how many pieces. Of no lines there is no entry."""
+        digest, size, number = hashlib.sha256(), 0, 0
+        pieces = iter(pieces)
+        first = next(pieces, None)
+        if first is None and lines:
+            return 0
+        info = zipfile.ZipInfo(name, time.gmtime()[:6])
+        info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
+        with self._zip.open(info, "w", force_zip64=True) as entry:
+            piece = first
+            while piece is not None:
+                entry.write(piece)
+                digest.update(piece)
+                size, number = size + len(piece), number + 1
+                piece = next(pieces, None)
+        about = {"name": name, "bytes": size, "sha256": digest.hexdigest()}
+        self.entries.append(about | ({"rows": number} if lines else {}))
+        return number
+
+    def close(self, about: dict[str, Any]) -> dict[str, Any]:
+        """Adds the manifest, which is returned, and ends the archive."""
+        manifest = about | {"files": self.entries}
+        self._zip.writestr("manifest.json", json.dumps(manifest, indent=2))
+        self._zip.close()
+        return manifest
+
+
+def export(tenant: Tenant, out: IO[bytes]) -> dict[str, Any]:
+    """Writes the archive to ``out``, which need not be able to seek; the manifest."""
+    archive = Archive(out)
+    about = {
+        "organizationId": tenant.organization_id,
+        "createdAt": iso_time(time.time_ns() // 1_000_000),
+        "release": __version__,
+    }
+    for info in registry.load_all(tenant.link, tenant.prefix):
+        archive.add(f"jobs/{info.name}.jsonl", _lines(_jobs(tenant, info)), lines=True)
+    _files(tenant, archive)
+    for path in tenant.mails():
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+            archive.add(f"mails/{path.name}", _pieces(file))
+    circuits = tenant.traces.circuits(tenant.organization_id)
+    archive.add("circuits.jsonl", _lines(circuits), lines=True)
+    stats = tenant.reader.stats(tenant.queues(), tenant.organization_id)
+    archive.add(
+        "counts.jsonl", _lines({"queue": one.name} | one.public() for one in stats), lines=True
+    )
+    settings = tenant.settings
+    for table, rows in tenant_rows.rows(
+        settings.platform_database_url, settings.jobs_home, tenant.organization_id
+    ):
+        archive.add(f"platform/{table}.jsonl", _lines(_masked(rows)), lines=True)
+    return archive.close(about)
+
+
+def _jobs(tenant: Tenant, info: registry.QueueInfo) -> Iterator[dict[str, Any]]:
+    for state in ORDER:
+        for page in tenant.reader.walk(info.name, state, tenant.organization_id):
+            for job in page:
+                lines = tenant.reader.logs(info.name, job.id)[0] if job.log_count else []
+                yield view.shown(job, info) | {"logs": lines}
+
+
+def _files(tenant: Tenant, archive: Archive) -> None:
+    viewer, known = Viewer("operator"), []
+    for one in tenant.files.store.walk(tenant.organization_id):
+        # One that was removed or has expired is none.
+        with contextlib.suppress(ArtifactNotFound):
+            found = tenant.files.by_id(viewer, tenant.organization_id, one.id)
+            _, pieces = tenant.files.open(found)
+            place = f"files/{safe_filename(found.id)}/{safe_filename(found.name)}"
+            with contextlib.closing(pieces):
+                archive.add(place, pieces)
+            known.append(found.public() | {"file": place})
+    archive.add("files.jsonl", _lines(known), lines=True)
+
+
+def _masked(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        yield mask(row, ["secret", "password_hash", "invite_token"])
+
+
+def _lines(items: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    for item in items:
+        # In ASCII: also half an emoji has its escape.
+        yield json.dumps(item).encode() + b"\n"
+
+
+def _pieces(file: IO[bytes]) -> Generator[bytes, None, None]:
+    while piece := file.read(PIECE):
+        yield piece

@@ -1,0 +1,12 @@
+-- artifact: the id of the file that an active job makes, by token: made once, the same in each attempt.
+-- KEYS: 1 the queue's base
+-- ARGV: id, token, fresh, expires_at
+--   fresh: a random id, for a job that has none yet; expires_at: ms since the epoch
+-- returns: the id, or "" when the job is not this token's any more
+-- errors: none
+-- include: base
+local key = base .. K.job .. ARGV[1]
+local job = redis.call('HMGET', key, 'st', 'tk', 'af')
+if job[1] ~= 'a' or job[2] ~= ARGV[2] then return '' end
+redis.call('HSET', key, 'af', job[3] or ARGV[3], 'ae', ARGV[4])
+return job[3] or ARGV[3]

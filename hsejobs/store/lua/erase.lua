@@ -1,0 +1,22 @@
+-- erase: jobs of an organisation by id, whatever index knows them; what runs is left.
+-- KEYS: 1 the queue's base
+-- ARGV: organization; each: id
+-- returns: {removed, running}
+-- errors: none
+-- include: base delete
+local removed, running = 0, 0
+for a = 2, #ARGV do
+  local job = redis.call('HMGET', base .. K.job .. ARGV[a], 'st', 'o')
+  if job[2] == ARGV[1] then
+    if job[1] == 'a' and redis.call('ZSCORE', base .. K.active, ARGV[a]) then
+      running = running + 1
+    else
+      delete_job(ARGV[a], STATE[job[1]] and job[1] or 'f', ARGV[1])
+      removed = removed + 1
+    end
+  elseif not job[1] then
+    for state in pairs(STATE) do take_from(state, ARGV[1], ARGV[a]) end
+  end
+end
+publish()
+return { removed, running }

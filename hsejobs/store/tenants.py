@@ -1,0 +1,169 @@
+"""What Redis holds of one organisation beside its jobs, and how it goes, in bounded steps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from hsejobs.errors import JobsError, RedisUnavailable
+from hsejobs.store import keys, scripts
+from hsejobs.store.circuits import Circuits, organization_of_circuit
+from hsejobs.store.client import Link
+
+#: Keys in one look, events in one step, ids in one step.
+KEYS, EVENTS, IDS = 500, 50, 500
+
+
+@dataclass(slots=True)
+class Traces:
+    """What a walk over the keys found of an organisation."""
+
+    #: Records by queue's base: of jobs, also such that stand in no index.
+    jobs: dict[str, list[str]] = field(default_factory=dict)
+    #: Counters, locks and values named after it.
+    keys: list[str] = field(default_factory=list)
+    circuits: list[str] = field(default_factory=list)
+    #: Consumers that said some seconds ago that they run a job of it.
+    heartbeats: int = 0
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is none."""
+        return not (self.jobs or self.keys or self.circuits or self.heartbeats)
+
+
+class Tenants:
+    """One organisation's traces. All methods raise RedisUnavailable."""
+
+    def __init__(self, link: Link, prefix: str) -> None:
+        self.link, self.prefix = link, prefix
+
+    def walk(self, organization_id: str) -> Iterator[Traces]:
+        """All keys of the installation, some hundred a step: what each step found."""
+        batch: list[str] = []
+        for key in self._keys():
+            batch.append(key)
+            if len(batch) == KEYS:
+                yield self._look(organization_id, batch)
+                batch = []
+        if batch:
+            yield self._look(organization_id, batch)
+
+    def _keys(self) -> Iterator[str]:
+        import redis
+
+        match = re.sub(r"([*?\[\]\\])", r"\\\1", self.prefix) + ":{*"
+        try:
+            for key in self.link.client.scan_iter(match=match, count=KEYS):
+                yield key.decode("utf-8", "surrogateescape")
+        except redis.RedisError as error:
+            raise RedisUnavailable(f"Redis does not answer: {type(error).__name__}") from None
+
+    def _look(self, organization_id: str, batch: list[str]) -> Traces:
+        found = Traces()
+        names = keys.SUFFIXES
+        asked: list[tuple[str, str, str]] = []
+        named = re.compile(rf"(?<![^:./ ]){re.escape(organization_id)}(?![^:./ ])")
+        for key in batch:
+            base, _, rest = key.partition("}:")
+            base += "}:"
+            kind = rest.partition(":")[0] + ":"
+            if kind == names["job"]:
+                asked.append((key, base, "job"))
+            elif kind == names["worker"]:
+                asked.append((key, base, "worker"))
+            elif base == keys.circuits(self.prefix):
+                name = rest.removeprefix(names["circuit"])
+                if organization_of_circuit(name) == organization_id:
+                    found.circuits.append(name)
+            elif kind == names["minute"] and rest.count(":") > 1:
+                # m:<minute>:<organisation>
+                if rest.split(":", 2)[2] == organization_id:
+                    found.keys.append(key)
+            elif kind == names["org"]:
+                # o:<state>:<organisation>
+                if rest.split(":", 2)[2] == organization_id:
+                    asked.append((key, base, "org"))
+            elif kind in (names["value"], names["counter"], names["members"]) and named.search(
+                rest.partition(":")[2]
+            ):
+                found.keys.append(key)
+        self._ask(organization_id, asked, found)
+        return found
+
+    def _ask(self, organization_id: str, asked: list[tuple[str, str, str]], to: Traces) -> None:
+        if not asked:
+            return
+        words: dict[str, Any] = {
+            "job": lambda key: ("HGET", key, "o"),
+            "worker": lambda key: ("GET", key),
+            "org": lambda key: ("ZRANGE", key, 0, IDS - 1),
+        }
+        calls: list[tuple[Any, Any]] = [(None, words[kind](key)) for key, _, kind in asked]
+        own = organization_id.encode()
+        for (key, base, kind), reply in zip(asked, self.link.batch(calls), strict=True):
+            if kind == "job" and reply == own:
+                job_id = key.removeprefix(base + keys.SUFFIXES["job"])
+                to.jobs.setdefault(base, []).append(job_id)
+            elif kind == "org":
+                to.jobs.setdefault(base, []).extend(one.decode() for one in reply)
+            elif kind == "worker" and reply and b'"' + own + b":" in reply:
+                to.heartbeats += 1
+
+    def erase_jobs(self, base: str, organization_id: str, ids: list[str]) -> tuple[int, int]:
+        """Removes records by id, whatever index they are in; how many, and how many are running."""
+        removed = running = 0
+        for chunk in scripts.chunks(ids, IDS):
+            gone, busy = self.link.run(scripts.ERASE, base, (organization_id, *chunk))
+            removed, running = removed + gone, running + busy
+        return removed, running
+
+    def erase_keys(self, names: list[str]) -> None:
+        """Removes keys."""
+        if names:
+            self.link.batch([(None, ("UNLINK", name)) for name in names])
+
+    def forget_events(self, queue: str, organization_id: str) -> Iterator[None]:
+        """Takes the organisation's lines out of a queue's event feed, a step at a time."""
+        base = keys.base(self.prefix, queue)
+        while not self.link.run(scripts.FORGET_EVENTS, base, (organization_id, EVENTS)):
+            yield
+
+    def forget_circuits(self, names: list[str]) -> int:
+        """Removes circuits; how many there were."""
+        return sum(
+            self.link.run(scripts.CIRCUIT_FORGET, keys.circuits(self.prefix), chunk)
+            for chunk in scripts.chunks(names, IDS)
+        )
+
+    def circuits(self, organization_id: str) -> list[dict[str, Any]]:
+        """The organisation's circuits as they are shown."""
+        return [one.public() for one in Circuits(self.link, self.prefix).all(organization_id)]
+
+    def rewrite(self) -> str | None:
+        """Has the server begin its files anew, without what was removed; what it said, if it would not.
+
+        A server that appends keeps each removed record's history in its file until it is rewritten.
+        """
+        if self.link.cluster:
+            return "the nodes of a Cluster rewrite their files by themselves: see BGREWRITEAOF"
+        if self._persistence().get("aof_enabled") != "1":
+            return None
+        try:
+            self.link.command("BGREWRITEAOF")
+        except RedisUnavailable:
+            raise
+        except JobsError as error:
+            return None if "already in progress" in str(error) else str(error)
+        return None
+
+    def rewriting(self) -> bool:
+        """Whether the server still writes its file anew."""
+        found = self._persistence()
+        return "1" in (found.get("aof_rewrite_in_progress"), found.get("aof_rewrite_scheduled"))
+
+    def _persistence(self) -> dict[str, str]:
+        text = self.link.command("INFO", "persistence").decode()
+        return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)

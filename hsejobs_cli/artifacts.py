@@ -1,0 +1,78 @@
+"""The commands for the files of jobs: list, remove."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hsejobs.errors import ArtifactNotFound, InvalidOption
+from hsejobs.model import check_organization, iso_time
+from hsejobs_cli import output
+from hsejobs_cli.look import Json
+from hsejobs_cli.session import Session
+
+Org = Annotated[str | None, typer.Option("--org", help="Only this organisation's files.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    artifacts = typer.Typer(
+        invoke_without_command=True,
+        help="The files that jobs made: reports and exports.",
+        epilog="Example: hsejobs artifacts --org org-1",
+    )
+    artifacts.callback()(list_artifacts)
+    artifacts.command(
+        "remove", epilog="Example: hsejobs artifacts remove 0f3a5c9d2b7e41f8a6c4d1e0b9f27358 --yes"
+    )(remove_artifact)
+    app.add_typer(artifacts, name="artifacts")
+
+
+def list_artifacts(context: typer.Context, as_json: Json = False, org: Org = None) -> None:
+    """Show the files that jobs made and that are kept, the newest first."""
+    if context.invoked_subcommand is not None:
+        return
+    found = sorted(
+        Session().files.store.walk(check_organization(org, "org")),
+        key=lambda one: one.created_at,
+        reverse=True,
+    )
+    if as_json:
+        output.document([one.public() for one in found])
+        return
+    output.table(
+        ("id", "organisation", "queue", "job", "name", "bytes", "made", "until"),
+        [
+            (
+                one.id, one.organization_id, one.queue, one.job_id, one.name, f"{one.bytes:,}",
+                iso_time(one.created_at), iso_time(one.expires_at),
+            )
+            for one in found
+        ],
+        right=(5,),
+    )  # fmt: skip
+
+
+def remove_artifact(
+    artifact_id: Annotated[str, typer.Argument(metavar="ID")],
+    org: Org = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove a file for good, and with it the links to it; its job stays."""
+    from hsejobs.services.artifacts.removal import withdraw_by_id
+
+    files = Session().files
+    found = files.store.find(artifact_id, check_organization(org, "org"))
+    if not found:
+        raise ArtifactNotFound("there is no artifact of that id; see `hsejobs artifacts`")
+    if len(found) > 1:
+        raise InvalidOption("org", "several organisations have an artifact of that id; name one")
+    [one] = found
+    output.confirm(f"Remove {one.name} of {one.organization_id}?", yes=yes)
+    withdraw_by_id(files, one)
+    if as_json:
+        output.document({"removed": 1, "id": one.id})
+    else:
+        typer.echo(f"removed {one.id}")

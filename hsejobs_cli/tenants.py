@@ -1,0 +1,144 @@
+"""The commands for all that is an organisation's: export it, erase it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hsejobs.errors import InvalidOption
+from hsejobs.model import check_organization
+from hsejobs_cli import output
+from hsejobs_cli.look import Json
+from hsejobs_cli.session import Session
+
+Name = Annotated[str, typer.Argument(metavar="ORG", help="The organisation's id.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    tenants = typer.Typer(
+        no_args_is_help=True,
+        help="All that is an organisation's: export it, erase it.",
+        epilog="Example: hsejobs tenants erase org-1 --dry-run",
+    )
+    tenants.command(epilog="Example: hsejobs tenants erase org-1 --dry-run")(erase)
+    tenants.command(epilog="Example: hsejobs tenants export org-1 --output org-1.zip")(export)
+    app.add_typer(tenants, name="tenants")
+
+
+def _tenant(session: Session, name: str) -> Any:
+    from hsejobs.services.tenants import Tenant
+
+    return Tenant(check_organization(name, "org") or "", session.settings, session.link)
+
+
+def erase(
+    org: Name,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what there is.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Erase an organisation's jobs, files, mails, circuits and counters for good."""
+    from hsejobs.services.tenants import erase as erasing
+    from hsejobs.services.tenants import inventory
+
+    session = Session()
+    tenant = _tenant(session, org)
+    found = inventory(tenant)
+    if dry_run:
+        _show(found, as_json)
+        return
+    if not yes:
+        _show(found, as_json=False)
+    output.confirm(f"Erase all of this of {org}, for good?", yes=yes, word=org)
+    gone = erasing.erase(tenant, lambda text: _note(text))
+    _audit(session, org, gone)
+    if as_json:
+        output.document({"organizationId": org} | gone)
+    else:
+        typer.echo(f"erased {org}: " + _counts(gone))
+    if gone["notRewritten"]:
+        _note(f"the files of Redis itself may still hold it: {gone['notRewritten']}")
+    if session.settings.platform_database_url is not None:
+        _note("PLATFORM_DATABASE_URL was left alone: its rows are the platform's own")
+
+
+def _audit(session: Session, org: str, gone: dict[str, Any]) -> None:
+    """Takes the organisation out of the audit log, which then says that it was erased."""
+    from hsejobs.settings import redact_url, redis_target
+    from hsejobs_tui.core.audit import Audit, forget
+
+    home = session.settings.jobs_home
+    forget(home, org)
+    audit = Audit(home, redact_url(redis_target(session.settings)), org)
+    if not audit.write("tenants erase", "", **gone):
+        _note("the audit log in JOBS_HOME could not be written")
+
+
+def _show(found: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        output.document(found)
+        return
+    rows = [
+        (f"{queue}: {state}", f"{number:,}")
+        for queue, states in found["jobs"].items()
+        for state, number in states.items()
+    ]
+    rows += [(name, f"{found[name]:,}") for name in
+             ("files", "bytes", "mails", "circuits", "counters", "platformRows")]  # fmt: skip
+    output.table((found["organizationId"], "there are"), rows, right=(1,))
+
+
+def _counts(gone: dict[str, Any]) -> str:
+    return ", ".join(f"{gone[name]:,} {name}" for name in gone if name != "notRewritten")
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(output.safe(text) + "\n")
+
+
+def export(
+    org: Name,
+    target: Annotated[
+        str | None, typer.Option("--output", help="The file to write; - for standard output.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write all that is an organisation's into one zip archive."""
+    from hsejobs.services.tenants import export as exporting
+
+    session = Session()
+    tenant = _tenant(session, org)
+    if target == "-":
+        if as_json:
+            raise InvalidOption("output", "- is the archive itself; --json needs a file")
+        exporting.export(tenant, sys.stdout.buffer)
+        return
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    path = Path(target or f"{re.sub(r'[^A-Za-z0-9._-]', '_', org)}-{stamp}.zip")
+    if path.exists():
+        raise InvalidOption("output", "this file exists already; name another")
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            manifest = exporting.export(tenant, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+    rows = sum(one.get("rows", 0) for one in manifest["files"] if one["name"].startswith("jobs/"))
+    about = {"file": str(path), "bytes": path.stat().st_size, "jobs": rows}
+    if as_json:
+        output.document({"organizationId": org} | about | {"entries": len(manifest["files"]) + 1})
+    else:
+        typer.echo(f"{path}: {rows:,} jobs, {about['bytes']:,} bytes")

@@ -1,0 +1,140 @@
+"""The files of jobs over HTTP: whole, in part, or only what is known of them; and their removal."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Generator, Iterator
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from starlette.responses import Response, StreamingResponse
+
+from hsejobs.errors import ArtifactForbidden, ArtifactNotFound, JobsError
+from hsejobs.services.artifacts import Artifact, removal
+from hsejobs.services.artifacts.access import LINK
+from hsejobs.services.artifacts.links import verify
+from hsejobs_http import routes
+from hsejobs_http.problems import Problem
+from hsejobs_http.state import Shim, caller, need, shim, viewer
+
+OF_JOB, LINKED = "/api/jobs/{queue}/jobs/{job_id}/artifact", "/artifacts/{token}"
+#: Seconds between two looks for files of removed jobs.
+ROUND_SECONDS = 30.0
+#: One range of bytes; several at once are answered with the whole file, as RFC 9110 allows.
+_RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))", re.ASCII)
+
+
+def register(app: FastAPI) -> None:
+    """Adds the routes."""
+    app.add_api_route(OF_JOB, artifact, methods=["GET"])
+    app.add_api_route(OF_JOB, remove_artifact, methods=["DELETE"], status_code=204)
+    app.add_api_route(LINKED, linked_artifact, methods=["GET"])
+    # By the same functions, and no operations of their own in the document.
+    app.add_api_route(OF_JOB, artifact, methods=["HEAD"], include_in_schema=False)
+    app.add_api_route(LINKED, linked_artifact, methods=["HEAD"], include_in_schema=False)
+
+
+class RemovalRounds:
+    """Deletes the files of jobs that were removed in the TUI, once nobody can undo it any more."""
+
+    def __init__(self, here: Shim) -> None:
+        self.here, self._next = here, 0.0
+
+    def __call__(self) -> None:
+        """What is due, every half minute; what fails is due again."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + ROUND_SECONDS
+        with contextlib.suppress(JobsError):
+            removal.delete_due(self.here.files, self.here.names())
+
+
+def artifact(request: Request, queue: str, job_id: str) -> Response:
+    """The file that the job made."""
+    routes.job_of(request, queue, job_id)
+    here = shim(request)
+    try:
+        found = here.files.of_job(viewer(caller(request)), queue, job_id)
+    except ArtifactForbidden as error:
+        raise Problem(403, "forbidden", str(error)) from None
+    return _send(request, here, found)
+
+
+def remove_artifact(request: Request, queue: str, job_id: str) -> Response:
+    """Takes the file that the job made away, and the links to it; the job stays."""
+    who = need(request, "admin")
+    routes.job_of(request, queue, job_id)
+    removal.withdraw(shim(request).files, queue, job_id, who.scope)
+    return Response(status_code=204)
+
+
+def linked_artifact(request: Request, token: str) -> Response:
+    """The file that a signed link leads to."""
+    here = shim(request)
+    organization, artifact_id = verify(here.settings, token, time.time_ns() // 1_000_000)
+    return _send(request, here, here.files.by_id(LINK, organization, artifact_id))
+
+
+def _send(request: Request, here: Shim, found: Artifact) -> Response:
+    """The file as a download. Raises Problem 416, ArtifactNotFound, ArtifactsUnavailable."""
+    etag = f'"{found.sha256}"'
+    headers = {
+        "Accept-Ranges": "bytes",
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name, safe='')}",
+        "ETag": etag,
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cache-Control": "private, no-store",
+    }
+    asked = [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]
+    if "*" in asked or etag in asked or f"W/{etag}" in asked:
+        return Response(status_code=304, headers=headers)
+    start, end, status = 0, found.bytes, 200
+    wanted = _RANGE.fullmatch(request.headers.get("range", "").strip())
+    # If-Range with the tag of another version, or a date, which we have none of: the whole file.
+    if wanted and request.headers.get("if-range", etag) == etag and request.method == "GET":
+        start, end = _part(wanted, found.bytes)
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{found.bytes}"
+        status = 206
+    headers["Content-Length"] = str(end - start)
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=found.content_type)
+    return StreamingResponse(
+        _content(here, found, start, end - start),
+        status_code=status,
+        headers=headers,
+        media_type=found.content_type,
+    )
+
+
+def _part(wanted: re.Match[str], size: int) -> tuple[int, int]:
+    """The first byte of a range and the one after its last. Raises Problem 416."""
+    first, last, tail = wanted.groups()
+    if tail is not None:
+        start, end = max(0, size - int(tail)), size
+    else:
+        start, end = int(first), min(size, int(last) + 1) if last else size
+    if start >= end:
+        raise Problem(416, "range_not_satisfiable", f"the file has {size:,} bytes",
+                      headers={"Content-Range": f"bytes */{size}"})  # fmt: skip
+    return start, end
+
+
+def _content(here: Shim, found: Artifact, start: int, left: int) -> Iterator[bytes]:
+    opened, pieces = here.files.open(found, start)
+    if opened.sha256 != found.sha256:
+        raise ArtifactNotFound("the artifact was replaced while it was read")
+    return _pieces(pieces, left)
+
+
+def _pieces(pieces: Generator[bytes, None, None], left: int) -> Iterator[bytes]:
+    try:
+        for piece in pieces:
+            if left <= 0:
+                break
+            yield piece[:left]
+            left -= len(piece)
+    finally:
+        pieces.close()
