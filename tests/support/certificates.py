@@ -57,6 +57,7 @@ class Certificates:
         for ca in ("ca", "stranger"):
             _openssl(
                 "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={ca}",
+                "-addext", "keyUsage=critical,keyCertSign,cRLSign",
                 "-keyout", str(self.folder / f"{ca}.key"), "-out", str(self.folder / f"{ca}.pem"),
             )  # fmt: skip
         _openssl("genrsa", "-out", str(self.key), "2048")
@@ -70,7 +71,11 @@ class Certificates:
 
     def _sign(self, path: Path, extension: str) -> None:
         request, extensions = self.folder / "request.pem", self.folder / "extensions"
-        extensions.write_text(extension)
+        # Python 3.13 and newer refuse certificates that lack these.
+        extensions.write_text(
+            f"{extension}\nbasicConstraints=CA:FALSE\nkeyUsage=digitalSignature\n"
+            "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+        )
         _openssl("req", "-new", "-key", str(self.key), "-subj", "/CN=server", "-out", str(request))
         _openssl(
             "x509", "-req", "-in", str(request), "-CA", str(self.ca),
