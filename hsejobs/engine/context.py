@@ -39,7 +39,7 @@ class JobContext:
 
     __slots__ = (
         "_claim", "_confirmed", "_lease", "_lines", "_lines_at", "_progress", "_progress_at",
-        "_slot", "_work", "data", "deadline", "error", "lost", "queue", "result",
+        "_secrets", "_slot", "_work", "data", "deadline", "error", "lost", "queue", "result",
         "secret_paths", "signals", "started", "task",
     )  # fmt: skip
 
@@ -72,6 +72,7 @@ class JobContext:
         self.task: Any = None
         self.data: Any = None
         self.secret_paths: list[str] = []
+        self._secrets: tuple[Any, list[str]] | None = None
 
     @property
     def id(self) -> str:
@@ -187,8 +188,15 @@ class JobContext:
         if self._progress is not None:
             self._write_progress(now)
 
+    @property
+    def secrets(self) -> list[str]:
+        """The texts of the payload's secrets, looked for once and not again for each log line."""
+        if self._secrets is None or self._secrets[0] is not self.data:
+            self._secrets = self.data, secret_values(self.data, self.secret_paths)
+        return self._secrets[1]
+
     def _scrub(self, text: str) -> str:
-        return plain(scrub(text, secret_values(self.data, self.secret_paths)))
+        return plain(scrub(text, self.secrets))
 
     def _mark(self, key: str, *, put: bool) -> bool:
         fresh = self._work.mark(self.id, self.token, key, put=put)

@@ -101,32 +101,32 @@ class _Said:
         self._link = -1
 
     def text(self, text: str) -> None:
-        if text and not self._templates:
-            self.out.append(re.sub(r"\s+", " ", unescape_html(text)))
+        if text:
+            self._add(re.sub(r"\s+", " ", unescape_html(text)))
 
     def start(self, name: str, href: str) -> None:
         if name == "template":
             self._templates += 1
         elif name == "br":
-            self.out.append("\n")
-        elif name == "a":
+            self._add("\n")
+        elif name == "a" and not self._templates:
             # A link ends where the next one begins, so that no text is looked at twice.
             self.end_link()
             self._href, self._link = href, len(self.out)
         elif name in _BLOCKS:
-            self.out.append("\n\n" if name in _PARAGRAPHS else "\n")
+            self._add("\n\n" if name in _PARAGRAPHS else "\n")
             if name == "li":
-                self.out.append("- ")
+                self._add("- ")
 
     def end(self, name: str) -> None:
         if name == "template":
             self._templates = max(0, self._templates - 1)
-        elif name == "a":
+        elif name == "a" and not self._templates:
             self.end_link()
         elif name in _BLOCKS:
-            self.out.append("\n\n" if name in _PARAGRAPHS else "\n")
+            self._add("\n\n" if name in _PARAGRAPHS else "\n")
         elif name in {"td", "th"}:
-            self.out.append(" ")
+            self._add(" ")
 
     def end_link(self) -> None:
         if self._link < 0:
@@ -135,3 +135,7 @@ class _Said:
         if self._href.startswith(("http://", "https://")) and self._href != shown:
             self.out.append(f" ({self._href})")
         self._link = -1
+
+    def _add(self, text: str) -> None:
+        if not self._templates:
+            self.out.append(text)
