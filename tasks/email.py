@@ -24,6 +24,7 @@ from hsejobs.services.mail.payload import EmailPayload
 from hsejobs.services.mail.send import default_sender, domain_of
 from hsejobs.services.mail.server import parse_smtp_url
 from hsejobs.services.mail.smtp import DELIVERY_SECONDS
+from hsejobs.settings import is_embedded
 from hsejobs.store.circuits import Circuits, smtp_circuit
 
 
@@ -73,8 +74,7 @@ def _refuse_early(payload: EmailPayload) -> None:
     if payload.from_ is None:
         return
     known = settings.smtp_url or settings.smtp_from or settings.smtp_from_allowed
-    elsewhere = settings.redis_url or settings.redis_host or settings.redis_port
-    if not known and elsewhere:
+    if not known and not is_embedded(settings):
         # The workers of that Redis may have a mail server of which nothing is said here.
         return
     sender = default_sender(settings.smtp_url, settings.smtp_from)

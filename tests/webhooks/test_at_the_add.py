@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -114,13 +115,18 @@ def test_a_program_that_knows_no_mail_server_leaves_the_sender_to_the_worker(fre
 
 
 def test_a_machine_on_its_own_knows_its_senders(
-    fresh: None, monkeypatch: pytest.MonkeyPatch
+    fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from tasks.email import send_email
 
-    monkeypatch.delenv("QUEUE_REDIS_URL")
-    reset_runtime()
-    assert refused(MAIL | {"from": "x@evil.example"}, send_email.data_of) == "from"
+    for url in (None, f"unix://{tmp_path}/redis.sock?db=0"):
+        if url is None:
+            monkeypatch.delenv("QUEUE_REDIS_URL")
+        else:
+            # As `hsejobs up` has it for what it starts.
+            monkeypatch.setenv("QUEUE_REDIS_URL", url)
+        reset_runtime()
+        assert refused(MAIL | {"from": "x@evil.example"}, send_email.data_of) == "from"
     assert send_email.data_of(MAIL | {"from": "x@hse.digital"})["from"] == "x@hse.digital"
 
 

@@ -19,11 +19,11 @@ from hsejobs.errors import InvalidPayload
 from hsejobs.services.mail.attachments import MAX_FILENAME_CHARS
 from hsejobs.services.mail.message import MAX_RECEIVERS, MAX_SUBJECT_CHARS, read_content
 from hsejobs.services.mail.recipients import (
-    Line,
     MoreReceivers,
     Receivers,
     ReplyTo,
     Sender,
+    a_line,
     checked,
 )
 from hsejobs.services.mail.render import check_template
@@ -31,6 +31,9 @@ from hsejobs.services.mail.text import check_body
 
 MAX_ATTACHMENTS = 20
 
+# The length first: what a check of ours returns is not known to be a text.
+Subject = Annotated[str, Field(min_length=1, max_length=MAX_SUBJECT_CHARS), a_line]
+Filename = Annotated[str, Field(min_length=1, max_length=MAX_FILENAME_CHARS), a_line]
 Body = Annotated[str, checked(lambda text: check_body("", text))]
 
 
@@ -48,7 +51,7 @@ class AttachmentReference(_Model):
     """An artifact to attach, by its id alone: never a path, never an address."""
 
     artifact_id: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._:-]{0,199}$")
-    filename: Annotated[Line, Field(min_length=1, max_length=MAX_FILENAME_CHARS)] | None = None
+    filename: Filename | None = None
 
 
 class EmailPayload(_Model):
@@ -63,7 +66,7 @@ class EmailPayload(_Model):
     to: Receivers = Field(examples=["user@example.com"])
     cc: MoreReceivers = []
     bcc: MoreReceivers = []
-    subject: Annotated[Line, Field(min_length=1, max_length=MAX_SUBJECT_CHARS)] | None = None
+    subject: Subject | None = None
     html: Body | None = None
     text: Body | None = None
     from_: Sender | None = Field(default=None, alias="from")

@@ -47,7 +47,7 @@ def checked(check: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(validate)
 
 
-Line = Annotated[str, checked(lambda text: check_line("", text))]
+a_line = checked(lambda text: check_line("", text))
 
 
 class Mailbox(BaseModel):
@@ -55,7 +55,7 @@ class Mailbox(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    name: Annotated[Line, Field(max_length=MAX_NAME_CHARS)] | None = None
+    name: Annotated[str, Field(max_length=MAX_NAME_CHARS), a_line] | None = None
     address: Annotated[str, Field(max_length=254), checked(lambda text: _bare(text))] = Field(
         examples=["user@example.com"]
     )
