@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hsejobs.services.mail.attachments import safe_filename
 from hsejobs.services.mail.plaintext import html_to_text
 from hsejobs.services.mail.text import unescape_html
 
@@ -42,6 +43,13 @@ from hsejobs.services.mail.text import unescape_html
 )  # fmt: skip
 def test_what_html_says(html: str, text: str) -> None:
     assert html_to_text(html) == text + "\n"
+
+
+def test_a_file_name_fits_any_disk() -> None:
+    name = safe_filename("\U0001f600" * 150 + ".pdf")
+    assert name == "\U0001f600" * 59 + ".pdf"
+    assert safe_filename("." + "\U0001f600" * 150) == "\U0001f600" * 60
+    assert safe_filename("x" * 200 + ".pdf") == "x" * 146 + ".pdf"
 
 
 @pytest.mark.parametrize("digits", [9, 10, 4300, 4301, 100_000])
