@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sized
 from typing import Any
 
 MASK = "***"
@@ -74,8 +74,20 @@ def _collect(
         found.add(str(data))
 
 
-def scrub(text: str, secrets: Iterable[str]) -> str:
-    """The text with every secret replaced by ``***``."""
+#: So many secrets are always looked for; above that, so many characters in all: a payload can
+#: hold 14,000 secrets, and to look for each of them in a long text would take seconds.
+_ALWAYS, _CHARACTERS = 20, 2_000_000
+
+
+def too_much(secrets: Sized, size: int) -> bool:
+    """Whether ``size`` characters are too many for so many secrets: all of them are masked then."""
+    return len(secrets) > _ALWAYS and len(secrets) * (size + 50) > _CHARACTERS
+
+
+def scrub(text: str, secrets: Collection[str]) -> str:
+    """The text with every secret replaced by ``***``; ``***`` alone where that is too much."""
+    if too_much(secrets, len(text)):
+        return MASK
     for secret in secrets:
         text = text.replace(secret, MASK)
     return text
@@ -86,14 +98,31 @@ def plain(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def scrub_data(data: Any, secrets: list[str]) -> Any:
-    """A copy of JSON data with every secret inside its texts replaced."""
+def scrub_data(data: Any, secrets: Collection[str]) -> Any:
+    """A copy of JSON data with every secret inside its texts replaced; ``***`` as in ``scrub``."""
     if not secrets:
         return data
+    if len(secrets) > _ALWAYS and too_much(secrets, _size(data)):
+        return MASK
+    return _scrubbed(data, secrets)
+
+
+def _scrubbed(data: Any, secrets: Collection[str]) -> Any:
     if isinstance(data, str):
         return scrub(data, secrets)
     if isinstance(data, Mapping):
-        return {scrub(str(k), secrets): scrub_data(v, secrets) for k, v in data.items()}
+        return {scrub(str(k), secrets): _scrubbed(v, secrets) for k, v in data.items()}
     if isinstance(data, list | tuple):
-        return [scrub_data(value, secrets) for value in data]
+        return [_scrubbed(value, secrets) for value in data]
     return data
+
+
+def _size(data: Any) -> int:
+    """The characters of all texts in it; a text of a few costs as much as one of fifty."""
+    if isinstance(data, str):
+        return len(data) + 50
+    if isinstance(data, Mapping):
+        return sum(len(str(key)) + 50 + _size(value) for key, value in data.items())
+    if isinstance(data, list | tuple):
+        return sum(map(_size, data))
+    return 0

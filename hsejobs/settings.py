@@ -266,10 +266,7 @@ def live_socket(home: Path) -> str | None:
 
     A long home has its socket elsewhere, and a note of where (``redis.sock.path``).
     """
-    candidates = [str(home / SOCKET_NAME)]
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        candidates.insert(0, (home / SOCKET_NOTE).read_text().strip())
-    for path in candidates:
+    for path in _sockets(home):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.settimeout(1.0)
             try:
@@ -278,6 +275,24 @@ def live_socket(home: Path) -> str | None:
                 continue
             return path
     return None
+
+
+def is_embedded(settings: Settings) -> bool:
+    """Whether the Redis is the embedded one of ``JOBS_HOME``: all its programs have one environment.
+
+    Connects to nothing.
+    """
+    if settings.redis_url is None:
+        return settings.redis_host is None and settings.redis_port is None
+    named = settings.redis_url.partition("?")[0]
+    return any(named == f"unix://{quote(path)}" for path in _sockets(settings.jobs_home))
+
+
+def _sockets(home: Path) -> list[str]:
+    found = [str(home / SOCKET_NAME)]
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        found.insert(0, (home / SOCKET_NOTE).read_text().strip())
+    return found
 
 
 def ensure_home(settings: Settings) -> Path:

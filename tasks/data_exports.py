@@ -15,7 +15,7 @@ from hsejobs.services.artifacts.links import link_for
 from hsejobs.services.artifacts.store import open_store
 from hsejobs.services.exports.make import CONTENT_TYPES, Made, Wish, make_export
 from hsejobs.services.fields import Identifier, Payload
-from hsejobs.services.mail.payload import MailAddress
+from hsejobs.services.mail.recipients import MailAddress
 from hsejobs.services.platform.reading import organization_of, tenant_of
 
 

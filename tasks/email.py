@@ -20,10 +20,12 @@ from hsejobs.services.mail import (
     send_mail,
 )
 from hsejobs.services.mail.attachments import Opened
-from hsejobs.services.mail.message import key_of_job
+from hsejobs.services.mail.message import check_sender, key_of_job
 from hsejobs.services.mail.payload import EmailPayload
+from hsejobs.services.mail.send import default_sender, domain_of
 from hsejobs.services.mail.server import parse_smtp_url
 from hsejobs.services.mail.smtp import DELIVERY_SECONDS
+from hsejobs.settings import is_embedded
 from hsejobs.store.circuits import Circuits, smtp_circuit
 
 
@@ -72,6 +74,20 @@ def send_email(payload: EmailPayload) -> dict[str, Any]:
             deadline=None if job.deadline is None else job.deadline - 1.0,
             before_data=job.check,
         )
+
+
+@send_email.before_add
+def _refuse_early(payload: EmailPayload) -> None:
+    """A sender that no attempt could use, as far as the settings of this process say it."""
+    settings = runtime().settings
+    if payload.from_ is None:
+        return
+    known = settings.smtp_url or settings.smtp_from or settings.smtp_from_allowed
+    if not known and not is_embedded(settings):
+        # The workers of that Redis may have a mail server of which nothing is said here.
+        return
+    sender = default_sender(settings.smtp_url, settings.smtp_from)
+    check_sender(payload.from_, settings.smtp_from_allowed or domain_of(sender))
 
 
 #: A time-out counts against the server only when it had so many seconds: how long a job may

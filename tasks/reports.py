@@ -16,7 +16,7 @@ from hsejobs.services.artifacts import reference
 from hsejobs.services.artifacts.links import link_for
 from hsejobs.services.artifacts.store import open_store
 from hsejobs.services.fields import Identifier, Payload
-from hsejobs.services.mail.payload import MailAddress
+from hsejobs.services.mail.recipients import MailAddress
 from hsejobs.services.platform.database import database
 from hsejobs.services.platform.reading import organization_of, tenant_of
 from hsejobs.services.reports import weekly

@@ -13,8 +13,9 @@ from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidPayload
 from hsejobs.model import new_job_id
 from hsejobs.services.breaker import Breaker
-from hsejobs.services.webhooks.address import parse_url
+from hsejobs.services.webhooks.address import check_reachable, parse_url
 from hsejobs.services.webhooks.payload import WebhookPayload
+from hsejobs.services.webhooks.signing import check_secret
 from hsejobs.store.circuits import Circuits, webhook_circuit
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,20 @@ def deliver_webhook(payload: WebhookPayload) -> dict[str, Any]:
     return judge(answer)
 
 
+@deliver_webhook.before_add
+def _refuse_early(payload: WebhookPayload) -> None:
+    _check_call(payload.url, payload.secret)
+
+
+def _check_call(url: str, secret: str | None) -> None:
+    """Raises InvalidPayload for a call that would fail in every attempt, or that nobody can check."""
+    target = parse_url(url)
+    if not runtime().settings.webhook_allow_private:
+        check_reachable(target)
+    if secret is not None:
+        check_secret(secret)
+
+
 def queue_webhook(payload: Any, **options: Any) -> Job:
     """Adds a webhook call; options and errors as for ``deliver_webhook.add``."""
     return deliver_webhook.add(payload, **options)
@@ -108,11 +123,11 @@ def fan_out(
             "organizationId": organization_id,
         }
         try:
-            parse_url(hook.url)
+            _check_call(hook.url, hook.secret or None)
         except InvalidPayload as error:
             # One wrong row must not keep the event from everybody else.
             told = {"webhook": hook.id, "organization": organization_id, "error": str(error)}
-            log.warning("a webhook is skipped: its URL cannot be called", extra=told)
+            log.warning("a webhook is skipped: it cannot be called", extra=told)
             continue
         calls.append({**call, "secret": hook.secret} if hook.secret else call)
         ids.append(_event_job(organization_id, event_id or new_job_id(), hook.id))

@@ -36,8 +36,9 @@ class JobContext:
     """One attempt at a job, from inside the task."""
 
     __slots__ = (
-        "_claim", "_confirmed", "_lease", "_slot", "_teller", "_work", "data", "deadline", "error",
-        "lost", "queue", "result", "secret_paths", "signals", "started", "task", "telling",
+        "_claim", "_confirmed", "_lease", "_secrets", "_slot", "_teller", "_work", "data",
+        "deadline", "error", "lost", "queue", "result", "secret_paths", "signals", "started",
+        "task", "telling",
     )  # fmt: skip
 
     def __init__(
@@ -69,6 +70,7 @@ class JobContext:
         self.task: Any = None
         self.data: Any = None
         self.secret_paths: list[str] = []
+        self._secrets: tuple[Any, list[str]] | None = None
 
     @property
     def id(self) -> str:
@@ -201,8 +203,15 @@ class JobContext:
             self.telling = Telling(self._teller, self.id, self.token)
         return self.telling
 
+    @property
+    def secrets(self) -> list[str]:
+        """The texts of the payload's secrets, looked for once and not again for each log line."""
+        if self._secrets is None or self._secrets[0] is not self.data:
+            self._secrets = self.data, secret_values(self.data, self.secret_paths)
+        return self._secrets[1]
+
     def _scrub(self, text: str) -> str:
-        return plain(scrub(text, secret_values(self.data, self.secret_paths)))
+        return plain(scrub(text, self.secrets))
 
     def _mark(self, key: str, *, put: bool) -> bool:
         fresh = self._work.mark(self.id, self.token, key, put=put)

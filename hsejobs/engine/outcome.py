@@ -24,7 +24,7 @@ from hsejobs import codec
 from hsejobs.engine import context, messages, sealing
 from hsejobs.engine.context import JobContext, JobInterrupted
 from hsejobs.errors import JobsError, LeaseLost, Postpone, RedisUnavailable, Unrecoverable
-from hsejobs.masking import plain, scrub, scrub_data, secret_values
+from hsejobs.masking import MASK, plain, scrub, scrub_data, too_much
 from hsejobs.model import LONGEST_MS, TRACEBACK_LENGTH
 from hsejobs.store.client import may_wait
 
@@ -176,10 +176,6 @@ def _retry_delay(claim: Claim, error: RetryTask) -> int:
     return claim.backoff
 
 
-def _secrets(job: JobContext) -> list[str]:
-    return secret_values(job.data, job.secret_paths)
-
-
 def _named(error: BaseException) -> str:
     """An error's kind and text; its own ``__str__`` may raise."""
     try:
@@ -197,11 +193,11 @@ def told_errors(job: JobContext, args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def clean_data(job: JobContext, data: Any) -> Any:
     """JSON data without the job's secrets."""
-    return scrub_data(data, _secrets(job))
+    return scrub_data(data, job.secrets)
 
 
 def _clean(job: JobContext, text: str) -> str:
-    return plain(scrub(text, _secrets(job)))[:2000]
+    return plain(scrub(text, job.secrets))[:2000]
 
 
 def _clean_result(job: JobContext) -> bytes:
@@ -209,7 +205,9 @@ def _clean_result(job: JobContext) -> bytes:
     if result is None:
         return b"null"
     if len(result) > 6:
-        secrets = _secrets(job)
+        secrets = job.secrets
+        if too_much(secrets, len(result)):
+            return codec.dumps(MASK)
         if secrets and any(secret.encode() in result for secret in secrets):
             return codec.dumps(scrub_data(codec.loads(result), secrets))
     return result
@@ -218,7 +216,7 @@ def _clean_result(job: JobContext) -> bytes:
 def _failed(
     job: JobContext, error: BaseException | None, code: str, text: str, *, final: bool
 ) -> Outcome:
-    secrets = _secrets(job)
+    secrets = job.secrets
     lines = None
     if error is not None:
         shown = traceback.format_exception(type(error), error, error.__traceback__)

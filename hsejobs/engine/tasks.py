@@ -64,6 +64,7 @@ class JobTaskWrapper(TaskWrapper):
 
     task_base = JobTask
     huey: JobHuey
+    _refuse: Callable[[Any], None] | None = None
     _held: tuple[Settings, options.QueueOptions] | None = None
 
     @cached_property
@@ -148,6 +149,15 @@ class JobTaskWrapper(TaskWrapper):
 
         return super().create_task(run, context=context, name=name, **settings)
 
+    def before_add(self, check: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Decorates what refuses a payload where it is added, by what the model cannot know.
+
+        It gets the model's instance and raises InvalidPayload. Where a job runs it is not called:
+        what was added under other settings, or by an older release, still runs.
+        """
+        self._refuse = check
+        return check
+
     def model_of(self, payload: Any) -> Any:
         """The payload as the model's instance. Raises InvalidPayload."""
         if isinstance(payload, self.model):
@@ -161,8 +171,13 @@ class JobTaskWrapper(TaskWrapper):
                 raise InvalidPayload("payload", "this task takes none; leave it out")
             return payload
         if isinstance(payload, self.model):
-            return payload.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        return payloads.validate(self.model, payload)[1]
+            instance = payload
+            data = payload.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        else:
+            instance, data = payloads.validate(self.model, payload)
+        if self._refuse is not None:
+            self._refuse(instance)
+        return data
 
     def add(
         self,

@@ -9,10 +9,6 @@ from pydantic.alias_generators import to_camel
 
 #: Text for people: trimmed, not empty, one line.
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-#: An address; the mail queue checks it again, strictly.
-MailText = Annotated[
-    str, StringConstraints(max_length=254, pattern=r"^[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+$")
-]
 Identifier = Annotated[str, Field(min_length=1, max_length=200)]
 
 

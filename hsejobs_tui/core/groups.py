@@ -10,7 +10,8 @@ from hsejobs.model import JobRecord
 #: Ids kept of one group, so that an act can reach them.
 IDS_KEPT = 200_000
 _PARTS = (
-    (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), "<address>"),
+    # From the first character on and possessive: a long word without an @ is looked at once.
+    (re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+\.[\w.-]+"), "<address>"),
     (re.compile(r"\bhttps?://[^\s'\"<>]+"), "<url>"),
     (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.I), "<id>"),
     (re.compile(r"\b0x[0-9a-f]+\b|\b(?=[a-f]*\d)[0-9a-f]{12,}\b", re.I), "<hex>"),

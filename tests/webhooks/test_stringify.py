@@ -30,6 +30,8 @@ DOUBLES = st.floats(allow_nan=False, allow_infinity=False) | st.binary(min_size=
 NUMBERS = (
     st.integers(-MAX_SAFE, MAX_SAFE)
     | DOUBLES
+    # Integers as JavaScript prints them.
+    | st.integers(MAX_SAFE, 10**21).map(lambda n: int(number(float(n)).replace("e+21", "0" * 21)))
     | st.integers(-330, 308).map(lambda power: float(f"1e{power}"))
     | st.integers(0, 2**53).map(lambda n: n * 1000.0)
 )
@@ -61,6 +63,7 @@ def through(node: Node, text: bytes) -> bytes:
 @given(DATA)
 @example({"b": 1, "10": 1, "9": 1, "a": 1, "4294967295": 1, "4294967294": 1})
 @example({"x": [1.0, 1e16, 1e20, 1e21, -0.0, 5e-324, 1e-6, 1e-7, 0.1 + 0.2, 2.0**69, 123e-20]})
+@example({"x": [10**20, -(10**20), 10**21, 2**53, 10**22, 10**23, 123456789012345680000]})
 @example({"x": '\u2028\u2029\x7f\x00\x1f\b\f\n\r\t"\\/<', "\ud800": "\udfff\ud800", "e": "😀"})
 def test_bytes_are_nodes(node: Node, data: Any) -> None:
     # As a job has it: stored as JSON, read again, checked again.
@@ -96,8 +99,11 @@ def test_a_key_in_two_halves_is_one_key() -> None:
 @pytest.mark.parametrize(
     ("value", "path"),
     [
-        ({"a": [0, {"b": 2**53}]}, ("a", 1, "b")),
-        ({"a": -(2**53)}, ("a",)),
+        ({"a": [0, {"b": 2**53 + 1}]}, ("a", 1, "b")),
+        ({"a": -(2**53) - 1}, ("a",)),
+        ({"a": 10**20 + 1}, ("a",)),
+        ({"a": 2**60}, ("a",)),
+        ({"a": 10**400}, ("a",)),
         ({"a": float("nan")}, ("a",)),
         ([1, float("-inf")], (1,)),
         ({"a": {1: 2}}, ("a",)),

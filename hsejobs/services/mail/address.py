@@ -7,11 +7,14 @@ import unicodedata
 from dataclasses import dataclass
 
 from hsejobs.errors import InvalidPayload
+from hsejobs.services.hosts import MAX_HOST, ascii_host
 from hsejobs.services.mail.text import check_line
 
 MAX_LOCAL_BYTES = 64
 MAX_ADDRESS_BYTES = 254
 MAX_NAME_CHARS = 200
+MAX_TEXT_CHARS = 1000
+"""An address with its name, every character of the name escaped."""
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]"
 _LOCAL = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
@@ -40,12 +43,16 @@ def parse_address(text: str, field: str) -> Address:
     Exactly one address: a list in one text is refused, not guessed at. Raises
     `InvalidPayload` naming ``field``; the text itself is never repeated.
     """
+    if len(text) > MAX_TEXT_CHARS:
+        raise InvalidPayload(field, f"is longer than {MAX_TEXT_CHARS} characters")
     text = check_line(field, text).strip(" ")
     name, spec = _split(text, field)
     local, at, domain = spec.rpartition("@")
     if not at:
-        raise InvalidPayload(field, "is no mail address: it has no @")
-    local = unicodedata.normalize("NFC", local)
+        raise InvalidPayload(field, "is not a mail address: it has no @")
+    # Three characters at most become one. Many marks on one letter take quadratic time.
+    if len(local) <= 3 * MAX_LOCAL_BYTES:
+        local = unicodedata.normalize("NFC", local)
     if not _LOCAL.fullmatch(local) or not local.isprintable() or " " in local:
         raise InvalidPayload(field, "is not one mail address: the part before the @ is malformed")
     if len(local.encode()) > MAX_LOCAL_BYTES:
@@ -53,25 +60,57 @@ def parse_address(text: str, field: str) -> Address:
     try:
         address = Address(name, local, ascii_domain(domain))
     except ValueError:
-        problem = "is no mail address: the part after the @ is no domain"
+        problem = "is not a mail address: the part after the @ is not a domain"
         raise InvalidPayload(field, problem) from None
     if len(address.spec.encode()) > MAX_ADDRESS_BYTES:
         raise InvalidPayload(field, f"is longer than {MAX_ADDRESS_BYTES} bytes")
     return address
 
 
+def split_addresses(text: str) -> list[str]:
+    """Return the addresses in ``a@x.com, "Doe, Ann" <b@x.com>``, not checked yet.
+
+    They are parted by commas or semicolons outside of quotes and angle brackets, and only
+    behind an ``@``: ``Doe, Ann <b@x.com>`` is one. Never raises; one look at each character.
+    """
+    found: list[str] = []
+    start, quoted, angled, named, escaped = 0, False, False, False, False
+    for place, character in enumerate(text):
+        if escaped:
+            escaped = False
+        elif quoted:
+            escaped = character == "\\"
+            quoted = character != '"'
+        elif character == '"':
+            quoted = True
+        elif character in "<>":
+            angled = character == "<"
+        elif character == "@":
+            named = True
+        elif character in ",;" and named and not angled:
+            found.append(text[start:place])
+            start, named = place + 1, False
+    found.append(text[start:])
+    return [one for one in (part.strip(" ,;") for part in found) if one]
+
+
+def with_name(name: str, spec: str) -> str:
+    """Return ``"name" <spec>``, which `parse_address` reads as both; without a name ``spec``."""
+    if not name.strip(" "):
+        return spec
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}" <{spec}>'
+
+
 def ascii_domain(domain: str) -> str:
-    """Return ``domain`` in lower-case ASCII, by IDNA where it has other letters.
+    """Return ``domain`` in lower-case ASCII, by `ascii_host`.
 
     Raises ValueError for anything that is no host name, addresses of machines
     included.
     """
-    if len(domain) > 253:
-        raise ValueError("too long")
-    # UnicodeError, which the codec raises, is a ValueError.
-    ascii_form = (domain if domain.isascii() else domain.encode("idna").decode("ascii")).lower()
+    ascii_form = ascii_host(domain)
     labels = ascii_form.split(".")
-    if len(ascii_form) > 253 or labels[-1].isdigit():
+    if len(ascii_form) > MAX_HOST or labels[-1].isdigit():
         raise ValueError("no domain")
     if not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError("no domain")
@@ -107,7 +146,7 @@ def _split(text: str, field: str) -> tuple[str, str]:
     name, bracket, spec = text[:-1].rpartition("<")
     name = name.strip(" ")
     if not bracket:
-        raise InvalidPayload(field, "is no mail address: a < is missing")
+        raise InvalidPayload(field, "is not a mail address: a < is missing")
     if len(name) >= 2 and name[0] == name[-1] == '"':
         name = re.sub(r"\\(.)", r"\1", name[1:-1]).strip(" ")
     elif set(name) & set('@<>"'):

@@ -13,6 +13,8 @@ from hsejobs.services.mail.errors import MailDeadline
 
 MAX_TOTAL_BYTES = 10 * 1024 * 1024
 MAX_FILENAME_CHARS = 150
+MAX_FILENAME_BYTES = 240
+"""Disks take 255; and folding a longer name into a header takes quadratic time."""
 
 Opened = tuple[str, str, bytes | Iterable[bytes]]
 OpenArtifact = Callable[[str], Opened]
@@ -76,11 +78,18 @@ def safe_filename(name: str) -> str:
     name = re.split(r"[/\\]", name)[-1]
     name = "".join(c if c.isprintable() and c not in '"<>|:*?' else "_" for c in name)
     name = name.strip(" .")
-    if len(name) > MAX_FILENAME_CHARS:
+    if len(name) > MAX_FILENAME_CHARS or len(name.encode()) > MAX_FILENAME_BYTES:
         stem, dot, suffix = name.rpartition(".")
         keep = MAX_FILENAME_CHARS - len(suffix) - 1
-        name = f"{stem[:keep]}.{suffix}" if dot and keep > 0 else name[:MAX_FILENAME_CHARS]
+        room = MAX_FILENAME_BYTES - len(suffix.encode()) - 1
+        if not dot or keep <= 0 or room <= 0:
+            return _cut(name, MAX_FILENAME_CHARS, MAX_FILENAME_BYTES)
+        name = f"{_cut(stem, keep, room)}.{suffix}"
     return name or "attachment"
+
+
+def _cut(text: str, characters: int, size: int) -> str:
+    return text[:characters].encode()[:size].decode(errors="ignore")
 
 
 def _read(content: bytes | Iterable[bytes], room: int, deadline: float) -> bytes:

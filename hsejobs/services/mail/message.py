@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -44,7 +44,7 @@ class MailContent(Protocol):
     @property
     def from_(self) -> str | None: ...
     @property
-    def reply_to(self) -> str | None: ...
+    def reply_to(self) -> str | Sequence[str] | None: ...
     @property
     def template(self) -> str | None: ...
     @property
@@ -115,8 +115,8 @@ def build_message(
     """
     sender = _sender(payload, sender_default, allowed_domains)
     to, cc = _addresses("to", payload.to), _addresses("cc", payload.cc)
-    reply_to = [] if payload.reply_to is None else _addresses("replyTo", [payload.reply_to])
-    subject, html, text = _content(payload)
+    reply_to = _addresses("replyTo", payload.reply_to or [])
+    subject, html, text = read_content(payload)
 
     shown = [sender, *to, *cc, *reply_to]
     message = EmailMessage(_policy(utf8=not all(a.local.isascii() for a in shown)))
@@ -162,6 +162,18 @@ def build_envelope(payload: MailContent, *, job_key: str, sender_default: str) -
     return Envelope(sender.spec, tuple(dict.fromkeys(receivers)), mail_key(job_key))
 
 
+def check_sender(text: str, allowed: Collection[str]) -> Address:
+    """Return the address in ``text`` if its domain is one of ``allowed``.
+
+    Raises `InvalidPayload` for ``from``, with the domains that are.
+    """
+    sender = parse_address(text, "from")
+    if sender.domain not in allowed:
+        known = ", ".join(sorted(allowed)) or "none"
+        raise InvalidPayload("from", f"its domain is not allowed; allowed: {known}")
+    return sender
+
+
 def needs_smtputf8(message: EmailMessage, envelope: Envelope) -> bool:
     """Whether an address, shown or hidden, has a local part that is not ASCII."""
     shown = bool(getattr(message.policy, "utf8", False))
@@ -182,11 +194,7 @@ def _sender(payload: MailContent, default: str, allowed: Sequence[str]) -> Addre
         except ValueError:
             raise Unrecoverable("SMTP_FROM_ALLOWED: one of its entries is no domain") from None
     if payload.from_ is not None:
-        sender = parse_address(payload.from_, "from")
-        if sender.domain not in domains:
-            known = ", ".join(sorted(domains)) or "none"
-            raise InvalidPayload("from", f"its domain is not allowed; allowed: {known}")
-        return sender
+        return check_sender(payload.from_, domains)
     try:
         sender = parse_address(default, "SMTP_FROM")
     except InvalidPayload as error:
@@ -196,13 +204,18 @@ def _sender(payload: MailContent, default: str, allowed: Sequence[str]) -> Addre
     return sender
 
 
-def _addresses(field: str, given: Sequence[str]) -> list[Address]:
+def _addresses(field: str, given: str | Sequence[str]) -> list[Address]:
+    given = [given] if isinstance(given, str) else given
     if len(given) == 1:
         return [parse_address(given[0], field)]
     return [parse_address(text, f"{field}.{index}") for index, text in enumerate(given)]
 
 
-def _content(payload: MailContent) -> tuple[str, str | None, str | None]:
+def read_content(payload: MailContent) -> tuple[str, str | None, str | None]:
+    """Return subject, html and text; a template in it is rendered.
+
+    Raises `InvalidPayload` for what no attempt could send.
+    """
     subject, html, text = payload.subject, payload.html, payload.text
     if payload.template is not None:
         if html or text:

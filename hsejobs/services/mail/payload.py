@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -19,49 +16,25 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from hsejobs.errors import InvalidPayload
-from hsejobs.services.mail.address import parse_address
 from hsejobs.services.mail.attachments import MAX_FILENAME_CHARS
-from hsejobs.services.mail.message import MAX_RECEIVERS, MAX_SUBJECT_CHARS
-from hsejobs.services.mail.render import check_template, render
-from hsejobs.services.mail.text import check_body, check_line
+from hsejobs.services.mail.message import MAX_RECEIVERS, MAX_SUBJECT_CHARS, read_content
+from hsejobs.services.mail.recipients import (
+    MoreReceivers,
+    Receivers,
+    ReplyTo,
+    Sender,
+    a_line,
+    checked,
+)
+from hsejobs.services.mail.render import check_template
+from hsejobs.services.mail.text import check_body
 
 MAX_ATTACHMENTS = 20
 
-
-def _checked(check: Callable[[str], object]) -> AfterValidator:
-    """Run a check of ours; what it finds becomes the field's error, without the value."""
-
-    def validate(text: str) -> str:
-        try:
-            check(text)
-        except InvalidPayload as error:
-            raise PydanticCustomError("mail", error.problems[0][1]) from None
-        return text
-
-    return AfterValidator(validate)
-
-
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-def _absent_is_empty(value: Any) -> Any:
-    return [] if value is None else _as_list(value)
-
-
-MailAddress = Annotated[str, Field(max_length=500), _checked(lambda text: parse_address(text, ""))]
-Line = Annotated[str, _checked(lambda text: check_line("", text))]
-Body = Annotated[str, _checked(lambda text: check_body("", text))]
-Receivers = Annotated[
-    list[MailAddress],
-    Field(min_length=1, max_length=MAX_RECEIVERS),
-    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
-]
-MoreReceivers = Annotated[
-    list[MailAddress],
-    Field(max_length=MAX_RECEIVERS),
-    BeforeValidator(_absent_is_empty, json_schema_input_type=str | list[str] | None),
-]
+# The length first: what a check of ours returns is not known to be a text.
+Subject = Annotated[str, Field(min_length=1, max_length=MAX_SUBJECT_CHARS), a_line]
+Filename = Annotated[str, Field(min_length=1, max_length=MAX_FILENAME_CHARS), a_line]
+Body = Annotated[str, checked(lambda text: check_body("", text))]
 
 
 class _Model(BaseModel):
@@ -78,7 +51,7 @@ class AttachmentReference(_Model):
     """An artifact to attach, by its id alone: never a path, never an address."""
 
     artifact_id: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._:-]{0,199}$")
-    filename: Annotated[Line, Field(min_length=1, max_length=MAX_FILENAME_CHARS)] | None = None
+    filename: Filename | None = None
 
 
 class EmailPayload(_Model):
@@ -93,12 +66,12 @@ class EmailPayload(_Model):
     to: Receivers = Field(examples=["user@example.com"])
     cc: MoreReceivers = []
     bcc: MoreReceivers = []
-    subject: Annotated[Line, Field(min_length=1, max_length=MAX_SUBJECT_CHARS)] | None = None
+    subject: Subject | None = None
     html: Body | None = None
     text: Body | None = None
-    from_: MailAddress | None = Field(default=None, alias="from")
-    reply_to: MailAddress | None = None
-    template: Annotated[str, _checked(check_template)] | None = Field(
+    from_: Sender | None = Field(default=None, alias="from")
+    reply_to: ReplyTo | None = None
+    template: Annotated[str, checked(check_template)] | None = Field(
         default=None, examples=["welcome"]
     )
     context: dict[str, JsonValue] = {}
@@ -108,22 +81,13 @@ class EmailPayload(_Model):
     def _fits_together(self) -> EmailPayload:
         if len(self.to) + len(self.cc) + len(self.bcc) > MAX_RECEIVERS:
             _wrong("to", f"more than {MAX_RECEIVERS} receivers with cc and bcc")
-        if self.template is None:
-            if not self.html and not self.text:
-                _wrong("text", "give html, text or template")
-            if self.context:
-                _wrong("context", "goes with template only: html and text are sent as they are")
-        elif self.html or self.text:
-            _wrong("template", "goes without html and text")
-        subject = self.subject
-        if self.template is not None:
-            try:
-                rendered = render(self.template, self.context, subject=not subject)
-                subject = subject or rendered.subject
-            except InvalidPayload as error:
-                _wrong(*error.problems[0])
-        if not subject:
-            _wrong("subject", "is required")
+        if self.template is None and self.context:
+            _wrong("context", "goes with template only: html and text are sent as they are")
+        try:
+            # What the worker does: what it would refuse is refused before there is a job.
+            read_content(self)
+        except InvalidPayload as error:
+            _wrong(*error.problems[0])
         return self
 
 

@@ -1,11 +1,20 @@
-"""A readable text for a mail that came as HTML alone."""
+"""A readable text for a mail that came as HTML alone.
+
+The HTML is a tenant's, and it is read in a thread that nobody can stop: what reads it must be
+linear whatever it is given. Building a tree is not, in any library, because the rules of HTML
+look back at all open elements; so tokens are read here, by the WHATWG's rules for them, which
+never look back. Each step begins where the last one ended, and what has no end (a comment, a
+tag, a quote) takes the rest and ends the reading.
+"""
 
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 
-_UNSEEN = frozenset({"head", "script", "style", "template", "title"})
+from hsejobs.services.mail.text import unescape_html
+
+#: Elements that hold text which is no markup, and which nobody sees.
+_RAW = frozenset({"script", "style", "title", "xmp", "iframe", "noembed", "noframes"})
 _PARAGRAPHS = frozenset(
     {"blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "pre", "table", "ul"}
 )
@@ -13,53 +22,120 @@ _BLOCKS = _PARAGRAPHS | frozenset(
     {"address", "article", "aside", "dd", "div", "dl", "dt", "fieldset", "footer", "form"}
     | {"header", "hr", "li", "main", "nav", "section", "tr"}
 )
+# Possessive throughout (`*+`): a part that matched is never tried again at another length.
+_MARKUP = re.compile(r"<(?:(?P<end>/?)(?P<name>[A-Za-z][^\t\n\f\r />]*+)|(?P<comment>!--)|[/!?])")
+_ATTRIBUTE = re.compile(
+    r"[\t\n\f\r /]*+(?P<name>[^\t\n\f\r />][^\t\n\f\r />=]*+)"
+    r"(?:[\t\n\f\r ]*+=[\t\n\f\r ]*+(?P<value>\"[^\"]*+\"?|'[^']*+'?|[^\t\n\f\r >]*+))?"
+)
+_BEFORE_END = re.compile(r"[\t\n\f\r /]*+>")
+_COMMENT_END = re.compile(r"--!?>")
+_RAW_END = {name: re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE) for name in _RAW}
 
 
 def html_to_text(html: str) -> str:
-    """Return what ``html`` says, without its markup.
+    """Return what ``html`` says, without its markup, in time that grows as its length does.
 
     Modest on purpose: paragraphs, line breaks, list items and the addresses of
     links are kept; layout is not. Never raises on bad HTML.
     """
-    reader = _Reader()
-    reader.feed(html)
-    reader.close()
-    lines = [re.sub(r"[ \t\xa0]+", " ", line).strip() for line in "".join(reader.out).split("\n")]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
+    said = _Said()
+    at = 0
+    while (mark := _MARKUP.search(html, at)) is not None:
+        said.text(html[at : mark.start()])
+        at = _past(html, mark, said)
+        if at < 0:
+            break
+    else:
+        said.text(html[at:])
+    said.end_link()
+    text = re.sub(r"[ \t\xa0]+", " ", "".join(said.out))
+    # At most one space is left on each side of a line break.
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r" ?\n ?", "\n", text)).strip() + "\n"
 
 
-class _Reader(HTMLParser):
+def _past(html: str, mark: re.Match[str], said: _Said) -> int:
+    """Where the reading goes on after the markup that begins at ``mark``; -1 at the end."""
+    if mark["name"] is None:
+        end = _COMMENT_END.search(html, mark.start() + 2) if mark["comment"] else None
+        if mark["comment"]:
+            return -1 if end is None else end.end()
+        return html.find(">", mark.end()) + 1 or -1
+    name = mark["name"].lower()
+    href, at = _attributes(html, mark.end())
+    if at < 0:
+        return -1
+    if mark["end"]:
+        said.end(name)
+        return at
+    said.start(name, href)
+    if name in _RAW:
+        end = _RAW_END[name].search(html, at)
+        return -1 if end is None else end.start()
+    return at
+
+
+def _attributes(html: str, at: int) -> tuple[str, int]:
+    """The first ``href`` of a tag, and where the tag ends; -1 when it never does."""
+    href: str | None = None
+    while True:
+        if html.startswith(">", at):
+            return href or "", at + 1
+        found = _ATTRIBUTE.match(html, at)
+        if found is None:
+            end = _BEFORE_END.match(html, at)
+            return href or "", -1 if end is None else end.end()
+        if href is None and found["value"] and found["name"].lower() == "href":
+            value = found["value"]
+            href = unescape_html(value.strip(value[0]) if value[0] in "\"'" else value)
+        at = found.end()
+
+
+class _Said:
+    """What was read so far, in pieces."""
+
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.out: list[str] = []
-        self._unseen = 0
-        self._links: list[tuple[str, int]] = []
+        self._templates = 0
+        self._href = ""
+        self._link = -1
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _UNSEEN:
-            self._unseen += 1
-        elif tag == "br":
-            self.out.append("\n")
-        elif tag == "a":
-            self._links.append((dict(attrs).get("href") or "", len(self.out)))
-        elif tag in _BLOCKS:
-            self.out.append("\n\n" if tag in _PARAGRAPHS else "\n")
-            if tag == "li":
-                self.out.append("- ")
+    def text(self, text: str) -> None:
+        if text:
+            self._add(re.sub(r"\s+", " ", unescape_html(text)))
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _UNSEEN:
-            self._unseen = max(0, self._unseen - 1)
-        elif tag == "a" and self._links:
-            href, start = self._links.pop()
-            shown = "".join(self.out[start:]).strip()
-            if href.startswith(("http://", "https://")) and href != shown:
-                self.out.append(f" ({href})")
-        elif tag in _BLOCKS:
-            self.out.append("\n\n" if tag in _PARAGRAPHS else "\n")
-        elif tag in {"td", "th"}:
-            self.out.append(" ")
+    def start(self, name: str, href: str) -> None:
+        if name == "template":
+            self._templates += 1
+        elif name == "br":
+            self._add("\n")
+        elif name == "a" and not self._templates:
+            # A link ends where the next one begins, so that no text is looked at twice.
+            self.end_link()
+            self._href, self._link = href, len(self.out)
+        elif name in _BLOCKS:
+            self._add("\n\n" if name in _PARAGRAPHS else "\n")
+            if name == "li":
+                self._add("- ")
 
-    def handle_data(self, data: str) -> None:
-        if not self._unseen:
-            self.out.append(re.sub(r"\s+", " ", data))
+    def end(self, name: str) -> None:
+        if name == "template":
+            self._templates = max(0, self._templates - 1)
+        elif name == "a" and not self._templates:
+            self.end_link()
+        elif name in _BLOCKS:
+            self._add("\n\n" if name in _PARAGRAPHS else "\n")
+        elif name in {"td", "th"}:
+            self._add(" ")
+
+    def end_link(self) -> None:
+        if self._link < 0:
+            return
+        shown = "".join(self.out[self._link :]).strip()
+        if self._href.startswith(("http://", "https://")) and self._href != shown:
+            self.out.append(f" ({self._href})")
+        self._link = -1
+
+    def _add(self, text: str) -> None:
+        if not self._templates:
+            self.out.append(text)

@@ -11,12 +11,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from html import unescape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from hsejobs.errors import InvalidPayload
-from hsejobs.services.mail.text import check_body, check_line
+from hsejobs.services.mail.text import check_body, check_line, unescape_html
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -74,7 +73,7 @@ def _subject(templates: Mapping[str, Template], context: Mapping[str, object]) -
             block = template.blocks["subject"](template.new_context(dict(context)))
             line = "".join(block).strip()
         # A header is no HTML: what the HTML file escaped is taken back.
-        return check_line("context", unescape(line) if "html" in suffix else line)
+        return check_line("context", unescape_html(line) if "html" in suffix else line)
     return None
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from hsejobs.errors import SettingsError
+from hsejobs.services.hosts import ascii_host
 
 VARIABLE = "SMTP_URL"
 DEFAULT_PORTS = {"smtp": 587, "smtps": 465}
@@ -42,7 +43,7 @@ def parse_smtp_url(url: str) -> SmtpServer:
     """
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
+        host, port = ascii_host(parts.hostname or ""), parts.port
         user, password = _decoded(parts.username), _decoded(parts.password)
         options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
     except ValueError:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import re
 import unicodedata
 
 from hsejobs.errors import InvalidPayload
 
 _NOT_IN_A_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_LONG_NUMBER = re.compile(r"&#([0-9]{9,}+)")
 
 
 def check_line(field: str, text: str) -> str:
@@ -30,3 +33,16 @@ def check_body(field: str, text: str) -> str:
     except UnicodeEncodeError:
         raise InvalidPayload(field, "is not valid Unicode (half a surrogate pair)") from None
     return text
+
+
+def unescape_html(text: str) -> str:
+    """Return ``text`` with its character references replaced.
+
+    Unlike `html.unescape` it takes numbers of any length, which Python's ``int`` refuses
+    above 4,300 digits.
+    """
+    if "&" not in text:
+        return text
+    # Nine digits stand for all that are longer: there is no such character either.
+    shorter = _LONG_NUMBER.sub(lambda found: f"&#{found[1].lstrip('0')[:9] or '0'}", text)
+    return html.unescape(shorter)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from hsejobs.errors import InvalidPayload
+from hsejobs.services.hosts import MAX_HOST, ascii_host
 
 MAX_URL = 2000
 _URL = re.compile(
@@ -91,8 +92,10 @@ def _host(text: str) -> str:
         if address.scope_id:
             raise InvalidPayload("url", "an address with a zone cannot be called")
         return str(address)
-    host = text.lower() if text.isascii() else _idna(text)
-    host = host.removesuffix(".")
+    try:
+        host = ascii_host(text.removesuffix(".")).removesuffix(".")
+    except ValueError:
+        raise InvalidPayload("url", "the host is not a valid host name") from None
     labels = host.split(".")
     if _NUMBER.fullmatch(labels[-1]):
         try:
@@ -101,18 +104,22 @@ def _host(text: str) -> str:
             raise InvalidPayload(
                 "url", "an IPv4 address must be four decimal numbers, as in 192.0.2.1"
             ) from None
-    if len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):
-        raise InvalidPayload("url", "the host is no host name")
+    if len(host) > MAX_HOST or not all(map(_LABEL.fullmatch, labels)):
+        raise InvalidPayload("url", "the host is not a valid host name")
     return host
 
 
-def _idna(text: str) -> str:
-    import idna
+def check_reachable(target: Target) -> None:
+    """Raises InvalidPayload for ``url`` when its host is an address that is not public.
 
-    try:
-        return idna.encode(text, uts46=True).decode("ascii").lower()
-    except (idna.IDNAError, UnicodeError):
-        raise InvalidPayload("url", "the host is no international host name") from None
+    The host's own name is such an address too. Where any other name leads is seen at the call.
+    """
+    literal = target.literal
+    local = target.host == "localhost" or target.host.endswith(".localhost")
+    if local or (literal is not None and not is_public(literal)):
+        raise InvalidPayload(
+            "url", "the host is an address that is not public: use one that the internet can reach"
+        )
 
 
 def is_public(address: Address) -> bool:

@@ -14,6 +14,8 @@ import hashlib
 import hmac
 import re
 
+from hsejobs.errors import InvalidPayload
+
 PREFIX = "whsec_"
 #: An event's name goes into a header: printable ASCII, no space at its ends.
 EVENT = r"^[!-~](?:[ -~]{0,198}[!-~])?$"
@@ -51,13 +53,26 @@ def headers(
 
 
 def standard_key(secret: str) -> bytes:
-    """The key of Standard Webhooks: base64 after ``whsec_``; the text itself without it."""
-    if secret.startswith(PREFIX):
-        text = secret.removeprefix(PREFIX)
-        try:
-            key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-        except (binascii.Error, ValueError):
-            return secret.encode()
-        if key:
-            return key
-    return secret.encode()
+    """The key of Standard Webhooks: base64 after ``whsec_``; the text itself without it.
+
+    The text too for a ``whsec_`` secret that is not base64, which an older release may have
+    added: ``check_secret`` is what refuses it.
+    """
+    return _decoded(secret) or secret.encode()
+
+
+def check_secret(secret: str) -> None:
+    """Raises InvalidPayload for a ``whsec_`` secret that is not base64: no receiver has its key."""
+    if secret.startswith(PREFIX) and not _decoded(secret):
+        raise InvalidPayload("secret", f"must be base64 after {PREFIX}, or have no such prefix")
+
+
+def _decoded(secret: str) -> bytes:
+    """The key of a ``whsec_`` secret; nothing for any other and for what is not base64."""
+    if not secret.startswith(PREFIX):
+        return b""
+    text = secret.removeprefix(PREFIX)
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return b""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -50,7 +51,7 @@ def plain(value: Any, *, other: Callable[[Any], Any] | None = None) -> Any:
     """A copy of JSON data that JavaScript reads back as it is.
 
     *other* turns what is no JSON type (a time, a UUID) into one. Raises NotJavaScript for
-    integers beyond 2^53-1, NaN, infinity, keys that are no text, and other types.
+    integers that JavaScript prints as another number, NaN, infinity, keys that are no text, and other types.
     """
     return _plain(value, (), other)
 
@@ -131,9 +132,7 @@ def _plain(value: Any, path: tuple[str | int, ...], other: Callable[[Any], Any] 
     if value is None or isinstance(value, bool | str):
         return value if value is None or isinstance(value, bool) else str(value)
     if isinstance(value, int):
-        if not -MAX_SAFE <= value <= MAX_SAFE:
-            raise NotJavaScript(path, "is an integer beyond 2^53-1: send it as text")
-        return int(value)
+        return int(value) if -MAX_SAFE <= value <= MAX_SAFE else _large(int(value), path)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise NotJavaScript(path, "is NaN or infinite, which JSON cannot hold")
@@ -149,6 +148,23 @@ def _plain(value: Any, path: tuple[str | int, ...], other: Callable[[Any], Any] 
     except Exception:
         return _plain(value, path, None)
     return _plain(changed, path, None)
+
+
+def _large(value: int, path: tuple[str | int, ...]) -> int | float:
+    """An integer beyond 2^53-1 that JavaScript prints as the same number.
+
+    ``JSON.stringify(1e20)`` is ``100000000000000000000``. From 1e21 on it prints an exponent,
+    and the integer becomes the double that is printed so. ``2**60``, which it prints as
+    1152921504606847000, would be another number for a receiver in another language.
+    """
+    try:
+        double = float(value)
+    except OverflowError:
+        double = math.inf
+    if math.isfinite(double) and Decimal(text := number(double)) == value:
+        return double if "e" in text else value
+    problem = "is an integer that JavaScript does not print as it is: send it as text"
+    raise NotJavaScript(path, problem)
 
 
 def _members(

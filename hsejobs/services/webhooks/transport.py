@@ -24,6 +24,7 @@ import httpx
 
 from hsejobs.services.webhooks.address import Target, is_public
 from hsejobs.services.webhooks.errors import AddressRefused, HostRefused
+from hsejobs.services.webhooks.head import HeadFilter
 
 #: What one connection may take, in seconds, where another address could be tried.
 CONNECT_SECONDS = 10.0
@@ -170,11 +171,16 @@ class _Stream(httpcore.NetworkStream):
     def __init__(self, raw: socket.socket, clock: Clock) -> None:
         self._raw = raw
         self._clock = clock
+        self._head = HeadFilter()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         with _mapped(httpcore.ReadTimeout, httpcore.ReadError):
-            self._raw.settimeout(self._clock.left())
-            return self._raw.recv(max_bytes)
+            while True:
+                self._raw.settimeout(self._clock.left())
+                data = self._raw.recv(max_bytes)
+                # Nothing is how the end is told: it must not be said of a head that is half there.
+                if (ready := self._head.feed(data)) or not data:
+                    return ready
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         with _mapped(httpcore.WriteTimeout, httpcore.WriteError), memoryview(buffer) as view:

@@ -1,0 +1,195 @@
+"""Who a payload names, in every form that nodemailer takes, as the one form that is stored.
+
+``"a@x.com"``, ``"a@x.com, Ann <b@x.com>"``, ``{"name": "Ann", "address": "b@x.com"}`` and a list
+of these all become a list of texts with one address each: records look the same whatever was
+sent, and programs of an earlier release read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from hsejobs.errors import InvalidPayload
+from hsejobs.services.mail.address import (
+    MAX_NAME_CHARS,
+    parse_address,
+    split_addresses,
+    with_name,
+)
+from hsejobs.services.mail.message import MAX_RECEIVERS
+from hsejobs.services.mail.text import check_line
+
+MAX_ADDRESS_CHARS = 500
+MAX_LIST_CHARS = MAX_RECEIVERS * MAX_ADDRESS_CHARS
+
+
+def checked(check: Callable[[str], object]) -> AfterValidator:
+    """Run a check of ours; what it finds becomes the field's error, without the value."""
+
+    def validate(text: str) -> str:
+        try:
+            check(text)
+        except InvalidPayload as error:
+            raise PydanticCustomError("mail", error.problems[0][1]) from None
+        return text
+
+    return AfterValidator(validate)
+
+
+a_line = checked(lambda text: check_line("", text))
+
+
+class Mailbox(BaseModel):
+    """One address, and the name to show beside it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    name: Annotated[str, Field(max_length=MAX_NAME_CHARS), a_line] | None = None
+    address: Annotated[str, Field(max_length=254), checked(lambda text: _bare(text))] = Field(
+        examples=["user@example.com"]
+    )
+
+
+def _bare(text: str) -> None:
+    if parse_address(text, "").name or "<" in text:
+        raise InvalidPayload("", "must be the address alone: the name has a field of its own")
+
+
+#: One address as text, for payloads that mail somebody something.
+MailAddress = Annotated[
+    str, Field(max_length=MAX_ADDRESS_CHARS), checked(lambda text: parse_address(text, ""))
+]
+Text = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_LIST_CHARS,
+        description="user@example.com or Name <user@example.com>; several with commas between",
+    ),
+]
+One = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_ADDRESS_CHARS,
+        description="user@example.com or Name <user@example.com>",
+    ),
+]
+_Some = Annotated[list[Text | Mailbox], Field(min_length=1, max_length=MAX_RECEIVERS)]
+_Any = Annotated[list[Text | Mailbox], Field(max_length=MAX_RECEIVERS)]
+
+
+def _read(value: Any, alone: tuple[int, ...] = (0,)) -> list[str]:
+    """The addresses, each checked. Raises ValidationError, which names the place of each problem.
+
+    ``alone``: the place of a text that stands for itself, with one address.
+    """
+    listed = isinstance(value, list | tuple)
+    given = list(value) if listed else [value]
+    if len(given) > MAX_RECEIVERS:
+        raise _too_many()
+    found: list[str] = []
+    problems: list[InitErrorDetails] = []
+    for place, item in enumerate(given):
+        texts = _texts(item)
+        for number, one in enumerate(texts):
+            where: tuple[int, ...] = (place,) if listed else (number,)
+            if not listed and len(texts) == 1:
+                where = alone if isinstance(item, str) else ()
+            try:
+                found.append(_text(one))
+            except ValidationError as error:
+                problems += [
+                    InitErrorDetails(type=_kind(e["msg"]), loc=(*where, *e["loc"]), input=None)
+                    for e in error.errors(include_url=False, include_input=False)
+                ]
+            except PydanticCustomError as error:
+                problems.append(InitErrorDetails(type=error, loc=where, input=None))
+            if len(problems) + len(found) > MAX_RECEIVERS:
+                raise _too_many()
+    if problems:
+        raise ValidationError.from_exception_data("to", problems, hide_input=True)
+    return found
+
+
+def _texts(item: Any) -> list[Any]:
+    """What one entry names; a text of no address at all is left for the check to refuse."""
+    if not isinstance(item, str) or len(item) > MAX_LIST_CHARS:
+        return [item]
+    return split_addresses(item) or [item]
+
+
+def _text(item: Any) -> str:
+    if isinstance(item, dict | Mailbox):
+        mailbox = Mailbox.model_validate(item)
+        item = with_name(mailbox.name or "", mailbox.address.strip(" "))
+    if not isinstance(item, str):
+        raise PydanticCustomError("mail", "must be a mail address, as text or as name and address")
+    if len(item) > MAX_ADDRESS_CHARS * 2:
+        raise PydanticCustomError("mail", "is not one mail address: it is too long")
+    try:
+        parse_address(item, "")
+    except InvalidPayload as error:
+        raise PydanticCustomError("mail", error.problems[0][1]) from None
+    return item
+
+
+def _kind(text: str) -> PydanticCustomError:
+    # Braces would be taken for places to fill in.
+    plain: Any = text.replace("{", "(").replace("}", ")")
+    return PydanticCustomError("mail", plain)
+
+
+def _too_many() -> PydanticCustomError:
+    return _kind(f"more than {MAX_RECEIVERS} receivers")
+
+
+def _required(value: Any) -> list[str]:
+    return _some(_read(value))
+
+
+def _some(found: list[str]) -> list[str]:
+    if not found:
+        raise _kind("names no receiver")
+    return found
+
+
+def _optional(value: Any) -> list[str]:
+    return [] if value is None else _read(value)
+
+
+def _single(value: Any) -> str:
+    if isinstance(value, dict | Mailbox):
+        return _read(value)[0]
+    if not isinstance(value, str):
+        raise _kind("must be one mail address, as text or as name and address")
+    return _text(value)
+
+
+def _replies(value: Any) -> str | list[str]:
+    found = _some(_read(value, alone=()))
+    # One is stored as it always was.
+    return found[0] if len(found) == 1 else found
+
+
+Receivers = Annotated[
+    list[str], PlainValidator(_required, json_schema_input_type=Text | Mailbox | _Some)
+]
+MoreReceivers = Annotated[
+    list[str], PlainValidator(_optional, json_schema_input_type=Text | Mailbox | _Any | None)
+]
+Sender = Annotated[str, PlainValidator(_single, json_schema_input_type=One | Mailbox)]
+ReplyTo = Annotated[
+    str | list[str], PlainValidator(_replies, json_schema_input_type=Text | Mailbox | _Some)
+]
