@@ -201,7 +201,8 @@ def _clean_result(job: JobContext) -> bytes:
         return b"null"
     if len(result) > 6:
         secrets = _secrets(job)
-        if secrets and any(secret.encode() in result for secret in secrets):
+        # As JSON holds them: with quotes escaped, and half characters, which UTF-8 cannot hold.
+        if any(codec.dumps(secret)[1:-1] in result for secret in secrets):
             return codec.dumps(scrub_data(codec.loads(result), secrets))
     return result
 
