@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -64,6 +65,10 @@ def secret_values(data: Any, paths: Iterable[str] = ()) -> list[str]:
     """The texts of all secret fields, longest first: what must be scrubbed from other texts."""
     found: set[str] = set()
     _collect(data, {tuple(path.split(".")) for path in paths}, (), found, inside=False)
+    # Errors and lines of the log often quote JSON, where such a text looks otherwise.
+    found |= {
+        json.dumps(text, ensure_ascii=escaped)[1:-1] for text in found for escaped in (True, False)
+    }
     return sorted((text for text in found if len(text) >= 4), key=len, reverse=True)
 
 

@@ -58,13 +58,23 @@ class Viewers:
         #: Of members and admins, by organisation.
         self._organizations: Counter[str | None] = Counter()
 
-    def _room(self, who: Caller) -> bool:
+    def come(self, who: Caller) -> None:
+        """Takes a place. Raises Problem 503 when there is none for this caller."""
         user = (who.organization_id, who.user_id)
-        if self._users.total() >= self.most or self._users[user] >= A_USER:
-            return False
-        mine = self._organizations[who.organization_id]
-        room = self._organizations.total() < self.others and mine < self.share
-        return who.role == "operator" or room
+        room = self._users.total() < self.most and self._users[user] < A_USER
+        if who.role != "operator":
+            mine = self._organizations[who.organization_id]
+            room = room and self._organizations.total() < self.others and mine < self.share
+        if not room:
+            raise Problem(503, "too_many_viewers", "too many views are open; close one, or wait",
+                          headers={"Retry-After": "30"})  # fmt: skip
+        self._users[user] += 1
+        self._organizations[who.organization_id] += who.role != "operator"
+
+    def go(self, who: Caller) -> None:
+        """Gives it back."""
+        self._users[who.organization_id, who.user_id] -= 1
+        self._organizations[who.organization_id] -= who.role != "operator"
 
     async def view(
         self, socket: WebSocket, who: Caller, organization_id: str | None, expires: float
@@ -73,13 +83,7 @@ class Viewers:
 
         Raises Problem 503 before anything is begun when there are too many.
         """
-        user = (who.organization_id, who.user_id)
-        if not self._room(who):
-            raise Problem(503, "too_many_viewers", "too many views are open; close one, or wait",
-                          headers={"Retry-After": "30"})  # fmt: skip
-        shared = who.role != "operator"
-        self._users[user] += 1
-        self._organizations[who.organization_id] += shared
+        self.come(who)
         about: dict[str, Any] = {
             "userId": who.user_id, "organizationId": organization_id, "role": who.role,
         }  # fmt: skip
@@ -93,8 +97,7 @@ class Viewers:
                 await _end(process)
                 logs.tell("viewer_closed", exitStatus=process.returncode, **about)
         finally:
-            self._users[user] -= 1
-            self._organizations[who.organization_id] -= shared
+            self.go(who)
             with contextlib.suppress(Exception):
                 await socket.close()
 
