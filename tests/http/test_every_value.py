@@ -26,6 +26,8 @@ from tests.support import wait_until
 from tests.support.consumers import Consumers, consumers
 from tests.tui.driving import settle, until
 
+#: Dozens of programs are started one after another.
+pytestmark = pytest.mark.timeout(300)
 BOTH = {"said": False, "failed": True}
 
 
