@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import json
 import json.encoder
+import re
 from collections.abc import Callable
 from typing import Any
 
 from hsejobs.errors import InvalidPayload
 
 
-def _encoder(*, ascii_only: bool) -> Callable[[Any], str]:
+def _encoder() -> Callable[[Any], str]:
     """The standard encoder, whose own ``encode`` makes its machinery anew for each value."""
-    plain = json.JSONEncoder(ensure_ascii=ascii_only, allow_nan=False, separators=(",", ":"))
+    plain = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     make: Any = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
         return plain.encode
-    quote = json.encoder.encode_basestring_ascii if ascii_only else json.encoder.encode_basestring
     # Without markers a cycle is found by its depth.
+    quote = json.encoder.encode_basestring
     chunks = make(None, plain.default, quote, None, ":", ",", False, False, False)
     return lambda value: "".join(chunks(value, 0))
 
 
-_encode, _encode_ascii = _encoder(ascii_only=False), _encoder(ascii_only=True)
+_encode = _encoder()
+_HALF = re.compile("[\ud800-\udfff]")
 
 _decode = json.JSONDecoder().decode
 
@@ -39,10 +41,24 @@ def dumps(value: Any) -> bytes:
     Raises TypeError, ValueError (NaN, infinity, a number of too many digits) or
     RecursionError (too deep, or a cycle) for what JSON cannot hold.
     """
+    text = _encode(value)
     try:
-        return _encode(value).encode()
+        return text.encode()
     except UnicodeEncodeError:
-        return _encode_ascii(value).encode()
+        return whole(text).encode()
+
+
+def whole(text: str) -> str:
+    """JSON text with its half characters (lone surrogates) as ``\\uXXXX``: the same value.
+
+    The one rule for every way out: what JSON may hold and UTF-8 cannot is escaped, as it came in.
+    """
+    return _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+
+
+def pretty(value: Any) -> str:
+    """Indented JSON for people, which any terminal, file and form can take."""
+    return whole(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 #: Objects and lists inside one another in JSON from outside. Python's own reader takes thousands,
@@ -67,16 +83,19 @@ def strict(raw: bytes) -> Any:
         raise InvalidPayload("payload", "has a number with too many digits") from None
     except RecursionError:
         raise too_deep from None
-    if raw.count(b"{") + raw.count(b"[") > DEEPEST and _deeper(value):
+    if deeper(value, raw):
         raise too_deep
     return value
 
 
-def _deeper(value: Any) -> bool:
-    level = [value]
-    for _ in range(DEEPEST):
+def deeper(value: Any, text: bytes, most: int = DEEPEST) -> bool:
+    """Whether a value, whose JSON is ``text``, is nested more than ``most`` deep."""
+    if text.count(b"{") + text.count(b"[") <= most:
+        return False
+    level = [value] if isinstance(value, dict | list | tuple) else []
+    for _ in range(most):
         inner = (one.values() if isinstance(one, dict) else one for one in level)
-        level = [one for ones in inner for one in ones if isinstance(one, dict | list)]
+        level = [one for ones in inner for one in ones if isinstance(one, dict | list | tuple)]
     return bool(level)
 
 

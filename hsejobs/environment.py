@@ -60,6 +60,20 @@ class Reader:
         except SettingsError:
             raise SettingsError(name, f"must be a whole number from 0 to {high}, or off") from None
 
+    def networks(self, name: str) -> tuple[str, ...]:
+        """Addresses and networks, separated by commas."""
+        import ipaddress
+
+        words = (self.text(name) or "").split(",")
+        try:
+            found = [
+                str(ipaddress.ip_network(word.strip(), False)) for word in words if words != [""]
+            ]
+        except ValueError:
+            told = "must be addresses or networks, separated by commas: 10.0.0.0/8, ::1"
+            raise SettingsError(name, told) from None
+        return tuple(dict.fromkeys(found))
+
     def choice(self, name: str, *allowed: str) -> str | None:
         value = self.text(name)
         if value is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sized
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 MASK = "***"
 #: What marks a sealed value in a stored payload.
 SEALED = "$sealed"
+#: What is deeper in a payload, which no add accepts (`codec.DEEPEST`), is hidden unseen: releases
+#: that accepted more may have left some, and the walk goes into it by recursion.
+DEEPEST = 250
 
 _BY_NAME = re.compile(
     r"(pass(word|wd|phrase)?|secret|client_?secret|api_?key|access_?key|private_?key|auth"
@@ -37,7 +41,9 @@ def mask(data: Any, paths: Iterable[str] = ()) -> Any:
     return _walk(data, {tuple(path.split(".")) for path in paths}, ())
 
 
-def _walk(data: Any, paths: set[tuple[str, ...]], here: tuple[str, ...]) -> Any:
+def _walk(data: Any, paths: set[tuple[str, ...]], here: tuple[str, ...], depth: int = 0) -> Any:
+    if depth > DEEPEST and isinstance(data, Mapping | list | tuple):
+        return MASK
     if isinstance(data, Mapping):
         if SEALED in data:
             return MASK
@@ -45,10 +51,13 @@ def _walk(data: Any, paths: set[tuple[str, ...]], here: tuple[str, ...]) -> Any:
         for name, value in data.items():
             there = (*here, str(name))
             hidden = there in paths or is_secret_name(str(name))
-            shown[name] = MASK if hidden and value is not None else _walk(value, paths, there)
+            if hidden and value is not None:
+                shown[name] = MASK
+            else:
+                shown[name] = _walk(value, paths, there, depth + 1)
         return shown
     if isinstance(data, list | tuple):
-        return [_walk(value, paths, here) for value in data]
+        return [_walk(value, paths, here, depth + 1) for value in data]
     return data
 
 
@@ -56,6 +65,10 @@ def secret_values(data: Any, paths: Iterable[str] = ()) -> list[str]:
     """The texts of all secret fields, longest first: what must be scrubbed from other texts."""
     found: set[str] = set()
     _collect(data, {tuple(path.split(".")) for path in paths}, (), found, inside=False)
+    # Errors and lines of the log often quote JSON, where such a text looks otherwise.
+    found |= {
+        json.dumps(text, ensure_ascii=escaped)[1:-1] for text in found for escaped in (True, False)
+    }
     return sorted((text for text in found if len(text) >= 4), key=len, reverse=True)
 
 

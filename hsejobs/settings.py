@@ -73,6 +73,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("JOBS_HTTP_HOST", "127.0.0.1", "address the HTTP shim listens on"),
     Setting("JOBS_HTTP_PORT", "8090", "port it listens on, 0-65535"),
     Setting("JOBS_HTTP_VIEWERS", "10", "browsers that a shim shows the TUI to, 0-1000"),
+    Setting("JOBS_HTTP_CONNECTIONS", "1000", "connections of a shim, half of them of one address"),
+    Setting("JOBS_HTTP_HEAD_TIMEOUT", "10000", "ms in which a request's head must come"),
+    Setting("JOBS_HTTP_BODY_TIMEOUT", "30000", "ms in which its body must come"),
+    Setting("JOBS_HTTP_BODY_RATE", "1000", "bytes of a body that buy it another second"),
+    Setting("JOBS_HTTP_IDLE_TIMEOUT", "75000", "ms that a connection may be idle"),
+    Setting("JOBS_TRUSTED_PROXIES", "", "addresses and networks whose X-Forwarded-For counts"),
     Setting("JOBS_PUBLIC_URL", "", "http(s) address that links in mails begin with"),
     Setting("JOBS_JWT_SECRET", "", "32 bytes or more"),
     Setting("JOBS_JWT_PUBLIC_KEY", "", "PEM, or the path of a PEM file"),
@@ -146,6 +152,12 @@ class Settings:
     http_host: str
     http_port: int
     http_viewers: int
+    http_connections: int
+    http_head_timeout_ms: int
+    http_body_timeout_ms: int
+    http_body_rate: int
+    http_idle_timeout_ms: int
+    trusted_proxies: tuple[str, ...]
     public_url: str | None
     jwt_secret: str | None = field(repr=False)
     jwt_public_key: str | None = field(repr=False)
@@ -209,6 +221,12 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         http_host=read.host("JOBS_HTTP_HOST") or "127.0.0.1",
         http_port=read.integer("JOBS_HTTP_PORT", 8090, 0, 65535),
         http_viewers=read.integer("JOBS_HTTP_VIEWERS", 10, 0, 1000),
+        http_connections=read.integer("JOBS_HTTP_CONNECTIONS", 1000, 16, 100_000),
+        http_head_timeout_ms=read.integer("JOBS_HTTP_HEAD_TIMEOUT", 10_000, 100, DAY_MS),
+        http_body_timeout_ms=read.integer("JOBS_HTTP_BODY_TIMEOUT", 30_000, 100, DAY_MS),
+        http_body_rate=read.integer("JOBS_HTTP_BODY_RATE", 1000, 1, 1_000_000_000),
+        http_idle_timeout_ms=read.integer("JOBS_HTTP_IDLE_TIMEOUT", 75_000, 100, DAY_MS),
+        trusted_proxies=read.networks("JOBS_TRUSTED_PROXIES"),
         public_url=read.public_url("JOBS_PUBLIC_URL"),
         jwt_secret=read.jwt_secret("JOBS_JWT_SECRET"),
         jwt_public_key=read.public_key("JOBS_JWT_PUBLIC_KEY"),

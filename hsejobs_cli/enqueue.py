@@ -12,6 +12,7 @@ import typer
 
 from hsejobs import codec
 from hsejobs.errors import InvalidPayload
+from hsejobs_cli import output
 from hsejobs_cli.session import Session
 
 
@@ -83,8 +84,8 @@ def _follow(job: Any) -> Any:
         record = job.refresh()
         now = (record.status, record.progress, record.progress_message)
         if now != before:
-            message = f" {record.progress_message}" if record.progress_message else ""
-            sys.stderr.write(f"{record.status} {record.progress:g}%{message}\n")
+            told = f" {record.progress_message}" if record.progress_message else ""
+            sys.stderr.write(output.safe(f"{record.status} {record.progress:g}%{told}") + "\n")
             before, pause = now, 0.02
         if record.status in FINISHED:
             return job.wait(0)

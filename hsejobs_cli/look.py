@@ -133,7 +133,7 @@ def _print_job(shown: dict[str, Any], lines: list[str]) -> None:
 def workers(as_json: Json = False) -> None:
     """The consumers that live, and what each of their slots runs."""
     session = Session()
-    found = session.reader.workers([info.name for info in session.infos()])
+    found = view.workers(session.reader, [info.name for info in session.infos()])
     if as_json:
         output.document(found)
         return

@@ -9,9 +9,10 @@ import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Match, Route, WebSocketRoute
 
 import huey_config
@@ -20,10 +21,13 @@ from hsejobs.engine.runtime import runtime
 from hsejobs.errors import JobsError
 from hsejobs.services.alerts import Watcher
 from hsejobs.watch import logs
-from hsejobs_http import dashboard, files, metrics, openapi, routes
+from hsejobs_http import dashboard, docs_page, files, metrics, openapi, routes
+from hsejobs_http.answers import answer
 from hsejobs_http.creating import create
 from hsejobs_http.gate import Gate
-from hsejobs_http.problems import Problem, problem_of
+from hsejobs_http.problems import UNFORESEEN, Problem, problem_of, unexpected
+from hsejobs_http.proxies import Proxies
+from hsejobs_http.queries import check_query, known_names
 from hsejobs_http.state import Shim
 
 
@@ -61,6 +65,7 @@ def create_app() -> Any:
         version=__version__,
         lifespan=life,
         redirect_slashes=False,
+        docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         # What generated clients call their methods.
@@ -69,11 +74,11 @@ def create_app() -> Any:
     app.state.shim = here
     app.include_router(routes.router)
     app.include_router(dashboard.router)
+    app.include_router(docs_page.router)
     for path in ("/ws", "/ws/{organization_id:path}"):
         app.router.routes.append(WebSocketRoute(dashboard.PATH + path, dashboard.socket))
-    app.add_api_route("/healthz", _healthy, methods=["GET"])
-    app.add_api_route("/readyz", _ready, methods=["GET"])
-    app.add_api_route("/metrics", _metrics, methods=["GET"])
+    for path, endpoint in (("/healthz", _healthy), ("/readyz", _ready), ("/metrics", _metrics)):
+        app.add_api_route(path, endpoint, methods=["GET"], dependencies=[Depends(check_query)])
     files.register(app)
     # Starlette's own route: FastAPI's solving of parameters costs more than the add.
     # First, because it is what is asked for most.
@@ -81,15 +86,20 @@ def create_app() -> Any:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(JobsError, _jobs_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _not_valid)
+    # It is raised on to the gate, which writes the line in the log.
+    app.add_exception_handler(Exception, _unforeseen)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
-    gate = Gate(app, here.verifier, here.settings.metrics_token, here.counts)
+    proxies = Proxies(here.settings.trusted_proxies)
+    gate = Gate(app, here.verifier, here.settings.metrics_token, here.counts, proxies)
+    app.state.queries = known_names(all_routes(app))
     gate.paths = {one.endpoint: one.path for one in all_routes(app)}
     return gate
 
 
 def all_routes(app: FastAPI) -> list[Any]:
     """Every route, also those of the router that FastAPI keeps whole."""
-    known = [*app.routes, *routes.router.routes, *dashboard.router.routes]
+    known = [*app.routes, *routes.router.routes, *dashboard.router.routes, *docs_page.router.routes]
     return [one for one in known if hasattr(one, "endpoint") and hasattr(one, "methods")]
 
 
@@ -107,14 +117,14 @@ class _ParentWatch:
 
 async def _healthy() -> Response:
     """The process lives; said by the loop itself, however many threads wait for Redis."""
-    return JSONResponse({"status": "ok"})
+    return answer({"status": "ok"})
 
 
 def _ready(request: Request) -> Response:
     """An add would be taken now."""
     here: Shim = request.app.state.shim
     here.runtime.writer.check_adds(list(huey_config.QUEUES))
-    return JSONResponse({"status": "ok"})
+    return answer({"status": "ok"})
 
 
 def _metrics(request: Request) -> Response:
@@ -130,7 +140,20 @@ async def _problem(request: Request, error: Any) -> Response:
 
 
 async def _jobs_error(request: Request, error: Any) -> Response:
-    return problem_of(error).response()
+    problem = problem_of(error)
+    if problem.status == 500:
+        problem = unexpected(error, request.scope["trace"].partition(" ")[0])
+    return problem.response()
+
+
+async def _not_valid(request: Request, error: Any) -> Response:
+    wrong = tuple((str(one["loc"][-1])[:60], "cannot be used") for one in error.errors()[:20])
+    names = ", ".join(name for name, _ in wrong)
+    return Problem(422, "invalid_option", f"cannot be used: {names}", errors=wrong).response()
+
+
+async def _unforeseen(request: Request, error: Any) -> Response:
+    return Problem(500, "error", UNFORESEEN).response()
 
 
 async def _http_error(request: Request, error: Any) -> Response:
@@ -146,4 +169,6 @@ def _methods(request: Request) -> str:
     routes_here = (
         one for one in all_routes(request.app) if one.matches(request.scope)[0] is not Match.NONE
     )
-    return ", ".join(sorted({method for one in routes_here for method in one.methods}))
+    found = {method for one in routes_here for method in one.methods}
+    # The gate asks for the one where the other is wanted.
+    return ", ".join(sorted(found | ({"HEAD"} if "GET" in found else set())))

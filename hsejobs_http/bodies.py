@@ -13,12 +13,14 @@ from starlette.requests import ClientDisconnect, Request
 from hsejobs import codec
 from hsejobs.engine.options import check_attempts, check_priority
 from hsejobs.errors import InvalidInput, InvalidJobId, InvalidOption, InvalidPayload
-from hsejobs.model import LONGEST_MS, PAYLOAD_LIMIT, check_job_id
-from hsejobs_http.problems import Problem
+from hsejobs.model import LONGEST_MS, PAYLOAD_LIMIT, check_job_id, check_organization
+from hsejobs_http.problems import Problem, too_slow
 
 #: Bytes of a body: a payload of the largest size may come indented or with escapes.
 BODY_LIMIT = 4 * PAYLOAD_LIMIT
 OPTIONS = ("priority", "delay", "backoff", "timeout", "attempts", "jobId")
+#: Whose the job is: part of the payload where that has such fields, else options.
+OWNERS = ("organizationId", "userId")
 _TIMES = ("delay", "backoff", "timeout")
 
 
@@ -28,7 +30,10 @@ def too_large() -> Problem:
 
 
 async def read_body(request: Request) -> bytes:
-    """The body. Raises Problem: 400 for half a one, 413 above the limit."""
+    """The body.
+
+    Raises Problem: 400 for half a one, 408 for one that is too slow, 413 above the limit.
+    """
     pieces, size = [], 0
     try:
         async for piece in request.stream():
@@ -37,6 +42,8 @@ async def read_body(request: Request) -> bytes:
                 raise too_large()
             pieces.append(piece)
     except ClientDisconnect:
+        if "late" in request.scope:
+            raise too_slow("the body") from None
         raise Problem(400, "disconnected", "the body ended too early") from None
     return b"".join(pieces)
 
@@ -63,19 +70,24 @@ class Wish:
     task: str | None = None
     times: dict[str, int] = field(default_factory=dict)
     options: dict[str, int] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
     fingerprint: str = ""
     wrong: list[InvalidInput] = field(default_factory=list)
 
 
-def read_wish(body: Any, fields: Mapping[str, Any], keys: Sequence[str], salt: bytes) -> Wish:
+def read_wish(
+    body: Any, fields: Mapping[str, Any], keys: Sequence[str], salt: bytes, *, closed: bool = False
+) -> Wish:
     """The payload and its options from a body; ``fields`` are those of the queue's payload.
 
+    ``closed``: the payload may have no others, so whose the job is can stand beside it.
     ``keys``: the Idempotency-Key headers. Raises InvalidPayload for what is no object.
     """
     if not isinstance(body, dict):
         raise InvalidPayload("payload", "must be a JSON object")
     wish = Wish(None)
-    wish.payload, given = _parted(body, fields, wish.wrong)
+    beside = (*OPTIONS, *OWNERS) if closed else OPTIONS
+    wish.payload, given = _parted(body, fields, beside, wish.wrong)
     for name, check in _CHECKS.items():
         if given.get(name) is None:
             continue
@@ -85,13 +97,21 @@ def read_wish(body: Any, fields: Mapping[str, Any], keys: Sequence[str], salt: b
             wish.wrong.append(error)
         else:
             (wish.times if name in _TIMES else wish.options)[name] = value
+    for name in OWNERS:
+        try:
+            owner = check_organization(given.get(name), name)
+        except InvalidInput as error:
+            wish.wrong.append(error)
+        else:
+            if owner is not None:
+                wish.owners[name] = owner
     task = given.get("task")
     if task is not None and not isinstance(task, str):
         wish.wrong.append(InvalidOption("task", "must be a text"))
     else:
         wish.task = task
     try:
-        wish.sent_id, wish.sent_as = _sent_id(given.get("jobId"), keys)
+        wish.sent_id, wish.sent_as = _sent_id(given.get("jobId"), [bare(key) for key in keys])
     except InvalidInput as error:
         wish.wrong.append(error)
     if wish.sent_id is not None:
@@ -108,12 +128,15 @@ def together(errors: Sequence[InvalidInput]) -> InvalidInput:
 
 
 def _parted(
-    body: dict[str, Any], fields: Mapping[str, Any], wrong: list[InvalidInput]
+    body: dict[str, Any],
+    fields: Mapping[str, Any],
+    beside: Sequence[str],
+    wrong: list[InvalidInput],
 ) -> tuple[Any, dict[str, Any]]:
     both = set(body) == {"payload", "options"}
     alone = "payload" not in fields and (set(body) == {"payload"} or (both and bool(fields)))
     if not alone and not (both and isinstance(body["options"], dict)):
-        taken = {name for name in OPTIONS if name in body and name not in fields}
+        taken = {name for name in beside if name in body and name not in fields}
         payload = {name: value for name, value in body.items() if name not in taken}
         return payload, {name: body[name] for name in taken}
     options = body.get("options")
@@ -122,17 +145,18 @@ def _parted(
     elif not isinstance(options, dict):
         wrong.append(InvalidOption("options", "must be an object"))
         options = {}
-    wrong += unknown("options.", options, (*OPTIONS, "task"))
+    wrong += unknown("options.", options, (*OPTIONS, *OWNERS, "task"))
     if body["payload"] is None:
         raise together([*wrong, InvalidPayload("payload", "must not be null")])
     return body["payload"], options
 
 
-def unknown(before: str, given: dict[str, Any], known: Sequence[str]) -> list[InvalidInput]:
+def unknown(before: str, given: Mapping[str, Any], known: Sequence[str]) -> list[InvalidInput]:
     """An error for each name that means nothing here, twenty at most."""
     names = [name for name in given if name not in known][:20]
     shown = ["".join(c if c.isprintable() else "?" for c in name[:60]) for name in names]
-    return [InvalidOption(before + name, f"is unknown: use {', '.join(known)}") for name in shown]
+    told = f"is unknown: use {', '.join(known)}" if known else "is unknown: there are none here"
+    return [InvalidOption(before + name, told) for name in shown]
 
 
 def whole(value: Any) -> Any:
@@ -158,6 +182,12 @@ _CHECKS: dict[str, Callable[[Any], int]] = {
 }
 
 
+def bare(key: str) -> str:
+    """An Idempotency-Key without the quotes that structured fields (RFC 8941) give a text."""
+    quoted = len(key) > 1 and key[0] == key[-1] == '"'
+    return key[1:-1] if quoted else key
+
+
 def _sent_id(job_id: Any, keys: Sequence[str]) -> tuple[str | None, str]:
     """The id and where it stood."""
     sent = [("jobId", job_id)] if job_id is not None else []
@@ -178,9 +208,18 @@ def _sent_id(job_id: Any, keys: Sequence[str]) -> tuple[str | None, str]:
 def _fingerprint(body: Any, salt: bytes) -> str:
     import json
 
-    text = json.dumps(body, sort_keys=True).encode()
+    text = json.dumps(_level(body), sort_keys=True).encode()
     # Keyed: the payload may hold secrets that are sealed where this is kept.
     return hashlib.blake2b(text, key=salt[:64], digest_size=12).hexdigest()
+
+
+def _level(value: Any) -> Any:
+    """A copy in which equal numbers are written alike: 1.0 and 1e0 are 1."""
+    if isinstance(value, dict):
+        return {name: _level(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_level(one) for one in value]
+    return whole(value)
 
 
 def scoped_id(organization_id: str | None, sent: str, sent_as: str) -> str:

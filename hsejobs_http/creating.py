@@ -22,11 +22,14 @@ from hsejobs.errors import (
     JobNotFound,
     PayloadTooLarge,
 )
+from hsejobs.model import check_organization
 from hsejobs.store.registry import QueueInfo
 from hsejobs.store.write import Added, NewJob, new_nonce
 from hsejobs_http import bodies
+from hsejobs_http.answers import answer
 from hsejobs_http.bodies import Wish
 from hsejobs_http.problems import Problem
+from hsejobs_http.queries import check_query
 from hsejobs_http.state import Shim, need, shim, viewer
 from hsejobs_http.tokens import Caller
 
@@ -34,15 +37,17 @@ from hsejobs_http.tokens import Caller
 async def create(request: Request) -> Response:
     """Adds a job: 202 with its id once it is in Redis."""
     here = shim(request)
+    await check_query(request)
     queue = request.path_params["queue"]
     info = here.known(queue)
     if info is None:
         info = await run_in_threadpool(here.info, queue)
     who = need(request, info.enqueue if info.enqueue in ("member", "admin") else "operator")
     body = await bodies.read_json(request)
-    fields = _fields(info)
+    schema = _schema(info)
     keys = request.headers.getlist("idempotency-key")
-    wish = bodies.read_wish(body, fields, keys, here.salt)
+    fields, closed = schema.get("properties", {}), schema.get("additionalProperties") is False
+    wish = bodies.read_wish(body, fields, keys, here.salt, closed=closed)
     new = _checked(info, wish, who)
     new.trace, new.role = request.scope["trace"], who.role
     await _check_artifacts(here, queue, new, who)
@@ -77,19 +82,17 @@ async def _check_artifacts(here: Shim, queue: str, new: NewJob, who: Caller) -> 
 
 
 def _answer(queue: str, added: Added) -> Response:
-    body = codec.dumps(
-        {"jobId": added.id, "queue": queue, "status": str(added.status), "created": added.created}
-    )
-    location = {"Location": f"/api/jobs/{queue}/jobs/{added.id}"}
-    return Response(body, 202, location, "application/json")
+    told = {
+        "jobId": added.id, "queue": queue, "status": str(added.status), "created": added.created,
+    }  # fmt: skip
+    return answer(told, 202, {"Location": f"/api/jobs/{queue}/jobs/{added.id}"})
 
 
-def _fields(info: QueueInfo) -> dict[str, Any]:
-    """The payload's fields as the default task's schema names them."""
+def _schema(info: QueueInfo) -> dict[str, Any]:
+    """The default task's schema of its payload; empty where it has none."""
     for task in info.tasks:
         if task.name == info.default_task and task.schema:
-            found: dict[str, Any] = task.schema.get("properties", {})
-            return found
+            return task.schema
     return {}
 
 
@@ -107,10 +110,9 @@ def _checked(info: QueueInfo, wish: Wish, who: Caller) -> NewJob:
 
 
 def _new_job(info: QueueInfo, wish: Wish, who: Caller) -> NewJob:
-    organization = _organization(wish.payload, who)
-    options: dict[str, Any] = {
-        "organization_id": organization, "user_id": who.user_id, **wish.options,
-    }  # fmt: skip
+    organization = _owner(wish, "organizationId", who, who.organization_id)
+    user = _owner(wish, "userId", who, who.user_id)
+    options: dict[str, Any] = {"organization_id": organization, "user_id": user, **wish.options}
     own = loaded(info.name)
     if own is not None:
         new = own.new_job(_wrapper(own, info, wish.task), wish.payload, **options)
@@ -131,18 +133,23 @@ def _wrapper(own: JobHuey, info: QueueInfo, task: str | None) -> Any:
     return own.wrappers.get(info.task(task).name) or own.wrapper(task)
 
 
-def _organization(payload: Any, who: Caller) -> str | None:
-    named = None
-    if isinstance(payload, dict):
-        both = [payload[n] for n in ("organizationId", "organization_id") if payload.get(n)]
-        if len(both) > 1 and both[0] != both[1]:
-            raise InvalidPayload("organizationId", "is given twice and differs")
-        named = both[0] if both else None
+def _owner(wish: Wish, field: str, who: Caller, own: str | None) -> str | None:
+    """Whose the job is: the caller's ``own``, or whom an operator's body names.
+
+    Raises Problem 403 when another's body names somebody else.
+    """
+    named = [wish.owners[field]] if field in wish.owners else []
+    if isinstance(wish.payload, dict):
+        names = (field, field.replace("Id", "_id"))
+        named += [wish.payload[name] for name in names if wish.payload.get(name)]
+    if any(one != named[0] for one in named):
+        raise InvalidPayload(field, "is given twice and differs")
     if who.role == "operator":
-        return named if isinstance(named, str) else who.organization_id
-    if named is not None and str(named) != who.organization_id:
-        raise Problem(403, "forbidden", "the body names another organisation than the token")
-    return who.organization_id
+        return check_organization(named[0], field) if named and isinstance(named[0], str) else own
+    if named and str(named[0]) != own:
+        what = {"organizationId": "organisation", "userId": "user"}[field]
+        raise Problem(403, "forbidden", f"the body names another {what} than the token")
+    return own
 
 
 def _check_role(own: JobHuey, new: NewJob, who: Caller) -> None:

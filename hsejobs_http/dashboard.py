@@ -20,7 +20,7 @@ from hsejobs_http import bodies
 from hsejobs_http.pages import login_page, view_page
 from hsejobs_http.problems import Problem
 from hsejobs_http.state import Shim, caller, chosen, shim
-from hsejobs_http.tokens import Caller, bearer
+from hsejobs_http.tokens import Caller, bearer, check_once
 
 PATH = "/api/jobs/dashboard"
 LOGIN = f"{PATH}/login"
@@ -167,6 +167,7 @@ async def socket(socket: WebSocket) -> None:
     here: Shim = socket.app.state.shim
     headers = dict(socket.scope["headers"])
     try:
+        check_once(socket.scope["headers"])
         check_origin(here, socket.headers)
         token = bearer(headers) or cookie_token(headers)
         if token is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import logging
 import re
 import time
 import uuid
@@ -14,14 +13,16 @@ from hsejobs.watch import logs
 from hsejobs_http import dashboard
 from hsejobs_http.bodies import BODY_LIMIT, too_large
 from hsejobs_http.counting import UNMATCHED, Counts
-from hsejobs_http.problems import Problem
-from hsejobs_http.tokens import Verifier, bearer
+from hsejobs_http.problems import Problem, stopping, unexpected
+from hsejobs_http.proxies import Proxies
+from hsejobs_http.tokens import Verifier, bearer, check_once
 
-logger = logging.getLogger("hsejobs.http")
 #: For how long lines of the log are gathered.
 FLUSH_SECONDS = 0.02
 #: https://www.w3.org/TR/trace-context/ - ids of zeros alone are none.
 _TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+#: Routes that know HEAD themselves: nobody reads a file to tell its size.
+_ARTIFACTS = re.compile(r"/artifacts/.*|/api/jobs/[^/]+/jobs/[^/]+/artifact", re.DOTALL)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@+=-]{1,100}")
 
 
@@ -29,34 +30,42 @@ class Gate:
     """ASGI middleware around the whole application."""
 
     def __init__(
-        self, app: Any, verifier: Verifier, metrics_token: str | None, counts: Counts
+        self,
+        app: Any,
+        verifier: Verifier,
+        metrics_token: str | None,
+        counts: Counts,
+        proxies: Proxies,
     ) -> None:
         self.app, self.verifier = app, verifier
         self.metrics_token = metrics_token
-        self.counts = counts
+        self.counts, self.proxies = counts, proxies
         #: Templates by what answers them; others are `unmatched`.
         self.paths: dict[Any, str] = {}
         self._flushing = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        given = headers.get(b"x-request-id", b"")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex.encode()
-        parent = headers.get(b"traceparent", b"")
-        parent = b" " + parent if _TRACEPARENT.fullmatch(parent) else b""
-        scope["trace"] = (request_id + parent).decode()
+        request_id = self._named(scope, headers)
         started, status = time.perf_counter(), 0
 
         async def answer(message: Any) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
+        method = scope["method"]
+        if method == "HEAD" and not _ARTIFACTS.fullmatch(scope["path"]):
+            # As GET; uvicorn sends the head of the answer alone.
+            scope = {**scope, "method": "GET"}
         try:
             try:
                 self._check(scope, headers)
@@ -66,16 +75,53 @@ class Gate:
                 response = dashboard.refusal(problem, headers) if page else problem.response()
                 await response(scope, receive, answer)
             except Exception as error:
-                # Starlette has answered already with 500; its text may hold a value.
-                logger.error("unexpected %s", type(error).__name__)
+                unforeseen = unexpected(error, request_id)
+                # An answer of ours may have come already, by the application's own handler.
                 if not status:
-                    await Problem(500, "error", "something went wrong here").response()(
-                        scope, receive, answer
-                    )
+                    await unforeseen.response()(scope, receive, answer)
+            except asyncio.CancelledError:
+                # The shim stops, and this took longer than the grace; uvicorn would say it plainly.
+                if status:
+                    raise
+                await stopping().response()(scope, receive, answer)
         finally:
-            self._log(scope, status, started, request_id.decode())
+            self._log(scope, method, status, started, request_id)
+
+    def _named(self, scope: Any, headers: dict[bytes, bytes]) -> str:
+        """The request's id and trace, and who is at its other end, in the scope; the id."""
+        given = headers.get(b"x-request-id", b"")
+        request_id = given.decode() if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        parent = headers.get(b"traceparent", b"")
+        parent = b" " + parent if _TRACEPARENT.fullmatch(parent) else b""
+        scope["trace"] = request_id + parent.decode()
+        peer = scope.get("client")
+        scope["address"] = self.proxies.client(peer[0] if peer else None, scope["headers"])
+        return request_id
+
+    async def _socket(self, scope: Any, receive: Any, send: Any) -> None:
+        """A view's socket; a refusal is as for any request."""
+        request_id = self._named(scope, dict(scope["headers"]))
+        begun = False
+
+        async def answer(message: Any) -> None:
+            nonlocal begun
+            if not begun and message["type"] == "websocket.close":
+                begun = True
+                nothing = Problem(404, "not_found", "there is nothing at this path")
+                await nothing.response()(scope, receive, send)
+                return
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, answer)
+        except Exception as error:
+            problem = unexpected(error, request_id)
+            if not begun:
+                await problem.response()(scope, receive, send)
 
     def _check(self, scope: Any, headers: dict[bytes, bytes]) -> None:
+        check_once(scope["headers"])
         path: str = scope["path"]
         if path == "/metrics" and self.metrics_token is not None:
             wanted = self.metrics_token.encode("utf-8", "surrogateescape")
@@ -94,13 +140,14 @@ class Gate:
         if len(length) > 12 or (length.isdigit() and int(length) > BODY_LIMIT):
             raise too_large()
 
-    def _log(self, scope: Any, status: int, started: float, request_id: str) -> None:
+    def _log(self, scope: Any, method: str, status: int, started: float, request_id: str) -> None:
         who, seconds = scope.get("caller"), time.perf_counter() - started
         route = self.paths.get(scope.get("endpoint"), UNMATCHED)
-        self.counts.note(route, scope["method"], status, seconds)
+        self.counts.note(route, method, status, seconds)
         fields = {
             "requestId": request_id,
-            "method": scope["method"],
+            "client": scope["address"],
+            "method": method,
             "path": _shown(scope["path"]),
             "status": status or None,
             "duration": round(seconds * 1000, 2),

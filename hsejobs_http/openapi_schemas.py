@@ -62,6 +62,9 @@ OPTIONS: dict[str, Schema] = {
         "string", pattern=JOB_ID,
         description="becomes <organizationId>:<jobId>; the same again returns the job there is",
     ),
+    "organizationId": _or_null("string", maxLength=200, description="whose job it is; another"
+                               " organisation than the token's only an operator may name"),
+    "userId": _or_null("string", maxLength=200, description="likewise the user's"),
 }  # fmt: skip
 
 SCHEMAS: dict[str, Schema] = {
@@ -128,7 +131,7 @@ SCHEMAS: dict[str, Schema] = {
         {
             "id": _TEXT, "host": _TEXT, "pid": {"type": "integer"}, "queue": _TEXT,
             "workers": {"enum": ["threads", "processes"]}, "concurrency": _COUNT,
-            "startedAt": {"type": "integer", "description": "ms since the epoch"}, "hung": _COUNT,
+            "startedAt": _TIME, "hung": _COUNT,
             "slots": {"type": "array"}, "heartbeatAge": _MS,
         }
     ),
@@ -196,8 +199,8 @@ ANSWER_EXAMPLES: dict[str, Any] = {
     "Alert": [{"rule": "waiting", "queue": "email", "state": "on", "value": 140, "limit": 100,
                "message": "140 jobs wait", "since": "2026-01-01T12:00:00.000Z", "ended": None}],
     "Worker": [{"id": "host:71:x1y2z", "host": "host", "pid": 71, "queue": "email",
-                "workers": "threads", "concurrency": 5, "startedAt": 1767268800000, "hung": 0,
-                "slots": [], "heartbeatAge": 800}],
+                "workers": "threads", "concurrency": 5, "startedAt": "2026-01-01T12:00:00.000Z",
+                "hung": 0, "slots": [], "heartbeatAge": 800}],
     "Schedule": [{"name": "hourly_cleanup", "queue": "cleanup", "cron": "0 * * * *",
                   "next": "2026-01-01T13:00:00.000Z", "last": None, "lastJob": None,
                   "outcome": None}],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import traceback
 from typing import Any
 
 from starlette.responses import Response
@@ -21,10 +23,12 @@ from hsejobs.errors import (
     UnknownQueue,
     UnknownTask,
 )
+from hsejobs.watch import logs
 
 MEDIA_TYPE = "application/problem+json"
 #: Seconds after which a caller may try again when Redis or the artifact store is away.
 RETRY_AFTER = "2"
+UNFORESEEN = "something went wrong here; the log has more"
 
 TITLES = {
     400: "Bad request",
@@ -32,6 +36,7 @@ TITLES = {
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
+    408: "Too slow",
     409: "Conflict",
     413: "Too large",
     416: "Range not satisfiable",
@@ -76,6 +81,17 @@ class Problem(Exception):
         return Response(self.body(), self.status, self.headers, MEDIA_TYPE)
 
 
+def too_slow(what: str) -> Problem:
+    """The answer to a request that does not come to its end."""
+    return Problem(408, "request_timeout", f"{what} did not come in time; send it again")
+
+
+def stopping() -> Problem:
+    """The answer to what was not done when the shim had to end."""
+    told = "this process ends and did not get it done; send it again"
+    return Problem(503, "stopping", told, headers={"Retry-After": RETRY_AFTER})
+
+
 def problem_of(error: JobsError) -> Problem:
     """Which answer an error of hsejobs is; no value of the caller's is in it."""
     if isinstance(error, RedisUnavailable | ArtifactsUnavailable):
@@ -97,4 +113,19 @@ def problem_of(error: JobsError) -> Problem:
         return Problem(422, error.code, str(error), errors=(("task", str(error)),))
     if isinstance(error, Refused):
         return Problem(409, error.code, str(error))
-    return Problem(500, error.code, "something went wrong here; the log has more")
+    return Problem(500, error.code, UNFORESEEN)
+
+
+def unexpected(error: BaseException, request_id: str) -> Problem:
+    """The answer to what nobody foresaw; one line in the log says what it was, and where.
+
+    An error's own text may hold a value of the caller's, so only ours are written down.
+    """
+    places = [
+        f"{frame.filename.rpartition('site-packages/')[2].rpartition('/')[2]}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)[-4:]
+    ]
+    told = f": {error}" if isinstance(error, JobsError) else ""
+    cause = type(error).__name__ + told
+    logs.tell("unexpected", logging.ERROR, requestId=request_id, cause=cause, at=" > ".join(places))
+    return Problem(500, "error", UNFORESEEN)

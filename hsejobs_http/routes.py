@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from hsejobs.errors import InvalidInput, InvalidOption, JobNotFound
 from hsejobs.model import JobRecord, State, check_job_id, check_organization, may_read
@@ -14,10 +14,12 @@ from hsejobs.services.artifacts import removal
 from hsejobs.store.registry import QueueInfo
 from hsejobs.watch import alerts, view
 from hsejobs_http import bodies, dashboard
+from hsejobs_http.answers import answer
+from hsejobs_http.queries import check_query
 from hsejobs_http.state import Shim, caller, chosen, need, number, shim
 from hsejobs_http.tokens import Caller
 
-router = APIRouter(prefix="/api/jobs")
+router = APIRouter(prefix="/api/jobs", dependencies=[Depends(check_query)])
 #: Longest grace of a clean, in ms: ten years.
 LONGEST_GRACE = 10 * 366 * 86_400_000
 
@@ -36,7 +38,7 @@ def _stats(here: Shim, organization_id: str | None) -> dict[str, Any]:
 @router.get("/stats")
 def stats(request: Request) -> Response:
     """Counts, rates and durations of every queue."""
-    return JSONResponse(_stats(shim(request), _scope(request, caller(request))))
+    return answer(_stats(shim(request), _scope(request, caller(request))))
 
 
 @router.get("/dashboard")
@@ -51,7 +53,7 @@ def list_alerts(request: Request) -> Response:
     """The alerts that are on, and those that went off in the last day."""
     need(request, "operator")
     here = shim(request)
-    return JSONResponse(alerts.stored(here.runtime.link, here.runtime.prefix))
+    return answer(alerts.stored(here.runtime.link, here.runtime.prefix))
 
 
 @router.get("/workers")
@@ -59,7 +61,7 @@ def workers(request: Request) -> Response:
     """The consumers that live, and what they run."""
     need(request, "operator")
     here = shim(request)
-    return JSONResponse(here.runtime.reader.workers(here.names()))
+    return answer(view.workers(here.runtime.reader, here.names()))
 
 
 @router.get("/schedules")
@@ -69,7 +71,7 @@ def schedules(request: Request) -> Response:
 
     need(request, "operator")
     here = shim(request)
-    return JSONResponse(list_schedules(here.runtime.reader, here.infos()))
+    return answer(list_schedules(here.runtime.reader, here.infos()))
 
 
 def job_of(request: Request, queue: str, job_id: str) -> tuple[JobRecord, QueueInfo, Caller]:
@@ -110,14 +112,14 @@ def jobs(request: Request, queue: str) -> Response:
         organization_id=_scope(request, who),
     )
     listed["jobs"] = [_for(one, who) for one in listed["jobs"]]
-    return JSONResponse(listed)
+    return answer(listed)
 
 
 @router.get("/{queue}/jobs/{job_id}")
 def job(request: Request, queue: str, job_id: str) -> Response:
     """One job, whole."""
     record, info, who = job_of(request, queue, job_id)
-    return JSONResponse(_for(view.shown(record, info), who))
+    return answer(_for(view.shown(record, info), who))
 
 
 @router.get("/{queue}/jobs/{job_id}/logs")
@@ -126,7 +128,7 @@ def logs(request: Request, queue: str, job_id: str) -> Response:
     record, _, who = job_of(request, queue, job_id)
     lines, total = shim(request).runtime.reader.logs(queue, job_id)
     seen = _sees_all(record.organization_id, record.user_id, who)
-    return JSONResponse({"lines": lines if seen else None, "total": total})
+    return answer({"lines": lines if seen else None, "total": total})
 
 
 def _acted(request: Request, act: str, queue: str, job_id: str) -> Response:
@@ -135,7 +137,7 @@ def _acted(request: Request, act: str, queue: str, job_id: str) -> Response:
     here = shim(request)
     getattr(here.runtime.writer, act)(queue, job_id, who.scope)
     record = here.runtime.reader.job(queue, job_id, who.scope)
-    return JSONResponse(view.shown(record, info))
+    return answer(view.shown(record, info))
 
 
 @router.post("/{queue}/jobs/{job_id}/retry")
@@ -175,7 +177,7 @@ async def clean(request: Request, queue: str) -> Response:
         return removed
 
     removed = await run_in_threadpool(cleaned)
-    return JSONResponse({"removed": removed})
+    return answer({"removed": removed})
 
 
 def _clean_wish(body: Any) -> tuple[int, State]:
@@ -199,7 +201,7 @@ def _pause(request: Request, queue: str, *, paused: bool) -> Response:
     here = shim(request)
     here.info(queue)
     (here.runtime.writer.pause if paused else here.runtime.writer.resume)(queue)
-    return JSONResponse({"queue": queue, "isPaused": paused})
+    return answer({"queue": queue, "isPaused": paused})
 
 
 @router.post("/{queue}/pause")

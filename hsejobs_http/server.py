@@ -10,6 +10,7 @@ import socket
 
 from hsejobs.errors import SettingsError
 from hsejobs.settings import Settings
+from hsejobs_http.doors import widen
 from hsejobs_http.tokens import Verifier
 from hsejobs_http.viewing import MESSAGE_LIMIT
 
@@ -64,6 +65,7 @@ def serve(settings: Settings, workers: int = 1) -> None:
     from hsejobs_http.wire import Wire
 
     Verifier(settings)
+    widen(settings)
     config = uvicorn.Config(
         "hsejobs_http.app:create_app",
         factory=True,
@@ -74,6 +76,9 @@ def serve(settings: Settings, workers: int = 1) -> None:
         lifespan="on",
         access_log=False,
         server_header=False,
+        # The gate finds the caller's address, the wire ends what is idle: this is its backstop.
+        proxy_headers=False,
+        timeout_keep_alive=settings.http_idle_timeout_ms // 1000 + 2,
         timeout_graceful_shutdown=max(1, settings.shutdown_grace_ms // 1000),
         log_config=None,
     )

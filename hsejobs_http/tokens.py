@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +117,18 @@ class Verifier:
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise _refused("the token is not valid") from None
         return claims
+
+
+#: Headers of which two would be two wishes: nobody can know which one a proxy before us obeyed.
+_ONCE = frozenset({b"authorization", b"host", b"origin"})
+
+
+def check_once(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Raises Problem 400 for two Authorization, Host or Origin headers."""
+    found = [name for name, _ in headers if name in _ONCE]
+    if len(found) != len(set(found)):
+        twice = next(name for name in found if found.count(name) > 1).decode().capitalize()
+        raise Problem(400, "bad_request", f"send one {twice} header; this request has more")
 
 
 def bearer(headers: dict[bytes, bytes]) -> str | None:

@@ -27,6 +27,10 @@ from hsejobs_http.tokens import Caller
 
 #: Views that one user may have open in a process of the shim.
 A_USER = 3
+#: Views kept for operators, who must be able to look when everybody does.
+KEPT = 2
+#: Where there are fewer views than that, whoever comes first has them.
+SHARED_FROM = 4
 #: Characters of one message of a browser, bytes of one packet of a viewer.
 MESSAGE_LIMIT, PACKET_LIMIT = 65_536, 16_777_216
 #: Seconds that a viewer has to end when it is told to.
@@ -38,11 +42,39 @@ _PASSED_PREFIXES = ("QUEUE_", "JOBS_ALERT_")
 
 
 class Viewers:
-    """Those of one process of the shim; at most ``most``, and ``A_USER`` of one user."""
+    """Those of one process of the shim: at most ``most``, and ``A_USER`` of one user.
+
+    ``KEPT`` of them are for operators; of the others an organisation has half.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.most = settings, settings.http_viewers
+        #: For members and admins of all organisations, and of one.
+        self.others = self.share = self.most
+        if self.most >= SHARED_FROM:
+            self.others -= KEPT
+            self.share = self.others // 2
         self._users: Counter[tuple[str | None, str]] = Counter()
+        #: Of members and admins, by organisation.
+        self._organizations: Counter[str | None] = Counter()
+
+    def come(self, who: Caller) -> None:
+        """Takes a place. Raises Problem 503 when there is none for this caller."""
+        user = (who.organization_id, who.user_id)
+        room = self._users.total() < self.most and self._users[user] < A_USER
+        if who.role != "operator":
+            mine = self._organizations[who.organization_id]
+            room = room and self._organizations.total() < self.others and mine < self.share
+        if not room:
+            raise Problem(503, "too_many_viewers", "too many views are open; close one, or wait",
+                          headers={"Retry-After": "30"})  # fmt: skip
+        self._users[user] += 1
+        self._organizations[who.organization_id] += who.role != "operator"
+
+    def go(self, who: Caller) -> None:
+        """Gives it back."""
+        self._users[who.organization_id, who.user_id] -= 1
+        self._organizations[who.organization_id] -= who.role != "operator"
 
     async def view(
         self, socket: WebSocket, who: Caller, organization_id: str | None, expires: float
@@ -51,11 +83,7 @@ class Viewers:
 
         Raises Problem 503 before anything is begun when there are too many.
         """
-        user = (who.organization_id, who.user_id)
-        if self._users.total() >= self.most or self._users[user] >= A_USER:
-            raise Problem(503, "too_many_viewers", "too many views are open; close one, or wait",
-                          headers={"Retry-After": "30"})  # fmt: skip
-        self._users[user] += 1
+        self.come(who)
         about: dict[str, Any] = {
             "userId": who.user_id, "organizationId": organization_id, "role": who.role,
         }  # fmt: skip
@@ -69,7 +97,7 @@ class Viewers:
                 await _end(process)
                 logs.tell("viewer_closed", exitStatus=process.returncode, **about)
         finally:
-            self._users[user] -= 1
+            self.go(who)
             with contextlib.suppress(Exception):
                 await socket.close()
 

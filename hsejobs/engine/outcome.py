@@ -208,7 +208,8 @@ def _clean_result(job: JobContext) -> bytes:
         secrets = job.secrets
         if too_much(secrets, len(result)):
             return codec.dumps(MASK)
-        if secrets and any(secret.encode() in result for secret in secrets):
+        # As JSON holds them: with quotes escaped, and half characters, which UTF-8 cannot hold.
+        if any(codec.dumps(secret)[1:-1] in result for secret in secrets):
             return codec.dumps(scrub_data(codec.loads(result), secrets))
     return result
 

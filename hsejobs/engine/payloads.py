@@ -13,6 +13,9 @@ from hsejobs.errors import InvalidPayload, PayloadTooLarge, Unrecoverable
 from hsejobs.masking import Secret
 from hsejobs.model import PAYLOAD_LIMIT, RESULT_LIMIT
 
+#: A result may hold the payload that it is of, some levels further in.
+RESULT_DEEPEST = codec.DEEPEST + 50
+
 
 def payload_model(function: Callable[..., Any]) -> Any:
     """The pydantic model that annotates the function's first parameter, or None."""
@@ -75,6 +78,8 @@ def encode(data: Any) -> bytes:
         text = codec.dumps(data)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidPayload("payload", f"is no JSON: {_kind(error)}") from None
+    if codec.deeper(data, text):
+        raise InvalidPayload("payload", f"is nested more than {codec.DEEPEST} deep")
     if len(text) > PAYLOAD_LIMIT:
         raise PayloadTooLarge(
             "payload",
@@ -99,6 +104,8 @@ def encode_result(data: Any) -> bytes:
         text = codec.dumps(data)
     except (TypeError, ValueError, RecursionError) as error:
         raise Unrecoverable(f"the result is no JSON: {type(error).__name__}") from None
+    if codec.deeper(data, text, RESULT_DEEPEST):
+        raise Unrecoverable(f"the result is nested more than {RESULT_DEEPEST} deep")
     if len(text) > RESULT_LIMIT:
         raise Unrecoverable(
             f"the result has {len(text):,} bytes, {RESULT_LIMIT:,} are kept: store an artifact"

@@ -16,7 +16,7 @@ from collections import deque
 from functools import lru_cache
 from typing import Any, TextIO
 
-from hsejobs import forks
+from hsejobs import codec, forks
 
 _LEVEL_OF = {"stalled": logging.WARNING, "failed": logging.ERROR, "retrying": logging.WARNING}
 _names = {logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
@@ -230,7 +230,8 @@ def flush() -> None:
         lines = [_sink.lines.popleft() for _ in range(len(_sink.lines))]
         if lines:
             try:
-                _sink.stream.write("\n".join(lines) + "\n")
+                # A half character would look like a stream that takes nothing any more.
+                _sink.stream.write(codec.whole("\n".join(lines)) + "\n")
                 _sink.stream.flush()
             except (OSError, ValueError):
                 # Nobody reads the log any more; the jobs go on.

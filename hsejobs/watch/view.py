@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from hsejobs.errors import InvalidOption
 from hsejobs.masking import mask
-from hsejobs.model import JobRecord, State
+from hsejobs.model import JobRecord, State, iso_time
 from hsejobs.store.read import Reader
 from hsejobs.store.registry import QueueInfo
 
@@ -52,3 +53,11 @@ def listing(
         "jobs": [shown(record, info) for record in page.jobs],
         "next": page.next,
     }
+
+
+def workers(reader: Reader, queues: Sequence[str]) -> list[dict[str, Any]]:
+    """The consumers that live and what their slots run; times ISO 8601, durations ms."""
+    found = reader.workers(queues)
+    for one in found:
+        one["startedAt"] = iso_time(one.get("startedAt"))
+    return found

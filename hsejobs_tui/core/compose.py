@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from difflib import unified_diff
 from typing import Any
@@ -24,7 +23,7 @@ def skeleton(task: TaskInfo) -> str:
     schema = task.schema or {}
     fields = schema.get("properties", {})
     made = {name: _sample(fields.get(name, {})) for name in schema.get("required", [])}
-    return json.dumps(made, indent=2, ensure_ascii=False)
+    return codec.pretty(made)
 
 
 def _sample(field: dict[str, Any]) -> Any:
@@ -37,18 +36,12 @@ def _sample(field: dict[str, Any]) -> Any:
 
 def pretty(data: Any) -> str:
     """JSON for people."""
-    return json.dumps(data, indent=2, ensure_ascii=False)
+    return codec.pretty(data)
 
 
 def parse(text: str) -> dict[str, Any]:
     """The object that was written. Raises InvalidPayload, which tells the place."""
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise InvalidPayload("payload", f"is no JSON: {error.msg} at {place}") from None
-    except (ValueError, RecursionError):
-        raise InvalidPayload("payload", "cannot be read as JSON") from None
+    data = codec.strict(codec.whole(text).encode())
     if not isinstance(data, dict):
         raise InvalidPayload("payload", "must be a JSON object")
     return data

@@ -189,8 +189,8 @@ def test_problems_for_everything_else(shim: Shim) -> None:
         assert done.headers["content-type"] == "application/problem+json"
         assert done.json()["code"]
     for path, allowed in (
-        ("/email", "POST"), ("/email/jobs", "GET"), ("/email/jobs/a", "DELETE, GET"),
-        ("/email/jobs/a/retry", "POST"), ("/stats", "GET, POST"),
+        ("/email", "POST"), ("/email/jobs", "GET, HEAD"), ("/email/jobs/a", "DELETE, GET, HEAD"),
+        ("/email/jobs/a/retry", "POST"), ("/stats", "GET, HEAD, POST"),
     ):  # fmt: skip
         done = shim.ask("PATCH", path)
         assert (done.status_code, done.headers["allow"]) == (405, allowed)

@@ -1,0 +1,142 @@
+"""Refusals in one form, whatever goes wrong; queries and headers that mean nothing are told."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from hsejobs.settings import load_settings
+from hsejobs_http.problems import Problem
+from hsejobs_http.tokens import Caller
+from hsejobs_http.viewing import Viewers
+from tests.http.conftest import MAIL, Shim, token
+from tests.http.test_connections import lines
+from tests.support import wait_until
+
+
+def test_a_500_is_a_problem_with_one_line(shim: Shim, redis_client: Redis) -> None:
+    made = shim.ask("POST", "/email", json=MAIL).json()["jobId"]
+    # A record that no release wrote: nobody foresaw it.
+    redis_client.hset(f"hsejobs:{{email}}:j:{made}", "st", "?")
+    done = shim.ask("GET", f"/email/jobs/{made}", headers={"X-Request-ID": "asked-1"})
+    assert done.status_code == 500
+    assert done.headers["content-type"] == "application/problem+json"
+    assert done.json()["code"] == "error"
+    wait_until(lambda: lines(shim, "unexpected"), 10, "the line")
+    (told,) = lines(shim, "unexpected")
+    assert told["requestId"] == done.headers["x-request-id"] == "asked-1"
+    assert "KeyError" in told["cause"]
+    assert "read.py:" in told["at"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/jobs/stats", "/api/jobs/dashboard", "/api/jobs/alerts", "/api/jobs/workers",
+     "/api/jobs/schedules", "/api/jobs/email/jobs", "/api/jobs/email/jobs/x", "/healthz", "/readyz",
+     "/metrics"],
+)  # fmt: skip
+def test_unknown_parameters_are_named(path: str, shim: Shim) -> None:
+    who = {"Authorization": f"Bearer {token('operator')}"}
+    done = shim.client.get(f"{path}?organisationId=org-1&b=", headers=who)
+    assert done.status_code == 422, done.text
+    assert [one["field"] for one in done.json()["errors"]] == ["organisationId", "b"]
+
+
+def test_parameters_of_acts_and_twice_given_ones(shim: Shim) -> None:
+    assert shim.ask("POST", "/email?delay=5", json=MAIL).status_code == 422
+    assert shim.ask("POST", "/email/clean?limit=1", "admin", json={}).status_code == 422
+    twice = shim.ask("GET", "/email/jobs?limit=1&limit=200")
+    assert (twice.status_code, twice.json()["errors"][0]["field"]) == (422, "limit")
+    # Mail programs and proxies add to addresses of pages and links.
+    assert shim.client.get("/docs?utm_source=x").status_code == 200
+    assert shim.client.get("/artifacts/a.b?utm_source=x").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["Authorization", "Origin"])
+def test_two_of_what_may_come_once(name: str, shim: Shim) -> None:
+    value = {"Authorization": f"Bearer {token()}", "Origin": "http://a"}[name]
+    given = [("Authorization", f"Bearer {token()}"), (name, value)]
+    given += [(name, value)] if name != "Authorization" else []
+    done = shim.client.get("/api/jobs/stats", headers=given)
+    assert (done.status_code, done.json()["code"]) == (400, "bad_request")
+    assert name in done.json()["detail"]
+
+
+def test_head_is_answered_where_get_is(shim: Shim) -> None:
+    for path in ("/healthz", "/readyz", "/docs", "/openapi.json", "/api/jobs/stats"):
+        who = {"Authorization": f"Bearer {token()}"}
+        got, head = shim.client.get(path, headers=who), shim.client.head(path, headers=who)
+        assert (head.status_code, head.content) == (got.status_code, b"") == (200, b"")
+        assert head.headers["content-type"] == got.headers["content-type"]
+    assert shim.client.head("/api/jobs/email", headers=who).status_code == 405
+
+
+def test_keys_in_quotes_and_numbers_that_are_equal(shim: Shim) -> None:
+    hook = {"url": "https://a.example.com/x", "eventType": "e"}
+
+    def add(key: str, number: str) -> Any:
+        body = f'{json.dumps(hook)[:-1]}, "payload": {{"n": [{number}]}}}}'
+        return shim.ask("POST", "/webhooks", content=body, headers={"Idempotency-Key": key})
+
+    first = add("order-7", "1").json()
+    for key, number in (('"order-7"', "1"), ("order-7", "1.0"), ('"order-7"', "10e-1")):
+        again = add(key, number)
+        assert (again.status_code, again.json()["jobId"]) == (202, first["jobId"])
+        assert again.json()["created"] is False
+    for number in ("2", "true", '"1"', "1.5"):
+        assert add("order-7", number).status_code == 409
+    assert add('"', "1").status_code == add('"a"b"', "1").status_code == 422
+
+
+def test_sockets_are_refused_in_the_same_form(shim: Shim) -> None:
+    base = shim.url.replace("http", "ws") + "/api/jobs/dashboard/ws"
+    for path, status in (("", 403), ("?x=1", 403)):
+        with pytest.raises(InvalidStatus) as refused:
+            connect(base + path, proxy=None)
+        assert refused.value.response.status_code == status
+        assert json.loads(refused.value.response.body)["code"]
+    key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    for lacking in ("", key, "Sec-WebSocket-Version: 13\r\n", f"{key}Sec-WebSocket-Version: 8\r\n"):
+        asked = f"GET /api/jobs/dashboard/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n{lacking}"
+        with socket.create_connection(("127.0.0.1", shim.port), 20) as one:
+            one.sendall(f"{asked}Connection: Upgrade, close\r\n\r\n".encode())
+            found = b"".join(iter(lambda one=one: one.recv(65_536), b""))  # type: ignore[misc]
+        assert found.startswith(b"HTTP/1.1 401 "), found
+        assert b"application/problem+json" in found
+
+
+def test_workers_have_times_as_everything_else(shim: Shim, redis_client: Redis) -> None:
+    record = {"id": "w", "host": "h", "pid": 1, "queue": "email", "workers": "threads",
+              "concurrency": 1, "startedAt": 1767268800000, "hung": 0, "slots": [None]}  # fmt: skip
+    redis_client.set("hsejobs:{email}:w:w", json.dumps(record))
+    seconds, micros = redis_client.time()
+    redis_client.zadd("hsejobs:{email}:workers", {"w": seconds * 1000 + micros // 1000})
+    (found,) = shim.ask("GET", "/workers", "operator").json()
+    assert found["startedAt"] == "2026-01-01T12:00:00.000Z"
+
+
+def test_places_of_the_dashboard(tmp_path: Path) -> None:
+    viewers = Viewers(load_settings({"JOBS_HOME": str(tmp_path), "JOBS_HTTP_VIEWERS": "10"}))
+
+    def come(role: str, organization: str | None, user: str) -> bool:
+        try:
+            viewers.come(Caller(user, organization, role))
+        except Problem as problem:
+            return problem.code != "too_many_viewers"
+        return True
+
+    assert [come("member", "a", f"u{n}") for n in range(5)] == [True] * 4 + [False]
+    assert [come("admin", "b", "x") for _ in range(4)] == [True] * 3 + [False]
+    assert [come("member", "c", f"u{n}") for n in range(2)] == [True, False]
+    # Both that are left are kept for operators, of whichever organisation.
+    assert [come("operator", None, "o"), come("operator", "a", "u9")] == [True, True]
+    assert not come("operator", None, "p")
+    viewers.go(Caller("u0", "a", "member"))
+    assert come("member", "a", "u8")
