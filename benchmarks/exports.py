@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)
 
-WAYS = ("cursor", "json", "csv")
+WAYS = ("cursor", "json", "csv", "xlsx")
 AT = datetime.datetime(2026, 2, 1, tzinfo=datetime.UTC)
 
 
@@ -71,6 +71,7 @@ def run(way: str, url: str | None, home: Path) -> dict[str, Any]:
                 "org-123", way, name=wish.file_name,
                 content_type=make.CONTENT_TYPES[way], expires_at=9_999_999_999_999,
             ),
+            home=home,
             check=lambda: None,
             progress=lambda *_: None,
         )  # fmt: skip

@@ -12,6 +12,7 @@ from hsejobs.model import State
 from hsejobs.services.artifacts.store import open_store
 from hsejobs.services.fields import Payload
 from hsejobs.services.mail.outbox import sweep_outbox
+from hsejobs.services.spool import sweep_spool
 from hsejobs.store import registry
 
 HOUR_MS = 3_600_000
@@ -94,4 +95,4 @@ def _clean_files() -> tuple[int, int]:
         if gone < EXPIRE_STEP:
             break
     job.progress(90, "temporary files")
-    return expired, store.sweep(check=job.check) + sweep_outbox(home)
+    return expired, store.sweep(check=job.check) + sweep_outbox(home) + sweep_spool(home)

@@ -41,11 +41,14 @@ Entity = Literal["stations", "audits", "incidents", "work-permits", "contractors
 
 
 class DataExportPayload(Payload):
-    """Which entities, in which format: ``csv`` is a zip of one file an entity."""
+    """Which entities, in which format.
+
+    ``csv`` is a zip of one file an entity, ``xlsx`` a workbook of one sheet an entity.
+    """
 
     organization_id: Identifier | None = None
     entities: list[Entity] = Field(min_length=1, max_length=6)
-    format: Literal["json", "csv"] = "json"
+    format: Literal["json", "csv", "xlsx"] = "json"
     user_id: Identifier | None = None
     notify_email: MailAddress | None = None
 
@@ -79,11 +82,14 @@ def export_data(payload: DataExportPayload) -> dict[str, Any]:
             content_type=CONTENT_TYPES[payload.format],
             expires_at=now_ms + KEPT_DAYS * 86_400_000,
         ),
+        home=home,
         check=job.check,
         progress=job.progress,
     )
     total = sum(made.rows.values())
     job.log(f"{made.artifact.name}: {total:,} rows, {made.artifact.bytes:,} bytes")
+    if made.cut:
+        job.log(f"{made.cut:,} texts were too long for a cell and were cut; JSON and CSV have them")
     result: dict[str, Any] = {
         "format": payload.format,
         "artifact": reference(made.artifact),

@@ -48,7 +48,7 @@ class ReportPayload(Payload):
     type: Literal["audits", "incidents", "work-permits", "compliance"]
     organization_id: Identifier | None = None
     filters: dict[str, JsonValue] = Field(default_factory=dict)
-    format: Literal["json", "csv", "pdf"] = "json"
+    format: Literal["json", "csv", "pdf", "xlsx"] = "json"
     user_id: Identifier | None = None
     notify_email: MailAddress | None = None
 
@@ -104,6 +104,8 @@ def generate_report(payload: ReportPayload) -> dict[str, Any]:
         progress=job.progress,
     )
     job.log(f"{made.artifact.name}: {made.rows:,} rows, {made.artifact.bytes:,} bytes")
+    if made.cut:
+        job.log(f"{made.cut:,} texts were too long for a cell and were cut; JSON and CSV have them")
     result = _result(wish, made)
     if made.missing:
         job.log(

@@ -100,7 +100,7 @@ def test_of_whom(platform_workers: Consumers) -> None:
         ({"entities": []}, "entities"),
         ({"entities": ["passwords"]}, "entities"),
         ({"entities": ["users", "users"]}, "entities"),
-        ({"format": "xlsx"}, "format"),
+        ({"format": "xls"}, "format"),
         ({"notifyEmail": "nobody"}, "notifyEmail"),
     ],
 )
