@@ -89,7 +89,7 @@ def export_data(payload: DataExportPayload) -> dict[str, Any]:
     total = sum(made.rows.values())
     job.log(f"{made.artifact.name}: {total:,} rows, {made.artifact.bytes:,} bytes")
     if made.cut:
-        job.log(f"{made.cut:,} texts were too long for a cell and were cut; JSON and CSV have them")
+        job.log(f"texts cut to what a cell holds: {made.cut:,}; JSON and CSV have them whole")
     result: dict[str, Any] = {
         "format": payload.format,
         "artifact": reference(made.artifact),

@@ -105,7 +105,7 @@ def generate_report(payload: ReportPayload) -> dict[str, Any]:
     )
     job.log(f"{made.artifact.name}: {made.rows:,} rows, {made.artifact.bytes:,} bytes")
     if made.cut:
-        job.log(f"{made.cut:,} texts were too long for a cell and were cut; JSON and CSV have them")
+        job.log(f"texts cut to what a cell holds: {made.cut:,}; JSON and CSV have them whole")
     result = _result(wish, made)
     if made.missing:
         job.log(

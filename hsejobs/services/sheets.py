@@ -122,13 +122,11 @@ class Workbook:
         about = [*facts.items(), ("times", "UTC")]
         about += [(f"rows of {name}", count) for name, count in self.rows.items()]
         if self.cut:
-            about.append(
-                (
-                    "cut",
-                    f"{self.cut:,} texts are longer than the {LONGEST:,} characters of a cell; each"
-                    f' ends with "{CUT.strip()}". The same as JSON has them whole.',
-                )
+            said = (
+                f"{self.cut:,}, each longer than the {LONGEST:,} characters that a cell holds, and"
+                f' now with "{CUT.strip()}" at its end; the JSON format has them whole'
             )
+            about.append(("texts cut", said))
         self.table(NOTES, ("about", "value"), [about])
 
     def new(self, name: str, keys: Sequence[str]) -> Any:

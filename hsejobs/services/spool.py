@@ -42,7 +42,8 @@ def spool(home: Path) -> Iterator[Path]:
 def sweep_spool(home: Path) -> int:
     """Removes the folders that killed processes left; how many."""
     root = home / FOLDER
-    with contextlib.suppress(FileNotFoundError), _locked(root):
+    # One that is missing, or not ours, must not end the cleanup.
+    with contextlib.suppress(OSError), _locked(root):
         return _sweep(root)
     return 0
 

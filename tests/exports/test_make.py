@@ -145,7 +145,7 @@ def test_what_a_cell_cannot_hold_is_cut_and_told(exports: Exports) -> None:
     assert made.cut == made.rows["incidents"] > 0
     found = read_workbook(data)
     assert {len(row["description"]) for row in found["incidents"]} == {32_767}
-    assert {row["about"] for row in found["notes"]} >= {"organization", "exportedAt", "cut"}
+    assert {row["about"] for row in found["notes"]} >= {"organization", "exportedAt", "texts cut"}
 
 
 @pytest.mark.parametrize("form", ["json", "csv", "xlsx"])
