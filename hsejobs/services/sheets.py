@@ -225,7 +225,7 @@ def workbook(
     The same tables make the same bytes. ``at`` (UTC) is when the file says it was made;
     ``closing`` is called when all rows are there and are being packed, ``check`` with every piece
     that is written then: it ends the work when it raises. Until then the rows are in a folder
-    below ``home/tmp``, some 100 bytes for each cell, and for a moment twice that.
+    below ``home/tmp``, some 60 bytes for each cell, and up to twice that at the end.
     Raises ArtifactsUnavailable when that folder fails.
     """
     from xlsxwriter import Workbook as Book
