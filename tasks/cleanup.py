@@ -14,6 +14,7 @@ from hsejobs.services.artifacts.removal import delete_due
 from hsejobs.services.artifacts.store import open_store
 from hsejobs.services.fields import Payload
 from hsejobs.services.mail.outbox import sweep_outbox
+from hsejobs.services.spool import sweep_spool
 from hsejobs.store import registry
 
 HOUR_MS = 3_600_000
@@ -106,4 +107,4 @@ def _clean_files() -> tuple[int, int]:
         if gone < EXPIRE_STEP:
             break
     job.progress(90, "temporary files")
-    return expired, store.sweep(check=job.check) + sweep_outbox(home)
+    return expired, store.sweep(check=job.check) + sweep_outbox(home) + sweep_spool(home)

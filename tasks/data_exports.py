@@ -41,11 +41,14 @@ Entity = Literal["stations", "audits", "incidents", "work-permits", "contractors
 
 
 class DataExportPayload(Payload):
-    """Which entities, in which format: ``csv`` is a zip of one file an entity."""
+    """Which entities, in which format.
+
+    ``csv`` is a zip of one file an entity, ``xlsx`` a workbook of one sheet an entity.
+    """
 
     organization_id: Identifier | None = None
     entities: list[Entity] = Field(min_length=1, max_length=6)
-    format: Literal["json", "csv"] = "json"
+    format: Literal["json", "csv", "xlsx"] = "json"
     user_id: Identifier | None = None
     notify_email: MailAddress | None = None
 
@@ -82,11 +85,14 @@ def export_data(payload: DataExportPayload) -> dict[str, Any]:
             queue=huey.name,
             job_id=job.id,
         ),
+        home=home,
         check=job.check,
         progress=job.progress,
     )
     total = sum(made.rows.values())
     job.log(f"{made.artifact.name}: {total:,} rows, {made.artifact.bytes:,} bytes")
+    if made.cut:
+        job.log(f"texts cut to what a cell holds: {made.cut:,}; JSON and CSV have them whole")
     result: dict[str, Any] = {
         "format": payload.format,
         "artifact": reference(made.artifact),

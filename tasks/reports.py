@@ -48,7 +48,7 @@ class ReportPayload(Payload):
     type: Literal["audits", "incidents", "work-permits", "compliance"]
     organization_id: Identifier | None = None
     filters: dict[str, JsonValue] = Field(default_factory=dict)
-    format: Literal["json", "csv", "pdf"] = "json"
+    format: Literal["json", "csv", "pdf", "xlsx"] = "json"
     user_id: Identifier | None = None
     notify_email: MailAddress | None = None
 
@@ -107,6 +107,8 @@ def generate_report(payload: ReportPayload) -> dict[str, Any]:
         progress=job.progress,
     )
     job.log(f"{made.artifact.name}: {made.rows:,} rows, {made.artifact.bytes:,} bytes")
+    if made.cut:
+        job.log(f"texts cut to what a cell holds: {made.cut:,}; JSON and CSV have them whole")
     result = _result(wish, made)
     if made.missing:
         job.log(

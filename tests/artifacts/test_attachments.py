@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import email
 import email.policy
+import time
 from pathlib import Path
 
 import pytest
 
 from hsejobs.engine import JobFailed
+from hsejobs.services.exports import make as exports
 from hsejobs.services.mail.attachments import MAX_TOTAL_BYTES, load_attachments
 from hsejobs.services.mail.payload import AttachmentReference
+from hsejobs.services.reports import make as reports
 from tasks.email import queue_email
 from tests.artifacts.conftest import Place
 from tests.support.consumers import Consumers
@@ -43,6 +46,19 @@ def test_an_artifact_of_the_jobs_organisation_is_attached(
         assert caught.value.failure_code == "unrecoverable"
         assert job.refresh().attempts_made == 1
     assert len(list((tmp_path / "outbox").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "content_type"), [*reports.CONTENT_TYPES.items(), *exports.CONTENT_TYPES.items()]
+)
+def test_what_jobs_make_keeps_its_type_and_its_name(form: str, content_type: str) -> None:
+    (part,) = load_attachments(
+        [AttachmentReference.model_validate({"artifactId": "abc"})],
+        lambda _: (f"report-2026-01-31.{form}", content_type, b"x"),
+        deadline=time.monotonic() + 60,
+    )
+    assert f"{part.maintype}/{part.subtype}" == content_type.partition(";")[0]
+    assert part.filename == f"report-2026-01-31.{form}"
 
 
 @pytest.mark.parametrize("name", ["../abc", "/etc/passwd", "file:///etc/passwd", "a/b"])

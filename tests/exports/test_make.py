@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from hsejobs.services.exports.entities import ENTITIES
 from hsejobs.services.platform import schema
 from hsejobs.services.platform.database import close_databases, database
 from hsejobs.services.platform.sample import fill
-from tests.exports.conftest import Exports
+from tests.exports.conftest import Exports, read_workbook
 
 SECRET = "never-to-leave"
 
@@ -37,7 +39,7 @@ def test_everything_of_one_organisation(exports: Exports) -> None:
     found = exports.json()
     assert exports.told == sorted(exports.told)
     assert exports.told[-1] == 85
-    lines = exports.csv()
+    lines, cells = exports.csv(), exports.sheets()
     assert found["export"] == {
         "organizationId": "org-123",
         "organization": "Northwind Energy",
@@ -45,7 +47,7 @@ def test_everything_of_one_organisation(exports: Exports) -> None:
         "entities": list(ENTITIES),
     }
     assert list(found) == ["export", *ENTITIES]
-    assert list(lines) == list(ENTITIES)
+    assert list(lines) == list(cells) == list(ENTITIES)
     for name, entity in ENTITIES.items():
         table = schema.METADATA.tables[entity.table]
         columns = [table.c[column] for column in entity.columns]
@@ -54,6 +56,7 @@ def test_everything_of_one_organisation(exports: Exports) -> None:
             rows = [tuple(row) for row in connection.execute(own)]
         assert [tuple(row.values()) for row in found[name]] == rows
         assert {tuple(row) for row in found[name]} == {entity.keys}
+        assert cells[name] == found[name]
         assert [row["id"] for row in lines[name]] == [row[0] for row in rows]
         assert tuple(lines[name][0]) == entity.keys
 
@@ -67,26 +70,24 @@ def test_rows_are_counted_by_entity(exports: Exports) -> None:
     assert made.artifact.name == "export-2026-02-01.json"
 
 
-@pytest.mark.parametrize("form", ["json", "csv"])
+@pytest.mark.parametrize("form", ["json", "csv", "xlsx"])
 def test_nothing_to_export_is_an_export(exports: Exports, form: str) -> None:
     fill(exports.engine, 1, 20)
     with exports.engine.begin() as connection:
         connection.execute(schema.CONTRACTORS.delete())
     made, _ = exports.make(form, ["contractors"])
     assert made.rows == {"contractors": 0}
-    found = exports.json(["contractors"]) if form == "json" else exports.csv(["contractors"])
-    assert found["contractors"] == []
+    read = {"json": exports.json, "csv": exports.csv, "xlsx": exports.sheets}[form]
+    assert read(["contractors"])["contractors"] == []
 
 
 def test_no_secret_leaves(exports: Exports) -> None:
     fill(exports.engine, 1, 100)
     put_user(exports.engine, "org-123")
-    for form in ("json", "csv"):
-        _, data = exports.make(form)
-        assert SECRET.encode() not in data
-    users = exports.json()["users"]
-    assert {"u-1"} <= {user["id"] for user in users}
-    assert SECRET not in json.dumps(users) + json.dumps(exports.csv()["users"])
+    for read in (exports.json, exports.csv, exports.sheets):
+        found = read()
+        assert SECRET not in json.dumps(found)
+        assert {"u-1"} <= {user["id"] for user in found["users"]}
 
 
 def test_every_column_is_there_or_kept_back_on_purpose() -> None:
@@ -104,9 +105,50 @@ def test_a_spreadsheet_runs_nothing(exports: Exports) -> None:
     assert user["name"] == '\'=HYPERLINK("http://x","y")'
     (user,) = [user for user in exports.json()["users"] if user["id"] == "u-1"]
     assert user["name"].startswith("=HYPERLINK")
+    assert exports.sheets()["users"] == exports.json()["users"]
 
 
-@pytest.mark.parametrize("form", ["json", "csv"])
+def test_the_manifest_says_what_is_in_the_zip(exports: Exports) -> None:
+    fill(exports.engine, 1, 1_000)
+    made, data = exports.make("csv", ["users", "stations"])
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    files = manifest.pop("files")
+    assert manifest == {
+        "formatVersion": 1,
+        "organizationId": "org-123",
+        "organization": "Northwind Energy",
+        "exportedAt": "2026-02-01T08:00:00Z",
+        "format": "csv",
+    }
+    # Their bytes and checksums: read_zip compares them, in each test that reads a zip.
+    assert [(one["name"], one["rows"]) for one in files] == [
+        (f"{name}.csv", made.rows[name]) for name in ("users", "stations")
+    ]
+    assert {tuple(one) for one in files} == {("name", "entity", "rows", "bytes", "sha256")}
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "xlsx"])
+def test_the_same_rows_make_the_same_bytes(exports: Exports, form: str) -> None:
+    fill(exports.engine, 1, 600)
+    (first, data), (again, same) = exports.make(form), exports.make(form)
+    assert data == same
+    assert first.artifact.sha256 == again.artifact.sha256
+
+
+def test_what_a_cell_cannot_hold_is_cut_and_told(exports: Exports) -> None:
+    fill(exports.engine, 1, 100)
+    put_user(exports.engine, "org-123", name="x" * 200)
+    with exports.engine.begin() as connection:
+        connection.execute(schema.INCIDENTS.update().values(description="y" * 40_000))
+    made, data = exports.make("xlsx", ["incidents", "users"])
+    assert made.cut == made.rows["incidents"] > 0
+    found = read_workbook(data)
+    assert {len(row["description"]) for row in found["incidents"]} == {32_767}
+    assert {row["about"] for row in found["notes"]} >= {"organization", "exportedAt", "texts cut"}
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "xlsx"])
 def test_rows_that_come_meanwhile_are_not_in_it(exports: Exports, form: str) -> None:
     fill(exports.engine, 1, 3_000)
     seen = 0
@@ -121,10 +163,12 @@ def test_rows_that_come_meanwhile_are_not_in_it(exports: Exports, form: str) -> 
     made, data = exports.make(form, ["audits", "users"], "org-123", check)
     assert seen > 3
     assert made.rows["users"] == 90
+    if form == "xlsx":
+        data = json.dumps(read_workbook(data)).encode()
     assert b"u-1" not in data
 
 
-@pytest.mark.parametrize("form", ["json", "csv"])
+@pytest.mark.parametrize("form", ["json", "csv", "xlsx"])
 def test_what_is_broken_off_leaves_nothing(exports: Exports, tmp_path: Path, form: str) -> None:
     fill(exports.engine, 1, 6_000)
     calls = 0
@@ -169,14 +213,15 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exports]:
     organization=st.sampled_from(("mine", "MINE", "mine%", "mine ", "theirs"))
     | st.text(max_size=9),
     entities=st.lists(st.sampled_from(tuple(ENTITIES)), min_size=1, unique=True),
-    form=st.sampled_from(("json", "csv")),
+    form=st.sampled_from(("json", "csv", "xlsx")),
 )
 @settings(max_examples=60, deadline=None)
 def test_nobody_gets_a_row_of_another(
     crowded: Exports, organization: str, entities: list[str], form: str
 ) -> None:
     try:
-        found = (crowded.json if form == "json" else crowded.csv)(entities, organization)
+        read = {"json": crowded.json, "csv": crowded.csv, "xlsx": crowded.sheets}[form]
+        found = read(entities, organization)
     except Unrecoverable:
         assert organization not in ("mine", "MINE", "mine%", "mine ", "theirs")
         return

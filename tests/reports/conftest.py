@@ -19,6 +19,7 @@ from hsejobs.services.artifacts.store import open_store
 from hsejobs.services.platform.rows import Tenant
 from hsejobs.services.reports.filters import parse_filters
 from hsejobs.services.reports.make import CONTENT_TYPES, Made, Wish, make_report
+from tests.exports.conftest import read_workbook
 from tests.support import skip_or_fail
 
 AT = datetime.datetime(2026, 2, 1, 8, tzinfo=datetime.UTC)
@@ -67,8 +68,14 @@ class Reports:
 
     def csv(self, kind: str, *more: Any) -> list[dict[str, str]]:
         """A report as CSV, read."""
-        text = self.make(kind, "csv", *more)[1].decode()
+        data = self.make(kind, "csv", *more)[1]
+        assert data.startswith(b"\xef\xbb\xbf")
+        text = data.decode("utf-8-sig")
         return list(csv.DictReader(io.StringIO(text, newline="")))
+
+    def sheets(self, kind: str, *more: Any) -> dict[str, list[dict[str, Any]]]:
+        """A report as a workbook, read: the rows of each sheet."""
+        return read_workbook(self.make(kind, "xlsx", *more)[1])
 
     def pages(self, kind: str, *more: Any) -> tuple[Made, list[str]]:
         """A report as PDF, and the text of each page."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsejobs.services.cells import cell, csv_rows
+from hsejobs.services.cells import cell, csv_head, csv_rows
 from hsejobs.services.streams import behind, json_rows
 
 #: Also half characters, which a database may hold.
@@ -32,8 +33,36 @@ def at_work() -> list[str]:
 @given(TABLES)
 def test_csv_is_what_pythons_own_writer_makes(table: list[list[object]]) -> None:
     wanted = io.StringIO(newline="")
-    csv.writer(wanted).writerows([cell(value) for value in row] for row in table)
+    writer = csv.writer(wanted, quoting=csv.QUOTE_NONNUMERIC)
+    writer.writerows([cell(value) for value in row] for row in table)
     assert csv_rows(table) == wanted.getvalue().encode(errors="replace")
+
+
+#: What a formula begins with, also full-width, and what is around it to hide it.
+TRICKS = st.text(st.sampled_from(";,\"=+-@\t\r\n a'\xa0\uff1d\uff20"), max_size=9)
+
+
+@given(
+    st.lists(
+        st.lists(TRICKS | st.none() | st.integers(), min_size=3, max_size=3), min_size=1, max_size=4
+    ),
+    st.sampled_from(";\t,"),
+)
+@settings(max_examples=1500, deadline=None)
+def test_no_separator_makes_a_formula_of_a_text(table: list[list[object]], separator: str) -> None:
+    """Excel takes the separator of the country: with ``;`` the quotes of this file are none."""
+    data = csv_head(("id", "a", "b", "c")) + csv_rows([("i-1", *row) for row in table])
+    text = data.decode("utf-8-sig")
+    for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
+        for found in row:
+            if separator == "," and re.fullmatch(r"-\d+", found):
+                continue
+            assert not found.lstrip(" \xa0").startswith(("=", "+", "-", "@", "\uff1d", "\uff20"))
+
+
+def test_the_quotes_alone_would_not_do() -> None:
+    rows = list(csv.reader(io.StringIO('"i-1","a;=1+1"\r\n'), delimiter=";"))
+    assert rows[0][1].startswith("=1+1")
 
 
 @given(st.lists(st.dictionaries(TEXTS, VALUES.filter(lambda v: v not in (1e999, -1e999)))))

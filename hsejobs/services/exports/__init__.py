@@ -1,1 +1,1 @@
-"""Exports: an organisation's data as one JSON document or as a zip of CSV files."""
+"""Exports: an organisation's data as one JSON document, a zip of CSV files, or a workbook."""

@@ -14,6 +14,7 @@ from hsejobs.services.artifacts import kept
 from hsejobs.services.platform.reading import Steps, reading
 from hsejobs.services.reports.filters import Filters
 from hsejobs.services.reports.kinds import TITLES
+from hsejobs.services.sheets import CONTENT_TYPE as SHEETS
 
 if TYPE_CHECKING:
     from hsejobs.services.artifacts import Artifact, ArtifactWriter
@@ -25,6 +26,7 @@ CONTENT_TYPES = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
     "pdf": "application/pdf",
+    "xlsx": SHEETS,
 }
 NO_ROWS = "There is nothing to list."
 
@@ -56,7 +58,10 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A report that is in place. ``missing``: characters that a PDF shows as boxes."""
+    """A report that is in place.
+
+    ``missing``: characters that a PDF shows as boxes; ``cut``: texts too long for a sheet's cell.
+    """
 
     artifact: Artifact
     organization: str
@@ -64,6 +69,7 @@ class Made:
     figures: dict[str, Any]
     archival: bool | None = None
     missing: tuple[str, ...] = ()
+    cut: int = 0
 
 
 def make_report(
@@ -98,8 +104,9 @@ def make_report(
         if wish.format == "pdf":
             data = _document(wish, organization.name, content, source, steps)
         else:
-            artifact = _stream(wish, organization, content, source, steps, open_writer)
-            return Made(artifact, organization.name, rows, content.figures)
+            stream = _Stream(wish, organization, content, source, steps, home)
+            artifact, cut = stream.write(open_writer)
+            return Made(artifact, organization.name, rows, content.figures, cut=cut)
     from hsejobs.services.reports.document import print_pdf
 
     progress(86, "setting pages")
@@ -114,40 +121,73 @@ def make_report(
     )
 
 
-def _stream(
-    wish: Wish,
-    organization: Any,
-    content: Content,
-    source: Source,
-    steps: Steps,
-    open_writer: Callable[[], AbstractContextManager[ArtifactWriter]],
-) -> Artifact:
-    from hsejobs.services.reports import writers
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """A report whose rows go into the artifact as they come."""
 
-    steps.total = sum(part.rows for part in content.parts)
+    wish: Wish
+    organization: Any
+    content: Content
+    source: Source
+    steps: Steps
+    home: Path
 
-    def rows(part: Part) -> Iterator[list[dict[str, Any]]]:
-        for several in source.rows(part.kind, part.where):
-            yield several
-            steps.add(len(several))
+    def write(
+        self, open_writer: Callable[[], AbstractContextManager[ArtifactWriter]]
+    ) -> tuple[Artifact, int]:
+        """The artifact, and how many texts were cut."""
+        from hsejobs.services.reports import writers
 
-    steps.check()
-    with open_writer() as out:
-        if wish.format == "json":
-            head = {
-                "type": wish.kind,
-                "organizationId": organization.id,
-                "organization": organization.name,
-                "generatedAt": wish.as_of,
-                "filters": wish.filters.shown(),
-            }
-            writers.write_json(out, head, content, rows)
-        elif wish.kind == "compliance":
-            writers.write_compliance_csv(out, content, rows)
-        else:
-            writers.write_csv(out, content, rows)
+        wish, content, steps, cut = self.wish, self.content, self.steps, 0
+        steps.total = sum(part.rows for part in content.parts)
         steps.check()
-    return kept(out)
+        with open_writer() as out:
+            if wish.format == "json":
+                writers.write_json(out, self._head(), content, self._rows)
+            elif wish.format == "xlsx":
+                cut = self._sheets(out)
+            elif wish.kind == "compliance":
+                writers.write_compliance_csv(out, content, self._rows)
+            else:
+                writers.write_csv(out, content, self._rows)
+            steps.check()
+        return kept(out), cut
+
+    def _rows(self, part: Part) -> Iterator[list[dict[str, Any]]]:
+        for several in self.source.rows(part.kind, part.where):
+            yield several
+            self.steps.add(len(several))
+
+    def _head(self) -> dict[str, Any]:
+        return {
+            "type": self.wish.kind,
+            "organizationId": self.organization.id,
+            "organization": self.organization.name,
+            "generatedAt": self.wish.as_of,
+            "filters": self.wish.filters.shown(),
+        }
+
+    def _sheets(self, out: ArtifactWriter) -> int:
+        from hsejobs.services.reports.writers import write_sheets
+        from hsejobs.services.sheets import workbook
+
+        wish, steps, head = self.wish, self.steps, self._head()
+        with workbook(
+            out,
+            home=self.home,
+            title=wish.title,
+            at=wish.at,
+            check=steps.check,
+            closing=lambda: steps.progress(86, "packing the workbook"),
+        ) as book:
+            write_sheets(book, wish.kind, self.content, self._rows)
+            filters = head.pop("filters")
+            head |= {
+                f"filters.{name}": ", ".join(value) if isinstance(value, list) else value
+                for name, value in filters.items()
+            }
+            book.notes({"report": wish.title} | head)
+        return book.cut
 
 
 def _document(
@@ -169,7 +209,7 @@ def _document(
         if part.rows > most:
             cut = (
                 f"{part.title}: the newest {most:,} of {part.rows:,} rows are listed. "
-                "The same report as CSV has all of them."
+                "The same report as CSV or Excel has all of them."
             )
             notices.append(cut)
             note = cut

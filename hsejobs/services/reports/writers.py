@@ -1,4 +1,4 @@
-"""A report as JSON and as CSV, written as the rows come."""
+"""A report as JSON, as CSV and as a workbook, written as the rows come."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from hsejobs import codec
-from hsejobs.services.cells import csv_rows
+from hsejobs.services.cells import csv_head, csv_rows
 from hsejobs.services.streams import json_rows
 
 if TYPE_CHECKING:
     from hsejobs.services.artifacts import ArtifactWriter
     from hsejobs.services.reports.content import Content, Part
+    from hsejobs.services.sheets import Workbook
 
 Rows = Callable[["Part"], Iterable[list[dict[str, Any]]]]
 #: The columns of a compliance report's CSV: many lists in one table.
@@ -46,10 +47,10 @@ def write_json(out: ArtifactWriter, head: dict[str, Any], content: Content, rows
 
 
 def write_csv(out: ArtifactWriter, content: Content, rows: Rows) -> None:
-    """UTF-8 with a header line; cells that a spreadsheet would run are escaped."""
+    """UTF-8 with a mark and a header line; cells that a spreadsheet would run are escaped."""
     (part,) = content.parts
     keys = [column.key for column in part.kind.columns]
-    out.write(csv_rows([keys]))
+    out.write(csv_head(keys))
     for several in rows(part):
         out.write(csv_rows([row[key] for key in keys] for row in several))
 
@@ -60,7 +61,7 @@ def write_compliance_csv(out: ArtifactWriter, content: Content, rows: Rows) -> N
     def write(several: Iterable[dict[str, Any]]) -> None:
         out.write(csv_rows([one.get(key) for key in COMPLIANCE_CSV] for one in several))
 
-    out.write(csv_rows([COMPLIANCE_CSV]))
+    out.write(csv_head(COMPLIANCE_CSV))
     write(_figures(content))
     for part in content.parts:
         date, measure = _COUNTED[part.key]
@@ -77,11 +78,43 @@ def write_compliance_csv(out: ArtifactWriter, content: Content, rows: Rows) -> N
             )
 
 
-def _figures(content: Content) -> Iterator[dict[str, Any]]:
+def write_sheets(book: Workbook, kind: str, content: Content, rows: Rows) -> None:
+    """A sheet for each list, under its name in JSON, and ``summary``, ``months``, ``stations``.
+
+    The list of a report that has one comes first, under the report's name; of a compliance
+    report the summary does.
+    """
+
+    def lists() -> None:
+        for part in content.parts:
+            keys = [column.key for column in part.kind.columns]
+            values = ([[row[key] for key in keys] for row in several] for several in rows(part))
+            book.table(kind if part.key == "rows" else part.key, keys, values)
+
+    one = len(content.parts) == 1
+    if one:
+        lists()
+    figures = [[row["measure"], row["value"]] for row in _summary(content)]
+    book.table("summary", ("measure", "value"), [figures])
+    for name, listed, first in (
+        ("months", content.months, "month"),
+        ("stations", content.stations, "stationId"),
+    ):
+        keys = list(listed[0]) if listed else [first]
+        book.table(name, keys, [[[row[key] for key in keys] for row in listed]])
+    if not one:
+        lists()
+
+
+def _summary(content: Content) -> Iterator[dict[str, Any]]:
     for name, value in content.figures.items():
         for key, one in value.items() if isinstance(value, dict) else ((None, value),):
             measure = name if key is None else f"{name}.{key}"
             yield {"section": "summary", "measure": measure, "value": one}
+
+
+def _figures(content: Content) -> Iterator[dict[str, Any]]:
+    yield from _summary(content)
     for month in content.months:
         for name, value in month.items():
             if name != "month":
