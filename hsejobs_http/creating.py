@@ -12,6 +12,7 @@ from starlette.responses import Response
 from hsejobs import codec
 from hsejobs.engine import remote
 from hsejobs.engine.huey import JobHuey, loaded
+from hsejobs.engine.options import beyond_tenants
 from hsejobs.engine.sealing import unseal
 from hsejobs.errors import (
     ArtifactNotFound,
@@ -98,6 +99,14 @@ def _schema(info: QueueInfo) -> dict[str, Any]:
 
 def _checked(info: QueueInfo, wish: Wish, who: Caller) -> NewJob:
     """The job, once nothing is wrong with its payload and options. Raises InvalidInput, Problem."""
+    if who.role != "operator":
+        # The record may be of another version's consumer, which says nothing of it yet.
+        own = loaded(info.name)
+        wish.wrong += beyond_tenants(
+            wish.options.get("attempts"),
+            wish.times.get("backoff"),
+            outbound=own.outbound if own is not None else info.outbound,
+        )
     try:
         new = _new_job(info, wish, who)
     except PayloadTooLarge:

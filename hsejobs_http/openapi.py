@@ -13,10 +13,10 @@ from hsejobs.engine.register import describe
 from hsejobs_http.openapi_schemas import (
     EXAMPLES,
     JOB_ID,
-    OPTIONS,
     QUEUE,
     ROUTES,
     SCHEMAS,
+    options_of,
     ref,
     responses,
 )
@@ -61,7 +61,8 @@ def document(app: FastAPI) -> dict[str, Any]:
         schemas.update(payload.pop("$defs", {}))
         title = "".join(word.capitalize() for word in name.split("-"))
         schemas[f"{title}Payload"] = payload
-        flat = {**payload, "properties": {**OPTIONS, **payload.get("properties", {})}}
+        options = options_of(outbound=huey.outbound)
+        flat = {**payload, "properties": {**options, **payload.get("properties", {})}}
         schemas[f"{title}Job"] = flat
         # Where a payload has a field of that name, only `options` tells the two forms apart.
         told_apart = "payload" in payload.get("properties", {})
@@ -74,7 +75,7 @@ def document(app: FastAPI) -> dict[str, Any]:
                 "options": {
                     "type": "object" if told_apart else ["object", "null"],
                     "additionalProperties": False,
-                    "properties": {**OPTIONS, "task": {"type": ["string", "null"]}},
+                    "properties": {**options, "task": {"type": ["string", "null"]}},
                 },
             },
         }  # fmt: skip

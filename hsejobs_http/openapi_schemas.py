@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hsejobs.engine.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
 from hsejobs.model import LONGEST_MS, PAYLOAD_LIMIT, State
 from hsejobs.watch.view import STATUSES
 from hsejobs_http.bodies import BODY_LIMIT
@@ -37,35 +38,49 @@ _MS = {"type": "integer", "minimum": 0, "description": "ms"}
 _COUNTS = ("waiting", "active", "completed", "failed", "delayed", "paused", "total")
 _STATES: Schema = {"enum": [state.value for state in State]}
 
-#: An option that is null is as good as none.
-OPTIONS: dict[str, Schema] = {
-    "priority": _or_null("integer", minimum=1, maximum=5, description="1 is first"),
-    "attempts": _or_null("integer", minimum=1, maximum=1000, description="total tries"),
-    "delay": _or_null("integer", minimum=0, maximum=LONGEST_MS, description="ms before it may run"),
-    "backoff": {
-        "anyOf": [
-            _or_null("integer", minimum=0, maximum=LONGEST_MS),
-            {
-                "type": "object", "required": ["delay"], "additionalProperties": False,
-                "properties": {
-                    "type": {"const": "exponential"},
-                    "delay": {"type": "integer", "minimum": 0, "maximum": LONGEST_MS},
+
+def options_of(*, outbound: bool) -> dict[str, Schema]:
+    """The options of a queue's jobs, within what a member may ask for.
+
+    ``outbound``: the queue calls other people's servers. An option that is null is as good as none.
+    """
+    least = TENANT_BACKOFF_MS if outbound else 0
+    operators = "; an operator's token may ask for {}"
+    return {
+        "priority": _or_null("integer", minimum=1, maximum=5, description="1 is first"),
+        "attempts": _or_null(
+            "integer", minimum=1, maximum=TENANT_ATTEMPTS,
+            description="total tries" + operators.format("up to 1000"),
+        ),
+        "delay": _or_null(
+            "integer", minimum=0, maximum=LONGEST_MS, description="ms before it may run"
+        ),
+        "backoff": {
+            "anyOf": [
+                _or_null("integer", minimum=least, maximum=LONGEST_MS),
+                {
+                    "type": "object", "required": ["delay"], "additionalProperties": False,
+                    "properties": {
+                        "type": {"const": "exponential"},
+                        "delay": {"type": "integer", "minimum": least, "maximum": LONGEST_MS},
+                    },
                 },
-            },
-        ],
-        "description": "ms before the second try; each further one waits 5 times as long",
-    },
-    "timeout": _or_null(
-        "integer", minimum=1, maximum=LONGEST_MS, description="ms that one try may take"
-    ),
-    "jobId": _or_null(
-        "string", pattern=JOB_ID,
-        description="becomes <organizationId>:<jobId>; the same again returns the job there is",
-    ),
-    "organizationId": _or_null("string", maxLength=200, description="whose job it is; another"
-                               " organisation than the token's only an operator may name"),
-    "userId": _or_null("string", maxLength=200, description="likewise the user's"),
-}  # fmt: skip
+            ],
+            "description": "ms before the second try; each further one waits 5 times as long, a day "
+            "at most" + (operators.format("less than 1000") if outbound else ""),
+        },
+        "timeout": _or_null(
+            "integer", minimum=1, maximum=LONGEST_MS, description="ms that one try may take"
+        ),
+        "jobId": _or_null(
+            "string", pattern=JOB_ID,
+            description="becomes <organizationId>:<jobId>; the same again returns the job there is",
+        ),
+        "organizationId": _or_null("string", maxLength=200, description="whose job it is; another"
+                                   " organisation than the token's only an operator may name"),
+        "userId": _or_null("string", maxLength=200, description="likewise the user's"),
+    }  # fmt: skip
+
 
 SCHEMAS: dict[str, Schema] = {
     "Problem": _object(

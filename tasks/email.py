@@ -47,6 +47,7 @@ huey = JobHuey(
     backoff=5.0,
     timeout=30.0,
     priority=2,
+    outbound=True,
     enqueue="member",
     log_fields=_shown,
     artifacts=_attached,

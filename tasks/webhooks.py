@@ -31,6 +31,7 @@ huey = JobHuey(
     backoff=10.0,
     timeout=30.0,
     workers="threads",
+    outbound=True,
     enqueue="member",
     log_fields=_shown,
 )
@@ -40,7 +41,7 @@ huey = JobHuey(
 def deliver_webhook(payload: WebhookPayload) -> dict[str, Any]:
     """Posts an event to a URL, signed when there is a secret."""
     from hsejobs.services.webhooks import signing
-    from hsejobs.services.webhooks.deliver import DELIVERY_SECONDS, is_alive, judge, post
+    from hsejobs.services.webhooks.deliver import DELIVERY_SECONDS, judge, post, verdict
     from hsejobs.services.webhooks.errors import WebhookDeadline, WebhookUnreachable
     from hsejobs.services.webhooks.stringify import stringify
 
@@ -78,9 +79,10 @@ def deliver_webhook(payload: WebhookPayload) -> dict[str, Any]:
         except (WebhookUnreachable, WebhookDeadline) as error:
             breaker.failed(str(error))
             raise
-        if is_alive(answer.status):
+        learned = verdict(answer.status)
+        if learned == "ok":
             breaker.succeeded()
-        else:
+        elif learned == "fail":
             breaker.failed(f"the receiver answered {answer.status}")
     job.log(f"{target.place} answered {answer.status} in {answer.duration_ms} ms: {answer.body}")
     return judge(answer)

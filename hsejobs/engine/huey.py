@@ -54,7 +54,8 @@ class JobHuey(Huey):
 
     ``attempts`` are total tries; ``backoff`` and ``timeout`` seconds (None: as
     the settings say; no timeout); ``workers`` ``threads`` or ``processes``;
-    ``enqueue`` the least role that may add jobs over HTTP, ``payload_role`` that of a payload;
+    ``outbound``: its tasks call other people's servers; ``enqueue`` the least role that may
+    add jobs over HTTP, ``payload_role`` that of a payload;
     ``log_fields`` picks what of a payload the log lines may show, ``artifacts`` the ids of the files
     that it refers to by field: who adds it over HTTP must be allowed to load them. Raises InvalidOption.
     """
@@ -69,6 +70,7 @@ class JobHuey(Huey):
         priority: int = 3,
         workers: str = "threads",
         concurrency: int | None = None,
+        outbound: bool = False,
         enqueue: str = "operator",
         payload_role: Callable[[Any], str] | None = None,
         log_fields: Callable[[Any], dict[str, Any]] | None = None,
@@ -85,6 +87,7 @@ class JobHuey(Huey):
             concurrency=None if concurrency is None else options.check_concurrency(concurrency),
         )
         self.enqueue_role = options.check_role(enqueue)
+        self.outbound = outbound
         self.payload_role = payload_role
         self.log_fields = log_fields
         self.artifacts = artifacts

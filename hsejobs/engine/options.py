@@ -109,6 +109,26 @@ def check_concurrency(concurrency: Any) -> int:
     return int(concurrency)
 
 
+#: What a tenant may ask for: total tries; and least ms before the second one where others are called.
+TENANT_ATTEMPTS, TENANT_BACKOFF_MS = 20, 1_000
+
+
+def beyond_tenants(
+    attempts: int | None, backoff_ms: int | None, *, outbound: bool
+) -> list[InvalidOption]:
+    """An error for each option that only an operator may ask for; None: not asked for.
+
+    ``outbound``: the queue calls other people's servers.
+    """
+    found = []
+    if attempts is not None and attempts > TENANT_ATTEMPTS:
+        found.append(InvalidOption("attempts", f"use 1 to {TENANT_ATTEMPTS} (total tries)"))
+    if outbound and backoff_ms is not None and backoff_ms < TENANT_BACKOFF_MS:
+        text = f"use at least {TENANT_BACKOFF_MS} ms: this queue calls other servers"
+        found.append(InvalidOption("backoff", text))
+    return found
+
+
 def check_attempts(attempts: Any) -> int:
     """The total tries, 1 to 1000. Raises InvalidOption."""
     if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= 1000:

@@ -41,6 +41,7 @@ def describe(huey: JobHuey) -> QueueInfo:
         workers=holds.workers,
         concurrency=holds.concurrency,
         enqueue=huey.enqueue_role,
+        outbound=huey.outbound,
         schedules=[
             ScheduleInfo(name.rpartition(".")[2], cron, name) for name, cron in huey.cron.items()
         ],

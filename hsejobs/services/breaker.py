@@ -60,11 +60,11 @@ class Breaker:
             self._report("none")
 
     def succeeded(self) -> None:
-        """The server works, whatever it said of the call."""
+        """The server works, and takes calls."""
         self._report("ok")
 
     def failed(self, error: str) -> None:
-        """The server does not work; ``error`` is shown to operators."""
+        """The server does not work or refuses; ``error`` is shown to operators."""
         self._report("fail", error)
 
     def _report(self, verdict: str, error: str = "") -> None:

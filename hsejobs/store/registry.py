@@ -52,6 +52,8 @@ class QueueInfo:
     workers: str = "threads"
     concurrency: int = 5
     enqueue: str = "operator"
+    #: Its tasks call other people's servers, so tenants may not ask for a storm of calls.
+    outbound: bool = False
     schedules: list[ScheduleInfo] = field(default_factory=list)
 
     def held(self, task: TaskInfo, name: str) -> int:

@@ -116,7 +116,7 @@ def test_every_wrong_field_is_named(shim: Shim) -> None:
 
 
 def test_numbers_and_nulls_of_options(shim: Shim) -> None:
-    given = {"priority": 1.0, "attempts": 7.0, "timeout": 1234.0, "delay": None, "backoff": 0}
+    given = {"priority": 1.0, "attempts": 7.0, "timeout": 1234.0, "delay": None, "backoff": 1000.0}
     made = shim.ask("POST", "/email", json={"payload": MAIL, "options": given}).json()["jobId"]
     job = shim.ask("GET", f"/email/jobs/{made}").json()
     assert (job["priority"], job["attempts"], job["timeout"]) == (1, 7, 1234)

@@ -60,7 +60,7 @@ ACTS: dict[str, Act] = {
     "sweep": lambda s, _: s.work.sweep(3),
     "promote": lambda s, p: s.writer.promote("q", p[0]),
     "retry": lambda s, p: s.writer.retry("q", p[0]),
-    "add": lambda s, p: s.add(p[0]),
+    "add": lambda s, p: s.add(p[0], organization_id="o"),
     "remove and restore": lambda s, p: s.writer.restore(s.writer.remove("q", p[0])),
     "clean": lambda s, _: [s.writer.clean("q", state, 0) for state in State if state != "active"],
     "count what a clean takes": lambda s, _: s.writer.cleanable("q", State.WAITING, 0),

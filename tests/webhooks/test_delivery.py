@@ -14,7 +14,7 @@ import redis
 from hsejobs.engine import JobFailed
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidPayload
-from hsejobs.services.breaker import Breaker
+from hsejobs.services.breaker import FAILURES, Breaker
 from hsejobs.store.circuits import Circuits
 from tasks import queue_webhook
 from tests.support import wait_until
@@ -270,12 +270,25 @@ def test_a_secret_is_sealed_until_it_signs(
     assert asked(node, request.headers, request.body, "s3cr3t-s3cr3t") == [True, True]
 
 
-def test_4xx_opens_nothing(consumer: Start, circuits: Circuits) -> None:
-    consumer("-w", "1", TRIAL_BREAKER=json.dumps(FAST))
+def test_a_storm_of_4xx_opens_the_circuit(consumer: Start, circuits: Circuits) -> None:
+    """One job with many tries and no backoff, as an operator may ask for, ends after five calls."""
+    consumer("-w", "1")
     with receiving(answering("404 Not here")) as receiver:
-        jobs = [queue_webhook(call(receiver.url()), attempts=1) for _ in range(7)]
+        name = f"webhook:-:127.0.0.1:{receiver.port}"
+        job = queue_webhook(call(receiver.url()), attempts=1000, backoff=0)
+        wait_until(lambda: [one.state for one in circuits.all()] == ["open"], 30, "the circuit")
+        wait_until(lambda: job.refresh().status == "delayed", 30, "the postponed job")
+        assert len(receiver.requests) == FAILURES
+        assert circuits.get(name).last_error == "the receiver answered 404"
+
+
+def test_410_opens_nothing(consumer: Start, circuits: Circuits) -> None:
+    consumer("-w", "1")
+    with receiving(answering("410 Gone")) as receiver:
+        jobs = [queue_webhook(call(receiver.url())) for _ in range(FAILURES + 2)]
         for job in jobs:
-            assert failure(job)[0] == "webhook_rejected"
+            assert failure(job)[0] == "webhook_gone"
+        assert len(receiver.requests) == FAILURES + 2
     assert circuits.all() == []
 
 

@@ -119,9 +119,15 @@ def judge(answer: Answer) -> dict[str, Any]:
     raise WebhookRejected(said, status, answer.retry_after)
 
 
-def is_alive(status: int) -> bool:
-    """Whether an answer shows a receiver that works, if only to refuse: not 5xx, not 429."""
-    return status < 500 and status != 429
+def verdict(status: int) -> str:
+    """What an answer tells the circuit breaker: ``ok``, ``fail``, or ``none`` for nothing.
+
+    A receiver that refuses call after call is left alone as one that is down: another call would
+    only bother it. A 410 ends its own job, and says nothing of the host's other endpoints.
+    """
+    if 200 <= status <= 299:
+        return "ok"
+    return "none" if status == 410 else "fail"
 
 
 def _beginning(answer: httpx.Response, limit: int) -> bytes:
