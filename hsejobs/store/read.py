@@ -386,6 +386,7 @@ def _record(queue: str, row: Sequence[Any]) -> JobRecord:
         errors=tuple(codec.loads(entry) for entry in row[4]),
         log_count=number("lc") or 0,
         token=text("tk"),
+        version=text("v") or "",
     )
 
 

@@ -13,10 +13,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
+from typing import TypeVar
 
 from hsejobs.store import keys
 
 Arg = str | bytes | int | float
+T = TypeVar("T")
 
 _LUA = files(__package__) / "lua"
 _HEADER = re.compile(r"^-- (KEYS|ARGV|returns|errors|include|read only)(?:: ?(.*))?$")
@@ -91,7 +93,7 @@ class Script:
         return "read only" in _header(_text(f"{self.name}.lua"))
 
 
-def chunks(items: list[str], size: int) -> Iterable[list[str]]:
+def chunks(items: list[T], size: int) -> Iterable[list[T]]:
     """The items in lists of at most ``size``: no script does unbounded work."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
@@ -119,14 +121,17 @@ SWEEP = Script("sweep", ("max_stalls", "limit"))
 PROGRESS = Script("progress", ("id", "token", "percent", "message"))
 LOG = Script("log", ("id", "token", "lines_kept"), ("line",))
 MARK = Script("mark", ("id", "token", "mark", "set"))
-PROMOTE = Script("promote", ("organization",), ("id",))
-RETRY = Script("retry", ("organization",), ("id",))
-REMOVE = Script("remove", ("organization",), ("id",))
+PROMOTE = Script("promote", ("organization", "moment"), ("id", "seen"))
+RETRY = Script("retry", ("organization", "moment"), ("id", "seen"))
+REMOVE = Script("remove", ("organization",), ("id", "seen"))
 RESTORE = Script(
     "restore", ("organization", "id", "score", "payload", "extras", "result"), ("value",)
 )
-CLEAN = Script("clean", ("state", "organization", "grace_ms", "limit", "offset", "count_only"))
-OBLITERATE = Script("obliterate", ("states", "force", "limit", "whole"))
+CLEAN = Script(
+    "clean", ("state", "organization", "grace_ms", "asked", "limit", "offset", "count_only")
+)
+OBLITERATE = Script("obliterate", ("states", "force", "limit", "whole", "asked", "state", "offset"))
+OVERDUE = Script("overdue", ("overdue_ms",))
 PAUSE = Script("pause", ("pause",))
 HEARTBEAT = Script("heartbeat", ("worker", "record", "ttl_ms"))
 LOCK = Script("lock", ("lock", "id", "token", "ttl_ms"))

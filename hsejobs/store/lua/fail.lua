@@ -32,7 +32,7 @@ end
 local delay = tonumber(ARGV[5])
 if delay < 0 then delay = math.min(tonumber(job[6]) * 5 ^ (made - 1), 31622400000) end
 local run_at = int(now_ms + delay)
-redis.call('HSET', key, 'st', 'd', 'ec', ARGV[4], 'pt', started, 'ra', run_at)
+redis.call('HSET', key, 'st', 'd', 'ec', ARGV[4], 'pt', started, 'ra', run_at, 'si', NOW)
 redis.call('HDEL', key, 'pg', 'pm')
 put_in('d', org, run_at, id)
 announce_due(id, run_at)

@@ -5,7 +5,7 @@
 -- returns: what lib/record says and whether the queue is paused, or nil: not there or another organisation's
 -- errors: none
 -- read only
--- include: base record
+-- include: base version record
 local org = redis.call('HGET', base .. K.job .. ARGV[2], 'o')
 if ARGV[1] ~= '' and org ~= ARGV[1] then return nil end
 local found = record(ARGV[2], tonumber(ARGV[3]), 0)

@@ -1,32 +1,54 @@
 -- drain and obliterate: takes whole states away, at most `limit` jobs a call.
 -- KEYS: 1 the queue's base
--- ARGV: states, force, limit, whole
---   limit: at most 1000; states: letters in order; whole 1: the queue's own keys too
--- returns: {removed, 1 when nothing is left to do}, or {-1, active jobs} when jobs run and it is not forced
+-- ARGV: states, force, limit, whole, asked, state, offset
+--   limit: at most 1000; states: letters in order; whole 1: the queue's own keys and counters too, if no job
+--   is left; asked: Redis ms at which it was asked for, '' for now: what came after it stays; state and offset:
+--   where to go on from, 1 and 0 at first
+-- returns: {removed, 1 when nothing is left to do, asked in ms, state and offset to go on from, how many
+--       jobs the queue has left}, or {-1, active jobs} when jobs run and it is not forced
 -- errors: none
--- include: base delete
-local states, limit = ARGV[1], tonumber(ARGV[3])
-if ARGV[4] == '1' and ARGV[2] ~= '1' then
+-- include: base delete version asked
+local states, limit, whole = ARGV[1], tonumber(ARGV[3]), ARGV[4] == '1'
+local asked, at, offset = tonumber(ARGV[5]) or now_ms, tonumber(ARGV[6]), tonumber(ARGV[7])
+if whole and ARGV[2] ~= '1' then
   local running = redis.call('ZCARD', base .. K.active)
   if running > 0 then return { -1, running } end
 end
-local removed = 0
-for i = 1, #states do
-  local state = string.sub(states, i, i)
-  if removed < limit then
-    for _, id in ipairs(redis.call('ZRANGE', index(state), 0, limit - removed - 1)) do
-      delete_job(id, state, redis.call('HGET', base .. K.job .. id, 'o'))
+local removed, looked, orgs = 0, 0, {}
+while at <= #states and looked < limit do
+  local state = string.sub(states, at, at)
+  -- From the end: workers take what waits from the front, and a place would be passed over.
+  local ids = redis.call('ZREVRANGE', index(state), offset, offset + limit - looked - 1)
+  local left = 0
+  for _, id in ipairs(ids) do
+    local job = redis.call('HMGET', base .. K.job .. id, 'st', 'o')
+    if not job[1] then
+      redis.call('ZREM', index(state), id)
+    elseif here_at(id, state, asked, whole and 'whole' or 'idle') then
+      delete_job(id, state, job[2])
       removed = removed + 1
+      if job[2] then orgs[job[2]] = true end
+    else
+      left = left + 1
     end
   end
-end
-if removed >= limit then
-  publish()
-  return { removed, 0 }
+  looked, offset = looked + #ids, offset + left
+  if looked < limit then at, offset = at + 1, 0 end
 end
 publish()
-if ARGV[4] == '1' then
-  redis.call('UNLINK', base .. K.paused, base .. K.seq, base .. K.bell, base .. K.events,
-    base .. K.revoked, base .. K.slots, base .. K.lastruns, base .. K.lastends)
+local left = 0
+for _, name in pairs(STATE) do left = left + redis.call('ZCARD', base .. name) end
+local ended = at > #states
+if whole then
+  -- The rates of tenants go with their last jobs; they would be gone within a quarter of an hour anyway.
+  for org in pairs(orgs) do
+    for back = 0, ORG_MINUTE_TTL / 60 do redis.call('UNLINK', base .. K.minute .. (minute - back) .. ':' .. org) end
+  end
+  -- A queue that has jobs again keeps its pause and its order.
+  if ended and left == 0 then
+    redis.call('UNLINK', base .. K.paused, base .. K.seq, base .. K.bell, base .. K.events,
+      base .. K.revoked, base .. K.slots, base .. K.lastruns, base .. K.lastends)
+    for back = 0, MINUTE_TTL / 60 do redis.call('UNLINK', base .. K.minute .. (minute - back)) end
+  end
 end
-return { removed, 1 }
+return { removed, ended and 1 or 0, asked, at, offset, left }

@@ -18,7 +18,7 @@ end
 if job[1] == 'a' then
   local org, run_at = job[3], int(now_ms + tonumber(ARGV[3]))
   take_from('a', org, id)
-  redis.call('HSET', key, 'st', 'd', 'am', math.max(0, job[4] - 1), 'ra', run_at, 'pf', int(first))
+  redis.call('HSET', key, 'st', 'd', 'am', math.max(0, job[4] - 1), 'ra', run_at, 'pf', int(first), 'si', NOW)
   redis.call('HDEL', key, 'pg', 'pm')
   put_in('d', org, run_at, id)
   announce_due(id, run_at)

@@ -11,7 +11,7 @@ for a = 1, #ARGV, 2 do
   local job = redis.call('HMGET', key, 'st', 'tk', 'o', 'am', 'sc')
   if job[1] == 'a' and job[2] == ARGV[a + 1] then
     take_from('a', job[3], id)
-    redis.call('HSET', key, 'st', 'w', 'am', math.max(0, job[4] - 1))
+    redis.call('HSET', key, 'st', 'w', 'am', math.max(0, job[4] - 1), 'si', NOW)
     redis.call('HDEL', key, 'tk', 'pg', 'pm')
     put_in('w', job[3], job[5], id)
     event('waiting', id, job[3])

@@ -22,6 +22,8 @@ for i = 1, #hash, 2 do job[hash[i]] = hash[i + 1] end
 if ARGV[1] ~= '' and job.o ~= ARGV[1] then return 'missing' end
 if redis.call('EXISTS', key) == 1 then return 'exists' end
 redis.call('HSET', key, unpack(hash))
+-- What is asked for before does not mean it: it was not there.
+redis.call('HSET', key, 're', NOW)
 redis.call('SET', base .. K.payload .. id, ARGV[4])
 if ARGV[5] ~= '' then redis.call('SET', base .. K.extras .. id, ARGV[5]) end
 if ARGV[6] ~= '' then redis.call('SET', base .. K.result .. id, ARGV[6]) end

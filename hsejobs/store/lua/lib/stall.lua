@@ -22,7 +22,7 @@ local function stall_job(id, max_stalls)
     event('failed', id, org)
     return 'failed'
   end
-  redis.call('HSET', key, 'st', 'w', 'sl', stalls, 'am', math.max(0, job[4] - 1))
+  redis.call('HSET', key, 'st', 'w', 'sl', stalls, 'am', math.max(0, job[4] - 1), 'si', NOW)
   redis.call('HDEL', key, 'tk', 'pg', 'pm')
   put_in('w', org, job[5], id)
   event('stalled', id, org)
