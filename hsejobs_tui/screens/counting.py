@@ -31,6 +31,8 @@ class Counted(Confirm):
     """The count must be typed. While it grows, Enter fixes those so far; nothing is added after that.
 
     ``about`` ends the sentence that begins with the act: ``failed jobs matching x``.
+
+    Textual calls the handlers of ``Confirm`` too, unless an event's default is prevented.
     """
 
     def __init__(self, act: str, about: str, text: str, counting: Counting) -> None:
@@ -41,7 +43,6 @@ class Counted(Confirm):
 
     def on_mount(self) -> None:
         """What is counted already is fixed at once."""
-        super().on_mount()
         self._look()
         if self.fixed is None:
             self.set_interval(LOOK, self._look)
@@ -79,21 +80,19 @@ class Counted(Confirm):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """The button opens when the text is right, or while there is something to fix."""
-        if self.fixed is not None:
-            super().on_input_changed(event)
+        if self.fixed is None:
+            event.prevent_default()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter: fixes those so far; then, with the right text, the answer."""
-        if self.fixed is None:
-            if not event.value.strip() and self.counting.bound:
-                self._fix(every=False)
-        elif self.fixed:
-            super().on_input_submitted(event)
+        if not self.fixed:
+            event.prevent_default()
+        if self.fixed is None and not event.value.strip() and self.counting.bound:
+            self._fix(every=False)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """By mouse."""
         if event.button.id == "yes" and self.fixed is None:
+            event.prevent_default()
             self._fix(every=False)
             self.query_one(Input).focus()
-            return
-        super().on_button_pressed(event)

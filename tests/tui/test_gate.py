@@ -38,12 +38,16 @@ def burst(app: Any, text: str) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_search_in_one_read_is_a_search(stage: Stage) -> None:
+@pytest.mark.parametrize("opened", [False, True], ids=["from the overview", "over a list"])
+async def test_a_search_in_one_read_is_a_search(stage: Stage, opened: bool) -> None:
     for n in range(3):
         stage.fail(f"job-{n}")
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "3 failed")
+        if opened:
+            await pilot.press("enter")
+            await shows(pilot, "1 / 3", "job-2")
         burst(app, SEARCH)
         await until(pilot, lambda: isinstance(app.screen, QueueView), "the queue")
         await settle(pilot)
@@ -179,7 +183,9 @@ def test_one_write_to_a_real_terminal(stage: Stage, run: int) -> None:
         stage.fail(f"job-{n}")
     terminal = Terminal(stage)
     terminal.until("3 failed")
-    # Text of commands, then Esc (leaves the line), Esc (leaves the queue), q.
+    os.write(terminal.fd, b"\r")
+    terminal.until("1 / 3")
+    # Over a list with a job under the cursor, where each letter of the text is a command.
     os.write(terminal.fd, b"/xrPxry\r")
     terminal.until("none in any queue")
     assert stage.counts()["failed"] == 3

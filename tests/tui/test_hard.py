@@ -59,7 +59,7 @@ async def test_a_job_ends_and_goes_away_while_its_screen_and_a_dialog_are_open(
         stage.work.step([Done(*pair, 10, b'{"sent":true}')], 0, "token", 30_000, again=False)
         await pilot.press("y")
         # The question was about a job that ran.
-        await shows(pilot, "was not removed: moved to completed")
+        await shows(pilot, "was not removed: moved to", "completed")
         await pilot.press("x", "y")
         await until(pilot, lambda: stage.counts()["completed"] == 0, "the removal")
         await shows(pilot, "this job is gone")
