@@ -102,7 +102,11 @@ class JobsApp(Looking):
         if not self.screen.is_mounted:
             return True
         stack = self.screen_stack
-        return any(asked is None or asked not in stack for asked in self._commands.values())
+        # A dialog that was taken away unanswered (closed) holds nobody up.
+        return any(
+            asked is None or not (asked in stack or asked._closed)
+            for asked in self._commands.values()
+        )
 
     @property
     def reading(self) -> bool:

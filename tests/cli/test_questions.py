@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -47,10 +46,9 @@ def add(*ids: str, delay: int = 0) -> None:
 
 
 @pytest.fixture
-def three(redis_url: str) -> Iterator[None]:
+def three(redis_url: str) -> None:
     add("a", "b")
     add("c", delay=600_000)
-    yield
 
 
 @pytest.mark.parametrize(
