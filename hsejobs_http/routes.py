@@ -168,11 +168,13 @@ async def clean(request: Request, queue: str) -> Response:
     """Removes jobs of a state that are older than ``grace`` ms."""
     who, here = need(request, "admin"), shim(request)
     await run_in_threadpool(here.info, queue)
+    # The request means what there is when it arrives; a body may take its time.
+    asked = await run_in_threadpool(here.runtime.reader.now, queue)
     grace, status = _clean_wish(await bodies.read_json(request))
     writer = here.runtime.writer
 
     def cleaned() -> int:
-        removed = writer.clean(queue, status, grace, organization_id=who.scope)
+        removed = writer.clean(queue, status, grace, organization_id=who.scope, asked=asked)
         removal.after_act(here.files, queue)
         return removed
 

@@ -12,11 +12,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import TypeVar
 
 from hsejobs.forks import cached_property
 from hsejobs.store import keys
 
 Arg = str | bytes | int | float
+T = TypeVar("T")
 
 _LUA = files(__package__) / "lua"
 _HEADER = re.compile(r"^-- (KEYS|ARGV|returns|errors|include|read only|full server)(?:: ?(.*))?$")
@@ -122,7 +124,7 @@ def _before_writing(code: str, *, full: bool) -> str:
     )
 
 
-def chunks(items: list[str], size: int) -> Iterable[list[str]]:
+def chunks(items: list[T], size: int) -> Iterable[list[T]]:
     """The items in lists of at most ``size``: no script does unbounded work."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
@@ -151,20 +153,22 @@ SWEEP = Script("sweep", ("max_stalls", "limit", "stall_limit"))
 PROGRESS = Script("progress", ("id", "token", "percent", "message"))
 LOG = Script("log", ("id", "token", "lines_kept", "final", "first"), ("line",))
 MARK = Script("mark", ("id", "token", "mark", "set"))
-PROMOTE = Script("promote", ("organization",), ("id",))
-RETRY = Script("retry", ("organization",), ("id",))
-REMOVE = Script("remove", ("organization",), ("id",))
+PROMOTE = Script("promote", ("organization", "moment"), ("id", "seen"))
+RETRY = Script("retry", ("organization", "moment"), ("id", "seen"))
+REMOVE = Script("remove", ("organization",), ("id", "seen"))
 RESTORE = Script(
     "restore", ("organization", "id", "score", "payload", "extras", "result"), ("value",)
 )
 CLEAN = Script(
-    "clean", ("state", "organization", "grace_ms", "limit", "offset", "count_only", "spare")
+    "clean",
+    ("state", "organization", "grace_ms", "asked", "limit", "offset", "count_only", "spare"),
 )
 ARTIFACT = Script("artifact", ("id", "token", "fresh", "expires_at"))
 WITHDRAW = Script("withdraw", ("organization", "id"))
 ERASE = Script("erase", ("organization",), ("id",))
 FORGET_EVENTS = Script("forget_events", ("organization", "limit"))
-OBLITERATE = Script("obliterate", ("states", "force", "limit", "whole"))
+OBLITERATE = Script("obliterate", ("states", "force", "limit", "whole", "asked", "state", "offset"))
+OVERDUE = Script("overdue", ("overdue_ms",))
 PAUSE = Script("pause", ("pause",))
 HEARTBEAT = Script("heartbeat", ("worker", "record", "ttl_ms"))
 LOCK = Script("lock", ("lock", "id", "token", "ttl_ms"))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from hsejobs.errors import JobsError, RedisUnavailable
+from hsejobs.errors import JobsError, RedisRefused, RedisUnavailable
 from hsejobs.store import keys, scripts
 from hsejobs.store.circuits import Circuits, organization_of_circuit
 from hsejobs.store.client import Link
@@ -153,6 +153,8 @@ class Tenants:
             return None
         try:
             self.link.command("BGREWRITEAOF")
+        except RedisRefused as error:
+            return str(error)
         except RedisUnavailable:
             raise
         except JobsError as error:

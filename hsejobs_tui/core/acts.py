@@ -11,8 +11,9 @@ from hsejobs.errors import JobExists, JobsError, Refused
 from hsejobs.model import STATE_OF_LETTER, State, new_job_id
 from hsejobs.store.circuits import Circuits
 from hsejobs.store.client import Link
+from hsejobs.store.read import Reader
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
-from hsejobs.store.write import Added, NewJob, Refusal, Removed, Writer
+from hsejobs.store.write import Added, Asked, NewJob, Refusal, Removed, Seen, Writer
 from hsejobs_tui.core.audit import Audit
 from hsejobs_tui.core.options import Options
 
@@ -35,6 +36,8 @@ class Progress:
     refused: Counter[str] = field(default_factory=Counter)
     cancelled: bool = False
     undoable: bool = False
+    #: Jobs that came after the question: they stay.
+    later: int = 0
 
     @property
     def seen(self) -> int:
@@ -45,6 +48,8 @@ class Progress:
         """A sentence: what was done, what was refused and why."""
         words = [f"{PAST[self.act]} {self.done:,} of {self.total:,}"]
         words += [f"{count:,} left: {reason}" for reason, count in self.refused.most_common(5)]
+        if self.later:
+            words.append(f"{self.later:,} came later and stay")
         if self.cancelled:
             words.append(f"cancelled with {self.total - self.seen:,} not tried")
         if self.undoable:
@@ -100,18 +105,21 @@ class Acts:
         return self.writer
 
     def many(
-        self, act: str, queue: str, ids: Sequence[str], stop: Callable[[], bool] = lambda: False
+        self, act: str, queue: str, jobs: Sequence[Seen], stop: Callable[[], bool] = lambda: False
     ) -> Iterator[Progress]:
-        """Retries, removes or promotes these jobs in steps; yields the same Progress each time."""
+        """Retries, removes or promotes these jobs in steps; yields the same Progress each time.
+
+        A job that is not as it was seen any more stays, and is told in the report.
+        """
         writer = self.writer
-        progress = Progress(act, queue, len(ids))
+        progress = Progress(act, queue, len(jobs))
         undo = _Undo(0.0, [], 0)
         try:
-            for at in range(0, len(ids), STEP):
+            for at in range(0, len(jobs), STEP):
                 if stop():
                     progress.cancelled = True
                     break
-                chunk = ids[at : at + STEP]
+                chunk = jobs[at : at + STEP]
                 if act == "remove":
                     removed, refused = writer.remove_many(queue, chunk, self.org)
                     self._keep(undo, removed)
@@ -129,7 +137,7 @@ class Acts:
             if undo.jobs:
                 undo.until = self._clock() + UNDO_SECONDS
                 self._undo.append(undo)
-            about = {"ids": list(ids)} if len(ids) <= 20 else {}
+            about = {"ids": [job_id for job_id, _ in jobs]} if len(jobs) <= 20 else {}
             self.audit.write(act, queue, done=progress.done, of=progress.total,
                              refused=dict(progress.refused), **about)  # fmt: skip
         yield progress
@@ -168,34 +176,49 @@ class Acts:
         self.audit.write("undo", progress.queue, done=progress.done, of=progress.total)
         return progress
 
-    def cleanable(self, queue: str, state: State, grace_ms: int) -> int:
-        """How many jobs a clean would remove now."""
-        return self.writer.cleanable(queue, state, grace_ms, self.org)
+    def ask_clean(self, queue: str, state: State, grace_ms: int) -> Asked:
+        """How many jobs a clean would remove now, and the moment to bind it to."""
+        return self.writer.ask_clean(queue, state, grace_ms, self.org)
 
     def sweep(
-        self, act: str, queue: str, total: int, stop: Callable[[], bool], *,
+        self, act: str, queue: str, asked: Asked, stop: Callable[[], bool], *,
         state: State = State.FAILED, grace_ms: int = 0, limit: int | None = None, force: bool = False,
     ) -> Iterator[Progress]:  # fmt: skip
-        """Clean, drain or obliterate in steps; yields the same Progress each time."""
-        progress = Progress(act, queue, total)
+        """Clean, drain or obliterate in steps; yields the same Progress each time.
+
+        What was not there when it was ``asked`` stays, and is told in the report.
+        """
+        progress = Progress(act, queue, asked.count)
         if act == "clean":
-            steps = self.writer.clean_steps(queue, state, grace_ms, self.org, limit)
+            steps = self.writer.clean_steps(queue, state, grace_ms, self.org, limit, asked.at)
         elif act == "drain":
-            steps = self._queue_wide().drain_steps(queue)
+            steps = self._queue_wide().drain_steps(queue, asked=asked.at)
         else:
-            steps = self._queue_wide().obliterate_steps(queue, force=force)
+            steps = self._queue_wide().obliterate_steps(queue, force=force, asked=asked.at)
         try:
             for removed in steps:
                 progress.done += removed
-                progress.total = max(progress.total, progress.done)
                 yield progress
                 if stop():
                     progress.cancelled = True
                     break
+            if not progress.cancelled:
+                self._tell_rest(progress)
         finally:
             about = {"state": state.value, "graceMs": grace_ms} if act == "clean" else {}
             self.audit.write(act, queue, done=progress.done, **about)
         yield progress
+
+    def _tell_rest(self, progress: Progress) -> None:
+        """Why the queue is not empty, or less was done than asked."""
+        left = max(0, progress.total - progress.done)
+        if left:
+            progress.refused["moved on, or taken by others"] += left
+        if progress.act != "clean":
+            now = Reader(self.link, self.options.prefix).stats([progress.queue], minutes=0)[0]
+            progress.later = now.waiting + now.delayed
+            if progress.act == "obliterate":
+                progress.later += now.active + now.completed + now.failed
 
     def pause(self, queue: str, on: bool) -> str:
         """Pauses or resumes; a sentence about it."""
@@ -241,6 +264,8 @@ class Acts:
 def _reason(refusal: Refusal) -> str:
     if refusal.found == "missing":
         return "gone"
+    if refusal.found == "changed":
+        return "changed since they were looked at"
     return f"moved to {STATE_OF_LETTER.get(refusal.found, refusal.found)}"
 
 

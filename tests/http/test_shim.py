@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import select
 import socket
 from typing import Any
@@ -10,9 +12,12 @@ from typing import Any
 import httpx
 from redis import Redis
 
+from hsejobs.engine.runtime import runtime
+from hsejobs.store.write import NewJob
 from tests.http.conftest import MAIL, SECRET, Shim, signed
 from tests.support import wait_until
 from tests.support.server import Server
+from tests.support.waiting import tick
 
 BODIES: dict[str, dict[str, Any]] = {
     "email": {**MAIL, "html": "<p>Hello!</p>", "from": "noreply@hse.digital", "priority": 2},
@@ -240,3 +245,31 @@ def test_redis_comes_back_empty(shim: Shim, redis_client: Redis) -> None:
     assert shim.ask("POST", "/webhooks", json=BODIES["webhooks"]).status_code == 202
     assert shim.ask("POST", "/email", json=MAIL).status_code == 202
     assert shim.ask("GET", "/stats").json().keys() == known
+
+
+def test_a_clean_means_what_was_there_when_its_request_arrived(shim: Shim) -> None:
+    """A body may take its time, and jobs come meanwhile."""
+    from tests.http.test_fuzz import Wire, head
+
+    link = runtime().link
+
+    def add(job_id: str) -> None:
+        new = NewJob(job_id, "m.task", b"{}", 3, 1, 1000, 0, delay=600_000, nonce="n")
+        runtime().writer.add("email", new)
+
+    def asked() -> int:
+        """How often Redis ran a script."""
+        found = re.search(rb"cmdstat_evalsha:calls=(\d+)", link.command("INFO", "commandstats"))
+        return int(found[1]) if found else 0
+
+    add("early")
+    body = b'{"grace":0,"status":"delayed"}'
+    wire, before = Wire(shim), asked()
+    wire.raw.sendall(head("POST", b"/api/jobs/email/clean", b"Content-Length: %d" % len(body)))
+    wait_until(lambda: asked() > before, 20, "the look at Redis' clock")
+    tick(link)
+    add("late")
+    status, _, answer = wire.ask(body)
+    wire.close()
+    assert (status, json.loads(answer)) == (200, {"removed": 1})
+    assert runtime().reader.status("email", "late")

@@ -28,7 +28,7 @@ async def test_two_operators_on_one_job(stage: Stage) -> None:
         await shows(pilot, "1 failed")
         await pilot.press("enter")
         await shows(pilot, "job-1")
-        (*_, progress) = theirs.many("retry", "mail", ["job-1"])
+        (*_, progress) = theirs.many("retry", "mail", [("job-1", "")])
         assert progress.done == 1
         await pilot.press("r")
         await shows(pilot, "was not retried: moved to", "waiting")
@@ -58,7 +58,9 @@ async def test_a_job_ends_and_goes_away_while_its_screen_and_a_dialog_are_open(
         await shows(pilot, "Remove job job-1?")
         stage.work.step([Done(*pair, 10, b'{"sent":true}')], 0, "token", 30_000, again=False)
         await pilot.press("y")
-        # It was allowed meanwhile: what is removed is what is there, and can be brought back.
+        # The question was about a job that ran.
+        await shows(pilot, "was not removed: moved to", "completed")
+        await pilot.press("x", "y")
         await until(pilot, lambda: stage.counts()["completed"] == 0, "the removal")
         await shows(pilot, "this job is gone")
         await pilot.press("r")
@@ -95,7 +97,7 @@ async def test_undo_of_500_jobs_restores_them_as_they_were(stage: Stage) -> None
     before = [stage.reader.job("mail", one) for one in ids]
     order = [job.id for page in stage.reader.walk("mail", State.WAITING) for job in page]
     acts = stage.app().acts
-    (*_, progress) = acts.many("remove", "mail", ids)
+    (*_, progress) = acts.many("remove", "mail", [(one, "") for one in ids])
     assert progress.done == 500
     assert stage.counts()["waiting"] == stage.counts()["delayed"] == 0
     assert acts.undo().done == 500

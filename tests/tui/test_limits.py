@@ -13,6 +13,7 @@ import pytest
 from hsejobs.errors import JobNotFound, Refused
 from hsejobs.model import State
 from hsejobs.store.client import Link
+from hsejobs.store.write import Asked
 from hsejobs_tui.core import commands, filters
 from hsejobs_tui.core.acts import Acts
 from hsejobs_tui.core.source import Source
@@ -46,7 +47,7 @@ async def test_read_only_has_no_act_in_keys_palette_help_or_store(stage: Stage) 
         assert len(app.screen_stack) == 2
     assert stage.counts()["failed"] == 1
     with pytest.raises(Refused):
-        list(app.acts.many("retry", "mail", ["job-1"]))
+        list(app.acts.many("retry", "mail", [("job-1", "")]))
 
 
 def test_an_organisation_sees_and_changes_its_own_jobs_only(stage: Stage) -> None:
@@ -68,16 +69,16 @@ def test_an_organisation_sees_and_changes_its_own_jobs_only(stage: Stage) -> Non
     with pytest.raises(JobNotFound):
         source.find("theirs")
     (*_, hits) = source.search("mail", State.FAILED, filters.parse("example.com"))
-    assert hits.ids == ["mine"]
+    assert [job for job, _ in hits.bound] == ["mine"]
     (*_, (groups, _, total)) = source.failures()
     assert total == 1
-    assert [group.ids for group in groups.values()] == [["mine"]]
+    assert [[job for job, _ in group.bound] for group in groups.values()] == [["mine"]]
     since = {"mail": "0-0"}
     assert {org for event in source.events(since) for _, org in event.jobs} == {"a"}
-    (*_, progress) = acts.many("retry", "mail", ["mine", "theirs"])
+    (*_, progress) = acts.many("retry", "mail", [("mine", ""), ("theirs", "")])
     assert (progress.done, dict(progress.refused)) == (1, {"gone": 1})
     for refused in (source.schedules, lambda: acts.pause("mail", True),
-                    lambda: list(acts.sweep("drain", "mail", 1, lambda: False))):  # fmt: skip
+                    lambda: list(acts.sweep("drain", "mail", Asked(1, 0), lambda: False))):  # fmt: skip
         with pytest.raises(Refused):
             refused()
     assert stage.counts()["failed"] == 1

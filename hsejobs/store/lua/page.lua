@@ -6,7 +6,7 @@
 -- returns: {total, paused (0 or 1), next score or '', next id, the records as lib/record says}
 -- errors: none
 -- read only
--- include: base record
+-- include: base version record
 local state, only, limit, reverse = ARGV[1], ARGV[2], within(ARGV[3], 1, 200, 1), ARGV[4] == '1'
 local name = only == '' and index(state) or org_index(state, only)
 local range, rank_of = reverse and 'ZREVRANGE' or 'ZRANGE', reverse and 'ZREVRANK' or 'ZRANK'

@@ -23,6 +23,8 @@ if ARGV[1] ~= '' and job.o ~= ARGV[1] then return 'missing' end
 if redis.call('EXISTS', key) == 1 then return 'exists' end
 local state, score = state_of(job.st), int(whole(ARGV[3], 0))
 redis.call('HSET', key, unpack(hash))
+-- What is asked for before does not mean it: it was not there.
+redis.call('HSET', key, 're', NOW)
 redis.call('SET', base .. K.payload .. id, ARGV[4])
 if ARGV[5] ~= '' then redis.call('SET', base .. K.extras .. id, ARGV[5]) end
 if ARGV[6] ~= '' then redis.call('SET', base .. K.result .. id, ARGV[6]) end
