@@ -11,7 +11,7 @@
 -- include: base place settle delete version asked
 local state, only, counting = ARGV[1], ARGV[2], ARGV[7] == '1'
 -- Counting is looking, and writes nothing.
-if not counting then redis.call('ZREM', base, '') end
+if not counting then begin() end
 local asked = whole(ARGV[4], now_ms)
 local before, limit, offset = asked - whole(ARGV[3], 0), whole(ARGV[5], 1), whole(ARGV[6], 0)
 local name = only == '' and index(state) or org_index(state, only)

@@ -6,11 +6,12 @@
 -- returns: {outcomes, claimed}: outcomes a string with one letter a finished job
 --       (c completed, r refused: not this token's job any more), claimed as lib/claim says
 -- errors: none
--- full server: runs
+-- full server: runs by itself
 -- include: base place settle due bucket claim
 local SMALL = 64
 local n, token, lease_ms = whole(ARGV[1], 0), ARGV[2], within(ARGV[3], 0, LONGEST_MS, 0)
 
+if #ARGV > 4 then begin() end
 local outcomes = {}
 local done, gone, finished_at = {}, {}, NOW
 for a = 5, #ARGV, 4 do
