@@ -226,6 +226,6 @@ async def test_an_empty_redis_says_so(redis_url: str, tmp_path: Any) -> None:
     from hsejobs_tui.app import JobsApp
     from hsejobs_tui.core.options import Options
 
-    app = JobsApp(Options(redis_url, "empty", tmp_path, "test", refresh=0.05))
+    app = JobsApp(Options(redis_url, "hsejobs", tmp_path, "test", refresh=0.05))
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "No queue has described itself in this Redis: start a worker.")
