@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import redis
 
@@ -46,6 +46,16 @@ class Cluster:
     def client(self) -> redis.RedisCluster:
         """A new client; close it."""
         return redis.RedisCluster.from_url(self.nodes[0].url)
+
+    def slot_of(self, key: str) -> int:
+        with self.client() as client:
+            return int(client.keyslot(key))
+
+    def node_of(self, key: str) -> Server:
+        """The primary of the key's slot."""
+        with self.client() as client:
+            node: Any = client.get_node_from_key(key)
+        return next(server for server in self.nodes if server.port == node.port)
 
     def flush(self) -> None:
         """Empty all nodes, starting those that a test took down."""
