@@ -38,7 +38,7 @@ class Cluster:
             for _ in range(3):
                 self.nodes.append(self._start_node())
             self._join()
-            wait_until(self._agreed, 30, "three nodes that agree on their slots")
+            wait_until(self.agreed, 30, "three nodes that agree on their slots")
         except BaseException:
             self.close()
             raise
@@ -61,7 +61,7 @@ class Cluster:
         """Empty all nodes, starting those that a test took down."""
         for node in self.nodes:
             node.start()
-        wait_until(self._agreed, 30, "three nodes that agree on their slots")
+        wait_until(self.agreed, 30, "three nodes that agree on their slots")
         for node in self.nodes:
             with node.client() as client:
                 client.flushall()
@@ -111,7 +111,8 @@ class Cluster:
                 if index:
                     client.execute_command("CLUSTER MEET", "127.0.0.1", self.nodes[0].port)
 
-    def _agreed(self) -> bool:
+    def agreed(self) -> bool:
+        """Whether all nodes are there and see the same owners."""
         ports = {node.port for node in self.nodes}
         for node in self.nodes:
             with node.client() as client:
