@@ -13,7 +13,7 @@ WORKERS ?= 2
 $(shell test ! -e $(VENV) || { test "$$(cat $(VENV)/.place 2>/dev/null)" = "$$(pwd -P)" && \
 	$(BIN)/python $(NEW_ENOUGH); } || rm -rf $(VENV))
 
-.PHONY: up test lint format types imports check clean
+.PHONY: up test matrix lint format types imports check clean
 .SILENT:
 
 up: $(VENV)/.installed
@@ -21,6 +21,10 @@ up: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+# Every way in which Redis says no, on everything that a consumer does; `make test` has a part of it.
+matrix: $(VENV)/.installed-dev
+	MATRIX=all $(BIN)/python -m pytest -n $(WORKERS) tests/matrix $(ARGS)
 
 check: lint types imports
 

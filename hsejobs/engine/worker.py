@@ -18,6 +18,7 @@ from hsejobs.engine.pace import BUDGET_US, Pace
 from hsejobs.engine.telling import Telling
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.model import new_job_id
+from hsejobs.store.arrival import arrived
 from hsejobs.store.client import Link
 from hsejobs.store.work import Claim, Done, Work
 from hsejobs.watch import logs
@@ -207,10 +208,15 @@ class JobWorker(Worker):
             poller = select.poll()
             poller.register(connection._sock.fileno(), select.POLLIN)
             poller.register(self.stop_flag._r, select.POLLIN)
-            poller.poll((BELL_WAIT + 1) * 1000)
-            if self.stop_flag.is_set():
-                connection.disconnect()
-                return
+            give_up = time.monotonic() + BELL_WAIT + 1
+            # With TLS, what arrives need not be a reply: a session's ticket comes by itself.
+            while not arrived(connection):
+                left = give_up - time.monotonic()
+                if left > 0:
+                    poller.poll(left * 1000)
+                if self.stop_flag.is_set() or left <= 0:
+                    connection.disconnect()
+                    return
             connection.read_response()
         except Exception as error:
             if connection is not None:

@@ -98,6 +98,10 @@ class FlakyProxy:
         for link in links:
             link.close()
 
+    def lead_to(self, target_url: str) -> None:
+        """Let new connections lead to another Redis; those that are open stay."""
+        self._target = parse_redis_url(target_url)
+
     def silence(self) -> None:
         """Let the connections that are open fall silent: they stay, and nothing passes them."""
         with self._lock:
