@@ -79,7 +79,7 @@ class Plan:
 
     def jobs(self) -> Iterator[Job]:
         """The jobs in the order in which they are added; the same for the same plan."""
-        dice = random.Random(f"{self.seed}:jobs")  # noqa: S311
+        dice = random.Random(f"{self.seed}:jobs")
         at, number = 0.0, 0
         while (at := at + dice.expovariate(self.rate)) < self.seconds:
             task = dice.choices(("nap", "talk", "act"), (80, 10, 10))[0]
@@ -105,7 +105,7 @@ def make(
 
     Raises InvalidOption for a number out of range.
     """
-    dice = random.Random(f"{seed}:blows")  # noqa: S311
+    dice = random.Random(f"{seed}:blows")
     made: list[Blow] = []
     at = BEFORE
     turn: list[str] = []
