@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-import shutil
 import signal
 import sys
 import tempfile
@@ -123,8 +122,7 @@ def _run(
     prefix = f"{settings.redis_prefix[:PREFIX_KEPT]}-chaos-{secrets.token_hex(4)}"
     _check_rights(target, prefix)
     folder = Path(tempfile.mkdtemp(prefix="hsejobs-chaos-"))
-    order = Order(target, prefix)
-    good = False
+    order = Order(target, prefix, folder=None if keep else str(folder))
     with contextlib.ExitStack() as stack:
         stack.enter_context(_signals())
         admin = stack.enter_context(connect(target))
@@ -145,7 +143,11 @@ def _run(
                 verdict = run.run()
             finally:
                 run.end()
-            good = verdict.ok
+            if not verdict.ok:
+                order.folder = None
+        except JobsError:
+            order.folder = None
+            raise
         finally:
             try:
                 clean(order)
@@ -153,11 +155,9 @@ def _run(
                 _say(f"the keys that begin with {prefix}: are still there: {error}")
             finally:
                 guard.end()
-                if good and not keep:
-                    shutil.rmtree(folder, ignore_errors=True)
-                else:
+                if order.folder is None:
                     _say(f"ledger and logs are in {folder}")
-    return verdict, run.struck, prefix, folder if keep or not good else None
+    return verdict, run.struck, prefix, None if order.folder else folder
 
 
 def _check_rights(target: str, prefix: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,7 +28,10 @@ STEP = 500
 
 @dataclass
 class Order:
-    """What is to be undone: process groups to kill, a process to wake, commands, keys."""
+    """What is to be undone: process groups to kill, a process to wake, commands, keys, a folder.
+
+    ``after``: commands for when the keys are gone.
+    """
 
     url: str
     prefix: str
@@ -35,6 +39,7 @@ class Order:
     frozen: int | None = None
     undo: list[list[str]] = field(default_factory=list)
     after: list[list[str]] = field(default_factory=list)
+    folder: str | None = None
 
 
 def clean(order: Order) -> None:
@@ -50,6 +55,8 @@ def clean(order: Order) -> None:
         remove_keys(order.url, order.prefix)
     finally:
         _send(order.url, order.after)
+        if order.folder is not None:
+            shutil.rmtree(order.folder, ignore_errors=True)
 
 
 def _send(url: str, commands: list[list[str]]) -> None:
