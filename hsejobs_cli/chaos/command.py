@@ -246,10 +246,10 @@ def _document(
     from hsejobs_cli.chaos.verdict import SHOWN
 
     blows = []
-    for one, recovered in zip(struck, verdict.recovered, strict=True):
+    for one, recovered, drained in zip(struck, verdict.recovered, verdict.drained, strict=True):
         blow = {"at": one.blow.at, "blow": one.blow.blow, "target": one.blow.target}
         blow |= {"seconds": round(one.end - one.start, 3), "recoveredAfter": recovered}
-        blows.append(blow | {"skipped": one.skipped or None})
+        blows.append(blow | {"drainedAfter": drained, "skipped": one.skipped or None})
     return {
         "ok": verdict.ok, "accepted": verdict.accepted, "completed": verdict.completed,
         "failed": len(verdict.failed), "lost": len(verdict.lost), "doubled": len(verdict.doubled),
@@ -268,13 +268,13 @@ def _show(found: dict[str, Any]) -> None:
     names = ("accepted", "completed", "failed", "lost", "doubled", "repeated", "late",
              "consumersDied")  # fmt: skip
     output.table(
-        ("at s", "blow", "target", "for s", "recovered after s"),
+        ("at s", "blow", "target", "for s", "recovered after s", "drained after s"),
         [
             (one["at"], one["blow"], one["target"], one["seconds"],
-             one["skipped"] or one["recoveredAfter"])
+             one["skipped"] or one["recoveredAfter"], one["drainedAfter"])
             for one in found["blows"]
         ],
-        right=[0, 3, 4],
+        right=[0, 3, 4, 5],
     )  # fmt: skip
     output.table(("what", "jobs"), [(name, found[name]) for name in names], right=[1])
     for name in ("lost", "doubled", "failed"):

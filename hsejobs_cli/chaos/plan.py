@@ -6,7 +6,7 @@ import json
 import math
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hsejobs.errors import InvalidOption
@@ -105,6 +105,7 @@ def make(
 
     Raises InvalidOption for a number out of range.
     """
+    empty = _checked(Plan(seed, seconds, rate, workers, lease_ms, ()))
     dice = random.Random(f"{seed}:blows")
     made: list[Blow] = []
     at = BEFORE
@@ -126,7 +127,7 @@ def make(
             break
         made.append(Blow(round(at, 3), name, round(held, 3), target))
         at += held + dice.uniform(*BETWEEN)
-    return _checked(Plan(seed, seconds, rate, workers, lease_ms, tuple(made)))
+    return replace(empty, blows=tuple(made))
 
 
 def read(text: str) -> Plan:

@@ -52,7 +52,8 @@ class Run:
 class Verdict:
     """Numbers and ids. ``repeated``: runs that had to be done again, as a blow ended the one before.
 
-    ``late``: seconds by job. ``recovered``: seconds by blow, None when that was not seen.
+    ``late``: seconds by job. ``recovered`` and ``drained``: seconds from each blow's end until work
+    went on, and until nothing that was due waited any more; None when that was not seen.
     """
 
     accepted: int = 0
@@ -63,6 +64,7 @@ class Verdict:
     doubled: list[str] = field(default_factory=list)
     late: dict[str, float] = field(default_factory=dict)
     recovered: list[float | None] = field(default_factory=list)
+    drained: list[float | None] = field(default_factory=list)
     died: int = 0
 
     @property
@@ -103,7 +105,8 @@ def judge(
         elif job in accepted:
             found.lost.append(job)
     found.recovered = [_recovered(one, runs) for one in struck]
-    trouble = _trouble(struck, found.recovered, runs)
+    found.drained = _drained(struck, accepted, runs)
+    trouble = _trouble(struck, found, runs)
     for job, due in accepted.items():
         if job in runs and (late := _waited(due, runs[job][0].begin, trouble)) > LATE:
             found.late[job] = round(late, 2)
@@ -187,17 +190,39 @@ def _recovered(blow: Struck, runs: dict[str, list[Run]]) -> float | None:
     return round(last - blow.end, 3)
 
 
+def _drained(
+    struck: list[Struck], accepted: dict[str, float], runs: dict[str, list[Run]]
+) -> list[float | None]:
+    """Seconds from each blow's end until no job was due that had not begun."""
+    changes: list[tuple[float, int]] = []
+    for job, due in accepted.items():
+        if job in runs and runs[job][0].begin > due:
+            changes += [(due, 1), (runs[job][0].begin, -1)]
+    waiting, empty = 0, [(0.0, 0.0)]
+    for when, change in sorted(changes):
+        if not waiting:
+            empty[-1] = (empty[-1][0], when)
+        waiting += change
+        if not waiting:
+            empty.append((when, float("inf")))
+    found: list[float | None] = []
+    for blow in struck:
+        after = [max(start, blow.end) for start, end in empty if end >= blow.end]
+        found.append(None if blow.skipped or not after else round(after[0] - blow.end, 3))
+    return found
+
+
 def _trouble(
-    struck: list[Struck], recovered: list[float | None], runs: dict[str, list[Run]]
+    struck: list[Struck], found: Verdict, runs: dict[str, list[Run]]
 ) -> list[tuple[float, float]]:
     """The times in which lateness has a reason, apart from each other and in order."""
     first: dict[int, float] = {}
     for one in (one for mine in runs.values() for one in mine):
         first[one.group] = min(one.begin, first.get(one.group, one.begin))
     spans = []
-    for blow, after in zip(struck, recovered, strict=True):
+    for blow, after, drained in zip(struck, found.recovered, found.drained, strict=True):
         if not blow.skipped:
-            until = blow.end + (after or 0.0)
+            until = blow.end + max(after or 0.0, drained or 0.0)
             spans.append((blow.start, max(until, first.get(blow.next_group, until))))
     merged: list[tuple[float, float]] = []
     for start, end in sorted(spans):
