@@ -53,9 +53,8 @@ class Server:
     that they can be taken off the server's totals.
     """
 
-    def __init__(self, binary: str, folder: Path, *, append_only: bool = False) -> None:
+    def __init__(self, binary: str, folder: Path) -> None:
         self._binary = binary
-        self._append_only = "yes" if append_only else "no"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self.socket = folder / "redis.sock"
@@ -79,7 +78,7 @@ class Server:
         with log:
             self._process = subprocess.Popen(
                 [self._binary, "--port", "0", "--unixsocket", str(self.socket), "--save", "",
-                 "--appendonly", self._append_only, "--maxmemory-policy", "noeviction"],
+                 "--appendonly", "no", "--maxmemory-policy", "noeviction"],
                 cwd=self._folder, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         self._client: Any = redis.Redis(unix_socket_path=str(self.socket))

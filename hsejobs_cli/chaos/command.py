@@ -141,13 +141,13 @@ def _run(
             _say(f"keys begin with {prefix}:")
             try:
                 verdict = run.run()
+            except JobsError:
+                order.folder = None
+                raise
             finally:
                 run.end()
             if not verdict.ok:
                 order.folder = None
-        except JobsError:
-            order.folder = None
-            raise
         finally:
             try:
                 clean(order)

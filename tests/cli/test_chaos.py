@@ -94,7 +94,7 @@ def test_a_seed_and_a_plan_replay(url: str) -> None:
     assert len(first["blows"]) > 3
     assert json.loads(run("chaos", "--seconds", "20", "--seed", "8", "--dry-run").stdout) != first
     short = plan({"at": 0.3, "blow": "cut"}, seconds=1)
-    kept = []
+    kept: list[tuple[Any, list[str]]] = []
     for given in (short, ""):
         text = given or json.dumps(kept[0][0])
         done = run("chaos", "--plan", "-", "--json", "--keep", stdin=text)
