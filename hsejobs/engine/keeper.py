@@ -37,6 +37,9 @@ FAST_FOR = 1.0
 HEARTBEAT_TTL_MS = 20_000
 #: Seconds after an outage in which nothing is taken for stalled: all who hold jobs renew first.
 CALM_AFTER_OUTAGE = 2.0
+#: ms on its way (or a third of a lease, the time between two renewals) after which a sweep takes no
+#: lease any more.
+STALE_SWEEP_MS = 1_000
 #: An idle connection of a consumer is asked after so many seconds: its own waits are shorter.
 PROBE_AFTER = 10.0
 
@@ -199,7 +202,11 @@ class Keeper:
         # Nobody takes leases away whose own renewals of this round have not succeeded.
         now = time.monotonic()
         renewed = self.renewal.failures == 0 and self._calm_until <= now
-        swept = self.work.sweep(self.settings.max_stalls, stalls=renewed)
+        swept = self.work.sweep(
+            self.settings.max_stalls,
+            stalls=renewed and self._redis_now is not None,
+            stalls_until=self._not_after(now),
+        )
         if self._calm_until == float("inf"):
             self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE
         for job_id, became in swept.stalled:
@@ -212,6 +219,21 @@ class Keeper:
         elif swept.next_due is not None and swept.next_due < 60_000:
             # Redis counts whole ms: a moment later it is due for certain.
             self._due_at = time.monotonic() + swept.next_due / 1000 + 0.001
+
+    def _not_after(self, now: float) -> int:
+        """Redis time until which a sweep that is sent now may take jobs for stalled, in ms.
+
+        One that was on its way when an outage began (in the buffer of a server that froze, in a
+        network that lost its way) is run when that is over, before anybody could renew.
+        """
+        if self._redis_now is None:
+            return 0
+        redis_ms, at = self._redis_now
+        return (
+            redis_ms
+            + int((now - at) * 1000)
+            + min(STALE_SWEEP_MS, int(self.settings.lease_ms) // 3)
+        )
 
     def _schedule(self) -> None:
         if not self.consumer.periodic or not self.huey._registry._periodic_tasks:

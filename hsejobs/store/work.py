@@ -158,10 +158,13 @@ class Work:
             return []
         return [item.decode() for item in self._run(scripts.STALL, (max_stalls, *_flat(jobs)))]
 
-    def sweep(self, max_stalls: int, *, stalls: bool = True) -> Swept:
-        """Moves what fell due and (unless not ``stalls``) what stalled, at most SWEEP_LIMIT of each."""
+    def sweep(self, max_stalls: int, *, stalls: bool = True, stalls_until: int = 0) -> Swept:
+        """Moves what fell due and (unless not ``stalls``) what stalled, at most SWEEP_LIMIT of each.
+
+        ``stalls_until``: Redis time in ms after which nothing is taken for stalled; 0: always.
+        """
         moved, next_due, stalled, became, now = self._run(
-            scripts.SWEEP, (max_stalls, SWEEP_LIMIT, SWEEP_LIMIT if stalls else 0)
+            scripts.SWEEP, (max_stalls, SWEEP_LIMIT, SWEEP_LIMIT if stalls else 0, stalls_until)
         )
         pairs = [(i.decode(), b.decode()) for i, b in zip(stalled, became, strict=True)]
         return Swept(moved, None if next_due < 0 else next_due, pairs, now)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -13,8 +15,10 @@ from hsejobs.store import keys
 from hsejobs.store.circuits import Circuits
 from hsejobs.store.client import Link
 from hsejobs.store.read import Reader, _cursor, percentile
-from hsejobs.store.work import Done, Work
+from hsejobs.store.work import Done, Swept, Work
 from hsejobs.store.write import NewJob, Writer
+from tests.support.server import Server
+from tests.support.waiting import redis_ms
 
 
 class Store:
@@ -297,3 +301,25 @@ def test_percentiles(store: Store) -> None:
 
 def test_the_key_of_another_queue_is_another_slot() -> None:
     assert keys.base("p", "a") == "p:{a}:"
+
+
+def test_a_sweep_that_was_under_way_through_an_outage_takes_no_lease(
+    store: Store, redis_server: Server
+) -> None:
+    """It waits in the buffer of a frozen server, and would be run before any holder can renew."""
+    store.add("a")
+    ((job_id, token),) = store.claim(lease=200)
+    sent_at = redis_ms(store.link)
+    swept: list[Swept] = []
+    redis_server.freeze()
+    sender = threading.Thread(
+        target=lambda: swept.append(store.work.sweep(3, stalls_until=sent_at + 100))
+    )
+    sender.start()
+    time.sleep(0.4)  # the lease ends meanwhile
+    redis_server.thaw()
+    sender.join(20)
+    assert [one.stalled for one in swept] == [[]]
+    assert store.work.renew([(job_id, token)], 1000) == set()
+    assert store.counts()[1] == 1
+    assert store.work.sweep(3, stalls_until=redis_ms(store.link) + 1000).stalled == []
