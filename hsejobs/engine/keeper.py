@@ -145,13 +145,14 @@ class Keeper:
         pair = [(running.id, running.token)]
         self.ledger.add(lambda: self.work.release(pair), pair, self.settings.lease_ms)
 
-    def stalled(self, running: Running) -> None:
-        """Owes Redis a job whose worker was seen to die."""
-        pair = [(running.id, running.token)]
+    def stalled(self, job_id: str, token: str) -> None:
+        """Owes Redis a job whose worker was seen to die; one that was written meanwhile is left alone."""
+        pair = [(job_id, token)]
 
         def write() -> None:
             for state in self.work.stall(pair, self.settings.max_stalls):
-                logs.job("stalled", self.huey.name, running.id, state, None)
+                if state != "refused":
+                    logs.job("stalled", self.huey.name, job_id, state, None)
 
         self.ledger.add(write, pair, self.settings.lease_ms)
 
