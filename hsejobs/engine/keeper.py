@@ -35,8 +35,11 @@ SLOW_JOB = 0.01
 #: How long the keeper looks often after the last batch was begun, in seconds.
 FAST_FOR = 1.0
 HEARTBEAT_TTL_MS = 20_000
-#: Seconds after an outage in which nothing is taken for stalled: all who hold jobs renew first.
+#: Seconds after an outage, and after the start (which may be the end of one), in which nothing is
+#: taken for stalled: all who hold jobs renew first.
 CALM_AFTER_OUTAGE = 2.0
+#: Milliseconds that a sweep may be on its way and still take leases.
+SWEEP_FRESH_MS = 1000
 #: An idle connection of a consumer is asked after so many seconds: its own waits are shorter.
 PROBE_AFTER = 10.0
 
@@ -63,7 +66,7 @@ class Keeper:
         self._due_at: float | None = None
         self._registered = False
         #: Until when nothing is taken for stalled: infinity from a refusal to the first success.
-        self._calm_until = 0.0
+        self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE
         #: Redis time in ms at the last sweep, and when that was.
         self._redis_now: tuple[int, float] | None = None
         self.renewal = Duty("renew", min(self.settings.lease_ms / 3000, 5.0), self._renew)
@@ -199,8 +202,10 @@ class Keeper:
     def _sweep(self) -> None:
         # Nobody takes leases away whose own renewals of this round have not succeeded.
         now = time.monotonic()
-        renewed = self.renewal.failures == 0 and self._calm_until <= now
-        swept = self.work.sweep(self.settings.max_stalls, stalls=renewed)
+        until = 0
+        if self.renewal.failures == 0 and self._calm_until <= now:
+            until = self._redis_time() + SWEEP_FRESH_MS
+        swept = self.work.sweep(self.settings.max_stalls, stall_until=until)
         if self._calm_until == float("inf"):
             self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE
         for job_id, became in swept.stalled:
@@ -214,12 +219,18 @@ class Keeper:
             # Redis counts whole ms: a moment later it is due for certain.
             self._due_at = time.monotonic() + swept.next_due / 1000 + 0.001
 
+    def _redis_time(self) -> int:
+        """About what time it is at Redis, in ms; 0 before the first sweep."""
+        if self._redis_now is None:
+            return 0
+        now_ms, at = self._redis_now
+        return now_ms + int((time.monotonic() - at) * 1000)
+
     def _schedule(self) -> None:
         if not self.consumer.periodic or not self.huey._registry._periodic_tasks:
             return
         if self._redis_now is not None:
-            now_ms, at = self._redis_now
-            self.schedules.check(now_ms + int((time.monotonic() - at) * 1000))
+            self.schedules.check(self._redis_time())
 
     def _register(self) -> None:
         if not self._registered:
