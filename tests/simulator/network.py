@@ -129,7 +129,6 @@ class Network:
 
     def _fail(self, call: Any, there: float, error: Exception, note: str = "refused") -> None:
         def act() -> None:
-            self.world.steps += 1
             self.world.note(f"{call.who} {call.name} {note}")
             call.wake[0](("error", error))
 

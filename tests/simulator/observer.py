@@ -4,8 +4,8 @@ lease that is taken a holder who could not renew, each outcome a run that came t
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -102,11 +102,13 @@ _BY_TOKEN = {"fail", "postpone", "release", "stall", "renew", "progress", "log",
 class Observer:
     """Raises Violation."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, world: World, log_of: Callable[[str], list[bytes]]) -> None:
+        self.world, self.log_of = world, log_of
         self.lines: set[str] = set()
         self.jobs: dict[str, Row] = {}
         self.holds: dict[tuple[str, str], Hold] = {}
+        #: Those whose claim was not answered yet.
+        self.by_token: defaultdict[str, list[Hold]] = defaultdict(list)
         #: Attempts that failed since a job's last fresh budget.
         self.used: Counter[str] = Counter()
         #: How often a job was made: an id may come again after its removal.
@@ -125,9 +127,9 @@ class Observer:
     def answered(self, call: Call) -> None:
         """Its reply is in the caller's hands."""
         if call.name == "complete":
-            for hold in self.holds_of(call.args[1]):
-                if hold.worker is call.actor:
-                    hold.received = True
+            for hold in self.by_token.pop(call.args[1], ()):
+                # The same claim, sent again, may have been the one that came through.
+                hold.received, hold.late = True, False
 
     def rate(self, group: Group) -> None:
         """Counts a call of a process."""
@@ -137,9 +139,6 @@ class Observer:
         group.calls += 1
         if group.calls > MOST_CALLS:
             raise Violation(f"{group.name} called Redis {MOST_CALLS} times in a second")
-
-    def holds_of(self, token: str) -> list[Hold]:
-        return [hold for (_, its), hold in self.holds.items() if its == token]
 
     def after(self, call: Call, reply: Any, problems: bytes, rows: bytes, now_ms: int) -> None:
         """What the server did and what is in it now."""
@@ -213,10 +212,13 @@ class Observer:
         token = call.args[1]
         if after.token != token:
             wrong(f"it was claimed with {token!r} and is {after.token!r}'s")
-        if (after.id, token) in self.holds:
-            wrong("the same token claimed it twice")
         late = call.late or not call.actor.alive
-        self.holds[after.id, token] = Hold(after.id, token, call.actor, self.world.now, late)
+        # A request that comes when nobody waits for it claims for nobody, until the lease ends.
+        if (after.id, token) in self.holds and not late:
+            wrong("the same token claimed it twice")
+        hold = Hold(after.id, token, call.actor, self.world.now, late)
+        self.holds[after.id, token] = hold
+        self.by_token[token].append(hold)
 
     def _left(self, call: Call, before: Row, after: Row, now_ms: int, wrong: Any) -> None:
         """The job is no longer active: by its token's own word, or because its lease ran out."""
@@ -227,6 +229,7 @@ class Observer:
                 wrong("completed with another token")
             if not hold.finished:
                 wrong("completed, though its run did not end well")
+            self._lines(hold, after, wrong)
         elif call.name == "fail":
             self.used[before.id] += 1
         elif call.name == "release" and hold.running and hold.worker.alive and self._well(hold):
@@ -241,6 +244,18 @@ class Observer:
                     f"its lease was taken while {hold.worker.name} could have renewed it"
                     f" (claimed {self.world.now - hold.at:.1f} s ago)"
                 )
+
+    def _lines(self, hold: Hold, after: Row, wrong: Any) -> None:
+        """What an attempt said stands there once it is completed: all of it, once, in its order."""
+        if after.log == "0" and not hold.said:
+            return
+        begin = hold.token + ":"
+        lines = [line.decode() for line in self.log_of(hold.id)]
+        mine = [line for line in lines if line.startswith(begin)]
+        if len(set(lines)) < len(lines):
+            wrong("log lines are written twice")
+        if mine != hold.said:
+            wrong(f"of its {len(hold.said)} log lines {len(mine)} are there")
 
     def _well(self, hold: Hold) -> bool:
         """Whether the holder could have kept the lease: alive, told of its claim, not cut off."""
@@ -283,9 +298,6 @@ class Observer:
             self.granted[name] = job.token
         elif not earlier and name not in self.granted:
             raise self.world.violation_of(f"once({key!r}) of {job.id} was granted to nobody")
-
-    def well_connected(self, group: Group) -> bool:
-        return group.alive and not group.stopping and group.hurt_at < self.world.now - GRACE
 
 
 def _pairs(call: Call, start: int | None = None, step: int | None = None) -> set[tuple[str, str]]:
