@@ -15,11 +15,11 @@ from hsejobs.engine.huey import JobHuey
 from hsejobs.engine.runtime import Runtime
 from hsejobs.engine.slots import Slot
 from hsejobs.engine.worker import BELL_WAIT, JobWorker
-from hsejobs.errors import JobsError, Postpone, Unrecoverable
+from hsejobs.errors import JobsError, LeaseLost, Postpone, Unrecoverable
 from hsejobs.settings import Settings
 from tests.simulator.clock import Ended
 from tests.simulator.network import Network, SimLink
-from tests.simulator.observer import Observer
+from tests.simulator.observer import Hold, Observer
 from tests.simulator.world import Actor, Group, Violation, World
 
 QUEUE = "sim"
@@ -118,12 +118,8 @@ def play(sim: Sim, payload: Any) -> Any:
         for word, value in payload["do"]:
             if word == "sleep":
                 world.sleep(value)
-            elif word == "progress":
-                job.progress(value, "so far")
-            elif word == "log":
-                line = f"{job.token}:{len(hold.said)}"
-                hold.said.append(line)
-                job.log(line)
+            elif word in ("progress", "log"):
+                _tell(sim, job, hold, word, value)
             elif word == "once":
                 _once(sim, job, value)
             elif word == "mark":
@@ -143,6 +139,20 @@ def play(sim: Sim, payload: Any) -> Any:
         return payload.get("value")
     finally:
         hold.running = False
+
+
+def _tell(sim: Sim, job: Any, hold: Hold, word: str, value: Any) -> None:
+    try:
+        if word == "progress":
+            job.progress(value, "so far")
+        else:
+            line = f"{job.token}:{len(hold.said)}"
+            hold.said.append(line)
+            job.log(line)
+    except LeaseLost:
+        raise
+    except Exception as error:
+        raise sim.world.violation_of(f"{word}() raised {error!r}") from error
 
 
 def _once(sim: Sim, job: Any, key: str) -> None:

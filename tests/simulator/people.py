@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hsejobs.errors import JobsError, RedisUnavailable
@@ -177,30 +177,32 @@ def _counted(rows: list[Row], org: str | None) -> dict[str, int]:
     return {state.letter: mine.count(state.letter) for state in State}
 
 
+#: What luck does, the frequent more than once.
+HURTS = (
+    "crash", "crash", "stop", "kill_worker", "kill_worker", "freeze", "cut", "down", "down", "silent",
+    "refuse", "refuse", "full", "full", "flush", "noise", "noise", "noise",
+)  # fmt: skip
+
+
 class Luck:
     """Hurts processes, the network and the server, one thing after the other."""
 
-    def __init__(self, sim: Sim, consumers: int) -> None:
-        self.sim, self.wanted = sim, consumers
+    def __init__(self, sim: Sim, consumers: int, hurts: Sequence[str]) -> None:
+        self.sim, self.wanted, self.hurts = sim, consumers, hurts
         self.full_until = 0.0
         sim.world.spawn(Group("luck"), "luck", self.run)
 
     def run(self) -> None:
         sim = self.sim
-        acts = (
-            self.crash, self.crash, self.stop, self.kill_worker, self.kill_worker, self.freeze,
-            self.cut, self.down, self.down, self.silent, self.refuse, self.refuse, self.full,
-            self.full, self.flush, self.noise, self.noise, self.noise,
-        )  # fmt: skip
         for _ in range(self.wanted):
             sim.start_consumer()
         while True:
             sim.world.sleep(sim.world.random.expovariate(1 / 2.5))
             if sim.closing:
                 continue
-            act = sim.world.random.choice(acts)
-            sim.world.note(f"luck: {act.__name__}")
-            act()
+            name = sim.world.random.choice(self.hurts)
+            sim.world.note(f"luck: {name}")
+            getattr(self, name)()
 
     def _time(self) -> float:
         return self.sim.world.random.choice((0.2, 0.7, 1.5, 4.0, 9.0, 14.0))

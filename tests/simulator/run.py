@@ -11,7 +11,7 @@ import logging
 import multiprocessing
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -24,7 +24,7 @@ from tests.simulator.clock import simulated_time
 from tests.simulator.engine import QUEUE, Sim
 from tests.simulator.network import Network
 from tests.simulator.observer import Observer
-from tests.simulator.people import Luck, Operator, Producer
+from tests.simulator.people import HURTS, Luck, Operator, Producer
 from tests.simulator.wire import Wire
 from tests.simulator.world import Violation, World
 from tests.support.leaks import find_leaks
@@ -95,8 +95,12 @@ def simulate(
     seed: int,
     steps: int,
     patches: dict[str, Callable[[str], str]] | None = None,
+    hurts: Sequence[str] = HURTS,
 ) -> Result:
-    """Runs a seed for so many steps, and then until all is settled. ``patches``: of scripts' texts."""
+    """Runs a seed for so many steps, and then until all is settled.
+
+    ``patches``: of scripts' texts; ``hurts``: what may happen.
+    """
     world = World(seed)
     wire = Wire(f"{server.folder}/r.sock", keys.base(PREFIX, QUEUE), patches)
     observer = Observer(
@@ -106,7 +110,7 @@ def simulate(
     sim = Sim(world, network, observer, load_settings(ENV))
     try:
         with simulated_time(world), _quiet(world), _linked(sim):
-            luck = Luck(sim, world.random.choice((2, 3)))
+            luck = Luck(sim, world.random.choice((2, 3)), hurts)
             for name in ("p", "q")[: world.random.choice((1, 2))]:
                 Producer(sim, name)
             Operator(sim)
