@@ -251,13 +251,16 @@ class JobConsumer(Consumer):
         self.outage.ends(worker.name)
         running = worker.slot.running()
         late = self._interrupted.pop(worker.slot.number, None)
+        for job_id, token in worker.slot.unwritten():
+            # Its outcome died with its worker.
+            self.keeper.stalled(job_id, token)
         self.keeper.give_back(worker.slot)
         if running is None:
             return
         if late is not None and late[0] == running.token:
             self.keeper.time_out(running)
         else:
-            self.keeper.stalled(running)
+            self.keeper.stalled(running.id, running.token)
 
     def deadline_passed(self, slot: Slot, running: Running, now: float) -> None:
         """A thread's job is failed and the thread replaced; a process is interrupted, then killed."""

@@ -313,7 +313,7 @@ def test_a_sweep_that_was_under_way_through_an_outage_takes_no_lease(
     swept: list[Swept] = []
     redis_server.freeze()
     sender = threading.Thread(
-        target=lambda: swept.append(store.work.sweep(3, stalls_until=sent_at + 100))
+        target=lambda: swept.append(store.work.sweep(3, stall_until=sent_at + 100))
     )
     sender.start()
     time.sleep(0.4)  # the lease ends meanwhile
@@ -322,4 +322,4 @@ def test_a_sweep_that_was_under_way_through_an_outage_takes_no_lease(
     assert [one.stalled for one in swept] == [[]]
     assert store.work.renew([(job_id, token)], 1000) == set()
     assert store.counts()[1] == 1
-    assert store.work.sweep(3, stalls_until=redis_ms(store.link) + 1000).stalled == []
+    assert store.work.sweep(3, stall_until=redis_ms(store.link) + 1000).stalled == []

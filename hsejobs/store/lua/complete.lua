@@ -1,6 +1,6 @@
 -- complete: active -> completed for the jobs given, then claim: waiting -> active.
 -- Both halves may be empty. Sent again, it completes nothing twice; after a lost
--- reply `again` = 1 first looks for what this very token claimed already.
+-- reply `again` = 1 first looks for what this very token claimed already, whose leases begin anew.
 -- KEYS: 1 the queue's base
 -- ARGV: claim_count, token, lease_ms, again; each: id, its_token, run_us, result
 -- returns: {outcomes, claimed}: outcomes a string with one letter a finished job
@@ -62,6 +62,7 @@ if ARGV[4] == '1' and n > 0 then
       local job = read(key, unpack(FIELDS))
       job[2], job[14], job[15] = int(within(job[2], 1, 1000000, 1) - 1), '', id
       job[16] = redis.call('GET', base .. K.payload .. id)
+      put_in('a', job[6], int(now_ms + lease_ms), id)
       claimed[#claimed + 1] = job
     end
   end
