@@ -86,6 +86,7 @@ def _interrupter(worker: JobWorker) -> Callable[[int, Any], None]:
         # The job that it is meant for may have ended meanwhile, and another begun.
         stopping = worker.stop_flag.is_set()
         if worker.slot.running_now and (stopping or worker.slot.overdue(time.monotonic())):
+            worker.interrupted = True
             raise JobInterrupted
 
     return interrupt

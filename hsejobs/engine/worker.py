@@ -50,6 +50,8 @@ class JobWorker(Worker):
         self.traces: dict[str, str] = {}
         self.tellings: list[Telling] = []
         self.fast = False
+        #: An interrupt was raised in this process, wherever it struck; see `_execute`.
+        self.interrupted = False
         self._calls = 0
         self._fault_told = 0.0
 
@@ -262,7 +264,9 @@ class JobWorker(Worker):
         if not mine:
             # The keeper ended this job and put another worker in this one's place.
             raise WorkerRecycle
-        if self.max_tasks and self.task_count >= self.max_tasks:
+        # An import that was interrupted leaves modules behind that lack their parts, whether or not
+        # the task let the interrupt out: no other job may meet them.
+        if self.interrupted or (self.max_tasks and self.task_count >= self.max_tasks):
             self.shutdown_batch()
             raise WorkerRecycle
 

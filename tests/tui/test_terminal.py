@@ -23,8 +23,11 @@ ENTERED, LEFT = "\x1b[?1049h", "\x1b[?1049l"
 class Terminal:
     """``hsejobs tui`` on a pseudo-terminal, and what it wrote there."""
 
-    def __init__(self, stage: Stage, *, deaf: bool = False) -> None:
-        """``deaf``: below a session's leader that outlives the terminal, as ``make`` does."""
+    def __init__(self, stage: Stage, *, deaf: bool = False, errors: Path | None = None) -> None:
+        """``deaf``: below a session's leader that outlives the terminal, as ``make`` does.
+
+        ``errors``: the file that takes its standard error.
+        """
         environment = {
             **os.environ, "TERM": "xterm-256color", "JOBS_HOME": str(stage.home),
             "QUEUE_REDIS_URL": stage.url, "QUEUE_REDIS_PREFIX": "t", "COLUMNS": "80", "LINES": "24",
@@ -32,6 +35,8 @@ class Terminal:
         self.pid, self.fd = pty.fork()
         if not self.pid:
             words = [sys.executable, "-m", "hsejobs_tui"]
+            if errors is not None:
+                os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT), 2)
             if deaf:
                 words = ["/bin/sh", "-c", 'trap : HUP; "$@"; exit $?', "sh", *words]
             os.execve(words[0], words, environment)  # noqa: S606
@@ -68,6 +73,17 @@ def test_a_signal_gives_the_terminal_back(
     os.kill(terminal.pid, signum)
     terminal.until(LEFT)
     assert terminal.status() == status
+
+
+def test_it_is_drawn_where_errors_go_to_a_file(stage: Stage, tmp_path: Path) -> None:
+    stage.add("job-1")
+    terminal = Terminal(stage, errors=tmp_path / "errors")
+    terminal.until(ENTERED)
+    terminal.until("1 waiting")
+    os.write(terminal.fd, b"q")
+    terminal.until(LEFT)
+    assert terminal.status() == 0
+    assert (tmp_path / "errors").read_bytes() == b""
 
 
 def test_ctrl_z_goes_to_the_shell_and_back(stage: Stage) -> None:
