@@ -59,7 +59,9 @@ def prepare(name: str, client: Any, user: Words = ()) -> Refusal:
 
 def config(client: Any, setting: str) -> str:
     """A setting's value."""
-    value = client.execute_command("CONFIG", "GET", setting)[1]
+    found = client.execute_command("CONFIG", "GET", setting)
+    # A map in RESP3, a list of names and values in RESP2.
+    value = next(iter(found.values())) if isinstance(found, dict) else found[1]
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
