@@ -48,7 +48,8 @@ async def create(request: Request) -> Response:
     schema = _schema(info)
     keys = request.headers.getlist("idempotency-key")
     fields, closed = schema.get("properties", {}), schema.get("additionalProperties") is False
-    wish = bodies.read_wish(body, fields, keys, here.salt, closed=closed)
+    size = request.scope["bytes"]
+    wish = bodies.read_wish(body, fields, keys, here.salt, closed=closed, size=size)
     new = _checked(info, wish, who)
     new.trace, new.role = request.scope["trace"], who.role
     await _check_artifacts(here, queue, new, who)

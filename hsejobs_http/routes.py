@@ -100,8 +100,14 @@ def _for(shown: dict[str, Any], who: Caller) -> dict[str, Any]:
 
 
 @router.get("/{queue}/jobs")
-def jobs(request: Request, queue: str) -> Response:
+async def jobs(request: Request, queue: str) -> Response:
     """A page of the jobs in a state."""
+    # Pages are what costs most to answer: not all threads are busy with them.
+    async with shim(request).pages:
+        return await run_in_threadpool(_page, request, queue)
+
+
+def _page(request: Request, queue: str) -> Response:
     here, who = shim(request), caller(request)
     listed = view.listing(
         here.runtime.reader,

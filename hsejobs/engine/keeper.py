@@ -125,7 +125,7 @@ class Keeper:
         """Enforces deadlines, and takes back what slow jobs hold up."""
         now = time.monotonic()
         for slot in self.consumer.slots():
-            running = slot.running()
+            running = None if slot.abandoned else slot.running()
             if running is None:
                 continue
             if now - running.started > SLOW_JOB:
@@ -271,7 +271,7 @@ class Keeper:
                 "workers": "processes" if consumer.environment.forks else "threads",
                 "concurrency": consumer.workers,
                 "startedAt": consumer.started_at,
-                "hung": len(consumer.hung),
+                "hung": consumer.hung,
                 "slots": slots,
             }
         )

@@ -128,6 +128,11 @@ class Slot:
         """Whether the running job is not this worker's any more: lost, or ended by the keeper."""
         return bool(self._head()[3] & (LOST | ABANDONED))
 
+    @property
+    def abandoned(self) -> bool:
+        """Whether the keeper ended the running job."""
+        return bool(self._head()[3] & ABANDONED)
+
     # -- the keeper's side
 
     def running(self) -> Running | None:

@@ -177,7 +177,7 @@ PAGE = Script(
     "page",
     (
         "state", "organization", "limit", "reverse",
-        "cursor_score", "cursor_id", "payload_bytes", "errors",
+        "cursor_score", "cursor_id", "payload_bytes", "errors", "most_bytes",
     ),
 )  # fmt: skip
 CIRCUIT_ENTER = Script("circuit_enter", ("name", "token", "trial_ms"))

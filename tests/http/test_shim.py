@@ -75,6 +75,10 @@ def test_options_both_ways_and_refusals(shim: Shim) -> None:
     assert shim.ask("POST", "/email", content=b'{"to":"\xff"}').status_code == 400
     assert shim.ask("POST", "/email", content=b"[" * 100_000).status_code == 400
     assert shim.ask("POST", "/email", json={**MAIL, "text": "x" * 103_000}).status_code == 413
+    # The size comes before anything that takes longer to see.
+    deep = "[" * 90 + ",".join(["{}"] * 100_000) + "]" * 90
+    call = f'{{"url": "not one", "payload": {{"a": {deep}}}, "eventType": "a"}}'
+    assert shim.ask("POST", "/webhooks", content=call.encode()).status_code == 413
     assert shim.ask("POST", "/email", content=b"x" * 500_000).status_code == 413
     pieces = (b"x" * 10_000 for _ in range(50))
     assert shim.ask("POST", "/email", content=pieces).status_code == 413
