@@ -157,7 +157,7 @@ class Looking(App[None]):
             return f"no Redis at {self.options.place}; {again}"
         stale = f"STALE {self.now() - self.glanced:.0f} s, {again}"
         # Where Redis is, is no business of a browser's.
-        return stale if self.options.viewer else f"{stale}: {safe(self.away, 80)}"
+        return stale if self.options.viewer else f"{stale}: {safe(self.away, 300)}"
 
     # -- saying
 
