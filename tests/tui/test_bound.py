@@ -279,6 +279,16 @@ async def test_an_empty_redis_says_so(redis_url: str, tmp_path: Any) -> None:
     from hsejobs_tui.app import JobsApp
     from hsejobs_tui.core.options import Options
 
-    app = JobsApp(Options(redis_url, "empty", tmp_path, "test", refresh=0.05))
+    app = JobsApp(Options(redis_url, "t", tmp_path, "test", refresh=0.05))
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "No queue has described itself in this Redis: start a worker.")
+
+
+async def test_a_first_look_that_is_refused_says_why(redis_url: str, tmp_path: Any) -> None:
+    from hsejobs_tui.core.options import Options
+
+    # The user of the tests may touch its own prefixes only.
+    app = JobsApp(Options(redis_url, "empty", tmp_path, "test", refresh=0.05))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await shows(pilot, "Redis refuses a right that hsejobs needs", "Not read yet")
+        assert "no Redis at" not in text_of(app)
