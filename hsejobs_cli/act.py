@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hsejobs.errors import InvalidOption
-from hsejobs.model import State
+from hsejobs.model import State, check_organization
 from hsejobs.watch import view
 from hsejobs_cli import output
 from hsejobs_cli.look import Json, Org, Queue
@@ -57,6 +57,7 @@ def _move(
     as_json: bool,
 ) -> None:
     session = Session()
+    org = check_organization(org, "org")
     if (job_id is None) is not every:
         raise InvalidOption("id", "give an id, or --all")
     info = session.info(queue)
@@ -110,9 +111,11 @@ def remove(
     """Remove one job for good."""
     session = Session()
     session.info(queue)
-    session.reader.job(queue, job_id, org, limit=1)
-    output.confirm(f"Remove job {job_id} of {queue}?", yes=yes)
-    session.writer.remove(queue, job_id, org)
+    org = check_organization(org, "org")
+    job = session.reader.job(queue, job_id, org, limit=1)
+    output.confirm(f"Remove job {job_id} of {queue}, which is {job.status}?", yes=yes)
+    # Answered with --yes nothing was looked at before; else what was asked about is what goes.
+    session.writer.remove(queue, job_id, org, seen="" if yes else job.version)
     session.delete_files(queue, job_id)
     _told({"removed": 1, "id": job_id}, f"removed {job_id}", as_json)
 
@@ -140,6 +143,7 @@ def clean(
 ) -> None:
     """Remove the jobs of a state that are older than a time."""
     session = Session()
+    org = check_organization(org, "org")
     if status not in [state.value for state in State]:
         raise InvalidOption("status", "use completed, failed, waiting or delayed")
     state, older = State(status), grace_ms(grace)

@@ -272,13 +272,22 @@ class JobsApp(Looking):
             self.push_screen(JobView(found.queue, found.id))
 
     async def do_undo(self) -> None:
-        """Brings the newest removal back."""
+        """Brings the newest removal back; many with a bar."""
+        from hsejobs_tui.screens.dialogs import Working
+        from hsejobs_tui.screens.job_acts import BAR
+
+        count, _ = self.acts.undoable()
+        if count >= BAR:
+            await self.push_screen_wait(
+                Working(f"Bringing back {count:,} jobs", count, self.acts.undo)
+            )
+            return
         try:
-            progress = await self.do(self.acts.undo)
+            progress = await self.do(lambda: list(self.acts.undo())[-1])
         except JobsError as error:
             self.say(error)
             return
-        self.say(progress.report())
+        self.say(progress.report(), bad=bool(progress.refused))
         self.poll_soon()
 
     async def action_quit(self) -> None:

@@ -13,7 +13,7 @@ from textual.css.query import NoMatches
 from textual.driver import Driver
 from textual.worker import Worker, WorkerState
 
-from hsejobs.errors import JobsError, RedisUnavailable
+from hsejobs.errors import JobsError, RedisRefused, RedisUnavailable
 from hsejobs.store.client import Link
 from hsejobs.store.read_live import Glance
 from hsejobs_tui.core.acts import Acts, explain
@@ -43,6 +43,7 @@ class Looking(App[None]):
         #: How deep each queue was at each look since the start.
         self.depths = Depths()
         self.away: str | None = None
+        self._refused = False
         self._next_try = 0.0
         self._over = False
         self._looks = ThreadPoolExecutor(1, "look")
@@ -108,7 +109,7 @@ class Looking(App[None]):
             if screen is not None and screen.is_mounted:
                 await screen.poll()
         except RedisUnavailable as error:
-            self.away = str(error)
+            self.away, self._refused = str(error), isinstance(error, RedisRefused)
             self._next_try = self.now() + RETRY
         except JobsError as error:
             self.say(error)
@@ -154,10 +155,13 @@ class Looking(App[None]):
         left = max(0.0, self._next_try - self.now())
         again = f"next try in {left:.0f} s" if left >= 0.5 else "trying now"
         if not self.glanced:
+            # One that refuses is there: why it does comes first.
+            if self._refused and not self.options.viewer:
+                return f"{safe(self.away, 300)}; {again}"
             return f"no Redis at {self.options.place}; {again}"
         stale = f"STALE {self.now() - self.glanced:.0f} s, {again}"
         # Where Redis is, is no business of a browser's.
-        return stale if self.options.viewer else f"{stale}: {safe(self.away, 80)}"
+        return stale if self.options.viewer else f"{stale}: {safe(self.away, 300)}"
 
     # -- saying
 

@@ -28,6 +28,8 @@ __all__ = [
 Seen = tuple[str, str]
 #: Jobs and payload bytes in one call of a bulk add.
 ADD_CHUNK, ADD_CHUNK_BYTES = 100, 4_000_000
+#: Jobs of which one call of a removal returns the copies: those are lost when no answer comes.
+REMOVED_AT_ONCE = 100
 #: Seconds that replicas get to answer when it is only asked whether adds would be confirmed.
 PROBE_REPLICAS = 0.5
 
@@ -233,9 +235,14 @@ class Writer(Sweeps):
                     refused.append(Refusal(job_id, reply.decode()))
         return refused
 
-    def remove(self, queue: str, job_id: str, organization_id: str | None = None) -> Removed:
-        """Takes a job that is not active away. Raises JobNotFound or JobActive."""
-        removed, refused = self.remove_many(queue, [job_id], organization_id)
+    def remove(
+        self, queue: str, job_id: str, organization_id: str | None = None, seen: str = ""
+    ) -> Removed:
+        """Takes a job that is not active away; with ``seen`` only if it is of that version still.
+
+        Raises JobNotFound, JobActive or WrongState.
+        """
+        removed, refused = self.remove_many(queue, [(job_id, seen)], organization_id)
         if refused:
             raise refused[0].error("remove")
         return removed[0]
@@ -245,7 +252,7 @@ class Writer(Sweeps):
     ) -> tuple[list[Removed], list[Refusal]]:
         """Takes away all that are not active and as seen: the copies for an undo, and the refusals."""
         removed, refused = [], []
-        for chunk in scripts.chunks(list(map(_seen, jobs)), 100):
+        for chunk in scripts.chunks(list(map(_seen, jobs)), REMOVED_AT_ONCE):
             words = [word for pair in chunk for word in pair]
             for reply in self._run(scripts.REMOVE, queue, keys.tenant(organization_id), *words):
                 if reply[0] != b"ok":
@@ -266,16 +273,30 @@ class Writer(Sweeps):
 
     def restore(self, removed: Removed, organization_id: str | None = None) -> None:
         """Undoes a removal. Raises JobExists when the id is in use again."""
-        score, record, payload, extras, result, errors, logs, marks = removed.copy
-        values = [len(record), *record, len(errors), *errors, len(logs), *logs, *marks]
-        reply = self._run(
-            scripts.RESTORE, removed.queue, organization_id or "",
-            removed.id, score, payload, extras, result, *values,
-        )  # fmt: skip
-        if reply == b"exists":
+        args = _restoring(removed, organization_id)
+        reply = self._run(scripts.RESTORE, removed.queue, *args)
+        if reply in (b"exists", b"back"):
             raise JobExists(f"job {removed.id!r} exists again; it was left as it is")
         if reply == b"missing":
             raise JobNotFound(f"there is no job {removed.id!r} in this queue")
+
+    def restore_many(
+        self, removed: Sequence[Removed], organization_id: str | None = None
+    ) -> list[Refusal]:
+        """Undoes removals in one round trip; returns those whose id is in use again (``exists``).
+
+        Safe to repeat when no answer came: a job that it brought back is no refusal.
+        """
+        calls = [
+            (scripts.RESTORE, self._base(one.queue), _restoring(one, organization_id))
+            for one in removed
+        ]
+        replies = self.link.run_many(calls)
+        return [
+            Refusal(one.id, reply.decode())
+            for one, reply in zip(removed, replies, strict=True)
+            if reply not in (b"ok", b"back")
+        ]
 
     def pause(self, queue: str) -> bool:
         """Workers begin no more jobs of the queue; whether that changed anything."""
@@ -288,6 +309,12 @@ class Writer(Sweeps):
 
 def _seen(job: str | Seen) -> Seen:
     return (job, "") if isinstance(job, str) else job
+
+
+def _restoring(removed: Removed, organization_id: str | None) -> list[Arg]:
+    score, record, payload, extras, result, errors, logs, marks = removed.copy
+    values = [len(record), *record, len(errors), *errors, len(logs), *logs, *marks]
+    return [organization_id or "", removed.id, score, payload, extras, result, *values]
 
 
 def _args(jobs: Sequence[NewJob]) -> list[Arg]:

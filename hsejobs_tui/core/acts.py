@@ -7,13 +7,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from hsejobs.errors import JobExists, JobsError, Refused
+from hsejobs.errors import JobsError, RedisFull, RedisRefused, RedisUnavailable, Refused
 from hsejobs.model import STATE_OF_LETTER, State, new_job_id
 from hsejobs.store.circuits import Circuits
 from hsejobs.store.client import Link
 from hsejobs.store.read import Reader
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
-from hsejobs.store.write import Added, Asked, NewJob, Refusal, Removed, Seen, Writer
+from hsejobs.store.write import (
+    REMOVED_AT_ONCE,
+    Added,
+    Asked,
+    NewJob,
+    Refusal,
+    Removed,
+    Seen,
+    Writer,
+)
 from hsejobs_tui.core.audit import Audit
 from hsejobs_tui.core.options import Options
 
@@ -21,6 +30,8 @@ from hsejobs_tui.core.options import Options
 STEP = 500
 #: Seconds, jobs and bytes for which a removal can be undone.
 UNDO_SECONDS, UNDO_JOBS, UNDO_BYTES = 60.0, 20_000, 64_000_000
+#: Jobs and bytes that are brought back in one round trip.
+BACK_JOBS, BACK_BYTES = 100, 2_000_000
 
 Clock = Callable[[], float]
 
@@ -38,14 +49,17 @@ class Progress:
     undoable: bool = False
     #: Jobs that came after the question: they stay.
     later: int = 0
+    #: What ended it early, and the jobs of the step for which no answer came.
+    error: JobsError | None = None
+    unsure: int = 0
 
     @property
     def seen(self) -> int:
         """Jobs that were tried."""
         return self.done + self.refused.total()
 
-    def report(self) -> str:
-        """A sentence: what was done, what was refused and why."""
+    def report(self, then: str = "") -> str:
+        """A sentence: what was done, what was refused and why; ``then``: what ended it early."""
         words = [f"{PAST[self.act]} {self.done:,} of {self.total:,}"]
         words += [f"{count:,} left: {reason}" for reason, count in self.refused.most_common(5)]
         if self.later:
@@ -54,6 +68,13 @@ class Progress:
             words.append(f"cancelled with {self.total - self.seen:,} not tried")
         if self.undoable:
             words.append(f"u brings them back for {UNDO_SECONDS:.0f} s")
+        if then:
+            words.append(f"then: {then}")
+        if self.unsure:
+            words.append(f"no answer for {self.unsure:,}: look at them again")
+        left = self.total - self.seen - self.unsure
+        if self.error is not None and left:
+            words.append(f"{left:,} not tried")
         return "; ".join(words)
 
 
@@ -109,26 +130,28 @@ class Acts:
     ) -> Iterator[Progress]:
         """Retries, removes or promotes these jobs in steps; yields the same Progress each time.
 
-        A job that is not as it was seen any more stays, and is told in the report.
+        A job that is not as it was seen any more stays, and is told in the report; so is an error
+        that ends it, as what was done until then is done, and can be undone.
         """
         writer = self.writer
         progress = Progress(act, queue, len(jobs))
         undo = _Undo(0.0, [], 0)
+        # A step is one call: of more, an error would take along what the calls before it returned.
+        size = REMOVED_AT_ONCE if act == "remove" else STEP
         try:
-            for at in range(0, len(jobs), STEP):
+            for at in range(0, len(jobs), size):
                 if stop():
                     progress.cancelled = True
                     break
-                chunk = jobs[at : at + STEP]
-                if act == "remove":
-                    removed, refused = writer.remove_many(queue, chunk, self.org)
-                    self._keep(undo, removed)
-                elif act == "retry":
-                    refused = writer.retry_many(queue, chunk, self.org)
-                elif act == "promote":
-                    refused = writer.promote_many(queue, chunk, self.org)
-                else:
-                    raise ValueError(act)
+                chunk = jobs[at : at + size]
+                try:
+                    refused = self._step(writer, act, queue, chunk, undo)
+                except JobsError as error:
+                    progress.unsure = len(chunk) if _unanswered(error) else 0
+                    if len(jobs) == 1 or not (progress.seen or progress.unsure):
+                        raise
+                    progress.error = error
+                    break
                 progress.done += len(chunk) - len(refused)
                 progress.refused.update(map(_reason, refused))
                 progress.undoable = bool(undo.jobs)
@@ -141,6 +164,19 @@ class Acts:
             self.audit.write(act, queue, done=progress.done, of=progress.total,
                              refused=dict(progress.refused), **about)  # fmt: skip
         yield progress
+
+    def _step(
+        self, writer: Writer, act: str, queue: str, jobs: Sequence[Seen], undo: _Undo
+    ) -> list[Refusal]:
+        if act == "remove":
+            removed, refused = writer.remove_many(queue, jobs, self.org)
+            self._keep(undo, removed)
+            return refused
+        if act == "retry":
+            return writer.retry_many(queue, jobs, self.org)
+        if act == "promote":
+            return writer.promote_many(queue, jobs, self.org)
+        raise ValueError(act)
 
     def _keep(self, undo: _Undo, removed: list[Removed]) -> None:
         for one in removed:
@@ -158,23 +194,37 @@ class Acts:
             return 0, 0.0
         return len(self._undo[-1].jobs), self._undo[-1].until - now
 
-    def undo(self) -> Progress:
-        """Brings the newest removal back. Raises Refused when there is none."""
+    def undo(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
+        """Brings the newest removal back in steps; yields the same Progress each time.
+
+        What it did not come to, or Redis gave no answer for, can be brought back for another minute:
+        this memory has the only copies. Raises Refused when there is nothing.
+        """
         writer = self.writer
         if not self.undoable()[0]:
             raise Refused(f"nothing was removed in the last {UNDO_SECONDS:.0f} s")
         last = self._undo[-1]
         progress = Progress("undo", last.jobs[0].queue, len(last.jobs))
-        while last.jobs:
-            try:
-                writer.restore(last.jobs[-1], self.org)
-                progress.done += 1
-            except JobExists:
-                progress.refused["the id is in use again"] += 1
-            last.jobs.pop()
-        self._undo.remove(last)
-        self.audit.write("undo", progress.queue, done=progress.done, of=progress.total)
-        return progress
+        try:
+            while last.jobs:
+                if stop():
+                    progress.cancelled = True
+                    break
+                step = _back(last.jobs)
+                last.until = self._clock() + UNDO_SECONDS
+                refused = writer.restore_many(step, self.org)
+                progress.done += len(step) - len(refused)
+                progress.refused.update(map(_reason, refused))
+                del last.jobs[-len(step) :]
+                yield progress
+        finally:
+            last.bytes = sum(map(_weight, last.jobs))
+            progress.undoable = bool(last.jobs)
+            if not last.jobs:
+                self._undo.remove(last)
+            self.audit.write("undo", progress.queue, done=progress.done, of=progress.total,
+                             refused=dict(progress.refused))  # fmt: skip
+        yield progress
 
     def ask_clean(self, queue: str, state: State, grace_ms: int) -> Asked:
         """How many jobs a clean would remove now, and the moment to bind it to."""
@@ -261,9 +311,28 @@ class Acts:
         self.audit.write(f"circuit {act}", "", circuit=name)
 
 
+def _unanswered(error: JobsError) -> bool:
+    """Whether Redis may have done it all the same."""
+    return isinstance(error, RedisUnavailable) and not isinstance(error, RedisFull | RedisRefused)
+
+
+def _back(jobs: Sequence[Removed]) -> list[Removed]:
+    """The last of them, as many as one round trip brings back."""
+    step: list[Removed] = []
+    size = 0
+    for one in reversed(jobs):
+        size += _weight(one)
+        if step and (len(step) == BACK_JOBS or size > BACK_BYTES):
+            break
+        step.append(one)
+    return step
+
+
 def _reason(refusal: Refusal) -> str:
     if refusal.found == "missing":
         return "gone"
+    if refusal.found == "exists":
+        return "the id is in use again"
     if refusal.found == "changed":
         return "changed since they were looked at"
     return f"moved to {STATE_OF_LETTER.get(refusal.found, refusal.found)}"

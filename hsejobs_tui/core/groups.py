@@ -48,6 +48,8 @@ class Group:
     #: The jobs as they were seen, and whether they are all that there were.
     bound: list[Seen] = field(default_factory=list)
     over: bool = False
+    #: Whether the gathering ended with an error before that.
+    broken: bool = False
 
     @property
     def key(self) -> str:

@@ -43,6 +43,8 @@ class Hits:
     bound: list[Seen] = field(default_factory=list)
     excerpts: dict[str, str] = field(default_factory=dict)
     done: bool = False
+    #: Whether the reading ended with an error before it was done.
+    broken: bool = False
 
     @property
     def over(self) -> bool:

@@ -22,6 +22,9 @@ LOOK: dict[str, tuple[str, str, str]] = {
     "gone": ("∅", "-", "dim"),
 }
 
+#: What is said of a Redis in which there is nothing yet.
+NO_QUEUE = "No queue has described itself in this Redis: start a worker."
+
 STATES = (State.WAITING, State.ACTIVE, State.DELAYED, State.COMPLETED, State.FAILED)
 #: Those that begin with the job that is next; the others begin with the newest.
 AHEAD = (State.WAITING, State.DELAYED)

@@ -26,6 +26,10 @@ class Counting(Protocol):
     def over(self) -> bool:
         """Whether those are all."""
 
+    @property
+    def broken(self) -> bool:
+        """Whether the counting ended before that: Redis went away."""
+
 
 class Counted(Confirm):
     """The count must be typed. While it grows, Enter fixes those so far; nothing is added after that.
@@ -54,9 +58,12 @@ class Counted(Confirm):
             self._fix(every=True)
             return
         count = len(self.counting.bound)
-        self._say(f"{self.act} {count:,} so far {self.about}?",
-                  "Still counting. Enter takes those so far; or wait for the end. Esc leaves it.",
-                  "Those so far (Enter)", count == 0)  # fmt: skip
+        how = "Still counting. Enter takes those so far; or wait for the end. Esc leaves it."
+        if self.counting.broken:
+            how = "The counting broke off. "
+            how += "Enter takes those so far; Esc leaves it." if count else "Esc leaves it."
+        self._say(f"{self.act} {count:,} {self.about}, so far?", how, "Those so far (Enter)",
+                  count == 0)  # fmt: skip
 
     def _fix(self, *, every: bool) -> None:
         self.fixed = tuple(self.counting.bound)

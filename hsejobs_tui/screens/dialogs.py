@@ -149,10 +149,12 @@ class Working(ModalScreen[None]):
         app = cast("JobsApp", self.app)
         try:
             await app.each(self.steps(lambda: self.stopped), shown)
-            text = last[0].report() if last else "Nothing to do."
+            broken = last[0].error if last else None
+            why = app.explain(broken) if broken is not None else ""
+            text = last[0].report(why) if last else "Nothing to do."
         except Exception as error:
-            done = f"{last[0].report()}; then: " if last else ""
-            text = done + app.explain(error)
+            why = app.explain(error)
+            text = last[0].report(why) if last else why
         self.over = True
         app.poll_soon()
         self.query_one("#report", Static).update(safe(text))

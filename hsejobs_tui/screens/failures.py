@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Static
 
+from hsejobs.errors import JobsError
 from hsejobs_tui.core.groups import Group
 from hsejobs_tui.core.text import duration, safe
 from hsejobs_tui.screens.base import View
@@ -77,6 +78,11 @@ class Failures(View):
                     self._draw(whole=False)
                 await asyncio.sleep(0)
             self.groups, self.seen, self.total = found, seen, total
+        except JobsError as error:
+            for group in found.values():
+                group.broken = True
+            app.say(error)
+            return
         finally:
             self._busy, self._at = False, app.now()
         self._draw(whole=True)

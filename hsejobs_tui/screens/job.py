@@ -33,6 +33,9 @@ class JobView(View):
         self.job: JobRecord | None = None
         self.gone = False
         self._drawn: object = None
+        #: What the payload's and the result's trees were made of.
+        self._data: object = None
+        self._result: object = None
 
     def body(self) -> ComposeResult:
         """Filled at the first look."""
@@ -77,24 +80,31 @@ class JobView(View):
             return
         self.gone = False
         self.job = job
-        version = (job.status, job.attempts_made, job.progress, job.progress_message,
-                   job.log_count, len(job.errors), job.finished_at, job.run_at)  # fmt: skip
+        # The id may be another job's by now, added again: the version tells, and when it was added.
+        version = (job.version, job.created_at, job.attempts_made, job.progress,
+                   job.progress_message, job.log_count, len(job.errors), job.finished_at,
+                   job.run_at)  # fmt: skip
         if version != self._drawn:
-            first, self._drawn = self._drawn is None, version
-            await self._draw(job, lines, first)
+            self._drawn = version
+            await self._draw(job, lines)
 
-    async def _draw(self, job: JobRecord, lines: list[str], first: bool) -> None:
+    async def _draw(self, job: JobRecord, lines: list[str]) -> None:
         body, plain = self._body, self.jobs_app.options.ascii_only
-        if first:
-            await self.query("#nothing").remove()
+        # A tree keeps what the person folded, so it is made anew only when its data is another.
+        if self._data != (data := (job.created_at, job.data)):
+            self._data, self._result = data, None
+            await body.remove_children()
             self._tree = JsonTree("payload", job.data, ascii_only=plain)
             await body.mount(
                 Static(id="facts", markup=False), self._tree, Static(id="rest", markup=False)
             )
-        if job.result is not None and not body.query("#result"):
-            tree: Widget = JsonTree("result", job.result, ascii_only=plain)
-            tree.id = "result"
-            await body.mount(tree, after=self._tree)
+        if self._result != job.result:
+            self._result = job.result
+            await body.query("#result").remove()
+            if job.result is not None:
+                tree: Widget = JsonTree("result", job.result, ascii_only=plain)
+                tree.id = "result"
+                await body.mount(tree, after=self._tree)
         self.query_one("#facts", Static).update(_facts(job))
         self.query_one("#rest", Static).update(_rest(job, lines))
 

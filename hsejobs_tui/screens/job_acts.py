@@ -61,10 +61,14 @@ async def _run(app: JobsApp, name: str, queue: str, wanted: tuple[Seen, ...], su
     except JobsError as error:
         app.say(error)
         return False
-    if count == 1 and not progress.done:
-        reason = next(iter(progress.refused))
-        app.say(f"{subject} was not {PAST[name]}: {reason}", bad=True)
+    if count == 1:
+        # A list moves: which job it was is said, not how many.
+        reason = next(iter(progress.refused), "")
+        undo = f"; u brings it back for {UNDO_SECONDS:.0f} s" if progress.undoable else ""
+        done = f"{PAST[name]} {subject}{undo}"
+        app.say(f"{subject} was not {PAST[name]}: {reason}" if reason else done, bad=bool(reason))
     else:
-        app.say(progress.report(), bad=bool(progress.refused))
+        why = app.explain(progress.error) if progress.error else ""
+        app.say(progress.report(why), bad=bool(progress.refused or why))
     app.poll_soon()
     return True

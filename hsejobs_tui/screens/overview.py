@@ -13,7 +13,7 @@ from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Server
 from hsejobs_tui.core.text import duration, number, safe, short, size, spark
 from hsejobs_tui.core.troubles import STYLES, Trouble, worst
-from hsejobs_tui.core.view import QueueRow, queue_row
+from hsejobs_tui.core.view import NO_QUEUE, QueueRow, queue_row
 from hsejobs_tui.screens.queue_acts import QueueActs
 from hsejobs_tui.widgets.rows import WIDE, Column, Row, Rows
 
@@ -43,7 +43,7 @@ class Overview(QueueActs):
 
     def body(self) -> ComposeResult:
         """The queues, and below them what is wrong."""
-        yield Rows(COLUMNS, "No queue has described itself in this Redis: start a worker.")
+        yield Rows(COLUMNS, NO_QUEUE)
         yield Static(id="alerts", markup=False)
         yield Static(id="rest")
 

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Input, Static
 
+from hsejobs.errors import JobsError
 from hsejobs.model import JobRecord, State
 from hsejobs.store.write import Seen
 from hsejobs_tui.core import filters
@@ -252,8 +253,12 @@ class QueueView(Finding):
         app = self.jobs_app
         wanted = filters.parse(self.query_text)
         steps = app.source.search(self.queue, self.state, wanted, hits)
-        while self._counting is hits and await app.do(next, steps, None) is not None:
-            await asyncio.sleep(0)
+        try:
+            while self._counting is hits and await app.do(next, steps, None) is not None:
+                await asyncio.sleep(0)
+        except JobsError as error:
+            hits.broken = True
+            app.say(error)
 
     async def _act(self, name: str) -> None:
         app = self.jobs_app

@@ -187,7 +187,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         """What stands where there is no row: never that there is nothing before that is known."""
         if self.read:
             return self.empty
-        return "Not read yet: Redis does not answer." if self.dimmed else "Reading ..."
+        return "Not read yet: the line below the list says why." if self.dimmed else "Reading ..."
 
     # -- moving
 

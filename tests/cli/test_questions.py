@@ -78,6 +78,16 @@ def test_what_came_after_the_question_stays(
         assert runtime().reader.status("email", job_id) is None
 
 
+def test_a_removal_takes_the_job_that_was_asked_about(three: None) -> None:
+    terminal = Terminal("remove", "email", "c")
+    terminal.until("Remove job c of email, which is delayed?")
+    runtime().writer.promote("email", "c")
+    terminal.answer("y")
+    terminal.until("is waiting by now; look again")
+    assert terminal.status() == 1
+    assert runtime().reader.status("email", "c") is State.WAITING
+
+
 def test_a_clean_says_what_moved_on(three: None) -> None:
     terminal = Terminal("clean", "email", "--status", "delayed", "--grace", "0s")
     terminal.until("Remove 1 delayed")

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
 from hsejobs.model import State
+from hsejobs.store import scripts
+from hsejobs_tui.app import JobsApp
 from hsejobs_tui.screens.counting import Counted
 from hsejobs_tui.screens.dialogs import Confirm
 from hsejobs_tui.screens.failures import Failures
+from hsejobs_tui.screens.job import JobView
 from hsejobs_tui.screens.queue import QueueView
+from tests.support.proxy import FlakyProxy
 from tests.support.waiting import tick
 from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, text_of, until
@@ -165,7 +170,55 @@ class Slow:
 
     def __init__(self) -> None:
         self.bound = [("a", ""), ("b", "")]
-        self.over = False
+        self.over = self.broken = False
+
+
+async def test_a_count_that_broke_off_does_not_ask_to_wait_for_its_end(stage: Stage) -> None:
+    app, count = stage.app(), Slow()
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "mail")
+        app.push_screen(question := Counted("Retry", "failed jobs", "", count))
+        await shows(pilot, "Still counting")
+        count.broken = True
+        await shows(pilot, "Retry 2 failed jobs, so far?", "The counting broke off. Enter takes")
+        assert "wait for the end" not in text_of(app)
+        await pilot.press("enter")
+        await shows(pilot, "Retry the first 2 failed jobs?", "Type 2")
+        await pilot.press("2", "enter")
+        await until(pilot, lambda: app.screen is not question, "the answer")
+        assert question.fixed == (("a", ""), ("b", ""))
+
+
+async def test_a_count_breaks_off_when_redis_goes_away(stage: Stage, redis_url: str) -> None:
+    for n in range(500):
+        stage.add(f"job-{n:03}")
+    with FlakyProxy(redis_url) as proxy:
+        app = JobsApp(replace(stage.options(), url=proxy.url))
+        async with app.run_test(size=(120, 36), notifications=True) as pilot:
+            await until(pilot, lambda: app.glance is not None, "the queues")
+            await app.push_screen(QueueView("mail", State.WAITING))
+            await settle(pilot)
+            # The first page comes, and none after it.
+            proxy.cut_request(lambda request: scripts.PAGE.sha.encode() in request, skip=1,
+                              times=1_000_000)  # fmt: skip
+            await pilot.press("asterisk", "x")
+            await shows(pilot, "Remove 200 waiting jobs, so far?", "The counting broke off")
+
+
+async def test_a_job_added_again_under_the_id_is_shown_as_it_is(
+    stage: Stage, colleague: Stage
+) -> None:
+    stage.add("same", {"to": "ann@example.com"}, delay=3_600_000)
+    app = stage.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await until(pilot, lambda: app.glance is not None, "the queues")
+        await app.push_screen(JobView("mail", "same"))
+        await shows(pilot, "to: ann@example.com")
+        tick(stage.link)
+        colleague.writer.remove("mail", "same")
+        colleague.add("same", {"to": "bob@example.com"}, delay=3_600_000)
+        await shows(pilot, "to: bob@example.com")
+        assert "ann@example.com" not in text_of(app)
 
 
 @pytest.mark.parametrize("waited", [False, True])
@@ -175,14 +228,14 @@ async def test_a_question_that_is_still_counting_says_so_far(stage: Stage, waite
         await shows(pilot, "mail")
         question = Counted("Retry", "failed jobs", "", count)
         app.push_screen(question)
-        await shows(pilot, "Retry 2 so far failed jobs?", "Still counting", "Those so far")
+        await shows(pilot, "Retry 2 failed jobs, so far?", "Still counting", "Those so far")
         # The number is none to be typed yet.
         await pilot.press("2", "enter")
         await settle(pilot)
         assert question.fixed is None
         await pilot.press("backspace")
         count.bound.append(("c", ""))
-        await shows(pilot, "Retry 3 so far")
+        await shows(pilot, "Retry 3 failed jobs, so far")
         if waited:
             count.over = True
             await shows(pilot, "Retry all 3 failed jobs?", "Type 3")
@@ -226,6 +279,16 @@ async def test_an_empty_redis_says_so(redis_url: str, tmp_path: Any) -> None:
     from hsejobs_tui.app import JobsApp
     from hsejobs_tui.core.options import Options
 
-    app = JobsApp(Options(redis_url, "hsejobs", tmp_path, "test", refresh=0.05))
+    app = JobsApp(Options(redis_url, "t", tmp_path, "test", refresh=0.05))
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "No queue has described itself in this Redis: start a worker.")
+
+
+async def test_a_first_look_that_is_refused_says_why(redis_url: str, tmp_path: Any) -> None:
+    from hsejobs_tui.core.options import Options
+
+    # The user of the tests may touch its own prefixes only.
+    app = JobsApp(Options(redis_url, "empty", tmp_path, "test", refresh=0.05))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await shows(pilot, "Redis refuses a right that hsejobs needs", "Not read yet")
+        assert "no Redis at" not in text_of(app)

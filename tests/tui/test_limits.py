@@ -12,10 +12,13 @@ import pytest
 
 from hsejobs.errors import JobNotFound, Refused
 from hsejobs.model import State
+from hsejobs.store import registry
 from hsejobs.store.client import Link
+from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs.store.write import Asked
 from hsejobs_tui.core import commands, filters
 from hsejobs_tui.core.acts import Acts
+from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import Source
 from hsejobs_tui.core.text import safe
 from tests.support.server import Server
@@ -186,6 +189,24 @@ def test_once_prints_the_overview(stage: Stage, capsys: pytest.CaptureFixture[st
     stage.fail("job-1")
     show(stage.options())
     assert re.search(r"^mail +0 +0 +0 +0 +1 ", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_once_cuts_no_figure_and_says_that_there_is_nothing(
+    redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from hsejobs_tui.once import show
+
+    options = Options(url=redis_url, prefix="t", home=tmp_path, place="test")
+    show(options)
+    assert "No queue has described itself" in capsys.readouterr().out
+    link, name = Link(redis_url), "q" * 40
+    registry.save(link, "t", QueueInfo(name, [TaskInfo("m.send")], "m.send"))
+    show(options)
+    head, row = capsys.readouterr().out.splitlines()[:2]
+    assert head.split()[-2:] == ["err%", "on"]
+    assert row.split()[0] == name
+    assert row.split()[-2:] == ["0%", "0"]
+    link.close()
 
 
 def test_a_refresh_is_one_pipeline(stage: Stage) -> None:

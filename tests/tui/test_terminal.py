@@ -23,10 +23,10 @@ ENTERED, LEFT = "\x1b[?1049h", "\x1b[?1049l"
 class Terminal:
     """``hsejobs tui`` on a pseudo-terminal, and what it wrote there."""
 
-    def __init__(self, stage: Stage, *, deaf: bool = False, errors: Path | None = None) -> None:
+    def __init__(self, stage: Stage, *, deaf: bool = False, to: str = "") -> None:
         """``deaf``: below a session's leader that outlives the terminal, as ``make`` does.
 
-        ``errors``: the file that takes its standard error.
+        ``to``: a redirection of the shell's.
         """
         environment = {
             **os.environ, "TERM": "xterm-256color", "JOBS_HOME": str(stage.home),
@@ -35,10 +35,10 @@ class Terminal:
         self.pid, self.fd = pty.fork()
         if not self.pid:
             words = [sys.executable, "-m", "hsejobs_tui"]
-            if errors is not None:
-                os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT), 2)
             if deaf:
                 words = ["/bin/sh", "-c", 'trap : HUP; "$@"; exit $?', "sh", *words]
+            if to:
+                words = ["/bin/sh", "-c", f'exec "$@" {to}', "sh", *words]
             os.execve(words[0], words, environment)  # noqa: S606
         self.seen = ""
 
@@ -75,15 +75,23 @@ def test_a_signal_gives_the_terminal_back(
     assert terminal.status() == status
 
 
-def test_it_is_drawn_where_errors_go_to_a_file(stage: Stage, tmp_path: Path) -> None:
+def test_with_its_errors_in_a_file_it_draws_on_the_terminal(stage: Stage) -> None:
     stage.add("job-1")
-    terminal = Terminal(stage, errors=tmp_path / "errors")
+    file = stage.home / "errors"
+    terminal = Terminal(stage, to=f"2>{file}")
     terminal.until(ENTERED)
     terminal.until("1 waiting")
     os.write(terminal.fd, b"q")
     terminal.until(LEFT)
     assert terminal.status() == 0
-    assert (tmp_path / "errors").read_bytes() == b""
+    assert file.read_text() == ""
+
+
+def test_where_no_key_can_come_it_only_looks(stage: Stage) -> None:
+    stage.add("job-1")
+    terminal = Terminal(stage, to="</dev/null")
+    terminal.until("mail ")
+    assert terminal.status() == 0
 
 
 def test_ctrl_z_goes_to_the_shell_and_back(stage: Stage) -> None:
