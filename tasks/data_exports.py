@@ -44,7 +44,9 @@ class DataExportPayload(Payload):
     """Which entities, in which format: ``csv`` is a zip of one file an entity."""
 
     organization_id: Identifier | None = None
-    entities: list[Entity] = Field(min_length=1, max_length=6)
+    entities: list[Entity] = Field(
+        min_length=1, max_length=6, json_schema_extra={"uniqueItems": True}
+    )
     format: Literal["json", "csv"] = "json"
     user_id: Identifier | None = None
     notify_email: MailAddress | None = None

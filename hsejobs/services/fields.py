@@ -7,13 +7,38 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from hsejobs.described import Described
+from hsejobs.model import UNSEEN
+
+_BREAKS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+#: For patterns of the OpenAPI document: any character that may stand in a line, a space too ...
+IN_LINE = f"[^{_BREAKS}]"
+#: ... one of those that is no space ...
+SEEN = rf"[^{_BREAKS} \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]"
+#: ... and one of an organisation's or user's id.
+IDENTIFIER = f"[^{UNSEEN}]"
+#: A host that is a name, at most 189 characters long; its last label is never a number.
+HOST = (
+    "(?:(?:[A-Za-z0-9](?:-?[A-Za-z0-9]){0,30}[.]){0,2}|(?:[A-Za-z0-9](?:-?[A-Za-z0-9]){0,14}[.]){0,5})"
+    "[A-Za-z](?:-?[A-Za-z0-9]){0,14}"
+)
+
+
 #: Text for people: trimmed, not empty, one line.
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-#: An address; the mail queue checks it again, strictly.
-MailText = Annotated[
-    str, StringConstraints(max_length=254, pattern=r"^[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+$")
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    Described(
+        {"type": "string", "pattern": f"^{IN_LINE}*{SEEN}{IN_LINE}*$", "maxLength": 200},
+        maxLength=None,
+    ),
 ]
-Identifier = Annotated[str, Field(min_length=1, max_length=200)]
+#: Printable; the store checks that again.
+Identifier = Annotated[
+    str,
+    Field(min_length=1, max_length=200),
+    Described({"type": "string", "pattern": f"^{IDENTIFIER}{{1,200}}$"}),
+]
 
 
 class Payload(BaseModel):

@@ -21,9 +21,20 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from hsejobs.errors import InvalidPayload
 from hsejobs.services.mail.address import parse_address
 from hsejobs.services.mail.attachments import MAX_FILENAME_CHARS
+from hsejobs.services.mail.described import (
+    ADDRESS,
+    ANY_CONTENT,
+    FILENAME,
+    SUBJECT,
+    mail_rules,
+    sender_field,
+    several,
+)
 from hsejobs.services.mail.message import MAX_RECEIVERS, MAX_SUBJECT_CHARS
-from hsejobs.services.mail.render import check_template, render
+from hsejobs.services.mail.render import check_template, render, template_variables
+from hsejobs.services.mail.send import sender_domains
 from hsejobs.services.mail.text import check_body, check_line
+from hsejobs.settings import Settings
 
 MAX_ATTACHMENTS = 20
 
@@ -49,18 +60,29 @@ def _absent_is_empty(value: Any) -> Any:
     return [] if value is None else _as_list(value)
 
 
-MailAddress = Annotated[str, Field(max_length=500), _checked(lambda text: parse_address(text, ""))]
+MailAddress = Annotated[
+    str, Field(max_length=500), _checked(lambda text: parse_address(text, "")), ADDRESS
+]
 Line = Annotated[str, _checked(lambda text: check_line("", text))]
 Body = Annotated[str, _checked(lambda text: check_body("", text))]
 Receivers = Annotated[
     list[MailAddress],
     Field(min_length=1, max_length=MAX_RECEIVERS),
-    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
+    BeforeValidator(
+        _as_list,
+        json_schema_input_type=MailAddress
+        | Annotated[list[MailAddress], Field(min_length=1, max_length=MAX_RECEIVERS), several(1)],
+    ),
 ]
 MoreReceivers = Annotated[
     list[MailAddress],
     Field(max_length=MAX_RECEIVERS),
-    BeforeValidator(_absent_is_empty, json_schema_input_type=str | list[str] | None),
+    BeforeValidator(
+        _absent_is_empty,
+        json_schema_input_type=MailAddress
+        | Annotated[list[MailAddress], Field(max_length=MAX_RECEIVERS), several(0)]
+        | None,
+    ),
 ]
 
 
@@ -78,7 +100,9 @@ class AttachmentReference(_Model):
     """An artifact to attach, by its id alone: never a path, never an address."""
 
     artifact_id: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._:-]{0,199}$")
-    filename: Annotated[Line, Field(min_length=1, max_length=MAX_FILENAME_CHARS)] | None = None
+    filename: (
+        Annotated[Line, Field(min_length=1, max_length=MAX_FILENAME_CHARS), FILENAME] | None
+    ) = None
 
 
 class EmailPayload(_Model):
@@ -90,10 +114,14 @@ class EmailPayload(_Model):
     keys. Every error names its field and repeats no value.
     """
 
+    model_config = ConfigDict(json_schema_extra=ANY_CONTENT)
+
     to: Receivers = Field(examples=["user@example.com"])
     cc: MoreReceivers = []
     bcc: MoreReceivers = []
-    subject: Annotated[Line, Field(min_length=1, max_length=MAX_SUBJECT_CHARS)] | None = None
+    subject: Annotated[Line, Field(min_length=1, max_length=MAX_SUBJECT_CHARS), SUBJECT] | None = (
+        None
+    )
     html: Body | None = None
     text: Body | None = None
     from_: MailAddress | None = Field(default=None, alias="from")
@@ -103,6 +131,15 @@ class EmailPayload(_Model):
     )
     context: dict[str, JsonValue] = {}
     attachments: list[AttachmentReference] = Field(default=[], max_length=MAX_ATTACHMENTS)
+
+    @staticmethod
+    def openapi_rules(settings: Settings) -> dict[str, Any]:
+        """What the OpenAPI document adds to the fields."""
+        domains = sender_domains(settings.smtp_url, settings.smtp_from, settings.smtp_from_allowed)
+        return {
+            "anyOf": mail_rules(template_variables()),
+            "properties": {"from": sender_field(tuple(domains))},
+        }
 
     @model_validator(mode="after")
     def _fits_together(self) -> EmailPayload:

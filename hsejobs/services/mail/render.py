@@ -50,6 +50,31 @@ def check_template(name: str) -> str:
     return name
 
 
+@cache
+def template_variables() -> dict[str, tuple[list[str], list[str]]]:
+    """Of each template, the variables that it needs, and those that it may be given beside them."""
+    from jinja2 import meta
+
+    found = {}
+    for name in template_names():
+        environment = _environment()
+        known: set[str] = set()
+        for suffix in _templates(name):
+            source, *_ = environment.loader.get_source(environment, name + suffix)  # type: ignore[union-attr]
+            known |= meta.find_undeclared_variables(environment.parse(source))
+        needed = [one for one in sorted(known) if not _renders(name, known - {one})]
+        found[name] = (needed, sorted(known - set(needed)))
+    return found
+
+
+def _renders(name: str, variables: set[str]) -> bool:
+    try:
+        render(name, dict.fromkeys(variables, "x"))
+    except InvalidPayload:
+        return False
+    return True
+
+
 def render(name: str, context: Mapping[str, object], *, subject: bool = True) -> Rendered:
     """Render the template ``name`` with ``context``; the subject only if asked.
 
