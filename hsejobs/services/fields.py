@@ -7,14 +7,13 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from hsejobs.described import Described
+from hsejobs.described import Described, Schema
 from hsejobs.model import UNSEEN
 
 _BREAKS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+_SPACES = r" \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
 #: For patterns of the OpenAPI document: any character that may stand in a line, a space too ...
 IN_LINE = f"[^{_BREAKS}]"
-#: ... one of those that is no space ...
-SEEN = rf"[^{_BREAKS} \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]"
 #: ... and one of an organisation's or user's id.
 IDENTIFIER = f"[^{UNSEEN}]"
 #: A host that is a name, at most 189 characters long; its last label is never a number.
@@ -24,14 +23,18 @@ HOST = (
 )
 
 
+def line(*without: str) -> Schema:
+    """What the document says of a `Line`; ``without``: characters that it has none of."""
+    no = "".join((_BREAKS, *without))
+    pattern = f"^[^{no}]*[^{no}{_SPACES}][^{no}]*$"
+    return {"type": "string", "pattern": pattern, "maxLength": 200}
+
+
 #: Text for people: trimmed, not empty, one line.
 Line = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
-    Described(
-        {"type": "string", "pattern": f"^{IN_LINE}*{SEEN}{IN_LINE}*$", "maxLength": 200},
-        maxLength=None,
-    ),
+    Described(line(), maxLength=None),
 ]
 #: Printable; the store checks that again.
 Identifier = Annotated[

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal, NoReturn
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from hsejobs.described import Described
 from hsejobs.errors import InvalidPayload
-from hsejobs.services.fields import Line, Payload
+from hsejobs.services.fields import Line, Payload, line
 from hsejobs.services.mail.address import parse_address
 from hsejobs.services.mail.described import BARE_ADDRESS
 from hsejobs.services.mail.text import check_line
@@ -82,15 +83,23 @@ SubscriptionId = Annotated[
 ]
 
 
+#: Letters that become three in lower case: with the longest of names ``_organization`` refuses them.
+_LONGER = r"\u0390\u03b0\u1f50-\u1fff\ufb03\ufb04"
+OrganizationName = Annotated[
+    Line,
+    AfterValidator(_one_line),
+    AfterValidator(_organization),
+    Described(line(_LONGER), maxLength=None),
+]
+
+
 class TenantPayload(Payload):
     """The organisation, its first administrator and its subscription.
 
     Every error names its field and repeats no value.
     """
 
-    organization_name: Annotated[Line, AfterValidator(_one_line), AfterValidator(_organization)] = (
-        Field(examples=["Acme Corp"])
-    )
+    organization_name: OrganizationName = Field(examples=["Acme Corp"])
     admin_email: Annotated[str, AfterValidator(_address), BARE_ADDRESS] = Field(
         examples=["admin@acme.com"]
     )
