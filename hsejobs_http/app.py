@@ -19,6 +19,7 @@ import huey_config
 from hsejobs import __version__
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import JobsError
+from hsejobs.model import RESERVED_QUEUE_NAMES
 from hsejobs.services.alerts import Watcher
 from hsejobs.watch import logs
 from hsejobs_http import dashboard, docs_page, files, metrics, openapi, routes
@@ -82,7 +83,7 @@ def create_app() -> Any:
     files.register(app)
     # Starlette's own route: FastAPI's solving of parameters costs more than the add.
     # First, because it is what is asked for most.
-    app.router.routes.insert(0, Route("/api/jobs/{queue}", create, methods=["POST"]))
+    app.router.routes.insert(0, _Adding("/api/jobs/{queue}", create, methods=["POST"]))
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(JobsError, _jobs_error)
     app.add_exception_handler(HTTPException, _http_error)
@@ -101,6 +102,16 @@ def all_routes(app: FastAPI) -> list[Any]:
     """Every route, also those of the router that FastAPI keeps whole."""
     known = [*app.routes, *routes.router.routes, *dashboard.router.routes, *docs_page.router.routes]
     return [one for one in known if hasattr(one, "endpoint") and hasattr(one, "methods")]
+
+
+class _Adding(Route):
+    """Matches no name that a queue cannot have: such a path is another route's, or nobody's."""
+
+    def matches(self, scope: Any) -> tuple[Match, Any]:
+        found, more = super().matches(scope)
+        if found is Match.NONE or more["path_params"]["queue"] in RESERVED_QUEUE_NAMES:
+            return Match.NONE, {}
+        return found, more
 
 
 class _ParentWatch:

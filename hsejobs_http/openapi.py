@@ -9,16 +9,20 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 import huey_config
+from hsejobs.described import document_schema
+from hsejobs.engine.huey import JobHuey
 from hsejobs.engine.register import describe
 from hsejobs_http.openapi_schemas import (
     EXAMPLES,
     JOB_ID,
+    OTHER_QUEUES,
     QUEUE,
     ROUTES,
     SCHEMAS,
     options_of,
     ref,
     responses,
+    without_options,
 )
 
 _ABOUT = (
@@ -26,10 +30,10 @@ _ABOUT = (
     " a path or method that is none is 404 or 405. Send X-Request-ID and traceparent, and find"
     " them in the workers' logs."
 )
-_KEY = {
-    "name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "pattern": JOB_ID},
-    "description": "acts as jobId; the same key with another body is 409",
-}  # fmt: skip
+_CREATING = (
+    "Options lie beside the payload, or apart: {payload, options}. An `Idempotency-Key` header acts"
+    " as `jobId` does: send one of the two. The same key with another body is 409."
+)
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -40,14 +44,16 @@ def document(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, description=_ABOUT, routes=app.routes
     )
     schemas = dict(SCHEMAS)
+    # Addresses of the document are below where it was loaded from.
+    made["servers"] = [{"url": "/"}]
     made["components"] = {
         "schemas": schemas,
         "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
     }
     paths = made["paths"]
     for (method, path), route in ROUTES.items():
-        if path == "/api/jobs/{queue}":
-            paths[path] = {method: _creating("{queue}", {"type": "object"}, None)}
+        if path == OTHER_QUEUES:
+            paths[path] = {method: _creating("{other_queue}", {"type": "object"})}
             continue
         operation = paths[path][method]
         operation["responses"] = responses(route, path)
@@ -56,58 +62,80 @@ def document(app: FastAPI) -> dict[str, Any]:
             content = {"application/json": {"schema": ref(route.body)}}
             operation["requestBody"] = {"required": True, "content": content}
     for name, huey in huey_config.QUEUES.items():
-        text = json.dumps(describe(huey).task(None).schema or {"type": "object"})
-        payload = json.loads(text.replace("#/$defs/", "#/components/schemas/"))
-        schemas.update(payload.pop("$defs", {}))
-        title = "".join(word.capitalize() for word in name.split("-"))
-        schemas[f"{title}Payload"] = payload
-        options = options_of(outbound=huey.outbound)
-        flat = {**payload, "properties": {**options, **payload.get("properties", {})}}
-        schemas[f"{title}Job"] = flat
-        # Where a payload has a field of that name, only `options` tells the two forms apart.
-        told_apart = "payload" in payload.get("properties", {})
-        wrapped = {
-            "type": "object",
-            "required": ["payload", "options"] if told_apart else ["payload"],
-            "additionalProperties": False,
-            "properties": {
-                "payload": ref(f"{title}Payload"),
-                "options": {
-                    "type": "object" if told_apart else ["object", "null"],
-                    "additionalProperties": False,
-                    "properties": {**options, "task": {"type": ["string", "null"]}},
-                },
-            },
-        }  # fmt: skip
-        schema = {"anyOf": [ref(f"{title}Job"), wrapped]}
-        paths[f"/api/jobs/{name}"] = {"post": _creating(name, schema, EXAMPLES.get(name))}
+        paths[f"/api/jobs/{name}"] = {"post": _creating(name, _bodies(name, huey, schemas))}
     for path, item in paths.items():
         for operation in item.values():
-            if path.startswith("/api/jobs"):
-                operation["security"] = [{"token": []}]
+            operation["security"] = [{"token": []}] if path.startswith("/api/jobs") else []
     app.openapi_schema = made
     return made
 
 
 def _in_path(path: str) -> list[dict[str, Any]]:
-    known = {"queue": QUEUE, "job_id": JOB_ID, "token": None}
+    own = "|".join(sorted(huey_config.QUEUES))
+    patterns = {
+        "queue": QUEUE, "other_queue": f"^(?!(?:{own})$){QUEUE[1:]}", "job_id": JOB_ID, "token": None,
+    }  # fmt: skip
     found = []
-    for name, pattern in known.items():
+    for name, pattern in patterns.items():
         if f"{{{name}}}" in path:
             schema = {"type": "string", **({"pattern": pattern} if pattern else {})}
             found.append({"name": name, "in": "path", "required": True, "schema": schema})
     return found
 
 
-def _creating(name: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
-    generic = name == "{queue}"
-    content = {"schema": schema, **({} if example is None else {"example": example})}
+def _bodies(name: str, huey: JobHuey, schemas: dict[str, Any]) -> dict[str, Any]:
+    """The two forms of a queue's creating body; what they are made of is added to ``schemas``."""
+    task = describe(huey).task(None)
+    model = huey.wrappers[task.name].model
+    found = {"type": "object"} if model is None else document_schema(model, huey.runtime.settings)
+    payload = json.loads(json.dumps(found).replace("#/$defs/", "#/components/schemas/"))
+    schemas.update(payload.pop("$defs", {}))
+    title = "".join(word.capitalize() for word in name.split("-"))
+    schemas[f"{title}Payload"] = payload
+    fields = payload.get("properties", {})
+    options = options_of(outbound=huey.outbound)
+    schemas[f"{title}Job"] = {**payload, "properties": {**options, **fields}}
+    # What is a field of the payload may stand there alone, or else in both places alike.
+    apart = {name: option for name, option in options.items() if name not in fields}
+    # Where a payload has a field of that name, only `options` tells the two forms apart.
+    told_apart = "payload" in fields
+    tasks = [task.name.rpartition(".")[2], task.name]
+    schemas[f"{title}Wrapped"] = {
+        "type": "object",
+        "description": "The payload, and its options apart.",
+        "required": ["payload", "options"] if told_apart else ["payload"],
+        "additionalProperties": False,
+        "properties": {
+            "payload": ref(f"{title}Payload"),
+            "options": {
+                "type": "object" if told_apart else ["object", "null"],
+                "additionalProperties": False,
+                "properties": {**apart, "task": {"enum": [*tasks, None]}},
+            },
+        },
+    }
+    return {"anyOf": [ref(f"{title}Job"), ref(f"{title}Wrapped")]}
+
+
+def _creating(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    generic = name == "{other_queue}"
+    content: dict[str, Any] = {"schema": schema}
+    if name in EXAMPLES:
+        content["examples"] = {
+            "flat": {"summary": "options beside the payload", "value": EXAMPLES[name]},
+            "wrapped": {
+                "summary": "options apart",
+                "value": {"payload": without_options(EXAMPLES[name]), "options": {"priority": 2}},
+            },
+        }
     path = f"/api/jobs/{name}"
     return {
-        "summary": "Add a job to any queue" if generic else f"Add a job to {name}",
-        "description": "Options lie beside the payload, or apart: {payload, options}.",
+        "summary": "Add a job to the queue of another program"
+        if generic
+        else f"Add a job to {name}",
+        "description": _CREATING,
         "operationId": "create" if generic else f"create_{name.replace('-', '_')}",
-        "parameters": [*_in_path(path), _KEY],
+        "parameters": _in_path(path),
         "requestBody": {"required": True, "content": {"application/json": content}},
-        "responses": responses(ROUTES["post", "/api/jobs/{queue}"], path),
+        "responses": responses(ROUTES["post", OTHER_QUEUES], path),
     }

@@ -7,12 +7,18 @@ from typing import Any
 
 from hsejobs.engine.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
 from hsejobs.model import LONGEST_MS, PAYLOAD_LIMIT, State
+from hsejobs.services.fields import IDENTIFIER
 from hsejobs.watch.view import STATUSES
-from hsejobs_http.bodies import BODY_LIMIT
+from hsejobs_http.bodies import BODY_LIMIT, OPTIONS
 from hsejobs_http.problems import MEDIA_TYPE, TITLES
 
 Schema = dict[str, Any]
 QUEUE = "^[a-z][a-z0-9-]{0,39}$"
+#: What a caller may always send as an id: the organisation's, at most 100 characters, comes before.
+SENT_ID = "^[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]{0,98}$"
+#: Of a page's ``next``: eight characters of a check, then text in base64, none of which is a
+#: control character. So narrow that nobody happens to make one; an empty one is the first page.
+CURSOR = "^(?:(?![A-Za-z0-9_-]{8}(?:[A-Za-z0-9_-]{4})*[^I-Za-f])[A-Za-z0-9_-]{19,400})?$"
 JOB_ID = "^[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]{0,199}$"
 
 
@@ -73,12 +79,17 @@ def options_of(*, outbound: bool) -> dict[str, Schema]:
             "integer", minimum=1, maximum=LONGEST_MS, description="ms that one try may take"
         ),
         "jobId": _or_null(
-            "string", pattern=JOB_ID,
+            "string", pattern=SENT_ID,
             description="becomes <organizationId>:<jobId>; the same again returns the job there is",
         ),
-        "organizationId": _or_null("string", maxLength=200, description="whose job it is; another"
-                                   " organisation than the token's only an operator may name"),
-        "userId": _or_null("string", maxLength=200, description="likewise the user's"),
+        "organizationId": _or_null(
+            "string", pattern=f"^{IDENTIFIER}{{1,200}}$",
+            description="whose job it is; another organisation than the token's only an operator"
+            " may name",
+        ),
+        "userId": _or_null(
+            "string", pattern=f"^{IDENTIFIER}{{1,200}}$", description="likewise the user's"
+        ),
     }  # fmt: skip
 
 
@@ -253,13 +264,16 @@ def _query(name: str, text: str, **schema: Any) -> Schema:
 
 
 _ORG = _query("organizationId", "an operator's choice of one; others see their own",
-              type="string", maxLength=200)  # fmt: skip
+              type="string", pattern=f"^{IDENTIFIER}{{0,200}}$")  # fmt: skip
 _LIST = (
-    _query("status", "", enum=list(STATUSES), default="waiting"),
-    _query("limit", "", type="integer", minimum=1, maximum=200, default=50),
-    _query("cursor", "`next` of the page before", type="string"),
+    _query("status", "waiting unless given", type="string", enum=list(STATUSES)),
+    _query("limit", "50 unless given", type="integer", minimum=1, maximum=200),
+    _query("cursor", "`next` of the page before", type="string", pattern=CURSOR),
     _ORG,
 )
+#: How the document names adding to a queue of another program, ``/api/jobs/{queue}`` of the routes:
+#: the platform's own queues have paths of their own, which say what they take.
+OTHER_QUEUES = "/api/jobs/{other_queue}"
 #: Everything below /api/jobs has 400, 401, 403, 413 and 503 beside what stands here.
 ROUTES: dict[tuple[str, str], Route] = {
     ("get", "/api/jobs/stats"): Route("Stats", (422,), query=(_ORG,)),
@@ -267,7 +281,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("get", "/api/jobs/alerts"): Route("Alert", many=True),
     ("get", "/api/jobs/workers"): Route("Worker", many=True),
     ("get", "/api/jobs/schedules"): Route("Schedule", many=True),
-    ("post", "/api/jobs/{queue}"): Route("Created", (404, 409, 422), status=202),
+    ("post", OTHER_QUEUES): Route("Created", (404, 409, 422), status=202),
     ("get", "/api/jobs/{queue}/jobs"): Route("JobList", (404, 422), query=_LIST),
     ("get", "/api/jobs/{queue}/jobs/{job_id}"): Route("Job", (404,)),
     ("delete", "/api/jobs/{queue}/jobs/{job_id}"): Route("", (404, 409), status=204),
@@ -285,6 +299,11 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("get", "/artifacts/{token}"): Route("*/*", (404, 416, 503)),
 }
 _EVERYWHERE = (400, 401, 403, 413, 503)
+
+
+def without_options(example: Schema) -> Schema:
+    """A body's payload, without the options beside it."""
+    return {name: value for name, value in example.items() if name not in OPTIONS}
 
 
 def responses(route: Route, path: str) -> Schema:

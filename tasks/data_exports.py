@@ -47,7 +47,9 @@ class DataExportPayload(Payload):
     """
 
     organization_id: Identifier | None = None
-    entities: list[Entity] = Field(min_length=1, max_length=6)
+    entities: list[Entity] = Field(
+        min_length=1, max_length=6, json_schema_extra={"uniqueItems": True}
+    )
     format: Literal["json", "csv", "xlsx"] = "json"
     user_id: Identifier | None = None
     notify_email: MailAddress | None = None

@@ -22,7 +22,7 @@ from hsejobs.services.mail import (
 from hsejobs.services.mail.attachments import Opened
 from hsejobs.services.mail.message import check_sender, key_of_job
 from hsejobs.services.mail.payload import EmailPayload
-from hsejobs.services.mail.send import default_sender, domain_of
+from hsejobs.services.mail.send import sender_domains
 from hsejobs.services.mail.server import parse_smtp_url
 from hsejobs.services.mail.smtp import DELIVERY_SECONDS
 from hsejobs.settings import is_embedded
@@ -87,8 +87,8 @@ def _refuse_early(payload: EmailPayload) -> None:
     if not known and not is_embedded(settings):
         # The workers of that Redis may have a mail server of which nothing is said here.
         return
-    sender = default_sender(settings.smtp_url, settings.smtp_from)
-    check_sender(payload.from_, settings.smtp_from_allowed or domain_of(sender))
+    allowed = sender_domains(settings.smtp_url, settings.smtp_from, settings.smtp_from_allowed)
+    check_sender(payload.from_, allowed)
 
 
 #: A time-out counts against the server only when it had so many seconds: how long a job may

@@ -20,9 +20,10 @@ from hsejobs.services.mail.recipients import MailAddress
 from hsejobs.services.platform.database import database
 from hsejobs.services.platform.reading import organization_of, tenant_of
 from hsejobs.services.reports import weekly
-from hsejobs.services.reports.filters import parse_filters
+from hsejobs.services.reports.filters import filter_rules, parse_filters
 from hsejobs.services.reports.fonts import named, scripts
 from hsejobs.services.reports.make import CONTENT_TYPES, Made, Wish, make_report
+from hsejobs.settings import Settings
 
 huey = JobHuey(
     "reports",
@@ -51,6 +52,11 @@ class ReportPayload(Payload):
     format: Literal["json", "csv", "pdf", "xlsx"] = "json"
     user_id: Identifier | None = None
     notify_email: MailAddress | None = None
+
+    @staticmethod
+    def openapi_rules(settings: Settings) -> dict[str, Any]:
+        """What the OpenAPI document adds to the fields: the filters of each type."""
+        return {"anyOf": filter_rules()}
 
     @model_validator(mode="after")
     def _known_filters(self) -> ReportPayload:

@@ -115,7 +115,7 @@ def test_the_command_line_knows_it(redis_url: str, copy: Path) -> None:
 
 
 def test_up_starts_it_with_the_others(copy: Path) -> None:
-    home = {"JOBS_HOME": str(copy / "home")}
+    home = {"JOBS_HOME": str(copy / "home"), "JOBS_HTTP_PORT": "0"}
     with running(copy, "up", "--headless", **home) as up:
         every = len(huey_config.QUEUES) + 1
         wait_for_log(up, copy / "log", "processor started", every)

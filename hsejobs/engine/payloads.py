@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hsejobs import codec
+from hsejobs.described import for_forms
 from hsejobs.engine import messages
 from hsejobs.errors import InvalidPayload, PayloadTooLarge, Unrecoverable
 from hsejobs.masking import Secret
@@ -117,7 +118,7 @@ def json_schema(model: Any) -> dict[str, Any] | None:
     """The model's JSON Schema under the aliases, None without a model."""
     if model is None:
         return None
-    schema: dict[str, Any] = model.model_json_schema(by_alias=True)
+    schema: dict[str, Any] = for_forms(model.model_json_schema(by_alias=True))
     return schema
 
 

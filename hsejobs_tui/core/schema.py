@@ -39,9 +39,7 @@ def _check(data: Any, schema: Any, at: str, root: dict[str, Any], depth: int) ->
     if choices := schema.get("anyOf"):
         tried = [list(_check(data, one, at, root, depth - 1)) for one in choices]
         if all(tried):
-            # The one that came closest: the right kind with something wrong in it.
-            yield from min(tried, key=lambda found: (_other_kind(found[0], at), len(found)))
-        return
+            yield from _closest(tried, at)
     kind = schema.get("type")
     if isinstance(kind, str) and kind in _KINDS and not _is(data, kind):
         yield at or "payload", f"must be {'an' if kind[0] in 'aoi' else 'a'} {kind}"
@@ -53,7 +51,11 @@ def _check(data: Any, schema: Any, at: str, root: dict[str, Any], depth: int) ->
         # A pattern is told, as nobody can guess it; one of another dialect is left to the worker.
         with contextlib.suppress(re.error):
             if "pattern" in schema and not re.search(schema["pattern"], data):
-                yield at or "payload", f"does not match {schema['pattern']}"
+                told = schema.get("description")
+                yield (
+                    at or "payload",
+                    f"must be {told}" if told else f"does not match {schema['pattern']}",
+                )
     elif isinstance(data, list):
         yield from _bounds(len(data), schema, at, "Items", "items")
         for n, one in enumerate(data):
@@ -62,6 +64,16 @@ def _check(data: Any, schema: Any, at: str, root: dict[str, Any], depth: int) ->
         yield from _fields(data, schema, at, root, depth)
     elif _is(data, "number"):
         yield from _bounds(data, schema, at, "imum", "")
+
+
+def _closest(tried: list[list[Problem]], at: str) -> list[Problem]:
+    """What to say where none of several forms fits."""
+    required = [found[0][0] for found in tried if [what for _, what in found] == ["is required"]]
+    if len(required) == len(tried) > 1:
+        names = [name.rpartition(".")[2] for name in required]
+        return [(at or "payload", f"give {', '.join(names[:-1])} or {names[-1]}")]
+    # The one that came closest: the right kind with something wrong in it.
+    return min(tried, key=lambda found: (_other_kind(found[0], at), len(found)))
 
 
 def _other_kind(problem: Problem, at: str) -> bool:

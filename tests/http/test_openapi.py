@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.http.conftest import Shim, token
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"
     "response_headers_conformance,response_schema_conformance,negative_data_rejection,"
+    "positive_data_acceptance,missing_required_header,"
     "unsupported_method,ignored_auth,use_after_free"
 )
 
@@ -50,12 +52,64 @@ def test_every_reference_leads_somewhere_and_errors_are_problems(document: dict[
             for status, answer in operation["responses"].items():
                 if int(status) >= 400:
                     assert list(answer["content"]) == ["application/problem+json"], (path, status)
+                else:
+                    assert len(answer.get("content", {})) == (status != "204"), (path, status)
+                assert ("Location" in answer.get("headers", {})) == (status == "202")
+                assert ("Retry-After" in answer.get("headers", {})) == (status == "503")
             if path.startswith("/api/jobs"):
                 assert operation["security"] == [{"token": []}]
                 assert {"401", "403", "503"} <= set(operation["responses"])
+            else:
+                assert operation["security"] == []
+
+
+def test_operations_keep_their_names(document: dict[str, Any]) -> None:
+    """What generated clients call their methods: a new route is a new name, none is changed."""
     names = [o["operationId"] for item in document["paths"].values() for o in item.values()]
-    assert len(names) == len(set(names))
-    assert {"stats", "jobs", "job", "create_email", "retry", "healthy"} <= set(names)
+    assert sorted(names) == [
+        "artifact", "clean", "create", "create_cleanup", "create_data_exports", "create_email",
+        "create_reports", "create_tenant_onboarding", "create_webhooks", "healthy", "job", "jobs",
+        "linked_artifact", "list_alerts", "logs", "metrics", "pause", "promote", "ready", "remove",
+        "remove_artifact", "resume", "retry", "schedules", "show_dashboard", "stats", "workers",
+    ]  # fmt: skip
+
+
+def examples(holder: dict[str, Any]) -> list[Any]:
+    """Those of a schema, or of a body's or an answer's content."""
+    found = [holder["example"]] if "example" in holder else []
+    named = holder.get("examples", {})
+    return found + (named if isinstance(named, list) else [one["value"] for one in named.values()])
+
+
+def reached(document: dict[str, Any], schema: Any, seen: set[str]) -> Iterator[dict[str, Any]]:
+    """Every schema inside one, also behind references."""
+    if isinstance(schema, list):
+        for one in schema:
+            yield from reached(document, one, seen)
+    elif isinstance(schema, dict):
+        yield schema
+        name = str(schema.get("$ref", "")).rpartition("/")[2]
+        if name and name not in seen:
+            seen.add(name)
+            yield from reached(document, document["components"]["schemas"][name], seen)
+        for key, one in schema.items():
+            if key not in ("examples", "example", "enum", "const"):
+                inner = list(one.values()) if key in ("properties", "$defs") else one
+                yield from reached(document, inner, seen)
+
+
+def test_no_field_of_a_request_has_a_default(document: dict[str, Any]) -> None:
+    """Generators of clients take a field with a default for one that is always there."""
+    looked = 0
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                for schema in reached(document, content["schema"], set()):
+                    assert "default" not in schema, (path, schema)
+                    looked += 1
+            for parameter in operation["parameters"]:
+                assert "default" not in parameter["schema"], (path, parameter["name"])
+    assert looked > 500
 
 
 def test_examples_fit_their_schemas(document: dict[str, Any]) -> None:
@@ -69,10 +123,16 @@ def test_examples_fit_their_schemas(document: dict[str, Any]) -> None:
             bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
             for body in bodies:
                 for content in body.get("content", {}).values():
-                    if "example" in content:
-                        check(content["schema"], content["example"])
+                    for example in examples(content):
+                        check(content["schema"], example)
                         seen += 1
-    assert seen > 20
+    assert seen > 30
+    for name, schema in document["components"]["schemas"].items():
+        for example in examples(schema):
+            check({"$ref": f"#/components/schemas/{name}"}, example)
+        for field in schema.get("properties", {}).values():
+            for example in field.get("examples", []):
+                check(field, example)
     for name in ("Problem",):
         check({"$ref": f"#/components/schemas/{name}"}, ANSWER_EXAMPLES[name])
 
@@ -102,7 +162,7 @@ def _widen(node: Any) -> None:
             _widen(one)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(420)
 @pytest.mark.parametrize("role", ["member", "admin", "operator"])
 def test_schemathesis_finds_nothing(
     role: str, shim: Shim, document: dict[str, Any], tmp_path: Path
@@ -117,7 +177,7 @@ def test_schemathesis_finds_nothing(
             "--checks", CHECKS, "--max-examples", os.environ.get("FUZZ_EXAMPLES", "8"),
             "--header", f"Authorization: Bearer {token(role)}",
         ],
-        capture_output=True, text=True, check=False, timeout=280, cwd=tmp_path,
+        capture_output=True, text=True, check=False, timeout=400, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-1000:]
     assert "Tested: 27" in done.stdout

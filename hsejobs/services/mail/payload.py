@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 from pydantic import (
     BaseModel,
@@ -17,6 +17,14 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from hsejobs.errors import InvalidPayload
 from hsejobs.services.mail.attachments import MAX_FILENAME_CHARS
+from hsejobs.services.mail.described import (
+    ANY_CONTENT,
+    ARTIFACT_ID,
+    FILENAME,
+    SUBJECT,
+    mail_rules,
+    sender_field,
+)
 from hsejobs.services.mail.message import MAX_RECEIVERS, MAX_SUBJECT_CHARS, read_content
 from hsejobs.services.mail.recipients import (
     MoreReceivers,
@@ -26,14 +34,16 @@ from hsejobs.services.mail.recipients import (
     a_line,
     checked,
 )
-from hsejobs.services.mail.render import check_template
+from hsejobs.services.mail.render import check_template, template_variables
+from hsejobs.services.mail.send import sender_domains
 from hsejobs.services.mail.text import check_body
+from hsejobs.settings import Settings
 
 MAX_ATTACHMENTS = 20
 
 # The length first: what a check of ours returns is not known to be a text.
-Subject = Annotated[str, Field(min_length=1, max_length=MAX_SUBJECT_CHARS), a_line]
-Filename = Annotated[str, Field(min_length=1, max_length=MAX_FILENAME_CHARS), a_line]
+Subject = Annotated[str, Field(min_length=1, max_length=MAX_SUBJECT_CHARS), a_line, SUBJECT]
+Filename = Annotated[str, Field(min_length=1, max_length=MAX_FILENAME_CHARS), a_line, FILENAME]
 Body = Annotated[str, checked(lambda text: check_body("", text))]
 
 
@@ -50,7 +60,9 @@ class _Model(BaseModel):
 class AttachmentReference(_Model):
     """An artifact to attach, by its id alone: never a path, never an address."""
 
-    artifact_id: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._:-]{0,199}$")
+    artifact_id: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._:-]{0,199}$"), ARTIFACT_ID
+    ]
     filename: Filename | None = None
 
 
@@ -62,6 +74,8 @@ class EmailPayload(_Model):
     variable is found before there is a job. Takes camelCase and snake_case
     keys. Every error names its field and repeats no value.
     """
+
+    model_config = ConfigDict(json_schema_extra=ANY_CONTENT)
 
     to: Receivers = Field(examples=["user@example.com"])
     cc: MoreReceivers = []
@@ -76,6 +90,15 @@ class EmailPayload(_Model):
     )
     context: dict[str, JsonValue] = {}
     attachments: list[AttachmentReference] = Field(default=[], max_length=MAX_ATTACHMENTS)
+
+    @staticmethod
+    def openapi_rules(settings: Settings) -> dict[str, Any]:
+        """What the OpenAPI document adds to the fields."""
+        domains = sender_domains(settings.smtp_url, settings.smtp_from, settings.smtp_from_allowed)
+        return {
+            "anyOf": mail_rules(template_variables()),
+            "properties": {"from": sender_field(domains)},
+        }
 
     @model_validator(mode="after")
     def _fits_together(self) -> EmailPayload:

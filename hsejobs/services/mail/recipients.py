@@ -27,6 +27,13 @@ from hsejobs.services.mail.address import (
     split_addresses,
     with_name,
 )
+from hsejobs.services.mail.described import (
+    ADDRESS,
+    ADDRESSES,
+    BARE_ADDRESS,
+    SEVERAL,
+    SHOWN_NAME,
+)
 from hsejobs.services.mail.message import MAX_RECEIVERS
 from hsejobs.services.mail.text import check_line
 
@@ -55,10 +62,10 @@ class Mailbox(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    name: Annotated[str, Field(max_length=MAX_NAME_CHARS), a_line] | None = None
-    address: Annotated[str, Field(max_length=254), checked(lambda text: _bare(text))] = Field(
-        examples=["user@example.com"]
-    )
+    name: Annotated[str, Field(max_length=MAX_NAME_CHARS), a_line, SHOWN_NAME] | None = None
+    address: Annotated[
+        str, Field(max_length=254), checked(lambda text: _bare(text)), BARE_ADDRESS
+    ] = Field(examples=["user@example.com"])
 
 
 def _bare(text: str) -> None:
@@ -68,26 +75,15 @@ def _bare(text: str) -> None:
 
 #: One address as text, for payloads that mail somebody something.
 MailAddress = Annotated[
-    str, Field(max_length=MAX_ADDRESS_CHARS), checked(lambda text: parse_address(text, ""))
-]
-Text = Annotated[
     str,
-    Field(
-        min_length=1,
-        max_length=MAX_LIST_CHARS,
-        description="user@example.com or Name <user@example.com>; several with commas between",
-    ),
+    Field(max_length=MAX_ADDRESS_CHARS),
+    checked(lambda text: parse_address(text, "")),
+    ADDRESS,
 ]
-One = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=MAX_ADDRESS_CHARS,
-        description="user@example.com or Name <user@example.com>",
-    ),
-]
-_Some = Annotated[list[Text | Mailbox], Field(min_length=1, max_length=MAX_RECEIVERS)]
-_Any = Annotated[list[Text | Mailbox], Field(max_length=MAX_RECEIVERS)]
+Text = Annotated[str, Field(min_length=1, max_length=MAX_LIST_CHARS), ADDRESSES]
+One = Annotated[str, Field(min_length=1, max_length=MAX_ADDRESS_CHARS * 2), ADDRESS]
+_Some = Annotated[list[Text | Mailbox], Field(min_length=1, max_length=MAX_RECEIVERS), SEVERAL]
+_Any = Annotated[list[Text | Mailbox], Field(max_length=MAX_RECEIVERS), SEVERAL]
 
 
 def _read(value: Any, alone: tuple[int, ...] = (0,)) -> list[str]:

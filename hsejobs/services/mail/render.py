@@ -33,6 +33,15 @@ class Rendered:
     text: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """Of a template: those it needs, those it may be given beside them, those in its subject."""
+
+    needed: tuple[str, ...]
+    possible: tuple[str, ...]
+    subject: frozenset[str]
+
+
 def template_names() -> tuple[str, ...]:
     """Return the names that a mail may ask for, in order."""
     return tuple(sorted({name for name, _ in _parts()}))
@@ -47,6 +56,39 @@ def check_template(name: str) -> str:
         known = ", ".join(template_names())
         raise InvalidPayload("template", f"there is no such template; there are: {known}")
     return name
+
+
+@cache
+def template_variables() -> dict[str, Variables]:
+    """Of each template its variables."""
+    from jinja2 import meta, nodes
+
+    found = {}
+    for name in template_names():
+        environment = _environment()
+        known: set[str] = set()
+        subject: set[str] = set()
+        for suffix in _templates(name):
+            source, *_ = environment.loader.get_source(environment, name + suffix)  # type: ignore[union-attr]
+            tree = environment.parse(source)
+            known |= meta.find_undeclared_variables(tree)
+            for block in tree.find_all(nodes.Block):
+                if block.name == "subject":
+                    alone = nodes.Template(block.body, lineno=1)
+                    alone.set_environment(environment)
+                    subject |= meta.find_undeclared_variables(alone)
+        needed = tuple(one for one in sorted(known) if not _renders(name, known - {one}))
+        possible = tuple(sorted(known - set(needed)))
+        found[name] = Variables(needed, possible, frozenset(subject))
+    return found
+
+
+def _renders(name: str, variables: set[str]) -> bool:
+    try:
+        render(name, dict.fromkeys(variables, "x"))
+    except InvalidPayload:
+        return False
+    return True
 
 
 def render(name: str, context: Mapping[str, object], *, subject: bool = True) -> Rendered:

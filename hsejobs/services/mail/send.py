@@ -64,14 +64,14 @@ def send_mail(
     """
     if deadline is None:
         deadline = time.monotonic() + DELIVERY_SECONDS
-    sender = default_sender(smtp_url, smtp_from)
+    sender = _default_sender(smtp_url, smtp_from)
     if sender is None and payload.from_ is None:
         raise Unrecoverable("SMTP_FROM: is not set, and the payload has no from")
     message = build_message(
         payload,
         job_key=job_key,
         sender_default=sender or "",
-        allowed_domains=smtp_from_allowed or domain_of(sender),
+        allowed_domains=sender_domains(smtp_url, smtp_from, smtp_from_allowed),
         now=datetime.now(UTC),
         attachments=load_attachments(payload.attachments, open_artifact, deadline=deadline),
     )
@@ -93,13 +93,19 @@ def send_mail(
     return result | {"accepted": receipt.accepted, "refused": [*receipt.refused], "via": "smtp"}
 
 
-def default_sender(smtp_url: str | None, smtp_from: str | None) -> str | None:
-    """Return From, where the payload names none; None where a server is set and no SMTP_FROM."""
+def sender_domains(
+    smtp_url: str | None, smtp_from: str | None, smtp_from_allowed: Sequence[str]
+) -> Sequence[str]:
+    """The domains that From may lie in. Raises Unrecoverable for a bad SMTP_FROM."""
+    return smtp_from_allowed or _domain_of(_default_sender(smtp_url, smtp_from))
+
+
+def _default_sender(smtp_url: str | None, smtp_from: str | None) -> str | None:
+    """From, where the payload names none; None where a server is set and no SMTP_FROM."""
     return smtp_from or (None if smtp_url else OUTBOX_SENDER)
 
 
-def domain_of(sender: str | None) -> tuple[str, ...]:
-    """Return the one domain that From may lie in where SMTP_FROM_ALLOWED names none."""
+def _domain_of(sender: str | None) -> tuple[str, ...]:
     if sender is None:
         return ()
     try:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from hsejobs.described import Described
 from hsejobs.errors import InvalidPayload
-from hsejobs.services.fields import Line, Payload
+from hsejobs.services.fields import Line, Payload, line
 from hsejobs.services.mail.address import parse_address
+from hsejobs.services.mail.described import BARE_ADDRESS
 from hsejobs.services.mail.text import check_line
+from hsejobs.settings import Settings
 
 Tier = Literal["free", "starter", "professional", "enterprise"]
 #: What the platform's column for ``name_key`` holds: case-folding may make a name longer.
@@ -52,16 +55,42 @@ def _address(text: str) -> str:
     return text
 
 
-def _stripe(kind: str, prefix: str) -> Callable[[str], str]:
-    form = re.compile(rf"{prefix}_[A-Za-z0-9]{{1,190}}")
+def _stripe_id(kind: str, prefix: str) -> Callable[[str], str]:
+    form = re.compile(_stripe_form(prefix)[:-1] + r"\Z")
 
     def check(text: str) -> str:
-        if not form.fullmatch(text):
+        if not form.match(text):
             problem = f"is no Stripe {kind} id: {prefix}_ and then letters and digits"
             raise PydanticCustomError("onboarding", problem)
         return text
 
     return check
+
+
+def _stripe_form(prefix: str) -> str:
+    return f"^{prefix}_[A-Za-z0-9]{{1,190}}$"
+
+
+CustomerId = Annotated[
+    str,
+    AfterValidator(_stripe_id("customer", "cus")),
+    Field(json_schema_extra={"pattern": _stripe_form("cus")}),
+]
+SubscriptionId = Annotated[
+    str,
+    AfterValidator(_stripe_id("subscription", "sub")),
+    Field(json_schema_extra={"pattern": _stripe_form("sub")}),
+]
+
+
+#: Letters that become three in lower case: with the longest of names ``_organization`` refuses them.
+_LONGER = r"\u0390\u03b0\u1f50-\u1fff\ufb03\ufb04"
+OrganizationName = Annotated[
+    Line,
+    AfterValidator(_one_line),
+    AfterValidator(_organization),
+    Described(line(_LONGER), maxLength=None),
+]
 
 
 class TenantPayload(Payload):
@@ -70,16 +99,27 @@ class TenantPayload(Payload):
     Every error names its field and repeats no value.
     """
 
-    organization_name: Annotated[Line, AfterValidator(_one_line), AfterValidator(_organization)] = (
-        Field(examples=["Acme Corp"])
+    organization_name: OrganizationName = Field(examples=["Acme Corp"])
+    admin_email: Annotated[str, AfterValidator(_address), BARE_ADDRESS] = Field(
+        examples=["admin@acme.com"]
     )
-    admin_email: Annotated[str, AfterValidator(_address)] = Field(examples=["admin@acme.com"])
     admin_name: Annotated[Line, AfterValidator(_one_line)] = Field(examples=["John Doe"])
     tier: Tier = "starter"
-    stripe_customer_id: Annotated[str, AfterValidator(_stripe("customer", "cus"))] | None = None
-    stripe_subscription_id: (
-        Annotated[str, AfterValidator(_stripe("subscription", "sub"))] | None
-    ) = None
+    stripe_customer_id: CustomerId | None = None
+    stripe_subscription_id: SubscriptionId | None = None
+
+    @staticmethod
+    def openapi_rules(settings: Settings) -> dict[str, Any]:
+        """What the OpenAPI document adds to the fields: a subscription is a customer's."""
+        return {
+            "anyOf": [
+                {"properties": {"stripeSubscriptionId": {"type": "null"}}},
+                {
+                    "required": ["stripeCustomerId"],
+                    "properties": {"stripeCustomerId": {"type": "string"}},
+                },
+            ]
+        }
 
     @model_validator(mode="after")
     def _fits_together(self) -> TenantPayload:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hsejobs.errors import InvalidPayload
+from hsejobs.model import SEEN
+from hsejobs.services.fields import IDENTIFIER
 
 AUDIT_STATUSES = ("Scheduled", "In Progress", "Completed", "Overdue")
 INCIDENT_STATUSES = ("Open", "Investigating", "Closed")
@@ -39,6 +41,12 @@ MAX_PROBLEMS = 20
 
 _SNAKE = {"start_date": "startDate", "end_date": "endDate", "station_id": "stationId"}
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_RANGE = ("startDate", "endDate")
+#: Within years that every zone can reach, and without leap seconds.
+_DOCUMENT_MOMENT = (
+    "^(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](?:[.][0-9]{1,3})?"
+    "(?:Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9])$"
+)
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:\d{2})")
 
 
@@ -65,6 +73,41 @@ class Filters:
             "endDate": self.end,
         }
         return {name: value for name, value in found.items() if value}
+
+
+def filter_rules() -> list[dict[str, Any]]:
+    """Each type of report with its filters, as the OpenAPI document says it.
+
+    Of a range that is given in two ends JSON Schema cannot say that it ends after it starts: it
+    describes filters with one of them.
+    """
+    day = {"type": "string", "format": "date"}
+    moment = {"type": "string", "format": "date-time", "pattern": _DOCUMENT_MOMENT}
+    date: dict[str, Any] = {"anyOf": [day, moment, {"type": "null"}]}
+
+    def of(choices: tuple[str, ...] | None) -> dict[str, Any]:
+        one: dict[str, Any] = {"enum": [*choices]} if choices else {
+            "type": "string", "pattern": f"^{IDENTIFIER}{{1,200}}$"
+        }  # fmt: skip
+        several = {"type": "array", "minItems": 1, "maxItems": MAX_VALUES, "items": one}
+        return {"anyOf": [one, several, {"type": "null"}]}
+
+    def filters(known: Mapping[str, Any], without: str) -> dict[str, Any]:
+        names = [name for name in known if name != without]
+        fields = {name: date if name in _RANGE else of(known[name]) for name in names}
+        return {"type": "object", "additionalProperties": False, "properties": fields}
+
+    return [
+        {
+            "title": kind,
+            "required": ["type"],
+            "properties": {
+                "type": {"const": kind},
+                "filters": {"anyOf": [filters(known, one) for one in reversed(_RANGE)]},
+            },
+        }
+        for kind, known in FILTERS.items()
+    ]
 
 
 def parse_filters(kind: str, given: Mapping[str, Any]) -> Filters:
@@ -114,7 +157,7 @@ def _value(name: str, value: Any, choices: tuple[str, ...] | None) -> Any:
     if not all(isinstance(one, str) and 0 < len(one) <= 200 for one in values):
         raise ValueError("takes texts of 1 to 200 characters")
     if choices is None:
-        if any(not one.isprintable() for one in values):
+        if not all(map(SEEN.fullmatch, values)):
             raise ValueError("has a character that ids cannot have")
         return tuple(dict.fromkeys(values))
     by_fold = {one.casefold(): one for one in choices}
