@@ -123,8 +123,11 @@ class Proxy:
                 self._threads.discard(threading.current_thread())
 
         thread = threading.Thread(target=run, daemon=True, name="proxy")
-        self._threads.add(thread)
         thread.start()
+        # Not before: whoever leaves joins them all.
+        self._threads.add(thread)
+        if not thread.is_alive():
+            self._threads.discard(thread)
 
     def _accept(self) -> None:
         while not self._closed:
