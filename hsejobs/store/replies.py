@@ -52,6 +52,10 @@ CODES: dict[str, Reply] = {
     "NOSCRIPT": Reply.UNKNOWN_SCRIPT,
 }
 
+#: Those that still let everybody read.
+_NO_WRITES = ("READONLY", "NOREPLICAS", "MISCONF")
+#: What a server adds to the text when a script met the error.
+_PLACE = re.compile(r"\.? script: [0-9a-f]*,? ?on @.*$")
 _FIRST_WORD = re.compile(r"([A-Z][A-Z0-9_]*)(?: |$)")
 _INSIDE = re.compile(r"(?:^|[\s:])-([A-Z][A-Z0-9_]*) ")
 #: What servers say, with the code ERR alone, when a script lacks a right (Redis 7 and Valkey; 7.0).
@@ -118,7 +122,11 @@ def explained(error: Any) -> JobsError:
             f"Redis refuses the login ({text}): check QUEUE_REDIS_PASSWORD or QUEUE_REDIS_URL"
         )
     if reply is Reply.PASSING:
-        return RedisUnavailable(f"Redis does not answer ({text})")
+        code = code_of(error)
+        if code in _NO_WRITES:
+            return RedisUnavailable(f"Redis takes no writes now ({text})")
+        said = "is not ready" if code in CODES else "does not answer"
+        return RedisUnavailable(f"Redis {said} ({text})")
     return JobsError(f"Redis refused a command: {text}")
 
 
@@ -126,5 +134,5 @@ def brief(error: BaseException) -> str:
     """One line of an error, with the code that redis-py took off."""
     text = str(error) or type(error).__name__
     code = getattr(error, "status_code", None)
-    line = text.splitlines()[0]
+    line = _PLACE.sub("", text.splitlines()[0])
     return (f"{code} {line}" if code and not line.startswith(code) else line)[:200]
