@@ -133,9 +133,9 @@ class Keeper:
             if running.deadline and now >= running.deadline:
                 self.consumer.deadline_passed(slot, running, now)
 
-    def give_back(self, slot: Slot) -> None:
-        """Owes Redis what the slot has finished, and what it has not begun."""
-        done, unbegun = slot.take_back()
+    def give_back(self, slot: Slot, *, finished: bool = True) -> None:
+        """Owes Redis what the slot has finished (unless not ``finished``), and what it has not begun."""
+        done, unbegun = slot.take_back(finished=finished)
         lease = self.settings.lease_ms
         if done:
             held = [(one.id, one.token) for one in done]

@@ -110,7 +110,7 @@ class JobWorker(Worker):
             self._wait()
 
     def _hand_back(self) -> None:
-        _, unbegun = self.slot.take_back()
+        _, unbegun = self.slot.take_back(finished=False)
         if unbegun:
             self._insist(lambda: self.work.release(unbegun))
 

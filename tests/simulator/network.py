@@ -74,7 +74,7 @@ class Network:
         if world.now - call.sent_at > 0.5:
             self._hurt(actor)
         call.answered = True
-        self.observer.answered(call)
+        self.observer.answered(call, value)
         return value
 
     def _name(self, words: Sequence[Any]) -> str:
