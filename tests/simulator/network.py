@@ -156,6 +156,8 @@ class Network:
 
     def _fault(self, actor: Actor, call: Any, words: Any, there: float, back: float) -> None:
         self._hurt(actor)
+        if call.name == "log":
+            self.observer.muted.add(call.args[1])
         self._fail(call, there, known.ResponseError("ERR a mistake of the server"), note="fault")
 
     # -- at the server
