@@ -194,9 +194,10 @@ class Keeper:
         if not held:
             return
         lost = self.work.renew(list(held), self.settings.lease_ms)
-        for (job_id, token), slot in held.items():
-            running = slot.running() if slot is not None and job_id in lost else None
-            if slot is not None and running and (running.id, running.token) == (job_id, token):
+        for job in lost:
+            slot = held[job]
+            running = slot.running() if slot is not None else None
+            if slot is not None and running and (running.id, running.token) == job:
                 slot.mark_lost()
 
     def _sweep(self) -> None:
