@@ -216,8 +216,9 @@ class Observer:
         if after.token != token:
             wrong(f"it was claimed with {token!r} and is {after.token!r}'s")
         late = call.late or not call.actor.alive
-        # A request that comes when nobody waits for it claims for nobody, until the lease ends.
-        if (after.id, token) in self.holds and not late:
+        # A claim that is sent again may find a job that was taken back from it unanswered.
+        before = self.holds.get((after.id, token))
+        if before is not None and before.received and not late:
             wrong("the same token claimed it twice")
         self.holds[after.id, token] = Hold(after.id, token, call.actor, self.world.now, late)
 
