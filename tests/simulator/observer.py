@@ -49,7 +49,8 @@ class Call:
     answered: bool = False
     abandoned: bool = False
     late: bool = False
-    held: list[Hold] = field(default_factory=list)
+    #: The network lost it, or its reply.
+    own: bool = False
 
     @property
     def who(self) -> str:
