@@ -21,7 +21,7 @@ TAKEN = "its lease was taken while"
 FOUND_BY: dict[str, tuple[int, tuple[str, ...], str]] = {
     "renewals refused on a full server, sweeps allowed": (1, ("full",), TAKEN),
     "fail without the token check": (3, ("freeze", "cut", "noise"), "a token that lost wrote"),
-    "renew without the token check": (1, ("freeze",), "a token that lost wrote"),
+    "renew without the token check": (3, ("freeze",), "a token that lost wrote"),
     "log lines written again": (1, ("noise",), "log lines are written twice"),
     "a mark burnt by a lost reply": (11, ("noise",), "was granted to nobody"),
     "late sweeps take leases": (3, ("silent",), TAKEN),
@@ -35,7 +35,7 @@ FOUND_BY: dict[str, tuple[int, tuple[str, ...], str]] = {
     "telling raises": (1, ("down", "full"), "log() raised"),
     "what Redis says ends a worker": (1, HURTS, "died: RuntimeError"),
     "a dead process's failure is not noticed": (
-        1, ("kill_worker", "kill_worker", "refuse", "full"), TAKEN,
+        14, ("kill_worker", "kill_worker", "refuse", "full"), TAKEN,
     ),
 }  # fmt: skip
 
