@@ -325,7 +325,7 @@ class JobConsumer(Consumer):
             if not busy:
                 break
             for worker, _ in busy:
-                self.keeper.give_back(worker.slot)
+                self.keeper.give_back(worker.slot, finished=False)
             self.keeper.settle()
             self._sleep_for_end([process for _, process in busy])
         self._end_workers()

@@ -133,9 +133,9 @@ class Keeper:
             if running.deadline and now >= running.deadline:
                 self.consumer.deadline_passed(slot, running, now)
 
-    def give_back(self, slot: Slot) -> None:
-        """Owes Redis what the slot has finished, and what it has not begun."""
-        done, unbegun = slot.take_back()
+    def give_back(self, slot: Slot, *, finished: bool = True) -> None:
+        """Owes Redis what the slot has finished (unless not ``finished``), and what it has not begun."""
+        done, unbegun = slot.take_back(finished=finished)
         lease = self.settings.lease_ms
         if done:
             held = [(one.id, one.token) for one in done]
@@ -194,9 +194,10 @@ class Keeper:
         if not held:
             return
         lost = self.work.renew(list(held), self.settings.lease_ms)
-        for (job_id, token), slot in held.items():
-            running = slot.running() if slot is not None and job_id in lost else None
-            if slot is not None and running and (running.id, running.token) == (job_id, token):
+        for job in lost:
+            slot = held[job]
+            running = slot.running() if slot is not None else None
+            if slot is not None and running and (running.id, running.token) == job:
                 slot.mark_lost()
 
     def _sweep(self) -> None:

@@ -158,14 +158,20 @@ class Slot:
             written = {one.id for one in self._finished(head, rows)}
         return [(row[0], row[1]) for row in rows if row[0] not in written]
 
-    def take_back(self) -> tuple[list[Done], list[tuple[str, str]]]:
-        """What is finished and not written, and what was not begun: each is the caller's from now on."""
+    def take_back(self, *, finished: bool = True) -> tuple[list[Done], list[tuple[str, str]]]:
+        """What is finished and not written, and what was not begun: each is the caller's from now on.
+
+        Not ``finished``: outcomes stay, for the worker is about to write them with its log lines.
+        """
         with self._locked():
-            held, at, running, flags, _, size, _, started, deadline = head = self._head()
+            held, at, running, flags, count, size, used, started, deadline = head = self._head()
             rows = self._held(head)
             unbegun = [(row[0], row[1]) for row in rows[at:held]]
-            self._put(at, at, running, flags, 0, size, 0, started, deadline)
-            return self._finished(head, rows), unbegun
+            done = self._finished(head, rows) if finished else []
+            if finished:
+                count = used = 0
+            self._put(at, at, running, flags, count, size, used, started, deadline)
+            return done, unbegun
 
     def abandon(self) -> None:
         """The keeper ended the running job: whatever the worker does with it is too late."""

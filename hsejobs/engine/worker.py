@@ -53,6 +53,8 @@ class JobWorker(Worker):
         #: An interrupt was raised in this process, wherever it struck; see `_execute`.
         self.interrupted = False
         self._calls = 0
+        #: The token of a claim that nothing is known of: it may have come through.
+        self._unanswered = ""
         self._fault_told = 0.0
 
     def initialize(self) -> None:
@@ -111,20 +113,26 @@ class JobWorker(Worker):
             self._wait()
 
     def _hand_back(self) -> None:
-        _, unbegun = self.slot.take_back()
+        _, unbegun = self.slot.take_back(finished=False)
         if unbegun:
             self._insist(lambda: self.work.release(unbegun))
 
     def _step(self, want: int) -> list[Claim]:
         """One round trip, sent again until it is answered (or the process is ended)."""
-        self._calls += 1
-        token = f"{self.token_base}.{self._calls:x}"
+        token, again = self._unanswered, True
+        if not token:
+            self._calls += 1
+            token, again = f"{self.token_base}.{self._calls:x}", False
         claims: list[Claim] = []
         done, tries = self.done, 0
         while True:
             try:
                 self._last_words()
-                letters, claims = self.work.step(done, want, token, self.lease, again=tries > 0)
+                if want:
+                    self._unanswered = token
+                letters, claims = self.work.step(done, want, token, self.lease, again=again)
+                if want:
+                    self._unanswered = ""
                 break
             except RedisUnavailable as error:
                 self.consumer.outage.begins(error, self.name)
@@ -133,7 +141,7 @@ class JobWorker(Worker):
                     if not done:
                         return []
                 self._pause(tries)
-                tries += 1
+                tries, again = tries + 1, True
             except JobsError as error:
                 # Whichever it was: the outcomes go alone, each until it is taken, then claims again.
                 self._tell_fault("worker", error)

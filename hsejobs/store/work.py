@@ -146,12 +146,13 @@ class Work:
         """Hands jobs (id, token) back to their places; how many still were ours."""
         return int(self._run(scripts.RELEASE, _flat(jobs))) if jobs else 0
 
-    def renew(self, jobs: Sequence[tuple[str, str]], lease_ms: int) -> set[str]:
-        """Renews leases; the ids that are not ours any more."""
-        lost: set[str] = set()
+    def renew(self, jobs: Sequence[tuple[str, str]], lease_ms: int) -> set[tuple[str, str]]:
+        """Renews leases; the (id, token) pairs that are not ours any more."""
+        lost: set[tuple[str, str]] = set()
         for start in range(0, len(jobs), 500):
             reply = self._run(scripts.RENEW, (lease_ms, *_flat(jobs[start : start + 500])))
-            lost.update(item.decode() for item in reply)
+            words = [item.decode() for item in reply]
+            lost.update(zip(words[::2], words[1::2], strict=True))
         return lost
 
     def stall(self, jobs: Sequence[tuple[str, str]], max_stalls: int) -> list[str]:

@@ -28,6 +28,12 @@ def test_what_is_taken_back_is_taken_back_once() -> None:
     slot.begin(1.0)
     slot.finish(Done("a", "t-a", 5, b"null"))
     slot.begin(2.0)
+    assert slot.take_back(finished=False) == ([], [("c", "t-c"), ("d", "t-d")])
+    assert slot.take_back() == ([Done("a", "t-a", 5, b"null")], [])
+    slot = loaded("a", "b", "c", "d")
+    slot.begin(1.0)
+    slot.finish(Done("a", "t-a", 5, b"null"))
+    slot.begin(2.0)
     assert slot.take_back() == (
         [Done("a", "t-a", 5, b"null")],
         [("c", "t-c"), ("d", "t-d")],

@@ -108,7 +108,7 @@ def _taken_back_and_lost() -> Any:
 def _taken_back_for_ever() -> Any:
     """What was taken out of a slot stays in it."""
 
-    def take_back(self: Slot) -> Any:
+    def take_back(self: Slot, *, finished: bool = True) -> Any:
         with self._locked():
             _, at, running, flags, count, size, used, started, deadline = head = self._head()
             rows = self._held(head)

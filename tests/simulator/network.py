@@ -60,7 +60,7 @@ class Network:
                 break
             if world.now >= until - 1e-9:
                 call.abandoned = True
-                self._hurt(actor)
+                self._hurt(actor, own=call.own)
                 world.note(f"{call.name} timed out")
                 raise known.TimeoutError("Timeout reading from socket")
             if while_waiting is not None:
@@ -74,7 +74,7 @@ class Network:
         if world.now - call.sent_at > 0.5:
             self._hurt(actor)
         call.answered = True
-        self.observer.answered(call)
+        self.observer.answered(call, value)
         return value
 
     def _name(self, words: Sequence[Any]) -> str:
@@ -82,9 +82,10 @@ class Network:
             return self.wire.names[words[1]]
         return str(words[0])
 
-    def _hurt(self, actor: Actor) -> None:
+    def _hurt(self, actor: Actor, *, own: bool = False) -> None:
+        """A call went wrong; ``own``: by the network, not because the server was away."""
         now = self.world.now
-        if not self.server_trouble(now - 3.0):
+        if own or not self.server_trouble(now - 3.0):
             actor.hurt_at = actor.group.hurt_at = now
 
     def server_trouble(self, since: float) -> bool:
@@ -136,7 +137,8 @@ class Network:
 
     def _reset(self, actor: Actor, call: Any, there: float, what: str) -> None:
         """Half of the lost calls are noticed at once, the others when their reply is overdue."""
-        self._hurt(actor)
+        call.own = True
+        self._hurt(actor, own=True)
         self.world.note(f"{call.name} {what}")
         if self.world.random.random() < 0.5:
             self._fail(call, there * 2, known.ConnectionError("Connection reset by peer"))
@@ -156,6 +158,8 @@ class Network:
 
     def _fault(self, actor: Actor, call: Any, words: Any, there: float, back: float) -> None:
         self._hurt(actor)
+        if call.name == "log":
+            self.observer.muted.add(call.args[1])
         self._fail(call, there, known.ResponseError("ERR a mistake of the server"), note="fault")
 
     # -- at the server

@@ -239,12 +239,14 @@ class Luck:
     def freeze(self) -> None:
         victim = self._victim()
         if victim is not None:
-            victim.group.frozen_until = self.sim.world.now + self._time()
+            until = self.sim.world.now + self._time()
+            victim.group.frozen_until = max(victim.group.frozen_until, until)
 
     def cut(self) -> None:
         victim = self._victim()
         if victim is not None:
-            victim.group.cut_until = self.sim.world.now + self._time()
+            until = self.sim.world.now + self._time()
+            victim.group.cut_until = max(victim.group.cut_until, until)
 
     def down(self) -> None:
         self.sim.network.down_until = self.sim.world.now + self._time()
@@ -290,4 +292,3 @@ class Luck:
         self._empty()
         for group in self.sim.groups:
             group.cut_until = min(group.cut_until, world.now)
-            group.frozen_until = min(group.frozen_until, world.now)

@@ -203,7 +203,7 @@ def main() -> int:
     }  # fmt: skip
     last_one = results[-1]
     if last_one.violation is not None or len(seeds) == 1:
-        report.update(asdict(last_one))
+        report.update({**asdict(last_one), "steps": done})
     print(json.dumps(report, indent=2))
     return 1 if last_one.violation is not None else 0
 

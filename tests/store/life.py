@@ -209,7 +209,7 @@ class Working(RuleBasedStateMachine):
         pairs = list(dict.fromkeys(self.attempt(pick) for pick in picks))
         lost = self.work.renew(pairs, 0 if dead else 60_000)
         held = [self.model.holds(*pair) for pair in pairs]
-        assert lost == {pair[0] for pair, job in zip(pairs, held, strict=True) if job is None}
+        assert lost == {pair for pair, job in zip(pairs, held, strict=True) if job is None}
         for job in filter(None, held):
             job.dead = dead
 

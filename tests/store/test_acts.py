@@ -88,7 +88,7 @@ def test_a_stale_token_writes_nothing(store: Store) -> None:
     assert not store.work.progress("a", old, 5, "")
     assert not store.work.log("a", old, ["x"])
     assert store.work.mark("a", old, "m", put=True) is None
-    assert store.work.renew([("a", old), ("a", new)], 1000) == {"a"}
+    assert store.work.renew([("a", old), ("a", new)], 1000) == {("a", old)}
     for _ in range(2):
         letters, _ = store.work.step([Done("a", new, 5, b"1")], 0, "", 0, again=False)
         assert letters == "c"

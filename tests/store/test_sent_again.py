@@ -64,3 +64,10 @@ def test_a_sweep_that_comes_late_takes_no_lease(work: Work) -> None:
     now = work.sweep(3, stall_until=0).now
     assert work.sweep(3, stall_until=now - 1).stalled == []
     assert work.sweep(3, stall_until=now + 60_000).stalled == [("a", "waiting")]
+
+
+def test_a_renewal_tells_two_attempts_at_one_job_apart(work: Work) -> None:
+    """Seen: an old attempt's row beside the new one's, and the new one, which ran, was given up."""
+    assert claim(work, 60_000) == ["a"]
+    held, gone = ("a", "token"), ("a", "an-old-one")
+    assert work.renew([gone, held], 60_000) == {gone}

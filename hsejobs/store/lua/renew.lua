@@ -1,7 +1,7 @@
 -- renew: the leases of active jobs, by token.
 -- KEYS: 1 the queue's base
 -- ARGV: lease_ms; each: id, token
--- returns: the ids that are not this worker's any more
+-- returns: id and token of each that is not its token's any more (two attempts at one job may be asked for)
 -- errors: none
 -- full server: runs
 -- include: base
@@ -14,6 +14,7 @@ for a = 2, #ARGV, 2 do
     put_in('a', job[3], lease_until, id)
   else
     lost[#lost + 1] = id
+    lost[#lost + 1] = ARGV[a + 1]
   end
 end
 return lost
