@@ -13,7 +13,11 @@ WORKERS ?= 2
 $(shell test ! -e $(VENV) || { test "$$(cat $(VENV)/.place 2>/dev/null)" = "$$(pwd -P)" && \
 	$(BIN)/python $(NEW_ENOUGH); } || rm -rf $(VENV))
 
-.PHONY: up test lint format types imports check clean
+# What `make simulate` tries: a seed or a range of them, and steps of each.
+SEEDS ?= 1:50
+STEPS ?= 2000
+
+.PHONY: up test matrix simulate lint format types imports check clean
 .SILENT:
 
 up: $(VENV)/.installed
@@ -21,6 +25,14 @@ up: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+# Every way in which Redis says no, on everything that a consumer does; `make test` has a part of it.
+matrix: $(VENV)/.installed-dev
+	MATRIX=all $(BIN)/python -m pytest -n $(WORKERS) tests/matrix $(ARGS)
+
+# Consumers, network and clock by seed, on a real server; prints JSON. One seed replays exactly.
+simulate: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.simulator.run $(SEEDS) $(STEPS) $(WORKERS)
 
 check: lint types imports
 

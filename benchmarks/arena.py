@@ -38,13 +38,11 @@ class Arena:
         contestant: Contestant,
         binary: str,
         extra: dict[str, str] | None = None,
-        *,
-        append_only: bool = False,
     ) -> None:
         self._contestant = contestant
         self._workers: list[subprocess.Popen[bytes]] = []
         self._scratch = Path(tempfile.mkdtemp(prefix="hsj-"))
-        self.server = Server(binary, self._scratch, append_only=append_only)
+        self.server = Server(binary, self._scratch)
         self._env = contestant.env(self.server, self._scratch) | (extra or {})
 
     def __enter__(self) -> Arena:
@@ -96,21 +94,6 @@ class Arena:
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 )  # fmt: skip
                 self._workers.append(worker)
-
-    def send(self, number: int, what: signal.Signals) -> None:
-        """A signal to one worker and to what it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._workers[number].pid, what)
-
-    def replace(self, number: int, shape: Shape, task: str) -> None:
-        """Waits for one worker to end and starts another in its place."""
-        self._workers[number].wait()
-        self.start_workers(shape, task)
-        self._workers[number] = self._workers.pop()
-
-    def log(self) -> str:
-        """What the workers logged."""
-        return (self._scratch / "worker.log").read_text(errors="replace")
 
     def stop_workers(self) -> None:
         """As an operator would, with SIGTERM; what stays is killed after 10 s."""

@@ -1,4 +1,5 @@
-"""The TUI on many jobs: first frame, memory, idle cost, a refresh, jumps, a search, a large retry.
+"""The TUI on many jobs: first frame, memory, idle cost, a refresh, jumps, a search, a large retry,
+and its memory after 2,000 changes of screen.
 
 ``python -m benchmarks.tui [JOBS]``: fills a private Redis with JOBS (200,000) jobs over six
 queues, a quarter of them failed. Ends with an error when a figure is outside ``LIMITS``.
@@ -36,7 +37,10 @@ QUEUES = ("email", "reports", "data-exports", "webhooks", "tenant-onboarding", "
 
 
 #: What the figures must stay within.
-LIMITS = {"first_frame_s": 0.6, "memory_mb": 70.0, "idle_percent": 2.0, "longest_gap_ms": 250.0}
+LIMITS = {"first_frame_s": 0.6, "memory_mb": 70.0, "idle_percent": 2.0, "longest_gap_ms": 250.0,
+          "memory_after_changes_mb": 70.0}  # fmt: skip
+#: Changes of screen, and how many go into one write.
+CHANGES, AT_ONCE = 2_000, 100
 #: Seconds that anything may take before the benchmark ends with an error.
 PATIENCE = 60.0
 
@@ -108,9 +112,46 @@ def _rest(pid: int, leader: int, seconds: float) -> tuple[float, float, float]:
     while time.perf_counter() - began < seconds:
         drawn += len(_read(leader))
     passed = time.perf_counter() - began
+    return _memory(pid), 100 * (_cpu(pid) - before) / passed, drawn / passed
+
+
+def _memory(pid: int) -> float:
+    """Resident MB."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    memory = pages * os.sysconf("SC_PAGE_SIZE") / 1_000_000
-    return memory, 100 * (_cpu(pid) - before) / passed, drawn / passed
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1_000_000
+
+
+def changing(url: str, changes: int = CHANGES) -> list[float]:
+    """Resident MB of the real program after each ``AT_ONCE`` of so many changes of screen."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
+    env = {**os.environ, "QUEUE_REDIS_URL": url, "TERM": "xterm-256color", "LANG": "C.UTF-8",
+           "COLUMNS": "120", "LINES": "36"}  # fmt: skip
+    found: list[float] = []
+    with subprocess.Popen([sys.executable, "-m", "hsejobs_tui"], stdin=follower, stdout=follower,
+                          stderr=follower, env=env) as child:  # fmt: skip
+        try:
+            _see(leader, b"webhooks")
+            # Every screen.
+            keys = (b"1\r234567" * AT_ONCE)[: AT_ONCE - 1] + b"1"
+            for _ in range(changes // AT_ONCE):
+                os.write(leader, keys + b"?")
+                _see(leader, b"Keys: overview")
+                os.write(leader, b"\x1b")
+                found.append(_memory(child.pid))
+        finally:
+            child.kill()
+            os.close(leader)
+            os.close(follower)
+    return found
+
+
+def _see(leader: int, words: bytes) -> None:
+    seen, began = b"", time.perf_counter()
+    while words not in seen:
+        seen = seen[-1000:] + _read(leader)
+        if time.perf_counter() - began > PATIENCE:
+            raise SystemExit(f"not drawn in {PATIENCE:.0f} s: {words!r}")
 
 
 def _cpu(pid: int) -> float:
@@ -196,12 +237,14 @@ def main() -> None:
         fill(server.url, jobs)
         starts = [in_terminal(server.url)[0] for _ in range(8)][1:]
         _, memory, idle, drawn = in_terminal(server.url, 15.0)
+        changed = changing(server.url)
         # In a process of its own: filling would count as memory.
         words = [sys.executable, "-m", "benchmarks.tui", "inside", server.url, home]
         done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, timeout=600)
     found = {
         "jobs": jobs, "first_frame_s": statistics.median(starts), "memory_mb": memory,
         "idle_percent": idle, "idle_bytes_s": drawn,
+        "memory_after_100_changes_mb": changed[0], "memory_after_changes_mb": changed[-1],
         **json.loads(done.stdout.strip().splitlines()[-1]),
     }  # fmt: skip
     print(json.dumps({name: round(value, 3) for name, value in found.items()}, indent=2))

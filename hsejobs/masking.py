@@ -22,6 +22,10 @@ _BY_NAME = re.compile(
 )
 
 
+#: What has nothing inside.
+_LEAVES = frozenset({str, int, float, bool, type(None)})
+
+
 class Secret:
     """Marks a field of a payload model: ``secret: Annotated[str, Secret()]``."""
 
@@ -53,11 +57,17 @@ def _walk(data: Any, paths: set[tuple[str, ...]], here: tuple[str, ...], depth: 
             hidden = there in paths or is_secret_name(str(name))
             if hidden and value is not None:
                 shown[name] = MASK
+            elif value.__class__ in _LEAVES:
+                shown[name] = value
             else:
                 shown[name] = _walk(value, paths, there, depth + 1)
         return shown
     if isinstance(data, list | tuple):
-        return [_walk(value, paths, here, depth + 1) for value in data]
+        # Most items are no objects, and a payload has room for 50,000 of them.
+        return [
+            item if item.__class__ in _LEAVES else _walk(item, paths, here, depth + 1)
+            for item in data
+        ]
     return data
 
 

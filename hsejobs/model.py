@@ -261,6 +261,8 @@ class JobRecord:
     log_count: int = 0
     token: str | None = None
     paused: bool = False
+    #: What an act on the job as it was seen is bound to: changes whenever it enters a state.
+    version: str = ""
 
     @property
     def failed_reason(self) -> str | None:

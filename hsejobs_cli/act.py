@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hsejobs.errors import InvalidOption
-from hsejobs.model import State
+from hsejobs.model import State, check_organization
 from hsejobs.watch import view
 from hsejobs_cli import output
 from hsejobs_cli.look import Json, Org, Queue
 from hsejobs_cli.session import Session
+
+if TYPE_CHECKING:
+    from hsejobs.store.write import Refusal
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Id = Annotated[str | None, typer.Argument(metavar="[ID]", help="The job's id.")]
@@ -54,6 +57,7 @@ def _move(
     as_json: bool,
 ) -> None:
     session = Session()
+    org = check_organization(org, "org")
     if (job_id is None) is not every:
         raise InvalidOption("id", "give an id, or --all")
     info = session.info(queue)
@@ -65,25 +69,36 @@ def _move(
         else:
             typer.echo(f"{past} {job_id}")
         return
-    done, refused = 0, []
-    total = session.reader.stats([queue], org)[0]
-    while done < (total.failed if state is State.FAILED else total.delayed):
-        page = session.reader.page(
-            queue, state, limit=200, organization_id=org, payload_bytes=0, errors=1
-        )
-        if not page.jobs:
-            break
-        ids = [record.id for record in page.jobs]
-        missed = getattr(session.writer, f"{act}_many")(queue, ids, org)
-        refused += missed
-        done += len(ids) - len(missed)
-        sys.stderr.write(f"{past} {done:,}\n")
-        if len(missed) == len(ids):
-            break
+    done, refused = _move_all(session, act, state, queue, org, past)
     if as_json:
         output.document({past: done, "refused": [{"id": r.id, "found": r.found} for r in refused]})
     else:
-        typer.echo(f"{past} {done:,} jobs")
+        typer.echo(f"{past} {done:,} jobs" + _stayed(len(refused), "changed meanwhile"))
+
+
+def _move_all(
+    session: Session, act: str, state: State, queue: str, org: str | None, past: str
+) -> tuple[int, list[Refusal]]:
+    """Acts on the jobs that are in the state now; those that come while it works stay."""
+    # By Redis' clock. The list goes on growing while it is read, so its end is no end.
+    asked = session.reader.now(queue)
+    many = getattr(session.writer, f"{act}_many")
+    done, refused = 0, []
+    for page in session.reader.walk(queue, state, org, payload_bytes=0, errors=1):
+        jobs = [
+            (job.id, job.version) for job in page if (job.finished_at or job.created_at) <= asked
+        ]
+        if not jobs:
+            continue
+        missed = many(queue, jobs, org, asked=asked)
+        refused += missed
+        done += len(jobs) - len(missed)
+        sys.stderr.write(f"{past} {done:,}\n")
+    return done, refused
+
+
+def _stayed(count: int, why: str) -> str:
+    return f"; {count:,} stay: they {why}" if count > 0 else ""
 
 
 def remove(
@@ -96,9 +111,11 @@ def remove(
     """Remove one job for good."""
     session = Session()
     session.info(queue)
-    session.reader.job(queue, job_id, org, limit=1)
-    output.confirm(f"Remove job {job_id} of {queue}?", yes=yes)
-    session.writer.remove(queue, job_id, org)
+    org = check_organization(org, "org")
+    job = session.reader.job(queue, job_id, org, limit=1)
+    output.confirm(f"Remove job {job_id} of {queue}, which is {job.status}?", yes=yes)
+    # Answered with --yes nothing was looked at before; else what was asked about is what goes.
+    session.writer.remove(queue, job_id, org, seen="" if yes else job.version)
     session.delete_files(queue, job_id)
     _told({"removed": 1, "id": job_id}, f"removed {job_id}", as_json)
 
@@ -126,16 +143,20 @@ def clean(
 ) -> None:
     """Remove the jobs of a state that are older than a time."""
     session = Session()
+    org = check_organization(org, "org")
     if status not in [state.value for state in State]:
         raise InvalidOption("status", "use completed, failed, waiting or delayed")
     state, older = State(status), grace_ms(grace)
     session.info(queue)
-    if not yes:
-        found = session.writer.cleanable(queue, state, older, org)
-        output.confirm(f"Remove {found:,} {status} jobs of {queue}?", yes=yes)
-    removed = session.writer.clean(queue, state, older, organization_id=org, limit=limit)
+    asked = session.writer.ask_clean(queue, state, older, org)
+    count = min(asked.count, limit or asked.count)
+    output.confirm(f"Remove {count:,} {status} jobs of {queue}?", yes=yes)
+    removed = session.writer.clean(
+        queue, state, older, organization_id=org, limit=limit, asked=asked.at
+    )
     session.delete_files(queue)
-    _told({"removed": removed}, f"removed {removed:,} jobs", as_json)
+    stayed = _stayed(count - removed, "moved on")
+    _told({"removed": removed}, f"removed {removed:,} jobs{stayed}", as_json)
 
 
 def pause(queue: Queue, as_json: Json = False) -> None:
@@ -160,9 +181,11 @@ def drain(queue: Queue, yes: Yes = False, as_json: Json = False) -> None:
     session.info(queue)
     one = session.reader.stats([queue])[0]
     output.confirm(f"Remove {one.waiting + one.delayed:,} jobs of {queue}?", yes=yes)
-    removed = session.writer.drain(queue)
+    removed = session.writer.drain(queue, asked=one.now)
     session.delete_files(queue)
-    _told({"removed": removed}, f"removed {removed:,} jobs", as_json)
+    now = session.reader.stats([queue])[0]
+    stayed = _stayed(now.waiting + now.delayed, "came later")
+    _told({"removed": removed}, f"removed {removed:,} jobs{stayed}", as_json)
 
 
 def obliterate(
@@ -174,11 +197,14 @@ def obliterate(
     """Remove every job of a queue, and its counters."""
     session = Session()
     session.info(queue)
-    total = session.reader.stats([queue])[0].public()["total"]
+    one = session.reader.stats([queue])[0]
+    total = one.public()["total"]
     output.confirm(f"Remove all {total:,} jobs of {queue}?", yes=yes, word=queue)
-    removed = session.writer.obliterate(queue, force=force)
+    removed = session.writer.obliterate(queue, force=force, asked=one.now)
     session.delete_files(queue)
-    _told({"removed": removed}, f"removed {removed:,} jobs", as_json)
+    left = session.reader.stats([queue])[0].public()["total"]
+    stayed = _stayed(left, "came later, so the queue keeps its counters and its pause")
+    _told({"removed": removed}, f"removed {removed:,} jobs{stayed}", as_json)
 
 
 def _told(data: dict[str, Any], text: str, as_json: bool) -> None:

@@ -21,6 +21,7 @@ from hsejobs_cli import (
     tenants,
     verify,
 )
+from hsejobs_cli.chaos import command as chaos
 
 app = typer.Typer(
     name="hsejobs",
@@ -29,7 +30,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (run, doctor, enqueue, look, act, artifacts, tenants, circuits, http, sample, verify):
+for part in (
+    run,
+    doctor,
+    enqueue,
+    look,
+    act,
+    artifacts,
+    tenants,
+    circuits,
+    http,
+    sample,
+    verify,
+    chaos,
+):
     part.register(app)
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from hsejobs.errors import Refused, UnknownQueue
+from hsejobs.watch.forgetting import LOG_FOLDER
 from hsejobs_cli.session import Session
 from hsejobs_cli.supervisor import Supervisor
 
@@ -87,7 +88,7 @@ def up(
             supervisor = Supervisor(
                 list(session.own),
                 settings.shutdown_grace_ms,
-                logs=home / "logs" if view else None,
+                logs=home / LOG_FOLDER if view else None,
                 shim=True,
             )
             _mind_signals(supervisor)
@@ -136,7 +137,7 @@ def _where(home: Path, url: str, settings: Any, port: int, view: bool) -> None:
         "home": home,
         "Redis": url,
         "mails": "SMTP_URL" if settings.smtp_url else home / "outbox",
-        "logs": home / "logs" if view else "here",
+        "logs": home / LOG_FOLDER if view else "here",
         "try": """hsejobs enqueue email '{"to":"user@example.com","template":"welcome","""
         """"context":{"name":"Ann"}}' --wait""",
         "HTTP": f"{address}/docs",

@@ -12,7 +12,14 @@ from starlette.requests import ClientDisconnect, Request
 
 from hsejobs import codec
 from hsejobs.engine.options import check_attempts, check_priority
-from hsejobs.errors import InvalidInput, InvalidJobId, InvalidOption, InvalidPayload
+from hsejobs.engine.payloads import encode
+from hsejobs.errors import (
+    InvalidInput,
+    InvalidJobId,
+    InvalidOption,
+    InvalidPayload,
+    PayloadTooLarge,
+)
 from hsejobs.model import LONGEST_MS, PAYLOAD_LIMIT, check_job_id, check_organization
 from hsejobs_http.problems import Problem, too_slow
 
@@ -41,6 +48,7 @@ async def read_body(request: Request) -> bytes:
             if size > BODY_LIMIT:
                 raise too_large()
             pieces.append(piece)
+        request.scope["bytes"] = size
     except ClientDisconnect:
         if "late" in request.scope:
             raise too_slow("the body") from None
@@ -76,18 +84,26 @@ class Wish:
 
 
 def read_wish(
-    body: Any, fields: Mapping[str, Any], keys: Sequence[str], salt: bytes, *, closed: bool = False
+    body: Any,
+    fields: Mapping[str, Any],
+    keys: Sequence[str],
+    salt: bytes,
+    *,
+    closed: bool = False,
+    size: int = 0,
 ) -> Wish:
     """The payload and its options from a body; ``fields`` are those of the queue's payload.
 
     ``closed``: the payload may have no others, so whose the job is can stand beside it.
-    ``keys``: the Idempotency-Key headers. Raises InvalidPayload for what is no object.
+    ``keys``: the Idempotency-Key headers. ``size``: bytes of the body. Raises InvalidPayload for
+    what is no object, PayloadTooLarge.
     """
     if not isinstance(body, dict):
         raise InvalidPayload("payload", "must be a JSON object")
     wish = Wish(None)
     beside = (*OPTIONS, *OWNERS) if closed else OPTIONS
     wish.payload, given = _parted(body, fields, beside, wish.wrong)
+    _check_size(wish.payload, size)
     for name, check in _CHECKS.items():
         if given.get(name) is None:
             continue
@@ -118,6 +134,22 @@ def read_wish(
         rest = {name: value for name, value in given.items() if name != "jobId"}
         wish.fingerprint = _fingerprint([wish.payload, rest], salt)
     return wish
+
+
+def _check_size(payload: Any, size: int) -> None:
+    """Raises PayloadTooLarge for a payload above the limit, out of a body of ``size`` bytes.
+
+    Before it is looked into: that takes a hundred times as long, and the shim answers nobody else.
+    """
+    if size <= PAYLOAD_LIMIT:
+        return
+    try:
+        encode(payload)
+    except PayloadTooLarge:
+        raise
+    except InvalidPayload:
+        # What JSON cannot hold is told with the name of its field, by whoever looks into it.
+        return
 
 
 def together(errors: Sequence[InvalidInput]) -> InvalidInput:

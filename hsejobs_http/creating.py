@@ -24,6 +24,7 @@ from hsejobs.errors import (
     PayloadTooLarge,
 )
 from hsejobs.model import check_organization
+from hsejobs.services.artifacts.access import viewer_of
 from hsejobs.store.registry import QueueInfo
 from hsejobs.store.write import Added, NewJob, new_nonce
 from hsejobs_http import bodies
@@ -31,7 +32,7 @@ from hsejobs_http.answers import answer
 from hsejobs_http.bodies import Wish
 from hsejobs_http.problems import Problem
 from hsejobs_http.queries import check_query
-from hsejobs_http.state import Shim, need, shim, viewer
+from hsejobs_http.state import Shim, need, shim
 from hsejobs_http.tokens import Caller
 
 
@@ -48,18 +49,21 @@ async def create(request: Request) -> Response:
     schema = _schema(info)
     keys = request.headers.getlist("idempotency-key")
     fields, closed = schema.get("properties", {}), schema.get("additionalProperties") is False
-    wish = bodies.read_wish(body, fields, keys, here.salt, closed=closed)
+    size = request.scope["bytes"]
+    wish = bodies.read_wish(body, fields, keys, here.salt, closed=closed, size=size)
     new = _checked(info, wish, who)
-    new.trace, new.role = request.scope["trace"], who.role
-    await _check_artifacts(here, queue, new, who)
+    new.trace = request.scope["trace"]
+    # What an operator adds is its owner's, as if Python had added it for them.
+    new.role = "" if who.role == "operator" else who.role
+    await _check_artifacts(here, queue, new)
     added = await here.adder.add(queue, new)
     if not added.created:
         await run_in_threadpool(_check_same, here, queue, new, who, bool(keys))
     return _answer(queue, added)
 
 
-async def _check_artifacts(here: Shim, queue: str, new: NewJob, who: Caller) -> None:
-    """Raises InvalidPayload when the payload refers to a file that the caller may not load."""
+async def _check_artifacts(here: Shim, queue: str, new: NewJob) -> None:
+    """Raises InvalidPayload when the payload refers to a file that its owner may not load."""
     own = loaded(queue)
     wanted = {} if own is None else own.artifacts_of(new.payload)
     if not wanted:
@@ -67,9 +71,10 @@ async def _check_artifacts(here: Shim, queue: str, new: NewJob, who: Caller) -> 
 
     def check() -> list[InvalidInput]:
         wrong: list[InvalidInput] = []
+        owner = viewer_of(new.role or None, new.organization_id or "", new.user_id)
         for field, artifact_id in wanted.items():
             try:
-                here.files.by_id(viewer(who), new.organization_id or "", artifact_id)
+                here.files.by_id(owner, new.organization_id or "", artifact_id)
             except ArtifactNotFound:
                 # The same words for what is another's: nobody learns here that it exists.
                 wrong.append(InvalidPayload(field, "there is no such artifact"))

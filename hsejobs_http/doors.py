@@ -1,7 +1,8 @@
 """How many connections there may be, how long each may take, and which gives way to a new one.
 
-A caller that begins a request and does not end it costs a connection, and nothing else: when
-there is no room the connections of whoever has the most, that are not being answered, go first.
+A caller that begins a request and does not end it, or that does not take its answer, costs a
+connection, and nothing else: when there is no room the connections of whoever has the most, that
+wait for their caller and not for us, go first.
 """
 
 from __future__ import annotations

@@ -100,8 +100,14 @@ def _for(shown: dict[str, Any], who: Caller) -> dict[str, Any]:
 
 
 @router.get("/{queue}/jobs")
-def jobs(request: Request, queue: str) -> Response:
+async def jobs(request: Request, queue: str) -> Response:
     """A page of the jobs in a state."""
+    # Pages are what costs most to answer: not all threads are busy with them.
+    async with shim(request).pages:
+        return await run_in_threadpool(_page, request, queue)
+
+
+def _page(request: Request, queue: str) -> Response:
     here, who = shim(request), caller(request)
     listed = view.listing(
         here.runtime.reader,
@@ -168,11 +174,13 @@ async def clean(request: Request, queue: str) -> Response:
     """Removes jobs of a state that are older than ``grace`` ms."""
     who, here = need(request, "admin"), shim(request)
     await run_in_threadpool(here.info, queue)
+    # The request means what there is when it arrives; a body may take its time.
+    asked = await run_in_threadpool(here.runtime.reader.now, queue)
     grace, status = _clean_wish(await bodies.read_json(request))
     writer = here.runtime.writer
 
     def cleaned() -> int:
-        removed = writer.clean(queue, status, grace, organization_id=who.scope)
+        removed = writer.clean(queue, status, grace, organization_id=who.scope, asked=asked)
         removal.after_act(here.files, queue)
         return removed
 

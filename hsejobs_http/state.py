@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -26,6 +27,8 @@ from hsejobs_http.viewing import Viewers
 
 #: Seconds for which a queue's description is taken as it was.
 REMEMBER_SECONDS = 5.0
+#: Pages of jobs that are made at once; others wait for their turn without a thread.
+PAGES_AT_ONCE = 4
 
 
 class Shim:
@@ -38,6 +41,7 @@ class Shim:
         self.tallies = Tallies(runtime.link, runtime.prefix)
         self.counts = Counts(self.tallies)
         self.viewers = Viewers(runtime.settings)
+        self.pages = asyncio.Semaphore(PAGES_AT_ONCE)
         self._infos: dict[str, tuple[float, QueueInfo]] = {}
         self._registered = False
 

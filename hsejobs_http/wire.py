@@ -20,8 +20,9 @@ _REASONS = {
     400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large",
     503: "Service Unavailable",
 }  # fmt: skip
-#: What a connection that is not being answered does; the first give way first.
-_HEAD, _IDLE, _BODY = range(3)
+#: What a connection does that is not being answered, or whose peer does not take the answer; the
+#: first give way first.
+_HEAD, _IDLE, _BODY, _STUCK = range(4)
 
 
 class Wire(HttpToolsProtocol):
@@ -38,6 +39,8 @@ class Wire(HttpToolsProtocol):
         self._state = _HEAD
         #: When a peer that takes nothing of an answer is given up.
         self._stuck: float | None = None
+        #: Requests that are answered or wait for their turn; uvicorn itself knows the newest alone.
+        self._cycles: list[Any] = []
 
     def connection_made(self, transport: Any) -> None:
         """What asyncio calls; a connection for which there is no room is told so."""
@@ -51,6 +54,7 @@ class Wire(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
         self._doors.leave(self)
+        self._gone()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
@@ -77,11 +81,18 @@ class Wire(HttpToolsProtocol):
         self._begin(_HEAD)
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; fields behind a body (trailers) are none: nobody checked them."""
+        if self._head is not None:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Its head is whole."""
         self._head = None
         self._begin(_BODY)
         super().on_headers_complete()
+        self._cycles = [one for one in self._cycles if not one.response_complete]
+        self._cycles.append(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         """What comes at the rate that is asked for may go on coming."""
@@ -122,12 +133,24 @@ class Wire(HttpToolsProtocol):
 
     def rank(self) -> tuple[int, float] | None:
         """See ``Guest``."""
+        if self._stuck is not None:
+            # Here too it is we who wait: whoever reads slowly holds a place as half a request does.
+            return _STUCK, self._stuck
         if self._state != _BODY and self._answering():
             return None
         return self._state, self._since
 
     def give_way(self) -> None:
         """See ``Guest``."""
+        self._end()
+
+    def _gone(self) -> None:
+        """What is still said goes nowhere; to write to the transport would be a fault in the log."""
+        for one in self._cycles:
+            one.disconnected = True
+
+    def _end(self) -> None:
+        self._gone()
         self.transport.abort()
 
     def mind(self, now: float) -> None:
@@ -137,7 +160,7 @@ class Wire(HttpToolsProtocol):
             self._stuck = now + self._doors.patience.idle
         if self._stuck is not None:
             if now >= self._stuck:
-                self.transport.abort()
+                self._end()
         elif now < self._due:
             return
         elif self._state == _BODY:

@@ -4,37 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Callable, Coroutine, Iterable
+from contextvars import ContextVar
+from typing import Any, ClassVar
 
+from rich.theme import Theme as RichTheme
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
-from textual.css.query import NoMatches
 from textual.driver import Driver
 from textual.screen import Screen
-from textual.worker import Worker, WorkerState
 
-from hsejobs.errors import JobsError, RedisUnavailable
-from hsejobs.store.client import Link
-from hsejobs.store.read_live import Glance
+from hsejobs.errors import JobsError
 from hsejobs_tui.binds import bindings
-from hsejobs_tui.core.acts import Acts, explain
+from hsejobs_tui.core.colours import styles
 from hsejobs_tui.core.commands import allowed, by_id, for_scope
 from hsejobs_tui.core.options import Options
-from hsejobs_tui.core.source import Source
-from hsejobs_tui.core.text import safe
-from hsejobs_tui.core.troubles import Trouble, troubles
+from hsejobs_tui.gate import Gate
+from hsejobs_tui.looking import Looking
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.screens.overview import Overview
+from hsejobs_tui.theme import theme
 
-T = TypeVar("T")
-#: Seconds between tries while Redis is away.
-RETRY = 3.0
+#: The command that runs in this task.
+_RUNNING: ContextVar[object | None] = ContextVar("running", default=None)
 
 
-class JobsApp(App[None]):
+class JobsApp(Looking):
     """The operator's TUI. ``ended``: asked ten times a second whether it should end too."""
 
     CSS_PATH = "app.tcss"
@@ -52,24 +48,13 @@ class JobsApp(App[None]):
         ended: Callable[[], bool] | None = None,
         driver_class: type[Driver] | None = None,
     ) -> None:
-        super().__init__(driver_class=driver_class)
-        self.options = options
-        self.link = Link(options.url)
-        self.source = Source(options, self.link)
-        self.acts = Acts(options, self.link)
-        self.glance: Glance | None = None
-        self.glanced = 0.0
-        self.away: str | None = None
-        self._next_try = 0.0
+        super().__init__(options, driver_class=driver_class)
         self._ended = ended
         #: Signals that end it in good order, unless whoever started it wants them ignored.
         self.ends_on: tuple[signal.Signals, ...] = ()
-        self._over = False
-        self._looks = ThreadPoolExecutor(1, "look")
-        self._works = ThreadPoolExecutor(2, "work")
-        self._soon = asyncio.Event()
-        self._looking = True
-        self.now: Callable[[], float] = time.monotonic
+        #: The commands that run, each with the dialog whose answer it waits for.
+        self._commands: dict[object, Screen[Any] | None] = {}
+        self.gate = Gate(self, super().on_event)
 
     def get_default_screen(self) -> Screen[Any]:
         """The overview."""
@@ -77,7 +62,10 @@ class JobsApp(App[None]):
 
     def on_mount(self) -> None:
         """Begins to look."""
-        self.theme = "textual-dark"
+        mode = "mono" if self.no_color else self.options.theme
+        self.console.push_theme(RichTheme(styles(mode)))
+        self.register_theme(theme(mode))
+        self.theme = f"hsejobs-{mode}"
         self.set_class(self.options.ascii_only, "-ascii")
         self._begin()
         self.app_resume_signal.subscribe(self, self._resumed)
@@ -93,6 +81,54 @@ class JobsApp(App[None]):
         for pool in (self._looks, self._works):
             pool.submit(self.link.close)
             pool.shutdown(wait=False, cancel_futures=False)
+
+    # -- keys
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys and pastes go through the gate."""
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            await self.gate.enter(event)
+        else:
+            await super().on_event(event)
+
+    @property
+    def settled(self) -> bool:
+        """Whether no look is under way or asked for."""
+        return not self._looking and not self._soon.is_set() and self.gate.idle
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a command is at work, or a screen is being opened: not while a dialog waits."""
+        if not self.screen.is_mounted:
+            return True
+        stack = self.screen_stack
+        # A dialog that was taken away unanswered (closed) holds nobody up.
+        return any(
+            asked is None or not (asked in stack or asked._closed)
+            for asked in self._commands.values()
+        )
+
+    @property
+    def reading(self) -> bool:
+        """Whether the topmost screen has yet to show what it was opened for, or what an act changed."""
+        if self.away is not None:
+            return False
+        if isinstance(self.screen, View):
+            return self._answered < self._asked or self.screen.reading
+        # Textual's own palette searches beside its line.
+        return any(one.node is self.screen and one.is_running for one in self.workers
+                   if one.group.startswith("--"))  # fmt: skip
+
+    async def push_screen_wait(self, screen: Any, **options: Any) -> Any:
+        """The same; the command is not at work while its question is open."""
+        command = _RUNNING.get()
+        if command is None:
+            return await super().push_screen_wait(screen, **options)
+        self._commands[command] = screen
+        try:
+            return await super().push_screen_wait(screen, **options)
+        finally:
+            self._commands[command] = None
 
     def _resumed(self, _: App[Any]) -> None:
         # The terminal forgot everything, Textual thinks that it is all still there.
@@ -114,131 +150,6 @@ class JobsApp(App[None]):
             self.exit()
         elif getattr(self._driver, "lost", False):
             self._signalled(signal.SIGHUP)
-
-    # -- looking
-
-    async def look(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """A read, in the thread of reads."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._looks, lambda: call(*args, **kwargs))
-
-    async def do(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """An act or something long, in a thread of its own."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._works, lambda: call(*args, **kwargs))
-
-    async def each(self, steps: Iterable[T], seen: Callable[[T], None]) -> None:
-        """Goes through an iterator in a thread and shows each step here."""
-        iterator, end = iter(steps), object()
-        while (step := await self.do(next, iterator, end)) is not end:
-            seen(step)
-
-    def poll_soon(self) -> None:
-        """Reads again now, once."""
-        self._soon.set()
-
-    @property
-    def settled(self) -> bool:
-        """Whether no look is under way or asked for."""
-        return not self._looking and not self._soon.is_set()
-
-    def _begin(self) -> None:
-        self.run_worker(self._look_on(), name="look", exit_on_error=False)
-
-    async def _look_on(self) -> None:
-        while True:
-            self._soon.clear()
-            self._looking = True
-            await self._look_once()
-            self._looking = False
-            pause = self.options.refresh if self.away is None else RETRY
-            self._next_try = self.now() + pause
-            deadline = self.now() + pause
-            while (left := deadline - self.now()) > 0:
-                try:
-                    await asyncio.wait_for(self._soon.wait(), min(left, 1.0))
-                    break
-                except TimeoutError:
-                    if self.away is not None:
-                        self.tell()
-
-    async def _look_once(self) -> None:
-        try:
-            self.glance = await self.look(self.source.glance)
-            self.glanced = self.now()
-            self.away = None
-            screen = self.view
-            if screen is not None and screen.is_mounted:
-                await screen.poll()
-        except RedisUnavailable as error:
-            self.away = str(error)
-            self._next_try = self.now() + RETRY
-        except JobsError as error:
-            self.say(error)
-        except NoMatches:
-            # The screen was left while its rows were being read.
-            pass
-        self.tell()
-
-    @property
-    def view(self) -> View | None:
-        """The topmost screen that is no dialog."""
-        found = [screen for screen in self.screen_stack if isinstance(screen, View)]
-        return found[-1] if found else None
-
-    @property
-    def troubles(self) -> list[Trouble]:
-        """What is wrong by the last look, the worst first."""
-        return troubles(self.glance, self.options.limits) if self.glance else []
-
-    def tell(self) -> None:
-        """Draws head and status lines."""
-        view = self.view
-        if view is not None and view.is_mounted:
-            with self.batch_update():
-                view.told()
-
-    def marks(self) -> list[str]:
-        """What every head line says about the session."""
-        words = []
-        if self.options.read_only:
-            words.append("READ-ONLY")
-        if self.options.organization_id is not None:
-            words.append(f"ORG {safe(self.options.organization_id, 30)}")
-        return words
-
-    def away_line(self) -> str:
-        """How old the figures are, and when Redis is tried again."""
-        left = max(0.0, self._next_try - self.now())
-        again = f"next try in {left:.0f} s" if left >= 0.5 else "trying now"
-        if not self.glanced:
-            return f"no Redis at {self.options.place}; {again}"
-        stale = f"STALE {self.now() - self.glanced:.0f} s, {again}"
-        # Where Redis is, is no business of a browser's.
-        return stale if self.options.viewer else f"{stale}: {safe(self.away, 80)}"
-
-    # -- saying
-
-    def say(self, what: str | BaseException, *, bad: bool | None = None) -> None:
-        """A passing message; errors in full words, never as markup."""
-        text = self.explain(what) if isinstance(what, BaseException) else what
-        wrong = isinstance(what, BaseException) if bad is None else bad
-        self.notify(safe(text, 400), severity="error" if wrong else "information", markup=False)
-
-    def explain(self, error: BaseException) -> str:
-        """An error in full words; where Redis is, is no business of a browser's."""
-        if self.options.viewer is not None and isinstance(error, RedisUnavailable):
-            return f"Redis does not answer ({error.code})"
-        return explain(error)
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """The one place where an error of a worker ends up."""
-        if self._over:
-            return
-        if event.state is WorkerState.ERROR and event.worker.error is not None:
-            self.say(event.worker.error)
-            if event.worker.name == "look":
-                self._begin()
 
     # -- commands
 
@@ -270,7 +181,16 @@ class JobsApp(App[None]):
             return
         made = target()
         if asyncio.iscoroutine(made):
-            self.run_worker(made, name=command_id, exit_on_error=False)
+            command = object()
+            self._commands[command] = None
+            self.run_worker(self._command(command, made), name=command_id, exit_on_error=False)
+
+    async def _command(self, command: object, made: Coroutine[Any, Any, Any]) -> None:
+        _RUNNING.set(command)
+        try:
+            await made
+        finally:
+            del self._commands[command]
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: what can be done here, from the table."""
@@ -352,13 +272,22 @@ class JobsApp(App[None]):
             self.push_screen(JobView(found.queue, found.id))
 
     async def do_undo(self) -> None:
-        """Brings the newest removal back."""
+        """Brings the newest removal back; many with a bar."""
+        from hsejobs_tui.screens.dialogs import Working
+        from hsejobs_tui.screens.job_acts import BAR
+
+        count, _ = self.acts.undoable()
+        if count >= BAR:
+            await self.push_screen_wait(
+                Working(f"Bringing back {count:,} jobs", count, self.acts.undo)
+            )
+            return
         try:
-            progress = await self.do(self.acts.undo)
+            progress = await self.do(lambda: list(self.acts.undo())[-1])
         except JobsError as error:
             self.say(error)
             return
-        self.say(progress.report())
+        self.say(progress.report(), bad=bool(progress.refused))
         self.poll_soon()
 
     async def action_quit(self) -> None:

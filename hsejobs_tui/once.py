@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterator, Sequence
 
 from hsejobs.store.client import Link
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import Source
 from hsejobs_tui.core.text import duration, number, size
 from hsejobs_tui.core.troubles import troubles
-from hsejobs_tui.core.view import queue_row
+from hsejobs_tui.core.view import NO_QUEUE, queue_row
 
 _NAMES = ("queue", "wait", "run", "delay", "done", "fail", "in/m", "out/m", "oldest", "p95",
           "err%", "on")  # fmt: skip
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """The lines. In a terminal the queues' names give way to the figures; piped, nothing does."""
+    names, *figures = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if sys.stdout.isatty():
+        room = max(80, shutil.get_terminal_size().columns) - sum(figures) - len(figures)
+        names = max(8, min(names, room))
+    for first, *rest in rows:
+        name = first if len(first) <= names else first[: names - 2] + ".."
+        cells = [cell.rjust(wide) for cell, wide in zip(rest, figures, strict=True)]
+        yield " ".join([name.ljust(names), *cells]).rstrip() + "\n"
 
 
 def show(options: Options) -> None:
@@ -33,13 +46,10 @@ def show(options: Options) -> None:
                 duration(row.run_p95), f"{row.failing:.0%}", str(row.workers),
             )
         )  # fmt: skip
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    width = max(80, shutil.get_terminal_size().columns)
-    for line in rows:
-        first, *rest = line
-        cells = [first.ljust(widths[0])]
-        cells += [cell.rjust(wide) for cell, wide in zip(rest, widths[1:], strict=True)]
-        sys.stdout.write(" ".join(cells)[:width].rstrip() + "\n")
+    if len(rows) == 1:
+        sys.stdout.write(f"{NO_QUEUE}\n")
+    else:
+        sys.stdout.writelines(_table(rows))
     server = seen.server
     about = f"{server.version}, {size(server.used_memory)}, " if server else ""
     sys.stdout.write(f"{about}{seen.cost[0]} commands, {seen.cost[1]:.1f} ms\n")

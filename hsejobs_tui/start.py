@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hsejobs.errors import InvalidInput, JobsError, SettingsError
+from hsejobs.errors import InvalidInput, JobsError, RedisUnavailable, SettingsError
 
 if TYPE_CHECKING:
     from hsejobs_tui.core.options import Options
@@ -29,7 +29,9 @@ def main(argv: list[str] | None = None) -> None:
         start(given.read_only, given.org, given.once, given.profile)
     except JobsError as error:
         sys.stderr.write(f"error: {error} ({error.code})\n")
-        sys.exit(2 if isinstance(error, InvalidInput | SettingsError) else 3)
+        if isinstance(error, InvalidInput | SettingsError):
+            sys.exit(2)
+        sys.exit(3 if isinstance(error, RedisUnavailable) else 1)
 
 
 def start(read_only: bool, org: str | None, once: bool, profile: str | None) -> None:
@@ -37,7 +39,8 @@ def start(read_only: bool, org: str | None, once: bool, profile: str | None) -> 
     from hsejobs_tui.core.options import load
 
     options = load(read_only=read_only, org=org, once=once, profile=profile)
-    if once or not sys.stdout.isatty():
+    # Without a terminal to draw on, or keys to come from one, there is no more than a look.
+    if once or not sys.stdout.isatty() or sys.stdin is None or not sys.stdin.isatty():
         from hsejobs_tui.once import show
 
         show(options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import select
+import sys
 from typing import Any
 
 from textual.drivers.linux_driver import LinuxDriver
@@ -44,7 +45,9 @@ class Terminal(LinuxDriver):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._sheet = Sheet(self._file)
+        # Textual draws on standard error, which `2>errors.log` takes away from the terminal.
+        taken = self._file is not None and not self._file.isatty() and sys.__stdout__ is not None
+        self._sheet = Sheet(sys.__stdout__ if taken else self._file)
         self._file = self._sheet  # type: ignore[assignment]
 
     @property

@@ -75,6 +75,7 @@ def deliver_webhook(payload: WebhookPayload) -> dict[str, Any]:
                 deadline=time.monotonic() + seconds,
                 allow_private=settings.webhook_allow_private,
                 secret=payload.secret,
+                party=job.organization_id or "",
             )
         except (WebhookUnreachable, WebhookDeadline) as error:
             breaker.failed(str(error))

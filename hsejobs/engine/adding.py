@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hsejobs import codec
 from hsejobs.engine import messages, options, payloads, sealing
-from hsejobs.engine.context import running_job
+from hsejobs.engine.context import JobContext, running_job
 from hsejobs.model import check_job_id, check_organization, new_job_id
 from hsejobs.store.write import NewJob, new_nonce
 
@@ -81,6 +81,57 @@ def new_jobs(
             )
         )
     return news
+
+
+def from_task(huey: JobHuey, task: Any, parent: JobContext | None) -> NewJob:
+    """The job of a task object, as Huey's own ways of adding make it; not yet added.
+
+    Raises InvalidPayload, InvalidOption, PayloadTooLarge.
+    """
+    wrapper = huey.wrappers[huey._registry.task_to_string(type(task))]
+    data, signature = messages.payload_of(task.args, task.kwargs)
+    if signature == messages.PLAIN:
+        data = wrapper.data_of(data)
+    elif signature == messages.VALUE and wrapper.model is not None:
+        data, signature = wrapper.data_of(data), messages.PLAIN
+    elif wrapper.model is not None and data["args"]:
+        data["args"][0] = wrapper.data_of(data["args"][0])
+    holds = wrapper.options
+
+    def said(name: str) -> Any:
+        """What the call gives beside the decorator, whose values `holds` has already."""
+        value = getattr(task, name)
+        return None if value == getattr(task, f"default_{name}") else value
+
+    priority, retries = said("priority"), said("retries")
+    retry_delay, timeout = said("retry_delay"), said("timeout")
+    delay = 0
+    if task.eta is not None:
+        delay = max(0, int((task.eta - huey._get_timestamp()).total_seconds() * 1000))
+    whose, who = task.organization_id, task.user_id
+    if isinstance(data, dict) and signature == messages.PLAIN:
+        whose = whose or payloads.named(data, "organizationId")
+        who = who or payloads.named(data, "userId")
+    # A uuid that Huey or a caller chose may come again: then it is the same job.
+    return NewJob(
+        id=check_job_id(task.id),
+        name=wrapper.full_name,
+        payload=stored(huey, wrapper, data),
+        priority=holds.priority if priority is None else options.check_priority(priority),
+        attempts=holds.attempts if retries is None else options.check_attempts(retries + 1),
+        backoff=holds.backoff
+        if retry_delay is None
+        else options.milliseconds("retry_delay", retry_delay),
+        timeout=holds.timeout
+        if timeout is None
+        else options.milliseconds("timeout", timeout, zero=False),
+        delay=delay,
+        organization_id=check_organization(whose or (parent.organization_id if parent else None)),
+        user_id=check_organization(who or (parent.user_id if parent else None), "user_id"),
+        extras=messages.extras_of(huey._registry, task),
+        signature=signature,
+        trace=parent.trace if parent is not None else "",
+    )
 
 
 def stored(huey: JobHuey, wrapper: JobTaskWrapper, data: Any) -> bytes:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a process gets to end its job after the interrupt, before it is killed.
 YIELD_TIME = 1.0
+#: Seconds after which a thread hangs that does not end, though its job was failed at its deadline.
+HANG_TIME = 5.0
 #: Seconds that a consumer which ends tries to write what it still owes Redis.
 LEAVE_TIME = 2.0
 _PR_SET_PDEATHSIG = 1
@@ -86,6 +88,7 @@ def _interrupter(worker: JobWorker) -> Callable[[int, Any], None]:
         # The job that it is meant for may have ended meanwhile, and another begun.
         stopping = worker.stop_flag.is_set()
         if worker.slot.running_now and (stopping or worker.slot.overdue(time.monotonic())):
+            worker.interrupted = True
             raise JobInterrupted
 
     return interrupt
@@ -111,7 +114,9 @@ class JobConsumer(Consumer):
         )
         self.started_at = int(time.time() * 1000)
         self.outage = Outage(huey.name)
-        self.hung: list[tuple[Slot, Any]] = []
+        #: Threads whose job was failed at its deadline and that still run, and since when.
+        self.late: list[tuple[Any, float]] = []
+        self._hung_told = 0
         self._numbers = 0
         self._interrupted: dict[int, tuple[str, float]] = {}
         self._signals = 0
@@ -176,10 +181,10 @@ class JobConsumer(Consumer):
             self._sleep(wait)
         self._stop()
         if self._restart:
-            logs.tell("restarting", 40, queue=self.huey.name, hung=len(self.hung))
+            logs.tell("restarting", 40, queue=self.huey.name, hung=self.hung)
             os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
         logs.tell("processor stopped", queue=self.huey.name, worker=self.worker_id)
-        if self.hung or any(self.environment.is_alive(p) for _, p in self.worker_threads):
+        if self.late or any(self.environment.is_alive(p) for _, p in self.worker_threads):
             sys.stderr.flush()
             # A thread that does not yield must not keep the process, and its job, alive.
             os._exit(0)
@@ -229,15 +234,27 @@ class JobConsumer(Consumer):
             self._minding = False
 
     def _mind_workers(self) -> None:
+        self.late = [(thread, since) for thread, since in self.late if thread.is_alive()]
         for place, (worker, process) in enumerate(self.worker_threads):
             if self.environment.is_alive(process):
+                if worker.slot.abandoned and len(self.late) <= self.workers:
+                    self._replace(place)
                 continue
             if self.environment.forks:
                 self._bury(worker, process)
             self._replace(place)
-        self.hung = [(slot, thread) for slot, thread in self.hung if thread.is_alive()]
-        if self.hung and len(self.hung) >= self.workers:
+        hung = self.hung
+        if hung > self._hung_told:
+            logs.tell("worker hung", 40, queue=self.huey.name, hung=hung)
+        self._hung_told = hung
+        if hung and hung >= self.workers:
             self._restart = True
+
+    @property
+    def hung(self) -> int:
+        """Threads that do not end, though their job was failed ``HANG_TIME`` ago."""
+        before = time.monotonic() - HANG_TIME
+        return sum(since <= before for _, since in self.late)
 
     def _replace(self, place: int) -> None:
         worker = self._create_worker()
@@ -251,16 +268,24 @@ class JobConsumer(Consumer):
         self.outage.ends(worker.name)
         running = worker.slot.running()
         late = self._interrupted.pop(worker.slot.number, None)
+        for job_id, token in worker.slot.unwritten():
+            # Its outcome died with its worker.
+            self.keeper.stalled(job_id, token)
         self.keeper.give_back(worker.slot)
         if running is None:
             return
         if late is not None and late[0] == running.token:
             self.keeper.time_out(running)
         else:
-            self.keeper.stalled(running)
+            self.keeper.stalled(running.id, running.token)
 
     def deadline_passed(self, slot: Slot, running: Running, now: float) -> None:
-        """A thread's job is failed and the thread replaced; a process is interrupted, then killed."""
+        """A thread's job is failed and the thread replaced; a process is interrupted, then killed.
+
+        How long a job may take is its sender's choice: a thousand of 1 ms are neither threads that
+        hang nor a reason for a thousand threads. So at most as many as there are workers are
+        replaced before they end.
+        """
         place, process = next(
             (i, p) for i, (w, p) in enumerate(self.worker_threads) if w.slot is slot
         )
@@ -268,11 +293,9 @@ class JobConsumer(Consumer):
             slot.abandon()
             self.keeper.give_back(slot)
             self.keeper.time_out(running)
-            self.hung.append((slot, process))
-            logs.tell(
-                "worker hung", 40, queue=self.huey.name, jobId=running.id, hung=len(self.hung)
-            )
-            self._replace(place)
+            self.late.append((process, now))
+            if len(self.late) <= self.workers:
+                self._replace(place)
             return
         told = self._interrupted.get(slot.number)
         if told is None or told[0] != running.token:

@@ -17,7 +17,7 @@ from huey.utils import Error
 
 from hsejobs import codec
 from hsejobs.engine import adding, messages, options, payloads, register
-from hsejobs.engine.context import JobContext, running_job
+from hsejobs.engine.context import running_job
 from hsejobs.engine.handle import Job
 from hsejobs.engine.outcome import clean_data, told_errors
 from hsejobs.engine.runtime import Runtime, runtime
@@ -25,12 +25,7 @@ from hsejobs.engine.serializer import JsonSerializer
 from hsejobs.engine.storage import JobStorage
 from hsejobs.engine.tasks import JobPeriodicTask, JobTaskWrapper
 from hsejobs.errors import JobNotFound, SettingsError
-from hsejobs.model import (
-    State,
-    check_job_id,
-    check_organization,
-    check_queue_name,
-)
+from hsejobs.model import State, check_queue_name
 from hsejobs.settings import Settings
 from hsejobs.store import keys
 from hsejobs.store.registry import QueueInfo
@@ -281,59 +276,11 @@ class JobHuey(Huey):
         if task.expires:
             task.resolve_expires(self.utc)
         self._emit("enqueued", task)
-        self.add_new([self._new_from_task(task, job)])
+        self.add_new([adding.from_task(self, task, job)])
         results = self._pipeline_results(task)
         from huey.api import ResultGroup
 
         return ResultGroup(results) if len(results) > 1 else results[0]
-
-    def _new_from_task(self, task: Any, parent: JobContext | None) -> NewJob:
-        wrapper = self.wrappers[self._registry.task_to_string(type(task))]
-        data, signature = messages.payload_of(task.args, task.kwargs)
-        if signature == messages.PLAIN:
-            data = wrapper.data_of(data)
-        elif signature == messages.VALUE and wrapper.model is not None:
-            data, signature = wrapper.data_of(data), messages.PLAIN
-        elif wrapper.model is not None and data["args"]:
-            data["args"][0] = wrapper.data_of(data["args"][0])
-        holds = wrapper.options
-
-        def said(name: str) -> Any:
-            """What the call gives beside the decorator, whose values `holds` has already."""
-            value = getattr(task, name)
-            return None if value == getattr(task, f"default_{name}") else value
-
-        priority, retries = said("priority"), said("retries")
-        retry_delay, timeout = said("retry_delay"), said("timeout")
-        delay = 0
-        if task.eta is not None:
-            delay = max(0, int((task.eta - self._get_timestamp()).total_seconds() * 1000))
-        whose, who = task.organization_id, task.user_id
-        if isinstance(data, dict) and signature == messages.PLAIN:
-            whose = whose or payloads.named(data, "organizationId")
-            who = who or payloads.named(data, "userId")
-        # A uuid that Huey or a caller chose may come again: then it is the same job.
-        return NewJob(
-            id=check_job_id(task.id),
-            name=wrapper.full_name,
-            payload=adding.stored(self, wrapper, data),
-            priority=holds.priority if priority is None else options.check_priority(priority),
-            attempts=holds.attempts if retries is None else options.check_attempts(retries + 1),
-            backoff=holds.backoff
-            if retry_delay is None
-            else options.milliseconds("retry_delay", retry_delay),
-            timeout=holds.timeout
-            if timeout is None
-            else options.milliseconds("timeout", timeout, zero=False),
-            delay=delay,
-            organization_id=check_organization(
-                whose or (parent.organization_id if parent else None)
-            ),
-            user_id=check_organization(who or (parent.user_id if parent else None), "user_id"),
-            extras=messages.extras_of(self._registry, task),
-            signature=signature,
-            trace=parent.trace if parent is not None else "",
-        )
 
     def add_schedule(self, task: Any) -> None:
         """Huey's way to delay a task; for the running job itself the engine's outcome does it."""

@@ -35,8 +35,11 @@ SLOW_JOB = 0.01
 #: How long the keeper looks often after the last batch was begun, in seconds.
 FAST_FOR = 1.0
 HEARTBEAT_TTL_MS = 20_000
-#: Seconds after an outage in which nothing is taken for stalled: all who hold jobs renew first.
+#: Seconds after an outage, and after the start (which may be the end of one), in which nothing is
+#: taken for stalled: all who hold jobs renew first.
 CALM_AFTER_OUTAGE = 2.0
+#: Milliseconds that a sweep may be on its way (at most a third of a lease) and still take leases.
+SWEEP_FRESH_MS = 1000
 #: An idle connection of a consumer is asked after so many seconds: its own waits are shorter.
 PROBE_AFTER = 10.0
 
@@ -63,7 +66,7 @@ class Keeper:
         self._due_at: float | None = None
         self._registered = False
         #: Until when nothing is taken for stalled: infinity from a refusal to the first success.
-        self._calm_until = 0.0
+        self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE
         #: Redis time in ms at the last sweep, and when that was.
         self._redis_now: tuple[int, float] | None = None
         self.renewal = Duty("renew", min(self.settings.lease_ms / 3000, 5.0), self._renew)
@@ -122,7 +125,7 @@ class Keeper:
         """Enforces deadlines, and takes back what slow jobs hold up."""
         now = time.monotonic()
         for slot in self.consumer.slots():
-            running = slot.running()
+            running = None if slot.abandoned else slot.running()
             if running is None:
                 continue
             if now - running.started > SLOW_JOB:
@@ -145,13 +148,14 @@ class Keeper:
         pair = [(running.id, running.token)]
         self.ledger.add(lambda: self.work.release(pair), pair, self.settings.lease_ms)
 
-    def stalled(self, running: Running) -> None:
-        """Owes Redis a job whose worker was seen to die."""
-        pair = [(running.id, running.token)]
+    def stalled(self, job_id: str, token: str) -> None:
+        """Owes Redis a job whose worker was seen to die; one that was written meanwhile is left alone."""
+        pair = [(job_id, token)]
 
         def write() -> None:
             for state in self.work.stall(pair, self.settings.max_stalls):
-                logs.job("stalled", self.huey.name, running.id, state, None)
+                if state != "refused":
+                    logs.job("stalled", self.huey.name, job_id, state, None)
 
         self.ledger.add(write, pair, self.settings.lease_ms)
 
@@ -198,8 +202,10 @@ class Keeper:
     def _sweep(self) -> None:
         # Nobody takes leases away whose own renewals of this round have not succeeded.
         now = time.monotonic()
-        renewed = self.renewal.failures == 0 and self._calm_until <= now
-        swept = self.work.sweep(self.settings.max_stalls, stalls=renewed)
+        until = 0
+        if self.renewal.failures == 0 and self._calm_until <= now:
+            until = self._redis_time() + min(SWEEP_FRESH_MS, self.settings.lease_ms // 3)
+        swept = self.work.sweep(self.settings.max_stalls, stall_until=until)
         if self._calm_until == float("inf"):
             self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE
         for job_id, became in swept.stalled:
@@ -213,12 +219,18 @@ class Keeper:
             # Redis counts whole ms: a moment later it is due for certain.
             self._due_at = time.monotonic() + swept.next_due / 1000 + 0.001
 
+    def _redis_time(self) -> int:
+        """About what time it is at Redis, in ms; 0 before the first sweep."""
+        if self._redis_now is None:
+            return 0
+        now_ms, at = self._redis_now
+        return now_ms + int((time.monotonic() - at) * 1000)
+
     def _schedule(self) -> None:
         if not self.consumer.periodic or not self.huey._registry._periodic_tasks:
             return
         if self._redis_now is not None:
-            now_ms, at = self._redis_now
-            self.schedules.check(now_ms + int((time.monotonic() - at) * 1000))
+            self.schedules.check(self._redis_time())
 
     def _register(self) -> None:
         if not self._registered:
@@ -259,7 +271,7 @@ class Keeper:
                 "workers": "processes" if consumer.environment.forks else "threads",
                 "concurrency": consumer.workers,
                 "startedAt": consumer.started_at,
-                "hung": len(consumer.hung),
+                "hung": consumer.hung,
                 "slots": slots,
             }
         )

@@ -128,6 +128,11 @@ class Slot:
         """Whether the running job is not this worker's any more: lost, or ended by the keeper."""
         return bool(self._head()[3] & (LOST | ABANDONED))
 
+    @property
+    def abandoned(self) -> bool:
+        """Whether the keeper ended the running job."""
+        return bool(self._head()[3] & ABANDONED)
+
     # -- the keeper's side
 
     def running(self) -> Running | None:
@@ -143,15 +148,23 @@ class Slot:
         """Everything whose lease must be renewed, as (id, token)."""
         with self._locked():
             head = self._head()
-            return [(row[0], row[1]) for row in self._held(head)] if head[0] else []
+            return [(row[0], row[1]) for row in self._held(head)[: head[0]]]
+
+    def unwritten(self) -> list[tuple[str, str]]:
+        """The jobs that were begun, run no more and left no outcome here: only their worker knows it."""
+        with self._locked():
+            head = self._head()
+            rows = self._held(head)[: head[1] - head[2]]
+            written = {one.id for one in self._finished(head, rows)}
+        return [(row[0], row[1]) for row in rows if row[0] not in written]
 
     def take_back(self) -> tuple[list[Done], list[tuple[str, str]]]:
-        """What is finished and not written, and what was not begun; the latter is ours from now on."""
+        """What is finished and not written, and what was not begun: each is the caller's from now on."""
         with self._locked():
-            _, at, running, flags, count, size, used, started, deadline = head = self._head()
+            held, at, running, flags, _, size, _, started, deadline = head = self._head()
             rows = self._held(head)
-            unbegun = [(row[0], row[1]) for row in rows[at:]]
-            self._put(at, at, running, flags, count, size, used, started, deadline)
+            unbegun = [(row[0], row[1]) for row in rows[at:held]]
+            self._put(at, at, running, flags, 0, size, 0, started, deadline)
             return self._finished(head, rows), unbegun
 
     def abandon(self) -> None:

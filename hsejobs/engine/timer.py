@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from hsejobs.store.arrival import arrived
 from hsejobs.store.client import Link
 from hsejobs.store.replies import classify, explained
 
@@ -44,7 +45,7 @@ class DueTimer:
             # What was announced before this was not heard.
             return True
         announced = False
-        while self._connection.can_read(timeout=0):
+        while arrived(self._connection):
             message = self._connection.read_response()
             self._heard_at, self._asked = now, False
             announced = announced or message[0] == b"message"

@@ -18,6 +18,7 @@ from hsejobs.engine.pace import BUDGET_US, Pace
 from hsejobs.engine.telling import Telling
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.model import new_job_id
+from hsejobs.store.arrival import arrived
 from hsejobs.store.client import Link
 from hsejobs.store.work import Claim, Done, Work
 from hsejobs.watch import logs
@@ -49,6 +50,8 @@ class JobWorker(Worker):
         self.traces: dict[str, str] = {}
         self.tellings: list[Telling] = []
         self.fast = False
+        #: An interrupt was raised in this process, wherever it struck; see `_execute`.
+        self.interrupted = False
         self._calls = 0
         self._fault_told = 0.0
 
@@ -207,10 +210,15 @@ class JobWorker(Worker):
             poller = select.poll()
             poller.register(connection._sock.fileno(), select.POLLIN)
             poller.register(self.stop_flag._r, select.POLLIN)
-            poller.poll((BELL_WAIT + 1) * 1000)
-            if self.stop_flag.is_set():
-                connection.disconnect()
-                return
+            give_up = time.monotonic() + BELL_WAIT + 1
+            # With TLS, what arrives need not be a reply: a session's ticket comes by itself.
+            while not arrived(connection):
+                left = give_up - time.monotonic()
+                if left > 0:
+                    poller.poll(left * 1000)
+                if self.stop_flag.is_set() or left <= 0:
+                    connection.disconnect()
+                    return
             connection.read_response()
         except Exception as error:
             if connection is not None:
@@ -256,7 +264,9 @@ class JobWorker(Worker):
         if not mine:
             # The keeper ended this job and put another worker in this one's place.
             raise WorkerRecycle
-        if self.max_tasks and self.task_count >= self.max_tasks:
+        # An import that was interrupted leaves modules behind that lack their parts, whether or not
+        # the task let the interrupt out: no other job may meet them.
+        if self.interrupted or (self.max_tasks and self.task_count >= self.max_tasks):
             self.shutdown_batch()
             raise WorkerRecycle
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from hsejobs import forks
 from hsejobs.errors import RedisUnavailable
+from hsejobs.store.arrival import arrived
 from hsejobs.store.connect import connect
 from hsejobs.store.replies import Reply, classify, code_of, explained
 from hsejobs.store.scripts import Arg, Script
@@ -214,12 +215,18 @@ class Link:
 
         return self._patiently(PATIENCE, once)
 
-    def ping(self) -> None:
-        """Raises RedisUnavailable when Redis does not answer."""
+    def ping(self, *, patience: float = 1.0) -> None:
+        """Raises RedisUnavailable when Redis does not answer; all primaries of a Cluster must."""
         if self.cluster:
-            self._patiently(1.0, lambda: self.client.ping())
+            self._patiently(patience, self._ping_all)
         else:
-            self.command("PING", patience=1.0)
+            self.command("PING", patience=patience)
+
+    def _ping_all(self) -> None:
+        for node in self.client.get_primaries():
+            connection = self._connection_to(node)
+            connection.send_packed_command(_packed(("PING",)), check_health=False)
+            connection.read_response()
 
     def blocking(self, key: str) -> Any:
         """This thread's connection to the server of ``key``, for a blocking command of one's own.
@@ -240,14 +247,16 @@ class Link:
 
     def _connection(self, key: Arg) -> Any:
         """This thread's connection to the server of ``key``, which was there a moment ago."""
+        return self._connection_to(self.client.get_node_from_key(key) if self.cluster else None)
+
+    def _connection_to(self, node: Any) -> Any:
+        """Likewise, to a node of a Cluster, or to the one server."""
         local = self._local
         if getattr(local, "pid", 0) != os.getpid():
             local.pid, local.held = os.getpid(), {}
         name, pool = "", None
-        if self.cluster:
-            client: Any = self.client
-            node = client.get_node_from_key(key)
-            name, pool = node.name, client.get_redis_connection(node).connection_pool
+        if node is not None:
+            name, pool = node.name, self.client.get_redis_connection(node).connection_pool
         held = local.held.get(name)
         now = time.monotonic()
         if held is not None:
@@ -357,7 +366,7 @@ def _answers(connection: Any) -> bool:
     """Whether a connection that was idle still leads to a server; asks for at most PROBE_TIMEOUT."""
     try:
         connection.send_packed_command(_packed(("PING",)), check_health=False)
-        if not connection.can_read(timeout=PROBE_TIMEOUT):
+        if not arrived(connection, PROBE_TIMEOUT):
             return False
         connection.read_response(disconnect_on_error=False)
     except Exception as error:

@@ -11,6 +11,8 @@ from hsejobs.redis_url import RedisURL, parse_redis_url
 #: Seconds a reply may take. Blocking waits stay well below it.
 SOCKET_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 2.0
+#: Likewise of a sentinel, and of a Cluster's node that is asked for the map: another can be asked.
+SENTINEL_TIMEOUT, MAP_TIMEOUT = 1.0, 2.0
 #: An idle connection is probed after so many seconds, then every so many, and given up after so
 #: many probes: load balancers and firewalls forget what was silent for 4 minutes or longer.
 KEEPALIVE_IDLE, KEEPALIVE_EVERY, KEEPALIVE_PROBES = 30, 5, 3
@@ -34,7 +36,9 @@ def connect(url: str) -> Any:
     if parsed.scheme == "redis+cluster":
         nodes = [module.cluster.ClusterNode(host, port) for host, port in parsed.hosts]
         return module.cluster.RedisCluster(
-            startup_nodes=nodes, **common, **login, dynamic_startup_nodes=True
+            startup_nodes=nodes,
+            dynamic_startup_nodes=True,
+            **{**common, **login, "socket_timeout": MAP_TIMEOUT},
         )
     if parsed.scheme == "redis+sentinel":
         sentinel = _sentinels()(
@@ -42,6 +46,8 @@ def connect(url: str) -> Any:
             sentinel_kwargs={
                 **common,
                 **_login(parsed.sentinel_username, parsed.sentinel_password),
+                "socket_timeout": SENTINEL_TIMEOUT,
+                "socket_connect_timeout": SENTINEL_TIMEOUT,
             },
             **common,
             **login,
@@ -81,6 +87,9 @@ def _sentinels() -> Any:
                 except (ConnectionError, TimeoutError, ResponseError) as error:
                     reasons.append(error)
                     continue
+                finally:
+                    # It is asked once in a long while: an idle connection would be dropped unseen.
+                    sentinel.connection_pool.disconnect(inuse_connections=False)
                 if state and self.check_master_state(state, service_name):
                     self.sentinels[0], self.sentinels[place] = sentinel, self.sentinels[0]
                     return state["ip"], state["port"]

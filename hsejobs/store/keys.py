@@ -66,8 +66,9 @@ SUFFIXES: dict[str, str] = {
 
 #: Life of the per-minute counters in seconds: whole queue, and one organisation's.
 MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
-#: For so long the file of a job that a person removed is kept, in ms: the time of an undo, and some.
-UNDO_MS = 75_000
+#: For so long the file of a job that a person removed is kept, in ms. The minute of an undo begins when
+#: the last of many jobs was removed, and bringing many back over a slow line takes its time too.
+UNDO_MS = 300_000
 #: About how many entries the event feed keeps.
 EVENTS_KEPT = 2_000
 #: A waiting job's score is ``priority * PRIORITY_SPAN`` and its number in the order of arrival.

@@ -23,6 +23,8 @@ from hsejobs.store.records import record_of
 
 #: More than any payload; a reader may ask for less.
 WHOLE = 16_777_216
+#: Bytes of payloads, results and errors in one page. Python takes twenty times as many to hold them.
+PAGE_BYTES = 4_194_304
 #: Minutes that rates, durations and failure shares look back.
 WINDOW = 5
 
@@ -163,7 +165,8 @@ class Reader:
         """Jobs of a state: waiting in claim order, delayed by due time, others newest first.
 
         ``reverse`` begins at the other end. ``errors``: how many of the newest
-        of each job, 0 for all. Raises InvalidOption for a bad limit or cursor.
+        of each job, 0 for all. A page above ``PAGE_BYTES`` ends early, with a
+        ``next``. Raises InvalidOption for a bad limit or cursor.
         """
         if not 1 <= limit <= 200:
             raise InvalidOption("limit", "use a number from 1 to 200")
@@ -176,7 +179,7 @@ class Reader:
             self._base(queue),
             (
                 status.letter, keys.tenant(organization_id), limit, int(backwards),
-                score, last, payload_bytes, errors,
+                score, last, payload_bytes, errors, PAGE_BYTES,
             ),
         )  # fmt: skip
         total, paused, next_score, next_id = reply[:4]

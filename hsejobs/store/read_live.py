@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hsejobs.errors import RedisRefused
 from hsejobs.model import JobRecord, State
 from hsejobs.store import keys, registry, scripts
 from hsejobs.store.client import Link
@@ -42,6 +43,8 @@ class Glance:
     #: Jobs whose lease ended too long ago by queue, and the alerts that are kept, by rule and queue.
     stalled: dict[str, int] = field(default_factory=dict)
     alerts: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    #: Redis time in ms.
+    now: int = 0
 
 
 @dataclass(slots=True)
@@ -67,8 +70,7 @@ class LiveReader:
         self.prefix = prefix
         self.organization_id = organization_id
         self._names: list[str] = []
-        #: Redis time in ms at the last look, for what only Redis' clock may judge.
-        self._now = 0
+        self._no_info = False
 
     def _base(self, queue: str) -> str:
         return keys.base(self.prefix, queue)
@@ -91,7 +93,7 @@ class LiveReader:
             ]
             if org is None:
                 calls.append((None, ("HVALS", keys.alerts(self.prefix))))
-                if not self.link.cluster:
+                if not self.link.cluster and not self._no_info:
                     calls.append((None, ("INFO",)))
             fixed = len(calls)
             for name in names:
@@ -100,19 +102,28 @@ class LiveReader:
                 calls.append((None, ("GET", keys.of(base, "queue"))))
                 if org is None:
                     calls.append((scripts.WORKERS, (base,)))
-                    overdue = self._now - stalled_ms
-                    active = keys.of(base, "active")
-                    calls.append((None, ("ZCOUNT", active, "-inf", overdue)))
-            replies = self.link.batch(calls, patience=patience)
+                    # By Redis' own clock: one of ours would be 0 at the first look.
+                    calls.append((scripts.OVERDUE, (base, stalled_ms)))
+            if not names:
+                # Circuits and alerts have times too: there is a clock where there is no queue.
+                calls.append((scripts.WORKERS, (keys.circuits(self.prefix),)))
+            try:
+                replies = self.link.batch(calls, patience=patience)
+            except RedisRefused:
+                # What Redis says of itself is a convenience: some users may not ask for it.
+                if self._no_info:
+                    raise
+                self._no_info = True
+                continue
             sent += len(calls)
             found = sorted(name.decode() for name in replies[0])
             if found == names:
                 break
             self._names = found
         step = 4 if org is None else 2
-        rows = [replies[at : at + step] for at in range(fixed, len(replies), step)]
+        rows = [replies[at : at + step] for at in range(fixed, fixed + step * len(names), step)]
         stats = [_stats(name, row[0]) for name, row in zip(names, rows, strict=True)]
-        self._now = max((one.now for one in stats), default=0)
+        now = max((one.now for one in stats), default=0) or int(replies[-1][0])
         kept = [json.loads(text) for text in replies[1]] if org is None else []
         return Glance(
             stats,
@@ -127,6 +138,7 @@ class LiveReader:
             (sent, (time.perf_counter() - started) * 1000),
             {name: row[3] for name, row in zip(names, rows, strict=True)} if org is None else {},
             {(one["rule"], one["queue"] or ""): one for one in kept},
+            now,
         )
 
     def window(

@@ -72,4 +72,5 @@ def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
         errors=tuple(_error(entry) for entry in row[4]),
         log_count=number("lc") or 0,
         token=text("tk"),
+        version=text("v") or "",
     )

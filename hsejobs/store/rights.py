@@ -52,6 +52,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "pexpire": (NONE, "1"),
     "ping": (),
     "publish": (CHANNEL, ""),
+    "rename": (NONE, NONE),
     "rpush": (KEY, "v"),
     "sadd": (KEY, "v"),
     "scan": ("0", "COUNT", "1"),
@@ -65,6 +66,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "unlink": (NONE,),
     "wait": ("0", "1"),
     "xadd": (NONE, "NOMKSTREAM", "*", "f", "v"),
+    "xrange": (NONE, "-", "+", "COUNT", "1"),
     "xread": ("COUNT", "1", "STREAMS", NONE, "0"),
     "xrevrange": (NONE, "+", "-", "COUNT", "1"),
     "zadd": (NONE, "XX", "1", "v"),
@@ -80,6 +82,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "zscan": (NONE, "0"),
     "zscore": (NONE, "v"),
 }
+#: What one command of an administrator asks for, and does without where it is refused.
+OPTIONAL = frozenset({"bgrewriteaof"})
 #: On a Cluster besides. redis-py asks for the commands' tables to find the keys in a call.
 CLUSTER_COMMANDS: dict[str, tuple[str, ...]] = {"asking": (), "cluster|slots": (), "command": ()}
 #: Of a user at the sentinels, which have no keys and no channels of ours.

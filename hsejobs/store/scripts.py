@@ -12,11 +12,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import TypeVar
 
 from hsejobs.forks import cached_property
 from hsejobs.store import keys
 
 Arg = str | bytes | int | float
+T = TypeVar("T")
 
 _LUA = files(__package__) / "lua"
 _HEADER = re.compile(r"^-- (KEYS|ARGV|returns|errors|include|read only|full server)(?:: ?(.*))?$")
@@ -122,7 +124,7 @@ def _before_writing(code: str, *, full: bool) -> str:
     )
 
 
-def chunks(items: list[str], size: int) -> Iterable[list[str]]:
+def chunks(items: list[T], size: int) -> Iterable[list[T]]:
     """The items in lists of at most ``size``: no script does unbounded work."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
@@ -147,24 +149,26 @@ POSTPONE = Script("postpone", ("id", "token", "delay_ms", "limit_ms"))
 RELEASE = Script("release", each=("id", "token"))
 RENEW = Script("renew", ("lease_ms",), ("id", "token"))
 STALL = Script("stall", ("max_stalls",), ("id", "token"))
-SWEEP = Script("sweep", ("max_stalls", "limit", "stall_limit"))
+SWEEP = Script("sweep", ("max_stalls", "limit", "stall_limit", "stall_until"))
 PROGRESS = Script("progress", ("id", "token", "percent", "message"))
 LOG = Script("log", ("id", "token", "lines_kept", "final", "first"), ("line",))
-MARK = Script("mark", ("id", "token", "mark", "set"))
-PROMOTE = Script("promote", ("organization",), ("id",))
-RETRY = Script("retry", ("organization",), ("id",))
-REMOVE = Script("remove", ("organization",), ("id",))
+MARK = Script("mark", ("id", "token", "mark", "set", "ask"))
+PROMOTE = Script("promote", ("organization", "moment"), ("id", "seen"))
+RETRY = Script("retry", ("organization", "moment"), ("id", "seen"))
+REMOVE = Script("remove", ("organization",), ("id", "seen"))
 RESTORE = Script(
     "restore", ("organization", "id", "score", "payload", "extras", "result"), ("value",)
 )
 CLEAN = Script(
-    "clean", ("state", "organization", "grace_ms", "limit", "offset", "count_only", "spare")
+    "clean",
+    ("state", "organization", "grace_ms", "asked", "limit", "offset", "count_only", "spare"),
 )
 ARTIFACT = Script("artifact", ("id", "token", "fresh", "expires_at"))
 WITHDRAW = Script("withdraw", ("organization", "id"))
 ERASE = Script("erase", ("organization",), ("id",))
 FORGET_EVENTS = Script("forget_events", ("organization", "limit"))
-OBLITERATE = Script("obliterate", ("states", "force", "limit", "whole"))
+OBLITERATE = Script("obliterate", ("states", "force", "limit", "whole", "asked", "state", "offset"))
+OVERDUE = Script("overdue", ("overdue_ms",))
 PAUSE = Script("pause", ("pause",))
 HEARTBEAT = Script("heartbeat", ("worker", "record", "ttl_ms"))
 LOCK = Script("lock", ("lock", "id", "token", "ttl_ms"))
@@ -173,7 +177,7 @@ PAGE = Script(
     "page",
     (
         "state", "organization", "limit", "reverse",
-        "cursor_score", "cursor_id", "payload_bytes", "errors",
+        "cursor_score", "cursor_id", "payload_bytes", "errors", "most_bytes",
     ),
 )  # fmt: skip
 CIRCUIT_ENTER = Script("circuit_enter", ("name", "token", "trial_ms"))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from hsejobs.errors import JobsError, RedisUnavailable
+from hsejobs.errors import JobsError, RedisRefused, RedisUnavailable
 from hsejobs.store import keys, scripts
 from hsejobs.store.circuits import Circuits, organization_of_circuit
 from hsejobs.store.client import Link
@@ -103,14 +103,31 @@ class Tenants:
         }
         calls: list[tuple[Any, Any]] = [(None, words[kind](key)) for key, _, kind in asked]
         own = organization_id.encode()
-        for (key, base, kind), reply in zip(asked, self.link.batch(calls), strict=True):
+        for (key, base, kind), reply in zip(asked, self._replies(calls), strict=True):
             if kind == "job" and reply == own:
                 job_id = key.removeprefix(base + keys.SUFFIXES["job"])
                 to.jobs.setdefault(base, []).append(job_id)
             elif kind == "org":
-                to.jobs.setdefault(base, []).extend(one.decode() for one in reply)
+                to.jobs.setdefault(base, []).extend(one.decode() for one in reply or ())
             elif kind == "worker" and reply and b'"' + own + b":" in reply:
                 to.heartbeats += 1
+
+    def _replies(self, calls: list[tuple[Any, Any]]) -> list[Any]:
+        """What the server answers; None for a key that another program made, of another kind."""
+        try:
+            return self.link.batch(calls)
+        except RedisUnavailable:
+            raise
+        except JobsError:
+            replies: list[Any] = []
+            for call in calls:
+                try:
+                    replies += self.link.batch([call])
+                except RedisUnavailable:
+                    raise
+                except JobsError:
+                    replies.append(None)
+            return replies
 
     def erase_jobs(self, base: str, organization_id: str, ids: list[str]) -> tuple[int, int]:
         """Removes records by id, whatever index they are in; how many, and how many are running."""
@@ -153,6 +170,8 @@ class Tenants:
             return None
         try:
             self.link.command("BGREWRITEAOF")
+        except RedisRefused as error:
+            return str(error)
         except RedisUnavailable:
             raise
         except JobsError as error:

@@ -114,7 +114,8 @@ class Verifier:
             replies = self.link.run(scripts.VERIFY, keys.base(self.prefix, queue), args)
             for (job_id, _), (codes, repaired) in zip(chunk, replies, strict=True):
                 for code in codes.decode().split():
-                    yield Fault(queue, job_id, code, bool(repaired))
+                    # The entries of such a key go, the key itself stays.
+                    yield Fault(queue, job_id, code, bool(repaired) and code != "unreadable")
 
     def _steps(self, queue: str, report: Verified) -> Iterator[list[tuple[str, str]]]:
         base = keys.base(self.prefix, queue)

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from hsejobs.store.arrival import arrived
+
 #: Seconds between two calls while a reply is waited for.
 EVERY = 0.05
 
@@ -38,7 +40,7 @@ def watchful(kind: type[Any], while_waiting: Callable[[], None]) -> type[Any]:
             give_up = time.monotonic() + (
                 limit if isinstance(limit, int | float) else self.socket_timeout or 2.0
             )
-            while not self.can_read(timeout=EVERY):
+            while not arrived(self, EVERY):
                 while_waiting()
                 if time.monotonic() >= give_up:
                     self.disconnect()

@@ -13,6 +13,7 @@ from typing import Any
 from hsejobs.model import (
     DEFAULT_PRIORITY,
     ERRORS_KEPT,
+    LARGEST,
     LOG_LINES,
     LONGEST_MS,
     whole_number,
@@ -20,6 +21,7 @@ from hsejobs.model import (
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import Link
 from hsejobs.store.scripts import Arg, Script
+from hsejobs.store.write import new_nonce
 
 #: Jobs that one sweep moves: a few ms of Redis' time.
 SWEEP_LIMIT = 500
@@ -158,10 +160,13 @@ class Work:
             return []
         return [item.decode() for item in self._run(scripts.STALL, (max_stalls, *_flat(jobs)))]
 
-    def sweep(self, max_stalls: int, *, stalls: bool = True) -> Swept:
-        """Moves what fell due and (unless not ``stalls``) what stalled, at most SWEEP_LIMIT of each."""
+    def sweep(self, max_stalls: int, *, stall_until: int = LARGEST) -> Swept:
+        """Moves what fell due and what stalled, at most SWEEP_LIMIT of each.
+
+        ``stall_until``: Redis time in ms after which nothing is taken for stalled any more; 0: nothing is.
+        """
         moved, next_due, stalled, became, now = self._run(
-            scripts.SWEEP, (max_stalls, SWEEP_LIMIT, SWEEP_LIMIT if stalls else 0)
+            scripts.SWEEP, (max_stalls, SWEEP_LIMIT, SWEEP_LIMIT, stall_until)
         )
         pairs = [(i.decode(), b.decode()) for i, b in zip(stalled, became, strict=True)]
         return Swept(moved, None if next_due < 0 else next_due, pairs, now)
@@ -182,7 +187,7 @@ class Work:
 
     def mark(self, job_id: str, token: str, mark: str, *, put: bool) -> bool | None:
         """True: the mark was not there. None: the job is not ours any more."""
-        reply = self._run(scripts.MARK, (job_id, token, mark, int(put)))
+        reply = self._run(scripts.MARK, (job_id, token, mark, int(put), new_nonce() if put else ""))
         return None if reply < 0 else bool(reply)
 
     def artifact(self, job_id: str, token: str, fresh: str, expires_at: int) -> str | None:

@@ -1,8 +1,9 @@
-"""What people and programs do to jobs: add, retry, promote, remove, clean, pause, drain.
+"""What people and programs do to jobs: add, retry, promote, remove, pause; ``sweeps`` has the rest.
 
 Every act is one script (or one a chunk of at most 1,000 jobs) that checks the
-state in which it finds the job. ``organization_id`` confines an act to one
-tenant: another tenant's job is not there.
+state in which it finds a job and, where a set was asked about, that the job is
+as it was seen then. ``organization_id`` confines an act to one tenant: another
+tenant's job is not there.
 """
 
 from __future__ import annotations
@@ -12,16 +13,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hsejobs.errors import InvalidOption, JobActive, JobExists, JobNotFound, QueueBusy, WrongState
+from hsejobs.errors import JobActive, JobExists, JobNotFound, WrongState
 from hsejobs.model import STATE_OF_LETTER, State
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import Link
 from hsejobs.store.scripts import Arg, Script
+from hsejobs.store.sweeps import CHUNK, Asked, Sweeps
 
-#: Jobs in one call of a script.
-CHUNK = 500
+__all__ = [
+    "Added", "Asked", "NewJob", "Refusal", "Removed", "Seen", "Writer", "new_nonce",
+]  # fmt: skip
+
+#: A job as an act is bound to it: its id, and its ``version`` when it was looked at ('' for any).
+Seen = tuple[str, str]
 #: Jobs and payload bytes in one call of a bulk add.
 ADD_CHUNK, ADD_CHUNK_BYTES = 100, 4_000_000
+#: Jobs of which one call of a removal returns the copies: those are lost when no answer comes.
+REMOVED_AT_ONCE = 100
 #: Seconds that replicas get to answer when it is only asked whether adds would be confirmed.
 PROBE_REPLICAS = 0.5
 
@@ -93,7 +101,10 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an act passed a job over: ``missing``, or the state it was in."""
+    """Why an act passed a job over: ``missing``, the letter of the state that it was in, or ``changed``.
+
+    ``changed``: it left the state in which it was seen, and came back to it, or came later.
+    """
 
     id: str
     found: str
@@ -106,14 +117,18 @@ class Refusal:
 def _refusal(job_id: str, found: str, act: str) -> Exception:
     if found == "missing":
         return JobNotFound(f"there is no job {job_id!r} in this queue")
+    if found == "changed":
+        return WrongState(f"job {job_id!r} changed since it was looked at; look again", found)
     state = STATE_OF_LETTER.get(found, found)
     if state == State.ACTIVE:
         return JobActive(f"job {job_id!r} is active: a worker is running it, wait until it ends")
+    if act == "remove":
+        return WrongState(f"job {job_id!r} is {state} by now; look again", str(state))
     wanted, done = {"retry": ("failed", "retried"), "promote": ("delayed", "promoted")}[act]
     return WrongState(f"job {job_id!r} is {state}; only {wanted} jobs can be {done}", str(state))
 
 
-class Writer:
+class Writer(Sweeps):
     """All writes that are not a worker's. Does no I/O when made."""
 
     def __init__(self, link: Link, prefix: str) -> None:
@@ -181,42 +196,65 @@ class Writer:
             raise refused[0].error(act)
 
     def retry_many(
-        self, queue: str, ids: Sequence[str], organization_id: str | None = None
+        self,
+        queue: str,
+        jobs: Sequence[str | Seen],
+        organization_id: str | None = None,
+        *,
+        asked: int | None = None,
     ) -> list[Refusal]:
-        """Retries all that are failed; returns those that were passed over."""
-        return self._chunked(scripts.RETRY, queue, ids, organization_id)
+        """Retries all that are failed, as seen and since ``asked`` (Redis ms); returns the others."""
+        return self._chunked(scripts.RETRY, queue, jobs, organization_id, asked)
 
     def promote_many(
-        self, queue: str, ids: Sequence[str], organization_id: str | None = None
+        self,
+        queue: str,
+        jobs: Sequence[str | Seen],
+        organization_id: str | None = None,
+        *,
+        asked: int | None = None,
     ) -> list[Refusal]:
-        """Promotes all that are delayed; returns those that were passed over."""
-        return self._chunked(scripts.PROMOTE, queue, ids, organization_id)
+        """Promotes all that are delayed, as seen and since ``asked`` (Redis ms); returns the others."""
+        return self._chunked(scripts.PROMOTE, queue, jobs, organization_id, asked)
 
     def _chunked(
-        self, script: Script, queue: str, ids: Sequence[str], organization_id: str | None
+        self,
+        script: Script,
+        queue: str,
+        jobs: Sequence[str | Seen],
+        organization_id: str | None,
+        asked: int | None = None,
     ) -> list[Refusal]:
         refused = []
-        for chunk in scripts.chunks(list(ids), CHUNK):
-            replies = self._run(script, queue, keys.tenant(organization_id), *chunk)
-            for job_id, reply in zip(chunk, replies, strict=True):
+        moment: Arg = "" if asked is None else asked
+        for chunk in scripts.chunks(list(map(_seen, jobs)), CHUNK):
+            words = [word for pair in chunk for word in pair]
+            replies = self._run(script, queue, keys.tenant(organization_id), moment, *words)
+            for (job_id, _), reply in zip(chunk, replies, strict=True):
                 if reply != b"ok":
                     refused.append(Refusal(job_id, reply.decode()))
         return refused
 
-    def remove(self, queue: str, job_id: str, organization_id: str | None = None) -> Removed:
-        """Takes a job that is not active away. Raises JobNotFound or JobActive."""
-        removed, refused = self.remove_many(queue, [job_id], organization_id)
+    def remove(
+        self, queue: str, job_id: str, organization_id: str | None = None, seen: str = ""
+    ) -> Removed:
+        """Takes a job that is not active away; with ``seen`` only if it is of that version still.
+
+        Raises JobNotFound, JobActive or WrongState.
+        """
+        removed, refused = self.remove_many(queue, [(job_id, seen)], organization_id)
         if refused:
             raise refused[0].error("remove")
         return removed[0]
 
     def remove_many(
-        self, queue: str, ids: Sequence[str], organization_id: str | None = None
+        self, queue: str, jobs: Sequence[str | Seen], organization_id: str | None = None
     ) -> tuple[list[Removed], list[Refusal]]:
-        """Takes away all that are not active: the copies for an undo, and the refusals."""
+        """Takes away all that are not active and as seen: the copies for an undo, and the refusals."""
         removed, refused = [], []
-        for chunk in scripts.chunks(list(ids), 100):
-            for reply in self._run(scripts.REMOVE, queue, keys.tenant(organization_id), *chunk):
+        for chunk in scripts.chunks(list(map(_seen, jobs)), REMOVED_AT_ONCE):
+            words = [word for pair in chunk for word in pair]
+            for reply in self._run(scripts.REMOVE, queue, keys.tenant(organization_id), *words):
                 if reply[0] != b"ok":
                     refused.append(Refusal(reply[1].decode(), reply[0].decode()))
                     continue
@@ -235,81 +273,30 @@ class Writer:
 
     def restore(self, removed: Removed, organization_id: str | None = None) -> None:
         """Undoes a removal. Raises JobExists when the id is in use again."""
-        score, record, payload, extras, result, errors, logs, marks = removed.copy
-        values = [len(record), *record, len(errors), *errors, len(logs), *logs, *marks]
-        reply = self._run(
-            scripts.RESTORE, removed.queue, organization_id or "",
-            removed.id, score, payload, extras, result, *values,
-        )  # fmt: skip
-        if reply == b"exists":
+        args = _restoring(removed, organization_id)
+        reply = self._run(scripts.RESTORE, removed.queue, *args)
+        if reply in (b"exists", b"back"):
             raise JobExists(f"job {removed.id!r} exists again; it was left as it is")
         if reply == b"missing":
             raise JobNotFound(f"there is no job {removed.id!r} in this queue")
 
-    def clean(
-        self,
-        queue: str,
-        state: State,
-        grace_ms: int,
-        *,
-        organization_id: str | None = None,
-        limit: int | None = None,
-    ) -> int:
-        """Removes jobs of a state older than ``grace_ms``; how many. Active jobs are refused."""
-        return sum(self.clean_steps(queue, state, grace_ms, organization_id, limit))
+    def restore_many(
+        self, removed: Sequence[Removed], organization_id: str | None = None
+    ) -> list[Refusal]:
+        """Undoes removals in one round trip; returns those whose id is in use again (``exists``).
 
-    def clean_steps(
-        self,
-        queue: str,
-        state: State,
-        grace_ms: int,
-        organization_id: str | None = None,
-        limit: int | None = None,
-        *,
-        spare_files: bool = False,
-    ) -> Iterator[int]:
-        """The same in steps of at most 500 jobs; yields how many each step removed.
-
-        ``spare_files``: jobs whose file can still be loaded stay as long as it.
+        Safe to repeat when no answer came: a job that it brought back is no refusal.
         """
-        _refuse_active(state)
-        offset, ended, left = 0, 0, limit
-        while not ended and (left is None or left > 0):
-            step = CHUNK if left is None else min(CHUNK, left)
-            removed, offset, ended = self._run(
-                scripts.CLEAN,
-                queue,
-                state.letter,
-                keys.tenant(organization_id),
-                grace_ms,
-                step,
-                offset,
-                0,
-                int(spare_files),
-            )
-            left = None if left is None else left - removed
-            yield removed
-
-    def cleanable(
-        self, queue: str, state: State, grace_ms: int, organization_id: str | None = None
-    ) -> int:
-        """How many jobs a clean would remove now."""
-        _refuse_active(state)
-        found, offset, ended = 0, 0, 0
-        while not ended:
-            step, offset, ended = self._run(
-                scripts.CLEAN,
-                queue,
-                state.letter,
-                keys.tenant(organization_id),
-                grace_ms,
-                1000,
-                offset,
-                1,
-                0,
-            )
-            found += step
-        return found
+        calls = [
+            (scripts.RESTORE, self._base(one.queue), _restoring(one, organization_id))
+            for one in removed
+        ]
+        replies = self.link.run_many(calls)
+        return [
+            Refusal(one.id, reply.decode())
+            for one, reply in zip(removed, replies, strict=True)
+            if reply not in (b"ok", b"back")
+        ]
 
     def pause(self, queue: str) -> bool:
         """Workers begin no more jobs of the queue; whether that changed anything."""
@@ -319,38 +306,15 @@ class Writer:
         """The opposite of ``pause``."""
         return bool(self._run(scripts.PAUSE, queue, 0))
 
-    def drain(self, queue: str) -> int:
-        """Removes what waits and what is delayed; keeps the pause flag. How many."""
-        return sum(self.drain_steps(queue))
 
-    def drain_steps(self, queue: str) -> Iterator[int]:
-        """The same in steps; yields how many each removed."""
-        return self._sweep_away(queue, "wd", force=True, whole=False)
-
-    def obliterate(self, queue: str, *, force: bool = False) -> int:
-        """Removes every job and the queue's counters. Raises QueueBusy while jobs run, unless forced."""
-        return sum(self.obliterate_steps(queue, force=force))
-
-    def obliterate_steps(self, queue: str, *, force: bool = False) -> Iterator[int]:
-        """The same in steps; yields how many each removed."""
-        return self._sweep_away(queue, "wdcfa", force=force, whole=True)
-
-    def _sweep_away(self, queue: str, states: str, *, force: bool, whole: bool) -> Iterator[int]:
-        ended = 0
-        while not ended:
-            removed, ended = self._run(
-                scripts.OBLITERATE, queue, states, int(force), CHUNK, int(whole)
-            )
-            if removed < 0:
-                raise QueueBusy(
-                    f"{ended} jobs of {queue!r} are active: pause it and wait, or force it"
-                )
-            yield removed
+def _seen(job: str | Seen) -> Seen:
+    return (job, "") if isinstance(job, str) else job
 
 
-def _refuse_active(state: State) -> None:
-    if state is State.ACTIVE:
-        raise InvalidOption("status", "active jobs cannot be cleaned; wait until they end")
+def _restoring(removed: Removed, organization_id: str | None) -> list[Arg]:
+    score, record, payload, extras, result, errors, logs, marks = removed.copy
+    values = [len(record), *record, len(errors), *errors, len(logs), *logs, *marks]
+    return [organization_id or "", removed.id, score, payload, extras, result, *values]
 
 
 def _args(jobs: Sequence[NewJob]) -> list[Arg]:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hsejobs.watch.forgetting import names
+
 FILE = "audit.log"
 
 
@@ -65,7 +67,7 @@ def forget(home: Path, organization_id: str) -> int:
 def _without(line: bytes, organization_id: str) -> bytes:
     try:
         raw = json.loads(line)
-        about = raw.get("organizationId") == organization_id or _names(raw, organization_id)
+        about = raw.get("organizationId") == organization_id or names(raw, organization_id)
     except (ValueError, AttributeError):
         # Half a line of a write that was cut.
         return line
@@ -73,17 +75,6 @@ def _without(line: bytes, organization_id: str) -> bytes:
         return line
     kept = {name: raw.get(name) for name in ("time", "user", "act", "queue", "redis")}
     return json.dumps(kept | {"organizationId": None, "erased": True}).encode() + b"\n"
-
-
-def _names(value: Any, organization_id: str) -> bool:
-    """Whether a text in a line is the organisation, or the id of a job of it."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        return any(_names(one, organization_id) for one in value)
-    return isinstance(value, str) and (
-        value == organization_id or value.startswith(f"{organization_id}:")
-    )
 
 
 @contextlib.contextmanager

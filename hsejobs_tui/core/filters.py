@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from hsejobs.errors import InvalidOption
 from hsejobs.model import JobRecord
 
 FIELDS = ("id", "name", "error", "org", "user", "code")
+#: What before an ``=`` is meant for a field, and not part of an address or of a sum.
+_FIELD = re.compile(r"[A-Za-z_][\w.-]*")
+_USE = f"use {', '.join(FIELDS)} or data.<path>, and quotes around a word with = in it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +56,43 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 def parse(text: str) -> Filter:
-    """The filter of a line; quotes keep a phrase together."""
+    """The filter of a line; quotes keep a phrase together, and take an ``=`` for what it is.
+
+    Raises InvalidOption where the line cannot mean what it says: an unknown field taken for a word
+    would find nothing, and look like an answer.
+    """
     terms = []
-    for word in _words(text):
-        field, sign, wanted = word.partition("=")
-        named = sign and (field in FIELDS or field == "data" or field.startswith("data."))
-        terms.append((field, wanted.casefold()) if named else ("", word.casefold()))
+    for word, bare in _words(text):
+        field = word[:bare].partition("=")[0]
+        if "=" not in word[:bare] or not _FIELD.fullmatch(field):
+            terms.append(("", word.casefold()))
+            continue
+        if field not in FIELDS and field != "data" and not field.startswith("data."):
+            raise InvalidOption("search", f"has an unknown field; {_USE}")
+        wanted = word[len(field) + 1 :]
+        if not wanted or any(not part for part in field.split(".")):
+            raise InvalidOption("search", f"has a field without a name or a value; {_USE}")
+        terms.append((field, wanted.casefold()))
     return Filter(tuple(terms))
 
 
-def _words(text: str) -> list[str]:
-    words, word, quoted = [], "", False
+def _words(text: str) -> list[tuple[str, int]]:
+    """The words, and how many characters of each stand before its first quote."""
+    words: list[tuple[str, int]] = []
+    word, bare, quoted = "", -1, False
     for char in text:
         if char == '"':
             quoted = not quoted
+            bare = len(word) if bare < 0 else bare
         elif char.isspace() and not quoted:
             if word:
-                words.append(word)
-            word = ""
+                words.append((word, len(word) if bare < 0 else bare))
+            word, bare = "", -1
         else:
             word += char
-    return [*words, word] if word else words
+    if quoted:
+        raise InvalidOption("search", "has a quote that is not closed")
+    return [*words, (word, len(word) if bare < 0 else bare)] if word else words
 
 
 def _texts(job: JobRecord) -> dict[str, str]:

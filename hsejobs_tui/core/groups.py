@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 
 from hsejobs.model import JobRecord
+from hsejobs.store.write import Seen
+from hsejobs_tui.core.view import kind
 
 #: Ids kept of one group, so that an act can reach them.
 IDS_KEPT = 200_000
@@ -30,7 +32,10 @@ def normalised(error: str) -> str:
 
 @dataclass(slots=True)
 class Group:
-    """Failed jobs of a queue with the same code and normalised error. Times in ms."""
+    """Failed jobs of a queue with the same kind and normalised error. Times in ms.
+
+    ``code``: the job's code, or the class of its exception.
+    """
 
     queue: str
     code: str
@@ -40,7 +45,11 @@ class Group:
     last: int = 0
     sample: str = ""
     sample_error: str = ""
-    ids: list[str] = field(default_factory=list)
+    #: The jobs as they were seen, and whether they are all that there were.
+    bound: list[Seen] = field(default_factory=list)
+    over: bool = False
+    #: Whether the gathering ended with an error before that.
+    broken: bool = False
 
     @property
     def key(self) -> str:
@@ -54,12 +63,12 @@ class Group:
         self.first = min(self.first or at, at)
         if at >= self.last:
             self.last, self.sample, self.sample_error = at, job.id, job.failed_reason or ""
-        if len(self.ids) < IDS_KEPT:
-            self.ids.append(job.id)
+        if len(self.bound) < IDS_KEPT:
+            self.bound.append((job.id, job.version))
 
 
 def gather(groups: dict[str, Group], jobs: list[JobRecord]) -> None:
     """Sorts failed jobs into ``groups``."""
     for job in jobs:
-        group = Group(job.queue, job.code or "error", normalised(job.failed_reason or ""))
+        group = Group(job.queue, kind(job), normalised(job.failed_reason or ""))
         groups.setdefault(group.key, group).add(job)

@@ -14,6 +14,9 @@ from hsejobs.settings import Settings, load_settings, redact_url, redis_target
 from hsejobs.watch.alerts import Limits
 
 PROFILES = "profiles.toml"
+THEMES = ("dark", "light", "ansi")
+#: Terminals that have 16 colours of their own.
+FEW_COLOURS = ("linux", "vt100", "vt220", "ansi", "xterm-16color", "screen-16color")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Options:
     production: bool = False
     once: bool = False
     ascii_only: bool = False
+    theme: str = "dark"
     refresh: float = 1.0
     front: bool = False
     limits: Limits = field(default_factory=Limits)
@@ -77,6 +81,7 @@ def load(
         once=once,
         front=front,
         ascii_only=_ascii(),
+        theme=_theme(),
         limits=Limits.of(settings),
     )
     return made if profile is None else _with_profile(made, profile)
@@ -88,6 +93,16 @@ def _ascii() -> bool:
     words = (os.environ.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG"))
     locale = next((word for word in words if word), "")
     return locale in ("C", "POSIX")
+
+
+def _theme() -> str:
+    """The colours that are wished for; a terminal of 16 gets its own."""
+    wanted = os.environ.get("JOBS_TUI_THEME")
+    if wanted:
+        if wanted not in THEMES:
+            raise SettingsError("JOBS_TUI_THEME", f"use one of: {', '.join(THEMES)}")
+        return wanted
+    return "ansi" if os.environ.get("TERM", "") in FEW_COLOURS else "dark"
 
 
 def _with_profile(options: Options, name: str) -> Options:

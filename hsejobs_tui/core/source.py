@@ -14,6 +14,7 @@ from hsejobs.store.client import Link
 from hsejobs.store.read import Event, LastRun, Reader
 from hsejobs.store.read_live import Glance, LiveReader, Window
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
+from hsejobs.store.write import Seen
 from hsejobs_tui.core import groups
 from hsejobs_tui.core.filters import Filter
 from hsejobs_tui.core.options import Options
@@ -38,9 +39,17 @@ class Hits:
     seen: int = 0
     count: int = 0
     jobs: list[JobRecord] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
+    #: All that were found, as they were seen.
+    bound: list[Seen] = field(default_factory=list)
     excerpts: dict[str, str] = field(default_factory=dict)
     done: bool = False
+    #: Whether the reading ended with an error before it was done.
+    broken: bool = False
+
+    @property
+    def over(self) -> bool:
+        """Whether every job was looked at."""
+        return self.done
 
 
 def _hidden(error: dict[str, Any]) -> dict[str, Any]:
@@ -123,9 +132,11 @@ class Source:
                 return found
         raise JobNotFound("no queue has a job of that id")
 
-    def search(self, queue: str, state: State, wanted: Filter) -> Iterator[Hits]:
-        """Every job of the state, 200 at a time; yields the same ``Hits``, fuller each time."""
-        hits = Hits(queue, state)
+    def search(
+        self, queue: str, state: State, wanted: Filter, hits: Hits | None = None
+    ) -> Iterator[Hits]:
+        """Every job of the state, 200 at a time; yields the same ``hits``, fuller each time."""
+        hits = hits or Hits(queue, state)
         cursor: str | None = None
         # A filter of nothing needs ids only, one of metadata no payload.
         payload = SEARCHED if wanted.needs_payload else 0
@@ -145,7 +156,7 @@ class Source:
                 self.masked(job) if payload else self._shown(job)
                 if wanted.matches(job):
                     hits.count += 1
-                    hits.ids.append(job.id)
+                    hits.bound.append((job.id, job.version))
                     if len(hits.jobs) < HITS_KEPT:
                         if payload and (excerpt := wanted.excerpt(job)):
                             hits.excerpts[job.id] = excerpt
@@ -168,6 +179,8 @@ class Source:
                 groups.gather(found, page)
                 seen += len(page)
                 yield found, seen, sum(totals)
+        for group in found.values():
+            group.over = True
 
     def schedules(self) -> list[tuple[QueueInfo, ScheduleInfo, LastRun | None, int]]:
         """Every schedule with its last run and Redis time in ms. Not for one organisation."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 #: Categories that move the cursor, hide or reorder text: controls, format, surrogates, private,
@@ -87,19 +88,19 @@ def clock(ms: int | None) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def spark(values: list[int], width: int, *, ascii_only: bool = False) -> str:
-    """A line of ``width`` characters, oldest first; each the largest of its share."""
-    marks = " .:-=+*#" if ascii_only else " ▁▂▃▄▅▆▇█"
+def spark(values: Sequence[int | None], width: int, *, ascii_only: bool = False) -> str:
+    """A line of ``width`` characters, oldest first; each the largest of its share, blank for None."""
+    marks = "_.:-=+*#" if ascii_only else "▁▂▃▄▅▆▇█"
     if not values or width < 1:
         return " " * width
-    step = max(1.0, len(values) / width)
-    shares: list[int] = []
-    at = 0.0
-    while at < len(values) and len(shares) < width:
-        shares.append(max(values[int(at) : max(int(at) + 1, int(at + step))]))
-        at += step
-    top = max(shares) or 1
+    shares: list[int | None] = []
+    for n in range(min(width, len(values))):
+        first, end = (at * len(values) // min(width, len(values)) for at in (n, n + 1))
+        known = [value for value in values[first:end] if value is not None]
+        shares.append(max(known, default=None))
+    top = max((share for share in shares if share is not None), default=0) or 1
     drawn = "".join(
-        marks[0 if not value else max(1, round(value / top * (len(marks) - 1)))] for value in shares
+        " " if share is None else marks[round(share / top * (len(marks) - 1)) or bool(share)]
+        for share in shares
     )
     return drawn.rjust(width)

@@ -36,8 +36,8 @@ class Trouble:
     ended: int | None = None
 
 
-#: The levels, the worst first, with their colours.
-STYLES = {"critical": "bold red", "warning": "yellow", "note": "cyan", "over": "dim"}
+#: The levels, the worst first, with their signals.
+STYLES = {"critical": "bold fail", "warning": "warn", "note": "note", "over": "dim"}
 LEVELS = tuple(STYLES)
 
 

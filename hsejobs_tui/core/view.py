@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hsejobs.model import JobRecord, State
 from hsejobs.store.read import QueueStats, percentile
 from hsejobs_tui.core.text import clock, duration, one_line
 
-#: A state's glyph, its ASCII glyph and its colour (a name of the theme).
+#: A state's glyph, its ASCII glyph and its colour (a signal of ``core.colours``).
 LOOK: dict[str, tuple[str, str, str]] = {
-    "waiting": ("○", "o", "cyan"),
-    "paused": ("‖", "=", "yellow"),
-    "active": ("▶", ">", "#5f9fff"),
-    "delayed": ("◷", "~", "magenta"),
-    "completed": ("✓", "+", "#5fd75f"),
-    "failed": ("✗", "x", "#ff5f5f"),
-    "gone": ("∅", "-", "bright_black"),
+    "waiting": ("○", "o", "wait"),
+    "paused": ("‖", "=", "warn"),
+    "active": ("▶", ">", "run"),
+    "delayed": ("◷", "~", "delay"),
+    "completed": ("✓", "+", "ok"),
+    "failed": ("✗", "x", "fail"),
+    "gone": ("∅", "-", "dim"),
 }
+
+#: What is said of a Redis in which there is nothing yet.
+NO_QUEUE = "No queue has described itself in this Redis: start a worker."
 
 STATES = (State.WAITING, State.ACTIVE, State.DELAYED, State.COMPLETED, State.FAILED)
 #: Those that begin with the job that is next; the others begin with the newest.
@@ -37,7 +43,6 @@ class QueueRow:
     paused: bool
     rate_in: float
     rate_out: float
-    depth: list[int]
     oldest: int | None
     wait_p50: float | None
     wait_p95: float | None
@@ -57,14 +62,9 @@ def queue_row(stats: QueueStats) -> QueueRow:
     rate_in, rate_out = last.added / minutes, finished / minutes
     net = rate_out - rate_in
     drain = stats.waiting / net * 60_000 if stats.waiting and net > 0.01 else None
-    # Depth in the past: from now back, by what came and went in each minute.
-    depth, now = [], stats.waiting + stats.active
-    for minute in stats.minutes:
-        depth.append(max(0, now))
-        now -= minute.added - minute.completed - minute.failed
     return QueueRow(
         stats.name, stats.waiting, stats.active, stats.delayed, stats.completed, stats.failed,
-        stats.is_paused, rate_in, rate_out, depth[::-1], stats.oldest_waiting,
+        stats.is_paused, rate_in, rate_out, stats.oldest_waiting,
         percentile(last.wait, 0.5), percentile(last.wait, 0.95),
         percentile(last.run, 0.5), percentile(last.run, 0.95),
         last.failed / finished if finished else 0.0, drain, stats.consumers,
@@ -78,6 +78,25 @@ def when(job: JobRecord, now: int) -> str:
     if job.status is State.ACTIVE and job.processed_at:
         return f"for {duration(max(0, now - job.processed_at))}"
     return f"{duration(max(0, now - (job.finished_at or job.created_at)))} ago"
+
+
+#: ``module.KeyError: text``, as the engine writes an error down; no sentence with a colon.
+_CLASS = re.compile(r"(?:\w+\.)*([A-Z]\w*)(?=:|$| \(its text)")
+
+
+def kind_of(error: Mapping[str, Any]) -> str:
+    """What kind of error it is: its code, and where that says nothing its exception's class."""
+    code = str(error.get("code") or "error")
+    if code != "error":
+        return code
+    found = _CLASS.match(str(error.get("error") or "").partition("\n")[0])
+    return found[1] if found else code
+
+
+def kind(job: JobRecord) -> str:
+    """The kind of the job's newest error."""
+    newest = dict(job.errors[-1]) if job.errors else {}
+    return kind_of({**newest, "code": job.code or newest.get("code")})
 
 
 def remark(job: JobRecord) -> str:
@@ -95,7 +114,7 @@ def timeline(job: JobRecord) -> list[tuple[str, str]]:
     for error in job.errors:
         began, ended = error.get("startedAt"), error.get("failedAt")
         took = f" after {duration(ended - began)}" if began and ended else ""
-        text = f"attempt {error.get('attempt')} failed{took} ({error.get('code') or 'error'})"
+        text = f"attempt {error.get('attempt')} failed{took} ({kind_of(error)})"
         told.append((ended or began or job.created_at, text))
     if job.processed_at and job.status in (State.ACTIVE, State.COMPLETED):
         waited = duration(job.processed_at - job.created_at) if job.attempts_made <= 1 else None

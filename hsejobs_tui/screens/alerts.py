@@ -50,7 +50,7 @@ class Alerts(View):
         """Draws what the last look shows."""
         seen = self.jobs_app.glance
         if seen is not None:
-            now = max((one.now for one in seen.queues), default=0)
+            now = seen.now
             found = self.jobs_app.troubles + ended(seen)
             self.rows.fill([_row(one, now) for one in found])
         super().told()

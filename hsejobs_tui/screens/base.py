@@ -9,11 +9,12 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from hsejobs_tui.binds import bindings
 from hsejobs_tui.core.commands import allowed, by_id
 from hsejobs_tui.core.text import safe
+from hsejobs_tui.widgets.keys import Keys
 from hsejobs_tui.widgets.nav import Nav
 from hsejobs_tui.widgets.rows import Rows
 
@@ -50,7 +51,7 @@ class View(Screen[None]):
         yield Static(id="head", markup=False)
         yield from self.body()
         yield Static(id="status", markup=False)
-        yield Footer(show_command_palette=False, compact=True)
+        yield Keys(self.SCOPE)
 
     def body(self) -> ComposeResult:
         """The widgets of this screen."""
@@ -60,6 +61,11 @@ class View(Screen[None]):
         """Shown again: what it shows is read at once, and where one is is said before."""
         self.jobs_app.poll_soon()
         self.call_after_refresh(self.jobs_app.tell)
+
+    @property
+    def reading(self) -> bool:
+        """Whether it has yet to show what it was opened for."""
+        return any(not one.read for one in self.query(Rows))
 
     async def poll(self) -> None:
         """Reads and shows what is this screen's own; called after each look at all queues."""
@@ -81,7 +87,7 @@ class View(Screen[None]):
         app = self.jobs_app
         line = Text(" ")
         if app.options.production:
-            line.append(" PRODUCTION ", "bold white on red").append(" ")
+            line.append(" PRODUCTION ", "alarm").append(" ")
         line.append_text(self.head())
         for word in app.marks():
             line.append("  ").append(f" {word} ", "bold reverse")
@@ -105,7 +111,7 @@ class View(Screen[None]):
     def _status(self) -> Text:
         app = self.jobs_app
         if app.away is not None:
-            return Text(" " + app.away_line(), "bold red")
+            return Text(" " + app.away_line(), "bold fail")
         seen = app.glance
         if seen is None:
             return Text(" reading ...")

@@ -20,7 +20,7 @@ COLUMNS = (
     Column("failed", 6, right=True), Column("next try", 8, right=True),
     Column("last error", 0, above=110),
 )  # fmt: skip
-_STYLE = {"open": "bold red", "half-open": "yellow", "closed": "green"}
+_STYLE = {"open": "bold fail", "half-open": "warn", "closed": "ok"}
 
 
 class CircuitList(View):
@@ -40,8 +40,7 @@ class CircuitList(View):
     async def poll(self) -> None:
         """Reads all of them."""
         found = await self.jobs_app.look(self.jobs_app.source.circuits)
-        seen = self.jobs_app.glance
-        now = max((one.now for one in seen.queues), default=0) if seen else 0
+        now = self.jobs_app.redis_now
         self.rows.fill([
             Row(one.name, [
                 Text(one.state + (" by hand" if one.by_hand else ""), _STYLE[one.state]),

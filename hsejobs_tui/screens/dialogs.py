@@ -38,7 +38,9 @@ class Confirm(ModalScreen[bool]):
             yield Static(safe(self.asked, lines=True), classes="title", markup=False)
             yield Static(safe(self.text, lines=True), markup=False)
             if self.typed:
-                yield Static(f"Type {self.typed} to go on, Esc to leave it.", markup=False)
+                yield Static(
+                    f"Type {self.typed} to go on, Esc to leave it.", id="note", markup=False
+                )
                 yield Line()
             with Horizontal(classes="buttons"):
                 label = "Yes (Enter)" if self.typed else "Yes (y)"
@@ -109,9 +111,12 @@ class Ask(ModalScreen[str]):
 
 
 class Working(ModalScreen[None]):
-    """The bar of an act on many jobs; Esc cancels it, and closes its report."""
+    """The bar of an act on many jobs; Esc cancels it. Esc and Enter close its report."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter", "leave", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Cancel"),
+        Binding("enter", "close", "Close"),
+    ]
 
     def __init__(
         self, title: str, total: int, steps: Callable[[Callable[[], bool]], Iterator[Progress]]
@@ -144,10 +149,12 @@ class Working(ModalScreen[None]):
         app = cast("JobsApp", self.app)
         try:
             await app.each(self.steps(lambda: self.stopped), shown)
-            text = last[0].report() if last else "Nothing to do."
+            broken = last[0].error if last else None
+            why = app.explain(broken) if broken is not None else ""
+            text = last[0].report(why) if last else "Nothing to do."
         except Exception as error:
-            done = f"{last[0].report()}; then: " if last else ""
-            text = done + app.explain(error)
+            why = app.explain(error)
+            text = last[0].report(why) if last else why
         self.over = True
         app.poll_soon()
         self.query_one("#report", Static).update(safe(text))
@@ -161,6 +168,11 @@ class Working(ModalScreen[None]):
         if self.over:
             self.dismiss(None)
         self.stopped = True
+
+    def action_close(self) -> None:
+        """Closes the report; a second Enter after a typed count is no wish to cancel."""
+        if self.over:
+            self.dismiss(None)
 
     def on_button_pressed(self) -> None:
         """By mouse."""

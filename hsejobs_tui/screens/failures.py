@@ -9,10 +9,11 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Static
 
+from hsejobs.errors import JobsError
 from hsejobs_tui.core.groups import Group
 from hsejobs_tui.core.text import duration, safe
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.screens.job_acts import act
+from hsejobs_tui.screens.job_acts import act_counted
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (
@@ -52,10 +53,10 @@ class Failures(View):
         group = self.group
         if group is None:
             return Text()
-        text = Text("newest: ", "dim").append(safe(group.sample, 60))
+        text = Text().append("newest: ", "dim").append(safe(group.sample, 60), "dim")
         acts = f"; r retries all {group.count:,}" if self.jobs_app.has("retry") else ""
-        text.append(f", code {safe(group.code, 60)}{acts}\n")
-        return text.append(safe(group.sample_error, 600), "not dim")
+        text.append(f", {safe(group.code, 60)}{acts}\n", "dim")
+        return text.append(safe(group.sample_error, 600))
 
     async def poll(self) -> None:
         """Gathers again now and then; it goes on beside the looks."""
@@ -74,26 +75,35 @@ class Failures(View):
                 # What was gathered before stays until this is fuller.
                 if seen >= self.seen and app.now() - drawn > 0.2:
                     self.groups, self.seen, self.total, drawn = dict(found), seen, total, app.now()
-                    self._draw()
+                    self._draw(whole=False)
                 await asyncio.sleep(0)
             self.groups, self.seen, self.total = found, seen, total
+        except JobsError as error:
+            for group in found.values():
+                group.broken = True
+            app.say(error)
+            return
         finally:
             self._busy, self._at = False, app.now()
-        self._draw()
+        self._draw(whole=True)
 
-    def _draw(self) -> None:
+    @property
+    def reading(self) -> bool:
+        """Also after an act on a group."""
+        return super().reading or (self._busy and not self.seen)
+
+    def _draw(self, *, whole: bool) -> None:
         if not self.is_mounted:
             return
-        glance = self.jobs_app.glance
-        now = glance.queues[0].now if glance and glance.queues else 0
+        now = self.jobs_app.redis_now
         ordered = sorted(self.groups.values(), key=lambda one: -one.count)[:1000]
         self.rows.fill([
             Row(one.key, [
-                Text(f"{one.count:,}", "bold red"), one.queue, safe(one.code, 30),
+                Text(f"{one.count:,}", "bold fail"), one.queue, safe(one.code, 30),
                 duration(max(0, now - one.first)), duration(max(0, now - one.last)),
                 safe(one.error, 300),
             ]) for one in ordered
-        ])  # fmt: skip
+        ], whole=whole)  # fmt: skip
         self.told()
 
     @property
@@ -111,8 +121,8 @@ class Failures(View):
     async def _act(self, name: str) -> None:
         group = self.group
         if group is not None:
-            what = f"all {len(group.ids):,} jobs failed with “{safe(group.error, 80)}”"
-            if await act(self.jobs_app, name, group.queue, group.ids, what):
+            about = f"jobs of {group.queue} that failed with “{safe(group.error, 80)}”"
+            if await act_counted(self.jobs_app, name, group.queue, about, group):
                 self._at = float("-inf")
                 self.groups, self.seen = {}, 0
                 self.jobs_app.poll_soon()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from rich.text import Text
 from textual.widgets import Input, Static
 
+from hsejobs.errors import InvalidOption
 from hsejobs.model import JobRecord, State
 from hsejobs_tui.core import filters
 from hsejobs_tui.core.source import HITS_KEPT, Hits
@@ -63,7 +64,14 @@ class Finding(QueueActs):
         line.focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter: the search begins."""
+        """Enter: the search begins, unless the line cannot mean what it says."""
+        try:
+            filters.parse(event.value)
+        except InvalidOption as error:
+            found = self.query_one("#found", Static)
+            found.add_class("-open")
+            self.tells("found", Text(f" {safe(error, 300)}", "bold warn"))
+            return
         self.query_text = event.value.strip()
         self._asking = False
         self.rows.focus()
@@ -146,13 +154,16 @@ class Finding(QueueActs):
         if not self.is_mounted:
             return
         hits = self.hits
-        stats = self._stats()
-        now = stats.now if stats else 0
-        self.rows.fill([self.row_of(job, now) for job in hits.jobs] if hits else [])
+        now = self.jobs_app.redis_now
+        jobs = hits.jobs if hits else []
+        self.rows.fill([self.row_of(job, now) for job in jobs], whole=bool(hits and hits.done))
 
     def tell_found(self) -> None:
         """The line that says what was searched and what was found."""
         found = self.query_one("#found", Static)
+        if self._asking:
+            # The line is being written: what is said of it stays until it is sent or left.
+            return
         found.set_class(bool(self.query_text), "-open")
         if not self.query_text:
             return
@@ -168,7 +179,7 @@ class Finding(QueueActs):
             if one.count and state is not self.state
         ]  # fmt: skip
         if elsewhere:
-            words.append(f"; Tab: {', '.join(elsewhere)}", "bold yellow")
+            words.append(f"; Tab: {', '.join(elsewhere)}", "bold warn")
         elif hits.done:
             over = all(state in self.found and self.found[state].done for state in STATES)
             seen = sum(one.seen for one in self.found.values())
@@ -183,7 +194,7 @@ class Finding(QueueActs):
     def _tell_beyond(self, words: Text) -> None:
         if self.away:
             found = ", ".join(f"{one.count:,} {one.state} in {one.queue}" for one in self.away)
-            words.append(f"; Enter: {found}", "bold yellow")
+            words.append(f"; Enter: {found}", "bold warn")
         elif self._beyond is not None:
             words.append(f"; none in {self.queue}, searching {self._beyond.queue} ...")
         else:
@@ -197,10 +208,10 @@ class Finding(QueueActs):
         seen = hits.jobs[rows.first : rows.first + rows.page]
         ids = [job.id for job in seen]
         found = await self.jobs_app.look(self.jobs_app.source.jobs, queue, ids)
-        stats = self._stats()
+        now = self.jobs_app.redis_now
         for n, (old, new) in enumerate(zip(seen, found, strict=True)):
             place = rows.first + n
-            row = self.row_of(new or old, stats.now if stats else 0)
+            row = self.row_of(new or old, now)
             if new is None:
                 row = Row(row.key, [Text("gone", "dim"), *row.cells[1:]], True)
             if place in rows.at and rows.at[place].key == row.key:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -16,7 +16,7 @@ from textual.widgets import Static
 from hsejobs.errors import JobNotFound
 from hsejobs.model import FINISHED, JobRecord
 from hsejobs_tui.core.text import clock, duration, safe
-from hsejobs_tui.core.view import LOOK, timeline
+from hsejobs_tui.core.view import LOOK, kind, kind_of, timeline
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.screens.job_acts import act
 from hsejobs_tui.widgets.jsontree import JsonTree
@@ -33,10 +33,19 @@ class JobView(View):
         self.job: JobRecord | None = None
         self.gone = False
         self._drawn: object = None
+        #: What the payload's and the result's trees were made of.
+        self._data: object = None
+        self._result: object = None
 
     def body(self) -> ComposeResult:
         """Filled at the first look."""
-        yield VerticalScroll(id="job")
+        with VerticalScroll(id="job"):
+            yield Static(" Reading ...", id="nothing", markup=False)
+
+    @property
+    def reading(self) -> bool:
+        """Until the job is there, or is known to be gone."""
+        return self.job is None and not self.gone
 
     def on_mount(self) -> None:
         """Arrows scroll."""
@@ -64,26 +73,38 @@ class JobView(View):
             job, lines = await self.jobs_app.look(self.jobs_app.source.job, self.queue, self.job_id)
         except JobNotFound:
             self.gone = True
+            for one in self.query("#nothing"):
+                cast(Static, one).update(
+                    " There is no such job: removed, or its time to be kept is over."
+                )
             return
         self.gone = False
         self.job = job
-        version = (job.status, job.attempts_made, job.progress, job.progress_message,
-                   job.log_count, len(job.errors), job.finished_at, job.run_at)  # fmt: skip
+        # The id may be another job's by now, added again: the version tells, and when it was added.
+        version = (job.version, job.created_at, job.attempts_made, job.progress,
+                   job.progress_message, job.log_count, len(job.errors), job.finished_at,
+                   job.run_at)  # fmt: skip
         if version != self._drawn:
-            first, self._drawn = self._drawn is None, version
-            await self._draw(job, lines, first)
+            self._drawn = version
+            await self._draw(job, lines)
 
-    async def _draw(self, job: JobRecord, lines: list[str], first: bool) -> None:
+    async def _draw(self, job: JobRecord, lines: list[str]) -> None:
         body, plain = self._body, self.jobs_app.options.ascii_only
-        if first:
+        # A tree keeps what the person folded, so it is made anew only when its data is another.
+        if self._data != (data := (job.created_at, job.data)):
+            self._data, self._result = data, None
+            await body.remove_children()
             self._tree = JsonTree("payload", job.data, ascii_only=plain)
             await body.mount(
                 Static(id="facts", markup=False), self._tree, Static(id="rest", markup=False)
             )
-        if job.result is not None and not body.query("#result"):
-            tree: Widget = JsonTree("result", job.result, ascii_only=plain)
-            tree.id = "result"
-            await body.mount(tree, after=self._tree)
+        if self._result != job.result:
+            self._result = job.result
+            await body.query("#result").remove()
+            if job.result is not None:
+                tree: Widget = JsonTree("result", job.result, ascii_only=plain)
+                tree.id = "result"
+                await body.mount(tree, after=self._tree)
         self.query_one("#facts", Static).update(_facts(job))
         self.query_one("#rest", Static).update(_rest(job, lines))
 
@@ -128,7 +149,8 @@ class JobView(View):
     # -- acts
 
     async def _act(self, name: str) -> None:
-        await act(self.jobs_app, name, self.queue, [] if self.gone else [self.job_id])
+        seen = [] if self.gone or self.job is None else [(self.job_id, self.job.version)]
+        await act(self.jobs_app, name, self.queue, seen)
 
     async def do_retry(self) -> None:
         """Retries it."""
@@ -157,7 +179,11 @@ class JobView(View):
 def _facts(job: JobRecord) -> Table:
     table = Table.grid(padding=(0, 1))
     if job.failed_reason:
-        error = Text(safe(job.failed_reason, 500), "bold red").append(f" ({job.code})", "not bold")
+        error = (
+            Text()
+            .append(safe(job.failed_reason, 500), "bold fail")
+            .append(f" ({kind(job)})", "fail")
+        )
         table.add_row(Text(" error", "dim"), error)
     facts = [
         ("task", job.name), ("organisation", job.organization_id), ("user", job.user_id),
@@ -183,9 +209,10 @@ def _rest(job: JobRecord, lines: list[str]) -> Group:
     if job.errors:
         parts.append(Text("\n Errors, newest first", "bold"))
     for error in reversed(job.errors):
-        head = Text(f"attempt {error.get('attempt')}, {clock(error.get('failedAt'))}, ", "dim")
-        head.append(safe(error.get("code") or "error", 60) + ": ")
-        head.append(safe(error.get("error"), 2_000), "not dim red")
+        head = Text(f"attempt {error.get('attempt')}, {clock(error.get('failedAt'))}, ")
+        head.stylize("dim")
+        head.append(safe(kind_of(error), 60) + ": ", "dim")
+        head.append(safe(error.get("error"), 2_000), "fail")
         parts.append(Padding(head, (0, 1, 0, 3)))
         trace = safe(error.get("traceback") or "", 8_000, lines=True).splitlines()[-30:]
         if trace:

@@ -9,10 +9,11 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Static
 
+from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Server
 from hsejobs_tui.core.text import duration, number, safe, short, size, spark
 from hsejobs_tui.core.troubles import STYLES, Trouble, worst
-from hsejobs_tui.core.view import QueueRow, queue_row
+from hsejobs_tui.core.view import NO_QUEUE, QueueRow, queue_row
 from hsejobs_tui.screens.queue_acts import QueueActs
 from hsejobs_tui.widgets.rows import WIDE, Column, Row, Rows
 
@@ -22,7 +23,7 @@ COLUMNS = (
     Column("delay", 6, right=True, wide=9), Column("done", 6, right=True, wide=9),
     Column("fail", 6, right=True, wide=9),
     Column("in/m", 5, right=True, above=90), Column("out/m", 5, right=True, wide=6),
-    Column("depth, 1h", 20, above=146), Column("oldest", 6, right=True),
+    Column("waiting, 1h", 22, above=146), Column("oldest", 6, right=True),
     Column("wait p50", 8, right=True, above=172), Column("wait p95", 8, right=True, above=156),
     Column("run p50", 7, right=True, above=172), Column("run p95", 7, right=True, above=116),
     Column("err%", 4, right=True), Column("empty in", 8, right=True, above=128),
@@ -42,7 +43,7 @@ class Overview(QueueActs):
 
     def body(self) -> ComposeResult:
         """The queues, and below them what is wrong."""
-        yield Rows(COLUMNS, "No queue has described itself in this Redis: start a worker.")
+        yield Rows(COLUMNS, NO_QUEUE)
         yield Static(id="alerts", markup=False)
         yield Static(id="rest")
 
@@ -73,7 +74,8 @@ class Overview(QueueActs):
         found = self.jobs_app.troubles
         count = number if self.size.width >= WIDE else short
         self.rows.fill([
-            Row(one.name, _cells(queue_row(one), plain, worst(found, one), count))
+            Row(one.name, _cells(queue_row(one), self._depth(one, plain), plain,
+                                 worst(found, one), count))
             for one in seen.queues
         ])  # fmt: skip
         around = 4 if self.size.height >= 16 else 3
@@ -87,6 +89,16 @@ class Overview(QueueActs):
         lines = alerts.plain.count("\n") + 1
         self.rows.styles.height = max(
             2, min(self.rows.total + 2, self.size.height - lines - around)
+        )
+
+    def _depth(self, stats: QueueStats, plain: bool) -> str:
+        """What was seen of the last hour, and its scale: the most that waited."""
+        seen = self.jobs_app.depths.of(stats.name, stats.now)
+        most = max((one for one in seen if one is not None), default=0)
+        return (
+            f"{spark(seen, 15, ascii_only=plain)} {short(most)}"
+            if any(one is not None for one in seen)
+            else ""
         )
 
     def on_resize(self) -> None:
@@ -124,36 +136,36 @@ def _health(server: Server, *, wide: bool) -> str:
 
 
 def _cells(
-    row: QueueRow, plain: bool, level: str, count: Callable[[float], str]
+    row: QueueRow, depth: str, plain: bool, level: str, count: Callable[[float], str]
 ) -> list[Text | str]:
     style = STYLES.get(level, "")
     pause = "=" if plain else "‖"
     mark = Text(pause if row.paused and level not in MARKS else MARKS.get(level, ""), style)
     name = Text(row.name, style)
     if row.paused:
-        name.append(" paused", "bold yellow")
+        name.append(" paused", "bold warn")
     idle = row.waiting and not row.workers
     return [
         mark, name,
-        Text(count(row.waiting), "yellow" if row.waiting else "dim"),
-        Text(count(row.active), "blue" if row.active else "dim"),
-        Text(count(row.delayed), "magenta" if row.delayed else "dim"),
-        Text(count(row.completed), "green" if row.completed else "dim"),
-        Text(count(row.failed), "bold red" if row.failed else "dim"),
-        count(row.rate_in), count(row.rate_out), spark(row.depth, 20, ascii_only=plain),
-        Text(duration(row.oldest), "bold yellow" if (row.oldest or 0) > 600_000 else ""),
+        Text(count(row.waiting), "wait" if row.waiting else "dim"),
+        Text(count(row.active), "run" if row.active else "dim"),
+        Text(count(row.delayed), "delay" if row.delayed else "dim"),
+        Text(count(row.completed), "ok" if row.completed else "dim"),
+        Text(count(row.failed), "bold fail" if row.failed else "dim"),
+        count(row.rate_in), count(row.rate_out), depth,
+        Text(duration(row.oldest), "bold warn" if (row.oldest or 0) > 600_000 else ""),
         duration(row.wait_p50), duration(row.wait_p95),
         duration(row.run_p50), duration(row.run_p95),
-        Text(f"{row.failing:.0%}", "bold red" if row.failing >= 0.1 else "dim"),
+        Text(f"{row.failing:.0%}", "bold fail" if row.failing >= 0.1 else "dim"),
         duration(row.drain_ms) if row.drain_ms else "-",
-        Text(str(row.workers), "bold white on red" if idle else ""),
+        Text(str(row.workers), "alarm" if idle else ""),
     ]  # fmt: skip
 
 
 def _alerts(found: list[Trouble], most: int, width: int) -> Text:
     """A line each; two where it is longer than ``width``, 0 for never."""
     if not found:
-        return Text(" No alerts.", "green")
+        return Text(" No alerts.", "ok")
     text = Text()
     for one in found[:most]:
         style = STYLES[one.level]

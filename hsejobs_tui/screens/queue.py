@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
 from rich.text import Text
@@ -9,13 +10,15 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Input, Static
 
+from hsejobs.errors import JobsError
 from hsejobs.model import JobRecord, State
+from hsejobs.store.write import Seen
 from hsejobs_tui.core import filters
 from hsejobs_tui.core.source import Hits
 from hsejobs_tui.core.text import one_line, safe
-from hsejobs_tui.core.view import AHEAD, LOOK, STATES, remark, when
+from hsejobs_tui.core.view import AHEAD, LOOK, STATES, kind, remark, when
 from hsejobs_tui.screens.finding import EMPTY, Finding
-from hsejobs_tui.screens.job_acts import act
+from hsejobs_tui.screens.job_acts import act, act_counted
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 from hsejobs_tui.widgets.typing import Line
 
@@ -43,6 +46,8 @@ class QueueView(Finding):
         #: What is known of the jobs in the list, by id.
         self._jobs: dict[str, JobRecord] = {}
         self._paused = False
+        #: What marked jobs were when they were marked.
+        self._bound: dict[str, str] = {}
         #: Jobs that match, while they are counted for an act.
         self._counting: Hits | None = None
 
@@ -84,18 +89,15 @@ class QueueView(Finding):
         order = f"{words[self.reverse]} first"
         text = Text(f"{self.queue} ")
         if self._paused:
-            text.append(" PAUSED ", "bold reverse yellow").append(" ")
+            text.append(" PAUSED ", "reverse warn").append(" ")
         place = f"{min(rows.cursor + 1, rows.total):,} / {rows.total:,}"
         text.append(f"{place}, {order}")
-        if self._counting is not None:
-            seen, total = self._counting.seen, self._counting.total
-            text.append(f"  counting {seen:,} of {total:,} ..., Esc ends it", "bold")
-        elif rows.all_marked:
+        if rows.all_marked:
             text.append("  ALL selected", "bold")
         elif rows.marked:
             text.append(f"  {len(rows.marked):,} selected", "bold")
         if rows.ghost is not None:
-            text.append("  this job went away", "bold yellow")
+            text.append("  this job went away", "bold warn")
         return text
 
     def told(self) -> None:
@@ -120,8 +122,10 @@ class QueueView(Finding):
         job = self._jobs.get(self.rows.key or "")
         if job is None or not (job.failed_reason or remark(job)):
             return Text()
-        text = Text(f"{job.code or 'error'}: " if job.failed_reason else "", "dim")
-        return text.append(safe(job.failed_reason or remark(job), 600), "not dim")
+        text = Text()
+        if job.failed_reason:
+            text.append(f"{kind(job)}: ", "dim")
+        return text.append(safe(job.failed_reason or remark(job), 600))
 
     async def poll(self) -> None:
         """The rows around what is seen, with the cursor's job where it is now."""
@@ -201,9 +205,7 @@ class QueueView(Finding):
 
     def do_back(self) -> None:
         """Leaves the search line, the search, the selection, the screen: one at a time."""
-        if self._counting is not None:
-            self._counting = None
-        elif self._asking or self.query_text:
+        if self._asking or self.query_text:
             asked = self._asking and self.query_text
             if asked:
                 # Only the line was opened again: the search that was made stays.
@@ -227,6 +229,8 @@ class QueueView(Finding):
         """Marks the job, and goes on to the next."""
         rows = self.rows
         if rows.key is not None:
+            job = self._jobs.get(rows.key)
+            self._bound[rows.key] = job.version if job else ""
             rows.mark(rows.marked ^ {rows.key})
             rows.move(1)
             self.told()
@@ -236,41 +240,40 @@ class QueueView(Finding):
         self.rows.mark(set(), every=not self.rows.all_marked)
         self.told()
 
-    async def _meant(self) -> tuple[list[str], str]:
-        """The ids that an act is about, and words for them."""
+    def _meant(self) -> list[Seen]:
+        """The jobs that an act is about, as they were seen when they were marked, or are seen now."""
         rows = self.rows
-        if rows.all_marked:
-            ids = await self._count()
-            which = f" matching {safe(self.query_text, 60)}" if self.query_text else ""
-            return ids, f"all {len(ids):,} {self.state} jobs{which}"
         if rows.marked:
-            return sorted(rows.marked), ""
-        return ([rows.key] if rows.key else []), ""
+            return sorted((key, self._bound.get(key, "")) for key in rows.marked)
+        job = self._jobs.get(rows.key or "")
+        return [(job.id, job.version)] if job else []
 
-    async def _count(self) -> list[str]:
-        """The ids of all that match now; none when Esc ended it."""
+    async def _count(self, hits: Hits) -> None:
+        """Fills in all that match now; ends when its question does."""
         app = self.jobs_app
-        steps = app.source.search(self.queue, self.state, filters.parse(self.query_text))
-        hits = self._counting = Hits(self.queue, self.state)
+        wanted = filters.parse(self.query_text)
+        steps = app.source.search(self.queue, self.state, wanted, hits)
         try:
-            while (step := await app.do(next, steps, None)) is not None:
-                if self._counting is not hits or not self.is_mounted:
-                    return []
-                hits = self._counting = step
-                self.told()
-        finally:
-            self._counting = None
-            self.told()
-        return hits.ids
+            while self._counting is hits and await app.do(next, steps, None) is not None:
+                await asyncio.sleep(0)
+        except JobsError as error:
+            hits.broken = True
+            app.say(error)
 
     async def _act(self, name: str) -> None:
-        every = self.rows.all_marked
-        ids, what = await self._meant()
-        if every and not ids:
-            self.jobs_app.say("nothing was done")
+        app = self.jobs_app
+        if not self.rows.all_marked:
+            if await act(app, name, self.queue, self._meant()):
+                self.rows.mark(set())
             return
-        if await act(self.jobs_app, name, self.queue, ids, what):
-            self.rows.mark(set())
+        hits = self._counting = Hits(self.queue, self.state)
+        app.run_worker(self._count(hits), name="count", exit_on_error=False)
+        which = f" matching {safe(self.query_text, 60)}" if self.query_text else ""
+        try:
+            if await act_counted(app, name, self.queue, f"{self.state} jobs{which}", hits):
+                self.rows.mark(set())
+        finally:
+            self._counting = None
 
     async def do_retry(self) -> None:
         """Retries what is meant."""

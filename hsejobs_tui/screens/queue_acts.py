@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from hsejobs.errors import InvalidOption, JobsError
 from hsejobs.model import State
 from hsejobs.store.read import QueueStats
+from hsejobs.store.write import Asked
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.screens.dialogs import Ask, Confirm, Working
 
@@ -70,11 +72,12 @@ class QueueActs(View):
                 raise InvalidOption("limit", "use a whole number from 1 on")
             state, grace = State(words[0]), age_ms(words[1])
             limit = int(words[2]) if len(words) == 3 else None
-            count = await app.do(app.acts.cleanable, queue, state, grace)
+            asked = await app.do(app.acts.ask_clean, queue, state, grace)
         except JobsError as error:
             app.say(error)
             return
-        count = min(count, limit or count)
+        count = min(asked.count, limit or asked.count)
+        asked = replace(asked, count=count)
         if not count:
             app.say(f"no {state} job of {queue} is older than {words[1]}")
             return
@@ -83,7 +86,7 @@ class QueueActs(View):
             acts = app.acts
             await app.push_screen_wait(
                 Working(f"Cleaning {queue}", count,
-                        lambda stop: acts.sweep("clean", queue, count, stop, state=state,
+                        lambda stop: acts.sweep("clean", queue, asked, stop, state=state,
                                                 grace_ms=grace, limit=limit))
             )  # fmt: skip
 
@@ -99,10 +102,10 @@ class QueueActs(View):
             return
         text = f"Removes all {count:,} waiting and delayed jobs. This cannot be undone."
         if await app.push_screen_wait(Confirm(f"Drain {queue}?", text, typed=str(count))):
-            acts = app.acts
+            acts, asked = app.acts, Asked(count, stats.now)
             await app.push_screen_wait(
                 Working(f"Draining {queue}", count,
-                        lambda stop: acts.sweep("drain", queue, count, stop))
+                        lambda stop: acts.sweep("drain", queue, asked, stop))
             )  # fmt: skip
 
     async def do_obliterate(self) -> None:
@@ -122,10 +125,10 @@ class QueueActs(View):
                 "Better: leave this, P pauses the queue; come back when none runs."
             )
         if await app.push_screen_wait(Confirm(title, text, typed=typed)):
-            acts = app.acts
+            acts, asked = app.acts, Asked(count, stats.now)
             await app.push_screen_wait(
                 Working(f"Obliterating {queue}", count,
-                        lambda stop: acts.sweep("obliterate", queue, count, stop, force=force))
+                        lambda stop: acts.sweep("obliterate", queue, asked, stop, force=force))
             )  # fmt: skip
 
     def _stats(self) -> QueueStats | None:

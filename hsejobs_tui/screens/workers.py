@@ -50,7 +50,7 @@ class Workers(View):
             if not found:
                 bad = bool(stats.waiting)
                 what = f"no worker, and {stats.waiting:,} jobs wait" if bad else "no worker"
-                style = "bold white on red" if bad else "dim"
+                style = "alarm" if bad else "dim"
                 rows.append(Row(stats.name, [stats.name, "", "", "", "", "", Text(what, style)]))
             for one in found:
                 rows += _lines(one)
@@ -74,12 +74,14 @@ def _lines(one: dict[str, Any]) -> list[Row]:
     rows = [Row(str(one.get("id")), [
         safe(one.get("queue"), 40), safe(one.get("host"), 60), str(one.get("pid")),
         safe(one.get("workers"), 20), f"{len(busy)}/{one.get('concurrency')}",
-        Text(duration(age), "bold red" if age > 15_000 else ""),
+        Text(duration(age), "bold fail" if age > 15_000 else ""),
         Text(("busy" if busy else "idle") + hung, "" if busy else "dim"),
     ])]  # fmt: skip
     for slot in busy:
-        what = f"{safe(slot.get('job'), 60)}  {safe(str(slot.get('task')).rpartition('.')[2], 40)}"
-        what += f", attempt {slot.get('attempt')}, for {duration(slot.get('runningFor'))}"
+        # The longest first to be read, the first to give way last: how long, what, which one.
+        what = Text(f"for {duration(slot.get('runningFor'))}", "run")
+        what.append(f"  {safe(str(slot.get('task')).rpartition('.')[2], 40)}")
+        what.append(f" #{slot.get('attempt')}  {safe(slot.get('job'), 60)}")
         key = f"{one.get('id')}\0{one.get('queue')}\0{slot.get('job')}"
         rows.append(Row(key, ["", "", "", "", "", "", what]))
     return rows

@@ -76,7 +76,7 @@ def _label(key: str, value: Any) -> Text:
     if isinstance(value, list):
         return text.append(f"  [{len(value)}]", "dim")
     if isinstance(value, str):
-        return text.append(": ").append(safe(value, TEXT), "green")
+        return text.append(": ").append(safe(value, TEXT), "ok")
     # Not by a dict of the three: 1 == True.
     shown = json.dumps(value) if value is None or isinstance(value, bool) else value
-    return text.append(": ").append(safe(shown, 200), "cyan")
+    return text.append(": ").append(safe(shown, 200), "note")

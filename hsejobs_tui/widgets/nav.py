@@ -38,7 +38,7 @@ class Nav(Static):
                 continue
             word = Text(f"{one.keys} {one.title}", "bold reverse" if one.id == self.scope else "")
             if one.id == "alerts" and alerts:
-                word.append(f"({alerts})", "bold red")
+                word.append(f"({alerts})", "bold fail")
             self._add(text, word, one.id)
         self._add(text, Text("Menu"), "menu")
         self.update(text)

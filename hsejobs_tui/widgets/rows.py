@@ -63,7 +63,9 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
     def __init__(self, columns: Sequence[Column], empty: str, name: str | None = None) -> None:
         super().__init__(name=name)
         self.columns = columns
+        #: What is said where there is no row, once that is known.
         self.empty = empty
+        self.read = False
         self.total = 0
         self.cursor = 0
         #: Whether the cursor holds on to its key: from the first move on.
@@ -108,12 +110,11 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         """The first row that is seen."""
         return int(self.scroll_offset.y)
 
-    def fill(self, rows: Sequence[Row], columns: Sequence[Column] | None = None) -> None:
-        """All rows at once; the cursor stays on its key."""
-        self.columns = columns or self.columns
+    def fill(self, rows: Sequence[Row], *, whole: bool = True) -> None:
+        """All rows at once; the cursor stays on its key. ``whole``: there are no more to come."""
         places = {row.key: place for place, row in enumerate(rows)}
         place = places.get(self._key) if self.held else None
-        self.place(len(rows), dict(enumerate(rows)), place, known=True)
+        self._put(len(rows), dict(enumerate(rows)), place, known=True, read=whole or bool(rows))
 
     def place(
         self, total: int, at: dict[int, Row], place: int | None, *, known: bool = True
@@ -122,9 +123,15 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
 
         ``known``: whether it was looked for at all.
         """
+        self._put(total, at, place, known=known, read=True)
+
+    def _put(
+        self, total: int, at: dict[int, Row], place: int | None, *, known: bool, read: bool
+    ) -> None:
         old = self.at.get(self.cursor)
         seen = self._seen()
         self.total, shift = total, 0
+        self.read = self.read or read
         if self.held and known and self._key:
             if place is not None:
                 shift, self.cursor, self.ghost = place - self.cursor, place, None
@@ -172,9 +179,15 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         first = self.first
         rows = [self._at_line(line) for line in range(first, min(self.lines, first + self.page))]
         return (
-            (self.total, self.cursor, first, self.ghost is None, self.columns),
+            (self.total, self.cursor, first, self.ghost is None, self.columns, self._nothing()),
             [row and (row.key, row.dim, [_value(cell) for cell in row.cells]) for row in rows],
         )
+
+    def _nothing(self) -> str:
+        """What stands where there is no row: never that there is nothing before that is known."""
+        if self.read:
+            return self.empty
+        return "Not read yet: the line below the list says why." if self.dimmed else "Reading ..."
 
     # -- moving
 
@@ -201,6 +214,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         """Forgets rows, cursor and marks: another list is to be shown."""
         self.at, self.total, self.cursor, self._key = {}, 0, 0, ""
         self.held, self.ghost, self.marked, self.all_marked = False, None, set(), False
+        self.read = False
         self._scroll(0)
         self.refresh()
 
@@ -257,27 +271,32 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
             return self._line([Text(one.title) for one in self.columns], "  ", Style(bold=True))
         row = self.first + y - 1
         if row >= self.lines:
-            if not self.lines and y == 2:
-                return self._strip(Text(f"  {self.empty}", style=Style(dim=True)), Style())
+            if not self.lines and y == 1:
+                return self._strip(Text(f"  {self._nothing()}", "dim"), Style())
             return Strip.blank(width, self.rich_style)
         cursor = row == self.cursor
         found = self._at_line(row)
-        style = Style(reverse=cursor and self.has_focus, bold=cursor,
-                      dim=self.dimmed or bool(found and found.dim) or None)  # fmt: skip
+        # Old figures, and what went away, are in one colour; the cursor tints, and keeps colours.
+        faded = self.dimmed or bool(found and found.dim)
+        style = Style(bold=cursor)
+        if faded:
+            style += self.app.console.get_style("dim")
+        if cursor and self.has_focus:
+            style += self.app.console.get_style("cursor")
         if found is None:
-            return self._strip(Text("  ..."), Style(dim=True))
+            return self._strip(Text("  ...", "dim"), Style())
         mark = "> " if cursor else "  "
         if self.all_marked or found.key in self.marked:
             mark = mark[0] + "*"
-        return self._line(found.cells, mark, style)
+        return self._line(found.cells, mark, style, plain=faded)
 
-    def _line(self, cells: Sequence[Text | str], mark: str, style: Style) -> Strip:
+    def _line(
+        self, cells: Sequence[Text | str], mark: str, style: Style, *, plain: bool = False
+    ) -> Strip:
         line = Text(mark, no_wrap=True, end="")
         for place, column, width in self.widths():
             cell = cells[place] if place < len(cells) else ""
-            # Under the cursor colours would be backgrounds: the words say it all there.
-            keep = isinstance(cell, Text) and not style.reverse
-            text = cell.copy() if isinstance(cell, Text) and keep else Text(str(cell))
+            text = cell.copy() if isinstance(cell, Text) and not plain else Text(str(cell))
             text.truncate(width, overflow="crop" if self.app.has_class("-ascii") else "ellipsis")
             blank = " " * (width - text.cell_len)
             line.append_text(Text(blank) + text if column.right else text + blank)

@@ -78,8 +78,42 @@ def test_an_interrupt_reaches_only_the_job_it_is_meant_for() -> None:
     slot.overdue, stop.is_set = lambda now: False, lambda: True
     with pytest.raises(JobInterrupted):
         _interrupter(worker)(0, None)
-    slot.running_now = False
+    slot.running_now, worker.interrupted = False, False
     _interrupter(worker)(0, None)
+    assert not worker.interrupted
+
+
+#: As a large library does: its parts are imported in between, and it looks for them as attributes.
+HALFWAY = """
+import os, time
+from pathlib import Path
+import halfway.part
+if not (first := Path(os.environ["TRIAL_FILE"] + ".first")).exists():
+    first.touch()
+    time.sleep(60)
+NUMBER = halfway.part.NUMBER
+"""
+
+
+@pytest.mark.parametrize("swallow", [False, True])
+def test_after_an_interrupt_no_job_meets_a_half_loaded_module(
+    consumer: Start, tmp_path: Path, swallow: bool
+) -> None:
+    (tmp_path / "halfway").mkdir()
+    (tmp_path / "halfway" / "__init__.py").write_text(HALFWAY)
+    (tmp_path / "halfway" / "part.py").write_text("NUMBER = 7")
+    consumer("-k", "process", "-w", "1", PYTHONPATH=str(tmp_path))
+    first = jobs.lazily.add({"swallow": swallow}, attempts=1, timeout=1)
+    # Claimed together with the first or after it: neither runs in the interrupted process.
+    others = [jobs.lazily.add({}, attempts=1) for _ in range(2)]
+    if swallow:
+        assert first.wait(20) == -1
+    else:
+        with pytest.raises(JobFailed) as caught:
+            first.wait(20)
+        assert caught.value.failure_code == "timeout"
+    assert [other.wait(20) for other in others] == [7, 7]
+    assert [other.refresh().stalls for other in others] == [0, 0]
 
 
 def test_members_of_a_chord_that_end_together_both_find_all_results(trial: Path) -> None:

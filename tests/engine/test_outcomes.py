@@ -107,6 +107,20 @@ def test_as_many_hung_threads_as_workers_restart_the_consumer(consumer: Start) -
     assert one.process.poll() is None
 
 
+def test_short_timeouts_are_no_threads_that_hang(consumer: Start) -> None:
+    """How long a job may take is its sender's choice: it must not restart everybody's consumer."""
+    one = consumer("-k", "thread", "-w", "2")
+    late = [jobs.work.add({"n": n, "seconds": 0.5}, timeout=0.001, attempts=1) for n in range(10)]
+    for job in late:
+        with pytest.raises(JobFailed) as caught:
+            job.wait(30)
+        assert caught.value.failure_code == "timeout"
+    assert jobs.echo.add({"say": "on"}).wait(30) == "on"
+    told = one.log.read_text()
+    assert "restarting" not in told
+    assert "worker hung" not in told
+
+
 def test_a_job_that_kills_its_worker_fails_alone(consumer: Start) -> None:
     consumer("-k", "process", "-w", "2")
     killer = jobs.kill.add({})

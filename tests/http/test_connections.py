@@ -70,6 +70,20 @@ def test_half_heads_shut_nobody_out(processes: str, redis_url: str, tmp_path: Pa
         assert made
 
 
+def test_whoever_does_not_take_an_answer_shuts_nobody_out(redis_url: str, tmp_path: Path) -> None:
+    """A place is held by half an answer as it is by half a request, and that needs no token."""
+    many = b"GET /docs/swagger-ui.js HTTP/1.1\r\nHost: x\r\n\r\n" * 20
+    with (
+        running(tmp_path, JOBS_HTTP_CONNECTIONS="16") as shim,
+        connections(shim, 16, many) as made,
+    ):
+        for _ in range(20):
+            assert httpx.get(f"{shim.url}/healthz", timeout=60, trust_env=False).status_code == 200
+        assert made
+        # Whose connection was ended is no fault of the shim.
+        assert not lines(shim, "unexpected")
+
+
 def test_a_head_and_a_body_have_their_time(quick: Shim) -> None:
     head = f"POST /api/jobs/email HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token()}\r\n"
     body = f"{head}Content-Length: 100\r\n\r\n{{".encode()

@@ -100,8 +100,6 @@ def test_the_records_are_the_same(
     assert record(redis_client, queue, told.stdout.strip()) == python
     for job_id in by_http:
         theirs = record(redis_client, queue, job_id)
-        # By what right it was added; Python and the command line add as the platform itself.
-        assert theirs.pop("ro") == "operator"
         if user is None and "userId" not in payload:
             assert theirs.pop("u") == "platform"
         # Beside the payload's own fields the names become part of it, where it has such fields.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -12,9 +15,11 @@ from hsejobs.model import State
 from hsejobs.store import keys
 from hsejobs.store.circuits import Circuits
 from hsejobs.store.client import Link
-from hsejobs.store.read import Reader, _cursor, percentile
-from hsejobs.store.work import Done, Work
+from hsejobs.store.read import PAGE_BYTES, Reader, _cursor, percentile
+from hsejobs.store.work import Done, Swept, Work
 from hsejobs.store.write import NewJob, Writer
+from tests.support.server import Server
+from tests.support.waiting import redis_ms
 
 
 class Store:
@@ -297,3 +302,46 @@ def test_percentiles(store: Store) -> None:
 
 def test_the_key_of_another_queue_is_another_slot() -> None:
     assert keys.base("p", "a") == "p:{a}:"
+
+
+def test_a_sweep_that_was_under_way_through_an_outage_takes_no_lease(
+    store: Store, redis_server: Server
+) -> None:
+    """It waits in the buffer of a frozen server, and would be run before any holder can renew."""
+    store.add("a")
+    ((job_id, token),) = store.claim(lease=200)
+    sent_at = redis_ms(store.link)
+    swept: list[Swept] = []
+    redis_server.freeze()
+    sender = threading.Thread(
+        target=lambda: swept.append(store.work.sweep(3, stall_until=sent_at + 100))
+    )
+    sender.start()
+    time.sleep(0.4)  # the lease ends meanwhile
+    redis_server.thaw()
+    sender.join(20)
+    assert [one.stalled for one in swept] == [[]]
+    assert store.work.renew([(job_id, token)], 1000) == set()
+    assert store.counts()[1] == 1
+    assert store.work.sweep(3, stall_until=redis_ms(store.link) + 1000).stalled == []
+
+
+def test_a_page_is_bounded_in_bytes_too(store: Store) -> None:
+    """200 payloads of 100 KB are no answer that many can ask for at once."""
+    payload = json.dumps({"text": "x" * 100_000}).encode()
+    ids = [f"large{n:02}" for n in range(60)]
+    store.writer.add_many("q", [NewJob(one, "task", payload, 3, 2, 10_000, 0) for one in ids])
+    seen: list[str] = []
+    cursor: str | None = None
+    pages = 0
+    while True:
+        page = store.reader.page("q", State.WAITING, limit=200, cursor=cursor)
+        assert sum(len(json.dumps(one.data)) for one in page.jobs[1:]) <= PAGE_BYTES
+        seen += [one.id for one in page.jobs]
+        pages, cursor = pages + 1, page.next
+        if cursor is None:
+            break
+    assert (seen, pages) == (ids, 2)
+    # Where payloads are not asked for, nothing is cut.
+    whole = store.reader.page("q", State.WAITING, limit=200, payload_bytes=0)
+    assert (len(whole.jobs), whole.next) == (60, None)

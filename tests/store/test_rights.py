@@ -49,6 +49,9 @@ def sent(known: set[str]) -> set[str]:
     found: set[str] = set()
     for folder in ("hsejobs/store", "hsejobs/engine", "hsejobs_cli"):
         for path in (ROOT / folder).rglob("*.py"):
+            # `hsejobs chaos` hurts a server with rights of its own: see docs/chaos.md.
+            if "chaos" in path.parts:
+                continue
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Constant) and node.value in known:
                     found.add(str(node.value))
@@ -65,7 +68,9 @@ def link(redis_url: str) -> Iterator[Link]:
 def test_the_rule_has_what_is_used_and_nothing_else(redis_client: redis.Redis) -> None:
     known = {name.upper() for name in redis_client.command()}
     used = scripted() | sent(known) | BY_REDIS_PY
-    assert {name.upper() for name in rights.COMMANDS} == used
+    assert {name.upper() for name in rights.COMMANDS} == used - {
+        name.upper() for name in rights.OPTIONAL
+    }
 
 
 def test_the_rules_are_documented() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import redis
 
@@ -38,7 +38,7 @@ class Cluster:
             for _ in range(3):
                 self.nodes.append(self._start_node())
             self._join()
-            wait_until(self._agreed, 30, "three nodes that agree on their slots")
+            wait_until(self.agreed, 30, "three nodes that agree on their slots")
         except BaseException:
             self.close()
             raise
@@ -47,11 +47,21 @@ class Cluster:
         """A new client; close it."""
         return redis.RedisCluster.from_url(self.nodes[0].url)
 
+    def slot_of(self, key: str) -> int:
+        with self.client() as client:
+            return int(client.keyslot(key))
+
+    def node_of(self, key: str) -> Server:
+        """The primary of the key's slot."""
+        with self.client() as client:
+            node: Any = client.get_node_from_key(key)
+        return next(server for server in self.nodes if server.port == node.port)
+
     def flush(self) -> None:
         """Empty all nodes, starting those that a test took down."""
         for node in self.nodes:
             node.start()
-        wait_until(self._agreed, 30, "three nodes that agree on their slots")
+        wait_until(self.agreed, 30, "three nodes that agree on their slots")
         for node in self.nodes:
             with node.client() as client:
                 client.flushall()
@@ -101,7 +111,8 @@ class Cluster:
                 if index:
                     client.execute_command("CLUSTER MEET", "127.0.0.1", self.nodes[0].port)
 
-    def _agreed(self) -> bool:
+    def agreed(self) -> bool:
+        """Whether all nodes are there and see the same owners."""
         ports = {node.port for node in self.nodes}
         for node in self.nodes:
             with node.client() as client:

@@ -14,12 +14,11 @@ from typing import Any
 
 import redis
 
+from hsejobs_cli.chaos.refusals import refusing
 from tests.support import wait_until
 from tests.support.server import PASSWORD, USER, Server
 
 Fault = Callable[[Server], contextlib.AbstractContextManager[Any]]
-#: No server is there: what a replica takes for its primary.
-NOWHERE = ("127.0.0.1", "1")
 
 
 @contextlib.contextmanager
@@ -67,12 +66,8 @@ def frozen(server: Server) -> Iterator[None]:
 @contextlib.contextmanager
 def read_only(server: Server) -> Iterator[None]:
     """It became a replica: reads are answered, writes are READONLY."""
-    with _admin(server) as admin:
-        admin.execute_command("REPLICAOF", *NOWHERE)
-        try:
-            yield
-        finally:
-            admin.execute_command("REPLICAOF", "NO", "ONE")
+    with _admin(server) as admin, refusing(admin, "read-only"):
+        yield
 
 
 @contextlib.contextmanager
@@ -85,7 +80,7 @@ def master_down(server: Server) -> Iterator[None]:
 @contextlib.contextmanager
 def no_replicas(server: Server) -> Iterator[None]:
     """Too few replicas to write: NOREPLICAS."""
-    with _config(server, min_replicas_to_write=("1", "0")):
+    with _admin(server) as admin, refusing(admin, "no-replicas"):
         yield
 
 
@@ -119,7 +114,7 @@ def _save(admin: Any, status: str) -> None:
 @contextlib.contextmanager
 def full(server: Server) -> Iterator[None]:
     """maxmemory is reached: what needs memory is OOM."""
-    with _config(server, maxmemory=("1", "0")):
+    with _admin(server) as admin, refusing(admin, "full"):
         yield
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Literal, Self
-from urllib.parse import quote
+from typing import Literal
 
 from hsejobs.redis_url import parse_redis_url
+from hsejobs_cli.chaos.proxy import Connection, Proxy
 
 Match = bytes | Callable[[bytes], bool]
 
@@ -39,8 +37,8 @@ class _Rule:
         return True
 
 
-class FlakyProxy:
-    """Listens on a loopback TCP port and forwards to the Redis at *target_url*.
+class FlakyProxy(Proxy):
+    """A proxy that understands RESP, and so can cut before or inside a chosen reply.
 
     ::
 
@@ -49,32 +47,14 @@ class FlakyProxy:
             client = redis.Redis.from_url(proxy.url)
 
     A request is matched in its wire form (``*2\\r\\n$3\\r\\nGET\\r\\n...``): by a part of it, or
-    by a function. ``cuts`` counts what was cut, ``connections`` what was accepted.
+    by a function. ``cuts`` counts what was cut.
     """
 
     def __init__(self, target_url: str) -> None:
-        self._target = parse_redis_url(target_url)
+        super().__init__(target_url)
         self._rules: list[_Rule] = []
-        self._lock = threading.Lock()
-        self._links: set[_Link] = set()
-        self._threads: list[threading.Thread] = []
-        self._down = False
-        self._closed = False
-        self._open = threading.Event()
-        self._open.set()
+        self._choosing = threading.Lock()
         self.cuts = 0
-        self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port: int = self._listener.getsockname()[1]
-
-    @property
-    def url(self) -> str:
-        """With the login of the target's."""
-        user, password = (quote(part or "", safe="") for part in (
-            self._target.username, self._target.password,
-        ))  # fmt: skip
-        login = f"{user}:{password}@" if password else ""
-        return f"redis://{login}127.0.0.1:{self.port}/{self._target.db}"
 
     def cut_reply(
         self, match: Match, *, times: int = 1, after_bytes: int = 0, skip: int = 0
@@ -83,175 +63,57 @@ class FlakyProxy:
 
         Holds for *times* matching requests, after *skip* of them went through whole.
         """
-        with self._lock:
+        with self._choosing:
             self._rules.append(_Rule(match, "reply", skip, times, after_bytes))
 
     def cut_request(self, match: Match, *, times: int = 1, skip: int = 0) -> None:
         """Close instead of forwarding the request: Redis never sees it."""
-        with self._lock:
+        with self._choosing:
             self._rules.append(_Rule(match, "request", skip, times, 0))
 
-    def cut_all(self) -> None:
-        """Close every open connection; new ones are accepted."""
-        with self._lock:
-            links = list(self._links)
-        for link in links:
-            link.close()
+    def lead_to(self, target_url: str) -> None:
+        """Let new connections lead to another Redis; those that are open stay."""
+        self._target = parse_redis_url(target_url)
 
-    def silence(self) -> None:
-        """Let the connections that are open fall silent: they stay, and nothing passes them."""
-        with self._lock:
-            for link in self._links:
-                link.silent = True
+    def link(self, client: socket.socket, server: socket.socket) -> Connection:
+        """One whose pieces are whole RESP values."""
+        return _Link(self, client, server)
 
-    def hole(self) -> None:
-        """Be a black hole: connections stay and can be made, nothing passes until ``fill``."""
-        self._open.clear()
-
-    def fill(self) -> None:
-        """Let through what waited."""
-        self._open.set()
-
-    def down(self) -> None:
-        """Close every connection, and each new one at once, until ``up``."""
-        with self._lock:
-            self._down = True
-        self.cut_all()
-
-    def up(self) -> None:
-        with self._lock:
-            self._down = False
-
-    def __enter__(self) -> Self:
-        self._spawn(self._accept)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._closed = True
-        self.fill()
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.down()
-        for thread in self._threads:
-            thread.join(10)
-
-    def _spawn(self, target: Callable[[], None]) -> None:
-        thread = threading.Thread(target=target, daemon=True, name="flaky-proxy")
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while not self._closed:
-            try:
-                client = self._listener.accept()[0]
-            except OSError:
-                return
-            try:
-                server = self._connect()
-            except OSError:
-                client.close()
-                continue
-            link = _Link(self, client, server)
-            with self._lock:
-                refused = self._down
-                if not refused:
-                    self._links.add(link)
-                    self.connections += 1
-            if refused:
-                link.close()
-                client.close()
-                server.close()
-                continue
-            self._spawn(link.pump_requests)
-            self._spawn(link.pump_replies)
-
-    def _connect(self) -> socket.socket:
-        if self._target.scheme == "unix":
-            server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                server.connect(self._target.path)
-            except OSError:
-                server.close()
-                raise
-            return server
-        return socket.create_connection(self._target.hosts[0])
-
-    def _rule_for(self, request: bytes) -> _Rule | None:
-        with self._lock:
+    def rule_for(self, request: bytes) -> _Rule | None:
+        """The first rule that this request falls under."""
+        with self._choosing:
             for rule in self._rules:
                 if rule.applies(request):
                     self.cuts += 1
                     return rule
         return None
 
-    def _forget(self, link: _Link) -> None:
-        with self._lock:
-            self._links.discard(link)
 
-
-class _Link:
-    """One client's connection and the one made for it; each direction has a thread."""
-
+class _Link(Connection):
     def __init__(self, proxy: FlakyProxy, client: socket.socket, server: socket.socket) -> None:
-        self._proxy = proxy
-        self._client = client
-        self._server = server
+        super().__init__(proxy, client, server)
+        self._rules = proxy
         self._pending: deque[_Rule | None] = deque()
-        self._pumps = 2
-        self.silent = False
-        self._lock = threading.Lock()
 
-    def close(self) -> None:
-        # A shutdown wakes the other thread out of its recv; a close alone would not.
-        for end in (self._client, self._server):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+    def read(self, source: socket.socket) -> Iterator[bytes]:
+        return _frames(source)
 
-    def pump_requests(self) -> None:
-        with self._ending():
-            for request in _frames(self._client):
-                if self.silent:
-                    continue
-                self._proxy._open.wait()
-                rule = self._proxy._rule_for(request)
-                if rule is not None and rule.where == "request":
-                    return
-                self._pending.append(rule)
-                self._server.sendall(request)
+    def request(self, piece: bytes) -> bool:
+        rule = self._rules.rule_for(piece)
+        if rule is not None and rule.where == "request":
+            return False
+        self._pending.append(rule)
+        return super().request(piece)
 
-    def pump_replies(self) -> None:
-        with self._ending():
-            for reply in _frames(self._server):
-                # Pushed messages answer no request.
-                self._proxy._open.wait()
-                rule = None
-                if not reply.startswith(b">") and self._pending:
-                    rule = self._pending.popleft()
-                if rule is not None:
-                    self._client.sendall(reply[: rule.after_bytes])
-                    return
-                self._client.sendall(reply)
-
-    @contextlib.contextmanager
-    def _ending(self) -> Iterator[None]:
-        try:
-            with contextlib.suppress(OSError):
-                yield
-        finally:
-            self.close()
-            with self._lock:
-                self._pumps -= 1
-                last = self._pumps == 0
-            if last:
-                self._client.close()
-                self._server.close()
-                self._proxy._forget(self)
+    def reply(self, piece: bytes) -> bool:
+        rule = None
+        # Pushed messages answer no request.
+        if not piece.startswith(b">") and self._pending:
+            rule = self._pending.popleft()
+        if rule is not None:
+            self.client.sendall(piece[: rule.after_bytes])
+            return False
+        return super().reply(piece)
 
 
 def _frames(source: socket.socket) -> Iterator[bytes]:

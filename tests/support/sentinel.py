@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
@@ -80,6 +81,21 @@ class SentinelSet:
         """Kill the primary, wait until the other has its place, and return that one."""
         old = self.primary
         old.kill()
+        return self._successor(old)
+
+    def hand_over(self) -> Server:
+        """Have the sentinels put the replica in the primary's place (``SENTINEL FAILOVER``)."""
+        old = self.primary
+
+        def begun() -> bool:
+            with self.sentinels[0].client() as client, contextlib.suppress(redis.ResponseError):
+                return bool(client.execute_command("SENTINEL FAILOVER", SERVICE))
+            return False
+
+        wait_until(begun, 20, "a fail-over that the sentinels begin")
+        return self._successor(old)
+
+    def _successor(self, old: Server) -> Server:
         new = next(server for server in self.servers if server is not old)
 
         def promoted() -> bool:

@@ -10,11 +10,13 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
 import redis
 
 from hsejobs.engine.runtime import runtime
 from hsejobs.store.circuits import Circuits, webhook_circuit
 from hsejobs.store.work import Work
+from hsejobs.watch.forgetting import names
 from tasks import queue_email
 from tests.cli.test_commands import document, run
 from tests.support.consumers import Consumers
@@ -30,6 +32,7 @@ def test_nothing_is_left_and_the_others_have_all(
     redis_client: redis.Redis,
     platform_workers: Consumers,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     redis_server.restart(appendonly=True)
     live(ORG, tmp_path, platform_workers)
@@ -47,19 +50,30 @@ def test_nothing_is_left_and_the_others_have_all(
 
     # The other tenant's jobs go on being added and run meanwhile.
     going, added = threading.Event(), []
+    # As `hsejobs up` keeps them; others append to them meanwhile.
+    (tmp_path / "logs").mkdir()
+    log = (tmp_path / "logs" / "email.log").open("ab")
+    log.write((platform_workers.folder / "huey_config.email.log").read_bytes())
+    log.flush()
+    (tmp_path / "logs" / "email.log.1").write_text(f"half a line of {ORG} and no JSON")
 
     def add() -> None:
         while not going.is_set():
+            log.write(b'{"event": "meanwhile", "organizationId": "%s"}\n' % OTHER.encode())
+            log.flush()
             added.append(queue_email(MAIL, organization_id=OTHER))
             going.wait(0.02)
 
     adding = threading.Thread(target=add)
     adding.start()
     try:
+        # That the server writes its file anew is beyond the least rights.
+        monkeypatch.setenv("QUEUE_REDIS_URL", redis_server.url)
         done = run("tenants", "erase", ORG, "--yes", "--json")
     finally:
         going.set()
         adding.join()
+        log.close()
     assert done.returncode == 0, done.stderr
     gone = json.loads(done.stdout)
     jobs = sum(n for states in there["jobs"].values() for n in states.values())
@@ -67,6 +81,7 @@ def test_nothing_is_left_and_the_others_have_all(
     assert gone["files"] == there["files"]
     assert gone["mails"] == there["mails"]
     assert gone["notRewritten"] is None
+    assert gone["logLines"] > 5
 
     assert in_redis(redis_client, ORG.encode()) == []
     [(name, _)] = in_files(tmp_path, ORG.encode())
@@ -76,6 +91,10 @@ def test_nothing_is_left_and_the_others_have_all(
     assert [one["act"] for one in lines] == ["retry"] * 4 + ["tenants erase"]
     assert in_files(redis_server.folder, ORG.encode()) == []
     assert find_leaks(redis_client, "hsejobs") == []
+
+    told = (tmp_path / "logs" / "email.log").read_text()
+    assert [json.loads(line)["event"] for line in told.splitlines()].count("erased") > 4
+    assert told.count(f'"meanwhile", "organizationId": "{OTHER}"') == len(added)
 
     assert len(added) > 5
     for job in added:
@@ -132,6 +151,32 @@ def test_a_record_in_no_index_goes_too(redis_url: str, redis_client: redis.Redis
     assert json.loads(run("tenants", "erase", "o-1", "--yes", "--json").stdout)["jobs"] == 1
     assert in_redis(redis_client, b"o-1") == []
     assert find_leaks(redis_client, "hsejobs") == []
+
+
+def test_another_programs_key_is_in_nobodys_way(redis_url: str, redis_client: redis.Redis) -> None:
+    fresh()
+    kept, taken = (queue_email(MAIL, organization_id="o-1") for _ in range(2))
+    redis_client.set(f"hsejobs:{{email}}:j:{taken.id}", "not ours")
+    redis_client.set("hsejobs:{email}:j:other", "nor this")
+    assert document("tenants", "erase", "o-1", "--dry-run")["jobs"] == {"email": {"waiting": 2}}
+    done = run("tenants", "erase", "o-1", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert total("o-1") == 0
+    assert not redis_client.exists(f"hsejobs:{{email}}:j:{kept.id}")
+    assert redis_client.zcard("hsejobs:{email}:waiting") == 0
+    assert redis_client.get("hsejobs:{email}:j:other") == b"nor this"
+
+
+def test_a_log_line_is_about_whom_it_names() -> None:
+    named = (
+        {"organizationId": "o-1"}, {"jobId": "o-1:key"}, {"path": "/api/jobs/email/jobs/o-1:key"},
+        {"error": "the circuit webhook:o-1:example.com:443 is open"}, {"shown": [{"of": "o-1"}]},
+    )  # fmt: skip
+    others = (
+        {"organizationId": "o-12"}, {"jobId": "o-12:key"}, {"path": "/jobs/x-o-1:key"},
+        {"error": "webhook:o:example.com"}, {"o-1": 1}, {"text": "about o-1"},
+    )  # fmt: skip
+    assert [names(one, "o-1") for one in named + others] == [True] * 5 + [False] * 6
 
 
 def test_it_asks_for_the_name(redis_url: str) -> None:

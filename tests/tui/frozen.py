@@ -124,13 +124,17 @@ class Frozen(Source):
     def stored(self, queue: str, job_id: str) -> JobRecord:
         return self.job(queue, job_id)[0]
 
-    def search(self, queue: str, state: State, wanted: Filter) -> Iterator[Hits]:
+    def search(
+        self, queue: str, state: State, wanted: Filter, hits: Hits | None = None
+    ) -> Iterator[Hits]:
         total = getattr(next(one for one in GLANCE.queues if one.name == queue), state.value)
-        hits = Hits(queue, state, total, total, done=True)
+        hits = hits or Hits(queue, state)
+        hits.total = hits.seen = total
+        hits.done = True
         if state in (State.FAILED, State.DELAYED):
             hits.jobs = [job(n, queue, state) for n in range(3 if state is State.FAILED else 1)]
-            hits.ids = [one.id for one in hits.jobs]
-            hits.count = len(hits.ids)
+            hits.bound = [(one.id, one.version) for one in hits.jobs]
+            hits.count = len(hits.bound)
         yield hits
 
     def failures(self) -> Iterator[tuple[dict[str, groups.Group], int, int]]:
@@ -140,7 +144,8 @@ class Frozen(Source):
                 "email", code, groups.normalised(error % 1 if "%" in error else error)
             )
             one.count, one.first, one.last = count, NOW - 3_600_000, NOW - 2_000 * (n + 1)
-            one.sample, one.sample_error, one.ids = "1m86k000000000001", error, ["x"] * count
+            one.sample, one.sample_error, one.over = "1m86k000000000001", error, True
+            one.bound = [("x", "")] * count
             found[one.key] = one
         yield found, FAILED, FAILED
 

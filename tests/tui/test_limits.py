@@ -12,9 +12,13 @@ import pytest
 
 from hsejobs.errors import JobNotFound, Refused
 from hsejobs.model import State
+from hsejobs.store import registry
 from hsejobs.store.client import Link
+from hsejobs.store.registry import QueueInfo, TaskInfo
+from hsejobs.store.write import Asked
 from hsejobs_tui.core import commands, filters
 from hsejobs_tui.core.acts import Acts
+from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import Source
 from hsejobs_tui.core.text import safe
 from tests.support.server import Server
@@ -46,7 +50,7 @@ async def test_read_only_has_no_act_in_keys_palette_help_or_store(stage: Stage) 
         assert len(app.screen_stack) == 2
     assert stage.counts()["failed"] == 1
     with pytest.raises(Refused):
-        list(app.acts.many("retry", "mail", ["job-1"]))
+        list(app.acts.many("retry", "mail", [("job-1", "")]))
 
 
 def test_an_organisation_sees_and_changes_its_own_jobs_only(stage: Stage) -> None:
@@ -68,16 +72,16 @@ def test_an_organisation_sees_and_changes_its_own_jobs_only(stage: Stage) -> Non
     with pytest.raises(JobNotFound):
         source.find("theirs")
     (*_, hits) = source.search("mail", State.FAILED, filters.parse("example.com"))
-    assert hits.ids == ["mine"]
+    assert [job for job, _ in hits.bound] == ["mine"]
     (*_, (groups, _, total)) = source.failures()
     assert total == 1
-    assert [group.ids for group in groups.values()] == [["mine"]]
+    assert [[job for job, _ in group.bound] for group in groups.values()] == [["mine"]]
     since = {"mail": "0-0"}
     assert {org for event in source.events(since) for _, org in event.jobs} == {"a"}
-    (*_, progress) = acts.many("retry", "mail", ["mine", "theirs"])
+    (*_, progress) = acts.many("retry", "mail", [("mine", ""), ("theirs", "")])
     assert (progress.done, dict(progress.refused)) == (1, {"gone": 1})
     for refused in (source.schedules, lambda: acts.pause("mail", True),
-                    lambda: list(acts.sweep("drain", "mail", 1, lambda: False))):  # fmt: skip
+                    lambda: list(acts.sweep("drain", "mail", Asked(1, 0), lambda: False))):  # fmt: skip
         with pytest.raises(Refused):
             refused()
     assert stage.counts()["failed"] == 1
@@ -185,6 +189,24 @@ def test_once_prints_the_overview(stage: Stage, capsys: pytest.CaptureFixture[st
     stage.fail("job-1")
     show(stage.options())
     assert re.search(r"^mail +0 +0 +0 +0 +1 ", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_once_cuts_no_figure_and_says_that_there_is_nothing(
+    redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from hsejobs_tui.once import show
+
+    options = Options(url=redis_url, prefix="t", home=tmp_path, place="test")
+    show(options)
+    assert "No queue has described itself" in capsys.readouterr().out
+    link, name = Link(redis_url), "q" * 40
+    registry.save(link, "t", QueueInfo(name, [TaskInfo("m.send")], "m.send"))
+    show(options)
+    head, row = capsys.readouterr().out.splitlines()[:2]
+    assert head.split()[-2:] == ["err%", "on"]
+    assert row.split()[0] == name
+    assert row.split()[-2:] == ["0%", "0"]
+    link.close()
 
 
 def test_a_refresh_is_one_pipeline(stage: Stage) -> None:

@@ -23,8 +23,11 @@ ENTERED, LEFT = "\x1b[?1049h", "\x1b[?1049l"
 class Terminal:
     """``hsejobs tui`` on a pseudo-terminal, and what it wrote there."""
 
-    def __init__(self, stage: Stage, *, deaf: bool = False) -> None:
-        """``deaf``: below a session's leader that outlives the terminal, as ``make`` does."""
+    def __init__(self, stage: Stage, *, deaf: bool = False, to: str = "") -> None:
+        """``deaf``: below a session's leader that outlives the terminal, as ``make`` does.
+
+        ``to``: a redirection of the shell's.
+        """
         environment = {
             **os.environ, "TERM": "xterm-256color", "JOBS_HOME": str(stage.home),
             "QUEUE_REDIS_URL": stage.url, "QUEUE_REDIS_PREFIX": "t", "COLUMNS": "80", "LINES": "24",
@@ -34,6 +37,8 @@ class Terminal:
             words = [sys.executable, "-m", "hsejobs_tui"]
             if deaf:
                 words = ["/bin/sh", "-c", 'trap : HUP; "$@"; exit $?', "sh", *words]
+            if to:
+                words = ["/bin/sh", "-c", f'exec "$@" {to}', "sh", *words]
             os.execve(words[0], words, environment)  # noqa: S606
         self.seen = ""
 
@@ -68,6 +73,25 @@ def test_a_signal_gives_the_terminal_back(
     os.kill(terminal.pid, signum)
     terminal.until(LEFT)
     assert terminal.status() == status
+
+
+def test_with_its_errors_in_a_file_it_draws_on_the_terminal(stage: Stage) -> None:
+    stage.add("job-1")
+    file = stage.home / "errors"
+    terminal = Terminal(stage, to=f"2>{file}")
+    terminal.until(ENTERED)
+    terminal.until("1 waiting")
+    os.write(terminal.fd, b"q")
+    terminal.until(LEFT)
+    assert terminal.status() == 0
+    assert file.read_text() == ""
+
+
+def test_where_no_key_can_come_it_only_looks(stage: Stage) -> None:
+    stage.add("job-1")
+    terminal = Terminal(stage, to="</dev/null")
+    terminal.until("mail ")
+    assert terminal.status() == 0
 
 
 def test_ctrl_z_goes_to_the_shell_and_back(stage: Stage) -> None:

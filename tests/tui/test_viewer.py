@@ -83,9 +83,9 @@ def test_a_member_reads_that_others_jobs_are_there_not_what_is_in_them(filled: S
 @pytest.mark.parametrize("text", ["bob@example.com", "error=bob", "data.to=bob", '"no bob"'])
 def test_a_members_search_does_not_look_into_others_jobs(filled: Stage, text: str) -> None:
     (*_, hits) = _source(filled, "member").search("mail", State.FAILED, parse(text))
-    assert (hits.seen, hits.ids) == (2, [])
+    assert (hits.seen, hits.bound) == (2, [])
     (*_, hits) = _source(filled, "admin").search("mail", State.FAILED, parse(text))
-    assert (hits.seen, hits.ids) == (2, [THEIRS])
+    assert (hits.seen, [job for job, _ in hits.bound]) == (2, [THEIRS])
 
 
 def test_a_members_circuits_do_not_name_others_receivers(filled: Stage) -> None:
@@ -117,9 +117,9 @@ def test_the_role_makes_the_session(filled: Stage, monkeypatch: pytest.MonkeyPat
     member = _view(filled, monkeypatch, "member", "org-1")
     assert (member.read_only, member.organization_id, member.place) == (True, "org-1", "hsejobs")
     with pytest.raises(Refused, match="read-only"):
-        list(Acts(member, filled.link).many("retry", "mail", [MINE]))
+        list(Acts(member, filled.link).many("retry", "mail", [(MINE, "")]))
     admin = _view(filled, monkeypatch, "admin", "org-1")
-    (*_, done) = Acts(admin, filled.link).many("retry", "mail", [MINE, "x"])
+    (*_, done) = Acts(admin, filled.link).many("retry", "mail", [(MINE, ""), ("x", "")])
     assert (done.done, dict(done.refused)) == (1, {"gone": 1})
     [line] = (filled.home / "audit.log").read_text().splitlines()
     assert json.loads(line)["user"] == "ann (admin, browser)"
@@ -203,7 +203,9 @@ async def test_a_browser_is_not_told_where_redis_is(filled: Stage, redis_server:
         await pilot.press("colon", *"of-ann", "enter")
         await shows(pilot, "Redis does not answer (redis_unavailable)", "STALE")
         assert str(redis_server.folder) not in text_of(app)
-        await app.push_screen(Working("x", 1, lambda stop: app.acts.many("retry", "mail", [MINE])))
+        await app.push_screen(
+            Working("x", 1, lambda stop: app.acts.many("retry", "mail", [(MINE, "")]))
+        )
         await shows(pilot, "Close (Esc, Enter)", "Redis does not answer (redis_unavailable)")
         assert str(redis_server.folder) not in text_of(app)
         redis_server.start()

@@ -171,7 +171,7 @@ def test_a_certificate_is_checked(consumer: Start, trusted: ssl.SSLContext) -> N
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"payload": {"data": {"id": 2**53}}}, "payload.data.id"),
+        ({"payload": {"data": {"id": 2**53 + 1}}}, "payload.data.id"),
         ({"payload": {"data": [float("nan")]}}, "payload.data.0"),
         ({"payload": []}, "payload"),
         ({"url": "http://u:p@a.example/"}, "url"),

@@ -21,6 +21,8 @@ from hsejobs.services.webhooks.errors import (
     WebhookRejected,
     WebhookUnreachable,
 )
+from hsejobs.services.webhooks.transport import Clock
+from tests.support import wait_until
 from tests.webhooks.receivers import Connection, Script, hang, ok, receiving
 
 
@@ -155,7 +157,11 @@ def test_retry_after() -> None:
         with pytest.raises(WebhookRejected) as caught:
             judge(answer)
         assert caught.value.retry_after == answer.retry_after
-    for value in ("soon", "-5", "²", "1.5"):
+    far = "9" * 20
+    for value in (
+        "soon", "-5", "²", "1.5", f"Mon, 01 Jan {far} 00:00:00 GMT",
+        f"Mon, 01 Jan 2024 00:00:00 +{far}", f"Mon, 01 Jan 2024 {far}:00:00 GMT",
+    ):  # fmt: skip
         with receiving(
             answering("503 Away", b"", f"Retry-After: {value}".encode().decode("latin-1"))
         ) as receiver:
@@ -246,6 +252,34 @@ def test_a_name_that_is_looked_up_for_ever(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(WebhookDeadline):
         call("http://slow.example/", seconds=0.3)
     over.set()
+
+
+def test_look_ups_that_nobody_waits_for_are_bounded_for_each_organisation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import threading
+
+    from hsejobs.services.webhooks import transport
+
+    over = threading.Event()
+    begun: list[str] = []
+
+    def never(host: str, port: int) -> list[str]:
+        begun.append(host)
+        over.wait(60)
+        return []
+
+    monkeypatch.setattr(transport, "resolve", never)
+    for number in range(12):
+        with pytest.raises(OSError, match=r"not looked up in time|too many look-ups"):
+            transport.look_up(f"h{number}.example", 80, Clock(time.monotonic() + 0.05), "org-1")
+    assert len(begun) == transport.LOOK_UPS_OF_ONE
+    # Another organisation's are looked up all the same, until there are too many for the process.
+    with pytest.raises(TimeoutError):
+        transport.look_up("other.example", 80, Clock(time.monotonic() + 0.05), "org-2")
+    assert begun[-1] == "other.example"
+    over.set()
+    wait_until(lambda: not transport._looking, timeout=20, what="the look-ups to end")
 
 
 def test_the_status_is_the_answer_when_its_text_drips() -> None:

@@ -36,6 +36,8 @@ FILTERS: Mapping[str, Mapping[str, tuple[str, ...] | None]] = {
     "compliance": {"startDate": None, "endDate": None, "stationId": None},
 }
 MAX_VALUES = 100
+#: Problems that are told of one payload: a body has room for thousands.
+MAX_PROBLEMS = 20
 
 _SNAKE = {"start_date": "startDate", "end_date": "endDate", "station_id": "stationId"}
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -119,6 +121,8 @@ def parse_filters(kind: str, given: Mapping[str, Any]) -> Filters:
     problems: list[tuple[str, str]] = []
     found: dict[str, Any] = {}
     for key, value in given.items():
+        if len(problems) == MAX_PROBLEMS:
+            break
         name = _SNAKE.get(key, key)
         if name not in known:
             problems.append((key, f"is no filter of this type; there are: {', '.join(known)}"))

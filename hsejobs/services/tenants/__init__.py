@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hsejobs.forks import cached_property
 from hsejobs.model import State
 from hsejobs.services.artifacts.access import Files
 from hsejobs.services.artifacts.store import open_store

@@ -59,10 +59,11 @@ def post(
     deadline: float,
     allow_private: bool = False,
     secret: str | None = None,
+    party: str = "",
 ) -> Answer:
     """Sends the call and returns the answer, whatever its status is.
 
-    ``deadline`` is a `time.monotonic()` value. Raises WebhookUnreachable,
+    ``deadline`` is a `time.monotonic()` value, ``party`` whose call it is. Raises WebhookUnreachable,
     WebhookDeadline, AddressRefused, HostRefused.
     """
     begun = time.monotonic()
@@ -76,7 +77,7 @@ def post(
         "Connection": "close",
         **headers,
     }
-    transport = Transport(target, clock, allow_private=allow_private)
+    transport = Transport(target, clock, allow_private=allow_private, party=party)
     url = httpx.URL(
         scheme=target.scheme, host=target.host, port=target.port, raw_path=target.path.encode()
     )
@@ -161,7 +162,8 @@ def _retry_after(value: str | None) -> float | None:
         return min(float(value[:9]), LONGEST_RETRY_AFTER)
     try:
         when = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
+        # OverflowError: a year, an hour or a zone of twenty digits.
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)

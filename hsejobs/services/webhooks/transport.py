@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import os
 import queue
 import socket
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +24,7 @@ from typing import Any
 import httpcore
 import httpx
 
+from hsejobs import forks
 from hsejobs.services.webhooks.address import Target, is_public
 from hsejobs.services.webhooks.errors import AddressRefused, HostRefused
 from hsejobs.services.webhooks.head import HeadFilter
@@ -55,8 +58,10 @@ class Transport(httpx.BaseTransport):
     ``address`` is where it went. Raises httpcore's errors, AddressRefused and HostRefused.
     """
 
-    def __init__(self, target: Target, clock: Clock, *, allow_private: bool) -> None:
-        self._backend = _Backend(target, clock, allow_private=allow_private)
+    def __init__(
+        self, target: Target, clock: Clock, *, allow_private: bool, party: str = ""
+    ) -> None:
+        self._backend = _Backend(target, clock, allow_private=allow_private, party=party)
         self._pool = httpcore.ConnectionPool(
             ssl_context=ssl_context() if target.scheme == "https" else None,
             max_connections=1,
@@ -110,8 +115,9 @@ def ssl_context() -> ssl.SSLContext:
 
 
 class _Backend(httpcore.NetworkBackend):
-    def __init__(self, target: Target, clock: Clock, *, allow_private: bool) -> None:
+    def __init__(self, target: Target, clock: Clock, *, allow_private: bool, party: str) -> None:
         self._target = target
+        self._party = party
         self._clock = clock
         self._allow_private = allow_private
         self.address: str | None = None
@@ -151,7 +157,7 @@ class _Backend(httpcore.NetworkBackend):
             if not self._allow_private and not is_public(literal):
                 raise HostRefused(_REFUSED.format("the URL's host is"))
             return [str(literal)]
-        found = list(dict.fromkeys(look_up(target.host, target.port, self._clock)))
+        found = list(dict.fromkeys(look_up(target.host, target.port, self._clock, self._party)))
         # One bad address among good ones is a trick or a mistake: none of them is called.
         if not self._allow_private:
             for text in found:
@@ -230,8 +236,21 @@ def _reason(error: OSError) -> str:
     return f"the receiver cannot be reached: {error.strerror or error}"
 
 
-def look_up(host: str, port: int, clock: Clock) -> list[str]:
-    """The addresses of a name. Raises OSError, TimeoutError at the deadline."""
+#: Names that are looked up at once by a process, and for one organisation. A resolver takes half a
+#: minute over a name whose servers do not answer, however soon the call that asked has given up.
+LOOK_UPS, LOOK_UPS_OF_ONE = 64, 8
+_looking: Counter[str] = Counter()
+_looking_lock = forks.lock()
+# The threads stay behind in the parent.
+os.register_at_fork(after_in_child=_looking.clear)
+
+
+def look_up(host: str, port: int, clock: Clock, party: str = "") -> list[str]:
+    """The addresses of a name, for ``party``. Raises OSError, TimeoutError at the deadline."""
+    with _looking_lock:
+        if _looking.total() >= LOOK_UPS or _looking[party] >= LOOK_UPS_OF_ONE:
+            raise OSError("its name cannot be looked up: too many look-ups are not answered")
+        _looking[party] += 1
     # The resolver knows no timeout: it is left behind in its thread when it is late.
     answer: queue.SimpleQueue[list[str] | OSError] = queue.SimpleQueue()
 
@@ -241,6 +260,11 @@ def look_up(host: str, port: int, clock: Clock) -> list[str]:
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or "it is no host name"
             answer.put(OSError(f"its name cannot be looked up: {reason}"))
+        finally:
+            with _looking_lock:
+                _looking[party] -= 1
+                if not _looking[party]:
+                    del _looking[party]
 
     threading.Thread(target=ask, name="webhook-resolver", daemon=True).start()
     try:

@@ -1,20 +1,25 @@
 -- clean: removes jobs of one state that are older than a moment, at most `limit` a call.
 -- Finished jobs by the time they ended, the others by the time they were added.
 -- KEYS: 1 the queue's base
--- ARGV: state, organization, grace_ms, limit, offset, count_only, spare
---   limit: at most 1000; organization '' for all; spare 1: jobs whose file has not expired stay
--- returns: {removed (or found), offset to go on from, 1 when the end was reached}
+-- ARGV: state, organization, grace_ms, asked, limit, offset, count_only, spare
+--   limit: at most 1000; organization '' for all; asked: Redis ms at which it was asked for, '' for now: ages
+--   are of that moment, and what came into the state after it stays; spare 1: jobs whose file has not
+--   expired stay
+-- returns: {removed (or found), offset to go on from, 1 when the end was reached, asked in ms}
 -- errors: none
 -- full server: runs by itself
--- include: base place settle delete
-local state, only = ARGV[1], ARGV[2]
-local before, limit, offset = now_ms - whole(ARGV[3], 0), whole(ARGV[4], 1), whole(ARGV[5], 0)
+-- include: base place settle delete version asked
+local state, only, counting = ARGV[1], ARGV[2], ARGV[7] == '1'
+-- Counting is looking, and writes nothing.
+if not counting then begin() end
+local asked = whole(ARGV[4], now_ms)
+local before, limit, offset = asked - whole(ARGV[3], 0), whole(ARGV[5], 1), whole(ARGV[6], 0)
 local name = only == '' and index(state) or org_index(state, only)
-local finished, counting = state == 'c' or state == 'f', ARGV[6] == '1'
+local finished = state == 'c' or state == 'f'
 local ids
 if finished then
   local newest = int(before * 1000 + 999)
-  if counting then return { redis.call('ZCOUNT', name, '-inf', newest), 0, 1 } end
+  if counting then return { redis.call('ZCOUNT', name, '-inf', newest), 0, 1, asked } end
   ids = redis.call('ZRANGEBYSCORE', name, '-inf', newest, 'LIMIT', offset, limit)
 else
   ids = redis.call('ZRANGE', name, offset, offset + limit - 1)
@@ -23,9 +28,9 @@ local removed, dropped = 0, 0
 for _, id in ipairs(ids) do
   local key = base .. K.job .. id
   local job = read(key, 'st', 'o', 'ct', 'p', 'ae')
+  local spared = ARGV[8] == '1' and whole(job[5], 0) > now_ms
   -- When a job was added that does not tell it is not known: it is not old.
-  local spared = ARGV[7] == '1' and whole(job[5], 0) > now_ms
-  local old = not spared and (finished or whole(job[3], now_ms) <= before)
+  local old = not spared and (finished or whole(job[3], now_ms) <= before) and here_at(id, state, asked)
   if counting then
     if old and job[1] == state then removed = removed + 1 end
   elseif not is_there(key, job, job[1]) then
@@ -42,4 +47,4 @@ end
 publish()
 local kept = #ids - removed - dropped
 if counting then kept = #ids end
-return { removed, offset + kept, #ids < limit and 1 or 0 }
+return { removed, offset + kept, #ids < limit and 1 or 0, asked }

@@ -1,16 +1,17 @@
 -- complete: active -> completed for the jobs given, then claim: waiting -> active.
 -- Both halves may be empty. Sent again, it completes nothing twice; after a lost
--- reply `again` = 1 first looks for what this very token claimed already.
+-- reply `again` = 1 first looks for what this very token claimed already, whose leases begin anew.
 -- KEYS: 1 the queue's base
 -- ARGV: claim_count, token, lease_ms, again; each: id, its_token, run_us, result
 -- returns: {outcomes, claimed}: outcomes a string with one letter a finished job
 --       (c completed, r refused: not this token's job any more), claimed as lib/claim says
 -- errors: none
--- full server: runs
+-- full server: runs by itself
 -- include: base place settle due bucket claim
 local SMALL = 64
 local n, token, lease_ms = whole(ARGV[1], 0), ARGV[2], within(ARGV[3], 0, LONGEST_MS, 0)
 
+if #ARGV > 4 then begin() end
 local outcomes = {}
 local done, gone, finished_at = {}, {}, NOW
 for a = 5, #ARGV, 4 do
@@ -61,6 +62,7 @@ if ARGV[4] == '1' and n > 0 then
       local job = read(key, unpack(FIELDS))
       job[2], job[14], job[15] = int(within(job[2], 1, 1000000, 1) - 1), '', id
       job[16] = redis.call('GET', base .. K.payload .. id)
+      put_in('a', job[6], int(now_ms + lease_ms), id)
       claimed[#claimed + 1] = job
     end
   end

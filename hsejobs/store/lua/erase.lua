@@ -6,7 +6,8 @@
 -- include: base delete
 local removed, running = 0, 0
 for a = 2, #ARGV do
-  local job = redis.call('HMGET', base .. K.job .. ARGV[a], 'st', 'o')
+  -- A key that is no hash is another program's: the index forgets it, and the key stays.
+  local job = read(base .. K.job .. ARGV[a], 'st', 'o')
   if job[2] == ARGV[1] then
     if job[1] == 'a' and redis.call('ZSCORE', base .. K.active, ARGV[a]) then
       running = running + 1

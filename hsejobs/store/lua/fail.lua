@@ -33,7 +33,7 @@ if final then
   publish()
   return { 'f', 0 }
 end
-redis.call('HSET', key, 'st', 'd', 'ec', ARGV[4], 'pt', started, 'ra', run_at)
+redis.call('HSET', key, 'st', 'd', 'ec', ARGV[4], 'pt', started, 'ra', run_at, 'si', NOW)
 redis.call('HDEL', key, 'pg', 'pm')
 put_in('d', org, run_at, id)
 announce_due(id, run_at)

@@ -5,7 +5,7 @@
 -- returns: what lib/record says and whether the queue is paused, or nil: not there or another organisation's
 -- errors: none
 -- read only
--- include: base record
+-- include: base version record
 local org = read(base .. K.job .. ARGV[2], 'o')[1]
 if ARGV[1] ~= '' and org ~= ARGV[1] then return nil end
 local found = record(ARGV[2], whole(ARGV[3], 0), 0)

@@ -16,7 +16,7 @@ if job[3] and string.sub(job[3], 1, #token + 1) == token .. ' ' then
 end
 local new = 6 + math.max(0, written - first)
 if new > #ARGV then return 1 end
-if ARGV[4] == '1' then redis.call('ZREM', base, '') end
+if ARGV[4] == '1' then begin() end
 for a = new, #ARGV do redis.call('RPUSH', base .. K.logs .. id, ARGV[a]) end
 redis.call('LTRIM', base .. K.logs .. id, -kept, -1)
 bump(key, 'lc', #ARGV - new + 1)

@@ -1,14 +1,21 @@
 -- marks of a job: what an attempt did once and a later one must know of; by token.
 -- KEYS: 1 the queue's base
--- ARGV: id, token, mark, set
---   set 0: only ask
+-- ARGV: id, token, mark, set, ask
+--   set 0: only ask; ask: tells this call from another, so that one sent again gets the same answer
 -- returns: 1 when the mark was not there, 0 when it was, -1 when the job is not this token's any more
 -- errors: none
 -- full server: runs
 -- include: base
 local id = ARGV[1]
-local job = read(base .. K.job .. id, 'st', 'tk')
+local key = base .. K.job .. id
+local job = read(key, 'st', 'tk', 'mk')
 if job[1] ~= 'a' or job[2] ~= ARGV[2] then return -1 end
 local marks = base .. K.marks .. id
-if ARGV[4] == '1' then return redis.call('SADD', marks, ARGV[3]) end
+if ARGV[4] == '1' then
+  if redis.call('SADD', marks, ARGV[3]) == 1 then
+    redis.call('HSET', key, 'mk', ARGV[5])
+    return 1
+  end
+  return job[3] == ARGV[5] and 1 or 0
+end
 return 1 - redis.call('SISMEMBER', marks, ARGV[3])

@@ -1,39 +1,60 @@
 -- drain and obliterate: takes whole states away, at most `limit` jobs a call.
 -- KEYS: 1 the queue's base
--- ARGV: states, force, limit, whole
---   limit: at most 1000; states: letters in order; whole 1: the queue's own keys too
--- returns: {removed, 1 when nothing is left to do}, or {-1, active jobs} when jobs run and it is not forced
+-- ARGV: states, force, limit, whole, asked, state, offset
+--   limit: at most 1000; states: letters in order; whole 1: the queue's own keys and counters too, if no job
+--   is left; asked: Redis ms at which it was asked for, '' for now: what came after it stays; state and offset:
+--   where to go on from, 1 and 0 at first
+-- returns: {removed, 1 when nothing is left to do, asked in ms, state and offset to go on from, how many
+--       jobs the queue has left}, or {-1, active jobs} when jobs run and it is not forced
 -- errors: none
 -- full server: runs
--- include: base place settle delete
-local states, limit = ARGV[1], whole(ARGV[3], 1)
-if ARGV[4] == '1' and ARGV[2] ~= '1' then
+-- include: base place settle delete version asked
+local states, limit, everything = ARGV[1], whole(ARGV[3], 1), ARGV[4] == '1'
+local asked, at, offset = whole(ARGV[5], now_ms), whole(ARGV[6], 1), whole(ARGV[7], 0)
+if everything and ARGV[2] ~= '1' then
   local running = redis.call('ZCARD', base .. K.active)
   if running > 0 then return { -1, running } end
 end
-local removed, seen = 0, 0
-for i = 1, #states do
-  local state = string.sub(states, i, i)
-  if seen < limit then
-    for _, id in ipairs(redis.call('ZRANGE', index(state), 0, limit - seen - 1)) do
-      local job = read(base .. K.job .. id, 'st', 'o', 'p')
-      seen = seen + 1
-      -- A job that stands here by mistake is drained only with its own state.
-      if ARGV[4] == '1' or not settle(id, state, job[1], job[2], job[3]) then
+local removed, looked, orgs = 0, 0, {}
+while at <= #states and looked < limit do
+  local state = string.sub(states, at, at)
+  -- From the end: workers take what waits from the front, and a place would be passed over.
+  local ids = redis.call('ZREVRANGE', index(state), offset, offset + limit - looked - 1)
+  local left = 0
+  for _, id in ipairs(ids) do
+    local key = base .. K.job .. id
+    local job = read(key, 'st', 'o', 'p')
+    if not is_there(key, job, job[1]) then
+      redis.call('ZREM', index(state), id)
+    -- A job that stands here by mistake is drained only with its own state.
+    elseif everything or not settle(id, state, job[1], job[2], job[3]) then
+      if here_at(id, state, asked, everything and 'whole' or 'idle') then
         if job[1] ~= state then take_from(state, job[2], id) end
         delete_job(id, STATE[job[1]] and job[1], job[2])
         removed = removed + 1
+        if job[2] then orgs[job[2]] = true end
+      else
+        left = left + 1
       end
     end
   end
-end
-if seen >= limit then
-  publish()
-  return { removed, 0 }
+  looked, offset = looked + #ids, offset + left
+  if looked < limit then at, offset = at + 1, 0 end
 end
 publish()
-if ARGV[4] == '1' then
-  redis.call('UNLINK', base .. K.paused, base .. K.seq, base .. K.bell, base .. K.events,
-    base .. K.revoked, base .. K.slots, base .. K.lastruns, base .. K.lastends)
+local left = 0
+for _, name in pairs(STATE) do left = left + redis.call('ZCARD', base .. name) end
+local ended = at > #states
+if everything then
+  -- The rates of tenants go with their last jobs; they would be gone within a quarter of an hour anyway.
+  for org in pairs(orgs) do
+    for back = 0, ORG_MINUTE_TTL / 60 do redis.call('UNLINK', base .. K.minute .. (minute - back) .. ':' .. org) end
+  end
+  -- A queue that has jobs again keeps its pause and its order.
+  if ended and left == 0 then
+    redis.call('UNLINK', base .. K.paused, base .. K.seq, base .. K.bell, base .. K.events,
+      base .. K.revoked, base .. K.slots, base .. K.lastruns, base .. K.lastends)
+    for back = 0, MINUTE_TTL / 60 do redis.call('UNLINK', base .. K.minute .. (minute - back)) end
+  end
 end
-return { removed, 1 }
+return { removed, ended and 1 or 0, asked, at, offset, left }

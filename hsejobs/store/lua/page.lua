@@ -1,12 +1,13 @@
 -- One page of the jobs in a state, from either end, by cursor.
 -- KEYS: 1 the queue's base
--- ARGV: state, organization, limit, reverse, cursor_score, cursor_id, payload_bytes, errors
+-- ARGV: state, organization, limit, reverse, cursor_score, cursor_id, payload_bytes, errors, most_bytes
 --   limit: at most 200; cursor_score and cursor_id: of the last job of the page before, or '';
---   payload_bytes: how much of payload and result (0: nothing); errors: how many of the newest (0: all)
+--   payload_bytes: how much of payload and result (0: nothing); errors: how many of the newest (0: all);
+--   most_bytes: of payloads, results and errors in all, one job aside: the page ends early and has a next
 -- returns: {total, paused (0 or 1), next score or '', next id, the records as lib/record says}
 -- errors: none
 -- read only
--- include: base record
+-- include: base version record
 local state, only, limit, reverse = ARGV[1], ARGV[2], within(ARGV[3], 1, 200, 1), ARGV[4] == '1'
 local name = only == '' and index(state) or org_index(state, only)
 local range, rank_of = reverse and 'ZREVRANGE' or 'ZRANGE', reverse and 'ZREVRANK' or 'ZRANK'
@@ -37,8 +38,17 @@ local out = { total, redis.call('EXISTS', base .. K.paused), '', '' }
 if #ids > 0 and start + #ids / 2 < total then
   out[3], out[4] = ids[#ids], ids[#ids - 1]
 end
+local bytes, most = 0, whole(ARGV[9], 0)
 for i = 1, #ids, 2 do
   local found = record(ids[i], whole(ARGV[7], 0), whole(ARGV[8], 0))
-  if found then out[#out + 1] = found end
+  if found then
+    out[#out + 1] = found
+    bytes = bytes + #found[3] + #found[4]
+    for _, one in ipairs(found[5]) do bytes = bytes + #one end
+  end
+  if bytes >= most and i + 1 < #ids then
+    out[3], out[4] = ids[i + 1], ids[i]
+    break
+  end
 end
 return out

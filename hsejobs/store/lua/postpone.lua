@@ -19,7 +19,7 @@ if job[1] == 'a' then
   local org, run_at = job[3], int(now_ms + within(ARGV[3], 0, LONGEST_MS, 0))
   local made = within(job[4], 1, 1000000, 1) - 1
   take_from('a', org, id)
-  redis.call('HSET', key, 'st', 'd', 'am', made, 'ra', run_at, 'pf', int(first))
+  redis.call('HSET', key, 'st', 'd', 'am', made, 'ra', run_at, 'pf', int(first), 'si', NOW)
   redis.call('HDEL', key, 'pg', 'pm')
   put_in('d', org, run_at, id)
   announce_due(id, run_at)

@@ -1,13 +1,15 @@
 -- promote: delayed -> waiting, by hand.
 -- KEYS: 1 the queue's base
--- ARGV: organization; each: id
---   organization '' for any
--- returns: for each id "ok", "missing" or the letter of the state it is in
+-- ARGV: organization, moment; each: id, seen
+--   organization '' for any; moment: Redis ms from which on nothing may have come, '' for none; seen: the
+--   version (lib/asked) that was looked at, '' for any
+-- returns: for each id "ok", "missing", "changed" (left the state since, and came back to it) or the letter
+--       of the state it is in
 -- errors: none
 -- full server: runs
--- include: base place
-local only, out, moved = ARGV[1], {}, false
-for a = 2, #ARGV do
+-- include: base place version asked
+local only, moment, out, moved = ARGV[1], tonumber(ARGV[2]), {}, false
+for a = 3, #ARGV, 2 do
   local id = ARGV[a]
   local key = base .. K.job .. id
   local job = read(key, 'st', 'o', 'p')
@@ -15,6 +17,8 @@ for a = 2, #ARGV do
     out[#out + 1] = 'missing'
   elseif job[1] ~= 'd' then
     out[#out + 1] = state_of(job[1])
+  elseif not as_seen(id, 'd', ARGV[a + 1]) or (moment and not here_at(id, 'd', moment)) then
+    out[#out + 1] = 'changed'
   else
     to_waiting(id, 'd', job[2], job[3], { 'ws', NOW })
     event('waiting', id, job[2])

@@ -13,7 +13,7 @@ for a = 1, #ARGV, 2 do
   if job[1] == 'a' and job[2] == ARGV[a + 1] then
     local place = place_of(job[5], job[6])
     take_from('a', job[3], id)
-    redis.call('HSET', key, 'st', 'w', 'am', within(job[4], 1, 1000000, 1) - 1, 'sc', place)
+    redis.call('HSET', key, 'st', 'w', 'am', within(job[4], 1, 1000000, 1) - 1, 'sc', place, 'si', NOW)
     redis.call('HDEL', key, 'tk', 'pg', 'pm')
     put_in('w', job[3], place, id)
     event('waiting', id, job[3])

@@ -1,22 +1,25 @@
 -- remove: any state but active -> gone. The copy that comes back is what `restore` takes.
 -- KEYS: 1 the queue's base
--- ARGV: organization; each: id
---   organization '' for any
+-- ARGV: organization; each: id, seen
+--   organization '' for any; seen: the version (lib/asked) that was looked at, '' for any
 -- returns: for each id {"ok", id, score, hash, payload, extras, result, errors, logs, marks},
---       {"missing", id} or {state letter, id}; absent strings are ''
+--       {"missing", id}, {"changed", id} (left its state since, and came back to it) or {state letter, id};
+--       absent strings are ''
 -- errors: none
 -- full server: runs
--- include: base record delete
+-- include: base version record delete asked
 local only, out = ARGV[1], {}
-for a = 2, #ARGV do
-  local id = ARGV[a]
+for a = 2, #ARGV, 2 do
+  local id, seen = ARGV[a], ARGV[a + 1]
   local key = base .. K.job .. id
   local job = read(key, 'st', 'o')
   local state, org = state_of(job[1]), job[2]
   if not is_there(key, job, job[1]) or (only ~= '' and org ~= only) then
     out[#out + 1] = { 'missing', id }
-  elseif state == 'a' then
-    out[#out + 1] = { 'a', id }
+  elseif state == 'a' or (seen ~= '' and string.sub(seen, 1, 1) ~= state) then
+    out[#out + 1] = { state, id }
+  elseif not as_seen(id, state, seen) then
+    out[#out + 1] = { 'changed', id }
   else
     out[#out + 1] = {
       'ok', id,

@@ -3,7 +3,8 @@
 -- ARGV: organization, id, score, payload, extras, result; each: value
 --   values: number of hash values, the hash, number of errors, the errors,
 --   number of log lines, the lines, the marks; organization '' for any
--- returns: "ok", "exists" when the id is in use again, "missing" when it is another organisation's
+-- returns: "ok", "back" when this job was restored already (the answer was lost, and it is asked again),
+--       "exists" when the id is in use again, "missing" when it is another organisation's
 -- errors: none
 -- include: base delete
 local id = ARGV[2]
@@ -20,9 +21,14 @@ local hash, errors, logs = take(), take(), take()
 local job = {}
 for i = 1, #hash, 2 do job[hash[i]] = hash[i + 1] end
 if ARGV[1] ~= '' and job.o ~= ARGV[1] then return 'missing' end
-if redis.call('EXISTS', key) == 1 then return 'exists' end
+if redis.call('EXISTS', key) == 1 then
+  local there = read(key, 'ct', 're')
+  return there[2] and there[1] == job.ct and 'back' or 'exists'
+end
 local state, score = state_of(job.st), int(whole(ARGV[3], 0))
 redis.call('HSET', key, unpack(hash))
+-- What is asked for before does not mean it: it was not there.
+redis.call('HSET', key, 're', NOW)
 redis.call('SET', base .. K.payload .. id, ARGV[4])
 if ARGV[5] ~= '' then redis.call('SET', base .. K.extras .. id, ARGV[5]) end
 if ARGV[6] ~= '' then redis.call('SET', base .. K.result .. id, ARGV[6]) end

@@ -1,16 +1,20 @@
 -- due and stall: what falls due inside Redis, delayed jobs and dead leases; every consumer asks once a second.
 -- KEYS: 1 the queue's base
--- ARGV: max_stalls, limit, stall_limit
---   limit of the due, stall_limit of the stalled: at most 500 each, and 0 for none
+-- ARGV: max_stalls, limit, stall_limit, stall_until
+--   limit of the due, stall_limit of the stalled: at most 500 each, and 0 for none; stall_until: Redis
+--   time in ms after which this call takes no leases. It may have lain in a server that hung, behind
+--   which the renewals lie.
 -- returns: {jobs moved to waiting, ms until the next delayed job is due or -1, the stalled ids,
 --       what became of each ("waiting" or "failed"), Redis time in ms}
 -- errors: none
 -- full server: runs
 -- include: base place settle due stall
 local max_stalls, limit = whole(ARGV[1], 0), within(ARGV[2], 1, 500, 1)
+local stall_limit = within(ARGV[3], 0, 500, 0)
+if now_ms > whole(ARGV[4], 0) then stall_limit = 0 end
 local moved = move_due(limit)
 local stalled, became = {}, {}
-local dead = redis.call('ZRANGEBYSCORE', base .. K.active, '-inf', NOW, 'LIMIT', 0, within(ARGV[3], 0, 500, 0))
+local dead = redis.call('ZRANGEBYSCORE', base .. K.active, '-inf', NOW, 'LIMIT', 0, stall_limit)
 for _, id in ipairs(dead) do
   local outcome = stall_job(id, max_stalls)
   if outcome then

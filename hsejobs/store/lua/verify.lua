@@ -12,7 +12,7 @@ local repair, out, wakes = ARGV[1] == '1', {}, false
 local function forget(id, found, org)
   take_from_all(nil, id)
   if found.stray then take_from_all(org, id) end
-  if found.unreadable then return false end
+  if found.unreadable then return true end
   local names = {}
   for i, name in ipairs(BESIDE) do names[i] = base .. name .. id end
   redis.call('UNLINK', unpack(names))

@@ -7,7 +7,7 @@
 --       the records as lib/record says, without payloads}
 -- errors: none
 -- read only
--- include: base record
+-- include: base version record
 local state, only, reverse = ARGV[1], ARGV[2], ARGV[3] == '1'
 local name = only == '' and index(state) or org_index(state, only)
 local offset, limit = whole(ARGV[4], 0), within(ARGV[5], 1, 200, 1)

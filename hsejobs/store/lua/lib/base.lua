@@ -26,6 +26,14 @@ end
 -- The longest run that is counted, in us.
 local LONGEST_RUN = LONGEST_MS * 1000
 
+-- To be called before the first write of what a full server must take: it refuses a script's first write
+-- that needs memory, and none after one that needs none.
+local begun = false
+local function begin()
+  if not begun then redis.call('ZREM', base, '') end
+  begun = true
+end
+
 -- Fields of a record; none at all for a key that is no hash.
 local function read(key, ...)
   local found = redis.pcall('HMGET', key, ...)

@@ -8,6 +8,7 @@ local function claim(n, token, lease_ms)
   local waiting = base .. K.waiting
   local ids = redis.call('ZRANGE', waiting, 0, n - 1)
   if #ids == 0 then return {} end
+  begin()
   local out, taken, payload_keys, leases = {}, {}, {}, {}
   local lease_until = int(now_ms + lease_ms)
   local revocable = redis.call('EXISTS', base .. K.revoked) == 1

@@ -1,6 +1,7 @@
 -- Moves delayed jobs whose time has come to the waiting list, at most `limit`.
 local function move_due(limit)
   local ids = redis.call('ZRANGEBYSCORE', base .. K.delayed, '-inf', NOW, 'LIMIT', 0, limit)
+  if #ids > 0 then begin() end
   for _, id in ipairs(ids) do
     local key = base .. K.job .. id
     local job = read(key, 'st', 'o', 'p', 'ra')

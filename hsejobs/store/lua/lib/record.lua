@@ -1,4 +1,5 @@
--- One whole record for a reader: hash, payload, result, errors; `tail` how many errors (0: all).
+-- One whole record for a reader: hash (its `v` is the version), payload, result, errors; `tail` how many
+-- errors (0: all).
 -- What is of another type, which only a stranger writes, is not there: one such key spoils no list.
 local function soft(...)
   local found = redis.pcall(...)
@@ -8,6 +9,8 @@ end
 local function record(id, payload_bytes, tail)
   local hash = soft('HGETALL', base .. K.job .. id) or {}
   if #hash == 0 then return nil end
+  hash[#hash + 1] = 'v'
+  hash[#hash + 1] = version(id, read(base .. K.job .. id, 'st')[1] or '')
   local payload, result
   if payload_bytes > 0 then
     payload = soft('GETRANGE', base .. K.payload .. id, 0, payload_bytes - 1)

@@ -1,0 +1,17 @@
+-- What an act may touch: the set that its question named, and nothing that came later or moved on.
+
+-- `seen` is the version that was looked at when the act was asked for; '' binds nothing.
+local function as_seen(id, state, seen)
+  return seen == '' or version(id, state) == seen
+end
+
+-- Whether a job was in its state at `moment` (Redis ms) already. `whole` asks for the queue instead of
+-- the state; `idle` for waiting or delayed, between which jobs move by themselves.
+local function here_at(id, state, moment, set)
+  local at = read(base .. K.job .. id, 'ct', 'si', 're', 'ws')
+  local function later(value) return whole(value, 0) > moment end
+  if later(at[1]) or later(at[3]) then return false end
+  if set == 'whole' then return true end
+  if later(at[2]) then return false end
+  return set == 'idle' or state ~= 'w' or not later(at[4])
+end

@@ -1,0 +1,147 @@
+"""The acts on all jobs of a state or of a queue: clean, drain, obliterate.
+
+Each is bound to the moment (Redis ms) at which it was asked for, as its question or its request
+was: what came later, or moved on and came back, stays. It works in scripts of at most 500 jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hsejobs.errors import InvalidOption, QueueBusy
+from hsejobs.model import State
+from hsejobs.store import keys, scripts
+from hsejobs.store.scripts import Arg, Script
+
+#: Jobs in one call of a script.
+CHUNK = 500
+#: Times that a clean of many goes through the list: places shift while workers take jobs.
+PASSES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a question named: how many jobs, and the moment (Redis ms) that the act is bound to."""
+
+    count: int
+    at: int
+
+
+class Sweeps:
+    """The part of ``Writer`` that acts on whole states. ``asked`` None: from the first step on."""
+
+    def _run(self, script: Script, queue: str, *args: Arg) -> Any:
+        raise NotImplementedError
+
+    def clean(
+        self,
+        queue: str,
+        state: State,
+        grace_ms: int,
+        *,
+        organization_id: str | None = None,
+        limit: int | None = None,
+        asked: int | None = None,
+    ) -> int:
+        """Removes jobs of a state older than ``grace_ms``; how many. Active jobs are refused."""
+        return sum(self.clean_steps(queue, state, grace_ms, organization_id, limit, asked))
+
+    def clean_steps(
+        self,
+        queue: str,
+        state: State,
+        grace_ms: int,
+        organization_id: str | None = None,
+        limit: int | None = None,
+        asked: int | None = None,
+        *,
+        spare_files: bool = False,
+    ) -> Iterator[int]:
+        """The same in steps of at most 500 jobs; yields how many each step removed.
+
+        ``spare_files``: jobs whose file can still be loaded stay as long as it.
+        """
+        _refuse_active(state)
+        args = (state.letter, keys.tenant(organization_id), grace_ms)
+        moment: Arg = "" if asked is None else asked
+        left = limit
+        for _ in range(PASSES):
+            offset, ended, steps, done = 0, 0, 0, 0
+            while not ended and (left is None or left > 0):
+                step = CHUNK if left is None else min(CHUNK, left)
+                removed, offset, ended, moment = self._run(
+                    scripts.CLEAN, queue, *args, moment, step, offset, 0, int(spare_files)
+                )
+                steps, done = steps + 1, done + removed
+                left = None if left is None else left - removed
+                yield removed
+            if steps <= 1 or not done or left == 0:
+                return
+
+    def ask_clean(
+        self, queue: str, state: State, grace_ms: int, organization_id: str | None = None
+    ) -> Asked:
+        """How many jobs a clean would remove now, and the moment to bind it to."""
+        _refuse_active(state)
+        args = (state.letter, keys.tenant(organization_id), grace_ms)
+        found, offset, ended = 0, 0, 0
+        moment: Arg = ""
+        while not ended:
+            step, offset, ended, moment = self._run(
+                scripts.CLEAN, queue, *args, moment, 1000, offset, 1, 0
+            )
+            found += step
+        return Asked(found, int(moment))
+
+    def cleanable(
+        self, queue: str, state: State, grace_ms: int, organization_id: str | None = None
+    ) -> int:
+        """How many jobs a clean would remove now."""
+        return self.ask_clean(queue, state, grace_ms, organization_id).count
+
+    def drain(self, queue: str, *, asked: int | None = None) -> int:
+        """Removes what waits and what is delayed; keeps the pause flag. How many."""
+        return sum(self.drain_steps(queue, asked=asked))
+
+    def drain_steps(self, queue: str, *, asked: int | None = None) -> Iterator[int]:
+        """The same in steps; yields how many each removed."""
+        # Delayed first: what falls due meanwhile is met again where it waits.
+        return self._sweep_away(queue, "dw", force=True, whole=False, asked=asked)
+
+    def obliterate(self, queue: str, *, force: bool = False, asked: int | None = None) -> int:
+        """Removes every job; the queue's counters and pause too if no job came later. How many.
+
+        Raises QueueBusy while jobs run, unless forced.
+        """
+        return sum(self.obliterate_steps(queue, force=force, asked=asked))
+
+    def obliterate_steps(
+        self, queue: str, *, force: bool = False, asked: int | None = None
+    ) -> Iterator[int]:
+        """The same in steps; yields how many each removed."""
+        # Delayed before waiting, waiting before active: a job that moves on meanwhile is met again.
+        return self._sweep_away(queue, "dwacf", force=force, whole=True, asked=asked)
+
+    def _sweep_away(
+        self, queue: str, states: str, *, force: bool, whole: bool, asked: int | None
+    ) -> Iterator[int]:
+        moment: Arg = "" if asked is None else asked
+        ended, state, offset = 0, 1, 0
+        while not ended:
+            removed, ended, *where = self._run(
+                scripts.OBLITERATE, queue, states, int(force), CHUNK, int(whole),
+                moment, state, offset,
+            )  # fmt: skip
+            if removed < 0:
+                raise QueueBusy(
+                    f"{ended} jobs of {queue!r} are active: pause it and wait, or force it"
+                )
+            moment, state, offset = where[:3]
+            yield removed
+
+
+def _refuse_active(state: State) -> None:
+    if state is State.ACTIVE:
+        raise InvalidOption("status", "active jobs cannot be cleaned; wait until they end")

@@ -1,0 +1,88 @@
+"""The consumers of a run: started, hurt, replaced, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+#: ms that a consumer gets to end its jobs after SIGTERM: more than the longest of them takes.
+GRACE_MS = 5_000
+_WORKER = {"threads": "thread", "processes": "process"}
+
+
+class Consumer:
+    """One consumer of the run's queue, with threads or processes, in a session of its own."""
+
+    def __init__(self, kind: str, workers: int, env: dict[str, str], folder: Path) -> None:
+        self.kind = kind
+        self._command = [
+            sys.executable, "-m", "huey.bin.huey_consumer", "hsejobs_cli.chaos.queue.huey",
+            "-k", _WORKER[kind], "-w", str(workers),
+        ]  # fmt: skip
+        self._env = env
+        self._log = folder / f"{kind}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def group(self) -> int:
+        """Its process group, which has its own process id."""
+        return self.process.pid if self.process is not None else 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs, or is frozen."""
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> None:
+        """Starts it; the one before has ended."""
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command,
+                env={**self._env, "HSEJOBS_PARENT_PID": str(os.getpid())},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def send(self, signum: int) -> None:
+        """A signal to it and its workers."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.group, signum)
+
+    def kill(self) -> None:
+        """Ends it and its workers as a power cut would."""
+        if self.process is not None:
+            self.send(signal.SIGKILL)
+            self.process.wait()
+
+    def kill_worker(self, pid: int) -> bool:
+        """Kills one of its worker processes; False when that one is gone already."""
+        try:
+            if pid == self.group or os.getpgid(pid) != self.group:
+                return False
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def stop(self, meanwhile: Callable[[], None]) -> bool:
+        """SIGTERM, and waits for the end; False when it had to be killed."""
+        if self.process is None:
+            return True
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+        for _ in range(GRACE_MS // 50 + 100):
+            try:
+                self.process.wait(0.05)
+            except subprocess.TimeoutExpired:
+                meanwhile()
+            else:
+                return True
+        self.kill()
+        return False

@@ -1,0 +1,69 @@
+"""The one table of colours. Nothing else in the TUI names a colour: a test says so.
+
+A style is named by what it means (``fail``, ``bold warn``); the app looks it up by its mode. Colours of
+text have a contrast of at least 4.5:1 on each of the grounds, which a test measures on every screen.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: The modes: by preference, for terminals of 16 colours, and with NO_COLOR.
+MODES: Final = ("dark", "light", "ansi", "mono")
+
+#: What text is drawn in, by what it means: dark, light, ANSI, monochrome.
+SIGNALS: Final[dict[str, tuple[str, str, str, str]]] = {
+    "ok": ("#5fd787", "#0a6b2d", "green", "#d0d0d0"),
+    "wait": ("#5fd7ff", "#00607a", "cyan", "#d0d0d0"),
+    "run": ("#8ab4ff", "#1d4fa8", "bright_blue", "#ffffff"),
+    "delay": ("#d7a0ff", "#7a2a9c", "magenta", "#c8c8c8"),
+    "fail": ("#ff8787", "#b00020", "bright_red", "#ffffff"),
+    "warn": ("#ffd75f", "#7a5200", "yellow", "#f4f4f4"),
+    "note": ("#87d7d7", "#0b6363", "bright_cyan", "#dcdcdc"),
+    "dim": ("#a8a8a8", "#595959", "default", "#b0b0b0"),
+}
+#: Attributes that stand for a colour where there is none.
+MONO: Final[dict[str, str]] = {"fail": "bold underline", "warn": "bold", "delay": "italic"}
+
+#: The grounds, and what text is on them when nothing else is said: dark, light, ANSI, monochrome.
+GROUNDS: Final[dict[str, tuple[str, str, str, str]]] = {
+    "text": ("#e4e4e4", "#1c1c1c", "ansi_default", "#e4e4e4"),
+    "background": ("#121212", "#ffffff", "ansi_default", "#121212"),
+    "surface": ("#1c1c1c", "#f2f2f2", "ansi_default", "#1c1c1c"),
+    "panel": ("#262a30", "#e6e8ec", "ansi_default", "#2a2a2a"),
+    "boost": ("#30353d", "#dcdfe5", "ansi_default", "#363636"),
+    "cursor": ("#303a4a", "#d3e0f5", "", "#3c3c3c"),
+    "accent": ("#ffb454", "#8a4b00", "ansi_bright_yellow", "#ffffff"),
+    "alarm": ("#a40e26", "#b00020", "ansi_red", "#e4e4e4"),
+    "on-alarm": ("#ffffff", "#ffffff", "ansi_bright_white", "#000000"),
+}
+
+
+def style(name: str, mode: str) -> str:
+    """What Rich draws a signal as, in a mode."""
+    at = MODES.index(mode)
+    if name == "alarm":
+        ground, ink = GROUNDS["alarm"][at], GROUNDS["on-alarm"][at]
+        return f"bold {ink.removeprefix('ansi_')} on {ground.removeprefix('ansi_')}"
+    if mode == "mono":
+        return f"{MONO.get(name, '')} {SIGNALS[name][at]}".strip()
+    return SIGNALS[name][at]
+
+
+def styles(mode: str) -> dict[str, str]:
+    """Every name that a text may be drawn in."""
+    found = {
+        "cursor": f"on {GROUNDS['cursor'][MODES.index(mode)]}" if mode != "ansi" else "reverse"
+    }
+    found["alarm"] = style("alarm", mode)
+    found["key"] = f"bold {GROUNDS['accent'][MODES.index(mode)].removeprefix('ansi_')}"
+    for name in SIGNALS:
+        found[name] = style(name, mode)
+        found[f"bold {name}"] = f"bold {style(name, mode)}"
+        found[f"reverse {name}"] = f"bold reverse {style(name, mode)}"
+    return found
+
+
+def grounds(mode: str) -> dict[str, str]:
+    """The grounds of a mode, by name."""
+    return {name: values[MODES.index(mode)] for name, values in GROUNDS.items()}

@@ -1,0 +1,105 @@
+"""A question about a set that is still being counted: it says "so far", and names what it fixes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from textual.widgets import Button, Input, Static
+
+from hsejobs.store.write import Seen
+from hsejobs_tui.core.text import safe
+from hsejobs_tui.screens.dialogs import Confirm
+
+#: Seconds between two looks at how far the counting is.
+LOOK = 0.1
+
+
+class Counting(Protocol):
+    """How far the counting of what an act is about is. ``bound`` grows until ``over``."""
+
+    @property
+    def bound(self) -> Sequence[Seen]:
+        """The jobs so far."""
+
+    @property
+    def over(self) -> bool:
+        """Whether those are all."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether the counting ended before that: Redis went away."""
+
+
+class Counted(Confirm):
+    """The count must be typed. While it grows, Enter fixes those so far; nothing is added after that.
+
+    ``about`` ends the sentence that begins with the act: ``failed jobs matching x``.
+
+    Textual calls the handlers of ``Confirm`` too, unless an event's default is prevented.
+    """
+
+    def __init__(self, act: str, about: str, text: str, counting: Counting) -> None:
+        super().__init__(f"{act} ... {about}?", text, typed="?")
+        self.act, self.about, self.counting = act, about, counting
+        #: What the question names, once it is fixed.
+        self.fixed: tuple[Seen, ...] | None = None
+
+    def on_mount(self) -> None:
+        """What is counted already is fixed at once."""
+        self._look()
+        if self.fixed is None:
+            self.set_interval(LOOK, self._look)
+
+    def _look(self) -> None:
+        if self.fixed is not None:
+            return
+        if self.counting.over:
+            self._fix(every=True)
+            return
+        count = len(self.counting.bound)
+        how = "Still counting. Enter takes those so far; or wait for the end. Esc leaves it."
+        if self.counting.broken:
+            how = "The counting broke off. "
+            how += "Enter takes those so far; Esc leaves it." if count else "Esc leaves it."
+        self._say(f"{self.act} {count:,} {self.about}, so far?", how, "Those so far (Enter)",
+                  count == 0)  # fmt: skip
+
+    def _fix(self, *, every: bool) -> None:
+        self.fixed = tuple(self.counting.bound)
+        count = len(self.fixed)
+        self.typed = str(count)
+        which = "all " if every else "the first "
+        if not count:
+            self._say(f"There are none {self.about}.", "Esc leaves it.", "Yes (Enter)", True)
+            return
+        self._say(f"{self.act} {which}{count:,} {self.about}?",
+                  f"Type {count} to go on, Esc to leave it.", "Yes (Enter)", True)  # fmt: skip
+
+    def _say(self, title: str, note: str, yes: str, shut: bool) -> None:
+        self.query_one(".title", Static).update(safe(title))
+        self.query_one("#note", Static).update(note)
+        button = self.query_one("#yes", Button)
+        button.disabled = shut
+        if str(button.label) != yes:
+            button.label = yes
+            button.refresh(layout=True)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """The button opens when the text is right, or while there is something to fix."""
+        if self.fixed is None:
+            event.prevent_default()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter: fixes those so far; then, with the right text, the answer."""
+        if not self.fixed:
+            event.prevent_default()
+        if self.fixed is None and not event.value.strip() and self.counting.bound:
+            self._fix(every=False)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """By mouse."""
+        if event.button.id == "yes" and self.fixed is None:
+            event.prevent_default()
+            self._fix(every=False)
+            self.query_one(Input).focus()

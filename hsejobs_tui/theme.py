@@ -1,0 +1,66 @@
+"""The table of colours as Textual's theme: widgets of the library take theirs from it too."""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+from hsejobs_tui.core.colours import grounds, style
+
+
+def theme(mode: str) -> Theme:
+    """The theme of a mode, called ``hsejobs-<mode>``."""
+    ground, ansi = grounds(mode), mode == "ansi"
+
+    def ink(name: str) -> str:
+        value = style(name, mode).split()[-1]
+        return f"ansi_{value}" if ansi else value
+
+    dim, text = ink("dim"), ground["text"]
+    cursor = ground["cursor"] if not ansi else "ansi_blue"
+    return Theme(
+        f"hsejobs-{mode}",
+        primary=ground["accent"],
+        secondary=ground["accent"],
+        warning=ink("warn"),
+        error=ink("fail"),
+        success=ink("ok"),
+        accent=ground["accent"],
+        foreground=text,
+        background=ground["background"],
+        surface=ground["surface"],
+        panel=ground["panel"],
+        boost=ground["boost"],
+        dark=mode != "light",
+        ansi=ansi,
+        text_alpha=1.0,
+        variables={
+            "text": text,
+            "text-muted": dim,
+            "text-disabled": dim,
+            "foreground-muted": dim,
+            "foreground-disabled": dim,
+            "primary-muted": ground["boost"],
+            "block-cursor-foreground": text,
+            "block-cursor-background": cursor,
+            "block-cursor-blurred-foreground": text,
+            "block-cursor-blurred-background": cursor,
+            "block-hover-background": ground["boost"],
+            "border": ground["accent"],
+            "border-blurred": dim,
+            "input-cursor-background": text,
+            "input-cursor-foreground": ground["background"] if not ansi else "ansi_black",
+            "input-selection-background": cursor,
+            "input-selection-foreground": text,
+            "screen-selection-background": cursor,
+            "screen-selection-foreground": text,
+            "scrollbar": dim,
+            "scrollbar-hover": dim,
+            "scrollbar-active": ground["accent"],
+            "scrollbar-background": ground["panel"],
+            "scrollbar-background-hover": ground["panel"],
+            "scrollbar-background-active": ground["panel"],
+            "button-foreground": text,
+            "button-color-foreground": text,
+            "footer-key-foreground": ground["accent"],
+        },
+    )

@@ -1,0 +1,56 @@
+"""A slot between a worker and its keeper: what is taken out of it is taken out once.
+
+The kind: something that is handed over and stays where it was, so that it is handed over again at
+each look. A keeper that took back what a slow job held up did so every time it looked, and wrote the
+same outcomes and releases thousands of times a second for as long as the job ran.
+"""
+
+from __future__ import annotations
+
+from hsejobs import forks
+from hsejobs.engine.slots import Slot
+from hsejobs.store.work import Claim, Done
+
+
+def claims(*ids: str) -> list[Claim]:
+    row = [b"m.task", b"0", b"3", b"0", b"0", None, None, None, None, b"1", b"3", None, None, b""]
+    return [Claim([*row, one.encode(), b"{}"], f"t-{one}") for one in ids]
+
+
+def loaded(*ids: str) -> Slot:
+    slot = Slot(1, forks.lock())
+    slot.load(claims(*ids))
+    return slot
+
+
+def test_what_is_taken_back_is_taken_back_once() -> None:
+    slot = loaded("a", "b", "c", "d")
+    slot.begin(1.0)
+    slot.finish(Done("a", "t-a", 5, b"null"))
+    slot.begin(2.0)
+    assert slot.take_back() == (
+        [Done("a", "t-a", 5, b"null")],
+        [("c", "t-c"), ("d", "t-d")],
+    )
+    assert slot.take_back() == ([], [])
+    assert slot.begin(3.0) is None
+    # The running one is still held, and what was handed over is the taker's to renew.
+    assert ("b", "t-b") in slot.holding()
+    assert not {("c", "t-c"), ("d", "t-d")} & set(slot.holding())
+    running = slot.running()
+    assert running is not None
+    assert running.id == "b"
+    slot.finish(Done("b", "t-b", 7, b'"x"'))
+    assert slot.take_back() == ([Done("b", "t-b", 7, b'"x"')], [])
+
+
+def test_an_outcome_that_only_its_worker_knew_is_named_when_the_worker_died() -> None:
+    slot = loaded("a", "b", "c")
+    slot.begin(1.0)
+    slot.finish(Done("a", "t-a", 5, b"null"))
+    slot.begin(2.0)
+    slot.finish(None)  # it failed, which the worker was about to write
+    assert slot.unwritten() == [("b", "t-b")]
+    slot.begin(3.0)
+    assert slot.unwritten() == [("b", "t-b")]
+    assert slot.take_back()[0] == [Done("a", "t-a", 5, b"null")]

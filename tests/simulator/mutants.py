@@ -1,0 +1,183 @@
+"""Old faults, to be put back one at a time: the simulator must find each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from hsejobs.engine import telling, worker
+from hsejobs.engine.duties import Ledger
+from hsejobs.engine.slots import Slot
+from hsejobs.errors import JobsError, RedisUnavailable
+from hsejobs.store.work import Work
+
+Patch = Callable[[str], str]
+
+
+def without(*lines: str) -> Patch:
+    """A script's text without these parts."""
+
+    def patch(text: str) -> str:
+        for line in lines:
+            assert line in text, line
+            text = text.replace(line, "")
+        return text
+
+    return patch
+
+
+def replaced(old: str, new: str) -> Patch:
+    def patch(text: str) -> str:
+        assert old in text, old
+        return text.replace(old, new)
+
+    return patch
+
+
+#: Faults of a script: its name, and how its text becomes the old one.
+IN_LUA: dict[str, tuple[str, Patch]] = {
+    # A full server refuses what needs memory, unless the script's first write needs none.
+    "renewals refused on a full server, sweeps allowed": (
+        "renew", without("call('ZREM', KEYS[1], '')\n"),
+    ),
+    "fail without the token check": (
+        "fail", replaced("if job[2] ~= token then", "if not job[2] then"),
+    ),
+    "renew without the token check": (
+        "renew", without(" and job[2] == ARGV[a + 1]"),
+    ),
+    "log lines written again": ("log", replaced("if new > #ARGV then return 1 end", "new = 6")),
+    "a mark burnt by a lost reply": (
+        "mark", replaced("return job[3] == ARGV[5] and 1 or 0", "return 0"),
+    ),
+    "late sweeps take leases": ("sweep", without("if now_ms > whole(ARGV[4], 0) then stall_limit = 0 end\n")),
+    "a postponed job uses an attempt": (
+        "postpone", replaced("within(job[4], 1, 1000000, 1) - 1", "within(job[4], 1, 1000000, 1)"),
+    ),
+    "an organisation's index forgotten": (
+        "release", replaced("take_from('a', job[3], id)", "take_from('a', nil, id)"),
+    ),
+}  # fmt: skip
+
+
+@contextlib.contextmanager
+def _with(owner: Any, name: str, value: Any) -> Iterator[None]:
+    kept = owner.__dict__[name]
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, kept)
+
+
+def _claims_anew() -> Any:
+    """A claim is sent again as if it were the first time."""
+    step = Work.step
+
+    def again(self: Work, done: Any, want: int, token: str, lease: int, *, again: bool) -> Any:
+        return step(self, done, want, token, lease, again=False)
+
+    return _with(Work, "step", again)
+
+
+def _drops_outcomes() -> Any:
+    """An outcome whose write fails is forgotten."""
+
+    def insist(self: Any, act: Callable[[], Any]) -> Any:
+        try:
+            return act()
+        except JobsError as error:
+            self.consumer.outage.begins(error, self.name)
+            return None
+
+    return _with(worker.JobWorker, "_insist", insist)
+
+
+def _taken_back_and_lost() -> Any:
+    """What was taken out of a slot is written once, and dropped when Redis does not answer."""
+
+    def pay(self: Any, budget: float = 0.15) -> None:
+        owed, self.owed = self.owed, []
+        for one in owed:
+            one.act()
+
+    return _with(Ledger, "pay", pay)
+
+
+def _taken_back_for_ever() -> Any:
+    """What was taken out of a slot stays in it."""
+
+    def take_back(self: Slot) -> Any:
+        with self._locked():
+            _, at, running, flags, count, size, used, started, deadline = head = self._head()
+            rows = self._held(head)
+            self._put(at, at, running, flags, count, size, used, started, deadline)
+            return self._finished(head, rows), [(row[0], row[1]) for row in rows[at:]]
+
+    return _with(Slot, "take_back", take_back)
+
+
+def _sweeps_first() -> Any:
+    """After an outage, leases are taken before anybody could renew."""
+
+    def sweep(self: Work, max_stalls: int, *, stall_until: int = 0) -> Any:
+        return kept(self, max_stalls)
+
+    kept = Work.sweep
+    return _with(Work, "sweep", sweep)
+
+
+def _telling_raises() -> Any:
+    """``progress`` and ``log`` raise what Redis says."""
+    tried = telling.Telling._try
+
+    def loud(self: Any, *, lines: bool) -> Any:
+        before = self._retry_at
+        mine = tried(self, lines=lines)
+        if self._retry_at != before:
+            raise ValueError("Redis does not answer")
+        return mine
+
+    return _with(telling.Telling, "_try", loud)
+
+
+def _ends_workers() -> Any:
+    """What Redis says ends the worker."""
+
+    def loop(self: Any, now: Any = None) -> None:
+        claim = self.slot.begin(0.0)
+        if claim is None:
+            try:
+                claims = self.work.step(
+                    self.done, 1, f"{self.token_base}.x{self._calls}", self.lease, again=False
+                )[1]
+            except RedisUnavailable as error:
+                raise RuntimeError from error
+            self._calls += 1
+            self.done = []
+            self.slot.load(claims)
+            if not claims:
+                self._wait()
+        else:
+            self._execute(claim)
+
+    return _with(worker.JobWorker, "loop", loop)
+
+
+def _forgets_its_dead() -> Any:
+    """The outcome of a failed job dies with its process, and nobody says so before the lease ends."""
+    return _with(Slot, "unwritten", lambda self: [])
+
+
+#: Faults of the engine.
+IN_ENGINE: dict[str, Callable[[], Any]] = {
+    "a claim is sent again as a new one": _claims_anew,
+    "an outcome is dropped when its write fails": _drops_outcomes,
+    "what was taken back is dropped": _taken_back_and_lost,
+    "what was taken back is taken back for ever": _taken_back_for_ever,
+    "sweeps before the renewals after an outage": _sweeps_first,
+    "telling raises": _telling_raises,
+    "what Redis says ends a worker": _ends_workers,
+    "a dead process's failure is not noticed": _forgets_its_dead,
+}

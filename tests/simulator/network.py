@@ -1,0 +1,270 @@
+"""What becomes of a call: answered, lost on its way there or back, late, refused; as the seed says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import redis.exceptions as known
+from redis._parsers.base import BaseParser
+
+from hsejobs.store import scripts
+from hsejobs.store.client import REPLY_TIMEOUT, Link
+from tests.simulator.world import EPOCH, NOTHING, Actor, World
+
+if TYPE_CHECKING:
+    from tests.simulator.observer import Observer
+    from tests.simulator.wire import Wire
+
+#: What a server that does not take writes answers.
+REFUSALS = ("CLUSTERDOWN", "MASTERDOWN", "MISCONF", "NOPERM", "NOREPLICAS", "READONLY")
+#: Those that refuse a look as well.
+_ALL_REFUSED = ("MASTERDOWN", "CLUSTERDOWN")
+_READERS = {script.name for script in scripts.ALL if script.read_only}
+_READ_COMMANDS = {"GET", "HGET", "HGETALL", "SMEMBERS", "SISMEMBER", "PING", "LLEN", "EXISTS"}
+
+
+def refusal(code: str) -> Exception:
+    """The error as redis-py makes it of the server's words."""
+    parse: Any = BaseParser.parse_error
+    made: Exception = parse(f"{code} not now")
+    return made
+
+
+class Network:
+    """The network and the server's moods. Rates are per call."""
+
+    def __init__(self, world: World, wire: Wire, observer: Observer) -> None:
+        self.world, self.wire, self.observer = world, wire, observer
+        self.lose = self.mute = self.late = self.slow = self.fault = 0.0
+        #: The server: until when it refuses connections, or answers nothing (and then everything).
+        self.down_until = self.frozen_until = 0.0
+        #: The code that it refuses writes with, and until when.
+        self.refusing: tuple[str, float] = ("", 0.0)
+        self.bells: list[tuple[Actor, Callable[[Any], None]]] = []
+        self.ears: list[Subscription] = []
+
+    # -- one exchange, seen from an actor
+
+    def exchange(self, words: Sequence[Any], while_waiting: Callable[[], None] | None) -> Any:
+        """The reply. Raises what redis-py raises."""
+        world, actor = self.world, self.world._me()
+        wake = world.waker()
+        call = self.observer.call(actor, self._name(words), words)
+        self._send(actor, call, words, wake)
+        until, reply = world.now + REPLY_TIMEOUT, NOTHING
+        while True:
+            left = until - world.now
+            reply = world.wait(min(left, 0.05) if while_waiting else left)
+            if reply is not NOTHING:
+                break
+            if world.now >= until - 1e-9:
+                call.abandoned = True
+                self._hurt(actor)
+                world.note(f"{call.name} timed out")
+                raise known.TimeoutError("Timeout reading from socket")
+            if while_waiting is not None:
+                while_waiting()
+            # Each wait has a ticket of its own.
+            call.wake[0] = world.waker()
+        kind, value = reply
+        if kind == "error":
+            call.abandoned = True
+            raise value
+        if world.now - call.sent_at > 0.5:
+            self._hurt(actor)
+        call.answered = True
+        self.observer.answered(call)
+        return value
+
+    def _name(self, words: Sequence[Any]) -> str:
+        if words[0] in ("EVALSHA", "EVAL"):
+            return self.wire.names[words[1]]
+        return str(words[0])
+
+    def _hurt(self, actor: Actor) -> None:
+        now = self.world.now
+        if not self.server_trouble(now - 3.0):
+            actor.hurt_at = actor.group.hurt_at = now
+
+    def server_trouble(self, since: float) -> bool:
+        """Whether the server was away or silent since then."""
+        return max(self.down_until, self.frozen_until) > since
+
+    def _send(
+        self, actor: Actor, call: Any, words: Sequence[Any], wake: Callable[[Any], None]
+    ) -> None:
+        world, random = self.world, self.world.random
+        call.wake, call.sent_at = [wake], world.now
+        there, back = random.uniform(5e-5, 5e-4), random.uniform(5e-5, 5e-4)
+        draw = random.random()
+        if self.down_until > world.now:
+            self._fail(call, there, known.ConnectionError("Connection refused"))
+            return
+        if actor.group.cut_until > world.now:
+            actor.hurt_at = actor.group.hurt_at = actor.group.cut_until
+            if draw < 0.5:
+                self._fail(call, there, known.ConnectionError("No route to host"))
+            return
+        for rate, act in (
+            (self.lose, self._lose), (self.mute, self._mute), (self.late, self._late),
+            (self.fault, self._fault),
+        ):  # fmt: skip
+            if draw < rate:
+                act(actor, call, words, there, back)
+                return
+            draw -= rate
+        if draw < self.slow:
+            there, back = there * 1000, back * 1000
+        code, until = self.refusing
+        if until > world.now and (code in _ALL_REFUSED or self._writes(words)):
+            self._fail(call, there, refusal(code), note=code)
+            return
+        world.at(world.now + there, lambda: self._execute(call, words, back))
+
+    def _writes(self, words: Sequence[Any]) -> bool:
+        if words[0] in ("EVALSHA", "EVAL"):
+            return self.wire.names[words[1]] not in _READERS
+        return words[0] not in _READ_COMMANDS
+
+    def _fail(self, call: Any, there: float, error: Exception, note: str = "refused") -> None:
+        def act() -> None:
+            self.world.note(f"{call.who} {call.name} {note}")
+            call.wake[0](("error", error))
+
+        self.world.at(self.world.now + there, act)
+
+    def _reset(self, actor: Actor, call: Any, there: float, what: str) -> None:
+        """Half of the lost calls are noticed at once, the others when their reply is overdue."""
+        self._hurt(actor)
+        self.world.note(f"{call.name} {what}")
+        if self.world.random.random() < 0.5:
+            self._fail(call, there * 2, known.ConnectionError("Connection reset by peer"))
+
+    def _lose(self, actor: Actor, call: Any, words: Any, there: float, back: float) -> None:
+        self._reset(actor, call, there, "is lost")
+
+    def _mute(self, actor: Actor, call: Any, words: Any, there: float, back: float) -> None:
+        self._reset(actor, call, there, "will be done, its reply lost")
+        self.world.at(self.world.now + there, lambda: self._execute(call, words, None))
+
+    def _late(self, actor: Actor, call: Any, words: Any, there: float, back: float) -> None:
+        """It comes when nobody waits for it any more."""
+        self._reset(actor, call, there, "will be done late")
+        later = self.world.now + self.world.random.uniform(0.01, 6.0)
+        self.world.at(later, lambda: self._execute(call, words, None))
+
+    def _fault(self, actor: Actor, call: Any, words: Any, there: float, back: float) -> None:
+        self._hurt(actor)
+        self._fail(call, there, known.ResponseError("ERR a mistake of the server"), note="fault")
+
+    # -- at the server
+
+    def _execute(self, call: Any, words: Sequence[Any], back: float | None) -> None:
+        world = self.world
+        if self.down_until > world.now:
+            return
+        if self.frozen_until > world.now:
+            # What lies in the sockets is read when it runs again, in any order.
+            later = self.frozen_until + world.random.uniform(1e-5, 1e-3)
+            world.at(later, lambda: self._execute(call, words, back))
+            return
+        self.observer.rate(call.actor.group)
+        redis_us = int((EPOCH + world.now) * 1_000_000)
+        self._forget_bells()
+        reply, seen = self.wire.step(words, redis_us, len(self.bells))
+        world.steps += 1
+        call.late = call.late or call.abandoned
+        problems, rung, announced, rows = seen
+        if isinstance(reply, Exception):
+            world.note(f"{call.who} {call.name} -> {type(reply).__name__} {str(reply)[:60]}")
+            answer: Any = ("error", reply)
+        else:
+            world.note(f"{call.who} {call.name} {call.about} -> {brief(reply)}")
+            answer = ("ok", reply)
+        self.observer.after(call, reply, problems, rows, redis_us // 1000)
+        if rung:
+            self._ring()
+        if announced:
+            for ear in self.ears:
+                ear.hear()
+        if back is not None:
+            world.at(world.now + back, lambda: call.wake[0](answer))
+
+    # -- the doorbell and the subscriptions
+
+    def _forget_bells(self) -> None:
+        self.bells = [(actor, wake) for actor, wake in self.bells if actor.alive]
+
+    def _ring(self) -> None:
+        _actor, wake = self.bells.pop(0)
+        if self.world.random.random() < self.lose:
+            return  # the bell was heard by a connection that is gone
+        self.world.at(self.world.now + self.world.random.uniform(5e-5, 1e-3), lambda: wake(None))
+
+
+def brief(reply: Any) -> str:
+    """A reply in a line of the trace."""
+    return repr(reply).replace("b'", "'")[:70]
+
+
+class SimLink(Link):
+    """The real Link, whose exchanges go through the simulated network."""
+
+    network: Network
+
+    def __init__(self, url: str = "unix:///simulated", **options: Any) -> None:
+        super().__init__(url, **options)
+        self._watcher: Actor | None = None
+        self._call: Callable[[], None] | None = None
+
+    def watch(self, while_waiting: Callable[[], None]) -> None:
+        self._watcher, self._call = self.network.world.current, while_waiting
+
+    def _exchange(self, words: Sequence[Any]) -> Any:
+        watched = self._watcher is not None and self._watcher is self.network.world.current
+        return self.network.exchange(words, self._call if watched else None)
+
+    def batch(self, calls: Any, *, patience: float = 3.0) -> list[Any]:
+        return [self._single(script, words, patience) for script, words in calls]
+
+    def blocking(self, key: str) -> Any:
+        return Subscription(self.network)
+
+    def close(self) -> None:
+        """There are no connections."""
+
+
+class Subscription:
+    """What a ``DueTimer`` needs of a connection."""
+
+    def __init__(self, network: Network) -> None:
+        self._network, self._heard = network, 0
+        self._group = network.world._me().group
+        self._made_at = network.world.now
+
+    def send_command(self, *words: Any) -> None:
+        if words[0] == "SUBSCRIBE":
+            network = self._network
+            if network.server_trouble(network.world.now) or self._cut():
+                raise known.ConnectionError("Connection refused")
+            network.ears = [ear for ear in network.ears if ear._group is not self._group]
+            network.ears.append(self)
+        elif not self._cut():
+            self._heard += 1  # the answer to PING
+
+    def _cut(self) -> bool:
+        return self._group.cut_until > self._network.world.now
+
+    def hear(self) -> None:
+        if self._group.alive and not self._cut():
+            self._heard += 1
+
+    def can_read(self, timeout: float) -> bool:
+        if self._network.down_until > self._made_at:
+            raise known.ConnectionError("Connection closed by server")
+        return self._heard > 0
+
+    def read_response(self) -> list[bytes]:
+        self._heard -= 1
+        return [b"message"]

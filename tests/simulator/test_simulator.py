@@ -1,0 +1,87 @@
+"""The seeded simulator: CI's part of it, 200,000 steps, and that it finds what was wrong once.
+
+A step is one call that reached the server, after which everything in it is looked at. Calls that the
+simulated network lost or refused are not counted.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.simulator.mutants import IN_ENGINE, IN_LUA
+from tests.simulator.people import HURTS
+from tests.simulator.run import simulate
+from tests.support.server import Server
+
+STEPS, SEEDS_EACH, SHORT = 2_000, 5, 1_000
+TAKEN = "its lease was taken while"
+#: For each fault that is put back: a seed that finds it, what hurts, and what it is found by.
+FOUND_BY: dict[str, tuple[int, tuple[str, ...], str]] = {
+    "renewals refused on a full server, sweeps allowed": (1, ("full",), TAKEN),
+    "fail without the token check": (3, ("freeze", "cut", "noise"), "a token that lost wrote"),
+    "renew without the token check": (1, ("freeze", "cut", "noise"), "a token that lost wrote"),
+    "log lines written again": (1, ("noise",), "log lines are written twice"),
+    "a mark burnt by a lost reply": (11, ("noise",), "was granted to nobody"),
+    "late sweeps take leases": (3, ("silent",), TAKEN),
+    "a postponed job uses an attempt": (1, HURTS, "1 attempts are used up, should be 0"),
+    "an organisation's index forgotten": (1, HURTS, "is wrong in active of one"),
+    "a claim is sent again as a new one": (1, ("noise",), TAKEN),
+    "an outcome is dropped when its write fails": (1, ("down", "refuse", "noise"), TAKEN),
+    "what was taken back is dropped": (1, HURTS, TAKEN),
+    "what was taken back is taken back for ever": (1, HURTS, "called Redis 500 times"),
+    "sweeps before the renewals after an outage": (1, ("down", "silent"), TAKEN),
+    "telling raises": (1, ("down", "full"), "log() raised"),
+    "what Redis says ends a worker": (1, HURTS, "died: RuntimeError"),
+    "a dead process's failure is not noticed": (
+        1, ("kill_worker", "kill_worker", "refuse", "full"), TAKEN,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("part", range(20))
+def test_no_invariant_is_violated(redis_server: Server, part: int) -> None:
+    for seed in range(1 + part * SEEDS_EACH, 1 + (part + 1) * SEEDS_EACH):
+        result = simulate(redis_server, seed, STEPS)
+        assert result.violation is None, json.dumps(result.trace, indent=1)
+        assert result.steps >= STEPS
+
+
+def test_a_seed_replays_exactly(redis_server: Server) -> None:
+    first, second = [simulate(redis_server, 7, 600) for _ in range(2)]
+    other = simulate(redis_server, 8, 600)
+    assert (first.digest, first.trace, first.calls) == (second.digest, second.trace, second.calls)
+    assert first.digest != other.digest
+
+
+def test_everything_has_its_turn(redis_server: Server) -> None:
+    """A simulator that never does something finds nothing in it."""
+    calls: dict[str, int] = {}
+    for seed in range(1, 5):
+        for name, times in simulate(redis_server, seed, STEPS).calls.items():
+            calls[name] = calls.get(name, 0) + times
+    expected = (
+        "add", "periodic", "complete", "fail", "postpone", "release", "renew", "stall", "sweep",
+        "progress", "log", "mark", "promote", "retry", "remove", "restore", "clean", "pause",
+        "heartbeat", "stats",
+    )  # fmt: skip
+    assert [name for name in expected if not calls.get(name)] == []
+
+
+@pytest.mark.parametrize("name", FOUND_BY)
+def test_an_old_fault_put_back_is_found(redis_server: Server, name: str) -> None:
+    seed, hurts, told = FOUND_BY[name]
+    if name in IN_LUA:
+        script, patch = IN_LUA[name]
+        found = simulate(redis_server, seed, SHORT, {script: patch}, hurts)
+    else:
+        with IN_ENGINE[name]():
+            found = simulate(redis_server, seed, SHORT, None, hurts)
+    assert told in (found.violation or "nothing was found")
+    # The same seed without it finds nothing: what was found is the fault.
+    assert simulate(redis_server, seed, found.at_step + 50, None, hurts).violation is None
+
+
+def test_every_fault_has_a_seed() -> None:
+    assert set(FOUND_BY) == {*IN_LUA, *IN_ENGINE}

@@ -1,0 +1,66 @@
+"""A call that is sent again, or comes late, because the first reply was lost or the server hung.
+
+The kind: an answer that is another one the second time, and a request that still takes effect when
+what it was based on holds no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from hsejobs.store import keys, scripts
+from hsejobs.store.client import Link
+from hsejobs.store.work import Work
+from hsejobs.store.write import NewJob, Writer
+
+BASE = keys.base("t", "q")
+
+
+@pytest.fixture
+def work(redis_url: str, no_leaks: None) -> Iterator[Work]:
+    link = Link(redis_url)
+    new = NewJob("a", "m.task", b"{}", 3, 3, 1000, 0, nonce="n")
+    Writer(link, "t").add("q", new)
+    yield Work(link, "t", "q", patience=1)
+    link.close()
+
+
+def claim(work: Work, lease_ms: int, *, again: bool = False) -> list[str]:
+    return [one.id for one in work.step([], 1, "token", lease_ms, again=again)[1]]
+
+
+def test_a_mark_that_is_asked_for_again_is_still_granted(work: Work) -> None:
+    """Seen: a lost reply burnt the mark, and the call that it guards was made by nobody."""
+    claim(work, 60_000)
+
+    def ask(ask: str) -> int:
+        found: int = work.link.run(scripts.MARK, BASE, ("a", "token", "o:call", 1, ask))
+        return found
+
+    assert [ask("one"), ask("one"), ask("two"), ask("one")] == [1, 1, 0, 1]
+    assert work.mark("a", "token", "o:other", put=True) is True
+    assert work.mark("a", "token", "o:other", put=True) is False
+
+
+def test_a_claim_that_is_found_again_has_its_whole_lease(
+    work: Work, redis_client: redis.Redis
+) -> None:
+    """Seen: a worker that waited long for its reply got a job whose lease was over, and ran it."""
+    assert claim(work, 0) == ["a"]
+    before = redis_client.zscore(f"{BASE}active", "a")
+    assert claim(work, 60_000, again=True) == ["a"]
+    after = redis_client.zscore(f"{BASE}active", "a")
+    assert before is not None
+    assert after is not None
+    assert after >= before + 60_000
+
+
+def test_a_sweep_that_comes_late_takes_no_lease(work: Work) -> None:
+    """Seen: it lay in a server that hung, behind which the renewals lay, and took every lease."""
+    assert claim(work, 0) == ["a"]
+    now = work.sweep(3, stall_until=0).now
+    assert work.sweep(3, stall_until=now - 1).stalled == []
+    assert work.sweep(3, stall_until=now + 60_000).stalled == [("a", "waiting")]

@@ -1,0 +1,84 @@
+"""A slot on its way from one node of a Cluster to another, as ``redis-cli --cluster`` does it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+
+from tests.support import wait_until
+from tests.support.cluster import Cluster
+from tests.support.server import Server
+
+
+class Move:
+    """The slot of *key* on its way from its node to *target*; ``step`` moves some of its keys."""
+
+    def __init__(self, cluster: Cluster, key: str, target: Server | None = None) -> None:
+        self.cluster = cluster
+        self.source = cluster.node_of(key)
+        self.target = target or next(node for node in cluster.nodes if node is not self.source)
+        self._at_source: Any = self.source.client()
+        self._at_target: Any = self.target.client()
+        self.slot = cluster.slot_of(key)
+
+    def begin(self) -> None:
+        """From now on the source answers ASK for what it does not have (any more)."""
+        self._at_target.execute_command(
+            "CLUSTER SETSLOT", self.slot, "IMPORTING", _id(self._at_source)
+        )
+        self._at_source.execute_command(
+            "CLUSTER SETSLOT", self.slot, "MIGRATING", _id(self._at_target)
+        )
+
+    def keys(self) -> list[bytes]:
+        """Those that are at the source still."""
+        return keys_in(self._at_source, self.slot)
+
+    def step(self, *keys: bytes) -> None:
+        """Moves these keys; one that is gone meanwhile is passed over."""
+        assert self.target.port is not None
+        for key in keys:
+            self._at_source.execute_command("MIGRATE", "127.0.0.1", self.target.port, key, 0, 5000)
+
+    def end(self) -> None:
+        """Moves what is left, and tells all nodes whose slot it is."""
+        while rest := self.keys():
+            self.step(*rest)
+        owner = _id(self._at_target)
+        for node in sorted(self.cluster.nodes, key=lambda node: node is not self.target):
+            with node.client() as client:
+                client.execute_command("CLUSTER SETSLOT", self.slot, "NODE", owner)
+
+    def whole(self) -> bool:
+        """Moves all at once, as Valkey 9 can; False where the server cannot."""
+        command = "CLUSTER MIGRATESLOTS SLOTSRANGE"
+        try:
+            self._at_source.execute_command(
+                command, self.slot, self.slot, "NODE", _id(self._at_target)
+            )
+        except redis.ResponseError:
+            return False
+        wait_until(lambda: not self.keys(), 30, "a slot that has moved")
+        return True
+
+    def close(self) -> None:
+        self._at_source.close()
+        self._at_target.close()
+
+    def __enter__(self) -> Move:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def keys_in(client: Any, slot: int) -> list[bytes]:
+    """The keys of a slot that a node holds."""
+    found: list[bytes] = client.execute_command("CLUSTER GETKEYSINSLOT", slot, 100_000)
+    return found
+
+
+def _id(client: Any) -> str:
+    name = client.execute_command("CLUSTER MYID")
+    return name.decode() if isinstance(name, bytes) else str(name)

@@ -1,0 +1,144 @@
+"""One table of colours, and a contrast of 4.5:1 or more in the picture of every screen."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.color import ANSI_COLOR_NAMES
+from rich.segment import Segment
+from textual.app import App
+
+import hsejobs_tui
+from hsejobs_tui.core import colours
+from tests.tui.driving import settle
+from tests.tui.frozen import frozen_app
+from tests.tui.test_snapshots import STEPS
+
+LEAST = 4.5
+#: Drawn by the library, moved by a finger: the thumb of a scroll bar, and block elements at its ends.
+SCROLL_BAR = frozenset("▁▂▃▄▅▆▇█▎▊▍▌▐ ")
+
+
+def _light(triplet: tuple[int, int, int]) -> float:
+    parts = [value / 255 for value in triplet]
+    red, green, blue = (
+        part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: tuple[int, int, int], other: tuple[int, int, int]) -> float:
+    """By WCAG 2: 1 to 21."""
+    dark, light = sorted((_light(one), _light(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def drawn(app: App[Any]) -> list[Segment]:
+    """What goes to the terminal, after every filter of the session."""
+    found: list[Segment] = []
+    for strip in app.screen._compositor.render_strips():
+        line = list(strip)
+        for one in app.get_line_filters():
+            line = one.apply(line, app.screen.background_colors[1])
+        found += line
+    return found
+
+
+def poor(app: App[Any]) -> list[str]:
+    """The texts that cannot be read well."""
+    found = []
+    for text, style, _ in drawn(app):
+        if not text.strip() or set(text) <= SCROLL_BAR:
+            continue
+        assert style is not None
+        assert style.color is not None, text
+        assert style.bgcolor is not None, text
+        ink, ground = style.color.get_truecolor(), style.bgcolor.get_truecolor(foreground=False)
+        there = contrast(ink, ground)
+        if there < LEAST or style.dim:
+            found.append(f"{there:.2f} dim={style.dim} {style}: {text.strip()[:40]!r}")
+    return found
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["dark", "light", "mono", "away"])
+@pytest.mark.parametrize("part", range(4))
+async def test_everything_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, part: int
+) -> None:
+    if mode == "mono":
+        monkeypatch.setenv("NO_COLOR", "1")
+    # Half of them in ASCII, without colours and with.
+    given: dict[str, Any] = {"ascii_only": True} if part % 2 else {}
+    app = frozen_app(tmp_path, theme="light" if mode == "light" else "dark", **given)
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await settle(pilot)
+        for name in list(STEPS)[part::4]:
+            for key in STEPS[name]:
+                await pilot.press(key)
+            await settle(pilot)
+            if mode == "away":
+                app.away = "no answer"
+                app.tell()
+                app.say("it went wrong", bad=True)
+                await settle(pilot)
+            assert not poor(app), name
+            while len(app.screen_stack) > 1:
+                await app.pop_screen()
+            app.away = None
+            await settle(pilot)
+
+
+@pytest.mark.parametrize("mode", ["dark", "light", "mono"])
+@pytest.mark.parametrize("ground", ["background", "surface", "panel", "boost", "cursor"])
+def test_every_signal_can_be_read_on_every_ground(mode: str, ground: str) -> None:
+    def triplet(value: str) -> tuple[int, int, int]:
+        return int(value[1:3], 16), int(value[3:5], 16), int(value[5:7], 16)
+
+    at = colours.MODES.index(mode)
+    under = triplet(colours.GROUNDS[ground][at])
+    inks = {name: values[at] for name, values in colours.SIGNALS.items()}
+    for name, ink in {**inks, "text": colours.GROUNDS["text"][at]}.items():
+        assert contrast(triplet(ink), under) >= LEAST, (name, ink)
+
+
+@pytest.mark.parametrize("mode", colours.MODES)
+def test_no_two_states_look_the_same(mode: str) -> None:
+    states = ("ok", "wait", "run", "delay", "fail", "warn")
+    looks = {colours.style(name, mode) for name in states if name != "wait" or mode != "mono"}
+    assert len(looks) == len(states) - (mode == "mono")
+
+
+NAMES = {*ANSI_COLOR_NAMES, "gray", "grey", "orange", "purple", "crimson"} - {"default"}
+#: Attributes that lower the contrast, whatever the colour.
+LOWER = re.compile(r"\bnot dim\b")
+
+
+def test_no_other_colour_is_in_the_code() -> None:
+    """Neither in a string of Python nor in a style sheet."""
+    wrong = []
+    root = Path(hsejobs_tui.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        if path.name == "colours.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                words = node.value.split()
+                named = len(words) <= 4 and {word for word in words if word in NAMES}
+                if (
+                    named
+                    or LOWER.search(node.value)
+                    or re.search(r"#[0-9a-fA-F]{3,8}\b", node.value)
+                ):
+                    wrong.append((path.name, node.lineno, node.value[:60]))
+    for path in root.rglob("*.tcss"):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            values = re.findall(r":\s*([^;{}]+);", line)
+            for word in " ".join(values).split():
+                if word in NAMES or re.fullmatch(r"#[0-9a-fA-F]{3,8}", word):
+                    wrong.append((path.name, number, word))
+    assert not wrong
