@@ -199,10 +199,16 @@ def test_problems_for_everything_else(shim: Shim) -> None:
         assert done.json()["code"]
     for path, allowed in (
         ("/email", "POST"), ("/email/jobs", "GET, HEAD"), ("/email/jobs/a", "DELETE, GET, HEAD"),
-        ("/email/jobs/a/retry", "POST"), ("/stats", "GET, HEAD"),
+        ("/email/jobs/a/retry", "POST"),
+        # No queue can have these names, so that nothing can be added there.
+        *((f"/{name}", "GET, HEAD") for name in ("stats", "dashboard", "alerts", "workers", "schedules")),
     ):  # fmt: skip
-        done = shim.ask("PATCH", path)
-        assert (done.status_code, done.headers["allow"]) == (405, allowed)
+        for method in ("PATCH", *{"POST", "DELETE"} - {*allowed.split(", ")}):
+            done = shim.ask(method, path)
+            assert (done.status_code, done.headers["allow"]) == (405, allowed), (method, path)
+    for name in ("circuits", "jobs", "queues", "events"):
+        done = shim.ask("POST", f"/{name}", json={})
+        assert (done.status_code, done.json()["code"]) == (404, "not_found"), name
     page = shim.client.get("/metrics").text
     assert 'hsejobs_jobs{queue="email",state="waiting"} 0' in page
     assert "/api/jobs/email" in shim.client.get("/openapi.json").json()["paths"]

@@ -135,6 +135,20 @@ created(
   }),
 );
 
+// Recipients in every form that nodemailer takes: these are compiled.
+export const recipients: components["schemas"]["EmailPayload"][] = [
+  {
+    to: { name: "Doe, Ann", address: "ann@example.com" },
+    cc: ["Bob <bob@example.com>", { address: "cy@example.com" }],
+    bcc: null,
+    replyTo: [{ name: null, address: "desk@example.com" }, "eve@example.com"],
+    from: { name: "HSE", address: "noreply@hse.digital" },
+    subject: "Hi",
+    text: "Hi",
+    attachments: [{ artifactId: "5fa0c17be94d32865fa0c17be94d3286", filename: "a.pdf" }],
+  },
+];
+
 // Looking: a list page by page, and one job.
 const seen: string[] = [];
 let cursor: string | null | undefined;
@@ -192,6 +206,12 @@ export const wrong: components["schemas"]["EmailPayload"][] = [
   // @ts-expect-error: the template needs a name
   { to: "user@example.com", template: "welcome", context: {} },
 ];
+export const nameless: components["schemas"]["EmailPayload"] = {
+  // @ts-expect-error: a name is no address
+  to: { name: "Ann" },
+  subject: "Hi",
+  text: "Hi",
+};
 export const tier: components["schemas"]["TenantOnboardingPayload"] = {
   organizationName: "Acme Corp",
   adminEmail: "admin@acme.com",
