@@ -264,7 +264,15 @@ class Subscription:
         if self._group.alive and not self._cut():
             self._heard += 1
 
-    def can_read(self, timeout: float) -> bool:
+    @property
+    def _parser(self) -> Subscription:
+        return self
+
+    #: Replies that were read and not asked for: there are none here.
+    _reader = None
+
+    def read_from_socket(self, *, timeout: float, raise_on_timeout: bool) -> bool:
+        """Whether something has arrived, as ``arrived`` asks for it."""
         if self._network.down_until > self._made_at:
             raise known.ConnectionError("Connection closed by server")
         return self._heard > 0
