@@ -13,6 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from hsejobs.settings import load_settings
+from hsejobs.store import keys
 from hsejobs_http.problems import Problem
 from hsejobs_http.tokens import Caller
 from hsejobs_http.viewing import Viewers
@@ -22,17 +23,18 @@ from tests.support import wait_until
 
 
 def test_a_500_is_a_problem_with_one_line(shim: Shim, redis_client: Redis) -> None:
-    made = shim.ask("POST", "/email", json=MAIL).json()["jobId"]
-    # A record that no release wrote: nobody foresaw it.
-    redis_client.hset(f"hsejobs:{{email}}:j:{made}", "st", "?")
-    done = shim.ask("GET", f"/email/jobs/{made}", headers={"X-Request-ID": "asked-1"})
+    # A consumer's record that no release wrote: nobody foresaw it.
+    base = keys.base("hsejobs", "email")
+    redis_client.zadd(keys.of(base, "workers"), {"w": 1})
+    redis_client.set(keys.of(base, "worker", "w"), "[]")
+    done = shim.ask("GET", "/workers", "operator", headers={"X-Request-ID": "asked-1"})
     assert done.status_code == 500
     assert done.headers["content-type"] == "application/problem+json"
     assert done.json()["code"] == "error"
     wait_until(lambda: lines(shim, "unexpected"), 10, "the line")
     (told,) = lines(shim, "unexpected")
     assert told["requestId"] == done.headers["x-request-id"] == "asked-1"
-    assert "KeyError" in told["cause"]
+    assert "TypeError" in told["cause"]
     assert "read.py:" in told["at"]
 
 
