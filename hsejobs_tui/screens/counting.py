@@ -44,6 +44,8 @@ class Counted(Confirm):
         self.act, self.about, self.counting = act, about, counting
         #: What the question names, once it is fixed.
         self.fixed: tuple[Seen, ...] | None = None
+        #: What was typed and entered before the count was over: the answer if that is the count.
+        self._entered = ""
 
     def on_mount(self) -> None:
         """What is counted already is fixed at once."""
@@ -75,6 +77,8 @@ class Counted(Confirm):
             return
         self._say(f"{self.act} {which}{count:,} {self.about}?",
                   f"Type {count} to go on, Esc to leave it.", "Yes (Enter)", True)  # fmt: skip
+        if self._entered == self.typed:
+            self.dismiss(True)
 
     def _say(self, title: str, note: str, yes: str, shut: bool) -> None:
         self.query_one(".title", Static).update(safe(title))
@@ -87,14 +91,19 @@ class Counted(Confirm):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """The button opens when the text is right, or while there is something to fix."""
+        self._entered = ""
         if self.fixed is None:
             event.prevent_default()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter: fixes those so far; then, with the right text, the answer."""
+        self._look()
         if not self.fixed:
             event.prevent_default()
-        if self.fixed is None and not event.value.strip() and self.counting.bound:
+        if self.fixed is None and event.value.strip():
+            # Fast hands: the count may be over in a moment, and be what they typed.
+            self._entered = event.value.strip()
+        elif self.fixed is None and self.counting.bound:
             self._fix(every=False)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:

@@ -112,7 +112,9 @@ def test_over_http(scene: Scene, tmp_path: Path) -> None:
             "password", ""), name  # fmt: skip
         assert scene.ask("GET", f"/hostile/jobs/{job_id}/logs")["total"] == 2
         assert scene.shim.ask("HEAD", f"/hostile/jobs/{job_id}").content == b""
-    assert scene.ask("POST", f"/hostile/jobs/{later}/promote")["status"] == "waiting"
+    # A worker may have it by now.
+    promoted = scene.ask("POST", f"/hostile/jobs/{later}/promote")["status"]
+    assert promoted in ("waiting", "active", "completed")
     for name in VALUES:
         assert scene.ask("POST", f"/hostile/jobs/{ids[name, 'failed']}/retry")["status"]
     scene.ended(len(ids) + 1)

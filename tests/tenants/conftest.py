@@ -76,7 +76,10 @@ def in_redis(client: redis.Redis, text: bytes) -> list[str]:
     }
     client.config_set("rdbcompression", "no")
     for key in client.scan_iter(count=500):
-        value = read[client.type(key)](key)
+        kind: Any = client.type(key)
+        if kind == b"none":
+            continue  # its time was over
+        value = read[kind](key)
         if any(text in part for part in (key, _bytes(value), client.dump(key) or b"")):
             found.append(key.decode())
     return sorted(found)
