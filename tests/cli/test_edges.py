@@ -82,7 +82,7 @@ def test_no_act_is_everybodys_because_a_variable_was_empty(
     assert run(*WAITING, "--id", "j", "--org", "org-1").returncode == 0
     done = run(*words, "--org", "")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "organization_id" in done.stderr
+    assert "org" in done.stderr
     assert document("job", "email", "j")["status"] == "delayed"
 
 
