@@ -60,7 +60,7 @@ def fill(url: str, jobs: int) -> None:
     batch = 0
     while True:
         batch += 1
-        _, claims = work.step([], 100, f"token{batch}", 600_000, again=False)
+        _, claims = work.step([], 100, f"token{batch}", 600_000)
         if not claims:
             break
         for n, claim in enumerate(claims):

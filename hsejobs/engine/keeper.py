@@ -129,17 +129,21 @@ class Keeper:
             if running is None:
                 continue
             if now - running.started > SLOW_JOB:
-                self.give_back(slot)
+                self.give_back(slot, behind=running)
             if running.deadline and now >= running.deadline:
                 self.consumer.deadline_passed(slot, running, now)
 
-    def give_back(self, slot: Slot, *, finished: bool = True) -> None:
-        """Owes Redis what the slot has finished (unless not ``finished``), and what it has not begun."""
-        done, unbegun = slot.take_back(finished=finished)
+    def give_back(
+        self, slot: Slot, *, finished: bool = True, behind: Running | None = None
+    ) -> None:
+        """Owes Redis what the slot has finished (unless not ``finished``), and what it has not begun;
+        nothing when ``behind`` is given and runs no more.
+        """
+        done, unbegun = slot.take_back(finished=finished, behind=behind)
         lease = self.settings.lease_ms
         if done:
             held = [(one.id, one.token) for one in done]
-            self.ledger.add(lambda: self.work.step(done, 0, "", lease, again=False), held, lease)
+            self.ledger.add(lambda: self.work.step(done, 0, "", lease), held, lease)
         if unbegun:
             self.ledger.add(lambda: self.work.release(unbegun), unbegun, lease)
 

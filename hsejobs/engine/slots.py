@@ -158,14 +158,21 @@ class Slot:
             written = {one.id for one in self._finished(head, rows)}
         return [(row[0], row[1]) for row in rows if row[0] not in written]
 
-    def take_back(self, *, finished: bool = True) -> tuple[list[Done], list[tuple[str, str]]]:
+    def take_back(
+        self, *, finished: bool = True, behind: Running | None = None
+    ) -> tuple[list[Done], list[tuple[str, str]]]:
         """What is finished and not written, and what was not begun: each is the caller's from now on.
 
         Not ``finished``: outcomes stay, for the worker is about to write them with its log lines.
+        ``behind``: nothing, unless this is the job that runs; one that ended a moment ago may have
+        log lines that only its worker knows, and that come before its outcome.
         """
         with self._locked():
             held, at, running, flags, count, size, used, started, deadline = head = self._head()
             rows = self._held(head)
+            current = rows[at - 1][:2] if running else None
+            if behind is not None and current != [behind.id, behind.token]:
+                return [], []
             unbegun = [(row[0], row[1]) for row in rows[at:held]]
             done = self._finished(head, rows) if finished else []
             if finished:

@@ -53,8 +53,9 @@ class JobWorker(Worker):
         #: An interrupt was raised in this process, wherever it struck; see `_execute`.
         self.interrupted = False
         self._calls = 0
-        #: The token of a claim that nothing is known of: it may have come through.
-        self._unanswered = ""
+        #: The token of a claim that nothing is known of, and how often it was sent: it may have come
+        #: through, or still be on its way.
+        self._unanswered, self._sent = "", 0
         self._fault_told = 0.0
 
     def initialize(self) -> None:
@@ -119,20 +120,21 @@ class JobWorker(Worker):
 
     def _step(self, want: int) -> list[Claim]:
         """One round trip, sent again until it is answered (or the process is ended)."""
-        token, again = self._unanswered, True
+        token = self._unanswered
         if not token:
             self._calls += 1
-            token, again = f"{self.token_base}.{self._calls:x}", False
+            token = f"{self.token_base}.{self._calls:x}"
         claims: list[Claim] = []
         done, tries = self.done, 0
         while True:
             try:
                 self._last_words()
+                again = self._sent
                 if want:
-                    self._unanswered = token
+                    self._unanswered, self._sent = token, again + 1
                 letters, claims = self.work.step(done, want, token, self.lease, again=again)
                 if want:
-                    self._unanswered = ""
+                    self._unanswered, self._sent = "", 0
                 break
             except RedisUnavailable as error:
                 self.consumer.outage.begins(error, self.name)
@@ -141,7 +143,7 @@ class JobWorker(Worker):
                     if not done:
                         return []
                 self._pause(tries)
-                tries, again = tries + 1, True
+                tries += 1
             except JobsError as error:
                 # Whichever it was: the outcomes go alone, each until it is taken, then claims again.
                 self._tell_fault("worker", error)
@@ -175,7 +177,7 @@ class JobWorker(Worker):
 
     def _insist_on(self, one: Done) -> str:
         """Writes one outcome; its letter."""
-        return self._insist(lambda: self.work.step([one], 0, "", self.lease, again=False)[0]) or "r"
+        return self._insist(lambda: self.work.step([one], 0, "", self.lease)[0]) or "r"
 
     def _insist(self, act: Callable[[], Any]) -> Any:
         """Calls until Redis takes it. A fault is not insisted on for longer than a lease: by then

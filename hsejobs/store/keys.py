@@ -47,6 +47,7 @@ SUFFIXES: dict[str, str] = {
     "gone": "gone",
     "newevents": "events:new",
     "revoked": "revoked",
+    "resent": "resent:",
     "slots": "slots",
     "lastruns": "lastruns",
     "lastends": "lastends",
@@ -69,6 +70,8 @@ MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
 #: For so long the file of a job that a person removed is kept, in ms. The minute of an undo begins when
 #: the last of many jobs was removed, and bringing many back over a slow line takes its time too.
 UNDO_MS = 300_000
+#: A claim that was sent again is known for so long, in seconds: what was sent before may still come.
+RESENT_TTL = 3600
 #: About how many entries the event feed keeps.
 EVENTS_KEPT = 2_000
 #: A waiting job's score is ``priority * PRIORITY_SPAN`` and its number in the order of arrival.
@@ -78,7 +81,7 @@ CONSTANTS = {
     "MINUTE_TTL": MINUTE_TTL, "ORG_MINUTE_TTL": ORG_MINUTE_TTL, "EVENTS_KEPT": EVENTS_KEPT,
     "PRIORITY_SPAN": PRIORITY_SPAN, "DEFAULT_PRIORITY": DEFAULT_PRIORITY, "LONGEST_MS": LONGEST_MS,
     "LARGEST": LARGEST, "BACKOFF_FACTOR": BACKOFF_FACTOR, "LONGEST_BACKOFF_MS": LONGEST_BACKOFF_MS,
-    "UNDO_MS": UNDO_MS,
+    "UNDO_MS": UNDO_MS, "RESENT_TTL": RESENT_TTL,
 }  # fmt: skip
 
 

@@ -94,12 +94,13 @@ class Work:
         return self.link.run(script, self.base, args, patience=self.patience)
 
     def step(
-        self, done: Sequence[Done], want: int, token: str, lease_ms: int, *, again: bool
+        self, done: Sequence[Done], want: int, token: str, lease_ms: int, *, again: int = 0
     ) -> tuple[str, list[Claim]]:
         """Completes jobs and claims up to ``want`` in one round trip.
 
         Returns a letter a finished job (``c`` completed, ``r`` refused) and the
-        claims. ``again``: the same call was sent before and its reply was lost.
+        claims. ``again``: how often this claim, under its token, was sent before; what was sent
+        before and is run later claims nothing.
         """
         args: list[Arg] = [want, token, lease_ms, int(again)]
         for job in done:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote, urlsplit
 
+from hsejobs.forks import lock
 from hsejobs.redis_url import parse_redis_url
 
 
@@ -25,7 +26,7 @@ class Proxy:
         self._target = parse_redis_url(target_url)
         if self._target.scheme not in ("redis", "unix"):
             raise ValueError("a proxy can stand before one server only")
-        self._lock = threading.Lock()
+        self._lock = lock()
         self._links: set[Connection] = set()
         self._threads: set[threading.Thread] = set()
         self._down = False
@@ -177,7 +178,7 @@ class Connection:
         self.server = server
         self._pumps = 2
         self.silent = False
-        self._lock = threading.Lock()
+        self._lock = lock()
 
     def close(self) -> None:
         """Ends both sides."""

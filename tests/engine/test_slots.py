@@ -50,6 +50,21 @@ def test_what_is_taken_back_is_taken_back_once() -> None:
     assert slot.take_back() == ([Done("b", "t-b", 7, b'"x"')], [])
 
 
+def test_what_ended_between_look_and_act_stays_its_workers() -> None:
+    """Seen: a job ended between the keeper's look at it and the taking back; its outcome was written
+    before its last log lines, which were refused then and are lost.
+    """
+    slot = loaded("a", "b")
+    slot.begin(1.0)
+    running = slot.running()
+    assert running is not None
+    slot.finish(Done("a", "t-a", 5, b"null"))
+    assert slot.take_back(behind=running) == ([], [])
+    slot.begin(2.0)
+    assert slot.take_back(behind=running) == ([], [])
+    assert slot.take_back(behind=slot.running()) == ([Done("a", "t-a", 5, b"null")], [])
+
+
 def test_an_outcome_that_only_its_worker_knew_is_named_when_the_worker_died() -> None:
     slot = loaded("a", "b", "c")
     slot.begin(1.0)

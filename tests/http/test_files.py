@@ -48,7 +48,7 @@ class Makers:
     def claim(self, role: str, user: str) -> Claim:
         body = {"type": "audits"}
         said = self.shim.ask("POST", "/reports", role, "org-1", user, json=body).json()
-        _, claims = self.work.step([], 9, f"t{next(self.numbers)}", 30_000, again=False)
+        _, claims = self.work.step([], 9, f"t{next(self.numbers)}", 30_000)
         return next(one for one in claims if one.id == said["jobId"])
 
     def report(
@@ -65,7 +65,7 @@ class Makers:
                               expires_at=expires, **made) as out:  # fmt: skip
             out.write(content)
         self.job = claim.id
-        self.work.step([Done(claim.id, claim.token, 1, b"null")], 0, "", 30_000, again=False)
+        self.work.step([Done(claim.id, claim.token, 1, b"null")], 0, "", 30_000)
         return self.store.get("org-1", name)
 
     def of_job(self, *who: str, method: str = "GET", **options: Any) -> httpx.Response:
@@ -136,7 +136,7 @@ def test_the_id_is_random_and_the_same_in_each_attempt(makers: Makers) -> None:
     first = makers.work.artifact(claim.id, claim.token, "a" * 32, 1)
     makers.work.release([(claim.id, claim.token)])
     assert makers.work.artifact(claim.id, claim.token, "b" * 32, 1) is None
-    _, [again] = makers.work.step([], 1, "later", 30_000, again=False)
+    _, [again] = makers.work.step([], 1, "later", 30_000)
     assert makers.work.artifact(again.id, "later", "b" * 32, 1) == first == "a" * 32
 
 

@@ -76,8 +76,8 @@ def test_durations_rates_and_failures(shim: Shim, redis_url: str) -> None:
         shim.ask("POST", "/email", json={**MAIL, "jobId": f"a{n}"})
     store = Store(redis_url)
     work = Work(store.link, "hsejobs", "email", patience=1)
-    _, claims = work.step([], 10, "token", 30_000, again=False)
-    work.step([Done(c.id, c.token, 20_000, b"") for c in claims[:8]], 0, "x", 30_000, again=False)
+    _, claims = work.step([], 10, "token", 30_000)
+    work.step([Done(c.id, c.token, 20_000, b"") for c in claims[:8]], 0, "x", 30_000)
     for one in claims[8:]:
         work.fail(one.id, one.token, code="error", error=b'{"error":"no"}', run_us=3_000_000,
                   final=True, delay_ms=None)  # fmt: skip

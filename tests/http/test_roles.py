@@ -67,7 +67,7 @@ class Jobs:
             self.shim.ask("POST", "/email", "member", org, user, json=body).json()["jobId"]
         )
         if not delay:
-            _, claims = self.work.step([], 9, f"t{next(self.numbers)}", 30_000, again=False)
+            _, claims = self.work.step([], 9, f"t{next(self.numbers)}", 30_000)
             # Those that a retry put back may be before it.
             claim = next(one for one in claims if one.id == job_id)
             if path.endswith("/artifact"):

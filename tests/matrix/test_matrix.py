@@ -138,9 +138,7 @@ def test_everything_goes_on(
     records = [job.refresh() for job in made]
     assert {one.attempts_made for one in records} == {1}
     assert [one.id for one in records if one.errors] == []
-    # A claim that arrives after it was given up takes a job that nobody runs until its lease ends.
-    astray = 5 if fault in UNANSWERED else 0  # one claim a worker
-    assert sum(one.stalls for one in records) <= astray
+    assert [one.id for one in records if one.stalls] == []
     assert Counter(words(trial, "begin").values()) == {1: len(made)}
     assert Counter(words(trial, "call").values()) == {1: len(late)}
     said = [runtime().reader.logs("trial", job.id)[0] for job in long]

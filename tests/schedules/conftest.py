@@ -46,11 +46,11 @@ class Board:
         )
         work = Work(runtime().link, runtime().prefix, queue, patience=1)
         while True:
-            _, claims = work.step([], 100, f"t{state.value}{hours:g}", 30_000, again=False)
+            _, claims = work.step([], 100, f"t{state.value}{hours:g}", 30_000)
             if not claims:
                 break
             if state is State.COMPLETED:
-                work.step([Done(c.id, c.token, 5, b"1") for c in claims], 0, "", 0, again=False)
+                work.step([Done(c.id, c.token, 5, b"1") for c in claims], 0, "", 0)
             for claim in claims if state is State.FAILED else ():
                 work.fail(
                     claim.id, claim.token, code="error", error=b'{"error":"no"}', run_us=5,

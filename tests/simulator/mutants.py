@@ -52,6 +52,10 @@ IN_LUA: dict[str, tuple[str, Patch]] = {
         "mark", replaced("return job[3] == ARGV[5] and 1 or 0", "return 0"),
     ),
     "late sweeps take leases": ("sweep", without("if now_ms > whole(ARGV[4], 0) then stall_limit = 0 end\n")),
+    "late claims take jobs": (
+        "complete",
+        replaced("  if special and is_late(token, again) then return {} end\n", ""),
+    ),
     "a postponed job uses an attempt": (
         "postpone", replaced("within(job[4], 1, 1000000, 1) - 1", "within(job[4], 1, 1000000, 1)"),
     ),
@@ -108,7 +112,7 @@ def _taken_back_and_lost() -> Any:
 def _taken_back_for_ever() -> Any:
     """What was taken out of a slot stays in it."""
 
-    def take_back(self: Slot, *, finished: bool = True) -> Any:
+    def take_back(self: Slot, *, finished: bool = True, behind: Any = None) -> Any:
         with self._locked():
             _, at, running, flags, count, size, used, started, deadline = head = self._head()
             rows = self._held(head)

@@ -115,6 +115,8 @@ class Observer:
         self.granted: dict[tuple[str, int, str], str] = {}
         self.asked: set[tuple[str, int, str]] = set()
         self.accepted: set[str] = set()
+        #: Tokens of claims whose answer is in the claimer's hands.
+        self.settled: set[str] = set()
         #: Attempts whose last words met a fault, which is told and not insisted on.
         self.muted: set[str] = set()
         self.seen: Counter[str] = Counter()
@@ -129,6 +131,7 @@ class Observer:
         """Its reply is in the caller's hands."""
         if call.name != "complete":
             return
+        self.settled.add(call.args[1])
         for row in reply[1]:
             hold = self.holds.get((row[14].decode(), call.args[1]))
             if hold is not None:
@@ -216,6 +219,8 @@ class Observer:
         token = call.args[1]
         if after.token != token:
             wrong(f"it was claimed with {token!r} and is {after.token!r}'s")
+        if token in self.settled:
+            wrong("it was claimed when the claim had been answered already: nobody will run it")
         late = call.late or not call.actor.alive
         # A claim that is sent again may find a job that was taken back from it unanswered.
         before = self.holds.get((after.id, token))
@@ -321,7 +326,7 @@ def _may_touch(call: Call, before: Row) -> bool:
     """Whether a call may change a job that stays in its state."""
     if call.name == "complete":
         # What this very call claimed before, whose lease begins anew.
-        return before.state == "a" and call.args[3] == "1" and before.token == call.args[1]
+        return before.state == "a" and call.args[3] != "0" and before.token == call.args[1]
     return before.state == "a" and call.name in ("renew", "progress", "log", "mark")
 
 

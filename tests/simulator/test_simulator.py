@@ -28,6 +28,7 @@ FOUND_BY: dict[str, tuple[int, tuple[str, ...], str]] = {
     "a postponed job uses an attempt": (1, HURTS, "1 attempts are used up, should be 0"),
     "an organisation's index forgotten": (1, HURTS, "is wrong in active of one"),
     "a claim is sent again as a new one": (1, ("noise",), TAKEN),
+    "late claims take jobs": (1, ("silent",), "nobody will run it"),
     "an outcome is dropped when its write fails": (1, ("down", "refuse", "noise"), TAKEN),
     "what was taken back is dropped": (1, HURTS, TAKEN),
     "what was taken back is taken back for ever": (1, HURTS, "called Redis 500 times"),

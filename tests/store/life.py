@@ -156,7 +156,7 @@ class Working(RuleBasedStateMachine):
             for nth, (pair, result) in enumerate(zip(chosen, results, strict=False))
         )
         lease = 0 if dead else 60_000
-        told, claims = self.work.step(done, want, token, lease, again=False)
+        told, claims = self.work.step(done, want, token, lease)
         taken = self.model.claim(want, token, dead=dead, now_ms=self.clock())
         assert told == letters
         assert [(c.id, c.attempt, c.stalls) for c in claims] == [

@@ -38,7 +38,7 @@ class Store:
 
     def claim(self, n: int = 1, lease: int = 30_000) -> list[tuple[str, str]]:
         self._claims += 1
-        _, claims = self.work.step([], n, f"token{self._claims}", lease, again=False)
+        _, claims = self.work.step([], n, f"token{self._claims}", lease)
         return [(claim.id, claim.token) for claim in claims]
 
     def fail(self, pair: tuple[str, str], *, final: bool = True) -> str:
@@ -70,7 +70,7 @@ def test_order_is_priority_then_arrival_also_after_a_release(store: Store) -> No
 def test_a_lost_reply_to_a_claim_claims_nothing_twice(store: Store) -> None:
     for n in range(6):
         store.add(f"j{n}")
-    _, first = store.work.step([], 3, "tok", 30_000, again=False)
+    _, first = store.work.step([], 3, "tok", 30_000)
     _, again = store.work.step([], 3, "tok", 30_000, again=True)
     assert sorted(c.id for c in again) == [c.id for c in first]
     assert {c.attempt for c in again} == {1}
@@ -82,7 +82,7 @@ def test_a_stale_token_writes_nothing(store: Store) -> None:
     ((job_id, old),) = store.claim(lease=0)
     assert store.work.sweep(3).stalled == [("a", "waiting")]
     ((_, new),) = store.claim()
-    letters, _ = store.work.step([Done("a", old, 5, b"1")], 0, "", 0, again=False)
+    letters, _ = store.work.step([Done("a", old, 5, b"1")], 0, "", 0)
     assert letters == "r"
     assert store.fail((job_id, old)) == "r"
     assert not store.work.progress("a", old, 5, "")
@@ -90,7 +90,7 @@ def test_a_stale_token_writes_nothing(store: Store) -> None:
     assert store.work.mark("a", old, "m", put=True) is None
     assert store.work.renew([("a", old), ("a", new)], 1000) == {("a", old)}
     for _ in range(2):
-        letters, _ = store.work.step([Done("a", new, 5, b"1")], 0, "", 0, again=False)
+        letters, _ = store.work.step([Done("a", new, 5, b"1")], 0, "", 0)
         assert letters == "c"
     assert store.reader.job("q", "a").result == 1
     assert store.reader.stats(["q"])[0].window().completed == 1
@@ -151,7 +151,7 @@ def test_undo_and_no_key_left(store: Store, redis_client: redis.Redis, state: st
         if state == "failed":
             store.fail(pair)
         else:
-            store.work.step([Done(*pair, 5, b'"' + b"x" * 100 + b'"')], 0, "", 0, again=False)
+            store.work.step([Done(*pair, 5, b'"' + b"x" * 100 + b'"')], 0, "", 0)
     before = store.reader.job("q", "a").public()
     removed = store.writer.remove("q", "a")
     minutes = set(redis_client.keys("t:{q}:m:*"))
@@ -264,7 +264,7 @@ def test_clean_takes_what_ended_in_this_very_millisecond(store: Store) -> None:
     for n in range(100):
         store.add(f"j{n}")
         (pair,) = store.claim()
-        store.work.step([Done(*pair, 5, b"1")], 0, "", 0, again=False)
+        store.work.step([Done(*pair, 5, b"1")], 0, "", 0)
         assert store.writer.clean("q", State.COMPLETED, 0) == 1
 
 
@@ -292,7 +292,7 @@ def test_percentiles(store: Store) -> None:
     for n in range(20):
         store.add(f"j{n}")
     done = [Done(*pair, 2000, b"null") for pair in store.claim(20)]
-    store.work.step(done, 0, "", 0, again=False)
+    store.work.step(done, 0, "", 0)
     run = store.reader.stats(["q"])[0].window().run
     value = percentile(run, 0.5)
     assert value is not None

@@ -46,7 +46,7 @@ Act = Callable[[Store, tuple[str, str]], object]
 ACTS: dict[str, Act] = {
     "claim": lambda s, _: s.claim(3),
     "again": lambda s, p: s.work.step([], 3, p[1], 30_000, again=True),
-    "complete": lambda s, p: s.work.step([Done(*p, 2**63, b"1")], 0, "", 0, again=False),
+    "complete": lambda s, p: s.work.step([Done(*p, 2**63, b"1")], 0, "", 0),
     "fail": lambda s, p: s.fail(p, final=False),
     "fail at last": lambda s, p: s.fail(p),
     "postpone": lambda s, p: s.work.postpone(*p, 10**30, 5),
@@ -81,7 +81,7 @@ def enter(store: Store, state: State) -> tuple[str, str]:
         return "a", "none"
     (pair,) = store.claim()
     if state is State.COMPLETED:
-        store.work.step([Done(*pair, 5, b"1")], 0, "", 0, again=False)
+        store.work.step([Done(*pair, 5, b"1")], 0, "", 0)
     elif state is State.FAILED:
         store.fail(pair)
     return pair

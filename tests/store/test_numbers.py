@@ -98,7 +98,7 @@ def test_what_is_added_is_what_is_read(
         assert before + delay <= job.run_at <= store.reader.now("q") + delay
         store.writer.promote("q", "a")
     assert score(store, State.WAITING, "a") == priority * keys.PRIORITY_SPAN + seq + 1
-    _, (claim,) = store.work.step([], 1, "token", LONGEST_MS, again=False)
+    _, (claim,) = store.work.step([], 1, "token", LONGEST_MS)
     assert (claim.attempts, claim.backoff, claim.timeout) == (attempts, backoff, timeout)
     assert score(store, State.ACTIVE, "a") <= store.reader.now("q") + LONGEST_MS
     now = store.reader.now("q")

@@ -129,13 +129,13 @@ ENOUGH = [one for one in scripts.ALL if one.runs_when_full and not one.name.star
 
 def _calls(work: Work, writer: Writer) -> dict[str, Callable[[], bool]]:
     """Each script that works on a full server, called so that it has something to do."""
-    _, claims = work.step([], 6, "token", 60_000, again=False)
+    _, claims = work.step([], 6, "token", 60_000)
     one, two, three, four, five, six = [(claim.id, claim.token) for claim in claims]
     return {
         "renew": lambda: work.renew([one], 60_000) == set(),
         "mark": lambda: work.mark(*one, "once", put=True) is True,
         "complete": lambda: work.step(
-            [_done(one)], 1, "other", 60_000, again=False)[0] == "c",
+            [_done(one)], 1, "other", 60_000)[0] == "c",
         "fail": lambda: work.fail(
             *two, code="error", error=b"{}", run_us=1, final=True, delay_ms=None)[0] == "f",
         "postpone": lambda: work.postpone(*three, 60_000)[0] == "d",

@@ -28,7 +28,7 @@ def work(redis_url: str, no_leaks: None) -> Iterator[Work]:
     link.close()
 
 
-def claim(work: Work, lease_ms: int, *, again: bool = False) -> list[str]:
+def claim(work: Work, lease_ms: int, *, again: int = 0) -> list[str]:
     return [one.id for one in work.step([], 1, "token", lease_ms, again=again)[1]]
 
 
@@ -51,11 +51,21 @@ def test_a_claim_that_is_found_again_has_its_whole_lease(
     """Seen: a worker that waited long for its reply got a job whose lease was over, and ran it."""
     assert claim(work, 0) == ["a"]
     before = redis_client.zscore(f"{BASE}active", "a")
-    assert claim(work, 60_000, again=True) == ["a"]
+    assert claim(work, 60_000, again=1) == ["a"]
     after = redis_client.zscore(f"{BASE}active", "a")
     assert before is not None
     assert after is not None
     assert after >= before + 60_000
+
+
+def test_a_claim_that_comes_late_takes_nothing(work: Work) -> None:
+    """Seen: it lay in a server that hung, was sent again and answered, and took a job that nobody ran."""
+    link = work.link
+    assert claim(work, 60_000, again=2) == ["a"]
+    Writer(link, "t").add("q", NewJob("b", "m.task", b"{}", 3, 3, 1000, 0, nonce="n"))
+    assert [claim(work, 60_000, again=sent) for sent in (0, 1)] == [[], []]
+    assert claim(work, 60_000, again=2) == ["a"]
+    assert [one.id for one in work.step([], 1, "another", 60_000)[1]] == ["b"]
 
 
 def test_a_sweep_that_comes_late_takes_no_lease(work: Work) -> None:

@@ -30,7 +30,7 @@ def fill(store: Store) -> None:
     for job_id in "cfa":
         store.add(job_id, organization_id="o1")
     (done, failed, _) = store.claim(3)
-    store.work.step([Done(*done, 10, b"1")], 0, "t", 0, again=False)
+    store.work.step([Done(*done, 10, b"1")], 0, "t", 0)
     store.fail(failed)
     store.add("w", organization_id="o1")
     store.add("d", organization_id="o1", delay=3_600_000)
@@ -136,7 +136,7 @@ def test_live_workers_are_no_fault(store: Store, redis_url: str) -> None:
                     elif at == 1:
                         mine.work.release([(job_id, token)])
                     else:
-                        mine.work.step([Done(job_id, token, 5, b"1")], 0, "t", 0, again=False)
+                        mine.work.step([Done(job_id, token, 5, b"1")], 0, "t", 0)
                 if turn % 10 == 0:
                     mine.work.sweep(3)
                     mine.writer.clean("q", State.FAILED, 0, limit=20)

@@ -25,7 +25,7 @@ _STAY = {
     "workers",
     "gone",
 }
-_EXPIRE = ("minute", "worker", "counter", "members", "revoked", "newevents")
+_EXPIRE = ("minute", "worker", "counter", "members", "revoked", "resent", "newevents")
 _BASE = re.compile(r"(?P<base>[^{}]+:\{[^{}]+\}:)(?P<rest>.*)", re.DOTALL)
 
 Index = dict[str, float]

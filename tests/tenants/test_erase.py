@@ -128,14 +128,14 @@ def test_running_jobs_are_waited_for_by_people(redis_url: str) -> None:
     job = queue_email(MAIL, organization_id="o-1")
     queue_email(MAIL, organization_id="o-1")
     work = Work(runtime().link, "hsejobs", "email", patience=2)
-    work.step([], 1, "token", 60_000, again=False)
+    work.step([], 1, "token", 60_000)
     done = run("tenants", "erase", "o-1", "--yes")
     assert (done.returncode, "1 jobs of this organisation are active" in done.stderr) == (1, True)
     # Nothing was done, also not to the job that waits.
     assert total("o-1") == 2
     work.release([(job.id, "token")])
     # One whose worker died is nobody's: it goes back to its place, and away.
-    work.step([], 1, "dead", 0, again=False)
+    work.step([], 1, "dead", 0)
     assert run("tenants", "erase", "o-1", "--yes").returncode == 0
     assert total("o-1") == 0
 

@@ -51,7 +51,7 @@ class Stage:
 
     def claim(self, n: int = 1) -> list[tuple[str, str]]:
         self._claims += 1
-        _, claims = self.work.step([], n, f"token{self._claims}", 30_000, again=False)
+        _, claims = self.work.step([], n, f"token{self._claims}", 30_000)
         return [(claim.id, claim.token) for claim in claims]
 
     def fail(self, job_id: str, error: str = "it broke", org: str | None = None) -> None:

@@ -62,7 +62,7 @@ async def test_a_job_ends_and_goes_away_while_its_screen_and_a_dialog_are_open(
         await shows(pilot, "active")
         await pilot.press("x")
         await shows(pilot, "Remove job job-1?")
-        stage.work.step([Done(*pair, 10, b'{"sent":true}')], 0, "token", 30_000, again=False)
+        stage.work.step([Done(*pair, 10, b'{"sent":true}')], 0, "token", 30_000)
         await pilot.press("y")
         # The question was about a job that ran.
         await shows(pilot, "was not removed: moved to", "completed")

@@ -1,6 +1,7 @@
 -- complete: active -> completed for the jobs given, then claim: waiting -> active.
--- Both halves may be empty. Sent again, it completes nothing twice; after a lost
--- reply `again` = 1 first looks for what this very token claimed already, whose leases begin anew.
+-- Both halves may be empty. Sent again, it completes nothing twice. A claim is sent again under its
+-- token and with the number of times that it was sent before, `again`: it first looks for what the token
+-- claimed already, whose leases begin anew; those sent before it, should they come later, claim nothing.
 -- KEYS: 1 the queue's base
 -- ARGV: claim_count, token, lease_ms, again; each: id, its_token, run_us, result
 -- returns: {outcomes, claimed}: outcomes a string with one letter a finished job
@@ -10,6 +11,7 @@
 -- include: base place settle due bucket claim
 local SMALL = 64
 local n, token, lease_ms = whole(ARGV[1], 0), ARGV[2], within(ARGV[3], 0, LONGEST_MS, 0)
+local again = whole(ARGV[4], 0)
 
 if #ARGV > 4 then begin() end
 local outcomes = {}
@@ -54,7 +56,9 @@ if #gone > 0 then
 end
 
 local claimed = {}
-if ARGV[4] == '1' and n > 0 then
+if again > 0 and n > 0 and not is_late(token, again) then
+  begin()
+  redis.call('SET', base .. K.resent .. token, again, 'EX', RESENT_TTL)
   local newest = redis.call('ZREVRANGE', base .. K.active, 0, 999)
   for _, id in ipairs(newest) do
     local key = base .. K.job .. id
@@ -67,6 +71,6 @@ if ARGV[4] == '1' and n > 0 then
     end
   end
 end
-if #claimed == 0 then claimed = claim(n, token, lease_ms) end
+if #claimed == 0 then claimed = claim(n, token, lease_ms, again) end
 publish()
 return { table.concat(outcomes), claimed }

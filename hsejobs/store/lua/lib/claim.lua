@@ -1,17 +1,25 @@
 -- Claims up to `n` jobs: lease, token, attempt. A job that stalled before is claimed alone.
 local FIELDS = { 'n', 'am', 'ax', 'bo', 'to', 'o', 'u', 'sl', 'ws', 'ct', 'p', 'x', 'sg', 'st' }
 
+-- Whether the claim was sent again meanwhile, and that was answered: nobody waits for this one.
+local function is_late(token, again)
+  return (whole(redis.call('GET', base .. K.resent .. token)) or -1) > again
+end
+
 -- Returns a list a job: the FIELDS but for the last, 'revoked' or '', id, payload; absent ones are nil.
-local function claim(n, token, lease_ms)
+local function claim(n, token, lease_ms, again)
   if n < 1 or is_paused() then return {} end
   move_due(100)
   local waiting = base .. K.waiting
   local ids = redis.call('ZRANGE', waiting, 0, n - 1)
   if #ids == 0 then return {} end
+  -- Both are rare: one command asks for either.
+  local special = redis.call('EXISTS', base .. K.revoked, base .. K.resent .. token) > 0
+  if special and is_late(token, again) then return {} end
   begin()
   local out, taken, payload_keys, leases = {}, {}, {}, {}
   local lease_until = int(now_ms + lease_ms)
-  local revocable = redis.call('EXISTS', base .. K.revoked) == 1
+  local revocable = special and redis.call('EXISTS', base .. K.revoked) == 1
   for _, id in ipairs(ids) do
     local key = base .. K.job .. id
     local job = read(key, unpack(FIELDS))
