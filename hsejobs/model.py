@@ -47,7 +47,8 @@ UNSEEN = (
     r"\u205f-\u206f\u3000\ue000-\uf8ff\ufeff\ufff0-\uffff"
 )
 SEEN = re.compile(rf"[^{UNSEEN}\ud800-\udfff]{{1,200}}")
-_RESERVED_IDS = ("periodic:", "sys:")
+#: Ids that begin so are the platform's own.
+RESERVED_IDS = ("periodic:", "sys:")
 
 
 class State(StrEnum):
@@ -156,7 +157,7 @@ def check_job_id(job_id: object, *, internal: bool = False) -> str:
             "job_id",
             "use 1 to 200 of A-Z a-z 0-9 . _ : @ + = -, not beginning with - or .",
         )
-    if not internal and job_id.startswith(_RESERVED_IDS):
+    if not internal and job_id.startswith(RESERVED_IDS):
         raise InvalidJobId("job_id", "ids beginning with 'periodic:' or 'sys:' are reserved")
     return job_id
 

@@ -12,6 +12,7 @@ import huey_config
 from hsejobs.described import document_schema
 from hsejobs.engine.huey import JobHuey
 from hsejobs.engine.register import describe
+from hsejobs.model import RESERVED_QUEUE_NAMES
 from hsejobs_http.openapi_schemas import (
     EXAMPLES,
     JOB_ID,
@@ -71,7 +72,8 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 
 def _in_path(path: str) -> list[dict[str, Any]]:
-    own = "|".join(sorted(huey_config.QUEUES))
+    # The words of the routes are no queues: to add to one is another method of that route.
+    own = "|".join(sorted({*huey_config.QUEUES, *RESERVED_QUEUE_NAMES}))
     patterns = {
         "queue": QUEUE, "other_queue": f"^(?!(?:{own})$){QUEUE[1:]}", "job_id": JOB_ID, "token": None,
     }  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hsejobs.engine.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
-from hsejobs.model import LONGEST_MS, PAYLOAD_LIMIT, State
+from hsejobs.model import LONGEST_MS, PAYLOAD_LIMIT, RESERVED_IDS, State
 from hsejobs.services.fields import IDENTIFIER
 from hsejobs.watch.view import STATUSES
 from hsejobs_http.bodies import BODY_LIMIT, OPTIONS
@@ -15,7 +15,7 @@ from hsejobs_http.problems import MEDIA_TYPE, TITLES
 Schema = dict[str, Any]
 QUEUE = "^[a-z][a-z0-9-]{0,39}$"
 #: What a caller may always send as an id: the organisation's, at most 100 characters, comes before.
-SENT_ID = "^[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]{0,98}$"
+SENT_ID = f"^(?!{'|'.join(RESERVED_IDS)})" + "[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]{0,98}$"
 #: Of a page's ``next``: eight characters of a check, then text in base64, none of which is a
 #: control character. So narrow that nobody happens to make one; an empty one is the first page.
 CURSOR = "^(?:(?![A-Za-z0-9_-]{8}(?:[A-Za-z0-9_-]{4})*[^I-Za-f])[A-Za-z0-9_-]{19,400})?$"

@@ -12,17 +12,19 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+import schemathesis
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import huey_config
 from hsejobs.described import document_schema
-from hsejobs.errors import InvalidInput
+from hsejobs.errors import InvalidInput, InvalidPayload
 from hsejobs.model import check_organization
 from hsejobs.services.mail.render import render, template_names, template_variables
 from hsejobs.settings import load_settings
 from hsejobs_http.openapi_schemas import EXAMPLES, without_options
 from hsejobs_tui.core.schema import problems
+from tests.http.fuzz_hooks import filter_body
 
 MAIL = without_options(EXAMPLES["email"])
 STARTS: dict[str, list[dict[str, Any]]] = {
@@ -92,6 +94,7 @@ class Queue:
         self.wrapper = huey.wrappers[self.task.name]
         chosen = load_settings({"SMTP_FROM_ALLOWED": "hse.digital"})
         document = document_schema(self.wrapper.model, chosen)
+        self.schema = document
         self.fields = sorted(document["properties"])
         self.document = jsonschema_rs.validator_for(document, validate_formats=True)
         self.forms: dict[str, Any] = self.task.schema or {}
@@ -141,6 +144,69 @@ def test_schemas_and_models_agree(name: str) -> None:
 
     check()
     assert {(True, True, True), (False, False, False)} <= verdicts
+
+
+#: For each queue how many bodies are made of its schema alone: so many take a second or two.
+GENERATED = 30
+
+
+@pytest.mark.parametrize("name", sorted(huey_config.QUEUES))
+def test_what_the_document_describes_is_accepted(name: str) -> None:
+    """Payloads made from the document by the fuzzer's own generator, of which nobody thought."""
+    queue = Queue(name)
+    moved = json.loads(json.dumps(queue.schema).replace("#/$defs/", "#/components/schemas/"))
+    operation = {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": moved}},
+        },
+        "responses": {"200": {"description": "accepted"}},
+    }
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": name, "version": "1"},
+        "paths": {"/": {"post": operation}},
+        "components": {"schemas": moved.pop("$defs", {})},
+    }
+    schema: Any = schemathesis.openapi.from_dict(document)
+
+    @given(case=schema["/"]["post"].as_strategy())
+    @settings(max_examples=GENERATED, deadline=None, suppress_health_check=list(HealthCheck))
+    def check(case: Any) -> None:
+        assume(filter_body(None, case.body))
+        payload = json.loads(json.dumps(case.body))
+        assert queue.accepts(payload), f"described, but refused: {json.dumps(payload)}"
+
+    check()
+
+
+#: What no generator comes upon within a test's time, and the document once described.
+ONCE_DESCRIBED: dict[str, list[dict[str, Any]]] = {
+    "email": [
+        {"to": "a@b.c", "template": "welcome", "context": {"name": ["x" * 990]}},
+        {"to": "a@b.c", "template": "welcome", "context": {"name": {"x": 1}}},
+        {**MAIL, "replyTo": ["a@b.c"] * 51},
+    ],
+    "reports": [{"type": "audits", "filters": {"startDate": "0000-02-28"}}],
+}
+
+
+@pytest.mark.parametrize("name", sorted(ONCE_DESCRIBED))
+def test_what_was_described_and_refused_is_described_no_more(name: str) -> None:
+    queue = Queue(name)
+    for payload in ONCE_DESCRIBED[name]:
+        assert not queue.document.is_valid(payload), payload
+        assert not queue.accepts(payload), payload
+
+
+def test_values_of_a_subject_are_text_numbers_and_booleans() -> None:
+    queue = Queue("email")
+    for value in ("Ann", 7, 1.5, True, None):
+        payload = {"to": "a@b.c", "template": "welcome", "context": {"name": value}}
+        assert queue.document.is_valid(payload), value
+        assert queue.accepts(payload), value
+    with pytest.raises(InvalidPayload, match=r"context\.name: stands in the subject"):
+        queue.wrapper.data_of({"to": "a@b.c", "template": "welcome", "context": {"name": []}})
 
 
 @pytest.mark.parametrize("name", sorted(huey_config.QUEUES))

@@ -25,6 +25,7 @@ CHECKS = (
     "positive_data_acceptance,missing_required_header,"
     "unsupported_method,ignored_auth,use_after_free"
 )
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -180,6 +181,7 @@ def test_schemathesis_finds_nothing(
             "--header", f"Authorization: Bearer {token(role)}",
         ],
         capture_output=True, text=True, check=False, timeout=400, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.http.fuzz_hooks"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-1000:]
     assert "Tested: 27" in done.stdout

@@ -59,8 +59,20 @@ SHOWN_NAME = Described(_SHOWN_NAME)
 _SUBJECT: Schema = {**line(), "maxLength": MAX_SUBJECT_CHARS}
 SUBJECT = Described(_SUBJECT)
 FILENAME = Described({"type": "string", "pattern": f"^{IN_LINE}{{1,150}}$"})
-#: What text a variable in a template's subject may be; another may be any.
-_IN_SUBJECT: Schema = {"pattern": f"^{IN_LINE}{{0,200}}$"}
+#: What a variable in a template's subject may be: text, if of one line, and what `in_subject` takes.
+#: Another variable may be anything.
+_IN_SUBJECT: Schema = {
+    "type": ["string", "number", "boolean", "null"],
+    "pattern": f"^{IN_LINE}{{0,200}}$",
+}
+
+
+def in_subject(value: object) -> bool:
+    """Whether a value is of a type that may stand in a template's subject.
+
+    A list or object is written out there: of what size it may be, JSON Schema cannot say.
+    """
+    return value is None or isinstance(value, str | int | float)
 
 
 #: An artifact's id, by what it has none of: no other characters, and not one of them over and over.

@@ -22,6 +22,7 @@ from hsejobs.services.mail.described import (
     ARTIFACT_ID,
     FILENAME,
     SUBJECT,
+    in_subject,
     mail_rules,
     sender_field,
 )
@@ -106,12 +107,20 @@ class EmailPayload(_Model):
             _wrong("to", f"more than {MAX_RECEIVERS} receivers with cc and bcc")
         if self.template is None and self.context:
             _wrong("context", "goes with template only: html and text are sent as they are")
+        self._check_subject()
         try:
             # What the worker does: what it would refuse is refused before there is a job.
             read_content(self)
         except InvalidPayload as error:
             _wrong(*error.problems[0])
         return self
+
+    def _check_subject(self) -> None:
+        """Refuses what no template's subject can hold, by the rule that the document describes."""
+        known = template_variables().get(self.template or "")
+        for name in sorted(known.subject) if known else ():
+            if not in_subject(self.context.get(name)):
+                _wrong(f"context.{name}", "stands in the subject: use text, a number or a boolean")
 
 
 def _wrong(field: str, problem: str) -> NoReturn:

@@ -82,6 +82,7 @@ MailAddress = Annotated[
 ]
 Text = Annotated[str, Field(min_length=1, max_length=MAX_LIST_CHARS), ADDRESSES]
 One = Annotated[str, Field(min_length=1, max_length=MAX_ADDRESS_CHARS * 2), ADDRESS]
+_Replies = Annotated[list[Text | Mailbox], Field(min_length=1, max_length=MAX_RECEIVERS)]
 _Some = Annotated[list[Text | Mailbox], Field(min_length=1, max_length=MAX_RECEIVERS), SEVERAL]
 _Any = Annotated[list[Text | Mailbox], Field(max_length=MAX_RECEIVERS), SEVERAL]
 
@@ -187,5 +188,5 @@ MoreReceivers = Annotated[
 ]
 Sender = Annotated[str, PlainValidator(_single, json_schema_input_type=One | Mailbox)]
 ReplyTo = Annotated[
-    str | list[str], PlainValidator(_replies, json_schema_input_type=Text | Mailbox | _Some)
+    str | list[str], PlainValidator(_replies, json_schema_input_type=Text | Mailbox | _Replies)
 ]

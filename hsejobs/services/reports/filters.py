@@ -81,7 +81,8 @@ def filter_rules() -> list[dict[str, Any]]:
     Of a range that is given in two ends JSON Schema cannot say that it ends after it starts: it
     describes filters with one of them.
     """
-    day = {"type": "string", "format": "date"}
+    # JSON Schema's dates begin with the year 0, Python's with 1.
+    day = {"type": "string", "format": "date", "pattern": "^(?!0000)"}
     moment = {"type": "string", "format": "date-time", "pattern": _DOCUMENT_MOMENT}
     date: dict[str, Any] = {"anyOf": [day, moment, {"type": "null"}]}
 

@@ -20,7 +20,7 @@ from hsejobs.masking import Secret
 from hsejobs.services.fields import HOST, Identifier, Payload
 from hsejobs.services.webhooks.address import MAX_URL, parse_url
 from hsejobs.services.webhooks.signing import EVENT, PREFIX
-from hsejobs.services.webhooks.stringify import MAX_SAFE, NotJavaScript, plain
+from hsejobs.services.webhooks.stringify import MAX_DEPTH, MAX_SAFE, NotJavaScript, plain
 from hsejobs.settings import Settings
 
 
@@ -78,7 +78,7 @@ _EVERY = MAX_SAFE + 1
 #: values of whatever type they have.
 _JSON = "JavaScriptValue"
 _SAFE_JSON = {
-    "description": f"JSON without integers beyond {_EVERY}, however deep",
+    "description": f"JSON without integers beyond {_EVERY}, at most {MAX_DEPTH} levels deep",
     "anyOf": [
         {"not": {"type": "integer"}},
         {"type": "integer", "minimum": -_EVERY, "maximum": _EVERY},
