@@ -36,7 +36,7 @@ class Workshop:
         done = subprocess.run(
             [str(here) if here.exists() else tool, *words],
             env={**os.environ, **env}, cwd=self.folder, capture_output=True, text=True, check=False,
-            timeout=120,
+            timeout=300,
         )  # fmt: skip
         assert done.returncode == 0, f"{tool}: {(done.stdout + done.stderr)[-6000:]}"
         return done.stdout
