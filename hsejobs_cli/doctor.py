@@ -90,8 +90,8 @@ def _database(url: str | None, home: Path) -> tuple[bool, str, str]:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
-    from hsejobs.services.platform.database import database
-    from hsejobs.services.platform.schema import ORGANIZATIONS
+    from tasks.shared.platform.database import database
+    from tasks.shared.platform.schema import ORGANIZATIONS
 
     what = "database platform.sqlite in JOBS_HOME"
     try:

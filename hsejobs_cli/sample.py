@@ -30,10 +30,10 @@ def sample_data(
     as_json: Json = False,
 ) -> None:
     """Fill the platform's database with believable data; rows that are there stay as they are."""
-    from hsejobs.services.platform.database import database
-    from hsejobs.services.platform.reading import writing
-    from hsejobs.services.platform.sample import fill, has_others
     from hsejobs.settings import ensure_home
+    from tasks.shared.platform.database import database
+    from tasks.shared.platform.reading import writing
+    from tasks.shared.platform.sample import fill, has_others
 
     settings = Session().settings
     began = time.monotonic()

@@ -35,8 +35,10 @@ def register(app: typer.Typer) -> None:
 
 def _tenant(session: Session, name: str) -> Any:
     from hsejobs.services.tenants import Tenant
+    from tasks.shared.platform import tenant_rows
 
-    return Tenant(check_organization(name, "org") or "", session.settings, session.link)
+    organization_id = check_organization(name, "org") or ""
+    return Tenant(organization_id, session.settings, session.link, tenant_rows)
 
 
 def erase(

@@ -145,8 +145,8 @@ def _event_job(organization_id: str, event_id: str, hook_id: str) -> str:
 def _subscriptions(organization_id: str, event: str) -> list[Any]:
     from sqlalchemy import select
 
-    from hsejobs.services.platform.database import database
-    from hsejobs.services.platform.schema import WEBHOOKS
+    from tasks.shared.platform.database import database
+    from tasks.shared.platform.schema import WEBHOOKS
 
     settings = runtime().settings
     wanted = (

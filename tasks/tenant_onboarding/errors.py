@@ -1,9 +1,8 @@
-"""How onboarding can be refused, for good, and what may pass.
+"""How onboarding can be refused for good.
 
 ::
 
     JobsError
-    ├── PlatformUnavailable   the platform's database did not answer
     └── Unrecoverable
         ├── NameTaken         another administrator's organisation has the name
         └── SubscriptionTaken the subscription, or the organisation, is linked already
@@ -11,13 +10,7 @@
 
 from __future__ import annotations
 
-from hsejobs.errors import JobsError, Unrecoverable
-
-
-class PlatformUnavailable(JobsError):
-    """The platform's database did not answer, or refused a statement; tried again."""
-
-    code = "platform_unavailable"
+from hsejobs.errors import Unrecoverable
 
 
 class NameTaken(Unrecoverable):

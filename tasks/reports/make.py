@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from hsejobs.errors import Unrecoverable
 from hsejobs.services.artifacts import kept
-from hsejobs.services.platform.reading import Steps, reading
-from hsejobs.services.reports.filters import Filters
-from hsejobs.services.reports.kinds import TITLES
-from hsejobs.services.sheets import CONTENT_TYPE as SHEETS
+from tasks.reports.filters import Filters
+from tasks.reports.kinds import TITLES
+from tasks.shared.platform.reading import Steps, reading
+from tasks.shared.sheets import CONTENT_TYPE as SHEETS
 
 if TYPE_CHECKING:
     from hsejobs.services.artifacts import Artifact, ArtifactWriter
-    from hsejobs.services.platform.rows import Tenant
-    from hsejobs.services.reports.content import Content, Part
-    from hsejobs.services.reports.source import Source
+    from tasks.reports.content import Content, Part
+    from tasks.reports.source import Source
+    from tasks.shared.platform.rows import Tenant
 
 CONTENT_TYPES = {
     "json": "application/json",
@@ -87,9 +87,9 @@ def make_report(
     and ends the work when it raises. Memory is bounded: 1,000 rows, or the rows that a PDF lists.
     Raises Unrecoverable without such an organisation, PlatformUnavailable, ArtifactsUnavailable.
     """
-    from hsejobs.services.reports.compliance import compliance
-    from hsejobs.services.reports.content import content_of
-    from hsejobs.services.reports.source import Source
+    from tasks.reports.compliance import compliance
+    from tasks.reports.content import content_of
+    from tasks.reports.source import Source
 
     steps = Steps(check, progress)
     progress(2, "counting")
@@ -107,7 +107,7 @@ def make_report(
             stream = _Stream(wish, organization, content, source, steps, home)
             artifact, cut = stream.write(open_writer)
             return Made(artifact, organization.name, rows, content.figures, cut=cut)
-    from hsejobs.services.reports.document import print_pdf
+    from tasks.reports.document import print_pdf
 
     progress(86, "setting pages")
     printed = print_pdf(data, home, int(wish.at.timestamp()), check)
@@ -136,7 +136,7 @@ class _Stream:
         self, open_writer: Callable[[], AbstractContextManager[ArtifactWriter]]
     ) -> tuple[Artifact, int]:
         """The artifact, and how many texts were cut."""
-        from hsejobs.services.reports import writers
+        from tasks.reports import writers
 
         wish, content, steps, cut = self.wish, self.content, self.steps, 0
         steps.total = sum(part.rows for part in content.parts)
@@ -168,8 +168,8 @@ class _Stream:
         }
 
     def _sheets(self, out: ArtifactWriter) -> int:
-        from hsejobs.services.reports.writers import write_sheets
-        from hsejobs.services.sheets import workbook
+        from tasks.reports.writers import write_sheets
+        from tasks.shared.sheets import workbook
 
         wish, steps, head = self.wish, self.steps, self._head()
         with workbook(
@@ -194,7 +194,7 @@ def _document(
     wish: Wish, organization: str, content: Content, source: Source, steps: Steps
 ) -> dict[str, Any]:
     """What the template reads: see ``templates/reports/report.typ``."""
-    from hsejobs.services.reports.document import MOST_OF_SEVERAL, MOST_ROWS, breakable, table_of
+    from tasks.reports.document import MOST_OF_SEVERAL, MOST_ROWS, breakable, table_of
 
     most = MOST_ROWS if len(content.parts) == 1 else MOST_OF_SEVERAL
     steps.total = sum(min(part.rows, most) for part in content.parts)
@@ -236,9 +236,9 @@ def _document(
 
 def _tables_of(content: Content) -> list[dict[str, Any]]:
     """Scores and trends as tables too: charts show the last months and the lowest scores."""
-    from hsejobs.services.reports.content import MOST_STATIONS
-    from hsejobs.services.reports.document import table_of
-    from hsejobs.services.reports.kinds import MONTHS, STATIONS
+    from tasks.reports.content import MOST_STATIONS
+    from tasks.reports.document import table_of
+    from tasks.reports.kinds import MONTHS, STATIONS
 
     many = len(content.stations) == MOST_STATIONS
     note = f"The {MOST_STATIONS} with the most audits." if many else "Those with most audits first."
@@ -249,7 +249,7 @@ def _tables_of(content: Content) -> list[dict[str, Any]]:
 
 
 def _about(wish: Wish, content: Content, source: Source, made: str) -> list[list[str]]:
-    from hsejobs.services.reports.document import breakable
+    from tasks.reports.document import breakable
 
     filters = wish.filters
     start, end = (filters.start or "")[:10], (filters.end or "")[:10]

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hsejobs.services.onboarding.errors import PlatformUnavailable
+from tasks.shared.platform.errors import PlatformUnavailable
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Engine, Table
+
+    from hsejobs.settings import Settings
 
 #: Rows in one transaction of an erasure.
 ROWS = 5_000
@@ -23,29 +24,29 @@ VACUUM_SECONDS = 30.0
 
 def _tables(organization_id: str) -> Iterator[tuple[Table, ColumnElement[bool]]]:
     """Every table, those that others refer to last, and which rows are the organisation's."""
-    from hsejobs.services.platform.schema import METADATA, ORGANIZATIONS
+    from tasks.shared.platform.schema import METADATA, ORGANIZATIONS
 
     for table in reversed(METADATA.sorted_tables):
         column = table.c.id if table is ORGANIZATIONS else table.c.organization_id
         yield table, column == organization_id
 
 
-def _there(url: str | None, home: Path) -> bool:
-    from hsejobs.services.platform.database import FILE
+def _there(settings: Settings) -> bool:
+    from tasks.shared.platform.database import FILE
 
-    return url is None and (home / FILE).is_file()
+    return settings.platform_database_url is None and (settings.jobs_home / FILE).is_file()
 
 
-def count(url: str | None, home: Path, organization_id: str) -> int:
+def count(settings: Settings, organization_id: str) -> int:
     """How many rows there are. Raises PlatformUnavailable."""
     from sqlalchemy import func, select
 
-    from hsejobs.services.platform.database import database
-    from hsejobs.services.platform.reading import reading
+    from tasks.shared.platform.database import database
+    from tasks.shared.platform.reading import reading
 
-    if not _there(url, home):
+    if not _there(settings):
         return 0
-    with reading(), database(url, home).connect() as connection:
+    with reading(), database(None, settings.jobs_home).connect() as connection:
         return sum(
             connection.execute(select(func.count()).select_from(table).where(its)).scalar_one()
             for table, its in _tables(organization_id)
@@ -53,33 +54,33 @@ def count(url: str | None, home: Path, organization_id: str) -> int:
 
 
 def rows(
-    url: str | None, home: Path, organization_id: str
+    settings: Settings, organization_id: str
 ) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
     """Each table's name and its rows, streamed. Raises PlatformUnavailable."""
     from sqlalchemy import select
 
-    from hsejobs.services.platform.database import database
-    from hsejobs.services.platform.reading import reading
+    from tasks.shared.platform.database import database
+    from tasks.shared.platform.reading import reading
 
-    if not _there(url, home):
+    if not _there(settings):
         return
-    with reading(), database(url, home).connect() as connection:
+    with reading(), database(None, settings.jobs_home).connect() as connection:
         streaming = connection.execution_options(yield_per=1_000)
         for table, its in _tables(organization_id):
             found = streaming.execute(select(table).where(its)).mappings()
             yield table.name, (dict(row) for row in found)
 
 
-def erase(url: str | None, home: Path, organization_id: str) -> int:
+def erase(settings: Settings, organization_id: str) -> int:
     """Removes them, so that their bytes are gone too; how many. Raises PlatformUnavailable."""
-    from hsejobs.services.platform.database import database
-    from hsejobs.services.platform.reading import writing
+    from tasks.shared.platform.database import database
+    from tasks.shared.platform.reading import writing
 
-    if not count(url, home, organization_id):
+    if not count(settings, organization_id):
         return 0
     gone = 0
     with writing():
-        engine = database(url, home)
+        engine = database(None, settings.jobs_home)
         for table, _ in _tables(organization_id):
             gone += _erase(engine, table, organization_id)
         _vacuum(engine)

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsejobs.errors import ArtifactsUnavailable, Unrecoverable
-from hsejobs.services.cells import plain
-from hsejobs.services.spool import spool
+from tasks.shared.cells import plain
+from tasks.shared.spool import spool
 
 if TYPE_CHECKING:
     from hsejobs.services.artifacts import ArtifactWriter

@@ -7,7 +7,7 @@ from typing import Any
 from hsejobs.engine import Job, JobHuey, current_job, follow_up
 from hsejobs.engine.runtime import runtime
 from hsejobs.services.mail.address import mask_address
-from hsejobs.services.onboarding.payload import TenantPayload
+from tasks.tenant_onboarding.payload import TenantPayload
 
 
 def _shown(payload: Any) -> dict[str, Any]:
@@ -28,7 +28,7 @@ huey = JobHuey(
 @huey.task()
 def onboard_tenant(payload: TenantPayload) -> dict[str, Any]:
     """Provisions an organisation with its administrator, and invites them."""
-    from hsejobs.services.onboarding.onboard import STEPS, Tenant, open_platform, provision
+    from tasks.tenant_onboarding.onboard import STEPS, Tenant, open_platform, provision
 
     job, settings = current_job(), runtime().settings
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from hsejobs import codec
-from hsejobs.services.cells import csv_head, csv_rows
-from hsejobs.services.streams import json_rows
+from tasks.shared.cells import csv_head, csv_rows
+from tasks.shared.streams import json_rows
 
 if TYPE_CHECKING:
     from hsejobs.services.artifacts import ArtifactWriter
-    from hsejobs.services.reports.content import Content, Part
-    from hsejobs.services.sheets import Workbook
+    from tasks.reports.content import Content, Part
+    from tasks.shared.sheets import Workbook
 
 Rows = Callable[["Part"], Iterable[list[dict[str, Any]]]]
 #: The columns of a compliance report's CSV: many lists in one table.

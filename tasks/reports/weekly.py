@@ -39,7 +39,7 @@ def wanted(engine: Engine, week: str) -> Iterator[list[Wanted]]:
     """
     from sqlalchemy import select
 
-    from hsejobs.services.platform.schema import ORGANIZATIONS
+    from tasks.shared.platform.schema import ORGANIZATIONS
 
     after = ""
     columns = ORGANIZATIONS.c

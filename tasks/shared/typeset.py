@@ -1,4 +1,4 @@
-"""Sets one document with typst, in a process of its own: ``python -m hsejobs.services.reports.typeset``.
+"""Sets one document with typst, in a process of its own: ``python -m tasks.shared.typeset``.
 
 typst keeps what it has computed for as long as its process lives (some 270 MB for 2,000 rows),
 and cannot be interrupted. Its end gives all of that back, and it can be killed at any moment.
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsejobs import codec
-from hsejobs.services.reports.fonts import PREFERRED, named, scripts
+from tasks.shared.fonts import PREFERRED, named, scripts
 
 if TYPE_CHECKING:
     import typst

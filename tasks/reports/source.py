@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import Row, Select, Table, and_, case, func
 
-from hsejobs.services.platform.rows import Tenant
-from hsejobs.services.platform.schema import AUDITS, INCIDENTS, STATIONS, WORK_PERMITS
-from hsejobs.services.reports.filters import Filters
-from hsejobs.services.reports.kinds import DERIVED, IN_FORCE, Kind, column_name, overdue
+from tasks.reports.filters import Filters
+from tasks.reports.kinds import DERIVED, IN_FORCE, Kind, column_name, overdue
+from tasks.shared.platform.rows import Tenant
+from tasks.shared.platform.schema import AUDITS, INCIDENTS, STATIONS, WORK_PERMITS
 
 TABLES = {table.name: table for table in (AUDITS, INCIDENTS, WORK_PERMITS)}
 DATES = {"audits": "scheduled_at", "incidents": "occurred_at", "work_permits": "valid_from"}

@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import func
 
-from hsejobs.services.platform.schema import AUDITS, INCIDENTS, WORK_PERMITS
-from hsejobs.services.reports import content, kinds
-from hsejobs.services.reports.content import Content, Part
-from hsejobs.services.reports.filters import SEVERITIES
-from hsejobs.services.reports.source import Group, Source
+from tasks.reports import content, kinds
+from tasks.reports.content import Content, Part
+from tasks.reports.filters import SEVERITIES
+from tasks.reports.source import Group, Source
+from tasks.shared.platform.schema import AUDITS, INCIDENTS, WORK_PERMITS
 
 
 def compliance(source: Source) -> Content:

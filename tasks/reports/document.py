@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from hsejobs import codec
 from hsejobs.errors import JobsError, Unrecoverable
-from hsejobs.services.cells import plain
-from hsejobs.services.reports.fonts import font_folders
-from hsejobs.services.reports.kinds import Column
+from tasks.reports.kinds import Column
+from tasks.shared.cells import plain
+from tasks.shared.fonts import font_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -101,7 +101,7 @@ def print_pdf(
 def _run(wish: bytes, check: Callable[[], None]) -> bytes:
     """The answer of ``typeset``, which is killed when this is left early."""
     with subprocess.Popen(
-        [sys.executable, "-m", "hsejobs.services.reports.typeset"],
+        [sys.executable, "-m", "tasks.shared.typeset"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hsejobs.services.platform.schema import AUDITS, INCIDENTS, WORK_PERMITS
-from hsejobs.services.reports import kinds
-from hsejobs.services.reports.filters import (
+from tasks.reports import kinds
+from tasks.reports.filters import (
     AUDIT_STATUSES,
     INCIDENT_STATUSES,
     PERMIT_STATUSES,
     SEVERITIES,
 )
-from hsejobs.services.reports.source import Group, Source
+from tasks.reports.source import Group, Source
+from tasks.shared.platform.schema import AUDITS, INCIDENTS, WORK_PERMITS
 
 #: Stations in the figures, those with the most rows; bars and months on paper.
 MOST_STATIONS, MOST_BARS, MOST_MONTHS = 200, 8, 24

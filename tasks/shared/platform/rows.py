@@ -19,7 +19,7 @@ from sqlalchemy import Column, Connection, Engine, Join, Row, Select, Table, fun
 from sqlalchemy.sql import elements, functions, operators, visitors
 
 from hsejobs.errors import Unrecoverable
-from hsejobs.services.platform.schema import METADATA, ORGANIZATIONS
+from tasks.shared.platform.schema import METADATA, ORGANIZATIONS
 
 #: Functions of their arguments alone. PostgreSQL has others, which run SQL given as text.
 FUNCTIONS: Final = frozenset(

@@ -89,7 +89,7 @@ def _make_tables(engine: Engine) -> None:
     """Makes the tables that are missing; two processes may do it at once."""
     from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
-    from hsejobs.services.platform.schema import METADATA
+    from tasks.shared.platform.schema import METADATA
 
     # What each database says of a table that somebody made a moment ago. On PostgreSQL an
     # OperationalError is a server that is away, and waiting for it several times helps nobody.

@@ -17,13 +17,13 @@ from hsejobs.services.artifacts.links import link_for
 from hsejobs.services.artifacts.store import open_store
 from hsejobs.services.fields import Identifier, Payload
 from hsejobs.services.mail.recipients import MailAddress
-from hsejobs.services.platform.database import database
-from hsejobs.services.platform.reading import organization_of, tenant_of
-from hsejobs.services.reports import weekly
-from hsejobs.services.reports.filters import filter_rules, parse_filters
-from hsejobs.services.reports.fonts import named, scripts
-from hsejobs.services.reports.make import CONTENT_TYPES, Made, Wish, make_report
 from hsejobs.settings import Settings
+from tasks.reports import weekly
+from tasks.reports.filters import filter_rules, parse_filters
+from tasks.reports.make import CONTENT_TYPES, Made, Wish, make_report
+from tasks.shared.fonts import named, scripts
+from tasks.shared.platform.database import database
+from tasks.shared.platform.reading import organization_of, tenant_of
 
 huey = JobHuey(
     "reports",

@@ -13,10 +13,10 @@ from hsejobs.model import iso_time
 from hsejobs.services.artifacts import reference
 from hsejobs.services.artifacts.links import link_for
 from hsejobs.services.artifacts.store import open_store
-from hsejobs.services.exports.make import CONTENT_TYPES, Made, Wish, make_export
 from hsejobs.services.fields import Identifier, Payload
 from hsejobs.services.mail.recipients import MailAddress
-from hsejobs.services.platform.reading import organization_of, tenant_of
+from tasks.data_exports.make import CONTENT_TYPES, Made, Wish, make_export
+from tasks.shared.platform.reading import organization_of, tenant_of
 
 
 def _role(payload: Any) -> str:

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hsejobs.model import new_job_id
 from hsejobs.services.mail.address import parse_address
-from hsejobs.services.onboarding import defaults
-from hsejobs.services.onboarding.errors import NameTaken, PlatformUnavailable, SubscriptionTaken
-from hsejobs.services.onboarding.payload import TenantPayload, address_key, name_key
-from hsejobs.services.platform.database import database
+from tasks.shared.platform.database import database
+from tasks.shared.platform.errors import PlatformUnavailable
+from tasks.tenant_onboarding import defaults
+from tasks.tenant_onboarding.errors import NameTaken, SubscriptionTaken
+from tasks.tenant_onboarding.payload import TenantPayload, address_key, name_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +117,7 @@ def provision(engine: Engine, wanted: TenantPayload, begin: Callable[[str], None
 def _organization(connection: Connection, wanted: TenantPayload) -> Row[Any]:
     from sqlalchemy import select
 
-    from hsejobs.services.platform.schema import ORGANIZATIONS
+    from tasks.shared.platform.schema import ORGANIZATIONS
 
     key = name_key(wanted.organization_name)
     _insert_missing(
@@ -155,7 +156,7 @@ def _subscription(
     """In the organisation's transaction: one whose subscription is refused is not left behind."""
     from sqlalchemy import select
 
-    from hsejobs.services.platform.schema import ORGANIZATIONS, SUBSCRIPTIONS
+    from tasks.shared.platform.schema import ORGANIZATIONS, SUBSCRIPTIONS
 
     customer, subscription = wanted.stripe_customer_id, wanted.stripe_subscription_id
     mine = SUBSCRIPTIONS.c.organization_id == organization.id
@@ -192,7 +193,7 @@ def _subscription(
 def _administrator(connection: Connection, owner: str, wanted: TenantPayload) -> Row[Any]:
     from sqlalchemy import func, select
 
-    from hsejobs.services.platform.schema import USERS
+    from tasks.shared.platform.schema import USERS
 
     address = parse_address(wanted.admin_email, "adminEmail").spec
     name = hashlib.sha256(f"{owner}\0{address.casefold()}".encode()).hexdigest()[:24]
@@ -232,7 +233,7 @@ def _start_with(
     """Adds the rows to an organisation that has none: what it threw away does not come back."""
     from sqlalchemy import select
 
-    from hsejobs.services.platform.schema import METADATA
+    from tasks.shared.platform.schema import METADATA
 
     table = METADATA.tables[name]
     mine = select(table.c.id).where(table.c.organization_id == owner).limit(1)

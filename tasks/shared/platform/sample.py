@@ -13,7 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from hsejobs.errors import InvalidOption, Refused
-from hsejobs.services.platform import sample_words as words
+from tasks.shared.platform import sample_words as words
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
@@ -73,7 +73,7 @@ def ensure_sample(engine: Engine) -> None:
     """
     from sqlalchemy import select
 
-    from hsejobs.services.platform.schema import ORGANIZATIONS
+    from tasks.shared.platform.schema import ORGANIZATIONS
 
     there = select(ORGANIZATIONS.c.id).where(ORGANIZATIONS.c.id == FIRST_ORGANIZATION)
     with engine.connect() as connection:
@@ -111,7 +111,7 @@ def _put(
     progress: Progress | None,
 ) -> Iterator[int]:
     """Inserts in pieces; yields the rows of each, after it."""
-    from hsejobs.services.platform.schema import METADATA
+    from tasks.shared.platform.schema import METADATA
 
     done = 0
     for index in range(organizations):
@@ -146,7 +146,7 @@ def has_others(engine: Engine) -> bool:
     """Whether the database has an organisation that is no sample."""
     from sqlalchemy import select
 
-    from hsejobs.services.platform.schema import ORGANIZATIONS
+    from tasks.shared.platform.schema import ORGANIZATIONS
 
     ours = _keys(MAX_ORGANIZATIONS)
     c = ORGANIZATIONS.c
@@ -159,7 +159,7 @@ def _refuse_taken(connection: Connection, organizations: int) -> None:
     """Raises Refused when an id or a name of the sample is another organisation's."""
     from sqlalchemy import or_, select
 
-    from hsejobs.services.platform.schema import ORGANIZATIONS
+    from tasks.shared.platform.schema import ORGANIZATIONS
 
     c = ORGANIZATIONS.c
     names = _keys(organizations)
@@ -183,7 +183,7 @@ def _insert_organization(
 ) -> None:
     from sqlalchemy import select
 
-    from hsejobs.services.platform.schema import ORGANIZATIONS
+    from tasks.shared.platform.schema import ORGANIZATIONS
 
     name = _organization_name(index)
     row = {

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 from hsejobs import codec
 from hsejobs.errors import Unrecoverable
 from hsejobs.services.artifacts import kept
-from hsejobs.services.cells import csv_head, csv_rows
-from hsejobs.services.exports.entities import ENTITIES, Entity
-from hsejobs.services.platform.reading import Steps, reading
-from hsejobs.services.sheets import CONTENT_TYPE as SHEETS
-from hsejobs.services.streams import behind, json_rows
+from tasks.data_exports.entities import ENTITIES, Entity
+from tasks.shared.cells import csv_head, csv_rows
+from tasks.shared.platform.reading import Steps, reading
+from tasks.shared.sheets import CONTENT_TYPE as SHEETS
+from tasks.shared.streams import behind, json_rows
 
 if TYPE_CHECKING:
     from hsejobs.services.artifacts import Artifact, ArtifactWriter
-    from hsejobs.services.platform.rows import Tenant
+    from tasks.shared.platform.rows import Tenant
 
 CONTENT_TYPES = {"json": "application/json", "csv": "application/zip", "xlsx": SHEETS}
 #: What the files of a zip are; a change that a reader has to know of is another number.
@@ -116,7 +116,7 @@ def make_export(
 
 
 def _select(tenant: Tenant, entity: Entity) -> Any:
-    from hsejobs.services.platform.schema import METADATA
+    from tasks.shared.platform.schema import METADATA
 
     table = METADATA.tables[entity.table]
     # By the primary key: no sort, and the same order each time.
@@ -206,7 +206,7 @@ def _write_sheets(
     walk: Rows,
 ) -> int:
     """One workbook, a sheet an entity, and its notes; how many texts were cut."""
-    from hsejobs.services.sheets import workbook
+    from tasks.shared.sheets import workbook
 
     with workbook(
         out,

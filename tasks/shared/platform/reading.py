@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hsejobs.errors import Unrecoverable
-from hsejobs.services.onboarding.errors import PlatformUnavailable
+from tasks.shared.platform.errors import PlatformUnavailable
 
 if TYPE_CHECKING:
-    from hsejobs.services.platform.rows import Tenant
+    from tasks.shared.platform.rows import Tenant
 
 
 def organization_of(of_job: str | None, named: str | None, what: str) -> str:
@@ -32,14 +32,14 @@ def tenant_of(url: str | None, home: Path, organization_id: str) -> Tenant:
 
     ``url`` is the setting PLATFORM_DATABASE_URL. Raises PlatformUnavailable.
     """
-    from hsejobs.services.platform.database import database
-    from hsejobs.services.platform.rows import Tenant
+    from tasks.shared.platform.database import database
+    from tasks.shared.platform.rows import Tenant
 
     with reading():
         engine = database(url, home)
         tenant = Tenant(engine, organization_id)
         if url is None and tenant.organization() is None:
-            from hsejobs.services.platform.sample import ensure_sample
+            from tasks.shared.platform.sample import ensure_sample
 
             ensure_sample(engine)
     return tenant
