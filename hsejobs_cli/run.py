@@ -9,16 +9,36 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from hsejobs.application import need
 from hsejobs.errors import Refused, UnknownQueue
+from hsejobs.extras import require
 from hsejobs.watch.forgetting import LOG_FOLDER
 from hsejobs_cli.session import Session
 from hsejobs_cli.supervisor import Supervisor
+
+
+def _name_application(name: str | None) -> None:
+    if name is not None:
+        # The programs that are started go by the environment too.
+        os.environ["QUEUE_APP"] = name
+
+
+App = Annotated[
+    str | None,
+    typer.Option(
+        "--app",
+        metavar="MODULE",
+        callback=_name_application,
+        is_eager=True,
+        help="The module that has the queues, in the working folder or on Python's path.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +48,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: hsejobs tui --read-only")(tui)
 
 
-def _queues(wanted: Sequence[str], own: dict[str, Any]) -> list[str]:
+def _queues(wanted: Sequence[str], own: Mapping[str, Any]) -> list[str]:
     unknown = [name for name in wanted if name not in own]
     if unknown:
         raise UnknownQueue(f"there is no queue {unknown[0]!r}; known queues: {', '.join(own)}")
@@ -37,12 +57,15 @@ def _queues(wanted: Sequence[str], own: dict[str, Any]) -> list[str]:
 
 def worker(
     queues: Annotated[list[str] | None, typer.Argument(help="Queues; all of them if none.")] = None,
+    application: App = None,
 ) -> None:
     """Run the consumers of some queues, or of all, and restart what dies."""
-    session = Session()
-    supervisor = Supervisor(_queues(queues or [], session.own), session.settings.shutdown_grace_ms)
+    settings = Session().settings
+    places = need(settings).places
+    chosen = {name: places[name] for name in _queues(queues or [], places)}
+    supervisor = Supervisor(chosen, settings.shutdown_grace_ms)
     _mind_signals(supervisor)
-    with _watching(session.settings):
+    with _watching(settings):
         supervisor.run()
 
 
@@ -62,14 +85,18 @@ def up(
     headless: Annotated[
         bool, typer.Option("--headless", help="Logs instead of the TUI in front.")
     ] = False,
+    application: App = None,
 ) -> None:
     """Run everything on this machine: Redis if none is named, all workers, the TUI in front."""
     from hsejobs.secret_file import ensure_secret
     from hsejobs.settings import ensure_home, redact_url, redis_target
+
+    view = sys.stdin.isatty() and sys.stdout.isatty() and not headless
+    require("worker", "http", *(["tui"] if view else []))
     from hsejobs_http.server import free_port
 
-    session = Session()
-    settings = session.settings
+    settings = Session().settings
+    places = need(settings).places
     home = ensure_home(settings)
     with (home / "up.lock").open("w") as lock:
         try:
@@ -84,15 +111,14 @@ def up(
         try:
             url = server.url if server else redis_target(settings)
             os.environ.update(QUEUE_REDIS_URL=url, JOBS_HTTP_PORT=str(port))
-            view = sys.stdin.isatty() and sys.stdout.isatty() and not headless
             supervisor = Supervisor(
-                list(session.own),
+                places,
                 settings.shutdown_grace_ms,
                 logs=home / LOG_FOLDER if view else None,
                 shim=True,
             )
             _mind_signals(supervisor)
-            _where(home, redact_url(url), settings, port, view)
+            _where(home, redact_url(url), settings, port, view, next(iter(places)))
             with _watching(settings, quiet=view):
                 _front(supervisor, server, view)
         finally:
@@ -130,20 +156,19 @@ def _embedded(settings: Any) -> Any:
     return server
 
 
-def _where(home: Path, url: str, settings: Any, port: int, view: bool) -> None:
+def _where(home: Path, url: str, settings: Any, port: int, view: bool, queue: str) -> None:
     host = settings.http_host if ":" not in settings.http_host else f"[{settings.http_host}]"
     address = f"http://{host}:{port}"
+    payload = '{"to":"user@example.com","subject":"Hi","text":"Hi"}' if queue == "email" else "{}"
     lines = {
         "home": home,
         "Redis": url,
         "mails": "SMTP_URL" if settings.smtp_url else home / "outbox",
         "logs": home / LOG_FOLDER if view else "here",
-        "try": """hsejobs enqueue email '{"to":"user@example.com","template":"welcome","""
-        """"context":{"name":"Ann"}}' --wait""",
+        "try": f"hsejobs enqueue {queue} '{payload}' --wait",
         "HTTP": f"{address}/docs",
         "curl": 'curl -H "Authorization: Bearer $(hsejobs token --org org-1 --user ann)"'
-        """ -d '{"to":"user@example.com","subject":"Hi","text":"Hi"}'"""
-        f" {address}/api/jobs/email",
+        f" -d '{payload}' {address}/api/jobs/{queue}",
     }
     for name, value in lines.items():
         sys.stdout.write(f"{name:<6} {value}\n")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-import huey_config
 from hsejobs.described import document_schema
 from hsejobs.engine.huey import JobHuey
 from hsejobs.engine.register import describe
@@ -36,8 +36,8 @@ _CREATING = (
 )
 
 
-def document(app: FastAPI) -> dict[str, Any]:
-    """The whole document, made once."""
+def document(app: FastAPI, queues: Mapping[str, JobHuey]) -> dict[str, Any]:
+    """The whole document, made once; ``queues`` are those of which the code is here."""
     if app.openapi_schema:
         return app.openapi_schema
     made: dict[str, Any] = get_openapi(
@@ -53,16 +53,16 @@ def document(app: FastAPI) -> dict[str, Any]:
     paths = made["paths"]
     for (method, path), route in ROUTES.items():
         if path == OTHER_QUEUES:
-            paths[path] = {method: _creating("{other_queue}", {"type": "object"})}
+            paths[path] = {method: _creating("{other_queue}", {"type": "object"}, queues)}
             continue
         operation = paths[path][method]
         operation["responses"] = responses(route, path)
-        operation["parameters"] = [*_in_path(path), *route.query]
+        operation["parameters"] = [*_in_path(path, queues), *route.query]
         if route.body is not None:
             content = {"application/json": {"schema": ref(route.body)}}
             operation["requestBody"] = {"required": True, "content": content}
-    for name, huey in huey_config.QUEUES.items():
-        paths[f"/api/jobs/{name}"] = {"post": _creating(name, _bodies(name, huey, schemas))}
+    for name, huey in queues.items():
+        paths[f"/api/jobs/{name}"] = {"post": _creating(name, _bodies(name, huey, schemas), queues)}
     for path, item in paths.items():
         for operation in item.values():
             operation["security"] = [{"token": []}] if path.startswith("/api/jobs") else []
@@ -70,11 +70,14 @@ def document(app: FastAPI) -> dict[str, Any]:
     return made
 
 
-def _in_path(path: str) -> list[dict[str, Any]]:
-    own = "|".join(sorted(huey_config.QUEUES))
+def _in_path(path: str, queues: Iterable[str]) -> list[dict[str, Any]]:
+    own = "|".join(sorted(queues))
     patterns = {
-        "queue": QUEUE, "other_queue": f"^(?!(?:{own})$){QUEUE[1:]}", "job_id": JOB_ID, "token": None,
-    }  # fmt: skip
+        "queue": QUEUE,
+        "other_queue": f"^(?!(?:{own})$){QUEUE[1:]}" if own else QUEUE,
+        "job_id": JOB_ID,
+        "token": None,
+    }
     found = []
     for name, pattern in patterns.items():
         if f"{{{name}}}" in path:
@@ -117,7 +120,7 @@ def _bodies(name: str, huey: JobHuey, schemas: dict[str, Any]) -> dict[str, Any]
     return {"anyOf": [ref(f"{title}Job"), ref(f"{title}Wrapped")]}
 
 
-def _creating(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _creating(name: str, schema: dict[str, Any], queues: Iterable[str]) -> dict[str, Any]:
     generic = name == "{other_queue}"
     content: dict[str, Any] = {"schema": schema}
     if name in EXAMPLES:
@@ -135,7 +138,7 @@ def _creating(name: str, schema: dict[str, Any]) -> dict[str, Any]:
         else f"Add a job to {name}",
         "description": _CREATING,
         "operationId": "create" if generic else f"create_{name.replace('-', '_')}",
-        "parameters": _in_path(path),
+        "parameters": _in_path(path, queues),
         "requestBody": {"required": True, "content": {"application/json": content}},
         "responses": responses(ROUTES["post", OTHER_QUEUES], path),
     }

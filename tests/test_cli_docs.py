@@ -22,7 +22,9 @@ CODES_PAGE = PAGE.partition("## Error codes")[2]
 
 
 def commands(group: Any, before: str = "hsejobs") -> Iterator[tuple[str, Any]]:
-    for name, one in group.commands.items():
+    # With the application's.
+    for name in group.list_commands(None):
+        one = group.get_command(None, name)
         path = f"{before} {name}"
         if not hasattr(one, "commands"):
             yield path, one

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MOST_ROWS, MOST_OF_SEVERAL = 5000, 2000
 #: Characters of one text on paper.
 LONGEST = 400
+#: The application's folder.
+ROOT = Path(__file__).parents[2]
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]+")
 # Latin, Greek and Cyrillic words that no column is wide enough for. Other scripts break
@@ -102,6 +104,8 @@ def _run(wish: bytes, check: Callable[[], None]) -> bytes:
     """The answer of ``typeset``, which is killed when this is left early."""
     with subprocess.Popen(
         [sys.executable, "-m", "tasks.shared.typeset"],
+        # Wherever the consumer was started: there `tasks` may be somebody else's.
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from tasks.shared.fonts import PREFERRED, named, scripts
 if TYPE_CHECKING:
     import typst
 
+TEMPLATES = Path(__file__).parents[2] / "templates" / "reports"
 #: For archives: fonts embedded, every character known. Tags would make it ten times as large.
 ARCHIVE: typst.PDFStandard = "a-2u"
 # Each character on a line of its own: a whole document is not needed to find those without glyph.
@@ -45,28 +45,25 @@ def typeset(data: dict[str, Any], folders: list[str], at: int) -> tuple[bytes, b
     missing = _without_glyph(data, fonts, families)
     if missing:
         data["notices"] = [*data["notices"], _notice(missing)]
-    with as_file(files("templates") / "reports") as folder:
-        compiler = typst.Compiler(
-            Path(folder, "report.typ"),
-            root=folder,
-            font_paths=fonts,
-            ignore_system_fonts=True,
-            sys_inputs={"data": codec.dumps(data | {"fonts": families}).decode()},
-        )
+    compiler = typst.Compiler(
+        TEMPLATES / "report.typ",
+        root=TEMPLATES,
+        font_paths=fonts,
+        ignore_system_fonts=True,
+        sys_inputs={"data": codec.dumps(data | {"fonts": families}).decode()},
+    )
 
-        def run(standards: list[typst.PDFStandard]) -> bytes:
-            made = compiler.compile(
-                format="pdf", pdf_standards=standards, timestamp=at, pdf_tags=False
-            )
-            return made if isinstance(made, bytes) else b""
+    def run(standards: list[typst.PDFStandard]) -> bytes:
+        made = compiler.compile(format="pdf", pdf_standards=standards, timestamp=at, pdf_tags=False)
+        return made if isinstance(made, bytes) else b""
 
-        if not missing:
-            try:
-                return run([ARCHIVE]), True, []
-            except typst.TypstError as error:
-                # A mark that no font has with its letter, or a private character.
-                missing = _named_in(error)
-        return run([]), False, missing
+    if not missing:
+        try:
+            return run([ARCHIVE]), True, []
+        except typst.TypstError as error:
+            # A mark that no font has with its letter, or a private character.
+            missing = _named_in(error)
+    return run([]), False, missing
 
 
 def _without_glyph(data: dict[str, Any], fonts: typst.Fonts, families: list[str]) -> list[str]:

@@ -38,6 +38,10 @@ class TenantRows(Protocol):
         """Removes the rows; how many there were."""
         ...
 
+    def left_alone(self, settings: Settings) -> str | None:
+        """What an erasure does not touch, in a sentence."""
+        ...
+
 
 @dataclass(frozen=True)
 class Tenant:

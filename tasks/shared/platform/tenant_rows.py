@@ -87,6 +87,13 @@ def erase(settings: Settings, organization_id: str) -> int:
     return gone
 
 
+def left_alone(settings: Settings) -> str | None:
+    """What an erasure does not touch, in a sentence."""
+    if settings.platform_database_url is None:
+        return None
+    return "PLATFORM_DATABASE_URL was left alone: its rows are the platform's own"
+
+
 def _erase(engine: Engine, table: Table, organization_id: str) -> int:
     from sqlalchemy import text
 

@@ -1,4 +1,4 @@
-"""``hsejobs sample-data``: a database to try things on."""
+"""The application's own commands: ``hsejobs sample-data``."""
 
 from __future__ import annotations
 
@@ -12,13 +12,6 @@ from hsejobs.errors import Refused
 from hsejobs_cli import output
 from hsejobs_cli.look import Json
 from hsejobs_cli.session import Session
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(
-        "sample-data", epilog="Example: hsejobs sample-data --organizations 20 --rows 1000000"
-    )(sample_data)
 
 
 def sample_data(
