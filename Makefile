@@ -57,11 +57,11 @@ clean:
 
 # A new pyproject.toml or constraints.txt installs again.
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/.place
-	$(PIP) install --constraint constraints.txt --editable .
+	$(PIP) install --constraint constraints.txt --editable '.[all,application]'
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/.place
-	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	$(PIP) install --constraint constraints.txt --editable '.[all,application,dev]'
 	touch $@ $(VENV)/.installed
 
 $(VENV)/.place:
