@@ -6,6 +6,7 @@ for ``-``. The order is that in which queues are listed.
 # ruff: noqa: F401, I001
 
 from hsejobs.engine import JobHuey
+from tasks.shared.examples import EXAMPLES as examples
 from tasks.shared.platform.hooks import add_commands, doctor_checks, tenant_rows
 from tasks.email import huey as email
 from tasks.reports import huey as reports

@@ -90,7 +90,7 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
-    application: App = None,
+    app: App = None,
 ) -> None:
     pass
 

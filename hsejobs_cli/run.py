@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
+import shlex
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from hsejobs.application import need
+from hsejobs.application import Application, need
 from hsejobs.errors import Refused, UnknownQueue
 from hsejobs.extras import require
 from hsejobs.watch.forgetting import LOG_FOLDER
@@ -57,7 +58,7 @@ def _queues(wanted: Sequence[str], own: Mapping[str, Any]) -> list[str]:
 
 def worker(
     queues: Annotated[list[str] | None, typer.Argument(help="Queues; all of them if none.")] = None,
-    application: App = None,
+    app: App = None,
 ) -> None:
     """Run the consumers of some queues, or of all, and restart what dies."""
     settings = Session().settings
@@ -85,7 +86,7 @@ def up(
     headless: Annotated[
         bool, typer.Option("--headless", help="Logs instead of the TUI in front.")
     ] = False,
-    application: App = None,
+    app: App = None,
 ) -> None:
     """Run everything on this machine: Redis if none is named, all workers, the TUI in front."""
     from hsejobs.secret_file import ensure_secret
@@ -96,7 +97,7 @@ def up(
     from hsejobs_http.server import free_port
 
     settings = Session().settings
-    places = need(settings).places
+    application = need(settings)
     home = ensure_home(settings)
     with (home / "up.lock").open("w") as lock:
         try:
@@ -112,13 +113,22 @@ def up(
             url = server.url if server else redis_target(settings)
             os.environ.update(QUEUE_REDIS_URL=url, JOBS_HTTP_PORT=str(port))
             supervisor = Supervisor(
-                places,
+                application.places,
                 settings.shutdown_grace_ms,
                 logs=home / LOG_FOLDER if view else None,
                 shim=True,
             )
             _mind_signals(supervisor)
-            _where(home, redact_url(url), settings, port, view, next(iter(places)))
+            where = {
+                "home": home,
+                "Redis": redact_url(url),
+                "mails": "SMTP_URL" if settings.smtp_url else home / "outbox",
+                "logs": home / LOG_FOLDER if view else "here",
+                **_to_try(application, f"http://{_host(settings)}:{port}"),
+            }
+            for name, value in where.items():
+                sys.stdout.write(f"{name:<6} {value}\n")
+            sys.stdout.flush()
             with _watching(settings, quiet=view):
                 _front(supervisor, server, view)
         finally:
@@ -156,23 +166,26 @@ def _embedded(settings: Any) -> Any:
     return server
 
 
-def _where(home: Path, url: str, settings: Any, port: int, view: bool, queue: str) -> None:
-    host = settings.http_host if ":" not in settings.http_host else f"[{settings.http_host}]"
-    address = f"http://{host}:{port}"
-    payload = '{"to":"user@example.com","subject":"Hi","text":"Hi"}' if queue == "email" else "{}"
-    lines = {
-        "home": home,
-        "Redis": url,
-        "mails": "SMTP_URL" if settings.smtp_url else home / "outbox",
-        "logs": home / LOG_FOLDER if view else "here",
-        "try": f"hsejobs enqueue {queue} '{payload}' --wait",
+def _host(settings: Any) -> str:
+    host = str(settings.http_host)
+    return host if ":" not in host else f"[{host}]"
+
+
+def _to_try(application: Application, address: str) -> dict[str, str]:
+    """Two commands that add a job of the first queue, and where to read on."""
+    from hsejobs_http.openapi_schemas import without_options
+
+    queue = next(iter(application.queues))
+    example = (application.hook("examples") or {}).get(queue, {})
+    # On the command line options are no part of the payload.
+    text = json.dumps(without_options(example), separators=(",", ":"))
+    payload = shlex.quote(text)
+    return {
+        "try": f"hsejobs enqueue {queue} {payload} --wait",
         "HTTP": f"{address}/docs",
         "curl": 'curl -H "Authorization: Bearer $(hsejobs token --org org-1 --user ann)"'
-        f" -d '{payload}' {address}/api/jobs/{queue}",
+        f" -d {payload} {address}/api/jobs/{queue}",
     }
-    for name, value in lines.items():
-        sys.stdout.write(f"{name:<6} {value}\n")
-    sys.stdout.flush()
 
 
 def _mind_signals(supervisor: Supervisor) -> None:

@@ -90,7 +90,7 @@ def create_app() -> Any:
     app.add_exception_handler(RequestValidationError, _not_valid)
     # It is raised on to the gate, which writes the line in the log.
     app.add_exception_handler(Exception, _unforeseen)
-    app.openapi = lambda: openapi.document(app, here.queues)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi.document(app, here.application)  # type: ignore[method-assign]
     proxies = Proxies(here.settings.trusted_proxies)
     gate = Gate(app, here.verifier, here.settings.metrics_token, here.counts, proxies)
     app.state.queries = known_names(all_routes(app))

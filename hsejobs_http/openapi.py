@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from hsejobs.application import Application
 from hsejobs.described import document_schema
 from hsejobs.engine.huey import JobHuey
 from hsejobs.engine.register import describe
 from hsejobs_http.openapi_schemas import (
-    EXAMPLES,
     JOB_ID,
     OTHER_QUEUES,
     QUEUE,
@@ -36,13 +36,14 @@ _CREATING = (
 )
 
 
-def document(app: FastAPI, queues: Mapping[str, JobHuey]) -> dict[str, Any]:
-    """The whole document, made once; ``queues`` are those of which the code is here."""
+def document(app: FastAPI, application: Application) -> dict[str, Any]:
+    """The whole document, made once; of the application's queues with their models and examples."""
     if app.openapi_schema:
         return app.openapi_schema
     made: dict[str, Any] = get_openapi(
         title=app.title, version=app.version, description=_ABOUT, routes=app.routes
     )
+    queues, examples = application.queues, application.hook("examples") or {}
     schemas = dict(SCHEMAS)
     # Addresses of the document are below where it was loaded from.
     made["servers"] = [{"url": "/"}]
@@ -62,7 +63,9 @@ def document(app: FastAPI, queues: Mapping[str, JobHuey]) -> dict[str, Any]:
             content = {"application/json": {"schema": ref(route.body)}}
             operation["requestBody"] = {"required": True, "content": content}
     for name, huey in queues.items():
-        paths[f"/api/jobs/{name}"] = {"post": _creating(name, _bodies(name, huey, schemas), queues)}
+        paths[f"/api/jobs/{name}"] = {
+            "post": _creating(name, _bodies(name, huey, schemas), queues, examples.get(name))
+        }
     for path, item in paths.items():
         for operation in item.values():
             operation["security"] = [{"token": []}] if path.startswith("/api/jobs") else []
@@ -120,15 +123,20 @@ def _bodies(name: str, huey: JobHuey, schemas: dict[str, Any]) -> dict[str, Any]
     return {"anyOf": [ref(f"{title}Job"), ref(f"{title}Wrapped")]}
 
 
-def _creating(name: str, schema: dict[str, Any], queues: Iterable[str]) -> dict[str, Any]:
+def _creating(
+    name: str,
+    schema: dict[str, Any],
+    queues: Iterable[str],
+    example: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     generic = name == "{other_queue}"
     content: dict[str, Any] = {"schema": schema}
-    if name in EXAMPLES:
+    if example is not None:
         content["examples"] = {
-            "flat": {"summary": "options beside the payload", "value": EXAMPLES[name]},
+            "flat": {"summary": "options beside the payload", "value": example},
             "wrapped": {
                 "summary": "options apart",
-                "value": {"payload": without_options(EXAMPLES[name]), "options": {"priority": 2}},
+                "value": {"payload": without_options(example), "options": {"priority": 2}},
             },
         }
     path = f"/api/jobs/{name}"

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
 
 from hsejobs import application
-from hsejobs.engine.huey import JobHuey
 from hsejobs.engine.register import announce
 from hsejobs.engine.runtime import Runtime
 from hsejobs.errors import SettingsError, UnknownQueue
@@ -48,7 +46,8 @@ class Shim:
         self.pages = asyncio.Semaphore(PAGES_AT_ONCE)
         self._infos: dict[str, tuple[float, QueueInfo]] = {}
         self._registered = False
-        self.queues = _own_queues(runtime.settings)
+        self.application = _application(runtime.settings)
+        self.queues = self.application.queues
 
     @cached_property
     def adder(self) -> Adder:
@@ -112,13 +111,13 @@ class Shim:
         return registry.load_all(self.runtime.link, self.runtime.prefix)
 
 
-def _own_queues(settings: Settings) -> Mapping[str, JobHuey]:
-    """Those of the application, if there is one that can be loaded: the shim does without."""
+def _application(settings: Settings) -> application.Application:
+    """The application, if there is one that can be loaded: the shim does without."""
     try:
-        return application.find(settings).queues
+        return application.find(settings)
     except SettingsError as error:
         logs.tell("no application", 30, error=str(error))
-        return application.NONE.queues
+        return application.NONE
 
 
 def shim(request: Request) -> Shim:

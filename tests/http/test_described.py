@@ -21,8 +21,9 @@ from hsejobs.errors import InvalidInput
 from hsejobs.model import check_organization
 from hsejobs.services.mail.render import render, template_names, template_variables
 from hsejobs.settings import load_settings
-from hsejobs_http.openapi_schemas import EXAMPLES, without_options
+from hsejobs_http.openapi_schemas import without_options
 from hsejobs_tui.core.schema import problems
+from tasks.shared.examples import EXAMPLES
 
 MAIL = without_options(EXAMPLES["email"])
 STARTS: dict[str, list[dict[str, Any]]] = {
