@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# The application is no part of the distribution: scripts anywhere may import `tasks` nonetheless.
+APPLICATION = pwd -P >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/application.pth"
 # Most tests wait for a server, a consumer or a time: more of them than there are cores.
 WORKERS ?= 5
 
@@ -57,11 +59,13 @@ clean:
 
 # A new pyproject.toml or constraints.txt installs again.
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/.place
-	$(PIP) install --constraint constraints.txt --editable .
+	$(PIP) install --constraint constraints.txt --editable '.[all,application]'
+	$(APPLICATION)
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/.place
-	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	$(PIP) install --constraint constraints.txt --editable '.[all,application,dev]'
+	$(APPLICATION)
 	touch $@ $(VENV)/.installed
 
 $(VENV)/.place:

@@ -1,4 +1,4 @@
-"""The composition root: one Huey a queue, for ``huey_consumer huey_config.email`` and so on.
+"""The application: one Huey a queue, for ``huey_consumer huey_config.email`` and so on.
 
 A new queue is one more line, see ``docs/new-queue.md``; its name here is the queue's with ``_``
 for ``-``. The order is that in which queues are listed.
@@ -6,6 +6,8 @@ for ``-``. The order is that in which queues are listed.
 # ruff: noqa: F401, I001
 
 from hsejobs.engine import JobHuey
+from tasks.shared.examples import EXAMPLES as examples
+from tasks.shared.platform.hooks import add_commands, doctor_checks, tenant_rows
 from tasks.email import huey as email
 from tasks.reports import huey as reports
 from tasks.data_exports import huey as data_exports

@@ -35,8 +35,8 @@ AT = datetime.datetime(2026, 2, 1, tzinfo=datetime.UTC)
 
 @contextlib.contextmanager
 def _filled(url: str | None, home: Path, rows: int) -> Iterator[float]:
-    from hsejobs.services.platform.database import close_databases, database
-    from hsejobs.services.platform.sample import fill
+    from tasks.shared.platform.database import close_databases, database
+    from tasks.shared.platform.sample import fill
 
     began = time.perf_counter()
     fill(database(url, home), 1, rows)
@@ -48,10 +48,10 @@ def _filled(url: str | None, home: Path, rows: int) -> Iterator[float]:
 def run(way: str, url: str | None, home: Path) -> dict[str, Any]:
     """One way, in this process."""
     from hsejobs.services.artifacts.store import open_store
-    from hsejobs.services.exports import make
-    from hsejobs.services.exports.entities import ENTITIES
-    from hsejobs.services.platform.database import database
-    from hsejobs.services.platform.rows import Tenant
+    from tasks.data_exports import make
+    from tasks.data_exports.entities import ENTITIES
+    from tasks.shared.platform.database import database
+    from tasks.shared.platform.rows import Tenant
 
     tenant = Tenant(database(url, home), "org-123")
     began, began_cpu = time.perf_counter(), time.process_time()

@@ -71,16 +71,16 @@ def shapes(size: int) -> dict[str, str]:
 def readers() -> dict[str, Callable[[str], object]]:
     """What reads a tenant's text, by a name."""
     from hsejobs import codec, masking
-    from hsejobs.services import cells
     from hsejobs.services.hosts import ascii_host
     from hsejobs.services.mail import address, attachments, plaintext, render
     from hsejobs.services.mail.payload import EmailPayload
-    from hsejobs.services.reports import document, filters
     from hsejobs.services.webhooks import stringify
     from hsejobs.services.webhooks.address import parse_url
     from hsejobs.services.webhooks.head import HeadFilter
     from hsejobs.services.webhooks.payload import WebhookPayload
     from hsejobs_tui.core import groups
+    from tasks.reports import document, filters
+    from tasks.shared import cells
 
     mail: dict[str, Any] = {"to": "a@example.com", "subject": "x", "text": "y"}
     call: dict[str, Any] = {"url": "https://a.example/", "payload": {}, "eventType": "a"}

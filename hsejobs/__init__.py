@@ -1,3 +1,47 @@
-"""hsejobs: a Huey that never loses a job and always knows where each one is."""
+"""hsejobs: background jobs on Huey and Redis; no job is lost, and you always see where each one is.
+
+The names below are imported at their first use, so that ``import hsejobs`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from hsejobs.engine import JobHuey, crontab, current_job, follow_up
+    from hsejobs.errors import Postpone, Unrecoverable
+    from hsejobs.masking import Secret
+
+__all__ = [
+    "JobHuey",
+    "Postpone",
+    "Secret",
+    "Unrecoverable",
+    "__version__",
+    "crontab",
+    "current_job",
+    "follow_up",
+]
+
+_HOME = {
+    "JobHuey": "hsejobs.engine",
+    "Postpone": "hsejobs.errors",
+    "Secret": "hsejobs.masking",
+    "Unrecoverable": "hsejobs.errors",
+    "crontab": "hsejobs.engine",
+    "current_job": "hsejobs.engine",
+    "follow_up": "hsejobs.engine",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'hsejobs' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

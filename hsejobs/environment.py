@@ -38,6 +38,13 @@ class Reader:
             raise SettingsError(name, "must not contain a null character")
         return value or None
 
+    def module(self, name: str) -> str | None:
+        """The name of a module, as ``import`` takes it."""
+        value = self.text(name)
+        if value is not None and not all(part.isidentifier() for part in value.split(".")):
+            raise SettingsError(name, "must be a module's name as in `import`: shop.jobs")
+        return value
+
     def optional_integer(self, name: str, low: int, high: int) -> int | None:
         value = self.text(name)
         if value is None:

@@ -58,6 +58,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("QUEUE_REDIS_DB", "0", "database number, likewise"),
     Setting("QUEUE_REDIS_PREFIX", "hsejobs", "what every key begins with"),
     Setting("QUEUE_REDIS_WAIT_REPLICAS", "0", "replicas an add waits for"),
+    Setting(
+        "QUEUE_APP", "huey_config, if it is in the working folder", "module with the queues to run"
+    ),
     Setting("QUEUE_CONCURRENCY", "5", "workers a queue, 1-1000"),
     Setting("QUEUE_MAX_RETRIES", "3", "total tries, 1-1000"),
     Setting("QUEUE_BACKOFF_DELAY", "5000", "ms before the second try"),
@@ -142,6 +145,7 @@ class Settings:
     redis_db: int
     redis_prefix: str
     wait_replicas: int
+    app: str | None
     concurrency: int
     attempts: int
     backoff_ms: int
@@ -211,6 +215,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         redis_db=read.integer("QUEUE_REDIS_DB", 0, 0, 1_000_000),
         redis_prefix=read.prefix("QUEUE_REDIS_PREFIX", "hsejobs"),
         wait_replicas=read.integer("QUEUE_REDIS_WAIT_REPLICAS", 0, 0, 100),
+        app=read.module("QUEUE_APP"),
         concurrency=5 if concurrency is None else concurrency,
         attempts=3 if attempts is None else attempts,
         backoff_ms=5000 if backoff_ms is None else backoff_ms,

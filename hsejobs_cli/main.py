@@ -17,12 +17,24 @@ def main() -> None:
         # owner's alone.
         os.umask(0o077)
         # Loading the commands takes a moment, in which Ctrl-C may come too.
-        from hsejobs_cli.app import run_command
-
-        status = run_command()
+        status = _run()
     except KeyboardInterrupt:
         status = INTERRUPTED
     sys.exit(status)
+
+
+def _run() -> int:
+    try:
+        from hsejobs_cli.app import run_command
+    except ModuleNotFoundError as error:
+        from hsejobs.extras import sentence
+
+        told = sentence(error)
+        if told is None:
+            raise
+        sys.stderr.write(f"error: {told} (missing_extra)\n")
+        return 1
+    return run_command()
 
 
 def _open_streams() -> None:

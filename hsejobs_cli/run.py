@@ -4,21 +4,42 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
+import shlex
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
+from hsejobs.application import Application, need
 from hsejobs.errors import Refused, UnknownQueue
+from hsejobs.extras import require
 from hsejobs.watch.forgetting import LOG_FOLDER
 from hsejobs_cli.session import Session
 from hsejobs_cli.supervisor import Supervisor
+
+
+def _name_application(name: str | None) -> None:
+    if name is not None:
+        # The programs that are started go by the environment too.
+        os.environ["QUEUE_APP"] = name
+
+
+App = Annotated[
+    str | None,
+    typer.Option(
+        "--app",
+        metavar="MODULE",
+        callback=_name_application,
+        is_eager=True,
+        help="The module that has the queues, in the working folder or on Python's path.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +49,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: hsejobs tui --read-only")(tui)
 
 
-def _queues(wanted: Sequence[str], own: dict[str, Any]) -> list[str]:
+def _queues(wanted: Sequence[str], own: Mapping[str, Any]) -> list[str]:
     unknown = [name for name in wanted if name not in own]
     if unknown:
         raise UnknownQueue(f"there is no queue {unknown[0]!r}; known queues: {', '.join(own)}")
@@ -37,12 +58,15 @@ def _queues(wanted: Sequence[str], own: dict[str, Any]) -> list[str]:
 
 def worker(
     queues: Annotated[list[str] | None, typer.Argument(help="Queues; all of them if none.")] = None,
+    app: App = None,
 ) -> None:
     """Run the consumers of some queues, or of all, and restart what dies."""
-    session = Session()
-    supervisor = Supervisor(_queues(queues or [], session.own), session.settings.shutdown_grace_ms)
+    settings = Session().settings
+    places = need(settings).places
+    chosen = {name: places[name] for name in _queues(queues or [], places)}
+    supervisor = Supervisor(chosen, settings.shutdown_grace_ms)
     _mind_signals(supervisor)
-    with _watching(session.settings):
+    with _watching(settings):
         supervisor.run()
 
 
@@ -62,14 +86,18 @@ def up(
     headless: Annotated[
         bool, typer.Option("--headless", help="Logs instead of the TUI in front.")
     ] = False,
+    app: App = None,
 ) -> None:
     """Run everything on this machine: Redis if none is named, all workers, the TUI in front."""
     from hsejobs.secret_file import ensure_secret
     from hsejobs.settings import ensure_home, redact_url, redis_target
+
+    view = sys.stdin.isatty() and sys.stdout.isatty() and not headless
+    require("worker", "http", *(["tui"] if view else []))
     from hsejobs_http.server import free_port
 
-    session = Session()
-    settings = session.settings
+    settings = Session().settings
+    application = need(settings)
     home = ensure_home(settings)
     with (home / "up.lock").open("w") as lock:
         try:
@@ -84,15 +112,23 @@ def up(
         try:
             url = server.url if server else redis_target(settings)
             os.environ.update(QUEUE_REDIS_URL=url, JOBS_HTTP_PORT=str(port))
-            view = sys.stdin.isatty() and sys.stdout.isatty() and not headless
             supervisor = Supervisor(
-                list(session.own),
+                application.places,
                 settings.shutdown_grace_ms,
                 logs=home / LOG_FOLDER if view else None,
                 shim=True,
             )
             _mind_signals(supervisor)
-            _where(home, redact_url(url), settings, port, view)
+            where = {
+                "home": home,
+                "Redis": redact_url(url),
+                "mails": "SMTP_URL" if settings.smtp_url else home / "outbox",
+                "logs": home / LOG_FOLDER if view else "here",
+                **_to_try(application, f"http://{_host(settings)}:{port}"),
+            }
+            for name, value in where.items():
+                sys.stdout.write(f"{name:<6} {value}\n")
+            sys.stdout.flush()
             with _watching(settings, quiet=view):
                 _front(supervisor, server, view)
         finally:
@@ -130,24 +166,26 @@ def _embedded(settings: Any) -> Any:
     return server
 
 
-def _where(home: Path, url: str, settings: Any, port: int, view: bool) -> None:
-    host = settings.http_host if ":" not in settings.http_host else f"[{settings.http_host}]"
-    address = f"http://{host}:{port}"
-    lines = {
-        "home": home,
-        "Redis": url,
-        "mails": "SMTP_URL" if settings.smtp_url else home / "outbox",
-        "logs": home / LOG_FOLDER if view else "here",
-        "try": """hsejobs enqueue email '{"to":"user@example.com","template":"welcome","""
-        """"context":{"name":"Ann"}}' --wait""",
+def _host(settings: Any) -> str:
+    host = str(settings.http_host)
+    return host if ":" not in host else f"[{host}]"
+
+
+def _to_try(application: Application, address: str) -> dict[str, str]:
+    """Two commands that add a job of the first queue, and where to read on."""
+    from hsejobs_http.openapi_schemas import without_options
+
+    queue = next(iter(application.queues))
+    example = (application.hook("examples") or {}).get(queue, {})
+    # On the command line options are no part of the payload.
+    text = json.dumps(without_options(example), separators=(",", ":"))
+    payload = shlex.quote(text)
+    return {
+        "try": f"hsejobs enqueue {queue} {payload} --wait",
         "HTTP": f"{address}/docs",
         "curl": 'curl -H "Authorization: Bearer $(hsejobs token --org org-1 --user ann)"'
-        """ -d '{"to":"user@example.com","subject":"Hi","text":"Hi"}'"""
-        f" {address}/api/jobs/email",
+        f" -d {payload} {address}/api/jobs/{queue}",
     }
-    for name, value in lines.items():
-        sys.stdout.write(f"{name:<6} {value}\n")
-    sys.stdout.flush()
 
 
 def _mind_signals(supervisor: Supervisor) -> None:

@@ -17,6 +17,7 @@ from hsejobs.errors import (
 from hsejobs.forks import cached_property
 
 if TYPE_CHECKING:
+    from hsejobs.application import Application
     from hsejobs.services.artifacts.access import Files
     from hsejobs.settings import Settings
     from hsejobs.store.client import Link
@@ -50,10 +51,19 @@ class Session:
 
     @cached_property
     def own(self) -> dict[str, Any]:
-        """The platform's queues by name."""
-        import huey_config
+        """The application's queues by name; none where there is no application."""
+        return dict(self.application.queues)
 
-        return dict(huey_config.QUEUES)
+    @cached_property
+    def application(self) -> Application:
+        """The application, for commands that do without: one that cannot be loaded is told of, once."""
+        from hsejobs import application
+
+        try:
+            return application.find(self.settings)
+        except SettingsError as error:
+            _write(f"warning: {error}; this goes by what the queues say of themselves in Redis")
+            return application.NONE
 
     @cached_property
     def reader(self) -> Reader:
@@ -121,6 +131,11 @@ def guarded(command: Callable[[], Any]) -> int:
         return DONE
     except OSError as error:
         return _say(f"error: {error.strerror or type(error).__name__}", REFUSED)
+    except ModuleNotFoundError as error:
+        from hsejobs.extras import sentence
+
+        told = sentence(error)
+        return _say(f"error: {told} (missing_extra)", REFUSED) if told else _other(error)
     except Exception as error:
         return _other(error)
     return DONE
@@ -149,6 +164,10 @@ def _other(error: Exception) -> int:
 
 
 def _say(text: str, code: int) -> int:
+    _write(text)
+    return code
+
+
+def _write(text: str) -> None:
     text = " ".join(text.split())
     sys.stderr.write("".join(c if c.isprintable() else "?" for c in text) + "\n")
-    return code

@@ -8,10 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+from hsejobs.application import VARIABLE
+from hsejobs.errors import SettingsError
+from hsejobs_cli.consumer import huey_consumer
 
 #: Seconds before a consumer that died is started again: from, to; forgotten after a minute of life.
 FIRST_PAUSE, LAST_PAUSE, HEALTHY = 1.0, 30.0, 60.0
@@ -25,6 +29,8 @@ SHIM = "(http)"
 @dataclass
 class _Child:
     queue: str
+    #: Where ``huey_consumer`` finds the queue; nothing for the shim.
+    place: str = ""
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     start_at: float = 0.0
@@ -32,18 +38,21 @@ class _Child:
 
 
 class Supervisor:
-    """Drives the consumers of some queues until ``stop`` is called, from a signal handler too."""
+    """Drives the consumers of some queues until a signal comes.
+
+    ``queues`` are names, each with the place where ``huey_consumer`` finds it.
+    """
 
     def __init__(
         self,
-        queues: Sequence[str],
+        queues: Mapping[str, str],
         grace_ms: int,
         *,
         env: dict[str, str] | None = None,
         logs: Path | None = None,
         shim: bool = False,
     ) -> None:
-        self.children = [_Child(queue) for queue in queues]
+        self.children = [_Child(queue, place) for queue, place in queues.items()]
         if shim:
             self.children.append(_Child(SHIM))
         self.grace = grace_ms / 1000
@@ -56,7 +65,10 @@ class Supervisor:
         self.signals += 1
 
     def run(self, tick: Any = None) -> None:
-        """Until a signal; ``tick`` is called ten times a second."""
+        """Until a signal; ``tick`` is called ten times a second.
+
+        Raises SettingsError when the application can no longer be imported.
+        """
         try:
             while not self.signals:
                 self._mind()
@@ -74,6 +86,9 @@ class Supervisor:
                 status = child.process.poll()
                 if status is None:
                     continue
+                if status == huey_consumer.BROKEN:
+                    # It said why. To start it again and again would say the same for ever.
+                    raise SettingsError(VARIABLE, f"the code of {child.queue} cannot be imported")
                 if now - child.started > HEALTHY:
                     child.pause = FIRST_PAUSE
                 child.process = None
@@ -86,7 +101,7 @@ class Supervisor:
                 self._start(child, now)
 
     def _start(self, child: _Child, now: float) -> None:
-        words = ["huey.bin.huey_consumer", f"huey_config.{child.queue.replace('-', '_')}"]
+        words = ["hsejobs_cli.consumer.huey_consumer", child.place]
         if child.queue == SHIM:
             words = ["hsejobs_cli", "serve"]
         out = self._log(child.queue)

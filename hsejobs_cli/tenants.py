@@ -36,7 +36,9 @@ def register(app: typer.Typer) -> None:
 def _tenant(session: Session, name: str) -> Any:
     from hsejobs.services.tenants import Tenant
 
-    return Tenant(check_organization(name, "org") or "", session.settings, session.link)
+    organization_id = check_organization(name, "org") or ""
+    own_rows = session.application.hook("tenant_rows")
+    return Tenant(organization_id, session.settings, session.link, own_rows)
 
 
 def erase(
@@ -66,8 +68,9 @@ def erase(
         typer.echo(f"erased {org}: " + _counts(gone))
     if gone["notRewritten"]:
         _note(f"the files of Redis itself may still hold it: {gone['notRewritten']}")
-    if session.settings.platform_database_url is not None:
-        _note("PLATFORM_DATABASE_URL was left alone: its rows are the platform's own")
+    left = tenant.own_rows.left_alone(session.settings) if tenant.own_rows else None
+    if left is not None:
+        _note(left)
 
 
 def _audit(session: Session, org: str, gone: dict[str, Any]) -> None:

@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Match, Route, WebSocketRoute
 
-import huey_config
 from hsejobs import __version__
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import JobsError
@@ -34,8 +33,9 @@ from hsejobs_http.state import Shim
 
 def create_app() -> Any:
     """The ASGI application. Raises SettingsError, also when there is no key for tokens."""
-    here = Shim(runtime())
-    logs.configure(here.settings.log_level, here.settings.log_format)
+    shared = runtime()
+    logs.configure(shared.settings.log_level, shared.settings.log_format)
+    here = Shim(shared)
 
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -90,7 +90,7 @@ def create_app() -> Any:
     app.add_exception_handler(RequestValidationError, _not_valid)
     # It is raised on to the gate, which writes the line in the log.
     app.add_exception_handler(Exception, _unforeseen)
-    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi.document(app, here.application)  # type: ignore[method-assign]
     proxies = Proxies(here.settings.trusted_proxies)
     gate = Gate(app, here.verifier, here.settings.metrics_token, here.counts, proxies)
     app.state.queries = known_names(all_routes(app))
@@ -134,7 +134,7 @@ async def _healthy() -> Response:
 def _ready(request: Request) -> Response:
     """An add would be taken now."""
     here: Shim = request.app.state.shim
-    here.runtime.writer.check_adds(list(huey_config.QUEUES))
+    here.runtime.writer.check_adds(list(here.queues) or here.names())
     return answer({"status": "ok"})
 
 

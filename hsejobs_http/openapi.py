@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-import huey_config
+from hsejobs.application import Application
 from hsejobs.described import document_schema
 from hsejobs.engine.huey import JobHuey
 from hsejobs.engine.register import describe
 from hsejobs.model import RESERVED_QUEUE_NAMES
 from hsejobs_http.openapi_schemas import (
-    EXAMPLES,
     JOB_ID,
     OTHER_QUEUES,
     QUEUE,
@@ -37,13 +37,14 @@ _CREATING = (
 )
 
 
-def document(app: FastAPI) -> dict[str, Any]:
-    """The whole document, made once."""
+def document(app: FastAPI, application: Application) -> dict[str, Any]:
+    """The whole document, made once; of the application's queues with their models and examples."""
     if app.openapi_schema:
         return app.openapi_schema
     made: dict[str, Any] = get_openapi(
         title=app.title, version=app.version, description=_ABOUT, routes=app.routes
     )
+    queues, examples = application.queues, application.hook("examples") or {}
     schemas = dict(SCHEMAS)
     # Addresses of the document are below where it was loaded from.
     made["servers"] = [{"url": "/"}]
@@ -54,16 +55,18 @@ def document(app: FastAPI) -> dict[str, Any]:
     paths = made["paths"]
     for (method, path), route in ROUTES.items():
         if path == OTHER_QUEUES:
-            paths[path] = {method: _creating("{other_queue}", {"type": "object"})}
+            paths[path] = {method: _creating("{other_queue}", {"type": "object"}, queues)}
             continue
         operation = paths[path][method]
         operation["responses"] = responses(route, path)
-        operation["parameters"] = [*_in_path(path), *route.query]
+        operation["parameters"] = [*_in_path(path, queues), *route.query]
         if route.body is not None:
             content = {"application/json": {"schema": ref(route.body)}}
             operation["requestBody"] = {"required": True, "content": content}
-    for name, huey in huey_config.QUEUES.items():
-        paths[f"/api/jobs/{name}"] = {"post": _creating(name, _bodies(name, huey, schemas))}
+    for name, huey in queues.items():
+        paths[f"/api/jobs/{name}"] = {
+            "post": _creating(name, _bodies(name, huey, schemas), queues, examples.get(name))
+        }
     for path, item in paths.items():
         for operation in item.values():
             operation["security"] = [{"token": []}] if path.startswith("/api/jobs") else []
@@ -71,12 +74,15 @@ def document(app: FastAPI) -> dict[str, Any]:
     return made
 
 
-def _in_path(path: str) -> list[dict[str, Any]]:
+def _in_path(path: str, queues: Iterable[str]) -> list[dict[str, Any]]:
     # The words of the routes are no queues: to add to one is another method of that route.
-    own = "|".join(sorted({*huey_config.QUEUES, *RESERVED_QUEUE_NAMES}))
+    own = "|".join(sorted({*queues, *RESERVED_QUEUE_NAMES}))
     patterns = {
-        "queue": QUEUE, "other_queue": f"^(?!(?:{own})$){QUEUE[1:]}", "job_id": JOB_ID, "token": None,
-    }  # fmt: skip
+        "queue": QUEUE,
+        "other_queue": f"^(?!(?:{own})$){QUEUE[1:]}",
+        "job_id": JOB_ID,
+        "token": None,
+    }
     found = []
     for name, pattern in patterns.items():
         if f"{{{name}}}" in path:
@@ -119,15 +125,20 @@ def _bodies(name: str, huey: JobHuey, schemas: dict[str, Any]) -> dict[str, Any]
     return {"anyOf": [ref(f"{title}Job"), ref(f"{title}Wrapped")]}
 
 
-def _creating(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _creating(
+    name: str,
+    schema: dict[str, Any],
+    queues: Iterable[str],
+    example: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     generic = name == "{other_queue}"
     content: dict[str, Any] = {"schema": schema}
-    if name in EXAMPLES:
+    if example is not None:
         content["examples"] = {
-            "flat": {"summary": "options beside the payload", "value": EXAMPLES[name]},
+            "flat": {"summary": "options beside the payload", "value": example},
             "wrapped": {
                 "summary": "options apart",
-                "value": {"payload": without_options(EXAMPLES[name]), "options": {"priority": 2}},
+                "value": {"payload": without_options(example), "options": {"priority": 2}},
             },
         }
     path = f"/api/jobs/{name}"
@@ -137,7 +148,7 @@ def _creating(name: str, schema: dict[str, Any]) -> dict[str, Any]:
         else f"Add a job to {name}",
         "description": _CREATING,
         "operationId": "create" if generic else f"create_{name.replace('-', '_')}",
-        "parameters": _in_path(path),
+        "parameters": _in_path(path, queues),
         "requestBody": {"required": True, "content": {"application/json": content}},
         "responses": responses(ROUTES["post", OTHER_QUEUES], path),
     }

@@ -8,17 +8,19 @@ from typing import Any
 
 from starlette.requests import Request
 
-import huey_config
+from hsejobs import application
 from hsejobs.engine.register import announce
 from hsejobs.engine.runtime import Runtime
-from hsejobs.errors import UnknownQueue
+from hsejobs.errors import SettingsError, UnknownQueue
 from hsejobs.forks import cached_property
 from hsejobs.model import QUEUE_NAME, ROLES
 from hsejobs.services.artifacts.access import Files, Viewer
 from hsejobs.services.artifacts.store import open_store
+from hsejobs.settings import Settings
 from hsejobs.store import registry
 from hsejobs.store.registry import QueueInfo
 from hsejobs.store.tallies import Tallies
+from hsejobs.watch import logs
 from hsejobs_http.adding import Adder
 from hsejobs_http.counting import Counts
 from hsejobs_http.problems import Problem
@@ -44,6 +46,8 @@ class Shim:
         self.pages = asyncio.Semaphore(PAGES_AT_ONCE)
         self._infos: dict[str, tuple[float, QueueInfo]] = {}
         self._registered = False
+        self.application = _application(runtime.settings)
+        self.queues = self.application.queues
 
     @cached_property
     def adder(self) -> Adder:
@@ -62,12 +66,12 @@ class Shim:
         return (self.settings.secret_key or "hsejobs").encode("utf-8", "surrogateescape")
 
     def register(self, *, again: bool = False) -> None:
-        """The platform's queues describe themselves. Raises RedisUnavailable.
+        """The application's queues describe themselves. Raises RedisUnavailable.
 
         ``again``: to a Redis that came back without what it was told before.
         """
         if again or not self._registered:
-            announce(huey_config.QUEUES.values())
+            announce(self.queues.values())
             self._registered = True
 
     def info(self, queue: str) -> QueueInfo:
@@ -93,10 +97,10 @@ class Shim:
         return found[1] if fresh and found else None
 
     def names(self) -> list[str]:
-        """All queues, sorted; the platform's own are among them, whatever became of Redis."""
+        """All queues, sorted; the application's are among them, whatever became of Redis."""
         self.register()
         found = registry.names(self.runtime.link, self.runtime.prefix)
-        if huey_config.QUEUES.keys() <= set(found):
+        if self.queues.keys() <= set(found):
             return found
         self.register(again=True)
         return registry.names(self.runtime.link, self.runtime.prefix)
@@ -105,6 +109,15 @@ class Shim:
         """All descriptions."""
         self.names()
         return registry.load_all(self.runtime.link, self.runtime.prefix)
+
+
+def _application(settings: Settings) -> application.Application:
+    """The application, if there is one that can be loaded: the shim does without."""
+    try:
+        return application.find(settings)
+    except SettingsError as error:
+        logs.tell("no application", 30, error=str(error))
+        return application.NONE
 
 
 def shim(request: Request) -> Shim:

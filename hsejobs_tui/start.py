@@ -36,8 +36,10 @@ def main(argv: list[str] | None = None) -> None:
 
 def start(read_only: bool, org: str | None, once: bool, profile: str | None) -> None:
     """Runs the TUI until the person quits. Raises SettingsError, and with --once RedisUnavailable."""
+    from hsejobs.extras import require
     from hsejobs_tui.core.options import load
 
+    require("tui")
     options = load(read_only=read_only, org=org, once=once, profile=profile)
     # Without a terminal to draw on, or keys to come from one, there is no more than a look.
     if once or not sys.stdout.isatty() or sys.stdin is None or not sys.stdin.isatty():

@@ -14,8 +14,8 @@ from hsejobs.services.artifacts.removal import delete_due
 from hsejobs.services.artifacts.store import open_store
 from hsejobs.services.fields import Payload
 from hsejobs.services.mail.outbox import sweep_outbox
-from hsejobs.services.spool import sweep_spool
 from hsejobs.store import registry
+from tasks.shared.spool import sweep_spool
 
 HOUR_MS = 3_600_000
 COMPLETED_HOURS, FAILED_HOURS = 24, 24 * 7

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from hsejobs.engine import Job, JobHuey, current_job
@@ -22,11 +23,14 @@ from hsejobs.services.mail import (
 from hsejobs.services.mail.attachments import Opened
 from hsejobs.services.mail.message import check_sender, key_of_job
 from hsejobs.services.mail.payload import EmailPayload
+from hsejobs.services.mail.render import use_templates
 from hsejobs.services.mail.send import sender_domains
 from hsejobs.services.mail.server import parse_smtp_url
 from hsejobs.services.mail.smtp import DELIVERY_SECONDS
 from hsejobs.settings import is_embedded
 from hsejobs.store.circuits import Circuits, smtp_circuit
+
+use_templates(Path(__file__).parent.parent / "templates" / "email")
 
 
 def _shown(payload: Any) -> dict[str, Any]:

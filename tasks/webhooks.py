@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from hsejobs.engine import Job, JobHuey, current_job
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidPayload
+from hsejobs.extras import importing
 from hsejobs.model import new_job_id
 from hsejobs.services.breaker import Breaker
 from hsejobs.services.webhooks.address import check_reachable, parse_url
@@ -41,7 +42,9 @@ huey = JobHuey(
 def deliver_webhook(payload: WebhookPayload) -> dict[str, Any]:
     """Posts an event to a URL, signed when there is a secret."""
     from hsejobs.services.webhooks import signing
-    from hsejobs.services.webhooks.deliver import DELIVERY_SECONDS, judge, post, verdict
+
+    with importing():
+        from hsejobs.services.webhooks.deliver import DELIVERY_SECONDS, judge, post, verdict
     from hsejobs.services.webhooks.errors import WebhookDeadline, WebhookUnreachable
     from hsejobs.services.webhooks.stringify import stringify
 
@@ -145,8 +148,8 @@ def _event_job(organization_id: str, event_id: str, hook_id: str) -> str:
 def _subscriptions(organization_id: str, event: str) -> list[Any]:
     from sqlalchemy import select
 
-    from hsejobs.services.platform.database import database
-    from hsejobs.services.platform.schema import WEBHOOKS
+    from tasks.shared.platform.database import database
+    from tasks.shared.platform.schema import WEBHOOKS
 
     settings = runtime().settings
     wanted = (

@@ -144,7 +144,7 @@ def platform_workers(
     """Consumers of the platform's queues on the test's Redis; this process can add to them."""
     import huey_config
     from hsejobs.engine.runtime import reset_runtime, runtime
-    from hsejobs.services.platform.database import close_databases
+    from tasks.shared.platform.database import close_databases
 
     reset_runtime()
     for huey in huey_config.QUEUES.values():
@@ -178,7 +178,7 @@ def new_postgres() -> Iterator[Callable[[], str]]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def platform_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """An empty platform database, once of each kind."""
-    from hsejobs.services.platform.database import close_databases, database
+    from tasks.shared.platform.database import close_databases, database
 
     url = None if request.param == "sqlite" else request.getfixturevalue("new_postgres")()
     yield database(url, tmp_path)

@@ -13,6 +13,7 @@ import pytest
 import typer.main
 
 import hsejobs
+import tasks
 from hsejobs.errors import InvalidInput, JobsError, RedisUnavailable, SettingsError
 from hsejobs_cli.app import app
 
@@ -21,7 +22,9 @@ CODES_PAGE = PAGE.partition("## Error codes")[2]
 
 
 def commands(group: Any, before: str = "hsejobs") -> Iterator[tuple[str, Any]]:
-    for name, one in group.commands.items():
+    # With the application's.
+    for name in group.list_commands(None):
+        one = group.get_command(None, name)
         path = f"{before} {name}"
         if not hasattr(one, "commands"):
             yield path, one
@@ -50,14 +53,15 @@ def options(command: Any) -> set[str]:
 
 
 def codes() -> dict[str, set[type[JobsError]]]:
-    for module in pkgutil.walk_packages(hsejobs.__path__, "hsejobs."):
-        importlib.import_module(module.name)
+    for package in (hsejobs, tasks):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
     found: dict[str, set[type[JobsError]]] = {}
     todo: list[type[JobsError]] = [JobsError]
     while todo:
         kind = todo.pop()
         # The errors that tests define for themselves are no part of the project.
-        if kind.__module__.startswith("hsejobs."):
+        if kind.__module__.startswith(("hsejobs.", "tasks.")):
             found.setdefault(kind.code, set()).add(kind)
         todo += kind.__subclasses__()
     return found

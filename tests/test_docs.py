@@ -66,9 +66,21 @@ def test_every_script_is_named() -> None:
 
 def test_links_of_the_readme_lead_somewhere() -> None:
     root = DOCS.parent
-    links = re.findall(r"\]\(((?!http)[^)]+)\)", (root / "README.md").read_text())
-    assert links
+    # Absolute, because a package index shows this page too.
+    ours = r"\]\(https://(?:github|raw\.githubusercontent)\.com/hse-digital/hsejobs/(?:blob/)?main/([^)]+)\)"
+    text = (root / "README.md").read_text()
+    links = re.findall(ours, text)
+    assert len(links) > 10
     assert [link for link in links if not (root / unquote(link)).exists()] == []
+    assert re.findall(r"\]\((?!http)[^)]+\)", text) == []
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    pages = [*DOCS.glob("*.md"), DOCS.parent / "CONTRIBUTING.md", DOCS.parent / "SECURITY.md"]
+    links = [(page, link) for page in pages
+             for link in re.findall(r"\]\((?!http|#)([^)#]+)", page.read_text())]  # fmt: skip
+    assert len(links) > 20
+    assert [str(link) for page, link in links if not (page.parent / unquote(link)).exists()] == []
 
 
 def test_codes_of_http_alone_are_told() -> None:

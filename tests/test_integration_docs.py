@@ -16,8 +16,8 @@ import tasks
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidOption
 from hsejobs.model import State
-from hsejobs.services.platform.database import database
-from hsejobs.services.platform.schema import ORGANIZATIONS, WEBHOOKS
+from tasks.shared.platform.database import database
+from tasks.shared.platform.schema import ORGANIZATIONS, WEBHOOKS
 from tests.support.consumers import Consumers
 
 PAGE = (Path(__file__).parent.parent / "docs" / "integration.md").read_text()

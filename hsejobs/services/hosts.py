@@ -7,6 +7,8 @@ IDNA 2008 after the mapping of UTS 46, non-transitional, as browsers and registr
 
 from __future__ import annotations
 
+from hsejobs.extras import importing
+
 MAX_HOST = 253
 
 
@@ -20,7 +22,8 @@ def ascii_host(name: str) -> str:
         raise ValueError("the name is too long")
     if name.isascii():
         return name.lower()
-    import idna
+    with importing():
+        import idna
 
     # IDNAError is a UnicodeError, which is a ValueError.
     return idna.encode(name, uts46=True).decode("ascii").lower()

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from hsejobs.engine import JobFailed
-from hsejobs.services.exports import make as exports
 from hsejobs.services.mail.attachments import MAX_TOTAL_BYTES, load_attachments
 from hsejobs.services.mail.payload import AttachmentReference
-from hsejobs.services.reports import make as reports
+from tasks.data_exports import make as exports
 from tasks.email import queue_email
+from tasks.reports import make as reports
 from tests.artifacts.conftest import Place
 from tests.support.consumers import Consumers
 

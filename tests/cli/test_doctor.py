@@ -123,7 +123,7 @@ def test_what_is_made_in_the_home_is_its_owners_alone(redis_url: str, tmp_path: 
         run("doctor")
         run("sample-data", "--organizations", "1", "--rows", "20")
         assert run("tenants", "erase", "org-123", "--yes").returncode == 0
-        from hsejobs.services.platform.database import close_databases, database
+        from tasks.shared.platform.database import close_databases, database
 
         home = tmp_path / "by-python"
         home.mkdir()

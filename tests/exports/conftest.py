@@ -17,9 +17,9 @@ import pytest
 from sqlalchemy import Engine
 
 from hsejobs.services.artifacts.store import open_store
-from hsejobs.services.exports.entities import ENTITIES
-from hsejobs.services.exports.make import CONTENT_TYPES, Made, Wish, make_export
-from hsejobs.services.platform.rows import Tenant
+from tasks.data_exports.entities import ENTITIES
+from tasks.data_exports.make import CONTENT_TYPES, Made, Wish, make_export
+from tasks.shared.platform.rows import Tenant
 
 AT = datetime.datetime(2026, 2, 1, 8, tzinfo=datetime.UTC)
 FAR = 9_999_999_999_999

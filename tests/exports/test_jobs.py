@@ -13,9 +13,9 @@ from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidPayload
 from hsejobs.model import State
 from hsejobs.services.artifacts.store import open_store
-from hsejobs.services.platform.database import database
-from hsejobs.services.platform.sample import fill
 from tasks import queue_data_export
+from tasks.shared.platform.database import database
+from tasks.shared.platform.sample import fill
 from tests.exports.conftest import read_workbook, read_zip
 from tests.reports.test_jobs import content, files, mails
 from tests.support import wait_until

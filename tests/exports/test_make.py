@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, insert, select
 
 from hsejobs.errors import ArtifactNotFound, Unrecoverable
-from hsejobs.services.exports.entities import ENTITIES
-from hsejobs.services.platform import schema
-from hsejobs.services.platform.database import close_databases, database
-from hsejobs.services.platform.sample import fill
+from tasks.data_exports.entities import ENTITIES
+from tasks.shared.platform import schema
+from tasks.shared.platform.database import close_databases, database
+from tasks.shared.platform.sample import fill
 from tests.exports.conftest import Exports, read_workbook
 
 SECRET = "never-to-leave"

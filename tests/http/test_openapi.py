@@ -16,7 +16,8 @@ import pytest
 
 import huey_config
 from hsejobs.engine.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
-from hsejobs_http.openapi_schemas import ANSWER_EXAMPLES, EXAMPLES, ROUTES
+from hsejobs_http.openapi_schemas import ANSWER_EXAMPLES, ROUTES
+from tasks.shared.examples import EXAMPLES
 from tests.http.conftest import Shim, token
 
 CHECKS = (

@@ -22,7 +22,7 @@ from hsejobs.store.read import Reader
 from hsejobs.store.work import Claim, Work
 from hsejobs_http.app import all_routes, create_app
 from hsejobs_http.bodies import OPTIONS
-from hsejobs_http.openapi_schemas import EXAMPLES
+from tasks.shared.examples import EXAMPLES
 from tests.http.conftest import MAIL, SECRET, Shim
 from tests.support import wait_until
 

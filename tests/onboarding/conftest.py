@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
-from hsejobs.services.platform.database import close_databases, database
-from hsejobs.services.platform.schema import METADATA
+from tasks.shared.platform.database import close_databases, database
+from tasks.shared.platform.schema import METADATA
 
 #: The document's example.
 ACME: dict[str, Any] = {

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from hsejobs.errors import InvalidPayload, Unrecoverable
-from hsejobs.services.onboarding.errors import NameTaken, PlatformUnavailable, SubscriptionTaken
-from hsejobs.services.onboarding.onboard import STEPS, Tenant, provision
-from hsejobs.services.onboarding.payload import TenantPayload
-from hsejobs.services.platform.database import database
-from hsejobs.services.platform.schema import METADATA, ORGANIZATIONS, STATIONS, USERS
+from tasks.shared.platform.database import database
+from tasks.shared.platform.errors import PlatformUnavailable
+from tasks.shared.platform.schema import METADATA, ORGANIZATIONS, STATIONS, USERS
 from tasks.tenant_onboarding import onboard_tenant
+from tasks.tenant_onboarding.errors import NameTaken, SubscriptionTaken
+from tasks.tenant_onboarding.onboard import STEPS, Tenant, provision
+from tasks.tenant_onboarding.payload import TenantPayload
 from tests.onboarding.conftest import ACME, ONE_TENANT, census, rows
 
 
@@ -128,8 +129,8 @@ def test_two_processes_may_make_the_tables_at_once(platform_url: str, tmp_path: 
     """Separate programs: in one, the second would wait for the first."""
     program = """
 import sys, pathlib
-from hsejobs.services.platform.database import database
-import sqlalchemy, hsejobs.services.platform.schema
+from tasks.shared.platform.database import database
+import sqlalchemy, tasks.shared.platform.schema
 print(flush=True)
 sys.stdin.readline()
 database(sys.argv[1], pathlib.Path())

@@ -31,9 +31,9 @@ from sqlalchemy import (
     true,
 )
 
-from hsejobs.services.platform import schema
-from hsejobs.services.platform.database import close_databases, database
-from hsejobs.services.platform.rows import NotScoped, Tenant
+from tasks.shared.platform import schema
+from tasks.shared.platform.database import close_databases, database
+from tasks.shared.platform.rows import NotScoped, Tenant
 
 ORGANIZATIONS = ("mine", "theirs", "mine2", "MINE")
 NOW = "2026-01-31T08:00:00Z"

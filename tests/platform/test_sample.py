@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import Engine, func, insert, select
 
 from hsejobs.errors import InvalidOption, Refused
-from hsejobs.services.platform import schema
-from hsejobs.services.platform.database import close_databases, database
-from hsejobs.services.platform.rows import Tenant
-from hsejobs.services.platform.sample import ensure_sample, fill, has_others
+from tasks.shared.platform import schema
+from tasks.shared.platform.database import close_databases, database
+from tasks.shared.platform.rows import Tenant
+from tasks.shared.platform.sample import ensure_sample, fill, has_others
 
 FILLED = (
     schema.ORGANIZATIONS, schema.STATIONS, schema.CONTRACTORS, schema.USERS, schema.AUDITS,
@@ -185,8 +185,8 @@ def test_the_examples_organisation_is_there_once(engine: Engine) -> None:
 def test_two_processes_may_put_it_in_at_once(tmp_path: Path, engine: Engine) -> None:
     code = (
         "import sys; from pathlib import Path;"
-        "from hsejobs.services.platform.database import close_databases, database;"
-        "from hsejobs.services.platform.sample import ensure_sample;"
+        "from tasks.shared.platform.database import close_databases, database;"
+        "from tasks.shared.platform.sample import ensure_sample;"
         "engine = database(None, Path(sys.argv[1])); sys.stdin.read();"
         "ensure_sample(engine); close_databases()"
     )

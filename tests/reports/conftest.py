@@ -16,9 +16,9 @@ import pytest
 from sqlalchemy import Engine
 
 from hsejobs.services.artifacts.store import open_store
-from hsejobs.services.platform.rows import Tenant
-from hsejobs.services.reports.filters import parse_filters
-from hsejobs.services.reports.make import CONTENT_TYPES, Made, Wish, make_report
+from tasks.reports.filters import parse_filters
+from tasks.reports.make import CONTENT_TYPES, Made, Wish, make_report
+from tasks.shared.platform.rows import Tenant
 from tests.exports.conftest import read_workbook
 from tests.support import skip_or_fail
 

@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, insert
 
-from hsejobs.services.platform import schema
-from hsejobs.services.reports.filters import (
+from tasks.reports.filters import (
     AUDIT_STATUSES,
     INCIDENT_STATUSES,
     PERMIT_STATUSES,
@@ -19,6 +18,7 @@ from hsejobs.services.reports.filters import (
     Filters,
     parse_filters,
 )
+from tasks.shared.platform import schema
 from tests.reports.conftest import AT, Reports
 
 NOW = f"{AT:%Y-%m-%dT%H:%M:%SZ}"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsejobs.errors import InvalidPayload
-from hsejobs.services.reports.filters import FILTERS, Filters, parse_filters
 from tasks.reports import generate_report
+from tasks.reports.filters import FILTERS, Filters, parse_filters
 
 SECRET = "Zx9-not-to-be-repeated"
 

@@ -18,12 +18,12 @@ from hsejobs.errors import InvalidPayload
 from hsejobs.model import State
 from hsejobs.services.artifacts.links import verify
 from hsejobs.services.artifacts.store import open_store
-from hsejobs.services.platform.database import database
-from hsejobs.services.platform.rows import Tenant
-from hsejobs.services.platform.sample import fill
-from hsejobs.services.platform.schema import AUDITS
 from hsejobs.settings import load_settings
 from tasks import queue_report
+from tasks.shared.platform.database import database
+from tasks.shared.platform.rows import Tenant
+from tasks.shared.platform.sample import fill
+from tasks.shared.platform.schema import AUDITS
 from tests.reports.conftest import text_of
 from tests.support import wait_until
 from tests.support.consumers import Consumers

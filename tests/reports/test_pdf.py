@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from hsejobs.errors import LeaseLost
-from hsejobs.services.platform.sample import fill
-from hsejobs.services.platform.schema import AUDITS, ORGANIZATIONS, STATIONS
-from hsejobs.services.reports import document, fonts
+from tasks.reports import document
+from tasks.shared import fonts
+from tasks.shared.platform.sample import fill
+from tasks.shared.platform.schema import AUDITS, ORGANIZATIONS, STATIONS
 from tests.reports.conftest import Reports
 
 NOW = "2026-01-15T08:00:00Z"

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, insert
 
 from hsejobs.errors import LeaseLost, Unrecoverable
-from hsejobs.services.cells import cell
-from hsejobs.services.platform.sample import fill
-from hsejobs.services.platform.schema import INCIDENTS, ORGANIZATIONS
-from hsejobs.services.reports.make import CONTENT_TYPES
-from hsejobs.services.reports.writers import COMPLIANCE_CSV
-from hsejobs.services.sheets import CONTENT_TYPE
+from tasks.reports.make import CONTENT_TYPES
+from tasks.reports.writers import COMPLIANCE_CSV
+from tasks.shared.cells import cell
+from tasks.shared.platform.sample import fill
+from tasks.shared.platform.schema import INCIDENTS, ORGANIZATIONS
+from tasks.shared.sheets import CONTENT_TYPE
 from tests.exports.conftest import read_workbook
 from tests.reports.conftest import Reports
 

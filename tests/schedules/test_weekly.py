@@ -10,9 +10,9 @@ from sqlalchemy import insert
 
 from hsejobs.engine.runtime import runtime
 from hsejobs.model import State
-from hsejobs.services.platform.database import database
-from hsejobs.services.platform.schema import ORGANIZATIONS
-from hsejobs.services.reports.weekly import PAGE, wanted, week_of
+from tasks.reports.weekly import PAGE, wanted, week_of
+from tasks.shared.platform.database import database
+from tasks.shared.platform.schema import ORGANIZATIONS
 from tests.schedules.conftest import Board
 from tests.support import wait_until
 from tests.support.consumers import Consumers

@@ -21,6 +21,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from hsejobs.services.mail import build_envelope, build_message
 from hsejobs.services.mail.message import Envelope as MailEnvelope
+from hsejobs.services.mail.render import use_templates
 
 
 @dataclass
@@ -33,6 +34,12 @@ class Certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.path)
         return context
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _templates() -> None:
+    """The application's named templates, without the application."""
+    use_templates(Path(__file__).parents[2] / "templates" / "email")
 
 
 @pytest.fixture(scope="session")

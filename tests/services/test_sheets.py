@@ -24,11 +24,11 @@ from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
 
 from hsejobs.errors import ArtifactsUnavailable, LeaseLost
-from hsejobs.services import sheets
 from hsejobs.services.artifacts import Artifact
-from hsejobs.services.platform import schema
-from hsejobs.services.sheets import CUT, LONGEST, MOST_ROWS, is_time, sheet_name, workbook
-from hsejobs.services.spool import spool, sweep_spool
+from tasks.shared import sheets
+from tasks.shared.platform import schema
+from tasks.shared.sheets import CUT, LONGEST, MOST_ROWS, is_time, sheet_name, workbook
+from tasks.shared.spool import spool, sweep_spool
 from tests.support import wait_until
 
 AT = datetime.datetime(2026, 2, 1, 8, tzinfo=datetime.UTC)
@@ -299,7 +299,7 @@ def test_a_full_disk_is_an_error_that_names_no_path(tmp_path: Path) -> None:
 
 HOLDER = """
 import pathlib, sys, time
-from hsejobs.services.spool import spool
+from tasks.shared.spool import spool
 with spool(pathlib.Path(sys.argv[1])) as folder:
     (folder / "big").write_text("x")
     print("held", flush=True)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsejobs.services.cells import cell, csv_head, csv_rows
-from hsejobs.services.streams import behind, json_rows
+from tasks.shared.cells import cell, csv_head, csv_rows
+from tasks.shared.streams import behind, json_rows
 
 #: Also half characters, which a database may hold.
 TEXTS = st.text(st.characters(codec=None, categories=None), max_size=12) | st.sampled_from(

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from hsejobs.engine.runtime import reset_runtime, runtime
-from hsejobs.services.platform.database import close_databases
 from hsejobs.services.webhooks import transport
 from hsejobs.store.circuits import Circuits
+from tasks.shared.platform.database import close_databases
 from tests.services.conftest import certificate as certificate  # the fixture itself
 from tests.webhooks import worker
 

@@ -71,8 +71,8 @@ def test_one_wrong_subscription_keeps_nothing_from_the_others(
     hooks: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from hsejobs.engine.runtime import runtime
-    from hsejobs.services.platform.database import database
-    from hsejobs.services.platform.schema import WEBHOOKS
+    from tasks.shared.platform.database import database
+    from tasks.shared.platform.schema import WEBHOOKS
 
     monkeypatch.delenv("WEBHOOK_ALLOW_PRIVATE")
     reset_runtime()

@@ -11,9 +11,9 @@ import pytest
 
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidPayload
-from hsejobs.services.platform.database import database
-from hsejobs.services.platform.schema import ORGANIZATIONS, WEBHOOKS
 from tasks import fan_out
+from tasks.shared.platform.database import database
+from tasks.shared.platform.schema import ORGANIZATIONS, WEBHOOKS
 
 NOW = "2026-01-01T00:00:00Z"
 

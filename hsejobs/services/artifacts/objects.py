@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hsejobs.errors import ArtifactsUnavailable, SettingsError
+from hsejobs.extras import importing
 from hsejobs.services.artifacts.shelf import Entry
 
 #: Seconds: one request, and one file with all its repeats.
@@ -32,8 +33,9 @@ class Objects:
     """A bucket, or a folder in it. Credentials, region and endpoint are in the environment."""
 
     def __init__(self, url: str) -> None:
-        from obstore.exceptions import BaseError
-        from obstore.store import from_url
+        with importing():
+            from obstore.exceptions import BaseError
+            from obstore.store import from_url
 
         options: Any = {
             "timeout": f"{REQUEST}s",

@@ -1,4 +1,4 @@
-"""The named templates of `templates/email`; given text is never rendered.
+"""The named templates of the application; given text is never rendered.
 
 A template ``welcome`` is ``welcome.html.j2``, ``welcome.txt.j2`` or both. A
 block ``subject`` in it (the text file's, if both have one) gives the mail's
@@ -11,10 +11,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hsejobs.errors import InvalidPayload
+from hsejobs.extras import importing
 from hsejobs.services.mail.text import check_body, check_line, unescape_html
 
 if TYPE_CHECKING:
@@ -22,6 +23,17 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-z0-9-]+")
 _SUFFIXES = (".html.j2", ".txt.j2")
+
+
+_folder: Path | None = None
+
+
+def use_templates(folder: Path | None) -> None:
+    """Says where the named templates of this process are; without it there are none."""
+    global _folder
+    _folder = folder
+    for known in (template_variables, _parts, _environment):
+        known.cache_clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,7 @@ def check_template(name: str) -> str:
     Raises `InvalidPayload` for ``template``, listing the names there are.
     """
     if not _NAME.fullmatch(name) or name not in template_names():
-        known = ", ".join(template_names())
+        known = ", ".join(template_names()) or "none"
         raise InvalidPayload("template", f"there is no such template; there are: {known}")
     return name
 
@@ -61,7 +73,8 @@ def check_template(name: str) -> str:
 @cache
 def template_variables() -> dict[str, Variables]:
     """Of each template its variables."""
-    from jinja2 import meta, nodes
+    with importing():
+        from jinja2 import meta, nodes
 
     found = {}
     for name in template_names():
@@ -154,7 +167,7 @@ def _templates(name: str) -> dict[str, Template]:
 def _parts() -> tuple[tuple[str, str], ...]:
     return tuple(
         (file.name.removesuffix(suffix), suffix)
-        for file in files("templates").joinpath("email").iterdir()
+        for file in (_folder.iterdir() if _folder else ())
         for suffix in _SUFFIXES
         if file.name.endswith(suffix) and _NAME.fullmatch(file.name.removesuffix(suffix))
     )
@@ -162,8 +175,9 @@ def _parts() -> tuple[tuple[str, str], ...]:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import FunctionLoader, StrictUndefined
-    from jinja2.sandbox import SandboxedEnvironment
+    with importing():
+        from jinja2 import FunctionLoader, StrictUndefined
+        from jinja2.sandbox import SandboxedEnvironment
 
     class Missing(StrictUndefined):
         """Says only the variable's name, which the template's author chose."""
@@ -173,8 +187,8 @@ def _environment() -> Environment:
             return str(self._undefined_name)
 
     def source(file: str) -> str | None:
-        path = files("templates").joinpath("email", file)
-        return path.read_text("utf-8") if path.is_file() else None
+        path = _folder / file if _folder else None
+        return path.read_text("utf-8") if path and path.is_file() else None
 
     return SandboxedEnvironment(
         loader=FunctionLoader(source),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from hsejobs.forks import cached_property
 from hsejobs.model import State
@@ -13,13 +13,34 @@ from hsejobs.services.artifacts.access import Files
 from hsejobs.services.artifacts.store import open_store
 from hsejobs.services.mail.message import key_of_job, mail_key
 from hsejobs.services.mail.outbox import FOLDER, mails_of
-from hsejobs.services.platform import tenant_rows
 from hsejobs.settings import Settings
 from hsejobs.store import registry
 from hsejobs.store.client import Link
 from hsejobs.store.read import Reader
 from hsejobs.store.tenants import Tenants
 from hsejobs.store.write import Writer
+
+
+class TenantRows(Protocol):
+    """What the application keeps of an organization outside Redis, see ``docs/application.md``."""
+
+    def count(self, settings: Settings, organization_id: str) -> int:
+        """How many rows there are."""
+        ...
+
+    def rows(
+        self, settings: Settings, organization_id: str
+    ) -> Iterable[tuple[str, Iterable[dict[str, Any]]]]:
+        """Each table's name and its rows; secrets in them are masked by whoever asks."""
+        ...
+
+    def erase(self, settings: Settings, organization_id: str) -> int:
+        """Removes the rows; how many there were."""
+        ...
+
+    def left_alone(self, settings: Settings) -> str | None:
+        """What an erasure does not touch, in a sentence."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -29,6 +50,8 @@ class Tenant:
     organization_id: str
     settings: Settings
     link: Link
+    #: None where the application keeps nothing of its own.
+    own_rows: TenantRows | None = None
 
     @property
     def prefix(self) -> str:
@@ -93,7 +116,7 @@ def inventory(tenant: Tenant) -> dict[str, Any]:
     for found in tenant.traces.walk(tenant.organization_id):
         counters += len(found.keys)
     files = [one.bytes for one in tenant.files.store.walk(tenant.organization_id)]
-    settings = tenant.settings
+    own = tenant.own_rows
     return {
         "organizationId": tenant.organization_id,
         "jobs": jobs,
@@ -102,7 +125,5 @@ def inventory(tenant: Tenant) -> dict[str, Any]:
         "mails": sum(1 for _ in tenant.mails()),
         "circuits": len(tenant.traces.circuits(tenant.organization_id)),
         "counters": counters,
-        "platformRows": tenant_rows.count(
-            settings.platform_database_url, settings.jobs_home, tenant.organization_id
-        ),
+        "platformRows": own.count(tenant.settings, tenant.organization_id) if own else 0,
     }

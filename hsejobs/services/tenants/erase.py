@@ -10,7 +10,6 @@ from typing import Any
 from hsejobs.errors import QueueBusy
 from hsejobs.model import State
 from hsejobs.services.artifacts.removal import delete_of_organization
-from hsejobs.services.platform import tenant_rows
 from hsejobs.services.tenants import Tenant
 from hsejobs.store.work import Work
 
@@ -48,11 +47,9 @@ def erase(tenant: Tenant, tell: Tell = lambda _: None) -> dict[str, Any]:
         raise QueueBusy(
             "jobs of this organisation are added while it is erased: revoke its tokens, then again"
         )
-    settings = tenant.settings
-    tell("the platform's rows in JOBS_HOME")
-    gone["platformRows"] = tenant_rows.erase(
-        settings.platform_database_url, settings.jobs_home, tenant.organization_id
-    )
+    if tenant.own_rows is not None:
+        tell("the application's own rows")
+        gone["platformRows"] = tenant.own_rows.erase(tenant.settings, tenant.organization_id)
     tell("the server's own file")
     gone["notRewritten"] = _rewrite(tenant)
     return gone

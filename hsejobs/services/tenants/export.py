@@ -16,7 +16,6 @@ from hsejobs.masking import mask
 from hsejobs.model import State, iso_time
 from hsejobs.services.artifacts.access import Viewer
 from hsejobs.services.mail.attachments import safe_filename
-from hsejobs.services.platform import tenant_rows
 from hsejobs.services.tenants import Tenant
 from hsejobs.store import registry
 from hsejobs.watch import view
@@ -81,10 +80,8 @@ def export(tenant: Tenant, out: IO[bytes]) -> dict[str, Any]:
     archive.add(
         "counts.jsonl", _lines({"queue": one.name} | one.public() for one in stats), lines=True
     )
-    settings = tenant.settings
-    for table, rows in tenant_rows.rows(
-        settings.platform_database_url, settings.jobs_home, tenant.organization_id
-    ):
+    own = tenant.own_rows
+    for table, rows in own.rows(tenant.settings, tenant.organization_id) if own else ():
         archive.add(f"platform/{table}.jsonl", _lines(_masked(rows)), lines=True)
     return archive.close(about)
 

@@ -1,0 +1,158 @@
+"""The application: the module whose queues ``hsejobs up`` and ``hsejobs worker`` run.
+
+It is any module that has instances of `JobHuey`; ``docs/application.md`` describes what else it
+may define. ``QUEUE_APP`` names it; without that it is ``huey_config`` in the working folder.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from hsejobs.errors import JobsError, SettingsError
+
+if TYPE_CHECKING:
+    from hsejobs.engine.huey import JobHuey
+    from hsejobs.settings import Settings
+
+#: The module that is looked for in the working folder when none is named.
+DEFAULT = "huey_config"
+VARIABLE = "QUEUE_APP"
+#: Characters of another program's message that are shown.
+SHOWN = 200
+
+
+@dataclass(frozen=True)
+class Application:
+    """A loaded application.
+
+    ``queues`` are its queues by name, in the order of the module; ``places`` says for each where
+    ``huey_consumer`` finds it: ``huey_config.data_exports``.
+    """
+
+    name: str
+    queues: Mapping[str, JobHuey] = field(default_factory=lambda: MappingProxyType({}))
+    places: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    module: ModuleType | None = None
+
+    def hook(self, name: str) -> Any | None:
+        """What the module defines under one of the optional names, or None."""
+        return getattr(self.module, name, None)
+
+
+#: What there is where no application is: no queue, no hook.
+NONE = Application("")
+
+
+def find(settings: Settings) -> Application:
+    """The application, loaded; `NONE` when none is named and the working folder has none.
+
+    Puts the working folder first on ``sys.path``, as ``huey_consumer`` does. Raises SettingsError
+    when the module is missing or cannot be imported, in one sentence that says where it broke.
+    """
+    name = settings.app or _default()
+    if name is None:
+        return NONE
+    module = load(name)
+    return _inspect(name, module)
+
+
+def need(settings: Settings) -> Application:
+    """The application, with at least one queue. Raises SettingsError when there is none."""
+    found = find(settings)
+    if found is NONE:
+        raise SettingsError(
+            VARIABLE,
+            f"there is no application: no {DEFAULT}.py in the working folder; run the command"
+            " where it is, or name the module that has your queues with --app",
+        )
+    if not found.queues:
+        raise SettingsError(VARIABLE, f"the module {found.name} has no queue (no JobHuey)")
+    return found
+
+
+def load(name: str) -> ModuleType:
+    """Imports the module. Raises SettingsError, whatever its import raises."""
+    _add_working_folder()
+    try:
+        return importlib.import_module(name)
+    except JobsError as error:
+        raise SettingsError(VARIABLE, f"{name} cannot be imported: {error}") from None
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and _missing(error, name):
+            raise SettingsError(
+                VARIABLE, f"there is no module {name} in the working folder or on Python's path"
+            ) from None
+        raise SettingsError(VARIABLE, f"{name} cannot be imported: {_reason(error)}") from None
+
+
+def _default() -> str | None:
+    """``huey_config`` if the working folder has it; one that lies elsewhere was not meant."""
+    _add_working_folder()
+    found = importlib.machinery.PathFinder.find_spec(DEFAULT, [_working_folder()])
+    return None if found is None or found.loader is None else DEFAULT
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        # It was removed.
+        return os.sep
+
+
+def _add_working_folder() -> None:
+    folder = _working_folder()
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+
+
+def _missing(error: ModuleNotFoundError, name: str) -> bool:
+    """Whether it is the module itself, or a package above it, that is not there."""
+    return error.name is not None and (name == error.name or name.startswith(f"{error.name}."))
+
+
+def _reason(error: BaseException) -> str:
+    """What an import raised and in which line, in one line."""
+    from hsejobs.extras import sentence
+
+    told = sentence(error) if isinstance(error, ModuleNotFoundError) else None
+    text = told or " ".join(str(error).split())[:SHOWN]
+    kind = "" if told else f"{type(error).__name__}: "
+    return f"{kind}{text} ({_place(error)})"
+
+
+def _place(error: BaseException) -> str:
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{Path(error.filename).name}:{error.lineno}"
+    place = "while it is imported"
+    trace = error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        # The import system's own frames, and ours, tell nobody anything.
+        if not file.startswith("<frozen") and file != __file__ and "importlib" not in file:
+            place = f"{Path(file).name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
+
+
+def _inspect(name: str, module: ModuleType) -> Application:
+    from hsejobs.engine.huey import JobHuey
+
+    queues: dict[str, JobHuey] = {}
+    places: dict[str, str] = {}
+    for attribute, value in list(vars(module).items()):
+        if not isinstance(value, JobHuey):
+            continue
+        known = queues.setdefault(value.name, value)
+        if known is not value:
+            raise SettingsError(VARIABLE, f"{name} has two queues called {value.name}")
+        places.setdefault(value.name, f"{name}.{attribute}")
+    return Application(name, MappingProxyType(queues), MappingProxyType(places), module)

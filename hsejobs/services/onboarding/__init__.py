@@ -1,1 +1,0 @@
-"""A new tenant: its organisation, first administrator and everything it starts with."""

@@ -1,1 +1,0 @@
-"""Reports on an organisation's safety work."""

@@ -1,0 +1,188 @@
+"""The reports queue: one report a job."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, Literal
+
+from pydantic import Field, JsonValue, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from hsejobs.engine import Job, JobHuey, crontab, current_job, follow_up
+from hsejobs.engine.runtime import runtime
+from hsejobs.errors import InvalidPayload
+from hsejobs.model import iso_time
+from hsejobs.services.artifacts import reference
+from hsejobs.services.artifacts.links import link_for
+from hsejobs.services.artifacts.store import open_store
+from hsejobs.services.fields import Identifier, Payload
+from hsejobs.services.mail.recipients import MailAddress
+from hsejobs.settings import Settings
+from tasks.reports import weekly
+from tasks.reports.filters import filter_rules, parse_filters
+from tasks.reports.make import CONTENT_TYPES, Made, Wish, make_report
+from tasks.shared.fonts import named, scripts
+from tasks.shared.platform.database import database
+from tasks.shared.platform.reading import organization_of, tenant_of
+
+huey = JobHuey(
+    "reports",
+    attempts=3,
+    backoff=5.0,
+    timeout=300.0,
+    workers="processes",
+    enqueue="member",
+)
+
+
+#: A report can be loaded for so long.
+KEPT_DAYS = 7
+
+
+class ReportPayload(Payload):
+    """Which report, of what, in which format.
+
+    The filters of each type are in ``docs/reports.md``; they are checked here, so that a report
+    that could never be made is no job.
+    """
+
+    type: Literal["audits", "incidents", "work-permits", "compliance"]
+    organization_id: Identifier | None = None
+    filters: dict[str, JsonValue] = Field(default_factory=dict)
+    format: Literal["json", "csv", "pdf", "xlsx"] = "json"
+    user_id: Identifier | None = None
+    notify_email: MailAddress | None = None
+
+    @staticmethod
+    def openapi_rules(settings: Settings) -> dict[str, Any]:
+        """What the OpenAPI document adds to the fields: the filters of each type."""
+        return {"anyOf": filter_rules()}
+
+    @model_validator(mode="after")
+    def _known_filters(self) -> ReportPayload:
+        try:
+            parse_filters(self.type, self.filters)
+        except InvalidPayload as error:
+            # A plain error of a model validator would name no field.
+            raise ValidationError.from_exception_data(
+                "ReportPayload",
+                [
+                    InitErrorDetails(
+                        type=PydanticCustomError("filters", problem.replace("{", "{{")),
+                        loc=("filters", name.removeprefix("filters.")),
+                        input=None,
+                    )
+                    for name, problem in error.problems
+                ],
+                hide_input=True,
+            ) from None
+        return self
+
+
+@huey.task()
+def generate_report(payload: ReportPayload) -> dict[str, Any]:
+    """Makes a report of one organisation, keeps it as an artifact, and says so by mail."""
+    job, shared = current_job(), runtime()
+    settings, home = shared.settings, shared.settings.jobs_home
+    organization_id = organization_of(job.organization_id, payload.organization_id, "a report")
+    now_ms = shared.reader.now(huey.name)
+    expires_at = now_ms + KEPT_DAYS * 86_400_000
+    wish = Wish(
+        payload.type,
+        payload.format,
+        parse_filters(payload.type, payload.filters),
+        datetime.datetime.fromtimestamp(now_ms // 1000, datetime.UTC),
+    )
+    tenant = tenant_of(settings.platform_database_url, home, organization_id)
+    store = open_store(settings.artifacts_url, home)
+    made = make_report(
+        wish,
+        tenant,
+        lambda: store.write(
+            organization_id,
+            # The same in each attempt: a second run replaces what the first one made.
+            job.artifact_id(expires_at),
+            name=wish.file_name,
+            content_type=CONTENT_TYPES[payload.format],
+            expires_at=expires_at,
+            queue=huey.name,
+            job_id=job.id,
+        ),
+        home=home,
+        check=job.check,
+        progress=job.progress,
+    )
+    job.log(f"{made.artifact.name}: {made.rows:,} rows, {made.artifact.bytes:,} bytes")
+    if made.cut:
+        job.log(f"texts cut to what a cell holds: {made.cut:,}; JSON and CSV have them whole")
+    result = _result(wish, made)
+    if made.missing:
+        job.log(
+            f"no font here has {len(made.missing)} of the characters ({scripts(made.missing)}): "
+            f"{named(made.missing)}; docs/reports.md tells how to add fonts"
+        )
+    if payload.notify_email is not None:
+        mail = _mail(payload.notify_email, wish, made)
+        result["notificationJobId"] = follow_up(
+            "email", mail, key="notify", organization_id=organization_id
+        ).id
+    return result
+
+
+def _result(wish: Wish, made: Made) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "type": wish.kind,
+        "format": wish.format,
+        "artifact": reference(made.artifact),
+        "rows": made.rows,
+        "summary": made.figures,
+    }
+    if made.archival is not None:
+        result["archival"] = made.archival
+        result["missingGlyphs"] = [f"U+{ord(one):04X}" for one in made.missing[:100]]
+    return result
+
+
+def _mail(to: str, wish: Wish, made: Made) -> dict[str, Any]:
+    return {
+        "to": to,
+        "template": "report-ready",
+        "context": {
+            # A subject is one line, also where a name is not.
+            "title": wish.title,
+            "organization": " ".join(made.organization.split()),
+            "file": made.artifact.name,
+            "rows": f"{made.rows:,}",
+            "until": (iso_time(made.artifact.expires_at) or "")[:10],
+            "link": link_for(runtime().settings, made.artifact),
+        },
+    }
+
+
+@huey.periodic_task(crontab(minute="0", hour="0", day_of_week="0"))
+def weekly_compliance() -> dict[str, Any]:
+    """Adds a compliance report in PDF for every organisation, once a week each."""
+    job, settings = current_job(), runtime().settings
+    week, organizations, added, refused = weekly.week_of(job.created_at), 0, 0, 0
+    for page in weekly.wanted(database(settings.platform_database_url, settings.jobs_home), week):
+        job.check()
+        good = []
+        for one in page:
+            try:
+                generate_report.data_of(one.payload)
+            except InvalidPayload as error:
+                # One organisation without a usable address must not cost the others theirs.
+                job.log(f"{one.organization_id}: {error}")
+                refused += 1
+            else:
+                good.append(one)
+        # After whatever people wait for.
+        added += sum(one.created for one in generate_report.add_system(good, priority=5))
+        organizations += len(page)
+        job.progress(50, f"{organizations} organisations")
+    return {"week": week, "organizations": organizations, "added": added, "refused": refused}
+
+
+def queue_report(payload: Any, **options: Any) -> Job:
+    """Adds a report; options and errors as for ``generate_report.add``."""
+    return generate_report.add(payload, **options)

@@ -1,0 +1,270 @@
+"""Makes one report: figures by SQL, rows as a stream, one artifact."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hsejobs.errors import Unrecoverable
+from hsejobs.services.artifacts import kept
+from tasks.reports.filters import Filters
+from tasks.reports.kinds import TITLES
+from tasks.shared.platform.reading import Steps, reading
+from tasks.shared.sheets import CONTENT_TYPE as SHEETS
+
+if TYPE_CHECKING:
+    from hsejobs.services.artifacts import Artifact, ArtifactWriter
+    from tasks.reports.content import Content, Part
+    from tasks.reports.source import Source
+    from tasks.shared.platform.rows import Tenant
+
+CONTENT_TYPES = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "pdf": "application/pdf",
+    "xlsx": SHEETS,
+}
+NO_ROWS = "There is nothing to list."
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A report to make: ``at`` is the moment (UTC) as of which it is made."""
+
+    kind: str
+    format: str
+    filters: Filters
+    at: datetime.datetime
+
+    @property
+    def title(self) -> str:
+        """``Audit report``."""
+        return TITLES[self.kind]
+
+    @property
+    def file_name(self) -> str:
+        """``audits-report-2026-01-31.pdf``."""
+        return f"{self.kind}-report-{self.at:%Y-%m-%d}.{self.format}"
+
+    @property
+    def as_of(self) -> str:
+        """The moment as the database writes times."""
+        return f"{self.at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A report that is in place.
+
+    ``missing``: characters that a PDF shows as boxes; ``cut``: texts too long for a sheet's cell.
+    """
+
+    artifact: Artifact
+    organization: str
+    rows: int
+    figures: dict[str, Any]
+    archival: bool | None = None
+    missing: tuple[str, ...] = ()
+    cut: int = 0
+
+
+def make_report(
+    wish: Wish,
+    tenant: Tenant,
+    open_writer: Callable[[], AbstractContextManager[ArtifactWriter]],
+    *,
+    home: Path,
+    check: Callable[[], None],
+    progress: Callable[[float, str], None],
+) -> Made:
+    """Makes the report and puts its artifact in place, whole or not at all.
+
+    ``check`` is called at least every 1,000 rows and just before the artifact is put in place,
+    and ends the work when it raises. Memory is bounded: 1,000 rows, or the rows that a PDF lists.
+    Raises Unrecoverable without such an organisation, PlatformUnavailable, ArtifactsUnavailable.
+    """
+    from tasks.reports.compliance import compliance
+    from tasks.reports.content import content_of
+    from tasks.reports.source import Source
+
+    steps = Steps(check, progress)
+    progress(2, "counting")
+    with reading(), tenant.snapshot() as view:
+        organization = view.organization()
+        if organization is None:
+            raise Unrecoverable("the platform's database has no such organisation")
+        source = Source(view, wish.filters, wish.as_of, check)
+        whole = wish.kind == "compliance"
+        content = compliance(source) if whole else content_of(wish.kind, source)
+        rows = sum(part.rows for part in content.parts)
+        if wish.format == "pdf":
+            data = _document(wish, organization.name, content, source, steps)
+        else:
+            stream = _Stream(wish, organization, content, source, steps, home)
+            artifact, cut = stream.write(open_writer)
+            return Made(artifact, organization.name, rows, content.figures, cut=cut)
+    from tasks.reports.document import print_pdf
+
+    progress(86, "setting pages")
+    printed = print_pdf(data, home, int(wish.at.timestamp()), check)
+    check()
+    progress(95, "storing")
+    with open_writer() as out:
+        out.write(printed.data)
+        check()
+    return Made(
+        kept(out), organization.name, rows, content.figures, printed.archival, printed.missing
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """A report whose rows go into the artifact as they come."""
+
+    wish: Wish
+    organization: Any
+    content: Content
+    source: Source
+    steps: Steps
+    home: Path
+
+    def write(
+        self, open_writer: Callable[[], AbstractContextManager[ArtifactWriter]]
+    ) -> tuple[Artifact, int]:
+        """The artifact, and how many texts were cut."""
+        from tasks.reports import writers
+
+        wish, content, steps, cut = self.wish, self.content, self.steps, 0
+        steps.total = sum(part.rows for part in content.parts)
+        steps.check()
+        with open_writer() as out:
+            if wish.format == "json":
+                writers.write_json(out, self._head(), content, self._rows)
+            elif wish.format == "xlsx":
+                cut = self._sheets(out)
+            elif wish.kind == "compliance":
+                writers.write_compliance_csv(out, content, self._rows)
+            else:
+                writers.write_csv(out, content, self._rows)
+            steps.check()
+        return kept(out), cut
+
+    def _rows(self, part: Part) -> Iterator[list[dict[str, Any]]]:
+        for several in self.source.rows(part.kind, part.where):
+            yield several
+            self.steps.add(len(several))
+
+    def _head(self) -> dict[str, Any]:
+        return {
+            "type": self.wish.kind,
+            "organizationId": self.organization.id,
+            "organization": self.organization.name,
+            "generatedAt": self.wish.as_of,
+            "filters": self.wish.filters.shown(),
+        }
+
+    def _sheets(self, out: ArtifactWriter) -> int:
+        from tasks.reports.writers import write_sheets
+        from tasks.shared.sheets import workbook
+
+        wish, steps, head = self.wish, self.steps, self._head()
+        with workbook(
+            out,
+            home=self.home,
+            title=wish.title,
+            at=wish.at,
+            check=steps.check,
+            closing=lambda: steps.progress(86, "packing the workbook"),
+        ) as book:
+            write_sheets(book, wish.kind, self.content, self._rows)
+            filters = head.pop("filters")
+            head |= {
+                f"filters.{name}": ", ".join(value) if isinstance(value, list) else value
+                for name, value in filters.items()
+            }
+            book.notes({"report": wish.title} | head)
+        return book.cut
+
+
+def _document(
+    wish: Wish, organization: str, content: Content, source: Source, steps: Steps
+) -> dict[str, Any]:
+    """What the template reads: see ``templates/reports/report.typ``."""
+    from tasks.reports.document import MOST_OF_SEVERAL, MOST_ROWS, breakable, table_of
+
+    most = MOST_ROWS if len(content.parts) == 1 else MOST_OF_SEVERAL
+    steps.total = sum(min(part.rows, most) for part in content.parts)
+    tables = _tables_of(content) if wish.kind == "compliance" else []
+    notices = []
+    for part in content.parts:
+        listed: list[dict[str, Any]] = []
+        for several in source.rows(part.kind, part.where, most):
+            listed += several
+            steps.add(len(several))
+        note = part.note
+        if part.rows > most:
+            cut = (
+                f"{part.title}: the newest {most:,} of {part.rows:,} rows are listed. "
+                "The same report as CSV or Excel has all of them."
+            )
+            notices.append(cut)
+            note = cut
+        tables.append(table_of(part.title, note, part.kind.columns, listed, NO_ROWS))
+    charts = [
+        chart | {"labels": [breakable(label, 40) for label in chart["labels"]]}
+        for chart in content.charts
+        if chart["labels"]
+    ]
+    made = f"{wish.at:%Y-%m-%d %H:%M} UTC"
+    return {
+        "title": wish.title,
+        "organization": breakable(organization),
+        "short": breakable(organization, 70),
+        "generated": f"As of {made}",
+        "about": _about(wish, content, source, made),
+        "notices": notices,
+        "imprint": "Made by HSE.Digital from the organisation's records. Times are UTC.",
+        "figures": content.boxes,
+        "charts": charts,
+        "tables": tables,
+    }
+
+
+def _tables_of(content: Content) -> list[dict[str, Any]]:
+    """Scores and trends as tables too: charts show the last months and the lowest scores."""
+    from tasks.reports.content import MOST_STATIONS
+    from tasks.reports.document import table_of
+    from tasks.reports.kinds import MONTHS, STATIONS
+
+    many = len(content.stations) == MOST_STATIONS
+    note = f"The {MOST_STATIONS} with the most audits." if many else "Those with most audits first."
+    return [
+        table_of("Trends by month", "", MONTHS, content.months, NO_ROWS),
+        table_of("Scores by station", note, STATIONS, content.stations, NO_ROWS),
+    ]
+
+
+def _about(wish: Wish, content: Content, source: Source, made: str) -> list[list[str]]:
+    from tasks.reports.document import breakable
+
+    filters = wish.filters
+    start, end = (filters.start or "")[:10], (filters.end or "")[:10]
+    if start and end:
+        period = f"{start} to {end}"
+    else:
+        period = f"since {start}" if start else f"until {end}" if end else "all records"
+    about = [["Period", period], ["As of", made]]
+    if filters.status:
+        about.append(["Status", ", ".join(filters.status)])
+    if filters.severity:
+        about.append(["Severity", ", ".join(filters.severity)])
+    if filters.station_id:
+        names = source.stations(filters.station_id)
+        about.append(["Stations", breakable(", ".join(names.values()))])
+    for part in content.parts:
+        about.append([part.title, f"{part.rows:,}"])
+    return about

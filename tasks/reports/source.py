@@ -1,0 +1,147 @@
+"""One organisation's rows and figures for a report, counted in the database.
+
+Importing this module loads SQLAlchemy: tasks do so where they use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Row, Select, Table, and_, case, func
+
+from tasks.reports.filters import Filters
+from tasks.reports.kinds import DERIVED, IN_FORCE, Kind, column_name, overdue
+from tasks.shared.platform.rows import Tenant
+from tasks.shared.platform.schema import AUDITS, INCIDENTS, STATIONS, WORK_PERMITS
+
+TABLES = {table.name: table for table in (AUDITS, INCIDENTS, WORK_PERMITS)}
+DATES = {"audits": "scheduled_at", "incidents": "occurred_at", "work_permits": "valid_from"}
+STEP = 1000
+#: Station names held at once.
+NAMES_KEPT = 10_000
+
+Group = dict[str, dict[str, int]]
+
+
+class Source:
+    """What a report asks of the database, all of it through the organisation's Tenant.
+
+    ``as_of`` is the moment (UTC text) by which permits are overdue; ``check`` is called before
+    every statement and every 1,000 rows, and ends the walk when it raises.
+    """
+
+    def __init__(
+        self, tenant: Tenant, filters: Filters, as_of: str, check: Callable[[], None]
+    ) -> None:
+        self.tenant, self.filters, self.as_of, self.check = tenant, filters, as_of, check
+        self._names: dict[str, str] = {}
+
+    def rows(
+        self, kind: Kind, where: Any = None, limit: int | None = None
+    ) -> Iterator[list[dict[str, Any]]]:
+        """The rows under their JSON names, newest first, in lists of at most 1,000."""
+        table = TABLES[kind.table]
+        newest = (table.c[kind.date].desc(), table.c.id.desc())
+        statement = self.chosen(table, *self._columns(kind)).order_by(*newest)
+        if where is not None:
+            statement = statement.where(where)
+        for rows in self.walk(statement if limit is None else statement.limit(limit)):
+            yield self.named(rows, "overdue" in {column.key for column in kind.columns})
+
+    def _columns(self, kind: Kind) -> list[Any]:
+        table = TABLES[kind.table]
+        kept = (column.key for column in kind.columns if column.key not in DERIVED)
+        return [table.c[column_name(key)].label(key) for key in kept]
+
+    def chosen(self, table: Table, *columns: Any) -> Select[Any]:
+        """A SELECT of what the filters leave of a table."""
+        where: list[Any] = []
+        filters = self.filters
+        date = table.c[DATES[table.name]]
+        for name in ("status", "severity", "station_id"):
+            values = getattr(filters, name)
+            if values:
+                where.append(table.c[name].in_(values))
+        if filters.start is not None:
+            where.append(date >= filters.start)
+        if filters.end is not None:
+            where.append(date <= filters.end)
+        return self.tenant.select(table, *columns).where(*where)
+
+    def walk(self, statement: Select[Any]) -> Iterator[Sequence[Row[Any]]]:
+        """The statement's rows, a list at a time."""
+        self.check()
+        for rows in self.tenant.stream(statement, STEP):
+            yield rows
+            self.check()
+
+    def sums(self, table: Table, **measures: Any) -> dict[str, int]:
+        """Sums over what the filters leave of a table, with their ``count``."""
+        columns = [value.label(name) for name, value in measures.items()]
+        statement = self.chosen(table, func.count(table.c.id).label("count"), *columns)
+        (rows,) = self.walk(statement)
+        return {name: int(value or 0) for name, value in rows[0]._mapping.items()}
+
+    def group(self, table: Table, by: Any, most: int | None = None, **measures: Any) -> Group:
+        """Sums by a column, in the order of its values: ``{"2026-01": {"count": 3}}``.
+
+        ``most``: only so many, those with the most rows.
+        """
+        columns = [value.label(name) for name, value in measures.items()]
+        statement = self.chosen(table, by.label("key"), func.count(table.c.id).label("n"), *columns)
+        statement = statement.group_by(by)
+        if most is not None:
+            statement = statement.order_by(func.count(table.c.id).desc(), by).limit(most)
+        found: Group = {}
+        for rows in self.walk(statement):
+            for row in rows:
+                numbers = {name: int(getattr(row, name) or 0) for name in measures}
+                found[str(row.key)] = {"count": int(row.n), **numbers}
+        return dict(sorted(found.items()))
+
+    def month(self, table: Table) -> Any:
+        """The month (``2026-01``) of the table's date."""
+        return func.substr(table.c[DATES[table.name]], 1, 7)
+
+    def overdue(self) -> Any:
+        """The condition under which a permit is overdue; see ``kinds.overdue``."""
+        c = WORK_PERMITS.c
+        return and_(c.status.in_(IN_FORCE), c.closed_at.is_(None), c.valid_until < self.as_of)
+
+    @staticmethod
+    def sum_if(condition: Any) -> Any:
+        """How many rows meet a condition."""
+        return func.sum(case((condition, 1), else_=0))
+
+    def named(self, rows: Sequence[Row[Any]], late: bool = False) -> list[dict[str, Any]]:
+        """Rows as dictionaries, with the station's name, and ``overdue`` if asked."""
+        found = [dict(row._mapping) for row in rows]
+        self._learn({row["stationId"] for row in found})
+        for row in found:
+            row["station"] = self._names.get(row["stationId"], "")
+            if late:
+                row["overdue"] = overdue(
+                    row["status"], row["validUntil"], row["closedAt"], self.as_of
+                )
+        return found
+
+    def stations(self, ids: Sequence[str]) -> dict[str, str]:
+        """The names of stations; the id where there is no such station."""
+        self._learn(set(ids))
+        return {one: self._names.get(one) or one for one in ids}
+
+    def _learn(self, ids: set[str]) -> None:
+        missing = sorted(ids - self._names.keys())
+        if not missing:
+            return
+        if len(self._names) + len(missing) > NAMES_KEPT:
+            self._names.clear()
+            missing = sorted(ids)
+        self._names.update(dict.fromkeys(missing, ""))
+        statement = self.tenant.select(STATIONS, STATIONS.c.id, STATIONS.c.name)
+        # SQLite has a limit of 999 values in old versions.
+        for start in range(0, len(missing), 500):
+            part = missing[start : start + 500]
+            for rows in self.tenant.stream(statement.where(STATIONS.c.id.in_(part)), STEP):
+                self._names.update({row.id: row.name for row in rows})

@@ -1,0 +1,309 @@
+"""Tables as a workbook for Excel (.xlsx), written as the rows come.
+
+Text stays text, whatever it begins with: nothing that a tenant wrote becomes a formula, a link or
+a number. XlsxWriter keeps one row in memory and the rest in temporary files; see ``spool``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hsejobs.errors import ArtifactsUnavailable, Unrecoverable
+from tasks.shared.cells import plain
+from tasks.shared.spool import spool
+
+if TYPE_CHECKING:
+    from hsejobs.services.artifacts import ArtifactWriter
+
+CONTENT_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+#: Rows of a sheet, with its header.
+MOST_ROWS = 1_048_576
+#: Characters of a cell, in units of UTF-16, and how the rest of a longer text is replaced.
+LONGEST, CUT = 32_767, " [cut]"
+#: Integers up to here are exact in a cell, which holds a double.
+MOST_EXACT = 2**53
+NOTES = "notes"
+TIME_FORMAT, DAY_FORMAT = 'yyyy-mm-dd hh:mm:ss "UTC"', "yyyy-mm-dd"
+
+_EPOCH, _DAY = datetime.datetime(1899, 12, 30), datetime.timedelta(days=1)
+#: Excel has a 29 February 1900: days before that are not the same in all programs.
+_FIRST = datetime.datetime(1900, 3, 1)
+_TIME_KEY = re.compile(r"(At|From|Until|[dD]ate)$")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?", re.A)
+#: Widths of columns, in characters; how many rows are looked at for them.
+_NARROWEST, _WIDEST, _LOOKED_AT = 8, 60, 100
+
+
+def is_time(key: str) -> bool:
+    """Whether a column has times in it, by its name: ``createdAt``, ``validUntil``."""
+    return _TIME_KEY.search(key) is not None
+
+
+def serial_of(text: str) -> tuple[float, bool] | None:
+    """A time as Excel counts it, in days, and whether it is a day alone.
+
+    None for what is no time, or one that Excel has not: before March 1900.
+    """
+    if not _TIME.fullmatch(text):
+        return None
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        return None
+    return ((moment - _EPOCH) / _DAY, len(text) == 10) if moment >= _FIRST else None
+
+
+def sheet_name(name: str, taken: Iterable[str]) -> str:
+    """A name that Excel takes for a sheet and that none of the others has, upper case or lower."""
+    others = {one.casefold() for one in taken} | {"history"}
+    clean = re.sub(r"[\[\]:*?/\\\x00-\x1f\ud800-\udfff\ufffe\uffff]", " ", name).strip(" '")
+    number = 1
+    while True:
+        end = f" ({number})" if number > 1 else ""
+        found = (_short(clean or "Sheet", 31 - len(end))).rstrip(" '") + end
+        if found.casefold() not in others:
+            return found
+        number += 1
+
+
+def _units(text: str) -> int:
+    """The length of a text in UTF-16."""
+    return len(text) + sum(one > "\uffff" for one in text)
+
+
+def _short(text: str, most: int) -> str:
+    """As much of a text as fits into so many units of UTF-16; no character is split."""
+    text = text[:most]
+    while _units(text) > most:
+        text = text[: -max(1, (_units(text) - most) // 2)]
+    return text
+
+
+class Workbook:
+    """A workbook that is being written; see ``workbook``."""
+
+    def __init__(self, book: Any, worksheet_class: type) -> None:
+        self.cut = 0
+        self.rows: dict[str, int] = {}
+        self._book, self._class = book, worksheet_class
+        self._header = book.add_format({"bold": True, "bg_color": "#E7EFEB", "bottom": 1})
+        self.formats = (
+            book.add_format({"num_format": TIME_FORMAT}),
+            book.add_format({"num_format": DAY_FORMAT}),
+        )
+
+    def table(self, name: str, keys: Sequence[str], rows: Iterable[Iterable[Sequence[Any]]]) -> int:
+        """A table of rows that come several at a time; how many. One that is too long for a sheet
+        goes on in the next, which is called ``name (2)``, with the same header.
+        """
+        total = 0
+        sheet = _Sheet(self, name, keys)
+        for several in rows:
+            for row in several:
+                if sheet.full:
+                    sheet.end()
+                    sheet = _Sheet(self, name, keys)
+                sheet.add(row)
+                total += 1
+        sheet.end()
+        return total
+
+    def notes(self, facts: Mapping[str, Any]) -> None:
+        """The last sheet: what the file is, how many rows each sheet has, what was cut."""
+        about = [*facts.items(), ("times", "UTC")]
+        about += [(f"rows of {name}", count) for name, count in self.rows.items()]
+        if self.cut:
+            said = (
+                f"{self.cut:,}, each longer than the {LONGEST:,} characters that a cell holds, and"
+                f' now with "{CUT.strip()}" at its end; the JSON format has them whole'
+            )
+            about.append(("texts cut", said))
+        self.table(NOTES, ("about", "value"), [about])
+
+    def new(self, name: str, keys: Sequence[str]) -> Any:
+        """A sheet with its header, which stays in sight."""
+        sheet = self._book.add_worksheet(
+            sheet_name(name, (one.name for one in self._book.worksheets())), self._class
+        )
+        sheet.freeze_panes(1, 0)
+        for number, key in enumerate(keys):
+            sheet.write_string(0, number, self.text(key), self._header)
+        return sheet
+
+    def text(self, text: str) -> str:
+        """A text that a cell can hold."""
+        if len(text) > LONGEST // 2 and _units(text) > LONGEST:
+            self.cut += 1
+            text = _short(text, LONGEST - len(CUT)) + CUT
+        # Half a character, which a database may hold, must not end the work.
+        return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+class _Sheet:
+    """One sheet of a table."""
+
+    def __init__(self, book: Workbook, name: str, keys: Sequence[str]) -> None:
+        self._book, self._keys = book, keys
+        self._sheet = book.new(name, keys)
+        self._times = [is_time(key) for key in keys]
+        self._widths = [len(key) + 4 for key in keys]
+        self._row = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether the next row needs another sheet."""
+        return self._row + 1 >= MOST_ROWS
+
+    def add(self, values: Sequence[Any]) -> None:
+        """The next row."""
+        self._row += 1
+        if self._row <= _LOOKED_AT:
+            self._widths = [
+                # A time is as wide as its format.
+                max(wide, 24 if time and value else min(_WIDEST, len(plain(value)) + 2))
+                for wide, time, value in zip(self._widths, self._times, values, strict=True)
+            ]
+        row, sheet = self._row, self._sheet
+        for column, value in enumerate(values):
+            if type(value) is str:
+                if value:
+                    found = serial_of(value) if self._times[column] else None
+                    if found is None:
+                        sheet.write_string(row, column, self._book.text(value))
+                    else:
+                        sheet.write_number(row, column, found[0], self._book.formats[found[1]])
+            elif value is not None:
+                self._other(row, column, value)
+
+    def _other(self, row: int, column: int, value: Any) -> None:
+        if isinstance(value, bool):
+            self._sheet.write_boolean(row, column, value)
+        elif _exact(value):
+            self._sheet.write_number(row, column, value)
+        else:
+            self._sheet.write_string(row, column, self._book.text(plain(value)))
+
+    def end(self) -> None:
+        """The sheet has all its rows."""
+        last = len(self._keys) - 1
+        self._sheet.autofilter(0, 0, self._row, last)
+        for column, wide in enumerate(self._widths):
+            self._sheet.set_column(column, column, max(_NARROWEST, wide))
+        self._book.rows[self._sheet.name] = self._row
+
+
+def _exact(value: Any) -> bool:
+    """Whether a number is the same in a cell."""
+    if isinstance(value, int):
+        return -MOST_EXACT <= value <= MOST_EXACT
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, Decimal) and value.is_finite() and Decimal(repr(float(value))) == value
+
+
+@contextlib.contextmanager
+def workbook(
+    out: ArtifactWriter,
+    *,
+    home: Path,
+    title: str,
+    at: datetime.datetime,
+    check: Callable[[], None],
+    closing: Callable[[], None] = lambda: None,
+) -> Iterator[Workbook]:
+    """Gives a workbook that is written to *out* when the block ends well, and else not at all.
+
+    The same tables make the same bytes. ``at`` (UTC) is when the file says it was made;
+    ``closing`` is called when all rows are there and are being packed, ``check`` with every piece
+    that is written then: it ends the work when it raises. Until then the rows are in a folder
+    below ``home/tmp``, some 60 bytes for each cell, and up to twice that at the end.
+    Raises ArtifactsUnavailable when that folder fails.
+    """
+    from xlsxwriter import Workbook as Book
+    from xlsxwriter.exceptions import FileCreateError, XlsxWriterException
+
+    with spool(home) as folder:
+        options = {
+            "constant_memory": True,
+            "tmpdir": str(folder),
+            "use_zip64": True,
+            "strings_to_formulas": False,
+            "strings_to_numbers": False,
+            "strings_to_urls": False,
+        }
+        book = Book(_Checked(out, check), options)
+        book.set_properties({"title": title, "created": at.replace(tzinfo=None)})
+        try:
+            yield Workbook(book, _worksheet_class())
+            closing()
+            book.close()
+        except (FileCreateError, OSError) as error:
+            # What the library raises has the machine's error in it.
+            cause = error if isinstance(error, OSError) else error.args[0]
+            reason = getattr(cause, "strerror", None)
+            raise ArtifactsUnavailable(
+                f"the workbook's temporary files failed below JOBS_HOME: {reason or 'unknown'};"
+                " check its rights and space"
+            ) from None
+        except XlsxWriterException as error:
+            raise Unrecoverable(
+                f"the workbook could not be made ({type(error).__name__})"
+            ) from None
+        finally:
+            # What was broken off is not packed: only the files are closed.
+            for sheet in book.worksheets():
+                sheet._opt_close()
+
+
+class _Checked:
+    """The artifact's file, for a ``zipfile`` that is to stop when the job does."""
+
+    def __init__(self, out: ArtifactWriter, check: Callable[[], None]) -> None:
+        self._out, self._check, self._broken = out, check, False
+
+    def write(self, data: Any) -> int:
+        """Adds bytes; how many. After one that failed, nothing more: it would be in a wrong place."""
+        if self._broken:
+            return len(data)
+        self._broken = True
+        self._check()
+        written = self._out.write(data)
+        self._broken = False
+        return written
+
+    def flush(self) -> None:
+        """Nothing: the store writes when it has enough."""
+
+
+def _worksheet_class() -> Any:
+    from xlsxwriter.worksheet import Worksheet
+
+    class _Worksheet(Worksheet):  # type: ignore[misc]
+        """XlsxWriter's own, less the way by which a text would get into the file as XML."""
+
+        @staticmethod
+        def _escape_control_characters(data: Any) -> Any:
+            # In constant memory a text from "<r>" to "</r>" is taken for one with formats that
+            # has its XML already: a tenant could write cells, formulas too.
+            found = Worksheet._escape_control_characters(data)
+            return _Text(found) if type(found) is str and found.startswith("<r>") else found
+
+    return _Worksheet
+
+
+class _Text(str):
+    """A text that does not begin like XlsxWriter's own XML, as far as XlsxWriter can see."""
+
+    __slots__ = ()
+
+    def startswith(self, *_: Any) -> bool:
+        return False

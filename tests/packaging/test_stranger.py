@@ -1,0 +1,173 @@
+"""A stranger's project beside the installed wheel: their queue is run, nothing shadows anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.conftest import run
+from tests.support import wait_until
+from tests.support.programs import wait_for_log
+
+FILES = {
+    # Huey's own example layout has these names.
+    "tasks.py": 'WHO = "the stranger"\n',
+    "config.py": 'NAME = "their config"\n',
+    "templates/email/welcome.txt.j2": "theirs\n",
+    "theirs.py": """
+from pathlib import Path
+
+import config
+import tasks
+from hsejobs import JobHuey, current_job
+
+shop = JobHuey("shop-orders", attempts=2, backoff=0.1, timeout=20.0)
+
+
+@shop.task()
+def pack(payload):
+    current_job().progress(50, "packing")
+    return {"packed": payload["n"], "who": tasks.WHO, "config": config.NAME}
+
+
+def doctor_checks(settings):
+    yield True, "stock", ""
+
+
+def add_commands(app):
+    @app.command()
+    def restock() -> None:
+        print(Path.cwd().name)
+""",
+}
+
+
+@pytest.fixture
+def project(short_tmp: Path) -> Path:
+    for name, text in FILES.items():
+        path = short_tmp / "project" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return short_tmp / "project"
+
+
+@contextmanager
+def running(environment: Path, folder: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A command in the background; what it writes is in the file ``log``."""
+    with (folder / "log").open("wb") as file:
+        process = subprocess.Popen(
+            [str(environment / "hsejobs"), *words],
+            cwd=folder, env=os.environ, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+        )  # fmt: skip
+    try:
+        yield process
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(40) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+DONE = {"packed": 7, "who": "the stranger", "config": "their config"}
+ADD = ("enqueue", "shop-orders", '{"n":7}', "--wait")
+
+
+def test_up_runs_it_and_all_windows_show_it(
+    environment: Path, project: Path, redis_url: str
+) -> None:
+    with running(environment, project, "up", "--app", "theirs", "--headless") as up:
+        log = project / "log"
+        wait_for_log(up, log, "processor started")
+        # Without --app: by what the queue says of itself in Redis.
+        done = run(environment, project, *ADD)
+        assert (done.returncode, json.loads(done.stdout)) == (0, DONE), done.stderr
+        # A `cat` of it shows the address.
+        address = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
+        assert address is not None
+        wait_until(lambda: _answers(f"{address[0]}/readyz"), 40, "the shim answers")
+        frame = run(environment, project, "tui", "--once")
+        assert (frame.returncode, "shop-orders" in frame.stdout) == (0, True), frame.stderr
+        assert '"shop-orders"' in run(environment, project, "stats", "--json").stdout
+        assert "Traceback" not in log.read_text()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def test_worker_and_doctor_take_it_from_the_environment(
+    environment: Path, project: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUEUE_APP", "theirs")
+    with running(environment, project, "worker", "shop-orders") as worker:
+        wait_for_log(worker, project / "log", "processor started")
+        done = run(environment, project, *ADD)
+        assert (done.returncode, json.loads(done.stdout)) == (0, DONE), done.stderr
+    checks = json.loads(run(environment, project, "doctor", "--json").stdout)["checks"]
+    names = [one["check"] for one in checks]
+    assert "stock" in names
+    assert not any(name.startswith("database") for name in names)
+    assert run(environment, project, "restock").stdout == "project\n"
+
+
+def test_an_application_that_breaks_later_ends_its_worker_with_one_line(
+    environment: Path, project: Path, redis_url: str
+) -> None:
+    with running(environment, project, "--app", "theirs", "worker") as worker:
+        log = project / "log"
+        wait_for_log(worker, log, "processor started")
+        started = next(json.loads(line) for line in log.read_text().splitlines()
+                       if "processor started" in line)  # fmt: skip
+        (project / "config.py").write_text("import nothing_of_that_name\n")
+        os.kill(int(started["pid"]), signal.SIGKILL)
+        assert worker.wait(40) == 2
+    told = [line for line in log.read_text().splitlines() if line.startswith("error: ")]
+    assert told[0] == (
+        "error: QUEUE_APP: theirs cannot be imported: ModuleNotFoundError:"
+        " No module named 'nothing_of_that_name' (config.py:1) (bad_setting)"
+    )
+    assert len(told) == 2
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.parametrize("command", [("worker",), ("up", "--headless")])
+def test_without_an_application_it_is_one_sentence(
+    environment: Path, project: Path, redis_url: str, command: tuple[str, ...]
+) -> None:
+    done = run(environment, project, *command)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("error: QUEUE_APP: there is no application: no huey_config.py")
+    # Looking needs none.
+    assert run(environment, project, "stats").returncode == 0
+
+
+BROKEN = {
+    "import nowhere": "ModuleNotFoundError: No module named 'nowhere' (theirs.py:1)",
+    "a = (": "SyntaxError: '(' was never closed (theirs.py, line 1) (theirs.py:1)",
+    "raise SystemExit(3)": "SystemExit: 3 (theirs.py:1)",
+    "a = 1": "the module theirs has no queue (no JobHuey)",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_one_that_cannot_be_loaded_is_one_line(
+    environment: Path, project: Path, redis_url: str, text: str
+) -> None:
+    (project / "theirs.py").write_text(text + "\n")
+    done = run(environment, project, "worker", "--app", "theirs")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert BROKEN[text] in done.stderr
