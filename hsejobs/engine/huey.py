@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, cast
 from weakref import WeakValueDictionary
 
-from huey.api import Huey, Result, ResultGroup, chord, group
+from huey.api import Result, ResultGroup, chord, group
 from huey.exceptions import ConfigurationError
 from huey.utils import Error
 
@@ -17,6 +17,7 @@ from hsejobs import codec
 from hsejobs.engine import adding, messages, options, payloads
 from hsejobs.engine.context import running_job
 from hsejobs.engine.handle import Job
+from hsejobs.engine.huey_api import Huey
 from hsejobs.engine.outcome import clean_data, told_errors
 from hsejobs.engine.periodic import cron_text
 from hsejobs.engine.queue import Queue, QueueTask, Schedule

@@ -19,8 +19,8 @@ from huey.exceptions import (
 from hsejobs.engine import adding, payloads, signatures
 from hsejobs.engine.context import running_job
 from hsejobs.engine.handle import Job
+from hsejobs.engine.huey_api import TaskWrapper
 from hsejobs.engine.queue import Queue, QueueTask
-from hsejobs.engine.wrapper import TaskWrapper
 from hsejobs.errors import (
     InvalidOption,
     InvalidPayload,
