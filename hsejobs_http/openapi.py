@@ -12,7 +12,6 @@ from fastapi.openapi.utils import get_openapi
 from hsejobs.application import Application
 from hsejobs.described import document_schema
 from hsejobs.engine.huey import JobHuey
-from hsejobs.engine.register import describe
 from hsejobs.model import RESERVED_QUEUE_NAMES
 from hsejobs_http.openapi_schemas import (
     JOB_ID,
@@ -93,7 +92,7 @@ def _in_path(path: str, queues: Iterable[str]) -> list[dict[str, Any]]:
 
 def _bodies(name: str, huey: JobHuey, schemas: dict[str, Any]) -> dict[str, Any]:
     """The two forms of a queue's creating body; what they are made of is added to ``schemas``."""
-    task = describe(huey).task(None)
+    task = huey.describe().task(None)
     model = huey.wrappers[task.name].model
     found = {"type": "object"} if model is None else document_schema(model, huey.runtime.settings)
     payload = json.loads(json.dumps(found).replace("#/$defs/", "#/components/schemas/"))

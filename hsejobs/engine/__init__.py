@@ -1,11 +1,10 @@
 """The engine: the only code that imports huey."""
 
-from huey.api import crontab
-
 from hsejobs.engine.context import JobContext, current_job
 from hsejobs.engine.follow import follow_up
 from hsejobs.engine.handle import Job
 from hsejobs.engine.huey import JobHuey
+from hsejobs.engine.huey_api import crontab
 from hsejobs.errors import JobFailed, JobTimeout, Postpone, Unrecoverable
 from hsejobs.masking import Secret
 

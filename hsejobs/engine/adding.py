@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hsejobs import codec
 from hsejobs.engine import messages, options, payloads, sealing
 from hsejobs.engine.context import JobContext, running_job
+from hsejobs.engine.queue import Queue, QueueTask
 from hsejobs.model import check_job_id, check_organization, new_job_id
 from hsejobs.store.write import NewJob, new_nonce
 
-if TYPE_CHECKING:
-    from hsejobs.engine.huey import JobHuey
-    from hsejobs.engine.tasks import JobTaskWrapper
-
 
 def new_jobs(
-    huey: JobHuey,
-    wrapper: JobTaskWrapper,
+    queue: Queue,
+    wrapper: QueueTask,
     items: Sequence[Any],
     *,
     ids: Sequence[Any] | None = None,
@@ -38,8 +36,8 @@ def new_jobs(
     extras = b""
     if wrapper.task_class.default_expires is not None:
         example = wrapper.task_class()
-        example.resolve_expires(huey.utc)
-        extras = messages.extras_of(huey._registry, example)
+        example.resolve_expires(utc=True)
+        extras = messages.extras_of(wrapper.registry, example)
     name, trace = wrapper.full_name, parent.trace if parent is not None else ""
     whose, who = check_organization(organization_id), check_organization(user_id, "user_id")
     shared = (
@@ -70,7 +68,7 @@ def new_jobs(
             NewJob(
                 new_job_id() if given is None else check_job_id(given),
                 name,
-                stored(huey, wrapper, data),
+                stored(queue, wrapper, data),
                 *shared,
                 organization,
                 user,
@@ -83,12 +81,11 @@ def new_jobs(
     return news
 
 
-def from_task(huey: JobHuey, task: Any, parent: JobContext | None) -> NewJob:
+def from_task(queue: Queue, wrapper: QueueTask, task: Any, parent: JobContext | None) -> NewJob:
     """The job of a task object, as Huey's own ways of adding make it; not yet added.
 
     Raises InvalidPayload, InvalidOption, PayloadTooLarge.
     """
-    wrapper = huey.wrappers[huey._registry.task_to_string(type(task))]
     data, signature = messages.payload_of(task.args, task.kwargs)
     if signature == messages.PLAIN:
         data = wrapper.data_of(data)
@@ -107,7 +104,9 @@ def from_task(huey: JobHuey, task: Any, parent: JobContext | None) -> NewJob:
     retry_delay, timeout = said("retry_delay"), said("timeout")
     delay = 0
     if task.eta is not None:
-        delay = max(0, int((task.eta - huey._get_timestamp()).total_seconds() * 1000))
+        # Huey keeps a naive UTC time.
+        now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+        delay = max(0, int((task.eta - now).total_seconds() * 1000))
     whose, who = task.organization_id, task.user_id
     if isinstance(data, dict) and signature == messages.PLAIN:
         whose = whose or payloads.named(data, "organizationId")
@@ -116,7 +115,7 @@ def from_task(huey: JobHuey, task: Any, parent: JobContext | None) -> NewJob:
     return NewJob(
         id=check_job_id(task.id),
         name=wrapper.full_name,
-        payload=stored(huey, wrapper, data),
+        payload=stored(queue, wrapper, data),
         priority=holds.priority if priority is None else options.check_priority(priority),
         attempts=holds.attempts if retries is None else options.check_attempts(retries + 1),
         backoff=holds.backoff
@@ -128,14 +127,14 @@ def from_task(huey: JobHuey, task: Any, parent: JobContext | None) -> NewJob:
         delay=delay,
         organization_id=check_organization(whose or (parent.organization_id if parent else None)),
         user_id=check_organization(who or (parent.user_id if parent else None), "user_id"),
-        extras=messages.extras_of(huey._registry, task),
+        extras=messages.extras_of(wrapper.registry, task),
         signature=signature,
         trace=parent.trace if parent is not None else "",
     )
 
 
-def stored(huey: JobHuey, wrapper: JobTaskWrapper, data: Any) -> bytes:
+def stored(queue: Queue, wrapper: QueueTask, data: Any) -> bytes:
     """A payload as Redis keeps it: JSON, its secrets sealed. Raises InvalidPayload, PayloadTooLarge."""
     text = payloads.encode(data)
-    key = huey.runtime.settings.secret_key
+    key = queue.runtime.settings.secret_key
     return text if not key else codec.dumps(sealing.seal(data, wrapper.secret_paths, key))

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from huey.consumer import Consumer, ForkSafeFlag, ProcessEnvironment, ThreadEnvironment
 from huey.exceptions import ConfigurationError
@@ -19,14 +19,12 @@ from hsejobs import forks
 from hsejobs.engine.context import JobInterrupted
 from hsejobs.engine.keeper import Keeper
 from hsejobs.engine.outage import Outage
+from hsejobs.engine.queue import Queue
 from hsejobs.engine.slots import Running, Slot
 from hsejobs.engine.worker import JobWorker
 from hsejobs.errors import JobsError
 from hsejobs.model import new_job_id
 from hsejobs.watch import logs
-
-if TYPE_CHECKING:
-    from hsejobs.engine.huey import JobHuey
 
 #: Seconds that a process gets to end its job after the interrupt, before it is killed.
 YIELD_TIME = 1.0
@@ -37,9 +35,9 @@ LEAVE_TIME = 2.0
 _PR_SET_PDEATHSIG = 1
 
 
-def consumer_options(huey: JobHuey, given: dict[str, Any]) -> dict[str, Any]:
+def consumer_options(queue: Queue, given: dict[str, Any]) -> dict[str, Any]:
     """What ``huey_consumer`` was told, completed by the settings where ``-w`` and ``-k`` were not given."""
-    holds = huey.options
+    holds = queue.options
     said = _command_line()
     options = dict(given)
     if (said is not None and said.get("workers") is None) or "workers" not in given:
@@ -103,9 +101,13 @@ def _die_with_parent(parent: int) -> None:
 
 
 class JobConsumer(Consumer):
-    """Huey's consumer with our workers, one keeper in the main thread, and our way of stopping."""
+    """Huey's consumer with our workers, one keeper in the main thread, and our way of stopping.
 
-    def __init__(self, huey: JobHuey, **options: Any) -> None:
+    ``huey``: a queue that is a Huey too.
+    """
+
+    def __init__(self, huey: Queue, **options: Any) -> None:
+        self.queue = huey
         settings = huey.runtime.settings
         logs.configure(settings.log_level, settings.log_format)
         self.pid = os.getpid()
@@ -136,8 +138,13 @@ class JobConsumer(Consumer):
 
     def _create_worker(self) -> JobWorker:
         self._numbers += 1
-        lock = self.environment.mp.Lock() if self.environment.forks else forks.lock()
+        lock = self.environment.mp.Lock() if self.forking else forks.lock()
         return JobWorker(self, Slot(self._numbers, lock))
+
+    @property
+    def forking(self) -> bool:
+        """Whether the workers are processes."""
+        return bool(self.environment.forks)
 
     def slots(self) -> list[Slot]:
         """The slots of the workers that are at work."""
@@ -159,14 +166,14 @@ class JobConsumer(Consumer):
         self._set_signal_handlers()
         logs.tell(
             "processor started",
-            queue=self.huey.name,
+            queue=self.queue.name,
             workers=self.workers,
             workerType=self.worker_type,
             worker=self.worker_id,
             pid=os.getpid(),
         )
-        if self.environment.forks:
-            self.huey.runtime.link.close()
+        if self.forking:
+            self.queue.runtime.link.close()
         for _, process in self.worker_threads:
             process.start()
 
@@ -181,9 +188,9 @@ class JobConsumer(Consumer):
             self._sleep(wait)
         self._stop()
         if self._restart:
-            logs.tell("restarting", 40, queue=self.huey.name, hung=self.hung)
+            logs.tell("restarting", 40, queue=self.queue.name, hung=self.hung)
             os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
-        logs.tell("processor stopped", queue=self.huey.name, worker=self.worker_id)
+        logs.tell("processor stopped", queue=self.queue.name, worker=self.worker_id)
         if self.late or any(self.environment.is_alive(p) for _, p in self.worker_threads):
             sys.stderr.flush()
             # A thread that does not yield must not keep the process, and its job, alive.
@@ -195,7 +202,7 @@ class JobConsumer(Consumer):
         timer = self.keeper.timer.fileno()
         if timer is not None:
             poller.register(timer, select.POLLIN)
-        if self.environment.forks:
+        if self.forking:
             for _, process in self.worker_threads:
                 poller.register(process.sentinel, select.POLLIN)
         poller.poll(seconds * 1000)
@@ -240,12 +247,12 @@ class JobConsumer(Consumer):
                 if worker.slot.abandoned and len(self.late) <= self.workers:
                     self._replace(place)
                 continue
-            if self.environment.forks:
+            if self.forking:
                 self._bury(worker, process)
             self._replace(place)
         hung = self.hung
         if hung > self._hung_told:
-            logs.tell("worker hung", 40, queue=self.huey.name, hung=hung)
+            logs.tell("worker hung", 40, queue=self.queue.name, hung=hung)
         self._hung_told = hung
         if hung and hung >= self.workers:
             self._restart = True
@@ -289,7 +296,7 @@ class JobConsumer(Consumer):
         place, process = next(
             (i, p) for i, (w, p) in enumerate(self.worker_threads) if w.slot is slot
         )
-        if not self.environment.forks:
+        if not self.forking:
             slot.abandon()
             self.keeper.give_back(slot)
             self.keeper.time_out(running)
@@ -314,7 +321,7 @@ class JobConsumer(Consumer):
         """Claims nothing more; hands back the unbegun at once, the rest after the grace period."""
         seen = self._signals
         self.stop_flag.set()
-        grace = self.huey.runtime.settings.shutdown_grace_ms / 1000
+        grace = self.queue.runtime.settings.shutdown_grace_ms / 1000
         until = time.monotonic() + grace
         while time.monotonic() < until and self._signals <= max(seen, 1):
             busy = [
@@ -334,7 +341,7 @@ class JobConsumer(Consumer):
         logs.flush()
 
     def _sleep_for_end(self, processes: list[Any]) -> None:
-        if self.environment.forks:
+        if self.forking:
             poller = select.poll()
             poller.register(self._wake_r, select.POLLIN)
             for process in processes:
@@ -348,7 +355,7 @@ class JobConsumer(Consumer):
     def _end_workers(self) -> None:
         """What still runs is interrupted, killed where that is possible, and handed back."""
         alive = [(w, p) for w, p in self.worker_threads if self.environment.is_alive(p)]
-        if self.environment.forks and alive:
+        if self.forking and alive:
             for _, process in alive:
                 self._signal(process, signal.SIGUSR1)
             deadline = time.monotonic() + YIELD_TIME

@@ -5,16 +5,14 @@ from __future__ import annotations
 import secrets
 import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from hsejobs.engine.slots import Slot
 from hsejobs.engine.telling import Telling
 from hsejobs.errors import JobsError, LeaseLost
 from hsejobs.masking import plain, scrub, secret_values
 from hsejobs.model import LOG_LINE_LENGTH
-
-if TYPE_CHECKING:
-    from hsejobs.engine.slots import Slot
-    from hsejobs.store.work import Claim, Work
+from hsejobs.store.work import Claim, Work
 
 _current: ContextVar[JobContext | None] = ContextVar("hsejobs_job", default=None)
 

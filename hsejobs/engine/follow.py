@@ -22,7 +22,7 @@ def follow_up(
     about: str | None = None,
     task: str | None = None,
     **options: Any,
-) -> Job:
+) -> Job[Any]:
     """Adds a job that follows from the running one, for the same organisation and user.
 
     ``key`` tells several follow-ups of one job apart. The id is made from the running job

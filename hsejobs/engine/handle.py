@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from hsejobs.errors import JobFailed, JobNotFound, JobTimeout
 from hsejobs.model import FINISHED, JobRecord, State
+from hsejobs.store.read import Reader
+from hsejobs.store.write import Added
 
 if TYPE_CHECKING:
-    from hsejobs.store.read import Reader
-    from hsejobs.store.write import Added
+    # A type parameter's default (PEP 696) is newer than Python 3.11; checkers know it there too.
+    from typing_extensions import TypeVar
+
+    R = TypeVar("R", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    R = TypeVar("R", covariant=True)
 
 #: Seconds between two looks of ``wait``: from the first to the last.
 FIRST_LOOK, LAST_LOOK = 0.005, 0.2
 
 
-class Job:
-    """A job: its id, whether this add made it, and the state in which the add found it."""
+class Job(Generic[R]):
+    """A job: its id, whether this add made it, and the state in which the add found it.
+
+    ``Job[int]`` is a job of a task that returns an int; ``Job`` alone is ``Job[Any]``.
+    """
 
     __slots__ = ("_reader", "created", "id", "queue", "status")
 
@@ -37,8 +48,9 @@ class Job:
         self.status = str(record.status)
         return record
 
-    def wait(self, timeout: float | None = None) -> Any:
-        """The result, once the job is completed.
+    def wait(self, timeout: float | None = None) -> R:
+        """The result, once the job is completed: what the task returned, as JSON keeps it (a tuple
+        comes back as a list).
 
         ``timeout`` in seconds. Raises JobFailed with the last error, JobTimeout
         when it had not ended in time (it goes on), JobNotFound when it was removed.
@@ -58,8 +70,9 @@ class Job:
             time.sleep(pause if left is None else min(pause, left))
             pause = min(LAST_LOOK, pause * 1.5)
 
-    def _end(self) -> Any:
+    def _end(self) -> R:
         record = self.refresh()
         if record.status is State.FAILED:
             raise JobFailed(record.failed_reason or "failed", record.code or "error")
-        return record.result
+        result: R = record.result
+        return result

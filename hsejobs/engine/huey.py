@@ -1,38 +1,39 @@
-"""JobHuey: Huey's decorators, signals, results and consumer on jobs that are records."""
+"""JobHuey: Huey's decorators, signals, results and consumer on top of a queue of records."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-import logging
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, cast
 from weakref import WeakValueDictionary
 
-from huey.api import Huey, Result, chord, group
-from huey.constants import EmptyData
+from huey.api import Result, ResultGroup, chord, group
 from huey.exceptions import ConfigurationError
 from huey.utils import Error
 
 from hsejobs import codec
-from hsejobs.engine import adding, messages, options, payloads, register
+from hsejobs.engine import adding, messages, options, payloads
 from hsejobs.engine.context import running_job
 from hsejobs.engine.handle import Job
+from hsejobs.engine.huey_api import Huey
 from hsejobs.engine.outcome import clean_data, told_errors
-from hsejobs.engine.runtime import Runtime, runtime
+from hsejobs.engine.periodic import cron_text
+from hsejobs.engine.queue import Queue, QueueTask, Schedule
 from hsejobs.engine.serializer import JsonSerializer
+from hsejobs.engine.signatures import AddOptions
 from hsejobs.engine.storage import JobStorage
 from hsejobs.engine.tasks import JobPeriodicTask, JobTaskWrapper
-from hsejobs.errors import JobNotFound, SettingsError
-from hsejobs.model import State, check_queue_name
-from hsejobs.settings import Settings
-from hsejobs.store import keys
-from hsejobs.store.registry import QueueInfo
+from hsejobs.errors import SettingsError
 from hsejobs.store.write import Added, NewJob
 from hsejobs.watch import logs
 
-logger = logging.getLogger("hsejobs")
+if TYPE_CHECKING:
+    from hsejobs.engine.consumer import JobConsumer
+
+P = ParamSpec("P")
+R = TypeVar("R")
 _NO_TIMEOUT = contextlib.nullcontext()
 
 #: The queues whose code this process has, by name: the newest of a name counts.
@@ -44,7 +45,13 @@ def loaded(name: str) -> JobHuey | None:
     return _loaded.get(name)
 
 
-class JobHuey(Huey):
+class Decorator(Protocol):
+    """What makes a task of a function, or of what was made a task already."""
+
+    def __call__(self, function: Callable[P, R], /) -> JobTaskWrapper[P, R]: ...
+
+
+class JobHuey(Queue, Huey):
     """A queue. Making one does no I/O.
 
     ``attempts`` are total tries; ``backoff`` and ``timeout`` seconds (None: as
@@ -72,25 +79,25 @@ class JobHuey(Huey):
         artifacts: Callable[[Any], dict[str, str]] | None = None,
         immediate: bool = False,
     ) -> None:
-        check_queue_name(name)
-        self.code_options = options.CodeOptions(
-            priority=options.check_priority(priority),
-            attempts=None if attempts is None else options.check_attempts(attempts),
-            backoff=None if backoff is None else options.milliseconds("backoff", backoff),
-            timeout=None if timeout is None else options.milliseconds("timeout", timeout),
-            workers=options.check_workers(workers),
-            concurrency=None if concurrency is None else options.check_concurrency(concurrency),
+        Queue.__init__(
+            self,
+            name,
+            options.CodeOptions(
+                priority=options.check_priority(priority),
+                attempts=None if attempts is None else options.check_attempts(attempts),
+                backoff=None if backoff is None else options.milliseconds("backoff", backoff),
+                timeout=None if timeout is None else options.milliseconds("timeout", timeout),
+                workers=options.check_workers(workers),
+                concurrency=None if concurrency is None else options.check_concurrency(concurrency),
+            ),
+            outbound=outbound,
+            enqueue=enqueue,
+            payload_role=payload_role,
+            log_fields=log_fields,
+            artifacts=artifacts,
         )
-        self.enqueue_role = options.check_role(enqueue)
-        self.outbound = outbound
-        self.payload_role = payload_role
-        self.log_fields = log_fields
-        self.artifacts = artifacts
-        self.wrappers: dict[str, JobTaskWrapper] = {}
-        self.cron: dict[str, str] = {}
-        self._registered: bytes | None = None
-        self._resolved: tuple[Settings, options.QueueOptions] | None = None
-        super().__init__(
+        Huey.__init__(
+            self,
             name,
             serializer=JsonSerializer(),
             immediate=immediate,
@@ -98,32 +105,13 @@ class JobHuey(Huey):
         )
         _loaded[name] = self
 
-    @property
-    def runtime(self) -> Runtime:
-        """Settings and connections of this process."""
-        return runtime()
-
-    @property
-    def base(self) -> str:
-        """What this queue's keys begin with."""
-        return keys.base(self.runtime.prefix, self.name)
-
-    @property
-    def options(self) -> options.QueueOptions:
-        """What holds for a job when its add says nothing."""
-        settings = self.runtime.settings
-        if self._resolved is None or self._resolved[0] is not settings:
-            found = options.resolve(settings, self.name, self.code_options)
-            self._resolved = (settings, found)
-        return self._resolved[1]
-
-    def get_task_wrapper_class(self) -> type[JobTaskWrapper]:
+    def get_task_wrapper_class(self) -> type[JobTaskWrapper[..., Any]]:
         """Huey's hook for the decorated task's class."""
         return JobTaskWrapper
 
     def get_storage(self, **kwargs: Any) -> JobStorage:
         """Huey's hook for the storage."""
-        return JobStorage(self)
+        return JobStorage(self, self.serializer)
 
     # -- tasks
 
@@ -133,63 +121,59 @@ class JobHuey(Huey):
         retry_delay: float | None = None,
         priority: int | None = None,
         **settings: Any,
-    ) -> Callable[[Any], JobTaskWrapper]:
+    ) -> Decorator:
         """Huey's decorator. What is not given here the queue says; backoff is always by five."""
         make = super().task(retries, retry_delay, 0, priority, **settings)
 
-        def decorator(function: Any) -> JobTaskWrapper:
-            wrapper: JobTaskWrapper = make(function)
+        def decorator(function: Callable[P, R], /) -> JobTaskWrapper[P, R]:
+            wrapper: JobTaskWrapper[P, R] = make(function)
             options.of_task(self.code_options, wrapper.task_class)
-            self.wrappers[wrapper.full_name] = wrapper
-            self._registered = None
+            self.add_task(wrapper)
             return wrapper
 
         return decorator
 
     def periodic_task(
-        self, validate_datetime: Any, **settings: Any
-    ) -> Callable[[Any], JobTaskWrapper]:
+        self, validate_datetime: Callable[[datetime.datetime], Any], **settings: Any
+    ) -> Decorator:
         """Huey's decorator for a task with a schedule in UTC."""
-        from hsejobs.engine.periodic import cron_text
 
-        def valid(task: Any, timestamp: datetime.datetime) -> bool:
-            return bool(validate_datetime(timestamp))
+        def due(at: datetime.datetime) -> bool:
+            return bool(validate_datetime(at))
 
         settings.setdefault("retries", None)
         for option in ("retries", "retry_delay", "priority", "expires", "timeout"):
             settings.setdefault(f"default_{option}", settings.pop(option, None))
         settings.pop("retry_backoff", None)
 
-        def decorator(function: Any) -> JobTaskWrapper:
-            wrapper = JobTaskWrapper(
+        def decorator(function: Callable[P, R], /) -> JobTaskWrapper[P, R]:
+            wrapper: JobTaskWrapper[P, R] = JobTaskWrapper(
                 self,
                 function.func if isinstance(function, JobTaskWrapper) else function,
-                context=settings.pop("context", False),
-                name=settings.pop("name", None),
                 task_base=JobPeriodicTask,
-                validate_datetime=valid,
+                validate_datetime=lambda task, at: due(at),
                 **settings,
             )
-            self.wrappers[wrapper.full_name] = wrapper
-            self.cron[wrapper.full_name] = cron_text(validate_datetime)
-            self._registered = None
+            self.add_task(wrapper, Schedule(cron_text(validate_datetime), due))
             return wrapper
 
         return decorator
 
-    def wrapper(self, name: str | None = None) -> JobTaskWrapper:
+    def wrapper(self, name: str | None = None) -> JobTaskWrapper[..., Any]:
         """The task of that full or short name, for None the only or first one. Raises UnknownTask."""
-        return self.wrappers[self.describe().task(name).name]
+        return cast("JobTaskWrapper[..., Any]", super().wrapper(name))
 
     # -- adding
 
-    def submit(self, payload: Any = None, *, task: str | None = None, **chosen: Any) -> Job:
+    def submit(
+        self, payload: Any = None, *, task: str | None = None, **chosen: Unpack[AddOptions]
+    ) -> Job[Any]:
         """Adds a job to the task named (the default one for None); options as for ``task.add``."""
-        return self.wrapper(task).add(payload, **chosen)
+        return self.add_new([self.new_job(self.wrapper(task), payload, **chosen)])[0]
 
     def new_job(
         self,
-        wrapper: JobTaskWrapper,
+        wrapper: QueueTask,
         payload: Any,
         organization_id: str | None = None,
         user_id: str | None = None,
@@ -215,7 +199,7 @@ class JobHuey(Huey):
             timeout=timeout,
         )[0]
 
-    def add_new(self, news: Sequence[NewJob]) -> list[Job]:
+    def add_new(self, news: Sequence[NewJob]) -> list[Job[Any]]:
         """Adds checked jobs and logs each. In immediate mode they are run here and now."""
         if self._immediate:
             return [self._run_now(new) for new in news]
@@ -246,23 +230,6 @@ class JobHuey(Huey):
         args, kwargs = messages.arguments_of(codec.loads(new.payload), new.signature)
         return super().enqueue(task_class(args, kwargs, id=new.id, retries=new.attempts - 1))
 
-    def role_for(self, payload: Any) -> str:
-        """The least role that may add this payload over HTTP."""
-        return self.enqueue_role if self.payload_role is None else self.payload_role(payload)
-
-    def artifacts_of(self, payload: bytes) -> dict[str, str]:
-        """The ids of the files that a payload refers to, by the field that names each."""
-        return {} if self.artifacts is None else self.artifacts(codec.loads(payload))
-
-    def shown_payload(self, payload: bytes) -> dict[str, Any] | None:
-        """What the queue's ``log_fields`` picks of a payload; nothing when it fails."""
-        if self.log_fields is None or not logs.wants_jobs():
-            return None
-        try:
-            return self.log_fields(codec.loads(payload))
-        except Exception:  # a log line is never worth a job
-            return None
-
     def enqueue(self, task: Any) -> Any:
         """Huey's way in: a task object, a group or a chord becomes records; a Result comes back."""
         if isinstance(task, group | chord) or self._immediate:
@@ -276,10 +243,9 @@ class JobHuey(Huey):
         if task.expires:
             task.resolve_expires(self.utc)
         self._emit("enqueued", task)
-        self.add_new([adding.from_task(self, task, job)])
+        wrapper = self.wrappers[self._registry.task_to_string(type(task))]
+        self.add_new([adding.from_task(self, wrapper, task, job)])
         results = self._pipeline_results(task)
-        from huey.api import ResultGroup
-
         return ResultGroup(results) if len(results) > 1 else results[0]
 
     def add_schedule(self, task: Any) -> None:
@@ -329,34 +295,14 @@ class JobHuey(Huey):
 
     def get_raw(self, key: str, peek: bool = False) -> Any:
         """The raw result of the job with this id once it ended, else a stored value."""
-        reader = self.runtime.reader
-        status = None if self._immediate else reader.status(self.name, key)
-        if status is None:
-            return super().get_raw(key, peek)
-        if status not in (State.COMPLETED, State.FAILED):
-            return EmptyData
-        try:
-            record = reader.job(self.name, key)
-        except JobNotFound:
-            return EmptyData
-        if status is State.COMPLETED:
-            return self.serializer.serialize(record.result)
-        last = record.errors[-1] if record.errors else {}
-        return self.serializer.serialize(
-            Error(
-                {
-                    "error": last.get("error"),
-                    "retries": 0,
-                    "traceback": last.get("traceback"),
-                    "task_id": key,
-                }
-            )
-        )
+        found = None if self._immediate else self.storage.job_result(key)
+        return super().get_raw(key, peek) if found is None else found
 
-    # -- the consumer and the registry
+    # -- the consumer
 
-    def create_consumer(self, **given: Any) -> Any:
+    def create_consumer(self, **given: Any) -> JobConsumer:
         """What ``huey_consumer`` calls; a wrong environment or worker type ends it with one line."""
+        # Who only adds jobs does not load it.
         from hsejobs.engine.consumer import JobConsumer, consumer_options
 
         try:
@@ -364,11 +310,3 @@ class JobHuey(Huey):
         except (SettingsError, ConfigurationError) as error:
             sys.stderr.write(f"error: {error}\n")
             raise SystemExit(2) from None
-
-    def describe(self) -> QueueInfo:
-        """The queue's registry record."""
-        return register.describe(self)
-
-    def register(self, *, again: bool = False) -> None:
-        """Writes the registry record when new, changed or ``again``. Raises RedisUnavailable."""
-        self._registered = register.register(self, None if again else self._registered)

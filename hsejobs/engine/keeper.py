@@ -11,22 +11,19 @@ from __future__ import annotations
 import os
 import socket
 import time
-from typing import TYPE_CHECKING
 
 from hsejobs import codec
 from hsejobs.engine import outcome as outcomes
 from hsejobs.engine.duties import Duty, Ledger
 from hsejobs.engine.periodic import Schedules
+from hsejobs.engine.ports import KeeperHost
+from hsejobs.engine.slots import Running, Slot
 from hsejobs.engine.timer import DueTimer
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.store import keys
 from hsejobs.store.client import Link
 from hsejobs.store.work import SWEEP_LIMIT, Work
 from hsejobs.watch import logs
-
-if TYPE_CHECKING:
-    from hsejobs.engine.consumer import JobConsumer
-    from hsejobs.engine.slots import Running, Slot
 
 #: Seconds between sweeps, heartbeats, and looks at the slots (while jobs come in batches / else).
 SWEEP_EVERY, BEAT_EVERY, FAST_TICK, SLOW_TICK = 1.0, 5.0, 0.01, 0.1
@@ -47,17 +44,17 @@ PROBE_AFTER = 10.0
 class Keeper:
     """Driven by ``tick``, which never raises for what Redis answers, or does not."""
 
-    def __init__(self, consumer: JobConsumer) -> None:
+    def __init__(self, consumer: KeeperHost) -> None:
         self.consumer = consumer
-        self.huey = consumer.huey
-        runtime = self.huey.runtime
+        self.queue = consumer.queue
+        runtime = self.queue.runtime
         self.settings = runtime.settings
         # While this thread waits for Redis, deadlines and workers are minded.
         self.link = runtime.link
         self.link.probe_after = PROBE_AFTER
         self.link.watch(consumer.mind)
-        self.work = Work(self.link, runtime.prefix, self.huey.name)
-        self.schedules = Schedules(self.huey)
+        self.work = Work(self.link, runtime.prefix, self.queue.name)
+        self.schedules = Schedules(self.queue)
         self.ledger = Ledger()
         timer_link = Link(runtime.link.url, probe_after=float("inf"))
         timer_link.watch(consumer.mind)
@@ -101,7 +98,7 @@ class Keeper:
         return duty is not self._paying or bool(self.ledger.owed)
 
     def _do(self, duty: Duty) -> None:
-        well = duty.run(self.huey.name, self.consumer.outage)
+        well = duty.run(self.queue.name, self.consumer.outage)
         if well or duty.advisory:
             return
         if duty is self.renewal or duty is self._sweeping:
@@ -159,7 +156,7 @@ class Keeper:
         def write() -> None:
             for state in self.work.stall(pair, self.settings.max_stalls):
                 if state != "refused":
-                    logs.job("stalled", self.huey.name, job_id, state, None)
+                    logs.job("stalled", self.queue.name, job_id, state, None)
 
         self.ledger.add(write, pair, self.settings.lease_ms)
 
@@ -186,7 +183,7 @@ class Keeper:
                 "attempts": running.attempt,
                 "delay": delay,
             }
-            logs.job(event, self.huey.name, running.id, status, None, fields)
+            logs.job(event, self.queue.name, running.id, status, None, fields)
 
         self.ledger.add(write, [(running.id, running.token)], self.settings.lease_ms)
 
@@ -214,7 +211,7 @@ class Keeper:
         if self._calm_until == float("inf"):
             self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE
         for job_id, became in swept.stalled:
-            logs.job("stalled", self.huey.name, job_id, became, None)
+            logs.job("stalled", self.queue.name, job_id, became, None)
         self._redis_now = (swept.now, time.monotonic())
         self._due_at = None
         if max(swept.moved, len(swept.stalled)) >= SWEEP_LIMIT:
@@ -232,20 +229,20 @@ class Keeper:
         return now_ms + int((time.monotonic() - at) * 1000)
 
     def _schedule(self) -> None:
-        if not self.consumer.periodic or not self.huey._registry._periodic_tasks:
+        if not self.consumer.periodic or not self.queue.schedules:
             return
         if self._redis_now is not None:
             self.schedules.check(self._redis_time())
 
     def _register(self) -> None:
         if not self._registered:
-            self.huey.register()
+            self.queue.register()
             self._registered = True
 
     def _beat(self) -> None:
         beat = self.work.heartbeat(self.consumer.worker_id, self._record(), HEARTBEAT_TTL_MS)
         if not beat and self._registered:
-            self.huey.register(again=True)
+            self.queue.register(again=True)
 
     def _listen(self) -> None:
         if self.timer.heard():
@@ -272,8 +269,8 @@ class Keeper:
                 "id": consumer.worker_id,
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
-                "queue": self.huey.name,
-                "workers": "processes" if consumer.environment.forks else "threads",
+                "queue": self.queue.name,
+                "workers": "processes" if consumer.forking else "threads",
                 "concurrency": consumer.workers,
                 "startedAt": consumer.started_at,
                 "hung": consumer.hung,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from huey.registry import Message
-
 from hsejobs import codec
 from hsejobs.errors import InvalidPayload
 
@@ -38,14 +36,6 @@ def _stamp(value: Any) -> Any:
     return value
 
 
-def _unstamp(value: Any) -> Any:
-    if isinstance(value, dict) and "at" in value:
-        return datetime.datetime.fromisoformat(value["at"])
-    if isinstance(value, dict) and "seconds" in value:
-        return datetime.timedelta(seconds=value["seconds"])
-    return value
-
-
 def _dump(message: Any) -> dict[str, Any]:
     raw = {name: value for name, value in message._asdict().items() if value is not None}
     for name in ("eta", "expires", "expires_resolved"):
@@ -60,38 +50,16 @@ def _dump(message: Any) -> dict[str, Any]:
     return raw
 
 
-def _load(raw: dict[str, Any]) -> Any:
-    fields = dict(raw)
-    for name in ("eta", "expires", "expires_resolved"):
-        if name in fields:
-            fields[name] = _unstamp(fields[name])
-    for name in ("on_complete", "on_error"):
-        if name in fields:
-            fields[name] = _load(fields[name])
-    if "args" in fields:
-        fields["args"] = tuple(fields["args"])
-    if "chord_config" in fields:
-        cid, size, position, callback = fields["chord_config"]
-        fields["chord_config"] = (cid, size, position, _load(callback))
-    return Message(**fields)
-
-
-_EXTRA = ("on_complete", "on_error", "expires", "expires_resolved", "chord_config")
+#: What a Huey task has beside its payload.
+EXTRA = ("on_complete", "on_error", "expires", "expires_resolved", "chord_config")
 
 
 def extras_of(registry: Any, task: Any) -> bytes:
     """What of a Huey task must be kept beside its payload; empty when there is nothing."""
-    if not any(getattr(task, name) is not None for name in _EXTRA):
+    if not any(getattr(task, name) is not None for name in EXTRA):
         return b""
     message = registry.create_message(task)._replace(args=None, kwargs=None)
     try:
         return codec.dumps(_dump(message))
     except (TypeError, ValueError, RecursionError):
         raise InvalidPayload("payload", "the arguments of a follow-up task are no JSON") from None
-
-
-def apply_extras(registry: Any, task: Any, text: bytes) -> None:
-    """Puts what ``extras_of`` kept back on a task."""
-    restored = registry.create_task(_load(codec.loads(text)))
-    for name in _EXTRA:
-        setattr(task, name, getattr(restored, name))

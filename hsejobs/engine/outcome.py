@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from huey.exceptions import (
     CancelExecution,
@@ -21,16 +22,14 @@ from huey.exceptions import (
 )
 
 from hsejobs import codec
-from hsejobs.engine import context, messages, sealing
+from hsejobs.engine import context, extras, messages, sealing
 from hsejobs.engine.context import JobContext, JobInterrupted
+from hsejobs.engine.queue import Queue
 from hsejobs.errors import JobsError, LeaseLost, Postpone, RedisUnavailable, Unrecoverable
 from hsejobs.masking import MASK, plain, scrub, scrub_data, too_much
 from hsejobs.model import LONGEST_MS, TRACEBACK_LENGTH
 from hsejobs.store.client import may_wait
-
-if TYPE_CHECKING:
-    from hsejobs.engine.huey import JobHuey
-    from hsejobs.store.work import Claim
+from hsejobs.store.work import Claim
 
 #: Seconds before a job that found a lock taken is tried again.
 LOCKED_DELAY = 1.0
@@ -55,14 +54,16 @@ class Outcome:
     limit: int | None = None
 
 
-def run(huey: JobHuey, claim: Claim, job: JobContext) -> Outcome:
-    """Runs the job. Never raises for what a task did; a JobInterrupted comes out as ``interrupted``."""
+def run(queue: Queue, claim: Claim, job: JobContext, execute: Callable[[Any], object]) -> Outcome:
+    """Runs the job by Huey's ``execute``. Never raises for what a task did: an interrupt comes out as
+    ``interrupted``.
+    """
     reset, waits = context.set_current(job), may_wait.set(job.may_wait)
     start = time.perf_counter_ns()
     raised: BaseException | None = None
     try:
-        job.task = build_task(huey, claim, job)
-        huey.execute(job.task)
+        job.task = build_task(queue, claim, job)
+        execute(job.task)
         if job.telling is not None:
             job.flush()
     except BaseException as error:
@@ -78,17 +79,17 @@ def run(huey: JobHuey, claim: Claim, job: JobContext) -> Outcome:
     return outcome
 
 
-def build_task(huey: JobHuey, claim: Claim, job: JobContext) -> Any:
+def build_task(queue: Queue, claim: Claim, job: JobContext) -> Any:
     """The Huey task of a record. Raises UnknownTask, Unrecoverable for a payload that is none."""
-    wrapper = huey.wrappers.get(claim.name)
+    wrapper = queue.wrappers.get(claim.name)
     if wrapper is None:
-        wrapper = huey.wrapper(claim.name)
+        wrapper = queue.wrapper(claim.name)
     try:
         data = codec.loads(claim.payload)
     except ValueError:
         raise Unrecoverable("the job's payload is missing or no JSON") from None
     if b"$sealed" in claim.payload:
-        data = sealing.unseal(data, huey.runtime.settings.secret_key)
+        data = sealing.unseal(data, queue.runtime.settings.secret_key)
     job.data = data
     job.secret_paths = wrapper.secret_paths
     args, kwargs = messages.arguments_of(data, claim.signature)
@@ -99,7 +100,7 @@ def build_task(huey: JobHuey, claim: Claim, job: JobContext) -> Any:
     )
     task.organization_id, task.user_id = claim.organization_id, claim.user_id
     if claim.extras:
-        messages.apply_extras(huey._registry, task, job._work.extras(claim.id))
+        extras.apply_extras(wrapper.registry, task, job._work.extras(claim.id))
     return task
 
 

@@ -6,16 +6,15 @@ import datetime
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from huey.api import crontab
 
+from hsejobs.engine import adding
+from hsejobs.engine.queue import Queue, Schedule
 from hsejobs.errors import InvalidOption, RedisUnavailable
-from hsejobs.store.write import NewJob
+from hsejobs.store import keys
 from hsejobs.watch import logs
-
-if TYPE_CHECKING:
-    from hsejobs.engine.huey import JobHuey
 
 Validator = Callable[[datetime.datetime], bool]
 #: How far back a missed slot is looked for, and how far ahead the next one, in minutes.
@@ -113,8 +112,8 @@ def run_id(task: str, slot: int) -> str:
 class Schedules:
     """Enqueues a queue's periodic tasks, once each slot, by Redis time."""
 
-    def __init__(self, huey: JobHuey) -> None:
-        self.huey = huey
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
         self._checked: dict[str, int] = {}
 
     def check(self, now_ms: int) -> list[str]:
@@ -125,50 +124,46 @@ class Schedules:
         """
         slot, until = now_ms // 60_000, time.monotonic() + TURN
         added = []
-        for task in self.huey._registry.periodic_tasks:
-            name = self.huey._registry.task_to_string(type(task))
+        for name, schedule in list(self.queue.schedules.items()):
             if self._checked.get(name, -1) >= slot:
                 continue
             try:
-                made = self._check(task, name, slot)
+                made = self._check(schedule, name, slot)
                 if made:
                     added.append(made)
             except RedisUnavailable:
                 raise
             except Exception as error:  # a function of somebody else's
                 logs.tell(
-                    "schedule failed", 40, queue=self.huey.name, schedule=name, error=repr(error)
+                    "schedule failed", 40, queue=self.queue.name, schedule=name, error=repr(error)
                 )
             self._checked[name] = slot
             if time.monotonic() >= until:
                 break
         return added
 
-    def _check(self, task: Any, name: str, slot: int) -> str | None:
+    def _check(self, schedule: Schedule, name: str, slot: int) -> str | None:
         last = self._last(name, slot)
-        due = newest_due(task.validate_datetime, last, slot) if last < slot else None
+        due = newest_due(schedule.due, last, slot) if last < slot else None
         return None if due is None else self.add(name, due)
 
     def _last(self, name: str, slot: int) -> int:
         known = self._checked.get(name)
         if known is not None:
             return known
-        served = self.huey.runtime.reader.slots(self.huey.name)
+        served = self.queue.runtime.reader.slots(self.queue.name)
         if name not in served:
             # A schedule that is new has missed nothing.
-            self.huey.runtime.link.command("HSETNX", self._slots_key(), name, slot - 1)
+            self.queue.runtime.link.command("HSETNX", self._slots_key(), name, slot - 1)
             return slot - 1
         return served[name]
 
     def _slots_key(self) -> str:
-        from hsejobs.store import keys
-
-        return keys.of(self.huey.base, "slots")
+        return keys.of(self.queue.base, "slots")
 
     def add(self, name: str, slot: int) -> str | None:
         """Adds the run of one slot; its id, or None when another consumer did."""
-        wrapper = self.huey.wrappers[name]
-        new: NewJob = self.huey.new_job(wrapper, None)
+        [new] = adding.new_jobs(self.queue, self.queue.wrappers[name], [None])
         new.id, new.nonce = run_id(name, slot), ""
-        added = self.huey.runtime.writer.add_periodic(self.huey.name, new, name, slot)
+        added = self.queue.runtime.writer.add_periodic(self.queue.name, new, name, slot)
         return new.id if added is not None and added.created else None

@@ -21,6 +21,7 @@ from hsejobs.store.work import Claim, Done
 HELD_SIZE, DONE_SIZE = 24_576, 40_960
 # held count, next to begin, running, flags, finished count, held bytes, done bytes, started, deadline
 _HEAD = struct.Struct("<HHHHHIIdd")
+_Head = tuple[int, int, int, int, int, int, int, float, float]
 _DONE = struct.Struct("<HIQ")
 LOST, ABANDONED = 1, 2
 
@@ -56,10 +57,11 @@ class Slot:
             if taken:
                 self._lock.release()
 
-    def _head(self) -> tuple[Any, ...]:
-        return _HEAD.unpack_from(self._memory, 0)
+    def _head(self) -> _Head:
+        head: _Head = _HEAD.unpack_from(self._memory, 0)
+        return head
 
-    def _put(self, *values: Any) -> None:
+    def _put(self, *values: float) -> None:
         _HEAD.pack_into(self._memory, 0, *values)
 
     # -- the worker's side
@@ -195,15 +197,14 @@ class Slot:
 
     def _flag(self, flag: int) -> None:
         with self._locked():
-            head = list(self._head())
-            head[3] |= flag
-            self._put(*head)
+            head = self._head()
+            self._put(*head[:3], head[3] | flag, *head[4:])
 
-    def _held(self, head: tuple[Any, ...]) -> list[list[str]]:
+    def _held(self, head: _Head) -> list[list[str]]:
         text = self._memory[_HEAD.size : _HEAD.size + head[5]].decode()
         return [row.split(" ", 3) for row in text.split("\n")] if text else []
 
-    def _finished(self, head: tuple[Any, ...], rows: list[list[str]]) -> list[Done]:
+    def _finished(self, head: _Head, rows: list[list[str]]) -> list[Done]:
         found, at = [], _HEAD.size + HELD_SIZE
         for _ in range(head[4]):
             index, size, run_us = _DONE.unpack_from(self._memory, at)

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from huey.constants import EmptyData
 from huey.storage import BaseStorage
+from huey.utils import Error
 
 from hsejobs.engine.context import running_job
+from hsejobs.engine.queue import Queue
+from hsejobs.engine.serializer import JsonSerializer
+from hsejobs.errors import JobNotFound
 from hsejobs.model import State
 from hsejobs.store import keys, scripts
-
-if TYPE_CHECKING:
-    from hsejobs.engine.huey import JobHuey
 
 #: Seconds that revocations, results of follow-ups and chords are kept.
 KEPT = 7 * 24 * 3600
@@ -31,37 +32,38 @@ class JobStorage(BaseStorage):
 
     blocking = True
 
-    def __init__(self, huey: JobHuey) -> None:
-        super().__init__(huey.name)
-        self.huey = huey
+    def __init__(self, queue: Queue, serializer: JsonSerializer) -> None:
+        super().__init__(queue.name)
+        self._queue = queue
+        self._serializer = serializer
 
     def _key(self, name: str, key: Any) -> str:
-        return keys.of(self.huey.base, name, _text(key))
+        return keys.of(self._queue.base, name, _text(key))
 
     def _command(self, *words: Any) -> Any:
-        return self.huey.runtime.link.command(*words)
+        return self._queue.runtime.link.command(*words)
 
     def close(self) -> None:
         """Drops this thread's connection."""
-        self.huey.runtime.link.close()
+        self._queue.runtime.link.close()
 
     def queue_size(self) -> int:
         """How many jobs wait."""
-        return int(self._command("ZCARD", keys.index(self.huey.base, State.WAITING)))
+        return int(self._command("ZCARD", keys.index(self._queue.base, State.WAITING)))
 
     def schedule_size(self) -> int:
         """How many jobs are delayed."""
-        return int(self._command("ZCARD", keys.index(self.huey.base, State.DELAYED)))
+        return int(self._command("ZCARD", keys.index(self._queue.base, State.DELAYED)))
 
     def result_store_size(self) -> int:
         """How many completed jobs are kept."""
-        return int(self._command("ZCARD", keys.index(self.huey.base, State.COMPLETED)))
+        return int(self._command("ZCARD", keys.index(self._queue.base, State.COMPLETED)))
 
     def put_data(self, key: Any, value: bytes, is_result: bool = False) -> None:
         """Keeps a value; revocations where a claim sees them without asking."""
         name = _text(key)
         if _revocation(name):
-            revoked = keys.of(self.huey.base, "revoked")
+            revoked = keys.of(self._queue.base, "revoked")
             self._command("HSET", revoked, name, value)
             self._command("EXPIRE", revoked, KEPT)
         elif is_result:
@@ -78,7 +80,7 @@ class JobStorage(BaseStorage):
         """The value, or EmptyData."""
         name = _text(key)
         if _revocation(name):
-            found = self._command("HGET", keys.of(self.huey.base, "revoked"), name)
+            found = self._command("HGET", keys.of(self._queue.base, "revoked"), name)
         else:
             found = self._command("GET", self._key("value", name))
         return EmptyData if found is None else found
@@ -93,7 +95,7 @@ class JobStorage(BaseStorage):
         """Whether there was something to delete."""
         name = _text(key)
         if _revocation(name):
-            return bool(self._command("HDEL", keys.of(self.huey.base, "revoked"), name))
+            return bool(self._command("HDEL", keys.of(self._queue.base, "revoked"), name))
         if name.startswith("chord:"):
             return bool(self._command("EXPIRE", self._key("value", name), CHORD_KEPT))
         return bool(self._command("DEL", self._key("value", name)))
@@ -105,9 +107,9 @@ class JobStorage(BaseStorage):
     def put_if_empty(self, key: Any, value: bytes, ttl: float | None = None) -> bool:
         """Takes a lock: whether it was free, or held by a job that is not running any more."""
         job = running_job()
-        taken = self.huey.runtime.link.run(
+        taken = self._queue.runtime.link.run(
             scripts.LOCK,
-            self.huey.base,
+            self._queue.base,
             (
                 _text(key),
                 job.id if job else "",
@@ -134,31 +136,58 @@ class JobStorage(BaseStorage):
         else:
             self._command("DEL", self._key("counter", key))
 
+    def job_result(self, key: Any) -> Any:
+        """The raw result of a job: EmptyData until it ended, None when no job has this id."""
+        reader = self._queue.runtime.reader
+        status = reader.status(self.name, _text(key))
+        if status is None:
+            return None
+        if status not in (State.COMPLETED, State.FAILED):
+            return EmptyData
+        try:
+            record = reader.job(self.name, _text(key))
+        except JobNotFound:
+            return EmptyData
+        if status is State.COMPLETED:
+            return self._serializer.serialize(record.result)
+        last = record.errors[-1] if record.errors else {}
+        metadata = {
+            "error": last.get("error"),
+            "retries": 0,
+            "traceback": last.get("traceback"),
+            "task_id": key,
+        }
+        return self._serializer.serialize(Error(metadata))
+
     def wait_result(
         self, key: Any, timeout: float | None = None, backoff: float = 1.15, max_delay: float = 1.0
     ) -> bool:
         """Whether the job with this id ended within ``timeout`` seconds."""
         deadline = None if timeout is None else time.monotonic() + timeout
         pause = 0.005
-        while self.huey.get_raw(key, peek=True) is EmptyData:
+        while self._result(key) is EmptyData:
             if deadline is not None and time.monotonic() >= deadline:
                 return False
             time.sleep(pause)
             pause = min(max_delay, pause * backoff, 0.25)
         return True
 
+    def _result(self, key: Any) -> Any:
+        found = self.job_result(key)
+        return self.peek_data(key) if found is None else found
+
     def flush_all(self) -> None:
         """Obliterates the queue, running jobs too."""
-        self.huey.runtime.writer.obliterate(self.huey.name, force=True)
+        self._queue.runtime.writer.obliterate(self._queue.name, force=True)
 
     flush_queue = flush_schedule = flush_results = flush_all
 
     def result_items(self) -> dict[str, Any]:
         """The ids and raw results of the completed jobs that are kept, at most 1,000."""
         found: dict[str, Any] = {}
-        for page in self.huey.runtime.reader.walk(self.name, State.COMPLETED):
+        for page in self._queue.runtime.reader.walk(self.name, State.COMPLETED):
             for job in page:
-                found[job.id] = self.huey.serializer.serialize(job.result)
+                found[job.id] = self._serializer.serialize(job.result)
             if len(found) >= 1000:
                 break
         return found

@@ -1,13 +1,13 @@
-"""The decorated task: Huey's wrapper with ``add`` and ``add_many``, payload models and our outcomes."""
+"""The decorated task: Huey's wrapper with ``add`` and ``add_many``, and our outcomes."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
 
-from huey.api import PeriodicTask, Task, TaskWrapper
+from huey.api import PeriodicTask, Task
 from huey.exceptions import (
     CancelExecution,
     ConfigurationError,
@@ -16,9 +16,11 @@ from huey.exceptions import (
     TaskLockedException,
 )
 
-from hsejobs.engine import adding, options, payloads
+from hsejobs.engine import adding, payloads, signatures
 from hsejobs.engine.context import running_job
 from hsejobs.engine.handle import Job
+from hsejobs.engine.huey_api import TaskWrapper
+from hsejobs.engine.queue import Queue, QueueTask
 from hsejobs.errors import (
     InvalidOption,
     InvalidPayload,
@@ -26,19 +28,11 @@ from hsejobs.errors import (
     RedisUnavailable,
     Unrecoverable,
 )
-from hsejobs.forks import cached_property
 from hsejobs.model import check_job_id, new_job_id
-from hsejobs.store.write import new_nonce
+from hsejobs.store.write import NewJob, new_nonce
 
-if TYPE_CHECKING:
-    from hsejobs.engine.huey import JobHuey
-    from hsejobs.settings import Settings
-
-
-#: Options of a bulk add.
-_MANY = frozenset(
-    {"organization_id", "user_id", "priority", "delay", "attempts", "backoff", "timeout"}
-)
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class JobTask(Task):
@@ -59,53 +53,111 @@ class JobPeriodicTask(PeriodicTask, JobTask):
     """A periodic one."""
 
 
-class JobTaskWrapper(TaskWrapper):
-    """What ``@huey.task()`` makes of a function."""
+class _Adder(Protocol):
+    """What adds checked jobs: the queue's Huey."""
+
+    def add_new(self, news: Sequence[NewJob]) -> list[Job[Any]]: ...
+
+
+class _Adds(QueueTask):
+    """``add`` and its like. What they take and return by the function's types: `signatures`."""
+
+    huey: _Adder
+
+    def add(
+        self,
+        payload: Any = None,
+        *,
+        organization_id: str | None = None,
+        user_id: str | None = None,
+        priority: int | None = None,
+        delay: float | None = None,
+        job_id: str | None = None,
+        attempts: int | None = None,
+        backoff: float | None = None,
+        timeout: float | None = None,
+    ) -> Job[Any]:
+        """Adds a job; the same ``job_id`` again returns the job there is, ``created`` False.
+
+        ``delay``, ``backoff`` and ``timeout`` in seconds. Raises InvalidPayload,
+        InvalidOption, InvalidJobId (nothing is written), RedisUnavailable.
+        """
+        news = adding.new_jobs(
+            self.queue,
+            self,
+            [payload],
+            ids=None if job_id is None else [job_id],
+            organization_id=organization_id,
+            user_id=user_id,
+            priority=priority,
+            delay=delay,
+            attempts=attempts,
+            backoff=backoff,
+            timeout=timeout,
+        )
+        return self.huey.add_new(news)[0]
+
+    def add_system(
+        self, items: Iterable[tuple[str, str, Any]], *, priority: int | None = None
+    ) -> list[Job[Any]]:
+        """Adds jobs of the system's own, each (id beginning with ``sys:``, organisation, payload).
+
+        For schedules: an id that is there already is left as it is, ``created`` False. Raises as
+        ``add``; all are checked before the first is added.
+        """
+        news = []
+        for job_id, organization_id, payload in items:
+            [new] = adding.new_jobs(
+                self.queue, self, [payload], organization_id=organization_id, priority=priority
+            )
+            new.id, new.nonce = check_job_id(job_id, internal=True), new_nonce()
+            news.append(new)
+        return self.huey.add_new(news)
+
+    def add_many(
+        self, items: Iterable[Any], *, ids: Iterable[str] | None = None, **said: Any
+    ) -> list[Job[Any]]:
+        """Adds a job for each payload, each atomically, in few round trips; options as for ``add``.
+
+        All payloads are checked before the first is added. ``ids``: one for each payload.
+        """
+        items = list(items)
+        chosen = None if ids is None else list(ids)
+        if chosen is not None and (isinstance(ids, str) or len(chosen) != len(items)):
+            raise InvalidOption("ids", "give a list with one id for each payload")
+        unknown = said.keys() - signatures.BulkOptions.__optional_keys__
+        if unknown:
+            raise TypeError(f"add_many() has no option {', '.join(sorted(unknown))}")
+        return self.huey.add_new(adding.new_jobs(self.queue, self, items, ids=chosen, **said))
+
+
+class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):
+    """What ``@huey.task()`` makes of a function that takes ``P`` and returns ``R``."""
 
     task_base = JobTask
-    huey: JobHuey
-    _refuse: Callable[[Any], None] | None = None
-    _held: tuple[Settings, options.QueueOptions] | None = None
 
-    @cached_property
-    def model(self) -> Any:
-        """The pydantic model that the first parameter's annotation names, or None."""
-        return payloads.payload_model(self.func)
+    if TYPE_CHECKING:
+        func: Callable[P, R]
+        add = signatures.Adding()
+        add_many = signatures.AddingMany()  # type: ignore[assignment]
 
-    @cached_property
-    def takes_nothing(self) -> bool:
-        """Whether the function has no parameters: its payload is ``{}``, and it is not given."""
-        return not inspect.signature(self.func).parameters
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+            """Adds a job, as Huey does: a Result of Huey's, without types."""
 
-    @cached_property
-    def schema(self) -> dict[str, Any] | None:
-        """The payload's JSON Schema, None without a model."""
-        return payloads.json_schema(self.model)
+        def call_local(self, *args: P.args, **kwargs: P.kwargs) -> R:
+            """Calls the function here and now."""
 
-    @cached_property
-    def secret_paths(self) -> list[str]:
-        """Dotted paths of the payload's secret fields."""
-        return payloads.secret_paths(self.model)
+    def __init__(self, huey: Any, func: Callable[P, R], **settings: Any) -> None:
+        self.queue: Queue = huey
+        super().__init__(huey, func, **settings)
+        self.registry = huey._registry
+        self.full_name = self.registry.task_to_string(self.task_class)
+        self.periodic = issubclass(self.task_class, PeriodicTask)
 
-    @cached_property
-    def full_name(self) -> str:
-        """``module.function``, as in the job's record."""
-        name: str = self.huey._registry.task_to_string(self.task_class)
-        return name
-
-    @property
-    def options(self) -> options.QueueOptions:
-        """What holds for a job of this task when its add says nothing."""
-        settings = self.huey.runtime.settings
-        if self._held is None or self._held[0] is not settings:
-            code = options.of_task(self.huey.code_options, self.task_class)
-            self._held = (settings, options.resolve(settings, self.huey.name, code))
-        return self._held[1]
-
-    @property
-    def periodic(self) -> bool:
-        """Whether a schedule runs it."""
-        return issubclass(self.task_class, PeriodicTask)
+    def unregister(self) -> bool:
+        """Takes the task from Huey's registry: no schedule runs it any more."""
+        self.queue.schedules.pop(self.full_name, None)
+        return super().unregister()
 
     def create_task(
         self,
@@ -148,96 +200,3 @@ class JobTaskWrapper(TaskWrapper):
                 raise
 
         return super().create_task(run, context=context, name=name, **settings)
-
-    def before_add(self, check: Callable[[Any], None]) -> Callable[[Any], None]:
-        """Decorates what refuses a payload where it is added, by what the model cannot know.
-
-        It gets the model's instance and raises InvalidPayload. Where a job runs it is not called:
-        what was added under other settings, or by an older release, still runs.
-        """
-        self._refuse = check
-        return check
-
-    def model_of(self, payload: Any) -> Any:
-        """The payload as the model's instance. Raises InvalidPayload."""
-        if isinstance(payload, self.model):
-            return payload
-        return payloads.validate(self.model, payload)[0]
-
-    def data_of(self, payload: Any) -> Any:
-        """The payload as it is stored: checked, plain JSON data. Raises InvalidPayload."""
-        if self.model is None:
-            if payload and self.takes_nothing:
-                raise InvalidPayload("payload", "this task takes none; leave it out")
-            return payload
-        if isinstance(payload, self.model):
-            instance = payload
-            data = payload.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        else:
-            instance, data = payloads.validate(self.model, payload)
-        if self._refuse is not None:
-            self._refuse(instance)
-        return data
-
-    def add(
-        self,
-        payload: Any = None,
-        *,
-        organization_id: str | None = None,
-        user_id: str | None = None,
-        priority: int | None = None,
-        delay: float | None = None,
-        job_id: str | None = None,
-        attempts: int | None = None,
-        backoff: float | None = None,
-        timeout: float | None = None,
-    ) -> Job:
-        """Adds a job; the same ``job_id`` again returns the job there is, ``created`` False.
-
-        ``delay``, ``backoff`` and ``timeout`` in seconds. Raises InvalidPayload,
-        InvalidOption, InvalidJobId (nothing is written), RedisUnavailable.
-        """
-        new = self.huey.new_job(
-            self,
-            payload,
-            organization_id,
-            user_id,
-            priority,
-            delay,
-            job_id,
-            attempts,
-            backoff,
-            timeout,
-        )
-        return self.huey.add_new([new])[0]
-
-    def add_system(
-        self, items: Iterable[tuple[str, str, Any]], *, priority: int | None = None
-    ) -> list[Job]:
-        """Adds jobs of the system's own, each (id beginning with ``sys:``, organisation, payload).
-
-        For schedules: an id that is there already is left as it is, ``created`` False. Raises as
-        ``add``; all are checked before the first is added.
-        """
-        news = []
-        for job_id, organization_id, payload in items:
-            new = self.huey.new_job(self, payload, organization_id, None, priority)
-            new.id, new.nonce = check_job_id(job_id, internal=True), new_nonce()
-            news.append(new)
-        return self.huey.add_new(news)
-
-    def add_many(
-        self, items: Iterable[Any], *, ids: Iterable[str] | None = None, **said: Any
-    ) -> list[Job]:
-        """Adds a job for each payload, each atomically, in few round trips; options as for ``add``.
-
-        All payloads are checked before the first is added. ``ids``: one for each payload.
-        """
-        items = list(items)
-        chosen = None if ids is None else list(ids)
-        if chosen is not None and (isinstance(ids, str) or len(chosen) != len(items)):
-            raise InvalidOption("ids", "give a list with one id for each payload")
-        unknown = said.keys() - _MANY
-        if unknown:
-            raise TypeError(f"add_many() has no option {', '.join(sorted(unknown))}")
-        return self.huey.add_new(adding.new_jobs(self.huey, self, items, ids=chosen, **said))

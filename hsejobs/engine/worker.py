@@ -7,7 +7,7 @@ import os
 import select
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from huey.consumer import Worker, WorkerRecycle
 
@@ -15,6 +15,8 @@ from hsejobs.engine import outcome as outcomes
 from hsejobs.engine.context import JobContext
 from hsejobs.engine.outcome import Outcome
 from hsejobs.engine.pace import BUDGET_US, Pace
+from hsejobs.engine.ports import WorkerHost
+from hsejobs.engine.slots import Slot
 from hsejobs.engine.telling import Telling
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.model import new_job_id
@@ -22,10 +24,6 @@ from hsejobs.store.arrival import arrived
 from hsejobs.store.client import Link
 from hsejobs.store.work import Claim, Done, Work
 from hsejobs.watch import logs
-
-if TYPE_CHECKING:
-    from hsejobs.engine.consumer import JobConsumer
-    from hsejobs.engine.slots import Slot
 
 #: Longest wait for the doorbell, in seconds.
 BELL_WAIT = 2.0
@@ -37,11 +35,12 @@ _FAULT_TOLD_EVERY = 30.0
 class JobWorker(Worker):
     """Huey's worker with our loop. Its slot is what the keeper sees of it."""
 
-    def __init__(self, consumer: JobConsumer, slot: Slot) -> None:
+    def __init__(self, consumer: WorkerHost, slot: Slot) -> None:
         super().__init__(
             consumer.huey, consumer.stop_flag, 0.1, 1.0, 1.15, max_tasks=consumer.max_tasks
         )
         self.consumer = consumer
+        self.queue = consumer.queue
         self.slot = slot
         self.pace = Pace()
         self.name = f"{consumer.worker_id}.{slot.number}"
@@ -60,13 +59,13 @@ class JobWorker(Worker):
 
     def initialize(self) -> None:
         """Opens this worker's own connections; runs Huey's start-up hooks."""
-        runtime = self.huey.runtime
+        runtime = self.queue.runtime
         self.lease = runtime.settings.lease_ms
         # Tokens begin with something that no other life of this slot had.
         self.token_base = f"{new_job_id()[-10:]}{os.getpid() % 997:x}"
-        self.work = Work(runtime.link, runtime.prefix, self.huey.name)
+        self.work = Work(runtime.link, runtime.prefix, self.queue.name)
         self.bell = Link(runtime.link.url, probe_after=BELL_WAIT * 5)
-        self.patient = Work(runtime.link, runtime.prefix, self.huey.name, patience=3.0)
+        self.patient = Work(runtime.link, runtime.prefix, self.queue.name, patience=3.0)
         super().initialize()
 
     def shutdown(self) -> None:
@@ -154,9 +153,9 @@ class JobWorker(Worker):
         for letter, one in zip(letters, done, strict=True):
             if letter == "c":
                 trace = self.traces.get(one.id, "") if self.traces else ""
-                logs.completed(self.huey.name, one.id, self.orgs.get(one.id), one.run_us, trace)
+                logs.completed(self.queue.name, one.id, self.orgs.get(one.id), one.run_us, trace)
             else:
-                logs.job("refused", self.huey.name, one.id, "lost", self.orgs.get(one.id))
+                logs.job("refused", self.queue.name, one.id, "lost", self.orgs.get(one.id))
         self.done = []
         self.orgs.clear()
         self.traces.clear()
@@ -209,7 +208,7 @@ class JobWorker(Worker):
         if now - self._fault_told >= _FAULT_TOLD_EVERY or not self._fault_told:
             self._fault_told = now
             told = str(error) if isinstance(error, JobsError) else repr(error)
-            logs.tell(what, 40, queue=self.huey.name, error=told)
+            logs.tell(what, 40, queue=self.queue.name, error=told)
 
     def _wait(self) -> None:
         """Until the doorbell, two seconds, or the consumer stops."""
@@ -240,9 +239,9 @@ class JobWorker(Worker):
     # -- running a job
 
     def _execute(self, claim: Claim) -> None:
-        huey = self.huey
+        queue = self.queue
         job = JobContext(
-            claim, huey.name, self.patient, lease_ms=self.lease, teller=self.work, slot=self.slot
+            claim, queue.name, self.patient, lease_ms=self.lease, teller=self.work, slot=self.slot
         )
         org = self.orgs[claim.id] = claim.organization_id
         shown = None
@@ -250,13 +249,13 @@ class JobWorker(Worker):
             self.traces[claim.id] = claim.trace
             shown = logs.trace_fields(claim.trace)
         if logs.wants_jobs():
-            of_payload = huey.shown_payload(claim.payload)
+            of_payload = queue.shown_payload(claim.payload)
             shown = {**(of_payload or {}), **shown} if shown else of_payload
-            logs.job("processing", huey.name, claim.id, "processing", org, shown)
+            logs.job("processing", queue.name, claim.id, "processing", org, shown)
             if not self.fast:
                 logs.flush()
         started_at = int(time.time() * 1000)
-        result = outcomes.run(huey, claim, job)
+        result = outcomes.run(queue, claim, job, self.huey.execute)
         self.pace.ran(result.run_us)
         self.task_count += 1
         unsaid = job.telling is not None and job.telling.pending
@@ -336,7 +335,7 @@ class JobWorker(Worker):
     def _log(self, event: str, claim: Claim, status: str, shown: Any, **fields: Any) -> None:
         logs.job(
             event,
-            self.huey.name,
+            self.queue.name,
             claim.id,
             status,
             claim.organization_id,

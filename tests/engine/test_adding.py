@@ -64,9 +64,10 @@ def test_a_model_and_no_payload_at_all_are_given_as_the_function_takes_them(
 ) -> None:
     consumer("-k", "thread", "-w", "1")
     assert jobs.pay(jobs.Amount(cents=3), 2).get(blocking=True, timeout=20) == 6
-    assert jobs.pay({"cents": 3}, times=3).get(blocking=True, timeout=20) == 9
+    untyped: Any = jobs.pay
+    assert untyped({"cents": 3}, times=3).get(blocking=True, timeout=20) == 9
     with pytest.raises(InvalidPayload, match=r"^cents: "):
-        jobs.pay({"cents": "many"}, 2)
+        untyped({"cents": "many"}, 2)
     assert jobs.nothing.add().wait(20) == "done"
     assert jobs.nothing.add({}).wait(20) == "done"
     with pytest.raises(InvalidPayload, match=r"^payload: this task takes none"):
@@ -90,7 +91,8 @@ def test_a_decorator_stands_between_the_variables_and_the_queue(
     assert [held(add()) for add in added] == [(1, 5, 2000, 7000)] * 3
     assert held(jobs.special({})) == (1, 5, 2000, 7000)
     assert [held(add(priority=2, attempts=9)) for add in added] == [(2, 9, 2000, 7000)] * 3
-    assert held(jobs.special({}, priority=2, retries=8)) == (2, 9, 2000, 7000)
+    options: dict[str, Any] = {"priority": 2, "retries": 8}
+    assert held(jobs.special({}, **options)) == (2, 9, 2000, 7000)
     monkeypatch.setenv("QUEUE_TRIAL_ATTEMPTS", "7")
     monkeypatch.setenv("QUEUE_MAX_RETRIES", "8")
     runtime.reset_runtime()

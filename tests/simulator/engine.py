@@ -301,6 +301,8 @@ class SimConsumer(JobConsumer):
 class SimWorker(JobWorker):
     """The real one, whose doorbell is the simulated server's."""
 
+    consumer: SimConsumer
+
     def _wait(self) -> None:
         network, world = self.consumer.sim.network, self.consumer.sim.world
         actor = world._me()

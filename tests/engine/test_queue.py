@@ -1,0 +1,119 @@
+"""The engine's walls: a queue needs no Huey, and worker and keeper need no consumer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from huey.consumer import ForkSafeFlag
+from pydantic import BaseModel
+
+from hsejobs import forks
+from hsejobs.engine import adding
+from hsejobs.engine.huey import JobHuey
+from hsejobs.engine.keeper import Keeper
+from hsejobs.engine.outage import Outage
+from hsejobs.engine.queue import Queue, QueueTask, Schedule
+from hsejobs.engine.register import announce
+from hsejobs.engine.runtime import reset_runtime, runtime
+from hsejobs.engine.slots import Running, Slot
+from hsejobs.engine.worker import JobWorker
+from hsejobs.errors import InvalidPayload
+from hsejobs.store import registry
+from hsejobs.store.work import Claim
+from tests.engine import jobs
+
+
+class Payment(BaseModel):
+    cents: int
+
+
+def pay(payload: Payment) -> None: ...
+
+
+class PlainTask(QueueTask):
+    """A task that no decorator made. ``options``: of the task objects that would run it."""
+
+    def __init__(self, queue: Queue, func: Callable[..., Any], **options: Any) -> None:
+        nothing = dict.fromkeys(
+            ("default_retries", "default_retry_delay", "default_timeout", "default_priority")
+        )
+        self.queue, self.func, self.periodic = queue, func, False
+        self.full_name = f"plain.{func.__name__}"
+        self.task_class = SimpleNamespace(**{**nothing, "default_expires": None, **options})
+
+
+def test_a_queue_without_huey_describes_itself_and_makes_jobs(redis_url: str) -> None:
+    reset_runtime()
+    queue = Queue("plain", enqueue="admin", outbound=True)
+    task = PlainTask(queue, pay, default_retries=4)
+    queue.add_task(task)
+    queue.schedules["plain.pay"] = Schedule("0 0 * * *", lambda at: True)
+    announce([queue])
+    info = registry.load(runtime().link, runtime().prefix, "plain")
+    assert info == queue.describe()
+    assert (info.default_task, info.enqueue, info.outbound) == ("plain.pay", "admin", True)
+    assert (info.tasks[0].attempts, info.schedules[0].cron) == (5, "0 0 * * *")
+    assert queue.wrapper("pay") is task
+    [new] = adding.new_jobs(queue, task, [{"cents": 3}], ids=["one"], delay=1)
+    assert (new.id, new.name, new.attempts, new.delay) == ("one", "plain.pay", 5, 1000)
+    with pytest.raises(InvalidPayload, match=r"^cents: "):
+        adding.new_jobs(queue, task, [{"cents": "many"}])
+    runtime().link.close()
+    reset_runtime()
+
+
+@dataclass
+class Host:
+    """What worker and keeper ask for, and no more."""
+
+    huey: JobHuey
+    worker_id: str = "host:1"
+    pid: int = field(default_factory=os.getpid)
+    max_tasks: int | None = None
+    periodic: bool = True
+    workers: int = 1
+    forking: bool = False
+    started_at: int = 0
+    hung: int = 0
+    stop_flag: Any = field(default_factory=ForkSafeFlag)
+
+    def __post_init__(self) -> None:
+        self.queue: Queue = self.huey
+        self.outage = Outage(self.huey.name)
+        self.slot = Slot(1, forks.lock())
+
+    def slots(self) -> list[Slot]:
+        return [self.slot]
+
+    def poke(self) -> None: ...
+
+    def is_late(self, claim: Claim) -> bool:
+        return False
+
+    def mind(self) -> None: ...
+
+    def deadline_passed(self, slot: Slot, running: Running, now: float) -> None: ...
+
+
+def test_a_worker_and_a_keeper_need_no_consumer(trial: Path) -> None:
+    host = Host(jobs.huey)
+    keeper, worker = Keeper(host), JobWorker(host, host.slot)
+    while not keeper._registered:
+        keeper.tick()
+    job = jobs.echo.add({"n": 1, "say": "here"})
+    worker.initialize()
+    worker.loop()
+    assert host.slot.holding() == [(job.id, f"{worker.token_base}.1")]
+    worker.loop()
+    worker.loop()
+    assert job.wait(0) == "here"
+    host.stop_flag.set()
+    worker.shutdown()
+    keeper.leave(1.0)
+    assert trial.read_text().split()[0] == "1"
