@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from hsejobs import codec
-from hsejobs.engine.options import check_attempts, check_priority
+from hsejobs.control.options import check_attempts, check_priority
 from hsejobs.engine.payloads import encode
 from hsejobs.errors import (
     InvalidInput,

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hsejobs import codec
+from hsejobs.control.options import beyond_tenants
+from hsejobs.control.sealing import unseal
 from hsejobs.engine import remote
 from hsejobs.engine.huey import JobHuey, loaded
-from hsejobs.engine.options import beyond_tenants
-from hsejobs.engine.sealing import unseal
 from hsejobs.errors import (
     ArtifactNotFound,
     ArtifactsUnavailable,

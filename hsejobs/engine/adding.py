@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hsejobs import codec
-from hsejobs.engine import messages, options, payloads, sealing
+from hsejobs.control import options, sealing
+from hsejobs.engine import messages, payloads
 from hsejobs.engine.context import JobContext, running_job
 from hsejobs.model import check_job_id, check_organization, new_job_id
 from hsejobs.store.write import NewJob, new_nonce

@@ -7,9 +7,9 @@ from typing import Any
 
 from hsejobs.engine import remote
 from hsejobs.engine.context import current_job
-from hsejobs.engine.handle import Job
 from hsejobs.engine.huey import loaded
 from hsejobs.engine.runtime import runtime
+from hsejobs.handle import Job
 from hsejobs.store import registry
 from hsejobs.store.write import new_nonce
 

@@ -16,15 +16,16 @@ from huey.exceptions import ConfigurationError
 from huey.utils import Error
 
 from hsejobs import codec
-from hsejobs.engine import adding, messages, options, payloads, register
+from hsejobs.control import options
+from hsejobs.engine import adding, messages, payloads, register
 from hsejobs.engine.context import running_job
-from hsejobs.engine.handle import Job
 from hsejobs.engine.outcome import clean_data, told_errors
 from hsejobs.engine.runtime import Runtime, runtime
 from hsejobs.engine.serializer import JsonSerializer
 from hsejobs.engine.storage import JobStorage
 from hsejobs.engine.tasks import JobPeriodicTask, JobTaskWrapper
 from hsejobs.errors import JobNotFound, SettingsError
+from hsejobs.handle import Job
 from hsejobs.model import State, check_queue_name
 from hsejobs.settings import Settings
 from hsejobs.store import keys

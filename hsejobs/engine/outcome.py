@@ -21,7 +21,8 @@ from huey.exceptions import (
 )
 
 from hsejobs import codec
-from hsejobs.engine import context, messages, sealing
+from hsejobs.control import sealing
+from hsejobs.engine import context, messages
 from hsejobs.engine.context import JobContext, JobInterrupted
 from hsejobs.errors import JobsError, LeaseLost, Postpone, RedisUnavailable, Unrecoverable
 from hsejobs.masking import MASK, plain, scrub, scrub_data, too_much

@@ -13,8 +13,8 @@ from hsejobs.store import registry
 from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 
 if TYPE_CHECKING:
+    from hsejobs.control.options import QueueOptions
     from hsejobs.engine.huey import JobHuey
-    from hsejobs.engine.options import QueueOptions
 
 
 def describe(huey: JobHuey) -> QueueInfo:

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from hsejobs import codec
-from hsejobs.engine import messages, options, payloads
-from hsejobs.engine.handle import Job
+from hsejobs.control import options
+from hsejobs.control.sealing import seal
+from hsejobs.engine import messages, payloads
 from hsejobs.engine.periodic import next_run, time_of
 from hsejobs.engine.runtime import runtime
-from hsejobs.engine.sealing import seal
 from hsejobs.errors import InvalidPayload
+from hsejobs.handle import Job
 from hsejobs.model import check_job_id, check_organization, iso_time, new_job_id
 from hsejobs.store.client import Link
 from hsejobs.store.read import Reader

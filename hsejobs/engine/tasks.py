@@ -16,9 +16,9 @@ from huey.exceptions import (
     TaskLockedException,
 )
 
-from hsejobs.engine import adding, options, payloads
+from hsejobs.control import options
+from hsejobs.engine import adding, payloads
 from hsejobs.engine.context import running_job
-from hsejobs.engine.handle import Job
 from hsejobs.errors import (
     InvalidOption,
     InvalidPayload,
@@ -27,6 +27,7 @@ from hsejobs.errors import (
     Unrecoverable,
 )
 from hsejobs.forks import cached_property
+from hsejobs.handle import Job
 from hsejobs.model import check_job_id, new_job_id
 from hsejobs.store.write import new_nonce
 

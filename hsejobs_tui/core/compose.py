@@ -7,12 +7,12 @@ from difflib import unified_diff
 from typing import Any
 
 from hsejobs import codec
+from hsejobs.control.schema import problems
 from hsejobs.errors import InvalidPayload, PayloadTooLarge, Refused
 from hsejobs.masking import MASK, is_secret_name, mask
 from hsejobs.model import PAYLOAD_LIMIT, JobRecord, check_organization, new_job_id
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs.store.write import NewJob
-from hsejobs_tui.core.schema import problems
 
 _EMPTY: dict[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": False, "array": [],
                           "object": {}, "null": None}  # fmt: skip

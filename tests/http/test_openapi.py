@@ -15,7 +15,7 @@ import jsonschema_rs
 import pytest
 
 import huey_config
-from hsejobs.engine.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
+from hsejobs.control.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
 from hsejobs_http.openapi_schemas import ANSWER_EXAMPLES, EXAMPLES, ROUTES
 from tests.http.conftest import Shim, token
 

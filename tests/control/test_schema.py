@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hsejobs_tui.core.schema import problems
+from hsejobs.control.schema import problems
 from huey_config import QUEUES
 
 MAIL: dict[str, Any] = {
