@@ -1,69 +1,155 @@
-"""What of a JSON Schema a payload is checked against before it is added: the common words of it.
+"""The one check of payloads for queues whose code is not at hand: the common words of JSON Schema.
 
-The worker's own model has the last word; this finds what a slip of the hand is:
-a field that is not there, a wrong kind, a value out of a list or a range.
+The worker's own model has the last word, and what it takes is never refused here: words that are not
+known are passed over, and so is a text where a number or a truth value is wanted that reads as one.
+Known are ``$ref`` inside the schema, ``anyOf``, ``oneOf`` (as anyOf), ``allOf``, ``type``, ``enum``,
+``const``, ``minLength``, ``maxLength``, ``pattern``, ``minimum``, ``maximum``, ``exclusiveMinimum``,
+``exclusiveMaximum``, ``items``, ``prefixItems``, ``minItems``, ``maxItems``, ``properties``,
+``required``, ``additionalProperties``, ``patternProperties``, ``minProperties``, ``maxProperties``.
+
+It takes a bounded time, whatever schema and payload are: what has not been looked into by then is
+left to the worker.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
-from hsejobs.masking import MASK
+from hsejobs.control import patterns
+from hsejobs.masking import SEALED
 
 Problem = tuple[str, str]
 _KINDS: dict[str, type | tuple[type, ...]] = {
-    "string": str, "object": dict, "array": list, "boolean": bool, "null": type(None),
-    "integer": int, "number": (int, float),
-}  # fmt: skip
-#: Levels that are looked into: a schema may refer to itself.
-DEPTH = 8
+    "string": str,
+    "object": dict,
+    "array": list,
+    "boolean": bool,
+    "null": type(None),
+    "integer": int,
+    "number": (int, float),
+}
+#: Steps into schema and payload together: a schema may refer to itself.
+DEPTH = 100
+#: What one check may cost, in steps of a pattern (about 30 ns); each part of a payload is STEP.
+BUDGET, STEP = 2_000_000, 40
 
 
-def problems(data: Any, schema: dict[str, Any]) -> list[Problem]:
-    """(field, what is wrong), none of it a value; empty when nothing was found."""
-    return list(_check(data, schema, "", schema, DEPTH))
+def problems(data: Any, schema: dict[str, Any], most: int = 10) -> list[Problem]:
+    """(field, what is wrong), ``most`` at most, none of it a value; empty when nothing was found."""
+    return list(islice(_Check(schema).part(data, schema, "", DEPTH), most))
 
 
-def _check(data: Any, schema: Any, at: str, root: dict[str, Any], depth: int) -> Iterator[Problem]:
-    # A secret that is left as it was stays what it is in the store.
-    if not isinstance(schema, dict) or depth < 0 or data == MASK:
-        return
-    if "$ref" in schema:
-        name = str(schema["$ref"]).rpartition("/")[2]
-        yield from _check(data, root.get("$defs", {}).get(name), at, root, depth - 1)
-        return
-    if choices := schema.get("anyOf"):
-        tried = [list(_check(data, one, at, root, depth - 1)) for one in choices]
-        if all(tried):
+class _Check:
+    """One check: the whole schema, and what may still be spent."""
+
+    def __init__(self, root: dict[str, Any]) -> None:
+        self.root = root
+        self.left = BUDGET
+
+    def part(self, data: Any, schema: Any, at: str, depth: int) -> Iterator[Problem]:
+        """What is wrong with a part of the payload by its part of the schema."""
+        self.left -= STEP
+        if not isinstance(schema, dict) or depth < 0 or self.left < 0:
+            return
+        # What is sealed can only be opened by who has the key.
+        if isinstance(data, dict) and SEALED in data:
+            return
+        if "$ref" in schema:
+            yield from self.part(data, self._named(schema["$ref"]), at, depth - 1)
+        for one in _list(schema.get("allOf")):
+            yield from self.part(data, one, at, depth - 1)
+        for word in ("anyOf", "oneOf"):
+            yield from self._one_of(data, _list(schema.get(word)), at, depth)
+        kinds = _list(schema.get("type")) or [schema.get("type")]
+        if not any(_is(data, kind) for kind in kinds):
+            if not any(_reads_as(data, kind) for kind in kinds):
+                yield at or "payload", f"must be {' or '.join(map(_article, kinds))}"
+            return
+        yield from self._values(data, schema, at)
+        if isinstance(data, str):
+            yield from self._text(data, schema, at)
+        elif isinstance(data, list):
+            yield from _bounds(len(data), schema, at, "Items", "items")
+            first, rest = _list(schema.get("prefixItems")), schema.get("items")
+            for n, one in enumerate(data):
+                inner = first[n] if n < len(first) else rest
+                yield from self.part(one, inner, f"{at}[{n}]", depth - 1)
+        elif isinstance(data, dict):
+            yield from self._fields(data, schema, at, depth)
+        elif isinstance(data, int | float) and not isinstance(data, bool):
+            yield from _range(data, schema, at)
+
+    def _named(self, ref: Any) -> Any:
+        """The part of the schema that a ``$ref`` names; None for one outside of it."""
+        if not isinstance(ref, str) or not ref.startswith("#"):
+            return None
+        found: Any = self.root
+        for word in ref[1:].split("/")[1:]:
+            key = word.replace("~1", "/").replace("~0", "~")
+            found = found.get(key) if isinstance(found, dict) else None
+        return found
+
+    def _one_of(self, data: Any, choices: list[Any], at: str, depth: int) -> Iterator[Problem]:
+        tried = []
+        for one in choices:
+            found = list(islice(self.part(data, one, at, depth - 1), 20))
+            if not found:
+                return
+            tried.append(found)
+        if tried and self.left >= 0:
             yield from _closest(tried, at)
-    kind = schema.get("type")
-    if isinstance(kind, str) and kind in _KINDS and not _is(data, kind):
-        yield at or "payload", f"must be {'an' if kind[0] in 'aoi' else 'a'} {kind}"
-        return
-    if "enum" in schema and data not in schema["enum"]:
-        yield at or "payload", "use one of: " + ", ".join(map(str, schema["enum"]))
-    if isinstance(data, str):
-        yield from _bounds(len(data), schema, at, "Length", "characters")
-        # A pattern is told, as nobody can guess it; one of another dialect is left to the worker.
-        with contextlib.suppress(re.error):
-            if "pattern" in schema and not re.search(schema["pattern"], data):
-                told = schema.get("description")
-                yield (
-                    at or "payload",
-                    f"must be {told}" if told else f"does not match {schema['pattern']}",
-                )
-    elif isinstance(data, list):
-        yield from _bounds(len(data), schema, at, "Items", "items")
-        for n, one in enumerate(data):
-            yield from _check(one, schema.get("items"), f"{at}[{n}]", root, depth - 1)
-    elif isinstance(data, dict):
-        yield from _fields(data, schema, at, root, depth)
-    elif _is(data, "number"):
-        yield from _bounds(data, schema, at, "imum", "")
+
+    def _values(self, data: Any, schema: dict[str, Any], at: str) -> Iterator[Problem]:
+        if "const" in schema and data != schema["const"]:
+            yield at or "payload", f"must be {_shown(schema['const'])}"
+        choices = schema.get("enum")
+        if isinstance(choices, list):
+            self.left -= STEP * len(choices) // 10
+            if data not in choices:
+                yield at or "payload", "use one of: " + ", ".join(map(_shown, choices))
+
+    def _text(self, text: str, schema: dict[str, Any], at: str) -> Iterator[Problem]:
+        yield from _bounds(len(text), schema, at, "Length", "characters")
+        pattern = schema.get("pattern")
+        if pattern is not None and not self._fits(pattern, text):
+            told = schema.get("description")
+            what = f"must be {told}" if told else f"does not match {pattern}"
+            yield at or "payload", what
+
+    def _fits(self, pattern: Any, text: str) -> bool:
+        """Whether a text matches; True also where that is left to the worker."""
+        cost = patterns.cost(pattern, len(text)) if isinstance(pattern, str) else math.inf
+        if cost > self.left:
+            return True
+        self.left -= int(cost)
+        return re.search(pattern, text) is not None
+
+    def _fields(
+        self, data: dict[str, Any], schema: dict[str, Any], at: str, depth: int
+    ) -> Iterator[Problem]:
+        fields = _dict(schema.get("properties"))
+        by_pattern = _dict(schema.get("patternProperties"))
+        others = schema.get("additionalProperties")
+        # Payload models take both spellings.
+        known = {_snake(name): name for name in fields} | {name: name for name in fields}
+        given = {known.get(name, name) for name in data}
+        for name in _list(schema.get("required")):
+            if name not in given:
+                yield _at(at, name), "is required"
+        yield from _bounds(len(data), schema, at, "Properties", "fields")
+        for name, value in data.items():
+            if name in known:
+                yield from self.part(value, fields[known[name]], _at(at, name), depth - 1)
+            elif any(self._fits(pattern, str(name)) for pattern in by_pattern):
+                continue
+            elif others is False:
+                yield _at(at, name), "is no field of it; there are: " + ", ".join(fields)
+            else:
+                yield from self.part(value, others, _at(at, name), depth - 1)
 
 
 def _closest(tried: list[list[Problem]], at: str) -> list[Problem]:
@@ -81,35 +167,33 @@ def _other_kind(problem: Problem, at: str) -> bool:
     return place == (at or "payload") and what.startswith(("must be a ", "must be an "))
 
 
-def _fields(
-    data: dict[str, Any], schema: dict[str, Any], at: str, root: dict[str, Any], depth: int
-) -> Iterator[Problem]:
-    fields = schema.get("properties", {})
-    # The platform's models take both spellings.
-    known = {name: name for name in fields} | {_snake(name): name for name in fields}
-    given = {known.get(name, name) for name in data}
-    for name in schema.get("required", []):
-        if name not in given:
-            yield _at(at, name), "is required"
-    for name, value in data.items():
-        if name in known:
-            yield from _check(value, fields[known[name]], _at(at, name), root, depth - 1)
-        elif schema.get("additionalProperties") is False:
-            yield _at(at, name), "is no field of it; there are: " + ", ".join(fields)
-
-
-def _bounds(
-    size: float, schema: dict[str, Any], at: str, what: str, unit: str
-) -> Iterator[Problem]:
-    least, most = schema.get(f"min{what}"), schema.get(f"max{what}")
+def _bounds(size: int, schema: dict[str, Any], at: str, what: str, unit: str) -> Iterator[Problem]:
+    least, most = _number(schema.get(f"min{what}")), _number(schema.get(f"max{what}"))
     if (least is not None and size < least) or (most is not None and size > most):
-        words = " and ".join(
-            [f"at least {least}"] * (least is not None) + [f"at most {most}"] * (most is not None)
-        )
-        yield at, f"must be {words} {unit}".rstrip()
+        yield at or "payload", f"must be {_limits(least, most)} {unit}"
 
 
-def _is(data: Any, kind: str) -> bool:
+def _range(value: float, schema: dict[str, Any], at: str) -> Iterator[Problem]:
+    least, most = _number(schema.get("minimum")), _number(schema.get("maximum"))
+    if (least is not None and value < least) or (most is not None and value > most):
+        yield at or "payload", f"must be {_limits(least, most)}"
+    above, below = _number(schema.get("exclusiveMinimum")), _number(schema.get("exclusiveMaximum"))
+    if above is not None and value <= above:
+        yield at or "payload", f"must be more than {above}"
+    if below is not None and value >= below:
+        yield at or "payload", f"must be less than {below}"
+
+
+def _limits(least: float | None, most: float | None) -> str:
+    return " and ".join(
+        [f"at least {least}"] * (least is not None) + [f"at most {most}"] * (most is not None)
+    )
+
+
+def _is(data: Any, kind: Any) -> bool:
+    """Whether a value is of that JSON type; what is no type that we know takes everything."""
+    if not isinstance(kind, str) or kind not in _KINDS:
+        return True
     if isinstance(data, bool):
         return kind == "boolean"
     if kind == "integer" and isinstance(data, float):
@@ -117,8 +201,47 @@ def _is(data: Any, kind: str) -> bool:
     return isinstance(data, _KINDS[kind])
 
 
-def _at(place: str, name: str) -> str:
-    return f"{place}.{name}" if place else name
+def _reads_as(data: Any, kind: str) -> bool:
+    """Whether the worker's model may take a text for a number or a truth value, or 0 and 1 for one."""
+    if kind == "boolean":
+        return isinstance(data, str | int | float) and str(data).strip().lower() in _TRUTHS
+    if kind not in ("integer", "number") or not isinstance(data, str):
+        return False
+    try:
+        float(data)
+    except ValueError:
+        return False
+    return True
+
+
+_TRUTHS = frozenset(
+    ["0", "1", "0.0", "1.0", "t", "f", "true", "false", "y", "n", "yes", "no", "on", "off"]
+)
+
+
+def _article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aoi' else 'a'} {kind}"
+
+
+def _shown(value: Any) -> str:
+    return str(value)[:200]
+
+
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _at(place: str, name: object) -> str:
+    shown = "".join(c if c.isprintable() else "?" for c in str(name)[:60])
+    return f"{place}.{shown}" if place else shown
 
 
 def _snake(name: str) -> str:

@@ -203,7 +203,6 @@ class JobHuey(Huey):
     ) -> NewJob:
         """A checked job, not yet added; options as for ``task.add``."""
         return adding.new_jobs(
-            self,
             wrapper,
             [payload],
             organization_id=organization_id,
@@ -277,7 +276,7 @@ class JobHuey(Huey):
         if task.expires:
             task.resolve_expires(self.utc)
         self._emit("enqueued", task)
-        self.add_new([adding.from_task(self, task, job)])
+        self.add_new([adding.from_task(self, task)])
         results = self._pipeline_results(task)
         from huey.api import ResultGroup
 

@@ -16,11 +16,10 @@ from huey.exceptions import (
     TaskLockedException,
 )
 
-from hsejobs.control import options
+from hsejobs.control import making, options
 from hsejobs.engine import adding, payloads
 from hsejobs.engine.context import running_job
 from hsejobs.errors import (
-    InvalidOption,
     InvalidPayload,
     Postpone,
     RedisUnavailable,
@@ -29,7 +28,6 @@ from hsejobs.errors import (
 from hsejobs.forks import cached_property
 from hsejobs.handle import Job
 from hsejobs.model import check_job_id, new_job_id
-from hsejobs.store.write import new_nonce
 
 if TYPE_CHECKING:
     from hsejobs.engine.huey import JobHuey
@@ -67,6 +65,7 @@ class JobTaskWrapper(TaskWrapper):
     huey: JobHuey
     _refuse: Callable[[Any], None] | None = None
     _held: tuple[Settings, options.QueueOptions] | None = None
+    _target: tuple[Settings, making.Target] | None = None
 
     @cached_property
     def model(self) -> Any:
@@ -102,6 +101,14 @@ class JobTaskWrapper(TaskWrapper):
             code = options.of_task(self.huey.code_options, self.task_class)
             self._held = (settings, options.resolve(settings, self.huey.name, code))
         return self._held[1]
+
+    @property
+    def target(self) -> making.Target:
+        """What its jobs are made for, and with what when their add says nothing."""
+        settings = self.huey.runtime.settings
+        if self._target is None or self._target[0] is not settings:
+            self._target = (settings, adding.target_of(self))
+        return self._target[1]
 
     @property
     def periodic(self) -> bool:
@@ -180,6 +187,13 @@ class JobTaskWrapper(TaskWrapper):
             self._refuse(instance)
         return data
 
+    def read(self, payload: Any) -> tuple[Any, str]:
+        """What is stored of a payload, and its signature letter. Raises InvalidPayload."""
+        if self.periodic:
+            return making.none_of(payload), making.ARGUMENTS
+        data = self.data_of({} if payload is None else payload)
+        return data, making.PLAIN if isinstance(data, dict) else making.VALUE
+
     def add(
         self,
         payload: Any = None,
@@ -220,12 +234,21 @@ class JobTaskWrapper(TaskWrapper):
         For schedules: an id that is there already is left as it is, ``created`` False. Raises as
         ``add``; all are checked before the first is added.
         """
-        news = []
-        for job_id, organization_id, payload in items:
-            new = self.huey.new_job(self, payload, organization_id, None, priority)
-            new.id, new.nonce = check_job_id(job_id, internal=True), new_nonce()
-            news.append(new)
-        return self.huey.add_new(news)
+        asked = options.in_seconds(priority=priority)
+        return self.huey.add_new(
+            [
+                new
+                for job_id, organization_id, payload in items
+                for new in adding.make_many(
+                    self,
+                    [payload],
+                    asked,
+                    ids=[check_job_id(job_id, internal=True)],
+                    internal=True,
+                    organization_id=organization_id,
+                )
+            ]
+        )
 
     def add_many(
         self, items: Iterable[Any], *, ids: Iterable[str] | None = None, **said: Any
@@ -235,10 +258,8 @@ class JobTaskWrapper(TaskWrapper):
         All payloads are checked before the first is added. ``ids``: one for each payload.
         """
         items = list(items)
-        chosen = None if ids is None else list(ids)
-        if chosen is not None and (isinstance(ids, str) or len(chosen) != len(items)):
-            raise InvalidOption("ids", "give a list with one id for each payload")
+        chosen = options.check_ids(ids, len(items))
         unknown = said.keys() - _MANY
         if unknown:
             raise TypeError(f"add_many() has no option {', '.join(sorted(unknown))}")
-        return self.huey.add_new(adding.new_jobs(self.huey, self, items, ids=chosen, **said))
+        return self.huey.add_new(adding.new_jobs(self, items, ids=chosen, **said))
