@@ -179,10 +179,10 @@ def named(data: dict[str, Any], field: str, snake: str) -> str | None:
     """Whose job it is by its own payload, in either spelling, or None. Raises InvalidOption."""
     value = data.get(field)
     if value is None:
-        value = data.get(snake)
+        field, value = snake, data.get(snake)
         if value is None:
             return None
-    return check_organization(value, snake) if isinstance(value, str) and value else None
+    return check_organization(value, field) if isinstance(value, str) and value else None
 
 
 def encode(data: Any) -> bytes:

@@ -1,11 +1,12 @@
 """The one check of payloads for queues whose code is not at hand: the common words of JSON Schema.
 
 The worker's own model has the last word, and what it takes is never refused here: words that are not
-known are passed over, and so is a text where a number or a truth value is wanted that reads as one.
-Known are ``$ref`` inside the schema, ``anyOf``, ``oneOf`` (as anyOf), ``allOf``, ``type``, ``enum``,
-``const``, ``minLength``, ``maxLength``, ``pattern``, ``minimum``, ``maximum``, ``exclusiveMinimum``,
-``exclusiveMaximum``, ``items``, ``prefixItems``, ``minItems``, ``maxItems``, ``properties``,
-``required``, ``additionalProperties``, ``patternProperties``, ``minProperties``, ``maxProperties``.
+known are passed over, and so is what a model may read as the kind that is wanted, such as "5" or true
+for a number. Known are ``$ref`` inside the schema, ``anyOf``, ``oneOf`` (as anyOf, and by its
+``discriminator``), ``allOf``, ``type``, ``enum``, ``const``, ``minLength``, ``maxLength``,
+``pattern``, ``minimum``, ``maximum``, ``exclusiveMinimum``, ``exclusiveMaximum``, ``items``,
+``prefixItems``, ``minItems``, ``maxItems``, ``properties``, ``required``, ``additionalProperties``,
+``patternProperties``, ``minProperties``, ``maxProperties``.
 
 It takes a bounded time, whatever schema and payload are: what has not been looked into by then is
 left to the worker.
@@ -62,11 +63,12 @@ class _Check:
             yield from self.part(data, self._named(schema["$ref"]), at, depth - 1)
         for one in _list(schema.get("allOf")):
             yield from self.part(data, one, at, depth - 1)
-        for word in ("anyOf", "oneOf"):
-            yield from self._one_of(data, _list(schema.get(word)), at, depth)
+        yield from self._one_of(data, _list(schema.get("anyOf")), at, depth)
+        named = _discriminated(data, schema)
+        yield from self._one_of(data, named or _list(schema.get("oneOf")), at, depth)
         kinds = _list(schema.get("type")) or [schema.get("type")]
         if not any(_is(data, kind) for kind in kinds):
-            if not any(_reads_as(data, kind) for kind in kinds):
+            if not any(_reads_as(data, kind, schema) for kind in kinds):
                 yield at or "payload", f"must be {' or '.join(map(_article, kinds))}"
             return
         yield from self._values(data, schema, at)
@@ -152,6 +154,16 @@ class _Check:
                 yield from self.part(value, others, _at(at, name), depth - 1)
 
 
+def _discriminated(data: Any, schema: dict[str, Any]) -> list[Any]:
+    """The one form that a payload says it has (OpenAPI's ``discriminator``); empty when it does not."""
+    said = _dict(schema.get("discriminator"))
+    name, forms = said.get("propertyName"), _dict(said.get("mapping"))
+    if not isinstance(data, dict) or not isinstance(name, str):
+        return []
+    form = data.get(name, data.get(_snake(name)))
+    return [{"$ref": forms[form]}] if isinstance(form, str) and form in forms else []
+
+
 def _closest(tried: list[list[Problem]], at: str) -> list[Problem]:
     """What to say where none of several forms fits."""
     required = [found[0][0] for found in tried if [what for _, what in found] == ["is required"]]
@@ -201,11 +213,20 @@ def _is(data: Any, kind: Any) -> bool:
     return isinstance(data, _KINDS[kind])
 
 
-def _reads_as(data: Any, kind: str) -> bool:
-    """Whether the worker's model may take a text for a number or a truth value, or 0 and 1 for one."""
+def _reads_as(data: Any, kind: str, schema: dict[str, Any]) -> bool:
+    """Whether the worker's model may read a value as one of that kind, as pydantic does unless strict.
+
+    A text as a number or a truth value, those as each other, a number as a moment.
+    """
     if kind == "boolean":
         return isinstance(data, str | int | float) and str(data).strip().lower() in _TRUTHS
-    if kind not in ("integer", "number") or not isinstance(data, str):
+    if kind == "string":
+        return "format" in schema and isinstance(data, int | float)
+    if kind not in ("integer", "number"):
+        return False
+    if isinstance(data, bool):
+        return True
+    if not isinstance(data, str):
         return False
     try:
         float(data)
