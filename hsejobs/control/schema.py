@@ -241,7 +241,7 @@ _TRUTHS = frozenset(
 
 
 def _article(kind: str) -> str:
-    return f"{'an' if kind[0] in 'aoi' else 'a'} {kind}"
+    return kind if kind == "null" else f"{'an' if kind[0] in 'aoi' else 'a'} {kind}"
 
 
 def _shown(value: Any) -> str:
