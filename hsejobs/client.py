@@ -165,11 +165,10 @@ class Client:
     ) -> list[Job]:
         info = self.queue(queue)
         news = making.make_many(
-            making.described(info, info.task(task)),
+            making.described(info, info.task(task), self._settings.secret_key),
             # As it will be read: a tuple is a list, and what is not JSON is refused first.
             [{} if one is None else codec.loads(making.encode(one)) for one in payloads],
             asked,
-            secret_key=self._settings.secret_key,
             **more,
         )
         reader, writer = Reader(self._link, self._prefix), Writer(self._link, self._prefix)

@@ -60,11 +60,11 @@ def _add(
 ) -> Job:
     """The job, made by the task's own code where that is at hand."""
     info, own = session.info(queue), session.own.get(queue)
-    target = making.described(info, info.task(task)) if own is None else own.wrapper(task).target
-    new = making.make(target, data, asked, secret_key=session.settings.secret_key, **more)
     if own is None:
+        target = making.described(info, info.task(task), session.settings.secret_key)
+        new = making.make(target, data, asked, **more)
         return Job(session.reader, queue, session.writer.add(queue, new))
-    job: Job = own.add_new([new])[0]
+    job: Job = own.add_new([making.make(own.wrapper(task).target, data, asked, **more)])[0]
     return job
 
 

@@ -110,7 +110,7 @@ def _new_job(here: Shim, info: QueueInfo, sent: AddRequest, who: Caller, trace: 
         user = _owner(sent, "userId", who, who.user_id)
         job_id, nonce = _identity(sent, organization, wrong)
         new = making.make(
-            _target(info, own, sent.task),
+            _target(here, info, own, sent.task),
             sent.payload,
             sent.asked,
             job_id=job_id,
@@ -120,7 +120,6 @@ def _new_job(here: Shim, info: QueueInfo, sent: AddRequest, who: Caller, trace: 
             trace=trace,
             # What an operator adds is its owner's, as if Python had added it for them.
             role="" if who.role == "operator" else who.role,
-            secret_key=here.settings.secret_key,
         )
     except PayloadTooLarge:
         raise
@@ -159,10 +158,10 @@ def _identity(
     return job_id, f"{new_nonce()}.{sent.fingerprint}"
 
 
-def _target(info: QueueInfo, own: JobHuey | None, task: str | None) -> Target:
+def _target(here: Shim, info: QueueInfo, own: JobHuey | None, task: str | None) -> Target:
     """The task that the job is for, by its code where that is in this process."""
     if own is None:
-        return making.described(info, info.task(task))
+        return making.described(info, info.task(task), here.settings.secret_key)
     # The record may be of another version's consumer; describing our own costs milliseconds.
     wrapper = own.wrappers.get(info.task(task).name) or own.wrapper(task)
     return wrapper.target

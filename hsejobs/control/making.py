@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from hsejobs import codec
 from hsejobs.control import schema, sealing
-from hsejobs.control.options import AddOptions
+from hsejobs.control.options import NOTHING_ASKED, AddOptions
 from hsejobs.errors import InvalidPayload, PayloadTooLarge
 from hsejobs.model import PAYLOAD_LIMIT, check_job_id, check_organization, new_job_id
 from hsejobs.store.registry import QueueInfo, TaskInfo
@@ -24,14 +24,12 @@ NOTHING: dict[str, Any] = {"args": [], "kwargs": {}}
 #: Problems of one payload that are told at once.
 MOST_PROBLEMS = 20
 
-_AS_ASKED = AddOptions()
-
 
 class Target(NamedTuple):
     """The task that a job is made for. ``backoff`` and ``timeout`` in ms, timeout 0: none.
 
-    ``secret``: dotted paths of secret fields. ``read`` makes what is stored of a payload, and its
-    signature letter; it raises InvalidPayload. ``extras`` makes what is stored beside the payload.
+    ``read`` makes what is stored of a payload, and its signature letter; it raises InvalidPayload.
+    ``seal`` seals the secret fields of that, ``extras`` makes what is stored beside it.
     """
 
     name: str
@@ -39,8 +37,8 @@ class Target(NamedTuple):
     attempts: int
     backoff: int
     timeout: int
-    secret: Sequence[str]
     read: Callable[[Any], tuple[Any, str]]
+    seal: Callable[[Any], Any] | None = None
     extras: Callable[[], bytes] | None = None
 
 
@@ -60,8 +58,11 @@ class Parent(Protocol):
         """The request id, and after a space the ``traceparent``, that it came with."""
 
 
-def described(info: QueueInfo, task: TaskInfo) -> Target:
-    """The target by the queue's own description, where its code is not at hand."""
+def described(info: QueueInfo, task: TaskInfo, secret_key: str | None = None) -> Target:
+    """The target by the queue's own description, where its code is not at hand.
+
+    ``secret_key`` seals the secret fields.
+    """
     scheduled = any(one.task == task.name for one in info.schedules)
 
     def read(payload: Any) -> tuple[Any, str]:
@@ -80,15 +81,15 @@ def described(info: QueueInfo, task: TaskInfo) -> Target:
         attempts=info.held(task, "attempts"),
         backoff=info.held(task, "backoff"),
         timeout=info.held(task, "timeout"),
-        secret=task.secret,
         read=read,
+        seal=sealing.sealer(task.secret, secret_key),
     )
 
 
 def make(
     target: Target,
     payload: Any,
-    asked: AddOptions = _AS_ASKED,
+    asked: AddOptions = NOTHING_ASKED,
     *,
     job_id: str | None = None,
     **more: Any,
@@ -101,7 +102,7 @@ def make(
 def make_many(
     target: Target,
     payloads: Iterable[Any],
-    asked: AddOptions = _AS_ASKED,
+    asked: AddOptions = NOTHING_ASKED,
     *,
     ids: Sequence[str | None] | None = None,
     internal: bool = False,
@@ -111,15 +112,13 @@ def make_many(
     parent: Parent | None = None,
     trace: str = "",
     role: str = "",
-    secret_key: str | None = None,
 ) -> list[NewJob]:
     """A checked job for each payload, none of them added yet.
 
     ``ids``: one for each, None for an id of the engine's own; ``internal`` ones are taken as they
     are. ``nonce`` None: a new one where an id is given. Whose a job is: ``organization_id`` and
     ``user_id``, else what its payload names (``organizationId``, ``userId``), else its parent's.
-    ``secret_key`` seals the secret fields. Raises InvalidPayload, PayloadTooLarge, InvalidOption,
-    InvalidJobId.
+    Raises InvalidPayload, PayloadTooLarge, InvalidOption, InvalidJobId.
     """
     whose, who = check_organization(organization_id), check_organization(user_id, "user_id")
     if parent is not None:
@@ -132,7 +131,7 @@ def make_many(
         target.timeout if timeout is None else timeout,
         delay,
     )
-    name, secret, read = target.name, target.secret, target.read
+    name, read, seal = target.name, target.read, target.seal
     extras = b"" if target.extras is None else target.extras()
     made = []
     for number, payload in enumerate(payloads):
@@ -148,8 +147,8 @@ def make_many(
             user = parent.user_id if user is None else user
         given = None if ids is None else ids[number]
         text = encode(data)
-        if secret_key:
-            text = codec.dumps(sealing.seal(data, secret, secret_key))
+        if seal is not None:
+            text = codec.dumps(seal(data))
         made.append(
             NewJob(
                 new_job_id() if given is None else given if internal else check_job_id(given),

@@ -46,6 +46,9 @@ class AddOptions(NamedTuple):
     delay: int = 0
 
 
+NOTHING_ASKED = AddOptions()
+
+
 def in_seconds(
     *,
     priority: Any = None,
@@ -55,6 +58,8 @@ def in_seconds(
     delay: Any = None,
 ) -> AddOptions:
     """What an add from Python or the command line asks for; times in seconds. Raises InvalidOption."""
+    if priority is attempts is backoff is timeout is delay is None:
+        return NOTHING_ASKED
     return AddOptions(
         None if priority is None else check_priority(priority),
         None if attempts is None else check_attempts(attempts),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hsejobs.control import making, options
+from hsejobs.control import making, options, sealing
 from hsejobs.control.making import Target
 from hsejobs.control.options import AddOptions
 from hsejobs.engine import messages
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 def target_of(wrapper: JobTaskWrapper) -> Target:
     """The target that a task's code is."""
-    holds = wrapper.options
+    holds, key = wrapper.options, wrapper.huey.runtime.settings.secret_key
     return Target(
         wrapper.full_name,
         holds.priority,
         holds.attempts,
         holds.backoff,
         holds.timeout,
-        wrapper.secret_paths,
         wrapper.read,
+        sealing.sealer(wrapper.secret_paths, key) if key else None,
         None if wrapper.task_class.default_expires is None else lambda: _expiry(wrapper),
     )
 
@@ -46,10 +46,7 @@ def make_many(
 
     What a running job adds is its organisation's and user's where nothing else says so.
     """
-    key = wrapper.huey.runtime.settings.secret_key
-    return making.make_many(
-        wrapper.target, payloads, asked, parent=running_job(), secret_key=key, **more
-    )
+    return making.make_many(wrapper.target, payloads, asked, parent=running_job(), **more)
 
 
 def new_jobs(
@@ -62,13 +59,14 @@ def new_jobs(
     **asked: Any,
 ) -> list[NewJob]:
     """The same with the options of ``task.add``, times in seconds; they are checked once for all."""
-    return make_many(
-        wrapper,
+    return making.make_many(
+        wrapper.target,
         payloads,
         options.in_seconds(**asked),
         ids=ids,
         organization_id=organization_id,
         user_id=user_id,
+        parent=running_job(),
     )
 
 
@@ -109,7 +107,6 @@ def from_task(huey: JobHuey, task: Any) -> NewJob:
         organization_id=task.organization_id,
         user_id=task.user_id,
         parent=running_job(),
-        secret_key=huey.runtime.settings.secret_key,
     )
 
 

@@ -49,11 +49,10 @@ def follow_up(
         return here.add_new(adding.make_many(here.wrapper(task), [payload], asked, **more))[0]
     info = registry.load(shared.link, shared.prefix, queue)
     (new,) = making.make_many(
-        making.described(info, info.task(task)),
+        making.described(info, info.task(task), shared.settings.secret_key),
         [payload],
         asked,
         parent=job,
-        secret_key=shared.settings.secret_key,
         **more,
     )
     return Job(shared.reader, queue, shared.writer.add(queue, new))

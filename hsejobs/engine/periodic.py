@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from huey.api import crontab
 
 from hsejobs.control import cron
-from hsejobs.control.options import AddOptions
+from hsejobs.control.options import NOTHING_ASKED
 from hsejobs.engine import adding
 from hsejobs.errors import RedisUnavailable
 from hsejobs.watch import logs
@@ -117,7 +117,7 @@ class Schedules:
         wrapper = self.huey.wrappers[name]
         # Every consumer makes the same job, so it has no nonce.
         (new,) = adding.make_many(
-            wrapper, [None], AddOptions(), ids=[run_id(name, slot)], internal=True, nonce=""
+            wrapper, [None], NOTHING_ASKED, ids=[run_id(name, slot)], internal=True, nonce=""
         )
         added = self.huey.runtime.writer.add_periodic(self.huey.name, new, name, slot)
         return new.id if added is not None and added.created else None
