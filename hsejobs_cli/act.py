@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hsejobs.control.durations import parse_duration
 from hsejobs.errors import InvalidOption
 from hsejobs.model import State, check_organization
 from hsejobs.watch import view
@@ -120,18 +120,6 @@ def remove(
     _told({"removed": 1, "id": job_id}, f"removed {job_id}", as_json)
 
 
-_GRACE = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|min|h|d)?")
-_UNITS = {"ms": 1, "s": 1000, "": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-
-
-def grace_ms(text: str) -> int:
-    """``90s``, ``1h``, ``7d`` as ms. Raises InvalidOption."""
-    match = _GRACE.fullmatch(text.strip())
-    if match is None:
-        raise InvalidOption("grace", "use a time such as 30s, 15m, 1h or 7d")
-    return int(float(match[1]) * _UNITS[match[2] or ""])
-
-
 def clean(
     queue: Queue,
     status: Annotated[str, typer.Option(help="completed, failed, waiting or delayed.")],
@@ -146,7 +134,7 @@ def clean(
     org = check_organization(org, "org")
     if status not in [state.value for state in State]:
         raise InvalidOption("status", "use completed, failed, waiting or delayed")
-    state, older = State(status), grace_ms(grace)
+    state, older = State(status), parse_duration(grace, "grace")
     session.info(queue)
     asked = session.writer.ask_clean(queue, state, older, org)
     count = min(asked.count, limit or asked.count)

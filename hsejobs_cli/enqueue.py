@@ -11,7 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from hsejobs import codec
+from hsejobs.control import making
+from hsejobs.control.options import AddOptions, in_seconds
 from hsejobs.errors import InvalidPayload
+from hsejobs.handle import Job
 from hsejobs_cli import output
 from hsejobs_cli.session import Session
 
@@ -40,24 +43,29 @@ def enqueue(
     """Add a job; its id comes out on stdout."""
     session = Session()
     data = read_payload(payload)
-    options: dict[str, Any] = {
-        "task": task, "organization_id": org, "user_id": user, "priority": priority,
-        "delay": delay, "attempts": attempts, "backoff": backoff, "timeout": timeout,
-        "job_id": job_id,
-    }  # fmt: skip
-    info = session.info(queue)
-    if queue in session.own:
-        job = session.own[queue].submit(data, **options)
-    else:
-        from hsejobs.engine import remote
-
-        job = remote.submit(session.link, session.settings.redis_prefix, info, data, **options)
+    asked = in_seconds(
+        priority=priority, delay=delay, attempts=attempts, backoff=backoff, timeout=timeout
+    )
+    job = _add(session, queue, data, task, asked, job_id=job_id, organization_id=org, user_id=user)
     if not wait:
         typer.echo(job.id)
         return
     sys.stderr.write(f"{job.id}\n")
     result = _follow(job)
     typer.echo(json.dumps(result))
+
+
+def _add(
+    session: Session, queue: str, data: Any, task: str | None, asked: AddOptions, **more: Any
+) -> Job:
+    """The job, made by the task's own code where that is at hand."""
+    info, own = session.info(queue), session.own.get(queue)
+    if own is None:
+        target = making.described(info, info.task(task), session.settings.secret_key)
+        new = making.make(target, data, asked, **more)
+        return Job(session.reader, queue, session.writer.add(queue, new))
+    job: Job = own.add_new([making.make(own.wrapper(task).target, data, asked, **more)])[0]
+    return job
 
 
 def read_payload(text: str) -> Any:

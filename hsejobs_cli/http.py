@@ -36,14 +36,10 @@ def token(
     ttl: Annotated[str, typer.Option(help="How long it is good: 30s, 15m, 1h, 7d.")] = "1h",
 ) -> None:
     """A signed token for the HTTP shim, on stdout."""
-    from hsejobs.errors import InvalidOption
-    from hsejobs_cli.act import grace_ms
+    from hsejobs.control.durations import parse_duration
     from hsejobs_http.tokens import make_token
 
-    try:
-        seconds = grace_ms(ttl) / 1000
-    except InvalidOption as error:
-        raise InvalidOption("ttl", error.problems[0][1]) from None
+    seconds = parse_duration(ttl, "ttl") / 1000
     typer.echo(make_token(Session().settings, org, user, role, seconds))
 
 

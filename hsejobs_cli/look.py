@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hsejobs.control.durations import duration
 from hsejobs.watch import view
 from hsejobs_cli import output
 from hsejobs_cli.session import Session
@@ -46,8 +47,8 @@ def stats(as_json: Json = False, org: Org = None) -> None:
             (
                 one.name + (" (paused)" if one.is_paused else ""),
                 *(seen[state] for state in ("waiting", "paused", "active", "delayed", "completed", "failed")),
-                seen["rate"], output.duration(seen["averageDuration"]),
-                f"{100 * seen['failureRate']:.1f} %", output.duration(seen["oldestWaiting"]),
+                seen["rate"], duration(seen["averageDuration"]),
+                f"{100 * seen['failureRate']:.1f} %", duration(seen["oldestWaiting"]),
                 one.consumers,
             )
         )  # fmt: skip
@@ -143,7 +144,7 @@ def workers(as_json: Json = False) -> None:
             (
                 one["queue"], one["host"], one["pid"], one["workers"], one["concurrency"],
                 ", ".join(slot["job"] for slot in one["slots"] if slot) or "-",
-                output.duration(one["heartbeatAge"]),
+                duration(one["heartbeatAge"]),
             )
             for one in found
         ],
@@ -154,7 +155,7 @@ def list_schedules(context: typer.Context, as_json: Json = False) -> None:
     """Periodic tasks: cron, next and last run, and how it ended."""
     if context.invoked_subcommand is not None:
         return
-    from hsejobs.engine.remote import list_schedules as listed
+    from hsejobs.control.schedules import list_schedules as listed
 
     session = Session()
     found = listed(session.reader, session.infos())
@@ -169,16 +170,18 @@ def list_schedules(context: typer.Context, as_json: Json = False) -> None:
 
 def run_schedule(name: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
     """Run a periodic task once, now."""
-    from hsejobs.engine import remote
+    from hsejobs.control import schedules
     from hsejobs.errors import UnknownSchedule
 
     session = Session()
     for info in session.infos():
         for one in info.schedules:
             if name in (one.name, one.task):
-                made = remote.run_schedule(session.link, session.settings.redis_prefix, info, one)
+                made = schedules.run(session.writer, info, one)
                 if as_json:
-                    output.document({"jobId": made.id, "queue": info.name, "status": made.status})
+                    output.document(
+                        {"jobId": made.id, "queue": info.name, "status": str(made.status)}
+                    )
                 else:
                     typer.echo(made.id)
                 return

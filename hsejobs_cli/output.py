@@ -44,19 +44,6 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence
     wide.print(made, width=max(1, wide.measure(made).maximum), no_wrap=True)
 
 
-def duration(ms: float | None) -> str:
-    """Milliseconds as people say them."""
-    if ms is None:
-        return "-"
-    if ms < 1000:
-        return f"{ms:.0f} ms" if ms >= 10 else f"{ms:.1f} ms"
-    seconds = ms / 1000
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
-
-
 def confirm(question: str, *, yes: bool, word: str | None = None) -> None:
     """Asks before something is destroyed; exits with 1 when the answer is no, 2 when none can come."""
     import typer

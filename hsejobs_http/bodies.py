@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
 from hsejobs import codec
-from hsejobs.engine.options import check_attempts, check_priority
-from hsejobs.engine.payloads import encode
+from hsejobs.control.making import encode
+from hsejobs.control.options import (
+    AddOptions,
+    check_attempts,
+    check_priority,
+    whole_milliseconds,
+)
 from hsejobs.errors import (
     InvalidInput,
     InvalidJobId,
@@ -20,7 +25,7 @@ from hsejobs.errors import (
     InvalidPayload,
     PayloadTooLarge,
 )
-from hsejobs.model import LONGEST_MS, PAYLOAD_LIMIT, check_job_id, check_organization
+from hsejobs.model import PAYLOAD_LIMIT, check_job_id, check_organization
 from hsejobs_http.problems import Problem, too_slow
 
 #: Bytes of a body: a payload of the largest size may come indented or with escapes.
@@ -28,7 +33,6 @@ BODY_LIMIT = 4 * PAYLOAD_LIMIT
 OPTIONS = ("priority", "delay", "backoff", "timeout", "attempts", "jobId")
 #: Whose the job is: part of the payload where that has such fields, else options.
 OWNERS = ("organizationId", "userId")
-_TIMES = ("delay", "backoff", "timeout")
 
 
 def too_large() -> Problem:
@@ -65,25 +69,25 @@ async def read_json(request: Request) -> Any:
         raise Problem(400, "invalid_json", f"the body {error.problems[0][1]}") from None
 
 
-@dataclass(slots=True)
-class Wish:
-    """What a creating body asks for. ``times`` in ms; ``sent_id`` as the caller sent it.
+@dataclass(frozen=True, slots=True)
+class AddRequest:
+    """What a creating body asks for; ``sent_id`` as the caller sent it, ``sent_as`` where.
 
-    ``wrong``: what cannot be used, told together with what is wrong with the payload.
+    ``fingerprint`` tells bodies of one id apart. ``wrong``: what cannot be used, told together with
+    what is wrong with the payload.
     """
 
     payload: Any
-    sent_id: str | None = None
-    sent_as: str = "jobId"
-    task: str | None = None
-    times: dict[str, int] = field(default_factory=dict)
-    options: dict[str, int] = field(default_factory=dict)
-    owners: dict[str, str] = field(default_factory=dict)
-    fingerprint: str = ""
-    wrong: list[InvalidInput] = field(default_factory=list)
+    task: str | None
+    asked: AddOptions
+    owners: dict[str, str]
+    sent_id: str | None
+    sent_as: str
+    fingerprint: str
+    wrong: list[InvalidInput]
 
 
-def read_wish(
+def read_add_request(
     body: Any,
     fields: Mapping[str, Any],
     keys: Sequence[str],
@@ -91,7 +95,7 @@ def read_wish(
     *,
     closed: bool = False,
     size: int = 0,
-) -> Wish:
+) -> AddRequest:
     """The payload and its options from a body; ``fields`` are those of the queue's payload.
 
     ``closed``: the payload may have no others, so whose the job is can stand beside it.
@@ -100,40 +104,40 @@ def read_wish(
     """
     if not isinstance(body, dict):
         raise InvalidPayload("payload", "must be a JSON object")
-    wish = Wish(None)
+    wrong: list[InvalidInput] = []
     beside = (*OPTIONS, *OWNERS) if closed else OPTIONS
-    wish.payload, given = _parted(body, fields, beside, wish.wrong)
-    _check_size(wish.payload, size)
-    for name, check in _CHECKS.items():
-        if given.get(name) is None:
-            continue
-        try:
-            value = check(whole(given[name]))
-        except InvalidInput as error:
-            wish.wrong.append(error)
-        else:
-            (wish.times if name in _TIMES else wish.options)[name] = value
-    for name in OWNERS:
-        try:
-            owner = check_organization(given.get(name), name)
-        except InvalidInput as error:
-            wish.wrong.append(error)
-        else:
-            if owner is not None:
-                wish.owners[name] = owner
+    payload, given = _parted(body, fields, beside, wrong)
+    _check_size(payload, size)
+    asked = _checked(_CHECKS, given, wrong)
+    owners = _checked({name: partial(_owner, name) for name in OWNERS}, given, wrong)
     task = given.get("task")
     if task is not None and not isinstance(task, str):
-        wish.wrong.append(InvalidOption("task", "must be a text"))
-    else:
-        wish.task = task
+        wrong.append(InvalidOption("task", "must be a text"))
+        task = None
+    sent_id, sent_as = None, "jobId"
     try:
-        wish.sent_id, wish.sent_as = _sent_id(given.get("jobId"), [bare(key) for key in keys])
+        sent_id, sent_as = _sent_id(given.get("jobId"), [bare(key) for key in keys])
     except InvalidInput as error:
-        wish.wrong.append(error)
-    if wish.sent_id is not None:
-        rest = {name: value for name, value in given.items() if name != "jobId"}
-        wish.fingerprint = _fingerprint([wish.payload, rest], salt)
-    return wish
+        wrong.append(error)
+    rest = {name: value for name, value in given.items() if name != "jobId"}
+    fingerprint = "" if sent_id is None else _fingerprint([payload, rest], salt)
+    return AddRequest(
+        payload, task, AddOptions(**asked), owners, sent_id, sent_as, fingerprint, wrong
+    )
+
+
+def _checked(
+    checks: Mapping[str, Callable[[Any], Any]], given: Mapping[str, Any], wrong: list[InvalidInput]
+) -> dict[str, Any]:
+    """The given values that pass their checks; what is wrong with the others goes to ``wrong``."""
+    passed = {}
+    for name, check in checks.items():
+        if given.get(name) is not None:
+            try:
+                passed[name] = check(given[name])
+            except InvalidInput as error:
+                wrong.append(error)
+    return passed
 
 
 def _check_size(payload: Any, size: int) -> None:
@@ -200,17 +204,18 @@ def _ms(name: str, value: Any) -> int:
     if name == "backoff" and isinstance(value, dict):
         if value.get("type", "exponential") != "exponential" or not set(value) <= {"type", "delay"}:
             raise InvalidOption(name, 'use ms, or {"type": "exponential", "delay": ms}')
-        value = whole(value.get("delay"))
-    least = 1 if name == "timeout" else 0
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LONGEST_MS:
-        raise InvalidOption(name, f"use whole ms, {least} to {LONGEST_MS}")
-    return value
+        value = value.get("delay")
+    return whole_milliseconds(name, whole(value), zero=name != "timeout")
+
+
+def _owner(field: str, value: Any) -> str | None:
+    return check_organization(value, field)
 
 
 _CHECKS: dict[str, Callable[[Any], int]] = {
-    "priority": check_priority,
-    "attempts": check_attempts,
-    **{name: partial(_ms, name) for name in _TIMES},
+    "priority": lambda value: check_priority(whole(value)),
+    "attempts": lambda value: check_attempts(whole(value)),
+    **{name: partial(_ms, name) for name in ("delay", "backoff", "timeout")},
 }
 
 

@@ -10,15 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hsejobs import codec
-from hsejobs.engine import remote
+from hsejobs.control import making
+from hsejobs.control.making import Target
+from hsejobs.control.options import beyond_tenants
+from hsejobs.control.sealing import unseal
 from hsejobs.engine.huey import JobHuey, loaded
-from hsejobs.engine.options import beyond_tenants
-from hsejobs.engine.sealing import unseal
 from hsejobs.errors import (
     ArtifactNotFound,
     ArtifactsUnavailable,
     IdempotencyConflict,
     InvalidInput,
+    InvalidOption,
     InvalidPayload,
     JobNotFound,
     PayloadTooLarge,
@@ -29,7 +31,7 @@ from hsejobs.store.registry import QueueInfo
 from hsejobs.store.write import Added, NewJob, new_nonce
 from hsejobs_http import bodies
 from hsejobs_http.answers import answer
-from hsejobs_http.bodies import Wish
+from hsejobs_http.bodies import AddRequest
 from hsejobs_http.problems import Problem
 from hsejobs_http.queries import check_query
 from hsejobs_http.state import Shim, need, shim
@@ -50,11 +52,8 @@ async def create(request: Request) -> Response:
     keys = request.headers.getlist("idempotency-key")
     fields, closed = schema.get("properties", {}), schema.get("additionalProperties") is False
     size = request.scope["bytes"]
-    wish = bodies.read_wish(body, fields, keys, here.salt, closed=closed, size=size)
-    new = _checked(info, wish, who)
-    new.trace = request.scope["trace"]
-    # What an operator adds is its owner's, as if Python had added it for them.
-    new.role = "" if who.role == "operator" else who.role
+    sent = bodies.read_add_request(body, fields, keys, here.salt, closed=closed, size=size)
+    new = _new_job(here, info, sent, who, request.scope["trace"])
     await _check_artifacts(here, queue, new)
     added = await here.adder.add(queue, new)
     if not added.created:
@@ -102,60 +101,81 @@ def _schema(info: QueueInfo) -> dict[str, Any]:
     return {}
 
 
-def _checked(info: QueueInfo, wish: Wish, who: Caller) -> NewJob:
+def _new_job(here: Shim, info: QueueInfo, sent: AddRequest, who: Caller, trace: str) -> NewJob:
     """The job, once nothing is wrong with its payload and options. Raises InvalidInput, Problem."""
-    if who.role != "operator":
-        # The record may be of another version's consumer, which says nothing of it yet.
-        own = loaded(info.name)
-        wish.wrong += beyond_tenants(
-            wish.options.get("attempts"),
-            wish.times.get("backoff"),
-            outbound=own.outbound if own is not None else info.outbound,
-        )
+    own = loaded(info.name)
+    wrong = [*sent.wrong, *_beyond(info, own, sent, who)]
     try:
-        new = _new_job(info, wish, who)
+        organization = _owner(sent, "organizationId", who, who.organization_id)
+        user = _owner(sent, "userId", who, who.user_id)
+        job_id, nonce = _identity(sent, organization, wrong)
+        new = making.make(
+            _target(here, info, own, sent.task),
+            sent.payload,
+            sent.asked,
+            job_id=job_id,
+            nonce=nonce,
+            organization_id=organization,
+            user_id=user,
+            trace=trace,
+            # What an operator adds is its owner's, as if Python had added it for them.
+            role="" if who.role == "operator" else who.role,
+        )
     except PayloadTooLarge:
         raise
     except InvalidInput as error:
-        raise bodies.together([*wish.wrong, error]) from None
-    if wish.wrong:
-        raise bodies.together(wish.wrong)
-    return new
-
-
-def _new_job(info: QueueInfo, wish: Wish, who: Caller) -> NewJob:
-    organization = _owner(wish, "organizationId", who, who.organization_id)
-    user = _owner(wish, "userId", who, who.user_id)
-    options: dict[str, Any] = {"organization_id": organization, "user_id": user, **wish.options}
-    own = loaded(info.name)
+        raise bodies.together([*wrong, error]) from None
     if own is not None:
-        new = own.new_job(_wrapper(own, info, wish.task), wish.payload, **options)
         _check_role(own, new, who)
-    else:
-        new = remote.new_job(info, wish.payload, task=wish.task, **options)
-    for name, ms in wish.times.items():
-        setattr(new, name, ms)
-    if wish.sent_id is not None:
-        # An operator's ids too are those of the organisation for which it adds.
-        new.id = bodies.scoped_id(organization, wish.sent_id, wish.sent_as)
-        new.nonce = f"{new_nonce()}.{wish.fingerprint}"
+    if wrong:
+        raise bodies.together(wrong)
     return new
 
 
-def _wrapper(own: JobHuey, info: QueueInfo, task: str | None) -> Any:
+def _beyond(
+    info: QueueInfo, own: JobHuey | None, sent: AddRequest, who: Caller
+) -> list[InvalidOption]:
+    """What of the options only an operator may ask for."""
+    if who.role == "operator":
+        return []
+    # The record may be of another version's consumer, which says nothing of it yet.
+    outbound = own.outbound if own is not None else info.outbound
+    return beyond_tenants(sent.asked.attempts, sent.asked.backoff, outbound=outbound)
+
+
+def _identity(
+    sent: AddRequest, organization: str | None, wrong: list[InvalidInput]
+) -> tuple[str | None, str]:
+    """The job's id and nonce; an id that cannot be is added to ``wrong``."""
+    if sent.sent_id is None:
+        return None, ""
+    try:
+        # An operator's ids too are those of the organisation for which it adds.
+        job_id = bodies.scoped_id(organization, sent.sent_id, sent.sent_as)
+    except InvalidInput as error:
+        wrong.append(error)
+        return None, ""
+    return job_id, f"{new_nonce()}.{sent.fingerprint}"
+
+
+def _target(here: Shim, info: QueueInfo, own: JobHuey | None, task: str | None) -> Target:
+    """The task that the job is for, by its code where that is in this process."""
+    if own is None:
+        return making.described(info, info.task(task), here.settings.secret_key)
     # The record may be of another version's consumer; describing our own costs milliseconds.
-    return own.wrappers.get(info.task(task).name) or own.wrapper(task)
+    wrapper = own.wrappers.get(info.task(task).name) or own.wrapper(task)
+    return wrapper.target
 
 
-def _owner(wish: Wish, field: str, who: Caller, own: str | None) -> str | None:
+def _owner(sent: AddRequest, field: str, who: Caller, own: str | None) -> str | None:
     """Whose the job is: the caller's ``own``, or whom an operator's body names.
 
     Raises Problem 403 when another's body names somebody else.
     """
-    named = [wish.owners[field]] if field in wish.owners else []
-    if isinstance(wish.payload, dict):
+    named = [sent.owners[field]] if field in sent.owners else []
+    if isinstance(sent.payload, dict):
         names = (field, field.replace("Id", "_id"))
-        named += [wish.payload[name] for name in names if wish.payload.get(name)]
+        named += [sent.payload[name] for name in names if sent.payload.get(name)]
     if any(one != named[0] for one in named):
         raise InvalidPayload(field, "is given twice and differs")
     if who.role == "operator":

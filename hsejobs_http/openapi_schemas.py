@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hsejobs.engine.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
+from hsejobs.control.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
 from hsejobs.model import LONGEST_MS, PAYLOAD_LIMIT, RESERVED_IDS, State
 from hsejobs.services.fields import IDENTIFIER
 from hsejobs.watch.view import STATUSES

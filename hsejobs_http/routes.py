@@ -67,7 +67,7 @@ def workers(request: Request) -> Response:
 @router.get("/schedules")
 def schedules(request: Request) -> Response:
     """Periodic tasks: cron, next and last run."""
-    from hsejobs.engine.remote import list_schedules
+    from hsejobs.control.schedules import list_schedules
 
     need(request, "operator")
     here = shim(request)

@@ -2,10 +2,10 @@
 
 from hsejobs.engine.context import JobContext, current_job
 from hsejobs.engine.follow import follow_up
-from hsejobs.engine.handle import Job
 from hsejobs.engine.huey import JobHuey
 from hsejobs.engine.huey_api import crontab
 from hsejobs.errors import JobFailed, JobTimeout, Postpone, Unrecoverable
+from hsejobs.handle import Job
 from hsejobs.masking import Secret
 
 __all__ = [

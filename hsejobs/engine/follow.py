@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from hsejobs.engine import remote
+from hsejobs.control import making
+from hsejobs.control.options import in_seconds
+from hsejobs.engine import adding
 from hsejobs.engine.context import current_job
-from hsejobs.engine.handle import Job
 from hsejobs.engine.huey import loaded
 from hsejobs.engine.runtime import runtime
+from hsejobs.handle import Job
 from hsejobs.store import registry
-from hsejobs.store.write import new_nonce
 
 
 def follow_up(
@@ -36,16 +37,22 @@ def follow_up(
     job.check()
     whose = (job.id, str(job.created_at)) if about is None else ("about", about)
     told = "\0".join((job.queue, *whose, key))
-    options.setdefault("organization_id", job.organization_id)
-    options.setdefault("user_id", job.user_id)
     shared, here = runtime(), loaded(queue)
+    more = {
+        "ids": [f"sys:follow:{hashlib.sha256(told.encode()).hexdigest()[:32]}"],
+        "internal": True,
+        "organization_id": options.pop("organization_id", job.organization_id),
+        "user_id": options.pop("user_id", job.user_id),
+    }
+    asked = in_seconds(**options)
     if here is not None:
-        new = here.new_job(here.wrapper(task), payload, **options)
-    else:
-        info = registry.load(shared.link, shared.prefix, queue)
-        new = remote.new_job(info, payload, task=task, **options)
-    new.id = f"sys:follow:{hashlib.sha256(told.encode()).hexdigest()[:32]}"
-    new.nonce = new_nonce()
-    if here is not None:
-        return here.add_new([new])[0]
+        return here.add_new(adding.make_many(here.wrapper(task), [payload], asked, **more))[0]
+    info = registry.load(shared.link, shared.prefix, queue)
+    (new,) = making.make_many(
+        making.described(info, info.task(task), shared.settings.secret_key),
+        [payload],
+        asked,
+        parent=job,
+        **more,
+    )
     return Job(shared.reader, queue, shared.writer.add(queue, new))

@@ -14,9 +14,9 @@ from huey.exceptions import ConfigurationError
 from huey.utils import Error
 
 from hsejobs import codec
-from hsejobs.engine import adding, messages, options, payloads
+from hsejobs.control import cron, options
+from hsejobs.engine import adding, messages, payloads
 from hsejobs.engine.context import running_job
-from hsejobs.engine.handle import Job
 from hsejobs.engine.huey_api import Huey
 from hsejobs.engine.outcome import clean_data, told_errors
 from hsejobs.engine.periodic import cron_text
@@ -26,6 +26,7 @@ from hsejobs.engine.signatures import AddOptions
 from hsejobs.engine.storage import JobStorage
 from hsejobs.engine.tasks import JobPeriodicTask, JobTaskWrapper
 from hsejobs.errors import SettingsError
+from hsejobs.handle import Job
 from hsejobs.store.write import Added, NewJob
 from hsejobs.watch import logs
 
@@ -138,9 +139,12 @@ class JobHuey(Queue, Huey):
     ) -> Decorator:
         """Huey's decorator for a task with a schedule in UTC."""
 
-        def due(at: datetime.datetime) -> bool:
+        text = cron_text(validate_datetime)
+
+        def asked(at: datetime.datetime) -> bool:
             return bool(validate_datetime(at))
 
+        due = cron.parse(text).matches if text else asked
         settings.setdefault("retries", None)
         for option in ("retries", "retry_delay", "priority", "expires", "timeout"):
             settings.setdefault(f"default_{option}", settings.pop(option, None))
@@ -154,7 +158,7 @@ class JobHuey(Queue, Huey):
                 validate_datetime=lambda task, at: due(at),
                 **settings,
             )
-            self.add_task(wrapper, Schedule(cron_text(validate_datetime), due))
+            self.add_task(wrapper, Schedule(text, due))
             return wrapper
 
         return decorator
@@ -186,7 +190,6 @@ class JobHuey(Queue, Huey):
     ) -> NewJob:
         """A checked job, not yet added; options as for ``task.add``."""
         return adding.new_jobs(
-            self,
             wrapper,
             [payload],
             organization_id=organization_id,
@@ -244,7 +247,7 @@ class JobHuey(Queue, Huey):
             task.resolve_expires(self.utc)
         self._emit("enqueued", task)
         wrapper = self.wrappers[self._registry.task_to_string(type(task))]
-        self.add_new([adding.from_task(self, wrapper, task, job)])
+        self.add_new([adding.from_task(wrapper, task)])
         results = self._pipeline_results(task)
         return ResultGroup(results) if len(results) > 1 else results[0]
 

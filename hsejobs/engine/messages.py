@@ -6,12 +6,8 @@ import datetime
 from typing import Any
 
 from hsejobs import codec
+from hsejobs.control.making import ARGUMENTS, PLAIN, VALUE
 from hsejobs.errors import InvalidPayload
-
-#: How the payload holds the call: '' one dict, 'a' ``{"args": [...], "kwargs": {...}}``, 'v' one other value.
-PLAIN, ARGUMENTS, VALUE = "", "a", "v"
-#: The payload of a call without arguments, which is how a schedule's task is called.
-NOTHING: dict[str, Any] = {"args": [], "kwargs": {}}
 
 
 def payload_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, str]:

@@ -22,7 +22,8 @@ from huey.exceptions import (
 )
 
 from hsejobs import codec
-from hsejobs.engine import context, extras, messages, sealing
+from hsejobs.control import sealing
+from hsejobs.engine import context, extras, messages
 from hsejobs.engine.context import JobContext, JobInterrupted
 from hsejobs.engine.queue import Queue
 from hsejobs.errors import JobsError, LeaseLost, Postpone, RedisUnavailable, Unrecoverable

@@ -1,4 +1,4 @@
-"""Payloads: what a task's annotation says of them, their JSON, their secrets."""
+"""Payload models: what a task's annotation says of its payloads and their secrets; results as JSON."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Any
 
 from hsejobs import codec
 from hsejobs.described import for_forms
-from hsejobs.engine import messages
-from hsejobs.errors import InvalidPayload, PayloadTooLarge, Unrecoverable
+from hsejobs.errors import InvalidPayload, Unrecoverable
 from hsejobs.masking import Secret
-from hsejobs.model import PAYLOAD_LIMIT, RESULT_LIMIT
+from hsejobs.model import RESULT_LIMIT
 
 #: A result may hold the payload that it is of, some levels further in.
 RESULT_DEEPEST = codec.DEEPEST + 50
@@ -60,45 +59,6 @@ def _plain(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)[:200]
 
 
-def none_of(payload: Any) -> dict[str, Any]:
-    """What is stored for a schedule's task, which takes no payload. Raises InvalidPayload."""
-    if payload is not None and payload != {}:
-        raise InvalidPayload("payload", "a schedule's task takes none: leave it empty ({})")
-    return messages.NOTHING
-
-
-def named(data: dict[str, Any], field: str) -> str | None:
-    """Whose job it is by its own payload (``organizationId``, ``userId``), or None."""
-    value = data.get(field)
-    return value if isinstance(value, str) and value else None
-
-
-def encode(data: Any) -> bytes:
-    """A payload as it is stored. Raises InvalidPayload, PayloadTooLarge above 102,400 bytes."""
-    try:
-        text = codec.dumps(data)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidPayload("payload", f"is no JSON: {_kind(error)}") from None
-    if codec.deeper(data, text):
-        raise InvalidPayload("payload", f"is nested more than {codec.DEEPEST} deep")
-    if len(text) > PAYLOAD_LIMIT:
-        raise PayloadTooLarge(
-            "payload",
-            f"has {len(text):,} bytes of JSON, {PAYLOAD_LIMIT:,} are allowed;"
-            " store large data and pass a reference",
-        )
-    return text
-
-
-def _kind(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply, or holds itself"
-    if isinstance(error, TypeError):
-        # "Object of type X is not JSON serializable" names a type, not a value.
-        return str(error)[:120]
-    return "NaN, infinity or a number of so many digits cannot be stored"
-
-
 def encode_result(data: Any) -> bytes:
     """A result as it is stored. Raises Unrecoverable for what JSON cannot hold or is too large."""
     try:
@@ -123,16 +83,22 @@ def json_schema(model: Any) -> dict[str, Any] | None:
 
 
 def secret_paths(model: Any, before: tuple[str, ...] = (), depth: int = 0) -> list[str]:
-    """Dotted paths of the fields marked ``Secret``, in models inside models too."""
+    """Dotted paths of the fields marked ``Secret``, in models inside models too.
+
+    Where a field's alias differs from its name both are there: what is added without the code at
+    hand is stored as it was spelled.
+    """
     if model is None or depth > 5:
         return []
     found = []
     for name, info in model.model_fields.items():
-        here = (*before, info.alias or name)
-        if any(_is_secret(mark) for mark in info.metadata) or _marked(info.annotation):
-            found.append(".".join(here))
-        for inner in _models_in(info.annotation):
-            found.extend(secret_paths(inner, here, depth + 1))
+        marked = any(_is_secret(mark) for mark in info.metadata) or _marked(info.annotation)
+        for spelled in dict.fromkeys((info.alias or name, name)):
+            here = (*before, spelled)
+            if marked:
+                found.append(".".join(here))
+            for inner in _models_in(info.annotation):
+                found.extend(secret_paths(inner, here, depth + 1))
     return found
 
 

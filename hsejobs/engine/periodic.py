@@ -1,99 +1,44 @@
-"""Schedules: the cron text behind a ``crontab``, its slots, and what is due."""
+"""Schedules of code: the cron text behind a ``crontab``, its slots, and what is due."""
 
 from __future__ import annotations
 
 import datetime
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 from huey.api import crontab
 
+from hsejobs.control import cron
+from hsejobs.control.options import NOTHING_ASKED
 from hsejobs.engine import adding
 from hsejobs.engine.queue import Queue, Schedule
-from hsejobs.errors import InvalidOption, RedisUnavailable
+from hsejobs.errors import RedisUnavailable
 from hsejobs.store import keys
 from hsejobs.watch import logs
 
 Validator = Callable[[datetime.datetime], bool]
-#: How far back a missed slot is looked for, and how far ahead the next one, in minutes.
-LOOK_BACK, LOOK_AHEAD = 35 * 1440, 366 * 1440
+#: How far back a missed slot is looked for, in minutes.
+LOOK_BACK = 35 * 1440
 #: Seconds that one look at the schedules may take.
 TURN = 0.1
-_RANGES = ((1, 12), (1, 31), (0, 6), (0, 23), (0, 59))
 
 
 def cron_text(validate: Any) -> str:
     """The five fields that ``crontab(...)`` was given, rebuilt from its sets; '' for another function."""
-    cells = getattr(validate, "__closure__", None) or ()
-    for cell in cells:
-        held = cell.cell_contents
-        if isinstance(held, list) and len(held) == 5:
-            # Of the weekdays Huey keeps 0 to 7 for "*": both ends are Sunday.
-            held = [*held[:2], sorted({day % 7 for day in held[2]}), *held[3:]]
-            months, days, weekdays, hours, minutes = (
-                _field(values, *limits) for values, limits in zip(held, _RANGES, strict=True)
-            )
-            return f"{minutes} {hours} {days} {months} {weekdays}"
-    return ""
-
-
-def _field(values: list[int], low: int, high: int) -> str:
-    if values == list(range(low, high + 1)):
-        return "*"
-    for step in range(2, high):
-        if values == list(range(low, high + 1, step)) and len(values) > 2:
-            return f"*/{step}"
-    if len(values) > 2 and values == list(range(values[0], values[-1] + 1)):
-        return f"{values[0]}-{values[-1]}"
-    return ",".join(map(str, values))
-
-
-@lru_cache(maxsize=64)
-def validator(cron: str) -> Validator:
-    """A cron text as a function of a UTC time. Raises InvalidOption."""
-    fields = cron.split()
-    if len(fields) != 5:
-        raise InvalidOption("cron", "use five fields: minute hour day month weekday")
-    minute, hour, day, month, weekday = fields
-    try:
-        valid: Validator = crontab(
-            minute=minute, hour=hour, day=day, month=month, day_of_week=weekday, strict=True
-        )
-    except ValueError:
-        raise InvalidOption("cron", "use five fields: minute hour day month weekday") from None
-    return valid
+    made_by = (getattr(validate, "__module__", ""), getattr(validate, "__qualname__", ""))
+    if made_by != (crontab.__module__, "crontab.<locals>.validate_date"):
+        return ""
+    (held,) = (
+        cell.cell_contents for cell in validate.__closure__ if isinstance(cell.cell_contents, list)
+    )
+    months, days, weekdays, hours, minutes = held
+    return cron.text_of((minutes, hours, days, months, weekdays))
 
 
 def time_of(slot: int) -> datetime.datetime:
     """A slot (minutes since the epoch) as a naive UTC time, as Huey's validators take it."""
     return datetime.datetime(1970, 1, 1) + datetime.timedelta(minutes=slot)
-
-
-def next_run(cron: str, after: datetime.datetime) -> datetime.datetime | None:
-    """The first minute after ``after`` (UTC) that the cron text names; None within a year."""
-    if not cron:
-        return None
-    valid = validator(cron)
-    at = after.replace(second=0, microsecond=0) + datetime.timedelta(minutes=1)
-    tries = 0
-    while tries < LOOK_AHEAD:
-        if valid(at):
-            return at
-        # A whole day without a run costs one look.
-        if at.hour == 0 and at.minute == 0 and not _any_in_day(cron, at):
-            at += datetime.timedelta(days=1)
-            tries += 1440
-        else:
-            at += datetime.timedelta(minutes=1)
-            tries += 1
-    return None
-
-
-def _any_in_day(cron: str, day: datetime.datetime) -> bool:
-    _, _, days, months, weekdays = cron.split()
-    return validator(f"* * {days} {months} {weekdays}")(day)
 
 
 def newest_due(valid: Validator, last: int, now: int) -> int | None:
@@ -163,7 +108,10 @@ class Schedules:
 
     def add(self, name: str, slot: int) -> str | None:
         """Adds the run of one slot; its id, or None when another consumer did."""
-        [new] = adding.new_jobs(self.queue, self.queue.wrappers[name], [None])
-        new.id, new.nonce = run_id(name, slot), ""
+        wrapper = self.queue.wrappers[name]
+        # Every consumer makes the same job, so it has no nonce.
+        (new,) = adding.make_many(
+            wrapper, [None], NOTHING_ASKED, ids=[run_id(name, slot)], internal=True, nonce=""
+        )
         added = self.queue.runtime.writer.add_periodic(self.queue.name, new, name, slot)
         return new.id if added is not None and added.created else None

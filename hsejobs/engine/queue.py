@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hsejobs import codec
-from hsejobs.engine import options, payloads
-from hsejobs.engine.options import CodeOptions, QueueOptions
+from hsejobs.control import making, options, sealing
+from hsejobs.control.options import CodeOptions, QueueOptions
+from hsejobs.engine import messages, payloads
 from hsejobs.engine.runtime import Runtime, runtime
 from hsejobs.errors import InvalidPayload
 from hsejobs.forks import cached_property
@@ -47,6 +48,7 @@ class QueueTask:
     registry: Any
     _refuse: Callable[[Any], None] | None = None
     _held: tuple[Settings, QueueOptions] | None = None
+    _target: tuple[Settings, making.Target] | None = None
 
     @cached_property
     def model(self) -> Any:
@@ -77,6 +79,31 @@ class QueueTask:
             self._held = (settings, options.resolve(settings, self.queue.name, code))
         return self._held[1]
 
+    @property
+    def target(self) -> making.Target:
+        """What its jobs are made for, and with what when their add says nothing."""
+        settings = self.queue.runtime.settings
+        if self._target is None or self._target[0] is not settings:
+            holds, key = self.options, settings.secret_key
+            made = making.Target(
+                self.full_name,
+                holds.priority,
+                holds.attempts,
+                holds.backoff,
+                holds.timeout,
+                self.read,
+                sealing.sealer(self.secret_paths, key) if key else None,
+                None if self.task_class.default_expires is None else self._expiry,
+            )
+            self._target = (settings, made)
+        return self._target[1]
+
+    def _expiry(self) -> bytes:
+        """When a job that is added now expires, as its decorator says."""
+        example = self.task_class()
+        example.resolve_expires(utc=True)
+        return messages.extras_of(self.registry, example)
+
     def before_add(self, check: Callable[[Any], None]) -> Callable[[Any], None]:
         """Decorates what refuses a payload where it is added, by what the model cannot know.
 
@@ -106,6 +133,13 @@ class QueueTask:
         if self._refuse is not None:
             self._refuse(instance)
         return data
+
+    def read(self, payload: Any) -> tuple[Any, str]:
+        """What is stored of a payload, and its signature letter. Raises InvalidPayload."""
+        if self.periodic:
+            return making.none_of(payload), making.ARGUMENTS
+        data = self.data_of({} if payload is None else payload)
+        return data, making.PLAIN if isinstance(data, dict) else making.VALUE
 
     def info(self, queue: QueueOptions) -> TaskInfo:
         """The task's part of the registry record, with the options that differ from the queue's."""

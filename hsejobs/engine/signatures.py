@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Concatenate, Protocol, Self, TypedDict, TypeVar, Unpack, overload
 
-from hsejobs.engine.handle import Job
+from hsejobs.handle import Job
 
 Payload = TypeVar("Payload")
 _In = TypeVar("_In", contravariant=True)

@@ -16,20 +16,20 @@ from huey.exceptions import (
     TaskLockedException,
 )
 
+from hsejobs.control import options
 from hsejobs.engine import adding, payloads, signatures
 from hsejobs.engine.context import running_job
-from hsejobs.engine.handle import Job
 from hsejobs.engine.huey_api import TaskWrapper
 from hsejobs.engine.queue import Queue, QueueTask
 from hsejobs.errors import (
-    InvalidOption,
     InvalidPayload,
     Postpone,
     RedisUnavailable,
     Unrecoverable,
 )
+from hsejobs.handle import Job
 from hsejobs.model import check_job_id, new_job_id
-from hsejobs.store.write import NewJob, new_nonce
+from hsejobs.store.write import NewJob
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,7 +83,6 @@ class _Adds(QueueTask):
         InvalidOption, InvalidJobId (nothing is written), RedisUnavailable.
         """
         news = adding.new_jobs(
-            self.queue,
             self,
             [payload],
             ids=None if job_id is None else [job_id],
@@ -105,14 +104,21 @@ class _Adds(QueueTask):
         For schedules: an id that is there already is left as it is, ``created`` False. Raises as
         ``add``; all are checked before the first is added.
         """
-        news = []
-        for job_id, organization_id, payload in items:
-            [new] = adding.new_jobs(
-                self.queue, self, [payload], organization_id=organization_id, priority=priority
-            )
-            new.id, new.nonce = check_job_id(job_id, internal=True), new_nonce()
-            news.append(new)
-        return self.huey.add_new(news)
+        asked = options.in_seconds(priority=priority)
+        return self.huey.add_new(
+            [
+                new
+                for job_id, organization_id, payload in items
+                for new in adding.make_many(
+                    self,
+                    [payload],
+                    asked,
+                    ids=[check_job_id(job_id, internal=True)],
+                    internal=True,
+                    organization_id=organization_id,
+                )
+            ]
+        )
 
     def add_many(
         self, items: Iterable[Any], *, ids: Iterable[str] | None = None, **said: Any
@@ -122,13 +128,11 @@ class _Adds(QueueTask):
         All payloads are checked before the first is added. ``ids``: one for each payload.
         """
         items = list(items)
-        chosen = None if ids is None else list(ids)
-        if chosen is not None and (isinstance(ids, str) or len(chosen) != len(items)):
-            raise InvalidOption("ids", "give a list with one id for each payload")
+        chosen = options.check_ids(ids, len(items))
         unknown = said.keys() - signatures.BulkOptions.__optional_keys__
         if unknown:
             raise TypeError(f"add_many() has no option {', '.join(sorted(unknown))}")
-        return self.huey.add_new(adding.new_jobs(self.queue, self, items, ids=chosen, **said))
+        return self.huey.add_new(adding.new_jobs(self, items, ids=chosen, **said))
 
 
 class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):

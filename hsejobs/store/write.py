@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hsejobs.errors import JobActive, JobExists, JobNotFound, WrongState
 from hsejobs.model import STATE_OF_LETTER, State
@@ -34,9 +34,8 @@ REMOVED_AT_ONCE = 100
 PROBE_REPLICAS = 0.5
 
 
-@dataclass(slots=True)
-class NewJob:
-    """A job to be added. ``delay``, ``backoff`` and ``timeout`` in ms; JSON as bytes."""
+class NewJob(NamedTuple):
+    """A job to be added: complete, and not to be changed. Times in ms; JSON as bytes."""
 
     id: str
     name: str

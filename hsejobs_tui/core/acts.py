@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from hsejobs.control import schedules
 from hsejobs.errors import JobsError, RedisFull, RedisRefused, RedisUnavailable, Refused
-from hsejobs.model import STATE_OF_LETTER, State, new_job_id
+from hsejobs.model import STATE_OF_LETTER, State
 from hsejobs.store.circuits import Circuits
 from hsejobs.store.client import Link
 from hsejobs.store.read import Reader
@@ -291,12 +292,7 @@ class Acts:
 
     def run_schedule(self, info: QueueInfo, schedule: ScheduleInfo) -> Added:
         """Adds a run of a schedule beside its slots."""
-        new = NewJob(
-            id=f"sys:run:{schedule.name}:{new_job_id()}", name=schedule.task,
-            payload=b'{"args":[],"kwargs":{}}', priority=info.priority, attempts=info.attempts,
-            backoff=info.backoff, timeout=info.timeout, signature="a",
-        )  # fmt: skip
-        added = self._queue_wide().add_run(info.name, new, schedule.task)
+        added = schedules.run(self._queue_wide(), info, schedule)
         self.audit.write("run", info.name, schedule=schedule.name, id=added.id)
         return added
 

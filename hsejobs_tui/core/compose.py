@@ -1,18 +1,18 @@
-"""New jobs and edited copies: the text a person edits, checked and turned into a job."""
+"""New jobs and edited copies: the text that a person edits, and the job that it means."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from difflib import unified_diff
 from typing import Any
 
 from hsejobs import codec
-from hsejobs.errors import InvalidPayload, PayloadTooLarge, Refused
+from hsejobs.control import making
+from hsejobs.control.options import AddOptions
+from hsejobs.errors import InvalidPayload, Refused
 from hsejobs.masking import MASK, is_secret_name, mask
-from hsejobs.model import PAYLOAD_LIMIT, JobRecord, check_organization, new_job_id
+from hsejobs.model import JobRecord
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs.store.write import NewJob
-from hsejobs_tui.core.schema import problems
 
 _EMPTY: dict[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": False, "array": [],
                           "object": {}, "null": None}  # fmt: skip
@@ -66,53 +66,47 @@ def unmasked(edited: Any, stored: Any) -> Any:
 
 
 def new_job(
-    info: QueueInfo, task: TaskInfo, text: str, *, organization_id: str | None,
-    sealed: bool, of: JobRecord | None = None, user_id: str | None = None,
-) -> NewJob:  # fmt: skip
-    """A checked job. ``of``: the stored job that this is an edited copy of.
+    info: QueueInfo,
+    task: TaskInfo,
+    text: str,
+    *,
+    organization_id: str | None,
+    sealed: bool,
+    of: JobRecord | None = None,
+    user_id: str | None = None,
+) -> NewJob:
+    """The job that was written. ``of``: the stored job that this is an edited copy of.
 
-    A session of one organisation adds for that one only, ``user_id`` for that user.
-    ``sealed``: secrets are sealed at rest here, which only the engine can do,
-    so a new secret is refused. Raises InvalidPayload, PayloadTooLarge or Refused.
+    A session of one organisation adds for that one only, ``user_id`` for that user. ``sealed``:
+    secrets are sealed at rest here, and this program has no key, so a new secret is refused.
+    Raises Refused, and what `making.make` raises.
     """
     data = parse(text)
-    if wrong := problems(data, task.schema or {}):
-        first, *more = wrong[:10]
-        raise InvalidPayload(*first, *more)
     if sealed and _has_secret(data, task.secret):
         raise Refused("secret fields are sealed here: add this job with `hsejobs enqueue`")
     if of is not None:
         data = unmasked(data, of.data)
-    _check_own(data, organization_id)
     if _still_masked(data):
         raise InvalidPayload("payload", "has *** where no value is stored: write one")
-    payload = codec.dumps(data)
-    if len(payload) > PAYLOAD_LIMIT:
-        raise PayloadTooLarge(
-            "payload", f"is {len(payload):,} bytes; {PAYLOAD_LIMIT:,} are allowed"
-        )
-    return NewJob(
-        id=new_job_id(), name=task.name, payload=payload,
-        priority=of.priority if of else info.priority,
-        attempts=of.attempts if of else info.attempts,
-        backoff=of.backoff if of else info.backoff,
-        timeout=of.timeout if of else info.timeout,
-        organization_id=organization_id or _owner(data, of, "organization"),
-        user_id=user_id or _owner(data, of, "user"),
-    )  # fmt: skip
+    _check_own(data, organization_id)
+    asked = AddOptions(of.priority, of.attempts, of.backoff, of.timeout) if of else AddOptions()
+    return making.make(
+        making.described(info, task),
+        data,
+        asked,
+        organization_id=organization_id or _kept(data, of, "organization"),
+        user_id=user_id or _kept(data, of, "user"),
+    )
 
 
-def _owner(data: dict[str, Any], of: JobRecord | None, what: str) -> str | None:
-    """Whose the job is: as everywhere, whom its payload names; a copy's own where that is as it was."""
+def _kept(data: dict[str, Any], of: JobRecord | None, what: str) -> str | None:
+    """A copy's owner, where its payload names the same one as before."""
     names = (f"{what}Id", f"{what}_id")
-    if of is not None and _named(data, names) == _named(of.data, names):
-        return of.organization_id if what == "organization" else of.user_id
-    return check_organization(_named(data, names), names[0])
-
-
-def _named(data: Any, names: Iterable[str]) -> str | None:
-    values = (data.get(name) for name in names) if isinstance(data, dict) else ()
-    return next((value for value in values if isinstance(value, str) and value), None)
+    if of is None or not isinstance(of.data, dict):
+        return None
+    if making.named(data, *names) != making.named(of.data, *names):
+        return None
+    return of.organization_id if what == "organization" else of.user_id
 
 
 def _check_own(data: dict[str, Any], organization_id: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Text that is safe and short: hostile characters escaped, durations and sizes for people."""
+"""Text that is safe and short: hostile characters escaped, sizes and moments for people."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
+
+from hsejobs.control.durations import duration as duration
 
 #: Categories that move the cursor, hide or reorder text: controls, format, surrogates, private,
 #: and the line separators.
@@ -38,28 +40,6 @@ def _visible(char: str, lines: bool) -> str:
 def one_line(text: object, limit: int = 300) -> str:
     """The first line, safe."""
     return safe(str(text)[: limit * 2].strip().partition("\n")[0], limit)
-
-
-def duration(ms: float | None) -> str:
-    """A duration in at most five characters: ``12ms``, ``3.4s``, ``5m``, ``2.1h``, ``3d``."""
-    if ms is None:
-        return "-"
-    if ms < 0.95:
-        return "<1ms" if ms > 0 else "0ms"
-    if ms < 995:
-        return f"{ms:.0f}ms"
-    seconds = ms / 1000
-    if seconds < 9.95:
-        return f"{seconds:.1f}s"
-    if seconds < 99.5:
-        return f"{seconds:.0f}s"
-    if seconds < 5970:
-        return f"{seconds / 60:.0f}m"
-    if seconds < 35_640:
-        return f"{seconds / 3600:.1f}h"
-    if seconds < 172_800:
-        return f"{seconds / 3600:.0f}h"
-    return f"{seconds / 86400:.0f}d"
 
 
 def size(count: float) -> str:

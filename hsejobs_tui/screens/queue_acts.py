@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
+from hsejobs.control.durations import parse_duration
 from hsejobs.errors import InvalidOption, JobsError
 from hsejobs.model import State
 from hsejobs.store.read import QueueStats
 from hsejobs.store.write import Asked
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.screens.dialogs import Ask, Confirm, Working
-
-_UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-
-
-def age_ms(text: str) -> int:
-    """``90s``, ``5m``, ``1h``, ``7d`` or ``0`` in ms. Raises InvalidOption."""
-    found = re.fullmatch(r"(\d{1,6})\s*([smhd]?)", text.strip())
-    if found is None or (not found[2] and found[1] != "0"):
-        raise InvalidOption("age", "use 0, or a number with s, m, h or d, such as 1h")
-    return int(found[1]) * _UNITS.get(found[2], 0)
 
 
 class QueueActs(View):
@@ -70,7 +60,7 @@ class QueueActs(View):
                 raise InvalidOption("clean", "use STATE AGE [LIMIT], such as completed 1h 1000")
             if len(words) == 3 and not (words[2].isdigit() and int(words[2])):
                 raise InvalidOption("limit", "use a whole number from 1 on")
-            state, grace = State(words[0]), age_ms(words[1])
+            state, grace = State(words[0]), parse_duration(words[1], "age")
             limit = int(words[2]) if len(words) == 3 else None
             asked = await app.do(app.acts.ask_clean, queue, state, grace)
         except JobsError as error:

@@ -7,9 +7,9 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 
+from hsejobs.control.cron import next_run
 from hsejobs.errors import JobsError
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
-from hsejobs_tui.core.cron import next_run
 from hsejobs_tui.core.text import clock, duration, safe
 from hsejobs_tui.core.view import LOOK
 from hsejobs_tui.screens.base import View

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from hsejobs.engine import JobFailed, JobHuey, remote, runtime
+from hsejobs.client import Client
+from hsejobs.engine import JobFailed, JobHuey, runtime
 from hsejobs.errors import InvalidOption, InvalidPayload
 from tests.engine import jobs
 from tests.engine.conftest import Consumer, counts
@@ -84,9 +85,7 @@ def test_a_decorator_stands_between_the_variables_and_the_queue(
     added: tuple[Callable[..., Any], ...] = (
         lambda **said: jobs.special.add({}, **said),
         lambda **said: jobs.special.add_many([{}], **said)[0],
-        lambda **said: remote.submit(
-            runtime.runtime().link, "hsejobs", jobs.huey.describe(), {}, task="special", **said
-        ),
+        lambda **said: Client().add("trial", {}, task="special", **said),
     )
     assert [held(add()) for add in added] == [(1, 5, 2000, 7000)] * 3
     assert held(jobs.special({})) == (1, 5, 2000, 7000)
@@ -96,6 +95,7 @@ def test_a_decorator_stands_between_the_variables_and_the_queue(
     monkeypatch.setenv("QUEUE_TRIAL_ATTEMPTS", "7")
     monkeypatch.setenv("QUEUE_MAX_RETRIES", "8")
     runtime.reset_runtime()
+    jobs.huey.register(again=True)
     assert [held(add()) for add in added] == [(1, 7, 2000, 7000)] * 3
     assert held(jobs.special({})) == (1, 7, 2000, 7000)
 

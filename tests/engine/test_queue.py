@@ -60,10 +60,10 @@ def test_a_queue_without_huey_describes_itself_and_makes_jobs(redis_url: str) ->
     assert (info.default_task, info.enqueue, info.outbound) == ("plain.pay", "admin", True)
     assert (info.tasks[0].attempts, info.schedules[0].cron) == (5, "0 0 * * *")
     assert queue.wrapper("pay") is task
-    [new] = adding.new_jobs(queue, task, [{"cents": 3}], ids=["one"], delay=1)
+    [new] = adding.new_jobs(task, [{"cents": 3}], ids=["one"], delay=1)
     assert (new.id, new.name, new.attempts, new.delay) == ("one", "plain.pay", 5, 1000)
     with pytest.raises(InvalidPayload, match=r"^cents: "):
-        adding.new_jobs(queue, task, [{"cents": "many"}])
+        adding.new_jobs(task, [{"cents": "many"}])
     runtime().link.close()
     reset_runtime()
 

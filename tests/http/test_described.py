@@ -17,13 +17,13 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import huey_config
+from hsejobs.control.schema import problems
 from hsejobs.described import document_schema
 from hsejobs.errors import InvalidInput, InvalidPayload
 from hsejobs.model import check_organization
 from hsejobs.services.mail.render import render, template_names, template_variables
 from hsejobs.settings import load_settings
 from hsejobs_http.openapi_schemas import without_options
-from hsejobs_tui.core.schema import problems
 from tasks.shared.examples import EXAMPLES
 from tests.http.fuzz_hooks import filter_body
 

@@ -15,7 +15,7 @@ import jsonschema_rs
 import pytest
 
 import huey_config
-from hsejobs.engine.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
+from hsejobs.control.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
 from hsejobs_http.openapi_schemas import ANSWER_EXAMPLES, ROUTES
 from tasks.shared.examples import EXAMPLES
 from tests.http.conftest import Shim, token

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from hsejobs.control.schema import problems
 from hsejobs.services.mail.address import parse_address, split_addresses, with_name
 from hsejobs.services.mail.payload import EmailPayload
-from hsejobs_tui.core.schema import problems
 
 MAIL: dict[str, Any] = {"to": "x@example.com", "subject": "Hi", "text": "there"}
 ANN = {"name": "Doe, Ann", "address": "ann@example.com"}

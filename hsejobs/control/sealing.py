@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,11 @@ def _box(secret_key: str) -> Any:
 
     digest = hashlib.sha256(b"hsejobs payload\0" + secret_key.encode()).digest()
     return Fernet(base64.urlsafe_b64encode(digest))
+
+
+def sealer(paths: Sequence[str], secret_key: str | None) -> Callable[[Any], Any] | None:
+    """What seals a payload's secret fields, which are at these dotted paths; None without a key."""
+    return (lambda data: seal(data, paths, secret_key)) if secret_key else None
 
 
 def seal(data: Any, paths: Sequence[str], secret_key: str | None) -> Any:

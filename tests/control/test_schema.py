@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hsejobs_tui.core.schema import problems
+from hsejobs.control.schema import problems
 from huey_config import QUEUES
 
 MAIL: dict[str, Any] = {
@@ -31,14 +31,17 @@ MAIL: dict[str, Any] = {
     ({"to": "x"}, []),
     ({"to": ["x"], "subject": None, "kind": "b", "hours": 0.5, "count": 3, "replyTo": "x"}, []),
     ({"to": "x", "reply_to": "y", "files": [{"artifact_id": "abc"}], "context": {"a": [1]}}, []),
-    ({"to": "***", "count": "***", "odd": "anything"}, []),
+    ({"to": "x", "odd": "anything", "hours": "0.5", "count": "3"}, []),
+    ({"to": {"$sealed": "x"}}, []),
+    ({"to": "x", "count": "***"}, [("count", "must be an integer")]),
     ({}, [("to", "is required")]),
     ({"to": 1}, [("to", "must be a string")]),
     ({"to": ["x", 1]}, [("to[1]", "must be a string")]),
     ({"to": "x", "subject": "too long"}, [("subject", "must be at least 1 and at most 5 characters")]),
     ({"to": "x", "kind": "c"}, [("kind", "use one of: a, b")]),
     ({"to": "x", "hours": 11}, [("hours", "must be at least 0 and at most 10")]),
-    ({"to": "x", "hours": True}, [("hours", "must be a number")]),
+    ({"to": "x", "hours": True}, []),
+    ({"to": "x", "hours": [1]}, [("hours", "must be a number")]),
     ({"to": "x", "count": 1.5}, [("count", "must be an integer")]),
     ({"to": "x", "reply_to": 1}, [("reply_to", "must be a string")]),
     ({"to": "x", "files": [{}]}, [("files[0].artifactId", "is required")]),
@@ -74,3 +77,60 @@ def test_good_payloads_of_every_queue_pass(queue: str) -> None:
     assert schema is not None
     assert problems(GOOD[queue], schema) == []
     assert problems({**GOOD[queue], "mispelled": 1}, schema)[0][0] == "mispelled"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "pattern": "^(a+)+$"},
+        {"type": "string", "pattern": "^(a|aa)+$"},
+        {"type": "string", "pattern": "(.*)(.*)(.*)(.*)x"},
+        {"$ref": "#"},
+        {"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_schema_that_would_take_for_ever_is_left_to_the_worker(schema: dict[str, Any]) -> None:
+    """Without a bound each takes longer than any test may."""
+    assert problems("a" * 5_000 + "!", schema) == []
+
+
+def test_a_payload_that_branches_without_end_is_left_to_the_worker() -> None:
+    tree: dict[str, Any] = {"type": "array", "items": {"$ref": "#"}}
+    schema = {"anyOf": [tree, {**tree, "minItems": 1}, {**tree, "maxItems": 9}, {"type": "string"}]}
+    payload: Any = 1
+    for _ in range(60):
+        payload = [payload, payload]
+    assert problems(payload, schema) == []
+
+
+def test_words_that_are_not_known_refuse_nothing() -> None:
+    schema = {
+        "not": {"type": "object"}, "if": {}, "then": False, "format": "email", "type": "thing",
+        "propertyNames": {"pattern": "^b"}, "uniqueItems": True, "$ref": "https://example.com/x",
+        "enum": "a", "required": "b", "properties": 5, "minimum": "5", "pattern": 5,
+    }  # fmt: skip
+    for data in ({"a": 1}, [1, 1], "x", 3, None):
+        assert problems(data, schema) == []
+
+
+@pytest.mark.parametrize(("data", "wrong"), [
+    ({"a": 1, "s-1": "x"}, []),
+    ({"a": 1, "t": "x"}, [("t", "is no field of it; there are: a, b")]),
+    ({"a": 2}, [("a", "must be 1")]),
+    ({"a": 1, "b": [1, "x", True]}, []),
+    ({"a": 1, "b": [[], "x"]}, [("b[0]", "must be an integer")]),
+    ({"a": 1, "b": ["x", "x", 5]}, [("b[0]", "must be an integer"), ("b[2]", "must be a boolean or null")]),
+    ({}, [("a", "is required"), ("payload", "must be at least 1 fields")]),
+])  # fmt: skip
+def test_other_words(data: Any, wrong: list[tuple[str, str]]) -> None:
+    schema = {
+        "allOf": [{"required": ["a"]}, {"minProperties": 1}], "additionalProperties": False,
+        "patternProperties": {"^s-": {}},
+        "properties": {
+            "a": {"const": 1},
+            "b": {"prefixItems": [{"type": "integer"}, {"type": "string"}],
+                  "items": {"type": ["boolean", "null"]}},
+        },
+    }  # fmt: skip
+    assert problems(data, schema) == wrong

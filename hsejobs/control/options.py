@@ -1,10 +1,11 @@
-"""How a job's options come about: the add, the queue's variables, the code, the global variables."""
+"""A job's options: how they are checked, and whose word holds: the add's, the queue's variables, the code."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hsejobs.errors import InvalidOption
 from hsejobs.model import LONGEST_MS, PRIORITIES, ROLES
@@ -33,6 +34,47 @@ class QueueOptions:
     timeout: int
     workers: str
     concurrency: int
+
+
+class AddOptions(NamedTuple):
+    """What an add asks for, checked; None: as the task says. Times in ms."""
+
+    priority: int | None = None
+    attempts: int | None = None
+    backoff: int | None = None
+    timeout: int | None = None
+    delay: int = 0
+
+
+NOTHING_ASKED = AddOptions()
+
+
+def in_seconds(
+    *,
+    priority: Any = None,
+    attempts: Any = None,
+    backoff: Any = None,
+    timeout: Any = None,
+    delay: Any = None,
+) -> AddOptions:
+    """What an add from Python or the command line asks for; times in seconds. Raises InvalidOption."""
+    if priority is attempts is backoff is timeout is delay is None:
+        return NOTHING_ASKED
+    return AddOptions(
+        None if priority is None else check_priority(priority),
+        None if attempts is None else check_attempts(attempts),
+        None if backoff is None else milliseconds("backoff", backoff),
+        None if timeout is None else milliseconds("timeout", timeout, zero=False),
+        0 if delay is None else milliseconds("delay", delay),
+    )
+
+
+def check_ids(ids: Iterable[str] | None, count: int) -> list[str] | None:
+    """The ids of a bulk add as a list, one for each payload. Raises InvalidOption."""
+    chosen = None if ids is None else list(ids)
+    if chosen is not None and (isinstance(ids, str) or len(chosen) != count):
+        raise InvalidOption("ids", "give a list with one id for each payload")
+    return chosen
 
 
 def of_task(code: CodeOptions, task_class: Any) -> CodeOptions:
@@ -78,6 +120,14 @@ def milliseconds(name: str, seconds: Any, *, zero: bool = True) -> int:
         least = "0" if zero else "more than 0"
         raise InvalidOption(name, f"use seconds, {least} to {LONGEST_MS // 1000}")
     return max(math.ceil(seconds * 1000), 0)
+
+
+def whole_milliseconds(name: str, value: Any, *, zero: bool = True) -> int:
+    """Whole ms as they are. Raises InvalidOption for anything else and for more than a year."""
+    least = 0 if zero else 1
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LONGEST_MS:
+        raise InvalidOption(name, f"use whole ms, {least} to {LONGEST_MS}")
+    return value
 
 
 def check_priority(priority: Any) -> int:

@@ -1,0 +1,75 @@
+"""What the patterns of a JSON Schema can cost in Python's own engine, which tries every way there is."""
+
+from __future__ import annotations
+
+import math
+import re
+import re._parser as parser  # type: ignore[import-not-found]
+from functools import lru_cache
+from typing import Any
+
+#: More than this costs nothing that could be spent; it also keeps the sums finite.
+_TOO_MUCH = 1e12
+#: What other dialects read as sets inside sets, and Python does not.
+_SETS = ("[[", "[^[", "&&", "--", "~~", "||")
+
+
+def cost(pattern: str, length: int) -> float:
+    """Most steps that a search takes in a text of that many characters.
+
+    Infinity for a pattern of another dialect, which may mean something else here, and for one of
+    which it cannot be told. An upper bound: most searches take a small part of it.
+    """
+    read = _read(pattern)
+    if read is None:
+        return math.inf
+    starts = 1 if _anchored(read) else length + 1
+    return _ways(read, length) * starts * (1 + len(read.data))
+
+
+@lru_cache(maxsize=512)
+def _read(pattern: str) -> Any:
+    if any(sign in pattern for sign in _SETS):
+        return None
+    try:
+        re.compile(pattern)
+        return parser.parse(pattern)
+    except (re.error, RecursionError, OverflowError, Warning):
+        return None
+
+
+def _anchored(read: Any) -> bool:
+    first = read.data[0] if read.data else None
+    return first is not None and str(first[0]) == "AT" and "BEGINNING" in str(first[1])
+
+
+def _ways(read: Any, length: int) -> float:
+    """How many ways there are to match a sequence: the ways of its parts multiply."""
+    ways = 1.0
+    for kind, what in read:
+        ways *= _part(str(kind), what, length)
+        if ways > _TOO_MUCH:
+            return math.inf
+    return ways
+
+
+def _part(kind: str, what: Any, length: int) -> float:
+    if kind in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+        _, most, inner = what
+        most = min(int(most), length)
+        ways = _ways(inner, length)
+        # A part of one way can only be taken more or less often; one of several, in each turn anew.
+        if ways <= 1:
+            return most + 1
+        return ways**most * (most + 1) if most * math.log10(ways) < 12 else math.inf
+    if kind == "BRANCH":
+        return float(sum(_ways(one, length) for one in what[1]))
+    if kind == "SUBPATTERN":
+        return _ways(what[3], length)
+    if kind == "ATOMIC_GROUP":
+        return _ways(what, length)
+    if kind in ("ASSERT", "ASSERT_NOT"):
+        return _ways(what[1], length)
+    if kind in ("LITERAL", "NOT_LITERAL", "ANY", "IN", "AT", "CATEGORY", "RANGE"):
+        return 1.0
+    return math.inf  # references back, conditions

@@ -1,0 +1,52 @@
+"""Schedules: the list that every window shows, and a run by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hsejobs.control import cron, making
+from hsejobs.model import iso_time, new_job_id
+from hsejobs.store.read import Reader
+from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
+from hsejobs.store.write import Added, NewJob, Writer
+
+
+def list_schedules(reader: Reader, infos: Iterable[QueueInfo]) -> list[dict[str, Any]]:
+    """Every schedule: name, queue, cron text, next and last run, and how that ended.
+
+    The object of the HTTP shim and ``hsejobs schedules --json``; times ISO 8601 UTC, unknown
+    things None. ``outcome`` is a state: a run that waits or runs has no other yet.
+    """
+    found = []
+    for info in infos:
+        if not info.schedules:
+            continue
+        now, last = reader.now(info.name), reader.last_outcomes(info.name)
+        for one in info.schedules:
+            run = last.get(one.task)
+            found.append(
+                {
+                    "name": one.name,
+                    "queue": info.name,
+                    "cron": one.cron,
+                    "next": iso_time(cron.next_run(one.cron, now)),
+                    "last": iso_time(run.added_at) if run else None,
+                    "lastJob": run.job_id if run else None,
+                    "outcome": str(run.status) if run and run.status else None,
+                }
+            )
+    return found
+
+
+def new_run(info: QueueInfo, schedule: ScheduleInfo) -> NewJob:
+    """A run of a schedule by hand, with its own task's options; not yet added."""
+    described = (task for task in info.tasks if task.name == schedule.task)
+    target = making.described(info, next(described, TaskInfo(schedule.task)))
+    job_id = f"sys:run:{schedule.name}:{new_job_id()}"
+    return making.make(target, None, job_id=job_id, internal=True, nonce="")
+
+
+def run(writer: Writer, info: QueueInfo, schedule: ScheduleInfo) -> Added:
+    """Adds a run of a schedule now, beside its slots."""
+    return writer.add_run(info.name, new_run(info, schedule), schedule.task)
