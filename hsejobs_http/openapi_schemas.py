@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hsejobs.control.views import STATUSES
 from hsejobs.engine.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
 from hsejobs.model import LONGEST_MS, PAYLOAD_LIMIT, State
 from hsejobs.services.fields import IDENTIFIER
-from hsejobs.watch.view import STATUSES
 from hsejobs_http.bodies import BODY_LIMIT, OPTIONS
 from hsejobs_http.problems import MEDIA_TYPE, TITLES
 

@@ -1,0 +1,1 @@
+"""What every window calls: making jobs, schedules, acts, public forms."""
