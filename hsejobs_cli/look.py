@@ -176,16 +176,16 @@ def list_schedules(context: typer.Context, as_json: Json = False) -> None:
 
 def run_schedule(name: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
     """Run a periodic task once, now."""
-    from hsejobs.engine import remote
     from hsejobs.errors import UnknownSchedule
 
     session = Session()
     for info in session.infos():
         for one in info.schedules:
             if name in (one.name, one.task):
-                made = remote.run_schedule(session.link, session.settings.redis_prefix, info, one)
+                made = session.acts().run_schedule(info, one)
                 if as_json:
-                    output.document({"jobId": made.id, "queue": info.name, "status": made.status})
+                    status = str(made.status)
+                    output.document({"jobId": made.id, "queue": info.name, "status": status})
                 else:
                     typer.echo(made.id)
                 return

@@ -113,11 +113,11 @@ class Acts:
     def check(self, act: str) -> Writer:
         """The store's writes, if this actor may do it.
 
-        Raises Refused in a session that is read-only or sees one organization only, Forbidden.
+        Raises Forbidden; Refused in a session that is read-only or sees one organization only.
         """
+        self.actor.need(ACTS[act].role)
         if self._read_only:
             raise Refused("this session is read-only")
-        self.actor.need(ACTS[act].role)
         if ACTS[act].whole and self.org is not None:
             raise Refused("this act is about every organization's jobs; this session sees one")
         return self._writer
@@ -229,7 +229,10 @@ class Acts:
             self._noted(progress, ids)
         yield progress
 
-    def _noted(self, progress: Progress, ids: Sequence[str] = ()) -> None:
+    def _noted(self, progress: Progress, ids: Sequence[str]) -> None:
+        missing = [one for one in progress.refusals if one.found == "missing"]
+        if missing and len(missing) == progress.seen:
+            return  # there was nothing to act on
         self.note(
             progress.act,
             progress.queue,

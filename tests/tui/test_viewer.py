@@ -11,7 +11,7 @@ from textual import events
 
 from hsejobs import codec
 from hsejobs.control.views import HIDDEN
-from hsejobs.errors import InvalidOption, InvalidPayload, JobNotFound, Refused
+from hsejobs.errors import Forbidden, InvalidOption, InvalidPayload, JobNotFound, Refused
 from hsejobs.model import JobRecord, State
 from hsejobs.store.circuits import Circuits
 from hsejobs.store.registry import QueueInfo, TaskInfo
@@ -117,7 +117,7 @@ def _view(stage: Stage, monkeypatch: pytest.MonkeyPatch, role: str, org: str | N
 def test_the_role_makes_the_session(filled: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     member = _view(filled, monkeypatch, "member", "org-1")
     assert (member.read_only, member.organization_id, member.place) == (True, "org-1", "hsejobs")
-    with pytest.raises(Refused, match="read-only"):
+    with pytest.raises(Forbidden, match="role admin"):
         list(acts_of(member, filled.link).many("retry", "mail", [(MINE, "")]))
     admin = _view(filled, monkeypatch, "admin", "org-1")
     (*_, done) = acts_of(admin, filled.link).many("retry", "mail", [(MINE, ""), ("x", "")])
