@@ -7,8 +7,9 @@ from difflib import unified_diff
 from typing import Any
 
 from hsejobs import codec
+from hsejobs.control import views
 from hsejobs.errors import InvalidPayload, PayloadTooLarge, Refused
-from hsejobs.masking import MASK, is_secret_name, mask
+from hsejobs.masking import MASK, is_secret_name
 from hsejobs.model import PAYLOAD_LIMIT, JobRecord, check_organization, new_job_id
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs.store.write import NewJob
@@ -123,7 +124,7 @@ def _check_own(data: dict[str, Any], organization_id: str | None) -> None:
 
 def masked_text(record: JobRecord, secret: list[str]) -> str:
     """A stored job's payload as a person may see and edit it."""
-    return pretty(mask(record.data, secret))
+    return pretty(views.masked_data(record.data, secret))
 
 
 def _has_secret(data: Any, paths: list[str], here: str = "") -> bool:
