@@ -58,7 +58,7 @@ def enqueue(
         return
     sys.stderr.write(f"{job.id}\n")
     _follow(job)
-    typer.echo(json.dumps(views.masked(job.refresh(), info).result))
+    typer.echo(json.dumps(views.masked(job.refresh(), session.info(queue)).result))
 
 
 def read_payload(text: str) -> Any:
