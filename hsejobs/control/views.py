@@ -49,10 +49,17 @@ def masked(record: JobRecord, info: QueueInfo | None) -> JobRecord:
     secrets = _values(record, paths) if _has_texts(record) else []
     record.data = masked_data(record.data, paths)
     record.result = scrub_data(mask(record.result, paths), secrets)
-    record.errors = tuple(scrub_data(error, secrets) for error in record.errors)
+    record.errors = tuple(_scrubbed(error, secrets) for error in record.errors)
     if record.progress_message:
         record.progress_message = scrub(record.progress_message, secrets)
     return record
+
+
+def _scrubbed(error: dict[str, Any], secrets: list[str]) -> dict[str, Any]:
+    return {
+        name: scrub(value, secrets) if isinstance(value, str) else value
+        for name, value in error.items()
+    }
 
 
 def _has_texts(record: JobRecord) -> bool:

@@ -62,6 +62,14 @@ def test_a_secrets_value_is_masked_wherever_it_stands() -> None:
     assert error["error"] == f"no {SECRET}"
 
 
+def test_of_more_secrets_than_can_be_looked_for_the_texts_are_masked_whole() -> None:
+    error = {"error": "e" * 300, "traceback": "t" * 8_000, "attempt": 1, "code": "error"}
+    data = {"sig": [f"{n:05x}" for n in range(12_000)]}
+    found = shown(data=data, errors=(error,), result={"said": "r" * 400})
+    assert (found["errors"][0]["traceback"], found["errors"][0]["attempt"]) == ("***", 1)
+    assert found["result"] == "***"
+
+
 def test_what_stands_under_a_secret_name_is_masked_without_a_model() -> None:
     found = shown(data={"n": 1}, result={"list": [{"Password": "x", "user": "ann"}]})
     assert found["result"] == {"list": [{"Password": "***", "user": "ann"}]}
