@@ -11,7 +11,6 @@ import fcntl
 import getpass
 import json
 import os
-import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hsejobs.control.actors import Actor
+from hsejobs.mentions import mentions
 
 FILE = "audit.log"
 #: Ids that an entry lists; an act on more jobs lists none.
@@ -127,24 +127,6 @@ def _without(line: bytes, organization_id: str) -> bytes:
         return line
     kept = {name: raw.get(name) for name in ("time", "user", "door", "act", "queue", "redis")}
     return json.dumps(kept | {"organizationId": None, "erased": True}).encode() + b"\n"
-
-
-def mentions(value: Any, organization_id: str) -> bool:
-    """Whether a text in a value is the organization, or the id of a job or a circuit of it.
-
-    A value is what JSON holds. An id may stand in a longer text: a path, an error.
-    """
-    if isinstance(value, dict):
-        return any(mentions(one, organization_id) for one in value.values())
-    if isinstance(value, list):
-        return any(mentions(one, organization_id) for one in value)
-    if not isinstance(value, str) or organization_id not in value:
-        return False
-    return value == organization_id or _id_of(organization_id).search(value) is not None
-
-
-def _id_of(organization_id: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w.@+-]){re.escape(organization_id)}:")
 
 
 @contextlib.contextmanager

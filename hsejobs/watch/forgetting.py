@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from hsejobs.control.audit import mentions
+from hsejobs.mentions import mentions
 
 #: Where ``hsejobs up`` keeps its logs, in JOBS_HOME.
 LOG_FOLDER = "logs"

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from hsejobs.control.audit import mentions
 from hsejobs.engine.runtime import runtime
+from hsejobs.mentions import mentions
 from hsejobs.store.circuits import Circuits, webhook_circuit
 from hsejobs.store.work import Work
 from tasks import queue_email
