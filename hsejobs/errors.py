@@ -10,6 +10,7 @@
     │   └── InvalidOption
     ├── SettingsError           a bad environment variable; names it
     ├── Refused                 a well-formed wish that the present state forbids
+    │   ├── Forbidden           the caller's role is not enough
     │   ├── UnknownQueue
     │   ├── UnknownTask
     │   ├── UnknownSchedule
@@ -106,6 +107,12 @@ class Refused(JobsError):
     """What was asked for is not possible in the present state."""
 
     code = "refused"
+
+
+class Forbidden(Refused):
+    """The caller's role does not allow this; the message names the one that does."""
+
+    code = "forbidden"
 
 
 class UnknownQueue(Refused):

@@ -22,6 +22,8 @@ _BY_NAME = re.compile(
 )
 
 
+#: Text that stands in JSON as it is.
+_SAME_IN_JSON = re.compile(r"[ !#-\[\]-~]*")
 #: What has nothing inside.
 _LEAVES = frozenset({str, int, float, bool, type(None)})
 
@@ -77,7 +79,10 @@ def secret_values(data: Any, paths: Iterable[str] = ()) -> list[str]:
     _collect(data, {tuple(path.split(".")) for path in paths}, (), found, inside=False)
     # Errors and lines of the log often quote JSON, where such a text looks otherwise.
     found |= {
-        json.dumps(text, ensure_ascii=escaped)[1:-1] for text in found for escaped in (True, False)
+        json.dumps(text, ensure_ascii=escaped)[1:-1]
+        for text in found
+        if not _SAME_IN_JSON.fullmatch(text)
+        for escaped in (True, False)
     }
     return sorted((text for text in found if len(text) >= 4), key=len, reverse=True)
 

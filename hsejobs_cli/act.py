@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import replace
+from typing import Annotated, Any
 
 import typer
 
+from hsejobs.control import views
 from hsejobs.control.durations import parse_duration
+from hsejobs.control.progress import PAST
 from hsejobs.errors import InvalidOption
-from hsejobs.model import State, check_organization
-from hsejobs.watch import view
+from hsejobs.model import State
 from hsejobs_cli import output
 from hsejobs_cli.look import Json, Org, Queue
 from hsejobs_cli.session import Session
-
-if TYPE_CHECKING:
-    from hsejobs.store.write import Refusal
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Id = Annotated[str | None, typer.Argument(metavar="[ID]", help="The job's id.")]
@@ -57,44 +56,27 @@ def _move(
     as_json: bool,
 ) -> None:
     session = Session()
-    org = check_organization(org, "org")
+    acts = session.acts(org)
     if (job_id is None) is not every:
         raise InvalidOption("id", "give an id, or --all")
     info = session.info(queue)
-    past = {"retry": "retried", "promote": "promoted"}[act]
+    past = PAST[act]
     if job_id is not None:
-        getattr(session.writer, act)(queue, job_id, org)
+        acts.one(act, queue, job_id)
         if as_json:
-            output.document(view.shown(session.reader.job(queue, job_id, org), info))
+            record = session.reader.job(queue, job_id, acts.org)
+            output.document(views.job(record, info, acts.actor))
         else:
             typer.echo(f"{past} {job_id}")
         return
-    done, refused = _move_all(session, act, state, queue, org, past)
+    for progress in acts.every(act, queue):
+        if progress.total:
+            sys.stderr.write(f"{past} {progress.done:,}\n")
+    refused = [{"id": one.id, "found": one.found} for one in progress.refusals]
     if as_json:
-        output.document({past: done, "refused": [{"id": r.id, "found": r.found} for r in refused]})
+        output.document({past: progress.done, "refused": refused})
     else:
-        typer.echo(f"{past} {done:,} jobs" + _stayed(len(refused), "changed meanwhile"))
-
-
-def _move_all(
-    session: Session, act: str, state: State, queue: str, org: str | None, past: str
-) -> tuple[int, list[Refusal]]:
-    """Acts on the jobs that are in the state now; those that come while it works stay."""
-    # By Redis' clock. The list goes on growing while it is read, so its end is no end.
-    asked = session.reader.now(queue)
-    many = getattr(session.writer, f"{act}_many")
-    done, refused = 0, []
-    for page in session.reader.walk(queue, state, org, payload_bytes=0, errors=1):
-        jobs = [
-            (job.id, job.version) for job in page if (job.finished_at or job.created_at) <= asked
-        ]
-        if not jobs:
-            continue
-        missed = many(queue, jobs, org, asked=asked)
-        refused += missed
-        done += len(jobs) - len(missed)
-        sys.stderr.write(f"{past} {done:,}\n")
-    return done, refused
+        typer.echo(f"{past} {progress.done:,} jobs" + _stayed(len(refused), "changed meanwhile"))
 
 
 def _stayed(count: int, why: str) -> str:
@@ -110,13 +92,12 @@ def remove(
 ) -> None:
     """Remove one job for good."""
     session = Session()
+    acts = session.acts(org)
     session.info(queue)
-    org = check_organization(org, "org")
-    job = session.reader.job(queue, job_id, org, limit=1)
+    job = session.reader.job(queue, job_id, acts.org, limit=1)
     output.confirm(f"Remove job {job_id} of {queue}, which is {job.status}?", yes=yes)
     # Answered with --yes nothing was looked at before; else what was asked about is what goes.
-    session.writer.remove(queue, job_id, org, seen="" if yes else job.version)
-    session.delete_files(queue, job_id)
+    acts.one("remove", queue, job_id, seen="" if yes else job.version)
     _told({"removed": 1, "id": job_id}, f"removed {job_id}", as_json)
 
 
@@ -131,27 +112,23 @@ def clean(
 ) -> None:
     """Remove the jobs of a state that are older than a time."""
     session = Session()
-    org = check_organization(org, "org")
+    acts = session.acts(org)
     if status not in [state.value for state in State]:
         raise InvalidOption("status", "use completed, failed, waiting or delayed")
     state, older = State(status), parse_duration(grace, "grace")
     session.info(queue)
-    asked = session.writer.ask_clean(queue, state, older, org)
-    count = min(asked.count, limit or asked.count)
-    output.confirm(f"Remove {count:,} {status} jobs of {queue}?", yes=yes)
-    removed = session.writer.clean(
-        queue, state, older, organization_id=org, limit=limit, asked=asked.at
-    )
-    session.delete_files(queue)
-    stayed = _stayed(count - removed, "moved on")
-    _told({"removed": removed}, f"removed {removed:,} jobs{stayed}", as_json)
+    asked = acts.ask_clean(queue, state, older)
+    asked = replace(asked, count=min(asked.count, limit or asked.count))
+    output.confirm(f"Remove {asked.count:,} {status} jobs of {queue}?", yes=yes)
+    (*_, done) = acts.sweep("clean", queue, asked, state=state, grace_ms=older, limit=limit)
+    _removed(done.done, _stayed(asked.count - done.done, "moved on"), as_json)
 
 
 def pause(queue: Queue, as_json: Json = False) -> None:
     """Let workers begin no more jobs of a queue."""
     session = Session()
     session.info(queue)
-    session.writer.pause(queue)
+    session.acts().pause(queue, True)
     _told({"queue": queue, "isPaused": True}, f"{queue} is paused", as_json)
 
 
@@ -159,7 +136,7 @@ def resume(queue: Queue, as_json: Json = False) -> None:
     """Let workers begin jobs of a queue again."""
     session = Session()
     session.info(queue)
-    session.writer.resume(queue)
+    session.acts().pause(queue, False)
     _told({"queue": queue, "isPaused": False}, f"{queue} runs", as_json)
 
 
@@ -167,13 +144,11 @@ def drain(queue: Queue, yes: Yes = False, as_json: Json = False) -> None:
     """Remove everything that waits or is delayed; a pause stays."""
     session = Session()
     session.info(queue)
-    one = session.reader.stats([queue])[0]
-    output.confirm(f"Remove {one.waiting + one.delayed:,} jobs of {queue}?", yes=yes)
-    removed = session.writer.drain(queue, asked=one.now)
-    session.delete_files(queue)
-    now = session.reader.stats([queue])[0]
-    stayed = _stayed(now.waiting + now.delayed, "came later")
-    _told({"removed": removed}, f"removed {removed:,} jobs{stayed}", as_json)
+    acts = session.acts()
+    asked = acts.ask("drain", queue)
+    output.confirm(f"Remove {asked.count:,} jobs of {queue}?", yes=yes)
+    (*_, done) = acts.sweep("drain", queue, asked)
+    _removed(done.done, _stayed(done.later, "came later"), as_json)
 
 
 def obliterate(
@@ -185,14 +160,16 @@ def obliterate(
     """Remove every job of a queue, and its counters."""
     session = Session()
     session.info(queue)
-    one = session.reader.stats([queue])[0]
-    total = one.public()["total"]
-    output.confirm(f"Remove all {total:,} jobs of {queue}?", yes=yes, word=queue)
-    removed = session.writer.obliterate(queue, force=force, asked=one.now)
-    session.delete_files(queue)
-    left = session.reader.stats([queue])[0].public()["total"]
-    stayed = _stayed(left, "came later, so the queue keeps its counters and its pause")
-    _told({"removed": removed}, f"removed {removed:,} jobs{stayed}", as_json)
+    acts = session.acts()
+    asked = acts.ask("obliterate", queue)
+    output.confirm(f"Remove all {asked.count:,} jobs of {queue}?", yes=yes, word=queue)
+    (*_, done) = acts.sweep("obliterate", queue, asked, force=force)
+    why = "came later, so the queue keeps its counters and its pause"
+    _removed(done.done, _stayed(done.later, why), as_json)
+
+
+def _removed(count: int, stayed: str, as_json: bool) -> None:
+    _told({"removed": count}, f"removed {count:,} jobs{stayed}", as_json)
 
 
 def _told(data: dict[str, Any], text: str, as_json: bool) -> None:

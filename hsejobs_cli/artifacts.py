@@ -63,8 +63,9 @@ def remove_artifact(
     """Remove a file for good, and with it the links to it; its job stays."""
     from hsejobs.services.artifacts.removal import withdraw_by_id
 
-    files = Session().files
-    found = files.store.find(artifact_id, check_organization(org, "org"))
+    session = Session()
+    acts, files = session.acts(org), session.files
+    found = files.store.find(artifact_id, acts.org)
     if not found:
         raise ArtifactNotFound("there is no artifact of that id; see `hsejobs artifacts`")
     if len(found) > 1:
@@ -72,6 +73,7 @@ def remove_artifact(
     [one] = found
     output.confirm(f"Remove {one.name} of {one.organization_id}?", yes=yes)
     withdraw_by_id(files, one)
+    acts.note("remove file", one.queue or "", count=1, ids=[one.job_id or one.id])
     if as_json:
         output.document({"removed": 1, "id": one.id})
     else:

@@ -66,9 +66,9 @@ def close_circuit(name: Name, as_json: Json = False) -> None:
 
 
 def _set(act: str, name: str, as_json: bool) -> None:
-    circuits = _circuits(Session())
-    getattr(circuits, act)(name)
+    session = Session()
+    session.acts().circuit(name, act)
     if as_json:
-        output.document(circuits.get(name).public())
+        output.document(_circuits(session).get(name).public())
     else:
         typer.echo(f"{name} is {'held open' if act == 'open' else 'closed'}")

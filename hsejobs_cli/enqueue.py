@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from hsejobs import codec
-from hsejobs.control import making
+from hsejobs.control import making, views
 from hsejobs.control.options import AddOptions, in_seconds
 from hsejobs.errors import InvalidPayload
 from hsejobs.handle import Job
@@ -51,8 +51,8 @@ def enqueue(
         typer.echo(job.id)
         return
     sys.stderr.write(f"{job.id}\n")
-    result = _follow(job)
-    typer.echo(json.dumps(result))
+    _follow(job)
+    typer.echo(json.dumps(views.masked(job.refresh(), session.info(queue)).result))
 
 
 def _add(
@@ -82,8 +82,8 @@ def read_payload(text: str) -> Any:
     return codec.strict(raw)
 
 
-def _follow(job: Any) -> Any:
-    """The result; each change of state or progress is a line on stderr."""
+def _follow(job: Any) -> None:
+    """Waits for the end; each change of state or progress is a line on stderr. Raises JobFailed."""
     from hsejobs.model import FINISHED
 
     before = None
@@ -96,6 +96,7 @@ def _follow(job: Any) -> Any:
             sys.stderr.write(output.safe(f"{record.status} {record.progress:g}%{told}") + "\n")
             before, pause = now, 0.02
         if record.status in FINISHED:
-            return job.wait(0)
+            job.wait(0)
+            return
         time.sleep(pause)
         pause = min(0.25, pause * 1.5)

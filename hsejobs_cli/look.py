@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from hsejobs.control import views
 from hsejobs.control.durations import duration
-from hsejobs.watch import view
 from hsejobs_cli import output
 from hsejobs_cli.session import Session
 
@@ -36,7 +36,7 @@ def stats(as_json: Json = False, org: Org = None) -> None:
     """Counts, rates and durations of every queue."""
     session = Session()
     names = [info.name for info in session.infos()]
-    found = session.reader.stats(names, org)
+    found = session.reader.stats(names, session.actor(org).organization_id)
     if as_json:
         output.document({one.name: one.public() for one in found})
         return
@@ -72,8 +72,15 @@ def jobs(
     """A page of the jobs in a state."""
     session = Session()
     info = session.info(queue)
-    listed = view.listing(
-        session.reader, info, status, limit=limit, cursor=cursor, organization_id=org
+    actor = session.actor(org)
+    listed = views.listing(
+        session.reader,
+        info,
+        status,
+        actor,
+        limit=limit,
+        cursor=cursor,
+        organization_id=actor.organization_id,
     )
     if as_json:
         output.document(listed)
@@ -104,13 +111,13 @@ def job(
     """One job, whole."""
     session = Session()
     info = session.info(queue)
-    record = session.reader.job(queue, job_id, org)
-    shown = view.shown(record, info)
+    actor = session.actor(org)
+    record = session.reader.job(queue, job_id, actor.organization_id)
     if as_json:
-        output.document(shown)
+        output.document(views.job(record, info, actor))
         return
-    lines, _ = session.reader.logs(queue, job_id, start=-20)
-    _print_job(shown, lines)
+    lines, _ = views.logs(session.reader, record, info, actor, tail=20)
+    _print_job(views.job(record, info, actor), lines or [])
 
 
 def _print_job(shown: dict[str, Any], lines: list[str]) -> None:
@@ -134,7 +141,7 @@ def _print_job(shown: dict[str, Any], lines: list[str]) -> None:
 def workers(as_json: Json = False) -> None:
     """The consumers that live, and what each of their slots runs."""
     session = Session()
-    found = view.workers(session.reader, [info.name for info in session.infos()])
+    found = views.workers(session.reader, [info.name for info in session.infos()])
     if as_json:
         output.document(found)
         return
@@ -170,18 +177,16 @@ def list_schedules(context: typer.Context, as_json: Json = False) -> None:
 
 def run_schedule(name: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
     """Run a periodic task once, now."""
-    from hsejobs.control import schedules
     from hsejobs.errors import UnknownSchedule
 
     session = Session()
     for info in session.infos():
         for one in info.schedules:
             if name in (one.name, one.task):
-                made = schedules.run(session.writer, info, one)
+                made = session.acts().run_schedule(info, one)
                 if as_json:
-                    output.document(
-                        {"jobId": made.id, "queue": info.name, "status": str(made.status)}
-                    )
+                    status = str(made.status)
+                    output.document({"jobId": made.id, "queue": info.name, "status": status})
                 else:
                     typer.echo(made.id)
                 return

@@ -18,6 +18,9 @@ from hsejobs.forks import cached_property
 
 if TYPE_CHECKING:
     from hsejobs.application import Application
+    from hsejobs.control.actors import Actor
+    from hsejobs.control.acts import Acts
+    from hsejobs.control.audit import FileLog
     from hsejobs.services.artifacts.access import Files
     from hsejobs.settings import Settings
     from hsejobs.store.client import Link
@@ -88,8 +91,34 @@ class Session:
         store = open_store(self.settings.artifacts_url, self.settings.jobs_home)
         return Files(store, self.link, self.settings.redis_prefix)
 
-    def delete_files(self, queue: str, job_id: str | None = None) -> None:
-        """Deletes the files of jobs that were removed just now; ``job_id``: of this one alone."""
+    @cached_property
+    def audit_log(self) -> FileLog:
+        """Where acts are written down."""
+        from hsejobs.control.audit import FileLog
+        from hsejobs.settings import redact_url, redis_target
+
+        return FileLog(self.settings.jobs_home, redact_url(redis_target(self.settings)))
+
+    def acts(self, org: str | None = None) -> Acts:
+        """What whoever runs the command may do, to ``org``'s jobs only if that is given.
+
+        The files of removed jobs go with them. Raises InvalidOption.
+        """
+        from hsejobs.control.acts import Acts, Hooks
+
+        hooks = Hooks(self._delete_files, _unwritten)
+        prefix = self.settings.redis_prefix
+        return Acts(self.link, prefix, self.actor(org), self.audit_log, hooks=hooks)
+
+    @staticmethod
+    def actor(org: str | None = None) -> Actor:
+        """Whoever runs the command, confined to ``org`` if that is given. Raises InvalidOption."""
+        from hsejobs.control.actors import Actor
+        from hsejobs.model import check_organization
+
+        return Actor("cli", organization_id=check_organization(org, "org"))
+
+    def _delete_files(self, queue: str, job_id: str | None) -> None:
         from hsejobs.services.artifacts.removal import after_act
 
         after_act(self.files, queue, job_id)
@@ -105,6 +134,10 @@ class Session:
         from hsejobs.store import registry
 
         return registry.load_all(self.link, self.settings.redis_prefix)
+
+
+def _unwritten() -> None:
+    sys.stderr.write("the audit log in JOBS_HOME could not be written\n")
 
 
 def exit_code(error: JobsError) -> int:

@@ -75,18 +75,16 @@ def erase(
 
 def _audit(session: Session, org: str, gone: dict[str, Any]) -> None:
     """Takes the organisation out of the logs; that of acts then says that it was erased."""
-    from hsejobs.settings import redact_url, redis_target
+    from hsejobs.control.audit import forget, note
     from hsejobs.watch.forgetting import forget_lines
-    from hsejobs_tui.core.audit import Audit, forget
 
     home = session.settings.jobs_home
     forget(home, org)
-    audit = Audit(home, redact_url(redis_target(session.settings)), org)
     try:
         gone["logLines"] = forget_lines(home, org)
     except OSError:
         _note("the logs in JOBS_HOME could not be written: they still name it")
-    if not audit.write("tenants erase", "", **gone):
+    if not note(session.audit_log, session.actor(org), "tenants erase", "", **gone):
         _note("the audit log in JOBS_HOME could not be written")
 
 

@@ -45,7 +45,13 @@ def verified(session: Session, queues: list[str], *, repair: bool = False) -> li
     names = [session.info(name).name for name in dict.fromkeys(queues)]
     names = names or [info.name for info in session.infos()]
     verifier = Verifier(session.link, session.settings.redis_prefix)
-    return [verifier.verify(name, repair=repair) for name in names]
+    found = [verifier.verify(name, repair=repair) for name in names]
+    if repair:
+        acts = session.acts()
+        for one in found:
+            if one.found:
+                acts.note("repair", one.queue, count=one.found - one.left)
+    return found
 
 
 def _show(found: list[Verified]) -> None:

@@ -18,7 +18,7 @@ from hsejobs.services.artifacts.links import verify
 from hsejobs_http import routes
 from hsejobs_http.problems import Problem
 from hsejobs_http.queries import check_query
-from hsejobs_http.state import Shim, caller, need, shim, viewer
+from hsejobs_http.state import Shim, caller, shim, viewer
 
 OF_JOB, LINKED = "/api/jobs/{queue}/jobs/{job_id}/artifact", "/artifacts/{token}"
 #: Seconds between two looks for files of removed jobs.
@@ -68,9 +68,10 @@ def artifact(request: Request, queue: str, job_id: str) -> Response:
 
 def remove_artifact(request: Request, queue: str, job_id: str) -> Response:
     """Takes the file that the job made away, and the links to it; the job stays."""
-    who = need(request, "admin")
+    acts = routes.acting(request, "remove file")
     routes.job_of(request, queue, job_id)
-    removal.withdraw(shim(request).files, queue, job_id, who.scope)
+    removal.withdraw(shim(request).files, queue, job_id, acts.org)
+    acts.note("remove file", queue, count=1, ids=[job_id])
     return Response(status_code=204)
 
 

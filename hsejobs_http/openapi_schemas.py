@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from hsejobs.control.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
+from hsejobs.control.views import STATUSES
 from hsejobs.model import LONGEST_MS, PAYLOAD_LIMIT, RESERVED_IDS, State
 from hsejobs.services.fields import IDENTIFIER
-from hsejobs.watch.view import STATUSES
 from hsejobs_http.bodies import BODY_LIMIT, OPTIONS
 from hsejobs_http.problems import MEDIA_TYPE, TITLES
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from hsejobs.errors import (
     ArtifactNotFound,
     ArtifactsUnavailable,
+    Forbidden,
     InvalidInput,
     JobNotFound,
     JobsError,
@@ -111,6 +112,8 @@ def problem_of(error: JobsError) -> Problem:
         return Problem(404, error.code, str(error))
     if isinstance(error, UnknownTask):
         return Problem(422, error.code, str(error), errors=(("task", str(error)),))
+    if isinstance(error, Forbidden):
+        return Problem(403, error.code, str(error))
     if isinstance(error, Refused):
         return Problem(409, error.code, str(error))
     return Problem(500, error.code, UNFORESEEN)

@@ -8,15 +8,17 @@ from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from hsejobs.control import views
+from hsejobs.control.acts import Acts
 from hsejobs.errors import InvalidInput, InvalidOption, JobNotFound
-from hsejobs.model import JobRecord, State, check_job_id, check_organization, may_read
-from hsejobs.services.artifacts import removal
+from hsejobs.model import JobRecord, State, check_job_id, check_organization
 from hsejobs.store.registry import QueueInfo
-from hsejobs.watch import alerts, view
+from hsejobs.store.sweeps import Asked
+from hsejobs.watch import alerts
 from hsejobs_http import bodies, dashboard
 from hsejobs_http.answers import answer
 from hsejobs_http.queries import check_query
-from hsejobs_http.state import Shim, caller, chosen, need, number, shim
+from hsejobs_http.state import Shim, actor, caller, chosen, need, number, shim
 from hsejobs_http.tokens import Caller
 
 router = APIRouter(prefix="/api/jobs", dependencies=[Depends(check_query)])
@@ -61,7 +63,7 @@ def workers(request: Request) -> Response:
     """The consumers that live, and what they run."""
     need(request, "operator")
     here = shim(request)
-    return answer(view.workers(here.runtime.reader, here.names()))
+    return answer(views.workers(here.runtime.reader, here.names()))
 
 
 @router.get("/schedules")
@@ -84,21 +86,6 @@ def job_of(request: Request, queue: str, job_id: str) -> tuple[JobRecord, QueueI
     return here.runtime.reader.job(queue, job_id, who.scope), info, who
 
 
-def _sees_all(organization_id: str | None, user_id: str | None, who: Caller) -> bool:
-    return may_read(
-        who.role, who.user_id, who.organization_id,
-        owner_organization=organization_id, owner=user_id,
-    )  # fmt: skip
-
-
-def _for(shown: dict[str, Any], who: Caller) -> dict[str, Any]:
-    """A member sees of others' jobs that they are there, not what is in them."""
-    if not _sees_all(shown["organizationId"], shown["userId"], who):
-        for name in ("data", "result", "errors", "failedReason", "progressMessage"):
-            shown[name] = None
-    return shown
-
-
 @router.get("/{queue}/jobs")
 async def jobs(request: Request, queue: str) -> Response:
     """A page of the jobs in a state."""
@@ -109,15 +96,15 @@ async def jobs(request: Request, queue: str) -> Response:
 
 def _page(request: Request, queue: str) -> Response:
     here, who = shim(request), caller(request)
-    listed = view.listing(
+    listed = views.listing(
         here.runtime.reader,
         here.info(queue),
         request.query_params.get("status", "waiting"),
+        actor(who),
         limit=number(request, "limit", 50),
         cursor=request.query_params.get("cursor"),
         organization_id=_scope(request, who),
     )
-    listed["jobs"] = [_for(one, who) for one in listed["jobs"]]
     return answer(listed)
 
 
@@ -125,25 +112,30 @@ def _page(request: Request, queue: str) -> Response:
 def job(request: Request, queue: str, job_id: str) -> Response:
     """One job, whole."""
     record, info, who = job_of(request, queue, job_id)
-    return answer(_for(view.shown(record, info), who))
+    return answer(views.job(record, info, actor(who)))
 
 
 @router.get("/{queue}/jobs/{job_id}/logs")
 def logs(request: Request, queue: str, job_id: str) -> Response:
     """The lines that the job logged; null for a member when the job is another user's."""
-    record, _, who = job_of(request, queue, job_id)
-    lines, total = shim(request).runtime.reader.logs(queue, job_id)
-    seen = _sees_all(record.organization_id, record.user_id, who)
-    return answer({"lines": lines if seen else None, "total": total})
+    record, info, who = job_of(request, queue, job_id)
+    lines, total = views.logs(shim(request).runtime.reader, record, info, actor(who))
+    return answer({"lines": lines, "total": total})
+
+
+def acting(request: Request, act: str) -> Acts:
+    """The caller's acts, if it may do this one. Raises Forbidden."""
+    acts = shim(request).acts(caller(request))
+    acts.check(act)
+    return acts
 
 
 def _acted(request: Request, act: str, queue: str, job_id: str) -> Response:
-    need(request, "admin")
+    acts = acting(request, act)
     _, info, who = job_of(request, queue, job_id)
-    here = shim(request)
-    getattr(here.runtime.writer, act)(queue, job_id, who.scope)
-    record = here.runtime.reader.job(queue, job_id, who.scope)
-    return answer(view.shown(record, info))
+    acts.one(act, queue, job_id)
+    record = shim(request).runtime.reader.job(queue, job_id, who.scope)
+    return answer(views.job(record, info, acts.actor))
 
 
 @router.post("/{queue}/jobs/{job_id}/retry")
@@ -161,28 +153,25 @@ def promote(request: Request, queue: str, job_id: str) -> Response:
 @router.delete("/{queue}/jobs/{job_id}", status_code=204)
 def remove(request: Request, queue: str, job_id: str) -> Response:
     """Takes a job that is not active away."""
-    need(request, "admin")
-    _, _, who = job_of(request, queue, job_id)
-    here = shim(request)
-    here.runtime.writer.remove(queue, job_id, who.scope)
-    removal.after_act(here.files, queue, job_id)
+    acts = acting(request, "remove")
+    job_of(request, queue, job_id)
+    acts.one("remove", queue, job_id)
     return Response(status_code=204)
 
 
 @router.post("/{queue}/clean")
 async def clean(request: Request, queue: str) -> Response:
     """Removes jobs of a state that are older than ``grace`` ms."""
-    who, here = need(request, "admin"), shim(request)
+    acts, here = acting(request, "clean"), shim(request)
     await run_in_threadpool(here.info, queue)
     # The request means what there is when it arrives; a body may take its time.
     asked = await run_in_threadpool(here.runtime.reader.now, queue)
     grace, status = _clean_wish(await bodies.read_json(request))
-    writer = here.runtime.writer
 
     def cleaned() -> int:
-        removed = writer.clean(queue, status, grace, organization_id=who.scope, asked=asked)
-        removal.after_act(here.files, queue)
-        return removed
+        wanted = Asked(0, asked)
+        (*_, done) = acts.sweep("clean", queue, wanted, state=status, grace_ms=grace)
+        return done.done
 
     removed = await run_in_threadpool(cleaned)
     return answer({"removed": removed})
@@ -205,10 +194,9 @@ def _clean_wish(body: Any) -> tuple[int, State]:
 
 
 def _pause(request: Request, queue: str, *, paused: bool) -> Response:
-    need(request, "operator")
-    here = shim(request)
-    here.info(queue)
-    (here.runtime.writer.pause if paused else here.runtime.writer.resume)(queue)
+    acts = acting(request, "pause" if paused else "resume")
+    shim(request).info(queue)
+    acts.pause(queue, paused)
     return answer({"queue": queue, "isPaused": paused})
 
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import Any
 
 from starlette.requests import Request
 
 from hsejobs import application
+from hsejobs.control.actors import Actor
+from hsejobs.control.acts import Acts, Hooks
+from hsejobs.control.audit import FileLog
 from hsejobs.engine.register import announce
 from hsejobs.engine.runtime import Runtime
 from hsejobs.errors import SettingsError, UnknownQueue
 from hsejobs.forks import cached_property
 from hsejobs.model import QUEUE_NAME, ROLES
+from hsejobs.services.artifacts import removal
 from hsejobs.services.artifacts.access import Files, Viewer
 from hsejobs.services.artifacts.store import open_store
-from hsejobs.settings import Settings
+from hsejobs.settings import Settings, redact_url, redis_target
 from hsejobs.store import registry
 from hsejobs.store.registry import QueueInfo
 from hsejobs.store.tallies import Tallies
@@ -59,6 +64,20 @@ class Shim:
         """The files of jobs."""
         store = open_store(self.settings.artifacts_url, self.settings.jobs_home)
         return Files(store, self.runtime.link, self.runtime.prefix)
+
+    @cached_property
+    def audit_log(self) -> FileLog:
+        """Where acts are written down."""
+        return FileLog(self.settings.jobs_home, redact_url(redis_target(self.settings)))
+
+    def acts(self, who: Caller) -> Acts:
+        """What a caller may do; the files of removed jobs go with them."""
+
+        def removed(queue: str, job_id: str | None) -> None:
+            removal.after_act(self.files, queue, job_id)
+
+        hooks = Hooks(removed, lambda: logs.tell("audit_unwritten", logging.ERROR))
+        return Acts(self.runtime.link, self.runtime.prefix, actor(who), self.audit_log, hooks=hooks)
 
     @cached_property
     def salt(self) -> bytes:
@@ -130,6 +149,11 @@ def caller(request: Request) -> Caller:
     """Who calls; the gate has checked the token."""
     found: Caller = request.scope["caller"]
     return found
+
+
+def actor(who: Caller) -> Actor:
+    """The caller as one who looks and acts."""
+    return Actor("http", who.role, who.scope, who.user_id)
 
 
 def viewer(who: Caller) -> Viewer:

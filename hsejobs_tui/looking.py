@@ -13,10 +13,11 @@ from textual.css.query import NoMatches
 from textual.driver import Driver
 from textual.worker import Worker, WorkerState
 
+from hsejobs.control.acts import explain
 from hsejobs.errors import JobsError, RedisRefused, RedisUnavailable
 from hsejobs.store.client import Link
 from hsejobs.store.read_live import Glance
-from hsejobs_tui.core.acts import Acts, explain
+from hsejobs_tui.core.acting import acts_of
 from hsejobs_tui.core.depth import Depths
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import Source
@@ -37,7 +38,7 @@ class Looking(App[None]):
         self.options = options
         self.link = Link(options.url)
         self.source = Source(options, self.link)
-        self.acts = Acts(options, self.link)
+        self.acts = acts_of(options, self.link)
         self.glance: Glance | None = None
         self.glanced = 0.0
         #: How deep each queue was at each look since the start.

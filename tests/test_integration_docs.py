@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import tasks
+from hsejobs.control import views
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidOption
 from hsejobs.model import State
@@ -160,7 +161,7 @@ def test_the_helpers_take_the_same_options(platform_workers: Consumers, name: st
     job = helper(payload, **chosen)
     assert (job.id, job.created, job.status) == ("mine", True, State.DELAYED)
     assert not helper(payload, **chosen).created
-    seen = runtime().reader.job(queue, "mine").public()
+    seen = views.public(runtime().reader.job(queue, "mine"))
     assert (seen["organizationId"], seen["userId"], seen["priority"]) == ("org-7", "u-7", 4)
     assert (seen["attempts"], seen["timeout"]) == (6, 7000)
     with pytest.raises(InvalidOption):

@@ -63,7 +63,7 @@ class Sweeps:
 
         ``spare_files``: jobs whose file can still be loaded stay as long as it.
         """
-        _refuse_active(state)
+        check_cleanable(state)
         args = (state.letter, keys.tenant(organization_id), grace_ms)
         moment: Arg = "" if asked is None else asked
         left = limit
@@ -84,7 +84,7 @@ class Sweeps:
         self, queue: str, state: State, grace_ms: int, organization_id: str | None = None
     ) -> Asked:
         """How many jobs a clean would remove now, and the moment to bind it to."""
-        _refuse_active(state)
+        check_cleanable(state)
         args = (state.letter, keys.tenant(organization_id), grace_ms)
         found, offset, ended = 0, 0, 0
         moment: Arg = ""
@@ -142,6 +142,7 @@ class Sweeps:
             yield removed
 
 
-def _refuse_active(state: State) -> None:
+def check_cleanable(state: State) -> None:
+    """Raises InvalidOption for a state whose jobs cannot be cleaned."""
     if state is State.ACTIVE:
         raise InvalidOption("status", "active jobs cannot be cleaned; wait until they end")

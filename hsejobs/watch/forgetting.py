@@ -8,28 +8,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from hsejobs.mentions import mentions
+
 #: Where ``hsejobs up`` keeps its logs, in JOBS_HOME.
 LOG_FOLDER = "logs"
 #: Bytes of one look at a file, more than any line has.
 PIECE = 4 * 1024 * 1024
-
-
-def names(value: Any, organization_id: str) -> bool:
-    """Whether a text in a value is the organisation, or the id of a job or a circuit of it.
-
-    A value is what JSON holds. An id may stand in a longer text: a path, an error.
-    """
-    if isinstance(value, dict):
-        return any(names(one, organization_id) for one in value.values())
-    if isinstance(value, list):
-        return any(names(one, organization_id) for one in value)
-    if not isinstance(value, str) or organization_id not in value:
-        return False
-    return value == organization_id or _id_of(organization_id).search(value) is not None
-
-
-def _id_of(organization_id: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w.@+-]){re.escape(organization_id)}:")
 
 
 def _about(line: bytes, organization_id: str) -> bool:
@@ -37,7 +21,7 @@ def _about(line: bytes, organization_id: str) -> bool:
     if organization_id.encode() not in line and b"\\u" not in line:
         return False
     try:
-        return names(json.loads(line), organization_id)
+        return mentions(json.loads(line), organization_id)
     except ValueError:
         text = line.decode(errors="replace")
         word = rf"(?<![\w.@+-]){re.escape(organization_id)}(?![\w.@+-])"

@@ -6,10 +6,10 @@ from difflib import unified_diff
 from typing import Any
 
 from hsejobs import codec
-from hsejobs.control import making
+from hsejobs.control import making, views
 from hsejobs.control.options import AddOptions
 from hsejobs.errors import InvalidPayload, Refused
-from hsejobs.masking import MASK, is_secret_name, mask
+from hsejobs.masking import MASK, is_secret_name
 from hsejobs.model import JobRecord
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs.store.write import NewJob
@@ -117,7 +117,7 @@ def _check_own(data: dict[str, Any], organization_id: str | None) -> None:
 
 def masked_text(record: JobRecord, secret: list[str]) -> str:
     """A stored job's payload as a person may see and edit it."""
-    return pretty(mask(record.data, secret))
+    return pretty(views.masked_data(record.data, secret))
 
 
 def _has_secret(data: Any, paths: list[str], here: str = "") -> bool:

@@ -47,12 +47,6 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     viewer: Viewer | None = None
 
-    def sees_into(self, user_id: str | None) -> bool:
-        """Whether contents of that user's jobs may be shown: a member sees its own only."""
-        if self.viewer is None or self.viewer.role != "member":
-            return True
-        return user_id is not None and user_id == self.viewer.user_id
-
 
 def load(
     *,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from hsejobs.control import views
 from hsejobs.errors import JobNotFound, Refused
-from hsejobs.masking import mask
 from hsejobs.model import JobRecord, State
 from hsejobs.store.circuits import Circuit, Circuits
 from hsejobs.store.client import Link
@@ -16,15 +16,12 @@ from hsejobs.store.read_live import Glance, LiveReader, Window
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
 from hsejobs.store.write import Seen
 from hsejobs_tui.core import groups
+from hsejobs_tui.core.acting import actor_of
 from hsejobs_tui.core.filters import Filter
 from hsejobs_tui.core.options import Options
 
 #: Bytes of a payload that a search looks into: more than any payload may have.
 SEARCHED = 262_144
-#: What a member sees instead of the contents of another user's job.
-HIDDEN = "another user's job: not shown"
-#: What it sees of its errors.
-_WHEN = ("attempt", "startedAt", "failedAt")
 #: Hits that a search keeps to show; the count goes on.
 HITS_KEPT = 5_000
 
@@ -52,12 +49,6 @@ class Hits:
         return self.done
 
 
-def _hidden(error: dict[str, Any]) -> dict[str, Any]:
-    """When an attempt failed, and not why."""
-    kept = {name: value for name, value in error.items() if name in _WHEN}
-    return {**kept, "error": HIDDEN, "code": "hidden"}
-
-
 class Source:
     """All reads. Every method blocks: it is called in a thread."""
 
@@ -65,6 +56,7 @@ class Source:
         self.options = options
         self.link = link
         self.org = options.organization_id
+        self.actor = actor_of(options)
         self.reader = Reader(link, options.prefix)
         self.live = LiveReader(link, options.prefix, self.org)
         self.infos: dict[str, QueueInfo] = {}
@@ -88,12 +80,7 @@ class Source:
 
     def _shown(self, job: JobRecord | None) -> JobRecord | None:
         """The job without what this person may not see of it."""
-        if job is not None and not self.options.sees_into(job.user_id):
-            job.data = HIDDEN if job.data is not None else None
-            job.errors = tuple(_hidden(error) for error in job.errors)
-            job.code = "hidden" if job.code else None
-            job.result = job.progress_message = None
-        return job
+        return None if job is None else views.hidden(job, self.actor)
 
     def stored(self, queue: str, job_id: str) -> JobRecord:
         """One job as it is stored: for a copy, never for a view."""
@@ -101,28 +88,16 @@ class Source:
 
     def job(self, queue: str, job_id: str, tail: int = 200) -> tuple[JobRecord, list[str]]:
         """One job with its secrets masked, and the newest log lines. Raises JobNotFound."""
-        record = self.masked(self.stored(queue, job_id))
-        lines: list[str] = []
-        if record.log_count and self.options.sees_into(record.user_id):
-            lines, _ = self.reader.logs(queue, job_id, start=-tail)
-        return record, lines
+        record = self.stored(queue, job_id)
+        lines: list[str] | None = None
+        if record.log_count:
+            info = self.infos.get(queue)
+            lines, _ = views.logs(self.reader, record, info, self.actor, tail=tail)
+        return self.masked(record), lines or []
 
     def masked(self, record: JobRecord) -> JobRecord:
-        """The record with ``***`` for secrets; what is no JSON has none that could be known."""
-        paths = self.secret_paths(record.queue, record.name)
-        if isinstance(record.data, str):
-            record.data = "(no JSON: not shown, as its secrets cannot be told)"
-        record.data = mask(record.data, paths)
-        record.result = mask(record.result)
-        self._shown(record)
-        return record
-
-    def secret_paths(self, queue: str, task: str) -> list[str]:
-        """The secret fields of a task; of all the queue's tasks when it is not listed."""
-        info = self.infos.get(queue)
-        tasks = info.tasks if info else []
-        every = [path for one in tasks for path in one.secret]
-        return next((one.secret for one in tasks if one.name == task), every)
+        """The record with ``***`` for secrets, without what this person may not see of it."""
+        return views.hidden(views.masked(record, self.infos.get(record.queue)), self.actor)
 
     def find(self, job_id: str) -> JobRecord:
         """The job of that id in whichever queue. Raises JobNotFound."""
@@ -195,13 +170,7 @@ class Source:
     def circuits(self) -> list[Circuit]:
         """Circuits that failed or were touched in the last day."""
         found = Circuits(self.link, self.options.prefix).all(self.org)
-        if self.options.sees_into(None):
-            return found
-        # A receiver's name and what it answered are contents of some user's job.
-        return [
-            replace(one, name=f"receiver {n}", last_error=one.last_error and HIDDEN)
-            for n, one in enumerate(found, 1)
-        ]
+        return views.circuits(found, self.actor)
 
     def events(self, since: dict[str, str]) -> list[Event]:
         """What happened since the last call, at first the last of it; ``since`` is kept up."""

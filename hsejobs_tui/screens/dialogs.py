@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, ProgressBar, Static
 
-from hsejobs_tui.core.acts import Progress
+from hsejobs.control.acts import Progress
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.widgets.typing import Line
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hsejobs.control.acts import PAST, UNDO_JOBS, UNDO_SECONDS
 from hsejobs.errors import JobsError
 from hsejobs.store.write import Seen
 from hsejobs_tui.app import JobsApp
-from hsejobs_tui.core.acts import PAST, UNDO_JOBS, UNDO_SECONDS
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.screens.counting import Counted, Counting
 from hsejobs_tui.screens.dialogs import Confirm, Working

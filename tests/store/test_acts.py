@@ -152,14 +152,14 @@ def test_undo_and_no_key_left(store: Store, redis_client: redis.Redis, state: st
             store.fail(pair)
         else:
             store.work.step([Done(*pair, 5, b'"' + b"x" * 100 + b'"')], 0, "", 0)
-    before = store.reader.job("q", "a").public()
+    before = store.reader.job("q", "a")
     removed = store.writer.remove("q", "a")
     minutes = set(redis_client.keys("t:{q}:m:*"))
     assert set(redis_client.keys("t:{q}:[a-z]:*")) - minutes == before_keys - minutes
     with pytest.raises(JobNotFound):
         store.reader.job("q", "a")
     store.writer.restore(removed)
-    assert store.reader.job("q", "a").public() == before
+    assert store.reader.job("q", "a") == before
     assert sum(store.counts("org")) == 1
     with pytest.raises(JobExists):
         store.writer.restore(removed)

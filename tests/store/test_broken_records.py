@@ -10,6 +10,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hsejobs.control import views
 from hsejobs.errors import JobActive, JobNotFound, QueueBusy, WrongState
 from hsejobs.model import State
 from hsejobs.store.read_live import LiveReader
@@ -133,12 +134,12 @@ def test_whatever_is_done_the_job_stays_in_one_state(
 def look(store: Store) -> None:
     """Every reader answers."""
     with contextlib.suppress(JobNotFound):
-        store.reader.job("q", "a").public()
+        views.public(store.reader.job("q", "a"))
     store.reader.status("q", "a")
     live = LiveReader(store.link, "t")
     for state in State:
         for job in store.reader.page("q", state).jobs:
-            job.public()
+            views.public(job)
         live.window("q", state)
     (stats,) = store.reader.stats(["q"])
     stats.public()

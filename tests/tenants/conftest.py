@@ -9,10 +9,11 @@ from typing import Any
 import redis
 
 import huey_config
+from hsejobs.control.actors import Actor
+from hsejobs.control.audit import FileLog, note
 from hsejobs.engine import JobFailed
 from hsejobs.engine.runtime import reset_runtime, runtime
 from hsejobs.model import State
-from hsejobs_tui.core.audit import Audit
 from tasks import queue_data_export, queue_email, queue_report, queue_webhook
 from tests.support import wait_until
 from tests.support.consumers import Consumers
@@ -45,8 +46,9 @@ def live(org: str, home: Path, workers: Consumers) -> dict[str, Any]:
     queue_email(MAIL, delay=9999, **whose)
     runtime().writer.pause("reports")
     queue_report({"type": "audits"}, **whose)
-    Audit(home, "redis", org).write("retry", "email", id=f"{org}:m1")
-    Audit(home, "redis", None).write("retry", "email", id=f"{org}:m2")
+    log = FileLog(home, "redis")
+    note(log, Actor("cli", organization_id=org), "retry", "email", ids=[f"{org}:m1"])
+    note(log, Actor("cli"), "retry", "email", ids=[f"{org}:m2"])
     removed = queue_report({"type": "incidents"}, **whose)
     runtime().writer.remove("reports", removed.id)
     stats = runtime().reader.stats

@@ -14,9 +14,9 @@ import pytest
 import redis
 
 from hsejobs.engine.runtime import runtime
+from hsejobs.mentions import mentions
 from hsejobs.store.circuits import Circuits, webhook_circuit
 from hsejobs.store.work import Work
-from hsejobs.watch.forgetting import names
 from tasks import queue_email
 from tests.cli.test_commands import document, run
 from tests.support.consumers import Consumers
@@ -176,7 +176,7 @@ def test_a_log_line_is_about_whom_it_names() -> None:
         {"organizationId": "o-12"}, {"jobId": "o-12:key"}, {"path": "/jobs/x-o-1:key"},
         {"error": "webhook:o:example.com"}, {"o-1": 1}, {"text": "about o-1"},
     )  # fmt: skip
-    assert [names(one, "o-1") for one in named + others] == [True] * 5 + [False] * 6
+    assert [mentions(one, "o-1") for one in named + others] == [True] * 5 + [False] * 6
 
 
 def test_it_asks_for_the_name(redis_url: str) -> None:

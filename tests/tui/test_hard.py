@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from textual.widgets import Input, Tree
 
+from hsejobs.control.acts import UNDO_SECONDS
 from hsejobs.errors import RedisUnavailable
 from hsejobs.model import State
 from hsejobs.store.client import Link
 from hsejobs.store.work import Done
 from hsejobs_tui.app import JobsApp
-from hsejobs_tui.core.acts import UNDO_SECONDS, Acts
+from hsejobs_tui.core.acting import acts_of
 from hsejobs_tui.screens.dialogs import Confirm, Working
 from hsejobs_tui.screens.job import JobView
 from hsejobs_tui.screens.queue import QueueView
@@ -143,7 +144,7 @@ def test_an_undo_that_redis_ends_goes_on_later(stage: Stage, redis_url: str) -> 
     clock = [0.0]
     with FlakyProxy(redis_url) as proxy:
         link = Link(proxy.url)
-        acts = Acts(stage.options(), link, lambda: clock[0])
+        acts = acts_of(stage.options(), link, lambda: clock[0])
         list(acts.many("remove", "mail", jobs))
         clock[0] = UNDO_SECONDS - 1
         proxy.cut_request(b"job-100", times=1_000_000)
@@ -152,7 +153,7 @@ def test_an_undo_that_redis_ends_goes_on_later(stage: Stage, redis_url: str) -> 
         clock[0] += UNDO_SECONDS - 1
         assert acts.undoable()[0] == 200
         link.close()
-        acts.link = acts.writer.link = stage.link
+        acts.check("undo").link = stage.link
         (*_, back) = acts.undo()
         assert (back.done, back.refused.total()) == (200, 0)
     assert stage.counts()["waiting"] == 300

@@ -17,7 +17,7 @@ from hsejobs.store.client import Link
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs.store.write import Asked
 from hsejobs_tui.core import commands, filters
-from hsejobs_tui.core.acts import Acts
+from hsejobs_tui.core.acting import acts_of
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import Source
 from hsejobs_tui.core.text import safe
@@ -57,7 +57,7 @@ def test_an_organisation_sees_and_changes_its_own_jobs_only(stage: Stage) -> Non
     stage.fail("mine", org="a")
     stage.fail("theirs", org="b")
     options = stage.options(organization_id="a")
-    source, acts = Source(options, stage.link), Acts(options, stage.link)
+    source, acts = Source(options, stage.link), acts_of(options, stage.link)
     seen = source.glance()
     assert [one.failed for one in seen.queues] == [1]
     assert seen.workers == {}

@@ -64,7 +64,7 @@ def test_screen(tmp_path: Path, snap_compare: Any, name: str, size: tuple[int, i
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: "{}x{}".format(*size))
 def test_report(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> None:
-    from hsejobs_tui.core.acts import Progress
+    from hsejobs.control.acts import Progress
 
     done = Progress("retry", "email", 50_000, 49_000, cancelled=True)
     done.refused["moved to active"] = 17

@@ -10,17 +10,18 @@ import pytest
 from textual import events
 
 from hsejobs import codec
-from hsejobs.errors import InvalidOption, InvalidPayload, JobNotFound, Refused
+from hsejobs.control.views import HIDDEN
+from hsejobs.errors import Forbidden, InvalidOption, InvalidPayload, JobNotFound, Refused
 from hsejobs.model import JobRecord, State
 from hsejobs.store.circuits import Circuits
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs.store.write import NewJob
 from hsejobs_tui.app import JobsApp
-from hsejobs_tui.core.acts import Acts
+from hsejobs_tui.core.acting import acts_of
 from hsejobs_tui.core.compose import new_job
 from hsejobs_tui.core.filters import parse
 from hsejobs_tui.core.options import Viewer
-from hsejobs_tui.core.source import HIDDEN, Source
+from hsejobs_tui.core.source import Source
 from hsejobs_tui.screens.dialogs import Working
 from hsejobs_tui.screens.editor import Editor
 from hsejobs_tui.web import options_for
@@ -116,15 +117,16 @@ def _view(stage: Stage, monkeypatch: pytest.MonkeyPatch, role: str, org: str | N
 def test_the_role_makes_the_session(filled: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     member = _view(filled, monkeypatch, "member", "org-1")
     assert (member.read_only, member.organization_id, member.place) == (True, "org-1", "hsejobs")
-    with pytest.raises(Refused, match="read-only"):
-        list(Acts(member, filled.link).many("retry", "mail", [(MINE, "")]))
+    with pytest.raises(Forbidden, match="role admin"):
+        list(acts_of(member, filled.link).many("retry", "mail", [(MINE, "")]))
     admin = _view(filled, monkeypatch, "admin", "org-1")
-    (*_, done) = Acts(admin, filled.link).many("retry", "mail", [(MINE, ""), ("x", "")])
+    (*_, done) = acts_of(admin, filled.link).many("retry", "mail", [(MINE, ""), ("x", "")])
     assert (done.done, dict(done.refused)) == (1, {"gone": 1})
     [line] = (filled.home / "audit.log").read_text().splitlines()
-    assert json.loads(line)["user"] == "ann (admin, browser)"
+    told = json.loads(line)
+    assert (told["user"], told["role"], told["door"]) == ("ann", "admin", "dashboard")
     operator = _view(filled, monkeypatch, "operator", None)
-    assert Acts(operator, filled.link).pause("mail", True).startswith("mail is paused")
+    assert acts_of(operator, filled.link).pause("mail", True).startswith("mail is paused")
 
 
 @pytest.mark.parametrize(("role", "least", "may"), [
@@ -134,7 +136,7 @@ def test_the_role_makes_the_session(filled: Stage, monkeypatch: pytest.MonkeyPat
 def test_who_may_add_to_which_queue(filled: Stage, role: str, least: str, may: bool) -> None:
     task = TaskInfo("m.send")
     info = QueueInfo("mail", [task], "m.send", enqueue=least)
-    acts = Acts(filled.options(organization_id="org-1", viewer=Viewer("ann", role)), filled.link)
+    acts = acts_of(filled.options(organization_id="org-1", viewer=Viewer("ann", role)), filled.link)
     new = new_job(info, task, "{}", organization_id="org-1", sealed=False, user_id="ann")
     if may:
         acts.add(info, new)

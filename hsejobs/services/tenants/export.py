@@ -11,6 +11,8 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import IO, Any
 
 from hsejobs import __version__
+from hsejobs.control import views
+from hsejobs.control.actors import Actor
 from hsejobs.errors import ArtifactNotFound
 from hsejobs.masking import mask
 from hsejobs.model import State, iso_time
@@ -18,11 +20,12 @@ from hsejobs.services.artifacts.access import Viewer
 from hsejobs.services.mail.attachments import safe_filename
 from hsejobs.services.tenants import Tenant
 from hsejobs.store import registry
-from hsejobs.watch import view
 
 #: A job that moves on while it is exported is there twice rather than not at all.
 ORDER = (State.DELAYED, State.WAITING, State.ACTIVE, State.FAILED, State.COMPLETED)
 PIECE = 1024 * 1024
+#: An archive holds everything that is the organization's, of all its users.
+WHOLE = Actor("cli")
 
 
 class Archive:
@@ -90,8 +93,8 @@ def _jobs(tenant: Tenant, info: registry.QueueInfo) -> Iterator[dict[str, Any]]:
     for state in ORDER:
         for page in tenant.reader.walk(info.name, state, tenant.organization_id):
             for job in page:
-                lines = tenant.reader.logs(info.name, job.id)[0] if job.log_count else []
-                yield view.shown(job, info) | {"logs": lines}
+                lines = views.logs(tenant.reader, job, info, WHOLE)[0] if job.log_count else []
+                yield views.job(job, info, WHOLE) | {"logs": lines}
 
 
 def _files(tenant: Tenant, archive: Archive) -> None:

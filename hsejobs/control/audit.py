@@ -1,0 +1,151 @@
+"""The audit log: who did what to which queue, through which door. Never a payload.
+
+``note`` is how every door writes an entry. A ``Log`` is where entries go: a file of this machine
+today (one JSON object a line).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import getpass
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from hsejobs.control.actors import Actor
+from hsejobs.mentions import mentions
+
+FILE = "audit.log"
+#: Ids that an entry lists; an act on more jobs lists none.
+IDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One act. ``at`` in seconds since the epoch; ``count``: jobs on which it was done."""
+
+    at: float
+    actor: Actor
+    act: str
+    queue: str
+    count: int = 0
+    ids: tuple[str, ...] = ()
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+class Log(Protocol):
+    """Where entries go."""
+
+    def append(self, entry: Entry) -> bool:
+        """Keeps an entry; False when it could not be kept."""
+
+
+def note(
+    log: Log,
+    actor: Actor,
+    act: str,
+    queue: str,
+    *,
+    count: int = 0,
+    ids: Sequence[str] = (),
+    **about: Any,
+) -> bool:
+    """Writes one act down; False when it could not be written. ``about``: more fields, JSON."""
+    listed = tuple(ids) if len(ids) <= IDS else ()
+    return log.append(Entry(time.time(), actor, act, queue, count, listed, about))
+
+
+class FileLog:
+    """``JOBS_HOME/audit.log`` (mode 0600). ``place``: the Redis that is meant, without secrets."""
+
+    def __init__(self, home: Path, place: str) -> None:
+        self.path, self.place = home / FILE, place
+
+    def append(self, entry: Entry) -> bool:
+        """Adds a line; False when the file cannot be written."""
+        try:
+            with _locked(self.path) as handle:
+                os.write(handle, json.dumps(self._line(entry)).encode() + b"\n")
+        except OSError:
+            return False
+        return True
+
+    def _line(self, entry: Entry) -> dict[str, Any]:
+        who = entry.actor
+        return {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.at)),
+            "user": who.user_id or _user(),
+            "role": who.role,
+            "door": who.door,
+            "act": entry.act,
+            "queue": entry.queue,
+            "count": entry.count,
+            "ids": list(entry.ids),
+            "redis": self.place,
+            "organizationId": who.organization_id,
+            **entry.about,
+        }
+
+
+def forget(home: Path, organization_id: str) -> int:
+    """Takes an organization out of the log: of each line about it time, user and act stay; how many.
+
+    Raises OSError when the log cannot be written.
+    """
+    path, changed = home / FILE, 0
+    if not path.exists():
+        return 0
+    with _locked(path):
+        fresh = path.with_name(f".{FILE}.new")
+        with (
+            path.open("rb") as old,
+            open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as new,
+        ):
+            for line in old:
+                kept = _without(line, organization_id)
+                changed += kept is not line
+                new.write(kept)
+            new.flush()
+            os.fsync(new.fileno())
+        fresh.replace(path)
+    return changed
+
+
+def _without(line: bytes, organization_id: str) -> bytes:
+    try:
+        raw = json.loads(line)
+        about = raw.get("organizationId") == organization_id or mentions(raw, organization_id)
+    except (ValueError, AttributeError):
+        # Half a line of a write that was cut.
+        return line
+    if not about:
+        return line
+    kept = {name: raw.get(name) for name in ("time", "user", "door", "act", "queue", "redis")}
+    return json.dumps(kept | {"organizationId": None, "erased": True}).encode() + b"\n"
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """The log, open for appending, while nobody puts another in its place."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    while True:
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if os.stat(path).st_ino == os.fstat(handle).st_ino:
+                    yield handle
+                    return
+        finally:
+            os.close(handle)
+
+
+def _user() -> str:
+    with contextlib.suppress(OSError, KeyError):
+        return getpass.getuser()
+    return str(os.getuid())

@@ -1,0 +1,166 @@
+"""How far an act on many jobs is, what it left alone and why, and what can be brought back."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from hsejobs.errors import JobsError, RedisFull, RedisRefused, RedisUnavailable
+from hsejobs.model import STATE_OF_LETTER
+from hsejobs.store.write import Refusal, Removed
+
+#: Seconds, jobs and bytes for which a removal can be undone.
+UNDO_SECONDS, UNDO_JOBS, UNDO_BYTES = 60.0, 20_000, 64_000_000
+#: Jobs and bytes that are brought back in one round trip.
+BACK_JOBS, BACK_BYTES = 100, 2_000_000
+
+PAST = {"retry": "retried", "remove": "removed", "promote": "promoted", "clean": "removed",
+        "drain": "removed", "obliterate": "removed", "undo": "brought back"}  # fmt: skip
+
+Clock = Callable[[], float]
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far an act on many is, and at its end its report."""
+
+    act: str
+    queue: str
+    total: int
+    done: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    #: The same one by one.
+    refusals: list[Refusal] = field(default_factory=list)
+    cancelled: bool = False
+    undoable: bool = False
+    #: Jobs that came after the question: they stay.
+    later: int = 0
+    #: What ended it early, and the jobs of the step for which no answer came.
+    error: JobsError | None = None
+    unsure: int = 0
+
+    @property
+    def seen(self) -> int:
+        """Jobs that were tried."""
+        return self.done + self.refused.total()
+
+    def step(self, count: int, refused: Sequence[Refusal]) -> None:
+        """Counts a step of ``count`` jobs."""
+        self.done += count - len(refused)
+        self.refusals += refused
+        self.refused.update(map(_reason, refused))
+
+    def report(self, then: str = "") -> str:
+        """A sentence: what was done, what was refused and why; ``then``: what ended it early."""
+        words = [f"{PAST[self.act]} {self.done:,} of {self.total:,}"]
+        words += [f"{count:,} left: {reason}" for reason, count in self.refused.most_common(5)]
+        if self.later:
+            words.append(f"{self.later:,} came later and stay")
+        if self.cancelled:
+            words.append(f"cancelled with {self.total - self.seen:,} not tried")
+        if self.undoable:
+            words.append(f"u brings them back for {UNDO_SECONDS:.0f} s")
+        if then:
+            words.append(f"then: {then}")
+        if self.unsure:
+            words.append(f"no answer for {self.unsure:,}: look at them again")
+        left = self.total - self.seen - self.unsure
+        if self.error is not None and left:
+            words.append(f"{left:,} not tried")
+        return "; ".join(words)
+
+
+def _reason(refusal: Refusal) -> str:
+    if refusal.found == "missing":
+        return "gone"
+    if refusal.found == "exists":
+        return "the id is in use again"
+    if refusal.found == "changed":
+        return "changed since they were looked at"
+    return f"moved to {STATE_OF_LETTER.get(refusal.found, refusal.found)}"
+
+
+def unanswered(error: JobsError) -> bool:
+    """Whether Redis may have done it all the same."""
+    return isinstance(error, RedisUnavailable) and not isinstance(error, RedisFull | RedisRefused)
+
+
+def explain(error: BaseException) -> str:
+    """An error as one sentence with its code; of ours only the text is told."""
+    if isinstance(error, JobsError):
+        return f"{error} ({error.code})"
+    return f"unexpected {type(error).__name__}; please report it"
+
+
+@dataclass(slots=True)
+class Removal:
+    """The copies of jobs that one act removed, in this process's memory only."""
+
+    until: float = 0.0
+    jobs: list[Removed] = field(default_factory=list)
+    bytes: int = 0
+
+    def keep(self, removed: Sequence[Removed]) -> None:
+        """Keeps copies, as long as there is room."""
+        for one in removed:
+            weight = _weight(one)
+            if len(self.jobs) >= UNDO_JOBS or self.bytes + weight > UNDO_BYTES:
+                return
+            self.jobs.append(one)
+            self.bytes += weight
+
+    def step(self) -> list[Removed]:
+        """The last of them, as many as one round trip brings back."""
+        step: list[Removed] = []
+        size = 0
+        for one in reversed(self.jobs):
+            size += _weight(one)
+            if step and (len(step) == BACK_JOBS or size > BACK_BYTES):
+                break
+            step.append(one)
+        return step
+
+    def restored(self, count: int) -> None:
+        """The last ``count`` are back, or cannot come back."""
+        for one in self.jobs[-count:]:
+            self.bytes -= _weight(one)
+        del self.jobs[-count:]
+
+
+class Removals:
+    """The removals that can be undone, the newest last."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._kept: list[Removal] = []
+
+    def add(self, removal: Removal) -> None:
+        """It can be undone from now on."""
+        self.renew(removal)
+        self._kept.append(removal)
+
+    def renew(self, removal: Removal) -> None:
+        """It can be undone for another minute."""
+        removal.until = self._clock() + UNDO_SECONDS
+
+    def drop(self, removal: Removal) -> None:
+        """It was undone."""
+        self._kept.remove(removal)
+
+    def newest(self) -> tuple[Removal | None, float]:
+        """What the next undo brings back, and for how many seconds more it can."""
+        now = self._clock()
+        self._kept = [one for one in self._kept if one.until > now]
+        return (self._kept[-1], self._kept[-1].until - now) if self._kept else (None, 0.0)
+
+
+def _weight(removed: Removed) -> int:
+    return sum(
+        sum(len(part) for part in value if isinstance(part, bytes))
+        if isinstance(value, list)
+        else len(value)
+        for value in removed.copy
+        if isinstance(value, bytes | list)
+    )

@@ -1,0 +1,387 @@
+"""The four doors. Each takes the same step and answers in the same form; where a door says things
+differently by contract (HTTP in ms, tenants' ids with their organization), it is translated here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+
+import huey_config
+from hsejobs.control import schedules, views
+from hsejobs.control.actors import Actor
+from hsejobs.control.acts import Acts
+from hsejobs.control.audit import FileLog
+from hsejobs.engine.runtime import runtime
+from hsejobs.errors import InvalidOption, JobsError
+from hsejobs.model import State
+from hsejobs.store import registry
+from hsejobs.store.registry import QueueInfo
+from hsejobs_tui.core import compose
+from hsejobs_tui.core.acting import acts_of
+from hsejobs_tui.core.options import Options, Viewer
+from hsejobs_tui.core.source import Source
+from tests.conformance.steps import (
+    Add,
+    Answer,
+    Circuit,
+    Clean,
+    Every,
+    Listing,
+    One,
+    Run,
+    Schedules,
+    Show,
+    Step,
+    Who,
+    Whole,
+)
+from tests.conformance.world import JWT_SECRET, PREFIX
+
+TIMES = ("delay", "backoff", "timeout")
+
+
+class Door:
+    """A way in. ``takes``: whether it has the step at all, for whoever asks."""
+
+    name: str
+
+    def ask(self, step: Step, who: Who) -> Answer:
+        """Does it; never raises for what is wrong with it."""
+        try:
+            return Answer("", self.do(step, who))
+        except JobsError as error:
+            return Answer(error.code)
+
+    def do(self, step: Step, who: Who) -> Any:
+        """Does it; the view."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Ends it."""
+
+
+def info_of(queue: str) -> QueueInfo:
+    return registry.load(runtime().link, PREFIX, queue)
+
+
+def state_of(status: str) -> State:
+    try:
+        return State(status)
+    except ValueError:
+        raise InvalidOption("status", "unknown") from None
+
+
+def last(steps: Iterator[Any]) -> Any:
+    (*_, found) = steps
+    return found
+
+
+class Python(Door):
+    """What programs import."""
+
+    name = "python"
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def do(self, step: Step, who: Who) -> Any:
+        here, actor = runtime(), Actor("python", who.role, who.org, who.user)
+        acts = Acts(here.link, PREFIX, actor, FileLog(self.home, "redis"))
+        match step:
+            case Add():
+                huey = huey_config.QUEUES.get(step.queue)
+                if huey is None:
+                    info_of(step.queue)
+                    raise AssertionError(step.queue)
+                options = {**step.options, "task": step.task, "job_id": step.id}
+                job = huey.submit(
+                    step.payload, organization_id=step.org, user_id=step.user, **options
+                )
+                return {"created": job.created, "status": job.status}
+            case Show():
+                info = info_of(step.queue)
+                record = here.reader.job(step.queue, step.id, actor.organization_id)
+                lines, _ = views.logs(here.reader, record, info, actor)
+                return views.job(record, info, actor) | {"logs": lines}
+            case Listing():
+                info, cursor = info_of(step.queue), step.cursor
+                for _ in range(step.pages):
+                    page = views.listing(
+                        here.reader, info, step.status, actor, limit=step.limit, cursor=cursor,
+                        organization_id=actor.organization_id,
+                    )  # fmt: skip
+                    cursor = page["next"]
+                return page
+            case Schedules():
+                infos = registry.load_all(here.link, PREFIX)
+                return schedules.list_schedules(here.reader, infos)
+            case _:
+                return act(acts, step)
+
+
+def act(acts: Acts, step: Step) -> Any:
+    """An act, by the methods that every door has below it."""
+    match step:
+        case One():
+            info_of(step.queue)
+            acts.one(step.act, step.queue, step.id)
+        case Every():
+            return {"done": last(acts.every(step.act, step.queue)).done}
+        case Clean():
+            ms = int(step.grace * 1000)
+            asked = acts.ask_clean(step.queue, state_of(step.status), ms)
+            swept = acts.sweep("clean", step.queue, asked, state=State(step.status), grace_ms=ms)
+            return {"removed": last(swept).done}
+        case Whole("pause" | "resume"):
+            info_of(step.queue)
+            acts.pause(step.queue, step.act == "pause")
+        case Whole():
+            asked = acts.ask(step.act, step.queue)
+            swept = acts.sweep(step.act, step.queue, asked, force=step.force)
+            return {"removed": last(swept).done}
+        case Circuit():
+            acts.circuit(step.name, step.act)
+        case Run():
+            for info in registry.load_all(runtime().link, PREFIX):
+                for one in info.schedules:
+                    if one.name == step.name:
+                        acts.run_schedule(info, one)
+        case _:
+            raise AssertionError(step)
+    return None
+
+
+class Tui(Door):
+    """What the screens stand on: a person at a terminal, or a token's in the dashboard."""
+
+    name = "tui"
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def do(self, step: Step, who: Who) -> Any:
+        viewer = None if who.role == "operator" else Viewer(who.user, who.role)
+        options = Options(
+            url=runtime().link.url, prefix=PREFIX, home=self.home, place="redis",
+            organization_id=who.org, viewer=viewer, read_only=who.role == "member",
+        )  # fmt: skip
+        link = runtime().link
+        source = Source(options, link)
+        source.glance()
+        match step:
+            case Add():
+                info = info_of(step.queue)
+                text = json.dumps(step.payload)
+                new = compose.new_job(info, info.task(step.task), text, organization_id=who.org,
+                                      sealed=False)  # fmt: skip
+                added = acts_of(options, link).add(info, new)
+                return {"created": added.created, "status": str(added.status)}
+            case Show():
+                info_of(step.queue)
+                record, lines = source.job(step.queue, step.id)
+                shown = views.public(record) | {"logs": lines}
+                # A screen says in words what the others leave empty.
+                if record.data == views.HIDDEN:
+                    shown |= dict.fromkeys((*views.CONTENTS, "logs"))
+                return shown
+            case Listing():
+                info_of(step.queue)
+                page = source.window(step.queue, state_of(step.status), limit=step.limit,
+                                     reverse=step.status not in ("waiting", "delayed"))  # fmt: skip
+                return {"total": page.total, "jobs": [{"id": row.id} for row in page.rows if row]}
+            case Every("retry"):
+                hits = last(source.search(step.queue, State.FAILED, _everything()))
+                many = acts_of(options, link).many("retry", step.queue, hits.bound)
+                return {"done": last(many).done}
+            case _:
+                return act(acts_of(options, link), step)
+
+
+def _everything() -> Any:
+    from hsejobs_tui.core.filters import parse
+
+    return parse("")
+
+
+class Cli(Door):
+    """The command line, in this process."""
+
+    name = "cli"
+
+    def ask(self, step: Step, who: Who) -> Answer:
+        """Its error is a line and an exit status."""
+        words = self._words(step, who)
+        status, out, told = self.run(*words)
+        if status:
+            found = re.search(r"\((\w+)\)\n$", told)
+            assert found, (words, status, told)
+            assert (status, out) == (self._status(found[1]), ""), (words, told)
+            return Answer(found[1])
+        match step:
+            case Add():
+                return Answer("", None)
+            case Show():
+                plain = self.run(*[word for word in words if word != "--json"])[1]
+                return Answer("", json.loads(out) | {"text": plain})
+            case Listing():
+                page = json.loads(out)
+                for _ in range(1, step.pages):
+                    page = json.loads(self.run(*words, "--cursor", page["next"])[1])
+                return Answer("", page)
+            case Every():
+                return Answer("", {"done": next(iter(json.loads(out).values()))})
+            case Clean() | Whole("drain" | "obliterate") | Schedules():
+                return Answer("", json.loads(out))
+        return Answer("")
+
+    @staticmethod
+    def _status(code: str) -> int:
+        return 2 if code.startswith(("invalid", "payload")) else 1
+
+    @staticmethod
+    def run(*words: str) -> tuple[int, str, str]:
+        """Exit status, stdout, stderr."""
+        from hsejobs_cli.app import run_command
+
+        out, told = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["hsejobs", *words])
+            patch.setattr(sys, "stdin", io.StringIO())
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(told):
+                status = run_command()
+        return status, out.getvalue(), told.getvalue()
+
+    @staticmethod
+    def _words(step: Step, who: Who) -> list[str]:
+        org = ["--org", who.org] if who.org else []
+        match step:
+            case Add():
+                words = ["enqueue", step.queue, json.dumps(step.payload)]
+                named = {"org": step.org, "user": step.user, "id": step.id, "task": step.task}
+                for name, value in {**named, **step.options}.items():
+                    words += [f"--{name}={value}"] if value is not None else []
+                return words
+            case Show():
+                return ["job", step.queue, step.id, "--json", *org]
+            case Listing():
+                cursor = ["--cursor", step.cursor] if step.cursor else []
+                return ["jobs", step.queue, "--status", step.status, "--limit", str(step.limit),
+                        "--json", *cursor, *org]  # fmt: skip
+            case One():
+                yes = ["--yes"] if step.act == "remove" else []
+                return [step.act, step.queue, step.id, "--json", *yes, *org]
+            case Every():
+                return [step.act, step.queue, "--all", "--json", *org]
+            case Clean():
+                return ["clean", step.queue, "--status", step.status, "--grace",
+                        f"{step.grace:g}s", "--yes", "--json", *org]  # fmt: skip
+            case Whole("pause" | "resume"):
+                return [step.act, step.queue]
+            case Whole():
+                force = ["--force"] if step.force else []
+                return [step.act, step.queue, "--yes", "--json", *force]
+            case Circuit():
+                return ["circuits", step.act, step.name]
+            case Run():
+                return ["schedules", "run", step.name]
+            case Schedules():
+                return ["schedules", "--json"]
+
+
+class Http(Door):
+    """The HTTP shim's application, called in this process on one loop."""
+
+    name = "http"
+
+    def __init__(self) -> None:
+        from hsejobs_http.app import create_app
+
+        self.runner = asyncio.Runner()
+        transport = httpx.ASGITransport(create_app(), raise_app_exceptions=False)
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://shim")
+
+    def close(self) -> None:
+        """Ends the loop."""
+        self.runner.run(self.client.aclose())
+        self.runner.close()
+
+    def call(self, method: str, path: str, who: Who, body: Any = None, **query: Any) -> Any:
+        """The answer's JSON. Raises _Refused."""
+        claims: dict[str, Any] = {"sub": who.user, "role": who.role, "exp": time.time() + 3600}
+        claims |= {"organizationId": who.org} if who.org else {}
+        token = jwt.encode(claims, JWT_SECRET, algorithm="HS256")
+        request = self.client.build_request(
+            method, f"/api/jobs/{path}", params=query or None,
+            headers={"Authorization": f"Bearer {token}"},
+            content=None if body is None else json.dumps(body).encode(),
+        )  # fmt: skip
+        answer = self.runner.run(self._send(request))
+        if answer.status_code >= 400:
+            raise _Refused(answer.json()["code"])
+        return answer.json() if answer.content else None
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        return await self.client.send(request)
+
+    def ask(self, step: Step, who: Who) -> Answer:
+        """Its error is a problem document with a code."""
+        try:
+            return Answer("", self.do(step, who))
+        except _Refused as error:
+            return Answer(str(error))
+
+    def do(self, step: Step, who: Who) -> Any:
+        call: Callable[..., Any] = self.call
+        match step:
+            case Add():
+                options = {name: value * 1000 if name in TIMES else value
+                           for name, value in step.options.items()}  # fmt: skip
+                named = {"organizationId": step.org, "userId": step.user, "jobId": step.id,
+                         "task": step.task}  # fmt: skip
+                options |= {name: value for name, value in named.items() if value is not None}
+                made = call("POST", step.queue, who, {"payload": step.payload, "options": options})
+                return {"created": made["created"], "status": made["status"]}
+            case Show():
+                shown = call("GET", f"{step.queue}/jobs/{step.id}", who)
+                return shown | {
+                    "logs": call("GET", f"{step.queue}/jobs/{step.id}/logs", who)["lines"]
+                }
+            case Listing():
+                query = {"status": step.status, "limit": step.limit}
+                query |= {"cursor": step.cursor} if step.cursor else {}
+                page = call("GET", f"{step.queue}/jobs", who, **query)
+                for _ in range(1, step.pages):
+                    page = call("GET", f"{step.queue}/jobs", who, **query, cursor=page["next"])
+                return page
+            case One("remove"):
+                return call("DELETE", f"{step.queue}/jobs/{step.id}", who)
+            case One():
+                call("POST", f"{step.queue}/jobs/{step.id}/{step.act}", who)
+                return None
+            case Clean():
+                body = {"status": step.status, "grace": int(step.grace * 1000)}
+                return call("POST", f"{step.queue}/clean", who, body)
+            case Whole("pause" | "resume"):
+                call("POST", f"{step.queue}/{step.act}", who)
+                return None
+            case Schedules():
+                return call("GET", "schedules", who)
+            case _:
+                raise AssertionError(step)
+
+
+class _Refused(Exception):
+    """The code of a problem document."""

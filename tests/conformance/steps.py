@@ -1,0 +1,119 @@
+"""What a case asks for: one wish, which each door says in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Who:
+    """Who asks. The command line and Python have no roles: they act for whoever runs them."""
+
+    role: str = "operator"
+    org: str | None = None
+    user: str = "ann"
+
+
+OPERATOR = Who()
+ADMIN = Who("admin", "org-1")
+MEMBER = Who("member", "org-1")
+
+
+@dataclass(frozen=True)
+class Add:
+    """Adds a job; times of ``options`` in seconds."""
+
+    queue: str
+    payload: Any
+    org: str | None = None
+    user: str | None = None
+    id: str | None = None
+    task: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Show:
+    """One job, whole, with its log lines under ``logs`` where the door has them."""
+
+    queue: str
+    id: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A page of a state. ``pages``: so many are read, by ``next``; the last one is the view."""
+
+    queue: str
+    status: str = "waiting"
+    limit: int = 50
+    cursor: str | None = None
+    pages: int = 1
+
+
+@dataclass(frozen=True)
+class One:
+    """Retries, promotes or removes one job."""
+
+    act: str
+    queue: str
+    id: str
+
+
+@dataclass(frozen=True)
+class Every:
+    """Retries or promotes all."""
+
+    act: str
+    queue: str
+
+
+@dataclass(frozen=True)
+class Clean:
+    """``grace`` in seconds."""
+
+    queue: str
+    status: str
+    grace: float = 0
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Drains, obliterates, pauses or resumes a queue."""
+
+    act: str
+    queue: str
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """Opens or closes a circuit."""
+
+    act: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """Runs a schedule by hand."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Schedules:
+    """All schedules."""
+
+
+Step = Add | Show | Listing | One | Every | Clean | Whole | Circuit | Run | Schedules
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a door answered: the code of its error ('' for none), and what it showed."""
+
+    code: str
+    view: Any = None

@@ -1,0 +1,151 @@
+"""One Redis and one set of doors for all cases: jobs in every state, and what is left of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+import huey_config
+from hsejobs import codec
+from hsejobs.engine.runtime import reset_runtime, runtime
+from hsejobs.model import State
+from hsejobs.store import keys, registry
+from hsejobs.store.work import Done, Work
+from hsejobs.store.write import NewJob, Writer
+from tests.support.server import Server
+
+PREFIX = "hsejobs"
+JWT_SECRET = "0123456789abcdef0123456789abcdef"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that a case finds: in that state, with these contents."""
+
+    id: str
+    state: str = "waiting"
+    queue: str = "webhooks"
+    data: Any = field(default_factory=lambda: {"url": "https://a.example/", "secret": "whsec-4711"})
+    result: Any = None
+    error: dict[str, Any] = field(default_factory=lambda: {"error": "it broke", "code": "error"})
+    log: tuple[str, ...] = ()
+    progress: str | None = None
+    org: str | None = None
+    user: str | None = None
+    task: str = ""
+
+
+class World:
+    """Redis with the platform's queues described in it, and nothing else."""
+
+    def __init__(self, server: Server, home: Path) -> None:
+        self.home = home
+        self.client: redis.Redis = server.client()
+        self.client.flushall()
+        for huey in huey_config.QUEUES.values():
+            huey.register(again=True)
+        self.link = runtime().link
+        self.infos = {one.name: one for one in registry.load_all(self.link, PREFIX)}
+        self.writer = Writer(self.link, PREFIX)
+        self._tokens = 0
+
+    def clear(self) -> None:
+        """The queues are described, there is no job, and nobody has done anything."""
+        self.client.flushall()
+        for info in self.infos.values():
+            registry.save(self.link, PREFIX, info)
+        (self.home / "audit.log").unlink(missing_ok=True)
+
+    def plant(self, job: Job) -> None:
+        """Adds the job and takes it to its state."""
+        info = self.infos[job.queue]
+        payload = job.data if isinstance(job.data, bytes) else codec.dumps(job.data)
+        delay = 3_600_000 if job.state == "delayed" else 0
+        self.writer.add(job.queue, NewJob(
+            id=job.id, name=job.task or info.task(None).name, payload=payload, priority=3,
+            attempts=2, backoff=1000, timeout=0, delay=delay, organization_id=job.org,
+            user_id=job.user, nonce="n",
+        ))  # fmt: skip
+        if job.state in ("waiting", "delayed"):
+            return
+        work = Work(self.link, PREFIX, job.queue, patience=1)
+        self._tokens += 1
+        _, claims = work.step([], 9, f"token{self._tokens}", 600_000)
+        [claim] = [one for one in claims if one.id == job.id]
+        if job.progress:
+            work.progress(claim.id, claim.token, 40, job.progress)
+        if job.log:
+            work.log(claim.id, claim.token, list(job.log))
+        if job.state == "failed":
+            work.fail(claim.id, claim.token, code=str(job.error["code"]),
+                      error=codec.dumps(job.error), run_us=1, final=True, delay_ms=None)  # fmt: skip
+        elif job.state == "completed":
+            work.step([Done(claim.id, claim.token, 1, codec.dumps(job.result))], 0, "", 1)
+
+    def records(self) -> dict[str, dict[str, str]]:
+        """Every job as Redis keeps it, but for moments and what tells one add from another."""
+        found = {}
+        for queue in self.infos:
+            base = keys.base(PREFIX, queue)
+            for key in self.client.scan_iter(f"{keys.of(base, 'job', '')}*", count=1000):
+                row: Any = self.client.hgetall(key)
+                job_id = key.decode().rpartition(":j:")[2]
+                kept = {name.decode(): value.decode() for name, value in row.items()}
+                moments = {"ct", "pt", "ft", "si", "sc", "ws", "nx", "v", "tk", "ls"}
+                delayed = "ra" in kept and int(kept["ra"]) - int(kept["ct"])
+                kept = {name: value for name, value in kept.items() if name not in moments}
+                kept["ra"] = str(delayed) if "ra" in kept else ""
+                kept["sg"] = kept.get("sg", "").partition(" ")[0]
+                text: Any = self.client.get(keys.of(base, "payload", job_id))
+                kept["payload"] = text.decode() if text else ""
+                found[f"{queue}/{job_id}"] = kept
+        return found
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """What is in each state, of the queues that have jobs or are paused."""
+        stats = runtime().reader.stats(list(self.infos), minutes=0)
+        found = {
+            one.name: {state.value: getattr(one, state.value) for state in State}
+            | {"is_paused": int(one.is_paused)}
+            for one in stats
+        }
+        return {name: states for name, states in found.items() if any(states.values())}
+
+    def audit(self) -> list[dict[str, Any]]:
+        """The entries of the audit log."""
+        path = self.home / "audit.log"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines]
+
+
+@contextmanager
+def opened(server: Server, home: Path) -> Iterator[World]:
+    """A world, and this process on it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment(server, home).items():
+            patch.setenv(name, value)
+        server.reset()
+        reset_runtime()
+        for huey in huey_config.QUEUES.values():
+            huey._registered = None
+        world = World(server, home)
+        yield world
+        world.client.close()
+        runtime().link.close()
+        reset_runtime()
+
+
+def environment(server: Server, home: Path) -> dict[str, str]:
+    """The settings of all doors."""
+    return {
+        "QUEUE_REDIS_URL": server.user_url,
+        "JOBS_HOME": str(home),
+        "JOBS_JWT_SECRET": JWT_SECRET,
+    }
