@@ -183,7 +183,7 @@ async def inside(url: str, home: Path) -> dict[str, Any]:
     from hsejobs_tui.app import JobsApp
     from hsejobs_tui.core.filters import parse
     from hsejobs_tui.core.options import Options
-    from hsejobs_tui.screens.dialogs import Confirm, Working
+    from hsejobs_tui.dialogs.questions import Confirm, Working
     from hsejobs_tui.screens.queue import QueueView
 
     app = JobsApp(Options(url, "hsejobs", home, "benchmark"))

@@ -16,15 +16,15 @@ from textual.driver import Driver
 from textual.screen import Screen
 
 from hsejobs.errors import JobsError
-from hsejobs_tui.binds import bindings
 from hsejobs_tui.core.colours import styles
 from hsejobs_tui.core.commands import allowed, by_id, for_scope
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.gate import Gate
-from hsejobs_tui.looking import Looking
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.screens.overview import Overview
+from hsejobs_tui.session.session import Looking
 from hsejobs_tui.theme import theme
+from hsejobs_tui.widgets.binds import bindings
 
 #: The command that runs in this task.
 _RUNNING: ContextVar[object | None] = ContextVar("running", default=None)
@@ -243,7 +243,7 @@ class JobsApp(Looking):
 
     def do_help(self) -> None:
         """The keys of this screen."""
-        from hsejobs_tui.screens.help import Help
+        from hsejobs_tui.dialogs.help import Help
 
         view = self.view
         if view is not None:
@@ -257,7 +257,7 @@ class JobsApp(Looking):
 
     async def do_goto(self) -> None:
         """Opens a job by its id."""
-        from hsejobs_tui.screens.dialogs import Ask
+        from hsejobs_tui.dialogs.questions import Ask
         from hsejobs_tui.screens.job import JobView
 
         wanted = await self.push_screen_wait(
@@ -273,8 +273,8 @@ class JobsApp(Looking):
 
     async def do_undo(self) -> None:
         """Brings the newest removal back; many with a bar."""
-        from hsejobs_tui.screens.dialogs import Working
-        from hsejobs_tui.screens.job_acts import BAR
+        from hsejobs_tui.dialogs.questions import Working
+        from hsejobs_tui.flows.job_acts import BAR
 
         count, _ = self.acts.undoable()
         if count >= BAR:
@@ -311,7 +311,7 @@ class JobsApp(Looking):
 
     async def do_quit(self) -> None:
         """Ends; in front of `hsejobs up` that ends everything, so it asks."""
-        from hsejobs_tui.screens.dialogs import Confirm
+        from hsejobs_tui.dialogs.questions import Confirm
 
         if self.options.front:
             text = "This ends the workers and the embedded Redis too; running jobs may finish."

@@ -11,9 +11,9 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from hsejobs_tui.binds import bindings
 from hsejobs_tui.core.commands import allowed, by_id
 from hsejobs_tui.core.text import safe
+from hsejobs_tui.widgets.binds import bindings
 from hsejobs_tui.widgets.keys import Keys
 from hsejobs_tui.widgets.nav import Nav
 from hsejobs_tui.widgets.rows import Rows

@@ -11,8 +11,8 @@ from textual.widgets import Static
 from hsejobs.errors import JobsError
 from hsejobs.store.circuits import Circuit
 from hsejobs_tui.core.text import duration, one_line, safe
+from hsejobs_tui.dialogs.questions import Confirm
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.screens.dialogs import Confirm
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (

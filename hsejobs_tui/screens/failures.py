@@ -12,8 +12,8 @@ from textual.widgets import Static
 from hsejobs.errors import JobsError
 from hsejobs_tui.core.groups import Group
 from hsejobs_tui.core.text import duration, safe
+from hsejobs_tui.flows.job_acts import act_counted
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.screens.job_acts import act_counted
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (

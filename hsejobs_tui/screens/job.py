@@ -17,8 +17,8 @@ from hsejobs.errors import JobNotFound
 from hsejobs.model import FINISHED, JobRecord
 from hsejobs_tui.core.text import clock, duration, safe
 from hsejobs_tui.core.view import LOOK, kind, kind_of, timeline
+from hsejobs_tui.flows.job_acts import act
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.screens.job_acts import act
 from hsejobs_tui.widgets.jsontree import JsonTree
 
 
@@ -171,7 +171,7 @@ class JobView(View):
 
     async def do_duplicate(self) -> None:
         """A copy with edits."""
-        from hsejobs_tui.screens.editor import write_job
+        from hsejobs_tui.dialogs.editor import write_job
 
         await write_job(self.jobs_app, self.queue, self.job_id)
 

@@ -17,8 +17,8 @@ from hsejobs_tui.core import filters
 from hsejobs_tui.core.source import Hits
 from hsejobs_tui.core.text import one_line, safe
 from hsejobs_tui.core.view import AHEAD, LOOK, STATES, kind, remark, when
+from hsejobs_tui.flows.job_acts import act, act_counted
 from hsejobs_tui.screens.finding import EMPTY, Finding
-from hsejobs_tui.screens.job_acts import act, act_counted
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 from hsejobs_tui.widgets.typing import Line
 
@@ -295,7 +295,7 @@ class QueueView(Finding):
 
     async def do_duplicate(self) -> None:
         """A copy with edits."""
-        from hsejobs_tui.screens.editor import write_job
+        from hsejobs_tui.dialogs.editor import write_job
 
         if self.rows.key:
             await write_job(self.jobs_app, self.queue, self.rows.key)

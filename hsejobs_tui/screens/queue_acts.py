@@ -9,8 +9,8 @@ from hsejobs.errors import InvalidOption, JobsError
 from hsejobs.model import State
 from hsejobs.store.read import QueueStats
 from hsejobs.store.write import Asked
+from hsejobs_tui.dialogs.questions import Ask, Confirm, Working
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.screens.dialogs import Ask, Confirm, Working
 
 _UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -137,7 +137,7 @@ class QueueActs(View):
 
     async def do_enqueue(self) -> None:
         """A new job of the queue, from the fields that its task requires."""
-        from hsejobs_tui.screens.editor import write_job
+        from hsejobs_tui.dialogs.editor import write_job
 
         if self.queue is not None:
             await write_job(self.jobs_app, self.queue, None)

@@ -12,8 +12,8 @@ from hsejobs.store.registry import QueueInfo, ScheduleInfo
 from hsejobs_tui.core.cron import next_run
 from hsejobs_tui.core.text import clock, duration, safe
 from hsejobs_tui.core.view import LOOK
+from hsejobs_tui.dialogs.questions import Confirm
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.screens.dialogs import Confirm
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (

@@ -16,7 +16,7 @@ from hsejobs.errors import InvalidPayload
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core import compose
 from hsejobs_tui.core.options import Options
-from hsejobs_tui.screens.editor import Editor
+from hsejobs_tui.dialogs.editor import Editor
 from hsejobs_tui.screens.job import JobView
 from tests.http import hostile
 from tests.http.conftest import Shim, token

@@ -17,7 +17,7 @@ from hsejobs.store.circuits import Circuits
 from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core.options import load
-from hsejobs_tui.screens.editor import Editor
+from hsejobs_tui.dialogs.editor import Editor
 from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, text_of, until
 

@@ -13,8 +13,8 @@ from textual.pilot import Pilot
 from hsejobs.model import State
 from hsejobs.store import scripts
 from hsejobs_tui.app import JobsApp
-from hsejobs_tui.screens.counting import Counted
-from hsejobs_tui.screens.dialogs import Confirm
+from hsejobs_tui.dialogs.counting import Counted
+from hsejobs_tui.dialogs.questions import Confirm
 from hsejobs_tui.screens.failures import Failures
 from hsejobs_tui.screens.job import JobView
 from hsejobs_tui.screens.queue import QueueView

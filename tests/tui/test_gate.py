@@ -11,7 +11,7 @@ from textual.widgets import Input, TextArea
 from hsejobs.model import State
 from hsejobs.store import registry
 from hsejobs.store.registry import QueueInfo, TaskInfo
-from hsejobs_tui.screens.dialogs import Confirm
+from hsejobs_tui.dialogs.questions import Confirm
 from hsejobs_tui.screens.job import JobView
 from hsejobs_tui.screens.queue import QueueView
 from tests.tui.conftest import Stage

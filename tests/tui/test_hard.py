@@ -14,7 +14,7 @@ from hsejobs.store.client import Link
 from hsejobs.store.work import Done
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core.acts import UNDO_SECONDS, Acts
-from hsejobs_tui.screens.dialogs import Confirm, Working
+from hsejobs_tui.dialogs.questions import Confirm, Working
 from hsejobs_tui.screens.job import JobView
 from hsejobs_tui.screens.queue import QueueView
 from tests.support.proxy import FlakyProxy

@@ -21,8 +21,8 @@ from hsejobs_tui.core.compose import new_job
 from hsejobs_tui.core.filters import parse
 from hsejobs_tui.core.options import Viewer
 from hsejobs_tui.core.source import HIDDEN, Source
-from hsejobs_tui.screens.dialogs import Working
-from hsejobs_tui.screens.editor import Editor
+from hsejobs_tui.dialogs.editor import Editor
+from hsejobs_tui.dialogs.questions import Working
 from hsejobs_tui.web import options_for
 from hsejobs_tui.widgets.rows import Rows
 from tests.support.server import Server

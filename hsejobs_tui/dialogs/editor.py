@@ -17,7 +17,7 @@ from textual.widgets import Button, Static, TextArea
 from hsejobs.errors import JobsError
 from hsejobs_tui.core import compose
 from hsejobs_tui.core.text import safe
-from hsejobs_tui.screens.dialogs import Ask, Confirm
+from hsejobs_tui.dialogs.questions import Ask, Confirm
 from hsejobs_tui.widgets.typing import Lines
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from textual.widgets import Button, Input, Static
 
 from hsejobs.store.write import Seen
 from hsejobs_tui.core.text import safe
-from hsejobs_tui.screens.dialogs import Confirm
+from hsejobs_tui.dialogs.questions import Confirm
 
 #: Seconds between two looks at how far the counting is.
 LOOK = 0.1

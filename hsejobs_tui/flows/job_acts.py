@@ -9,8 +9,8 @@ from hsejobs.store.write import Seen
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core.acts import PAST, UNDO_JOBS, UNDO_SECONDS
 from hsejobs_tui.core.text import safe
-from hsejobs_tui.screens.counting import Counted, Counting
-from hsejobs_tui.screens.dialogs import Confirm, Working
+from hsejobs_tui.dialogs.counting import Counted, Counting
+from hsejobs_tui.dialogs.questions import Confirm, Working
 
 #: From so many jobs on an act shows its bar.
 BAR = 200
