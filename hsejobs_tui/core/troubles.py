@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Glance
 from hsejobs.watch.alerts import CALM_AT, Limits, Reading, readings, server_readings
+from hsejobs.wording import jobs_wait
 
 #: Rules that cannot wait until the morning, and the share of failures from which that is so.
 CRITICAL = ("no_worker", "eviction", "memory")
@@ -60,7 +61,7 @@ def troubles(seen: Glance, limits: Limits) -> list[Trouble]:
         if stats.is_paused and stats.waiting:
             found = [one for one in found if (one.rule, one.queue) != ("waiting", stats.name)]
             found.append(Trouble("note", "paused", stats.name,
-                                 f"paused, {stats.waiting:,} jobs wait", "P resumes it"))  # fmt: skip
+                                 f"paused, {jobs_wait(stats.waiting)}", "P resumes it"))  # fmt: skip
     if seen.server is not None:
         about = [_trouble(one, seen) for one in server_readings(seen.server)]
         found += [one for one in about if one is not None]

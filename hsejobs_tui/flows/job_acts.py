@@ -6,38 +6,44 @@ from collections.abc import Sequence
 
 from hsejobs.errors import JobsError
 from hsejobs.store.write import Seen
-from hsejobs_tui.app import JobsApp
+from hsejobs.wording import counted
 from hsejobs_tui.core.acts import PAST, UNDO_JOBS, UNDO_SECONDS
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.dialogs.counting import Counted, Counting
 from hsejobs_tui.dialogs.questions import Confirm, Working
+from hsejobs_tui.session.session import Session
 
 #: From so many jobs on an act shows its bar.
 BAR = 200
 
 
-async def act(app: JobsApp, name: str, queue: str, jobs: Sequence[Seen]) -> bool:
+async def act(session: Session, name: str, queue: str, jobs: Sequence[Seen]) -> bool:
     """Retries, removes or promotes these jobs, after the question that fits; False if left."""
     wanted = tuple(jobs)
     count = len(wanted)
     if not count:
-        app.say("no job is meant: the one under the cursor went away", bad=True)
+        session.say("no job is meant: the one under the cursor went away", bad=True)
         return False
-    subject = f"job {safe(wanted[0][0], 60)}" if count == 1 else f"{count:,} jobs"
+    subject = f"job {safe(wanted[0][0], 60)}" if count == 1 else counted(count, "job")
     if name == "remove" or count > 1:
         typed = str(count) if count > 1 else ""
         asked = f"{name.capitalize()} {subject}?"
-        if not await app.push_screen_wait(Confirm(asked, _about(name, queue), typed=typed)):
+        if not await session.ask(Confirm(asked, _about(name, queue), typed=typed)):
             return False
-    return await _run(app, name, queue, wanted, subject)
+    return await _run(session, name, queue, wanted, subject)
 
 
-async def act_counted(app: JobsApp, name: str, queue: str, about: str, counting: Counting) -> bool:
-    """The same with all that are counted when the question is fixed; ``about`` names them."""
-    question = Counted(name.capitalize(), about, _about(name, queue), counting)
-    if not await app.push_screen_wait(question) or not question.fixed:
+async def act_counted(
+    session: Session, name: str, queue: str, noun: str, which: str, counting: Counting
+) -> bool:
+    """The same with all that are counted when the question is fixed.
+
+    ``noun`` and ``which`` name them: ``failed job``, ``matching x``.
+    """
+    question = Counted(name.capitalize(), noun, which, _about(name, queue), counting)
+    if not await session.ask(question) or not question.fixed:
         return False
-    return await _run(app, name, queue, question.fixed, f"{len(question.fixed):,} jobs")
+    return await _run(session, name, queue, question.fixed, counted(len(question.fixed), "job"))
 
 
 def _about(name: str, queue: str) -> str:
@@ -48,27 +54,31 @@ def _about(name: str, queue: str) -> str:
     return text
 
 
-async def _run(app: JobsApp, name: str, queue: str, wanted: tuple[Seen, ...], subject: str) -> bool:
+async def _run(
+    session: Session, name: str, queue: str, wanted: tuple[Seen, ...], subject: str
+) -> bool:
     count = len(wanted)
     if count >= BAR:
-        await app.push_screen_wait(
+        await session.ask(
             Working(f"{name.capitalize()} {subject} of {queue}", count,
-                    lambda stop: app.acts.many(name, queue, wanted, stop))
+                    lambda stop: session.acts.many(name, queue, wanted, stop))
         )  # fmt: skip
         return True
     try:
-        progress = await app.do(lambda: list(app.acts.many(name, queue, wanted))[-1])
+        progress = await session.do(lambda: list(session.acts.many(name, queue, wanted))[-1])
     except JobsError as error:
-        app.say(error)
+        session.say(error)
         return False
     if count == 1:
         # A list moves: which job it was is said, not how many.
         reason = next(iter(progress.refused), "")
         undo = f"; u brings it back for {UNDO_SECONDS:.0f} s" if progress.undoable else ""
         done = f"{PAST[name]} {subject}{undo}"
-        app.say(f"{subject} was not {PAST[name]}: {reason}" if reason else done, bad=bool(reason))
+        session.say(
+            f"{subject} was not {PAST[name]}: {reason}" if reason else done, bad=bool(reason)
+        )
     else:
-        why = app.explain(progress.error) if progress.error else ""
-        app.say(progress.report(why), bad=bool(progress.refused or why))
-    app.poll_soon()
+        why = session.explain(progress.error) if progress.error else ""
+        session.say(progress.report(why), bad=bool(progress.refused or why))
+    session.poll_soon()
     return True

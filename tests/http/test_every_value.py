@@ -205,9 +205,9 @@ async def test_in_the_tui(scene: Scene, redis_url: str, tmp_path: Path) -> None:
             await settle(pilot)
             await pilot.press("escape")
             await settle(pilot)
-    info = app.source.infos["hostile"]
+    info = app.session.source.infos["hostile"]
     for name, value in VALUES.items():
-        stored = app.source.stored("hostile", f"org-1:{name}-said")
+        stored = app.session.source.stored("hostile", f"org-1:{name}-said")
         text = compose.masked_text(stored, [])
         text.encode()
         new = compose.new_job(

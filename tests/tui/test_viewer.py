@@ -204,7 +204,7 @@ async def test_a_browser_is_not_told_where_redis_is(filled: Stage, redis_server:
         await shows(pilot, "Redis does not answer (redis_unavailable)", "STALE")
         assert str(redis_server.folder) not in text_of(app)
         await app.push_screen(
-            Working("x", 1, lambda stop: app.acts.many("retry", "mail", [(MINE, "")]))
+            Working("x", 1, lambda stop: app.session.acts.many("retry", "mail", [(MINE, "")]))
         )
         await shows(pilot, "Close (Esc, Enter)", "Redis does not answer (redis_unavailable)")
         assert str(redis_server.folder) not in text_of(app)
