@@ -1,9 +1,11 @@
-"""A screen on which one queue is meant: its acts."""
+"""A screen on which one queue is meant: its acts.
+
+Dialogs, and what they are made of, are loaded with the first act: the first frame needs none.
+"""
 
 from __future__ import annotations
 
 from hsejobs.model import State
-from hsejobs_tui.flows import queue_acts
 from hsejobs_tui.screens.base import View
 
 
@@ -22,21 +24,29 @@ class OneQueue(View):
 
     async def do_pause(self) -> None:
         """Pauses, or resumes what is paused."""
+        from hsejobs_tui.flows import queue_acts
+
         if self.queue is not None:
             await queue_acts.pause(self.session, self.queue)
 
     async def do_clean(self) -> None:
         """Removes jobs of a state by age."""
+        from hsejobs_tui.flows import queue_acts
+
         if self.queue is not None:
             await queue_acts.clean(self.session, self.queue, self.cleaned)
 
     async def do_drain(self) -> None:
         """Removes what waits or is delayed."""
+        from hsejobs_tui.flows import queue_acts
+
         if self.queue is not None:
             await queue_acts.drain(self.session, self.queue)
 
     async def do_obliterate(self) -> None:
         """Removes everything."""
+        from hsejobs_tui.flows import queue_acts
+
         if self.queue is not None:
             await queue_acts.obliterate(self.session, self.queue)
 

@@ -61,16 +61,18 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
+@pytest.mark.parametrize("drawn", [True, False], ids=["at rest", "before the first frame"])
 @pytest.mark.parametrize(
     ("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 0)]
 )
 def test_a_signal_gives_the_terminal_back(
-    stage: Stage, signum: signal.Signals, status: int
+    stage: Stage, signum: signal.Signals, status: int, drawn: bool
 ) -> None:
     stage.add("job-1")
     terminal = Terminal(stage)
     terminal.until(ENTERED)
-    terminal.until("1 waiting")
+    if drawn:
+        terminal.until("1 waiting")
     os.kill(terminal.pid, signum)
     terminal.until(LEFT)
     assert terminal.status() == status
