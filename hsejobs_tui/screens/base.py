@@ -10,6 +10,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
+from textual.worker import Worker, WorkerState
 
 from hsejobs.wording import counted
 from hsejobs_tui.core.text import safe
@@ -57,6 +58,12 @@ class View(Screen[None]):
         """Shown again: what it shows is read at once, and where one is is said before."""
         self.session.poll_soon()
         self.call_after_refresh(self.session.redraw)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Says what ended its own work, such as a search: these messages stay with their screen."""
+        error = event.worker.error
+        if event.state is WorkerState.ERROR and error is not None and not self.session.closed:
+            self.session.say(error)
 
     @property
     def reading(self) -> bool:

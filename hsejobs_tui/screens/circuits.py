@@ -10,7 +10,6 @@ from textual.widgets import Static
 
 from hsejobs.errors import JobsError
 from hsejobs.store.circuits import Circuit
-from hsejobs.wording import verb
 from hsejobs_tui.core.text import duration, one_line, safe
 from hsejobs_tui.dialogs.questions import Confirm
 from hsejobs_tui.screens.base import View
@@ -55,9 +54,7 @@ class CircuitList(View):
     def head(self) -> Text:
         """How many hold calls off."""
         held = sum(one.state == "open" for one in self.found.values())
-        return Text(
-            f"Circuits: {held} of {len(self.found)} {verb(held, 'holds', 'hold')} calls off"
-        )
+        return Text(f"Circuits: {held} of {len(self.found)} hold calls off")
 
     def detail(self) -> Text:
         """The last error, in full."""

@@ -320,3 +320,15 @@ async def test_a_job_of_no_queue_view(stage: Stage) -> None:
         await settle(pilot)
         await app.push_screen(QueueView("nosuch", State.FAILED))
         await shows(pilot, "0 / 0")
+
+
+async def test_a_search_that_redis_ends_says_so(stage: Stage, redis_server: Server) -> None:
+    stage.fail("job-1")
+    app = stage.app(refresh=3600)
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "1 failed")
+        await pilot.press("enter")
+        await shows(pilot, "job-1")
+        redis_server.stop()
+        await pilot.press("slash", "x", "enter")
+        await shows(pilot, "(redis_unavailable)")
