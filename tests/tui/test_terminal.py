@@ -39,6 +39,8 @@ class Terminal:
                 words = ["/bin/sh", "-c", 'trap : HUP; "$@"; exit $?', "sh", *words]
             if to:
                 words = ["/bin/sh", "-c", f'exec "$@" {to}', "sh", *words]
+            # A shell without job control has what it runs in the background ignore it.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execve(words[0], words, environment)  # noqa: S606
         self.seen = ""
 
