@@ -301,7 +301,7 @@ class JobsApp(App[None]):
 
     async def do_goto(self) -> None:
         """Opens a job by its id."""
-        from hsejobs_tui.flows.finding import go_to_job
+        from hsejobs_tui.flows.goto import go_to_job
 
         await go_to_job(self.session)
 
