@@ -183,18 +183,18 @@ async def inside(url: str, home: Path) -> dict[str, Any]:
     from hsejobs_tui.app import JobsApp
     from hsejobs_tui.core.filters import parse
     from hsejobs_tui.core.options import Options
-    from hsejobs_tui.screens.dialogs import Confirm, Working
+    from hsejobs_tui.dialogs.questions import Confirm, Working
     from hsejobs_tui.screens.queue import QueueView
 
     app = JobsApp(Options(url, "hsejobs", home, "benchmark"))
     found: dict[str, Any] = {}
     async with app.run_test(size=(120, 36)) as pilot:
         # The first look takes two round trips.
-        await _until(lambda: app.glance, "the queues")
-        first = app.glance
-        await _until(lambda: app.glance is not first, "the second look")
-        assert app.glance is not None
-        found["commands"], found["refresh_ms"] = app.glance.cost
+        await _until(lambda: app.session.glance, "the queues")
+        first = app.session.glance
+        await _until(lambda: app.session.glance is not first, "the second look")
+        assert app.session.glance is not None
+        found["commands"], found["refresh_ms"] = app.session.glance.cost
         view = QueueView("email", State.WAITING)
         await app.push_screen(view)
         await _until(lambda: view.rows.total, "the rows")
@@ -202,8 +202,8 @@ async def inside(url: str, home: Path) -> dict[str, Any]:
         found["jump_ms"] = await _until(lambda: view.rows.key, "the last row")
         began = time.perf_counter()
         searched = [0]
-        steps = app.source.search("email", State.WAITING, parse("data.to=user77777@"))
-        await app.each(steps, lambda step: searched.__setitem__(0, step.seen))
+        steps = app.session.source.search("email", State.WAITING, parse("data.to=user77777@"))
+        await app.session.each(steps, lambda step: searched.__setitem__(0, step.seen))
         found["search_s"], found["searched"] = time.perf_counter() - began, searched[0]
         view.dismiss()
         await app.push_screen(QueueView("webhooks", State.FAILED))
@@ -211,14 +211,14 @@ async def inside(url: str, home: Path) -> dict[str, Any]:
         await pilot.press("asterisk", "r")
         await _until(lambda: isinstance(app.screen, Confirm), "the question")
         found["count_s"] = time.perf_counter() - began
-        total = next(one.failed for one in app.glance.queues if one.name == "webhooks")
+        total = next(one.failed for one in app.session.glance.queues if one.name == "webhooks")
         gaps: list[float] = []
         watch = asyncio.create_task(_gaps(gaps))
         began = time.perf_counter()
         await pilot.press(*str(total), "enter")
         await _until(lambda: isinstance(app.screen, Working) and app.screen.over, "the report")
         found["retry_s"] = time.perf_counter() - began
-        left = app.source.reader.stats(["webhooks"])[0].failed
+        left = app.session.source.reader.stats(["webhooks"])[0].failed
         if left:
             raise SystemExit(f"{left} of {total} were not retried")
         found["retried"] = total

@@ -1,37 +1,41 @@
-"""The app: one look at all queues a refresh, the screens, and how commands are run."""
+"""The app: what puts session, screens and dialogs together, and runs the commands."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextvars import ContextVar
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from rich.theme import Theme as RichTheme
 from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.css.query import NoMatches
 from textual.driver import Driver
 from textual.screen import Screen
+from textual.worker import Worker, WorkerState
 
-from hsejobs.errors import JobsError
-from hsejobs_tui.binds import bindings
+from hsejobs_tui import router
 from hsejobs_tui.core.colours import styles
-from hsejobs_tui.core.commands import allowed, by_id, for_scope
+from hsejobs_tui.core.commands import by_id, for_scope
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.gate import Gate
-from hsejobs_tui.looking import Looking
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.screens.overview import Overview
+from hsejobs_tui.session.places import ListPlace, Place
+from hsejobs_tui.session.session import Session
 from hsejobs_tui.theme import theme
+from hsejobs_tui.widgets.binds import bindings
 
+T = TypeVar("T")
 #: The command that runs in this task.
 _RUNNING: ContextVar[object | None] = ContextVar("running", default=None)
 
 
-class JobsApp(Looking):
-    """The operator's TUI. ``ended``: asked ten times a second whether it should end too."""
+class JobsApp(App[None]):
+    """The operator's TUI: the host of a session. ``ended``: asked ten times a second whether to end."""
 
     CSS_PATH = "app.tcss"
     TITLE = "hsejobs"
@@ -48,17 +52,27 @@ class JobsApp(Looking):
         ended: Callable[[], bool] | None = None,
         driver_class: type[Driver] | None = None,
     ) -> None:
-        super().__init__(options, driver_class=driver_class)
+        super().__init__(driver_class=driver_class)
+        self.options = options
+        self.session = Session(options, self)
         self._ended = ended
-        #: Signals that end it in good order, unless whoever started it wants them ignored.
-        self.ends_on: tuple[signal.Signals, ...] = ()
+        #: Signals that end it in good order, each with its exit status, unless whoever started it
+        #: wants them ignored.
+        self.ends_on: Mapping[signal.Signals, int] = {}
         #: The commands that run, each with the dialog whose answer it waits for.
         self._commands: dict[object, Screen[Any] | None] = {}
-        self.gate = Gate(self, super().on_event)
+        self.gate = Gate(self, lambda: self.at_work, lambda: self.reading, super().on_event)
 
     def get_default_screen(self) -> Screen[Any]:
         """The overview."""
-        return Overview()
+        return router.screen_for(ListPlace("overview"))
+
+    def on_load(self) -> None:
+        """Minds its signals before the terminal is another: until then they end it outright."""
+        loop = asyncio.get_running_loop()
+        for signum in self.ends_on:
+            if signal.getsignal(signum) is not signal.SIG_IGN:
+                loop.add_signal_handler(signum, self._signalled, signum)
 
     def on_mount(self) -> None:
         """Begins to look."""
@@ -67,20 +81,13 @@ class JobsApp(Looking):
         self.register_theme(theme(mode))
         self.theme = f"hsejobs-{mode}"
         self.set_class(self.options.ascii_only, "-ascii")
-        self._begin()
+        self._watch()
         self.app_resume_signal.subscribe(self, self._resumed)
-        for signum in self.ends_on:
-            if signal.getsignal(signum) is not signal.SIG_IGN:
-                loop = asyncio.get_running_loop()
-                loop.add_signal_handler(signum, self._signalled, signum)
         self.set_interval(0.1, self._end_too)
 
     def on_unmount(self) -> None:
-        """Lets the threads go."""
-        self._over = True
-        for pool in (self._looks, self._works):
-            pool.submit(self.link.close)
-            pool.shutdown(wait=False, cancel_futures=False)
+        """Lets the session's threads go."""
+        self.session.close()
 
     # -- keys
 
@@ -93,8 +100,8 @@ class JobsApp(Looking):
 
     @property
     def settled(self) -> bool:
-        """Whether no look is under way or asked for."""
-        return not self._looking and not self._soon.is_set() and self.gate.idle
+        """Whether no look is under way or asked for, and no key waits."""
+        return self.session.settled and self.gate.idle
 
     @property
     def at_work(self) -> bool:
@@ -111,31 +118,20 @@ class JobsApp(Looking):
     @property
     def reading(self) -> bool:
         """Whether the topmost screen has yet to show what it was opened for, or what an act changed."""
-        if self.away is not None:
+        if self.session.away is not None:
             return False
         if isinstance(self.screen, View):
-            return self._answered < self._asked or self.screen.reading
+            return self.session.behind or self.screen.reading
         # Textual's own palette searches beside its line.
         return any(one.node is self.screen and one.is_running for one in self.workers
                    if one.group.startswith("--"))  # fmt: skip
-
-    async def push_screen_wait(self, screen: Any, **options: Any) -> Any:
-        """The same; the command is not at work while its question is open."""
-        command = _RUNNING.get()
-        if command is None:
-            return await super().push_screen_wait(screen, **options)
-        self._commands[command] = screen
-        try:
-            return await super().push_screen_wait(screen, **options)
-        finally:
-            self._commands[command] = None
 
     def _resumed(self, _: App[Any]) -> None:
         # The terminal forgot everything, Textual thinks that it is all still there.
         self.screen.refresh()
 
     def _signalled(self, signum: signal.Signals) -> None:
-        self.exit(return_code=128 + signum)
+        self.exit(return_code=self.ends_on.get(signum, 128 + signum))
 
     def on_app_focus(self) -> None:
         """A browser's terminal begins without the focus: then nothing had it that gets it back."""
@@ -151,6 +147,64 @@ class JobsApp(Looking):
         elif getattr(self._driver, "lost", False):
             self._signalled(signal.SIGHUP)
 
+    # -- what the session asks for
+
+    def open(self, place: Place, *, replace: bool = False) -> None:
+        """Shows a place above the screen that is shown, or with ``replace`` instead of it."""
+        screen = router.screen_for(place)
+        if replace:
+            self.switch_screen(screen)
+        else:
+            self.push_screen(screen)
+
+    async def ask(self, dialog: Screen[T]) -> T:
+        """Opens a dialog and returns its answer; its command is not at work meanwhile."""
+        command = _RUNNING.get()
+        if command is None:
+            return await self.push_screen_wait(dialog)
+        self._commands[command] = dialog
+        try:
+            return await self.push_screen_wait(dialog)
+        finally:
+            self._commands[command] = None
+
+    def show_message(self, text: str, *, bad: bool) -> None:
+        """Shows a passing message, never as markup."""
+        self.notify(text, severity="error" if bad else "information", markup=False)
+
+    async def poll(self) -> None:
+        """Lets the screen that is shown read what is its own."""
+        view = self.view
+        if view is not None and view.is_mounted:
+            # One that is left while its rows are being read has no place for them any more.
+            with contextlib.suppress(NoMatches):
+                await view.poll()
+
+    def redraw(self) -> None:
+        """Draws the head and status lines of the screen that is shown."""
+        view = self.view
+        if view is not None and view.is_mounted:
+            with self.batch_update():
+                view.told()
+
+    @property
+    def view(self) -> View | None:
+        """The topmost screen that is no dialog."""
+        found = [screen for screen in self.screen_stack if isinstance(screen, View)]
+        return found[-1] if found else None
+
+    def _watch(self) -> None:
+        self.run_worker(self.session.watch(), name="look", exit_on_error=False)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """The one place where an error of a worker ends up."""
+        if self.session.closed:
+            return
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            self.session.say(event.worker.error)
+            if event.worker.name == "look":
+                self._watch()
+
     # -- commands
 
     def action_command(self, command_id: str) -> None:
@@ -159,19 +213,11 @@ class JobsApp(Looking):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Commands that this session does not have are not there at all."""
-        return not (action == "command" and not self.has(str(parameters[0])))
-
-    def has(self, command_id: str) -> bool:
-        """Whether this session has the command."""
-        return allowed(
-            by_id(command_id),
-            read_only=self.options.read_only,
-            confined=self.options.organization_id is not None,
-        )
+        return not (action == "command" and not self.session.has(str(parameters[0])))
 
     def perform(self, command_id: str) -> None:
         """Runs a command on the view, or here; what it awaits runs as a worker."""
-        if not self.has(command_id):
+        if not self.session.has(command_id):
             return
         name, view = f"do_{command_id}", self.view
         # Every view inherits the moves; only those that the table gives it are its commands.
@@ -196,18 +242,16 @@ class JobsApp(Looking):
         """The palette: what can be done here, from the table."""
         view = self.view
         scope = view.SCOPE if view else "app"
-        confined = self.options.organization_id is not None
+        confined = self.session.confined
         for one in for_scope(scope, read_only=self.options.read_only, confined=confined):
             yield SystemCommand(one.title, one.help, lambda one=one: self.perform(one.id))
 
     def _show(self, name: str) -> None:
-        from hsejobs_tui.screens import named
-
         while len(self.screen_stack) > 1:
             self.pop_screen()
         if name != "overview":
-            self.push_screen(named(name))
-        self.poll_soon()
+            self.open(ListPlace(name))
+        self.session.poll_soon()
 
     def do_overview(self) -> None:
         """All queues."""
@@ -239,11 +283,11 @@ class JobsApp(Looking):
 
     def do_reload(self) -> None:
         """Reads again."""
-        self.poll_soon()
+        self.session.poll_soon()
 
     def do_help(self) -> None:
         """The keys of this screen."""
-        from hsejobs_tui.screens.help import Help
+        from hsejobs_tui.dialogs.help import Help
 
         view = self.view
         if view is not None:
@@ -257,38 +301,15 @@ class JobsApp(Looking):
 
     async def do_goto(self) -> None:
         """Opens a job by its id."""
-        from hsejobs_tui.screens.dialogs import Ask
-        from hsejobs_tui.screens.job import JobView
+        from hsejobs_tui.flows.goto import go_to_job
 
-        wanted = await self.push_screen_wait(
-            Ask("Go to job", "Its id; every queue is looked into.")
-        )
-        if wanted:
-            try:
-                found = await self.look(self.source.find, wanted.strip())
-            except JobsError as error:
-                self.say(error)
-                return
-            self.push_screen(JobView(found.queue, found.id))
+        await go_to_job(self.session)
 
     async def do_undo(self) -> None:
-        """Brings the newest removal back; many with a bar."""
-        from hsejobs_tui.screens.dialogs import Working
-        from hsejobs_tui.screens.job_acts import BAR
+        """Brings the newest removal back."""
+        from hsejobs_tui.flows.undo import undo
 
-        count, _ = self.acts.undoable()
-        if count >= BAR:
-            await self.push_screen_wait(
-                Working(f"Bringing back {count:,} jobs", count, self.acts.undo)
-            )
-            return
-        try:
-            progress = await self.do(lambda: list(self.acts.undo())[-1])
-        except JobsError as error:
-            self.say(error)
-            return
-        self.say(progress.report(), bad=bool(progress.refused))
-        self.poll_soon()
+        await undo(self.session)
 
     async def action_quit(self) -> None:
         """Textual's own Ctrl+Q asks as the command does."""
@@ -296,12 +317,12 @@ class JobsApp(Looking):
 
     def action_help_quit(self) -> None:
         """Ctrl+C is for ending other programs: here it says how to."""
-        self.say("q ends the TUI")
+        self.session.say("q ends the TUI")
 
     def do_suspend(self) -> None:
         """Back to the shell until ``fg``; not where others live in this process or far away."""
         if self.options.front or self.options.viewer is not None:
-            self.say("this TUI cannot be suspended", bad=True)
+            self.session.say("this TUI cannot be suspended", bad=True)
             return
         self.action_suspend_process()
 
@@ -311,10 +332,10 @@ class JobsApp(Looking):
 
     async def do_quit(self) -> None:
         """Ends; in front of `hsejobs up` that ends everything, so it asks."""
-        from hsejobs_tui.screens.dialogs import Confirm
+        from hsejobs_tui.dialogs.questions import Confirm
 
         if self.options.front:
             text = "This ends the workers and the embedded Redis too; running jobs may finish."
-            if not await self.push_screen_wait(Confirm("End everything?", text)):
+            if not await self.ask(Confirm("End everything?", text)):
                 return
         self.exit()

@@ -10,13 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from textual import events
+from textual.app import App
 from textual.message_pump import MessagePump
-
-if TYPE_CHECKING:
-    from hsejobs_tui.app import JobsApp
 
 #: Rounds in a row in which nobody had anything to do any more: a key is handed up from the focused
 #: widget to the app, a message a step.
@@ -35,10 +33,21 @@ Line = events.Key | events.Paste
 
 
 class Gate:
-    """One line for keys and pastes. ``deliver`` hands one to the app."""
+    """One line for keys and pastes.
 
-    def __init__(self, app: JobsApp, deliver: Callable[[Line], Awaitable[None]]) -> None:
+    ``at_work``: whether a command is at work; ``reading``: whether the screen has yet to show what
+    it was opened for; ``deliver`` hands a key to the app.
+    """
+
+    def __init__(
+        self,
+        app: App[Any],
+        at_work: Callable[[], bool],
+        reading: Callable[[], bool],
+        deliver: Callable[[Line], Awaitable[None]],
+    ) -> None:
         self.app = app
+        self._at_work, self._reading = at_work, reading
         self._deliver = deliver
         self._waiting: deque[Line] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -52,7 +61,7 @@ class Gate:
     async def enter(self, event: Line) -> None:
         """A key or a paste; it is delivered in its turn."""
         loop = asyncio.get_running_loop()
-        if self.idle and not (self.app.at_work or self.app.reading or self._pending()):
+        if self.idle and not (self._at_work() or self._reading() or self._pending()):
             self._since = loop.time()
             await self._deliver(event)
             self._task = loop.create_task(self._go())
@@ -88,7 +97,7 @@ class Gate:
             await self._round()
             if before or self._pending():
                 quiet = 0
-            elif self.app.at_work or (self.app.reading and loop.time() - since < READING):
+            elif self._at_work() or (self._reading() and loop.time() - since < READING):
                 quiet = 0
                 await asyncio.sleep(0.005)
             else:
@@ -96,6 +105,9 @@ class Gate:
 
     def _pumps(self) -> list[MessagePump]:
         """Everybody whom a key can concern: the app, and what is on the topmost screen."""
+        # An app that ends has no screens any more.
+        if not self.app.is_running:
+            return []
         return [self.app, *self.app.screen.walk_children(with_self=True)]
 
     def _pending(self) -> bool:

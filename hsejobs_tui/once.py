@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from hsejobs.store.client import Link
+from hsejobs.wording import counted
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import Source
 from hsejobs_tui.core.text import duration, number, size
@@ -52,6 +53,6 @@ def show(options: Options) -> None:
         sys.stdout.writelines(_table(rows))
     server = seen.server
     about = f"{server.version}, {size(server.used_memory)}, " if server else ""
-    sys.stdout.write(f"{about}{seen.cost[0]} commands, {seen.cost[1]:.1f} ms\n")
+    sys.stdout.write(f"{about}{counted(seen.cost[0], 'command')}, {seen.cost[1]:.1f} ms\n")
     for one in troubles(seen, options.limits):
         sys.stdout.write(f"{one.level}: {one.queue}: {one.what}; {one.todo}\n")

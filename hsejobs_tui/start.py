@@ -59,7 +59,8 @@ def run(options: Options, ended: Callable[[], bool] | None = None) -> None:
     app = JobsApp(options, ended=ended, driver_class=None if options.viewer else Terminal)
     if ended is None:
         # Where nobody else minds them: killed outright it would leave the terminal unusable.
-        app.ends_on = (signal.SIGTERM, signal.SIGHUP)
+        # An interrupt is a person's wish, and no failure.
+        app.ends_on = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 0}
     app.run()
     if app.return_code:
         sys.exit(app.return_code)

@@ -23,6 +23,7 @@ from hsejobs.store.client import Link
 from hsejobs.store.read import QueueStats, Reader
 from hsejobs.store.read_live import Server
 from hsejobs.watch import logs
+from hsejobs.wording import counted, jobs_wait, verb
 
 #: Seconds between two looks; ms for which an alert that went off is still listed.
 EVERY = 10.0
@@ -81,9 +82,7 @@ class Limits:
 def readings(one: QueueStats, stalled: int, limits: Limits) -> Iterator[Reading]:
     """What every rule that is on says of a queue. ``stalled``: jobs stalled for too long."""
     if limits.waiting is not None:
-        yield Reading(
-            "waiting", one.name, one.waiting, limits.waiting, f"{one.waiting:,} jobs wait"
-        )
+        yield Reading("waiting", one.name, one.waiting, limits.waiting, jobs_wait(one.waiting))
     if limits.failed_percent is not None:
         last = one.window()
         finished = last.completed + last.failed
@@ -91,18 +90,18 @@ def readings(one: QueueStats, stalled: int, limits: Limits) -> Iterator[Reading]
         told = f"{share:.0f} % of the jobs that ended in 5 minutes failed"
         yield Reading("failures", one.name, round(share, 1), limits.failed_percent, told)
     if limits.stalled_ms is not None:
-        told = f"{stalled:,} jobs stalled and no worker takes them back"
+        told = f"{counted(stalled, 'job')} stalled and no worker takes {verb(stalled, 'it', 'them')} back"
         yield Reading("stalled", one.name, stalled, 0, told)
     if limits.no_worker_ms is not None:
         alone = one.consumers == 0 and not one.is_paused
         waited = one.oldest_waiting or 0 if alone else 0
-        told = f"{one.waiting if alone else 0:,} jobs wait and there is no worker"
+        told = f"{jobs_wait(one.waiting if alone else 0)} and there is no worker"
         yield Reading("no_worker", one.name, waited, limits.no_worker_ms, told)
     if limits.oldest_ms is not None:
         # Where nobody works, or nobody may, that is said already.
         worked = one.consumers > 0 and not one.is_paused
         oldest = one.oldest_waiting or 0 if worked else 0
-        told = f"a job has waited for {oldest // 60_000} minutes"
+        told = f"a job has waited for {counted(oldest // 60_000, 'minute')}"
         yield Reading("oldest", one.name, oldest, limits.oldest_ms, told)
 
 

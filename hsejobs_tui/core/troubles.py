@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Glance
 from hsejobs.watch.alerts import CALM_AT, Limits, Reading, readings, server_readings
+from hsejobs.wording import jobs_wait, verb
 
 #: Rules that cannot wait until the morning, and the share of failures from which that is so.
 CRITICAL = ("no_worker", "eviction", "memory")
@@ -15,7 +16,7 @@ CRITICAL_PERCENT = 50
 _TODO = {
     "waiting": "more workers, or look at what they run (3)",
     "failures": "2 shows the errors they share",
-    "stalled": "their worker died or hung: look at the workers (3)",
+    "stalled": "{their} worker died or hung: look at the workers (3)",
     "no_worker": "start one: hsejobs worker {queue}",
     "oldest": "more workers, or look at what they run (3)",
     "eviction": "set maxmemory-policy noeviction",
@@ -60,7 +61,7 @@ def troubles(seen: Glance, limits: Limits) -> list[Trouble]:
         if stats.is_paused and stats.waiting:
             found = [one for one in found if (one.rule, one.queue) != ("waiting", stats.name)]
             found.append(Trouble("note", "paused", stats.name,
-                                 f"paused, {stats.waiting:,} jobs wait", "P resumes it"))  # fmt: skip
+                                 f"paused, {jobs_wait(stats.waiting)}", "P resumes it"))  # fmt: skip
     if seen.server is not None:
         about = [_trouble(one, seen) for one in server_readings(seen.server)]
         found += [one for one in about if one is not None]
@@ -86,7 +87,9 @@ def _trouble(reading: Reading, seen: Glance) -> Trouble | None:
     grave = grave or (reading.rule == "failures" and reading.value >= CRITICAL_PERCENT)
     return Trouble(
         "critical" if grave else "warning", reading.rule, reading.queue or "redis",
-        reading.message, _TODO[reading.rule].format(queue=reading.queue),
+        reading.message, _TODO[reading.rule].format(
+            queue=reading.queue, their=verb(int(reading.value), "its", "their")
+        ),
         known["sinceMs"] if known is not None and kept else None,
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from hsejobs.model import State
 from hsejobs_tui.core.text import duration, safe
 from hsejobs_tui.core.troubles import STYLES, Trouble, ended
 from hsejobs_tui.screens.base import View
+from hsejobs_tui.session.places import QueuePlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (Column("level", 8), Column("queue", 17), Column("since", 5, right=True),
@@ -30,16 +31,16 @@ class Alerts(View):
 
     def head(self) -> Text:
         """How many."""
-        seen = self.jobs_app.glance
+        seen = self.session.glance
         if seen is None:
             return Text("Alerts")
-        on, over = len(self.jobs_app.troubles), len(ended(seen))
+        on, over = len(self.session.troubles), len(ended(seen))
         return Text(f"Alerts: {on} now, {over} over within the last day")
 
     def detail(self) -> Text:
         """The alert and what to do, in full."""
-        seen = self.jobs_app.glance
-        every = self.jobs_app.troubles + (ended(seen) if seen else [])
+        seen = self.session.glance
+        every = self.session.troubles + (ended(seen) if seen else [])
         one = next((one for one in every if _key(one) == self.rows.key), None)
         if one is None:
             return Text()
@@ -48,26 +49,24 @@ class Alerts(View):
 
     def told(self) -> None:
         """Draws what the last look shows."""
-        seen = self.jobs_app.glance
+        seen = self.session.glance
         if seen is not None:
             now = seen.now
-            found = self.jobs_app.troubles + ended(seen)
+            found = self.session.troubles + ended(seen)
             self.rows.fill([_row(one, now) for one in found])
         super().told()
 
     def do_open(self) -> None:
         """What there is to see about it: the shared errors, the workers, or the queue's jobs."""
-        from hsejobs_tui.screens.queue import QueueView
-
         rule, _, queue = (self.rows.key or "").partition("\0")[0].partition("/")
-        if queue not in self.jobs_app.source.infos:
+        if queue not in self.session.source.infos:
             return
         if rule == "failures":
-            self.jobs_app.perform("failures")
-        elif rule in ("no_worker", "stalled") and self.jobs_app.has("workers"):
-            self.jobs_app.perform("workers")
+            self.session.perform("failures")
+        elif rule in ("no_worker", "stalled") and self.session.has("workers"):
+            self.session.perform("workers")
         else:
-            self.app.push_screen(QueueView(queue, State.WAITING))
+            self.session.open(QueuePlace(queue, State.WAITING))
 
 
 def _key(one: Trouble) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -10,16 +10,15 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
+from textual.worker import Worker, WorkerState
 
-from hsejobs_tui.binds import bindings
-from hsejobs_tui.core.commands import allowed, by_id
+from hsejobs.wording import counted
 from hsejobs_tui.core.text import safe
+from hsejobs_tui.session.session import Session, session_of
+from hsejobs_tui.widgets.binds import bindings
 from hsejobs_tui.widgets.keys import Keys
 from hsejobs_tui.widgets.nav import Nav
 from hsejobs_tui.widgets.rows import Rows
-
-if TYPE_CHECKING:
-    from hsejobs_tui.app import JobsApp
 
 
 class View(Screen[None]):
@@ -39,11 +38,9 @@ class View(Screen[None]):
         super().__init_subclass__(**kwargs)
 
     @property
-    def jobs_app(self) -> JobsApp:
-        """The app, typed."""
-        from hsejobs_tui.app import JobsApp
-
-        return cast(JobsApp, self.app)
+    def session(self) -> Session:
+        """What it may ask for."""
+        return session_of(self)
 
     def compose(self) -> ComposeResult:
         """Screens, head, body, status, keys."""
@@ -59,8 +56,14 @@ class View(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Shown again: what it shows is read at once, and where one is is said before."""
-        self.jobs_app.poll_soon()
-        self.call_after_refresh(self.jobs_app.tell)
+        self.session.poll_soon()
+        self.call_after_refresh(self.session.redraw)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Says what ended its own work, such as a search: these messages stay with their screen."""
+        error = event.worker.error
+        if event.state is WorkerState.ERROR and error is not None and not self.session.closed:
+            self.session.say(error)
 
     @property
     def reading(self) -> bool:
@@ -84,22 +87,22 @@ class View(Screen[None]):
 
     def told(self) -> None:
         """Draws head and status line."""
-        app = self.jobs_app
+        session = self.session
         line = Text(" ")
-        if app.options.production:
+        if session.options.production:
             line.append(" PRODUCTION ", "alarm").append(" ")
         line.append_text(self.head())
-        for word in app.marks():
+        for word in session.marks():
             line.append("  ").append(f" {word} ", "bold reverse")
         self.tells("head", line)
-        self.query_one(Nav).tell(len(app.troubles))
+        self.query_one(Nav).tell(len(session.troubles))
         self.tells("status", self._status())
         for place in self.query("#detail"):
             text = self.detail()
             place.display = bool(text)
             self.tells("detail", text)
         for rows in self.query(Rows):
-            rows.dimmed = app.away is not None
+            rows.dimmed = session.away is not None
 
     def tells(self, name: str, text: Text) -> None:
         """Shows a text; one that is shown already costs nothing."""
@@ -109,36 +112,31 @@ class View(Screen[None]):
             self.query_one(f"#{name}", Static).update(text)
 
     def _status(self) -> Text:
-        app = self.jobs_app
-        if app.away is not None:
-            return Text(" " + app.away_line(), "bold fail")
-        seen = app.glance
+        session = self.session
+        if session.away is not None:
+            return Text(" " + session.away_line(), "bold fail")
+        seen = session.glance
         if seen is None:
             return Text(" reading ...")
-        words = [app.options.place]
-        words.append(f"{seen.cost[0]} commands, {seen.cost[1]:.1f} ms")
-        left, seconds = app.acts.undoable()
+        words = [session.options.place]
+        words.append(f"{counted(seen.cost[0], 'command')}, {seen.cost[1]:.1f} ms")
+        left, seconds = session.acts.undoable()
         if left:
             words.append(f"u: undo {left:,} ({seconds:.0f} s)")
-        sign = " - " if app.options.ascii_only else " · "
+        sign = " - " if session.options.ascii_only else " · "
         return Text(" " + safe(sign.join(words)), "dim" if not left else "")
 
     # -- commands
 
     def action_command(self, command_id: str) -> None:
         """Runs a command of the table."""
-        self.jobs_app.perform(command_id)
+        self.session.perform(command_id)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Commands that this session does not have are not there at all."""
         if action != "command":
             return super().check_action(action, parameters)
-        options = self.jobs_app.options
-        return allowed(
-            by_id(str(parameters[0])),
-            read_only=options.read_only,
-            confined=options.organization_id is not None,
-        )
+        return self.session.has(str(parameters[0]))
 
     def do_back(self) -> None:
         """To the screen before."""
@@ -186,8 +184,8 @@ class View(Screen[None]):
 
     def on_rows_opened(self) -> None:
         """Two clicks are Enter."""
-        self.jobs_app.perform("open")
+        self.session.perform("open")
 
     def on_rows_missing(self) -> None:
         """Scrolled to where nothing has been read."""
-        self.jobs_app.poll_soon()
+        self.session.poll_soon()

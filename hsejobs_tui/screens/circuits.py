@@ -11,8 +11,8 @@ from textual.widgets import Static
 from hsejobs.errors import JobsError
 from hsejobs.store.circuits import Circuit
 from hsejobs_tui.core.text import duration, one_line, safe
+from hsejobs_tui.dialogs.questions import Confirm
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.screens.dialogs import Confirm
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (
@@ -39,8 +39,8 @@ class CircuitList(View):
 
     async def poll(self) -> None:
         """Reads all of them."""
-        found = await self.jobs_app.look(self.jobs_app.source.circuits)
-        now = self.jobs_app.redis_now
+        found = await self.session.look(self.session.source.circuits)
+        now = self.session.redis_now
         self.rows.fill([
             Row(one.name, [
                 Text(one.state + (" by hand" if one.by_hand else ""), _STYLE[one.state]),
@@ -62,15 +62,15 @@ class CircuitList(View):
         return Text(safe(one.last_error or "", 600)) if one else Text()
 
     async def _set(self, act: str, asked: str) -> None:
-        app, name = self.jobs_app, self.rows.key
+        session, name = self.session, self.rows.key
         if name is None:
             return
-        if await app.push_screen_wait(Confirm(asked, safe(name, 200))):
+        if await session.ask(Confirm(asked, safe(name, 200))):
             try:
-                await app.do(app.acts.circuit, name, act)
+                await session.do(session.acts.circuit, name, act)
             except JobsError as error:
-                app.say(error)
-            app.poll_soon()
+                session.say(error)
+            session.poll_soon()
 
     async def do_circuit_open(self) -> None:
         """Holds calls off."""

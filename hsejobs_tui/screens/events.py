@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.core.view import LOOK
 from hsejobs_tui.screens.base import View
+from hsejobs_tui.session.places import JobPlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (Column("time", 8), Column("queue", 18), Column("what", 11), Column("job", 0),
@@ -41,7 +42,7 @@ class Events(View):
 
     async def poll(self) -> None:
         """What happened since the last look."""
-        found = await self.jobs_app.look(self.jobs_app.source.events, self.since)
+        found = await self.session.look(self.session.source.events, self.since)
         for event in found:
             at = time.strftime("%H:%M:%S", time.gmtime(event.at / 1000))
             style = LOOK.get(event.kind, ("", "", ""))[2]
@@ -57,14 +58,12 @@ class Events(View):
 
     def do_open(self) -> None:
         """The job of the event."""
-        from hsejobs_tui.screens.job import JobView
-
         if self.rows.key:
             _, queue, job_id = self.rows.key.split("\0")
-            self.app.push_screen(JobView(queue, job_id))
+            self.session.open(JobPlace(queue, job_id))
 
     def do_freeze(self) -> None:
         """Stops, goes on."""
         self.frozen = not self.frozen
         self.told()
-        self.jobs_app.poll_soon()
+        self.session.poll_soon()

@@ -10,10 +10,12 @@ from textual.app import ComposeResult
 from textual.widgets import Static
 
 from hsejobs.errors import JobsError
+from hsejobs.wording import counted, verb
 from hsejobs_tui.core.groups import Group
 from hsejobs_tui.core.text import duration, safe
+from hsejobs_tui.flows.job_acts import act_counted
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.screens.job_acts import act_counted
+from hsejobs_tui.session.places import JobPlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (
@@ -43,7 +45,8 @@ class Failures(View):
 
     def head(self) -> Text:
         """How many, and how far the gathering is."""
-        text = f"{len(self.groups):,} kinds of failures, {self.seen:,} jobs"
+        kinds = counted(len(self.groups), "kind of failure", "kinds of failures")
+        text = f"{kinds}, {counted(self.seen, 'job')}"
         if self._busy and self.seen < self.total:
             text += f"; gathered {self.seen:,} of {self.total:,}"
         return Text(text)
@@ -54,37 +57,42 @@ class Failures(View):
         if group is None:
             return Text()
         text = Text().append("newest: ", "dim").append(safe(group.sample, 60), "dim")
-        acts = f"; r retries all {group.count:,}" if self.jobs_app.has("retry") else ""
+        acts = (
+            f"; r retries {verb(group.count, 'it', f'all {group.count:,}')}"
+            if self.session.has("retry")
+            else ""
+        )
         text.append(f", {safe(group.code, 60)}{acts}\n", "dim")
         return text.append(safe(group.sample_error, 600))
 
     async def poll(self) -> None:
         """Gathers again now and then; it goes on beside the looks."""
-        if not self._busy and self.jobs_app.now() - self._at > AGAIN:
+        if not self._busy and self.session.now() - self._at > AGAIN:
             self._busy = True
             self.run_worker(self._gather(), name="gather", exit_on_error=False)
 
     async def _gather(self) -> None:
-        app = self.jobs_app
-        steps, drawn = app.source.failures(), app.now()
+        session = self.session
+        steps, drawn = session.source.failures(), session.now()
         found: dict[str, Group] = {}
         seen = total = 0
         try:
-            while self.is_mounted and (step := await app.do(next, steps, None)) is not None:
+            while self.is_mounted and (step := await session.do(next, steps, None)) is not None:
                 found, seen, total = step
                 # What was gathered before stays until this is fuller.
-                if seen >= self.seen and app.now() - drawn > 0.2:
-                    self.groups, self.seen, self.total, drawn = dict(found), seen, total, app.now()
+                if seen >= self.seen and session.now() - drawn > 0.2:
+                    self.groups, self.seen, self.total = dict(found), seen, total
+                    drawn = session.now()
                     self._draw(whole=False)
                 await asyncio.sleep(0)
             self.groups, self.seen, self.total = found, seen, total
         except JobsError as error:
             for group in found.values():
                 group.broken = True
-            app.say(error)
+            session.say(error)
             return
         finally:
-            self._busy, self._at = False, app.now()
+            self._busy, self._at = False, session.now()
         self._draw(whole=True)
 
     @property
@@ -95,7 +103,7 @@ class Failures(View):
     def _draw(self, *, whole: bool) -> None:
         if not self.is_mounted:
             return
-        now = self.jobs_app.redis_now
+        now = self.session.redis_now
         ordered = sorted(self.groups.values(), key=lambda one: -one.count)[:1000]
         self.rows.fill([
             Row(one.key, [
@@ -113,19 +121,17 @@ class Failures(View):
 
     def do_open(self) -> None:
         """The newest job of the group."""
-        from hsejobs_tui.screens.job import JobView
-
         if self.group is not None:
-            self.app.push_screen(JobView(self.group.queue, self.group.sample))
+            self.session.open(JobPlace(self.group.queue, self.group.sample))
 
     async def _act(self, name: str) -> None:
         group = self.group
         if group is not None:
-            about = f"jobs of {group.queue} that failed with “{safe(group.error, 80)}”"
-            if await act_counted(self.jobs_app, name, group.queue, about, group):
+            which = f"of {group.queue} that failed with “{safe(group.error, 80)}”"
+            if await act_counted(self.session, name, group.queue, "job", which, group):
                 self._at = float("-inf")
                 self.groups, self.seen = {}, 0
-                self.jobs_app.poll_soon()
+                self.session.poll_soon()
 
     async def do_retry(self) -> None:
         """Retries the group."""

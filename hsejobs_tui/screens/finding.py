@@ -17,14 +17,14 @@ from hsejobs_tui.core import filters
 from hsejobs_tui.core.source import HITS_KEPT, Hits
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.core.view import STATES
-from hsejobs_tui.screens.queue_acts import QueueActs
+from hsejobs_tui.screens.one_queue import OneQueue
 from hsejobs_tui.widgets.rows import Row
 
 #: What an empty list says, and that of a search.
 EMPTY, NOTHING = "No job is in this state.", "Nothing found in this state."
 
 
-class Finding(QueueActs):
+class Finding(OneQueue):
     """The search of a queue's screen. ``state`` is the one that is shown."""
 
     state: State
@@ -85,23 +85,23 @@ class Finding(QueueActs):
         self.found, self.away, self._beyond = {}, [], None
         if not self.query_text:
             self.leave_search()
-            self.jobs_app.poll_soon()
+            self.session.poll_soon()
             return
         self.run_worker(self._find(self._searching), name="search", exit_on_error=False)
 
     async def _find(self, number: int) -> None:
-        app, queue = self.jobs_app, self.queue
+        session, queue = self.session, self.queue
         if queue is None:
             return
         wanted = filters.parse(self.query_text)
         steps: dict[State, Iterator[Hits]] = {
-            state: app.source.search(queue, state, wanted) for state in STATES
+            state: session.source.search(queue, state, wanted) for state in STATES
         }
         drawn = 0.0
         while steps and self._searching == number:
             # Whoever goes on to another state meanwhile sees that one searched first.
             state = self.state if self.state in steps else next(iter(steps))
-            hits = await app.do(next, steps[state], None)
+            hits = await session.do(next, steps[state], None)
             if self._searching != number:
                 return
             if hits is None:
@@ -110,7 +110,7 @@ class Finding(QueueActs):
             self.found[state] = hits
             if hits.done:
                 del steps[state]
-            now = app.now()
+            now = session.now()
             if now - drawn > 0.15 or hits.done:
                 drawn = now
                 if state is self.state:
@@ -127,18 +127,18 @@ class Finding(QueueActs):
 
     async def _find_beyond(self, number: int) -> None:
         """The other queues: whoever has an address only need not know which queue it is in."""
-        app, wanted = self.jobs_app, filters.parse(self.query_text)
-        for queue in [name for name in app.source.infos if name != self.queue]:
+        session, wanted = self.session, filters.parse(self.query_text)
+        for queue in [name for name in session.source.infos if name != self.queue]:
             best: Hits | None = None
             for state in STATES:
-                steps = app.source.search(queue, state, wanted)
+                steps = session.source.search(queue, state, wanted)
                 drawn = 0.0
-                while (hits := await app.do(next, steps, None)) is not None:
+                while (hits := await session.do(next, steps, None)) is not None:
                     if self._searching != number or not self.is_mounted:
                         return
                     self._beyond = hits
-                    if app.now() - drawn > 0.15:
-                        drawn = app.now()
+                    if session.now() - drawn > 0.15:
+                        drawn = session.now()
                         self.told()
                     await asyncio.sleep(0)
                 found = self._beyond
@@ -154,7 +154,7 @@ class Finding(QueueActs):
         if not self.is_mounted:
             return
         hits = self.hits
-        now = self.jobs_app.redis_now
+        now = self.session.redis_now
         jobs = hits.jobs if hits else []
         self.rows.fill([self.row_of(job, now) for job in jobs], whole=bool(hits and hits.done))
 
@@ -207,8 +207,8 @@ class Finding(QueueActs):
             return
         seen = hits.jobs[rows.first : rows.first + rows.page]
         ids = [job.id for job in seen]
-        found = await self.jobs_app.look(self.jobs_app.source.jobs, queue, ids)
-        now = self.jobs_app.redis_now
+        found = await self.session.look(self.session.source.jobs, queue, ids)
+        now = self.session.redis_now
         for n, (old, new) in enumerate(zip(seen, found, strict=True)):
             place = rows.first + n
             row = self.row_of(new or old, now)

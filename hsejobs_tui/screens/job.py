@@ -15,10 +15,11 @@ from textual.widgets import Static
 
 from hsejobs.errors import JobNotFound
 from hsejobs.model import FINISHED, JobRecord
+from hsejobs.wording import counted
 from hsejobs_tui.core.text import clock, duration, safe
 from hsejobs_tui.core.view import LOOK, kind, kind_of, timeline
+from hsejobs_tui.flows.job_acts import act
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.screens.job_acts import act
 from hsejobs_tui.widgets.jsontree import JsonTree
 
 
@@ -55,7 +56,7 @@ class JobView(View):
         """Queue, id, state."""
         name = Text(f"{self.queue} / {safe(self.job_id, 60)}")
         # In cells, not characters: whatever the id, the state has its place.
-        plain = self.jobs_app.options.ascii_only
+        plain = self.session.options.ascii_only
         name.truncate(max(20, self.size.width - 24), overflow="crop" if plain else "ellipsis")
         text = name + "  "
         if self.gone:
@@ -70,7 +71,7 @@ class JobView(View):
     async def poll(self) -> None:
         """Reads the job; draws what changed only."""
         try:
-            job, lines = await self.jobs_app.look(self.jobs_app.source.job, self.queue, self.job_id)
+            job, lines = await self.session.look(self.session.source.job, self.queue, self.job_id)
         except JobNotFound:
             self.gone = True
             for one in self.query("#nothing"):
@@ -89,7 +90,7 @@ class JobView(View):
             await self._draw(job, lines)
 
     async def _draw(self, job: JobRecord, lines: list[str]) -> None:
-        body, plain = self._body, self.jobs_app.options.ascii_only
+        body, plain = self._body, self.session.options.ascii_only
         # A tree keeps what the person folded, so it is made anew only when its data is another.
         if self._data != (data := (job.created_at, job.data)):
             self._data, self._result = data, None
@@ -150,7 +151,7 @@ class JobView(View):
 
     async def _act(self, name: str) -> None:
         seen = [] if self.gone or self.job is None else [(self.job_id, self.job.version)]
-        await act(self.jobs_app, name, self.queue, seen)
+        await act(self.session, name, self.queue, seen)
 
     async def do_retry(self) -> None:
         """Retries it."""
@@ -167,13 +168,13 @@ class JobView(View):
     def do_copy_id(self) -> None:
         """The id to the clipboard."""
         self.app.copy_to_clipboard(self.job_id)
-        self.jobs_app.say("copied the id")
+        self.session.say("copied the id")
 
     async def do_duplicate(self) -> None:
         """A copy with edits."""
-        from hsejobs_tui.screens.editor import write_job
+        from hsejobs_tui.flows.job_writing import write_job
 
-        await write_job(self.jobs_app, self.queue, self.job_id)
+        await write_job(self.session, self.queue, self.job_id)
 
 
 def _facts(job: JobRecord) -> Table:
@@ -218,6 +219,7 @@ def _rest(job: JobRecord, lines: list[str]) -> Group:
         if trace:
             parts.append(Padding(Text("\n".join(trace), "dim"), (0, 1, 0, 5)))
     if lines:
-        parts.append(Text(f"\n Log, the last {len(lines):,} of {job.log_count:,} lines", "bold"))
+        every = counted(job.log_count, "line")
+        parts.append(Text(f"\n Log, the last {len(lines):,} of {every}", "bold"))
         parts.append(Padding(Text("\n".join(map(safe, lines))), (0, 1, 0, 3)))
     return Group(*parts)

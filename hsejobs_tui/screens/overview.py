@@ -9,12 +9,15 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Static
 
+from hsejobs.model import State
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Server
+from hsejobs.wording import counted
 from hsejobs_tui.core.text import duration, number, safe, short, size, spark
 from hsejobs_tui.core.troubles import STYLES, Trouble, worst
 from hsejobs_tui.core.view import NO_QUEUE, QueueRow, queue_row
-from hsejobs_tui.screens.queue_acts import QueueActs
+from hsejobs_tui.screens.one_queue import OneQueue
+from hsejobs_tui.session.places import QueuePlace
 from hsejobs_tui.widgets.rows import WIDE, Column, Row, Rows
 
 COLUMNS = (
@@ -35,7 +38,7 @@ COLUMNS = (
 MARKS = {"critical": "!!", "warning": "!"}
 
 
-class Overview(QueueActs):
+class Overview(OneQueue):
     """The first screen."""
 
     SCOPE: ClassVar[str] = "overview"
@@ -54,12 +57,12 @@ class Overview(QueueActs):
 
     def head(self) -> Text:
         """How many queues, and how many jobs fail."""
-        seen = self.jobs_app.glance
+        seen = self.session.glance
         if seen is None:
             return Text("Queues")
         failed = sum(one.failed for one in seen.queues)
         waiting = sum(one.waiting for one in seen.queues)
-        text = Text(f"{len(seen.queues)} queues, {waiting:,} waiting, {failed:,} failed")
+        text = Text(f"{counted(len(seen.queues), 'queue')}, {waiting:,} waiting, {failed:,} failed")
         if seen.server is not None:
             text.append(f"   {_health(seen.server, wide=self.size.width >= 100)}", "not bold")
         return text
@@ -67,11 +70,11 @@ class Overview(QueueActs):
     def told(self) -> None:
         """Draws the rows and the alerts of the last look."""
         super().told()
-        seen = self.jobs_app.glance
+        seen = self.session.glance
         if seen is None:
             return
-        plain = self.jobs_app.options.ascii_only
-        found = self.jobs_app.troubles
+        plain = self.session.options.ascii_only
+        found = self.session.troubles
         count = number if self.size.width >= WIDE else short
         self.rows.fill([
             Row(one.name, _cells(queue_row(one), self._depth(one, plain), plain,
@@ -93,7 +96,7 @@ class Overview(QueueActs):
 
     def _depth(self, stats: QueueStats, plain: bool) -> str:
         """What was seen of the last hour, and its scale: the most that waited."""
-        seen = self.jobs_app.depths.of(stats.name, stats.now)
+        seen = self.session.depths.of(stats.name, stats.now)
         most = max((one for one in seen if one is not None), default=0)
         return (
             f"{spark(seen, 15, ascii_only=plain)} {short(most)}"
@@ -107,22 +110,16 @@ class Overview(QueueActs):
 
     def do_search(self) -> None:
         """The queue, with the line of its search open."""
-        from hsejobs.model import State
-        from hsejobs_tui.screens.queue import QueueView
-
         if self.queue is not None:
-            self.app.push_screen(QueueView(self.queue, State.FAILED, asking=True))
+            self.session.open(QueuePlace(self.queue, State.FAILED, searching=True))
 
     def do_open(self) -> None:
         """The jobs of the queue; those that failed first, if any did."""
-        from hsejobs.model import State
-        from hsejobs_tui.screens.queue import QueueView
-
-        if self.queue is not None and self.jobs_app.glance is not None:
-            stats = {one.name: one for one in self.jobs_app.glance.queues}[self.queue]
+        if self.queue is not None and self.session.glance is not None:
+            stats = {one.name: one for one in self.session.glance.queues}[self.queue]
             order = (State.FAILED, State.WAITING, State.ACTIVE, State.DELAYED, State.COMPLETED)
             state = next((one for one in order if getattr(stats, one.value)), State.WAITING)
-            self.app.push_screen(QueueView(self.queue, state))
+            self.session.open(QueuePlace(self.queue, state))
 
 
 def _health(server: Server, *, wide: bool) -> str:
@@ -132,7 +129,8 @@ def _health(server: Server, *, wide: bool) -> str:
         memory += f" of {size(server.maxmemory)}"
     if not wide:
         return f"Redis {memory}"
-    return f"{server.version}, {memory}, {server.clients} clients, {server.policy or 'policy ?'}"
+    clients = counted(server.clients, "client")
+    return f"{server.version}, {memory}, {clients}, {server.policy or 'policy ?'}"
 
 
 def _cells(

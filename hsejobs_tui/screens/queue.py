@@ -17,8 +17,9 @@ from hsejobs_tui.core import filters
 from hsejobs_tui.core.source import Hits
 from hsejobs_tui.core.text import one_line, safe
 from hsejobs_tui.core.view import AHEAD, LOOK, STATES, kind, remark, when
+from hsejobs_tui.flows.job_acts import act, act_counted
 from hsejobs_tui.screens.finding import EMPTY, Finding
-from hsejobs_tui.screens.job_acts import act, act_counted
+from hsejobs_tui.session.places import JobPlace, QueuePlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 from hsejobs_tui.widgets.typing import Line
 
@@ -102,10 +103,10 @@ class QueueView(Finding):
 
     def told(self) -> None:
         """Draws the tabs too."""
-        stats = self._stats()
+        stats = self.session.stats(self.queue)
         self._paused = bool(stats and stats.is_paused)
         super().told()
-        plain = self.jobs_app.options.ascii_only
+        plain = self.session.options.ascii_only
         for state in STATES:
             glyph, letter, colour = LOOK[state]
             count = getattr(stats, state.value) if stats else 0
@@ -129,14 +130,14 @@ class QueueView(Finding):
 
     async def poll(self) -> None:
         """The rows around what is seen, with the cursor's job where it is now."""
-        source, rows, state = self.jobs_app.source, self.rows, self.state
+        source, rows, state = self.session.source, self.rows, self.state
         if self.query_text:
             await self.poll_hits()
             return
         offset = max(0, rows.first - 60)
         near = rows.held and offset <= rows.cursor < offset + 200
         anchor = (rows._key or None) if near else None
-        seen = await self.jobs_app.look(
+        seen = await self.session.look(
             source.window, self.queue, state, offset=offset, limit=200, reverse=self.reverse,
             anchor=anchor, anchor_row=rows.cursor - offset,
         )  # fmt: skip
@@ -152,7 +153,7 @@ class QueueView(Finding):
     def row_of(self, job: JobRecord, now: int) -> Row:
         """State, id, task, organisation, priority, tries, when, remark."""
         self._jobs[job.id] = job
-        plain = self.jobs_app.options.ascii_only
+        plain = self.session.options.ascii_only
         glyph, letter, colour = LOOK[job.status]
         state = Text(f"{letter if plain else glyph} {job.status}", colour)
         return Row(job.id, [
@@ -195,13 +196,13 @@ class QueueView(Finding):
         if self.query_text:
             self.draw_hits()
         self.told()
-        self.jobs_app.poll_soon()
+        self.session.poll_soon()
 
     def do_order(self) -> None:
         """From the other end."""
         self.reverse = not self.reverse
         self.rows.reset()
-        self.jobs_app.poll_soon()
+        self.session.poll_soon()
 
     def do_back(self) -> None:
         """Leaves the search line, the search, the selection, the screen: one at a time."""
@@ -215,7 +216,7 @@ class QueueView(Finding):
                 self.leave_search()
                 self.rows.reset()
             self.rows.focus()
-            self.jobs_app.poll_soon()
+            self.session.poll_soon()
         elif self.rows.marked or self.rows.all_marked:
             self.rows.mark(set())
         else:
@@ -250,27 +251,27 @@ class QueueView(Finding):
 
     async def _count(self, hits: Hits) -> None:
         """Fills in all that match now; ends when its question does."""
-        app = self.jobs_app
+        session = self.session
         wanted = filters.parse(self.query_text)
-        steps = app.source.search(self.queue, self.state, wanted, hits)
+        steps = session.source.search(self.queue, self.state, wanted, hits)
         try:
-            while self._counting is hits and await app.do(next, steps, None) is not None:
+            while self._counting is hits and await session.do(next, steps, None) is not None:
                 await asyncio.sleep(0)
         except JobsError as error:
             hits.broken = True
-            app.say(error)
+            session.say(error)
 
     async def _act(self, name: str) -> None:
-        app = self.jobs_app
+        session = self.session
         if not self.rows.all_marked:
-            if await act(app, name, self.queue, self._meant()):
+            if await act(session, name, self.queue, self._meant()):
                 self.rows.mark(set())
             return
         hits = self._counting = Hits(self.queue, self.state)
-        app.run_worker(self._count(hits), name="count", exit_on_error=False)
-        which = f" matching {safe(self.query_text, 60)}" if self.query_text else ""
+        self.run_worker(self._count(hits), name="count", exit_on_error=False)
+        which = f"matching {safe(self.query_text, 60)}" if self.query_text else ""
         try:
-            if await act_counted(app, name, self.queue, f"{self.state} jobs{which}", hits):
+            if await act_counted(session, name, self.queue, f"{self.state} job", which, hits):
                 self.rows.mark(set())
         finally:
             self._counting = None
@@ -291,21 +292,19 @@ class QueueView(Finding):
         """The id to the clipboard."""
         if self.rows.key:
             self.app.copy_to_clipboard(self.rows.key)
-            self.jobs_app.say("copied the id")
+            self.session.say("copied the id")
 
     async def do_duplicate(self) -> None:
         """A copy with edits."""
-        from hsejobs_tui.screens.editor import write_job
+        from hsejobs_tui.flows.job_writing import write_job
 
         if self.rows.key:
-            await write_job(self.jobs_app, self.queue, self.rows.key)
+            await write_job(self.session, self.queue, self.rows.key)
 
     def do_open(self) -> None:
         """The job; where a search found none, the queue that it found some in."""
-        from hsejobs_tui.screens.job import JobView
-
         if self.rows.key:
-            self.app.push_screen(JobView(self.queue, self.rows.key))
+            self.session.open(JobPlace(self.queue, self.rows.key))
         else:
             self.follow()
 
@@ -313,4 +312,4 @@ class QueueView(Finding):
         """The same search in the queue that has hits, where this one has none."""
         if self.away:
             hits = self.away[0]
-            self.app.switch_screen(QueueView(hits.queue, hits.state, self.query_text))
+            self.session.open(QueuePlace(hits.queue, hits.state, self.query_text), replace=True)

@@ -12,8 +12,9 @@ from hsejobs.errors import JobsError
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
 from hsejobs_tui.core.text import clock, duration, safe
 from hsejobs_tui.core.view import LOOK
+from hsejobs_tui.dialogs.questions import Confirm
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.screens.dialogs import Confirm
+from hsejobs_tui.session.places import JobPlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (
@@ -40,7 +41,7 @@ class Schedules(View):
     async def poll(self) -> None:
         """Reads all of them."""
         rows = []
-        for info, one, last, now in await self.jobs_app.look(self.jobs_app.source.schedules):
+        for info, one, last, now in await self.session.look(self.session.source.schedules):
             key = f"{info.name}/{one.name}"
             self.found[key] = (info, one, last.job_id if last else None)
             due = next_run(one.cron, now)
@@ -56,22 +57,20 @@ class Schedules(View):
 
     def do_open(self) -> None:
         """The last run."""
-        from hsejobs_tui.screens.job import JobView
-
         info, _, job_id = self.found.get(self.rows.key or "", (None, None, None))
         if info is not None and job_id:
-            self.app.push_screen(JobView(info.name, job_id))
+            self.session.open(JobPlace(info.name, job_id))
 
     async def do_run_now(self) -> None:
         """Adds a run."""
-        app, key = self.jobs_app, self.rows.key or ""
+        session, key = self.session, self.rows.key or ""
         if key not in self.found:
             return
         info, one, _ = self.found[key]
-        if await app.push_screen_wait(Confirm(f"Run {one.name} now?", f"Queue {info.name}.")):
+        if await session.ask(Confirm(f"Run {one.name} now?", f"Queue {info.name}.")):
             try:
-                added = await app.do(app.acts.run_schedule, info, one)
-                app.say(f"added {added.id}")
+                added = await session.do(session.acts.run_schedule, info, one)
+                session.say(f"added {added.id}")
             except JobsError as error:
-                app.say(error)
-            app.poll_soon()
+                session.say(error)
+            session.poll_soon()

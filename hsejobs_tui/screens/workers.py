@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 
+from hsejobs.wording import counted, jobs_wait
 from hsejobs_tui.core.text import duration, safe
 from hsejobs_tui.screens.base import View
+from hsejobs_tui.session.places import JobPlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (
@@ -32,16 +34,16 @@ class Workers(View):
         every = [one for found in self._workers().values() for one in found]
         slots = sum(one.get("concurrency", 0) for one in every)
         busy = sum(1 for one in every for slot in one.get("slots", []) if slot)
-        return Text(f"{len(every)} workers, {busy} of {slots} slots busy")
+        return Text(f"{counted(len(every), 'worker')}, {busy} of {counted(slots, 'slot')} busy")
 
     def _workers(self) -> dict[str, list[dict[str, Any]]]:
-        seen = self.jobs_app.glance
+        seen = self.session.glance
         return seen.workers if seen else {}
 
     def told(self) -> None:
         """Draws the rows of the last look."""
         super().told()
-        seen = self.jobs_app.glance
+        seen = self.session.glance
         if seen is None:
             return
         rows = []
@@ -49,7 +51,7 @@ class Workers(View):
             found = seen.workers.get(stats.name, [])
             if not found:
                 bad = bool(stats.waiting)
-                what = f"no worker, and {stats.waiting:,} jobs wait" if bad else "no worker"
+                what = f"no worker, and {jobs_wait(stats.waiting)}" if bad else "no worker"
                 style = "alarm" if bad else "dim"
                 rows.append(Row(stats.name, [stats.name, "", "", "", "", "", Text(what, style)]))
             for one in found:
@@ -58,12 +60,10 @@ class Workers(View):
 
     def do_open(self) -> None:
         """The job of the slot."""
-        from hsejobs_tui.screens.job import JobView
-
         key = self.rows.key or ""
         if "\0" in key:
             _, queue, job_id = key.split("\0")
-            self.app.push_screen(JobView(queue, job_id))
+            self.session.open(JobPlace(queue, job_id))
 
 
 def _lines(one: dict[str, Any]) -> list[Row]:

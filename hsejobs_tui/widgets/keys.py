@@ -6,16 +6,12 @@ footer for good: 50 MB after 336 changes of screen. This is one line of text.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 from rich.text import Text
 from textual import events
 from textual.widgets import Static
 
 from hsejobs_tui.core.commands import for_scope, keys_shown
-
-if TYPE_CHECKING:
-    from hsejobs_tui.app import JobsApp
+from hsejobs_tui.session.session import session_of
 
 
 class Keys(Static):
@@ -28,10 +24,10 @@ class Keys(Static):
 
     def on_mount(self) -> None:
         """Drawn once: what a session may do does not change."""
-        options = cast("JobsApp", self.app).options
+        session = session_of(self)
         text = Text()
-        for one in for_scope(self.scope, read_only=options.read_only,
-                             confined=options.organization_id is not None):  # fmt: skip
+        for one in for_scope(self.scope, read_only=session.options.read_only,
+                             confined=session.confined):  # fmt: skip
             if one.footer:
                 first = text.cell_len
                 text.append(keys_shown(one).partition(" or ")[0], "key").append(f" {one.title}")
@@ -44,4 +40,4 @@ class Keys(Static):
         """The command under the mouse."""
         for first, end, command_id in self._spans:
             if first <= event.x < end:
-                cast("JobsApp", self.app).perform(command_id)
+                session_of(self).perform(command_id)

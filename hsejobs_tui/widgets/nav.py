@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 from rich.text import Text
 from textual import events
 from textual.widgets import Static
 
 from hsejobs_tui.core.commands import COMMANDS
-
-if TYPE_CHECKING:
-    from hsejobs_tui.app import JobsApp
+from hsejobs_tui.session.session import session_of
 
 #: The screens that lie below another one.
 BELOW = {"queue": "overview", "job": "overview"}
@@ -31,10 +27,10 @@ class Nav(Static):
         if alerts == self.alerts:
             return
         self.alerts = alerts
-        app = cast("JobsApp", self.app)
+        session = session_of(self)
         text, self._spans = Text(" "), []
         for one in COMMANDS:
-            if len(one.keys) > 1 or not one.keys.isdigit() or not app.has(one.id):
+            if len(one.keys) > 1 or not one.keys.isdigit() or not session.has(one.id):
                 continue
             word = Text(f"{one.keys} {one.title}", "bold reverse" if one.id == self.scope else "")
             if one.id == "alerts" and alerts:
@@ -51,4 +47,4 @@ class Nav(Static):
         """The word under the mouse."""
         for first, end, command_id in self._spans:
             if first <= event.x < end:
-                cast("JobsApp", self.app).perform(command_id)
+                session_of(self).perform(command_id)

@@ -16,7 +16,7 @@ from hsejobs.errors import InvalidPayload
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core import compose
 from hsejobs_tui.core.options import Options
-from hsejobs_tui.screens.editor import Editor
+from hsejobs_tui.dialogs.editor import Editor
 from hsejobs_tui.screens.job import JobView
 from tests.http import hostile
 from tests.http.conftest import Shim, token
@@ -205,9 +205,9 @@ async def test_in_the_tui(scene: Scene, redis_url: str, tmp_path: Path) -> None:
             await settle(pilot)
             await pilot.press("escape")
             await settle(pilot)
-    info = app.source.infos["hostile"]
+    info = app.session.source.infos["hostile"]
     for name, value in VALUES.items():
-        stored = app.source.stored("hostile", f"org-1:{name}-said")
+        stored = app.session.source.stored("hostile", f"org-1:{name}-said")
         text = compose.masked_text(stored, [])
         text.encode()
         new = compose.new_job(

@@ -17,7 +17,7 @@ from hsejobs.store.circuits import Circuits
 from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core.options import load
-from hsejobs_tui.screens.editor import Editor
+from hsejobs_tui.dialogs.editor import Editor
 from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, text_of, until
 
@@ -71,10 +71,10 @@ async def test_obliterate_while_jobs_run_wants_the_word_force(stage: Stage) -> N
     stage.claim()
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:
-        await until(pilot, lambda: app.glance is not None, "the queues")
+        await until(pilot, lambda: app.session.glance is not None, "the queues")
         await shows(pilot, "mail")
         await pilot.press("O")
-        await shows(pilot, "by force", "1 jobs RUN", "Type mail force")
+        await shows(pilot, "by force", "1 job RUNS", "Type mail force")
         await pilot.press(*"mail", "enter")
         await shows(pilot, "by force")
         await pilot.press("space", *"force", "enter")
@@ -130,7 +130,7 @@ async def test_workers_show_slots_and_a_queue_without_any(stage: Stage) -> None:
     app = stage.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await pilot.press("3")
-        await shows(pilot, "1 workers, 1 of 2 slots busy", "no worker", "box", "for 1.2s")
+        await shows(pilot, "1 worker, 1 of 2 slots busy", "no worker", "box", "for 1.2s")
         await pilot.press("G", "enter")
         await shows(pilot, "mail / job-1", "Timeline")
 

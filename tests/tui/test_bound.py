@@ -13,8 +13,8 @@ from textual.pilot import Pilot
 from hsejobs.model import State
 from hsejobs.store import scripts
 from hsejobs_tui.app import JobsApp
-from hsejobs_tui.screens.counting import Counted
-from hsejobs_tui.screens.dialogs import Confirm
+from hsejobs_tui.dialogs.counting import Counted
+from hsejobs_tui.dialogs.questions import Confirm
 from hsejobs_tui.screens.failures import Failures
 from hsejobs_tui.screens.job import JobView
 from hsejobs_tui.screens.queue import QueueView
@@ -54,7 +54,7 @@ async def asked(
     """The app with a question open, after these keys on that screen."""
     app = stage.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
-        await until(pilot, lambda: app.glance is not None, "the queues")
+        await until(pilot, lambda: app.session.glance is not None, "the queues")
         if opened is not None:
             await app.push_screen(opened())
         await settle(pilot)
@@ -177,7 +177,7 @@ async def test_a_count_that_broke_off_does_not_ask_to_wait_for_its_end(stage: St
     app, count = stage.app(), Slow()
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "mail")
-        app.push_screen(question := Counted("Retry", "failed jobs", "", count))
+        app.push_screen(question := Counted("Retry", "failed job", "", "", count))
         await shows(pilot, "Still counting")
         count.broken = True
         await shows(pilot, "Retry 2 failed jobs, so far?", "The counting broke off. Enter takes")
@@ -195,7 +195,7 @@ async def test_a_count_breaks_off_when_redis_goes_away(stage: Stage, redis_url: 
     with FlakyProxy(redis_url) as proxy:
         app = JobsApp(replace(stage.options(), url=proxy.url))
         async with app.run_test(size=(120, 36), notifications=True) as pilot:
-            await until(pilot, lambda: app.glance is not None, "the queues")
+            await until(pilot, lambda: app.session.glance is not None, "the queues")
             await app.push_screen(QueueView("mail", State.WAITING))
             await settle(pilot)
             # The first page comes, and none after it.
@@ -211,7 +211,7 @@ async def test_a_job_added_again_under_the_id_is_shown_as_it_is(
     stage.add("same", {"to": "ann@example.com"}, delay=3_600_000)
     app = stage.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
-        await until(pilot, lambda: app.glance is not None, "the queues")
+        await until(pilot, lambda: app.session.glance is not None, "the queues")
         await app.push_screen(JobView("mail", "same"))
         await shows(pilot, "to: ann@example.com")
         tick(stage.link)
@@ -226,7 +226,7 @@ async def test_a_question_that_is_still_counting_says_so_far(stage: Stage, waite
     app, count = stage.app(), Slow()
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "mail")
-        question = Counted("Retry", "failed jobs", "", count)
+        question = Counted("Retry", "failed job", "", "", count)
         app.push_screen(question)
         await shows(pilot, "Retry 2 failed jobs, so far?", "Still counting", "Those so far")
         # The number is none to be typed yet.
@@ -255,10 +255,12 @@ async def test_nothing_is_not_said_while_it_is_read(
 
     read = threading.Event()
     app = stage.app()
-    window, page = app.source.window, app.source.reader.walk
-    monkeypatch.setattr(app.source, "window", lambda *a, **k: read.wait(30) and window(*a, **k))
+    window, page = app.session.source.window, app.session.source.reader.walk
     monkeypatch.setattr(
-        app.source.reader, "walk", lambda *a, **k: iter([]) if read.wait(30) else page(*a)
+        app.session.source, "window", lambda *a, **k: read.wait(30) and window(*a, **k)
+    )
+    monkeypatch.setattr(
+        app.session.source.reader, "walk", lambda *a, **k: iter([]) if read.wait(30) else page(*a)
     )
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "mail")

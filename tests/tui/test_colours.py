@@ -82,14 +82,14 @@ async def test_everything_can_be_read(
                 await pilot.press(key)
             await settle(pilot)
             if mode == "away":
-                app.away = "no answer"
-                app.tell()
-                app.say("it went wrong", bad=True)
+                app.session.away = "no answer"
+                app.session.redraw()
+                app.session.say("it went wrong", bad=True)
                 await settle(pilot)
             assert not poor(app), name
             while len(app.screen_stack) > 1:
                 await app.pop_screen()
-            app.away = None
+            app.session.away = None
             await settle(pilot)
 
 

@@ -11,7 +11,7 @@ from hsejobs.store import registry
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core.options import Viewer
-from hsejobs_tui.screens.dialogs import Confirm
+from hsejobs_tui.dialogs.questions import Confirm
 from hsejobs_tui.screens.failures import Failures
 from hsejobs_tui.screens.job import JobView
 from hsejobs_tui.screens.queue import QueueView

@@ -11,7 +11,7 @@ from textual.widgets import Input, TextArea
 from hsejobs.model import State
 from hsejobs.store import registry
 from hsejobs.store.registry import QueueInfo, TaskInfo
-from hsejobs_tui.screens.dialogs import Confirm
+from hsejobs_tui.dialogs.questions import Confirm
 from hsejobs_tui.screens.job import JobView
 from hsejobs_tui.screens.queue import QueueView
 from tests.tui.conftest import Stage
@@ -107,8 +107,8 @@ async def test_keys_wait_for_what_a_command_reads(
     for n in range(3):
         stage.fail(f"job-{n}")
     app = stage.app()
-    go, inner = threading.Event(), app.acts.ask_clean
-    monkeypatch.setattr(app.acts, "ask_clean", lambda *a: go.wait(30) and inner(*a))
+    go, inner = threading.Event(), app.session.acts.ask_clean
+    monkeypatch.setattr(app.session.acts, "ask_clean", lambda *a: go.wait(30) and inner(*a))
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "3 failed")
         burst(app, "c\x15failed 0\r3\rq")
@@ -128,8 +128,8 @@ async def test_the_way_out_is_open_when_a_command_hangs(
     monkeypatch.setattr(gate, "PATIENCE", 0.0)
     stage.fail("job-0")
     app = stage.app()
-    go, inner = threading.Event(), app.acts.ask_clean
-    monkeypatch.setattr(app.acts, "ask_clean", lambda *a: go.wait(30) and inner(*a))
+    go, inner = threading.Event(), app.session.acts.ask_clean
+    monkeypatch.setattr(app.session.acts, "ask_clean", lambda *a: go.wait(30) and inner(*a))
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "1 failed")
         burst(app, "c\x15failed 0\rxxx")
@@ -197,7 +197,7 @@ def test_one_write_to_a_real_terminal(stage: Stage, run: int) -> None:
 
 def test_an_edit_and_its_save_in_one_write_to_a_real_terminal(stage: Stage) -> None:
     terminal = Terminal(stage)
-    terminal.until("1 queues")
+    terminal.until("1 queue,")
     os.write(
         terminal.fd, b'n\x01\x0b\x1b[3~\x0b\x1b[3~\x0b\x1b[3~\x0b{"to":"ann@example.com"}\x13y'
     )

@@ -15,7 +15,7 @@ from hsejobs.store.client import Link
 from hsejobs.store.work import Done
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core.acting import acts_of
-from hsejobs_tui.screens.dialogs import Confirm, Working
+from hsejobs_tui.dialogs.questions import Confirm, Working
 from hsejobs_tui.screens.job import JobView
 from hsejobs_tui.screens.queue import QueueView
 from tests.support.proxy import FlakyProxy
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_two_operators_on_one_job(stage: Stage) -> None:
     stage.fail("job-1")
-    theirs = stage.app().acts
+    theirs = stage.app().session.acts
     # A screen that is old: it goes on to show the job as it was.
     app = stage.app(refresh=3600)
     async with app.run_test(notifications=True) as pilot:
@@ -103,7 +103,7 @@ async def test_undo_of_500_jobs_restores_them_as_they_were(stage: Stage) -> None
     ids = [f"job-{n:03}" for n in range(500)]
     before = [stage.reader.job("mail", one) for one in ids]
     order = [job.id for page in stage.reader.walk("mail", State.WAITING) for job in page]
-    acts = stage.app().acts
+    acts = stage.app().session.acts
     (*_, progress) = acts.many("remove", "mail", [(one, "") for one in ids])
     assert progress.done == 500
     assert stage.counts()["waiting"] == stage.counts()["delayed"] == 0
@@ -121,7 +121,7 @@ def test_an_error_in_the_middle_of_a_removal_takes_no_copy_along(
         stage.add(f"job-{n:03}")
     jobs = [(f"job-{n:03}", "") for n in range(1_000)]
     with FlakyProxy(redis_url) as proxy:
-        acts = JobsApp(replace(stage.options(), url=proxy.url)).acts
+        acts = JobsApp(replace(stage.options(), url=proxy.url)).session.acts
         # Seven calls are answered, the next one never comes to Redis.
         proxy.cut_request(b"job-700", times=1_000_000)
         (*_, told) = acts.many("remove", "mail", jobs)
@@ -241,7 +241,7 @@ async def test_redis_goes_away_while_many_are_retried_and_comes_back(
         stage.fail(f"job-{n:04}")
     app = stage.app()
     stopped: list[bool] = []
-    many = app.acts.many
+    many = app.session.acts.many
 
     def pulled(*args: Any, **kwargs: Any) -> Any:
         for progress in many(*args, **kwargs):
@@ -250,7 +250,7 @@ async def test_redis_goes_away_while_many_are_retried_and_comes_back(
                 redis_server.stop()
             yield progress
 
-    app.acts.many = pulled  # type: ignore[method-assign]
+    app.session.acts.many = pulled  # type: ignore[method-assign]
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "failed")
         await pilot.press("enter")
@@ -271,7 +271,7 @@ async def test_an_act_on_many_is_cancelled(stage: Stage) -> None:
     for n in range(1_600):
         stage.fail(f"job-{n:04}")
     app = stage.app()
-    many = app.acts.many
+    many = app.session.acts.many
 
     def slow(*args: Any, **kwargs: Any) -> Any:
         for n, progress in enumerate(many(*args, **kwargs)):
@@ -279,7 +279,7 @@ async def test_an_act_on_many_is_cancelled(stage: Stage) -> None:
                 app.call_from_thread(app.screen.action_leave)  # type: ignore[attr-defined]
             yield progress
 
-    app.acts.many = slow  # type: ignore[method-assign]
+    app.session.acts.many = slow  # type: ignore[method-assign]
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "1,600 failed")
         await pilot.press("enter")
@@ -321,3 +321,15 @@ async def test_a_job_of_no_queue_view(stage: Stage) -> None:
         await settle(pilot)
         await app.push_screen(QueueView("nosuch", State.FAILED))
         await shows(pilot, "0 / 0")
+
+
+async def test_a_search_that_redis_ends_says_so(stage: Stage, redis_server: Server) -> None:
+    stage.fail("job-1")
+    app = stage.app(refresh=3600)
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "1 failed")
+        await pilot.press("enter")
+        await shows(pilot, "job-1")
+        redis_server.stop()
+        await pilot.press("slash", "x", "enter")
+        await shows(pilot, "(redis_unavailable)")

@@ -50,7 +50,7 @@ async def test_read_only_has_no_act_in_keys_palette_help_or_store(stage: Stage) 
         assert len(app.screen_stack) == 2
     assert stage.counts()["failed"] == 1
     with pytest.raises(Refused):
-        list(app.acts.many("retry", "mail", [("job-1", "")]))
+        list(app.session.acts.many("retry", "mail", [("job-1", "")]))
 
 
 def test_an_organisation_sees_and_changes_its_own_jobs_only(stage: Stage) -> None:
@@ -145,11 +145,15 @@ def test_every_command_can_be_run_and_every_binding_is_in_the_table() -> None:
     from textual.binding import Binding
 
     from hsejobs_tui.app import JobsApp
-    from hsejobs_tui.screens import CLASSES, named
+    from hsejobs_tui.router import CLASSES, screen_for
     from hsejobs_tui.screens.job import JobView
     from hsejobs_tui.screens.queue import QueueView
+    from hsejobs_tui.session.places import ListPlace
 
-    views: dict[str, Any] = {type(named(name)).SCOPE: type(named(name)) for name in CLASSES}
+    views: dict[str, Any] = {}
+    for name in CLASSES:
+        view = type(screen_for(ListPlace(name)))
+        views[view.SCOPE] = view
     views |= {"queue": QueueView, "job": JobView}
     for one in commands.COMMANDS:
         for scope in one.scopes:
@@ -174,8 +178,9 @@ def test_the_key_table_of_the_docs_is_the_code() -> None:
 
 def test_starting_loads_nothing_heavy() -> None:
     code = (
-        "import sys; import hsejobs_tui.app, hsejobs_tui.screens as s;"
-        "[s.named(n) for n in s.CLASSES];"
+        "import sys; import hsejobs_tui.app, hsejobs_tui.router as r;"
+        "from hsejobs_tui.session.places import ListPlace;"
+        "[r.screen_for(ListPlace(n)) for n in r.CLASSES];"
         "print([m for m in ('huey','tasks','huey_config','pydantic','typer','fastapi','httpx',"
         "'sqlalchemy','typst','jinja2','cryptography') if m in sys.modules])"
     )

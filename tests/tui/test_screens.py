@@ -21,7 +21,7 @@ async def test_from_the_overview_to_a_failed_job_and_its_retry(
     stage.fail("job-1", "the server said no")
     app = stage.app()
     async with app.run_test(size=size, notifications=True) as pilot:
-        await shows(pilot, "mail", "1 queues, 0 waiting, 1 failed")
+        await shows(pilot, "mail", "1 queue, 0 waiting, 1 failed")
         await pilot.press("enter")
         await shows(pilot, "job-1", "1 / 1")
         await pilot.press("enter")

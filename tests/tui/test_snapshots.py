@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
-from hsejobs_tui.screens.dialogs import Working
+from hsejobs_tui.dialogs.questions import Working
 from tests.tui.driving import settle
 from tests.tui.frozen import frozen_app
 

@@ -39,6 +39,8 @@ class Terminal:
                 words = ["/bin/sh", "-c", 'trap : HUP; "$@"; exit $?', "sh", *words]
             if to:
                 words = ["/bin/sh", "-c", f'exec "$@" {to}', "sh", *words]
+            # A shell without job control has what it runs in the background ignore it.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execve(words[0], words, environment)  # noqa: S606
         self.seen = ""
 
@@ -52,7 +54,8 @@ class Terminal:
                 try:
                     self.seen += os.read(self.fd, 65_536).decode(errors="replace")
                 except OSError:
-                    raise AssertionError(f"ended without {words!r}") from None
+                    said = f"ended ({self.status()}) without {words!r}: {self.seen[-2000:]!r}"
+                    raise AssertionError(said) from None
         self.seen = self.seen.partition(words)[2]
 
     def status(self) -> int:
@@ -60,16 +63,18 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
+@pytest.mark.parametrize("drawn", [True, False], ids=["at rest", "before the first frame"])
 @pytest.mark.parametrize(
     ("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 0)]
 )
 def test_a_signal_gives_the_terminal_back(
-    stage: Stage, signum: signal.Signals, status: int
+    stage: Stage, signum: signal.Signals, status: int, drawn: bool
 ) -> None:
     stage.add("job-1")
     terminal = Terminal(stage)
     terminal.until(ENTERED)
-    terminal.until("1 waiting")
+    if drawn:
+        terminal.until("1 waiting")
     os.kill(terminal.pid, signum)
     terminal.until(LEFT)
     assert terminal.status() == status

@@ -22,8 +22,8 @@ from hsejobs_tui.core.compose import new_job
 from hsejobs_tui.core.filters import parse
 from hsejobs_tui.core.options import Viewer
 from hsejobs_tui.core.source import Source
-from hsejobs_tui.screens.dialogs import Working
-from hsejobs_tui.screens.editor import Editor
+from hsejobs_tui.dialogs.editor import Editor
+from hsejobs_tui.dialogs.questions import Working
 from hsejobs_tui.web import options_for
 from hsejobs_tui.widgets.rows import Rows
 from tests.support.server import Server
@@ -206,7 +206,7 @@ async def test_a_browser_is_not_told_where_redis_is(filled: Stage, redis_server:
         await shows(pilot, "Redis does not answer (redis_unavailable)", "STALE")
         assert str(redis_server.folder) not in text_of(app)
         await app.push_screen(
-            Working("x", 1, lambda stop: app.acts.many("retry", "mail", [(MINE, "")]))
+            Working("x", 1, lambda stop: app.session.acts.many("retry", "mail", [(MINE, "")]))
         )
         await shows(pilot, "Close (Esc, Enter)", "Redis does not answer (redis_unavailable)")
         assert str(redis_server.folder) not in text_of(app)

@@ -1,4 +1,8 @@
-"""What the app reads, over and over, and what it says: one look at all queues a refresh."""
+"""What a screen knows: the options, the last look at Redis, reads, acts, and how to ask for more.
+
+A session draws nothing and knows no screen. It looks at all queues over and over, in threads of
+its own, and hands what only the program around it can do to its ``Host``.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +10,35 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from textual.app import App
-from textual.css.query import NoMatches
-from textual.driver import Driver
-from textual.worker import Worker, WorkerState
+from textual.screen import Screen
 
 from hsejobs.control.acts import explain
 from hsejobs.errors import JobsError, RedisRefused, RedisUnavailable
 from hsejobs.store.client import Link
+from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Glance
 from hsejobs_tui.core.acting import acts_of
+from hsejobs_tui.core.commands import allowed, by_id
 from hsejobs_tui.core.depth import Depths
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import Source
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.core.troubles import Trouble, troubles
-from hsejobs_tui.screens.base import View
+from hsejobs_tui.session.host import Host
+from hsejobs_tui.session.places import Place
 
 T = TypeVar("T")
 #: Seconds between tries while Redis is away.
 RETRY = 3.0
 
 
-class Looking(App[None]):
-    """An app that looks at Redis in threads of its own."""
+class Session:
+    """One person's session with one Redis."""
 
-    def __init__(self, options: Options, *, driver_class: type[Driver] | None = None) -> None:
-        super().__init__(driver_class=driver_class)
+    def __init__(self, options: Options, host: Host) -> None:
+        self._host = host
         self.options = options
         self.link = Link(options.url)
         self.source = Source(options, self.link)
@@ -43,19 +47,27 @@ class Looking(App[None]):
         self.glanced = 0.0
         #: How deep each queue was at each look since the start.
         self.depths = Depths()
+        #: Why Redis cannot be read; None while it can.
         self.away: str | None = None
+        self.closed = False
+        self.now: Callable[[], float] = time.monotonic
         self._refused = False
         self._next_try = 0.0
-        self._over = False
         self._looks = ThreadPoolExecutor(1, "look")
         self._works = ThreadPoolExecutor(2, "work")
         self._soon = asyncio.Event()
         self._looking = True
         #: Looks that were asked for, and how many of them were answered.
         self._asked = self._answered = 0
-        self.now: Callable[[], float] = time.monotonic
 
-    # -- looking
+    def close(self) -> None:
+        """Lets the threads go."""
+        self.closed = True
+        for pool in (self._looks, self._works):
+            pool.submit(self.link.close)
+            pool.shutdown(wait=False, cancel_futures=False)
+
+    # -- reading and acting
 
     async def look(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """A read, in the thread of reads."""
@@ -73,15 +85,25 @@ class Looking(App[None]):
         while (step := await self.do(next, iterator, end)) is not end:
             seen(step)
 
+    # -- looking, over and over
+
     def poll_soon(self) -> None:
         """Reads again now, once."""
         self._asked += 1
         self._soon.set()
 
-    def _begin(self) -> None:
-        self.run_worker(self._look_on(), name="look", exit_on_error=False)
+    @property
+    def settled(self) -> bool:
+        """Whether no look is under way or asked for."""
+        return not self._looking and not self._soon.is_set()
 
-    async def _look_on(self) -> None:
+    @property
+    def behind(self) -> bool:
+        """Whether a look that was asked for has not been answered yet."""
+        return self._answered < self._asked
+
+    async def watch(self) -> None:
+        """Looks at all queues a refresh, until it is cancelled."""
         while True:
             self._soon.clear()
             self._looking = True
@@ -98,7 +120,7 @@ class Looking(App[None]):
                     break
                 except TimeoutError:
                     if self.away is not None:
-                        self.tell()
+                        self.redraw()
 
     async def _look_once(self) -> None:
         try:
@@ -106,18 +128,15 @@ class Looking(App[None]):
             self.glanced = self.now()
             self.depths.note(self.glance)
             self.away = None
-            screen = self.view
-            if screen is not None and screen.is_mounted:
-                await screen.poll()
+            await self._host.poll()
         except RedisUnavailable as error:
             self.away, self._refused = str(error), isinstance(error, RedisRefused)
             self._next_try = self.now() + RETRY
         except JobsError as error:
             self.say(error)
-        except NoMatches:
-            # The screen was left while its rows were being read.
-            pass
-        self.tell()
+        self.redraw()
+
+    # -- what the last look saw
 
     @property
     def redis_now(self) -> int:
@@ -125,22 +144,25 @@ class Looking(App[None]):
         return self.glance.now if self.glance else 0
 
     @property
-    def view(self) -> View | None:
-        """The topmost screen that is no dialog."""
-        found = [screen for screen in self.screen_stack if isinstance(screen, View)]
-        return found[-1] if found else None
-
-    @property
     def troubles(self) -> list[Trouble]:
         """What is wrong by the last look, the worst first."""
         return troubles(self.glance, self.options.limits) if self.glance else []
 
-    def tell(self) -> None:
-        """Draws head and status lines."""
-        view = self.view
-        if view is not None and view.is_mounted:
-            with self.batch_update():
-                view.told()
+    def stats(self, queue: str | None) -> QueueStats | None:
+        """A queue's figures at the last look; None when there are none."""
+        every = self.glance.queues if self.glance else []
+        return next((one for one in every if one.name == queue), None)
+
+    # -- what this session may do, and what it says of itself
+
+    def has(self, command_id: str) -> bool:
+        """Whether this session has the command."""
+        return allowed(by_id(command_id), read_only=self.options.read_only, confined=self.confined)
+
+    @property
+    def confined(self) -> bool:
+        """Whether it sees one organization's jobs only."""
+        return self.options.organization_id is not None
 
     def marks(self) -> list[str]:
         """What every head line says about the session."""
@@ -164,13 +186,29 @@ class Looking(App[None]):
         # Where Redis is, is no business of a browser's.
         return stale if self.options.viewer else f"{stale}: {safe(self.away, 300)}"
 
-    # -- saying
+    # -- what it asks of the program around it
+
+    def open(self, place: Place, *, replace: bool = False) -> None:
+        """Shows a place above the screen that is shown, or with ``replace`` instead of it."""
+        self._host.open(place, replace=replace)
+
+    async def ask(self, dialog: Screen[T]) -> T:
+        """Opens a dialog and returns its answer."""
+        return await self._host.ask(dialog)
+
+    def perform(self, command_id: str) -> None:
+        """Runs a command of the table, if this session has it."""
+        self._host.perform(command_id)
+
+    def redraw(self) -> None:
+        """Draws the head and status lines of the screen that is shown."""
+        self._host.redraw()
 
     def say(self, what: str | BaseException, *, bad: bool | None = None) -> None:
-        """A passing message; errors in full words, never as markup."""
+        """Shows a passing message; an error in full words. ``bad``: as an error, by default if it is one."""
         text = self.explain(what) if isinstance(what, BaseException) else what
         wrong = isinstance(what, BaseException) if bad is None else bad
-        self.notify(safe(text, 400), severity="error" if wrong else "information", markup=False)
+        self._host.show_message(safe(text, 400), bad=wrong)
 
     def explain(self, error: BaseException) -> str:
         """An error in full words; where Redis is, is no business of a browser's."""
@@ -178,11 +216,16 @@ class Looking(App[None]):
             return f"Redis does not answer ({error.code})"
         return explain(error)
 
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """The one place where an error of a worker ends up."""
-        if self._over:
-            return
-        if event.state is WorkerState.ERROR and event.worker.error is not None:
-            self.say(event.worker.error)
-            if event.worker.name == "look":
-                self._begin()
+
+class Inside(Protocol):
+    """A widget or a screen: what lives in an app."""
+
+    @property
+    def app(self) -> Any:
+        """The app that has the session."""
+
+
+def session_of(node: Inside) -> Session:
+    """The session that a widget or a screen belongs to."""
+    session: Session = node.app.session
+    return session

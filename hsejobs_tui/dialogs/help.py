@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.table import Table
 from rich.text import Text
@@ -13,9 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from hsejobs_tui.core.commands import MOVES, for_scope, keys_shown
-
-if TYPE_CHECKING:
-    from hsejobs_tui.app import JobsApp
+from hsejobs_tui.session.session import session_of
 
 
 class Help(ModalScreen[None]):
@@ -31,9 +29,9 @@ class Help(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """The list."""
-        options = cast("JobsApp", self.app).options
-        every = for_scope(self.scope, read_only=options.read_only,
-                          confined=options.organization_id is not None)  # fmt: skip
+        session = session_of(self)
+        every = for_scope(self.scope, read_only=session.options.read_only,
+                          confined=session.confined)  # fmt: skip
         here = [one for one in every if self.scope in one.scopes and one.id not in MOVES]
         moves = [one for one in every if one.id in MOVES]
         rest = [one for one in every if "app" in one.scopes]

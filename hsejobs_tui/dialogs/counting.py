@@ -8,8 +8,9 @@ from typing import Protocol
 from textual.widgets import Button, Input, Static
 
 from hsejobs.store.write import Seen
+from hsejobs.wording import all_of, counted
 from hsejobs_tui.core.text import safe
-from hsejobs_tui.screens.dialogs import Confirm
+from hsejobs_tui.dialogs.questions import Confirm
 
 #: Seconds between two looks at how far the counting is.
 LOOK = 0.1
@@ -34,14 +35,15 @@ class Counting(Protocol):
 class Counted(Confirm):
     """The count must be typed. While it grows, Enter fixes those so far; nothing is added after that.
 
-    ``about`` ends the sentence that begins with the act: ``failed jobs matching x``.
+    ``noun`` and ``which`` end the sentence that begins with the act: ``failed job``, ``matching x``.
 
     Textual calls the handlers of ``Confirm`` too, unless an event's default is prevented.
     """
 
-    def __init__(self, act: str, about: str, text: str, counting: Counting) -> None:
-        super().__init__(f"{act} ... {about}?", text, typed="?")
-        self.act, self.about, self.counting = act, about, counting
+    def __init__(self, act: str, noun: str, which: str, text: str, counting: Counting) -> None:
+        self.noun, self.which = noun, f" {which}" if which else ""
+        super().__init__(f"{act} ... {noun}s{self.which}?", text, typed="?")
+        self.act, self.counting = act, counting
         #: What the question names, once it is fixed.
         self.fixed: tuple[Seen, ...] | None = None
         #: What was typed and entered before the count was over: the answer if that is the count.
@@ -64,18 +66,21 @@ class Counted(Confirm):
         if self.counting.broken:
             how = "The counting broke off. "
             how += "Enter takes those so far; Esc leaves it." if count else "Esc leaves it."
-        self._say(f"{self.act} {count:,} {self.about}, so far?", how, "Those so far (Enter)",
+        those = counted(count, self.noun) + self.which
+        self._say(f"{self.act} {those}, so far?", how, "Those so far (Enter)",
                   count == 0)  # fmt: skip
 
     def _fix(self, *, every: bool) -> None:
         self.fixed = tuple(self.counting.bound)
         count = len(self.fixed)
         self.typed = str(count)
-        which = "all " if every else "the first "
         if not count:
-            self._say(f"There are none {self.about}.", "Esc leaves it.", "Yes (Enter)", True)
+            self._say(
+                f"There are no {self.noun}s{self.which}.", "Esc leaves it.", "Yes (Enter)", True
+            )
             return
-        self._say(f"{self.act} {which}{count:,} {self.about}?",
+        those = all_of(count, self.noun) if every else f"the first {counted(count, self.noun)}"
+        self._say(f"{self.act} {those}{self.which}?",
                   f"Type {count} to go on, Esc to leave it.", "Yes (Enter)", True)  # fmt: skip
         if self._entered == self.typed:
             self.dismiss(True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,10 +13,8 @@ from textual.widgets import Button, Input, ProgressBar, Static
 
 from hsejobs.control.acts import Progress
 from hsejobs_tui.core.text import safe
+from hsejobs_tui.session.session import session_of
 from hsejobs_tui.widgets.typing import Line
-
-if TYPE_CHECKING:
-    from hsejobs_tui.app import JobsApp
 
 
 class Confirm(ModalScreen[bool]):
@@ -146,17 +144,17 @@ class Working(ModalScreen[None]):
             last[:] = [progress]
             self.query_one(ProgressBar).update(total=max(1, progress.total), progress=progress.seen)
 
-        app = cast("JobsApp", self.app)
+        session = session_of(self)
         try:
-            await app.each(self.steps(lambda: self.stopped), shown)
+            await session.each(self.steps(lambda: self.stopped), shown)
             broken = last[0].error if last else None
-            why = app.explain(broken) if broken is not None else ""
+            why = session.explain(broken) if broken is not None else ""
             text = last[0].report(why) if last else "Nothing to do."
         except Exception as error:
-            why = app.explain(error)
+            why = session.explain(error)
             text = last[0].report(why) if last else why
         self.over = True
-        app.poll_soon()
+        session.poll_soon()
         self.query_one("#report", Static).update(safe(text))
         button = self.query_one("#leave", Button)
         button.label = "Close (Esc, Enter)"

@@ -1,0 +1,1 @@
+"""What takes several steps: asked in dialogs, done through the session, reported."""

@@ -1,0 +1,21 @@
+"""Going to a job by its id."""
+
+from __future__ import annotations
+
+from hsejobs.errors import JobsError
+from hsejobs_tui.dialogs.questions import Ask
+from hsejobs_tui.session.places import JobPlace
+from hsejobs_tui.session.session import Session
+
+
+async def go_to_job(session: Session) -> None:
+    """Asks for an id and opens its job, in whichever queue it is."""
+    wanted = await session.ask(Ask("Go to job", "Its id; every queue is looked into."))
+    if not wanted:
+        return
+    try:
+        found = await session.look(session.source.find, wanted.strip())
+    except JobsError as error:
+        session.say(error)
+        return
+    session.open(JobPlace(found.queue, found.id))

@@ -1,0 +1,84 @@
+"""The acts on jobs, shared by the list, the job and the failures: asked, run, reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hsejobs.control.acts import PAST, UNDO_JOBS, UNDO_SECONDS
+from hsejobs.errors import JobsError
+from hsejobs.store.write import Seen
+from hsejobs.wording import counted
+from hsejobs_tui.core.text import safe
+from hsejobs_tui.dialogs.counting import Counted, Counting
+from hsejobs_tui.dialogs.questions import Confirm, Working
+from hsejobs_tui.session.session import Session
+
+#: From so many jobs on an act shows its bar.
+BAR = 200
+
+
+async def act(session: Session, name: str, queue: str, jobs: Sequence[Seen]) -> bool:
+    """Retries, removes or promotes these jobs, after the question that fits; False if left."""
+    wanted = tuple(jobs)
+    count = len(wanted)
+    if not count:
+        session.say("no job is meant: the one under the cursor went away", bad=True)
+        return False
+    subject = f"job {safe(wanted[0][0], 60)}" if count == 1 else counted(count, "job")
+    if name == "remove" or count > 1:
+        typed = str(count) if count > 1 else ""
+        asked = f"{name.capitalize()} {subject}?"
+        if not await session.ask(Confirm(asked, _about(name, queue), typed=typed)):
+            return False
+    return await _run(session, name, queue, wanted, subject)
+
+
+async def act_counted(
+    session: Session, name: str, queue: str, noun: str, which: str, counting: Counting
+) -> bool:
+    """The same with all that are counted when the question is fixed.
+
+    ``noun`` and ``which`` name them: ``failed job``, ``matching x``.
+    """
+    question = Counted(name.capitalize(), noun, which, _about(name, queue), counting)
+    if not await session.ask(question) or not question.fixed:
+        return False
+    return await _run(session, name, queue, question.fixed, counted(len(question.fixed), "job"))
+
+
+def _about(name: str, queue: str) -> str:
+    text = f"Queue {queue}. What comes later, or moves on, stays."
+    if name == "remove":
+        text += f" u brings them back for {UNDO_SECONDS:.0f} s, from this TUI's memory only"
+        text += f" (at most {UNDO_JOBS:,} jobs)."
+    return text
+
+
+async def _run(
+    session: Session, name: str, queue: str, wanted: tuple[Seen, ...], subject: str
+) -> bool:
+    count = len(wanted)
+    if count >= BAR:
+        await session.ask(
+            Working(f"{name.capitalize()} {subject} of {queue}", count,
+                    lambda stop: session.acts.many(name, queue, wanted, stop))
+        )  # fmt: skip
+        return True
+    try:
+        progress = await session.do(lambda: list(session.acts.many(name, queue, wanted))[-1])
+    except JobsError as error:
+        session.say(error)
+        return False
+    if count == 1:
+        # A list moves: which job it was is said, not how many.
+        reason = next(iter(progress.refused), "")
+        undo = f"; u brings it back for {UNDO_SECONDS:.0f} s" if progress.undoable else ""
+        done = f"{PAST[name]} {subject}{undo}"
+        session.say(
+            f"{subject} was not {PAST[name]}: {reason}" if reason else done, bad=bool(reason)
+        )
+    else:
+        why = session.explain(progress.error) if progress.error else ""
+        session.say(progress.report(why), bad=bool(progress.refused or why))
+    session.poll_soon()
+    return True

@@ -1,0 +1,109 @@
+"""The acts on a whole queue: asked, done, reported."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hsejobs.control.durations import parse_duration
+from hsejobs.errors import InvalidOption, JobsError
+from hsejobs.model import State
+from hsejobs.store.write import Asked
+from hsejobs.wording import all_of, counted, verb
+from hsejobs_tui.dialogs.questions import Ask, Confirm, Working
+from hsejobs_tui.session.session import Session
+
+async def pause(session: Session, queue: str) -> None:
+    """Pauses, or resumes what is paused."""
+    if session.glance is None:
+        return
+    stats = session.stats(queue)
+    paused = stats is not None and stats.is_paused
+    if not paused and not await session.ask(
+        Confirm(f"Pause {queue}?", "Running jobs finish; no new ones begin until P resumes it.")
+    ):
+        return
+    try:
+        session.say(await session.do(session.acts.pause, queue, not paused))
+    except JobsError as error:
+        session.say(error)
+    session.poll_soon()
+
+
+async def clean(session: Session, queue: str, first: State) -> None:
+    """Asks for state, age and limit, then says how many it is; ``first``: the state to begin with."""
+    line = await session.ask(
+        Ask(f"Clean {queue}: STATE AGE [LIMIT]",
+            "Removes jobs of a state (completed, failed, waiting, delayed) that are older.\n"
+            "This cannot be undone. Example: completed 1h 1000", f"{first} 1h")
+    )  # fmt: skip
+    words = line.split()
+    if not words:
+        return
+    try:
+        if len(words) not in (2, 3) or words[0] not in list(State):
+            raise InvalidOption("clean", "use STATE AGE [LIMIT], such as completed 1h 1000")
+        if len(words) == 3 and not (words[2].isdigit() and int(words[2])):
+            raise InvalidOption("limit", "use a whole number from 1 on")
+        state, grace = State(words[0]), parse_duration(words[1], "age")
+        limit = int(words[2]) if len(words) == 3 else None
+        asked = await session.do(session.acts.ask_clean, queue, state, grace)
+    except JobsError as error:
+        session.say(error)
+        return
+    count = min(asked.count, limit or asked.count)
+    asked = replace(asked, count=count)
+    if not count:
+        session.say(f"no {state} job of {queue} is older than {words[1]}")
+        return
+    text = f"{counted(count, f'{state} job')} older than {words[1]}. This cannot be undone."
+    if await session.ask(Confirm(f"Clean {queue}?", text, typed=str(count))):
+        acts = session.acts
+        await session.ask(
+            Working(f"Cleaning {queue}", count,
+                    lambda stop: acts.sweep("clean", queue, asked, stop, state=state,
+                                            grace_ms=grace, limit=limit))
+        )  # fmt: skip
+
+
+async def drain(session: Session, queue: str) -> None:
+    """Removes what waits; the count must be typed."""
+    stats = session.stats(queue)
+    if stats is None:
+        return
+    count = stats.waiting + stats.delayed
+    if not count:
+        session.say(f"nothing waits in {queue}")
+        return
+    every = all_of(count, f"waiting {verb(count, 'or', 'and')} delayed job")
+    text = f"Removes {every}. This cannot be undone."
+    if await session.ask(Confirm(f"Drain {queue}?", text, typed=str(count))):
+        acts, asked = session.acts, Asked(count, stats.now)
+        await session.ask(
+            Working(f"Draining {queue}", count,
+                    lambda stop: acts.sweep("drain", queue, asked, stop))
+        )  # fmt: skip
+
+
+async def obliterate(session: Session, queue: str) -> None:
+    """Removes everything; the queue's name must be typed."""
+    stats = session.stats(queue)
+    if stats is None:
+        return
+    count = stats.waiting + stats.delayed + stats.completed + stats.failed + stats.active
+    text = f"Removes {all_of(count, 'job')} of {queue} and its counters. This cannot be undone."
+    typed, title = queue, f"Obliterate {queue}?"
+    if force := stats.active > 0:
+        # Without force it would be refused, so what is asked for is said and typed.
+        typed, title = f"{queue} force", f"Obliterate {queue} by force?"
+        run = f"{counted(stats.active, 'job')} {verb(stats.active, 'RUNS', 'RUN')}"
+        what = verb(stats.active, "what it does", "what they do")
+        text += (
+            f"\n{run}: {what} is done, but not noted anywhere. "
+            "Better: leave this, P pauses the queue; come back when none runs."
+        )
+    if await session.ask(Confirm(title, text, typed=typed)):
+        acts, asked = session.acts, Asked(count, stats.now)
+        await session.ask(
+            Working(f"Obliterating {queue}", count,
+                    lambda stop: acts.sweep("obliterate", queue, asked, stop, force=force))
+        )  # fmt: skip

@@ -1,0 +1,25 @@
+"""Bringing removed jobs back."""
+
+from __future__ import annotations
+
+from hsejobs.errors import JobsError
+from hsejobs.wording import counted
+from hsejobs_tui.dialogs.questions import Working
+from hsejobs_tui.flows.job_acts import BAR
+from hsejobs_tui.session.session import Session
+
+
+async def undo(session: Session) -> None:
+    """Brings the newest removal back; many with a bar."""
+    count, _ = session.acts.undoable()
+    if count >= BAR:
+        title = f"Bringing back {counted(count, 'job')}"
+        await session.ask(Working(title, count, session.acts.undo))
+        return
+    try:
+        progress = await session.do(lambda: list(session.acts.undo())[-1])
+    except JobsError as error:
+        session.say(error)
+        return
+    session.say(progress.report(), bad=bool(progress.refused))
+    session.poll_soon()

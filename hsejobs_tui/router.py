@@ -1,0 +1,32 @@
+"""From a place to its screen. All that knows every screen; a module is loaded when first needed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from hsejobs_tui.screens.base import View
+from hsejobs_tui.screens.overview import Overview
+from hsejobs_tui.session.places import ListPlace, Place, QueuePlace
+
+#: The screens that have a number, by the id of their command.
+CLASSES = {
+    "overview": "Overview", "failures": "Failures", "workers": "Workers",
+    "schedules": "Schedules", "alerts": "Alerts", "circuits": "CircuitList", "events": "Events",
+}  # fmt: skip
+
+
+def screen_for(place: Place) -> View:
+    """A new screen that shows the place."""
+    if isinstance(place, ListPlace):
+        if place.name == "overview":
+            return Overview()
+        module = import_module(f"hsejobs_tui.screens.{place.name}")
+        made: View = getattr(module, CLASSES[place.name])()
+        return made
+    if isinstance(place, QueuePlace):
+        from hsejobs_tui.screens.queue import QueueView
+
+        return QueueView(place.queue, place.state, place.query, asking=place.searching)
+    from hsejobs_tui.screens.job import JobView
+
+    return JobView(place.queue, place.job_id)
