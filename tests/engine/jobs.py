@@ -213,3 +213,23 @@ def careful(payload: dict[str, Any]) -> bool:
     echo.add({"n": payload["n"]}, job_id=f"after-{payload['n']}")
     job.mark_done("call")
     return called
+
+
+@huey.task()
+def leak(payload: dict[str, Any]) -> dict[str, Any]:
+    """Says its secret wherever a task can say something."""
+    job, secret = current_job(), payload["password"]
+    job.progress(40, f"as {secret}")
+    job.log(f"went in as {secret}")
+    return {"said": f"in as {secret}", "list": [secret]}
+
+
+@huey.task()
+def hold_on(payload: dict[str, Any]) -> None:
+    """Runs until it may not go on, and asks Redis nothing."""
+    job = current_job()
+    _note(f"begin:{payload['n']}")
+    while job.may_wait():
+        time.sleep(0.01)
+    _note(f"let-go:{payload['n']}")
+    job.check()

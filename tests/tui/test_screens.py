@@ -60,6 +60,33 @@ async def test_a_removal_asks_and_undo_brings_the_job_back(stage: Stage) -> None
     assert SECRET not in audit
 
 
+async def test_undo_brings_the_newest_removal_back_first(stage: Stage) -> None:
+    for n in range(3):
+        stage.fail(f"job-{n}")
+    app = stage.app()
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "3 failed")
+        await pilot.press("enter")
+        await shows(pilot, "1 / 3")
+        gone = []
+        for left in (2, 1):
+            before = {job.id for job in stage.reader.page("mail", State.FAILED).jobs}
+            await pilot.press("x")
+            await shows(pilot, "Remove job")
+            await pilot.press("y")
+            await until(pilot, lambda left=left: stage.counts()["failed"] == left, "the removal")
+            await shows(pilot, f"1 / {left}")
+            after = {job.id for job in stage.reader.page("mail", State.FAILED).jobs}
+            gone += before - after
+        for back in (gone[1], gone[0]):
+            await pilot.press("u")
+            await until(
+                pilot, lambda back=back: stage.reader.status("mail", back) is State.FAILED, back
+            )
+            left = 2 if back == gone[1] else 3
+            assert stage.counts()["failed"] == left
+
+
 async def test_the_cursor_stays_with_its_job_and_a_job_that_went_is_not_mistaken(
     stage: Stage,
 ) -> None:
