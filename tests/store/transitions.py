@@ -39,27 +39,41 @@ TRANSITIONS = (
     Transition("add", (None,), (W, D), ("add",), "the same id again changes nothing"),
     Transition("schedule", (None,), (W,), ("periodic",), "once a slot of a periodic task"),
     Transition(
-        "claim", (W, D), (A,), ("complete",),
+        "claim",
+        (W, D),
+        (A,),
+        ("complete",),
         "lease, fresh token, attempt counted; a delayed job only once it is due",
     ),
     Transition(
-        "claim again", (A,), STAYS, ("complete",),
+        "claim again",
+        (A,),
+        STAYS,
+        ("complete",),
         "a claim whose reply was lost: the same jobs, a fresh lease",
     ),
     Transition("renew", (A,), STAYS, ("renew",), "by token, before the lease runs out"),
     Transition("progress", (A,), STAYS, ("progress",), "by token"),
     Transition("log", (A,), STAYS, ("log",), "by token, capped"),
     Transition("mark", (A,), STAYS, ("mark",), "by token; what an attempt did once"),
-    Transition("file", (A,), STAYS, ("artifact",), "by token; the id of the file that the job makes"),
+    Transition(
+        "file", (A,), STAYS, ("artifact",), "by token; the id of the file that the job makes"
+    ),
     Transition("complete", (A,), (C,), ("complete",), "by token; may claim the next job"),
     Transition(
-        "fail", (A,), (D, F), ("fail",),
+        "fail",
+        (A,),
+        (D, F),
+        ("fail",),
         "by token; `delayed` while attempts are left, even when the delay is 0",
     ),
     Transition("postpone", (A,), (D,), ("postpone",), "by token; no attempt used"),
     Transition("release", (A,), (W,), ("release",), "by token; no attempt used, place kept"),
     Transition(
-        "stall", (A,), (W, F), ("sweep", "stall"),
+        "stall",
+        (A,),
+        (W, F),
+        ("sweep", "stall"),
         "dead lease, or a worker seen to die; no attempt used, place kept",
     ),
     Transition("due", (D,), (W,), ("sweep", "complete"), "its time has come"),
@@ -68,24 +82,43 @@ TRANSITIONS = (
     Transition("remove", (W, D, C, F), (None,), ("remove",), "refused while active"),
     Transition("clean", (W, D, C, F), (None,), ("clean",), "by state and age"),
     Transition("restore", (None,), (W, D, C, F), ("restore",), "undo of a removal"),
-    Transition("withdraw", (W, D, C, F), STAYS, ("withdraw",), "the job's file goes, the job stays"),
+    Transition(
+        "withdraw", (W, D, C, F), STAYS, ("withdraw",), "the job's file goes, the job stays"
+    ),
     Transition("drain", (W, D), (None,), ("obliterate",), "keeps the pause flag"),
+    Transition("obliterate", (W, A, D, C, F), (None,), ("obliterate",), "active only when forced"),
     Transition(
-        "obliterate", (W, A, D, C, F), (None,), ("obliterate",), "active only when forced"
+        "erase",
+        (W, D, C, F),
+        (None,),
+        ("erase",),
+        "all jobs of an organization; refused while active",
     ),
-    Transition(
-        "erase", (W, D, C, F), (None,), ("erase",), "all jobs of an organization; refused while active"
-    ),
-)  # fmt: skip
+)
 
 #: Scripts that move no job whose record and indexes agree, and change none.
 OTHERS = frozenset(
     {
-        "circuit_enter", "circuit_forget", "circuit_report", "circuit_set", "circuits",
-        "forget_events", "heartbeat", "job", "lock", "overdue", "page", "pause", "probe",
-        "stats", "tally", "verify", "window", "workers",
+        "circuit_enter",
+        "circuit_forget",
+        "circuit_report",
+        "circuit_set",
+        "circuits",
+        "forget_events",
+        "heartbeat",
+        "job",
+        "lock",
+        "overdue",
+        "page",
+        "pause",
+        "probe",
+        "stats",
+        "tally",
+        "verify",
+        "window",
+        "workers",
     }
-)  # fmt: skip
+)
 
 MOVES: frozenset[Move] = frozenset(move for one in TRANSITIONS for move in one.moves())
 

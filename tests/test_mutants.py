@@ -1,0 +1,62 @@
+"""The list of mutants can be run as it stands: a line that was moved or renamed is noticed here."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.mutants.all import MUTANTS
+from tests.mutants.mutant import ROOT, Mutant
+from tests.mutants.run import Found
+
+
+def test_each_old_text_is_there_once_and_each_test_exists() -> None:
+    assert [fault for one in MUTANTS for fault in one.faults()] == []
+
+
+def test_there_are_a_hundred_and_none_twice() -> None:
+    assert len(MUTANTS) >= 100
+    assert len({one.what for one in MUTANTS}) == len(MUTANTS)
+    assert len({(one.file, one.old, one.new) for one in MUTANTS}) == len(MUTANTS)
+
+
+def test_python_stays_python() -> None:
+    """A mutant that no longer compiles would be noticed by any test."""
+    for one in MUTANTS:
+        if one.file.endswith(".py"):
+            text = (ROOT / one.file).read_text()
+            compile(text.replace(one.old, one.new), one.file, "exec")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"old": "nowhere to be found"}, "0 times"),
+        ({"old": "e"}, "times, not once"),
+        ({"file": "hsejobs/no_such.py"}, "0 times"),
+        ({"tests": ("test_none.py",)}, "there is no tests/test_none.py"),
+        ({"tests": ("test_docs.py::test_none",)}, "has no test_none"),
+        ({"tests": ()}, "no test is named"),
+    ],
+)
+def test_what_cannot_be_run_is_told(change: dict[str, object], told: str, tmp_path: Path) -> None:
+    first = MUTANTS[0]
+    values = {name: getattr(first, name) for name in ("what", "file", "old", "new", "tests")}
+    broken = Mutant(**{**values, **change})
+    assert any(told in fault for fault in broken.faults())
+    shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=lambda *_: ["__snapshots__"])
+    with pytest.raises(ValueError, match=first.what):
+        broken.apply(tmp_path)
+
+
+def test_the_verdict() -> None:
+    found = Found()
+    assert not found.enough
+    for number in range(100):
+        found.note(MUTANTS[number], "noticed" if number < 95 else "survived", "")
+    assert found.enough
+    assert found.report()["noticed"] == 95
+    found.note(MUTANTS[0], "broken", "it does not compile")
+    assert not found.enough
