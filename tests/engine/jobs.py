@@ -13,7 +13,7 @@ from huey.exceptions import CancelExecution, RetryTask
 from pydantic import BaseModel
 
 from hsejobs.engine import JobHuey, Postpone, Unrecoverable, current_job
-from hsejobs.errors import JobsError
+from hsejobs.errors import JobsError, RedisUnavailable
 
 huey = JobHuey("trial", attempts=3, backoff=0.05, timeout=60.0)
 
@@ -233,3 +233,17 @@ def hold_on(payload: dict[str, Any]) -> None:
         time.sleep(0.01)
     _note(f"let-go:{payload['n']}")
     job.check()
+
+
+@huey.task()
+def deaf(payload: dict[str, Any]) -> None:
+    """Hears no interrupt: a process that does not yield."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    _note("deaf")
+    time.sleep(payload["seconds"])
+
+
+@huey.task()
+def without_redis(payload: dict[str, Any]) -> None:
+    """Needs Redis in a way of its own, and does not get it."""
+    raise RedisUnavailable("the server did not answer")

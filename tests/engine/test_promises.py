@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from hsejobs.engine import JobFailed
 from hsejobs.engine.context import JobContext
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import LeaseLost
@@ -116,3 +117,40 @@ def test_check_asks_after_a_third_of_a_lease(work: Work) -> None:
     wait_until(lambda: time.monotonic() > thawed, what="a third of a lease")
     with pytest.raises(LeaseLost):
         frozen.check()
+
+
+def test_a_process_that_does_not_yield_is_killed(consumer: Start, trial: Path) -> None:
+    consumer("-k", "process", "-w", "1")
+    job = jobs.deaf.add({"seconds": 300}, timeout=0.3, attempts=1)
+    with pytest.raises(JobFailed) as caught:
+        job.wait(30)
+    assert caught.value.failure_code == "timeout"
+    pid = int(trial.read_text().split()[1])
+    wait_until(lambda: not Path(f"/proc/{pid}/stat").exists(), what="the end of the process")
+    assert jobs.echo.add({"n": 1, "say": "on"}).wait(20) == "on"
+
+
+def test_a_job_that_needed_redis_and_did_not_get_it_uses_no_attempt(consumer: Start) -> None:
+    consumer("-w", "1")
+    job = jobs.without_redis.add({}, attempts=1)
+    wait_until(lambda: job.refresh().status == "delayed", 20, "the postponing")
+    seen = job.refresh()
+    assert (seen.attempts_made, len(seen.errors)) == (0, 0)
+
+
+@pytest.mark.parametrize("kind", ["thread", "process"])
+def test_a_job_waits_for_redis_until_its_deadline_and_then_timed_out(
+    consumer: Start, trial: Path, redis_server: Server, kind: str
+) -> None:
+    redis_server.restart(appendonly=True)
+    consumer("-k", kind, "-w", "1", QUEUE_LEASE_MS="60000")
+    job = jobs.careful.add({"n": 1, "seconds": 0.5}, timeout=2.5, attempts=1)
+    wait_until(lambda: "begin:1" in trial.read_text(), 20, "the job to run")
+    redis_server.stop()
+    over = time.monotonic() + 5
+    wait_until(lambda: time.monotonic() > over, what="the end of the job's time")
+    redis_server.start()
+    wait_until(lambda: job.refresh().status != "active", 30, "its outcome")
+    seen = job.refresh()
+    assert (seen.status, seen.code, seen.attempts_made) == ("failed", "timeout", 1)
+    assert jobs.echo.add({"n": 2, "say": "on"}).wait(30) == "on"

@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from hsejobs.model import ERRORS_KEPT
+from hsejobs.store.work import Done
 from tests.store.test_acts import Store
 
 
@@ -40,3 +41,31 @@ def test_a_claim_that_leaves_jobs_wakes_the_next_worker(
         assert (left, redis_client.lpop("t:{q}:bell")) == (left, b"1")
     assert len(store.claim(1)) == 1
     assert redis_client.llen("t:{q}:bell") == 0
+
+
+@pytest.mark.parametrize("how", ["complete", "fail", "postpone"])
+def test_a_late_outcome_counts_while_nobody_else_has_the_job(store: Store, how: str) -> None:
+    store.add("a")
+    ((job, token),) = store.claim(1, lease=0)
+    if how == "complete":
+        assert store.work.step([Done(job, token, 5, b"1")], 0, "none", 0)[0] == "c"
+    elif how == "fail":
+        assert store.fail((job, token)) == "f"
+    else:
+        assert store.work.postpone(job, token, 1000)[0] == "d"
+    assert store.counts()[1] == 0
+
+
+def test_an_outcome_that_comes_after_the_next_claim_does_not(store: Store) -> None:
+    store.add("a")
+    ((job, token),) = store.claim(1, lease=0)
+    assert dict(store.work.sweep(5).stalled) == {"a": "waiting"}
+    ((_, fresh),) = store.claim(1)
+    assert fresh != token
+    assert store.work.step([Done(job, token, 5, b"1")], 0, "none", 0)[0] == "r"
+    assert store.fail((job, token)) == "r"
+    assert not store.work.progress(job, token, 5, "late")
+    assert not store.work.log(job, token, ["late"])
+    record = store.reader.job("q", "a")
+    assert (record.result, record.errors, record.progress, record.log_count) == (None, [], 0, 0)
+    assert store.work.step([Done(job, fresh, 5, b"2")], 0, "none", 0)[0] == "c"
