@@ -7,9 +7,14 @@ import json
 import pytest
 import redis
 
-from hsejobs.model import ERRORS_KEPT
+from hsejobs.errors import RedisUnavailable
+from hsejobs.model import ERRORS_KEPT, State
+from hsejobs.store.client import Link
+from hsejobs.store.read import Reader
 from hsejobs.store.work import Done
+from hsejobs.store.write import NewJob, Writer
 from tests.store.test_acts import Store
+from tests.support.server import Server
 
 
 @pytest.fixture
@@ -67,5 +72,34 @@ def test_an_outcome_that_comes_after_the_next_claim_does_not(store: Store) -> No
     assert not store.work.progress(job, token, 5, "late")
     assert not store.work.log(job, token, ["late"])
     record = store.reader.job("q", "a")
-    assert (record.result, record.errors, record.progress, record.log_count) == (None, [], 0, 0)
+    assert (record.result, record.progress, record.log_count) == (None, 0, 0)
+    assert not record.errors
     assert store.work.step([Done(job, fresh, 5, b"2")], 0, "none", 0)[0] == "c"
+
+
+def test_an_add_that_no_replica_confirms_raises(redis_server: Server) -> None:
+    link = Link(redis_server.user_url, wait_replicas=1)
+    new = NewJob("a", "m.task", b"{}", 3, 1, 0, 0, nonce="n")
+    with pytest.raises(RedisUnavailable, match="only 0 of 1 replicas confirmed the write"):
+        Writer(link, "t").add("q", new)
+    # The primary has it: the same add again is the same job.
+    assert Reader(link, "t").status("q", "a") is State.WAITING
+    link.close()
+
+
+def test_a_server_that_evicts_loses_jobs(store: Store, redis_client: redis.Redis) -> None:
+    """Why the policy matters: nothing of hsejobs can hold what Redis throws away."""
+    for number in range(200):
+        store.add(f"j{number}")
+    used = redis_client.info("memory")["used_memory"]
+    try:
+        redis_client.config_set("maxmemory-policy", "allkeys-lru")
+        redis_client.config_set("maxmemory", str(used))
+        for number in range(2_000):
+            redis_client.set(f"other{number}", "x" * 1_000)
+        kept = redis_client.keys("t:{q}:j:*")
+    finally:
+        redis_client.config_set("maxmemory", "0")
+        redis_client.config_set("maxmemory-policy", "noeviction")
+        redis_client.flushall()
+    assert len(kept) < 200
