@@ -23,7 +23,7 @@ MUTANTS = (
         "fail",
         "local final = ARGV[3] == '1' or made >= whole(job[5], 1)",
         "local final = ARGV[3] == '1'",
-        ("store/test_machine.py",),
+        PROMISES,
     ),
     lua(
         "errors are kept without end",
@@ -67,6 +67,7 @@ MUTANTS = (
         "lib/claim",
         "      if job[8] and at > 1 then break end\n",
         "",
+        PROMISES,
     ),
     lua("a claim counts no attempt", "lib/claim", "'am', made + 1, 'pt'", "'am', made, 'pt'"),
     lua(
@@ -74,7 +75,7 @@ MUTANTS = (
         "lib/claim",
         "redis.call('ZREM', org_index('w', org), id)\n",
         "",
-        ("store/test_machine.py",),
+        PROMISES,
     ),
     lua("renew takes any token", "renew", " and job[2] == ARGV[a + 1]", "", AGAIN),
     lua("progress takes any token", "progress", " or job[2] ~= ARGV[2]", ""),
@@ -84,7 +85,7 @@ MUTANTS = (
         "log",
         "if new > #ARGV then return 1 end",
         "new = 6",
-        ("store/test_machine.py",),
+        PROMISES,
     ),
     lua(
         "a lost reply burns a mark",
@@ -98,14 +99,14 @@ MUTANTS = (
         "postpone",
         "within(job[4], 1, 1000000, 1) - 1",
         "within(job[4], 1, 1000000, 1)",
-        ("store/test_machine.py",),
+        PROMISES,
     ),
     lua(
         "a released job uses an attempt",
         "release",
         "within(job[4], 1, 1000000, 1) - 1",
         "within(job[4], 1, 1000000, 1)",
-        ("store/test_machine.py",),
+        PROMISES,
     ),
     lua(
         "a released job goes to the end",
@@ -114,7 +115,7 @@ MUTANTS = (
         "local place = new_place(job[6])",
     ),
     lua("stalls never end", "lib/stall", "if stalls > max_stalls then", "if false then"),
-    lua("a stall uses an attempt", "lib/stall", "math.max(0, made - 1)", "made"),
+    lua("a stall uses an attempt", "lib/stall", "math.max(0, made - 1)", "made", PROMISES),
     lua(
         "a sweep that comes late takes leases",
         "sweep",
@@ -139,7 +140,7 @@ MUTANTS = (
         "lib/add",
         "((there[2] or '') == nonce and '1' or '0')",
         "'0'",
-        ("store/test_machine.py",),
+        PROMISES,
     ),
     lua(
         "a later slot is served twice",

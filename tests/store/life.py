@@ -54,8 +54,9 @@ class Working(RuleBasedStateMachine):
         self.calls = 0
         # Something to work with: most of what can happen needs jobs that run.
         for number in range(5):
-            self.add(IDS_LEFT[number], (None, *ORGS)[number % 3], 1 + number % 3, 0, 2, b"", False)
-        self.step(2, False, [])
+            org, priority, attempts = (None, *ORGS)[number % 3], 1 + number % 3, 1 + number % 2
+            self.add(IDS_LEFT[number], org, priority, 0, attempts, b"", False)
+        self.step(4, False, [])
 
     def teardown(self) -> None:
         if hasattr(self, "link"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import redis
@@ -15,6 +16,10 @@ from hsejobs.store.work import Done
 from hsejobs.store.write import NewJob, Writer
 from tests.store.test_acts import Store
 from tests.support.server import Server
+
+
+def new_job(job_id: str) -> NewJob:
+    return NewJob(job_id, "m.task", b"{}", 3, 1, 0, 0, nonce="n")
 
 
 @pytest.fixture
@@ -31,6 +36,52 @@ def test_the_newest_25_errors_are_kept(store: Store) -> None:
         store.work.fail(*pair, code="error", error=told, run_us=10, final=False, delay_ms=None)
     job = store.reader.job("q", "a")
     assert [error["attempt"] for error in job.errors] == list(range(6, 31))
+
+
+def test_attempts_are_total_tries(store: Store) -> None:
+    """Counted when a worker claims; the last one fails for good."""
+    store.add("a", attempts=2, backoff=0)
+    for attempt, letter in ((1, "d"), (2, "f")):
+        (claim,) = store.work.step([], 1, f"t{attempt}", 30_000)[1]
+        assert claim.attempt == attempt
+        assert store.reader.job("q", "a").attempts_made == attempt
+        assert store.fail((claim.id, claim.token), final=False) == letter
+
+
+@pytest.mark.parametrize("how", ["postpone", "release", "stall"])
+def test_what_is_given_back_uses_no_attempt(store: Store, how: str) -> None:
+    store.add("a", attempts=5, backoff=0)
+    store.fail(store.claim()[0], final=False)
+    ((job, token),) = store.claim()
+    assert store.reader.job("q", "a").attempts_made == 2
+    if how == "postpone":
+        assert store.work.postpone(job, token, 1_000)[0] == "d"
+    elif how == "release":
+        assert store.work.release([(job, token)]) == 1
+    else:
+        assert store.work.stall([(job, token)], 5) == ["waiting"]
+    assert store.reader.job("q", "a").attempts_made == 1
+
+
+def test_what_is_sent_again_is_done_once(store: Store) -> None:
+    assert [store.add("a"), store.add("a")] == [True, True]
+    assert not store.writer.add("q", replace(new_job("a"), nonce="another")).created
+    ((job, token),) = store.claim()
+    for _ in range(2):
+        assert store.work.log(job, token, ["one", "two"], 0)
+    assert store.work.log(job, token, ["two", "three"], 1)
+    assert store.reader.logs("q", job) == (["one", "two", "three"], 3)
+
+
+def test_a_stalled_job_is_not_claimed_with_those_before_it(store: Store) -> None:
+    for name, priority in (("first", 1), ("stalled", 2), ("last", 3)):
+        store.add(name, priority=priority)
+    taken = dict(store.claim(3, lease=0))
+    assert store.work.stall([("stalled", taken["stalled"])], 5) == ["waiting"]
+    assert store.work.release([(name, taken[name]) for name in ("first", "last")]) == 2
+    assert [job for job, _ in store.claim(3)] == ["first"]
+    assert [job for job, _ in store.claim(3)] == ["stalled"]
+    assert [job for job, _ in store.claim(3)] == ["last"]
 
 
 def test_a_claim_that_leaves_jobs_wakes_the_next_worker(
@@ -79,9 +130,8 @@ def test_an_outcome_that_comes_after_the_next_claim_does_not(store: Store) -> No
 
 def test_an_add_that_no_replica_confirms_raises(redis_server: Server) -> None:
     link = Link(redis_server.user_url, wait_replicas=1)
-    new = NewJob("a", "m.task", b"{}", 3, 1, 0, 0, nonce="n")
     with pytest.raises(RedisUnavailable, match="only 0 of 1 replicas confirmed the write"):
-        Writer(link, "t").add("q", new)
+        Writer(link, "t").add("q", new_job("a"))
     # The primary has it: the same add again is the same job.
     assert Reader(link, "t").status("q", "a") is State.WAITING
     link.close()
