@@ -51,11 +51,11 @@ MUTANTS = (
         "redirects are followed", "deliver", "follow_redirects=False", "follow_redirects=True", POST
     ),
     hook(
-        "a proxy of the environment is used",
+        "a login of the environment is sent",
         "deliver",
         "trust_env=False",
         "trust_env=True",
-        ("webhooks/test_post.py::test_no_proxy_of_the_environment",),
+        ("webhooks/test_post.py::test_no_login_of_the_environment",),
     ),
     hook(
         "a receiver may ask for a year",
