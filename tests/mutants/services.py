@@ -51,11 +51,11 @@ MUTANTS = (
         "redirects are followed", "deliver", "follow_redirects=False", "follow_redirects=True", POST
     ),
     hook(
-        "a login of the environment is sent",
+        "an answer that drips takes all the time",
         "deliver",
-        "trust_env=False",
-        "trust_env=True",
-        ("webhooks/test_post.py::test_no_login_of_the_environment",),
+        "            clock.at_most(BODY_SECONDS)\n",
+        "",
+        ("webhooks/test_post.py::test_the_status_is_the_answer_when_its_text_drips",),
     ),
     hook(
         "a receiver may ask for a year",

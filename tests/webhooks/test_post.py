@@ -7,7 +7,6 @@ import ssl
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,18 +88,6 @@ def test_no_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setenv(name, proxy.url(""))
         call(receiver.url())
         assert (receiver.connections, proxy.connections) == (1, 0)
-
-
-def test_no_login_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A ``.netrc`` of whoever runs the workers is not for a tenant's host."""
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login ann password hunter2\n")
-    netrc.chmod(0o600)
-    monkeypatch.setenv("NETRC", str(netrc))
-    with receiving(ok) as receiver:
-        call(receiver.url())
-    (request,) = receiver.requests
-    assert "authorization" not in request.headers
 
 
 @pytest.mark.parametrize(
