@@ -55,7 +55,7 @@ MUTANTS = (
         "deliver",
         "            clock.at_most(BODY_SECONDS)\n",
         "",
-        ("webhooks/test_post.py::test_the_status_is_the_answer_when_its_text_drips",),
+        ("webhooks/test_post.py::test_an_answer_that_drips_does_not_take_all_the_time",),
     ),
     hook(
         "a receiver may ask for a year",
