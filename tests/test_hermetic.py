@@ -59,11 +59,11 @@ def fixed_ports(tree: ast.AST) -> Iterator[int]:
                     if isinstance(number, ast.Constant) and type(number.value) is int
                 )
         elif isinstance(node, ast.List | ast.Tuple):
-            words = [getattr(one, "value", None) for one in node.elts]
+            words = [str(getattr(one, "value", "")) for one in node.elts]
             yield from (
                 int(port)
                 for option, port in itertools.pairwise(words)
-                if option == "--port" and str(port).isdigit()
+                if option == "--port" and port.isdigit()
             )
 
 

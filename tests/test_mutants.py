@@ -53,10 +53,10 @@ def test_what_cannot_be_run_is_told(change: dict[str, object], told: str, tmp_pa
 
 def test_the_verdict() -> None:
     found = Found()
-    assert not found.enough
+    assert found.enough is False
     for number in range(100):
         found.note(MUTANTS[number], "noticed" if number < 95 else "survived", "")
-    assert found.enough
+    assert found.enough is True
     assert found.report()["noticed"] == 95
     found.note(MUTANTS[0], "broken", "it does not compile")
-    assert not found.enough
+    assert found.enough is False

@@ -60,7 +60,7 @@ MUTANTS = (
         "lib/claim",
         "n < 1 or is_paused()",
         "n < 1",
-        ("store/test_machine.py",),
+        PROMISES,
     ),
     lua(
         "a stalled job is claimed with others",
@@ -69,7 +69,13 @@ MUTANTS = (
         "",
         PROMISES,
     ),
-    lua("a claim counts no attempt", "lib/claim", "'am', made + 1, 'pt'", "'am', made, 'pt'"),
+    lua(
+        "a claim counts no attempt",
+        "lib/claim",
+        "'am', made + 1, 'pt'",
+        "'am', made, 'pt'",
+        PROMISES,
+    ),
     lua(
         "a claim forgets the tenant's index",
         "lib/claim",
@@ -113,6 +119,7 @@ MUTANTS = (
         "release",
         "local place = place_of(job[5], job[6])",
         "local place = new_place(job[6])",
+        PROMISES,
     ),
     lua("stalls never end", "lib/stall", "if stalls > max_stalls then", "if false then"),
     lua("a stall uses an attempt", "lib/stall", "math.max(0, made - 1)", "made", PROMISES),
@@ -134,6 +141,7 @@ MUTANTS = (
         "lib/add",
         "if redis.call('EXISTS', key) == 1 then",
         "if false then",
+        PROMISES,
     ),
     lua(
         "an add that is sent again was there",
@@ -152,8 +160,8 @@ MUTANTS = (
     lua(
         "the backoff grows without end",
         "lib/backoff",
-        " and delay < longest",
-        "",
+        "return math.min(delay, longest)",
+        "return delay",
         ("store/test_numbers.py",),
     ),
     lua(
@@ -163,9 +171,21 @@ MUTANTS = (
         "DEFAULT_PRIORITY * PRIORITY_SPAN",
     ),
     lua("remove takes what runs", "remove", "state == 'a' or (seen ~= '' and", "(seen ~= '' and"),
-    lua("remove is of any tenant", "remove", " or (only ~= '' and org ~= only) then", " then"),
+    lua(
+        "remove is of any tenant",
+        "remove",
+        " or (only ~= '' and org ~= only) then",
+        " then",
+        PROMISES,
+    ),
     lua("remove leaves the log behind", "lib/delete", ", K.logs, K.marks }", ", K.marks }"),
-    lua("retry is of any tenant", "retry", " or (only ~= '' and job[2] ~= only) then", " then"),
+    lua(
+        "retry is of any tenant",
+        "retry",
+        " or (only ~= '' and job[2] ~= only) then",
+        " then",
+        PROMISES,
+    ),
     lua("retry gives no fresh budget", "retry", "'am', '0', ", ""),
     lua(
         "retry takes what came later",
@@ -193,13 +213,14 @@ MUTANTS = (
         "restore",
         "if ARGV[1] ~= '' and job.o ~= ARGV[1] then return 'missing' end\n",
         "",
+        PROMISES,
     ),
     lua(
         "erase takes another tenant's jobs",
         "erase",
         "if job[2] == ARGV[1] then",
         "if job[2] then",
-        ("tenants/test_erase.py",),
+        PROMISES,
     ),
     lua(
         "a lock of a dead holder stays taken",
@@ -237,10 +258,10 @@ MUTANTS = (
         ("store/test_replies.py::test_without_one_right_no_script_does_half",),
     ),
     Mutant(
-        "a cut reply to a claim is not sent again",
+        "a lost reply is not asked for again",
         "hsejobs/store/client.py",
-        "(tries or not patience))",
-        "True)",
+        "reply is Reply.FULL\n",
+        "True\n",
         ("engine/test_cuts.py",),
     ),
 )

@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 import redis
 
-from hsejobs.errors import RedisUnavailable
+from hsejobs.errors import JobNotFound, RedisUnavailable
 from hsejobs.model import ERRORS_KEPT, State
 from hsejobs.store.client import Link
 from hsejobs.store.read import Reader
+from hsejobs.store.tenants import Tenants
 from hsejobs.store.work import Done
 from hsejobs.store.write import NewJob, Writer
 from tests.store.test_acts import Store
@@ -153,3 +154,32 @@ def test_a_server_that_evicts_loses_jobs(store: Store, redis_client: redis.Redis
         redis_client.config_set("maxmemory-policy", "noeviction")
         redis_client.flushall()
     assert len(kept) < 200
+
+
+def test_a_tenant_acts_on_its_own_jobs_alone(store: Store) -> None:
+    store.add("a", organization_id="two")
+    store.fail(store.claim()[0])
+    for act in (store.writer.retry, store.writer.promote, store.writer.remove):
+        with pytest.raises(JobNotFound):
+            act("q", "a", "one")
+    removed = store.writer.remove("q", "a", "two")
+    with pytest.raises(JobNotFound):
+        store.writer.restore(removed, "one")
+    store.writer.restore(removed, "two")
+    assert Tenants(store.link, "t").erase_jobs("t:{q}:", "one", ["a"]) == (0, 0)
+    assert store.counts("two") == [0, 0, 0, 0, 1]
+
+
+def test_a_released_job_keeps_its_place(store: Store) -> None:
+    for name in ("first", "second", "third"):
+        store.add(name)
+    assert store.work.release(store.claim(1)) == 1
+    assert [job for job, _ in store.claim(3)] == ["first", "second", "third"]
+
+
+def test_a_paused_queue_is_not_claimed_from(store: Store) -> None:
+    store.add("a")
+    store.writer.pause("q")
+    assert store.claim(5) == []
+    store.writer.resume("q")
+    assert [job for job, _ in store.claim(5)] == ["a"]

@@ -36,7 +36,6 @@ class WatchedLink(Link):
         super().__init__(url)
         self._look = client.register_script(_LOOK)
         self.moves: set[Move] = set()
-        self.ran: set[str] = set()
 
     def _seen(self) -> dict[bytes, tuple[State, bytes]]:
         return {job: (State.of_letter(state), rest) for job, state, rest in self._look()}
@@ -44,10 +43,12 @@ class WatchedLink(Link):
     def run(
         self, script: Script, base: str, args: Sequence[Arg] = (), *, patience: float = PATIENCE
     ) -> Any:
+        if script.read_only:
+            # It writes nothing: test_replies.py looks on a server that takes no write.
+            return super().run(script, base, args, patience=patience)
         before = self._seen()
         reply = super().run(script, base, args, patience=patience)
         after = self._seen()
-        self.ran.add(script.name)
         for job in before.keys() | after.keys():
             if before.get(job) == after.get(job):
                 continue
