@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import remove_left_folders, short_folder
+
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 #: Calls that listen or connect; 0 is any free port, and nobody listens on 1.
@@ -109,6 +111,19 @@ def test_a_hostile_caller_changes_nothing(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:]
     assert re.search(r"\d+ passed", done.stdout)
+
+
+def test_what_a_killed_test_process_left_goes_with_the_next_one() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = Path(f"/tmp/hj-{gone.pid}-left")
+    left.mkdir()
+    mine = short_folder()
+    remove_left_folders.cache_clear()
+    remove_left_folders()
+    assert not left.exists()
+    assert mine.exists()
+    mine.rmdir()
 
 
 def test_nothing_of_a_server_is_left() -> None:

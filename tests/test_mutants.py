@@ -51,12 +51,17 @@ def test_what_cannot_be_run_is_told(change: dict[str, object], told: str, tmp_pa
         broken.apply(tmp_path)
 
 
-def test_the_verdict() -> None:
+def verdict(**numbers: int) -> bool:
     found = Found()
-    assert found.enough is False
-    for number in range(100):
-        found.note(MUTANTS[number], "noticed" if number < 95 else "survived", "")
-    assert found.enough is True
-    assert found.report()["noticed"] == 95
-    found.note(MUTANTS[0], "broken", "it does not compile")
-    assert found.enough is False
+    for kind, number in numbers.items():
+        for one in MUTANTS[:number]:
+            found.note(one, kind, "")
+    assert found.report()["noticed"] == numbers.get("noticed", 0)
+    return found.enough
+
+
+def test_the_verdict() -> None:
+    assert not verdict()
+    assert verdict(noticed=95, survived=5)
+    assert not verdict(noticed=94, survived=6)
+    assert not verdict(noticed=99, broken=1)
