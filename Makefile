@@ -27,7 +27,7 @@ up: $(VENV)/.installed
 	exec $(BIN)/hsejobs up
 
 test: $(VENV)/.installed-dev
-	$(PYTEST) -n $(WORKERS) $(ARGS)
+	$(PYTEST) -n $(WORKERS) --dist worksteal $(ARGS)
 
 # The tests that need no time, under a minute on two cores; tests/support/lanes.py says which.
 test-fast: $(VENV)/.installed-dev

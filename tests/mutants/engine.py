@@ -173,7 +173,7 @@ MUTANTS = (
         "pace",
         "int(BUDGET_US / max(self._longest, 1.0))",
         "MOST",
-        "engine/test_loss.py::test_kill_nine",
+        "engine/test_pace.py",
     ),
     engine(
         "once() is true each time",
