@@ -11,6 +11,8 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 APPLICATION = pwd -P >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/application.pth"
 # Most tests wait for a server, a consumer or a time: more of them than there are cores.
 WORKERS ?= 5
+# Options of the caller's own for pytest (-x, -k) would change what was asked for; ARGS adds some.
+PYTEST := env -u PYTEST_ADDOPTS $(BIN)/python -m pytest
 
 # A .venv that was moved, or whose Python is gone, is of no use: its scripts name the old place.
 $(shell test ! -e $(VENV) || { test "$$(cat $(VENV)/.place 2>/dev/null)" = "$$(pwd -P)" && \
@@ -20,18 +22,26 @@ $(shell test ! -e $(VENV) || { test "$$(cat $(VENV)/.place 2>/dev/null)" = "$$(p
 SEEDS ?= 1:50
 STEPS ?= 2000
 
-.PHONY: up test matrix simulate lint format types imports check clean
+.PHONY: up test test-fast mutants matrix simulate lint format types imports check clean
 .SILENT:
 
 up: $(VENV)/.installed
 	exec $(BIN)/hsejobs up
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(PYTEST) -n $(WORKERS) --dist worksteal $(ARGS)
+
+# The tests that need no time, under a minute on two cores; tests/support/lanes.py says which.
+test-fast: $(VENV)/.installed-dev
+	$(PYTEST) -n 2 --fast $(ARGS)
+
+# A hundred faults, one at a time: tests must notice 95. Prints JSON; ARGS="--only lua --workers 2".
+mutants: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.mutants.run $(ARGS)
 
 # Every way in which Redis says no, on everything that a consumer does; `make test` has a part of it.
 matrix: $(VENV)/.installed-dev
-	MATRIX=all $(BIN)/python -m pytest -n $(WORKERS) tests/matrix $(ARGS)
+	MATRIX=all $(PYTEST) -n $(WORKERS) tests/matrix $(ARGS)
 
 # Consumers, network and clock by seed, on a real server; prints JSON. One seed replays exactly.
 simulate: $(VENV)/.installed-dev

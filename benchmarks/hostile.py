@@ -70,29 +70,24 @@ def shapes(size: int) -> dict[str, str]:
 
 def readers() -> dict[str, Callable[[str], object]]:
     """What reads a tenant's text, by a name."""
-    from hsejobs import codec, masking
-    from hsejobs.services.hosts import ascii_host
+    return _readers_of_mail() | _other_readers()
+
+
+def _parts(text: str) -> list[str]:
+    return [text[at : at + 7] for at in range(0, len(text), 7)]
+
+
+def _readers_of_mail() -> dict[str, Callable[[str], object]]:
     from hsejobs.services.mail import address, attachments, plaintext, render
     from hsejobs.services.mail.payload import EmailPayload
-    from hsejobs.services.webhooks import stringify
-    from hsejobs.services.webhooks.address import parse_url
-    from hsejobs.services.webhooks.head import HeadFilter
-    from hsejobs.services.webhooks.payload import WebhookPayload
-    from hsejobs_tui.core import groups
-    from tasks.reports import document, filters
-    from tasks.shared import cells
 
     mail: dict[str, Any] = {"to": "a@example.com", "subject": "x", "text": "y"}
-    call: dict[str, Any] = {"url": "https://a.example/", "payload": {}, "eventType": "a"}
 
     def email(**change: Any) -> object:
         return EmailPayload.model_validate(mail | change)
 
     def whole(field: str) -> Callable[[str], object]:
         return lambda text: _mail(EmailPayload.model_validate({**mail, "text": None, field: text}))
-
-    def parts(text: str) -> list[str]:
-        return [text[at : at + 7] for at in range(0, len(text), 7)]
 
     return {
         "html_to_text": plaintext.html_to_text,
@@ -103,7 +98,7 @@ def readers() -> dict[str, Callable[[str], object]]:
             EmailPayload.model_validate(mail | {"subject": text[:998]})
         ),
         "mail: to": lambda text: email(to=text),
-        "mail: to in pieces": lambda text: email(to=parts(text)),
+        "mail: to in pieces": lambda text: email(to=_parts(text)),
         "mail: to with a name": lambda text: email(to={"name": text, "address": "a@b.example"}),
         "mail: from": lambda text: email(**{"from": text}),
         "mail: file name": lambda text: email(attachments=[{"artifactId": "a", "filename": text}]),
@@ -121,6 +116,23 @@ def readers() -> dict[str, Callable[[str], object]]:
         "mask_address": address.mask_address,
         "addresses in a reply": lambda text: address.mask_addresses_in(text[:2000]),
         "safe_filename": lambda text: attachments.safe_filename(text[:1000]),
+    }
+
+
+def _other_readers() -> dict[str, Callable[[str], object]]:
+    from hsejobs import codec, masking
+    from hsejobs.services.hosts import ascii_host
+    from hsejobs.services.webhooks import stringify
+    from hsejobs.services.webhooks.address import parse_url
+    from hsejobs.services.webhooks.head import HeadFilter
+    from hsejobs.services.webhooks.payload import WebhookPayload
+    from hsejobs_tui.core import groups
+    from tasks.reports import document, filters
+    from tasks.shared import cells
+
+    call: dict[str, Any] = {"url": "https://a.example/", "payload": {}, "eventType": "a"}
+
+    return {
         "ascii_host": ascii_host,
         "ascii_host of 253": lambda text: ascii_host(text[:253]),
         "url": parse_url,
@@ -128,26 +140,26 @@ def readers() -> dict[str, Callable[[str], object]]:
         "url: path": lambda text: parse_url(f"https://a.example/{text[:1900]}"),
         "webhook": lambda text: WebhookPayload.model_validate(call | {"payload": {text: [text]}}),
         "webhook: keys": lambda text: WebhookPayload(
-            **{**call, "payload": dict.fromkeys(parts(text))}
+            **{**call, "payload": dict.fromkeys(_parts(text))}
         ),
         "webhook: secret": lambda text: WebhookPayload.model_validate(call | {"secret": text}),
         "stringify": lambda text: stringify.stringify(
-            stringify.plain({"a": text, text: parts(text)})
+            stringify.plain({"a": text, text: _parts(text)})
         ),
         "webhook: answer's head": lambda text: HeadFilter().feed(text.encode(errors="replace")),
         "JSON": lambda text: codec.strict(text.encode()),
         "JSON text": lambda text: codec.strict(codec.dumps({text: text})),
-        "mask": lambda text: masking.mask({text: text, "token": parts(text)}),
+        "mask": lambda text: masking.mask({text: text, "token": _parts(text)}),
         "many secrets": lambda text: masking.scrub(
-            text, masking.secret_values({"token": parts(text)})
+            text, masking.secret_values({"token": _parts(text)})
         ),
         "secrets in a result": lambda text: masking.scrub_data(
-            {"a": parts(text)}, masking.secret_values({"token": parts(text)})
+            {"a": _parts(text)}, masking.secret_values({"token": _parts(text)})
         ),
         "report filters": lambda text: filters.parse_filters(
-            "compliance", {"startDate": text, "status": parts(text), "stationId": text}
+            "compliance", {"startDate": text, "status": _parts(text), "stationId": text}
         ),
-        "a cell of CSV": lambda text: cells.csv_rows([[text, parts(text)]]),
+        "a cell of CSV": lambda text: cells.csv_rows([[text, _parts(text)]]),
         "a cell of a PDF": document.breakable,
         "error groups": lambda text: [groups.normalised(text[at:]) for at in range(10)],
     }

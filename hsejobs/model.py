@@ -1,4 +1,4 @@
-"""Jobs as everybody sees them: states, transitions, limits, ids and the public record."""
+"""Jobs as everybody sees them: states, limits, ids and the public record."""
 
 from __future__ import annotations
 
@@ -74,42 +74,6 @@ class State(StrEnum):
 
 STATE_OF_LETTER = {state.letter: state for state in State}
 FINISHED = frozenset({State.COMPLETED, State.FAILED})
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """One row of the job's life. ``None`` as a source or target: the job is not there."""
-
-    name: str
-    sources: tuple[State | None, ...]
-    targets: tuple[State | None, ...]
-    script: str
-    rule: str
-
-
-W, A, D, C, F = State.WAITING, State.ACTIVE, State.DELAYED, State.COMPLETED, State.FAILED
-
-#: Every way in which a job moves. The scripts, the tests and ``docs/job-life.md`` follow it.
-TRANSITIONS: tuple[Transition, ...] = (
-    Transition("add", (None,), (W, D), "add", "the same id again changes nothing"),
-    Transition("claim", (W,), (A,), "complete", "lease, fresh token, attempt counted"),
-    Transition("renew", (A,), (A,), "renew", "by token, before the lease runs out"),
-    Transition("progress", (A,), (A,), "progress", "by token"),
-    Transition("log", (A,), (A,), "log", "by token, capped"),
-    Transition("complete", (A,), (C,), "complete", "by token; may claim the next job"),
-    Transition("fail", (A,), (D, W, F), "fail", "by token; a retry while attempts are left"),
-    Transition("postpone", (A,), (D,), "postpone", "by token; no attempt used"),
-    Transition("release", (A,), (W,), "release", "by token; no attempt used, place kept"),
-    Transition("stall", (A,), (W, F), "sweep", "dead lease; no attempt used, place kept"),
-    Transition("due", (D,), (W,), "sweep", "its time has come"),
-    Transition("promote", (D,), (W,), "promote", "by hand"),
-    Transition("retry", (F,), (W,), "retry", "by hand; a fresh budget of attempts"),
-    Transition("remove", (W, D, C, F), (None,), "remove", "refused while active"),
-    Transition("clean", (W, D, C, F), (None,), "clean", "by state and age"),
-    Transition("restore", (None,), (W, D, C, F), "restore", "undo of a removal"),
-    Transition("drain", (W, D), (None,), "obliterate", "keeps the pause flag"),
-    Transition("obliterate", (W, A, D, C, F), (None,), "obliterate", "active only when forced"),
-)
 
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -18,27 +19,42 @@ from sqlalchemy import Engine
 from tests.support.certificates import short_folder
 from tests.support.cluster import Cluster
 from tests.support.consumers import Consumers, consumers
+from tests.support.environment import is_callers_own
+from tests.support.lanes import (
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+)
 from tests.support.leaks import find_leaks
 from tests.support.postgres import postgres
 from tests.support.programs import logs_of
 from tests.support.sentinel import SentinelSet
 from tests.support.server import Server, binary_of, server_binary
 
-STRIPPED = ("QUEUE_", "JOBS_", "SMTP_", "PLATFORM_", "ARTIFACTS_", "WEBHOOK_", "LC_")
+__all__ = ["pytest_addoption", "pytest_collection_modifyitems", "pytest_configure"]
+
+
+@pytest.fixture(scope="session")
+def _home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
 
 
 @pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting of the machine reaches a test, nor the programs that it starts.
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, _home: Path) -> None:
+    """No setting of the machine or of the caller reaches a test, nor the programs that it starts.
 
-    ``JOBS_HOME`` is its own ``tmp_path``, a shim takes a free port, the locale is C.UTF-8.
+    ``JOBS_HOME`` is its own ``tmp_path``, a shim takes a free port, the locale is C.UTF-8, the time
+    is UTC, ``HOME`` is empty, and files are made as by most people (umask 022).
     """
     for name in os.environ:
-        if name.startswith(STRIPPED) or name in ("LANG", "LANGUAGE", "XDG_DATA_HOME"):
+        if is_callers_own(name):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("JOBS_HOME", str(tmp_path))
-    monkeypatch.setenv("JOBS_HTTP_PORT", "0")
-    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    own = {"JOBS_HOME": str(tmp_path), "JOBS_HTTP_PORT": "0", "LC_ALL": "C.UTF-8", "TZ": "UTC",
+           "HOME": str(_home)}  # fmt: skip
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    time.tzset()
+    os.umask(0o022)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,10 +15,12 @@ from redis.retry import Retry
 from hsejobs.redis_url import parse_redis_url
 from tests.support import skip_or_fail, wait_until
 from tests.support.cluster import Cluster
-from tests.support.programs import logs_of, wait_for_log
+from tests.support.programs import SHOWN, logs_of, wait_for_log
 from tests.support.proxy import FlakyProxy
 from tests.support.sentinel import SentinelSet
 from tests.support.server import Server
+
+ROOT = Path(__file__).parents[1]
 
 
 def impatient(url: str) -> redis.Redis:
@@ -210,6 +212,34 @@ def test_a_program_that_ends_shows_its_log_at_once(tmp_path: Path) -> None:
         wait_for_log(process, log, "processor started")
     assert list(logs_of({"tmp_path": tmp_path, "other": 1})) == [("up.log", log.read_text())]
     assert list(logs_of({"found": process, "log": log})) == [("up.log", log.read_text())]
+
+
+FAILING = """
+import subprocess, sys
+
+def test_it(tmp_path):
+    with (tmp_path / "consumer.log").open("wb") as log:
+        code = "print('x' * 9_000 + ' the last words of a child')"
+        subprocess.run([sys.executable, "-c", code], stdout=log, check=True)
+    assert False, "the test's own reason"
+"""
+
+
+def test_a_failure_shows_the_end_of_what_its_programs_wrote(tmp_path: Path) -> None:
+    file = tmp_path / "test_failing.py"
+    file.write_text(FAILING)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "tests.conftest",
+         "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path),
+         "--basetemp", str(tmp_path / "base"), str(file)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "the test's own reason" in done.stdout
+    assert "end of consumer.log" in done.stdout
+    assert "the last words of a child" in done.stdout
+    # Bounded: of 9 kB the last few.
+    assert SHOWN // 2 < done.stdout.count("x") < SHOWN + 1_000
 
 
 def test_programs_of_a_test_share_nothing_with_the_machine(tmp_path: Path) -> None:

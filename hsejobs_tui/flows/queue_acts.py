@@ -12,6 +12,7 @@ from hsejobs.wording import all_of, counted, verb
 from hsejobs_tui.dialogs.questions import Ask, Confirm, Working
 from hsejobs_tui.session.session import Session
 
+
 async def pause(session: Session, queue: str) -> None:
     """Pauses, or resumes what is paused."""
     if session.glance is None:

@@ -13,7 +13,7 @@ from huey.exceptions import CancelExecution, RetryTask
 from pydantic import BaseModel
 
 from hsejobs.engine import JobHuey, Postpone, Unrecoverable, current_job
-from hsejobs.errors import JobsError
+from hsejobs.errors import JobsError, RedisUnavailable
 
 huey = JobHuey("trial", attempts=3, backoff=0.05, timeout=60.0)
 
@@ -213,3 +213,37 @@ def careful(payload: dict[str, Any]) -> bool:
     echo.add({"n": payload["n"]}, job_id=f"after-{payload['n']}")
     job.mark_done("call")
     return called
+
+
+@huey.task()
+def leak(payload: dict[str, Any]) -> dict[str, Any]:
+    """Says its secret wherever a task can say something."""
+    job, secret = current_job(), payload["password"]
+    job.progress(40, f"as {secret}")
+    job.log(f"went in as {secret}")
+    return {"said": f"in as {secret}", "list": [secret]}
+
+
+@huey.task()
+def hold_on(payload: dict[str, Any]) -> None:
+    """Runs until it may not go on, and asks Redis nothing."""
+    job = current_job()
+    _note(f"begin:{payload['n']}")
+    while job.may_wait():
+        time.sleep(0.01)
+    _note(f"let-go:{payload['n']}")
+    job.check()
+
+
+@huey.task()
+def deaf(payload: dict[str, Any]) -> None:
+    """Hears no interrupt: a process that does not yield."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    _note("deaf")
+    time.sleep(payload["seconds"])
+
+
+@huey.task()
+def without_redis(payload: dict[str, Any]) -> None:
+    """Needs Redis in a way of its own, and does not get it."""
+    raise RedisUnavailable("the server did not answer")

@@ -12,11 +12,11 @@ from hypothesis.stateful import (
 )
 
 from hsejobs.model import State, new_job_id
-from hsejobs.store.client import Link
 from hsejobs.store.read import Reader
 from hsejobs.store.work import Done, Work
 from hsejobs.store.write import NewJob, Removed, Writer
 from tests.store.plain import BACKOFF, PlainJob, PlainQueue, delay_of
+from tests.store.watching import WatchedLink
 from tests.support.server import Server
 
 HOUR = 3_600_000
@@ -44,7 +44,8 @@ class Working(RuleBasedStateMachine):
         self.client = SERVER[0].client()
         self.said: dict[tuple[str, str], int] = {}
         self.client.flushall()
-        self.link = Link(SERVER[0].user_url)
+        # Raises at a move that the table of transitions does not have.
+        self.link = WatchedLink(SERVER[0].user_url, self.client)
         self.writer, self.reader = Writer(self.link, "t"), Reader(self.link, "t")
         self.work = Work(self.link, "t", "q", patience=1)
         self.model = PlainQueue()
@@ -53,8 +54,9 @@ class Working(RuleBasedStateMachine):
         self.calls = 0
         # Something to work with: most of what can happen needs jobs that run.
         for number in range(5):
-            self.add(IDS_LEFT[number], (None, *ORGS)[number % 3], 1 + number % 3, 0, 2, b"", False)
-        self.step(2, False, [])
+            org, priority, attempts = (None, *ORGS)[number % 3], 1 + number % 3, 1 + number % 2
+            self.add(IDS_LEFT[number], org, priority, 0, attempts, b"", False)
+        self.step(4, False, [])
 
     def teardown(self) -> None:
         if hasattr(self, "link"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -15,9 +17,23 @@ from tests.support import skip_or_fail
 _SERVER = "subjectAltName=DNS:localhost,IP:127.0.0.1"
 
 
+#: The process's id is in the name, so that what a killed one left can be told from what is in use.
+_SHORT = re.compile(r"hj-(\d+)-\w+")
+
+
 def short_folder() -> Path:
     """A new private folder whose path is short enough for the sockets in it."""
-    return Path(tempfile.mkdtemp(prefix="hj-", dir="/tmp"))
+    remove_left_folders()
+    return Path(tempfile.mkdtemp(prefix=f"hj-{os.getpid()}-", dir="/tmp"))
+
+
+@cache
+def remove_left_folders() -> None:
+    """Removes, once a process, the folders of test processes that are gone: killed ones leave theirs."""
+    for folder in Path("/tmp").glob("hj-*"):
+        match = _SHORT.fullmatch(folder.name)
+        if match and not Path("/proc", match[1]).exists() and Path("/proc/self").exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Certificates:

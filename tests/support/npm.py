@@ -15,6 +15,9 @@ from tests.support import skip_or_fail
 FILES = ("package.json", "package-lock.json", ".npmrc")
 #: The oldest Node that the packages named here run on: Debian 12 has 18.19.
 OLDEST = (18, 18)
+#: As it was before a test got its own: npm's settings lie in the home of whoever runs the tests.
+CALLERS = {name: os.environ[name] for name in ("HOME",) if name in os.environ}
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hsejobs-tests"
 
 
 def node_modules(project: Path) -> Path:
@@ -27,7 +30,7 @@ def node_modules(project: Path) -> Path:
     if found < OLDEST:
         skip_or_fail(f"node is {version.strip()}, these tests need {OLDEST[0]}.{OLDEST[1]}")
     wanted = hashlib.sha256(b"\0".join((project / name).read_bytes() for name in FILES))
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hsejobs-tests"
+    cache = CACHE
     cache.mkdir(parents=True, exist_ok=True)
     place = cache / f"npm-{wanted.hexdigest()[:16]}"
     # Several test processes may come here at once, and one may be killed in the middle.
@@ -46,7 +49,7 @@ def _install(npm: str, project: Path, place: Path) -> None:
         shutil.copy(project / name, begun)
     done = subprocess.run(
         [npm, "ci", "--ignore-scripts"],
-        cwd=begun, capture_output=True, text=True, check=False, timeout=240,
+        cwd=begun, env={**os.environ, **CALLERS}, capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip
     if done.returncode:
         skip_or_fail(f"npm could not install the packages: {done.stderr[-800:]}")

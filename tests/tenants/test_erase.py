@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
 import redis
@@ -25,6 +28,28 @@ from tests.support.server import Server
 from tests.tenants.conftest import MAIL, fresh, in_files, in_redis, live, total
 
 ORG, OTHER = "org-123", "org-124"
+
+
+@contextlib.contextmanager
+def adding_meanwhile(log: BinaryIO) -> Iterator[list[Any]]:
+    """The other tenant's jobs go on being added, and write to the log; the jobs."""
+    going, added = threading.Event(), []
+
+    def add() -> None:
+        while not going.is_set():
+            log.write(b'{"event": "meanwhile", "organizationId": "%s"}\n' % OTHER.encode())
+            log.flush()
+            added.append(queue_email(MAIL, organization_id=OTHER))
+            going.wait(0.02)
+
+    adding = threading.Thread(target=add)
+    adding.start()
+    try:
+        yield added
+    finally:
+        going.set()
+        adding.join()
+        log.close()
 
 
 def test_nothing_is_left_and_the_others_have_all(
@@ -48,32 +73,16 @@ def test_nothing_is_left_and_the_others_have_all(
     assert in_files(redis_server.folder, ORG.encode())
     before = document("tenants", "erase", OTHER, "--dry-run")
 
-    # The other tenant's jobs go on being added and run meanwhile.
-    going, added = threading.Event(), []
     # As `hsejobs up` keeps them; others append to them meanwhile.
     (tmp_path / "logs").mkdir()
     log = (tmp_path / "logs" / "email.log").open("ab")
     log.write((platform_workers.folder / "huey_config.email.log").read_bytes())
     log.flush()
     (tmp_path / "logs" / "email.log.1").write_text(f"half a line of {ORG} and no JSON")
-
-    def add() -> None:
-        while not going.is_set():
-            log.write(b'{"event": "meanwhile", "organizationId": "%s"}\n' % OTHER.encode())
-            log.flush()
-            added.append(queue_email(MAIL, organization_id=OTHER))
-            going.wait(0.02)
-
-    adding = threading.Thread(target=add)
-    adding.start()
-    try:
+    with adding_meanwhile(log) as added:
         # That the server writes its file anew is beyond the least rights.
         monkeypatch.setenv("QUEUE_REDIS_URL", redis_server.url)
         done = run("tenants", "erase", ORG, "--yes", "--json")
-    finally:
-        going.set()
-        adding.join()
-        log.close()
     assert done.returncode == 0, done.stderr
     gone = json.loads(done.stdout)
     jobs = sum(n for states in there["jobs"].values() for n in states.values())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from textual.widgets import Input
 
@@ -58,6 +60,34 @@ async def test_a_removal_asks_and_undo_brings_the_job_back(stage: Stage) -> None
     assert '"act": "remove"' in audit
     assert '"act": "undo"' in audit
     assert SECRET not in audit
+
+
+async def test_undo_brings_the_newest_removal_back_first(stage: Stage) -> None:
+    for n in range(3):
+        stage.fail(f"job-{n}")
+    app = stage.app()
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "3 failed")
+        await pilot.press("enter")
+        await shows(pilot, "1 / 3")
+        gone: list[str] = []
+
+        def so_many(left: int) -> Callable[[], bool]:
+            return lambda: stage.counts()["failed"] == left
+
+        for left in (2, 1):
+            before = {job.id for job in stage.reader.page("mail", State.FAILED).jobs}
+            await pilot.press("x")
+            await shows(pilot, "Remove job")
+            await pilot.press("y")
+            await until(pilot, so_many(left), "the removal")
+            await shows(pilot, f"1 / {left}")
+            after = {job.id for job in stage.reader.page("mail", State.FAILED).jobs}
+            gone += before - after
+        for number, back in ((2, gone[1]), (3, gone[0])):
+            await pilot.press("u")
+            await until(pilot, so_many(number), "the undo")
+            assert stage.reader.status("mail", back) is State.FAILED
 
 
 async def test_the_cursor_stays_with_its_job_and_a_job_that_went_is_not_mistaken(

@@ -103,6 +103,24 @@ def test_every_attempt_has_the_same_id_and_a_time_of_its_own(consumer: Start) ->
     assert "s3cr3t" not in str(record.errors) + str(runtime().reader.logs("webhooks", job.id))
 
 
+def test_a_worker_that_dies_before_it_records_the_call_makes_it_again(consumer: Start) -> None:
+    running = [consumer("-w", "1", **QUICK)]
+
+    def script(connection: Connection) -> None:
+        connection.read()
+        if len(connection.receiver.requests) == 1:
+            running[0].kill_all()
+        connection.answer("200 OK")
+
+    with receiving(script) as receiver:
+        job = queue_webhook(call(receiver.url()))
+        wait_until(lambda: receiver.requests, 30, "the first call")
+        consumer("-w", "1", **QUICK)
+        assert job.wait(30)["status"] == 200
+    one, two = (request.headers for request in receiver.requests)
+    assert one["x-webhook-id"] == two["x-webhook-id"]
+
+
 def test_retry_after_is_waited_for(consumer: Start) -> None:
     consumer(**QUICK)
     with receiving(answering("503 Away", b"", "Retry-After: 1")) as receiver:

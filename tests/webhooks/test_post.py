@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from hsejobs.services.webhooks import deliver
 from hsejobs.services.webhooks.address import parse_url
 from hsejobs.services.webhooks.deliver import Answer, judge, post
 from hsejobs.services.webhooks.errors import (
@@ -287,6 +288,15 @@ def test_the_status_is_the_answer_when_its_text_drips() -> None:
         answer = call(receiver.url(), seconds=0.5)
     assert answer.status == 200
     assert answer.body.startswith("x")
+
+
+def test_an_answer_that_drips_does_not_take_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliver, "BODY_SECONDS", 0.3)
+    with receiving(drip_body) as receiver:
+        answer = call(receiver.url(), seconds=60)
+    # The whole of what is kept would take it until the deadline.
+    assert answer.status == 200
+    assert 0 < len(answer.body) < deliver.KEPT // 4
 
 
 @pytest.mark.parametrize("script", [close_at_once, nonsense, endless_head])

@@ -45,11 +45,9 @@ def send_mail(
             ``smtp_from`` alone.
         home: JOBS_HOME; the outbox lies in it.
         organization_id: whose mail it is; the outbox keeps a hash of it with the mail.
-        already: see `deliver`.
-        accepted: see `deliver`.
+        already, accepted, before_data: see `deliver`.
         open_artifact: see `OpenArtifact`.
         deadline: a `time.monotonic()` value; in 30 s unless given.
-        before_data: see `deliver`.
 
     Returns:
         ``messageId``; ``accepted``, how many receivers have it; ``refused``,

@@ -7,12 +7,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
+from typing import TYPE_CHECKING
 
 from hsejobs.errors import SettingsError, Unrecoverable
 from hsejobs.services.mail.address import mask_address
 from hsejobs.services.mail.errors import MailDeadline, MailRefusedForNow
 from hsejobs.services.mail.message import Envelope, needs_smtputf8, receiver_key
 from hsejobs.services.mail.server import parse_smtp_url
+
+if TYPE_CHECKING:
+    from hsejobs.services.mail.session import Outcome
 
 DELIVERY_SECONDS = 30.0
 """How long one attempt may take where the job sets no other limit."""
@@ -91,6 +95,11 @@ def deliver(
         )
         for receiver in outcome.accepted:
             _record(accepted, envelope, receiver)
+    return _receipt(envelope, outcome, before)
+
+
+def _receipt(envelope: Envelope, outcome: Outcome, before: int) -> Receipt:
+    """What a transaction comes to; ``before``: receivers that had the mail already."""
     if outcome.deferred:
         receiver, said = outcome.deferred[0]
         raise MailRefusedForNow(

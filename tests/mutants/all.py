@@ -1,0 +1,14 @@
+"""All mutants, in the order in which they are tried."""
+
+from __future__ import annotations
+
+from tests.mutants import engine, http, services, store, tui
+from tests.mutants.mutant import Mutant
+
+MUTANTS: tuple[Mutant, ...] = (
+    *store.MUTANTS,
+    *engine.MUTANTS,
+    *services.MUTANTS,
+    *http.MUTANTS,
+    *tui.MUTANTS,
+)

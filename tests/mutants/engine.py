@@ -1,0 +1,233 @@
+"""Faults in the engine and in masking: leases, outages, outcomes, secrets."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+ENGINE = "hsejobs/engine"
+PROMISES = "engine/test_promises.py"
+DUTIES = ("engine/test_duties.py",)
+SLOTS = ("engine/test_slots.py",)
+LEAK = (f"{PROMISES}::test_no_secret_leaves_through_result_log_or_progress",)
+
+
+def engine(what: str, name: str, old: str, new: str, *tests: str) -> Mutant:
+    return Mutant(what, f"{ENGINE}/{name}.py", old, new, tests)
+
+
+def masking(what: str, old: str, new: str, *tests: str) -> Mutant:
+    return Mutant(what, "hsejobs/masking.py", old, new, tests)
+
+
+MUTANTS = (
+    engine(
+        "no calm after an outage",
+        "keeper",
+        "self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE\n        for job_id",
+        "self._calm_until = 0.0\n        for job_id",
+        f"{PROMISES}::test_an_outage_leaves_the_holders_time_to_renew",
+    ),
+    engine(
+        "no calm after a start",
+        "keeper",
+        "self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE\n        #:",
+        "self._calm_until = 0.0\n        #:",
+        f"{PROMISES}::test_a_start_takes_nothing_for_stalled_at_first",
+    ),
+    engine(
+        "a dead process's job waits for its lease",
+        "consumer",
+        "self.keeper.stalled(running.id, running.token)",
+        "pass",
+        f"{PROMISES}::test_a_process_that_dies_is_seen_at_once",
+    ),
+    engine(
+        "a refused renewal is marked nowhere",
+        "keeper",
+        "slot.mark_lost()",
+        "pass",
+        f"{PROMISES}::test_a_refused_renewal_is_known_to_the_job",
+    ),
+    engine(
+        "check() asks nothing after a freeze",
+        "context",
+        'self._mark("", put=False)',
+        "pass",
+        f"{PROMISES}::test_check_asks_after_a_third_of_a_lease",
+    ),
+    engine(
+        "a secret stays in a result",
+        "outcome",
+        "return codec.dumps(scrub_data(codec.loads(result), secrets))",
+        "return result",
+        *LEAK,
+    ),
+    engine("a secret stays in log lines", "context", "self._scrub(str(line))", "str(line)", *LEAK),
+    engine(
+        "a secret stays in progress",
+        "context",
+        'self._scrub((message or "")[:200])',
+        '(message or "")[:200]',
+        *LEAK,
+    ),
+    engine(
+        "a secret stays in an error",
+        "outcome",
+        "return plain(scrub(text, job.secrets))[:2000]",
+        "return plain(text)[:2000]",
+        "engine/test_outcomes.py::test_each_ending",
+    ),
+    engine(
+        "a secret stays in a traceback",
+        "outcome",
+        'plain(scrub("".join(shown), secrets))',
+        'plain("".join(shown))',
+        "engine/test_outcomes.py::test_each_ending",
+    ),
+    engine(
+        "an unrecoverable error is tried again",
+        "outcome",
+        "final = isinstance(error, Unrecoverable) or",
+        "final =",
+        "engine/test_outcomes.py::test_each_ending",
+    ),
+    engine(
+        "Redis being away fails the job",
+        "outcome",
+        "if isinstance(error, RedisUnavailable):",
+        "if False:",
+        f"{PROMISES}::test_a_job_that_needed_redis_and_did_not_get_it_uses_no_attempt",
+    ),
+    engine(
+        "retry_after is not waited for",
+        "outcome",
+        "failed.delay = int(",
+        "ignored = int(",
+        "engine/test_outcomes.py::test_a_retry_comes_no_sooner_than_was_asked",
+    ),
+    engine(
+        "a postponing has no end",
+        "outcome",
+        "limit=None if error.limit is None else int(error.limit * 1000)",
+        "limit=None",
+        "engine/test_outcomes.py::test_postponing_can_have_an_end",
+    ),
+    engine(
+        "a time-out is not seen",
+        "keeper",
+        "if running.deadline and now >= running.deadline:",
+        "if False:",
+        "engine/test_outcomes.py::test_a_timeout_ends_a_job_that_does_not_yield",
+    ),
+    engine(
+        "hung threads restart nothing",
+        "consumer",
+        "if hung and hung >= self.workers:",
+        "if False:",
+        "engine/test_outcomes.py::test_as_many_hung_threads_as_workers_restart_the_consumer",
+    ),
+    engine(
+        "a fault ends the other duties",
+        "duties",
+        "except Exception as error:  # one duty's fault must not end the others",
+        "except RedisRefused as error:",
+        *DUTIES,
+    ),
+    engine(
+        "a fault is tried as often as ever",
+        "duties",
+        "RETRY_AFTER * 2**self.failures)",
+        "RETRY_AFTER)",
+        *DUTIES,
+    ),
+    engine(
+        "what is owed is dropped in an outage",
+        "duties",
+        "            except RedisUnavailable:\n                raise\n            except Exception",
+        "            except Exception",
+        *DUTIES,
+    ),
+    engine(
+        "what was taken back is taken back again",
+        "slots",
+        "            if finished:\n                count = used = 0\n",
+        "",
+        *SLOTS,
+    ),
+    engine(
+        "an abandoned job's outcome counts",
+        "slots",
+        "return not flags & ABANDONED",
+        "return True",
+        "engine/test_outcomes.py",
+    ),
+    engine(
+        "one look ends an outage for all",
+        "outage",
+        "if self._refused or self._since is None:",
+        "if self._since is None:",
+        *DUTIES,
+    ),
+    engine(
+        "a 5 ms job is claimed with others",
+        "pace",
+        "int(BUDGET_US / max(self._longest, 1.0))",
+        "MOST",
+        "engine/test_pace.py",
+    ),
+    engine(
+        "once() is true each time",
+        "context",
+        'return self._mark(f"o:{key}", put=True)',
+        'self._mark(f"o:{key}", put=True)\n        return True',
+        "engine/test_outcomes.py::test_each_ending",
+    ),
+    masking(
+        "a secret name is shown",
+        "return _BY_NAME.fullmatch(name) is not None",
+        "return False",
+        "test_masking.py",
+    ),
+    masking(
+        "a sealed value is shown",
+        "        if SEALED in data:\n            return MASK\n",
+        "",
+        "test_masking.py",
+    ),
+    masking(
+        "what a model calls secret is shown",
+        "hidden = there in paths or is_secret_name(str(name))\n            if hidden",
+        "hidden = is_secret_name(str(name))\n            if hidden",
+        "test_masking.py",
+    ),
+    masking(
+        "too many secrets are looked for one by one",
+        "return len(secrets) > _ALWAYS and len(secrets) * (size + 50) > _CHARACTERS",
+        "return False",
+        "test_masking.py",
+    ),
+    masking(
+        "a secret in quotes is not found",
+        "    found |= {\n        json.dumps(text, ensure_ascii=escaped)[1:-1]",
+        "    _ = {\n        json.dumps(text, ensure_ascii=escaped)[1:-1]",
+        "test_masking.py",
+    ),
+    masking(
+        "a secret in a list is not found",
+        "            _collect(value, paths, here, found, inside=inside)",
+        "            pass",
+        "test_masking.py",
+    ),
+    masking(
+        "a secret that begins another is taken first",
+        "key=len, reverse=True)",
+        "key=len)",
+        "test_masking.py",
+    ),
+    masking(
+        "a secret in a key stays",
+        "{scrub(str(k), secrets): _scrubbed",
+        "{str(k): _scrubbed",
+        "test_masking.py",
+    ),
+)

@@ -1,0 +1,90 @@
+"""Faults in the shim: who a token is, what a role may, whose jobs are seen."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+TOKENS = ("http/test_tokens.py",)
+ROLES = ("http/test_roles.py",)
+
+
+def http(what: str, name: str, old: str, new: str, tests: tuple[str, ...] = TOKENS) -> Mutant:
+    return Mutant(what, f"hsejobs_http/{name}.py", old, new, tests)
+
+
+MUTANTS = (
+    http("a token that has no end is good", "tokens", '"require": ["exp"]', '"require": []'),
+    http(
+        "the key of another algorithm is taken",
+        "tokens",
+        "                self.keys[algorithm],\n",
+        "                next(iter(self.keys.values())),\n",
+    ),
+    http(
+        "a changed last letter is the same token",
+        "tokens",
+        "if base64url_encode(base64url_decode(signature)).decode() != signature:",
+        "if False:",
+    ),
+    http(
+        "the audience is not looked at",
+        "tokens",
+        '"verify_aud": self.audience is not None',
+        '"verify_aud": False',
+    ),
+    http(
+        "a token is remembered after its end",
+        "tokens",
+        "if known is not None and time.time() < known[0]:",
+        "if known is not None:",
+    ),
+    http(
+        "an unknown role is a member",
+        "tokens",
+        "if not isinstance(role, str) or role not in ROLES:",
+        "if not isinstance(role, str):",
+    ),
+    http(
+        "a member needs no organisation",
+        "tokens",
+        'if organization is None and (given is not None or role != "operator"):',
+        "if False:",
+    ),
+    http(
+        "two Authorization headers are one",
+        "tokens",
+        "if len(found) != len(set(found)):",
+        "if False:",
+        ("http/test_refusals.py",),
+    ),
+    http(
+        "an admin sees all tenants",
+        "tokens",
+        'return None if self.role == "operator" else self.organization_id',
+        'return None if self.role != "member" else self.organization_id',
+        ROLES,
+    ),
+    http("every role is enough", "state", "if who.rank < ROLES.index(role):", "if False:", ROLES),
+    http(
+        "a caller chooses any organisation",
+        "state",
+        "if organization_id is not None and organization_id != who.organization_id:",
+        "if False:",
+        ROLES,
+    ),
+    http("the API needs no token", "gate", 'path.startswith("/api/jobs/")):', "False):", ROLES),
+    http(
+        "another site's page may log in",
+        "dashboard",
+        " or given.netloc not in own:",
+        ":",
+        ("http/test_dashboard.py::test_another_site_can_neither_log_in_nor_look",),
+    ),
+    http(
+        "a proxy that is not ours is believed",
+        "proxies",
+        "not self._networks or found is None or not self.trusts(found)",
+        "found is None",
+        ("http/test_connections.py::test_whom_the_log_names",),
+    ),
+)

@@ -1,0 +1,267 @@
+"""Faults in the scripts and the store: states, tokens, order, tenants, bounds."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+LUA = "hsejobs/store/lua"
+ACTS = ("store/test_acts.py",)
+ASKED = ("store/test_asked.py",)
+PROMISES = ("store/test_promises.py",)
+AGAIN = ("store/test_sent_again.py",)
+LIFE = ("store/test_life.py",)
+
+
+def lua(what: str, name: str, old: str, new: str, tests: tuple[str, ...] = ACTS) -> Mutant:
+    return Mutant(what, f"{LUA}/{name}.lua", old, new, tests)
+
+
+MUTANTS = (
+    lua("fail takes any token", "fail", "if job[2] ~= token then", "if not job[2] then"),
+    lua(
+        "fail is never final by attempts",
+        "fail",
+        "local final = ARGV[3] == '1' or made >= whole(job[5], 1)",
+        "local final = ARGV[3] == '1'",
+        PROMISES,
+    ),
+    lua(
+        "errors are kept without end",
+        "fail",
+        "redis.call('LTRIM', base .. K.errors .. id, -kept, -1)\n",
+        "",
+        PROMISES,
+    ),
+    lua("the oldest errors are kept", "fail", "-kept, -1)", "0, kept - 1)", PROMISES),
+    lua("complete takes any token", "complete", "job[2] ~= its_token or", "not job[2] or"),
+    lua(
+        "a late claim takes jobs",
+        "lib/claim",
+        "  if special and is_late(token, again) then return {} end\n",
+        "",
+        AGAIN,
+    ),
+    lua(
+        "a claim that is sent again renews no lease",
+        "complete",
+        "put_in('a', job[6], int(now_ms + lease_ms), id)\n      claimed",
+        "claimed",
+        AGAIN,
+    ),
+    lua(
+        "a claim that leaves jobs wakes nobody",
+        "lib/claim",
+        "  if redis.call('ZCARD', waiting) > 0 then ring() end\n",
+        "",
+        PROMISES,
+    ),
+    lua(
+        "a paused queue is claimed from",
+        "lib/claim",
+        "n < 1 or is_paused()",
+        "n < 1",
+        PROMISES,
+    ),
+    lua(
+        "a stalled job is claimed with others",
+        "lib/claim",
+        "      if job[8] and at > 1 then break end\n",
+        "",
+        PROMISES,
+    ),
+    lua(
+        "a claim counts no attempt",
+        "lib/claim",
+        "'am', made + 1, 'pt'",
+        "'am', made, 'pt'",
+        PROMISES,
+    ),
+    lua(
+        "a claim forgets the tenant's index",
+        "lib/claim",
+        "redis.call('ZREM', org_index('w', org), id)\n",
+        "",
+        PROMISES,
+    ),
+    lua("renew takes any token", "renew", " and job[2] == ARGV[a + 1]", "", AGAIN),
+    lua("progress takes any token", "progress", " or job[2] ~= ARGV[2]", ""),
+    lua("log takes any token", "log", " or job[2] ~= token then", " then"),
+    lua(
+        "a log line is written again",
+        "log",
+        "if new > #ARGV then return 1 end",
+        "new = 6",
+        PROMISES,
+    ),
+    lua(
+        "a lost reply burns a mark",
+        "mark",
+        "return job[3] == ARGV[5] and 1 or 0",
+        "return 0",
+        AGAIN,
+    ),
+    lua(
+        "a postponed job uses an attempt",
+        "postpone",
+        "within(job[4], 1, 1000000, 1) - 1",
+        "within(job[4], 1, 1000000, 1)",
+        PROMISES,
+    ),
+    lua(
+        "a released job uses an attempt",
+        "release",
+        "within(job[4], 1, 1000000, 1) - 1",
+        "within(job[4], 1, 1000000, 1)",
+        PROMISES,
+    ),
+    lua(
+        "a released job goes to the end",
+        "release",
+        "local place = place_of(job[5], job[6])",
+        "local place = new_place(job[6])",
+        PROMISES,
+    ),
+    lua("stalls never end", "lib/stall", "if stalls > max_stalls then", "if false then"),
+    lua("a stall uses an attempt", "lib/stall", "math.max(0, made - 1)", "made", PROMISES),
+    lua(
+        "a sweep that comes late takes leases",
+        "sweep",
+        "if now_ms > whole(ARGV[4], 0) then stall_limit = 0 end\n",
+        "",
+        AGAIN,
+    ),
+    lua(
+        "a dead lease is swept as due alone",
+        "sweep",
+        "'-inf', NOW, 'LIMIT'",
+        "'-inf', '(0', 'LIMIT'",
+    ),
+    lua(
+        "the same id makes a second job",
+        "lib/add",
+        "if redis.call('EXISTS', key) == 1 then",
+        "if false then",
+        PROMISES,
+    ),
+    lua(
+        "an add that is sent again was there",
+        "lib/add",
+        "((there[2] or '') == nonce and '1' or '0')",
+        "'0'",
+        PROMISES,
+    ),
+    lua(
+        "a later slot is served twice",
+        "periodic",
+        "if last >= slot then",
+        "if last > slot then",
+        LIFE,
+    ),
+    lua(
+        "the backoff grows without end",
+        "lib/backoff",
+        "return math.min(delay, longest)",
+        "return delay",
+        ("store/test_numbers.py",),
+    ),
+    lua(
+        "a priority is not heard",
+        "lib/place",
+        "within(priority, 1, 5, DEFAULT_PRIORITY) * PRIORITY_SPAN",
+        "DEFAULT_PRIORITY * PRIORITY_SPAN",
+    ),
+    lua("remove takes what runs", "remove", "state == 'a' or (seen ~= '' and", "(seen ~= '' and"),
+    lua(
+        "remove is of any tenant",
+        "remove",
+        " or (only ~= '' and org ~= only) then",
+        " then",
+        PROMISES,
+    ),
+    lua("remove leaves the log behind", "lib/delete", ", K.logs, K.marks }", ", K.marks }"),
+    lua(
+        "retry is of any tenant",
+        "retry",
+        " or (only ~= '' and job[2] ~= only) then",
+        " then",
+        PROMISES,
+    ),
+    lua("retry gives no fresh budget", "retry", "'am', '0', ", ""),
+    lua(
+        "retry takes what came later",
+        "retry",
+        " or (moment and whole(job[4], 0) > moment) then",
+        " then",
+        ASKED,
+    ),
+    lua(
+        "an act is not bound to what was seen",
+        "lib/asked",
+        "return seen == '' or version(id, state) == seen",
+        "return true",
+        ASKED,
+    ),
+    lua("clean takes what came later", "clean", " and here_at(id, state, asked)\n", "\n", ASKED),
+    lua(
+        "obliterate takes what runs without force",
+        "obliterate",
+        "if running > 0 then return { -1, running } end",
+        "",
+    ),
+    lua(
+        "restore is of any tenant",
+        "restore",
+        "if ARGV[1] ~= '' and job.o ~= ARGV[1] then return 'missing' end\n",
+        "",
+        PROMISES,
+    ),
+    lua(
+        "erase takes another tenant's jobs",
+        "erase",
+        "if job[2] == ARGV[1] then",
+        "if job[2] then",
+        PROMISES,
+    ),
+    lua(
+        "a lock of a dead holder stays taken",
+        "lock",
+        "if job[1] == 'a' and job[2] == token then return 0 end",
+        "if true then return 0 end",
+        ("engine/test_outcomes.py::test_a_lock_postpones_and_a_dead_holder_frees_it",),
+    ),
+    lua(
+        "an open circuit opens for no longer",
+        "circuit_report",
+        "open_ms) * 2, longest_ms)",
+        "open_ms), longest_ms)",
+        ("webhooks/test_circuits.py",),
+    ),
+    lua(
+        "everybody makes the trial",
+        "circuit_enter",
+        "redis.call('HSET', key, 's', 't', 'tk', token,",
+        "redis.call('HSET', key, 's', 'o', 'tk', token,",
+        ("webhooks/test_circuits.py",),
+    ),
+    lua(
+        "a circuit held by hand opens by itself",
+        "circuit_enter",
+        "if state == 'h' then return { 'o', -1 } end\n",
+        "",
+        ("webhooks/test_circuits.py",),
+    ),
+    Mutant(
+        "a script asks for no right before its writes",
+        "hsejobs/store/scripts.py",
+        "if not redis.acl_check_cmd(name, KEYS[1]) then",
+        "if false then",
+        ("store/test_replies.py::test_without_one_right_no_script_does_half",),
+    ),
+    Mutant(
+        "a lost reply is not asked for again",
+        "hsejobs/store/client.py",
+        "reply is Reply.FULL\n",
+        "True\n",
+        ("engine/test_cuts.py",),
+    ),
+)

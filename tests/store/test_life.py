@@ -1,0 +1,170 @@
+"""What the scripts were seen to do to jobs is what the table says: no more, and no less."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from hsejobs.errors import JobActive
+from hsejobs.model import State
+from hsejobs.store import scripts
+from hsejobs.store.artifacts import ArtifactRecords
+from hsejobs.store.read import Reader
+from hsejobs.store.tenants import Tenants
+from hsejobs.store.verify import Verifier
+from hsejobs.store.work import Done, Work
+from hsejobs.store.write import NewJob, Writer
+from tests.store.test_acts import Store
+from tests.store.transitions import MOVES, OTHERS, TRANSITIONS
+from tests.store.watching import WatchedLink
+from tests.support import wait_until
+from tests.support.waiting import redis_ms
+
+HOUR = 3_600_000
+
+
+class Watched(Store):
+    """A queue whose scripts are watched."""
+
+    def __init__(self, url: str, client: redis.Redis) -> None:
+        super().__init__(url)
+        self.client = client
+        self.link: WatchedLink = WatchedLink(url, client)
+        self.writer, self.reader = Writer(self.link, "t"), Reader(self.link, "t")
+        self.work = Work(self.link, "t", "q", patience=1)
+        self.files = ArtifactRecords(self.link, "t")
+        self._number = 0
+
+    def job(self, state: str, *, file: bool = False) -> str:
+        """A fresh job in a state, with a file if it is to have one."""
+        self._number += 1
+        name = f"{state}{self._number}"
+        self.add(name, organization_id="one")
+        if state == "waiting" and not file:
+            return name
+        # Alone in front: whatever else waits has a lower priority.
+        self.client.zadd("t:{q}:waiting", {name: 0})
+        ((_, token),) = self.claim(1)
+        if file:
+            assert self.work.artifact(name, token, "f" * 32, redis_ms(self.link) + HOUR)
+        if state == "completed":
+            self.work.step([Done(name, token, 5, b"1")], 0, "none", 0)
+        elif state == "failed":
+            assert self.fail((name, token)) == "f"
+        elif state == "delayed":
+            assert self.work.postpone(name, token, HOUR)[0] == "d"
+        elif state == "waiting":
+            self.work.release([(name, token)])
+        return name
+
+    def held(self, lease: int = HOUR) -> tuple[str, str]:
+        """A fresh job that runs, and its token."""
+        self._number += 1
+        name = f"held{self._number}"
+        self.add(name, organization_id="one")
+        self.client.zadd("t:{q}:waiting", {name: 0})
+        ((job, token),) = self.claim(1, lease)
+        assert job == name
+        return job, token
+
+
+@pytest.fixture
+def store(redis_url: str, redis_client: redis.Redis) -> Iterator[Watched]:
+    store = Watched(redis_url, redis_client)
+    yield store
+    store.link.close()
+
+
+def work_on_jobs(store: Watched) -> None:
+    """Everything that a worker and its consumer do."""
+    new = NewJob(
+        id="periodic:m:1", name="m", payload=b"[]", priority=3, attempts=1, backoff=0, timeout=0
+    )
+    assert store.writer.add_periodic("q", new, "m", 1)
+    assert store.writer.add_periodic("q", new, "m", 1) is None
+    store.add("later", delay=HOUR)
+    for final, state in ((False, "d"), (True, "f")):
+        assert store.fail(store.held(), final=final) == state
+    # A delay of 0 does not skip the state: the next sweep or claim moves it on.
+    job, token = store.held()
+    no_backoff = {"code": "e", "error": b"{}", "run_us": 1, "final": False, "delay_ms": 0}
+    store.client.hset(f"t:{{q}}:j:{job}", "bo", 0)
+    assert store.work.fail(job, token, **no_backoff) == ("d", 0)  # type: ignore[arg-type]
+    wait_until(lambda: store.work.sweep(1).moved or None, what="the due job")
+
+    job, token = store.held()
+    assert store.work.renew([(job, token)], 2 * HOUR) == set()
+    assert store.work.progress(job, token, 5, "on")
+    assert store.work.log(job, token, ["a line"])
+    assert store.work.mark(job, token, "once", put=True)
+    assert store.work.artifact(job, token, "a" * 32, redis_ms(store.link) + HOUR)
+    # A claim that is sent again.
+    store.add("again")
+    store.client.zadd("t:{q}:waiting", {"again": 0})
+    store.work.step([], 1, "same", HOUR)
+    assert [one.id for one in store.work.step([], 1, "same", 2 * HOUR, again=1)[1]] == ["again"]
+
+    assert store.work.release([store.held()]) == 1
+    assert store.work.postpone(*store.held(), HOUR)[0] == "d"
+    assert store.work.step([Done(*store.held(), 5, b"1")], 0, "none", 0)[0] == "c"
+    for most, became in ((1, "waiting"), (0, "failed")):
+        assert store.work.stall([store.held()], most) == [became]
+        job, _ = store.held(lease=0)
+        assert dict(store.work.sweep(most).stalled)[job] == became
+
+
+def claim_what_fell_due(store: Watched) -> None:
+    """A delayed job whose time has come: claimed in one call, or moved by a claim of another."""
+    store.writer.obliterate("q", force=True)
+    for name in ("soon", "first"):
+        store.add(name, delay=1, priority=1 if name == "first" else 2)
+    due = max(int(store.client.zscore("t:{q}:delayed", name) or 0) for name in ("soon", "first"))
+    wait_until(lambda: redis_ms(store.link) > due, what="the jobs to be due")
+    assert [job for job, _ in store.claim(1)] == ["first"]
+
+
+def act_by_hand(store: Watched) -> None:
+    """What people do."""
+    store.writer.promote("q", store.job("delayed"))
+    store.writer.retry("q", store.job("failed"))
+    for state in ("waiting", "delayed", "completed", "failed"):
+        name = store.job(state, file=True)
+        removed = store.writer.remove("q", name)
+        assert removed.state == state
+        store.writer.restore(removed)
+        store.files.withdraw("q", name)
+        assert store.writer.clean("q", State(state), 0) > 0
+        erased = [store.job(state)]
+        assert Tenants(store.link, "t").erase_jobs("t:{q}:", "one", erased) == (1, 0)
+        store.job(state)
+    assert store.writer.drain("q") > 0
+    for state in ("waiting", "active", "delayed"):
+        store.job(state)
+    with pytest.raises(JobActive):
+        store.writer.remove("q", store.held()[0])
+    assert not Verifier(store.link, "t").verify("q", repair=True).faults
+    assert store.writer.obliterate("q", force=True) > 0
+
+
+def test_what_was_seen_is_the_table(store: Watched) -> None:
+    """Every row happens, and nothing else does (test_machine.py looks for what else could)."""
+    work_on_jobs(store)
+    claim_what_fell_due(store)
+    act_by_hand(store)
+    assert store.link.moves == MOVES
+
+
+def test_each_script_is_in_the_table_or_moves_nothing() -> None:
+    moving = {name for one in TRANSITIONS for name in one.scripts}
+    assert not moving & OTHERS
+    assert moving | OTHERS == {script.name for script in scripts.ALL}
+
+
+def test_no_move_is_made_up() -> None:
+    """The table has no move twice, so each is in the row that explains it."""
+    rows = [move for one in TRANSITIONS for move in one.moves()]
+    shared = {move for move in rows if rows.count(move) > 1}
+    # `drain` is `obliterate` for two states.
+    assert {script for _, script, _ in shared} <= {"obliterate"}

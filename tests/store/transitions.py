@@ -1,0 +1,146 @@
+"""Every way in which a job moves: the one table, which ``docs/job-life.md`` shows.
+
+It is not taken on trust: ``test_life.py`` watches every script and compares what it did with this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hsejobs.model import State
+
+#: State before, name of the script, state after; None: the job is not there.
+Move = tuple[State | None, str, State | None]
+
+W, A, D, C, F = State.WAITING, State.ACTIVE, State.DELAYED, State.COMPLETED, State.FAILED
+#: A target: each source itself. The record changes, its state does not.
+STAYS = "stays"
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A row: every script of it leads from each source to each target."""
+
+    name: str
+    sources: tuple[State | None, ...]
+    targets: tuple[State | None, ...] | str
+    scripts: tuple[str, ...]
+    rule: str
+
+    def moves(self) -> Iterator[Move]:
+        for source in self.sources:
+            for target in (source,) if isinstance(self.targets, str) else self.targets:
+                for script in self.scripts:
+                    yield source, script, target
+
+
+TRANSITIONS = (
+    Transition("add", (None,), (W, D), ("add",), "the same id again changes nothing"),
+    Transition("schedule", (None,), (W,), ("periodic",), "once a slot of a periodic task"),
+    Transition(
+        "claim",
+        (W, D),
+        (A,),
+        ("complete",),
+        "lease, fresh token, attempt counted; a delayed job only once it is due",
+    ),
+    Transition(
+        "claim again",
+        (A,),
+        STAYS,
+        ("complete",),
+        "a claim whose reply was lost: the same jobs, a fresh lease",
+    ),
+    Transition("renew", (A,), STAYS, ("renew",), "by token, before the lease runs out"),
+    Transition("progress", (A,), STAYS, ("progress",), "by token"),
+    Transition("log", (A,), STAYS, ("log",), "by token, capped"),
+    Transition("mark", (A,), STAYS, ("mark",), "by token; what an attempt did once"),
+    Transition(
+        "file", (A,), STAYS, ("artifact",), "by token; the id of the file that the job makes"
+    ),
+    Transition("complete", (A,), (C,), ("complete",), "by token; may claim the next job"),
+    Transition(
+        "fail",
+        (A,),
+        (D, F),
+        ("fail",),
+        "by token; `delayed` while attempts are left, even when the delay is 0",
+    ),
+    Transition("postpone", (A,), (D,), ("postpone",), "by token; no attempt used"),
+    Transition("release", (A,), (W,), ("release",), "by token; no attempt used, place kept"),
+    Transition(
+        "stall",
+        (A,),
+        (W, F),
+        ("sweep", "stall"),
+        "dead lease, or a worker seen to die; no attempt used, place kept",
+    ),
+    Transition("due", (D,), (W,), ("sweep", "complete"), "its time has come"),
+    Transition("promote", (D,), (W,), ("promote",), "by hand"),
+    Transition("retry", (F,), (W,), ("retry",), "by hand; a fresh budget of attempts"),
+    Transition("remove", (W, D, C, F), (None,), ("remove",), "refused while active"),
+    Transition("clean", (W, D, C, F), (None,), ("clean",), "by state and age"),
+    Transition("restore", (None,), (W, D, C, F), ("restore",), "undo of a removal"),
+    Transition(
+        "withdraw", (W, D, C, F), STAYS, ("withdraw",), "the job's file goes, the job stays"
+    ),
+    Transition("drain", (W, D), (None,), ("obliterate",), "keeps the pause flag"),
+    Transition("obliterate", (W, A, D, C, F), (None,), ("obliterate",), "active only when forced"),
+    Transition(
+        "erase",
+        (W, D, C, F),
+        (None,),
+        ("erase",),
+        "all jobs of an organization; refused while active",
+    ),
+)
+
+#: Scripts that move no job whose record and indexes agree, and change none.
+OTHERS = frozenset(
+    {
+        "circuit_enter",
+        "circuit_forget",
+        "circuit_report",
+        "circuit_set",
+        "circuits",
+        "forget_events",
+        "heartbeat",
+        "job",
+        "lock",
+        "overdue",
+        "page",
+        "pause",
+        "probe",
+        "stats",
+        "tally",
+        "verify",
+        "window",
+        "workers",
+    }
+)
+
+MOVES: frozenset[Move] = frozenset(move for one in TRANSITIONS for move in one.moves())
+
+
+def drawn() -> str:
+    """The state diagram and the table, as the page has them."""
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for one in TRANSITIONS:
+        if isinstance(one.targets, str):
+            continue
+        for source in one.sources:
+            for target in one.targets:
+                arrows.setdefault((source or "[*]", target or "[*]"), []).append(one.name)
+    lines = ["```mermaid", "stateDiagram-v2"]
+    lines += [f"    {a} --> {b}: {', '.join(names)}" for (a, b), names in arrows.items()]
+    lines += ["```", "", "| transition | from | to | script | rule |", "|---|---|---|---|---|"]
+    for one in TRANSITIONS:
+        targets = one.targets if isinstance(one.targets, str) else _names(one.targets)
+        scripts = ", ".join(f"`{name}.lua`" for name in one.scripts)
+        lines.append(f"| {one.name} | {_names(one.sources)} | {targets} | {scripts} | {one.rule} |")
+    return "\n".join(lines)
+
+
+def _names(states: tuple[State | None, ...]) -> str:
+    return ", ".join(state or "gone" for state in states)

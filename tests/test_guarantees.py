@@ -1,0 +1,224 @@
+"""Every sentence of docs/guarantees.md is proved by tests, which are named here and exist.
+
+A sentence is known by its beginning. Whoever writes a new one, or changes the beginning of an old one,
+says here what proves it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+PAGE = TESTS.parent / "docs" / "guarantees.md"
+
+LOSS, PROMISES = "engine/test_loss.py", "engine/test_promises.py"
+SCRIPTS, ACTS, AGAIN = "store/test_promises.py", "store/test_acts.py", "store/test_sent_again.py"
+MATRIX, REPLIES = "matrix/test_matrix.py", "store/test_replies.py"
+ENDINGS, LIFE = "engine/test_outcomes.py", "store/test_life.py"
+MAIL, HOOKS = "services/test_mail_delivery.py", "webhooks/test_delivery.py"
+DOCTOR = "cli/test_doctor.py::test_all_is_looked_at"
+SIMULATOR = "simulator/test_simulator.py::test_no_invariant_is_violated"
+LATE = f"{SCRIPTS}::test_an_outcome_that_comes_after_the_next_claim_does_not"
+COUNTS = f"{SCRIPTS}::test_a_late_outcome_counts_while_nobody_else_has_the_job"
+
+#: How a sentence begins, and what proves it.
+PROOFS: dict[str, tuple[str, ...]] = {
+    "An accepted job is never lost.": (SIMULATOR, f"{LOSS}::test_kill_nine"),
+    "From the moment `add` returned": (
+        "store/test_machine.py::test_any_life",
+        f"{LIFE}::test_what_was_seen_is_the_table",
+    ),
+    "A claim does not take it out of Redis": (
+        f"{ACTS}::test_stalls_end",
+        f"{ACTS}::test_order_is_priority_then_arrival_also_after_a_release",
+    ),
+    "At least once.": (f"{LOSS}::test_kill_nine",),
+    "A job runs once unless its worker was killed": (
+        f"{LOSS}::test_kill_nine",
+        f"{LOSS}::test_a_late_result_is_refused",
+        f"{MATRIX}::test_everything_goes_on",
+    ),
+    "SIGTERM and SIGINT hand back": (
+        f"{LOSS}::test_terminated_consumers_run_nothing_twice",
+        f"{LOSS}::test_after_the_grace_period_the_rest_is_handed_back",
+    ),
+    "One result.": (LATE,),
+    "Every claim has a fresh token": (LATE, f"{ACTS}::test_a_stale_token_writes_nothing"),
+    "A worker that lost its job to another can write nothing more": (
+        LATE,
+        f"{LOSS}::test_a_late_result_is_refused",
+        f"{PROMISES}::test_a_refused_renewal_is_known_to_the_job",
+        f"{PROMISES}::test_check_asks_after_a_third_of_a_lease",
+    ),
+    "A late outcome with a valid token counts.": (COUNTS,),
+    "When a lease ran out but nobody has taken": (COUNTS,),
+    "After an outage of Redis, and after its own start": (
+        f"{PROMISES}::test_a_start_takes_nothing_for_stalled_at_first",
+        f"{PROMISES}::test_an_outage_leaves_the_holders_time_to_renew",
+        f"{AGAIN}::test_a_sweep_that_comes_late_takes_no_lease",
+        f"{ACTS}::test_a_sweep_that_was_under_way_through_an_outage_takes_no_lease",
+    ),
+    "Whatever Redis answers, no outcome is dropped.": (
+        f"{MATRIX}::test_everything_goes_on",
+        "engine/test_duties.py::test_what_is_owed_is_kept_until_it_is_written",
+    ),
+    "A Redis that is gone, loads, fails over": (
+        f"{MATRIX}::test_everything_goes_on",
+        "matrix/test_topologies.py::test_a_fail_over_by_sentinel",
+    ),
+    "Outcomes are written, or tried again until": (
+        f"{MATRIX}::test_everything_goes_on",
+        f"{REPLIES}::test_outcomes_and_the_ways_out_work_on_a_full_server",
+    ),
+    "What a job says of itself": (f"{MATRIX}::test_everything_goes_on",),
+    "`once()`, `mark_done()`, `check()` and jobs": (
+        f"{MATRIX}::test_everything_goes_on",
+        f"{PROMISES}::test_a_job_waits_for_redis_until_its_deadline_and_then_timed_out",
+    ),
+    "A job that needed Redis otherwise": (
+        f"{PROMISES}::test_a_job_that_needed_redis_and_did_not_get_it_uses_no_attempt",
+    ),
+    "Looking works on a full and on a read-only Redis": (
+        f"{REPLIES}::test_looking_works_on_a_read_only_and_on_a_full_server",
+        "http/test_refusing_redis.py::test_looking_works_where_nothing_is_taken",
+        "store/test_rights.py::test_a_full_and_a_read_only_server_allow_as_much",
+    ),
+    "A script does all of its work or none.": (
+        f"{REPLIES}::test_without_one_right_no_script_does_half",
+        f"{REPLIES}::test_an_add_is_taken_or_not_and_never_halved",
+    ),
+    "Before its first write it has asked": (
+        f"{REPLIES}::test_without_one_right_no_script_does_half",
+        f"{REPLIES}::test_an_add_is_taken_or_not_and_never_halved",
+    ),
+    "The same id is the same job.": (f"{ENDINGS}::test_each_ending",),
+    "An add with an id that exists": (
+        f"{ENDINGS}::test_each_ending",
+        "store/test_machine.py::test_any_life",
+    ),
+    "A retried add (lost reply)": ("engine/test_cuts.py::test_a_cut_reply_to_an_add",),
+    "Clients may retry every script": (
+        "engine/test_cuts.py::test_cut_replies_to_claims_and_finishes",
+        f"{AGAIN}::test_a_mark_that_is_asked_for_again_is_still_granted",
+        "store/test_machine.py::test_any_life",
+    ),
+    "A job that kills its workers": (
+        f"{ENDINGS}::test_a_job_that_kills_its_worker_fails_alone",
+        f"{ACTS}::test_a_stalled_job_is_claimed_alone",
+        f"{PROMISES}::test_a_process_that_dies_is_seen_at_once",
+    ),
+    "Time-outs are real.": (f"{ENDINGS}::test_a_timeout_ends_a_job_that_does_not_yield",),
+    "A process that does not yield is killed.": (
+        f"{PROMISES}::test_a_process_that_does_not_yield_is_killed",
+    ),
+    "A thread cannot be killed": (
+        f"{ENDINGS}::test_a_timeout_ends_a_job_that_does_not_yield",
+        f"{ENDINGS}::test_short_timeouts_are_no_threads_that_hang",
+        f"{ENDINGS}::test_as_many_hung_threads_as_workers_restart_the_consumer",
+    ),
+    "A periodic task runs once a slot": (
+        f"{LIFE}::test_what_was_seen_is_the_table",
+        "schedules/test_weekly.py::test_a_missed_sunday_is_made_up_once",
+    ),
+    "Tiny jobs may run again after `kill -9`.": (SIMULATOR,),
+    "While jobs take far less than 2 ms": (
+        "engine/test_pace.py::test_the_longest_of_the_recent_times_their_number_stays_in_the_budget",
+    ),
+    "At a `kill -9` of the consumer": (
+        "engine/test_slots.py::test_an_outcome_that_only_its_worker_knew_is_named_when_the_worker_died",
+        SIMULATOR,
+    ),
+    "A 5 ms job is claimed and finished alone.": (
+        "engine/test_pace.py::test_a_job_of_2_ms_or_more_is_claimed_alone",
+        f"{LOSS}::test_kill_nine",
+    ),
+    "A mail can be sent twice": (
+        "services/test_mail_deadline.py::test_a_broken_connection_is_temporary",
+    ),
+    "The second mail has the same Message-ID.": (
+        "services/test_mail_message.py::test_the_message_id_is_a_hash_of_the_job_in_the_senders_domain",
+    ),
+    "A receiver whose acceptance was recorded": (
+        f"{MAIL}::test_who_has_the_mail_is_not_called_again",
+        f"{MAIL}::test_a_retry_goes_to_those_who_lack_it",
+    ),
+    "A webhook can be called twice": (
+        f"{HOOKS}::test_a_worker_that_dies_before_it_records_the_call_makes_it_again",
+    ),
+    "Both calls have the same `X-Webhook-Id`.": (
+        f"{HOOKS}::test_a_worker_that_dies_before_it_records_the_call_makes_it_again",
+        f"{HOOKS}::test_every_attempt_has_the_same_id_and_a_time_of_its_own",
+    ),
+    "What Redis forgets is forgotten.": (f"{LOSS}::test_redis_back_empty_knows_the_queue_again",),
+    "With `appendfsync everysec`": (
+        "test_support.py::test_a_killed_server_keeps_what_it_was_told_when_append_only",
+        DOCTOR,
+    ),
+    "At a fail-over, writes that no replica had": (
+        f"{SCRIPTS}::test_an_add_that_no_replica_confirms_raises",
+        "store/test_deployed.py::test_jobs_over_tls_as_the_least_user",
+        "cli/test_doctor_redis.py::test_a_replica_and_missing_replicas",
+    ),
+    "[Redis in the field]": ("test_guarantees.py::test_its_links_lead_somewhere",),
+    "Eviction loses jobs.": (f"{SCRIPTS}::test_a_server_that_evicts_loses_jobs",),
+    "The platform's first document names": (f"{SCRIPTS}::test_a_server_that_evicts_loses_jobs",),
+    "Run on `noeviction`": (
+        f"{REPLIES}::test_outcomes_and_the_ways_out_work_on_a_full_server",
+        "http/test_refusing_redis.py::test_adds_are_refused_by_503_and_exit_3",
+    ),
+    "`hsejobs doctor` says so.": (DOCTOR,),
+    "`attempts` are total tries.": (f"{ENDINGS}::test_each_ending",),
+    "The delay before try n+1": ("store/test_numbers.py::test_the_backoff",),
+    "The base is the queue's own": (
+        "engine/test_adding.py::test_a_decorator_stands_between_the_variables_and_the_queue",
+    ),
+}
+
+
+def sentences(text: str) -> list[str]:
+    """The page's sentences below its first title, without headings and marks."""
+    found: list[str] = []
+    for line in text.partition("\n## ")[2].splitlines()[1:]:
+        if line and not line.startswith(("#", "<!--")):
+            plain = line.removeprefix("- ").replace("**", "")
+            found += re.split(r"(?<=[.!?])\s+(?=[A-Z`\[])", plain)
+    return found
+
+
+def test_every_sentence_has_its_proof() -> None:
+    page = sentences(PAGE.read_text())
+    assert len(page) > 40
+    without = [one for one in page if not any(one.startswith(start) for start in PROOFS)]
+    assert without == []
+    # A beginning that stands for no sentence any more, or for two.
+    numbers = {start: sum(one.startswith(start) for one in page) for start in PROOFS}
+    assert {start: n for start, n in numbers.items() if n != 1} == {}
+
+
+def test_every_proof_exists() -> None:
+    missing = []
+    for start, tests in PROOFS.items():
+        assert tests, start
+        for test in tests:
+            file, _, name = test.partition("::")
+            path = TESTS / file
+            if not path.is_file() or f"def {name}(" not in path.read_text():
+                missing.append(test)
+    assert missing == []
+
+
+def test_a_new_sentence_is_noticed() -> None:
+    text = PAGE.read_text() + "\n- **Jobs are fast.** They take no time.\n"
+    new = [one for one in sentences(text) if not any(one.startswith(s) for s in PROOFS)]
+    assert new == ["Jobs are fast.", "They take no time."]
+
+
+def test_its_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\((\w[^)#]*)(?:#([^)]*))?\)", PAGE.read_text())
+    assert links
+    for file, anchor in links:
+        text = (PAGE.parent / file).read_text()
+        titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+        slugs = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+        assert not anchor or anchor in slugs
