@@ -294,7 +294,7 @@ class JobHuey(Queue, Huey):
         job = running_job()
         if job is not None and task is job.task and not job._claim.revoked:
             return False
-        return bool(super().is_revoked(task, timestamp, peek))
+        return super().is_revoked(task, timestamp, peek)
 
     def get_raw(self, key: str, peek: bool = False) -> Any:
         """The raw result of the job with this id once it ended, else a stored value."""

@@ -18,6 +18,7 @@ from hsejobs.engine import adding
 from hsejobs.engine.huey import JobHuey
 from hsejobs.engine.keeper import Keeper
 from hsejobs.engine.outage import Outage
+from hsejobs.engine.periodic import Schedules
 from hsejobs.engine.queue import Queue, QueueTask, Schedule
 from hsejobs.engine.register import announce
 from hsejobs.engine.runtime import reset_runtime, runtime
@@ -64,6 +65,24 @@ def test_a_queue_without_huey_describes_itself_and_makes_jobs(redis_url: str) ->
     assert (new.id, new.name, new.attempts, new.delay) == ("one", "plain.pay", 5, 1000)
     with pytest.raises(InvalidPayload, match=r"^cents: "):
         adding.new_jobs(task, [{"cents": "many"}])
+    runtime().link.close()
+    reset_runtime()
+
+
+def test_a_schedule_that_is_unregistered_runs_no_more(redis_url: str) -> None:
+    reset_runtime()
+    huey = JobHuey("scheduled")
+
+    @huey.periodic_task(lambda at: True)
+    def always() -> None: ...
+
+    @huey.periodic_task(lambda at: True)
+    def never() -> None: ...
+
+    assert never.unregister()
+    schedules, now = Schedules(huey), 1_800_000_000_000
+    assert len(schedules.check(now)) == 1
+    assert [one.task for one in huey.describe().schedules] == [always.full_name]
     runtime().link.close()
     reset_runtime()
 
