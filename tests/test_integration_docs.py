@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import tasks
+from hsejobs import client
 from hsejobs.control import views
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidOption
@@ -54,7 +55,7 @@ def jobs(queue: str) -> list[Any]:
 
 
 def test_no_example_is_left_out() -> None:
-    assert set(EXAMPLES) == {"signup", "schedule", "incident", "fan-out", "tenant"}
+    assert set(EXAMPLES) == {"signup", "schedule", "incident", "fan-out", "tenant", "client"}
     assert PAGE.count("```python") == len(EXAMPLES) + 1
 
 
@@ -146,6 +147,17 @@ def test_tenant(platform_workers: Consumers, tmp_path: Path) -> None:
     result = job.wait(60)
     described = re.findall(r"`(\w+)`", PAGE.partition("The result:")[2].partition("The same")[0])
     assert set(result) <= set(described)
+
+
+def test_client(
+    platform_workers: Consumers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_client", None)
+    tasks.email.huey.register(again=True)
+    user = SimpleNamespace(id="u-1", organization_id="org-1", email="ann@b.example")
+    job = run(tmp_path, "client")["remind"](user, "2026-11-26")
+    assert (job.id, job.refresh().organization_id) == ("due-u-1-2026-11-26", "org-1")
+    client._default().close()
 
 
 @pytest.mark.parametrize("name", HELPERS)
