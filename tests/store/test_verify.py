@@ -197,3 +197,15 @@ def test_every_fault_is_told_and_documented() -> None:
     broken = {code for _, want, _ in BREAKS for _, code in want}
     assert broken | {"unreadable"} == FAULTS.keys()
     assert [code for code in FAULTS if f"| `{code}` |" not in page] == []
+
+
+def test_a_removal_leaves_no_entry_where_the_job_stood_by_mistake(
+    store: Store, redis_client: redis.Redis
+) -> None:
+    """Seen by test_broken_records.py: a record that says waiting, and stands among the active."""
+    store.add("a", organization_id="o1")
+    store.claim()
+    store.link.command("HSET", "t:{q}:j:a", "st", "w")
+    store.writer.remove("q", "a")
+    assert codes(store) == set()
+    assert find_leaks(redis_client, "t") == []

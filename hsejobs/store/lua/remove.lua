@@ -21,9 +21,10 @@ for a = 2, #ARGV, 2 do
   elseif not as_seen(id, state, seen) then
     out[#out + 1] = { 'changed', id }
   else
+    local score = redis.call('ZSCORE', index(state), id)
     out[#out + 1] = {
       'ok', id,
-      redis.call('ZSCORE', index(state), id) or '0',
+      score or '0',
       soft('HGETALL', base .. K.job .. id),
       soft('GET', base .. K.payload .. id) or '',
       soft('GET', base .. K.extras .. id) or '',
@@ -32,6 +33,8 @@ for a = 2, #ARGV, 2 do
       soft('LRANGE', base .. K.logs .. id, 0, -1) or {},
       soft('SMEMBERS', base .. K.marks .. id) or {},
     }
+    -- Where it stands instead, an entry without a record would be left.
+    if not score then take_from_all(org, id) end
     delete_job(id, STATE[job[1]] and state, org, UNDO_MS)
   end
 end
