@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import hsejobs
-from hsejobs.extras import EXTRAS
+from hsejobs.extras import EXTRAS, MissingExtra, importing
+from hsejobs.services.hosts import ascii_host
 from tests.packaging.conftest import LOCAL, ROOT, Built
 
 LIBRARY = ("hsejobs", "hsejobs_cli", "hsejobs_http", "hsejobs_tui")
@@ -197,6 +199,16 @@ def test_a_missing_extra_is_named(module: str, command: str, extra: str) -> None
     assert done.stderr == (
         f"error: {module} is not installed: pip install 'hsejobs[{extra}]' (missing_extra)\n"
     )
+
+
+def test_a_service_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "idna", None)
+    with pytest.raises(MissingExtra, match=re.escape("pip install 'hsejobs[worker]'")):
+        ascii_host("fa\u00df.example")
+    # What is nobody's extra is an error as ever.
+    monkeypatch.setitem(sys.modules, "colorsys", None)
+    with pytest.raises(ModuleNotFoundError), importing():
+        import colorsys  # noqa: F401
 
 
 def test_the_names_of_the_library_come_at_their_first_use() -> None:
