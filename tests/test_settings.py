@@ -95,6 +95,7 @@ def test_overrides_of_one_queue() -> None:
         ("QUEUE_MAX_RETRIES", "-1"),
         ("QUEUE_BACKOFF_DELAY", "1e3"),
         ("QUEUE_LEASE_MS", "99"),
+        ("QUEUE_APP", "shop.py:huey"),
         ("QUEUE_MAX_STALLS", "x"),
         ("QUEUE_SHUTDOWN_GRACE_MS", "-5"),
         ("QUEUE_EMAIL_CONCURRENCY", "0"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import hsejobs
-from hsejobs.extras import EXTRAS
+from hsejobs.extras import EXTRAS, MissingExtra, importing
+from hsejobs.services.hosts import ascii_host
 from tests.packaging.conftest import LOCAL, ROOT, Built
 
 LIBRARY = ("hsejobs", "hsejobs_cli", "hsejobs_http", "hsejobs_tui")
@@ -42,23 +44,26 @@ def test_the_wheel_has_the_library_alone(built: Built) -> None:
                 assert path.relative_to(ROOT).as_posix() in names
 
 
-def _tree(folder: Path) -> Iterator[str]:
+FOLDERS = (*LIBRARY, "benchmarks", "docs", "tasks", "templates", "tests")
+
+
+def _below(folder: Path) -> Iterator[str]:
     for path in sorted(folder.iterdir()):
         if any(path.match(pattern) for pattern in LOCAL):
             continue
         if path.is_dir():
-            yield from _tree(path)
+            yield from _below(path)
         else:
             yield path.relative_to(ROOT).as_posix()
 
 
 def _tracked() -> list[str]:
-    if not (ROOT / ".git").exists():
-        # An unpacked archive itself.
-        return list(_tree(ROOT))
-    words = [shutil.which("git") or "git", "ls-files", "-z"]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
-    return done.stdout.split("\0")[:-1]
+    """What git has; the files of our folders where there is no git, or no repository."""
+    git, listed = shutil.which("git"), ""
+    if git is not None and (ROOT / ".git").exists():
+        words = [git, "-c", "safe.directory=*", "ls-files", "-z"]
+        listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    return listed.split("\0")[:-1] or [name for folder in FOLDERS for name in _below(ROOT / folder)]
 
 
 def test_the_source_archive_has_everything(built: Built) -> None:
@@ -194,6 +199,16 @@ def test_a_missing_extra_is_named(module: str, command: str, extra: str) -> None
     assert done.stderr == (
         f"error: {module} is not installed: pip install 'hsejobs[{extra}]' (missing_extra)\n"
     )
+
+
+def test_a_service_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "idna", None)
+    with pytest.raises(MissingExtra, match=re.escape("pip install 'hsejobs[worker]'")):
+        ascii_host("fa\u00df.example")
+    # What is nobody's extra is an error as ever.
+    monkeypatch.setitem(sys.modules, "colorsys", None)
+    with pytest.raises(ModuleNotFoundError), importing():
+        import colorsys  # noqa: F401
 
 
 def test_the_names_of_the_library_come_at_their_first_use() -> None:

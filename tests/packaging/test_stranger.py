@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.conftest import run
+from tests.packaging.conftest import ROOT, run
 from tests.support import wait_until
 from tests.support.programs import wait_for_log
 
@@ -122,6 +122,18 @@ def test_worker_and_doctor_take_it_from_the_environment(
     assert "stock" in names
     assert not any(name.startswith("database") for name in names)
     assert run(environment, project, "restock").stdout == "project\n"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/application.md"])
+def test_what_the_pages_begin_with_runs(
+    environment: Path, project: Path, redis_url: str, page: str
+) -> None:
+    [text, *_] = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    (project / "shop.py").write_text(text)
+    with running(environment, project, "worker", "--app", "shop") as worker:
+        wait_for_log(worker, project / "log", "processor started")
+        done = run(environment, project, "enqueue", "shop-orders", '{"number": 7}', "--wait")
+        assert (done.returncode, json.loads(done.stdout)) == (0, {"packed": 7}), done.stderr
 
 
 def test_an_application_that_breaks_later_ends_its_worker_with_one_line(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from hsejobs.extras import importing
 from hsejobs.settings import Settings
 from hsejobs.watch.alerts import Channel
 
@@ -53,7 +54,9 @@ class WebhookChannel:
         """Raises what ``post`` and ``judge`` of the webhooks raise."""
         from hsejobs.services.webhooks import signing
         from hsejobs.services.webhooks.address import parse_url
-        from hsejobs.services.webhooks.deliver import judge, post
+
+        with importing():
+            from hsejobs.services.webhooks.deliver import judge, post
 
         settings, secret = self.settings, self.settings.alert_webhook_secret
         told = {"event": EVENT, "text": "\n".join(map(line, alerts)), "alerts": list(alerts)}
