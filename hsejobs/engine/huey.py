@@ -188,33 +188,6 @@ class JobHuey(Huey):
         """Adds a job to the task named (the default one for None); options as for ``task.add``."""
         return self.wrapper(task).add(payload, **chosen)
 
-    def new_job(
-        self,
-        wrapper: JobTaskWrapper,
-        payload: Any,
-        organization_id: str | None = None,
-        user_id: str | None = None,
-        priority: int | None = None,
-        delay: float | None = None,
-        job_id: str | None = None,
-        attempts: int | None = None,
-        backoff: float | None = None,
-        timeout: float | None = None,
-    ) -> NewJob:
-        """A checked job, not yet added; options as for ``task.add``."""
-        return adding.new_jobs(
-            wrapper,
-            [payload],
-            organization_id=organization_id,
-            user_id=user_id,
-            priority=priority,
-            delay=delay,
-            ids=None if job_id is None else [job_id],
-            attempts=attempts,
-            backoff=backoff,
-            timeout=timeout,
-        )[0]
-
     def add_new(self, news: Sequence[NewJob]) -> list[Job]:
         """Adds checked jobs and logs each. In immediate mode they are run here and now."""
         if self._immediate:

@@ -212,19 +212,18 @@ class JobTaskWrapper(TaskWrapper):
         ``delay``, ``backoff`` and ``timeout`` in seconds. Raises InvalidPayload,
         InvalidOption, InvalidJobId (nothing is written), RedisUnavailable.
         """
-        new = self.huey.new_job(
-            self,
-            payload,
-            organization_id,
-            user_id,
-            priority,
-            delay,
-            job_id,
-            attempts,
-            backoff,
-            timeout,
+        news = making.make_many(
+            self.target,
+            (payload,),
+            options.in_seconds(
+                priority=priority, attempts=attempts, backoff=backoff, timeout=timeout, delay=delay
+            ),
+            ids=None if job_id is None else (job_id,),
+            organization_id=organization_id,
+            user_id=user_id,
+            parent=running_job(),
         )
-        return self.huey.add_new([new])[0]
+        return self.huey.add_new(news)[0]
 
     def add_system(
         self, items: Iterable[tuple[str, str, Any]], *, priority: int | None = None
