@@ -20,7 +20,7 @@ from hsejobs.engine.context import running_job
 from hsejobs.engine.huey_api import Huey
 from hsejobs.engine.outcome import clean_data, told_errors
 from hsejobs.engine.periodic import cron_text
-from hsejobs.engine.queue import Queue, QueueTask, Schedule
+from hsejobs.engine.queue import Queue, Schedule
 from hsejobs.engine.serializer import JsonSerializer
 from hsejobs.engine.signatures import AddOptions
 from hsejobs.engine.storage import JobStorage
@@ -173,34 +173,8 @@ class JobHuey(Queue, Huey):
         self, payload: Any = None, *, task: str | None = None, **chosen: Unpack[AddOptions]
     ) -> Job[Any]:
         """Adds a job to the task named (the default one for None); options as for ``task.add``."""
-        return self.add_new([self.new_job(self.wrapper(task), payload, **chosen)])[0]
-
-    def new_job(
-        self,
-        wrapper: QueueTask,
-        payload: Any,
-        organization_id: str | None = None,
-        user_id: str | None = None,
-        priority: int | None = None,
-        delay: float | None = None,
-        job_id: str | None = None,
-        attempts: int | None = None,
-        backoff: float | None = None,
-        timeout: float | None = None,
-    ) -> NewJob:
-        """A checked job, not yet added; options as for ``task.add``."""
-        return adding.new_jobs(
-            wrapper,
-            [payload],
-            organization_id=organization_id,
-            user_id=user_id,
-            priority=priority,
-            delay=delay,
-            ids=None if job_id is None else [job_id],
-            attempts=attempts,
-            backoff=backoff,
-            timeout=timeout,
-        )[0]
+        job: Job[Any] = self.wrapper(task).add(payload, **chosen)
+        return job
 
     def add_new(self, news: Sequence[NewJob]) -> list[Job[Any]]:
         """Adds checked jobs and logs each. In immediate mode they are run here and now."""

@@ -16,7 +16,7 @@ from huey.exceptions import (
     TaskLockedException,
 )
 
-from hsejobs.control import options
+from hsejobs.control import making, options
 from hsejobs.engine import adding, payloads, signatures
 from hsejobs.engine.context import running_job
 from hsejobs.engine.huey_api import TaskWrapper
@@ -82,17 +82,16 @@ class _Adds(QueueTask):
         ``delay``, ``backoff`` and ``timeout`` in seconds. Raises InvalidPayload,
         InvalidOption, InvalidJobId (nothing is written), RedisUnavailable.
         """
-        news = adding.new_jobs(
-            self,
-            [payload],
-            ids=None if job_id is None else [job_id],
+        news = making.make_many(
+            self.target,
+            (payload,),
+            options.in_seconds(
+                priority=priority, attempts=attempts, backoff=backoff, timeout=timeout, delay=delay
+            ),
+            ids=None if job_id is None else (job_id,),
             organization_id=organization_id,
             user_id=user_id,
-            priority=priority,
-            delay=delay,
-            attempts=attempts,
-            backoff=backoff,
-            timeout=timeout,
+            parent=running_job(),
         )
         return self.huey.add_new(news)[0]
 
