@@ -34,7 +34,7 @@ App = Annotated[
     str | None,
     typer.Option(
         "--app",
-        metavar="MODULE",
+        metavar="NAME",
         callback=_name_application,
         is_eager=True,
         help="The module that has the queues, in the working folder or on Python's path.",
