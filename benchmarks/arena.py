@@ -68,14 +68,24 @@ class Arena:
     ) -> float:
         """Adds jobs from a process of the contestant's own; returns the seconds it took."""
         order = {
-            "mode": mode, "task": task, "n": n, "warm": warm, "payload": PAYLOAD,
-            "seed": 1, "organization": organization,
-        }  # fmt: skip
+            "mode": mode,
+            "task": task,
+            "n": n,
+            "warm": warm,
+            "payload": PAYLOAD,
+            "seed": 1,
+            "organization": organization,
+        }
         command = self._contestant.adder(json.dumps(order))
         adder = subprocess.Popen(
-            command, cwd=self._scratch, env=self._env, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, start_new_session=True,
-        )  # fmt: skip
+            command,
+            cwd=self._scratch,
+            env=self._env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
         try:
             out, err = adder.communicate(timeout=60 + n / 100)
         finally:
@@ -90,9 +100,14 @@ class Arena:
         with (self._scratch / "worker.log").open("ab") as log:
             for _ in range(shape.copies):
                 worker = subprocess.Popen(
-                    self._contestant.worker(shape, task), cwd=self._scratch, env=self._env,
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                )  # fmt: skip
+                    self._contestant.worker(shape, task),
+                    cwd=self._scratch,
+                    env=self._env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
                 self._workers.append(worker)
 
     def stop_workers(self) -> None:

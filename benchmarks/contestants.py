@@ -118,8 +118,11 @@ class Subject(PythonContestant):
     def skipped(self) -> str | None:
         tried = subprocess.run(
             [sys.executable, "-c", "from hsejobs.engine import JobHuey"],
-            cwd=HERE.parent, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            cwd=HERE.parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if tried.returncode:
             return "hsejobs.engine cannot be imported: " + tried.stderr.strip().split("\n")[-1]
         return None

@@ -68,13 +68,16 @@ def run(way: str, url: str | None, home: Path) -> dict[str, Any]:
             wish,
             tenant,
             lambda: open_store(None, home).write(
-                "org-123", way, name=wish.file_name,
-                content_type=make.CONTENT_TYPES[way], expires_at=9_999_999_999_999,
+                "org-123",
+                way,
+                name=wish.file_name,
+                content_type=make.CONTENT_TYPES[way],
+                expires_at=9_999_999_999_999,
             ),
             home=home,
             check=lambda: None,
             progress=lambda *_: None,
-        )  # fmt: skip
+        )
         rows, size = sum(made.rows.values()), made.artifact.bytes
     seconds, cpu = time.perf_counter() - began, time.process_time() - began_cpu
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

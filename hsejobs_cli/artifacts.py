@@ -45,13 +45,19 @@ def list_artifacts(context: typer.Context, as_json: Json = False, org: Org = Non
         ("id", "organisation", "queue", "job", "name", "bytes", "made", "until"),
         [
             (
-                one.id, one.organization_id, one.queue, one.job_id, one.name, f"{one.bytes:,}",
-                iso_time(one.created_at), iso_time(one.expires_at),
+                one.id,
+                one.organization_id,
+                one.queue,
+                one.job_id,
+                one.name,
+                f"{one.bytes:,}",
+                iso_time(one.created_at),
+                iso_time(one.expires_at),
             )
             for one in found
         ],
         right=(5,),
-    )  # fmt: skip
+    )
 
 
 def remove_artifact(

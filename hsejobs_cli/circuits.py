@@ -45,14 +45,19 @@ def list_circuits(context: typer.Context, as_json: Json = False, org: Org = None
         ("name", "organisation", "host", "state", "failures", "since", "until", "last error"),
         [
             (
-                one["name"], one["organizationId"], one["host"],
+                one["name"],
+                one["organizationId"],
+                one["host"],
                 one["state"] + (" (by hand)" if one["byHand"] else ""),
-                one["failures"], one["since"], one["until"], one["lastError"],
+                one["failures"],
+                one["since"],
+                one["until"],
+                one["lastError"],
             )
             for one in found
         ],
         right=(4,),
-    )  # fmt: skip
+    )
 
 
 def open_circuit(name: Name, as_json: Json = False) -> None:

@@ -122,8 +122,11 @@ def _sentinels(link: Link, say: Say) -> None:
         say(known is not None, what, mend)
         if known is not None:
             answered, total = answered + 1, max(total, int(known["num-other-sentinels"]) + 1)
-    say(answered > total // 2, f"sentinels: {answered} of {total} answer",
-        "a fail-over needs the most of them; start the others, and name them all in the URL")  # fmt: skip
+    say(
+        answered > total // 2,
+        f"sentinels: {answered} of {total} answer",
+        "a fail-over needs the most of them; start the others, and name them all in the URL",
+    )
 
 
 def _cluster(link: Link, say: Say) -> None:
@@ -163,8 +166,10 @@ def _infos(link: Link, say: Say) -> Iterator[tuple[str, dict[str, str]]]:
             connection.send_command("INFO")
             text = connection.read_response().decode("utf-8", "replace")
         except ResponseError:
-            say(True, f"version, memory and persistence{place}: could not be looked at"
-                " (INFO is refused)")  # fmt: skip
+            say(
+                True,
+                f"version, memory and persistence{place}: could not be looked at (INFO is refused)",
+            )
             continue
         finally:
             connection.disconnect()
@@ -178,11 +183,17 @@ def _server(info: dict[str, str], place: str, settings: Settings, say: Say, link
     recent = kind == "Valkey" or _numbers(version) >= (6, 2)
     say(recent, f"version {version} of {kind}{place}", "use 6.2 or newer")
     if info.get("cluster_enabled") == "1" and not link.cluster:
-        say(False, "kind of server", "it is a node of a Cluster: begin the URL with redis+cluster"
-            " or rediss+cluster")  # fmt: skip
+        say(
+            False,
+            "kind of server",
+            "it is a node of a Cluster: begin the URL with redis+cluster or rediss+cluster",
+        )
     policy = info.get("maxmemory_policy", "noeviction")
-    say(policy == "noeviction", f"eviction policy {policy}{place}",
-        "Redis would throw jobs away; set maxmemory-policy noeviction")  # fmt: skip
+    say(
+        policy == "noeviction",
+        f"eviction policy {policy}{place}",
+        "Redis would throw jobs away; set maxmemory-policy noeviction",
+    )
     _memory(info, place, say)
     _persistence(info, place, say)
     _replicas(info, place, settings, say)
@@ -191,8 +202,11 @@ def _server(info: dict[str, str], place: str, settings: Settings, say: Say, link
 def _memory(info: dict[str, str], place: str, say: Say) -> None:
     used, most = (int(info.get(name) or 0) for name in ("used_memory", "maxmemory"))
     if most:
-        say(used < most * 0.9, f"memory{place}: {used >> 20} of {most >> 20} MB",
-            "adds are refused when it is full; clean finished jobs or raise maxmemory")  # fmt: skip
+        say(
+            used < most * 0.9,
+            f"memory{place}: {used >> 20} of {most >> 20} MB",
+            "adds are refused when it is full; clean finished jobs or raise maxmemory",
+        )
 
 
 def _persistence(info: dict[str, str], place: str, say: Say) -> None:
@@ -214,20 +228,28 @@ def _persistence(info: dict[str, str], place: str, say: Say) -> None:
         if info.get(name, "ok") != "ok"
     ]
     if bad:
-        say(False, f"writing to disk{place}",
+        say(
+            False,
+            f"writing to disk{place}",
             f"the last write of the {' and '.join(dict.fromkeys(bad))} file failed; look for a"
-            " full or read-only disk: Redis refuses writes meanwhile")  # fmt: skip
+            " full or read-only disk: Redis refuses writes meanwhile",
+        )
 
 
 def _replicas(info: dict[str, str], place: str, settings: Settings, say: Say) -> None:
     if info.get("role", "master") != "master":
-        say(False, f"role{place}", "it is a replica and refuses writes; connect to its primary, by"
-            " redis+sentinel:// or the name that always means the primary")  # fmt: skip
+        say(
+            False,
+            f"role{place}",
+            "it is a replica and refuses writes; connect to its primary, by"
+            " redis+sentinel:// or the name that always means the primary",
+        )
         return
     replicas = sum(
-        1 for name, value in info.items()
+        1
+        for name, value in info.items()
         if name.startswith("slave") and name[5:].isdigit() and "state=online" in value
-    )  # fmt: skip
+    )
     wanted = settings.wait_replicas
     if wanted or replicas:
         mend = f"QUEUE_REDIS_WAIT_REPLICAS is {wanted}: every add would be refused"
@@ -235,8 +257,11 @@ def _replicas(info: dict[str, str], place: str, settings: Settings, say: Say) ->
     # The line is there only when min-replicas-to-write is set.
     good = info.get("min_slaves_good_slaves")
     if good is not None:
-        say(int(good) > 0, f"min-replicas-to-write{place} is set, {good} replicas are good",
-            "writes are refused (NOREPLICAS) until a replica is back")  # fmt: skip
+        say(
+            int(good) > 0,
+            f"min-replicas-to-write{place} is set, {good} replicas are good",
+            "writes are refused (NOREPLICAS) until a replica is back",
+        )
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -51,11 +51,32 @@ class Embedded:
         lock = self._lock(folder)
         self.socket = self._place()
         command = [
-            str(_binary()), "--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "600",
-            "--dir", str(folder), "--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
-            "--maxmemory-policy", "noeviction", "--daemonize", "no", "--loglevel", "warning",
-            "--logfile", str(folder / "redis.log"), "--databases", str(max(16, self.db + 1)),
-        ]  # fmt: skip
+            str(_binary()),
+            "--port",
+            "0",
+            "--unixsocket",
+            str(self.socket),
+            "--unixsocketperm",
+            "600",
+            "--dir",
+            str(folder),
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "everysec",
+            "--save",
+            "",
+            "--maxmemory-policy",
+            "noeviction",
+            "--daemonize",
+            "no",
+            "--loglevel",
+            "warning",
+            "--logfile",
+            str(folder / "redis.log"),
+            "--databases",
+            str(max(16, self.db + 1)),
+        ]
         # The shell reads until we are gone, then ends the server: no orphan after a kill -9.
         guard = '"$@" </dev/null & server=$!; read _; kill $server 2>/dev/null; wait $server'
         self.socket.unlink(missing_ok=True)

@@ -46,17 +46,35 @@ def stats(as_json: Json = False, org: Org = None) -> None:
         rows.append(
             (
                 one.name + (" (paused)" if one.is_paused else ""),
-                *(seen[state] for state in ("waiting", "paused", "active", "delayed", "completed", "failed")),
-                seen["rate"], duration(seen["averageDuration"]),
-                f"{100 * seen['failureRate']:.1f} %", duration(seen["oldestWaiting"]),
+                *(
+                    seen[state]
+                    for state in ("waiting", "paused", "active", "delayed", "completed", "failed")
+                ),
+                seen["rate"],
+                duration(seen["averageDuration"]),
+                f"{100 * seen['failureRate']:.1f} %",
+                duration(seen["oldestWaiting"]),
                 one.consumers,
             )
-        )  # fmt: skip
+        )
     output.table(
-        ("queue", "waiting", "paused", "active", "delayed", "completed", "failed", "rate/min",
-         "average", "failing", "oldest", "consumers"),
-        rows, right=range(1, 12),
-    )  # fmt: skip
+        (
+            "queue",
+            "waiting",
+            "paused",
+            "active",
+            "delayed",
+            "completed",
+            "failed",
+            "rate/min",
+            "average",
+            "failing",
+            "oldest",
+            "consumers",
+        ),
+        rows,
+        right=range(1, 12),
+    )
 
 
 def jobs(
@@ -90,13 +108,17 @@ def jobs(
         ("id", "task", "organisation", "priority", "attempts", "added", "error"),
         [
             (
-                one["id"], one["name"].rpartition(".")[2], one["organizationId"], one["priority"],
-                f"{one['attemptsMade']}/{one['attempts']}", one["createdAt"],
+                one["id"],
+                one["name"].rpartition(".")[2],
+                one["organizationId"],
+                one["priority"],
+                f"{one['attemptsMade']}/{one['attempts']}",
+                one["createdAt"],
                 (one["failedReason"] or "").partition("\n")[0],
             )
             for one in shown
         ],
-    )  # fmt: skip
+    )
     typer.echo(f"{len(shown)} of {listed['total']:,}")
     if listed["next"]:
         typer.echo(f"more: --cursor {listed['next']}")
@@ -149,13 +171,17 @@ def workers(as_json: Json = False) -> None:
         ("queue", "host", "pid", "kind", "slots", "runs", "heartbeat"),
         [
             (
-                one["queue"], one["host"], one["pid"], one["workers"], one["concurrency"],
+                one["queue"],
+                one["host"],
+                one["pid"],
+                one["workers"],
+                one["concurrency"],
                 ", ".join(slot["job"] for slot in one["slots"] if slot) or "-",
                 duration(one["heartbeatAge"]),
             )
             for one in found
         ],
-    )  # fmt: skip
+    )
 
 
 def list_schedules(context: typer.Context, as_json: Json = False) -> None:

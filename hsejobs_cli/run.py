@@ -173,7 +173,7 @@ def _host(settings: Any) -> str:
 
 def _to_try(application: Application, address: str) -> dict[str, str]:
     """Two commands that add a job of the first queue, and where to read on."""
-    from hsejobs_http.openapi_schemas import without_options
+    from hsejobs_http.openapi_routes import without_options
 
     queue = next(iter(application.queues))
     example = (application.hook("examples") or {}).get(queue, {})

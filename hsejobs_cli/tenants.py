@@ -97,8 +97,10 @@ def _show(found: dict[str, Any], as_json: bool) -> None:
         for queue, states in found["jobs"].items()
         for state, number in states.items()
     ]
-    rows += [(name, f"{found[name]:,}") for name in
-             ("files", "bytes", "mails", "circuits", "counters", "platformRows")]  # fmt: skip
+    rows += [
+        (name, f"{found[name]:,}")
+        for name in ("files", "bytes", "mails", "circuits", "counters", "platformRows")
+    ]
     output.table((found["organizationId"], "there are"), rows, right=(1,))
 
 

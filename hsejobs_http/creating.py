@@ -88,8 +88,11 @@ async def _check_artifacts(here: Shim, queue: str, new: NewJob) -> None:
 
 def _answer(queue: str, added: Added) -> Response:
     told = {
-        "jobId": added.id, "queue": queue, "status": str(added.status), "created": added.created,
-    }  # fmt: skip
+        "jobId": added.id,
+        "queue": queue,
+        "status": str(added.status),
+        "created": added.created,
+    }
     return answer(told, 202, {"Location": f"/api/jobs/{queue}/jobs/{added.id}"})
 
 

@@ -93,9 +93,14 @@ def _keep(here: Shim, request: Request, response: Response, token: str) -> None:
     left = int(here.verifier.expiry(token) - time.time())
     origin, _ = _origins(here, request.headers, request.url.scheme)
     response.set_cookie(
-        COOKIE, token, max_age=max(0, left), path=PATH, secure=origin.startswith("https"),
-        httponly=True, samesite="strict",
-    )  # fmt: skip
+        COOKIE,
+        token,
+        max_age=max(0, left),
+        path=PATH,
+        secure=origin.startswith("https"),
+        httponly=True,
+        samesite="strict",
+    )
 
 
 @router.post("/login")

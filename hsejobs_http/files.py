@@ -122,8 +122,12 @@ def _part(wanted: re.Match[str], size: int) -> tuple[int, int]:
     else:
         start, end = int(first), min(size, int(last) + 1) if last else size
     if start >= end:
-        raise Problem(416, "range_not_satisfiable", f"the file has {size:,} bytes",
-                      headers={"Content-Range": f"bytes */{size}"})  # fmt: skip
+        raise Problem(
+            416,
+            "range_not_satisfiable",
+            f"the file has {size:,} bytes",
+            headers={"Content-Range": f"bytes */{size}"},
+        )
     return start, end
 
 

@@ -126,15 +126,23 @@ class Gate:
         if path == "/metrics" and self.metrics_token is not None:
             wanted = self.metrics_token.encode("utf-8", "surrogateescape")
             if not hmac.compare_digest((bearer(headers) or "").encode("latin-1"), wanted):
-                raise Problem(401, "unauthenticated", "this needs JOBS_METRICS_TOKEN",
-                              headers={"WWW-Authenticate": "Bearer"})  # fmt: skip
+                raise Problem(
+                    401,
+                    "unauthenticated",
+                    "this needs JOBS_METRICS_TOKEN",
+                    headers={"WWW-Authenticate": "Bearer"},
+                )
         if path != dashboard.LOGIN and (path == "/api/jobs" or path.startswith("/api/jobs/")):
             token = bearer(headers)
             if token is None and f"{path}/".startswith(f"{dashboard.PATH}/"):
                 token = dashboard.cookie_token(headers)
             if token is None:
-                raise Problem(401, "unauthenticated", "send Authorization: Bearer <token>",
-                              headers={"WWW-Authenticate": "Bearer"})  # fmt: skip
+                raise Problem(
+                    401,
+                    "unauthenticated",
+                    "send Authorization: Bearer <token>",
+                    headers={"WWW-Authenticate": "Bearer"},
+                )
             scope["caller"], scope["token"] = self.verifier.caller(token), token
         length = headers.get(b"content-length", b"0")
         if len(length) > 12 or (length.isdigit() and int(length) > BODY_LIMIT):

@@ -30,25 +30,38 @@ def render(here: Shim) -> str:
 
     states = ("waiting", "active", "completed", "failed", "delayed", "paused")
     shown = [(one, one.public()) for one in stats]
-    gauge("jobs", "Jobs by queue and state.", (
-        (f'queue="{one.name}",state="{state}"', public[state])
-        for one, public in shown for state in states
-    ))  # fmt: skip
+    gauge(
+        "jobs",
+        "Jobs by queue and state.",
+        (
+            (f'queue="{one.name}",state="{state}"', public[state])
+            for one, public in shown
+            for state in states
+        ),
+    )
     for name, doc, field, scale in (
         ("finished_per_minute", "Jobs finished a minute, over 5 minutes.", "rate", 1.0),
         ("failure_ratio", "Share of failed jobs, over 5 minutes.", "failureRate", 1.0),
         ("oldest_waiting_seconds", "How long the oldest job waits.", "oldestWaiting", 1000.0),
     ):
-        gauge(name, doc, (
-            (f'queue="{one.name}"', None if public[field] is None else public[field] / scale)
-            for one, public in shown
-        ))  # fmt: skip
-    gauge("stalled_jobs", "Jobs that stalled, in 5 minutes.", (
-        (f'queue="{one.name}"', one.window().stalled) for one in stats
-    ))  # fmt: skip
-    gauge("consumers", "Consumers that live.", (
-        (f'queue="{one.name}"', one.consumers) for one in stats
-    ))  # fmt: skip
+        gauge(
+            name,
+            doc,
+            (
+                (f'queue="{one.name}"', None if public[field] is None else public[field] / scale)
+                for one, public in shown
+            ),
+        )
+    gauge(
+        "stalled_jobs",
+        "Jobs that stalled, in 5 minutes.",
+        ((f'queue="{one.name}"', one.window().stalled) for one in stats),
+    )
+    gauge(
+        "consumers",
+        "Consumers that live.",
+        ((f'queue="{one.name}"', one.consumers) for one in stats),
+    )
     lines.append(
         "# HELP hsejobs_job_duration_seconds Run times of the last 5 minutes, so without rate()."
     )
@@ -59,13 +72,17 @@ def render(here: Shim) -> str:
     for circuit in Circuits(here.runtime.link, here.runtime.prefix).all(None):
         state = str(circuit.public()["state"]).replace("-", "_")
         counts[state] = counts.get(state, 0) + 1
-    gauge("circuits", "Circuit breakers by state.", (
-        (f'state="{state}"', n) for state, n in sorted(counts.items())
-    ))  # fmt: skip
+    gauge(
+        "circuits",
+        "Circuit breakers by state.",
+        ((f'state="{state}"', n) for state, n in sorted(counts.items())),
+    )
     on = [one for one in stored(here.runtime.link, here.runtime.prefix) if one["state"] == "on"]
-    gauge("alerts", "Alerts that are on.", (
-        (f'rule="{one["rule"]}",queue="{one["queue"] or ""}"', 1) for one in on
-    ))  # fmt: skip
+    gauge(
+        "alerts",
+        "Alerts that are on.",
+        ((f'rule="{one["rule"]}",queue="{one["queue"] or ""}"', 1) for one in on),
+    )
     lines += counting.lines(here.tallies)
     return "\n".join(lines) + "\n"
 

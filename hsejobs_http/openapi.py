@@ -13,17 +13,8 @@ from hsejobs.application import Application
 from hsejobs.described import document_schema
 from hsejobs.engine.huey import JobHuey
 from hsejobs.model import RESERVED_QUEUE_NAMES
-from hsejobs_http.openapi_schemas import (
-    JOB_ID,
-    OTHER_QUEUES,
-    QUEUE,
-    ROUTES,
-    SCHEMAS,
-    options_of,
-    ref,
-    responses,
-    without_options,
-)
+from hsejobs_http.openapi_routes import OTHER_QUEUES, ROUTES, responses, without_options
+from hsejobs_http.openapi_schemas import JOB_ID, QUEUE, SCHEMAS, options_of, ref
 
 _ABOUT = (
     "Jobs that are never lost and can always be seen. Every error is application/problem+json;"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from hsejobs.control.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
 from hsejobs.control.views import STATUSES
-from hsejobs.model import LONGEST_MS, PAYLOAD_LIMIT, RESERVED_IDS, State
+from hsejobs.model import LONGEST_MS, RESERVED_IDS, State
 from hsejobs.services.fields import IDENTIFIER
-from hsejobs_http.bodies import BODY_LIMIT, OPTIONS
-from hsejobs_http.problems import MEDIA_TYPE, TITLES
 
 Schema = dict[str, Any]
 QUEUE = "^[a-z][a-z0-9-]{0,39}$"
@@ -55,7 +52,9 @@ def options_of(*, outbound: bool) -> dict[str, Schema]:
     return {
         "priority": _or_null("integer", minimum=1, maximum=5, description="1 is first"),
         "attempts": _or_null(
-            "integer", minimum=1, maximum=TENANT_ATTEMPTS,
+            "integer",
+            minimum=1,
+            maximum=TENANT_ATTEMPTS,
             description="total tries" + operators.format("up to 1000"),
         ),
         "delay": _or_null(
@@ -65,7 +64,9 @@ def options_of(*, outbound: bool) -> dict[str, Schema]:
             "anyOf": [
                 _or_null("integer", minimum=least, maximum=LONGEST_MS),
                 {
-                    "type": "object", "required": ["delay"], "additionalProperties": False,
+                    "type": "object",
+                    "required": ["delay"],
+                    "additionalProperties": False,
                     "properties": {
                         "type": {"const": "exponential"},
                         "delay": {"type": "integer", "minimum": least, "maximum": LONGEST_MS},
@@ -79,25 +80,30 @@ def options_of(*, outbound: bool) -> dict[str, Schema]:
             "integer", minimum=1, maximum=LONGEST_MS, description="ms that one try may take"
         ),
         "jobId": _or_null(
-            "string", pattern=SENT_ID,
+            "string",
+            pattern=SENT_ID,
             description="becomes <organizationId>:<jobId>; the same again returns the job there is",
         ),
         "organizationId": _or_null(
-            "string", pattern=f"^{IDENTIFIER}{{1,200}}$",
+            "string",
+            pattern=f"^{IDENTIFIER}{{1,200}}$",
             description="whose job it is; another organisation than the token's only an operator"
             " may name",
         ),
         "userId": _or_null(
             "string", pattern=f"^{IDENTIFIER}{{1,200}}$", description="likewise the user's"
         ),
-    }  # fmt: skip
+    }
 
 
 SCHEMAS: dict[str, Schema] = {
     "Problem": _object(
         {
-            "type": _TEXT, "title": _TEXT, "status": {"type": "integer"},
-            "code": {"type": "string", "description": "stable, as in docs/cli.md"}, "detail": _TEXT,
+            "type": _TEXT,
+            "title": _TEXT,
+            "status": {"type": "integer"},
+            "code": {"type": "string", "description": "stable, as in docs/cli.md"},
+            "detail": _TEXT,
             "errors": {"type": "array", "items": _object({"field": _TEXT, "problem": _TEXT})},
         },
         optional=("errors",),
@@ -107,33 +113,50 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "AttemptError": _object(
         {
-            "attempt": _or_null("integer"), "error": _or_null("string"),
-            "code": _or_null("string"), "traceback": _or_null("string"),
-            "startedAt": _MAYBE_TIME, "failedAt": _MAYBE_TIME, "worker": _or_null("string"),
+            "attempt": _or_null("integer"),
+            "error": _or_null("string"),
+            "code": _or_null("string"),
+            "traceback": _or_null("string"),
+            "startedAt": _MAYBE_TIME,
+            "failedAt": _MAYBE_TIME,
+            "worker": _or_null("string"),
         }
     ),
     "Job": _object(
         {
-            "id": _TEXT, "queue": _TEXT, "name": _TEXT, "status": _STATES,
-            "organizationId": _or_null("string"), "userId": _or_null("string"),
+            "id": _TEXT,
+            "queue": _TEXT,
+            "name": _TEXT,
+            "status": _STATES,
+            "organizationId": _or_null("string"),
+            "userId": _or_null("string"),
             "data": {"description": "secrets as ***; null where the caller may not see it"},
-            "priority": {"type": "integer"}, "attemptsMade": _COUNT, "attempts": _COUNT,
+            "priority": {"type": "integer"},
+            "attemptsMade": _COUNT,
+            "attempts": _COUNT,
             "progress": {"type": "number", "minimum": 0, "maximum": 100},
-            "progressMessage": _or_null("string"), "result": {}, "failedReason": _or_null("string"),
+            "progressMessage": _or_null("string"),
+            "result": {},
+            "failedReason": _or_null("string"),
             "errors": _or_null("array", items=ref("AttemptError")),
-            "createdAt": _TIME, "processedAt": _MAYBE_TIME, "finishedAt": _MAYBE_TIME,
-            "runAt": _MAYBE_TIME, "timeout": _or_null("integer"), "stalls": _COUNT,
+            "createdAt": _TIME,
+            "processedAt": _MAYBE_TIME,
+            "finishedAt": _MAYBE_TIME,
+            "runAt": _MAYBE_TIME,
+            "timeout": _or_null("integer"),
+            "stalls": _COUNT,
         }
     ),
     "JobList": _object(
         {
-            "queue": _TEXT, "status": {"enum": list(STATUSES)}, "total": _COUNT,
-            "jobs": {"type": "array", "items": ref("Job")}, "next": _or_null("string"),
+            "queue": _TEXT,
+            "status": {"enum": list(STATUSES)},
+            "total": _COUNT,
+            "jobs": {"type": "array", "items": ref("Job")},
+            "next": _or_null("string"),
         }
     ),
-    "Logs": _object(
-        {"lines": _or_null("array", items=_TEXT), "total": _COUNT}
-    ),
+    "Logs": _object({"lines": _or_null("array", items=_TEXT), "total": _COUNT}),
     "QueueStats": _object(
         {
             **dict.fromkeys(_COUNTS, _COUNT),
@@ -148,23 +171,38 @@ SCHEMAS: dict[str, Schema] = {
     "Alert": _object(
         {
             "rule": {"enum": ["waiting", "failures", "stalled", "no_worker", "oldest", "redis"]},
-            "queue": _or_null("string"), "state": {"enum": ["on", "off"]},
-            "value": {"type": "number"}, "limit": {"type": "number"}, "message": _TEXT,
-            "since": _TIME, "ended": _MAYBE_TIME,
+            "queue": _or_null("string"),
+            "state": {"enum": ["on", "off"]},
+            "value": {"type": "number"},
+            "limit": {"type": "number"},
+            "message": _TEXT,
+            "since": _TIME,
+            "ended": _MAYBE_TIME,
         }
     ),
     "Worker": _object(
         {
-            "id": _TEXT, "host": _TEXT, "pid": {"type": "integer"}, "queue": _TEXT,
-            "workers": {"enum": ["threads", "processes"]}, "concurrency": _COUNT,
-            "startedAt": _TIME, "hung": _COUNT,
-            "slots": {"type": "array"}, "heartbeatAge": _MS,
+            "id": _TEXT,
+            "host": _TEXT,
+            "pid": {"type": "integer"},
+            "queue": _TEXT,
+            "workers": {"enum": ["threads", "processes"]},
+            "concurrency": _COUNT,
+            "startedAt": _TIME,
+            "hung": _COUNT,
+            "slots": {"type": "array"},
+            "heartbeatAge": _MS,
         }
     ),
     "Schedule": _object(
         {
-            "name": _TEXT, "queue": _TEXT, "cron": _TEXT, "next": _MAYBE_TIME,
-            "last": _MAYBE_TIME, "lastJob": _or_null("string"), "outcome": _or_null("string"),
+            "name": _TEXT,
+            "queue": _TEXT,
+            "cron": _TEXT,
+            "next": _MAYBE_TIME,
+            "last": _MAYBE_TIME,
+            "lastJob": _or_null("string"),
+            "outcome": _or_null("string"),
         }
     ),
     "Paused": _object({"queue": _TEXT, "isPaused": {"type": "boolean"}}),
@@ -173,154 +211,113 @@ SCHEMAS: dict[str, Schema] = {
     "Clean": {
         **_object(
             {
-                "grace": {**_MS, "maximum": 10 * 366 * 86_400_000, "description":
-                          "ms; younger jobs stay"},
+                "grace": {
+                    **_MS,
+                    "maximum": 10 * 366 * 86_400_000,
+                    "description": "ms; younger jobs stay",
+                },
                 "status": {"enum": ["completed", "failed", "delayed", "waiting"]},
             }
         ),
         "additionalProperties": False,
         "example": {"grace": 3600000, "status": "completed"},
     },
-}  # fmt: skip
+}
 
 _JOB = {
-    "id": "org-1:welcome-42", "queue": "email", "name": "tasks.email.send_email",
-    "status": "completed", "organizationId": "org-1", "userId": "ann",
-    "data": {"to": ["user@example.com"], "subject": "Hi", "text": "Hi"}, "priority": 2,
-    "attemptsMade": 1, "attempts": 5, "progress": 100, "progressMessage": None,
+    "id": "org-1:welcome-42",
+    "queue": "email",
+    "name": "tasks.email.send_email",
+    "status": "completed",
+    "organizationId": "org-1",
+    "userId": "ann",
+    "data": {"to": ["user@example.com"], "subject": "Hi", "text": "Hi"},
+    "priority": 2,
+    "attemptsMade": 1,
+    "attempts": 5,
+    "progress": 100,
+    "progressMessage": None,
     "result": {"messageId": "<1@example.com>", "accepted": 1, "refused": [], "via": "smtp"},
-    "failedReason": None, "errors": [], "createdAt": "2026-01-01T12:00:00.000Z",
-    "processedAt": "2026-01-01T12:00:00.010Z", "finishedAt": "2026-01-01T12:00:00.250Z",
-    "runAt": None, "timeout": 30000, "stalls": 0,
-}  # fmt: skip
+    "failedReason": None,
+    "errors": [],
+    "createdAt": "2026-01-01T12:00:00.000Z",
+    "processedAt": "2026-01-01T12:00:00.010Z",
+    "finishedAt": "2026-01-01T12:00:00.250Z",
+    "runAt": None,
+    "timeout": 30000,
+    "stalls": 0,
+}
 _STATS = {
-    "waiting": 5, "active": 2, "completed": 150, "failed": 3, "delayed": 0, "paused": 0,
-    "total": 160, "rate": 12.4, "averageDuration": 231.5, "failureRate": 0.02,
-    "oldestWaiting": 1800, "isPaused": False,
-}  # fmt: skip
+    "waiting": 5,
+    "active": 2,
+    "completed": 150,
+    "failed": 3,
+    "delayed": 0,
+    "paused": 0,
+    "total": 160,
+    "rate": 12.4,
+    "averageDuration": 231.5,
+    "failureRate": 0.02,
+    "oldestWaiting": 1800,
+    "isPaused": False,
+}
 ANSWER_EXAMPLES: dict[str, Any] = {
-    "Created": {"jobId": "org-1:welcome-42", "queue": "email", "status": "waiting",
-                "created": True},
+    "Created": {
+        "jobId": "org-1:welcome-42",
+        "queue": "email",
+        "status": "waiting",
+        "created": True,
+    },
     "Job": _JOB,
-    "JobList": {"queue": "email", "status": "completed", "total": 1, "jobs": [_JOB],
-                "next": None},
+    "JobList": {"queue": "email", "status": "completed", "total": 1, "jobs": [_JOB], "next": None},
     "Logs": {"lines": ["2026-01-01T12:00:00.100Z connected"], "total": 1},
     "Stats": {"email": _STATS},
     "Paused": {"queue": "email", "isPaused": True},
     "Removed": {"removed": 12},
     "Health": {"status": "ok"},
-    "Alert": [{"rule": "waiting", "queue": "email", "state": "on", "value": 140, "limit": 100,
-               "message": "140 jobs wait", "since": "2026-01-01T12:00:00.000Z", "ended": None}],
-    "Worker": [{"id": "host:71:x1y2z", "host": "host", "pid": 71, "queue": "email",
-                "workers": "threads", "concurrency": 5, "startedAt": "2026-01-01T12:00:00.000Z",
-                "hung": 0, "slots": [], "heartbeatAge": 800}],
-    "Schedule": [{"name": "hourly_cleanup", "queue": "cleanup", "cron": "0 * * * *",
-                  "next": "2026-01-01T13:00:00.000Z", "last": None, "lastJob": None,
-                  "outcome": None}],
-    "Problem": {"type": "about:blank", "title": "Invalid", "status": 422,
-                "code": "invalid_option", "detail": "limit: use 1 to 200",
-                "errors": [{"field": "limit", "problem": "use 1 to 200"}]},
-}  # fmt: skip
-WHY = {
-    400: "the body is no JSON, or the request no HTTP",
-    401: "no token, or none that is good",
-    403: "the token's role or organisation does not allow it",
-    404: "it is not there, or another organisation's",
-    409: "its present state forbids it, or the Idempotency-Key came before with another body",
-    413: f"the body has more than {BODY_LIMIT:,} bytes, or the payload more than {PAYLOAD_LIMIT:,}",
-    416: "the file has fewer bytes than the range begins at",
-    422: "a value cannot be used; each field is named",
-    503: "Redis or the artifact store is away; see Retry-After",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """What a route answers: a schema's name (a list of it for ``many``), or a media type."""
-
-    answer: str
-    errors: tuple[int, ...] = ()
-    many: bool = False
-    query: tuple[Schema, ...] = ()
-    body: str | None = None
-    status: int = 200
-
-
-def _query(name: str, text: str, **schema: Any) -> Schema:
-    return {"name": name, "in": "query", "description": text, "schema": schema}
-
-
-_ORG = _query("organizationId", "an operator's choice of one; others see their own",
-              type="string", pattern=f"^{IDENTIFIER}{{0,200}}$")  # fmt: skip
-_LIST = (
-    _query("status", "waiting unless given", type="string", enum=list(STATUSES)),
-    _query("limit", "50 unless given", type="integer", minimum=1, maximum=200),
-    _query("cursor", "`next` of the page before", type="string", pattern=CURSOR),
-    _ORG,
-)
-#: How the document names adding to a queue of another program, ``/api/jobs/{queue}`` of the routes:
-#: the platform's own queues have paths of their own, which say what they take.
-OTHER_QUEUES = "/api/jobs/{other_queue}"
-#: Everything below /api/jobs has 400, 401, 403, 413 and 503 beside what stands here.
-ROUTES: dict[tuple[str, str], Route] = {
-    ("get", "/api/jobs/stats"): Route("Stats", (422,), query=(_ORG,)),
-    ("get", "/api/jobs/dashboard"): Route("text/html", (422,), query=(_ORG,)),
-    ("get", "/api/jobs/alerts"): Route("Alert", many=True),
-    ("get", "/api/jobs/workers"): Route("Worker", many=True),
-    ("get", "/api/jobs/schedules"): Route("Schedule", many=True),
-    ("post", OTHER_QUEUES): Route("Created", (404, 409, 422), status=202),
-    ("get", "/api/jobs/{queue}/jobs"): Route("JobList", (404, 422), query=_LIST),
-    ("get", "/api/jobs/{queue}/jobs/{job_id}"): Route("Job", (404,)),
-    ("delete", "/api/jobs/{queue}/jobs/{job_id}"): Route("", (404, 409), status=204),
-    ("get", "/api/jobs/{queue}/jobs/{job_id}/logs"): Route("Logs", (404,)),
-    ("get", "/api/jobs/{queue}/jobs/{job_id}/artifact"): Route("*/*", (404, 416)),
-    ("delete", "/api/jobs/{queue}/jobs/{job_id}/artifact"): Route("", (404, 409), status=204),
-    ("post", "/api/jobs/{queue}/jobs/{job_id}/retry"): Route("Job", (404, 409)),
-    ("post", "/api/jobs/{queue}/jobs/{job_id}/promote"): Route("Job", (404, 409)),
-    ("post", "/api/jobs/{queue}/clean"): Route("Removed", (404, 422), body="Clean"),
-    ("post", "/api/jobs/{queue}/pause"): Route("Paused", (404,)),
-    ("post", "/api/jobs/{queue}/resume"): Route("Paused", (404,)),
-    ("get", "/healthz"): Route("Health"),
-    ("get", "/readyz"): Route("Health", (503,)),
-    ("get", "/metrics"): Route("text/plain", (401, 503)),
-    ("get", "/artifacts/{token}"): Route("*/*", (404, 416, 503)),
-}
-_EVERYWHERE = (400, 401, 403, 413, 503)
-
-
-def without_options(example: Schema) -> Schema:
-    """A body's payload, without the options beside it."""
-    return {name: value for name, value in example.items() if name not in OPTIONS}
-
-
-def responses(route: Route, path: str) -> Schema:
-    """The ``responses`` of an operation."""
-    found: Schema = {str(route.status): _answer(route)}
-    errors = set(route.errors) | (set(_EVERYWHERE) if path.startswith("/api/jobs") else set())
-    for status in sorted(errors):
-        found[str(status)] = {
-            "description": f"{TITLES[status]}: {WHY[status]}",
-            "content": {MEDIA_TYPE: {"schema": ref("Problem")}},
+    "Alert": [
+        {
+            "rule": "waiting",
+            "queue": "email",
+            "state": "on",
+            "value": 140,
+            "limit": 100,
+            "message": "140 jobs wait",
+            "since": "2026-01-01T12:00:00.000Z",
+            "ended": None,
         }
-        if status == 503:
-            found["503"]["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
-    return found
-
-
-def _answer(route: Route) -> Schema:
-    if not route.answer:
-        return {"description": "done"}
-    if "/" in route.answer:
-        return {
-            "description": "the text" if route.answer.startswith("text") else "the file",
-            "content": {route.answer: {"schema": {"type": "string"}}},
+    ],
+    "Worker": [
+        {
+            "id": "host:71:x1y2z",
+            "host": "host",
+            "pid": 71,
+            "queue": "email",
+            "workers": "threads",
+            "concurrency": 5,
+            "startedAt": "2026-01-01T12:00:00.000Z",
+            "hung": 0,
+            "slots": [],
+            "heartbeatAge": 800,
         }
-    schema = ref(route.answer)
-    content: Schema = {"schema": {"type": "array", "items": schema} if route.many else schema}
-    if route.answer in ANSWER_EXAMPLES:
-        content["example"] = ANSWER_EXAMPLES[route.answer]
-    answer: Schema = {"description": "done", "content": {"application/json": content}}
-    if route.status == 202:
-        answer["description"] = "the job is in Redis"
-        answer["headers"] = {"Location": {"schema": {"type": "string"}}}
-    return answer
+    ],
+    "Schedule": [
+        {
+            "name": "hourly_cleanup",
+            "queue": "cleanup",
+            "cron": "0 * * * *",
+            "next": "2026-01-01T13:00:00.000Z",
+            "last": None,
+            "lastJob": None,
+            "outcome": None,
+        }
+    ],
+    "Problem": {
+        "type": "about:blank",
+        "title": "Invalid",
+        "status": 422,
+        "code": "invalid_option",
+        "detail": "limit: use 1 to 200",
+        "errors": [{"field": "limit", "problem": "use 1 to 200"}],
+    },
+}

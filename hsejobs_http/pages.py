@@ -8,9 +8,18 @@ from typing import Any
 from starlette.responses import HTMLResponse
 
 _COLUMNS = (
-    "waiting", "active", "completed", "failed", "delayed", "paused", "total", "rate",
-    "averageDuration", "failureRate", "oldestWaiting",
-)  # fmt: skip
+    "waiting",
+    "active",
+    "completed",
+    "failed",
+    "delayed",
+    "paused",
+    "total",
+    "rate",
+    "averageDuration",
+    "failureRate",
+    "oldestWaiting",
+)
 _STYLE = """
 @font-face{font-family:"Roboto Mono";src:url("/api/jobs/dashboard/static/mono.ttf");font-weight:100 700}
 html,body{margin:0;height:100%;background:#121212;color:#e0e0e0;font:14px/1.5 "Roboto Mono",monospace}
@@ -37,13 +46,17 @@ def _page(body: str, head: str = "", policy: str = "", attributes: str = "") -> 
         "<meta name=viewport content='width=device-width'><title>Jobs</title>"
         f"<style>{_STYLE}</style>{head}</head><body{attributes}>{body}</body></html>"
     )
-    return HTMLResponse(text, headers={
-        "Content-Security-Policy": "default-src 'none'; style-src 'self' 'unsafe-inline';"
-        " font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'" + policy,
-        "Cache-Control": "no-store",
-        "Referrer-Policy": "same-origin",
-        "X-Content-Type-Options": "nosniff",
-    })  # fmt: skip
+    return HTMLResponse(
+        text,
+        headers={
+            "Content-Security-Policy": "default-src 'none'; style-src 'self' 'unsafe-inline';"
+            " font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+            + policy,
+            "Cache-Control": "no-store",
+            "Referrer-Policy": "same-origin",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
 
 
 def login_page(told: str) -> HTMLResponse:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from hsejobs.errors import InvalidOption
 from hsejobs_http.bodies import together, unknown
-from hsejobs_http.openapi_schemas import ROUTES
+from hsejobs_http.openapi_routes import ROUTES
 
 
 def known_names(routes: Iterable[Any]) -> dict[Any, tuple[str, ...]]:

@@ -209,8 +209,11 @@ def make_token(
         raise SettingsError("JOBS_JWT_SECRET", NO_KEY)
     now = int(time.time())
     claims: dict[str, Any] = {
-        "sub": user_id, "role": role, "iat": now, "exp": now + int(ttl_seconds),
-    }  # fmt: skip
+        "sub": user_id,
+        "role": role,
+        "iat": now,
+        "exp": now + int(ttl_seconds),
+    }
     if organization_id is not None:
         claims["organizationId"] = organization_id
     if settings.jwt_audience is not None:

@@ -66,8 +66,12 @@ class Viewers:
             mine = self._organizations[who.organization_id]
             room = room and self._organizations.total() < self.others and mine < self.share
         if not room:
-            raise Problem(503, "too_many_viewers", "too many views are open; close one, or wait",
-                          headers={"Retry-After": "30"})  # fmt: skip
+            raise Problem(
+                503,
+                "too_many_viewers",
+                "too many views are open; close one, or wait",
+                headers={"Retry-After": "30"},
+            )
         self._users[user] += 1
         self._organizations[who.organization_id] += who.role != "operator"
 
@@ -85,8 +89,10 @@ class Viewers:
         """
         self.come(who)
         about: dict[str, Any] = {
-            "userId": who.user_id, "organizationId": organization_id, "role": who.role,
-        }  # fmt: skip
+            "userId": who.user_id,
+            "organizationId": organization_id,
+            "role": who.role,
+        }
         try:
             await socket.accept()
             logs.tell("viewer_opened", **about)
@@ -105,26 +111,39 @@ class Viewers:
         self, socket: WebSocket, who: Caller, organization_id: str | None, expires: float
     ) -> asyncio.subprocess.Process:
         view = {
-            "userId": who.user_id, "role": who.role, "organizationId": organization_id,
-            "expires": expires, "parent": os.getpid(),
+            "userId": who.user_id,
+            "role": who.role,
+            "organizationId": organization_id,
+            "expires": expires,
+            "parent": os.getpid(),
             "sealed": self.settings.secret_key is not None,
-        }  # fmt: skip
+        }
         width, height = (_cells(socket.query_params.get(name)) for name in ("width", "height"))
         environment = {
-            name: value for name, value in os.environ.items()
+            name: value
+            for name, value in os.environ.items()
             if name in _PASSED or name.startswith(_PASSED_PREFIXES)
-        }  # fmt: skip
+        }
         environment |= {
-            "QUEUE_REDIS_URL": redis_target(self.settings), "HSEJOBS_VIEW": json.dumps(view),
-            "TEXTUAL_DRIVER": "textual.drivers.web_driver:WebDriver", "TEXTUAL_FPS": "20",
-            "TEXTUAL_COLOR_SYSTEM": "truecolor", "LANG": "C.UTF-8", "TERM_PROGRAM": "textual",
-            "COLUMNS": str(width or 80), "ROWS": str(height or 24),
-        }  # fmt: skip
+            "QUEUE_REDIS_URL": redis_target(self.settings),
+            "HSEJOBS_VIEW": json.dumps(view),
+            "TEXTUAL_DRIVER": "textual.drivers.web_driver:WebDriver",
+            "TEXTUAL_FPS": "20",
+            "TEXTUAL_COLOR_SYSTEM": "truecolor",
+            "LANG": "C.UTF-8",
+            "TERM_PROGRAM": "textual",
+            "COLUMNS": str(width or 80),
+            "ROWS": str(height or 24),
+        }
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "hsejobs_tui.web", env=environment,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            sys.executable,
+            "-m",
+            "hsejobs_tui.web",
+            env=environment,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
+        )
 
 
 def _cells(text: object) -> int | None:

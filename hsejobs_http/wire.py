@@ -17,9 +17,11 @@ HEAD_LIMIT = 65_536
 #: Where requests may become sockets.
 _SOCKETS = re.compile(rb"/api/jobs/dashboard/ws(/[^?]*)?(\?.*)?")
 _REASONS = {
-    400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large",
+    400: "Bad Request",
+    408: "Request Timeout",
+    431: "Request Header Fields Too Large",
     503: "Service Unavailable",
-}  # fmt: skip
+}
 #: What a connection does that is not being answered, or whose peer does not take the answer; the
 #: first give way first.
 _HEAD, _IDLE, _BODY, _STUCK = range(4)
@@ -48,8 +50,9 @@ class Wire(HttpToolsProtocol):
         self._begin(_HEAD)
         if not self._doors.enter(self, self.client[0] if self.client else None):
             told = "there are too many connections; close one, or wait"
-            self._refuse(Problem(503, "too_many_connections", told,
-                                 headers={"Retry-After": RETRY_AFTER}))  # fmt: skip
+            self._refuse(
+                Problem(503, "too_many_connections", told, headers={"Retry-After": RETRY_AFTER})
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""

@@ -123,8 +123,11 @@ class JobsApp(App[None]):
         if isinstance(self.screen, View):
             return self.session.behind or self.screen.reading
         # Textual's own palette searches beside its line.
-        return any(one.node is self.screen and one.is_running for one in self.workers
-                   if one.group.startswith("--"))  # fmt: skip
+        return any(
+            one.node is self.screen and one.is_running
+            for one in self.workers
+            if one.group.startswith("--")
+        )
 
     def _resumed(self, _: App[Any]) -> None:
         # The terminal forgot everything, Textual thinks that it is all still there.

@@ -14,8 +14,20 @@ from hsejobs_tui.core.text import duration, number, size
 from hsejobs_tui.core.troubles import troubles
 from hsejobs_tui.core.view import NO_QUEUE, queue_row
 
-_NAMES = ("queue", "wait", "run", "delay", "done", "fail", "in/m", "out/m", "oldest", "p95",
-          "err%", "on")  # fmt: skip
+_NAMES = (
+    "queue",
+    "wait",
+    "run",
+    "delay",
+    "done",
+    "fail",
+    "in/m",
+    "out/m",
+    "oldest",
+    "p95",
+    "err%",
+    "on",
+)
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
@@ -41,12 +53,20 @@ def show(options: Options) -> None:
     for row in map(queue_row, seen.queues):
         rows.append(
             (
-                row.name + (" =" if row.paused else ""), number(row.waiting), number(row.active),
-                number(row.delayed), number(row.completed), number(row.failed),
-                f"{row.rate_in:.0f}", f"{row.rate_out:.0f}", duration(row.oldest),
-                duration(row.run_p95), f"{row.failing:.0%}", str(row.workers),
+                row.name + (" =" if row.paused else ""),
+                number(row.waiting),
+                number(row.active),
+                number(row.delayed),
+                number(row.completed),
+                number(row.failed),
+                f"{row.rate_in:.0f}",
+                f"{row.rate_out:.0f}",
+                duration(row.oldest),
+                duration(row.run_p95),
+                f"{row.failing:.0%}",
+                str(row.workers),
             )
-        )  # fmt: skip
+        )
     if len(rows) == 1:
         sys.stdout.write(f"{NO_QUEUE}\n")
     else:

@@ -10,9 +10,14 @@ from hsejobs_tui.session.places import ListPlace, Place, QueuePlace
 
 #: The screens that have a number, by the id of their command.
 CLASSES = {
-    "overview": "Overview", "failures": "Failures", "workers": "Workers",
-    "schedules": "Schedules", "alerts": "Alerts", "circuits": "CircuitList", "events": "Events",
-}  # fmt: skip
+    "overview": "Overview",
+    "failures": "Failures",
+    "workers": "Workers",
+    "schedules": "Schedules",
+    "alerts": "Alerts",
+    "circuits": "CircuitList",
+    "events": "Events",
+}
 
 
 def screen_for(place: Place) -> View:

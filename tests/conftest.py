@@ -49,8 +49,13 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, _home: Pat
     for name in os.environ:
         if is_callers_own(name):
             monkeypatch.delenv(name)
-    own = {"JOBS_HOME": str(tmp_path), "JOBS_HTTP_PORT": "0", "LC_ALL": "C.UTF-8", "TZ": "UTC",
-           "HOME": str(_home)}  # fmt: skip
+    own = {
+        "JOBS_HOME": str(tmp_path),
+        "JOBS_HTTP_PORT": "0",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "HOME": str(_home),
+    }
     for name, value in own.items():
         monkeypatch.setenv(name, value)
     time.tzset()

@@ -83,8 +83,11 @@ def test_every_option_is_there_and_no_other(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_argument_is_in_the_title(name: str) -> None:
-    [title] = [one for one in re.findall(r"^### `([^`]+)`", PAGE, re.MULTILINE)
-               if re.sub(r" [\[A-Z].*", "", one) == name]  # fmt: skip
+    [title] = [
+        one
+        for one in re.findall(r"^### `([^`]+)`", PAGE, re.MULTILINE)
+        if re.sub(r" [\[A-Z].*", "", one) == name
+    ]
     arguments = [one for one in COMMANDS[name].params if one.param_type_name == "argument"]
     assert len(title.removeprefix(name).split()) == len(arguments)
 
@@ -101,10 +104,12 @@ def test_every_error_code_has_its_line_and_exit_status() -> None:
     assert set(said) == set(found) | judged
     for code, kinds in found.items():
         expected = {
-            3 if issubclass(kind, RedisUnavailable)
-            else 2 if issubclass(kind, InvalidInput | SettingsError)
+            3
+            if issubclass(kind, RedisUnavailable)
+            else 2
+            if issubclass(kind, InvalidInput | SettingsError)
             else 1
             for kind in kinds
-        }  # fmt: skip
+        }
         # A code that a job may end with (a payload's) is shown as that job's failure, 1.
         assert said[code] in expected, code

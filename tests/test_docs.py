@@ -53,8 +53,11 @@ def test_links_of_the_readme_lead_somewhere() -> None:
 
 def test_links_between_pages_lead_somewhere() -> None:
     pages = [*DOCS.glob("*.md"), DOCS.parent / "CONTRIBUTING.md", DOCS.parent / "SECURITY.md"]
-    links = [(page, link) for page in pages
-             for link in re.findall(r"\]\((?!http|#)([^)#]+)", page.read_text())]  # fmt: skip
+    links = [
+        (page, link)
+        for page in pages
+        for link in re.findall(r"\]\((?!http|#)([^)#]+)", page.read_text())
+    ]
     assert len(links) > 20
     assert [str(link) for page, link in links if not (page.parent / unquote(link)).exists()] == []
 

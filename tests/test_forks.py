@@ -21,8 +21,13 @@ def test_children_forked_under_load_neither_hang_nor_repeat(redis_url: str, tmp_
     log = tmp_path / "forks.log"
     done = subprocess.run(
         [sys.executable, "-m", "tests.forking", str(log), str(CHILDREN)],
-        cwd=ROOT, env={**os.environ}, capture_output=True, text=True, timeout=200, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={**os.environ},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
     assert (done.stdout, done.stderr) == (f"{CHILDREN} ended, 0 hung\n", "")
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     seen = Counter(line.get("line") or f"job.{line['status']}" for line in lines)

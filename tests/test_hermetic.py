@@ -21,28 +21,54 @@ TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 #: Calls that listen or connect; 0 is any free port, and nobody listens on 1.
 NETWORK = {
-    "bind", "connect", "connect_ex", "create_connection", "create_server", "listen", "start_server",
-}  # fmt: skip
+    "bind",
+    "connect",
+    "connect_ex",
+    "create_connection",
+    "create_server",
+    "listen",
+    "start_server",
+}
 ANY_PORT = {0, 1}
 #: What a caller may have set, each so that a test which heard it would fail.
 HOSTILE = {
-    "LANG": "tr_TR.UTF-8", "LC_ALL": "POSIX", "LANGUAGE": "tr", "TZ": "Asia/Kathmandu",
-    "HOME": "/nonexistent", "XDG_DATA_HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent",
-    "http_proxy": "http://127.0.0.1:1", "HTTPS_PROXY": "http://127.0.0.1:1",
-    "ALL_PROXY": "socks5://127.0.0.1:1", "QUEUE_REDIS_URL": "redis://127.0.0.1:1",
-    "QUEUE_REDIS_PREFIX": "strange", "QUEUE_LEASE_MS": "nonsense", "JOBS_HOME": "/nonexistent",
-    "JOBS_HTTP_PORT": "8090", "JOBS_JWT_SECRET": "too short", "SMTP_URL": "nonsense",
-    "PLATFORM_DATABASE_URL": "nonsense", "NO_COLOR": "1", "COLUMNS": "20", "LINES": "5",
-    "EDITOR": "/bin/false", "TEXTUAL_THEME": "nonsense", "PYTHONWARNINGS": "default",
-}  # fmt: skip
+    "LANG": "tr_TR.UTF-8",
+    "LC_ALL": "POSIX",
+    "LANGUAGE": "tr",
+    "TZ": "Asia/Kathmandu",
+    "HOME": "/nonexistent",
+    "XDG_DATA_HOME": "/nonexistent",
+    "XDG_CONFIG_HOME": "/nonexistent",
+    "http_proxy": "http://127.0.0.1:1",
+    "HTTPS_PROXY": "http://127.0.0.1:1",
+    "ALL_PROXY": "socks5://127.0.0.1:1",
+    "QUEUE_REDIS_URL": "redis://127.0.0.1:1",
+    "QUEUE_REDIS_PREFIX": "strange",
+    "QUEUE_LEASE_MS": "nonsense",
+    "JOBS_HOME": "/nonexistent",
+    "JOBS_HTTP_PORT": "8090",
+    "JOBS_JWT_SECRET": "too short",
+    "SMTP_URL": "nonsense",
+    "PLATFORM_DATABASE_URL": "nonsense",
+    "NO_COLOR": "1",
+    "COLUMNS": "20",
+    "LINES": "5",
+    "EDITOR": "/bin/false",
+    "TEXTUAL_THEME": "nonsense",
+    "PYTHONWARNINGS": "default",
+}
 #: One of each kind: settings, scripts, a consumer, a program of the command line, the TUI.
 SAMPLE = (
-    "test_settings.py", "test_support.py::test_the_environment_is_bare", "test_redis_url.py",
-    "store/test_promises.py", "engine/test_outcomes.py::test_delays_priorities_pause",
+    "test_settings.py",
+    "test_support.py::test_the_environment_is_bare",
+    "test_redis_url.py",
+    "store/test_promises.py",
+    "engine/test_outcomes.py::test_delays_priorities_pause",
     "cli/test_commands.py::test_a_job_from_add_to_gone",
     "tui/test_screens.py::test_a_removal_asks_and_undo_brings_the_job_back",
-    "services/test_mail_message.py", "webhooks/test_signing.py",
-)  # fmt: skip
+    "services/test_mail_message.py",
+    "webhooks/test_signing.py",
+)
 
 
 def fixed_ports(tree: ast.AST) -> Iterator[int]:
@@ -81,9 +107,13 @@ def test_no_test_has_a_fixed_port() -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ['s.bind(("127.0.0.1", 8090))', "Server(binary, port=8090)", 'run(["serve", "--port", "8090"])',
-     'socket.create_server(("", 8090))'],
-)  # fmt: skip
+    [
+        's.bind(("127.0.0.1", 8090))',
+        "Server(binary, port=8090)",
+        'run(["serve", "--port", "8090"])',
+        'socket.create_server(("", 8090))',
+    ],
+)
 def test_a_fixed_port_is_noticed(code: str) -> None:
     assert list(fixed_ports(ast.parse(code))) == [8090]
 
@@ -104,11 +134,27 @@ def test_the_environment_of_a_test_is_its_own(tmp_path: Path) -> None:
 def test_a_hostile_caller_changes_nothing(tmp_path: Path) -> None:
     env = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider",
-         "--basetemp", str(tmp_path / "base"), *(f"tests/{one}" for one in SAMPLE)],
-        cwd=ROOT, env={**env, **HOSTILE}, umask=0o077,
-        capture_output=True, text=True, check=False, timeout=380,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            "0",
+            "-p",
+            "no:cacheprovider",
+            "--basetemp",
+            str(tmp_path / "base"),
+            *(f"tests/{one}" for one in SAMPLE),
+        ],
+        cwd=ROOT,
+        env={**env, **HOSTILE},
+        umask=0o077,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=380,
+    )
     assert done.returncode == 0, done.stdout[-4000:]
     assert re.search(r"\d+ passed", done.stdout)
 

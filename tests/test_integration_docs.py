@@ -125,14 +125,27 @@ def test_fan_out(platform_workers: Consumers, tmp_path: Path) -> None:
     with database(None, tmp_path).begin() as connection:
         connection.execute(
             ORGANIZATIONS.insert(),
-            {"id": "org-1", "name": "A", "name_key": "a", "tier": "free", "admin_email": "a@b.c",
-             "created_at": NOW},
-        )  # fmt: skip
+            {
+                "id": "org-1",
+                "name": "A",
+                "name_key": "a",
+                "tier": "free",
+                "admin_email": "a@b.c",
+                "created_at": NOW,
+            },
+        )
         connection.execute(
             WEBHOOKS.insert(),
-            {"organization_id": "org-1", "id": "h-1", "url": "https://one.example/", "secret": None,
-             "events": ["incident.created"], "active": True, "created_at": NOW},
-        )  # fmt: skip
+            {
+                "organization_id": "org-1",
+                "id": "h-1",
+                "url": "https://one.example/",
+                "secret": None,
+                "events": ["incident.created"],
+                "active": True,
+                "created_at": NOW,
+            },
+        )
     names = run(tmp_path, "fan-out", create_incident=lambda form: {"id": "i-1", **form})
     for _ in range(2):
         names["report_incident"]({"title": "Spill"}, "org-1")
@@ -167,9 +180,15 @@ def test_the_helpers_take_the_same_options(platform_workers: Consumers, name: st
     assert str(inspect.signature(helper)) == "(payload: 'Any', **options: 'Any') -> 'Job'"
     assert helper.__doc__
     chosen = {
-        "organization_id": "org-7", "user_id": "u-7", "priority": 4, "delay": 60, "attempts": 6,
-        "backoff": 1.5, "timeout": 7, "job_id": "mine",
-    }  # fmt: skip
+        "organization_id": "org-7",
+        "user_id": "u-7",
+        "priority": 4,
+        "delay": 60,
+        "attempts": 6,
+        "backoff": 1.5,
+        "timeout": 7,
+        "job_id": "mine",
+    }
     job = helper(payload, **chosen)
     assert (job.id, job.created, job.status) == ("mine", True, State.DELAYED)
     assert not helper(payload, **chosen).created

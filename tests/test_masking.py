@@ -12,11 +12,35 @@ from hsejobs.masking import MASK, mask, scrub, scrub_data, secret_values
 
 @pytest.mark.parametrize(
     "name",
-    ["password", "passwd", "passphrase", "pass", "secret", "client_secret", "clientSecret",
-     "api_key", "apikey", "access_key", "private_key", "auth", "authorization", "token",
-     "access_token", "refresh_token", "bearer_token", "session_token", "id_token", "csrf_token",
-     "credential", "credentials", "cookie", "signing_key", "pwd", "PassWord"],
-)  # fmt: skip
+    [
+        "password",
+        "passwd",
+        "passphrase",
+        "pass",
+        "secret",
+        "client_secret",
+        "clientSecret",
+        "api_key",
+        "apikey",
+        "access_key",
+        "private_key",
+        "auth",
+        "authorization",
+        "token",
+        "access_token",
+        "refresh_token",
+        "bearer_token",
+        "session_token",
+        "id_token",
+        "csrf_token",
+        "credential",
+        "credentials",
+        "cookie",
+        "signing_key",
+        "pwd",
+        "PassWord",
+    ],
+)
 def test_a_secret_name_is_masked_at_any_depth(name: str) -> None:
     data = {"list": [{"deep": {name: "hunter2", "kept": "hunter3"}}]}
     assert mask(data) == {"list": [{"deep": {name: MASK, "kept": "hunter3"}}]}

@@ -55,9 +55,14 @@ def copy(short_tmp: Path) -> Path:
 def run(copy: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "hsejobs_cli", *words],
-        cwd=copy, env={**os.environ, **env}, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        cwd=copy,
+        env={**os.environ, **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 @contextmanager
@@ -67,9 +72,12 @@ def running(copy: Path, *words: str, **env: str) -> Iterator[subprocess.Popen[by
     with log.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "hsejobs_cli", *words],
-            cwd=copy, env={**os.environ, **env}, stdin=subprocess.DEVNULL,
-            stdout=file, stderr=file,
-        )  # fmt: skip
+            cwd=copy,
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+        )
     try:
         yield process
         process.send_signal(signal.SIGTERM)
@@ -86,8 +94,13 @@ def test_every_name_is_its_queues() -> None:
         name: name for name in found
     }
     assert list(huey_config.QUEUES) == [
-        "email", "reports", "data-exports", "webhooks", "tenant-onboarding", "cleanup",
-    ]  # fmt: skip
+        "email",
+        "reports",
+        "data-exports",
+        "webhooks",
+        "tenant-onboarding",
+        "cleanup",
+    ]
 
 
 def test_the_command_line_knows_it(redis_url: str, copy: Path) -> None:

@@ -205,8 +205,9 @@ def test_a_program_that_ends_shows_its_log_at_once(tmp_path: Path) -> None:
     with log.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-c", "raise SystemExit('the port is taken')"],
-            stdout=file, stderr=file,
-        )  # fmt: skip
+            stdout=file,
+            stderr=file,
+        )
     process.wait()
     with pytest.raises(AssertionError, match=r"(?s)ended with 1:.*the port is taken"):
         wait_for_log(process, log, "processor started")
@@ -229,11 +230,30 @@ def test_a_failure_shows_the_end_of_what_its_programs_wrote(tmp_path: Path) -> N
     file = tmp_path / "test_failing.py"
     file.write_text(FAILING)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "tests.conftest",
-         "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path),
-         "--basetemp", str(tmp_path / "base"), str(file)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            "0",
+            "-p",
+            "tests.conftest",
+            "-p",
+            "no:cacheprovider",
+            "-c",
+            str(ROOT / "pyproject.toml"),
+            "--rootdir",
+            str(tmp_path),
+            "--basetemp",
+            str(tmp_path / "base"),
+            str(file),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1, done.stdout + done.stderr
     assert "the test's own reason" in done.stdout
     assert "end of consumer.log" in done.stdout

@@ -16,8 +16,15 @@ UNDO_SECONDS, UNDO_JOBS, UNDO_BYTES = 60.0, 20_000, 64_000_000
 #: Jobs and bytes that are brought back in one round trip.
 BACK_JOBS, BACK_BYTES = 100, 2_000_000
 
-PAST = {"retry": "retried", "remove": "removed", "promote": "promoted", "clean": "removed",
-        "drain": "removed", "obliterate": "removed", "undo": "brought back"}  # fmt: skip
+PAST = {
+    "retry": "retried",
+    "remove": "removed",
+    "promote": "promoted",
+    "clean": "removed",
+    "drain": "removed",
+    "obliterate": "removed",
+    "undo": "brought back",
+}
 
 Clock = Callable[[], float]
 

@@ -34,10 +34,25 @@ class JobContext:
     """One attempt at a job, from inside the task."""
 
     __slots__ = (
-        "_claim", "_confirmed", "_lease", "_secrets", "_slot", "_teller", "_work", "data",
-        "deadline", "error", "lost", "queue", "result", "secret_paths", "signals", "started",
-        "task", "telling",
-    )  # fmt: skip
+        "_claim",
+        "_confirmed",
+        "_lease",
+        "_secrets",
+        "_slot",
+        "_teller",
+        "_work",
+        "data",
+        "deadline",
+        "error",
+        "lost",
+        "queue",
+        "result",
+        "secret_paths",
+        "signals",
+        "started",
+        "task",
+        "telling",
+    )
 
     def __init__(
         self,

@@ -171,9 +171,14 @@ class Keeper:
 
         def write() -> None:
             letter, delay = self.work.fail(
-                running.id, running.token, code="timeout", error=entry, run_us=ran_ms * 1000,
-                final=False, delay_ms=None,
-            )  # fmt: skip
+                running.id,
+                running.token,
+                code="timeout",
+                error=entry,
+                run_us=ran_ms * 1000,
+                final=False,
+                delay_ms=None,
+            )
             if letter == "r":
                 return
             event, status = ("failed", "failed") if letter == "f" else ("retrying", "delayed")

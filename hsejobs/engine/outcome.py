@@ -135,9 +135,12 @@ def _judge(claim: Claim, job: JobContext, raised: BaseException | None) -> Outco
     if isinstance(error, RedisUnavailable):
         # No fault of the job: its attempt is not used up.
         return Outcome(
-            "postpone", delay=REDIS_DELAY, limit=REDIS_LIMIT, code=error.code,
+            "postpone",
+            delay=REDIS_DELAY,
+            limit=REDIS_LIMIT,
+            code=error.code,
             error=_clean(job, str(error)),
-        )  # fmt: skip
+        )
     if isinstance(error, TaskLockedException):
         return Outcome("postpone", delay=int(LOCKED_DELAY * 1000), error=_clean(job, str(error)))
     if isinstance(error, RateLimitExceeded):

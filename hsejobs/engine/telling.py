@@ -24,8 +24,18 @@ class Telling:
     attempt's any more, None when nothing was written, else True.
     """
 
-    __slots__ = ("_id", "_lines", "_lines_at", "_pause", "_progress", "_progress_at", "_retry_at",
-                 "_said", "_token", "_work")  # fmt: skip
+    __slots__ = (
+        "_id",
+        "_lines",
+        "_lines_at",
+        "_pause",
+        "_progress",
+        "_progress_at",
+        "_retry_at",
+        "_said",
+        "_token",
+        "_work",
+    )
 
     def __init__(self, work: Work, job_id: str, token: str) -> None:
         self._work, self._id, self._token = work, job_id, token

@@ -318,13 +318,20 @@ class JobWorker(Worker):
             result, claim, self.name, started_at, started_at + result.run_us // 1000
         )
         letter, delay = self.work.fail(
-            claim.id, claim.token, code=result.code, error=entry, run_us=result.run_us,
-            final=result.final, delay_ms=result.delay,
-        )  # fmt: skip
+            claim.id,
+            claim.token,
+            code=result.code,
+            error=entry,
+            run_us=result.run_us,
+            final=result.final,
+            delay_ms=result.delay,
+        )
         told = {
-            "error": result.error, "code": result.code,
-            "attempts": claim.attempt, "duration": result.run_us / 1000,
-        }  # fmt: skip
+            "error": result.error,
+            "code": result.code,
+            "attempts": claim.attempt,
+            "duration": result.run_us / 1000,
+        }
         if letter == "f":
             self._log("failed", claim, "failed", shown, **told)
         elif letter == "d":

@@ -134,8 +134,14 @@ class Circuits:
         """Says how a call ended, ``ok``, ``fail`` or ``none``; the state after it."""
         letter = self._run(
             scripts.CIRCUIT_REPORT,
-            name, token, verdict, error[:300], threshold, open_ms, longest_ms,
-        )  # fmt: skip
+            name,
+            token,
+            verdict,
+            error[:300],
+            threshold,
+            open_ms,
+            longest_ms,
+        )
         return _LETTERS[letter]
 
     def open(self, name: str) -> None:

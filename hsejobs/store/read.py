@@ -178,10 +178,17 @@ class Reader:
             scripts.PAGE,
             self._base(queue),
             (
-                status.letter, keys.tenant(organization_id), limit, int(backwards),
-                score, last, payload_bytes, errors, PAGE_BYTES,
+                status.letter,
+                keys.tenant(organization_id),
+                limit,
+                int(backwards),
+                score,
+                last,
+                payload_bytes,
+                errors,
+                PAGE_BYTES,
             ),
-        )  # fmt: skip
+        )
         total, paused, next_score, next_id = reply[:4]
         jobs = [record_of(queue, row) for row in reply[4:]]
         for job in jobs:
@@ -343,7 +350,16 @@ def _read_cursor(cursor: str | None, place: str) -> tuple[str, str]:
 def _stats(name: str, reply: Sequence[Any]) -> QueueStats:
     waiting, active, delayed, completed, failed, paused, oldest, due, live, now = reply[:10]
     return QueueStats(
-        name, waiting, active, delayed, completed, failed, bool(paused),
-        None if oldest < 0 else oldest, None if due < 0 else due, live, now,
+        name,
+        waiting,
+        active,
+        delayed,
+        completed,
+        failed,
+        bool(paused),
+        None if oldest < 0 else oldest,
+        None if due < 0 else due,
+        live,
+        now,
         [minute_of(pairs(flat)) for flat in reply[10:]],
-    )  # fmt: skip
+    )

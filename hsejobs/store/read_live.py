@@ -157,11 +157,17 @@ class LiveReader:
             scripts.WINDOW,
             self._base(queue),
             (
-                state.letter, keys.tenant(self.organization_id), int(reverse), offset, limit,
-                anchor or "", anchor_row, 1,
+                state.letter,
+                keys.tenant(self.organization_id),
+                int(reverse),
+                offset,
+                limit,
+                anchor or "",
+                anchor_row,
+                1,
             ),
             patience=PATIENCE,
-        )  # fmt: skip
+        )
         total, paused, first, place, now = reply[:5]
         rows = [record_of(queue, row) if row[1] else None for row in reply[5:]]
         for row in rows:

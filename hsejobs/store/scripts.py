@@ -176,10 +176,17 @@ JOB = Script("job", ("organization", "id", "payload_bytes"))
 PAGE = Script(
     "page",
     (
-        "state", "organization", "limit", "reverse",
-        "cursor_score", "cursor_id", "payload_bytes", "errors", "most_bytes",
+        "state",
+        "organization",
+        "limit",
+        "reverse",
+        "cursor_score",
+        "cursor_id",
+        "payload_bytes",
+        "errors",
+        "most_bytes",
     ),
-)  # fmt: skip
+)
 CIRCUIT_ENTER = Script("circuit_enter", ("name", "token", "trial_ms"))
 CIRCUIT_REPORT = Script(
     "circuit_report",

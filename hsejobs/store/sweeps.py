@@ -131,9 +131,16 @@ class Sweeps:
         ended, state, offset = 0, 1, 0
         while not ended:
             removed, ended, *where = self._run(
-                scripts.OBLITERATE, queue, states, int(force), CHUNK, int(whole),
-                moment, state, offset,
-            )  # fmt: skip
+                scripts.OBLITERATE,
+                queue,
+                states,
+                int(force),
+                CHUNK,
+                int(whole),
+                moment,
+                state,
+                offset,
+            )
             if removed < 0:
                 raise QueueBusy(
                     f"{ended} jobs of {queue!r} are active: pause it and wait, or force it"

@@ -31,16 +31,44 @@ class Claim:
     """A job in a worker's hands. ``timeout`` and ``backoff`` in ms, ``attempt`` from 1."""
 
     __slots__ = (
-        "attempt", "attempts", "backoff", "created_at", "extras", "id", "name",
-        "organization_id", "payload", "priority", "revoked", "signature", "stalls",
-        "timeout", "token", "trace", "user_id",
-    )  # fmt: skip
+        "attempt",
+        "attempts",
+        "backoff",
+        "created_at",
+        "extras",
+        "id",
+        "name",
+        "organization_id",
+        "payload",
+        "priority",
+        "revoked",
+        "signature",
+        "stalls",
+        "timeout",
+        "token",
+        "trace",
+        "user_id",
+    )
 
     def __init__(self, row: Sequence[bytes | None], token: str) -> None:
         (
-            name, made, attempts, backoff, timeout, organization, user, stalls, _, created,
-            priority, extras, signature, revoked, job_id, payload,
-        ) = row  # fmt: skip
+            name,
+            made,
+            attempts,
+            backoff,
+            timeout,
+            organization,
+            user,
+            stalls,
+            _,
+            created,
+            priority,
+            extras,
+            signature,
+            revoked,
+            job_id,
+            payload,
+        ) = row
         self.id = (job_id or b"").decode()
         self.token = token
         self.name = (name or b"").decode()
@@ -126,10 +154,16 @@ class Work:
         outcome, delay = self._run(
             scripts.FAIL,
             (
-                job_id, token, int(final), code, delay_ms or 0,
-                run_us, error, ERRORS_KEPT,
+                job_id,
+                token,
+                int(final),
+                code,
+                delay_ms or 0,
+                run_us,
+                error,
+                ERRORS_KEPT,
             ),
-        )  # fmt: skip
+        )
         return outcome.decode(), int(delay)
 
     def postpone(

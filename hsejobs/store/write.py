@@ -21,8 +21,15 @@ from hsejobs.store.scripts import Arg, Script
 from hsejobs.store.sweeps import CHUNK, Asked, Sweeps
 
 __all__ = [
-    "Added", "Asked", "NewJob", "Refusal", "Removed", "Seen", "Writer", "new_nonce",
-]  # fmt: skip
+    "Added",
+    "Asked",
+    "NewJob",
+    "Refusal",
+    "Removed",
+    "Seen",
+    "Writer",
+    "new_nonce",
+]
 
 #: A job as an act is bound to it: its id, and its ``version`` when it was looked at ('' for any).
 Seen = tuple[str, str]
@@ -59,18 +66,27 @@ class NewJob(NamedTuple):
     def shared(self) -> tuple[Arg, ...]:
         """The values that the scripts take once for all jobs that have the same."""
         return (
-            self.name, self.priority, self.delay, self.attempts, self.backoff, self.timeout,
+            self.name,
+            self.priority,
+            self.delay,
+            self.attempts,
+            self.backoff,
+            self.timeout,
             self.extras,
-        )  # fmt: skip
+        )
 
     def own(self) -> tuple[Arg, ...]:
         """The values that they take for each job."""
         return (
-            self.id, self.nonce, self.organization_id or "", self.user_id or "",
+            self.id,
+            self.nonce,
+            self.organization_id or "",
+            self.user_id or "",
             # One field for both: a claim reads nothing more for the jobs that have no trace.
             f"{self.signature} {self.trace}" if self.trace else self.signature,
-            self.payload, self.role,
-        )  # fmt: skip
+            self.payload,
+            self.role,
+        )
 
 
 def new_nonce() -> str:

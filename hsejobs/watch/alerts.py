@@ -247,9 +247,18 @@ def _alert(
 ) -> dict[str, Any]:
     # `told`: by channel the state that its last message said; `tries` how often it was tried.
     return {
-        "rule": rule, "queue": queue, "state": state, "value": value, "limit": limit,
-        "message": "", "sinceMs": since, "endedMs": None, "calm": 0, "told": {}, "tries": {},
-    }  # fmt: skip
+        "rule": rule,
+        "queue": queue,
+        "state": state,
+        "value": value,
+        "limit": limit,
+        "message": "",
+        "sinceMs": since,
+        "endedMs": None,
+        "calm": 0,
+        "told": {},
+        "tries": {},
+    }
 
 
 def _is_news(alert: dict[str, Any], channel: str) -> bool:

@@ -22,12 +22,19 @@ _LEVEL_OF = {"stalled": logging.WARNING, "failed": logging.ERROR, "retrying": lo
 _names = {logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
 #: Huey's own words for what a line of ours says already.
 _SAID_ALREADY = (
-    "Executing %s", "%s executed in %0.3fs", "Unhandled exception in task %s.",
-    "Task %s raised RetryTask, retrying.", "Requeueing %s, %s retries",
-    "Task %s was revoked, not executing", "Task %s expired, not executing.",
-    "Task %s raised CancelExecution %s.", "Task %s not run, %s.", "Added task %s to schedule, eta %s",
-    'Task %s id rate-limited on "%s", retrying in %s', "Received exit signal, %s did not finish.",
-)  # fmt: skip
+    "Executing %s",
+    "%s executed in %0.3fs",
+    "Unhandled exception in task %s.",
+    "Task %s raised RetryTask, retrying.",
+    "Requeueing %s, %s retries",
+    "Task %s was revoked, not executing",
+    "Task %s expired, not executing.",
+    "Task %s raised CancelExecution %s.",
+    "Task %s not run, %s.",
+    "Added task %s to schedule, eta %s",
+    'Task %s id rate-limited on "%s", retrying in %s',
+    "Received exit signal, %s did not finish.",
+)
 
 _logger = logging.getLogger("hsejobs.jobs")
 _quote = json.encoder.encode_basestring

@@ -68,9 +68,10 @@ def chaos(
     made = (
         plans.read(_text(plan))
         if plan is not None
-        else plans.make(secrets.randbelow(2**32) if seed is None else seed, seconds, rate,
-                        workers, blows)
-    )  # fmt: skip
+        else plans.make(
+            secrets.randbelow(2**32) if seed is None else seed, seconds, rate, workers, blows
+        )
+    )
     needs = "--server" if single else "one server: no Sentinel, no Cluster"
     for blow in made.blows:
         if blow.blow not in blows:
@@ -135,9 +136,16 @@ def _run(
                 url, user = _own_user(url, prefix, guard, admin)
             refused = _prepared(allowed, admin, user, server_pid)
             run = Chaos(
-                plan, guard, folder, url=url, proxy=proxy, admin=admin, refused=refused,
-                server_pid=server_pid, say=_say,
-            )  # fmt: skip
+                plan,
+                guard,
+                folder,
+                url=url,
+                proxy=proxy,
+                admin=admin,
+                refused=refused,
+                server_pid=server_pid,
+                say=_say,
+            )
             _say(f"keys begin with {prefix}:")
             try:
                 verdict = run.run()
@@ -251,31 +259,54 @@ def _document(
         blow |= {"seconds": round(one.end - one.start, 3), "recoveredAfter": recovered}
         blows.append(blow | {"drainedAfter": drained, "skipped": one.skipped or None})
     return {
-        "ok": verdict.ok, "accepted": verdict.accepted, "completed": verdict.completed,
-        "failed": len(verdict.failed), "lost": len(verdict.lost), "doubled": len(verdict.doubled),
-        "repeated": verdict.repeated, "late": len(verdict.late), "consumersDied": verdict.died,
+        "ok": verdict.ok,
+        "accepted": verdict.accepted,
+        "completed": verdict.completed,
+        "failed": len(verdict.failed),
+        "lost": len(verdict.lost),
+        "doubled": len(verdict.doubled),
+        "repeated": verdict.repeated,
+        "late": len(verdict.late),
+        "consumersDied": verdict.died,
         "blows": blows,
         "jobs": {
-            "failed": verdict.failed[:SHOWN], "lost": verdict.lost[:SHOWN],
-            "doubled": verdict.doubled[:SHOWN], "late": dict(list(verdict.late.items())[:SHOWN]),
+            "failed": verdict.failed[:SHOWN],
+            "lost": verdict.lost[:SHOWN],
+            "doubled": verdict.doubled[:SHOWN],
+            "late": dict(list(verdict.late.items())[:SHOWN]),
         },
-        "prefix": prefix, "files": None if folder is None else str(folder),
+        "prefix": prefix,
+        "files": None if folder is None else str(folder),
         "plan": plan.document(),
-    }  # fmt: skip
+    }
 
 
 def _show(found: dict[str, Any]) -> None:
-    names = ("accepted", "completed", "failed", "lost", "doubled", "repeated", "late",
-             "consumersDied")  # fmt: skip
+    names = (
+        "accepted",
+        "completed",
+        "failed",
+        "lost",
+        "doubled",
+        "repeated",
+        "late",
+        "consumersDied",
+    )
     output.table(
         ("at s", "blow", "target", "for s", "recovered after s", "drained after s"),
         [
-            (one["at"], one["blow"], one["target"], one["seconds"],
-             one["skipped"] or one["recoveredAfter"], one["drainedAfter"])
+            (
+                one["at"],
+                one["blow"],
+                one["target"],
+                one["seconds"],
+                one["skipped"] or one["recoveredAfter"],
+                one["drainedAfter"],
+            )
             for one in found["blows"]
         ],
         right=[0, 3, 4, 5],
-    )  # fmt: skip
+    )
     output.table(("what", "jobs"), [(name, found[name]) for name in names], right=[1])
     for name in ("lost", "doubled", "failed"):
         if found["jobs"][name]:

@@ -21,9 +21,15 @@ class Consumer:
     def __init__(self, kind: str, workers: int, env: dict[str, str], folder: Path) -> None:
         self.kind = kind
         self._command = [
-            sys.executable, "-m", "huey.bin.huey_consumer", "hsejobs_cli.chaos.queue.huey",
-            "-k", _WORKER[kind], "-w", str(workers),
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "huey.bin.huey_consumer",
+            "hsejobs_cli.chaos.queue.huey",
+            "-k",
+            _WORKER[kind],
+            "-w",
+            str(workers),
+        ]
         self._env = env
         self._log = folder / f"{kind}.log"
         self.process: subprocess.Popen[bytes] | None = None

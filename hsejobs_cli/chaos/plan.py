@@ -93,9 +93,13 @@ class Plan:
         """As JSON data that ``read`` takes."""
         blows = [{k: v for k, v in asdict(one).items() if v is not None} for one in self.blows]
         return {
-            "seed": self.seed, "seconds": self.seconds, "rate": self.rate,
-            "workers": self.workers, "leaseMs": self.lease_ms, "blows": blows,
-        }  # fmt: skip
+            "seed": self.seed,
+            "seconds": self.seconds,
+            "rate": self.rate,
+            "workers": self.workers,
+            "leaseMs": self.lease_ms,
+            "blows": blows,
+        }
 
 
 def make(

@@ -57,12 +57,17 @@ class Chaos:
         self.struck: list[Struck] = []
         self.died = 0
         own = {
-            "QUEUE_REDIS_URL": url, "QUEUE_REDIS_PREFIX": guard.order.prefix,
-            "QUEUE_LEASE_MS": str(plan.lease_ms), "QUEUE_SHUTDOWN_GRACE_MS": str(GRACE_MS),
+            "QUEUE_REDIS_URL": url,
+            "QUEUE_REDIS_PREFIX": guard.order.prefix,
+            "QUEUE_LEASE_MS": str(plan.lease_ms),
+            "QUEUE_SHUTDOWN_GRACE_MS": str(GRACE_MS),
             # So often no job of the platform's is hit.
-            "QUEUE_MAX_STALLS": "1000", "JOBS_HOME": str(folder), "JOBS_LOG_FORMAT": "json",
-            "JOBS_LOG_LEVEL": "INFO", VARIABLE: str(self.ledger.path),
-        }  # fmt: skip
+            "QUEUE_MAX_STALLS": "1000",
+            "JOBS_HOME": str(folder),
+            "JOBS_LOG_FORMAT": "json",
+            "JOBS_LOG_LEVEL": "INFO",
+            VARIABLE: str(self.ledger.path),
+        }
         # This process adds the jobs, as a program of the platform would.
         os.environ.update(own)
         self.consumers = {
@@ -166,9 +171,12 @@ class Chaos:
             while not self._given_up.is_set():
                 try:
                     huey.submit(
-                        {"seconds": job.seconds}, task=job.task, job_id=job.id,
-                        priority=job.priority, delay=job.delay or None,
-                    )  # fmt: skip
+                        {"seconds": job.seconds},
+                        task=job.task,
+                        job_id=job.id,
+                        priority=job.priority,
+                        delay=job.delay or None,
+                    )
                 except RedisUnavailable:
                     # Whoever must be sure adds it again with the same id.
                     self._given_up.wait(0.1)

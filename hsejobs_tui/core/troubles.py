@@ -60,8 +60,15 @@ def troubles(seen: Glance, limits: Limits) -> list[Trouble]:
         found += [one for one in on if one.rule != "waiting" or not rules & {"no_worker", "oldest"}]
         if stats.is_paused and stats.waiting:
             found = [one for one in found if (one.rule, one.queue) != ("waiting", stats.name)]
-            found.append(Trouble("note", "paused", stats.name,
-                                 f"paused, {jobs_wait(stats.waiting)}", "P resumes it"))  # fmt: skip
+            found.append(
+                Trouble(
+                    "note",
+                    "paused",
+                    stats.name,
+                    f"paused, {jobs_wait(stats.waiting)}",
+                    "P resumes it",
+                )
+            )
     if seen.server is not None:
         about = [_trouble(one, seen) for one in server_readings(seen.server)]
         found += [one for one in about if one is not None]
@@ -72,10 +79,17 @@ def ended(seen: Glance) -> list[Trouble]:
     """The alerts that went off in the last day, the newest first."""
     over = [one for one in seen.alerts.values() if one["state"] == "off"]
     return [
-        Trouble("over", one["rule"], one["queue"] or "", one["message"], "", one["sinceMs"],
-                one["endedMs"])
+        Trouble(
+            "over",
+            one["rule"],
+            one["queue"] or "",
+            one["message"],
+            "",
+            one["sinceMs"],
+            one["endedMs"],
+        )
         for one in sorted(over, key=lambda one: -one["endedMs"])
-    ]  # fmt: skip
+    ]
 
 
 def _trouble(reading: Reading, seen: Glance) -> Trouble | None:
@@ -86,12 +100,15 @@ def _trouble(reading: Reading, seen: Glance) -> Trouble | None:
     grave = reading.rule in CRITICAL
     grave = grave or (reading.rule == "failures" and reading.value >= CRITICAL_PERCENT)
     return Trouble(
-        "critical" if grave else "warning", reading.rule, reading.queue or "redis",
-        reading.message, _TODO[reading.rule].format(
+        "critical" if grave else "warning",
+        reading.rule,
+        reading.queue or "redis",
+        reading.message,
+        _TODO[reading.rule].format(
             queue=reading.queue, their=verb(int(reading.value), "its", "their")
         ),
         known["sinceMs"] if known is not None and kept else None,
-    )  # fmt: skip
+    )
 
 
 def worst(found: list[Trouble], stats: QueueStats) -> str:

@@ -63,12 +63,24 @@ def queue_row(stats: QueueStats) -> QueueRow:
     net = rate_out - rate_in
     drain = stats.waiting / net * 60_000 if stats.waiting and net > 0.01 else None
     return QueueRow(
-        stats.name, stats.waiting, stats.active, stats.delayed, stats.completed, stats.failed,
-        stats.is_paused, rate_in, rate_out, stats.oldest_waiting,
-        percentile(last.wait, 0.5), percentile(last.wait, 0.95),
-        percentile(last.run, 0.5), percentile(last.run, 0.95),
-        last.failed / finished if finished else 0.0, drain, stats.consumers,
-    )  # fmt: skip
+        stats.name,
+        stats.waiting,
+        stats.active,
+        stats.delayed,
+        stats.completed,
+        stats.failed,
+        stats.is_paused,
+        rate_in,
+        rate_out,
+        stats.oldest_waiting,
+        percentile(last.wait, 0.5),
+        percentile(last.wait, 0.95),
+        percentile(last.run, 0.5),
+        percentile(last.run, 0.95),
+        last.failed / finished if finished else 0.0,
+        drain,
+        stats.consumers,
+    )
 
 
 def when(job: JobRecord, now: int) -> str:

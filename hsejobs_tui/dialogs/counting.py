@@ -67,8 +67,7 @@ class Counted(Confirm):
             how = "The counting broke off. "
             how += "Enter takes those so far; Esc leaves it." if count else "Esc leaves it."
         those = counted(count, self.noun) + self.which
-        self._say(f"{self.act} {those}, so far?", how, "Those so far (Enter)",
-                  count == 0)  # fmt: skip
+        self._say(f"{self.act} {those}, so far?", how, "Those so far (Enter)", count == 0)
 
     def _fix(self, *, every: bool) -> None:
         self.fixed = tuple(self.counting.bound)
@@ -80,8 +79,12 @@ class Counted(Confirm):
             )
             return
         those = all_of(count, self.noun) if every else f"the first {counted(count, self.noun)}"
-        self._say(f"{self.act} {those}{self.which}?",
-                  f"Type {count} to go on, Esc to leave it.", "Yes (Enter)", True)  # fmt: skip
+        self._say(
+            f"{self.act} {those}{self.which}?",
+            f"Type {count} to go on, Esc to leave it.",
+            "Yes (Enter)",
+            True,
+        )
         if self._entered == self.typed:
             self.dismiss(True)
 

@@ -30,8 +30,9 @@ class Help(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The list."""
         session = session_of(self)
-        every = for_scope(self.scope, read_only=session.options.read_only,
-                          confined=session.confined)  # fmt: skip
+        every = for_scope(
+            self.scope, read_only=session.options.read_only, confined=session.confined
+        )
         here = [one for one in every if self.scope in one.scopes and one.id not in MOVES]
         moves = [one for one in every if one.id in MOVES]
         rest = [one for one in every if "app" in one.scopes]

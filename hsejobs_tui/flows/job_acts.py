@@ -60,9 +60,12 @@ async def _run(
     count = len(wanted)
     if count >= BAR:
         await session.ask(
-            Working(f"{name.capitalize()} {subject} of {queue}", count,
-                    lambda stop: session.acts.many(name, queue, wanted, stop))
-        )  # fmt: skip
+            Working(
+                f"{name.capitalize()} {subject} of {queue}",
+                count,
+                lambda stop: session.acts.many(name, queue, wanted, stop),
+            )
+        )
         return True
     try:
         progress = await session.do(lambda: list(session.acts.many(name, queue, wanted))[-1])

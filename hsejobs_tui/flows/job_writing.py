@@ -33,10 +33,14 @@ async def write_job(session: Session, queue: str, of_id: str | None) -> None:
             return
         try:
             new = compose.new_job(
-                info, task, text, organization_id=session.options.organization_id,
-                sealed=session.options.sealed, of=of,
+                info,
+                task,
+                text,
+                organization_id=session.options.organization_id,
+                sealed=session.options.sealed,
+                of=of,
                 user_id=session.options.viewer.user_id if session.options.viewer else None,
-            )  # fmt: skip
+            )
         except JobsError as error:
             problem = str(error)
             continue

@@ -33,10 +33,13 @@ async def pause(session: Session, queue: str) -> None:
 async def clean(session: Session, queue: str, first: State) -> None:
     """Asks for state, age and limit, then says how many it is; ``first``: the state to begin with."""
     line = await session.ask(
-        Ask(f"Clean {queue}: STATE AGE [LIMIT]",
+        Ask(
+            f"Clean {queue}: STATE AGE [LIMIT]",
             "Removes jobs of a state (completed, failed, waiting, delayed) that are older.\n"
-            "This cannot be undone. Example: completed 1h 1000", f"{first} 1h")
-    )  # fmt: skip
+            "This cannot be undone. Example: completed 1h 1000",
+            f"{first} 1h",
+        )
+    )
     words = line.split()
     if not words:
         return
@@ -60,10 +63,14 @@ async def clean(session: Session, queue: str, first: State) -> None:
     if await session.ask(Confirm(f"Clean {queue}?", text, typed=str(count))):
         acts = session.acts
         await session.ask(
-            Working(f"Cleaning {queue}", count,
-                    lambda stop: acts.sweep("clean", queue, asked, stop, state=state,
-                                            grace_ms=grace, limit=limit))
-        )  # fmt: skip
+            Working(
+                f"Cleaning {queue}",
+                count,
+                lambda stop: acts.sweep(
+                    "clean", queue, asked, stop, state=state, grace_ms=grace, limit=limit
+                ),
+            )
+        )
 
 
 async def drain(session: Session, queue: str) -> None:
@@ -80,9 +87,10 @@ async def drain(session: Session, queue: str) -> None:
     if await session.ask(Confirm(f"Drain {queue}?", text, typed=str(count))):
         acts, asked = session.acts, Asked(count, stats.now)
         await session.ask(
-            Working(f"Draining {queue}", count,
-                    lambda stop: acts.sweep("drain", queue, asked, stop))
-        )  # fmt: skip
+            Working(
+                f"Draining {queue}", count, lambda stop: acts.sweep("drain", queue, asked, stop)
+            )
+        )
 
 
 async def obliterate(session: Session, queue: str) -> None:
@@ -105,6 +113,9 @@ async def obliterate(session: Session, queue: str) -> None:
     if await session.ask(Confirm(title, text, typed=typed)):
         acts, asked = session.acts, Asked(count, stats.now)
         await session.ask(
-            Working(f"Obliterating {queue}", count,
-                    lambda stop: acts.sweep("obliterate", queue, asked, stop, force=force))
-        )  # fmt: skip
+            Working(
+                f"Obliterating {queue}",
+                count,
+                lambda stop: acts.sweep("obliterate", queue, asked, stop, force=force),
+            )
+        )

@@ -15,8 +15,13 @@ from hsejobs_tui.screens.base import View
 from hsejobs_tui.session.places import QueuePlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
-COLUMNS = (Column("level", 8), Column("queue", 17), Column("since", 5, right=True),
-           Column("what", 0), Column("to do", 0, above=110))  # fmt: skip
+COLUMNS = (
+    Column("level", 8),
+    Column("queue", 17),
+    Column("since", 5, right=True),
+    Column("what", 0),
+    Column("to do", 0, above=110),
+)
 
 
 class Alerts(View):

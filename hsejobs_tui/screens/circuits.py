@@ -16,10 +16,13 @@ from hsejobs_tui.screens.base import View
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (
-    Column("state", 12), Column("host", 28, wide=34), Column("organisation", 0, wide=20),
-    Column("failed", 6, right=True), Column("next try", 8, right=True),
+    Column("state", 12),
+    Column("host", 28, wide=34),
+    Column("organisation", 0, wide=20),
+    Column("failed", 6, right=True),
+    Column("next try", 8, right=True),
     Column("last error", 0, above=110),
-)  # fmt: skip
+)
 _STYLE = {"open": "bold fail", "half-open": "warn", "closed": "ok"}
 
 
@@ -41,14 +44,22 @@ class CircuitList(View):
         """Reads all of them."""
         found = await self.session.look(self.session.source.circuits)
         now = self.session.redis_now
-        self.rows.fill([
-            Row(one.name, [
-                Text(one.state + (" by hand" if one.by_hand else ""), _STYLE[one.state]),
-                safe(one.host, 80), safe(one.organization_id or "-", 60), str(one.failures),
-                f"in {duration(one.until - now)}" if one.until and one.until > now else "-",
-                one_line(one.last_error or ""),
-            ]) for one in found
-        ])  # fmt: skip
+        self.rows.fill(
+            [
+                Row(
+                    one.name,
+                    [
+                        Text(one.state + (" by hand" if one.by_hand else ""), _STYLE[one.state]),
+                        safe(one.host, 80),
+                        safe(one.organization_id or "-", 60),
+                        str(one.failures),
+                        f"in {duration(one.until - now)}" if one.until and one.until > now else "-",
+                        one_line(one.last_error or ""),
+                    ],
+                )
+                for one in found
+            ]
+        )
         self.found = {one.name: one for one in found}
 
     def head(self) -> Text:

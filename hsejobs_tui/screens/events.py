@@ -15,8 +15,13 @@ from hsejobs_tui.screens.base import View
 from hsejobs_tui.session.places import JobPlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
-COLUMNS = (Column("time", 8), Column("queue", 18), Column("what", 11), Column("job", 0),
-           Column("organisation", 20, above=90))  # fmt: skip
+COLUMNS = (
+    Column("time", 8),
+    Column("queue", 18),
+    Column("what", 11),
+    Column("job", 0),
+    Column("organisation", 20, above=90),
+)
 KEPT = 1_000
 
 
@@ -49,10 +54,18 @@ class Events(View):
             for job_id, org in event.jobs[:200]:
                 self._number += 1
                 key = f"{self._number}\0{event.queue}\0{job_id}"
-                self.kept.appendleft(Row(key, [
-                    at, event.queue, Text(safe(event.kind, 20), style), safe(job_id, 200),
-                    safe(org or "-", 60),
-                ]))  # fmt: skip
+                self.kept.appendleft(
+                    Row(
+                        key,
+                        [
+                            at,
+                            event.queue,
+                            Text(safe(event.kind, 20), style),
+                            safe(job_id, 200),
+                            safe(org or "-", 60),
+                        ],
+                    )
+                )
         if not self.frozen:
             self.rows.fill(list(self.kept))
 

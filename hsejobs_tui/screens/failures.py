@@ -19,9 +19,13 @@ from hsejobs_tui.session.places import JobPlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (
-    Column("count", 6, right=True), Column("queue", 12, wide=17), Column("code", 11, wide=22),
-    Column("first", 5, right=True, above=100), Column("last", 5, right=True), Column("error", 0),
-)  # fmt: skip
+    Column("count", 6, right=True),
+    Column("queue", 12, wide=17),
+    Column("code", 11, wide=22),
+    Column("first", 5, right=True, above=100),
+    Column("last", 5, right=True),
+    Column("error", 0),
+)
 #: Seconds between two gatherings of their own accord.
 AGAIN = 15.0
 
@@ -105,13 +109,23 @@ class Failures(View):
             return
         now = self.session.redis_now
         ordered = sorted(self.groups.values(), key=lambda one: -one.count)[:1000]
-        self.rows.fill([
-            Row(one.key, [
-                Text(f"{one.count:,}", "bold fail"), one.queue, safe(one.code, 30),
-                duration(max(0, now - one.first)), duration(max(0, now - one.last)),
-                safe(one.error, 300),
-            ]) for one in ordered
-        ], whole=whole)  # fmt: skip
+        self.rows.fill(
+            [
+                Row(
+                    one.key,
+                    [
+                        Text(f"{one.count:,}", "bold fail"),
+                        one.queue,
+                        safe(one.code, 30),
+                        duration(max(0, now - one.first)),
+                        duration(max(0, now - one.last)),
+                        safe(one.error, 300),
+                    ],
+                )
+                for one in ordered
+            ],
+            whole=whole,
+        )
         self.told()
 
     @property

@@ -175,9 +175,10 @@ class Finding(OneQueue):
         if not hits.done:
             words.append(f" of {hits.total:,} ..., Esc ends it")
         elsewhere = [
-            f"{one.count:,} {state}" for state, one in self.found.items()
+            f"{one.count:,} {state}"
+            for state, one in self.found.items()
             if one.count and state is not self.state
-        ]  # fmt: skip
+        ]
         if elsewhere:
             words.append(f"; Tab: {', '.join(elsewhere)}", "bold warn")
         elif hits.done:

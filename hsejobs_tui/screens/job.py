@@ -82,9 +82,17 @@ class JobView(View):
         self.gone = False
         self.job = job
         # The id may be another job's by now, added again: the version tells, and when it was added.
-        version = (job.version, job.created_at, job.attempts_made, job.progress,
-                   job.progress_message, job.log_count, len(job.errors), job.finished_at,
-                   job.run_at)  # fmt: skip
+        version = (
+            job.version,
+            job.created_at,
+            job.attempts_made,
+            job.progress,
+            job.progress_message,
+            job.log_count,
+            len(job.errors),
+            job.finished_at,
+            job.run_at,
+        )
         if version != self._drawn:
             self._drawn = version
             await self._draw(job, lines)
@@ -187,14 +195,18 @@ def _facts(job: JobRecord) -> Table:
         )
         table.add_row(Text(" error", "dim"), error)
     facts = [
-        ("task", job.name), ("organisation", job.organization_id), ("user", job.user_id),
-        ("attempts", f"{job.attempts_made} of {job.attempts}"), ("priority", job.priority),
+        ("task", job.name),
+        ("organisation", job.organization_id),
+        ("user", job.user_id),
+        ("attempts", f"{job.attempts_made} of {job.attempts}"),
+        ("priority", job.priority),
         ("backoff", duration(job.backoff)),
         ("time-out", duration(job.timeout) if job.timeout else None),
-        ("stalls", job.stalls or None), ("added", clock(job.created_at)),
+        ("stalls", job.stalls or None),
+        ("added", clock(job.created_at)),
         ("ended", clock(job.finished_at) if job.finished_at else None),
         ("progress", f"{job.progress:.0f}% {job.progress_message or ''}" if job.progress else None),
-    ]  # fmt: skip
+    ]
     for name, value in facts:
         if value is not None:
             table.add_row(Text(f" {name:<12}", "dim"), Text(safe(value, 200)))

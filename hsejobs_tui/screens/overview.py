@@ -21,17 +21,25 @@ from hsejobs_tui.session.places import QueuePlace
 from hsejobs_tui.widgets.rows import WIDE, Column, Row, Rows
 
 COLUMNS = (
-    Column("", 2), Column("queue", 0),
-    Column("wait", 6, right=True, wide=9), Column("run", 5, right=True),
-    Column("delay", 6, right=True, wide=9), Column("done", 6, right=True, wide=9),
+    Column("", 2),
+    Column("queue", 0),
+    Column("wait", 6, right=True, wide=9),
+    Column("run", 5, right=True),
+    Column("delay", 6, right=True, wide=9),
+    Column("done", 6, right=True, wide=9),
     Column("fail", 6, right=True, wide=9),
-    Column("in/m", 5, right=True, above=90), Column("out/m", 5, right=True, wide=6),
-    Column("waiting, 1h", 22, above=146), Column("oldest", 6, right=True),
-    Column("wait p50", 8, right=True, above=172), Column("wait p95", 8, right=True, above=156),
-    Column("run p50", 7, right=True, above=172), Column("run p95", 7, right=True, above=116),
-    Column("err%", 4, right=True), Column("empty in", 8, right=True, above=128),
+    Column("in/m", 5, right=True, above=90),
+    Column("out/m", 5, right=True, wide=6),
+    Column("waiting, 1h", 22, above=146),
+    Column("oldest", 6, right=True),
+    Column("wait p50", 8, right=True, above=172),
+    Column("wait p95", 8, right=True, above=156),
+    Column("run p50", 7, right=True, above=172),
+    Column("run p95", 7, right=True, above=116),
+    Column("err%", 4, right=True),
+    Column("empty in", 8, right=True, above=128),
     Column("work", 4, right=True, wide=7),
-)  # fmt: skip
+)
 
 
 #: What stands beside a queue, and before an alert, of that level.
@@ -76,11 +84,17 @@ class Overview(OneQueue):
         plain = self.session.options.ascii_only
         found = self.session.troubles
         count = number if self.size.width >= WIDE else short
-        self.rows.fill([
-            Row(one.name, _cells(queue_row(one), self._depth(one, plain), plain,
-                                 worst(found, one), count))
-            for one in seen.queues
-        ])  # fmt: skip
+        self.rows.fill(
+            [
+                Row(
+                    one.name,
+                    _cells(
+                        queue_row(one), self._depth(one, plain), plain, worst(found, one), count
+                    ),
+                )
+                for one in seen.queues
+            ]
+        )
         around = 4 if self.size.height >= 16 else 3
         most = 5 if self.size.height > 18 else 2
         # What to do has a line of its own where it would be cut and no queue gives way for it.
@@ -144,20 +158,25 @@ def _cells(
         name.append(" paused", "bold warn")
     idle = row.waiting and not row.workers
     return [
-        mark, name,
+        mark,
+        name,
         Text(count(row.waiting), "wait" if row.waiting else "dim"),
         Text(count(row.active), "run" if row.active else "dim"),
         Text(count(row.delayed), "delay" if row.delayed else "dim"),
         Text(count(row.completed), "ok" if row.completed else "dim"),
         Text(count(row.failed), "bold fail" if row.failed else "dim"),
-        count(row.rate_in), count(row.rate_out), depth,
+        count(row.rate_in),
+        count(row.rate_out),
+        depth,
         Text(duration(row.oldest), "bold warn" if (row.oldest or 0) > 600_000 else ""),
-        duration(row.wait_p50), duration(row.wait_p95),
-        duration(row.run_p50), duration(row.run_p95),
+        duration(row.wait_p50),
+        duration(row.wait_p95),
+        duration(row.run_p50),
+        duration(row.run_p95),
         Text(f"{row.failing:.0%}", "bold fail" if row.failing >= 0.1 else "dim"),
         duration(row.drain_ms) if row.drain_ms else "-",
         Text(str(row.workers), "alarm" if idle else ""),
-    ]  # fmt: skip
+    ]
 
 
 def _alerts(found: list[Trouble], most: int, width: int) -> Text:

@@ -24,10 +24,15 @@ from hsejobs_tui.widgets.rows import Column, Row, Rows
 from hsejobs_tui.widgets.typing import Line
 
 COLUMNS = (
-    Column("state", 11), Column("id", 20), Column("task", 16, above=100),
-    Column("organisation", 14, above=120), Column("pr", 2, right=True, above=100),
-    Column("tries", 6, right=True), Column("when", 10, right=True), Column("remark", 0),
-)  # fmt: skip
+    Column("state", 11),
+    Column("id", 20),
+    Column("task", 16, above=100),
+    Column("organisation", 14, above=120),
+    Column("pr", 2, right=True, above=100),
+    Column("tries", 6, right=True),
+    Column("when", 10, right=True),
+    Column("remark", 0),
+)
 
 
 #: The states' names in a narrow terminal, as the overview's columns call them.
@@ -138,9 +143,15 @@ class QueueView(Finding):
         near = rows.held and offset <= rows.cursor < offset + 200
         anchor = (rows._key or None) if near else None
         seen = await self.session.look(
-            source.window, self.queue, state, offset=offset, limit=200, reverse=self.reverse,
-            anchor=anchor, anchor_row=rows.cursor - offset,
-        )  # fmt: skip
+            source.window,
+            self.queue,
+            state,
+            offset=offset,
+            limit=200,
+            reverse=self.reverse,
+            anchor=anchor,
+            anchor_row=rows.cursor - offset,
+        )
         if self.state is not state or self.query_text:
             return
         at = {
@@ -156,12 +167,19 @@ class QueueView(Finding):
         plain = self.session.options.ascii_only
         glyph, letter, colour = LOOK[job.status]
         state = Text(f"{letter if plain else glyph} {job.status}", colour)
-        return Row(job.id, [
-            state, safe(job.id, 200), safe(job.name.rpartition(".")[2], 60),
-            safe(job.organization_id or "-", 60), str(job.priority),
-            f"{job.attempts_made}/{job.attempts}", when(job, now),
-            one_line(remark(job) or self.excerpt(job.id)),
-        ])  # fmt: skip
+        return Row(
+            job.id,
+            [
+                state,
+                safe(job.id, 200),
+                safe(job.name.rpartition(".")[2], 60),
+                safe(job.organization_id or "-", 60),
+                str(job.priority),
+                f"{job.attempts_made}/{job.attempts}",
+                when(job, now),
+                one_line(remark(job) or self.excerpt(job.id)),
+            ],
+        )
 
     # -- states
 

@@ -18,10 +18,14 @@ from hsejobs_tui.session.places import JobPlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (
-    Column("schedule", 0), Column("queue", 16, above=90), Column("cron", 14),
-    Column("next", 8, right=True), Column("last run (UTC)", 19, above=100),
-    Column("last", 9, right=True), Column("outcome", 11),
-)  # fmt: skip
+    Column("schedule", 0),
+    Column("queue", 16, above=90),
+    Column("cron", 14),
+    Column("next", 8, right=True),
+    Column("last run (UTC)", 19, above=100),
+    Column("last", 9, right=True),
+    Column("outcome", 11),
+)
 
 
 class Schedules(View):
@@ -47,12 +51,20 @@ class Schedules(View):
             due = next_run(one.cron, now)
             outcome = str(last.status) if last and last.status else "-"
             at = (last.finished_at or last.added_at) if last else None
-            rows.append(Row(key, [
-                safe(one.name, 80), info.name, safe(one.cron, 40) or "(code)",
-                f"in {duration(due - now)}" if due else "-", clock(at),
-                f"{duration(max(0, now - at))} ago" if at else "-",
-                Text(outcome, LOOK.get(outcome, ("", "", ""))[2]),
-            ]))  # fmt: skip
+            rows.append(
+                Row(
+                    key,
+                    [
+                        safe(one.name, 80),
+                        info.name,
+                        safe(one.cron, 40) or "(code)",
+                        f"in {duration(due - now)}" if due else "-",
+                        clock(at),
+                        f"{duration(max(0, now - at))} ago" if at else "-",
+                        Text(outcome, LOOK.get(outcome, ("", "", ""))[2]),
+                    ],
+                )
+            )
         self.rows.fill(rows)
 
     def do_open(self) -> None:

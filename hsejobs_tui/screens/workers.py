@@ -14,10 +14,14 @@ from hsejobs_tui.session.places import JobPlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (
-    Column("queue", 18), Column("host", 14, above=90), Column("pid", 8, right=True),
-    Column("kind", 9, above=100), Column("slots", 6, right=True),
-    Column("heard of", 8, right=True), Column("runs", 0),
-)  # fmt: skip
+    Column("queue", 18),
+    Column("host", 14, above=90),
+    Column("pid", 8, right=True),
+    Column("kind", 9, above=100),
+    Column("slots", 6, right=True),
+    Column("heard of", 8, right=True),
+    Column("runs", 0),
+)
 
 
 class Workers(View):
@@ -71,12 +75,20 @@ def _lines(one: dict[str, Any]) -> list[Row]:
     slots = one.get("slots", [])
     busy = [slot for slot in slots if slot]
     hung = f", {one['hung']} hung" if one.get("hung") else ""
-    rows = [Row(str(one.get("id")), [
-        safe(one.get("queue"), 40), safe(one.get("host"), 60), str(one.get("pid")),
-        safe(one.get("workers"), 20), f"{len(busy)}/{one.get('concurrency')}",
-        Text(duration(age), "bold fail" if age > 15_000 else ""),
-        Text(("busy" if busy else "idle") + hung, "" if busy else "dim"),
-    ])]  # fmt: skip
+    rows = [
+        Row(
+            str(one.get("id")),
+            [
+                safe(one.get("queue"), 40),
+                safe(one.get("host"), 60),
+                str(one.get("pid")),
+                safe(one.get("workers"), 20),
+                f"{len(busy)}/{one.get('concurrency')}",
+                Text(duration(age), "bold fail" if age > 15_000 else ""),
+                Text(("busy" if busy else "idle") + hung, "" if busy else "dim"),
+            ],
+        )
+    ]
     for slot in busy:
         # The longest first to be read, the first to give way last: how long, what, which one.
         what = Text(f"for {duration(slot.get('runningFor'))}", "run")

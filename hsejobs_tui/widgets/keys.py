@@ -26,8 +26,9 @@ class Keys(Static):
         """Drawn once: what a session may do does not change."""
         session = session_of(self)
         text = Text()
-        for one in for_scope(self.scope, read_only=session.options.read_only,
-                             confined=session.confined):  # fmt: skip
+        for one in for_scope(
+            self.scope, read_only=session.options.read_only, confined=session.confined
+        ):
             if one.footer:
                 first = text.cell_len
                 text.append(keys_shown(one).partition(" or ")[0], "key").append(f" {one.title}")

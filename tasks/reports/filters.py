@@ -87,9 +87,11 @@ def filter_rules() -> list[dict[str, Any]]:
     date: dict[str, Any] = {"anyOf": [day, moment, {"type": "null"}]}
 
     def of(choices: tuple[str, ...] | None) -> dict[str, Any]:
-        one: dict[str, Any] = {"enum": [*choices]} if choices else {
-            "type": "string", "pattern": f"^{IDENTIFIER}{{1,200}}$"
-        }  # fmt: skip
+        one: dict[str, Any] = (
+            {"enum": [*choices]}
+            if choices
+            else {"type": "string", "pattern": f"^{IDENTIFIER}{{1,200}}$"}
+        )
         several = {"type": "array", "minItems": 1, "maxItems": MAX_VALUES, "items": one}
         return {"anyOf": [one, several, {"type": "null"}]}
 

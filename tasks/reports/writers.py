@@ -17,8 +17,16 @@ if TYPE_CHECKING:
 Rows = Callable[["Part"], Iterable[list[dict[str, Any]]]]
 #: The columns of a compliance report's CSV: many lists in one table.
 COMPLIANCE_CSV = (
-    "section", "id", "date", "title", "stationId", "station", "status", "measure", "value",
-)  # fmt: skip
+    "section",
+    "id",
+    "date",
+    "title",
+    "stationId",
+    "station",
+    "status",
+    "measure",
+    "value",
+)
 #: What each of its lists counts.
 _COUNTED = {
     "openActions": ("scheduledAt", "openActions"),

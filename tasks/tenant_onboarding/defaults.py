@@ -5,11 +5,26 @@ from __future__ import annotations
 #: Role: what its users may do.
 ROLES: dict[str, list[str]] = {
     "owner": ["*"],
-    "admin": ["users:*", "stations:*", "checklists:*", "audits:*", "incidents:*", "work-permits:*",
-              "contractors:*", "reports:*"],
-    "member": ["stations:read", "checklists:read", "audits:read", "audits:write", "incidents:read",
-               "incidents:write", "work-permits:read"],
-}  # fmt: skip
+    "admin": [
+        "users:*",
+        "stations:*",
+        "checklists:*",
+        "audits:*",
+        "incidents:*",
+        "work-permits:*",
+        "contractors:*",
+        "reports:*",
+    ],
+    "member": [
+        "stations:read",
+        "checklists:read",
+        "audits:read",
+        "audits:write",
+        "incidents:read",
+        "incidents:write",
+        "work-permits:read",
+    ],
+}
 
 #: Id, name and kind.
 STATIONS: tuple[tuple[str, str, str], ...] = (

@@ -21,9 +21,15 @@ from tests.support import wait_until
 from tests.webhooks.receivers import Connection, ok, receiving
 
 ALERT = {
-    "rule": "waiting", "queue": "email", "state": "on", "value": 101, "limit": 100,
-    "message": "101 jobs wait", "since": "2026-01-01T00:00:00.000Z", "ended": None,
-}  # fmt: skip
+    "rule": "waiting",
+    "queue": "email",
+    "state": "on",
+    "value": 101,
+    "limit": 100,
+    "message": "101 jobs wait",
+    "since": "2026-01-01T00:00:00.000Z",
+    "ended": None,
+}
 
 
 def overflow(scene: Scene) -> None:
@@ -109,8 +115,18 @@ def test_an_answer_that_is_no_success_is_an_error(tmp_path: Path) -> None:
 def test_a_mail_to_everyone_named(tmp_path: Path) -> None:
     env = {"JOBS_ALERT_MAIL_TO": "ops@example.com, Ann <ann@example.com>"}
     [channel] = channels(load_settings({**env, "JOBS_HOME": str(tmp_path)}))
-    channel.send([ALERT, {**ALERT, "rule": "redis", "queue": None, "state": "off",
-                          "ended": "2026-01-01T00:01:00.000Z"}])  # fmt: skip
+    channel.send(
+        [
+            ALERT,
+            {
+                **ALERT,
+                "rule": "redis",
+                "queue": None,
+                "state": "off",
+                "ended": "2026-01-01T00:01:00.000Z",
+            },
+        ]
+    )
     [file] = (tmp_path / "outbox").glob("*.eml")
     mail = message_from_bytes(file.read_bytes(), policy=policy.default)
     assert mail["Subject"] == "[hsejobs] ALERT: waiting, redis"
@@ -133,22 +149,30 @@ def test_supervisors_and_shims_watch(
     store.add("a")
     with receiving(ok) as receiver, (tmp_path / "log").open("wb") as log:
         env = {
-            "QUEUE_REDIS_PREFIX": "t", "JOBS_ALERT_WEBHOOK_URL": receiver.url(),
-            "WEBHOOK_ALLOW_PRIVATE": "1", "JOBS_ALERT_WAITING": "0", "JOBS_HTTP_PORT": "0",
+            "QUEUE_REDIS_PREFIX": "t",
+            "JOBS_ALERT_WEBHOOK_URL": receiver.url(),
+            "WEBHOOK_ALLOW_PRIVATE": "1",
+            "JOBS_ALERT_WAITING": "0",
+            "JOBS_HTTP_PORT": "0",
             "JOBS_JWT_SECRET": "x" * 32,
-        }  # fmt: skip
+        }
         process = subprocess.Popen(
             [sys.executable, "-m", "hsejobs_cli", *words],
-            env={**os.environ, **env}, stdout=log, stderr=log,
-        )  # fmt: skip
+            env={**os.environ, **env},
+            stdout=log,
+            stderr=log,
+        )
         try:
             wait_until(lambda: receiver.requests, 30, "the message")
             [told] = json.loads(receiver.requests[0].body)["alerts"]
             assert (told["rule"], told["queue"], told["state"]) == ("waiting", "q", "on")
             listed = subprocess.run(
                 [sys.executable, "-m", "hsejobs_cli", "alerts", "--json"],
-                env={**os.environ, **env}, capture_output=True, check=True, timeout=30,
-            )  # fmt: skip
+                env={**os.environ, **env},
+                capture_output=True,
+                check=True,
+                timeout=30,
+            )
             [shown] = json.loads(listed.stdout)
             assert shown["rule"] == "waiting"
             assert list(shown) == [

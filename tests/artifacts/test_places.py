@@ -46,9 +46,17 @@ def test_a_file_url_is_a_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["bucket", "s3://", "ftp://host/x", "s3://key:hidden@bucket", "s3://b?x=hidden", "file://x/y",
-     "https://example.com/hidden", "az://hidden/path"],
-)  # fmt: skip
+    [
+        "bucket",
+        "s3://",
+        "ftp://host/x",
+        "s3://key:hidden@bucket",
+        "s3://b?x=hidden",
+        "file://x/y",
+        "https://example.com/hidden",
+        "az://hidden/path",
+    ],
+)
 def test_a_bad_url_names_the_variable(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

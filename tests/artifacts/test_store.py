@@ -329,10 +329,17 @@ def test_writers_of_one_id_at_once_leave_one_and_a_sweep_the_rest(
     place: Place, tmp_path: Path
 ) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", WRITE_AND_DIE.replace("time.sleep(60)", "sys.stdin.read()"),
-         place.url or "", str(tmp_path)],
-        stdout=subprocess.PIPE, stdin=subprocess.PIPE, cwd=Path(__file__).parents[2],
-    ) as other:  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            WRITE_AND_DIE.replace("time.sleep(60)", "sys.stdin.read()"),
+            place.url or "",
+            str(tmp_path),
+        ],
+        stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"written\n"
         place.save(content=b"first")

@@ -40,15 +40,22 @@ def test_reading_begins_anywhere(place: Place, start: int) -> None:
 def test_metadata_of_the_release_before_is_read_and_its_readers_read_ours(tmp_path: Path) -> None:
     """The maker stands beside what earlier releases read, who refuse unknown fields."""
     store = open_store(None, tmp_path)
-    with store.write("o", "a", name="n", content_type="t/t", expires_at=10**13 - 1,
-                     queue="reports", job_id="j") as out:  # fmt: skip
+    with store.write(
+        "o", "a", name="n", content_type="t/t", expires_at=10**13 - 1, queue="reports", job_id="j"
+    ) as out:
         out.write(b"x")
     [path] = (tmp_path / "artifacts").rglob("*.json")
     raw = json.loads(path.read_text())
     assert set(raw["artifact"]) == {
-        "id", "organization_id", "name", "content_type", "bytes", "sha256", "created_at",
+        "id",
+        "organization_id",
+        "name",
+        "content_type",
+        "bytes",
+        "sha256",
+        "created_at",
         "expires_at",
-    }  # fmt: skip
+    }
     assert (store.get("o", "a").queue, store.get("o", "a").job_id) == ("reports", "j")
     del raw["made"]
     path.write_text(json.dumps(raw))

@@ -72,11 +72,21 @@ def test_nothing_is_lost_and_nothing_of_others_is_touched(url: str, redis_server
         {"at": 3.1, "blow": "frozen", "seconds": 0.4},
         {"at": 3.6, "blow": "stop", "target": "processes"},
     )
-    allowed = [w for name in ("full", "no-replicas", "no-rights", "frozen")
-               for w in ("--server", name)]  # fmt: skip
+    allowed = [
+        w for name in ("full", "no-replicas", "no-rights", "frozen") for w in ("--server", name)
+    ]
     with unchanged(redis_server):
-        done = run("chaos", "--plan", "-", "--json", "--yes", *allowed, "--server-pid",
-                   str(redis_server.pid), stdin=plan(*blows))  # fmt: skip
+        done = run(
+            "chaos",
+            "--plan",
+            "-",
+            "--json",
+            "--yes",
+            *allowed,
+            "--server-pid",
+            str(redis_server.pid),
+            stdin=plan(*blows),
+        )
     found = json.loads(done.stdout)
     assert (done.returncode, found["ok"]) == (0, True), done.stderr
     expected = len(list(plans.read(plan()).jobs()))
@@ -115,9 +125,12 @@ def test_a_seed_and_a_plan_replay(url: str) -> None:
 def started(*words: str, text: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "hsejobs_cli", "chaos", "--plan", "-", *words],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         start_new_session=True,
-    )  # fmt: skip
+    )
     assert process.stdin is not None
     process.stdin.write(text)
     process.stdin.close()
@@ -174,9 +187,12 @@ def test_whatever_ends_it_no_process_and_no_key_is_left(
         process = started("--server", "no-replicas", "--yes", text=plan(*blows, seconds=20))
         prefix = prefix_of(redis_client)
         wait_until(
-            lambda: redis_client.config_get("min-replicas-to-write") ==
-            {"min-replicas-to-write": "100"}, 20, what="the blow",
-        )  # fmt: skip
+            lambda: (
+                redis_client.config_get("min-replicas-to-write") == {"min-replicas-to-write": "100"}
+            ),
+            20,
+            what="the blow",
+        )
         ours = consumers_of(prefix)
         process.send_signal(how)
         _, err = process.communicate(timeout=60)
@@ -184,8 +200,13 @@ def test_whatever_ends_it_no_process_and_no_key_is_left(
         assert len(ours) >= 2
         wait_until(lambda: not any(lives(pid) for pid in ours), 20, what="the consumers' end")
         wait_until(lambda: not list(redis_client.scan_iter(f"{prefix}*")), 20, what="no keys")
-        wait_until(lambda: redis_client.config_get("min-replicas-to-write")
-                   ["min-replicas-to-write"] == "0", 20, what="the old setting")  # fmt: skip
+        wait_until(
+            lambda: (
+                redis_client.config_get("min-replicas-to-write")["min-replicas-to-write"] == "0"
+            ),
+            20,
+            what="the old setting",
+        )
 
 
 def consumers_of(prefix: str) -> list[int]:
@@ -265,9 +286,16 @@ class Story:
         self.ledger = Ledger(path)
 
     def tell(self, at: float, what: str, job: str, group: int = 1, **more: Any) -> None:
-        more = {"due": at, **more} if what == "accepted" else {
-            "run": f"{job}.{group}", "pid": group, "group": group, **more,
-        }  # fmt: skip
+        more = (
+            {"due": at, **more}
+            if what == "accepted"
+            else {
+                "run": f"{job}.{group}",
+                "pid": group,
+                "group": group,
+                **more,
+            }
+        )
         self.ledger.write(what, job, **{**more, "t": at})
 
     def judged(self, *struck: Struck, completed: str = "a", lease: float = 3.0) -> Any:

@@ -25,9 +25,18 @@ def test_all_is_looked_at(redis_url: str) -> None:
     done = run("doctor", "--json")
     seen = checks(done.stdout)
     assert set(seen) == {
-        "settings", "JOBS_HOME", "Redis", "no", "rights", "version", "eviction", "append-only", "database",
-        "artifacts", "mails",
-    }  # fmt: skip
+        "settings",
+        "JOBS_HOME",
+        "Redis",
+        "no",
+        "rights",
+        "version",
+        "eviction",
+        "append-only",
+        "database",
+        "artifacts",
+        "mails",
+    }
     assert [name for name, todo in seen.items() if todo] == ["append-only"]
     assert done.returncode == 1
 

@@ -22,8 +22,11 @@ def test_closed_streams_are_nobodys_mistake(redis_url: str, closed: str) -> None
     words = shlex.join([sys.executable, "-m", "hsejobs_cli", *WAITING, "--id", "j"])
     done = subprocess.run(
         ["/bin/sh", "-c", f"exec {words} {closed}"],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == ("" if ">&-" in closed.replace("2>&-", "") else "j\n")
     assert document("job", "email", "j")["status"] == "delayed"

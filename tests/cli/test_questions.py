@@ -56,11 +56,15 @@ def three(redis_url: str) -> None:
     [
         (["drain", "email"], "Remove 3 jobs", "y", "removed 3 jobs; 2 stay: they came later"),
         (["obliterate", "email"], "Remove all 3 jobs", "email", "removed 3 jobs; 2 stay"),
-        (["clean", "email", "--status", "waiting", "--grace", "0s"], "Remove 2 waiting", "y",
-         "removed 2 jobs"),
+        (
+            ["clean", "email", "--status", "waiting", "--grace", "0s"],
+            "Remove 2 waiting",
+            "y",
+            "removed 2 jobs",
+        ),
     ],
     ids=["drain", "obliterate", "clean"],
-)  # fmt: skip
+)
 def test_what_came_after_the_question_stays(
     three: None, words: list[str], question: str, answer: str, said: str
 ) -> None:

@@ -77,11 +77,15 @@ ADDS = {
     "add, a secret": Case(Add("webhooks", HOOK), never=(SECRET,)),
     "add, an id": Case(Add("email", MAIL, id="m-1"), doors=FORMLESS, left={"email": "waiting=1"}),
     "add, an id that is there": Case(
-        Add("webhooks", HOOK, id="a"), (Job("a", "failed"),), doors=FORMLESS,
+        Add("webhooks", HOOK, id="a"),
+        (Job("a", "failed"),),
+        doors=FORMLESS,
         left={"webhooks": "failed=1"},
     ),
     "add, a task by its short name": Case(Add("email", MAIL, task="send_email")),
-    "add, field missing": Case(Add("email", {"to": "a@b.example"}), code="invalid_payload", left={}),
+    "add, field missing": Case(
+        Add("email", {"to": "a@b.example"}), code="invalid_payload", left={}
+    ),
     "add, field unknown": Case(Add("email", MAIL | {"no": 1}), code="invalid_payload", left={}),
     "add, field of another type": Case(
         Add("webhooks", HOOK | {"eventType": 5}), code="invalid_payload", left={}
@@ -109,7 +113,7 @@ ADDS = {
     "add, organization of unseen characters": Case(
         Add("email", MAIL, org="a\x07b"), doors=FORMLESS, code="invalid_option", left={}
     ),
-}  # fmt: skip
+}
 
 NESTED = {"list": [{"password": SECRET}, {"deep": {"apiKey": SECRET, "n": 1}}], "n": 2}
 ERROR = {"error": f"refused {SECRET}", "code": "error", "traceback": f"at {SECRET}", "attempt": 1}
@@ -117,8 +121,12 @@ MINE: dict[str, Any] = {"org": "org-1", "user": "ann"}
 THEIRS: dict[str, Any] = {"org": "org-1", "user": "bob"}
 FOREIGN: dict[str, Any] = {"org": "org-2", "user": "ann"}
 NOTHING: dict[str, Any] = {
-    "data": None, "result": None, "errors": None, "failedReason": None, "progressMessage": None,
-}  # fmt: skip
+    "data": None,
+    "result": None,
+    "errors": None,
+    "failedReason": None,
+    "progressMessage": None,
+}
 
 
 def show(job: Job, who: Who = OPERATOR, **more: Any) -> Case:
@@ -127,8 +135,10 @@ def show(job: Job, who: Who = OPERATOR, **more: Any) -> Case:
 
 
 VIEWS = {
-    "show, waiting": show(Job("a"), shows={"status": "waiting", "data": {
-        "url": "https://a.example/", "secret": "***"}}),
+    "show, waiting": show(
+        Job("a"),
+        shows={"status": "waiting", "data": {"url": "https://a.example/", "secret": "***"}},
+    ),
     "show, delayed": show(Job("a", "delayed"), shows={"status": "delayed"}),
     "show, active": show(
         Job("a", "active", progress="on its way"),
@@ -156,7 +166,9 @@ VIEWS = {
     ),
     "show, secrets deep inside": show(
         Job("a", data=NESTED),
-        shows={"data": {"list": [{"password": "***"}, {"deep": {"apiKey": "***", "n": 1}}], "n": 2}},
+        shows={
+            "data": {"list": [{"password": "***"}, {"deep": {"apiKey": "***", "n": 1}}], "n": 2}
+        },
     ),
     "show, a secret in an error": show(
         Job("a", "failed", error=ERROR), shows={"failedReason": "refused ***"}
@@ -183,11 +195,15 @@ VIEWS = {
     "show, another tenant's": show(Job("a", **FOREIGN), ADMIN, code="not_found"),
     "show, nobody's to a tenant": show(Job("a"), ADMIN, code="not_found"),
     "show, a member's own": show(
-        Job("a", "failed", **MINE, log=("a line",)), MEMBER, doors=ROLES,
+        Job("a", "failed", **MINE, log=("a line",)),
+        MEMBER,
+        doors=ROLES,
         shows={"failedReason": "it broke", "logs": ["a line"]},
     ),
     "show, a colleague's": show(
-        Job("a", "failed", **THEIRS, log=("a line",)), MEMBER, doors=ROLES,
+        Job("a", "failed", **THEIRS, log=("a line",)),
+        MEMBER,
+        doors=ROLES,
         shows={**NOTHING, "logs": None, "status": "failed", "userId": "bob"},
     ),
     "show, a colleague's to an admin": show(
@@ -198,11 +214,15 @@ VIEWS = {
     ),
     "list, a page": Case(Listing("webhooks", limit=2), (Job("a"), Job("b"), Job("c"))),
     "list, the next page": Case(
-        Listing("webhooks", limit=2, pages=2), (Job("a"), Job("b"), Job("c")), doors=FORMLESS,
+        Listing("webhooks", limit=2, pages=2),
+        (Job("a"), Job("b"), Job("c")),
+        doors=FORMLESS,
         shows={"total": 3, "next": None},
     ),
     "list, failed with secrets": Case(
-        Listing("webhooks", "failed"), (Job("a", "failed", error=ERROR),), never=(SECRET,),
+        Listing("webhooks", "failed"),
+        (Job("a", "failed", error=ERROR),),
+        never=(SECRET,),
         shows={"total": 1},
     ),
     "list, results with secrets": Case(
@@ -219,15 +239,20 @@ VIEWS = {
     ),
     "list, queue unknown": Case(Listing("nope"), code="unknown_queue"),
     "list, a tenant's own": Case(
-        Listing("webhooks"), (Job("a", **MINE), Job("b", **FOREIGN), Job("c")), ADMIN,
+        Listing("webhooks"),
+        (Job("a", **MINE), Job("b", **FOREIGN), Job("c")),
+        ADMIN,
         shows={"total": 1},
     ),
     "list, a colleague's": Case(
-        Listing("webhooks"), (Job("a", **THEIRS),), MEMBER, doors=("python", "http"),
+        Listing("webhooks"),
+        (Job("a", **THEIRS),),
+        MEMBER,
+        doors=("python", "http"),
         never=("a.example",),
     ),
     "schedules": Case(Schedules(), doors=FORMLESS),
-}  # fmt: skip
+}
 
 HOOKS = "webhooks"
 WORKING = (Job("w", "active"), Job("f", "failed"), Job("d", "delayed"), Job("a"))
@@ -251,22 +276,37 @@ ACTS = {
         "retry", "failed", "not_found", who=ADMIN, owner=FOREIGN, left={HOOKS: "failed=1"}
     ),
     "retry, a member": one(
-        "retry", "failed", "forbidden", who=MEMBER, owner=MINE, doors=ROLES,
+        "retry",
+        "failed",
+        "forbidden",
+        who=MEMBER,
+        owner=MINE,
+        doors=ROLES,
         left={HOOKS: "failed=1"},
     ),
     "retry, all": Case(
-        Every("retry", HOOKS), (Job("a", "failed"), Job("b", "failed"), Job("c")), doors=NO_ROUTE,
-        shows={"done": 2}, left={HOOKS: "waiting=3"},
+        Every("retry", HOOKS),
+        (Job("a", "failed"), Job("b", "failed"), Job("c")),
+        doors=NO_ROUTE,
+        shows={"done": 2},
+        left={HOOKS: "waiting=3"},
     ),
     "retry, all of a tenant": Case(
-        Every("retry", HOOKS), (Job("a", "failed", **MINE), Job("b", "failed", **FOREIGN)), ADMIN,
-        doors=NO_ROUTE, shows={"done": 1}, left={HOOKS: "waiting=1 failed=1"},
+        Every("retry", HOOKS),
+        (Job("a", "failed", **MINE), Job("b", "failed", **FOREIGN)),
+        ADMIN,
+        doors=NO_ROUTE,
+        shows={"done": 1},
+        left={HOOKS: "waiting=1 failed=1"},
     ),
     "promote": one("promote", "delayed", left={HOOKS: "waiting=1"}),
     "promote, completed": one("promote", "completed", "wrong_state"),
     "promote, all": Case(
-        Every("promote", HOOKS), (Job("a", "delayed"), Job("b", "delayed")), doors=NO_ROUTE,
-        shows={"done": 2}, left={HOOKS: "waiting=2"},
+        Every("promote", HOOKS),
+        (Job("a", "delayed"), Job("b", "delayed")),
+        doors=NO_ROUTE,
+        shows={"done": 2},
+        left={HOOKS: "waiting=2"},
     ),
     "remove, waiting": one("remove", "waiting", left={}),
     "remove, failed": one("remove", "failed", left={}),
@@ -276,43 +316,69 @@ ACTS = {
         "remove", "waiting", "not_found", who=ADMIN, owner=FOREIGN, left={HOOKS: "waiting=1"}
     ),
     "clean": Case(
-        Clean(HOOKS, "failed"), (Job("a", "failed"), Job("b", "failed"), Job("c")),
-        shows={"removed": 2}, left={HOOKS: "waiting=1"},
+        Clean(HOOKS, "failed"),
+        (Job("a", "failed"), Job("b", "failed"), Job("c")),
+        shows={"removed": 2},
+        left={HOOKS: "waiting=1"},
     ),
     "clean, too young": Case(
-        Clean(HOOKS, "failed", 3600), (Job("a", "failed"),), shows={"removed": 0},
+        Clean(HOOKS, "failed", 3600),
+        (Job("a", "failed"),),
+        shows={"removed": 0},
         left={HOOKS: "failed=1"},
     ),
     "clean, own": Case(
-        Clean(HOOKS, "delayed"), (Job("a", "delayed", **MINE), Job("b", "delayed", **FOREIGN)),
-        ADMIN, shows={"removed": 1}, left={HOOKS: "delayed=1"},
+        Clean(HOOKS, "delayed"),
+        (Job("a", "delayed", **MINE), Job("b", "delayed", **FOREIGN)),
+        ADMIN,
+        shows={"removed": 1},
+        left={HOOKS: "delayed=1"},
     ),
     "clean, active": Case(
-        Clean(HOOKS, "active"), (Job("a", "active"),), code="invalid_option",
+        Clean(HOOKS, "active"),
+        (Job("a", "active"),),
+        code="invalid_option",
         left={HOOKS: "active=1"},
     ),
     "clean, status unknown": Case(Clean(HOOKS, "lost"), code="invalid_option"),
     "drain": Case(
-        Whole("drain", HOOKS), WORKING, doors=NO_ROUTE, shows={"removed": 2},
+        Whole("drain", HOOKS),
+        WORKING,
+        doors=NO_ROUTE,
+        shows={"removed": 2},
         left={HOOKS: "active=1 failed=1"},
     ),
     "obliterate, busy": Case(
-        Whole("obliterate", HOOKS), WORKING, doors=NO_ROUTE, code="queue_busy",
+        Whole("obliterate", HOOKS),
+        WORKING,
+        doors=NO_ROUTE,
+        code="queue_busy",
         left={HOOKS: "waiting=1 active=1 delayed=1 failed=1"},
     ),
     "obliterate, forced": Case(
-        Whole("obliterate", HOOKS, force=True), WORKING, doors=NO_ROUTE, shows={"removed": 4},
+        Whole("obliterate", HOOKS, force=True),
+        WORKING,
+        doors=NO_ROUTE,
+        shows={"removed": 4},
         left={},
     ),
     "drain, of one organization": Case(
-        Whole("drain", HOOKS), WORKING, Who("operator", "org-1"), doors=("python", "tui"),
-        code="refused", left={HOOKS: "waiting=1 active=1 delayed=1 failed=1"},
+        Whole("drain", HOOKS),
+        WORKING,
+        Who("operator", "org-1"),
+        doors=("python", "tui"),
+        code="refused",
+        left={HOOKS: "waiting=1 active=1 delayed=1 failed=1"},
     ),
     "pause": Case(Whole("pause", HOOKS), (Job("a"),), left={HOOKS: "waiting=1 is_paused=1"}),
     "resume, never paused": Case(Whole("resume", HOOKS), (Job("a"),), left={HOOKS: "waiting=1"}),
     "pause, queue unknown": Case(Whole("pause", "nope"), code="unknown_queue"),
     "pause, an admin": Case(
-        Whole("pause", HOOKS), (Job("a"),), ADMIN, doors=ROLES, code="forbidden",
+        Whole("pause", HOOKS),
+        (Job("a"),),
+        ADMIN,
+        doors=ROLES,
+        code="forbidden",
         left={HOOKS: "waiting=1"},
     ),
     "circuit open": Case(Circuit("open", "webhook:org-1:a.example:443"), doors=NO_ROUTE),
@@ -323,6 +389,6 @@ ACTS = {
         Circuit("close", "webhook:org-1:a.example:443"), doors=NO_ROUTE, code="unknown_circuit"
     ),
     "run a schedule": Case(Run("hourly_cleanup"), doors=NO_ROUTE, left={"cleanup": "waiting=1"}),
-}  # fmt: skip
+}
 
 CASES = {**ADDS, **VIEWS, **ACTS}

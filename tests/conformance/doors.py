@@ -4,19 +4,15 @@ differently by contract (HTTP in ms, tenants' ids with their organization), it i
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import io
 import json
 import re
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
-import jwt
 import pytest
 
 import huey_config
@@ -48,7 +44,7 @@ from tests.conformance.steps import (
     Who,
     Whole,
 )
-from tests.conformance.world import JWT_SECRET, PREFIX
+from tests.conformance.world import PREFIX
 
 TIMES = ("delay", "backoff", "timeout")
 
@@ -120,9 +116,14 @@ class Python(Door):
                 info, cursor = info_of(step.queue), step.cursor
                 for _ in range(step.pages):
                     page = views.listing(
-                        here.reader, info, step.status, actor, limit=step.limit, cursor=cursor,
+                        here.reader,
+                        info,
+                        step.status,
+                        actor,
+                        limit=step.limit,
+                        cursor=cursor,
                         organization_id=actor.organization_id,
-                    )  # fmt: skip
+                    )
                     cursor = page["next"]
                 return page
             case Schedules():
@@ -175,9 +176,14 @@ class Tui(Door):
     def do(self, step: Step, who: Who) -> Any:
         viewer = None if who.role == "operator" else Viewer(who.user, who.role)
         options = Options(
-            url=runtime().link.url, prefix=PREFIX, home=self.home, place="redis",
-            organization_id=who.org, viewer=viewer, read_only=who.role == "member",
-        )  # fmt: skip
+            url=runtime().link.url,
+            prefix=PREFIX,
+            home=self.home,
+            place="redis",
+            organization_id=who.org,
+            viewer=viewer,
+            read_only=who.role == "member",
+        )
         link = runtime().link
         source = Source(options, link)
         source.glance()
@@ -185,8 +191,9 @@ class Tui(Door):
             case Add():
                 info = info_of(step.queue)
                 text = json.dumps(step.payload)
-                new = compose.new_job(info, info.task(step.task), text, organization_id=who.org,
-                                      sealed=False)  # fmt: skip
+                new = compose.new_job(
+                    info, info.task(step.task), text, organization_id=who.org, sealed=False
+                )
                 added = acts_of(options, link).add(info, new)
                 return {"created": added.created, "status": str(added.status)}
             case Show():
@@ -199,8 +206,12 @@ class Tui(Door):
                 return shown
             case Listing():
                 info_of(step.queue)
-                page = source.window(step.queue, state_of(step.status), limit=step.limit,
-                                     reverse=step.status not in ("waiting", "delayed"))  # fmt: skip
+                page = source.window(
+                    step.queue,
+                    state_of(step.status),
+                    limit=step.limit,
+                    reverse=step.status not in ("waiting", "delayed"),
+                )
                 return {"total": page.total, "jobs": [{"id": row.id} for row in page.rows if row]}
             case Every("retry"):
                 hits = last(source.search(step.queue, State.FAILED, _everything()))
@@ -278,16 +289,34 @@ class Cli(Door):
                 return ["job", step.queue, step.id, "--json", *org]
             case Listing():
                 cursor = ["--cursor", step.cursor] if step.cursor else []
-                return ["jobs", step.queue, "--status", step.status, "--limit", str(step.limit),
-                        "--json", *cursor, *org]  # fmt: skip
+                return [
+                    "jobs",
+                    step.queue,
+                    "--status",
+                    step.status,
+                    "--limit",
+                    str(step.limit),
+                    "--json",
+                    *cursor,
+                    *org,
+                ]
             case One():
                 yes = ["--yes"] if step.act == "remove" else []
                 return [step.act, step.queue, step.id, "--json", *yes, *org]
             case Every():
                 return [step.act, step.queue, "--all", "--json", *org]
             case Clean():
-                return ["clean", step.queue, "--status", step.status, "--grace",
-                        f"{step.grace:g}s", "--yes", "--json", *org]  # fmt: skip
+                return [
+                    "clean",
+                    step.queue,
+                    "--status",
+                    step.status,
+                    "--grace",
+                    f"{step.grace:g}s",
+                    "--yes",
+                    "--json",
+                    *org,
+                ]
             case Whole("pause" | "resume"):
                 return [step.act, step.queue]
             case Whole():
@@ -299,89 +328,3 @@ class Cli(Door):
                 return ["schedules", "run", step.name]
             case Schedules():
                 return ["schedules", "--json"]
-
-
-class Http(Door):
-    """The HTTP shim's application, called in this process on one loop."""
-
-    name = "http"
-
-    def __init__(self) -> None:
-        from hsejobs_http.app import create_app
-
-        self.runner = asyncio.Runner()
-        transport = httpx.ASGITransport(create_app(), raise_app_exceptions=False)
-        self.client = httpx.AsyncClient(transport=transport, base_url="http://shim")
-
-    def close(self) -> None:
-        """Ends the loop."""
-        self.runner.run(self.client.aclose())
-        self.runner.close()
-
-    def call(self, method: str, path: str, who: Who, body: Any = None, **query: Any) -> Any:
-        """The answer's JSON. Raises _Refused."""
-        claims: dict[str, Any] = {"sub": who.user, "role": who.role, "exp": time.time() + 3600}
-        claims |= {"organizationId": who.org} if who.org else {}
-        token = jwt.encode(claims, JWT_SECRET, algorithm="HS256")
-        request = self.client.build_request(
-            method, f"/api/jobs/{path}", params=query or None,
-            headers={"Authorization": f"Bearer {token}"},
-            content=None if body is None else json.dumps(body).encode(),
-        )  # fmt: skip
-        answer = self.runner.run(self._send(request))
-        if answer.status_code >= 400:
-            raise _Refused(answer.json()["code"])
-        return answer.json() if answer.content else None
-
-    async def _send(self, request: httpx.Request) -> httpx.Response:
-        return await self.client.send(request)
-
-    def ask(self, step: Step, who: Who) -> Answer:
-        """Its error is a problem document with a code."""
-        try:
-            return Answer("", self.do(step, who))
-        except _Refused as error:
-            return Answer(str(error))
-
-    def do(self, step: Step, who: Who) -> Any:
-        call: Callable[..., Any] = self.call
-        match step:
-            case Add():
-                options = {name: value * 1000 if name in TIMES else value
-                           for name, value in step.options.items()}  # fmt: skip
-                named = {"organizationId": step.org, "userId": step.user, "jobId": step.id,
-                         "task": step.task}  # fmt: skip
-                options |= {name: value for name, value in named.items() if value is not None}
-                made = call("POST", step.queue, who, {"payload": step.payload, "options": options})
-                return {"created": made["created"], "status": made["status"]}
-            case Show():
-                shown = call("GET", f"{step.queue}/jobs/{step.id}", who)
-                return shown | {
-                    "logs": call("GET", f"{step.queue}/jobs/{step.id}/logs", who)["lines"]
-                }
-            case Listing():
-                query = {"status": step.status, "limit": step.limit}
-                query |= {"cursor": step.cursor} if step.cursor else {}
-                page = call("GET", f"{step.queue}/jobs", who, **query)
-                for _ in range(1, step.pages):
-                    page = call("GET", f"{step.queue}/jobs", who, **query, cursor=page["next"])
-                return page
-            case One("remove"):
-                return call("DELETE", f"{step.queue}/jobs/{step.id}", who)
-            case One():
-                call("POST", f"{step.queue}/jobs/{step.id}/{step.act}", who)
-                return None
-            case Clean():
-                body = {"status": step.status, "grace": int(step.grace * 1000)}
-                return call("POST", f"{step.queue}/clean", who, body)
-            case Whole("pause" | "resume"):
-                call("POST", f"{step.queue}/{step.act}", who)
-                return None
-            case Schedules():
-                return call("GET", "schedules", who)
-            case _:
-                raise AssertionError(step)
-
-
-class _Refused(Exception):
-    """The code of a problem document."""

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.conformance.cases import CASES, Case
-from tests.conformance.doors import Cli, Door, Http, Python, Tui
+from tests.conformance.doors import Cli, Door, Python, Tui
+from tests.conformance.http_door import Http
 from tests.conformance.steps import Add, Answer, Listing, Run, Schedules, Show
 from tests.conformance.world import World, environment, opened
 from tests.support.server import Server
@@ -159,8 +160,9 @@ def _comparable(
         alone = {"text", "logs"} if "cli" in (first, door) else set()
         views = [{name: view[name] for name in view if name not in alone} for view in views]
     elif isinstance(case.step, Listing) and door == "tui" and not case.code:
-        views = [{"total": view["total"], "ids": [job["id"] for job in view["jobs"]]}
-                 for view in views]  # fmt: skip
+        views = [
+            {"total": view["total"], "ids": [job["id"] for job in view["jobs"]]} for view in views
+        ]
     elif not isinstance(case.step, Schedules):
         shared = [set(view) for view in views if isinstance(view, dict)]
         names = set.intersection(*shared) if len(shared) == 2 else set()

@@ -68,11 +68,22 @@ class World:
         info = self.infos[job.queue]
         payload = job.data if isinstance(job.data, bytes) else codec.dumps(job.data)
         delay = 3_600_000 if job.state == "delayed" else 0
-        self.writer.add(job.queue, NewJob(
-            id=job.id, name=job.task or info.task(None).name, payload=payload, priority=3,
-            attempts=2, backoff=1000, timeout=0, delay=delay, organization_id=job.org,
-            user_id=job.user, nonce="n",
-        ))  # fmt: skip
+        self.writer.add(
+            job.queue,
+            NewJob(
+                id=job.id,
+                name=job.task or info.task(None).name,
+                payload=payload,
+                priority=3,
+                attempts=2,
+                backoff=1000,
+                timeout=0,
+                delay=delay,
+                organization_id=job.org,
+                user_id=job.user,
+                nonce="n",
+            ),
+        )
         if job.state in ("waiting", "delayed"):
             return
         work = Work(self.link, PREFIX, job.queue, patience=1)
@@ -84,8 +95,15 @@ class World:
         if job.log:
             work.log(claim.id, claim.token, list(job.log))
         if job.state == "failed":
-            work.fail(claim.id, claim.token, code=str(job.error["code"]),
-                      error=codec.dumps(job.error), run_us=1, final=True, delay_ms=None)  # fmt: skip
+            work.fail(
+                claim.id,
+                claim.token,
+                code=str(job.error["code"]),
+                error=codec.dumps(job.error),
+                run_us=1,
+                final=True,
+                delay_ms=None,
+            )
         elif job.state == "completed":
             work.step([Done(claim.id, claim.token, 1, codec.dumps(job.result))], 0, "", 1)
 

@@ -24,10 +24,18 @@ def test_an_entry_says_who_did_what_through_which_door(tmp_path: Path) -> None:
     entry = json.loads(line)
     assert entry.pop("time").endswith("Z")
     assert entry == {
-        "user": "ann", "role": "admin", "door": "http", "act": "retry", "queue": "email",
-        "count": 1, "ids": ["a", "b"], "redis": "redis", "organizationId": "org-1", "of": 2,
+        "user": "ann",
+        "role": "admin",
+        "door": "http",
+        "act": "retry",
+        "queue": "email",
+        "count": 1,
+        "ids": ["a", "b"],
+        "redis": "redis",
+        "organizationId": "org-1",
+        "of": 2,
         "refused": {"gone": 1},
-    }  # fmt: skip
+    }
     assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
 
 
@@ -67,8 +75,16 @@ class _Kept:
 def link(redis_url: str) -> Iterator[Link]:
     made = Link(redis_url)
     for job_id in ("a", "b"):
-        new = NewJob(id=job_id, name="t", payload=b"{}", priority=3, attempts=1, backoff=0,
-                     timeout=0, nonce="n")  # fmt: skip
+        new = NewJob(
+            id=job_id,
+            name="t",
+            payload=b"{}",
+            priority=3,
+            attempts=1,
+            backoff=0,
+            timeout=0,
+            nonce="n",
+        )
         Writer(made, "t").add("q", new)
     yield made
     made.close()

@@ -13,11 +13,19 @@ from hsejobs.errors import InvalidOption
 @pytest.mark.parametrize(
     ("text", "ms"),
     [
-        ("0", 0), ("90", 90_000), ("250ms", 250), ("1.5h", 5_400_000), (" 7 d ", 604_800_000),
-        ("15m", 900_000), ("15min", 900_000), ("15 min", 900_000), ("1.001s", 1001), ("0.3s", 300),
+        ("0", 0),
+        ("90", 90_000),
+        ("250ms", 250),
+        ("1.5h", 5_400_000),
+        (" 7 d ", 604_800_000),
+        ("15m", 900_000),
+        ("15min", 900_000),
+        ("15 min", 900_000),
+        ("1.001s", 1001),
+        ("0.3s", 300),
         ("3660d", LONGEST_MS),
     ],
-)  # fmt: skip
+)
 def test_a_text_is_read(text: str, ms: int) -> None:
     assert parse_duration(text) == ms
 

@@ -41,11 +41,18 @@ def test_what_the_add_asks_for_comes_first() -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        {"priority": 0}, {"priority": True}, {"attempts": 0}, {"attempts": 1.5}, {"backoff": -1},
-        {"timeout": 0}, {"delay": math.nan}, {"delay": "1"}, {"timeout": 10**9},
+        {"priority": 0},
+        {"priority": True},
+        {"attempts": 0},
+        {"attempts": 1.5},
+        {"backoff": -1},
+        {"timeout": 0},
+        {"delay": math.nan},
+        {"delay": "1"},
+        {"timeout": 10**9},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_options_that_cannot_be_are_refused(asked: dict[str, Any]) -> None:
     (name,) = asked
     with pytest.raises(InvalidOption, match=rf"^{name}: "):

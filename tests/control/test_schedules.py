@@ -19,9 +19,14 @@ def test_a_text_that_cannot_be_understood_hides_no_other(place: Place) -> None:
     found = listed(place)
     assert list(found) == ["nightly", "old", "broken", "code"]
     assert found["broken"] == {
-        "name": "broken", "queue": "mail", "cron": "at noon", "next": None, "last": None,
-        "lastJob": None, "outcome": None,
-    }  # fmt: skip
+        "name": "broken",
+        "queue": "mail",
+        "cron": "at noon",
+        "next": None,
+        "last": None,
+        "lastJob": None,
+        "outcome": None,
+    }
     assert found["code"]["next"] is None
     assert found["nightly"]["next"].endswith("T03:00:00.000Z")
     assert found["old"]["next"].endswith("T04:00:00.000Z")
@@ -29,8 +34,12 @@ def test_a_text_that_cannot_be_understood_hides_no_other(place: Place) -> None:
 
 def test_the_command_lists_them_all_and_runs_one(place: Place) -> None:
     def cli(*words: str) -> str:
-        done = subprocess.run([sys.executable, "-m", "hsejobs_cli", *words],
-                              capture_output=True, text=True, timeout=60)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "hsejobs_cli", *words],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 

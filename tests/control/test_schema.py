@@ -10,12 +10,22 @@ from hsejobs.control.schema import problems
 from huey_config import QUEUES
 
 MAIL: dict[str, Any] = {
-    "type": "object", "additionalProperties": False, "required": ["to"],
-    "$defs": {"File": {"type": "object", "required": ["artifactId"], "additionalProperties": False,
-                       "properties": {"artifactId": {"type": "string", "pattern": "^[a-z]+$"}}}},
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["to"],
+    "$defs": {
+        "File": {
+            "type": "object",
+            "required": ["artifactId"],
+            "additionalProperties": False,
+            "properties": {"artifactId": {"type": "string", "pattern": "^[a-z]+$"}},
+        }
+    },
     "properties": {
         "to": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
-        "subject": {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 5}, {"type": "null"}]},
+        "subject": {
+            "anyOf": [{"type": "string", "minLength": 1, "maxLength": 5}, {"type": "null"}]
+        },
         "kind": {"type": "string", "enum": ["a", "b"]},
         "hours": {"type": "number", "minimum": 0, "maximum": 10},
         "count": {"type": "integer"},
@@ -24,31 +34,43 @@ MAIL: dict[str, Any] = {
         "context": {"type": "object", "additionalProperties": {"$ref": "#/$defs/JsonValue"}},
         "odd": {"type": "string", "pattern": "(?<broken"},
     },
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize(("data", "wrong"), [
-    ({"to": "x"}, []),
-    ({"to": ["x"], "subject": None, "kind": "b", "hours": 0.5, "count": 3, "replyTo": "x"}, []),
-    ({"to": "x", "reply_to": "y", "files": [{"artifact_id": "abc"}], "context": {"a": [1]}}, []),
-    ({"to": "x", "odd": "anything", "hours": "0.5", "count": "3"}, []),
-    ({"to": {"$sealed": "x"}}, []),
-    ({"to": "x", "count": "***"}, [("count", "must be an integer")]),
-    ({}, [("to", "is required")]),
-    ({"to": 1}, [("to", "must be a string")]),
-    ({"to": ["x", 1]}, [("to[1]", "must be a string")]),
-    ({"to": "x", "subject": "too long"}, [("subject", "must be at least 1 and at most 5 characters")]),
-    ({"to": "x", "kind": "c"}, [("kind", "use one of: a, b")]),
-    ({"to": "x", "hours": 11}, [("hours", "must be at least 0 and at most 10")]),
-    ({"to": "x", "hours": True}, []),
-    ({"to": "x", "hours": [1]}, [("hours", "must be a number")]),
-    ({"to": "x", "count": 1.5}, [("count", "must be an integer")]),
-    ({"to": "x", "reply_to": 1}, [("reply_to", "must be a string")]),
-    ({"to": "x", "files": [{}]}, [("files[0].artifactId", "is required")]),
-    ({"to": "x", "files": [{"artifactId": "A"}]}, [("files[0].artifactId", "does not match ^[a-z]+$")]),
-    ({"to": "x", "files": [{"artifactId": "a"}] * 2}, [("files", "must be at most 1 items")]),
-    ([], [("payload", "must be an object")]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("data", "wrong"),
+    [
+        ({"to": "x"}, []),
+        ({"to": ["x"], "subject": None, "kind": "b", "hours": 0.5, "count": 3, "replyTo": "x"}, []),
+        (
+            {"to": "x", "reply_to": "y", "files": [{"artifact_id": "abc"}], "context": {"a": [1]}},
+            [],
+        ),
+        ({"to": "x", "odd": "anything", "hours": "0.5", "count": "3"}, []),
+        ({"to": {"$sealed": "x"}}, []),
+        ({"to": "x", "count": "***"}, [("count", "must be an integer")]),
+        ({}, [("to", "is required")]),
+        ({"to": 1}, [("to", "must be a string")]),
+        ({"to": ["x", 1]}, [("to[1]", "must be a string")]),
+        (
+            {"to": "x", "subject": "too long"},
+            [("subject", "must be at least 1 and at most 5 characters")],
+        ),
+        ({"to": "x", "kind": "c"}, [("kind", "use one of: a, b")]),
+        ({"to": "x", "hours": 11}, [("hours", "must be at least 0 and at most 10")]),
+        ({"to": "x", "hours": True}, []),
+        ({"to": "x", "hours": [1]}, [("hours", "must be a number")]),
+        ({"to": "x", "count": 1.5}, [("count", "must be an integer")]),
+        ({"to": "x", "reply_to": 1}, [("reply_to", "must be a string")]),
+        ({"to": "x", "files": [{}]}, [("files[0].artifactId", "is required")]),
+        (
+            {"to": "x", "files": [{"artifactId": "A"}]},
+            [("files[0].artifactId", "does not match ^[a-z]+$")],
+        ),
+        ({"to": "x", "files": [{"artifactId": "a"}] * 2}, [("files", "must be at most 1 items")]),
+        ([], [("payload", "must be an object")]),
+    ],
+)
 def test_problems_name_the_field_and_no_value(data: Any, wrong: list[tuple[str, str]]) -> None:
     assert problems(data, MAIL) == wrong
 
@@ -61,13 +83,18 @@ def test_a_field_that_there_is_not_is_told_with_those_there_are() -> None:
 
 GOOD: dict[str, dict[str, Any]] = {
     "email": {"to": ["a@example.com"], "template": "welcome", "context": {"name": "Ann"}},
-    "webhooks": {"url": "https://example.com/", "payload": {"event": "x"}, "eventType": "x.y",
-                 "secret": "whsec_x", "organizationId": "org-1"},
+    "webhooks": {
+        "url": "https://example.com/",
+        "payload": {"event": "x"},
+        "eventType": "x.y",
+        "secret": "whsec_x",
+        "organizationId": "org-1",
+    },
     "reports": {"type": "audits", "organizationId": "org-1", "filters": {"a": 1}, "format": "pdf"},
     "data-exports": {"entities": ["audits"], "format": "csv", "organizationId": "org-1"},
     "tenant-onboarding": {"organizationName": "A", "adminEmail": "a@example.com", "adminName": "A"},
     "cleanup": {"completedHours": 1.5},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("queue", sorted(QUEUES))
@@ -86,10 +113,13 @@ def test_good_payloads_of_every_queue_pass(queue: str) -> None:
         {"type": "string", "pattern": "^(a|aa)+$"},
         {"type": "string", "pattern": "(.*)(.*)(.*)(.*)x"},
         {"$ref": "#"},
-        {"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"},
+        {
+            "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]}},
+            "$ref": "#/$defs/a",
+        },
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_schema_that_would_take_for_ever_is_left_to_the_worker(schema: dict[str, Any]) -> None:
     """Without a bound each takes longer than any test may."""
     assert problems("a" * 5_000 + "!", schema) == []
@@ -106,31 +136,50 @@ def test_a_payload_that_branches_without_end_is_left_to_the_worker() -> None:
 
 def test_words_that_are_not_known_refuse_nothing() -> None:
     schema = {
-        "not": {"type": "object"}, "if": {}, "then": False, "format": "email", "type": "thing",
-        "propertyNames": {"pattern": "^b"}, "uniqueItems": True, "$ref": "https://example.com/x",
-        "enum": "a", "required": "b", "properties": 5, "minimum": "5", "pattern": 5,
-    }  # fmt: skip
+        "not": {"type": "object"},
+        "if": {},
+        "then": False,
+        "format": "email",
+        "type": "thing",
+        "propertyNames": {"pattern": "^b"},
+        "uniqueItems": True,
+        "$ref": "https://example.com/x",
+        "enum": "a",
+        "required": "b",
+        "properties": 5,
+        "minimum": "5",
+        "pattern": 5,
+    }
     for data in ({"a": 1}, [1, 1], "x", 3, None):
         assert problems(data, schema) == []
 
 
-@pytest.mark.parametrize(("data", "wrong"), [
-    ({"a": 1, "s-1": "x"}, []),
-    ({"a": 1, "t": "x"}, [("t", "is no field of it; there are: a, b")]),
-    ({"a": 2}, [("a", "must be 1")]),
-    ({"a": 1, "b": [1, "x", True]}, []),
-    ({"a": 1, "b": [[], "x"]}, [("b[0]", "must be an integer")]),
-    ({"a": 1, "b": ["x", "x", 5]}, [("b[0]", "must be an integer"), ("b[2]", "must be a boolean or null")]),
-    ({}, [("a", "is required"), ("payload", "must be at least 1 fields")]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("data", "wrong"),
+    [
+        ({"a": 1, "s-1": "x"}, []),
+        ({"a": 1, "t": "x"}, [("t", "is no field of it; there are: a, b")]),
+        ({"a": 2}, [("a", "must be 1")]),
+        ({"a": 1, "b": [1, "x", True]}, []),
+        ({"a": 1, "b": [[], "x"]}, [("b[0]", "must be an integer")]),
+        (
+            {"a": 1, "b": ["x", "x", 5]},
+            [("b[0]", "must be an integer"), ("b[2]", "must be a boolean or null")],
+        ),
+        ({}, [("a", "is required"), ("payload", "must be at least 1 fields")]),
+    ],
+)
 def test_other_words(data: Any, wrong: list[tuple[str, str]]) -> None:
     schema = {
-        "allOf": [{"required": ["a"]}, {"minProperties": 1}], "additionalProperties": False,
+        "allOf": [{"required": ["a"]}, {"minProperties": 1}],
+        "additionalProperties": False,
         "patternProperties": {"^s-": {}},
         "properties": {
             "a": {"const": 1},
-            "b": {"prefixItems": [{"type": "integer"}, {"type": "string"}],
-                  "items": {"type": ["boolean", "null"]}},
+            "b": {
+                "prefixItems": [{"type": "integer"}, {"type": "string"}],
+                "items": {"type": ["boolean", "null"]},
+            },
         },
-    }  # fmt: skip
+    }
     assert problems(data, schema) == wrong

@@ -84,18 +84,63 @@ NAMES = [
 ]
 SCHEMA: Any = json_schema(Wide)
 ATOMS = st.one_of(
-    st.none(), st.booleans(), st.integers(-3, 120), st.just(2**70), st.floats(-3, 120),
-    st.sampled_from([1.0, 0.0, 1e300, "", " ", "a", "abc", "abcd", "A", "s", "l", "cat", "dog",
-                     "5", " 7 ", "+5", "1_000", "1e3", "5.0", "0.5", ".5", "inf", "nan", "infinity",
-                     "true", "TRUE", "Yes", "off", "1", "0", "t", "2026-01-31", "2026-01-31T08:00:00Z",
-                     "P1D", "12:30:00", "5fa0c17b-e94d-4286-9d0c-000000000000", "\u0663", "x" * 250,
-                     "a b\n", "\u00e9"]),
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 120),
+    st.just(2**70),
+    st.floats(-3, 120),
+    st.sampled_from(
+        [
+            1.0,
+            0.0,
+            1e300,
+            "",
+            " ",
+            "a",
+            "abc",
+            "abcd",
+            "A",
+            "s",
+            "l",
+            "cat",
+            "dog",
+            "5",
+            " 7 ",
+            "+5",
+            "1_000",
+            "1e3",
+            "5.0",
+            "0.5",
+            ".5",
+            "inf",
+            "nan",
+            "infinity",
+            "true",
+            "TRUE",
+            "Yes",
+            "off",
+            "1",
+            "0",
+            "t",
+            "2026-01-31",
+            "2026-01-31T08:00:00Z",
+            "P1D",
+            "12:30:00",
+            "5fa0c17b-e94d-4286-9d0c-000000000000",
+            "\u0663",
+            "x" * 250,
+            "a b\n",
+            "\u00e9",
+        ]
+    ),
     st.text(max_size=5),
-)  # fmt: skip
+)
 KEYS = st.sampled_from(["kind", "lives", "good", "value", "leaves", "1", "a", "x-1"])
 VALUES = st.recursive(
-    ATOMS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=6
-)  # fmt: skip
+    ATOMS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=6,
+)
 PETS = st.fixed_dictionaries(
     {"kind": st.sampled_from(["cat", "dog"])}, optional={"lives": ATOMS, "good": ATOMS}
 )
@@ -123,10 +168,13 @@ def test_what_a_model_takes_is_not_refused(name: str, value: Any) -> None:
         ({"pair": [1, 2]}, "pair[1]"),
         ({"counts": {"a": "x"}}, "counts.a"),
         ({"pet": {"kind": "dog", "good": True, "bad": 1}}, "pet.bad"),
-        ({"tree": {"value": 1, "leaves": [{"value": 1, "leaves": [{}]}]}}, "tree.leaves[0].leaves[0].value"),
+        (
+            {"tree": {"value": 1, "leaves": [{"value": 1, "leaves": [{}]}]}},
+            "tree.leaves[0].leaves[0].value",
+        ),
         ({"truth": "perhaps"}, "truth"),
     ],
-)  # fmt: skip
+)
 def test_what_it_refuses_is_named_at_any_depth(payload: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError):
         Wide.model_validate(payload)

@@ -22,9 +22,19 @@ ALL = Actor("cli")
 
 def record(**fields: Any) -> JobRecord:
     made = JobRecord(
-        id="a", queue="q", name="t.a", status=State.FAILED, organization_id="org-1", user_id="ann",
-        priority=3, attempts_made=1, attempts=1, backoff=0, timeout=0, created_at=1,
-    )  # fmt: skip
+        id="a",
+        queue="q",
+        name="t.a",
+        status=State.FAILED,
+        organization_id="org-1",
+        user_id="ann",
+        priority=3,
+        attempts_made=1,
+        attempts=1,
+        backoff=0,
+        timeout=0,
+        created_at=1,
+    )
     return replace(made, **fields)
 
 
@@ -42,8 +52,10 @@ def test_a_secret_field_is_masked_in_payload_and_result() -> None:
 
 def test_of_a_task_that_is_not_listed_every_tasks_secrets_are_masked() -> None:
     assert shown(name="t.gone", data={"sig": 1, "other": 2, "n": 3})["data"] == {
-        "sig": "***", "other": "***", "n": 3,
-    }  # fmt: skip
+        "sig": "***",
+        "other": "***",
+        "n": 3,
+    }
     assert views.masked_data({"sig": 1}, views.secret_paths(None, "t.a")) == {"sig": 1}
 
 
@@ -97,15 +109,26 @@ def test_log_lines_are_masked_and_hidden_by_the_same_rules() -> None:
     assert views.logs(reader, one, INFO, bob) == (None, 7)
 
 
-@pytest.mark.parametrize(("role", "org", "user", "sees"), [
-    ("operator", None, None, True), ("operator", "org-1", None, True),
-    ("admin", "org-1", "bob", True), ("admin", "org-2", "ann", False),
-    ("member", "org-1", "ann", True), ("member", "org-1", "bob", False),
-    ("member", "org-2", "ann", False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("role", "org", "user", "sees"),
+    [
+        ("operator", None, None, True),
+        ("operator", "org-1", None, True),
+        ("admin", "org-1", "bob", True),
+        ("admin", "org-2", "ann", False),
+        ("member", "org-1", "ann", True),
+        ("member", "org-1", "bob", False),
+        ("member", "org-2", "ann", False),
+    ],
+)
 def test_who_sees_what_is_in_a_job(role: str, org: str | None, user: str, sees: bool) -> None:
-    fields: dict[str, Any] = {"data": {"n": 1}, "result": 5, "progress_message": "x",
-                              "errors": ({"error": "it broke", "attempt": 1},), "code": "error"}  # fmt: skip
+    fields: dict[str, Any] = {
+        "data": {"n": 1},
+        "result": 5,
+        "progress_message": "x",
+        "errors": ({"error": "it broke", "attempt": 1},),
+        "code": "error",
+    }
     actor = Actor("http", role, org, user)
     found = views.job(record(**fields), INFO, actor)
     assert all((found[name] is not None) == sees for name in views.CONTENTS)

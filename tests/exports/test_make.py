@@ -26,10 +26,15 @@ SECRET = "never-to-leave"
 def put_user(engine: Engine, organization: str, **more: str) -> None:
     """A user with secrets."""
     row = {
-        "organization_id": organization, "id": "u-1", "email": "a@example.com", "name": "Ann",
-        "role": "admin", "password_hash": f"{SECRET}-1", "invite_token": f"{SECRET}-2",
+        "organization_id": organization,
+        "id": "u-1",
+        "email": "a@example.com",
+        "name": "Ann",
+        "role": "admin",
+        "password_hash": f"{SECRET}-1",
+        "invite_token": f"{SECRET}-2",
         "created_at": "2026-01-01T00:00:00Z",
-    }  # fmt: skip
+    }
     with engine.begin() as connection:
         connection.execute(insert(schema.USERS).values(row | more))
 
@@ -200,10 +205,14 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exports]:
         with engine.begin() as connection:
             connection.execute(
                 insert(schema.ORGANIZATIONS).values(
-                    id=name, name=name, name_key=repr(name), tier="starter",
-                    admin_email="a@example.com", created_at="2026-01-01T00:00:00Z",
+                    id=name,
+                    name=name,
+                    name_key=repr(name),
+                    tier="starter",
+                    admin_email="a@example.com",
+                    created_at="2026-01-01T00:00:00Z",
                 )
-            )  # fmt: skip
+            )
         put_user(engine, name, name=f"<{name}>")
     yield Exports(engine, home)
     close_databases()

@@ -7,8 +7,13 @@ from typing import Any
 
 from hsejobs.engine import JobHuey, current_job
 
-huey = JobHuey("hostile", attempts=1, backoff=0.0, enqueue="member",
-               log_fields=lambda payload: {"said": payload["say"]})  # fmt: skip
+huey = JobHuey(
+    "hostile",
+    attempts=1,
+    backoff=0.0,
+    enqueue="member",
+    log_fields=lambda payload: {"said": payload["say"]},
+)
 
 
 @huey.task()

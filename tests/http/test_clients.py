@@ -35,9 +35,13 @@ class Workshop:
         here = self.folder / "node_modules" / ".bin" / tool
         done = subprocess.run(
             [str(here) if here.exists() else tool, *words],
-            env={**os.environ, **env}, cwd=self.folder, capture_output=True, text=True, check=False,
+            env={**os.environ, **env},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
             timeout=300,
-        )  # fmt: skip
+        )
         assert done.returncode == 0, f"{tool}: {(done.stdout + done.stderr)[-6000:]}"
         return done.stdout
 
@@ -58,9 +62,13 @@ def test_generated_clients_compile_and_run(redis_url: str, tmp_path: Path) -> No
         counts = {name: one["total"] for name, one in shim.ask("GET", "/stats").json().items()}
     # Ten were made, and one of the mails was removed again.
     assert counts == {
-        "cleanup": 0, "data-exports": 2, "email": 1, "reports": 2, "tenant-onboarding": 2,
+        "cleanup": 0,
+        "data-exports": 2,
+        "email": 1,
+        "reports": 2,
+        "tenant-onboarding": 2,
         "webhooks": 2,
-    }  # fmt: skip
+    }
 
 
 def test_the_lock_names_no_registry() -> None:

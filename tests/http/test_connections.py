@@ -52,8 +52,11 @@ def lines(shim: Shim, event: str = "request") -> list[dict[str, Any]]:
 
 @pytest.fixture
 def quick(redis_url: str, tmp_path: Path) -> Iterator[Shim]:
-    times = {"JOBS_HTTP_HEAD_TIMEOUT": "600", "JOBS_HTTP_BODY_TIMEOUT": "600",
-             "JOBS_HTTP_IDLE_TIMEOUT": "600"}  # fmt: skip
+    times = {
+        "JOBS_HTTP_HEAD_TIMEOUT": "600",
+        "JOBS_HTTP_BODY_TIMEOUT": "600",
+        "JOBS_HTTP_IDLE_TIMEOUT": "600",
+    }
     with running(tmp_path, **times) as found:
         yield found
 

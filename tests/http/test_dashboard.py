@@ -36,7 +36,7 @@ def view(shim: Shim, text: str, origin: str | None = None, path: str = "") -> Cl
     address = shim.url.replace("http", "ws") + f"{PATH}/ws{path}?width=120&height=30"
     return connect(
         address, origin=Origin(origin or shim.url), additional_headers=cookie(text), proxy=None
-    )  # fmt: skip
+    )
 
 
 def shows(socket: ClientConnection, *words: str) -> str:
@@ -150,8 +150,11 @@ def test_another_site_can_neither_log_in_nor_look(shim: Shim, origin: str) -> No
 
 def test_the_socket_refuses_like_any_request(shim: Shim) -> None:
     for text, status in (
-        ("rubbish", 401), (signed(exp=1), 401), (signed(role="king"), 403), (signed(), 403),
-    ):  # fmt: skip
+        ("rubbish", 401),
+        (signed(exp=1), 401),
+        (signed(role="king"), 403),
+        (signed(), 403),
+    ):
         with pytest.raises(InvalidStatus) as refused:
             view(shim, text)
         assert refused.value.response.status_code == status

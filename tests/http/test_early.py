@@ -73,10 +73,18 @@ def test_the_command_line_takes_the_same(redis_url: str) -> None:
     command = [sys.executable, "-m", "hsejobs_cli"]
     done = subprocess.run(
         [*command, "enqueue", "webhooks", call],
-        env={**os.environ}, capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
+        env={**os.environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     shown = subprocess.run(
         [*command, "job", "webhooks", done.stdout.strip(), "--json"],
-        env={**os.environ}, capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
+        env={**os.environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     assert json.loads(shown.stdout)["data"]["payload"]["n"] == json.loads(NUMBERS)

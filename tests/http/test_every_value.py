@@ -56,8 +56,9 @@ class Scene:
         return str(self.ask("POST", "/hostile", "member", content=body)["jobId"])
 
     def cli(self, *words: str, exit_status: int = 0) -> str:
-        done = subprocess.run([sys.executable, "-m", "hsejobs_cli", *words],
-                              capture_output=True, timeout=60)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "hsejobs_cli", *words], capture_output=True, timeout=60
+        )
         told = (done.stdout + done.stderr).decode()
         assert done.returncode == exit_status, (words, told[-2_000:])
         assert "Traceback" not in done.stderr.decode()
@@ -108,8 +109,9 @@ def test_over_http(scene: Scene, tmp_path: Path) -> None:
         assert job["status"] == ("failed" if how == "failed" else "completed"), job["errors"]
         if how == "said" and name != "secret":
             assert job["result"] == {"said": VALUES[name]}
-        assert "pass" not in json.dumps([job["result"], job["errors"], job["progressMessage"]]).replace(
-            "password", ""), name  # fmt: skip
+        assert "pass" not in json.dumps(
+            [job["result"], job["errors"], job["progressMessage"]]
+        ).replace("password", ""), name
         assert scene.ask("GET", f"/hostile/jobs/{job_id}/logs")["total"] == 2
         assert scene.shim.ask("HEAD", f"/hostile/jobs/{job_id}").content == b""
     # A worker may have it by now.

@@ -61,8 +61,9 @@ class Makers:
         else:
             fresh = f"{next(self.numbers):032x}"
             name = self.work.artifact(claim.id, claim.token, fresh, expires) or ""
-        with self.store.write("org-1", name, name="r.csv", content_type="text/csv",
-                              expires_at=expires, **made) as out:  # fmt: skip
+        with self.store.write(
+            "org-1", name, name="r.csv", content_type="text/csv", expires_at=expires, **made
+        ) as out:
             out.write(content)
         self.job = claim.id
         self.work.step([Done(claim.id, claim.token, 1, b"null")], 0, "", 30_000)
@@ -104,9 +105,11 @@ def test_a_mail_takes_only_what_its_sender_may_load(
     computed = artifact_id("hsejobs", "reports", record.id, record.created_at)
     assert (found.id == computed) is old
     for who, loaded, status in (
-        (("member", "org-1", "ann"), 403, 422), (("admin", "org-2", "eve"), 404, 422),
-        (("admin", "org-1", "cid"), 200, 202), (("member", "org-1", "boss"), 200, 202),
-    ):  # fmt: skip
+        (("member", "org-1", "ann"), 403, 422),
+        (("admin", "org-2", "eve"), 404, 422),
+        (("admin", "org-1", "cid"), 200, 202),
+        (("member", "org-1", "boss"), 200, 202),
+    ):
         assert makers.of_job(*who).status_code == loaded
         said = makers.mail(found.id, *who)
         assert said.status_code == status, (who, said.text)
@@ -184,8 +187,15 @@ def test_every_door_of_http_takes_it_back(door: str, old: bool, makers: Makers) 
 def test_the_file_of_an_active_job_stays(makers: Makers) -> None:
     claim = makers.claim("member", "ann")
     name = makers.work.artifact(claim.id, claim.token, "a" * 32, 10**13 - 1) or ""
-    with makers.store.write("org-1", name, name="r", content_type="text/csv",
-                            expires_at=10**13 - 1, queue="reports", job_id=claim.id):  # fmt: skip
+    with makers.store.write(
+        "org-1",
+        name,
+        name="r",
+        content_type="text/csv",
+        expires_at=10**13 - 1,
+        queue="reports",
+        job_id=claim.id,
+    ):
         pass
     makers.job = claim.id
     done = makers.of_job("admin", method="DELETE")
@@ -213,11 +223,14 @@ def test_a_file_in_part_and_what_is_known_of_it(door: str, makers: Makers) -> No
     size, etag = len(content), whole.headers["etag"]
     border = PART_BYTES - 10
     for text, start, end in (
-        ("0-0", 0, 1), ("5-", 5, size), ("-7", size - 7, size), (f"-{size + 9}", 0, size),
+        ("0-0", 0, 1),
+        ("5-", 5, size),
+        ("-7", size - 7, size),
+        (f"-{size + 9}", 0, size),
         (f"{border}-{border + 99}", border, border + 100),
         (f"{PART_BYTES}-{PART_BYTES}", PART_BYTES, PART_BYTES + 1),
         (f"{size - 1}-{size + 50}", size - 1, size),
-    ):  # fmt: skip
+    ):
         part = ask(range=f"bytes={text}")
         assert part.status_code == 206, text
         assert part.headers["content-range"] == f"bytes {start}-{end - 1}/{size}"

@@ -80,20 +80,43 @@ def clean(answer: tuple[int, bytes, bytes], *also: int) -> None:
 
 
 PATHS = [
-    b"/api/jobs/../../etc/passwd", b"/api/jobs/email/jobs/..%2f..%2fetc", b"/api/jobs/%00/jobs",
-    b"/api/jobs/email/jobs/%00", b"/api/jobs/email/jobs/a%2Fb", b"/api/jobs/email%2Fjobs%2Fa%2Fb",
-    b"/api/jobs/email/jobs/%F0%9F%92%A3", b"/api/jobs/\xf0\x9f\x92\xa3", b"/api/jobs/email/jobs/%ff%fe",
-    b"/api/jobs/email/jobs/" + b"x" * 10_240, b"/api/jobs/" + b"q" * 10_240 + b"/jobs",
-    b"/api/jobs/email/jobs/a?" + b"b=c&" * 5000, b"/api/jobs//jobs", b"/api/jobs/", b"/api/jobs",
-    b"//api/jobs/stats", b"/API/JOBS/stats", b"/api/jobs/stats/", b"/api/jobs/email/jobs/a/b/c",
-    b"/artifacts/..%2f..%2fx", b"/artifacts/%00.%00", b"/artifacts/" + b"a." * 5000,
-    b"/api/jobs/email/jobs?limit=1e3", b"/api/jobs/email/jobs?limit=-1",
-    b"/api/jobs/email/jobs?limit=%F0%9F%92%A3", b"/api/jobs/email/jobs?limit=" + b"9" * 5000,
-    b"/api/jobs/email/jobs?status=%00", b"/api/jobs/email/jobs?cursor=" + b"A" * 9000,
-    b"/api/jobs/email/jobs?cursor=%ff", b"/api/jobs/stats?organizationId=%00",
-    b"/api/jobs/stats?organizationId=" + b"x" * 9000, b"http://elsewhere/api/jobs/nope/jobs",
-    b"*", b"nonsense", b"/api/jobs/email/jobs/a\tb", b"/api/jobs/email/jobs/\x01",
-]  # fmt: skip
+    b"/api/jobs/../../etc/passwd",
+    b"/api/jobs/email/jobs/..%2f..%2fetc",
+    b"/api/jobs/%00/jobs",
+    b"/api/jobs/email/jobs/%00",
+    b"/api/jobs/email/jobs/a%2Fb",
+    b"/api/jobs/email%2Fjobs%2Fa%2Fb",
+    b"/api/jobs/email/jobs/%F0%9F%92%A3",
+    b"/api/jobs/\xf0\x9f\x92\xa3",
+    b"/api/jobs/email/jobs/%ff%fe",
+    b"/api/jobs/email/jobs/" + b"x" * 10_240,
+    b"/api/jobs/" + b"q" * 10_240 + b"/jobs",
+    b"/api/jobs/email/jobs/a?" + b"b=c&" * 5000,
+    b"/api/jobs//jobs",
+    b"/api/jobs/",
+    b"/api/jobs",
+    b"//api/jobs/stats",
+    b"/API/JOBS/stats",
+    b"/api/jobs/stats/",
+    b"/api/jobs/email/jobs/a/b/c",
+    b"/artifacts/..%2f..%2fx",
+    b"/artifacts/%00.%00",
+    b"/artifacts/" + b"a." * 5000,
+    b"/api/jobs/email/jobs?limit=1e3",
+    b"/api/jobs/email/jobs?limit=-1",
+    b"/api/jobs/email/jobs?limit=%F0%9F%92%A3",
+    b"/api/jobs/email/jobs?limit=" + b"9" * 5000,
+    b"/api/jobs/email/jobs?status=%00",
+    b"/api/jobs/email/jobs?cursor=" + b"A" * 9000,
+    b"/api/jobs/email/jobs?cursor=%ff",
+    b"/api/jobs/stats?organizationId=%00",
+    b"/api/jobs/stats?organizationId=" + b"x" * 9000,
+    b"http://elsewhere/api/jobs/nope/jobs",
+    b"*",
+    b"nonsense",
+    b"/api/jobs/email/jobs/a\tb",
+    b"/api/jobs/email/jobs/\x01",
+]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
@@ -109,17 +132,38 @@ def deep(opening: str, closing: str, n: int) -> bytes:
 
 
 BODIES: list[bytes] = [
-    b"", b"null", b"[]", b"1", b'"x"', b"{", b"\xff\xfe", b'{"to":"\xff"}', b"\xef\xbb\xbf{}",
+    b"",
+    b"null",
+    b"[]",
+    b"1",
+    b'"x"',
+    b"{",
+    b"\xff\xfe",
+    b'{"to":"\xff"}',
+    b"\xef\xbb\xbf{}",
     b'{"to":"a@example.com","to":"b@example.com","subject":"x","text":"y"}',
-    b'{"to":"\\ud800@example.com","subject":"x","text":"y"}', b'{"subject":"\\u0000"}',
-    b'{"priority":1e400}', b'{"priority":NaN}', b'{"delay":' + b"9" * 400 + b"}",
-    b'{"delay":' + b"9" * 5000 + b"}", b'{"attempts":-0}', b'{"timeout":0.5}', b'{"priority":true}',
-    b'{"__proto__":{"a":1}}', b'{"payload":null}', b'{"payload":{},"options":[]}',
-    b'{"payload":{},"options":{"x":1}}', b'{"payload":{"to":"a@b.c"},"options":{"jobId":{}}}',
-    deep("[", "]", 100_000), deep('{"a":', "}", 40_000), b'{"to":' + deep("[", "]", 50_000) + b"}",
+    b'{"to":"\\ud800@example.com","subject":"x","text":"y"}',
+    b'{"subject":"\\u0000"}',
+    b'{"priority":1e400}',
+    b'{"priority":NaN}',
+    b'{"delay":' + b"9" * 400 + b"}",
+    b'{"delay":' + b"9" * 5000 + b"}",
+    b'{"attempts":-0}',
+    b'{"timeout":0.5}',
+    b'{"priority":true}',
+    b'{"__proto__":{"a":1}}',
+    b'{"payload":null}',
+    b'{"payload":{},"options":[]}',
+    b'{"payload":{},"options":{"x":1}}',
+    b'{"payload":{"to":"a@b.c"},"options":{"jobId":{}}}',
+    deep("[", "]", 100_000),
+    deep('{"a":', "}", 40_000),
+    b'{"to":' + deep("[", "]", 50_000) + b"}",
     b'{"context":' + deep('{"a":', "}", 1000).replace(b'"a":}', b'"a":1}') + b"}",
-    b" " * 300_000, b"x" * 409_601, json.dumps({"to": ["a@example.com"] * 20_000}).encode(),
-]  # fmt: skip
+    b" " * 300_000,
+    b"x" * 409_601,
+    json.dumps({"to": ["a@example.com"] * 20_000}).encode(),
+]
 
 
 @pytest.mark.parametrize("path", ["/api/jobs/email", "/api/jobs/webhooks", "/api/jobs/email/clean"])
@@ -132,24 +176,45 @@ def test_bodies(shim: Shim, path: str) -> None:
 
 
 HEADS = [
-    b"Content-Length: -1", b"Content-Length: 1e3", b"Content-Length: 99999999999999999999",
-    b"Content-Length: 5\r\nContent-Length: 6", b"Transfer-Encoding: chunked\r\nContent-Length: 3",
-    b"Transfer-Encoding: gzip", b"Content-Length: 409601", b"X: " + b"y" * 200_000,
-    b"\r\n".join(b"X-%d: y" % n for n in range(20_000)), b"bad header", b": x", b"X : y",
-    b"Idempotency-Key: ../x", b"Idempotency-Key: " + b"k" * 9000,
-    b"Idempotency-Key: \xff\xfe", b"X-Request-ID: " + b"r" * 9000, b"X-Request-ID: a\xffb",
-    b"traceparent: " + b"0" * 9000, b"Expect: 200-ok", b"Upgrade: websocket\r\nConnection: upgrade",
-]  # fmt: skip
+    b"Content-Length: -1",
+    b"Content-Length: 1e3",
+    b"Content-Length: 99999999999999999999",
+    b"Content-Length: 5\r\nContent-Length: 6",
+    b"Transfer-Encoding: chunked\r\nContent-Length: 3",
+    b"Transfer-Encoding: gzip",
+    b"Content-Length: 409601",
+    b"X: " + b"y" * 200_000,
+    b"\r\n".join(b"X-%d: y" % n for n in range(20_000)),
+    b"bad header",
+    b": x",
+    b"X : y",
+    b"Idempotency-Key: ../x",
+    b"Idempotency-Key: " + b"k" * 9000,
+    b"Idempotency-Key: \xff\xfe",
+    b"X-Request-ID: " + b"r" * 9000,
+    b"X-Request-ID: a\xffb",
+    b"traceparent: " + b"0" * 9000,
+    b"Expect: 200-ok",
+    b"Upgrade: websocket\r\nConnection: upgrade",
+]
 
 
 def test_heads(shim: Shim) -> None:
     for one in HEADS:
         answer = raw(shim, head("POST", b"/api/jobs/email", one))
         clean(answer)
-    for auth in (b"", b"Bearer", b"Bearer " + b"a" * 9000, b"Bearer \xff", b"bearer a.b.c",
-                 b"Basic Og==", b"Bearer a.b.c, Bearer d.e.f"):  # fmt: skip
-        answer = raw(shim, b"GET /api/jobs/stats HTTP/1.1\r\nHost: x\r\nAuthorization: " + auth
-                     + b"\r\n\r\n")  # fmt: skip
+    for auth in (
+        b"",
+        b"Bearer",
+        b"Bearer " + b"a" * 9000,
+        b"Bearer \xff",
+        b"bearer a.b.c",
+        b"Basic Og==",
+        b"Bearer a.b.c, Bearer d.e.f",
+    ):
+        answer = raw(
+            shim, b"GET /api/jobs/stats HTTP/1.1\r\nHost: x\r\nAuthorization: " + auth + b"\r\n\r\n"
+        )
         assert answer[0] == 401
         clean(answer)
 
@@ -162,10 +227,35 @@ JSON = st.recursive(
     max_leaves=12,
 )
 NAMES = st.sampled_from(
-    ["to", "subject", "text", "html", "from", "cc", "template", "context", "attachments", "payload",
-     "options", "priority", "delay", "attempts", "timeout", "backoff", "jobId", "task",
-     "organizationId", "url", "secret", "eventType", "type", "filters", "format", "entities"]
-)  # fmt: skip
+    [
+        "to",
+        "subject",
+        "text",
+        "html",
+        "from",
+        "cc",
+        "template",
+        "context",
+        "attachments",
+        "payload",
+        "options",
+        "priority",
+        "delay",
+        "attempts",
+        "timeout",
+        "backoff",
+        "jobId",
+        "task",
+        "organizationId",
+        "url",
+        "secret",
+        "eventType",
+        "type",
+        "filters",
+        "format",
+        "entities",
+    ]
+)
 
 
 @given(body=st.dictionaries(NAMES | st.text(max_size=8), JSON, max_size=8) | JSON)

@@ -55,14 +55,24 @@ def test_jobs_by_queue_and_state(shim: Shim, redis_url: str) -> None:
     found = scrape(shim.url)
     states = ("waiting", "active", "completed", "failed", "delayed", "paused")
     assert [found[f'hsejobs_jobs{{queue="email",state="{one}"}}'] for one in states] == [
-        0, 0, 0, 0, 1, 3,
-    ]  # fmt: skip
+        0,
+        0,
+        0,
+        0,
+        1,
+        3,
+    ]
     assert found['hsejobs_oldest_waiting_seconds{queue="email"}'] >= 0
     assert found['hsejobs_consumers{queue="email"}'] == 0
     assert found['hsejobs_circuits{state="open"}'] == 0
     Circuits(store.link, "hsejobs").open("smtp:mail.example.com:25")
-    assert sum(scrape(shim.url)[f'hsejobs_circuits{{state="{one}"}}']
-               for one in ("closed", "open", "half_open")) == 1  # fmt: skip
+    assert (
+        sum(
+            scrape(shim.url)[f'hsejobs_circuits{{state="{one}"}}']
+            for one in ("closed", "open", "half_open")
+        )
+        == 1
+    )
     # No organisation, no host, no user.
     text = httpx.get(f"{shim.url}/metrics", trust_env=False).text
     assert not re.search(r"org-1|ann|mail\.example", text)
@@ -79,8 +89,15 @@ def test_durations_rates_and_failures(shim: Shim, redis_url: str) -> None:
     _, claims = work.step([], 10, "token", 30_000)
     work.step([Done(c.id, c.token, 20_000, b"") for c in claims[:8]], 0, "x", 30_000)
     for one in claims[8:]:
-        work.fail(one.id, one.token, code="error", error=b'{"error":"no"}', run_us=3_000_000,
-                  final=True, delay_ms=None)  # fmt: skip
+        work.fail(
+            one.id,
+            one.token,
+            code="error",
+            error=b'{"error":"no"}',
+            run_us=3_000_000,
+            final=True,
+            delay_ms=None,
+        )
     found = scrape(shim.url)
     name = "hsejobs_job_duration_seconds"
     assert found[f'{name}_bucket{{queue="email",le="0.01"}}'] == 0
@@ -163,8 +180,16 @@ def test_the_token_of_metrics(redis_url: str, tmp_path: Path) -> None:
 
 def test_dashboard_and_rules_name_metrics_that_exist(shim: Shim, redis_url: str) -> None:
     store = Store(redis_url)
-    alert = {"rule": "waiting", "queue": "email", "state": "on", "value": 1, "limit": 0,
-             "message": "", "sinceMs": 0, "endedMs": None}  # fmt: skip
+    alert = {
+        "rule": "waiting",
+        "queue": "email",
+        "state": "on",
+        "value": 1,
+        "limit": 0,
+        "message": "",
+        "sinceMs": 0,
+        "endedMs": None,
+    }
     store.link.command("HSET", "hsejobs:alerts", "waiting:email", json.dumps(alert))
     store.link.close()
     shim.ask("POST", "/email", json=MAIL)

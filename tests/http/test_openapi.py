@@ -16,7 +16,8 @@ import pytest
 
 import huey_config
 from hsejobs.control.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
-from hsejobs_http.openapi_schemas import ANSWER_EXAMPLES, ROUTES
+from hsejobs_http.openapi_routes import ROUTES
+from hsejobs_http.openapi_schemas import ANSWER_EXAMPLES
 from tasks.shared.examples import EXAMPLES
 from tests.http.conftest import Shim, token
 
@@ -45,8 +46,9 @@ def test_every_route_and_queue_is_there(document: dict[str, Any]) -> None:
 def test_every_reference_leads_somewhere_and_errors_are_problems(document: dict[str, Any]) -> None:
     text = json.dumps(document)
     refs = set(re.findall(r'"\$ref": "([^"]+)"', text))
-    assert refs == {f"#/components/schemas/{name}" for name in
-                    (one.rpartition("/")[2] for one in refs)}  # fmt: skip
+    assert refs == {
+        f"#/components/schemas/{name}" for name in (one.rpartition("/")[2] for one in refs)
+    }
     assert {one.rpartition("/")[2] for one in refs} <= set(document["components"]["schemas"])
     for path, item in document["paths"].items():
         for method, operation in item.items():
@@ -69,11 +71,34 @@ def test_operations_keep_their_names(document: dict[str, Any]) -> None:
     """What generated clients call their methods: a new route is a new name, none is changed."""
     names = [o["operationId"] for item in document["paths"].values() for o in item.values()]
     assert sorted(names) == [
-        "artifact", "clean", "create", "create_cleanup", "create_data_exports", "create_email",
-        "create_reports", "create_tenant_onboarding", "create_webhooks", "healthy", "job", "jobs",
-        "linked_artifact", "list_alerts", "logs", "metrics", "pause", "promote", "ready", "remove",
-        "remove_artifact", "resume", "retry", "schedules", "show_dashboard", "stats", "workers",
-    ]  # fmt: skip
+        "artifact",
+        "clean",
+        "create",
+        "create_cleanup",
+        "create_data_exports",
+        "create_email",
+        "create_reports",
+        "create_tenant_onboarding",
+        "create_webhooks",
+        "healthy",
+        "job",
+        "jobs",
+        "linked_artifact",
+        "list_alerts",
+        "logs",
+        "metrics",
+        "pause",
+        "promote",
+        "ready",
+        "remove",
+        "remove_artifact",
+        "resume",
+        "retry",
+        "schedules",
+        "show_dashboard",
+        "stats",
+        "workers",
+    ]
 
 
 def examples(holder: dict[str, Any]) -> list[Any]:
@@ -175,15 +200,26 @@ def test_schemathesis_finds_nothing(
         where = ["openapi.json", "--url", shim.url]
     done = subprocess.run(
         [
-            str(Path(sys.executable).with_name("schemathesis")), "run", *where,
-            "--checks", CHECKS, "--max-examples", os.environ.get("FUZZ_EXAMPLES", "8"),
+            str(Path(sys.executable).with_name("schemathesis")),
+            "run",
+            *where,
+            "--checks",
+            CHECKS,
+            "--max-examples",
+            os.environ.get("FUZZ_EXAMPLES", "8"),
             # The same requests in each run; another seed by hand finds others.
-            "--seed", os.environ.get("FUZZ_SEED", "1"),
-            "--header", f"Authorization: Bearer {token(role)}",
+            "--seed",
+            os.environ.get("FUZZ_SEED", "1"),
+            "--header",
+            f"Authorization: Bearer {token(role)}",
         ],
-        capture_output=True, text=True, check=False, timeout=400, cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+        cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.http.fuzz_hooks"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-1000:]
     assert "Tested: 27" in done.stdout
     assert "unexpected" not in shim.log.read_text()

@@ -40,10 +40,19 @@ def test_a_500_is_a_problem_with_one_line(shim: Shim, redis_client: Redis) -> No
 
 @pytest.mark.parametrize(
     "path",
-    ["/api/jobs/stats", "/api/jobs/dashboard", "/api/jobs/alerts", "/api/jobs/workers",
-     "/api/jobs/schedules", "/api/jobs/email/jobs", "/api/jobs/email/jobs/x", "/healthz", "/readyz",
-     "/metrics"],
-)  # fmt: skip
+    [
+        "/api/jobs/stats",
+        "/api/jobs/dashboard",
+        "/api/jobs/alerts",
+        "/api/jobs/workers",
+        "/api/jobs/schedules",
+        "/api/jobs/email/jobs",
+        "/api/jobs/email/jobs/x",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    ],
+)
 def test_unknown_parameters_are_named(path: str, shim: Shim) -> None:
     who = {"Authorization": f"Bearer {token('operator')}"}
     done = shim.client.get(f"{path}?organisationId=org-1&b=", headers=who)
@@ -115,8 +124,17 @@ def test_sockets_are_refused_in_the_same_form(shim: Shim) -> None:
 
 
 def test_workers_have_times_as_everything_else(shim: Shim, redis_client: Redis) -> None:
-    record = {"id": "w", "host": "h", "pid": 1, "queue": "email", "workers": "threads",
-              "concurrency": 1, "startedAt": 1767268800000, "hung": 0, "slots": [None]}  # fmt: skip
+    record = {
+        "id": "w",
+        "host": "h",
+        "pid": 1,
+        "queue": "email",
+        "workers": "threads",
+        "concurrency": 1,
+        "startedAt": 1767268800000,
+        "hung": 0,
+        "slots": [None],
+    }
     redis_client.set("hsejobs:{email}:w:w", json.dumps(record))
     seconds, micros = redis_client.time()
     redis_client.zadd("hsejobs:{email}:workers", {"w": seconds * 1000 + micros // 1000})

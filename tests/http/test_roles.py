@@ -73,8 +73,15 @@ class Jobs:
             if path.endswith("/artifact"):
                 self.artifact(claim)
             self.work.log(claim.id, claim.token, ["a line"])
-            self.work.fail(claim.id, claim.token, code="error", error=b'{"error":"no"}', run_us=1,
-                           final=True, delay_ms=None)  # fmt: skip
+            self.work.fail(
+                claim.id,
+                claim.token,
+                code="error",
+                error=b'{"error":"no"}',
+                run_us=1,
+                final=True,
+                delay_ms=None,
+            )
         return job_id
 
     def artifact(self, claim: Claim) -> Artifact:
@@ -83,8 +90,15 @@ class Jobs:
         expires, org = int(time.time() * 1000) + 60_000, claim.organization_id or ""
         name = self.work.artifact(claim.id, claim.token, "f" * 32, expires) or ""
         store = open_store(settings.artifacts_url, settings.jobs_home)
-        with store.write(org, name, name="report ü.csv", content_type="text/csv",
-                         expires_at=expires, queue="email", job_id=claim.id) as writer:  # fmt: skip
+        with store.write(
+            org,
+            name,
+            name="report ü.csv",
+            content_type="text/csv",
+            expires_at=expires,
+            queue="email",
+            job_id=claim.id,
+        ) as writer:
             writer.write(f"file of {claim.id}".encode())
         self.made = store.get(org, name)
         return self.made
@@ -128,8 +142,11 @@ def test_jobs_by_owner(key: tuple[str, str], role: str, jobs: Jobs) -> None:
             wanted = 200
         elif owner == "foreign":
             wanted = 404
-            nobody = jobs.shim.ask(method, path.removeprefix("/api/jobs").format(
-                queue="email", job_id="org-2:never"), role)  # fmt: skip
+            nobody = jobs.shim.ask(
+                method,
+                path.removeprefix("/api/jobs").format(queue="email", job_id="org-2:never"),
+                role,
+            )
             assert nobody.content == done.content
         else:
             wanted = 403 if may == "own jobs" and owner == "colleague" else 200

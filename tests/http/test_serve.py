@@ -19,8 +19,12 @@ from tests.support import wait_until
 def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "hsejobs_cli", *words],
-        capture_output=True, text=True, timeout=30, check=False, env={**os.environ, **env},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, **env},
+    )
 
 
 @pytest.fixture

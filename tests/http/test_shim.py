@@ -21,15 +21,30 @@ from tests.support.waiting import tick
 
 BODIES: dict[str, dict[str, Any]] = {
     "email": {**MAIL, "html": "<p>Hello!</p>", "from": "noreply@hse.digital", "priority": 2},
-    "reports": {"type": "audits", "filters": {"status": "Completed"}, "format": "json",
-                "notifyEmail": "user@example.com"},
-    "data-exports": {"entities": ["stations", "audits", "incidents"], "format": "json",
-                     "notifyEmail": "user@example.com"},
-    "webhooks": {"url": "https://api.example.com/webhook", "payload": {"event": "test"},
-                 "secret": "webhook-secret", "eventType": "test.event"},
-    "tenant-onboarding": {"organizationName": "Acme Corp", "adminEmail": "admin@acme.com",
-                          "adminName": "John Doe", "tier": "professional"},
-}  # fmt: skip
+    "reports": {
+        "type": "audits",
+        "filters": {"status": "Completed"},
+        "format": "json",
+        "notifyEmail": "user@example.com",
+    },
+    "data-exports": {
+        "entities": ["stations", "audits", "incidents"],
+        "format": "json",
+        "notifyEmail": "user@example.com",
+    },
+    "webhooks": {
+        "url": "https://api.example.com/webhook",
+        "payload": {"event": "test"},
+        "secret": "webhook-secret",
+        "eventType": "test.event",
+    },
+    "tenant-onboarding": {
+        "organizationName": "Acme Corp",
+        "adminEmail": "admin@acme.com",
+        "adminName": "John Doe",
+        "tier": "professional",
+    },
+}
 
 
 def test_every_creating_request_of_the_document(shim: Shim) -> None:
@@ -51,8 +66,9 @@ def test_every_creating_request_of_the_document(shim: Shim) -> None:
         assert (job["organizationId"], job["userId"]) == ("org-1", "ann")
     stats = shim.ask("GET", "/stats").json()
     assert {name: one["waiting"] for name, one in stats.items()} == {
-        **dict.fromkeys(BODIES, 1), "cleanup": 0,
-    }  # fmt: skip
+        **dict.fromkeys(BODIES, 1),
+        "cleanup": 0,
+    }
 
 
 def test_options_both_ways_and_refusals(shim: Shim) -> None:
@@ -68,8 +84,9 @@ def test_options_both_ways_and_refusals(shim: Shim) -> None:
     for wrong in ({"priority": 9}, {"delay": -1}, {"attempts": 0}, {"jobId": "../x"}, {"to": 1}):
         done = shim.ask("POST", "/email", json={**MAIL, **wrong})
         assert (done.status_code, done.json()["errors"][0]["field"]) in (
-            (422, next(iter(wrong))), (422, "to"),
-        )  # fmt: skip
+            (422, next(iter(wrong))),
+            (422, "to"),
+        )
     assert shim.ask("POST", "/email", json={**MAIL, "text": "x" * 100_000}).status_code == 202
     assert shim.ask("POST", "/email", content=b"{").status_code == 400
     assert shim.ask("POST", "/email", content=b'{"to":"\xff"}').status_code == 400
@@ -110,17 +127,20 @@ def test_every_wrong_field_is_named(shim: Shim) -> None:
     assert both == ("invalid_payload", [*fields, "to", "x"])
     options = {"prio": 1, "attempts": True, "a\nb": 0}
     assert named("/email", {"payload": MAIL, "options": options}) == (
-        "invalid_option", ["options.prio", "options.a?b", "attempts"],
-    )  # fmt: skip
+        "invalid_option",
+        ["options.prio", "options.a?b", "attempts"],
+    )
     assert named("/email", {"payload": MAIL, "options": [1]}) == ("invalid_option", ["options"])
     long = "x" * 198
     assert named("/email", MAIL, **{"Idempotency-Key": long}) == (
-        "invalid_job_id", ["Idempotency-Key"],
-    )  # fmt: skip
+        "invalid_job_id",
+        ["Idempotency-Key"],
+    )
     assert named("/email", {**MAIL, "jobId": long}) == ("invalid_job_id", ["jobId"])
     assert named("/email/clean", {"grace": "1", "limit": 5}) == (
-        "invalid_option", ["grace", "status", "limit"],
-    )  # fmt: skip
+        "invalid_option",
+        ["grace", "status", "limit"],
+    )
     assert shim.ask("GET", "/stats").json()["email"]["total"] == 0
 
 
@@ -182,15 +202,19 @@ def test_tokens_that_are_no_good(shim: Shim) -> None:
 
 def test_problems_for_everything_else(shim: Shim) -> None:
     for method, path, wanted in (
-        ("GET", "/api/jobs/nope/jobs", 404), ("GET", "/nothing", 404),
-        ("GET", "/api/jobs/email", 405), ("PUT", "/api/jobs/stats", 405),
-        ("GET", "/api/jobs/email/jobs?limit=0", 422), ("GET", "/api/jobs/email/jobs?limit=x", 422),
+        ("GET", "/api/jobs/nope/jobs", 404),
+        ("GET", "/nothing", 404),
+        ("GET", "/api/jobs/email", 405),
+        ("PUT", "/api/jobs/stats", 405),
+        ("GET", "/api/jobs/email/jobs?limit=0", 422),
+        ("GET", "/api/jobs/email/jobs?limit=x", 422),
         ("GET", "/api/jobs/email/jobs?status=lost", 422),
         ("GET", "/api/jobs/email/jobs?cursor=%00", 422),
         ("GET", "/api/jobs/email/jobs/%F0%9F%98%80", 404),
         ("GET", "/api/jobs/email/jobs/" + "x" * 10_000, 404),
-        ("GET", "/artifacts/a.b", 404), ("POST", "/api/jobs/email/clean", 400),
-    ):  # fmt: skip
+        ("GET", "/artifacts/a.b", 404),
+        ("POST", "/api/jobs/email/clean", 400),
+    ):
         done = shim.client.request(
             method, path, headers={"Authorization": f"Bearer {signed(role='operator')}"}
         )
@@ -198,11 +222,16 @@ def test_problems_for_everything_else(shim: Shim) -> None:
         assert done.headers["content-type"] == "application/problem+json"
         assert done.json()["code"]
     for path, allowed in (
-        ("/email", "POST"), ("/email/jobs", "GET, HEAD"), ("/email/jobs/a", "DELETE, GET, HEAD"),
+        ("/email", "POST"),
+        ("/email/jobs", "GET, HEAD"),
+        ("/email/jobs/a", "DELETE, GET, HEAD"),
         ("/email/jobs/a/retry", "POST"),
         # No queue can have these names, so that nothing can be added there.
-        *((f"/{name}", "GET, HEAD") for name in ("stats", "dashboard", "alerts", "workers", "schedules")),
-    ):  # fmt: skip
+        *(
+            (f"/{name}", "GET, HEAD")
+            for name in ("stats", "dashboard", "alerts", "workers", "schedules")
+        ),
+    ):
         for method in ("PATCH", *{"POST", "DELETE"} - {*allowed.split(", ")}):
             done = shim.ask(method, path)
             assert (done.status_code, done.headers["allow"]) == (405, allowed), (method, path)

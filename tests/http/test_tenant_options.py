@@ -28,9 +28,13 @@ HOOK = {"url": "https://receiver.example/x", "payload": {}, "eventType": "x"}
     ],
 )
 def test_a_tenant_asks_for_no_storm(
-    shim: Shim, role: str, queue: str, body: dict[str, Any], options: dict[str, Any],
+    shim: Shim,
+    role: str,
+    queue: str,
+    body: dict[str, Any],
+    options: dict[str, Any],
     fields: list[str],
-) -> None:  # fmt: skip
+) -> None:
     for sent in ({**body, **options}, {"payload": body, "options": options}):
         if queue == "webhooks":
             # Where a payload has a `payload` of its own, only the wrapped form tells them apart.

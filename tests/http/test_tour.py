@@ -35,9 +35,12 @@ class Up:
         self.home, self.port = home, free_port()
         bin_folder = Path(sys.executable).parent
         self.env = {
-            **os.environ, "JOBS_HOME": str(home), "JOBS_HTTP_PORT": str(self.port),
-            "SMTP_FROM_ALLOWED": "hse.digital", "PATH": f"{bin_folder}:{os.environ['PATH']}",
-        }  # fmt: skip
+            **os.environ,
+            "JOBS_HOME": str(home),
+            "JOBS_HTTP_PORT": str(self.port),
+            "SMTP_FROM_ALLOWED": "hse.digital",
+            "PATH": f"{bin_folder}:{os.environ['PATH']}",
+        }
         self.log = home / "up.log"
         with self.log.open("wb") as file:
             self.process = subprocess.Popen(
@@ -52,8 +55,13 @@ class Up:
         commands = commands.replace("127.0.0.1:8090", f"127.0.0.1:{self.port}")
         done = subprocess.run(
             ["/bin/bash", "-euo", "pipefail", "-c", commands],
-            env=self.env, cwd=self.home, capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
+            env=self.env,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -73,9 +81,16 @@ def up(short_tmp: Path) -> Iterator[Up]:
     found = Up(short_tmp)
     try:
         wait_for_log(found.process, found.log, "processor started", 6)
-        wait_until(lambda: "alive" in found.shell(
-            f"curl -fsS http://127.0.0.1:{found.port}/healthz >/dev/null 2>&1 && echo alive || true"
-        ), 30, "the shim")  # fmt: skip
+        wait_until(
+            lambda: (
+                "alive"
+                in found.shell(
+                    f"curl -fsS http://127.0.0.1:{found.port}/healthz >/dev/null 2>&1 && echo alive || true"
+                )
+            ),
+            30,
+            "the shim",
+        )
         yield found
         assert found.stop() == 0, found.log.read_text()[-3000:]
     finally:
@@ -111,8 +126,11 @@ def test_the_tour(up: Up) -> None:
         if "/org-123:tour" in commands:
             # A person would have taken as long to type it.
             queue = "reports" if "reports" in commands else "email"
-            wait_until(lambda queue=queue: job(queue, "org-123:tour")["status"] == "completed",  # type: ignore[misc]
-                       60, f"{queue}: {job(queue, 'org-123:tour')}")  # fmt: skip
+            wait_until(
+                lambda queue=queue: job(queue, "org-123:tour")["status"] == "completed",  # type: ignore[misc]
+                60,
+                f"{queue}: {job(queue, 'org-123:tour')}",
+            )
         printed = up.shell(f"{setup}\n{commands}")
         if not said:
             continue

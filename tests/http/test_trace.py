@@ -33,8 +33,10 @@ def test_into_the_lines_of_shim_and_worker(
     with worker_log.open("wb") as log:
         worker = subprocess.Popen(
             [sys.executable, "-m", "hsejobs_cli", "worker", "email"],
-            env={**os.environ}, stdout=log, stderr=log,
-        )  # fmt: skip
+            env={**os.environ},
+            stdout=log,
+            stderr=log,
+        )
     try:
         untraced = made.json()["jobId"]
         wait_until(lambda: "completed" in lines(worker_log, traced), 30, "the mail")
@@ -49,8 +51,12 @@ def test_into_the_lines_of_shim_and_worker(
     told = [lines(shim.log, traced)["added"], *lines(worker_log, traced).values()]
     told += lines(worker_log, failing).values()
     assert [one["event"] for one in told] == [
-        "added", "processing", "completed", "processing", "retrying",
-    ]  # fmt: skip
+        "added",
+        "processing",
+        "completed",
+        "processing",
+        "retrying",
+    ]
     assert {(one["requestId"], one["traceparent"]) for one in told} == {("req-7", PARENT)}
     other = lines(worker_log, untraced)["completed"]
     assert other["requestId"] == made.headers["x-request-id"]

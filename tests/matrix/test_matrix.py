@@ -67,9 +67,11 @@ class Place:
 
 @pytest.fixture
 def place(
-    trial: Path, redis_server: Server, request: pytest.FixtureRequest,
+    trial: Path,
+    redis_server: Server,
+    request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Place]:  # fmt: skip
+) -> Iterator[Place]:
     monkeypatch.setenv("QUEUE_LEASE_MS", LEASE_MS)
     name = request.node.callspec.params["fault"]
     if name != "black hole":
@@ -132,8 +134,11 @@ def test_everything_goes_on(
     assert jobs.echo.add({"n": 0, "say": "again"}, priority=1).wait(20) == "again"
     back = time.monotonic() - over
     made = [*long, *late, *short, *soon]
-    wait_until(lambda: all(job.refresh().status is State.COMPLETED for job in made), timeout=40,
-               what="all jobs completed")  # fmt: skip
+    wait_until(
+        lambda: all(job.refresh().status is State.COMPLETED for job in made),
+        timeout=40,
+        what="all jobs completed",
+    )
 
     records = [job.refresh() for job in made]
     assert {one.attempts_made for one in records} == {1}

@@ -72,9 +72,13 @@ if ALL:
 
 @pytest.mark.parametrize(("cluster", "kind", "way"), WAYS, indirect=["cluster"])
 def test_a_slot_that_moves_splits_no_queue(
-    cluster: Cluster, trial: Path, consumer: Callable[..., Consumer], kind: str, way: str,
+    cluster: Cluster,
+    trial: Path,
+    consumer: Callable[..., Consumer],
+    kind: str,
+    way: str,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setenv("QUEUE_REDIS_URL", cluster.url)
     reset_runtime()
     jobs.huey._registered = None

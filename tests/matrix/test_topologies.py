@@ -79,9 +79,14 @@ def cluster_fault(cluster: Cluster, name: str) -> Iterator[None]:
 
 
 def play(
-    start: Start, trial: Path, kind: str, fault: contextlib.AbstractContextManager[None],
-    *, acts: int, perhaps_twice: int = 0,
-) -> None:  # fmt: skip
+    start: Start,
+    trial: Path,
+    kind: str,
+    fault: contextlib.AbstractContextManager[None],
+    *,
+    acts: int,
+    perhaps_twice: int = 0,
+) -> None:
     """Jobs that run with progress and logs, are claimed and finish while the fault is on."""
     one = start("-k", kind, "-w", "3", JOBS_LOG_FORMAT="json")
     two = start("-k", kind, "-w", "2", JOBS_LOG_FORMAT="json")
@@ -99,8 +104,11 @@ def play(
     assert jobs.echo.add({"n": 0, "say": "again"}, priority=1).wait(20) == "again"
     back = time.monotonic() - over
     made = [*long, *late, *short, *soon]
-    wait_until(lambda: all(job.refresh().status is State.COMPLETED for job in made), timeout=40,
-               what="all jobs completed")  # fmt: skip
+    wait_until(
+        lambda: all(job.refresh().status is State.COMPLETED for job in made),
+        timeout=40,
+        what="all jobs completed",
+    )
     records = [job.refresh() for job in made]
     assert [record.id for record in records if record.errors] == []
     ran = Counter(words(trial, "begin"))
@@ -111,8 +119,9 @@ def play(
         assert {record.attempts_made for record in records} == {1}
         assert not any(record.stalls for record in records)
         assert Counter(words(trial, "call").values()) == {1: len(late)}
-    wait_until(lambda: not any(n for state, n in counts().items() if state != "completed"),
-               what="the rest")  # fmt: skip
+    wait_until(
+        lambda: not any(n for state, n in counts().items() if state != "completed"), what="the rest"
+    )
     assert one.process.poll() is two.process.poll() is None
     assert len(told(one.log, "processor started")) == 2
     failed = [line for line in told(one.log, "duty failed") if line["duty"] != "listen"]
@@ -146,9 +155,13 @@ if ALL:
 
 @pytest.mark.parametrize(("cluster", "fault", "kind"), CLUSTER, indirect=["cluster"])
 def test_a_cluster_without_nodes(
-    cluster: Cluster, consumer: Start, trial: Path, fault: str, kind: str,
+    cluster: Cluster,
+    consumer: Start,
+    trial: Path,
+    fault: str,
+    kind: str,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     use(cluster.url, monkeypatch)
     play(consumer, trial, kind, cluster_fault(cluster, fault), acts=1)
 
@@ -184,9 +197,13 @@ if ALL:
 
 @pytest.mark.parametrize(("sentinels", "how", "kind"), SENTINEL, indirect=["sentinels"])
 def test_a_fail_over_by_sentinel(
-    sentinels: SentinelSet, consumer: Start, trial: Path, how: str, kind: str,
+    sentinels: SentinelSet,
+    consumer: Start,
+    trial: Path,
+    how: str,
+    kind: str,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     """What the old primary took and the new one does not have may run again: that is at least once.
 
     Whatever was added has reached the replica before.
@@ -209,8 +226,9 @@ def readdressed(proxy: FlakyProxy, old: Server, new: Server) -> Iterator[None]:
     yield
 
 
-@pytest.mark.parametrize(("server", "kind"), [(s, k) for s in SERVERS for k in KINDS]
-                         if ALL else [("redis", "process")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("server", "kind"), [(s, k) for s in SERVERS for k in KINDS] if ALL else [("redis", "process")]
+)
 def test_one_address_that_leads_to_another_server(
     server: str, kind: str, consumer: Start, trial: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,7 +240,8 @@ def test_one_address_that_leads_to_another_server(
     ):
         with new.client() as client:
             client.replicaof("127.0.0.1", str(old.port))
-            wait_until(lambda: client.info("replication")["master_link_status"] == "up", 20,
-                       "a replica")  # fmt: skip
+            wait_until(
+                lambda: client.info("replication")["master_link_status"] == "up", 20, "a replica"
+            )
         use(proxy.url, monkeypatch)
         play(consumer, trial, kind, readdressed(proxy, old, new), acts=1)

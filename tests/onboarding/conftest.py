@@ -63,5 +63,10 @@ def census(engine: Engine) -> dict[str, int]:
 
 #: One tenant with a subscription.
 ONE_TENANT = {
-    "organizations": 1, "users": 1, "roles": 3, "stations": 3, "checklists": 3, "subscriptions": 1,
-}  # fmt: skip
+    "organizations": 1,
+    "users": 1,
+    "roles": 3,
+    "stations": 3,
+    "checklists": 3,
+    "subscriptions": 1,
+}

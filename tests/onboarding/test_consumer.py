@@ -63,8 +63,12 @@ def test_the_documents_example_from_the_command_line(
     platform_workers.start("huey_config.email", "-w", "1")
     done = subprocess.run(
         [sys.executable, "-m", "hsejobs_cli", "enqueue", "tenant-onboarding", "-", "--wait"],
-        input=json.dumps(ACME), capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        input=json.dumps(ACME),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     [organization], [admin] = rows(platform, "organizations"), rows(platform, "users")

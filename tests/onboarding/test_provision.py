@@ -138,10 +138,12 @@ database(sys.argv[1], pathlib.Path())
     both = [
         subprocess.Popen(
             [sys.executable, "-c", program, platform_url],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         for _ in range(3)
-    ]  # fmt: skip
+    ]
     for one in both:
         assert one.stdout is not None
         one.stdout.readline()

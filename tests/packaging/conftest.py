@@ -17,9 +17,18 @@ import pytest
 ROOT = Path(__file__).parents[2]
 #: What stands in a work tree and belongs to nobody else.
 LOCAL = (
-    ".git", ".venv", "build", "dist", "node_modules", "*.egg-info", "__pycache__", ".*_cache",
-    ".hypothesis", ".schemathesis", "*.md.orig",
-)  # fmt: skip
+    ".git",
+    ".venv",
+    "build",
+    "dist",
+    "node_modules",
+    "*.egg-info",
+    "__pycache__",
+    ".*_cache",
+    ".hypothesis",
+    ".schemathesis",
+    "*.md.orig",
+)
 
 
 @dataclass
@@ -35,8 +44,11 @@ def _build(what: str, source: Path, target: Path) -> Path:
     code = f"import sys; from setuptools import build_meta as b; print(b.build_{what}(sys.argv[1]))"
     done = subprocess.run(
         [sys.executable, "-c", code, str(target)],
-        cwd=source, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=source,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return target / done.stdout.splitlines()[-1]
 
@@ -66,11 +78,20 @@ def environment(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
     programs = folder / "bin"
     subprocess.run(
         [
-            sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check",
-            "--python", str(programs / "python"), "install", "--no-deps", "--no-index", str(built.wheel),
+            sys.executable,
+            "-m",
+            "pip",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--python",
+            str(programs / "python"),
+            "install",
+            "--no-deps",
+            "--no-index",
+            str(built.wheel),
         ],
         check=True,
-    )  # fmt: skip
+    )
     [packages] = folder.glob("lib/python*/site-packages")
     (packages / "dependencies.pth").write_text("\n".join(site.getsitepackages()) + "\n")
     (packages / "tasks").mkdir()
@@ -84,6 +105,11 @@ def run(
     """``hsejobs`` of the environment, in a folder."""
     return subprocess.run(
         [str(environment / "hsejobs"), *words],
-        cwd=folder, env={**os.environ, **env}, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        env={**os.environ, **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )

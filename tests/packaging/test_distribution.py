@@ -76,10 +76,23 @@ def test_the_source_archive_has_everything(built: Built) -> None:
 
 def test_tests_run_from_the_source_archive(built: Built) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly",
-         "tests/test_docs.py", "tests/test_import_rules.py"],
-        cwd=built.unpacked, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:randomly",
+            "tests/test_docs.py",
+            "tests/test_import_rules.py",
+        ],
+        cwd=built.unpacked,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
 
@@ -94,8 +107,11 @@ def _requirements(names: list[str], extra: str = "") -> set[str]:
         if name in found or (one.marker and not one.marker.evaluate({"extra": extra})):
             continue
         found.add(name)
-        todo += [Requirement(text) for text in distribution(name).requires or ()
-                 if "extra ==" not in text]  # fmt: skip
+        todo += [
+            Requirement(text)
+            for text in distribution(name).requires or ()
+            if "extra ==" not in text
+        ]
     return found
 
 
@@ -184,9 +200,13 @@ def test_the_extras_are_those_of_the_sentences(extra: str) -> None:
 
 @pytest.mark.parametrize(
     ("module", "command", "extra"),
-    [("typer", "stats", "worker"), ("textual", "tui", "tui"), ("uvicorn", "serve", "http"),
-     ("fastapi", "up", "http")],
-)  # fmt: skip
+    [
+        ("typer", "stats", "worker"),
+        ("textual", "tui", "tui"),
+        ("uvicorn", "serve", "http"),
+        ("fastapi", "up", "http"),
+    ],
+)
 def test_a_missing_extra_is_named(module: str, command: str, extra: str) -> None:
     code = (
         f"import sys; sys.modules[{module!r}] = None; sys.argv = ['hsejobs', {command!r}];"

@@ -66,8 +66,12 @@ def running(environment: Path, folder: Path, *words: str) -> Iterator[subprocess
     with (folder / "log").open("wb") as file:
         process = subprocess.Popen(
             [str(environment / "hsejobs"), *words],
-            cwd=folder, env=os.environ, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-        )  # fmt: skip
+            cwd=folder,
+            env=os.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+        )
     try:
         yield process
         if process.poll() is None:
@@ -142,8 +146,9 @@ def test_an_application_that_breaks_later_ends_its_worker_with_one_line(
     with running(environment, project, "--app", "theirs", "worker") as worker:
         log = project / "log"
         wait_for_log(worker, log, "processor started")
-        started = next(json.loads(line) for line in log.read_text().splitlines()
-                       if "processor started" in line)  # fmt: skip
+        started = next(
+            json.loads(line) for line in log.read_text().splitlines() if "processor started" in line
+        )
         (project / "config.py").write_text("import nothing_of_that_name\n")
         os.kill(int(started["pid"]), signal.SIGKILL)
         assert worker.wait(40) == 2

@@ -51,27 +51,47 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         for name in ORGANIZATIONS:
             connection.execute(
                 insert(schema.ORGANIZATIONS).values(
-                    id=name, name=name, name_key=name, tier="professional",
-                    admin_email="a@example.com", created_at=NOW,
+                    id=name,
+                    name=name,
+                    name_key=name,
+                    tier="professional",
+                    admin_email="a@example.com",
+                    created_at=NOW,
                 )
-            )  # fmt: skip
+            )
             connection.execute(
                 insert(schema.STATIONS),
                 [
-                    {"organization_id": name, "id": f"s{n}", "name": f"{name} {n}", "kind": "site",
-                     "active": n % 2 == 0, "created_at": NOW}
+                    {
+                        "organization_id": name,
+                        "id": f"s{n}",
+                        "name": f"{name} {n}",
+                        "kind": "site",
+                        "active": n % 2 == 0,
+                        "created_at": NOW,
+                    }
                     for n in range(ROWS)
                 ],
-            )  # fmt: skip
+            )
             connection.execute(
                 insert(schema.AUDITS),
                 [
-                    {"organization_id": name, "id": f"a{n}", "station_id": f"s{n}", "title": name,
-                     "status": "Completed", "score": n, "auditor": name, "findings": 0,
-                     "open_actions": 0, "scheduled_at": NOW, "created_at": NOW}
+                    {
+                        "organization_id": name,
+                        "id": f"a{n}",
+                        "station_id": f"s{n}",
+                        "title": name,
+                        "status": "Completed",
+                        "score": n,
+                        "auditor": name,
+                        "findings": 0,
+                        "open_actions": 0,
+                        "scheduled_at": NOW,
+                        "created_at": NOW,
+                    }
                     for n in range(ROWS)
                 ],
-            )  # fmt: skip
+            )
     yield engine
     close_databases()
 
@@ -208,7 +228,7 @@ STATEMENTS = {
     "no table": select(func.count()),
     "insert": insert(STATIONS),
     "delete": STATIONS.delete(),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", STATEMENTS)

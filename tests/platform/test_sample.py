@@ -18,9 +18,15 @@ from tasks.shared.platform.rows import Tenant
 from tasks.shared.platform.sample import ensure_sample, fill, has_others
 
 FILLED = (
-    schema.ORGANIZATIONS, schema.STATIONS, schema.CONTRACTORS, schema.USERS, schema.AUDITS,
-    schema.INCIDENTS, schema.WEBHOOKS, schema.WORK_PERMITS,
-)  # fmt: skip
+    schema.ORGANIZATIONS,
+    schema.STATIONS,
+    schema.CONTRACTORS,
+    schema.USERS,
+    schema.AUDITS,
+    schema.INCIDENTS,
+    schema.WEBHOOKS,
+    schema.WORK_PERMITS,
+)
 
 
 @pytest.fixture
@@ -133,10 +139,14 @@ def stranger(engine: Engine, organization: str, name: str) -> None:
     with engine.begin() as connection:
         connection.execute(
             insert(schema.ORGANIZATIONS).values(
-                id=organization, name=name, name_key=name.casefold(), tier="free",
-                admin_email="a@b.example", created_at="2026-01-01T00:00:00Z",
+                id=organization,
+                name=name,
+                name_key=name.casefold(),
+                tier="free",
+                admin_email="a@b.example",
+                created_at="2026-01-01T00:00:00Z",
             )
-        )  # fmt: skip
+        )
 
 
 @pytest.mark.parametrize(

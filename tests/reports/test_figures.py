@@ -109,20 +109,32 @@ def load(engine: Engine, platform: tuple[list[Row], ...]) -> None:
         connection.execute(
             insert(schema.ORGANIZATIONS),
             [
-                {"id": one, "name": one, "name_key": one, "tier": "free", "admin_email": "a@b.c",
-                 "created_at": NOW}
+                {
+                    "id": one,
+                    "name": one,
+                    "name_key": one,
+                    "tier": "free",
+                    "admin_email": "a@b.c",
+                    "created_at": NOW,
+                }
                 for one in ORGANIZATIONS
             ],
-        )  # fmt: skip
+        )
         connection.execute(
             insert(schema.STATIONS),
             [
-                {"organization_id": one, "id": key, "name": f"{key} of {one}", "kind": "site",
-                 "active": True, "created_at": NOW}
+                {
+                    "organization_id": one,
+                    "id": key,
+                    "name": f"{key} of {one}",
+                    "kind": "site",
+                    "active": True,
+                    "created_at": NOW,
+                }
                 for one in ORGANIZATIONS
                 for key in ("s-1", "s-2")
             ],
-        )  # fmt: skip
+        )
         for table, rows in zip(TABLES, platform, strict=True):
             numbers: Counter[str] = Counter()
             for row in rows:
@@ -279,8 +291,11 @@ def test_compliance(reports: Reports, platform: tuple[list[Row], ...], given: Ro
     for key, ids in wanted.items():
         assert [row["id"] for row in found[key]] == ids
         assert [line["id"] for line in lines if line["section"] == key] == ids
-    months = {row[date][:7] for rows, date in zip((audits, incidents, permits), DATES, strict=True)
-              for row in rows}  # fmt: skip
+    months = {
+        row[date][:7]
+        for rows, date in zip((audits, incidents, permits), DATES, strict=True)
+        for row in rows
+    }
     assert [one["month"] for one in found["months"]] == sorted(months)
     assert sum(one["incidents"] for one in found["months"]) == len(incidents)
     assert sum(one["overduePermits"] for one in found["months"]) == len(wanted["overduePermits"])

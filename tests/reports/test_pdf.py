@@ -26,24 +26,41 @@ def audits(engine: Engine, *titles: str, name: str = "Harbour Works") -> None:
     with engine.begin() as connection:
         connection.execute(
             insert(ORGANIZATIONS).values(
-                id="org-1", name=name, name_key=name.casefold(), tier="free",
-                admin_email="a@b.example", created_at=NOW,
-            )
-        )  # fmt: skip
-        connection.execute(
-            insert(STATIONS).values(
-                organization_id="org-1", id="s-1", name="Dock 4", kind="site", active=True,
+                id="org-1",
+                name=name,
+                name_key=name.casefold(),
+                tier="free",
+                admin_email="a@b.example",
                 created_at=NOW,
             )
-        )  # fmt: skip
+        )
+        connection.execute(
+            insert(STATIONS).values(
+                organization_id="org-1",
+                id="s-1",
+                name="Dock 4",
+                kind="site",
+                active=True,
+                created_at=NOW,
+            )
+        )
         rows: list[dict[str, Any]] = [
             {
-                "organization_id": "org-1", "id": f"a-{number:06d}", "station_id": "s-1",
-                "title": title, "status": "Completed", "score": 90, "auditor": "Ann", "findings": 1,
-                "open_actions": 0, "scheduled_at": NOW, "completed_at": NOW, "created_at": NOW,
+                "organization_id": "org-1",
+                "id": f"a-{number:06d}",
+                "station_id": "s-1",
+                "title": title,
+                "status": "Completed",
+                "score": 90,
+                "auditor": "Ann",
+                "findings": 1,
+                "open_actions": 0,
+                "scheduled_at": NOW,
+                "completed_at": NOW,
+                "created_at": NOW,
             }
             for number, title in enumerate(titles)
-        ]  # fmt: skip
+        ]
         if rows:
             connection.execute(insert(AUDITS), rows)
 

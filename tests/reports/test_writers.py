@@ -70,22 +70,35 @@ def incidents(engine: Engine, *titles: str) -> None:
     with engine.begin() as connection:
         connection.execute(
             insert(ORGANIZATIONS).values(
-                id="org-1", name="Works", name_key="works", tier="free",
-                admin_email="a@b.example", created_at=NOW,
+                id="org-1",
+                name="Works",
+                name_key="works",
+                tier="free",
+                admin_email="a@b.example",
+                created_at=NOW,
             )
-        )  # fmt: skip
+        )
         connection.execute(
             insert(INCIDENTS),
             [
                 {
-                    "organization_id": "org-1", "id": f"i-{number}", "station_id": "s",
-                    "title": title, "description": title, "kind": "Fire", "severity": "Low",
-                    "status": "Open", "reported_by": title, "lost_days": 0, "occurred_at": NOW,
-                    "closed_at": None, "created_at": NOW,
+                    "organization_id": "org-1",
+                    "id": f"i-{number}",
+                    "station_id": "s",
+                    "title": title,
+                    "description": title,
+                    "kind": "Fire",
+                    "severity": "Low",
+                    "status": "Open",
+                    "reported_by": title,
+                    "lost_days": 0,
+                    "occurred_at": NOW,
+                    "closed_at": None,
+                    "created_at": NOW,
                 }
                 for number, title in enumerate(titles)
             ],
-        )  # fmt: skip
+        )
 
 
 def test_csv_holds_any_text(reports: Reports) -> None:
@@ -108,10 +121,14 @@ def test_an_empty_report_is_whole(reports: Reports, kind: str) -> None:
     with reports.engine.begin() as connection:
         connection.execute(
             insert(ORGANIZATIONS).values(
-                id="org-1", name="Works", name_key="works", tier="free",
-                admin_email="a@b.example", created_at=NOW,
+                id="org-1",
+                name="Works",
+                name_key="works",
+                tier="free",
+                admin_email="a@b.example",
+                created_at=NOW,
             )
-        )  # fmt: skip
+        )
     made, data = reports.make(kind, "json", {"startDate": "2026-01-01"}, "org-1")
     found = json.loads(data)
     assert found["report"] == {

@@ -53,9 +53,14 @@ class Board:
                 work.step([Done(c.id, c.token, 5, b"1") for c in claims], 0, "", 0)
             for claim in claims if state is State.FAILED else ():
                 work.fail(
-                    claim.id, claim.token, code="error", error=b'{"error":"no"}', run_us=5,
-                    final=True, delay_ms=None,
-                )  # fmt: skip
+                    claim.id,
+                    claim.token,
+                    code="error",
+                    error=b'{"error":"no"}',
+                    run_us=5,
+                    final=True,
+                    delay_ms=None,
+                )
         for name in names:
             self.command("ZINCRBY", self.key(queue, state.value), -int(hours * HOUR_US), name)
 

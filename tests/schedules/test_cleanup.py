@@ -23,9 +23,14 @@ CLEANUP = "tasks.cleanup.hourly_cleanup"
 
 def save(home: Path, artifact_id: str, expires_at: int, job_id: str | None = None) -> None:
     with open_store(None, home).write(
-        "o", artifact_id, name="n", content_type="t/t", expires_at=expires_at,
-        queue="foreign" if job_id else None, job_id=job_id,
-    ) as out:  # fmt: skip
+        "o",
+        artifact_id,
+        name="n",
+        content_type="t/t",
+        expires_at=expires_at,
+        queue="foreign" if job_id else None,
+        job_id=job_id,
+    ) as out:
         out.write(b"content")
 
 
@@ -123,8 +128,14 @@ def test_a_spoilt_store_fails_the_run_after_the_jobs_went(
 ) -> None:
     board.register("foreign")
     board.finished("foreign", State.COMPLETED, 3, 25)
-    platform_workers.start("huey_config.cleanup", ARTIFACTS_URL="s3://kept", AWS_REGION="none",
-        AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_ENDPOINT_URL="ftp://127.0.0.1")  # fmt: skip
+    platform_workers.start(
+        "huey_config.cleanup",
+        ARTIFACTS_URL="s3://kept",
+        AWS_REGION="none",
+        AWS_ACCESS_KEY_ID="x",
+        AWS_SECRET_ACCESS_KEY="x",
+        AWS_ENDPOINT_URL="ftp://127.0.0.1",
+    )
     job = clean_up.add({})
     with pytest.raises(JobFailed, match="ARTIFACTS_URL"):
         job.wait(60)

@@ -32,15 +32,20 @@ from hsejobs.services.mail.text import unescape_html
         ("<tr><td>a</td><td>b</td></tr>", "a b"),
         ('<a href="https://x.example/?a=1&amp;b=2">go</a>', "go (https://x.example/?a=1&b=2)"),
         ("<a href=https://x.example>https://x.example</a>", "https://x.example"),
-        ("<a href='http://x.example'>a<a href='http://y.example'>b</a>c",
-         "a (http://x.example)b (http://y.example)c"),
-        ("<a href=javascript:x>a</a> <a HREF = 'http://x.example' href=http://y>b", "a b (http://x.example)"),
+        (
+            "<a href='http://x.example'>a<a href='http://y.example'>b</a>c",
+            "a (http://x.example)b (http://y.example)c",
+        ),
+        (
+            "<a href=javascript:x>a</a> <a HREF = 'http://x.example' href=http://y>b",
+            "a b (http://x.example)",
+        ),
         ("<a href='http://x.example'>never closed", "never closed (http://x.example)"),
         ("a &amp; b &#65; &#x42; &nbsp;&unknown; &", "a & b A B &unknown; &"),
         ("<p>  a  </p>\n\n\n<p> b </p>", "a\n\nb"),
         ("", ""),
     ],
-)  # fmt: skip
+)
 def test_what_html_says(html: str, text: str) -> None:
     assert html_to_text(html) == text + "\n"
 

@@ -20,19 +20,29 @@ FORMS: list[tuple[Any, list[tuple[str, str]]]] = [
     ("ann@example.com", [("", "ann@example.com")]),
     (" a@example.com , b@example.com ,", [("", "a@example.com"), ("", "b@example.com")]),
     ("a@example.com; b@example.com", [("", "a@example.com"), ("", "b@example.com")]),
-    ('"Doe, Ann" <ann@example.com>, b@example.com',
-     [("Doe, Ann", "ann@example.com"), ("", "b@example.com")]),
-    ("Doe, Ann <ann@example.com>, b@example.com",
-     [("Doe, Ann", "ann@example.com"), ("", "b@example.com")]),
+    (
+        '"Doe, Ann" <ann@example.com>, b@example.com',
+        [("Doe, Ann", "ann@example.com"), ("", "b@example.com")],
+    ),
+    (
+        "Doe, Ann <ann@example.com>, b@example.com",
+        [("Doe, Ann", "ann@example.com"), ("", "b@example.com")],
+    ),
     ('"a@x.example, \\"b" <ann@example.com>', [('a@x.example, "b', "ann@example.com")]),
     (ANN, [("Doe, Ann", "ann@example.com")]),
     ({"address": "ann@example.com"}, [("", "ann@example.com")]),
     ({"name": "", "address": "ann@example.com"}, [("", "ann@example.com")]),
     ({"name": 'a "b" <c> \\', "address": "ann@example.com"}, [('a "b" <c> \\', "ann@example.com")]),
-    ([ANN, "b@example.com", "c@example.com, D <d@example.com>"],
-     [("Doe, Ann", "ann@example.com"), ("", "b@example.com"), ("", "c@example.com"),
-      ("D", "d@example.com")]),
-]  # fmt: skip
+    (
+        [ANN, "b@example.com", "c@example.com, D <d@example.com>"],
+        [
+            ("Doe, Ann", "ann@example.com"),
+            ("", "b@example.com"),
+            ("", "c@example.com"),
+            ("D", "d@example.com"),
+        ],
+    ),
+]
 
 
 @pytest.mark.parametrize(("sent", "read"), FORMS)
@@ -49,9 +59,10 @@ def test_a_form_is_taken_and_stored_as_texts(
     found = [parse_address(one, field) for one in stored]
     assert [(one.name, one.spec) for one in found] == read
     # Stored, it is read again by the worker, and by one of an earlier release.
-    assert EmailPayload.model_validate(data).model_dump(
-        mode="json", by_alias=True, exclude_unset=True
-    ) == data  # fmt: skip
+    assert (
+        EmailPayload.model_validate(data).model_dump(mode="json", by_alias=True, exclude_unset=True)
+        == data
+    )
     assert problems(MAIL | {field: sent}, EmailPayload.model_json_schema(by_alias=True)) == []
 
 

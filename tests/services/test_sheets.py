@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import fcntl
 import io
-import os
 import re
 import stat
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -23,13 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
 
-from hsejobs.errors import ArtifactsUnavailable, LeaseLost
 from hsejobs.services.artifacts import Artifact
 from tasks.shared import sheets
 from tasks.shared.platform import schema
 from tasks.shared.sheets import CUT, LONGEST, MOST_ROWS, is_time, sheet_name, workbook
-from tasks.shared.spool import spool, sweep_spool
-from tests.support import wait_until
 
 AT = datetime.datetime(2026, 2, 1, 8, tzinfo=datetime.UTC)
 Rows = Sequence[Sequence[Any]]
@@ -75,20 +68,48 @@ def values(data: bytes, name: str = "rows") -> list[list[Any]]:
 
 def test_types(tmp_path: Path) -> None:
     row = (
-        "00123", "2026-01-31T08:05:09Z", "2026-01-31T08:05:09+02:00", "2026-01-31", 5, -1.5, True,
-        False, None, 2**53, 2**53 + 1, -(2**53) - 1, float("nan"), float("inf"), Decimal("12.50"),
-        Decimal("0.1234567890123456789"), "2026-01-31T08:05:09Z",
-    )  # fmt: skip
+        "00123",
+        "2026-01-31T08:05:09Z",
+        "2026-01-31T08:05:09+02:00",
+        "2026-01-31",
+        5,
+        -1.5,
+        True,
+        False,
+        None,
+        2**53,
+        2**53 + 1,
+        -(2**53) - 1,
+        float("nan"),
+        float("inf"),
+        Decimal("12.50"),
+        Decimal("0.1234567890123456789"),
+        "2026-01-31T08:05:09Z",
+    )
     keys = ("id", "createdAt", "closedAt", "validUntil", *(f"c{n}" for n in range(len(row) - 4)))
     data = made(tmp_path, keys, [row])
     moment = datetime.datetime(2026, 1, 31, 8, 5, 9)
     assert values(data) == [
         [
-            "00123", moment, moment.replace(hour=6), datetime.datetime(2026, 1, 31), 5, -1.5, True,
-            False, None, 2**53, str(2**53 + 1), str(-(2**53) - 1), "nan", "inf", 12.5,
-            "0.1234567890123456789", "2026-01-31T08:05:09Z",
+            "00123",
+            moment,
+            moment.replace(hour=6),
+            datetime.datetime(2026, 1, 31),
+            5,
+            -1.5,
+            True,
+            False,
+            None,
+            2**53,
+            str(2**53 + 1),
+            str(-(2**53) - 1),
+            "nan",
+            "inf",
+            12.5,
+            "0.1234567890123456789",
+            "2026-01-31T08:05:09Z",
         ]
-    ]  # fmt: skip
+    ]
     sheet = read(data)["rows"]
     assert sheet["B2"].is_date
     assert "UTC" in sheet["B2"].number_format
@@ -104,10 +125,17 @@ def test_types(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "1900-02-28T00:00:00Z", "0001-01-01T00:00:00Z", "2026-02-30", "soon", "2026-01", "20260131",
-        "9999-12-31T23:59:59-10:00", "2026-01-31T08:05Z ", "٢٠٢٦-01-31",
+        "1900-02-28T00:00:00Z",
+        "0001-01-01T00:00:00Z",
+        "2026-02-30",
+        "soon",
+        "2026-01",
+        "20260131",
+        "9999-12-31T23:59:59-10:00",
+        "2026-01-31T08:05Z ",
+        "٢٠٢٦-01-31",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_time_of_excels_stays_text(tmp_path: Path, text: str) -> None:
     assert values(made(tmp_path, ("id", "createdAt"), [("i", text)])) == [["i", text]]
 
@@ -129,13 +157,42 @@ def test_times_are_the_schemas() -> None:
 
 
 RISKY = (
-    "=1+1", "+1", "-1", "@SUM(A1)", "{=1}", "\t=1", "a;=1+1", "＝1",  # noqa: RUF001
-    "http://x.example/", "https://x", "mailto:a@b.example", "internal:Sheet1!A1", "ftp://x",
-    "external:c:\\x.xlsx", "0012", "1e5", "TRUE", "#N/A", "2026-01-31", "'quoted", "_x0041_",
-    "<r>", "</r>", "<r><t>x</t></r>", " both ends ", "a\nb\r\nc", "\x00\x0b\x1f\x7f\x85", "\ufffe\uffff",
-    "<r></r>", '<r><t>x</t></r></is></c><c r="B2"><f>1+1</f></c><c r="C2" t="inlineStr"><is><r></r>',
-    "<r>\x0b_x0041_</r>", "&lt;&amp;", "]]>", "\U0001f525", "消防",
-)  # fmt: skip
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "{=1}",
+    "\t=1",
+    "a;=1+1",
+    "＝1",  # noqa: RUF001
+    "http://x.example/",
+    "https://x",
+    "mailto:a@b.example",
+    "internal:Sheet1!A1",
+    "ftp://x",
+    "external:c:\\x.xlsx",
+    "0012",
+    "1e5",
+    "TRUE",
+    "#N/A",
+    "2026-01-31",
+    "'quoted",
+    "_x0041_",
+    "<r>",
+    "</r>",
+    "<r><t>x</t></r>",
+    " both ends ",
+    "a\nb\r\nc",
+    "\x00\x0b\x1f\x7f\x85",
+    "\ufffe\uffff",
+    "<r></r>",
+    '<r><t>x</t></r></is></c><c r="B2"><f>1+1</f></c><c r="C2" t="inlineStr"><is><r></r>',
+    "<r>\x0b_x0041_</r>",
+    "&lt;&amp;",
+    "]]>",
+    "\U0001f525",
+    "消防",
+)
 
 
 def test_a_text_is_a_text_and_itself(tmp_path: Path) -> None:
@@ -208,9 +265,20 @@ def test_a_table_goes_on_in_the_next_sheet(tmp_path: Path, monkeypatch: pytest.M
 def test_sheet_names() -> None:
     taken: list[str] = []
     given = (
-        "audits", "Audits", "AUDITS", "a/b\\c[d]:e*?", "'q'", "", "History", "x" * 40, "x" * 41,
-        "\U0001f525" * 31, "\x00\ud800", "straße", "STRASSE",
-    )  # fmt: skip
+        "audits",
+        "Audits",
+        "AUDITS",
+        "a/b\\c[d]:e*?",
+        "'q'",
+        "",
+        "History",
+        "x" * 40,
+        "x" * 41,
+        "\U0001f525" * 31,
+        "\x00\ud800",
+        "straße",
+        "STRASSE",
+    )
     for name in given:
         found = sheet_name(name, taken)
         assert 0 < len(found.encode("utf-16-le")) // 2 <= 31
@@ -241,96 +309,3 @@ def test_its_temporary_files_are_private_and_go(tmp_path: Path) -> None:
     assert seen == {0o700, 0o600}
     assert stat.S_IMODE((tmp_path / "tmp").stat().st_mode) == 0o700
     assert list((tmp_path / "tmp").iterdir()) == []
-
-
-def made_until_it_fails(home: Path) -> Out:
-    """A workbook whose rows end with an error."""
-    out = Out()
-
-    def rows() -> Any:
-        yield [("a", 1)]
-        raise LeaseLost("earlier")
-
-    with (
-        pytest.raises(LeaseLost),
-        workbook(out, home=home, title="", at=AT, check=lambda: None) as book,
-    ):
-        book.table("rows", ("id", "n"), rows())
-    return out
-
-
-@pytest.mark.parametrize("calls", [0, 1, 5])
-def test_what_is_broken_off_leaves_nothing(tmp_path: Path, calls: int) -> None:
-    """Also where the end comes while the workbook is being packed."""
-    out, count = Out(), 0
-
-    def check() -> None:
-        nonlocal count
-        count += 1
-        if count > calls:
-            raise LeaseLost("gone")
-
-    with (
-        pytest.raises(LeaseLost),
-        workbook(out, home=tmp_path, title="", at=AT, check=check) as book,
-    ):
-        book.table("rows", ("id", "n"), [[("a", 1)] * 100])
-    assert list((tmp_path / "tmp").iterdir()) == []
-    size = len(out.data)
-    assert size == 0 or calls
-    again = made_until_it_fails(tmp_path)
-    assert list((tmp_path / "tmp").iterdir()) == []
-    assert not again.data
-
-
-def test_a_full_disk_is_an_error_that_names_no_path(tmp_path: Path) -> None:
-    (tmp_path / "tmp").write_text("in the way")
-    with pytest.raises(ArtifactsUnavailable, match="JOBS_HOME") as caught, spool(tmp_path):
-        pass
-    assert str(tmp_path) not in str(caught.value)
-    with (
-        pytest.raises(ArtifactsUnavailable, match="No space left") as caught,
-        workbook(Out(), home=tmp_path / "x", title="", at=AT, check=lambda: None) as book,
-    ):
-        raise OSError(28, "No space left on device", str(tmp_path))
-    assert str(tmp_path) not in str(caught.value)
-    assert book.rows == {}
-
-
-HOLDER = """
-import pathlib, sys, time
-from tasks.shared.spool import spool
-with spool(pathlib.Path(sys.argv[1])) as folder:
-    (folder / "big").write_text("x")
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_what_a_kill_left_goes_and_what_is_in_use_stays(tmp_path: Path) -> None:
-    def holder() -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        return process
-
-    with holder() as dead, holder() as alive:
-        try:
-            dead.kill()
-            dead.wait()
-            assert len(list((tmp_path / "tmp").iterdir())) == 2
-            assert sweep_spool(tmp_path) == 1
-            assert len(list((tmp_path / "tmp").rglob("big"))) == 1
-            assert sweep_spool(tmp_path) == 0
-        finally:
-            alive.kill()
-        alive.wait()
-    with spool(tmp_path) as folder:
-        wait_until(lambda: list((tmp_path / "tmp").iterdir()) == [folder], 5, "the second to go")
-        held = os.open(folder, os.O_RDONLY)
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.close(held)
-    assert sweep_spool(tmp_path / "nowhere") == 0

@@ -14,15 +14,26 @@ from tests.simulator.world import EPOCH, World
 
 #: Modules of the engine and the store that look at a clock or sleep, and those that ask the system.
 _CLOCKED = (
-    "hsejobs.store.client", "hsejobs.engine.worker", "hsejobs.engine.keeper",
-    "hsejobs.engine.duties", "hsejobs.engine.outage", "hsejobs.engine.timer",
-    "hsejobs.engine.telling", "hsejobs.engine.context", "hsejobs.engine.outcome",
-    "hsejobs.engine.periodic", "hsejobs.engine.consumer", "hsejobs.model",
-)  # fmt: skip
+    "hsejobs.store.client",
+    "hsejobs.engine.worker",
+    "hsejobs.engine.keeper",
+    "hsejobs.engine.duties",
+    "hsejobs.engine.outage",
+    "hsejobs.engine.timer",
+    "hsejobs.engine.telling",
+    "hsejobs.engine.context",
+    "hsejobs.engine.outcome",
+    "hsejobs.engine.periodic",
+    "hsejobs.engine.consumer",
+    "hsejobs.model",
+)
 _ASKING = (
-    "hsejobs.engine.worker", "hsejobs.engine.keeper", "hsejobs.engine.consumer",
-    "hsejobs.model", "hsejobs.store.write",
-)  # fmt: skip
+    "hsejobs.engine.worker",
+    "hsejobs.engine.keeper",
+    "hsejobs.engine.consumer",
+    "hsejobs.model",
+    "hsejobs.store.write",
+)
 
 
 class SimTime:

@@ -58,9 +58,12 @@ class Sim:
 
         def body() -> None:
             consumer = SimConsumer(
-                self, group, workers=workers, max_tasks=recycle,
+                self,
+                group,
+                workers=workers,
+                max_tasks=recycle,
                 worker_type="process" if forking else "thread",
-            )  # fmt: skip
+            )
             self.consumers.append(consumer)
             try:
                 consumer.run()

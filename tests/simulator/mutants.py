@@ -39,30 +39,39 @@ def replaced(old: str, new: str) -> Patch:
 IN_LUA: dict[str, tuple[str, Patch]] = {
     # A full server refuses what needs memory, unless the script's first write needs none.
     "renewals refused on a full server, sweeps allowed": (
-        "renew", without("call('ZREM', KEYS[1], '')\n"),
+        "renew",
+        without("call('ZREM', KEYS[1], '')\n"),
     ),
     "fail without the token check": (
-        "fail", replaced("if job[2] ~= token then", "if not job[2] then"),
+        "fail",
+        replaced("if job[2] ~= token then", "if not job[2] then"),
     ),
     "renew without the token check": (
-        "renew", without(" and job[2] == ARGV[a + 1]"),
+        "renew",
+        without(" and job[2] == ARGV[a + 1]"),
     ),
     "log lines written again": ("log", replaced("if new > #ARGV then return 1 end", "new = 6")),
     "a mark burnt by a lost reply": (
-        "mark", replaced("return job[3] == ARGV[5] and 1 or 0", "return 0"),
+        "mark",
+        replaced("return job[3] == ARGV[5] and 1 or 0", "return 0"),
     ),
-    "late sweeps take leases": ("sweep", without("if now_ms > whole(ARGV[4], 0) then stall_limit = 0 end\n")),
+    "late sweeps take leases": (
+        "sweep",
+        without("if now_ms > whole(ARGV[4], 0) then stall_limit = 0 end\n"),
+    ),
     "late claims take jobs": (
         "complete",
         replaced("  if special and is_late(token, again) then return {} end\n", ""),
     ),
     "a postponed job uses an attempt": (
-        "postpone", replaced("within(job[4], 1, 1000000, 1) - 1", "within(job[4], 1, 1000000, 1)"),
+        "postpone",
+        replaced("within(job[4], 1, 1000000, 1) - 1", "within(job[4], 1, 1000000, 1)"),
     ),
     "an organisation's index forgotten": (
-        "release", replaced("take_from('a', job[3], id)", "take_from('a', nil, id)"),
+        "release",
+        replaced("take_from('a', job[3], id)", "take_from('a', nil, id)"),
     ),
-}  # fmt: skip
+}
 
 
 @contextlib.contextmanager

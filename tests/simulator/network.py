@@ -108,9 +108,11 @@ class Network:
                 self._fail(call, there, known.ConnectionError("No route to host"))
             return
         for rate, act in (
-            (self.lose, self._lose), (self.mute, self._mute), (self.late, self._late),
+            (self.lose, self._lose),
+            (self.mute, self._mute),
+            (self.late, self._late),
             (self.fault, self._fault),
-        ):  # fmt: skip
+        ):
             if draw < rate:
                 act(actor, call, words, there, back)
                 return

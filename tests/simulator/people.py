@@ -179,9 +179,25 @@ def _counted(rows: list[Row], org: str | None) -> dict[str, int]:
 
 #: What luck does, the frequent more than once.
 HURTS = (
-    "crash", "crash", "stop", "kill_worker", "kill_worker", "freeze", "cut", "down", "down", "silent",
-    "refuse", "refuse", "full", "full", "flush", "noise", "noise", "noise",
-)  # fmt: skip
+    "crash",
+    "crash",
+    "stop",
+    "kill_worker",
+    "kill_worker",
+    "freeze",
+    "cut",
+    "down",
+    "down",
+    "silent",
+    "refuse",
+    "refuse",
+    "full",
+    "full",
+    "flush",
+    "noise",
+    "noise",
+    "noise",
+)
 
 
 class Luck:

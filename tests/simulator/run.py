@@ -34,9 +34,12 @@ from tests.support.server import Server, server_binary
 SETTLE = 400.0
 PREFIX = "t"
 ENV = {
-    "QUEUE_LEASE_MS": "5000", "QUEUE_MAX_STALLS": "3", "QUEUE_SHUTDOWN_GRACE_MS": "3000",
-    "JOBS_HOME": "/nonexistent", "QUEUE_REDIS_PREFIX": PREFIX,
-}  # fmt: skip
+    "QUEUE_LEASE_MS": "5000",
+    "QUEUE_MAX_STALLS": "3",
+    "QUEUE_SHUTDOWN_GRACE_MS": "3000",
+    "JOBS_HOME": "/nonexistent",
+    "QUEUE_REDIS_PREFIX": PREFIX,
+}
 
 
 @dataclass(slots=True)
@@ -196,11 +199,13 @@ def main() -> int:
                 break
     seconds, done = time.perf_counter() - began, sum(one.steps for one in results)
     report: dict[str, Any] = {
-        "seeds": sys.argv[1], "steps": done, "seconds": round(seconds, 1),
+        "seeds": sys.argv[1],
+        "steps": done,
+        "seconds": round(seconds, 1),
         "stepsPerSecond": round(done / seconds),
         "simulatedSeconds": round(sum(one.simulated_seconds for one in results)),
         "violation": None,
-    }  # fmt: skip
+    }
     last_one = results[-1]
     if last_one.violation is not None or len(seeds) == 1:
         report.update({**asdict(last_one), "steps": done})

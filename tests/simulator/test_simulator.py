@@ -36,9 +36,11 @@ FOUND_BY: dict[str, tuple[int, tuple[str, ...], str]] = {
     "telling raises": (4, ("down", "full"), "log() raised"),
     "what Redis says ends a worker": (1, HURTS, "died: RuntimeError"),
     "a dead process's failure is not noticed": (
-        33, ("kill_worker", "kill_worker", "refuse", "full"), TAKEN,
+        33,
+        ("kill_worker", "kill_worker", "refuse", "full"),
+        TAKEN,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("part", range(20))
@@ -72,10 +74,27 @@ def test_everything_has_its_turn(redis_server: Server) -> None:
         for name, times in simulate(redis_server, seed, STEPS).calls.items():
             calls[name] = calls.get(name, 0) + times
     expected = (
-        "add", "periodic", "complete", "fail", "postpone", "release", "renew", "stall", "sweep",
-        "progress", "log", "mark", "promote", "retry", "remove", "restore", "clean", "pause",
-        "heartbeat", "stats",
-    )  # fmt: skip
+        "add",
+        "periodic",
+        "complete",
+        "fail",
+        "postpone",
+        "release",
+        "renew",
+        "stall",
+        "sweep",
+        "progress",
+        "log",
+        "mark",
+        "promote",
+        "retry",
+        "remove",
+        "restore",
+        "clean",
+        "pause",
+        "heartbeat",
+        "stats",
+    )
     assert [name for name in expected if not calls.get(name)] == []
 
 

@@ -30,8 +30,10 @@ DELAY = st.sampled_from([0, 0, 0, 1, HOUR])
 PICK = st.integers(0, 1000)
 RARELY = st.integers(0, 3).map(lambda n: n == 3)
 RESULTS: tuple[tuple[Any, bytes], ...] = (
-    (None, b"null"), (7, b"7"), ("é" * 60, ('"' + "é" * 60 + '"').encode()),
-)  # fmt: skip
+    (None, b"null"),
+    (7, b"7"),
+    ("é" * 60, ('"' + "é" * 60 + '"').encode()),
+)
 EXTRAS = b'{"expires":{"seconds":5}}'
 SERVER: list[Server] = []
 
@@ -122,10 +124,19 @@ class Working(RuleBasedStateMachine):
         if there and resend:
             nonce = there.nonce
         new = NewJob(
-            id=job_id or new_job_id(), name="m.task", payload=b'{"a":1}', priority=priority,
-            attempts=attempts, backoff=BACKOFF, timeout=0, delay=delay, organization_id=org,
-            user_id="u", extras=extras, nonce=nonce,
-        )  # fmt: skip
+            id=job_id or new_job_id(),
+            name="m.task",
+            payload=b'{"a":1}',
+            priority=priority,
+            attempts=attempts,
+            backoff=BACKOFF,
+            timeout=0,
+            delay=delay,
+            organization_id=org,
+            user_id="u",
+            extras=extras,
+            nonce=nonce,
+        )
         before = self.clock()
         added = self.writer.add("q", new)
         if there:
@@ -180,9 +191,14 @@ class Working(RuleBasedStateMachine):
         job_id, token = self.attempt(pick)
         before = self.clock()
         letter, _ = told = self.work.fail(
-            job_id, token, code="error", error=b'{"error":"no"}', run_us=10, final=final,
+            job_id,
+            token,
+            code="error",
+            error=b'{"error":"no"}',
+            run_us=10,
+            final=final,
             delay_ms=delay,
-        )  # fmt: skip
+        )
         want, changed = self.model.fail(job_id, token, code="error", final=final)
         assert letter == want
         if changed and letter == "d":

@@ -228,14 +228,18 @@ def test_a_cursor_is_of_one_list(store: Store) -> None:
     assert page is not None
     assert store.reader.page("q", State.WAITING, cursor=page).total == 3
     for queue, state, cursor, reverse in (
-        ("q", State.DELAYED, page, False), ("other", State.WAITING, page, False),
-        ("q", State.WAITING, page, True), ("q", State.WAITING, page + "A", False),
-        ("q", State.WAITING, page + "=", False), ("q", State.WAITING, page[:-1], False),
-        ("q", State.WAITING, " " + page, False), ("q", State.WAITING, page + "\n", False),
+        ("q", State.DELAYED, page, False),
+        ("other", State.WAITING, page, False),
+        ("q", State.WAITING, page, True),
+        ("q", State.WAITING, page + "A", False),
+        ("q", State.WAITING, page + "=", False),
+        ("q", State.WAITING, page[:-1], False),
+        ("q", State.WAITING, " " + page, False),
+        ("q", State.WAITING, page + "\n", False),
         # Put together by somebody who has read how it is done.
         ("q", State.WAITING, _cursor("q w0", b"nan", b"j0"), False),
         ("q", State.WAITING, _cursor("q w0", b"x", b"j0"), False),
-    ):  # fmt: skip
+    ):
         with pytest.raises(InvalidOption) as caught:
             store.reader.page(queue, state, cursor=cursor, reverse=reverse)
         assert caught.value.field == "cursor"

@@ -38,9 +38,24 @@ FIELDS = (
     "pg",
 )
 GARBAGE = (
-    None, "", "nan", "-nan", "inf", "-inf", "1e999", "-1", "x", "0", "0x1f", "1.5", "9" * 400,
-    "9007199254740993", "\x00", "w", "f",
-)  # fmt: skip
+    None,
+    "",
+    "nan",
+    "-nan",
+    "inf",
+    "-inf",
+    "1e999",
+    "-1",
+    "x",
+    "0",
+    "0x1f",
+    "1.5",
+    "9" * 400,
+    "9007199254740993",
+    "\x00",
+    "w",
+    "f",
+)
 #: What a worker holds: the pair (id, token) of the job that it claimed before its record broke.
 Act = Callable[[Store, tuple[str, str]], object]
 

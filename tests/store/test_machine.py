@@ -145,12 +145,30 @@ class Life(Working):
 
     def record_is_right(self, seen: JobRecord, job: PlainJob) -> None:
         assert (
-            seen.status, seen.organization_id, seen.priority, seen.attempts, seen.attempts_made,
-            seen.stalls, len(seen.errors), seen.code, seen.data, seen.token, seen.log_count,
+            seen.status,
+            seen.organization_id,
+            seen.priority,
+            seen.attempts,
+            seen.attempts_made,
+            seen.stalls,
+            len(seen.errors),
+            seen.code,
+            seen.data,
+            seen.token,
+            seen.log_count,
         ) == (
-            job.state, job.org, job.priority, job.attempts, job.made,
-            job.stalls, job.errors, job.code, {"a": 1}, job.token, len(job.lines),
-        )  # fmt: skip
+            job.state,
+            job.org,
+            job.priority,
+            job.attempts,
+            job.made,
+            job.stalls,
+            job.errors,
+            job.code,
+            {"a": 1},
+            job.token,
+            len(job.lines),
+        )
         percent, message = job.progress
         percent = 100 if job.state is State.COMPLETED else percent
         assert (seen.progress, seen.progress_message) == (percent, message)

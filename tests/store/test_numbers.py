@@ -49,8 +49,11 @@ def score(store: Store, state: State, job_id: str) -> int:
 
 @SHARED
 @given(
-    base=edges(0, LONGEST_MS), made=edges(1, 1000), attempts=edges(1, 1000), least=edges(0, LONGEST_MS)
-)  # fmt: skip
+    base=edges(0, LONGEST_MS),
+    made=edges(1, 1000),
+    attempts=edges(1, 1000),
+    least=edges(0, LONGEST_MS),
+)
 @example(base=0, made=443, attempts=1000, least=0)  # 0 x 5^442 was no number
 @example(base=1, made=999, attempts=1000, least=0)
 @example(base=LONGEST_MS, made=999, attempts=1000, least=LONGEST_MS)
@@ -75,14 +78,26 @@ def test_the_backoff(store: Store, base: int, made: int, attempts: int, least: i
 
 @SHARED
 @given(
-    priority=st.integers(1, 5), delay=edges(0, LONGEST_MS), backoff=edges(0, LONGEST_MS),
-    timeout=edges(0, LONGEST_MS), attempts=edges(1, 1000), run_us=edges(0, 2**62),
-    postponed=edges(0, 2**70), seq=edges(0, 2**49),
-)  # fmt: skip
+    priority=st.integers(1, 5),
+    delay=edges(0, LONGEST_MS),
+    backoff=edges(0, LONGEST_MS),
+    timeout=edges(0, LONGEST_MS),
+    attempts=edges(1, 1000),
+    run_us=edges(0, 2**62),
+    postponed=edges(0, 2**70),
+    seq=edges(0, 2**49),
+)
 def test_what_is_added_is_what_is_read(
-    store: Store, priority: int, delay: int, backoff: int, timeout: int, attempts: int,
-    run_us: int, postponed: int, seq: int,
-) -> None:  # fmt: skip
+    store: Store,
+    priority: int,
+    delay: int,
+    backoff: int,
+    timeout: int,
+    attempts: int,
+    run_us: int,
+    postponed: int,
+    seq: int,
+) -> None:
     store.writer.obliterate("q", force=True)
     store.link.command("SET", keys.of(keys.base("t", "q"), "seq"), seq)
     before = store.reader.now("q")
@@ -91,8 +106,11 @@ def test_what_is_added_is_what_is_read(
     )
     job = store.reader.job("q", "a")
     assert (job.priority, job.backoff, job.timeout, job.attempts) == (
-        priority, backoff, timeout, attempts,
-    )  # fmt: skip
+        priority,
+        backoff,
+        timeout,
+        attempts,
+    )
     if delay:
         assert job.run_at is not None
         assert before + delay <= job.run_at <= store.reader.now("q") + delay

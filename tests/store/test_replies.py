@@ -53,8 +53,9 @@ def test_a_server_says_it(redis_server: Server, link: Link, name: str) -> None:
     writer.add("q", job("before"))
     with FAULTS[name](redis_server):
         with pytest.raises(kind) as caught:
-            link.run(scripts.ADD, writer._base("q"), (*job("x").shared(), *job("x").own()),
-                     patience=0.2)  # fmt: skip
+            link.run(
+                scripts.ADD, writer._base("q"), (*job("x").shared(), *job("x").own()), patience=0.2
+            )
         assert type(caught.value) is kind
         said = caught.value.__cause__
         assert said is not None
@@ -76,8 +77,7 @@ def test_an_add_is_taken_or_not_and_never_halved(
     writer, reader = Writer(link, "t"), Reader(link, "t")
     writer.add("q", job("before"))
     with REFUSING[name](redis_server), pytest.raises(RedisUnavailable):
-        link.run(scripts.ADD, writer._base("q"), (*job("x").shared(), *job("x").own()),
-                 patience=0)  # fmt: skip
+        link.run(scripts.ADD, writer._base("q"), (*job("x").shared(), *job("x").own()), patience=0)
     writer.add("q", job("x"))
     assert reader.stats(["q"])[0].waiting == 2
 
@@ -134,10 +134,11 @@ def _calls(work: Work, writer: Writer) -> dict[str, Callable[[], bool]]:
     return {
         "renew": lambda: work.renew([one], 60_000) == set(),
         "mark": lambda: work.mark(*one, "once", put=True) is True,
-        "complete": lambda: work.step(
-            [_done(one)], 1, "other", 60_000)[0] == "c",
-        "fail": lambda: work.fail(
-            *two, code="error", error=b"{}", run_us=1, final=True, delay_ms=None)[0] == "f",
+        "complete": lambda: work.step([_done(one)], 1, "other", 60_000)[0] == "c",
+        "fail": lambda: (
+            work.fail(*two, code="error", error=b"{}", run_us=1, final=True, delay_ms=None)[0]
+            == "f"
+        ),
         "postpone": lambda: work.postpone(*three, 60_000)[0] == "d",
         "release": lambda: work.release([four]) == 1,
         "stall": lambda: work.stall([five], 3) == ["waiting"],
@@ -150,7 +151,7 @@ def _calls(work: Work, writer: Writer) -> dict[str, Callable[[], bool]]:
         "remove": lambda: writer.remove("q", four[0]).id == four[0],
         "clean": lambda: writer.clean("q", State.COMPLETED, 0) == 1,
         "obliterate": lambda: writer.obliterate("q", force=True) >= 1,
-    }  # fmt: skip
+    }
 
 
 def _done(pair: tuple[str, str]) -> Done:

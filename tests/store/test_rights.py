@@ -76,8 +76,10 @@ def test_the_rule_has_what_is_used_and_nothing_else(redis_client: redis.Redis) -
 def test_the_rules_are_documented() -> None:
     text = (ROOT / "docs" / "redis.md").read_text()
     for rule in (
-        rights.rule("hsejobs"), rights.rule("hsejobs", cluster=True), rights.sentinel_rule()
-    ):  # fmt: skip
+        rights.rule("hsejobs"),
+        rights.rule("hsejobs", cluster=True),
+        rights.sentinel_rule(),
+    ):
         assert rule in text
 
 

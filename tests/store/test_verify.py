@@ -45,21 +45,33 @@ def codes(store: Store, *, repair: bool = False) -> set[tuple[str, str, bool]]:
 #: What breaks it, what is then found, and the counts (w, a, d, c, f) after the repair.
 BREAKS: list[tuple[str, set[tuple[str, str]], list[int]]] = [
     # What the field saw: attempt 443 of a job without a backoff.
-    ("ZREM {q}:delayed d; ZREM {q}:o:delayed:o1 d; HSET {q}:j:d ra -nan am 443 ax 1000 bo 0",
-     {("d", "no_index"), ("d", "bad_number")}, [1, 1, 1, 1, 1]),
+    (
+        "ZREM {q}:delayed d; ZREM {q}:o:delayed:o1 d; HSET {q}:j:d ra -nan am 443 ax 1000 bo 0",
+        {("d", "no_index"), ("d", "bad_number")},
+        [1, 1, 1, 1, 1],
+    ),
     ("ZREM {q}:waiting w", {("w", "no_index"), ("w", "organization_index")}, [1, 1, 1, 1, 1]),
     ("ZREM {q}:active a; ZREM {q}:o:active:o1 a", {("a", "no_index")}, [2, 0, 1, 1, 1]),
-    ("ZREM {q}:waiting w; ZADD {q}:completed 5 w",
-     {("w", "wrong_index"), ("w", "organization_index")}, [1, 1, 1, 1, 1]),
+    (
+        "ZREM {q}:waiting w; ZADD {q}:completed 5 w",
+        {("w", "wrong_index"), ("w", "organization_index")},
+        [1, 1, 1, 1, 1],
+    ),
     ("ZADD {q}:failed 5 c; ZADD {q}:waiting 5 c", {("c", "two_indexes")}, [1, 1, 1, 1, 1]),
     ("ZADD {q}:o:failed:o1 5 c", {("c", "organization_index")}, [1, 1, 1, 1, 1]),
     ("ZADD {q}:o:failed:o2 5 c", {("c", "organization_index")}, [1, 1, 1, 1, 1]),
     ("ZREM {q}:o:failed:o1 f", {("f", "organization_index")}, [1, 1, 1, 1, 1]),
     ("HDEL {q}:j:f st", {("f", "no_state"), ("f", "organization_index")}, [1, 1, 1, 1, 1]),
-    ("HSET {q}:j:w st nonsense; ZREM {q}:waiting w; ZREM {q}:o:waiting:o1 w", {("w", "no_state")},
-     [0, 1, 1, 1, 2]),
-    ("HSET {q}:j:f am nan ax -1 p 77 sl 1e999 ft never pg inf lc x", {("f", "bad_number")},
-     [1, 1, 1, 1, 1]),
+    (
+        "HSET {q}:j:w st nonsense; ZREM {q}:waiting w; ZREM {q}:o:waiting:o1 w",
+        {("w", "no_state")},
+        [0, 1, 1, 1, 2],
+    ),
+    (
+        "HSET {q}:j:f am nan ax -1 p 77 sl 1e999 ft never pg inf lc x",
+        {("f", "bad_number")},
+        [1, 1, 1, 1, 1],
+    ),
     ("HDEL {q}:j:w am ax bo to ct p sc", {("w", "bad_number")}, [1, 1, 1, 1, 1]),
     ("ZADD {q}:delayed inf d; ZADD {q}:o:delayed:o1 inf d", {("d", "bad_score")}, [1, 1, 1, 1, 1]),
     ("ZADD {q}:waiting 3 w; ZADD {q}:o:waiting:o1 3 w", {("w", "bad_score")}, [1, 1, 1, 1, 1]),
@@ -68,7 +80,7 @@ BREAKS: list[tuple[str, set[tuple[str, str]], list[int]]] = [
     ("ZADD {q}:o:failed:o9 5 ghost", {("ghost", "no_record")}, [1, 1, 1, 1, 1]),
     ("DEL {q}:j:c", {("c", "no_record"), ("c", "orphan")}, [1, 1, 1, 0, 1]),
     ("SET {q}:e:ghost 1", {("ghost", "orphan")}, [1, 1, 1, 1, 1]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("breaks", "want", "counts"), BREAKS, ids=[one[0] for one in BREAKS])
@@ -111,8 +123,9 @@ def test_what_no_repair_can_read_is_told(store: Store) -> None:
     store.link.command("SET", "t:{q}:j:other", "no hash")
     store.link.command("ZADD", "t:{q}:waiting", 5, "other")
     assert codes(store, repair=True) == {
-        ("other", "unreadable", False), ("other", "no_record", True),
-    }  # fmt: skip
+        ("other", "unreadable", False),
+        ("other", "no_record", True),
+    }
     assert codes(store) == {("other", "unreadable", False)}
     assert store.counts() == [0, 0, 0, 0, 0]
 
@@ -188,8 +201,11 @@ def test_a_broken_job_can_be_seen_retried_and_removed_without_a_repair(store: St
         store.reader.job("q", "f")
     store.writer.restore(removed)
     assert store.reader.status("q", "f") is None or store.reader.job("q", "f").status == "failed"
-    assert codes(store, repair=True) == {("f", "no_state", True), ("f", "bad_number", True),
-                                         ("f", "organization_index", True)}  # fmt: skip
+    assert codes(store, repair=True) == {
+        ("f", "no_state", True),
+        ("f", "bad_number", True),
+        ("f", "organization_index", True),
+    }
 
 
 def test_every_fault_is_told_and_documented() -> None:

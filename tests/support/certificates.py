@@ -72,16 +72,34 @@ class Certificates:
     def _make(self) -> None:
         for ca in ("ca", "stranger"):
             _openssl(
-                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={ca}",
-                "-addext", "keyUsage=critical,keyCertSign,cRLSign",
-                "-keyout", str(self.folder / f"{ca}.key"), "-out", str(self.folder / f"{ca}.pem"),
-            )  # fmt: skip
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                f"/CN={ca}",
+                "-addext",
+                "keyUsage=critical,keyCertSign,cRLSign",
+                "-keyout",
+                str(self.folder / f"{ca}.key"),
+                "-out",
+                str(self.folder / f"{ca}.pem"),
+            )
         _openssl("genrsa", "-out", str(self.key), "2048")
         _openssl("genrsa", "-out", str(self.other_key), "2048")
         _openssl(
-            "rsa", "-in", str(self.key), "-aes128", "-passout", "pass:word",
-            "-out", str(self.encrypted_key),
-        )  # fmt: skip
+            "rsa",
+            "-in",
+            str(self.key),
+            "-aes128",
+            "-passout",
+            "pass:word",
+            "-out",
+            str(self.encrypted_key),
+        )
         self._sign(self.certificate, _SERVER)
         self._sign(self.elsewhere, "subjectAltName=DNS:elsewhere.example")
 
@@ -94,10 +112,22 @@ class Certificates:
         )
         _openssl("req", "-new", "-key", str(self.key), "-subj", "/CN=server", "-out", str(request))
         _openssl(
-            "x509", "-req", "-in", str(request), "-CA", str(self.ca),
-            "-CAkey", str(self.folder / "ca.key"), "-CAcreateserial", "-days", "2",
-            "-extfile", str(extensions), "-out", str(path),
-        )  # fmt: skip
+            "x509",
+            "-req",
+            "-in",
+            str(request),
+            "-CA",
+            str(self.ca),
+            "-CAkey",
+            str(self.folder / "ca.key"),
+            "-CAcreateserial",
+            "-days",
+            "2",
+            "-extfile",
+            str(extensions),
+            "-out",
+            str(path),
+        )
 
 
 def _openssl(*words: str) -> None:

@@ -49,8 +49,13 @@ def _install(npm: str, project: Path, place: Path) -> None:
         shutil.copy(project / name, begun)
     done = subprocess.run(
         [npm, "ci", "--ignore-scripts"],
-        cwd=begun, env={**os.environ, **CALLERS}, capture_output=True, text=True, check=False, timeout=240,
-    )  # fmt: skip
+        cwd=begun,
+        env={**os.environ, **CALLERS},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
     if done.returncode:
         skip_or_fail(f"npm could not install the packages: {done.stderr[-800:]}")
     begun.rename(place)

@@ -43,15 +43,31 @@ def postgres() -> Iterator[str]:
     if prefix:
         shutil.chown(folder, "postgres", "postgres")
     subprocess.run(
-        [*prefix, binaries / "initdb", "-D", data, "-U", "tests", "-A", "trust", "-E", "UTF8",
-         "--no-sync", "--locale=C"],
-        check=True, capture_output=True, cwd="/",
-    )  # fmt: skip
+        [
+            *prefix,
+            binaries / "initdb",
+            "-D",
+            data,
+            "-U",
+            "tests",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-sync",
+            "--locale=C",
+        ],
+        check=True,
+        capture_output=True,
+        cwd="/",
+    )
     server = subprocess.Popen(
-        [*prefix, binaries / "postgres", "-D", data, "-k", folder, "-F",
-         "-c", "listen_addresses="],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
-    )  # fmt: skip
+        [*prefix, binaries / "postgres", "-D", data, "-k", folder, "-F", "-c", "listen_addresses="],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+    )
     try:
         wait_until(lambda: _answers(folder), 30, "PostgreSQL")
         yield f"postgresql://tests@/{{}}?host={quote(str(folder))}"

@@ -39,8 +39,12 @@ def live(org: str, home: Path, workers: Consumers) -> dict[str, Any]:
     export.wait(60)
     for number in range(3):
         queue_email(MAIL | {"subject": f"For {org}"}, job_id=f"{org}:m{number}", **whose).wait(30)
-    hook = {"url": "http://nowhere.invalid/", "payload": {"of": org}, "secret": f"hush-{org}",
-            "eventType": "a.b"}  # fmt: skip
+    hook = {
+        "url": "http://nowhere.invalid/",
+        "payload": {"of": org},
+        "secret": f"hush-{org}",
+        "eventType": "a.b",
+    }
     with contextlib.suppress(JobFailed):
         queue_webhook(hook, attempts=1, **whose).wait(30)
     queue_email(MAIL, delay=9999, **whose)

@@ -125,8 +125,12 @@ def test_one_whose_name_begins_the_same_keeps_all(redis_url: str, tmp_path: Path
     done = run("tenants", "erase", "o-1", "--yes")
     assert done.returncode == 0, done.stderr
     assert {org: total(org) for org in ("o", "o-1", "o-12", "o:1", "O-1")} == {
-        "o": 1, "o-1": 0, "o-12": 1, "o:1": 1, "O-1": 1
-    }  # fmt: skip
+        "o": 1,
+        "o-1": 0,
+        "o-12": 1,
+        "o:1": 1,
+        "O-1": 1,
+    }
     assert {one.organization_id for one in circuits.all()} == {"o", "o-12", "o:1", "O-1"}
     _, events = runtime().reader.recent_events("email", 500)
     assert {org for one in events for _, org in one.jobs} == {"o", "o-12", "o:1", "O-1"}
@@ -178,13 +182,20 @@ def test_another_programs_key_is_in_nobodys_way(redis_url: str, redis_client: re
 
 def test_a_log_line_is_about_whom_it_names() -> None:
     named = (
-        {"organizationId": "o-1"}, {"jobId": "o-1:key"}, {"path": "/api/jobs/email/jobs/o-1:key"},
-        {"error": "the circuit webhook:o-1:example.com:443 is open"}, {"shown": [{"of": "o-1"}]},
-    )  # fmt: skip
+        {"organizationId": "o-1"},
+        {"jobId": "o-1:key"},
+        {"path": "/api/jobs/email/jobs/o-1:key"},
+        {"error": "the circuit webhook:o-1:example.com:443 is open"},
+        {"shown": [{"of": "o-1"}]},
+    )
     others = (
-        {"organizationId": "o-12"}, {"jobId": "o-12:key"}, {"path": "/jobs/x-o-1:key"},
-        {"error": "webhook:o:example.com"}, {"o-1": 1}, {"text": "about o-1"},
-    )  # fmt: skip
+        {"organizationId": "o-12"},
+        {"jobId": "o-12:key"},
+        {"path": "/jobs/x-o-1:key"},
+        {"error": "webhook:o:example.com"},
+        {"o-1": 1},
+        {"text": "about o-1"},
+    )
     assert [mentions(one, "o-1") for one in named + others] == [True] * 5 + [False] * 6
 
 
@@ -202,9 +213,12 @@ def typed(answer: str, *words: str) -> int:
     """The command on a terminal, where somebody types this."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "hsejobs_cli", *words], stdin=theirs, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, env=os.environ,
-    )  # fmt: skip
+        [sys.executable, "-m", "hsejobs_cli", *words],
+        stdin=theirs,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ,
+    )
     os.close(theirs)
     os.write(ours, f"{answer}\n".encode())
     try:

@@ -46,8 +46,9 @@ def test_the_archive_has_all_and_no_secret(
         for one in manifest["files"]:
             content = archive.read(one["name"])
             assert (len(content), hashlib.sha256(content).hexdigest()) == (
-                one["bytes"], one["sha256"],
-            )  # fmt: skip
+                one["bytes"],
+                one["sha256"],
+            )
         every = b"".join(archive.read(name) for name in archive.namelist())
         assert f"hush-{ORG}".encode() not in every
         [hook] = lines(archive, "jobs/webhooks.jsonl")
@@ -64,8 +65,10 @@ def test_the_archive_has_all_and_no_secret(
     assert run("tenants", "export", ORG, "--output", str(target)).returncode == 2
     piped = subprocess.run(
         [sys.executable, "-m", "hsejobs_cli", "tenants", "export", ORG, "--output", "-"],
-        capture_output=True, check=True, timeout=60,
-    ).stdout  # fmt: skip
+        capture_output=True,
+        check=True,
+        timeout=60,
+    ).stdout
     with zipfile.ZipFile(io.BytesIO(piped)) as archive:
         assert json.loads(archive.read("manifest.json"))["organizationId"] == ORG
 
@@ -129,8 +132,16 @@ def test_half_an_emoji_and_another_tenant(redis_url: str) -> None:
     """What is in Redis comes out, whichever release let it in."""
     fresh()
     for org in ("o", "p"):
-        job = NewJob("a" + org, "tasks.webhooks.deliver", b'{"payload":{"a":"\\ud83d"}}', 3, 1, 0, 0,
-                     organization_id=org)  # fmt: skip
+        job = NewJob(
+            "a" + org,
+            "tasks.webhooks.deliver",
+            b'{"payload":{"a":"\\ud83d"}}',
+            3,
+            1,
+            0,
+            0,
+            organization_id=org,
+        )
         runtime().writer.add("webhooks", job)
     sink = io.BytesIO()
     export(Tenant("o", runtime().settings, runtime().link), sink)

@@ -37,17 +37,28 @@ class Stage:
         self._claims = 0
 
     def describe(self) -> None:
-        task = TaskInfo("m.send", {"required": ["to"], "properties": {"to": {"type": "string"}}},
-                        ["sig"])  # fmt: skip
+        task = TaskInfo(
+            "m.send", {"required": ["to"], "properties": {"to": {"type": "string"}}}, ["sig"]
+        )
         registry.save(self.link, "t", QueueInfo("mail", [task], "m.send"))
 
     def add(self, job_id: str, data: Any = None, org: str | None = None, delay: int = 0) -> None:
         payload = {"to": f"{job_id}@example.com", "sig": SECRET} if data is None else data
         self.writer.add(
             "mail",
-            NewJob(id=job_id, name="m.send", payload=codec.dumps(payload), priority=3, attempts=2,
-                   backoff=1000, timeout=0, delay=delay, organization_id=org, nonce="n"),
-        )  # fmt: skip
+            NewJob(
+                id=job_id,
+                name="m.send",
+                payload=codec.dumps(payload),
+                priority=3,
+                attempts=2,
+                backoff=1000,
+                timeout=0,
+                delay=delay,
+                organization_id=org,
+                nonce="n",
+            ),
+        )
 
     def claim(self, n: int = 1) -> list[tuple[str, str]]:
         self._claims += 1
@@ -64,12 +75,22 @@ class Stage:
 
     def counts(self) -> dict[str, int]:
         one = self.reader.stats(["mail"])[0]
-        return {state: getattr(one, state)
-                for state in ("waiting", "active", "delayed", "completed", "failed")}  # fmt: skip
+        return {
+            state: getattr(one, state)
+            for state in ("waiting", "active", "delayed", "completed", "failed")
+        }
 
     def options(self, **values: Any) -> Options:
-        return Options(**{"url": self.url, "prefix": "t", "home": self.home, "place": "test",
-                          "refresh": 0.05, **values})  # fmt: skip
+        return Options(
+            **{
+                "url": self.url,
+                "prefix": "t",
+                "home": self.home,
+                "place": "test",
+                "refresh": 0.05,
+                **values,
+            }
+        )
 
     def app(self, **values: Any) -> JobsApp:
         return JobsApp(self.options(**values))

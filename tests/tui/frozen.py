@@ -22,37 +22,61 @@ NOW = 1_800_000_000_000
 FAILED = 812
 ERRORS = (
     ("timeout", "[red]no answer[/] within 30 s", 500),
-    ("smtp_refused", "550 5.1.1 <user%d@example.com>: mailbox unavailable\N{RIGHT-TO-LEFT OVERRIDE}",
-     300),
+    (
+        "smtp_refused",
+        "550 5.1.1 <user%d@example.com>: mailbox unavailable\N{RIGHT-TO-LEFT OVERRIDE}",
+        300,
+    ),
     ("error", "KeyError: 'subject'", 12),
-)  # fmt: skip
+)
 
 
 def _stats(
     name: str, waiting: int, failed: int, workers: int, *, paused: bool = False
 ) -> QueueStats:
-    minutes = [Minute(added=40 - n, completed=30, failed=failed // 50, run={60: 20, 70: 3},
-                      wait={40: 9}) for n in range(30)]  # fmt: skip
-    return QueueStats(name, waiting, 3, 2, 120_345, failed, paused, 754_000, 1000, workers, NOW,
-                      minutes)  # fmt: skip
+    minutes = [
+        Minute(added=40 - n, completed=30, failed=failed // 50, run={60: 20, 70: 3}, wait={40: 9})
+        for n in range(30)
+    ]
+    return QueueStats(
+        name, waiting, 3, 2, 120_345, failed, paused, 754_000, 1000, workers, NOW, minutes
+    )
 
 
-TASK = TaskInfo("tasks.email.send_email", {"required": ["to", "subject"], "properties": {
-    "to": {"type": "string"}, "subject": {"type": "string"}}}, ["password"], "Sends a mail.")  # fmt: skip
+TASK = TaskInfo(
+    "tasks.email.send_email",
+    {
+        "required": ["to", "subject"],
+        "properties": {"to": {"type": "string"}, "subject": {"type": "string"}},
+    },
+    ["password"],
+    "Sends a mail.",
+)
 INFOS = {
     "data-exports": QueueInfo("data-exports"),
     "email": QueueInfo("email", [TASK], TASK.name),
     "tenant-onboarding": QueueInfo("tenant-onboarding"),
-    "webhooks": QueueInfo("webhooks", schedules=[
-        ScheduleInfo("nightly_sweep", "0 3 * * *", "tasks.webhooks.sweep"),
-        ScheduleInfo("weekly_compliance", "30 6 * * 1", "tasks.webhooks.comply"),
-    ]),
-}  # fmt: skip
+    "webhooks": QueueInfo(
+        "webhooks",
+        schedules=[
+            ScheduleInfo("nightly_sweep", "0 3 * * *", "tasks.webhooks.sweep"),
+            ScheduleInfo("weekly_compliance", "30 6 * * 1", "tasks.webhooks.comply"),
+        ],
+    ),
+}
 
 
 def _worker(queue: str, pid: int, age: int, slots: list[Any]) -> dict[str, Any]:
-    return {"id": f"{queue}-{pid}", "queue": queue, "host": "worker-7.internal", "pid": pid,
-            "workers": "threads", "concurrency": 5, "heartbeatAge": age, "slots": slots}  # fmt: skip
+    return {
+        "id": f"{queue}-{pid}",
+        "queue": queue,
+        "host": "worker-7.internal",
+        "pid": pid,
+        "workers": "threads",
+        "concurrency": 5,
+        "heartbeatAge": age,
+        "slots": slots,
+    }
 
 
 SLOT = {"job": "1m86k000000000042", "task": TASK.name, "attempt": 2, "runningFor": 65_000}
@@ -61,31 +85,71 @@ WORKERS = {
     "webhooks": [_worker("webhooks", 99, 1_200, [None])],
 }
 KEPT = [
-    {"rule": "waiting", "queue": "email", "state": "on", "value": 9, "limit": 100, "message": "",
-     "sinceMs": NOW - 840_000, "endedMs": None},
-    {"rule": "failures", "queue": "webhooks", "state": "off", "value": 9, "limit": 10,
-     "message": "41 % of jobs failed in 5 minutes", "sinceMs": NOW - 90_000_000,
-     "endedMs": NOW - 7_000_000},
-]  # fmt: skip
+    {
+        "rule": "waiting",
+        "queue": "email",
+        "state": "on",
+        "value": 9,
+        "limit": 100,
+        "message": "",
+        "sinceMs": NOW - 840_000,
+        "endedMs": None,
+    },
+    {
+        "rule": "failures",
+        "queue": "webhooks",
+        "state": "off",
+        "value": 9,
+        "limit": 10,
+        "message": "41 % of jobs failed in 5 minutes",
+        "sinceMs": NOW - 90_000_000,
+        "endedMs": NOW - 7_000_000,
+    },
+]
 GLANCE = Glance(
-    [_stats("data-exports", 12, 0, 0), _stats("email", 145_000, FAILED, 2),
-     _stats("tenant-onboarding", 0, 0, 1), _stats("webhooks", 7, 40, 1, paused=True)],
-    INFOS, Server("Redis 7.0.15", 48_000_000, 0, 12, "noeviction"), WORKERS, (19, 1.2),
-    {"email": 3}, {(str(one["rule"]), str(one["queue"])): one for one in KEPT},
-)  # fmt: skip
+    [
+        _stats("data-exports", 12, 0, 0),
+        _stats("email", 145_000, FAILED, 2),
+        _stats("tenant-onboarding", 0, 0, 1),
+        _stats("webhooks", 7, 40, 1, paused=True),
+    ],
+    INFOS,
+    Server("Redis 7.0.15", 48_000_000, 0, 12, "noeviction"),
+    WORKERS,
+    (19, 1.2),
+    {"email": 3},
+    {(str(one["rule"]), str(one["queue"])): one for one in KEPT},
+)
 
 
 def job(n: int, queue: str, state: State) -> JobRecord:
     """A job of that state."""
     code, error, _ = ERRORS[0 if n % 7 else 1]
     text = error % n if "%d" in error else error
-    failed = {"error": text, "attempt": 3, "code": code, "startedAt": NOW - 80_000,
-              "failedAt": NOW - 60_000,
-              "traceback": f"Traceback\n  File 'x.py', line {n}\n{text}"}  # fmt: skip
+    failed = {
+        "error": text,
+        "attempt": 3,
+        "code": code,
+        "startedAt": NOW - 80_000,
+        "failedAt": NOW - 60_000,
+        "traceback": f"Traceback\n  File 'x.py', line {n}\n{text}",
+    }
     made = JobRecord(
-        f"1m86k{n:012}", queue, TASK.name, state, f"org-{n % 7}", "user-1", 2, 3, 3, 5000, 30_000,
-        NOW - 90_000 - n * 1000, NOW - 80_000, NOW - 60_000 - n * 1000,
-    )  # fmt: skip
+        f"1m86k{n:012}",
+        queue,
+        TASK.name,
+        state,
+        f"org-{n % 7}",
+        "user-1",
+        2,
+        3,
+        3,
+        5000,
+        30_000,
+        NOW - 90_000 - n * 1000,
+        NOW - 80_000,
+        NOW - 60_000 - n * 1000,
+    )
     if state is State.FAILED:
         made.code, made.errors = code, (failed,)
     else:
@@ -115,9 +179,12 @@ class Frozen(Source):
     def job(self, queue: str, job_id: str, tail: int = 50) -> tuple[JobRecord, list[str]]:
         one = job(int(job_id[5:]), queue, State.FAILED)
         one.data = {
-            "to": "ann@example.com", "subject": "Grüße [red]aus[/] 東京", "password": "***",
-            "tags": ["a", {"deep": [True, None, 1, 2.5]}], "odd": "\x1b[31m\N{RIGHT-TO-LEFT OVERRIDE}",
-        }  # fmt: skip
+            "to": "ann@example.com",
+            "subject": "Grüße [red]aus[/] 東京",
+            "password": "***",
+            "tags": ["a", {"deep": [True, None, 1, 2.5]}],
+            "odd": "\x1b[31m\N{RIGHT-TO-LEFT OVERRIDE}",
+        }
         one.log_count = 2
         return one, ["connecting to mail.example.com", "[bold]no answer[/]"]
 
@@ -156,10 +223,17 @@ class Frozen(Source):
 
     def circuits(self) -> list[Circuit]:
         return [
-            Circuit("webhook:org-1:hooks.example.com:443", "open", 7, NOW - 5_000, NOW + 42_000,
-                    False, "the receiver cannot be reached: connection refused"),
+            Circuit(
+                "webhook:org-1:hooks.example.com:443",
+                "open",
+                7,
+                NOW - 5_000,
+                NOW + 42_000,
+                False,
+                "the receiver cannot be reached: connection refused",
+            ),
             Circuit("smtp:mail.example.com:587", "closed", 2, None, None, False, "421 try later"),
-        ]  # fmt: skip
+        ]
 
     def events(self, since: dict[str, str]) -> list[Event]:
         if since:

@@ -209,8 +209,12 @@ async def test_what_is_written_wrong_is_said_and_can_be_mended(stage: Stage) -> 
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "mail")
         await pilot.press("n")
-        for text, problem in (("{", "line 1, column"), ("[]", "must be a JSON object"),
-                              ("{}", "to: is required"), ('{"to":"***"}', "has ***")):  # fmt: skip
+        for text, problem in (
+            ("{", "line 1, column"),
+            ("[]", "must be a JSON object"),
+            ("{}", "to: is required"),
+            ('{"to":"***"}', "has ***"),
+        ):
             await until(pilot, lambda: bool(app.screen.query(TextArea)), "the editor")
             app.screen.query_one(TextArea).text = text
             await pilot.press("ctrl+s")
@@ -243,8 +247,29 @@ async def test_production_wears_a_banner(stage: Stage) -> None:
         await shows(pilot, "PRODUCTION", "mail")
 
 
-KEYS = ["1", "enter", "space", "enter", "escape", "2", "3", "4", "5", "6", "7", "question_mark",
-        "escape", "1", "O", "escape", "c", "escape", "n", "escape", "P"]  # fmt: skip
+KEYS = [
+    "1",
+    "enter",
+    "space",
+    "enter",
+    "escape",
+    "2",
+    "3",
+    "4",
+    "5",
+    "6",
+    "7",
+    "question_mark",
+    "escape",
+    "1",
+    "O",
+    "escape",
+    "c",
+    "escape",
+    "n",
+    "escape",
+    "P",
+]
 
 
 async def test_ascii_draws_nothing_else(stage: Stage) -> None:
@@ -292,8 +317,14 @@ async def test_dialogs_have_a_button_for_each_answer(stage: Stage) -> None:
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "1 failed")
-        for key, button in (("c", "#no"), ("P", "#no"), ("O", "#no"), ("n", "#leave"),
-                            ("colon", "#no"), ("question_mark", "Button")):  # fmt: skip
+        for key, button in (
+            ("c", "#no"),
+            ("P", "#no"),
+            ("O", "#no"),
+            ("n", "#leave"),
+            ("colon", "#no"),
+            ("question_mark", "Button"),
+        ):
             await pilot.press(key)
             await until(pilot, lambda: len(app.screen_stack) == 2, key)
             await settle(pilot)

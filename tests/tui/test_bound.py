@@ -43,8 +43,9 @@ def again(colleague: Stage, job_id: str) -> None:
     (pair,) = colleague.claim()
     assert pair[0] == job_id
     tick(colleague.link)
-    colleague.work.fail(*pair, code="error", error=b'{"error":"it broke"}', run_us=10, final=True,
-                        delay_ms=None)  # fmt: skip
+    colleague.work.fail(
+        *pair, code="error", error=b'{"error":"it broke"}', run_us=10, final=True, delay_ms=None
+    )
 
 
 @asynccontextmanager
@@ -91,8 +92,11 @@ async def test_a_retry_leaves_what_came_later_or_changed(
         await shows(pilot, "retried 2 of 3", "1 left: changed since")
     assert stage.counts()["failed"] == 6
     assert states(stage, "a", "b", "c", "late-0") == [
-        State.WAITING, State.FAILED, State.WAITING, State.FAILED,
-    ]  # fmt: skip
+        State.WAITING,
+        State.FAILED,
+        State.WAITING,
+        State.FAILED,
+    ]
 
 
 @pytest.mark.parametrize(("opened", "keys"), WAYS)
@@ -109,8 +113,11 @@ async def test_a_removal_leaves_what_came_later_or_was_retried(
         await pilot.press("3", "enter")
         await shows(pilot, "removed 1 of 3", "moved to waiting")
     assert states(stage, "a", "b", "c", "late") == [
-        None, State.WAITING, State.FAILED, State.FAILED,
-    ]  # fmt: skip
+        None,
+        State.WAITING,
+        State.FAILED,
+        State.FAILED,
+    ]
 
 
 async def test_a_single_removal_is_of_the_job_that_was_seen(stage: Stage, colleague: Stage) -> None:
@@ -130,8 +137,9 @@ async def test_a_promotion_of_all_leaves_what_came_later(stage: Stage, colleague
         colleague.add("late", delay=600_000)
         colleague.writer.promote("mail", "a")
         pair = colleague.claim()[0]
-        colleague.work.fail(*pair, code="error", error=b'{"error":"no"}', run_us=1, final=False,
-                            delay_ms=600_000)  # fmt: skip
+        colleague.work.fail(
+            *pair, code="error", error=b'{"error":"no"}', run_us=1, final=False, delay_ms=600_000
+        )
         await pilot.press("2", "enter")
         await shows(pilot, "promoted 1 of 2")
     assert states(stage, "a", "b", "late") == [State.DELAYED, State.WAITING, State.DELAYED]
@@ -199,8 +207,9 @@ async def test_a_count_breaks_off_when_redis_goes_away(stage: Stage, redis_url: 
             await app.push_screen(QueueView("mail", State.WAITING))
             await settle(pilot)
             # The first page comes, and none after it.
-            proxy.cut_request(lambda request: scripts.PAGE.sha.encode() in request, skip=1,
-                              times=1_000_000)  # fmt: skip
+            proxy.cut_request(
+                lambda request: scripts.PAGE.sha.encode() in request, skip=1, times=1_000_000
+            )
             await pilot.press("asterisk", "x")
             await shows(pilot, "Remove 200 waiting jobs, so far?", "The counting broke off")
 

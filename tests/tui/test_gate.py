@@ -28,8 +28,14 @@ def burst(app: Any, text: str) -> None:
     from textual import events
     from textual.keys import _character_to_key
 
-    names = {"\r": "enter", "\x1b": "escape", "\x13": "ctrl+s", "\t": "tab", "\x11": "ctrl+q",
-             "\x15": "ctrl+u"}  # fmt: skip
+    names = {
+        "\r": "enter",
+        "\x1b": "escape",
+        "\x13": "ctrl+s",
+        "\t": "tab",
+        "\x11": "ctrl+q",
+        "\x15": "ctrl+u",
+    }
     for char in text:
         key = names.get(char) or _character_to_key(char)
         event = events.Key(key, None if char in names else char)

@@ -128,8 +128,10 @@ def test_an_error_in_the_middle_of_a_removal_takes_no_copy_along(
         assert stage.counts()["waiting"] == 300
         assert (told.done, told.unsure) == (700, 100)
         said = told.report("no Redis")
-        assert said == ("removed 700 of 1,000; u brings them back for 60 s; then: no Redis; "
-                        "no answer for 100: look at them again; 200 not tried")  # fmt: skip
+        assert said == (
+            "removed 700 of 1,000; u brings them back for 60 s; then: no Redis; "
+            "no answer for 100: look at them again; 200 not tried"
+        )
         # The first answer of the undo is lost: asked again, what is back is no refusal.
         proxy.cut_reply(b"job-699", times=1, after_bytes=0)
         (*_, back) = acts.undo()
@@ -216,9 +218,29 @@ async def test_every_screen_and_dialog_at_40x10_and_back(stage: Stage) -> None:
     for n in range(40):
         stage.fail(f"job-{n:02}", "a long error " * 30)
     app = stage.app(refresh=3600)
-    steps = ["1", "2", "3", "4", "5", "6", "7", "1 enter", "question_mark", "escape", "enter",
-             "escape slash", "escape x", "n c", "escape P", "n D", "escape O", "escape colon",
-             "escape n", "escape ctrl+p", "escape"]  # fmt: skip
+    steps = [
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        "6",
+        "7",
+        "1 enter",
+        "question_mark",
+        "escape",
+        "enter",
+        "escape slash",
+        "escape x",
+        "n c",
+        "escape P",
+        "n D",
+        "escape O",
+        "escape colon",
+        "escape n",
+        "escape ctrl+p",
+        "escape",
+    ]
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await shows(pilot, "40 failed")
         for step in steps:

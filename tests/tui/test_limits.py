@@ -80,8 +80,11 @@ def test_an_organisation_sees_and_changes_its_own_jobs_only(stage: Stage) -> Non
     assert {org for event in source.events(since) for _, org in event.jobs} == {"a"}
     (*_, progress) = acts.many("retry", "mail", [("mine", ""), ("theirs", "")])
     assert (progress.done, dict(progress.refused)) == (1, {"gone": 1})
-    for refused in (source.schedules, lambda: acts.pause("mail", True),
-                    lambda: list(acts.sweep("drain", "mail", Asked(1, 0), lambda: False))):  # fmt: skip
+    for refused in (
+        source.schedules,
+        lambda: acts.pause("mail", True),
+        lambda: list(acts.sweep("drain", "mail", Asked(1, 0), lambda: False)),
+    ):
         with pytest.raises(Refused):
             refused()
     assert stage.counts()["failed"] == 1
@@ -160,8 +163,9 @@ def test_every_command_can_be_run_and_every_binding_is_in_the_table() -> None:
             target = JobsApp if scope == "app" else views[scope]
             assert hasattr(target, f"do_{one.id}"), (scope, one.id)
     for scope, target in {**views, "app": JobsApp}.items():
-        taken = [key for one in commands.COMMANDS if scope in one.scopes
-                 for key in one.keys.split(",")]  # fmt: skip
+        taken = [
+            key for one in commands.COMMANDS if scope in one.scopes for key in one.keys.split(",")
+        ]
         assert len(taken) == len(set(taken)), scope
         for bound in target.BINDINGS:
             assert isinstance(bound, Binding)

@@ -110,9 +110,7 @@ async def test_the_cursor_stays_with_its_job_and_a_job_that_went_is_not_mistaken
         await shows(pilot, "this job went away")
         await pilot.press("r")
         await shows(pilot, "no job is meant")
-    assert stage.counts() == {
-        "waiting": 0, "active": 0, "delayed": 0, "completed": 0, "failed": 3
-    }  # fmt: skip
+    assert stage.counts() == {"waiting": 0, "active": 0, "delayed": 0, "completed": 0, "failed": 3}
 
 
 async def test_the_end_of_a_list_that_was_just_opened_is_reached_and_held(stage: Stage) -> None:

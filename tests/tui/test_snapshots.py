@@ -80,10 +80,16 @@ def test_report(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> Non
     assert snap_compare(frozen_app(tmp_path), terminal_size=size, run_before=walk)
 
 
-@pytest.mark.parametrize("options", [
-    {"read_only": True}, {"organization_id": "org-1"}, {"ascii_only": True},
-    {"production": False, "front": True},
-], ids=["read-only", "organisation", "ascii", "in-front"])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"read_only": True},
+        {"organization_id": "org-1"},
+        {"ascii_only": True},
+        {"production": False, "front": True},
+    ],
+    ids=["read-only", "organisation", "ascii", "in-front"],
+)
 def test_session(tmp_path: Path, snap_compare: Any, options: dict[str, Any]) -> None:
     app = frozen_app(tmp_path, **options)
     assert snap_compare(app, terminal_size=(80, 24), run_before=settle)

@@ -29,9 +29,14 @@ class Terminal:
         ``to``: a redirection of the shell's.
         """
         environment = {
-            **os.environ, "TERM": "xterm-256color", "JOBS_HOME": str(stage.home),
-            "QUEUE_REDIS_URL": stage.url, "QUEUE_REDIS_PREFIX": "t", "COLUMNS": "80", "LINES": "24",
-        }  # fmt: skip
+            **os.environ,
+            "TERM": "xterm-256color",
+            "JOBS_HOME": str(stage.home),
+            "QUEUE_REDIS_URL": stage.url,
+            "QUEUE_REDIS_PREFIX": "t",
+            "COLUMNS": "80",
+            "LINES": "24",
+        }
         self.pid, self.fd = pty.fork()
         if not self.pid:
             words = [sys.executable, "-m", "hsejobs_tui"]
@@ -122,12 +127,15 @@ def test_ctrl_z_goes_to_the_shell_and_back(stage: Stage) -> None:
 def test_without_any_output_it_says_so(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "hsejobs_tui"]
     done = subprocess.run(
-        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *words], stderr=subprocess.PIPE, text=True,
+        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *words],
+        stderr=subprocess.PIPE,
+        text=True,
         env={**os.environ, "JOBS_HOME": str(tmp_path)},
-    )  # fmt: skip
+    )
     assert (done.returncode, done.stderr) == (
-        2, "error: standard output is closed; redirect it to a file or /dev/null\n"
-    )  # fmt: skip
+        2,
+        "error: standard output is closed; redirect it to a file or /dev/null\n",
+    )
 
 
 def test_a_terminal_that_goes_away_ends_it_without_a_signal(stage: Stage) -> None:

@@ -16,10 +16,20 @@ NOW = 1_800_000_000_000
 
 def _stats(**values: Any) -> QueueStats:
     given: dict[str, Any] = {
-        "name": "mail", "waiting": 0, "active": 0, "delayed": 0, "completed": 0, "failed": 0,
-        "is_paused": False, "oldest_waiting": None, "next_due": None, "consumers": 1, "now": NOW,
-        "minutes": [Minute()], **values,
-    }  # fmt: skip
+        "name": "mail",
+        "waiting": 0,
+        "active": 0,
+        "delayed": 0,
+        "completed": 0,
+        "failed": 0,
+        "is_paused": False,
+        "oldest_waiting": None,
+        "next_due": None,
+        "consumers": 1,
+        "now": NOW,
+        "minutes": [Minute()],
+        **values,
+    }
     return QueueStats(**given)
 
 
@@ -47,15 +57,22 @@ def test_each_rule_and_its_level() -> None:
     full = Server("Redis 7", 90, 100, 1, "allkeys-lru")
     found = troubles(_glance(_stats(), server=full), Limits())
     assert {(one.level, one.rule) for one in found} == {
-        ("critical", "eviction"), ("critical", "memory"),
-    }  # fmt: skip
+        ("critical", "eviction"),
+        ("critical", "memory"),
+    }
 
 
 def test_what_the_watching_process_kept_tells_since_when_and_what_is_over() -> None:
     kept = {
-        "rule": "waiting", "queue": "mail", "state": "on", "value": 300, "limit": 100,
-        "message": "m", "sinceMs": NOW - 60_000, "endedMs": None,
-    }  # fmt: skip
+        "rule": "waiting",
+        "queue": "mail",
+        "state": "on",
+        "value": 300,
+        "limit": 100,
+        "message": "m",
+        "sinceMs": NOW - 60_000,
+        "endedMs": None,
+    }
     alerts = {("waiting", "mail"): kept}
     # On until four fifths of its limit.
     (one,) = troubles(_glance(_stats(waiting=90), alerts=alerts), Limits())
@@ -74,8 +91,10 @@ def test_a_glance_counts_what_is_stalled_and_brings_the_kept_alerts(stage: Stage
     for n in range(2):
         stage.add(f"job-{n}")
     environment = {
-        "QUEUE_REDIS_URL": stage.url, "QUEUE_REDIS_PREFIX": "t", "JOBS_ALERT_WAITING": "1",
-    }  # fmt: skip
+        "QUEUE_REDIS_URL": stage.url,
+        "QUEUE_REDIS_PREFIX": "t",
+        "JOBS_ALERT_WAITING": "1",
+    }
     Watch(stage.link, load_settings(environment)).tick()
     stage.claim()
     live = LiveReader(stage.link, "t")

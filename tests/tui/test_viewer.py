@@ -42,9 +42,21 @@ def filled(stage: Stage) -> Stage:
         ("x", "org-2", "ann"),
     ):
         payload = codec.dumps({"to": f"{user}@example.com", "sig": "s"})
-        stage.writer.add("mail", NewJob(
-            id=job_id, name="m.send", payload=payload, priority=3, attempts=1, backoff=1000, timeout=0,
-            organization_id=org, user_id=user, nonce="n"))  # fmt: skip
+        stage.writer.add(
+            "mail",
+            NewJob(
+                id=job_id,
+                name="m.send",
+                payload=payload,
+                priority=3,
+                attempts=1,
+                backoff=1000,
+                timeout=0,
+                organization_id=org,
+                user_id=user,
+                nonce="n",
+            ),
+        )
         ((_, secret),) = stage.claim()
         stage.work.log(job_id, secret, ["a line"])
         error = codec.dumps({"error": f"no {user}@example.com", "attempt": 1, "code": "error"})
@@ -73,8 +85,9 @@ def test_a_member_reads_that_others_jobs_are_there_not_what_is_in_them(filled: S
         source.job("mail", "x")
     rows = source.window("mail", State.FAILED).rows
     assert {row.id: row.failed_reason for row in rows if row} == {
-        MINE: "no ann@example.com", THEIRS: HIDDEN,
-    }  # fmt: skip
+        MINE: "no ann@example.com",
+        THEIRS: HIDDEN,
+    }
     assert [job and job.failed_reason for job in source.jobs("mail", [THEIRS, "x"])] == [
         HIDDEN,
         None,
@@ -129,10 +142,15 @@ def test_the_role_makes_the_session(filled: Stage, monkeypatch: pytest.MonkeyPat
     assert acts_of(operator, filled.link).pause("mail", True).startswith("mail is paused")
 
 
-@pytest.mark.parametrize(("role", "least", "may"), [
-    ("admin", "member", True), ("admin", "admin", True), ("admin", "operator", False),
-    ("operator", "operator", True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("role", "least", "may"),
+    [
+        ("admin", "member", True),
+        ("admin", "admin", True),
+        ("admin", "operator", False),
+        ("operator", "operator", True),
+    ],
+)
 def test_who_may_add_to_which_queue(filled: Stage, role: str, least: str, may: bool) -> None:
     task = TaskInfo("m.send")
     info = QueueInfo("mail", [task], "m.send", enqueue=least)
@@ -179,8 +197,9 @@ def test_a_session_of_all_adds_for_whom_the_payload_names(filled: Stage) -> None
 
 
 @pytest.mark.anyio
-async def test_a_browser_has_no_editor_of_the_server(filled: Stage, tmp_path: Path,
-                                                     monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+async def test_a_browser_has_no_editor_of_the_server(
+    filled: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     touched = tmp_path / "touched"
     monkeypatch.setenv("EDITOR", f"touch {touched}")
     app = JobsApp(filled.options(viewer=Viewer("ann", "operator")))

@@ -52,13 +52,18 @@ class Consumer:
         self.log = log
         with log.open("ab") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "huey.bin.huey_consumer", f"tests.webhooks.worker.{queue}",
-                 *options],
+                [
+                    sys.executable,
+                    "-m",
+                    "huey.bin.huey_consumer",
+                    f"tests.webhooks.worker.{queue}",
+                    *options,
+                ],
                 env={**os.environ, **env},
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
-            )  # fmt: skip
+            )
 
     def kill_all(self) -> None:
         """The whole session, as a power cut would."""

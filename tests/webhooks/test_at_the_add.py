@@ -14,15 +14,20 @@ from tasks import fan_out, queue_email, queue_webhook
 from tasks.webhooks import deliver_webhook
 from tests.webhooks.test_fan_out import hooks as hooks  # the fixture itself
 
-CALL: dict[str, Any] = {
-    "url": "https://a.example/hook", "payload": {"a": 1}, "eventType": "a.b"
-}  # fmt: skip
+CALL: dict[str, Any] = {"url": "https://a.example/hook", "payload": {"a": 1}, "eventType": "a.b"}
 MAIL: dict[str, Any] = {"to": "ann@example.com", "subject": "Hi", "text": "there"}
 PRIVATE = [
-    "http://127.0.0.1/", "http://10.1.2.3:8080/x", "http://[::1]/", "http://[fe80::1]/",
-    "http://169.254.169.254/latest", "http://[::ffff:10.0.0.1]/", "http://0.0.0.0/",
-    "http://\uff11\uff10.0.0.1/", "http://localhost:9/", "http://a.localhost/",
-]  # fmt: skip
+    "http://127.0.0.1/",
+    "http://10.1.2.3:8080/x",
+    "http://[::1]/",
+    "http://[fe80::1]/",
+    "http://169.254.169.254/latest",
+    "http://[::ffff:10.0.0.1]/",
+    "http://0.0.0.0/",
+    "http://\uff11\uff10.0.0.1/",
+    "http://localhost:9/",
+    "http://a.localhost/",
+]
 
 
 @pytest.fixture

@@ -145,9 +145,20 @@ def test_by_hand(circuits: Circuits, redis_client: redis.Redis) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "x", "webhook:a.example:443", "webhook::a.example:443", "email:-:a:1", "smtp:a", "smtp:A:1",
-     "webhook:a b:h:1", "webhook:a:h:1\n", "webhook:a:h h:1", "webhook:a:h:123456"],
-)  # fmt: skip
+    [
+        "",
+        "x",
+        "webhook:a.example:443",
+        "webhook::a.example:443",
+        "email:-:a:1",
+        "smtp:a",
+        "smtp:A:1",
+        "webhook:a b:h:1",
+        "webhook:a:h:1\n",
+        "webhook:a:h h:1",
+        "webhook:a:h:123456",
+    ],
+)
 def test_a_name_that_is_none(circuits: Circuits, name: str) -> None:
     for act in (circuits.open, circuits.close):
         with pytest.raises(UnknownCircuit):

@@ -20,9 +20,15 @@ NOW = "2026-01-01T00:00:00Z"
 
 def hook(name: str, *events: str, org: str = "org-1", **more: Any) -> dict[str, Any]:
     return {
-        "organization_id": org, "id": name, "url": f"https://{name}.example/hook", "secret": None,
-        "events": list(events), "active": True, "created_at": NOW, **more,
-    }  # fmt: skip
+        "organization_id": org,
+        "id": name,
+        "url": f"https://{name}.example/hook",
+        "secret": None,
+        "events": list(events),
+        "active": True,
+        "created_at": NOW,
+        **more,
+    }
 
 
 @pytest.fixture
@@ -31,9 +37,15 @@ def hooks(fresh: None, tmp_path: Path) -> None:
         for org in ("org-1", "org-2"):
             connection.execute(
                 ORGANIZATIONS.insert(),
-                {"id": org, "name": org, "name_key": org, "tier": "starter",
-                 "admin_email": "a@b.example", "created_at": NOW},
-            )  # fmt: skip
+                {
+                    "id": org,
+                    "name": org,
+                    "name_key": org,
+                    "tier": "starter",
+                    "admin_email": "a@b.example",
+                    "created_at": NOW,
+                },
+            )
         connection.execute(
             WEBHOOKS.insert(),
             [

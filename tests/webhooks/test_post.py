@@ -93,9 +93,16 @@ def test_no_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "leads_to",
-    [["127.0.0.1"], ["::1"], ["8.8.8.8", "127.0.0.1"], ["64:ff9b::7f00:1"], ["::ffff:127.0.0.1"],
-     ["169.254.169.254"], ["fe80::1%lo"]],
-)  # fmt: skip
+    [
+        ["127.0.0.1"],
+        ["::1"],
+        ["8.8.8.8", "127.0.0.1"],
+        ["64:ff9b::7f00:1"],
+        ["::ffff:127.0.0.1"],
+        ["169.254.169.254"],
+        ["fe80::1%lo"],
+    ],
+)
 def test_a_name_that_leads_inside(names: dict[str, list[str]], leads_to: list[str]) -> None:
     with receiving(ok) as receiver:
         names["evil.example"] = leads_to
@@ -148,9 +155,12 @@ def test_what_an_answer_means() -> None:
 def test_retry_after() -> None:
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
     for value, least, most in (
-        ("120", 120, 120), ("0", 0, 0), ("999999999999", 3600, 3600), (soon, 97, 101),
+        ("120", 120, 120),
+        ("0", 0, 0),
+        ("999999999999", 3600, 3600),
+        (soon, 97, 101),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
-    ):  # fmt: skip
+    ):
         with receiving(answering("503 Away", b"", f"Retry-After: {value}")) as receiver:
             answer = call(receiver.url())
         assert answer.retry_after is not None
@@ -160,9 +170,14 @@ def test_retry_after() -> None:
         assert caught.value.retry_after == answer.retry_after
     far = "9" * 20
     for value in (
-        "soon", "-5", "²", "1.5", f"Mon, 01 Jan {far} 00:00:00 GMT",
-        f"Mon, 01 Jan 2024 00:00:00 +{far}", f"Mon, 01 Jan 2024 {far}:00:00 GMT",
-    ):  # fmt: skip
+        "soon",
+        "-5",
+        "²",
+        "1.5",
+        f"Mon, 01 Jan {far} 00:00:00 GMT",
+        f"Mon, 01 Jan 2024 00:00:00 +{far}",
+        f"Mon, 01 Jan 2024 {far}:00:00 GMT",
+    ):
         with receiving(
             answering("503 Away", b"", f"Retry-After: {value}".encode().decode("latin-1"))
         ) as receiver:

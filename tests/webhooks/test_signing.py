@@ -108,8 +108,12 @@ def test_the_vector_of_standard_webhooks() -> None:
 
 def test_without_a_secret_there_is_no_signature() -> None:
     assert sorted(sent(b"{}", None)) == [
-        "X-Webhook-Event", "X-Webhook-Id", "X-Webhook-Timestamp", "webhook-id", "webhook-timestamp",
-    ]  # fmt: skip
+        "X-Webhook-Event",
+        "X-Webhook-Id",
+        "X-Webhook-Timestamp",
+        "webhook-id",
+        "webhook-timestamp",
+    ]
 
 
 def test_a_prefix_without_base64_is_text() -> None:

@@ -20,10 +20,34 @@ from tests.webhooks.node import Node
 #: Text as UTF-16 with lone surrogates; keys that are numbers to JavaScript, and near ones.
 TEXT = st.text(st.characters(exclude_categories=()), max_size=8)
 KEYS = TEXT | st.sampled_from(
-    ["", "0", "00", "-0", "1", "10", "2", "9", "01", "1.5", "1e3", "٣", "²", " 1", "__proto__",
-     "constructor", "toJSON", "4294967293", "4294967294", "4294967295", "4294967296",
-     "9007199254740991", "9007199254740993", "99999999999", "length"]
-)  # fmt: skip
+    [
+        "",
+        "0",
+        "00",
+        "-0",
+        "1",
+        "10",
+        "2",
+        "9",
+        "01",
+        "1.5",
+        "1e3",
+        "٣",
+        "²",
+        " 1",
+        "__proto__",
+        "constructor",
+        "toJSON",
+        "4294967293",
+        "4294967294",
+        "4294967295",
+        "4294967296",
+        "9007199254740991",
+        "9007199254740993",
+        "99999999999",
+        "length",
+    ]
+)
 DOUBLES = st.floats(allow_nan=False, allow_infinity=False) | st.binary(min_size=8, max_size=8).map(
     lambda raw: struct.unpack("d", raw)[0]
 ).filter(math.isfinite)
@@ -85,10 +109,18 @@ def test_numbers_read_back(value: float) -> None:
 
 def test_the_numbers_of_the_standard() -> None:
     for value, text in (
-        (1.0, "1"), (1e16, "10000000000000000"), (1e21, "1e+21"), (-0.0, "0"), (1e-6, "0.000001"),
-        (1e-7, "1e-7"), (123456789012345680000.0, "123456789012345680000"), (-1.5e-10, "-1.5e-10"),
-        (1.7976931348623157e308, "1.7976931348623157e+308"), (5e-324, "5e-324"), (-12.5, "-12.5"),
-    ):  # fmt: skip
+        (1.0, "1"),
+        (1e16, "10000000000000000"),
+        (1e21, "1e+21"),
+        (-0.0, "0"),
+        (1e-6, "0.000001"),
+        (1e-7, "1e-7"),
+        (123456789012345680000.0, "123456789012345680000"),
+        (-1.5e-10, "-1.5e-10"),
+        (1.7976931348623157e308, "1.7976931348623157e+308"),
+        (5e-324, "5e-324"),
+        (-12.5, "-12.5"),
+    ):
         assert number(value) == text
 
 

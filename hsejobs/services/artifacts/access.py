@@ -43,9 +43,12 @@ class Viewer:
     def may_read(self, organization_id: str | None, user_id: str | None) -> bool:
         """Whether it may read what is in a job of that organisation and user."""
         return self.role == "link" or may_read(
-            self.role, self.user_id, self.organization_id,
-            owner_organization=organization_id, owner=user_id,
-        )  # fmt: skip
+            self.role,
+            self.user_id,
+            self.organization_id,
+            owner_organization=organization_id,
+            owner=user_id,
+        )
 
 
 LINK = Viewer("link")

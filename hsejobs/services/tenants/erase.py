@@ -33,8 +33,13 @@ def erase(tenant: Tenant, tell: Tell = lambda _: None) -> dict[str, Any]:
     """
     _refuse_running(tenant)
     gone: dict[str, Any] = {
-        "jobs": 0, "files": 0, "mails": 0, "circuits": 0, "counters": 0, "platformRows": 0,
-    }  # fmt: skip
+        "jobs": 0,
+        "files": 0,
+        "mails": 0,
+        "circuits": 0,
+        "counters": 0,
+        "platformRows": 0,
+    }
     for _ in range(ROUNDS):
         _jobs(tenant, gone, tell)
         _wait_for_running(tenant)

@@ -1,0 +1,121 @@
+"""What each route of the OpenAPI document asks for and answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hsejobs.control.views import STATUSES
+from hsejobs.model import PAYLOAD_LIMIT
+from hsejobs.services.fields import IDENTIFIER
+from hsejobs_http.bodies import BODY_LIMIT, OPTIONS
+from hsejobs_http.openapi_schemas import ANSWER_EXAMPLES, CURSOR, Schema, ref
+from hsejobs_http.problems import MEDIA_TYPE, TITLES
+
+WHY = {
+    400: "the body is no JSON, or the request no HTTP",
+    401: "no token, or none that is good",
+    403: "the token's role or organisation does not allow it",
+    404: "it is not there, or another organisation's",
+    409: "its present state forbids it, or the Idempotency-Key came before with another body",
+    413: f"the body has more than {BODY_LIMIT:,} bytes, or the payload more than {PAYLOAD_LIMIT:,}",
+    416: "the file has fewer bytes than the range begins at",
+    422: "a value cannot be used; each field is named",
+    503: "Redis or the artifact store is away; see Retry-After",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a route answers: a schema's name (a list of it for ``many``), or a media type."""
+
+    answer: str
+    errors: tuple[int, ...] = ()
+    many: bool = False
+    query: tuple[Schema, ...] = ()
+    body: str | None = None
+    status: int = 200
+
+
+def _query(name: str, text: str, **schema: Any) -> Schema:
+    return {"name": name, "in": "query", "description": text, "schema": schema}
+
+
+_ORG = _query(
+    "organizationId",
+    "an operator's choice of one; others see their own",
+    type="string",
+    pattern=f"^{IDENTIFIER}{{0,200}}$",
+)
+_LIST = (
+    _query("status", "waiting unless given", type="string", enum=list(STATUSES)),
+    _query("limit", "50 unless given", type="integer", minimum=1, maximum=200),
+    _query("cursor", "`next` of the page before", type="string", pattern=CURSOR),
+    _ORG,
+)
+#: How the document names adding to a queue of another program, ``/api/jobs/{queue}`` of the routes:
+#: the platform's own queues have paths of their own, which say what they take.
+OTHER_QUEUES = "/api/jobs/{other_queue}"
+#: Everything below /api/jobs has 400, 401, 403, 413 and 503 beside what stands here.
+ROUTES: dict[tuple[str, str], Route] = {
+    ("get", "/api/jobs/stats"): Route("Stats", (422,), query=(_ORG,)),
+    ("get", "/api/jobs/dashboard"): Route("text/html", (422,), query=(_ORG,)),
+    ("get", "/api/jobs/alerts"): Route("Alert", many=True),
+    ("get", "/api/jobs/workers"): Route("Worker", many=True),
+    ("get", "/api/jobs/schedules"): Route("Schedule", many=True),
+    ("post", OTHER_QUEUES): Route("Created", (404, 409, 422), status=202),
+    ("get", "/api/jobs/{queue}/jobs"): Route("JobList", (404, 422), query=_LIST),
+    ("get", "/api/jobs/{queue}/jobs/{job_id}"): Route("Job", (404,)),
+    ("delete", "/api/jobs/{queue}/jobs/{job_id}"): Route("", (404, 409), status=204),
+    ("get", "/api/jobs/{queue}/jobs/{job_id}/logs"): Route("Logs", (404,)),
+    ("get", "/api/jobs/{queue}/jobs/{job_id}/artifact"): Route("*/*", (404, 416)),
+    ("delete", "/api/jobs/{queue}/jobs/{job_id}/artifact"): Route("", (404, 409), status=204),
+    ("post", "/api/jobs/{queue}/jobs/{job_id}/retry"): Route("Job", (404, 409)),
+    ("post", "/api/jobs/{queue}/jobs/{job_id}/promote"): Route("Job", (404, 409)),
+    ("post", "/api/jobs/{queue}/clean"): Route("Removed", (404, 422), body="Clean"),
+    ("post", "/api/jobs/{queue}/pause"): Route("Paused", (404,)),
+    ("post", "/api/jobs/{queue}/resume"): Route("Paused", (404,)),
+    ("get", "/healthz"): Route("Health"),
+    ("get", "/readyz"): Route("Health", (503,)),
+    ("get", "/metrics"): Route("text/plain", (401, 503)),
+    ("get", "/artifacts/{token}"): Route("*/*", (404, 416, 503)),
+}
+_EVERYWHERE = (400, 401, 403, 413, 503)
+
+
+def without_options(example: Schema) -> Schema:
+    """A body's payload, without the options beside it."""
+    return {name: value for name, value in example.items() if name not in OPTIONS}
+
+
+def responses(route: Route, path: str) -> Schema:
+    """The ``responses`` of an operation."""
+    found: Schema = {str(route.status): _answer(route)}
+    errors = set(route.errors) | (set(_EVERYWHERE) if path.startswith("/api/jobs") else set())
+    for status in sorted(errors):
+        found[str(status)] = {
+            "description": f"{TITLES[status]}: {WHY[status]}",
+            "content": {MEDIA_TYPE: {"schema": ref("Problem")}},
+        }
+        if status == 503:
+            found["503"]["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
+    return found
+
+
+def _answer(route: Route) -> Schema:
+    if not route.answer:
+        return {"description": "done"}
+    if "/" in route.answer:
+        return {
+            "description": "the text" if route.answer.startswith("text") else "the file",
+            "content": {route.answer: {"schema": {"type": "string"}}},
+        }
+    schema = ref(route.answer)
+    content: Schema = {"schema": {"type": "array", "items": schema} if route.many else schema}
+    if route.answer in ANSWER_EXAMPLES:
+        content["example"] = ANSWER_EXAMPLES[route.answer]
+    answer: Schema = {"description": "done", "content": {"application/json": content}}
+    if route.status == 202:
+        answer["description"] = "the job is in Redis"
+        answer["headers"] = {"Location": {"schema": {"type": "string"}}}
+    return answer
