@@ -43,7 +43,7 @@ class Contestant:
     two: tuple[Shape, ...]
     #: One process, up to ten jobs at a time.
     ten: Shape
-    #: Knows organisations, so that their bytes can be measured.
+    #: Knows organizations, so that their bytes can be measured.
     organizations = False
 
     @cached_property

@@ -245,7 +245,7 @@ def _other_readers() -> dict[str, Callable[[str], object]]:
         ),
         "a cell of CSV": lambda text: cells.csv_rows([[text, _parts(text)]]),
         "a cell of a PDF": document.breakable,
-        "error groups": lambda text: [groups.normalised(text[at:]) for at in range(10)],
+        "error groups": lambda text: [groups.normalized(text[at:]) for at in range(10)],
     }
 
 

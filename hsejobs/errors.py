@@ -140,13 +140,13 @@ class UnknownCircuit(Refused):
 
 
 class JobNotFound(Refused):
-    """There is no such job, or it belongs to another organisation."""
+    """There is no such job, or it belongs to another organization."""
 
     code = "not_found"
 
 
 class ArtifactNotFound(Refused):
-    """There is no such artifact, it has expired, or it belongs to another organisation."""
+    """There is no such artifact, it has expired, or it belongs to another organization."""
 
     code = "artifact_not_found"
 

@@ -39,7 +39,7 @@ RESERVED_QUEUE_NAMES = frozenset(
     {"dashboard", "stats", "alerts", "workers", "schedules", "circuits", "jobs", "queues", "events"}
 )
 _JOB_ID = re.compile(r"[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]{0,199}")
-#: What no id of an organisation or user has: controls, spaces other than the common one, marks
+#: What no id of an organization or user has: controls, spaces other than the common one, marks
 #: that are not seen, private use. A fixed list, so that every version of Python, and the pattern
 #: in the OpenAPI document, say the same of it.
 UNSEEN = (
@@ -136,7 +136,7 @@ def check_queue_name(name: object) -> str:
 
 
 def check_organization(organization_id: object, field: str = "organization_id") -> str | None:
-    """An organisation's or user's id: printable text of 1 to 200 characters, or None."""
+    """An organization's or user's id: printable text of 1 to 200 characters, or None."""
     if organization_id is None:
         return None
     if not isinstance(organization_id, str) or not SEEN.fullmatch(organization_id):
@@ -155,7 +155,7 @@ def may_read(
     """Who may read what is in a job (data, result, errors, logs, file): the one rule of all doors.
 
     An operator everything; an admin, and the platform itself (``system``), what is its
-    organisation's; a member the jobs that it created itself.
+    organization's; a member the jobs that it created itself.
     """
     if role == "operator":
         return True

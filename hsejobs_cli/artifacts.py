@@ -12,7 +12,7 @@ from hsejobs_cli import output
 from hsejobs_cli.look import Json
 from hsejobs_cli.session import Session
 
-Org = Annotated[str | None, typer.Option("--org", help="Only this organisation's files.")]
+Org = Annotated[str | None, typer.Option("--org", help="Only this organization's files.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -42,7 +42,7 @@ def list_artifacts(context: typer.Context, as_json: Json = False, org: Org = Non
         output.document([one.public() for one in found])
         return
     output.table(
-        ("id", "organisation", "queue", "job", "name", "bytes", "made", "until"),
+        ("id", "organization", "queue", "job", "name", "bytes", "made", "until"),
         [
             (
                 one.id,
@@ -75,7 +75,7 @@ def remove_artifact(
     if not found:
         raise ArtifactNotFound("there is no artifact of that id; see `hsejobs artifacts`")
     if len(found) > 1:
-        raise InvalidOption("org", "several organisations have an artifact of that id; name one")
+        raise InvalidOption("org", "several organizations have an artifact of that id; name one")
     [one] = found
     output.confirm(f"Remove {one.name} of {one.organization_id}?", yes=yes)
     withdraw_by_id(files, one)

@@ -12,7 +12,7 @@ from hsejobs_cli.look import Json
 from hsejobs_cli.session import Session
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As `hsejobs circuits` shows it.")]
-Org = Annotated[str | None, typer.Option("--org", help="Only this organisation's circuits.")]
+Org = Annotated[str | None, typer.Option("--org", help="Only this organization's circuits.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -42,7 +42,7 @@ def list_circuits(context: typer.Context, as_json: Json = False, org: Org = None
         output.document(found)
         return
     output.table(
-        ("name", "organisation", "host", "state", "failures", "since", "until", "last error"),
+        ("name", "organization", "host", "state", "failures", "since", "until", "last error"),
         [
             (
                 one["name"],

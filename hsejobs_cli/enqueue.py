@@ -28,7 +28,7 @@ def enqueue(
     queue: Annotated[str, typer.Argument(help="The queue's name.")],
     payload: Annotated[str, typer.Argument(help="JSON, @FILE, or - for standard input.")],
     task: Annotated[str | None, typer.Option(help="The task, when not the queue's first.")] = None,
-    org: Annotated[str | None, typer.Option(help="The organisation's id.")] = None,
+    org: Annotated[str | None, typer.Option(help="The organization's id.")] = None,
     user: Annotated[str | None, typer.Option(help="The user's id.")] = None,
     priority: Annotated[int | None, typer.Option(help="1 (first) to 5 (last).")] = None,
     delay: Annotated[float | None, typer.Option(help="Seconds before it may run.")] = None,

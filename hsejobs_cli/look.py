@@ -13,7 +13,7 @@ from hsejobs_cli.session import Session
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 Queue = Annotated[str, typer.Argument(help="The queue's name.")]
-Org = Annotated[str | None, typer.Option("--org", help="Only this organisation's jobs.")]
+Org = Annotated[str | None, typer.Option("--org", help="Only this organization's jobs.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -105,7 +105,7 @@ def jobs(
         return
     shown = listed["jobs"]
     output.table(
-        ("id", "task", "organisation", "priority", "attempts", "added", "error"),
+        ("id", "task", "organization", "priority", "attempts", "added", "error"),
         [
             (
                 one["id"],

@@ -72,7 +72,7 @@ def worker(
 
 def tui(
     read_only: Annotated[bool, typer.Option("--read-only", help="Nothing can be changed.")] = False,
-    org: Annotated[str | None, typer.Option(help="Only this organisation's jobs.")] = None,
+    org: Annotated[str | None, typer.Option(help="Only this organization's jobs.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Print one frame and end.")] = False,
     profile: Annotated[str | None, typer.Option(help="A Redis of JOBS_HOME/profiles.toml.")] = None,
 ) -> None:

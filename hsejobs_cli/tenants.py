@@ -1,4 +1,4 @@
-"""The commands for all that is an organisation's: export it, erase it."""
+"""The commands for all that is an organization's: export it, erase it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from hsejobs_cli import output
 from hsejobs_cli.look import Json
 from hsejobs_cli.session import Session
 
-Name = Annotated[str, typer.Argument(metavar="ORG", help="The organisation's id.")]
+Name = Annotated[str, typer.Argument(metavar="ORG", help="The organization's id.")]
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     tenants = typer.Typer(
         no_args_is_help=True,
-        help="All that is an organisation's: export it, erase it.",
+        help="All that is an organization's: export it, erase it.",
         epilog="Example: hsejobs tenants erase org-1 --dry-run",
     )
     tenants.command(epilog="Example: hsejobs tenants erase org-1 --dry-run")(erase)
@@ -47,7 +47,7 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Erase an organisation's jobs, files, mails, circuits and counters for good."""
+    """Erase an organization's jobs, files, mails, circuits and counters for good."""
     from hsejobs.services.tenants import erase as erasing
     from hsejobs.services.tenants import inventory
 
@@ -74,7 +74,7 @@ def erase(
 
 
 def _audit(session: Session, org: str, gone: dict[str, Any]) -> None:
-    """Takes the organisation out of the logs; that of acts then says that it was erased."""
+    """Takes the organization out of the logs; that of acts then says that it was erased."""
     from hsejobs.control.audit import forget, note
     from hsejobs.watch.forgetting import forget_lines
 
@@ -119,7 +119,7 @@ def export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write all that is an organisation's into one zip archive."""
+    """Write all that is an organization's into one zip archive."""
     from hsejobs.services.tenants import export as exporting
 
     session = Session()

@@ -262,19 +262,19 @@ def _level(value: Any) -> Any:
 def scoped_id(organization_id: str | None, sent: str, sent_as: str) -> str:
     """The job's id of what a tenant sent: no tenant can reach or block another's.
 
-    Raises InvalidJobId, which names ``sent_as``, when it is too long with the organisation's.
+    Raises InvalidJobId, which names ``sent_as``, when it is too long with the organization's.
     """
     if organization_id is None:
         return sent
     scope = organization_id
     if ":" in scope or scope.startswith("=") or scope in ("periodic", "sys") or not _usable(scope):
-        # Written out, it could be read as another organisation's id, or is no part of an id.
+        # Written out, it could be read as another organization's id, or is no part of an id.
         scope = "=" + hashlib.sha256(scope.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     try:
         return check_job_id(f"{scope}:{sent}")
     except InvalidInput:
         limit = 199 - len(scope)
-        told = f"use at most {limit} characters: the organisation's id comes before it"
+        told = f"use at most {limit} characters: the organization's id comes before it"
         raise InvalidJobId(sent_as, told) from None
 
 

@@ -153,7 +153,7 @@ def _identity(
     if sent.sent_id is None:
         return None, ""
     try:
-        # An operator's ids too are those of the organisation for which it adds.
+        # An operator's ids too are those of the organization for which it adds.
         job_id = bodies.scoped_id(organization, sent.sent_id, sent.sent_as)
     except InvalidInput as error:
         wrong.append(error)
@@ -184,7 +184,7 @@ def _owner(sent: AddRequest, field: str, who: Caller, own: str | None) -> str | 
     if who.role == "operator":
         return check_organization(named[0], field) if named and isinstance(named[0], str) else own
     if named and str(named[0]) != own:
-        what = {"organizationId": "organisation", "userId": "user"}[field]
+        what = {"organizationId": "organization", "userId": "user"}[field]
         raise Problem(403, "forbidden", f"the body names another {what} than the token")
     return own
 
@@ -197,7 +197,7 @@ def _check_role(own: JobHuey, new: NewJob, who: Caller) -> None:
 
 
 def _check_same(here: Shim, queue: str, new: NewJob, who: Caller, keyed: bool) -> None:
-    """Raises IdempotencyConflict when the id is of another organisation, or of another body."""
+    """Raises IdempotencyConflict when the id is of another organization, or of another body."""
     try:
         record = here.runtime.reader.job(queue, new.id)
     except JobNotFound:

@@ -163,8 +163,8 @@ def page(request: Request, organization_id: str | None, stats: dict[str, Any]) -
 
 
 def _who(who: Caller) -> str:
-    place = who.organization_id or "all organisations"
-    return f"{who.user_id}, {who.role}, {'all organisations' if who.scope is None else place}"
+    place = who.organization_id or "all organizations"
+    return f"{who.user_id}, {who.role}, {'all organizations' if who.scope is None else place}"
 
 
 async def socket(socket: WebSocket) -> None:

@@ -15,8 +15,8 @@ from hsejobs_http.problems import MEDIA_TYPE, TITLES
 WHY = {
     400: "the body is no JSON, or the request no HTTP",
     401: "no token, or none that is good",
-    403: "the token's role or organisation does not allow it",
-    404: "it is not there, or another organisation's",
+    403: "the token's role or organization does not allow it",
+    404: "it is not there, or another organization's",
     409: "its present state forbids it, or the Idempotency-Key came before with another body",
     413: f"the body has more than {BODY_LIMIT:,} bytes, or the payload more than {PAYLOAD_LIMIT:,}",
     416: "the file has fewer bytes than the range begins at",

@@ -11,7 +11,7 @@ from hsejobs.services.fields import IDENTIFIER
 
 Schema = dict[str, Any]
 QUEUE = "^[a-z][a-z0-9-]{0,39}$"
-#: What a caller may always send as an id: the organisation's, at most 100 characters, comes before.
+#: What a caller may always send as an id: the organization's, at most 100 characters, comes before.
 SENT_ID = f"^(?!{'|'.join(RESERVED_IDS)})" + "[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]{0,98}$"
 #: Of a page's ``next``: eight characters of a check, then text in base64, none of which is a
 #: control character. So narrow that nobody happens to make one; an empty one is the first page.
@@ -87,7 +87,7 @@ def options_of(*, outbound: bool) -> dict[str, Schema]:
         "organizationId": _or_null(
             "string",
             pattern=f"^{IDENTIFIER}{{1,200}}$",
-            description="whose job it is; another organisation than the token's only an operator"
+            description="whose job it is; another organization than the token's only an operator"
             " may name",
         ),
         "userId": _or_null(

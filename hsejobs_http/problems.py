@@ -106,7 +106,7 @@ def problem_of(error: JobsError) -> Problem:
         status = 413 if isinstance(error, PayloadTooLarge) else 422
         return Problem(status, error.code, str(error), errors=error.problems)
     if isinstance(error, JobNotFound):
-        # The same bytes whether it is absent or another organisation's.
+        # The same bytes whether it is absent or another organization's.
         return Problem(404, error.code, "there is no such job")
     if isinstance(error, UnknownQueue | ArtifactNotFound):
         return Problem(404, error.code, str(error))

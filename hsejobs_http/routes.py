@@ -27,7 +27,7 @@ LONGEST_GRACE = 10 * 366 * 86_400_000
 
 
 def _scope(request: Request, who: Caller) -> str | None:
-    """Whose jobs are seen: the caller's organisation's; an operator may choose one."""
+    """Whose jobs are seen: the caller's organization's; an operator may choose one."""
     given = check_organization(request.query_params.get("organizationId") or None, "organizationId")
     return chosen(who, given)
 

@@ -170,14 +170,14 @@ def need(request: Request, role: str) -> Caller:
 
 
 def chosen(who: Caller, organization_id: str | None) -> str | None:
-    """Whose jobs are seen: the caller's organisation's; an operator may choose one.
+    """Whose jobs are seen: the caller's organization's; an operator may choose one.
 
     Raises Problem 403 for another's.
     """
     if who.role == "operator":
         return organization_id
     if organization_id is not None and organization_id != who.organization_id:
-        raise Problem(403, "forbidden", "the query names another organisation than the token")
+        raise Problem(403, "forbidden", "the query names another organization than the token")
     return who.organization_id
 
 

@@ -26,7 +26,7 @@ NO_KEY = (
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A caller as its token says: ``organization_id`` is None for an operator of no organisation."""
+    """A caller as its token says: ``organization_id`` is None for an operator of no organization."""
 
     user_id: str
     organization_id: str | None
@@ -39,7 +39,7 @@ class Caller:
 
     @property
     def scope(self) -> str | None:
-        """The organisation that reads and acts are confined to; None: all."""
+        """The organization that reads and acts are confined to; None: all."""
         return None if self.role == "operator" else self.organization_id
 
 
@@ -150,7 +150,7 @@ def _caller(claims: dict[str, Any]) -> Caller:
     given = claims.get("org") if given is None else given
     organization = _identifier(given)
     if organization is None and (given is not None or role != "operator"):
-        raise Problem(403, "forbidden", "the token names no organisation")
+        raise Problem(403, "forbidden", "the token names no organization")
     return Caller(user, organization, role)
 
 
@@ -193,7 +193,7 @@ def make_token(
     if role not in ROLES:
         raise InvalidOption("role", f"use {', '.join(ROLES)}")
     if organization_id is None and role != "operator":
-        raise InvalidOption("org", "name the organisation; only an operator needs none")
+        raise InvalidOption("org", "name the organization; only an operator needs none")
     if not 1 <= ttl_seconds <= LONGEST_TTL_SECONDS:
         raise InvalidOption("ttl", f"use a time from 1s to {LONGEST_TTL_SECONDS // 86_400}d")
     check_organization(organization_id, "org")

@@ -44,18 +44,18 @@ _PASSED_PREFIXES = ("QUEUE_", "JOBS_ALERT_")
 class Viewers:
     """Those of one process of the shim: at most ``most``, and ``A_USER`` of one user.
 
-    ``KEPT`` of them are for operators; of the others an organisation has half.
+    ``KEPT`` of them are for operators; of the others an organization has half.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.most = settings, settings.http_viewers
-        #: For members and admins of all organisations, and of one.
+        #: For members and admins of all organizations, and of one.
         self.others = self.share = self.most
         if self.most >= SHARED_FROM:
             self.others -= KEPT
             self.share = self.others // 2
         self._users: Counter[tuple[str | None, str]] = Counter()
-        #: Of members and admins, by organisation.
+        #: Of members and admins, by organization.
         self._organizations: Counter[str | None] = Counter()
 
     def come(self, who: Caller) -> None:

@@ -19,7 +19,7 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from hsejobs_tui import router
-from hsejobs_tui.core.colours import styles
+from hsejobs_tui.core.colors import styles
 from hsejobs_tui.core.commands import by_id, for_scope
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.gate import Gate

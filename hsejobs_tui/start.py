@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> None:
     """Parses the command line and runs; exit status 2 for a bad option or setting."""
     parser = argparse.ArgumentParser(prog="hsejobs-tui", description="The operator's TUI.")
     parser.add_argument("--read-only", action="store_true", help="nothing can be changed")
-    parser.add_argument("--org", metavar="ORG", help="only this organisation's jobs")
+    parser.add_argument("--org", metavar="ORG", help="only this organization's jobs")
     parser.add_argument("--once", action="store_true", help="print one frame and end")
     parser.add_argument("--profile", metavar="NAME", help="a Redis of JOBS_HOME/profiles.toml")
     given = parser.parse_args(argv)

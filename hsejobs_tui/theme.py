@@ -1,10 +1,10 @@
-"""The table of colours as Textual's theme: widgets of the library take theirs from it too."""
+"""The table of colors as Textual's theme: widgets of the library take theirs from it too."""
 
 from __future__ import annotations
 
 from textual.theme import Theme
 
-from hsejobs_tui.core.colours import grounds, style
+from hsejobs_tui.core.colors import grounds, style
 
 
 def theme(mode: str) -> Theme:

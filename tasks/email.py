@@ -140,7 +140,7 @@ def _open_artifact(artifact_id: str) -> Opened:
     """One that whoever added the mail may load; a job of nobody's has none."""
     job, shared = current_job(), runtime()
     if job.organization_id is None:
-        raise ArtifactNotFound("a mail of no organisation has no artifacts")
+        raise ArtifactNotFound("a mail of no organization has no artifacts")
     settings = shared.settings
     store = open_store(settings.artifacts_url, settings.jobs_home)
     files = Files(store, shared.link, shared.prefix)

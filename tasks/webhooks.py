@@ -114,7 +114,7 @@ def queue_webhook(payload: Any, **options: Any) -> Job:
 def fan_out(
     organization_id: str, event: str, data: Any, *, event_id: str | None = None, **options: Any
 ) -> list[Job]:
-    """Adds a call for each active webhook of the organisation that subscribed to the event.
+    """Adds a call for each active webhook of the organization that subscribed to the event.
 
     The body is ``{"event": event, "data": data}``. The same ``event_id`` again adds nothing: the
     jobs there are come back. Options as for ``queue_webhook``. Raises InvalidPayload when the

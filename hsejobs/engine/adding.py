@@ -19,7 +19,7 @@ def make_many(
 ) -> list[NewJob]:
     """A checked job for each payload, none added yet; takes and raises what `making.make_many` does.
 
-    What a running job adds is its organisation's and user's where nothing else says so.
+    What a running job adds is its organization's and user's where nothing else says so.
     """
     return making.make_many(wrapper.target, payloads, asked, parent=running_job(), **more)
 

@@ -24,7 +24,7 @@ def follow_up(
     task: str | None = None,
     **options: Any,
 ) -> Job[Any]:
-    """Adds a job that follows from the running one, for the same organisation and user.
+    """Adds a job that follows from the running one, for the same organization and user.
 
     ``key`` tells several follow-ups of one job apart. The id is made from the running job
     and the key, so that a second attempt finds the job of the first; or from ``about`` instead

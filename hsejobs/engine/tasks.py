@@ -98,7 +98,7 @@ class _Adds(QueueTask):
     def add_system(
         self, items: Iterable[tuple[str, str, Any]], *, priority: int | None = None
     ) -> list[Job[Any]]:
-        """Adds jobs of the system's own, each (id beginning with ``sys:``, organisation, payload).
+        """Adds jobs of the system's own, each (id beginning with ``sys:``, organization, payload).
 
         For schedules: an id that is there already is left as it is, ``created`` False. Raises as
         ``add``; all are checked before the first is added.

@@ -14,7 +14,7 @@ _BREAKS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
 _SPACES = r" \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
 #: For patterns of the OpenAPI document: any character that may stand in a line, a space too ...
 IN_LINE = f"[^{_BREAKS}]"
-#: ... and one of an organisation's or user's id.
+#: ... and one of an organization's or user's id.
 IDENTIFIER = f"[^{UNSEEN}]"
 #: A host that is a name, at most 189 characters long; its last label is never a number.
 HOST = (

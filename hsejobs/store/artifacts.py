@@ -93,7 +93,7 @@ class ArtifactRecords:
         return [_gone(queue, entry) for entry in found]
 
     def of_organization(self, queue: str, organization_id: str) -> Iterator[Gone]:
-        """Those of one organisation, due or not."""
+        """Those of one organization, due or not."""
         for entry in scan(self.link, "ZSCAN", self._key(queue, "gone")):
             one = _gone(queue, entry)
             if one.organization_id == organization_id:

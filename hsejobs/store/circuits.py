@@ -1,7 +1,7 @@
 """Circuit breakers: which hosts may be called now, as all workers see it.
 
 A circuit is closed (calls are made), open (they are postponed) or half-open (one trial is made).
-Its name says what it guards: ``webhook:<organisation or ->:<host>:<port>`` for an organisation's
+Its name says what it guards: ``webhook:<organization or ->:<host>:<port>`` for an organization's
 receiver, ``smtp:<host>:<port>`` for the mail server. Each transition is one script.
 """
 
@@ -26,7 +26,7 @@ _NAME = re.compile(
 
 
 def webhook_circuit(organization_id: str | None, place: str) -> str:
-    """The circuit of one organisation's calls to ``host:port``."""
+    """The circuit of one organization's calls to ``host:port``."""
     org = "-" if organization_id is None else quote(organization_id, safe="@+=")
     return f"webhook:{'%2D' if organization_id == '-' else org}:{place}"
 
@@ -148,7 +148,7 @@ class Circuits:
         """Holds a circuit open until it is closed by hand. Raises UnknownCircuit."""
         if _NAME.fullmatch(name) is None:
             raise UnknownCircuit(
-                "no circuit is called that: use webhook:ORG:HOST:PORT (- for no organisation),"
+                "no circuit is called that: use webhook:ORG:HOST:PORT (- for no organization),"
                 " smtp:HOST:PORT, or a name that `hsejobs circuits` shows"
             )
         self._run(scripts.CIRCUIT_SET, name, 1)

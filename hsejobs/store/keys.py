@@ -19,7 +19,7 @@ from hsejobs.model import (
     check_organization,
 )
 
-#: Suffixes after the queue's base. A trailing colon takes an id, an organisation or a minute.
+#: Suffixes after the queue's base. A trailing colon takes an id, an organization or a minute.
 SUFFIXES: dict[str, str] = {
     # one record
     "job": "j:",
@@ -29,7 +29,7 @@ SUFFIXES: dict[str, str] = {
     "errors": "e:",
     "logs": "l:",
     "marks": "k:",
-    # the indexes, whole and per organisation
+    # the indexes, whole and per organization
     "waiting": "waiting",
     "active": "active",
     "delayed": "delayed",
@@ -65,7 +65,7 @@ SUFFIXES: dict[str, str] = {
     "reported": "t:",
 }
 
-#: Life of the per-minute counters in seconds: whole queue, and one organisation's.
+#: Life of the per-minute counters in seconds: whole queue, and one organization's.
 MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
 #: For so long the file of a job that a person removed is kept, in ms. The minute of an undo begins when
 #: the last of many jobs was removed, and bringing many back over a slow line takes its time too.
@@ -128,7 +128,7 @@ def base(prefix: str, queue: str) -> str:
 
 
 def tenant(organization_id: str | None) -> str:
-    """The organisation as the scripts take it, ``""`` for all of them.
+    """The organization as the scripts take it, ``""`` for all of them.
 
     An empty id is a mistake somewhere, and must not mean everybody. Raises InvalidOption.
     """
@@ -136,7 +136,7 @@ def tenant(organization_id: str | None) -> str:
 
 
 def index(queue_base: str, state: State, organization_id: str | None = None) -> str:
-    """The sorted set of the ids in a state, of all or of one organisation."""
+    """The sorted set of the ids in a state, of all or of one organization."""
     if organization_id is None:
         return queue_base + state.value
     return f"{queue_base}{SUFFIXES['org']}{state.value}:{organization_id}"

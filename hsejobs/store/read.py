@@ -91,7 +91,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to jobs: ``kind`` and (id, organisation or None) of each."""
+    """Something that happened to jobs: ``kind`` and (id, organization or None) of each."""
 
     at: int
     queue: str
@@ -130,7 +130,7 @@ class Reader:
     def job(
         self, queue: str, job_id: str, organization_id: str | None = None, *, limit: int = WHOLE
     ) -> JobRecord:
-        """One job, whole. Raises JobNotFound, also for another organisation's."""
+        """One job, whole. Raises JobNotFound, also for another organization's."""
         reply = self.link.run(
             scripts.JOB, self._base(queue), (keys.tenant(organization_id), job_id, limit)
         )

@@ -81,7 +81,7 @@ class LiveReader:
         """Every queue's stats, description, consumers and stalled jobs, in one round trip.
 
         The first one, and one that finds a new queue, takes two. An
-        organisation sees no consumers, no alerts of all and nothing of the server.
+        organization sees no consumers, no alerts of all and nothing of the server.
         """
         started = time.perf_counter()
         org = self.organization_id

@@ -1,4 +1,4 @@
-"""What Redis holds of one organisation beside its jobs, and how it goes, in bounded steps."""
+"""What Redis holds of one organization beside its jobs, and how it goes, in bounded steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEYS, EVENTS, IDS = 500, 50, 500
 
 @dataclass(slots=True)
 class Traces:
-    """What a walk over the keys found of an organisation."""
+    """What a walk over the keys found of an organization."""
 
     #: Records by queue's base: of jobs, also such that stand in no index.
     jobs: dict[str, list[str]] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Traces:
 
 
 class Tenants:
-    """One organisation's traces. All methods raise RedisUnavailable."""
+    """One organization's traces. All methods raise RedisUnavailable."""
 
     def __init__(self, link: Link, prefix: str) -> None:
         self.link, self.prefix = link, prefix
@@ -79,11 +79,11 @@ class Tenants:
                 if organization_of_circuit(name) == organization_id:
                     found.circuits.append(name)
             elif kind == names["minute"] and rest.count(":") > 1:
-                # m:<minute>:<organisation>
+                # m:<minute>:<organization>
                 if rest.split(":", 2)[2] == organization_id:
                     found.keys.append(key)
             elif kind == names["org"]:
-                # o:<state>:<organisation>
+                # o:<state>:<organization>
                 if rest.split(":", 2)[2] == organization_id:
                     asked.append((key, base, "org"))
             elif kind in (names["value"], names["counter"], names["members"]) and named.search(
@@ -143,7 +143,7 @@ class Tenants:
             self.link.batch([(None, ("UNLINK", name)) for name in names])
 
     def forget_events(self, queue: str, organization_id: str) -> Iterator[None]:
-        """Takes the organisation's lines out of a queue's event feed, a step at a time."""
+        """Takes the organization's lines out of a queue's event feed, a step at a time."""
         base = keys.base(self.prefix, queue)
         while not self.link.run(scripts.FORGET_EVENTS, base, (organization_id, EVENTS)):
             yield
@@ -156,7 +156,7 @@ class Tenants:
         )
 
     def circuits(self, organization_id: str) -> list[dict[str, Any]]:
-        """The organisation's circuits as they are shown."""
+        """The organization's circuits as they are shown."""
         return [one.public() for one in Circuits(self.link, self.prefix).all(organization_id)]
 
     def rewrite(self) -> str | None:

@@ -25,7 +25,7 @@ FAULTS: dict[str, str] = {
     "no_index": "the job is in no state's index",
     "wrong_index": "the job is in the index of another state than its record tells",
     "two_indexes": "the job is in the indexes of several states",
-    "organization_index": "the organisation's indexes do not agree with the record",
+    "organization_index": "the organization's indexes do not agree with the record",
     "no_state": "the record tells no state",
     "bad_number": "the record has a number that is missing, not finite or out of range",
     "bad_score": "the job's place in its index is not finite or out of range",
@@ -105,7 +105,7 @@ class Verifier:
     def check(
         self, queue: str, pairs: Sequence[tuple[str, str]], *, repair: bool = False
     ) -> Iterator[Fault]:
-        """Checks jobs, each an id and the organisation in whose index it was found or ''."""
+        """Checks jobs, each an id and the organization in whose index it was found or ''."""
         for start in range(0, len(pairs), CHUNK):
             chunk = pairs[start : start + CHUNK]
             args: list[scripts.Arg] = [int(repair)]

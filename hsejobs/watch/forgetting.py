@@ -1,4 +1,4 @@
-"""Which line of a log is about an organisation, and how lines of files that others write are erased."""
+"""Which line of a log is about an organization, and how lines of files that others write are erased."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PIECE = 4 * 1024 * 1024
 
 
 def _about(line: bytes, organization_id: str) -> bool:
-    """Whether a line of a log is about the organisation; one that is no JSON when it has its name."""
+    """Whether a line of a log is about the organization; one that is no JSON when it has its name."""
     if organization_id.encode() not in line and b"\\u" not in line:
         return False
     try:
@@ -29,7 +29,7 @@ def _about(line: bytes, organization_id: str) -> bool:
 
 
 def forget_lines(home: Path, organization_id: str) -> int:
-    """Erases the lines about an organisation from the logs in ``home``; how many.
+    """Erases the lines about an organization from the logs in ``home``; how many.
 
     Workers and shim go on appending meanwhile: a line is written over where it stands, in its
     length, and nothing moves. Raises OSError when a log cannot be written.

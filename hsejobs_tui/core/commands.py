@@ -10,7 +10,7 @@ class Command:
     """Something a person can do. ``keys``: comma-separated, the first one shown.
 
     ``scopes``: the screens that have it, ``app`` for all. ``writes``: gone when read-only.
-    ``whole``: needs every organisation's jobs, so it is gone when confined to one.
+    ``whole``: needs every organization's jobs, so it is gone when confined to one.
     """
 
     id: str

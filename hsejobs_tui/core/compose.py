@@ -84,7 +84,7 @@ def new_job(
 ) -> NewJob:
     """The job that was written. ``of``: the stored job that this is an edited copy of.
 
-    A session of one organisation adds for that one only, ``user_id`` for that user. ``sealed``:
+    A session of one organization adds for that one only, ``user_id`` for that user. ``sealed``:
     secrets are sealed at rest here, and this program has no key, so a new secret is refused.
     Raises Refused, and what `making.make` raises.
     """
@@ -119,7 +119,7 @@ def _kept(data: dict[str, Any], of: JobRecord | None, what: str) -> str | None:
 def _check_own(data: dict[str, Any], organization_id: str | None) -> None:
     for name in ("organizationId", "organization_id"):
         if organization_id is not None and data.get(name) not in (None, "", organization_id):
-            raise InvalidPayload(name, "names another organisation than this session's")
+            raise InvalidPayload(name, "names another organization than this session's")
 
 
 def masked_text(record: JobRecord, secret: list[str]) -> str:

@@ -22,7 +22,7 @@ _PARTS = (
 )
 
 
-def normalised(error: str) -> str:
+def normalized(error: str) -> str:
     """The first line of an error without what differs from job to job."""
     line = error[:1000].strip().partition("\n")[0]
     for pattern, name in _PARTS:
@@ -32,7 +32,7 @@ def normalised(error: str) -> str:
 
 @dataclass(slots=True)
 class Group:
-    """Failed jobs of a queue with the same kind and normalised error. Times in ms.
+    """Failed jobs of a queue with the same kind and normalized error. Times in ms.
 
     ``code``: the job's code, or the class of its exception.
     """
@@ -70,5 +70,5 @@ class Group:
 def gather(groups: dict[str, Group], jobs: list[JobRecord]) -> None:
     """Sorts failed jobs into ``groups``."""
     for job in jobs:
-        group = Group(job.queue, kind(job), normalised(job.failed_reason or ""))
+        group = Group(job.queue, kind(job), normalized(job.failed_reason or ""))
         groups.setdefault(group.key, group).add(job)

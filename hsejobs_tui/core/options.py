@@ -15,7 +15,7 @@ from hsejobs.watch.alerts import Limits
 
 PROFILES = "profiles.toml"
 THEMES = ("dark", "light", "ansi")
-#: Terminals that have 16 colours of their own.
+#: Terminals that have 16 colors of their own.
 FEW_COLOURS = ("linux", "vt100", "vt220", "ansi", "xterm-16color", "screen-16color")
 
 
@@ -90,7 +90,7 @@ def _ascii() -> bool:
 
 
 def _theme() -> str:
-    """The colours that are wished for; a terminal of 16 gets its own."""
+    """The colors that are wished for; a terminal of 16 gets its own."""
     wanted = os.environ.get("JOBS_TUI_THEME")
     if wanted:
         if wanted not in THEMES:

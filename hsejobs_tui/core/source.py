@@ -1,4 +1,4 @@
-"""Everything the TUI reads, confined to one organisation if it is; secrets are masked here."""
+"""Everything the TUI reads, confined to one organization if it is; secrets are masked here."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ class Source:
             group.over = True
 
     def schedules(self) -> list[tuple[QueueInfo, ScheduleInfo, LastRun | None, int]]:
-        """Every schedule with its last run and Redis time in ms. Not for one organisation."""
+        """Every schedule with its last run and Redis time in ms. Not for one organization."""
         self._whole()
         found = []
         for info in list(self.infos.values()):
@@ -187,4 +187,4 @@ class Source:
 
     def _whole(self) -> None:
         if self.org is not None:
-            raise Refused("this is not shown to a single organisation")
+            raise Refused("this is not shown to a single organization")

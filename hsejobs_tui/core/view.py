@@ -11,7 +11,7 @@ from hsejobs.model import JobRecord, State
 from hsejobs.store.read import QueueStats, percentile
 from hsejobs_tui.core.text import clock, duration, one_line
 
-#: A state's glyph, its ASCII glyph and its colour (a signal of ``core.colours``).
+#: A state's glyph, its ASCII glyph and its color (a signal of ``core.colors``).
 LOOK: dict[str, tuple[str, str, str]] = {
     "waiting": ("○", "o", "wait"),
     "paused": ("‖", "=", "warn"),

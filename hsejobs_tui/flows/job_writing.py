@@ -45,7 +45,7 @@ async def write_job(session: Session, queue: str, of_id: str | None) -> None:
             problem = str(error)
             continue
         changed = "\n".join(compose.diff(before, text)[:30]) or "unchanged"
-        org = new.organization_id or "no organisation"
+        org = new.organization_id or "no organization"
         asked = f"Add this job to {queue} ({org}, priority {new.priority})?"
         if await session.ask(Confirm(asked, changed)):
             break

@@ -18,7 +18,7 @@ from hsejobs_tui.widgets.rows import Column, Row, Rows
 COLUMNS = (
     Column("state", 12),
     Column("host", 28, wide=34),
-    Column("organisation", 0, wide=20),
+    Column("organization", 0, wide=20),
     Column("failed", 6, right=True),
     Column("next try", 8, right=True),
     Column("last error", 0, above=110),

@@ -20,7 +20,7 @@ COLUMNS = (
     Column("queue", 18),
     Column("what", 11),
     Column("job", 0),
-    Column("organisation", 20, above=90),
+    Column("organization", 20, above=90),
 )
 KEPT = 1_000
 

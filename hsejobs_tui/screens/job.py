@@ -62,8 +62,8 @@ class JobView(View):
         if self.gone:
             return text.append("this job is gone: removed, or its time to be kept is over", "bold")
         if self.job is not None:
-            glyph, letter, colour = LOOK[self.job.status]
-            text.append(f"{letter if plain else glyph} {self.job.status}", f"bold {colour}")
+            glyph, letter, color = LOOK[self.job.status]
+            text.append(f"{letter if plain else glyph} {self.job.status}", f"bold {color}")
             if self.job.status not in FINISHED and self.job.progress:
                 text.append(f"  {self.job.progress:.0f}%")
         return text
@@ -196,7 +196,7 @@ def _facts(job: JobRecord) -> Table:
         table.add_row(Text(" error", "dim"), error)
     facts = [
         ("task", job.name),
-        ("organisation", job.organization_id),
+        ("organization", job.organization_id),
         ("user", job.user_id),
         ("attempts", f"{job.attempts_made} of {job.attempts}"),
         ("priority", job.priority),

@@ -27,7 +27,7 @@ COLUMNS = (
     Column("state", 11),
     Column("id", 20),
     Column("task", 16, above=100),
-    Column("organisation", 14, above=120),
+    Column("organization", 14, above=120),
     Column("pr", 2, right=True, above=100),
     Column("tries", 6, right=True),
     Column("when", 10, right=True),
@@ -113,12 +113,12 @@ class QueueView(Finding):
         super().told()
         plain = self.session.options.ascii_only
         for state in STATES:
-            glyph, letter, colour = LOOK[state]
+            glyph, letter, color = LOOK[state]
             count = getattr(stats, state.value) if stats else 0
             word = state.value if self.size.width >= 90 else SHORT[state]
             tab = self.query_one(f"#tab-{state}", Static)
             self.tells(
-                f"tab-{state}", Text(f"{letter if plain else glyph} {word} {count:,}", colour)
+                f"tab-{state}", Text(f"{letter if plain else glyph} {word} {count:,}", color)
             )
             tab.set_class(state is self.state, "-on")
         self.tell_found()
@@ -162,11 +162,11 @@ class QueueView(Finding):
         rows.place(seen.total, at, seen.place, known=anchor is not None)
 
     def row_of(self, job: JobRecord, now: int) -> Row:
-        """State, id, task, organisation, priority, tries, when, remark."""
+        """State, id, task, organization, priority, tries, when, remark."""
         self._jobs[job.id] = job
         plain = self.session.options.ascii_only
-        glyph, letter, colour = LOOK[job.status]
-        state = Text(f"{letter if plain else glyph} {job.status}", colour)
+        glyph, letter, color = LOOK[job.status]
+        state = Text(f"{letter if plain else glyph} {job.status}", color)
         return Row(
             job.id,
             [

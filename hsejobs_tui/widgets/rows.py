@@ -276,7 +276,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
             return Strip.blank(width, self.rich_style)
         cursor = row == self.cursor
         found = self._at_line(row)
-        # Old figures, and what went away, are in one colour; the cursor tints, and keeps colours.
+        # Old figures, and what went away, are in one color; the cursor tints, and keeps colors.
         faded = self.dimmed or bool(found and found.dim)
         style = Style(bold=cursor)
         if faded:

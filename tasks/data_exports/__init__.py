@@ -64,7 +64,7 @@ class DataExportPayload(Payload):
 
 @huey.task()
 def export_data(payload: DataExportPayload) -> dict[str, Any]:
-    """Exports entities of one organisation, keeps them as an artifact, and says so by mail."""
+    """Exports entities of one organization, keeps them as an artifact, and says so by mail."""
     job, shared = current_job(), runtime()
     settings, home = shared.settings, shared.settings.jobs_home
     organization_id = organization_of(job.organization_id, payload.organization_id, "an export")

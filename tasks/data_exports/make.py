@@ -76,13 +76,13 @@ def make_export(
     All rows are those of one moment. Memory is that of a few thousand rows. ``check`` is called before
     each thousand and just before the artifact is put in place, and ends the work when it raises.
     ``home`` is where a workbook's temporary files are, below ``tmp``.
-    Raises Unrecoverable without such an organisation, PlatformUnavailable, ArtifactsUnavailable.
+    Raises Unrecoverable without such an organization, PlatformUnavailable, ArtifactsUnavailable.
     """
     progress(2, "counting")
     with reading(), tenant.snapshot() as view:
         organization = view.organization()
         if organization is None:
-            raise Unrecoverable("the platform's database has no such organisation")
+            raise Unrecoverable("the platform's database has no such organization")
         entities = [ENTITIES[name] for name in wish.entities]
         expected = 0
         for entity in entities:

@@ -81,7 +81,7 @@ class ReportPayload(Payload):
 
 @huey.task()
 def generate_report(payload: ReportPayload) -> dict[str, Any]:
-    """Makes a report of one organisation, keeps it as an artifact, and says so by mail."""
+    """Makes a report of one organization, keeps it as an artifact, and says so by mail."""
     job, shared = current_job(), runtime()
     settings, home = shared.settings, shared.settings.jobs_home
     organization_id = organization_of(job.organization_id, payload.organization_id, "a report")
@@ -161,7 +161,7 @@ def _mail(to: str, wish: Wish, made: Made) -> dict[str, Any]:
 
 @huey.periodic_task(crontab(minute="0", hour="0", day_of_week="0"))
 def weekly_compliance() -> dict[str, Any]:
-    """Adds a compliance report in PDF for every organisation, once a week each."""
+    """Adds a compliance report in PDF for every organization, once a week each."""
     job, settings = current_job(), runtime().settings
     week, organizations, added, refused = weekly.week_of(job.created_at), 0, 0, 0
     for page in weekly.wanted(database(settings.platform_database_url, settings.jobs_home), week):
@@ -171,7 +171,7 @@ def weekly_compliance() -> dict[str, Any]:
             try:
                 generate_report.data_of(one.payload)
             except InvalidPayload as error:
-                # One organisation without a usable address must not cost the others theirs.
+                # One organization without a usable address must not cost the others theirs.
                 job.log(f"{one.organization_id}: {error}")
                 refused += 1
             else:
@@ -179,7 +179,7 @@ def weekly_compliance() -> dict[str, Any]:
         # After whatever people wait for.
         added += sum(one.created for one in generate_report.add_system(good, priority=5))
         organizations += len(page)
-        job.progress(50, f"{organizations} organisations")
+        job.progress(50, f"{organizations} organizations")
     return {"week": week, "organizations": organizations, "added": added, "refused": refused}
 
 

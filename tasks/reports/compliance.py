@@ -1,4 +1,4 @@
-"""The compliance report: everything of one organisation, and what of it is still open."""
+"""The compliance report: everything of one organization, and what of it is still open."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def stations_of(
 
 
 def box(label: str, value: Any, *, warn: bool = False, bad: bool = False) -> dict[str, str]:
-    """A figure in its box; coloured when there is something to see to."""
+    """A figure in its box; colored when there is something to see to."""
     tone = ("bad" if bad else "warn" if warn else "normal") if value else "normal"
     shown = "-" if value is None else f"{value:,}"
     return {"label": label, "value": shown, "tone": tone}

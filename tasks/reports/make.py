@@ -85,7 +85,7 @@ def make_report(
 
     ``check`` is called at least every 1,000 rows and just before the artifact is put in place,
     and ends the work when it raises. Memory is bounded: 1,000 rows, or the rows that a PDF lists.
-    Raises Unrecoverable without such an organisation, PlatformUnavailable, ArtifactsUnavailable.
+    Raises Unrecoverable without such an organization, PlatformUnavailable, ArtifactsUnavailable.
     """
     from tasks.reports.compliance import compliance
     from tasks.reports.content import content_of
@@ -96,7 +96,7 @@ def make_report(
     with reading(), tenant.snapshot() as view:
         organization = view.organization()
         if organization is None:
-            raise Unrecoverable("the platform's database has no such organisation")
+            raise Unrecoverable("the platform's database has no such organization")
         source = Source(view, wish.filters, wish.as_of, check)
         whole = wish.kind == "compliance"
         content = compliance(source) if whole else content_of(wish.kind, source)
@@ -227,7 +227,7 @@ def _document(
         "generated": f"As of {made}",
         "about": _about(wish, content, source, made),
         "notices": notices,
-        "imprint": "Made by HSE.Digital from the organisation's records. Times are UTC.",
+        "imprint": "Made by HSE.Digital from the organization's records. Times are UTC.",
         "figures": content.boxes,
         "charts": charts,
         "tables": tables,

@@ -1,4 +1,4 @@
-"""One organisation's rows and figures for a report, counted in the database.
+"""One organization's rows and figures for a report, counted in the database.
 
 Importing this module loads SQLAlchemy: tasks do so where they use it.
 """
@@ -25,7 +25,7 @@ Group = dict[str, dict[str, int]]
 
 
 class Source:
-    """What a report asks of the database, all of it through the organisation's Tenant.
+    """What a report asks of the database, all of it through the organization's Tenant.
 
     ``as_of`` is the moment (UTC text) by which permits are overdue; ``check`` is called before
     every statement and every 1,000 rows, and ends the walk when it raises.

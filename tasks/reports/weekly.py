@@ -14,7 +14,7 @@ PAGE = 500
 
 
 class Wanted(NamedTuple):
-    """One organisation's report: what its job is called, whose it is, what it is to do."""
+    """One organization's report: what its job is called, whose it is, what it is to do."""
 
     job_id: str
     organization_id: str
@@ -33,7 +33,7 @@ def week_of(at_ms: int) -> str:
 
 
 def wanted(engine: Engine, week: str) -> Iterator[list[Wanted]]:
-    """A report for every organisation, a page of 500 at a time, in the order of their ids.
+    """A report for every organization, a page of 500 at a time, in the order of their ids.
 
     The ids of the jobs are the same for the same week, so it may be run again after a crash.
     """

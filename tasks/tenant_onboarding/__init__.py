@@ -1,4 +1,4 @@
-"""The tenant-onboarding queue: one new organisation a job."""
+"""The tenant-onboarding queue: one new organization a job."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ huey = JobHuey(
 
 @huey.task()
 def onboard_tenant(payload: TenantPayload) -> dict[str, Any]:
-    """Provisions an organisation with its administrator, and invites them."""
+    """Provisions an organization with its administrator, and invites them."""
     from tasks.tenant_onboarding.onboard import STEPS, Tenant, open_platform, provision
 
     job, settings = current_job(), runtime().settings

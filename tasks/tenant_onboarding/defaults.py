@@ -1,4 +1,4 @@
-"""What every organisation starts with. Ids are fixed, so that a second run finds them."""
+"""What every organization starts with. Ids are fixed, so that a second run finds them."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@
 
     JobsError
     └── Unrecoverable
-        ├── NameTaken         another administrator's organisation has the name
-        └── SubscriptionTaken the subscription, or the organisation, is linked already
+        ├── NameTaken         another administrator's organization has the name
+        └── SubscriptionTaken the subscription, or the organization, is linked already
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from hsejobs.errors import Unrecoverable
 
 
 class NameTaken(Unrecoverable):
-    """An organisation of this name has another administrator's address."""
+    """An organization of this name has another administrator's address."""
 
     code = "name_taken"
 
 
 class SubscriptionTaken(Unrecoverable):
-    """The subscription is another organisation's, or the organisation has another one."""
+    """The subscription is another organization's, or the organization has another one."""
 
     code = "subscription_taken"

@@ -1,6 +1,6 @@
 """The steps of onboarding, each one transaction that may be repeated, by two workers at once too.
 
-What decides is a key of the database, never a look before a write: the organisation's
+What decides is a key of the database, never a look before a write: the organization's
 ``name_key``, the subscription's id, an administrator's id that is made from the address. A
 worker that finds a row uses it, whoever wrote it. So a step needs no memory of whether it was
 done, and a run that was killed anywhere is finished by running it again from the start.
@@ -65,7 +65,7 @@ def open_platform(url: str | None, home: Path) -> Engine:
 def provision(engine: Engine, wanted: TenantPayload, begin: Callable[[str], None]) -> Tenant:
     """Makes the tenant, or completes it; ``begin`` is called with each step's name before it.
 
-    The same organisation name and administrator's address are the same tenant, which stays as
+    The same organization name and administrator's address are the same tenant, which stays as
     it is. Raises NameTaken and SubscriptionTaken (nothing was written then),
     PlatformUnavailable, and what ``begin`` raises.
     """
@@ -125,7 +125,7 @@ def _organization(connection: Connection, wanted: TenantPayload) -> Row[Any]:
         ORGANIZATIONS,
         [
             {
-                # Not made from the name: an organisation that is renamed keeps its id.
+                # Not made from the name: an organization that is renamed keeps its id.
                 "id": f"org-{new_job_id()}",
                 "name": wanted.organization_name,
                 "name_key": key,
@@ -141,10 +141,10 @@ def _organization(connection: Connection, wanted: TenantPayload) -> Row[Any]:
         select(ORGANIZATIONS).where(ORGANIZATIONS.c.name_key == key)
     ).one_or_none()
     if found is None:
-        raise PlatformUnavailable("the organisation was removed while it was onboarded")
+        raise PlatformUnavailable("the organization was removed while it was onboarded")
     if found.admin_email.casefold() != address_key(wanted.admin_email):
         raise NameTaken(
-            "organizationName: is taken by an organisation with another administrator;"
+            "organizationName: is taken by an organization with another administrator;"
             " choose another name, or give that administrator's address"
         )
     return found
@@ -153,7 +153,7 @@ def _organization(connection: Connection, wanted: TenantPayload) -> Row[Any]:
 def _subscription(
     connection: Connection, wanted: TenantPayload, organization: Row[Any]
 ) -> str | None:
-    """In the organisation's transaction: one whose subscription is refused is not left behind."""
+    """In the organization's transaction: one whose subscription is refused is not left behind."""
     from sqlalchemy import select
 
     from tasks.shared.platform.schema import ORGANIZATIONS, SUBSCRIPTIONS
@@ -175,11 +175,11 @@ def _subscription(
     linked = connection.execute(select(SUBSCRIPTIONS).where(mine)).one_or_none()
     if linked is None:
         raise SubscriptionTaken(
-            "stripeSubscriptionId: is linked to another organisation; check the id in Stripe"
+            "stripeSubscriptionId: is linked to another organization; check the id in Stripe"
         )
     if (linked.stripe_subscription_id, linked.stripe_customer_id) != (subscription, customer):
         raise SubscriptionTaken(
-            "stripeSubscriptionId: the organisation has another subscription or customer already;"
+            "stripeSubscriptionId: the organization has another subscription or customer already;"
             " change it in the platform"
         )
     connection.execute(
@@ -230,7 +230,7 @@ def _administrator(connection: Connection, owner: str, wanted: TenantPayload) ->
 def _start_with(
     connection: Connection, name: str, owner: str, rows: Sequence[dict[str, Any]]
 ) -> None:
-    """Adds the rows to an organisation that has none: what it threw away does not come back."""
+    """Adds the rows to an organization that has none: what it threw away does not come back."""
     from sqlalchemy import select
 
     from tasks.shared.platform.schema import METADATA

@@ -23,7 +23,7 @@ MAX_NAME_KEY = 400
 
 
 def name_key(name: str) -> str:
-    """What two names of the same organisation have in common: case-folded and trimmed."""
+    """What two names of the same organization have in common: case-folded and trimmed."""
     return name.strip().casefold()
 
 
@@ -94,7 +94,7 @@ OrganizationName = Annotated[
 
 
 class TenantPayload(Payload):
-    """The organisation, its first administrator and its subscription.
+    """The organization, its first administrator and its subscription.
 
     Every error names its field and repeats no value.
     """

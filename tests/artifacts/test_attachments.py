@@ -21,7 +21,7 @@ from tests.support.consumers import Consumers
 MAIL = {"to": "ann@example.com", "subject": "Report", "text": "Attached."}
 
 
-def test_an_artifact_of_the_jobs_organisation_is_attached(
+def test_an_artifact_of_the_jobs_organization_is_attached(
     place: Place, platform_workers: Consumers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = bytes(range(256)) * 5000

@@ -64,7 +64,7 @@ def test_names_on_the_place_are_hashes(place: Place) -> None:
     ("organization_id", "artifact_id"),
     [("org-2", "a"), ("org-1", "b"), ("", "a"), ("org-1", ""), ("org-1/a", ""), ("org-1\0", "a")],
 )
-def test_another_organisations_is_not_there(
+def test_another_organizations_is_not_there(
     place: Place, organization_id: str, artifact_id: str
 ) -> None:
     place.save("org-1", "a")

@@ -11,7 +11,7 @@ from hsejobs.services.artifacts.store import PART_BYTES, open_store
 from tests.artifacts.conftest import Place
 
 
-def test_a_walk_a_search_and_an_erasure_see_one_organisation(place: Place) -> None:
+def test_a_walk_a_search_and_an_erasure_see_one_organization(place: Place) -> None:
     for org in ("org-1", "org-2"):
         for name in ("a", "b"):
             place.save(org, name, bytes(PART_BYTES + 1) if name == "a" else b"")

@@ -124,12 +124,12 @@ def test_short_timeouts_are_no_threads_that_hang(consumer: Start) -> None:
 def test_a_job_that_kills_its_worker_fails_alone(consumer: Start) -> None:
     consumer("-k", "process", "-w", "2")
     killer = jobs.kill.add({})
-    neighbours = jobs.echo.add_many([{"n": n} for n in range(50)])
+    neighbors = jobs.echo.add_many([{"n": n} for n in range(50)])
     with pytest.raises(JobFailed) as caught:
         killer.wait(30)
     assert caught.value.failure_code == "stalled"
     assert record(killer).stalls == 4
-    wait_for("completed", len(neighbours))
+    wait_for("completed", len(neighbors))
 
 
 def test_hueys_own_ways(consumer: Start, trial: Path) -> None:

@@ -91,9 +91,9 @@ def test_of_whom(platform_workers: Consumers) -> None:
     platform_workers.start("huey_config.data_exports", "-w", "1")
     unnamed = {"entities": ["stations"]}
     for payload, options, said in (
-        (EXAMPLE, {"organization_id": "org-124"}, "organizationId is not the organisation"),
+        (EXAMPLE, {"organization_id": "org-124"}, "organizationId is not the organization"),
         (unnamed, {}, "none is named"),
-        (unnamed, {"organization_id": "org-none"}, "no such organisation"),
+        (unnamed, {"organization_id": "org-none"}, "no such organization"),
     ):
         job = queue_data_export(payload, **options)
         with pytest.raises(JobFailed, match=said):

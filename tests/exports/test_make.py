@@ -39,7 +39,7 @@ def put_user(engine: Engine, organization: str, **more: str) -> None:
         connection.execute(insert(schema.USERS).values(row | more))
 
 
-def test_everything_of_one_organisation(exports: Exports) -> None:
+def test_everything_of_one_organization(exports: Exports) -> None:
     fill(exports.engine, 2, 2_600)
     found = exports.json()
     assert exports.told == sorted(exports.told)
@@ -191,14 +191,14 @@ def test_what_is_broken_off_leaves_nothing(exports: Exports, tmp_path: Path, for
         exports.store.get("org-123", "one")
 
 
-def test_an_unknown_organisation(exports: Exports) -> None:
-    with pytest.raises(Unrecoverable, match="no such organisation"):
+def test_an_unknown_organization(exports: Exports) -> None:
+    with pytest.raises(Unrecoverable, match="no such organization"):
         exports.make("json", ["users"], "org-none")
 
 
 @pytest.fixture(scope="module")
 def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exports]:
-    """Organisations whose names are like each other, and whose rows have the same ids."""
+    """Organizations whose names are like each other, and whose rows have the same ids."""
     home: Path = tmp_path_factory.mktemp("crowded")
     engine = database(None, home)
     for name in ("mine", "MINE", "mine%", "mine ", "theirs"):

@@ -38,7 +38,7 @@ class Shim:
         self.client = httpx.Client(base_url=self.url, timeout=20, trust_env=False)
 
     def ask(self, method: str, path: str, *who: str | None, **options: Any) -> httpx.Response:
-        """A request by (role, organisation, user); ``/stats`` stands for ``/api/jobs/stats``."""
+        """A request by (role, organization, user); ``/stats`` stands for ``/api/jobs/stats``."""
         headers = {**options.pop("headers", {})}
         headers.setdefault("Authorization", f"Bearer {token(*who)}")  # type: ignore[arg-type]
         return self.client.request(method, f"/api/jobs{path}", headers=headers, **options)

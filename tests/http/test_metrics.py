@@ -73,7 +73,7 @@ def test_jobs_by_queue_and_state(shim: Shim, redis_url: str) -> None:
         )
         == 1
     )
-    # No organisation, no host, no user.
+    # No organization, no host, no user.
     text = httpx.get(f"{shim.url}/metrics", trust_env=False).text
     assert not re.search(r"org-1|ann|mail\.example", text)
     store.link.close()

@@ -55,9 +55,9 @@ def test_a_500_is_a_problem_with_one_line(shim: Shim, redis_client: Redis) -> No
 )
 def test_unknown_parameters_are_named(path: str, shim: Shim) -> None:
     who = {"Authorization": f"Bearer {token('operator')}"}
-    done = shim.client.get(f"{path}?organisationId=org-1&b=", headers=who)
+    done = shim.client.get(f"{path}?organizationId=org-1&b=", headers=who)
     assert done.status_code == 422, done.text
-    assert [one["field"] for one in done.json()["errors"]] == ["organisationId", "b"]
+    assert [one["field"] for one in done.json()["errors"]] == ["organizationId", "b"]
 
 
 def test_parameters_of_acts_and_twice_given_ones(shim: Shim) -> None:
@@ -155,7 +155,7 @@ def test_places_of_the_dashboard(tmp_path: Path) -> None:
     assert [come("member", "a", f"u{n}") for n in range(5)] == [True] * 4 + [False]
     assert [come("admin", "b", "x") for _ in range(4)] == [True] * 3 + [False]
     assert [come("member", "c", f"u{n}") for n in range(2)] == [True, False]
-    # Both that are left are kept for operators, of whichever organisation.
+    # Both that are left are kept for operators, of whichever organization.
     assert [come("operator", None, "o"), come("operator", "a", "u9")] == [True, True]
     assert not come("operator", None, "p")
     viewers.go(Caller("u0", "a", "member"))

@@ -200,7 +200,7 @@ def test_counts_and_lists(role: str, jobs: Jobs) -> None:
             for job in listed["jobs"]:
                 hidden = may.endswith("contents of own jobs") and job["userId"] != "ann"
                 assert (job["data"] is None) == hidden
-        # One organisation of an operator's choice; nobody else may ask for another's.
+        # One organization of an operator's choice; nobody else may ask for another's.
         sign = "&" if "?" in url else "?"
         for org, n in (("org-2", 1), ("org-1", 2)):
             chosen = jobs.shim.ask("GET", f"{url}{sign}organizationId={org}", role)
@@ -245,7 +245,7 @@ def test_adding_by_queue(role: str, jobs: Jobs) -> None:
         if "entity `users`" in least:
             done = jobs.shim.ask("POST", f"/{queue}", role, json={"entities": ["users"]})
             assert done.status_code == (202 if role != "member" else 403)
-        # For another organisation than the token's.
+        # For another organization than the token's.
         if enough and queue != "tenant-onboarding":
             other = jobs.shim.ask(
                 "POST", f"/{queue}", role, json={**payload, "organizationId": "org-2"}

@@ -34,7 +34,7 @@ TENANT = {
 OWNED = {"organizationId": "org-9", "userId": "user-123"}
 FULL = {"priority": 1, "delay": 90.5, "attempts": 4, "backoff": 2.25, "timeout": 12.0}
 
-#: Queue, payload, organisation and user (named beside it), options (times in seconds).
+#: Queue, payload, organization and user (named beside it), options (times in seconds).
 CASES: dict[str, tuple[str, dict[str, Any], str | None, str | None, dict[str, Any]]] = {
     "email": ("email", MAIL, "org-9", "user-123", {}),
     "email, all options": ("email", MAIL, "org-9", "user-123", FULL),
@@ -90,7 +90,7 @@ def test_the_records_are_the_same(
     inner = {n: int(v * 1000) if n in seconds else v for n, v in options.items()}
     inner |= {} if organization is None else {"organizationId": organization}
     inner |= {} if user is None else {"userId": user}
-    # A token of no organisation, whose user is the one that adds where nobody is named.
+    # A token of no organization, whose user is the one that adds where nobody is named.
     who = ("operator", None, "platform")
     apart = shim.ask("POST", f"/{queue}", *who, json={"payload": payload, "options": inner})
     beside = shim.ask("POST", f"/{queue}", *who, json={**payload, **inner})

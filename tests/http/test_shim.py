@@ -174,7 +174,7 @@ def test_idempotency_is_scoped_to_the_tenant(shim: Shim) -> None:
     assert (theirs["created"], theirs["jobId"]) == (True, "org-2:k1")
     both = shim.ask("POST", "/email", json={**MAIL, "jobId": "k2"}, headers=dict(key))
     assert both.status_code == 422
-    # An organisation whose name reads like another's id must not reach its jobs.
+    # An organization whose name reads like another's id must not reach its jobs.
     sly = shim.ask("POST", "/email", "member", "org-1:k", json={**MAIL, "jobId": "x"}).json()
     plain = shim.ask("POST", "/email", json={**MAIL, "jobId": "k:x"}).json()
     assert sly["created"]

@@ -45,7 +45,7 @@ MUTANTS = (
         "if not isinstance(role, str):",
     ),
     http(
-        "a member needs no organisation",
+        "a member needs no organization",
         "tokens",
         'if organization is None and (given is not None or role != "operator"):',
         "if False:",
@@ -66,7 +66,7 @@ MUTANTS = (
     ),
     http("every role is enough", "state", "if who.rank < ROLES.index(role):", "if False:", ROLES),
     http(
-        "a caller chooses any organisation",
+        "a caller chooses any organization",
         "state",
         "if organization_id is not None and organization_id != who.organization_id:",
         "if False:",

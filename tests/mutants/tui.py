@@ -26,7 +26,7 @@ MUTANTS = (
         ACTS,
         "if ACTS[act].whole and self.org is not None:",
         "if False:",
-        ("tui/test_limits.py::test_an_organisation_sees_and_changes_its_own_jobs_only",),
+        ("tui/test_limits.py::test_an_organization_sees_and_changes_its_own_jobs_only",),
     ),
     Mutant(
         "a removal is not in the audit log",

@@ -44,7 +44,7 @@ IMPOSTOR = Table("stations", MetaData(), Column("organization_id", String), Colu
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Four organisations with the same ids of rows, which only the organisation tells apart."""
+    """Four organizations with the same ids of rows, which only the organization tells apart."""
     home: Path = tmp_path_factory.mktemp("platform")
     engine = database(None, home)
     with engine.begin() as connection:
@@ -131,7 +131,7 @@ FILTERS = st.recursive(
 
 @settings(deadline=None, max_examples=150)
 @given(condition=FILTERS, organization=st.sampled_from(ORGANIZATIONS), scoped=st.booleans())
-def test_no_filter_reaches_another_organisation(
+def test_no_filter_reaches_another_organization(
     engine: Engine, condition: Any, organization: str, scoped: bool
 ) -> None:
     tenant = Tenant(engine, organization)
@@ -158,7 +158,7 @@ def test_another_tenants_statement_gives_nothing(engine: Engine, mine: Tenant) -
     assert mine.count(theirs) == 0
 
 
-def test_joins_and_figures_are_of_one_organisation(mine: Tenant) -> None:
+def test_joins_and_figures_are_of_one_organization(mine: Tenant) -> None:
     joined = (
         mine.select(AUDITS, AUDITS.c.id, STATIONS.c.name)
         .join(STATIONS, STATIONS.c.id == AUDITS.c.station_id)
@@ -189,7 +189,7 @@ def test_organization_is_its_own_row_alone(engine: Engine, mine: Tenant) -> None
     assert Tenant(engine, "nobody").organization() is None
 
 
-def test_a_snapshot_is_of_one_moment_and_of_one_organisation(engine: Engine) -> None:
+def test_a_snapshot_is_of_one_moment_and_of_one_organization(engine: Engine) -> None:
     tenant = Tenant(engine, "mine2")
     with tenant.snapshot() as view:
         assert view.count(view.select(AUDITS)) == ROWS

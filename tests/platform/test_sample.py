@@ -153,7 +153,7 @@ def stranger(engine: Engine, organization: str, name: str) -> None:
     ("organization", "name"),
     [("org-123", "Acme"), ("org-900", "Acme"), ("org-9", "Northwind Energy 84")],
 )
-def test_an_organisation_that_is_no_sample_gets_no_row(
+def test_an_organization_that_is_no_sample_gets_no_row(
     platform_engine: Engine, organization: str, name: str
 ) -> None:
     stranger(platform_engine, organization, name)
@@ -181,7 +181,7 @@ def test_says_how_far_it_is(engine: Engine) -> None:
     assert seen[-1] == (5_000, 5_000)
 
 
-def test_the_examples_organisation_is_there_once(engine: Engine) -> None:
+def test_the_examples_organization_is_there_once(engine: Engine) -> None:
     ensure_sample(engine)
     tenant = Tenant(engine, "org-123")
     assert tenant.organization() is not None

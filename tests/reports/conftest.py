@@ -1,4 +1,4 @@
-"""Organisations with rows, and reports made of them without a worker."""
+"""Organizations with rows, and reports made of them without a worker."""
 
 from __future__ import annotations
 

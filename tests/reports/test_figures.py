@@ -103,7 +103,7 @@ DATES = ("scheduled_at", "occurred_at", "valid_from")
 
 
 def load(engine: Engine, platform: tuple[list[Row], ...]) -> None:
-    """Exactly these rows, with ids that both organisations use."""
+    """Exactly these rows, with ids that both organizations use."""
     with engine.begin() as connection:
         connection.execute(delete(schema.ORGANIZATIONS))
         connection.execute(

@@ -18,7 +18,7 @@ SECRET = "Zx9-not-to-be-repeated"
 @pytest.mark.parametrize(
     ("kind", "filters", "field"),
     [
-        ("audits", {"colour": SECRET}, "filters.colour"),
+        ("audits", {"color": SECRET}, "filters.color"),
         ("audits", {"severity": "High"}, "filters.severity"),
         ("compliance", {"status": "Completed"}, "filters.status"),
         ("audits", {"status": SECRET}, "filters.status"),

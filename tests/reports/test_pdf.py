@@ -22,7 +22,7 @@ KINDS = ("audits", "incidents", "work-permits", "compliance")
 
 
 def audits(engine: Engine, *titles: str, name: str = "Harbour Works") -> None:
-    """One organisation with an audit for each title."""
+    """One organization with an audit for each title."""
     with engine.begin() as connection:
         connection.execute(
             insert(ORGANIZATIONS).values(

@@ -151,9 +151,9 @@ def test_an_empty_report_is_whole(reports: Reports, kind: str) -> None:
         assert lines[0][0] == "id"
 
 
-def test_an_organisation_that_is_not_there(reports: Reports) -> None:
+def test_an_organization_that_is_not_there(reports: Reports) -> None:
     for form in CONTENT_TYPES:
-        with pytest.raises(Unrecoverable, match="no such organisation"):
+        with pytest.raises(Unrecoverable, match="no such organization"):
             reports.make("audits", form, None, "org-none")
 
 

@@ -1,4 +1,4 @@
-"""The weekly compliance report: one job an organisation and week, also after a kill."""
+"""The weekly compliance report: one job an organization and week, also after a kill."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_weeks_begin_on_sunday() -> None:
         assert week_of(sunday + 7 * 86_400_000 - 1) == name
 
 
-def test_pages_hold_every_organisation_once(tmp_path: Path, platform_workers: Consumers) -> None:
+def test_pages_hold_every_organization_once(tmp_path: Path, platform_workers: Consumers) -> None:
     organizations(tmp_path, 2 * PAGE)
     pages = list(wanted(database(None, tmp_path), "2026-48"))
     assert [len(page) for page in pages] == [PAGE, PAGE]

@@ -66,7 +66,7 @@ for _, key in ipairs(orgs) do
     end
   end
 end
-if owned ~= 0 then wrong('the organisations\' indexes lack ' .. owned .. ' entries') end
+if owned ~= 0 then wrong('the organizations\' indexes lack ' .. owned .. ' entries') end
 
 local rung = 0
 if ARGV[1] ~= '0' and redis.call('LPOP', base .. 'bell') then rung = 1 end

@@ -67,7 +67,7 @@ IN_LUA: dict[str, tuple[str, Patch]] = {
         "postpone",
         replaced("within(job[4], 1, 1000000, 1) - 1", "within(job[4], 1, 1000000, 1)"),
     ),
-    "an organisation's index forgotten": (
+    "an organization's index forgotten": (
         "release",
         replaced("take_from('a', job[3], id)", "take_from('a', nil, id)"),
     ),

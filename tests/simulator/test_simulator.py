@@ -26,7 +26,7 @@ FOUND_BY: dict[str, tuple[int, tuple[str, ...], str]] = {
     "a mark burnt by a lost reply": (10, ("noise",), "was granted to nobody"),
     "late sweeps take leases": (1, ("silent",), TAKEN),
     "a postponed job uses an attempt": (1, HURTS, "1 attempts are used up, should be 0"),
-    "an organisation's index forgotten": (6, HURTS, "is wrong in active of one"),
+    "an organization's index forgotten": (6, HURTS, "is wrong in active of one"),
     "a claim is sent again as a new one": (2, ("noise",), TAKEN),
     "late claims take jobs": (1, ("silent",), "nobody will run it"),
     "an outcome is dropped when its write fails": (1, ("down", "refuse", "noise"), TAKEN),

@@ -63,7 +63,7 @@ class PlainQueue:
         self.now = 0
 
     def in_state(self, state: State, org: str | None = None) -> list[PlainJob]:
-        """The jobs of a state (and organisation) in the order of their index."""
+        """The jobs of a state (and organization) in the order of their index."""
         found = [
             job
             for job in self.jobs.values()

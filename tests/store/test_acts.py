@@ -184,7 +184,7 @@ def test_tenants_are_apart(store: Store) -> None:
     assert store.counts() == [1, 0, 1, 0, 0]
 
 
-def test_an_empty_organisation_is_refused_and_does_not_mean_all(store: Store) -> None:
+def test_an_empty_organization_is_refused_and_does_not_mean_all(store: Store) -> None:
     store.add("a", organization_id="one")
     reads: list[Callable[[], object]] = [
         lambda: store.counts(""),

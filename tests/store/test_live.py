@@ -31,7 +31,7 @@ def test_a_window_follows_its_anchor(store: Store) -> None:
     assert [job.id for job in last.rows if job] == ["j06", "j05", "j04", "j03", "j02"]
 
 
-def test_a_window_of_an_organisation_has_its_jobs_only(store: Store) -> None:
+def test_a_window_of_an_organization_has_its_jobs_only(store: Store) -> None:
     store.add("a", organization_id="one")
     store.add("b", organization_id="two")
     live = LiveReader(store.link, "t", "one")

@@ -26,7 +26,7 @@ def store(redis_url: str) -> Iterator[Store]:
 
 
 def fill(store: Store) -> None:
-    """A job in each state, of an organisation: w, a (leased), d, c and f."""
+    """A job in each state, of an organization: w, a (leased), d, c and f."""
     for job_id in "cfa":
         store.add(job_id, organization_id="o1")
     (done, failed, _) = store.claim(3)
@@ -95,7 +95,7 @@ def test_a_broken_queue_is_repaired(
     assert codes(store) == set()
     for command in breaks.replace("{q}", "t:{q}").split("; "):
         store.link.command(*command.split())
-    # A record that is gone leaves its organisation's index too; which one, only a walk there tells.
+    # A record that is gone leaves its organization's index too; which one, only a walk there tells.
     assert codes(store) == {(job_id, code, False) for job_id, code in want}
     assert codes(store) == {(job_id, code, False) for job_id, code in want}
     assert codes(store, repair=True) == {(job_id, code, True) for job_id, code in want}

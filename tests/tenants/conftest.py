@@ -1,4 +1,4 @@
-"""An organisation with something of every kind, and a search for what is left of it."""
+"""An organization with something of every kind, and a search for what is left of it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def fresh() -> None:
 
 
 def live(org: str, home: Path, workers: Consumers) -> dict[str, Any]:
-    """A day of an organisation: what there is afterwards of each kind."""
+    """A day of an organization: what there is afterwards of each kind."""
     for name in ("email", "reports", "data_exports", "webhooks"):
         workers.start(f"huey_config.{name}", "-w", "1", WEBHOOK_ALLOW_PRIVATE="1")
     whose: dict[str, Any] = {"organization_id": org, "user_id": f"ann@{org}.example"}

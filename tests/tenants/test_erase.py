@@ -1,4 +1,4 @@
-"""`hsejobs tenants erase`: nothing of the organisation is left, and all of the others."""
+"""`hsejobs tenants erase`: nothing of the organization is left, and all of the others."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_running_jobs_are_waited_for_by_people(redis_url: str) -> None:
     work = Work(runtime().link, "hsejobs", "email", patience=2)
     work.step([], 1, "token", 60_000)
     done = run("tenants", "erase", "o-1", "--yes")
-    assert (done.returncode, "1 jobs of this organisation are active" in done.stderr) == (1, True)
+    assert (done.returncode, "1 jobs of this organization are active" in done.stderr) == (1, True)
     # Nothing was done, also not to the job that waits.
     assert total("o-1") == 2
     work.release([(job.id, "token")])

@@ -208,7 +208,7 @@ class Frozen(Source):
         found = {}
         for n, (code, error, count) in enumerate(ERRORS):
             one = groups.Group(
-                "email", code, groups.normalised(error % 1 if "%" in error else error)
+                "email", code, groups.normalized(error % 1 if "%" in error else error)
             )
             one.count, one.first, one.last = count, NOW - 3_600_000, NOW - 2_000 * (n + 1)
             one.sample, one.sample_error, one.over = "1m86k000000000001", error, True

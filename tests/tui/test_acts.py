@@ -285,7 +285,7 @@ async def test_ascii_draws_nothing_else(stage: Stage) -> None:
             assert not odd, (key, odd, text_of(app))
 
 
-async def test_without_colours(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_colors(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     stage.fail("job-1")
     app: JobsApp = stage.app(production=True)
@@ -294,9 +294,9 @@ async def test_without_colours(stage: Stage, monkeypatch: pytest.MonkeyPatch) ->
         await pilot.press("enter")
         await shows(pilot, "failed", "job-1")
         for _, style, _ in _segments(app):
-            for colour in (style.color, style.bgcolor) if style else ():
-                if colour is not None and colour.triplet is not None:
-                    assert len(set(colour.triplet)) == 1, style
+            for color in (style.color, style.bgcolor) if style else ():
+                if color is not None and color.triplet is not None:
+                    assert len(set(color.triplet)) == 1, style
 
 
 def _segments(app: Any) -> list[Any]:

@@ -194,7 +194,7 @@ async def test_payloads_that_are_too_much(stage: Stage, data: dict[str, Any]) ->
         await shows(pilot, "in 1 waiting")
 
 
-async def test_an_id_and_an_organisation_of_200_emoji(stage: Stage) -> None:
+async def test_an_id_and_an_organization_of_200_emoji(stage: Stage) -> None:
     stage.fail(EMOJI, EMOJI, org=EMOJI)
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:

@@ -53,7 +53,7 @@ async def test_read_only_has_no_act_in_keys_palette_help_or_store(stage: Stage) 
         list(app.session.acts.many("retry", "mail", [("job-1", "")]))
 
 
-def test_an_organisation_sees_and_changes_its_own_jobs_only(stage: Stage) -> None:
+def test_an_organization_sees_and_changes_its_own_jobs_only(stage: Stage) -> None:
     stage.fail("mine", org="a")
     stage.fail("theirs", org="b")
     options = stage.options(organization_id="a")

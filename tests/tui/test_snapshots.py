@@ -88,7 +88,7 @@ def test_report(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> Non
         {"ascii_only": True},
         {"production": False, "front": True},
     ],
-    ids=["read-only", "organisation", "ascii", "in-front"],
+    ids=["read-only", "organization", "ascii", "in-front"],
 )
 def test_session(tmp_path: Path, snap_compare: Any, options: dict[str, Any]) -> None:
     app = frozen_app(tmp_path, **options)

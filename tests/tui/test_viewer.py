@@ -35,7 +35,7 @@ MINE, THEIRS = "of-ann", "of-bob"
 
 @pytest.fixture
 def filled(stage: Stage) -> Stage:
-    """Two failed jobs of one organisation by two users, one of another organisation."""
+    """Two failed jobs of one organization by two users, one of another organization."""
     for job_id, org, user in (
         (MINE, "org-1", "ann"),
         (THEIRS, "org-1", "bob"),
@@ -166,7 +166,7 @@ def test_who_may_add_to_which_queue(filled: Stage, role: str, least: str, may: b
 
 
 @pytest.mark.parametrize("name", ["organizationId", "organization_id"])
-def test_one_organisation_adds_for_itself_only(name: str) -> None:
+def test_one_organization_adds_for_itself_only(name: str) -> None:
     task = TaskInfo("m.send")
     info = QueueInfo("mail", [task], "m.send")
     for org, good in (("org-1", True), ("", True), ("org-2", False)):

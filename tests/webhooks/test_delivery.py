@@ -239,7 +239,7 @@ def test_a_breaker_s_life_over_several_workers(
         name = f"webhook:org-1:127.0.0.1:{receiver.port}"
         wait_until(lambda: name in [one.name for one in circuits.all()], what="a failure")
         wait_until(lambda: circuits.get(name).state == "open", what="the opening")
-        # Another organisation's calls to the same host, and this one's to another, go on.
+        # Another organization's calls to the same host, and this one's to another, go on.
         assert queue_webhook(call(other.url(), organizationId="org-1")).wait(30)
         again = receiver.connections
         theirs = queue_webhook(call(receiver.url(), organizationId="org-2"), attempts=1)

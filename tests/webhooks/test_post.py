@@ -270,7 +270,7 @@ def test_a_name_that_is_looked_up_for_ever(monkeypatch: pytest.MonkeyPatch) -> N
     over.set()
 
 
-def test_look_ups_that_nobody_waits_for_are_bounded_for_each_organisation(
+def test_look_ups_that_nobody_waits_for_are_bounded_for_each_organization(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import threading
@@ -290,7 +290,7 @@ def test_look_ups_that_nobody_waits_for_are_bounded_for_each_organisation(
         with pytest.raises(OSError, match=r"not looked up in time|too many look-ups"):
             transport.look_up(f"h{number}.example", 80, Clock(time.monotonic() + 0.05), "org-1")
     assert len(begun) == transport.LOOK_UPS_OF_ONE
-    # Another organisation's are looked up all the same, until there are too many for the process.
+    # Another organization's are looked up all the same, until there are too many for the process.
     with pytest.raises(TimeoutError):
         transport.look_up("other.example", 80, Clock(time.monotonic() + 0.05), "org-2")
     assert begun[-1] == "other.example"

@@ -1,4 +1,4 @@
-"""Files that jobs make: kept whole or not at all, per organisation, until they expire."""
+"""Files that jobs make: kept whole or not at all, per organization, until they expire."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class ArtifactStore(Protocol):
     """Where artifacts are: a folder, or an object store. See ``store.open_store``.
 
     All methods raise ArtifactsUnavailable when the folder or the object store fails. To an
-    artifact leads its organisation together with its id, and nothing else.
+    artifact leads its organization together with its id, and nothing else.
     """
 
     def write(
@@ -100,7 +100,7 @@ class ArtifactStore(Protocol):
     def get(self, organization_id: str, artifact_id: str) -> Artifact:
         """What is known of one.
 
-        Raises ArtifactNotFound: also if it has expired or is another organisation's.
+        Raises ArtifactNotFound: also if it has expired or is another organization's.
         """
 
     def open(
@@ -118,13 +118,13 @@ class ArtifactStore(Protocol):
         """Removes one; whether there was one."""
 
     def walk(self, organization_id: str | None = None) -> Iterator[Artifact]:
-        """Every artifact, or those of one organisation, also those whose time is over."""
+        """Every artifact, or those of one organization, also those whose time is over."""
 
     def find(self, artifact_id: str, organization_id: str | None = None) -> list[Artifact]:
-        """Those of an id, of any organisation or of one."""
+        """Those of an id, of any organization or of one."""
 
     def erase(self, organization_id: str, check: Callable[[], None] = ...) -> int:
-        """Removes every file of an organisation, what is half written too; how many files."""
+        """Removes every file of an organization, what is half written too; how many files."""
 
     def expire(self, now_ms: int, limit: int = 1000, check: Callable[[], None] = ...) -> int:
         """Removes at most ``limit`` artifacts whose time is over; how many.

@@ -5,7 +5,7 @@ A file can be loaded while its job's record names it, by whoever may read what i
 same instant, and an undo brings them back.
 
 Files of earlier releases have ids that can be computed and name no job. Their job is found by
-computing the ids of the organisation's jobs.
+computing the ids of the organization's jobs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Viewer:
     user_id: str | None = None
 
     def may_read(self, organization_id: str | None, user_id: str | None) -> bool:
-        """Whether it may read what is in a job of that organisation and user."""
+        """Whether it may read what is in a job of that organization and user."""
         return self.role == "link" or may_read(
             self.role,
             self.user_id,
@@ -58,7 +58,7 @@ def viewer_of(role: str | None, organization_id: str, user_id: str | None) -> Vi
     """Who reads for a job: whoever added it.
 
     ``role`` is that of the token with which it was added over HTTP. Without one Python or the command
-    line added it: for a user, with that user's rights as a member, and else for the organisation.
+    line added it: for a user, with that user's rights as a member, and else for the organization.
     """
     if role is None:
         role = "system" if user_id is None else "member"
@@ -83,7 +83,7 @@ class Files:
         return self.store.get(holder.organization_id, self.name(holder))
 
     def by_id(self, viewer: Viewer, organization_id: str, wanted: str) -> Artifact:
-        """A file of an organisation by its id. Raises ArtifactNotFound, ArtifactForbidden."""
+        """A file of an organization by its id. Raises ArtifactNotFound, ArtifactForbidden."""
         found = self.store.get(organization_id, wanted)
         if found.queue is None or found.job_id is None:
             return self._of_earlier_release(viewer, found)

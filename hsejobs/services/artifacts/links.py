@@ -1,6 +1,6 @@
 """Links to artifacts for mails: signed, for one artifact, until it expires.
 
-``<JOBS_PUBLIC_URL>/artifacts/<token>``; the token is the organisation's id, the artifact's id
+``<JOBS_PUBLIC_URL>/artifacts/<token>``; the token is the organization's id, the artifact's id
 and the expiry, with an HMAC-SHA256 over them, both in URL-safe base64.
 """
 
@@ -35,7 +35,7 @@ def link_for(settings: Settings, artifact: Artifact) -> str | None:
 
 
 def verify(settings: Settings, token: str, now_ms: int) -> tuple[str, str]:
-    """Organisation and artifact id of a link's token.
+    """Organization and artifact id of a link's token.
 
     Any of the keys that ``link_for`` may have used is good, so that a key set later breaks no
     link that is out. Raises ArtifactNotFound for what was not signed so, or has expired.

@@ -43,7 +43,7 @@ def after_act(files: Files, queue: str, job_id: str | None = None) -> None:
 
 
 def delete_of_organization(files: Files, queue: str, organization_id: str) -> int:
-    """The same for all jobs of an organisation, at once."""
+    """The same for all jobs of an organization, at once."""
     return _delete(files, files.records.of_organization(queue, organization_id))
 
 

@@ -43,7 +43,7 @@ class Shelf(Protocol):
         """All files, or those of one folder, sorted by name; bounded memory however many there are."""
 
     def forget(self, folder: str) -> None:
-        """Removes an organisation's folder if it is empty; another that is made meanwhile is none."""
+        """Removes an organization's folder if it is empty; another that is made meanwhile is none."""
 
     def lock(self, folder: str) -> AbstractContextManager[None]:
         """Keeps others of the same machine from changing what is in place in a folder."""
@@ -94,7 +94,7 @@ class Folder:
             (self.root / folder).rmdir()
 
     def entries(self, folder: str | None = None) -> Iterator[Entry]:
-        """One organisation's folder after the other."""
+        """One organization's folder after the other."""
         with _told("listed"):
             for place in self._names(self.root) if folder is None else (folder,):
                 for file in self._names(self.root / place):
@@ -106,7 +106,7 @@ class Folder:
 
     @contextlib.contextmanager
     def lock(self, folder: str) -> Iterator[None]:
-        """A lock on the organisation's folder, gone with the process that holds it."""
+        """A lock on the organization's folder, gone with the process that holds it."""
         path = self.root / folder
         with _told("locked"):
             self._make(path)

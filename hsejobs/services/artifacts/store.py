@@ -1,9 +1,9 @@
 """The one artifact store, on a folder or on any object store.
 
-An artifact is a metadata file and data files of at most 8 MB, in a folder per organisation::
+An artifact is a metadata file and data files of at most 8 MB, in a folder per organization::
 
-    <sha256 of organisation>/<sha256 of id>.json
-    <sha256 of organisation>/<sha256 of id>.<expiry, ms>.<random>.<number>
+    <sha256 of organization>/<sha256 of id>.json
+    <sha256 of organization>/<sha256 of id>.<expiry, ms>.<random>.<number>
 
 It exists when its metadata does, which names the data. Data of a new version has a fresh name,
 so no reader sees half of one, or half of two; what a crash leaves is data that no metadata
@@ -266,7 +266,7 @@ class Store:
                     yield kept.artifact
 
     def erase(self, organization_id: str, check: Callable[[], None] = _nothing) -> int:
-        """Removes every file of an organisation."""
+        """Removes every file of an organization."""
         folder, gone = _folder(_key(organization_id, "")), 0
         names: list[str] = []
         for match, _ in self._matches(folder):

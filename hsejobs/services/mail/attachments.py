@@ -20,7 +20,7 @@ Opened = tuple[str, str, bytes | Iterable[bytes]]
 OpenArtifact = Callable[[str], Opened]
 """Takes an artifact's id; returns its file name, its content type and its
 content, whole or in pieces. For an id that is not there, or belongs to another
-organisation, it raises `ArtifactNotFound`, `LookupError` or `FileNotFoundError`; the pieces
+organization, it raises `ArtifactNotFound`, `LookupError` or `FileNotFoundError`; the pieces
 may raise it too, when the artifact goes while it is read."""
 
 _TYPE = re.compile(r"([a-z0-9][a-z0-9!#$&^_.+-]{0,126})/([a-z0-9][a-z0-9!#$&^_.+-]{0,126})")

@@ -16,7 +16,7 @@ from hsejobs.services.mail.message import Envelope
 
 FOLDER = "outbox"
 TENANT_HEADER = "X-Hsejobs-Tenant"
-"""A hash of the organisation whose mail it is: how an erasure finds it."""
+"""A hash of the organization whose mail it is: how an erasure finds it."""
 ENVELOPE_HEADER = "X-Hsejobs-Envelope-To"
 """Names every receiver, those of bcc too: the file is the envelope as well."""
 
@@ -34,12 +34,12 @@ def sweep_outbox(home: Path, older_than: float = 86_400.0) -> int:
 
 
 def tenant_of_mail(organization_id: str) -> str:
-    """What the header says for an organisation."""
+    """What the header says for an organization."""
     return hashlib.sha256(organization_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def mails_of(home: Path, organization_id: str) -> Iterator[Path]:
-    """An organisation's mails, sorted by name, and what killed writers left of such."""
+    """An organization's mails, sorted by name, and what killed writers left of such."""
     wanted = f"{TENANT_HEADER}: {tenant_of_mail(organization_id)}\r\n".encode()
     for path in sorted((home / FOLDER).glob("*")):
         with contextlib.suppress(OSError):

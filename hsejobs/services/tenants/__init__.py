@@ -1,4 +1,4 @@
-"""Everything of one organisation: counted, exported, erased. ``docs/tenants-data.md`` says what that is."""
+"""Everything of one organization: counted, exported, erased. ``docs/tenants-data.md`` says what that is."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TenantRows(Protocol):
 
 @dataclass(frozen=True)
 class Tenant:
-    """One organisation, and where all that is its own may lie."""
+    """One organization, and where all that is its own may lie."""
 
     organization_id: str
     settings: Settings
@@ -106,7 +106,7 @@ class Tenant:
 
 
 def inventory(tenant: Tenant) -> dict[str, Any]:
-    """How much there is of an organisation; ``bytes``: of its files."""
+    """How much there is of an organization; ``bytes``: of its files."""
     jobs: dict[str, dict[str, int]] = {}
     for one in tenant.reader.stats(tenant.queues(), tenant.organization_id):
         states = {state.value: int(getattr(one, state.value)) for state in State}

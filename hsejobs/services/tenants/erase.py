@@ -1,4 +1,4 @@
-"""Erases an organisation, in bounded steps, while the others' jobs run."""
+"""Erases an organization, in bounded steps, while the others' jobs run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Tell = Callable[[str], None]
 
 
 def erase(tenant: Tenant, tell: Tell = lambda _: None) -> dict[str, Any]:
-    """Removes all there is of an organisation; how much of what. May be run again at any time.
+    """Removes all there is of an organization; how much of what. May be run again at any time.
 
     Raises QueueBusy while workers run jobs of it, or jobs of it are added faster than they are
     removed.
@@ -50,7 +50,7 @@ def erase(tenant: Tenant, tell: Tell = lambda _: None) -> dict[str, Any]:
             break
     else:
         raise QueueBusy(
-            "jobs of this organisation are added while it is erased: revoke its tokens, then again"
+            "jobs of this organization are added while it is erased: revoke its tokens, then again"
         )
     if tenant.own_rows is not None:
         tell("the application's own rows")
@@ -69,7 +69,7 @@ def _refuse_running(tenant: Tenant) -> None:
         running = tenant.running()
     if running:
         raise QueueBusy(
-            f"{running} jobs of this organisation are active: wait until they end, then again"
+            f"{running} jobs of this organization are active: wait until they end, then again"
         )
 
 

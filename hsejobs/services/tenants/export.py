@@ -1,4 +1,4 @@
-"""One organisation as one zip archive, streamed: memory stays small however much there is."""
+"""One organization as one zip archive, streamed: memory stays small however much there is."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ def _reason(error: OSError) -> str:
     return f"the receiver cannot be reached: {error.strerror or error}"
 
 
-#: Names that are looked up at once by a process, and for one organisation. A resolver takes half a
+#: Names that are looked up at once by a process, and for one organization. A resolver takes half a
 #: minute over a name whose servers do not answer, however soon the call that asked has given up.
 LOOK_UPS, LOOK_UPS_OF_ONE = 64, 8
 _looking: Counter[str] = Counter()

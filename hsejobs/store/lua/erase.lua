@@ -1,4 +1,4 @@
--- erase: jobs of an organisation by id, whatever index knows them; what runs is left.
+-- erase: jobs of an organization by id, whatever index knows them; what runs is left.
 -- KEYS: 1 the queue's base
 -- ARGV: organization; each: id
 -- returns: {removed, running}

@@ -1,4 +1,4 @@
--- The event feed without one organisation's lines: copied beside, at most `limit` entries a call, and
+-- The event feed without one organization's lines: copied beside, at most `limit` entries a call, and
 -- put in its place when the copy has caught up. An entry that is deleted in place keeps its bytes.
 -- KEYS: 1 the queue's base
 -- ARGV: organization, limit

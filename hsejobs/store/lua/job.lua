@@ -2,7 +2,7 @@
 -- KEYS: 1 the queue's base
 -- ARGV: organization, id, payload_bytes
 --   organization '' for any; payload_bytes: how much of payload and result at most
--- returns: what lib/record says and whether the queue is paused, or nil: not there or another organisation's
+-- returns: what lib/record says and whether the queue is paused, or nil: not there or another organization's
 -- errors: none
 -- read only
 -- include: base version record

@@ -4,7 +4,7 @@
 --   values: number of hash values, the hash, number of errors, the errors,
 --   number of log lines, the lines, the marks; organization '' for any
 -- returns: "ok", "back" when this job was restored already (the answer was lost, and it is asked again),
---       "exists" when the id is in use again, "missing" when it is another organisation's
+--       "exists" when the id is in use again, "missing" when it is another organization's
 -- errors: none
 -- include: base delete
 local id = ARGV[2]

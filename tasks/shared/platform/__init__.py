@@ -1,1 +1,1 @@
-"""The platform's data: organisations and what belongs to them, in SQLite or PostgreSQL."""
+"""The platform's data: organizations and what belongs to them, in SQLite or PostgreSQL."""

@@ -16,7 +16,7 @@ from hsejobs_cli.session import Session
 
 def sample_data(
     organizations: Annotated[
-        int, typer.Option(help="How many organisations: org-123, org-124 and so on.")
+        int, typer.Option(help="How many organizations: org-123, org-124 and so on.")
     ] = 3,
     rows: Annotated[int, typer.Option(help="Rows of all tables, shared out evenly.")] = 3000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same rows.")] = 1,
@@ -42,7 +42,7 @@ def sample_data(
         engine = database(settings.platform_database_url, ensure_home(settings))
         if settings.platform_database_url is not None and has_others(engine):
             raise Refused(
-                "the database of PLATFORM_DATABASE_URL has organisations that are no sample;"
+                "the database of PLATFORM_DATABASE_URL has organizations that are no sample;"
                 " nothing was written; use an empty database"
             )
         added = fill(engine, organizations, rows, seed, progress)

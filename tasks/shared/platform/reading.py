@@ -1,4 +1,4 @@
-"""What every job needs that reads one organisation's rows."""
+"""What every job needs that reads one organization's rows."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 def organization_of(of_job: str | None, named: str | None, what: str) -> str:
-    """The job's organisation; the payload may name it, and may not name another.
+    """The job's organization; the payload may name it, and may not name another.
 
     ``what`` begins the message when there is none: ``a report``. Raises Unrecoverable.
     """
     if of_job is not None and named is not None and of_job != named:
-        raise Unrecoverable("organizationId is not the organisation that the job belongs to")
+        raise Unrecoverable("organizationId is not the organization that the job belongs to")
     found = of_job or named
     if found is None:
-        raise Unrecoverable(f"organizationId: {what} is of one organisation; none is named")
+        raise Unrecoverable(f"organizationId: {what} is of one organization; none is named")
     return found
 
 
 def tenant_of(url: str | None, home: Path, organization_id: str) -> Tenant:
-    """The organisation's rows; without a database of one's own the sample is among them.
+    """The organization's rows; without a database of one's own the sample is among them.
 
     ``url`` is the setting PLATFORM_DATABASE_URL. Raises PlatformUnavailable.
     """

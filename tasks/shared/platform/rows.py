@@ -1,10 +1,10 @@
-"""The one way to an organisation's rows.
+"""The one way to an organization's rows.
 
-A ``Tenant`` adds its organisation to every table of every statement, once in ``select`` and
+A ``Tenant`` adds its organization to every table of every statement, once in ``select`` and
 again when the statement runs, and runs only what it can read to the end: one SELECT over the
 platform's tables, their inner joins, and functions known to look at nothing else. Whatever
 could reach past the added WHERE (raw SQL, a nested SELECT, an alias) is refused, so no filter,
-id or statement that is run through it returns another organisation's row.
+id or statement that is run through it returns another organization's row.
 
 Importing this module loads SQLAlchemy: tasks do so where they use it.
 """
@@ -57,24 +57,24 @@ _PARTS: Final = (
 
 
 class NotScoped(Unrecoverable):
-    """The statement could read past its organisation; another attempt would do so too."""
+    """The statement could read past its organization; another attempt would do so too."""
 
     code = "not_scoped"
 
 
 class Tenant:
-    """Reads one organisation's rows, and nobody else's."""
+    """Reads one organization's rows, and nobody else's."""
 
     def __init__(self, engine: Engine, organization_id: str) -> None:
         """Raises NotScoped without an id: nobody's rows are never everybody's."""
         if not isinstance(organization_id, str) or not organization_id:
-            raise NotScoped("rows are read for one organisation: its id is missing")
+            raise NotScoped("rows are read for one organization: its id is missing")
         self.engine = engine
         self.organization_id = organization_id
         self._shared: Connection | None = None
 
     def select(self, table: Table, *columns: Any) -> Select[Any]:
-        """A SELECT of the table's *columns* (all if none) with the organisation's WHERE.
+        """A SELECT of the table's *columns* (all if none) with the organization's WHERE.
 
         More may be put on it: where, join, group_by, order_by, limit. Raises NotScoped for a
         table that is not the platform's.
@@ -98,7 +98,7 @@ class Tenant:
             return int(connection.scalar(select(func.count()).select_from(inner)) or 0)
 
     def organization(self) -> Row[Any] | None:
-        """The row of the organisation itself, or None where there is no such organisation."""
+        """The row of the organization itself, or None where there is no such organization."""
         with self._connection() as connection:
             return connection.execute(self.select(ORGANIZATIONS)).one_or_none()
 
@@ -136,7 +136,7 @@ class Tenant:
             yield from result.partitions()
 
     def _own(self, table: Table) -> elements.ColumnElement[bool]:
-        """The condition that a row of the table is the organisation's."""
+        """The condition that a row of the table is the organization's."""
         if table is ORGANIZATIONS:
             return ORGANIZATIONS.c.id == self.organization_id
         if not _platform(table) or "organization_id" not in table.c:
@@ -144,7 +144,7 @@ class Tenant:
         return table.c.organization_id == self.organization_id
 
     def _scoped(self, statement: Select[Any]) -> Select[Any]:
-        """The statement with the organisation's condition for each table that it reads."""
+        """The statement with the organization's condition for each table that it reads."""
         _refuse(statement)
         tables = [one for source in statement.get_final_froms() for one in _tables(source)]
         if not tables:

@@ -18,12 +18,12 @@ from tasks.shared.platform import sample_words as words
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
 
-#: The organisation of the documentation's examples: always the first.
+#: The organization of the documentation's examples: always the first.
 FIRST_ORGANIZATION: Final = "org-123"
 #: The last day of the data, unless another is given: the same data on whatever day.
 UNTIL: Final = datetime.date(2026, 1, 31)
 MAX_ORGANIZATIONS, MAX_ROWS = 10_000, 50_000_000
-#: Every organisation gets at least one of everything.
+#: Every organization gets at least one of everything.
 MIN_ROWS_EACH: Final = 20
 _DAYS = 730
 _CHUNK = 1_000
@@ -45,11 +45,11 @@ def fill(
     progress: Progress | None = None,
     until: datetime.date = UNTIL,
 ) -> dict[str, int]:
-    """Puts *rows* rows in all, shared out evenly, into so many organisations.
+    """Puts *rows* rows in all, shared out evenly, into so many organizations.
 
     Returns how many rows were added, by table. ``progress(done, rows)`` is called after each
     thousand. Raises InvalidOption for numbers out of range, Refused before anything is written
-    when an id or a name is another organisation's, and SQLAlchemy's errors.
+    when an id or a name is another organization's, and SQLAlchemy's errors.
     """
     _check(organizations, rows, seed)
     added: dict[str, int] = {}
@@ -95,7 +95,7 @@ def _check(organizations: int, rows: int, seed: int) -> None:
         raise InvalidOption("organizations", f"must be from 1 to {MAX_ORGANIZATIONS}")
     if not MIN_ROWS_EACH * organizations <= rows <= MAX_ROWS:
         raise InvalidOption(
-            "rows", f"must be at least {MIN_ROWS_EACH} an organisation, and at most {MAX_ROWS}"
+            "rows", f"must be at least {MIN_ROWS_EACH} an organization, and at most {MAX_ROWS}"
         )
     if not 0 <= seed < 1_000_000:
         raise InvalidOption("seed", "must be from 0 to 999999")
@@ -138,12 +138,12 @@ def _organization_name(index: int) -> str:
 
 
 def _keys(organizations: int) -> dict[str, str]:
-    """The ``name_key`` of each of the sample's organisations, by its id."""
+    """The ``name_key`` of each of the sample's organizations, by its id."""
     return {_organization_id(n): _organization_name(n).casefold() for n in range(organizations)}
 
 
 def has_others(engine: Engine) -> bool:
-    """Whether the database has an organisation that is no sample."""
+    """Whether the database has an organization that is no sample."""
     from sqlalchemy import select
 
     from tasks.shared.platform.schema import ORGANIZATIONS
@@ -156,7 +156,7 @@ def has_others(engine: Engine) -> bool:
 
 
 def _refuse_taken(connection: Connection, organizations: int) -> None:
-    """Raises Refused when an id or a name of the sample is another organisation's."""
+    """Raises Refused when an id or a name of the sample is another organization's."""
     from sqlalchemy import or_, select
 
     from tasks.shared.platform.schema import ORGANIZATIONS
@@ -171,7 +171,7 @@ def _refuse_taken(connection: Connection, organizations: int) -> None:
         for id_, name_key in connection.execute(select(c.id, c.name_key).where(either)):
             if names.get(id_) != name_key:
                 raise Refused(
-                    f"the organisation {id_} is no sample and has an id or a name of the sample;"
+                    f"the organization {id_} is no sample and has an id or a name of the sample;"
                     " nothing was written; use another database"
                 )
     # The transaction that read this must not be the one that writes.
@@ -197,7 +197,7 @@ def _insert_organization(
     _insert(connection, ORGANIZATIONS, [row], added)
     there = select(ORGANIZATIONS.c.id).where(ORGANIZATIONS.c.id == maker.organization)
     if connection.scalar(there) is None:
-        raise Refused(f"{maker.organization}: another organisation has the sample's name, {name}")
+        raise Refused(f"{maker.organization}: another organization has the sample's name, {name}")
 
 
 def _insert(connection: Connection, table: Table, rows: list[_Row], added: dict[str, int]) -> None:
@@ -216,7 +216,7 @@ def _insert(connection: Connection, table: Table, rows: list[_Row], added: dict[
 
 
 class _Maker:
-    """Makes one organisation's rows."""
+    """Makes one organization's rows."""
 
     def __init__(self, organization: str, rows: int, seed: int, until: datetime.date) -> None:
         self.organization = organization

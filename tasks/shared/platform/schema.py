@@ -1,7 +1,7 @@
 """The platform's tables. Times are UTC text, ``2026-01-31T08:00:00Z``, which sorts as it reads.
 
 Every table but ``organizations`` has ``organization_id``, and every index that a list uses
-begins with it: what one organisation asks for never walks over another's rows.
+begins with it: what one organization asks for never walks over another's rows.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ORGANIZATIONS = Table(
 
 
 def _table(name: str, *columns: Column[object], indexed: tuple[str, ...] = ()) -> Table:
-    """A table of one organisation's rows: its key is organisation and id."""
+    """A table of one organization's rows: its key is organization and id."""
     return Table(
         name,
         METADATA,

@@ -1,4 +1,4 @@
-"""One organisation's rows in the database that lies in ``JOBS_HOME``.
+"""One organization's rows in the database that lies in ``JOBS_HOME``.
 
 A database that PLATFORM_DATABASE_URL names is the platform's own: nothing here touches it.
 """
@@ -23,7 +23,7 @@ VACUUM_SECONDS = 30.0
 
 
 def _tables(organization_id: str) -> Iterator[tuple[Table, ColumnElement[bool]]]:
-    """Every table, those that others refer to last, and which rows are the organisation's."""
+    """Every table, those that others refer to last, and which rows are the organization's."""
     from tasks.shared.platform.schema import METADATA, ORGANIZATIONS
 
     for table in reversed(METADATA.sorted_tables):

@@ -1,4 +1,4 @@
--- What is wrong with a job: its record against the indexes, whole and per organisation.
+-- What is wrong with a job: its record against the indexes, whole and per organization.
 local LATEST = now_ms + 2 * LONGEST_MS
 local MANY = 1000000
 -- Each number of a record: where `inspect` reads it, from, to, what it becomes when it is none (nil: it goes).

@@ -1,4 +1,4 @@
-"""One table of colours, and a contrast of 4.5:1 or more in the picture of every screen."""
+"""One table of colors, and a contrast of 4.5:1 or more in the picture of every screen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.segment import Segment
 from textual.app import App
 
 import hsejobs_tui
-from hsejobs_tui.core import colours
+from hsejobs_tui.core import colors
 from tests.tui.driving import settle
 from tests.tui.frozen import frozen_app
 from tests.tui.test_snapshots import STEPS
@@ -72,7 +72,7 @@ async def test_everything_can_be_read(
 ) -> None:
     if mode == "mono":
         monkeypatch.setenv("NO_COLOR", "1")
-    # Half of them in ASCII, without colours and with.
+    # Half of them in ASCII, without colors and with.
     given: dict[str, Any] = {"ascii_only": True} if part % 2 else {}
     app = frozen_app(tmp_path, theme="light" if mode == "light" else "dark", **given)
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
@@ -99,31 +99,31 @@ def test_every_signal_can_be_read_on_every_ground(mode: str, ground: str) -> Non
     def triplet(value: str) -> tuple[int, int, int]:
         return int(value[1:3], 16), int(value[3:5], 16), int(value[5:7], 16)
 
-    at = colours.MODES.index(mode)
-    under = triplet(colours.GROUNDS[ground][at])
-    inks = {name: values[at] for name, values in colours.SIGNALS.items()}
-    for name, ink in {**inks, "text": colours.GROUNDS["text"][at]}.items():
+    at = colors.MODES.index(mode)
+    under = triplet(colors.GROUNDS[ground][at])
+    inks = {name: values[at] for name, values in colors.SIGNALS.items()}
+    for name, ink in {**inks, "text": colors.GROUNDS["text"][at]}.items():
         assert contrast(triplet(ink), under) >= LEAST, (name, ink)
 
 
-@pytest.mark.parametrize("mode", colours.MODES)
+@pytest.mark.parametrize("mode", colors.MODES)
 def test_no_two_states_look_the_same(mode: str) -> None:
     states = ("ok", "wait", "run", "delay", "fail", "warn")
-    looks = {colours.style(name, mode) for name in states if name != "wait" or mode != "mono"}
+    looks = {colors.style(name, mode) for name in states if name != "wait" or mode != "mono"}
     assert len(looks) == len(states) - (mode == "mono")
 
 
 NAMES = {*ANSI_COLOR_NAMES, "gray", "grey", "orange", "purple", "crimson"} - {"default"}
-#: Attributes that lower the contrast, whatever the colour.
+#: Attributes that lower the contrast, whatever the color.
 LOWER = re.compile(r"\bnot dim\b")
 
 
-def test_no_other_colour_is_in_the_code() -> None:
+def test_no_other_color_is_in_the_code() -> None:
     """Neither in a string of Python nor in a style sheet."""
     wrong = []
     root = Path(hsejobs_tui.__file__).parent
     for path in sorted(root.rglob("*.py")):
-        if path.name == "colours.py":
+        if path.name == "colors.py":
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

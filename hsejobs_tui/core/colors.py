@@ -1,6 +1,6 @@
-"""The one table of colours. Nothing else in the TUI names a colour: a test says so.
+"""The one table of colors. Nothing else in the TUI names a color: a test says so.
 
-A style is named by what it means (``fail``, ``bold warn``); the app looks it up by its mode. Colours of
+A style is named by what it means (``fail``, ``bold warn``); the app looks it up by its mode. Colors of
 text have a contrast of at least 4.5:1 on each of the grounds, which a test measures on every screen.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-#: The modes: by preference, for terminals of 16 colours, and with NO_COLOR.
+#: The modes: by preference, for terminals of 16 colors, and with NO_COLOR.
 MODES: Final = ("dark", "light", "ansi", "mono")
 
 #: What text is drawn in, by what it means: dark, light, ANSI, monochrome.
@@ -22,7 +22,7 @@ SIGNALS: Final[dict[str, tuple[str, str, str, str]]] = {
     "note": ("#87d7d7", "#0b6363", "bright_cyan", "#dcdcdc"),
     "dim": ("#a8a8a8", "#595959", "default", "#b0b0b0"),
 }
-#: Attributes that stand for a colour where there is none.
+#: Attributes that stand for a color where there is none.
 MONO: Final[dict[str, str]] = {"fail": "bold underline", "warn": "bold", "delay": "italic"}
 
 #: The grounds, and what text is on them when nothing else is said: dark, light, ANSI, monochrome.
