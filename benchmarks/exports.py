@@ -51,9 +51,9 @@ def run(way: str, url: str | None, home: Path) -> dict[str, Any]:
     from tasks.data_exports import make
     from tasks.data_exports.entities import ENTITIES
     from tasks.shared.platform.database import database
-    from tasks.shared.platform.rows import Tenant
+    from tasks.shared.platform.rows import PlatformTenant
 
-    tenant = Tenant(database(url, home), "org-123")
+    tenant = PlatformTenant(database(url, home), "org-123")
     began, began_cpu = time.perf_counter(), time.process_time()
     if way == "cursor":
         rows = 0
@@ -63,7 +63,7 @@ def run(way: str, url: str | None, home: Path) -> dict[str, Any]:
                     rows += len(several)
         size = 0
     else:
-        wish = make.Wish(tuple(ENTITIES), way, AT)
+        wish = make.ExportSpec(tuple(ENTITIES), way, AT)
         made = make.make_export(
             wish,
             tenant,

@@ -22,8 +22,8 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from hsejobs.errors import JobsError
-from hsejobs.store.client import Link
-from hsejobs.store.write import NewJob, Writer
+from hsejobs.store.client import RedisClient
+from hsejobs.store.write import JobWriter, NewJob
 from tests.support.sentinel import SentinelSet
 from tests.support.server import Server, server_binary
 
@@ -42,7 +42,7 @@ class Adder(threading.Thread):
 
     def __init__(self, url: str, wait: int) -> None:
         super().__init__()
-        self.writer = Writer(Link(url, wait_replicas=wait), "t")
+        self.writer = JobWriter(RedisClient(url, wait_replicas=wait), "t")
         self.accepted: list[str] = []
         self.refused = 0
         self.done = threading.Event()

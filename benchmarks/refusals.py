@@ -33,9 +33,9 @@ from benchmarks.distance import Distance
 from benchmarks.server import Server, find_binary
 from hsejobs.errors import RedisFull
 from hsejobs.model import State
-from hsejobs.store.client import Link
-from hsejobs.store.read import Reader
-from hsejobs.store.write import NewJob, Writer
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import JobReader
+from hsejobs.store.write import JobWriter, NewJob
 
 ROOT = Path(__file__).resolve().parent.parent
 QUEUE = "refused"
@@ -54,8 +54,8 @@ class Field:
 
     def __enter__(self) -> Field:
         self.server.__enter__()
-        self.link = Link(self.server.url)
-        self.reader, self.writer = Reader(self.link, "hsejobs"), Writer(self.link, "hsejobs")
+        self.link = RedisClient(self.server.url)
+        self.reader, self.writer = JobReader(self.link, "hsejobs"), JobWriter(self.link, "hsejobs")
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -155,7 +155,7 @@ def outage(binary: str, folder: Path, jobs: int = 1000, seconds: float = 60) -> 
         field.server.stop()
         time.sleep(seconds)
         field.server.start()
-        field.link = Link(field.server.url)
+        field.link = RedisClient(field.server.url)
         back = time.monotonic()
         field.wait(lambda: field.counts()["completed"] == jobs, seconds + 120)
         lines = [len(field.reader.logs(QUEUE, f"talk-{n}")[0]) for n in range(0, jobs, 100)]

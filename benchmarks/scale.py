@@ -27,14 +27,14 @@ from benchmarks.arena import Arena
 from benchmarks.contestants import Subject
 from benchmarks.server import find_binary
 from hsejobs.model import State
-from hsejobs.store.client import Link
-from hsejobs.store.read import Reader
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import JobReader
 
 SMALL = 1_000
 
 
 def _looks(arena: Arena, status: State) -> dict[str, dict[str, float]]:
-    reader = Reader(Link(arena.server.url), "hsejobs")
+    reader = JobReader(RedisClient(arena.server.url), "hsejobs")
     some = reader.page("bench", status, limit=1, reverse=True).jobs[0].id
     looks: dict[str, Callable[[], object]] = {
         "counts": lambda: reader.stats(["bench"]),

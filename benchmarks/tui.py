@@ -27,10 +27,10 @@ from typing import Any
 from hsejobs import codec
 from hsejobs.model import new_job_id
 from hsejobs.store import registry
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 from hsejobs.store.registry import QueueInfo, TaskInfo
-from hsejobs.store.work import Work
-from hsejobs.store.write import NewJob, Writer
+from hsejobs.store.work import WorkerStore
+from hsejobs.store.write import JobWriter, NewJob
 from tests.support.server import Server, server_binary
 
 QUEUES = ("email", "reports", "data-exports", "webhooks", "tenant-onboarding", "cleanup")
@@ -52,8 +52,8 @@ PATIENCE = 60.0
 
 def fill(url: str, jobs: int) -> None:
     """So many jobs: five twelfths wait in the first queue, a quarter failed in `webhooks`."""
-    link = Link(url)
-    writer = Writer(link, "hsejobs")
+    link = RedisClient(url)
+    writer = JobWriter(link, "hsejobs")
     counts = dict.fromkeys(QUEUES, jobs // 12) | {"email": jobs * 5 // 12, "webhooks": jobs // 4}
     for queue, count in counts.items():
         registry.save(link, "hsejobs", QueueInfo(queue, [TaskInfo("m.task")], "m.task"))
@@ -73,7 +73,7 @@ def fill(url: str, jobs: int) -> None:
                 for i in range(count)
             ],
         )
-    work = Work(link, "hsejobs", "webhooks", patience=5)
+    work = WorkerStore(link, "hsejobs", "webhooks", patience=5)
     batch = 0
     while True:
         batch += 1

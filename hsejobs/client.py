@@ -24,10 +24,10 @@ from hsejobs.handle import Job
 from hsejobs.redis_url import check_redis_url
 from hsejobs.settings import load_settings, redis_target
 from hsejobs.store import registry
-from hsejobs.store.client import Link
-from hsejobs.store.read import Reader
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import JobReader
 from hsejobs.store.registry import QueueInfo
-from hsejobs.store.write import Writer
+from hsejobs.store.write import JobWriter
 
 __all__ = ["Client", "Job", "add", "add_many"]
 
@@ -73,9 +73,9 @@ class Client:
         self._infos: dict[str, tuple[float, QueueInfo]] = {}
 
     @cached_property
-    def _link(self) -> Link:
+    def _link(self) -> RedisClient:
         url = redis_target(self._settings) if self._url is None else self._url
-        return Link(url, wait_replicas=self._settings.wait_replicas)
+        return RedisClient(url, wait_replicas=self._settings.wait_replicas)
 
     def queue(self, name: str) -> QueueInfo:
         """What a queue says of itself: its tasks with their JSON Schema, its options, its schedules.
@@ -171,7 +171,7 @@ class Client:
             asked,
             **more,
         )
-        reader, writer = Reader(self._link, self._prefix), Writer(self._link, self._prefix)
+        reader, writer = JobReader(self._link, self._prefix), JobWriter(self._link, self._prefix)
         added = [writer.add(queue, news[0])] if len(news) == 1 else writer.add_many(queue, news)
         return [Job(reader, queue, one) for one in added]
 

@@ -22,7 +22,7 @@ _DOMAIN = re.compile(
 OBJECT_SCHEMES = ("s3", "gs", "az")
 
 
-class Reader:
+class EnvironReader:
     """Takes one variable at a time out of an environment, checked.
 
     An empty variable counts as not set. Each method raises SettingsError, which names the

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from hsejobs.errors import JobFailed, JobNotFound, JobTimeout
 from hsejobs.model import FINISHED, JobRecord, State
-from hsejobs.store.read import Reader
+from hsejobs.store.read import JobReader
 from hsejobs.store.write import Added
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Job(Generic[R]):
 
     __slots__ = ("_reader", "created", "id", "queue", "status")
 
-    def __init__(self, reader: Reader, queue: str, added: Added) -> None:
+    def __init__(self, reader: JobReader, queue: str, added: Added) -> None:
         self._reader = reader
         self.queue = queue
         self.id = added.id

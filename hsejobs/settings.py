@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, cast
 from urllib.parse import quote
 
-from hsejobs.environment import Reader
+from hsejobs.environment import EnvironReader
 from hsejobs.errors import SettingsError
 from hsejobs.redis_url import redact_url
 
@@ -202,7 +202,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
     ``JOBS_JWT_PUBLIC_KEY``. Raises SettingsError, which names the variable.
     """
     env = os.environ if env is None else env
-    read = Reader(env)
+    read = EnvironReader(env)
     concurrency = read.optional_integer("QUEUE_CONCURRENCY", 1, 1000)
     attempts = read.optional_integer("QUEUE_MAX_RETRIES", 1, 1000)
     backoff_ms = read.optional_integer("QUEUE_BACKOFF_DELAY", 0, 30 * DAY_MS)
@@ -338,7 +338,7 @@ def _variable_part(queue_name: str) -> str:
     return queue_name.upper().replace("-", "_")
 
 
-def _home(read: Reader) -> Path:
+def _home(read: EnvironReader) -> Path:
     value = read.text("JOBS_HOME")
     user = read.text("HOME") or os.path.expanduser("~")
     if value is not None:
@@ -353,7 +353,7 @@ def _home(read: Reader) -> Path:
     return path.absolute()
 
 
-def _queues(read: Reader, env: Mapping[str, str]) -> Mapping[str, QueueOverrides]:
+def _queues(read: EnvironReader, env: Mapping[str, str]) -> Mapping[str, QueueOverrides]:
     parts = {match[1] for match in map(_QUEUE_VARIABLE.fullmatch, env) if match}
     return {
         part: QueueOverrides(

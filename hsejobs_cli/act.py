@@ -15,7 +15,7 @@ from hsejobs.errors import InvalidOption
 from hsejobs.model import State
 from hsejobs_cli import output
 from hsejobs_cli.look import Json, Org, Queue
-from hsejobs_cli.session import Session
+from hsejobs_cli.session import CommandSession
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Id = Annotated[str | None, typer.Argument(metavar="[ID]", help="The job's id.")]
@@ -55,7 +55,7 @@ def _move(
     org: str | None,
     as_json: bool,
 ) -> None:
-    session = Session()
+    session = CommandSession()
     acts = session.acts(org)
     if (job_id is None) is not every:
         raise InvalidOption("id", "give an id, or --all")
@@ -91,7 +91,7 @@ def remove(
     as_json: Json = False,
 ) -> None:
     """Remove one job for good."""
-    session = Session()
+    session = CommandSession()
     acts = session.acts(org)
     session.info(queue)
     job = session.reader.job(queue, job_id, acts.org, limit=1)
@@ -111,7 +111,7 @@ def clean(
     as_json: Json = False,
 ) -> None:
     """Remove the jobs of a state that are older than a time."""
-    session = Session()
+    session = CommandSession()
     acts = session.acts(org)
     if status not in [state.value for state in State]:
         raise InvalidOption("status", "use completed, failed, waiting or delayed")
@@ -126,7 +126,7 @@ def clean(
 
 def pause(queue: Queue, as_json: Json = False) -> None:
     """Let workers begin no more jobs of a queue."""
-    session = Session()
+    session = CommandSession()
     session.info(queue)
     session.acts().pause(queue, True)
     _told({"queue": queue, "isPaused": True}, f"{queue} is paused", as_json)
@@ -134,7 +134,7 @@ def pause(queue: Queue, as_json: Json = False) -> None:
 
 def resume(queue: Queue, as_json: Json = False) -> None:
     """Let workers begin jobs of a queue again."""
-    session = Session()
+    session = CommandSession()
     session.info(queue)
     session.acts().pause(queue, False)
     _told({"queue": queue, "isPaused": False}, f"{queue} runs", as_json)
@@ -142,7 +142,7 @@ def resume(queue: Queue, as_json: Json = False) -> None:
 
 def drain(queue: Queue, yes: Yes = False, as_json: Json = False) -> None:
     """Remove everything that waits or is delayed; a pause stays."""
-    session = Session()
+    session = CommandSession()
     session.info(queue)
     acts = session.acts()
     asked = acts.ask("drain", queue)
@@ -158,7 +158,7 @@ def obliterate(
     as_json: Json = False,
 ) -> None:
     """Remove every job of a queue, and its counters."""
-    session = Session()
+    session = CommandSession()
     session.info(queue)
     acts = session.acts()
     asked = acts.ask("obliterate", queue)

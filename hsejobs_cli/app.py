@@ -44,9 +44,9 @@ class _Commands(TyperGroup):
 
 
 def _commands_of_the_application() -> Mapping[str, Any]:
-    from hsejobs_cli.session import Session
+    from hsejobs_cli.session import CommandSession
 
-    add = Session().application.hook("add_commands")
+    add = CommandSession().application.hook("add_commands")
     if add is None:
         return {}
     added = typer.Typer()

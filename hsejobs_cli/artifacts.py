@@ -10,7 +10,7 @@ from hsejobs.errors import ArtifactNotFound, InvalidOption
 from hsejobs.model import check_organization, iso_time
 from hsejobs_cli import output
 from hsejobs_cli.look import Json
-from hsejobs_cli.session import Session
+from hsejobs_cli.session import CommandSession
 
 Org = Annotated[str | None, typer.Option("--org", help="Only this organization's files.")]
 
@@ -34,7 +34,7 @@ def list_artifacts(context: typer.Context, as_json: Json = False, org: Org = Non
     if context.invoked_subcommand is not None:
         return
     found = sorted(
-        Session().files.store.walk(check_organization(org, "org")),
+        CommandSession().files.store.walk(check_organization(org, "org")),
         key=lambda one: one.created_at,
         reverse=True,
     )
@@ -69,7 +69,7 @@ def remove_artifact(
     """Remove a file for good, and with it the links to it; its job stays."""
     from hsejobs.services.artifacts.removal import withdraw_by_id
 
-    session = Session()
+    session = CommandSession()
     acts, files = session.acts(org), session.files
     found = files.store.find(artifact_id, acts.org)
     if not found:

@@ -9,7 +9,7 @@ import typer
 from hsejobs.store.circuits import Circuits
 from hsejobs_cli import output
 from hsejobs_cli.look import Json
-from hsejobs_cli.session import Session
+from hsejobs_cli.session import CommandSession
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As `hsejobs circuits` shows it.")]
 Org = Annotated[str | None, typer.Option("--org", help="Only this organization's circuits.")]
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(circuits, name="circuits")
 
 
-def _circuits(session: Session) -> Circuits:
+def _circuits(session: CommandSession) -> Circuits:
     return Circuits(session.link, session.settings.redis_prefix)
 
 
@@ -37,7 +37,7 @@ def list_circuits(context: typer.Context, as_json: Json = False, org: Org = None
     """Circuits that failed or were touched in the last day."""
     if context.invoked_subcommand is not None:
         return
-    found = [one.public() for one in _circuits(Session()).all(org)]
+    found = [one.public() for one in _circuits(CommandSession()).all(org)]
     if as_json:
         output.document(found)
         return
@@ -71,7 +71,7 @@ def close_circuit(name: Name, as_json: Json = False) -> None:
 
 
 def _set(act: str, name: str, as_json: bool) -> None:
-    session = Session()
+    session = CommandSession()
     session.acts().circuit(name, act)
     if as_json:
         output.document(_circuits(session).get(name).public())

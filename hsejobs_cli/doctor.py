@@ -14,7 +14,7 @@ from hsejobs.errors import ArtifactsUnavailable, JobsError, SettingsError
 from hsejobs_cli import output
 from hsejobs_cli.doctor_redis import examine
 from hsejobs_cli.look import Json
-from hsejobs_cli.session import Session
+from hsejobs_cli.session import CommandSession
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def doctor(
     """Check Redis, the settings and the machine, and say what to do."""
     from hsejobs.settings import ensure_home
 
-    session = Session()
+    session = CommandSession()
     settings = session.settings
     checks: list[dict[str, Any]] = []
 
@@ -73,7 +73,7 @@ def _home(home: Path) -> tuple[bool, str, str]:
     return private, what, f"others can look into it; run: chmod 700 {home}"
 
 
-def _jobs(session: Session, say: Callable[..., None]) -> None:
+def _jobs(session: CommandSession, say: Callable[..., None]) -> None:
     from hsejobs_cli.verify import verified
 
     for one in verified(session, []):
@@ -134,7 +134,7 @@ def _mail(settings: Settings, home: Path, say: Callable[..., None]) -> None:
 def _smtp(url: str) -> tuple[bool, str, str]:
     """As a mail would: connects, greets, starts TLS, logs in, and leaves."""
     from hsejobs.services.mail.server import parse_smtp_url
-    from hsejobs.services.mail.session import Session as Conversation
+    from hsejobs.services.mail.session import SmtpSession as Conversation
 
     what = "SMTP"
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hsejobs.redis_url import RedisURL
     from hsejobs.settings import Settings
-    from hsejobs.store.client import Link
+    from hsejobs.store.client import RedisClient
 
 #: Takes whether it is well, what was looked at, and what to do.
 Say = Callable[..., None]
@@ -42,10 +42,10 @@ def examine(settings: Settings, say: Say) -> Exception | None:
     from hsejobs.redis_url import parse_redis_url, redact_url
     from hsejobs.settings import redis_target
     from hsejobs.store import keys
-    from hsejobs.store.client import Link
+    from hsejobs.store.client import RedisClient
 
     url = redis_target(settings)
-    parsed, link = parse_redis_url(url), Link(url)
+    parsed, link = parse_redis_url(url), RedisClient(url)
     what = f"Redis at {redact_url(url)}"
     try:
         connection = link.blocking(keys.doctor(settings.redis_prefix))
@@ -89,7 +89,7 @@ def _loopback(host: str) -> bool:
     return host == "localhost" or host == "::1" or host.startswith("127.")
 
 
-def _rights(link: Link, settings: Settings, say: Say) -> None:
+def _rights(link: RedisClient, settings: Settings, say: Say) -> None:
     from hsejobs.store.rights import try_rights
 
     found = try_rights(link, settings.redis_prefix)
@@ -101,7 +101,7 @@ def _rights(link: Link, settings: Settings, say: Say) -> None:
     say(not found.missing, "rights of the user", f"{mend}; docs/redis.md has the whole rule")
 
 
-def _sentinels(link: Link, say: Say) -> None:
+def _sentinels(link: RedisClient, say: Say) -> None:
     """Each sentinel for itself: one that answers is enough to work, but not for a fail-over."""
     from redis.exceptions import RedisError
 
@@ -129,7 +129,7 @@ def _sentinels(link: Link, say: Say) -> None:
     )
 
 
-def _cluster(link: Link, say: Say) -> None:
+def _cluster(link: RedisClient, say: Say) -> None:
     from redis.exceptions import ResponseError
 
     state = ""
@@ -143,11 +143,11 @@ def _cluster(link: Link, say: Say) -> None:
     say(state == "ok", f"state of the Cluster {state}", mend)
 
 
-def _primaries(link: Link) -> list[Any]:
+def _primaries(link: RedisClient) -> list[Any]:
     return list(link.client.get_primaries())
 
 
-def _infos(link: Link, say: Say) -> Iterator[tuple[str, dict[str, str]]]:
+def _infos(link: RedisClient, say: Say) -> Iterator[tuple[str, dict[str, str]]]:
     """What INFO says of each primary, with words that tell which; nothing where it is refused."""
     from redis.exceptions import ResponseError
 
@@ -177,7 +177,9 @@ def _infos(link: Link, say: Say) -> Iterator[tuple[str, dict[str, str]]]:
         yield place, {name: value for name, _, value in pairs}
 
 
-def _server(info: dict[str, str], place: str, settings: Settings, say: Say, link: Link) -> None:
+def _server(
+    info: dict[str, str], place: str, settings: Settings, say: Say, link: RedisClient
+) -> None:
     version = info.get("valkey_version") or info.get("redis_version", "0")
     kind = "Valkey" if "valkey_version" in info else "Redis"
     recent = kind == "Valkey" or _numbers(version) >= (6, 2)

@@ -113,9 +113,9 @@ class Embedded:
             time.sleep(0.02)
 
     def _wait(self, log: Path) -> None:
-        from hsejobs.store.client import Link
+        from hsejobs.store.client import RedisClient
 
-        link = Link(self.url)
+        link = RedisClient(self.url)
         deadline = time.monotonic() + START_TIME
         while True:
             try:
@@ -133,9 +133,9 @@ class Embedded:
 
     def alive(self) -> bool:
         """Whether it answers."""
-        from hsejobs.store.client import Link
+        from hsejobs.store.client import RedisClient
 
-        link = Link(self.url)
+        link = RedisClient(self.url)
         try:
             link.command("PING", patience=0.5)
         except RedisUnavailable:

@@ -16,7 +16,7 @@ from hsejobs.control.options import AddOptions, in_seconds
 from hsejobs.errors import InvalidPayload
 from hsejobs.handle import Job
 from hsejobs_cli import output
-from hsejobs_cli.session import Session
+from hsejobs_cli.session import CommandSession
 
 
 def register(app: typer.Typer) -> None:
@@ -41,7 +41,7 @@ def enqueue(
     ] = False,
 ) -> None:
     """Add a job; its id comes out on stdout."""
-    session = Session()
+    session = CommandSession()
     data = read_payload(payload)
     asked = in_seconds(
         priority=priority, delay=delay, attempts=attempts, backoff=backoff, timeout=timeout
@@ -56,7 +56,7 @@ def enqueue(
 
 
 def _add(
-    session: Session, queue: str, data: Any, task: str | None, asked: AddOptions, **more: Any
+    session: CommandSession, queue: str, data: Any, task: str | None, asked: AddOptions, **more: Any
 ) -> Job:
     """The job, made by the task's own code where that is at hand."""
     info, own = session.info(queue), session.own.get(queue)

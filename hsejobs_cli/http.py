@@ -9,7 +9,7 @@ import typer
 from hsejobs.extras import require
 from hsejobs_cli import output
 from hsejobs_cli.look import Json
-from hsejobs_cli.session import Session
+from hsejobs_cli.session import CommandSession
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +26,7 @@ def serve(
     require("http")
     from hsejobs_http.server import serve as run
 
-    run(Session().settings, workers)
+    run(CommandSession().settings, workers)
 
 
 def token(
@@ -40,14 +40,14 @@ def token(
     from hsejobs_http.tokens import make_token
 
     seconds = parse_duration(ttl, "ttl") / 1000
-    typer.echo(make_token(Session().settings, org, user, role, seconds))
+    typer.echo(make_token(CommandSession().settings, org, user, role, seconds))
 
 
 def alerts(as_json: Json = False) -> None:
     """Alerts that are on, and those that went off in the last day."""
     from hsejobs.watch.alerts import stored
 
-    session = Session()
+    session = CommandSession()
     found = stored(session.link, session.settings.redis_prefix)
     if as_json:
         output.document(found)

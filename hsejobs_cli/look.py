@@ -9,7 +9,7 @@ import typer
 from hsejobs.control import views
 from hsejobs.control.durations import duration
 from hsejobs_cli import output
-from hsejobs_cli.session import Session
+from hsejobs_cli.session import CommandSession
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 Queue = Annotated[str, typer.Argument(help="The queue's name.")]
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 def stats(as_json: Json = False, org: Org = None) -> None:
     """Counts, rates and durations of every queue."""
-    session = Session()
+    session = CommandSession()
     names = [info.name for info in session.infos()]
     found = session.reader.stats(names, session.actor(org).organization_id)
     if as_json:
@@ -88,7 +88,7 @@ def jobs(
     as_json: Json = False,
 ) -> None:
     """A page of the jobs in a state."""
-    session = Session()
+    session = CommandSession()
     info = session.info(queue)
     actor = session.actor(org)
     listed = views.listing(
@@ -131,7 +131,7 @@ def job(
     as_json: Json = False,
 ) -> None:
     """One job, whole."""
-    session = Session()
+    session = CommandSession()
     info = session.info(queue)
     actor = session.actor(org)
     record = session.reader.job(queue, job_id, actor.organization_id)
@@ -162,7 +162,7 @@ def _print_job(shown: dict[str, Any], lines: list[str]) -> None:
 
 def workers(as_json: Json = False) -> None:
     """The consumers that live, and what each of their slots runs."""
-    session = Session()
+    session = CommandSession()
     found = views.workers(session.reader, [info.name for info in session.infos()])
     if as_json:
         output.document(found)
@@ -190,7 +190,7 @@ def list_schedules(context: typer.Context, as_json: Json = False) -> None:
         return
     from hsejobs.control.schedules import list_schedules as listed
 
-    session = Session()
+    session = CommandSession()
     found = listed(session.reader, session.infos())
     if as_json:
         output.document(found)
@@ -205,7 +205,7 @@ def run_schedule(name: Annotated[str, typer.Argument()], as_json: Json = False) 
     """Run a periodic task once, now."""
     from hsejobs.errors import UnknownSchedule
 
-    session = Session()
+    session = CommandSession()
     for info in session.infos():
         for one in info.schedules:
             if name in (one.name, one.task):

@@ -20,7 +20,7 @@ from hsejobs.application import Application, need
 from hsejobs.errors import Refused, UnknownQueue
 from hsejobs.extras import require
 from hsejobs.watch.forgetting import LOG_FOLDER
-from hsejobs_cli.session import Session
+from hsejobs_cli.session import CommandSession
 from hsejobs_cli.supervisor import Supervisor
 
 
@@ -61,7 +61,7 @@ def worker(
     app: App = None,
 ) -> None:
     """Run the consumers of some queues, or of all, and restart what dies."""
-    settings = Session().settings
+    settings = CommandSession().settings
     places = need(settings).places
     chosen = {name: places[name] for name in _queues(queues or [], places)}
     supervisor = Supervisor(chosen, settings.shutdown_grace_ms)
@@ -96,7 +96,7 @@ def up(
     require("worker", "http", *(["tui"] if view else []))
     from hsejobs_http.server import free_port
 
-    settings = Session().settings
+    settings = CommandSession().settings
     application = need(settings)
     home = ensure_home(settings)
     with (home / "up.lock").open("w") as lock:
@@ -141,13 +141,13 @@ def _watching(settings: Any, *, quiet: bool = False) -> Iterator[None]:
     """Alerts are looked at meanwhile; ``quiet``: nothing is logged over what is in front."""
     from hsejobs.services.alerts import Watcher
     from hsejobs.settings import redis_target
-    from hsejobs.store.client import Link
+    from hsejobs.store.client import RedisClient
     from hsejobs.watch import logs
 
     out = open(os.devnull, "w", encoding="utf-8") if quiet else None  # noqa: SIM115
     logs.configure(settings.log_level, settings.log_format, out)
     target = os.environ.get("QUEUE_REDIS_URL") or redis_target(settings)
-    watcher = Watcher(Link(target), settings)
+    watcher = Watcher(RedisClient(target), settings)
     watcher.start()
     try:
         yield

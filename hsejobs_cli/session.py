@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from hsejobs.control.audit import FileLog
     from hsejobs.services.artifacts.access import Files
     from hsejobs.settings import Settings
-    from hsejobs.store.client import Link
-    from hsejobs.store.read import Reader
+    from hsejobs.store.client import RedisClient
+    from hsejobs.store.read import JobReader
     from hsejobs.store.registry import QueueInfo
-    from hsejobs.store.write import Writer
+    from hsejobs.store.write import JobWriter
 
 DONE, REFUSED, USAGE, AWAY = 0, 1, 2, 3
 
 
-class Session:
+class CommandSession:
     """One command's view of the system. Connects at the first use."""
 
     @cached_property
@@ -42,7 +42,7 @@ class Session:
         return load_settings()
 
     @cached_property
-    def link(self) -> Link:
+    def link(self) -> RedisClient:
         """The connection; our own queues have described themselves on it, if it takes writes."""
         from hsejobs.engine.register import announce
         from hsejobs.engine.runtime import runtime
@@ -69,18 +69,18 @@ class Session:
             return application.NONE
 
     @cached_property
-    def reader(self) -> Reader:
+    def reader(self) -> JobReader:
         """All reads."""
-        from hsejobs.store.read import Reader
+        from hsejobs.store.read import JobReader
 
-        return Reader(self.link, self.settings.redis_prefix)
+        return JobReader(self.link, self.settings.redis_prefix)
 
     @cached_property
-    def writer(self) -> Writer:
+    def writer(self) -> JobWriter:
         """All writes."""
-        from hsejobs.store.write import Writer
+        from hsejobs.store.write import JobWriter
 
-        return Writer(self.link, self.settings.redis_prefix)
+        return JobWriter(self.link, self.settings.redis_prefix)
 
     @property
     def files(self) -> Files:

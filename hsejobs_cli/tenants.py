@@ -16,7 +16,7 @@ from hsejobs.errors import InvalidOption
 from hsejobs.model import check_organization
 from hsejobs_cli import output
 from hsejobs_cli.look import Json
-from hsejobs_cli.session import Session
+from hsejobs_cli.session import CommandSession
 
 Name = Annotated[str, typer.Argument(metavar="ORG", help="The organization's id.")]
 
@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(tenants, name="tenants")
 
 
-def _tenant(session: Session, name: str) -> Any:
+def _tenant(session: CommandSession, name: str) -> Any:
     from hsejobs.services.tenants import Tenant
 
     organization_id = check_organization(name, "org") or ""
@@ -51,7 +51,7 @@ def erase(
     from hsejobs.services.tenants import erase as erasing
     from hsejobs.services.tenants import inventory
 
-    session = Session()
+    session = CommandSession()
     tenant = _tenant(session, org)
     found = inventory(tenant)
     if dry_run:
@@ -73,7 +73,7 @@ def erase(
         _note(left)
 
 
-def _audit(session: Session, org: str, gone: dict[str, Any]) -> None:
+def _audit(session: CommandSession, org: str, gone: dict[str, Any]) -> None:
     """Takes the organization out of the logs; that of acts then says that it was erased."""
     from hsejobs.control.audit import forget, note
     from hsejobs.watch.forgetting import forget_lines
@@ -122,7 +122,7 @@ def export(
     """Write all that is an organization's into one zip archive."""
     from hsejobs.services.tenants import export as exporting
 
-    session = Session()
+    session = CommandSession()
     tenant = _tenant(session, org)
     if target == "-":
         if as_json:

@@ -8,7 +8,7 @@ import typer
 
 from hsejobs_cli import output
 from hsejobs_cli.look import Json
-from hsejobs_cli.session import REFUSED, Session
+from hsejobs_cli.session import REFUSED, CommandSession
 
 if TYPE_CHECKING:
     from hsejobs.store.verify import Verified
@@ -27,7 +27,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check that every job is in exactly one state, and repair what is not."""
-    session = Session()
+    session = CommandSession()
     found = verified(session, queues or [], repair=repair)
     ok = not any(one.left for one in found)
     if as_json:
@@ -38,13 +38,13 @@ def verify(
         raise typer.Exit(REFUSED)
 
 
-def verified(session: Session, queues: list[str], *, repair: bool = False) -> list[Verified]:
+def verified(session: CommandSession, queues: list[str], *, repair: bool = False) -> list[Verified]:
     """What is wrong in some queues, or in all. Raises UnknownQueue."""
-    from hsejobs.store.verify import Verifier
+    from hsejobs.store.verify import RecordVerifier
 
     names = [session.info(name).name for name in dict.fromkeys(queues)]
     names = names or [info.name for info in session.infos()]
-    verifier = Verifier(session.link, session.settings.redis_prefix)
+    verifier = RecordVerifier(session.link, session.settings.redis_prefix)
     found = [verifier.verify(name, repair=repair) for name in names]
     if repair:
         acts = session.acts()

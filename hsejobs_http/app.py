@@ -24,7 +24,7 @@ from hsejobs.watch import logs
 from hsejobs_http import dashboard, docs_page, files, metrics, openapi, routes
 from hsejobs_http.answers import answer
 from hsejobs_http.creating import create
-from hsejobs_http.gate import Gate
+from hsejobs_http.gate import RequestGate
 from hsejobs_http.problems import UNFORESEEN, Problem, problem_of, unexpected
 from hsejobs_http.proxies import Proxies
 from hsejobs_http.queries import check_query, known_names
@@ -92,7 +92,7 @@ def create_app() -> Any:
     app.add_exception_handler(Exception, _unforeseen)
     app.openapi = lambda: openapi.document(app, here.application)  # type: ignore[method-assign]
     proxies = Proxies(here.settings.trusted_proxies)
-    gate = Gate(app, here.verifier, here.settings.metrics_token, here.counts, proxies)
+    gate = RequestGate(app, here.verifier, here.settings.metrics_token, here.counts, proxies)
     app.state.queries = known_names(all_routes(app))
     gate.paths = {one.endpoint: one.path for one in all_routes(app)}
     return gate

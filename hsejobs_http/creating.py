@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from hsejobs import codec
 from hsejobs.control import making
-from hsejobs.control.making import Target
+from hsejobs.control.making import TaskTarget
 from hsejobs.control.options import beyond_tenants
 from hsejobs.control.sealing import unseal
 from hsejobs.engine.huey import JobHuey, loaded
@@ -161,7 +161,7 @@ def _identity(
     return job_id, f"{new_nonce()}.{sent.fingerprint}"
 
 
-def _target(here: Shim, info: QueueInfo, own: JobHuey | None, task: str | None) -> Target:
+def _target(here: Shim, info: QueueInfo, own: JobHuey | None, task: str | None) -> TaskTarget:
     """The task that the job is for, by its code where that is in this process."""
     if own is None:
         return making.described(info, info.task(task), here.settings.secret_key)

@@ -15,7 +15,7 @@ from hsejobs_http.bodies import BODY_LIMIT, too_large
 from hsejobs_http.counting import UNMATCHED, Counts
 from hsejobs_http.problems import Problem, stopping, unexpected
 from hsejobs_http.proxies import Proxies
-from hsejobs_http.tokens import Verifier, bearer, check_once
+from hsejobs_http.tokens import TokenVerifier, bearer, check_once
 
 #: For how long lines of the log are gathered.
 FLUSH_SECONDS = 0.02
@@ -26,13 +26,13 @@ _ARTIFACTS = re.compile(r"/artifacts/.*|/api/jobs/[^/]+/jobs/[^/]+/artifact", re
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@+=-]{1,100}")
 
 
-class Gate:
+class RequestGate:
     """ASGI middleware around the whole application."""
 
     def __init__(
         self,
         app: Any,
-        verifier: Verifier,
+        verifier: TokenVerifier,
         metrics_token: str | None,
         counts: Counts,
         proxies: Proxies,

@@ -11,7 +11,7 @@ import socket
 from hsejobs.errors import SettingsError
 from hsejobs.settings import Settings
 from hsejobs_http.doors import widen
-from hsejobs_http.tokens import Verifier
+from hsejobs_http.tokens import TokenVerifier
 from hsejobs_http.viewing import MESSAGE_LIMIT
 
 BACKLOG = 2048
@@ -64,7 +64,7 @@ def serve(settings: Settings, workers: int = 1) -> None:
 
     from hsejobs_http.wire import Wire
 
-    Verifier(settings)
+    TokenVerifier(settings)
     widen(settings)
     config = uvicorn.Config(
         "hsejobs_http.app:create_app",

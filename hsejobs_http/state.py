@@ -19,7 +19,7 @@ from hsejobs.errors import SettingsError, UnknownQueue
 from hsejobs.forks import cached_property
 from hsejobs.model import QUEUE_NAME, ROLES
 from hsejobs.services.artifacts import removal
-from hsejobs.services.artifacts.access import Files, Viewer
+from hsejobs.services.artifacts.access import Files, FileViewer
 from hsejobs.services.artifacts.store import open_store
 from hsejobs.settings import Settings, redact_url, redis_target
 from hsejobs.store import registry
@@ -29,7 +29,7 @@ from hsejobs.watch import logs
 from hsejobs_http.adding import Adder
 from hsejobs_http.counting import Counts
 from hsejobs_http.problems import Problem
-from hsejobs_http.tokens import Caller, Verifier
+from hsejobs_http.tokens import Caller, TokenVerifier
 from hsejobs_http.viewing import Viewers
 
 #: Seconds for which a queue's description is taken as it was.
@@ -44,7 +44,7 @@ class Shim:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self.settings = runtime.settings
-        self.verifier = Verifier(runtime.settings)
+        self.verifier = TokenVerifier(runtime.settings)
         self.tallies = Tallies(runtime.link, runtime.prefix)
         self.counts = Counts(self.tallies)
         self.viewers = Viewers(runtime.settings)
@@ -156,9 +156,9 @@ def actor(who: Caller) -> Actor:
     return Actor("http", who.role, who.scope, who.user_id)
 
 
-def viewer(who: Caller) -> Viewer:
+def viewer(who: Caller) -> FileViewer:
     """The caller as one who wants to load a file."""
-    return Viewer(who.role, who.organization_id, who.user_id)
+    return FileViewer(who.role, who.organization_id, who.user_id)
 
 
 def need(request: Request, role: str) -> Caller:

@@ -47,7 +47,7 @@ def _refused(detail: str) -> Problem:
     return Problem(401, "unauthenticated", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-class Verifier:
+class TokenVerifier:
     """Checks tokens by the settings' keys. Raises SettingsError when there is no key."""
 
     def __init__(self, settings: Settings) -> None:

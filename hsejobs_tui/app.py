@@ -22,7 +22,7 @@ from hsejobs_tui import router
 from hsejobs_tui.core.colors import styles
 from hsejobs_tui.core.commands import by_id, for_scope
 from hsejobs_tui.core.options import Options
-from hsejobs_tui.gate import Gate
+from hsejobs_tui.gate import KeyGate
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.session.places import ListPlace, Place
 from hsejobs_tui.session.session import Session
@@ -61,7 +61,7 @@ class JobsApp(App[None]):
         self.ends_on: Mapping[signal.Signals, int] = {}
         #: The commands that run, each with the dialog whose answer it waits for.
         self._commands: dict[object, Screen[Any] | None] = {}
-        self.gate = Gate(self, lambda: self.at_work, lambda: self.reading, super().on_event)
+        self.gate = KeyGate(self, lambda: self.at_work, lambda: self.reading, super().on_event)
 
     def get_default_screen(self) -> Screen[Any]:
         """The overview."""

@@ -32,7 +32,7 @@ MOST = 100_000
 Line = events.Key | events.Paste
 
 
-class Gate:
+class KeyGate:
     """One line for keys and pastes.
 
     ``at_work``: whether a command is at work; ``reading``: whether the screen has yet to show what

@@ -6,10 +6,10 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 from hsejobs.wording import counted
 from hsejobs_tui.core.options import Options
-from hsejobs_tui.core.source import Source
+from hsejobs_tui.core.source import LiveSource
 from hsejobs_tui.core.text import duration, number, size
 from hsejobs_tui.core.troubles import troubles
 from hsejobs_tui.core.view import NO_QUEUE, queue_row
@@ -44,9 +44,9 @@ def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
 
 def show(options: Options) -> None:
     """Prints the overview. Raises RedisUnavailable."""
-    link = Link(options.url)
+    link = RedisClient(options.url)
     try:
-        seen = Source(options, link).glance()
+        seen = LiveSource(options, link).glance()
     finally:
         link.close()
     rows = [_NAMES]

@@ -11,7 +11,7 @@ import os
 import time
 from dataclasses import replace
 
-from hsejobs_tui.core.options import Options, Viewer, load
+from hsejobs_tui.core.options import DashboardUser, Options, load
 
 #: A JSON object: ``userId, role, organizationId, sealed, expires`` (s since the epoch), ``parent``.
 VARIABLE = "HSEJOBS_VIEW"
@@ -33,7 +33,7 @@ def main() -> None:
 
 def options_for(view: dict[str, object]) -> Options:
     """The options of a session: a member only reads, and sees into its own jobs only."""
-    viewer = Viewer(str(view["userId"]), str(view["role"]))
+    viewer = DashboardUser(str(view["userId"]), str(view["role"]))
     org = view["organizationId"]
     made = load(read_only=viewer.role == "member", org=None if org is None else str(org))
     return replace(made, viewer=viewer, place=PLACE, sealed=bool(view["sealed"]), ascii_only=False)

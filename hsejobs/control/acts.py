@@ -27,18 +27,18 @@ from hsejobs.control.progress import (
 from hsejobs.errors import JobsError, Refused
 from hsejobs.model import ROLES, State
 from hsejobs.store.circuits import Circuits
-from hsejobs.store.client import Link
-from hsejobs.store.read import QueueStats, Reader
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import JobReader, QueueStats
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
 from hsejobs.store.sweeps import check_cleanable
 from hsejobs.store.write import (
     REMOVED_AT_ONCE,
     Added,
     Asked,
+    JobWriter,
     NewJob,
-    Refusal,
+    RefusedJob,
     Seen,
-    Writer,
 )
 
 __all__ = ["ACTS", "PAST", "UNDO_JOBS", "UNDO_SECONDS", "Acts", "Progress", "explain"]
@@ -93,7 +93,7 @@ class Acts:
 
     def __init__(
         self,
-        link: Link,
+        link: RedisClient,
         prefix: str,
         actor: Actor,
         log: audit.Log,
@@ -107,10 +107,10 @@ class Acts:
         self.actor, self.org = actor, actor.organization_id
         self._log, self._hooks = log, hooks or Hooks()
         self._read_only = read_only
-        self._writer, self._reader = Writer(link, prefix), Reader(link, prefix)
+        self._writer, self._reader = JobWriter(link, prefix), JobReader(link, prefix)
         self._removals = Removals(clock) if undo else None
 
-    def check(self, act: str) -> Writer:
+    def check(self, act: str) -> JobWriter:
         """The store's writes, if this actor may do it.
 
         Raises Forbidden; Refused in a session that is read-only or sees one organization only.
@@ -183,8 +183,8 @@ class Acts:
         yield progress
 
     def _step(
-        self, writer: Writer, act: str, queue: str, jobs: Sequence[Seen], removal: Removal
-    ) -> list[Refusal]:
+        self, writer: JobWriter, act: str, queue: str, jobs: Sequence[Seen], removal: Removal
+    ) -> list[RefusedJob]:
         if act == "remove":
             removed, refused = writer.remove_many(queue, jobs, self.org)
             if self._removals is not None:
@@ -193,7 +193,7 @@ class Acts:
         return self._move(writer, act)(queue, jobs, self.org)
 
     @staticmethod
-    def _move(writer: Writer, act: str) -> Callable[..., list[Refusal]]:
+    def _move(writer: JobWriter, act: str) -> Callable[..., list[RefusedJob]]:
         return {"retry": writer.retry_many, "promote": writer.promote_many}[act]
 
     def every(

@@ -26,7 +26,7 @@ IDS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AuditEntry:
     """One act. ``at`` in seconds since the epoch; ``count``: jobs on which it was done."""
 
     at: float
@@ -41,7 +41,7 @@ class Entry:
 class Log(Protocol):
     """Where entries go."""
 
-    def append(self, entry: Entry) -> bool:
+    def append(self, entry: AuditEntry) -> bool:
         """Keeps an entry; False when it could not be kept."""
 
 
@@ -57,7 +57,7 @@ def note(
 ) -> bool:
     """Writes one act down; False when it could not be written. ``about``: more fields, JSON."""
     listed = tuple(ids) if len(ids) <= IDS else ()
-    return log.append(Entry(time.time(), actor, act, queue, count, listed, about))
+    return log.append(AuditEntry(time.time(), actor, act, queue, count, listed, about))
 
 
 class FileLog:
@@ -66,7 +66,7 @@ class FileLog:
     def __init__(self, home: Path, place: str) -> None:
         self.path, self.place = home / FILE, place
 
-    def append(self, entry: Entry) -> bool:
+    def append(self, entry: AuditEntry) -> bool:
         """Adds a line; False when the file cannot be written."""
         try:
             with _locked(self.path) as handle:
@@ -75,7 +75,7 @@ class FileLog:
             return False
         return True
 
-    def _line(self, entry: Entry) -> dict[str, Any]:
+    def _line(self, entry: AuditEntry) -> dict[str, Any]:
         who = entry.actor
         return {
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.at)),

@@ -1,6 +1,6 @@
 """Making a job: every source of one (Python, HTTP, command line, TUI, schedules, follow-ups) ends here.
 
-A `Target` is the task that a job is made for, as its code or its queue's description says. A `NewJob`
+A `TaskTarget` is the task that a job is made for, as its code or its queue's description says. A `NewJob`
 is complete when it is made, and nobody changes it afterwards.
 """
 
@@ -25,7 +25,7 @@ NOTHING: dict[str, Any] = {"args": [], "kwargs": {}}
 MOST_PROBLEMS = 20
 
 
-class Target(NamedTuple):
+class TaskTarget(NamedTuple):
     """The task that a job is made for. ``backoff`` and ``timeout`` in ms, timeout 0: none.
 
     ``read`` makes what is stored of a payload, and its signature letter; it raises InvalidPayload.
@@ -58,7 +58,7 @@ class Parent(Protocol):
         """The request id, and after a space the ``traceparent``, that it came with."""
 
 
-def described(info: QueueInfo, task: TaskInfo, secret_key: str | None = None) -> Target:
+def described(info: QueueInfo, task: TaskInfo, secret_key: str | None = None) -> TaskTarget:
     """The target by the queue's own description, where its code is not at hand.
 
     ``secret_key`` seals the secret fields.
@@ -75,7 +75,7 @@ def described(info: QueueInfo, task: TaskInfo, secret_key: str | None = None) ->
                 raise InvalidPayload(*wrong[0], *wrong[1:])
         return payload, PLAIN if isinstance(payload, dict) else VALUE
 
-    return Target(
+    return TaskTarget(
         task.name,
         priority=info.held(task, "priority"),
         attempts=info.held(task, "attempts"),
@@ -87,7 +87,7 @@ def described(info: QueueInfo, task: TaskInfo, secret_key: str | None = None) ->
 
 
 def make(
-    target: Target,
+    target: TaskTarget,
     payload: Any,
     asked: AddOptions = NOTHING_ASKED,
     *,
@@ -100,7 +100,7 @@ def make(
 
 
 def make_many(
-    target: Target,
+    target: TaskTarget,
     payloads: Iterable[Any],
     asked: AddOptions = NOTHING_ASKED,
     *,

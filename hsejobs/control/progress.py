@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from hsejobs.errors import JobsError, RedisFull, RedisRefused, RedisUnavailable
 from hsejobs.model import STATE_OF_LETTER
-from hsejobs.store.write import Refusal, Removed
+from hsejobs.store.write import RefusedJob, Removed
 
 #: Seconds, jobs and bytes for which a removal can be undone.
 UNDO_SECONDS, UNDO_JOBS, UNDO_BYTES = 60.0, 20_000, 64_000_000
@@ -39,7 +39,7 @@ class Progress:
     done: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     #: The same one by one.
-    refusals: list[Refusal] = field(default_factory=list)
+    refusals: list[RefusedJob] = field(default_factory=list)
     cancelled: bool = False
     undoable: bool = False
     #: Jobs that came after the question: they stay.
@@ -53,7 +53,7 @@ class Progress:
         """Jobs that were tried."""
         return self.done + self.refused.total()
 
-    def step(self, count: int, refused: Sequence[Refusal]) -> None:
+    def step(self, count: int, refused: Sequence[RefusedJob]) -> None:
         """Counts a step of ``count`` jobs."""
         self.done += count - len(refused)
         self.refusals += refused
@@ -79,7 +79,7 @@ class Progress:
         return "; ".join(words)
 
 
-def _reason(refusal: Refusal) -> str:
+def _reason(refusal: RefusedJob) -> str:
     if refusal.found == "missing":
         return "gone"
     if refusal.found == "exists":

@@ -7,12 +7,12 @@ from typing import Any
 
 from hsejobs.control import cron, making
 from hsejobs.model import iso_time, new_job_id
-from hsejobs.store.read import Reader
+from hsejobs.store.read import JobReader
 from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
-from hsejobs.store.write import Added, NewJob, Writer
+from hsejobs.store.write import Added, JobWriter, NewJob
 
 
-def list_schedules(reader: Reader, infos: Iterable[QueueInfo]) -> list[dict[str, Any]]:
+def list_schedules(reader: JobReader, infos: Iterable[QueueInfo]) -> list[dict[str, Any]]:
     """Every schedule: name, queue, cron text, next and last run, and how that ended.
 
     The object of the HTTP shim and ``hsejobs schedules --json``; times ISO 8601 UTC, unknown
@@ -47,6 +47,6 @@ def new_run(info: QueueInfo, schedule: ScheduleInfo) -> NewJob:
     return making.make(target, None, job_id=job_id, internal=True, nonce="")
 
 
-def run(writer: Writer, info: QueueInfo, schedule: ScheduleInfo) -> Added:
+def run(writer: JobWriter, info: QueueInfo, schedule: ScheduleInfo) -> Added:
     """Adds a run of a schedule now, beside its slots."""
     return writer.add_run(info.name, new_run(info, schedule), schedule.task)

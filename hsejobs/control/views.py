@@ -16,7 +16,7 @@ from hsejobs.errors import InvalidOption
 from hsejobs.masking import mask, scrub, scrub_data, secret_values
 from hsejobs.model import JobRecord, State, iso_time
 from hsejobs.store.circuits import Circuit
-from hsejobs.store.read import Reader
+from hsejobs.store.read import JobReader
 from hsejobs.store.registry import QueueInfo
 
 #: What ``status`` may be in a listing.
@@ -134,7 +134,7 @@ def _error(error: dict[str, Any]) -> dict[str, Any]:
 
 
 def logs(
-    reader: Reader, record: JobRecord, info: QueueInfo | None, actor: Actor, *, tail: int = 0
+    reader: JobReader, record: JobRecord, info: QueueInfo | None, actor: Actor, *, tail: int = 0
 ) -> tuple[list[str] | None, int]:
     """A job's log lines that are kept, and how many there ever were; None for hidden lines.
 
@@ -148,7 +148,7 @@ def logs(
 
 
 def listing(
-    reader: Reader,
+    reader: JobReader,
     info: QueueInfo,
     status: str,
     actor: Actor,
@@ -179,7 +179,7 @@ def listing(
     }
 
 
-def workers(reader: Reader, queues: Sequence[str]) -> list[dict[str, Any]]:
+def workers(reader: JobReader, queues: Sequence[str]) -> list[dict[str, Any]]:
     """The consumers that live and what their slots run; times ISO 8601, durations ms."""
     found = reader.workers(queues)
     for one in found:

@@ -17,7 +17,7 @@ from huey.exceptions import ConfigurationError
 
 from hsejobs import forks
 from hsejobs.engine.context import JobInterrupted
-from hsejobs.engine.keeper import Keeper
+from hsejobs.engine.keeper import Maintenance
 from hsejobs.engine.outage import Outage
 from hsejobs.engine.queue import Queue
 from hsejobs.engine.slots import Running, Slot
@@ -129,7 +129,7 @@ class JobConsumer(Consumer):
         self._wake_r, self._wake_w = os.pipe()
         os.set_blocking(self._wake_r, False)
         os.set_blocking(self._wake_w, False)
-        self.keeper = Keeper(self)
+        self.keeper = Maintenance(self)
 
     def get_environment(self, worker_type: str) -> Any:
         """Threads or processes, whose stop flag can be polled beside a connection."""

@@ -8,11 +8,11 @@ from contextvars import ContextVar
 from typing import Any
 
 from hsejobs.engine.slots import Slot
-from hsejobs.engine.telling import Telling
+from hsejobs.engine.telling import ProgressLog
 from hsejobs.errors import JobsError, LeaseLost
 from hsejobs.masking import plain, scrub, secret_values
 from hsejobs.model import LOG_LINE_LENGTH
-from hsejobs.store.work import Claim, Work
+from hsejobs.store.work import Claim, WorkerStore
 
 _current: ContextVar[JobContext | None] = ContextVar("hsejobs_job", default=None)
 
@@ -58,10 +58,10 @@ class JobContext:
         self,
         claim: Claim,
         queue: str,
-        work: Work,
+        work: WorkerStore,
         *,
         lease_ms: int,
-        teller: Work,
+        teller: WorkerStore,
         slot: Slot | None = None,
     ) -> None:
         self._claim = claim
@@ -75,7 +75,7 @@ class JobContext:
         self._confirmed = self.started
         self._teller = teller
         #: What was said; None while nothing was.
-        self.telling: Telling | None = None
+        self.telling: ProgressLog | None = None
         # What the run of Huey.execute told: see outcome.py.
         self.signals: set[str] = set()
         self.error: BaseException | None = None
@@ -211,9 +211,9 @@ class JobContext:
             return False
         return self.deadline is None or time.monotonic() < self.deadline
 
-    def _tell(self) -> Telling:
+    def _tell(self) -> ProgressLog:
         if self.telling is None:
-            self.telling = Telling(self._teller, self.id, self.token)
+            self.telling = ProgressLog(self._teller, self.id, self.token)
         return self.telling
 
     @property

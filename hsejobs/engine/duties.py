@@ -82,7 +82,7 @@ class Owed:
 
 
 @dataclass(slots=True)
-class Ledger:
+class PendingWrites:
     """What is owed to Redis, in order."""
 
     owed: list[Owed] = field(default_factory=list)

@@ -22,7 +22,7 @@ from hsejobs.engine.outcome import clean_data, told_errors
 from hsejobs.engine.periodic import cron_text
 from hsejobs.engine.queue import Queue, Schedule
 from hsejobs.engine.serializer import JsonSerializer
-from hsejobs.engine.signatures import AddOptions
+from hsejobs.engine.signatures import AddKeywords
 from hsejobs.engine.storage import JobStorage
 from hsejobs.engine.tasks import JobPeriodicTask, JobTaskWrapper
 from hsejobs.errors import SettingsError
@@ -170,7 +170,7 @@ class JobHuey(Queue, Huey):
     # -- adding
 
     def submit(
-        self, payload: Any = None, *, task: str | None = None, **chosen: Unpack[AddOptions]
+        self, payload: Any = None, *, task: str | None = None, **chosen: Unpack[AddKeywords]
     ) -> Job[Any]:
         """Adds a job to the task named (the default one for None); options as for ``task.add``."""
         job: Job[Any] = self.wrapper(task).add(payload, **chosen)

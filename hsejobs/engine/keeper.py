@@ -14,15 +14,15 @@ import time
 
 from hsejobs import codec
 from hsejobs.engine import outcome as outcomes
-from hsejobs.engine.duties import Duty, Ledger
-from hsejobs.engine.periodic import Schedules
-from hsejobs.engine.ports import KeeperHost
+from hsejobs.engine.duties import Duty, PendingWrites
+from hsejobs.engine.periodic import Scheduler
+from hsejobs.engine.ports import MaintenanceHost
 from hsejobs.engine.slots import Running, Slot
 from hsejobs.engine.timer import DueTimer
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.store import keys
-from hsejobs.store.client import Link
-from hsejobs.store.work import SWEEP_LIMIT, Work
+from hsejobs.store.client import RedisClient
+from hsejobs.store.work import SWEEP_LIMIT, WorkerStore
 from hsejobs.watch import logs
 
 #: Seconds between sweeps, heartbeats, and looks at the slots (while jobs come in batches / else).
@@ -41,10 +41,10 @@ SWEEP_FRESH_MS = 1000
 PROBE_AFTER = 10.0
 
 
-class Keeper:
+class Maintenance:
     """Driven by ``tick``, which never raises for what Redis answers, or does not."""
 
-    def __init__(self, consumer: KeeperHost) -> None:
+    def __init__(self, consumer: MaintenanceHost) -> None:
         self.consumer = consumer
         self.queue = consumer.queue
         runtime = self.queue.runtime
@@ -53,10 +53,10 @@ class Keeper:
         self.link = runtime.link
         self.link.probe_after = PROBE_AFTER
         self.link.watch(consumer.mind)
-        self.work = Work(self.link, runtime.prefix, self.queue.name)
-        self.schedules = Schedules(self.queue)
-        self.ledger = Ledger()
-        timer_link = Link(runtime.link.url, probe_after=float("inf"))
+        self.work = WorkerStore(self.link, runtime.prefix, self.queue.name)
+        self.schedules = Scheduler(self.queue)
+        self.ledger = PendingWrites()
+        timer_link = RedisClient(runtime.link.url, probe_after=float("inf"))
         timer_link.watch(consumer.mind)
         self.timer = DueTimer(timer_link, keys.of(self.work.base, "timer"))
         self.fast_until = 0.0

@@ -54,7 +54,7 @@ def run_id(task: str, slot: int) -> str:
     return f"periodic:{task}:{time_of(slot):%Y%m%dT%H%M}Z"
 
 
-class Schedules:
+class Scheduler:
     """Enqueues a queue's periodic tasks, once each slot, by Redis time."""
 
     def __init__(self, queue: Queue) -> None:

@@ -40,7 +40,7 @@ class WorkerHost(Protocol):
         """Whether an interrupted job was interrupted for its deadline, not for a shutdown."""
 
 
-class KeeperHost(Protocol):
+class MaintenanceHost(Protocol):
     """The consumer, as its keeper sees it."""
 
     queue: Queue

@@ -48,7 +48,7 @@ class QueueTask:
     registry: Any
     _refuse: Callable[[Any], None] | None = None
     _held: tuple[Settings, QueueOptions] | None = None
-    _target: tuple[Settings, making.Target] | None = None
+    _target: tuple[Settings, making.TaskTarget] | None = None
 
     @cached_property
     def model(self) -> Any:
@@ -80,12 +80,12 @@ class QueueTask:
         return self._held[1]
 
     @property
-    def target(self) -> making.Target:
+    def target(self) -> making.TaskTarget:
         """What its jobs are made for, and with what when their add says nothing."""
         settings = self.queue.runtime.settings
         if self._target is None or self._target[0] is not settings:
             holds, key = self.options, settings.secret_key
-            made = making.Target(
+            made = making.TaskTarget(
                 self.full_name,
                 holds.priority,
                 holds.attempts,

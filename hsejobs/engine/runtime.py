@@ -5,9 +5,9 @@ from __future__ import annotations
 from hsejobs import forks
 from hsejobs.forks import cached_property
 from hsejobs.settings import Settings, load_settings, redis_target
-from hsejobs.store.client import Link
-from hsejobs.store.read import Reader
-from hsejobs.store.write import Writer
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import JobReader
+from hsejobs.store.write import JobWriter
 
 
 class Runtime:
@@ -18,19 +18,19 @@ class Runtime:
         self.prefix = settings.redis_prefix
 
     @cached_property
-    def link(self) -> Link:
+    def link(self) -> RedisClient:
         """The connection; found (see ``redis_target``) at the first use."""
-        return Link(redis_target(self.settings), wait_replicas=self.settings.wait_replicas)
+        return RedisClient(redis_target(self.settings), wait_replicas=self.settings.wait_replicas)
 
     @cached_property
-    def writer(self) -> Writer:
+    def writer(self) -> JobWriter:
         """All writes that are not a worker's."""
-        return Writer(self.link, self.prefix)
+        return JobWriter(self.link, self.prefix)
 
     @cached_property
-    def reader(self) -> Reader:
+    def reader(self) -> JobReader:
         """All reads."""
-        return Reader(self.link, self.prefix)
+        return JobReader(self.link, self.prefix)
 
 
 _lock = forks.lock()

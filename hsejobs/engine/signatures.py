@@ -27,7 +27,7 @@ class _Model(Protocol):
 Model = TypeVar("Model", bound=_Model)
 
 
-class BulkOptions(TypedDict, total=False):
+class AddManyKeywords(TypedDict, total=False):
     """Options of ``add_many`` and ``add``; ``delay``, ``backoff`` and ``timeout`` in seconds."""
 
     organization_id: str | None
@@ -39,7 +39,7 @@ class BulkOptions(TypedDict, total=False):
     timeout: float | None
 
 
-class AddOptions(BulkOptions, total=False):
+class AddKeywords(AddManyKeywords, total=False):
     """Options of ``add``."""
 
     job_id: str | None
@@ -48,13 +48,13 @@ class AddOptions(BulkOptions, total=False):
 class Add(Protocol[_In, R]):
     """``add`` of a task that needs a payload."""
 
-    def __call__(self, payload: _In, **options: Unpack[AddOptions]) -> Job[R]: ...
+    def __call__(self, payload: _In, **options: Unpack[AddKeywords]) -> Job[R]: ...
 
 
 class AddAny(Protocol[_In, R]):
     """``add`` of a task whose payload may be left out, which is ``{}``."""
 
-    def __call__(self, payload: _In = ..., **options: Unpack[AddOptions]) -> Job[R]: ...
+    def __call__(self, payload: _In = ..., **options: Unpack[AddKeywords]) -> Job[R]: ...
 
 
 class AddMany(Protocol[_In, _Out]):
@@ -65,7 +65,7 @@ class AddMany(Protocol[_In, _Out]):
         items: Iterable[_In],
         *,
         ids: Iterable[str] | None = None,
-        **options: Unpack[BulkOptions],
+        **options: Unpack[AddManyKeywords],
     ) -> list[Job[_Out]]: ...
 
 

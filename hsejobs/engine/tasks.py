@@ -128,7 +128,7 @@ class _Adds(QueueTask):
         """
         items = list(items)
         chosen = options.check_ids(ids, len(items))
-        unknown = said.keys() - signatures.BulkOptions.__optional_keys__
+        unknown = said.keys() - signatures.AddManyKeywords.__optional_keys__
         if unknown:
             raise TypeError(f"add_many() has no option {', '.join(sorted(unknown))}")
         return self.huey.add_new(adding.new_jobs(self, items, ids=chosen, **said))

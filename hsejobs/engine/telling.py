@@ -7,7 +7,7 @@ from collections import deque
 
 from hsejobs.errors import JobsError
 from hsejobs.model import LOG_LINES
-from hsejobs.store.work import Work
+from hsejobs.store.work import WorkerStore
 
 #: Seconds between two progress writes, and between two writes of log lines.
 PROGRESS_EVERY, LOG_EVERY = 0.5, 0.25
@@ -17,7 +17,7 @@ LOG_BUFFER = 100
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
 
-class Telling:
+class ProgressLog:
     """What one attempt said of itself and Redis does not have yet; the newest is kept.
 
     ``work`` makes one try a call. The methods that write return False when the job is not this
@@ -37,7 +37,7 @@ class Telling:
         "_work",
     )
 
-    def __init__(self, work: Work, job_id: str, token: str) -> None:
+    def __init__(self, work: WorkerStore, job_id: str, token: str) -> None:
         self._work, self._id, self._token = work, job_id, token
         self._lines: deque[str] = deque(maxlen=LOG_LINES)
         self._said = 0

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from hsejobs.store.arrival import arrived
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 from hsejobs.store.replies import classify, explained
 
 #: Seconds without a word after which the connection is asked whether it is still there, and until
@@ -20,7 +20,7 @@ ASK_AFTER, GONE_AFTER = 15.0, 18.0
 class DueTimer:
     """A subscription on a connection of its own, remade after it was dropped."""
 
-    def __init__(self, link: Link, channel: str) -> None:
+    def __init__(self, link: RedisClient, channel: str) -> None:
         self._link, self._channel = link, channel
         self._connection: Any = None
         self._heard_at = 0.0

@@ -17,12 +17,12 @@ from hsejobs.engine.outcome import Outcome
 from hsejobs.engine.pace import BUDGET_US, Pace
 from hsejobs.engine.ports import WorkerHost
 from hsejobs.engine.slots import Slot
-from hsejobs.engine.telling import Telling
+from hsejobs.engine.telling import ProgressLog
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.model import new_job_id
 from hsejobs.store.arrival import arrived
-from hsejobs.store.client import Link
-from hsejobs.store.work import Claim, Done, Work
+from hsejobs.store.client import RedisClient
+from hsejobs.store.work import Claim, Done, WorkerStore
 from hsejobs.watch import logs
 
 #: Longest wait for the doorbell, in seconds.
@@ -47,7 +47,7 @@ class JobWorker(Worker):
         self.done: list[Done] = []
         self.orgs: dict[str, str | None] = {}
         self.traces: dict[str, str] = {}
-        self.tellings: list[Telling] = []
+        self.tellings: list[ProgressLog] = []
         self.fast = False
         #: An interrupt was raised in this process, wherever it struck; see `_execute`.
         self.interrupted = False
@@ -63,9 +63,9 @@ class JobWorker(Worker):
         self.lease = runtime.settings.lease_ms
         # Tokens begin with something that no other life of this slot had.
         self.token_base = f"{new_job_id()[-10:]}{os.getpid() % 997:x}"
-        self.work = Work(runtime.link, runtime.prefix, self.queue.name)
-        self.bell = Link(runtime.link.url, probe_after=BELL_WAIT * 5)
-        self.patient = Work(runtime.link, runtime.prefix, self.queue.name, patience=3.0)
+        self.work = WorkerStore(runtime.link, runtime.prefix, self.queue.name)
+        self.bell = RedisClient(runtime.link.url, probe_after=BELL_WAIT * 5)
+        self.patient = WorkerStore(runtime.link, runtime.prefix, self.queue.name, patience=3.0)
         super().initialize()
 
     def shutdown(self) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 from hsejobs import codec
 from hsejobs.store import keys
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 
 
 class AlertStore:
     """The hash of the alerts by rule and queue. All methods raise RedisUnavailable."""
 
-    def __init__(self, link: Link, prefix: str) -> None:
+    def __init__(self, link: RedisClient, prefix: str) -> None:
         self.link, self.prefix = link, prefix
         self._key, self._lock = keys.alerts(prefix), keys.lock(prefix, "alerts")
 

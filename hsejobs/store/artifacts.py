@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hsejobs.errors import JobActive, JobNotFound
 from hsejobs.store import keys, scripts
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 
 #: Entries of ``gone`` in one look.
 MOST = 1_000
@@ -44,7 +44,7 @@ class Gone:
 class ArtifactRecords:
     """What Redis knows of files. All methods raise RedisUnavailable."""
 
-    def __init__(self, link: Link, prefix: str) -> None:
+    def __init__(self, link: RedisClient, prefix: str) -> None:
         self.link, self.prefix = link, prefix
 
     def _key(self, queue: str, name: str, rest: str = "") -> str:
@@ -109,7 +109,7 @@ def _gone(queue: str, entry: bytes) -> Gone:
     return Gone(queue, job_id, int(created or 0), artifact or None, organization, entry)
 
 
-def scan(link: Link, command: str, key: str) -> Iterator[bytes]:
+def scan(link: RedisClient, command: str, key: str) -> Iterator[bytes]:
     """The members of a sorted set, or the fields of a hash, in bounded steps."""
     cursor = b"0"
     while True:

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 from hsejobs.errors import UnknownCircuit
 from hsejobs.model import check_organization, iso_time, whole_number
 from hsejobs.store import keys, scripts
-from hsejobs.store.client import PATIENCE, Link
+from hsejobs.store.client import PATIENCE, RedisClient
 
 #: Circuits in one call of the listing script.
 CHUNK = 500
@@ -44,7 +44,7 @@ def organization_of_circuit(name: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CircuitEntry:
     """Whether a call may be made: ``closed``, ``trial``, ``open`` or ``waiting`` for a trial's end.
 
     ``wait_ms``: until it is worth asking again; None while a person holds the circuit open.
@@ -104,7 +104,7 @@ _LETTERS = {b"c": "closed", b"o": "open", b"t": "half-open", b"h": "open"}
 class Circuits:
     """All circuits. ``patience`` in seconds."""
 
-    def __init__(self, link: Link, prefix: str, *, patience: float = PATIENCE) -> None:
+    def __init__(self, link: RedisClient, prefix: str, *, patience: float = PATIENCE) -> None:
         self.link = link
         self.base = keys.circuits(prefix)
         self.patience = patience
@@ -112,13 +112,13 @@ class Circuits:
     def _run(self, script: scripts.Script, *args: scripts.Arg) -> Any:
         return self.link.run(script, self.base, args, patience=self.patience)
 
-    def enter(self, name: str, token: str, trial_ms: int) -> Entry:
+    def enter(self, name: str, token: str, trial_ms: int) -> CircuitEntry:
         """Asks whether a call may be made; ``token`` is this call's own, without spaces.
 
         A trial that has not been reported after ``trial_ms`` is somebody else's to make.
         """
         letter, wait = self._run(scripts.CIRCUIT_ENTER, name, token, trial_ms)
-        return Entry(_KINDS[letter.decode()], None if wait < 0 else int(wait))
+        return CircuitEntry(_KINDS[letter.decode()], None if wait < 0 else int(wait))
 
     def report(
         self,

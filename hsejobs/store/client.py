@@ -41,7 +41,7 @@ T = TypeVar("T")
 may_wait: ContextVar[Callable[[], bool] | None] = ContextVar("hsejobs_may_wait", default=None)
 
 
-class Link:
+class RedisClient:
     """Redis as hsejobs uses it. Thread-safe and fork-safe; connects at the first call.
 
     A connection belongs to one thread, so nothing waits for a free one. ``probe_after``: a

@@ -17,7 +17,7 @@ from typing import Any
 from hsejobs.errors import InvalidOption, JobNotFound
 from hsejobs.model import JobRecord, State, whole_number
 from hsejobs.store import keys, scripts
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 from hsejobs.store.minutes import Minute, minute_of, pairs, percentile
 from hsejobs.store.records import record_of
 
@@ -28,7 +28,7 @@ PAGE_BYTES = 4_194_304
 #: Minutes that rates, durations and failure shares look back.
 WINDOW = 5
 
-__all__ = ["Event", "Minute", "Page", "QueueStats", "Reader", "percentile"]
+__all__ = ["Event", "JobReader", "Minute", "Page", "QueueStats", "percentile"]
 
 
 @dataclass(slots=True)
@@ -109,10 +109,10 @@ class LastRun:
     status: State | None
 
 
-class Reader:
+class JobReader:
     """All reads. Does no I/O when made."""
 
-    def __init__(self, link: Link, prefix: str) -> None:
+    def __init__(self, link: RedisClient, prefix: str) -> None:
         self.link = link
         self.prefix = prefix
 

@@ -11,7 +11,7 @@ from typing import Any
 from hsejobs.errors import RedisRefused
 from hsejobs.model import JobRecord, State
 from hsejobs.store import keys, registry, scripts
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 from hsejobs.store.read import QueueStats, _stats
 from hsejobs.store.records import record_of
 from hsejobs.store.registry import QueueInfo
@@ -32,7 +32,7 @@ class Server:
 
 
 @dataclass(slots=True)
-class Glance:
+class Snapshot:
     """All queues at one moment. ``cost``: commands sent and ms they took."""
 
     queues: list[QueueStats]
@@ -65,7 +65,7 @@ class Window:
 class LiveReader:
     """Looks at queues, jobs and consumers, confined to ``organization_id``. No I/O when made."""
 
-    def __init__(self, link: Link, prefix: str, organization_id: str | None = None) -> None:
+    def __init__(self, link: RedisClient, prefix: str, organization_id: str | None = None) -> None:
         self.link = link
         self.prefix = prefix
         self.organization_id = organization_id
@@ -77,7 +77,7 @@ class LiveReader:
 
     def glance(
         self, *, minutes: int = 60, stalled_ms: int = 30_000, patience: float = PATIENCE
-    ) -> Glance:
+    ) -> Snapshot:
         """Every queue's stats, description, consumers and stalled jobs, in one round trip.
 
         The first one, and one that finds a new queue, takes two. An
@@ -125,7 +125,7 @@ class LiveReader:
         stats = [_stats(name, row[0]) for name, row in zip(names, rows, strict=True)]
         now = max((one.now for one in stats), default=0) or int(replies[-1][0])
         kept = [json.loads(text) for text in replies[1]] if org is None else []
-        return Glance(
+        return Snapshot(
             stats,
             {
                 name: registry.parse(row[1]) if row[1] else QueueInfo(name)

@@ -9,7 +9,7 @@ from typing import Any
 from hsejobs import codec
 from hsejobs.errors import UnknownQueue, UnknownTask
 from hsejobs.store import keys
-from hsejobs.store.client import PATIENCE, Link
+from hsejobs.store.client import PATIENCE, RedisClient
 
 
 @dataclass(slots=True)
@@ -76,14 +76,14 @@ class QueueInfo:
         raise UnknownTask(f"queue {self.name!r} has no task of that name; it has: {have}")
 
 
-def save(link: Link, prefix: str, info: QueueInfo, *, patience: float = PATIENCE) -> None:
+def save(link: RedisClient, prefix: str, info: QueueInfo, *, patience: float = PATIENCE) -> None:
     """Writes a queue's description and lists the queue. Raises RedisUnavailable."""
     key = keys.of(keys.base(prefix, info.name), "queue")
     link.command("SET", key, codec.dumps(asdict(info)), patience=patience)
     link.command("SADD", keys.queues(prefix), info.name, patience=patience)
 
 
-def text(link: Link, prefix: str, name: str) -> bytes | None:
+def text(link: RedisClient, prefix: str, name: str) -> bytes | None:
     """A queue's description as it was written; None where there is none, or it is not listed."""
     if not link.command("SISMEMBER", keys.queues(prefix), name):
         return None
@@ -91,12 +91,12 @@ def text(link: Link, prefix: str, name: str) -> bytes | None:
     return found
 
 
-def names(link: Link, prefix: str) -> list[str]:
+def names(link: RedisClient, prefix: str) -> list[str]:
     """All queues that ever described themselves, sorted."""
     return sorted(name.decode() for name in link.command("SMEMBERS", keys.queues(prefix)))
 
 
-def load(link: Link, prefix: str, name: str) -> QueueInfo:
+def load(link: RedisClient, prefix: str, name: str) -> QueueInfo:
     """A queue's description. Raises UnknownQueue."""
     text = link.command("GET", keys.of(keys.base(prefix, name), "queue"))
     if text is None:
@@ -105,7 +105,7 @@ def load(link: Link, prefix: str, name: str) -> QueueInfo:
     return parse(text)
 
 
-def load_all(link: Link, prefix: str) -> list[QueueInfo]:
+def load_all(link: RedisClient, prefix: str) -> list[QueueInfo]:
     """Every queue's description, sorted by name."""
     found = []
     for name in names(link, prefix):

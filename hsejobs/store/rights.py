@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hsejobs.store import keys
 
 if TYPE_CHECKING:
-    from hsejobs.store.client import Link
+    from hsejobs.store.client import RedisClient
 
 #: Stand for the throw-away key, one that is not there, and a channel, in what follows.
 KEY, NONE, CHANNEL = "<key>", "<none>", "<channel>"
@@ -110,7 +110,7 @@ class Rights:
     untried: list[str] = field(default_factory=list)
 
 
-def try_rights(link: Link, prefix: str) -> Rights:
+def try_rights(link: RedisClient, prefix: str) -> Rights:
     """Tries each command as the link's user, on one key of its own that goes by itself.
 
     What a full or a read-only server refuses is allowed all the same. Raises redis-py's errors

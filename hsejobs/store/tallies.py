@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hsejobs.store import keys, scripts
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 from hsejobs.store.scripts import Arg
 
 #: Seconds after which counters that nobody adds to are forgotten.
@@ -15,7 +15,7 @@ KEPT = 30 * 86_400
 class Tallies:
     """The counters of HTTP. Both methods raise RedisUnavailable."""
 
-    def __init__(self, link: Link, prefix: str) -> None:
+    def __init__(self, link: RedisClient, prefix: str) -> None:
         self.link, self.base = link, keys.http(prefix)
 
     def add(self, reporter: str, number: int, counts: Mapping[str, int]) -> None:

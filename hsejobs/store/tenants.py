@@ -10,7 +10,7 @@ from typing import Any
 from hsejobs.errors import JobsError, RedisRefused, RedisUnavailable
 from hsejobs.store import keys, scripts
 from hsejobs.store.circuits import Circuits, organization_of_circuit
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 
 #: Keys in one look, events in one step, ids in one step.
 KEYS, EVENTS, IDS = 500, 50, 500
@@ -37,7 +37,7 @@ class Traces:
 class Tenants:
     """One organization's traces. All methods raise RedisUnavailable."""
 
-    def __init__(self, link: Link, prefix: str) -> None:
+    def __init__(self, link: RedisClient, prefix: str) -> None:
         self.link, self.prefix = link, prefix
 
     def walk(self, organization_id: str) -> Iterator[Traces]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from hsejobs.model import State
 from hsejobs.store import keys, scripts
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 
 #: Jobs in one call of the script; keys in one step of a walk.
 CHUNK, STEP = 100, 1_000
@@ -79,10 +79,10 @@ class Verified:
         }
 
 
-class Verifier:
+class RecordVerifier:
     """Does no I/O when made."""
 
-    def __init__(self, link: Link, prefix: str) -> None:
+    def __init__(self, link: RedisClient, prefix: str) -> None:
         self.link = link
         self.prefix = prefix
 

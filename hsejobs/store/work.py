@@ -19,7 +19,7 @@ from hsejobs.model import (
     whole_number,
 )
 from hsejobs.store import keys, scripts
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 from hsejobs.store.scripts import Arg, Script
 from hsejobs.store.write import new_nonce
 
@@ -109,10 +109,12 @@ class Swept:
     now: int
 
 
-class Work:
+class WorkerStore:
     """One queue as its workers see it. ``patience`` in seconds, 0: one try."""
 
-    def __init__(self, link: Link, prefix: str, queue: str, *, patience: float = 0.0) -> None:
+    def __init__(
+        self, link: RedisClient, prefix: str, queue: str, *, patience: float = 0.0
+    ) -> None:
         self.link = link
         self.base = keys.base(prefix, queue)
         self.patience = patience

@@ -16,18 +16,18 @@ from typing import Any, NamedTuple
 from hsejobs.errors import JobActive, JobExists, JobNotFound, WrongState
 from hsejobs.model import STATE_OF_LETTER, State
 from hsejobs.store import keys, scripts
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 from hsejobs.store.scripts import Arg, Script
 from hsejobs.store.sweeps import CHUNK, Asked, Sweeps
 
 __all__ = [
     "Added",
     "Asked",
+    "JobWriter",
     "NewJob",
-    "Refusal",
+    "RefusedJob",
     "Removed",
     "Seen",
-    "Writer",
     "new_nonce",
 ]
 
@@ -115,7 +115,7 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedJob:
     """Why an act passed a job over: ``missing``, the letter of the state that it was in, or ``changed``.
 
     ``changed``: it left the state in which it was seen, and came back to it, or came later.
@@ -143,10 +143,10 @@ def _refusal(job_id: str, found: str, act: str) -> Exception:
     return WrongState(f"job {job_id!r} is {state}; only {wanted} jobs can be {done}", str(state))
 
 
-class Writer(Sweeps):
+class JobWriter(Sweeps):
     """All writes that are not a worker's. Does no I/O when made."""
 
-    def __init__(self, link: Link, prefix: str) -> None:
+    def __init__(self, link: RedisClient, prefix: str) -> None:
         self.link = link
         self.prefix = prefix
 
@@ -217,7 +217,7 @@ class Writer(Sweeps):
         organization_id: str | None = None,
         *,
         asked: int | None = None,
-    ) -> list[Refusal]:
+    ) -> list[RefusedJob]:
         """Retries all that are failed, as seen and since ``asked`` (Redis ms); returns the others."""
         return self._chunked(scripts.RETRY, queue, jobs, organization_id, asked)
 
@@ -228,7 +228,7 @@ class Writer(Sweeps):
         organization_id: str | None = None,
         *,
         asked: int | None = None,
-    ) -> list[Refusal]:
+    ) -> list[RefusedJob]:
         """Promotes all that are delayed, as seen and since ``asked`` (Redis ms); returns the others."""
         return self._chunked(scripts.PROMOTE, queue, jobs, organization_id, asked)
 
@@ -239,7 +239,7 @@ class Writer(Sweeps):
         jobs: Sequence[str | Seen],
         organization_id: str | None,
         asked: int | None = None,
-    ) -> list[Refusal]:
+    ) -> list[RefusedJob]:
         refused = []
         moment: Arg = "" if asked is None else asked
         for chunk in scripts.chunks(list(map(_seen, jobs)), CHUNK):
@@ -247,7 +247,7 @@ class Writer(Sweeps):
             replies = self._run(script, queue, keys.tenant(organization_id), moment, *words)
             for (job_id, _), reply in zip(chunk, replies, strict=True):
                 if reply != b"ok":
-                    refused.append(Refusal(job_id, reply.decode()))
+                    refused.append(RefusedJob(job_id, reply.decode()))
         return refused
 
     def remove(
@@ -264,14 +264,14 @@ class Writer(Sweeps):
 
     def remove_many(
         self, queue: str, jobs: Sequence[str | Seen], organization_id: str | None = None
-    ) -> tuple[list[Removed], list[Refusal]]:
+    ) -> tuple[list[Removed], list[RefusedJob]]:
         """Takes away all that are not active and as seen: the copies for an undo, and the refusals."""
         removed, refused = [], []
         for chunk in scripts.chunks(list(map(_seen, jobs)), REMOVED_AT_ONCE):
             words = [word for pair in chunk for word in pair]
             for reply in self._run(scripts.REMOVE, queue, keys.tenant(organization_id), *words):
                 if reply[0] != b"ok":
-                    refused.append(Refusal(reply[1].decode(), reply[0].decode()))
+                    refused.append(RefusedJob(reply[1].decode(), reply[0].decode()))
                     continue
                 record = dict(zip(reply[3][::2], reply[3][1::2], strict=True))
                 org = record.get(b"o")
@@ -297,7 +297,7 @@ class Writer(Sweeps):
 
     def restore_many(
         self, removed: Sequence[Removed], organization_id: str | None = None
-    ) -> list[Refusal]:
+    ) -> list[RefusedJob]:
         """Undoes removals in one round trip; returns those whose id is in use again (``exists``).
 
         Safe to repeat when no answer came: a job that it brought back is no refusal.
@@ -308,7 +308,7 @@ class Writer(Sweeps):
         ]
         replies = self.link.run_many(calls)
         return [
-            Refusal(one.id, reply.decode())
+            RefusedJob(one.id, reply.decode())
             for one, reply in zip(removed, replies, strict=True)
             if reply not in (b"ok", b"back")
         ]

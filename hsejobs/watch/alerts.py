@@ -19,8 +19,8 @@ from hsejobs.model import iso_time
 from hsejobs.settings import Settings
 from hsejobs.store import registry
 from hsejobs.store.alerts import AlertStore
-from hsejobs.store.client import Link
-from hsejobs.store.read import QueueStats, Reader
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import JobReader, QueueStats
 from hsejobs.store.read_live import Server
 from hsejobs.watch import logs
 from hsejobs.wording import counted, jobs_wait, verb
@@ -38,7 +38,7 @@ TRIES, SENDING_MS = 6, 45_000
 MEMORY_PERCENT = 85
 
 
-class Channel(Protocol):
+class AlertChannel(Protocol):
     """Where messages go; ``send`` raises an exception when they did not arrive."""
 
     name: str
@@ -118,11 +118,13 @@ def server_readings(server: Server) -> Iterator[Reading]:
 class Watch:
     """One process's part in watching; its messages go to ``channels``."""
 
-    def __init__(self, link: Link, settings: Settings, channels: Sequence[Channel] = ()) -> None:
+    def __init__(
+        self, link: RedisClient, settings: Settings, channels: Sequence[AlertChannel] = ()
+    ) -> None:
         self.settings, self.channels = settings, channels
         self.link, self.limits = link, Limits.of(settings)
         self.store = AlertStore(link, settings.redis_prefix)
-        self.reader = Reader(link, settings.redis_prefix)
+        self.reader = JobReader(link, settings.redis_prefix)
         self._due = 0.0
         #: Since when Redis is away (monotonic), and the alert of it.
         self._away: float | None = None
@@ -268,7 +270,7 @@ def _is_news(alert: dict[str, Any], channel: str) -> bool:
     return told != alert["state"] and tries < TRIES
 
 
-def _send(channel: Channel, alerts: list[dict[str, Any]]) -> None:
+def _send(channel: AlertChannel, alerts: list[dict[str, Any]]) -> None:
     """Sends and notes in the alerts how it went."""
     try:
         channel.send([public(one) for one in alerts])
@@ -303,7 +305,7 @@ def public(alert: dict[str, Any]) -> dict[str, Any]:
     return {**shown, **times}
 
 
-def stored(link: Link, prefix: str) -> list[dict[str, Any]]:
+def stored(link: RedisClient, prefix: str) -> list[dict[str, Any]]:
     """The alerts, those that are on first: the object of the shim and ``hsejobs alerts --json``."""
     found = AlertStore(link, prefix).all()
     return [public(one) for one in sorted(found, key=lambda a: (a["state"] != "on", -a["sinceMs"]))]

@@ -19,7 +19,7 @@ from hsejobs.errors import InvalidOption, JobsError, RedisRefused, Refused
 from hsejobs_cli import output
 from hsejobs_cli.chaos import plan as plans
 from hsejobs_cli.look import Json
-from hsejobs_cli.session import REFUSED, Session
+from hsejobs_cli.session import REFUSED, CommandSession
 
 if TYPE_CHECKING:
     from hsejobs_cli.chaos.guard import Guard
@@ -58,7 +58,7 @@ def chaos(
     as_json: Json = False,
 ) -> None:
     """Kill, freeze and cut off consumers of its own, and tell whether any job was lost or doubled."""
-    settings = Session().settings
+    settings = CommandSession().settings
     allowed = server or []
     for name in allowed:
         if name not in plans.OF_SERVER:
@@ -169,10 +169,10 @@ def _run(
 
 
 def _check_rights(target: str, prefix: str) -> None:
-    from hsejobs.store.client import Link
+    from hsejobs.store.client import RedisClient
     from hsejobs.store.rights import try_rights
 
-    link = Link(target)
+    link = RedisClient(target)
     link.ping()
     missing = try_rights(link, prefix).missing
     if missing:

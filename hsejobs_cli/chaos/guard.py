@@ -19,7 +19,7 @@ from typing import Any
 
 from hsejobs.errors import JobsError
 from hsejobs.store import keys
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 
 NAME = "chaos"
 #: Keys looked at in one step, while the server serves others.
@@ -74,7 +74,7 @@ def _send(url: str, commands: list[list[str]]) -> None:
 
 def remove_keys(url: str, prefix: str) -> int:
     """Removes every key of the run, and says how many. Raises RedisUnavailable."""
-    link, removed = Link(url), 0
+    link, removed = RedisClient(url), 0
     # The nodes of a Cluster hold nothing else of the run than what is named here.
     base = keys.base(prefix, NAME) if link.cluster else f"{prefix}:"
     for found in link.scan(base, STEP):

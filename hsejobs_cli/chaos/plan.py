@@ -55,7 +55,7 @@ class Blow:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class PlannedJob:
     """One job: added ``at`` s, due ``delay`` s later, at work for ``seconds``."""
 
     at: float
@@ -77,7 +77,7 @@ class Plan:
     lease_ms: int
     blows: tuple[Blow, ...]
 
-    def jobs(self) -> Iterator[Job]:
+    def jobs(self) -> Iterator[PlannedJob]:
         """The jobs in the order in which they are added; the same for the same plan."""
         dice = random.Random(f"{self.seed}:jobs")
         at, number = 0.0, 0
@@ -86,7 +86,9 @@ class Plan:
             longest = {"nap": 0.05, "talk": 1.5, "act": 0.3}[task]
             delay = round(dice.uniform(0.5, 3), 3) if dice.random() < 0.1 else 0.0
             seconds = round(dice.uniform(0, longest), 4)
-            yield Job(round(at, 4), f"job-{number}", task, seconds, delay, dice.randint(1, 5))
+            yield PlannedJob(
+                round(at, 4), f"job-{number}", task, seconds, delay, dice.randint(1, 5)
+            )
             number += 1
 
     def document(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from hsejobs.control.acts import Acts
 from hsejobs.control.audit import FileLog
 from hsejobs.control.progress import Clock
 from hsejobs.settings import redact_url
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 from hsejobs_tui.core.options import Options
 
 
@@ -21,7 +21,7 @@ def actor_of(options: Options) -> Actor:
     return Actor("dashboard", viewer.role, options.organization_id, viewer.user_id)
 
 
-def acts_of(options: Options, link: Link, clock: Clock = time.monotonic) -> Acts:
+def acts_of(options: Options, link: RedisClient, clock: Clock = time.monotonic) -> Acts:
     """The session's acts, with undo; read-only it has none."""
     # A browser is told nothing of Redis' address, but the log on the server's disk is.
     place = redact_url(options.url) if options.viewer else options.place

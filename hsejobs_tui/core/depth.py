@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hsejobs.store.read_live import Glance
+from hsejobs.store.read_live import Snapshot
 
 #: Minutes that are kept.
 MINUTES = 60
@@ -15,7 +15,7 @@ class Depths:
     def __init__(self) -> None:
         self._seen: dict[str, dict[int, int]] = {}
 
-    def note(self, seen: Glance) -> None:
+    def note(self, seen: Snapshot) -> None:
         """Takes in a look; a queue that is gone is forgotten."""
         self._seen = {one.name: self._seen.get(one.name, {}) for one in seen.queues}
         for one in seen.queues:

@@ -20,7 +20,7 @@ FEW_COLOURS = ("linux", "vt100", "vt220", "ansi", "xterm-16color", "screen-16col
 
 
 @dataclass(frozen=True, slots=True)
-class Viewer:
+class DashboardUser:
     """Whose browser it is: a token's user and role (member, admin, operator)."""
 
     user_id: str
@@ -45,7 +45,7 @@ class Options:
     refresh: float = 1.0
     front: bool = False
     limits: Limits = field(default_factory=Limits)
-    viewer: Viewer | None = None
+    viewer: DashboardUser | None = None
 
 
 def load(

@@ -10,9 +10,9 @@ from hsejobs.control import views
 from hsejobs.errors import JobNotFound, Refused
 from hsejobs.model import JobRecord, State
 from hsejobs.store.circuits import Circuit, Circuits
-from hsejobs.store.client import Link
-from hsejobs.store.read import Event, LastRun, Reader
-from hsejobs.store.read_live import Glance, LiveReader, Window
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import Event, JobReader, LastRun
+from hsejobs.store.read_live import LiveReader, Snapshot, Window
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
 from hsejobs.store.write import Seen
 from hsejobs_tui.core import groups
@@ -49,19 +49,19 @@ class Hits:
         return self.done
 
 
-class Source:
+class LiveSource:
     """All reads. Every method blocks: it is called in a thread."""
 
-    def __init__(self, options: Options, link: Link) -> None:
+    def __init__(self, options: Options, link: RedisClient) -> None:
         self.options = options
         self.link = link
         self.org = options.organization_id
         self.actor = actor_of(options)
-        self.reader = Reader(link, options.prefix)
+        self.reader = JobReader(link, options.prefix)
         self.live = LiveReader(link, options.prefix, self.org)
         self.infos: dict[str, QueueInfo] = {}
 
-    def glance(self) -> Glance:
+    def glance(self) -> Snapshot:
         """All queues at one moment."""
         seen = self.live.glance(stalled_ms=self.options.limits.stalled_ms or 30_000)
         self.infos = seen.infos

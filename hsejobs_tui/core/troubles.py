@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hsejobs.store.read import QueueStats
-from hsejobs.store.read_live import Glance
+from hsejobs.store.read_live import Snapshot
 from hsejobs.watch.alerts import CALM_AT, Limits, Reading, readings, server_readings
 from hsejobs.wording import jobs_wait, verb
 
@@ -25,7 +25,7 @@ _TODO = {
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Alert:
     """Something wrong. ``level``: critical, warning, note or over; ``since`` and ``ended`` in ms."""
 
     level: str
@@ -42,13 +42,13 @@ STYLES = {"critical": "bold fail", "warning": "warn", "note": "note", "over": "d
 LEVELS = tuple(STYLES)
 
 
-def troubles(seen: Glance, limits: Limits) -> list[Trouble]:
+def troubles(seen: Snapshot, limits: Limits) -> list[Alert]:
     """What is wrong at this moment, the worst first.
 
     An alert that the watching process keeps tells since when; the rules are
     looked at here as well, so that none is needed and none is late.
     """
-    found: list[Trouble] = []
+    found: list[Alert] = []
     for stats in seen.queues:
         own = [
             _trouble(reading, seen)
@@ -61,7 +61,7 @@ def troubles(seen: Glance, limits: Limits) -> list[Trouble]:
         if stats.is_paused and stats.waiting:
             found = [one for one in found if (one.rule, one.queue) != ("waiting", stats.name)]
             found.append(
-                Trouble(
+                Alert(
                     "note",
                     "paused",
                     stats.name,
@@ -75,11 +75,11 @@ def troubles(seen: Glance, limits: Limits) -> list[Trouble]:
     return sorted(found, key=lambda one: (LEVELS.index(one.level), one.queue))
 
 
-def ended(seen: Glance) -> list[Trouble]:
+def ended(seen: Snapshot) -> list[Alert]:
     """The alerts that went off in the last day, the newest first."""
     over = [one for one in seen.alerts.values() if one["state"] == "off"]
     return [
-        Trouble(
+        Alert(
             "over",
             one["rule"],
             one["queue"] or "",
@@ -92,14 +92,14 @@ def ended(seen: Glance) -> list[Trouble]:
     ]
 
 
-def _trouble(reading: Reading, seen: Glance) -> Trouble | None:
+def _trouble(reading: Reading, seen: Snapshot) -> Alert | None:
     known = seen.alerts.get((reading.rule, reading.queue or ""))
     kept = known is not None and known["state"] == "on"
     if reading.value <= reading.limit * (CALM_AT if kept else 1):
         return None
     grave = reading.rule in CRITICAL
     grave = grave or (reading.rule == "failures" and reading.value >= CRITICAL_PERCENT)
-    return Trouble(
+    return Alert(
         "critical" if grave else "warning",
         reading.rule,
         reading.queue or "redis",
@@ -111,6 +111,6 @@ def _trouble(reading: Reading, seen: Glance) -> Trouble | None:
     )
 
 
-def worst(found: list[Trouble], stats: QueueStats) -> str:
+def worst(found: list[Alert], stats: QueueStats) -> str:
     """The level of a queue's worst trouble, '' when it has none."""
     return next((one.level for one in found if one.queue == stats.name), "")

@@ -10,7 +10,7 @@ from textual.widgets import Static
 
 from hsejobs.model import State
 from hsejobs_tui.core.text import duration, safe
-from hsejobs_tui.core.troubles import STYLES, Trouble, ended
+from hsejobs_tui.core.troubles import STYLES, Alert, ended
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.session.places import QueuePlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
@@ -74,11 +74,11 @@ class Alerts(View):
             self.session.open(QueuePlace(queue, State.WAITING))
 
 
-def _key(one: Trouble) -> str:
+def _key(one: Alert) -> str:
     return f"{one.rule}/{one.queue}\0{one.ended or ''}"
 
 
-def _row(one: Trouble, now: int) -> Row:
+def _row(one: Alert, now: int) -> Row:
     since = duration(max(0, now - one.since)) if one.since else "now"
     todo = f"over since {duration(max(0, now - one.ended))}" if one.ended else one.todo
     return Row(

@@ -14,7 +14,7 @@ from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Server
 from hsejobs.wording import counted
 from hsejobs_tui.core.text import duration, number, safe, short, size, spark
-from hsejobs_tui.core.troubles import STYLES, Trouble, worst
+from hsejobs_tui.core.troubles import STYLES, Alert, worst
 from hsejobs_tui.core.view import NO_QUEUE, QueueRow, queue_row
 from hsejobs_tui.screens.one_queue import OneQueue
 from hsejobs_tui.session.places import QueuePlace
@@ -179,7 +179,7 @@ def _cells(
     ]
 
 
-def _alerts(found: list[Trouble], most: int, width: int) -> Text:
+def _alerts(found: list[Alert], most: int, width: int) -> Text:
     """A line each; two where it is longer than ``width``, 0 for never."""
     if not found:
         return Text(" No alerts.", "ok")

@@ -16,16 +16,16 @@ from textual.screen import Screen
 
 from hsejobs.control.acts import explain
 from hsejobs.errors import JobsError, RedisRefused, RedisUnavailable
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 from hsejobs.store.read import QueueStats
-from hsejobs.store.read_live import Glance
+from hsejobs.store.read_live import Snapshot
 from hsejobs_tui.core.acting import acts_of
 from hsejobs_tui.core.commands import allowed, by_id
 from hsejobs_tui.core.depth import Depths
 from hsejobs_tui.core.options import Options
-from hsejobs_tui.core.source import Source
+from hsejobs_tui.core.source import LiveSource
 from hsejobs_tui.core.text import safe
-from hsejobs_tui.core.troubles import Trouble, troubles
+from hsejobs_tui.core.troubles import Alert, troubles
 from hsejobs_tui.session.host import Host
 from hsejobs_tui.session.places import Place
 
@@ -40,10 +40,10 @@ class Session:
     def __init__(self, options: Options, host: Host) -> None:
         self._host = host
         self.options = options
-        self.link = Link(options.url)
-        self.source = Source(options, self.link)
+        self.link = RedisClient(options.url)
+        self.source = LiveSource(options, self.link)
         self.acts = acts_of(options, self.link)
-        self.glance: Glance | None = None
+        self.glance: Snapshot | None = None
         self.glanced = 0.0
         #: How deep each queue was at each look since the start.
         self.depths = Depths()
@@ -144,7 +144,7 @@ class Session:
         return self.glance.now if self.glance else 0
 
     @property
-    def troubles(self) -> list[Trouble]:
+    def troubles(self) -> list[Alert]:
         """What is wrong by the last look, the worst first."""
         return troubles(self.glance, self.options.limits) if self.glance else []
 

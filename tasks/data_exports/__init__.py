@@ -15,7 +15,7 @@ from hsejobs.services.artifacts.links import link_for
 from hsejobs.services.artifacts.store import open_store
 from hsejobs.services.fields import Identifier, Payload
 from hsejobs.services.mail.recipients import MailAddress
-from tasks.data_exports.make import CONTENT_TYPES, Made, Wish, make_export
+from tasks.data_exports.make import CONTENT_TYPES, ExportResult, ExportSpec, make_export
 from tasks.shared.platform.reading import organization_of, tenant_of
 
 
@@ -71,7 +71,7 @@ def export_data(payload: DataExportPayload) -> dict[str, Any]:
     now_ms = shared.reader.now(huey.name)
     expires_at = now_ms + KEPT_DAYS * 86_400_000
     at = datetime.datetime.fromtimestamp(now_ms // 1000, datetime.UTC)
-    wish = Wish(tuple(payload.entities), payload.format, at)
+    wish = ExportSpec(tuple(payload.entities), payload.format, at)
     tenant = tenant_of(settings.platform_database_url, home, organization_id)
     store = open_store(settings.artifacts_url, home)
     made = make_export(
@@ -109,7 +109,7 @@ def export_data(payload: DataExportPayload) -> dict[str, Any]:
     return result
 
 
-def _mail(to: str, made: Made) -> dict[str, Any]:
+def _mail(to: str, made: ExportResult) -> dict[str, Any]:
     return {
         "to": to,
         "template": "export-ready",

@@ -22,7 +22,7 @@ from tasks.shared.streams import behind, json_rows
 
 if TYPE_CHECKING:
     from hsejobs.services.artifacts import Artifact, ArtifactWriter
-    from tasks.shared.platform.rows import Tenant
+    from tasks.shared.platform.rows import PlatformTenant
 
 CONTENT_TYPES = {"json": "application/json", "csv": "application/zip", "xlsx": SHEETS}
 #: What the files of a zip are; a change that a reader has to know of is another number.
@@ -36,7 +36,7 @@ Rows = Callable[[Entity], Iterator[Sequence[Sequence[Any]]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ExportSpec:
     """An export to make: ``at`` is the moment (UTC) at which it is asked for."""
 
     entities: tuple[str, ...]
@@ -50,7 +50,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class ExportResult:
     """An export that is in place, with the rows of each entity.
 
     ``cut``: texts that were too long for a sheet's cell.
@@ -63,14 +63,14 @@ class Made:
 
 
 def make_export(
-    wish: Wish,
-    tenant: Tenant,
+    wish: ExportSpec,
+    tenant: PlatformTenant,
     open_writer: Callable[[], AbstractContextManager[ArtifactWriter]],
     *,
     home: Path,
     check: Callable[[], None],
     progress: Callable[[float, str], None],
-) -> Made:
+) -> ExportResult:
     """Makes the export and puts its artifact in place, whole or not at all.
 
     All rows are those of one moment. Memory is that of a few thousand rows. ``check`` is called before
@@ -112,10 +112,10 @@ def make_export(
             else:
                 _write_zip(out, wish.at, head, entities, walk)
             check()
-    return Made(kept(out), organization.name, rows, cut)
+    return ExportResult(kept(out), organization.name, rows, cut)
 
 
-def _select(tenant: Tenant, entity: Entity) -> Any:
+def _select(tenant: PlatformTenant, entity: Entity) -> Any:
     from tasks.shared.platform.schema import METADATA
 
     table = METADATA.tables[entity.table]
@@ -198,7 +198,7 @@ class _Summed:
 
 def _write_sheets(
     out: ArtifactWriter,
-    wish: Wish,
+    wish: ExportSpec,
     home: Path,
     head: dict[str, Any],
     steps: Steps,

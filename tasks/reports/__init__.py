@@ -20,7 +20,7 @@ from hsejobs.services.mail.recipients import MailAddress
 from hsejobs.settings import Settings
 from tasks.reports import weekly
 from tasks.reports.filters import filter_rules, parse_filters
-from tasks.reports.make import CONTENT_TYPES, Made, Wish, make_report
+from tasks.reports.make import CONTENT_TYPES, ReportResult, ReportSpec, make_report
 from tasks.shared.fonts import named, scripts
 from tasks.shared.platform.database import database
 from tasks.shared.platform.reading import organization_of, tenant_of
@@ -87,7 +87,7 @@ def generate_report(payload: ReportPayload) -> dict[str, Any]:
     organization_id = organization_of(job.organization_id, payload.organization_id, "a report")
     now_ms = shared.reader.now(huey.name)
     expires_at = now_ms + KEPT_DAYS * 86_400_000
-    wish = Wish(
+    wish = ReportSpec(
         payload.type,
         payload.format,
         parse_filters(payload.type, payload.filters),
@@ -129,7 +129,7 @@ def generate_report(payload: ReportPayload) -> dict[str, Any]:
     return result
 
 
-def _result(wish: Wish, made: Made) -> dict[str, Any]:
+def _result(wish: ReportSpec, made: ReportResult) -> dict[str, Any]:
     result: dict[str, Any] = {
         "type": wish.kind,
         "format": wish.format,
@@ -143,7 +143,7 @@ def _result(wish: Wish, made: Made) -> dict[str, Any]:
     return result
 
 
-def _mail(to: str, wish: Wish, made: Made) -> dict[str, Any]:
+def _mail(to: str, wish: ReportSpec, made: ReportResult) -> dict[str, Any]:
     return {
         "to": to,
         "template": "report-ready",

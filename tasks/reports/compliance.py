@@ -9,11 +9,11 @@ from sqlalchemy import func
 from tasks.reports import content, kinds
 from tasks.reports.content import Content, Part
 from tasks.reports.filters import SEVERITIES
-from tasks.reports.source import Group, Source
+from tasks.reports.source import Group, ReportSource
 from tasks.shared.platform.schema import AUDITS, INCIDENTS, WORK_PERMITS
 
 
-def compliance(source: Source) -> Content:
+def compliance(source: ReportSource) -> Content:
     """Scores, trends by month, stations, open actions and incidents, overdue permits."""
     a, i = AUDITS.c, INCIDENTS.c
     has_actions, not_closed, late = a.open_actions > 0, i.status != "Closed", source.overdue()

@@ -13,7 +13,7 @@ from tasks.reports.filters import (
     PERMIT_STATUSES,
     SEVERITIES,
 )
-from tasks.reports.source import Group, Source
+from tasks.reports.source import Group, ReportSource
 from tasks.shared.platform.schema import AUDITS, INCIDENTS, WORK_PERMITS
 
 #: Stations in the figures, those with the most rows; bars and months on paper.
@@ -48,12 +48,12 @@ class Content:
     charts: list[dict[str, Any]] = field(default_factory=list)
 
 
-def content_of(kind: str, source: Source) -> Content:
+def content_of(kind: str, source: ReportSource) -> Content:
     """The figures of a report of one table, each summed up by the database."""
     return _MAKERS[kind](source)
 
 
-def _audits(source: Source) -> Content:
+def _audits(source: ReportSource) -> Content:
     c = AUDITS.c
     scored = source.sum_if(c.score.is_not(None))
     status = source.group(AUDITS, c.status)
@@ -95,7 +95,7 @@ def _audits(source: Source) -> Content:
     )
 
 
-def _incidents(source: Source) -> Content:
+def _incidents(source: ReportSource) -> Content:
     c = INCIDENTS.c
     status, severity = source.group(INCIDENTS, c.status), source.group(INCIDENTS, c.severity)
     nature = source.group(INCIDENTS, c.kind)
@@ -139,7 +139,7 @@ def _incidents(source: Source) -> Content:
     )
 
 
-def _permits(source: Source) -> Content:
+def _permits(source: ReportSource) -> Content:
     c = WORK_PERMITS.c
     status, nature = source.group(WORK_PERMITS, c.status), source.group(WORK_PERMITS, c.kind)
     sums = {"overdue": source.sum_if(source.overdue())}
@@ -197,7 +197,7 @@ def counts(group: Group, order: tuple[str, ...]) -> dict[str, int]:
 
 
 def stations_of(
-    source: Source, group: Group, more: Callable[[dict[str, int]], dict[str, Any]]
+    source: ReportSource, group: Group, more: Callable[[dict[str, int]], dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """The stations with the most rows first."""
     names = source.stations(list(group))
@@ -260,7 +260,7 @@ def station_bars(
     }
 
 
-_MAKERS: dict[str, Callable[[Source], Content]] = {
+_MAKERS: dict[str, Callable[[ReportSource], Content]] = {
     "audits": _audits,
     "incidents": _incidents,
     "work-permits": _permits,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hsejobs import codec
 from hsejobs.errors import JobsError, Unrecoverable
-from tasks.reports.kinds import Column
+from tasks.reports.kinds import ReportColumn
 from tasks.shared.cells import plain
 from tasks.shared.fonts import font_folders
 
@@ -47,7 +47,7 @@ class Printed:
 def table_of(
     title: str,
     note: str,
-    columns: Iterable[Column],
+    columns: Iterable[ReportColumn],
     rows: Iterable[Mapping[str, Any]],
     empty: str,
 ) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def table_of(
     }
 
 
-def _cell(column: Column, value: Any) -> str:
+def _cell(column: ReportColumn, value: Any) -> str:
     text = plain(value)
     return text[:10] if column.day else breakable(text)
 

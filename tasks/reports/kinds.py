@@ -14,7 +14,7 @@ TITLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ReportColumn:
     """A column: its name in JSON and CSV; in a PDF its heading, width and side."""
 
     key: str
@@ -38,7 +38,7 @@ class Kind:
     table: str
     date: str
     noun: str
-    columns: tuple[Column, ...]
+    columns: tuple[ReportColumn, ...]
 
 
 AUDITS = Kind(
@@ -47,17 +47,17 @@ AUDITS = Kind(
     "scheduled_at",
     "audits",
     (
-        Column("id"),
-        Column("scheduledAt", "Scheduled", 1.5, day=True),
-        Column("title", "Audit", 4),
-        Column("stationId"),
-        Column("station", "Station", 2.1),
-        Column("auditor", "Auditor", 2),
-        Column("status", "Status", 1.5),
-        Column("score", "Score", 0.9, right=True),
-        Column("findings", "Findings", 1.2, right=True),
-        Column("openActions", "Open", 0.9, right=True),
-        Column("completedAt"),
+        ReportColumn("id"),
+        ReportColumn("scheduledAt", "Scheduled", 1.5, day=True),
+        ReportColumn("title", "Audit", 4),
+        ReportColumn("stationId"),
+        ReportColumn("station", "Station", 2.1),
+        ReportColumn("auditor", "Auditor", 2),
+        ReportColumn("status", "Status", 1.5),
+        ReportColumn("score", "Score", 0.9, right=True),
+        ReportColumn("findings", "Findings", 1.2, right=True),
+        ReportColumn("openActions", "Open", 0.9, right=True),
+        ReportColumn("completedAt"),
     ),
 )
 INCIDENTS = Kind(
@@ -66,18 +66,18 @@ INCIDENTS = Kind(
     "occurred_at",
     "incidents",
     (
-        Column("id"),
-        Column("occurredAt", "Occurred", 1.5, day=True),
-        Column("title", "Incident", 3.8),
-        Column("description"),
-        Column("kind", "Kind", 1.6),
-        Column("severity", "Severity", 1.3),
-        Column("status", "Status", 1.8),
-        Column("stationId"),
-        Column("station", "Station", 2.1),
-        Column("reportedBy", "Reported by", 1.9),
-        Column("lostDays", "Lost days", 1.1, right=True),
-        Column("closedAt"),
+        ReportColumn("id"),
+        ReportColumn("occurredAt", "Occurred", 1.5, day=True),
+        ReportColumn("title", "Incident", 3.8),
+        ReportColumn("description"),
+        ReportColumn("kind", "Kind", 1.6),
+        ReportColumn("severity", "Severity", 1.3),
+        ReportColumn("status", "Status", 1.8),
+        ReportColumn("stationId"),
+        ReportColumn("station", "Station", 2.1),
+        ReportColumn("reportedBy", "Reported by", 1.9),
+        ReportColumn("lostDays", "Lost days", 1.1, right=True),
+        ReportColumn("closedAt"),
     ),
 )
 WORK_PERMITS = Kind(
@@ -86,18 +86,18 @@ WORK_PERMITS = Kind(
     "valid_from",
     "work permits",
     (
-        Column("id"),
-        Column("validFrom", "Valid from", 1.5, day=True),
-        Column("validUntil", "Until", 1.5, day=True),
-        Column("title", "Work", 3.4),
-        Column("kind", "Kind", 1.8),
-        Column("status", "Status", 1.2),
-        Column("overdue", "Overdue", 1.2),
-        Column("stationId"),
-        Column("station", "Station", 2.1),
-        Column("contractorId"),
-        Column("issuedTo", "Issued to", 2),
-        Column("closedAt"),
+        ReportColumn("id"),
+        ReportColumn("validFrom", "Valid from", 1.5, day=True),
+        ReportColumn("validUntil", "Until", 1.5, day=True),
+        ReportColumn("title", "Work", 3.4),
+        ReportColumn("kind", "Kind", 1.8),
+        ReportColumn("status", "Status", 1.2),
+        ReportColumn("overdue", "Overdue", 1.2),
+        ReportColumn("stationId"),
+        ReportColumn("station", "Station", 2.1),
+        ReportColumn("contractorId"),
+        ReportColumn("issuedTo", "Issued to", 2),
+        ReportColumn("closedAt"),
     ),
 )
 #: The lists of a compliance report: rows of the same tables, by which of their columns matter.
@@ -123,19 +123,19 @@ OVERDUE_PERMITS = Kind(
     tuple(one for one in WORK_PERMITS.columns if one.key not in {"overdue", "closedAt"}),
 )
 MONTHS = (
-    Column("month", "Month", 1),
-    Column("audits", "Audits", 1, right=True),
-    Column("averageScore", "Average score", 1, right=True),
-    Column("incidents", "Incidents", 1, right=True),
-    Column("lostDays", "Lost days", 1, right=True),
-    Column("permits", "Permits", 1, right=True),
-    Column("overduePermits", "Overdue permits", 1, right=True),
+    ReportColumn("month", "Month", 1),
+    ReportColumn("audits", "Audits", 1, right=True),
+    ReportColumn("averageScore", "Average score", 1, right=True),
+    ReportColumn("incidents", "Incidents", 1, right=True),
+    ReportColumn("lostDays", "Lost days", 1, right=True),
+    ReportColumn("permits", "Permits", 1, right=True),
+    ReportColumn("overduePermits", "Overdue permits", 1, right=True),
 )
 STATIONS = (
-    Column("station", "Station", 3),
-    Column("count", "Audits", 1, right=True),
-    Column("averageScore", "Average score", 1, right=True),
-    Column("openActions", "Open actions", 1, right=True),
+    ReportColumn("station", "Station", 3),
+    ReportColumn("count", "Audits", 1, right=True),
+    ReportColumn("averageScore", "Average score", 1, right=True),
+    ReportColumn("openActions", "Open actions", 1, right=True),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (AUDITS, INCIDENTS, WORK_PERMITS)}
 

@@ -19,8 +19,8 @@ from tasks.shared.sheets import CONTENT_TYPE as SHEETS
 if TYPE_CHECKING:
     from hsejobs.services.artifacts import Artifact, ArtifactWriter
     from tasks.reports.content import Content, Part
-    from tasks.reports.source import Source
-    from tasks.shared.platform.rows import Tenant
+    from tasks.reports.source import ReportSource
+    from tasks.shared.platform.rows import PlatformTenant
 
 CONTENT_TYPES = {
     "json": "application/json",
@@ -32,7 +32,7 @@ NO_ROWS = "There is nothing to list."
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ReportSpec:
     """A report to make: ``at`` is the moment (UTC) as of which it is made."""
 
     kind: str
@@ -57,7 +57,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class ReportResult:
     """A report that is in place.
 
     ``missing``: characters that a PDF shows as boxes; ``cut``: texts too long for a sheet's cell.
@@ -73,14 +73,14 @@ class Made:
 
 
 def make_report(
-    wish: Wish,
-    tenant: Tenant,
+    wish: ReportSpec,
+    tenant: PlatformTenant,
     open_writer: Callable[[], AbstractContextManager[ArtifactWriter]],
     *,
     home: Path,
     check: Callable[[], None],
     progress: Callable[[float, str], None],
-) -> Made:
+) -> ReportResult:
     """Makes the report and puts its artifact in place, whole or not at all.
 
     ``check`` is called at least every 1,000 rows and just before the artifact is put in place,
@@ -89,7 +89,7 @@ def make_report(
     """
     from tasks.reports.compliance import compliance
     from tasks.reports.content import content_of
-    from tasks.reports.source import Source
+    from tasks.reports.source import ReportSource
 
     steps = Steps(check, progress)
     progress(2, "counting")
@@ -97,16 +97,16 @@ def make_report(
         organization = view.organization()
         if organization is None:
             raise Unrecoverable("the platform's database has no such organization")
-        source = Source(view, wish.filters, wish.as_of, check)
+        source = ReportSource(view, wish.filters, wish.as_of, check)
         whole = wish.kind == "compliance"
         content = compliance(source) if whole else content_of(wish.kind, source)
         rows = sum(part.rows for part in content.parts)
         if wish.format == "pdf":
             data = _document(wish, organization.name, content, source, steps)
         else:
-            stream = _Stream(wish, organization, content, source, steps, home)
+            stream = _RowStream(wish, organization, content, source, steps, home)
             artifact, cut = stream.write(open_writer)
-            return Made(artifact, organization.name, rows, content.figures, cut=cut)
+            return ReportResult(artifact, organization.name, rows, content.figures, cut=cut)
     from tasks.reports.document import print_pdf
 
     progress(86, "setting pages")
@@ -116,19 +116,19 @@ def make_report(
     with open_writer() as out:
         out.write(printed.data)
         check()
-    return Made(
+    return ReportResult(
         kept(out), organization.name, rows, content.figures, printed.archival, printed.missing
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Stream:
+class _RowStream:
     """A report whose rows go into the artifact as they come."""
 
-    wish: Wish
+    wish: ReportSpec
     organization: Any
     content: Content
-    source: Source
+    source: ReportSource
     steps: Steps
     home: Path
 
@@ -191,7 +191,7 @@ class _Stream:
 
 
 def _document(
-    wish: Wish, organization: str, content: Content, source: Source, steps: Steps
+    wish: ReportSpec, organization: str, content: Content, source: ReportSource, steps: Steps
 ) -> dict[str, Any]:
     """What the template reads: see ``templates/reports/report.typ``."""
     from tasks.reports.document import MOST_OF_SEVERAL, MOST_ROWS, breakable, table_of
@@ -227,7 +227,7 @@ def _document(
         "generated": f"As of {made}",
         "about": _about(wish, content, source, made),
         "notices": notices,
-        "imprint": "Made by HSE.Digital from the organization's records. Times are UTC.",
+        "imprint": "ReportResult by HSE.Digital from the organization's records. Times are UTC.",
         "figures": content.boxes,
         "charts": charts,
         "tables": tables,
@@ -248,7 +248,7 @@ def _tables_of(content: Content) -> list[dict[str, Any]]:
     ]
 
 
-def _about(wish: Wish, content: Content, source: Source, made: str) -> list[list[str]]:
+def _about(wish: ReportSpec, content: Content, source: ReportSource, made: str) -> list[list[str]]:
     from tasks.reports.document import breakable
 
     filters = wish.filters

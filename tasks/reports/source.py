@@ -12,7 +12,7 @@ from sqlalchemy import Row, Select, Table, and_, case, func
 
 from tasks.reports.filters import Filters
 from tasks.reports.kinds import DERIVED, IN_FORCE, Kind, column_name, overdue
-from tasks.shared.platform.rows import Tenant
+from tasks.shared.platform.rows import PlatformTenant
 from tasks.shared.platform.schema import AUDITS, INCIDENTS, STATIONS, WORK_PERMITS
 
 TABLES = {table.name: table for table in (AUDITS, INCIDENTS, WORK_PERMITS)}
@@ -24,15 +24,15 @@ NAMES_KEPT = 10_000
 Group = dict[str, dict[str, int]]
 
 
-class Source:
-    """What a report asks of the database, all of it through the organization's Tenant.
+class ReportSource:
+    """What a report asks of the database, all of it through the organization's PlatformTenant.
 
     ``as_of`` is the moment (UTC text) by which permits are overdue; ``check`` is called before
     every statement and every 1,000 rows, and ends the walk when it raises.
     """
 
     def __init__(
-        self, tenant: Tenant, filters: Filters, as_of: str, check: Callable[[], None]
+        self, tenant: PlatformTenant, filters: Filters, as_of: str, check: Callable[[], None]
     ) -> None:
         self.tenant, self.filters, self.as_of, self.check = tenant, filters, as_of, check
         self._names: dict[str, str] = {}

@@ -28,7 +28,7 @@ huey = JobHuey(
 @huey.task()
 def onboard_tenant(payload: TenantPayload) -> dict[str, Any]:
     """Provisions an organization with its administrator, and invites them."""
-    from tasks.tenant_onboarding.onboard import STEPS, Tenant, open_platform, provision
+    from tasks.tenant_onboarding.onboard import STEPS, NewTenant, open_platform, provision
 
     job, settings = current_job(), runtime().settings
 
@@ -37,7 +37,7 @@ def onboard_tenant(payload: TenantPayload) -> dict[str, Any]:
         job.progress(STEPS[step], step)
         job.log(f"step: {step}")
 
-    def invite(tenant: Tenant) -> str | None:
+    def invite(tenant: NewTenant) -> str | None:
         if tenant.invite is None:
             return None
         context = {"name": tenant.admin_name, "organization": tenant.name}

@@ -40,7 +40,7 @@ STEPS: dict[str, int] = {
 }
 
 
-class Tenant(NamedTuple):
+class NewTenant(NamedTuple):
     """What was provisioned. ``invite`` is None once the administrator has a password."""
 
     organization_id: str
@@ -62,7 +62,7 @@ def open_platform(url: str | None, home: Path) -> Engine:
         return database(url, home)
 
 
-def provision(engine: Engine, wanted: TenantPayload, begin: Callable[[str], None]) -> Tenant:
+def provision(engine: Engine, wanted: TenantPayload, begin: Callable[[str], None]) -> NewTenant:
     """Makes the tenant, or completes it; ``begin`` is called with each step's name before it.
 
     The same organization name and administrator's address are the same tenant, which stays as
@@ -99,7 +99,7 @@ def provision(engine: Engine, wanted: TenantPayload, begin: Callable[[str], None
     ]
     with _transaction(engine) as connection:
         _start_with(connection, "checklists", owner, checklists)
-    return Tenant(
+    return NewTenant(
         organization_id=owner,
         name=organization.name,
         tier=organization.tier,

@@ -9,7 +9,7 @@ import pytest
 
 from hsejobs.settings import load_settings
 from hsejobs.store import keys
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 from hsejobs.watch.alerts import Watch, stored
 from tests.store.test_acts import Store
 
@@ -45,7 +45,7 @@ class Scene:
     def watching(self, **env: str) -> Watch:
         """Another process's watch, with these settings."""
         settings = load_settings({"QUEUE_REDIS_PREFIX": "t", **env})
-        return Watch(Link(self.url), settings, [self.channel])
+        return Watch(RedisClient(self.url), settings, [self.channel])
 
     def workers(self, n: int) -> None:
         """So many consumers live."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hsejobs.errors import ArtifactNotFound, ArtifactsUnavailable
-from hsejobs.services.artifacts.shelf import Entry
+from hsejobs.services.artifacts.shelf import ShelfEntry
 from hsejobs.services.artifacts.store import PART_BYTES
 from tests.artifacts.conftest import DAY_MS, Place
 from tests.support import wait_until
@@ -230,10 +230,10 @@ def test_a_sweep_leaves_the_living_and_what_is_not_ours(place: Place) -> None:
 def test_a_part_that_is_still_being_written_keeps_the_others(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def entries() -> list[Entry]:
+    def entries() -> list[ShelfEntry]:
         key = "0" * 64 + "/" + "1" * 64
         return [
-            Entry(f"{key}.{'9' * 15}.{'a' * 16}.{part:06d}", when)
+            ShelfEntry(f"{key}.{'9' * 15}.{'a' * 16}.{part:06d}", when)
             for part, when in enumerate((1.0, time.time()))
         ]
 

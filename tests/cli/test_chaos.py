@@ -17,9 +17,9 @@ import redis
 from hsejobs.engine.runtime import reset_runtime
 from hsejobs.errors import InvalidOption
 from hsejobs.model import State
-from hsejobs.store.client import Link
-from hsejobs.store.read import Reader
-from hsejobs.store.write import NewJob, Writer
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import JobReader
+from hsejobs.store.write import JobWriter, NewJob
 from hsejobs_cli.chaos import plan as plans
 from hsejobs_cli.chaos.ledger import Ledger
 from hsejobs_cli.chaos.plan import Blow
@@ -154,8 +154,8 @@ def test_the_verdict_tells_a_lost_and_a_doubled_job(url: str, redis_client: redi
     process = started("--json", text=plan(seconds=6))
     try:
         prefix = prefix_of(redis_client)
-        link = Link(url)
-        reader, writer = Reader(link, prefix), Writer(link, prefix)
+        link = RedisClient(url)
+        reader, writer = JobReader(link, prefix), JobWriter(link, prefix)
         delayed: list[str] = []
 
         def found() -> bool:

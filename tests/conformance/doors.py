@@ -27,8 +27,8 @@ from hsejobs.store import registry
 from hsejobs.store.registry import QueueInfo
 from hsejobs_tui.core import compose
 from hsejobs_tui.core.acting import acts_of
-from hsejobs_tui.core.options import Options, Viewer
-from hsejobs_tui.core.source import Source
+from hsejobs_tui.core.options import DashboardUser, Options
+from hsejobs_tui.core.source import LiveSource
 from tests.conformance.steps import (
     Add,
     Answer,
@@ -174,7 +174,7 @@ class Tui(Door):
         self.home = home
 
     def do(self, step: Step, who: Who) -> Any:
-        viewer = None if who.role == "operator" else Viewer(who.user, who.role)
+        viewer = None if who.role == "operator" else DashboardUser(who.user, who.role)
         options = Options(
             url=runtime().link.url,
             prefix=PREFIX,
@@ -185,7 +185,7 @@ class Tui(Door):
             read_only=who.role == "member",
         )
         link = runtime().link
-        source = Source(options, link)
+        source = LiveSource(options, link)
         source.glance()
         match step:
             case Add():

@@ -17,8 +17,8 @@ from hsejobs import codec
 from hsejobs.engine.runtime import reset_runtime, runtime
 from hsejobs.model import State
 from hsejobs.store import keys, registry
-from hsejobs.store.work import Done, Work
-from hsejobs.store.write import NewJob, Writer
+from hsejobs.store.work import Done, WorkerStore
+from hsejobs.store.write import JobWriter, NewJob
 from tests.support.server import Server
 
 PREFIX = "hsejobs"
@@ -53,7 +53,7 @@ class World:
             huey.register(again=True)
         self.link = runtime().link
         self.infos = {one.name: one for one in registry.load_all(self.link, PREFIX)}
-        self.writer = Writer(self.link, PREFIX)
+        self.writer = JobWriter(self.link, PREFIX)
         self._tokens = 0
 
     def clear(self) -> None:
@@ -86,7 +86,7 @@ class World:
         )
         if job.state in ("waiting", "delayed"):
             return
-        work = Work(self.link, PREFIX, job.queue, patience=1)
+        work = WorkerStore(self.link, PREFIX, job.queue, patience=1)
         self._tokens += 1
         _, claims = work.step([], 9, f"token{self._tokens}", 600_000)
         [claim] = [one for one in claims if one.id == job.id]

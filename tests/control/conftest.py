@@ -11,10 +11,10 @@ import pytest
 from hsejobs import codec
 from hsejobs.model import JobRecord
 from hsejobs.store import keys, registry
-from hsejobs.store.client import Link
-from hsejobs.store.read import Reader
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import JobReader
 from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
-from hsejobs.store.write import Writer
+from hsejobs.store.write import JobWriter
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -52,11 +52,11 @@ MAIL = QueueInfo(
 class Place:
     """The store, as an operator's program sees it."""
 
-    link: Link
+    link: RedisClient
     client: Any
 
     def __post_init__(self) -> None:
-        self.reader, self.writer = Reader(self.link, "hsejobs"), Writer(self.link, "hsejobs")
+        self.reader, self.writer = JobReader(self.link, "hsejobs"), JobWriter(self.link, "hsejobs")
 
     def job(self, job_id: str) -> JobRecord:
         return self.reader.job("mail", job_id)
@@ -73,7 +73,7 @@ class Place:
 
 @pytest.fixture
 def place(redis_url: str, redis_client: Any) -> Iterator[Place]:
-    link = Link(redis_url)
+    link = RedisClient(redis_url)
     registry.save(link, "hsejobs", MAIL)
     yield Place(link, redis_client)
     link.close()

@@ -11,10 +11,10 @@ import pytest
 
 from hsejobs.control.actors import Actor
 from hsejobs.control.acts import Acts, Hooks
-from hsejobs.control.audit import FILE, IDS, Entry, FileLog, forget, note
+from hsejobs.control.audit import FILE, IDS, AuditEntry, FileLog, forget, note
 from hsejobs.errors import Forbidden
-from hsejobs.store.client import Link
-from hsejobs.store.write import NewJob, Writer
+from hsejobs.store.client import RedisClient
+from hsejobs.store.write import JobWriter, NewJob
 
 
 def test_an_entry_says_who_did_what_through_which_door(tmp_path: Path) -> None:
@@ -64,16 +64,16 @@ class _Kept:
     """A log of another kind, as one in Redis will be."""
 
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
+        self.entries: list[AuditEntry] = []
 
-    def append(self, entry: Entry) -> bool:
+    def append(self, entry: AuditEntry) -> bool:
         self.entries.append(entry)
         return True
 
 
 @pytest.fixture
-def link(redis_url: str) -> Iterator[Link]:
-    made = Link(redis_url)
+def link(redis_url: str) -> Iterator[RedisClient]:
+    made = RedisClient(redis_url)
     for job_id in ("a", "b"):
         new = NewJob(
             id=job_id,
@@ -85,12 +85,12 @@ def link(redis_url: str) -> Iterator[Link]:
             timeout=0,
             nonce="n",
         )
-        Writer(made, "t").add("q", new)
+        JobWriter(made, "t").add("q", new)
     yield made
     made.close()
 
 
-def test_where_entries_go_can_be_another_place(link: Link) -> None:
+def test_where_entries_go_can_be_another_place(link: RedisClient) -> None:
     kept = _Kept()
     acts = Acts(link, "t", Actor("cli"), kept)
     acts.one("remove", "q", "a")
@@ -99,7 +99,9 @@ def test_where_entries_go_can_be_another_place(link: Link) -> None:
     assert told == [("remove", "q", 1, ("a",), "cli"), ("pause", "q", 0, (), "cli")]
 
 
-def test_an_act_is_done_and_said_when_the_log_cannot_be_written(link: Link, tmp_path: Path) -> None:
+def test_an_act_is_done_and_said_when_the_log_cannot_be_written(
+    link: RedisClient, tmp_path: Path
+) -> None:
     (tmp_path / FILE).mkdir()
     unwritten: list[bool] = []
     gone: list[tuple[str, str | None]] = []
@@ -113,7 +115,7 @@ def test_an_act_is_done_and_said_when_the_log_cannot_be_written(link: Link, tmp_
     assert (drained.done, gone[1:], len(unwritten)) == (1, [("q", None)], 2)
 
 
-def test_what_is_forbidden_leaves_no_entry(link: Link) -> None:
+def test_what_is_forbidden_leaves_no_entry(link: RedisClient) -> None:
     kept = _Kept()
     acts = Acts(link, "t", Actor("http", "admin", "org-1", "ann"), kept)
     for act in ("drain", "obliterate"):

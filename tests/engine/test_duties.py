@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from hsejobs.engine import JobHuey
-from hsejobs.engine.duties import Duty, Ledger
+from hsejobs.engine.duties import Duty, PendingWrites
 from hsejobs.engine.outage import Outage
-from hsejobs.engine.periodic import Schedules
+from hsejobs.engine.periodic import Scheduler
 from hsejobs.engine.runtime import reset_runtime, runtime
 from hsejobs.errors import JobsError, RedisRefused, RedisUnavailable
 from hsejobs.watch import logs
@@ -82,7 +82,7 @@ def test_an_outage_is_over_when_everybody_is_served(
 
 
 def test_what_is_owed_is_kept_until_it_is_written() -> None:
-    ledger, away, written = Ledger(), [True], []
+    ledger, away, written = PendingWrites(), [True], []
 
     def write() -> None:
         if away[0]:
@@ -101,7 +101,7 @@ def test_what_is_owed_is_kept_until_it_is_written() -> None:
 
 
 def test_one_fault_does_not_hold_up_what_is_owed_beside_it() -> None:
-    ledger, written = Ledger(), []
+    ledger, written = PendingWrites(), []
     ledger.add(raising(JobsError("no")), [("a", "t")], lease_ms=60_000)
     ledger.add(lambda: written.append(1), [("b", "t")], lease_ms=60_000)
     with pytest.raises(JobsError):
@@ -124,7 +124,7 @@ def test_a_schedule_whose_function_raises_ends_nothing(redis_url: str, lines: li
     @huey.periodic_task(lambda time: True)
     def second() -> None: ...
 
-    schedules = Schedules(huey)
+    schedules = Scheduler(huey)
     added = [schedules.check(1_800_000_000_000 + minute * 60_000) for minute in range(3)]
     assert [len(ids) for ids in added] == [1, 1, 1]
     assert set(lines) == {"schedule failed"}

@@ -13,7 +13,7 @@ from hsejobs.engine import JobFailed
 from hsejobs.engine.context import JobContext
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import LeaseLost
-from hsejobs.store.work import Claim, Work
+from hsejobs.store.work import Claim, WorkerStore
 from tests.engine import jobs
 from tests.engine.conftest import Consumer
 from tests.support import wait_until
@@ -24,12 +24,12 @@ SECRET = "hunter2hunter2"
 
 
 @pytest.fixture
-def work(trial: Path) -> Work:
+def work(trial: Path) -> WorkerStore:
     """Another worker of the same queue: this test."""
-    return Work(runtime().link, runtime().prefix, "trial", patience=3)
+    return WorkerStore(runtime().link, runtime().prefix, "trial", patience=3)
 
 
-def take(work: Work, lease_ms: int) -> Claim:
+def take(work: WorkerStore, lease_ms: int) -> Claim:
     """One job, by hand."""
     (claim,) = work.step([], 1, "ours", lease_ms)[1]
     return claim
@@ -55,7 +55,7 @@ def test_no_secret_leaves_through_result_log_or_progress(consumer: Start) -> Non
     assert runtime().reader.logs("trial", job.id) == (["went in as ***"], 1)
 
 
-def test_a_start_takes_nothing_for_stalled_at_first(consumer: Start, work: Work) -> None:
+def test_a_start_takes_nothing_for_stalled_at_first(consumer: Start, work: WorkerStore) -> None:
     jobs.echo.add({"n": 1}, job_id="dead")
     take(work, 0)
     consumer("-w", "1")
@@ -66,7 +66,7 @@ def test_a_start_takes_nothing_for_stalled_at_first(consumer: Start, work: Work)
 
 
 def test_an_outage_leaves_the_holders_time_to_renew(
-    consumer: Start, work: Work, redis_server: Server
+    consumer: Start, work: WorkerStore, redis_server: Server
 ) -> None:
     redis_server.restart(appendonly=True)
     jobs.echo.add({"n": 1}, job_id="dead")
@@ -104,7 +104,7 @@ def test_a_refused_renewal_is_known_to_the_job(
     wait_until(lambda: "let-go:1" in trial.read_text(), 20, "the job to be told")
 
 
-def test_check_asks_after_a_third_of_a_lease(work: Work) -> None:
+def test_check_asks_after_a_third_of_a_lease(work: WorkerStore) -> None:
     """A process that was frozen meanwhile has nobody who told it."""
     jobs.echo.add({"n": 1})
     claim = take(work, 0)

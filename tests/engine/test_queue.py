@@ -16,9 +16,9 @@ from pydantic import BaseModel
 from hsejobs import forks
 from hsejobs.engine import adding
 from hsejobs.engine.huey import JobHuey
-from hsejobs.engine.keeper import Keeper
+from hsejobs.engine.keeper import Maintenance
 from hsejobs.engine.outage import Outage
-from hsejobs.engine.periodic import Schedules
+from hsejobs.engine.periodic import Scheduler
 from hsejobs.engine.queue import Queue, QueueTask, Schedule
 from hsejobs.engine.register import announce
 from hsejobs.engine.runtime import reset_runtime, runtime
@@ -80,7 +80,7 @@ def test_a_schedule_that_is_unregistered_runs_no_more(redis_url: str) -> None:
     def never() -> None: ...
 
     assert never.unregister()
-    schedules, now = Schedules(huey), 1_800_000_000_000
+    schedules, now = Scheduler(huey), 1_800_000_000_000
     assert len(schedules.check(now)) == 1
     assert [one.task for one in huey.describe().schedules] == [always.full_name]
     runtime().link.close()
@@ -122,7 +122,7 @@ class Host:
 
 def test_a_worker_and_a_keeper_need_no_consumer(trial: Path) -> None:
     host = Host(jobs.huey)
-    keeper, worker = Keeper(host), JobWorker(host, host.slot)
+    keeper, worker = Maintenance(host), JobWorker(host, host.slot)
     while not keeper._registered:
         keeper.tick()
     job = jobs.echo.add({"n": 1, "say": "here"})

@@ -18,8 +18,8 @@ from sqlalchemy import Engine
 
 from hsejobs.services.artifacts.store import open_store
 from tasks.data_exports.entities import ENTITIES
-from tasks.data_exports.make import CONTENT_TYPES, Made, Wish, make_export
-from tasks.shared.platform.rows import Tenant
+from tasks.data_exports.make import CONTENT_TYPES, ExportResult, ExportSpec, make_export
+from tasks.shared.platform.rows import PlatformTenant
 
 AT = datetime.datetime(2026, 2, 1, 8, tzinfo=datetime.UTC)
 FAR = 9_999_999_999_999
@@ -39,12 +39,12 @@ class Exports:
         entities: Sequence[str] = tuple(ENTITIES),
         organization: str = "org-123",
         check: Callable[[], None] = lambda: None,
-    ) -> tuple[Made, bytes]:
+    ) -> tuple[ExportResult, bytes]:
         """An export and its bytes."""
-        wish = Wish(tuple(entities), form, AT)
+        wish = ExportSpec(tuple(entities), form, AT)
         made = make_export(
             wish,
-            Tenant(self.engine, organization),
+            PlatformTenant(self.engine, organization),
             lambda: self.store.write(
                 organization,
                 "one",

@@ -20,10 +20,10 @@ from hsejobs.services.artifacts.links import link_for
 from hsejobs.services.artifacts.removal import delete_due
 from hsejobs.services.artifacts.store import PART_BYTES, Store, open_store
 from hsejobs.settings import load_settings
-from hsejobs.store.client import Link
-from hsejobs.store.read import Reader
-from hsejobs.store.work import Claim, Done, Work
-from hsejobs.store.write import Writer
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import JobReader
+from hsejobs.store.work import Claim, Done, WorkerStore
+from hsejobs.store.write import JobWriter
 from tasks.email import queue_email
 from tests.http.conftest import MAIL, SECRET, Shim
 from tests.support import wait_until
@@ -36,9 +36,9 @@ class Makers:
     """Reports that were made, with their files, as a worker makes them."""
 
     def __init__(self, shim: Shim, url: str, home: Path) -> None:
-        self.shim, self.link, self.home = shim, Link(url), home
-        self.work = Work(self.link, "hsejobs", "reports", patience=2)
-        self.writer, self.reader = Writer(self.link, "hsejobs"), Reader(self.link, "hsejobs")
+        self.shim, self.link, self.home = shim, RedisClient(url), home
+        self.work = WorkerStore(self.link, "hsejobs", "reports", patience=2)
+        self.writer, self.reader = JobWriter(self.link, "hsejobs"), JobReader(self.link, "hsejobs")
         store = open_store(None, home)
         assert isinstance(store, Store)
         self.store = store

@@ -11,7 +11,7 @@ import pytest
 
 from hsejobs.model import State
 from hsejobs.store.circuits import Circuits
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 from hsejobs.store.tallies import Tallies
 from hsejobs_http import counting
 from hsejobs_http.counting import BOUNDS, Counts
@@ -80,12 +80,12 @@ def test_jobs_by_queue_and_state(shim: Shim, redis_url: str) -> None:
 
 
 def test_durations_rates_and_failures(shim: Shim, redis_url: str) -> None:
-    from hsejobs.store.work import Done, Work
+    from hsejobs.store.work import Done, WorkerStore
 
     for n in range(10):
         shim.ask("POST", "/email", json={**MAIL, "jobId": f"a{n}"})
     store = Store(redis_url)
-    work = Work(store.link, "hsejobs", "email", patience=1)
+    work = WorkerStore(store.link, "hsejobs", "email", patience=1)
     _, claims = work.step([], 10, "token", 30_000)
     work.step([Done(c.id, c.token, 20_000, b"") for c in claims[:8]], 0, "x", 30_000)
     for one in claims[8:]:
@@ -144,7 +144,7 @@ def test_http_itself_and_every_instance_says_the_same(shim: Shim, tmp_path: Path
 
 
 def test_counts_survive_an_outage_and_count_once(redis_server: Server, redis_url: str) -> None:
-    link = Link(redis_url)
+    link = RedisClient(redis_url)
     tallies = Tallies(link, "t")
     counts = Counts(tallies)
     counts.note("/a", "GET", 200, 0.003)

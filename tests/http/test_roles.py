@@ -17,9 +17,9 @@ from hsejobs.services.artifacts import Artifact
 from hsejobs.services.artifacts.links import link_for
 from hsejobs.services.artifacts.store import open_store
 from hsejobs.settings import load_settings
-from hsejobs.store.client import Link
-from hsejobs.store.read import Reader
-from hsejobs.store.work import Claim, Work
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import JobReader
+from hsejobs.store.work import Claim, WorkerStore
 from hsejobs_http.app import all_routes, create_app
 from hsejobs_http.bodies import OPTIONS
 from tasks.shared.examples import EXAMPLES
@@ -49,9 +49,9 @@ class Jobs:
     """Jobs of the email queue in the state that a route wants."""
 
     def __init__(self, shim: Shim, url: str) -> None:
-        self.shim, self.link = shim, Link(url)
-        self.work = Work(self.link, "hsejobs", "email", patience=2)
-        self.reader = Reader(self.link, "hsejobs")
+        self.shim, self.link = shim, RedisClient(url)
+        self.work = WorkerStore(self.link, "hsejobs", "email", patience=2)
+        self.reader = JobReader(self.link, "hsejobs")
         self.numbers = itertools.count()
 
     def make(self, owner: str, path: str) -> str:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hsejobs.errors import SettingsError
 from hsejobs.settings import load_settings
 from hsejobs_http.problems import Problem
-from hsejobs_http.tokens import LEEWAY_SECONDS, REMEMBERED, Verifier, make_token
+from hsejobs_http.tokens import LEEWAY_SECONDS, REMEMBERED, TokenVerifier, make_token
 from tests.http.conftest import FAR, SECRET
 
 RSA = rsa.generate_private_key(65537, 2048)
@@ -34,11 +34,11 @@ def pem(key: Any) -> str:
     return str(public.decode())
 
 
-def verifier(**env: str) -> Verifier:
-    return Verifier(load_settings(env or {"JOBS_JWT_SECRET": SECRET}))
+def verifier(**env: str) -> TokenVerifier:
+    return TokenVerifier(load_settings(env or {"JOBS_JWT_SECRET": SECRET}))
 
 
-def status(checker: Verifier, token: str) -> int:
+def status(checker: TokenVerifier, token: str) -> int:
     """200, or the status of the refusal; refused again when it comes again."""
     for _ in range(2):
         try:
@@ -235,7 +235,7 @@ def test_a_token_that_is_made_is_good() -> None:
     settings = load_settings(
         {"JOBS_JWT_SECRET": SECRET, "JOBS_JWT_AUDIENCE": "jobs", "JOBS_JWT_ISSUER": "platform"}
     )
-    found = Verifier(settings).caller(make_token(settings, "org-1", "ann", "admin", 60))
+    found = TokenVerifier(settings).caller(make_token(settings, "org-1", "ann", "admin", 60))
     assert (found.user_id, found.organization_id, found.role) == ("ann", "org-1", "admin")
     with pytest.raises(SettingsError, match="only a public key"):
         make_token(load_settings({"JOBS_JWT_PUBLIC_KEY": pem(RSA)}), "o", "u", "member", 60)

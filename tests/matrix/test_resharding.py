@@ -15,7 +15,7 @@ from hsejobs.engine.runtime import reset_runtime, runtime
 from hsejobs.errors import RedisUnavailable
 from hsejobs.model import State
 from hsejobs.store import keys
-from hsejobs.store.verify import Verifier
+from hsejobs.store.verify import RecordVerifier
 from tests.engine import jobs
 from tests.engine.conftest import Consumer, counts
 from tests.matrix.test_matrix import ALL, begun, told, words
@@ -112,7 +112,7 @@ def test_a_slot_that_moves_splits_no_queue(
                 held = [key.decode() for key in client.keys("hsejobs:{trial}:*")]
                 assert bool(held) == (node is move.target)
                 assert len(held) == (len(keys_in(client, move.slot)) if held else 0)
-    assert Verifier(runtime().link, "hsejobs").verify("trial").faults == []
+    assert RecordVerifier(runtime().link, "hsejobs").verify("trial").faults == []
     begins, ends = told(one.log, "redis away"), told(one.log, "redis back")
     assert len(begins) == len(ends) <= 2
     assert [line for line in told(one.log, "duty failed") if line["duty"] != "listen"] == []

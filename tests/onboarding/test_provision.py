@@ -19,7 +19,7 @@ from tasks.shared.platform.errors import PlatformUnavailable
 from tasks.shared.platform.schema import METADATA, ORGANIZATIONS, STATIONS, USERS
 from tasks.tenant_onboarding import onboard_tenant
 from tasks.tenant_onboarding.errors import NameTaken, SubscriptionTaken
-from tasks.tenant_onboarding.onboard import STEPS, Tenant, provision
+from tasks.tenant_onboarding.onboard import STEPS, NewTenant, provision
 from tasks.tenant_onboarding.payload import TenantPayload
 from tests.onboarding.conftest import ACME, ONE_TENANT, census, rows
 
@@ -158,7 +158,7 @@ class Run:
     """A run on a thread of its own that makes one step each time it is told to."""
 
     def __init__(self, engine: Engine) -> None:
-        self.result: Tenant | None = None
+        self.result: NewTenant | None = None
         self.ended = False
         self._go = threading.Semaphore(0)
         self._arrived = threading.Semaphore(0)
@@ -226,13 +226,13 @@ def test_many_at_the_same_moment(platform: Engine) -> None:
     """No turns: the database alone keeps them apart, also two names with one subscription."""
     for number in range(5):
         start = threading.Barrier(6)
-        results: list[Tenant | Exception] = []
+        results: list[NewTenant | Exception] = []
 
         def work(
             name: str,
             n: int = number,
             start: threading.Barrier = start,
-            results: list[Tenant | Exception] = results,
+            results: list[NewTenant | Exception] = results,
         ) -> None:
             wanted = payload(organizationName=f"{name} {n}", stripeSubscriptionId=f"sub_{n}")
             start.wait(30)
@@ -253,7 +253,7 @@ def test_many_at_the_same_moment(platform: Engine) -> None:
         assert census(platform) == {key: n * (number + 1) for key, n in ONE_TENANT.items()}
 
 
-def _hashable(result: Tenant | Exception) -> tuple[str, str | None] | None:
+def _hashable(result: NewTenant | Exception) -> tuple[str, str | None] | None:
     return None if isinstance(result, Exception) else (result.organization_id, result.invite)
 
 

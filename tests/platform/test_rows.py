@@ -33,7 +33,7 @@ from sqlalchemy import (
 
 from tasks.shared.platform import schema
 from tasks.shared.platform.database import close_databases, database
-from tasks.shared.platform.rows import NotScoped, Tenant
+from tasks.shared.platform.rows import NotScoped, PlatformTenant
 
 ORGANIZATIONS = ("mine", "theirs", "mine2", "MINE")
 NOW = "2026-01-31T08:00:00Z"
@@ -97,11 +97,11 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def mine(engine: Engine) -> Tenant:
-    return Tenant(engine, "mine")
+def mine(engine: Engine) -> PlatformTenant:
+    return PlatformTenant(engine, "mine")
 
 
-def rows(tenant: Tenant, statement: Any, size: int = 3) -> list[Any]:
+def rows(tenant: PlatformTenant, statement: Any, size: int = 3) -> list[Any]:
     return [row for part in tenant.stream(statement, size) for row in part]
 
 
@@ -134,7 +134,7 @@ FILTERS = st.recursive(
 def test_no_filter_reaches_another_organization(
     engine: Engine, condition: Any, organization: str, scoped: bool
 ) -> None:
-    tenant = Tenant(engine, organization)
+    tenant = PlatformTenant(engine, organization)
     # Also a statement that nobody scoped is scoped when it runs.
     start = tenant.select(STATIONS) if scoped else select(STATIONS)
     found = rows(tenant, start.where(condition))
@@ -145,20 +145,20 @@ def test_no_filter_reaches_another_organization(
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
-def test_streams_every_row_in_lists_of_the_size(mine: Tenant, size: int) -> None:
+def test_streams_every_row_in_lists_of_the_size(mine: PlatformTenant, size: int) -> None:
     parts = list(mine.stream(mine.select(STATIONS, STATIONS.c.id).order_by(STATIONS.c.id), size))
     assert [row.id for part in parts for row in part] == [f"s{n}" for n in range(ROWS)]
     assert all(len(part) == size for part in parts[:-1])
     assert len(parts) == -(-ROWS // size)
 
 
-def test_another_tenants_statement_gives_nothing(engine: Engine, mine: Tenant) -> None:
-    theirs = Tenant(engine, "theirs").select(STATIONS)
+def test_another_tenants_statement_gives_nothing(engine: Engine, mine: PlatformTenant) -> None:
+    theirs = PlatformTenant(engine, "theirs").select(STATIONS)
     assert rows(mine, theirs) == []
     assert mine.count(theirs) == 0
 
 
-def test_joins_and_figures_are_of_one_organization(mine: Tenant) -> None:
+def test_joins_and_figures_are_of_one_organization(mine: PlatformTenant) -> None:
     joined = (
         mine.select(AUDITS, AUDITS.c.id, STATIONS.c.name)
         .join(STATIONS, STATIONS.c.id == AUDITS.c.station_id)
@@ -181,16 +181,16 @@ def test_joins_and_figures_are_of_one_organization(mine: Tenant) -> None:
     assert mine.count(mine.select(STATIONS).limit(4)) == 4
 
 
-def test_organization_is_its_own_row_alone(engine: Engine, mine: Tenant) -> None:
+def test_organization_is_its_own_row_alone(engine: Engine, mine: PlatformTenant) -> None:
     found = mine.organization()
     assert found is not None
     assert found.id == "mine"
     assert rows(mine, select(schema.ORGANIZATIONS.c.id)) == [("mine",)]
-    assert Tenant(engine, "nobody").organization() is None
+    assert PlatformTenant(engine, "nobody").organization() is None
 
 
 def test_a_snapshot_is_of_one_moment_and_of_one_organization(engine: Engine) -> None:
-    tenant = Tenant(engine, "mine2")
+    tenant = PlatformTenant(engine, "mine2")
     with tenant.snapshot() as view:
         assert view.count(view.select(AUDITS)) == ROWS
         with engine.begin() as connection:
@@ -232,7 +232,7 @@ STATEMENTS = {
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
-def test_refuses_what_could_reach_past_the_scope(mine: Tenant, name: str) -> None:
+def test_refuses_what_could_reach_past_the_scope(mine: PlatformTenant, name: str) -> None:
     statement: Any = STATEMENTS[name]
     with pytest.raises(NotScoped):
         mine.stream(statement)
@@ -243,10 +243,10 @@ def test_refuses_what_could_reach_past_the_scope(mine: Tenant, name: str) -> Non
 @pytest.mark.parametrize("organization", ["", None, 7])
 def test_nobodys_rows_are_not_everybodys(engine: Engine, organization: Any) -> None:
     with pytest.raises(NotScoped):
-        Tenant(engine, organization)
+        PlatformTenant(engine, organization)
 
 
-def test_refuses_tables_that_are_not_the_platforms(mine: Tenant) -> None:
+def test_refuses_tables_that_are_not_the_platforms(mine: PlatformTenant) -> None:
     other = Table("other", MetaData(), Column("id", String))
     for table in (IMPOSTOR, other):
         with pytest.raises(NotScoped):
@@ -255,7 +255,7 @@ def test_refuses_tables_that_are_not_the_platforms(mine: Tenant) -> None:
 
 def test_a_walk_left_early_gives_its_connection_back(tmp_path: Path, engine: Engine) -> None:
     alone = create_engine(engine.url, pool_size=1, max_overflow=0, pool_timeout=1)
-    tenant = Tenant(alone, "mine")
+    tenant = PlatformTenant(alone, "mine")
     walk = tenant.stream(tenant.select(STATIONS), 1)
     next(walk)
     walk.close()  # type: ignore[attr-defined]

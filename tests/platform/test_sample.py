@@ -14,7 +14,7 @@ from sqlalchemy import Engine, func, insert, select
 from hsejobs.errors import InvalidOption, Refused
 from tasks.shared.platform import schema
 from tasks.shared.platform.database import close_databases, database
-from tasks.shared.platform.rows import Tenant
+from tasks.shared.platform.rows import PlatformTenant
 from tasks.shared.platform.sample import ensure_sample, fill, has_others
 
 FILLED = (
@@ -183,7 +183,7 @@ def test_says_how_far_it_is(engine: Engine) -> None:
 
 def test_the_examples_organization_is_there_once(engine: Engine) -> None:
     ensure_sample(engine)
-    tenant = Tenant(engine, "org-123")
+    tenant = PlatformTenant(engine, "org-123")
     assert tenant.organization() is not None
     assert tenant.count(tenant.select(schema.AUDITS)) > 50
     with engine.begin() as connection:

@@ -17,8 +17,8 @@ from sqlalchemy import Engine
 
 from hsejobs.services.artifacts.store import open_store
 from tasks.reports.filters import parse_filters
-from tasks.reports.make import CONTENT_TYPES, Made, Wish, make_report
-from tasks.shared.platform.rows import Tenant
+from tasks.reports.make import CONTENT_TYPES, ReportResult, ReportSpec, make_report
+from tasks.shared.platform.rows import PlatformTenant
 from tests.exports.conftest import read_workbook
 from tests.support import skip_or_fail
 
@@ -41,12 +41,12 @@ class Reports:
         filters: Mapping[str, Any] | None = None,
         organization: str = "org-123",
         check: Callable[[], None] = lambda: None,
-    ) -> tuple[Made, bytes]:
+    ) -> tuple[ReportResult, bytes]:
         """A report and its bytes."""
-        wish = Wish(kind, form, parse_filters(kind, filters or {}), AT)
+        wish = ReportSpec(kind, form, parse_filters(kind, filters or {}), AT)
         made = make_report(
             wish,
-            Tenant(self.engine, organization),
+            PlatformTenant(self.engine, organization),
             lambda: self.store.write(
                 organization,
                 "one",
@@ -77,7 +77,7 @@ class Reports:
         """A report as a workbook, read: the rows of each sheet."""
         return read_workbook(self.make(kind, "xlsx", *more)[1])
 
-    def pages(self, kind: str, *more: Any) -> tuple[Made, list[str]]:
+    def pages(self, kind: str, *more: Any) -> tuple[ReportResult, list[str]]:
         """A report as PDF, and the text of each page."""
         made, data = self.make(kind, "pdf", *more)
         return made, text_of(data, self.home)

@@ -21,7 +21,7 @@ from hsejobs.services.artifacts.store import open_store
 from hsejobs.settings import load_settings
 from tasks import queue_report
 from tasks.shared.platform.database import database
-from tasks.shared.platform.rows import Tenant
+from tasks.shared.platform.rows import PlatformTenant
 from tasks.shared.platform.sample import fill
 from tasks.shared.platform.schema import AUDITS
 from tests.reports.conftest import text_of
@@ -68,7 +68,7 @@ def test_the_documents_example(platform_workers: Consumers, tmp_path: Path) -> N
     job = queue_report(EXAMPLE)
     result = job.wait(60)
     found = json.loads(content(tmp_path, result))
-    tenant = Tenant(database(None, tmp_path), "org-123")
+    tenant = PlatformTenant(database(None, tmp_path), "org-123")
     completed = tenant.count(tenant.select(AUDITS).where(AUDITS.c.status == "Completed"))
     assert result["rows"] == len(found["rows"]) == completed > 10
     assert result["summary"] == found["summary"]

@@ -9,7 +9,7 @@ from hsejobs.engine.runtime import runtime
 from hsejobs.model import FINISHED, State
 from hsejobs.store import keys, registry
 from hsejobs.store.registry import QueueInfo
-from hsejobs.store.work import Done, Work
+from hsejobs.store.work import Done, WorkerStore
 from hsejobs.store.write import NewJob
 from tests.support import wait_until
 from tests.support.consumers import Consumers
@@ -44,7 +44,7 @@ class Board:
         runtime().writer.add_many(
             queue, [NewJob(name, "m.task", b"{}", 3, 1, 0, 0) for name in names]
         )
-        work = Work(runtime().link, runtime().prefix, queue, patience=1)
+        work = WorkerStore(runtime().link, runtime().prefix, queue, patience=1)
         while True:
             _, claims = work.step([], 100, f"t{state.value}{hours:g}", 30_000)
             if not claims:

@@ -160,9 +160,9 @@ def test_a_login_that_is_not_offered(mail_server: Server, send: Send) -> None:
 def test_no_login_without_tls_but_on_loopback(
     mail_server: Server, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hsejobs.services.mail.channel import Channel
+    from hsejobs.services.mail.channel import SmtpChannel
 
-    monkeypatch.setattr(Channel, "peer", "192.0.2.1")
+    monkeypatch.setattr(SmtpChannel, "peer", "192.0.2.1")
     inbox = mail_server(auth=True, auth_require_tls=False)
     with pytest.raises(Unrecoverable, match="no TLS"):
         send(with_login(inbox.url))

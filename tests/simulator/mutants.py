@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hsejobs.engine import telling, worker
-from hsejobs.engine.duties import Ledger
+from hsejobs.engine.duties import PendingWrites
 from hsejobs.engine.slots import Slot
 from hsejobs.errors import JobsError, RedisUnavailable
-from hsejobs.store.work import Work
+from hsejobs.store.work import WorkerStore
 
 Patch = Callable[[str], str]
 
@@ -86,12 +86,14 @@ def _with(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 def _claims_anew() -> Any:
     """A claim is sent again as if it were the first time."""
-    step = Work.step
+    step = WorkerStore.step
 
-    def again(self: Work, done: Any, want: int, token: str, lease: int, *, again: bool) -> Any:
+    def again(
+        self: WorkerStore, done: Any, want: int, token: str, lease: int, *, again: bool
+    ) -> Any:
         return step(self, done, want, token, lease, again=False)
 
-    return _with(Work, "step", again)
+    return _with(WorkerStore, "step", again)
 
 
 def _drops_outcomes() -> Any:
@@ -115,7 +117,7 @@ def _taken_back_and_lost() -> Any:
         for one in owed:
             one.act()
 
-    return _with(Ledger, "pay", pay)
+    return _with(PendingWrites, "pay", pay)
 
 
 def _taken_back_for_ever() -> Any:
@@ -134,16 +136,16 @@ def _taken_back_for_ever() -> Any:
 def _sweeps_first() -> Any:
     """After an outage, leases are taken before anybody could renew."""
 
-    def sweep(self: Work, max_stalls: int, *, stall_until: int = 0) -> Any:
+    def sweep(self: WorkerStore, max_stalls: int, *, stall_until: int = 0) -> Any:
         return kept(self, max_stalls)
 
-    kept = Work.sweep
-    return _with(Work, "sweep", sweep)
+    kept = WorkerStore.sweep
+    return _with(WorkerStore, "sweep", sweep)
 
 
 def _telling_raises() -> Any:
     """``progress`` and ``log`` raise what Redis says."""
-    tried = telling.Telling._try
+    tried = telling.ProgressLog._try
 
     def loud(self: Any, *, lines: bool) -> Any:
         before = self._retry_at
@@ -152,7 +154,7 @@ def _telling_raises() -> Any:
             raise ValueError("Redis does not answer")
         return mine
 
-    return _with(telling.Telling, "_try", loud)
+    return _with(telling.ProgressLog, "_try", loud)
 
 
 def _ends_workers() -> Any:

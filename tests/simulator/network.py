@@ -9,7 +9,7 @@ import redis.exceptions as known
 from redis._parsers.base import BaseParser
 
 from hsejobs.store import scripts
-from hsejobs.store.client import REPLY_TIMEOUT, Link
+from hsejobs.store.client import REPLY_TIMEOUT, RedisClient
 from tests.simulator.world import EPOCH, NOTHING, Actor, World
 
 if TYPE_CHECKING:
@@ -214,8 +214,8 @@ def brief(reply: Any) -> str:
     return repr(reply).replace("b'", "'")[:70]
 
 
-class SimLink(Link):
-    """The real Link, whose exchanges go through the simulated network."""
+class SimLink(RedisClient):
+    """The real RedisClient, whose exchanges go through the simulated network."""
 
     network: Network
 

@@ -12,9 +12,9 @@ from hypothesis.stateful import (
 )
 
 from hsejobs.model import State, new_job_id
-from hsejobs.store.read import Reader
-from hsejobs.store.work import Done, Work
-from hsejobs.store.write import NewJob, Removed, Writer
+from hsejobs.store.read import JobReader
+from hsejobs.store.work import Done, WorkerStore
+from hsejobs.store.write import JobWriter, NewJob, Removed
 from tests.store.plain import BACKOFF, PlainJob, PlainQueue, delay_of
 from tests.store.watching import WatchedLink
 from tests.support.server import Server
@@ -48,8 +48,8 @@ class Working(RuleBasedStateMachine):
         self.client.flushall()
         # Raises at a move that the table of transitions does not have.
         self.link = WatchedLink(SERVER[0].user_url, self.client)
-        self.writer, self.reader = Writer(self.link, "t"), Reader(self.link, "t")
-        self.work = Work(self.link, "t", "q", patience=1)
+        self.writer, self.reader = JobWriter(self.link, "t"), JobReader(self.link, "t")
+        self.work = WorkerStore(self.link, "t", "q", patience=1)
         self.model = PlainQueue()
         self.tokens: list[tuple[str, str]] = []
         self.gone: list[tuple[Removed, PlainJob]] = []

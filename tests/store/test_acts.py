@@ -14,10 +14,10 @@ from hsejobs.errors import InvalidOption, JobActive, JobExists, JobNotFound, Que
 from hsejobs.model import State
 from hsejobs.store import keys
 from hsejobs.store.circuits import Circuits
-from hsejobs.store.client import Link
-from hsejobs.store.read import PAGE_BYTES, Reader, _cursor, percentile
-from hsejobs.store.work import Done, Swept, Work
-from hsejobs.store.write import NewJob, Writer
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import PAGE_BYTES, JobReader, _cursor, percentile
+from hsejobs.store.work import Done, Swept, WorkerStore
+from hsejobs.store.write import JobWriter, NewJob
 from tests.support.server import Server
 from tests.support.waiting import redis_ms
 
@@ -26,9 +26,9 @@ class Store:
     """A writer, a reader and a worker of one queue."""
 
     def __init__(self, url: str) -> None:
-        self.link = Link(url)
-        self.writer, self.reader = Writer(self.link, "t"), Reader(self.link, "t")
-        self.work = Work(self.link, "t", "q", patience=1)
+        self.link = RedisClient(url)
+        self.writer, self.reader = JobWriter(self.link, "t"), JobReader(self.link, "t")
+        self.work = WorkerStore(self.link, "t", "q", patience=1)
         self._claims = 0
 
     def add(self, job_id: str, **options: object) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from hsejobs.errors import JobActive, QueueBusy
 from hsejobs.model import State
 from hsejobs.store.minutes import Minute
-from hsejobs.store.write import Refusal, Seen
+from hsejobs.store.write import RefusedJob, Seen
 from tests.store.test_acts import Store
 from tests.support.waiting import tick
 
@@ -52,7 +52,10 @@ def test_a_retry_of_what_was_seen_leaves_what_failed_again(store: Store, other: 
     retried_and_failed(other, "b")
     other.writer.remove("q", "c")
     failed(other, "late")
-    assert store.writer.retry_many("q", asked) == [Refusal("c", "missing"), Refusal("b", "changed")]
+    assert store.writer.retry_many("q", asked) == [
+        RefusedJob("c", "missing"),
+        RefusedJob("b", "changed"),
+    ]
     assert store.counts() == [1, 0, 0, 0, 2]
     assert store.reader.status("q", "a") is State.WAITING
 
@@ -79,7 +82,7 @@ def test_a_promotion_of_what_was_seen(store: Store, other: Store) -> None:
     pair = other.claim()[0]
     other.fail(pair, final=False)
     assert other.reader.status("q", "a") is State.DELAYED
-    assert store.writer.promote_many("q", asked) == [Refusal("a", "changed")]
+    assert store.writer.promote_many("q", asked) == [RefusedJob("a", "changed")]
 
 
 @pytest.mark.parametrize("act", ["retry", "promote"])
@@ -97,7 +100,7 @@ def test_all_of_a_state_is_all_of_that_moment(store: Store, other: Store, act: s
         other.writer.promote("q", "a")
         other.fail(other.claim()[0], final=False)
     done = getattr(store.writer, f"{act}_many")("q", ["a", "b"], asked=moment)
-    assert done == [Refusal("a", "changed")]
+    assert done == [RefusedJob("a", "changed")]
 
 
 def drain(store: Store, moment: int) -> int:

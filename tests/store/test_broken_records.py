@@ -14,7 +14,7 @@ from hsejobs.control import views
 from hsejobs.errors import JobActive, JobNotFound, QueueBusy, WrongState
 from hsejobs.model import State
 from hsejobs.store.read_live import LiveReader
-from hsejobs.store.verify import Verifier
+from hsejobs.store.verify import RecordVerifier
 from hsejobs.store.work import Done
 from tests.store.test_acts import Store
 
@@ -128,7 +128,7 @@ def test_whatever_is_done_the_job_stays_in_one_state(
         with contextlib.suppress(JobActive, JobNotFound, QueueBusy, WrongState):
             ACTS[act](store, pair)
         look(store)
-    verifier = Verifier(store.link, "t")
+    verifier = RecordVerifier(store.link, "t")
     assert not {fault.code for fault in verifier.verify("q").faults} & {
         "no_record",
         "orphan",

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from hsejobs.errors import RedisUnavailable
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 from tests.support.server import Server
 
 #: More than any pool of redis-py allows by itself.
@@ -15,7 +15,7 @@ OFTEN = 150
 
 
 def test_a_long_outage_does_not_use_connections_up(redis_server: Server) -> None:
-    link = Link(redis_server.user_url)
+    link = RedisClient(redis_server.user_url)
     link.ping()
     redis_server.stop()
     for _ in range(OFTEN):
@@ -27,7 +27,7 @@ def test_a_long_outage_does_not_use_connections_up(redis_server: Server) -> None
 
 
 def test_threads_that_come_and_go_do_not_use_connections_up(redis_server: Server) -> None:
-    link = Link(redis_server.user_url)
+    link = RedisClient(redis_server.user_url)
     answered = []
 
     def visit() -> None:

@@ -14,9 +14,9 @@ from redis.exceptions import RedisClusterException
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.model import State
 from hsejobs.store import connect
-from hsejobs.store.client import Link
-from hsejobs.store.read import Reader
-from hsejobs.store.write import NewJob, Writer
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import JobReader
+from hsejobs.store.write import JobWriter, NewJob
 from tests.support.certificates import Certificates
 from tests.support.cluster import Cluster
 from tests.support.sentinel import SentinelSet
@@ -60,7 +60,7 @@ def plain() -> Iterator[Server]:
 
 def said(url: str, patience: float = 0.0) -> str:
     """What a command on this URL ends with, or an empty text when it is answered."""
-    link = Link(url)
+    link = RedisClient(url)
     try:
         link.command("GET", "t:{q}:paused", patience=patience)
     except (JobsError, RedisClusterException) as error:
@@ -75,8 +75,8 @@ KINDS = pytest.mark.parametrize("kind", ["server", "sentinel", "cluster"])
 
 @KINDS
 def test_jobs_over_tls_as_the_least_user(deployed: Callable[[str], Any], kind: str) -> None:
-    link = Link(url_of(deployed, kind), wait_replicas=1 if kind == "sentinel" else 0)
-    writer, reader = Writer(link, "t"), Reader(link, "t")
+    link = RedisClient(url_of(deployed, kind), wait_replicas=1 if kind == "sentinel" else 0)
+    writer, reader = JobWriter(link, "t"), JobReader(link, "t")
     news = [NewJob(f"j{n}", "m.task", b"{}", 3, 1, 0, 0, delay=n % 2 * 9000) for n in range(10)]
     assert all(made.created for made in writer.add_many("q", news))
     assert reader.page("q", State.DELAYED).total == 5
@@ -104,7 +104,7 @@ def test_the_certificate_is_checked(deployed: Callable[[str], Any], kind: str) -
 def test_the_client_shows_a_certificate(deployed: Callable[[str], Any], kind: str) -> None:
     made = Certificates.shared()
     bare = url_of(deployed, kind).replace(f"&ssl_certfile={made.certificate}", "")
-    link = Link(bare.replace(f"&ssl_keyfile={made.key}", ""))
+    link = RedisClient(bare.replace(f"&ssl_keyfile={made.key}", ""))
     with pytest.raises((RedisUnavailable, RedisClusterException)):
         link.command("GET", "t:{q}:paused", patience=0)
     link.close()
@@ -148,19 +148,19 @@ def test_a_tls_fail_over(deployed: Callable[[str], Any]) -> None:
     with SentinelSet(
         binary_of("redis"), certificates=Certificates.shared(), password=PASSWORD
     ) as sentinels:
-        link = Link(sentinels.url)
-        writer = Writer(link, "t")
+        link = RedisClient(sentinels.url)
+        writer = JobWriter(link, "t")
         assert writer.add("q", NewJob("a", "m.task", b"{}", 3, 1, 0, 0)).created
         link.command("WAIT", 1, 1000)
         sentinels.fail_over()
         assert writer.add("q", NewJob("b", "m.task", b"{}", 3, 1, 0, 0)).created
-        assert Reader(link, "t").page("q", State.WAITING).total == 2
+        assert JobReader(link, "t").page("q", State.WAITING).total == 2
         link.close()
 
 
 def connections(url: str) -> list[Any]:
     """What a client of this kind connects to: a server, and the sentinels."""
-    link = Link(url)
+    link = RedisClient(url)
     found = [link.blocking("t:{q}:bell")]
     pool = getattr(link.client, "connection_pool", None)
     manager = getattr(pool, "sentinel_manager", None)

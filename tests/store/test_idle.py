@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 from tests.support import wait_until
 from tests.support.cluster import Cluster
 from tests.support.proxy import FlakyProxy
@@ -47,7 +47,7 @@ def seen(node: Server) -> set[int]:
 def test_on_a_cluster(cluster: Cluster) -> None:
     with proxied(cluster) as proxies:
         hosts = ",".join(f"127.0.0.1:{proxy.port}" for proxy in proxies)
-        link = Link(as_user(f"redis+cluster://{hosts}"), probe_after=0.0)
+        link = RedisClient(as_user(f"redis+cluster://{hosts}"), probe_after=0.0)
         for number in range(30):
             link.command("SET", f"t:{number}", number)
         link.ping(patience=0)
@@ -78,7 +78,7 @@ def test_by_sentinel(redis_server: Server) -> None:
         )
         stack.enter_context(sentinel)
         door = stack.enter_context(FlakyProxy(sentinel.url))
-        link = Link(as_user(f"redis+sentinel://127.0.0.1:{door.port}/main"), probe_after=0.0)
+        link = RedisClient(as_user(f"redis+sentinel://127.0.0.1:{door.port}/main"), probe_after=0.0)
         link.command("SET", "t:x", "1")
         for _ in range(2):
             front.silence()

@@ -6,16 +6,16 @@ import pytest
 import redis
 
 from hsejobs.store.circuits import Circuits
-from hsejobs.store.client import Link
-from hsejobs.store.write import NewJob, Writer
+from hsejobs.store.client import RedisClient
+from hsejobs.store.write import JobWriter, NewJob
 from tests.support.leaks import find_leaks
 
 
 @pytest.fixture
 def client(redis_url: str, redis_client: redis.Redis) -> redis.Redis:
     """A Redis with one good job, a failing circuit and one held open in it."""
-    link = Link(redis_url)
-    Writer(link, "t").add(
+    link = RedisClient(redis_url)
+    JobWriter(link, "t").add(
         "q",
         NewJob("a", "m.task", b"{}", 3, 1, 0, 0, organization_id="one"),
     )

@@ -11,11 +11,11 @@ from hsejobs.errors import JobActive
 from hsejobs.model import State
 from hsejobs.store import scripts
 from hsejobs.store.artifacts import ArtifactRecords
-from hsejobs.store.read import Reader
+from hsejobs.store.read import JobReader
 from hsejobs.store.tenants import Tenants
-from hsejobs.store.verify import Verifier
-from hsejobs.store.work import Done, Work
-from hsejobs.store.write import NewJob, Writer
+from hsejobs.store.verify import RecordVerifier
+from hsejobs.store.work import Done, WorkerStore
+from hsejobs.store.write import JobWriter, NewJob
 from tests.store.test_acts import Store
 from tests.store.transitions import MOVES, OTHERS, TRANSITIONS
 from tests.store.watching import WatchedLink
@@ -32,8 +32,8 @@ class Watched(Store):
         super().__init__(url)
         self.client = client
         self.link: WatchedLink = WatchedLink(url, client)
-        self.writer, self.reader = Writer(self.link, "t"), Reader(self.link, "t")
-        self.work = Work(self.link, "t", "q", patience=1)
+        self.writer, self.reader = JobWriter(self.link, "t"), JobReader(self.link, "t")
+        self.work = WorkerStore(self.link, "t", "q", patience=1)
         self.files = ArtifactRecords(self.link, "t")
         self._number = 0
 
@@ -144,7 +144,7 @@ def act_by_hand(store: Watched) -> None:
         store.job(state)
     with pytest.raises(JobActive):
         store.writer.remove("q", store.held()[0])
-    assert not Verifier(store.link, "t").verify("q", repair=True).faults
+    assert not RecordVerifier(store.link, "t").verify("q", repair=True).faults
     assert store.writer.obliterate("q", force=True) > 0
 
 

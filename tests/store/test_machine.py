@@ -9,7 +9,7 @@ from hypothesis.stateful import invariant, precondition, rule, run_state_machine
 
 from hsejobs.errors import JobActive, JobExists, JobNotFound, QueueBusy, WrongState
 from hsejobs.model import JobRecord, State
-from hsejobs.store.verify import Verifier
+from hsejobs.store.verify import RecordVerifier
 from tests.store.life import HOUR, ORG, ORGS, PICK, RARELY, SERVER, Working
 from tests.store.plain import PlainJob
 from tests.support.leaks import find_leaks
@@ -199,7 +199,7 @@ class Life(Working):
     @rule()
     def verify(self) -> None:
         """Nothing is ever wrong, and a repair changes nothing."""
-        assert Verifier(self.link, "t").verify("q", repair=True).faults == []
+        assert RecordVerifier(self.link, "t").verify("q", repair=True).faults == []
 
     @invariant()
     def nothing_is_left_over(self) -> None:

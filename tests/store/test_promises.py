@@ -9,11 +9,11 @@ import redis
 
 from hsejobs.errors import JobNotFound, RedisUnavailable
 from hsejobs.model import ERRORS_KEPT, State
-from hsejobs.store.client import Link
-from hsejobs.store.read import Reader
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import JobReader
 from hsejobs.store.tenants import Tenants
 from hsejobs.store.work import Done
-from hsejobs.store.write import NewJob, Writer
+from hsejobs.store.write import JobWriter, NewJob
 from tests.store.test_acts import Store
 from tests.support.server import Server
 
@@ -129,11 +129,11 @@ def test_an_outcome_that_comes_after_the_next_claim_does_not(store: Store) -> No
 
 
 def test_an_add_that_no_replica_confirms_raises(redis_server: Server) -> None:
-    link = Link(redis_server.user_url, wait_replicas=1)
+    link = RedisClient(redis_server.user_url, wait_replicas=1)
     with pytest.raises(RedisUnavailable, match="only 0 of 1 replicas confirmed the write"):
-        Writer(link, "t").add("q", new_job("a"))
+        JobWriter(link, "t").add("q", new_job("a"))
     # The primary has it: the same add again is the same job.
-    assert Reader(link, "t").status("q", "a") is State.WAITING
+    assert JobReader(link, "t").status("q", "a") is State.WAITING
     link.close()
 
 

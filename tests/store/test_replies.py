@@ -13,11 +13,11 @@ import redis
 from hsejobs.errors import JobsError, RedisFull, RedisRefused, RedisUnavailable, Refused
 from hsejobs.model import State
 from hsejobs.store import scripts
-from hsejobs.store.client import Link
-from hsejobs.store.read import Reader
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import JobReader
 from hsejobs.store.replies import CODES, Reply, classify, code_of, explained
-from hsejobs.store.work import Done, Work
-from hsejobs.store.write import NewJob, Writer
+from hsejobs.store.work import Done, WorkerStore
+from hsejobs.store.write import JobWriter, NewJob
 from tests.support import wait_until
 from tests.support.faults import FAULTS, REFUSING, full, no_rights, read_only
 from tests.support.server import USER, Server
@@ -41,15 +41,15 @@ def job(name: str) -> NewJob:
 
 
 @pytest.fixture
-def link(redis_url: str) -> Iterator[Link]:
-    made = Link(redis_url)
+def link(redis_url: str) -> Iterator[RedisClient]:
+    made = RedisClient(redis_url)
     yield made
     made.close()
 
 
 @pytest.mark.parametrize("name", SAYS)
-def test_a_server_says_it(redis_server: Server, link: Link, name: str) -> None:
-    writer, (code, kind) = Writer(link, "t"), SAYS[name]
+def test_a_server_says_it(redis_server: Server, link: RedisClient, name: str) -> None:
+    writer, (code, kind) = JobWriter(link, "t"), SAYS[name]
     writer.add("q", job("before"))
     with FAULTS[name](redis_server):
         with pytest.raises(kind) as caught:
@@ -66,15 +66,15 @@ def test_a_server_says_it(redis_server: Server, link: Link, name: str) -> None:
             writer.check_adds(["q"])
     writer.check_adds(["q"])
     assert writer.add("q", job("x")).created
-    assert Reader(link, "t").stats(["q"])[0].waiting == 2
+    assert JobReader(link, "t").stats(["q"])[0].waiting == 2
 
 
 @pytest.mark.parametrize("name", sorted(REFUSING))
 def test_an_add_is_taken_or_not_and_never_halved(
-    redis_server: Server, link: Link, name: str
+    redis_server: Server, link: RedisClient, name: str
 ) -> None:
     """Whatever was answered, the record is whole or absent; and it works again at once."""
-    writer, reader = Writer(link, "t"), Reader(link, "t")
+    writer, reader = JobWriter(link, "t"), JobReader(link, "t")
     writer.add("q", job("before"))
     with REFUSING[name](redis_server), pytest.raises(RedisUnavailable):
         link.run(scripts.ADD, writer._base("q"), (*job("x").shared(), *job("x").own()), patience=0)
@@ -111,9 +111,9 @@ def test_what_is_no_error_of_redis_py_is_told_too() -> None:
     assert classify(TypeError()) is None
 
 
-def test_the_missing_right_is_named(redis_server: Server, link: Link) -> None:
+def test_the_missing_right_is_named(redis_server: Server, link: RedisClient) -> None:
     with no_rights(redis_server), pytest.raises(RedisRefused, match=r"may not run \w+ on t:{q}:"):
-        Writer(link, "t").add("q", job("x"))
+        JobWriter(link, "t").add("q", job("x"))
 
 
 # -- a script asks before its first write
@@ -127,7 +127,7 @@ def _state(server: Server) -> dict[bytes, bytes | None]:
 ENOUGH = [one for one in scripts.ALL if one.runs_when_full and not one.name.startswith("circuit")]
 
 
-def _calls(work: Work, writer: Writer) -> dict[str, Callable[[], bool]]:
+def _calls(work: WorkerStore, writer: JobWriter) -> dict[str, Callable[[], bool]]:
     """Each script that works on a full server, called so that it has something to do."""
     _, claims = work.step([], 6, "token", 60_000)
     one, two, three, four, five, six = [(claim.id, claim.token) for claim in claims]
@@ -158,8 +158,10 @@ def _done(pair: tuple[str, str]) -> Done:
     return Done(*pair, 5, b'{"a": 1}')
 
 
-def test_outcomes_and_the_ways_out_work_on_a_full_server(redis_server: Server, link: Link) -> None:
-    work, writer = Work(link, "t", "q"), Writer(link, "t")
+def test_outcomes_and_the_ways_out_work_on_a_full_server(
+    redis_server: Server, link: RedisClient
+) -> None:
+    work, writer = WorkerStore(link, "t", "q"), JobWriter(link, "t")
     for number in range(9):
         writer.add("q", job(f"j{number}"))
     calls = _calls(work, writer)
@@ -173,10 +175,10 @@ def test_outcomes_and_the_ways_out_work_on_a_full_server(redis_server: Server, l
 
 @pytest.mark.parametrize("command", ["zadd", "zrem", "hset", "rpush", "xadd", "zrange", "incrby"])
 def test_without_one_right_no_script_does_half(
-    redis_server: Server, link: Link, command: str
+    redis_server: Server, link: RedisClient, command: str
 ) -> None:
     """Whichever right is missing, a script does all of its work, or nothing."""
-    work, writer = Work(link, "t", "q"), Writer(link, "t")
+    work, writer = WorkerStore(link, "t", "q"), JobWriter(link, "t")
     for number in range(9):
         writer.add("q", job(f"j{number}"))
     calls = _calls(work, writer)
@@ -200,9 +202,9 @@ def test_without_one_right_no_script_does_half(
 
 
 def test_looking_works_on_a_read_only_and_on_a_full_server(
-    redis_server: Server, link: Link
+    redis_server: Server, link: RedisClient
 ) -> None:
-    writer, reader = Writer(link, "t"), Reader(link, "t")
+    writer, reader = JobWriter(link, "t"), JobReader(link, "t")
     writer.add("q", job("a"))
     for fault in (read_only, full):
         with fault(redis_server):
@@ -220,7 +222,7 @@ def test_an_idle_connection_that_was_dropped_costs_one_retry(redis_server: Serve
     from tests.support.proxy import FlakyProxy
 
     with FlakyProxy(redis_server.url) as proxy:
-        link = Link(proxy.url, probe_after=0.0)
+        link = RedisClient(proxy.url, probe_after=0.0)
         link.command("SET", "t:x", "1")
         proxy.silence()
         assert link.command("GET", "t:x") == b"1"
@@ -229,10 +231,10 @@ def test_an_idle_connection_that_was_dropped_costs_one_retry(redis_server: Serve
 
 
 def test_a_server_that_became_a_replica_is_left_for_a_fresh_connection(
-    redis_server: Server, link: Link
+    redis_server: Server, link: RedisClient
 ) -> None:
     """A fail-over behind one address: what was connected must not stay with the old server."""
-    writer = Writer(link, "t")
+    writer = JobWriter(link, "t")
     writer.add("q", job("a"))
     with redis_server.client() as admin:
         before = admin.info("stats")["total_connections_received"]

@@ -9,7 +9,7 @@ from redis.exceptions import MovedError
 
 from hsejobs.errors import RedisUnavailable
 from hsejobs.store import keys, scripts
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 from tests.support.cluster import Cluster
 from tests.support.resharding import Move
 
@@ -17,8 +17,8 @@ BASE = keys.base("t", "q")
 
 
 @pytest.fixture
-def link(cluster: Cluster) -> Iterator[Link]:
-    found = Link(cluster.url)
+def link(cluster: Cluster) -> Iterator[RedisClient]:
+    found = RedisClient(cluster.url)
     yield found
     found.close()
     found.client.close()
@@ -34,7 +34,9 @@ def held(cluster: Cluster) -> list[bytes]:
 
 
 @pytest.mark.parametrize("moved", ["nothing", "half", "everything"])
-def test_no_script_runs_while_its_slot_moves(cluster: Cluster, link: Link, moved: str) -> None:
+def test_no_script_runs_while_its_slot_moves(
+    cluster: Cluster, link: RedisClient, moved: str
+) -> None:
     for name in ("queue", "seq", "j:1", "p:1"):
         link.command("SET", BASE + name, "1")
     before = held(cluster)

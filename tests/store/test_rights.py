@@ -12,9 +12,9 @@ import redis
 
 from hsejobs.model import State
 from hsejobs.store import rights
-from hsejobs.store.client import Link
-from hsejobs.store.read import Reader
-from hsejobs.store.write import NewJob, Writer
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import JobReader
+from hsejobs.store.write import JobWriter, NewJob
 from tests.support.cluster import Cluster
 from tests.support.server import PASSWORD, USER, Server
 
@@ -59,8 +59,8 @@ def sent(known: set[str]) -> set[str]:
 
 
 @pytest.fixture
-def link(redis_url: str) -> Iterator[Link]:
-    made = Link(redis_url)
+def link(redis_url: str) -> Iterator[RedisClient]:
+    made = RedisClient(redis_url)
     yield made
     made.close()
 
@@ -83,7 +83,7 @@ def test_the_rules_are_documented() -> None:
         assert rule in text
 
 
-def test_the_least_user_lacks_nothing(redis_client: redis.Redis, link: Link) -> None:
+def test_the_least_user_lacks_nothing(redis_client: redis.Redis, link: RedisClient) -> None:
     assert rights.try_rights(link, "hsejobs") == rights.Rights()
     assert redis_client.keys("*") == []
     assert denials(redis_client) == []
@@ -91,7 +91,7 @@ def test_the_least_user_lacks_nothing(redis_client: redis.Redis, link: Link) -> 
 
 @pytest.mark.parametrize("name", rights.COMMANDS)
 def test_each_command_that_is_missing_is_named(
-    redis_server: Server, redis_client: redis.Redis, link: Link, name: str
+    redis_server: Server, redis_client: redis.Redis, link: RedisClient, name: str
 ) -> None:
     with without(redis_client, f"-{name}"):
         found = rights.try_rights(link, "hsejobs")
@@ -102,7 +102,7 @@ def test_each_command_that_is_missing_is_named(
 
 
 def test_keys_and_channels_that_are_missing_are_named(
-    redis_client: redis.Redis, link: Link
+    redis_client: redis.Redis, link: RedisClient
 ) -> None:
     with without(redis_client, "resetchannels"):
         assert rights.try_rights(link, "hsejobs").missing == ["&hsejobs:*"]
@@ -115,7 +115,7 @@ def test_keys_and_channels_that_are_missing_are_named(
 
 
 def test_a_full_and_a_read_only_server_allow_as_much(
-    redis_server: Server, redis_client: redis.Redis, link: Link
+    redis_server: Server, redis_client: redis.Redis, link: RedisClient
 ) -> None:
     redis_client.config_set("maxmemory", "1mb")
     try:
@@ -133,7 +133,7 @@ def test_a_full_and_a_read_only_server_allow_as_much(
 
 
 def test_a_cluster_needs_more(cluster: Cluster) -> None:
-    link = Link(cluster.url)
+    link = RedisClient(cluster.url)
     assert rights.try_rights(link, "hsejobs") == rights.Rights()
     for name in rights.CLUSTER_COMMANDS:
         for node in cluster.nodes:
@@ -153,10 +153,10 @@ def test_a_cluster_needs_more(cluster: Cluster) -> None:
 
 
 def test_an_announcement_that_is_refused_refuses_no_job(
-    redis_client: redis.Redis, link: Link
+    redis_client: redis.Redis, link: RedisClient
 ) -> None:
     """PUBLISH is advisory in every script: the job is there, so the add must not say otherwise."""
-    writer, reader = Writer(link, "hsejobs"), Reader(link, "hsejobs")
+    writer, reader = JobWriter(link, "hsejobs"), JobReader(link, "hsejobs")
     with without(redis_client, "resetchannels"):
         for number in range(2):
             new = NewJob(f"j{number}", "m.task", b"{}", 3, 1, 0, 0, delay=60_000 - number)

@@ -12,27 +12,27 @@ import pytest
 import redis
 
 from hsejobs.store import keys, scripts
-from hsejobs.store.client import Link
-from hsejobs.store.work import Work
-from hsejobs.store.write import NewJob, Writer
+from hsejobs.store.client import RedisClient
+from hsejobs.store.work import WorkerStore
+from hsejobs.store.write import JobWriter, NewJob
 
 BASE = keys.base("t", "q")
 
 
 @pytest.fixture
-def work(redis_url: str, no_leaks: None) -> Iterator[Work]:
-    link = Link(redis_url)
+def work(redis_url: str, no_leaks: None) -> Iterator[WorkerStore]:
+    link = RedisClient(redis_url)
     new = NewJob("a", "m.task", b"{}", 3, 3, 1000, 0, nonce="n")
-    Writer(link, "t").add("q", new)
-    yield Work(link, "t", "q", patience=1)
+    JobWriter(link, "t").add("q", new)
+    yield WorkerStore(link, "t", "q", patience=1)
     link.close()
 
 
-def claim(work: Work, lease_ms: int, *, again: int = 0) -> list[str]:
+def claim(work: WorkerStore, lease_ms: int, *, again: int = 0) -> list[str]:
     return [one.id for one in work.step([], 1, "token", lease_ms, again=again)[1]]
 
 
-def test_a_mark_that_is_asked_for_again_is_still_granted(work: Work) -> None:
+def test_a_mark_that_is_asked_for_again_is_still_granted(work: WorkerStore) -> None:
     """Seen: a lost reply burnt the mark, and the call that it guards was made by nobody."""
     claim(work, 60_000)
 
@@ -46,7 +46,7 @@ def test_a_mark_that_is_asked_for_again_is_still_granted(work: Work) -> None:
 
 
 def test_a_claim_that_is_found_again_has_its_whole_lease(
-    work: Work, redis_client: redis.Redis
+    work: WorkerStore, redis_client: redis.Redis
 ) -> None:
     """Seen: a worker that waited long for its reply got a job whose lease was over, and ran it."""
     assert claim(work, 0) == ["a"]
@@ -58,17 +58,17 @@ def test_a_claim_that_is_found_again_has_its_whole_lease(
     assert after >= before + 60_000
 
 
-def test_a_claim_that_comes_late_takes_nothing(work: Work) -> None:
+def test_a_claim_that_comes_late_takes_nothing(work: WorkerStore) -> None:
     """Seen: it lay in a server that hung, was sent again and answered, and took a job that nobody ran."""
     link = work.link
     assert claim(work, 60_000, again=2) == ["a"]
-    Writer(link, "t").add("q", NewJob("b", "m.task", b"{}", 3, 3, 1000, 0, nonce="n"))
+    JobWriter(link, "t").add("q", NewJob("b", "m.task", b"{}", 3, 3, 1000, 0, nonce="n"))
     assert [claim(work, 60_000, again=sent) for sent in (0, 1)] == [[], []]
     assert claim(work, 60_000, again=2) == ["a"]
     assert [one.id for one in work.step([], 1, "another", 60_000)[1]] == ["b"]
 
 
-def test_a_sweep_that_comes_late_takes_no_lease(work: Work) -> None:
+def test_a_sweep_that_comes_late_takes_no_lease(work: WorkerStore) -> None:
     """Seen: it lay in a server that hung, behind which the renewals lay, and took every lease."""
     assert claim(work, 0) == ["a"]
     now = work.sweep(3, stall_until=0).now
@@ -76,7 +76,7 @@ def test_a_sweep_that_comes_late_takes_no_lease(work: Work) -> None:
     assert work.sweep(3, stall_until=now + 60_000).stalled == [("a", "waiting")]
 
 
-def test_a_renewal_tells_two_attempts_at_one_job_apart(work: Work) -> None:
+def test_a_renewal_tells_two_attempts_at_one_job_apart(work: WorkerStore) -> None:
     """Seen: an old attempt's row beside the new one's, and the new one, which ran, was given up."""
     assert claim(work, 60_000) == ["a"]
     held, gone = ("a", "token"), ("a", "an-old-one")

@@ -11,7 +11,7 @@ import redis
 
 from hsejobs.errors import JobNotFound
 from hsejobs.model import State
-from hsejobs.store.verify import FAULTS, Verifier
+from hsejobs.store.verify import FAULTS, RecordVerifier
 from hsejobs.store.work import Done
 from tests.store.test_acts import Store
 from tests.support.cluster import Cluster
@@ -37,7 +37,7 @@ def fill(store: Store) -> None:
 
 
 def codes(store: Store, *, repair: bool = False) -> set[tuple[str, str, bool]]:
-    report = Verifier(store.link, "t").verify("q", repair=repair)
+    report = RecordVerifier(store.link, "t").verify("q", repair=repair)
     assert report.left == sum(not fault.repaired for fault in report.faults)
     return {(fault.job_id, fault.code, fault.repaired) for fault in report.faults}
 

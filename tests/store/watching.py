@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import redis
 
 from hsejobs.model import State
-from hsejobs.store.client import PATIENCE, Link
+from hsejobs.store.client import PATIENCE, RedisClient
 from hsejobs.store.scripts import Arg, Script
 from tests.store.transitions import MOVES, Move
 
@@ -29,7 +29,7 @@ return out
 """
 
 
-class WatchedLink(Link):
+class WatchedLink(RedisClient):
     """Raises AssertionError at once for a move that the table does not have."""
 
     def __init__(self, url: str, client: redis.Redis) -> None:

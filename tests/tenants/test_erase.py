@@ -19,7 +19,7 @@ import redis
 from hsejobs.engine.runtime import runtime
 from hsejobs.mentions import mentions
 from hsejobs.store.circuits import Circuits, webhook_circuit
-from hsejobs.store.work import Work
+from hsejobs.store.work import WorkerStore
 from tasks import queue_email
 from tests.cli.test_commands import document, run
 from tests.support.consumers import Consumers
@@ -140,7 +140,7 @@ def test_running_jobs_are_waited_for_by_people(redis_url: str) -> None:
     fresh()
     job = queue_email(MAIL, organization_id="o-1")
     queue_email(MAIL, organization_id="o-1")
-    work = Work(runtime().link, "hsejobs", "email", patience=2)
+    work = WorkerStore(runtime().link, "hsejobs", "email", patience=2)
     work.step([], 1, "token", 60_000)
     done = run("tenants", "erase", "o-1", "--yes")
     assert (done.returncode, "1 jobs of this organization are active" in done.stderr) == (1, True)

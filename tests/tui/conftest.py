@@ -11,11 +11,11 @@ import pytest
 
 from hsejobs import codec
 from hsejobs.store import registry
-from hsejobs.store.client import Link
-from hsejobs.store.read import Reader
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import JobReader
 from hsejobs.store.registry import QueueInfo, TaskInfo
-from hsejobs.store.work import Work
-from hsejobs.store.write import NewJob, Writer
+from hsejobs.store.work import WorkerStore
+from hsejobs.store.write import JobWriter, NewJob
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core.options import Options
 
@@ -30,9 +30,9 @@ class Stage:
     home: Path
 
     def __post_init__(self) -> None:
-        self.link = Link(self.url)
-        self.writer, self.reader = Writer(self.link, "t"), Reader(self.link, "t")
-        self.work = Work(self.link, "t", "mail", patience=1)
+        self.link = RedisClient(self.url)
+        self.writer, self.reader = JobWriter(self.link, "t"), JobReader(self.link, "t")
+        self.work = WorkerStore(self.link, "t", "mail", patience=1)
         self.describe()
         self._claims = 0
 

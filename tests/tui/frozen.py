@@ -10,13 +10,13 @@ from hsejobs.model import JobRecord, State
 from hsejobs.store.circuits import Circuit
 from hsejobs.store.minutes import Minute
 from hsejobs.store.read import Event, LastRun, QueueStats
-from hsejobs.store.read_live import Glance, Server, Window
+from hsejobs.store.read_live import Server, Snapshot, Window
 from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core import groups
 from hsejobs_tui.core.filters import Filter
 from hsejobs_tui.core.options import Options
-from hsejobs_tui.core.source import Hits, Source
+from hsejobs_tui.core.source import Hits, LiveSource
 
 NOW = 1_800_000_000_000
 FAILED = 812
@@ -106,7 +106,7 @@ KEPT = [
         "endedMs": NOW - 7_000_000,
     },
 ]
-GLANCE = Glance(
+GLANCE = Snapshot(
     [
         _stats("data-exports", 12, 0, 0),
         _stats("email", 145_000, FAILED, 2),
@@ -159,10 +159,10 @@ def job(n: int, queue: str, state: State) -> JobRecord:
     return made
 
 
-class Frozen(Source):
+class Frozen(LiveSource):
     """All reads, of a moment that does not pass."""
 
-    def glance(self) -> Glance:
+    def glance(self) -> Snapshot:
         self.infos = GLANCE.infos
         return GLANCE
 

@@ -10,7 +10,7 @@ from hsejobs.model import State
 from hsejobs.store import registry
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs_tui.app import JobsApp
-from hsejobs_tui.core.options import Viewer
+from hsejobs_tui.core.options import DashboardUser
 from hsejobs_tui.dialogs.questions import Confirm
 from hsejobs_tui.screens.failures import Failures
 from hsejobs_tui.screens.job import JobView
@@ -125,7 +125,7 @@ async def test_a_job_with_a_long_id_still_shows_its_state(stage: Stage, name: st
         await shows(pilot, "mail / ", "○ waiting", "Timeline")
 
 
-@pytest.mark.parametrize("told", [{"front": True}, {"viewer": Viewer("ann", "operator")}])
+@pytest.mark.parametrize("told", [{"front": True}, {"viewer": DashboardUser("ann", "operator")}])
 async def test_where_others_depend_on_it_it_cannot_be_suspended(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]
 ) -> None:

@@ -11,7 +11,7 @@ from textual.widgets import Input, Tree
 from hsejobs.control.acts import UNDO_SECONDS
 from hsejobs.errors import RedisUnavailable
 from hsejobs.model import State
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 from hsejobs.store.work import Done
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core.acting import acts_of
@@ -145,7 +145,7 @@ def test_an_undo_that_redis_ends_goes_on_later(stage: Stage, redis_url: str) -> 
         stage.add(job_id)
     clock = [0.0]
     with FlakyProxy(redis_url) as proxy:
-        link = Link(proxy.url)
+        link = RedisClient(proxy.url)
         acts = acts_of(stage.options(), link, lambda: clock[0])
         list(acts.many("remove", "mail", jobs))
         clock[0] = UNDO_SECONDS - 1

@@ -13,13 +13,13 @@ import pytest
 from hsejobs.errors import JobNotFound, Refused
 from hsejobs.model import State
 from hsejobs.store import registry
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs.store.write import Asked
 from hsejobs_tui.core import commands, filters
 from hsejobs_tui.core.acting import acts_of
 from hsejobs_tui.core.options import Options
-from hsejobs_tui.core.source import Source
+from hsejobs_tui.core.source import LiveSource
 from hsejobs_tui.core.text import safe
 from tests.support.server import Server
 from tests.tui.conftest import Stage
@@ -57,7 +57,7 @@ def test_an_organization_sees_and_changes_its_own_jobs_only(stage: Stage) -> Non
     stage.fail("mine", org="a")
     stage.fail("theirs", org="b")
     options = stage.options(organization_id="a")
-    source, acts = Source(options, stage.link), acts_of(options, stage.link)
+    source, acts = LiveSource(options, stage.link), acts_of(options, stage.link)
     seen = source.glance()
     assert [one.failed for one in seen.queues] == [1]
     assert seen.workers == {}
@@ -208,7 +208,7 @@ def test_once_cuts_no_figure_and_says_that_there_is_nothing(
     options = Options(url=redis_url, prefix="t", home=tmp_path, place="test")
     show(options)
     assert "No queue has described itself" in capsys.readouterr().out
-    link, name = Link(redis_url), "q" * 40
+    link, name = RedisClient(redis_url), "q" * 40
     registry.save(link, "t", QueueInfo(name, [TaskInfo("m.send")], "m.send"))
     show(options)
     head, row = capsys.readouterr().out.splitlines()[:2]
@@ -219,7 +219,7 @@ def test_once_cuts_no_figure_and_says_that_there_is_nothing(
 
 
 def test_a_refresh_is_one_pipeline(stage: Stage) -> None:
-    source = Source(stage.options(), Link(stage.url))
+    source = LiveSource(stage.options(), RedisClient(stage.url))
     source.glance()
     assert source.glance().cost[0] == 3 + 4
     source.link.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 from hsejobs.store.minutes import Minute
 from hsejobs.store.read import QueueStats
-from hsejobs.store.read_live import Glance, Server
+from hsejobs.store.read_live import Server, Snapshot
 from hsejobs.watch.alerts import Limits
 from hsejobs_tui.core.troubles import ended, troubles
 from tests.tui.conftest import Stage
@@ -33,11 +33,11 @@ def _stats(**values: Any) -> QueueStats:
     return QueueStats(**given)
 
 
-def _glance(stats: QueueStats, **values: Any) -> Glance:
-    return Glance([stats], {}, values.pop("server", None), {}, (1, 1.0), **values)
+def _glance(stats: QueueStats, **values: Any) -> Snapshot:
+    return Snapshot([stats], {}, values.pop("server", None), {}, (1, 1.0), **values)
 
 
-def _told(glance: Glance, limits: Limits | None = None) -> list[tuple[str, str]]:
+def _told(glance: Snapshot, limits: Limits | None = None) -> list[tuple[str, str]]:
     return [(one.level, one.rule) for one in troubles(glance, limits or Limits())]
 
 

@@ -20,8 +20,8 @@ from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core.acting import acts_of
 from hsejobs_tui.core.compose import new_job
 from hsejobs_tui.core.filters import parse
-from hsejobs_tui.core.options import Viewer
-from hsejobs_tui.core.source import Source
+from hsejobs_tui.core.options import DashboardUser
+from hsejobs_tui.core.source import LiveSource
 from hsejobs_tui.dialogs.editor import Editor
 from hsejobs_tui.dialogs.questions import Working
 from hsejobs_tui.web import options_for
@@ -66,9 +66,9 @@ def filled(stage: Stage) -> Stage:
     return stage
 
 
-def _source(stage: Stage, role: str) -> Source:
-    options = stage.options(organization_id="org-1", viewer=Viewer("ann", role))
-    made = Source(options, stage.link)
+def _source(stage: Stage, role: str) -> LiveSource:
+    options = stage.options(organization_id="org-1", viewer=DashboardUser("ann", role))
+    made = LiveSource(options, stage.link)
     made.glance()
     return made
 
@@ -154,7 +154,9 @@ def test_the_role_makes_the_session(filled: Stage, monkeypatch: pytest.MonkeyPat
 def test_who_may_add_to_which_queue(filled: Stage, role: str, least: str, may: bool) -> None:
     task = TaskInfo("m.send")
     info = QueueInfo("mail", [task], "m.send", enqueue=least)
-    acts = acts_of(filled.options(organization_id="org-1", viewer=Viewer("ann", role)), filled.link)
+    acts = acts_of(
+        filled.options(organization_id="org-1", viewer=DashboardUser("ann", role)), filled.link
+    )
     new = new_job(info, task, "{}", organization_id="org-1", sealed=False, user_id="ann")
     if may:
         acts.add(info, new)
@@ -202,7 +204,7 @@ async def test_a_browser_has_no_editor_of_the_server(
 ) -> None:
     touched = tmp_path / "touched"
     monkeypatch.setenv("EDITOR", f"touch {touched}")
-    app = JobsApp(filled.options(viewer=Viewer("ann", "operator")))
+    app = JobsApp(filled.options(viewer=DashboardUser("ann", "operator")))
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await settle(pilot)
         await pilot.press("n")
@@ -217,7 +219,7 @@ async def test_a_browser_has_no_editor_of_the_server(
 
 @pytest.mark.anyio
 async def test_a_browser_is_not_told_where_redis_is(filled: Stage, redis_server: Server) -> None:
-    app = JobsApp(filled.options(viewer=Viewer("ann", "operator")))
+    app = JobsApp(filled.options(viewer=DashboardUser("ann", "operator")))
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await shows(pilot, "mail", "3 failed")
         redis_server.stop()

@@ -12,7 +12,7 @@ import redis
 
 from hsejobs.errors import UnknownCircuit
 from hsejobs.store.circuits import Circuit, Circuits, smtp_circuit, webhook_circuit
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 from tests.support import wait_until
 from tests.support.cluster import Cluster
 
@@ -21,7 +21,7 @@ NAME = webhook_circuit("org-1", "a.example:443")
 
 @pytest.fixture
 def circuits(redis_url: str) -> Iterator[Circuits]:
-    link = Link(redis_url)
+    link = RedisClient(redis_url)
     yield Circuits(link, "hsejobs")
     link.close()
 
@@ -194,7 +194,7 @@ def test_forgotten_after_a_day(circuits: Circuits, redis_client: redis.Redis) ->
 
 
 def test_on_a_cluster(cluster: Cluster) -> None:
-    link = Link(cluster.url)
+    link = RedisClient(cluster.url)
     try:
         circuits: Any = Circuits(link, "hsejobs")
         assert fail(circuits, 5, open_ms=10) == "open"

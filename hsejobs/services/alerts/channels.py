@@ -10,16 +10,16 @@ from typing import Any
 
 from hsejobs.extras import importing
 from hsejobs.settings import Settings
-from hsejobs.watch.alerts import Channel
+from hsejobs.watch.alerts import AlertChannel
 
 #: What one message may take, in seconds.
 SECONDS = 15.0
 EVENT = "hsejobs.alert"
 
 
-def channels(settings: Settings) -> list[Channel]:
+def channels(settings: Settings) -> list[AlertChannel]:
     """What the settings name; none when they name nothing."""
-    found: list[Channel] = []
+    found: list[AlertChannel] = []
     if settings.alert_webhook_url is not None:
         found.append(WebhookChannel(settings, settings.alert_webhook_url))
     if settings.alert_mail_to:

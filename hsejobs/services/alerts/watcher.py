@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from hsejobs.services.alerts.channels import channels
 from hsejobs.settings import Settings
-from hsejobs.store.client import Link
+from hsejobs.store.client import RedisClient
 from hsejobs.watch import logs
 from hsejobs.watch.alerts import Watch
 
@@ -20,7 +20,7 @@ class Watcher:
     """Watches until ``stop``; ``each_second`` is called between the looks."""
 
     def __init__(
-        self, link: Link, settings: Settings, each_second: Callable[[], None] = lambda: None
+        self, link: RedisClient, settings: Settings, each_second: Callable[[], None] = lambda: None
     ) -> None:
         self._watch = Watch(link, settings, channels(settings))
         self._each_second = each_second

@@ -18,8 +18,8 @@ from hsejobs.errors import ArtifactForbidden, ArtifactNotFound
 from hsejobs.model import State, may_read
 from hsejobs.services.artifacts import Artifact, ArtifactStore, artifact_id
 from hsejobs.store.artifacts import ArtifactRecords, Gone, Holder
-from hsejobs.store.client import Link
-from hsejobs.store.read import Reader
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import JobReader
 
 #: The queues whose files earlier releases named, and how many pages of 200 jobs of each state are
 #: looked through.
@@ -29,7 +29,7 @@ Opened = tuple[Artifact, Generator[bytes, None, None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Viewer:
+class FileViewer:
     """Who wants to load a file.
 
     ``role``: ``member``, ``admin``, ``operator``; ``system``: the platform itself, for
@@ -51,10 +51,10 @@ class Viewer:
         )
 
 
-LINK = Viewer("link")
+LINK = FileViewer("link")
 
 
-def viewer_of(role: str | None, organization_id: str, user_id: str | None) -> Viewer:
+def viewer_of(role: str | None, organization_id: str, user_id: str | None) -> FileViewer:
     """Who reads for a job: whoever added it.
 
     ``role`` is that of the token with which it was added over HTTP. Without one Python or the command
@@ -62,18 +62,18 @@ def viewer_of(role: str | None, organization_id: str, user_id: str | None) -> Vi
     """
     if role is None:
         role = "system" if user_id is None else "member"
-    return Viewer(role, organization_id, user_id)
+    return FileViewer(role, organization_id, user_id)
 
 
 class Files:
     """The files of jobs. Methods raise RedisUnavailable and ArtifactsUnavailable."""
 
-    def __init__(self, store: ArtifactStore, link: Link, prefix: str) -> None:
+    def __init__(self, store: ArtifactStore, link: RedisClient, prefix: str) -> None:
         self.store, self.prefix = store, prefix
         self.records = ArtifactRecords(link, prefix)
-        self.reader = Reader(link, prefix)
+        self.reader = JobReader(link, prefix)
 
-    def of_job(self, viewer: Viewer, queue: str, job_id: str) -> Artifact:
+    def of_job(self, viewer: FileViewer, queue: str, job_id: str) -> Artifact:
         """The file that a job made. Raises ArtifactNotFound, ArtifactForbidden."""
         holder = self.records.holder(queue, job_id)
         if holder is None or holder.organization_id is None:
@@ -82,7 +82,7 @@ class Files:
             raise ArtifactForbidden("this file is of another user's job")
         return self.store.get(holder.organization_id, self.name(holder))
 
-    def by_id(self, viewer: Viewer, organization_id: str, wanted: str) -> Artifact:
+    def by_id(self, viewer: FileViewer, organization_id: str, wanted: str) -> Artifact:
         """A file of an organization by its id. Raises ArtifactNotFound, ArtifactForbidden."""
         found = self.store.get(organization_id, wanted)
         if found.queue is None or found.job_id is None:
@@ -96,7 +96,7 @@ class Files:
             raise ArtifactNotFound("there is no such artifact")
         return self._allowed(viewer, found, holder.user_id)
 
-    def _allowed(self, viewer: Viewer, found: Artifact, user_id: str | None) -> Artifact:
+    def _allowed(self, viewer: FileViewer, found: Artifact, user_id: str | None) -> Artifact:
         if not viewer.may_read(found.organization_id, user_id):
             raise ArtifactForbidden("this file is of another user's job")
         return found
@@ -109,7 +109,7 @@ class Files:
         """The id of a job's file, if it has one."""
         return holder.artifact_id or self._computed(holder)
 
-    def _of_earlier_release(self, viewer: Viewer, found: Artifact) -> Artifact:
+    def _of_earlier_release(self, viewer: FileViewer, found: Artifact) -> Artifact:
         removed = (one for queue in COMPUTED_QUEUES for one in self.records.newest_gone(queue))
         if any(self._computed(one) == found.id for one in removed):
             raise ArtifactNotFound("there is no such artifact")

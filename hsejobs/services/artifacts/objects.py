@@ -10,7 +10,7 @@ from typing import Any
 
 from hsejobs.errors import ArtifactsUnavailable, SettingsError
 from hsejobs.extras import importing
-from hsejobs.services.artifacts.shelf import Entry
+from hsejobs.services.artifacts.shelf import ShelfEntry
 
 #: Seconds: one request, and one file with all its repeats.
 REQUEST, ALTOGETHER = 30, 60
@@ -88,14 +88,14 @@ class Objects:
     def forget(self, folder: str) -> None:
         """Nothing: an object store has no folders."""
 
-    def entries(self, folder: str | None = None) -> Iterator[Entry]:
+    def entries(self, folder: str | None = None) -> Iterator[ShelfEntry]:
         """Every object, a page a request; S3, GCS and Azure list by name."""
         import obstore
 
         with _told("listed"):
             for page in obstore.list(self._store, prefix=folder, chunk_size=1000):
                 for item in page:
-                    yield Entry(item["path"], item["last_modified"].timestamp())
+                    yield ShelfEntry(item["path"], item["last_modified"].timestamp())
 
     def lock(self, folder: str) -> contextlib.nullcontext[None]:
         """Nothing: an object store has no lock.

@@ -20,7 +20,7 @@ from hsejobs.errors import ArtifactsUnavailable
 TEMPORARY = ".tmp"
 
 
-class Entry(NamedTuple):
+class ShelfEntry(NamedTuple):
     """One file: its name, and when it was last written, in seconds since the epoch."""
 
     name: str
@@ -39,7 +39,7 @@ class Shelf(Protocol):
     def remove(self, names: Sequence[str]) -> None:
         """Removes files; those that are gone already are no error."""
 
-    def entries(self, folder: str | None = None) -> Iterator[Entry]:
+    def entries(self, folder: str | None = None) -> Iterator[ShelfEntry]:
         """All files, or those of one folder, sorted by name; bounded memory however many there are."""
 
     def forget(self, folder: str) -> None:
@@ -93,7 +93,7 @@ class Folder:
         with contextlib.suppress(OSError):
             (self.root / folder).rmdir()
 
-    def entries(self, folder: str | None = None) -> Iterator[Entry]:
+    def entries(self, folder: str | None = None) -> Iterator[ShelfEntry]:
         """One organization's folder after the other."""
         with _told("listed"):
             for place in self._names(self.root) if folder is None else (folder,):
@@ -102,7 +102,7 @@ class Folder:
                         modified = (self.root / place / file).stat().st_mtime
                     except FileNotFoundError:
                         continue
-                    yield Entry(f"{place}/{file}", modified)
+                    yield ShelfEntry(f"{place}/{file}", modified)
 
     @contextlib.contextmanager
     def lock(self, folder: str) -> Iterator[None]:

@@ -29,7 +29,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from hsejobs import codec
-from hsejobs.environment import Reader
+from hsejobs.environment import EnvironReader
 from hsejobs.errors import ArtifactNotFound, ArtifactsUnavailable
 from hsejobs.services.artifacts import Artifact, ArtifactStore
 from hsejobs.services.artifacts.shelf import NAME, Folder, Shelf
@@ -49,7 +49,9 @@ def open_store(url: str | None, home: Path) -> ArtifactStore:
     Connects to nothing yet. Raises SettingsError, which names ARTIFACTS_URL.
     """
     return _store(
-        Reader({"ARTIFACTS_URL": url or ""}).artifacts_url("ARTIFACTS_URL"), home, os.getpid()
+        EnvironReader({"ARTIFACTS_URL": url or ""}).artifacts_url("ARTIFACTS_URL"),
+        home,
+        os.getpid(),
     )
 
 
@@ -82,7 +84,7 @@ class _Kept:
         return [f"{key}.{self.data}.{part:06d}" for part in range(self.parts)]
 
 
-class Writer(io.RawIOBase):
+class FolderWriter(io.RawIOBase):
     """An artifact that is being written, a part at a time."""
 
     def __init__(self, shelf: Shelf, key: str, data: str) -> None:
@@ -154,12 +156,12 @@ class Store:
         expires_at: int,
         queue: str | None = None,
         job_id: str | None = None,
-    ) -> Iterator[Writer]:
+    ) -> Iterator[FolderWriter]:
         """Writes one, whole or not at all."""
         key = _key(organization_id, artifact_id)
         expires_at = max(0, min(int(expires_at), MAX_EXPIRY))
         data = f"{expires_at:015d}.{secrets.token_hex(8)}"
-        writer = Writer(self.shelf, key, data)
+        writer = FolderWriter(self.shelf, key, data)
         begun = False
         try:
             yield writer

@@ -23,7 +23,7 @@ MAX_RECEIVED = 1024 * 1024
 _CHUNK = 64 * 1024
 
 
-class Channel:
+class SmtpChannel:
     """A connected socket, plain or TLS, whose calls end at ``deadline``.
 
     It has what `smtplib` uses of a socket. ``deadline`` is a
@@ -87,7 +87,7 @@ class Channel:
 
 
 class _Reader(io.RawIOBase):
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: SmtpChannel) -> None:
         self._channel = channel
 
     def readable(self) -> bool:
@@ -97,7 +97,7 @@ class _Reader(io.RawIOBase):
         return self._channel.recv_into(buffer)
 
 
-def connect(host: str, port: int, deadline: float) -> Channel:
+def connect(host: str, port: int, deadline: float) -> SmtpChannel:
     """Connect to the first address of ``host`` that answers.
 
     Raises `TimeoutError` at the deadline, `OSError` when all addresses refuse
@@ -116,7 +116,7 @@ def connect(host: str, port: int, deadline: float) -> Channel:
             raw.close()
             failure = error
         else:
-            return Channel(raw, deadline)
+            return SmtpChannel(raw, deadline)
     raise failure
 
 

@@ -48,7 +48,7 @@ Filename = Annotated[str, Field(min_length=1, max_length=MAX_FILENAME_CHARS), a_
 Body = Annotated[str, checked(lambda text: check_body("", text))]
 
 
-class _Model(BaseModel):
+class _MailModel(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel,
         populate_by_name=True,
@@ -58,7 +58,7 @@ class _Model(BaseModel):
     )
 
 
-class AttachmentReference(_Model):
+class AttachmentReference(_MailModel):
     """An artifact to attach, by its id alone: never a path, never an address."""
 
     artifact_id: Annotated[
@@ -67,7 +67,7 @@ class AttachmentReference(_Model):
     filename: Filename | None = None
 
 
-class EmailPayload(_Model):
+class EmailPayload(_MailModel):
     """A mail: to whom, and either its own html and text or a template's name.
 
     Given html, text and subject are sent as they are: only the named template

@@ -21,7 +21,7 @@ from typing import NoReturn, cast
 
 from hsejobs.errors import JobsError, Unrecoverable
 from hsejobs.services.mail.address import mask_addresses_in
-from hsejobs.services.mail.channel import Channel, connect
+from hsejobs.services.mail.channel import SmtpChannel, connect
 from hsejobs.services.mail.errors import (
     MailDeadline,
     MailRefusedForNow,
@@ -41,7 +41,7 @@ _MAYBE_TAKEN = (
 
 
 @dataclass(slots=True)
-class Outcome:
+class DeliveryOutcome:
     """What a server said of each receiver: taken, refused for good, or not now."""
 
     accepted: list[str] = field(default_factory=list)
@@ -49,10 +49,10 @@ class Outcome:
     deferred: list[tuple[str, str]] = field(default_factory=list)
 
 
-class Session(smtplib.SMTP):
+class SmtpSession(smtplib.SMTP):
     """A conversation with ``server`` that ends at ``deadline`` (`time.monotonic()`).
 
-    Use as ``with Session(...).talk() as session``: whatever goes wrong on the
+    Use as ``with SmtpSession(...).talk() as session``: whatever goes wrong on the
     wire in there leaves as an error of this package, without the password.
     """
 
@@ -61,12 +61,12 @@ class Session(smtplib.SMTP):
         super().__init__(local_hostname="localhost")
         self._server = server
         self._deadline = deadline
-        self._channel: Channel | None = None
+        self._channel: SmtpChannel | None = None
         self._stage = "connecting"
         self._handed_over = False
 
     @contextmanager
-    def talk(self) -> Iterator[Session]:
+    def talk(self) -> Iterator[SmtpSession]:
         """Connect, greet and log in; at the end say goodbye and close.
 
         Raises `MailDeadline`, `MailServerUnavailable`, `MailRefusedForNow`
@@ -89,7 +89,7 @@ class Session(smtplib.SMTP):
         *,
         utf8: bool,
         before_data: Callable[[], None],
-    ) -> Outcome:
+    ) -> DeliveryOutcome:
         """Offer one mail, with CRLF line ends; return who it was taken for.
 
         ``utf8`` asks for SMTPUTF8. ``before_data`` is called when receivers are
@@ -176,9 +176,9 @@ class Session(smtplib.SMTP):
         # The reply is left out: it may repeat what was sent.
         self._expect("the login of SMTP_URL", code, b"")
 
-    def _name(self, receivers: Sequence[str]) -> Outcome:
+    def _name(self, receivers: Sequence[str]) -> DeliveryOutcome:
         self._stage = "naming the receivers"
-        outcome = Outcome()
+        outcome = DeliveryOutcome()
         for position, receiver in enumerate(receivers):
             code, reply = self.rcpt(receiver)
             said = self._said(code, reply)
@@ -186,7 +186,7 @@ class Session(smtplib.SMTP):
                 # The server closes: nobody gets this mail now.
                 left = [(other, said) for other in receivers[position:]]
                 gone = [(other, said) for other in outcome.accepted]
-                return Outcome([], outcome.refused, outcome.deferred + gone + left)
+                return DeliveryOutcome([], outcome.refused, outcome.deferred + gone + left)
             if 200 <= code <= 299:
                 outcome.accepted.append(receiver)
             elif 500 <= code <= 599:
@@ -198,7 +198,7 @@ class Session(smtplib.SMTP):
         return outcome
 
     @property
-    def _wire(self) -> Channel:
+    def _wire(self) -> SmtpChannel:
         if self._channel is None:
             raise smtplib.SMTPServerDisconnected("not connected")
         return self._channel
@@ -261,7 +261,7 @@ class Session(smtplib.SMTP):
                 self._channel.close()
 
 
-def _own_name(channel: Channel) -> str:
+def _own_name(channel: SmtpChannel) -> str:
     name = socket.gethostname()
     if len(name) <= 253 and _HOST_NAME.fullmatch(name):
         return name

@@ -16,7 +16,7 @@ from hsejobs.services.mail.message import Envelope, needs_smtputf8, receiver_key
 from hsejobs.services.mail.server import parse_smtp_url
 
 if TYPE_CHECKING:
-    from hsejobs.services.mail.session import Outcome
+    from hsejobs.services.mail.session import DeliveryOutcome
 
 DELIVERY_SECONDS = 30.0
 """How long one attempt may take where the job sets no other limit."""
@@ -83,9 +83,9 @@ def deliver(
     if time.monotonic() >= deadline:
         raise MailDeadline("the time was used up before the mail server was called")
 
-    from hsejobs.services.mail.session import Session
+    from hsejobs.services.mail.session import SmtpSession
 
-    with Session(server, deadline).talk() as session:
+    with SmtpSession(server, deadline).talk() as session:
         outcome = session.transact(
             envelope.sender,
             pending,
@@ -98,7 +98,7 @@ def deliver(
     return _receipt(envelope, outcome, before)
 
 
-def _receipt(envelope: Envelope, outcome: Outcome, before: int) -> Receipt:
+def _receipt(envelope: Envelope, outcome: DeliveryOutcome, before: int) -> Receipt:
     """What a transaction comes to; ``before``: receivers that had the mail already."""
     if outcome.deferred:
         receiver, said = outcome.deferred[0]

@@ -15,10 +15,10 @@ from hsejobs.services.mail.message import key_of_job, mail_key
 from hsejobs.services.mail.outbox import FOLDER, mails_of
 from hsejobs.settings import Settings
 from hsejobs.store import registry
-from hsejobs.store.client import Link
-from hsejobs.store.read import Reader
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import JobReader
 from hsejobs.store.tenants import Tenants
-from hsejobs.store.write import Writer
+from hsejobs.store.write import JobWriter
 
 
 class TenantRows(Protocol):
@@ -49,7 +49,7 @@ class Tenant:
 
     organization_id: str
     settings: Settings
-    link: Link
+    link: RedisClient
     #: None where the application keeps nothing of its own.
     own_rows: TenantRows | None = None
 
@@ -59,14 +59,14 @@ class Tenant:
         return self.settings.redis_prefix
 
     @cached_property
-    def reader(self) -> Reader:
+    def reader(self) -> JobReader:
         """All reads."""
-        return Reader(self.link, self.prefix)
+        return JobReader(self.link, self.prefix)
 
     @cached_property
-    def writer(self) -> Writer:
+    def writer(self) -> JobWriter:
         """All writes."""
-        return Writer(self.link, self.prefix)
+        return JobWriter(self.link, self.prefix)
 
     @cached_property
     def traces(self) -> Tenants:

@@ -11,7 +11,7 @@ from hsejobs.errors import QueueBusy
 from hsejobs.model import State
 from hsejobs.services.artifacts.removal import delete_of_organization
 from hsejobs.services.tenants import Tenant
-from hsejobs.store.work import Work
+from hsejobs.store.work import WorkerStore
 
 #: Older than any job, and younger than none: the grace of a clean that takes all, in ms.
 ALL_MS = -10 * 366 * 86_400_000
@@ -65,7 +65,9 @@ def _refuse_running(tenant: Tenant) -> None:
     if running:
         for queue in tenant.queues():
             # Those of dead workers go back to their places, as any consumer would see to.
-            Work(tenant.link, tenant.prefix, queue, patience=3.0).sweep(tenant.settings.max_stalls)
+            WorkerStore(tenant.link, tenant.prefix, queue, patience=3.0).sweep(
+                tenant.settings.max_stalls
+            )
         running = tenant.running()
     if running:
         raise QueueBusy(

@@ -16,7 +16,7 @@ from hsejobs.control.actors import Actor
 from hsejobs.errors import ArtifactNotFound
 from hsejobs.masking import mask
 from hsejobs.model import State, iso_time
-from hsejobs.services.artifacts.access import Viewer
+from hsejobs.services.artifacts.access import FileViewer
 from hsejobs.services.mail.attachments import safe_filename
 from hsejobs.services.tenants import Tenant
 from hsejobs.store import registry
@@ -98,7 +98,7 @@ def _jobs(tenant: Tenant, info: registry.QueueInfo) -> Iterator[dict[str, Any]]:
 
 
 def _files(tenant: Tenant, archive: Archive) -> None:
-    viewer, known = Viewer("operator"), []
+    viewer, known = FileViewer("operator"), []
     for one in tenant.files.store.walk(tenant.organization_id):
         # One that was removed or has expired is none.
         with contextlib.suppress(ArtifactNotFound):

@@ -41,7 +41,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Endpoint:
     """A URL's parts: the host in lower-case ASCII without brackets, path and query as sent."""
 
     scheme: str
@@ -64,7 +64,7 @@ class Target:
         return f"{host}:{self.port}"
 
 
-def parse_url(url: str) -> Target:
+def parse_url(url: str) -> Endpoint:
     """Reads an http(s) URL. Raises InvalidPayload for ``url``, which repeats nothing of it."""
     if len(url) > MAX_URL:
         raise InvalidPayload("url", f"has more than {MAX_URL} characters")
@@ -80,7 +80,7 @@ def parse_url(url: str) -> Target:
     if not 1 <= port <= 65535:
         raise InvalidPayload("url", "the port must be 1 to 65535")
     path = quote(match["target"] or "/", safe=_KEPT)
-    return Target(scheme, _host(match["host"]), port, path if path[0] == "/" else f"/{path}")
+    return Endpoint(scheme, _host(match["host"]), port, path if path[0] == "/" else f"/{path}")
 
 
 def _host(text: str) -> str:
@@ -109,7 +109,7 @@ def _host(text: str) -> str:
     return host
 
 
-def check_reachable(target: Target) -> None:
+def check_reachable(target: Endpoint) -> None:
     """Raises InvalidPayload for ``url`` when its host is an address that is not public.
 
     The host's own name is such an address too. Where any other name leads is seen at the call.

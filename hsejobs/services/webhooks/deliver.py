@@ -14,7 +14,7 @@ import httpx
 
 from hsejobs import __version__
 from hsejobs.masking import scrub
-from hsejobs.services.webhooks.address import Target
+from hsejobs.services.webhooks.address import Endpoint
 from hsejobs.services.webhooks.errors import (
     WebhookDeadline,
     WebhookGone,
@@ -52,7 +52,7 @@ class Answer:
 
 
 def post(
-    target: Target,
+    target: Endpoint,
     headers: dict[str, str],
     body: bytes,
     *,

@@ -25,7 +25,7 @@ import httpcore
 import httpx
 
 from hsejobs import forks
-from hsejobs.services.webhooks.address import Target, is_public
+from hsejobs.services.webhooks.address import Endpoint, is_public
 from hsejobs.services.webhooks.errors import AddressRefused, HostRefused
 from hsejobs.services.webhooks.head import HeadFilter
 
@@ -59,7 +59,7 @@ class Transport(httpx.BaseTransport):
     """
 
     def __init__(
-        self, target: Target, clock: Clock, *, allow_private: bool, party: str = ""
+        self, target: Endpoint, clock: Clock, *, allow_private: bool, party: str = ""
     ) -> None:
         self._backend = _Backend(target, clock, allow_private=allow_private, party=party)
         self._pool = httpcore.ConnectionPool(
@@ -115,7 +115,7 @@ def ssl_context() -> ssl.SSLContext:
 
 
 class _Backend(httpcore.NetworkBackend):
-    def __init__(self, target: Target, clock: Clock, *, allow_private: bool, party: str) -> None:
+    def __init__(self, target: Endpoint, clock: Clock, *, allow_private: bool, party: str) -> None:
         self._target = target
         self._party = party
         self._clock = clock

@@ -11,7 +11,7 @@ import typer
 from hsejobs.errors import Refused
 from hsejobs_cli import output
 from hsejobs_cli.look import Json
-from hsejobs_cli.session import Session
+from hsejobs_cli.session import CommandSession
 
 
 def sample_data(
@@ -28,7 +28,7 @@ def sample_data(
     from tasks.shared.platform.reading import writing
     from tasks.shared.platform.sample import fill, has_others
 
-    settings = Session().settings
+    settings = CommandSession().settings
     began = time.monotonic()
     shown = 0.0
 

@@ -11,7 +11,7 @@ from hsejobs.errors import Unrecoverable
 from tasks.shared.platform.errors import PlatformUnavailable
 
 if TYPE_CHECKING:
-    from tasks.shared.platform.rows import Tenant
+    from tasks.shared.platform.rows import PlatformTenant
 
 
 def organization_of(of_job: str | None, named: str | None, what: str) -> str:
@@ -27,17 +27,17 @@ def organization_of(of_job: str | None, named: str | None, what: str) -> str:
     return found
 
 
-def tenant_of(url: str | None, home: Path, organization_id: str) -> Tenant:
+def tenant_of(url: str | None, home: Path, organization_id: str) -> PlatformTenant:
     """The organization's rows; without a database of one's own the sample is among them.
 
     ``url`` is the setting PLATFORM_DATABASE_URL. Raises PlatformUnavailable.
     """
     from tasks.shared.platform.database import database
-    from tasks.shared.platform.rows import Tenant
+    from tasks.shared.platform.rows import PlatformTenant
 
     with reading():
         engine = database(url, home)
-        tenant = Tenant(engine, organization_id)
+        tenant = PlatformTenant(engine, organization_id)
         if url is None and tenant.organization() is None:
             from tasks.shared.platform.sample import ensure_sample
 

@@ -1,6 +1,6 @@
 """The one way to an organization's rows.
 
-A ``Tenant`` adds its organization to every table of every statement, once in ``select`` and
+A ``PlatformTenant`` adds its organization to every table of every statement, once in ``select`` and
 again when the statement runs, and runs only what it can read to the end: one SELECT over the
 platform's tables, their inner joins, and functions known to look at nothing else. Whatever
 could reach past the added WHERE (raw SQL, a nested SELECT, an alias) is refused, so no filter,
@@ -62,7 +62,7 @@ class NotScoped(Unrecoverable):
     code = "not_scoped"
 
 
-class Tenant:
+class PlatformTenant:
     """Reads one organization's rows, and nobody else's."""
 
     def __init__(self, engine: Engine, organization_id: str) -> None:
@@ -103,7 +103,7 @@ class Tenant:
             return connection.execute(self.select(ORGANIZATIONS)).one_or_none()
 
     @contextmanager
-    def snapshot(self) -> Iterator[Tenant]:
+    def snapshot(self) -> Iterator[PlatformTenant]:
         """A tenant all of whose statements see the data of one moment, that of the first.
 
         Holds one connection in a read-only transaction, so its statements run in one thread.
@@ -116,7 +116,7 @@ class Tenant:
                 connection.execution_options(
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
                 )
-            view = Tenant(self.engine, self.organization_id)
+            view = PlatformTenant(self.engine, self.organization_id)
             view._shared = connection
             yield view
 
