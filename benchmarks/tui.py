@@ -236,11 +236,11 @@ async def inside(url: str, home: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     async with app.run_test(size=(120, 36)) as pilot:
         # The first look takes two round trips.
-        await _until(lambda: app.session.glance, "the queues")
-        first = app.session.glance
-        await _until(lambda: app.session.glance is not first, "the second look")
-        assert app.session.glance is not None
-        found["commands"], found["refresh_ms"] = app.session.glance.cost
+        await _until(lambda: app.session.snapshot, "the queues")
+        first = app.session.snapshot
+        await _until(lambda: app.session.snapshot is not first, "the second look")
+        assert app.session.snapshot is not None
+        found["commands"], found["refresh_ms"] = app.session.snapshot.cost
         view = QueueView("email", State.WAITING)
         await app.push_screen(view)
         await _until(lambda: view.rows.total, "the rows")
@@ -257,7 +257,7 @@ async def inside(url: str, home: Path) -> dict[str, Any]:
         await pilot.press("asterisk", "r")
         await _until(lambda: isinstance(app.screen, Confirm), "the question")
         found["count_s"] = time.perf_counter() - began
-        total = next(one.failed for one in app.session.glance.queues if one.name == "webhooks")
+        total = next(one.failed for one in app.session.snapshot.queues if one.name == "webhooks")
         gaps: list[float] = []
         watch = asyncio.create_task(_gaps(gaps))
         began = time.perf_counter()

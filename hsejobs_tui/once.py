@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 from hsejobs.store.client import RedisClient
 from hsejobs.wording import counted
+from hsejobs_tui.core.alerts import active_alerts
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import LiveSource
 from hsejobs_tui.core.text import duration, number, size
-from hsejobs_tui.core.troubles import troubles
 from hsejobs_tui.core.view import NO_QUEUE, queue_row
 
 _NAMES = (
@@ -46,7 +46,7 @@ def show(options: Options) -> None:
     """Prints the overview. Raises RedisUnavailable."""
     link = RedisClient(options.url)
     try:
-        seen = LiveSource(options, link).glance()
+        seen = LiveSource(options, link).snapshot()
     finally:
         link.close()
     rows = [_NAMES]
@@ -74,5 +74,5 @@ def show(options: Options) -> None:
     server = seen.server
     about = f"{server.version}, {size(server.used_memory)}, " if server else ""
     sys.stdout.write(f"{about}{counted(seen.cost[0], 'command')}, {seen.cost[1]:.1f} ms\n")
-    for one in troubles(seen, options.limits):
+    for one in active_alerts(seen, options.limits):
         sys.stdout.write(f"{one.level}: {one.queue}: {one.what}; {one.todo}\n")

@@ -17,7 +17,7 @@ from huey.exceptions import ConfigurationError
 
 from hsejobs import forks
 from hsejobs.engine.context import JobInterrupted
-from hsejobs.engine.keeper import Maintenance
+from hsejobs.engine.maintenance import Maintenance
 from hsejobs.engine.outage import Outage
 from hsejobs.engine.queue import Queue
 from hsejobs.engine.slots import Running, Slot
@@ -101,7 +101,7 @@ def _die_with_parent(parent: int) -> None:
 
 
 class JobConsumer(Consumer):
-    """Huey's consumer with our workers, one keeper in the main thread, and our way of stopping.
+    """Huey's consumer with our workers, maintenance in the main thread, and our way of stopping.
 
     ``huey``: a queue that is a Huey too.
     """
@@ -129,7 +129,7 @@ class JobConsumer(Consumer):
         self._wake_r, self._wake_w = os.pipe()
         os.set_blocking(self._wake_r, False)
         os.set_blocking(self._wake_w, False)
-        self.keeper = Maintenance(self)
+        self.maintenance = Maintenance(self)
 
     def get_environment(self, worker_type: str) -> Any:
         """Threads or processes, whose stop flag can be polled beside a connection."""
@@ -151,7 +151,7 @@ class JobConsumer(Consumer):
         return [worker.slot for worker, _ in self.worker_threads]
 
     def poke(self) -> None:
-        """A worker tells the keeper that it began to claim ahead."""
+        """A worker tells the maintenance thread that it began to claim ahead."""
         with contextlib.suppress(BlockingIOError, OSError):
             os.write(self._wake_w, b"b")
 
@@ -162,7 +162,7 @@ class JobConsumer(Consumer):
     # -- running
 
     def start(self) -> None:
-        """Starts the workers; the keeper runs in this thread."""
+        """Starts the workers; the maintenance thread runs in this thread."""
         self._set_signal_handlers()
         logs.tell(
             "processor started",
@@ -181,7 +181,7 @@ class JobConsumer(Consumer):
         """Until a signal stops it. Every way out hands back what this consumer holds."""
         self.start()
         while not self._signals and not self._restart:
-            wait = self.keeper.tick()
+            wait = self.maintenance.tick()
             self.mind()
             if self._parent and os.getppid() != self._parent:
                 break
@@ -199,7 +199,7 @@ class JobConsumer(Consumer):
     def _sleep(self, seconds: float) -> None:
         poller = select.poll()
         poller.register(self._wake_r, select.POLLIN)
-        timer = self.keeper.timer.fileno()
+        timer = self.maintenance.timer.fileno()
         if timer is not None:
             poller.register(timer, select.POLLIN)
         if self.forking:
@@ -208,9 +208,9 @@ class JobConsumer(Consumer):
         poller.poll(seconds * 1000)
         with contextlib.suppress(BlockingIOError):
             if b"b" in os.read(self._wake_r, 4096):
-                self.keeper.fast_until = time.monotonic() + 1.0
+                self.maintenance.fast_until = time.monotonic() + 1.0
         if any(slot.left for slot in self.slots()):
-            self.keeper.fast_until = time.monotonic() + 1.0
+            self.maintenance.fast_until = time.monotonic() + 1.0
 
     def _set_signal_handlers(self) -> None:
         for signum in (signal.SIGINT, signal.SIGTERM):
@@ -235,7 +235,7 @@ class JobConsumer(Consumer):
             return
         self._minding = True
         try:
-            self.keeper.mind_slots()
+            self.maintenance.mind_slots()
             self._mind_workers()
         finally:
             self._minding = False
@@ -248,7 +248,7 @@ class JobConsumer(Consumer):
                     self._replace(place)
                 continue
             if self.forking:
-                self._bury(worker, process)
+                self._reap(worker, process)
             self._replace(place)
         hung = self.hung
         if hung > self._hung_told:
@@ -269,7 +269,7 @@ class JobConsumer(Consumer):
         self.worker_threads[place] = (worker, process)
         process.start()
 
-    def _bury(self, worker: JobWorker, process: Any) -> None:
+    def _reap(self, worker: JobWorker, process: Any) -> None:
         """A process is gone: its outcomes are written, its running job stalls, the rest goes back."""
         process.join(0)
         self.outage.ends(worker.name)
@@ -277,14 +277,14 @@ class JobConsumer(Consumer):
         late = self._interrupted.pop(worker.slot.number, None)
         for job_id, token in worker.slot.unwritten():
             # Its outcome died with its worker.
-            self.keeper.stalled(job_id, token)
-        self.keeper.give_back(worker.slot)
+            self.maintenance.stalled(job_id, token)
+        self.maintenance.give_back(worker.slot)
         if running is None:
             return
         if late is not None and late[0] == running.token:
-            self.keeper.time_out(running)
+            self.maintenance.time_out(running)
         else:
-            self.keeper.stalled(running.id, running.token)
+            self.maintenance.stalled(running.id, running.token)
 
     def deadline_passed(self, slot: Slot, running: Running, now: float) -> None:
         """A thread's job is failed and the thread replaced; a process is interrupted, then killed.
@@ -298,8 +298,8 @@ class JobConsumer(Consumer):
         )
         if not self.forking:
             slot.abandon()
-            self.keeper.give_back(slot)
-            self.keeper.time_out(running)
+            self.maintenance.give_back(slot)
+            self.maintenance.time_out(running)
             self.late.append((process, now))
             if len(self.late) <= self.workers:
                 self._replace(place)
@@ -332,12 +332,12 @@ class JobConsumer(Consumer):
             if not busy:
                 break
             for worker, _ in busy:
-                self.keeper.give_back(worker.slot, finished=False)
-            self.keeper.settle()
+                self.maintenance.give_back(worker.slot, finished=False)
+            self.maintenance.settle()
             self._sleep_for_end([process for _, process in busy])
         self._end_workers()
         with contextlib.suppress(JobsError):
-            self.keeper.leave(LEAVE_TIME)
+            self.maintenance.leave(LEAVE_TIME)
         logs.flush()
 
     def _sleep_for_end(self, processes: list[Any]) -> None:
@@ -365,7 +365,7 @@ class JobConsumer(Consumer):
                     self._signal(process, signal.SIGKILL)
                     process.join(5)
         for worker, _ in self.worker_threads:
-            self.keeper.give_back(worker.slot)
+            self.maintenance.give_back(worker.slot)
             running = worker.slot.running()
             if running is not None:
-                self.keeper.hand_back(running)
+                self.maintenance.hand_back(running)

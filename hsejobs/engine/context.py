@@ -7,8 +7,8 @@ import time
 from contextvars import ContextVar
 from typing import Any
 
+from hsejobs.engine.progress_log import ProgressLog
 from hsejobs.engine.slots import Slot
-from hsejobs.engine.telling import ProgressLog
 from hsejobs.errors import JobsError, LeaseLost
 from hsejobs.masking import plain, scrub, secret_values
 from hsejobs.model import LOG_LINE_LENGTH
@@ -45,13 +45,13 @@ class JobContext:
         "deadline",
         "error",
         "lost",
+        "progress_log",
         "queue",
         "result",
         "secret_paths",
         "signals",
         "started",
         "task",
-        "telling",
     )
 
     def __init__(
@@ -75,7 +75,7 @@ class JobContext:
         self._confirmed = self.started
         self._teller = teller
         #: What was said; None while nothing was.
-        self.telling: ProgressLog | None = None
+        self.progress_log: ProgressLog | None = None
         # What the run of Huey.execute told: see outcome.py.
         self.signals: set[str] = set()
         self.error: BaseException | None = None
@@ -202,8 +202,8 @@ class JobContext:
 
     def flush(self) -> None:
         """Writes what ``progress`` and ``log`` held back; for the engine, at the end of a run."""
-        if self.telling is not None:
-            self._ours(self.telling.flush())
+        if self.progress_log is not None:
+            self._ours(self.progress_log.flush())
 
     def may_wait(self) -> bool:
         """Whether a call of this job may go on waiting for Redis: until the job's deadline."""
@@ -212,9 +212,9 @@ class JobContext:
         return self.deadline is None or time.monotonic() < self.deadline
 
     def _tell(self) -> ProgressLog:
-        if self.telling is None:
-            self.telling = ProgressLog(self._teller, self.id, self.token)
-        return self.telling
+        if self.progress_log is None:
+            self.progress_log = ProgressLog(self._teller, self.id, self.token)
+        return self.progress_log
 
     @property
     def secrets(self) -> list[str]:

@@ -243,7 +243,7 @@ class JobHuey(Queue, Huey):
             super()._emit(signal, task, *args, **kwargs)
 
     def _timeout_context(self, task: Any) -> Any:
-        # Deadlines are the keeper's: Huey's own time-out is an Exception that a task can swallow.
+        # Deadlines are the maintenance thread's: Huey's own time-out is an Exception that a task can swallow.
         return _NO_TIMEOUT
 
     def put_result(self, key: str, data: Any) -> None:

@@ -65,7 +65,7 @@ def run(queue: Queue, claim: Claim, job: JobContext, execute: Callable[[Any], ob
     try:
         job.task = build_task(queue, claim, job)
         execute(job.task)
-        if job.telling is not None:
+        if job.progress_log is not None:
             job.flush()
     except BaseException as error:
         raised = error

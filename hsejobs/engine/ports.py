@@ -1,4 +1,4 @@
-"""Where workers, the keeper and their consumer meet: what each may ask of the other."""
+"""Where workers, the maintenance thread and their consumer meet: what each may ask of the other."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class WorkerHost(Protocol):
 
 
 class MaintenanceHost(Protocol):
-    """The consumer, as its keeper sees it."""
+    """The consumer, as its maintenance thread sees it."""
 
     queue: Queue
     worker_id: str

@@ -1,7 +1,7 @@
-"""A worker's slot: what it holds and runs, in memory that its consumer's keeper can see.
+"""A worker's slot: what it holds and runs, in memory that its consumer's maintenance thread can see.
 
 The worker (a thread or a process of its own) claims a few jobs at a time while
-they are tiny. The keeper, in the consumer's main thread, renews their leases,
+they are tiny. The maintenance thread, in the consumer's main thread, renews their leases,
 watches the deadline, and when a job turns out slow takes back what was not
 begun and writes what was finished. One lock decides who has a job.
 """
@@ -39,7 +39,7 @@ class Running:
 
 
 class Slot:
-    """Shared between one worker and its keeper. ``lock`` is one that both sides have."""
+    """Shared between one worker and its maintenance thread. ``lock`` is one that both sides have."""
 
     def __init__(self, number: int, lock: Any) -> None:
         self.number = number
@@ -49,7 +49,7 @@ class Slot:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        # A worker that was killed may have taken the lock with it: the keeper does not wait for ever.
+        # A worker that was killed may have taken the lock with it: nobody waits for ever.
         taken = self._lock.acquire(timeout=0.5)
         try:
             yield
@@ -89,7 +89,7 @@ class Slot:
     def finish(self, done: Done | None) -> bool:
         """The running job ended; with its outcome when that is to be written later.
 
-        False when the keeper has written another outcome meanwhile (a time-out).
+        False when the maintenance thread has written another outcome meanwhile (a time-out).
         """
         with self._lock:
             held, at, _, flags, count, size, used, _, _ = self._head()
@@ -127,15 +127,15 @@ class Slot:
 
     @property
     def given_up(self) -> bool:
-        """Whether the running job is not this worker's any more: lost, or ended by the keeper."""
+        """Whether the running job is not this worker's any more: lost, or ended by the maintenance thread."""
         return bool(self._head()[3] & (LOST | ABANDONED))
 
     @property
     def abandoned(self) -> bool:
-        """Whether the keeper ended the running job."""
+        """Whether the maintenance thread ended the running job."""
         return bool(self._head()[3] & ABANDONED)
 
-    # -- the keeper's side
+    # -- the maintenance thread's side
 
     def running(self) -> Running | None:
         """The job in the worker's hands."""
@@ -183,7 +183,7 @@ class Slot:
             return done, unbegun
 
     def abandon(self) -> None:
-        """The keeper ended the running job: whatever the worker does with it is too late."""
+        """The maintenance thread ended the running job: whatever the worker does with it is too late."""
         self._flag(ABANDONED)
 
     def mark_lost(self) -> None:

@@ -16,8 +16,8 @@ from hsejobs.engine.context import JobContext
 from hsejobs.engine.outcome import Outcome
 from hsejobs.engine.pace import BUDGET_US, Pace
 from hsejobs.engine.ports import WorkerHost
+from hsejobs.engine.progress_log import ProgressLog
 from hsejobs.engine.slots import Slot
-from hsejobs.engine.telling import ProgressLog
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.model import new_job_id
 from hsejobs.store.arrival import arrived
@@ -33,7 +33,7 @@ _FAULT_TOLD_EVERY = 30.0
 
 
 class JobWorker(Worker):
-    """Huey's worker with our loop. Its slot is what the keeper sees of it."""
+    """Huey's worker with our loop. Its slot is what the maintenance thread sees of it."""
 
     def __init__(self, consumer: WorkerHost, slot: Slot) -> None:
         super().__init__(
@@ -47,7 +47,7 @@ class JobWorker(Worker):
         self.done: list[Done] = []
         self.orgs: dict[str, str | None] = {}
         self.traces: dict[str, str] = {}
-        self.tellings: list[ProgressLog] = []
+        self.progress_logs: list[ProgressLog] = []
         self.fast = False
         #: An interrupt was raised in this process, wherever it struck; see `_execute`.
         self.interrupted = False
@@ -165,14 +165,14 @@ class JobWorker(Worker):
 
     def _last_words(self) -> None:
         """What finished jobs said and Redis does not have yet. Raises RedisUnavailable."""
-        while self.tellings:
+        while self.progress_logs:
             try:
-                self.tellings[0].last_words()
+                self.progress_logs[0].last_words()
             except RedisUnavailable:
                 raise
             except JobsError as error:
                 self._tell_fault("log", error)
-            del self.tellings[0]
+            del self.progress_logs[0]
 
     def _insist_on(self, one: Done) -> str:
         """Writes one outcome; its letter."""
@@ -258,9 +258,9 @@ class JobWorker(Worker):
         result = outcomes.run(queue, claim, job, self.huey.execute)
         self.pace.ran(result.run_us)
         self.task_count += 1
-        unsaid = job.telling is not None and job.telling.pending
-        if unsaid and job.telling is not None:
-            self.tellings.append(job.telling)
+        unsaid = job.progress_log is not None and job.progress_log.pending
+        if unsaid and job.progress_log is not None:
+            self.progress_logs.append(job.progress_log)
         if result.kind == "completed":
             one = Done(claim.id, claim.token, result.run_us, result.result)
             mine = self.slot.finish(one)
@@ -271,7 +271,7 @@ class JobWorker(Worker):
             mine = self.slot.finish(None)
             self._write(claim, result, started_at, shown)
         if not mine:
-            # The keeper ended this job and put another worker in this one's place.
+            # The maintenance thread ended this job and put another worker in this one's place.
             raise WorkerRecycle
         # An import that was interrupted leaves modules behind that lack their parts, whether or not
         # the task let the interrupt out: no other job may meet them.

@@ -75,7 +75,7 @@ class LiveReader:
     def _base(self, queue: str) -> str:
         return keys.base(self.prefix, queue)
 
-    def glance(
+    def snapshot(
         self, *, minutes: int = 60, stalled_ms: int = 30_000, patience: float = PATIENCE
     ) -> Snapshot:
         """Every queue's stats, description, consumers and stalled jobs, in one round trip.

@@ -61,9 +61,9 @@ class LiveSource:
         self.live = LiveReader(link, options.prefix, self.org)
         self.infos: dict[str, QueueInfo] = {}
 
-    def glance(self) -> Snapshot:
+    def snapshot(self) -> Snapshot:
         """All queues at one moment."""
-        seen = self.live.glance(stalled_ms=self.options.limits.stalled_ms or 30_000)
+        seen = self.live.snapshot(stalled_ms=self.options.limits.stalled_ms or 30_000)
         self.infos = seen.infos
         return seen
 

@@ -15,7 +15,7 @@ from hsejobs_tui.session.session import Session
 
 async def pause(session: Session, queue: str) -> None:
     """Pauses, or resumes what is paused."""
-    if session.glance is None:
+    if session.snapshot is None:
         return
     stats = session.stats(queue)
     paused = stats is not None and stats.is_paused

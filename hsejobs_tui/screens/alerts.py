@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.widgets import Static
 
 from hsejobs.model import State
+from hsejobs_tui.core.alerts import STYLES, Alert, ended
 from hsejobs_tui.core.text import duration, safe
-from hsejobs_tui.core.troubles import STYLES, Alert, ended
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.session.places import QueuePlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
@@ -36,16 +36,16 @@ class Alerts(View):
 
     def head(self) -> Text:
         """How many."""
-        seen = self.session.glance
+        seen = self.session.snapshot
         if seen is None:
             return Text("Alerts")
-        on, over = len(self.session.troubles), len(ended(seen))
+        on, over = len(self.session.alerts), len(ended(seen))
         return Text(f"Alerts: {on} now, {over} over within the last day")
 
     def detail(self) -> Text:
         """The alert and what to do, in full."""
-        seen = self.session.glance
-        every = self.session.troubles + (ended(seen) if seen else [])
+        seen = self.session.snapshot
+        every = self.session.alerts + (ended(seen) if seen else [])
         one = next((one for one in every if _key(one) == self.rows.key), None)
         if one is None:
             return Text()
@@ -54,10 +54,10 @@ class Alerts(View):
 
     def told(self) -> None:
         """Draws what the last look shows."""
-        seen = self.session.glance
+        seen = self.session.snapshot
         if seen is not None:
             now = seen.now
-            found = self.session.troubles + ended(seen)
+            found = self.session.alerts + ended(seen)
             self.rows.fill([_row(one, now) for one in found])
         super().told()
 

@@ -95,7 +95,7 @@ class View(Screen[None]):
         for word in session.marks():
             line.append("  ").append(f" {word} ", "bold reverse")
         self.tells("head", line)
-        self.query_one(Nav).tell(len(session.troubles))
+        self.query_one(Nav).tell(len(session.alerts))
         self.tells("status", self._status())
         for place in self.query("#detail"):
             text = self.detail()
@@ -115,7 +115,7 @@ class View(Screen[None]):
         session = self.session
         if session.away is not None:
             return Text(" " + session.away_line(), "bold fail")
-        seen = session.glance
+        seen = session.snapshot
         if seen is None:
             return Text(" reading ...")
         words = [session.options.place]

@@ -13,8 +13,8 @@ from hsejobs.model import State
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Server
 from hsejobs.wording import counted
+from hsejobs_tui.core.alerts import STYLES, Alert, worst
 from hsejobs_tui.core.text import duration, number, safe, short, size, spark
-from hsejobs_tui.core.troubles import STYLES, Alert, worst
 from hsejobs_tui.core.view import NO_QUEUE, QueueRow, queue_row
 from hsejobs_tui.screens.one_queue import OneQueue
 from hsejobs_tui.session.places import QueuePlace
@@ -65,7 +65,7 @@ class Overview(OneQueue):
 
     def head(self) -> Text:
         """How many queues, and how many jobs fail."""
-        seen = self.session.glance
+        seen = self.session.snapshot
         if seen is None:
             return Text("Queues")
         failed = sum(one.failed for one in seen.queues)
@@ -78,11 +78,11 @@ class Overview(OneQueue):
     def told(self) -> None:
         """Draws the rows and the alerts of the last look."""
         super().told()
-        seen = self.session.glance
+        seen = self.session.snapshot
         if seen is None:
             return
         plain = self.session.options.ascii_only
-        found = self.session.troubles
+        found = self.session.alerts
         count = number if self.size.width >= WIDE else short
         self.rows.fill(
             [
@@ -129,8 +129,8 @@ class Overview(OneQueue):
 
     def do_open(self) -> None:
         """The jobs of the queue; those that failed first, if any did."""
-        if self.queue is not None and self.session.glance is not None:
-            stats = {one.name: one for one in self.session.glance.queues}[self.queue]
+        if self.queue is not None and self.session.snapshot is not None:
+            stats = {one.name: one for one in self.session.snapshot.queues}[self.queue]
             order = (State.FAILED, State.WAITING, State.ACTIVE, State.DELAYED, State.COMPLETED)
             state = next((one for one in order if getattr(stats, one.value)), State.WAITING)
             self.session.open(QueuePlace(self.queue, state))

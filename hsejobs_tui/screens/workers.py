@@ -41,13 +41,13 @@ class Workers(View):
         return Text(f"{counted(len(every), 'worker')}, {busy} of {counted(slots, 'slot')} busy")
 
     def _workers(self) -> dict[str, list[dict[str, Any]]]:
-        seen = self.session.glance
+        seen = self.session.snapshot
         return seen.workers if seen else {}
 
     def told(self) -> None:
         """Draws the rows of the last look."""
         super().told()
-        seen = self.session.glance
+        seen = self.session.snapshot
         if seen is None:
             return
         rows = []

@@ -20,12 +20,12 @@ from hsejobs.store.client import RedisClient
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
 from hsejobs_tui.core.acting import acts_of
+from hsejobs_tui.core.alerts import Alert, active_alerts
 from hsejobs_tui.core.commands import allowed, by_id
 from hsejobs_tui.core.depth import Depths
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import LiveSource
 from hsejobs_tui.core.text import safe
-from hsejobs_tui.core.troubles import Alert, troubles
 from hsejobs_tui.session.host import Host
 from hsejobs_tui.session.places import Place
 
@@ -43,8 +43,8 @@ class Session:
         self.link = RedisClient(options.url)
         self.source = LiveSource(options, self.link)
         self.acts = acts_of(options, self.link)
-        self.glance: Snapshot | None = None
-        self.glanced = 0.0
+        self.snapshot: Snapshot | None = None
+        self.snapshot_at = 0.0
         #: How deep each queue was at each look since the start.
         self.depths = Depths()
         #: Why Redis cannot be read; None while it can.
@@ -124,9 +124,9 @@ class Session:
 
     async def _look_once(self) -> None:
         try:
-            self.glance = await self.look(self.source.glance)
-            self.glanced = self.now()
-            self.depths.note(self.glance)
+            self.snapshot = await self.look(self.source.snapshot)
+            self.snapshot_at = self.now()
+            self.depths.note(self.snapshot)
             self.away = None
             await self._host.poll()
         except RedisUnavailable as error:
@@ -141,16 +141,16 @@ class Session:
     @property
     def redis_now(self) -> int:
         """Redis time in ms at the last look."""
-        return self.glance.now if self.glance else 0
+        return self.snapshot.now if self.snapshot else 0
 
     @property
-    def troubles(self) -> list[Alert]:
+    def alerts(self) -> list[Alert]:
         """What is wrong by the last look, the worst first."""
-        return troubles(self.glance, self.options.limits) if self.glance else []
+        return active_alerts(self.snapshot, self.options.limits) if self.snapshot else []
 
     def stats(self, queue: str | None) -> QueueStats | None:
         """A queue's figures at the last look; None when there are none."""
-        every = self.glance.queues if self.glance else []
+        every = self.snapshot.queues if self.snapshot else []
         return next((one for one in every if one.name == queue), None)
 
     # -- what this session may do, and what it says of itself
@@ -177,12 +177,12 @@ class Session:
         """How old the figures are, and when Redis is tried again."""
         left = max(0.0, self._next_try - self.now())
         again = f"next try in {left:.0f} s" if left >= 0.5 else "trying now"
-        if not self.glanced:
+        if not self.snapshot_at:
             # One that refuses is there: why it does comes first.
             if self._refused and not self.options.viewer:
                 return f"{safe(self.away, 300)}; {again}"
             return f"no Redis at {self.options.place}; {again}"
-        stale = f"STALE {self.now() - self.glanced:.0f} s, {again}"
+        stale = f"STALE {self.now() - self.snapshot_at:.0f} s, {again}"
         # Where Redis is, is no business of a browser's.
         return stale if self.options.viewer else f"{stale}: {safe(self.away, 300)}"
 

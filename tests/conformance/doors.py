@@ -186,7 +186,7 @@ class Tui(Door):
         )
         link = runtime().link
         source = LiveSource(options, link)
-        source.glance()
+        source.snapshot()
         match step:
             case Add():
                 info = info_of(step.queue)

@@ -1,4 +1,4 @@
-"""The engine's walls: a queue needs no Huey, and worker and keeper need no consumer."""
+"""The engine's walls: a queue needs no Huey, and worker and maintenance need no consumer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from hsejobs import forks
 from hsejobs.engine import adding
 from hsejobs.engine.huey import JobHuey
-from hsejobs.engine.keeper import Maintenance
+from hsejobs.engine.maintenance import Maintenance
 from hsejobs.engine.outage import Outage
 from hsejobs.engine.periodic import Scheduler
 from hsejobs.engine.queue import Queue, QueueTask, Schedule
@@ -89,7 +89,7 @@ def test_a_schedule_that_is_unregistered_runs_no_more(redis_url: str) -> None:
 
 @dataclass
 class Host:
-    """What worker and keeper ask for, and no more."""
+    """What worker and maintenance ask for, and no more."""
 
     huey: JobHuey
     worker_id: str = "host:1"
@@ -122,9 +122,9 @@ class Host:
 
 def test_a_worker_and_a_keeper_need_no_consumer(trial: Path) -> None:
     host = Host(jobs.huey)
-    keeper, worker = Maintenance(host), JobWorker(host, host.slot)
-    while not keeper._registered:
-        keeper.tick()
+    maintenance, worker = Maintenance(host), JobWorker(host, host.slot)
+    while not maintenance._registered:
+        maintenance.tick()
     job = jobs.echo.add({"n": 1, "say": "here"})
     worker.initialize()
     worker.loop()
@@ -134,5 +134,5 @@ def test_a_worker_and_a_keeper_need_no_consumer(trial: Path) -> None:
     assert job.wait(0) == "here"
     host.stop_flag.set()
     worker.shutdown()
-    keeper.leave(1.0)
+    maintenance.leave(1.0)
     assert trial.read_text().split()[0] == "1"

@@ -1,8 +1,8 @@
-"""A slot between a worker and its keeper: what is taken out of it is taken out once.
+"""A slot between a worker and its maintenance thread: what is taken out of it is taken out once.
 
 The kind: something that is handed over and stays where it was, so that it is handed over again at
-each look. A keeper that took back what a slow job held up did so every time it looked, and wrote the
-same outcomes and releases thousands of times a second for as long as the job ran.
+each look. Maintenance that took back what a slow job held up did so every time it looked, and wrote the same
+outcomes and releases thousands of times a second for as long as the job ran.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def test_what_is_taken_back_is_taken_back_once() -> None:
 
 
 def test_what_ended_between_look_and_act_stays_its_workers() -> None:
-    """Seen: a job ended between the keeper's look at it and the taking back; its outcome was written
-    before its last log lines, which were refused then and are lost.
+    """Seen: a job ended between a look at it and the taking back. Its outcome was written before its
+    last log lines, which were refused then and are lost.
     """
     slot = loaded("a", "b")
     slot.begin(1.0)

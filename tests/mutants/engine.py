@@ -22,14 +22,14 @@ def masking(what: str, old: str, new: str, *tests: str) -> Mutant:
 MUTANTS = (
     engine(
         "no calm after an outage",
-        "keeper",
+        "maintenance",
         "self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE\n        for job_id",
         "self._calm_until = 0.0\n        for job_id",
         f"{PROMISES}::test_an_outage_leaves_the_holders_time_to_renew",
     ),
     engine(
         "no calm after a start",
-        "keeper",
+        "maintenance",
         "self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE\n        #:",
         "self._calm_until = 0.0\n        #:",
         f"{PROMISES}::test_a_start_takes_nothing_for_stalled_at_first",
@@ -37,13 +37,13 @@ MUTANTS = (
     engine(
         "a dead process's job waits for its lease",
         "consumer",
-        "self.keeper.stalled(running.id, running.token)",
+        "self.maintenance.stalled(running.id, running.token)",
         "pass",
         f"{PROMISES}::test_a_process_that_dies_is_seen_at_once",
     ),
     engine(
         "a refused renewal is marked nowhere",
-        "keeper",
+        "maintenance",
         "slot.mark_lost()",
         "pass",
         f"{PROMISES}::test_a_refused_renewal_is_known_to_the_job",
@@ -114,7 +114,7 @@ MUTANTS = (
     ),
     engine(
         "a time-out is not seen",
-        "keeper",
+        "maintenance",
         "if running.deadline and now >= running.deadline:",
         "if False:",
         "engine/test_outcomes.py::test_a_timeout_ends_a_job_that_does_not_yield",

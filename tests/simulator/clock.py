@@ -16,11 +16,11 @@ from tests.simulator.world import EPOCH, World
 _CLOCKED = (
     "hsejobs.store.client",
     "hsejobs.engine.worker",
-    "hsejobs.engine.keeper",
+    "hsejobs.engine.maintenance",
     "hsejobs.engine.duties",
     "hsejobs.engine.outage",
     "hsejobs.engine.timer",
-    "hsejobs.engine.telling",
+    "hsejobs.engine.progress_log",
     "hsejobs.engine.context",
     "hsejobs.engine.outcome",
     "hsejobs.engine.periodic",
@@ -29,7 +29,7 @@ _CLOCKED = (
 )
 _ASKING = (
     "hsejobs.engine.worker",
-    "hsejobs.engine.keeper",
+    "hsejobs.engine.maintenance",
     "hsejobs.engine.consumer",
     "hsejobs.model",
     "hsejobs.store.write",

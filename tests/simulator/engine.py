@@ -1,4 +1,4 @@
-"""The real consumer, keeper and worker, in simulated processes and threads."""
+"""The real consumer, maintenance and worker, in simulated processes and threads."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ class SimConsumer(JobConsumer):
 
     def poke(self) -> None:
         if self._poked is not None:
-            self.keeper.fast_until = self.sim.world.now + 1.0
+            self.maintenance.fast_until = self.sim.world.now + 1.0
             self.sim.world.at(self.sim.world.now, lambda wake=self._poked: wake(None))  # type: ignore[misc]
             self._poked = None
 
@@ -280,7 +280,7 @@ class SimConsumer(JobConsumer):
         self._poked = self.sim.world.waker()
         self.sim.world.wait(seconds)
         if any(slot.left for slot in self.slots()):
-            self.keeper.fast_until = self.sim.world.now + 1.0
+            self.maintenance.fast_until = self.sim.world.now + 1.0
 
     def _sleep_for_end(self, processes: list[Any]) -> None:
         self.sim.world.sleep(0.02)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hsejobs.engine import telling, worker
+from hsejobs.engine import progress_log, worker
 from hsejobs.engine.duties import PendingWrites
 from hsejobs.engine.slots import Slot
 from hsejobs.errors import JobsError, RedisUnavailable
@@ -145,7 +145,7 @@ def _sweeps_first() -> Any:
 
 def _telling_raises() -> Any:
     """``progress`` and ``log`` raise what Redis says."""
-    tried = telling.ProgressLog._try
+    tried = progress_log.ProgressLog._try
 
     def loud(self: Any, *, lines: bool) -> Any:
         before = self._retry_at
@@ -154,7 +154,7 @@ def _telling_raises() -> Any:
             raise ValueError("Redis does not answer")
         return mine
 
-    return _with(telling.ProgressLog, "_try", loud)
+    return _with(progress_log.ProgressLog, "_try", loud)
 
 
 def _ends_workers() -> Any:

@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from hsejobs.engine import keeper, worker
+from hsejobs.engine import maintenance, worker
 from hsejobs.settings import load_settings
 from hsejobs.store import keys
 from hsejobs.watch import logs
@@ -81,8 +81,8 @@ def _quiet(world: World) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _linked(sim: Sim) -> Iterator[None]:
-    """Links that the worker and the keeper make for themselves are simulated too."""
-    places: tuple[Any, ...] = (worker, keeper)
+    """Links that the worker and the maintenance thread make for themselves are simulated too."""
+    places: tuple[Any, ...] = (worker, maintenance)
     kept = [module.Link for module in places]
     for module in places:
         module.Link = sim.link_class

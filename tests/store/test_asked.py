@@ -213,7 +213,7 @@ def test_stalled_jobs_are_seen_at_the_first_look(store: Store) -> None:
     store.add("a")
     store.claim(lease=0)
     tick(store.link)
-    first = LiveReader(store.link, "t").glance(stalled_ms=0)
+    first = LiveReader(store.link, "t").snapshot(stalled_ms=0)
     assert first.stalled == {"q": 1}
     assert first.now > 1_000_000_000_000
 
@@ -221,4 +221,4 @@ def test_stalled_jobs_are_seen_at_the_first_look(store: Store) -> None:
 def test_the_clock_is_there_without_any_queue(store: Store) -> None:
     from hsejobs.store.read_live import LiveReader
 
-    assert LiveReader(store.link, "hsejobs").glance().now > 1_000_000_000_000
+    assert LiveReader(store.link, "hsejobs").snapshot().now > 1_000_000_000_000

@@ -158,4 +158,4 @@ def look(store: Store) -> None:
         live.window("q", state)
     (stats,) = store.reader.stats(["q"])
     stats.public()
-    live.glance()
+    live.snapshot()

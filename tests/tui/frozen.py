@@ -162,7 +162,7 @@ def job(n: int, queue: str, state: State) -> JobRecord:
 class Frozen(LiveSource):
     """All reads, of a moment that does not pass."""
 
-    def glance(self) -> Snapshot:
+    def snapshot(self) -> Snapshot:
         self.infos = GLANCE.infos
         return GLANCE
 

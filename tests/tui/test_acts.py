@@ -71,7 +71,7 @@ async def test_obliterate_while_jobs_run_wants_the_word_force(stage: Stage) -> N
     stage.claim()
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:
-        await until(pilot, lambda: app.session.glance is not None, "the queues")
+        await until(pilot, lambda: app.session.snapshot is not None, "the queues")
         await shows(pilot, "mail")
         await pilot.press("O")
         await shows(pilot, "by force", "1 job RUNS", "Type mail force")

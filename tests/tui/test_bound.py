@@ -55,7 +55,7 @@ async def asked(
     """The app with a question open, after these keys on that screen."""
     app = stage.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
-        await until(pilot, lambda: app.session.glance is not None, "the queues")
+        await until(pilot, lambda: app.session.snapshot is not None, "the queues")
         if opened is not None:
             await app.push_screen(opened())
         await settle(pilot)
@@ -203,7 +203,7 @@ async def test_a_count_breaks_off_when_redis_goes_away(stage: Stage, redis_url: 
     with FlakyProxy(redis_url) as proxy:
         app = JobsApp(replace(stage.options(), url=proxy.url))
         async with app.run_test(size=(120, 36), notifications=True) as pilot:
-            await until(pilot, lambda: app.session.glance is not None, "the queues")
+            await until(pilot, lambda: app.session.snapshot is not None, "the queues")
             await app.push_screen(QueueView("mail", State.WAITING))
             await settle(pilot)
             # The first page comes, and none after it.
@@ -220,7 +220,7 @@ async def test_a_job_added_again_under_the_id_is_shown_as_it_is(
     stage.add("same", {"to": "ann@example.com"}, delay=3_600_000)
     app = stage.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
-        await until(pilot, lambda: app.session.glance is not None, "the queues")
+        await until(pilot, lambda: app.session.snapshot is not None, "the queues")
         await app.push_screen(JobView("mail", "same"))
         await shows(pilot, "to: ann@example.com")
         tick(stage.link)

@@ -58,7 +58,7 @@ def test_an_organization_sees_and_changes_its_own_jobs_only(stage: Stage) -> Non
     stage.fail("theirs", org="b")
     options = stage.options(organization_id="a")
     source, acts = LiveSource(options, stage.link), acts_of(options, stage.link)
-    seen = source.glance()
+    seen = source.snapshot()
     assert [one.failed for one in seen.queues] == [1]
     assert seen.workers == {}
     assert seen.server is None
@@ -220,6 +220,6 @@ def test_once_cuts_no_figure_and_says_that_there_is_nothing(
 
 def test_a_refresh_is_one_pipeline(stage: Stage) -> None:
     source = LiveSource(stage.options(), RedisClient(stage.url))
-    source.glance()
-    assert source.glance().cost[0] == 3 + 4
+    source.snapshot()
+    assert source.snapshot().cost[0] == 3 + 4
     source.link.close()

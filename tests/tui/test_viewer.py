@@ -69,7 +69,7 @@ def filled(stage: Stage) -> Stage:
 def _source(stage: Stage, role: str) -> LiveSource:
     options = stage.options(organization_id="org-1", viewer=DashboardUser("ann", role))
     made = LiveSource(options, stage.link)
-    made.glance()
+    made.snapshot()
     return made
 
 

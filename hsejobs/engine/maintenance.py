@@ -1,4 +1,4 @@
-"""The keeper: what a consumer's main thread does beside its workers.
+"""The maintenance thread: what a consumer's main thread does beside its workers.
 
 Renews leases, enforces deadlines, takes back what a slow job holds up, moves
 what falls due, enqueues periodic tasks, says that the consumer lives. Each is a
@@ -29,7 +29,7 @@ from hsejobs.watch import logs
 SWEEP_EVERY, BEAT_EVERY, FAST_TICK, SLOW_TICK = 1.0, 5.0, 0.01, 0.1
 #: A job that runs for so long, in seconds, gives back what was claimed with it.
 SLOW_JOB = 0.01
-#: How long the keeper looks often after the last batch was begun, in seconds.
+#: How long the maintenance thread looks often after the last batch was begun, in seconds.
 FAST_FOR = 1.0
 HEARTBEAT_TTL_MS = 20_000
 #: Seconds after an outage, and after the start (which may be the end of one), in which nothing is

@@ -8,7 +8,7 @@ from hsejobs.store.minutes import Minute
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Server, Snapshot
 from hsejobs.watch.alerts import Limits
-from hsejobs_tui.core.troubles import ended, troubles
+from hsejobs_tui.core.alerts import active_alerts, ended
 from tests.tui.conftest import Stage
 
 NOW = 1_800_000_000_000
@@ -38,7 +38,7 @@ def _glance(stats: QueueStats, **values: Any) -> Snapshot:
 
 
 def _told(glance: Snapshot, limits: Limits | None = None) -> list[tuple[str, str]]:
-    return [(one.level, one.rule) for one in troubles(glance, limits or Limits())]
+    return [(one.level, one.rule) for one in active_alerts(glance, limits or Limits())]
 
 
 def test_each_rule_and_its_level() -> None:
@@ -55,7 +55,7 @@ def test_each_rule_and_its_level() -> None:
     assert _told(_glance(_stats(minutes=[half]))) == [("critical", "failures")]
     assert _told(_glance(_stats(minutes=[few])), Limits(failed_percent=20)) == []
     full = Server("Redis 7", 90, 100, 1, "allkeys-lru")
-    found = troubles(_glance(_stats(), server=full), Limits())
+    found = active_alerts(_glance(_stats(), server=full), Limits())
     assert {(one.level, one.rule) for one in found} == {
         ("critical", "eviction"),
         ("critical", "memory"),
@@ -75,11 +75,11 @@ def test_what_the_watching_process_kept_tells_since_when_and_what_is_over() -> N
     }
     alerts = {("waiting", "mail"): kept}
     # On until four fifths of its limit.
-    (one,) = troubles(_glance(_stats(waiting=90), alerts=alerts), Limits())
+    (one,) = active_alerts(_glance(_stats(waiting=90), alerts=alerts), Limits())
     assert one.since == NOW - 60_000
-    assert troubles(_glance(_stats(waiting=80), alerts=alerts), Limits()) == []
+    assert active_alerts(_glance(_stats(waiting=80), alerts=alerts), Limits()) == []
     over = {("waiting", "mail"): {**kept, "state": "off", "endedMs": NOW - 5}}
-    assert troubles(_glance(_stats(waiting=90), alerts=over), Limits()) == []
+    assert active_alerts(_glance(_stats(waiting=90), alerts=over), Limits()) == []
     assert [one.ended for one in ended(_glance(_stats(), alerts=over))] == [NOW - 5]
 
 
@@ -98,10 +98,10 @@ def test_a_glance_counts_what_is_stalled_and_brings_the_kept_alerts(stage: Stage
     Watch(stage.link, load_settings(environment)).tick()
     stage.claim()
     live = LiveReader(stage.link, "t")
-    live.glance(stalled_ms=0)
+    live.snapshot(stalled_ms=0)
     # The lease is 30 s: from so far ahead it has ended.
-    assert live.glance(stalled_ms=-60_000).stalled == {"mail": 1}
-    seen = live.glance()
+    assert live.snapshot(stalled_ms=-60_000).stalled == {"mail": 1}
+    seen = live.snapshot()
     assert seen.stalled == {"mail": 0}
     assert seen.alerts[("waiting", "mail")]["state"] == "on"
-    assert LiveReader(stage.link, "t", "org").glance().alerts == {}
+    assert LiveReader(stage.link, "t", "org").snapshot().alerts == {}

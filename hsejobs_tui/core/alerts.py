@@ -42,7 +42,7 @@ STYLES = {"critical": "bold fail", "warning": "warn", "note": "note", "over": "d
 LEVELS = tuple(STYLES)
 
 
-def troubles(seen: Snapshot, limits: Limits) -> list[Alert]:
+def active_alerts(seen: Snapshot, limits: Limits) -> list[Alert]:
     """What is wrong at this moment, the worst first.
 
     An alert that the watching process keeps tells since when; the rules are
@@ -51,7 +51,7 @@ def troubles(seen: Snapshot, limits: Limits) -> list[Alert]:
     found: list[Alert] = []
     for stats in seen.queues:
         own = [
-            _trouble(reading, seen)
+            _alert(reading, seen)
             for reading in readings(stats, seen.stalled.get(stats.name, 0), limits)
         ]
         on = [one for one in own if one is not None]
@@ -70,7 +70,7 @@ def troubles(seen: Snapshot, limits: Limits) -> list[Alert]:
                 )
             )
     if seen.server is not None:
-        about = [_trouble(one, seen) for one in server_readings(seen.server)]
+        about = [_alert(one, seen) for one in server_readings(seen.server)]
         found += [one for one in about if one is not None]
     return sorted(found, key=lambda one: (LEVELS.index(one.level), one.queue))
 
@@ -92,7 +92,7 @@ def ended(seen: Snapshot) -> list[Alert]:
     ]
 
 
-def _trouble(reading: Reading, seen: Snapshot) -> Alert | None:
+def _alert(reading: Reading, seen: Snapshot) -> Alert | None:
     known = seen.alerts.get((reading.rule, reading.queue or ""))
     kept = known is not None and known["state"] == "on"
     if reading.value <= reading.limit * (CALM_AT if kept else 1):
