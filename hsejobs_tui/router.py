@@ -1,4 +1,4 @@
-"""From a place to its screen. All that knows every screen; a module is loaded when first needed."""
+"""Maps a place to its screen. The only module that knows all screens; each is imported on first use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hsejobs_tui.screens.base import View
 from hsejobs_tui.screens.overview import Overview
 from hsejobs_tui.session.places import ListPlace, Place, QueuePlace
 
-#: The screens that have a number, by the id of their command.
+#: Class names of the numbered screens, by command id.
 CLASSES = {
     "overview": "Overview",
     "failures": "Failures",

@@ -1,4 +1,4 @@
-"""Writing a job: a payload in the editor, checked, shown as a diff, added."""
+"""Writing a job: edit the payload, check it, show the diff, add the job."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hsejobs_tui.session.session import Session
 
 
 async def write_job(session: Session, queue: str, of_id: str | None) -> None:
-    """Asks for a job of the queue and adds it; ``of_id``: begins with a copy of that job."""
+    """Opens the editor for a new job of the queue and adds it; ``of_id``: starts with a copy of that job."""
     info = session.source.infos.get(queue)
     if info is None or not info.tasks:
-        session.say(f"{queue} has not described its tasks: start a worker of it", bad=True)
+        session.say(f"{queue} has not published its tasks: start a worker for it", bad=True)
         return
     try:
         of = await session.look(session.source.stored, queue, of_id) if of_id else None

@@ -1,6 +1,6 @@
-"""Search through a queue: the state that is shown first, then the others, hits as they come.
+"""Search in a queue: the current state first, then the other states; hits appear as found.
 
-Where the queue has none at all, the other queues are searched too.
+If the queue has no hits, the other queues are searched too.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from hsejobs_tui.core.view import STATES
 from hsejobs_tui.screens.one_queue import OneQueue
 from hsejobs_tui.widgets.rows import Row
 
-#: What an empty list says, and that of a search.
-EMPTY, NOTHING = "No job is in this state.", "Nothing found in this state."
+#: Texts of an empty list, without and with a search.
+EMPTY, NOTHING = "No jobs in this state.", "No matches in this state."
 
 
 class Finding(OneQueue):
-    """The search of a queue's screen. ``state`` is the one that is shown."""
+    """The search of a queue's screen. ``state``: the state on display."""
 
     state: State
 
@@ -33,7 +33,7 @@ class Finding(OneQueue):
         super().__init__()
         self.query_text = query
         self.found: dict[State, Hits] = {}
-        #: Searches of other queues that found something, one a queue, and the one that goes on.
+        #: The best hits of each other queue, and the search that is running there.
         self.away: list[Hits] = []
         self._beyond: Hits | None = None
         self._searching = 0
@@ -41,30 +41,30 @@ class Finding(OneQueue):
 
     @property
     def hits(self) -> Hits | None:
-        """Those of the state that is shown; None when nothing is searched."""
+        """The hits of the current state; None without a search."""
         return self.found.get(self.state) if self.query_text else None
 
     def excerpt(self, job_id: str) -> str:
-        """What of a hit's payload was searched for."""
+        """The matching part of a hit's payload; '' if there is none."""
         return self.hits.excerpts.get(job_id, "") if self.hits else ""
 
     def to(self, state: State) -> None:
-        """Shows another state."""
+        """Switches to another state."""
         raise NotImplementedError
 
     def row_of(self, job: JobRecord, now: int) -> Row:
-        """A job's row."""
+        """The row of a job; ``now``: Redis time in ms."""
         raise NotImplementedError
 
     def do_search(self) -> None:
-        """Opens the line of the search."""
+        """Opens the search line."""
         self._asking = True
         line = self.query_one("#search", Input)
         line.add_class("-open")
         line.focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter: the search begins, unless the line cannot mean what it says."""
+        """Starts the search, or shows what is wrong with the line."""
         try:
             filters.parse(event.value)
         except InvalidOption as error:
@@ -78,7 +78,7 @@ class Finding(OneQueue):
         self.begin_search()
 
     def begin_search(self) -> None:
-        """Searches for the line's text; for nothing: shows all again."""
+        """Starts a search for ``query_text``; an empty text shows all jobs again."""
         self._searching += 1
         self.rows.reset()
         self.rows.empty = NOTHING if self.query_text else EMPTY
@@ -99,7 +99,7 @@ class Finding(OneQueue):
         }
         drawn = 0.0
         while steps and self._searching == number:
-            # Whoever goes on to another state meanwhile sees that one searched first.
+            # If the user switches to another state, that one is searched first.
             state = self.state if self.state in steps else next(iter(steps))
             hits = await session.do(next, steps[state], None)
             if self._searching != number:
@@ -118,7 +118,7 @@ class Finding(OneQueue):
                 self.told()
             await asyncio.sleep(0)
         if self._searching == number and self.is_mounted and not (self.hits and self.hits.count):
-            # Nothing to be seen here: whoever looks for a job wants to see it wherever it is.
+            # No hits in the current state: switch to a state that has some.
             where = [state for state in STATES if state in self.found and self.found[state].count]
             if where:
                 self.to(where[-1])
@@ -126,7 +126,7 @@ class Finding(OneQueue):
                 await self._find_beyond(number)
 
     async def _find_beyond(self, number: int) -> None:
-        """The other queues: whoever has an address only need not know which queue it is in."""
+        """Searches the other queues, because the user may not know which queue has the job."""
         session, wanted = self.session, filters.parse(self.query_text)
         for queue in [name for name in session.source.infos if name != self.queue]:
             best: Hits | None = None
@@ -150,7 +150,7 @@ class Finding(OneQueue):
         self.told()
 
     def draw_hits(self) -> None:
-        """Shows what has been found in the state that is shown."""
+        """Draws the hits of the current state."""
         if not self.is_mounted:
             return
         hits = self.hits
@@ -159,10 +159,10 @@ class Finding(OneQueue):
         self.rows.fill([self.row_of(job, now) for job in jobs], whole=bool(hits and hits.done))
 
     def tell_found(self) -> None:
-        """The line that says what was searched and what was found."""
+        """Draws the line with the search text and the number of hits."""
         found = self.query_one("#found", Static)
         if self._asking:
-            # The line is being written: what is said of it stays until it is sent or left.
+            # The search line is being edited: keep its message until it is submitted or closed.
             return
         found.set_class(bool(self.query_text), "-open")
         if not self.query_text:
@@ -173,7 +173,7 @@ class Finding(OneQueue):
         if hits.count > HITS_KEPT:
             words.append(f", {HITS_KEPT:,} shown")
         if not hits.done:
-            words.append(f" of {hits.total:,} ..., Esc ends it")
+            words.append(f" of {hits.total:,} ..., Esc stops")
         elsewhere = [
             f"{one.count:,} {state}"
             for state, one in self.found.items()
@@ -202,7 +202,7 @@ class Finding(OneQueue):
             words.append("; none in any queue")
 
     async def poll_hits(self) -> None:
-        """What is seen of the hits, as it is now; what went away is said so."""
+        """Updates the visible hits to their current state; removed jobs are marked as gone."""
         rows, hits, queue = self.rows, self.hits, self.queue
         if hits is None or not hits.jobs or queue is None:
             return
@@ -220,7 +220,7 @@ class Finding(OneQueue):
         rows.refresh()
 
     def leave_search(self) -> None:
-        """Forgets the search and closes its line."""
+        """Ends the search and closes its line."""
         self._searching += 1
         self._asking = False
         self.found, self.away, self._beyond, self.query_text = {}, [], None, ""

@@ -1,4 +1,4 @@
-"""The jobs of a queue by state: a list of any length, search, selection, acts."""
+"""The jobs of a queue by state: list, search, selection and acts."""
 
 from __future__ import annotations
 
@@ -35,13 +35,11 @@ COLUMNS = (
 )
 
 
-#: The states' names in a narrow terminal, as the overview's columns call them.
+#: Short names of the states for narrow terminals, as in the overview's columns.
 SHORT = dict(zip(STATES, ("wait", "run", "delay", "done", "fail"), strict=True))
 
 
 class QueueView(Finding):
-    """One queue."""
-
     SCOPE: ClassVar[str] = "queue"
 
     def __init__(self, queue: str, state: State, query: str = "", *, asking: bool = False) -> None:
@@ -49,26 +47,24 @@ class QueueView(Finding):
         self._queue, self.state = queue, state
         self.reverse = state not in AHEAD
         self._asking = asking
-        #: What is known of the jobs in the list, by id.
+        #: The jobs in the list, by id.
         self._jobs: dict[str, JobRecord] = {}
         self._paused = False
-        #: What marked jobs were when they were marked.
+        #: Versions of the selected jobs at the time of selection.
         self._bound: dict[str, str] = {}
-        #: Jobs that match, while they are counted for an act.
+        #: The matching jobs, while they are counted for an act.
         self._counting: Hits | None = None
 
     @property
     def queue(self) -> str:
-        """The queue's name."""
         return self._queue
 
     @property
     def cleaned(self) -> State:
-        """The state that is shown, if it can be cleaned."""
+        """The current state, or completed where it cannot be cleaned."""
         return State.COMPLETED if self.state is State.ACTIVE else self.state
 
     def body(self) -> ComposeResult:
-        """Tabs, search, list."""
         with Horizontal(id="tabs"):
             for state in STATES:
                 yield Static(id=f"tab-{state}", markup=False)
@@ -81,7 +77,7 @@ class QueueView(Finding):
         yield Static(id="detail", markup=False)
 
     def on_mount(self) -> None:
-        """The list has the keys."""
+        """Focuses the list and starts a search if one was requested."""
         self.rows.focus()
         if self._asking:
             self.do_search()
@@ -89,7 +85,7 @@ class QueueView(Finding):
             self.begin_search()
 
     def head(self) -> Text:
-        """The queue, where the cursor is, how many are marked."""
+        """Queue, cursor position, order and number of selected jobs."""
         rows = self.rows
         words = ("next", "last") if self.state in AHEAD else ("oldest", "newest")
         order = f"{words[self.reverse]} first"
@@ -103,11 +99,11 @@ class QueueView(Finding):
         elif rows.marked:
             text.append(f"  {len(rows.marked):,} selected", "bold")
         if rows.ghost is not None:
-            text.append("  this job went away", "bold warn")
+            text.append("  this job is gone", "bold warn")
         return text
 
     def told(self) -> None:
-        """Draws the tabs too."""
+        """Draws the tabs and the search line too."""
         stats = self.session.stats(self.queue)
         self._paused = bool(stats and stats.is_paused)
         super().told()
@@ -124,7 +120,7 @@ class QueueView(Finding):
         self.tell_found()
 
     def detail(self) -> Text:
-        """The error of the job under the cursor, in full."""
+        """The error or progress of the job under the cursor, in full."""
         job = self._jobs.get(self.rows.key or "")
         if job is None or not (job.failed_reason or remark(job)):
             return Text()
@@ -134,7 +130,7 @@ class QueueView(Finding):
         return text.append(safe(job.failed_reason or remark(job), 600))
 
     async def poll(self) -> None:
-        """The rows around what is seen, with the cursor's job where it is now."""
+        """Reads the rows around the visible ones, and the position of the cursor's job."""
         source, rows, state = self.session.source, self.rows, self.state
         if self.query_text:
             await self.poll_hits()
@@ -162,7 +158,7 @@ class QueueView(Finding):
         rows.place(seen.total, at, seen.place, known=anchor is not None)
 
     def row_of(self, job: JobRecord, now: int) -> Row:
-        """State, id, task, organization, priority, tries, when, remark."""
+        """The row of a job, one cell per column."""
         self._jobs[job.id] = job
         plain = self.session.options.ascii_only
         glyph, letter, color = LOOK[job.status]
@@ -184,22 +180,20 @@ class QueueView(Finding):
     # -- states
 
     def do_next_state(self) -> None:
-        """The next tab."""
         self._step(1)
 
     def do_last_state(self) -> None:
-        """The tab before."""
         self._step(-1)
 
     def _step(self, by: int) -> None:
         at = STATES.index(self.state)
         around = [STATES[(at + by * n) % len(STATES)] for n in range(1, len(STATES))]
-        # Of a search only the states are of interest in which it found something.
+        # During a search, states without hits are skipped.
         hits = [one for one in around if one in self.found and self.found[one].count]
         self.to(hits[0] if hits else around[0])
 
     def on_click(self, event: object) -> None:
-        """A tab."""
+        """Opens the clicked tab, or follows the hits in another queue."""
         widget = getattr(event, "widget", None)
         name = getattr(widget, "id", None) or ""
         if name.startswith("tab-"):
@@ -208,7 +202,7 @@ class QueueView(Finding):
             self.follow()
 
     def to(self, state: State) -> None:
-        """Shows another state; a search goes along."""
+        """Switches to another state; a search stays active."""
         self.state, self.reverse = state, state not in AHEAD
         self.rows.reset()
         if self.query_text:
@@ -217,17 +211,17 @@ class QueueView(Finding):
         self.session.poll_soon()
 
     def do_order(self) -> None:
-        """From the other end."""
+        """Reverses the order."""
         self.reverse = not self.reverse
         self.rows.reset()
         self.session.poll_soon()
 
     def do_back(self) -> None:
-        """Leaves the search line, the search, the selection, the screen: one at a time."""
+        """Closes one thing at a time: the search line, the search, the selection, the screen."""
         if self._asking or self.query_text:
             asked = self._asking and self.query_text
             if asked:
-                # Only the line was opened again: the search that was made stays.
+                # Only the search line was reopened: keep the current search.
                 self._asking = False
                 self.query_one("#search", Input).value = self.query_text
             else:
@@ -245,7 +239,7 @@ class QueueView(Finding):
     # -- selection and acts
 
     def do_select(self) -> None:
-        """Marks the job, and goes on to the next."""
+        """Selects or deselects the job and moves to the next."""
         rows = self.rows
         if rows.key is not None:
             job = self._jobs.get(rows.key)
@@ -255,12 +249,12 @@ class QueueView(Finding):
             self.told()
 
     def do_select_all(self) -> None:
-        """All that match, or none any more."""
+        """Selects all matching jobs, or clears the selection."""
         self.rows.mark(set(), every=not self.rows.all_marked)
         self.told()
 
     def _meant(self) -> list[Seen]:
-        """The jobs that an act is about, as they were seen when they were marked, or are seen now."""
+        """Ids and versions of the selected jobs, or of the job under the cursor."""
         rows = self.rows
         if rows.marked:
             return sorted((key, self._bound.get(key, "")) for key in rows.marked)
@@ -268,7 +262,7 @@ class QueueView(Finding):
         return [(job.id, job.version)] if job else []
 
     async def _count(self, hits: Hits) -> None:
-        """Fills in all that match now; ends when its question does."""
+        """Counts all matching jobs into ``hits``; stops when the question closes."""
         session = self.session
         wanted = filters.parse(self.query_text)
         steps = session.source.search(self.queue, self.state, wanted, hits)
@@ -295,39 +289,34 @@ class QueueView(Finding):
             self._counting = None
 
     async def do_retry(self) -> None:
-        """Retries what is meant."""
         await self._act("retry")
 
     async def do_remove(self) -> None:
-        """Removes what is meant."""
         await self._act("remove")
 
     async def do_promote(self) -> None:
-        """Promotes what is meant."""
         await self._act("promote")
 
     def do_copy_id(self) -> None:
-        """The id to the clipboard."""
         if self.rows.key:
             self.app.copy_to_clipboard(self.rows.key)
             self.session.say("copied the id")
 
     async def do_duplicate(self) -> None:
-        """A copy with edits."""
         from hsejobs_tui.flows.job_writing import write_job
 
         if self.rows.key:
             await write_job(self.session, self.queue, self.rows.key)
 
     def do_open(self) -> None:
-        """The job; where a search found none, the queue that it found some in."""
+        """Opens the job; if the search found none here, opens the queue that has hits."""
         if self.rows.key:
             self.session.open(JobPlace(self.queue, self.rows.key))
         else:
             self.follow()
 
     def follow(self) -> None:
-        """The same search in the queue that has hits, where this one has none."""
+        """Opens the same search in the first other queue that has hits."""
         if self.away:
             hits = self.away[0]
             self.session.open(QueuePlace(hits.queue, hits.state, self.query_text), replace=True)
