@@ -58,10 +58,10 @@ class JobsApp(App[None]):
         self._ended = ended
         #: Signals that end the app cleanly, each with its exit status. A signal that the parent
         #: process set to be ignored stays ignored.
-        self.ends_on: Mapping[signal.Signals, int] = {}
+        self.exit_signals: Mapping[signal.Signals, int] = {}
         #: The running commands, each with the dialog whose answer it waits for.
         self._commands: dict[object, Screen[Any] | None] = {}
-        self.gate = KeyGate(self, lambda: self.at_work, lambda: self.reading, super().on_event)
+        self.gate = KeyGate(self, lambda: self.busy, lambda: self.reading, super().on_event)
 
     def get_default_screen(self) -> Screen[Any]:
         return router.screen_for(ListPlace("overview"))
@@ -69,9 +69,9 @@ class JobsApp(App[None]):
     def on_load(self) -> None:
         """Installs signal handlers before the terminal mode changes; until then signals kill the process."""
         loop = asyncio.get_running_loop()
-        for signum in self.ends_on:
+        for signum in self.exit_signals:
             if signal.getsignal(signum) is not signal.SIG_IGN:
-                loop.add_signal_handler(signum, self._signalled, signum)
+                loop.add_signal_handler(signum, self._on_signal, signum)
 
     def on_mount(self) -> None:
         """Sets the theme and starts polling."""
@@ -82,7 +82,7 @@ class JobsApp(App[None]):
         self.set_class(self.options.ascii_only, "-ascii")
         self._watch()
         self.app_resume_signal.subscribe(self, self._resumed)
-        self.set_interval(0.1, self._end_too)
+        self.set_interval(0.1, self._check_ended)
 
     def on_unmount(self) -> None:
         """Releases the session's threads."""
@@ -103,21 +103,21 @@ class JobsApp(App[None]):
         return self.session.settled and self.gate.idle
 
     @property
-    def at_work(self) -> bool:
+    def busy(self) -> bool:
         """Whether a command is running or a screen is opening; False while a dialog waits for an answer."""
         if not self.screen.is_mounted:
             return True
         stack = self.screen_stack
         # A dialog that was closed without an answer blocks nothing.
         return any(
-            asked is None or not (asked in stack or asked._closed)
-            for asked in self._commands.values()
+            dialog is None or not (dialog in stack or dialog._closed)
+            for dialog in self._commands.values()
         )
 
     @property
     def reading(self) -> bool:
         """Whether the topmost screen has not yet loaded its content, or the changes made by an act."""
-        if self.session.away is not None:
+        if self.session.outage is not None:
             return False
         if isinstance(self.screen, View):
             return self.session.behind or self.screen.reading
@@ -132,8 +132,8 @@ class JobsApp(App[None]):
         # The terminal was cleared, but Textual assumes that its content is unchanged.
         self.screen.refresh()
 
-    def _signalled(self, signum: signal.Signals) -> None:
-        self.exit(return_code=self.ends_on.get(signum, 128 + signum))
+    def _on_signal(self, signum: signal.Signals) -> None:
+        self.exit(return_code=self.exit_signals.get(signum, 128 + signum))
 
     def on_app_focus(self) -> None:
         """Focuses a widget: a browser terminal starts without focus, so there is none to restore."""
@@ -143,11 +143,11 @@ class JobsApp(App[None]):
         if self.screen.focused is None:
             self.screen.focus_next()
 
-    def _end_too(self) -> None:
+    def _check_ended(self) -> None:
         if self._ended is not None and self._ended():
             self.exit()
         elif getattr(self._driver, "lost", False):
-            self._signalled(signal.SIGHUP)
+            self._on_signal(signal.SIGHUP)
 
     # -- what the session asks for
 
@@ -187,7 +187,7 @@ class JobsApp(App[None]):
         view = self.view
         if view is not None and view.is_mounted:
             with self.batch_update():
-                view.told()
+                view.draw()
 
     @property
     def view(self) -> View | None:
@@ -196,15 +196,15 @@ class JobsApp(App[None]):
         return found[-1] if found else None
 
     def _watch(self) -> None:
-        self.run_worker(self.session.watch(), name="look", exit_on_error=False)
+        self.run_worker(self.session.watch(), name="poll", exit_on_error=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Reports errors of Textual workers, and restarts polling if it failed."""
         if self.session.closed:
             return
         if event.state is WorkerState.ERROR and event.worker.error is not None:
-            self.session.say(event.worker.error)
-            if event.worker.name == "look":
+            self.session.show_message(event.worker.error)
+            if event.worker.name == "poll":
                 self._watch()
 
     # -- commands
@@ -307,12 +307,12 @@ class JobsApp(App[None]):
 
     def action_help_quit(self) -> None:
         """Ctrl+C does not end the TUI: shows which key does."""
-        self.session.say("press q to quit")
+        self.session.show_message("press q to quit")
 
     def do_suspend(self) -> None:
         """Suspends to the shell until ``fg``; refused in front of `hsejobs up` and in a browser."""
         if self.options.front or self.options.viewer is not None:
-            self.session.say("this TUI cannot be suspended", bad=True)
+            self.session.show_message("this TUI cannot be suspended", bad=True)
             return
         self.action_suspend_process()
 

@@ -23,11 +23,11 @@ QUIET = 3
 #: keys are addressed to that screen anyway.
 READING = 1.0
 #: Seconds after which a command counts as hung (Redis hangs): Ctrl+Q and Ctrl+C then skip the queue.
-PATIENCE = 2.0
+HUNG_AFTER = 2.0
 #: Keys that skip the queue while a command hangs.
-WAY_OUT = ("ctrl+q", "ctrl+c")
+ESCAPE_KEYS = ("ctrl+q", "ctrl+c")
 #: Maximum number of waiting keys: more than a person types while a command hangs.
-MOST = 100_000
+MAX_WAITING = 100_000
 
 Line = events.Key | events.Paste
 
@@ -42,12 +42,12 @@ class KeyGate:
     def __init__(
         self,
         app: App[Any],
-        at_work: Callable[[], bool],
+        busy: Callable[[], bool],
         reading: Callable[[], bool],
         deliver: Callable[[Line], Awaitable[None]],
     ) -> None:
         self.app = app
-        self._at_work, self._reading = at_work, reading
+        self._busy, self._reading = busy, reading
         self._deliver = deliver
         self._waiting: deque[Line] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -61,16 +61,16 @@ class KeyGate:
     async def enter(self, event: Line) -> None:
         """Accepts a key or a paste and delivers it in order."""
         loop = asyncio.get_running_loop()
-        if self.idle and not (self._at_work() or self._reading() or self._pending()):
+        if self.idle and not (self._busy() or self._reading() or self._pending()):
             self._since = loop.time()
             await self._deliver(event)
             self._task = loop.create_task(self._go())
             return
-        hung = not self.idle and loop.time() - self._since > PATIENCE
-        if hung and isinstance(event, events.Key) and event.key in WAY_OUT:
+        hung = not self.idle and loop.time() - self._since > HUNG_AFTER
+        if hung and isinstance(event, events.Key) and event.key in ESCAPE_KEYS:
             self._waiting.clear()
             await self._deliver(event)
-        elif len(self._waiting) < MOST:
+        elif len(self._waiting) < MAX_WAITING:
             self._waiting.append(event)
         if self.idle:
             self._since = loop.time()
@@ -97,7 +97,7 @@ class KeyGate:
             await self._round()
             if before or self._pending():
                 quiet = 0
-            elif self._at_work() or (self._reading() and loop.time() - since < READING):
+            elif self._busy() or (self._reading() and loop.time() - since < READING):
                 quiet = 0
                 await asyncio.sleep(0.005)
             else:

@@ -31,7 +31,7 @@ def screen_for(place: Place) -> View:
     if isinstance(place, QueuePlace):
         from hsejobs_tui.screens.queue import QueueView
 
-        return QueueView(place.queue, place.state, place.query, asking=place.searching)
+        return QueueView(place.queue, place.state, place.query, searching=place.searching)
     from hsejobs_tui.screens.job import JobView
 
     return JobView(place.queue, place.job_id)

@@ -64,7 +64,7 @@ def run(options: Options, ended: Callable[[], bool] | None = None) -> None:
     if ended is None:
         # Without ``ended`` nothing else handles signals, and a killed TUI leaves the terminal unusable.
         # An interrupt is intentional, so its exit status is 0.
-        app.ends_on = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 0}
+        app.exit_signals = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 0}
     app.run()
     if app.return_code:
         sys.exit(app.return_code)

@@ -54,5 +54,5 @@ class Terminal(LinuxDriver):
         """
         poller = select.poll()
         poller.register(self._sheet.fileno(), 0)
-        gone = select.POLLHUP | select.POLLERR | select.POLLNVAL
-        return any(events & gone for _, events in poller.poll(0))
+        closed = select.POLLHUP | select.POLLERR | select.POLLNVAL
+        return any(events & closed for _, events in poller.poll(0))

@@ -14,8 +14,8 @@ async def go_to_job(session: Session) -> None:
     if not wanted:
         return
     try:
-        found = await session.look(session.source.find, wanted.strip())
+        found = await session.read(session.source.find, wanted.strip())
     except JobsError as error:
-        session.say(error)
+        session.show_message(error)
         return
     session.open(JobPlace(found.queue, found.id))

@@ -22,13 +22,13 @@ async def act(session: Session, name: str, queue: str, jobs: Sequence[Seen]) -> 
     wanted = tuple(jobs)
     count = len(wanted)
     if not count:
-        session.say("no job is selected: the one under the cursor is gone", bad=True)
+        session.show_message("no job is selected: the one under the cursor is gone", bad=True)
         return False
     subject = f"job {safe(wanted[0][0], 60)}" if count == 1 else counted(count, "job")
     if name == "remove" or count > 1:
         typed = str(count) if count > 1 else ""
-        asked = f"{name.capitalize()} {subject}?"
-        if not await session.ask(Confirm(asked, _explanation(name, queue), typed=typed)):
+        question = f"{name.capitalize()} {subject}?"
+        if not await session.ask(Confirm(question, _explanation(name, queue), typed=typed)):
             return False
     return await _run(session, name, queue, wanted, subject)
 
@@ -70,18 +70,18 @@ async def _run(
     try:
         progress = await session.do(lambda: list(session.acts.many(name, queue, wanted))[-1])
     except JobsError as error:
-        session.say(error)
+        session.show_message(error)
         return False
     if count == 1:
         # Lists move, so the message names the job instead of a count.
         reason = next(iter(progress.refused), "")
         undo = f"; u restores it for {UNDO_SECONDS:.0f} s" if progress.undoable else ""
         done = f"{PAST[name]} {subject}{undo}"
-        session.say(
+        session.show_message(
             f"{subject} was not {PAST[name]}: {reason}" if reason else done, bad=bool(reason)
         )
     else:
         why = session.explain(progress.error) if progress.error else ""
-        session.say(progress.report(why), bad=bool(progress.refused or why))
+        session.show_message(progress.report(why), bad=bool(progress.refused or why))
     session.poll_soon()
     return True

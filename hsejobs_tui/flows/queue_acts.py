@@ -26,9 +26,9 @@ async def pause(session: Session, queue: str) -> None:
     ):
         return
     try:
-        session.say(await session.do(session.acts.pause, queue, not paused))
+        session.show_message(await session.do(session.acts.pause, queue, not paused))
     except JobsError as error:
-        session.say(error)
+        session.show_message(error)
     session.poll_soon()
 
 
@@ -54,12 +54,12 @@ async def clean(session: Session, queue: str, first: State) -> None:
         limit = int(words[2]) if len(words) == 3 else None
         asked = await session.do(session.acts.ask_clean, queue, state, grace)
     except JobsError as error:
-        session.say(error)
+        session.show_message(error)
         return
     count = min(asked.count, limit or asked.count)
     asked = replace(asked, count=count)
     if not count:
-        session.say(f"no {state} job of {queue} is older than {words[1]}")
+        session.show_message(f"no {state} job of {queue} is older than {words[1]}")
         return
     text = f"{counted(count, f'{state} job')} older than {words[1]}. This cannot be undone."
     if await session.ask(Confirm(f"Clean {queue}?", text, typed=str(count))):
@@ -82,7 +82,7 @@ async def drain(session: Session, queue: str) -> None:
         return
     count = stats.waiting + stats.delayed
     if not count:
-        session.say(f"{queue} has no waiting or delayed jobs")
+        session.show_message(f"{queue} has no waiting or delayed jobs")
         return
     every = all_of(count, f"waiting {verb(count, 'or', 'and')} delayed job")
     text = f"Removes {every}. This cannot be undone."

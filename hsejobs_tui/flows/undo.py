@@ -19,7 +19,7 @@ async def undo(session: Session) -> None:
     try:
         progress = await session.do(lambda: list(session.acts.undo())[-1])
     except JobsError as error:
-        session.say(error)
+        session.show_message(error)
         return
-    session.say(progress.report(), bad=bool(progress.refused))
+    session.show_message(progress.report(), bad=bool(progress.refused))
     session.poll_soon()

@@ -50,14 +50,14 @@ class Alerts(View):
         text = Text(safe(f"{one.queue}: {one.what}", 300), STYLES[one.level])
         return text.append("\n").append(safe(one.todo, 300), "default") if one.todo else text
 
-    def told(self) -> None:
+    def draw(self) -> None:
         """Draws the rows of the latest snapshot."""
         seen = self.session.snapshot
         if seen is not None:
             now = seen.now
             found = self.session.alerts + ended(seen)
             self.rows.fill([_row(one, now) for one in found])
-        super().told()
+        super().draw()
 
     def do_open(self) -> None:
         """Opens the screen that explains the alert: failures, workers, or the queue's jobs."""

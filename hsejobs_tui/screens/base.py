@@ -30,7 +30,7 @@ class View(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._told: dict[str, object] = {}
+        self._texts: dict[str, object] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "SCOPE" in cls.__dict__:
@@ -62,7 +62,7 @@ class View(Screen[None]):
         """Shows errors of the screen's own workers, such as a search."""
         error = event.worker.error
         if event.state is WorkerState.ERROR and error is not None and not self.session.closed:
-            self.session.say(error)
+            self.session.show_message(error)
 
     @property
     def reading(self) -> bool:
@@ -78,42 +78,42 @@ class View(Screen[None]):
 
     def on_rows_moved(self) -> None:
         """Draws the lines that depend on the cursor."""
-        self.told()
+        self.draw()
 
     def head(self) -> Text:
         """The text of the head line."""
         return Text(self.HEAD)
 
-    def told(self) -> None:
+    def draw(self) -> None:
         """Draws the head line, the status line and the details."""
         session = self.session
         line = Text(" ")
         if session.options.production:
             line.append(" PRODUCTION ", "alarm").append(" ")
         line.append_text(self.head())
-        for word in session.marks():
+        for word in session.badges():
             line.append("  ").append(f" {word} ", "bold reverse")
-        self.tells("head", line)
-        self.query_one(Nav).tell(len(session.alerts))
-        self.tells("status", self._status())
+        self.set_text("head", line)
+        self.query_one(Nav).draw(len(session.alerts))
+        self.set_text("status", self._status())
         for place in self.query("#detail"):
             text = self.detail()
             place.display = bool(text)
-            self.tells("detail", text)
+            self.set_text("detail", text)
         for rows in self.query(Rows):
-            rows.dimmed = session.away is not None
+            rows.dimmed = session.outage is not None
 
-    def tells(self, name: str, text: Text) -> None:
+    def set_text(self, name: str, text: Text) -> None:
         """Sets the text of a widget by its id; does nothing if the text is unchanged."""
-        said = (text.plain, str(text.style), text.spans)
-        if self._told.get(name) != said:
-            self._told[name] = said
+        shown = (text.plain, str(text.style), text.spans)
+        if self._texts.get(name) != shown:
+            self._texts[name] = shown
             self.query_one(f"#{name}", Static).update(text)
 
     def _status(self) -> Text:
         session = self.session
-        if session.away is not None:
-            return Text(" " + session.away_line(), "bold fail")
+        if session.outage is not None:
+            return Text(" " + session.outage_line(), "bold fail")
         seen = session.snapshot
         if seen is None:
             return Text(" reading ...")
@@ -168,7 +168,7 @@ class View(Screen[None]):
     def do_top(self) -> None:
         """Moves to the first row and stays there: the cursor no longer follows a key."""
         self.rows.go(0)
-        self.rows.held = False
+        self.rows.anchored = False
 
     def do_bottom(self) -> None:
         self.rows.go(self.rows.total - 1)

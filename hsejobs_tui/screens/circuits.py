@@ -40,7 +40,7 @@ class CircuitList(View):
         yield Static(id="detail", markup=False)
 
     async def poll(self) -> None:
-        found = await self.session.look(self.session.source.circuits)
+        found = await self.session.read(self.session.source.circuits)
         now = self.session.redis_now
         self.rows.fill(
             [
@@ -77,7 +77,7 @@ class CircuitList(View):
             try:
                 await session.do(session.acts.circuit, name, act)
             except JobsError as error:
-                session.say(error)
+                session.show_message(error)
             session.poll_soon()
 
     async def do_circuit_open(self) -> None:

@@ -45,7 +45,7 @@ class Events(View):
 
     async def poll(self) -> None:
         """Adds the events since the last poll."""
-        found = await self.session.look(self.session.source.events, self.since)
+        found = await self.session.read(self.session.source.events, self.since)
         for event in found:
             at = time.strftime("%H:%M:%S", time.gmtime(event.at / 1000))
             style = LOOK.get(event.kind, ("", "", ""))[2]
@@ -76,5 +76,5 @@ class Events(View):
     def do_freeze(self) -> None:
         """Freezes or resumes the list; events are still collected while it is frozen."""
         self.frozen = not self.frozen
-        self.told()
+        self.draw()
         self.session.poll_soon()

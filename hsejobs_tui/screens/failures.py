@@ -86,24 +86,24 @@ class Failures(View):
                 if seen >= self.seen and session.now() - drawn > 0.2:
                     self.groups, self.seen, self.total = dict(found), seen, total
                     drawn = session.now()
-                    self._draw(whole=False)
+                    self._draw_groups(whole=False)
                 await asyncio.sleep(0)
             self.groups, self.seen, self.total = found, seen, total
         except JobsError as error:
             for group in found.values():
                 group.broken = True
-            session.say(error)
+            session.show_message(error)
             return
         finally:
             self._busy, self._at = False, session.now()
-        self._draw(whole=True)
+        self._draw_groups(whole=True)
 
     @property
     def reading(self) -> bool:
         """Whether the first read, or the read after an act, is not complete yet."""
         return super().reading or (self._busy and not self.seen)
 
-    def _draw(self, *, whole: bool) -> None:
+    def _draw_groups(self, *, whole: bool) -> None:
         if not self.is_mounted:
             return
         now = self.session.redis_now
@@ -125,7 +125,7 @@ class Failures(View):
             ],
             whole=whole,
         )
-        self.told()
+        self.draw()
 
     @property
     def group(self) -> Group | None:

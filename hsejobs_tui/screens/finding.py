@@ -34,10 +34,10 @@ class Finding(OneQueue):
         self.query_text = query
         self.found: dict[State, Hits] = {}
         #: The best hits of each other queue, and the search that is running there.
-        self.away: list[Hits] = []
-        self._beyond: Hits | None = None
+        self.other_hits: list[Hits] = []
+        self._other_search: Hits | None = None
         self._searching = 0
-        self._asking = False
+        self._editing_search = False
 
     @property
     def hits(self) -> Hits | None:
@@ -58,7 +58,7 @@ class Finding(OneQueue):
 
     def do_search(self) -> None:
         """Opens the search line."""
-        self._asking = True
+        self._editing_search = True
         line = self.query_one("#search", Input)
         line.add_class("-open")
         line.focus()
@@ -70,10 +70,10 @@ class Finding(OneQueue):
         except InvalidOption as error:
             found = self.query_one("#found", Static)
             found.add_class("-open")
-            self.tells("found", Text(f" {safe(error, 300)}", "bold warn"))
+            self.set_text("found", Text(f" {safe(error, 300)}", "bold warn"))
             return
         self.query_text = event.value.strip()
-        self._asking = False
+        self._editing_search = False
         self.rows.focus()
         self.begin_search()
 
@@ -82,14 +82,14 @@ class Finding(OneQueue):
         self._searching += 1
         self.rows.reset()
         self.rows.empty = NOTHING if self.query_text else EMPTY
-        self.found, self.away, self._beyond = {}, [], None
+        self.found, self.other_hits, self._other_search = {}, [], None
         if not self.query_text:
             self.leave_search()
             self.session.poll_soon()
             return
-        self.run_worker(self._find(self._searching), name="search", exit_on_error=False)
+        self.run_worker(self._search_states(self._searching), name="search", exit_on_error=False)
 
-    async def _find(self, number: int) -> None:
+    async def _search_states(self, number: int) -> None:
         session, queue = self.session, self.queue
         if queue is None:
             return
@@ -115,7 +115,7 @@ class Finding(OneQueue):
                 drawn = now
                 if state is self.state:
                     self.draw_hits()
-                self.told()
+                self.draw()
             await asyncio.sleep(0)
         if self._searching == number and self.is_mounted and not (self.hits and self.hits.count):
             # No hits in the current state: switch to a state that has some.
@@ -123,9 +123,9 @@ class Finding(OneQueue):
             if where:
                 self.to(where[-1])
             else:
-                await self._find_beyond(number)
+                await self._search_other_queues(number)
 
-    async def _find_beyond(self, number: int) -> None:
+    async def _search_other_queues(self, number: int) -> None:
         """Searches the other queues, because the user may not know which queue has the job."""
         session, wanted = self.session, filters.parse(self.query_text)
         for queue in [name for name in session.source.infos if name != self.queue]:
@@ -136,18 +136,18 @@ class Finding(OneQueue):
                 while (hits := await session.do(next, steps, None)) is not None:
                     if self._searching != number or not self.is_mounted:
                         return
-                    self._beyond = hits
+                    self._other_search = hits
                     if session.now() - drawn > 0.15:
                         drawn = session.now()
-                        self.told()
+                        self.draw()
                     await asyncio.sleep(0)
-                found = self._beyond
+                found = self._other_search
                 if found and found.count and (best is None or found.count > best.count):
                     best = found
             if best is not None:
-                self.away.append(best)
-        self._beyond = None
-        self.told()
+                self.other_hits.append(best)
+        self._other_search = None
+        self.draw()
 
     def draw_hits(self) -> None:
         """Draws the hits of the current state."""
@@ -158,10 +158,10 @@ class Finding(OneQueue):
         jobs = hits.jobs if hits else []
         self.rows.fill([self.row_of(job, now) for job in jobs], whole=bool(hits and hits.done))
 
-    def tell_found(self) -> None:
+    def draw_found(self) -> None:
         """Draws the line with the search text and the number of hits."""
         found = self.query_one("#found", Static)
-        if self._asking:
+        if self._editing_search:
             # The search line is being edited: keep its message until it is submitted or closed.
             return
         found.set_class(bool(self.query_text), "-open")
@@ -189,15 +189,17 @@ class Finding(OneQueue):
             elif hits.count:
                 words.append("; none in other states")
             else:
-                self._tell_beyond(words)
-        self.tells("found", words)
+                self._append_other_hits(words)
+        self.set_text("found", words)
 
-    def _tell_beyond(self, words: Text) -> None:
-        if self.away:
-            found = ", ".join(f"{one.count:,} {one.state} in {one.queue}" for one in self.away)
+    def _append_other_hits(self, words: Text) -> None:
+        if self.other_hits:
+            found = ", ".join(
+                f"{one.count:,} {one.state} in {one.queue}" for one in self.other_hits
+            )
             words.append(f"; Enter: {found}", "bold warn")
-        elif self._beyond is not None:
-            words.append(f"; none in {self.queue}, searching {self._beyond.queue} ...")
+        elif self._other_search is not None:
+            words.append(f"; none in {self.queue}, searching {self._other_search.queue} ...")
         else:
             words.append("; none in any queue")
 
@@ -208,7 +210,7 @@ class Finding(OneQueue):
             return
         seen = hits.jobs[rows.first : rows.first + rows.page]
         ids = [job.id for job in seen]
-        found = await self.session.look(self.session.source.jobs, queue, ids)
+        found = await self.session.read(self.session.source.jobs, queue, ids)
         now = self.session.redis_now
         for n, (old, new) in enumerate(zip(seen, found, strict=True)):
             place = rows.first + n
@@ -222,8 +224,8 @@ class Finding(OneQueue):
     def leave_search(self) -> None:
         """Ends the search and closes its line."""
         self._searching += 1
-        self._asking = False
-        self.found, self.away, self._beyond, self.query_text = {}, [], None, ""
+        self._editing_search = False
+        self.found, self.other_hits, self._other_search, self.query_text = {}, [], None, ""
         self.rows.empty = EMPTY
         line = self.query_one("#search", Input)
         line.remove_class("-open")

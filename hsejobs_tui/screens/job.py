@@ -30,7 +30,7 @@ class JobView(View):
         super().__init__()
         self.queue, self.job_id = queue, job_id
         self.job: JobRecord | None = None
-        self.gone = False
+        self.missing = False
         self._drawn: object = None
         #: The data that the payload's and the result's trees show.
         self._data: object = None
@@ -44,7 +44,7 @@ class JobView(View):
     @property
     def reading(self) -> bool:
         """Whether it is not known yet if the job exists."""
-        return self.job is None and not self.gone
+        return self.job is None and not self.missing
 
     def on_mount(self) -> None:
         """Focuses the body, so that arrow keys scroll."""
@@ -56,7 +56,7 @@ class JobView(View):
         plain = self.session.options.ascii_only
         name.truncate(max(20, self.size.width - 24), overflow="crop" if plain else "ellipsis")
         text = name + "  "
-        if self.gone:
+        if self.missing:
             return text.append("this job is gone: it was removed or its retention ended", "bold")
         if self.job is not None:
             glyph, letter, color = LOOK[self.job.status]
@@ -68,13 +68,13 @@ class JobView(View):
     async def poll(self) -> None:
         """Reads the job and draws it if it changed."""
         try:
-            job, lines = await self.session.look(self.session.source.job, self.queue, self.job_id)
+            job, lines = await self.session.read(self.session.source.job, self.queue, self.job_id)
         except JobNotFound:
-            self.gone = True
+            self.missing = True
             for one in self.query("#nothing"):
                 cast(Static, one).update(" No such job: it was removed or its retention ended.")
             return
-        self.gone = False
+        self.missing = False
         self.job = job
         # A removed job's id may have been added again: version and creation time tell them apart.
         version = (
@@ -90,9 +90,9 @@ class JobView(View):
         )
         if version != self._drawn:
             self._drawn = version
-            await self._draw(job, lines)
+            await self._draw_job(job, lines)
 
-    async def _draw(self, job: JobRecord, lines: list[str]) -> None:
+    async def _draw_job(self, job: JobRecord, lines: list[str]) -> None:
         body, plain = self._body, self.session.options.ascii_only
         # A tree remembers collapsed nodes, so it is rebuilt only when its data changes.
         if self._data != (data := (job.created_at, job.data)):
@@ -145,7 +145,7 @@ class JobView(View):
     # -- acts
 
     async def _act(self, name: str) -> None:
-        seen = [] if self.gone or self.job is None else [(self.job_id, self.job.version)]
+        seen = [] if self.missing or self.job is None else [(self.job_id, self.job.version)]
         await act(self.session, name, self.queue, seen)
 
     async def do_retry(self) -> None:
@@ -159,7 +159,7 @@ class JobView(View):
 
     def do_copy_id(self) -> None:
         self.app.copy_to_clipboard(self.job_id)
-        self.session.say("copied the id")
+        self.session.show_message("copied the id")
 
     async def do_duplicate(self) -> None:
         from hsejobs_tui.flows.job_writing import write_job
@@ -183,7 +183,7 @@ def _facts(job: JobRecord) -> Table:
         ("attempts", f"{job.attempts_made} of {job.attempts}"),
         ("priority", job.priority),
         ("backoff", duration(job.backoff)),
-        ("time-out", duration(job.timeout) if job.timeout else None),
+        ("timeout", duration(job.timeout) if job.timeout else None),
         ("stalls", job.stalls or None),
         ("added", clock(job.created_at)),
         ("ended", clock(job.finished_at) if job.finished_at else None),

@@ -74,9 +74,9 @@ class Overview(OneQueue):
             text.append(f"   {_health(seen.server, wide=self.size.width >= 100)}", "not bold")
         return text
 
-    def told(self) -> None:
+    def draw(self) -> None:
         """Draws the rows and the alerts of the latest snapshot."""
-        super().told()
+        super().draw()
         seen = self.session.snapshot
         if seen is None:
             return
@@ -100,7 +100,7 @@ class Overview(OneQueue):
         room = self.size.height - around - (self.rows.total + 2)
         width = self.size.width if 2 * min(len(found), most) + 1 <= room else 0
         alerts = _alerts(found, most, width)
-        self.tells("alerts", alerts)
+        self.set_text("alerts", alerts)
         # Place the alerts directly below the queues.
         lines = alerts.plain.count("\n") + 1
         self.rows.styles.height = max(
@@ -119,7 +119,7 @@ class Overview(OneQueue):
 
     def on_resize(self) -> None:
         """Draws again, because columns and heights depend on the size."""
-        self.told()
+        self.draw()
 
     def do_search(self) -> None:
         """Opens the queue with its search line."""

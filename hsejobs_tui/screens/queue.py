@@ -42,11 +42,13 @@ SHORT = dict(zip(STATES, ("wait", "run", "delay", "done", "fail"), strict=True))
 class QueueView(Finding):
     SCOPE: ClassVar[str] = "queue"
 
-    def __init__(self, queue: str, state: State, query: str = "", *, asking: bool = False) -> None:
+    def __init__(
+        self, queue: str, state: State, query: str = "", *, searching: bool = False
+    ) -> None:
         super().__init__(query)
         self._queue, self.state = queue, state
         self.reverse = state not in AHEAD
-        self._asking = asking
+        self._editing_search = searching
         #: The jobs in the list, by id.
         self._jobs: dict[str, JobRecord] = {}
         self._paused = False
@@ -79,7 +81,7 @@ class QueueView(Finding):
     def on_mount(self) -> None:
         """Focuses the list and starts a search if one was requested."""
         self.rows.focus()
-        if self._asking:
+        if self._editing_search:
             self.do_search()
         elif self.query_text:
             self.begin_search()
@@ -102,22 +104,22 @@ class QueueView(Finding):
             text.append("  this job is gone", "bold warn")
         return text
 
-    def told(self) -> None:
+    def draw(self) -> None:
         """Draws the tabs and the search line too."""
         stats = self.session.stats(self.queue)
         self._paused = bool(stats and stats.is_paused)
-        super().told()
+        super().draw()
         plain = self.session.options.ascii_only
         for state in STATES:
             glyph, letter, color = LOOK[state]
             count = getattr(stats, state.value) if stats else 0
             word = state.value if self.size.width >= 90 else SHORT[state]
             tab = self.query_one(f"#tab-{state}", Static)
-            self.tells(
+            self.set_text(
                 f"tab-{state}", Text(f"{letter if plain else glyph} {word} {count:,}", color)
             )
             tab.set_class(state is self.state, "-on")
-        self.tell_found()
+        self.draw_found()
 
     def detail(self) -> Text:
         """The error or progress of the job under the cursor, in full."""
@@ -136,9 +138,9 @@ class QueueView(Finding):
             await self.poll_hits()
             return
         offset = max(0, rows.first - 60)
-        near = rows.held and offset <= rows.cursor < offset + 200
+        near = rows.anchored and offset <= rows.cursor < offset + 200
         anchor = (rows._key or None) if near else None
-        seen = await self.session.look(
+        seen = await self.session.read(
             source.window,
             self.queue,
             state,
@@ -207,7 +209,7 @@ class QueueView(Finding):
         self.rows.reset()
         if self.query_text:
             self.draw_hits()
-        self.told()
+        self.draw()
         self.session.poll_soon()
 
     def do_order(self) -> None:
@@ -218,11 +220,11 @@ class QueueView(Finding):
 
     def do_back(self) -> None:
         """Closes one thing at a time: the search line, the search, the selection, the screen."""
-        if self._asking or self.query_text:
-            asked = self._asking and self.query_text
-            if asked:
+        if self._editing_search or self.query_text:
+            reopened = self._editing_search and self.query_text
+            if reopened:
                 # Only the search line was reopened: keep the current search.
-                self._asking = False
+                self._editing_search = False
                 self.query_one("#search", Input).value = self.query_text
             else:
                 self.leave_search()
@@ -234,7 +236,7 @@ class QueueView(Finding):
         else:
             self.dismiss()
             return
-        self.told()
+        self.draw()
 
     # -- selection and acts
 
@@ -246,14 +248,14 @@ class QueueView(Finding):
             self._bound[rows.key] = job.version if job else ""
             rows.mark(rows.marked ^ {rows.key})
             rows.move(1)
-            self.told()
+            self.draw()
 
     def do_select_all(self) -> None:
         """Selects all matching jobs, or clears the selection."""
         self.rows.mark(set(), every=not self.rows.all_marked)
-        self.told()
+        self.draw()
 
-    def _meant(self) -> list[Seen]:
+    def _targets(self) -> list[Seen]:
         """Ids and versions of the selected jobs, or of the job under the cursor."""
         rows = self.rows
         if rows.marked:
@@ -271,12 +273,12 @@ class QueueView(Finding):
                 await asyncio.sleep(0)
         except JobsError as error:
             hits.broken = True
-            session.say(error)
+            session.show_message(error)
 
     async def _act(self, name: str) -> None:
         session = self.session
         if not self.rows.all_marked:
-            if await act(session, name, self.queue, self._meant()):
+            if await act(session, name, self.queue, self._targets()):
                 self.rows.mark(set())
             return
         hits = self._counting = Hits(self.queue, self.state)
@@ -300,7 +302,7 @@ class QueueView(Finding):
     def do_copy_id(self) -> None:
         if self.rows.key:
             self.app.copy_to_clipboard(self.rows.key)
-            self.session.say("copied the id")
+            self.session.show_message("copied the id")
 
     async def do_duplicate(self) -> None:
         from hsejobs_tui.flows.job_writing import write_job
@@ -317,6 +319,6 @@ class QueueView(Finding):
 
     def follow(self) -> None:
         """Opens the same search in the first other queue that has hits."""
-        if self.away:
-            hits = self.away[0]
+        if self.other_hits:
+            hits = self.other_hits[0]
             self.session.open(QueuePlace(hits.queue, hits.state, self.query_text), replace=True)

@@ -41,7 +41,7 @@ class Schedules(View):
 
     async def poll(self) -> None:
         rows = []
-        for info, one, last, now in await self.session.look(self.session.source.schedules):
+        for info, one, last, now in await self.session.read(self.session.source.schedules):
             key = f"{info.name}/{one.name}"
             self.found[key] = (info, one, last.job_id if last else None)
             due = next_run(one.cron, now)
@@ -78,7 +78,7 @@ class Schedules(View):
         if await session.ask(Confirm(f"Run {one.name} now?", f"Queue {info.name}.")):
             try:
                 added = await session.do(session.acts.run_schedule, info, one)
-                session.say(f"added {added.id}")
+                session.show_message(f"added {added.id}")
             except JobsError as error:
-                session.say(error)
+                session.show_message(error)
             session.poll_soon()

@@ -43,9 +43,9 @@ class Workers(View):
         seen = self.session.snapshot
         return seen.workers if seen else {}
 
-    def told(self) -> None:
+    def draw(self) -> None:
         """Draws the rows of the latest snapshot."""
-        super().told()
+        super().draw()
         seen = self.session.snapshot
         if seen is None:
             return

@@ -48,36 +48,36 @@ class Session:
         #: The depth of each queue at each poll since the start.
         self.depths = Depths()
         #: Why Redis cannot be read; None while it can be.
-        self.away: str | None = None
+        self.outage: str | None = None
         self.closed = False
         self.now: Callable[[], float] = time.monotonic
         self._refused = False
         self._next_try = 0.0
-        self._looks = ThreadPoolExecutor(1, "look")
-        self._works = ThreadPoolExecutor(2, "work")
+        self._read_pool = ThreadPoolExecutor(1, "read")
+        self._act_pool = ThreadPoolExecutor(2, "act")
         self._soon = asyncio.Event()
-        self._looking = True
+        self._polling = True
         #: Number of requested polls, and how many of them are complete.
-        self._asked = self._answered = 0
+        self._requested = self._completed = 0
 
     def close(self) -> None:
         """Closes the connections and releases the threads."""
         self.closed = True
-        for pool in (self._looks, self._works):
+        for pool in (self._read_pool, self._act_pool):
             pool.submit(self.link.close)
             pool.shutdown(wait=False, cancel_futures=False)
 
     # -- reading and acting
 
-    async def look(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    async def read(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Runs a read in the read thread and returns its result."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._looks, lambda: call(*args, **kwargs))
+        return await loop.run_in_executor(self._read_pool, lambda: call(*args, **kwargs))
 
     async def do(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Runs an act, or another long call, in an act thread and returns its result."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._works, lambda: call(*args, **kwargs))
+        return await loop.run_in_executor(self._act_pool, lambda: call(*args, **kwargs))
 
     async def each(self, steps: Iterable[T], seen: Callable[[T], None]) -> None:
         """Runs an iterator in an act thread; calls ``seen`` with each item in the event loop."""
@@ -89,29 +89,29 @@ class Session:
 
     def poll_soon(self) -> None:
         """Requests a poll now."""
-        self._asked += 1
+        self._requested += 1
         self._soon.set()
 
     @property
     def settled(self) -> bool:
         """Whether no poll is running or requested."""
-        return not self._looking and not self._soon.is_set()
+        return not self._polling and not self._soon.is_set()
 
     @property
     def behind(self) -> bool:
         """Whether a requested poll is not complete yet."""
-        return self._answered < self._asked
+        return self._completed < self._requested
 
     async def watch(self) -> None:
         """Polls all queues once per refresh interval, until it is cancelled."""
         while True:
             self._soon.clear()
-            self._looking = True
-            asked = self._asked
-            await self._look_once()
-            self._answered = asked
-            self._looking = False
-            pause = self.options.refresh if self.away is None else RETRY
+            self._polling = True
+            requested = self._requested
+            await self._poll_once()
+            self._completed = requested
+            self._polling = False
+            pause = self.options.refresh if self.outage is None else RETRY
             self._next_try = self.now() + pause
             deadline = self.now() + pause
             while (left := deadline - self.now()) > 0:
@@ -119,21 +119,21 @@ class Session:
                     await asyncio.wait_for(self._soon.wait(), min(left, 1.0))
                     break
                 except TimeoutError:
-                    if self.away is not None:
+                    if self.outage is not None:
                         self.redraw()
 
-    async def _look_once(self) -> None:
+    async def _poll_once(self) -> None:
         try:
-            self.snapshot = await self.look(self.source.snapshot)
+            self.snapshot = await self.read(self.source.snapshot)
             self.snapshot_at = self.now()
             self.depths.note(self.snapshot)
-            self.away = None
+            self.outage = None
             await self._host.poll()
         except RedisUnavailable as error:
-            self.away, self._refused = str(error), isinstance(error, RedisRefused)
+            self.outage, self._refused = str(error), isinstance(error, RedisRefused)
             self._next_try = self.now() + RETRY
         except JobsError as error:
-            self.say(error)
+            self.show_message(error)
         self.redraw()
 
     # -- the latest snapshot
@@ -164,7 +164,7 @@ class Session:
         """Whether it is limited to one organization's jobs."""
         return self.options.organization_id is not None
 
-    def marks(self) -> list[str]:
+    def badges(self) -> list[str]:
         """The session's badges in every head line."""
         words = []
         if self.options.read_only:
@@ -173,18 +173,18 @@ class Session:
             words.append(f"ORG {safe(self.options.organization_id, 30)}")
         return words
 
-    def away_line(self) -> str:
+    def outage_line(self) -> str:
         """Status text of an outage: the age of the data and the time of the next retry."""
         left = max(0.0, self._next_try - self.now())
         again = f"next try in {left:.0f} s" if left >= 0.5 else "trying now"
         if not self.snapshot_at:
             # Redis answered with a refusal, so its reason is more useful than its address.
             if self._refused and not self.options.viewer:
-                return f"{safe(self.away, 300)}; {again}"
+                return f"{safe(self.outage, 300)}; {again}"
             return f"no Redis at {self.options.place}; {again}"
         stale = f"STALE {self.now() - self.snapshot_at:.0f} s, {again}"
         # The address of Redis is not shown in a browser.
-        return stale if self.options.viewer else f"{stale}: {safe(self.away, 300)}"
+        return stale if self.options.viewer else f"{stale}: {safe(self.outage, 300)}"
 
     # -- requests to the app
 
@@ -204,7 +204,7 @@ class Session:
         """Draws the head and status lines of the current screen."""
         self._host.redraw()
 
-    def say(self, what: str | BaseException, *, bad: bool | None = None) -> None:
+    def show_message(self, what: str | BaseException, *, bad: bool | None = None) -> None:
         """Shows a temporary message. ``bad``: show it as an error; the default for exceptions."""
         text = self.explain(what) if isinstance(what, BaseException) else what
         wrong = isinstance(what, BaseException) if bad is None else bad

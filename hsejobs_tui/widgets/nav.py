@@ -22,7 +22,7 @@ class Nav(Static):
         self.alerts = -1
         self._spans: list[tuple[int, int, str]] = []
 
-    def tell(self, alerts: int) -> None:
+    def draw(self, alerts: int) -> None:
         """Draws the line; ``alerts``: the number of active alerts."""
         if alerts == self.alerts:
             return

@@ -69,7 +69,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         self.total = 0
         self.cursor = 0
         #: Whether the cursor follows its key: from the first move on.
-        self.held = False
+        self.anchored = False
         #: The removed row under the cursor: shown as an extra line that hides no other row.
         self.ghost: Row | None = None
         #: Keys selected for the next act, and whether all rows are selected.
@@ -113,7 +113,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
     def fill(self, rows: Sequence[Row], *, whole: bool = True) -> None:
         """Sets all rows; the cursor follows its key. ``whole``: no more rows will come."""
         places = {row.key: place for place, row in enumerate(rows)}
-        place = places.get(self._key) if self.held else None
+        place = places.get(self._key) if self.anchored else None
         self._put(len(rows), dict(enumerate(rows)), place, known=True, read=whole or bool(rows))
 
     def place(
@@ -129,23 +129,23 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         self, total: int, at: dict[int, Row], place: int | None, *, known: bool, read: bool
     ) -> None:
         old = self.at.get(self.cursor)
-        seen = self._seen()
+        seen = self._drawn_state()
         self.total, shift = total, 0
         self.read = self.read or read
-        if self.held and known and self._key:
+        if self.anchored and known and self._key:
             if place is not None:
                 shift, self.cursor, self.ghost = place - self.cursor, place, None
             elif self.ghost is None and old is not None and old.key == self._key:
-                self.ghost = Row(old.key, self._gone(old.cells), True)
+                self.ghost = Row(old.key, self._removed_cells(old.cells), True)
         self.at = at
         self.cursor = max(0, min(self.cursor, self.lines - 1))
         # A cursor that jumped to a row before it was loaded takes its key now.
-        if not self.held or not self._key:
+        if not self.anchored or not self._key:
             self._key = self.key or ""
         self.virtual_size = Size(max(1, self.size.width - 1), self.lines + 1)
         if shift and self.first:
             self._scroll(self.first + shift)
-        now = self._seen()
+        now = self._drawn_state()
         if now[0] != seen[0]:
             self.refresh()
             return
@@ -154,7 +154,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
             if new != before:
                 self.refresh(Region(0, y, self.size.width, 1))
 
-    def _gone(self, cells: Sequence[Text | str]) -> list[Text | str]:
+    def _removed_cells(self, cells: Sequence[Text | str]) -> list[Text | str]:
         """The cells, with ``gone`` in the first column that has room for it."""
         place = next((n for n, one in enumerate(self.columns) if one.width >= 4), 0)
         return [*cells[:place], "gone", *cells[place + 1 :]]
@@ -174,16 +174,16 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         """The row number of a line: below the removed row, one less than the line."""
         return line - (self.ghost is not None and line > self.cursor)
 
-    def _seen(self) -> tuple[object, list[object]]:
+    def _drawn_state(self) -> tuple[object, list[object]]:
         """Comparable values that determine the whole list and each visible line."""
         first = self.first
         rows = [self._at_line(line) for line in range(first, min(self.lines, first + self.page))]
         return (
-            (self.total, self.cursor, first, self.ghost is None, self.columns, self._nothing()),
+            (self.total, self.cursor, first, self.ghost is None, self.columns, self._placeholder()),
             [row and (row.key, row.dim, [_value(cell) for cell in row.cells]) for row in rows],
         )
 
-    def _nothing(self) -> str:
+    def _placeholder(self) -> str:
         """The text of a list without rows; never claims that it is empty before that is known."""
         if self.read:
             return self.empty
@@ -199,7 +199,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         """Moves the cursor to a row."""
         self.ghost = None
         self.cursor = max(0, min(row, self.total - 1))
-        self.held = True
+        self.anchored = True
         self._key = self.key or ""
         first, page = self.first, self.page
         if self.cursor < first:
@@ -213,7 +213,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
     def reset(self) -> None:
         """Clears rows, cursor and selection, before another list is shown."""
         self.at, self.total, self.cursor, self._key = {}, 0, 0, ""
-        self.held, self.ghost, self.marked, self.all_marked = False, None, set(), False
+        self.anchored, self.ghost, self.marked, self.all_marked = False, None, set(), False
         self.read = False
         self._scroll(0)
         self.refresh()
@@ -272,7 +272,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         row = self.first + y - 1
         if row >= self.lines:
             if not self.lines and y == 1:
-                return self._strip(Text(f"  {self._nothing()}", "dim"), Style())
+                return self._strip(Text(f"  {self._placeholder()}", "dim"), Style())
             return Strip.blank(width, self.rich_style)
         cursor = row == self.cursor
         found = self._at_line(row)

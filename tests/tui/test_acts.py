@@ -40,7 +40,7 @@ async def test_clean_tells_how_many_first(stage: Stage) -> None:
         await pilot.press("2", "enter")
         await shows(pilot, "removed 2 of 2")
         await pilot.press("enter", "c", *["backspace"] * 12, *"nonsense", "enter")
-        await shows(pilot, "use STATE AGE [LIMIT]")
+        await shows(pilot, "must be STATE AGE [LIMIT]")
     assert stage.counts()["failed"] == 1
 
 
@@ -74,7 +74,7 @@ async def test_obliterate_while_jobs_run_wants_the_word_force(stage: Stage) -> N
         await until(pilot, lambda: app.session.snapshot is not None, "the queues")
         await shows(pilot, "mail")
         await pilot.press("O")
-        await shows(pilot, "by force", "1 job RUNS", "Type mail force")
+        await shows(pilot, "by force", "1 job IS RUNNING", "Type mail force")
         await pilot.press(*"mail", "enter")
         await shows(pilot, "by force")
         await pilot.press("space", *"force", "enter")
@@ -106,15 +106,15 @@ async def test_circuits_are_held_off_and_let_through(stage: Stage) -> None:
     app = stage.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await pilot.press("6")
-        await shows(pilot, "hooks.example.com:443", "0 of 1 hold calls off")
+        await shows(pilot, "hooks.example.com:443", "0 of 1 open")
         await pilot.press("b")
-        await shows(pilot, "Postpone all calls")
+        await shows(pilot, "postpone all calls")
         await pilot.press("y")
-        await shows(pilot, "open by hand", "1 of 1 hold calls off")
+        await shows(pilot, "open, manual", "1 of 1 open")
         await pilot.press("c")
-        await shows(pilot, "Let calls through")
+        await shows(pilot, "allow calls again")
         await pilot.press("y")
-        await shows(pilot, "closed", "0 of 1 hold calls off")
+        await shows(pilot, "closed", "0 of 1 open")
 
 
 async def test_workers_show_slots_and_a_queue_without_any(stage: Stage) -> None:
@@ -226,7 +226,7 @@ async def test_what_is_written_wrong_is_said_and_can_be_mended(stage: Stage) -> 
 
 def test_a_profile_names_redis_and_a_red_banner(tmp_path: Path) -> None:
     settings = load_settings({"JOBS_HOME": str(tmp_path)})
-    with pytest.raises(SettingsError, match="write a table"):
+    with pytest.raises(SettingsError, match="create it with a table"):
         load(profile="prod-eu", settings=settings)
     (tmp_path / "profiles.toml").write_text(
         '[prod-eu]\nurl = "redis://u:secret@r.example.com:7/2"\nread_only = true\n'

@@ -188,7 +188,7 @@ async def test_a_count_that_broke_off_does_not_ask_to_wait_for_its_end(stage: St
         app.push_screen(question := Counted("Retry", "failed job", "", "", count))
         await shows(pilot, "Still counting")
         count.broken = True
-        await shows(pilot, "Retry 2 failed jobs, so far?", "The counting broke off. Enter takes")
+        await shows(pilot, "Retry 2 failed jobs, so far?", "The count was interrupted. Enter uses")
         assert "wait for the end" not in text_of(app)
         await pilot.press("enter")
         await shows(pilot, "Retry the first 2 failed jobs?", "Type 2")
@@ -211,7 +211,7 @@ async def test_a_count_breaks_off_when_redis_goes_away(stage: Stage, redis_url: 
                 lambda request: scripts.PAGE.sha.encode() in request, skip=1, times=1_000_000
             )
             await pilot.press("asterisk", "x")
-            await shows(pilot, "Remove 200 waiting jobs, so far?", "The counting broke off")
+            await shows(pilot, "Remove 200 waiting jobs, so far?", "The count was interrupted")
 
 
 async def test_a_job_added_again_under_the_id_is_shown_as_it_is(
@@ -237,7 +237,7 @@ async def test_a_question_that_is_still_counting_says_so_far(stage: Stage, waite
         await shows(pilot, "mail")
         question = Counted("Retry", "failed job", "", "", count)
         app.push_screen(question)
-        await shows(pilot, "Retry 2 failed jobs, so far?", "Still counting", "Those so far")
+        await shows(pilot, "Retry 2 failed jobs, so far?", "Still counting", "Count so far")
         # The number is none to be typed yet.
         await pilot.press("2", "enter")
         await settle(pilot)
@@ -275,9 +275,9 @@ async def test_nothing_is_not_said_while_it_is_read(
         await shows(pilot, "mail")
         await app.push_screen(failed())
         await shows(pilot, "Reading ...")
-        assert "No job is in this state" not in text_of(app)
+        assert "No jobs in this state" not in text_of(app)
         read.set()
-        await shows(pilot, "No job is in this state")
+        await shows(pilot, "No jobs in this state")
         read.clear()
         await pilot.press("2")
         await shows(pilot, "Reading ...")
@@ -292,7 +292,7 @@ async def test_an_empty_redis_says_so(redis_url: str, tmp_path: Any) -> None:
 
     app = JobsApp(Options(redis_url, "t", tmp_path, "test", refresh=0.05))
     async with app.run_test(notifications=True) as pilot:
-        await shows(pilot, "No queue has described itself in this Redis: start a worker.")
+        await shows(pilot, "No queues are registered in this Redis: start a worker.")
 
 
 async def test_a_first_look_that_is_refused_says_why(redis_url: str, tmp_path: Any) -> None:

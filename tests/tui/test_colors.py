@@ -82,14 +82,14 @@ async def test_everything_can_be_read(
                 await pilot.press(key)
             await settle(pilot)
             if mode == "away":
-                app.session.away = "no answer"
+                app.session.outage = "no answer"
                 app.session.redraw()
-                app.session.say("it went wrong", bad=True)
+                app.session.show_message("it went wrong", bad=True)
                 await settle(pilot)
             assert not poor(app), name
             while len(app.screen_stack) > 1:
                 await app.pop_screen()
-            app.session.away = None
+            app.session.outage = None
             await settle(pilot)
 
 

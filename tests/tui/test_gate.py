@@ -118,7 +118,7 @@ async def test_keys_wait_for_what_a_command_reads(
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "3 failed")
         burst(app, "c\x15failed 0\r3\rq")
-        await until(pilot, lambda: app.at_work and len(app.screen_stack) == 1, "the count")
+        await until(pilot, lambda: app.busy and len(app.screen_stack) == 1, "the count")
         go.set()
         await until(pilot, lambda: stage.counts()["failed"] == 0, "the clean")
 
@@ -139,7 +139,7 @@ async def test_the_way_out_is_open_when_a_command_hangs(
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "1 failed")
         burst(app, "c\x15failed 0\rxxx")
-        await until(pilot, lambda: app.at_work and len(app.screen_stack) == 1, "the count")
+        await until(pilot, lambda: app.busy and len(app.screen_stack) == 1, "the count")
         burst(app, "\x11")
         await until(pilot, lambda: not app.is_running, "the end")
         go.set()

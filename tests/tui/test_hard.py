@@ -71,7 +71,7 @@ async def test_a_job_ends_and_goes_away_while_its_screen_and_a_dialog_are_open(
         await until(pilot, lambda: stage.counts()["completed"] == 0, "the removal")
         await shows(pilot, "this job is gone")
         await pilot.press("r")
-        await shows(pilot, "no job is meant")
+        await shows(pilot, "no job is selected")
         await pilot.press("u")
         await shows(pilot, "completed", "sent")
 
@@ -129,7 +129,7 @@ def test_an_error_in_the_middle_of_a_removal_takes_no_copy_along(
         assert (told.done, told.unsure) == (700, 100)
         said = told.report("no Redis")
         assert said == (
-            "removed 700 of 1,000; u brings them back for 60 s; then: no Redis; "
+            "removed 700 of 1,000; u restores them for 60 s; then: no Redis; "
             "no answer for 100: look at them again; 200 not tried"
         )
         # The first answer of the undo is lost: asked again, what is back is no refusal.
@@ -336,7 +336,7 @@ async def test_a_job_of_no_queue_view(stage: Stage) -> None:
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "mail")
         await pilot.press("colon", *"nowhere", "enter")
-        await shows(pilot, "no queue has a job of that id")
+        await shows(pilot, "no queue has a job with this id")
         await app.push_screen(JobView("mail", "nowhere"))
         await shows(pilot, "this job is gone")
         await pilot.press("r", "d", "p")

@@ -207,7 +207,7 @@ def test_once_cuts_no_figure_and_says_that_there_is_nothing(
 
     options = Options(url=redis_url, prefix="t", home=tmp_path, place="test")
     show(options)
-    assert "No queue has described itself" in capsys.readouterr().out
+    assert "No queues are registered" in capsys.readouterr().out
     link, name = RedisClient(redis_url), "q" * 40
     registry.save(link, "t", QueueInfo(name, [TaskInfo("m.send")], "m.send"))
     show(options)

@@ -32,7 +32,7 @@ async def test_from_the_overview_to_a_failed_job_and_its_retry(
         await pilot.press("r")
         await until(pilot, lambda: stage.counts()["waiting"] == 1, "the retry")
         await pilot.press("escape")
-        await shows(pilot, "No job is in this state.")
+        await shows(pilot, "No jobs in this state.")
 
 
 async def test_a_removal_asks_and_undo_brings_the_job_back(stage: Stage) -> None:
@@ -107,9 +107,9 @@ async def test_the_cursor_stays_with_its_job_and_a_job_that_went_is_not_mistaken
         assert isinstance(app.screen, QueueView)
         assert app.screen.rows.key == "job-1"
         stage.writer.remove("mail", "job-1")
-        await shows(pilot, "this job went away")
+        await shows(pilot, "this job is gone")
         await pilot.press("r")
-        await shows(pilot, "no job is meant")
+        await shows(pilot, "no job is selected")
     assert stage.counts() == {"waiting": 0, "active": 0, "delayed": 0, "completed": 0, "failed": 3}
 
 
@@ -250,7 +250,7 @@ async def test_obliterate_wants_the_queues_name(stage: Stage) -> None:
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "1 failed")
         await pilot.press("O")
-        await shows(pilot, "Type mail to go on")
+        await shows(pilot, "Type mail to continue")
         await pilot.press("x", "enter")
         assert stage.counts()["failed"] == 1
         await pilot.press("backspace", *"mail", "enter")

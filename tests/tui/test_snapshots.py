@@ -73,7 +73,7 @@ def test_report(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> Non
         await settle(pilot)
         screen = Working("Retry 50,000 jobs of email", 50_000, lambda stop: iter([done]))
         await pilot.app.push_screen(screen)
-        while not screen.over:
+        while not screen.finished:
             await pilot.pause(0.01)
         await settle(pilot)
 
