@@ -131,7 +131,7 @@ async def test_the_way_out_is_open_when_a_command_hangs(
 
     from hsejobs_tui import gate
 
-    monkeypatch.setattr(gate, "PATIENCE", 0.0)
+    monkeypatch.setattr(gate, "HUNG_AFTER", 0.0)
     stage.fail("job-0")
     app = stage.app()
     go, inner = threading.Event(), app.session.acts.ask_clean

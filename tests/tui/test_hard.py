@@ -129,7 +129,7 @@ def test_an_error_in_the_middle_of_a_removal_takes_no_copy_along(
         assert (told.done, told.unsure) == (700, 100)
         said = told.report("no Redis")
         assert said == (
-            "removed 700 of 1,000; u restores them for 60 s; then: no Redis; "
+            "removed 700 of 1,000; u brings them back for 60 s; then: no Redis; "
             "no answer for 100: look at them again; 200 not tried"
         )
         # The first answer of the undo is lost: asked again, what is back is no refusal.
