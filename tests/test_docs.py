@@ -1,4 +1,4 @@
-"""The documents say what the code does: tables are made from it, keys and fields are all there."""
+"""The documents match the code: tables are generated, and all keys and fields are described."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_every_script_is_named() -> None:
 
 def test_links_of_the_readme_lead_somewhere() -> None:
     root = DOCS.parent
-    # Absolute, because a package index shows this page too.
+    # Absolute, because package indexes show this page too.
     ours = r"\]\(https://(?:github|raw\.githubusercontent)\.com/hse-digital/hsejobs/(?:blob/)?main/([^)]+)\)"
     text = (root / "README.md").read_text()
     links = re.findall(ours, text)

@@ -1,4 +1,4 @@
-"""The lines about jobs: what they are about is never hidden by a payload."""
+"""Log lines about jobs: a payload never hides their own fields."""
 
 from __future__ import annotations
 

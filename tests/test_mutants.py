@@ -1,4 +1,4 @@
-"""The list of mutants can be run as it stands: a line that was moved or renamed is noticed here."""
+"""All mutants can be applied: a line that was moved or renamed fails here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_there_are_a_hundred_and_none_twice() -> None:
 
 
 def test_python_stays_python() -> None:
-    """A mutant that no longer compiles would be noticed by any test."""
+    """Any test would notice a mutant that does not compile."""
     for one in MUTANTS:
         if one.file.endswith(".py"):
             text = (ROOT / one.file).read_text()

@@ -1,4 +1,4 @@
-"""The tests' own support does what it says."""
+"""Tests of the test support."""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ def test_a_failure_shows_the_end_of_what_its_programs_wrote(tmp_path: Path) -> N
     assert "the test's own reason" in done.stdout
     assert "end of consumer.log" in done.stdout
     assert "the last words of a child" in done.stdout
-    # Bounded: of 9 kB the last few.
+    # Only the end of a log of 9 kB is shown.
     assert SHOWN // 2 < done.stdout.count("x") < SHOWN + 1_000
 
 

@@ -1,4 +1,4 @@
-"""The acts on queues, schedules and circuits; the editor; profiles; terminals that can do little."""
+"""Acts on queues, schedules and circuits; the editor; profiles; limited terminals."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_pause_drain_and_resume(stage: Stage) -> None:
         await pilot.press("5", "enter")
         await shows(pilot, "removed 5 of 5")
         await pilot.press("enter")
-        # Draining leaves the pause alone, and resuming asks nothing.
+        # Draining keeps the pause, and resuming does not ask.
         await until(pilot, lambda: stage.reader.stats(["mail"])[0].is_paused, "the pause")
         await pilot.press("P")
         await shows(pilot, "mail is resumed")
@@ -169,7 +169,7 @@ async def test_promote_and_order(stage: Stage) -> None:
 
 @pytest.fixture
 def own_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An editor that writes another address, and notes that it was called."""
+    """An editor that replaces the address and records that it was called."""
     script = tmp_path / "ed it.sh"
     script.write_text('#!/bin/sh\nsed -i s/job-1@/ann@/ "$2" && echo "$1" >"$0.called"\n')
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
@@ -185,7 +185,7 @@ async def test_a_copy_is_edited_in_the_persons_own_editor(
 
     stage.fail("job-1")
     app = stage.app()
-    # A headless driver cannot stand aside.
+    # A headless driver cannot be suspended.
     monkeypatch.setattr(app, "suspend", contextlib.nullcontext)
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "1 failed")

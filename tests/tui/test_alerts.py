@@ -1,4 +1,4 @@
-"""What is wrong now: the rules of the watching process, with what it kept about them."""
+"""Active alerts: the rules, and the alerts that the watching process recorded."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_what_the_watching_process_kept_tells_since_when_and_what_is_over() -> N
         "endedMs": None,
     }
     alerts = {("waiting", "mail"): kept}
-    # On until four fifths of its limit.
+    # Active until four fifths of its limit.
     (one,) = active_alerts(_glance(_stats(waiting=90), alerts=alerts), Limits())
     assert one.since == NOW - 60_000
     assert active_alerts(_glance(_stats(waiting=80), alerts=alerts), Limits()) == []
@@ -99,7 +99,7 @@ def test_a_glance_counts_what_is_stalled_and_brings_the_kept_alerts(stage: Stage
     stage.claim()
     live = LiveReader(stage.link, "t")
     live.snapshot(stalled_ms=0)
-    # The lease is 30 s: from so far ahead it has ended.
+    # The lease is 30 s, so at this later time it has expired.
     assert live.snapshot(stalled_ms=-60_000).stalled == {"mail": 1}
     seen = live.snapshot()
     assert seen.stalled == {"mail": 0}

@@ -1,4 +1,4 @@
-"""What an act does is what its question said: a colleague's client acts between question and answer."""
+"""An act does what its question said, even if another client acts between question and answer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def states(stage: Stage, *ids: str) -> list[State | None]:
 
 
 def again(colleague: Stage, job_id: str) -> None:
-    """The colleague retries a job, and it fails again."""
+    """Another client retries a job, and the job fails again."""
     colleague.writer.retry("mail", job_id)
     (pair,) = colleague.claim()
     assert pair[0] == job_id
@@ -52,7 +52,7 @@ def again(colleague: Stage, job_id: str) -> None:
 async def asked(
     stage: Stage, opened: Callable[[], Any] | None, *keys: str
 ) -> AsyncIterator[Pilot[None]]:
-    """The app with a question open, after these keys on that screen."""
+    """The app with an open question, after these keys on that screen."""
     app = stage.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await until(pilot, lambda: app.session.snapshot is not None, "the queues")
@@ -174,7 +174,7 @@ async def test_acts_on_a_queue_leave_what_came_later(
 
 
 class Slow:
-    """A count that goes on until it is told that it is over."""
+    """A count that continues until the test ends it."""
 
     def __init__(self) -> None:
         self.bound = [("a", ""), ("b", "")]
@@ -206,7 +206,7 @@ async def test_a_count_breaks_off_when_redis_goes_away(stage: Stage, redis_url: 
             await until(pilot, lambda: app.session.snapshot is not None, "the queues")
             await app.push_screen(QueueView("mail", State.WAITING))
             await settle(pilot)
-            # The first page comes, and none after it.
+            # Only the first page arrives.
             proxy.cut_request(
                 lambda request: scripts.PAGE.sha.encode() in request, skip=1, times=1_000_000
             )
@@ -238,7 +238,7 @@ async def test_a_question_that_is_still_counting_says_so_far(stage: Stage, waite
         question = Counted("Retry", "failed job", "", "", count)
         app.push_screen(question)
         await shows(pilot, "Retry 2 failed jobs, so far?", "Still counting", "Count so far")
-        # The number is none to be typed yet.
+        # The number cannot be typed yet.
         await pilot.press("2", "enter")
         await settle(pilot)
         assert question.fixed is None
@@ -298,7 +298,7 @@ async def test_an_empty_redis_says_so(redis_url: str, tmp_path: Any) -> None:
 async def test_a_first_look_that_is_refused_says_why(redis_url: str, tmp_path: Any) -> None:
     from hsejobs_tui.core.options import Options
 
-    # The user of the tests may touch its own prefixes only.
+    # The test user may access its own prefixes only.
     app = JobsApp(Options(redis_url, "empty", tmp_path, "test", refresh=0.05))
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await shows(pilot, "Redis refuses a right that hsejobs needs", "Not read yet")

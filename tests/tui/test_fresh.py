@@ -1,4 +1,4 @@
-"""What someone who never saw it stumbled over."""
+"""Problems that a first-time user found."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_a_search_that_finds_nothing_in_its_queue_goes_on_through_the_othe
         await shows(pilot, "No matches in this state.")
         await pilot.press("enter")
         await shows(pilot, "mail 1 / 1", "1 found in 2 waiting", "to: ann@example.com")
-        # One step back is the whole list, the next the overview: archive was but passed.
+        # Esc shows the whole list, then the overview: the archive queue is not on the way back.
         await pilot.press("escape")
         await shows(pilot, "mail 1 / 2")
         await pilot.press("escape")
@@ -78,7 +78,7 @@ async def test_what_went_away_hides_no_other_row(stage: Stage) -> None:
         await until(pilot, lambda: "job-2" not in text_of(app), "what went away is let go")
         stage.writer.remove("mail", "job-1")
         await shows(pilot, "> gone", "job-1")
-        # The line below it by mouse: that row, not the one after.
+        # A click on the line below selects that row, not the next one.
         await pilot.click(view.rows, offset=(10, 3))
         assert view.rows.key == "job-0"
         stage.writer.remove("mail", "job-0")

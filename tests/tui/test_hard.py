@@ -1,4 +1,4 @@
-"""What a bad night brings: other operators, vanished jobs, hostile input, tiny terminals, Redis away."""
+"""Hard cases: other operators, removed jobs, hostile input, tiny terminals, outages of Redis."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 async def test_two_operators_on_one_job(stage: Stage) -> None:
     stage.fail("job-1")
     theirs = stage.app().session.acts
-    # A screen that is old: it goes on to show the job as it was.
+    # The screen is stale: it still shows the job's earlier state.
     app = stage.app(refresh=3600)
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "1 failed")
@@ -65,7 +65,7 @@ async def test_a_job_ends_and_goes_away_while_its_screen_and_a_dialog_are_open(
         await shows(pilot, "Remove job job-1?")
         stage.work.step([Done(*pair, 10, b'{"sent":true}')], 0, "token", 30_000)
         await pilot.press("y")
-        # The question was about a job that ran.
+        # The question was about an active job.
         await shows(pilot, "was not removed: moved to", "completed")
         await pilot.press("x", "y")
         await until(pilot, lambda: stage.counts()["completed"] == 0, "the removal")
@@ -122,7 +122,7 @@ def test_an_error_in_the_middle_of_a_removal_takes_no_copy_along(
     jobs = [(f"job-{n:03}", "") for n in range(1_000)]
     with FlakyProxy(redis_url) as proxy:
         acts = JobsApp(replace(stage.options(), url=proxy.url)).session.acts
-        # Seven calls are answered, the next one never comes to Redis.
+        # Seven calls get a reply, the next one never reaches Redis.
         proxy.cut_request(b"job-700", times=1_000_000)
         (*_, told) = acts.many("remove", "mail", jobs)
         assert stage.counts()["waiting"] == 300
@@ -132,7 +132,7 @@ def test_an_error_in_the_middle_of_a_removal_takes_no_copy_along(
             "removed 700 of 1,000; u brings them back for 60 s; then: no Redis; "
             "no answer for 100: look at them again; 200 not tried"
         )
-        # The first answer of the undo is lost: asked again, what is back is no refusal.
+        # The first reply of the undo is lost: on repetition, restored jobs do not count as refused.
         proxy.cut_reply(b"job-699", times=1, after_bytes=0)
         (*_, back) = acts.undo()
         assert (back.done, back.refused.total()) == (700, 0)
@@ -176,7 +176,7 @@ EMOJI = "\N{PILE OF POO}" * 200
     ids=["5 MB", "10,000 keys", "hostile", "deep"],
 )
 async def test_payloads_that_are_too_much(stage: Stage, data: dict[str, Any]) -> None:
-    # The size limit is the engine's: what is in Redis may be anything.
+    # The size limit is enforced by the engine, so Redis may contain anything.
     stage.add("job-1", data)
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:

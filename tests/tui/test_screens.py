@@ -1,4 +1,4 @@
-"""The screens, driven by keys on a real Redis."""
+"""The screens, driven by keys, on a real Redis."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ async def test_the_end_of_a_list_that_was_just_opened_is_reached_and_held(stage:
         await shows(pilot, "700 waiting")
         view = QueueView("mail", State.WAITING)
         await app.push_screen(view)
-        # Before the list's scroll bar has been laid out.
+        # Before the layout of the list's scroll bar.
         view.rows.place(700, {}, None)
         view.do_bottom()
         await shows(pilot, "700 / 700", "job-699")
@@ -163,7 +163,7 @@ async def test_a_search_goes_on_through_the_other_states(stage: Stage) -> None:
         )
         await pilot.press("escape")
         await shows(pilot, "1 / 1", "ann-waits")
-        # Found nowhere but in a state that is not shown: that one is shown.
+        # The only matches are in another state, so the screen switches to it.
         await pilot.press("slash", *"bob", "enter")
         await shows(pilot, "1 found in 3 failed", "none in other states", "1 / 1")
 

@@ -1,4 +1,4 @@
-"""What a browser's token allows: whose contents are read, what may be added, who is noted."""
+"""The rights of a browser's token: visible contents, jobs that it may add, and the audit log."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MINE, THEIRS = "of-ann", "of-bob"
 
 @pytest.fixture
 def filled(stage: Stage) -> Stage:
-    """Two failed jobs of one organization by two users, one of another organization."""
+    """Two failed jobs of two users of one organization, and one of another organization."""
     for job_id, org, user in (
         (MINE, "org-1", "ann"),
         (THEIRS, "org-1", "bob"),
