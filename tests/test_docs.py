@@ -14,7 +14,7 @@ from tests.store.transitions import drawn
 DOCS = Path(__file__).parent.parent / "docs"
 
 
-def test_the_life_of_a_job_is_the_table_that_the_scripts_are_held_to() -> None:
+def test_the_life_of_a_job_is_the_table_that_the_scripts_must_match() -> None:
     text = (DOCS / "job-life.md").read_text()
     found = re.search(r"<!-- transitions -->\n(.*)\n<!-- end -->", text, re.DOTALL)
     assert found is not None
@@ -62,8 +62,8 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert [str(link) for page, link in links if not (page.parent / unquote(link)).exists()] == []
 
 
-def test_codes_of_http_alone_are_told() -> None:
-    told = (DOCS / "http.md").read_text().partition("## When it is no")[2].partition("\n## ")[0]
+def test_codes_of_http_alone_are_described() -> None:
+    section = (DOCS / "http.md").read_text().partition("## When it is no")[2].partition("\n## ")[0]
     shim = Path(__file__).parent.parent / "hsejobs_http"
     made = {
         (code, status)
@@ -72,4 +72,10 @@ def test_codes_of_http_alone_are_told() -> None:
     }
     shared = {("payload_too_large", "413"), ("invalid_option", "422")}
     assert len(made) > 6
-    assert made - shared <= set(re.findall(r"\| `(\w+)` \| (\d{3}) \|", told))
+    assert made - shared <= set(re.findall(r"\| `(\w+)` \| (\d{3}) \|", section))
+
+
+def test_the_glossary_is_alphabetical_and_explains_each_term_once() -> None:
+    terms = re.findall(r"^\| \*\*(.+)\*\* \| \w", (DOCS / "glossary.md").read_text(), re.MULTILINE)
+    assert len(terms) > 50
+    assert terms == sorted(set(terms), key=str.casefold)

@@ -159,7 +159,7 @@ def test_a_hostile_caller_changes_nothing(tmp_path: Path) -> None:
     assert re.search(r"\d+ passed", done.stdout)
 
 
-def test_what_a_killed_test_process_left_goes_with_the_next_one() -> None:
+def test_leftovers_of_a_killed_test_process_are_removed_by_the_next_one() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     left = Path(f"/tmp/hj-{gone.pid}-left")

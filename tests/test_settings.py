@@ -62,7 +62,7 @@ def test_defaults() -> None:
     assert settings.global_overrides == QueueOverrides()
 
 
-def test_set_is_told_from_defaulted() -> None:
+def test_a_set_value_is_distinguished_from_a_default() -> None:
     settings = load_settings({"QUEUE_CONCURRENCY": "5", "QUEUE_MAX_RETRIES": "3"})
     assert settings.global_overrides == QueueOverrides(concurrency=5, attempts=3)
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 CIRCUIT = "webhook:org-1:hooks.example.com:443"
 
 
-async def test_clean_tells_how_many_first(stage: Stage) -> None:
+async def test_clean_shows_the_count_first(stage: Stage) -> None:
     for n in range(3):
         stage.fail(f"job-{n}")
     app = stage.app()
@@ -66,7 +66,7 @@ async def test_pause_drain_and_resume(stage: Stage) -> None:
     assert stage.counts()["waiting"] == stage.counts()["delayed"] == 0
 
 
-async def test_obliterate_while_jobs_run_wants_the_word_force(stage: Stage) -> None:
+async def test_obliterate_with_active_jobs_requires_force(stage: Stage) -> None:
     stage.add("job-1")
     stage.claim()
     app = stage.app()
@@ -99,7 +99,7 @@ async def test_a_schedule_is_run_now_and_its_outcome_shown(stage: Stage) -> None
         await shows(pilot, "Timeline", "m.nightly")
 
 
-async def test_circuits_are_held_off_and_let_through(stage: Stage) -> None:
+async def test_circuits_are_opened_and_closed(stage: Stage) -> None:
     circuits = Circuits(stage.link, "t")
     circuits.open(CIRCUIT)
     circuits.close(CIRCUIT)
@@ -178,7 +178,7 @@ def own_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return script
 
 
-async def test_a_copy_is_edited_in_the_persons_own_editor(
+async def test_a_copy_is_edited_in_the_users_editor(
     stage: Stage, own_editor: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import contextlib
@@ -204,7 +204,7 @@ async def test_a_copy_is_edited_in_the_persons_own_editor(
     assert copy.data["to"] == "ann@example.com"
 
 
-async def test_what_is_written_wrong_is_said_and_can_be_mended(stage: Stage) -> None:
+async def test_an_invalid_payload_is_reported_and_can_be_corrected(stage: Stage) -> None:
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "mail")
@@ -242,7 +242,7 @@ def test_a_profile_names_redis_and_a_red_banner(tmp_path: Path) -> None:
             load(profile=name, settings=settings)
 
 
-async def test_production_wears_a_banner(stage: Stage) -> None:
+async def test_production_shows_a_banner(stage: Stage) -> None:
     async with stage.app(production=True).run_test() as pilot:
         await shows(pilot, "PRODUCTION", "mail")
 

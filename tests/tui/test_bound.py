@@ -78,7 +78,7 @@ WAYS: list[Any] = [
 
 
 @pytest.mark.parametrize(("opened", "keys"), WAYS)
-async def test_a_retry_leaves_what_came_later_or_changed(
+async def test_a_retry_does_not_affect_later_or_changed_jobs(
     stage: Stage, colleague: Stage, opened: Callable[[], Any], keys: list[str]
 ) -> None:
     for job_id in ("a", "b", "c"):
@@ -100,7 +100,7 @@ async def test_a_retry_leaves_what_came_later_or_changed(
 
 
 @pytest.mark.parametrize(("opened", "keys"), WAYS)
-async def test_a_removal_leaves_what_came_later_or_was_retried(
+async def test_a_removal_does_not_affect_later_or_retried_jobs(
     stage: Stage, colleague: Stage, opened: Callable[[], Any], keys: list[str]
 ) -> None:
     for job_id in ("a", "b", "c"):
@@ -129,7 +129,9 @@ async def test_a_single_removal_is_of_the_job_that_was_seen(stage: Stage, collea
     assert stage.counts()["failed"] == 1
 
 
-async def test_a_promotion_of_all_leaves_what_came_later(stage: Stage, colleague: Stage) -> None:
+async def test_a_promotion_of_all_does_not_affect_later_jobs(
+    stage: Stage, colleague: Stage
+) -> None:
     for job_id in ("a", "b"):
         stage.add(job_id, delay=600_000)
     delayed = lambda: QueueView("mail", State.DELAYED)  # noqa: E731
@@ -154,7 +156,7 @@ async def test_a_promotion_of_all_leaves_what_came_later(stage: Stage, colleague
     ],
     ids=["drain", "obliterate", "clean"],
 )
-async def test_acts_on_a_queue_leave_what_came_later(
+async def test_acts_on_a_queue_do_not_affect_later_jobs(
     stage: Stage, colleague: Stage, keys: str, answer: list[str], said: list[str]
 ) -> None:
     for job_id in ("a", "b"):
@@ -181,7 +183,7 @@ class Slow:
         self.over = self.broken = False
 
 
-async def test_a_count_that_broke_off_does_not_ask_to_wait_for_its_end(stage: Stage) -> None:
+async def test_an_interrupted_count_does_not_ask_to_wait(stage: Stage) -> None:
     app, count = stage.app(), Slow()
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "mail")
@@ -197,7 +199,7 @@ async def test_a_count_that_broke_off_does_not_ask_to_wait_for_its_end(stage: St
         assert question.fixed == (("a", ""), ("b", ""))
 
 
-async def test_a_count_breaks_off_when_redis_goes_away(stage: Stage, redis_url: str) -> None:
+async def test_an_outage_interrupts_a_count(stage: Stage, redis_url: str) -> None:
     for n in range(500):
         stage.add(f"job-{n:03}")
     with FlakyProxy(redis_url) as proxy:
@@ -257,7 +259,7 @@ async def test_a_question_that_is_still_counting_says_so_far(stage: Stage, waite
         assert question.fixed == (("a", ""), ("b", ""), ("c", ""))
 
 
-async def test_nothing_is_not_said_while_it_is_read(
+async def test_a_list_is_not_called_empty_while_it_is_read(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import threading
@@ -295,7 +297,7 @@ async def test_an_empty_redis_says_so(redis_url: str, tmp_path: Any) -> None:
         await shows(pilot, "No queues are registered in this Redis: start a worker.")
 
 
-async def test_a_first_look_that_is_refused_says_why(redis_url: str, tmp_path: Any) -> None:
+async def test_a_refused_first_poll_shows_the_reason(redis_url: str, tmp_path: Any) -> None:
     from hsejobs_tui.core.options import Options
 
     # The test user may access its own prefixes only.

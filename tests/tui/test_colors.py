@@ -67,7 +67,7 @@ def poor(app: App[Any]) -> list[str]:
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["dark", "light", "mono", "away"])
 @pytest.mark.parametrize("part", range(4))
-async def test_everything_can_be_read(
+async def test_every_text_has_enough_contrast(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, part: int
 ) -> None:
     if mode == "mono":
@@ -95,7 +95,7 @@ async def test_everything_can_be_read(
 
 @pytest.mark.parametrize("mode", ["dark", "light", "mono"])
 @pytest.mark.parametrize("ground", ["background", "surface", "panel", "boost", "cursor"])
-def test_every_signal_can_be_read_on_every_ground(mode: str, ground: str) -> None:
+def test_every_color_has_enough_contrast_on_every_background(mode: str, ground: str) -> None:
     def triplet(value: str) -> tuple[int, int, int]:
         return int(value[1:3], 16), int(value[3:5], 16), int(value[5:7], 16)
 

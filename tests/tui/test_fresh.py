@@ -58,7 +58,7 @@ async def test_the_way_to_another_queue_by_mouse(stage: Stage) -> None:
         await shows(pilot, "mail 1 / 1", "1 found in 1 failed")
 
 
-async def test_what_went_away_hides_no_other_row(stage: Stage) -> None:
+async def test_a_removed_row_hides_no_other_row(stage: Stage) -> None:
     for n in range(4):
         stage.fail(f"job-{n}")
     app = stage.app()
@@ -87,7 +87,7 @@ async def test_what_went_away_hides_no_other_row(stage: Stage) -> None:
         assert view.rows.key == "job-3"
 
 
-async def test_a_group_that_was_retried_is_gone_and_the_others_are_seen(stage: Stage) -> None:
+async def test_a_retried_group_is_gone_and_the_others_stay(stage: Stage) -> None:
     for n in range(2):
         stage.fail(f"slow-{n}", "too slow")
     for n in range(3):
@@ -126,7 +126,7 @@ async def test_a_job_with_a_long_id_still_shows_its_state(stage: Stage, name: st
 
 
 @pytest.mark.parametrize("told", [{"front": True}, {"viewer": DashboardUser("ann", "operator")}])
-async def test_where_others_depend_on_it_it_cannot_be_suspended(
+async def test_it_cannot_be_suspended_in_front_of_up_or_in_a_browser(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]
 ) -> None:
     suspended: list[bool] = []
@@ -140,7 +140,7 @@ async def test_where_others_depend_on_it_it_cannot_be_suspended(
 
 
 @pytest.mark.parametrize(("size", "whole"), [((80, 24), True), ((80, 8), False)])
-async def test_what_to_do_about_an_alert_is_not_cut_where_there_is_room(
+async def test_the_action_of_an_alert_is_not_cut_if_there_is_room(
     stage: Stage, size: tuple[int, int], whole: bool
 ) -> None:
     for n in range(8):

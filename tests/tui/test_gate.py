@@ -104,7 +104,7 @@ async def test_a_count_is_typed_into_its_question(stage: Stage) -> None:
 
 
 @pytest.mark.anyio
-async def test_keys_wait_for_what_a_command_reads(
+async def test_keys_wait_for_the_reads_of_a_command(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A clean counts between its input and its question: keys typed meanwhile go to the question."""
@@ -124,7 +124,7 @@ async def test_keys_wait_for_what_a_command_reads(
 
 
 @pytest.mark.anyio
-async def test_the_way_out_is_open_when_a_command_hangs(
+async def test_ctrl_q_works_when_a_command_hangs(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import threading
@@ -147,7 +147,7 @@ async def test_the_way_out_is_open_when_a_command_hangs(
 
 
 @pytest.mark.anyio
-async def test_a_paste_goes_where_the_line_before_it_opened(stage: Stage) -> None:
+async def test_a_paste_goes_to_the_input_that_the_key_before_it_opened(stage: Stage) -> None:
     from textual import events
 
     app = stage.app()

@@ -139,7 +139,7 @@ def test_an_error_in_the_middle_of_a_removal_takes_no_copy_along(
     assert stage.counts()["waiting"] == 1_000
 
 
-def test_an_undo_that_redis_ends_goes_on_later(stage: Stage, redis_url: str) -> None:
+def test_an_undo_that_an_outage_interrupts_can_continue(stage: Stage, redis_url: str) -> None:
     jobs = [(f"job-{n:03}", "") for n in range(300)]
     for job_id, _ in jobs:
         stage.add(job_id)
@@ -175,7 +175,7 @@ EMOJI = "\N{PILE OF POO}" * 200
     ],
     ids=["5 MB", "10,000 keys", "hostile", "deep"],
 )
-async def test_payloads_that_are_too_much(stage: Stage, data: dict[str, Any]) -> None:
+async def test_payloads_that_are_too_large(stage: Stage, data: dict[str, Any]) -> None:
     # The size limit is enforced by the engine, so Redis may contain anything.
     stage.add("job-1", data)
     app = stage.app()
@@ -345,7 +345,7 @@ async def test_a_job_of_no_queue_view(stage: Stage) -> None:
         await shows(pilot, "0 / 0")
 
 
-async def test_a_search_that_redis_ends_says_so(stage: Stage, redis_server: Server) -> None:
+async def test_an_outage_during_a_search_is_reported(stage: Stage, redis_server: Server) -> None:
     stage.fail("job-1")
     app = stage.app(refresh=3600)
     async with app.run_test(notifications=True) as pilot:

@@ -90,7 +90,7 @@ async def test_undo_brings_the_newest_removal_back_first(stage: Stage) -> None:
             assert stage.reader.status("mail", back) is State.FAILED
 
 
-async def test_the_cursor_stays_with_its_job_and_a_job_that_went_is_not_mistaken(
+async def test_the_cursor_follows_its_job_and_a_removed_job_is_not_confused_with_its_neighbor(
     stage: Stage,
 ) -> None:
     for n in range(3):
@@ -113,7 +113,7 @@ async def test_the_cursor_stays_with_its_job_and_a_job_that_went_is_not_mistaken
     assert stage.counts() == {"waiting": 0, "active": 0, "delayed": 0, "completed": 0, "failed": 3}
 
 
-async def test_the_end_of_a_list_that_was_just_opened_is_reached_and_held(stage: Stage) -> None:
+async def test_the_end_of_a_list_that_was_just_opened_is_reached_and_kept(stage: Stage) -> None:
     for n in range(700):
         stage.add(f"job-{n:03}")
     app = stage.app()
@@ -168,7 +168,7 @@ async def test_a_search_goes_on_through_the_other_states(stage: Stage) -> None:
         await shows(pilot, "1 found in 3 failed", "none in other states", "1 / 1")
 
 
-async def test_all_that_match_are_acted_on_after_the_count_was_typed(stage: Stage) -> None:
+async def test_all_matching_jobs_are_retried_after_the_count_is_typed(stage: Stage) -> None:
     for n in range(230):
         stage.fail(f"job-{n:03}", "timed out" if n < 210 else "other")
     app = stage.app()
@@ -226,7 +226,7 @@ async def test_a_new_job_is_checked_and_added(stage: Stage) -> None:
         await until(pilot, lambda: stage.counts()["waiting"] == 1, "the new job")
 
 
-async def test_a_copy_keeps_the_secret_that_nobody_saw(stage: Stage) -> None:
+async def test_a_copy_keeps_the_masked_secret(stage: Stage) -> None:
     stage.fail("job-1")
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:
@@ -244,7 +244,7 @@ async def test_a_copy_keeps_the_secret_that_nobody_saw(stage: Stage) -> None:
     assert copy.data == {"to": "job-1@example.com", "sig": SECRET}
 
 
-async def test_obliterate_wants_the_queues_name(stage: Stage) -> None:
+async def test_obliterate_requires_the_queues_name(stage: Stage) -> None:
     stage.fail("job-1")
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:

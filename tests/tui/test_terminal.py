@@ -72,7 +72,7 @@ class Terminal:
 @pytest.mark.parametrize(
     ("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 0)]
 )
-def test_a_signal_gives_the_terminal_back(
+def test_a_signal_restores_the_terminal(
     stage: Stage, signum: signal.Signals, status: int, drawn: bool
 ) -> None:
     stage.add("job-1")
@@ -97,7 +97,7 @@ def test_with_its_errors_in_a_file_it_draws_on_the_terminal(stage: Stage) -> Non
     assert file.read_text() == ""
 
 
-def test_where_no_key_can_come_it_only_looks(stage: Stage) -> None:
+def test_without_keyboard_input_it_prints_one_frame(stage: Stage) -> None:
     stage.add("job-1")
     terminal = Terminal(stage, to="</dev/null")
     terminal.until("mail ")
