@@ -237,8 +237,8 @@ def test_a_profile_names_redis_and_a_red_banner(tmp_path: Path) -> None:
     assert made.url == "redis://u:secret@r.example.com:7/2"
     assert "secret" not in made.place
     assert "prod-eu" in made.place
-    for name, said in (("bad", "url of"), ("other", "available: bad, prod-eu")):
-        with pytest.raises(SettingsError, match=said):
+    for name, text in (("bad", "url of"), ("other", "available: bad, prod-eu")):
+        with pytest.raises(SettingsError, match=text):
             load(profile=name, settings=settings)
 
 

@@ -49,7 +49,7 @@ def again(colleague: Stage, job_id: str) -> None:
 
 
 @asynccontextmanager
-async def asked(
+async def question_open(
     stage: Stage, opened: Callable[[], Any] | None, *keys: str
 ) -> AsyncIterator[Pilot[None]]:
     """The app with an open question, after these keys on that screen."""
@@ -83,7 +83,7 @@ async def test_a_retry_does_not_affect_later_or_changed_jobs(
 ) -> None:
     for job_id in ("a", "b", "c"):
         stage.fail(job_id)
-    async with asked(stage, opened, *keys, "r") as pilot:
+    async with question_open(stage, opened, *keys, "r") as pilot:
         await shows(pilot, "Type 3")
         again(colleague, "b")
         for n in range(5):
@@ -105,7 +105,7 @@ async def test_a_removal_does_not_affect_later_or_retried_jobs(
 ) -> None:
     for job_id in ("a", "b", "c"):
         stage.fail(job_id)
-    async with asked(stage, opened, *keys, "x") as pilot:
+    async with question_open(stage, opened, *keys, "x") as pilot:
         await shows(pilot, "Type 3")
         colleague.fail("late")
         again(colleague, "c")
@@ -122,7 +122,7 @@ async def test_a_removal_does_not_affect_later_or_retried_jobs(
 
 async def test_a_single_removal_is_of_the_job_that_was_seen(stage: Stage, colleague: Stage) -> None:
     stage.fail("a")
-    async with asked(stage, failed, "x") as pilot:
+    async with question_open(stage, failed, "x") as pilot:
         again(colleague, "a")
         await pilot.press("y")
         await shows(pilot, "job a was not removed: changed since")
@@ -135,7 +135,7 @@ async def test_a_promotion_of_all_does_not_affect_later_jobs(
     for job_id in ("a", "b"):
         stage.add(job_id, delay=600_000)
     delayed = lambda: QueueView("mail", State.DELAYED)  # noqa: E731
-    async with asked(stage, delayed, "asterisk", "p") as pilot:
+    async with question_open(stage, delayed, "asterisk", "p") as pilot:
         colleague.add("late", delay=600_000)
         colleague.writer.promote("mail", "a")
         pair = colleague.claim()[0]
@@ -148,7 +148,7 @@ async def test_a_promotion_of_all_does_not_affect_later_jobs(
 
 
 @pytest.mark.parametrize(
-    ("keys", "answer", "said"),
+    ("keys", "answer", "texts"),
     [
         ("D", ["3"], ["removed 3 of 3", "2 came later and stay"]),
         ("O", [*"mail"], ["removed 3 of 3", "2 came later and stay"]),
@@ -157,19 +157,19 @@ async def test_a_promotion_of_all_does_not_affect_later_jobs(
     ids=["drain", "obliterate", "clean"],
 )
 async def test_acts_on_a_queue_do_not_affect_later_jobs(
-    stage: Stage, colleague: Stage, keys: str, answer: list[str], said: list[str]
+    stage: Stage, colleague: Stage, keys: str, answer: list[str], texts: list[str]
 ) -> None:
     for job_id in ("a", "b"):
         stage.add(job_id)
     stage.add("c", delay=600_000)
     more = [*["backspace"] * 12, *"waiting 0", "enter"] if keys == "c" else []
-    async with asked(stage, None, keys, *more) as pilot:
+    async with question_open(stage, None, keys, *more) as pilot:
         await shows(pilot, f"Type {''.join(answer)}")
         colleague.add("late")
         colleague.add("later", delay=600_000)
         colleague.writer.pause("mail")
         await pilot.press(*answer, "enter")
-        await shows(pilot, *said)
+        await shows(pilot, *texts)
     assert states(stage, "late", "later") == [State.WAITING, State.DELAYED]
     assert states(stage, "a", "b") == [None, None]
     assert stage.reader.stats(["mail"])[0].is_paused

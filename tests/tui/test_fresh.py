@@ -75,7 +75,7 @@ async def test_a_removed_row_hides_no_other_row(stage: Stage) -> None:
         view = app.screen
         assert isinstance(view, QueueView)
         assert view.rows.key == "job-1"
-        await until(pilot, lambda: "job-2" not in text_of(app), "what went away is let go")
+        await until(pilot, lambda: "job-2" not in text_of(app), "the removed row is dropped")
         stage.writer.remove("mail", "job-1")
         await shows(pilot, "> gone", "job-1")
         # A click on the line below selects that row, not the next one.
@@ -125,13 +125,13 @@ async def test_a_job_with_a_long_id_still_shows_its_state(stage: Stage, name: st
         await shows(pilot, "mail / ", "○ waiting", "Timeline")
 
 
-@pytest.mark.parametrize("told", [{"front": True}, {"viewer": DashboardUser("ann", "operator")}])
+@pytest.mark.parametrize("options", [{"front": True}, {"viewer": DashboardUser("ann", "operator")}])
 async def test_it_cannot_be_suspended_in_front_of_up_or_in_a_browser(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
     suspended: list[bool] = []
     monkeypatch.setattr(JobsApp, "action_suspend_process", lambda self: suspended.append(True))
-    app = stage.app(**told)
+    app = stage.app(**options)
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "mail")
         await pilot.press("ctrl+z")

@@ -124,11 +124,11 @@ def test_an_error_in_the_middle_of_a_removal_takes_no_copy_along(
         acts = JobsApp(replace(stage.options(), url=proxy.url)).session.acts
         # Seven calls get a reply, the next one never reaches Redis.
         proxy.cut_request(b"job-700", times=1_000_000)
-        (*_, told) = acts.many("remove", "mail", jobs)
+        (*_, progress) = acts.many("remove", "mail", jobs)
         assert stage.counts()["waiting"] == 300
-        assert (told.done, told.unsure) == (700, 100)
-        said = told.report("no Redis")
-        assert said == (
+        assert (progress.done, progress.unsure) == (700, 100)
+        report = progress.report("no Redis")
+        assert report == (
             "removed 700 of 1,000; u brings them back for 60 s; then: no Redis; "
             "no answer for 100: look at them again; 200 not tried"
         )

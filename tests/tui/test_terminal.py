@@ -59,8 +59,8 @@ class Terminal:
                 try:
                     self.seen += os.read(self.fd, 65_536).decode(errors="replace")
                 except OSError:
-                    said = f"ended ({self.status()}) without {words!r}: {self.seen[-2000:]!r}"
-                    raise AssertionError(said) from None
+                    text = f"ended ({self.status()}) without {words!r}: {self.seen[-2000:]!r}"
+                    raise AssertionError(text) from None
         self.seen = self.seen.partition(words)[2]
 
     def status(self) -> int:

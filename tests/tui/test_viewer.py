@@ -75,9 +75,9 @@ def _source(stage: Stage, role: str) -> LiveSource:
 
 def test_a_member_sees_others_jobs_but_not_their_contents(filled: Stage) -> None:
     source = _source(filled, "member")
-    mine, lines = source.job("mail", MINE)
-    assert mine.data == {"to": "ann@example.com", "sig": "***"}
-    assert (lines, mine.failed_reason) == (["a line"], "no ann@example.com")
+    own, lines = source.job("mail", MINE)
+    assert own.data == {"to": "ann@example.com", "sig": "***"}
+    assert (lines, own.failed_reason) == (["a line"], "no ann@example.com")
     theirs, lines = source.job("mail", THEIRS)
     assert (theirs.data, theirs.failed_reason, theirs.code, lines) == (HIDDEN, HIDDEN, "hidden", [])
     assert [one["attempt"] for one in theirs.errors] == [1]
@@ -136,8 +136,8 @@ def test_the_role_determines_the_session(filled: Stage, monkeypatch: pytest.Monk
     (*_, done) = acts_of(admin, filled.link).many("retry", "mail", [(MINE, ""), ("x", "")])
     assert (done.done, dict(done.refused)) == (1, {"gone": 1})
     [line] = (filled.home / "audit.log").read_text().splitlines()
-    told = json.loads(line)
-    assert (told["user"], told["role"], told["door"]) == ("ann", "admin", "dashboard")
+    entry = json.loads(line)
+    assert (entry["user"], entry["role"], entry["door"]) == ("ann", "admin", "dashboard")
     operator = _view(filled, monkeypatch, "operator", None)
     assert acts_of(operator, filled.link).pause("mail", True).startswith("mail is paused")
 
