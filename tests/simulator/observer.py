@@ -110,6 +110,8 @@ class Observer:
         self.holds: dict[tuple[str, str], Hold] = {}
         #: Attempts that failed since a job's last fresh budget.
         self.used: Counter[str] = Counter()
+        #: The ids of jobs that were in Redis at some time.
+        self.made: set[str] = set()
         self.granted: dict[tuple[str, int, str], str] = {}
         self.asked: set[tuple[str, int, str]] = set()
         self.accepted: set[str] = set()
@@ -207,6 +209,7 @@ class Observer:
         self._attempts(name, was, after, wrong)
 
     def _made(self, name: str, after: Row) -> None:
+        self.made.add(after.id)
         if name != "restore":
             self.used[after.id] = 0
         else:
