@@ -20,15 +20,15 @@ TAKEN = "its lease was taken while"
 #: For each fault that is put back: a seed that finds it, what hurts, and what it is found by.
 FOUND_BY: dict[str, tuple[int, tuple[str, ...], str]] = {
     "renewals refused on a full server, sweeps allowed": (4, ("full",), TAKEN),
-    "fail without the token check": (2, ("freeze", "cut", "noise"), "a token that lost wrote"),
+    "fail without the token check": (4, ("freeze", "cut", "noise"), "a token that lost wrote"),
     "renew without the token check": (2, ("freeze",), "a token that lost wrote"),
     "log lines written again": (4, ("noise",), "log lines are written twice"),
-    "a mark burnt by a lost reply": (19, ("noise",), "was granted to nobody"),
+    "a mark burnt by a lost reply": (39, ("noise",), "was granted to nobody"),
     "late sweeps take leases": (1, ("silent",), TAKEN),
     "a postponed job uses an attempt": (1, HURTS, "1 attempts are used up, should be 0"),
     "an organization's index forgotten": (11, HURTS, "is wrong in active of one"),
     "a claim is sent again as a new one": (2, ("noise",), TAKEN),
-    "late claims take jobs": (1, ("silent",), "nobody will run it"),
+    "late claims take jobs": (2, ("silent",), "nobody will run it"),
     "an outcome is dropped when its write fails": (1, ("down", "refuse", "noise"), TAKEN),
     "what was taken back is dropped": (2, HURTS, TAKEN),
     "what was taken back is taken back for ever": (1, HURTS, "called Redis 500 times"),
