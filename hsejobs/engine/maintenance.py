@@ -98,7 +98,12 @@ class Maintenance:
         return duty is not self._paying or bool(self.ledger.owed)
 
     def _do(self, duty: Duty) -> None:
+        begun = time.monotonic()
         well = duty.run(self.queue.name, self.consumer.outage)
+        if time.monotonic() - begun > self.settings.lease_ms / 3000:
+            # Longer than a renewal may wait, and so perhaps for other consumers too: all renew first.
+            self._calm_until = max(self._calm_until, time.monotonic() + CALM_AFTER_OUTAGE)
+            self.renewal.at = 0.0
         if well or duty.advisory:
             return
         if duty is self.renewal or duty is self._sweeping:

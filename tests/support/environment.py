@@ -13,7 +13,7 @@ PREFIXES = (
     "HSEJOBS_",
     "LC_",
     "XDG_",
-    "TEXTUAL_",
+    "TEXTUAL_THEME",
     "REDIS",
     "PG",
 )
