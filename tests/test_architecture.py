@@ -1,4 +1,4 @@
-"""The page on the architecture draws the contracts that import-linter checks, and names what is there."""
+"""``docs/architecture.md`` draws the contracts that import-linter checks and names existing files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DRAWN = re.findall(r"<!-- contract: ([^>]*) -->\n```\n(.*?)\n```", PAGE, re.DOTA
 
 
 @pytest.mark.parametrize(("name", "lines"), DRAWN, ids=[name for name, _ in DRAWN])
-def test_a_drawing_is_a_contract(name: str, lines: str) -> None:
+def test_each_drawing_matches_a_contract(name: str, lines: str) -> None:
     [contract] = [one for one in LINTER["contracts"] if one["name"] == name]
     assert lines.split("\n") == contract["layers"]
 
@@ -26,7 +26,7 @@ def test_each_contract_of_layers_is_drawn() -> None:
     assert layered - elsewhere == {name for name, _ in DRAWN}
 
 
-def test_the_files_that_the_page_names_are_there() -> None:
+def test_the_files_named_on_the_page_exist() -> None:
     named = re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.(?:py|lua))`", PAGE)
     assert len(named) > 30
     every = [path.as_posix() for path in ROOT.rglob("*.*") if path.suffix in (".py", ".lua")]

@@ -62,8 +62,8 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert [str(link) for page, link in links if not (page.parent / unquote(link)).exists()] == []
 
 
-def test_codes_of_http_alone_are_described() -> None:
-    section = (DOCS / "http.md").read_text().partition("## When it is no")[2].partition("\n## ")[0]
+def test_codes_of_http_alone_are_told() -> None:
+    told = (DOCS / "http.md").read_text().partition("## When it is no")[2].partition("\n## ")[0]
     shim = Path(__file__).parent.parent / "hsejobs_http"
     made = {
         (code, status)
@@ -72,7 +72,7 @@ def test_codes_of_http_alone_are_described() -> None:
     }
     shared = {("payload_too_large", "413"), ("invalid_option", "422")}
     assert len(made) > 6
-    assert made - shared <= set(re.findall(r"\| `(\w+)` \| (\d{3}) \|", section))
+    assert made - shared <= set(re.findall(r"\| `(\w+)` \| (\d{3}) \|", told))
 
 
 def test_the_glossary_is_alphabetical_and_explains_each_term_once() -> None:
