@@ -49,7 +49,7 @@ async def act_counted(
 def _explanation(name: str, queue: str) -> str:
     text = f"Queue {queue}. Jobs that are added or change state meanwhile are not affected."
     if name == "remove":
-        text += f" u restores them for {UNDO_SECONDS:.0f} s, from this TUI's memory only"
+        text += f" u restores removed jobs for {UNDO_SECONDS:.0f} s, from this TUI's memory only"
         text += f" (at most {UNDO_JOBS:,} jobs)."
     return text
 
