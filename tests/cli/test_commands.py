@@ -97,7 +97,7 @@ def test_circuits(redis_url: str) -> None:
     assert name in run("circuits").stdout
     closed = document("circuits", "close", name)
     assert (closed["state"], closed["byHand"], closed["host"]) == ("closed", False, "a.example:443")
-    assert run("circuits", "open", "smtp:mail.example:25").stdout.endswith("is held open\n")
+    assert run("circuits", "open", "smtp:mail.example:25").stdout.endswith("is open\n")
 
 
 def test_a_secret_is_never_repeated(redis_url: str) -> None:

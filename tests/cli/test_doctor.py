@@ -109,7 +109,7 @@ def test_the_mail_server_is_spoken_to(redis_url: str) -> None:
         assert told is not None
         assert "login" in told
         assert "wr0ng" not in told
-        assert "not set" in (smtp(f"smtp://127.0.0.1:{port}")["SMTP_FROM"] or "")
+        assert "set it" in (smtp(f"smtp://127.0.0.1:{port}")["SMTP_FROM"] or "")
     with web_server() as port:
         told = smtp(f"smtp://127.0.0.1:{port}", **sender)["SMTP"]
         assert told is not None
@@ -120,7 +120,7 @@ def test_a_home_that_others_can_open_is_told(redis_url: str, tmp_path: Path) -> 
     assert checks(run("doctor", "--json").stdout)["JOBS_HOME"] is None
     tmp_path.chmod(0o755)
     done = run("doctor", "--json")
-    told = f"others can look into it; run: chmod 700 {tmp_path}"
+    told = f"others can read it; run: chmod 700 {tmp_path}"
     assert (done.returncode, checks(done.stdout)["JOBS_HOME"]) == (1, told)
     # It may serve others too: nobody but its owner changes it.
     assert tmp_path.stat().st_mode & 0o777 == 0o755

@@ -54,8 +54,13 @@ def three(redis_url: str) -> None:
 @pytest.mark.parametrize(
     ("words", "question", "answer", "said"),
     [
-        (["drain", "email"], "Remove 3 jobs", "y", "removed 3 jobs; 2 stay: they came later"),
-        (["obliterate", "email"], "Remove all 3 jobs", "email", "removed 3 jobs; 2 stay"),
+        (
+            ["drain", "email"],
+            "Remove 3 jobs",
+            "y",
+            "removed 3 jobs; 2 skipped: added in the meantime",
+        ),
+        (["obliterate", "email"], "Remove all 3 jobs", "email", "removed 3 jobs; 2 skipped"),
         (
             ["clean", "email", "--status", "waiting", "--grace", "0s"],
             "Remove 2 waiting",
@@ -97,6 +102,6 @@ def test_a_clean_says_what_moved_on(three: None) -> None:
     terminal.until("Remove 1 delayed")
     runtime().writer.promote("email", "c")
     terminal.answer("y")
-    terminal.until("removed 0 jobs; 1 stay: they moved on")
+    terminal.until("removed 0 jobs; 1 skipped: they left that state")
     assert terminal.status() == 0
     assert runtime().reader.status("email", "c") is State.WAITING
