@@ -145,18 +145,18 @@ def test_workers_have_times_as_everything_else(shim: Shim, redis_client: Redis) 
 def test_places_of_the_dashboard(tmp_path: Path) -> None:
     viewers = Viewers(load_settings({"JOBS_HOME": str(tmp_path), "JOBS_HTTP_VIEWERS": "10"}))
 
-    def come(role: str, organization: str | None, user: str) -> bool:
+    def reserve(role: str, organization: str | None, user: str) -> bool:
         try:
-            viewers.come(Caller(user, organization, role))
+            viewers.reserve(Caller(user, organization, role))
         except Problem as problem:
             return problem.code != "too_many_viewers"
         return True
 
-    assert [come("member", "a", f"u{n}") for n in range(5)] == [True] * 4 + [False]
-    assert [come("admin", "b", "x") for _ in range(4)] == [True] * 3 + [False]
-    assert [come("member", "c", f"u{n}") for n in range(2)] == [True, False]
+    assert [reserve("member", "a", f"u{n}") for n in range(5)] == [True] * 4 + [False]
+    assert [reserve("admin", "b", "x") for _ in range(4)] == [True] * 3 + [False]
+    assert [reserve("member", "c", f"u{n}") for n in range(2)] == [True, False]
     # Both that are left are kept for operators, of whichever organization.
-    assert [come("operator", None, "o"), come("operator", "a", "u9")] == [True, True]
-    assert not come("operator", None, "p")
-    viewers.go(Caller("u0", "a", "member"))
-    assert come("member", "a", "u8")
+    assert [reserve("operator", None, "o"), reserve("operator", "a", "u9")] == [True, True]
+    assert not reserve("operator", None, "p")
+    viewers.release(Caller("u0", "a", "member"))
+    assert reserve("member", "a", "u8")

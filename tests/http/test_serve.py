@@ -49,7 +49,7 @@ def test_a_port_that_is_taken_is_one_line(words: tuple[str, ...], taken: int) ->
     assert done.returncode == 2
     assert done.stdout == ""
     [line] = done.stderr.splitlines()
-    assert line.startswith(f"error: JOBS_HTTP_PORT: port {taken} is taken")
+    assert line.startswith(f"error: JOBS_HTTP_PORT: port {taken} is in use")
     assert "set another port" in line
 
 

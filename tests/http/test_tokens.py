@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hsejobs.errors import SettingsError
 from hsejobs.settings import load_settings
 from hsejobs_http.problems import Problem
-from hsejobs_http.tokens import LEEWAY_SECONDS, REMEMBERED, TokenVerifier, make_token
+from hsejobs_http.tokens import CACHED_TOKENS, LEEWAY_SECONDS, TokenVerifier, make_token
 from tests.http.conftest import FAR, SECRET
 
 RSA = rsa.generate_private_key(65537, 2048)
@@ -213,9 +213,9 @@ def test_a_token_that_was_good_expires(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_memory_stays_bounded() -> None:
     checker = verifier()
-    for n in range(REMEMBERED + 10):
+    for n in range(CACHED_TOKENS + 10):
         checker.caller(jwt_of({**GOOD, "sub": f"u{n}"}))
-    assert len(checker._seen) <= REMEMBERED
+    assert len(checker._cache) <= CACHED_TOKENS
 
 
 def test_keys_that_are_none(tmp_path: Path) -> None:
@@ -237,5 +237,5 @@ def test_a_token_that_is_made_is_good() -> None:
     )
     found = TokenVerifier(settings).caller(make_token(settings, "org-1", "ann", "admin", 60))
     assert (found.user_id, found.organization_id, found.role) == ("ann", "org-1", "admin")
-    with pytest.raises(SettingsError, match="only a public key"):
+    with pytest.raises(SettingsError, match="cannot sign"):
         make_token(load_settings({"JOBS_JWT_PUBLIC_KEY": pem(RSA)}), "o", "u", "member", 60)
