@@ -18,7 +18,7 @@ from hsejobs_cli.look import Json, Org, Queue
 from hsejobs_cli.session import CommandSession
 
 Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")]
-Id = Annotated[str | None, typer.Argument(metavar="[ID]", help="The job's id.")]
+Id = Annotated[str | None, typer.Argument(metavar="[ID]", help="The job's id; or use --all.")]
 All = Annotated[bool, typer.Option("--all", help="Apply to every job in that state.")]
 
 
@@ -85,7 +85,7 @@ def _skipped_note(count: int, why: str) -> str:
 
 def remove(
     queue: Queue,
-    job_id: Annotated[str, typer.Argument(metavar="ID")],
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="The job's id.")],
     org: Org = None,
     yes: Yes = False,
     as_json: Json = False,

@@ -12,7 +12,9 @@ from hsejobs_cli import output
 from hsejobs_cli.look import Json
 from hsejobs_cli.session import CommandSession
 
-Org = Annotated[str | None, typer.Option("--org", help="Show only this organization's files.")]
+Org = Annotated[
+    str | None, typer.Option("--org", help="Limit the command to this organization's files.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +62,9 @@ def list_artifacts(context: typer.Context, as_json: Json = False, org: Org = Non
 
 
 def remove_artifact(
-    artifact_id: Annotated[str, typer.Argument(metavar="ID")],
+    artifact_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The artifact's id, as in `hsejobs artifacts`.")
+    ],
     org: Org = None,
     yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     as_json: Json = False,

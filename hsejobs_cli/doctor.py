@@ -35,7 +35,7 @@ def doctor(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check Redis, the settings and this machine, and report how to fix what is wrong."""
+    """Check Redis, the settings and this machine, and say how to fix what is wrong."""
     from hsejobs.settings import ensure_home
 
     session = CommandSession()

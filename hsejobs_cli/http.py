@@ -31,7 +31,7 @@ def serve(
 def token(
     user: Annotated[str, typer.Option(help="The user's id.")],
     org: Annotated[str | None, typer.Option(help="The organization's id.")] = None,
-    role: Annotated[str, typer.Option(help="member, admin or operator.")] = "member",
+    role: Annotated[str, typer.Option(help="The role: member, admin or operator.")] = "member",
     ttl: Annotated[str, typer.Option(help="How long the token is valid: 30s, 15m, 1h, 7d.")] = "1h",
 ) -> None:
     """Print a signed token for the HTTP shim."""

@@ -82,7 +82,9 @@ def jobs(
     queue: Queue,
     status: Annotated[
         str,
-        typer.Option(help="waiting, active, delayed, completed, failed or paused."),
+        typer.Option(
+            help="The jobs' state: waiting, active, delayed, completed, failed or paused."
+        ),
     ] = "waiting",
     limit: Annotated[int, typer.Option(help="Jobs on the page, 1 to 200.")] = 50,
     cursor: Annotated[
@@ -130,7 +132,7 @@ def jobs(
 
 def job(
     queue: Queue,
-    job_id: Annotated[str, typer.Argument(metavar="ID")],
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="The job's id.")],
     org: Org = None,
     as_json: Json = False,
 ) -> None:

@@ -60,7 +60,7 @@ def chaos(
     yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation for --server.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Kill, freeze and disconnect own consumers, and report whether any job was lost or ran twice."""
+    """Kill, freeze and disconnect consumers of its own; report whether any job was lost or ran twice."""
     settings = CommandSession().settings
     allowed = server or []
     for name in allowed:

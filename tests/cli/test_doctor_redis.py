@@ -1,4 +1,4 @@
-"""What ``hsejobs doctor`` says of Redis: rights, TLS, roles, what it could not look at."""
+"""The Redis checks of ``hsejobs doctor``: rights, TLS, roles, and what could not be checked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.server import PASSWORD, USER, Server, as_user, binary_of, fre
 
 
 def checks(url: str, *, status: int | None = None, **env: str) -> dict[str, str | None]:
-    """What is said of Redis, and what to do about it (None: nothing)."""
+    """Returns each check of Redis with its todo (None: passed)."""
     done = run("doctor", "--json", QUEUE_REDIS_URL=url, **env)
     assert "Traceback" not in done.stderr
     assert PASSWORD not in done.stdout + done.stderr
@@ -26,7 +26,7 @@ def checks(url: str, *, status: int | None = None, **env: str) -> dict[str, str 
 
 
 def one(seen: dict[str, str | None], beginning: str) -> str | None:
-    """The todo of the only check whose text begins so."""
+    """Returns the todo of the only check that begins with this text."""
     (found,) = (todo for what, todo in seen.items() if what.startswith(beginning))
     return found
 
@@ -43,7 +43,7 @@ def appendonly(redis_server: Server) -> Iterator[Server]:
     redis_server.reset()
 
 
-def test_all_is_well_as_the_least_user(appendonly: Server) -> None:
+def test_the_least_user_passes_all_checks(appendonly: Server) -> None:
     seen = checks(appendonly.user_url, status=0)
     assert one(seen, "rights") is None
     assert one(seen, "no TLS") is None
@@ -63,7 +63,7 @@ def test_each_missing_right_is_named(appendonly: Server, redis_client: redis.Red
         assert word in todo
 
 
-def test_what_could_not_be_looked_at_is_said(appendonly: Server, redis_client: redis.Redis) -> None:
+def test_skipped_checks_are_reported(appendonly: Server, redis_client: redis.Redis) -> None:
     acl(redis_client, "-info")
     try:
         seen = checks(appendonly.user_url, status=1)
@@ -73,7 +73,7 @@ def test_what_could_not_be_looked_at_is_said(appendonly: Server, redis_client: r
     assert one(seen, "version, memory and persistence: not checked") is None
 
 
-def test_a_full_server_is_looked_at(appendonly: Server, redis_client: redis.Redis) -> None:
+def test_a_full_server_is_checked(appendonly: Server, redis_client: redis.Redis) -> None:
     redis_client.config_set("maxmemory", "1mb")
     try:
         seen = checks(appendonly.user_url, status=1)
@@ -105,7 +105,7 @@ def test_a_wrong_login(redis_server: Server) -> None:
     assert "rejects the login" in (one(checks(url, status=3), "Redis at") or "")
 
 
-def test_tls_is_named_and_its_troubles_are_explained() -> None:
+def test_tls_is_reported_and_its_errors_explained() -> None:
     made = Certificates.shared()
     with Server(binary_of("redis"), port=free_port(), certificates=made) as server:
         server.restart(appendonly=True)
@@ -136,11 +136,11 @@ def test_sentinels_and_their_login() -> None:
         assert "sentinel_password" in (one(seen, "Redis at") or "")
 
 
-def test_a_cluster_and_a_node_that_is_taken_for_a_server(cluster: Cluster) -> None:
+def test_a_cluster_and_a_node_used_as_single_server(cluster: Cluster) -> None:
     seen = checks(cluster.url, status=1)
     assert one(seen, "rights") is None
     assert len([what for what in seen if what.startswith("version")]) == 3
-    # The least user may not look, an administrator may.
+    # The least user lacks the right, an administrator has it.
     assert one(seen, "Cluster state: not checked") is None
     hosts = cluster.url.partition("@")[2]
     assert one(checks(f"redis+cluster://{hosts}", status=1), "Cluster state ok") is None
