@@ -128,7 +128,7 @@ def up(
                 "home": home,
                 "Redis": redact_url(url),
                 "mails": "SMTP_URL" if settings.smtp_url else home / "outbox",
-                "logs": home / LOG_FOLDER if with_tui else "here",
+                "logs": home / LOG_FOLDER if with_tui else "below",
                 **_examples(application, f"http://{_host(settings)}:{port}"),
             }
             for name, value in where.items():

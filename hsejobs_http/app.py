@@ -35,20 +35,20 @@ def create_app() -> Any:
     """Creates the ASGI application. Raises SettingsError, also when there is no key for tokens."""
     shared = runtime()
     logs.configure(shared.settings.log_level, shared.settings.log_format)
-    here = Shim(shared)
+    shim_state = Shim(shared)
 
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         parent_watch = _ParentWatch()
 
-        removal = files.RemovalRounds(here)
+        removal = files.RemovalRounds(shim_state)
 
         def _each_second() -> None:
             parent_watch()
-            here.counts.report()
+            shim_state.counts.report()
             removal()
 
-        watcher = Watcher(here.runtime.link, here.settings, _each_second)
+        watcher = Watcher(shim_state.runtime.link, shim_state.settings, _each_second)
         watcher.start()
         # Imported modules stay: collecting garbage among them again and again is most of the p99.
         gc.collect()
@@ -56,9 +56,9 @@ def create_app() -> Any:
         try:
             yield
         finally:
-            here.adder.close()
+            shim_state.adder.close()
             watcher.stop()
-            here.counts.report()
+            shim_state.counts.report()
             logs.flush()
 
     app = FastAPI(
@@ -72,7 +72,7 @@ def create_app() -> Any:
         # Generated clients name their methods by this.
         generate_unique_id_function=lambda route: route.name.strip("_"),
     )
-    app.state.shim = here
+    app.state.shim = shim_state
     app.include_router(routes.router)
     app.include_router(dashboard.router)
     app.include_router(docs_page.router)
@@ -90,9 +90,11 @@ def create_app() -> Any:
     app.add_exception_handler(RequestValidationError, _not_valid)
     # Starlette raises it again to the gate, which writes the log line.
     app.add_exception_handler(Exception, _unexpected_error)
-    app.openapi = lambda: openapi.document(app, here.application)  # type: ignore[method-assign]
-    proxies = Proxies(here.settings.trusted_proxies)
-    gate = RequestGate(app, here.verifier, here.settings.metrics_token, here.counts, proxies)
+    app.openapi = lambda: openapi.document(app, shim_state.application)  # type: ignore[method-assign]
+    proxies = Proxies(shim_state.settings.trusted_proxies)
+    gate = RequestGate(
+        app, shim_state.verifier, shim_state.settings.metrics_token, shim_state.counts, proxies
+    )
     app.state.queries = known_names(all_routes(app))
     gate.paths = {one.endpoint: one.path for one in all_routes(app)}
     return gate
@@ -133,8 +135,8 @@ async def _healthy() -> Response:
 
 def _ready(request: Request) -> Response:
     """Answers whether a job could be added now."""
-    here: Shim = request.app.state.shim
-    here.runtime.writer.check_adds(list(here.queues) or here.names())
+    shim_state: Shim = request.app.state.shim
+    shim_state.runtime.writer.check_adds(list(shim_state.queues) or shim_state.names())
     return answer({"status": "ok"})
 
 

@@ -76,7 +76,7 @@ class AddRequest:
     """A parsed add request; ``sent_id`` is the id as sent, ``sent_as`` the header or field it came in.
 
     ``fingerprint`` distinguishes bodies with the same id. ``wrong`` collects errors, which are reported
-    combined with those of the payload.
+    together with those of the payload.
     """
 
     payload: Any

@@ -34,34 +34,34 @@ from hsejobs_http.answers import answer
 from hsejobs_http.bodies import AddRequest
 from hsejobs_http.problems import Problem
 from hsejobs_http.queries import check_query
-from hsejobs_http.state import Shim, need, shim
+from hsejobs_http.state import Shim, require_role, shim
 from hsejobs_http.tokens import Caller
 
 
 async def create(request: Request) -> Response:
     """Adds a job; answers 202 with its id once it is in Redis."""
-    here = shim(request)
+    shim_state = shim(request)
     await check_query(request)
     queue = request.path_params["queue"]
-    info = here.known(queue)
+    info = shim_state.known(queue)
     if info is None:
-        info = await run_in_threadpool(here.info, queue)
-    who = need(request, info.enqueue if info.enqueue in ("member", "admin") else "operator")
+        info = await run_in_threadpool(shim_state.info, queue)
+    who = require_role(request, info.enqueue if info.enqueue in ("member", "admin") else "operator")
     body = await bodies.read_json(request)
     schema = _schema(info)
     keys = request.headers.getlist("idempotency-key")
     fields, closed = schema.get("properties", {}), schema.get("additionalProperties") is False
     size = request.scope["bytes"]
-    sent = bodies.read_add_request(body, fields, keys, here.salt, closed=closed, size=size)
-    new = _new_job(here, info, sent, who, request.scope["trace"])
-    await _check_artifacts(here, queue, new)
-    added = await here.adder.add(queue, new)
+    sent = bodies.read_add_request(body, fields, keys, shim_state.salt, closed=closed, size=size)
+    new = _new_job(shim_state, info, sent, who, request.scope["trace"])
+    await _check_artifacts(shim_state, queue, new)
+    added = await shim_state.adder.add(queue, new)
     if not added.created:
-        await run_in_threadpool(_check_same, here, queue, new, who, bool(keys))
+        await run_in_threadpool(_check_same, shim_state, queue, new, who, bool(keys))
     return _answer(queue, added)
 
 
-async def _check_artifacts(here: Shim, queue: str, new: NewJob) -> None:
+async def _check_artifacts(shim_state: Shim, queue: str, new: NewJob) -> None:
     """Raises InvalidPayload when the payload refers to a file that the job's owner may not read."""
     own = loaded(queue)
     wanted = {} if own is None else own.artifacts_of(new.payload)
@@ -73,7 +73,7 @@ async def _check_artifacts(here: Shim, queue: str, new: NewJob) -> None:
         owner = viewer_of(new.role or None, new.organization_id or "", new.user_id)
         for field, artifact_id in wanted.items():
             try:
-                here.files.by_id(owner, new.organization_id or "", artifact_id)
+                shim_state.files.by_id(owner, new.organization_id or "", artifact_id)
             except ArtifactNotFound:
                 # The same text whether it is absent or another's: its existence stays hidden.
                 wrong.append(InvalidPayload(field, "there is no such artifact"))
@@ -104,7 +104,9 @@ def _schema(info: QueueInfo) -> dict[str, Any]:
     return {}
 
 
-def _new_job(here: Shim, info: QueueInfo, sent: AddRequest, who: Caller, trace: str) -> NewJob:
+def _new_job(
+    shim_state: Shim, info: QueueInfo, sent: AddRequest, who: Caller, trace: str
+) -> NewJob:
     """Builds the job after all checks have passed. Raises InvalidInput, Problem."""
     own = loaded(info.name)
     wrong = [*sent.wrong, *_operator_only(info, own, sent, who)]
@@ -113,7 +115,7 @@ def _new_job(here: Shim, info: QueueInfo, sent: AddRequest, who: Caller, trace: 
         user = _owner(sent, "userId", who, who.user_id)
         job_id, nonce = _identity(sent, organization, wrong)
         new = making.make(
-            _target(here, info, own, sent.task),
+            _target(shim_state, info, own, sent.task),
             sent.payload,
             sent.options,
             job_id=job_id,
@@ -161,10 +163,10 @@ def _identity(
     return job_id, f"{new_nonce()}.{sent.fingerprint}"
 
 
-def _target(here: Shim, info: QueueInfo, own: JobHuey | None, task: str | None) -> TaskTarget:
+def _target(shim_state: Shim, info: QueueInfo, own: JobHuey | None, task: str | None) -> TaskTarget:
     """Returns the job's task, from its code if this process has it."""
     if own is None:
-        return making.described(info, info.task(task), here.settings.secret_key)
+        return making.described(info, info.task(task), shim_state.settings.secret_key)
     # The description may come from another version's consumer; describing ours takes milliseconds.
     wrapper = own.wrappers.get(info.task(task).name) or own.wrapper(task)
     return wrapper.target
@@ -196,21 +198,21 @@ def _check_role(own: JobHuey, new: NewJob, who: Caller) -> None:
         raise Problem(403, "forbidden", "this payload requires the role admin")
 
 
-def _check_same(here: Shim, queue: str, new: NewJob, who: Caller, keyed: bool) -> None:
+def _check_same(shim_state: Shim, queue: str, new: NewJob, who: Caller, keyed: bool) -> None:
     """Raises IdempotencyConflict when the id belongs to another organization or another body."""
     try:
-        record = here.runtime.reader.job(queue, new.id)
+        record = shim_state.runtime.reader.job(queue, new.id)
     except JobNotFound:
         return  # it ended and was removed in the meantime
     if record.organization_id != new.organization_id and who.scope is not None:
         raise IdempotencyConflict("this id is in use; send another")
     if not keyed:
         return
-    _, dot, fingerprint = here.runtime.reader.nonce(queue, new.id).partition(".")
+    _, dot, fingerprint = shim_state.runtime.reader.nonce(queue, new.id).partition(".")
     if dot:
         same = fingerprint == new.nonce.partition(".")[2]
     else:
-        secret = here.settings.secret_key
+        secret = shim_state.settings.secret_key
         same = unseal(record.data, secret) == unseal(codec.loads(new.payload), secret)
     if not same:
         raise IdempotencyConflict("this Idempotency-Key was sent before with another body")

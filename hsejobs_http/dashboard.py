@@ -19,7 +19,7 @@ from hsejobs.model import check_organization
 from hsejobs_http import bodies
 from hsejobs_http.pages import login_page, view_page
 from hsejobs_http.problems import Problem
-from hsejobs_http.state import Shim, caller, chosen, shim
+from hsejobs_http.state import Shim, caller, organization_in_view, shim
 from hsejobs_http.tokens import Caller, bearer, check_once
 
 PATH = "/api/jobs/dashboard"
@@ -60,10 +60,10 @@ def refusal(problem: Problem, headers: dict[bytes, bytes]) -> Response:
     return page
 
 
-def _origins(here: Shim, headers: Any, scheme: str) -> tuple[str, str]:
+def _origins(shim_state: Shim, headers: Any, scheme: str) -> tuple[str, str]:
     """Returns this page's origin, by the request's Host, and the origin of its sockets."""
     host = headers.get("host", "")
-    public = urlsplit(here.settings.public_url or "")
+    public = urlsplit(shim_state.settings.public_url or "")
     if public.netloc and host == public.netloc:
         scheme = public.scheme
     elif headers.get("x-forwarded-proto") in ("http", "https"):
@@ -73,7 +73,7 @@ def _origins(here: Shim, headers: Any, scheme: str) -> tuple[str, str]:
     return f"http{'s' * secure}://{host}", f"ws{'s' * secure}://{host}"
 
 
-def check_origin(here: Shim, headers: Any) -> None:
+def check_origin(shim_state: Shim, headers: Any) -> None:
     """Checks that the request comes from one of our own pages. Raises Problem 403.
 
     A program that sends its token itself, without a cookie or a page, needs no Origin.
@@ -82,16 +82,16 @@ def check_origin(here: Shim, headers: Any) -> None:
     if origin is None and "authorization" in headers and "cookie" not in headers:
         return
     given = urlsplit(origin or "")
-    public = urlsplit(here.settings.public_url or "")
+    public = urlsplit(shim_state.settings.public_url or "")
     own = {headers.get("host"), public.netloc or None}
     if given.scheme not in ("http", "https") or not given.netloc or given.netloc not in own:
         raise Problem(403, "foreign_origin", "the request comes from another site's page")
 
 
-def _set_cookie(here: Shim, request: Request, response: Response, token: str) -> None:
+def _set_cookie(shim_state: Shim, request: Request, response: Response, token: str) -> None:
     """Sets the login cookie: for this page only, until the token expires."""
-    left = int(here.verifier.expiry(token) - time.time())
-    origin, _ = _origins(here, request.headers, request.url.scheme)
+    left = int(shim_state.verifier.expiry(token) - time.time())
+    origin, _ = _origins(shim_state, request.headers, request.url.scheme)
     response.set_cookie(
         COOKIE,
         token,
@@ -106,8 +106,8 @@ def _set_cookie(here: Shim, request: Request, response: Response, token: str) ->
 @router.post("/login")
 async def login(request: Request) -> Response:
     """Reads a token from the form and keeps it in a cookie."""
-    here = shim(request)
-    check_origin(here, request.headers)
+    shim_state = shim(request)
+    check_origin(shim_state, request.headers)
     body = (await bodies.read_body(request)).decode("utf-8", "replace")
     try:
         given = parse_qs(body, max_num_fields=10).get("token", [""])[0]
@@ -117,13 +117,13 @@ async def login(request: Request) -> Response:
     try:
         if len(token) > 4000:
             raise Problem(401, "unauthenticated", "the token is too long for a cookie")
-        here.verifier.caller(token)
+        shim_state.verifier.caller(token)
     except Problem as problem:
         page = login_page(problem.detail)
         page.status_code = problem.status
         return page
     response = RedirectResponse(PATH, 303)
-    _set_cookie(here, request, response, token)
+    _set_cookie(shim_state, request, response, token)
     return response
 
 
@@ -148,8 +148,8 @@ def static(name: str) -> Response:
 
 def page(request: Request, organization_id: str | None, stats: dict[str, Any]) -> Response:
     """Returns the page for a caller who may see these stats."""
-    here = shim(request)
-    _, sockets = _origins(here, request.headers, request.url.scheme)
+    shim_state = shim(request)
+    _, sockets = _origins(shim_state, request.headers, request.url.scheme)
     # The terminal's script appends its own query to the address.
     where = f"{sockets}{PATH}/ws"
     if caller(request).role == "operator" and organization_id is not None:
@@ -158,7 +158,7 @@ def page(request: Request, organization_id: str | None, stats: dict[str, Any]) -
     token = request.scope["token"]
     if token != cookie_token(dict(request.scope["headers"])) and len(token) <= 4000:
         # Requests of the page itself have no Authorization header.
-        _set_cookie(here, request, response, token)
+        _set_cookie(shim_state, request, response, token)
     return response
 
 
@@ -169,20 +169,22 @@ def _describe_caller(who: Caller) -> str:
 
 async def socket(socket: WebSocket) -> None:
     """Serves a viewer's socket; refuses the handshake like any other request."""
-    here: Shim = socket.app.state.shim
+    shim_state: Shim = socket.app.state.shim
     headers = dict(socket.scope["headers"])
     try:
         check_once(socket.scope["headers"])
-        check_origin(here, socket.headers)
+        check_origin(shim_state, socket.headers)
         token = bearer(headers) or cookie_token(headers)
         if token is None:
             raise Problem(401, "unauthenticated", "log in, or send Authorization: Bearer <token>")
-        who = here.verifier.caller(token)
+        who = shim_state.verifier.caller(token)
         given = socket.path_params.get("organization_id")
         organization_id = check_organization(given, "organizationId") if given else None
-        expires = here.verifier.expiry(token)
+        expires = shim_state.verifier.expiry(token)
         with contextlib.suppress(RedisUnavailable):  # the TUI starts without it and waits
-            await run_in_threadpool(here.register)
-        await here.viewers.view(socket, who, chosen(who, organization_id), expires)
+            await run_in_threadpool(shim_state.register)
+        await shim_state.viewers.view(
+            socket, who, organization_in_view(who, organization_id), expires
+        )
     except Problem as problem:
         await socket.send_denial_response(problem.response())

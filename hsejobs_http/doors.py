@@ -122,7 +122,7 @@ def connection_limit(settings: Settings) -> int:
     return max(FEWEST, min(settings.http_connections, max(files - SPARE_FILES, files // 2)))
 
 
-def widen(settings: Settings) -> None:
+def raise_file_limit(settings: Settings) -> None:
     """Raises the open-file limit to what the connections may need; children inherit it."""
     files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = settings.http_connections + SPARE_FILES

@@ -43,8 +43,8 @@ def register(app: FastAPI) -> None:
 class RemovalRounds:
     """Deletes the files of jobs that were removed in the TUI, once the removal can no longer be undone."""
 
-    def __init__(self, here: Shim) -> None:
-        self.here, self._next = here, 0.0
+    def __init__(self, shim_state: Shim) -> None:
+        self.shim_state, self._next = shim_state, 0.0
 
     def __call__(self) -> None:
         """Deletes what is due, every half minute; retries what fails."""
@@ -52,18 +52,18 @@ class RemovalRounds:
             return
         self._next = time.monotonic() + ROUND_SECONDS
         with contextlib.suppress(JobsError):
-            removal.delete_due(self.here.files, self.here.names())
+            removal.delete_due(self.shim_state.files, self.shim_state.names())
 
 
 def artifact(request: Request, queue: str, job_id: str) -> Response:
     """Downloads the file that the job produced."""
     routes.job_of(request, queue, job_id)
-    here = shim(request)
+    shim_state = shim(request)
     try:
-        found = here.files.of_job(viewer(caller(request)), queue, job_id)
+        found = shim_state.files.of_job(viewer(caller(request)), queue, job_id)
     except ArtifactForbidden as error:
         raise Problem(403, "forbidden", str(error)) from None
-    return _send(request, here, found)
+    return _send(request, shim_state, found)
 
 
 def remove_artifact(request: Request, queue: str, job_id: str) -> Response:
@@ -77,12 +77,12 @@ def remove_artifact(request: Request, queue: str, job_id: str) -> Response:
 
 def linked_artifact(request: Request, token: str) -> Response:
     """Downloads the file that a signed link leads to."""
-    here = shim(request)
-    organization, artifact_id = verify(here.settings, token, time.time_ns() // 1_000_000)
-    return _send(request, here, here.files.by_id(LINK, organization, artifact_id))
+    shim_state = shim(request)
+    organization, artifact_id = verify(shim_state.settings, token, time.time_ns() // 1_000_000)
+    return _send(request, shim_state, shim_state.files.by_id(LINK, organization, artifact_id))
 
 
-def _send(request: Request, here: Shim, found: Artifact) -> Response:
+def _send(request: Request, shim_state: Shim, found: Artifact) -> Response:
     """Returns the file as a download. Raises Problem 416, ArtifactNotFound, ArtifactsUnavailable."""
     etag = f'"{found.sha256}"'
     headers = {
@@ -107,7 +107,7 @@ def _send(request: Request, here: Shim, found: Artifact) -> Response:
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=found.content_type)
     return StreamingResponse(
-        _content(here, found, start, end - start),
+        _content(shim_state, found, start, end - start),
         status_code=status,
         headers=headers,
         media_type=found.content_type,
@@ -131,8 +131,8 @@ def _part(wanted: re.Match[str], size: int) -> tuple[int, int]:
     return start, end
 
 
-def _content(here: Shim, found: Artifact, start: int, left: int) -> Iterator[bytes]:
-    opened, pieces = here.files.open(found, start)
+def _content(shim_state: Shim, found: Artifact, start: int, left: int) -> Iterator[bytes]:
+    opened, pieces = shim_state.files.open(found, start)
     if opened.sha256 != found.sha256:
         raise ArtifactNotFound("the artifact was replaced during the download; request it again")
     return _pieces(pieces, left)

@@ -17,9 +17,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BOUNDS = (0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 600)
 
 
-def render(here: Shim) -> str:
+def render(shim: Shim) -> str:
     """Renders the metrics. Raises RedisUnavailable."""
-    stats = here.runtime.reader.stats(here.names())
+    stats = shim.runtime.reader.stats(shim.names())
     lines: list[str] = []
 
     def gauge(name: str, doc: str, values: Iterable[tuple[str, float | None]]) -> None:
@@ -69,7 +69,7 @@ def render(here: Shim) -> str:
     for one in stats:
         lines += _histogram(one)
     counts = {"closed": 0, "open": 0, "half_open": 0}
-    for circuit in Circuits(here.runtime.link, here.runtime.prefix).all(None):
+    for circuit in Circuits(shim.runtime.link, shim.runtime.prefix).all(None):
         state = str(circuit.public()["state"]).replace("-", "_")
         counts[state] = counts.get(state, 0) + 1
     gauge(
@@ -77,13 +77,13 @@ def render(here: Shim) -> str:
         "Circuit breakers by state.",
         ((f'state="{state}"', n) for state, n in sorted(counts.items())),
     )
-    on = [one for one in stored(here.runtime.link, here.runtime.prefix) if one["state"] == "on"]
+    on = [one for one in stored(shim.runtime.link, shim.runtime.prefix) if one["state"] == "on"]
     gauge(
         "alerts",
         "Alerts that are on.",
         ((f'rule="{one["rule"]}",queue="{one["queue"] or ""}"', 1) for one in on),
     )
-    lines += counting.lines(here.tallies)
+    lines += counting.lines(shim.tallies)
     return "\n".join(lines) + "\n"
 
 

@@ -18,7 +18,7 @@ from hsejobs.watch import alerts
 from hsejobs_http import bodies, dashboard
 from hsejobs_http.answers import answer
 from hsejobs_http.queries import check_query
-from hsejobs_http.state import Shim, actor, caller, chosen, need, number, shim
+from hsejobs_http.state import Shim, actor, caller, number, organization_in_view, require_role, shim
 from hsejobs_http.tokens import Caller
 
 router = APIRouter(prefix="/api/jobs", dependencies=[Depends(check_query)])
@@ -29,11 +29,11 @@ LONGEST_GRACE = 10 * 366 * 86_400_000
 def _scope(request: Request, who: Caller) -> str | None:
     """Returns the organization to show: the caller's, or an operator's choice. Raises Problem 403."""
     given = check_organization(request.query_params.get("organizationId") or None, "organizationId")
-    return chosen(who, given)
+    return organization_in_view(who, given)
 
 
-def _stats(here: Shim, organization_id: str | None) -> dict[str, Any]:
-    found = here.runtime.reader.stats(here.names(), organization_id)
+def _stats(shim_state: Shim, organization_id: str | None) -> dict[str, Any]:
+    found = shim_state.runtime.reader.stats(shim_state.names(), organization_id)
     return {one.name: one.public() for one in found}
 
 
@@ -53,17 +53,17 @@ def show_dashboard(request: Request) -> Response:
 @router.get("/alerts")
 def list_alerts(request: Request) -> Response:
     """Lists the alerts that are on, and those that ended in the last day."""
-    need(request, "operator")
-    here = shim(request)
-    return answer(alerts.stored(here.runtime.link, here.runtime.prefix))
+    require_role(request, "operator")
+    shim_state = shim(request)
+    return answer(alerts.stored(shim_state.runtime.link, shim_state.runtime.prefix))
 
 
 @router.get("/workers")
 def workers(request: Request) -> Response:
     """Lists the live consumers and what they run."""
-    need(request, "operator")
-    here = shim(request)
-    return answer(views.workers(here.runtime.reader, here.names()))
+    require_role(request, "operator")
+    shim_state = shim(request)
+    return answer(views.workers(shim_state.runtime.reader, shim_state.names()))
 
 
 @router.get("/schedules")
@@ -71,20 +71,20 @@ def schedules(request: Request) -> Response:
     """Lists the periodic tasks: cron, next and last run."""
     from hsejobs.control.schedules import list_schedules
 
-    need(request, "operator")
-    here = shim(request)
-    return answer(list_schedules(here.runtime.reader, here.infos()))
+    require_role(request, "operator")
+    shim_state = shim(request)
+    return answer(list_schedules(shim_state.runtime.reader, shim_state.infos()))
 
 
 def job_of(request: Request, queue: str, job_id: str) -> tuple[JobRecord, QueueInfo, Caller]:
     """Returns a job that the caller may see, its queue and the caller. Raises JobNotFound, UnknownQueue."""
-    here, who = shim(request), caller(request)
-    info = here.info(queue)
+    shim_state, who = shim(request), caller(request)
+    info = shim_state.info(queue)
     try:
         check_job_id(job_id, internal=True)
     except InvalidInput:
         raise JobNotFound("") from None
-    return here.runtime.reader.job(queue, job_id, who.scope), info, who
+    return shim_state.runtime.reader.job(queue, job_id, who.scope), info, who
 
 
 @router.get("/{queue}/jobs")
@@ -96,10 +96,10 @@ async def jobs(request: Request, queue: str) -> Response:
 
 
 def _page(request: Request, queue: str) -> Response:
-    here, who = shim(request), caller(request)
+    shim_state, who = shim(request), caller(request)
     listed = views.listing(
-        here.runtime.reader,
-        here.info(queue),
+        shim_state.runtime.reader,
+        shim_state.info(queue),
         request.query_params.get("status", "waiting"),
         actor(who),
         limit=number(request, "limit", 50),
@@ -163,10 +163,10 @@ def remove(request: Request, queue: str, job_id: str) -> Response:
 @router.post("/{queue}/clean")
 async def clean(request: Request, queue: str) -> Response:
     """Removes the jobs in a state that are older than ``grace`` ms."""
-    acts, here = acting(request, "clean"), shim(request)
-    await run_in_threadpool(here.info, queue)
+    acts, shim_state = acting(request, "clean"), shim(request)
+    await run_in_threadpool(shim_state.info, queue)
     # The request covers the jobs at the time it arrives; its body may arrive later.
-    moment = await run_in_threadpool(here.runtime.reader.now, queue)
+    moment = await run_in_threadpool(shim_state.runtime.reader.now, queue)
     grace, status = _parse_clean(await bodies.read_json(request))
 
     def clean_jobs() -> int:

@@ -10,14 +10,14 @@ import socket
 
 from hsejobs.errors import SettingsError
 from hsejobs.settings import Settings
-from hsejobs_http.doors import widen
+from hsejobs_http.doors import raise_file_limit
 from hsejobs_http.tokens import TokenVerifier
 from hsejobs_http.viewing import MESSAGE_LIMIT
 
 BACKLOG = 2048
 
 
-def listening(settings: Settings) -> socket.socket:
+def open_listener(settings: Settings) -> socket.socket:
     """Opens the listening socket. Raises SettingsError if that is not possible."""
     host, port = settings.http_host, settings.http_port
     try:
@@ -50,7 +50,7 @@ def _listen_error(error: OSError, port: int) -> SettingsError:
 
 def free_port(settings: Settings) -> int:
     """Returns a port on which a shim can start now. Raises SettingsError if the port is taken."""
-    with listening(settings) as probe:
+    with open_listener(settings) as probe:
         return int(probe.getsockname()[1])
 
 
@@ -65,7 +65,7 @@ def serve(settings: Settings, workers: int = 1) -> None:
     from hsejobs_http.wire import Wire
 
     TokenVerifier(settings)
-    widen(settings)
+    raise_file_limit(settings)
     config = uvicorn.Config(
         "hsejobs_http.app:create_app",
         factory=True,
@@ -82,7 +82,7 @@ def serve(settings: Settings, workers: int = 1) -> None:
         timeout_graceful_shutdown=max(1, settings.shutdown_grace_ms // 1000),
         log_config=None,
     )
-    with listening(settings) as listener:
+    with open_listener(settings) as listener:
         # uvicorn sends itself the signal again when all is answered: that is not a failure.
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, lambda *_: None)

@@ -161,7 +161,7 @@ def viewer(who: Caller) -> FileViewer:
     return FileViewer(who.role, who.organization_id, who.user_id)
 
 
-def need(request: Request, role: str) -> Caller:
+def require_role(request: Request, role: str) -> Caller:
     """Returns the caller if it has this role or a higher one. Raises Problem 403."""
     who = caller(request)
     if who.rank < ROLES.index(role):
@@ -169,7 +169,7 @@ def need(request: Request, role: str) -> Caller:
     return who
 
 
-def chosen(who: Caller, organization_id: str | None) -> str | None:
+def organization_in_view(who: Caller, organization_id: str | None) -> str | None:
     """Returns the organization to show: the caller's, or the one that an operator chose.
 
     Raises Problem 403 if anybody else names another organization.
