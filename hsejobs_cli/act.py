@@ -17,13 +17,12 @@ from hsejobs_cli import output
 from hsejobs_cli.look import Json, Org, Queue
 from hsejobs_cli.session import CommandSession
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-Id = Annotated[str | None, typer.Argument(metavar="[ID]", help="The job's id.")]
-All = Annotated[bool, typer.Option("--all", help="Every job in that state.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")]
+Id = Annotated[str | None, typer.Argument(metavar="[ID]", help="The job's id; or use --all.")]
+All = Annotated[bool, typer.Option("--all", help="Apply to every job in that state.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
     app.command(epilog="Example: hsejobs retry email --all")(retry)
     app.command(epilog="Example: hsejobs promote email welcome-42")(promote)
     app.command(epilog="Example: hsejobs remove email welcome-42 --yes")(remove)
@@ -35,14 +34,14 @@ def register(app: typer.Typer) -> None:
 def retry(
     queue: Queue, job_id: Id = None, every: All = False, org: Org = None, as_json: Json = False
 ) -> None:
-    """Make failed jobs wait again, with a fresh budget of attempts."""
+    """Retry failed jobs: they wait again, with all their attempts."""
     _move("retry", State.FAILED, queue, job_id, every, org, as_json)
 
 
 def promote(
     queue: Queue, job_id: Id = None, every: All = False, org: Org = None, as_json: Json = False
 ) -> None:
-    """Make delayed jobs wait for a worker now."""
+    """Promote delayed jobs: they wait for a worker now."""
     _move("promote", State.DELAYED, queue, job_id, every, org, as_json)
 
 
@@ -58,7 +57,7 @@ def _move(
     session = CommandSession()
     acts = session.acts(org)
     if (job_id is None) is not every:
-        raise InvalidOption("id", "give an id, or --all")
+        raise InvalidOption("id", "must be given, unless --all is used; give only one of the two")
     info = session.info(queue)
     past = PAST[act]
     if job_id is not None:
@@ -76,103 +75,107 @@ def _move(
     if as_json:
         output.document({past: progress.done, "refused": refused})
     else:
-        typer.echo(f"{past} {progress.done:,} jobs" + _stayed(len(refused), "changed meanwhile"))
+        note = _skipped_note(len(refused), "their state changed in the meantime")
+        typer.echo(f"{past} {progress.done:,} jobs{note}")
 
 
-def _stayed(count: int, why: str) -> str:
-    return f"; {count:,} stay: they {why}" if count > 0 else ""
+def _skipped_note(count: int, why: str) -> str:
+    return f"; {count:,} skipped: {why}" if count > 0 else ""
 
 
 def remove(
     queue: Queue,
-    job_id: Annotated[str, typer.Argument(metavar="ID")],
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="The job's id.")],
     org: Org = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Remove one job for good."""
+    """Remove one job permanently, with its file."""
     session = CommandSession()
     acts = session.acts(org)
     session.info(queue)
     job = session.reader.job(queue, job_id, acts.org, limit=1)
     output.confirm(f"Remove job {job_id} of {queue}, which is {job.status}?", yes=yes)
-    # Answered with --yes nothing was looked at before; else what was asked about is what goes.
+    # With --yes the job was not shown first, so any version may go; else only the one shown.
     acts.one("remove", queue, job_id, seen="" if yes else job.version)
-    _told({"removed": 1, "id": job_id}, f"removed {job_id}", as_json)
+    _print_result({"removed": 1, "id": job_id}, f"removed {job_id}", as_json)
 
 
 def clean(
     queue: Queue,
-    status: Annotated[str, typer.Option(help="completed, failed, waiting or delayed.")],
-    grace: Annotated[str, typer.Option(help="Younger jobs stay: 30s, 1h, 7d.")],
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    status: Annotated[
+        str, typer.Option(help="The jobs' state: completed, failed, waiting or delayed.")
+    ],
+    grace: Annotated[str, typer.Option(help="Keep jobs that are younger: 30s, 1h, 7d.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Remove at most this many jobs.")] = None,
     org: Org = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Remove the jobs of a state that are older than a time."""
+    """Remove the jobs that are in a state and older than a given age."""
     session = CommandSession()
     acts = session.acts(org)
     if status not in [state.value for state in State]:
-        raise InvalidOption("status", "use completed, failed, waiting or delayed")
+        raise InvalidOption("status", "must be completed, failed, waiting or delayed")
     state, older = State(status), parse_duration(grace, "grace")
     session.info(queue)
-    asked = acts.ask_clean(queue, state, older)
-    asked = replace(asked, count=min(asked.count, limit or asked.count))
-    output.confirm(f"Remove {asked.count:,} {status} jobs of {queue}?", yes=yes)
-    (*_, done) = acts.sweep("clean", queue, asked, state=state, grace_ms=older, limit=limit)
-    _removed(done.done, _stayed(asked.count - done.done, "moved on"), as_json)
+    selection = acts.ask_clean(queue, state, older)
+    selection = replace(selection, count=min(selection.count, limit or selection.count))
+    output.confirm(f"Remove {selection.count:,} {status} jobs of {queue}?", yes=yes)
+    (*_, done) = acts.sweep("clean", queue, selection, state=state, grace_ms=older, limit=limit)
+    note = _skipped_note(selection.count - done.done, "they left that state")
+    _print_removed(done.done, note, as_json)
 
 
 def pause(queue: Queue, as_json: Json = False) -> None:
-    """Let workers begin no more jobs of a queue."""
+    """Pause a queue: running jobs finish, no new ones start."""
     session = CommandSession()
     session.info(queue)
     session.acts().pause(queue, True)
-    _told({"queue": queue, "isPaused": True}, f"{queue} is paused", as_json)
+    _print_result({"queue": queue, "isPaused": True}, f"{queue} is paused", as_json)
 
 
 def resume(queue: Queue, as_json: Json = False) -> None:
-    """Let workers begin jobs of a queue again."""
+    """Resume a paused queue: workers start jobs again."""
     session = CommandSession()
     session.info(queue)
     session.acts().pause(queue, False)
-    _told({"queue": queue, "isPaused": False}, f"{queue} runs", as_json)
+    _print_result({"queue": queue, "isPaused": False}, f"{queue} is running", as_json)
 
 
 def drain(queue: Queue, yes: Yes = False, as_json: Json = False) -> None:
-    """Remove everything that waits or is delayed; a pause stays."""
+    """Remove all waiting and delayed jobs of a queue; a paused queue stays paused."""
     session = CommandSession()
     session.info(queue)
     acts = session.acts()
-    asked = acts.ask("drain", queue)
-    output.confirm(f"Remove {asked.count:,} jobs of {queue}?", yes=yes)
-    (*_, done) = acts.sweep("drain", queue, asked)
-    _removed(done.done, _stayed(done.later, "came later"), as_json)
+    selection = acts.ask("drain", queue)
+    output.confirm(f"Remove {selection.count:,} jobs of {queue}?", yes=yes)
+    (*_, done) = acts.sweep("drain", queue, selection)
+    _print_removed(done.done, _skipped_note(done.later, "added in the meantime"), as_json)
 
 
 def obliterate(
     queue: Queue,
-    force: Annotated[bool, typer.Option("--force", help="Running jobs too.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Remove running jobs too.")] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Remove every job of a queue, and its counters."""
+    """Remove all jobs of a queue, and its counters."""
     session = CommandSession()
     session.info(queue)
     acts = session.acts()
-    asked = acts.ask("obliterate", queue)
-    output.confirm(f"Remove all {asked.count:,} jobs of {queue}?", yes=yes, word=queue)
-    (*_, done) = acts.sweep("obliterate", queue, asked, force=force)
-    why = "came later, so the queue keeps its counters and its pause"
-    _removed(done.done, _stayed(done.later, why), as_json)
+    selection = acts.ask("obliterate", queue)
+    output.confirm(f"Remove all {selection.count:,} jobs of {queue}?", yes=yes, word=queue)
+    (*_, done) = acts.sweep("obliterate", queue, selection, force=force)
+    why = "added in the meantime, so the queue keeps its counters and stays paused if it was"
+    _print_removed(done.done, _skipped_note(done.later, why), as_json)
 
 
-def _removed(count: int, stayed: str, as_json: bool) -> None:
-    _told({"removed": count}, f"removed {count:,} jobs{stayed}", as_json)
+def _print_removed(count: int, note: str, as_json: bool) -> None:
+    _print_result({"removed": count}, f"removed {count:,} jobs{note}", as_json)
 
 
-def _told(data: dict[str, Any], text: str, as_json: bool) -> None:
+def _print_result(data: dict[str, Any], text: str, as_json: bool) -> None:
     if as_json:
         output.document(data)
     else:

@@ -1,4 +1,4 @@
-"""The commands put together; every error becomes an exit status."""
+"""Assembles the ``hsejobs`` command; every error becomes an exit status."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from hsejobs_cli.run import App
 
 
 class _Commands(TyperGroup):
-    """Ours, then those that the application adds; it is loaded when one of them may be meant."""
+    """The library's commands, then the application's; the application is loaded only when needed."""
 
     _added: Mapping[str, Any] | None = None
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        return super().get_command(ctx, cmd_name) or self._own().get(cmd_name)
+        return super().get_command(ctx, cmd_name) or self._application_commands().get(cmd_name)
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), *self._own()]
+        return [*super().list_commands(ctx), *self._application_commands()]
 
-    def _own(self) -> Mapping[str, Any]:
+    def _application_commands(self) -> Mapping[str, Any]:
         if self._added is None:
-            self._added = _commands_of_the_application()
+            self._added = _load_application_commands()
         return self._added
 
 
-def _commands_of_the_application() -> Mapping[str, Any]:
+def _load_application_commands() -> Mapping[str, Any]:
     from hsejobs_cli.session import CommandSession
 
     add = CommandSession().application.hook("add_commands")
@@ -58,7 +58,7 @@ def _commands_of_the_application() -> Mapping[str, Any]:
 app = typer.Typer(
     name="hsejobs",
     cls=_Commands,
-    help="Background jobs that are never lost. Exit status: 0 done, 1 refused, 2 usage, 3 no Redis.",
+    help="Run and operate background jobs. Exit status: 0 done, 1 refused, 2 usage, 3 no Redis.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -79,7 +79,7 @@ for part in (
     part.register(app)
 
 
-def _version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"hsejobs {__version__}")
         raise typer.Exit
@@ -88,7 +88,10 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
     app: App = None,
 ) -> None:
@@ -96,7 +99,7 @@ def _options(
 
 
 def run_command() -> int:
-    """Runs the command of ``sys.argv``; its exit status."""
+    """Runs the command in ``sys.argv`` and returns its exit status."""
     from hsejobs_cli.session import guarded
 
     status = 0
@@ -104,12 +107,12 @@ def run_command() -> int:
     def command() -> None:
         nonlocal status
         try:
-            # Not standalone: typer would draw a box of several lines around an error.
+            # In standalone mode, typer would draw a box of several lines around an error.
             result = app(standalone_mode=False)
             status = result if isinstance(result, int) else 0
             sys.stdout.flush()
         except SystemExit as end:
-            # typer ends with 1 when the reader of a pipe left, which is nobody's refusal.
+            # typer exits with 1 when the reader of a pipe has gone, which is not a refusal.
             if isinstance(end.__context__, BrokenPipeError):
                 raise BrokenPipeError from None
             status = end.code if isinstance(end.code, int) else int(end.code is not None)

@@ -1,4 +1,4 @@
-"""The commands for the files of jobs: list, remove."""
+"""The commands for artifacts, the files that jobs produce: list, remove."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from hsejobs_cli import output
 from hsejobs_cli.look import Json
 from hsejobs_cli.session import CommandSession
 
-Org = Annotated[str | None, typer.Option("--org", help="Only this organization's files.")]
+Org = Annotated[
+    str | None, typer.Option("--org", help="Limit the command to this organization's files.")
+]
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
     artifacts = typer.Typer(
         invoke_without_command=True,
-        help="The files that jobs made: reports and exports.",
+        help="List and remove artifacts: the reports and exports that jobs produced.",
         epilog="Example: hsejobs artifacts --org org-1",
     )
     artifacts.callback()(list_artifacts)
@@ -30,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_artifacts(context: typer.Context, as_json: Json = False, org: Org = None) -> None:
-    """Show the files that jobs made and that are kept, the newest first."""
+    """List the stored files that jobs produced, newest first."""
     if context.invoked_subcommand is not None:
         return
     found = sorted(
@@ -42,7 +43,7 @@ def list_artifacts(context: typer.Context, as_json: Json = False, org: Org = Non
         output.document([one.public() for one in found])
         return
     output.table(
-        ("id", "organization", "queue", "job", "name", "bytes", "made", "until"),
+        ("id", "organization", "queue", "job", "name", "bytes", "created", "expires"),
         [
             (
                 one.id,
@@ -61,21 +62,25 @@ def list_artifacts(context: typer.Context, as_json: Json = False, org: Org = Non
 
 
 def remove_artifact(
-    artifact_id: Annotated[str, typer.Argument(metavar="ID")],
+    artifact_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The artifact's id, as in `hsejobs artifacts`.")
+    ],
     org: Org = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove a file for good, and with it the links to it; its job stays."""
+    """Remove a file permanently, with all links to it; its job stays."""
     from hsejobs.services.artifacts.removal import withdraw_by_id
 
     session = CommandSession()
     acts, files = session.acts(org), session.files
     found = files.store.find(artifact_id, acts.org)
     if not found:
-        raise ArtifactNotFound("there is no artifact of that id; see `hsejobs artifacts`")
+        raise ArtifactNotFound("there is no artifact with this id; see `hsejobs artifacts`")
     if len(found) > 1:
-        raise InvalidOption("org", "several organizations have an artifact of that id; name one")
+        raise InvalidOption(
+            "org", "must be given: several organizations have an artifact with this id"
+        )
     [one] = found
     output.confirm(f"Remove {one.name} of {one.organization_id}?", yes=yes)
     withdraw_by_id(files, one)

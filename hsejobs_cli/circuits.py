@@ -11,15 +11,16 @@ from hsejobs_cli import output
 from hsejobs_cli.look import Json
 from hsejobs_cli.session import CommandSession
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="As `hsejobs circuits` shows it.")]
-Org = Annotated[str | None, typer.Option("--org", help="Only this organization's circuits.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="The circuit's name, as in `hsejobs circuits`.")
+]
+Org = Annotated[str | None, typer.Option("--org", help="Show only this organization's circuits.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
     circuits = typer.Typer(
         invoke_without_command=True,
-        help="Circuit breakers: hosts that are not called for a while because they fail.",
+        help="List, open and close circuit breakers: they pause calls to hosts that keep failing.",
         epilog="Example: hsejobs circuits --org org-1",
     )
     circuits.callback()(list_circuits)
@@ -34,7 +35,7 @@ def _circuits(session: CommandSession) -> Circuits:
 
 
 def list_circuits(context: typer.Context, as_json: Json = False, org: Org = None) -> None:
-    """Circuits that failed or were touched in the last day."""
+    """List the circuits that failed or changed in the last day."""
     if context.invoked_subcommand is not None:
         return
     found = [one.public() for one in _circuits(CommandSession()).all(org)]
@@ -48,7 +49,7 @@ def list_circuits(context: typer.Context, as_json: Json = False, org: Org = None
                 one["name"],
                 one["organizationId"],
                 one["host"],
-                one["state"] + (" (by hand)" if one["byHand"] else ""),
+                one["state"] + (" (manually)" if one["byHand"] else ""),
                 one["failures"],
                 one["since"],
                 one["until"],
@@ -61,12 +62,12 @@ def list_circuits(context: typer.Context, as_json: Json = False, org: Org = None
 
 
 def open_circuit(name: Name, as_json: Json = False) -> None:
-    """Postpone all calls to a host until the circuit is closed by hand."""
+    """Open a circuit: calls to its host are postponed until you close it."""
     _set("open", name, as_json)
 
 
 def close_circuit(name: Name, as_json: Json = False) -> None:
-    """Let calls to a host through again."""
+    """Close a circuit: calls to its host go through again."""
     _set("close", name, as_json)
 
 
@@ -76,4 +77,4 @@ def _set(act: str, name: str, as_json: bool) -> None:
     if as_json:
         output.document(_circuits(session).get(name).public())
     else:
-        typer.echo(f"{name} is {'held open' if act == 'open' else 'closed'}")
+        typer.echo(f"{name} is {'open' if act == 'open' else 'closed'}")

@@ -1,4 +1,4 @@
-"""``hsejobs doctor``: looks at everything that the system stands on, and says what to do."""
+"""``hsejobs doctor``: checks everything that the system depends on, and says how to fix it."""
 
 from __future__ import annotations
 
@@ -21,86 +21,85 @@ if TYPE_CHECKING:
 
     from hsejobs.settings import Settings
 
-#: How long the mail server may take to greet.
+#: Seconds in which the mail server must greet.
 SMTP_SECONDS = 10.0
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
     app.command(epilog="Example: hsejobs doctor --json")(doctor)
 
 
 def doctor(
     jobs: Annotated[
-        bool, typer.Option("--jobs", help="Check every job too, as `hsejobs verify` does.")
+        bool, typer.Option("--jobs", help="Check every job too, like `hsejobs verify`.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check Redis, the settings and the machine, and say what to do."""
+    """Check Redis, the settings and this machine, and say how to fix what is wrong."""
     from hsejobs.settings import ensure_home
 
     session = CommandSession()
     settings = session.settings
     checks: list[dict[str, Any]] = []
 
-    def say(good: bool, what: str, mend: str = "") -> None:
-        checks.append({"ok": good, "check": what, "todo": None if good else mend})
+    def report(ok: bool, what: str, fix: str = "") -> None:
+        checks.append({"ok": ok, "check": what, "todo": None if ok else fix})
         if not as_json:
-            typer.echo(f"{'ok  ' if good else 'FAIL'} {what}" + (f": {mend}" if not good else ""))
+            typer.echo(f"{'ok  ' if ok else 'FAIL'} {what}" + (f": {fix}" if not ok else ""))
 
-    say(True, "settings")
+    report(True, "settings")
     home = ensure_home(settings)
-    say(*_home(home))
-    away = examine(settings, say)
-    if jobs and not away:
-        _jobs(session, say)
-    _application(settings, say)
-    say(*_artifacts(settings.artifacts_url, home))
-    _mail(settings, home, say)
+    report(*_home(home))
+    unreachable = examine(settings, report)
+    if jobs and not unreachable:
+        _jobs(session, report)
+    _application(settings, report)
+    report(*_artifacts(settings.artifacts_url, home))
+    _mail(settings, home, report)
     bad = not all(check["ok"] for check in checks)
     if as_json:
         output.document({"ok": not bad, "checks": checks})
     if bad:
-        raise typer.Exit(3 if away else 1)
+        raise typer.Exit(3 if unreachable else 1)
 
 
 def _home(home: Path) -> tuple[bool, str, str]:
-    """Whether it can be written, and no one else of the machine can look into it."""
+    """Checks that the folder is writable, and private to its owner."""
     what = f"JOBS_HOME {home}"
     if not os.access(home, os.W_OK):
         return False, what, "make it writable"
     private = not home.stat().st_mode & 0o077
-    return private, what, f"others can look into it; run: chmod 700 {home}"
+    return private, what, f"others can read it; run: chmod 700 {home}"
 
 
-def _jobs(session: CommandSession, say: Callable[..., None]) -> None:
-    from hsejobs_cli.verify import verified
+def _jobs(session: CommandSession, report: Callable[..., None]) -> None:
+    from hsejobs_cli.verify import verify_queues
 
-    for one in verified(session, []):
+    for one in verify_queues(session, []):
         kinds = ", ".join(sorted({fault.code for fault in one.faults}))
-        say(
+        report(
             not one.left,
             f"jobs of {one.queue} ({one.jobs:,} checked)",
             f"{one.left:,} faults ({kinds}); see `hsejobs verify {one.queue}`, then add --repair",
         )
 
 
-def _application(settings: Settings, say: Callable[..., None]) -> None:
-    """What the application has to say of what it stands on; where there is none, nothing."""
+def _application(settings: Settings, report: Callable[..., None]) -> None:
+    """Runs the application's own checks, if there is an application."""
     from hsejobs import application
 
     try:
         found = application.find(settings)
     except SettingsError as error:
-        say(False, "application", str(error))
+        report(False, "application", str(error))
         return
     check = found.hook("doctor_checks")
     for one in check(settings) if check else ():
-        say(*one)
+        report(*one)
 
 
 def _artifacts(url: str | None, home: Path) -> tuple[bool, str, str]:
-    """Writes an artifact, reads it and deletes it."""
+    """Writes an artifact, reads it back and deletes it."""
     from urllib.parse import urlsplit
 
     from hsejobs.services.artifacts.store import open_store
@@ -115,32 +114,32 @@ def _artifacts(url: str | None, home: Path) -> tuple[bool, str, str]:
             organization, probe, name="probe", content_type="text/plain", expires_at=soon
         ) as file:
             file.write(b"probe")
-        whole = b"".join(store.open(organization, probe)[1]) == b"probe"
+        intact = b"".join(store.open(organization, probe)[1]) == b"probe"
         store.delete(organization, probe)
     except (ArtifactsUnavailable, OSError, JobsError) as error:
         return False, what, str(error)
-    return whole, what, "what was written could not be read back; check ARTIFACTS_URL"
+    return intact, what, "a test file could not be read back; check ARTIFACTS_URL"
 
 
-def _mail(settings: Settings, home: Path, say: Callable[..., None]) -> None:
+def _mail(settings: Settings, home: Path, report: Callable[..., None]) -> None:
     if settings.smtp_url is None:
-        say(True, f"mails are files in {home / 'outbox'} (no SMTP_URL)")
+        report(True, f"mails are files in {home / 'outbox'} (no SMTP_URL)")
         return
-    say(*_smtp(settings.smtp_url))
-    mend = "it is not set, and mails that name no sender (of reports and exports) cannot be sent"
-    say(settings.smtp_from is not None, "SMTP_FROM", mend)
+    report(*_smtp(settings.smtp_url))
+    fix = "set it: without it, mails that name no sender (of reports and exports) cannot be sent"
+    report(settings.smtp_from is not None, "SMTP_FROM", fix)
 
 
 def _smtp(url: str) -> tuple[bool, str, str]:
-    """As a mail would: connects, greets, starts TLS, logs in, and leaves."""
+    """Does what sending a mail does first: connects, greets, starts TLS and logs in."""
     from hsejobs.services.mail.server import parse_smtp_url
-    from hsejobs.services.mail.session import SmtpSession as Conversation
+    from hsejobs.services.mail.session import SmtpSession as MailSession
 
     what = "SMTP"
     try:
         server = parse_smtp_url(url)
         what = f"SMTP at {server.host}:{server.port}"
-        with Conversation(server, time.monotonic() + SMTP_SECONDS).talk():
+        with MailSession(server, time.monotonic() + SMTP_SECONDS).talk():
             return True, what, ""
     except JobsError as error:
         return False, what, f"{error}; check SMTP_URL"

@@ -1,4 +1,4 @@
-"""The part of ``hsejobs doctor`` that looks at Redis, as the program's own user and without writing."""
+"""The Redis checks of ``hsejobs doctor``: with the settings' own user, and without writing jobs."""
 
 from __future__ import annotations
 
@@ -11,32 +11,41 @@ if TYPE_CHECKING:
     from hsejobs.settings import Settings
     from hsejobs.store.client import RedisClient
 
-#: Takes whether it is well, what was looked at, and what to do.
-Say = Callable[..., None]
-#: Part of the error, and what it asks of the operator; the first that fits.
+#: Called with whether a check passed, what was checked, and how to fix it.
+Report = Callable[..., None]
+#: A part of an error's text, and how to fix it; the first match counts.
 _HINTS = (
-    ("CERTIFICATE_VERIFY_FAILED: certificate", "name the server's authority in ssl_ca_certs"),
-    ("mismatch", "the certificate is for another host: use the name that it has"),
-    ("CERTIFICATE_VERIFY_FAILED", "name the server's authority in ssl_ca_certs"),
-    ("WRONG_VERSION", "the server does not speak TLS there: begin the URL with redis instead"),
-    ("certificate required", "set ssl_certfile and ssl_keyfile: the server wants a certificate"),
-    ("EOF occurred", "set ssl_certfile and ssl_keyfile if the server wants a certificate"),
-    ("sentinel_password", "the sentinels refuse the login"),
+    (
+        "CERTIFICATE_VERIFY_FAILED: certificate",
+        "set ssl_ca_certs to the certificate authority's file",
+    ),
+    ("mismatch", "the certificate is for another host: connect by the name in the certificate"),
+    ("CERTIFICATE_VERIFY_FAILED", "set ssl_ca_certs to the certificate authority's file"),
+    ("WRONG_VERSION", "the port does not speak TLS: begin the URL with redis instead"),
+    (
+        "certificate required",
+        "the server requires a client certificate: set ssl_certfile and ssl_keyfile",
+    ),
+    (
+        "EOF occurred",
+        "if the server requires a client certificate, set ssl_certfile and ssl_keyfile",
+    ),
+    ("sentinel_password", "the sentinels reject the login: check their user and password"),
     ("no sentinel names", "check the sentinels' addresses and the name of the service"),
     (
         "Cluster mode is not enabled",
-        "it is no Cluster (begin the URL with redis:// or rediss://),"
+        "the server is not a Cluster (begin the URL with redis:// or rediss://),"
         " or the user lacks +cluster|slots",
     ),
-    ("username-password", "the login is refused: check the user and the password"),
-    ("WRONGPASS", "the login is refused: check the user and the password"),
-    ("NOAUTH", "the server asks for a login: set user and password in QUEUE_REDIS_URL"),
-    ("no permissions", "the user may not connect: see the rule in docs/redis.md"),
+    ("username-password", "the server rejects the login: check the user and the password"),
+    ("WRONGPASS", "the server rejects the login: check the user and the password"),
+    ("NOAUTH", "the server requires a login: set user and password in QUEUE_REDIS_URL"),
+    ("no permissions", "the user lacks the right to connect: see the rule in docs/redis.md"),
 )
 
 
-def examine(settings: Settings, say: Say) -> Exception | None:
-    """Says what is well and what is not; the error when there is no connection."""
+def examine(settings: Settings, report: Report) -> Exception | None:
+    """Runs all checks and reports each; returns the error if there is no connection."""
     from redis.exceptions import RedisClusterException, RedisError
 
     from hsejobs.redis_url import parse_redis_url, redact_url
@@ -49,17 +58,17 @@ def examine(settings: Settings, say: Say) -> Exception | None:
     what = f"Redis at {redact_url(url)}"
     try:
         connection = link.blocking(keys.doctor(settings.redis_prefix))
-        say(True, what)
-        say(True, _transport(parsed, connection))
-        _rights(link, settings, say)
+        report(True, what)
+        report(True, _transport(parsed, connection))
+        _rights(link, settings, report)
         if parsed.scheme == "redis+sentinel":
-            _sentinels(link, say)
+            _sentinels(link, report)
         if link.cluster:
-            _cluster(link, say)
-        for place, info in _infos(link, say):
-            _server(info, place, settings, say, link)
+            _cluster(link, report)
+        for place, info in _infos(link, report):
+            _server(info, place, settings, report, link)
     except (RedisError, RedisClusterException, OSError) as error:
-        say(False, what, _hint(error))
+        report(False, what, _hint(error))
         return error
     finally:
         link.close()
@@ -68,20 +77,20 @@ def examine(settings: Settings, say: Say) -> Exception | None:
 
 def _hint(error: Exception) -> str:
     text = " ".join(str(error).split())[:200] or type(error).__name__
-    for part, mend in _HINTS:
+    for part, fix in _HINTS:
         if part in text:
-            return f"{text}; {mend}"
-    return f"{text}; start it, check network and TLS, or set QUEUE_REDIS_URL"
+            return f"{text}; {fix}"
+    return f"{text}; start the server, check network and TLS, or set QUEUE_REDIS_URL"
 
 
 def _transport(parsed: RedisURL, connection: Any) -> str:
     if parsed.tls is None:
         near = parsed.scheme == "unix" or all(_loopback(host) for host, _ in parsed.hosts)
-        return "no TLS" + ("" if near else ": passwords and jobs cross the network readable")
+        return "no TLS" + ("" if near else ": passwords and jobs cross the network unencrypted")
     version = getattr(connection._sock, "version", lambda: "TLS")() or "TLS"
-    checked = "checked" if parsed.tls.verify else "not checked (ssl_cert_reqs=none)"
+    checked = "verified" if parsed.tls.verify else "not verified (ssl_cert_reqs=none)"
     if parsed.tls.verify and not parsed.tls.check_hostname:
-        checked += ", its host name not"
+        checked += ", but its host name is not"
     return f"{version}, the server's certificate is {checked}"
 
 
@@ -89,20 +98,20 @@ def _loopback(host: str) -> bool:
     return host == "localhost" or host == "::1" or host.startswith("127.")
 
 
-def _rights(link: RedisClient, settings: Settings, say: Say) -> None:
+def _rights(link: RedisClient, settings: Settings, report: Report) -> None:
     from hsejobs.store.rights import try_rights
 
     found = try_rights(link, settings.redis_prefix)
-    mend = f"the user lacks {' '.join(found.missing)}"
+    fix = f"the user lacks {' '.join(found.missing)}"
     if any(word.startswith("&") or word in ("+subscribe", "+publish") for word in found.missing):
-        mend += " (without channels, delayed jobs begin late)"
+        fix += " (without channels, delayed jobs start late)"
     if found.untried:
-        mend += f"; not tried: {' '.join(found.untried)}"
-    say(not found.missing, "rights of the user", f"{mend}; docs/redis.md has the whole rule")
+        fix += f"; not checked: {' '.join(found.untried)}"
+    report(not found.missing, "rights of the user", f"{fix}; docs/redis.md has the full rule")
 
 
-def _sentinels(link: RedisClient, say: Say) -> None:
-    """Each sentinel for itself: one that answers is enough to work, but not for a fail-over."""
+def _sentinels(link: RedisClient, report: Report) -> None:
+    """Checks each sentinel: one is enough to connect, but a failover needs the majority."""
     from redis.exceptions import RedisError
 
     manager = link.client.connection_pool.sentinel_manager
@@ -114,22 +123,22 @@ def _sentinels(link: RedisClient, say: Say) -> None:
         try:
             known = sentinel.sentinel_masters().get(name)
         except (RedisError, OSError) as error:
-            say(False, what, _hint(error))
+            report(False, what, _hint(error))
             continue
         finally:
             sentinel.close()
-        mend = f"it does not know the service {name}"
-        say(known is not None, what, mend)
+        fix = f"the sentinel does not know the service {name}"
+        report(known is not None, what, fix)
         if known is not None:
             answered, total = answered + 1, max(total, int(known["num-other-sentinels"]) + 1)
-    say(
+    report(
         answered > total // 2,
         f"sentinels: {answered} of {total} answer",
-        "a fail-over needs the most of them; start the others, and name them all in the URL",
+        "a failover needs the majority of them; start the others, and name all of them in the URL",
     )
 
 
-def _cluster(link: RedisClient, say: Say) -> None:
+def _cluster(link: RedisClient, report: Report) -> None:
     from redis.exceptions import ResponseError
 
     state = ""
@@ -137,18 +146,18 @@ def _cluster(link: RedisClient, say: Say) -> None:
         info = link.client.execute_command("CLUSTER INFO", target_nodes=_primaries(link)[0])
         state = str(info.get("cluster_state", ""))
     if not state:
-        say(True, "state of the Cluster: could not be looked at (no right to CLUSTER INFO)")
+        report(True, "Cluster state: not checked (the user lacks +cluster|info)")
         return
-    mend = "slots are not served; see CLUSTER INFO and CLUSTER SHARDS on a node"
-    say(state == "ok", f"state of the Cluster {state}", mend)
+    fix = "some slots are not served; see CLUSTER INFO and CLUSTER SHARDS on a node"
+    report(state == "ok", f"Cluster state {state}", fix)
 
 
 def _primaries(link: RedisClient) -> list[Any]:
     return list(link.client.get_primaries())
 
 
-def _infos(link: RedisClient, say: Say) -> Iterator[tuple[str, dict[str, str]]]:
-    """What INFO says of each primary, with words that tell which; nothing where it is refused."""
+def _infos(link: RedisClient, report: Report) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yields INFO of each primary, with a suffix that names it; skips those that refuse INFO."""
     from redis.exceptions import ResponseError
 
     if not link.cluster:
@@ -166,9 +175,9 @@ def _infos(link: RedisClient, say: Say) -> Iterator[tuple[str, dict[str, str]]]:
             connection.send_command("INFO")
             text = connection.read_response().decode("utf-8", "replace")
         except ResponseError:
-            say(
+            report(
                 True,
-                f"version, memory and persistence{place}: could not be looked at (INFO is refused)",
+                f"version, memory and persistence{place}: not checked (the user lacks +info)",
             )
             continue
         finally:
@@ -178,73 +187,73 @@ def _infos(link: RedisClient, say: Say) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _server(
-    info: dict[str, str], place: str, settings: Settings, say: Say, link: RedisClient
+    info: dict[str, str], place: str, settings: Settings, report: Report, link: RedisClient
 ) -> None:
     version = info.get("valkey_version") or info.get("redis_version", "0")
     kind = "Valkey" if "valkey_version" in info else "Redis"
     recent = kind == "Valkey" or _numbers(version) >= (6, 2)
-    say(recent, f"version {version} of {kind}{place}", "use 6.2 or newer")
+    report(recent, f"version {version} of {kind}{place}", "use 6.2 or newer")
     if info.get("cluster_enabled") == "1" and not link.cluster:
-        say(
+        report(
             False,
             "kind of server",
-            "it is a node of a Cluster: begin the URL with redis+cluster or rediss+cluster",
+            "the server is a Cluster node: begin the URL with redis+cluster or rediss+cluster",
         )
     policy = info.get("maxmemory_policy", "noeviction")
-    say(
+    report(
         policy == "noeviction",
         f"eviction policy {policy}{place}",
-        "Redis would throw jobs away; set maxmemory-policy noeviction",
+        "Redis may evict jobs; set maxmemory-policy noeviction",
     )
-    _memory(info, place, say)
-    _persistence(info, place, say)
-    _replicas(info, place, settings, say)
+    _memory(info, place, report)
+    _persistence(info, place, report)
+    _replicas(info, place, settings, report)
 
 
-def _memory(info: dict[str, str], place: str, say: Say) -> None:
+def _memory(info: dict[str, str], place: str, report: Report) -> None:
     used, most = (int(info.get(name) or 0) for name in ("used_memory", "maxmemory"))
     if most:
-        say(
+        report(
             used < most * 0.9,
             f"memory{place}: {used >> 20} of {most >> 20} MB",
-            "adds are refused when it is full; clean finished jobs or raise maxmemory",
+            "Redis refuses new jobs when it is full; clean finished jobs or raise maxmemory",
         )
 
 
-def _persistence(info: dict[str, str], place: str, say: Say) -> None:
+def _persistence(info: dict[str, str], place: str, report: Report) -> None:
     if "loading" not in info:
-        say(True, f"persistence{place}: could not be looked at")
+        report(True, f"persistence{place}: not checked")
         return
     kept = info.get("aof_enabled") == "1"
-    # A server that saves snapshots has counted or made one; one with `save ""` never does.
+    # A server that saves snapshots has counted or is making one; with `save ""` it never does.
     snapshots = info.get("rdb_saves", "0") != "0" or info.get("rdb_bgsave_in_progress") == "1"
-    mend = "set appendonly yes: " + (
-        "with snapshots alone a restart loses what came since the last one"
+    fix = "set appendonly yes: " + (
+        "with snapshots alone, a restart loses every job added since the last one"
         if snapshots
-        else "without it a restart loses jobs"
+        else "without it, a restart loses all jobs"
     )
-    say(kept, f"append-only file{place}", mend)
+    report(kept, f"append-only file{place}", fix)
     bad = [
         name.split("_", 1)[0].upper()
         for name in ("aof_last_write_status", "rdb_last_bgsave_status", "aof_last_bgrewrite_status")
         if info.get(name, "ok") != "ok"
     ]
     if bad:
-        say(
+        report(
             False,
             f"writing to disk{place}",
-            f"the last write of the {' and '.join(dict.fromkeys(bad))} file failed; look for a"
-            " full or read-only disk: Redis refuses writes meanwhile",
+            f"the last write of the {' and '.join(dict.fromkeys(bad))} file failed; check for a"
+            " full or read-only disk: until then, Redis refuses writes",
         )
 
 
-def _replicas(info: dict[str, str], place: str, settings: Settings, say: Say) -> None:
+def _replicas(info: dict[str, str], place: str, settings: Settings, report: Report) -> None:
     if info.get("role", "master") != "master":
-        say(
+        report(
             False,
             f"role{place}",
-            "it is a replica and refuses writes; connect to its primary, by"
-            " redis+sentinel:// or the name that always means the primary",
+            "the server is a replica and refuses writes; connect to its primary, through"
+            " redis+sentinel:// or a host name that always leads to the primary",
         )
         return
     replicas = sum(
@@ -254,15 +263,15 @@ def _replicas(info: dict[str, str], place: str, settings: Settings, say: Say) ->
     )
     wanted = settings.wait_replicas
     if wanted or replicas:
-        mend = f"QUEUE_REDIS_WAIT_REPLICAS is {wanted}: every add would be refused"
-        say(replicas >= wanted, f"replicas{place}: {replicas} online", mend)
-    # The line is there only when min-replicas-to-write is set.
+        fix = f"QUEUE_REDIS_WAIT_REPLICAS is {wanted}, so every add would be refused"
+        report(replicas >= wanted, f"replicas{place}: {replicas} online", fix)
+    # INFO has this field only when min-replicas-to-write is set.
     good = info.get("min_slaves_good_slaves")
     if good is not None:
-        say(
+        report(
             int(good) > 0,
-            f"min-replicas-to-write{place} is set, {good} replicas are good",
-            "writes are refused (NOREPLICAS) until a replica is back",
+            f"min-replicas-to-write{place} is set, {good} replicas are in sync",
+            "Redis refuses writes (NOREPLICAS) until a replica is in sync again",
         )
 
 

@@ -1,4 +1,4 @@
-"""The Redis that ``hsejobs up`` starts when none is named: append-only, on a unix socket alone."""
+"""The Redis server that ``hsejobs up`` starts when no other is configured: append-only, on a unix socket."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from hsejobs.settings import SOCKET_NAME, SOCKET_NOTE, Settings, ensure_home
 
 #: A unix socket's path has at most 107 bytes.
 PATH_LIMIT = 100
+#: Seconds in which the server must answer.
 START_TIME = 10.0
 
 
 class Embedded:
-    """A server below a guardian that ends it when this process is gone."""
+    """A Redis server under a shell that ends it when this process dies."""
 
     def __init__(self, settings: Settings) -> None:
         self.home = ensure_home(settings)
@@ -32,10 +33,10 @@ class Embedded:
 
     @property
     def url(self) -> str:
-        """Where it listens: the same as ``redis_target`` says to all other commands."""
+        """The server's URL: the one that ``redis_target`` gives to all other commands."""
         return f"unix://{quote(str(self.socket))}?db={self.db}"
 
-    def _place(self) -> Path:
+    def _choose_socket(self) -> Path:
         place, note = self.home / SOCKET_NAME, self.home / SOCKET_NOTE
         if len(str(place).encode()) <= PATH_LIMIT:
             note.unlink(missing_ok=True)
@@ -45,11 +46,11 @@ class Embedded:
         return place
 
     def start(self) -> None:
-        """Starts it and waits until it answers. Raises RedisUnavailable."""
+        """Starts the server and waits until it answers. Raises RedisUnavailable."""
         folder = self.home / "redis"
         folder.mkdir(mode=0o700, exist_ok=True)
         lock = self._lock(folder)
-        self.socket = self._place()
+        self.socket = self._choose_socket()
         command = [
             str(_binary()),
             "--port",
@@ -77,7 +78,7 @@ class Embedded:
             "--databases",
             str(max(16, self.db + 1)),
         ]
-        # The shell reads until we are gone, then ends the server: no orphan after a kill -9.
+        # The shell reads until this process ends, then ends the server: no orphan after a kill -9.
         guard = '"$@" </dev/null & server=$!; read _; kill $server 2>/dev/null; wait $server'
         self.socket.unlink(missing_ok=True)
         with lock:
@@ -90,16 +91,16 @@ class Embedded:
                 pass_fds=(lock.fileno(),),
             )
         try:
-            self._wait(folder / "redis.log")
+            self._wait_until_ready(folder / "redis.log")
         except BaseException:
             self.stop()
             raise
 
     def _lock(self, folder: Path) -> IO[str]:
-        """The lock that the server holds while it lives.
+        """Takes the lock that the server holds while it runs. Raises RedisUnavailable.
 
-        One that a killed ``up`` left may still be writing its file, and would take the
-        new one's socket away when it ends.
+        The server of an ``up`` that was killed may still be writing its file, and would remove
+        the new server's socket when it ends.
         """
         lock = (folder / "server.lock").open("w")
         deadline = time.monotonic() + START_TIME
@@ -109,10 +110,10 @@ class Embedded:
                 return lock
             if time.monotonic() > deadline:
                 lock.close()
-                raise RedisUnavailable(f"the server before this one still runs on {self.home}")
+                raise RedisUnavailable(f"an earlier embedded server still runs on {self.home}")
             time.sleep(0.02)
 
-    def _wait(self, log: Path) -> None:
+    def _wait_until_ready(self, log: Path) -> None:
         from hsejobs.store.client import RedisClient
 
         link = RedisClient(self.url)
@@ -132,7 +133,7 @@ class Embedded:
             time.sleep(0.02)
 
     def alive(self) -> bool:
-        """Whether it answers."""
+        """Returns whether the server answers within half a second."""
         from hsejobs.store.client import RedisClient
 
         link = RedisClient(self.url)
@@ -145,7 +146,7 @@ class Embedded:
         return True
 
     def stop(self) -> None:
-        """Ends the server, which writes its append-only file first."""
+        """Stops the server, which first writes its append-only file."""
         process, self.process = self.process, None
         if process is None or process.stdin is None:
             return

@@ -1,4 +1,4 @@
-"""``hsejobs enqueue``."""
+"""``hsejobs enqueue``: adds one job."""
 
 from __future__ import annotations
 
@@ -20,33 +20,42 @@ from hsejobs_cli.session import CommandSession
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
     app.command(epilog="Example: hsejobs enqueue email @mail.json --priority 1 --wait")(enqueue)
 
 
 def enqueue(
     queue: Annotated[str, typer.Argument(help="The queue's name.")],
     payload: Annotated[str, typer.Argument(help="JSON, @FILE, or - for standard input.")],
-    task: Annotated[str | None, typer.Option(help="The task, when not the queue's first.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="The task's name; default: the queue's first task.")
+    ] = None,
     org: Annotated[str | None, typer.Option(help="The organization's id.")] = None,
     user: Annotated[str | None, typer.Option(help="The user's id.")] = None,
-    priority: Annotated[int | None, typer.Option(help="1 (first) to 5 (last).")] = None,
-    delay: Annotated[float | None, typer.Option(help="Seconds before it may run.")] = None,
-    attempts: Annotated[int | None, typer.Option(help="Total tries.")] = None,
-    backoff: Annotated[float | None, typer.Option(help="Seconds before the second try.")] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds one try may take.")] = None,
+    priority: Annotated[int | None, typer.Option(help="From 1 (highest) to 5 (lowest).")] = None,
+    delay: Annotated[float | None, typer.Option(help="Seconds before the job may start.")] = None,
+    attempts: Annotated[
+        int | None, typer.Option(help="Total attempts, the first included.")
+    ] = None,
+    backoff: Annotated[
+        float | None, typer.Option(help="Seconds before the second attempt.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds that one attempt may take.")
+    ] = None,
     job_id: Annotated[str | None, typer.Option("--id", help="The job's id.")] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait for the end; show the result.")
+        bool, typer.Option("--wait", help="Wait until the job ends, then print its result.")
     ] = False,
 ) -> None:
-    """Add a job; its id comes out on stdout."""
+    """Add a job and print its id."""
     session = CommandSession()
     data = read_payload(payload)
-    asked = in_seconds(
+    options = in_seconds(
         priority=priority, delay=delay, attempts=attempts, backoff=backoff, timeout=timeout
     )
-    job = _add(session, queue, data, task, asked, job_id=job_id, organization_id=org, user_id=user)
+    job = _add(
+        session, queue, data, task, options, job_id=job_id, organization_id=org, user_id=user
+    )
     if not wait:
         typer.echo(job.id)
         return
@@ -56,20 +65,25 @@ def enqueue(
 
 
 def _add(
-    session: CommandSession, queue: str, data: Any, task: str | None, asked: AddOptions, **more: Any
+    session: CommandSession,
+    queue: str,
+    data: Any,
+    task: str | None,
+    options: AddOptions,
+    **more: Any,
 ) -> Job:
-    """The job, made by the task's own code where that is at hand."""
+    """Adds the job, through its task's own code if the application has it."""
     info, own = session.info(queue), session.own.get(queue)
     if own is None:
         target = making.described(info, info.task(task), session.settings.secret_key)
-        new = making.make(target, data, asked, **more)
+        new = making.make(target, data, options, **more)
         return Job(session.reader, queue, session.writer.add(queue, new))
-    job: Job = own.add_new([making.make(own.wrapper(task).target, data, asked, **more)])[0]
+    job: Job = own.add_new([making.make(own.wrapper(task).target, data, options, **more)])[0]
     return job
 
 
 def read_payload(text: str) -> Any:
-    """The payload from JSON, @FILE or -. Raises InvalidPayload, which repeats nothing of it."""
+    """Returns the payload from JSON, @FILE or -. Raises InvalidPayload, which never repeats it."""
     if text == "-":
         raw = sys.stdin.buffer.read()
     elif text.startswith("@"):
@@ -83,7 +97,7 @@ def read_payload(text: str) -> Any:
 
 
 def _follow(job: Any) -> None:
-    """Waits for the end; each change of state or progress is a line on stderr. Raises JobFailed."""
+    """Waits until the job ends; prints each change of state or progress to stderr. Raises JobFailed."""
     from hsejobs.model import FINISHED
 
     before = None
@@ -92,8 +106,9 @@ def _follow(job: Any) -> None:
         record = job.refresh()
         now = (record.status, record.progress, record.progress_message)
         if now != before:
-            told = f" {record.progress_message}" if record.progress_message else ""
-            sys.stderr.write(output.safe(f"{record.status} {record.progress:g}%{told}") + "\n")
+            message = f" {record.progress_message}" if record.progress_message else ""
+            line = f"{record.status} {record.progress:g}%{message}"
+            sys.stderr.write(output.safe(line) + "\n")
             before, pause = now, 0.02
         if record.status in FINISHED:
             job.wait(0)

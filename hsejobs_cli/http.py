@@ -1,4 +1,4 @@
-"""The commands around the HTTP shim: serve, token, alerts."""
+"""The commands that belong to the HTTP shim: serve, token, alerts."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from hsejobs_cli.session import CommandSession
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
     app.command(epilog="Example: hsejobs serve --workers 2")(serve)
     app.command(epilog="Example: hsejobs token --org org-1 --user ann --role admin")(token)
     app.command(epilog="Example: hsejobs alerts --json")(alerts)
 
 
 def serve(
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Number of processes.")] = 1,
 ) -> None:
-    """Run the HTTP shim."""
+    """Run the HTTP shim until SIGINT or SIGTERM."""
     require("http")
     from hsejobs_http.server import serve as run
 
@@ -32,10 +31,10 @@ def serve(
 def token(
     user: Annotated[str, typer.Option(help="The user's id.")],
     org: Annotated[str | None, typer.Option(help="The organization's id.")] = None,
-    role: Annotated[str, typer.Option(help="member, admin or operator.")] = "member",
-    ttl: Annotated[str, typer.Option(help="How long it is good: 30s, 15m, 1h, 7d.")] = "1h",
+    role: Annotated[str, typer.Option(help="The role: member, admin or operator.")] = "member",
+    ttl: Annotated[str, typer.Option(help="How long the token is valid: 30s, 15m, 1h, 7d.")] = "1h",
 ) -> None:
-    """A signed token for the HTTP shim, on stdout."""
+    """Print a signed token for the HTTP shim."""
     from hsejobs.control.durations import parse_duration
     from hsejobs_http.tokens import make_token
 
@@ -44,7 +43,7 @@ def token(
 
 
 def alerts(as_json: Json = False) -> None:
-    """Alerts that are on, and those that went off in the last day."""
+    """List the alerts that are on, and those that ended in the last day."""
     from hsejobs.watch.alerts import stored
 
     session = CommandSession()

@@ -1,4 +1,4 @@
-"""The commands that look: stats, jobs, job, workers, schedules."""
+"""The commands that only read: stats, jobs, job, workers, schedules (and `schedules run`)."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from hsejobs.control.durations import duration
 from hsejobs_cli import output
 from hsejobs_cli.session import CommandSession
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Queue = Annotated[str, typer.Argument(help="The queue's name.")]
-Org = Annotated[str | None, typer.Option("--org", help="Only this organization's jobs.")]
+Org = Annotated[
+    str | None, typer.Option("--org", help="Limit the command to this organization's jobs.")
+]
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
     app.command(epilog="Example: hsejobs stats --json")(stats)
     app.command(epilog="Example: hsejobs jobs email --status failed --limit 20")(jobs)
     app.command(epilog="Example: hsejobs job email welcome-42")(job)
     app.command(epilog="Example: hsejobs workers --json")(workers)
     schedules = typer.Typer(
         invoke_without_command=True,
-        help="Periodic tasks: cron, next and last run.",
+        help="List the periodic tasks with their next and last run, or run one now.",
         epilog="Example: hsejobs schedules --json",
     )
     schedules.callback()(list_schedules)
@@ -33,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 
 def stats(as_json: Json = False, org: Org = None) -> None:
-    """Counts, rates and durations of every queue."""
+    """Show the counts, rates and durations of every queue."""
     session = CommandSession()
     names = [info.name for info in session.infos()]
     found = session.reader.stats(names, session.actor(org).organization_id)
@@ -42,18 +43,18 @@ def stats(as_json: Json = False, org: Org = None) -> None:
         return
     rows = []
     for one in found:
-        seen = one.public()
+        values = one.public()
         rows.append(
             (
                 one.name + (" (paused)" if one.is_paused else ""),
                 *(
-                    seen[state]
+                    values[state]
                     for state in ("waiting", "paused", "active", "delayed", "completed", "failed")
                 ),
-                seen["rate"],
-                duration(seen["averageDuration"]),
-                f"{100 * seen['failureRate']:.1f} %",
-                duration(seen["oldestWaiting"]),
+                values["rate"],
+                duration(values["averageDuration"]),
+                f"{100 * values['failureRate']:.1f} %",
+                duration(values["oldestWaiting"]),
                 one.consumers,
             )
         )
@@ -80,14 +81,19 @@ def stats(as_json: Json = False, org: Org = None) -> None:
 def jobs(
     queue: Queue,
     status: Annotated[
-        str, typer.Option(help="waiting, active, delayed, completed, failed, paused.")
+        str,
+        typer.Option(
+            help="The jobs' state: waiting, active, delayed, completed, failed or paused."
+        ),
     ] = "waiting",
-    limit: Annotated[int, typer.Option(help="1 to 200.")] = 50,
-    cursor: Annotated[str | None, typer.Option(help="`next` of the page before.")] = None,
+    limit: Annotated[int, typer.Option(help="Jobs on the page, 1 to 200.")] = 50,
+    cursor: Annotated[
+        str | None, typer.Option(help="Continue after a page: its `next` value.")
+    ] = None,
     org: Org = None,
     as_json: Json = False,
 ) -> None:
-    """A page of the jobs in a state."""
+    """List the jobs in a state, one page at a time."""
     session = CommandSession()
     info = session.info(queue)
     actor = session.actor(org)
@@ -126,11 +132,11 @@ def jobs(
 
 def job(
     queue: Queue,
-    job_id: Annotated[str, typer.Argument(metavar="ID")],
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="The job's id.")],
     org: Org = None,
     as_json: Json = False,
 ) -> None:
-    """One job, whole."""
+    """Show one job: payload, progress, result, errors and the last lines of its log."""
     session = CommandSession()
     info = session.info(queue)
     actor = session.actor(org)
@@ -161,7 +167,7 @@ def _print_job(shown: dict[str, Any], lines: list[str]) -> None:
 
 
 def workers(as_json: Json = False) -> None:
-    """The consumers that live, and what each of their slots runs."""
+    """List the live consumers, and the job in each of their slots."""
     session = CommandSession()
     found = views.workers(session.reader, [info.name for info in session.infos()])
     if as_json:
@@ -185,7 +191,7 @@ def workers(as_json: Json = False) -> None:
 
 
 def list_schedules(context: typer.Context, as_json: Json = False) -> None:
-    """Periodic tasks: cron, next and last run, and how it ended."""
+    """List the periodic tasks: cron, next run, last run and its outcome."""
     if context.invoked_subcommand is not None:
         return
     from hsejobs.control.schedules import list_schedules as listed
@@ -201,19 +207,21 @@ def list_schedules(context: typer.Context, as_json: Json = False) -> None:
     )
 
 
-def run_schedule(name: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
-    """Run a periodic task once, now."""
+def run_schedule(
+    name: Annotated[str, typer.Argument(help="The schedule's name.")], as_json: Json = False
+) -> None:
+    """Run a periodic task once, now, and print the job's id."""
     from hsejobs.errors import UnknownSchedule
 
     session = CommandSession()
     for info in session.infos():
         for one in info.schedules:
             if name in (one.name, one.task):
-                made = session.acts().run_schedule(info, one)
+                added = session.acts().run_schedule(info, one)
                 if as_json:
-                    status = str(made.status)
-                    output.document({"jobId": made.id, "queue": info.name, "status": status})
+                    status = str(added.status)
+                    output.document({"jobId": added.id, "queue": info.name, "status": status})
                 else:
-                    typer.echo(made.id)
+                    typer.echo(added.id)
                 return
-    raise UnknownSchedule(f"no queue has a schedule called {name!r}; see `hsejobs schedules`")
+    raise UnknownSchedule("no queue has a schedule with this name; see `hsejobs schedules`")

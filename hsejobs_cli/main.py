@@ -1,22 +1,22 @@
-"""The entry of ``hsejobs``. Loads next to nothing itself, so that nothing can go wrong before it."""
+"""The entry point of ``hsejobs``. It imports almost nothing, so that no import can fail before ``main``."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-#: What a shell says of a program that Ctrl-C ended.
+#: The exit status that a shell gives to a program that Ctrl-C ended.
 INTERRUPTED = 130
 
 
 def main() -> None:
-    """What ``hsejobs`` runs."""
+    """Runs the command and exits with its status."""
     try:
         _open_streams()
-        # Whatever is made in JOBS_HOME, by us or by the servers and workers that we start, is its
-        # owner's alone.
+        # Files in JOBS_HOME, made by this process or by the servers and workers that it starts,
+        # are private to their owner.
         os.umask(0o077)
-        # Loading the commands takes a moment, in which Ctrl-C may come too.
+        # Importing the commands takes a moment, and Ctrl-C may come during it.
         status = _run()
     except KeyboardInterrupt:
         status = INTERRUPTED
@@ -29,24 +29,24 @@ def _run() -> int:
     except ModuleNotFoundError as error:
         from hsejobs.extras import sentence
 
-        told = sentence(error)
-        if told is None:
+        text = sentence(error)
+        if text is None:
             raise
-        sys.stderr.write(f"error: {told} (missing_extra)\n")
+        sys.stderr.write(f"error: {text} (missing_extra)\n")
         return 1
     return run_command()
 
 
 def _open_streams() -> None:
-    """Where standard streams are closed, nothing is read and what is written goes nowhere.
+    """Opens closed standard streams on the null device.
 
-    Left closed, their numbers would be those of the next files that are opened, Redis's
-    connection among them, and a child process would write into it.
+    Otherwise the next files that are opened, Redis's connection among them, would get their
+    numbers, and a child process would write into these files.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest free number is taken, which is this one.
+            # open() takes the lowest free number, which is this one.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115

@@ -1,4 +1,4 @@
-"""How things are shown: tables for people, one JSON document for programs."""
+"""Output of the commands: tables for people, one JSON document for programs."""
 
 from __future__ import annotations
 
@@ -7,54 +7,57 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-#: Columns of a pipe: more than any row has.
+#: Width of a pipe in columns: wider than any row.
 PIPED = 1_000_000
 
 
 def document(data: Any) -> None:
-    """One JSON document on stdout."""
+    """Prints one JSON document on stdout."""
     sys.stdout.write(json.dumps(data, ensure_ascii=True, indent=2) + "\n")
 
 
 def safe(value: Any) -> str:
-    """Data as text that no terminal can be fooled by."""
+    """Returns the value as text, with control characters escaped so that they cannot drive the terminal."""
     text = "-" if value is None else str(value)
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[int] = ()) -> None:
-    """A table; never wider than the terminal, on more lines rather than cut.
+    """Prints a table. On a terminal, long cells are wrapped, never cut.
 
-    Piped it is plain, each row on one line, however long: programs and `grep` read it.
+    In a pipe each row is one plain line, however long, for programs such as `grep`.
     """
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for number, name in enumerate(columns):
-        made.add_column(name, justify="right" if number in right else "left", overflow="fold")
+        grid.add_column(name, justify="right" if number in right else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(Text(safe(value)) for value in row))
+        grid.add_row(*(Text(safe(value)) for value in row))
     if sys.stdout.isatty():
-        Console(highlight=False).print(made)
+        Console(highlight=False).print(grid)
         return
     wide = Console(width=PIPED, highlight=False)
-    wide.print(made, width=max(1, wide.measure(made).maximum), no_wrap=True)
+    wide.print(grid, width=max(1, wide.measure(grid).maximum), no_wrap=True)
 
 
 def confirm(question: str, *, yes: bool, word: str | None = None) -> None:
-    """Asks before something is destroyed; exits with 1 when the answer is no, 2 when none can come."""
+    """Asks for confirmation; exits with 1 if the answer is no, with 2 if there is no terminal to ask on.
+
+    ``word``: the word that the user must type; by default the question takes yes or no.
+    """
     import typer
 
     if yes:
         return
     if not sys.stdin.isatty():
-        sys.stderr.write(f"error: {question} -- add --yes to answer where nobody can be asked\n")
+        sys.stderr.write(f"error: {question} There is no terminal to ask on; add --yes.\n")
         raise typer.Exit(2)
     if word is not None:
-        answer = typer.prompt(f"{question} Type {word} to go on", err=True)
+        answer = typer.prompt(f"{question} Type {word} to confirm", err=True)
         if answer != word:
             raise typer.Exit(1)
     elif not typer.confirm(question, err=True):

@@ -1,4 +1,4 @@
-"""The commands that run things: up, worker."""
+"""The commands that run processes: up, worker, tui."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from hsejobs_cli.session import CommandSession
 from hsejobs_cli.supervisor import Supervisor
 
 
-def _name_application(name: str | None) -> None:
+def _set_application(name: str | None) -> None:
     if name is not None:
-        # The programs that are started go by the environment too.
+        # The processes that this command starts read the environment.
         os.environ["QUEUE_APP"] = name
 
 
@@ -35,48 +35,51 @@ App = Annotated[
     typer.Option(
         "--app",
         metavar="NAME",
-        callback=_name_application,
+        callback=_set_application,
         is_eager=True,
-        help="The module that has the queues, in the working folder or on Python's path.",
+        help="The module with the queues, in the working folder or on Python's path.",
     ),
 ]
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
     app.command(epilog="Example: hsejobs up --headless")(up)
     app.command(epilog="Example: hsejobs worker email webhooks")(worker)
     app.command(epilog="Example: hsejobs tui --read-only")(tui)
 
 
-def _queues(wanted: Sequence[str], own: Mapping[str, Any]) -> list[str]:
+def _select_queues(wanted: Sequence[str], own: Mapping[str, Any]) -> list[str]:
     unknown = [name for name in wanted if name not in own]
     if unknown:
-        raise UnknownQueue(f"there is no queue {unknown[0]!r}; known queues: {', '.join(own)}")
+        raise UnknownQueue(f"there is no queue {unknown[0]!r}; the queues are: {', '.join(own)}")
     return list(wanted) or list(own)
 
 
 def worker(
-    queues: Annotated[list[str] | None, typer.Argument(help="Queues; all of them if none.")] = None,
+    queues: Annotated[
+        list[str] | None, typer.Argument(help="The queues to run; default: all.")
+    ] = None,
     app: App = None,
 ) -> None:
-    """Run the consumers of some queues, or of all, and restart what dies."""
+    """Run the consumers of some queues, or of all; restart a consumer that dies."""
     settings = CommandSession().settings
     places = need(settings).places
-    chosen = {name: places[name] for name in _queues(queues or [], places)}
+    chosen = {name: places[name] for name in _select_queues(queues or [], places)}
     supervisor = Supervisor(chosen, settings.shutdown_grace_ms)
-    _mind_signals(supervisor)
+    _install_signal_handlers(supervisor)
     with _watching(settings):
         supervisor.run()
 
 
 def tui(
-    read_only: Annotated[bool, typer.Option("--read-only", help="Nothing can be changed.")] = False,
-    org: Annotated[str | None, typer.Option(help="Only this organization's jobs.")] = None,
-    once: Annotated[bool, typer.Option("--once", help="Print one frame and end.")] = False,
-    profile: Annotated[str | None, typer.Option(help="A Redis of JOBS_HOME/profiles.toml.")] = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Forbid all changes.")] = False,
+    org: Annotated[str | None, typer.Option(help="Show only this organization's jobs.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Print one frame and exit.")] = False,
+    profile: Annotated[
+        str | None, typer.Option(help="Use a Redis from JOBS_HOME/profiles.toml.")
+    ] = None,
 ) -> None:
-    """See all queues and act on their jobs, in the terminal."""
+    """Open the TUI: watch all queues and act on their jobs."""
     from hsejobs_tui.start import start
 
     start(read_only, org, once, profile)
@@ -84,16 +87,16 @@ def tui(
 
 def up(
     headless: Annotated[
-        bool, typer.Option("--headless", help="Logs instead of the TUI in front.")
+        bool, typer.Option("--headless", help="Print logs instead of opening the TUI.")
     ] = False,
     app: App = None,
 ) -> None:
-    """Run everything on this machine: Redis if none is named, all workers, the TUI in front."""
+    """Run everything on this machine: Redis unless one is configured, all workers, HTTP and the TUI."""
     from hsejobs.secret_file import ensure_secret
     from hsejobs.settings import ensure_home, redact_url, redis_target
 
-    view = sys.stdin.isatty() and sys.stdout.isatty() and not headless
-    require("worker", "http", *(["tui"] if view else []))
+    with_tui = sys.stdin.isatty() and sys.stdout.isatty() and not headless
+    require("worker", "http", *(["tui"] if with_tui else []))
     from hsejobs_http.server import free_port
 
     settings = CommandSession().settings
@@ -103,7 +106,9 @@ def up(
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Refused(f"another `hsejobs up` runs on {home}; end it or set JOBS_HOME") from None
+            raise Refused(
+                f"another `hsejobs up` runs on {home}; stop it, or set another JOBS_HOME"
+            ) from None
         port = free_port(settings)
         if settings.jwt_secret is None and settings.jwt_public_key is None:
             ensure_secret(home)
@@ -115,22 +120,22 @@ def up(
             supervisor = Supervisor(
                 application.places,
                 settings.shutdown_grace_ms,
-                logs=home / LOG_FOLDER if view else None,
+                logs=home / LOG_FOLDER if with_tui else None,
                 shim=True,
             )
-            _mind_signals(supervisor)
+            _install_signal_handlers(supervisor)
             where = {
                 "home": home,
                 "Redis": redact_url(url),
                 "mails": "SMTP_URL" if settings.smtp_url else home / "outbox",
-                "logs": home / LOG_FOLDER if view else "here",
-                **_to_try(application, f"http://{_host(settings)}:{port}"),
+                "logs": home / LOG_FOLDER if with_tui else "below",
+                **_examples(application, f"http://{_host(settings)}:{port}"),
             }
             for name, value in where.items():
                 sys.stdout.write(f"{name:<6} {value}\n")
             sys.stdout.flush()
-            with _watching(settings, quiet=view):
-                _front(supervisor, server, view)
+            with _watching(settings, quiet=with_tui):
+                _run_in_front(supervisor, server, with_tui)
         finally:
             if server is not None:
                 server.stop()
@@ -138,7 +143,7 @@ def up(
 
 @contextlib.contextmanager
 def _watching(settings: Any, *, quiet: bool = False) -> Iterator[None]:
-    """Alerts are looked at meanwhile; ``quiet``: nothing is logged over what is in front."""
+    """Watches for alerts while the block runs; ``quiet``: logs nothing, as the TUI owns the terminal."""
     from hsejobs.services.alerts import Watcher
     from hsejobs.settings import redis_target
     from hsejobs.store.client import RedisClient
@@ -171,13 +176,13 @@ def _host(settings: Any) -> str:
     return host if ":" not in host else f"[{host}]"
 
 
-def _to_try(application: Application, address: str) -> dict[str, str]:
-    """Two commands that add a job of the first queue, and where to read on."""
+def _examples(application: Application, address: str) -> dict[str, str]:
+    """Returns two example commands that add a job to the first queue, and the address of the docs."""
     from hsejobs_http.openapi_routes import without_options
 
     queue = next(iter(application.queues))
     example = (application.hook("examples") or {}).get(queue, {})
-    # On the command line options are no part of the payload.
+    # On the command line, options are not part of the payload.
     text = json.dumps(without_options(example), separators=(",", ":"))
     payload = shlex.quote(text)
     return {
@@ -188,34 +193,34 @@ def _to_try(application: Application, address: str) -> dict[str, str]:
     }
 
 
-def _mind_signals(supervisor: Supervisor) -> None:
-    """What ends it in good order; a lost terminal too, unless nohup or the like says otherwise."""
+def _install_signal_handlers(supervisor: Supervisor) -> None:
+    """Stops the processes gracefully on a signal; on SIGHUP too, unless ignored (nohup)."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signum is not signal.SIGHUP or signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, supervisor.handle)
 
 
-def _front(supervisor: Supervisor, server: Any, view: bool) -> None:
+def _run_in_front(supervisor: Supervisor, server: Any, with_tui: bool) -> None:
     checked = time.monotonic()
 
-    def mind() -> None:
+    def check_server() -> None:
         nonlocal checked
         if server is not None and time.monotonic() - checked > 2:
             if not server.alive():
-                sys.stderr.write("the embedded Redis is gone; it is started again\n")
+                sys.stderr.write("the embedded Redis does not answer; restarting it\n")
                 server.stop()
                 server.start()
             checked = time.monotonic()
 
-    if not view:
-        supervisor.run(mind)
+    if not with_tui:
+        supervisor.run(check_server)
         return
-    # Textual wants the main thread, so the consumers are watched over in another.
+    # Textual needs the main thread, so the supervisor runs in another.
     failures: list[BaseException] = []
 
     def watch() -> None:
         try:
-            supervisor.run(mind)
+            supervisor.run(check_server)
         except BaseException as error:
             failures.append(error)
 

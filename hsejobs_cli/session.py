@@ -1,4 +1,4 @@
-"""What every command needs: the settings, Redis, the queues; and how an error ends a command."""
+"""What every command needs: settings, Redis, the queues, and the exit status for each error."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
     from hsejobs.store.registry import QueueInfo
     from hsejobs.store.write import JobWriter
 
-DONE, REFUSED, USAGE, AWAY = 0, 1, 2, 3
+DONE, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
 
 
 class CommandSession:
-    """One command's view of the system. Connects at the first use."""
+    """One command's access to the system. Connects on first use."""
 
     @cached_property
     def settings(self) -> Settings:
-        """The environment, checked. Raises SettingsError."""
+        """The validated settings. Raises SettingsError."""
         from hsejobs.settings import load_settings
 
         return load_settings()
 
     @cached_property
     def link(self) -> RedisClient:
-        """The connection; our own queues have described themselves on it, if it takes writes."""
+        """The connection; the application's queues are registered on it, unless it is read-only."""
         from hsejobs.engine.register import announce
         from hsejobs.engine.runtime import runtime
 
@@ -54,37 +54,35 @@ class CommandSession:
 
     @cached_property
     def own(self) -> dict[str, Any]:
-        """The application's queues by name; none where there is no application."""
+        """The application's queues by name; empty without an application."""
         return dict(self.application.queues)
 
     @cached_property
     def application(self) -> Application:
-        """The application, for commands that do without: one that cannot be loaded is told of, once."""
+        """The application, for commands that need none: if it cannot be loaded, warns once and goes on."""
         from hsejobs import application
 
         try:
             return application.find(self.settings)
         except SettingsError as error:
-            _write(f"warning: {error}; this goes by what the queues say of themselves in Redis")
+            _write(f"warning: {error}; continuing with what Redis knows of the queues")
             return application.NONE
 
     @cached_property
     def reader(self) -> JobReader:
-        """All reads."""
         from hsejobs.store.read import JobReader
 
         return JobReader(self.link, self.settings.redis_prefix)
 
     @cached_property
     def writer(self) -> JobWriter:
-        """All writes."""
         from hsejobs.store.write import JobWriter
 
         return JobWriter(self.link, self.settings.redis_prefix)
 
     @property
     def files(self) -> Files:
-        """The files of jobs."""
+        """Access to artifacts, the files that jobs produced."""
         from hsejobs.services.artifacts.access import Files
         from hsejobs.services.artifacts.store import open_store
 
@@ -93,26 +91,26 @@ class CommandSession:
 
     @cached_property
     def audit_log(self) -> FileLog:
-        """Where acts are written down."""
+        """The audit log in JOBS_HOME."""
         from hsejobs.control.audit import FileLog
         from hsejobs.settings import redact_url, redis_target
 
         return FileLog(self.settings.jobs_home, redact_url(redis_target(self.settings)))
 
     def acts(self, org: str | None = None) -> Acts:
-        """What whoever runs the command may do, to ``org``'s jobs only if that is given.
+        """Returns the acts of the user who runs the command, limited to ``org``'s jobs if given.
 
-        The files of removed jobs go with them. Raises InvalidOption.
+        Removing a job removes its files too. Raises InvalidOption.
         """
         from hsejobs.control.acts import Acts, Hooks
 
-        hooks = Hooks(self._delete_files, _unwritten)
+        hooks = Hooks(self._delete_files, _warn_audit_failed)
         prefix = self.settings.redis_prefix
         return Acts(self.link, prefix, self.actor(org), self.audit_log, hooks=hooks)
 
     @staticmethod
     def actor(org: str | None = None) -> Actor:
-        """Whoever runs the command, confined to ``org`` if that is given. Raises InvalidOption."""
+        """Returns the user who runs the command, limited to ``org`` if given. Raises InvalidOption."""
         from hsejobs.control.actors import Actor
         from hsejobs.model import check_organization
 
@@ -124,79 +122,79 @@ class CommandSession:
         after_act(self.files, queue, job_id)
 
     def info(self, queue: str) -> QueueInfo:
-        """A queue's description. Raises UnknownQueue."""
+        """Returns a queue's description. Raises UnknownQueue."""
         from hsejobs.store import registry
 
         return registry.load(self.link, self.settings.redis_prefix, queue)
 
     def infos(self) -> list[QueueInfo]:
-        """Every queue's description."""
+        """Returns the descriptions of all queues."""
         from hsejobs.store import registry
 
         return registry.load_all(self.link, self.settings.redis_prefix)
 
 
-def _unwritten() -> None:
+def _warn_audit_failed() -> None:
     sys.stderr.write("the audit log in JOBS_HOME could not be written\n")
 
 
 def exit_code(error: JobsError) -> int:
-    """Which exit status an error is."""
+    """Returns the exit status for an error."""
     if isinstance(error, RedisUnavailable):
-        return AWAY
+        return UNREACHABLE
     if isinstance(error, InvalidInput | SettingsError):
         return USAGE
     return REFUSED
 
 
 def guarded(command: Callable[[], Any]) -> int:
-    """Runs a command; whatever goes wrong is one line on stderr and a status, never a traceback."""
+    """Runs a command and returns its status; prints any error as one line, never a traceback."""
     try:
         command()
     except JobFailed as error:
-        return _say(f"error: the job failed: {error} ({error.failure_code})", REFUSED)
+        return _fail(f"error: the job failed: {error} ({error.failure_code})", REFUSED)
     except JobsError as error:
-        return _say(f"error: {error} ({error.code})", exit_code(error))
+        return _fail(f"error: {error} ({error.code})", exit_code(error))
     except BrokenPipeError:
-        # Python would complain again when it flushes stdout at its end.
+        # Otherwise Python would fail again when it flushes stdout at exit.
         sink = os.open(os.devnull, os.O_WRONLY)
         os.dup2(sink, 1)
         return DONE
     except OSError as error:
-        return _say(f"error: {error.strerror or type(error).__name__}", REFUSED)
+        return _fail(f"error: {error.strerror or type(error).__name__}", REFUSED)
     except ModuleNotFoundError as error:
         from hsejobs.extras import sentence
 
-        told = sentence(error)
-        return _say(f"error: {told} (missing_extra)", REFUSED) if told else _other(error)
+        text = sentence(error)
+        return _fail(f"error: {text} (missing_extra)", REFUSED) if text else _unexpected(error)
     except Exception as error:
-        return _other(error)
+        return _unexpected(error)
     return DONE
 
 
-def _other(error: Exception) -> int:
-    """Errors of typer (whose base class has no public name), and mistakes of our own."""
+def _unexpected(error: Exception) -> int:
+    """Prints errors of typer (whose base class is private), and unexpected ones."""
     import typer
 
     if isinstance(error, typer.Abort):
-        return _say("error: the question was not answered; nothing was done", REFUSED)
-    # Given no command at all, typer raises its help as an error.
+        return _fail("error: not confirmed; nothing was done", REFUSED)
+    # Without a command, typer raises its help text as an error.
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()  # type: ignore[attr-defined]
         return USAGE
     if hasattr(error, "format_message"):
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "hsejobs"
-        return _say(f"error: {error.format_message()} See `{path} --help`.", USAGE)
-    # Its text may hold a value of a payload, so only its kind and place are told.
+        return _fail(f"error: {error.format_message()} See `{path} --help`.", USAGE)
+    # The error's text may contain a payload value, so only its type and place are shown.
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     place = f" in {trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else ""
-    return _say(f"error: unexpected {type(error).__name__}{place}; please report it", REFUSED)
+    return _fail(f"error: unexpected {type(error).__name__}{place}; please report it", REFUSED)
 
 
-def _say(text: str, code: int) -> int:
+def _fail(text: str, code: int) -> int:
     _write(text)
     return code
 

@@ -1,4 +1,4 @@
-"""One consumer process a queue: started, restarted when it dies, ended together."""
+"""Runs one consumer process per queue: starts them, restarts those that die, stops all together."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from hsejobs.application import VARIABLE
 from hsejobs.errors import SettingsError
 from hsejobs_cli.consumer import huey_consumer
 
-#: Seconds before a consumer that died is started again: from, to; forgotten after a minute of life.
+#: Seconds before a dead consumer is restarted: first, longest; and the uptime that resets the pause.
 FIRST_PAUSE, LAST_PAUSE, HEALTHY = 1.0, 30.0, 60.0
-#: What a consumer gets beyond the grace period before it is killed, in seconds.
+#: Seconds beyond the grace period before a consumer is killed.
 BEYOND_GRACE = 5.0
+#: Bytes after which a log file is rotated.
 LOG_LIMIT = 10_000_000
-#: The child that is the HTTP shim; no queue can be called so.
+#: Name of the HTTP shim among the children; it cannot be a queue's name.
 SHIM = "(http)"
 
 
 @dataclass
 class _Child:
     queue: str
-    #: Where ``huey_consumer`` finds the queue; nothing for the shim.
+    #: The import path for ``huey_consumer``; empty for the shim.
     place: str = ""
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
@@ -38,9 +39,9 @@ class _Child:
 
 
 class Supervisor:
-    """Drives the consumers of some queues until a signal comes.
+    """Runs the consumers of some queues until a signal arrives.
 
-    ``queues`` are names, each with the place where ``huey_consumer`` finds it.
+    ``queues`` maps each name to its import path for ``huey_consumer``.
     """
 
     def __init__(
@@ -61,25 +62,25 @@ class Supervisor:
         self.signals = 0
 
     def handle(self, signum: int, frame: Any) -> None:
-        """A signal handler: the first ends gracefully, the second at once."""
+        """Handles a signal: the first stops the consumers gracefully, the second at once."""
         self.signals += 1
 
     def run(self, tick: Any = None) -> None:
-        """Until a signal; ``tick`` is called ten times a second.
+        """Runs until a signal arrives; calls ``tick`` ten times a second.
 
         Raises SettingsError when the application can no longer be imported.
         """
         try:
             while not self.signals:
-                self._mind()
+                self._check_children()
                 if tick is not None:
                     tick()
                 time.sleep(0.1)
         finally:
-            # Whatever went wrong: the consumers end before what they depend on.
+            # On any error too: the consumers must end before the services that they depend on.
             self.end()
 
-    def _mind(self) -> None:
+    def _check_children(self) -> None:
         now = time.monotonic()
         for child in self.children:
             if child.process is not None:
@@ -87,27 +88,29 @@ class Supervisor:
                 if status is None:
                     continue
                 if status == huey_consumer.BROKEN:
-                    # It said why. To start it again and again would say the same for ever.
-                    raise SettingsError(VARIABLE, f"the code of {child.queue} cannot be imported")
+                    # The consumer has printed the reason; restarting it would only repeat it.
+                    raise SettingsError(
+                        VARIABLE, f"names code that cannot be imported ({child.queue})"
+                    )
                 if now - child.started > HEALTHY:
                     child.pause = FIRST_PAUSE
                 child.process = None
                 child.start_at = now + child.pause
                 sys.stderr.write(
-                    f"the process of {child.queue} ended with {status}; next start in {child.pause:g} s\n"
+                    f"the process of {child.queue} exited with {status}; restarting it in {child.pause:g} s\n"
                 )
                 child.pause = min(LAST_PAUSE, child.pause * 2)
             if now >= child.start_at:
                 self._start(child, now)
 
     def _start(self, child: _Child, now: float) -> None:
-        words = ["hsejobs_cli.consumer.huey_consumer", child.place]
+        arguments = ["hsejobs_cli.consumer.huey_consumer", child.place]
         if child.queue == SHIM:
-            words = ["hsejobs_cli", "serve"]
+            arguments = ["hsejobs_cli", "serve"]
         out = self._log(child.queue)
         try:
             child.process = subprocess.Popen(
-                [sys.executable, "-m", *words],
+                [sys.executable, "-m", *arguments],
                 env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -129,7 +132,7 @@ class Supervisor:
         return path.open("ab")
 
     def end(self) -> None:
-        """Ends all consumers: a signal each, patience, at last a kill."""
+        """Stops all consumers: sends SIGTERM, waits for the grace period, then kills them."""
         sent = 0
         deadline = time.monotonic() + self.grace + BEYOND_GRACE
         while alive := [c.process for c in self.children if c.process and c.process.poll() is None]:
@@ -139,7 +142,7 @@ class Supervisor:
                     process.send_signal(signal.SIGTERM)
             if time.monotonic() > deadline:
                 for process in alive:
-                    # With its own session: the worker processes of a consumer go too.
+                    # The consumer leads its own session, so its worker processes are killed too.
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
             time.sleep(0.05)

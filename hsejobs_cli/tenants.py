@@ -1,4 +1,4 @@
-"""The commands for all that is an organization's: export it, erase it."""
+"""The commands for an organization's data: export it, erase it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ Name = Annotated[str, typer.Argument(metavar="ORG", help="The organization's id.
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
     tenants = typer.Typer(
         no_args_is_help=True,
-        help="All that is an organization's: export it, erase it.",
+        help="Export or erase all data of an organization.",
         epilog="Example: hsejobs tenants erase org-1 --dry-run",
     )
     tenants.command(epilog="Example: hsejobs tenants erase org-1 --dry-run")(erase)
@@ -43,11 +42,13 @@ def _tenant(session: CommandSession, name: str) -> Any:
 
 def erase(
     org: Name,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what there is.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be erased, and do nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Erase an organization's jobs, files, mails, circuits and counters for good."""
+    """Erase an organization's jobs, files, mails, circuits and counters permanently."""
     from hsejobs.services.tenants import erase as erasing
     from hsejobs.services.tenants import inventory
 
@@ -59,32 +60,32 @@ def erase(
         return
     if not yes:
         _show(found, as_json=False)
-    output.confirm(f"Erase all of this of {org}, for good?", yes=yes, word=org)
-    gone = erasing.erase(tenant, lambda text: _note(text))
-    _audit(session, org, gone)
+    output.confirm(f"Erase all of this of {org} permanently?", yes=yes, word=org)
+    erased = erasing.erase(tenant, lambda text: _note(text))
+    _audit(session, org, erased)
     if as_json:
-        output.document({"organizationId": org} | gone)
+        output.document({"organizationId": org} | erased)
     else:
-        typer.echo(f"erased {org}: " + _counts(gone))
-    if gone["notRewritten"]:
-        _note(f"the files of Redis itself may still hold it: {gone['notRewritten']}")
+        typer.echo(f"erased {org}: " + _counts(erased))
+    if erased["notRewritten"]:
+        _note(f"Redis's own files may still contain this data: {erased['notRewritten']}")
     left = tenant.own_rows.left_alone(session.settings) if tenant.own_rows else None
     if left is not None:
         _note(left)
 
 
-def _audit(session: CommandSession, org: str, gone: dict[str, Any]) -> None:
-    """Takes the organization out of the logs; that of acts then says that it was erased."""
+def _audit(session: CommandSession, org: str, erased: dict[str, Any]) -> None:
+    """Removes the organization from the logs, then notes the erasure in the audit log."""
     from hsejobs.control.audit import forget, note
     from hsejobs.watch.forgetting import forget_lines
 
     home = session.settings.jobs_home
     forget(home, org)
     try:
-        gone["logLines"] = forget_lines(home, org)
+        erased["logLines"] = forget_lines(home, org)
     except OSError:
-        _note("the logs in JOBS_HOME could not be written: they still name it")
-    if not note(session.audit_log, session.actor(org), "tenants erase", "", **gone):
+        _note("the logs in JOBS_HOME could not be written, so they still name the organization")
+    if not note(session.audit_log, session.actor(org), "tenants erase", "", **erased):
         _note("the audit log in JOBS_HOME could not be written")
 
 
@@ -101,11 +102,11 @@ def _show(found: dict[str, Any], as_json: bool) -> None:
         (name, f"{found[name]:,}")
         for name in ("files", "bytes", "mails", "circuits", "counters", "platformRows")
     ]
-    output.table((found["organizationId"], "there are"), rows, right=(1,))
+    output.table((found["organizationId"], "count"), rows, right=(1,))
 
 
-def _counts(gone: dict[str, Any]) -> str:
-    return ", ".join(f"{gone[name]:,} {name}" for name in gone if name != "notRewritten")
+def _counts(erased: dict[str, Any]) -> str:
+    return ", ".join(f"{erased[name]:,} {name}" for name in erased if name != "notRewritten")
 
 
 def _note(text: str) -> None:
@@ -119,20 +120,22 @@ def export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write all that is an organization's into one zip archive."""
+    """Write all data of an organization into one zip archive."""
     from hsejobs.services.tenants import export as exporting
 
     session = CommandSession()
     tenant = _tenant(session, org)
     if target == "-":
         if as_json:
-            raise InvalidOption("output", "- is the archive itself; --json needs a file")
+            raise InvalidOption(
+                "output", "must be a file with --json: - writes the archive to stdout"
+            )
         exporting.export(tenant, sys.stdout.buffer)
         return
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     path = Path(target or f"{re.sub(r'[^A-Za-z0-9._-]', '_', org)}-{stamp}.zip")
     if path.exists():
-        raise InvalidOption("output", "this file exists already; name another")
+        raise InvalidOption("output", "must be a new file: this one exists already")
     part = path.with_name(f".{path.name}.part")
     try:
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:

@@ -1,4 +1,4 @@
-"""``hsejobs verify``: checks every job against the indexes, and repairs what fell out of them."""
+"""``hsejobs verify``: checks every job against the indexes, and repairs inconsistencies."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
     app.command(epilog="Example: hsejobs verify --repair webhooks")(verify)
 
 
 def verify(
-    queues: Annotated[list[str] | None, typer.Argument(help="Queues; all of them if none.")] = None,
+    queues: Annotated[
+        list[str] | None, typer.Argument(help="The queues to check; default: all.")
+    ] = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Put back what is wrong, one job at a time.")
+        bool, typer.Option("--repair", help="Repair what is wrong, one job at a time.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check that every job is in exactly one state, and repair what is not."""
+    """Check that every job is in exactly one state; repair it with --repair."""
     session = CommandSession()
-    found = verified(session, queues or [], repair=repair)
+    found = verify_queues(session, queues or [], repair=repair)
     ok = not any(one.left for one in found)
     if as_json:
         output.document({"ok": ok, "queues": [one.public() for one in found]})
@@ -38,8 +39,10 @@ def verify(
         raise typer.Exit(REFUSED)
 
 
-def verified(session: CommandSession, queues: list[str], *, repair: bool = False) -> list[Verified]:
-    """What is wrong in some queues, or in all. Raises UnknownQueue."""
+def verify_queues(
+    session: CommandSession, queues: list[str], *, repair: bool = False
+) -> list[Verified]:
+    """Checks some queues, or all if ``queues`` is empty. Raises UnknownQueue."""
     from hsejobs.store.verify import RecordVerifier
 
     names = [session.info(name).name for name in dict.fromkeys(queues)]
@@ -60,7 +63,7 @@ def _show(found: list[Verified]) -> None:
     faults = [fault for one in found for fault in one.faults]
     if faults:
         output.table(
-            ("queue", "job", "fault", "repaired", "what"),
+            ("queue", "job", "fault", "repaired", "meaning"),
             [
                 (one.queue, one.job_id, one.code, "yes" if one.repaired else "no", FAULTS[one.code])
                 for one in faults
@@ -72,4 +75,4 @@ def _show(found: list[Verified]) -> None:
             text += f", {one.found - one.left:,} repaired, {one.left:,} left"
         typer.echo(text)
     if any(one.left for one in found):
-        typer.echo("put them back with `hsejobs verify --repair`; active jobs are left alone")
+        typer.echo("repair them with `hsejobs verify --repair`; it leaves active jobs alone")

@@ -1,1 +1,1 @@
-"""The HTTP shim: validates, authorises, and calls the same store as everyone else."""
+"""The HTTP shim: authenticates, authorizes and validates requests, and uses the same store as all others."""

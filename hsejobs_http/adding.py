@@ -1,6 +1,6 @@
-"""Jobs that wait to be added go to Redis together: one round trip for all that came meanwhile.
+"""Adds jobs in batches: all that arrived in the meantime go to Redis in one round trip.
 
-At 64 connections that is several times what single adds do, and the event
+At 64 connections this is several times faster than single adds, and the event
 loop never waits for Redis.
 """
 
@@ -16,40 +16,42 @@ from hsejobs.engine.runtime import runtime
 from hsejobs.store.write import Added, NewJob
 from hsejobs.watch import logs
 
-#: Jobs in one go.
-MOST = 250
+#: Jobs in one batch at most.
+BATCH_LIMIT = 250
 
 
 class Adder:
-    """One thread that adds. ``add`` is for the event loop; a job that was added is in Redis."""
+    """A thread that adds jobs. Call ``add`` from the event loop; when it returns, the job is in Redis."""
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[str, NewJob, Any, Any]] = deque()
-        self._bell = threading.Event()
+        self._wake = threading.Event()
         self._stop = False
         self._thread = threading.Thread(target=self._run, name="adder", daemon=True)
         self._thread.start()
 
     async def add(self, queue: str, new: NewJob) -> Added:
-        """Adds one. Raises RedisUnavailable."""
+        """Adds one job. Raises RedisUnavailable."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Added] = loop.create_future()
         self._waiting.append((queue, new, loop, future))
-        self._bell.set()
+        self._wake.set()
         return await future
 
     def close(self) -> None:
-        """Adds what waits and ends the thread."""
+        """Adds the jobs that still wait, then ends the thread."""
         self._stop = True
-        self._bell.set()
+        self._wake.set()
         self._thread.join()
 
     def _run(self) -> None:
         while True:
-            self._bell.wait()
-            self._bell.clear()
+            self._wake.wait()
+            self._wake.clear()
             while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
+                batch = [
+                    self._waiting.popleft() for _ in range(min(BATCH_LIMIT, len(self._waiting)))
+                ]
                 self._add(batch)
             if self._stop:
                 break
@@ -67,8 +69,8 @@ class Adder:
                 added = [error] * len(items)
             answers += [(item[2], item[3], one) for item, one in zip(items, added, strict=True)]
         for loop in {answer[0] for answer in answers}:
-            mine = [(future, one) for its, future, one in answers if its is loop]
-            loop.call_soon_threadsafe(_tell, mine)
+            of_loop = [(future, one) for its, future, one in answers if its is loop]
+            loop.call_soon_threadsafe(_resolve, of_loop)
         logs.flush()
 
 
@@ -79,9 +81,9 @@ def _added(queue: str, news: list[NewJob]) -> list[Added]:
     return runtime().writer.add_many(queue, news)
 
 
-def _tell(answers: list[tuple[Any, Any]]) -> None:
+def _resolve(answers: list[tuple[Any, Any]]) -> None:
     for future, one in answers:
-        # A caller that went away has cancelled its future.
+        # A caller that disconnected has canceled its future.
         if future.done():
             continue
         if isinstance(one, Exception):

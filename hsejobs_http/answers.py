@@ -1,4 +1,4 @@
-"""JSON answers: whatever an add accepts can be answered with, by the codec that wrote it."""
+"""JSON answers, written by the codec that reads payloads: every accepted value can be returned."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from hsejobs import codec
 
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """An answer of JSON; half characters (lone surrogates) are written as ``\\uXXXX``."""
+    """Returns a JSON response; lone surrogates are written as ``\\uXXXX``."""
     return Response(codec.dumps(value), status, headers, "application/json")

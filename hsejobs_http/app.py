@@ -1,4 +1,4 @@
-"""The application, put together."""
+"""Assembles the ASGI application."""
 
 from __future__ import annotations
 
@@ -25,40 +25,40 @@ from hsejobs_http import dashboard, docs_page, files, metrics, openapi, routes
 from hsejobs_http.answers import answer
 from hsejobs_http.creating import create
 from hsejobs_http.gate import RequestGate
-from hsejobs_http.problems import UNFORESEEN, Problem, problem_of, unexpected
+from hsejobs_http.problems import INTERNAL_ERROR, Problem, problem_of, unexpected
 from hsejobs_http.proxies import Proxies
 from hsejobs_http.queries import check_query, known_names
 from hsejobs_http.state import Shim
 
 
 def create_app() -> Any:
-    """The ASGI application. Raises SettingsError, also when there is no key for tokens."""
+    """Creates the ASGI application. Raises SettingsError, also when there is no key for tokens."""
     shared = runtime()
     logs.configure(shared.settings.log_level, shared.settings.log_format)
-    here = Shim(shared)
+    shim_state = Shim(shared)
 
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         parent_watch = _ParentWatch()
 
-        removal = files.RemovalRounds(here)
+        removal = files.RemovalRounds(shim_state)
 
         def _each_second() -> None:
             parent_watch()
-            here.counts.report()
+            shim_state.counts.report()
             removal()
 
-        watcher = Watcher(here.runtime.link, here.settings, _each_second)
+        watcher = Watcher(shim_state.runtime.link, shim_state.settings, _each_second)
         watcher.start()
-        # What was imported stays: to look through it for garbage again and again is most of p99.
+        # Imported modules stay: collecting garbage among them again and again is most of the p99.
         gc.collect()
         gc.freeze()
         try:
             yield
         finally:
-            here.adder.close()
+            shim_state.adder.close()
             watcher.stop()
-            here.counts.report()
+            shim_state.counts.report()
             logs.flush()
 
     app = FastAPI(
@@ -69,10 +69,10 @@ def create_app() -> Any:
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
-        # What generated clients call their methods.
+        # Generated clients name their methods by this.
         generate_unique_id_function=lambda route: route.name.strip("_"),
     )
-    app.state.shim = here
+    app.state.shim = shim_state
     app.include_router(routes.router)
     app.include_router(dashboard.router)
     app.include_router(docs_page.router)
@@ -81,31 +81,33 @@ def create_app() -> Any:
     for path, endpoint in (("/healthz", _healthy), ("/readyz", _ready), ("/metrics", _metrics)):
         app.add_api_route(path, endpoint, methods=["GET"], dependencies=[Depends(check_query)])
     files.register(app)
-    # Starlette's own route: FastAPI's solving of parameters costs more than the add.
-    # First, because it is what is asked for most.
+    # Starlette's own route: FastAPI's resolution of parameters costs more than the add.
+    # First, because it gets the most requests.
     app.router.routes.insert(0, _Adding("/api/jobs/{queue}", create, methods=["POST"]))
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(JobsError, _jobs_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _not_valid)
-    # It is raised on to the gate, which writes the line in the log.
-    app.add_exception_handler(Exception, _unforeseen)
-    app.openapi = lambda: openapi.document(app, here.application)  # type: ignore[method-assign]
-    proxies = Proxies(here.settings.trusted_proxies)
-    gate = RequestGate(app, here.verifier, here.settings.metrics_token, here.counts, proxies)
+    # Starlette raises it again to the gate, which writes the log line.
+    app.add_exception_handler(Exception, _unexpected_error)
+    app.openapi = lambda: openapi.document(app, shim_state.application)  # type: ignore[method-assign]
+    proxies = Proxies(shim_state.settings.trusted_proxies)
+    gate = RequestGate(
+        app, shim_state.verifier, shim_state.settings.metrics_token, shim_state.counts, proxies
+    )
     app.state.queries = known_names(all_routes(app))
     gate.paths = {one.endpoint: one.path for one in all_routes(app)}
     return gate
 
 
 def all_routes(app: FastAPI) -> list[Any]:
-    """Every route, also those of the router that FastAPI keeps whole."""
+    """Returns all routes, including those of routers that FastAPI keeps separate."""
     known = [*app.routes, *routes.router.routes, *dashboard.router.routes, *docs_page.router.routes]
     return [one for one in known if hasattr(one, "endpoint") and hasattr(one, "methods")]
 
 
 class _Adding(Route):
-    """Matches no name that a queue cannot have: such a path is another route's, or nobody's."""
+    """The route that adds jobs; does not match reserved names, which no queue can have."""
 
     def matches(self, scope: Any) -> tuple[Match, Any]:
         found, more = super().matches(scope)
@@ -115,7 +117,7 @@ class _Adding(Route):
 
 
 class _ParentWatch:
-    """The shim of a killed `hsejobs up`, or of a killed `serve`, ends like its other children."""
+    """Ends this process when its parent (`hsejobs up` or `hsejobs serve`) was killed."""
 
     def __init__(self) -> None:
         self.parent = int(os.environ.get("HSEJOBS_PARENT_PID") or 0)
@@ -127,19 +129,19 @@ class _ParentWatch:
 
 
 async def _healthy() -> Response:
-    """The process lives; said by the loop itself, however many threads wait for Redis."""
+    """Answers that the process is alive; runs on the event loop, however many threads wait for Redis."""
     return answer({"status": "ok"})
 
 
 def _ready(request: Request) -> Response:
-    """An add would be taken now."""
-    here: Shim = request.app.state.shim
-    here.runtime.writer.check_adds(list(here.queues) or here.names())
+    """Answers whether a job could be added now."""
+    shim_state: Shim = request.app.state.shim
+    shim_state.runtime.writer.check_adds(list(shim_state.queues) or shim_state.names())
     return answer({"status": "ok"})
 
 
 def _metrics(request: Request) -> Response:
-    """For Prometheus."""
+    """Serves the metrics for Prometheus."""
     return PlainTextResponse(
         metrics.render(request.app.state.shim), media_type=metrics.CONTENT_TYPE
     )
@@ -158,28 +160,28 @@ async def _jobs_error(request: Request, error: Any) -> Response:
 
 
 async def _not_valid(request: Request, error: Any) -> Response:
-    wrong = tuple((str(one["loc"][-1])[:60], "cannot be used") for one in error.errors()[:20])
+    wrong = tuple((str(one["loc"][-1])[:60], "is invalid") for one in error.errors()[:20])
     names = ", ".join(name for name, _ in wrong)
-    return Problem(422, "invalid_option", f"cannot be used: {names}", errors=wrong).response()
+    return Problem(422, "invalid_option", f"invalid: {names}", errors=wrong).response()
 
 
-async def _unforeseen(request: Request, error: Any) -> Response:
-    return Problem(500, "error", UNFORESEEN).response()
+async def _unexpected_error(request: Request, error: Any) -> Response:
+    return Problem(500, "error", INTERNAL_ERROR).response()
 
 
 async def _http_error(request: Request, error: Any) -> Response:
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
-    told = {404: "there is nothing at this path", 405: "this path has other methods"}
-    detail = told.get(error.status_code, "the request cannot be understood")
+    details = {404: "there is nothing at this path", 405: "this path does not have this method"}
+    detail = details.get(error.status_code, "the request is not valid HTTP")
     headers = {"Allow": _methods(request)} if error.status_code == 405 else {}
     return Problem(error.status_code, code, detail, headers=headers).response()
 
 
 def _methods(request: Request) -> str:
-    """What the path can be asked for; Starlette names those of the first route alone."""
+    """Returns the methods of the path; Starlette names those of the first matching route only."""
     routes_here = (
         one for one in all_routes(request.app) if one.matches(request.scope)[0] is not Match.NONE
     )
     found = {method for one in routes_here for method in one.methods}
-    # The gate asks for the one where the other is wanted.
+    # The gate turns HEAD into GET.
     return ", ".join(sorted(found | ({"HEAD"} if "GET" in found else set())))

@@ -1,4 +1,4 @@
-"""How many requests, how they ended and how long they took: counted here, summed up in Redis."""
+"""Counts requests, their outcome and duration in this process, and adds them up in Redis."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from hsejobs.errors import JobsError
 from hsejobs.model import new_job_id
 from hsejobs.store.tallies import Tallies
 
-#: Upper bounds of the durations' histogram, in seconds.
+#: Upper bounds of the duration histogram, in seconds.
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 METHODS = ("GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS")
-#: What a request is counted under that no route takes: paths are the callers' to invent.
+#: The route label of requests that match no route: callers could invent any number of paths.
 UNMATCHED = "unmatched"
 
 
 class Counts:
-    """One process's counts since its last report."""
+    """This process's counts since its last report."""
 
     def __init__(self, tallies: Tallies) -> None:
         self._tallies = tallies
@@ -28,7 +28,7 @@ class Counts:
         self._unsent: dict[str, int] = {}
 
     def note(self, route: str, method: str, status: int, seconds: float) -> None:
-        """One request that was answered."""
+        """Counts one answered request; ``seconds`` is how long it took."""
         method = method if method in METHODS else "OTHER"
         fields = (
             (f"n|{route}|{method}|{status}", 1),
@@ -40,7 +40,7 @@ class Counts:
                 self._counts[name] = self._counts.get(name, 0) + by
 
     def report(self) -> None:
-        """Adds what is new to the sums; what Redis does not take is kept for the next time."""
+        """Adds the new counts to the totals in Redis; keeps them for the next report if that fails."""
         if not self._unsent:
             with self._lock:
                 self._unsent, self._counts = self._counts, {}
@@ -55,7 +55,7 @@ class Counts:
 
 
 def lines(tallies: Tallies) -> Iterator[str]:
-    """The part of /metrics that tells of HTTP. Raises RedisUnavailable."""
+    """Yields the HTTP part of /metrics. Raises RedisUnavailable."""
     found = {tuple(name.split("|")): n for name, n in sorted(tallies.all().items())}
     name = "hsejobs_http_requests_total"
     yield f"# HELP {name} Requests answered by all shims."

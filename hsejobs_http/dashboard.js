@@ -1,8 +1,8 @@
-// The terminal gets the keys as soon as it is there, and again when its page does.
+// Focuses the terminal as soon as it exists, and again when its page gets the focus.
 function focusTerminal() {
   const keys = document.querySelector(".textual-terminal textarea");
   if (!keys) return;
-  // The focus is told through the socket: one from before the socket was open went nowhere.
+  // The focus event goes through the socket: one from before the socket was open was lost.
   keys.blur();
   keys.focus();
 }

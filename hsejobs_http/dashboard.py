@@ -1,4 +1,4 @@
-"""GET /api/jobs/dashboard: the TUI in a browser, its login, and the counts for browsers without script."""
+"""GET /api/jobs/dashboard: the TUI in a browser, its login, and a table for browsers without scripts."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from hsejobs.model import check_organization
 from hsejobs_http import bodies
 from hsejobs_http.pages import login_page, view_page
 from hsejobs_http.problems import Problem
-from hsejobs_http.state import Shim, caller, chosen, shim
+from hsejobs_http.state import Shim, caller, organization_in_view, shim
 from hsejobs_http.tokens import Caller, bearer, check_once
 
 PATH = "/api/jobs/dashboard"
 LOGIN = f"{PATH}/login"
 COOKIE = "hsejobs_session"
-#: What the page loads: the package that has it, where, and its type.
+#: The files that the page loads: package, path in it, media type.
 _FILES = {
     "dashboard.js": ("hsejobs_http", "dashboard.js", "text/javascript"),
     "textual.js": ("textual_serve", "static/js/textual.js", "text/javascript"),
@@ -37,7 +37,7 @@ router = APIRouter(prefix=PATH, include_in_schema=False)
 
 
 def cookie_token(headers: dict[bytes, bytes]) -> str | None:
-    """The token of a login."""
+    """Returns the token in the login cookie, or None."""
     try:
         found = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1")).get(COOKIE)
     except CookieError:
@@ -46,24 +46,24 @@ def cookie_token(headers: dict[bytes, bytes]) -> str | None:
 
 
 def wants_page(path: str, headers: dict[bytes, bytes]) -> bool:
-    """Whether a refusal goes to a person who may log in."""
+    """Returns whether a refusal should be the login page, for a person in a browser."""
     return path == PATH and b"text/html" in headers.get(b"accept", b"")
 
 
 def refusal(problem: Problem, headers: dict[bytes, bytes]) -> Response:
-    """The login, told why; with the status of the refusal."""
-    # Whoever just came was not refused anything.
-    told = problem.detail if cookie_token(headers) else ""
-    page = login_page(told)
+    """Returns the login page with the reason, and the status of the refusal."""
+    # A first visit, without a cookie, has not been refused anything.
+    reason = problem.detail if cookie_token(headers) else ""
+    page = login_page(reason)
     page.status_code = problem.status
     page.headers.update(problem.headers)
     return page
 
 
-def _origins(here: Shim, headers: Any, scheme: str) -> tuple[str, str]:
-    """This page's own origin, by the Host that was asked, and that of its sockets."""
+def _origins(shim_state: Shim, headers: Any, scheme: str) -> tuple[str, str]:
+    """Returns this page's origin, by the request's Host, and the origin of its sockets."""
     host = headers.get("host", "")
-    public = urlsplit(here.settings.public_url or "")
+    public = urlsplit(shim_state.settings.public_url or "")
     if public.netloc and host == public.netloc:
         scheme = public.scheme
     elif headers.get("x-forwarded-proto") in ("http", "https"):
@@ -73,25 +73,25 @@ def _origins(here: Shim, headers: Any, scheme: str) -> tuple[str, str]:
     return f"http{'s' * secure}://{host}", f"ws{'s' * secure}://{host}"
 
 
-def check_origin(here: Shim, headers: Any) -> None:
-    """Whether the request comes from a page of ours. Raises Problem 403.
+def check_origin(shim_state: Shim, headers: Any) -> None:
+    """Checks that the request comes from one of our own pages. Raises Problem 403.
 
-    A program that shows its token itself, with no cookie and no page, has none.
+    A program that sends its token itself, without a cookie or a page, needs no Origin.
     """
     origin = headers.get("origin")
     if origin is None and "authorization" in headers and "cookie" not in headers:
         return
     given = urlsplit(origin or "")
-    public = urlsplit(here.settings.public_url or "")
+    public = urlsplit(shim_state.settings.public_url or "")
     own = {headers.get("host"), public.netloc or None}
     if given.scheme not in ("http", "https") or not given.netloc or given.netloc not in own:
         raise Problem(403, "foreign_origin", "the request comes from another site's page")
 
 
-def _keep(here: Shim, request: Request, response: Response, token: str) -> None:
-    """The login cookie: for this page alone, until the token ends."""
-    left = int(here.verifier.expiry(token) - time.time())
-    origin, _ = _origins(here, request.headers, request.url.scheme)
+def _set_cookie(shim_state: Shim, request: Request, response: Response, token: str) -> None:
+    """Sets the login cookie: for this page only, until the token expires."""
+    left = int(shim_state.verifier.expiry(token) - time.time())
+    origin, _ = _origins(shim_state, request.headers, request.url.scheme)
     response.set_cookie(
         COOKIE,
         token,
@@ -105,9 +105,9 @@ def _keep(here: Shim, request: Request, response: Response, token: str) -> None:
 
 @router.post("/login")
 async def login(request: Request) -> Response:
-    """Takes a token from the form and keeps it in a cookie."""
-    here = shim(request)
-    check_origin(here, request.headers)
+    """Reads a token from the form and keeps it in a cookie."""
+    shim_state = shim(request)
+    check_origin(shim_state, request.headers)
     body = (await bodies.read_body(request)).decode("utf-8", "replace")
     try:
         given = parse_qs(body, max_num_fields=10).get("token", [""])[0]
@@ -117,19 +117,19 @@ async def login(request: Request) -> Response:
     try:
         if len(token) > 4000:
             raise Problem(401, "unauthenticated", "the token is too long for a cookie")
-        here.verifier.caller(token)
+        shim_state.verifier.caller(token)
     except Problem as problem:
         page = login_page(problem.detail)
         page.status_code = problem.status
         return page
     response = RedirectResponse(PATH, 303)
-    _keep(here, request, response, token)
+    _set_cookie(shim_state, request, response, token)
     return response
 
 
 @router.post("/logout")
 async def logout(request: Request) -> Response:
-    """Forgets the token; views that are open stay until they are closed."""
+    """Deletes the cookie; open views stay until they are closed."""
     check_origin(shim(request), request.headers)
     response = RedirectResponse(PATH, 303)
     response.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="strict")
@@ -138,7 +138,7 @@ async def logout(request: Request) -> Response:
 
 @router.get("/static/{name}")
 def static(name: str) -> Response:
-    """The terminal's script, style and font."""
+    """Serves the terminal's script, style and font."""
     if name not in _FILES:
         raise Problem(404, "not_found", "there is nothing at this path")
     package, path, kind = _FILES[name]
@@ -147,42 +147,44 @@ def static(name: str) -> Response:
 
 
 def page(request: Request, organization_id: str | None, stats: dict[str, Any]) -> Response:
-    """The page for whoever may see these stats."""
-    here = shim(request)
-    _, sockets = _origins(here, request.headers, request.url.scheme)
-    # The terminal's script puts its own query behind the address.
+    """Returns the page for a caller who may see these stats."""
+    shim_state = shim(request)
+    _, sockets = _origins(shim_state, request.headers, request.url.scheme)
+    # The terminal's script appends its own query to the address.
     where = f"{sockets}{PATH}/ws"
     if caller(request).role == "operator" and organization_id is not None:
         where += f"/{quote(organization_id, safe='')}"
-    response = view_page(where, sockets, stats, _who(caller(request)))
+    response = view_page(where, sockets, stats, _describe_caller(caller(request)))
     token = request.scope["token"]
     if token != cookie_token(dict(request.scope["headers"])) and len(token) <= 4000:
-        # The page's own requests carry no Authorization header.
-        _keep(here, request, response, token)
+        # Requests of the page itself have no Authorization header.
+        _set_cookie(shim_state, request, response, token)
     return response
 
 
-def _who(who: Caller) -> str:
+def _describe_caller(who: Caller) -> str:
     place = who.organization_id or "all organizations"
     return f"{who.user_id}, {who.role}, {'all organizations' if who.scope is None else place}"
 
 
 async def socket(socket: WebSocket) -> None:
-    """A viewer's socket: the handshake is refused as any request is."""
-    here: Shim = socket.app.state.shim
+    """Serves a viewer's socket; refuses the handshake like any other request."""
+    shim_state: Shim = socket.app.state.shim
     headers = dict(socket.scope["headers"])
     try:
         check_once(socket.scope["headers"])
-        check_origin(here, socket.headers)
+        check_origin(shim_state, socket.headers)
         token = bearer(headers) or cookie_token(headers)
         if token is None:
             raise Problem(401, "unauthenticated", "log in, or send Authorization: Bearer <token>")
-        who = here.verifier.caller(token)
-        asked = socket.path_params.get("organization_id")
-        asked = check_organization(asked, "organizationId") if asked else None
-        expires = here.verifier.expiry(token)
-        with contextlib.suppress(RedisUnavailable):  # the TUI starts without it, and waits
-            await run_in_threadpool(here.register)
-        await here.viewers.view(socket, who, chosen(who, asked), expires)
+        who = shim_state.verifier.caller(token)
+        given = socket.path_params.get("organization_id")
+        organization_id = check_organization(given, "organizationId") if given else None
+        expires = shim_state.verifier.expiry(token)
+        with contextlib.suppress(RedisUnavailable):  # the TUI starts without it and waits
+            await run_in_threadpool(shim_state.register)
+        await shim_state.viewers.view(
+            socket, who, organization_in_view(who, organization_id), expires
+        )
     except Problem as problem:
         await socket.send_denial_response(problem.response())

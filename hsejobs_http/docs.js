@@ -1,10 +1,10 @@
-// The page of the API: Swagger UI on this shim's own description, with nothing of other hosts.
+// The API page: Swagger UI with this shim's own description; loads nothing from other hosts.
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#api",
   deepLinking: true,
   validatorUrl: null,
-  // A token that was typed in is gone with the page.
+  // A token that was entered is forgotten with the page.
   persistAuthorization: false,
   presets: [SwaggerUIBundle.presets.apis],
 });

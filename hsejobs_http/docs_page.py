@@ -1,4 +1,4 @@
-"""GET /docs: every route with examples. All that the page loads comes from the shim itself."""
+"""GET /docs: every route with examples. The page loads everything from the shim itself."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 
 from hsejobs_http.problems import Problem
 
-#: What the page loads: the package that has it, where, and its type. Of fastapi-offline its copy
-#: of Swagger UI alone is used.
+#: The files that the page loads: package, path in it, media type. Only the copy of Swagger UI in
+#: fastapi-offline is used.
 _FILES = {
     "docs.js": ("hsejobs_http", "docs.js", "text/javascript"),
     "swagger-ui.js": ("fastapi_offline", "static/swagger-ui-bundle.js", "text/javascript"),
     "swagger-ui.css": ("fastapi_offline", "static/swagger-ui.css", "text/css"),
 }
-#: Swagger UI sets styles of single elements, and its icons are in its style sheet.
+#: Swagger UI sets styles on elements, and its icons are data URLs in its style sheet.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline';"
     " img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none';"
@@ -42,13 +42,13 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/docs")
 def page() -> Response:
-    """The page."""
+    """Serves the page."""
     return HTMLResponse(_PAGE, headers=_HEADERS)
 
 
 @router.get("/docs/{name}")
 def asset(name: str) -> Response:
-    """A script or style of it."""
+    """Serves a script or style of the page."""
     if name not in _FILES:
         raise Problem(404, "not_found", "there is nothing at this path")
     package, path, kind = _FILES[name]

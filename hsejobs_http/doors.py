@@ -1,8 +1,8 @@
-"""How many connections there may be, how long each may take, and which gives way to a new one.
+"""Limits the number of connections and their time, and closes one to make room for a new one.
 
-A caller that begins a request and does not end it, or that does not take its answer, costs a
-connection, and nothing else: when there is no room the connections of whoever has the most, that
-wait for their caller and not for us, go first.
+A caller that begins a request and does not finish it, or does not read its answer, costs a
+connection, and nothing else. When there is no room, the address with the most connections loses
+one first, out of those that wait for their caller and not for us.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from hsejobs.engine.runtime import runtime
 from hsejobs.settings import Settings
 from hsejobs_http.proxies import Proxies
 
-#: Files that the process needs beside its connections: Redis, views of the dashboard, artifacts.
+#: Files that the process needs besides its connections: Redis, dashboard views, artifacts.
 SPARE_FILES = 256
-#: Fewest connections, however few files the process may open.
+#: The least number of connections, however few files the process may open.
 FEWEST = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds for a head, a body and an idle connection; bytes of a body that buy another second."""
+    """Time limits of a head, a body and an idle connection in s; ``rate``: body bytes per extra second."""
 
     head: float
     body: float
@@ -36,20 +36,20 @@ class Patience:
 
 
 class Guest(Protocol):
-    """A connection as the doors see it."""
+    """A connection, as ``Doors`` sees it."""
 
     def rank(self) -> tuple[int, float] | None:
-        """How soon it gives way, the lowest first; None while it is being answered."""
+        """Returns how soon it is closed to make room, lowest first; None while it is being answered."""
 
     def give_way(self) -> None:
-        """Ends it at once."""
+        """Closes the connection at once."""
 
-    def mind(self, now: float) -> None:
-        """Ends it if its time is over; ``now`` by the loop's clock."""
+    def enforce_deadline(self, now: float) -> None:
+        """Closes the connection if its time is over; ``now`` is the event loop's time in s."""
 
 
 class Doors:
-    """The connections of one process; all calls come from its event loop."""
+    """All connections of one process; call it from the event loop only."""
 
     def __init__(self, settings: Settings) -> None:
         self.patience = Patience(
@@ -58,29 +58,29 @@ class Doors:
             settings.http_body_rate,
             settings.http_idle_timeout_ms / 1000,
         )
-        self.most = room(settings)
+        self.most = connection_limit(settings)
         self.each = max(1, self.most // 2)
         self.proxies = Proxies(settings.trusted_proxies)
         self._guests: dict[Guest, str | None] = {}
         self._of: Counter[str | None] = Counter()
-        self._round: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def enter(self, guest: Guest, address: str | None) -> bool:
-        """Takes a connection in, if need be in place of another; False: there is no room."""
+        """Admits a connection, closing another if necessary; returns False if there is no room."""
         shared = address is not None and self.proxies.trusts(address)
-        room = True
+        admitted = True
         if not shared and self._of[address] >= self.each:
-            room = self._make_room(address)
+            admitted = self._make_room(address)
         elif len(self._guests) >= self.most:
-            room = self._make_room(max(self._of, key=self._of.__getitem__)) or self._make_room()
+            admitted = self._make_room(max(self._of, key=self._of.__getitem__)) or self._make_room()
         self._guests[guest] = address
         self._of[address] += 1
-        if self._round is None:
-            self._next_round()
-        return room
+        if self._timer is None:
+            self._schedule_check()
+        return admitted
 
     def leave(self, guest: Guest) -> None:
-        """The connection is gone, or is no HTTP any more."""
+        """Forgets a connection that has closed, or has become a websocket."""
         if guest in self._guests:
             address = self._guests.pop(guest)
             self._of[address] -= 1
@@ -101,29 +101,29 @@ class Doors:
         found[1].give_way()
         return True
 
-    def _next_round(self) -> None:
+    def _schedule_check(self) -> None:
         shortest = min(self.patience.head, self.patience.body, self.patience.idle)
-        self._round = asyncio.get_running_loop().call_later(min(1.0, shortest / 4), self._mind)
+        self._timer = asyncio.get_running_loop().call_later(min(1.0, shortest / 4), self._check_all)
 
-    def _mind(self) -> None:
-        self._round = None
+    def _check_all(self) -> None:
+        self._timer = None
         now = asyncio.get_running_loop().time()
         for guest in list(self._guests):
-            guest.mind(now)
+            guest.enforce_deadline(now)
         if self._guests:
-            self._next_round()
+            self._schedule_check()
 
 
-def room(settings: Settings) -> int:
-    """Connections that the process can have: as set, or as its limit of open files allows."""
+def connection_limit(settings: Settings) -> int:
+    """Returns the most connections that the process can have: as set, or as its open-file limit allows."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         files = 1 << 30
     return max(FEWEST, min(settings.http_connections, max(files - SPARE_FILES, files // 2)))
 
 
-def widen(settings: Settings) -> None:
-    """Asks for as many files as the connections may need; children inherit it."""
+def raise_file_limit(settings: Settings) -> None:
+    """Raises the open-file limit to what the connections may need; children inherit it."""
     files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = settings.http_connections + SPARE_FILES
     limit = math.inf if most == resource.RLIM_INFINITY else most
@@ -133,5 +133,5 @@ def widen(settings: Settings) -> None:
 
 @cache
 def doors() -> Doors:
-    """This process's."""
+    """Returns this process's ``Doors``."""
     return Doors(runtime().settings)

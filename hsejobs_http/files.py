@@ -1,4 +1,4 @@
-"""The files of jobs over HTTP: whole, in part, or only what is known of them; and their removal."""
+"""Artifacts over HTTP: downloads, ranges, HEAD and conditional requests, and removal."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from hsejobs_http.queries import check_query
 from hsejobs_http.state import Shim, caller, shim, viewer
 
 OF_JOB, LINKED = "/api/jobs/{queue}/jobs/{job_id}/artifact", "/artifacts/{token}"
-#: Seconds between two looks for files of removed jobs.
+#: Seconds between two searches for files of removed jobs.
 ROUND_SECONDS = 30.0
-#: One range of bytes; several at once are answered with the whole file, as RFC 9110 allows.
+#: One range of bytes; requests for several get the whole file, as RFC 9110 allows.
 _RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))", re.ASCII)
 
 
@@ -35,39 +35,39 @@ def register(app: FastAPI) -> None:
         OF_JOB, remove_artifact, methods=["DELETE"], status_code=204, dependencies=strict
     )
     app.add_api_route(LINKED, linked_artifact, methods=["GET"])
-    # By the same functions, and no operations of their own in the document.
+    # The same functions; these get no operations of their own in the OpenAPI document.
     app.add_api_route(OF_JOB, artifact, methods=["HEAD"], include_in_schema=False)
     app.add_api_route(LINKED, linked_artifact, methods=["HEAD"], include_in_schema=False)
 
 
 class RemovalRounds:
-    """Deletes the files of jobs that were removed in the TUI, once nobody can undo it any more."""
+    """Deletes the files of jobs that were removed in the TUI, once the removal can no longer be undone."""
 
-    def __init__(self, here: Shim) -> None:
-        self.here, self._next = here, 0.0
+    def __init__(self, shim_state: Shim) -> None:
+        self.shim_state, self._next = shim_state, 0.0
 
     def __call__(self) -> None:
-        """What is due, every half minute; what fails is due again."""
+        """Deletes what is due, every half minute; retries what fails."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + ROUND_SECONDS
         with contextlib.suppress(JobsError):
-            removal.delete_due(self.here.files, self.here.names())
+            removal.delete_due(self.shim_state.files, self.shim_state.names())
 
 
 def artifact(request: Request, queue: str, job_id: str) -> Response:
-    """The file that the job made."""
+    """Downloads the file that the job produced."""
     routes.job_of(request, queue, job_id)
-    here = shim(request)
+    shim_state = shim(request)
     try:
-        found = here.files.of_job(viewer(caller(request)), queue, job_id)
+        found = shim_state.files.of_job(viewer(caller(request)), queue, job_id)
     except ArtifactForbidden as error:
         raise Problem(403, "forbidden", str(error)) from None
-    return _send(request, here, found)
+    return _send(request, shim_state, found)
 
 
 def remove_artifact(request: Request, queue: str, job_id: str) -> Response:
-    """Takes the file that the job made away, and the links to it; the job stays."""
+    """Removes the file that the job produced, and all links to it; the job stays."""
     acts = routes.acting(request, "remove file")
     routes.job_of(request, queue, job_id)
     removal.withdraw(shim(request).files, queue, job_id, acts.org)
@@ -76,14 +76,14 @@ def remove_artifact(request: Request, queue: str, job_id: str) -> Response:
 
 
 def linked_artifact(request: Request, token: str) -> Response:
-    """The file that a signed link leads to."""
-    here = shim(request)
-    organization, artifact_id = verify(here.settings, token, time.time_ns() // 1_000_000)
-    return _send(request, here, here.files.by_id(LINK, organization, artifact_id))
+    """Downloads the file that a signed link leads to."""
+    shim_state = shim(request)
+    organization, artifact_id = verify(shim_state.settings, token, time.time_ns() // 1_000_000)
+    return _send(request, shim_state, shim_state.files.by_id(LINK, organization, artifact_id))
 
 
-def _send(request: Request, here: Shim, found: Artifact) -> Response:
-    """The file as a download. Raises Problem 416, ArtifactNotFound, ArtifactsUnavailable."""
+def _send(request: Request, shim_state: Shim, found: Artifact) -> Response:
+    """Returns the file as a download. Raises Problem 416, ArtifactNotFound, ArtifactsUnavailable."""
     etag = f'"{found.sha256}"'
     headers = {
         "Accept-Ranges": "bytes",
@@ -93,12 +93,12 @@ def _send(request: Request, here: Shim, found: Artifact) -> Response:
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Cache-Control": "private, no-store",
     }
-    asked = [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]
-    if "*" in asked or etag in asked or f"W/{etag}" in asked:
+    tags = [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]
+    if "*" in tags or etag in tags or f"W/{etag}" in tags:
         return Response(status_code=304, headers=headers)
     start, end, status = 0, found.bytes, 200
     wanted = _RANGE.fullmatch(request.headers.get("range", "").strip())
-    # If-Range with the tag of another version, or a date, which we have none of: the whole file.
+    # If-Range with another version's tag, or with a date (we keep none), gets the whole file.
     if wanted and request.headers.get("if-range", etag) == etag and request.method == "GET":
         start, end = _part(wanted, found.bytes)
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{found.bytes}"
@@ -107,7 +107,7 @@ def _send(request: Request, here: Shim, found: Artifact) -> Response:
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=found.content_type)
     return StreamingResponse(
-        _content(here, found, start, end - start),
+        _content(shim_state, found, start, end - start),
         status_code=status,
         headers=headers,
         media_type=found.content_type,
@@ -115,7 +115,7 @@ def _send(request: Request, here: Shim, found: Artifact) -> Response:
 
 
 def _part(wanted: re.Match[str], size: int) -> tuple[int, int]:
-    """The first byte of a range and the one after its last. Raises Problem 416."""
+    """Returns the range's first byte and the one after its last. Raises Problem 416."""
     first, last, tail = wanted.groups()
     if tail is not None:
         start, end = max(0, size - int(tail)), size
@@ -125,16 +125,16 @@ def _part(wanted: re.Match[str], size: int) -> tuple[int, int]:
         raise Problem(
             416,
             "range_not_satisfiable",
-            f"the file has {size:,} bytes",
+            f"the range begins after the end of the file, which has {size:,} bytes",
             headers={"Content-Range": f"bytes */{size}"},
         )
     return start, end
 
 
-def _content(here: Shim, found: Artifact, start: int, left: int) -> Iterator[bytes]:
-    opened, pieces = here.files.open(found, start)
+def _content(shim_state: Shim, found: Artifact, start: int, left: int) -> Iterator[bytes]:
+    opened, pieces = shim_state.files.open(found, start)
     if opened.sha256 != found.sha256:
-        raise ArtifactNotFound("the artifact was replaced while it was read")
+        raise ArtifactNotFound("the artifact was replaced during the download; request it again")
     return _pieces(pieces, left)
 
 

@@ -1,4 +1,4 @@
-"""What every request passes: its id, the token, the size of its body, its line in the log."""
+"""The gate that every request passes: its id, token, body size, and log line."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from hsejobs_http.problems import Problem, stopping, unexpected
 from hsejobs_http.proxies import Proxies
 from hsejobs_http.tokens import TokenVerifier, bearer, check_once
 
-#: For how long lines of the log are gathered.
+#: Seconds for which log lines are collected before they are written.
 FLUSH_SECONDS = 0.02
-#: https://www.w3.org/TR/trace-context/ - ids of zeros alone are none.
+#: https://www.w3.org/TR/trace-context/ - ids of zeros only are invalid.
 _TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-#: Routes that know HEAD themselves: nobody reads a file to tell its size.
+#: Routes that implement HEAD themselves, so that a file need not be read to tell its size.
 _ARTIFACTS = re.compile(r"/artifacts/.*|/api/jobs/[^/]+/jobs/[^/]+/artifact", re.DOTALL)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:@+=-]{1,100}")
 
@@ -40,7 +40,7 @@ class RequestGate:
         self.app, self.verifier = app, verifier
         self.metrics_token = metrics_token
         self.counts, self.proxies = counts, proxies
-        #: Templates by what answers them; others are `unmatched`.
+        #: Path templates by endpoint; requests to others are counted as `unmatched`.
         self.paths: dict[Any, str] = {}
         self._flushing = False
 
@@ -52,7 +52,7 @@ class RequestGate:
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        request_id = self._named(scope, headers)
+        request_id = self._identify(scope, headers)
         started, status = time.perf_counter(), 0
 
         async def answer(message: Any) -> None:
@@ -64,7 +64,7 @@ class RequestGate:
 
         method = scope["method"]
         if method == "HEAD" and not _ARTIFACTS.fullmatch(scope["path"]):
-            # As GET; uvicorn sends the head of the answer alone.
+            # Handled as GET; uvicorn sends only the head of the answer.
             scope = {**scope, "method": "GET"}
         try:
             try:
@@ -75,20 +75,20 @@ class RequestGate:
                 response = dashboard.refusal(problem, headers) if page else problem.response()
                 await response(scope, receive, answer)
             except Exception as error:
-                unforeseen = unexpected(error, request_id)
-                # An answer of ours may have come already, by the application's own handler.
+                internal_error = unexpected(error, request_id)
+                # The application's own handler may have answered already.
                 if not status:
-                    await unforeseen.response()(scope, receive, answer)
+                    await internal_error.response()(scope, receive, answer)
             except asyncio.CancelledError:
-                # The shim stops, and this took longer than the grace; uvicorn would say it plainly.
+                # The shim stops and the grace period is over; uvicorn would answer in plain text.
                 if status:
                     raise
                 await stopping().response()(scope, receive, answer)
         finally:
             self._log(scope, method, status, started, request_id)
 
-    def _named(self, scope: Any, headers: dict[bytes, bytes]) -> str:
-        """The request's id and trace, and who is at its other end, in the scope; the id."""
+    def _identify(self, scope: Any, headers: dict[bytes, bytes]) -> str:
+        """Sets the request's trace and client address in the scope; returns the request's id."""
         given = headers.get(b"x-request-id", b"")
         request_id = given.decode() if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         parent = headers.get(b"traceparent", b"")
@@ -99,8 +99,8 @@ class RequestGate:
         return request_id
 
     async def _socket(self, scope: Any, receive: Any, send: Any) -> None:
-        """A view's socket; a refusal is as for any request."""
-        request_id = self._named(scope, dict(scope["headers"]))
+        """Passes a view's socket on; a refusal is answered as for any request."""
+        request_id = self._identify(scope, dict(scope["headers"]))
         begun = False
 
         async def answer(message: Any) -> None:
@@ -129,7 +129,7 @@ class RequestGate:
                 raise Problem(
                     401,
                     "unauthenticated",
-                    "this needs JOBS_METRICS_TOKEN",
+                    "send Authorization: Bearer <JOBS_METRICS_TOKEN>",
                     headers={"WWW-Authenticate": "Bearer"},
                 )
         if path != dashboard.LOGIN and (path == "/api/jobs" or path.startswith("/api/jobs/")):
@@ -172,5 +172,5 @@ class RequestGate:
 
 
 def _shown(path: str) -> str:
-    # Whoever has a signed link may load its file: none stands in a log.
+    # A signed link lets anybody load its file, so none may appear in a log.
     return "/artifacts/***" if path.startswith("/artifacts/") else path[:300]

@@ -1,4 +1,4 @@
-"""/metrics: everything from Redis at the time of the scrape, so any instance says the same."""
+"""/metrics: rendered from Redis at each scrape, so every instance gives the same answer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hsejobs_http import counting
 from hsejobs_http.state import Shim
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-#: Upper bounds of the durations' histogram, in seconds.
+#: Upper bounds of the duration histogram, in seconds.
 BOUNDS = (0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 600)
 
 
-def render(here: Shim) -> str:
-    """The page. Raises RedisUnavailable."""
-    stats = here.runtime.reader.stats(here.names())
+def render(shim: Shim) -> str:
+    """Renders the metrics. Raises RedisUnavailable."""
+    stats = shim.runtime.reader.stats(shim.names())
     lines: list[str] = []
 
     def gauge(name: str, doc: str, values: Iterable[tuple[str, float | None]]) -> None:
@@ -40,9 +40,9 @@ def render(here: Shim) -> str:
         ),
     )
     for name, doc, field, scale in (
-        ("finished_per_minute", "Jobs finished a minute, over 5 minutes.", "rate", 1.0),
+        ("finished_per_minute", "Jobs finished per minute, over 5 minutes.", "rate", 1.0),
         ("failure_ratio", "Share of failed jobs, over 5 minutes.", "failureRate", 1.0),
-        ("oldest_waiting_seconds", "How long the oldest job waits.", "oldestWaiting", 1000.0),
+        ("oldest_waiting_seconds", "How long the oldest job has waited.", "oldestWaiting", 1000.0),
     ):
         gauge(
             name,
@@ -54,22 +54,22 @@ def render(here: Shim) -> str:
         )
     gauge(
         "stalled_jobs",
-        "Jobs that stalled, in 5 minutes.",
+        "Jobs that stalled in the last 5 minutes.",
         ((f'queue="{one.name}"', one.window().stalled) for one in stats),
     )
     gauge(
         "consumers",
-        "Consumers that live.",
+        "Live consumers.",
         ((f'queue="{one.name}"', one.consumers) for one in stats),
     )
     lines.append(
-        "# HELP hsejobs_job_duration_seconds Run times of the last 5 minutes, so without rate()."
+        "# HELP hsejobs_job_duration_seconds Run times over 5 minutes; not cumulative, so no rate()."
     )
     lines.append("# TYPE hsejobs_job_duration_seconds histogram")
     for one in stats:
         lines += _histogram(one)
     counts = {"closed": 0, "open": 0, "half_open": 0}
-    for circuit in Circuits(here.runtime.link, here.runtime.prefix).all(None):
+    for circuit in Circuits(shim.runtime.link, shim.runtime.prefix).all(None):
         state = str(circuit.public()["state"]).replace("-", "_")
         counts[state] = counts.get(state, 0) + 1
     gauge(
@@ -77,13 +77,13 @@ def render(here: Shim) -> str:
         "Circuit breakers by state.",
         ((f'state="{state}"', n) for state, n in sorted(counts.items())),
     )
-    on = [one for one in stored(here.runtime.link, here.runtime.prefix) if one["state"] == "on"]
+    on = [one for one in stored(shim.runtime.link, shim.runtime.prefix) if one["state"] == "on"]
     gauge(
         "alerts",
         "Alerts that are on.",
         ((f'rule="{one["rule"]}",queue="{one["queue"] or ""}"', 1) for one in on),
     )
-    lines += counting.lines(here.tallies)
+    lines += counting.lines(shim.tallies)
     return "\n".join(lines) + "\n"
 
 
@@ -91,8 +91,8 @@ def _histogram(one: QueueStats) -> list[str]:
     last, label = one.window(), f'queue="{one.name}"'
     lines = []
     for bound in BOUNDS:
-        # A bucket of the counters is counted where it ends.
-        below = sum(n for bucket, n in last.run.items() if _top(bucket) <= bound)
+        # A bucket of the stored counters counts where it ends.
+        below = sum(n for bucket, n in last.run.items() if _upper_bound(bucket) <= bound)
         lines.append(f'hsejobs_job_duration_seconds_bucket{{{label},le="{bound:g}"}} {below}')
     total = sum(last.run.values())
     lines.append(f'hsejobs_job_duration_seconds_bucket{{{label},le="+Inf"}} {total}')
@@ -101,5 +101,5 @@ def _histogram(one: QueueStats) -> list[str]:
     return lines
 
 
-def _top(bucket: int) -> float:
+def _upper_bound(bucket: int) -> float:
     return (math.exp2((bucket + 1) / BUCKETS_PER_OCTAVE) - 1) / 1e6

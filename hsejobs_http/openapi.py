@@ -1,4 +1,4 @@
-"""The OpenAPI document: every route as its table says, and a path for each queue's creating."""
+"""The OpenAPI document: every route from the table ``ROUTES``, and one path per queue for adding jobs."""
 
 from __future__ import annotations
 
@@ -16,36 +16,37 @@ from hsejobs.model import RESERVED_QUEUE_NAMES
 from hsejobs_http.openapi_routes import OTHER_QUEUES, ROUTES, responses, without_options
 from hsejobs_http.openapi_schemas import JOB_ID, QUEUE, SCHEMAS, options_of, ref
 
-_ABOUT = (
-    "Jobs that are never lost and can always be seen. Every error is application/problem+json;"
-    " a path or method that is none is 404 or 405. Send X-Request-ID and traceparent, and find"
-    " them in the workers' logs."
+_DESCRIPTION = (
+    "Add, inspect and manage background jobs. Every error is application/problem+json;"
+    " an unknown path is 404, an unknown method 405. Send X-Request-ID and traceparent to find"
+    " a request in the workers' logs."
 )
-_CREATING = (
-    "Options lie beside the payload, or apart: {payload, options}. An `Idempotency-Key` header acts"
-    " as `jobId` does: send one of the two. The same key with another body is 409."
+_ADD_DESCRIPTION = (
+    "Options may be given next to the payload's fields, or separately: {payload, options}. An"
+    " `Idempotency-Key` header works like `jobId`: send only one of them. The same key with another"
+    " body is 409."
 )
 
 
 def document(app: FastAPI, application: Application) -> dict[str, Any]:
-    """The whole document, made once; of the application's queues with their models and examples."""
+    """Returns the document, built once; the application's queues appear with their models and examples."""
     if app.openapi_schema:
         return app.openapi_schema
-    made: dict[str, Any] = get_openapi(
-        title=app.title, version=app.version, description=_ABOUT, routes=app.routes
+    result: dict[str, Any] = get_openapi(
+        title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes
     )
     queues, examples = application.queues, application.hook("examples") or {}
     schemas = dict(SCHEMAS)
-    # Addresses of the document are below where it was loaded from.
-    made["servers"] = [{"url": "/"}]
-    made["components"] = {
+    # Relative to the address that the document was loaded from.
+    result["servers"] = [{"url": "/"}]
+    result["components"] = {
         "schemas": schemas,
         "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
     }
-    paths = made["paths"]
+    paths = result["paths"]
     for (method, path), route in ROUTES.items():
         if path == OTHER_QUEUES:
-            paths[path] = {method: _creating("{other_queue}", {"type": "object"}, queues)}
+            paths[path] = {method: _add_operation("{other_queue}", {"type": "object"}, queues)}
             continue
         operation = paths[path][method]
         operation["responses"] = responses(route, path)
@@ -55,17 +56,17 @@ def document(app: FastAPI, application: Application) -> dict[str, Any]:
             operation["requestBody"] = {"required": True, "content": content}
     for name, huey in queues.items():
         paths[f"/api/jobs/{name}"] = {
-            "post": _creating(name, _bodies(name, huey, schemas), queues, examples.get(name))
+            "post": _add_operation(name, _bodies(name, huey, schemas), queues, examples.get(name))
         }
     for path, item in paths.items():
         for operation in item.values():
             operation["security"] = [{"token": []}] if path.startswith("/api/jobs") else []
-    app.openapi_schema = made
-    return made
+    app.openapi_schema = result
+    return result
 
 
 def _in_path(path: str, queues: Iterable[str]) -> list[dict[str, Any]]:
-    # The words of the routes are no queues: to add to one is another method of that route.
+    # Reserved words and known queues are excluded: they have paths of their own.
     own = "|".join(sorted({*queues, *RESERVED_QUEUE_NAMES}))
     patterns = {
         "queue": QUEUE,
@@ -82,7 +83,7 @@ def _in_path(path: str, queues: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def _bodies(name: str, huey: JobHuey, schemas: dict[str, Any]) -> dict[str, Any]:
-    """The two forms of a queue's creating body; what they are made of is added to ``schemas``."""
+    """Returns the two body forms of a queue's add, and adds their parts to ``schemas``."""
     task = huey.describe().task(None)
     model = huey.wrappers[task.name].model
     found = {"type": "object"} if model is None else document_schema(model, huey.runtime.settings)
@@ -93,29 +94,29 @@ def _bodies(name: str, huey: JobHuey, schemas: dict[str, Any]) -> dict[str, Any]
     fields = payload.get("properties", {})
     options = options_of(outbound=huey.outbound)
     schemas[f"{title}Job"] = {**payload, "properties": {**options, **fields}}
-    # What is a field of the payload may stand there alone, or else in both places alike.
-    apart = {name: option for name, option in options.items() if name not in fields}
-    # Where a payload has a field of that name, only `options` tells the two forms apart.
-    told_apart = "payload" in fields
+    # A field of the payload may be given there only, or in both places with the same value.
+    separate = {name: option for name, option in options.items() if name not in fields}
+    # If the payload has a field called payload, only `options` distinguishes the two forms.
+    needs_options = "payload" in fields
     tasks = [task.name.rpartition(".")[2], task.name]
     schemas[f"{title}Wrapped"] = {
         "type": "object",
-        "description": "The payload, and its options apart.",
-        "required": ["payload", "options"] if told_apart else ["payload"],
+        "description": "The payload and its options, separately.",
+        "required": ["payload", "options"] if needs_options else ["payload"],
         "additionalProperties": False,
         "properties": {
             "payload": ref(f"{title}Payload"),
             "options": {
-                "type": "object" if told_apart else ["object", "null"],
+                "type": "object" if needs_options else ["object", "null"],
                 "additionalProperties": False,
-                "properties": {**apart, "task": {"enum": [*tasks, None]}},
+                "properties": {**separate, "task": {"enum": [*tasks, None]}},
             },
         },
     }
     return {"anyOf": [ref(f"{title}Job"), ref(f"{title}Wrapped")]}
 
 
-def _creating(
+def _add_operation(
     name: str,
     schema: dict[str, Any],
     queues: Iterable[str],
@@ -125,9 +126,9 @@ def _creating(
     content: dict[str, Any] = {"schema": schema}
     if example is not None:
         content["examples"] = {
-            "flat": {"summary": "options beside the payload", "value": example},
+            "flat": {"summary": "options next to the payload's fields", "value": example},
             "wrapped": {
-                "summary": "options apart",
+                "summary": "options separately",
                 "value": {"payload": without_options(example), "options": {"priority": 2}},
             },
         }
@@ -136,7 +137,7 @@ def _creating(
         "summary": "Add a job to the queue of another program"
         if generic
         else f"Add a job to {name}",
-        "description": _CREATING,
+        "description": _ADD_DESCRIPTION,
         "operationId": "create" if generic else f"create_{name.replace('-', '_')}",
         "parameters": _in_path(path, queues),
         "requestBody": {"required": True, "content": {"application/json": content}},

@@ -1,4 +1,4 @@
-"""What each route of the OpenAPI document asks for and answers."""
+"""What each route of the OpenAPI document takes and answers."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from hsejobs_http.openapi_schemas import ANSWER_EXAMPLES, CURSOR, Schema, ref
 from hsejobs_http.problems import MEDIA_TYPE, TITLES
 
 WHY = {
-    400: "the body is no JSON, or the request no HTTP",
-    401: "no token, or none that is good",
+    400: "the body is not valid JSON, or the request is not valid HTTP",
+    401: "the token is missing or invalid",
     403: "the token's role or organization does not allow it",
-    404: "it is not there, or another organization's",
-    409: "its present state forbids it, or the Idempotency-Key came before with another body",
+    404: "it does not exist, or belongs to another organization",
+    409: "its state does not allow it, or the Idempotency-Key was used with another body",
     413: f"the body has more than {BODY_LIMIT:,} bytes, or the payload more than {PAYLOAD_LIMIT:,}",
-    416: "the file has fewer bytes than the range begins at",
-    422: "a value cannot be used; each field is named",
-    503: "Redis or the artifact store is away; see Retry-After",
+    416: "the range begins after the end of the file",
+    422: "a value is invalid; the errors name each field",
+    503: "Redis or the artifact store cannot be reached; see Retry-After",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a route answers: a schema's name (a list of it for ``many``), or a media type."""
+    """A route's answer: the name of a schema (``many``: a list of it), or a media type."""
 
     answer: str
     errors: tuple[int, ...] = ()
@@ -43,20 +43,20 @@ def _query(name: str, text: str, **schema: Any) -> Schema:
 
 _ORG = _query(
     "organizationId",
-    "an operator's choice of one; others see their own",
+    "limits an operator's view to one organization; others always see their own",
     type="string",
     pattern=f"^{IDENTIFIER}{{0,200}}$",
 )
 _LIST = (
-    _query("status", "waiting unless given", type="string", enum=list(STATUSES)),
-    _query("limit", "50 unless given", type="integer", minimum=1, maximum=200),
-    _query("cursor", "`next` of the page before", type="string", pattern=CURSOR),
+    _query("status", "default: waiting", type="string", enum=list(STATUSES)),
+    _query("limit", "default: 50", type="integer", minimum=1, maximum=200),
+    _query("cursor", "the `next` value of the previous page", type="string", pattern=CURSOR),
     _ORG,
 )
-#: How the document names adding to a queue of another program, ``/api/jobs/{queue}`` of the routes:
-#: the platform's own queues have paths of their own, which say what they take.
+#: The document's name for adding to a queue of another program, ``/api/jobs/{queue}`` in the routes:
+#: the application's own queues have paths of their own, with their payload schemas.
 OTHER_QUEUES = "/api/jobs/{other_queue}"
-#: Everything below /api/jobs has 400, 401, 403, 413 and 503 beside what stands here.
+#: Every path below /api/jobs also has 400, 401, 403, 413 and 503.
 ROUTES: dict[tuple[str, str], Route] = {
     ("get", "/api/jobs/stats"): Route("Stats", (422,), query=(_ORG,)),
     ("get", "/api/jobs/dashboard"): Route("text/html", (422,), query=(_ORG,)),
@@ -84,12 +84,12 @@ _EVERYWHERE = (400, 401, 403, 413, 503)
 
 
 def without_options(example: Schema) -> Schema:
-    """A body's payload, without the options beside it."""
+    """Returns the payload of an example body, without the options next to it."""
     return {name: value for name, value in example.items() if name not in OPTIONS}
 
 
 def responses(route: Route, path: str) -> Schema:
-    """The ``responses`` of an operation."""
+    """Returns the ``responses`` of an operation."""
     found: Schema = {str(route.status): _answer(route)}
     errors = set(route.errors) | (set(_EVERYWHERE) if path.startswith("/api/jobs") else set())
     for status in sorted(errors):

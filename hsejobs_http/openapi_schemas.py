@@ -1,4 +1,4 @@
-"""The objects of the OpenAPI document, and what each route takes and answers."""
+"""The schemas of the OpenAPI document, with examples."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from hsejobs.services.fields import IDENTIFIER
 
 Schema = dict[str, Any]
 QUEUE = "^[a-z][a-z0-9-]{0,39}$"
-#: What a caller may always send as an id: the organization's, at most 100 characters, comes before.
+#: An id that every caller may send: the organization's id, at most 100 characters, is put before it.
 SENT_ID = f"^(?!{'|'.join(RESERVED_IDS)})" + "[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]{0,98}$"
-#: Of a page's ``next``: eight characters of a check, then text in base64, none of which is a
-#: control character. So narrow that nobody happens to make one; an empty one is the first page.
+#: A page's ``next``: an eight-character checksum, then base64 text without control characters.
+#: So narrow that random text does not match; an empty cursor is the first page.
 CURSOR = "^(?:(?![A-Za-z0-9_-]{8}(?:[A-Za-z0-9_-]{4})*[^I-Za-f])[A-Za-z0-9_-]{19,400})?$"
 JOB_ID = "^[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]{0,199}$"
 
 
 def ref(name: str) -> Schema:
-    """Refers to a schema by name."""
+    """Returns a reference to a schema by name."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
@@ -43,22 +43,24 @@ _STATES: Schema = {"enum": [state.value for state in State]}
 
 
 def options_of(*, outbound: bool) -> dict[str, Schema]:
-    """The options of a queue's jobs, within what a member may ask for.
+    """Returns the option schemas of a queue, within what a member may use.
 
-    ``outbound``: the queue calls other people's servers. An option that is null is as good as none.
+    ``outbound``: the queue calls other people's servers. A null option counts as absent.
     """
     least = TENANT_BACKOFF_MS if outbound else 0
-    operators = "; an operator's token may ask for {}"
+    operators = "; an operator may use {}"
     return {
-        "priority": _or_null("integer", minimum=1, maximum=5, description="1 is first"),
+        "priority": _or_null(
+            "integer", minimum=1, maximum=5, description="1 (highest) to 5 (lowest)"
+        ),
         "attempts": _or_null(
             "integer",
             minimum=1,
             maximum=TENANT_ATTEMPTS,
-            description="total tries" + operators.format("up to 1000"),
+            description="total attempts, the first included" + operators.format("up to 1000"),
         ),
         "delay": _or_null(
-            "integer", minimum=0, maximum=LONGEST_MS, description="ms before it may run"
+            "integer", minimum=0, maximum=LONGEST_MS, description="ms before the job may start"
         ),
         "backoff": {
             "anyOf": [
@@ -73,25 +75,27 @@ def options_of(*, outbound: bool) -> dict[str, Schema]:
                     },
                 },
             ],
-            "description": "ms before the second try; each further one waits 5 times as long, a day "
-            "at most" + (operators.format("less than 1000") if outbound else ""),
+            "description": "ms before the second attempt; each further one waits 5 times as long, a"
+            " day at most" + (operators.format("less than 1000") if outbound else ""),
         },
         "timeout": _or_null(
-            "integer", minimum=1, maximum=LONGEST_MS, description="ms that one try may take"
+            "integer", minimum=1, maximum=LONGEST_MS, description="ms that one attempt may take"
         ),
         "jobId": _or_null(
             "string",
             pattern=SENT_ID,
-            description="becomes <organizationId>:<jobId>; the same again returns the job there is",
+            description="becomes <organizationId>:<jobId>; the same id again returns the existing job",
         ),
         "organizationId": _or_null(
             "string",
             pattern=f"^{IDENTIFIER}{{1,200}}$",
-            description="whose job it is; another organization than the token's only an operator"
-            " may name",
+            description="the organization that owns the job; only an operator may name another than the"
+            " token's",
         ),
         "userId": _or_null(
-            "string", pattern=f"^{IDENTIFIER}{{1,200}}$", description="likewise the user's"
+            "string",
+            pattern=f"^{IDENTIFIER}{{1,200}}$",
+            description="the user who owns the job; only an operator may name another than the token's",
         ),
     }
 
@@ -130,7 +134,7 @@ SCHEMAS: dict[str, Schema] = {
             "status": _STATES,
             "organizationId": _or_null("string"),
             "userId": _or_null("string"),
-            "data": {"description": "secrets as ***; null where the caller may not see it"},
+            "data": {"description": "secrets as ***; null if the caller may not see it"},
             "priority": {"type": "integer"},
             "attemptsMade": _COUNT,
             "attempts": _COUNT,
@@ -160,7 +164,7 @@ SCHEMAS: dict[str, Schema] = {
     "QueueStats": _object(
         {
             **dict.fromkeys(_COUNTS, _COUNT),
-            "rate": {"type": "number", "description": "finished a minute, over 5 minutes"},
+            "rate": {"type": "number", "description": "jobs finished per minute, over 5 minutes"},
             "averageDuration": _or_null("number", description="ms, over 5 minutes"),
             "failureRate": {"type": "number", "minimum": 0, "maximum": 1},
             "oldestWaiting": _or_null("integer", description="ms"),
@@ -214,7 +218,7 @@ SCHEMAS: dict[str, Schema] = {
                 "grace": {
                     **_MS,
                     "maximum": 10 * 366 * 86_400_000,
-                    "description": "ms; younger jobs stay",
+                    "description": "ms; younger jobs are kept",
                 },
                 "status": {"enum": ["completed", "failed", "delayed", "waiting"]},
             }

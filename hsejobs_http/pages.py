@@ -1,4 +1,4 @@
-"""The HTML of the dashboard: a terminal, a login, and a table for browsers without script."""
+"""The HTML of the dashboard: a terminal, a login, and a table for browsers without scripts."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ header{display:flex;gap:1rem;align-items:center;height:2rem;padding:0 .6rem;back
 header span{flex:1;overflow:hidden;white-space:nowrap;text-overflow:ellipsis}
 #terminal.textual-terminal{position:absolute;top:2rem;left:0;width:100vw;height:calc(100vh - 2rem)}
 body{overflow:hidden}
-.told{display:none;position:absolute;inset:2rem 0 0 0;z-index:10;background:#121212ee;padding:3rem}
-body.-closed .told{display:block}
+.ended{display:none;position:absolute;inset:2rem 0 0 0;z-index:10;background:#121212ee;padding:3rem}
+body.-closed .ended{display:block}
 button,.button{font:inherit;padding:.2rem .8rem;background:#2b3f4e;color:inherit;border:1px solid #5a7a90;
 text-decoration:none;cursor:pointer}
 main{max-width:40rem;margin:10vh auto;padding:0 1rem}
@@ -59,22 +59,22 @@ def _page(body: str, head: str = "", policy: str = "", attributes: str = "") -> 
     )
 
 
-def login_page(told: str) -> HTMLResponse:
-    """Asks for a token; ``told``: why the last one was refused."""
+def login_page(reason: str) -> HTMLResponse:
+    """Returns a page that asks for a token; ``reason``: why the last one was refused, or empty."""
     return _page(
         "<main><h1>Jobs</h1><form method=post action=/api/jobs/dashboard/login>"
-        f"<p class=wrong>{escape(told)}</p>"
-        "<p><label for=token>Your token of the platform</label></p>"
+        f"<p class=wrong>{escape(reason)}</p>"
+        "<p><label for=token>Your access token</label></p>"
         "<p><textarea id=token name=token rows=6 required autofocus spellcheck=false"
         " autocomplete=off></textarea></p><p><button>Log in</button></p></form>"
-        "<p>An administrator makes one with <code>hsejobs token</code>.</p></main>"
+        "<p>An administrator creates tokens with <code>hsejobs token</code>.</p></main>"
     )
 
 
 def view_page(
     address: str, sockets: str, stats: dict[str, dict[str, Any]], who: str
 ) -> HTMLResponse:
-    """The terminal, whose socket is at ``address``; the counts where no script runs."""
+    """Returns the page with the terminal, whose socket is at ``address``; without scripts, the counts."""
     head = (
         "<link rel=stylesheet href=/api/jobs/dashboard/static/xterm.css>"
         "<script src=/api/jobs/dashboard/static/textual.js></script>"
@@ -87,7 +87,7 @@ def view_page(
         f"<noscript>{_table(stats)}</noscript>"
         f"<div id=terminal class=textual-terminal data-session-websocket-url='{escape(address)}'"
         " data-font-size=15></div>"
-        "<div class=told><p>This view has ended: it was closed, your token has expired, the server"
+        "<div class=ended><p>This view has ended: it was closed, your token has expired, the server"
         " stopped, or too many views are open.</p><p><a class=button href=''>Open it again</a></p></div>"
     )
     policy = f"; script-src 'self'; img-src 'self' data:; connect-src 'self' {sockets}"

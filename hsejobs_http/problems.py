@@ -1,4 +1,4 @@
-"""Errors as ``application/problem+json``, each with its status and stable code."""
+"""Errors as ``application/problem+json``, each with an HTTP status and a stable code."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from hsejobs.errors import (
 from hsejobs.watch import logs
 
 MEDIA_TYPE = "application/problem+json"
-#: Seconds after which a caller may try again when Redis or the artifact store is away.
+#: Seconds after which to try again when Redis or the artifact store cannot be reached.
 RETRY_AFTER = "2"
-UNFORESEEN = "something went wrong here; the log has more"
+INTERNAL_ERROR = "an unexpected error occurred; the log of the shim has the details"
 
 TITLES = {
     400: "Bad request",
@@ -49,7 +49,7 @@ TITLES = {
 
 
 class Problem(Exception):
-    """An answer that is no success. ``errors``: (field, what is wrong) pairs."""
+    """An error answer. ``errors``: pairs of a field and what is wrong with it."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Problem(Exception):
         self.errors, self.headers = errors, headers or {}
 
     def body(self) -> bytes:
-        """The JSON document."""
+        """Returns the JSON document as bytes."""
         document: dict[str, Any] = {
             "type": "about:blank",
             "title": TITLES.get(self.status, "Error"),
@@ -78,23 +78,23 @@ class Problem(Exception):
         return json.dumps(document).encode()
 
     def response(self) -> Response:
-        """The answer."""
+        """Returns the HTTP response."""
         return Response(self.body(), self.status, self.headers, MEDIA_TYPE)
 
 
 def too_slow(what: str) -> Problem:
-    """The answer to a request that does not come to its end."""
+    """Returns the answer to a request that was not received in time."""
     return Problem(408, "request_timeout", f"{what} did not come in time; send it again")
 
 
 def stopping() -> Problem:
-    """The answer to what was not done when the shim had to end."""
-    told = "this process ends and did not get it done; send it again"
-    return Problem(503, "stopping", told, headers={"Retry-After": RETRY_AFTER})
+    """Returns the answer to a request that was unfinished when the shim stopped."""
+    detail = "the shim stopped before the request was done; send it again"
+    return Problem(503, "stopping", detail, headers={"Retry-After": RETRY_AFTER})
 
 
 def problem_of(error: JobsError) -> Problem:
-    """Which answer an error of hsejobs is; no value of the caller's is in it."""
+    """Returns the answer to an error of hsejobs; it contains no value of the caller's."""
     if isinstance(error, RedisUnavailable | ArtifactsUnavailable):
         if isinstance(error, RedisFull | RedisRefused):
             detail = str(error)
@@ -106,7 +106,7 @@ def problem_of(error: JobsError) -> Problem:
         status = 413 if isinstance(error, PayloadTooLarge) else 422
         return Problem(status, error.code, str(error), errors=error.problems)
     if isinstance(error, JobNotFound):
-        # The same bytes whether it is absent or another organization's.
+        # The same bytes whether the job is absent or another organization's.
         return Problem(404, error.code, "there is no such job")
     if isinstance(error, UnknownQueue | ArtifactNotFound):
         return Problem(404, error.code, str(error))
@@ -116,19 +116,19 @@ def problem_of(error: JobsError) -> Problem:
         return Problem(403, error.code, str(error))
     if isinstance(error, Refused):
         return Problem(409, error.code, str(error))
-    return Problem(500, error.code, UNFORESEEN)
+    return Problem(500, error.code, INTERNAL_ERROR)
 
 
 def unexpected(error: BaseException, request_id: str) -> Problem:
-    """The answer to what nobody foresaw; one line in the log says what it was, and where.
+    """Logs an unexpected error with its cause and place, and returns its answer.
 
-    An error's own text may hold a value of the caller's, so only ours are written down.
+    Texts of other libraries' errors may contain the caller's values, so only our own are logged.
     """
     places = [
         f"{frame.filename.rpartition('site-packages/')[2].rpartition('/')[2]}:{frame.lineno} {frame.name}"
         for frame in traceback.extract_tb(error.__traceback__)[-4:]
     ]
-    told = f": {error}" if isinstance(error, JobsError) else ""
-    cause = type(error).__name__ + told
+    text = f": {error}" if isinstance(error, JobsError) else ""
+    cause = type(error).__name__ + text
     logs.tell("unexpected", logging.ERROR, requestId=request_id, cause=cause, at=" > ".join(places))
-    return Problem(500, "error", UNFORESEEN)
+    return Problem(500, "error", INTERNAL_ERROR)

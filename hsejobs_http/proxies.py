@@ -1,4 +1,4 @@
-"""Who is at the other end of a connection, also where a proxy of ours stands between."""
+"""Finds the caller's address, also behind reverse proxies."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Proxies:
-    """The proxies that are believed (``JOBS_TRUSTED_PROXIES``: addresses and networks)."""
+    """The trusted reverse proxies (``JOBS_TRUSTED_PROXIES``: addresses and networks)."""
 
     def __init__(self, networks: Sequence[str]) -> None:
         self._networks = [ipaddress.ip_network(one) for one in networks]
         self.trusts = lru_cache(maxsize=1024)(self._trusts)
 
     def _trusts(self, address: str) -> bool:
-        """Whether it is one of them."""
+        """Returns whether the address is a trusted proxy's."""
         found = _address(address)
         return found is not None and any(
             found in network for network in self._networks if network.version == found.version
         )
 
     def client(self, peer: str | None, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-        """The caller's address: the connection's, or the last that a proxy of ours was called by.
+        """Returns the caller's address: the peer's, or the last one that a trusted proxy was called from.
 
-        From right to left each proxy names whom it was called by; what stands before the first
-        that is not ours anybody may have written.
+        From right to left, each trusted proxy names the address it was called from; entries before the
+        first other address can be forged.
         """
         found = _plain(peer)
         if not self._networks or found is None or not self.trusts(found):
@@ -49,7 +49,7 @@ def _plain(peer: str | None) -> str | None:
 
 
 def _address(text: str) -> Address | None:
-    """The address, an IPv4 one also where a socket for both kinds wrote it as IPv6."""
+    """Parses an address; IPv4 addresses that are mapped to IPv6 become IPv4. None if it is invalid."""
     try:
         found = ipaddress.ip_address(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The names in a query: one that means nothing might have been a wish to see or to harm less."""
+"""Checks the names in a query: an unknown one is refused, as it may have been meant to limit the request."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from starlette.requests import Request
 
 from hsejobs.errors import InvalidOption
-from hsejobs_http.bodies import together, unknown
+from hsejobs_http.bodies import combined, unknown
 from hsejobs_http.openapi_routes import ROUTES
 
 
 def known_names(routes: Iterable[Any]) -> dict[Any, tuple[str, ...]]:
-    """Of each endpoint the names that its query may have, as the document says."""
+    """Returns the query parameters of each endpoint, as the OpenAPI document lists them."""
     return {
         one.endpoint: tuple(
             str(name["name"])
@@ -31,6 +31,10 @@ async def check_query(request: Request) -> None:
     known = request.app.state.queries.get(request.scope["endpoint"], ())
     given = [name for name, _ in request.query_params.multi_items()]
     wrong = unknown("", dict.fromkeys(given), known)
-    wrong += [InvalidOption(name, "is given twice") for name in known if given.count(name) > 1]
+    wrong += [
+        InvalidOption(name, "is given twice; send it once")
+        for name in known
+        if given.count(name) > 1
+    ]
     if wrong:
-        raise together(wrong)
+        raise combined(wrong)

@@ -1,4 +1,4 @@
-"""Everything under /api/jobs but creating."""
+"""The routes under /api/jobs, except the one that adds jobs."""
 
 from __future__ import annotations
 
@@ -18,87 +18,88 @@ from hsejobs.watch import alerts
 from hsejobs_http import bodies, dashboard
 from hsejobs_http.answers import answer
 from hsejobs_http.queries import check_query
-from hsejobs_http.state import Shim, actor, caller, chosen, need, number, shim
+from hsejobs_http.state import Shim, actor, caller, number, organization_in_view, require_role, shim
 from hsejobs_http.tokens import Caller
 
 router = APIRouter(prefix="/api/jobs", dependencies=[Depends(check_query)])
-#: Longest grace of a clean, in ms: ten years.
+#: The longest grace period of a clean, in ms: ten years.
 LONGEST_GRACE = 10 * 366 * 86_400_000
 
 
 def _scope(request: Request, who: Caller) -> str | None:
-    """Whose jobs are seen: the caller's organization's; an operator may choose one."""
+    """Returns the organization to show: the caller's, or an operator's choice. Raises Problem 403."""
     given = check_organization(request.query_params.get("organizationId") or None, "organizationId")
-    return chosen(who, given)
+    return organization_in_view(who, given)
 
 
-def _stats(here: Shim, organization_id: str | None) -> dict[str, Any]:
-    found = here.runtime.reader.stats(here.names(), organization_id)
+def _stats(shim_state: Shim, organization_id: str | None) -> dict[str, Any]:
+    found = shim_state.runtime.reader.stats(shim_state.names(), organization_id)
     return {one.name: one.public() for one in found}
 
 
 @router.get("/stats")
 def stats(request: Request) -> Response:
-    """Counts, rates and durations of every queue."""
+    """Shows the counts, rates and durations of every queue."""
     return answer(_stats(shim(request), _scope(request, caller(request))))
 
 
 @router.get("/dashboard")
 def show_dashboard(request: Request) -> Response:
-    """The operator's TUI in a browser; without scripts the stats as a table."""
+    """Shows the operator's TUI in a browser; without scripts, the counts as a table."""
     organization_id = _scope(request, caller(request))
     return dashboard.page(request, organization_id, _stats(shim(request), organization_id))
 
 
 @router.get("/alerts")
 def list_alerts(request: Request) -> Response:
-    """The alerts that are on, and those that went off in the last day."""
-    need(request, "operator")
-    here = shim(request)
-    return answer(alerts.stored(here.runtime.link, here.runtime.prefix))
+    """Lists the alerts that are on, and those that ended in the last day."""
+    require_role(request, "operator")
+    shim_state = shim(request)
+    return answer(alerts.stored(shim_state.runtime.link, shim_state.runtime.prefix))
 
 
 @router.get("/workers")
 def workers(request: Request) -> Response:
-    """The consumers that live, and what they run."""
-    need(request, "operator")
-    here = shim(request)
-    return answer(views.workers(here.runtime.reader, here.names()))
+    """Lists the live consumers and what they run."""
+    require_role(request, "operator")
+    shim_state = shim(request)
+    return answer(views.workers(shim_state.runtime.reader, shim_state.names()))
 
 
 @router.get("/schedules")
 def schedules(request: Request) -> Response:
-    """Periodic tasks: cron, next and last run."""
+    """Lists the periodic tasks: cron, next and last run."""
     from hsejobs.control.schedules import list_schedules
 
-    need(request, "operator")
-    here = shim(request)
-    return answer(list_schedules(here.runtime.reader, here.infos()))
+    require_role(request, "operator")
+    shim_state = shim(request)
+    return answer(list_schedules(shim_state.runtime.reader, shim_state.infos()))
 
 
 def job_of(request: Request, queue: str, job_id: str) -> tuple[JobRecord, QueueInfo, Caller]:
-    here, who = shim(request), caller(request)
-    info = here.info(queue)
+    """Returns a job that the caller may see, its queue and the caller. Raises JobNotFound, UnknownQueue."""
+    shim_state, who = shim(request), caller(request)
+    info = shim_state.info(queue)
     try:
         check_job_id(job_id, internal=True)
     except InvalidInput:
         raise JobNotFound("") from None
-    return here.runtime.reader.job(queue, job_id, who.scope), info, who
+    return shim_state.runtime.reader.job(queue, job_id, who.scope), info, who
 
 
 @router.get("/{queue}/jobs")
 async def jobs(request: Request, queue: str) -> Response:
-    """A page of the jobs in a state."""
-    # Pages are what costs most to answer: not all threads are busy with them.
+    """Lists the jobs in a state, one page at a time."""
+    # Pages are the most expensive answers, so they may not occupy all threads.
     async with shim(request).pages:
         return await run_in_threadpool(_page, request, queue)
 
 
 def _page(request: Request, queue: str) -> Response:
-    here, who = shim(request), caller(request)
+    shim_state, who = shim(request), caller(request)
     listed = views.listing(
-        here.runtime.reader,
-        here.info(queue),
+        shim_state.runtime.reader,
+        shim_state.info(queue),
         request.query_params.get("status", "waiting"),
         actor(who),
         limit=number(request, "limit", 50),
@@ -110,27 +111,27 @@ def _page(request: Request, queue: str) -> Response:
 
 @router.get("/{queue}/jobs/{job_id}")
 def job(request: Request, queue: str, job_id: str) -> Response:
-    """One job, whole."""
+    """Shows one job with its payload, result and errors."""
     record, info, who = job_of(request, queue, job_id)
     return answer(views.job(record, info, actor(who)))
 
 
 @router.get("/{queue}/jobs/{job_id}/logs")
 def logs(request: Request, queue: str, job_id: str) -> Response:
-    """The lines that the job logged; null for a member when the job is another user's."""
+    """Shows the job's log lines; null for a member if the job is another user's."""
     record, info, who = job_of(request, queue, job_id)
     lines, total = views.logs(shim(request).runtime.reader, record, info, actor(who))
     return answer({"lines": lines, "total": total})
 
 
 def acting(request: Request, act: str) -> Acts:
-    """The caller's acts, if it may do this one. Raises Forbidden."""
+    """Returns the caller's acts, if it may perform this one. Raises Forbidden."""
     acts = shim(request).acts(caller(request))
     acts.check(act)
     return acts
 
 
-def _acted(request: Request, act: str, queue: str, job_id: str) -> Response:
+def _act_on(request: Request, act: str, queue: str, job_id: str) -> Response:
     acts = acting(request, act)
     _, info, who = job_of(request, queue, job_id)
     acts.one(act, queue, job_id)
@@ -140,19 +141,19 @@ def _acted(request: Request, act: str, queue: str, job_id: str) -> Response:
 
 @router.post("/{queue}/jobs/{job_id}/retry")
 def retry(request: Request, queue: str, job_id: str) -> Response:
-    """A failed job waits again, with a fresh budget of attempts."""
-    return _acted(request, "retry", queue, job_id)
+    """Retries a failed job: it waits again, with all its attempts."""
+    return _act_on(request, "retry", queue, job_id)
 
 
 @router.post("/{queue}/jobs/{job_id}/promote")
 def promote(request: Request, queue: str, job_id: str) -> Response:
-    """A delayed job waits now."""
-    return _acted(request, "promote", queue, job_id)
+    """Promotes a delayed job: it waits for a worker now."""
+    return _act_on(request, "promote", queue, job_id)
 
 
 @router.delete("/{queue}/jobs/{job_id}", status_code=204)
 def remove(request: Request, queue: str, job_id: str) -> Response:
-    """Takes a job that is not active away."""
+    """Removes a job that is not active, with its file."""
     acts = acting(request, "remove")
     job_of(request, queue, job_id)
     acts.one("remove", queue, job_id)
@@ -161,35 +162,35 @@ def remove(request: Request, queue: str, job_id: str) -> Response:
 
 @router.post("/{queue}/clean")
 async def clean(request: Request, queue: str) -> Response:
-    """Removes jobs of a state that are older than ``grace`` ms."""
-    acts, here = acting(request, "clean"), shim(request)
-    await run_in_threadpool(here.info, queue)
-    # The request means what there is when it arrives; a body may take its time.
-    asked = await run_in_threadpool(here.runtime.reader.now, queue)
-    grace, status = _clean_wish(await bodies.read_json(request))
+    """Removes the jobs in a state that are older than ``grace`` ms."""
+    acts, shim_state = acting(request, "clean"), shim(request)
+    await run_in_threadpool(shim_state.info, queue)
+    # The request covers the jobs at the time it arrives; its body may arrive later.
+    moment = await run_in_threadpool(shim_state.runtime.reader.now, queue)
+    grace, status = _parse_clean(await bodies.read_json(request))
 
-    def cleaned() -> int:
-        wanted = Asked(0, asked)
-        (*_, done) = acts.sweep("clean", queue, wanted, state=status, grace_ms=grace)
+    def clean_jobs() -> int:
+        selection = Asked(0, moment)
+        (*_, done) = acts.sweep("clean", queue, selection, state=status, grace_ms=grace)
         return done.done
 
-    removed = await run_in_threadpool(cleaned)
+    removed = await run_in_threadpool(clean_jobs)
     return answer({"removed": removed})
 
 
-def _clean_wish(body: Any) -> tuple[int, State]:
+def _parse_clean(body: Any) -> tuple[int, State]:
     if not isinstance(body, dict):
         raise InvalidOption("body", 'must be {"grace": ms, "status": state}')
     wrong: list[InvalidInput] = []
-    grace, status = bodies.whole(body.get("grace")), body.get("status")
+    grace, status = bodies.integral(body.get("grace")), body.get("status")
     if isinstance(grace, bool) or not isinstance(grace, int) or not 0 <= grace <= LONGEST_GRACE:
-        wrong.append(InvalidOption("grace", f"is required: whole ms, 0 to {LONGEST_GRACE}"))
+        wrong.append(InvalidOption("grace", f"must be whole ms, 0 to {LONGEST_GRACE}"))
     if not isinstance(status, str) or status not in tuple(State):
-        wrong.append(InvalidOption("status", "is required: completed, failed, delayed or waiting"))
-    # A wish that would be passed over might have been to spare some.
+        wrong.append(InvalidOption("status", "must be completed, failed, delayed or waiting"))
+    # An unknown field is refused: it may have been meant to keep some of the jobs.
     wrong += bodies.unknown("", body, ("grace", "status"))
     if wrong:
-        raise bodies.together(wrong)
+        raise bodies.combined(wrong)
     return grace, State(str(status))
 
 
@@ -202,11 +203,11 @@ def _pause(request: Request, queue: str, *, paused: bool) -> Response:
 
 @router.post("/{queue}/pause")
 def pause(request: Request, queue: str) -> Response:
-    """Workers begin no more jobs of the queue."""
+    """Pauses a queue: running jobs finish, no new ones start."""
     return _pause(request, queue, paused=True)
 
 
 @router.post("/{queue}/resume")
 def resume(request: Request, queue: str) -> Response:
-    """The opposite of pause."""
+    """Resumes a paused queue: workers start jobs again."""
     return _pause(request, queue, paused=False)

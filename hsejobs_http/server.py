@@ -10,52 +10,52 @@ import socket
 
 from hsejobs.errors import SettingsError
 from hsejobs.settings import Settings
-from hsejobs_http.doors import widen
+from hsejobs_http.doors import raise_file_limit
 from hsejobs_http.tokens import TokenVerifier
 from hsejobs_http.viewing import MESSAGE_LIMIT
 
 BACKLOG = 2048
 
 
-def listening(settings: Settings) -> socket.socket:
-    """The socket that requests come to. Raises SettingsError when it cannot be had."""
+def open_listener(settings: Settings) -> socket.socket:
+    """Opens the listening socket. Raises SettingsError if that is not possible."""
     host, port = settings.http_host, settings.http_port
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
-        raise SettingsError("JOBS_HTTP_HOST", "no address is known for this name") from None
+        raise SettingsError("JOBS_HTTP_HOST", "must be a known host name or an address") from None
     family, kind, protocol, _, address = found[0]
-    made = socket.socket(family, kind, protocol)
+    opened = socket.socket(family, kind, protocol)
     try:
-        # What the last server left in TIME_WAIT does not hold the port; a server that lives does.
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(address)
-        made.listen(BACKLOG)
+        # Connections of the last server in TIME_WAIT do not block the port; a running server does.
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind(address)
+        opened.listen(BACKLOG)
     except OSError as error:
-        made.close()
-        raise _why(error, port) from None
-    made.set_inheritable(True)
-    return made
+        opened.close()
+        raise _listen_error(error, port) from None
+    opened.set_inheritable(True)
+    return opened
 
 
-def _why(error: OSError, port: int) -> SettingsError:
+def _listen_error(error: OSError, port: int) -> SettingsError:
     if error.errno == errno.EADDRINUSE:
-        told = f"port {port} is taken by another program: end that, or set another port"
-        return SettingsError("JOBS_HTTP_PORT", f"{told} (0 takes a free one)")
+        problem = f"port {port} is in use by another program: stop it, or set another port"
+        return SettingsError("JOBS_HTTP_PORT", f"{problem} (0 chooses a free one)")
     if error.errno == errno.EACCES:
-        told = f"port {port} needs more rights than this user has; take one of 1024 or above"
-        return SettingsError("JOBS_HTTP_PORT", told)
-    return SettingsError("JOBS_HTTP_HOST", "this machine has no such address to listen on")
+        problem = f"port {port} needs more rights than this user has; set one of 1024 or above"
+        return SettingsError("JOBS_HTTP_PORT", problem)
+    return SettingsError("JOBS_HTTP_HOST", "must be an address of this machine")
 
 
 def free_port(settings: Settings) -> int:
-    """The port on which a shim can be started now. Raises SettingsError when it is taken."""
-    with listening(settings) as probe:
+    """Returns a port on which a shim can start now. Raises SettingsError if the port is taken."""
+    with open_listener(settings) as probe:
         return int(probe.getsockname()[1])
 
 
 def serve(settings: Settings, workers: int = 1) -> None:
-    """Until SIGINT or SIGTERM; requests that came are answered first.
+    """Runs until SIGINT or SIGTERM; answers the requests it has received first.
 
     Raises SettingsError, also when there is no key for tokens.
     """
@@ -65,7 +65,7 @@ def serve(settings: Settings, workers: int = 1) -> None:
     from hsejobs_http.wire import Wire
 
     TokenVerifier(settings)
-    widen(settings)
+    raise_file_limit(settings)
     config = uvicorn.Config(
         "hsejobs_http.app:create_app",
         factory=True,
@@ -76,20 +76,20 @@ def serve(settings: Settings, workers: int = 1) -> None:
         lifespan="on",
         access_log=False,
         server_header=False,
-        # The gate finds the caller's address, the wire ends what is idle: this is its backstop.
+        # The gate finds the caller's address; the wire closes idle connections, this is its backstop.
         proxy_headers=False,
         timeout_keep_alive=settings.http_idle_timeout_ms // 1000 + 2,
         timeout_graceful_shutdown=max(1, settings.shutdown_grace_ms // 1000),
         log_config=None,
     )
-    with listening(settings) as door:
-        # uvicorn sends itself the signal again when all is answered: that is no failure.
+    with open_listener(settings) as listener:
+        # uvicorn sends itself the signal again when all is answered: that is not a failure.
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, lambda *_: None)
         with contextlib.suppress(KeyboardInterrupt):
             if workers == 1:
-                uvicorn.Server(config).run(sockets=[door])
+                uvicorn.Server(config).run(sockets=[listener])
                 return
-            # The workers of a killed parent end by themselves.
+            # Lets the workers end by themselves when this parent is killed.
             os.environ["HSEJOBS_PARENT_PID"] = str(os.getpid())
-            Multiprocess(config, [door]).run()
+            Multiprocess(config, [listener]).run()

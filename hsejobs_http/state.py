@@ -1,4 +1,4 @@
-"""What the routes share: settings, keys, queues, reads and writes of this process."""
+"""State shared by the routes: settings, keys, queues, and access to the store."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from hsejobs_http.problems import Problem
 from hsejobs_http.tokens import Caller, TokenVerifier
 from hsejobs_http.viewing import Viewers
 
-#: Seconds for which a queue's description is taken as it was.
-REMEMBER_SECONDS = 5.0
-#: Pages of jobs that are made at once; others wait for their turn without a thread.
+#: Seconds for which a queue's description is cached.
+CACHE_SECONDS = 5.0
+#: Pages of jobs that are made at once; others wait without occupying a thread.
 PAGES_AT_ONCE = 4
 
 
 class Shim:
-    """One process's shim. Connects at the first use; raises SettingsError without a key."""
+    """The state of one shim process. Connects on first use; raises SettingsError without a key."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
@@ -56,22 +56,22 @@ class Shim:
 
     @cached_property
     def adder(self) -> Adder:
-        """Adds jobs."""
+        """The thread that adds jobs; started on first use."""
         return Adder()
 
     @property
     def files(self) -> Files:
-        """The files of jobs."""
+        """Access to artifacts, the files that jobs produced."""
         store = open_store(self.settings.artifacts_url, self.settings.jobs_home)
         return Files(store, self.runtime.link, self.runtime.prefix)
 
     @cached_property
     def audit_log(self) -> FileLog:
-        """Where acts are written down."""
+        """The audit log in JOBS_HOME."""
         return FileLog(self.settings.jobs_home, redact_url(redis_target(self.settings)))
 
     def acts(self, who: Caller) -> Acts:
-        """What a caller may do; the files of removed jobs go with them."""
+        """Returns the acts of a caller; removing a job removes its files too."""
 
         def removed(queue: str, job_id: str | None) -> None:
             removal.after_act(self.files, queue, job_id)
@@ -81,42 +81,42 @@ class Shim:
 
     @cached_property
     def salt(self) -> bytes:
-        """Keys the fingerprints of bodies."""
+        """The key for the fingerprints of bodies."""
         return (self.settings.secret_key or "hsejobs").encode("utf-8", "surrogateescape")
 
     def register(self, *, again: bool = False) -> None:
-        """The application's queues describe themselves. Raises RedisUnavailable.
+        """Registers the descriptions of the application's queues. Raises RedisUnavailable.
 
-        ``again``: to a Redis that came back without what it was told before.
+        ``again``: even if done before, for a Redis that has lost them.
         """
         if again or not self._registered:
             announce(self.queues.values())
             self._registered = True
 
     def info(self, queue: str) -> QueueInfo:
-        """A queue's description. Raises UnknownQueue, RedisUnavailable."""
+        """Returns a queue's description. Raises UnknownQueue, RedisUnavailable."""
         known = self._infos.get(queue)
         now = time.monotonic()
-        if known is not None and now - known[0] < REMEMBER_SECONDS:
+        if known is not None and now - known[0] < CACHE_SECONDS:
             return known[1]
         if not QUEUE_NAME.fullmatch(queue):
-            raise UnknownQueue("there is no queue of that name")
+            raise UnknownQueue("there is no queue with this name")
         self.names()
         try:
             found = registry.load(self.runtime.link, self.runtime.prefix, queue)
         except UnknownQueue:
-            raise UnknownQueue("there is no queue of that name") from None
+            raise UnknownQueue("there is no queue with this name") from None
         self._infos[queue] = (now, found)
         return found
 
     def known(self, queue: str) -> QueueInfo | None:
-        """The description if it is at hand without asking Redis."""
+        """Returns the cached description, or None; never asks Redis."""
         found = self._infos.get(queue)
-        fresh = found is not None and time.monotonic() - found[0] < REMEMBER_SECONDS
+        fresh = found is not None and time.monotonic() - found[0] < CACHE_SECONDS
         return found[1] if fresh and found else None
 
     def names(self) -> list[str]:
-        """All queues, sorted; the application's are among them, whatever became of Redis."""
+        """Returns all queues, sorted; registers the application's queues again if Redis has lost them."""
         self.register()
         found = registry.names(self.runtime.link, self.runtime.prefix)
         if self.queues.keys() <= set(found):
@@ -125,13 +125,13 @@ class Shim:
         return registry.names(self.runtime.link, self.runtime.prefix)
 
     def infos(self) -> list[QueueInfo]:
-        """All descriptions."""
+        """Returns the descriptions of all queues."""
         self.names()
         return registry.load_all(self.runtime.link, self.runtime.prefix)
 
 
 def _application(settings: Settings) -> application.Application:
-    """The application, if there is one that can be loaded: the shim does without."""
+    """Returns the application if it can be loaded; the shim also works without one."""
     try:
         return application.find(settings)
     except SettingsError as error:
@@ -140,53 +140,53 @@ def _application(settings: Settings) -> application.Application:
 
 
 def shim(request: Request) -> Shim:
-    """The process's shim."""
+    """Returns the state of this process's shim."""
     found: Shim = request.app.state.shim
     return found
 
 
 def caller(request: Request) -> Caller:
-    """Who calls; the gate has checked the token."""
+    """Returns the caller; the gate has verified its token."""
     found: Caller = request.scope["caller"]
     return found
 
 
 def actor(who: Caller) -> Actor:
-    """The caller as one who looks and acts."""
+    """Returns the caller in its role of reading and acting on jobs."""
     return Actor("http", who.role, who.scope, who.user_id)
 
 
 def viewer(who: Caller) -> FileViewer:
-    """The caller as one who wants to load a file."""
+    """Returns the caller in its role of reading files."""
     return FileViewer(who.role, who.organization_id, who.user_id)
 
 
-def need(request: Request, role: str) -> Caller:
-    """The caller, if its role is that or more. Raises Problem 403."""
+def require_role(request: Request, role: str) -> Caller:
+    """Returns the caller if it has this role or a higher one. Raises Problem 403."""
     who = caller(request)
     if who.rank < ROLES.index(role):
-        raise Problem(403, "forbidden", f"this needs the role {role}")
+        raise Problem(403, "forbidden", f"this requires the role {role}")
     return who
 
 
-def chosen(who: Caller, organization_id: str | None) -> str | None:
-    """Whose jobs are seen: the caller's organization's; an operator may choose one.
+def organization_in_view(who: Caller, organization_id: str | None) -> str | None:
+    """Returns the organization to show: the caller's, or the one that an operator chose.
 
-    Raises Problem 403 for another's.
+    Raises Problem 403 if anybody else names another organization.
     """
     if who.role == "operator":
         return organization_id
     if organization_id is not None and organization_id != who.organization_id:
-        raise Problem(403, "forbidden", "the query names another organization than the token")
+        raise Problem(403, "forbidden", "the query names another organization than the token does")
     return who.organization_id
 
 
 def number(request: Request, name: str, default: int) -> Any:
-    """A whole number of the query. Raises Problem 422."""
+    """Returns a whole number from the query. Raises Problem 422."""
     text = request.query_params.get(name)
     if text is None:
         return default
     if not text.isascii() or not text.isdigit() or len(text) > 9:
-        told = "use a whole number"
-        raise Problem(422, "invalid_option", f"{name}: {told}", errors=((name, told),))
+        problem = "must be a whole number"
+        raise Problem(422, "invalid_option", f"{name}: {problem}", errors=((name, problem),))
     return int(text)

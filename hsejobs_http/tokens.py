@@ -1,4 +1,4 @@
-"""Who calls: signed tokens, their roles, and how they are made."""
+"""Signed tokens: verifying them, the callers and roles they name, and making them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from hsejobs.settings import Settings
 from hsejobs_http.problems import Problem
 
 LEEWAY_SECONDS = 30
-#: How long a token of ours is good at most: ten years; one that never ends is a mistake.
+#: The longest lifetime of a token that we make: ten years; a longer one is a mistake.
 LONGEST_TTL_SECONDS = 3_650 * 86_400
-#: Tokens whose signature was checked are remembered, so many of them.
-REMEMBERED = 4096
+#: How many tokens with a verified signature are cached.
+CACHED_TOKENS = 4096
 NO_KEY = (
-    "no key for tokens: set JOBS_JWT_SECRET (openssl rand -hex 32) or JOBS_JWT_PUBLIC_KEY,"
-    " or let `hsejobs up` make a key once"
+    "there is no key for tokens: set JOBS_JWT_SECRET (openssl rand -hex 32) or JOBS_JWT_PUBLIC_KEY,"
+    " or run `hsejobs up` once to make a key"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A caller as its token says: ``organization_id`` is None for an operator of no organization."""
+    """The caller that a token names; ``organization_id`` is None for an operator without organization."""
 
     user_id: str
     organization_id: str | None
@@ -34,12 +34,12 @@ class Caller:
 
     @property
     def rank(self) -> int:
-        """0 member, 1 admin, 2 operator."""
+        """0 for a member, 1 for an admin, 2 for an operator."""
         return ROLES.index(self.role)
 
     @property
     def scope(self) -> str | None:
-        """The organization that reads and acts are confined to; None: all."""
+        """The organization that reads and acts are limited to; None: all."""
         return None if self.role == "operator" else self.organization_id
 
 
@@ -48,7 +48,7 @@ def _refused(detail: str) -> Problem:
 
 
 class TokenVerifier:
-    """Checks tokens by the settings' keys. Raises SettingsError when there is no key."""
+    """Verifies tokens with the keys in the settings. Raises SettingsError if there is no key."""
 
     def __init__(self, settings: Settings) -> None:
         self.audience, self.issuer = settings.jwt_audience, settings.jwt_issuer
@@ -59,28 +59,31 @@ class TokenVerifier:
             if secret is None:
                 raise SettingsError("JOBS_JWT_SECRET", NO_KEY)
         if secret is not None:
-            self.keys["HS256"] = _raw(secret)
+            self.keys["HS256"] = _key_bytes(secret)
         if settings.jwt_public_key is not None:
             name, key = _public_key(settings.jwt_public_key)
             self.keys[name] = key
-        self._seen: dict[str, tuple[float, Caller]] = {}
+        self._cache: dict[str, tuple[float, Caller]] = {}
 
     def caller(self, token: str) -> Caller:
-        """Who the token says the caller is. Raises Problem: 401, or 403 for what it may not be."""
-        known = self._seen.get(token)
+        """Returns the caller that the token names.
+
+        Raises Problem: 401, or 403 for an invalid role or organization.
+        """
+        known = self._cache.get(token)
         if known is not None and time.time() < known[0]:
             return known[1]
         claims = self._claims(token)
         caller = _caller(claims)
-        if len(self._seen) >= REMEMBERED:
-            self._seen.clear()
-        self._seen[token] = (float(claims["exp"]) + LEEWAY_SECONDS, caller)
+        if len(self._cache) >= CACHED_TOKENS:
+            self._cache.clear()
+        self._cache[token] = (float(claims["exp"]) + LEEWAY_SECONDS, caller)
         return caller
 
     def expiry(self, token: str) -> float:
-        """When a token ends, in s since the epoch. Raises Problem as ``caller`` does."""
+        """Returns when a token expires, in s since the epoch. Raises Problem as ``caller`` does."""
         self.caller(token)
-        return self._seen[token][0] - LEEWAY_SECONDS
+        return self._cache[token][0] - LEEWAY_SECONDS
 
     def _claims(self, token: str) -> dict[str, Any]:
         import jwt
@@ -107,7 +110,7 @@ class TokenVerifier:
                 },
             )
             float(claims["exp"])
-            # The last letter may hold bits that are no part of the signature: a token that was
+            # The last character may contain bits that are not part of the signature: a token that was
             # changed there is another token.
             signature = token.rpartition(".")[2]
             if base64url_encode(base64url_decode(signature)).decode() != signature:
@@ -119,20 +122,20 @@ class TokenVerifier:
         return claims
 
 
-#: Headers of which two would be two wishes: nobody can know which one a proxy before us obeyed.
+#: Headers that may occur once only: a proxy in front may have used the other one.
 _ONCE = frozenset({b"authorization", b"host", b"origin"})
 
 
 def check_once(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Raises Problem 400 for two Authorization, Host or Origin headers."""
+    """Raises Problem 400 if there are two Authorization, Host or Origin headers."""
     found = [name for name, _ in headers if name in _ONCE]
     if len(found) != len(set(found)):
         twice = next(name for name in found if found.count(name) > 1).decode().capitalize()
-        raise Problem(400, "bad_request", f"send one {twice} header; this request has more")
+        raise Problem(400, "bad_request", f"send only one {twice} header")
 
 
 def bearer(headers: dict[bytes, bytes]) -> str | None:
-    """The token of an Authorization header; None without one."""
+    """Returns the token in the Authorization header, or None."""
     kind, _, token = headers.get(b"authorization", b"").partition(b" ")
     return token.strip().decode("latin-1") if kind.lower() == b"bearer" else None
 
@@ -145,7 +148,7 @@ def _caller(claims: dict[str, Any]) -> Caller:
     if role is None:
         role = "member"
     if not isinstance(role, str) or role not in ROLES:
-        raise Problem(403, "forbidden", "the token's role is unknown here")
+        raise Problem(403, "forbidden", f"the token's role must be one of {', '.join(ROLES)}")
     given = claims.get("organizationId")
     given = claims.get("org") if given is None else given
     organization = _identifier(given)
@@ -155,7 +158,7 @@ def _caller(claims: dict[str, Any]) -> Caller:
 
 
 def _identifier(value: Any) -> str | None:
-    """Text or a number as an id, None for anything else."""
+    """Returns a string or number as an id, None for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     try:
@@ -187,21 +190,21 @@ def _public_key(pem: str) -> tuple[str, Any]:
 def make_token(
     settings: Settings, organization_id: str | None, user_id: str, role: str, ttl_seconds: float
 ) -> str:
-    """A signed token. Raises SettingsError when no secret is known, InvalidOption."""
+    """Makes a signed token. Raises SettingsError when no secret is known, InvalidOption."""
     import jwt
 
     if role not in ROLES:
-        raise InvalidOption("role", f"use {', '.join(ROLES)}")
+        raise InvalidOption("role", f"must be one of {', '.join(ROLES)}")
     if organization_id is None and role != "operator":
-        raise InvalidOption("org", "name the organization; only an operator needs none")
+        raise InvalidOption("org", "must be given, except for an operator")
     if not 1 <= ttl_seconds <= LONGEST_TTL_SECONDS:
-        raise InvalidOption("ttl", f"use a time from 1s to {LONGEST_TTL_SECONDS // 86_400}d")
+        raise InvalidOption("ttl", f"must be from 1s to {LONGEST_TTL_SECONDS // 86_400}d")
     check_organization(organization_id, "org")
     check_organization(user_id, "user")
     secret: str | bytes | None = settings.jwt_secret
     if secret is None and settings.jwt_public_key is not None:
         raise SettingsError(
-            "JOBS_JWT_PUBLIC_KEY", "only a public key is known here: whoever has its pair signs"
+            "JOBS_JWT_PUBLIC_KEY", "cannot sign tokens: ask whoever has the private key"
         )
     if secret is None:
         secret = read_secret(settings.jobs_home)
@@ -220,8 +223,8 @@ def make_token(
         claims["aud"] = settings.jwt_audience
     if settings.jwt_issuer is not None:
         claims["iss"] = settings.jwt_issuer
-    return jwt.encode(claims, _raw(secret), algorithm="HS256")
+    return jwt.encode(claims, _key_bytes(secret), algorithm="HS256")
 
 
-def _raw(secret: str | bytes) -> bytes:
+def _key_bytes(secret: str | bytes) -> bytes:
     return secret if isinstance(secret, bytes) else secret.encode("utf-8", "surrogateescape")

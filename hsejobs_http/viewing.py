@@ -1,6 +1,6 @@
-"""The TUI in a browser: a process of its own for each viewer, and the socket that it talks through.
+"""The TUI in a browser: each viewer has a process of its own, connected through a websocket.
 
-Textual's web driver speaks in packets over its pipes: a letter (``D`` data,
+Textual's web driver exchanges packets over its pipes: a letter (``D`` data,
 ``M`` meta), four bytes of length (big endian), the content. The browser's part
 (textual-serve's script) sends JSON lists: ``["stdin", text]``, ``["resize",
 {"width", "height"}]``, ``["ping", x]``, ``["focus"]``, ``["blur"]``.
@@ -25,46 +25,48 @@ from hsejobs.watch import logs
 from hsejobs_http.problems import Problem
 from hsejobs_http.tokens import Caller
 
-#: Views that one user may have open in a process of the shim.
-A_USER = 3
-#: Views kept for operators, who must be able to look when everybody does.
-KEPT = 2
-#: Where there are fewer views than that, whoever comes first has them.
+#: Views that one user may have open per shim process.
+PER_USER = 3
+#: Views reserved for operators, who must be able to look when all others do.
+RESERVED = 2
+#: With fewer views than this, none are reserved.
 SHARED_FROM = 4
-#: Characters of one message of a browser, bytes of one packet of a viewer.
+#: Characters in one message of a browser, bytes in one packet of a viewer.
 MESSAGE_LIMIT, PACKET_LIMIT = 65_536, 16_777_216
-#: Seconds that a viewer has to end when it is told to.
+#: Seconds in which a viewer must exit after SIGTERM.
 PATIENCE = 3.0
 GREETING = b"__GANGLION__\n"
-#: What of the shim's environment a viewer gets: no key, no database, no mail server.
+#: The environment variables that a viewer gets: no keys, no database, no mail server.
 _PASSED = ("PATH", "HOME", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH", "JOBS_HOME")
 _PASSED_PREFIXES = ("QUEUE_", "JOBS_ALERT_")
 
 
 class Viewers:
-    """Those of one process of the shim: at most ``most``, and ``A_USER`` of one user.
+    """The viewers of one shim process: at most ``most``, and ``PER_USER`` per user.
 
-    ``KEPT`` of them are for operators; of the others an organization has half.
+    ``RESERVED`` of them are reserved for operators; one organization gets at most half of the others.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.most = settings, settings.http_viewers
-        #: For members and admins of all organizations, and of one.
+        #: The limits for the members and admins of all organizations, and of one.
         self.others = self.share = self.most
         if self.most >= SHARED_FROM:
-            self.others -= KEPT
+            self.others -= RESERVED
             self.share = self.others // 2
         self._users: Counter[tuple[str | None, str]] = Counter()
-        #: Of members and admins, by organization.
+        #: Views of members and admins, by organization.
         self._organizations: Counter[str | None] = Counter()
 
-    def come(self, who: Caller) -> None:
-        """Takes a place. Raises Problem 503 when there is none for this caller."""
+    def reserve(self, who: Caller) -> None:
+        """Reserves a view. Raises Problem 503 if there is none for this caller."""
         user = (who.organization_id, who.user_id)
-        room = self._users.total() < self.most and self._users[user] < A_USER
+        room = self._users.total() < self.most and self._users[user] < PER_USER
         if who.role != "operator":
-            mine = self._organizations[who.organization_id]
-            room = room and self._organizations.total() < self.others and mine < self.share
+            of_organization = self._organizations[who.organization_id]
+            room = (
+                room and self._organizations.total() < self.others and of_organization < self.share
+            )
         if not room:
             raise Problem(
                 503,
@@ -75,19 +77,19 @@ class Viewers:
         self._users[user] += 1
         self._organizations[who.organization_id] += who.role != "operator"
 
-    def go(self, who: Caller) -> None:
-        """Gives it back."""
+    def release(self, who: Caller) -> None:
+        """Releases the view."""
         self._users[who.organization_id, who.user_id] -= 1
         self._organizations[who.organization_id] -= who.role != "operator"
 
     async def view(
         self, socket: WebSocket, who: Caller, organization_id: str | None, expires: float
     ) -> None:
-        """Serves one viewer until its connection, its token or the shim ends.
+        """Serves one viewer until the connection closes, the token expires or the shim stops.
 
-        Raises Problem 503 before anything is begun when there are too many.
+        Raises Problem 503 at the start if too many views are open.
         """
-        self.come(who)
+        self.reserve(who)
         about: dict[str, Any] = {
             "userId": who.user_id,
             "organizationId": organization_id,
@@ -103,7 +105,7 @@ class Viewers:
                 await _end(process)
                 logs.tell("viewer_closed", exitStatus=process.returncode, **about)
         finally:
-            self.go(who)
+            self.release(who)
             with contextlib.suppress(Exception):
                 await socket.close()
 
@@ -147,7 +149,7 @@ class Viewers:
 
 
 def _cells(text: object) -> int | None:
-    """A width or height that a terminal can have, from what a browser says."""
+    """Returns a valid terminal width or height from what a browser sent, or None."""
     try:
         return max(20, min(500, int(str(text))))
     except ValueError:
@@ -155,7 +157,7 @@ def _cells(text: object) -> int | None:
 
 
 async def _serve(socket: WebSocket, process: asyncio.subprocess.Process, expires: float) -> None:
-    """Until one side ends."""
+    """Passes data in both directions until one side closes or the token expires."""
     parts = [
         asyncio.create_task(_to_browser(socket, process)),
         asyncio.create_task(_from_browser(socket, process)),
@@ -169,7 +171,7 @@ async def _serve(socket: WebSocket, process: asyncio.subprocess.Process, expires
         await asyncio.gather(*parts, return_exceptions=True)
     for part in done:
         error = part.exception()
-        # A socket or a pipe that closed is how it ends.
+        # A closed socket or pipe is the normal end.
         if error and not isinstance(error, WebSocketDisconnect | OSError | RuntimeError | EOFError):
             logs.tell("viewer_failed", logging.ERROR, error=type(error).__name__)
 
@@ -184,7 +186,7 @@ async def _to_browser(socket: WebSocket, process: asyncio.subprocess.Process) ->
         if size > PACKET_LIMIT:
             return
         content = await out.readexactly(size)
-        # Files and addresses that the TUI might hand over stay here: it has none.
+        # Other packets are dropped: the TUI sends no files or addresses to open.
         if head[:1] == b"D":
             await socket.send_bytes(content)
         elif head[:1] == b"M" and json.loads(content).get("type") == "exit":
@@ -199,23 +201,23 @@ async def _from_browser(socket: WebSocket, process: asyncio.subprocess.Process) 
             return
         try:
             kind, *rest = json.loads(text)
-            said = rest[0] if rest else None
+            value = rest[0] if rest else None
         except (ValueError, TypeError, RecursionError):
             return
         if kind == "ping":
-            await socket.send_text(json.dumps(["pong", str(said)[:40]]))
+            await socket.send_text(json.dumps(["pong", str(value)[:40]]))
             continue
-        packet = _packet(kind, said)
+        packet = _to_packet(kind, value)
         if packet is not None:
             stdin.write(packet)
             await stdin.drain()
 
 
-def _packet(kind: Any, said: Any) -> bytes | None:
-    if kind == "stdin" and isinstance(said, str):
-        return _framed(b"D", said.encode("utf-8", "replace"))
-    if kind == "resize" and isinstance(said, dict):
-        width, height = _cells(said.get("width")), _cells(said.get("height"))
+def _to_packet(kind: Any, value: Any) -> bytes | None:
+    if kind == "stdin" and isinstance(value, str):
+        return _framed(b"D", value.encode("utf-8", "replace"))
+    if kind == "resize" and isinstance(value, dict):
+        width, height = _cells(value.get("width")), _cells(value.get("height"))
         if width is None or height is None:
             return None
         return _meta({"type": "resize", "width": width, "height": height})
@@ -233,7 +235,7 @@ def _framed(kind: bytes, content: bytes) -> bytes:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Asks, then makes it end; leaves no process behind."""
+    """Terminates the process, and kills it after ``PATIENCE``; leaves none behind."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()

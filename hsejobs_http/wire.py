@@ -1,4 +1,4 @@
-"""uvicorn's HTTP with what it lacks: limits of the head and of time, and refusals in our form."""
+"""uvicorn's HTTP protocol, with size and time limits, and refusals as problem documents."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from hsejobs_http.doors import doors
 from hsejobs_http.problems import MEDIA_TYPE, RETRY_AFTER, Problem, too_slow
 
-#: Bytes of the request line and headers that may come before they end.
+#: The most bytes of a request line and headers.
 HEAD_LIMIT = 65_536
-#: Where requests may become sockets.
+#: The paths of websockets.
 _SOCKETS = re.compile(rb"/api/jobs/dashboard/ws(/[^?]*)?(\?.*)?")
 _REASONS = {
     400: "Bad Request",
@@ -22,122 +22,122 @@ _REASONS = {
     431: "Request Header Fields Too Large",
     503: "Service Unavailable",
 }
-#: What a connection does that is not being answered, or whose peer does not take the answer; the
-#: first give way first.
+#: The states of a connection that is not being answered, or whose peer does not read the answer; in the
+#: order in which they are closed to make room.
 _HEAD, _IDLE, _BODY, _STUCK = range(4)
 
 
 class Wire(HttpToolsProtocol):
-    """One connection."""
+    """One HTTP connection; implements ``Guest``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        #: Bytes of a head that is not whole yet; None while a body comes.
+        #: Bytes of the incomplete head so far; None while a body is received.
         self._head: int | None = 0
         self._ended = False
         self._doors = doors()
-        #: When its time for what it does is over, and since when it does that.
+        #: When the time limit of the current state ends, and when the state began (loop time in s).
         self._due = self._since = 0.0
         self._state = _HEAD
-        #: When a peer that takes nothing of an answer is given up.
+        #: When to give up on a peer that does not read its answer; None while it reads.
         self._stuck: float | None = None
-        #: Requests that are answered or wait for their turn; uvicorn itself knows the newest alone.
+        #: Requests that are being answered or queued; uvicorn itself only knows the newest.
         self._cycles: list[Any] = []
 
     def connection_made(self, transport: Any) -> None:
-        """What asyncio calls; a connection for which there is no room is told so."""
+        """Called by asyncio; refuses the connection if there is no room."""
         super().connection_made(transport)
-        self._begin(_HEAD)
+        self._enter_state(_HEAD)
         if not self._doors.enter(self, self.client[0] if self.client else None):
-            told = "there are too many connections; close one, or wait"
+            detail = "too many connections are open; close one, or wait"
             self._refuse(
-                Problem(503, "too_many_connections", told, headers={"Retry-After": RETRY_AFTER})
+                Problem(503, "too_many_connections", detail, headers={"Retry-After": RETRY_AFTER})
             )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone."""
+        """Called by asyncio when the connection has closed."""
         self._doors.leave(self)
-        self._gone()
+        self._discard_output()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
-        """It is a view's from now on; those are counted elsewhere."""
+        """Hands the connection to a view; ``Viewers`` limits those."""
         self._doors.leave(self)
         super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
-        """What asyncio calls; the parser itself would gather a head without end."""
+        """Called by asyncio; limits the head, which the parser would collect without end."""
         if self.transport.is_closing():
             return
         self._ended = False
         super().data_received(data)
-        # Where a request became whole in these bytes, what is left of them is little.
+        # If a request was completed by these bytes, few of them belong to the next head.
         if self._head is not None and not self._ended and not self.transport.is_closing():
             self._head += len(data)
             if self._head > HEAD_LIMIT:
-                told = f"the request line and headers have more than {HEAD_LIMIT:,} bytes"
-                self._refuse(Problem(431, "headers_too_large", told))
+                detail = f"the request line and headers have more than {HEAD_LIMIT:,} bytes"
+                self._refuse(Problem(431, "headers_too_large", detail))
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Called by the parser at the first byte of a request."""
         self._head = 0
-        self._begin(_HEAD)
+        self._enter_state(_HEAD)
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; fields behind a body (trailers) are none: nobody checked them."""
+        """Called by the parser for each header; ignores trailers, which nothing has checked."""
         if self._head is not None:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Its head is whole."""
+        """Called by the parser at the end of the headers."""
         self._head = None
-        self._begin(_BODY)
+        self._enter_state(_BODY)
         super().on_headers_complete()
         self._cycles = [one for one in self._cycles if not one.response_complete]
         self._cycles.append(self.cycle)
 
     def on_body(self, body: bytes) -> None:
-        """What comes at the rate that is asked for may go on coming."""
+        """Called by the parser for each piece of a body; extends the time limit at the minimum rate."""
         self._due += len(body) / self._doors.patience.rate
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """It is whole; what comes now is the next one's head."""
+        """Called by the parser at the end of a request; further bytes belong to the next head."""
         super().on_message_complete()
         self._head, self._ended = 0, True
-        self._begin(_IDLE)
+        self._enter_state(_IDLE)
 
     def on_response_complete(self) -> None:
-        """It is answered; a next one that was begun meanwhile has its time from now on."""
+        """Called when an answer is complete; the time limit of the next request starts now."""
         super().on_response_complete()
-        self._begin(self._state)
+        self._enter_state(self._state)
 
     def pause_writing(self) -> None:
-        """The peer takes no more of an answer for now."""
+        """Called by asyncio when the peer stops reading the answer."""
         self._stuck = self.loop.time() + self._doors.patience.idle
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """Called by asyncio when the peer reads again."""
         self._stuck = None
         super().resume_writing()
 
     # -- time
 
-    def _begin(self, state: int) -> None:
+    def _enter_state(self, state: int) -> None:
         patience = self._doors.patience
         self._state, self._since = state, self.loop.time()
         self._due = self._since + (patience.head, patience.idle, patience.body)[state]
 
     def _answering(self) -> bool:
-        """Whether the peer waits for us, not we for it."""
+        """Returns whether the peer waits for us, not we for it."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def rank(self) -> tuple[int, float] | None:
         """See ``Guest``."""
         if self._stuck is not None:
-            # Here too it is we who wait: whoever reads slowly holds a place as half a request does.
+            # Here we wait for the peer: a slow reader occupies a place like half a request.
             return _STUCK, self._stuck
         if self._state != _BODY and self._answering():
             return None
@@ -147,19 +147,19 @@ class Wire(HttpToolsProtocol):
         """See ``Guest``."""
         self._end()
 
-    def _gone(self) -> None:
-        """What is still said goes nowhere; to write to the transport would be a fault in the log."""
+    def _discard_output(self) -> None:
+        """Discards further output: writing to the closed transport would log an error."""
         for one in self._cycles:
             one.disconnected = True
 
     def _end(self) -> None:
-        self._gone()
+        self._discard_output()
         self.transport.abort()
 
-    def mind(self, now: float) -> None:
+    def enforce_deadline(self, now: float) -> None:
         """See ``Guest``."""
         if self.transport.is_closing() and self._stuck is None:
-            # What is still to be sent has as long as an idle connection.
+            # Unsent data gets as much time as an idle connection.
             self._stuck = now + self._doors.patience.idle
         if self._stuck is not None:
             if now >= self._stuck:
@@ -167,22 +167,22 @@ class Wire(HttpToolsProtocol):
         elif now < self._due:
             return
         elif self._state == _BODY:
-            self._body_is_late(now)
+            self._end_late_body(now)
         elif not self._answering():
             if self._state == _HEAD and self._head:
                 self._refuse(too_slow("the request line and headers"))
             else:
                 self.transport.close()
 
-    def _body_is_late(self, now: float) -> None:
+    def _end_late_body(self, now: float) -> None:
         cycle = self.cycle
         if cycle is None or cycle.response_complete:
             self.transport.close()
         elif self.flow.read_paused or cycle.response_started:
-            # It is we who do not read on, or have an answer already.
+            # We have paused reading, or an answer has begun.
             self._due = now + self._doors.patience.body
         else:
-            # For the line in the log: whoever reads the body is told that the peer is gone.
+            # For the log line: the reader of the body is told that the peer disconnected.
             cycle.scope["late"] = True  # type: ignore[typeddict-unknown-key]
             self._refuse(too_slow("the body"))
             cycle.disconnected = True
@@ -191,16 +191,16 @@ class Wire(HttpToolsProtocol):
     # -- refusals
 
     def _should_upgrade(self) -> bool:
-        # Elsewhere a wish for a socket is passed over, as HTTP allows, and the request answered.
-        mine = self.parser.get_method() == b"GET" and _SOCKETS.fullmatch(self.url)
-        return bool(mine) and _is_handshake(self.headers) and bool(super()._should_upgrade())
+        # On other paths the upgrade is ignored, as HTTP allows, and the request answered.
+        ours = self.parser.get_method() == b"GET" and _SOCKETS.fullmatch(self.url)
+        return bool(ours) and _is_handshake(self.headers) and bool(super()._should_upgrade())
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Nothing: callers could fill the log."""
+        """Logs nothing: callers could fill the log."""
 
     def send_400_response(self, msg: str) -> None:
-        """What uvicorn answers to bytes that are no HTTP."""
-        self._refuse(Problem(400, "bad_request", "this is no HTTP request"))
+        """Called by uvicorn for bytes that are not valid HTTP."""
+        self._refuse(Problem(400, "bad_request", "this is not a valid HTTP request"))
 
     def _refuse(self, problem: Problem) -> None:
         body = problem.body()
@@ -214,7 +214,7 @@ class Wire(HttpToolsProtocol):
 
 
 def _is_handshake(headers: list[tuple[bytes, bytes]]) -> bool:
-    """Whether the socket's library will take it: what it refuses it refuses in plain text."""
+    """Returns whether the websocket library will accept it: it refuses in plain text."""
     given = dict(headers)
     try:
         key = base64.b64decode(given.get(b"sec-websocket-key", b""), validate=True)

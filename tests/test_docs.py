@@ -62,8 +62,8 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert [str(link) for page, link in links if not (page.parent / unquote(link)).exists()] == []
 
 
-def test_codes_of_http_alone_are_told() -> None:
-    told = (DOCS / "http.md").read_text().partition("## When it is no")[2].partition("\n## ")[0]
+def test_http_error_codes_are_documented() -> None:
+    told = (DOCS / "http.md").read_text().partition("## Errors")[2].partition("\n## ")[0]
     shim = Path(__file__).parent.parent / "hsejobs_http"
     made = {
         (code, status)

@@ -17,7 +17,7 @@ SCRIPTS, ACTS, AGAIN = "store/test_promises.py", "store/test_acts.py", "store/te
 MATRIX, REPLIES = "matrix/test_matrix.py", "store/test_replies.py"
 ENDINGS, LIFE = "engine/test_outcomes.py", "store/test_life.py"
 MAIL, HOOKS = "services/test_mail_delivery.py", "webhooks/test_delivery.py"
-DOCTOR = "cli/test_doctor.py::test_all_is_looked_at"
+DOCTOR = "cli/test_doctor.py::test_doctor_runs_every_check"
 SIMULATOR = "simulator/test_simulator.py::test_no_invariant_is_violated"
 LATE = f"{SCRIPTS}::test_an_outcome_that_comes_after_the_next_claim_does_not"
 COUNTS = f"{SCRIPTS}::test_a_late_outcome_counts_while_nobody_else_has_the_job"
@@ -81,7 +81,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
     ),
     "Looking works on a full and on a read-only Redis": (
         f"{REPLIES}::test_looking_works_on_a_read_only_and_on_a_full_server",
-        "http/test_refusing_redis.py::test_looking_works_where_nothing_is_taken",
+        "http/test_refusing_redis.py::test_reads_work_when_writes_are_refused",
         "store/test_rights.py::test_a_full_and_a_read_only_server_allow_as_much",
     ),
     "A script does all of its work or none.": (

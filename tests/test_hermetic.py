@@ -64,7 +64,7 @@ SAMPLE = (
     "test_redis_url.py",
     "store/test_promises.py",
     "engine/test_outcomes.py::test_delays_priorities_pause",
-    "cli/test_commands.py::test_a_job_from_add_to_gone",
+    "cli/test_commands.py::test_a_job_from_add_to_removal",
     "tui/test_screens.py::test_a_removal_asks_and_undo_brings_the_job_back",
     "services/test_mail_message.py",
     "webhooks/test_signing.py",

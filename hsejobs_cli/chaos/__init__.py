@@ -1,5 +1,5 @@
-"""``hsejobs chaos``: jobs with a ledger, blows by a plan, a verdict.
+"""``hsejobs chaos``: runs jobs with a ledger, strikes blows by a plan, and gives a verdict.
 
-``plan`` says what will happen, ``crew`` and ``proxy`` and ``refusals`` do it, ``queue`` is what the
-consumers run, ``ledger`` what they write down, ``verdict`` what follows from it, ``guard`` cleans up.
+``plan`` decides what happens; ``run``, ``crew``, ``proxy`` and ``refusals`` do it. ``queue`` has the
+tasks, ``ledger`` records what they do, ``verdict`` judges it, ``guard`` cleans up.
 """

@@ -1,4 +1,4 @@
-"""``hsejobs chaos``: hurts its own consumers and connections, and tells whether the promise held."""
+"""``hsejobs chaos``: disrupts its own consumers and connections, and reports whether the promise held."""
 
 from __future__ import annotations
 
@@ -26,38 +26,41 @@ if TYPE_CHECKING:
     from hsejobs_cli.chaos.refusals import Refusal, Words
     from hsejobs_cli.chaos.verdict import Struck, Verdict
 
-#: What the run's prefix keeps of the installation's: a prefix has at most 40 characters.
+#: Characters of the installation's prefix that the run's own prefix begins with; the limit is 40 in total.
 PREFIX_KEPT = 24
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
     app.command(epilog="Example: hsejobs chaos --seconds 60 --seed 7")(chaos)
 
 
 def chaos(
-    seconds: Annotated[float, typer.Option(help="How long jobs are added.")] = 30.0,
-    rate: Annotated[float, typer.Option(help="Jobs added a second.")] = 20.0,
+    seconds: Annotated[float, typer.Option(help="Seconds for which jobs are added.")] = 30.0,
+    rate: Annotated[float, typer.Option(help="Jobs added per second.")] = 20.0,
     workers: Annotated[int, typer.Option(help="Workers of each of the two consumers.")] = 3,
     seed: Annotated[
-        int | None, typer.Option(help="The same seed makes the same plan; by chance unless given.")
+        int | None, typer.Option(help="The same seed makes the same plan; default: random.")
     ] = None,
     plan: Annotated[
-        str | None, typer.Option(help="A plan or verdict to replay: a file, or - for stdin.")
+        str | None, typer.Option(help="Replay a plan or verdict: a file, or - for standard input.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, do nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and do nothing.")
+    ] = False,
     server: Annotated[
         list[str] | None,
-        typer.Option(help=f"Hurt the server too, once for each: {', '.join(plans.OF_SERVER)}."),
+        typer.Option(
+            help=f"Also disrupt the server; repeat for several: {', '.join(plans.OF_SERVER)}."
+        ),
     ] = None,
     server_pid: Annotated[
-        int | None, typer.Option(help="The server's process on this machine, for frozen.")
+        int | None, typer.Option(help="The process id of the server on this machine, for frozen.")
     ] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep ledger and logs.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask about --server.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the ledger and the logs.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation for --server.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Kill, freeze and cut off consumers of its own, and tell whether any job was lost or doubled."""
+    """Kill, freeze and disconnect consumers of its own; report whether any job was lost or ran twice."""
     settings = CommandSession().settings
     allowed = server or []
     for name in allowed:
@@ -65,26 +68,27 @@ def chaos(
             raise InvalidOption("server", f"must be one of {', '.join(plans.OF_SERVER)}")
     single = _is_single(settings)
     blows = [*plans.OF_CONSUMERS, *(plans.OF_CONNECTIONS if single else ()), *allowed]
-    made = (
-        plans.read(_text(plan))
+    chosen = (
+        plans.read(_read_text(plan))
         if plan is not None
         else plans.make(
             secrets.randbelow(2**32) if seed is None else seed, seconds, rate, workers, blows
         )
     )
-    needs = "--server" if single else "one server: no Sentinel, no Cluster"
-    for blow in made.blows:
+    needs = "--server" if single else "a single server: no Sentinel, no Cluster"
+    for blow in chosen.blows:
         if blow.blow not in blows:
-            raise InvalidOption("plan", f"has the blow {blow.blow}, which needs {needs}")
+            raise InvalidOption("plan", f"contains the blow {blow.blow}, which needs {needs}")
     if dry_run:
-        output.document(made.document())
+        output.document(chosen.document())
         return
     if "frozen" in allowed and server_pid is None:
-        raise InvalidOption("server-pid", "is needed to freeze the server")
+        raise InvalidOption("server-pid", "must be given to freeze the server")
     if allowed:
-        output.confirm(f"Everybody who uses this Redis will meet: {', '.join(allowed)}.", yes=yes)
-    verdict, struck, prefix, folder = _run(settings, made, allowed, server_pid, keep)
-    found = _document(verdict, struck, made, prefix, folder)
+        question = f"This affects everybody who uses this Redis: {', '.join(allowed)}. Continue?"
+        output.confirm(question, yes=yes)
+    verdict, struck, prefix, folder = _run(settings, chosen, allowed, server_pid, keep)
+    found = _document(verdict, struck, chosen, prefix, folder)
     if as_json:
         output.document(found)
     else:
@@ -100,14 +104,14 @@ def _is_single(settings: Any) -> bool:
     return parse_redis_url(redis_target(settings)).scheme in ("redis", "unix")
 
 
-def _text(place: str) -> str:
+def _read_text(place: str) -> str:
     try:
         data = sys.stdin.buffer.read() if place == "-" else Path(place).read_bytes()
         return data.decode()
     except OSError as error:
         raise InvalidOption("plan", f"the file cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise InvalidOption("plan", "is not UTF-8") from None
+        raise InvalidOption("plan", "must be UTF-8") from None
 
 
 def _run(
@@ -134,7 +138,7 @@ def _run(
             user: Words = ()
             if "no-rights" in allowed:
                 url, user = _own_user(url, prefix, guard, admin)
-            refused = _prepared(allowed, admin, user, server_pid)
+            refused = _prepare_refusals(allowed, admin, user, server_pid)
             run = Chaos(
                 plan,
                 guard,
@@ -144,9 +148,9 @@ def _run(
                 admin=admin,
                 refused=refused,
                 server_pid=server_pid,
-                say=_say,
+                say=_log,
             )
-            _say(f"keys begin with {prefix}:")
+            _log(f"keys begin with {prefix}:")
             try:
                 verdict = run.run()
             except JobsError:
@@ -160,11 +164,11 @@ def _run(
             try:
                 clean(order)
             except JobsError as error:
-                _say(f"the keys that begin with {prefix}: are still there: {error}")
+                _log(f"the keys that begin with {prefix}: could not be removed: {error}")
             finally:
                 guard.end()
                 if order.folder is None:
-                    _say(f"ledger and logs are in {folder}")
+                    _log(f"ledger and logs are in {folder}")
     return verdict, run.struck, prefix, None if order.folder else folder
 
 
@@ -177,15 +181,15 @@ def _check_rights(target: str, prefix: str) -> None:
     missing = try_rights(link, prefix).missing
     if missing:
         raise RedisRefused(
-            f"the user of Redis lacks {' '.join(missing)}; a run has keys of its own, which the"
-            " user must be allowed to use: see docs/chaos.md"
+            f"the user of Redis lacks {' '.join(missing)} for the run's own keys;"
+            " docs/chaos.md has the rights that it needs"
         )
 
 
 def _own_user(url: str, prefix: str, guard: Guard, admin: Any) -> tuple[str, Words]:
-    """Makes a user for the run, who goes with it; its URL, and its name and rule.
+    """Creates a user for the run, which the guard deletes; returns its URL, and its name and rule.
 
-    Raises Refused when the server does not take it.
+    Raises Refused if the server does not allow it.
     """
     from redis.exceptions import RedisError
 
@@ -198,35 +202,35 @@ def _own_user(url: str, prefix: str, guard: Guard, admin: Any) -> tuple[str, Wor
     try:
         admin.execute_command("ACL", "SETUSER", prefix, "on", f">{password}", *user[1:])
     except RedisError as error:
-        raise Refused(f"no-rights is not possible: {error}") from None
+        raise Refused(f"the server does not allow no-rights: {error}") from None
     parts = urlsplit(url)
     place = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=f"{quote(prefix)}:{password}@{place}").geturl(), user
 
 
-def _prepared(
+def _prepare_refusals(
     allowed: list[str], admin: Any, user: Words, server_pid: int | None
 ) -> dict[str, Refusal]:
-    """What to do to the server, each tried as far as that changes nothing. Raises Refused."""
+    """Returns the commands for each blow to the server, after a test that changes nothing. Raises Refused."""
     from redis.exceptions import RedisError
 
     from hsejobs_cli.chaos.refusals import prepare
 
-    made = {}
+    prepared = {}
     try:
         for name in allowed:
             if name != "frozen":
-                made[name] = prepare(name, admin, user)
+                prepared[name] = prepare(name, admin, user)
             elif int(admin.info("server")["process_id"]) != server_pid:
-                raise InvalidOption("server-pid", "is not the process that Redis says it is")
+                raise InvalidOption("server-pid", "must be the process id that Redis reports")
     except RedisError as error:
-        raise Refused(f"{name} is not possible: {error}") from None
-    return made
+        raise Refused(f"the server does not allow {name}: {error}") from None
+    return prepared
 
 
 @contextlib.contextmanager
 def _signals() -> Iterator[None]:
-    """SIGTERM and a lost terminal end a run like Ctrl-C: with everything cleaned up."""
+    """Makes SIGTERM and SIGHUP end a run like Ctrl-C: with everything cleaned up."""
 
     def interrupt(signum: int, frame: Any) -> None:
         raise KeyboardInterrupt
@@ -243,7 +247,7 @@ def _signals() -> Iterator[None]:
             signal.signal(signum, handler)
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
@@ -307,9 +311,9 @@ def _show(found: dict[str, Any]) -> None:
         ],
         right=[0, 3, 4, 5],
     )
-    output.table(("what", "jobs"), [(name, found[name]) for name in names], right=[1])
+    output.table(("count", "jobs"), [(name, found[name]) for name in names], right=[1])
     for name in ("lost", "doubled", "failed"):
         if found["jobs"][name]:
             typer.echo(f"{name}: {', '.join(found['jobs'][name])}")
-    typer.echo("nothing was lost or doubled" if found["ok"] else "the promise was broken")
+    typer.echo("no job was lost or doubled" if found["ok"] else "the promise was broken")
     typer.echo(f"plan: {json.dumps(found['plan'], separators=(',', ':'))}")

@@ -1,4 +1,4 @@
-"""The consumers of a run: started, hurt, replaced, ended."""
+"""The consumers of a run: starting, disrupting, replacing and stopping them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-#: ms that a consumer gets to end its jobs after SIGTERM: more than the longest of them takes.
+#: ms that a consumer gets to finish its jobs after SIGTERM: longer than the longest job.
 GRACE_MS = 5_000
 _WORKER = {"threads": "thread", "processes": "process"}
 
 
 class Consumer:
-    """One consumer of the run's queue, with threads or processes, in a session of its own."""
+    """One consumer of the run's queue, with threads or processes, in its own session."""
 
     def __init__(self, kind: str, workers: int, env: dict[str, str], folder: Path) -> None:
         self.kind = kind
@@ -36,16 +36,16 @@ class Consumer:
 
     @property
     def group(self) -> int:
-        """Its process group, which has its own process id."""
+        """The process group of the consumer and its workers; 0 before the start."""
         return self.process.pid if self.process is not None else 0
 
     @property
     def alive(self) -> bool:
-        """Whether it runs, or is frozen."""
+        """Whether the process exists; it may be frozen."""
         return self.process is not None and self.process.poll() is None
 
     def start(self) -> None:
-        """Starts it; the one before has ended."""
+        """Starts the process; the previous one must have ended."""
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 self._command,
@@ -57,18 +57,18 @@ class Consumer:
             )
 
     def send(self, signum: int) -> None:
-        """A signal to it and its workers."""
+        """Sends a signal to the consumer and its workers."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.group, signum)
 
     def kill(self) -> None:
-        """Ends it and its workers as a power cut would."""
+        """Kills the consumer and its workers, as a power failure would."""
         if self.process is not None:
             self.send(signal.SIGKILL)
             self.process.wait()
 
     def kill_worker(self, pid: int) -> bool:
-        """Kills one of its worker processes; False when that one is gone already."""
+        """Kills one worker process; returns False if it has ended already."""
         try:
             if pid == self.group or os.getpgid(pid) != self.group:
                 return False
@@ -78,7 +78,7 @@ class Consumer:
         return True
 
     def stop(self, meanwhile: Callable[[], None]) -> bool:
-        """SIGTERM, and waits for the end; False when it had to be killed."""
+        """Sends SIGTERM and waits for the end; returns False if the consumer had to be killed."""
         if self.process is None:
             return True
         with contextlib.suppress(ProcessLookupError):

@@ -1,8 +1,8 @@
-"""Cleans up after a run, also when the command itself was killed: no process, no key is left.
+"""Cleans up after a run, also when the command itself was killed: leaves no process and no key.
 
-The command starts ``python -m hsejobs_cli.chaos.guard`` and tells it, as a JSON document a line on
-its standard input, what would have to be done now. When the input ends without a last ``null``, it
-does it. What it is told holds a URL with its password, so it is nowhere else.
+The command starts ``python -m hsejobs_cli.chaos.guard`` and writes to its standard input, one JSON
+document per line, what would have to be cleaned up. When the input ends without a last ``null``, the
+guard does it. The documents contain a URL with its password, so they are written nowhere else.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from hsejobs.store import keys
 from hsejobs.store.client import RedisClient
 
 NAME = "chaos"
-#: Keys looked at in one step, while the server serves others.
+#: Keys scanned in one step, so that the server can serve others in between.
 STEP = 500
 
 
 @dataclass
 class Order:
-    """What is to be undone: process groups to kill, a process to wake, commands, keys, a folder.
+    """What to clean up: process groups to kill, a process to resume, commands, keys, a folder.
 
-    ``after``: commands for when the keys are gone.
+    ``after``: commands to send once the keys are removed.
     """
 
     url: str
@@ -43,7 +43,7 @@ class Order:
 
 
 def clean(order: Order) -> None:
-    """Does all of it, each part whatever becomes of the others. Raises JobsError for the keys."""
+    """Does all of it, each step even if others fail. Raises JobsError if keys could not be removed."""
     for group in order.groups:
         with contextlib.suppress(OSError):
             os.killpg(group, signal.SIGKILL)
@@ -73,9 +73,9 @@ def _send(url: str, commands: list[list[str]]) -> None:
 
 
 def remove_keys(url: str, prefix: str) -> int:
-    """Removes every key of the run, and says how many. Raises RedisUnavailable."""
+    """Removes all keys of the run and returns how many. Raises RedisUnavailable."""
     link, removed = RedisClient(url), 0
-    # The nodes of a Cluster hold nothing else of the run than what is named here.
+    # On a Cluster, the run has only the keys named here.
     base = keys.base(prefix, NAME) if link.cluster else f"{prefix}:"
     for found in link.scan(base, STEP):
         if found:
@@ -87,7 +87,7 @@ def remove_keys(url: str, prefix: str) -> int:
 
 
 class Guard:
-    """The guardian, from the side of the command."""
+    """The command's handle on the guard process."""
 
     def __init__(self, order: Order) -> None:
         self.order = order
@@ -96,17 +96,17 @@ class Guard:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            # Ctrl-C is the command's alone.
+            # Ctrl-C must reach the command only.
             start_new_session=True,
         )
         self.tell()
 
     def tell(self) -> None:
-        """The order has changed; call it before what it undoes is done. Raises OSError."""
+        """Sends the changed order; call it before the step that the order undoes. Raises OSError."""
         self._write(asdict(self.order))
 
     def end(self) -> None:
-        """All was cleaned up already."""
+        """Ends the guard process after everything has been cleaned up."""
         with contextlib.suppress(OSError):
             self._write(None)
         if self._process.stdin is not None:
@@ -122,7 +122,7 @@ class Guard:
 def _main() -> None:
     last: Any = None
     for line in sys.stdin.buffer:
-        # One that was cut off by a kill is not counted.
+        # A line that was cut off by a kill is ignored.
         if line.endswith(b"\n"):
             last = json.loads(line)
     if last is not None:

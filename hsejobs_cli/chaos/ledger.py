@@ -1,7 +1,7 @@
-"""The ledger: what happened to each job, written outside Redis by those to whom it happened.
+"""The ledger: what happened to each job, written outside Redis by the processes that saw it.
 
-One append-only file of JSON lines, each on the disk before its writer goes on. ``what`` is
-``accepted`` (by the program that added it, with ``due``), ``begin``, ``effect``, ``end`` (by the
+One append-only file of JSON lines; each is on disk before its writer continues. ``what`` is
+``accepted`` (by the program that added the job, with ``due``), ``begin``, ``effect``, ``end`` (by the
 worker, with ``run``, its ``pid`` and its consumer's process ``group``); ``t`` is wall time in s.
 """
 
@@ -13,12 +13,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-#: Where the consumers find the file.
+#: The environment variable with the path of the file.
 VARIABLE = "HSEJOBS_CHAOS_LEDGER"
 
 
 class Ledger:
-    """The file, for writing lines and for reading what is new."""
+    """The ledger file: appends lines and reads new ones."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,18 +27,18 @@ class Ledger:
         self.lines: list[dict[str, Any]] = []
 
     def write(self, what: str, job: str, **more: Any) -> None:
-        """Appends one line and waits until the disk has it. Raises OSError."""
+        """Appends one line and waits until it is on disk. Raises OSError."""
         line = {"t": round(time.time(), 6), "what": what, "job": job, **more}
         pid = os.getpid()
         if self._file is None or self._file[0] != pid:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             self._file = (pid, os.open(self.path, flags, 0o600))
-        # In one write: lines of several processes never mix.
+        # In one write, so that lines of several processes never mix.
         os.write(self._file[1], json.dumps(line).encode() + b"\n")
         os.fsync(self._file[1])
 
     def read(self) -> list[dict[str, Any]]:
-        """All whole lines so far; a process that was killed leaves whole lines only."""
+        """Returns all complete lines so far; a line that is being written is left for the next call."""
         if self.path.exists():
             with self.path.open("rb") as file:
                 file.seek(self._read)

@@ -1,4 +1,4 @@
-"""The plan of a run: which jobs are added when, which blow falls when. A seed makes it."""
+"""The plan of a run: when each job is added and each blow struck. A seed makes it."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from typing import Any
 from hsejobs.errors import InvalidOption
 
 CONSUMERS = ("threads", "processes")
-#: To a consumer of the run's own, and to one of its worker processes.
+#: Blows to a consumer of the run, or to one of its worker processes.
 OF_CONSUMERS = {
     "kill": "SIGKILL to a consumer and its workers; another is started",
     "kill-worker": "SIGKILL to a worker process in the middle of a job",
     "freeze": "SIGSTOP to a consumer and its workers, SIGCONT later",
     "stop": "SIGTERM to a consumer; another is started when it has ended",
 }
-#: To the run's own connections, all at once.
+#: Blows to all of the run's own connections at once.
 OF_CONNECTIONS = {
     "cut": "every connection is cut; new ones are accepted",
     "refuse": "every connection is cut and new ones too",
     "black-hole": "connections stay, nothing passes",
 }
-#: To the server, and so to everybody who uses it: only those that were asked for.
+#: Blows to the server, which affect everybody who uses it: only those that were requested.
 OF_SERVER = {
     "no-rights": "the run's own user may not write (ACL SETUSER): NOPERM",
     "full": "CONFIG SET maxmemory 1: OOM",
     "no-replicas": "CONFIG SET min-replicas-to-write 100: NOREPLICAS",
-    "read-only": "REPLICAOF a port where nobody is: READONLY",
+    "read-only": "REPLICAOF an address without a server: READONLY",
     "flush-scripts": "SCRIPT FLUSH: NOSCRIPT",
     "frozen": "SIGSTOP to the server's process, SIGCONT later",
 }
 BLOWS = OF_CONSUMERS | OF_CONNECTIONS | OF_SERVER
 MOMENTARY = ("kill", "kill-worker", "stop", "cut", "flush-scripts")
-#: Seconds before the first blow, between two, and after the last.
+#: Seconds before the first blow, between two blows, and after the last.
 BEFORE, BETWEEN, AFTER = 2.0, (1.0, 3.0), 3.0
-#: Shorter than a renewal, so that nothing may run again; or longer than a lease (times the lease).
+#: In leases: short enough for the lease to be renewed, so that no job may run again; or longer than a lease.
 SHORT_FREEZE, LONG_FREEZE = (0.1, 0.3), (1.3, 1.8)
 LONGEST = {"seconds": 86_400.0, "rate": 1000.0, "workers": 100.0, "lease_ms": 60_000.0}
 LEAST = {"seconds": 1.0, "rate": 0.1, "workers": 1.0, "lease_ms": 500.0}
@@ -46,7 +46,10 @@ LEAST = {"seconds": 1.0, "rate": 0.1, "workers": 1.0, "lease_ms": 500.0}
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """``at`` and ``seconds`` in s from the start of the run; ``target``: which of CONSUMERS."""
+    """One blow: ``at`` is its time from the start of the run, ``seconds`` its duration, both in s.
+
+    ``target``: one of CONSUMERS, or None.
+    """
 
     at: float
     blow: str
@@ -56,7 +59,7 @@ class Blow:
 
 @dataclass(frozen=True, slots=True)
 class PlannedJob:
-    """One job: added ``at`` s, due ``delay`` s later, at work for ``seconds``."""
+    """One job: added at ``at`` s, due ``delay`` s later, running for ``seconds``."""
 
     at: float
     id: str
@@ -68,7 +71,7 @@ class PlannedJob:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that is decided before a run. ``rate`` in jobs/s, ``workers`` of each consumer."""
+    """Everything that is decided before a run. ``rate`` in jobs/s; ``workers`` per consumer."""
 
     seed: int
     seconds: float
@@ -78,21 +81,19 @@ class Plan:
     blows: tuple[Blow, ...]
 
     def jobs(self) -> Iterator[PlannedJob]:
-        """The jobs in the order in which they are added; the same for the same plan."""
-        dice = random.Random(f"{self.seed}:jobs")
+        """Yields the jobs in the order in which they are added; the same for the same plan."""
+        rng = random.Random(f"{self.seed}:jobs")
         at, number = 0.0, 0
-        while (at := at + dice.expovariate(self.rate)) < self.seconds:
-            task = dice.choices(("nap", "talk", "act"), (80, 10, 10))[0]
+        while (at := at + rng.expovariate(self.rate)) < self.seconds:
+            task = rng.choices(("nap", "talk", "act"), (80, 10, 10))[0]
             longest = {"nap": 0.05, "talk": 1.5, "act": 0.3}[task]
-            delay = round(dice.uniform(0.5, 3), 3) if dice.random() < 0.1 else 0.0
-            seconds = round(dice.uniform(0, longest), 4)
-            yield PlannedJob(
-                round(at, 4), f"job-{number}", task, seconds, delay, dice.randint(1, 5)
-            )
+            delay = round(rng.uniform(0.5, 3), 3) if rng.random() < 0.1 else 0.0
+            seconds = round(rng.uniform(0, longest), 4)
+            yield PlannedJob(round(at, 4), f"job-{number}", task, seconds, delay, rng.randint(1, 5))
             number += 1
 
     def document(self) -> dict[str, Any]:
-        """As JSON data that ``read`` takes."""
+        """Returns the plan as JSON data that ``read`` accepts."""
         blows = [{k: v for k, v in asdict(one).items() if v is not None} for one in self.blows]
         return {
             "seed": self.seed,
@@ -107,37 +108,37 @@ class Plan:
 def make(
     seed: int, seconds: float, rate: float, workers: int, blows: Sequence[str], lease_ms: int = 3000
 ) -> Plan:
-    """A plan with as many of the *blows*, in turn and then by chance, as there is time for.
+    """Makes a plan with as many of the *blows*, in shuffled rounds, as there is time for.
 
-    Raises InvalidOption for a number out of range.
+    Raises InvalidOption if a number is out of range.
     """
     empty = _checked(Plan(seed, seconds, rate, workers, lease_ms, ()))
-    dice = random.Random(f"{seed}:blows")
+    rng = random.Random(f"{seed}:blows")
     made: list[Blow] = []
     at = BEFORE
-    turn: list[str] = []
+    remaining: list[str] = []
     while blows:
-        if not turn:
-            turn = dice.sample(list(blows), len(blows))
-        name = turn.pop()
-        held = 0.0 if name in MOMENTARY else dice.uniform(1, 4)
+        if not remaining:
+            remaining = rng.sample(list(blows), len(blows))
+        name = remaining.pop()
+        duration = 0.0 if name in MOMENTARY else rng.uniform(1, 4)
         target = None
         if name == "kill-worker":
             target = "processes"
         elif name in OF_CONSUMERS:
-            target = dice.choice(CONSUMERS)
+            target = rng.choice(CONSUMERS)
         if name == "freeze":
-            kind = dice.choice((SHORT_FREEZE, LONG_FREEZE))
-            held = dice.uniform(*kind) * lease_ms / 1000
-        if at + held + AFTER > seconds:
+            kind = rng.choice((SHORT_FREEZE, LONG_FREEZE))
+            duration = rng.uniform(*kind) * lease_ms / 1000
+        if at + duration + AFTER > seconds:
             break
-        made.append(Blow(round(at, 3), name, round(held, 3), target))
-        at += held + dice.uniform(*BETWEEN)
+        made.append(Blow(round(at, 3), name, round(duration, 3), target))
+        at += duration + rng.uniform(*BETWEEN)
     return replace(empty, blows=tuple(made))
 
 
 def read(text: str) -> Plan:
-    """The plan of a JSON document: one of ``document``, or a verdict that has it as ``plan``.
+    """Reads a plan from a JSON document: one of ``document``, or a verdict with a ``plan``.
 
     Raises InvalidOption, which names the field.
     """
@@ -148,7 +149,7 @@ def read(text: str) -> Plan:
     if isinstance(data, dict) and isinstance(data.get("plan"), dict):
         data = data["plan"]
     if not isinstance(data, dict):
-        raise InvalidOption("plan", "is not a JSON object")
+        raise InvalidOption("plan", "must be a JSON object")
     names = {"seed", "seconds", "rate", "workers", "leaseMs", "blows"}
     if set(data) != names:
         raise InvalidOption("plan", f"must have exactly the fields {', '.join(sorted(names))}")
@@ -176,7 +177,7 @@ def _number(data: dict[str, Any], name: str, place: str) -> float:
 
 def _blow(data: Any, place: str) -> Blow:
     if not isinstance(data, dict) or not set(data) <= {"at", "blow", "seconds", "target"}:
-        raise InvalidOption(place, "must have the fields at, blow, seconds and target alone")
+        raise InvalidOption(place, "must have only the fields at, blow, seconds and target")
     name, target = data.get("blow"), data.get("target")
     if not isinstance(name, str) or name not in BLOWS:
         raise InvalidOption(f"{place}.blow", f"must be one of {', '.join(BLOWS)}")

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback in front of one Redis server, whose connections can be hurt."""
+"""A TCP proxy on loopback in front of one Redis server, whose connections can be disrupted."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from hsejobs.redis_url import parse_redis_url
 class Proxy:
     """Listens on a loopback TCP port and forwards bytes to the Redis at *target_url*.
 
-    ``url`` leads through it, with the same login, database and TLS. ``connections`` counts what was
-    accepted. Raises ValueError for Sentinel and Cluster, whose addresses the servers tell.
+    ``url`` leads through the proxy, with the same login, database and TLS. ``connections`` counts the
+    accepted ones. Raises ValueError for Sentinel and Cluster, whose servers announce addresses of their own.
     """
 
     def __init__(self, target_url: str) -> None:
         self._url = target_url
         self._target = parse_redis_url(target_url)
         if self._target.scheme not in ("redis", "unix"):
-            raise ValueError("a proxy can stand before one server only")
+            raise ValueError("a proxy supports a single server only, not Sentinel or Cluster")
         self._lock = lock()
         self._links: set[Connection] = set()
         self._threads: set[threading.Thread] = set()
@@ -52,39 +52,39 @@ class Proxy:
         login, at, _ = parts.netloc.rpartition("@")
         query = [o for o in parts.query.split("&") if o and not o.startswith("ssl_check_hostname=")]
         if self._target.tls is not None and self._target.tls.verify:
-            # The certificate is the server's, which the proxy's address is not in.
+            # The certificate is the server's and does not name the proxy's address.
             query.append("ssl_check_hostname=false")
         return parts._replace(netloc=f"{login}{at}{place}", query="&".join(query)).geturl()
 
     def cut_all(self) -> None:
-        """Close every open connection; new ones are accepted."""
+        """Closes all open connections; new ones are accepted."""
         with self._lock:
             links = list(self._links)
         for link in links:
             link.close()
 
     def silence(self) -> None:
-        """Let the connections that are open fall silent: they stay, and nothing passes them."""
+        """Drops all requests on the open connections, which stay open."""
         with self._lock:
             for link in self._links:
                 link.silent = True
 
     def hole(self) -> None:
-        """Be a black hole: connections stay and can be made, nothing passes until ``fill``."""
+        """Holds all data back: connections stay and can be opened, until ``fill``."""
         self.open.clear()
 
     def fill(self) -> None:
-        """Let through what waited."""
+        """Forwards the data that was held back, and goes on."""
         self.open.set()
 
     def down(self) -> None:
-        """Close every connection, and each new one at once, until ``up``."""
+        """Closes all connections, and each new one at once, until ``up``."""
         with self._lock:
             self._down = True
         self.cut_all()
 
     def up(self) -> None:
-        """Accept connections again."""
+        """Accepts connections again."""
         with self._lock:
             self._down = False
 
@@ -108,11 +108,11 @@ class Proxy:
             thread.join(10)
 
     def link(self, client: socket.socket, server: socket.socket) -> Connection:
-        """What forwards between the two."""
+        """Creates the connection that forwards between the two sockets; tests override it."""
         return Connection(self, client, server)
 
     def forget(self, link: Connection) -> None:
-        """A connection has ended."""
+        """Forgets a connection that has ended."""
         with self._lock:
             self._links.discard(link)
 
@@ -125,7 +125,7 @@ class Proxy:
 
         thread = threading.Thread(target=run, daemon=True, name="proxy")
         thread.start()
-        # Not before: whoever leaves joins them all.
+        # After the start: __exit__ joins every thread in the set.
         self._threads.add(thread)
         if not thread.is_alive():
             self._threads.discard(thread)
@@ -170,7 +170,7 @@ class Proxy:
 
 
 class Connection:
-    """One client's connection and the one made for it; each direction has a thread."""
+    """One client's connection and its connection to the server; each direction has a thread."""
 
     def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
         self._proxy = proxy
@@ -181,29 +181,29 @@ class Connection:
         self._lock = lock()
 
     def close(self) -> None:
-        """Ends both sides."""
-        # A shutdown wakes the other thread out of its recv; a close alone would not.
+        """Shuts both sides down."""
+        # A shutdown interrupts the recv of the other thread; close alone would not.
         for end in (self.client, self.server):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
     def read(self, source: socket.socket) -> Iterator[bytes]:
-        """What *source* sends, in pieces that may be held back or forwarded."""
+        """Yields what *source* sends, in pieces that can be held back or forwarded."""
         while chunk := source.recv(65536):
             yield chunk
 
     def request(self, piece: bytes) -> bool:
-        """Forwards a piece; whether the connection goes on."""
+        """Forwards a piece of a request; returns whether the connection continues."""
         self.server.sendall(piece)
         return True
 
     def reply(self, piece: bytes) -> bool:
-        """Likewise of what the server sends."""
+        """Forwards a piece of a reply; returns whether the connection continues."""
         self.client.sendall(piece)
         return True
 
     def pump_requests(self) -> None:
-        """From the client to the server, until either ends."""
+        """Forwards from the client to the server until either closes."""
         with self._ending():
             for piece in self.read(self.client):
                 if self.silent:
@@ -213,7 +213,7 @@ class Connection:
                     return
 
     def pump_replies(self) -> None:
-        """From the server to the client, until either ends."""
+        """Forwards from the server to the client until either closes."""
         with self._ending():
             for piece in self.read(self.server):
                 self._proxy.open.wait()

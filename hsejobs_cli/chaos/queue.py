@@ -1,4 +1,4 @@
-"""The queue of ``hsejobs chaos``: jobs that write down in the ledger what happens to them."""
+"""The queue of ``hsejobs chaos``: its jobs record in the ledger what happens to them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hsejobs.engine import JobHuey, current_job
 from hsejobs_cli.chaos.ledger import VARIABLE, Ledger
 
 NAME = "chaos"
-#: More attempts than are ever needed would hide a failure: one is enough, as blows use none up.
+#: One attempt, as blows use none up: more would hide a failure.
 huey = JobHuey(NAME, attempts=1, timeout=120.0)
 
 _ledgers: dict[str, Ledger] = {}
@@ -26,7 +26,7 @@ def _note(what: str) -> None:
 
 @huey.task()
 def nap(payload: dict[str, Any]) -> None:
-    """Works for ``seconds``."""
+    """Sleeps for ``seconds``."""
     _note("begin")
     time.sleep(payload["seconds"])
     _note("end")
@@ -34,7 +34,7 @@ def nap(payload: dict[str, Any]) -> None:
 
 @huey.task()
 def talk(payload: dict[str, Any]) -> None:
-    """Says all the time how far it is and what it does."""
+    """Runs for ``seconds`` and keeps reporting progress and log lines."""
     _note("begin")
     job, steps = current_job(), max(1, int(payload["seconds"] * 20))
     for step in range(steps):
@@ -46,7 +46,7 @@ def talk(payload: dict[str, Any]) -> None:
 
 @huey.task()
 def act(payload: dict[str, Any]) -> None:
-    """Has an effect that must not happen twice, whatever happens to its worker."""
+    """Has an effect that must happen only once, whatever happens to its worker."""
     _note("begin")
     time.sleep(payload["seconds"])
     if current_job().once("effect"):

@@ -1,4 +1,4 @@
-"""One run: jobs are added, blows fall, everything is counted."""
+"""One run: adds the jobs, strikes the blows, and judges the result."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from hsejobs_cli.chaos.guard import Guard
     from hsejobs_cli.chaos.proxy import Proxy
 
-#: Seconds that the first consumers get to begin, and that everything gets to come to its end when
-#: nothing moves any more: beyond that a job counts as lost.
+#: Seconds for the first consumers to start; and seconds without any progress after which unfinished
+#: jobs count as lost.
 START_TIME, STILL = 60.0, 20.0
-#: Seconds that a worker process gets to be found in the middle of a job.
+#: Seconds in which a worker process must be found in the middle of a job.
 AT_WORK = 2.0
 
 
 class Chaos:
-    """A run of a plan on one Redis. ``url`` leads to it by the proxy, if there is one.
+    """A run of a plan on one Redis. ``url`` leads through the proxy, if there is one.
 
-    ``refused``: what to do for each blow to the server. ``say`` shows a line of progress.
+    ``refused``: the commands of each blow to the server. ``say`` prints a line of progress.
     """
 
     def __init__(
@@ -61,26 +61,26 @@ class Chaos:
             "QUEUE_REDIS_PREFIX": guard.order.prefix,
             "QUEUE_LEASE_MS": str(plan.lease_ms),
             "QUEUE_SHUTDOWN_GRACE_MS": str(GRACE_MS),
-            # So often no job of the platform's is hit.
+            # Many blows hit the same job; in production none stalls that often.
             "QUEUE_MAX_STALLS": "1000",
             "JOBS_HOME": str(folder),
             "JOBS_LOG_FORMAT": "json",
             "JOBS_LOG_LEVEL": "INFO",
             VARIABLE: str(self.ledger.path),
         }
-        # This process adds the jobs, as a program of the platform would.
+        # This process adds the jobs, as a producer would.
         os.environ.update(own)
         self.consumers = {
             kind: Consumer(kind, plan.workers, dict(os.environ), folder) for kind in CONSUMERS
         }
         self._adding: threading.Thread | None = None
-        self._given_up = threading.Event()
+        self._stop_adding = threading.Event()
         self._failure: list[Exception] = []
 
     # -- the run
 
     def run(self) -> Verdict:
-        """From the first consumer to the verdict. Raises RedisUnavailable, Refused."""
+        """Runs the plan and returns the verdict. Raises RedisUnavailable, Refused."""
         from hsejobs.engine.runtime import reset_runtime, runtime
 
         reset_runtime()
@@ -99,7 +99,7 @@ class Chaos:
         for consumer in self.consumers.values():
             if not consumer.stop(lambda: None):
                 self.died += 1
-            self._tell_groups()
+            self._update_groups()
         completed, failed = (
             {
                 job.id
@@ -113,12 +113,12 @@ class Chaos:
         )
 
     def end(self) -> None:
-        """Ends what still runs, at once."""
-        self._given_up.set()
+        """Kills the consumers that still run, and stops adding."""
+        self._stop_adding.set()
         for consumer in self.consumers.values():
             consumer.kill()
         with contextlib.suppress(OSError):
-            self._tell_groups()
+            self._update_groups()
         if self._adding is not None:
             self._adding.join(30)
 
@@ -128,20 +128,20 @@ class Chaos:
         until = time.monotonic() + START_TIME
         while len(runtime().reader.workers(["chaos"])) < len(self.consumers):
             if time.monotonic() > until or not all(one.alive for one in self.consumers.values()):
-                raise Refused("the consumers did not start; look into their logs")
+                raise Refused("the consumers did not start; see their logs")
             time.sleep(0.05)
 
     def _sleep_until(self, when: float) -> None:
         while (left := when - time.monotonic()) > 0:
-            self._mind()
+            self._check_consumers()
             time.sleep(min(0.1, left))
 
     def _settle(self) -> None:
-        """Until every accepted job has ended, or nothing moves any more."""
+        """Waits until every accepted job has ended, or nothing makes progress any more."""
         still = time.monotonic()
         seen = -1
         while time.monotonic() - still < STILL + self.plan.lease_ms / 1000:
-            self._mind()
+            self._check_consumers()
             lines = self.ledger.read()
             if len(lines) != seen:
                 seen, still = len(lines), time.monotonic()
@@ -153,22 +153,22 @@ class Chaos:
             if not adding and ids["accepted"] <= ids["end"]:
                 return
             time.sleep(0.2)
-        self._given_up.set()
+        self._stop_adding.set()
 
     # -- adding
 
     def _add_all(self, began: float) -> None:
         try:
             self._add_each(began)
-        except Exception as error:  # told by the main thread
+        except Exception as error:  # raised again by the main thread
             self._failure.append(error)
 
     def _add_each(self, began: float) -> None:
         from hsejobs_cli.chaos.queue import huey
 
         for job in self.plan.jobs():
-            self._given_up.wait(max(0.0, began + job.at - time.monotonic()))
-            while not self._given_up.is_set():
+            self._stop_adding.wait(max(0.0, began + job.at - time.monotonic()))
+            while not self._stop_adding.is_set():
                 try:
                     huey.submit(
                         {"seconds": job.seconds},
@@ -178,8 +178,8 @@ class Chaos:
                         delay=job.delay or None,
                     )
                 except RedisUnavailable:
-                    # Whoever must be sure adds it again with the same id.
-                    self._given_up.wait(0.1)
+                    # The outcome is unknown, so the job is added again with the same id.
+                    self._stop_adding.wait(0.1)
                     continue
                 self.ledger.write("accepted", job.id, due=time.time() + job.delay)
                 break
@@ -188,14 +188,14 @@ class Chaos:
 
     def _start(self, consumer: Consumer) -> None:
         consumer.start()
-        self._tell_groups()
+        self._update_groups()
 
-    def _tell_groups(self) -> None:
+    def _update_groups(self) -> None:
         self.guard.order.groups = [one.group for one in self.consumers.values() if one.alive]
         self.guard.tell()
 
-    def _mind(self) -> None:
-        """A consumer that ended without a blow is counted, and started again."""
+    def _check_consumers(self) -> None:
+        """Counts and restarts each consumer that ended without a blow; raises an error of the adder."""
         if self._failure:
             raise self._failure[0]
         for consumer in self.consumers.values():
@@ -211,7 +211,7 @@ class Chaos:
         self.struck.append(one)
         until = time.monotonic() + blow.seconds
         if blow.blow in OF_CONSUMERS:
-            self._hurt(one, self.consumers[blow.target or ""], until)
+            self._disrupt_consumer(one, self.consumers[blow.target or ""], until)
         else:
             try:
                 with self._refusing(blow.blow):
@@ -221,7 +221,7 @@ class Chaos:
                 one.skipped = str(error)
         one.end = one.end or time.time()
 
-    def _hurt(self, one: Struck, consumer: Consumer, until: float) -> None:
+    def _disrupt_consumer(self, one: Struck, consumer: Consumer, until: float) -> None:
         one.group = consumer.group
         if one.blow.blow == "kill-worker":
             self._kill_worker(one, consumer)
@@ -229,7 +229,7 @@ class Chaos:
         if one.blow.blow == "freeze":
             consumer.send(signal.SIGSTOP)
             try:
-                # Nobody minds it: that it does not end is known.
+                # Without _check_consumers: a frozen consumer has not ended.
                 time.sleep(max(0.0, until - time.monotonic()))
             finally:
                 consumer.send(signal.SIGCONT)
@@ -261,7 +261,7 @@ class Chaos:
     @contextlib.contextmanager
     def _refusing(self, name: str) -> Iterator[None]:
         if name in OF_CONNECTIONS:
-            with _hurt_connections(self.proxy, name):
+            with _disrupt_connections(self.proxy, name):
                 yield
             return
         order = self.guard.order
@@ -294,13 +294,13 @@ def _send(admin: Any, commands: tuple[refusals.Words, ...]) -> None:
     try:
         refusals.run(admin, commands)
     except RedisError as error:
-        raise Refused(f"the server did not take {' '.join(commands[0][:2])}: {error}") from None
+        raise Refused(f"the server refused {' '.join(commands[0][:2])}: {error}") from None
 
 
 @contextlib.contextmanager
-def _hurt_connections(proxy: Proxy | None, name: str) -> Iterator[None]:
+def _disrupt_connections(proxy: Proxy | None, name: str) -> Iterator[None]:
     if proxy is None:
-        raise Refused("connections can be hurt with one server only, not Sentinel or Cluster")
+        raise Refused("connections can be disrupted with a single server only")
     if name == "cut":
         proxy.cut_all()
         yield

@@ -1,4 +1,4 @@
-"""The verdict: what follows from the ledger, from Redis and from the blows that fell."""
+"""The verdict: judges the ledger, the jobs in Redis and the blows that were struck."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 
 from hsejobs_cli.chaos.plan import OF_CONSUMERS, Blow
 
-#: Seconds after its due time in which a job must begin while somebody works and nothing is hurt.
+#: Seconds after its due time within which a job must begin, if workers run and no blow disrupts them.
 LATE = 2.0
-#: Seconds after its end in which a job's outcome may still be on its way to Redis.
+#: Seconds after the end of a run within which its outcome may not be in Redis yet.
 UNWRITTEN = 1.0
-#: A holder that was frozen for more than this part of a lease may have lost it: it renews at thirds.
+#: A holder that was frozen for more than this part of a lease may have lost it: it renews every third.
 MAY_EXPIRE = 0.6
-#: Ids shown of each kind.
+#: The most ids shown of each kind.
 SHOWN = 100
 
 
 @dataclass(slots=True)
 class Struck:
-    """A blow that fell. ``start`` and ``end`` are wall time in s.
+    """A blow that was struck. ``start`` and ``end`` are wall time in s.
 
-    ``group``: the process group that was hit, ``pid`` the one process; ``next_group`` that of the
-    consumer in its place. ``skipped``: why it did not fall.
+    ``group``: the process group that was hit; ``pid``: the process, if only one was; ``next_group``: the
+    group of the consumer that replaced it. ``skipped``: why the blow was not struck, or empty.
     """
 
     blow: Blow
@@ -38,7 +38,7 @@ class Struck:
 
 @dataclass(slots=True)
 class Run:
-    """One run of a job as its worker wrote it down; ``end`` is None when it never came to it."""
+    """One run of a job, as its worker recorded it; ``end`` is None if it was never recorded."""
 
     job: str
     token: str
@@ -50,10 +50,10 @@ class Run:
 
 @dataclass(slots=True)
 class Verdict:
-    """Numbers and ids. ``repeated``: runs that had to be done again, as a blow ended the one before.
+    """Numbers and ids. ``repeated``: runs that were necessary because a blow ended the one before.
 
     ``late``: seconds by job. ``recovered`` and ``drained``: seconds from each blow's end until work
-    went on, and until nothing that was due waited any more; None when that was not seen.
+    continued, and until no due job waited any more; None if that was not observed.
     """
 
     accepted: int = 0
@@ -69,7 +69,7 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Whether the promise was kept: lateness is told, but a busy machine is late too."""
+        """Whether the promise was kept. Late jobs do not count: a busy machine has them too."""
         return not (self.lost or self.doubled or self.failed or self.died)
 
 
@@ -81,17 +81,17 @@ def judge(
     lease: float,
     died: int = 0,
 ) -> Verdict:
-    """The verdict on a whole ledger, given the ids that Redis has as completed and as failed.
+    """Judges a complete ledger, given the ids of the jobs that are completed and failed in Redis.
 
-    ``lease`` in s; ``died``: consumers that ended without a blow.
+    ``lease`` in s; ``died``: number of consumers that ended without a blow.
     """
-    accepted, runs, effects = _taken_apart(lines)
+    accepted, runs, effects = _parse_ledger(lines)
     outages = [(one.start, one.end) for one in struck if one.blow.blow not in OF_CONSUMERS]
     found = Verdict(accepted=len(accepted), died=died)
     for job in sorted(accepted.keys() | runs.keys()):
-        mine = runs.get(job, [])
+        job_runs = runs.get(job, [])
         needless = 0
-        for one, after in itertools.pairwise(mine):
+        for one, after in itertools.pairwise(job_runs):
             if excused(one, after, struck, outages, lease):
                 found.repeated += 1
             else:
@@ -100,23 +100,23 @@ def judge(
             found.doubled.append(job)
         if job in failed:
             found.failed.append(job)
-        elif job in completed and any(one.end is not None for one in mine):
+        elif job in completed and any(one.end is not None for one in job_runs):
             found.completed += 1
         elif job in accepted:
             found.lost.append(job)
     found.recovered = [_recovered(one, runs) for one in struck]
     found.drained = _drained(struck, accepted, runs)
-    trouble = _trouble(struck, found, runs)
+    disruptions = _disruptions(struck, found, runs)
     for job, due in accepted.items():
-        if job in runs and (late := _waited(due, runs[job][0].begin, trouble)) > LATE:
+        if job in runs and (late := _waited(due, runs[job][0].begin, disruptions)) > LATE:
             found.late[job] = round(late, 2)
     return found
 
 
-def _taken_apart(
+def _parse_ledger(
     lines: Iterable[dict[str, Any]],
 ) -> tuple[dict[str, float], dict[str, list[Run]], dict[str, int]]:
-    """When each accepted job was due, its runs in the order of their beginnings, its effects."""
+    """Returns the due time of each accepted job, the runs of each job in order, and its effects."""
     accepted: dict[str, float] = {}
     runs: dict[str, list[Run]] = {}
     effects: dict[str, int] = {}
@@ -133,27 +133,27 @@ def _taken_apart(
             by_token.setdefault((job, one.token), []).append(one)
         else:
             by_token[job, line["run"]][-1].end = line["t"]
-    for mine in runs.values():
-        mine.sort(key=lambda one: one.begin)
+    for job_runs in runs.values():
+        job_runs.sort(key=lambda one: one.begin)
     return accepted, runs, effects
 
 
 def excused(
     one: Run, after: Run, struck: list[Struck], outages: list[tuple[float, float]], lease: float
 ) -> bool:
-    """Whether the job had to be run again after *one*: a blow ended or froze its holder.
+    """Returns whether the job had to run again after *one*: a blow ended or froze its holder.
 
-    A holder holds a job until its outcome is written: a moment after the job's end, or, when Redis
-    was away by then, a moment after that.
+    A worker holds a job until its outcome is written: shortly after the job's end, or, if Redis was
+    unreachable then, shortly after it is back.
     """
-    held = float("inf") if one.end is None else one.end + UNWRITTEN
+    held_until = float("inf") if one.end is None else one.end + UNWRITTEN
     for start, end in sorted(outages):
-        if start <= held:
-            held = max(held, end + UNWRITTEN)
+        if start <= held_until:
+            held_until = max(held_until, end + UNWRITTEN)
     for blow in struck:
         if one.group != blow.group or blow.start > after.begin:
             continue
-        hit = one.begin <= blow.end and blow.start <= held
+        hit = one.begin <= blow.end and blow.start <= held_until
         kind = blow.blow.blow
         if hit and (kind == "kill" or (kind == "kill-worker" and one.pid == blow.pid)):
             return True
@@ -163,27 +163,29 @@ def excused(
 
 
 def _recovered(blow: Struck, runs: dict[str, list[Run]]) -> float | None:
-    """Seconds from a blow's end until all is as before.
+    """Returns the seconds from a blow's end until work has recovered; None if it never did.
 
-    That is, until the jobs that it interrupted have ended; of a blow that hit everybody, until a
+    That is, until the jobs that it interrupted have ended; for a blow to everybody, until the next
     job begins.
     """
     if blow.skipped:
         return None
     if blow.blow.blow not in OF_CONSUMERS:
-        began = [one.begin for mine in runs.values() for one in mine if one.begin >= blow.end]
+        began = [
+            one.begin for job_runs in runs.values() for one in job_runs if one.begin >= blow.end
+        ]
         return round(min(began) - blow.end, 3) if began else None
     last = blow.end
-    for mine in runs.values():
-        # One that an earlier blow ended has been run again since.
-        before = [one for one in mine if one.begin <= blow.start]
+    for job_runs in runs.values():
+        # A run that an earlier blow ended has been repeated since.
+        before = [one for one in job_runs if one.begin <= blow.start]
         if not before or before[-1].group != blow.group:
             continue
-        held = before[-1]
-        over = held.end is not None and held.end <= blow.start
-        if over or (blow.pid and held.pid != blow.pid):
+        holder = before[-1]
+        had_ended = holder.end is not None and holder.end <= blow.start
+        if had_ended or (blow.pid and holder.pid != blow.pid):
             continue
-        ends = [one.end for one in mine if one.end is not None and one.end >= blow.start]
+        ends = [one.end for one in job_runs if one.end is not None and one.end >= blow.start]
         if not ends:
             return None
         last = max(last, min(ends))
@@ -193,7 +195,7 @@ def _recovered(blow: Struck, runs: dict[str, list[Run]]) -> float | None:
 def _drained(
     struck: list[Struck], accepted: dict[str, float], runs: dict[str, list[Run]]
 ) -> list[float | None]:
-    """Seconds from each blow's end until no job was due that had not begun."""
+    """Returns the seconds from each blow's end until no due job waited to begin."""
     changes: list[tuple[float, int]] = []
     for job, due in accepted.items():
         if job in runs and runs[job][0].begin > due:
@@ -212,12 +214,12 @@ def _drained(
     return found
 
 
-def _trouble(
+def _disruptions(
     struck: list[Struck], found: Verdict, runs: dict[str, list[Run]]
 ) -> list[tuple[float, float]]:
-    """The times in which lateness has a reason, apart from each other and in order."""
+    """Returns the time spans in which late jobs are excused, merged and in order."""
     first: dict[int, float] = {}
-    for one in (one for mine in runs.values() for one in mine):
+    for one in (one for job_runs in runs.values() for one in job_runs):
         first[one.group] = min(one.begin, first.get(one.group, one.begin))
     spans = []
     for blow, after, drained in zip(struck, found.recovered, found.drained, strict=True):
@@ -233,7 +235,7 @@ def _trouble(
     return merged
 
 
-def _waited(due: float, begin: float, trouble: list[tuple[float, float]]) -> float:
-    """Seconds between the two that lie in no trouble."""
-    inside = sum(max(0.0, min(begin, end) - max(due, start)) for start, end in trouble)
+def _waited(due: float, begin: float, disruptions: list[tuple[float, float]]) -> float:
+    """Returns the seconds between due time and beginning that lie outside of these spans."""
+    inside = sum(max(0.0, min(begin, end) - max(due, start)) for start, end in disruptions)
     return begin - due - inside

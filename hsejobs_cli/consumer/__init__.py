@@ -1,1 +1,1 @@
-"""How the supervisor starts a consumer; a folder of its own, because a consumer restarts itself by path."""
+"""The consumer process that the supervisor starts; a package, because Huey restarts it by file path."""

@@ -1,18 +1,18 @@
-"""``huey_consumer`` for the supervisor: an application that cannot be imported is one line, no traceback.
+"""``huey_consumer`` for the supervisor: an application that cannot be imported gives one line, no traceback.
 
-Called as Huey's own command is: ``python -m hsejobs_cli.consumer.huey_consumer huey_config.email``.
+Takes Huey's own arguments: ``python -m hsejobs_cli.consumer.huey_consumer huey_config.email``.
 """
 
 from __future__ import annotations
 
 import sys
 
-#: Exit status that tells the supervisor not to start it again: EX_CONFIG of sysexits.h.
+#: Exit status that tells the supervisor not to restart the consumer: EX_CONFIG of sysexits.h.
 BROKEN = 78
 
 
 def main() -> None:
-    """Imports the application, then hands over to Huey."""
+    """Imports the application, then runs Huey's consumer."""
     from hsejobs.application import load
     from hsejobs.errors import SettingsError
 

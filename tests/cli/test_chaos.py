@@ -1,4 +1,4 @@
-"""``hsejobs chaos``: its verdict is right, it replays, and nothing of it or by it is left."""
+"""``hsejobs chaos``: its verdict is right, runs are repeatable, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def plan(*blows: dict[str, Any], **more: Any) -> str:
 
 @pytest.fixture
 def url(redis_server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """As an administrator, on a server that others use too."""
+    """Runs as an administrator, on a server that others use too."""
     monkeypatch.setenv("QUEUE_REDIS_URL", redis_server.url)
     reset_runtime()
     yield redis_server.url
@@ -46,7 +46,7 @@ def url(redis_server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @contextlib.contextmanager
 def unchanged(server: Server) -> Iterator[None]:
-    """What was there before is there afterwards, byte by byte, and nothing else."""
+    """Checks that foreign keys are the same afterwards, byte by byte, and no others exist."""
     with server.client() as client:
         client.hset("hsejobs:{email}:j:1", mapping={"s": "w"})
         client.set("theirs", "1")
@@ -61,7 +61,7 @@ def unchanged(server: Server) -> Iterator[None]:
         assert all_of_it() == before
 
 
-def test_nothing_is_lost_and_nothing_of_others_is_touched(url: str, redis_server: Server) -> None:
+def test_no_job_is_lost_and_foreign_keys_stay_unchanged(url: str, redis_server: Server) -> None:
     blows = (
         {"at": 0.6, "blow": "kill", "target": "threads"},
         {"at": 1.2, "blow": "kill-worker", "target": "processes"},
@@ -97,7 +97,7 @@ def test_nothing_is_lost_and_nothing_of_others_is_touched(url: str, redis_server
     assert found["files"] is None
 
 
-def test_a_seed_and_a_plan_replay(url: str) -> None:
+def test_seed_and_plan_make_a_run_repeatable(url: str) -> None:
     words = ("chaos", "--seconds", "20", "--seed", "7")
     first, second = (json.loads(run(*words, "--dry-run").stdout) for _ in range(2))
     assert first == second
@@ -139,7 +139,7 @@ def started(*words: str, text: str) -> subprocess.Popen[str]:
 
 
 def prefix_of(client: redis.Redis) -> str:
-    """The prefix of the run that is going on, once jobs were added."""
+    """Returns the prefix of the current run, once jobs have been added."""
     found: list[bytes] = []
 
     def there() -> bool:
@@ -150,7 +150,7 @@ def prefix_of(client: redis.Redis) -> str:
     return found[0].decode().partition(":")[0]
 
 
-def test_the_verdict_tells_a_lost_and_a_doubled_job(url: str, redis_client: redis.Redis) -> None:
+def test_verdict_reports_lost_and_doubled_jobs(url: str, redis_client: redis.Redis) -> None:
     process = started("--json", text=plan(seconds=6))
     try:
         prefix = prefix_of(redis_client)
@@ -179,7 +179,7 @@ def test_the_verdict_tells_a_lost_and_a_doubled_job(url: str, redis_client: redi
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_whatever_ends_it_no_process_and_no_key_is_left(
+def test_no_process_or_key_is_left_however_the_run_ends(
     url: str, redis_server: Server, redis_client: redis.Redis, how: signal.Signals
 ) -> None:
     with unchanged(redis_server):
@@ -210,7 +210,7 @@ def test_whatever_ends_it_no_process_and_no_key_is_left(
 
 
 def consumers_of(prefix: str) -> list[int]:
-    """Process ids of everything that works with that prefix."""
+    """Returns the ids of all processes that use this prefix."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -225,7 +225,7 @@ def lives(pid: int) -> bool:
     return False
 
 
-def test_a_user_who_may_not_have_another_prefix_is_told(redis_url: str) -> None:
+def test_missing_rights_for_the_prefix_are_reported(redis_url: str) -> None:
     done = run("chaos", "--seconds", "1")
     assert (done.returncode, done.stdout) == (3, "")
     assert "~hsejobs-chaos-" in done.stderr
@@ -257,14 +257,14 @@ def test_a_user_who_may_not_have_another_prefix_is_told(redis_url: str) -> None:
         (["--plan", "-"], plan(rate="fast")),
     ],
 )
-def test_what_cannot_be_used_is_said_in_one_line(url: str, words: list[str], text: str) -> None:
+def test_invalid_input_is_one_error_line(url: str, words: list[str], text: str) -> None:
     done = run("chaos", *words, stdin=text)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert done.stderr.count("\n") == 1
     assert "unexpected" not in done.stderr
 
 
-def test_a_server_that_evicts_is_never_filled(url: str, redis_client: redis.Redis) -> None:
+def test_full_needs_noeviction(url: str, redis_client: redis.Redis) -> None:
     redis_client.config_set("maxmemory-policy", "allkeys-lru")
     try:
         redis_client.set("theirs", "1")
@@ -276,11 +276,11 @@ def test_a_server_that_evicts_is_never_filled(url: str, redis_client: redis.Redi
         redis_client.config_set("maxmemory-policy", "noeviction")
 
 
-# -- the verdict alone, on ledgers that were really written
+# -- the verdict alone, on ledgers from the real writer
 
 
 class Story:
-    """A ledger whose times are told."""
+    """A ledger with given times."""
 
     def __init__(self, path: Path) -> None:
         self.ledger = Ledger(path)
@@ -338,7 +338,7 @@ def test_only_a_run_whose_holder_was_ended_may_be_repeated(
     assert (found.completed, found.lost, found.ok) == (1, [], not doubled)
 
 
-def test_completed_means_that_redis_and_the_ledger_say_so(story: Story) -> None:
+def test_completed_requires_redis_and_ledger(story: Story) -> None:
     for job in "abc":
         story.tell(10, "accepted", job)
     for job in "ab":
@@ -349,7 +349,7 @@ def test_completed_means_that_redis_and_the_ledger_say_so(story: Story) -> None:
     assert story.judged(completed="c").lost == ["a", "b", "c"]
 
 
-def test_an_effect_happens_once_whoever_was_killed(story: Story) -> None:
+def test_an_effect_happens_once_despite_kills(story: Story) -> None:
     story.tell(10, "accepted", "a")
     for at, group in ((10, 1), (20, 2)):
         story.tell(at, "begin", "a", group)
@@ -358,7 +358,7 @@ def test_an_effect_happens_once_whoever_was_killed(story: Story) -> None:
     assert story.judged(KILL).doubled == ["a"]
 
 
-def test_late_is_what_waited_although_nothing_was_wrong(story: Story) -> None:
+def test_late_jobs_waited_outside_of_blows(story: Story) -> None:
     for job, due, begin in (("a", 10.0, 13.0), ("b", 30.0, 33.0), ("c", 50.0, 50.1)):
         story.tell(due, "accepted", job)
         story.tell(begin, "begin", job)
@@ -368,7 +368,7 @@ def test_late_is_what_waited_although_nothing_was_wrong(story: Story) -> None:
     assert found.ok
 
 
-def test_half_a_line_of_a_killed_process_is_not_read(tmp_path: Path) -> None:
+def test_incomplete_ledger_line_is_not_read(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
     ledger.write("begin", "a")
     with ledger.path.open("ab") as file:
@@ -376,7 +376,7 @@ def test_half_a_line_of_a_killed_process_is_not_read(tmp_path: Path) -> None:
     assert [line["job"] for line in ledger.read()] == ["a"]
 
 
-def test_a_plan_made_is_a_plan_read() -> None:
+def test_a_plan_survives_a_round_trip() -> None:
     for seed in range(50):
         made = plans.make(seed, 60, 20, 3, list(plans.BLOWS))
         assert plans.read(json.dumps({"ok": True, "plan": made.document()})) == made

@@ -1,4 +1,4 @@
-"""The command, as people and programs run it."""
+"""The command line, as people and programs use it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def document(*words: str) -> Any:
 MAIL = '{"to":"user@example.com","subject":"Hi","text":"there"}'
 
 
-def test_a_job_from_add_to_gone(redis_url: str) -> None:
+def test_a_job_from_add_to_removal(redis_url: str) -> None:
     made = run("enqueue", "email", MAIL, "--id", "m1", "--delay", "600", "--org", "org-1")
     assert (made.returncode, made.stdout) == (0, "m1\n")
     assert document("stats")["email"]["delayed"] == 1
@@ -97,7 +97,7 @@ def test_circuits(redis_url: str) -> None:
     assert name in run("circuits").stdout
     closed = document("circuits", "close", name)
     assert (closed["state"], closed["byHand"], closed["host"]) == ("closed", False, "a.example:443")
-    assert run("circuits", "open", "smtp:mail.example:25").stdout.endswith("is held open\n")
+    assert run("circuits", "open", "smtp:mail.example:25").stdout.endswith("is open\n")
 
 
 def test_a_secret_is_never_repeated(redis_url: str) -> None:
@@ -125,7 +125,7 @@ def test_a_payload_over_the_limit_is_refused(redis_url: str, tmp_path: Path) -> 
     assert document("stats")["email"]["total"] == 0
 
 
-def test_no_redis_and_a_bad_setting(short_tmp: Path) -> None:
+def test_no_redis_and_an_invalid_setting(short_tmp: Path) -> None:
     away = run("stats", QUEUE_REDIS_URL=f"unix://{short_tmp}/nothing.sock")
     assert away.returncode == 3
     assert "Traceback" not in away.stderr
@@ -134,7 +134,7 @@ def test_no_redis_and_a_bad_setting(short_tmp: Path) -> None:
     assert "QUEUE_CONCURRENCY" in bad.stderr
 
 
-def test_up_does_the_main_job_and_leaves_nothing_behind(short_tmp: Path) -> None:
+def test_up_runs_a_job_and_stops_cleanly(short_tmp: Path) -> None:
     home = {"JOBS_HOME": str(short_tmp)}
     log = (short_tmp / "up.log").open("wb")
     up = subprocess.Popen(
@@ -178,8 +178,12 @@ def test_verify_finds_a_job_in_no_state_and_repairs_it(redis_url: str) -> None:
     client.zrem("hsejobs:{email}:delayed", "m1")
     client.hset("hsejobs:{email}:j:m1", "ra", "-nan")
     client.close()
-    told = run("verify", "email")
-    assert (told.returncode, "m1" in told.stdout, "no_index" in told.stdout) == (1, True, True)
+    verified = run("verify", "email")
+    assert (verified.returncode, "m1" in verified.stdout, "no_index" in verified.stdout) == (
+        1,
+        True,
+        True,
+    )
     checked = json.loads(run("doctor", "--jobs", "--json").stdout)["checks"]
     assert [one["check"] for one in checked if not one["ok"] and "jobs of" in one["check"]] == [
         "jobs of email (1 checked)"

@@ -1,4 +1,4 @@
-"""``hsejobs doctor``: what is well, what is not, and what to do."""
+"""``hsejobs doctor``: what passes, what fails, and how to fix it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def checks(text: str) -> dict[str, str | None]:
     return {check["check"].split()[0]: check["todo"] for check in json.loads(text)["checks"]}
 
 
-def test_all_is_looked_at(redis_url: str) -> None:
+def test_doctor_runs_every_check(redis_url: str) -> None:
     done = run("doctor", "--json")
     seen = checks(done.stdout)
     assert set(seen) == {
@@ -41,7 +41,7 @@ def test_all_is_looked_at(redis_url: str) -> None:
     assert done.returncode == 1
 
 
-def test_whatever_is_away_is_named_without_its_password(tmp_path: Path) -> None:
+def test_unreachable_services_are_named_without_passwords(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     done = run(
@@ -88,7 +88,7 @@ def mail_server() -> Iterator[int]:
     controller = Controller(
         object(), hostname="127.0.0.1", port=0, auth_require_tls=False, authenticator=log_in
     )
-    # The controller connects to the port that it was told, so it must be told one.
+    # The controller connects to the port that it is given, so it must be given one.
     with socket.create_server(("127.0.0.1", 0)) as probe:
         controller.port = probe.getsockname()[1]
     controller.start()
@@ -100,33 +100,33 @@ def smtp(url: str, **env: str) -> dict[str, str | None]:
     return checks(run("doctor", "--json", SMTP_URL=url, **env).stdout)
 
 
-def test_the_mail_server_is_spoken_to(redis_url: str) -> None:
+def test_the_mail_server_is_checked_with_tls_and_login(redis_url: str) -> None:
     sender = {"SMTP_FROM": "noreply@hse.example"}
     with mail_server() as port:
         seen = smtp(f"smtp://ann:right@127.0.0.1:{port}", **sender)
         assert (seen["SMTP"], seen["SMTP_FROM"]) == (None, None)
-        told = smtp(f"smtp://ann:wr0ng@127.0.0.1:{port}", **sender)["SMTP"]
-        assert told is not None
-        assert "login" in told
-        assert "wr0ng" not in told
-        assert "not set" in (smtp(f"smtp://127.0.0.1:{port}")["SMTP_FROM"] or "")
+        todo = smtp(f"smtp://ann:wr0ng@127.0.0.1:{port}", **sender)["SMTP"]
+        assert todo is not None
+        assert "login" in todo
+        assert "wr0ng" not in todo
+        assert "set it" in (smtp(f"smtp://127.0.0.1:{port}")["SMTP_FROM"] or "")
     with web_server() as port:
-        told = smtp(f"smtp://127.0.0.1:{port}", **sender)["SMTP"]
-        assert told is not None
-        assert "no SMTP" in told
+        todo = smtp(f"smtp://127.0.0.1:{port}", **sender)["SMTP"]
+        assert todo is not None
+        assert "no SMTP" in todo
 
 
-def test_a_home_that_others_can_open_is_told(redis_url: str, tmp_path: Path) -> None:
+def test_a_home_readable_by_others_is_reported(redis_url: str, tmp_path: Path) -> None:
     assert checks(run("doctor", "--json").stdout)["JOBS_HOME"] is None
     tmp_path.chmod(0o755)
     done = run("doctor", "--json")
-    told = f"others can look into it; run: chmod 700 {tmp_path}"
-    assert (done.returncode, checks(done.stdout)["JOBS_HOME"]) == (1, told)
-    # It may serve others too: nobody but its owner changes it.
+    todo = f"others can read it; run: chmod 700 {tmp_path}"
+    assert (done.returncode, checks(done.stdout)["JOBS_HOME"]) == (1, todo)
+    # Others may use the folder too: only its owner changes its mode.
     assert tmp_path.stat().st_mode & 0o777 == 0o755
 
 
-def test_what_is_made_in_the_home_is_its_owners_alone(redis_url: str, tmp_path: Path) -> None:
+def test_files_in_the_home_are_private(redis_url: str, tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
         run("doctor")

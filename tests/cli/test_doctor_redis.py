@@ -1,4 +1,4 @@
-"""What ``hsejobs doctor`` says of Redis: rights, TLS, roles, what it could not look at."""
+"""The Redis checks of ``hsejobs doctor``: rights, TLS, roles, and what could not be checked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.server import PASSWORD, USER, Server, as_user, binary_of, fre
 
 
 def checks(url: str, *, status: int | None = None, **env: str) -> dict[str, str | None]:
-    """What is said of Redis, and what to do about it (None: nothing)."""
+    """Returns each check of Redis with its todo (None: passed)."""
     done = run("doctor", "--json", QUEUE_REDIS_URL=url, **env)
     assert "Traceback" not in done.stderr
     assert PASSWORD not in done.stdout + done.stderr
@@ -26,7 +26,7 @@ def checks(url: str, *, status: int | None = None, **env: str) -> dict[str, str 
 
 
 def one(seen: dict[str, str | None], beginning: str) -> str | None:
-    """The todo of the only check whose text begins so."""
+    """Returns the todo of the only check that begins with this text."""
     (found,) = (todo for what, todo in seen.items() if what.startswith(beginning))
     return found
 
@@ -43,7 +43,7 @@ def appendonly(redis_server: Server) -> Iterator[Server]:
     redis_server.reset()
 
 
-def test_all_is_well_as_the_least_user(appendonly: Server) -> None:
+def test_the_least_user_passes_all_checks(appendonly: Server) -> None:
     seen = checks(appendonly.user_url, status=0)
     assert one(seen, "rights") is None
     assert one(seen, "no TLS") is None
@@ -63,17 +63,17 @@ def test_each_missing_right_is_named(appendonly: Server, redis_client: redis.Red
         assert word in todo
 
 
-def test_what_could_not_be_looked_at_is_said(appendonly: Server, redis_client: redis.Redis) -> None:
+def test_skipped_checks_are_reported(appendonly: Server, redis_client: redis.Redis) -> None:
     acl(redis_client, "-info")
     try:
         seen = checks(appendonly.user_url, status=1)
     finally:
         redis_client.acl_load()
     assert "+info" in (one(seen, "rights") or "")
-    assert one(seen, "version, memory and persistence: could not be looked at") is None
+    assert one(seen, "version, memory and persistence: not checked") is None
 
 
-def test_a_full_server_is_looked_at(appendonly: Server, redis_client: redis.Redis) -> None:
+def test_a_full_server_is_checked(appendonly: Server, redis_client: redis.Redis) -> None:
     redis_client.config_set("maxmemory", "1mb")
     try:
         seen = checks(appendonly.user_url, status=1)
@@ -102,19 +102,19 @@ def test_a_replica_and_missing_replicas(appendonly: Server, redis_client: redis.
 
 def test_a_wrong_login(redis_server: Server) -> None:
     url = as_user(redis_server.url).replace(f"{USER}:", f"{USER}:x")
-    assert "login is refused" in (one(checks(url, status=3), "Redis at") or "")
+    assert "rejects the login" in (one(checks(url, status=3), "Redis at") or "")
 
 
-def test_tls_is_named_and_its_troubles_are_explained() -> None:
+def test_tls_is_reported_and_its_errors_explained() -> None:
     made = Certificates.shared()
     with Server(binary_of("redis"), port=free_port(), certificates=made) as server:
         server.restart(appendonly=True)
         url = server.user_url
         seen = checks(url, status=0)
-        assert "TLSv1.3, the server's certificate is checked" in seen
+        assert "TLSv1.3, the server's certificate is verified" in seen
         assert [what for what in seen if what.endswith(f"ssl_keyfile={made.key}")]
         unchecked = url.replace(f"ssl_ca_certs={made.ca}", "ssl_cert_reqs=none")
-        assert any("not checked" in what for what in checks(unchecked, status=0))
+        assert any("not verified" in what for what in checks(unchecked, status=0))
         strange = url.replace(str(made.ca), str(made.stranger))
         assert "ssl_ca_certs" in (one(checks(strange, status=3), "Redis at") or "")
         bare = url.partition("&ssl_certfile")[0]
@@ -130,20 +130,20 @@ def test_sentinels_and_their_login() -> None:
         sentinels.sentinels[0].kill()
         sentinels.sentinels[1].kill()
         seen = checks(sentinels.url, status=1)
-        assert "fail-over" in (one(seen, "sentinels: 1 of 3 answer") or "")
+        assert "failover" in (one(seen, "sentinels: 1 of 3 answer") or "")
         without = sentinels.url.partition("?")[0]
         seen = checks(without, status=3)
         assert "sentinel_password" in (one(seen, "Redis at") or "")
 
 
-def test_a_cluster_and_a_node_that_is_taken_for_a_server(cluster: Cluster) -> None:
+def test_a_cluster_and_a_node_used_as_single_server(cluster: Cluster) -> None:
     seen = checks(cluster.url, status=1)
     assert one(seen, "rights") is None
     assert len([what for what in seen if what.startswith("version")]) == 3
-    # The least user may not look, an administrator may.
-    assert one(seen, "state of the Cluster: could not be looked at") is None
+    # The least user lacks the right, an administrator has it.
+    assert one(seen, "Cluster state: not checked") is None
     hosts = cluster.url.partition("@")[2]
-    assert one(checks(f"redis+cluster://{hosts}", status=1), "state of the Cluster ok") is None
+    assert one(checks(f"redis+cluster://{hosts}", status=1), "Cluster state ok") is None
     seen = checks(cluster.nodes[0].user_url, status=1)
     assert "redis+cluster" in (one(seen, "kind of server") or "")
     for node in cluster.nodes:

@@ -1,4 +1,4 @@
-"""What a shell can do to a command: closed streams, Ctrl-C, pipes, variables that are empty."""
+"""Commands under odd conditions of a shell: closed streams, Ctrl-C, pipes, empty variables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WAITING = ("enqueue", "email", MAIL, "--delay", "600")
 
 
 @pytest.mark.parametrize("closed", [">&-", "<&-", "2>&-", "<&- >&- 2>&-"])
-def test_closed_streams_are_nobodys_mistake(redis_url: str, closed: str) -> None:
+def test_closed_streams_are_no_error(redis_url: str, closed: str) -> None:
     words = shlex.join([sys.executable, "-m", "hsejobs_cli", *WAITING, "--id", "j"])
     done = subprocess.run(
         ["/bin/sh", "-c", f"exec {words} {closed}"],
@@ -32,7 +32,7 @@ def test_closed_streams_are_nobodys_mistake(redis_url: str, closed: str) -> None
     assert document("job", "email", "j")["status"] == "delayed"
 
 
-def test_closed_input_is_no_payload(redis_url: str) -> None:
+def test_closed_input_is_an_invalid_payload(redis_url: str) -> None:
     words = shlex.join([sys.executable, "-m", "hsejobs_cli", "enqueue", "email", "-"])
     done = subprocess.run(
         ["/bin/sh", "-c", f"exec {words} <&-"],
@@ -79,9 +79,7 @@ def test_an_empty_variable_is_not_the_same_as_no_option(
         ("circuits",),
     ],
 )
-def test_no_act_is_everybodys_because_a_variable_was_empty(
-    redis_url: str, words: tuple[str, ...]
-) -> None:
+def test_an_empty_org_never_means_all_organizations(redis_url: str, words: tuple[str, ...]) -> None:
     assert run(*WAITING, "--id", "j", "--org", "org-1").returncode == 0
     done = run(*words, "--org", "")
     assert (done.returncode, done.stdout) == (2, "")
@@ -89,7 +87,7 @@ def test_no_act_is_everybodys_because_a_variable_was_empty(
     assert document("job", "email", "j")["status"] == "delayed"
 
 
-def test_a_long_name_is_whole_in_a_pipe(redis_url: str) -> None:
+def test_a_long_name_is_not_cut_in_a_pipe(redis_url: str) -> None:
     name = "webhook:" + "o" * 150 + ":" + "h" * 60 + ".example:443"
     assert run("circuits", "open", name).returncode == 0
     assert any(
@@ -100,7 +98,7 @@ def test_a_long_name_is_whole_in_a_pipe(redis_url: str) -> None:
     assert long in run("jobs", "email", "--status", "delayed").stdout
 
 
-def test_a_long_name_is_whole_on_a_terminal(
+def test_a_long_name_is_not_cut_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
@@ -113,7 +111,7 @@ def test_a_long_name_is_whole_on_a_terminal(
 
 
 @pytest.mark.parametrize("ttl", ["0s", "4000d", "99999999999d", "-1h", ""])
-def test_a_token_is_good_for_some_time_and_not_for_ever(ttl: str) -> None:
+def test_ttl_of_a_token_is_limited(ttl: str) -> None:
     done = run("token", "--org", "o", "--user", "u", "--ttl", ttl, JOBS_JWT_SECRET="s" * 32)
     assert (done.returncode, done.stdout) == (2, "")
     assert "ttl" in done.stderr

@@ -1,4 +1,4 @@
-"""The command asks in a terminal, and does what it asked: another client acts before the answer."""
+"""Confirmation on a terminal: the command does what the question output, while another client acts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.waiting import tick
 
 
 class Terminal:
-    """The command on a terminal of its own."""
+    """The command on a pseudo-terminal."""
 
     def __init__(self, *words: str) -> None:
         self.pid, self.fd = pty.fork()
@@ -52,10 +52,15 @@ def three(redis_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "question", "answer", "said"),
+    ("words", "question", "answer", "output"),
     [
-        (["drain", "email"], "Remove 3 jobs", "y", "removed 3 jobs; 2 stay: they came later"),
-        (["obliterate", "email"], "Remove all 3 jobs", "email", "removed 3 jobs; 2 stay"),
+        (
+            ["drain", "email"],
+            "Remove 3 jobs",
+            "y",
+            "removed 3 jobs; 2 skipped: added in the meantime",
+        ),
+        (["obliterate", "email"], "Remove all 3 jobs", "email", "removed 3 jobs; 2 skipped"),
         (
             ["clean", "email", "--status", "waiting", "--grace", "0s"],
             "Remove 2 waiting",
@@ -65,8 +70,8 @@ def three(redis_url: str) -> None:
     ],
     ids=["drain", "obliterate", "clean"],
 )
-def test_what_came_after_the_question_stays(
-    three: None, words: list[str], question: str, answer: str, said: str
+def test_jobs_added_after_the_question_are_kept(
+    three: None, words: list[str], question: str, answer: str, output: str
 ) -> None:
     terminal = Terminal(*words)
     terminal.until(question)
@@ -74,7 +79,7 @@ def test_what_came_after_the_question_stays(
     add("late")
     add("later", delay=600_000)
     terminal.answer(answer)
-    terminal.until(said)
+    terminal.until(output)
     assert terminal.status() == 0
     for job_id in ("late", "later"):
         assert runtime().reader.status("email", job_id)
@@ -82,7 +87,7 @@ def test_what_came_after_the_question_stays(
         assert runtime().reader.status("email", job_id) is None
 
 
-def test_a_removal_takes_the_job_that_was_asked_about(three: None) -> None:
+def test_remove_refuses_a_job_that_changed_after_the_question(three: None) -> None:
     terminal = Terminal("remove", "email", "c")
     terminal.until("Remove job c of email, which is delayed?")
     runtime().writer.promote("email", "c")
@@ -92,11 +97,11 @@ def test_a_removal_takes_the_job_that_was_asked_about(three: None) -> None:
     assert runtime().reader.status("email", "c") is State.WAITING
 
 
-def test_a_clean_says_what_moved_on(three: None) -> None:
+def test_clean_reports_jobs_that_left_the_state(three: None) -> None:
     terminal = Terminal("clean", "email", "--status", "delayed", "--grace", "0s")
     terminal.until("Remove 1 delayed")
     runtime().writer.promote("email", "c")
     terminal.answer("y")
-    terminal.until("removed 0 jobs; 1 stay: they moved on")
+    terminal.until("removed 0 jobs; 1 skipped: they left that state")
     assert terminal.status() == 0
     assert runtime().reader.status("email", "c") is State.WAITING

@@ -1,4 +1,4 @@
-"""``hsejobs sample-data``: fills, adds nothing twice, and keeps away from real data."""
+"""``hsejobs sample-data``: fills the database, adds nothing twice, and never touches real data."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_fills_and_adds_nothing_twice(tmp_path: Path) -> None:
     assert for_people.stdout.splitlines()[-1].startswith("0 rows in ")
 
 
-def test_a_database_of_ones_own_is_filled_only_when_nobody_is_in_it(
+def test_a_configured_database_is_filled_only_if_it_has_no_organizations(
     new_postgres: object, tmp_path: Path
 ) -> None:
     assert callable(new_postgres)
@@ -68,7 +68,7 @@ def test_a_number_out_of_range(tmp_path: Path, words: list[str], field: str) -> 
     assert done.stderr.startswith(f"error: {field}: must be ")
 
 
-def test_a_database_that_is_away(tmp_path: Path) -> None:
+def test_an_unreachable_database(tmp_path: Path) -> None:
     url = f"postgresql://hse:hidden@/x?host={tmp_path}"
     done = run("sample-data", JOBS_HOME=str(tmp_path), PLATFORM_DATABASE_URL=url, **NO_REDIS)
     assert (done.returncode, done.stdout) == (1, "")

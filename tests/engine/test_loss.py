@@ -111,7 +111,7 @@ def test_redis_back_empty_knows_the_queue_again(
     wait_for("completed", 1)
 
 
-def test_redis_away_and_back(consumer: Start, trial: Path, redis_server: Server) -> None:
+def test_redis_outage_and_recovery(consumer: Start, trial: Path, redis_server: Server) -> None:
     redis_server.restart(appendonly=True)
     one = consumer("-k", "thread", "-w", "2")
     jobs.work.add_many([{"n": n, "seconds": 0.01} for n in range(200)])

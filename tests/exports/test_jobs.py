@@ -119,7 +119,7 @@ def test_a_bad_payload_adds_nothing(
     assert runtime().reader.stats(["data-exports"])[0].waiting == 0
 
 
-def test_a_database_that_is_away(
+def test_an_unreachable_database(
     platform_workers: Consumers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PLATFORM_DATABASE_URL", f"postgresql://u:s3cr3t-pw@/x?host={tmp_path}")

@@ -1,4 +1,4 @@
-"""A real shim: uvicorn in a process of its own, on a free port."""
+"""A real shim: uvicorn in a separate process, on a free port."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Shim:
         self.client = httpx.Client(base_url=self.url, timeout=20, trust_env=False)
 
     def ask(self, method: str, path: str, *who: str | None, **options: Any) -> httpx.Response:
-        """A request by (role, organization, user); ``/stats`` stands for ``/api/jobs/stats``."""
+        """Sends a request as (role, organization, user); ``/stats`` means ``/api/jobs/stats``."""
         headers = {**options.pop("headers", {})}
         headers.setdefault("Authorization", f"Bearer {token(*who)}")  # type: ignore[arg-type]
         return self.client.request(method, f"/api/jobs{path}", headers=headers, **options)
@@ -52,7 +52,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running(folder: Path, *words: str, **env: str) -> Iterator[Shim]:
-    """`hsejobs serve`, answering, with these options and this environment beside the usual one."""
+    """Runs `hsejobs serve` with these options and extra environment variables until it answers."""
     port, log = free_port(), folder / "shim.log"
     with log.open("wb") as file:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What the fuzzer is told beside the OpenAPI document: the one rule that JSON Schema cannot say."""
+"""Rules for the fuzzer besides the OpenAPI document: the one that JSON Schema cannot express."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hsejobs.services.mail.message import MAX_RECEIVERS
 
 @schemathesis.hook
 def filter_body(context: Any, body: Any) -> bool:
-    """Leaves out mails to more than 50 receivers in to, cc and bcc together."""
+    """Skips mails with more than 50 recipients in to, cc and bcc together."""
     payload = body.get("payload", body) if isinstance(body, dict) else None
     if not isinstance(payload, dict):
         return True

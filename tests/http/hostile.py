@@ -1,4 +1,4 @@
-"""A queue that takes anything and says it back: as progress, log, result and error."""
+"""A queue that accepts anything and repeats it: as progress, log, result and error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ huey = JobHuey(
 @huey.task()
 def say(payload: dict[str, Any]) -> Any:
     job, said = current_job(), payload["say"]
-    # As a task would that passes on what it was given: halves, controls and all.
+    # Like a task that passes its input on unchanged: lone surrogates, control characters and all.
     text = json.dumps(said, ensure_ascii=False) + "\ud83d\0\x1b]0;x\x07\u202e"
     job.progress(50, text[-150:])
     job.log(text)
@@ -30,14 +30,14 @@ def say(payload: dict[str, Any]) -> Any:
 
 
 def nested(depth: int) -> Any:
-    """Lists and objects in turn."""
+    """Nests lists and objects alternately."""
     value: Any = 1
     for level in range(depth):
         value = [value] if level % 2 else {"a": value}
     return value
 
 
-#: What an add takes, by name.
+#: Values that an add accepts, by name.
 VALUES: dict[str, Any] = {
     "half": {"a": "\ud83d", "\udc00": ["x\udfff\ud800y"]},
     "pair": {"emoji": "\U0001f600", "turned": "\ude00\ud83d"},

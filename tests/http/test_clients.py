@@ -1,4 +1,4 @@
-"""Clients that are generated from the OpenAPI document compile strictly, and do what they say."""
+"""Generated clients compile in strict mode, and do what they should."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROJECT = Path(__file__).parent / "clients"
 
 
 class Workshop:
-    """A folder with the document, the packages and what calls the generated clients."""
+    """A folder with the document, the packages and the code that calls the generated clients."""
 
     def __init__(self, folder: Path, document: bytes) -> None:
         self.folder = folder
@@ -30,7 +30,7 @@ class Workshop:
             shutil.copy(file, folder)
 
     def run(self, *command: str, **env: str) -> str:
-        """Runs a program of the packages, or node; what it printed. It must end with 0."""
+        """Runs a program of the packages, or node, and returns its output; it must exit with 0."""
         tool, *words = command
         here = self.folder / "node_modules" / ".bin" / tool
         done = subprocess.run(
@@ -52,7 +52,7 @@ def test_generated_clients_compile_and_run(redis_url: str, tmp_path: Path) -> No
     folder.mkdir()
     with running(tmp_path, SMTP_FROM_ALLOWED="hse.digital") as shim:
         shop = Workshop(folder, shim.client.get("/openapi.json").content)
-        # Each with its defaults: what a developer gets who reads no manual.
+        # Each with its defaults: what a developer gets without reading a manual.
         shop.run("openapi-typescript", "openapi.json", "-o", "openapi.ts")
         shop.run("openapi-ts", "-i", "openapi.json", "-o", "heyapi")
         shop.run("tsc", "-p", ".")
@@ -60,7 +60,7 @@ def test_generated_clients_compile_and_run(redis_url: str, tmp_path: Path) -> No
         env = {"JOBS_URL": shim.url, "JOBS_TOKEN": token("operator")}
         assert shop.run("node", "out/fetch.js", **env) == "done\n"
         counts = {name: one["total"] for name, one in shim.ask("GET", "/stats").json().items()}
-    # Ten were made, and one of the mails was removed again.
+    # Ten jobs were added, and one of the mails was removed again.
     assert counts == {
         "cleanup": 0,
         "data-exports": 2,

@@ -1,4 +1,4 @@
-"""A caller that begins and does not end costs a connection for so long, and nobody else anything."""
+"""An unfinished request costs one connection for a limited time, and nobody else anything."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def connections(shim: Shim, count: int, sent: bytes) -> Iterator[list[socket.soc
 
 
 def answer_of(one: socket.socket) -> tuple[int, dict[str, Any]]:
-    """All that comes until the connection ends: status and document; 0 for nothing."""
+    """Reads until the connection closes; returns status and document, or 0 if nothing came."""
     one.settimeout(30)
     found = b""
     with contextlib.suppress(ConnectionResetError):
@@ -62,19 +62,21 @@ def quick(redis_url: str, tmp_path: Path) -> Iterator[Shim]:
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_half_heads_shut_nobody_out(processes: str, redis_url: str, tmp_path: Path) -> None:
+def test_incomplete_heads_do_not_block_others(
+    processes: str, redis_url: str, tmp_path: Path
+) -> None:
     with (
         running(tmp_path, "--workers", processes, JOBS_HTTP_CONNECTIONS="200") as shim,
         connections(shim, 300, HALF) as made,
     ):
-        # Of this address too: what waits gives way to what comes.
+        # From the same address too: a waiting connection gives way to a new one.
         for _ in range(20):
             assert httpx.get(f"{shim.url}/healthz", timeout=20, trust_env=False).status_code == 200
         assert made
 
 
-def test_whoever_does_not_take_an_answer_shuts_nobody_out(redis_url: str, tmp_path: Path) -> None:
-    """A place is held by half an answer as it is by half a request, and that needs no token."""
+def test_unread_answers_do_not_block_others(redis_url: str, tmp_path: Path) -> None:
+    """An unread answer occupies a place like an incomplete request, and needs no token."""
     many = b"GET /docs/swagger-ui.js HTTP/1.1\r\nHost: x\r\n\r\n" * 20
     with (
         running(tmp_path, JOBS_HTTP_CONNECTIONS="16") as shim,
@@ -84,25 +86,25 @@ def test_whoever_does_not_take_an_answer_shuts_nobody_out(redis_url: str, tmp_pa
         def health() -> int:
             return httpx.get(f"{shim.url}/healthz", timeout=60, trust_env=False).status_code
 
-        # Until the first of them does not take its answer, all are being answered: 503 says so.
+        # Until the first of them stops reading, all are being answered, so the result is 503.
         wait_until(lambda: health() == 200, 60, "an answer that is not taken")
         for _ in range(20):
             assert health() == 200
         assert made
-        # Whose connection was ended is no fault of the shim.
+        # A closed connection is not an error of the shim.
         assert not lines(shim, "unexpected")
 
 
-def test_a_head_and_a_body_have_their_time(quick: Shim) -> None:
+def test_heads_and_bodies_have_a_time_limit(quick: Shim) -> None:
     head = f"POST /api/jobs/email HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token()}\r\n"
     body = f"{head}Content-Length: 100\r\n\r\n{{".encode()
     for sent, what in ((HALF, "headers"), (body, "body")):
         with connections(quick, 1, sent) as (one,):
-            status, told = answer_of(one)
-            assert (status, told["code"]) == (408, "request_timeout")
-            assert what in told["detail"]
+            status, problem = answer_of(one)
+            assert (status, problem["code"]) == (408, "request_timeout")
+            assert what in problem["detail"]
     wait_until(lambda: [one["status"] for one in lines(quick)][-1:] == [408], 10, "its line")
-    # Nothing came, or nothing more after an answer: there is nobody to be told.
+    # Without a request, or after an answer, there is nobody to send an answer to.
     with connections(quick, 1, b"") as (one,):
         assert answer_of(one) == (0, {})
     with connections(quick, 1, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") as (one,):
@@ -113,14 +115,14 @@ def test_a_head_and_a_body_have_their_time(quick: Shim) -> None:
         assert found.count(b"HTTP/1.1") == 1
 
 
-def test_drops_of_a_body_buy_no_time_and_a_stream_does(redis_url: str, tmp_path: Path) -> None:
+def test_only_a_steady_body_extends_its_time_limit(redis_url: str, tmp_path: Path) -> None:
     text = json.dumps({**MAIL, "text": "x" * 60_000}).encode()
     times = {"JOBS_HTTP_BODY_TIMEOUT": "400", "JOBS_HTTP_BODY_RATE": "10000"}
     with running(tmp_path, **times) as shim:
 
         def pieces() -> Iterator[bytes]:
             for at in range(0, len(text), 3_000):
-                # Longer together than the time for a body: the rate is what is kept.
+                # Longer in total than the time for a body: only the rate counts.
                 time.sleep(0.05)
                 yield text[at : at + 3_000]
 
@@ -135,17 +137,17 @@ def test_drops_of_a_body_buy_no_time_and_a_stream_does(redis_url: str, tmp_path:
             assert time.monotonic() < until
 
 
-def test_an_answer_that_takes_long_is_not_cut(quick: Shim, redis_server: Any) -> None:
+def test_a_slow_answer_is_not_cut(quick: Shim, redis_server: Any) -> None:
     redis_server.freeze()
     asked = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
     with connections(quick, 1, asked) as (one,):
         one.settimeout(60)
-        # Redis hangs for longer than any of the shim's times.
+        # Redis hangs for longer than any of the shim's time limits.
         assert one.recv(65_536).startswith(b"HTTP/1.1 503 ")
     redis_server.thaw()
 
 
-def test_one_address_has_half_and_a_proxy_more(redis_url: str, tmp_path: Path) -> None:
+def test_one_address_gets_half_and_a_trusted_proxy_more(redis_url: str, tmp_path: Path) -> None:
     for trusted, most in (("", 20), ("127.0.0.1", 40)):
         settings = {"JOBS_HTTP_CONNECTIONS": "40", "JOBS_TRUSTED_PROXIES": trusted}
         with running(tmp_path, **settings) as shim, connections(shim, 60, HALF) as made:
@@ -155,7 +157,7 @@ def test_one_address_has_half_and_a_proxy_more(redis_url: str, tmp_path: Path) -
 
 
 def open_are(made: list[socket.socket], most: int) -> bool:
-    """Whether about that many are open: two or three are of who looks at the shim."""
+    """Returns whether about this many are open: two or three belong to the test's own client."""
     count = 0
     for one in made:
         one.setblocking(False)
@@ -168,7 +170,7 @@ def open_are(made: list[socket.socket], most: int) -> bool:
     return most - 3 <= count <= most
 
 
-def test_whom_the_log_names(redis_url: str, tmp_path: Path) -> None:
+def test_the_log_names_the_caller_behind_trusted_proxies(redis_url: str, tmp_path: Path) -> None:
     def client(shim: Shim, *forwarded: str) -> str:
         sent = [("X-Forwarded-For", one) for one in forwarded]
         asked = f"r{time.monotonic_ns()}"
@@ -179,7 +181,7 @@ def test_whom_the_log_names(redis_url: str, tmp_path: Path) -> None:
 
     with running(tmp_path) as shim:
         assert client(shim) == "127.0.0.1"
-        # Anybody can write this.
+        # Anybody can send this header.
         assert client(shim, "203.0.113.9") == "127.0.0.1"
     with running(tmp_path, JOBS_TRUSTED_PROXIES="127.0.0.1, 10.0.0.0/8") as shim:
         assert client(shim) == "127.0.0.1"
@@ -190,7 +192,7 @@ def test_whom_the_log_names(redis_url: str, tmp_path: Path) -> None:
         assert client(shim, "10.2.2.2, 10.1.1.1") == "10.2.2.2"
 
 
-def test_a_proxy_that_is_no_address_ends_the_start(redis_url: str) -> None:
+def test_an_invalid_proxy_address_refuses_to_start(redis_url: str) -> None:
     from tests.http.test_serve import run
 
     done = run("serve", JOBS_TRUSTED_PROXIES="nginx", JOBS_JWT_SECRET="x" * 32)

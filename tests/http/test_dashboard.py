@@ -40,7 +40,7 @@ def view(shim: Shim, text: str, origin: str | None = None, path: str = "") -> Cl
 
 
 def shows(socket: ClientConnection, *words: str) -> str:
-    """Reads until all the words were drawn."""
+    """Reads until all the words have been drawn."""
     seen = ""
     while not all(word in seen for word in words):
         piece = socket.recv(timeout=30)
@@ -49,7 +49,7 @@ def shows(socket: ClientConnection, *words: str) -> str:
 
 
 def ended(socket: ClientConnection) -> bool:
-    """Reads to the end of the connection."""
+    """Reads until the connection closes."""
     try:
         while True:
             socket.recv(timeout=30)
@@ -62,7 +62,7 @@ def press(socket: ClientConnection, keys: str) -> None:
 
 
 def viewers(shim: Shim) -> list[int]:
-    """Processes of the TUI that this shim began."""
+    """Returns the TUI processes that this shim started."""
     pid = shim.process.pid
     texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
     return [int(one) for one in " ".join(texts).split() if b"hsejobs_tui.web" in command(int(one))]
@@ -70,12 +70,12 @@ def viewers(shim: Shim) -> list[int]:
 
 @pytest.fixture
 def few(redis_url: str, tmp_path: Path) -> Iterator[Shim]:
-    """A shim that shows the TUI to two at once."""
+    """A shim that allows two views at once."""
     with running(tmp_path, JOBS_HTTP_VIEWERS="2") as found:
         yield found
 
 
-def test_a_person_is_asked_to_log_in_a_program_is_refused(shim: Shim) -> None:
+def test_a_browser_gets_the_login_a_program_a_401(shim: Shim) -> None:
     done = shim.client.get(PATH, headers=PAGE)
     assert done.status_code == 401
     assert "<textarea" in done.text
@@ -85,7 +85,7 @@ def test_a_person_is_asked_to_log_in_a_program_is_refused(shim: Shim) -> None:
         assert shim.client.get(f"{PATH}/static/{name}").status_code == 401
 
 
-def test_login_keeps_the_token_in_a_cookie_for_this_page_alone(shim: Shim) -> None:
+def test_login_keeps_the_token_in_a_cookie_for_this_page_only(shim: Shim) -> None:
     done = login(shim, token())
     assert (done.status_code, done.headers["location"]) == (303, PATH)
     kept = done.headers["set-cookie"].lower()
@@ -98,7 +98,7 @@ def test_login_keeps_the_token_in_a_cookie_for_this_page_alone(shim: Shim) -> No
     policy = done.headers["content-security-policy"]
     assert "script-src 'self'" in policy
     assert "frame-ancestors 'none'" in policy
-    # Elsewhere it is no key: only the page's own requests could be forged by nobody.
+    # On other paths the cookie is not accepted: only requests of the page itself cannot be forged.
     assert shim.client.get("/api/jobs/stats", headers=cookie(token())).status_code == 401
     done = shim.client.post("/api/jobs/email", json=MAIL, headers=cookie(token()))
     assert done.status_code == 401
@@ -118,8 +118,8 @@ def test_behind_https_the_cookie_is_secure(shim: Shim) -> None:
     assert "data-session-websocket-url='wss://" in done.text
 
 
-def test_what_is_no_token_of_ours_is_told(shim: Shim) -> None:
-    for text, told in (
+def test_login_explains_an_invalid_token(shim: Shim) -> None:
+    for text, expected in (
         ("rubbish", "not valid"),
         ("", "not valid"),
         (signed(exp=1), "expired"),
@@ -128,7 +128,7 @@ def test_what_is_no_token_of_ours_is_told(shim: Shim) -> None:
     ):
         done = login(shim, text)
         assert done.status_code == 401, text
-        assert told in done.text
+        assert expected in done.text
         assert "set-cookie" not in done.headers
         assert text == "" or text not in done.text
     done = shim.client.get(PATH, headers={**PAGE, **cookie(signed(exp=1))})
@@ -137,7 +137,7 @@ def test_what_is_no_token_of_ours_is_told(shim: Shim) -> None:
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
-def test_another_site_can_neither_log_in_nor_look(shim: Shim, origin: str) -> None:
+def test_another_site_can_neither_log_in_nor_open_a_view(shim: Shim, origin: str) -> None:
     done = login(shim, token(), origin)
     assert (done.status_code, done.json()["code"]) == (403, "foreign_origin")
     with pytest.raises(InvalidStatus) as refused:
@@ -164,7 +164,7 @@ def test_the_socket_refuses_like_any_request(shim: Shim) -> None:
     assert viewers(shim) == []
 
 
-def test_keys_go_in_and_the_screens_come_out(shim: Shim) -> None:
+def test_keys_and_screens_pass_through_the_socket(shim: Shim) -> None:
     assert shim.ask("POST", "/email", json={**MAIL, "jobId": "mine"}).status_code == 202
     other = shim.ask("POST", "/email", "member", "org-2", json={**MAIL, "jobId": "theirs"})
     assert other.status_code == 202
@@ -172,11 +172,14 @@ def test_keys_go_in_and_the_screens_come_out(shim: Shim) -> None:
         assert "ORG org-1" in shows(socket, "email", "1 waiting", "ORG org-1")
         socket.send(json.dumps(["resize", {"width": 100, "height": 40}]))
         socket.send(json.dumps(["ping", "7"]))
-        for job_id, told in (("theirs", "no queue has a job with this id"), ("mine", "user@exam")):
+        for job_id, expected in (
+            ("theirs", "no queue has a job with this id"),
+            ("mine", "user@exam"),
+        ):
             press(socket, ":")
             shows(socket, "Go to job")
             press(socket, f"org-{2 if job_id == 'theirs' else 1}:{job_id}\r")
-            shows(socket, told)
+            shows(socket, expected)
         press(socket, "q")
         assert ended(socket)
     wait_until(lambda: not viewers(shim), 20, "the end of the viewer")
@@ -193,14 +196,14 @@ def test_a_member_reads_and_an_operator_sees_all_or_one(shim: Shim) -> None:
         shows(socket, "1 waiting", "ORG org-2")
 
 
-def test_it_ends_with_the_token(shim: Shim) -> None:
+def test_a_view_ends_with_the_token(shim: Shim) -> None:
     with view(shim, signed(organizationId="org-1", exp=int(time.time()) + 3)) as socket:
         shows(socket, "email")
         assert ended(socket)
     wait_until(lambda: not viewers(shim), 20, "the end of the viewer")
 
 
-def test_there_is_room_for_so_many(few: Shim) -> None:
+def test_the_number_of_views_is_limited(few: Shim) -> None:
     with view(few, token()) as first, view(few, token(user="bob")):
         shows(first, "email")
         with pytest.raises(InvalidStatus) as refused:
@@ -212,7 +215,7 @@ def test_there_is_room_for_so_many(few: Shim) -> None:
         shows(socket, "email")
 
 
-def test_rubbish_from_a_browser_ends_or_changes_nothing(shim: Shim) -> None:
+def test_invalid_messages_from_a_browser_do_no_harm(shim: Shim) -> None:
     for text in ("{", "[]", '["resize", {"width": "a", "height": null}]', '["stdin", 7]', "7"):
         with view(shim, token()) as socket:
             socket.send(text)
@@ -240,5 +243,5 @@ def _ended(pid: int) -> bool:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return True
-    # Nobody waits for the orphan of a killed shim where there is no init.
+    # Without an init process, nobody reaps the orphan of a killed shim.
     return state == "Z"

@@ -1,4 +1,4 @@
-"""What the schemas say of payloads, against what the models do: for each queue, both ways.
+"""The schemas of payloads against the models, for each queue and in both directions.
 
 The registry's schema may refuse only what the model refuses (a form must not stand in the way);
 what the OpenAPI document describes the model must accept (a client that follows it is served).
@@ -61,7 +61,7 @@ STARTS["webhooks"] += [
 STARTS["tenant-onboarding"] += [
     {**STARTS["tenant-onboarding"][0], "stripeCustomerId": "cus_1", "stripeSubscriptionId": "sub_1"}
 ]
-#: What people and machines put into fields; each was refused or accepted by somebody's rule.
+#: Values that people and programs put into fields; each is accepted or refused by some rule.
 VALUES: list[Any] = [
     None,
     True,
@@ -211,7 +211,7 @@ VALUES: list[Any] = [
 
 
 class Queue:
-    """A queue's model and the two schemas that speak of it."""
+    """A queue's model and the two schemas that describe it."""
 
     def __init__(self, name: str) -> None:
         huey = huey_config.QUEUES[name]
@@ -256,7 +256,7 @@ def test_schemas_and_models_agree(name: str) -> None:
         payload = {**copy.deepcopy(start), **copy.deepcopy(changes)}
         for field in left_out - set(changes):
             payload.pop(field, None)
-        # The one rule that JSON Schema cannot say without listing every way to share fifty.
+        # The one rule that JSON Schema cannot express without listing every way to share fifty.
         lists = [payload.get(field) for field in ("to", "cc", "bcc")]
         assume(sum(len(one) for one in lists if isinstance(one, list)) < 48)
         accepted = queue.accepts(copy.deepcopy(payload))
@@ -272,13 +272,13 @@ def test_schemas_and_models_agree(name: str) -> None:
     assert {(True, True, True), (False, False, False)} <= verdicts
 
 
-#: For each queue how many bodies are made of its schema alone: so many take a second or two.
+#: How many bodies are generated from the schema of each queue: this many take a second or two.
 GENERATED = 30
 
 
 @pytest.mark.parametrize("name", sorted(huey_config.QUEUES))
 def test_what_the_document_describes_is_accepted(name: str) -> None:
-    """Payloads made from the document by the fuzzer's own generator, of which nobody thought."""
+    """Payloads that the fuzzer's own generator makes from the document."""
     queue = Queue(name)
     moved = json.loads(json.dumps(queue.schema).replace("#/$defs/", "#/components/schemas/"))
     operation = {
@@ -306,7 +306,7 @@ def test_what_the_document_describes_is_accepted(name: str) -> None:
     check()
 
 
-#: What no generator comes upon within a test's time, and the document once described.
+#: Payloads that no generator finds in the time of a test, and that the document once described.
 ONCE_DESCRIBED: dict[str, list[dict[str, Any]]] = {
     "email": [
         {"to": "a@b.c", "template": "welcome", "context": {"name": ["x" * 990]}},
@@ -318,7 +318,7 @@ ONCE_DESCRIBED: dict[str, list[dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", sorted(ONCE_DESCRIBED))
-def test_what_was_described_and_refused_is_described_no_more(name: str) -> None:
+def test_refused_payloads_are_not_described(name: str) -> None:
     queue = Queue(name)
     for payload in ONCE_DESCRIBED[name]:
         assert not queue.document.is_valid(payload), payload
@@ -355,7 +355,7 @@ def test_a_template_needs_what_the_document_says() -> None:
     assert template_variables()["report-ready"].subject == {"title", "organization"}
 
 
-def test_a_form_says_which_contents_a_mail_may_have() -> None:
+def test_a_form_describes_the_contents_of_a_mail() -> None:
     queue = Queue("email")
     assert problems({"to": "a@b.c"}, queue.forms) == [("payload", "give html, text or template")]
     told = dict(problems({"to": "nobody", "text": "x"}, queue.forms))

@@ -1,4 +1,4 @@
-"""/docs is whole without any other host, and lets nothing else in."""
+"""/docs needs no other host, and its policy allows none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from tests.http.conftest import Shim
 
 
-def test_everything_that_the_page_loads_is_the_shims_own(shim: Shim) -> None:
+def test_the_page_loads_everything_from_the_shim(shim: Shim) -> None:
     page = shim.client.get("/docs")
     assert page.status_code == 200
     policy = page.headers["content-security-policy"]
@@ -22,7 +22,7 @@ def test_everything_that_the_page_loads_is_the_shims_own(shim: Shim) -> None:
             got = shim.client.get(address)
             assert got.status_code == 200, address
             assert len(got.content) > 100
-    # No script stands in the page itself: the policy would not run it.
+    # The page has no inline script: the policy would block it.
     assert re.findall(r"<script(?![^>]*\bsrc=)", page.text) == []
     assert "swagger-ui.js" in page.text
     assert "http" not in shim.client.get("/docs/docs.js").text.replace("the HTTP API", "")

@@ -1,4 +1,4 @@
-"""What the shim takes and refuses of mails and webhooks: forms, numbers, and what cannot be sent."""
+"""Mails and webhooks that the shim accepts or refuses: notations, numbers, and what cannot be sent."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_recipients_as_nodemailer_takes_them(shim: Shim) -> None:
     assert data["cc"] == ["d@x.example", "e@x.example"]
 
 
-def test_what_no_attempt_could_do_is_refused(shim: Shim) -> None:
+def test_payloads_that_no_attempt_could_send_are_refused(shim: Shim) -> None:
     assert refused(shim, "email", {**MAIL, "from": "x@evil.example"}) == ["from"]
     assert refused(shim, "email", {**MAIL, "subject": "x" * 999}) == ["subject"]
     assert refused(shim, "email", {**MAIL, "to": "a@x.example, b"}) == ["to.1"]

@@ -1,4 +1,4 @@
-"""A queue whose code is in another program: what it says of itself is what the shim goes by."""
+"""A queue with its code in another program: the shim uses its description in Redis."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.http.conftest import Shim
 WHO = ("operator", None, "platform")
 
 
-def test_it_is_described_checked_and_listed(shim: Shim) -> None:
+def test_a_foreign_queue_is_described_checked_and_listed(shim: Shim) -> None:
     registry.save(runtime().link, "hsejobs", MAIL)
     body = {"payload": {"to": 5, "lines": [{"n": 1}, {}], "more": 1}, "options": {"priority": 9}}
     refused = shim.ask("POST", "/mail", *WHO, json=body)

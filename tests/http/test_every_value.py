@@ -1,4 +1,4 @@
-"""Whatever is accepted can be listed, shown, retried, copied and removed, through every door."""
+"""Every accepted value can be listed, shown, retried, copied and removed, through every interface."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from tests.support import wait_until
 from tests.support.consumers import Consumers, consumers
 from tests.tui.driving import settle, until
 
-#: Dozens of programs are started one after another.
+#: Dozens of processes are started one after another.
 pytestmark = pytest.mark.timeout(300)
 BOTH = {"said": False, "failed": True}
 
 
 class Scene:
-    """A shim and a worker of the hostile queue; this process adds to it too."""
+    """A shim and a worker of the hostile queue; this process adds jobs to it too."""
 
     def __init__(self, shim: Shim, workers: Consumers) -> None:
         self.shim, self.workers = shim, workers
@@ -41,12 +41,12 @@ class Scene:
         self.workers.start("tests.http.hostile.huey", "-w", "2", *options)
 
     def ask(self, method: str, path: str, role: str = "admin", **options: Any) -> Any:
-        """An answer of JSON, whatever it is about; never plain text."""
+        """Returns a JSON answer; plain text fails."""
         done = self.shim.ask(method, path, role, **options)
         kind = done.headers.get("content-type", "")
         assert done.status_code == 204 or "json" in kind, (path, done.status_code, done.text[:200])
         assert done.status_code < 300, (path, done.text[:300])
-        # As strictly as any other reader of JSON: UTF-8, no NaN.
+        # As strictly as other JSON parsers: UTF-8, no NaN.
         return json.loads(done.content.decode()) if done.content else None
 
     def add(self, job_id: str, value: Any, *, fail: bool, **options: Any) -> str:
@@ -59,11 +59,11 @@ class Scene:
         done = subprocess.run(
             [sys.executable, "-m", "hsejobs_cli", *words], capture_output=True, timeout=60
         )
-        told = (done.stdout + done.stderr).decode()
-        assert done.returncode == exit_status, (words, told[-2_000:])
+        output = (done.stdout + done.stderr).decode()
+        assert done.returncode == exit_status, (words, output[-2_000:])
         assert "Traceback" not in done.stderr.decode()
-        assert "\x1b]0" not in told
-        assert "\0" not in told
+        assert "\x1b]0" not in output
+        assert "\0" not in output
         return done.stdout.decode()
 
     def ended(self, count: int) -> None:
@@ -86,7 +86,7 @@ def scene(shim: Shim, tmp_path: Path) -> Iterator[Scene]:
 
 
 def expected(value: Any) -> Any:
-    """What is shown of it: secrets masked."""
+    """Returns the value as it is shown: secrets masked."""
     return {**value, "password": "***"} if "password" in value else value
 
 
@@ -114,7 +114,7 @@ def test_over_http(scene: Scene, tmp_path: Path) -> None:
         ).replace("password", ""), name
         assert scene.ask("GET", f"/hostile/jobs/{job_id}/logs")["total"] == 2
         assert scene.shim.ask("HEAD", f"/hostile/jobs/{job_id}").content == b""
-    # A worker may have it by now.
+    # A worker may have taken it already.
     promoted = scene.ask("POST", f"/hostile/jobs/{later}/promote")["status"]
     assert promoted in ("waiting", "active", "completed")
     for name in VALUES:
@@ -197,7 +197,7 @@ async def test_in_the_tui(scene: Scene, redis_url: str, tmp_path: Path) -> None:
             await pilot.press("escape")
             await app.push_screen(JobView("hostile", f"org-1:{name}-said"))
             await settle(pilot)
-            # What a terminal gets must be text that UTF-8 can hold.
+            # A terminal needs text that UTF-8 can encode.
             assert "\x1b" not in drawn(app)
             await pilot.press("d")
             await until(pilot, lambda: isinstance(app.screen, Editor), "the editor")
@@ -240,7 +240,7 @@ def test_in_the_dashboard(scene: Scene) -> None:
             shows(socket, "Timeline")
             press(socket, "d")
             shows(socket, "Copy of")
-            # The editor goes, then the job, and the list of queues is there again.
+            # The editor closes, then the job, and the list of queues is shown again.
             press(socket, "\x1b")
             shows(socket, "Timeline")
             press(socket, "\x1b")

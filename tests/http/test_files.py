@@ -1,4 +1,4 @@
-"""The files of jobs by every door: the same rule at each, taken back at each, in whole and in part."""
+"""Artifacts through every interface: one rule for access, withdrawal, ranges and conditional requests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CONTENT = bytes(range(256)) * 40
 
 
 class Makers:
-    """Reports that were made, with their files, as a worker makes them."""
+    """Completed reports with their files, as a worker makes them."""
 
     def __init__(self, shim: Shim, url: str, home: Path) -> None:
         self.shim, self.link, self.home = shim, RedisClient(url), home
@@ -47,9 +47,9 @@ class Makers:
 
     def claim(self, role: str, user: str) -> Claim:
         body = {"type": "audits"}
-        said = self.shim.ask("POST", "/reports", role, "org-1", user, json=body).json()
+        answer = self.shim.ask("POST", "/reports", role, "org-1", user, json=body).json()
         _, claims = self.work.step([], 9, f"t{next(self.numbers)}", 30_000)
-        return next(one for one in claims if one.id == said["jobId"])
+        return next(one for one in claims if one.id == answer["jobId"])
 
     def report(
         self, role: str = "member", user: str = "ann", content: bytes = CONTENT, old: bool = False
@@ -97,7 +97,7 @@ def makers(
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["random", "computed"])
-def test_a_mail_takes_only_what_its_sender_may_load(
+def test_a_mail_takes_only_files_that_its_sender_may_read(
     old: bool, makers: Makers, platform_workers: Consumers, tmp_path: Path
 ) -> None:
     found = makers.report("admin", "boss", old=old)
@@ -111,16 +111,16 @@ def test_a_mail_takes_only_what_its_sender_may_load(
         (("member", "org-1", "boss"), 200, 202),
     ):
         assert makers.of_job(*who).status_code == loaded
-        said = makers.mail(found.id, *who)
-        assert said.status_code == status, (who, said.text)
+        answer = makers.mail(found.id, *who)
+        assert answer.status_code == status, (who, answer.text)
         if status == 422:
-            # What is another's is told as what never was.
+            # Another user's file gets the same answer as one that never existed.
             never = makers.mail("0" * 32, *who)
-            assert never.json() == said.json()
-            assert said.json()["errors"] == [
+            assert never.json() == answer.json()
+            assert answer.json()["errors"] == [
                 {"field": "attachments.0.artifactId", "problem": "there is no such artifact"}
             ]
-    # By Python nobody checks at the add; the run does.
+    # Python does not check when the job is added; the attempt does.
     body = {**MAIL, "attachments": [{"artifactId": found.id}]}
     platform_workers.start("huey_config.email")
     with pytest.raises(JobFailed, match="no such artifact"):
@@ -144,9 +144,7 @@ def test_the_id_is_random_and_the_same_in_each_attempt(makers: Makers) -> None:
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["random", "computed"])
-def test_a_removed_job_takes_file_and_link_and_an_undo_brings_them(
-    old: bool, makers: Makers
-) -> None:
+def test_removal_deletes_file_and_link_and_undo_restores_them(old: bool, makers: Makers) -> None:
     found = makers.report(old=old)
     assert makers.linked(found).content == makers.of_job().content == CONTENT
     removed = makers.writer.remove("reports", makers.job)
@@ -157,7 +155,7 @@ def test_a_removed_job_takes_file_and_link_and_an_undo_brings_them(
     assert makers.linked(found).content == makers.of_job().content == CONTENT
     assert makers.link.command("EXISTS", "hsejobs:{reports}:gone") == 0
     makers.writer.remove("reports", makers.job)
-    # The minute is over.
+    # The minute for an undo is over.
     [entry] = makers.link.command("ZRANGE", "hsejobs:{reports}:gone", 0, -1)
     makers.link.command("ZADD", "hsejobs:{reports}:gone", 1, entry)
     assert delete_due(makers.files, ["reports"]) == 1
@@ -167,7 +165,7 @@ def test_a_removed_job_takes_file_and_link_and_an_undo_brings_them(
 
 @pytest.mark.parametrize("old", [False, True], ids=["random", "computed"])
 @pytest.mark.parametrize("door", ["remove", "clean", "file"])
-def test_every_door_of_http_takes_it_back(door: str, old: bool, makers: Makers) -> None:
+def test_every_http_route_can_withdraw_a_file(door: str, old: bool, makers: Makers) -> None:
     found = makers.report("admin", "boss", old=old)
     if door == "remove":
         done = makers.shim.ask("DELETE", f"/reports/jobs/{makers.job}", "admin")
@@ -184,7 +182,7 @@ def test_every_door_of_http_takes_it_back(door: str, old: bool, makers: Makers) 
     assert (makers.reader.status("reports", makers.job) is None) == (door != "file")
 
 
-def test_the_file_of_an_active_job_stays(makers: Makers) -> None:
+def test_the_file_of_an_active_job_is_kept(makers: Makers) -> None:
     claim = makers.claim("member", "ann")
     name = makers.work.artifact(claim.id, claim.token, "a" * 32, 10**13 - 1) or ""
     with makers.store.write(
@@ -204,7 +202,7 @@ def test_the_file_of_an_active_job_stays(makers: Makers) -> None:
 
 
 @pytest.mark.parametrize("door", ["job", "link"])
-def test_a_file_in_part_and_what_is_known_of_it(door: str, makers: Makers) -> None:
+def test_ranges_and_conditional_requests(door: str, makers: Makers) -> None:
     content = CONTENT * (PART_BYTES // len(CONTENT) + 2)
     found = makers.report(content=content)
 

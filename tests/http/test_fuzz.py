@@ -1,4 +1,4 @@
-"""Paths, bodies and heads that nobody sends in good faith: clean refusals, memory flat."""
+"""Malicious paths, bodies and heads: clean refusals, constant memory."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ QUIET = settings(
 
 
 class Wire:
-    """A connection on which anything can be sent."""
+    """A connection that can send any bytes."""
 
     def __init__(self, shim: Shim, patience: float = 20) -> None:
         self.raw = socket.create_connection(("127.0.0.1", shim.port), timeout=patience)
 
     def ask(self, data: bytes) -> tuple[int, bytes, bytes]:
-        """Status, head and body of the one answer; 0 when the connection was closed without one."""
+        """Reads status, head and body of one answer; status 0 if the connection closed without one."""
         got = b""
-        # Refused before it was read to its end, the answer may be there all the same.
+        # The request may be refused before all of it was read; the answer may still have arrived.
         with contextlib.suppress(OSError):
             self.raw.sendall(data)
         try:
@@ -69,7 +69,7 @@ def head(method: str, path: bytes, *more: bytes) -> bytes:
 
 
 def clean(answer: tuple[int, bytes, bytes], *also: int) -> None:
-    """A 4xx that is a problem, or one of the statuses given."""
+    """Checks that the answer is a 4xx problem, or has one of the given statuses."""
     status, lines, body = answer
     assert status in also or 400 <= status < 500, (status, lines[:200], body[:300])
     if status >= 400:
@@ -299,7 +299,7 @@ def test_memory_stays_flat(shim: Shim) -> None:
         for data in bad():
             raw(shim, data)
     assert resident(shim) - before < 20_000_000
-    # A head without end is refused long before it could fill the memory.
+    # An endless head is refused long before it could fill the memory.
     wire = Wire(shim)
     endless = b"GET / HTTP/1.1\r\nX: " + b"x" * 50_000_000
     status, _, _ = wire.ask(endless)

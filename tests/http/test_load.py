@@ -1,4 +1,4 @@
-"""Every 202 is a job that exists, also when the server is stopped in the middle of a load."""
+"""Every 202 is a job that exists, even when the server is stopped under load."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from tests.http.conftest import Shim, token
 from tests.support import wait_until
 
 
-def test_what_was_accepted_is_there_after_a_stop_under_load(
-    shim: Shim, redis_client: redis.Redis
-) -> None:
+def test_accepted_jobs_exist_after_a_stop_under_load(shim: Shim, redis_client: redis.Redis) -> None:
     found: list[str] = []
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""/metrics: what it says is so, the same from every instance; the dashboard and rules use it."""
+"""/metrics: correct, the same from every instance; the Grafana dashboard and rules match it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="[^"\n]*",?)*)\})? (-?[0-9.e+]+)'
 
 
 def scrape(base: str, **headers: str) -> dict[str, float]:
-    """Every sample by its name with labels; the text's form is checked."""
+    """Returns every sample by its name with labels; checks the format of the text."""
     answer = httpx.get(f"{base}/metrics", headers=headers, trust_env=False)
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     found: dict[str, float] = {}
@@ -111,7 +111,7 @@ def test_durations_rates_and_failures(shim: Shim, redis_url: str) -> None:
     store.link.close()
 
 
-def test_http_itself_and_every_instance_says_the_same(shim: Shim, tmp_path: Path) -> None:
+def test_http_metrics_are_the_same_from_every_instance(shim: Shim, tmp_path: Path) -> None:
     for _ in range(3):
         shim.ask("GET", "/stats")
     shim.ask("POST", "/email", json={"to": 1})
@@ -138,7 +138,7 @@ def test_http_itself_and_every_instance_says_the_same(shim: Shim, tmp_path: Path
         before = found[f'{name}{{route="/healthz",method="GET",status="200"}}']
         for _ in range(5):
             other.client.get("/healthz")
-    # What a shim counted it reports before it ends.
+    # A shim reports its counts before it stops.
     after = scrape(shim.url)[f'{name}{{route="/healthz",method="GET",status="200"}}']
     assert after >= before + 5
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document is whole, and the server does what it says, for each role."""
+"""The OpenAPI document is complete, and the server behaves as it says, for each role."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_every_route_and_queue_is_there(document: dict[str, Any]) -> None:
     assert set(EXAMPLES) == set(huey_config.QUEUES)
 
 
-def test_every_reference_leads_somewhere_and_errors_are_problems(document: dict[str, Any]) -> None:
+def test_references_resolve_and_errors_are_problems(document: dict[str, Any]) -> None:
     text = json.dumps(document)
     refs = set(re.findall(r'"\$ref": "([^"]+)"', text))
     assert refs == {
@@ -68,7 +68,7 @@ def test_every_reference_leads_somewhere_and_errors_are_problems(document: dict[
 
 
 def test_operations_keep_their_names(document: dict[str, Any]) -> None:
-    """What generated clients call their methods: a new route is a new name, none is changed."""
+    """Generated clients name their methods by these: a new route adds a name, none changes."""
     names = [o["operationId"] for item in document["paths"].values() for o in item.values()]
     assert sorted(names) == [
         "artifact",
@@ -102,14 +102,14 @@ def test_operations_keep_their_names(document: dict[str, Any]) -> None:
 
 
 def examples(holder: dict[str, Any]) -> list[Any]:
-    """Those of a schema, or of a body's or an answer's content."""
+    """Yields the examples of a schema, or of the content of a body or an answer."""
     found = [holder["example"]] if "example" in holder else []
     named = holder.get("examples", {})
     return found + (named if isinstance(named, list) else [one["value"] for one in named.values()])
 
 
 def reached(document: dict[str, Any], schema: Any, seen: set[str]) -> Iterator[dict[str, Any]]:
-    """Every schema inside one, also behind references."""
+    """Yields every schema inside one, also behind references."""
     if isinstance(schema, list):
         for one in schema:
             yield from reached(document, one, seen)
@@ -126,7 +126,7 @@ def reached(document: dict[str, Any], schema: Any, seen: set[str]) -> Iterator[d
 
 
 def test_no_field_of_a_request_has_a_default(document: dict[str, Any]) -> None:
-    """Generators of clients take a field with a default for one that is always there."""
+    """Client generators take a field with a default for one that is always present."""
     looked = 0
     for path, item in document["paths"].items():
         for operation in item.values():
@@ -165,7 +165,7 @@ def test_examples_fit_their_schemas(document: dict[str, Any]) -> None:
 
 
 def as_operators_may(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with an operator's bounds, which it tells in words beside a tenant's."""
+    """Returns the document with an operator's bounds, which it only describes in words."""
     wide: dict[str, Any] = json.loads(json.dumps(document))
     for schema in wide["components"]["schemas"].values():
         _widen(schema)
@@ -178,7 +178,7 @@ def _widen(node: Any) -> None:
         for one in node:
             _widen(one)
     elif isinstance(node, dict):
-        if "an operator's token may ask for" in node.get("description", ""):
+        if "an operator may use" in node.get("description", ""):
             if node.get("maximum") == TENANT_ATTEMPTS:
                 node["maximum"] = 1000
             for one in node.get("anyOf", []):
@@ -207,7 +207,7 @@ def test_schemathesis_finds_nothing(
             CHECKS,
             "--max-examples",
             os.environ.get("FUZZ_EXAMPLES", "8"),
-            # The same requests in each run; another seed by hand finds others.
+            # The same requests in each run; set another seed to find others.
             "--seed",
             os.environ.get("FUZZ_SEED", "1"),
             "--header",

@@ -1,4 +1,4 @@
-"""Refusals in one form, whatever goes wrong; queries and headers that mean nothing are told."""
+"""All refusals have one form; unknown queries and repeated headers are reported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support import wait_until
 
 
 def test_a_500_is_a_problem_with_one_line(shim: Shim, redis_client: Redis) -> None:
-    # A consumer's record that no release wrote: nobody foresaw it.
+    # A malformed consumer record, which no release writes.
     base = keys.base("hsejobs", "email")
     redis_client.zadd(keys.of(base, "workers"), {"w": 1})
     redis_client.set(keys.of(base, "worker", "w"), "[]")
@@ -32,10 +32,10 @@ def test_a_500_is_a_problem_with_one_line(shim: Shim, redis_client: Redis) -> No
     assert done.headers["content-type"] == "application/problem+json"
     assert done.json()["code"] == "error"
     wait_until(lambda: lines(shim, "unexpected"), 10, "the line")
-    (told,) = lines(shim, "unexpected")
-    assert told["requestId"] == done.headers["x-request-id"] == "asked-1"
-    assert "TypeError" in told["cause"]
-    assert "read.py:" in told["at"]
+    (logged,) = lines(shim, "unexpected")
+    assert logged["requestId"] == done.headers["x-request-id"] == "asked-1"
+    assert "TypeError" in logged["cause"]
+    assert "read.py:" in logged["at"]
 
 
 @pytest.mark.parametrize(
@@ -55,23 +55,23 @@ def test_a_500_is_a_problem_with_one_line(shim: Shim, redis_client: Redis) -> No
 )
 def test_unknown_parameters_are_named(path: str, shim: Shim) -> None:
     who = {"Authorization": f"Bearer {token('operator')}"}
-    done = shim.client.get(f"{path}?organizationID=org-1&b=", headers=who)
+    done = shim.client.get(f"{path}?organization_id=org-1&b=", headers=who)
     assert done.status_code == 422, done.text
-    assert [one["field"] for one in done.json()["errors"]] == ["organizationID", "b"]
+    assert [one["field"] for one in done.json()["errors"]] == ["organization_id", "b"]
 
 
-def test_parameters_of_acts_and_twice_given_ones(shim: Shim) -> None:
+def test_parameters_of_acts_and_repeated_ones(shim: Shim) -> None:
     assert shim.ask("POST", "/email?delay=5", json=MAIL).status_code == 422
     assert shim.ask("POST", "/email/clean?limit=1", "admin", json={}).status_code == 422
     twice = shim.ask("GET", "/email/jobs?limit=1&limit=200")
     assert (twice.status_code, twice.json()["errors"][0]["field"]) == (422, "limit")
-    # Mail programs and proxies add to addresses of pages and links.
+    # Mail programs and proxies append parameters to the addresses of pages and links.
     assert shim.client.get("/docs?utm_source=x").status_code == 200
     assert shim.client.get("/artifacts/a.b?utm_source=x").status_code == 404
 
 
 @pytest.mark.parametrize("name", ["Authorization", "Origin"])
-def test_two_of_what_may_come_once(name: str, shim: Shim) -> None:
+def test_headers_that_may_occur_only_once(name: str, shim: Shim) -> None:
     value = {"Authorization": f"Bearer {token()}", "Origin": "http://a"}[name]
     given = [("Authorization", f"Bearer {token()}"), (name, value)]
     given += [(name, value)] if name != "Authorization" else []
@@ -89,7 +89,7 @@ def test_head_is_answered_where_get_is(shim: Shim) -> None:
     assert shim.client.head("/api/jobs/email", headers=who).status_code == 405
 
 
-def test_keys_in_quotes_and_numbers_that_are_equal(shim: Shim) -> None:
+def test_quoted_keys_and_equal_numbers(shim: Shim) -> None:
     hook = {"url": "https://a.example.com/x", "eventType": "e"}
 
     def add(key: str, number: str) -> Any:
@@ -123,7 +123,7 @@ def test_sockets_are_refused_in_the_same_form(shim: Shim) -> None:
         assert b"application/problem+json" in found
 
 
-def test_workers_have_times_as_everything_else(shim: Shim, redis_client: Redis) -> None:
+def test_workers_have_iso_times(shim: Shim, redis_client: Redis) -> None:
     record = {
         "id": "w",
         "host": "h",
@@ -142,21 +142,21 @@ def test_workers_have_times_as_everything_else(shim: Shim, redis_client: Redis) 
     assert found["startedAt"] == "2026-01-01T12:00:00.000Z"
 
 
-def test_places_of_the_dashboard(tmp_path: Path) -> None:
+def test_views_are_shared_out_fairly(tmp_path: Path) -> None:
     viewers = Viewers(load_settings({"JOBS_HOME": str(tmp_path), "JOBS_HTTP_VIEWERS": "10"}))
 
-    def come(role: str, organization: str | None, user: str) -> bool:
+    def reserve(role: str, organization: str | None, user: str) -> bool:
         try:
-            viewers.come(Caller(user, organization, role))
+            viewers.reserve(Caller(user, organization, role))
         except Problem as problem:
             return problem.code != "too_many_viewers"
         return True
 
-    assert [come("member", "a", f"u{n}") for n in range(5)] == [True] * 4 + [False]
-    assert [come("admin", "b", "x") for _ in range(4)] == [True] * 3 + [False]
-    assert [come("member", "c", f"u{n}") for n in range(2)] == [True, False]
-    # Both that are left are kept for operators, of whichever organization.
-    assert [come("operator", None, "o"), come("operator", "a", "u9")] == [True, True]
-    assert not come("operator", None, "p")
-    viewers.go(Caller("u0", "a", "member"))
-    assert come("member", "a", "u8")
+    assert [reserve("member", "a", f"u{n}") for n in range(5)] == [True] * 4 + [False]
+    assert [reserve("admin", "b", "x") for _ in range(4)] == [True] * 3 + [False]
+    assert [reserve("member", "c", f"u{n}") for n in range(2)] == [True, False]
+    # The two remaining views are reserved for operators, of any organization.
+    assert [reserve("operator", None, "o"), reserve("operator", "a", "u9")] == [True, True]
+    assert not reserve("operator", None, "p")
+    viewers.release(Caller("u0", "a", "member"))
+    assert reserve("member", "a", "u8")

@@ -1,4 +1,4 @@
-"""Ways in which Redis says no, as the shim and the CLI tell it; what still works on such a server."""
+"""Each way in which Redis refuses writes: what shim and CLI answer, and what still works."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.http.conftest import MAIL, Shim
 from tests.support.faults import FAULTS, full, read_only
 from tests.support.server import Server
 
-#: Their codes where it is not `redis_unavailable`.
+#: The error codes, where they are not `redis_unavailable`.
 CODES = {"full": "redis_full", "no rights": "redis_refused"}
 NO = ["full", "misconf", "no replicas", "no rights", "read only"]
 READS = ("/stats", "/email/jobs", "/email/jobs/{id}", "/workers", "/schedules", "/alerts")
@@ -37,7 +37,7 @@ def test_adds_are_refused_by_503_and_exit_3(
 
 
 @pytest.mark.parametrize("fault", [full, read_only])
-def test_looking_works_where_nothing_is_taken(fault: Any, shim: Shim, redis_server: Server) -> None:
+def test_reads_work_when_writes_are_refused(fault: Any, shim: Shim, redis_server: Server) -> None:
     made = shim.ask("POST", "/email", json=MAIL).json()["jobId"]
     with fault(redis_server):
         for path in READS:
@@ -45,7 +45,7 @@ def test_looking_works_where_nothing_is_taken(fault: Any, shim: Shim, redis_serv
             assert done.status_code == 200, (path, done.text)
 
 
-def test_the_ways_out_of_a_full_server_work(shim: Shim, redis_server: Server) -> None:
+def test_removing_jobs_works_on_a_full_server(shim: Shim, redis_server: Server) -> None:
     made = [shim.ask("POST", "/email", json=MAIL).json()["jobId"] for _ in range(4)]
     with full(redis_server):
 

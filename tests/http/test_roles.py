@@ -1,4 +1,4 @@
-"""Every route x role x own, a colleague's and another tenant's job, as docs/http.md's table says."""
+"""Every route x role x own, a colleague's and another tenant's job, by the table in docs/http.md."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ TABLE = {
         r"^\| `([A-Z]+) (/\S+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", PAGE, re.MULTILINE
     )
 }
-#: Of each queue the least role, and what it may not without being admin.
+#: The lowest role for each queue, and what needs the role admin.
 QUEUES = dict(
     re.findall(r"^\| `([a-z-]+)` \| ((?:member|admin|operator)[^|]*) \|$", PAGE, re.MULTILINE)
 )
-#: Who asks is ann of org-1: her own job, a colleague's, another tenant's.
+#: The caller is ann of org-1: her own job, a colleague's, another tenant's.
 OWNERS = {"own": ("org-1", "ann"), "colleague": ("org-1", "bob"), "foreign": ("org-2", "eve")}
 HIDDEN = ("data", "result", "errors", "failedReason", "progressMessage")
 JOB_ROUTES = sorted(key for key in TABLE if "{job_id}" in key[1])
@@ -46,7 +46,7 @@ OPERATORS = sorted(key for key in TABLE if TABLE[key] == ("no", "no", "yes"))
 
 
 class Jobs:
-    """Jobs of the email queue in the state that a route wants."""
+    """Jobs of the email queue in the state that a route needs."""
 
     def __init__(self, shim: Shim, url: str) -> None:
         self.shim, self.link = shim, RedisClient(url)
@@ -55,7 +55,7 @@ class Jobs:
         self.numbers = itertools.count()
 
     def make(self, owner: str, path: str) -> str:
-        """A job of that owner, ready for that route."""
+        """Returns a job of that owner, ready for that route."""
         org, user = OWNERS[owner]
         delay = (
             {}
@@ -68,7 +68,7 @@ class Jobs:
         )
         if not delay:
             _, claims = self.work.step([], 9, f"t{next(self.numbers)}", 30_000)
-            # Those that a retry put back may be before it.
+            # Retried jobs may be before it.
             claim = next(one for one in claims if one.id == job_id)
             if path.endswith("/artifact"):
                 self.artifact(claim)
@@ -85,7 +85,7 @@ class Jobs:
         return job_id
 
     def artifact(self, claim: Claim) -> Artifact:
-        """A file of the job, as its attempt makes it."""
+        """Stores a file of the job, as its attempt does."""
         settings = load_settings()
         expires, org = int(time.time() * 1000) + 60_000, claim.organization_id or ""
         name = self.work.artifact(claim.id, claim.token, "f" * 32, expires) or ""
@@ -200,7 +200,7 @@ def test_counts_and_lists(role: str, jobs: Jobs) -> None:
             for job in listed["jobs"]:
                 hidden = may.endswith("contents of own jobs") and job["userId"] != "ann"
                 assert (job["data"] is None) == hidden
-        # One organization of an operator's choice; nobody else may ask for another's.
+        # An operator may choose an organization; nobody else may name another than their own.
         sign = "&" if "?" in url else "?"
         for org, n in (("org-2", 1), ("org-1", 2)):
             chosen = jobs.shim.ask("GET", f"{url}{sign}organizationId={org}", role)
@@ -211,7 +211,7 @@ def test_counts_and_lists(role: str, jobs: Jobs) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_clean_takes_ones_own_only(role: str, jobs: Jobs) -> None:
+def test_clean_is_limited_to_the_own_organization(role: str, jobs: Jobs) -> None:
     made = {owner: jobs.make(owner, "/promote") for owner in OWNERS}
     may = TABLE["POST", "/api/jobs/{queue}/clean"][ROLES.index(role)]
     done = jobs.shim.ask("POST", "/email/clean", role, json={"grace": 0, "status": "delayed"})
@@ -219,13 +219,13 @@ def test_clean_takes_ones_own_only(role: str, jobs: Jobs) -> None:
     if may == "no":
         assert (done.status_code, left) == (403, set(OWNERS))
     else:
-        gone = 3 if may == "all" else 2
-        assert (done.status_code, done.json()) == (200, {"removed": gone})
+        removed = 3 if may == "all" else 2
+        assert (done.status_code, done.json()) == (200, {"removed": removed})
         assert left == (set() if may == "all" else {"foreign"})
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_what_only_operators_may(role: str, jobs: Jobs) -> None:
+def test_routes_for_operators_only(role: str, jobs: Jobs) -> None:
     assert len(OPERATORS) == 5
     for method, path in OPERATORS:
         url = path.removeprefix("/api/jobs").format(queue="email")
@@ -256,7 +256,7 @@ def test_adding_by_queue(role: str, jobs: Jobs) -> None:
     )
 
 
-def test_what_is_open_needs_no_token_and_the_rest_does(jobs: Jobs) -> None:
+def test_only_open_routes_need_no_token(jobs: Jobs) -> None:
     for (method, path), words in TABLE.items():
         name = "docs.js" if path.startswith("/docs/") else "mono.ttf"
         url = path.format(queue="email", job_id="a", token="a.b", name=name)

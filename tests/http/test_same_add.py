@@ -1,4 +1,4 @@
-"""One add, three ways in: Python, the command line and HTTP make the same record."""
+"""The same add through Python, the command line and HTTP makes the same record."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TENANT = {
 OWNED = {"organizationId": "org-9", "userId": "user-123"}
 FULL = {"priority": 1, "delay": 90.5, "attempts": 4, "backoff": 2.25, "timeout": 12.0}
 
-#: Queue, payload, organization and user (named beside it), options (times in seconds).
+#: Queue, payload, organization and user (given separately), options (times in seconds).
 CASES: dict[str, tuple[str, dict[str, Any], str | None, str | None, dict[str, Any]]] = {
     "email": ("email", MAIL, "org-9", "user-123", {}),
     "email, all options": ("email", MAIL, "org-9", "user-123", FULL),
@@ -60,7 +60,7 @@ def here(shim: Shim) -> Iterator[None]:
 
 
 def record(client: redis.Redis, queue: str, job_id: str) -> dict[str, Any]:
-    """What Redis keeps, but for what differs by nature: the moment, the place, the request."""
+    """Returns the record in Redis without what differs by nature: times, place, request."""
     base = keys.base("hsejobs", queue)
     row: Any = client.hgetall(keys.of(base, "job", job_id))
     found: dict[str, Any] = {name.decode(): value.decode() for name, value in row.items()}
@@ -85,24 +85,24 @@ def test_the_records_are_the_same(
     words += ["--user", user] if user else []
     for name, value in options.items():
         words += [f"--{name}", str(value)]
-    told = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
     seconds = ("delay", "backoff", "timeout")
     inner = {n: int(v * 1000) if n in seconds else v for n, v in options.items()}
     inner |= {} if organization is None else {"organizationId": organization}
     inner |= {} if user is None else {"userId": user}
-    # A token of no organization, whose user is the one that adds where nobody is named.
+    # An operator's token without organization; its user owns the job if no other is named.
     who = ("operator", None, "platform")
     apart = shim.ask("POST", f"/{queue}", *who, json={"payload": payload, "options": inner})
     beside = shim.ask("POST", f"/{queue}", *who, json={**payload, **inner})
     assert (apart.status_code, beside.status_code) == (202, 202), (apart.text, beside.text)
     by_http = [one.json()["jobId"] for one in (apart, beside)]
     python = record(redis_client, queue, made.id)
-    assert record(redis_client, queue, told.stdout.strip()) == python
+    assert record(redis_client, queue, done.stdout.strip()) == python
     for job_id in by_http:
         theirs = record(redis_client, queue, job_id)
         if user is None and "userId" not in payload:
             assert theirs.pop("u") == "platform"
-        # Beside the payload's own fields the names become part of it, where it has such fields.
+        # Given next to the payload's fields, the names become part of it, if it has such fields.
         for name in OWNED.keys() - payload.keys():
             theirs["payload"].pop(name, None)
         assert theirs == python
@@ -111,19 +111,19 @@ def test_the_records_are_the_same(
     assert job["userId"] == (user or payload.get("userId"))
 
 
-def test_what_was_ordered_for_somebody_is_theirs(shim: Shim) -> None:
+def test_a_job_added_for_a_user_is_theirs(shim: Shim) -> None:
     body = {**REPORT, **OWNED}
     platform, theirs = ("operator", None, "platform"), ("member", "org-9", "user-123")
     key = {"Idempotency-Key": "order-1"}
     made = shim.ask("POST", "/reports", *platform, json=body, headers=dict(key)).json()
     assert made["jobId"] == "org-9:order-1"
-    # To the user it is as if they had added it: the same id, the same body.
+    # For the user it is as if they had added it: the same id, the same body.
     again = shim.ask("POST", "/reports", *theirs, json=body, headers=dict(key)).json()
     assert (again["jobId"], again["created"]) == (made["jobId"], False)
     path = f"/reports/jobs/{made['jobId']}"
     assert shim.ask("GET", path, *theirs).json()["data"] is not None
     assert shim.ask("GET", path, "member", "org-9", "eve").json()["data"] is None
-    # No file yet; but it is not that the file were another's.
+    # There is no file yet; but access is not refused either.
     assert shim.ask("GET", f"{path}/artifact", *theirs).status_code == 404
     assert shim.ask("GET", f"{path}/artifact", "member", "org-9", "eve").status_code == 403
 

@@ -44,16 +44,16 @@ def test_no_key_refuses_to_start(redis_url: str) -> None:
 
 
 @pytest.mark.parametrize("words", [("serve",), ("serve", "--workers", "2"), ("up", "--headless")])
-def test_a_port_that_is_taken_is_one_line(words: tuple[str, ...], taken: int) -> None:
+def test_a_port_in_use_is_one_error_line(words: tuple[str, ...], taken: int) -> None:
     done = run(*words, JOBS_HTTP_PORT=str(taken), JOBS_JWT_SECRET=SECRET)
     assert done.returncode == 2
     assert done.stdout == ""
     [line] = done.stderr.splitlines()
-    assert line.startswith(f"error: JOBS_HTTP_PORT: port {taken} is taken")
+    assert line.startswith(f"error: JOBS_HTTP_PORT: port {taken} is in use")
     assert "set another port" in line
 
 
-def test_an_address_of_elsewhere_is_one_line(redis_url: str) -> None:
+def test_a_foreign_address_is_one_error_line(redis_url: str) -> None:
     for host in ("192.0.2.1", "no-such-host.invalid"):
         done = run("serve", JOBS_HTTP_HOST=host, JOBS_JWT_SECRET=SECRET)
         assert done.returncode == 2
@@ -63,7 +63,7 @@ def test_an_address_of_elsewhere_is_one_line(redis_url: str) -> None:
 
 def children(pid: int) -> list[int]:
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    # One of them is multiprocessing's own helper.
+    # One of them is multiprocessing's resource tracker.
     return [int(one) for one in text.split() if b"spawn_main" in command(int(one))]
 
 
@@ -91,7 +91,7 @@ def test_two_processes_end_with_their_parent(redis_url: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("number", ["1", "2"])
-def test_a_signal_is_no_failure(number: str, redis_url: str, tmp_path: Path) -> None:
+def test_a_signal_exits_with_0(number: str, redis_url: str, tmp_path: Path) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         with running(tmp_path, "--workers", number) as shim:
             shim.process.send_signal(signum)

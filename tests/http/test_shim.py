@@ -1,4 +1,4 @@
-"""What the shim answers: the document's requests, tenants apart, errors."""
+"""The answers of the shim: the requests of the document, separation of tenants, errors."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_options_both_ways_and_refusals(shim: Shim) -> None:
     assert shim.ask("POST", "/email", content=b'{"to":"\xff"}').status_code == 400
     assert shim.ask("POST", "/email", content=b"[" * 100_000).status_code == 400
     assert shim.ask("POST", "/email", json={**MAIL, "text": "x" * 103_000}).status_code == 413
-    # The size comes before anything that takes longer to see.
+    # The size is checked before anything that takes longer.
     deep = "[" * 90 + ",".join(["{}"] * 100_000) + "]" * 90
     call = f'{{"url": "not one", "payload": {{"a": {deep}}}, "eventType": "a"}}'
     assert shim.ask("POST", "/webhooks", content=call.encode()).status_code == 413
@@ -174,14 +174,14 @@ def test_idempotency_is_scoped_to_the_tenant(shim: Shim) -> None:
     assert (theirs["created"], theirs["jobId"]) == (True, "org-2:k1")
     both = shim.ask("POST", "/email", json={**MAIL, "jobId": "k2"}, headers=dict(key))
     assert both.status_code == 422
-    # An organization whose name reads like another's id must not reach its jobs.
+    # An organization whose id looks like another's job id must not reach its jobs.
     sly = shim.ask("POST", "/email", "member", "org-1:k", json={**MAIL, "jobId": "x"}).json()
     plain = shim.ask("POST", "/email", json={**MAIL, "jobId": "k:x"}).json()
     assert sly["created"]
     assert plain["created"]
 
 
-def test_tokens_that_are_no_good(shim: Shim) -> None:
+def test_invalid_tokens(shim: Shim) -> None:
     def status(text: str) -> int:
         return shim.ask("GET", "/stats", headers={"Authorization": text}).status_code
 
@@ -226,7 +226,7 @@ def test_problems_for_everything_else(shim: Shim) -> None:
         ("/email/jobs", "GET, HEAD"),
         ("/email/jobs/a", "DELETE, GET, HEAD"),
         ("/email/jobs/a/retry", "POST"),
-        # No queue can have these names, so that nothing can be added there.
+        # No queue can have these names, so nothing can be added there.
         *(
             (f"/{name}", "GET, HEAD")
             for name in ("stats", "dashboard", "alerts", "workers", "schedules")
@@ -245,7 +245,7 @@ def test_problems_for_everything_else(shim: Shim) -> None:
     assert asked.headers["x-request-id"] == "r-1"
 
 
-def test_redis_away_and_back(shim: Shim, redis_server: Server) -> None:
+def test_redis_outage_and_recovery(shim: Shim, redis_server: Server) -> None:
     redis_server.stop()
     for method, path in (("GET", "/stats"), ("POST", "/email")):
         away = shim.ask(method, path, json=MAIL)
@@ -255,17 +255,17 @@ def test_redis_away_and_back(shim: Shim, redis_server: Server) -> None:
     wait_until(lambda: shim.ask("POST", "/email", json=MAIL).status_code == 202, 20, "recovery")
 
 
-def test_a_redis_that_hangs_holds_up_no_health_check(shim: Shim, redis_server: Server) -> None:
+def test_a_hanging_redis_does_not_block_health_checks(shim: Shim, redis_server: Server) -> None:
     asked = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
     redis_server.freeze()
     with contextlib.ExitStack() as stack:
         waiting = []
-        # More than the threads that answer what asks Redis.
+        # More than the threads that wait for Redis.
         for _ in range(60):
             one = stack.enter_context(socket.create_connection(("127.0.0.1", shim.port)))
             one.sendall(asked.encode())
             waiting.append(one)
-        # On a connection of its own, that comes after theirs.
+        # On a separate connection that comes after theirs.
         assert httpx.get(f"{shim.url}/healthz", timeout=60, trust_env=False).status_code == 200
         answered, _, _ = select.select(waiting, [], [], 0)
         assert not answered
@@ -279,17 +279,15 @@ def test_redis_comes_back_empty(shim: Shim, redis_client: Redis) -> None:
     redis_client.flushall()
     assert shim.ask("GET", "/stats").json().keys() == known
     redis_client.flushall()
-    # What is remembered of the other queue has no part in it.
+    # The cached description of the other queue plays no part in it.
     assert shim.ask("GET", "/reports/jobs").status_code == 200
     assert shim.ask("POST", "/webhooks", json=BODIES["webhooks"]).status_code == 202
     assert shim.ask("POST", "/email", json=MAIL).status_code == 202
     assert shim.ask("GET", "/stats").json().keys() == known
 
 
-def test_a_clean_means_what_was_there_when_its_request_arrived(
-    shim: Shim, redis_client: Redis
-) -> None:
-    """A body may take its time, and jobs come meanwhile."""
+def test_clean_covers_jobs_from_before_its_request(shim: Shim, redis_client: Redis) -> None:
+    """The body may arrive later, and jobs are added in the meantime."""
     from tests.http.test_fuzz import Wire, head
 
     link, sha = runtime().link, scripts.STATS.sha
@@ -299,7 +297,7 @@ def test_a_clean_means_what_was_there_when_its_request_arrived(
         runtime().writer.add("email", new)
 
     add("early")
-    # Redis knows the script from here on: one that it does not know is sent a second time.
+    # From here on Redis knows the script: an unknown one is sent a second time.
     runtime().reader.now("email")
     body = b'{"grace":0,"status":"delayed"}'
     wire = Wire(shim)

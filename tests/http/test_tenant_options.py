@@ -1,4 +1,4 @@
-"""What members and admins may not ask for: many tries, and calls on strangers without a pause."""
+"""Options that members and admins may not use: many attempts, and no backoff before calling others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOOK = {"url": "https://receiver.example/x", "payload": {}, "eventType": "x"}
 @pytest.mark.parametrize(
     ("queue", "body", "options", "fields"),
     [
-        # 443 calls on a stranger's host in six seconds.
+        # 443 calls to another party's host in six seconds.
         ("webhooks", HOOK, {"attempts": 1000, "backoff": 0}, ["attempts", "backoff"]),
         ("webhooks", HOOK, {"attempts": 21}, ["attempts"]),
         ("webhooks", HOOK, {"backoff": 999}, ["backoff"]),
@@ -27,7 +27,7 @@ HOOK = {"url": "https://receiver.example/x", "payload": {}, "eventType": "x"}
         ("email", MAIL, {"attempts": None, "backoff": None}, []),
     ],
 )
-def test_a_tenant_asks_for_no_storm(
+def test_tenants_cannot_flood_other_servers(
     shim: Shim,
     role: str,
     queue: str,
@@ -37,7 +37,7 @@ def test_a_tenant_asks_for_no_storm(
 ) -> None:
     for sent in ({**body, **options}, {"payload": body, "options": options}):
         if queue == "webhooks":
-            # Where a payload has a `payload` of its own, only the wrapped form tells them apart.
+            # If a payload has a field `payload`, only the wrapped form is unambiguous.
             sent = {"payload": body, "options": options}
         answer = shim.ask("POST", f"/{queue}", role, json=sent)
         assert answer.status_code == (422 if fields else 202), answer.text

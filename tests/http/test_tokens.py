@@ -1,4 +1,4 @@
-"""Tokens: every algorithm by its own key, and nothing that was not signed by it."""
+"""Tokens: each algorithm has its own key, and only a token signed with it is accepted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hsejobs.errors import SettingsError
 from hsejobs.settings import load_settings
 from hsejobs_http.problems import Problem
-from hsejobs_http.tokens import LEEWAY_SECONDS, REMEMBERED, TokenVerifier, make_token
+from hsejobs_http.tokens import CACHED_TOKENS, LEEWAY_SECONDS, TokenVerifier, make_token
 from tests.http.conftest import FAR, SECRET
 
 RSA = rsa.generate_private_key(65537, 2048)
@@ -39,7 +39,7 @@ def verifier(**env: str) -> TokenVerifier:
 
 
 def status(checker: TokenVerifier, token: str) -> int:
-    """200, or the status of the refusal; refused again when it comes again."""
+    """Returns 200, or the status of the refusal, which a second request must get too."""
     for _ in range(2):
         try:
             checker.caller(token)
@@ -56,7 +56,7 @@ def part(value: Any) -> str:
 
 
 def by_hand(header: Any, claims: Any, key: bytes = b"") -> str:
-    """A token that no library would make."""
+    """Makes a token that no library would make."""
     body = f"{part(header)}.{part(claims)}"
     return f"{body}.{part(hmac.new(key, body.encode(), hashlib.sha256).digest() if key else b'')}"
 
@@ -69,7 +69,7 @@ def test_public_keys(key: Any, name: str, tmp_path: Path) -> None:
         token = jwt.encode({**GOOD, "role": "admin"}, key, algorithm=name)
         found = checker.caller(token)
         assert (found.user_id, found.organization_id, found.role) == ("ann", "org-1", "admin")
-        # Signed with the public key as if it were a secret: the oldest trick.
+        # Signed with the public key as an HMAC secret: the classic attack.
         assert status(checker, by_hand({"alg": "HS256"}, GOOD, pem(key).encode())) == 401
         assert status(checker, by_hand({"alg": name}, GOOD, pem(key).encode())) == 401
         assert status(checker, by_hand({"alg": "none"}, GOOD)) == 401
@@ -87,7 +87,7 @@ def test_another_key_or_algorithm() -> None:
     assert status(checker, jwt.encode(GOOD, SECRET, algorithm="HS256")) == 401
     assert status(verifier(), jwt.encode(GOOD, SECRET * 2, algorithm="HS512")) == 401
     assert status(verifier(), jwt.encode(GOOD, "f" * 32, algorithm="HS256")) == 401
-    # Keys that the token itself brings along are nobody's.
+    # Keys inside the token are ignored.
     for extra in (
         {"jwk": {"kty": "oct", "k": part(b"k" * 32)}},
         {"jku": "http://x"},
@@ -97,10 +97,10 @@ def test_another_key_or_algorithm() -> None:
         assert status(verifier(), token) == 401
 
 
-def test_every_letter_counts() -> None:
+def test_every_character_of_a_token_counts() -> None:
     checker = verifier()
     good = jwt.encode(GOOD, SECRET, algorithm="HS256")
-    # The four last letters that decode to the same bytes, and padding.
+    # The four last characters that decode to the same bytes, and padding.
     for last in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=":
         for changed in (good[:-1] + last, good + last):
             assert status(checker, changed) == (200 if changed == good else 401)
@@ -135,7 +135,7 @@ def test_both_keys_at_once() -> None:
         by_hand({"alg": "HS256"}, b"[" * 50_000, SECRET.encode()),
     ],
 )
-def test_what_is_no_token(token: str) -> None:
+def test_malformed_tokens(token: str) -> None:
     assert status(verifier(), token) == 401
 
 
@@ -199,7 +199,7 @@ def jwt_of(claims: dict[str, Any]) -> str:
     return by_hand({"alg": "HS256"}, claims, SECRET.encode())
 
 
-def test_a_token_that_was_good_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cached_token_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     checker, now = verifier(), time.time()
     token = jwt_of({**GOOD, "exp": int(now) + 60})
     assert status(checker, token) == 200
@@ -213,12 +213,12 @@ def test_a_token_that_was_good_expires(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_memory_stays_bounded() -> None:
     checker = verifier()
-    for n in range(REMEMBERED + 10):
+    for n in range(CACHED_TOKENS + 10):
         checker.caller(jwt_of({**GOOD, "sub": f"u{n}"}))
-    assert len(checker._seen) <= REMEMBERED
+    assert len(checker._cache) <= CACHED_TOKENS
 
 
-def test_keys_that_are_none(tmp_path: Path) -> None:
+def test_invalid_public_keys(tmp_path: Path) -> None:
     small = rsa.generate_private_key(65537, 1024)  # noqa: S505 - that it is refused is the test
     for key in (
         small,
@@ -231,11 +231,11 @@ def test_keys_that_are_none(tmp_path: Path) -> None:
         verifier(JOBS_HOME=str(tmp_path))
 
 
-def test_a_token_that_is_made_is_good() -> None:
+def test_a_token_that_was_made_is_valid() -> None:
     settings = load_settings(
         {"JOBS_JWT_SECRET": SECRET, "JOBS_JWT_AUDIENCE": "jobs", "JOBS_JWT_ISSUER": "platform"}
     )
     found = TokenVerifier(settings).caller(make_token(settings, "org-1", "ann", "admin", 60))
     assert (found.user_id, found.organization_id, found.role) == ("ann", "org-1", "admin")
-    with pytest.raises(SettingsError, match="only a public key"):
+    with pytest.raises(SettingsError, match="cannot sign"):
         make_token(load_settings({"JOBS_JWT_PUBLIC_KEY": pem(RSA)}), "o", "u", "member", 60)

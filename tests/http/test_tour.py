@@ -24,12 +24,12 @@ TOUR = PAGE.partition("## A tour with curl")[2].partition("\n## ")[0]
 STEPS = re.findall(r"```bash\n(.*?)```\n(?:```json\n(.*?)```)?", TOUR, re.DOTALL)
 
 
-#: What is another value each time.
+#: Fields whose values differ each time.
 CHANGING = (".jobId", ".createdAt", ".processedAt", ".finishedAt", ".total")
 
 
 class Up:
-    """`hsejobs up --headless` on a home and a port of its own, and a shell beside it."""
+    """`hsejobs up --headless` with its own home and port, and a shell next to it."""
 
     def __init__(self, home: Path) -> None:
         self.home, self.port = home, free_port()
@@ -51,7 +51,7 @@ class Up:
             )
 
     def shell(self, commands: str) -> str:
-        """What they print; they must end with 0."""
+        """Returns what the commands print; they must exit with 0."""
         commands = commands.replace("127.0.0.1:8090", f"127.0.0.1:{self.port}")
         done = subprocess.run(
             ["/bin/bash", "-euo", "pipefail", "-c", commands],
@@ -98,19 +98,19 @@ def up(short_tmp: Path) -> Iterator[Up]:
             found.stop()
 
 
-def alike(said: Any, got: Any, place: str = "") -> None:
-    """The same keys; the same kind of values; lists and {} stand for anything in them."""
-    if isinstance(said, dict) and said:
-        missing = set(said) - set(got)
+def alike(expected: Any, got: Any, place: str = "") -> None:
+    """Checks for the same keys and kinds of values; lists and {} match any content."""
+    if isinstance(expected, dict) and expected:
+        missing = set(expected) - set(got)
         assert not missing, f"{place}: no {missing}"
         if place == "":
-            assert set(got) == set(said)
-        for name, one in said.items():
+            assert set(got) == set(expected)
+        for name, one in expected.items():
             alike(one, got[name], f"{place}.{name}")
-    elif said is None or (not isinstance(said, dict | list) and place not in CHANGING):
-        assert got == said, place
+    elif expected is None or (not isinstance(expected, dict | list) and place not in CHANGING):
+        assert got == expected, place
     else:
-        assert isinstance(got, type(said)), place
+        assert isinstance(got, type(expected)), place
 
 
 @pytest.mark.timeout(240)
@@ -122,9 +122,9 @@ def test_the_tour(up: Up) -> None:
         return json.loads(up.shell(f'{setup}\ncurl -sS "$JOBS/{queue}/jobs/{job_id}" -H "$AUTH"'))
 
     made: dict[str, str] = {}
-    for commands, said in STEPS[1:]:
+    for commands, expected in STEPS[1:]:
         if "/org-123:tour" in commands:
-            # A person would have taken as long to type it.
+            # Typing would take as long.
             queue = "reports" if "reports" in commands else "email"
             wait_until(
                 lambda queue=queue: job(queue, "org-123:tour")["status"] == "completed",  # type: ignore[misc]
@@ -132,10 +132,10 @@ def test_the_tour(up: Up) -> None:
                 f"{queue}: {job(queue, 'org-123:tour')}",
             )
         printed = up.shell(f"{setup}\n{commands}")
-        if not said:
+        if not expected:
             continue
         got = json.loads(printed)
-        alike(json.loads(said), got)
+        alike(json.loads(expected), got)
         if "jobId" in got:
             made[got["queue"]] = got["jobId"]
     assert set(made) == {"email", "reports", "data-exports", "webhooks", "tenant-onboarding"}
@@ -145,7 +145,7 @@ def test_the_tour(up: Up) -> None:
     wait_until(
         lambda: job("tenant-onboarding", onboarded)["status"] == "completed", 60, "onboarding"
     )
-    # There is no such host: it was called all the same, and waits for its next try.
+    # The host does not exist, so the job has failed once and waits for its next attempt.
     wait_until(lambda: job("webhooks", made["webhooks"])["attemptsMade"] >= 1, 60, "the webhook")
     assert job("webhooks", made["webhooks"])["errors"][0]["code"] == "webhook_unreachable"
     delayed = made["data-exports"]

@@ -1,4 +1,4 @@
-"""A request's id and trace go with its job into every line of the logs."""
+"""The id and trace of a request appear in every log line of its job."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def lines(log: Path, job_id: str) -> dict[str, dict[str, Any]]:
-    """The lines about a job, by their event."""
+    """Returns the log lines of a job, by event."""
     found = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     return {one["event"]: one for one in found if one.get("jobId") == job_id}
 
 
-def test_into_the_lines_of_shim_and_worker(
+def test_request_id_and_trace_reach_all_log_lines(
     shim: Shim, tmp_path: Path, redis_client: redis.Redis
 ) -> None:
     given = {"X-Request-ID": "req-7", "traceparent": PARENT}
@@ -48,16 +48,16 @@ def test_into_the_lines_of_shim_and_worker(
     finally:
         worker.terminate()
         assert worker.wait(30) == 0
-    told = [lines(shim.log, traced)["added"], *lines(worker_log, traced).values()]
-    told += lines(worker_log, failing).values()
-    assert [one["event"] for one in told] == [
+    logged = [lines(shim.log, traced)["added"], *lines(worker_log, traced).values()]
+    logged += lines(worker_log, failing).values()
+    assert [one["event"] for one in logged] == [
         "added",
         "processing",
         "completed",
         "processing",
         "retrying",
     ]
-    assert {(one["requestId"], one["traceparent"]) for one in told} == {("req-7", PARENT)}
+    assert {(one["requestId"], one["traceparent"]) for one in logged} == {("req-7", PARENT)}
     other = lines(worker_log, untraced)["completed"]
     assert other["requestId"] == made.headers["x-request-id"]
     assert "traceparent" not in other

@@ -78,13 +78,13 @@ MUTANTS = (
         "dashboard",
         " or given.netloc not in own:",
         ":",
-        ("http/test_dashboard.py::test_another_site_can_neither_log_in_nor_look",),
+        ("http/test_dashboard.py::test_another_site_can_neither_log_in_nor_open_a_view",),
     ),
     http(
         "a proxy that is not ours is believed",
         "proxies",
         "not self._networks or found is None or not self.trusts(found)",
         "found is None",
-        ("http/test_connections.py::test_whom_the_log_names",),
+        ("http/test_connections.py::test_the_log_names_the_caller_behind_trusted_proxies",),
     ),
 )

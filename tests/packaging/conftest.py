@@ -1,4 +1,4 @@
-"""The distributions as a release has them, and an environment with the wheel in it."""
+"""The distributions of a release, and an environment with the wheel installed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-#: What stands in a work tree and belongs to nobody else.
+#: Folders of a work tree that are not part of the sources.
 LOCAL = (
     ".git",
     ".venv",
@@ -55,7 +55,7 @@ def _build(what: str, source: Path, target: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The source archive of this tree, and the wheel that is made of what is in it alone."""
+    """Builds the source archive of this tree, and the wheel from that archive only."""
     folder = tmp_path_factory.mktemp("built")
     source = folder / "source"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*LOCAL))
@@ -68,7 +68,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 @pytest.fixture(scope="session")
 def environment(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clean virtual environment with the wheel; the folder of its programs.
+    """Creates a clean virtual environment with the wheel; returns the folder of its programs.
 
     What hsejobs depends on is this environment's own, by its path: nothing is downloaded, and
     nothing that is editable here is seen there. Beside it lies somebody else's package ``tasks``.
@@ -102,7 +102,7 @@ def environment(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(
     environment: Path, folder: Path, *words: str, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """``hsejobs`` of the environment, in a folder."""
+    """Runs the environment's ``hsejobs`` in a folder."""
     return subprocess.run(
         [str(environment / "hsejobs"), *words],
         cwd=folder,

@@ -1,4 +1,4 @@
-"""What the wheel and the source archive have, and what the distribution says that it needs."""
+"""The contents of the wheel and the source archive, and the declared dependencies."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LIBRARY = ("hsejobs", "hsejobs_cli", "hsejobs_http", "hsejobs_tui")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
-def test_the_wheel_has_the_library_alone(built: Built) -> None:
+def test_the_wheel_has_only_the_library(built: Built) -> None:
     with zipfile.ZipFile(built.wheel) as wheel:
         names = wheel.namelist()
         [metadata] = [name for name in names if name.endswith("/METADATA")]
@@ -58,7 +58,7 @@ def _below(folder: Path) -> Iterator[str]:
 
 
 def _tracked() -> list[str]:
-    """What git has; the files of our folders where there is no git, or no repository."""
+    """Returns the files in git; without git or a repository, the files in our folders."""
     git, listed = shutil.which("git"), ""
     if git is not None and (ROOT / ".git").exists():
         words = [git, "-c", "safe.directory=*", "ls-files", "-z"]
@@ -66,7 +66,7 @@ def _tracked() -> list[str]:
     return listed.split("\0")[:-1] or [name for folder in FOLDERS for name in _below(ROOT / folder)]
 
 
-def test_the_source_archive_has_everything(built: Built) -> None:
+def test_the_source_archive_is_complete(built: Built) -> None:
     wanted = [name for name in _tracked() if (ROOT / name).exists()]
     with tarfile.open(built.sdist) as archive:
         there = {name.partition("/")[2] for name in archive.getnames()}
@@ -98,7 +98,7 @@ def test_tests_run_from_the_source_archive(built: Built) -> None:
 
 
 def _requirements(names: list[str], extra: str = "") -> set[str]:
-    """Distributions by canonical name, with those that they need themselves."""
+    """Returns the distributions by canonical name, each with its own requirements."""
     found: set[str] = set()
     todo = [Requirement(name) for name in names]
     while todo:
@@ -115,7 +115,7 @@ def _requirements(names: list[str], extra: str = "") -> set[str]:
     return found
 
 
-def test_a_producer_needs_little() -> None:
+def test_a_producer_needs_few_distributions() -> None:
     needed = _requirements(PROJECT["dependencies"])
     size = sum(
         Path(str(file.locate())).stat().st_size
@@ -129,7 +129,7 @@ def test_a_producer_needs_little() -> None:
 
 
 def _declared(extra: str | None) -> set[str]:
-    """What is declared by name for an extra, or for all where it is None."""
+    """Returns the declared requirements of an extra, or the base ones if it is None."""
     groups = PROJECT["optional-dependencies"]
     found: set[str] = {canonicalize_name(Requirement(one).name) for one in PROJECT["dependencies"]}
     for text in groups[extra] if extra else ():
@@ -190,12 +190,12 @@ def test_every_import_of_the_application_is_declared() -> None:
 
 
 @pytest.mark.parametrize("extra", EXTRAS)
-def test_the_extras_are_those_of_the_sentences(extra: str) -> None:
+def test_extras_match_the_error_messages(extra: str) -> None:
     known = packages_distributions()
-    told = {canonicalize_name(known[module][0]) for module in EXTRAS[extra]}
+    named = {canonicalize_name(known[module][0]) for module in EXTRAS[extra]}
     groups = PROJECT["optional-dependencies"]
     names = {canonicalize_name(Requirement(one).name) for one in groups[extra]}
-    assert told == names - {"hsejobs"}
+    assert named == names - {"hsejobs"}
 
 
 @pytest.mark.parametrize(
@@ -225,13 +225,13 @@ def test_a_service_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "idna", None)
     with pytest.raises(MissingExtra, match=re.escape("pip install 'hsejobs[worker]'")):
         ascii_host("fa\u00df.example")
-    # What is nobody's extra is an error as ever.
+    # A module of no extra stays an ordinary error.
     monkeypatch.setitem(sys.modules, "colorsys", None)
     with pytest.raises(ModuleNotFoundError), importing():
         import colorsys  # noqa: F401
 
 
-def test_the_names_of_the_library_come_at_their_first_use() -> None:
+def test_names_of_the_library_are_imported_lazily() -> None:
     code = (
         "import sys, hsejobs; before = {'huey', 'redis', 'pydantic'} & set(sys.modules);"
         "print(before, [name for name in hsejobs.__all__ if not hasattr(hsejobs, name)])"

@@ -1,4 +1,4 @@
-"""A stranger's project beside the installed wheel: their queue is run, nothing shadows anything."""
+"""Another project next to the installed wheel: its queue runs, and nothing shadows anything."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def project(short_tmp: Path) -> Path:
 
 @contextmanager
 def running(environment: Path, folder: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A command in the background; what it writes is in the file ``log``."""
+    """Runs a command in the background; its output goes to the file ``log``."""
     with (folder / "log").open("wb") as file:
         process = subprocess.Popen(
             [str(environment / "hsejobs"), *words],
@@ -86,13 +86,13 @@ DONE = {"packed": 7, "who": "the stranger", "config": "their config"}
 ADD = ("enqueue", "shop-orders", '{"n":7}', "--wait")
 
 
-def test_up_runs_it_and_all_windows_show_it(
+def test_up_runs_the_queue_and_all_interfaces_show_it(
     environment: Path, project: Path, redis_url: str
 ) -> None:
     with running(environment, project, "up", "--app", "theirs", "--headless") as up:
         log = project / "log"
         wait_for_log(up, log, "processor started")
-        # Without --app: by what the queue says of itself in Redis.
+        # Without --app: with the description that the queue has registered in Redis.
         done = run(environment, project, *ADD)
         assert (done.returncode, json.loads(done.stdout)) == (0, DONE), done.stderr
         # A `cat` of it shows the address.
@@ -113,7 +113,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def test_worker_and_doctor_take_it_from_the_environment(
+def test_worker_and_doctor_read_queue_app(
     environment: Path, project: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QUEUE_APP", "theirs")
@@ -129,7 +129,7 @@ def test_worker_and_doctor_take_it_from_the_environment(
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/application.md"])
-def test_what_the_pages_begin_with_runs(
+def test_first_examples_of_the_pages_run(
     environment: Path, project: Path, redis_url: str, page: str
 ) -> None:
     [text, *_] = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
@@ -152,23 +152,23 @@ def test_an_application_that_breaks_later_ends_its_worker_with_one_line(
         (project / "config.py").write_text("import nothing_of_that_name\n")
         os.kill(int(started["pid"]), signal.SIGKILL)
         assert worker.wait(40) == 2
-    told = [line for line in log.read_text().splitlines() if line.startswith("error: ")]
-    assert told[0] == (
+    errors = [line for line in log.read_text().splitlines() if line.startswith("error: ")]
+    assert errors[0] == (
         "error: QUEUE_APP: theirs cannot be imported: ModuleNotFoundError:"
         " No module named 'nothing_of_that_name' (config.py:1) (bad_setting)"
     )
-    assert len(told) == 2
+    assert len(errors) == 2
     assert "Traceback" not in log.read_text()
 
 
 @pytest.mark.parametrize("command", [("worker",), ("up", "--headless")])
-def test_without_an_application_it_is_one_sentence(
+def test_without_an_application_there_is_one_error_line(
     environment: Path, project: Path, redis_url: str, command: tuple[str, ...]
 ) -> None:
     done = run(environment, project, *command)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith("error: QUEUE_APP: there is no application: no huey_config.py")
-    # Looking needs none.
+    # Reading needs no application.
     assert run(environment, project, "stats").returncode == 0
 
 
@@ -181,7 +181,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("text", BROKEN)
-def test_one_that_cannot_be_loaded_is_one_line(
+def test_an_application_that_cannot_be_loaded_is_one_error_line(
     environment: Path, project: Path, redis_url: str, text: str
 ) -> None:
     (project / "theirs.py").write_text(text + "\n")

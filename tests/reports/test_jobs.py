@@ -194,7 +194,7 @@ def test_a_bad_filter_adds_nothing(platform_workers: Consumers) -> None:
     assert runtime().reader.stats(["reports"])[0].waiting == 0
 
 
-def test_a_database_that_is_away(
+def test_an_unreachable_database(
     redis_url: str, platform_workers: Consumers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PLATFORM_DATABASE_URL", f"postgresql://u:s3cr3t-pw@/x?host={tmp_path}")

@@ -118,7 +118,7 @@ def obliterate(store: Store, moment: int) -> int:
 
 
 @pytest.mark.parametrize("act", [drain, clean, obliterate], ids=lambda act: act.__name__)
-def test_what_came_after_the_question_stays(
+def test_jobs_added_after_the_question_are_kept(
     store: Store, other: Store, act: Callable[[Store, int], int]
 ) -> None:
     for n in range(700):
