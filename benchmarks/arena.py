@@ -66,7 +66,7 @@ class Arena:
     def add(
         self, mode: str, n: int, task: str = "noop", warm: int = 0, organization: str | None = None
     ) -> float:
-        """Adds jobs from a process of the contestant's own; returns the seconds it took."""
+        """Add jobs from a process of the contestant's own; returns the seconds it took."""
         order = {
             "mode": mode,
             "task": task,

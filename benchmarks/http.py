@@ -249,7 +249,7 @@ def compare(seconds: float, rounds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Prints one JSON document; what each run gave goes to stderr."""
+    """Print one JSON document; what each run gave goes to stderr."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.http")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--rounds", type=int, default=3)

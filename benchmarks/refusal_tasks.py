@@ -22,7 +22,7 @@ def _note(word: str) -> None:
 
 @huey.task()
 def talk(payload: dict[str, Any]) -> int:
-    """Runs for so many seconds, and says so about once a second."""
+    """Run for so many seconds, and says so about once a second."""
     job, until = current_job(), time.monotonic() + payload["seconds"]
     _note("begin")
     steps = 0

@@ -65,7 +65,7 @@ class Field:
         self.server.__exit__(None, None, None)
 
     def consume(self, *options: str, url: str | None = None, **env: str) -> None:
-        """Starts a consumer."""
+        """Start a consumer."""
         log = (self.folder / "consumer.log").open("ab")
         self.consumers.append(
             subprocess.Popen(
@@ -92,7 +92,7 @@ class Field:
         )
 
     def add(self, task: str, n: int, payload: dict[str, Any], delay_ms: int = 0) -> None:
-        """Adds jobs, as many in a call as a bulk add takes."""
+        """Add jobs, as many in a call as a bulk add takes."""
         text = json.dumps(payload).encode()
         name = f"benchmarks.refusal_tasks.{task}"
         for start in range(0, n, 1000):

@@ -74,7 +74,7 @@ class Server:
             self._process.wait()
 
     def start(self) -> None:
-        """Starts it, again too; returns when it answers."""
+        """Start it, again too; returns when it answers."""
         log = (self._folder / "redis.log").open("ab")
         with log:
             self._process = subprocess.Popen(

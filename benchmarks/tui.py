@@ -274,7 +274,7 @@ async def inside(url: str, home: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Fills, measures, prints one JSON document."""
+    """Fill, measures, prints one JSON document."""
     if len(sys.argv) == 4 and sys.argv[1] == "inside":
         print(json.dumps(asyncio.run(inside(sys.argv[2], Path(sys.argv[3])))))
         return

@@ -84,7 +84,7 @@ def test_too_much_is_refused_before_it_is_all_read(
         artifact, pieces = place.store.open("org-1", artifact_id)
         return artifact.name, artifact.content_type, pieces
 
-    with pytest.raises(Exception, match="more than 10 MB"):
+    with pytest.raises(Exception, match="must not exceed 10 MB"):
         load_attachments([AttachmentReference(artifact_id="a")], opened, deadline=float("inf"))
     # The metadata and two parts of five.
     assert len(asked) == 3

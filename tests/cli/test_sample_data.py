@@ -50,7 +50,7 @@ def test_a_database_of_ones_own_is_filled_only_when_nobody_is_in_it(
         )
         done = run("sample-data", "--rows", "9000", **env)
         assert (done.returncode, done.stdout) == (1, "")
-        assert "organizations that are no sample" in done.stderr
+        assert "organizations that are not sample data" in done.stderr
         assert connection.execute("SELECT count(*) FROM organizations").fetchone() == (3,)
 
 

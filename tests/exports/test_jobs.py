@@ -91,7 +91,7 @@ def test_of_whom(platform_workers: Consumers) -> None:
     platform_workers.start("huey_config.data_exports", "-w", "1")
     unnamed = {"entities": ["stations"]}
     for payload, options, said in (
-        (EXAMPLE, {"organization_id": "org-124"}, "organizationId is not the organization"),
+        (EXAMPLE, {"organization_id": "org-124"}, "organizationId: must be the organization"),
         (unnamed, {}, "none is named"),
         (unnamed, {"organization_id": "org-none"}, "no such organization"),
     ):

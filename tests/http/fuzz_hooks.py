@@ -6,14 +6,14 @@ from typing import Any
 
 import schemathesis
 
-from hsejobs.services.mail.message import MAX_RECEIVERS
+from hsejobs.services.mail.message import MAX_RECIPIENTS
 
 
 @schemathesis.hook
 def filter_body(context: Any, body: Any) -> bool:
-    """Leaves out mails to more than 50 receivers in to, cc and bcc together."""
+    """Leaves out mails to more than 50 recipients in to, cc and bcc together."""
     payload = body.get("payload", body) if isinstance(body, dict) else None
     if not isinstance(payload, dict):
         return True
     lists = [payload.get(name) or [] for name in ("to", "cc", "bcc")]
-    return sum(len(one) if isinstance(one, list) else 1 for one in lists) <= MAX_RECEIVERS
+    return sum(len(one) if isinstance(one, list) else 1 for one in lists) <= MAX_RECIPIENTS

@@ -175,10 +175,16 @@ def test_more_rows_than_paper_takes(reports: Reports, monkeypatch: pytest.Monkey
     text = "\n".join(pages)
     assert made.rows == 1500
     assert "the newest 60 of 1,500 rows are listed" in pages[0]
-    assert "CSV or Excel has all of them" in " ".join(pages[0].split())
+    assert "The CSV and Excel reports have all rows" in " ".join(pages[0].split())
     titles = [int(number) for number in re.findall(r"title(\d+)\.", text)]
     assert titles == list(range(1499, 1439, -1))
     assert re.search(r"1,500\s", pages[1])
+
+
+def test_the_title_page_names_the_maker_and_the_time_zone(reports: Reports) -> None:
+    _, pages = reports.pages("audits", None, "org-1")
+    text = " ".join(pages[0].split())
+    assert "Made by HSE.Digital from the organization's records. Times are UTC." in text
 
 
 def test_setting_pages_ends_when_the_job_does(reports: Reports) -> None:

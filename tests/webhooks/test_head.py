@@ -19,7 +19,7 @@ Answering = Callable[[bytes], str]
 
 @pytest.fixture
 def answering() -> Iterator[Answering]:
-    """A receiver's URL that gives one answer, as it is."""
+    """An endpoint's URL that gives one answer, as it is."""
     threads: list[threading.Thread] = []
 
     def start(reply: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Signatures that receivers in Node and Python find right, by the code of the documents."""
+"""Signatures that endpoints in Node and Python find right, by the code of the documents."""
 
 from __future__ import annotations
 
