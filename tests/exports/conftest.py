@@ -117,5 +117,5 @@ def read_zip(data: bytes) -> dict[str, list[dict[str, str]]]:
 
 @pytest.fixture
 def exports(platform_engine: Engine, tmp_path: Path) -> Exports:
-    """Export of an empty database."""
+    """Exports of an empty database."""
     return Exports(platform_engine, tmp_path)

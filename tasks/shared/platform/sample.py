@@ -171,7 +171,7 @@ def _refuse_taken(connection: Connection, organizations: int) -> None:
         for id_, name_key in connection.execute(select(c.id, c.name_key).where(either)):
             if names.get(id_) != name_key:
                 raise Refused(
-                    f"the organization {id_} is no sample and has an id or a name of the sample;"
+                    f"the organization {id_} is not sample data but uses a sample id or name;"
                     " nothing was written; use another database"
                 )
     # The transaction that read this must not be the one that writes.
