@@ -126,7 +126,7 @@ class Workbook:
                 f"{self.cut:,}, each longer than the {LONGEST:,} characters of a cell, now ending"
                 f' with "{CUT.strip()}"; the JSON format has the full text'
             )
-            about.append(("truncated texts", note))
+            about.append(("texts cut", note))
         self.table(NOTES, ("about", "value"), [about])
 
     def new(self, name: str, keys: Sequence[str]) -> Any:

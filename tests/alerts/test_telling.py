@@ -37,7 +37,7 @@ def overflow(scene: Scene) -> None:
         scene.store.add(f"j{n}")
 
 
-def test_each_change_is_told_once_by_whoever_looks(scene: Scene) -> None:
+def test_each_change_is_sent_once_by_any_process(scene: Scene) -> None:
     overflow(scene)
     other = scene.watching()
     for watch in (scene.watch, other, scene.watch, other):

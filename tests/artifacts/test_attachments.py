@@ -90,7 +90,7 @@ def test_too_much_is_refused_before_it_is_all_read(
     assert len(asked) == 3
 
 
-def test_one_that_goes_while_it_is_read_is_none(place: Place) -> None:
+def test_an_artifact_removed_while_read_is_not_found(place: Place) -> None:
     place.save(content=bytes(9 * 1024 * 1024))
 
     def opened(artifact_id: str):

@@ -71,7 +71,7 @@ def test_the_call_of_the_document(consumer: Start, node: Node) -> None:
     assert "answered 200" in lines[0]
 
 
-def test_the_address_stands_in_no_log(consumer: Start) -> None:
+def test_the_url_is_never_logged(consumer: Start) -> None:
     worker = consumer(**QUICK)
     with serving(ok) as endpoint:
         job = queue_webhook(call(endpoint.url() + "?key=in-the-address"))
@@ -121,7 +121,7 @@ def test_a_worker_that_dies_before_it_records_the_call_makes_it_again(consumer: 
     assert one["x-webhook-id"] == two["x-webhook-id"]
 
 
-def test_retry_after_is_waited_for(consumer: Start) -> None:
+def test_retry_after_delays_the_next_attempt(consumer: Start) -> None:
     consumer(**QUICK)
     with serving(answering("503 Away", b"", "Retry-After: 1")) as endpoint:
         job = queue_webhook(call(endpoint.url()), attempts=2, backoff=0.05)
@@ -223,9 +223,7 @@ class Switch:
 
 
 @pytest.mark.parametrize("how", [answering("500 No"), answering("429 Slow"), close_at_once])
-def test_a_breaker_s_life_over_several_workers(
-    consumer: Start, circuits: Circuits, how: Script
-) -> None:
+def test_several_workers_share_a_circuit(consumer: Start, circuits: Circuits, how: Script) -> None:
     env = {"TRIAL_BREAKER": json.dumps(FAST)}
     consumer("-w", "3", **env)
     consumer("-w", "3", **env)
@@ -326,7 +324,7 @@ def test_postponed_for_too_long_is_failed(consumer: Start, circuits: Circuits) -
         assert queue_webhook(call(endpoint.url())).wait(30)["status"] == 200
 
 
-def test_a_killed_worker_s_trial_blocks_nobody(consumer: Start, circuits: Circuits) -> None:
+def test_a_killed_workers_trial_blocks_no_job(consumer: Start, circuits: Circuits) -> None:
     env = {"TRIAL_BREAKER": json.dumps({**FAST, "FAILURES": 1})}
     one = consumer("-w", "1", **env)
     switch = Switch(answering("500 No"))

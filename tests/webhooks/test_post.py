@@ -103,7 +103,9 @@ def test_no_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ["fe80::1%lo"],
     ],
 )
-def test_a_name_that_leads_inside(names: dict[str, list[str]], leads_to: list[str]) -> None:
+def test_a_name_that_resolves_to_a_private_address(
+    names: dict[str, list[str]], leads_to: list[str]
+) -> None:
     with serving(ok) as endpoint:
         names["evil.example"] = leads_to
         with pytest.raises(AddressRefused, match="not public"):
@@ -111,7 +113,7 @@ def test_a_name_that_leads_inside(names: dict[str, list[str]], leads_to: list[st
         assert endpoint.connections == 0
 
 
-def test_an_address_in_the_url_is_refused_for_good() -> None:
+def test_a_private_address_in_the_url_is_refused_permanently() -> None:
     with serving(ok) as endpoint, pytest.raises(HostRefused):
         call(endpoint.url(), private=False)
     assert endpoint.connections == 0
@@ -142,7 +144,7 @@ def test_redirects_are_not_followed(status: str) -> None:
         assert endpoint.connections == 1
 
 
-def test_what_an_answer_means() -> None:
+def test_how_a_status_is_judged() -> None:
     for status in (200, 201, 202, 204, 299):
         assert judge(Answer(status, 5, "x", "192.0.2.1"))["status"] == status
     with pytest.raises(WebhookGone, match="410"):
@@ -250,7 +252,7 @@ def test_the_deadline_is_a_total(script: Script) -> None:
         assert 0.4 < time.monotonic() - begun < 3
 
 
-def test_a_receiver_that_does_not_read() -> None:
+def test_an_endpoint_that_does_not_read() -> None:
     body = b"[" + b"1," * 8_000_000 + b"1]"
     with serving(never_reads) as endpoint, pytest.raises(WebhookDeadline):
         post(
@@ -258,7 +260,7 @@ def test_a_receiver_that_does_not_read() -> None:
         )
 
 
-def test_a_name_that_is_looked_up_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lookup_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     import threading
 
     from hsejobs.services.webhooks import transport
@@ -270,7 +272,7 @@ def test_a_name_that_is_looked_up_for_ever(monkeypatch: pytest.MonkeyPatch) -> N
     over.set()
 
 
-def test_look_ups_that_nobody_waits_for_are_bounded_for_each_organization(
+def test_abandoned_lookups_are_bounded_per_organization(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import threading
@@ -320,7 +322,7 @@ def test_no_http(script: Script) -> None:
         call(endpoint.url())
 
 
-def test_no_receiver(names: dict[str, list[str]]) -> None:
+def test_no_endpoint(names: dict[str, list[str]]) -> None:
     with serving(ok) as endpoint:
         url = endpoint.url()
     with pytest.raises(WebhookUnreachable, match="refused"):
