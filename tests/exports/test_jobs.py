@@ -92,7 +92,7 @@ def test_of_whom(platform_workers: Consumers) -> None:
     unnamed = {"entities": ["stations"]}
     for payload, options, said in (
         (EXAMPLE, {"organization_id": "org-124"}, "organizationId: must be the organization"),
-        (unnamed, {}, "none is named"),
+        (unnamed, {}, "is required"),
         (unnamed, {"organization_id": "org-none"}, "no such organization"),
     ):
         job = queue_data_export(payload, **options)

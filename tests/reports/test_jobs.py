@@ -177,7 +177,7 @@ def test_of_whom(platform_workers: Consumers, tmp_path: Path) -> None:
     platform_workers.start("huey_config.reports", "-w", "1")
     for payload, options, said in (
         (EXAMPLE, {"organization_id": "org-124"}, "organizationId: must be the organization"),
-        ({"type": "audits"}, {}, "none is named"),
+        ({"type": "audits"}, {}, "is required"),
         ({"type": "audits"}, {"organization_id": "org-none"}, "no such organization"),
     ):
         job = queue_report(payload, **options)

@@ -23,7 +23,7 @@ def organization_of(of_job: str | None, named: str | None, what: str) -> str:
         raise Unrecoverable("organizationId: must be the organization that the job belongs to")
     found = of_job or named
     if found is None:
-        raise Unrecoverable(f"organizationId: is required: {what} is for one organization")
+        raise Unrecoverable(f"organizationId: is required; {what} is for one organization")
     return found
 
 
