@@ -1,7 +1,7 @@
-"""The application: one Huey a queue, for ``huey_consumer huey_config.email`` and so on.
+"""The application: one Huey per queue, for ``huey_consumer huey_config.email`` and so on.
 
-A new queue is one more line, see ``docs/new-queue.md``; its name here is the queue's with ``_``
-for ``-``. The order is that in which queues are listed.
+To add a queue, add one line, see ``docs/new-queue.md``; its name here is the queue's name with
+``_`` for ``-``. Queues are listed in this order.
 """
 # ruff: noqa: F401, I001
 

@@ -1,1 +1,1 @@
-"""Benchmarks, run by hand: ``python benchmarks/engine.py --help``."""
+"""Benchmarks, run manually: ``python benchmarks/engine.py --help``."""

@@ -1,4 +1,4 @@
-"""One measurement's ground: a fresh Redis, a scratch folder, workers that end with it."""
+"""The environment of one measurement: a new Redis, a temporary folder, and worker processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.contestants import Contestant, Shape
 from benchmarks.server import Server
 
-#: About 300 bytes as compact JSON, with the numbers that the adders put in.
+#: About 300 bytes as compact JSON, including the numbers that the adders insert.
 PAYLOAD: dict[str, Any] = {
     "i": 0,
     "t": 0,
@@ -31,7 +31,7 @@ PAYLOAD: dict[str, Any] = {
 
 
 class Arena:
-    """``with Arena(contestant, binary) as arena``; everything in it is killed at the end."""
+    """``with Arena(contestant, binary) as arena``; kills all its processes at the end."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Arena:
     def add(
         self, mode: str, n: int, task: str = "noop", warm: int = 0, organization: str | None = None
     ) -> float:
-        """Adds jobs from a process of the contestant's own; returns the seconds it took."""
+        """Add jobs in a separate process of the contestant; return the seconds it took."""
         order = {
             "mode": mode,
             "task": task,
@@ -111,7 +111,7 @@ class Arena:
                 self._workers.append(worker)
 
     def stop_workers(self) -> None:
-        """As an operator would, with SIGTERM; what stays is killed after 10 s."""
+        """Stop the workers with SIGTERM; kill those that still run after 10 s."""
         give_up = time.monotonic() + 10
         for worker in self._workers:
             worker.terminate()
@@ -120,7 +120,7 @@ class Arena:
         self.kill_workers()
 
     def kill_workers(self) -> None:
-        """SIGKILL to every worker and to what it started."""
+        """Send SIGKILL to every worker and its child processes."""
         for worker in self._workers:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(worker.pid, signal.SIGKILL)
@@ -131,17 +131,17 @@ class Arena:
         return self._contestant.completed(self.server)
 
     def marks(self) -> int:
-        """How many processes have begun their first job."""
+        """Return how many processes have started their first job."""
         return sum(name.startswith("mark-") for name in os.listdir(self._scratch))
 
     def lines(self, name: str) -> list[str]:
-        """What the tasks wrote under that name."""
+        """Return what the tasks wrote under ``name``."""
         return [
             line for file in self._scratch.glob(f"{name}-*") for line in file.read_text().split()
         ]
 
     def wait(self, done: Callable[[], bool], seconds: float, step: float = 0.02) -> None:
-        """Polls until ``done()``; RuntimeError when time is up or no worker lives."""
+        """Poll until ``done()``. Raises RuntimeError at the timeout or if no worker is alive."""
         give_up = time.monotonic() + seconds
         while not done():
             if self._workers and all(w.poll() is not None for w in self._workers):

@@ -1,4 +1,4 @@
-"""What the tasks of the Python contestants do; `peers/bull/worker.js` does the same.
+"""The task bodies of the Python contestants; `peers/bull/worker.js` has the same.
 
 Each process leaves a file ``mark-<pid>`` in ``BENCH_DIR`` when it begins its first
 job, so that a drain's clock starts when all workers work.
@@ -16,7 +16,7 @@ _files: dict[str, int] = {}
 
 
 def mark() -> None:
-    """Leave this process's mark, once; next to nothing afterwards."""
+    """Record that this process has started a job, once; almost free afterwards."""
     global _marked_by
     if not _marked_by or _marked_by != os.getpid():
         _marked_by = os.getpid()
@@ -31,13 +31,13 @@ def _append(name: str, line: str) -> None:
 
 
 def probe(payload: dict[str, Any]) -> None:
-    """Note by how many ms this start comes after ``payload["t"]``; 0 is a warm-up."""
+    """Record how many ms after ``payload["t"]`` the task starts; 0 is a warm-up."""
     now = time.time()
     if payload["t"]:
         _append("late", f"{(now - payload['t']) * 1000:.3f}\n")
 
 
 def nap(payload: dict[str, Any]) -> None:
-    """Work for 5 ms, then note the job."""
+    """Work for 5 ms, then record the job."""
     time.sleep(0.005)
     _append("ran", f"{payload['i']}\n")

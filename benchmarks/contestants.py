@@ -1,4 +1,4 @@
-"""Who takes part, how each is started, and where each counts what it finished."""
+"""The contestants: how each is started, and where it counts finished jobs."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Contestant:
     two: tuple[Shape, ...]
     #: One process, up to ten jobs at a time.
     ten: Shape
-    #: Knows organizations, so that their bytes can be measured.
+    #: Whether it supports organizations, so that their memory can be measured.
     organizations = False
 
     @cached_property
     def skipped(self) -> str | None:
-        """Why it cannot take part here; None when it can."""
+        """Return why it cannot run here; None if it can."""
         return None
 
     def env(self, server: Server, scratch: Path) -> dict[str, str]:
@@ -62,7 +62,7 @@ class Contestant:
         }
 
     def lease_env(self, ms: int) -> dict[str, str]:
-        """What makes it take a silent worker for dead after ``ms``."""
+        """Return the environment that makes a worker stalled after ``ms`` without a heartbeat."""
         return {}
 
     def worker(self, shape: Shape, task: str) -> list[str]:
@@ -82,7 +82,7 @@ def _huey_shape(kind: str, workers: int, copies: int = 1) -> Shape:
 
 
 class PythonContestant(Contestant):
-    """Worked by the stock `huey_consumer`."""
+    """Run by the standard `huey_consumer`."""
 
     module: str
     flags: tuple[str, ...] = ()
@@ -101,7 +101,7 @@ class PythonContestant(Contestant):
 
 
 class Subject(PythonContestant):
-    """hsejobs, with the log level at WARNING, or as shipped."""
+    """hsejobs, with the log level WARNING or the default one."""
 
     name = family = "hsejobs"
     module = "benchmarks.subject"

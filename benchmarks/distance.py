@@ -1,4 +1,4 @@
-"""A line to Redis that is long: every byte takes its time, in both directions, and none is lost."""
+"""A proxy to Redis that adds latency in both directions and loses nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Distance:
 
     @property
     def url(self) -> str:
-        """Redis as seen from afar."""
+        """The URL of Redis through the proxy."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def __enter__(self) -> Distance:

@@ -1,4 +1,4 @@
-"""A large export beside the bare cursor of the same database, in the same run.
+"""A large export compared with the plain cursor of the same database, in the same run.
 
 Run by hand, from anywhere::
 
@@ -46,7 +46,7 @@ def _filled(url: str | None, home: Path, rows: int) -> Iterator[float]:
 
 
 def run(way: str, url: str | None, home: Path) -> dict[str, Any]:
-    """One way, in this process."""
+    """Measure one variant in this process."""
     from hsejobs.services.artifacts.store import open_store
     from tasks.data_exports import make
     from tasks.data_exports.entities import ENTITIES

@@ -38,7 +38,7 @@ BEFORE, BEHIND = 2.0, 4.0
 
 
 class Adder(threading.Thread):
-    """Adds one job after the other, about 500 a second, until it is told to stop."""
+    """Adds one job after the other, about 500 per second, until it is stopped."""
 
     def __init__(self, url: str, wait: int) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Adder(threading.Thread):
             job_id = f"j{number}"
             try:
                 self.writer.add("q", NewJob(job_id, "m.task", b"{}", 3, 1, 0, 0))
-            # redis-py's own errors come through too while a primary is replaced.
+            # redis-py's own errors also occur while a primary is replaced.
             except Exception as error:
                 if not isinstance(error, JobsError) and "redis" not in type(error).__module__:
                     raise
@@ -86,7 +86,7 @@ def trial(wait: int, minimum: int, *, behind: bool) -> tuple[int, int, int]:
             time.sleep(BEHIND)
         primary.kill()
         if behind:
-            # Killed, as a thawed one would still read what lies in its socket's buffer.
+            # Kill it: a resumed one would still read its socket's buffer.
             replica.kill()
             replica.start()
         adder.done.set()

@@ -7,18 +7,18 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-#: What a figure's name says about it: all others are better when lower.
+#: Parts of the names of figures that are better when higher; all others are better when lower.
 HIGHER_IS_BETTER = frozenset({"jobs/s"})
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest value that at least ``percent`` of all do not pass (nearest rank)."""
+    """Return the percentile by the nearest-rank method."""
     ordered = sorted(values)
     return ordered[max(math.ceil(len(ordered) * percent / 100) - 1, 0)]
 
 
 def medians(samples: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Figure by figure, over the samples that did not fail."""
+    """Return the median of each figure over the successful samples."""
     good = [s for s in samples if "error" not in s]
     names = list(dict.fromkeys(name for s in good for name in s))
     return {n: _short(statistics.median(s[n] for s in good if n in s)) for n in names}
@@ -51,12 +51,12 @@ def rounded(sample: dict[str, Any]) -> dict[str, Any]:
 
 
 def _short(value: float) -> float:
-    """Four digits, or whole above 1,000."""
+    """Round to four digits, or to an integer above 1,000."""
     return round(value) if abs(value) >= 1000 else float(f"{value:.4g}")
 
 
 def table(report: dict[str, Any]) -> str:
-    """The report's medians and ratios, for people."""
+    """Return the report's medians and ratios as text."""
     measured = (n for m in report["measures"].values() for n in m["contestants"])
     names = list(dict.fromkeys([*report["contestants"], *measured]))
     pairs = list(dict.fromkeys(p for m in report["measures"].values() for p in m["ratios"]))

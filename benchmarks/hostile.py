@@ -1,4 +1,4 @@
-"""How long everything takes that reads what a tenant sends, given the worst that fits, in CPU time.
+"""Measure the CPU time of every parser of tenants' input, with hostile input of the largest size.
 
 ``python -m benchmarks.hostile`` gives every reader 100 KB of every shape and prints one JSON
 document; it ends with 1 when one took longer than ``--limit`` ms. ``--bytes 400000`` makes the
@@ -23,16 +23,16 @@ LIMIT_MS = 50.0
 
 
 def _filled(unit: str, size: int) -> str:
-    """``unit`` again and again: as many bytes as a payload may have, not characters."""
+    """Return ``unit`` repeated to the size of a payload in bytes, not characters."""
     return unit * (size // len(unit.encode()))
 
 
 def _numbered(unit: str, size: int) -> str:
-    """``unit`` with another number each time: what is compared with all before it is quadratic."""
+    """Return ``unit`` repeated with different numbers: finds comparisons with all previous ones."""
     return "".join(unit.format(n) for n in range(size // (len(unit) + 2)))
 
 
-#: Repeated to fill the size: markup with no end, deep nesting, and what makes a tree be rebuilt.
+#: Repeated to fill the size: unterminated markup, deep nesting, and elements that rebuild the tree.
 _UNITS = (
     "<a ",
     "<a href=",
@@ -133,7 +133,7 @@ _UNITS = (
 
 
 def shapes(size: int) -> dict[str, str]:
-    """Every hostile text of about ``size`` characters, by a name."""
+    """Return every hostile text of about ``size`` characters by its name."""
     half = size // 2
     found = {f"{unit!r}...": _filled(unit, size) for unit in _UNITS}
     return found | {
@@ -153,7 +153,7 @@ def shapes(size: int) -> dict[str, str]:
 
 
 def readers() -> dict[str, Callable[[str], object]]:
-    """What reads a tenant's text, by a name."""
+    """Return every parser of a tenant's text by its name."""
     return _readers_of_mail() | _other_readers()
 
 
@@ -265,7 +265,7 @@ def _mail(payload: Any) -> bytes:
 
 
 def numbers(size: int) -> dict[str, str]:
-    """JSON whose numbers and nesting are hostile."""
+    """Return hostile JSON values: numbers and nesting."""
     return {
         "an integer": _filled("9", size),
         "a fraction": "0." + _filled("9", size),
@@ -289,7 +289,7 @@ def measure(size: int, only: str = "", guard: int = 0) -> dict[str, dict[str, fl
     from hsejobs import codec
 
     known = readers()
-    # The first use of each loads and compiles.
+    # Warm up: the first call of each loads modules and compiles patterns.
     for read in known.values():
         _timed(read, "a")
     found: dict[str, dict[str, float]] = {}
@@ -311,7 +311,7 @@ def measure(size: int, only: str = "", guard: int = 0) -> dict[str, dict[str, fl
 
 
 def allow(seconds: int) -> None:
-    """Has the kernel kill this process (SIGXCPU) after so many more seconds of CPU."""
+    """Make the kernel kill this process (SIGXCPU) after ``seconds`` more of CPU time."""
     spent = resource.getrusage(resource.RUSAGE_SELF)
     until = int(spent.ru_utime + spent.ru_stime) + seconds + 1
     resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))
@@ -321,10 +321,10 @@ def _timed(read: Callable[[str], object], text: str, tries: int = 3) -> float:
     from pydantic import ValidationError
 
     best = float("inf")
-    # The processor's time, and the best of three: not what else the machine does.
+    # CPU time and the best of three, to exclude other load.
     for _ in range(tries):
         begun = time.process_time()
-        # Refused is an answer, too.
+        # A refusal is a valid result too.
         with contextlib.suppress(InvalidInput, ValidationError, ValueError, UnicodeError):
             read(text)
         best = min(best, (time.process_time() - begun) * 1000)
@@ -334,7 +334,7 @@ def _timed(read: Callable[[str], object], text: str, tries: int = 3) -> float:
 
 
 def worst(found: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, Any]]:
-    """The slowest shape of each reader, the slowest reader first."""
+    """Return the slowest shape of each parser, the slowest parser first."""
     slowest: dict[str, dict[str, Any]] = {
         name: {"shape": shape, "ms": ms}
         for name, times in found.items()
@@ -344,7 +344,7 @@ def worst(found: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, Any]]
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hostile", description=__doc__)
     parser.add_argument("--bytes", type=int, default=SIZE, help=f"of each text (default {SIZE})")
     parser.add_argument("--limit", type=float, default=LIMIT_MS, help="ms (default 50; 0 for none)")

@@ -1,4 +1,4 @@
-"""Accepted jobs a second and p99 of the shim beside Express with Bull 4, 64 connections each.
+"""Accepted jobs per second and p99 of the shim and of Express with Bull 4, 64 connections each.
 
 ``python -m benchmarks.http [--seconds 8] [--rounds 3] [--json]`` runs both in turn, one process
 each, with a private Redis each, signed tokens and no workers. ``--url URL --token TOKEN`` loads
@@ -36,7 +36,7 @@ PACKAGES = ("bull@4", "express@4", "jsonwebtoken@9")
 
 
 class _Connection(asyncio.Protocol):
-    """One request at a time, the next as soon as the answer is whole; ends at ``end``."""
+    """Send one request after the other until ``end``."""
 
     def __init__(self, request: bytes, end: float, took: list[float], ids: list[str]) -> None:
         self.request, self.end, self.took, self.ids = request, end, took, ids
@@ -74,13 +74,13 @@ class _Connection(asyncio.Protocol):
             self.transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
-        # A server that was stopped: what it accepted is in `ids`.
+        # The server was stopped: `ids` has the jobs that it accepted.
         if not self.done.done():
             self.done.set_result(None)
 
 
 async def load(url: str, token: str, seconds: float) -> tuple[list[float], list[str]]:
-    """Round trips in seconds, and the ids of all accepted jobs."""
+    """Return the round-trip times in seconds, and the ids of all accepted jobs."""
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
     request = (
@@ -101,7 +101,7 @@ async def load(url: str, token: str, seconds: float) -> tuple[list[float], list[
 
 
 def figures(url: str, token: str, seconds: float) -> dict[str, Any]:
-    """One measurement, after a second to get warm."""
+    """Run one measurement after a second of warm-up."""
     asyncio.run(load(url, token, 1.0))
     began = time.perf_counter()
     took, ids = asyncio.run(load(url, token, seconds))
@@ -163,7 +163,7 @@ def _free_port() -> int:
 
 
 def shim(server: Server, folder: Path, seconds: float, level: str) -> dict[str, Any]:
-    """The shim's figures; ``lost``: accepted jobs that are not in Redis."""
+    """Return the shim's figures; ``lost``: accepted jobs that are not in Redis."""
     port = _free_port()
     env = {
         "QUEUE_REDIS_URL": server.url,
@@ -182,7 +182,7 @@ def shim(server: Server, folder: Path, seconds: float, level: str) -> dict[str, 
 
 
 def express(server: Server, folder: Path, seconds: float, modules: Path) -> dict[str, Any]:
-    """The same of Express with Bull."""
+    """Return the same figures of Express with Bull."""
     env = {
         "BENCH_REDIS_SOCKET": str(server.socket),
         "JOBS_JWT_SECRET": SECRET,
@@ -197,7 +197,7 @@ def express(server: Server, folder: Path, seconds: float, modules: Path) -> dict
 
 
 def installed() -> Path | None:
-    """Where Express and Bull are, installed once into the temporary folder; None without Node."""
+    """Return the folder with Express and Bull, installed once; None without Node."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         return None
     home = Path(tempfile.gettempdir()) / f"hsejobs-benchmark-express-{os.getuid()}"
@@ -249,7 +249,7 @@ def compare(seconds: float, rounds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Prints one JSON document; what each run gave goes to stderr."""
+    """Print one JSON document; print each run's result to stderr."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.http")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--rounds", type=int, default=3)

@@ -1,4 +1,4 @@
-"""What is measured. Every contestant is measured by the same code.
+"""The measurements. All contestants are measured by the same code.
 
 All jobs carry about 300 bytes of JSON, their task does nothing, and every finished
 record is kept. Each function takes a contestant and a `Plan` and returns one
@@ -26,7 +26,7 @@ from benchmarks.figures import percentile
 
 Sample = dict[str, float]
 
-#: How a measurement can fail without ending the run.
+#: The exceptions that fail a measurement without ending the run.
 FAILURES = (RuntimeError, OSError, subprocess.TimeoutExpired, redis.RedisError)
 
 PICKUPS = 300
@@ -37,7 +37,7 @@ LEASE_MS = 3000
 
 @dataclass
 class Plan:
-    """Size of the run, and the worker shapes that tuning has chosen."""
+    """The size of the run, and the worker shapes chosen by tuning."""
 
     jobs: int
     binary: str
@@ -49,7 +49,7 @@ class Plan:
 
 
 def tune(contestant: Contestant, plan: Plan, processes: int) -> dict[str, float]:
-    """Drains once with each shape and keeps the fastest; returns what each did."""
+    """Drain once with each shape and keep the fastest; return the result of each."""
     shapes = contestant.one if processes == 1 else contestant.two
     rates = {s: _drain(contestant, plan, s, max(plan.jobs // 2, 1000))["jobs/s"] for s in shapes}
     plan.chosen[contestant.family, processes] = max(rates, key=lambda shape: rates[shape])

@@ -1,4 +1,4 @@
-"""The queue that ``refusals.py`` hurts."""
+"""The queue that ``refusals.py`` disturbs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ huey = JobHuey("refused", attempts=3, backoff=0.1, timeout=900.0)
 
 
 def _note(word: str) -> None:
-    # One write a line, so that lines of many processes do not mix.
+    # One write per line, so that lines of several processes do not mix.
     fd = os.open(os.environ["REFUSAL_NOTES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(fd, f"{word} {current_job().id}\n".encode())
@@ -22,7 +22,7 @@ def _note(word: str) -> None:
 
 @huey.task()
 def talk(payload: dict[str, Any]) -> int:
-    """Runs for so many seconds, and says so about once a second."""
+    """Run for the payload's number of seconds and report progress about once a second."""
     job, until = current_job(), time.monotonic() + payload["seconds"]
     _note("begin")
     steps = 0
@@ -37,7 +37,7 @@ def talk(payload: dict[str, Any]) -> int:
 
 @huey.task()
 def short(payload: dict[str, Any]) -> str:
-    """A few ms, and a result of some size."""
+    """Run for a few ms and return a large result."""
     _note("begin")
     time.sleep(payload["seconds"])
     return "x" * int(payload.get("size", 10))

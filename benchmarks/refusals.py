@@ -1,4 +1,4 @@
-"""What a Redis that is gone, full or far away does to jobs that run.
+"""Measure how an unavailable, full or distant Redis affects running jobs.
 
 Run by hand, from anywhere::
 
@@ -43,7 +43,7 @@ BASE = f"hsejobs:{{{QUEUE}}}:"
 
 
 class Field:
-    """A server, consumers on it, and the ledger of their jobs."""
+    """A server, its consumers, and the ledger of their jobs."""
 
     def __init__(self, folder: Path, binary: str, *, append_only: bool) -> None:
         self.folder = folder
@@ -65,7 +65,7 @@ class Field:
         self.server.__exit__(None, None, None)
 
     def consume(self, *options: str, url: str | None = None, **env: str) -> None:
-        """Starts a consumer."""
+        """Start a consumer."""
         log = (self.folder / "consumer.log").open("ab")
         self.consumers.append(
             subprocess.Popen(
@@ -92,7 +92,7 @@ class Field:
         )
 
     def add(self, task: str, n: int, payload: dict[str, Any], delay_ms: int = 0) -> None:
-        """Adds jobs, as many in a call as a bulk add takes."""
+        """Add jobs in bulk, as many per call as allowed."""
         text = json.dumps(payload).encode()
         name = f"benchmarks.refusal_tasks.{task}"
         for start in range(0, n, 1000):
@@ -125,13 +125,13 @@ class Field:
         return collections.Counter(json.loads(one)["event"] for one in lines if one.startswith("{"))
 
     def verdict(self, n: int) -> dict[str, Any]:
-        """What became of the jobs."""
+        """Return the outcomes of the jobs."""
         records = [
             one
             for page in self.reader.walk(QUEUE, State.COMPLETED, payload_bytes=0)
             for one in page
         ]
-        told = self.events()
+        events = self.events()
         begun = self.noted("begin")
         return {
             "jobs": n,
@@ -139,8 +139,8 @@ class Field:
             "ran twice": sum(1 for times in begun.values() if times > 1),
             "attempts used": sum(1 for one in records if one.attempts_made != 1 or one.errors),
             "stalled": sum(1 for one in records if one.stalls),
-            "lines: redis away / back": [told["redis away"], told["redis back"]],
-            "lines: stalled": told["stalled"],
+            "lines: redis away / back": [events["redis away"], events["redis back"]],
+            "lines: stalled": events["stalled"],
             "consumers alive": sum(1 for one in self.consumers if one.poll() is None),
         }
 
@@ -236,7 +236,7 @@ def due(binary: str, folder: Path, jobs: int = 1_000_000) -> dict[str, Any]:
         delay = 60_000 + jobs // 8
         begin = int(field.server._client.time()[0])
         field.add("short", jobs, {"seconds": 0}, delay_ms=delay)
-        # All at one moment: the last added is due latest.
+        # All at the same time: the job that was added last is due last.
         last = field.server._client.zrange(f"{BASE}delayed", -1, -1, withscores=True)[0][1]
         worst = {"lease left at least (s)": 1e9, "heartbeat older than (s)": 0.0}
         until = time.monotonic() + 120

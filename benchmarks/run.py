@@ -1,4 +1,4 @@
-"""The command: rounds, in which every contestant is measured in turn, and the report."""
+"""The command: measures every contestant in turn in each round, and prints the report."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _environment(binary: str, bull: Bull | None) -> dict[str, Any]:
 
 
 def _sample(measure: str, contestant: Contestant, plan: Plan) -> dict[str, Any]:
-    """One measurement; a failure is a sample too."""
+    """Run one measurement; a failure is recorded as a sample."""
     _say(f"{measure}: {contestant.name}")
     try:
         sample: Sample = MEASURES[measure](contestant, plan)
@@ -152,7 +152,7 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit status 0; 1 when a measurement failed; 2 for bad usage."""
+    """Return exit code 0; 1 if a measurement failed; 2 for invalid usage."""
     arguments = _arguments(argv)
     try:
         binary = find_binary(arguments.redis)
@@ -166,7 +166,7 @@ def main(argv: list[str] | None = None) -> int:
     bull = next((c for c in everyone if isinstance(c, Bull)), None)
     report: dict[str, Any] = {
         "environment": _environment(binary, bull),
-        # Other programs' load makes single figures worthless, and ratios less than exact.
+        # Load of other programs makes single figures unusable and ratios inexact.
         "load average before": round(os.getloadavg()[0], 2),
         "jobs": arguments.jobs,
         "rounds": arguments.rounds,

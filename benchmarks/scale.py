@@ -1,4 +1,4 @@
-"""What a queue of a million jobs costs to look at and to work, beside a small one.
+"""Compare the cost of reading and processing a queue of a million jobs with a small one.
 
 Run by hand, from anywhere::
 
@@ -60,7 +60,7 @@ def _seconds(look: Callable[[], object]) -> float:
 
 
 def _rate(arena: Arena, jobs: int) -> float:
-    """Jobs/s of one worker from its first job on."""
+    """Return the jobs/s of one worker, measured from its first job."""
     arena.start_workers(Subject.one[0])
     arena.wait(lambda: arena.completed() > 0, 60, step=0.002)
     start, begun = time.perf_counter(), arena.completed()

@@ -1,4 +1,4 @@
-"""A private Redis for one measurement, on a unix socket; in memory only unless asked otherwise."""
+"""A private Redis for one measurement, on a unix socket; in memory only by default."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Totals(NamedTuple):
 
 
 class Server:
-    """Started on entry, killed on exit; what is asked of it here is counted.
+    """Starts on entry, is killed on exit; counts the commands that are sent through it.
 
     ``asked`` is the number of commands that this object's own client has sent, so
     that they can be taken off the server's totals.
@@ -67,14 +67,14 @@ class Server:
         return self
 
     def stop(self) -> None:
-        """As an administrator would; what is in the append-only file stays."""
+        """Stop the server gracefully; the append-only file is kept."""
         self._client.close()
         if self._process is not None:
             self._process.terminate()
             self._process.wait()
 
     def start(self) -> None:
-        """Starts it, again too; returns when it answers."""
+        """Start or restart the server; return when it responds."""
         log = (self._folder / "redis.log").open("ab")
         with log:
             self._process = subprocess.Popen(
@@ -120,29 +120,29 @@ class Server:
             self._process.wait()
 
     def ask(self, *command: str) -> Any:
-        """One command, one reply."""
+        """Send one command and return its reply."""
         self.asked += 1
         return self._client.execute_command(*command)
 
     def info(self) -> dict[str, Any]:
-        """``INFO``, flat."""
+        """Return ``INFO`` as one flat mapping."""
         return cast("dict[str, Any]", self.ask("INFO"))
 
     def version(self) -> str:
-        """Name and version, as in ``valkey 9.1.0``."""
+        """Return name and version, for example ``valkey 9.1.0``."""
         info = self.info()
         name = info.get("server_name", "redis")
         return f"{name} {info.get(f'{name}_version', info['redis_version'])}"
 
     def used_memory(self) -> int:
-        """Bytes in use once only this client is connected."""
+        """Return the bytes in use when only this client is connected."""
         give_up = time.monotonic() + 5
         while (info := self.info())["connected_clients"] > 1 and time.monotonic() < give_up:
             time.sleep(0.05)
         return int(info["used_memory"])
 
     def totals(self) -> Totals:
-        """What all other clients have asked so far."""
+        """Return the counters of all other clients so far."""
         info = self.info()
         return Totals(
             commands=info["total_commands_processed"] - (self.asked - 1),

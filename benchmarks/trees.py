@@ -1,4 +1,4 @@
-"""Two checkouts side by side: CPU seconds of adding and draining, interleaved.
+"""Compare two checkouts: CPU seconds of adding and draining, interleaved.
 
 Run by hand, from anywhere; the contestants' code comes from the trees, this program from its own::
 
@@ -28,7 +28,7 @@ from benchmarks.server import Server, find_binary
 
 
 class Tree(Subject):
-    """hsejobs as one checkout has it."""
+    """hsejobs from one checkout."""
 
     def __init__(self, root: Path) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Tree(Subject):
 
 
 def cpu_of(act: Callable[[], object]) -> float:
-    """CPU seconds of the child processes that end within the call."""
+    """Return the CPU seconds of the child processes that end during the call."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     act()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -47,7 +47,7 @@ def cpu_of(act: Callable[[], object]) -> float:
 
 
 def measure(tree: Tree, binary: str, jobs: int) -> dict[str, float]:
-    """One round of one tree."""
+    """Run one round with one checkout."""
     with Arena(tree, binary) as arena:
         found = {
             "start": cpu_of(lambda: arena.add("add", 1)),

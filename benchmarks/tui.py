@@ -36,7 +36,7 @@ from tests.support.server import Server, server_binary
 QUEUES = ("email", "reports", "data-exports", "webhooks", "tenant-onboarding", "cleanup")
 
 
-#: What the figures must stay within.
+#: The limits of the figures.
 LIMITS = {
     "first_frame_s": 0.6,
     "memory_mb": 70.0,
@@ -44,14 +44,14 @@ LIMITS = {
     "longest_gap_ms": 250.0,
     "memory_after_changes_mb": 70.0,
 }
-#: Changes of screen, and how many go into one write.
+#: The number of screen changes, and how many are sent in one write.
 CHANGES, AT_ONCE = 2_000, 100
-#: Seconds that anything may take before the benchmark ends with an error.
+#: Seconds after which a step fails the benchmark.
 PATIENCE = 60.0
 
 
 def fill(url: str, jobs: int) -> None:
-    """So many jobs: five twelfths wait in the first queue, a quarter failed in `webhooks`."""
+    """Add ``jobs`` jobs: five twelfths wait in the first queue, a quarter failed in `webhooks`."""
     link = RedisClient(url)
     writer = JobWriter(link, "hsejobs")
     counts = dict.fromkeys(QUEUES, jobs // 12) | {"email": jobs * 5 // 12, "webhooks": jobs // 4}
@@ -151,7 +151,7 @@ def _rest(pid: int, leader: int, seconds: float) -> tuple[float, float, float]:
 
 
 def _memory(pid: int) -> float:
-    """Resident MB."""
+    """Return the resident memory in MB."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1_000_000
 
@@ -206,7 +206,7 @@ def _cpu(pid: int) -> float:
 
 
 async def _until(seen: Callable[[], object], what: str) -> float:
-    """Milliseconds until ``seen`` says so."""
+    """Return the milliseconds until ``seen()`` is true."""
     began = time.perf_counter()
     while not seen():
         if time.perf_counter() - began > PATIENCE:
@@ -216,7 +216,7 @@ async def _until(seen: Callable[[], object], what: str) -> float:
 
 
 async def _gaps(found: list[float]) -> None:
-    """Notes for how long the screen's loop was held up, in ms, over and over."""
+    """Record continuously for how many ms the event loop was blocked."""
     while True:
         began = time.perf_counter()
         await asyncio.sleep(0.01)
@@ -224,7 +224,7 @@ async def _gaps(found: list[float]) -> None:
 
 
 async def inside(url: str, home: Path) -> dict[str, Any]:
-    """What can only be measured inside the process."""
+    """Measure what can only be measured inside the process."""
     from hsejobs.model import State
     from hsejobs_tui.app import JobsApp
     from hsejobs_tui.core.filters import parse
@@ -235,7 +235,7 @@ async def inside(url: str, home: Path) -> dict[str, Any]:
     app = JobsApp(Options(url, "hsejobs", home, "benchmark"))
     found: dict[str, Any] = {}
     async with app.run_test(size=(120, 36)) as pilot:
-        # The first look takes two round trips.
+        # The first read takes two round trips.
         await _until(lambda: app.session.snapshot, "the queues")
         first = app.session.snapshot
         await _until(lambda: app.session.snapshot is not first, "the second look")
@@ -274,7 +274,7 @@ async def inside(url: str, home: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Fills, measures, prints one JSON document."""
+    """Fill the queues, measure, and print one JSON document."""
     if len(sys.argv) == 4 and sys.argv[1] == "inside":
         print(json.dumps(asyncio.run(inside(sys.argv[2], Path(sys.argv[3])))))
         return
@@ -284,7 +284,7 @@ def main() -> None:
         starts = [in_terminal(server.url)[0] for _ in range(8)][1:]
         _, memory, idle, drawn = in_terminal(server.url, 15.0)
         changed = changing(server.url)
-        # In a process of its own: filling would count as memory.
+        # In a separate process: otherwise filling would count as memory.
         words = [sys.executable, "-m", "benchmarks.tui", "inside", server.url, home]
         done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, timeout=600)
     found = {

@@ -1,7 +1,7 @@
-"""What each queue does: one module a queue, with its payload model, its task and its helper.
+"""The application's queues: one module per queue, with its payload model, task and helper.
 
-The helpers are imported at their first use, so that ``from tasks import
-queue_email`` loads what mail needs and nothing else.
+Helpers are imported at their first use, so that ``from tasks import
+queue_email`` loads only what mail needs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = [
     "queue_webhook",
 ]
 
-_HOME = {
+_MODULES = {
     "fan_out": "webhooks",
     "queue_data_export": "data_exports",
     "queue_email": "email",
@@ -36,6 +36,6 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module 'tasks' has no attribute {name!r}")
-    return getattr(import_module(f"tasks.{_HOME[name]}"), name)
+    return getattr(import_module(f"tasks.{_MODULES[name]}"), name)

@@ -1,4 +1,4 @@
-"""The cleanup queue: what has been kept for long enough goes, every hour."""
+"""The cleanup queue: remove jobs and files past their retention, every hour."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from tasks.shared.spool import sweep_spool
 
 HOUR_MS = 3_600_000
 COMPLETED_HOURS, FAILED_HOURS = 24, 24 * 7
-#: A consumer says every 5 s that it lives.
+#: A worker is dead after this time without a heartbeat; consumers send one every 5 s.
 SILENT_MS = 60_000
-#: Artifacts in one walk over the store.
+#: The most artifacts that one walk over the store removes.
 EXPIRE_STEP = 5_000
 
 huey = JobHuey("cleanup", attempts=1, timeout=600.0, enqueue="operator")
 
 
 class CleanupPayload(Payload):
-    """How long finished jobs are kept, in hours. Strict: ``false`` would be 0, and clean all."""
+    """The retention of finished jobs, in hours. Strict: ``false`` would be 0 and remove all."""
 
     completed_hours: float = Field(default=COMPLETED_HOURS, strict=True, ge=0, le=24 * 366)
     failed_hours: float = Field(default=FAILED_HOURS, strict=True, ge=0, le=24 * 366)
@@ -36,30 +36,30 @@ class CleanupPayload(Payload):
 
 @huey.task()
 def clean_up(payload: CleanupPayload) -> dict[str, Any]:
-    """Removes old finished jobs of all queues with their files, expired artifacts, and what crashes left."""
+    """Remove old finished jobs of all queues with their files, expired artifacts, and leftover files."""
     return _clean(payload.completed_hours, payload.failed_hours, spare_files=False)
 
 
 @huey.periodic_task(crontab(minute="0"))
 def hourly_cleanup() -> dict[str, Any]:
-    """The same every hour: completed jobs after a day, failed ones after seven.
+    """Clean up every hour: remove completed jobs after one day, failed ones after seven.
 
-    A job whose file can still be loaded stays as long as it: who removes a job removes its file, and
-    the mail about a report says for how long it can be loaded.
+    Keeps a job while its file can be loaded: removing a job removes its file, and the mail about
+    a report states how long the file is available.
     """
     return _clean(COMPLETED_HOURS, FAILED_HOURS, spare_files=True)
 
 
 def _clean(completed_hours: float, failed_hours: float, *, spare_files: bool) -> dict[str, Any]:
-    """What went: jobs by queue and state, artifacts, temporary files, records of dead workers.
+    """Return the number of removed jobs (by queue and state), artifacts, temporary files and workers.
 
-    Counters of minutes, values and locks expire inside Redis.
+    Per-minute counters, values and locks expire in Redis.
     """
     job = current_job()
-    kept = {State.COMPLETED: completed_hours, State.FAILED: failed_hours}
-    jobs, workers = _clean_queues(kept, spare_files)
-    told = ", ".join(f"{name} {sum(states.values())}" for name, states in jobs.items())
-    job.log(f"jobs: {told or 'none'}; dead workers: {workers}")
+    retention = {State.COMPLETED: completed_hours, State.FAILED: failed_hours}
+    jobs, workers = _clean_queues(retention, spare_files)
+    summary = ", ".join(f"{name} {sum(states.values())}" for name, states in jobs.items())
+    job.log(f"jobs: {summary or 'none'}; dead workers: {workers}")
     job.progress(80, "artifacts")
     artifacts, temporaries = _clean_files()
     job.log(f"artifacts: {artifacts}; temporary files: {temporaries}")
@@ -72,22 +72,22 @@ def _clean(completed_hours: float, failed_hours: float, *, spare_files: bool) ->
 
 
 def _clean_queues(
-    kept_hours: dict[State, float], spare_files: bool
+    retention: dict[State, float], spare_files: bool
 ) -> tuple[dict[str, dict[str, int]], int]:
     job, shared = current_job(), runtime()
-    # Those of other programs too: each described itself.
+    # Includes queues of other programs: every queue registers itself in Redis.
     names = registry.names(shared.link, shared.prefix)
     removed: dict[str, dict[str, int]] = {}
     workers = 0
     for done, name in enumerate(names):
-        for state, hours in kept_hours.items():
+        for state, hours in retention.items():
             for step in shared.writer.clean_steps(
                 name, state, int(hours * HOUR_MS), spare_files=spare_files
             ):
                 job.check()
                 if step:
-                    of = removed.setdefault(name, {})
-                    of[state.value] = of.get(state.value, 0) + step
+                    counts = removed.setdefault(name, {})
+                    counts[state.value] = counts.get(state.value, 0) + step
         workers += shared.writer.forget_workers(name, shared.reader.now(name) - SILENT_MS)
         job.progress(80 * (done + 1) / len(names), name)
     return removed, workers
@@ -101,10 +101,10 @@ def _clean_files() -> tuple[int, int]:
     names = registry.names(shared.link, shared.prefix)
     expired = delete_due(Files(store, shared.link, shared.prefix), names, job.check)
     while True:
-        gone = store.expire(now_ms, EXPIRE_STEP, job.check)
-        expired += gone
+        removed = store.expire(now_ms, EXPIRE_STEP, job.check)
+        expired += removed
         job.progress(85, f"{expired} expired artifacts")
-        if gone < EXPIRE_STEP:
+        if removed < EXPIRE_STEP:
             break
     job.progress(90, "temporary files")
     return expired, store.sweep(check=job.check) + sweep_outbox(home) + sweep_spool(home)

@@ -1,4 +1,4 @@
-"""The email queue: one mail a job."""
+"""The email queue: each job sends one mail."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from hsejobs.store.circuits import Circuits, smtp_circuit
 use_templates(Path(__file__).parent.parent / "templates" / "email")
 
 
-def _shown(payload: Any) -> dict[str, Any]:
+def _log_fields(payload: Any) -> dict[str, Any]:
     to = payload["to"]
     return {"to": [mask_address(one) for one in to] if isinstance(to, list) else mask_address(to)}
 
 
-def _attached(payload: Any) -> dict[str, str]:
+def _attached_artifacts(payload: Any) -> dict[str, str]:
     return {
         f"attachments.{number}.artifactId": one["artifactId"]
         for number, one in enumerate(payload.get("attachments") or ())
@@ -53,14 +53,14 @@ huey = JobHuey(
     priority=2,
     outbound=True,
     enqueue="member",
-    log_fields=_shown,
-    artifacts=_attached,
+    log_fields=_log_fields,
+    artifacts=_attached_artifacts,
 )
 
 
 @huey.task()
 def send_email(payload: EmailPayload) -> dict[str, Any]:
-    """Sends a mail by SMTP_URL, or writes it to the outbox."""
+    """Send a mail by SMTP_URL, or write it to the outbox if that is not set."""
     job = current_job()
     settings = runtime().settings
     with _guard(settings.smtp_url):
@@ -75,38 +75,38 @@ def send_email(payload: EmailPayload) -> dict[str, Any]:
             already=job.done,
             accepted=job.mark_done,
             open_artifact=_open_artifact,
-            # A second before the engine gives up: its error says whether the server may have the mail.
+            # One second before the engine's timeout: this error says whether the server may have the mail.
             deadline=None if job.deadline is None else job.deadline - 1.0,
             before_data=job.check,
         )
 
 
 @send_email.before_add
-def _refuse_early(payload: EmailPayload) -> None:
-    """A sender that no attempt could use, as far as the settings of this process say it."""
+def _check_before_add(payload: EmailPayload) -> None:
+    """Refuse a sender that no attempt could use, as far as this process's settings tell."""
     settings = runtime().settings
     if payload.from_ is None:
         return
     known = settings.smtp_url or settings.smtp_from or settings.smtp_from_allowed
     if not known and not is_embedded(settings):
-        # The workers of that Redis may have a mail server of which nothing is said here.
+        # The workers of that Redis may have mail settings that this process does not have.
         return
     allowed = sender_domains(settings.smtp_url, settings.smtp_from, settings.smtp_from_allowed)
     check_sender(payload.from_, allowed)
 
 
-#: A time-out counts against the server only when it had so many seconds: how long a job may
-#: take is its sender's choice, and the server is everybody's.
+#: A timeout counts as a failure of the server only if the job allowed it this many seconds: each
+#: job chooses its own timeout, but all jobs share the server.
 FAIR_SECONDS = 10.0
 
 
 @contextmanager
 def _guard(smtp_url: str | None) -> Iterator[None]:
-    """The mail server's breaker; what the server says of one mail or receiver does not count."""
+    """Apply the mail server's circuit breaker; refusals of a mail or a recipient do not count."""
     try:
         server = parse_smtp_url(smtp_url) if smtp_url else None
     except SettingsError:
-        server = None  # the sending says so
+        server = None  # send_mail reports the error
     if server is None:
         yield
         return
@@ -137,10 +137,10 @@ def _guard(smtp_url: str | None) -> Iterator[None]:
 
 
 def _open_artifact(artifact_id: str) -> Opened:
-    """One that whoever added the mail may load; a job of nobody's has none."""
+    """Open an artifact that the one who added the mail may load."""
     job, shared = current_job(), runtime()
     if job.organization_id is None:
-        raise ArtifactNotFound("a mail of no organization has no artifacts")
+        raise ArtifactNotFound("a mail without an organization must not have attachments")
     settings = shared.settings
     store = open_store(settings.artifacts_url, settings.jobs_home)
     files = Files(store, shared.link, shared.prefix)
@@ -151,5 +151,5 @@ def _open_artifact(artifact_id: str) -> Opened:
 
 
 def queue_email(payload: Any, **options: Any) -> Job:
-    """Adds a mail; options and errors as for ``send_email.add``."""
+    """Add a mail; takes the options and raises the errors of ``send_email.add``."""
     return send_email.add(payload, **options)

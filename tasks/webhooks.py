@@ -1,4 +1,4 @@
-"""The webhooks queue: one call a job."""
+"""The webhooks queue: each job makes one call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hsejobs.store.circuits import Circuits, webhook_circuit
 log = logging.getLogger(__name__)
 
 
-def _shown(payload: Any) -> dict[str, Any]:
+def _log_fields(payload: Any) -> dict[str, Any]:
     return {"host": urlsplit(payload["url"]).hostname, "eventType": payload["eventType"]}
 
 
@@ -34,13 +34,13 @@ huey = JobHuey(
     workers="threads",
     outbound=True,
     enqueue="member",
-    log_fields=_shown,
+    log_fields=_log_fields,
 )
 
 
 @huey.task()
 def deliver_webhook(payload: WebhookPayload) -> dict[str, Any]:
-    """Posts an event to a URL, signed when there is a secret."""
+    """Post an event to an endpoint, signed if there is a secret."""
     from hsejobs.services.webhooks import signing
 
     with importing():
@@ -53,14 +53,14 @@ def deliver_webhook(payload: WebhookPayload) -> dict[str, Any]:
     target = parse_url(payload.url)
     body = stringify(payload.payload)
     headers = signing.headers(
-        # With the time: an id that is used again after a removal is another call.
+        # With the creation time: an id that is reused after a removal is a different call.
         message=signing.message_id(f"{settings.redis_prefix}/webhooks/{job.id}/{job.created_at}"),
         event=payload.event_type,
         timestamp=int(time.time()),
         body=body,
         secret=payload.secret,
     )
-    # A second before the engine gives up, so that the error says what happened.
+    # One second before the engine's timeout, so that the error says what happened.
     seconds = min(DELIVERY_SECONDS, job.time_remaining)
     seconds -= min(1.0, seconds / 4)
     with Breaker(
@@ -83,22 +83,22 @@ def deliver_webhook(payload: WebhookPayload) -> dict[str, Any]:
         except (WebhookUnreachable, WebhookDeadline) as error:
             breaker.failed(str(error))
             raise
-        learned = verdict(answer.status)
-        if learned == "ok":
+        outcome = verdict(answer.status)
+        if outcome == "ok":
             breaker.succeeded()
-        elif learned == "fail":
-            breaker.failed(f"the receiver answered {answer.status}")
+        elif outcome == "fail":
+            breaker.failed(f"the endpoint answered {answer.status}")
     job.log(f"{target.place} answered {answer.status} in {answer.duration_ms} ms: {answer.body}")
     return judge(answer)
 
 
 @deliver_webhook.before_add
-def _refuse_early(payload: WebhookPayload) -> None:
+def _check_before_add(payload: WebhookPayload) -> None:
     _check_call(payload.url, payload.secret)
 
 
 def _check_call(url: str, secret: str | None) -> None:
-    """Raises InvalidPayload for a call that would fail in every attempt, or that nobody can check."""
+    """Raise InvalidPayload for a call that no attempt could make or no endpoint could verify."""
     target = parse_url(url)
     if not runtime().settings.webhook_allow_private:
         check_reachable(target)
@@ -107,14 +107,14 @@ def _check_call(url: str, secret: str | None) -> None:
 
 
 def queue_webhook(payload: Any, **options: Any) -> Job:
-    """Adds a webhook call; options and errors as for ``deliver_webhook.add``."""
+    """Add a webhook call; takes the options and raises the errors of ``deliver_webhook.add``."""
     return deliver_webhook.add(payload, **options)
 
 
 def fan_out(
     organization_id: str, event: str, data: Any, *, event_id: str | None = None, **options: Any
 ) -> list[Job]:
-    """Adds a call for each active webhook of the organization that subscribed to the event.
+    """Add a call for each active webhook of the organization that subscribed to the event.
 
     The body is ``{"event": event, "data": data}``. The same ``event_id`` again adds nothing: the
     jobs there are come back. Options as for ``queue_webhook``. Raises InvalidPayload when the
@@ -131,9 +131,9 @@ def fan_out(
         try:
             _check_call(hook.url, hook.secret or None)
         except InvalidPayload as error:
-            # One wrong row must not keep the event from everybody else.
-            told = {"webhook": hook.id, "organization": organization_id, "error": str(error)}
-            log.warning("a webhook is skipped: it cannot be called", extra=told)
+            # One invalid row must not keep the event from the other endpoints.
+            fields = {"webhook": hook.id, "organization": organization_id, "error": str(error)}
+            log.warning("a webhook is skipped: it cannot be called", extra=fields)
             continue
         calls.append({**call, "secret": hook.secret} if hook.secret else call)
         ids.append(_event_job(organization_id, event_id or new_job_id(), hook.id))
@@ -152,12 +152,12 @@ def _subscriptions(organization_id: str, event: str) -> list[Any]:
     from tasks.shared.platform.schema import WEBHOOKS
 
     settings = runtime().settings
-    wanted = (
+    query = (
         select(WEBHOOKS)
         .where(WEBHOOKS.c.organization_id == organization_id, WEBHOOKS.c.active)
         .order_by(WEBHOOKS.c.id)
     )
     with database(settings.platform_database_url, settings.jobs_home).connect() as connection:
-        # What lies in a JSON column is looked at here: databases have no common way for it.
-        found = connection.execute(wanted).all()
+        # Filter the JSON column here: databases have no common syntax for it.
+        found = connection.execute(query).all()
     return [row for row in found if isinstance(row.events, list) and event in row.events]

@@ -9,13 +9,13 @@ import logging
 import pytest
 
 from hsejobs.watch import logs
-from tasks.webhooks import _shown
+from tasks.webhooks import _log_fields
 
 PAYLOAD = {"url": "https://a.example/", "payload": {}, "eventType": "incident.created"}
 
 
 @pytest.mark.parametrize(
-    "fields", [_shown(PAYLOAD), {"event": "x", "time": "x", "level": "x", "jobId": "x"}]
+    "fields", [_log_fields(PAYLOAD), {"event": "x", "time": "x", "level": "x", "jobId": "x"}]
 )
 def test_a_queues_own_fields_hide_nothing(
     monkeypatch: pytest.MonkeyPatch, fields: dict[str, str]

@@ -1,5 +1,5 @@
-"""What jobs do to the outside world: mail, webhooks, documents, artifacts.
+"""Services for jobs: mail, webhooks, artifacts, circuit breakers, alerts, tenant data.
 
-Nothing here knows huey or the engine: a service takes plain values and
-callables, so that it can be used and tested without a queue.
+Services do not import huey or the engine: they take plain values and
+callables, so they can be used and tested without a queue.
 """

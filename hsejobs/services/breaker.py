@@ -1,7 +1,7 @@
-"""Around a call to somebody else's server: postponed while the circuit is open, reported after.
+"""A circuit breaker around a call to a remote server.
 
-Without Redis nothing is known of the circuit, and the call is made: a breaker saves time and
-attempts, it is not what keeps anybody out.
+While the circuit is open the job is postponed; after a call its outcome is reported. When Redis
+is unavailable the call is made: a breaker saves time and attempts, it is not access control.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from types import TracebackType
 from hsejobs.errors import CircuitOpen, JobsError
 from hsejobs.store.circuits import Circuits
 
-#: Failures in a row that open a circuit; for how long, and how long at most, in ms.
+#: Consecutive failures that open a circuit; how long it stays open at first and at most, in ms.
 FAILURES, OPEN_MS, LONGEST_MS = 5, 60_000, 900_000
-#: How long a job may be postponed in all, in seconds.
+#: The total time for which a job may be postponed, in seconds.
 GIVE_UP = 24 * 3600.0
-#: How often a circuit that a person holds open, or whose trial runs, is asked about, in seconds.
+#: Seconds until the next check of a circuit that an operator holds open, or whose trial is running.
 HELD_SECONDS, TRIAL_SECONDS = 60.0, 5.0
 
 log = logging.getLogger(__name__)
 
 
 class Breaker:
-    """One call: ``with Breaker(...) as breaker:``, then `succeeded` or `failed`.
+    """Guards one call: ``with Breaker(...) as breaker:``, then call `succeeded` or `failed`.
 
-    Leaving without either says that nothing was learned, so that another may make the trial.
-    ``token`` is this attempt's own; ``seconds`` is how long the call may take.
+    If neither is called, no outcome is counted and another job may make the trial.
+    ``token`` identifies this attempt; ``seconds`` is the longest time the call may take.
     """
 
     def __init__(self, circuits: Circuits, name: str, *, token: str, seconds: float) -> None:
@@ -60,11 +60,11 @@ class Breaker:
             self._report("none")
 
     def succeeded(self) -> None:
-        """The server works, and takes calls."""
+        """Report that the server accepted the call."""
         self._report("ok")
 
     def failed(self, error: str) -> None:
-        """The server does not work or refuses; ``error`` is shown to operators."""
+        """Report that the server failed or refused the call; operators see ``error``."""
         self._report("fail", error)
 
     def _report(self, verdict: str, error: str = "") -> None:
@@ -79,17 +79,20 @@ class Breaker:
                 open_ms=OPEN_MS,
                 longest_ms=LONGEST_MS,
             )
-        except JobsError as away:
-            # The call is made: failing the job now would make it again.
-            log.warning("a call could not be reported", extra={"error": str(away)})
+        except JobsError as unavailable:
+            # The call was made: failing the job now would repeat it.
+            log.warning("a call could not be reported", extra={"error": str(unavailable)})
 
     def _postpone(self, kind: str, wait_ms: int | None) -> None:
         if wait_ms is None:
-            delay, why = HELD_SECONDS, "is held open by an operator"
+            delay, reason = HELD_SECONDS, "is held open by an operator"
         elif kind == "waiting":
-            delay, why = min(wait_ms / 1000, TRIAL_SECONDS), "is being tried"
+            delay, reason = (
+                min(wait_ms / 1000, TRIAL_SECONDS),
+                "is half-open and a trial is running",
+            )
         else:
-            delay, why = wait_ms / 1000, "is open after failures in a row"
-        # Not all at once: only one of them is let through.
+            delay, reason = wait_ms / 1000, "is open after consecutive failures"
+        # Spread the jobs: only one of them will make the trial.
         delay += random.uniform(0, min(1.0, delay / 10))
-        raise CircuitOpen(f"the circuit {self.name} {why}", delay=delay, limit=GIVE_UP)
+        raise CircuitOpen(f"the circuit {self.name} {reason}", delay=delay, limit=GIVE_UP)

@@ -1,4 +1,4 @@
-"""What the payload models share."""
+"""Field types and the base class that the payload models share."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hsejobs.model import UNSEEN
 
 _BREAKS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
 _SPACES = r" \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
-#: For patterns of the OpenAPI document: any character that may stand in a line, a space too ...
+#: For patterns in the OpenAPI document: any character allowed in one line, including spaces ...
 IN_LINE = f"[^{_BREAKS}]"
-#: ... and one of an organization's or user's id.
+#: ... and any character allowed in the id of an organization or user.
 IDENTIFIER = f"[^{UNSEEN}]"
-#: A host that is a name, at most 189 characters long; its last label is never a number.
+#: A host name of at most 189 characters; its last label is never a number.
 HOST = (
     "(?:(?:[A-Za-z0-9](?:-?[A-Za-z0-9]){0,30}[.]){0,2}|(?:[A-Za-z0-9](?:-?[A-Za-z0-9]){0,14}[.]){0,5})"
     "[A-Za-z](?:-?[A-Za-z0-9]){0,14}"
@@ -24,19 +24,19 @@ HOST = (
 
 
 def line(*without: str) -> Schema:
-    """What the document says of a `Line`; ``without``: characters that it has none of."""
-    no = "".join((_BREAKS, *without))
-    pattern = f"^[^{no}]*[^{no}{_SPACES}][^{no}]*$"
+    """Return the JSON schema of a `Line` that also excludes the characters in ``without``."""
+    excluded = "".join((_BREAKS, *without))
+    pattern = f"^[^{excluded}]*[^{excluded}{_SPACES}][^{excluded}]*$"
     return {"type": "string", "pattern": pattern, "maxLength": 200}
 
 
-#: Text for people: trimmed, not empty, one line.
+#: Human-readable text: trimmed, not empty, one line.
 Line = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
     Described(line(), maxLength=None),
 ]
-#: Printable; the store checks that again.
+#: Printable characters only; the store checks this again.
 Identifier = Annotated[
     str,
     Field(min_length=1, max_length=200),
@@ -45,7 +45,7 @@ Identifier = Annotated[
 
 
 class Payload(BaseModel):
-    """Takes the platform's camelCase keys and Python's snake_case; unknown keys are refused."""
+    """Base model: accepts the platform's camelCase keys and snake_case; rejects unknown keys."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", hide_input_in_errors=True

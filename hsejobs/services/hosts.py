@@ -1,8 +1,8 @@
 """International host names: one rule for mail domains, webhook endpoints and the mail server.
 
-IDNA 2008 after the mapping of UTS 46, non-transitional, as browsers and registries have it:
-``faß.example`` is ``xn--fa-hia.example``. Python's own codec is IDNA 2003, which makes
-``fass.example`` of it, and that may be somebody else.
+IDNA 2008 after the mapping of UTS 46, non-transitional, as in browsers and registries:
+``faß.example`` is ``xn--fa-hia.example``. Python's own codec is IDNA 2003, which maps it to
+``fass.example``, and that domain may belong to somebody else.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ MAX_HOST = 253
 
 
 def ascii_host(name: str) -> str:
-    """Return ``name`` in lower-case ASCII, as DNS has it.
+    """Return ``name`` in lower-case ASCII, the form that DNS uses.
 
-    A name that is ASCII already is only made lower-case: what DNS takes is the caller's to check.
-    Raises ValueError for more than 253 characters and for what is no international name.
+    An ASCII name is only converted to lower case: the caller must check that DNS accepts it.
+    Raises ValueError for more than 253 characters and for an invalid international name.
     """
     if len(name) > MAX_HOST:
         raise ValueError("the name is too long")

@@ -1,4 +1,4 @@
-"""The data-exports queue: one export a job."""
+"""The data-exports queue: each job makes one export."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tasks.shared.platform.reading import organization_of, tenant_of
 
 
 def _role(payload: Any) -> str:
-    """Personal data is for administrators."""
+    """Return the least role that may add the job: personal data requires an administrator."""
     return "admin" if "users" in payload["entities"] else "member"
 
 
@@ -34,16 +34,16 @@ huey = JobHuey(
     payload_role=_role,
 )
 
-#: An export can be loaded for so long.
+#: How long an export can be downloaded, in days.
 KEPT_DAYS = 7
 
 Entity = Literal["stations", "audits", "incidents", "work-permits", "contractors", "users"]
 
 
 class DataExportPayload(Payload):
-    """Which entities, in which format.
+    """The entities to export, and the format.
 
-    ``csv`` is a zip of one file an entity, ``xlsx`` a workbook of one sheet an entity.
+    ``csv`` is a zip with one file per entity, ``xlsx`` a workbook with one sheet per entity.
     """
 
     organization_id: Identifier | None = None
@@ -58,30 +58,30 @@ class DataExportPayload(Payload):
     @classmethod
     def _once(cls, entities: list[Entity]) -> list[Entity]:
         if len(set(entities)) < len(entities):
-            raise ValueError("an entity is named twice; name each once")
+            raise ValueError("must not name an entity twice")
         return entities
 
 
 @huey.task()
 def export_data(payload: DataExportPayload) -> dict[str, Any]:
-    """Exports entities of one organization, keeps them as an artifact, and says so by mail."""
+    """Export entities of one organization, store them as an artifact, and notify by mail."""
     job, shared = current_job(), runtime()
     settings, home = shared.settings, shared.settings.jobs_home
     organization_id = organization_of(job.organization_id, payload.organization_id, "an export")
     now_ms = shared.reader.now(huey.name)
     expires_at = now_ms + KEPT_DAYS * 86_400_000
     at = datetime.datetime.fromtimestamp(now_ms // 1000, datetime.UTC)
-    wish = ExportSpec(tuple(payload.entities), payload.format, at)
+    spec = ExportSpec(tuple(payload.entities), payload.format, at)
     tenant = tenant_of(settings.platform_database_url, home, organization_id)
     store = open_store(settings.artifacts_url, home)
     made = make_export(
-        wish,
+        spec,
         tenant,
         lambda: store.write(
             organization_id,
-            # The same in each attempt: a second run replaces what the first one made.
+            # The same in each attempt: a second run replaces the artifact of the first.
             job.artifact_id(expires_at),
-            name=wish.file_name,
+            name=spec.file_name,
             content_type=CONTENT_TYPES[payload.format],
             expires_at=expires_at,
             queue=huey.name,
@@ -94,7 +94,9 @@ def export_data(payload: DataExportPayload) -> dict[str, Any]:
     total = sum(made.rows.values())
     job.log(f"{made.artifact.name}: {total:,} rows, {made.artifact.bytes:,} bytes")
     if made.cut:
-        job.log(f"texts cut to what a cell holds: {made.cut:,}; JSON and CSV have them whole")
+        job.log(
+            f"texts truncated to the size of a cell: {made.cut:,}; JSON and CSV have the full text"
+        )
     result: dict[str, Any] = {
         "format": payload.format,
         "artifact": reference(made.artifact),
@@ -114,7 +116,7 @@ def _mail(to: str, made: ExportResult) -> dict[str, Any]:
         "to": to,
         "template": "export-ready",
         "context": {
-            # A subject is one line, also where a name is not.
+            # A subject must be one line, even if the name is not.
             "organization": " ".join(made.organization.split()),
             "file": made.artifact.name,
             "rows": f"{sum(made.rows.values()):,}",
@@ -125,5 +127,5 @@ def _mail(to: str, made: ExportResult) -> dict[str, Any]:
 
 
 def queue_data_export(payload: Any, **options: Any) -> Job:
-    """Adds an export; options and errors as for ``export_data.add``."""
+    """Add an export; takes the options and raises the errors of ``export_data.add``."""
     return export_data.add(payload, **options)

@@ -1,7 +1,7 @@
-"""What an export may hold: for each entity a table and its columns, named one by one.
+"""The allow list of exports: for each entity its table and columns.
 
-A column that is not named here never leaves: a new one has to be put here by somebody who
-thought about it. Secrets (``password_hash``, ``invite_token``) have no place in this list.
+A column that is not listed is never exported, so a new column requires a deliberate change here.
+Never add secrets (``password_hash``, ``invite_token``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Entity:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The columns as JSON and CSV name them: ``station_id`` is ``stationId``."""
+        """The columns' names in JSON and CSV: ``station_id`` is ``stationId``."""
         return tuple(_camel(column) for column in self.columns)
 
 

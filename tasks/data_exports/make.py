@@ -1,4 +1,4 @@
-"""Makes one export: the rows of one moment, streamed into one artifact."""
+"""Make one export: a consistent snapshot of rows, streamed into one artifact."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING, Any
 
 from hsejobs import codec
 from hsejobs.errors import Unrecoverable
-from hsejobs.services.artifacts import kept
+from hsejobs.services.artifacts import written_artifact
 from tasks.data_exports.entities import ENTITIES, Entity
 from tasks.shared.cells import csv_head, csv_rows
 from tasks.shared.platform.reading import Steps, reading
 from tasks.shared.sheets import CONTENT_TYPE as SHEETS
-from tasks.shared.streams import behind, json_rows
+from tasks.shared.streams import json_rows, write_behind
 
 if TYPE_CHECKING:
     from hsejobs.services.artifacts import Artifact, ArtifactWriter
     from tasks.shared.platform.rows import PlatformTenant
 
 CONTENT_TYPES = {"json": "application/json", "csv": "application/zip", "xlsx": SHEETS}
-#: What the files of a zip are; a change that a reader has to know of is another number.
+#: The manifest of a zip; increase the version for changes that readers must know about.
 MANIFEST, MANIFEST_VERSION = "manifest.json", 1
-#: Rows in one piece; a few pieces are in memory at once.
+#: Rows per batch; a few batches are in memory at a time.
 STEP = 1000
-#: As fast as it gets: rows of text are a fifth of their size with it, and a sixth with 6.
+#: The fastest level: it reduces rows of text to a fifth of their size, level 6 to a sixth.
 _COMPRESSION = 1
 
 Rows = Callable[[Entity], Iterator[Sequence[Sequence[Any]]]]
@@ -37,7 +37,7 @@ Rows = Callable[[Entity], Iterator[Sequence[Sequence[Any]]]]
 
 @dataclass(frozen=True, slots=True)
 class ExportSpec:
-    """An export to make: ``at`` is the moment (UTC) at which it is asked for."""
+    """An export to make; ``at`` is the time (UTC) of the request."""
 
     entities: tuple[str, ...]
     format: str
@@ -51,9 +51,9 @@ class ExportSpec:
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """An export that is in place, with the rows of each entity.
+    """A stored export, with the number of rows by entity.
 
-    ``cut``: texts that were too long for a sheet's cell.
+    ``cut``: the number of texts that were truncated to the size of a cell.
     """
 
     artifact: Artifact
@@ -63,7 +63,7 @@ class ExportResult:
 
 
 def make_export(
-    wish: ExportSpec,
+    spec: ExportSpec,
     tenant: PlatformTenant,
     open_writer: Callable[[], AbstractContextManager[ArtifactWriter]],
     *,
@@ -71,25 +71,25 @@ def make_export(
     check: Callable[[], None],
     progress: Callable[[float, str], None],
 ) -> ExportResult:
-    """Makes the export and puts its artifact in place, whole or not at all.
+    """Make the export and store its artifact atomically.
 
-    All rows are those of one moment. Memory is that of a few thousand rows. ``check`` is called before
-    each thousand and just before the artifact is put in place, and ends the work when it raises.
-    ``home`` is where a workbook's temporary files are, below ``tmp``.
-    Raises Unrecoverable without such an organization, PlatformUnavailable, ArtifactsUnavailable.
+    All rows come from one snapshot. A few thousand rows are in memory at a time. ``check`` is called
+    before each thousand and just before the artifact is stored; an exception from it ends the work.
+    A workbook's temporary files are below ``home/tmp``.
+    Raises Unrecoverable if there is no such organization, PlatformUnavailable, ArtifactsUnavailable.
     """
     progress(2, "counting")
     with reading(), tenant.snapshot() as view:
         organization = view.organization()
         if organization is None:
             raise Unrecoverable("the platform's database has no such organization")
-        entities = [ENTITIES[name] for name in wish.entities]
+        entities = [ENTITIES[name] for name in spec.entities]
         expected = 0
         for entity in entities:
             check()
             expected += view.count(_select(view, entity))
         steps = Steps(check, progress, expected)
-        rows, cut = dict.fromkeys(wish.entities, 0), 0
+        rows, cut = dict.fromkeys(spec.entities, 0), 0
 
         def walk(entity: Entity) -> Iterator[Sequence[Sequence[Any]]]:
             check()
@@ -102,17 +102,17 @@ def make_export(
         head = {
             "organizationId": organization.id,
             "organization": organization.name,
-            "exportedAt": f"{wish.at:%Y-%m-%dT%H:%M:%SZ}",
+            "exportedAt": f"{spec.at:%Y-%m-%dT%H:%M:%SZ}",
         }
         with open_writer() as out:
-            if wish.format == "json":
-                _write_json(out, head | {"entities": list(wish.entities)}, entities, walk)
-            elif wish.format == "xlsx":
-                cut = _write_sheets(out, wish, home, head, steps, entities, walk)
+            if spec.format == "json":
+                _write_json(out, head | {"entities": list(spec.entities)}, entities, walk)
+            elif spec.format == "xlsx":
+                cut = _write_sheets(out, spec, home, head, steps, entities, walk)
             else:
-                _write_zip(out, wish.at, head, entities, walk)
+                _write_zip(out, spec.at, head, entities, walk)
             check()
-    return ExportResult(kept(out), organization.name, rows, cut)
+    return ExportResult(written_artifact(out), organization.name, rows, cut)
 
 
 def _select(tenant: PlatformTenant, entity: Entity) -> Any:
@@ -126,14 +126,14 @@ def _select(tenant: PlatformTenant, entity: Entity) -> Any:
 def _write_json(
     out: ArtifactWriter, head: dict[str, Any], entities: Sequence[Entity], walk: Rows
 ) -> None:
-    """One document: ``export``, and then a list for each entity, a row a line."""
-    with behind(out.write) as write:
+    """Write one document: ``export``, then a list for each entity, one row per line."""
+    with write_behind(out.write) as write:
         write(codec.dumps({"export": head})[:-1])
         for entity in entities:
             write(b",\n" + codec.dumps(entity.name) + b":[")
             comma, keys = b"\n", entity.keys
             for several in walk(entity):
-                # Not strict, which would cost a fifth more: the row was selected by these keys.
+                # Not strict, which would cost 20 % more: the rows were selected with these keys.
                 write(comma + json_rows(dict(zip(keys, row)) for row in several))  # noqa: B905
                 comma = b",\n"
             write(b"\n]")
@@ -147,17 +147,17 @@ def _write_zip(
     entities: Sequence[Entity],
     walk: Rows,
 ) -> None:
-    """One CSV file an entity, cells that a spreadsheet would run escaped; then the manifest."""
+    """Write one CSV file per entity, with formulas escaped; then the manifest."""
     file: Any = out
     listed: list[dict[str, Any]] = []
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION) as archive:
         for entity in entities:
             member = _member(f"{entity.name}.csv", at)
-            # Its size is not known before: without force_zip64 it could not pass 2 GB.
+            # Its size is not known in advance: without force_zip64 it could not exceed 2 GB.
             with archive.open(member, "w", force_zip64=True) as into:
                 summed = _Summed(into.write)
                 rows = 0
-                with behind(summed.write) as write:
+                with write_behind(summed.write) as write:
                     write(csv_head(entity.keys))
                     for several in walk(entity):
                         write(csv_rows(several))
@@ -171,7 +171,7 @@ def _write_zip(
                     "sha256": summed.hash.hexdigest(),
                 }
             )
-        # The last: what it says is known when all else is there.
+        # Last, when the sizes and hashes of all other files are known.
         manifest = {"formatVersion": MANIFEST_VERSION, **head, "format": "csv", "files": listed}
         archive.writestr(_member(MANIFEST, at), codec.dumps(manifest) + b"\n")
 
@@ -184,13 +184,12 @@ def _member(name: str, at: datetime.datetime) -> zipfile.ZipInfo:
 
 
 class _Summed:
-    """Counts and hashes what is written."""
+    """Counts and hashes the bytes that are written."""
 
     def __init__(self, write: Callable[[bytes], Any]) -> None:
         self._write, self.bytes, self.hash = write, 0, hashlib.sha256()
 
     def write(self, data: bytes) -> None:
-        """Adds bytes."""
         self._write(data)
         self.bytes += len(data)
         self.hash.update(data)
@@ -198,21 +197,21 @@ class _Summed:
 
 def _write_sheets(
     out: ArtifactWriter,
-    wish: ExportSpec,
+    spec: ExportSpec,
     home: Path,
     head: dict[str, Any],
     steps: Steps,
     entities: Sequence[Entity],
     walk: Rows,
 ) -> int:
-    """One workbook, a sheet an entity, and its notes; how many texts were cut."""
+    """Write one workbook with a sheet per entity and notes; return how many texts were truncated."""
     from tasks.shared.sheets import workbook
 
     with workbook(
         out,
         home=home,
         title="Data export",
-        at=wish.at,
+        at=spec.at,
         check=steps.check,
         closing=lambda: steps.progress(86, "packing the workbook"),
     ) as book:

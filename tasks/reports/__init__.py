@@ -1,4 +1,4 @@
-"""The reports queue: one report a job."""
+"""The reports queue: each job makes one report."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ huey = JobHuey(
 )
 
 
-#: A report can be loaded for so long.
+#: How long a report can be downloaded, in days.
 KEPT_DAYS = 7
 
 
 class ReportPayload(Payload):
-    """Which report, of what, in which format.
+    """The type of the report, its filters, and the format.
 
-    The filters of each type are in ``docs/reports.md``; they are checked here, so that a report
-    that could never be made is no job.
+    ``docs/reports.md`` lists the filters of each type. They are checked here, so that no job is
+    added for a report that cannot be made.
     """
 
     type: Literal["audits", "incidents", "work-permits", "compliance"]
@@ -55,7 +55,7 @@ class ReportPayload(Payload):
 
     @staticmethod
     def openapi_rules(settings: Settings) -> dict[str, Any]:
-        """What the OpenAPI document adds to the fields: the filters of each type."""
+        """Return what the OpenAPI document adds to the fields: the filters of each type."""
         return {"anyOf": filter_rules()}
 
     @model_validator(mode="after")
@@ -63,7 +63,7 @@ class ReportPayload(Payload):
         try:
             parse_filters(self.type, self.filters)
         except InvalidPayload as error:
-            # A plain error of a model validator would name no field.
+            # A plain ValueError in a model validator would not name the field.
             raise ValidationError.from_exception_data(
                 "ReportPayload",
                 [
@@ -81,13 +81,13 @@ class ReportPayload(Payload):
 
 @huey.task()
 def generate_report(payload: ReportPayload) -> dict[str, Any]:
-    """Makes a report of one organization, keeps it as an artifact, and says so by mail."""
+    """Make a report of one organization, store it as an artifact, and notify by mail."""
     job, shared = current_job(), runtime()
     settings, home = shared.settings, shared.settings.jobs_home
     organization_id = organization_of(job.organization_id, payload.organization_id, "a report")
     now_ms = shared.reader.now(huey.name)
     expires_at = now_ms + KEPT_DAYS * 86_400_000
-    wish = ReportSpec(
+    spec = ReportSpec(
         payload.type,
         payload.format,
         parse_filters(payload.type, payload.filters),
@@ -96,13 +96,13 @@ def generate_report(payload: ReportPayload) -> dict[str, Any]:
     tenant = tenant_of(settings.platform_database_url, home, organization_id)
     store = open_store(settings.artifacts_url, home)
     made = make_report(
-        wish,
+        spec,
         tenant,
         lambda: store.write(
             organization_id,
-            # The same in each attempt: a second run replaces what the first one made.
+            # The same in each attempt: a second run replaces the artifact of the first.
             job.artifact_id(expires_at),
-            name=wish.file_name,
+            name=spec.file_name,
             content_type=CONTENT_TYPES[payload.format],
             expires_at=expires_at,
             queue=huey.name,
@@ -114,25 +114,27 @@ def generate_report(payload: ReportPayload) -> dict[str, Any]:
     )
     job.log(f"{made.artifact.name}: {made.rows:,} rows, {made.artifact.bytes:,} bytes")
     if made.cut:
-        job.log(f"texts cut to what a cell holds: {made.cut:,}; JSON and CSV have them whole")
-    result = _result(wish, made)
+        job.log(
+            f"texts truncated to the size of a cell: {made.cut:,}; JSON and CSV have the full text"
+        )
+    result = _result(spec, made)
     if made.missing:
         job.log(
-            f"no font here has {len(made.missing)} of the characters ({scripts(made.missing)}): "
-            f"{named(made.missing)}; docs/reports.md tells how to add fonts"
+            f"no font has glyphs for {len(made.missing)} of the characters ({scripts(made.missing)}): "
+            f"{named(made.missing)}; to add fonts see docs/reports.md"
         )
     if payload.notify_email is not None:
-        mail = _mail(payload.notify_email, wish, made)
+        mail = _mail(payload.notify_email, spec, made)
         result["notificationJobId"] = follow_up(
             "email", mail, key="notify", organization_id=organization_id
         ).id
     return result
 
 
-def _result(wish: ReportSpec, made: ReportResult) -> dict[str, Any]:
+def _result(spec: ReportSpec, made: ReportResult) -> dict[str, Any]:
     result: dict[str, Any] = {
-        "type": wish.kind,
-        "format": wish.format,
+        "type": spec.kind,
+        "format": spec.format,
         "artifact": reference(made.artifact),
         "rows": made.rows,
         "summary": made.figures,
@@ -143,13 +145,13 @@ def _result(wish: ReportSpec, made: ReportResult) -> dict[str, Any]:
     return result
 
 
-def _mail(to: str, wish: ReportSpec, made: ReportResult) -> dict[str, Any]:
+def _mail(to: str, spec: ReportSpec, made: ReportResult) -> dict[str, Any]:
     return {
         "to": to,
         "template": "report-ready",
         "context": {
-            # A subject is one line, also where a name is not.
-            "title": wish.title,
+            # A subject must be one line, even if the name is not.
+            "title": spec.title,
             "organization": " ".join(made.organization.split()),
             "file": made.artifact.name,
             "rows": f"{made.rows:,}",
@@ -161,28 +163,28 @@ def _mail(to: str, wish: ReportSpec, made: ReportResult) -> dict[str, Any]:
 
 @huey.periodic_task(crontab(minute="0", hour="0", day_of_week="0"))
 def weekly_compliance() -> dict[str, Any]:
-    """Adds a compliance report in PDF for every organization, once a week each."""
+    """Add a PDF compliance report for every organization, once per week."""
     job, settings = current_job(), runtime().settings
     week, organizations, added, refused = weekly.week_of(job.created_at), 0, 0, 0
     for page in weekly.wanted(database(settings.platform_database_url, settings.jobs_home), week):
         job.check()
-        good = []
+        valid = []
         for one in page:
             try:
                 generate_report.data_of(one.payload)
             except InvalidPayload as error:
-                # One organization without a usable address must not cost the others theirs.
+                # One organization with an invalid address must not affect the others.
                 job.log(f"{one.organization_id}: {error}")
                 refused += 1
             else:
-                good.append(one)
-        # After whatever people wait for.
-        added += sum(one.created for one in generate_report.add_system(good, priority=5))
+                valid.append(one)
+        # Low priority: after jobs that people wait for.
+        added += sum(one.created for one in generate_report.add_system(valid, priority=5))
         organizations += len(page)
         job.progress(50, f"{organizations} organizations")
     return {"week": week, "organizations": organizations, "added": added, "refused": refused}
 
 
 def queue_report(payload: Any, **options: Any) -> Job:
-    """Adds a report; options and errors as for ``generate_report.add``."""
+    """Add a report; takes the options and raises the errors of ``generate_report.add``."""
     return generate_report.add(payload, **options)

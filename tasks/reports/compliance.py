@@ -1,4 +1,4 @@
-"""The compliance report: everything of one organization, and what of it is still open."""
+"""The compliance report: all records of one organization, and the open ones as lists."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks.shared.platform.schema import AUDITS, INCIDENTS, WORK_PERMITS
 
 
 def compliance(source: ReportSource) -> Content:
-    """Scores, trends by month, stations, open actions and incidents, overdue permits."""
+    """Return scores, trends by month, stations, open actions and incidents, overdue permits."""
     a, i = AUDITS.c, INCIDENTS.c
     has_actions, not_closed, late = a.open_actions > 0, i.status != "Closed", source.overdue()
     audit_sums = {
@@ -66,7 +66,7 @@ def compliance(source: ReportSource) -> Content:
             kinds.OPEN_ACTIONS,
             audits["listed"],
             has_actions,
-            f"Audits whose actions are not all done; {audits['open']:,} actions in all.",
+            f"Audits with open actions; {audits['open']:,} actions in total.",
         ),
         Part(
             "openIncidents", "Open incidents", kinds.OPEN_INCIDENTS, incidents["open"], not_closed
@@ -77,7 +77,7 @@ def compliance(source: ReportSource) -> Content:
             kinds.OVERDUE_PERMITS,
             permits["overdue"],
             late,
-            "Permits past their end that nobody has closed.",
+            "Permits past their end date that are not closed.",
         ),
     ]
     return Content(
@@ -86,7 +86,7 @@ def compliance(source: ReportSource) -> Content:
 
 
 def _months(audits: Group, incidents: Group, permits: Group) -> list[dict[str, Any]]:
-    """One entry for every month in which there was anything."""
+    """Return one entry for every month that has records."""
     found = []
     for month in sorted({*audits, *incidents, *permits}):
         audit, incident, permit = audits.get(month), incidents.get(month), permits.get(month)

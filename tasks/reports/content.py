@@ -1,4 +1,4 @@
-"""What a report says: its figures, its charts, and which lists follow them."""
+"""The content of a report: its figures, charts and lists."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tasks.reports.filters import (
 from tasks.reports.source import Group, ReportSource
 from tasks.shared.platform.schema import AUDITS, INCIDENTS, WORK_PERMITS
 
-#: Stations in the figures, those with the most rows; bars and months on paper.
+#: Limits: stations in the figures (those with the most rows), bars and months in a PDF.
 MOST_STATIONS, MOST_BARS, MOST_MONTHS = 200, 8, 24
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A list of rows: its name in JSON, its heading on paper, how many rows it has."""
+    """A list of rows: its name in JSON, its heading in a PDF, and its number of rows."""
 
     key: str
     title: str
@@ -37,7 +37,7 @@ class Content:
     """A report without its rows.
 
     ``figures`` (small, for the job's result), ``months`` and ``stations`` are plain JSON data;
-    ``boxes`` and ``charts`` are what ``templates/reports/report.typ`` draws.
+    ``templates/reports/report.typ`` draws ``boxes`` and ``charts``.
     """
 
     figures: dict[str, Any]
@@ -49,7 +49,7 @@ class Content:
 
 
 def content_of(kind: str, source: ReportSource) -> Content:
-    """The figures of a report of one table, each summed up by the database."""
+    """Return the content of a report on one table, aggregated by the database."""
     return _MAKERS[kind](source)
 
 
@@ -171,7 +171,7 @@ def _permits(source: ReportSource) -> Content:
             box("Overdue", total["overdue"], bad=True),
         ],
         [
-            columns("Permits by month of their beginning", months, "count"),
+            columns("Permits by start month", months, "count"),
             bars("By status", figures["byStatus"], {"Expired": "bad", "Active": "second"}),
             bars("By kind", figures["byKind"], {}),
             station_bars("By station", stations),
@@ -186,12 +186,12 @@ def _sum(column: Any) -> Any:
 
 
 def mean(sums: Mapping[str, int]) -> float | None:
-    """To one decimal; None where nothing has a score."""
+    """Return the average score, rounded to one decimal; None if nothing has a score."""
     return round(sums["score"] / sums["scored"], 1) if sums["scored"] else None
 
 
 def counts(group: Group, order: tuple[str, ...]) -> dict[str, int]:
-    """Counts by value: the known ones in their order, also where there is none, then others."""
+    """Return counts by value: all known values in their order, then the others."""
     found = {name: group.get(name, {"count": 0})["count"] for name in order}
     return found | {name: one["count"] for name, one in group.items() if name not in found}
 
@@ -199,7 +199,7 @@ def counts(group: Group, order: tuple[str, ...]) -> dict[str, int]:
 def stations_of(
     source: ReportSource, group: Group, more: Callable[[dict[str, int]], dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The stations with the most rows first."""
+    """Return the stations, those with the most rows first."""
     names = source.stations(list(group))
     most = sorted(group.items(), key=lambda item: (-item[1]["count"], item[0]))
     return [
@@ -209,7 +209,7 @@ def stations_of(
 
 
 def box(label: str, value: Any, *, warn: bool = False, bad: bool = False) -> dict[str, str]:
-    """A figure in its box; colored when there is something to see to."""
+    """Return a box for a figure; ``warn`` and ``bad`` color it unless the value is zero."""
     tone = ("bad" if bad else "warn" if warn else "normal") if value else "normal"
     shown = "-" if value is None else f"{value:,}"
     return {"label": label, "value": shown, "tone": tone}
@@ -218,7 +218,7 @@ def box(label: str, value: Any, *, warn: bool = False, bad: bool = False) -> dic
 def columns(
     title: str, months: list[dict[str, Any]], key: str, *, top: int | None = None
 ) -> dict[str, Any]:
-    """A column for each of the last months."""
+    """Return a chart with a column for each of the last months."""
     shown = months[-MOST_MONTHS:]
     if len(months) > len(shown):
         title += f" (the last {MOST_MONTHS})"
@@ -232,7 +232,7 @@ def columns(
 
 
 def bars(title: str, counts: Mapping[str, int], tones: Mapping[str, str]) -> dict[str, Any]:
-    """A bar for each value."""
+    """Return a chart with a bar for each value."""
     return {
         "kind": "bars",
         "title": title,
@@ -246,7 +246,7 @@ def bars(title: str, counts: Mapping[str, int], tones: Mapping[str, str]) -> dic
 def station_bars(
     title: str, stations: list[dict[str, Any]], key: str = "count", *, top: int | None = None
 ) -> dict[str, Any]:
-    """A bar for each of the first stations."""
+    """Return a chart with a bar for each of the first stations."""
     shown = stations[:MOST_BARS]
     if len(stations) > len(shown):
         title += f" ({MOST_BARS} of {len(stations)})"

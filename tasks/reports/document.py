@@ -1,6 +1,6 @@
-"""A report as PDF, by the typst template ``templates/reports/report.typ``.
+"""Print a report as PDF with the typst template ``templates/reports/report.typ``.
 
-The template gets its data as one JSON text in ``sys.inputs``; nothing of a row is ever source.
+The template gets its data as JSON in ``sys.inputs``; row data never becomes template source.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from tasks.shared.fonts import font_folders
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-#: Rows in a table on paper, where it is the only one and where there are several: what typst
-#: needs for a row (some 80 KB) bounds what one report may take.
+#: The most rows of a table in a PDF, if it is the only one and if there are several: typst needs
+#: about 80 KB of memory per row.
 MOST_ROWS, MOST_OF_SEVERAL = 5000, 2000
-#: Characters of one text on paper.
+#: The most characters of one text in a PDF.
 LONGEST = 400
 #: The application's folder.
 ROOT = Path(__file__).parents[2]
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]+")
-# Latin, Greek and Cyrillic words that no column is wide enough for. Other scripts break
-# between any two characters, or join them, and are left alone.
+# Latin, Greek and Cyrillic words that are too long for a column. Other scripts break between any
+# two characters, or join them, and are not changed.
 _LONG_WORD = re.compile("[\u0021-\u007e\u00a1-\u052f]{15,}")
 
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """A PDF, whether it is one for archives (PDF/A-2u), and the characters it shows as boxes."""
+    """A PDF, whether it is archival (PDF/A-2u), and the characters that it shows as boxes."""
 
     data: bytes
     archival: bool
@@ -51,7 +51,7 @@ def table_of(
     rows: Iterable[Mapping[str, Any]],
     empty: str,
 ) -> dict[str, Any]:
-    """A table as the template takes it: the printed columns, every cell a text."""
+    """Return a table as the template expects it: the printed columns, every cell as text."""
     printed = [column for column in columns if column.printed]
     return {
         "title": title,
@@ -71,7 +71,7 @@ def _cell(column: ReportColumn, value: Any) -> str:
 
 
 def breakable(text: str, longest: int = LONGEST) -> str:
-    """A text for paper: no control characters, not endless, long words with places to break."""
+    """Return a text for a PDF: no control characters, truncated, long words with break points."""
     text = _UNPRINTABLE.sub(" ", text)
     if len(text) > longest:
         text = text[: longest - 3] + "..."
@@ -86,37 +86,37 @@ def _broken(found: re.Match[str]) -> str:
 def print_pdf(
     data: dict[str, Any], home: Path, at_seconds: int, check: Callable[[], None]
 ) -> Printed:
-    """Sets the document; ``data`` is what the template reads, less ``fonts``.
+    """Typeset the document; ``data`` is what the template reads, without ``fonts``.
 
-    A character that no font has makes it no PDF/A; it is set with boxes then, and with a notice
-    of them on the first page. ``check`` is called twice a second, and ends the work when it
-    raises. Raises Unrecoverable when the document cannot be set at all.
+    A character that no font has prevents PDF/A; it is shown as a box, and a notice on the first
+    page says so. ``check`` is called twice a second; an exception from it ends the work.
+    Raises Unrecoverable if the document cannot be typeset.
     """
-    wish = codec.dumps({"data": data, "fontFolders": font_folders(home), "at": at_seconds})
-    head, _, pdf = _run(wish, check).partition(b"\n")
+    request = codec.dumps({"data": data, "fontFolders": font_folders(home), "at": at_seconds})
+    head, _, pdf = _run(request, check).partition(b"\n")
     answer = codec.loads(head)
     if answer["error"] is not None or not pdf:
         raise Unrecoverable(f"the PDF could not be made: {answer['error']}")
     return Printed(pdf, answer["archival"], tuple(answer["missing"]))
 
 
-def _run(wish: bytes, check: Callable[[], None]) -> bytes:
-    """The answer of ``typeset``, which is killed when this is left early."""
+def _run(request: bytes, check: Callable[[], None]) -> bytes:
+    """Run ``typeset`` in a child process and return its output; kill it on any exception."""
     with subprocess.Popen(
         [sys.executable, "-m", "tasks.shared.typeset"],
-        # Wherever the consumer was started: there `tasks` may be somebody else's.
+        # Not the consumer's working folder, where `tasks` may be another package.
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        # Not the terminal's: a Ctrl-C is for the consumer, which lets its jobs finish.
+        # Not in the terminal's session: Ctrl-C is for the consumer, which lets its jobs finish.
         start_new_session=True,
     ) as process:
         try:
-            given: bytes | None = wish
+            given: bytes | None = request
             while True:
                 try:
-                    made, told = process.communicate(given, timeout=0.5)
+                    made, stderr = process.communicate(given, timeout=0.5)
                     break
                 except subprocess.TimeoutExpired:
                     given = None
@@ -124,8 +124,8 @@ def _run(wish: bytes, check: Callable[[], None]) -> bytes:
         finally:
             process.kill()
     if process.returncode != 0:
-        # Its memory may have been wanted by others: another attempt may do.
-        last = told.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        # It may have been killed for lack of memory: another attempt may succeed.
+        last = stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
         kind = last.partition(":")[0][:100]
-        raise JobsError(f"the PDF's process ended with {process.returncode} ({kind})")
+        raise JobsError(f"the PDF process exited with {process.returncode} ({kind})")
     return made

@@ -1,4 +1,4 @@
-"""What a report may be narrowed to; checked when its job is added. Loads no database library."""
+"""The filters of reports, checked when a job is added. Does not load SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INCIDENT_STATUSES = ("Open", "Investigating", "Closed")
 PERMIT_STATUSES = ("Draft", "Approved", "Active", "Closed", "Expired")
 SEVERITIES = ("Low", "Medium", "High", "Critical")
 
-#: The filters of each type, with the values that there are; None for free ones.
+#: The filters of each type with their allowed values; None for any value.
 FILTERS: Mapping[str, Mapping[str, tuple[str, ...] | None]] = {
     "audits": {"status": AUDIT_STATUSES, "startDate": None, "endDate": None, "stationId": None},
     "incidents": {
@@ -36,13 +36,13 @@ FILTERS: Mapping[str, Mapping[str, tuple[str, ...] | None]] = {
     "compliance": {"startDate": None, "endDate": None, "stationId": None},
 }
 MAX_VALUES = 100
-#: Problems that are told of one payload: a body has room for thousands.
+#: The most problems reported for one payload: a body could have thousands.
 MAX_PROBLEMS = 20
 
 _SNAKE = {"start_date": "startDate", "end_date": "endDate", "station_id": "stationId"}
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _RANGE = ("startDate", "endDate")
-#: Within years that every zone can reach, and without leap seconds.
+#: Years that are valid in every time zone; no leap seconds.
 _DOCUMENT_MOMENT = (
     "^(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](?:[.][0-9]{1,3})?"
     "(?:Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9])$"
@@ -52,7 +52,7 @@ _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Checked filters; an empty tuple and None mean all. Both ends of the range belong to it.
+    """Checked filters; an empty tuple and None mean all. The range is inclusive.
 
     ``start`` and ``end`` are UTC text as in the database, ``2026-01-31T00:00:00Z``.
     """
@@ -64,7 +64,7 @@ class Filters:
     end: str | None = None
 
     def shown(self) -> dict[str, Any]:
-        """The filters that are set, under their names in the payload."""
+        """Return the filters that are set, under their names in the payload."""
         found = {
             "status": list(self.status),
             "severity": list(self.severity),
@@ -76,10 +76,10 @@ class Filters:
 
 
 def filter_rules() -> list[dict[str, Any]]:
-    """Each type of report with its filters, as the OpenAPI document says it.
+    """Return a schema for each type of report and its filters, for the OpenAPI document.
 
-    Of a range that is given in two ends JSON Schema cannot say that it ends after it starts: it
-    describes filters with one of them.
+    JSON Schema cannot express that a range ends after it starts, so each schema describes only
+    one end of it.
     """
     # JSON Schema's dates begin with the year 0, Python's with 1.
     day = {"type": "string", "format": "date", "pattern": "^(?!0000)"}
@@ -114,11 +114,10 @@ def filter_rules() -> list[dict[str, Any]]:
 
 
 def parse_filters(kind: str, given: Mapping[str, Any]) -> Filters:
-    """The filters for a report of that type.
+    """Check and return the filters for a report of type ``kind``.
 
-    Raises InvalidPayload, which names every field that is wrong, as ``filters.status``, and
-    repeats no value: a filter that the type has not, a value that there is not, a range whose
-    end is before its start.
+    Raises InvalidPayload, which names every invalid field, as ``filters.status``, and never
+    repeats a value: an unknown filter, an unknown value, a range that ends before it starts.
     """
     known = FILTERS[kind]
     problems: list[tuple[str, str]] = []
@@ -128,9 +127,11 @@ def parse_filters(kind: str, given: Mapping[str, Any]) -> Filters:
             break
         name = _SNAKE.get(key, key)
         if name not in known:
-            problems.append((key, f"is no filter of this type; there are: {', '.join(known)}"))
+            problems.append(
+                (key, f"is not a filter of this type; must be one of: {', '.join(known)}")
+            )
         elif name in found:
-            problems.append((key, "is given twice, in two spellings"))
+            problems.append((key, "must not be given twice, in two spellings"))
         elif value is not None:
             try:
                 found[name] = _value(name, value, known[name])
@@ -138,7 +139,7 @@ def parse_filters(kind: str, given: Mapping[str, Any]) -> Filters:
                 problems.append((key, str(error)))
     start, end = found.get("startDate"), found.get("endDate")
     if start and end and end < start:
-        problems.append(("endDate", "is before startDate"))
+        problems.append(("endDate", "must not be before startDate"))
     if problems:
         named = [(f"filters.{key}", problem) for key, problem in problems]
         raise InvalidPayload(*named[0], *named[1:])
@@ -156,21 +157,21 @@ def _value(name: str, value: Any, choices: tuple[str, ...] | None) -> Any:
         return _moment(value, end=name == "endDate")
     values = value if isinstance(value, list) else [value]
     if not values or len(values) > MAX_VALUES:
-        raise ValueError(f"takes one value or a list of 1 to {MAX_VALUES}")
+        raise ValueError(f"must be one value or a list of 1 to {MAX_VALUES} values")
     if not all(isinstance(one, str) and 0 < len(one) <= 200 for one in values):
-        raise ValueError("takes texts of 1 to 200 characters")
+        raise ValueError("must have values of 1 to 200 characters")
     if choices is None:
         if not all(map(SEEN.fullmatch, values)):
-            raise ValueError("has a character that ids cannot have")
+            raise ValueError("must not contain characters that are invalid in ids")
         return tuple(dict.fromkeys(values))
     by_fold = {one.casefold(): one for one in choices}
     if any(one.casefold() not in by_fold for one in values):
-        raise ValueError(f"has a value that there is not; there are: {', '.join(choices)}")
+        raise ValueError(f"must only have values of: {', '.join(choices)}")
     return tuple(dict.fromkeys(by_fold[one.casefold()] for one in values))
 
 
 def _moment(value: Any, *, end: bool) -> str:
-    problem = "takes a date (2026-01-31) or a time with its zone (2026-01-31T08:00:00Z)"
+    problem = "must be a date (2026-01-31) or a time with a zone (2026-01-31T08:00:00Z)"
     if not isinstance(value, str):
         raise ValueError(problem)
     try:
@@ -179,7 +180,7 @@ def _moment(value: Any, *, end: bool) -> str:
             return f"{value}T{'23:59:59' if end else '00:00:00'}Z"
         if _MOMENT.fullmatch(value):
             moment = datetime.datetime.fromisoformat(value.upper()).astimezone(datetime.UTC)
-            # Not strftime: it leaves the zeros out before the year 1000.
+            # Not strftime, which omits leading zeros before the year 1000.
             return moment.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
     except (ValueError, OverflowError):
         pass

@@ -1,4 +1,4 @@
-"""What each type of report lists: its table, its columns, and how they look on paper."""
+"""The lists of each type of report: their tables, columns and PDF layout."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class ReportColumn:
-    """A column: its name in JSON and CSV; in a PDF its heading, width and side."""
+    """A column: its name in JSON and CSV; in a PDF its heading, width and alignment."""
 
     key: str
     title: str = ""
     width: float = 0.0
     right: bool = False
-    #: A time, of which paper shows the day.
+    #: A time of which a PDF shows only the day.
     day: bool = False
 
     @property
     def printed(self) -> bool:
-        """Whether a PDF has it."""
+        """Whether the column appears in a PDF."""
         return bool(self.title)
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A type that lists the rows of one table, newest first by ``date``."""
+    """A list of the rows of one table, newest first by ``date``."""
 
     name: str
     table: str
@@ -100,7 +100,7 @@ WORK_PERMITS = Kind(
         ReportColumn("closedAt"),
     ),
 )
-#: The lists of a compliance report: rows of the same tables, by which of their columns matter.
+#: The lists of a compliance report: rows of the same tables with the relevant columns.
 OPEN_ACTIONS = Kind(
     "open-actions",
     "audits",
@@ -139,17 +139,18 @@ STATIONS = (
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (AUDITS, INCIDENTS, WORK_PERMITS)}
 
-#: Made from others, not in the table.
+#: Computed columns, which are not in the table.
 DERIVED = frozenset({"station", "overdue"})
-#: A permit in one of these is in force, or was: past its end and not closed it is overdue.
+#: The statuses of permits that are or were in force: such a permit is overdue if it is past its
+#: end and not closed.
 IN_FORCE = ("Approved", "Active", "Expired")
 
 
 def overdue(status: str, valid_until: str, closed_at: str | None, as_of: str) -> bool:
-    """Whether a permit has run out and nobody has closed it."""
+    """Return whether a permit is past its end and not closed."""
     return status in IN_FORCE and closed_at is None and valid_until < as_of
 
 
 def column_name(key: str) -> str:
-    """``lostDays`` is ``lost_days`` in the database."""
+    """Return the database's name of a column: ``lost_days`` for ``lostDays``."""
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in key)

@@ -1,4 +1,4 @@
-"""Makes one report: figures by SQL, rows as a stream, one artifact."""
+"""Make one report: aggregate figures in SQL, stream rows, store one artifact."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsejobs.errors import Unrecoverable
-from hsejobs.services.artifacts import kept
+from hsejobs.services.artifacts import written_artifact
 from tasks.reports.filters import Filters
 from tasks.reports.kinds import TITLES
 from tasks.shared.platform.reading import Steps, reading
@@ -33,7 +33,7 @@ NO_ROWS = "There is nothing to list."
 
 @dataclass(frozen=True, slots=True)
 class ReportSpec:
-    """A report to make: ``at`` is the moment (UTC) as of which it is made."""
+    """A report to make; ``at`` is the time (UTC) that it describes."""
 
     kind: str
     format: str
@@ -42,25 +42,26 @@ class ReportSpec:
 
     @property
     def title(self) -> str:
-        """``Audit report``."""
+        """The title, for example ``Audit report``."""
         return TITLES[self.kind]
 
     @property
     def file_name(self) -> str:
-        """``audits-report-2026-01-31.pdf``."""
+        """The file's name, for example ``audits-report-2026-01-31.pdf``."""
         return f"{self.kind}-report-{self.at:%Y-%m-%d}.{self.format}"
 
     @property
     def as_of(self) -> str:
-        """The moment as the database writes times."""
+        """The time ``at`` in the database's format."""
         return f"{self.at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 @dataclass(frozen=True, slots=True)
 class ReportResult:
-    """A report that is in place.
+    """A stored report.
 
-    ``missing``: characters that a PDF shows as boxes; ``cut``: texts too long for a sheet's cell.
+    ``missing``: characters that a PDF shows as boxes; ``cut``: the number of texts that were
+    truncated to the size of a cell.
     """
 
     artifact: Artifact
@@ -73,7 +74,7 @@ class ReportResult:
 
 
 def make_report(
-    wish: ReportSpec,
+    spec: ReportSpec,
     tenant: PlatformTenant,
     open_writer: Callable[[], AbstractContextManager[ArtifactWriter]],
     *,
@@ -81,11 +82,11 @@ def make_report(
     check: Callable[[], None],
     progress: Callable[[float, str], None],
 ) -> ReportResult:
-    """Makes the report and puts its artifact in place, whole or not at all.
+    """Make the report and store its artifact atomically.
 
-    ``check`` is called at least every 1,000 rows and just before the artifact is put in place,
-    and ends the work when it raises. Memory is bounded: 1,000 rows, or the rows that a PDF lists.
-    Raises Unrecoverable without such an organization, PlatformUnavailable, ArtifactsUnavailable.
+    ``check`` is called at least every 1,000 rows and just before the artifact is stored; an
+    exception from it ends the work. Memory is bounded: 1,000 rows, or the rows that a PDF lists.
+    Raises Unrecoverable if there is no such organization, PlatformUnavailable, ArtifactsUnavailable.
     """
     from tasks.reports.compliance import compliance
     from tasks.reports.content import content_of
@@ -97,35 +98,40 @@ def make_report(
         organization = view.organization()
         if organization is None:
             raise Unrecoverable("the platform's database has no such organization")
-        source = ReportSource(view, wish.filters, wish.as_of, check)
-        whole = wish.kind == "compliance"
-        content = compliance(source) if whole else content_of(wish.kind, source)
+        source = ReportSource(view, spec.filters, spec.as_of, check)
+        whole = spec.kind == "compliance"
+        content = compliance(source) if whole else content_of(spec.kind, source)
         rows = sum(part.rows for part in content.parts)
-        if wish.format == "pdf":
-            data = _document(wish, organization.name, content, source, steps)
+        if spec.format == "pdf":
+            data = _document(spec, organization.name, content, source, steps)
         else:
-            stream = _RowStream(wish, organization, content, source, steps, home)
+            stream = _RowStream(spec, organization, content, source, steps, home)
             artifact, cut = stream.write(open_writer)
             return ReportResult(artifact, organization.name, rows, content.figures, cut=cut)
     from tasks.reports.document import print_pdf
 
-    progress(86, "setting pages")
-    printed = print_pdf(data, home, int(wish.at.timestamp()), check)
+    progress(86, "typesetting")
+    printed = print_pdf(data, home, int(spec.at.timestamp()), check)
     check()
     progress(95, "storing")
     with open_writer() as out:
         out.write(printed.data)
         check()
     return ReportResult(
-        kept(out), organization.name, rows, content.figures, printed.archival, printed.missing
+        written_artifact(out),
+        organization.name,
+        rows,
+        content.figures,
+        printed.archival,
+        printed.missing,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _RowStream:
-    """A report whose rows go into the artifact as they come."""
+    """Writes a report's rows into the artifact while they are read."""
 
-    wish: ReportSpec
+    spec: ReportSpec
     organization: Any
     content: Content
     source: ReportSource
@@ -135,23 +141,23 @@ class _RowStream:
     def write(
         self, open_writer: Callable[[], AbstractContextManager[ArtifactWriter]]
     ) -> tuple[Artifact, int]:
-        """The artifact, and how many texts were cut."""
+        """Return the artifact, and how many texts were truncated."""
         from tasks.reports import writers
 
-        wish, content, steps, cut = self.wish, self.content, self.steps, 0
+        spec, content, steps, cut = self.spec, self.content, self.steps, 0
         steps.total = sum(part.rows for part in content.parts)
         steps.check()
         with open_writer() as out:
-            if wish.format == "json":
+            if spec.format == "json":
                 writers.write_json(out, self._head(), content, self._rows)
-            elif wish.format == "xlsx":
+            elif spec.format == "xlsx":
                 cut = self._sheets(out)
-            elif wish.kind == "compliance":
+            elif spec.kind == "compliance":
                 writers.write_compliance_csv(out, content, self._rows)
             else:
                 writers.write_csv(out, content, self._rows)
             steps.check()
-        return kept(out), cut
+        return written_artifact(out), cut
 
     def _rows(self, part: Part) -> Iterator[list[dict[str, Any]]]:
         for several in self.source.rows(part.kind, part.where):
@@ -160,45 +166,45 @@ class _RowStream:
 
     def _head(self) -> dict[str, Any]:
         return {
-            "type": self.wish.kind,
+            "type": self.spec.kind,
             "organizationId": self.organization.id,
             "organization": self.organization.name,
-            "generatedAt": self.wish.as_of,
-            "filters": self.wish.filters.shown(),
+            "generatedAt": self.spec.as_of,
+            "filters": self.spec.filters.shown(),
         }
 
     def _sheets(self, out: ArtifactWriter) -> int:
         from tasks.reports.writers import write_sheets
         from tasks.shared.sheets import workbook
 
-        wish, steps, head = self.wish, self.steps, self._head()
+        spec, steps, head = self.spec, self.steps, self._head()
         with workbook(
             out,
             home=self.home,
-            title=wish.title,
-            at=wish.at,
+            title=spec.title,
+            at=spec.at,
             check=steps.check,
             closing=lambda: steps.progress(86, "packing the workbook"),
         ) as book:
-            write_sheets(book, wish.kind, self.content, self._rows)
+            write_sheets(book, spec.kind, self.content, self._rows)
             filters = head.pop("filters")
             head |= {
                 f"filters.{name}": ", ".join(value) if isinstance(value, list) else value
                 for name, value in filters.items()
             }
-            book.notes({"report": wish.title} | head)
+            book.notes({"report": spec.title} | head)
         return book.cut
 
 
 def _document(
-    wish: ReportSpec, organization: str, content: Content, source: ReportSource, steps: Steps
+    spec: ReportSpec, organization: str, content: Content, source: ReportSource, steps: Steps
 ) -> dict[str, Any]:
-    """What the template reads: see ``templates/reports/report.typ``."""
+    """Return the template's data, see ``templates/reports/report.typ``."""
     from tasks.reports.document import MOST_OF_SEVERAL, MOST_ROWS, breakable, table_of
 
     most = MOST_ROWS if len(content.parts) == 1 else MOST_OF_SEVERAL
     steps.total = sum(min(part.rows, most) for part in content.parts)
-    tables = _tables_of(content) if wish.kind == "compliance" else []
+    tables = _tables_of(content) if spec.kind == "compliance" else []
     notices = []
     for part in content.parts:
         listed: list[dict[str, Any]] = []
@@ -209,7 +215,7 @@ def _document(
         if part.rows > most:
             cut = (
                 f"{part.title}: the newest {most:,} of {part.rows:,} rows are listed. "
-                "The same report as CSV or Excel has all of them."
+                "The CSV and Excel reports have all rows."
             )
             notices.append(cut)
             note = cut
@@ -219,15 +225,15 @@ def _document(
         for chart in content.charts
         if chart["labels"]
     ]
-    made = f"{wish.at:%Y-%m-%d %H:%M} UTC"
+    made = f"{spec.at:%Y-%m-%d %H:%M} UTC"
     return {
-        "title": wish.title,
+        "title": spec.title,
         "organization": breakable(organization),
         "short": breakable(organization, 70),
         "generated": f"As of {made}",
-        "about": _about(wish, content, source, made),
+        "about": _about(spec, content, source, made),
         "notices": notices,
-        "imprint": "ReportResult by HSE.Digital from the organization's records. Times are UTC.",
+        "imprint": "Made by HSE.Digital from the organization's records. Times are UTC.",
         "figures": content.boxes,
         "charts": charts,
         "tables": tables,
@@ -235,23 +241,27 @@ def _document(
 
 
 def _tables_of(content: Content) -> list[dict[str, Any]]:
-    """Scores and trends as tables too: charts show the last months and the lowest scores."""
+    """Return scores and trends as tables: charts only show the last months and lowest scores."""
     from tasks.reports.content import MOST_STATIONS
     from tasks.reports.document import table_of
     from tasks.reports.kinds import MONTHS, STATIONS
 
     many = len(content.stations) == MOST_STATIONS
-    note = f"The {MOST_STATIONS} with the most audits." if many else "Those with most audits first."
+    note = (
+        f"The {MOST_STATIONS} stations with the most audits."
+        if many
+        else "The stations with the most audits first."
+    )
     return [
         table_of("Trends by month", "", MONTHS, content.months, NO_ROWS),
         table_of("Scores by station", note, STATIONS, content.stations, NO_ROWS),
     ]
 
 
-def _about(wish: ReportSpec, content: Content, source: ReportSource, made: str) -> list[list[str]]:
+def _about(spec: ReportSpec, content: Content, source: ReportSource, made: str) -> list[list[str]]:
     from tasks.reports.document import breakable
 
-    filters = wish.filters
+    filters = spec.filters
     start, end = (filters.start or "")[:10], (filters.end or "")[:10]
     if start and end:
         period = f"{start} to {end}"

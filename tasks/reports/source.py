@@ -1,6 +1,6 @@
-"""One organization's rows and figures for a report, counted in the database.
+"""Query one organization's rows and figures for a report.
 
-Importing this module loads SQLAlchemy: tasks do so where they use it.
+Importing this module loads SQLAlchemy, so tasks import it where they use it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from tasks.shared.platform.schema import AUDITS, INCIDENTS, STATIONS, WORK_PERMI
 TABLES = {table.name: table for table in (AUDITS, INCIDENTS, WORK_PERMITS)}
 DATES = {"audits": "scheduled_at", "incidents": "occurred_at", "work_permits": "valid_from"}
 STEP = 1000
-#: Station names held at once.
+#: The most station names in the cache.
 NAMES_KEPT = 10_000
 
 Group = dict[str, dict[str, int]]
 
 
 class ReportSource:
-    """What a report asks of the database, all of it through the organization's PlatformTenant.
+    """Runs all queries of a report, through the organization's PlatformTenant.
 
-    ``as_of`` is the moment (UTC text) by which permits are overdue; ``check`` is called before
-    every statement and every 1,000 rows, and ends the walk when it raises.
+    ``as_of`` is the time (UTC text) at which overdue permits are determined; ``check`` is called
+    before every statement and every 1,000 rows; an exception from it ends the walk.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class ReportSource:
     def rows(
         self, kind: Kind, where: Any = None, limit: int | None = None
     ) -> Iterator[list[dict[str, Any]]]:
-        """The rows under their JSON names, newest first, in lists of at most 1,000."""
+        """Yield the rows under their JSON names, newest first, in lists of at most 1,000."""
         table = TABLES[kind.table]
         newest = (table.c[kind.date].desc(), table.c.id.desc())
         statement = self.chosen(table, *self._columns(kind)).order_by(*newest)
@@ -55,7 +55,7 @@ class ReportSource:
         return [table.c[column_name(key)].label(key) for key in kept]
 
     def chosen(self, table: Table, *columns: Any) -> Select[Any]:
-        """A SELECT of what the filters leave of a table."""
+        """Return a SELECT of a table's rows that match the filters."""
         where: list[Any] = []
         filters = self.filters
         date = table.c[DATES[table.name]]
@@ -70,23 +70,23 @@ class ReportSource:
         return self.tenant.select(table, *columns).where(*where)
 
     def walk(self, statement: Select[Any]) -> Iterator[Sequence[Row[Any]]]:
-        """The statement's rows, a list at a time."""
+        """Yield the statement's rows, a list at a time."""
         self.check()
         for rows in self.tenant.stream(statement, STEP):
             yield rows
             self.check()
 
     def sums(self, table: Table, **measures: Any) -> dict[str, int]:
-        """Sums over what the filters leave of a table, with their ``count``."""
+        """Return sums over a table's rows that match the filters, with their ``count``."""
         columns = [value.label(name) for name, value in measures.items()]
         statement = self.chosen(table, func.count(table.c.id).label("count"), *columns)
         (rows,) = self.walk(statement)
         return {name: int(value or 0) for name, value in rows[0]._mapping.items()}
 
     def group(self, table: Table, by: Any, most: int | None = None, **measures: Any) -> Group:
-        """Sums by a column, in the order of its values: ``{"2026-01": {"count": 3}}``.
+        """Return sums grouped by a column, sorted by its values: ``{"2026-01": {"count": 3}}``.
 
-        ``most``: only so many, those with the most rows.
+        ``most``: the most groups to return, those with the most rows.
         """
         columns = [value.label(name) for name, value in measures.items()]
         statement = self.chosen(table, by.label("key"), func.count(table.c.id).label("n"), *columns)
@@ -101,23 +101,23 @@ class ReportSource:
         return dict(sorted(found.items()))
 
     def month(self, table: Table) -> Any:
-        """The month (``2026-01``) of the table's date."""
+        """Return an expression for the month (``2026-01``) of the table's date."""
         return func.substr(table.c[DATES[table.name]], 1, 7)
 
     def overdue(self) -> Any:
-        """The condition under which a permit is overdue; see ``kinds.overdue``."""
+        """Return the condition for overdue permits; see ``kinds.overdue``."""
         c = WORK_PERMITS.c
         return and_(c.status.in_(IN_FORCE), c.closed_at.is_(None), c.valid_until < self.as_of)
 
     @staticmethod
     def sum_if(condition: Any) -> Any:
-        """How many rows meet a condition."""
+        """Return an expression that counts the rows that meet a condition."""
         return func.sum(case((condition, 1), else_=0))
 
     def named(self, rows: Sequence[Row[Any]], late: bool = False) -> list[dict[str, Any]]:
-        """Rows as dictionaries, with the station's name, and ``overdue`` if asked."""
+        """Return rows as dictionaries with the station's name, and with ``overdue`` if ``late``."""
         found = [dict(row._mapping) for row in rows]
-        self._learn({row["stationId"] for row in found})
+        self._load_names({row["stationId"] for row in found})
         for row in found:
             row["station"] = self._names.get(row["stationId"], "")
             if late:
@@ -127,11 +127,11 @@ class ReportSource:
         return found
 
     def stations(self, ids: Sequence[str]) -> dict[str, str]:
-        """The names of stations; the id where there is no such station."""
-        self._learn(set(ids))
+        """Return the names of stations; the id if there is no such station."""
+        self._load_names(set(ids))
         return {one: self._names.get(one) or one for one in ids}
 
-    def _learn(self, ids: set[str]) -> None:
+    def _load_names(self, ids: set[str]) -> None:
         missing = sorted(ids - self._names.keys())
         if not missing:
             return

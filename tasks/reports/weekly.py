@@ -1,4 +1,4 @@
-"""The weekly compliance report: for whom, and under which job id."""
+"""The jobs of the weekly compliance report, with their ids."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGE = 500
 
 
 class Wanted(NamedTuple):
-    """One organization's report: what its job is called, whose it is, what it is to do."""
+    """The job for one organization's report: its id, its owner and its payload."""
 
     job_id: str
     organization_id: str
@@ -22,10 +22,10 @@ class Wanted(NamedTuple):
 
 
 def week_of(at_ms: int) -> str:
-    """The week (``2026-48``) that began with the Sunday on or before a moment (ms, UTC).
+    """Return the week (``2026-48``) that began on the last Sunday up to ``at_ms`` (ms, UTC).
 
-    Not the ISO week, of which Sunday is the last day: a run that was made up on Monday would
-    take the name of the next Sunday's.
+    Not the ISO week, which ends on Sunday: a missed run that is made up on Monday would get the
+    name of the next Sunday's run.
     """
     day = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC)
     sunday = day - datetime.timedelta(days=day.isoweekday() % 7)
@@ -33,9 +33,9 @@ def week_of(at_ms: int) -> str:
 
 
 def wanted(engine: Engine, week: str) -> Iterator[list[Wanted]]:
-    """A report for every organization, a page of 500 at a time, in the order of their ids.
+    """Yield a job for every organization, in pages of 500, sorted by organization id.
 
-    The ids of the jobs are the same for the same week, so it may be run again after a crash.
+    The job ids depend only on the week and the organization, so a crashed run can be repeated.
     """
     from sqlalchemy import select
 
@@ -44,7 +44,7 @@ def wanted(engine: Engine, week: str) -> Iterator[list[Wanted]]:
     after = ""
     columns = ORGANIZATIONS.c
     while True:
-        # A page a query, not one long cursor: nothing stays open while jobs are added.
+        # One query per page instead of a long cursor: no connection stays open while jobs are added.
         query = (
             select(columns.id, columns.admin_email)
             .where(columns.id > after)

@@ -1,4 +1,4 @@
-"""A report as JSON, as CSV and as a workbook, written as the rows come."""
+"""Write a report as JSON, CSV or workbook while its rows are read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tasks.shared.sheets import Workbook
 
 Rows = Callable[["Part"], Iterable[list[dict[str, Any]]]]
-#: The columns of a compliance report's CSV: many lists in one table.
+#: The columns of a compliance report's CSV, which has all lists in one table.
 COMPLIANCE_CSV = (
     "section",
     "id",
@@ -27,7 +27,7 @@ COMPLIANCE_CSV = (
     "measure",
     "value",
 )
-#: What each of its lists counts.
+#: The date and the measure of each of its lists.
 _COUNTED = {
     "openActions": ("scheduledAt", "openActions"),
     "openIncidents": ("occurredAt", "lostDays"),
@@ -36,7 +36,7 @@ _COUNTED = {
 
 
 def write_json(out: ArtifactWriter, head: dict[str, Any], content: Content, rows: Rows) -> None:
-    """One document: ``report``, ``summary``, ``months``, ``stations``, then each list."""
+    """Write one document: ``report``, ``summary``, ``months``, ``stations``, then each list."""
     start = {
         "report": head,
         "summary": content.figures,
@@ -55,7 +55,7 @@ def write_json(out: ArtifactWriter, head: dict[str, Any], content: Content, rows
 
 
 def write_csv(out: ArtifactWriter, content: Content, rows: Rows) -> None:
-    """UTF-8 with a mark and a header line; cells that a spreadsheet would run are escaped."""
+    """Write UTF-8 with a byte order mark and a header line; formulas are escaped."""
     (part,) = content.parts
     keys = [column.key for column in part.kind.columns]
     out.write(csv_head(keys))
@@ -64,7 +64,7 @@ def write_csv(out: ArtifactWriter, content: Content, rows: Rows) -> None:
 
 
 def write_compliance_csv(out: ArtifactWriter, content: Content, rows: Rows) -> None:
-    """One table of one measure a line; ``section`` tells what the line is about."""
+    """Write one table with one measure per line; ``section`` names the line's list."""
 
     def write(several: Iterable[dict[str, Any]]) -> None:
         out.write(csv_rows([one.get(key) for key in COMPLIANCE_CSV] for one in several))
@@ -87,10 +87,10 @@ def write_compliance_csv(out: ArtifactWriter, content: Content, rows: Rows) -> N
 
 
 def write_sheets(book: Workbook, kind: str, content: Content, rows: Rows) -> None:
-    """A sheet for each list, under its name in JSON, and ``summary``, ``months``, ``stations``.
+    """Write a sheet for each list, named as in JSON, and ``summary``, ``months``, ``stations``.
 
-    The list of a report that has one comes first, under the report's name; of a compliance
-    report the summary does.
+    If there is only one list it comes first, under the report's name; a compliance report begins
+    with the summary.
     """
 
     def lists() -> None:

@@ -1,4 +1,4 @@
-"""What several queues of the application share: the platform's data, and how files are made of it.
+"""Code that several of the application's queues share: the platform's data and file formats.
 
-A queue may import from here; nothing here imports a queue.
+Queues may import from here; nothing here imports a queue.
 """

@@ -1,4 +1,4 @@
-"""Values as the cells of a CSV file, in which no spreadsheet finds a formula."""
+"""Format values as CSV cells that no spreadsheet runs as a formula."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-#: What a formula begins with; the last four are full-width.
+#: The first characters of formulas; the last four are full-width.
 _SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
-#: How a text begins that a spreadsheet would run.
+#: The beginning of a text that a spreadsheet would run as a formula.
 _BEGINS = re.compile(rf"[ \xa0]*[{_SIGNS}\t\r\n]")
-#: Where a spreadsheet that separates cells by semicolon or tab, as it does where a comma is the
-#: decimal sign, begins a cell in the middle of a text: to it the quotes around the text are none.
+#: A formula in the middle of a text: a spreadsheet that separates cells by semicolon or tab (where
+#: the comma is the decimal sign) starts a cell there and does not recognize the quotes.
 _INSIDE = re.compile(rf"([;\t\r\n])(?=[ \xa0\"]*[{_SIGNS}])")
-#: First characters of texts that have to be looked at.
+#: The first characters of texts that must be checked.
 _DOUBTFUL = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20 \xa0")
-#: The mark at the begin of a file by which Excel knows UTF-8.
+#: The byte order mark, by which Excel recognizes UTF-8.
 _BOM = b"\xef\xbb\xbf"
 
 
 def plain(value: Any) -> str:
-    """A value as CSV and paper show it."""
+    """Return a value as text, as CSV and PDF show it."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -30,9 +30,9 @@ def plain(value: Any) -> str:
 
 
 def cell(value: Any) -> Any:
-    """A value for a CSV cell: numbers as they are, all else as text.
+    """Return a value for a CSV cell: numbers unchanged, everything else as text.
 
-    An apostrophe stands before a text that begins like a formula, and inside a text wherever a
+    Inserts an apostrophe before a text that begins like a formula, and inside a text wherever a
     formula follows a semicolon, a tab or a line end.
     """
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
@@ -42,16 +42,16 @@ def cell(value: Any) -> Any:
 
 
 def csv_head(keys: Iterable[str]) -> bytes:
-    """The begin of a CSV file: the byte order mark and the header line."""
+    """Return the start of a CSV file: the byte order mark and the header line."""
     return _BOM + csv_rows([tuple(keys)])
 
 
 def csv_rows(rows: Iterable[Sequence[Any]]) -> bytes:
-    """Rows of two values or more as lines of CSV in UTF-8, with the values as ``cell`` gives them.
+    """Return rows of two or more values as CSV lines in UTF-8, with values from ``cell``.
 
-    All but numbers is quoted. The same bytes as ``csv.writer`` makes with QUOTE_NONNUMERIC, in
-    less than half of its time: in most texts there is nothing to escape, and where a row has no
-    separator in any of its texts, that is seen at once for the whole line.
+    Everything but numbers is quoted. Produces the same bytes as ``csv.writer`` with
+    QUOTE_NONNUMERIC in less than half the time: most texts need no escaping, and one check per
+    line finds the rows with a separator in a text.
     """
     lines = []
     for row in rows:
@@ -67,7 +67,7 @@ def csv_rows(rows: Iterable[Sequence[Any]]) -> bytes:
             line = ",".join([_quoted(value) for value in row])
         lines.append(line)
     lines.append("")
-    # Half a character, which a database may hold, must not end the work.
+    # A lone surrogate, which a database may contain, must not stop the job.
     return "\r\n".join(lines).encode(errors="replace")
 
 

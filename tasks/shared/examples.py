@@ -1,10 +1,10 @@
-"""A job for each queue, as one may add it: for the OpenAPI document, and for ``hsejobs up`` to show."""
+"""An example job for each queue: for the OpenAPI document and the output of ``hsejobs up``."""
 
 from __future__ import annotations
 
 from typing import Any
 
-#: By queue: a payload with options beside it.
+#: By queue: a payload, with options next to its fields.
 EXAMPLES: dict[str, dict[str, Any]] = {
     "email": {
         "to": "user@example.com",

@@ -1,7 +1,7 @@
-"""Tables as a workbook for Excel (.xlsx), written as the rows come.
+"""Write tables as an Excel workbook (.xlsx) while the rows are read.
 
-Text stays text, whatever it begins with: nothing that a tenant wrote becomes a formula, a link or
-a number. XlsxWriter keeps one row in memory and the rest in temporary files; see ``spool``.
+Text stays text, whatever it begins with: a tenant's text never becomes a formula, a link or a
+number. XlsxWriter keeps one row in memory and the others in temporary files; see ``spool``.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ if TYPE_CHECKING:
     from hsejobs.services.artifacts import ArtifactWriter
 
 CONTENT_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-#: Rows of a sheet, with its header.
+#: The most rows of a sheet, including the header.
 MOST_ROWS = 1_048_576
-#: Characters of a cell, in units of UTF-16, and how the rest of a longer text is replaced.
+#: The most UTF-16 code units of a cell, and the end of a truncated text.
 LONGEST, CUT = 32_767, " [cut]"
-#: Integers up to here are exact in a cell, which holds a double.
+#: The largest integer that is exact in a cell, which stores a double.
 MOST_EXACT = 2**53
 NOTES = "notes"
 TIME_FORMAT, DAY_FORMAT = 'yyyy-mm-dd hh:mm:ss "UTC"', "yyyy-mm-dd"
 
 _EPOCH, _DAY = datetime.datetime(1899, 12, 30), datetime.timedelta(days=1)
-#: Excel has a 29 February 1900: days before that are not the same in all programs.
+#: Excel has a 29 February 1900: earlier dates differ between programs.
 _FIRST = datetime.datetime(1900, 3, 1)
 _TIME_KEY = re.compile(r"(At|From|Until|[dD]ate)$")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?", re.A)
-#: Widths of columns, in characters; how many rows are looked at for them.
+#: The limits of column widths, in characters, and the number of rows that determine them.
 _NARROWEST, _WIDEST, _LOOKED_AT = 8, 60, 100
 
 
 def is_time(key: str) -> bool:
-    """Whether a column has times in it, by its name: ``createdAt``, ``validUntil``."""
+    """Return whether a column contains times, by its name: ``createdAt``, ``validUntil``."""
     return _TIME_KEY.search(key) is not None
 
 
 def serial_of(text: str) -> tuple[float, bool] | None:
-    """A time as Excel counts it, in days, and whether it is a day alone.
+    """Return a time as an Excel serial number (days), and whether it is a date without a time.
 
-    None for what is no time, or one that Excel has not: before March 1900.
+    Returns None if the text is not a time, or is before March 1900, which Excel cannot represent.
     """
     if not _TIME.fullmatch(text):
         return None
@@ -63,7 +63,7 @@ def serial_of(text: str) -> tuple[float, bool] | None:
 
 
 def sheet_name(name: str, taken: Iterable[str]) -> str:
-    """A name that Excel takes for a sheet and that none of the others has, upper case or lower."""
+    """Return a valid sheet name that differs from ``taken``, ignoring case."""
     others = {one.casefold() for one in taken} | {"history"}
     clean = re.sub(r"[\[\]:*?/\\\x00-\x1f\ud800-\udfff\ufffe\uffff]", " ", name).strip(" '")
     number = 1
@@ -76,12 +76,12 @@ def sheet_name(name: str, taken: Iterable[str]) -> str:
 
 
 def _units(text: str) -> int:
-    """The length of a text in UTF-16."""
+    """Return the length of a text in UTF-16 code units."""
     return len(text) + sum(one > "\uffff" for one in text)
 
 
 def _short(text: str, most: int) -> str:
-    """As much of a text as fits into so many units of UTF-16; no character is split."""
+    """Truncate a text to ``most`` UTF-16 code units without splitting a character."""
     text = text[:most]
     while _units(text) > most:
         text = text[: -max(1, (_units(text) - most) // 2)]
@@ -102,8 +102,8 @@ class Workbook:
         )
 
     def table(self, name: str, keys: Sequence[str], rows: Iterable[Iterable[Sequence[Any]]]) -> int:
-        """A table of rows that come several at a time; how many. One that is too long for a sheet
-        goes on in the next, which is called ``name (2)``, with the same header.
+        """Write a table from batches of rows; return the number of rows. A table that is too long
+        for a sheet continues in the next, ``name (2)``, with the same header.
         """
         total = 0
         sheet = _Sheet(self, name, keys)
@@ -118,19 +118,19 @@ class Workbook:
         return total
 
     def notes(self, facts: Mapping[str, Any]) -> None:
-        """The last sheet: what the file is, how many rows each sheet has, what was cut."""
+        """Write the last sheet: facts about the file, rows per sheet, truncated texts."""
         about = [*facts.items(), ("times", "UTC")]
         about += [(f"rows of {name}", count) for name, count in self.rows.items()]
         if self.cut:
-            said = (
-                f"{self.cut:,}, each longer than the {LONGEST:,} characters that a cell holds, and"
-                f' now with "{CUT.strip()}" at its end; the JSON format has them whole'
+            note = (
+                f"{self.cut:,}, each longer than the {LONGEST:,} characters of a cell, now ending"
+                f' with "{CUT.strip()}"; the JSON format has the full text'
             )
-            about.append(("texts cut", said))
+            about.append(("texts cut", note))
         self.table(NOTES, ("about", "value"), [about])
 
     def new(self, name: str, keys: Sequence[str]) -> Any:
-        """A sheet with its header, which stays in sight."""
+        """Add a sheet with a frozen header."""
         sheet = self._book.add_worksheet(
             sheet_name(name, (one.name for one in self._book.worksheets())), self._class
         )
@@ -140,16 +140,16 @@ class Workbook:
         return sheet
 
     def text(self, text: str) -> str:
-        """A text that a cell can hold."""
+        """Return a text that fits into a cell."""
         if len(text) > LONGEST // 2 and _units(text) > LONGEST:
             self.cut += 1
             text = _short(text, LONGEST - len(CUT)) + CUT
-        # Half a character, which a database may hold, must not end the work.
+        # A lone surrogate, which a database may contain, must not stop the job.
         return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 class _Sheet:
-    """One sheet of a table."""
+    """One sheet of a table, with its column widths."""
 
     def __init__(self, book: Workbook, name: str, keys: Sequence[str]) -> None:
         self._book, self._keys = book, keys
@@ -160,11 +160,10 @@ class _Sheet:
 
     @property
     def full(self) -> bool:
-        """Whether the next row needs another sheet."""
+        """Whether the sheet has no room for another row."""
         return self._row + 1 >= MOST_ROWS
 
     def add(self, values: Sequence[Any]) -> None:
-        """The next row."""
         self._row += 1
         if self._row <= _LOOKED_AT:
             self._widths = [
@@ -193,7 +192,7 @@ class _Sheet:
             self._sheet.write_string(row, column, self._book.text(plain(value)))
 
     def end(self) -> None:
-        """The sheet has all its rows."""
+        """Finish the sheet: set the filter and the column widths."""
         last = len(self._keys) - 1
         self._sheet.autofilter(0, 0, self._row, last)
         for column, wide in enumerate(self._widths):
@@ -202,7 +201,7 @@ class _Sheet:
 
 
 def _exact(value: Any) -> bool:
-    """Whether a number is the same in a cell."""
+    """Return whether a cell represents the number exactly."""
     if isinstance(value, int):
         return -MOST_EXACT <= value <= MOST_EXACT
     if isinstance(value, float):
@@ -220,13 +219,12 @@ def workbook(
     check: Callable[[], None],
     closing: Callable[[], None] = lambda: None,
 ) -> Iterator[Workbook]:
-    """Gives a workbook that is written to *out* when the block ends well, and else not at all.
+    """Yield a workbook that is written to *out* if the block ends without an error.
 
-    The same tables make the same bytes. ``at`` (UTC) is when the file says it was made;
-    ``closing`` is called when all rows are there and are being packed, ``check`` with every piece
-    that is written then: it ends the work when it raises. Until then the rows are in a folder
-    below ``home/tmp``, some 60 bytes for each cell, and up to twice that at the end.
-    Raises ArtifactsUnavailable when that folder fails.
+    The same tables produce the same bytes. ``at`` (UTC) is the file's creation time. ``closing`` is
+    called before the rows are packed, ``check`` for every piece that is written then; an exception
+    from it ends the work. Until then the rows are in a folder below ``home/tmp``, about 60 bytes
+    per cell, and up to twice that at the end. Raises ArtifactsUnavailable if that folder fails.
     """
     from xlsxwriter import Workbook as Book
     from xlsxwriter.exceptions import FileCreateError, XlsxWriterException
@@ -247,31 +245,31 @@ def workbook(
             closing()
             book.close()
         except (FileCreateError, OSError) as error:
-            # What the library raises has the machine's error in it.
+            # The library's exception wraps the operating system's error.
             cause = error if isinstance(error, OSError) else error.args[0]
             reason = getattr(cause, "strerror", None)
             raise ArtifactsUnavailable(
-                f"the workbook's temporary files failed below JOBS_HOME: {reason or 'unknown'};"
-                " check its rights and space"
+                "the workbook's temporary files cannot be written below JOBS_HOME:"
+                f" {reason or 'unknown'}; check its permissions and free space"
             ) from None
         except XlsxWriterException as error:
             raise Unrecoverable(
                 f"the workbook could not be made ({type(error).__name__})"
             ) from None
         finally:
-            # What was broken off is not packed: only the files are closed.
+            # After an error nothing is packed: only close the files.
             for sheet in book.worksheets():
                 sheet._opt_close()
 
 
 class _Checked:
-    """The artifact's file, for a ``zipfile`` that is to stop when the job does."""
+    """The artifact's file as ``zipfile`` sees it; stops the packing when the job must stop."""
 
     def __init__(self, out: ArtifactWriter, check: Callable[[], None]) -> None:
         self._out, self._check, self._broken = out, check, False
 
     def write(self, data: Any) -> int:
-        """Adds bytes; how many. After one that failed, nothing more: it would be in a wrong place."""
+        """Write bytes; return how many. Ignores writes after a failed one: the offsets are wrong."""
         if self._broken:
             return len(data)
         self._broken = True
@@ -281,19 +279,19 @@ class _Checked:
         return written
 
     def flush(self) -> None:
-        """Nothing: the store writes when it has enough."""
+        """Do nothing: the store buffers its writes."""
 
 
 def _worksheet_class() -> Any:
     from xlsxwriter.worksheet import Worksheet
 
     class _Worksheet(Worksheet):  # type: ignore[misc]
-        """XlsxWriter's own, less the way by which a text would get into the file as XML."""
+        """XlsxWriter's worksheet, without its feature that writes a text as raw XML."""
 
         @staticmethod
         def _escape_control_characters(data: Any) -> Any:
-            # In constant memory a text from "<r>" to "</r>" is taken for one with formats that
-            # has its XML already: a tenant could write cells, formulas too.
+            # In constant-memory mode XlsxWriter treats a text from "<r>" to "</r>" as ready XML of
+            # a rich string: a tenant could inject cells and formulas.
             found = Worksheet._escape_control_characters(data)
             return _Text(found) if type(found) is str and found.startswith("<r>") else found
 
@@ -301,7 +299,7 @@ def _worksheet_class() -> Any:
 
 
 class _Text(str):
-    """A text that does not begin like XlsxWriter's own XML, as far as XlsxWriter can see."""
+    """A text that XlsxWriter does not recognize as ready XML."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""A folder for the temporary files of one piece of work, gone with it however it ends."""
+"""A temporary folder for one job, which is removed however the job ends."""
 
 from __future__ import annotations
 
@@ -17,68 +17,69 @@ FOLDER = "tmp"
 
 @contextlib.contextmanager
 def spool(home: Path) -> Iterator[Path]:
-    """A new folder (mode 0700) below ``home/tmp``, removed with all that is in it at the end.
+    """Create a folder (mode 0700) below ``home/tmp``, and remove it with its content at the end.
 
-    The folder is locked while it is in use. A killed process leaves it without a lock: whoever
-    opens the next one, or the hourly cleanup, removes it. Errors of the disk in the block become
-    ArtifactsUnavailable, which another attempt may be spared.
+    The folder is locked while it is in use. A killed process leaves it unlocked: the next call, or
+    the hourly cleanup, removes it. Disk errors in the block become ArtifactsUnavailable: another
+    attempt may succeed.
     """
     root = home / FOLDER
-    with _errors():
+    with _translate_errors():
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Under the root's lock: nobody takes the folder for a dead one before it has its own.
+        # Hold the root's lock until the folder is locked: otherwise a sweep could remove it.
         with _locked(root):
             _sweep(root)
             folder = Path(tempfile.mkdtemp(dir=root))
-            held = os.open(folder, os.O_RDONLY)
-            fcntl.flock(held, fcntl.LOCK_EX)
+            descriptor = os.open(folder, os.O_RDONLY)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            os.close(held)
+            os.close(descriptor)
 
 
 def sweep_spool(home: Path) -> int:
-    """Removes the folders that killed processes left; how many."""
+    """Remove the folders that killed processes left; return how many."""
     root = home / FOLDER
-    # One that is missing, or not ours, must not end the cleanup.
+    # A missing or inaccessible folder must not stop the cleanup.
     with contextlib.suppress(OSError), _locked(root):
         return _sweep(root)
     return 0
 
 
 def _sweep(root: Path) -> int:
-    gone = 0
+    removed = 0
     for folder in root.iterdir():
         with contextlib.suppress(OSError):
-            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder)
-                gone += 1
+                removed += 1
             finally:
-                os.close(held)
-    return gone
+                os.close(descriptor)
+    return removed
 
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    held = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(held)
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
-def _errors() -> Iterator[None]:
-    """Turns the machine's errors into ours, which name no path."""
+def _translate_errors() -> Iterator[None]:
+    """Convert OSError to ArtifactsUnavailable, which names no path."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ArtifactsUnavailable(
-            f"temporary files cannot be written below JOBS_HOME: {reason}; check its rights and space"
+            f"temporary files cannot be written below JOBS_HOME: {reason};"
+            " check its permissions and free space"
         ) from None

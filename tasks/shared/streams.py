@@ -1,4 +1,4 @@
-"""Rows on their way into a file: as JSON, and written while the next ones are read."""
+"""Serialize rows as JSON, and write them in a thread while the next ones are read."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from hsejobs import codec
 
-#: Pieces that wait to be written; with the one at work they are what a slow file holds in memory.
+#: The most pieces that wait to be written: bounds memory if the file is slow.
 _AHEAD = 3
 
 
 def json_rows(rows: Iterable[dict[str, Any]]) -> bytes:
-    """Rows as JSON objects, a line each, with commas between them.
+    """Return rows as JSON objects, one per line, separated by commas.
 
-    Values are text, numbers that are finite, true, false or null.
+    Values must be strings, finite numbers, booleans or None.
     """
     return b",\n".join([_json(row) for row in rows])
 
 
 def _json(row: dict[str, Any]) -> bytes:
     try:
-        # Three times as fast as Python's own.
+        # Three times as fast as Python's json.
         return to_json(row)
     except (PydanticSerializationError, UnicodeEncodeError):
-        # Half a character, which a database may hold, is no UTF-8.
+        # A lone surrogate, which a database may contain, is not valid UTF-8.
         return codec.dumps(row)
 
 
 @contextmanager
-def behind(write: Callable[[bytes], Any]) -> Iterator[Callable[[bytes], None]]:
-    """Gives a function that has *write* called with pieces, in order, in a thread of its own.
+def write_behind(write: Callable[[bytes], Any]) -> Iterator[Callable[[bytes], None]]:
+    """Yield a function that passes pieces to *write* in a separate thread, in order.
 
-    Hashing, compressing and storing leave Python's lock free, so that the next rows are read
-    meanwhile. What *write* raises, the next call or the end of the block raises. When the block
-    ends, well or not, nothing is being written any more.
+    Hashing, compressing and storing release the GIL, so that the next rows are read meanwhile.
+    An exception from *write* is raised by the next call or at the end of the block. No write is
+    running when the block has ended, with or without an error.
     """
     waiting: deque[Future[Any]] = deque()
     broken = False
 
     def take(piece: bytes) -> None:
         nonlocal broken
-        # After a piece that failed the next one would stand in the wrong place.
+        # After a failed piece the next one would be at the wrong offset.
         if broken:
             return
         broken = True
         write(piece)
         broken = False
 
-    # Its end waits for the thread, and cancels what had not begun when the block was broken off.
-    pool = ThreadPoolExecutor(1, thread_name_prefix="behind")
+    # At the end wait for the thread, and cancel pending pieces after an error.
+    pool = ThreadPoolExecutor(1, thread_name_prefix="write-behind")
 
     def put(piece: bytes) -> None:
         waiting.append(pool.submit(take, piece))

@@ -1,7 +1,7 @@
-"""Sets one document with typst, in a process of its own: ``python -m tasks.shared.typeset``.
+"""Typeset one document with typst in a separate process: ``python -m tasks.shared.typeset``.
 
-typst keeps what it has computed for as long as its process lives (some 270 MB for 2,000 rows),
-and cannot be interrupted. Its end gives all of that back, and it can be killed at any moment.
+typst caches its results until its process ends (about 270 MB for 2,000 rows) and cannot be
+interrupted. A separate process releases the memory and can be killed at any time.
 
 Standard input: ``{"data", "fontFolders", "at"}`` as JSON. Standard output: a line of JSON,
 ``{"archival", "missing", "error"}``, then the PDF.
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     import typst
 
 TEMPLATES = Path(__file__).parents[2] / "templates" / "reports"
-#: For archives: fonts embedded, every character known. Tags would make it ten times as large.
+#: Archival: fonts embedded, every character mapped. PDF tags would make it ten times as large.
 ARCHIVE: typst.PDFStandard = "a-2u"
-# Each character on a line of its own: a whole document is not needed to find those without glyph.
+# One line per character: finds those without a glyph without typesetting the whole document.
 _PROBE = b"""#set text(font: json(bytes(sys.inputs.fonts)))
 #for one in json(bytes(sys.inputs.characters)) [#one \\ ]
 """
@@ -33,15 +33,15 @@ _ESCAPED = re.compile(r"\\u\{([0-9a-f]+)\}")
 
 
 def typeset(data: dict[str, Any], folders: list[str], at: int) -> tuple[bytes, bool, list[str]]:
-    """The PDF, whether it is an archival one, and the characters that it shows as boxes.
+    """Return the PDF, whether it is archival, and the characters that it shows as boxes.
 
     ``at`` is the document's date, in seconds since the epoch. Raises typst.TypstError.
     """
     import typst
 
     fonts = typst.Fonts(font_paths=folders)
-    there = set(fonts.families())
-    families = [name for name in PREFERRED if name in there]
+    installed = set(fonts.families())
+    families = [name for name in PREFERRED if name in installed]
     missing = _without_glyph(data, fonts, families)
     if missing:
         data["notices"] = [*data["notices"], _notice(missing)]
@@ -61,7 +61,7 @@ def typeset(data: dict[str, Any], folders: list[str], at: int) -> tuple[bytes, b
         try:
             return run([ARCHIVE]), True, []
         except typst.TypstError as error:
-            # A mark that no font has with its letter, or a private character.
+            # A combining mark that no font has for its letter, or a private-use character.
             missing = _named_in(error)
     return run([]), False, missing
 
@@ -70,7 +70,7 @@ def _without_glyph(data: dict[str, Any], fonts: typst.Fonts, families: list[str]
     import typst
 
     text = set(codec.dumps(data).decode())
-    # A mark alone is never set, and the letter that it stands on may have it built in.
+    # Skip combining marks: they never appear alone, and a font may have the composed letter.
     alone = sorted(one for one in text if ord(one) > 126 and unicodedata.category(one)[0] != "M")
     inputs = {"fonts": codec.dumps(families).decode(), "characters": codec.dumps(alone).decode()}
     probe = typst.Compiler(_PROBE, font_paths=fonts, ignore_system_fonts=True, sys_inputs=inputs)
@@ -85,30 +85,30 @@ def _named_in(error: typst.TypstError) -> list[str]:
     found: set[str] = set()
     for text in _MISSING.findall(str(error.diagnostic)):
         found.update(_ESCAPED.sub(lambda match: chr(int(match[1], 16)), text))
-    # Characters that steer (joiners, directions, places to break) are named along with letters
-    # beside them, and are never seen.
+    # Skip format characters (joiners, directions, break points): typst names them together with
+    # adjacent letters, but they are invisible.
     return sorted(one for one in found - {"\\", " "} if unicodedata.category(one) != "Cf")
 
 
 def _notice(missing: list[str]) -> str:
     many = f"{len(missing)} characters" if len(missing) > 1 else "One character"
     return (
-        f"{many} in this report ({scripts(missing)}) could not be printed: no font of the machine "
-        "that made it has them, and they appear as boxes. The CSV and JSON reports have the text "
-        f"as it is. Their numbers: {named(missing)}."
+        f"{many} in this report ({scripts(missing)}) could not be printed: no installed font has "
+        "glyphs for them, so they appear as boxes. The CSV and JSON reports have the original "
+        f"text. Code points: {named(missing)}."
     )
 
 
 def main() -> None:
-    """Reads the wish, writes the answer."""
+    """Read the request from standard input and write the answer to standard output."""
     import typst
 
-    wish = codec.loads(sys.stdin.buffer.read())
+    request = codec.loads(sys.stdin.buffer.read())
     pdf = b""
     answer: dict[str, Any] = {"archival": False, "missing": [], "error": None}
     try:
         pdf, answer["archival"], answer["missing"] = typeset(
-            wish["data"], wish["fontFolders"], wish["at"]
+            request["data"], request["fontFolders"], request["at"]
         )
     except typst.TypstError as error:
         answer["error"] = error.message[:200]

@@ -1,4 +1,4 @@
-"""The tenant-onboarding queue: one new organization a job."""
+"""The tenant-onboarding queue: each job provisions one organization."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hsejobs.services.mail.address import mask_address
 from tasks.tenant_onboarding.payload import TenantPayload
 
 
-def _shown(payload: Any) -> dict[str, Any]:
+def _log_fields(payload: Any) -> dict[str, Any]:
     return {"tier": payload.get("tier"), "admin": mask_address(payload.get("adminEmail"))}
 
 
@@ -21,13 +21,13 @@ huey = JobHuey(
     timeout=120.0,
     workers="threads",
     enqueue="operator",
-    log_fields=_shown,
+    log_fields=_log_fields,
 )
 
 
 @huey.task()
 def onboard_tenant(payload: TenantPayload) -> dict[str, Any]:
-    """Provisions an organization with its administrator, and invites them."""
+    """Provision an organization with its administrator, and send the invitation."""
     from tasks.tenant_onboarding.onboard import STEPS, NewTenant, open_platform, provision
 
     job, settings = current_job(), runtime().settings
@@ -42,10 +42,10 @@ def onboard_tenant(payload: TenantPayload) -> dict[str, Any]:
             return None
         context = {"name": tenant.admin_name, "organization": tenant.name}
         if settings.platform_invite_url:
-            # Apart from the address, under a name that is masked and sealed like a password.
+            # Not part of the URL: under this name it is masked and sealed like a password.
             context |= {"inviteUrl": settings.platform_invite_url, "token": tenant.invite}
         mail = {"to": tenant.admin_email, "template": "tenant-welcome", "context": context}
-        # Of the tenant, not of this job: two jobs for one tenant send one mail.
+        # Keyed by the tenant, not by this job: two jobs for one tenant send one mail.
         about = f"{tenant.organization_id}\0{tenant.admin_id}"
         return follow_up(
             "email", mail, key="invite", about=about, organization_id=tenant.organization_id
@@ -70,5 +70,5 @@ def onboard_tenant(payload: TenantPayload) -> dict[str, Any]:
 
 
 def queue_tenant_onboarding(payload: Any, **options: Any) -> Job:
-    """Adds a tenant; options and errors as for ``onboard_tenant.add``."""
+    """Add a tenant; takes the options and raises the errors of ``onboard_tenant.add``."""
     return onboard_tenant.add(payload, **options)

@@ -1,8 +1,8 @@
-"""What every organization starts with. Ids are fixed, so that a second run finds them."""
+"""The default data of a new organization. Ids are fixed, so that a second run finds the rows."""
 
 from __future__ import annotations
 
-#: Role: what its users may do.
+#: Permissions by role.
 ROLES: dict[str, list[str]] = {
     "owner": ["*"],
     "admin": [

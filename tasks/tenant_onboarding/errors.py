@@ -1,4 +1,4 @@
-"""How onboarding can be refused for good.
+"""Permanent errors of onboarding.
 
 ::
 
@@ -14,12 +14,12 @@ from hsejobs.errors import Unrecoverable
 
 
 class NameTaken(Unrecoverable):
-    """An organization of this name has another administrator's address."""
+    """An organization with this name has a different administrator."""
 
     code = "name_taken"
 
 
 class SubscriptionTaken(Unrecoverable):
-    """The subscription is another organization's, or the organization has another one."""
+    """The subscription belongs to another organization, or the organization has a different one."""
 
     code = "subscription_taken"

@@ -1,9 +1,9 @@
-"""The steps of onboarding, each one transaction that may be repeated, by two workers at once too.
+"""The steps of onboarding: each is one idempotent transaction, safe to run concurrently.
 
-What decides is a key of the database, never a look before a write: the organization's
-``name_key``, the subscription's id, an administrator's id that is made from the address. A
-worker that finds a row uses it, whoever wrote it. So a step needs no memory of whether it was
-done, and a run that was killed anywhere is finished by running it again from the start.
+Unique keys in the database decide, never a read before a write: the organization's ``name_key``,
+the subscription's id, and the administrator's id, which is derived from the address. A worker
+that finds a row uses it, whoever wrote it. So no step records that it is done, and running the
+job again from the start completes a run that was killed at any point.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine, Row, Table
 
-#: The steps by name, in order, and how far the job is when one begins.
+#: The steps in order, and the job's progress in percent when each begins.
 STEPS: dict[str, int] = {
     "organization": 0,
     "administrator": 20,
@@ -41,7 +41,7 @@ STEPS: dict[str, int] = {
 
 
 class NewTenant(NamedTuple):
-    """What was provisioned. ``invite`` is None once the administrator has a password."""
+    """The provisioned organization. ``invite`` is None once the administrator has a password."""
 
     organization_id: str
     name: str
@@ -57,17 +57,17 @@ class NewTenant(NamedTuple):
 
 
 def open_platform(url: str | None, home: Path) -> Engine:
-    """The platform's database. Raises PlatformUnavailable, SettingsError."""
-    with _telling_no_values():
+    """Return the platform's database. Raises PlatformUnavailable, SettingsError."""
+    with _translate_errors():
         return database(url, home)
 
 
 def provision(engine: Engine, wanted: TenantPayload, begin: Callable[[str], None]) -> NewTenant:
-    """Makes the tenant, or completes it; ``begin`` is called with each step's name before it.
+    """Provision the tenant, or complete it; calls ``begin`` with each step's name before the step.
 
-    The same organization name and administrator's address are the same tenant, which stays as
-    it is. Raises NameTaken and SubscriptionTaken (nothing was written then),
-    PlatformUnavailable, and what ``begin`` raises.
+    The same organization name and administrator's address identify the same tenant, which is not
+    changed. Raises NameTaken and SubscriptionTaken (nothing was written then),
+    PlatformUnavailable, and the errors of ``begin``.
     """
     begin("organization")
     with _transaction(engine) as connection:
@@ -83,7 +83,7 @@ def provision(engine: Engine, wanted: TenantPayload, begin: Callable[[str], None
         for name, allowed in defaults.ROLES.items()
     ]
     with _transaction(engine) as connection:
-        _start_with(connection, "roles", owner, roles)
+        _insert_defaults(connection, "roles", owner, roles)
     begin("stations")
     now = _now()
     stations = [
@@ -91,14 +91,14 @@ def provision(engine: Engine, wanted: TenantPayload, begin: Callable[[str], None
         for key, name, kind in defaults.STATIONS
     ]
     with _transaction(engine) as connection:
-        _start_with(connection, "stations", owner, stations)
+        _insert_defaults(connection, "stations", owner, stations)
     begin("checklists")
     checklists = [
         {"id": key, "name": name, "items": list(items), "created_at": now}
         for key, name, items in defaults.CHECKLISTS
     ]
     with _transaction(engine) as connection:
-        _start_with(connection, "checklists", owner, checklists)
+        _insert_defaults(connection, "checklists", owner, checklists)
     return NewTenant(
         organization_id=owner,
         name=organization.name,
@@ -125,7 +125,7 @@ def _organization(connection: Connection, wanted: TenantPayload) -> Row[Any]:
         ORGANIZATIONS,
         [
             {
-                # Not made from the name: an organization that is renamed keeps its id.
+                # Not derived from the name: a renamed organization keeps its id.
                 "id": f"org-{new_job_id()}",
                 "name": wanted.organization_name,
                 "name_key": key,
@@ -141,11 +141,11 @@ def _organization(connection: Connection, wanted: TenantPayload) -> Row[Any]:
         select(ORGANIZATIONS).where(ORGANIZATIONS.c.name_key == key)
     ).one_or_none()
     if found is None:
-        raise PlatformUnavailable("the organization was removed while it was onboarded")
+        raise PlatformUnavailable("the organization was removed during its onboarding")
     if found.admin_email.casefold() != address_key(wanted.admin_email):
         raise NameTaken(
-            "organizationName: is taken by an organization with another administrator;"
-            " choose another name, or give that administrator's address"
+            "organizationName: is taken by an organization with a different administrator;"
+            " choose another name, or use that administrator's address"
         )
     return found
 
@@ -153,16 +153,16 @@ def _organization(connection: Connection, wanted: TenantPayload) -> Row[Any]:
 def _subscription(
     connection: Connection, wanted: TenantPayload, organization: Row[Any]
 ) -> str | None:
-    """In the organization's transaction: one whose subscription is refused is not left behind."""
+    """Link the subscription in the organization's transaction, which a refusal rolls back."""
     from sqlalchemy import select
 
     from tasks.shared.platform.schema import ORGANIZATIONS, SUBSCRIPTIONS
 
     customer, subscription = wanted.stripe_customer_id, wanted.stripe_subscription_id
-    mine = SUBSCRIPTIONS.c.organization_id == organization.id
+    own = SUBSCRIPTIONS.c.organization_id == organization.id
     if subscription is None:
         return connection.execute(
-            select(SUBSCRIPTIONS.c.stripe_subscription_id).where(mine)
+            select(SUBSCRIPTIONS.c.stripe_subscription_id).where(own)
         ).scalar_one_or_none()
     row = {
         "organization_id": organization.id,
@@ -172,14 +172,14 @@ def _subscription(
         "created_at": _now(),
     }
     _insert_missing(connection, SUBSCRIPTIONS, [row])
-    linked = connection.execute(select(SUBSCRIPTIONS).where(mine)).one_or_none()
+    linked = connection.execute(select(SUBSCRIPTIONS).where(own)).one_or_none()
     if linked is None:
         raise SubscriptionTaken(
             "stripeSubscriptionId: is linked to another organization; check the id in Stripe"
         )
     if (linked.stripe_subscription_id, linked.stripe_customer_id) != (subscription, customer):
         raise SubscriptionTaken(
-            "stripeSubscriptionId: the organization has another subscription or customer already;"
+            "stripeSubscriptionId: the organization already has a different subscription or customer;"
             " change it in the platform"
         )
     connection.execute(
@@ -216,33 +216,33 @@ def _administrator(connection: Connection, owner: str, wanted: TenantPayload) ->
                 "email": address,
                 "name": wanted.admin_name,
                 "role": "owner",
-                # No password is made up: the administrator chooses one with the token.
+                # No password is generated: the administrator chooses one with the token.
                 "password_hash": None,
                 "invite_token": secrets.token_urlsafe(32),
                 "created_at": _now(),
             }
         ],
     )
-    mine = (USERS.c.organization_id == owner) & (USERS.c.id == f"user-{name}")
-    return connection.execute(select(USERS).where(mine)).one()
+    by_id = (USERS.c.organization_id == owner) & (USERS.c.id == f"user-{name}")
+    return connection.execute(select(USERS).where(by_id)).one()
 
 
-def _start_with(
+def _insert_defaults(
     connection: Connection, name: str, owner: str, rows: Sequence[dict[str, Any]]
 ) -> None:
-    """Adds the rows to an organization that has none: what it threw away does not come back."""
+    """Insert the default rows if the organization has none: rows it has deleted are not restored."""
     from sqlalchemy import select
 
     from tasks.shared.platform.schema import METADATA
 
     table = METADATA.tables[name]
-    mine = select(table.c.id).where(table.c.organization_id == owner).limit(1)
-    if connection.execute(mine).first() is None:
+    existing = select(table.c.id).where(table.c.organization_id == owner).limit(1)
+    if connection.execute(existing).first() is None:
         _insert_missing(connection, table, [{"organization_id": owner, **row} for row in rows])
 
 
 def _insert_missing(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Inserts the rows of which no key is there yet; waits for a transaction that adds the same."""
+    """Insert rows whose keys do not exist yet; waits for a transaction that inserts the same."""
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
@@ -255,18 +255,18 @@ def _insert_missing(connection: Connection, table: Table, rows: Sequence[dict[st
 
 @contextmanager
 def _transaction(engine: Engine) -> Iterator[Connection]:
-    with _telling_no_values(), engine.begin() as connection:
+    with _translate_errors(), engine.begin() as connection:
         yield connection
 
 
 @contextmanager
-def _telling_no_values() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
     except SQLAlchemyError as error:
-        # Its text would hold the statement's values.
+        # The error's text would contain the statement's values.
         raise PlatformUnavailable(
             f"the platform's database failed ({type(error).__name__});"
             " see `hsejobs doctor` and PLATFORM_DATABASE_URL"

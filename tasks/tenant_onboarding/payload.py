@@ -1,4 +1,4 @@
-"""What a job of the tenant-onboarding queue may ask for."""
+"""The payload model of the tenant-onboarding queue."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from hsejobs.services.mail.text import check_line
 from hsejobs.settings import Settings
 
 Tier = Literal["free", "starter", "professional", "enterprise"]
-#: What the platform's column for ``name_key`` holds: case-folding may make a name longer.
+#: The length of the platform's ``name_key`` column: case folding may make a name longer.
 MAX_NAME_KEY = 400
 
 
 def name_key(name: str) -> str:
-    """What two names of the same organization have in common: case-folded and trimmed."""
+    """Return the key that all spellings of an organization's name share: case-folded, trimmed."""
     return name.strip().casefold()
 
 
 def address_key(address: str) -> str:
-    """The same for mail addresses: case-folded, and the domain in its ASCII form."""
+    """Return the same for mail addresses: case-folded, with the domain in ASCII."""
     return parse_address(address, "adminEmail").spec.casefold()
 
 
@@ -42,14 +42,18 @@ def _one_line(text: str) -> str:
 
 def _organization(name: str) -> str:
     if len(name_key(name)) > MAX_NAME_KEY:
-        raise PydanticCustomError("onboarding", "is too long in lower case")
+        raise PydanticCustomError(
+            "onboarding", f"must have at most {MAX_NAME_KEY} characters in lower case"
+        )
     return name
 
 
 def _address(text: str) -> str:
     try:
         if parse_address(text, "").name or text.endswith(">"):
-            raise PydanticCustomError("onboarding", "give the address alone: user@example.com")
+            raise PydanticCustomError(
+                "onboarding", "must be an address without a name: user@example.com"
+            )
     except InvalidPayload as error:
         raise PydanticCustomError("onboarding", error.problems[0][1]) from None
     return text
@@ -60,7 +64,7 @@ def _stripe_id(kind: str, prefix: str) -> Callable[[str], str]:
 
     def check(text: str) -> str:
         if not form.match(text):
-            problem = f"is no Stripe {kind} id: {prefix}_ and then letters and digits"
+            problem = f"must be a Stripe {kind} id: {prefix}_ followed by letters and digits"
             raise PydanticCustomError("onboarding", problem)
         return text
 
@@ -83,7 +87,7 @@ SubscriptionId = Annotated[
 ]
 
 
-#: Letters that become three in lower case: with the longest of names ``_organization`` refuses them.
+#: Letters that case folding expands to three: ``_organization`` refuses them in the longest names.
 _LONGER = r"\u0390\u03b0\u1f50-\u1fff\ufb03\ufb04"
 OrganizationName = Annotated[
     Line,
@@ -96,7 +100,7 @@ OrganizationName = Annotated[
 class TenantPayload(Payload):
     """The organization, its first administrator and its subscription.
 
-    Every error names its field and repeats no value.
+    Every error names its field and never repeats the value.
     """
 
     organization_name: OrganizationName = Field(examples=["Acme Corp"])
@@ -110,7 +114,7 @@ class TenantPayload(Payload):
 
     @staticmethod
     def openapi_rules(settings: Settings) -> dict[str, Any]:
-        """What the OpenAPI document adds to the fields: a subscription is a customer's."""
+        """Return what the OpenAPI document adds: a subscription requires a customer."""
         return {
             "anyOf": [
                 {"properties": {"stripeSubscriptionId": {"type": "null"}}},
@@ -124,12 +128,12 @@ class TenantPayload(Payload):
     @model_validator(mode="after")
     def _fits_together(self) -> TenantPayload:
         if self.stripe_subscription_id is not None and self.stripe_customer_id is None:
-            _wrong("stripeCustomerId", "goes with stripeSubscriptionId: whose subscription it is")
+            _raise_invalid("stripeCustomerId", "is required with stripeSubscriptionId")
         return self
 
 
-def _wrong(field: str, problem: str) -> NoReturn:
-    # A plain error of a model validator would name no field.
+def _raise_invalid(field: str, problem: str) -> NoReturn:
+    # A plain ValueError in a model validator would not name the field.
     details = InitErrorDetails(
         type=PydanticCustomError("onboarding", problem), loc=(field,), input=None
     )

@@ -18,7 +18,7 @@ from hsejobs.settings import load_settings
 from hsejobs.watch.alerts import CALM_LOOKS, TRIES
 from tests.alerts.conftest import Scene
 from tests.support import wait_until
-from tests.webhooks.receivers import Connection, ok, receiving
+from tests.webhooks.endpoints import Connection, ok, serving
 
 ALERT = {
     "rule": "waiting",
@@ -37,7 +37,7 @@ def overflow(scene: Scene) -> None:
         scene.store.add(f"j{n}")
 
 
-def test_each_change_is_told_once_by_whoever_looks(scene: Scene) -> None:
+def test_each_change_is_sent_once_by_any_process(scene: Scene) -> None:
     overflow(scene)
     other = scene.watching()
     for watch in (scene.watch, other, scene.watch, other):
@@ -76,19 +76,19 @@ def test_trying_ends(scene: Scene) -> None:
 
 
 def test_the_webhook_is_signed_and_its_address_checked(tmp_path: Path) -> None:
-    with receiving(ok) as receiver:
+    with serving(ok) as endpoint:
         env = {
-            "JOBS_ALERT_WEBHOOK_URL": receiver.url(),
+            "JOBS_ALERT_WEBHOOK_URL": endpoint.url(),
             "JOBS_ALERT_WEBHOOK_SECRET": "s3cret",
             "JOBS_HOME": str(tmp_path),
         }
         [refused] = channels(load_settings(env))
         with pytest.raises(Exception, match="not public"):
             refused.send([ALERT])
-        assert receiver.connections == 0
+        assert endpoint.connections == 0
         [channel] = channels(load_settings({**env, "WEBHOOK_ALLOW_PRIVATE": "1"}))
         channel.send([ALERT])
-    [request] = receiver.requests
+    [request] = endpoint.requests
     body = json.loads(request.body)
     assert body["alerts"] == [ALERT]
     assert body["event"] == request.headers["x-webhook-event"] == "hsejobs.alert"
@@ -105,8 +105,8 @@ def test_an_answer_that_is_no_success_is_an_error(tmp_path: Path) -> None:
         connection.read()
         connection.answer("503 Busy")
 
-    with receiving(busy) as receiver:
-        env = {"JOBS_ALERT_WEBHOOK_URL": receiver.url(), "WEBHOOK_ALLOW_PRIVATE": "1"}
+    with serving(busy) as endpoint:
+        env = {"JOBS_ALERT_WEBHOOK_URL": endpoint.url(), "WEBHOOK_ALLOW_PRIVATE": "1"}
         [channel] = channels(load_settings({**env, "JOBS_HOME": str(tmp_path)}))
         with pytest.raises(Exception, match="answered 503"):
             channel.send([ALERT])
@@ -147,10 +147,10 @@ def test_supervisors_and_shims_watch(
     store = Store(redis_url)
     store.link.command("SADD", keys.queues("t"), "q")
     store.add("a")
-    with receiving(ok) as receiver, (tmp_path / "log").open("wb") as log:
+    with serving(ok) as endpoint, (tmp_path / "log").open("wb") as log:
         env = {
             "QUEUE_REDIS_PREFIX": "t",
-            "JOBS_ALERT_WEBHOOK_URL": receiver.url(),
+            "JOBS_ALERT_WEBHOOK_URL": endpoint.url(),
             "WEBHOOK_ALLOW_PRIVATE": "1",
             "JOBS_ALERT_WAITING": "0",
             "JOBS_HTTP_PORT": "0",
@@ -163,8 +163,8 @@ def test_supervisors_and_shims_watch(
             stderr=log,
         )
         try:
-            wait_until(lambda: receiver.requests, 30, "the message")
-            [told] = json.loads(receiver.requests[0].body)["alerts"]
+            wait_until(lambda: endpoint.requests, 30, "the message")
+            [told] = json.loads(endpoint.requests[0].body)["alerts"]
             assert (told["rule"], told["queue"], told["state"]) == ("waiting", "q", "on")
             listed = subprocess.run(
                 [sys.executable, "-m", "hsejobs_cli", "alerts", "--json"],

@@ -50,7 +50,7 @@ def test_a_configured_database_is_filled_only_if_it_has_no_organizations(
         )
         done = run("sample-data", "--rows", "9000", **env)
         assert (done.returncode, done.stdout) == (1, "")
-        assert "organizations that are no sample" in done.stderr
+        assert "organizations that are not sample data" in done.stderr
         assert connection.execute("SELECT count(*) FROM organizations").fetchone() == (3,)
 
 

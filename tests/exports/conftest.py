@@ -41,14 +41,14 @@ class Exports:
         check: Callable[[], None] = lambda: None,
     ) -> tuple[ExportResult, bytes]:
         """An export and its bytes."""
-        wish = ExportSpec(tuple(entities), form, AT)
+        spec = ExportSpec(tuple(entities), form, AT)
         made = make_export(
-            wish,
+            spec,
             PlatformTenant(self.engine, organization),
             lambda: self.store.write(
                 organization,
                 "one",
-                name=wish.file_name,
+                name=spec.file_name,
                 content_type=CONTENT_TYPES[form],
                 expires_at=FAR,
             ),

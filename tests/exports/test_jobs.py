@@ -91,8 +91,8 @@ def test_of_whom(platform_workers: Consumers) -> None:
     platform_workers.start("huey_config.data_exports", "-w", "1")
     unnamed = {"entities": ["stations"]}
     for payload, options, said in (
-        (EXAMPLE, {"organization_id": "org-124"}, "organizationId is not the organization"),
-        (unnamed, {}, "none is named"),
+        (EXAMPLE, {"organization_id": "org-124"}, "organizationId: must be the organization"),
+        (unnamed, {}, "is required"),
         (unnamed, {"organization_id": "org-none"}, "no such organization"),
     ):
         job = queue_data_export(payload, **options)

@@ -86,7 +86,7 @@ def test_nothing_to_export_is_an_export(exports: Exports, form: str) -> None:
     assert read(["contractors"])["contractors"] == []
 
 
-def test_no_secret_leaves(exports: Exports) -> None:
+def test_no_secret_is_exported(exports: Exports) -> None:
     fill(exports.engine, 1, 100)
     put_user(exports.engine, "org-123")
     for read in (exports.json, exports.csv, exports.sheets):
@@ -95,7 +95,7 @@ def test_no_secret_leaves(exports: Exports) -> None:
         assert {"u-1"} <= {user["id"] for user in found["users"]}
 
 
-def test_every_column_is_there_or_kept_back_on_purpose() -> None:
+def test_every_column_is_exported_or_excluded_on_purpose() -> None:
     kept_back = {"users": {"password_hash", "invite_token"}}
     for name, entity in ENTITIES.items():
         columns = {column.name for column in schema.METADATA.tables[entity.table].c}
@@ -141,7 +141,7 @@ def test_the_same_rows_make_the_same_bytes(exports: Exports, form: str) -> None:
     assert first.artifact.sha256 == again.artifact.sha256
 
 
-def test_what_a_cell_cannot_hold_is_cut_and_told(exports: Exports) -> None:
+def test_too_long_texts_are_truncated_and_reported(exports: Exports) -> None:
     fill(exports.engine, 1, 100)
     put_user(exports.engine, "org-123", name="x" * 200)
     with exports.engine.begin() as connection:
@@ -225,7 +225,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exports]:
     form=st.sampled_from(("json", "csv", "xlsx")),
 )
 @settings(max_examples=60, deadline=None)
-def test_nobody_gets_a_row_of_another(
+def test_no_organization_gets_anothers_rows(
     crowded: Exports, organization: str, entities: list[str], form: str
 ) -> None:
     try:

@@ -6,7 +6,7 @@ from typing import Any
 
 import schemathesis
 
-from hsejobs.services.mail.message import MAX_RECEIVERS
+from hsejobs.services.mail.message import MAX_RECIPIENTS
 
 
 @schemathesis.hook
@@ -16,4 +16,4 @@ def filter_body(context: Any, body: Any) -> bool:
     if not isinstance(payload, dict):
         return True
     lists = [payload.get(name) or [] for name in ("to", "cc", "bcc")]
-    return sum(len(one) if isinstance(one, list) else 1 for one in lists) <= MAX_RECEIVERS
+    return sum(len(one) if isinstance(one, list) else 1 for one in lists) <= MAX_RECIPIENTS

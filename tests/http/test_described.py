@@ -331,7 +331,7 @@ def test_values_of_a_subject_are_text_numbers_and_booleans() -> None:
         payload = {"to": "a@b.c", "template": "welcome", "context": {"name": value}}
         assert queue.document.is_valid(payload), value
         assert queue.accepts(payload), value
-    with pytest.raises(InvalidPayload, match=r"context\.name: stands in the subject"):
+    with pytest.raises(InvalidPayload, match=r"context\.name: is used in the subject"):
         queue.wrapper.data_of({"to": "a@b.c", "template": "welcome", "context": {"name": []}})
 
 
@@ -360,6 +360,6 @@ def test_a_form_describes_the_contents_of_a_mail() -> None:
     assert problems({"to": "a@b.c"}, queue.forms) == [("payload", "give html, text or template")]
     told = dict(problems({"to": "nobody", "text": "x"}, queue.forms))
     assert told == {
-        "to": "must be a mail address: user@example.com or A Name <user@example.com>; several with"
-        " commas between"
+        "to": "must be a mail address: user@example.com or A Name <user@example.com>; separate"
+        " several with commas"
     }

@@ -58,7 +58,7 @@ MUTANTS = (
         ("webhooks/test_post.py::test_an_answer_that_drips_does_not_take_all_the_time",),
     ),
     hook(
-        "a receiver may ask for a year",
+        "an endpoint may ask for a year",
         "deliver",
         "return min(float(value[:9]), LONGEST_RETRY_AFTER)",
         "return float(value[:9])",
@@ -79,12 +79,12 @@ MUTANTS = (
         ("webhooks/test_signing.py",),
     ),
     mail(
-        "who has the mail gets it again", "smtp", "if not already(receiver_key(envelope, r))]", "]"
+        "who has the mail gets it again", "smtp", "if not already(recipient_key(envelope, r))]", "]"
     ),
     mail(
         "an acceptance is not recorded",
         "smtp",
-        "accepted(receiver_key(envelope, receiver))",
+        "accepted(recipient_key(envelope, recipient))",
         "pass",
     ),
     mail("a lost lease does not stop the mail", "session", "        before_data()\n", ""),
@@ -125,7 +125,7 @@ MUTANTS = (
         ("services/test_mail_message.py",),
     ),
     mail(
-        "a hidden receiver is shown",
+        "a hidden recipient is shown",
         "message",
         '(("To", to), ("Cc", cc),',
         '(("To", to), ("Cc", _addresses("cc", [*payload.cc, *payload.bcc])),',

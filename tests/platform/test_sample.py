@@ -158,7 +158,7 @@ def test_an_organization_that_is_no_sample_gets_no_row(
 ) -> None:
     stranger(platform_engine, organization, name)
     before = content(platform_engine)
-    with pytest.raises(Refused, match=f"{organization} is no sample"):
+    with pytest.raises(Refused, match=f"{organization} is not sample data"):
         fill(platform_engine, organizations=1_000, rows=20_000)
     assert content(platform_engine) == before
     assert has_others(platform_engine)

@@ -43,14 +43,14 @@ class Reports:
         check: Callable[[], None] = lambda: None,
     ) -> tuple[ReportResult, bytes]:
         """A report and its bytes."""
-        wish = ReportSpec(kind, form, parse_filters(kind, filters or {}), AT)
+        spec = ReportSpec(kind, form, parse_filters(kind, filters or {}), AT)
         made = make_report(
-            wish,
+            spec,
             PlatformTenant(self.engine, organization),
             lambda: self.store.write(
                 organization,
                 "one",
-                name=wish.file_name,
+                name=spec.file_name,
                 content_type=CONTENT_TYPES[form],
                 expires_at=FAR,
             ),

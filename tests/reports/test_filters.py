@@ -79,7 +79,7 @@ def test_the_payload_is_stored_as_it_came() -> None:
 
 
 @pytest.mark.parametrize("address", ["nobody", "a@b@c", "a b@c.example", "x@" + "y" * 300])
-def test_a_report_nobody_can_be_told_of_is_refused(address: str) -> None:
+def test_a_report_with_an_invalid_notification_address_is_refused(address: str) -> None:
     with pytest.raises(InvalidPayload) as caught:
         generate_report.data_of({"type": "audits", "notifyEmail": address})
     assert caught.value.field == "notifyEmail"

@@ -176,8 +176,8 @@ def test_a_report_ends_at_its_deadline(platform_workers: Consumers, tmp_path: Pa
 def test_of_whom(platform_workers: Consumers, tmp_path: Path) -> None:
     platform_workers.start("huey_config.reports", "-w", "1")
     for payload, options, said in (
-        (EXAMPLE, {"organization_id": "org-124"}, "organizationId is not the organization"),
-        ({"type": "audits"}, {}, "none is named"),
+        (EXAMPLE, {"organization_id": "org-124"}, "organizationId: must be the organization"),
+        ({"type": "audits"}, {}, "is required"),
         ({"type": "audits"}, {"organization_id": "org-none"}, "no such organization"),
     ):
         job = queue_report(payload, **options)

@@ -16,7 +16,7 @@ from hsejobs.services.mail import (
     Receipt,
     deliver,
 )
-from hsejobs.services.mail.message import receiver_key
+from hsejobs.services.mail.message import recipient_key
 from hsejobs.services.mail.server import parse_smtp_url
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def test_a_mail_arrives(mail_server: Server, send: Send, build: Build, ledger: L
     assert b"hidden" not in mail.content
     assert inbox.tls == [False]
     _, envelope = build()
-    assert ledger.keys == [receiver_key(envelope, r) for r in mail.rcpt_tos]
+    assert ledger.keys == [recipient_key(envelope, r) for r in mail.rcpt_tos]
 
 
 def test_dots_and_line_ends_in_a_body(mail_server: Server, send: Send) -> None:
@@ -153,7 +153,7 @@ def test_a_refused_login_is_final_and_shows_no_password(mail_server: Server, sen
 
 
 def test_a_login_that_is_not_offered(mail_server: Server, send: Send) -> None:
-    with pytest.raises(Unrecoverable, match="offers no login"):
+    with pytest.raises(Unrecoverable, match="offers no AUTH"):
         send(with_login(mail_server().url))
 
 
@@ -164,7 +164,7 @@ def test_no_login_without_tls_but_on_loopback(
 
     monkeypatch.setattr(SmtpChannel, "peer", "192.0.2.1")
     inbox = mail_server(auth=True, auth_require_tls=False)
-    with pytest.raises(Unrecoverable, match="no TLS"):
+    with pytest.raises(Unrecoverable, match="without TLS"):
         send(with_login(inbox.url))
     assert inbox.login is None
 
@@ -200,7 +200,7 @@ def test_some_are_refused_for_good(mail_server: Server, send: Send, ledger: Ledg
 def test_a_retry_goes_to_those_who_lack_it(mail_server: Server, send: Send) -> None:
     inbox = mail_server()
     inbox.replies |= {"b@example.com": "450 greylisted", "c@example.com": "550 unknown"}
-    with pytest.raises(MailRefusedForNow, match=r"1 of 3 receivers.*b\*\*\*@example.com: 450"):
+    with pytest.raises(MailRefusedForNow, match=r"1 of 3 recipients.*b\*\*\*@example.com: 450"):
         send(inbox.url, to=THREE)
     inbox.replies["b@example.com"] = "250 OK"
     assert send(inbox.url, to=THREE) == Receipt(2, ("c***@example.com",))

@@ -26,7 +26,7 @@ Build = Callable[..., tuple[EmailMessage, Envelope]]
 
 
 def parsed(message: EmailMessage) -> EmailMessage:
-    """What a receiver's program makes of it."""
+    """What a recipient's program makes of it."""
     data = message.as_bytes()
     assert b"\n" not in data.replace(b"\r\n", b"")
     assert max(map(len, data.split(b"\r\n"))) <= 998
@@ -54,7 +54,7 @@ def test_a_mail_with_text_and_html(build: Build) -> None:
     assert [part.get_content_type() for part in read.iter_parts()] == ["text/plain", "text/html"]
     assert body(read, "plain") == "Hi Ann\n"
     assert body(read, "html") == "<p>Hi <b>Ann</b></p>\n"
-    assert envelope.receivers == ("ann@example.com",)
+    assert envelope.recipients == ("ann@example.com",)
 
 
 def test_the_message_id_is_a_hash_of_the_job_in_the_senders_domain(build: Build) -> None:
@@ -71,7 +71,7 @@ def test_a_hidden_receiver_is_in_the_envelope_only(build: Build) -> None:
         bcc=["hidden@example.com"],
         reply_to="Help <help@example.org>",
     )
-    assert envelope.receivers == tuple(f"{x}@example.com" for x in ("a", "b", "c", "hidden"))
+    assert envelope.recipients == tuple(f"{x}@example.com" for x in ("a", "b", "c", "hidden"))
     read = parsed(message)
     assert [a.addr_spec for a in read["To"].addresses] == ["a@example.com", "b@example.com"]
     assert read["Reply-To"] == "Help <help@example.org>"
@@ -274,7 +274,7 @@ def test_an_unknown_artifact_and_too_much_of_them_are_final() -> None:
         finally:
             closed.append(True)
 
-    with pytest.raises(Unrecoverable, match="more than 10 MB"):
+    with pytest.raises(Unrecoverable, match="must not exceed 10 MB"):
         load_attachments([reference], lambda _: ("a", "b/c", endless()), deadline=float("inf"))
     assert closed == [True]
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.shared.cells import cell, csv_head, csv_rows
-from tasks.shared.streams import behind, json_rows
+from tasks.shared.streams import json_rows, write_behind
 
 #: Also half characters, which a database may hold.
 TEXTS = st.text(st.characters(codec=None, categories=None), max_size=12) | st.sampled_from(
@@ -27,7 +27,7 @@ TABLES = st.integers(2, 5).flatmap(
 
 def at_work() -> list[str]:
     """Threads of ``behind`` that have not ended."""
-    return [one.name for one in threading.enumerate() if one.name.startswith("behind")]
+    return [one.name for one in threading.enumerate() if one.name.startswith("write-behind")]
 
 
 @given(TABLES)
@@ -74,7 +74,7 @@ def test_json_reads_back_as_it_was(rows: list[dict[str, object]]) -> None:
 
 def test_behind_writes_all_in_order_elsewhere() -> None:
     got: list[tuple[bytes, int]] = []
-    with behind(lambda piece: got.append((piece, threading.get_ident()))) as put:
+    with write_behind(lambda piece: got.append((piece, threading.get_ident()))) as put:
         for number in range(100):
             put(b"%d" % number)
     assert [piece for piece, _ in got] == [b"%d" % number for number in range(100)]
@@ -92,7 +92,7 @@ def test_behind_holds_few_pieces() -> None:
 
     def fill() -> None:
         nonlocal taken
-        with behind(slow) as put:
+        with write_behind(slow) as put:
             for _ in range(50):
                 taken += 1
                 put(b"x")
@@ -118,7 +118,7 @@ def test_what_the_file_raises_is_raised_and_nothing_follows() -> None:
         got.append(piece)
 
     def run(pieces: range) -> None:
-        with behind(full) as put:
+        with write_behind(full) as put:
             for number in pieces:
                 put(b"%d" % number)
 
@@ -135,7 +135,7 @@ def test_broken_off_nothing_is_written_afterwards() -> None:
     got: list[bytes] = []
 
     def run() -> None:
-        with behind(got.append) as put:
+        with write_behind(got.append) as put:
             put(b"1")
             raise KeyboardInterrupt
 

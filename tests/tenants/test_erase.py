@@ -136,7 +136,7 @@ def test_one_whose_name_begins_the_same_keeps_all(redis_url: str, tmp_path: Path
     assert {org for one in events for _, org in one.jobs} == {"o", "o-12", "o:1", "O-1"}
 
 
-def test_running_jobs_are_waited_for_by_people(redis_url: str) -> None:
+def test_an_erasure_refuses_while_jobs_run(redis_url: str) -> None:
     fresh()
     job = queue_email(MAIL, organization_id="o-1")
     queue_email(MAIL, organization_id="o-1")
@@ -166,7 +166,7 @@ def test_a_record_in_no_index_goes_too(redis_url: str, redis_client: redis.Redis
     assert find_leaks(redis_client, "hsejobs") == []
 
 
-def test_another_programs_key_is_in_nobodys_way(redis_url: str, redis_client: redis.Redis) -> None:
+def test_another_programs_keys_are_ignored(redis_url: str, redis_client: redis.Redis) -> None:
     fresh()
     kept, taken = (queue_email(MAIL, organization_id="o-1") for _ in range(2))
     redis_client.set(f"hsejobs:{{email}}:j:{taken.id}", "not ours")
@@ -180,7 +180,7 @@ def test_another_programs_key_is_in_nobodys_way(redis_url: str, redis_client: re
     assert redis_client.get("hsejobs:{email}:j:other") == b"nor this"
 
 
-def test_a_log_line_is_about_whom_it_names() -> None:
+def test_a_log_line_belongs_to_the_organizations_it_names() -> None:
     named = (
         {"organizationId": "o-1"},
         {"jobId": "o-1:key"},

@@ -88,7 +88,7 @@ def fresh(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def consumer(fresh: None, tmp_path: Path) -> Iterator[Callable[..., Consumer]]:
-    """Starts consumers; what still runs at the end is killed."""
+    """Start consumers; what still runs at the end is killed."""
     started: list[Consumer] = []
 
     def start(*options: str, queue: str = "webhooks", **env: str) -> Consumer:

@@ -50,5 +50,5 @@ class Node:
         return found
 
     def close(self) -> None:
-        """Ends the process."""
+        """End the process."""
         self._process.communicate(timeout=10)

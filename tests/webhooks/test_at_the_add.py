@@ -48,7 +48,7 @@ def test_an_address_that_is_not_public(public: None, url: str) -> None:
     assert refused(CALL | {"url": url}) == "url"
 
 
-def test_a_network_of_ones_own_is_allowed_where_the_setting_says_so(fresh: None) -> None:
+def test_private_networks_are_allowed_by_the_setting(fresh: None) -> None:
     assert queue_webhook(CALL | {"url": PRIVATE[0]}).created
 
 
@@ -60,7 +60,7 @@ def test_a_secret_that_is_not_base64(public: None, secret: str) -> None:
 @pytest.mark.parametrize(
     "secret", ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_YQ", "not base64!"]
 )
-def test_secrets_that_hold_a_key(public: None, secret: str) -> None:
+def test_valid_secrets_are_accepted(public: None, secret: str) -> None:
     assert queue_webhook(CALL | {"secret": secret}).created
 
 
@@ -72,7 +72,7 @@ def test_what_an_older_release_added_still_runs(public: None) -> None:
     assert "webhook-signature" in signed
 
 
-def test_one_wrong_subscription_keeps_nothing_from_the_others(
+def test_an_invalid_subscription_does_not_affect_the_others(
     hooks: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from hsejobs.engine.runtime import runtime
@@ -119,7 +119,7 @@ def test_a_program_that_knows_no_mail_server_leaves_the_sender_to_the_worker(fre
     assert queue_email(MAIL | {"from": "x@evil.example"}).created
 
 
-def test_a_machine_on_its_own_knows_its_senders(
+def test_an_embedded_redis_checks_the_sender(
     fresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from tasks.email import send_email

@@ -46,7 +46,7 @@ def is_trial(circuits: Circuits, token: str) -> bool:
     return enter(circuits, token) == "trial"
 
 
-def test_five_in_a_row_open_it(circuits: Circuits) -> None:
+def test_five_consecutive_failures_open_the_circuit(circuits: Circuits) -> None:
     assert fail(circuits, 4) == "closed"
     assert report(circuits, "good", "ok") == "closed"
     assert circuits.get(NAME).failures == 0
@@ -111,7 +111,7 @@ def test_a_failed_trial_doubles_the_wait_up_to_the_longest(circuits: Circuits) -
     assert 80 < waits[3] <= 100
 
 
-def test_a_trial_whose_worker_dies_is_another_s(circuits: Circuits) -> None:
+def test_a_dead_workers_trial_passes_to_another(circuits: Circuits) -> None:
     fail(circuits, 5, open_ms=10)
     wait_until(lambda: enter(circuits, "dead", 200) == "trial", what="the trial")
     assert enter(circuits, "other") == "waiting"
@@ -176,7 +176,7 @@ def test_names_are_unique_and_tell_what_they_guard() -> None:
     assert (mail.name, mail.organization_id, mail.host) == ("smtp:[::1]:25", None, "[::1]:25")
 
 
-def test_the_list_is_whole_and_a_tenant_s_is_its_own(circuits: Circuits) -> None:
+def test_the_list_is_complete_and_tenants_see_their_own(circuits: Circuits) -> None:
     for i in range(1100):
         circuits.open(webhook_circuit(f"org-{i % 2}", f"h{i}:1"))
     assert len(circuits.all()) == 1100

@@ -1,4 +1,4 @@
-"""Jobs of the webhooks queue through a real consumer, against receivers of every kind."""
+"""Jobs of the webhooks queue through a real consumer, against endpoints of every kind."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tasks import queue_webhook
 from tests.support import wait_until
 from tests.support.server import Server
 from tests.webhooks.conftest import Consumer
+from tests.webhooks.endpoints import Connection, Script, hang, ok, serving
 from tests.webhooks.node import Node
-from tests.webhooks.receivers import Connection, Script, hang, ok, receiving
 from tests.webhooks.test_post import (
     answering,
     close_at_once,
@@ -49,9 +49,9 @@ def failure(job: Any) -> tuple[str, str]:
 def test_the_call_of_the_document(consumer: Start, node: Node) -> None:
     consumer(**QUICK)
     data = {"10": 1, "9": 1.0, "big": 1e21, "text": "é\u2028\ud800", "n": [1e16, -0.0, None]}
-    with receiving(ok) as receiver:
+    with serving(ok) as endpoint:
         payload = {
-            "url": receiver.url(),
+            "url": endpoint.url(),
             "payload": {"event": "incident.created", "data": data},
             "secret": "webhook-secret",
             "eventType": "incident.created",
@@ -63,7 +63,7 @@ def test_the_call_of_the_document(consumer: Start, node: Node) -> None:
     assert result["body"] == "thanks"
     assert result["address"] == "127.0.0.1"
     assert 0 <= result["durationMs"] < 30_000
-    [request] = receiver.requests
+    [request] = endpoint.requests
     assert request.headers["x-webhook-event"] == "incident.created"
     assert job.refresh().organization_id == "org-123"
     assert asked(node, request.headers, request.body, "webhook-secret") == [True, True]
@@ -71,10 +71,10 @@ def test_the_call_of_the_document(consumer: Start, node: Node) -> None:
     assert "answered 200" in lines[0]
 
 
-def test_the_address_stands_in_no_log(consumer: Start) -> None:
+def test_the_url_is_never_logged(consumer: Start) -> None:
     worker = consumer(**QUICK)
-    with receiving(ok) as receiver:
-        job = queue_webhook(call(receiver.url() + "?key=in-the-address"))
+    with serving(ok) as endpoint:
+        job = queue_webhook(call(endpoint.url() + "?key=in-the-address"))
         assert job.wait(30)["status"] == 200
     wait_until(lambda: '"completed"' in worker.log.read_text(), 10, "the line of the job")
     assert "in-the-address" not in worker.log.read_text()
@@ -85,13 +85,13 @@ def test_every_attempt_has_the_same_id_and_a_time_of_its_own(consumer: Start) ->
 
     def script(connection: Connection) -> None:
         connection.read()
-        first = len(connection.receiver.requests) == 1
+        first = len(connection.endpoint.requests) == 1
         connection.answer("500 No" if first else "204 Fine", b"s3cr3t-s3cr3t is wrong" * first)
 
-    with receiving(script) as receiver:
-        job = queue_webhook(call(receiver.url(), secret="s3cr3t-s3cr3t"), backoff=1.1)
+    with serving(script) as endpoint:
+        job = queue_webhook(call(endpoint.url(), secret="s3cr3t-s3cr3t"), backoff=1.1)
         assert job.wait(30)["status"] == 204
-    one, two = (request.headers for request in receiver.requests)
+    one, two = (request.headers for request in endpoint.requests)
     assert one["x-webhook-id"] == one["webhook-id"] == two["x-webhook-id"] == two["webhook-id"]
     assert job.id not in one["x-webhook-id"]
     assert int(two["x-webhook-timestamp"]) > int(one["x-webhook-timestamp"])
@@ -108,23 +108,23 @@ def test_a_worker_that_dies_before_it_records_the_call_makes_it_again(consumer: 
 
     def script(connection: Connection) -> None:
         connection.read()
-        if len(connection.receiver.requests) == 1:
+        if len(connection.endpoint.requests) == 1:
             running[0].kill_all()
         connection.answer("200 OK")
 
-    with receiving(script) as receiver:
-        job = queue_webhook(call(receiver.url()))
-        wait_until(lambda: receiver.requests, 30, "the first call")
+    with serving(script) as endpoint:
+        job = queue_webhook(call(endpoint.url()))
+        wait_until(lambda: endpoint.requests, 30, "the first call")
         consumer("-w", "1", **QUICK)
         assert job.wait(30)["status"] == 200
-    one, two = (request.headers for request in receiver.requests)
+    one, two = (request.headers for request in endpoint.requests)
     assert one["x-webhook-id"] == two["x-webhook-id"]
 
 
-def test_retry_after_is_waited_for(consumer: Start) -> None:
+def test_retry_after_delays_the_next_attempt(consumer: Start) -> None:
     consumer(**QUICK)
-    with receiving(answering("503 Away", b"", "Retry-After: 1")) as receiver:
-        job = queue_webhook(call(receiver.url()), attempts=2, backoff=0.05)
+    with serving(answering("503 Away", b"", "Retry-After: 1")) as endpoint:
+        job = queue_webhook(call(endpoint.url()), attempts=2, backoff=0.05)
         assert failure(job)[0] == "webhook_rejected"
     first, second = job.refresh().errors
     assert second["startedAt"] - first["failedAt"] >= 990
@@ -146,11 +146,11 @@ def test_endings_and_the_worker_goes_on(
     consumer: Start, script: Script, attempts: int, code: str
 ) -> None:
     consumer("-w", "1", **QUICK)
-    with receiving(script) as receiver, receiving(ok) as other:
-        job = queue_webhook(call(receiver.url()), attempts=2, backoff=0.05, timeout=1)
+    with serving(script) as endpoint, serving(ok) as other:
+        job = queue_webhook(call(endpoint.url()), attempts=2, backoff=0.05, timeout=1)
         found, _ = failure(job)
         assert found == code
-        assert job.refresh().attempts_made == attempts == receiver.connections
+        assert job.refresh().attempts_made == attempts == endpoint.connections
         assert queue_webhook(call(other.url())).wait(30)["status"] == 200
 
 
@@ -162,7 +162,7 @@ def test_only_public_addresses(consumer: Start) -> None:
     }
     env = {**QUICK, "WEBHOOK_ALLOW_PRIVATE": "0", "TRIAL_NAMES": json.dumps(names)}
     consumer("-w", "1", **env)
-    with receiving(ok) as four, receiving(ok, "::1") as six:
+    with serving(ok) as four, serving(ok, "::1") as six:
         for name, port in (("four", four.port), ("six", six.port), ("both", four.port)):
             job = queue_webhook(call(f"http://{name}.example:{port}/"), attempts=2, backoff=0.05)
             code, text = failure(job)
@@ -179,10 +179,10 @@ def test_a_certificate_is_checked(consumer: Start, trusted: ssl.SSLContext) -> N
     consumer(
         **QUICK, TRIAL_NAMES=json.dumps({"localhost": ["127.0.0.1"], "b.example": ["127.0.0.1"]})
     )
-    with receiving(ok, tls=trusted) as receiver:
-        good = queue_webhook(call(f"https://localhost:{receiver.port}/"))
+    with serving(ok, tls=trusted) as endpoint:
+        good = queue_webhook(call(f"https://localhost:{endpoint.port}/"))
         assert good.wait(30)["status"] == 200
-        bad = queue_webhook(call(f"https://b.example:{receiver.port}/"), attempts=1)
+        bad = queue_webhook(call(f"https://b.example:{endpoint.port}/"), attempts=1)
         assert failure(bad)[0] == "webhook_unreachable"
 
 
@@ -212,7 +212,7 @@ FAST = {"OPEN_MS": 600, "LONGEST_MS": 2000, "TRIAL_SECONDS": 0.1, "HELD_SECONDS"
 
 
 class Switch:
-    """A receiver that fails until it is repaired."""
+    """An endpoint that fails until it is repaired."""
 
     def __init__(self, how: Script) -> None:
         self.how = how
@@ -223,28 +223,26 @@ class Switch:
 
 
 @pytest.mark.parametrize("how", [answering("500 No"), answering("429 Slow"), close_at_once])
-def test_a_breaker_s_life_over_several_workers(
-    consumer: Start, circuits: Circuits, how: Script
-) -> None:
+def test_several_workers_share_a_circuit(consumer: Start, circuits: Circuits, how: Script) -> None:
     env = {"TRIAL_BREAKER": json.dumps(FAST)}
     consumer("-w", "3", **env)
     consumer("-w", "3", **env)
     switch = Switch(how)
-    with receiving(switch) as receiver, receiving(ok) as other:
+    with serving(switch) as endpoint, serving(ok) as other:
         # More attempts than the circuit lets through.
         jobs = [
-            queue_webhook(call(receiver.url(), organizationId="org-1"), attempts=50, backoff=0.01)
+            queue_webhook(call(endpoint.url(), organizationId="org-1"), attempts=50, backoff=0.01)
             for _ in range(12)
         ]
-        name = f"webhook:org-1:127.0.0.1:{receiver.port}"
+        name = f"webhook:org-1:127.0.0.1:{endpoint.port}"
         wait_until(lambda: name in [one.name for one in circuits.all()], what="a failure")
         wait_until(lambda: circuits.get(name).state == "open", what="the opening")
         # Another organization's calls to the same host, and this one's to another, go on.
         assert queue_webhook(call(other.url(), organizationId="org-1")).wait(30)
-        again = receiver.connections
-        theirs = queue_webhook(call(receiver.url(), organizationId="org-2"), attempts=1)
+        again = endpoint.connections
+        theirs = queue_webhook(call(endpoint.url(), organizationId="org-2"), attempts=1)
         failure(theirs)
-        assert receiver.connections > again
+        assert endpoint.connections > again
 
         wait_until(lambda: circuits.get(name).failures >= 7, 30, "failed trials")
         made = sum(job.refresh().attempts_made for job in jobs)
@@ -277,67 +275,67 @@ def test_a_secret_is_sealed_until_it_signs(
     consumer: Start, node: Node, monkeypatch: pytest.MonkeyPatch, redis_client: redis.Redis
 ) -> None:
     monkeypatch.setenv("JOBS_SECRET_KEY", base64.b64encode(bytes(range(32))).decode())
-    with receiving(ok) as receiver:
-        job = queue_webhook(call(receiver.url(), secret="s3cr3t-s3cr3t"))
+    with serving(ok) as endpoint:
+        job = queue_webhook(call(endpoint.url(), secret="s3cr3t-s3cr3t"))
         stored = redis_client.get(f"hsejobs:{{webhooks}}:p:{job.id}")
         assert isinstance(stored, bytes)
         assert b"s3cr3t" not in stored
         consumer(**QUICK)
         job.wait(30)
-    [request] = receiver.requests
+    [request] = endpoint.requests
     assert asked(node, request.headers, request.body, "s3cr3t-s3cr3t") == [True, True]
 
 
 def test_a_storm_of_4xx_opens_the_circuit(consumer: Start, circuits: Circuits) -> None:
     """One job with many tries and no backoff, as an operator may ask for, ends after five calls."""
     consumer("-w", "1")
-    with receiving(answering("404 Not here")) as receiver:
-        name = f"webhook:-:127.0.0.1:{receiver.port}"
-        job = queue_webhook(call(receiver.url()), attempts=1000, backoff=0)
+    with serving(answering("404 Not here")) as endpoint:
+        name = f"webhook:-:127.0.0.1:{endpoint.port}"
+        job = queue_webhook(call(endpoint.url()), attempts=1000, backoff=0)
         wait_until(lambda: [one.state for one in circuits.all()] == ["open"], 30, "the circuit")
         wait_until(lambda: job.refresh().status == "delayed", 30, "the postponed job")
-        assert len(receiver.requests) == FAILURES
-        assert circuits.get(name).last_error == "the receiver answered 404"
+        assert len(endpoint.requests) == FAILURES
+        assert circuits.get(name).last_error == "the endpoint answered 404"
 
 
 def test_410_opens_nothing(consumer: Start, circuits: Circuits) -> None:
     consumer("-w", "1")
-    with receiving(answering("410 Gone")) as receiver:
-        jobs = [queue_webhook(call(receiver.url())) for _ in range(FAILURES + 2)]
+    with serving(answering("410 Gone")) as endpoint:
+        jobs = [queue_webhook(call(endpoint.url())) for _ in range(FAILURES + 2)]
         for job in jobs:
             assert failure(job)[0] == "webhook_gone"
-        assert len(receiver.requests) == FAILURES + 2
+        assert len(endpoint.requests) == FAILURES + 2
     assert circuits.all() == []
 
 
 def test_postponed_for_too_long_is_failed(consumer: Start, circuits: Circuits) -> None:
     consumer("-w", "1", TRIAL_BREAKER=json.dumps({**FAST, "GIVE_UP": 0.5}))
-    with receiving(ok) as receiver:
-        name = f"webhook:-:127.0.0.1:{receiver.port}"
+    with serving(ok) as endpoint:
+        name = f"webhook:-:127.0.0.1:{endpoint.port}"
         circuits.open(name)
-        job = queue_webhook(call(receiver.url()))
+        job = queue_webhook(call(endpoint.url()))
         code, text = failure(job)
         assert code == "circuit_open"
         assert name in text
         assert "held open" in text
         assert job.refresh().attempts_made == 1
-        assert receiver.connections == 0
+        assert endpoint.connections == 0
         circuits.close(name)
-        assert queue_webhook(call(receiver.url())).wait(30)["status"] == 200
+        assert queue_webhook(call(endpoint.url())).wait(30)["status"] == 200
 
 
-def test_a_killed_worker_s_trial_blocks_nobody(consumer: Start, circuits: Circuits) -> None:
+def test_a_killed_workers_trial_blocks_no_job(consumer: Start, circuits: Circuits) -> None:
     env = {"TRIAL_BREAKER": json.dumps({**FAST, "FAILURES": 1})}
     one = consumer("-w", "1", **env)
     switch = Switch(answering("500 No"))
-    with receiving(switch) as receiver:
-        name = f"webhook:-:127.0.0.1:{receiver.port}"
-        failure(queue_webhook(call(receiver.url()), attempts=1))
+    with serving(switch) as endpoint:
+        name = f"webhook:-:127.0.0.1:{endpoint.port}"
+        failure(queue_webhook(call(endpoint.url()), attempts=1))
         switch.how = hang
-        before = receiver.connections
+        before = endpoint.connections
         # Its trial may take 3 s (and 5 s are added), of which nobody will report.
-        job = queue_webhook(call(receiver.url()), timeout=4)
-        wait_until(lambda: receiver.connections > before, 20, "the trial")
+        job = queue_webhook(call(endpoint.url()), timeout=4)
+        wait_until(lambda: endpoint.connections > before, 20, "the trial")
         one.kill_all()
         switch.repaired = True
         assert circuits.get(name).state == "half-open"

@@ -19,7 +19,7 @@ Answering = Callable[[bytes], str]
 
 @pytest.fixture
 def answering() -> Iterator[Answering]:
-    """A receiver's URL that gives one answer, as it is."""
+    """An endpoint's URL that gives one answer, as it is."""
     threads: list[threading.Thread] = []
 
     def start(reply: bytes) -> str:
@@ -53,14 +53,14 @@ def answering() -> Iterator[Answering]:
         ": x",
     ],
 )
-def test_one_bad_field_is_no_failure(answering: Answering, field: str) -> None:
+def test_an_invalid_header_field_is_ignored(answering: Answering, field: str) -> None:
     reply = f"HTTP/1.1 200 Übernommen\r\n{field}\r\nContent-Length: 2\r\n\r\nok".encode("latin-1")
     until = time.monotonic() + 10
     answer = post(parse_url(answering(reply)), {}, b"{}", deadline=until, allow_private=True)
     assert (answer.status, answer.body) == (200, "ok")
 
 
-def test_what_is_no_answer_still_fails(answering: Answering) -> None:
+def test_an_invalid_response_fails(answering: Answering) -> None:
     url = parse_url(answering(b"SSH-2.0-OpenSSH\r\nX: y\r\n\r\n"))
     with pytest.raises(WebhookUnreachable):
         post(url, {}, b"{}", deadline=time.monotonic() + 10, allow_private=True)

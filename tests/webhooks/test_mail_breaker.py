@@ -32,7 +32,7 @@ def settings(url: str) -> dict[str, str]:
     }
 
 
-def test_a_receiver_s_450_is_not_the_server_s(
+def test_a_recipients_450_does_not_count(
     consumer: Start, circuits: Circuits, mail_server: Callable[..., Any]
 ) -> None:
     inbox = mail_server()
@@ -75,7 +75,7 @@ def test_no_connection_opens_it(consumer: Start, circuits: Circuits) -> None:
     assert circuits.get(f"smtp:127.0.0.1:{port}").failures == 5
 
 
-def test_an_impatient_sender_opens_nothing(consumer: Start, circuits: Circuits) -> None:
+def test_a_short_timeout_does_not_count(consumer: Start, circuits: Circuits) -> None:
     """How long a job may take is a tenant's choice; the mail server is everybody's."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"smtp://127.0.0.1:{silent.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""One call against receivers that behave and that do not."""
+"""One call against endpoints that behave and that do not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hsejobs.services.webhooks.errors import (
 )
 from hsejobs.services.webhooks.transport import Clock
 from tests.support import wait_until
-from tests.webhooks.receivers import Connection, Script, hang, ok, receiving
+from tests.webhooks.endpoints import Connection, Script, hang, ok, serving
 
 
 def call(
@@ -50,45 +50,45 @@ def answering(status: str, body: bytes = b"", *headers: str) -> Script:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_a_call(host: str) -> None:
-    with receiving(ok, host) as receiver:
-        answer = call(receiver.url("/a/b?c=%20d"))
+    with serving(ok, host) as endpoint:
+        answer = call(endpoint.url("/a/b?c=%20d"))
     assert (answer.status, answer.body, answer.address) == (200, "thanks", host)
-    [request] = receiver.requests
+    [request] = endpoint.requests
     assert request.line == "POST /a/b?c=%20d HTTP/1.1"
     assert request.body == b'{"a":1}'
     assert request.headers["content-type"] == "application/json"
     assert request.headers["accept-encoding"] == "identity"
     assert request.headers["x-webhook-id"] == "msg_1"
-    assert request.headers["host"] in (f"127.0.0.1:{receiver.port}", f"[::1]:{receiver.port}")
+    assert request.headers["host"] in (f"127.0.0.1:{endpoint.port}", f"[::1]:{endpoint.port}")
 
 
 def test_tls_with_the_name_and_the_first_address_that_answers(
     names: dict[str, list[str]], trusted: ssl.SSLContext
 ) -> None:
     names["localhost"] = ["127.0.0.2", "127.0.0.1"]
-    with receiving(ok, tls=trusted) as receiver:
-        answer = call(f"https://localhost:{receiver.port}/")
+    with serving(ok, tls=trusted) as endpoint:
+        answer = call(f"https://localhost:{endpoint.port}/")
         assert (answer.status, answer.address) == (200, "127.0.0.1")
-        assert receiver.requests[0].headers["host"] == f"localhost:{receiver.port}"
+        assert endpoint.requests[0].headers["host"] == f"localhost:{endpoint.port}"
         names["other.example"] = ["127.0.0.1"]
         with pytest.raises(WebhookUnreachable, match="certificate"):
-            call(f"https://other.example:{receiver.port}/")
+            call(f"https://other.example:{endpoint.port}/")
 
 
 def test_an_untrusted_certificate(certificate: Any) -> None:
     with (
-        receiving(ok, tls=certificate.context()) as receiver,
+        serving(ok, tls=certificate.context()) as endpoint,
         pytest.raises(WebhookUnreachable, match="certificate is not trusted"),
     ):
-        call(receiver.url())
+        call(endpoint.url())
 
 
 def test_no_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    with receiving(ok) as receiver, receiving(ok) as proxy:
+    with serving(ok) as endpoint, serving(ok) as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url(""))
-        call(receiver.url())
-        assert (receiver.connections, proxy.connections) == (1, 0)
+        call(endpoint.url())
+        assert (endpoint.connections, proxy.connections) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -103,18 +103,20 @@ def test_no_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ["fe80::1%lo"],
     ],
 )
-def test_a_name_that_leads_inside(names: dict[str, list[str]], leads_to: list[str]) -> None:
-    with receiving(ok) as receiver:
+def test_a_name_that_resolves_to_a_private_address(
+    names: dict[str, list[str]], leads_to: list[str]
+) -> None:
+    with serving(ok) as endpoint:
         names["evil.example"] = leads_to
         with pytest.raises(AddressRefused, match="not public"):
-            call(f"http://evil.example:{receiver.port}/", private=False)
-        assert receiver.connections == 0
+            call(f"http://evil.example:{endpoint.port}/", private=False)
+        assert endpoint.connections == 0
 
 
-def test_an_address_in_the_url_is_refused_for_good() -> None:
-    with receiving(ok) as receiver, pytest.raises(HostRefused):
-        call(receiver.url(), private=False)
-    assert receiver.connections == 0
+def test_a_private_address_in_the_url_is_refused_permanently() -> None:
+    with serving(ok) as endpoint, pytest.raises(HostRefused):
+        call(endpoint.url(), private=False)
+    assert endpoint.connections == 0
 
 
 def test_the_checked_address_is_the_one_called(names: dict[str, list[str]]) -> None:
@@ -127,22 +129,22 @@ def test_the_checked_address_is_the_one_called(names: dict[str, list[str]]) -> N
             return iter(["127.0.0.3"] if len(asked) == 1 else ["127.0.0.1"])
 
     names["evil.example"] = Rebinding()
-    with receiving(ok) as receiver, pytest.raises(WebhookUnreachable):
-        call(f"http://evil.example:{receiver.port}/")
-    assert receiver.connections == 0
+    with serving(ok) as endpoint, pytest.raises(WebhookUnreachable):
+        call(f"http://evil.example:{endpoint.port}/")
+    assert endpoint.connections == 0
     assert asked == [1]
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
 def test_redirects_are_not_followed(status: str) -> None:
-    with receiving(answering(status, b"", "Location: http://169.254.169.254/latest")) as receiver:
-        answer = call(receiver.url())
+    with serving(answering(status, b"", "Location: http://169.254.169.254/latest")) as endpoint:
+        answer = call(endpoint.url())
         with pytest.raises(WebhookRejected, match="not followed"):
             judge(answer)
-        assert receiver.connections == 1
+        assert endpoint.connections == 1
 
 
-def test_what_an_answer_means() -> None:
+def test_how_a_status_is_judged() -> None:
     for status in (200, 201, 202, 204, 299):
         assert judge(Answer(status, 5, "x", "192.0.2.1"))["status"] == status
     with pytest.raises(WebhookGone, match="410"):
@@ -161,8 +163,8 @@ def test_retry_after() -> None:
         (soon, 97, 101),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
     ):
-        with receiving(answering("503 Away", b"", f"Retry-After: {value}")) as receiver:
-            answer = call(receiver.url())
+        with serving(answering("503 Away", b"", f"Retry-After: {value}")) as endpoint:
+            answer = call(endpoint.url())
         assert answer.retry_after is not None
         assert least <= answer.retry_after <= most
         with pytest.raises(WebhookRejected) as caught:
@@ -178,27 +180,27 @@ def test_retry_after() -> None:
         f"Mon, 01 Jan 2024 00:00:00 +{far}",
         f"Mon, 01 Jan 2024 {far}:00:00 GMT",
     ):
-        with receiving(
+        with serving(
             answering("503 Away", b"", f"Retry-After: {value}".encode().decode("latin-1"))
-        ) as receiver:
-            assert call(receiver.url()).retry_after is None
+        ) as endpoint:
+            assert call(endpoint.url()).retry_after is None
 
 
 def test_a_kilobyte_is_kept_without_the_secret() -> None:
     secret = "s3cr3t-s3cr3t"
     body = b"x" * 1015 + secret.encode() + b"y" * 5_000_000
-    with receiving(answering("200 OK", body)) as receiver:
-        answer = call(receiver.url(), secret=secret)
+    with serving(answering("200 OK", body)) as endpoint:
+        answer = call(endpoint.url(), secret=secret)
     assert len(answer.body) == 1024
     assert answer.body.startswith("x" * 1015 + "***y")
-    with receiving(answering("200 OK", b"caf\xe9 \xf0\x9f\x98\x80")) as receiver:
-        assert call(receiver.url()).body == "caf\ufffd 😀"
+    with serving(answering("200 OK", b"caf\xe9 \xf0\x9f\x98\x80")) as endpoint:
+        assert call(endpoint.url()).body == "caf\ufffd 😀"
 
 
 def test_a_gzip_bomb_is_not_opened() -> None:
     bomb = gzip.compress(b"\0" * 10_000_000)
-    with receiving(answering("200 OK", bomb, "Content-Encoding: gzip")) as receiver:
-        answer = call(receiver.url())
+    with serving(answering("200 OK", bomb, "Content-Encoding: gzip")) as endpoint:
+        answer = call(endpoint.url())
     assert "gzip" in answer.body
     assert len(answer.body) < 100
 
@@ -224,7 +226,7 @@ def drip_status(connection: Connection) -> None:
 
 
 def never_reads(connection: Connection) -> None:
-    connection.receiver.over.wait(60)
+    connection.endpoint.over.wait(60)
 
 
 def close_at_once(connection: Connection) -> None:
@@ -243,22 +245,22 @@ def endless_head(connection: Connection) -> None:
 
 @pytest.mark.parametrize("script", [hang, drip_head, drip_early, never_reads])
 def test_the_deadline_is_a_total(script: Script) -> None:
-    with receiving(script) as receiver:
+    with serving(script) as endpoint:
         begun = time.monotonic()
         with pytest.raises(WebhookDeadline):
-            call(receiver.url(), seconds=0.5)
+            call(endpoint.url(), seconds=0.5)
         assert 0.4 < time.monotonic() - begun < 3
 
 
-def test_a_receiver_that_does_not_read() -> None:
+def test_an_endpoint_that_does_not_read() -> None:
     body = b"[" + b"1," * 8_000_000 + b"1]"
-    with receiving(never_reads) as receiver, pytest.raises(WebhookDeadline):
+    with serving(never_reads) as endpoint, pytest.raises(WebhookDeadline):
         post(
-            parse_url(receiver.url()), {}, body, deadline=time.monotonic() + 0.5, allow_private=True
+            parse_url(endpoint.url()), {}, body, deadline=time.monotonic() + 0.5, allow_private=True
         )
 
 
-def test_a_name_that_is_looked_up_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lookup_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     import threading
 
     from hsejobs.services.webhooks import transport
@@ -270,7 +272,7 @@ def test_a_name_that_is_looked_up_for_ever(monkeypatch: pytest.MonkeyPatch) -> N
     over.set()
 
 
-def test_look_ups_that_nobody_waits_for_are_bounded_for_each_organization(
+def test_abandoned_lookups_are_bounded_per_organization(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import threading
@@ -287,7 +289,7 @@ def test_look_ups_that_nobody_waits_for_are_bounded_for_each_organization(
 
     monkeypatch.setattr(transport, "resolve", never)
     for number in range(12):
-        with pytest.raises(OSError, match=r"not looked up in time|too many look-ups"):
+        with pytest.raises(OSError, match=r"not resolved in time|too many lookups"):
             transport.look_up(f"h{number}.example", 80, Clock(time.monotonic() + 0.05), "org-1")
     assert len(begun) == transport.LOOK_UPS_OF_ONE
     # Another organization's are looked up all the same, until there are too many for the process.
@@ -299,16 +301,16 @@ def test_look_ups_that_nobody_waits_for_are_bounded_for_each_organization(
 
 
 def test_the_status_is_the_answer_when_its_text_drips() -> None:
-    with receiving(drip_body) as receiver:
-        answer = call(receiver.url(), seconds=0.5)
+    with serving(drip_body) as endpoint:
+        answer = call(endpoint.url(), seconds=0.5)
     assert answer.status == 200
     assert answer.body.startswith("x")
 
 
 def test_an_answer_that_drips_does_not_take_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deliver, "BODY_SECONDS", 0.3)
-    with receiving(drip_body) as receiver:
-        answer = call(receiver.url(), seconds=60)
+    with serving(drip_body) as endpoint:
+        answer = call(endpoint.url(), seconds=60)
     # The whole of what is kept would take it until the deadline.
     assert answer.status == 200
     assert 0 < len(answer.body) < deliver.KEPT // 4
@@ -316,14 +318,14 @@ def test_an_answer_that_drips_does_not_take_all_the_time(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("script", [close_at_once, nonsense, endless_head])
 def test_no_http(script: Script) -> None:
-    with receiving(script) as receiver, pytest.raises(WebhookUnreachable):
-        call(receiver.url())
+    with serving(script) as endpoint, pytest.raises(WebhookUnreachable):
+        call(endpoint.url())
 
 
-def test_no_receiver(names: dict[str, list[str]]) -> None:
-    with receiving(ok) as receiver:
-        url = receiver.url()
+def test_no_endpoint(names: dict[str, list[str]]) -> None:
+    with serving(ok) as endpoint:
+        url = endpoint.url()
     with pytest.raises(WebhookUnreachable, match="refused"):
         call(url)
-    with pytest.raises(WebhookUnreachable, match="looked up"):
+    with pytest.raises(WebhookUnreachable, match="resolved"):
         call("http://nowhere.example/")

@@ -1,4 +1,4 @@
-"""Signatures that receivers in Node and Python find right, by the code of the documents."""
+"""Signatures that endpoints in Node and Python find right, by the code of the documents."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_an_event_never_breaks_out_of_its_header(event: str) -> None:
         signing.headers(message="m", event=event, timestamp=1, body=b"", secret=None)
 
 
-def test_an_id_says_nothing_and_stays() -> None:
+def test_an_id_is_stable_and_reveals_nothing() -> None:
     one = signing.message_id("hsejobs/webhooks/org-1:x/1")
     assert re.fullmatch(r"msg_[0-9a-f]{32}", one)
     assert one == signing.message_id("hsejobs/webhooks/org-1:x/1")

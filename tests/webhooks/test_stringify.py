@@ -93,7 +93,7 @@ def test_bytes_are_nodes(node: Node, data: Any) -> None:
     # As a job has it: stored as JSON, read again, checked again.
     body = stringify(plain(codec.loads(codec.dumps(plain(data)))))
     assert body == stringify(plain(data))
-    # JSON.parse and JSON.stringify of what is sent: what the receiver signs.
+    # JSON.parse and JSON.stringify of what is sent: what the endpoint signs.
     assert through(node, body) == body
     # And of what was asked for, written by Python.
     assert through(node, json.dumps(plain(data)).encode()) == body

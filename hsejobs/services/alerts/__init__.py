@@ -1,4 +1,4 @@
-"""Alerts told to people: directly to a webhook or by mail, never through a queue."""
+"""Send alerts to operators: directly to a webhook or by mail, never through a queue."""
 
 from hsejobs.services.alerts.channels import channels
 from hsejobs.services.alerts.watcher import Watcher

@@ -1,4 +1,4 @@
-"""Where messages about alerts go: the operator's webhook and mail addresses."""
+"""The channels for alerts: the operator's webhook and mail addresses."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from hsejobs.extras import importing
 from hsejobs.settings import Settings
 from hsejobs.watch.alerts import AlertChannel
 
-#: What one message may take, in seconds.
+#: The time limit for sending one message, in seconds.
 SECONDS = 15.0
 EVENT = "hsejobs.alert"
 
 
 def channels(settings: Settings) -> list[AlertChannel]:
-    """What the settings name; none when they name nothing."""
+    """Return the channels that are configured; empty if there are none."""
     found: list[AlertChannel] = []
     if settings.alert_webhook_url is not None:
         found.append(WebhookChannel(settings, settings.alert_webhook_url))
@@ -28,7 +28,7 @@ def channels(settings: Settings) -> list[AlertChannel]:
 
 
 def line(alert: dict[str, Any]) -> str:
-    """An alert in one line for people."""
+    """Return an alert as one human-readable line."""
     place = f"queue {alert['queue']}" if alert["queue"] else "the installation"
     head = f"{alert['state'].upper()} {alert['rule']}, {place}: {alert['message']}"
     if alert["state"] == "off":
@@ -43,7 +43,7 @@ def _key(settings: Settings, alerts: Sequence[dict[str, Any]]) -> str:
 
 
 class WebhookChannel:
-    """Posts ``{"event", "text", "alerts"}``, signed like every webhook when there is a secret."""
+    """Posts ``{"event", "text", "alerts"}``, signed like every webhook if there is a secret."""
 
     name = "webhook"
 
@@ -51,7 +51,7 @@ class WebhookChannel:
         self.settings, self.url = settings, url
 
     def send(self, alerts: Sequence[dict[str, Any]]) -> None:
-        """Raises what ``post`` and ``judge`` of the webhooks raise."""
+        """Post the alerts. Raises the errors of the webhooks' ``post`` and ``judge``."""
         from hsejobs.services.webhooks import signing
         from hsejobs.services.webhooks.address import parse_url
 
@@ -59,8 +59,8 @@ class WebhookChannel:
             from hsejobs.services.webhooks.deliver import judge, post
 
         settings, secret = self.settings, self.settings.alert_webhook_secret
-        told = {"event": EVENT, "text": "\n".join(map(line, alerts)), "alerts": list(alerts)}
-        body = json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
+        message = {"event": EVENT, "text": "\n".join(map(line, alerts)), "alerts": list(alerts)}
+        body = json.dumps(message, ensure_ascii=False).encode("utf-8", "replace")
         headers = signing.headers(
             message=signing.message_id(_key(settings, alerts)),
             event=EVENT,
@@ -80,17 +80,17 @@ class WebhookChannel:
 
 
 class MailChannel:
-    """One mail by SMTP_URL, or a file in the outbox where that is not set."""
+    """Sends one mail by SMTP_URL, or writes it to the outbox if that is not set."""
 
     name = "mail"
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        #: Receivers whose server took a mail that others have not: by the mail's key.
-        self._have: set[str] = set()
+        #: Keys of recipients that have a mail which must be sent again to others.
+        self._delivered: set[str] = set()
 
     def send(self, alerts: Sequence[dict[str, Any]]) -> None:
-        """Raises what ``send_mail`` raises."""
+        """Send the alerts. Raises the errors of ``send_mail``."""
         from hsejobs.errors import ArtifactNotFound
         from hsejobs.services.mail.payload import EmailPayload
         from hsejobs.services.mail.send import send_mail
@@ -112,9 +112,9 @@ class MailChannel:
             smtp_from=settings.smtp_from,
             smtp_from_allowed=settings.smtp_from_allowed,
             home=settings.jobs_home,
-            already=self._have.__contains__,
-            accepted=self._have.add,
+            already=self._delivered.__contains__,
+            accepted=self._delivered.add,
             open_artifact=no_artifacts,
             deadline=time.monotonic() + SECONDS,
         )
-        self._have.clear()
+        self._delivered.clear()

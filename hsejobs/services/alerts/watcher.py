@@ -1,4 +1,4 @@
-"""The thread that watches, in every shim and every supervisor of workers."""
+"""The thread that evaluates alerts, in every HTTP shim and every worker supervisor."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from hsejobs.store.client import RedisClient
 from hsejobs.watch import logs
 from hsejobs.watch.alerts import Watch
 
-#: Seconds between two lines about what keeps failing.
-TOLD_EVERY = 60.0
+#: Seconds between two log lines about a repeated failure.
+REPEAT_SECONDS = 60.0
 
 
 class Watcher:
-    """Watches until ``stop``; ``each_second`` is called between the looks."""
+    """Evaluates alerts once a second until ``stop``; also calls ``each_second``."""
 
     def __init__(
         self, link: RedisClient, settings: Settings, each_second: Callable[[], None] = lambda: None
@@ -25,22 +25,21 @@ class Watcher:
         self._watch = Watch(link, settings, channels(settings))
         self._each_second = each_second
         self._end = threading.Event()
-        self._told_at: float | None = None
+        self._logged_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
 
     def start(self) -> None:
-        """Begins to watch."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends it; a message that is being sent is left behind."""
+        """Stop the thread; wait at most 3 s for a message that is being sent."""
         self._end.set()
         self._thread.join(3.0)
 
-    def _tell(self, error: Exception) -> None:
+    def _log_error(self, error: Exception) -> None:
         now = time.monotonic()
-        if self._told_at is None or now - self._told_at >= TOLD_EVERY:
-            self._told_at = now
+        if self._logged_at is None or now - self._logged_at >= REPEAT_SECONDS:
+            self._logged_at = now
             logs.tell("alerts failed", 40, error=repr(error))
 
     def _run(self) -> None:
@@ -48,6 +47,6 @@ class Watcher:
             for duty in (self._each_second, self._watch.tick):
                 try:
                     duty()
-                except Exception as error:  # whoever watches must not be the first to fall
-                    self._tell(error)
+                except Exception as error:  # a failure must not end the monitoring
+                    self._log_error(error)
         self._watch.link.close()

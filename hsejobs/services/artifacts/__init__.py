@@ -1,4 +1,4 @@
-"""Files that jobs make: kept whole or not at all, per organization, until they expire."""
+"""Artifacts: files that jobs make, written atomically, per organization, until they expire."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hsejobs.model import iso_time
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """What is known of one file. Times in ms since the epoch.
+    """The metadata of one file. Times in ms since the epoch.
 
-    ``queue`` and ``job_id``: the job that made it; None for files of releases that did not say.
+    ``queue`` and ``job_id``: the job that made it; None for files of earlier releases.
     """
 
     id: str
@@ -31,7 +31,7 @@ class Artifact:
     job_id: str | None = None
 
     def public(self) -> dict[str, Any]:
-        """As the command line shows it."""
+        """Return the artifact as the command line shows it."""
         return {
             **reference(self),
             "organizationId": self.organization_id,
@@ -42,28 +42,28 @@ class Artifact:
 
 
 class ArtifactWriter(Protocol):
-    """A binary file that is being written; at most a few MB of it are held in memory.
+    """A binary file that is being written; buffers at most a few MB in memory.
 
-    It is an ``io.RawIOBase`` that cannot seek: ``csv`` (through ``io.TextIOWrapper``) and
+    It is an ``io.RawIOBase`` that is not seekable: ``csv`` (through ``io.TextIOWrapper``) and
     ``zipfile`` can write to it.
     """
 
     artifact: Artifact | None
-    """What was put in place; None until the ``with`` block has ended."""
+    """The stored artifact; None until the ``with`` block has ended."""
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
-        """Adds bytes; how many."""
+        """Append bytes; return how many."""
 
 
-def kept(out: ArtifactWriter) -> Artifact:
-    """What a writer put in place. Raises JobsError before its ``with`` block has ended."""
+def written_artifact(out: ArtifactWriter) -> Artifact:
+    """Return the artifact that a writer stored. Raises JobsError inside its ``with`` block."""
     if out.artifact is None:
-        raise JobsError("the artifact's writer has not ended")
+        raise JobsError("the artifact is not complete: its writer is still open")
     return out.artifact
 
 
 def reference(artifact: Artifact) -> dict[str, Any]:
-    """What a job's result says of its artifact."""
+    """Return the artifact as a job's result names it."""
     return {
         "id": artifact.id,
         "name": artifact.name,
@@ -75,10 +75,10 @@ def reference(artifact: Artifact) -> dict[str, Any]:
 
 
 class ArtifactStore(Protocol):
-    """Where artifacts are: a folder, or an object store. See ``store.open_store``.
+    """Storage for artifacts: a folder or an object store. See ``store.open_store``.
 
-    All methods raise ArtifactsUnavailable when the folder or the object store fails. To an
-    artifact leads its organization together with its id, and nothing else.
+    All methods raise ArtifactsUnavailable if the folder or the object store fails. An artifact
+    is found by its organization and its id together, never by the id alone.
     """
 
     def write(
@@ -92,58 +92,59 @@ class ArtifactStore(Protocol):
         queue: str | None = None,
         job_id: str | None = None,
     ) -> AbstractContextManager[ArtifactWriter]:
-        """Writes one: put in place whole when the block ends well, else nothing is left.
+        """Write an artifact; it is stored when the block ends without an error, otherwise discarded.
 
-        One of the same id is replaced. ``queue`` and ``job_id``: the job that makes it.
+        Replaces an artifact with the same id. ``queue`` and ``job_id``: the job that makes it.
         """
 
     def get(self, organization_id: str, artifact_id: str) -> Artifact:
-        """What is known of one.
+        """Return an artifact's metadata.
 
-        Raises ArtifactNotFound: also if it has expired or is another organization's.
+        Raises ArtifactNotFound, also if it has expired or belongs to another organization.
         """
 
     def open(
         self, organization_id: str, artifact_id: str, start: int = 0
     ) -> tuple[Artifact, Generator[bytes, None, None]]:
-        """One and its content from byte ``start`` on, in pieces of at most 1 MB.
+        """Return an artifact and its content from byte ``start`` on, in pieces of at most 1 MB.
 
         Close the generator if you stop early.
 
-        Raises ArtifactNotFound as ``get``; the generator raises it when the artifact is
-        replaced or removed while it is read, so that old and new never mix.
+        Raises ArtifactNotFound like ``get``; the generator raises it if the artifact is
+        replaced or removed while it is read, so that old and new content never mix.
         """
 
     def delete(self, organization_id: str, artifact_id: str) -> bool:
-        """Removes one; whether there was one."""
+        """Remove an artifact; return whether it existed."""
 
     def walk(self, organization_id: str | None = None) -> Iterator[Artifact]:
-        """Every artifact, or those of one organization, also those whose time is over."""
+        """Yield all artifacts, or those of one organization, expired ones included."""
 
     def find(self, artifact_id: str, organization_id: str | None = None) -> list[Artifact]:
-        """Those of an id, of any organization or of one."""
+        """Return the artifacts with an id, of all organizations or of one."""
 
     def erase(self, organization_id: str, check: Callable[[], None] = ...) -> int:
-        """Removes every file of an organization, what is half written too; how many files."""
+        """Remove every file of an organization, incomplete ones included; return how many files."""
 
     def expire(self, now_ms: int, limit: int = 1000, check: Callable[[], None] = ...) -> int:
-        """Removes at most ``limit`` artifacts whose time is over; how many.
+        """Remove at most ``limit`` expired artifacts; return how many.
 
-        ``check`` is called at every artifact, and ends the walk when it raises.
+        ``check`` is called for every artifact; an exception from it ends the walk.
         """
 
     def sweep(self, older_than: float = 86_400.0, check: Callable[[], None] = ...) -> int:
-        """Removes what crashes left and nobody wrote to for ``older_than`` seconds; how many files.
+        """Remove files that crashes left, unmodified for ``older_than`` seconds; return how many.
 
-        What is still being written must get some MB more often than that. ``check`` as above.
+        An artifact that is still being written must grow by some MB within that time.
+        ``check``: see ``expire``.
         """
 
 
 def artifact_id(prefix: str, queue: str, job_id: str, created_at: int) -> str:
-    """The id that earlier releases computed, for the files that they left.
+    """Return the id that earlier releases computed, to find the files that they stored.
 
-    Ids are random now and stand in the job's record, see ``JobContext.artifact_id``: what can be
-    computed is a name and no key.
+    Ids are now random and stored in the job's record, see ``JobContext.artifact_id``: an id that
+    can be computed does not protect a file.
     """
     text = "\0".join((prefix, queue, job_id, str(created_at)))
     return hashlib.sha256(text.encode()).hexdigest()[:32]

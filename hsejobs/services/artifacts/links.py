@@ -1,4 +1,4 @@
-"""Links to artifacts for mails: signed, for one artifact, until it expires.
+"""Signed links to artifacts, for mails: each for one artifact, until it expires.
 
 ``<JOBS_PUBLIC_URL>/artifacts/<token>``; the token is the organization's id, the artifact's id
 and the expiry, with an HMAC-SHA256 over them, both in URL-safe base64.
@@ -22,10 +22,10 @@ MAX_TOKEN_CHARS = 4096
 
 
 def link_for(settings: Settings, artifact: Artifact) -> str | None:
-    """The address under which anybody who has it may load the artifact; None without JOBS_PUBLIC_URL.
+    """Return a URL with which anyone may load the artifact; None without JOBS_PUBLIC_URL.
 
-    Signed with a key derived from JOBS_SECRET_KEY, else JOBS_JWT_SECRET, else the key in
-    JOBS_HOME, which is made if it is missing. Raises SettingsError.
+    The signing key is derived from JOBS_SECRET_KEY, else JOBS_JWT_SECRET, else the key file in
+    JOBS_HOME, which is created if it is missing. Raises SettingsError.
     """
     if settings.public_url is None:
         return None
@@ -35,10 +35,10 @@ def link_for(settings: Settings, artifact: Artifact) -> str | None:
 
 
 def verify(settings: Settings, token: str, now_ms: int) -> tuple[str, str]:
-    """Organization and artifact id of a link's token.
+    """Return the organization and artifact id of a link's token.
 
-    Any of the keys that ``link_for`` may have used is good, so that a key set later breaks no
-    link that is out. Raises ArtifactNotFound for what was not signed so, or has expired.
+    Accepts all keys that ``link_for`` may have used, so that a key set later does not break
+    existing links. Raises ArtifactNotFound for an invalid signature or an expired link.
     """
     body, dot, signature = token.partition(".")
     if not dot or len(token) > MAX_TOKEN_CHARS:
@@ -47,7 +47,7 @@ def verify(settings: Settings, token: str, now_ms: int) -> tuple[str, str]:
     good = False
     for key in _keys(settings):
         good |= hmac.compare_digest(_mac(key, body), given)
-    # The signed text is ours, so it has the shape that link_for gave it.
+    # The signature is valid, so the body has the structure that link_for wrote.
     if not good:
         raise ArtifactNotFound("the link is not valid")
     organization_id, artifact_id, expires_at = codec.loads(_bytes(body))
@@ -83,7 +83,7 @@ def _bytes(text: str) -> bytes:
         data = base64.b64decode(raw + b"=" * (-len(raw) % 4), b"-_", validate=True)
     except ValueError:
         raise ArtifactNotFound("the link is not valid") from None
-    # One text a value: padding, and bits that no byte is made of, are refused.
+    # Only the canonical encoding is valid: refuse padding and unused bits.
     if _text(data) != text:
         raise ArtifactNotFound("the link is not valid")
     return data

@@ -1,4 +1,4 @@
-"""Object stores as a place for artifacts, through obstore."""
+"""Store artifacts in an object store, through obstore."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hsejobs.errors import ArtifactsUnavailable, SettingsError
 from hsejobs.extras import importing
 from hsejobs.services.artifacts.shelf import ShelfEntry
 
-#: Seconds: one request, and one file with all its repeats.
+#: Seconds for one request, and for one file including retries.
 REQUEST, ALTOGETHER = 30, 60
 
 _used = False
@@ -24,13 +24,13 @@ def _after_fork() -> None:
     _broken = _used
 
 
-# obstore's threads do not live on in a forked child, where any call of it would then hang. Only
-# a parent that used it itself has such threads; our consumers' parents do not.
+# obstore's threads do not exist in a forked child, where every call would hang. Only a parent
+# that has used obstore has such threads; the consumers' parents have not.
 os.register_at_fork(after_in_child=_after_fork)
 
 
 class Objects:
-    """A bucket, or a folder in it. Credentials, region and endpoint are in the environment."""
+    """A bucket, or a folder in it. Credentials, region and endpoint come from the environment."""
 
     def __init__(self, url: str) -> None:
         with importing():
@@ -49,59 +49,59 @@ class Objects:
             problem = str(error).partition("\n")[0].rpartition("error: ")[2]
             # Some messages repeat the URL.
             if not problem or "://" in problem or url.partition("://")[2] in problem:
-                problem = "no object store can be reached by it"
+                problem = "is not the URL of a supported object store"
             raise SettingsError(
                 "ARTIFACTS_URL", f"{problem}; check bucket, credentials and endpoint"
             ) from None
 
     def put(self, name: str, data: bytes) -> None:
-        """One request: an object store shows an object when it has it whole."""
+        """Write an object in one request: an object store never shows a partial object."""
         import obstore
 
-        # Not in parts of the store's own: what a crash leaves of those, no listing shows.
-        with _told("written"):
+        # No multipart upload: listings do not show the parts that a crash leaves.
+        with _translate_errors("written"):
             obstore.put(self._store, name, data, use_multipart=False)
 
     def get(self, name: str) -> bytes | None:
-        """The object's bytes."""
+        """Return an object's content; None if there is no such object."""
         import obstore
 
-        with _told("read"):
+        with _translate_errors("read"):
             try:
                 return bytes(obstore.get(self._store, name).bytes())
             except FileNotFoundError:
                 return None
 
     def remove(self, names: Sequence[str]) -> None:
-        """In as few requests as the store knows."""
+        """Remove objects in as few requests as the store supports."""
         import obstore
 
-        with _told("removed"):
+        with _translate_errors("removed"):
             try:
                 obstore.delete(self._store, list(names))
             except FileNotFoundError:
-                # GCS and Azure stop at what is gone already.
+                # GCS and Azure stop at an object that does not exist.
                 for name in names:
                     with contextlib.suppress(FileNotFoundError):
                         obstore.delete(self._store, name)
 
     def forget(self, folder: str) -> None:
-        """Nothing: an object store has no folders."""
+        """Do nothing: an object store has no folders."""
 
     def entries(self, folder: str | None = None) -> Iterator[ShelfEntry]:
-        """Every object, a page a request; S3, GCS and Azure list by name."""
+        """Yield all objects, one request per page; S3, GCS and Azure sort them by name."""
         import obstore
 
-        with _told("listed"):
+        with _translate_errors("listed"):
             for page in obstore.list(self._store, prefix=folder, chunk_size=1000):
                 for item in page:
                     yield ShelfEntry(item["path"], item["last_modified"].timestamp())
 
     def lock(self, folder: str) -> contextlib.nullcontext[None]:
-        """Nothing: an object store has no lock.
+        """Do nothing: an object store has no locks.
 
-        So a removal that meets a replacement in the same instant may take the new one away;
-        its job's next attempt, or a retry by hand, makes it again.
+        So a removal that coincides with a replacement may remove the new version; the job's next
+        attempt, or a manual retry, makes it again.
         """
         return contextlib.nullcontext()
 
@@ -112,8 +112,8 @@ def _plain_endpoint() -> bool:
 
 
 @contextlib.contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Turns obstore's errors into ours, which repeat nothing of URL, request or answer."""
+def _translate_errors(what: str) -> Iterator[None]:
+    """Convert obstore's errors to ours, which never repeat the URL, request or response."""
     global _used
     from obstore.exceptions import BaseError
 
@@ -126,8 +126,8 @@ def _told(what: str) -> Iterator[None]:
         kind = {
             "PermissionDeniedError": "permission denied",
             "UnauthenticatedError": "the credentials are not accepted",
-            "FileNotFoundError": "there is no such bucket",
-        }.get(type(error).__name__, "the store does not answer as it should")
+            "FileNotFoundError": "the bucket does not exist",
+        }.get(type(error).__name__, "the store failed to respond correctly")
         raise ArtifactsUnavailable(
             f"artifacts cannot be {what}: {kind}; check ARTIFACTS_URL and its credentials"
         ) from None

@@ -1,4 +1,4 @@
-"""Takes files back: those of removed jobs, and those that somebody withdraws."""
+"""Delete files: those of removed jobs, and those that are withdrawn."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from hsejobs.store.artifacts import MOST, Gone
 
 
 def _nothing() -> None:
-    """What ``check`` is for who wants none."""
+    """The default for ``check``."""
 
 
 def delete_due(files: Files, queues: Iterable[str], check: Callable[[], None] = _nothing) -> int:
-    """Deletes the files of jobs that were removed, when no undo can want them any more; how many.
+    """Delete the files of removed jobs once the removal can no longer be undone; return how many.
 
-    ``check`` is called at each, and ends it when it raises.
+    ``check`` is called for each file; an exception from it ends the deletion.
     """
-    gone = 0
+    removed = 0
     for queue in queues:
         while True:
             due = files.records.due(queue)
-            gone += _delete(files, due, check)
+            removed += _delete(files, due, check)
             if len(due) < MOST:
                 break
-    return gone
+    return removed
 
 
 def after_act(files: Files, queue: str, job_id: str | None = None) -> None:
-    """For whoever removed jobs of a queue and cannot undo it; ``job_id``: this one alone.
+    """Delete the files after a removal of jobs that cannot be undone; ``job_id``: of this job only.
 
-    What cannot be deleted now, because the store is away, the cleanup deletes.
+    If the store is unavailable, the cleanup queue deletes them later.
     """
     with contextlib.suppress(ArtifactsUnavailable):
         if job_id is None:
@@ -43,32 +43,32 @@ def after_act(files: Files, queue: str, job_id: str | None = None) -> None:
 
 
 def delete_of_organization(files: Files, queue: str, organization_id: str) -> int:
-    """The same for all jobs of an organization, at once."""
+    """Delete the files of all removed jobs of an organization now; return how many."""
     return _delete(files, files.records.of_organization(queue, organization_id))
 
 
 def _delete(files: Files, due: Iterable[Gone], check: Callable[[], None] = _nothing) -> int:
-    gone = 0
+    removed = 0
     for one in due:
         check()
         holder = files.records.holder(one.queue, one.job_id)
-        # A record that came back has its file back.
+        # A record restored by an undo keeps its file.
         if one.artifact_id is None or holder is None or holder.artifact_id != one.artifact_id:
-            gone += files.store.delete(one.organization_id, files.name(one))
+            removed += files.store.delete(one.organization_id, files.name(one))
         files.records.forget(one)
-    return gone
+    return removed
 
 
 def withdraw(files: Files, queue: str, job_id: str, organization_id: str | None = None) -> Artifact:
-    """Deletes a job's file, and with it what links lead to; the job stays.
+    """Delete a job's file, so that its links stop working; keep the job.
 
     Raises JobNotFound, JobActive, ArtifactNotFound.
     """
     holder = files.records.holder(queue, job_id)
     if holder is None or organization_id not in (None, holder.organization_id):
-        files.records.withdraw(queue, job_id, organization_id)  # says that there is no such job
+        files.records.withdraw(queue, job_id, organization_id)  # raises JobNotFound
     if holder is None or holder.organization_id is None:
-        raise ArtifactNotFound("the job made no file")
+        raise ArtifactNotFound("the job has no file")
     found = files.store.get(holder.organization_id, files.name(holder))
     files.records.withdraw(queue, job_id, organization_id)
     files.store.delete(found.organization_id, found.id)
@@ -77,7 +77,7 @@ def withdraw(files: Files, queue: str, job_id: str, organization_id: str | None 
 
 
 def withdraw_by_id(files: Files, found: Artifact) -> None:
-    """The same by the file, whatever became of its job. Raises JobActive."""
+    """Delete a file, even if its job no longer exists. Raises JobActive."""
     if found.queue is not None and found.job_id is not None:
         holder = files.records.holder(found.queue, found.job_id)
         if holder is not None and holder.artifact_id == found.id:

@@ -1,6 +1,6 @@
-"""The little that an artifact store needs of a place: small whole files by name.
+"""The storage interface below the artifact store: small files by name, read and written whole.
 
-A name is ``<folder>/<file>``, made of hashes and numbers by ``store``.
+A name is ``<folder>/<file>``, built from hashes and numbers by ``store``.
 """
 
 from __future__ import annotations
@@ -21,45 +21,45 @@ TEMPORARY = ".tmp"
 
 
 class ShelfEntry(NamedTuple):
-    """One file: its name, and when it was last written, in seconds since the epoch."""
+    """One file: its name, and its last modification in seconds since the epoch."""
 
     name: str
     modified: float
 
 
 class Shelf(Protocol):
-    """A place for files of some MB. Each method raises ArtifactsUnavailable."""
+    """Storage for files of a few MB. Each method raises ArtifactsUnavailable."""
 
     def put(self, name: str, data: bytes) -> None:
-        """Writes a file: there whole and for good when this returns, or not at all."""
+        """Write a file atomically and durably."""
 
     def get(self, name: str) -> bytes | None:
-        """A file's content; None when there is none of that name."""
+        """Return a file's content; None if there is no such file."""
 
     def remove(self, names: Sequence[str]) -> None:
-        """Removes files; those that are gone already are no error."""
+        """Remove files; missing ones are not an error."""
 
     def entries(self, folder: str | None = None) -> Iterator[ShelfEntry]:
-        """All files, or those of one folder, sorted by name; bounded memory however many there are."""
+        """Yield all files, or those of one folder, sorted by name, in bounded memory."""
 
     def forget(self, folder: str) -> None:
-        """Removes an organization's folder if it is empty; another that is made meanwhile is none."""
+        """Remove an organization's folder if it is empty."""
 
     def lock(self, folder: str) -> AbstractContextManager[None]:
-        """Keeps others of the same machine from changing what is in place in a folder."""
+        """Prevent other processes of this machine from changing the files of a folder."""
 
 
 class Folder:
-    """A folder of this machine (mode 0700), made at the first write; files have mode 0600."""
+    """A local folder (mode 0700), created at the first write; files have mode 0600."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def put(self, name: str, data: bytes) -> None:
-        """Writes a temporary file, syncs it, renames it, syncs the folder."""
+        """Write a temporary file, sync it, rename it, and sync the folder."""
         path = self.root / name
         temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}{TEMPORARY}")
-        with _told("written"):
+        with _translate_errors("written"):
             self._make(path.parent)
             try:
                 with open(temporary, "xb", buffering=0, opener=_private) as file:
@@ -75,27 +75,27 @@ class Folder:
             _sync(path.parent)
 
     def get(self, name: str) -> bytes | None:
-        """The file's bytes."""
-        with _told("read"):
+        """Return a file's content; None if there is no such file."""
+        with _translate_errors("read"):
             try:
                 return (self.root / name).read_bytes()
             except FileNotFoundError:
                 return None
 
     def remove(self, names: Sequence[str]) -> None:
-        """Unlinks; a crash may bring some back, which a sweep or the next expiry removes."""
-        with _told("removed"):
+        """Unlink files; after a crash some may reappear, until a sweep or the next expiry."""
+        with _translate_errors("removed"):
             for name in names:
                 (self.root / name).unlink(missing_ok=True)
 
     def forget(self, folder: str) -> None:
-        """``rmdir``, which leaves one that is in use."""
+        """Call ``rmdir``, which fails for a folder that is not empty."""
         with contextlib.suppress(OSError):
             (self.root / folder).rmdir()
 
     def entries(self, folder: str | None = None) -> Iterator[ShelfEntry]:
-        """One organization's folder after the other."""
-        with _told("listed"):
+        """Yield the files, one organization's folder after the other."""
+        with _translate_errors("listed"):
             for place in self._names(self.root) if folder is None else (folder,):
                 for file in self._names(self.root / place):
                     try:
@@ -106,17 +106,17 @@ class Folder:
 
     @contextlib.contextmanager
     def lock(self, folder: str) -> Iterator[None]:
-        """A lock on the organization's folder, gone with the process that holds it."""
+        """Lock the organization's folder; the lock ends with the process at the latest."""
         path = self.root / folder
-        with _told("locked"):
+        with _translate_errors("locked"):
             self._make(path)
-            held = os.open(path, os.O_RDONLY)
+            descriptor = os.open(path, os.O_RDONLY)
         try:
-            with _told("locked"):
-                fcntl.flock(held, fcntl.LOCK_EX)
+            with _translate_errors("locked"):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(held)
+            os.close(descriptor)
 
     def _make(self, folder: Path) -> None:
         if folder.is_dir():
@@ -147,8 +147,8 @@ def _sync(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Turns the machine's errors into ours, which name no path."""
+def _translate_errors(what: str) -> Iterator[None]:
+    """Convert OSError to ArtifactsUnavailable, which names no path."""
     try:
         yield
     except OSError as error:
@@ -164,4 +164,4 @@ NAME = re.compile(
     r"\.(?:(?P<meta>json)|(?P<data>(?P<expires>[0-9]{15})\.[0-9a-f]{16})\.(?P<part>[0-9]{6}))"
     rf"(?P<temporary>\.[0-9a-f]{{16}}\{TEMPORARY})?"
 )
-"""What the files of artifacts are called; ``store`` says why."""
+"""The names of artifact files, see ``store``."""

@@ -1,24 +1,26 @@
-"""Mail: from a payload to a server's 250, or to a file in the outbox.
+"""Mail: from a payload to the server's 250 reply, or to a file in the outbox.
 
 ::
 
-    payload.py      what a job may ask for (the only module with pydantic)
-    address.py      one address: its checks, its parts, its mask
-    text.py         what may stand in a line, what in a body
-    headers.py      header text that no value can break out of
-    render.py       the named templates; given text is never rendered
-    plaintext.py    a readable text for a mail that came as HTML alone
-    attachments.py  artifacts by reference
+    payload.py      the payload model of the email queue
+    recipients.py   the types of its address fields
+    described.py    JSON schemas of its fields for forms and the OpenAPI document
+    address.py      parsing, checking and masking one address
+    text.py         characters allowed in a line and in a body
+    headers.py      encoding header values so that none can inject a header
+    render.py       the named templates; text in a payload is never rendered
+    plaintext.py    a plain-text part for a mail that has only HTML
+    attachments.py  loading artifacts by id
     message.py      the MIME message and its envelope
-    server.py       SMTP_URL
-    channel.py      a socket that no slow peer can hold past a deadline
+    server.py       parsing SMTP_URL
+    channel.py      a socket with one total deadline
     session.py      one SMTP conversation
-    smtp.py         delivery: who got it, who is refused, who is tried again
-    outbox.py       `.eml` files where there is no server
-    send.py         all of it, in one call
+    smtp.py         delivery: recipients accepted, refused, or retried later
+    outbox.py       `.eml` files when no server is configured
+    send.py         all of it in one call
 
-`EmailPayload` is imported from `hsejobs.services.mail.payload`, so that
-whoever only sends does not load pydantic.
+Import `EmailPayload` from `hsejobs.services.mail.payload`: code that only
+sends mail does not load pydantic.
 """
 
 from hsejobs.services.mail.address import mask_address

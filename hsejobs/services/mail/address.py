@@ -1,4 +1,4 @@
-"""One mail address: its checks, its parts, its mask."""
+"""Parse, check and mask one mail address."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_LOCAL_BYTES = 64
 MAX_ADDRESS_BYTES = 254
 MAX_NAME_CHARS = 200
 MAX_TEXT_CHARS = 1000
-"""An address with its name, every character of the name escaped."""
+"""The longest address with a name in which every character is escaped."""
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]"
 _LOCAL = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
@@ -33,15 +33,15 @@ class Address:
 
     @property
     def spec(self) -> str:
-        """``local@domain``, as SMTP wants it."""
+        """``local@domain``, the form that SMTP uses."""
         return f"{self.local}@{self.domain}"
 
 
 def parse_address(text: str, field: str) -> Address:
-    """Read ``user@example.com`` or ``A Name <user@example.com>``.
+    """Parse ``user@example.com`` or ``A Name <user@example.com>``.
 
-    Exactly one address: a list in one text is refused, not guessed at. Raises
-    `InvalidPayload` naming ``field``; the text itself is never repeated.
+    Accepts exactly one address, not a list. Raises `InvalidPayload` naming
+    ``field``; the message never repeats the text.
     """
     if len(text) > MAX_TEXT_CHARS:
         raise InvalidPayload(field, f"is longer than {MAX_TEXT_CHARS} characters")
@@ -50,7 +50,7 @@ def parse_address(text: str, field: str) -> Address:
     local, at, domain = spec.rpartition("@")
     if not at:
         raise InvalidPayload(field, "is not a mail address: it has no @")
-    # Three characters at most become one. Many marks on one letter take quadratic time.
+    # NFC composes at most three characters into one, and is quadratic in the marks on one letter.
     if len(local) <= 3 * MAX_LOCAL_BYTES:
         local = unicodedata.normalize("NFC", local)
     if not _LOCAL.fullmatch(local) or not local.isprintable() or " " in local:
@@ -105,23 +105,23 @@ def with_name(name: str, spec: str) -> str:
 def ascii_domain(domain: str) -> str:
     """Return ``domain`` in lower-case ASCII, by `ascii_host`.
 
-    Raises ValueError for anything that is no host name, addresses of machines
+    Raises ValueError for anything that is not a host name, IP addresses
     included.
     """
     ascii_form = ascii_host(domain)
     labels = ascii_form.split(".")
     if len(ascii_form) > MAX_HOST or labels[-1].isdigit():
-        raise ValueError("no domain")
+        raise ValueError("not a domain")
     if not all(_LABEL.fullmatch(label) for label in labels):
-        raise ValueError("no domain")
+        raise ValueError("not a domain")
     return ascii_form
 
 
 def mask_address(address: object) -> str:
     """Return ``u***@example.com`` for ``user@example.com``.
 
-    Takes anything, raises nothing: where there is no address to see, the
-    answer is ``***``. A name beside the address is left out.
+    Accepts any value and never raises: returns ``***`` if there is no address.
+    A name next to the address is left out.
     """
     if not isinstance(address, str):
         return "***"
@@ -146,12 +146,12 @@ def _split(text: str, field: str) -> tuple[str, str]:
     name, bracket, spec = text[:-1].rpartition("<")
     name = name.strip(" ")
     if not bracket:
-        raise InvalidPayload(field, "is not a mail address: a < is missing")
+        raise InvalidPayload(field, "is not a mail address: the < before the address is missing")
     if len(name) >= 2 and name[0] == name[-1] == '"':
         name = re.sub(r"\\(.)", r"\1", name[1:-1]).strip(" ")
     elif set(name) & set('@<>"'):
-        # "a@x.com, B <b@x.com>" would lose its first receiver silently.
-        raise InvalidPayload(field, "is not one mail address; give several as a list")
+        # "a@x.com, B <b@x.com>" would silently lose its first recipient.
+        raise InvalidPayload(field, "must be one mail address; pass several as a list")
     if len(name) > MAX_NAME_CHARS:
         raise InvalidPayload(field, f"has a name of more than {MAX_NAME_CHARS} characters")
     return re.sub(" +", " ", name), spec

@@ -1,4 +1,4 @@
-"""Artifacts by reference: a mail names an id, never a path or an address."""
+"""Attachments by reference: a mail names an artifact's id, never a path or a URL."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from hsejobs.services.mail.errors import MailDeadline
 MAX_TOTAL_BYTES = 10 * 1024 * 1024
 MAX_FILENAME_CHARS = 150
 MAX_FILENAME_BYTES = 240
-"""Disks take 255; and folding a longer name into a header takes quadratic time."""
+"""File systems allow 255; folding a longer name into a header takes quadratic time."""
 
 Opened = tuple[str, str, bytes | Iterable[bytes]]
 OpenArtifact = Callable[[str], Opened]
 """Takes an artifact's id; returns its file name, its content type and its
-content, whole or in pieces. For an id that is not there, or belongs to another
-organization, it raises `ArtifactNotFound`, `LookupError` or `FileNotFoundError`; the pieces
-may raise it too, when the artifact goes while it is read."""
+content, whole or in pieces. For an unknown id, or an artifact of another
+organization, it raises `ArtifactNotFound`, `LookupError` or `FileNotFoundError`; so may
+the pieces, if the artifact is removed while it is read."""
 
 _TYPE = re.compile(r"([a-z0-9][a-z0-9!#$&^_.+-]{0,126})/([a-z0-9][a-z0-9!#$&^_.+-]{0,126})")
 
 
 class AttachmentRef(Protocol):
-    """What a payload says of one attachment."""
+    """One attachment as a payload names it."""
 
     @property
     def artifact_id(self) -> str: ...
@@ -49,11 +49,11 @@ class Attachment:
 def load_attachments(
     references: Sequence[AttachmentRef], open_artifact: OpenArtifact, *, deadline: float
 ) -> tuple[Attachment, ...]:
-    """Read every artifact that ``references`` name.
+    """Load every artifact that ``references`` name.
 
     ``deadline`` is a `time.monotonic()` value. Raises `Unrecoverable` for an
-    unknown id and for more than 10 MB in all, `MailDeadline` when the reading
-    takes too long; what else ``open_artifact`` raises passes through.
+    unknown id and for more than 10 MB in total, `MailDeadline` if loading takes
+    too long; other errors of ``open_artifact`` pass through.
     """
     loaded: list[Attachment] = []
     room = MAX_TOTAL_BYTES
@@ -70,10 +70,10 @@ def load_attachments(
 
 
 def safe_filename(name: str) -> str:
-    """Return ``name`` as a file name that no header and no disk misreads.
+    """Return ``name`` as a file name that is safe in a header and on disk.
 
-    Folders are cut off; quotes, control characters and the question mark, without
-    which nothing is an encoded word, are replaced.
+    Removes folders; replaces quotes, control characters and question marks (which
+    every encoded word needs).
     """
     name = re.split(r"[/\\]", name)[-1]
     name = "".join(c if c.isprintable() and c not in '"<>|:*?' else "_" for c in name)
@@ -100,9 +100,9 @@ def _read(content: bytes | Iterable[bytes], room: int, deadline: float) -> bytes
             data += piece
             if len(data) > room:
                 limit = MAX_TOTAL_BYTES // (1024 * 1024)
-                raise Unrecoverable(f"attachments: more than {limit} MB in all")
+                raise Unrecoverable(f"attachments: must not exceed {limit} MB in total")
             if time.monotonic() >= deadline:
-                raise MailDeadline("the time was used up while reading the attachments")
+                raise MailDeadline("the deadline passed while the attachments were loaded")
     finally:
         close = getattr(pieces, "close", None)
         if close is not None:
@@ -112,7 +112,7 @@ def _read(content: bytes | Iterable[bytes], room: int, deadline: float) -> bytes
 
 def _content_type(text: str) -> tuple[str, str]:
     match = _TYPE.fullmatch(text.partition(";")[0].strip().lower())
-    # A multipart or message part must not be base64, which every attachment is.
+    # Attachments are base64, which multipart and message parts must not be.
     if match is None or match[1] in {"multipart", "message"}:
         return "application", "octet-stream"
     return match[1], match[2]

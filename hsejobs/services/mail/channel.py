@@ -1,7 +1,7 @@
-"""A connection that no slow peer can hold past a deadline.
+"""A connection with one deadline for all its calls.
 
-A socket's own timeout starts anew at each call, so a server that sends a byte
-a second never trips it. Here every wait is given what is left of one total.
+A socket's own timeout restarts with each call, so a server that sends one byte
+a second never triggers it. Here every wait gets the time that is left until the deadline.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 MAX_RECEIVED = 1024 * 1024
-"""Bytes that a whole conversation may bring in; more is no SMTP server."""
+"""The most bytes that a conversation may receive; no SMTP server sends more."""
 
 _CHUNK = 64 * 1024
 
@@ -26,7 +26,7 @@ _CHUNK = 64 * 1024
 class SmtpChannel:
     """A connected socket, plain or TLS, whose calls end at ``deadline``.
 
-    It has what `smtplib` uses of a socket. ``deadline`` is a
+    Has the socket methods that `smtplib` uses. ``deadline`` is a
     `time.monotonic()` value; after it every call raises `TimeoutError`.
     """
 
@@ -51,7 +51,7 @@ class SmtpChannel:
         return isinstance(self._raw, ssl.SSLSocket)
 
     def start_tls(self, context: ssl.SSLContext, host: str) -> None:
-        """Do a TLS handshake; ``host`` is the name that the certificate must have."""
+        """Perform a TLS handshake; the certificate must be valid for ``host``."""
         self._arm()
         tls = context.wrap_socket(self._raw, server_hostname=host, do_handshake_on_connect=False)
         self._raw = tls
@@ -59,27 +59,26 @@ class SmtpChannel:
         tls.do_handshake()
 
     def sendall(self, data: ReadableBuffer) -> None:
-        """Send all of ``data``, however slowly it is taken."""
+        """Send all of ``data``; raise `TimeoutError` at the deadline."""
         with memoryview(data) as view:
             for start in range(0, len(view), _CHUNK):
                 self._arm()
                 self._raw.sendall(view[start : start + _CHUNK])
 
     def recv_into(self, buffer: WriteableBuffer) -> int:
-        """Read what there is into ``buffer``; return its length, 0 at the end."""
+        """Read available bytes into ``buffer``; return how many, 0 at the end."""
         self._arm()
         count = self._raw.recv_into(buffer)
         self._received += count
         if self._received > MAX_RECEIVED:
-            raise ConnectionAbortedError("the server sent more than any reply is long")
+            raise ConnectionAbortedError("the server sent more bytes than a conversation may have")
         return count
 
     def makefile(self, _mode: str = "rb") -> io.BufferedReader:
-        """Return a reader over it, for lines."""
+        """Return a buffered reader, as `smtplib` needs to read lines."""
         return io.BufferedReader(_Reader(self))
 
     def close(self) -> None:
-        """Close the socket."""
         self._raw.close()
 
     def _arm(self) -> None:
@@ -100,13 +99,13 @@ class _Reader(io.RawIOBase):
 def connect(host: str, port: int, deadline: float) -> SmtpChannel:
     """Connect to the first address of ``host`` that answers.
 
-    Raises `TimeoutError` at the deadline, `OSError` when all addresses refuse
-    or there is none.
+    Raises `TimeoutError` at the deadline, `OSError` if there is no address or
+    all addresses refuse.
     """
     found = _resolve(host, port, deadline)
     failure: OSError = OSError("the name has no address")
     for position, (family, kind, protocol, _, address) in enumerate(found):
-        # An address that swallows packets must leave time for the next one.
+        # An address that drops packets must leave time for the next one.
         share = _left(deadline) / (len(found) - position)
         raw = socket.socket(family, kind, protocol)
         try:
@@ -126,22 +125,22 @@ def _resolve(host: str, port: int, deadline: float) -> list[tuple[Any, ...]]:
             socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         )
     except (socket.gaierror, UnicodeError):
-        pass  # a name, or none at all, as the next look-up will tell
-    # The resolver knows no timeout: it is left behind in its thread when it is late.
+        pass  # not an IP address: look the name up
+    # The resolver has no timeout: if it is late, it is abandoned in its thread.
     answer: queue.SimpleQueue[list[tuple[Any, ...]] | OSError] = queue.SimpleQueue()
 
-    def ask() -> None:
+    def resolve() -> None:
         try:
             answer.put(list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
         except (OSError, UnicodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is no host name"
-            answer.put(OSError(f"its name cannot be looked up: {reason}"))
+            reason = getattr(error, "strerror", None) or "it is not a valid host name"
+            answer.put(OSError(f"its name cannot be resolved: {reason}"))
 
-    threading.Thread(target=ask, name="mail-resolver", daemon=True).start()
+    threading.Thread(target=resolve, name="mail-resolver", daemon=True).start()
     try:
         found = answer.get(timeout=_left(deadline))
     except queue.Empty:
-        raise TimeoutError("the name was not looked up in time") from None
+        raise TimeoutError("the name was not resolved in time") from None
     if isinstance(found, OSError):
         raise found
     return found

@@ -1,7 +1,7 @@
-"""What forms and the OpenAPI document say of mail addresses, and of mails as a whole.
+"""JSON schemas of mail addresses and mails, for forms and the OpenAPI document.
 
-`parse_address` and the payload's model have the last word. The document describes addresses in
-ASCII, and a name of ASCII letters before one; more is accepted.
+`parse_address` and the payload model decide what is valid. The document describes ASCII
+addresses with an optional ASCII name; more is accepted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hsejobs.services.mail.message import MAX_SUBJECT_CHARS
 from hsejobs.services.mail.render import Variables
 
 _ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
-#: At most 64 characters, however many dots are in it.
+#: At most 64 characters, for any number of dots.
 _LOCAL = (
     f"(?:{_ATOM}{{1,64}}|{_ATOM}{{1,32}}[.]{_ATOM}{{1,31}}"
     f"|{_ATOM}{{1,16}}(?:[.]{_ATOM}{{1,15}}){{0,3}}|{_ATOM}{{1,8}}(?:[.]{_ATOM}{{1,7}}){{0,7}})"
@@ -29,7 +29,7 @@ def _address(host: str = HOST, *, named: bool = True) -> Schema:
     return {"type": "string", "pattern": pattern}
 
 
-#: A form asks for no more than an @: what may stand around it is the model's matter.
+#: A form only requires an @; the model checks the rest.
 ADDRESS = Described(
     _address(),
     pattern="@",
@@ -38,8 +38,8 @@ ADDRESS = Described(
 ADDRESSES = Described(
     _address(),
     pattern="@",
-    description="a mail address: user@example.com or A Name <user@example.com>; several with commas"
-    " between",
+    description="a mail address: user@example.com or A Name <user@example.com>; separate several"
+    " with commas",
 )
 BARE_ADDRESS = Described(
     _address(named=False), pattern="@", description="a mail address: user@example.com"
@@ -50,17 +50,17 @@ def _unbounded(listed: Schema) -> Schema:
     return {name: value for name, value in listed.items() if name != "maxItems"}
 
 
-#: That the three lists have 50 receivers together, JSON Schema cannot say.
+#: JSON Schema cannot express that the three lists may have 50 recipients together.
 SEVERAL = Described(
-    _unbounded, description="mail addresses; at most 50 receivers with those of to, cc and bcc"
+    _unbounded, description="mail addresses; at most 50 recipients in to, cc and bcc together"
 )
 _SHOWN_NAME: Schema = {"type": "string", "pattern": f"^{IN_LINE}{{0,190}}$"}
 SHOWN_NAME = Described(_SHOWN_NAME)
 _SUBJECT: Schema = {**line(), "maxLength": MAX_SUBJECT_CHARS}
 SUBJECT = Described(_SUBJECT)
 FILENAME = Described({"type": "string", "pattern": f"^{IN_LINE}{{1,150}}$"})
-#: What a variable in a template's subject may be: text, if of one line, and what `in_subject` takes.
-#: Another variable may be anything.
+#: A variable in a template's subject: one line of text, or another type that `in_subject` allows.
+#: Other variables may have any value.
 _IN_SUBJECT: Schema = {
     "type": ["string", "number", "boolean", "null"],
     "pattern": f"^{IN_LINE}{{0,200}}$",
@@ -68,15 +68,15 @@ _IN_SUBJECT: Schema = {
 
 
 def in_subject(value: object) -> bool:
-    """Whether a value is of a type that may stand in a template's subject.
+    """Return whether a value's type is allowed in a template's subject.
 
-    A list or object is written out there: of what size it may be, JSON Schema cannot say.
+    Lists and objects are not: JSON Schema cannot limit the length of the text they render to.
     """
     return value is None or isinstance(value, str | int | float)
 
 
-#: An artifact's id, by what it has none of: no other characters, and not one of them over and over.
-#: So narrow that nobody happens to make one, as the id of no file is refused.
+#: An artifact's id, described narrowly: clients that generate payloads from the document should
+#: not generate ids by chance, as an id without a file is refused.
 ARTIFACT_ID = Described(
     {"type": "string", "pattern": r"^(?!.{0,31}[^0-9a-f])(?!.*(.)\1{11})[A-Za-z0-9_-]{32}$"},
     description="the id of a file that the caller may load",
@@ -84,10 +84,10 @@ ARTIFACT_ID = Described(
 
 
 def sender_field(domains: Iterable[str]) -> Schema:
-    """``from``: of a domain that the settings allow."""
+    """Return the schema of ``from``: an address in one of the allowed ``domains``."""
     hosts = "|".join(domain.replace(".", "[.]") for domain in domains)
     if not hosts:
-        return {"type": "null", "description": "no sender may be chosen: SMTP_FROM is not set"}
+        return {"type": "null", "description": "must not be given: SMTP_FROM is not set"}
     mailbox = {
         "type": "object",
         "required": ["address"],
@@ -99,12 +99,12 @@ def sender_field(domains: Iterable[str]) -> Schema:
     }
     return {
         "anyOf": [_address(f"(?:{hosts})"), mailbox, {"type": "null"}],
-        "description": "a sender of a domain in SMTP_FROM_ALLOWED",
+        "description": "a sender in one of the domains of SMTP_FROM_ALLOWED",
     }
 
 
 def mail_rules(templates: Mapping[str, Variables]) -> list[Schema]:
-    """The forms that a mail may have: its own html or text, or a template with its variables."""
+    """Return a schema for each form of a mail: html, text, or a template with its variables."""
     nothing: Schema = {"type": ["string", "null"], "maxLength": 0}
     own = [
         {
@@ -142,5 +142,5 @@ def mail_rules(templates: Mapping[str, Variables]) -> list[Schema]:
     ]
 
 
-#: What a form can say of a mail: one of them is there.
+#: The form's rule for a mail: at least one of the three must be present.
 ANY_CONTENT: Any = {"anyOf": [{"required": [name]} for name in ("html", "text", "template")]}

@@ -1,12 +1,12 @@
-"""The temporary failures of mail; a permanent one is `Unrecoverable`.
+"""Temporary failures of mail; permanent ones are `Unrecoverable`.
 
 ::
 
     JobsError
     ├── MailRefusedForNow       the server answered 4xx
-    ├── MailServerUnavailable   no connection, a broken one, or nonsense on it
-    ├── MailDeadline            the time was used up
-    └── OutboxUnwritable        no server is set, and the file cannot be written
+    ├── MailServerUnavailable   no connection, a lost one, or no SMTP on it
+    ├── MailDeadline            the deadline passed
+    └── OutboxUnwritable        no server is configured, and the outbox cannot be written
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from hsejobs.errors import JobsError
 
 
 class MailRefusedForNow(JobsError):
-    """The server answered 4xx: the same mail may be taken later.
+    """The server answered 4xx: it may accept the same mail later.
 
-    ``closing`` is true for 421, by which the server says that it serves nobody now.
+    ``closing`` is true for 421: the server closes the connection and serves no client now.
     """
 
     code = "smtp_temporary"
@@ -28,10 +28,10 @@ class MailRefusedForNow(JobsError):
 
 
 class MailServerUnavailable(JobsError):
-    """The connection was refused, broke, or carried no SMTP.
+    """The connection was refused or lost, or the peer does not speak SMTP.
 
-    ``ambiguous`` is true when the whole mail had been handed over and only the
-    answer was missing: the server may have it, and another attempt may send it
+    ``ambiguous`` is true if the whole mail was sent and only the reply is
+    missing: the server may have accepted it, and another attempt may send it
     a second time.
     """
 
@@ -43,10 +43,7 @@ class MailServerUnavailable(JobsError):
 
 
 class MailDeadline(JobsError):
-    """The delivery had not ended at its deadline.
-
-    ``ambiguous`` means what it means in `MailServerUnavailable`.
-    """
+    """The delivery did not finish before its deadline; ``ambiguous``: see `MailServerUnavailable`."""
 
     code = "timeout"
 

@@ -1,8 +1,8 @@
-"""Header text that no value can break out of.
+"""Encode header values so that none can inject a header.
 
-Header values are encoded here and stored as they are, rather than given to
-`email`'s own parser and folder: those read ``=?utf-8?q?...?=`` inside a value
-as an encoded word, which may hold a line break, and some versions encode the
+Values are encoded here and stored unchanged instead of passing through
+`email`'s own parser and folding: those read ``=?utf-8?q?...?=`` inside a value
+as an encoded word, which may contain a line break, and some versions encode the
 comma between two addresses or lose the quotes around one while folding.
 """
 
@@ -34,9 +34,9 @@ def header_text(name: str, text: str) -> str:
 
 
 def header_addresses(addresses: Iterable[Address]) -> str:
-    """Return the value of an address header, one address a line.
+    """Return the value of an address header, one address per line.
 
-    It is ASCII, but for the local parts that are not.
+    ASCII, except for local parts that are not.
     """
     return ",\r\n ".join(_mailbox(address) for address in addresses)
 
@@ -67,7 +67,7 @@ def _encoded_words(text: str) -> str:
 
 
 def _fold(text: str, room: int) -> str | None:
-    """Fold at single spaces; None where that cannot keep the text as it is."""
+    """Fold at single spaces; return None if that would change the text."""
     if len(text) <= room:
         return text
     lines: list[str] = []

@@ -1,4 +1,4 @@
-"""The MIME message and its envelope, from a payload."""
+"""Build the MIME message and its envelope from a payload."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from hsejobs.services.mail.plaintext import html_to_text
 from hsejobs.services.mail.render import render
 from hsejobs.services.mail.text import check_body, check_line
 
-MAX_RECEIVERS = 50
+MAX_RECIPIENTS = 50
 MAX_SUBJECT_CHARS = 998
 
 _UNSAFE_IN_7BIT = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]")
 
 
 class MailContent(Protocol):
-    """What a mail says; `EmailPayload` is one."""
+    """The content of a mail; `EmailPayload` implements it."""
 
     @property
     def to(self) -> Sequence[str]: ...
@@ -55,35 +55,35 @@ class MailContent(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Who sends to whom, apart from what the headers show.
+    """The SMTP sender and recipients, which may differ from the headers (bcc).
 
-    ``key`` stands for the job outside Redis: a hash of its key.
+    ``key`` identifies the job outside Redis: a hash of its key.
     """
 
     sender: str
-    receivers: tuple[str, ...]
+    recipients: tuple[str, ...]
     key: str
 
 
 def key_of_job(prefix: str, job_id: str, created_at: int) -> str:
-    """What identifies a job of the email queue for all time.
+    """Return a key that identifies a job of the email queue permanently.
 
-    With the time: an id that is used again after a removal is another mail.
+    It includes the creation time: an id that is reused after a removal is a different mail.
     """
     return f"{prefix}/email/{job_id}/{created_at}"
 
 
 def mail_key(job_key: str) -> str:
-    """Return the 32 hex digits that stand for a job in Message-ID and file names."""
+    """Return the 32 hex digits that identify a job in Message-ID and file names."""
     return hashlib.sha256(job_key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def receiver_key(envelope: Envelope, receiver: str) -> str:
-    """Return the 32 hex digits under which one receiver's acceptance is recorded.
+def recipient_key(envelope: Envelope, recipient: str) -> str:
+    """Return the 32 hex digits under which one recipient's acceptance is recorded.
 
-    They stay the same over a job's attempts and tell nothing of the address.
+    They are the same in all attempts of a job and do not reveal the address.
     """
-    return hashlib.sha256(f"{envelope.key}\0{receiver}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{envelope.key}\0{recipient}".encode()).hexdigest()[:32]
 
 
 def build_message(
@@ -95,23 +95,23 @@ def build_message(
     now: datetime,
     attachments: Sequence[Attachment] = (),
 ) -> EmailMessage:
-    """Build the mail that ``payload`` asks for.
+    """Build the MIME message of ``payload``.
 
     Args:
-        payload: what it says; a template in it is rendered, nothing else is.
-        job_key: what identifies the job among all; its hash is the Message-ID.
-        sender_default: From, where the payload names none.
-        allowed_domains: the domains that From may lie in, exactly.
-        now: the Date header, aware of its zone.
+        payload: the content; only its named template is rendered.
+        job_key: identifies the job; its hash becomes the Message-ID.
+        sender_default: From, if the payload has none.
+        allowed_domains: the domains that From may have, matched exactly.
+        now: the Date header; must have a time zone.
         attachments: the loaded `payload.attachments`.
 
     Returns:
-        A message without a Bcc header. Its policy has ``utf8`` set where an
-        address in its headers has a local part that only SMTPUTF8 can carry.
+        A message without a Bcc header. Its policy has ``utf8`` set if an
+        address in its headers has a local part that requires SMTPUTF8.
 
     Raises:
-        InvalidPayload: a field cannot be used; it is named, its value is not shown.
-        Unrecoverable: SMTP_FROM is no address, or not in SMTP_FROM_ALLOWED.
+        InvalidPayload: names the invalid field, never its value.
+        Unrecoverable: SMTP_FROM is not an address, or not in SMTP_FROM_ALLOWED.
     """
     sender = _sender(payload, sender_default, allowed_domains)
     to, cc = _addresses("to", payload.to), _addresses("cc", payload.cc)
@@ -147,37 +147,39 @@ def build_message(
 
 
 def build_envelope(payload: MailContent, *, job_key: str, sender_default: str) -> Envelope:
-    """Return the envelope of ``payload``: each receiver once, hidden ones too.
+    """Return the envelope of ``payload``: each recipient once, bcc included.
 
-    Raises `InvalidPayload` for an address that is none, and for no or more
-    than 50 receivers.
+    Raises `InvalidPayload` for an invalid address, for no recipient and for more
+    than 50.
     """
     fields = (("to", payload.to), ("cc", payload.cc), ("bcc", payload.bcc))
-    receivers = [a.spec for field, given in fields for a in _addresses(field, given)]
-    if not receivers:
-        raise InvalidPayload("to", "names no receiver")
-    if len(receivers) > MAX_RECEIVERS:
-        raise InvalidPayload("to", f"more than {MAX_RECEIVERS} receivers with cc and bcc")
+    recipients = [a.spec for field, given in fields for a in _addresses(field, given)]
+    if not recipients:
+        raise InvalidPayload("to", "must name at least one recipient")
+    if len(recipients) > MAX_RECIPIENTS:
+        raise InvalidPayload(
+            "to", f"must have at most {MAX_RECIPIENTS} recipients together with cc and bcc"
+        )
     sender = parse_address(payload.from_ or sender_default, "from")
-    return Envelope(sender.spec, tuple(dict.fromkeys(receivers)), mail_key(job_key))
+    return Envelope(sender.spec, tuple(dict.fromkeys(recipients)), mail_key(job_key))
 
 
 def check_sender(text: str, allowed: Collection[str]) -> Address:
     """Return the address in ``text`` if its domain is one of ``allowed``.
 
-    Raises `InvalidPayload` for ``from``, with the domains that are.
+    Raises `InvalidPayload` for ``from``, which lists the allowed domains.
     """
     sender = parse_address(text, "from")
     if sender.domain not in allowed:
         known = ", ".join(sorted(allowed)) or "none"
-        raise InvalidPayload("from", f"its domain is not allowed; allowed: {known}")
+        raise InvalidPayload("from", f"must have an allowed domain; allowed: {known}")
     return sender
 
 
 def needs_smtputf8(message: EmailMessage, envelope: Envelope) -> bool:
-    """Whether an address, shown or hidden, has a local part that is not ASCII."""
+    """Return whether an address in the headers or the envelope has a non-ASCII local part."""
     shown = bool(getattr(message.policy, "utf8", False))
-    return shown or not all(a.isascii() for a in (envelope.sender, *envelope.receivers))
+    return shown or not all(a.isascii() for a in (envelope.sender, *envelope.recipients))
 
 
 def _policy(*, utf8: bool) -> EmailPolicy[EmailMessage]:
@@ -192,7 +194,7 @@ def _sender(payload: MailContent, default: str, allowed: Sequence[str]) -> Addre
         try:
             domains.add(ascii_domain(domain))
         except ValueError:
-            raise Unrecoverable("SMTP_FROM_ALLOWED: one of its entries is no domain") from None
+            raise Unrecoverable("SMTP_FROM_ALLOWED: an entry is not a valid domain") from None
     if payload.from_ is not None:
         return check_sender(payload.from_, domains)
     try:
@@ -212,14 +214,14 @@ def _addresses(field: str, given: str | Sequence[str]) -> list[Address]:
 
 
 def read_content(payload: MailContent) -> tuple[str, str | None, str | None]:
-    """Return subject, html and text; a template in it is rendered.
+    """Return subject, html and text; render the template if there is one.
 
-    Raises `InvalidPayload` for what no attempt could send.
+    Raises `InvalidPayload` for content that no attempt could send.
     """
     subject, html, text = payload.subject, payload.html, payload.text
     if payload.template is not None:
         if html or text:
-            raise InvalidPayload("template", "goes without html and text")
+            raise InvalidPayload("template", "must not be combined with html or text")
         rendered = render(payload.template, payload.context, subject=subject is None)
         html, text = rendered.html, rendered.text
         subject = rendered.subject if subject is None else subject
@@ -227,7 +229,7 @@ def read_content(payload: MailContent) -> tuple[str, str | None, str | None]:
     if not subject:
         raise InvalidPayload("subject", "is required")
     if not html and not text:
-        raise InvalidPayload("text", "give html, text or template")
+        raise InvalidPayload("text", "is required unless html or template is given")
     if len(subject) > MAX_SUBJECT_CHARS:
         raise InvalidPayload("subject", f"is longer than {MAX_SUBJECT_CHARS} characters")
     html = check_body("html", html) if html else None
@@ -235,5 +237,5 @@ def read_content(payload: MailContent) -> tuple[str, str | None, str | None]:
 
 
 def _encoding(text: str) -> str | None:
-    # A control character is allowed in a body only when it is encoded.
+    # A body may contain control characters only if it is encoded.
     return "quoted-printable" if _UNSAFE_IN_7BIT.search(text) else None

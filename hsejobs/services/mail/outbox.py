@@ -1,4 +1,4 @@
-"""Without a mail server each mail is a file that any mail program opens."""
+"""The outbox: without a mail server each mail is written to an ``.eml`` file."""
 
 from __future__ import annotations
 
@@ -16,38 +16,41 @@ from hsejobs.services.mail.message import Envelope
 
 FOLDER = "outbox"
 TENANT_HEADER = "X-Hsejobs-Tenant"
-"""A hash of the organization whose mail it is: how an erasure finds it."""
+"""A hash of the organization's id, by which an erasure finds the organization's mails."""
 ENVELOPE_HEADER = "X-Hsejobs-Envelope-To"
-"""Names every receiver, those of bcc too: the file is the envelope as well."""
+"""Names every recipient, bcc included: the file also records the envelope."""
 
 
 def sweep_outbox(home: Path, older_than: float = 86_400.0) -> int:
-    """Remove what killed writers left more than ``older_than`` seconds ago; how many files."""
-    gone = 0
+    """Remove temporary files older than ``older_than`` seconds, left by killed writers.
+
+    Returns how many were removed.
+    """
+    removed = 0
     before = time.time() - older_than
     for path in (home / FOLDER).glob(".*.tmp"):
         with contextlib.suppress(OSError):
             if path.lstat().st_mtime < before:
                 path.unlink()
-                gone += 1
-    return gone
+                removed += 1
+    return removed
 
 
 def tenant_of_mail(organization_id: str) -> str:
-    """What the header says for an organization."""
+    """Return the value of `TENANT_HEADER` for an organization."""
     return hashlib.sha256(organization_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def mails_of(home: Path, organization_id: str) -> Iterator[Path]:
-    """An organization's mails, sorted by name, and what killed writers left of such."""
+    """Yield an organization's mails, sorted by name, and its leftover temporary files."""
     wanted = f"{TENANT_HEADER}: {tenant_of_mail(organization_id)}\r\n".encode()
     for path in sorted((home / FOLDER).glob("*")):
         with contextlib.suppress(OSError):
-            if path.suffix in (".eml", ".tmp") and _begins(path, wanted):
+            if path.suffix in (".eml", ".tmp") and _starts_with(path, wanted):
                 yield path
 
 
-def _begins(path: Path, text: bytes) -> bool:
+def _starts_with(path: Path, text: bytes) -> bool:
     with path.open("rb") as file:
         return file.read(len(text)) == text
 
@@ -57,16 +60,16 @@ def write_outbox(
 ) -> Path:
     """Write ``message`` to ``home/outbox/<hash of the job's key>.eml``, mode 0600.
 
-    The file appears whole or not at all; another run of the same job replaces
-    it. Returns its path. Raises `OutboxUnwritable`.
+    The write is atomic; another run of the same job replaces the file.
+    Returns its path. Raises `OutboxUnwritable`.
     """
     folder = home / FOLDER
     path = folder / f"{envelope.key}.eml"
     unfinished = folder / f".{envelope.key}.{secrets.token_hex(8)}.tmp"
-    receivers = ",\r\n ".join(envelope.receivers)
-    whose = "" if organization_id is None else tenant_of_mail(organization_id)
-    head = f"{TENANT_HEADER}: {whose}\r\n" if whose else ""
-    data = f"{head}{ENVELOPE_HEADER}: {receivers}\r\n".encode() + message.as_bytes()
+    recipients = ",\r\n ".join(envelope.recipients)
+    owner = "" if organization_id is None else tenant_of_mail(organization_id)
+    head = f"{TENANT_HEADER}: {owner}\r\n" if owner else ""
+    data = f"{head}{ENVELOPE_HEADER}: {recipients}\r\n".encode() + message.as_bytes()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL

@@ -1,4 +1,4 @@
-"""What a job of the email queue may ask for."""
+"""The payload model of the email queue."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from hsejobs.services.mail.described import (
     mail_rules,
     sender_field,
 )
-from hsejobs.services.mail.message import MAX_RECEIVERS, MAX_SUBJECT_CHARS, read_content
+from hsejobs.services.mail.message import MAX_RECIPIENTS, MAX_SUBJECT_CHARS, read_content
 from hsejobs.services.mail.recipients import (
-    MoreReceivers,
-    Receivers,
+    MoreRecipients,
+    Recipients,
     ReplyTo,
     Sender,
-    a_line,
     checked,
+    single_line,
 )
 from hsejobs.services.mail.render import check_template, template_variables
 from hsejobs.services.mail.send import sender_domains
@@ -42,9 +42,9 @@ from hsejobs.settings import Settings
 
 MAX_ATTACHMENTS = 20
 
-# The length first: what a check of ours returns is not known to be a text.
-Subject = Annotated[str, Field(min_length=1, max_length=MAX_SUBJECT_CHARS), a_line, SUBJECT]
-Filename = Annotated[str, Field(min_length=1, max_length=MAX_FILENAME_CHARS), a_line, FILENAME]
+# The length comes first: after a custom validator pydantic no longer knows that it is a string.
+Subject = Annotated[str, Field(min_length=1, max_length=MAX_SUBJECT_CHARS), single_line, SUBJECT]
+Filename = Annotated[str, Field(min_length=1, max_length=MAX_FILENAME_CHARS), single_line, FILENAME]
 Body = Annotated[str, checked(lambda text: check_body("", text))]
 
 
@@ -59,7 +59,7 @@ class _MailModel(BaseModel):
 
 
 class AttachmentReference(_MailModel):
-    """An artifact to attach, by its id alone: never a path, never an address."""
+    """An artifact to attach, named by its id only: never by a path or a URL."""
 
     artifact_id: Annotated[
         str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._:-]{0,199}$"), ARTIFACT_ID
@@ -68,19 +68,19 @@ class AttachmentReference(_MailModel):
 
 
 class EmailPayload(_MailModel):
-    """A mail: to whom, and either its own html and text or a template's name.
+    """A mail: its recipients, and either html and text or a template's name.
 
-    Given html, text and subject are sent as they are: only the named template
-    is filled in, with ``context``, and that is tried out here, so that a missing
-    variable is found before there is a job. Takes camelCase and snake_case
-    keys. Every error names its field and repeats no value.
+    ``html``, ``text`` and ``subject`` are sent unchanged; only the named template
+    is rendered, with ``context``. It is also rendered here, so that a missing
+    variable is reported before a job is added. Accepts camelCase and snake_case
+    keys. Every error names its field and never repeats the value.
     """
 
     model_config = ConfigDict(json_schema_extra=ANY_CONTENT)
 
-    to: Receivers = Field(examples=["user@example.com"])
-    cc: MoreReceivers = []
-    bcc: MoreReceivers = []
+    to: Recipients = Field(examples=["user@example.com"])
+    cc: MoreRecipients = []
+    bcc: MoreRecipients = []
     subject: Subject | None = None
     html: Body | None = None
     text: Body | None = None
@@ -94,7 +94,7 @@ class EmailPayload(_MailModel):
 
     @staticmethod
     def openapi_rules(settings: Settings) -> dict[str, Any]:
-        """What the OpenAPI document adds to the fields."""
+        """Return what the OpenAPI document adds to the fields."""
         domains = sender_domains(settings.smtp_url, settings.smtp_from, settings.smtp_from_allowed)
         return {
             "anyOf": mail_rules(template_variables()),
@@ -103,28 +103,32 @@ class EmailPayload(_MailModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> EmailPayload:
-        if len(self.to) + len(self.cc) + len(self.bcc) > MAX_RECEIVERS:
-            _wrong("to", f"more than {MAX_RECEIVERS} receivers with cc and bcc")
+        if len(self.to) + len(self.cc) + len(self.bcc) > MAX_RECIPIENTS:
+            _raise_invalid(
+                "to", f"must have at most {MAX_RECIPIENTS} recipients together with cc and bcc"
+            )
         if self.template is None and self.context:
-            _wrong("context", "goes with template only: html and text are sent as they are")
+            _raise_invalid("context", "requires template: html and text are sent unchanged")
         self._check_subject()
         try:
-            # What the worker does: what it would refuse is refused before there is a job.
+            # The worker does the same: what it would refuse is refused before a job is added.
             read_content(self)
         except InvalidPayload as error:
-            _wrong(*error.problems[0])
+            _raise_invalid(*error.problems[0])
         return self
 
     def _check_subject(self) -> None:
-        """Refuses what no template's subject can hold, by the rule that the document describes."""
+        """Refuse values that a template's subject cannot contain, as the document describes."""
         known = template_variables().get(self.template or "")
         for name in sorted(known.subject) if known else ():
             if not in_subject(self.context.get(name)):
-                _wrong(f"context.{name}", "stands in the subject: use text, a number or a boolean")
+                _raise_invalid(
+                    f"context.{name}", "is used in the subject: must be text, a number or a boolean"
+                )
 
 
-def _wrong(field: str, problem: str) -> NoReturn:
-    # A plain error of a model validator would name no field.
+def _raise_invalid(field: str, problem: str) -> NoReturn:
+    # A plain ValueError in a model validator would not name the field.
     kind = PydanticCustomError("mail", problem)
     details = InitErrorDetails(type=kind, loc=tuple(field.split(".")), input=None)
     raise ValidationError.from_exception_data("EmailPayload", [details], hide_input=True)

@@ -1,10 +1,10 @@
-"""A readable text for a mail that came as HTML alone.
+"""Convert HTML to readable plain text, for a mail that has only HTML.
 
-The HTML is a tenant's, and it is read in a thread that nobody can stop: what reads it must be
-linear whatever it is given. Building a tree is not, in any library, because the rules of HTML
-look back at all open elements; so tokens are read here, by the WHATWG's rules for them, which
-never look back. Each step begins where the last one ended, and what has no end (a comment, a
-tag, a quote) takes the rest and ends the reading.
+The HTML comes from a tenant and is parsed in a thread that cannot be interrupted, so parsing must
+take linear time for any input. Building a tree does not, in any library, because HTML's rules
+look back at all open elements. This module reads tokens instead, by the WHATWG's tokenizer rules,
+which never look back. Each step begins where the last one ended; an unterminated comment, tag or
+quote consumes the rest of the input.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 
 from hsejobs.services.mail.text import unescape_html
 
-#: Elements that hold text which is no markup, and which nobody sees.
+#: Elements whose content is text, not markup, and is not displayed.
 _RAW = frozenset({"script", "style", "title", "xmp", "iframe", "noembed", "noframes"})
 _PARAGRAPHS = frozenset(
     {"blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "pre", "table", "ul"}
@@ -22,7 +22,7 @@ _BLOCKS = _PARAGRAPHS | frozenset(
     {"address", "article", "aside", "dd", "div", "dl", "dt", "fieldset", "footer", "form"}
     | {"header", "hr", "li", "main", "nav", "section", "tr"}
 )
-# Possessive throughout (`*+`): a part that matched is never tried again at another length.
+# Possessive quantifiers (`*+`) throughout: no backtracking.
 _MARKUP = re.compile(r"<(?:(?P<end>/?)(?P<name>[A-Za-z][^\t\n\f\r />]*+)|(?P<comment>!--)|[/!?])")
 _ATTRIBUTE = re.compile(
     r"[\t\n\f\r /]*+(?P<name>[^\t\n\f\r />][^\t\n\f\r />=]*+)"
@@ -34,28 +34,28 @@ _RAW_END = {name: re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE) for n
 
 
 def html_to_text(html: str) -> str:
-    """Return what ``html`` says, without its markup, in time that grows as its length does.
+    """Return the text of ``html`` without markup, in linear time.
 
-    Modest on purpose: paragraphs, line breaks, list items and the addresses of
-    links are kept; layout is not. Never raises on bad HTML.
+    Keeps paragraphs, line breaks, list items and the URLs of links, but not
+    the layout. Never raises on invalid HTML.
     """
-    said = _Said()
+    builder = _TextBuilder()
     at = 0
     while (mark := _MARKUP.search(html, at)) is not None:
-        said.text(html[at : mark.start()])
-        at = _past(html, mark, said)
+        builder.text(html[at : mark.start()])
+        at = _skip_markup(html, mark, builder)
         if at < 0:
             break
     else:
-        said.text(html[at:])
-    said.end_link()
-    text = re.sub(r"[ \t\xa0]+", " ", "".join(said.out))
-    # At most one space is left on each side of a line break.
+        builder.text(html[at:])
+    builder.end_link()
+    text = re.sub(r"[ \t\xa0]+", " ", "".join(builder.out))
+    # At most one space remains on each side of a line break.
     return re.sub(r"\n{3,}", "\n\n", re.sub(r" ?\n ?", "\n", text)).strip() + "\n"
 
 
-def _past(html: str, mark: re.Match[str], said: _Said) -> int:
-    """Where the reading goes on after the markup that begins at ``mark``; -1 at the end."""
+def _skip_markup(html: str, mark: re.Match[str], builder: _TextBuilder) -> int:
+    """Return the position after the markup that begins at ``mark``; -1 at the end."""
     if mark["name"] is None:
         end = _COMMENT_END.search(html, mark.start() + 2) if mark["comment"] else None
         if mark["comment"]:
@@ -66,9 +66,9 @@ def _past(html: str, mark: re.Match[str], said: _Said) -> int:
     if at < 0:
         return -1
     if mark["end"]:
-        said.end(name)
+        builder.end(name)
         return at
-    said.start(name, href)
+    builder.start(name, href)
     if name in _RAW:
         end = _RAW_END[name].search(html, at)
         return -1 if end is None else end.start()
@@ -76,7 +76,7 @@ def _past(html: str, mark: re.Match[str], said: _Said) -> int:
 
 
 def _attributes(html: str, at: int) -> tuple[str, int]:
-    """The first ``href`` of a tag, and where the tag ends; -1 when it never does."""
+    """Return the first ``href`` of a tag and where the tag ends, -1 if it is unterminated."""
     href: str | None = None
     while True:
         if html.startswith(">", at):
@@ -91,8 +91,8 @@ def _attributes(html: str, at: int) -> tuple[str, int]:
         at = found.end()
 
 
-class _Said:
-    """What was read so far, in pieces."""
+class _TextBuilder:
+    """Collects the text in pieces."""
 
     def __init__(self) -> None:
         self.out: list[str] = []
@@ -110,7 +110,7 @@ class _Said:
         elif name == "br":
             self._add("\n")
         elif name == "a" and not self._templates:
-            # A link ends where the next one begins, so that no text is looked at twice.
+            # A link ends where the next one begins, so that no text is processed twice.
             self.end_link()
             self._href, self._link = href, len(self.out)
         elif name in _BLOCKS:

@@ -1,8 +1,8 @@
-"""Who a payload names, in every form that nodemailer takes, as the one form that is stored.
+"""Convert address fields from every form that nodemailer accepts to the one form that is stored.
 
 ``"a@x.com"``, ``"a@x.com, Ann <b@x.com>"``, ``{"name": "Ann", "address": "b@x.com"}`` and a list
-of these all become a list of texts with one address each: records look the same whatever was
-sent, and programs of an earlier release read them.
+of these all become a list of strings with one address each: stored payloads have one form, which
+earlier releases can read.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from hsejobs.services.mail.described import (
     SEVERAL,
     SHOWN_NAME,
 )
-from hsejobs.services.mail.message import MAX_RECEIVERS
+from hsejobs.services.mail.message import MAX_RECIPIENTS
 from hsejobs.services.mail.text import check_line
 
 MAX_ADDRESS_CHARS = 500
-MAX_LIST_CHARS = MAX_RECEIVERS * MAX_ADDRESS_CHARS
+MAX_LIST_CHARS = MAX_RECIPIENTS * MAX_ADDRESS_CHARS
 
 
 def checked(check: Callable[[str], object]) -> AfterValidator:
-    """Run a check of ours; what it finds becomes the field's error, without the value."""
+    """Return a validator that runs ``check`` and reports its `InvalidPayload` for the field."""
 
     def validate(text: str) -> str:
         try:
@@ -54,15 +54,15 @@ def checked(check: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(validate)
 
 
-a_line = checked(lambda text: check_line("", text))
+single_line = checked(lambda text: check_line("", text))
 
 
 class Mailbox(BaseModel):
-    """One address, and the name to show beside it."""
+    """One address and an optional display name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    name: Annotated[str, Field(max_length=MAX_NAME_CHARS), a_line, SHOWN_NAME] | None = None
+    name: Annotated[str, Field(max_length=MAX_NAME_CHARS), single_line, SHOWN_NAME] | None = None
     address: Annotated[
         str, Field(max_length=254), checked(lambda text: _bare(text)), BARE_ADDRESS
     ] = Field(examples=["user@example.com"])
@@ -70,10 +70,10 @@ class Mailbox(BaseModel):
 
 def _bare(text: str) -> None:
     if parse_address(text, "").name or "<" in text:
-        raise InvalidPayload("", "must be the address alone: the name has a field of its own")
+        raise InvalidPayload("", "must be an address without a name: use the field name")
 
 
-#: One address as text, for payloads that mail somebody something.
+#: One address as a string, for payloads of other queues that send a notification.
 MailAddress = Annotated[
     str,
     Field(max_length=MAX_ADDRESS_CHARS),
@@ -82,19 +82,21 @@ MailAddress = Annotated[
 ]
 Text = Annotated[str, Field(min_length=1, max_length=MAX_LIST_CHARS), ADDRESSES]
 One = Annotated[str, Field(min_length=1, max_length=MAX_ADDRESS_CHARS * 2), ADDRESS]
-_Replies = Annotated[list[Text | Mailbox], Field(min_length=1, max_length=MAX_RECEIVERS)]
-_Some = Annotated[list[Text | Mailbox], Field(min_length=1, max_length=MAX_RECEIVERS), SEVERAL]
-_Any = Annotated[list[Text | Mailbox], Field(max_length=MAX_RECEIVERS), SEVERAL]
+_Replies = Annotated[list[Text | Mailbox], Field(min_length=1, max_length=MAX_RECIPIENTS)]
+_NonEmptyList = Annotated[
+    list[Text | Mailbox], Field(min_length=1, max_length=MAX_RECIPIENTS), SEVERAL
+]
+_List = Annotated[list[Text | Mailbox], Field(max_length=MAX_RECIPIENTS), SEVERAL]
 
 
 def _read(value: Any, alone: tuple[int, ...] = (0,)) -> list[str]:
-    """The addresses, each checked. Raises ValidationError, which names the place of each problem.
+    """Return the checked addresses. Raises ValidationError with the location of each problem.
 
-    ``alone``: the place of a text that stands for itself, with one address.
+    ``alone``: the location of a string that is not in a list and has one address.
     """
     listed = isinstance(value, list | tuple)
     given = list(value) if listed else [value]
-    if len(given) > MAX_RECEIVERS:
+    if len(given) > MAX_RECIPIENTS:
         raise _too_many()
     found: list[str] = []
     problems: list[InitErrorDetails] = []
@@ -113,7 +115,7 @@ def _read(value: Any, alone: tuple[int, ...] = (0,)) -> list[str]:
                 ]
             except PydanticCustomError as error:
                 problems.append(InitErrorDetails(type=error, loc=where, input=None))
-            if len(problems) + len(found) > MAX_RECEIVERS:
+            if len(problems) + len(found) > MAX_RECIPIENTS:
                 raise _too_many()
     if problems:
         raise ValidationError.from_exception_data("to", problems, hide_input=True)
@@ -121,7 +123,7 @@ def _read(value: Any, alone: tuple[int, ...] = (0,)) -> list[str]:
 
 
 def _texts(item: Any) -> list[Any]:
-    """What one entry names; a text of no address at all is left for the check to refuse."""
+    """Split one entry into addresses; a string without any is returned for the check to refuse."""
     if not isinstance(item, str) or len(item) > MAX_LIST_CHARS:
         return [item]
     return split_addresses(item) or [item]
@@ -132,9 +134,11 @@ def _text(item: Any) -> str:
         mailbox = Mailbox.model_validate(item)
         item = with_name(mailbox.name or "", mailbox.address.strip(" "))
     if not isinstance(item, str):
-        raise PydanticCustomError("mail", "must be a mail address, as text or as name and address")
+        raise PydanticCustomError(
+            "mail", "must be a mail address: a string or an object with name and address"
+        )
     if len(item) > MAX_ADDRESS_CHARS * 2:
-        raise PydanticCustomError("mail", "is not one mail address: it is too long")
+        raise PydanticCustomError("mail", "must be one mail address: the text is too long")
     try:
         parse_address(item, "")
     except InvalidPayload as error:
@@ -143,22 +147,22 @@ def _text(item: Any) -> str:
 
 
 def _kind(text: str) -> PydanticCustomError:
-    # Braces would be taken for places to fill in.
+    # pydantic treats braces as placeholders.
     plain: Any = text.replace("{", "(").replace("}", ")")
     return PydanticCustomError("mail", plain)
 
 
 def _too_many() -> PydanticCustomError:
-    return _kind(f"more than {MAX_RECEIVERS} receivers")
+    return _kind(f"must have at most {MAX_RECIPIENTS} recipients")
 
 
 def _required(value: Any) -> list[str]:
-    return _some(_read(value))
+    return _not_empty(_read(value))
 
 
-def _some(found: list[str]) -> list[str]:
+def _not_empty(found: list[str]) -> list[str]:
     if not found:
-        raise _kind("names no receiver")
+        raise _kind("must name at least one recipient")
     return found
 
 
@@ -170,21 +174,21 @@ def _single(value: Any) -> str:
     if isinstance(value, dict | Mailbox):
         return _read(value)[0]
     if not isinstance(value, str):
-        raise _kind("must be one mail address, as text or as name and address")
+        raise _kind("must be one mail address: a string or an object with name and address")
     return _text(value)
 
 
 def _replies(value: Any) -> str | list[str]:
-    found = _some(_read(value, alone=()))
-    # One is stored as it always was.
+    found = _not_empty(_read(value, alone=()))
+    # A single address is stored as a string, as in earlier releases.
     return found[0] if len(found) == 1 else found
 
 
-Receivers = Annotated[
-    list[str], PlainValidator(_required, json_schema_input_type=Text | Mailbox | _Some)
+Recipients = Annotated[
+    list[str], PlainValidator(_required, json_schema_input_type=Text | Mailbox | _NonEmptyList)
 ]
-MoreReceivers = Annotated[
-    list[str], PlainValidator(_optional, json_schema_input_type=Text | Mailbox | _Any | None)
+MoreRecipients = Annotated[
+    list[str], PlainValidator(_optional, json_schema_input_type=Text | Mailbox | _List | None)
 ]
 Sender = Annotated[str, PlainValidator(_single, json_schema_input_type=One | Mailbox)]
 ReplyTo = Annotated[

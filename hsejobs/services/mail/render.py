@@ -1,8 +1,8 @@
-"""The named templates of the application; given text is never rendered.
+"""Render the application's named templates; text in a payload is never rendered.
 
-A template ``welcome`` is ``welcome.html.j2``, ``welcome.txt.j2`` or both. A
-block ``subject`` in it (the text file's, if both have one) gives the mail's
-subject. Files beginning with ``_`` are for other templates to extend.
+The files of template ``welcome`` are ``welcome.html.j2``, ``welcome.txt.j2`` or both. The
+mail's subject is the block ``subject`` (of the text file, if both have one).
+Files that begin with ``_`` are for other templates to extend.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _folder: Path | None = None
 
 
 def use_templates(folder: Path | None) -> None:
-    """Says where the named templates of this process are; without it there are none."""
+    """Set the folder of this process's named templates; without it there are none."""
     global _folder
     _folder = folder
     for known in (template_variables, _parts, _environment):
@@ -38,7 +38,7 @@ def use_templates(folder: Path | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a template gave; None where it has no such part."""
+    """A rendered template; None for a part that the template does not have."""
 
     subject: str | None
     html: str | None
@@ -47,7 +47,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """Of a template: those it needs, those it may be given beside them, those in its subject."""
+    """A template's required and optional variables, and those used in its subject."""
 
     needed: tuple[str, ...]
     possible: tuple[str, ...]
@@ -55,24 +55,24 @@ class Variables:
 
 
 def template_names() -> tuple[str, ...]:
-    """Return the names that a mail may ask for, in order."""
+    """Return the names of all templates, sorted."""
     return tuple(sorted({name for name, _ in _parts()}))
 
 
 def check_template(name: str) -> str:
     """Return ``name`` if there is such a template.
 
-    Raises `InvalidPayload` for ``template``, listing the names there are.
+    Raises `InvalidPayload` for ``template``, which lists the known names.
     """
     if not _NAME.fullmatch(name) or name not in template_names():
         known = ", ".join(template_names()) or "none"
-        raise InvalidPayload("template", f"there is no such template; there are: {known}")
+        raise InvalidPayload("template", f"must be one of: {known}")
     return name
 
 
 @cache
 def template_variables() -> dict[str, Variables]:
-    """Of each template its variables."""
+    """Return the variables of each template by its name."""
     with importing():
         from jinja2 import meta, nodes
 
@@ -105,11 +105,11 @@ def _renders(name: str, variables: set[str]) -> bool:
 
 
 def render(name: str, context: Mapping[str, object], *, subject: bool = True) -> Rendered:
-    """Render the template ``name`` with ``context``; the subject only if asked.
+    """Render the template ``name`` with ``context``; the subject only if ``subject`` is true.
 
     Raises `InvalidPayload` for ``template`` (unknown), for ``context.<name>``
-    (a variable that the template needs and that is not there) and for
-    ``context`` (a value that does not fit, or that would break the subject).
+    (a required variable is missing) and for ``context`` (a value that the
+    template cannot use, or that would put a line break into the subject).
     """
     templates = _templates(check_template(name))
     return Rendered(
@@ -127,7 +127,7 @@ def _subject(templates: Mapping[str, Template], context: Mapping[str, object]) -
         with _Faults():
             block = template.blocks["subject"](template.new_context(dict(context)))
             line = "".join(block).strip()
-        # A header is no HTML: what the HTML file escaped is taken back.
+        # A header is not HTML: undo the escaping of the HTML file.
         return check_line("context", unescape_html(line) if "html" in suffix else line)
     return None
 
@@ -141,7 +141,7 @@ def _body(template: Template | None, context: Mapping[str, object]) -> str | Non
 
 
 class _Faults:
-    """Turns what a template raises into an error that names the variable."""
+    """Converts a template's exceptions to errors that name the variable."""
 
     def __enter__(self) -> None:
         return None
@@ -150,9 +150,11 @@ class _Faults:
         from jinja2 import TemplateError, UndefinedError
 
         if isinstance(error, UndefinedError):
-            raise InvalidPayload(f"context.{error.message}", "the template needs it") from None
+            raise InvalidPayload(
+                f"context.{error.message}", "is required by the template"
+            ) from None
         if isinstance(error, TemplateError | TypeError | ValueError | ArithmeticError):
-            problem = "a value in it does not fit the template"
+            problem = "has a value that the template cannot use"
             raise InvalidPayload("context", problem) from None
 
 
@@ -180,7 +182,7 @@ def _environment() -> Environment:
         from jinja2.sandbox import SandboxedEnvironment
 
     class Missing(StrictUndefined):
-        """Says only the variable's name, which the template's author chose."""
+        """Puts only the variable's name, which the template's author chose, into the message."""
 
         @property
         def _undefined_message(self) -> str:

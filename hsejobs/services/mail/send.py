@@ -1,4 +1,4 @@
-"""A mail from payload to result, in one call."""
+"""Send a mail: from payload to result in one call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hsejobs.services.mail.outbox import write_outbox
 from hsejobs.services.mail.smtp import DELIVERY_SECONDS, deliver
 
 OUTBOX_SENDER = "noreply@hse.digital"
-"""From, where neither the payload nor SMTP_FROM names one and nothing is sent."""
+"""From in the outbox, if neither the payload nor SMTP_FROM names a sender."""
 
 
 def send_mail(
@@ -34,37 +34,37 @@ def send_mail(
     deadline: float | None = None,
     before_data: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """Send the mail that ``payload`` asks for, or write it to the outbox.
+    """Send the mail of ``payload``, or write it to the outbox.
 
     Args:
-        payload: an `EmailPayload`, or anything with its attributes.
-        job_key: what identifies the job among all queues and for all time.
+        payload: an `EmailPayload`, or an object with its attributes.
+        job_key: identifies the job permanently and across queues.
         smtp_url: the server; None or empty for the outbox.
-        smtp_from: From, where the payload names none.
-        smtp_from_allowed: the domains From may lie in; empty for that of
-            ``smtp_from`` alone.
-        home: JOBS_HOME; the outbox lies in it.
-        organization_id: whose mail it is; the outbox keeps a hash of it with the mail.
+        smtp_from: From, if the payload has none.
+        smtp_from_allowed: the domains that From may have; empty for the domain
+            of ``smtp_from`` only.
+        home: JOBS_HOME, which contains the outbox.
+        organization_id: the owner of the mail; the outbox stores a hash of it with the mail.
         already, accepted, before_data: see `deliver`.
         open_artifact: see `OpenArtifact`.
-        deadline: a `time.monotonic()` value; in 30 s unless given.
+        deadline: a `time.monotonic()` value; by default 30 s from now.
 
     Returns:
-        ``messageId``; ``accepted``, how many receivers have it; ``refused``,
-        masked addresses; ``via``, ``smtp`` or ``outbox``; for the outbox
-        ``path``, the file's name.
+        ``messageId``; ``accepted``, the number of recipients that have it;
+        ``refused``, masked addresses; ``via``, ``smtp`` or ``outbox``; for the
+        outbox ``path``, the file's name.
 
     Raises:
-        InvalidPayload: names the field; another attempt would fail alike.
-        Unrecoverable: another attempt would fail alike.
+        InvalidPayload: names the field; another attempt would also fail.
+        Unrecoverable: another attempt would also fail.
         MailRefusedForNow, MailServerUnavailable, MailDeadline,
-        OutboxUnwritable: worth another attempt.
+        OutboxUnwritable: another attempt may succeed.
     """
     if deadline is None:
         deadline = time.monotonic() + DELIVERY_SECONDS
     sender = _default_sender(smtp_url, smtp_from)
     if sender is None and payload.from_ is None:
-        raise Unrecoverable("SMTP_FROM: is not set, and the payload has no from")
+        raise Unrecoverable("SMTP_FROM: is required because the payload has no from")
     message = build_message(
         payload,
         job_key=job_key,
@@ -77,7 +77,7 @@ def send_mail(
     result: dict[str, Any] = {"messageId": str(message["Message-ID"])}
     if not smtp_url:
         path = write_outbox(message, envelope, home, organization_id)
-        count = len(envelope.receivers)
+        count = len(envelope.recipients)
         return result | {"accepted": count, "refused": [], "via": "outbox", "path": path.name}
     receipt = deliver(
         message,
@@ -94,12 +94,12 @@ def send_mail(
 def sender_domains(
     smtp_url: str | None, smtp_from: str | None, smtp_from_allowed: Sequence[str]
 ) -> Sequence[str]:
-    """The domains that From may lie in. Raises Unrecoverable for a bad SMTP_FROM."""
+    """Return the domains that From may have. Raises Unrecoverable for an invalid SMTP_FROM."""
     return smtp_from_allowed or _domain_of(_default_sender(smtp_url, smtp_from))
 
 
 def _default_sender(smtp_url: str | None, smtp_from: str | None) -> str | None:
-    """From, where the payload names none; None where a server is set and no SMTP_FROM."""
+    """Return From for payloads without one; None if SMTP_URL is set and SMTP_FROM is not."""
     return smtp_from or (None if smtp_url else OUTBOX_SENDER)
 
 

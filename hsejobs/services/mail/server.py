@@ -1,4 +1,4 @@
-"""SMTP_URL: which server, how to reach it, and as whom."""
+"""Parse SMTP_URL: the server, its TLS mode and the login."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Tls = Literal["offered", "required", "never", "implicit"]
 class SmtpServer:
     """A mail server as SMTP_URL names it.
 
-    ``tls``: ``implicit`` from the first byte; else STARTTLS when it is
-    ``offered``, always (``required``) or ``never``. ``verify``: whether the
-    server's certificate must be valid for ``host``.
+    ``tls``: ``implicit`` from the first byte; otherwise STARTTLS if the server
+    offers it (``offered``), always (``required``) or ``never``. ``verify``:
+    whether the server's certificate must be valid for ``host``.
     """
 
     host: str
@@ -33,13 +33,13 @@ class SmtpServer:
 
 
 def parse_smtp_url(url: str) -> SmtpServer:
-    """Read ``smtp[s]://[user:password@]host[:port][?starttls=...&verify=0|1]``.
+    """Parse ``smtp[s]://[user:password@]host[:port][?starttls=...&verify=0|1]``.
 
-    User and password are percent-decoded. Ports: 587 for smtp, 465 for smtps,
-    unless given. ``starttls`` is ``required`` or ``never``, for smtp alone.
+    User and password are percent-decoded. The default port is 587 for smtp and
+    465 for smtps. ``starttls`` is ``required`` or ``never``, for smtp only.
     ``verify=0`` accepts any certificate.
 
-    Raises `SettingsError` for ``SMTP_URL``; nothing of the URL is repeated.
+    Raises `SettingsError` for ``SMTP_URL``; the message never repeats the URL.
     """
     try:
         parts = urlsplit(url)
@@ -47,7 +47,7 @@ def parse_smtp_url(url: str) -> SmtpServer:
         user, password = _decoded(parts.username), _decoded(parts.password)
         options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
     except ValueError:
-        problem = "is no URL; percent-encode what is special in user and password"
+        problem = "is not a valid URL; percent-encode special characters in user and password"
         raise SettingsError(VARIABLE, problem) from None
     if parts.scheme not in DEFAULT_PORTS:
         raise SettingsError(VARIABLE, "must begin with smtp:// or smtps://")
@@ -56,7 +56,7 @@ def parse_smtp_url(url: str) -> SmtpServer:
     if port == 0:
         raise SettingsError(VARIABLE, "the port must be 1 to 65535")
     if (user is None) != (password is None):
-        raise SettingsError(VARIABLE, "user and password go together")
+        raise SettingsError(VARIABLE, "user and password must be given together")
     tls = _tls(parts.scheme, options.pop("starttls", None))
     verify = options.pop("verify", "1")
     if verify not in {"0", "1"}:
@@ -69,7 +69,7 @@ def parse_smtp_url(url: str) -> SmtpServer:
 def _tls(scheme: str, starttls: str | None) -> Tls:
     if scheme == "smtps":
         if starttls is not None:
-            raise SettingsError(VARIABLE, "starttls goes with smtp:// only")
+            raise SettingsError(VARIABLE, "starttls is an option of smtp:// only")
         return "implicit"
     if starttls == "required":
         return "required"

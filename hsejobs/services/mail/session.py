@@ -1,8 +1,8 @@
-"""One SMTP conversation, from the banner to the answer after the final dot.
+"""One SMTP conversation, from the greeting to the reply after the final dot.
 
-`smtplib` gives the commands and the parsing of replies. Connecting, TLS, login
-and the transaction are done here, because each of them must keep the deadline,
-show no secret and tell what was certainly refused from what is not known.
+`smtplib` provides the commands and parses replies. Connecting, TLS, login and
+the transaction are done here, because each of them must respect the deadline,
+reveal no secret and separate certain refusals from unknown outcomes.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from hsejobs.services.mail.errors import (
 from hsejobs.services.mail.server import SmtpServer
 
 QUIT_SECONDS = 1.0
-"""How long a polite end may take."""
+"""The longest wait for the reply to QUIT."""
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]+")
 _MAYBE_TAKEN = (
-    "; the whole mail had been handed over, so the server may have taken it"
+    "; the whole mail was sent, so the server may have accepted it"
     " and another attempt may send it twice"
 )
 
 
 @dataclass(slots=True)
 class DeliveryOutcome:
-    """What a server said of each receiver: taken, refused for good, or not now."""
+    """The server's reply for each recipient: accepted, refused (5xx) or deferred (4xx)."""
 
     accepted: list[str] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
@@ -52,12 +52,12 @@ class DeliveryOutcome:
 class SmtpSession(smtplib.SMTP):
     """A conversation with ``server`` that ends at ``deadline`` (`time.monotonic()`).
 
-    Use as ``with SmtpSession(...).talk() as session``: whatever goes wrong on the
-    wire in there leaves as an error of this package, without the password.
+    Use as ``with SmtpSession(...).talk() as session``: network and protocol errors in
+    the block become errors of this package, without the password.
     """
 
     def __init__(self, server: SmtpServer, deadline: float) -> None:
-        # A name is given because smtplib would look up one, without a timeout.
+        # Without a name smtplib would look one up, without a timeout.
         super().__init__(local_hostname="localhost")
         self._server = server
         self._deadline = deadline
@@ -67,11 +67,11 @@ class SmtpSession(smtplib.SMTP):
 
     @contextmanager
     def talk(self) -> Iterator[SmtpSession]:
-        """Connect, greet and log in; at the end say goodbye and close.
+        """Connect, greet and log in; at the end send QUIT and close.
 
         Raises `MailDeadline`, `MailServerUnavailable`, `MailRefusedForNow`
-        (4xx) and `Unrecoverable` (5xx, or a server that cannot do what
-        SMTP_URL asks for).
+        (4xx) and `Unrecoverable` (5xx, or a server that does not support what
+        SMTP_URL requires).
         """
         try:
             self._open()
@@ -84,29 +84,29 @@ class SmtpSession(smtplib.SMTP):
     def transact(
         self,
         sender: str,
-        receivers: Sequence[str],
+        recipients: Sequence[str],
         data: bytes,
         *,
         utf8: bool,
         before_data: Callable[[], None],
     ) -> DeliveryOutcome:
-        """Offer one mail, with CRLF line ends; return who it was taken for.
+        """Send one mail, with CRLF line ends; return the outcome for each recipient.
 
-        ``utf8`` asks for SMTPUTF8. ``before_data`` is called when receivers are
-        agreed and nothing was sent yet: what it raises ends the transaction.
-        Raises `MailRefusedForNow` or `Unrecoverable` when the server refuses
-        the mail as a whole.
+        ``utf8`` requires SMTPUTF8. ``before_data`` is called after the recipients
+        and before DATA: an exception from it ends the transaction.
+        Raises `MailRefusedForNow` or `Unrecoverable` if the server refuses
+        the whole mail.
         """
         if utf8 and not self.has_extn("smtputf8"):
             raise Unrecoverable(
-                "an address has letters before its @ that this mail server does not"
-                " support (it offers no SMTPUTF8)"
+                "an address has non-ASCII characters before its @, which this mail server does"
+                " not support (it offers no SMTPUTF8)"
             )
         options = [f"size={len(data)}"] if self.has_extn("size") else []
         options += ["SMTPUTF8", "BODY=8BITMIME"] if utf8 else []
         self._stage = "naming the sender"
         self._expect("the sender", *self.mail(sender, options))
-        outcome = self._name(receivers)
+        outcome = self._name(recipients)
         if not outcome.accepted:
             return outcome
         self._stage = "sending the mail"
@@ -115,9 +115,9 @@ class SmtpSession(smtplib.SMTP):
         if code != 354:
             self._refuse("the mail", code, reply)
         self.send(re.sub(rb"(?m)^\.", b"..", data.removesuffix(b"\r\n")) + b"\r\n.\r\n")
-        self._stage, self._handed_over = "waiting for the mail to be taken", True
+        self._stage, self._handed_over = "waiting for the mail to be accepted", True
         code, reply = self.getreply()
-        # Without a code that means yes or no, nothing is known.
+        # Only a 2xx, 4xx or 5xx code settles the outcome.
         self._handed_over = not (200 <= code <= 299 or 400 <= code <= 599)
         self._expect("the mail", code, reply)
         return outcome
@@ -137,7 +137,7 @@ class SmtpSession(smtplib.SMTP):
         if server.tls in {"required", "offered"} and self.has_extn("starttls"):
             self._expect("STARTTLS", *self.docmd("STARTTLS"))
             self._start_tls()
-            # What was said before TLS counts for nothing (RFC 3207).
+            # Discard everything learned before TLS (RFC 3207).
             self.file = None
             self.esmtp_features = {}
             self.does_esmtp = False
@@ -163,7 +163,10 @@ class SmtpSession(smtplib.SMTP):
     def _log_in(self, user: str, password: str) -> None:
         self._stage = "logging in"
         if not self._wire.is_tls and not ipaddress.ip_address(self._wire.peer).is_loopback:
-            raise Unrecoverable("SMTP_URL has a password, and the connection has no TLS")
+            raise Unrecoverable(
+                "SMTP_URL has a password, which must not be sent without TLS:"
+                " use smtps:// or a server that offers STARTTLS"
+            )
         offered = str(self.esmtp_features.get("auth", "")).upper().split()
         if "PLAIN" in offered:
             code, _ = self.docmd("AUTH", "PLAIN " + _base64(f"\0{user}\0{password}"))
@@ -172,29 +175,31 @@ class SmtpSession(smtplib.SMTP):
             if code == 334:
                 code, _ = self.docmd(_base64(password))
         else:
-            raise Unrecoverable("SMTP_URL has a password; the mail server offers no login for it")
-        # The reply is left out: it may repeat what was sent.
+            raise Unrecoverable(
+                "SMTP_URL has a password, but the mail server offers no AUTH PLAIN or LOGIN"
+            )
+        # Leave the reply out: it may repeat the credentials.
         self._expect("the login of SMTP_URL", code, b"")
 
-    def _name(self, receivers: Sequence[str]) -> DeliveryOutcome:
-        self._stage = "naming the receivers"
+    def _name(self, recipients: Sequence[str]) -> DeliveryOutcome:
+        self._stage = "naming the recipients"
         outcome = DeliveryOutcome()
-        for position, receiver in enumerate(receivers):
-            code, reply = self.rcpt(receiver)
-            said = self._said(code, reply)
+        for position, recipient in enumerate(recipients):
+            code, reply = self.rcpt(recipient)
+            answer = self._reply_text(code, reply)
             if code == 421:
-                # The server closes: nobody gets this mail now.
-                left = [(other, said) for other in receivers[position:]]
-                gone = [(other, said) for other in outcome.accepted]
-                return DeliveryOutcome([], outcome.refused, outcome.deferred + gone + left)
+                # The server closes the connection: no recipient gets this mail now.
+                left = [(other, answer) for other in recipients[position:]]
+                lost = [(other, answer) for other in outcome.accepted]
+                return DeliveryOutcome([], outcome.refused, outcome.deferred + lost + left)
             if 200 <= code <= 299:
-                outcome.accepted.append(receiver)
+                outcome.accepted.append(recipient)
             elif 500 <= code <= 599:
-                outcome.refused.append((receiver, said))
+                outcome.refused.append((recipient, answer))
             elif 400 <= code <= 499:
-                outcome.deferred.append((receiver, said))
+                outcome.deferred.append((recipient, answer))
             else:
-                self._refuse("a receiver", code, reply)
+                self._refuse("a recipient", code, reply)
         return outcome
 
     @property
@@ -208,20 +213,20 @@ class SmtpSession(smtplib.SMTP):
             self._refuse(what, code, reply)
 
     def _refuse(self, what: str, code: int, reply: bytes) -> NoReturn:
-        said = self._said(code, reply)
+        answer = self._reply_text(code, reply)
         if 500 <= code <= 599:
-            raise Unrecoverable(f"the mail server refused {what}: {said}")
+            raise Unrecoverable(f"the mail server refused {what}: {answer}")
         if 400 <= code <= 499:
-            problem = f"the mail server refused {what} for now: {said}"
+            problem = f"the mail server refused {what} for now: {answer}"
             raise MailRefusedForNow(problem, closing=code == 421)
         raise MailServerUnavailable(
-            f"the mail server's answer about {what} is no SMTP"
+            f"the mail server's reply about {what} is not valid SMTP"
             + (_MAYBE_TAKEN if self._handed_over else ""),
             ambiguous=self._handed_over,
         )
 
-    def _said(self, code: int, reply: bytes) -> str:
-        """One short line of a reply, without addresses and secrets."""
+    def _reply_text(self, code: int, reply: bytes) -> str:
+        """Return a reply as one short line, with addresses and secrets masked."""
         text = reply.decode("utf-8", "replace")
         user, password = self._server.user or "", self._server.password
         if password:
@@ -232,7 +237,7 @@ class SmtpSession(smtplib.SMTP):
 
     def _failure(self, error: OSError) -> JobsError:
         tail = _MAYBE_TAKEN if self._handed_over else ""
-        # smtplib hides a time-out in SMTPServerDisconnected; the clock tells.
+        # smtplib reports a timeout as SMTPServerDisconnected, so check the clock.
         if isinstance(error, TimeoutError) or time.monotonic() >= self._deadline - 0.005:
             message = f"the mail server took too long ({self._stage}){tail}"
             return MailDeadline(message, ambiguous=self._handed_over)
@@ -242,12 +247,12 @@ class SmtpSession(smtplib.SMTP):
                 " verify=0 in SMTP_URL accepts any"
             )
         broken = isinstance(error, smtplib.SMTPException)
-        reason = "the connection broke" if broken else error.strerror or str(error)
+        reason = "the connection was lost" if broken else error.strerror or str(error)
         message = f"the mail server is not available ({self._stage}): {reason}{tail}"
         return MailServerUnavailable(message, ambiguous=self._handed_over)
 
     def _leave(self) -> None:
-        # After the answer to DATA nothing that happens here changes anything.
+        # The outcome is settled after the reply to DATA: ignore errors here.
         try:
             if self.sock is not None and self._channel is not None:
                 patience = time.monotonic() + QUIT_SECONDS

@@ -1,4 +1,4 @@
-"""Delivery: who got the mail, who never will, and who is tried again."""
+"""Deliver a mail: record accepted recipients, report refused ones, retry the others."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING
 from hsejobs.errors import SettingsError, Unrecoverable
 from hsejobs.services.mail.address import mask_address
 from hsejobs.services.mail.errors import MailDeadline, MailRefusedForNow
-from hsejobs.services.mail.message import Envelope, needs_smtputf8, receiver_key
+from hsejobs.services.mail.message import Envelope, needs_smtputf8, recipient_key
 from hsejobs.services.mail.server import parse_smtp_url
 
 if TYPE_CHECKING:
     from hsejobs.services.mail.session import DeliveryOutcome
 
 DELIVERY_SECONDS = 30.0
-"""How long one attempt may take where the job sets no other limit."""
+"""The time limit of one attempt if the job sets none."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """``accepted``: how many receivers have the mail, earlier attempts included.
+    """``accepted``: how many recipients have the mail, earlier attempts included.
 
-    ``refused``: the masked addresses that the server refused for good.
+    ``refused``: the masked addresses that the server refused permanently.
     """
 
     accepted: int
@@ -45,43 +45,43 @@ def deliver(
     accepted: Callable[[str], None],
     before_data: Callable[[], None] = lambda: None,
 ) -> Receipt:
-    """Hand ``message`` to the server for every receiver that lacks it.
+    """Send ``message`` to every recipient that does not have it yet.
 
     Args:
-        message: as `build_message` made it.
-        envelope: its sender and receivers.
+        message: a message from `build_message`.
+        envelope: its sender and recipients.
         smtp_url: the server, see `parse_smtp_url`.
-        deadline: a `time.monotonic()` value; nothing the server does outlasts it.
-        already: whether the receiver of this key has the mail from an earlier
-            attempt; keys are made by `receiver_key`.
-        accepted: records that, called as soon as the server has said 250.
-        before_data: called just before the mail is sent; what it raises (a lost
-            lease) stops the sending.
+        deadline: a `time.monotonic()` value; no server can extend it.
+        already: returns whether the recipient with this key (see `recipient_key`)
+            has the mail from an earlier attempt.
+        accepted: records that; called as soon as the server has answered 250.
+        before_data: called just before the mail is sent; an exception from it
+            (a lost lease) stops the delivery.
 
     Returns:
-        The receipt, when all receivers have the mail or are refused for good,
+        The receipt, if every recipient has the mail or is refused permanently,
         and at least one has it.
 
     Raises:
-        Unrecoverable: SMTP_URL is wrong, or the server refused with 5xx the
-            sender, the mail or all receivers.
-        MailRefusedForNow: a 4xx; those who were accepted are recorded, and
-            another attempt goes to the others only.
-        MailServerUnavailable: no connection, or a broken one. When it broke
-            between the end of the mail and the answer, the server may have
-            taken it; the error says so.
-        MailDeadline: the deadline came; the same holds.
+        Unrecoverable: SMTP_URL is invalid, or the server refused the sender,
+            the mail or all recipients with 5xx.
+        MailRefusedForNow: a 4xx; accepted recipients are recorded, and
+            another attempt sends to the others only.
+        MailServerUnavailable: no connection, or a lost one. If it was lost
+            between the end of the mail and the reply, the server may have
+            accepted the mail; the error says so.
+        MailDeadline: the deadline passed; the same applies.
     """
     try:
         server = parse_smtp_url(smtp_url)
     except SettingsError as error:
         raise Unrecoverable(str(error)) from None
-    pending = [r for r in envelope.receivers if not already(receiver_key(envelope, r))]
-    before = len(envelope.receivers) - len(pending)
+    pending = [r for r in envelope.recipients if not already(recipient_key(envelope, r))]
+    before = len(envelope.recipients) - len(pending)
     if not pending:
         return Receipt(before)
     if time.monotonic() >= deadline:
-        raise MailDeadline("the time was used up before the mail server was called")
+        raise MailDeadline("the deadline passed before the mail server was called")
 
     from hsejobs.services.mail.session import SmtpSession
 
@@ -93,35 +93,35 @@ def deliver(
             utf8=needs_smtputf8(message, envelope),
             before_data=before_data,
         )
-        for receiver in outcome.accepted:
-            _record(accepted, envelope, receiver)
+        for recipient in outcome.accepted:
+            _record(accepted, envelope, recipient)
     return _receipt(envelope, outcome, before)
 
 
 def _receipt(envelope: Envelope, outcome: DeliveryOutcome, before: int) -> Receipt:
-    """What a transaction comes to; ``before``: receivers that had the mail already."""
+    """Return the receipt of a transaction; ``before``: recipients that already had the mail."""
     if outcome.deferred:
-        receiver, said = outcome.deferred[0]
+        recipient, answer = outcome.deferred[0]
         raise MailRefusedForNow(
-            f"the mail server refused {len(outcome.deferred)} of {len(envelope.receivers)}"
-            f" receivers for now, {mask_address(receiver)}: {said}",
+            f"the mail server refused {len(outcome.deferred)} of {len(envelope.recipients)}"
+            f" recipients for now, {mask_address(recipient)}: {answer}",
             closing=any(text.startswith("421") for _, text in outcome.deferred),
         )
     if not outcome.accepted and not before:
-        receiver, said = outcome.refused[0]
+        recipient, answer = outcome.refused[0]
         raise Unrecoverable(
-            f"the mail server refused every receiver, {mask_address(receiver)}: {said}"
+            f"the mail server refused every recipient, {mask_address(recipient)}: {answer}"
         )
-    refused = tuple(mask_address(receiver) for receiver, _ in outcome.refused)
+    refused = tuple(mask_address(recipient) for recipient, _ in outcome.refused)
     return Receipt(before + len(outcome.accepted), refused)
 
 
-def _record(accepted: Callable[[str], None], envelope: Envelope, receiver: str) -> None:
+def _record(accepted: Callable[[str], None], envelope: Envelope, recipient: str) -> None:
     try:
-        accepted(receiver_key(envelope, receiver))
+        accepted(recipient_key(envelope, recipient))
     except Exception as error:
-        # The mail is out: failing the attempt now would send it again.
+        # The mail was sent: failing the attempt now would send it again.
         log.warning(
             "a delivery could not be recorded",
-            extra={"to": mask_address(receiver), "error": type(error).__name__},
+            extra={"to": mask_address(recipient), "error": type(error).__name__},
         )

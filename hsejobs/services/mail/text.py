@@ -1,4 +1,4 @@
-"""What text may stand in a header line, and what in a body."""
+"""Check the characters of header lines and bodies."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ _LONG_NUMBER = re.compile(r"&#([0-9]{9,}+)")
 
 
 def check_line(field: str, text: str) -> str:
-    """Return ``text`` if it may stand in one header line.
+    """Return ``text`` if it is valid in one header line.
 
     Raises `InvalidPayload` naming ``field`` for CR, LF, NUL, any other control
-    character, a line or paragraph separator, or half a surrogate pair.
+    character, a line or paragraph separator, or a lone surrogate.
     """
     if not text.isprintable() and any(unicodedata.category(c) in _NOT_IN_A_LINE for c in text):
-        raise InvalidPayload(field, "has a line break or another control character")
+        raise InvalidPayload(field, "must not contain line breaks or other control characters")
     return text
 
 
 def check_body(field: str, text: str) -> str:
     """Return ``text`` if it can be written as UTF-8.
 
-    Raises `InvalidPayload` naming ``field`` for half a surrogate pair.
+    Raises `InvalidPayload` naming ``field`` for a lone surrogate.
     """
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise InvalidPayload(field, "is not valid Unicode (half a surrogate pair)") from None
+        raise InvalidPayload(field, "is not valid Unicode (it has a lone surrogate)") from None
     return text
 
 
 def unescape_html(text: str) -> str:
     """Return ``text`` with its character references replaced.
 
-    Unlike `html.unescape` it takes numbers of any length, which Python's ``int`` refuses
-    above 4,300 digits.
+    Unlike `html.unescape` it accepts numbers of any length; Python's ``int`` refuses more
+    than 4,300 digits.
     """
     if "&" not in text:
         return text
-    # Nine digits stand for all that are longer: there is no such character either.
+    # Nine digits replace longer numbers: neither is a character.
     shorter = _LONG_NUMBER.sub(lambda found: f"&#{found[1].lstrip('0')[:9] or '0'}", text)
     return html.unescape(shorter)

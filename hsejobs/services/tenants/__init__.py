@@ -1,4 +1,4 @@
-"""Everything of one organization: counted, exported, erased. ``docs/tenants-data.md`` says what that is."""
+"""Count, export and erase the data of one organization; see ``docs/tenants-data.md``."""
 
 from __future__ import annotations
 
@@ -22,74 +22,72 @@ from hsejobs.store.write import JobWriter
 
 
 class TenantRows(Protocol):
-    """What the application keeps of an organization outside Redis, see ``docs/application.md``."""
+    """The application's own data of an organization, see ``docs/application.md``."""
 
     def count(self, settings: Settings, organization_id: str) -> int:
-        """How many rows there are."""
+        """Return the number of rows."""
         ...
 
     def rows(
         self, settings: Settings, organization_id: str
     ) -> Iterable[tuple[str, Iterable[dict[str, Any]]]]:
-        """Each table's name and its rows; secrets in them are masked by whoever asks."""
+        """Yield each table's name and its rows; the caller masks secrets in them."""
         ...
 
     def erase(self, settings: Settings, organization_id: str) -> int:
-        """Removes the rows; how many there were."""
+        """Remove the rows; return how many."""
         ...
 
     def left_alone(self, settings: Settings) -> str | None:
-        """What an erasure does not touch, in a sentence."""
+        """Return a sentence that names the data an erasure does not touch; None if there is none."""
         ...
 
 
 @dataclass(frozen=True)
 class Tenant:
-    """One organization, and where all that is its own may lie."""
+    """One organization, with access to everything that is stored of it."""
 
     organization_id: str
     settings: Settings
     link: RedisClient
-    #: None where the application keeps nothing of its own.
+    #: None if the application stores no data of its own.
     own_rows: TenantRows | None = None
 
     @property
     def prefix(self) -> str:
-        """What all keys begin with."""
+        """The prefix of all Redis keys."""
         return self.settings.redis_prefix
 
     @cached_property
     def reader(self) -> JobReader:
-        """All reads."""
         return JobReader(self.link, self.prefix)
 
     @cached_property
     def writer(self) -> JobWriter:
-        """All writes."""
         return JobWriter(self.link, self.prefix)
 
     @cached_property
     def traces(self) -> Tenants:
-        """What Redis holds beside jobs."""
+        """The organization's data in Redis other than jobs."""
         return Tenants(self.link, self.prefix)
 
     @cached_property
     def files(self) -> Files:
-        """The files of jobs."""
+        """The files that jobs made."""
         store = open_store(self.settings.artifacts_url, self.settings.jobs_home)
         return Files(store, self.link, self.prefix)
 
     def queues(self) -> list[str]:
-        """The names of all queues."""
+        """Return the names of all queues."""
         return registry.names(self.link, self.prefix)
 
     def running(self) -> int:
-        """How many jobs of it workers run now."""
+        """Return how many of its jobs are active."""
         stats = self.reader.stats(self.queues(), self.organization_id)
         return sum(one.active for one in stats)
 
     def mails(self) -> Iterator[Path]:
-        """Its mails in the outbox; those of earlier releases by the jobs that are still there."""
+        """Yield its mails in the outbox; those of earlier releases are found by their jobs."""
         home = self.settings.jobs_home
         seen = set()
         for path in mails_of(home, self.organization_id):
@@ -106,7 +104,7 @@ class Tenant:
 
 
 def inventory(tenant: Tenant) -> dict[str, Any]:
-    """How much there is of an organization; ``bytes``: of its files."""
+    """Return how much is stored of an organization; ``bytes``: the size of its files."""
     jobs: dict[str, dict[str, int]] = {}
     for one in tenant.reader.stats(tenant.queues(), tenant.organization_id):
         states = {state.value: int(getattr(one, state.value)) for state in State}

@@ -1,4 +1,4 @@
-"""Erases an organization, in bounded steps, while the others' jobs run."""
+"""Erase an organization's data in bounded steps, while other organizations' jobs run."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from hsejobs.services.artifacts.removal import delete_of_organization
 from hsejobs.services.tenants import Tenant
 from hsejobs.store.work import WorkerStore
 
-#: Older than any job, and younger than none: the grace of a clean that takes all, in ms.
+#: A negative grace period in ms, so that a clean removes every job, whatever its age.
 ALL_MS = -10 * 366 * 86_400_000
-#: Seconds that jobs which began meanwhile, and the last heartbeats about them, are waited for.
+#: Seconds to wait for jobs that started meanwhile, and for the last heartbeats that name them.
 PATIENCE = 60.0
-#: Seconds that the server has to write its file anew.
+#: Seconds to wait until the server has rewritten its append-only file.
 REWRITE_SECONDS = 600.0
-#: How often it is begun again because jobs came meanwhile.
+#: How often the erasure starts over because jobs were added meanwhile.
 ROUNDS = 5
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
-def erase(tenant: Tenant, tell: Tell = lambda _: None) -> dict[str, Any]:
-    """Removes all there is of an organization; how much of what. May be run again at any time.
+def erase(tenant: Tenant, report: Report = lambda _: None) -> dict[str, Any]:
+    """Remove everything stored of an organization; return the counts. May be repeated at any time.
 
-    Raises QueueBusy while workers run jobs of it, or jobs of it are added faster than they are
+    Raises QueueBusy while its jobs are active, or if its jobs are added faster than they are
     removed.
     """
     _refuse_running(tenant)
-    gone: dict[str, Any] = {
+    counts: dict[str, Any] = {
         "jobs": 0,
         "files": 0,
         "mails": 0,
@@ -41,53 +41,53 @@ def erase(tenant: Tenant, tell: Tell = lambda _: None) -> dict[str, Any]:
         "platformRows": 0,
     }
     for _ in range(ROUNDS):
-        _jobs(tenant, gone, tell)
+        _jobs(tenant, counts, report)
         _wait_for_running(tenant)
-        _files(tenant, gone)
-        _traces(tenant, gone)
+        _files(tenant, counts)
+        _traces(tenant, counts)
         _events(tenant)
         if _nothing_left(tenant):
             break
     else:
         raise QueueBusy(
-            "jobs of this organization are added while it is erased: revoke its tokens, then again"
+            "jobs of this organization were added during the erasure: revoke its tokens and try again"
         )
     if tenant.own_rows is not None:
-        tell("the application's own rows")
-        gone["platformRows"] = tenant.own_rows.erase(tenant.settings, tenant.organization_id)
-    tell("the server's own file")
-    gone["notRewritten"] = _rewrite(tenant)
-    return gone
+        report("the application's own rows")
+        counts["platformRows"] = tenant.own_rows.erase(tenant.settings, tenant.organization_id)
+    report("the server's own file")
+    counts["notRewritten"] = _rewrite(tenant)
+    return counts
 
 
 def _refuse_running(tenant: Tenant) -> None:
     running = tenant.running()
     if running:
         for queue in tenant.queues():
-            # Those of dead workers go back to their places, as any consumer would see to.
+            # Put the jobs of dead workers back, as any consumer would.
             WorkerStore(tenant.link, tenant.prefix, queue, patience=3.0).sweep(
                 tenant.settings.max_stalls
             )
         running = tenant.running()
     if running:
         raise QueueBusy(
-            f"{running} jobs of this organization are active: wait until they end, then again"
+            f"{running} jobs of this organization are active: wait until they end and try again"
         )
 
 
-def _jobs(tenant: Tenant, gone: dict[str, Any], tell: Tell) -> None:
-    # By their jobs too, as long as those are there.
+def _jobs(tenant: Tenant, counts: dict[str, Any], report: Report) -> None:
+    # Before the jobs, by which the mails of earlier releases are found.
     for path in list(tenant.mails()):
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
-            gone["mails"] += 1
+            counts["mails"] += 1
     for queue in tenant.queues():
-        # What might begin to run first.
+        # First those that could start to run.
         for state in (State.WAITING, State.DELAYED, State.FAILED, State.COMPLETED):
             for removed in tenant.writer.clean_steps(queue, state, ALL_MS, tenant.organization_id):
-                gone["jobs"] += removed
+                counts["jobs"] += removed
                 if removed:
-                    tell(f"{queue}: {gone['jobs']:,} jobs removed")
+                    report(f"{queue}: {counts['jobs']:,} jobs removed")
 
 
 def _wait_for_running(tenant: Tenant) -> None:
@@ -98,23 +98,23 @@ def _wait_for_running(tenant: Tenant) -> None:
         time.sleep(0.2)
 
 
-def _files(tenant: Tenant, gone: dict[str, Any]) -> None:
+def _files(tenant: Tenant, counts: dict[str, Any]) -> None:
     store = tenant.files.store
     known = sum(1 for _ in store.walk(tenant.organization_id))
     store.erase(tenant.organization_id)
-    gone["files"] += known
+    counts["files"] += known
     for queue in tenant.queues():
         delete_of_organization(tenant.files, queue, tenant.organization_id)
 
 
-def _traces(tenant: Tenant, gone: dict[str, Any]) -> None:
+def _traces(tenant: Tenant, counts: dict[str, Any]) -> None:
     for found in tenant.traces.walk(tenant.organization_id):
         for base, ids in found.jobs.items():
             removed, _ = tenant.traces.erase_jobs(base, tenant.organization_id, ids)
-            gone["jobs"] += removed
+            counts["jobs"] += removed
         tenant.traces.erase_keys(found.keys)
-        gone["counters"] += len(found.keys)
-        gone["circuits"] += tenant.traces.forget_circuits(found.circuits)
+        counts["counters"] += len(found.keys)
+        counts["circuits"] += tenant.traces.forget_circuits(found.circuits)
 
 
 def _events(tenant: Tenant) -> None:
@@ -124,7 +124,7 @@ def _events(tenant: Tenant) -> None:
 
 
 def _nothing_left(tenant: Tenant) -> bool:
-    """Whether a second look finds nothing. Heartbeats are waited for: they go by themselves."""
+    """Return whether a second scan finds nothing. Waits for heartbeats, which expire."""
     until = time.monotonic() + PATIENCE
     while True:
         found = [one for one in tenant.traces.walk(tenant.organization_id) if not one.nothing]
@@ -138,13 +138,13 @@ def _nothing_left(tenant: Tenant) -> bool:
 
 
 def _rewrite(tenant: Tenant) -> str | None:
-    """Why the server's own files still hold what was removed; None when they do not."""
+    """Return why the server's own files still contain removed data; None if they do not."""
     problem = tenant.traces.rewrite()
     if problem is not None:
         return problem
     until = time.monotonic() + REWRITE_SECONDS
     while not tenant.link.cluster and tenant.traces.rewriting():
         if time.monotonic() >= until:
-            return "the server is still writing its append-only file anew"
+            return "the server is still rewriting its append-only file"
         time.sleep(0.1)
     return None

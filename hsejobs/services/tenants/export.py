@@ -1,4 +1,4 @@
-"""One organization as one zip archive, streamed: memory stays small however much there is."""
+"""Export one organization as a zip archive, streamed: memory is bounded for any amount of data."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from hsejobs.services.mail.attachments import safe_filename
 from hsejobs.services.tenants import Tenant
 from hsejobs.store import registry
 
-#: A job that moves on while it is exported is there twice rather than not at all.
+#: In this order a job that changes state during the export may appear twice, but is never missed.
 ORDER = (State.DELAYED, State.WAITING, State.ACTIVE, State.FAILED, State.COMPLETED)
 PIECE = 1024 * 1024
-#: An archive holds everything that is the organization's, of all its users.
+#: An archive contains the data of all users of the organization.
 WHOLE = Actor("cli")
 
 
 class Archive:
-    """A zip file that is written in order; its last entry says what the others are."""
+    """A zip file written sequentially; its last entry, the manifest, describes the others."""
 
     def __init__(self, out: IO[bytes]) -> None:
         self._zip = zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED)
         self.entries: list[dict[str, Any]] = []
 
     def add(self, name: str, pieces: Iterable[bytes], *, lines: bool = False) -> int:
-        """Adds an entry; how many pieces. Of no lines there is no entry."""
+        """Add an entry; return the number of pieces. With ``lines``, no pieces make no entry."""
         digest, size, number = hashlib.sha256(), 0, 0
         pieces = iter(pieces)
         first = next(pieces, None)
@@ -56,7 +56,7 @@ class Archive:
         return number
 
     def close(self, about: dict[str, Any]) -> dict[str, Any]:
-        """Adds the manifest, which is returned, and ends the archive."""
+        """Add the manifest, close the archive, and return the manifest."""
         manifest = about | {"files": self.entries}
         self._zip.writestr("manifest.json", json.dumps(manifest, indent=2))
         self._zip.close()
@@ -64,7 +64,7 @@ class Archive:
 
 
 def export(tenant: Tenant, out: IO[bytes]) -> dict[str, Any]:
-    """Writes the archive to ``out``, which need not be able to seek; the manifest."""
+    """Write the archive to ``out``, which need not be seekable; return the manifest."""
     archive = Archive(out)
     about = {
         "organizationId": tenant.organization_id,
@@ -100,7 +100,7 @@ def _jobs(tenant: Tenant, info: registry.QueueInfo) -> Iterator[dict[str, Any]]:
 def _files(tenant: Tenant, archive: Archive) -> None:
     viewer, known = FileViewer("operator"), []
     for one in tenant.files.store.walk(tenant.organization_id):
-        # One that was removed or has expired is none.
+        # Skip files that were removed or have expired.
         with contextlib.suppress(ArtifactNotFound):
             found = tenant.files.by_id(viewer, tenant.organization_id, one.id)
             _, pieces = tenant.files.open(found)
@@ -118,7 +118,7 @@ def _masked(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _lines(items: Iterable[dict[str, Any]]) -> Iterator[bytes]:
     for item in items:
-        # In ASCII: also half an emoji has its escape.
+        # In ASCII, where lone surrogates are escaped too.
         yield json.dumps(item).encode() + b"\n"
 
 

@@ -1,1 +1,1 @@
-"""Webhooks: the body and its signature, the guarded connection, delivery, the receivers' answers."""
+"""Webhooks: the body and its signature, the restricted connection, delivery, the endpoint's response."""

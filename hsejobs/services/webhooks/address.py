@@ -1,7 +1,7 @@
-"""Where a call may go: the URL taken apart by one strict rule, and the addresses that are allowed.
+"""Parse a webhook's URL strictly, and decide which addresses may be called.
 
-A URL is read here only; the connection is made from its parts, so that no second parser can
-see another host in it.
+URLs are parsed here only; the connection is made from the parts, so that no second parser can
+find a different host in the URL.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ _URL = re.compile(
     r"(?P<target>[/?][^#]*)?(?:#.*)?",
     re.IGNORECASE | re.ASCII,
 )
-#: What a host is never made of; percent-encoding would hide the rest.
+#: Characters that a host never contains; percent-encoding would hide the rest.
 _BAD = re.compile(r"[\s\\@\x00-\x20\x7f]")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
-#: A last label that browsers and ``inet_aton`` take for a number: ``0x7f.1``, ``2130706433``.
+#: A last label that browsers and ``inet_aton`` read as a number: ``0x7f.1``, ``2130706433``.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _KEPT = "".join(chr(code) for code in range(0x21, 0x7F))
 
 _V4 = ipaddress.IPv4Network
 _V6 = ipaddress.IPv6Network
 _REFUSED_V4 = (
-    _V4("192.0.0.0/24"),  # protocol assignments, some of which `is_global` takes for global
-    _V4("192.88.99.0/24"),  # relays of 6to4
-    _V4("168.63.129.16/32"),  # the host's own services, as every machine in Azure sees them
+    _V4("192.0.0.0/24"),  # protocol assignments; `is_global` is true for some of them
+    _V4("192.88.99.0/24"),  # 6to4 relays
+    _V4("168.63.129.16/32"),  # Azure's platform services, reachable from every machine there
 )
 _UNICAST_V6 = _V6("2000::/3")
 _REFUSED_V6 = (_V6("2001::/23"), _V6("2001:db8::/32"), _V6("3fff::/20"))
@@ -42,7 +42,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A URL's parts: the host in lower-case ASCII without brackets, path and query as sent."""
+    """The parts of a URL: the host in lower-case ASCII without brackets, path and query as sent."""
 
     scheme: str
     host: str
@@ -51,7 +51,7 @@ class Endpoint:
 
     @property
     def literal(self) -> Address | None:
-        """The host as an address, when it is one."""
+        """The host as an IP address; None if it is a name."""
         try:
             return ipaddress.ip_address(self.host)
         except ValueError:
@@ -59,22 +59,26 @@ class Endpoint:
 
     @property
     def place(self) -> str:
-        """``host:port``, an IPv6 address in brackets: what a circuit is named by."""
+        """``host:port``, IPv6 addresses in brackets: part of a circuit's name."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
 
 def parse_url(url: str) -> Endpoint:
-    """Reads an http(s) URL. Raises InvalidPayload for ``url``, which repeats nothing of it."""
+    """Parse an http(s) URL. Raises InvalidPayload for ``url``, which never repeats the URL."""
     if len(url) > MAX_URL:
         raise InvalidPayload("url", f"has more than {MAX_URL} characters")
     match = _URL.fullmatch(url)
     if match is None:
         raise InvalidPayload("url", "must be http://host/path or https://host/path")
     if _BAD.search(match["host"]):
-        raise InvalidPayload("url", "the host must be a name or an address, without a user")
+        raise InvalidPayload(
+            "url", "the host must be a name or an address, without user and password"
+        )
     if any(ord(c) < 0x21 or ord(c) == 0x7F or 0xD800 <= ord(c) <= 0xDFFF for c in url):
-        raise InvalidPayload("url", "has a space or a control character: percent-encode it")
+        raise InvalidPayload(
+            "url", "must not contain spaces or control characters: percent-encode them"
+        )
     scheme = match["scheme"].lower()
     port = int(match["port"] or (443 if scheme == "https" else 80))
     if not 1 <= port <= 65535:
@@ -88,9 +92,9 @@ def _host(text: str) -> str:
         try:
             address = ipaddress.IPv6Address(text[1:-1])
         except ValueError:
-            raise InvalidPayload("url", "the host in brackets is no IPv6 address") from None
+            raise InvalidPayload("url", "the host in brackets is not an IPv6 address") from None
         if address.scope_id:
-            raise InvalidPayload("url", "an address with a zone cannot be called")
+            raise InvalidPayload("url", "the address must not have a zone")
         return str(address)
     try:
         host = ascii_host(text.removesuffix(".")).removesuffix(".")
@@ -110,26 +114,26 @@ def _host(text: str) -> str:
 
 
 def check_reachable(target: Endpoint) -> None:
-    """Raises InvalidPayload for ``url`` when its host is an address that is not public.
+    """Raise InvalidPayload for ``url`` if its host is an address that is not public.
 
-    The host's own name is such an address too. Where any other name leads is seen at the call.
+    ``localhost`` counts as such an address. Other names are resolved at the call.
     """
     literal = target.literal
     local = target.host == "localhost" or target.host.endswith(".localhost")
     if local or (literal is not None and not is_public(literal)):
         raise InvalidPayload(
-            "url", "the host is an address that is not public: use one that the internet can reach"
+            "url", "the host must be a public address, which the internet can reach"
         )
 
 
 def is_public(address: Address) -> bool:
-    """Whether it is a global unicast address, also after unwrapping an IPv4 address inside.
+    """Return whether it is a global unicast address, also for an embedded IPv4 address.
 
-    Stricter than ``ipaddress.is_global``, which is true of NAT64, 6to4, site-local and
+    Stricter than ``ipaddress.is_global``, which is true for NAT64, 6to4, site-local and
     multicast addresses that lead elsewhere.
     """
     if isinstance(address, ipaddress.IPv6Address):
-        inner = _inside(address)
+        inner = _embedded_ipv4(address)
         if inner is not None:
             return is_public(inner)
         return (
@@ -146,10 +150,10 @@ def is_public(address: Address) -> bool:
     )
 
 
-def _inside(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that a v4-mapped, NAT64 or 6to4 address leads to.
+def _embedded_ipv4(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address embedded in a v4-mapped, NAT64 or 6to4 address.
 
-    Teredo (2001::/32), local NAT64 (64:ff9b:1::/48) and v4-compatible addresses are refused whole.
+    Teredo (2001::/32), local NAT64 (64:ff9b:1::/48) and v4-compatible addresses are always refused.
     """
     if address in _NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)

@@ -1,4 +1,4 @@
-"""One call: the request, the answer's beginning, and what the answer means."""
+"""One call: send the request, read the start of the response, and interpret it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from hsejobs.services.webhooks.errors import (
 )
 from hsejobs.services.webhooks.transport import Clock, Transport
 
-#: How long one attempt may take where the job sets no other limit, in seconds.
+#: The time limit of one attempt if the job sets none, in seconds.
 DELIVERY_SECONDS = 30.0
-#: How much of an answer is kept, and how long it may take once its status is known, in seconds.
+#: How many bytes of a response body are kept, and how long reading it may take, in seconds.
 KEPT, BODY_SECONDS = 1024, 5.0
-#: The longest wait that a receiver can ask for, in seconds.
+#: The longest ``Retry-After`` that an endpoint can request, in seconds.
 LONGEST_RETRY_AFTER = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the receiver said; ``body``: the first 1 KB, without the secret."""
+    """The endpoint's response; ``body``: its first 1 KB, with the secret masked."""
 
     status: int
     duration_ms: int
@@ -42,7 +42,7 @@ class Answer:
     retry_after: float | None = None
 
     def public(self) -> dict[str, Any]:
-        """The job's result."""
+        """Return the response as the job's result."""
         return {
             "status": self.status,
             "durationMs": self.duration_ms,
@@ -61,10 +61,10 @@ def post(
     secret: str | None = None,
     party: str = "",
 ) -> Answer:
-    """Sends the call and returns the answer, whatever its status is.
+    """Send the request and return the response, with any status.
 
-    ``deadline`` is a `time.monotonic()` value, ``party`` whose call it is. Raises WebhookUnreachable,
-    WebhookDeadline, AddressRefused, HostRefused.
+    ``deadline`` is a `time.monotonic()` value; ``party`` is the organization that makes the call.
+    Raises WebhookUnreachable, WebhookDeadline, AddressRefused, HostRefused.
     """
     begun = time.monotonic()
     clock = Clock(deadline)
@@ -72,7 +72,7 @@ def post(
         "Content-Type": "application/json",
         "User-Agent": f"hsejobs/{__version__}",
         "Accept": "*/*",
-        # Nothing is decoded: a small answer could become a large one.
+        # Responses are not decoded: a small one could become large.
         "Accept-Encoding": "identity",
         "Connection": "close",
         **headers,
@@ -97,34 +97,36 @@ def post(
             )
     except httpcore.TimeoutException:
         seconds = time.monotonic() - begun
-        raise WebhookDeadline(f"the receiver gave no whole answer in {seconds:.1f} s") from None
+        raise WebhookDeadline(
+            f"the endpoint did not complete its response within {seconds:.1f} s"
+        ) from None
     except httpcore.NetworkError as error:
         raise WebhookUnreachable(str(error)) from None
     except httpcore.ProtocolError as error:
-        problem = f"the receiver's answer is no HTTP: {str(error)[:200]}"
+        problem = f"the endpoint's response is not valid HTTP: {str(error)[:200]}"
         raise WebhookUnreachable(problem) from None
 
 
 def judge(answer: Answer) -> dict[str, Any]:
-    """The job's result for 2xx. Raises WebhookGone for 410, WebhookRejected for everything else."""
+    """Return the job's result for 2xx. Raises WebhookGone for 410, WebhookRejected for any other."""
     status = answer.status
     if 200 <= status <= 299:
         return answer.public()
-    said = f"the receiver answered {status} in {answer.duration_ms} ms"
+    message = f"the endpoint answered {status} in {answer.duration_ms} ms"
     if 300 <= status <= 399:
-        said += "; redirects are not followed: subscribe the URL that it leads to"
+        message += "; redirects are not followed: register the URL that it redirects to"
     if answer.body:
-        said += f": {answer.body}"
+        message += f": {answer.body}"
     if status == 410:
-        raise WebhookGone(said)
-    raise WebhookRejected(said, status, answer.retry_after)
+        raise WebhookGone(message)
+    raise WebhookRejected(message, status, answer.retry_after)
 
 
 def verdict(status: int) -> str:
-    """What an answer tells the circuit breaker: ``ok``, ``fail``, or ``none`` for nothing.
+    """Return the outcome for the circuit breaker: ``ok``, ``fail``, or ``none`` to count neither.
 
-    A receiver that refuses call after call is left alone as one that is down: another call would
-    only bother it. A 410 ends its own job, and says nothing of the host's other endpoints.
+    An endpoint that refuses call after call is treated like one that is down: more calls would not
+    help. A 410 ends its own job only and says nothing about the host's other endpoints.
     """
     if 200 <= status <= 299:
         return "ok"
@@ -139,7 +141,7 @@ def _beginning(answer: httpx.Response, limit: int) -> bytes:
             if len(kept) >= limit:
                 break
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
-        # The status is the answer; its text is for people, and what came of it is kept.
+        # The status decides; the body is only informative, so keep what arrived.
         pass
     return kept
 
@@ -147,14 +149,14 @@ def _beginning(answer: httpx.Response, limit: int) -> bytes:
 def _text(kept: bytes, headers: httpx.Headers, secret: str | None) -> str:
     coding = headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity") and kept:
-        return f"(its text is encoded as {coding[:20]!r} and was not read)"
+        return f"(the body has the content encoding {coding[:20]!r} and was not read)"
     text = kept.decode("utf-8", "replace")
-    # Cut after the scrubbing: half a secret would not be found.
+    # Truncate after scrubbing: a truncated secret would not be found.
     return (scrub(text, [secret]) if secret else text)[:KEPT]
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Seconds from now, at most an hour; None for what is neither seconds nor a date."""
+    """Return seconds from now, at most an hour; None if the value is neither seconds nor a date."""
     if value is None:
         return None
     value = value.strip()
@@ -163,7 +165,7 @@ def _retry_after(value: str | None) -> float | None:
     try:
         when = parsedate_to_datetime(value)
     except (TypeError, ValueError, OverflowError):
-        # OverflowError: a year, an hour or a zone of twenty digits.
+        # OverflowError: a year, an hour or a zone with twenty digits.
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)

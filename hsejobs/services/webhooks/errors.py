@@ -1,15 +1,15 @@
-"""How a call can fail.
+"""The errors of a webhook call.
 
 ::
 
     JobsError
-    ├── WebhookRejected      the receiver answered something other than 2xx
+    ├── WebhookRejected      the endpoint answered something other than 2xx
     ├── WebhookUnreachable   no name, no connection, no TLS, or no HTTP on it
-    ├── WebhookDeadline      the time was used up
-    ├── AddressRefused       its name leads to an address that must not be called
+    ├── WebhookDeadline      the deadline passed
+    ├── AddressRefused       the endpoint's name resolves to an address that must not be called
     └── Unrecoverable
-        ├── WebhookGone      410: the receiver wants no more
-        └── HostRefused      the URL itself has such an address
+        ├── WebhookGone      410: the endpoint accepts no more calls
+        └── HostRefused      the URL's host is such an address
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hsejobs.errors import JobsError, Unrecoverable
 
 
 class WebhookRejected(JobsError):
-    """An answer other than 2xx; ``retry_after`` as the receiver asked, in seconds."""
+    """The endpoint answered other than 2xx; ``retry_after``: the delay it requested, in seconds."""
 
     code = "webhook_rejected"
 
@@ -29,25 +29,25 @@ class WebhookRejected(JobsError):
 
 
 class WebhookUnreachable(JobsError):
-    """The receiver could not be asked, or its answer was no HTTP."""
+    """The endpoint could not be reached, or its response was not valid HTTP."""
 
     code = "webhook_unreachable"
 
 
 class WebhookDeadline(JobsError):
-    """No whole answer at the deadline; the receiver may have taken the call."""
+    """The response was not complete at the deadline; the endpoint may have processed the call."""
 
     code = "timeout"
 
 
 class AddressRefused(JobsError):
-    """The receiver's name leads to a private, local or otherwise reserved address."""
+    """The endpoint's name resolves to a private, local or otherwise reserved address."""
 
     code = "address_refused"
 
 
 class WebhookGone(Unrecoverable):
-    """410 Gone."""
+    """The endpoint answered 410 Gone."""
 
     code = "webhook_gone"
 

@@ -1,4 +1,4 @@
-"""What a job of the webhooks queue may ask for."""
+"""The payload model of the webhooks queue."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def _url(text: str) -> str:
 
 
 def _data(value: Any) -> Any:
-    """JSON data that JavaScript reads back as it is; times, UUIDs and such become text."""
+    """Return JSON data that JavaScript reads back unchanged; times, UUIDs etc. become strings."""
     if not isinstance(value, dict):
         raise PydanticCustomError("payload", "must be an object")
     try:
         return plain(value, other=to_jsonable_python)
     except NotJavaScript as error:
-        # A plain error of a validator would not name the place inside.
+        # A plain ValueError in a validator would not name the location inside.
         kind = PydanticCustomError("payload", _braces(error.problem))
         details = InitErrorDetails(type=kind, loc=error.path, input=None)
         raise ValidationError.from_exception_data("Payload", [details], hide_input=True) from None
@@ -49,10 +49,10 @@ def _braces(text: str) -> Any:
     return text.replace("{", "(").replace("}", ")")
 
 
-#: Names of the host itself are addresses that are not public.
+#: ``localhost`` and its subdomains are not public.
 _NOT_LOCAL = "(?!(?:[^/?#:]*[.])?[Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt](?:[:/?#]|$))"
-#: A name as the host: whether an address may be called, and what a name of other letters becomes,
-#: JSON Schema cannot say.
+#: The host is a name: JSON Schema cannot express which IP addresses may be called, nor how
+#: an international name is encoded.
 _DOCUMENT_URL = (
     f"^https?://{_NOT_LOCAL}{HOST}(?::(?:[1-9][0-9]{{0,3}}|[1-5][0-9]{{4}}))?"
     r"(?:[/?][^\u0000-\u0020\u007f#]{0,1400})?(?:#[^\u0000-\u0020\u007f]{0,300})?$"
@@ -67,15 +67,15 @@ Url = Annotated[
         description="a URL: http://host/path or https://host/path",
     ),
 ]
-#: One byte to 963 of them; the padding may be left out.
+#: 1 to 963 bytes in base64; the padding is optional.
 _BASE64 = (
     "(?:(?:[A-Za-z0-9+/]{4}){1,240}(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?"
     "|[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)"
 )
-#: Up to here JavaScript has every integer; of those beyond, a few are taken too.
+#: JavaScript represents every integer up to this one; a few larger ones are accepted too.
 _EVERY = MAX_SAFE + 1
-#: Any JSON, but no integers that JavaScript would round. Without ``type``, so that clients take
-#: values of whatever type they have.
+#: Any JSON except integers that JavaScript would round. It has no ``type``, so that clients accept
+#: values of any type.
 _JSON = "JavaScriptValue"
 _SAFE_JSON = {
     "description": f"JSON without integers beyond {_EVERY}, at most {MAX_DEPTH} levels deep",
@@ -91,11 +91,11 @@ Data = Annotated[
     PlainValidator(_data),
     WithJsonSchema({"type": "object", "additionalProperties": True}),
 ]
-#: One line of printable ASCII: it goes into a header.
+#: One line of printable ASCII: it is sent in a header.
 Event = Annotated[
     str,
     StringConstraints(strip_whitespace=True, pattern=EVENT),
-    # Spaces around it are taken off before the pattern is looked at.
+    # Surrounding spaces are stripped before the pattern is checked.
     Described(
         {"type": "string", "pattern": rf"^[ \t\r\n]*{EVENT[1:-1]}[ \t\r\n]*$"},
         pattern=r"^\s*[!-~][ -~]{0,199}\s*$",
@@ -114,13 +114,13 @@ SecretText = Annotated[
                 {"pattern": f"^{PREFIX}{_BASE64}$"},
             ],
         },
-        description=f"signs the call; after {PREFIX} it is base64",
+        description=f"the key that signs the call; must be base64 after {PREFIX}",
     ),
 ]
 
 
 class WebhookPayload(Payload):
-    """Where to, what, and the secret that signs it."""
+    """One webhook call: the endpoint's URL, the data, and the secret that signs it."""
 
     url: Url = Field(examples=["https://api.example.com/webhook"])
     payload: Data = Field(examples=[{"event": "incident.created", "data": {}}])
@@ -130,10 +130,10 @@ class WebhookPayload(Payload):
 
     @staticmethod
     def openapi_rules(settings: Settings) -> dict[str, Any]:
-        """What the OpenAPI document adds to the fields."""
+        """Return what the OpenAPI document adds to the fields."""
         payload = {"type": "object", "additionalProperties": {"$ref": f"#/$defs/{_JSON}"}}
         return {"$defs": {_JSON: _SAFE_JSON}, "properties": {"payload": payload}}
 
     def model_dump(self, **options: Any) -> dict[str, Any]:
-        """The payload's data as they are: pydantic's writer takes no lone surrogates."""
+        """Dump with ``payload`` unchanged: pydantic's serializer rejects lone surrogates."""
         return {**super().model_dump(**options, exclude={"payload"}), "payload": self.payload}

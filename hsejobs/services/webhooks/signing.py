@@ -1,6 +1,6 @@
-"""The headers by which a receiver knows a call: its id, event, time and signatures.
+"""The headers that identify and sign a call: its id, event, time and signatures.
 
-Two families are sent beside each other. ``X-Webhook-*`` is the platform's own: lower-case hex
+Two families are sent together. ``X-Webhook-*`` is the platform's own: lower-case hex
 of HMAC-SHA256 over ``timestamp + "." + body`` with the secret's text as the key.
 ``webhook-*`` is Standard Webhooks (https://www.standardwebhooks.com): base64 over
 ``id + "." + timestamp + "." + body``, with the key that ``whsec_`` secrets hold in base64.
@@ -17,22 +17,22 @@ import re
 from hsejobs.errors import InvalidPayload
 
 PREFIX = "whsec_"
-#: An event's name goes into a header: printable ASCII, no space at its ends.
+#: An event's name is sent in a header: printable ASCII without surrounding spaces.
 EVENT = r"^[!-~](?:[ -~]{0,198}[!-~])?$"
 _EVENT = re.compile(EVENT[:-1] + r"\Z")
 
 
 def message_id(job_key: str) -> str:
-    """The id of a call, the same for every attempt; made by a hash, never from a tenant's text."""
+    """Return the id of a call, the same in every attempt: a hash that contains no tenant's text."""
     return "msg_" + hashlib.sha256(job_key.encode()).hexdigest()[:32]
 
 
 def headers(
     *, message: str, event: str, timestamp: int, body: bytes, secret: str | None
 ) -> dict[str, str]:
-    """The headers of one attempt; ``timestamp`` in Unix seconds. No secret: no signatures.
+    """Return the headers of one attempt; ``timestamp`` in Unix seconds. No secret: no signatures.
 
-    Raises ValueError for an event that cannot be a header.
+    Raises ValueError for an event that is not valid in a header.
     """
     if _EVENT.match(event) is None:
         raise ValueError("the event is not printable ASCII")
@@ -53,22 +53,22 @@ def headers(
 
 
 def standard_key(secret: str) -> bytes:
-    """The key of Standard Webhooks: base64 after ``whsec_``; the text itself without it.
+    """Return the Standard Webhooks key: base64 after ``whsec_``, otherwise the text itself.
 
-    The text too for a ``whsec_`` secret that is not base64, which an older release may have
-    added: ``check_secret`` is what refuses it.
+    Also the text for a ``whsec_`` secret that is not base64: an older release may have added
+    the job; ``check_secret`` refuses new ones.
     """
     return _decoded(secret) or secret.encode()
 
 
 def check_secret(secret: str) -> None:
-    """Raises InvalidPayload for a ``whsec_`` secret that is not base64: no receiver has its key."""
+    """Raise InvalidPayload for a ``whsec_`` secret that is not base64: no endpoint has its key."""
     if secret.startswith(PREFIX) and not _decoded(secret):
-        raise InvalidPayload("secret", f"must be base64 after {PREFIX}, or have no such prefix")
+        raise InvalidPayload("secret", f"must be base64 after {PREFIX}, or must not begin with it")
 
 
 def _decoded(secret: str) -> bytes:
-    """The key of a ``whsec_`` secret; nothing for any other and for what is not base64."""
+    """Return the key of a ``whsec_`` secret; empty for other secrets and invalid base64."""
     if not secret.startswith(PREFIX):
         return b""
     text = secret.removeprefix(PREFIX)

@@ -1,7 +1,7 @@
 """JSON text as JavaScript's ``JSON.stringify`` writes it, byte for byte.
 
-A receiver in Node checks a signature over ``JSON.stringify(req.body)``: what it makes of the
-parsed body must be the bytes that were signed. The rules are ECMA-262's: SerializeJSONProperty,
+A Node endpoint verifies a signature over ``JSON.stringify(req.body)``: serializing the
+parsed body must give the bytes that were signed. The rules are ECMA-262's: SerializeJSONProperty,
 QuoteJSONString, Number::toString, and OrdinaryOwnPropertyKeys for the order of keys.
 """
 
@@ -14,9 +14,9 @@ from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
 
-#: The integers that a JavaScript number holds without loss: -MAX_SAFE to MAX_SAFE.
+#: JavaScript numbers represent integers from -MAX_SAFE to MAX_SAFE exactly.
 MAX_SAFE = 2**53 - 1
-#: How deep objects and arrays may lie in each other.
+#: The deepest nesting of objects and arrays.
 MAX_DEPTH = 100
 #: Keys that are array indices, ``0`` to ``4294967294``, come first, in ascending order.
 _MAX_INDEX = 2**32 - 2
@@ -28,7 +28,7 @@ _quote: Callable[[str], str] = encode_basestring
 
 
 class NotJavaScript(ValueError):
-    """A value that JavaScript would not read back as it is. ``path``: keys and indices to it."""
+    """A value that JavaScript would not read back unchanged. ``path``: keys and indices to it."""
 
     def __init__(self, path: tuple[str | int, ...], problem: str) -> None:
         self.path = path
@@ -37,7 +37,7 @@ class NotJavaScript(ValueError):
 
 
 def stringify(value: Any) -> bytes:
-    """The UTF-8 bytes of ``JSON.stringify(value)``, for what `plain` returned."""
+    """Return the UTF-8 bytes of ``JSON.stringify(value)``, for a value from `plain`."""
     parts: list[str] = []
     _write(value, parts.append)
     text = "".join(parts)
@@ -48,15 +48,16 @@ def stringify(value: Any) -> bytes:
 
 
 def plain(value: Any, *, other: Callable[[Any], Any] | None = None) -> Any:
-    """A copy of JSON data that JavaScript reads back as it is.
+    """Return a copy of JSON data that JavaScript reads back unchanged.
 
-    *other* turns what is no JSON type (a time, a UUID) into one. Raises NotJavaScript for
-    integers that JavaScript prints as another number, NaN, infinity, keys that are no text, and other types.
+    *other* converts values that are not JSON types (a time, a UUID). Raises NotJavaScript for
+    integers that JavaScript prints differently, NaN, infinity, keys that are not strings, and
+    other types.
     """
     try:
         return _plain(value, 0, other)
     except NotJavaScript as error:
-        # Where something is too deep, its place is told by its beginning.
+        # For a value that is nested too deep, the start of its path is enough.
         deep = len(error.path) > MAX_DEPTH
         raise NotJavaScript(error.path[:4] if deep else error.path, error.problem) from None
 
@@ -90,7 +91,7 @@ def _write(value: Any, out: Callable[[str], None]) -> None:
     elif kind is int:
         out(str(value))
     else:
-        raise TypeError(f"{kind.__name__} is no JSON type")
+        raise TypeError(f"{kind.__name__} is not a JSON type")
 
 
 def _ordered(members: dict[str, Any]) -> Any:
@@ -106,7 +107,7 @@ def _ordered(members: dict[str, Any]) -> Any:
 
 
 def number(value: float) -> str:
-    """A finite float as Number::toString writes it: the shortest digits, an exponent from 1e21."""
+    """Format a finite float as Number::toString does: shortest digits, an exponent from 1e21."""
     if value == 0:
         return "0"
     text = repr(value)
@@ -132,25 +133,25 @@ def _well_formed(found: re.Match[str]) -> str:
 
 
 def _plain(value: Any, depth: int, other: Callable[[Any], Any] | None) -> Any:
-    """``depth``: how many objects and lists it lies in. The path of an error grows on its way out:
-    to carry it inwards took half a second for a body of 400 KB.
+    """``depth``: how many objects and lists contain the value. An error's path is built while it
+    propagates: passing the path down cost half a second for a body of 400 KB.
     """
     if depth > MAX_DEPTH:
-        raise NotJavaScript((), f"is nested more than {MAX_DEPTH} deep")
+        raise NotJavaScript((), f"must not be nested more than {MAX_DEPTH} levels deep")
     if value is None or isinstance(value, bool | str):
         return value if value is None or isinstance(value, bool) else str(value)
     if isinstance(value, int):
         return int(value) if -MAX_SAFE <= value <= MAX_SAFE else _large(int(value))
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise NotJavaScript((), "is NaN or infinite, which JSON cannot hold")
+            raise NotJavaScript((), "is NaN or infinite, which JSON cannot represent")
         return float(value)
     if isinstance(value, dict):
         return _members(value, depth, other)
     if isinstance(value, list | tuple):
         return _items(value, depth, other)
     if other is None:
-        raise NotJavaScript((), f"is of the type {type(value).__name__}, which JSON cannot hold")
+        raise NotJavaScript((), f"has the type {type(value).__name__}, which JSON cannot represent")
     try:
         changed = other(value)
     except Exception:
@@ -171,11 +172,11 @@ def _items(
 
 
 def _large(value: int) -> int | float:
-    """An integer beyond 2^53-1 that JavaScript prints as the same number.
+    """Return an integer beyond 2^53-1 that JavaScript prints as the same number.
 
     ``JSON.stringify(1e20)`` is ``100000000000000000000``. From 1e21 on it prints an exponent,
-    and the integer becomes the double that is printed so. ``2**60``, which it prints as
-    1152921504606847000, would be another number for a receiver in another language.
+    and the integer becomes the double that is printed that way. ``2**60``, which it prints as
+    1152921504606847000, would be a different number for an endpoint in another language.
     """
     try:
         double = float(value)
@@ -183,7 +184,7 @@ def _large(value: int) -> int | float:
         double = math.inf
     if math.isfinite(double) and Decimal(text := number(double)) == value:
         return double if "e" in text else value
-    problem = "is an integer that JavaScript does not print as it is: send it as text"
+    problem = "is an integer that JavaScript would print as another number: send it as a string"
     raise NotJavaScript((), problem)
 
 
@@ -193,9 +194,9 @@ def _members(
     members: dict[str, Any] = {}
     for key, item in value.items():
         if not isinstance(key, str):
-            raise NotJavaScript((), "has a key that is no text")
+            raise NotJavaScript((), "has a key that is not a string")
         if _SURROGATE.search(key):
-            # Two halves of one character are that character to JavaScript: the later member wins.
+            # JavaScript joins a surrogate pair into one character; of equal keys the later one wins.
             key = key.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
         try:
             members[str(key)] = _plain(item, depth + 1, other)

@@ -1,9 +1,9 @@
-"""The wire of a call: an address that was checked, and a total that no slow peer can stretch.
+"""The connection of a call: to a checked address, with one deadline for all its waits.
 
-The name is looked up here, every address it leads to is checked, and the connection is made to
-the very address that passed: no second look-up could lead elsewhere. The name stays the Host
-header and the name that the certificate must have. A socket's own timeout starts anew at each
-call; here every wait is given what is left of one total.
+The name is resolved here, every address is checked, and the connection is made to an address that
+passed: no second lookup could return a different one. The name remains the Host header and the
+name that the certificate must have. A socket's own timeout restarts with each call; here every
+wait gets the time that is left until the deadline.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from hsejobs.services.webhooks.address import Endpoint, is_public
 from hsejobs.services.webhooks.errors import AddressRefused, HostRefused
 from hsejobs.services.webhooks.head import HeadFilter
 
-#: What one connection may take, in seconds, where another address could be tried.
+#: The longest connection attempt if there is another address to try, in seconds.
 CONNECT_SECONDS = 10.0
 _CHUNK = 64 * 1024
 
@@ -41,21 +41,21 @@ class Clock:
         self.deadline = deadline
 
     def left(self) -> float:
-        """Seconds; raises TimeoutError when there are none."""
+        """Return the seconds left. Raises TimeoutError if there are none."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the deadline has passed")
         return left
 
     def at_most(self, seconds: float) -> None:
-        """Ends in so many seconds, if not sooner."""
+        """Move the deadline to ``seconds`` from now unless it is earlier."""
         self.deadline = min(self.deadline, time.monotonic() + seconds)
 
 
 class Transport(httpx.BaseTransport):
-    """One call on one connection of its own, which is closed after it.
+    """Makes one call on its own connection, which is closed afterwards.
 
-    ``address`` is where it went. Raises httpcore's errors, AddressRefused and HostRefused.
+    Raises httpcore's errors, AddressRefused and HostRefused.
     """
 
     def __init__(
@@ -71,11 +71,10 @@ class Transport(httpx.BaseTransport):
 
     @property
     def address(self) -> str | None:
-        """The IP address that was connected to."""
+        """The IP address of the connection; None before it is made."""
         return self._backend.address
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """What httpx calls."""
         url = request.url
         assert isinstance(request.stream, httpx.SyncByteStream)  # noqa: S101 - for the type checker
         answer = self._pool.handle_request(
@@ -93,7 +92,6 @@ class Transport(httpx.BaseTransport):
         return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer.stream))
 
     def close(self) -> None:
-        """Closes the connection."""
         self._pool.close()
 
 
@@ -110,7 +108,7 @@ class _Body(httpx.SyncByteStream):
 
 @functools.cache
 def ssl_context() -> ssl.SSLContext:
-    """The trusted authorities, read once a process; SSL_CERT_FILE and SSL_CERT_DIR add to them."""
+    """Return the trusted CAs, read once per process; SSL_CERT_FILE and SSL_CERT_DIR add to them."""
     return httpx.create_ssl_context()
 
 
@@ -130,12 +128,12 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Any = None,
     ) -> httpcore.NetworkStream:
-        with _mapped(httpcore.ConnectTimeout, httpcore.ConnectError):
+        with _translate_errors(httpcore.ConnectTimeout, httpcore.ConnectError):
             found = self._addresses()
             failure: OSError = OSError("the name has no address")
             for position, address in enumerate(found):
                 last = position == len(found) - 1
-                # An address that swallows packets must leave time for the next one.
+                # An address that drops packets must leave time for the next one.
                 share = self._clock.left() / (len(found) - position)
                 raw = socket.socket(_family(address), socket.SOCK_STREAM)
                 try:
@@ -158,11 +156,11 @@ class _Backend(httpcore.NetworkBackend):
                 raise HostRefused(_REFUSED.format("the URL's host is"))
             return [str(literal)]
         found = list(dict.fromkeys(look_up(target.host, target.port, self._clock, self._party)))
-        # One bad address among good ones is a trick or a mistake: none of them is called.
+        # One refused address among public ones is an attack or a mistake: call none of them.
         if not self._allow_private:
             for text in found:
                 if not is_public(ipaddress.ip_address(text)):
-                    raise AddressRefused(_REFUSED.format("the receiver's name leads to"))
+                    raise AddressRefused(_REFUSED.format("the endpoint's name resolves to"))
         return found
 
 
@@ -180,16 +178,19 @@ class _Stream(httpcore.NetworkStream):
         self._head = HeadFilter()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        with _mapped(httpcore.ReadTimeout, httpcore.ReadError):
+        with _translate_errors(httpcore.ReadTimeout, httpcore.ReadError):
             while True:
                 self._raw.settimeout(self._clock.left())
                 data = self._raw.recv(max_bytes)
-                # Nothing is how the end is told: it must not be said of a head that is half there.
+                # Empty bytes mean the end of the stream: never return them for a partial head.
                 if (ready := self._head.feed(data)) or not data:
                     return ready
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        with _mapped(httpcore.WriteTimeout, httpcore.WriteError), memoryview(buffer) as view:
+        with (
+            _translate_errors(httpcore.WriteTimeout, httpcore.WriteError),
+            memoryview(buffer) as view,
+        ):
             sent = 0
             while sent < len(view):
                 self._raw.settimeout(self._clock.left())
@@ -204,7 +205,7 @@ class _Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        with _mapped(httpcore.ConnectTimeout, httpcore.ConnectError):
+        with _translate_errors(httpcore.ConnectTimeout, httpcore.ConnectError):
             try:
                 self._raw.settimeout(self._clock.left())
                 tls = ssl_context.wrap_socket(self._raw, server_hostname=server_hostname)
@@ -218,65 +219,65 @@ class _Stream(httpcore.NetworkStream):
 
 
 @contextmanager
-def _mapped(late: type[Exception], broken: type[Exception]) -> Iterator[None]:
+def _translate_errors(late: type[Exception], broken: type[Exception]) -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
         raise late(str(error)) from error
     except OSError as error:
-        # The pool drops the cause on its way, so the text says all there is to say.
+        # The pool drops the cause, so the message must contain the reason.
         raise broken(_reason(error)) from error
 
 
 def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the receiver's certificate is not trusted: {error.verify_message}"
+        return f"the endpoint's certificate is not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        return f"TLS with the receiver failed: {error.reason or 'no reason given'}"
-    return f"the receiver cannot be reached: {error.strerror or error}"
+        return f"TLS with the endpoint failed: {error.reason or 'no reason given'}"
+    return f"the endpoint cannot be reached: {error.strerror or error}"
 
 
-#: Names that are looked up at once by a process, and for one organization. A resolver takes half a
-#: minute over a name whose servers do not answer, however soon the call that asked has given up.
+#: Concurrent lookups of a process and of one organization. A resolver spends half a minute on a
+#: name whose servers do not answer, even if the call has given up long before.
 LOOK_UPS, LOOK_UPS_OF_ONE = 64, 8
 _looking: Counter[str] = Counter()
 _looking_lock = forks.lock()
-# The threads stay behind in the parent.
+# The threads exist in the parent only.
 os.register_at_fork(after_in_child=_looking.clear)
 
 
 def look_up(host: str, port: int, clock: Clock, party: str = "") -> list[str]:
-    """The addresses of a name, for ``party``. Raises OSError, TimeoutError at the deadline."""
+    """Return the addresses of a name, for ``party``. Raises OSError, TimeoutError at the deadline."""
     with _looking_lock:
         if _looking.total() >= LOOK_UPS or _looking[party] >= LOOK_UPS_OF_ONE:
-            raise OSError("its name cannot be looked up: too many look-ups are not answered")
+            raise OSError("its name cannot be resolved: too many lookups are pending")
         _looking[party] += 1
-    # The resolver knows no timeout: it is left behind in its thread when it is late.
+    # The resolver has no timeout: if it is late, it is abandoned in its thread.
     answer: queue.SimpleQueue[list[str] | OSError] = queue.SimpleQueue()
 
-    def ask() -> None:
+    def lookup() -> None:
         try:
             answer.put(resolve(host, port))
         except (OSError, UnicodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is no host name"
-            answer.put(OSError(f"its name cannot be looked up: {reason}"))
+            reason = getattr(error, "strerror", None) or "it is not a valid host name"
+            answer.put(OSError(f"its name cannot be resolved: {reason}"))
         finally:
             with _looking_lock:
                 _looking[party] -= 1
                 if not _looking[party]:
                     del _looking[party]
 
-    threading.Thread(target=ask, name="webhook-resolver", daemon=True).start()
+    threading.Thread(target=lookup, name="webhook-resolver", daemon=True).start()
     try:
         found = answer.get(timeout=clock.left())
     except queue.Empty:
-        raise TimeoutError("its name was not looked up in time") from None
+        raise TimeoutError("its name was not resolved in time") from None
     if isinstance(found, OSError):
         raise found
     return found
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a name, in the order to try them."""
+    """Return the addresses of a name, in the order to try them."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(place[0]) for *_, place in found]

@@ -42,7 +42,7 @@ def sample_data(
         engine = database(settings.platform_database_url, ensure_home(settings))
         if settings.platform_database_url is not None and has_others(engine):
             raise Refused(
-                "the database of PLATFORM_DATABASE_URL has organizations that are no sample;"
+                "the database of PLATFORM_DATABASE_URL has organizations that are not sample data;"
                 " nothing was written; use an empty database"
             )
         added = fill(engine, organizations, rows, seed, progress)

@@ -1,4 +1,4 @@
-"""Where the platform's data is: one engine a process, made at the first use."""
+"""The platform's database: one engine per process and URL, created at the first use."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _lock = forks.lock()
 
 
 def database(url: str | None, home: Path) -> Engine:
-    """The engine for ``PLATFORM_DATABASE_URL``, or for ``platform.sqlite`` in *home* if None.
+    """Return the engine for ``PLATFORM_DATABASE_URL``, or for ``platform.sqlite`` in *home* if None.
 
-    Tables that are missing are made at the first use. ``postgres://`` and ``postgresql://``
-    mean psycopg. Raises SettingsError for a URL that SQLAlchemy cannot use, and its
-    OperationalError when the database is away.
+    Creates missing tables at the first use. ``postgres://`` and ``postgresql://`` use psycopg.
+    Raises SettingsError for a URL that SQLAlchemy cannot use, and SQLAlchemy's OperationalError
+    if the database is unavailable.
     """
     place = url or f"sqlite:///{home / FILE}"
     with _lock:
@@ -34,17 +34,17 @@ def database(url: str | None, home: Path) -> Engine:
 
 
 def _private(path: Path) -> None:
-    """Makes the file that SQLite would make, for its owner alone; what lies beside it is as it is."""
+    """Create SQLite's file with mode 0600 if it does not exist."""
     import contextlib
     import os
 
-    # What is wrong with the folder the database says.
+    # If the folder is unusable, SQLite reports the error.
     with contextlib.suppress(OSError):
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
 
 
 def close_databases() -> None:
-    """Closes all connections of this process, for tests and at the end of a program."""
+    """Close all connections of this process: for tests, and at the end of a program."""
     with _lock:
         for engine in _engines.values():
             engine.dispose()
@@ -66,7 +66,7 @@ def _make(place: str) -> Engine:
         if url.drivername in {"postgres", "postgresql"}:
             url = url.set(drivername="postgresql+psycopg")
             if "connect_timeout" not in url.query:
-                # Seconds; without it a host that swallows packets holds a worker for minutes.
+                # Seconds; without it a host that drops packets blocks a worker for minutes.
                 url = url.update_query_dict({"connect_timeout": "10"})
         engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
     except (ArgumentError, NoSuchModuleError, ImportError):
@@ -75,31 +75,31 @@ def _make(place: str) -> Engine:
 
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _: Any) -> None:
-            # A reader of a million rows must not stop a writer, nor fail at once beside one.
+            # WAL and the busy timeout: a long read must not block a writer, nor fail during a write.
             for pragma in ("journal_mode=WAL", "busy_timeout=10000", "foreign_keys=ON"):
                 connection.execute(f"PRAGMA {pragma}")
 
     _make_tables(engine)
-    # A child process must not talk on its parent's connections.
+    # A child process must not use its parent's connections.
     os.register_at_fork(after_in_child=lambda: engine.dispose(close=False))
     return engine
 
 
 def _make_tables(engine: Engine) -> None:
-    """Makes the tables that are missing; two processes may do it at once."""
+    """Create the missing tables; two processes may do so at the same time."""
     from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
     from tasks.shared.platform.schema import METADATA
 
-    # What each database says of a table that somebody made a moment ago. On PostgreSQL an
-    # OperationalError is a server that is away, and waiting for it several times helps nobody.
-    twice: tuple[type[DBAPIError], ...] = (IntegrityError, ProgrammingError)
+    # The error of each database for a table that another process has just created. On PostgreSQL
+    # an OperationalError means that the server is unavailable: do not retry it.
+    already_exists: tuple[type[DBAPIError], ...] = (IntegrityError, ProgrammingError)
     if engine.dialect.name == "sqlite":
-        twice = (OperationalError,)
+        already_exists = (OperationalError,)
     for _ in METADATA.tables:
         try:
             METADATA.create_all(engine)
-        except twice:
+        except already_exists:
             continue
         return
     METADATA.create_all(engine)

@@ -1,4 +1,4 @@
-"""What the platform's database can cause; another attempt may do."""
+"""Errors of the platform's database."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from hsejobs.errors import JobsError
 
 
 class PlatformUnavailable(JobsError):
-    """The platform's database did not answer, or refused a statement; tried again."""
+    """The platform's database did not respond, or refused a statement; another attempt may succeed."""
 
     code = "platform_unavailable"

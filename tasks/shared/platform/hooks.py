@@ -1,4 +1,4 @@
-"""What the application adds to the library's commands, see ``docs/application.md``."""
+"""The application's extensions of the library's commands, see ``docs/application.md``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["add_commands", "doctor_checks", "tenant_rows"]
 
 
 def add_commands(app: typer.Typer) -> None:
-    """``hsejobs sample-data``."""
+    """Add ``hsejobs sample-data`` to ``app``."""
     from tasks.shared.platform.commands import sample_data
 
     app.command(
@@ -25,7 +25,7 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def doctor_checks(settings: Settings) -> Iterator[tuple[bool, str, str]]:
-    """Whether the platform's database answers."""
+    """Check that the platform's database responds."""
     from sqlalchemy import select
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError

@@ -1,4 +1,4 @@
-"""What every job needs that reads one organization's rows."""
+"""Helpers for jobs that read one organization's rows."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 def organization_of(of_job: str | None, named: str | None, what: str) -> str:
-    """The job's organization; the payload may name it, and may not name another.
+    """Return the job's organization; the payload may name the same one, but no other.
 
-    ``what`` begins the message when there is none: ``a report``. Raises Unrecoverable.
+    ``what`` is named in the message if there is none: ``a report``. Raises Unrecoverable.
     """
     if of_job is not None and named is not None and of_job != named:
-        raise Unrecoverable("organizationId is not the organization that the job belongs to")
+        raise Unrecoverable("organizationId: must be the organization that the job belongs to")
     found = of_job or named
     if found is None:
-        raise Unrecoverable(f"organizationId: {what} is of one organization; none is named")
+        raise Unrecoverable(f"organizationId: is required; {what} is for one organization")
     return found
 
 
 def tenant_of(url: str | None, home: Path, organization_id: str) -> PlatformTenant:
-    """The organization's rows; without a database of one's own the sample is among them.
+    """Return access to the organization's rows; adds sample data if ``url`` is None.
 
     ``url`` is the setting PLATFORM_DATABASE_URL. Raises PlatformUnavailable.
     """
@@ -46,17 +46,17 @@ def tenant_of(url: str | None, home: Path, organization_id: str) -> PlatformTena
 
 
 def reading() -> AbstractContextManager[None]:
-    """Turns the database's errors into one that repeats no statement and no value."""
-    return _told("read")
+    """Convert the database's errors to PlatformUnavailable, without the statement and its values."""
+    return _translate_errors("read")
 
 
 def writing() -> AbstractContextManager[None]:
-    """The same for one who writes."""
-    return _told("written")
+    """Do the same as ``reading``, for code that writes."""
+    return _translate_errors("written")
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _translate_errors(what: str) -> Iterator[None]:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
@@ -69,7 +69,7 @@ def _told(what: str) -> Iterator[None]:
 
 
 class Steps:
-    """How far a job is, told as 10 to 85 % by its rows."""
+    """Reports a job's progress by its rows, from 10 to 85 %."""
 
     def __init__(
         self, check: Callable[[], None], progress: Callable[[float, str], None], total: int = 0
@@ -78,7 +78,7 @@ class Steps:
         self.total, self.done = total, 0
 
     def add(self, rows: int) -> None:
-        """So many more rows are done."""
+        """Add to the number of processed rows and report the progress."""
         self.done += rows
         share = min(1.0, self.done / self.total) if self.total else 1.0
         self.progress(10 + 75 * share, f"{self.done:,} of {self.total:,} rows")

@@ -1,12 +1,12 @@
-"""The one way to an organization's rows.
+"""Access to one organization's rows.
 
-A ``PlatformTenant`` adds its organization to every table of every statement, once in ``select`` and
-again when the statement runs, and runs only what it can read to the end: one SELECT over the
-platform's tables, their inner joins, and functions known to look at nothing else. Whatever
-could reach past the added WHERE (raw SQL, a nested SELECT, an alias) is refused, so no filter,
-id or statement that is run through it returns another organization's row.
+A ``PlatformTenant`` restricts every table of every statement to its organization, once in
+``select`` and again when the statement runs, and only runs statements that it can check
+completely: one SELECT over the platform's tables, their inner joins, and functions that depend on
+their arguments alone. Everything that could bypass the added WHERE (raw SQL, a nested SELECT, an
+alias) is refused, so no filter, id or statement returns another organization's row.
 
-Importing this module loads SQLAlchemy: tasks do so where they use it.
+Importing this module loads SQLAlchemy, so tasks import it where they use it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sqlalchemy.sql import elements, functions, operators, visitors
 from hsejobs.errors import Unrecoverable
 from tasks.shared.platform.schema import METADATA, ORGANIZATIONS
 
-#: Functions of their arguments alone. PostgreSQL has others, which run SQL given as text.
+#: Functions that depend on their arguments alone. PostgreSQL has others that run SQL text.
 FUNCTIONS: Final = frozenset(
     {
         "abs",
@@ -57,16 +57,16 @@ _PARTS: Final = (
 
 
 class NotScoped(Unrecoverable):
-    """The statement could read past its organization; another attempt would do so too."""
+    """The statement could read other organizations' rows; another attempt would also fail."""
 
     code = "not_scoped"
 
 
 class PlatformTenant:
-    """Reads one organization's rows, and nobody else's."""
+    """Reads the rows of one organization only."""
 
     def __init__(self, engine: Engine, organization_id: str) -> None:
-        """Raises NotScoped without an id: nobody's rows are never everybody's."""
+        """Raises NotScoped without an id: a missing id must not select all rows."""
         if not isinstance(organization_id, str) or not organization_id:
             raise NotScoped("rows are read for one organization: its id is missing")
         self.engine = engine
@@ -74,43 +74,43 @@ class PlatformTenant:
         self._shared: Connection | None = None
 
     def select(self, table: Table, *columns: Any) -> Select[Any]:
-        """A SELECT of the table's *columns* (all if none) with the organization's WHERE.
+        """Return a SELECT of the table's *columns* (all by default) with the organization's WHERE.
 
-        More may be put on it: where, join, group_by, order_by, limit. Raises NotScoped for a
-        table that is not the platform's.
+        It may be extended: where, join, group_by, order_by, limit. Raises NotScoped for a table
+        that is not the platform's.
         """
         return select(*(columns or (table,))).select_from(table).where(self._own(table))
 
     def stream(self, statement: Select[Any], size: int = 1000) -> Iterator[Sequence[Row[Any]]]:
-        """The rows in lists of at most *size*, from a cursor that the server holds.
+        """Yield the rows in lists of at most *size*, from a server-side cursor.
 
-        Memory is that of one list. A walk that is left early is ended by its ``close``.
-        Raises NotScoped, at once, and SQLAlchemy's errors.
+        One list is in memory at a time. Close the iterator if you stop early.
+        Raises NotScoped immediately, and SQLAlchemy's errors while iterating.
         """
         if size < 1:
             raise ValueError("size must be 1 or more")
         return self._walk(self._scoped(statement), size)
 
     def count(self, statement: Select[Any]) -> int:
-        """How many rows the statement has. Raises NotScoped and SQLAlchemy's errors."""
+        """Return the statement's number of rows. Raises NotScoped and SQLAlchemy's errors."""
         inner = self._scoped(statement).order_by(None).subquery()
         with self._connection() as connection:
             return int(connection.scalar(select(func.count()).select_from(inner)) or 0)
 
     def organization(self) -> Row[Any] | None:
-        """The row of the organization itself, or None where there is no such organization."""
+        """Return the row of the organization itself; None if there is no such organization."""
         with self._connection() as connection:
             return connection.execute(self.select(ORGANIZATIONS)).one_or_none()
 
     @contextmanager
     def snapshot(self) -> Iterator[PlatformTenant]:
-        """A tenant all of whose statements see the data of one moment, that of the first.
+        """Yield a tenant whose statements all see one snapshot, taken at the first statement.
 
-        Holds one connection in a read-only transaction, so its statements run in one thread.
+        Holds one connection in a read-only transaction, so use it in one thread only.
         """
         with self.engine.connect() as connection:
             if connection.dialect.name == "sqlite":
-                # The driver opens a transaction before a write only.
+                # The driver only opens a transaction before a write.
                 connection.exec_driver_sql("BEGIN")
             else:
                 connection.execution_options(
@@ -136,7 +136,7 @@ class PlatformTenant:
             yield from result.partitions()
 
     def _own(self, table: Table) -> elements.ColumnElement[bool]:
-        """The condition that a row of the table is the organization's."""
+        """Return the condition that selects the organization's rows of a table."""
         if table is ORGANIZATIONS:
             return ORGANIZATIONS.c.id == self.organization_id
         if not _platform(table) or "organization_id" not in table.c:
@@ -171,10 +171,10 @@ def _tables(source: Any) -> Iterator[Table]:
 
 
 def _refuse(statement: Any) -> None:
-    """Raises NotScoped for anything that is not known to stay inside the added WHERE."""
+    """Raise NotScoped for anything that is not known to respect the added WHERE."""
     if not isinstance(statement, Select):
         raise NotScoped("only a SELECT can be scoped")
-    # Raw SQL that the walk below does not meet.
+    # Raw SQL that the iteration below does not visit.
     if statement._hints or statement._statement_hints or statement._prefixes or statement._suffixes:
         raise NotScoped("hints, prefixes and suffixes are raw SQL, which cannot be scoped")
     for part in visitors.iterate(statement):
@@ -185,7 +185,7 @@ def _refuse(statement: Any) -> None:
         elif isinstance(part, Column):
             good = _platform(part.table)
         elif isinstance(part, elements.ColumnClause):
-            # The star of count(*).
+            # The * of count(*).
             good = part.is_literal and part.name == "*"
         elif isinstance(part, functions.FunctionElement):
             good = isinstance(part, functions.Function | functions.GenericFunction) and (
@@ -198,7 +198,7 @@ def _refuse(statement: Any) -> None:
 
 
 def _custom(part: Any) -> bool:
-    """Whether the part has an operator given as text."""
+    """Return whether the part has an operator given as text."""
     return any(
         isinstance(getattr(part, name, None), operators.custom_op)
         for name in ("operator", "modifier")

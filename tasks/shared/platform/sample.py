@@ -1,8 +1,8 @@
-"""Sample data: believable, the same for the same seed, and never in the way of what is there.
+"""Generate realistic sample data, reproducible by seed, without changing existing rows.
 
-The same numbers give the same rows. A row's id is made of table, seed and a number, and rows
-that exist are left as they are: a second run adds nothing, one with more rows adds the
-difference, and two at once end as one.
+The same arguments give the same rows. A row's id consists of table, seed and a number, and
+existing rows are not changed: a second run adds nothing, a run with more rows adds the
+difference, and concurrent runs have the same result as one.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from tasks.shared.platform import sample_words as words
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
 
-#: The organization of the documentation's examples: always the first.
+#: The first organization, which the documentation's examples use.
 FIRST_ORGANIZATION: Final = "org-123"
-#: The last day of the data, unless another is given: the same data on whatever day.
+#: The default last day of the data: fixed, so that the data is the same on every day.
 UNTIL: Final = datetime.date(2026, 1, 31)
 MAX_ORGANIZATIONS, MAX_ROWS = 10_000, 50_000_000
-#: Every organization gets at least one of everything.
+#: The fewest rows of an organization, so that it gets at least one of everything.
 MIN_ROWS_EACH: Final = 20
 _DAYS = 730
 _CHUNK = 1_000
 _COMMIT_ROWS = 20_000
-#: What of a hundred rows is what; the remainder is work permits.
+#: Rows of each table in a hundred; the remainder is work permits.
 _SHARES = {"stations": 1, "contractors": 2, "users": 3, "audits": 34, "incidents": 30}
 _WEBHOOKS = 3
 _TIERS = ("starter", "professional", "enterprise")
@@ -45,11 +45,11 @@ def fill(
     progress: Progress | None = None,
     until: datetime.date = UNTIL,
 ) -> dict[str, int]:
-    """Puts *rows* rows in all, shared out evenly, into so many organizations.
+    """Insert *rows* rows in total, distributed evenly over *organizations* organizations.
 
-    Returns how many rows were added, by table. ``progress(done, rows)`` is called after each
+    Returns how many rows were added, by table. Calls ``progress(done, rows)`` after each
     thousand. Raises InvalidOption for numbers out of range, Refused before anything is written
-    when an id or a name is another organization's, and SQLAlchemy's errors.
+    if an id or a name belongs to an organization that is not sample data, and SQLAlchemy's errors.
     """
     _check(organizations, rows, seed)
     added: dict[str, int] = {}
@@ -58,7 +58,7 @@ def fill(
         open_rows = 0
         for size in _put(connection, organizations, rows, seed, until, added, progress):
             open_rows += size
-            # Short transactions: on SQLite whoever else writes has to wait for each.
+            # Short transactions: on SQLite other writers have to wait for each.
             if open_rows >= _COMMIT_ROWS:
                 connection.commit()
                 open_rows = 0
@@ -67,24 +67,24 @@ def fill(
 
 
 def ensure_sample(engine: Engine) -> None:
-    """Puts a little sample data, up to today, into a database without ``org-123``.
+    """Insert a little sample data, up to today, into a database without ``org-123``.
 
-    All or nothing, and once, also when two processes do it at the same time.
+    Atomic, and done once even if two processes call it at the same time.
     """
     from sqlalchemy import select
 
     from tasks.shared.platform.schema import ORGANIZATIONS
 
-    there = select(ORGANIZATIONS.c.id).where(ORGANIZATIONS.c.id == FIRST_ORGANIZATION)
+    first = select(ORGANIZATIONS.c.id).where(ORGANIZATIONS.c.id == FIRST_ORGANIZATION)
     with engine.connect() as connection:
-        if connection.scalar(there) is not None:
+        if connection.scalar(first) is not None:
             return
     today = datetime.datetime.now(datetime.UTC).date()
     with engine.connect() as connection:
         if connection.dialect.name == "sqlite":
-            # The second of two waits here, and then finds the data of the first.
+            # A second process waits here, and then finds the data.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-        if connection.scalar(there) is None:
+        if connection.scalar(first) is None:
             for _ in _put(connection, 2, 600, 1, today, {}, None):
                 pass
         connection.commit()
@@ -95,7 +95,7 @@ def _check(organizations: int, rows: int, seed: int) -> None:
         raise InvalidOption("organizations", f"must be from 1 to {MAX_ORGANIZATIONS}")
     if not MIN_ROWS_EACH * organizations <= rows <= MAX_ROWS:
         raise InvalidOption(
-            "rows", f"must be at least {MIN_ROWS_EACH} an organization, and at most {MAX_ROWS}"
+            "rows", f"must be at least {MIN_ROWS_EACH} per organization, and at most {MAX_ROWS}"
         )
     if not 0 <= seed < 1_000_000:
         raise InvalidOption("seed", "must be from 0 to 999999")
@@ -110,7 +110,7 @@ def _put(
     added: dict[str, int],
     progress: Progress | None,
 ) -> Iterator[int]:
-    """Inserts in pieces; yields the rows of each, after it."""
+    """Insert in pieces; yield the number of rows after each."""
     from tasks.shared.platform.schema import METADATA
 
     done = 0
@@ -138,12 +138,12 @@ def _organization_name(index: int) -> str:
 
 
 def _keys(organizations: int) -> dict[str, str]:
-    """The ``name_key`` of each of the sample's organizations, by its id."""
+    """Return the ``name_key`` of each organization of the sample data, by its id."""
     return {_organization_id(n): _organization_name(n).casefold() for n in range(organizations)}
 
 
 def has_others(engine: Engine) -> bool:
-    """Whether the database has an organization that is no sample."""
+    """Return whether the database has an organization that is not sample data."""
     from sqlalchemy import select
 
     from tasks.shared.platform.schema import ORGANIZATIONS
@@ -156,7 +156,7 @@ def has_others(engine: Engine) -> bool:
 
 
 def _refuse_taken(connection: Connection, organizations: int) -> None:
-    """Raises Refused when an id or a name of the sample is another organization's."""
+    """Raise Refused if an id or a name of the sample data belongs to another organization."""
     from sqlalchemy import or_, select
 
     from tasks.shared.platform.schema import ORGANIZATIONS
@@ -171,7 +171,7 @@ def _refuse_taken(connection: Connection, organizations: int) -> None:
         for id_, name_key in connection.execute(select(c.id, c.name_key).where(either)):
             if names.get(id_) != name_key:
                 raise Refused(
-                    f"the organization {id_} is no sample and has an id or a name of the sample;"
+                    f"the organization {id_} is not sample data but uses a sample id or name;"
                     " nothing was written; use another database"
                 )
     # The transaction that read this must not be the one that writes.
@@ -195,13 +195,13 @@ def _insert_organization(
         "created_at": f"{maker.first - datetime.timedelta(days=30):%Y-%m-%dT08:00:00Z}",
     }
     _insert(connection, ORGANIZATIONS, [row], added)
-    there = select(ORGANIZATIONS.c.id).where(ORGANIZATIONS.c.id == maker.organization)
-    if connection.scalar(there) is None:
+    first = select(ORGANIZATIONS.c.id).where(ORGANIZATIONS.c.id == maker.organization)
+    if connection.scalar(first) is None:
         raise Refused(f"{maker.organization}: another organization has the sample's name, {name}")
 
 
 def _insert(connection: Connection, table: Table, rows: list[_Row], added: dict[str, int]) -> None:
-    """Inserts those that are not there."""
+    """Insert the rows that do not exist yet."""
     statement: Any
     if connection.dialect.name == "sqlite":
         from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -216,7 +216,7 @@ def _insert(connection: Connection, table: Table, rows: list[_Row], added: dict[
 
 
 class _Maker:
-    """Makes one organization's rows."""
+    """Generates one organization's rows."""
 
     def __init__(self, organization: str, rows: int, seed: int, until: datetime.date) -> None:
         self.organization = organization
@@ -237,7 +237,7 @@ class _Maker:
         }
 
     def piece(self, table: str, chunk: int, size: int) -> list[_Row]:
-        """The first *size* rows of one thousand."""
+        """Return the first *size* rows of one thousand."""
         random = Random(f"{self._seed}/{self.organization}/{table}/{chunk}")
         make, start = self._makers[table], chunk * _CHUNK
         rows = []
@@ -255,7 +255,7 @@ class _Maker:
         return self._id(table, int(random.random() * self.counts[table]))
 
     def _moment(self, random: Random, before: float = 0.0) -> datetime.datetime:
-        """A working hour in the data's time, at least so many days before its end."""
+        """Return a working hour in the data's period, at least so many days before its end."""
         days = int(random.random() * (_DAYS - before))
         return self.first + datetime.timedelta(
             days=days, seconds=21_600 + int(random.random() * 43_200)
@@ -350,7 +350,7 @@ class _Maker:
         start, chance = self._moment(random), random.random()
         end = start + datetime.timedelta(hours=8 + 24 * int(random.random() * 5))
         if end < self._until:
-            # Some were never closed: what a report on overdue permits is about.
+            # Some are never closed: these are the overdue permits of a report.
             status = _of_chance(chance, (0.9, "Closed"), (0.96, "Expired"), (1, "Active"))
         else:
             status = _of_chance(chance, (0.4, "Draft"), (1, "Approved"))
@@ -370,7 +370,7 @@ class _Maker:
 
 
 def _pick(random: Random, choices: tuple[str, ...]) -> str:
-    # One draw each, and twice as fast as random.choice.
+    # Twice as fast as random.choice, with one random number each.
     return choices[int(random.random() * len(choices))]
 
 

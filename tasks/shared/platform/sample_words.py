@@ -1,6 +1,6 @@
-"""What sample data is made of: names and words in several scripts, none of a real person."""
+"""Names and words for sample data, in several scripts; none belongs to a real person."""
 
-# Letters of other scripts that look like Latin ones are meant here.
+# Letters of other scripts that look like Latin ones are intended here.
 # ruff: noqa: RUF001
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ STREETS = ("High Street", "Hafenstraße", "Rue de l’Église", "Οδός Πει
 STATION_KINDS = ("office", "workshop", "warehouse", "site")
 ROLES = ("owner", "admin", "member")
 TRADES = ("Scaffolding", "Electrical", "Welding", "Roofing", "Demolition", "Painting", "Lifting")
-# Two begin as a formula would: exports have to escape such cells.
+# Two begin like a formula: exports must escape such cells.
 CONTRACTORS = (
     "Alpha",
     "Brücke",

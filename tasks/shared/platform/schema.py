@@ -1,7 +1,7 @@
 """The platform's tables. Times are UTC text, ``2026-01-31T08:00:00Z``, which sorts as it reads.
 
-Every table but ``organizations`` has ``organization_id``, and every index that a list uses
-begins with it: what one organization asks for never walks over another's rows.
+Every table except ``organizations`` has ``organization_id``, and every index of a list begins with
+it: a query for one organization never scans another's rows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ORGANIZATIONS = Table(
     METADATA,
     Column("id", _ID, primary_key=True),
     Column("name", String(200), nullable=False),
-    # Case-folded and trimmed: what is compared.
+    # Case-folded and trimmed, for comparison.
     Column("name_key", String(400), nullable=False, unique=True),
     Column("tier", String(20), nullable=False),
     Column("admin_email", String(254), nullable=False),
@@ -41,7 +41,7 @@ ORGANIZATIONS = Table(
 
 
 def _table(name: str, *columns: Column[object], indexed: tuple[str, ...] = ()) -> Table:
-    """A table of one organization's rows: its key is organization and id."""
+    """Return a table of organizations' rows; its primary key is organization and id."""
     return Table(
         name,
         METADATA,

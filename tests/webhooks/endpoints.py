@@ -1,4 +1,4 @@
-"""Receivers that behave as a test says: each connection is a script's to answer."""
+"""Endpoints that behave as a test says: each connection is a script's to answer."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Request:
 class Connection:
     """One accepted connection."""
 
-    def __init__(self, raw: socket.socket, receiver: Receiver) -> None:
+    def __init__(self, raw: socket.socket, endpoint: FakeEndpoint) -> None:
         self.raw = raw
-        self.receiver = receiver
+        self.endpoint = endpoint
 
     def read(self) -> Request:
-        """The request, whole; it is noted in ``receiver.requests``."""
+        """The request, whole; it is noted in ``endpoint.requests``."""
         data = b""
         while b"\r\n\r\n" not in data:
             data += self._some()
@@ -39,7 +39,7 @@ class Connection:
         while len(body) < int(headers.get("content-length", 0)):
             body += self._some()
         request = Request(first, headers, body)
-        self.receiver.requests.append(request)
+        self.endpoint.requests.append(request)
         return request
 
     def _some(self) -> bytes:
@@ -57,12 +57,12 @@ class Connection:
         """The parts, and then the last one again and again until the peer is gone."""
         for part in parts:
             self.raw.sendall(part)
-        while not self.receiver.over.wait(every):
+        while not self.endpoint.over.wait(every):
             self.raw.sendall(parts[-1])
 
 
 @dataclass
-class Receiver:
+class FakeEndpoint:
     """A server on a free port of ``host`` that runs ``script`` for each connection."""
 
     script: Script
@@ -108,7 +108,7 @@ class Receiver:
         raw.close()
 
     def close(self) -> None:
-        """Ends all of it."""
+        """End all of it."""
         self.over.set()
         with contextlib.suppress(OSError):
             socket.create_connection((self.host, self.port), timeout=1).close()
@@ -119,11 +119,11 @@ class Receiver:
 
 
 @contextlib.contextmanager
-def receiving(
+def serving(
     script: Script, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
-) -> Iterator[Receiver]:
-    """A receiver that is closed at the end."""
-    found = Receiver(script, host, tls)
+) -> Iterator[FakeEndpoint]:
+    """An endpoint that is closed at the end."""
+    found = FakeEndpoint(script, host, tls)
     try:
         yield found
     finally:
@@ -131,12 +131,12 @@ def receiving(
 
 
 def ok(connection: Connection) -> None:
-    """Takes the call."""
+    """Take the call."""
     connection.read()
     connection.answer("200 OK", b"thanks")
 
 
 def hang(connection: Connection) -> None:
-    """Reads, and says nothing."""
+    """Read, and says nothing."""
     connection.read()
-    connection.receiver.over.wait(60)
+    connection.endpoint.over.wait(60)

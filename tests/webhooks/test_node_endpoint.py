@@ -49,7 +49,7 @@ process.stdin.on('end', () => process.exit(0)).resume();
 
 
 @pytest.fixture(scope="module")
-def receiver() -> Iterator[str]:
+def endpoint() -> Iterator[str]:
     node = shutil.which("node")
     if node is None:
         skip_or_fail("node is not installed")
@@ -64,7 +64,7 @@ def receiver() -> Iterator[str]:
 
 def send(url: str, payload: Any, secret: str) -> Answer:
     # As a job has it: checked and stored when added, checked again when it runs.
-    public = "https://receiver.example/hook"
+    public = "https://endpoint.example/hook"
     stored = deliver_webhook.data_of({"url": public, "payload": payload, "eventType": "a.b"})
     call = deliver_webhook.model_of(json.loads(json.dumps(stored)))
     body = stringify(call.payload)
@@ -78,11 +78,11 @@ def send(url: str, payload: Any, secret: str) -> Answer:
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(KEYS, DATA, max_size=6))
 @example({"event": "incident.created", "data": {"10": 1.0, "9": 1e21, "é": "\ud800", "n": -0.0}})
-def test_both_signatures_hold(receiver: str, payload: Any) -> None:
-    answer = send(receiver, payload, SECRET)
+def test_both_signatures_hold(endpoint: str, payload: Any) -> None:
+    answer = send(endpoint, payload, SECRET)
     assert json.loads(answer.body) == {"own": True, "standard": True, "event": "a.b"}
 
 
-def test_another_secret_does_not(receiver: str) -> None:
-    answer = send(receiver, {"a": 1}, "another")
+def test_another_secret_does_not(endpoint: str) -> None:
+    answer = send(endpoint, {"a": 1}, "another")
     assert json.loads(answer.body) == {"own": False, "standard": False, "event": "a.b"}
