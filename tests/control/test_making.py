@@ -143,7 +143,7 @@ def test_a_schedule_s_task_takes_nothing() -> None:
     for nothing in (None, {}, making.NOTHING):
         new = making.make(target, nothing)
         assert (codec.loads(new.payload), new.signature) == (making.NOTHING, making.ARGUMENTS)
-    with pytest.raises(InvalidPayload, match=r"^payload: a schedule's task takes none"):
+    with pytest.raises(InvalidPayload, match=r"^payload: must be left out or empty"):
         making.make(target, {"a": 1})
 
 

@@ -65,7 +65,7 @@ MAIL: dict[str, Any] = {
         ({"to": "x", "files": [{}]}, [("files[0].artifactId", "is required")]),
         (
             {"to": "x", "files": [{"artifactId": "A"}]},
-            [("files[0].artifactId", "does not match ^[a-z]+$")],
+            [("files[0].artifactId", "must match ^[a-z]+$")],
         ),
         ({"to": "x", "files": [{"artifactId": "a"}] * 2}, [("files", "must be at most 1 items")]),
         ([], [("payload", "must be an object")]),
