@@ -87,7 +87,7 @@ def test_a_removal_takes_the_job_that_was_asked_about(three: None) -> None:
     terminal.until("Remove job c of email, which is delayed?")
     runtime().writer.promote("email", "c")
     terminal.answer("y")
-    terminal.until("is waiting by now; look again")
+    terminal.until("is waiting now; check it again")
     assert terminal.status() == 1
     assert runtime().reader.status("email", "c") is State.WAITING
 
