@@ -167,7 +167,8 @@ def test_without_an_application_it_is_one_sentence(
 ) -> None:
     done = run(environment, project, *command)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("error: QUEUE_APP: no application found: the working folder has no huey_config.py")
+    missing = "no application found: the working folder has no huey_config.py"
+    assert done.stderr.startswith(f"error: QUEUE_APP: {missing}")
     # Looking needs none.
     assert run(environment, project, "stats").returncode == 0
 
