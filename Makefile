@@ -22,7 +22,7 @@ $(shell test ! -e $(VENV) || { test "$$(cat $(VENV)/.place 2>/dev/null)" = "$$(p
 SEEDS ?= 1:50
 STEPS ?= 2000
 
-.PHONY: up test test-fast mutants matrix simulate lint format types imports check clean
+.PHONY: up test test-fast mutants matrix simulate lint format types imports language check clean
 .SILENT:
 
 up: $(VENV)/.installed
@@ -47,7 +47,7 @@ matrix: $(VENV)/.installed-dev
 simulate: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.simulator.run $(SEEDS) $(STEPS) $(WORKERS)
 
-check: lint types imports
+check: lint types imports language
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check --quiet .
@@ -62,6 +62,10 @@ types: $(VENV)/.installed-dev
 
 imports: $(VENV)/.installed-dev
 	out=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$out"; exit 1; }
+
+# Words that the project does not use; prints file, line and the word to use instead.
+language: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.language
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -262,7 +262,7 @@ async def inside(url: str, home: Path) -> dict[str, Any]:
         watch = asyncio.create_task(_gaps(gaps))
         began = time.perf_counter()
         await pilot.press(*str(total), "enter")
-        await _until(lambda: isinstance(app.screen, Working) and app.screen.over, "the report")
+        await _until(lambda: isinstance(app.screen, Working) and app.screen.finished, "the report")
         found["retry_s"] = time.perf_counter() - began
         left = app.session.source.reader.stats(["webhooks"])[0].failed
         if left:

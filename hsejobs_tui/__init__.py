@@ -1,1 +1,1 @@
-"""The operator's TUI: what the queues do, and everything that can be done about it."""
+"""The operator's TUI: shows the queues and lets an operator act on their jobs."""

@@ -1,8 +1,8 @@
-"""The gate of the keys: each goes in when all that the key before it set off has come about.
+"""The key gate: delivers each key when all effects of the key before it are complete.
 
-The focus changes later than the key that asks for it, and a command reads before it asks. Keys that
-arrive meanwhile (a paste, a slow line, a fast hand) wait here, so that forty keys in one read do what the
-same keys do one by one.
+Focus changes after the key that causes it, and a command reads data before it opens a dialog. Keys
+that arrive meanwhile (a paste, a slow connection, fast typing) wait here, so that forty keys in one
+read do the same as forty keys typed one by one.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ from textual import events
 from textual.app import App
 from textual.message_pump import MessagePump
 
-#: Rounds in a row in which nobody had anything to do any more: a key is handed up from the focused
-#: widget to the app, a message a step.
+#: Consecutive rounds without messages that count as settled: a key bubbles from the focused widget
+#: to the app, one message per step.
 QUIET = 3
-#: Seconds for which keys wait for what a screen reads: it may take long, and the keys are meant for the
-#: screen anyway.
+#: Seconds for which keys wait for a screen that is still reading: the read may take long, and the
+#: keys are addressed to that screen anyway.
 READING = 1.0
-#: Seconds of one command (Redis hangs) after which Ctrl+Q and Ctrl+C no longer stand in line.
-PATIENCE = 2.0
-#: Keys that get through then.
-WAY_OUT = ("ctrl+q", "ctrl+c")
-#: Keys that wait at most: more than a person types while a command hangs.
-MOST = 100_000
+#: Seconds after which a command counts as hung (Redis hangs): Ctrl+Q and Ctrl+C then skip the queue.
+HUNG_AFTER = 2.0
+#: Keys that skip the queue while a command hangs.
+ESCAPE_KEYS = ("ctrl+q", "ctrl+c")
+#: Maximum number of waiting keys: more than a person types while a command hangs.
+MAX_WAITING = 100_000
 
 Line = events.Key | events.Paste
 
 
 class KeyGate:
-    """One line for keys and pastes.
+    """Queues keys and pastes.
 
-    ``at_work``: whether a command is at work; ``reading``: whether the screen has yet to show what
-    it was opened for; ``deliver`` hands a key to the app.
+    ``busy``: whether a command is running; ``reading``: whether the screen is still loading its
+    content; ``deliver`` passes a key to the app.
     """
 
     def __init__(
         self,
         app: App[Any],
-        at_work: Callable[[], bool],
+        busy: Callable[[], bool],
         reading: Callable[[], bool],
         deliver: Callable[[Line], Awaitable[None]],
     ) -> None:
         self.app = app
-        self._at_work, self._reading = at_work, reading
+        self._busy, self._reading = busy, reading
         self._deliver = deliver
         self._waiting: deque[Line] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -55,22 +55,22 @@ class KeyGate:
 
     @property
     def idle(self) -> bool:
-        """Whether no key waits, and all that the last one set off has come about."""
+        """Whether no key is waiting and all effects of the last one are complete."""
         return self._task is None or self._task.done()
 
     async def enter(self, event: Line) -> None:
-        """A key or a paste; it is delivered in its turn."""
+        """Accepts a key or a paste and delivers it in order."""
         loop = asyncio.get_running_loop()
-        if self.idle and not (self._at_work() or self._reading() or self._pending()):
+        if self.idle and not (self._busy() or self._reading() or self._pending()):
             self._since = loop.time()
             await self._deliver(event)
             self._task = loop.create_task(self._go())
             return
-        hung = not self.idle and loop.time() - self._since > PATIENCE
-        if hung and isinstance(event, events.Key) and event.key in WAY_OUT:
+        hung = not self.idle and loop.time() - self._since > HUNG_AFTER
+        if hung and isinstance(event, events.Key) and event.key in ESCAPE_KEYS:
             self._waiting.clear()
             await self._deliver(event)
-        elif len(self._waiting) < MOST:
+        elif len(self._waiting) < MAX_WAITING:
             self._waiting.append(event)
         if self.idle:
             self._since = loop.time()
@@ -79,7 +79,7 @@ class KeyGate:
     async def _go(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            # What the key before, or the mouse, set off.
+            # Wait for the effects of the previous key or of the mouse.
             await self._settled()
             while self._waiting:
                 self._since = loop.time()
@@ -89,7 +89,7 @@ class KeyGate:
             self.app._handle_exception(error)
 
     async def _settled(self) -> None:
-        """Returns when no message is under way, no command is at work and the screen has been read."""
+        """Returns when no message is pending, no command is running and the screen has read its data."""
         loop = asyncio.get_running_loop()
         quiet, since = 0, loop.time()
         while quiet < QUIET and self.app.is_running:
@@ -97,25 +97,25 @@ class KeyGate:
             await self._round()
             if before or self._pending():
                 quiet = 0
-            elif self._at_work() or (self._reading() and loop.time() - since < READING):
+            elif self._busy() or (self._reading() and loop.time() - since < READING):
                 quiet = 0
                 await asyncio.sleep(0.005)
             else:
                 quiet += 1
 
     def _pumps(self) -> list[MessagePump]:
-        """Everybody whom a key can concern: the app, and what is on the topmost screen."""
-        # An app that ends has no screens any more.
+        """All message pumps that a key can reach: the app, and the widgets of the topmost screen."""
+        # An app that is shutting down has no screens.
         if not self.app.is_running:
             return []
         return [self.app, *self.app.screen.walk_children(with_self=True)]
 
     def _pending(self) -> bool:
-        """Whether anybody has a message yet to be handled."""
+        """Whether any pump has unhandled messages."""
         return any(pump.message_queue_size for pump in self._pumps())
 
     async def _round(self) -> None:
-        """Returns when everybody has handled what was there at the call."""
+        """Returns when every pump has handled the messages it had at the call."""
         passed = asyncio.Event()
         left = 1
 
@@ -129,7 +129,7 @@ class KeyGate:
             if pump.is_running and pump.call_later(one):
                 left += 1
         one()
-        # One that is taken away meanwhile answers no more.
+        # A widget that is removed meanwhile never answers.
         try:
             await asyncio.wait_for(passed.wait(), 1.0)
         except TimeoutError:

@@ -1,4 +1,4 @@
-"""One frame as plain text, for scripts and for terminals that can do no more."""
+"""Prints one frame as plain text, for scripts and for limited terminals."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NAMES = (
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """The lines. In a terminal the queues' names give way to the figures; piped, nothing does."""
+    """The lines of the table. In a terminal queue names are shortened, never figures; piped, nothing is."""
     names, *figures = [max(map(len, column)) for column in zip(*rows, strict=True)]
     if sys.stdout.isatty():
         room = max(80, shutil.get_terminal_size().columns) - sum(figures) - len(figures)

@@ -1,4 +1,4 @@
-"""From a place to its screen. All that knows every screen; a module is loaded when first needed."""
+"""Maps a place to its screen. The only module that knows all screens; each is imported on first use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hsejobs_tui.screens.base import View
 from hsejobs_tui.screens.overview import Overview
 from hsejobs_tui.session.places import ListPlace, Place, QueuePlace
 
-#: The screens that have a number, by the id of their command.
+#: Class names of the numbered screens, by command id.
 CLASSES = {
     "overview": "Overview",
     "failures": "Failures",
@@ -31,7 +31,7 @@ def screen_for(place: Place) -> View:
     if isinstance(place, QueuePlace):
         from hsejobs_tui.screens.queue import QueueView
 
-        return QueueView(place.queue, place.state, place.query, asking=place.searching)
+        return QueueView(place.queue, place.state, place.query, searching=place.searching)
     from hsejobs_tui.screens.job import JobView
 
     return JobView(place.queue, place.job_id)

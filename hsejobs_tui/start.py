@@ -1,4 +1,4 @@
-"""The entry: ``hsejobs-tui``, and what ``hsejobs tui`` and ``hsejobs up`` call."""
+"""The entry point of ``hsejobs-tui``, ``hsejobs tui`` and ``hsejobs up``."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Parses the command line and runs; exit status 2 for a bad option or setting."""
+    """Parses the command line and runs the TUI; exit status 2 for an invalid option or setting."""
     parser = argparse.ArgumentParser(prog="hsejobs-tui", description="The operator's TUI.")
-    parser.add_argument("--read-only", action="store_true", help="nothing can be changed")
-    parser.add_argument("--org", metavar="ORG", help="only this organization's jobs")
-    parser.add_argument("--once", action="store_true", help="print one frame and end")
-    parser.add_argument("--profile", metavar="NAME", help="a Redis of JOBS_HOME/profiles.toml")
+    parser.add_argument(
+        "--read-only", action="store_true", help="remove all commands that change data"
+    )
+    parser.add_argument("--org", metavar="ORG", help="show only this organization's jobs")
+    parser.add_argument("--once", action="store_true", help="print one frame and exit")
+    parser.add_argument(
+        "--profile", metavar="NAME", help="use a Redis from JOBS_HOME/profiles.toml"
+    )
     given = parser.parse_args(argv)
     if sys.stdout is None:
         sys.stderr.write("error: standard output is closed; redirect it to a file or /dev/null\n")
@@ -35,13 +39,13 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def start(read_only: bool, org: str | None, once: bool, profile: str | None) -> None:
-    """Runs the TUI until the person quits. Raises SettingsError, and with --once RedisUnavailable."""
+    """Runs the TUI until the user quits. Raises SettingsError, and with ``once`` RedisUnavailable."""
     from hsejobs.extras import require
     from hsejobs_tui.core.options import load
 
     require("tui")
     options = load(read_only=read_only, org=org, once=once, profile=profile)
-    # Without a terminal to draw on, or keys to come from one, there is no more than a look.
+    # Without a terminal for output or for keys, one frame is all there is to show.
     if once or not sys.stdout.isatty() or sys.stdin is None or not sys.stdin.isatty():
         from hsejobs_tui.once import show
 
@@ -51,16 +55,16 @@ def start(read_only: bool, org: str | None, once: bool, profile: str | None) -> 
 
 
 def run(options: Options, ended: Callable[[], bool] | None = None) -> None:
-    """The TUI in this terminal; ends too when ``ended`` says so."""
+    """Runs the TUI in this terminal; also ends when ``ended`` returns True."""
     from hsejobs_tui.app import JobsApp
     from hsejobs_tui.terminal import Terminal
 
-    # A browser's has a driver of its own.
+    # In a browser Textual's web driver is used.
     app = JobsApp(options, ended=ended, driver_class=None if options.viewer else Terminal)
     if ended is None:
-        # Where nobody else minds them: killed outright it would leave the terminal unusable.
-        # An interrupt is a person's wish, and no failure.
-        app.ends_on = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 0}
+        # Without ``ended`` nothing else handles signals, and a killed TUI leaves the terminal unusable.
+        # An interrupt is intentional, so its exit status is 0.
+        app.exit_signals = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 0}
     app.run()
     if app.return_code:
         sys.exit(app.return_code)

@@ -1,4 +1,4 @@
-"""The terminal that the TUI is drawn on: one that goes away ends the TUI, and blocks nothing."""
+"""The terminal driver: a terminal that closes ends the TUI and never blocks it."""
 
 from __future__ import annotations
 
@@ -11,52 +11,48 @@ from textual.drivers.linux_driver import LinuxDriver
 
 
 class Sheet:
-    """Textual's output file. What is written after the terminal went away goes nowhere.
+    """Textual's output file. Writes after the terminal closed are discarded.
 
-    An error there would end the thread that writes, and then the event loop
-    would wait for it for ever.
+    An error would end the writer thread, and the event loop would then wait for
+    that thread forever.
     """
 
     def __init__(self, file: Any) -> None:
         self.file = file
 
     def write(self, text: str) -> None:
-        """Draws."""
         with contextlib.suppress(OSError):
             self.file.write(text)
 
     def flush(self) -> None:
-        """Draws what is left."""
         with contextlib.suppress(OSError):
             self.file.flush()
 
     def fileno(self) -> int:
-        """The file's number."""
         number: int = self.file.fileno()
         return number
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
         return bool(self.file.isatty())
 
 
 class Terminal(LinuxDriver):
-    """Textual's driver, on a sheet."""
+    """Textual's driver, writing to a ``Sheet``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Textual draws on standard error, which `2>errors.log` takes away from the terminal.
+        # Textual draws on standard error, which `2>errors.log` redirects away from the terminal.
         taken = self._file is not None and not self._file.isatty() and sys.__stdout__ is not None
         self._sheet = Sheet(sys.__stdout__ if taken else self._file)
         self._file = self._sheet  # type: ignore[assignment]
 
     @property
     def lost(self) -> bool:
-        """Whether the other side of the terminal is closed.
+        """Whether the other end of the terminal is closed.
 
-        No signal may say so: below a session's leader that does not end (make), none comes.
+        There may be no signal: below a session leader that keeps running (make), none is sent.
         """
         poller = select.poll()
         poller.register(self._sheet.fileno(), 0)
-        gone = select.POLLHUP | select.POLLERR | select.POLLNVAL
-        return any(events & gone for _, events in poller.poll(0))
+        closed = select.POLLHUP | select.POLLERR | select.POLLNVAL
+        return any(events & closed for _, events in poller.poll(0))

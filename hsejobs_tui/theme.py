@@ -1,4 +1,4 @@
-"""The table of colors as Textual's theme: widgets of the library take theirs from it too."""
+"""The color table as a Textual theme, which also colors Textual's own widgets."""
 
 from __future__ import annotations
 

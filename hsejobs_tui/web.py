@@ -1,7 +1,7 @@
-"""The TUI of a browser: started by the HTTP shim for one person, with what the token allows.
+"""The TUI in a browser: started by the HTTP shim for one user, with the rights of the token.
 
-It talks through its pipes (Textual's web driver) and ends with the shim, with
-the connection and with the token.
+It communicates through pipes (Textual's web driver) and ends when the shim, the
+connection or the token ends.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hsejobs_tui.core.options import DashboardUser, Options, load
 
 #: A JSON object: ``userId, role, organizationId, sealed, expires`` (s since the epoch), ``parent``.
 VARIABLE = "HSEJOBS_VIEW"
-#: What a browser is told instead of Redis' address.
+#: Shown in a browser instead of the Redis address.
 PLACE = "hsejobs"
 
 
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def options_for(view: dict[str, object]) -> Options:
-    """The options of a session: a member only reads, and sees into its own jobs only."""
+    """The options of a session: a member can only read, and sees the contents of its own jobs only."""
     viewer = DashboardUser(str(view["userId"]), str(view["role"]))
     org = view["organizationId"]
     made = load(read_only=viewer.role == "member", org=None if org is None else str(org))

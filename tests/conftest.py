@@ -1,6 +1,4 @@
-"""Fixtures that every test may use, and the two that none can escape: a bare environment and
-an empty Redis.
-"""
+"""Fixtures for all tests. Two apply to every test: a clean environment and an empty Redis."""
 
 from __future__ import annotations
 
@@ -41,10 +39,10 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, _home: Path) -> None:
-    """No setting of the machine or of the caller reaches a test, nor the programs that it starts.
+    """Keeps settings of the machine and the caller from a test and the programs that it starts.
 
-    ``JOBS_HOME`` is its own ``tmp_path``, a shim takes a free port, the locale is C.UTF-8, the time
-    is UTC, ``HOME`` is empty, and files are made as by most people (umask 022).
+    ``JOBS_HOME`` is the test's ``tmp_path``, a shim uses a free port, the locale is C.UTF-8, the time
+    zone is UTC, ``HOME`` is empty, and the umask is 022.
     """
     for name in os.environ:
         if is_callers_own(name):
@@ -66,7 +64,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, _home: Pat
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failure shows what the test's programs wrote: their reason is rarely in the test's own."""
+    """Adds the logs of a test's programs to its failure, as the cause is usually there."""
     report = yield
     if report.failed and isinstance(item, pytest.Function):
         for name, text in logs_of(item.funcargs):
@@ -76,7 +74,7 @@ def pytest_runtest_makereport(
 
 @pytest.fixture
 def short_tmp() -> Iterator[Path]:
-    """A temporary folder whose path leaves room for a unix socket's name."""
+    """A temporary folder with a path short enough for unix sockets."""
     folder = short_folder()
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -90,7 +88,7 @@ def _server() -> Iterator[Server]:
 
 @pytest.fixture
 def redis_server(_server: Server) -> Iterator[Server]:
-    """This process's private server, running and empty: stop, kill, freeze or restart it."""
+    """The private server of this process, running and empty; a test may stop, kill, freeze or restart it."""
     _server.reset()
     yield _server
     if _server.running:
@@ -110,25 +108,25 @@ def redis_url(redis_server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def redis_client(redis_server: Server) -> Iterator[redis.Redis]:
-    """A plain client of the private server; it answers bytes."""
+    """A plain client of the private server; replies are bytes."""
     with redis_server.client() as client:
         yield client
 
 
 @pytest.fixture
 def no_leaks(redis_server: Server) -> Iterator[None]:
-    """Fails the test that leaves a key in Redis which belongs to no job and never goes."""
+    """Fails a test that leaves a key in Redis that belongs to no job and never expires."""
     yield
     redis_server.start()
     with redis_server.client() as client:
-        # One installation a test, whichever prefix it uses.
+        # One installation per test, whichever prefix it uses.
         prefixes = {key.decode().partition(":")[0] for key in client.keys("*:{*}:*")}
         assert [leak for prefix in sorted(prefixes) for leak in find_leaks(client, prefix)] == []
 
 
 @pytest.fixture(scope="session")
 def _clusters() -> Iterator[Callable[[str], Cluster]]:
-    """Clusters by kind of server, each started when first asked for."""
+    """Clusters by kind of server, each started on first use."""
     started: dict[str, Cluster] = {}
 
     def get(kind: str) -> Cluster:
@@ -145,7 +143,7 @@ def _clusters() -> Iterator[Callable[[str], Cluster]]:
 
 @pytest.fixture(params=["redis", "valkey"])
 def cluster(request: pytest.FixtureRequest, _clusters: Callable[[str], Cluster]) -> Cluster:
-    """An empty three-node Cluster, once of each kind of server."""
+    """An empty three-node Cluster, for each kind of server."""
     found = _clusters(request.param)
     found.flush()
     return found
@@ -153,7 +151,7 @@ def cluster(request: pytest.FixtureRequest, _clusters: Callable[[str], Cluster])
 
 @pytest.fixture(params=["redis", "valkey"])
 def sentinels(request: pytest.FixtureRequest) -> Iterator[SentinelSet]:
-    """A primary, a replica and three sentinels of its own, once of each kind of server."""
+    """A primary, a replica and three sentinels of the test's own, for each kind of server."""
     with SentinelSet(binary_of(request.param)) as found:
         yield found
 
@@ -179,7 +177,7 @@ def platform_workers(
 
 @pytest.fixture(scope="session")
 def new_postgres() -> Iterator[Callable[[], str]]:
-    """Makes empty databases on one PostgreSQL server, started when first asked for; their URLs."""
+    """Creates empty databases on one PostgreSQL server, started on first use, and returns their URLs."""
     with contextlib.ExitStack() as stack:
         running: list[str] = []
 
@@ -198,7 +196,7 @@ def new_postgres() -> Iterator[Callable[[], str]]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def platform_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """An empty platform database, once of each kind."""
+    """An empty platform database, for each kind of database."""
     from tasks.shared.platform.database import close_databases, database
 
     url = None if request.param == "sqlite" else request.getfixturevalue("new_postgres")()

@@ -17,7 +17,7 @@ from hsejobs.store.write import NewJob
 from hsejobs.watch import logs
 
 CHILDREN = int(sys.argv[2])
-#: Seconds after which a child that has not ended is taken for one that hangs.
+#: Seconds after which a child that has not ended counts as hung.
 PATIENCE = 20
 
 

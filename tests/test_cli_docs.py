@@ -1,4 +1,4 @@
-"""``docs/cli.md`` has every command, every option and every error code, and nothing else."""
+"""``docs/cli.md`` lists every command, option and error code, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CODES_PAGE = PAGE.partition("## Error codes")[2]
 
 
 def commands(group: Any, before: str = "hsejobs") -> Iterator[tuple[str, Any]]:
-    # With the application's.
+    # Includes the application's commands.
     for name in group.list_commands(None):
         one = group.get_command(None, name)
         path = f"{before} {name}"
@@ -38,7 +38,7 @@ COMMANDS = dict(commands(typer.main.get_command(app)))
 
 
 def sections() -> dict[str, str]:
-    """What the page says of each command, by its name without arguments."""
+    """The section of each command, by the command's name without arguments."""
     found = re.findall(r"^### `([^`]+)`\n(.*?)(?=^##|\Z)", PAGE, re.DOTALL | re.MULTILINE)
     return {re.sub(r" [\[A-Z].*", "", title): text for title, text in found}
 
@@ -60,7 +60,7 @@ def codes() -> dict[str, set[type[JobsError]]]:
     todo: list[type[JobsError]] = [JobsError]
     while todo:
         kind = todo.pop()
-        # The errors that tests define for themselves are no part of the project.
+        # Skips the errors that tests define.
         if kind.__module__.startswith(("hsejobs.", "tasks.")):
             found.setdefault(kind.code, set()).add(kind)
         todo += kind.__subclasses__()
@@ -98,7 +98,7 @@ def test_every_error_code_has_its_line_and_exit_status() -> None:
         r"^\| ((?:`\w+`(?:, )?)+) \| (\d) \|", CODES_PAGE, re.MULTILINE
     ):
         said |= dict.fromkeys(re.findall(r"`(\w+)`", names), int(status))
-    # Given by Redis or the engine's judgement of a run, with no class of their own.
+    # Codes without an exception class, set by Redis or by the engine's verdict on a run.
     judged = {"stalled", "revoked", "expired", "cancelled"}
     found = codes()
     assert set(said) == set(found) | judged
@@ -111,5 +111,5 @@ def test_every_error_code_has_its_line_and_exit_status() -> None:
             else 1
             for kind in kinds
         }
-        # A code that a job may end with (a payload's) is shown as that job's failure, 1.
+        # A code that can also end a job (such as a payload's) is shown as the job's failure, status 1.
         assert said[code] in expected, code

@@ -1,4 +1,4 @@
-"""The documents say what the code does: tables are made from it, keys and fields are all there."""
+"""The documents match the code: tables are generated, and all keys and fields are described."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.store.transitions import drawn
 DOCS = Path(__file__).parent.parent / "docs"
 
 
-def test_the_life_of_a_job_is_the_table_that_the_scripts_are_held_to() -> None:
+def test_the_life_of_a_job_is_the_table_that_the_scripts_must_match() -> None:
     text = (DOCS / "job-life.md").read_text()
     found = re.search(r"<!-- transitions -->\n(.*)\n<!-- end -->", text, re.DOTALL)
     assert found is not None
@@ -42,7 +42,7 @@ def test_every_script_is_named() -> None:
 
 def test_links_of_the_readme_lead_somewhere() -> None:
     root = DOCS.parent
-    # Absolute, because a package index shows this page too.
+    # Absolute, because package indexes show this page too.
     ours = r"\]\(https://(?:github|raw\.githubusercontent)\.com/hse-digital/hsejobs/(?:blob/)?main/([^)]+)\)"
     text = (root / "README.md").read_text()
     links = re.findall(ours, text)
@@ -73,3 +73,9 @@ def test_codes_of_http_alone_are_told() -> None:
     shared = {("payload_too_large", "413"), ("invalid_option", "422")}
     assert len(made) > 6
     assert made - shared <= set(re.findall(r"\| `(\w+)` \| (\d{3}) \|", told))
+
+
+def test_the_glossary_is_alphabetical_and_explains_each_term_once() -> None:
+    terms = re.findall(r"^\| \*\*(.+)\*\* \| \w", (DOCS / "glossary.md").read_text(), re.MULTILINE)
+    assert len(terms) > 50
+    assert terms == sorted(set(terms), key=str.casefold)

@@ -1,4 +1,4 @@
-"""A process that forks while its threads are at work: the children hang in no lock, and say nothing twice."""
+"""A process that forks while its threads run: children do not deadlock and send nothing twice."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_children_forked_under_load_neither_hang_nor_repeat(redis_url: str, tmp_
 
 
 def test_locks_are_made_in_one_place() -> None:
-    """A lock of ``threading`` would stay locked in a child; so would 3.11's ``cached_property``."""
+    """A ``threading`` lock may stay locked in a child; so may 3.11's ``cached_property``."""
     locks = "Lock|RLock|Condition|Semaphore|BoundedSemaphore"
     made = re.compile(rf"\b(?:{locks})\(\)|functools(?: import .*|\.)cached_property")
     found = [

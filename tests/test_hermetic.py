@@ -1,4 +1,4 @@
-"""The suite stands alone: neither its caller's settings nor another installation disturb it."""
+"""The suite is hermetic: the caller's settings and other installations do not affect it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.certificates import remove_left_folders, short_folder
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
-#: Calls that listen or connect; 0 is any free port, and nobody listens on 1.
+#: Calls that listen or connect. Port 0 means any free port, and nothing listens on port 1.
 NETWORK = {
     "bind",
     "connect",
@@ -30,7 +30,7 @@ NETWORK = {
     "start_server",
 }
 ANY_PORT = {0, 1}
-#: What a caller may have set, each so that a test which heard it would fail.
+#: Variables that a caller may have set, with values that make a test fail if it reads them.
 HOSTILE = {
     "LANG": "tr_TR.UTF-8",
     "LC_ALL": "POSIX",
@@ -57,7 +57,7 @@ HOSTILE = {
     "TEXTUAL_THEME": "nonsense",
     "PYTHONWARNINGS": "default",
 }
-#: One of each kind: settings, scripts, a consumer, a program of the command line, the TUI.
+#: One test of each kind: settings, scripts, a consumer, a command, the TUI.
 SAMPLE = (
     "test_settings.py",
     "test_support.py::test_the_environment_is_bare",
@@ -72,7 +72,7 @@ SAMPLE = (
 
 
 def fixed_ports(tree: ast.AST) -> Iterator[int]:
-    """Ports that a test's own code binds or calls, written as numbers."""
+    """Literal port numbers that the code binds or connects to."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
@@ -159,7 +159,7 @@ def test_a_hostile_caller_changes_nothing(tmp_path: Path) -> None:
     assert re.search(r"\d+ passed", done.stdout)
 
 
-def test_what_a_killed_test_process_left_goes_with_the_next_one() -> None:
+def test_leftovers_of_a_killed_test_process_are_removed_by_the_next_one() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     left = Path(f"/tmp/hj-{gone.pid}-left")
@@ -173,7 +173,7 @@ def test_what_a_killed_test_process_left_goes_with_the_next_one() -> None:
 
 
 def test_nothing_of_a_server_is_left() -> None:
-    """Servers lie in folders of their own below the temporary one, and go with the test process."""
+    """Each server's folder is below the temporary one and is removed with the test process."""
     from tests.support.server import Server, server_binary
 
     with Server(server_binary()) as server:

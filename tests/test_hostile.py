@@ -1,4 +1,4 @@
-"""What reads a tenant's text takes time that grows as the text does, whatever the text is."""
+"""Code that reads a tenant's text needs linear time for any text."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.timeout(600)
 def test_every_reader_ends_with_every_shape() -> None:
-    # A reader that is quadratic takes 10 s to minutes with 100 KB, a linear one less than 0.1 s. What
-    # is limited is the process's own CPU time: a machine with much else to do is no failure.
+    # With 100 KB, quadratic code takes 10 s to minutes, linear code less than 0.1 s. The limit applies
+    # to the process's CPU time, so that a busy machine does not fail the test.
     done = run("-m", "benchmarks.hostile", "--limit", "0", "--guard", "3")
     assert done.returncode == 0, f"killed at: {done.stderr.strip().splitlines()[-1:]}"
     answer = json.loads(done.stdout)
@@ -42,7 +42,7 @@ def test_a_payload_full_of_secrets_masks_all() -> None:
     assert scrub("secret-4999 " * 1000, secrets) == MASK
     assert scrub_data({"a": ["secret-4999"] * 100}, secrets) == MASK
     assert scrub_data({"a": "no secret"}, secrets) == {"a": "no secret"}
-    # A few secrets, as payloads have, are looked for in the longest result there is.
+    # A typical number of secrets is searched for in the longest possible result.
     few = secrets[:20]
     assert not too_much(few, 10**7)
     assert scrub_data({"a": f"<{few[0]}>" + "x" * 10**6}, few) == {"a": "<***>" + "x" * 10**6}

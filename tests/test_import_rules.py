@@ -1,4 +1,4 @@
-"""Import rules that import-linter cannot see: the composition root is no package."""
+"""Import rules that import-linter cannot check: the composition root is not a package."""
 
 from __future__ import annotations
 

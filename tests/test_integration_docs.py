@@ -42,14 +42,14 @@ HELPERS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def run(tmp_path: Path, name: str, **platform: Any) -> dict[str, Any]:
-    """What an example defines, where the platform's own functions are these."""
+    """The names that an example defines, with these functions as the platform's."""
     file = tmp_path / f"{name}.py"
     file.write_text(EXAMPLES[name])
     return runpy.run_path(str(file), init_globals=platform, run_name=f"example_{name}")
 
 
 def jobs(queue: str) -> list[Any]:
-    """The queue's waiting jobs by their ids."""
+    """The waiting jobs of the queue, by id."""
     page = runtime().reader.page(queue, State.WAITING, limit=50)
     return sorted(page.jobs, key=lambda one: one.id)
 

@@ -1,4 +1,4 @@
-"""The lines about jobs: what they are about is never hidden by a payload."""
+"""Log lines about jobs: a payload never hides their own fields."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_queues_own_fields_hide_nothing(
     assert line.get("eventType") == fields.get("eventType")
 
 
-def test_nor_where_another_program_takes_the_lines(
+def test_a_queues_own_fields_hide_nothing_in_another_programs_log(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(logs, "_sink", logs._Sink())

@@ -1,4 +1,4 @@
-"""Each rule by which secrets are found, masked and scrubbed."""
+"""The rules that find, mask and scrub secrets."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_everything_inside_a_secret_is_one() -> None:
 
 
 def test_too_short_for_a_secret() -> None:
-    """Three letters would stand in words that say nothing of it."""
+    """A secret of three letters would match parts of ordinary words."""
     assert secret_values({"password": "abc"}) == []
     assert secret_values({"password": "abcd"}) == ["abcd"]
 
@@ -86,7 +86,7 @@ def test_a_secret_is_found_as_json_has_it() -> None:
 
 
 def test_the_longest_goes_first() -> None:
-    """The rest of a longer one would be left standing."""
+    """Otherwise the rest of a longer secret would remain."""
     found = secret_values({"password": "hunter", "token": "hunter-of-whales"})
     assert scrub("as hunter-of-whales and hunter", found) == f"as {MASK} and {MASK}"
 

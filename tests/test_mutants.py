@@ -1,4 +1,4 @@
-"""The list of mutants can be run as it stands: a line that was moved or renamed is noticed here."""
+"""All mutants can be applied: a line that was moved or renamed fails here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_there_are_a_hundred_and_none_twice() -> None:
 
 
 def test_python_stays_python() -> None:
-    """A mutant that no longer compiles would be noticed by any test."""
+    """Any test would notice a mutant that does not compile."""
     for one in MUTANTS:
         if one.file.endswith(".py"):
             text = (ROOT / one.file).read_text()
@@ -31,7 +31,7 @@ def test_python_stays_python() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "fault_text"),
     [
         ({"old": "nowhere to be found"}, "0 times"),
         ({"old": "e"}, "times, not once"),
@@ -41,11 +41,13 @@ def test_python_stays_python() -> None:
         ({"tests": ()}, "no test is named"),
     ],
 )
-def test_what_cannot_be_run_is_told(change: dict[str, object], told: str, tmp_path: Path) -> None:
+def test_a_mutant_that_cannot_be_run_is_reported(
+    change: dict[str, object], fault_text: str, tmp_path: Path
+) -> None:
     first = MUTANTS[0]
     values = {name: getattr(first, name) for name in ("what", "file", "old", "new", "tests")}
     broken = Mutant(**{**values, **change})
-    assert any(told in fault for fault in broken.faults())
+    assert any(fault_text in fault for fault in broken.faults())
     shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=lambda *_: ["__snapshots__"])
     with pytest.raises(ValueError, match=first.what):
         broken.apply(tmp_path)

@@ -1,4 +1,4 @@
-"""A seventh queue, added to a copy of the project just as ``docs/new-queue.md`` says."""
+"""A seventh queue, added to a copy of the project as described in ``docs/new-queue.md``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INVOICE = '{"customerId":"c-1","cents":1200}'
 
 
 def block(name: str) -> str:
-    """The page's code for a file."""
+    """The code that the page has for a file."""
     found = re.search(rf"<!-- {re.escape(name)} -->\n```python\n(.*?)```", PAGE, re.DOTALL)
     assert found is not None
     return found[1]
@@ -34,7 +34,7 @@ def block(name: str) -> str:
 
 @pytest.fixture
 def copy(short_tmp: Path) -> Path:
-    """The project with the new queue: one new file, one more line."""
+    """The project with the new queue: one new file and one new line."""
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
@@ -67,7 +67,7 @@ def run(copy: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]
 
 @contextmanager
 def running(copy: Path, *words: str, **env: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A command in the background, ended by a signal; its output is in the file ``log``."""
+    """Runs a command in the background and ends it with a signal; its output is in the file ``log``."""
     log = copy / "log"
     with log.open("wb") as file:
         process = subprocess.Popen(

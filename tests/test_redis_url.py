@@ -1,4 +1,4 @@
-"""Redis URLs: options that are not understood, doubled or malformed are refused by name."""
+"""Redis URLs: unknown, duplicate or malformed options are refused by name."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ROOT = Path(__file__).parent.parent
         ("redis://h?sentinel_password=s3cr3t", "sentinel_password"),
         ("rediss+cluster://h?sentinel_username=ann", "sentinel_username"),
         ("redis+sentinel://h/main?sentinel_password=", "sentinel_password"),
-        # What is left of a password whose "?" was not percent-encoded is no option to name.
+        # The rest of a password with an unencoded "?" must not be shown as an option name.
         ("redis://ann:12?s3cr3t=x@h", "%3F"),
         ("redis://h?s3cr3t!", "unknown option"),
         ("redis://ann:%ff@h", "UTF-8"),

@@ -1,4 +1,4 @@
-"""The settings contract: every variable, its checks, the order of what holds, which Redis."""
+"""The settings contract: every variable, its checks, precedence, and the choice of Redis."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ PEM = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----"
 
 
 class RecordingEnv(Mapping[str, str]):
-    """An environment that remembers which names were asked for."""
+    """An environment that records which names were read."""
 
     def __init__(self, values: dict[str, str]) -> None:
         self.values_ = values
-        self.asked: set[str] = set()
+        self.read_names: set[str] = set()
 
     def __getitem__(self, name: str) -> str:
-        self.asked.add(name)
+        self.read_names.add(name)
         return self.values_[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -62,7 +62,7 @@ def test_defaults() -> None:
     assert settings.global_overrides == QueueOverrides()
 
 
-def test_set_is_told_from_defaulted() -> None:
+def test_a_set_value_is_distinguished_from_a_default() -> None:
     settings = load_settings({"QUEUE_CONCURRENCY": "5", "QUEUE_MAX_RETRIES": "3"})
     assert settings.global_overrides == QueueOverrides(concurrency=5, attempts=3)
 
@@ -304,8 +304,8 @@ def test_ensure_home(tmp_path: Path) -> None:
 def test_the_table_is_what_is_read() -> None:
     env = RecordingEnv({"QUEUE_X_TIMEOUT": "1"})
     load_settings(env)
-    asked = {name.replace("QUEUE_X_", "QUEUE_<NAME>_") for name in env.asked}
-    assert asked - {"HOME", "XDG_DATA_HOME"} == {setting.name for setting in SETTINGS}
+    read_names = {name.replace("QUEUE_X_", "QUEUE_<NAME>_") for name in env.read_names}
+    assert read_names - {"HOME", "XDG_DATA_HOME"} == {setting.name for setting in SETTINGS}
 
 
 def test_the_table_has_the_defaults_that_hold() -> None:

@@ -1,4 +1,4 @@
-"""Small rooms: files of at most 400 lines, functions of at most 70, tests included."""
+"""Files have at most 400 lines and functions at most 70, including tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILE_LINES, FUNCTION_LINES = 400, 70
 SUFFIXES = {".py", ".lua", ".js", ".ts", ".tcss"}
-#: Made by others, or by tools, or what tests left.
+#: Folders with third-party or generated files.
 NOT_OURS = {"build", "dist", "node_modules", "__pycache__"}
 
 
@@ -25,7 +25,7 @@ def sources() -> list[Path]:
 
 
 def long_functions(text: str) -> Iterator[tuple[str, int]]:
-    """Name and lines of each that is too long; a decorator is none of its lines."""
+    """Name and number of lines of each function that is too long; decorators do not count."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1

@@ -1,4 +1,4 @@
-"""The tests' own support does what it says."""
+"""Tests of the test support."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_the_proxy_forwards(proxy: FlakyProxy) -> None:
 
 
 @pytest.mark.parametrize("after_bytes", [0, 2, 10_000])
-def test_a_cut_reply_was_acted_on(
+def test_a_request_with_a_cut_reply_was_executed(
     proxy: FlakyProxy, redis_client: redis.Redis, after_bytes: int
 ) -> None:
     proxy.cut_reply(match=b"INCR", after_bytes=after_bytes)
@@ -127,7 +127,9 @@ def test_a_cut_reply_was_acted_on(
     assert proxy.cuts == 1
 
 
-def test_a_cut_request_was_never_seen(proxy: FlakyProxy, redis_client: redis.Redis) -> None:
+def test_a_cut_request_never_reached_the_server(
+    proxy: FlakyProxy, redis_client: redis.Redis
+) -> None:
     proxy.cut_request(match=lambda request: b"INCR" in request, times=2)
     with impatient(proxy.url) as client:
         for _ in range(2):
@@ -147,7 +149,7 @@ def test_the_cut_hits_the_chosen_request(proxy: FlakyProxy, redis_client: redis.
     assert redis_client.get("n") == b"3"
 
 
-def test_a_blocked_client_is_cut_loose(proxy: FlakyProxy) -> None:
+def test_a_blocked_client_is_disconnected(proxy: FlakyProxy) -> None:
     with impatient(proxy.url) as client:
         client.ping()
         proxy.down()
@@ -258,7 +260,7 @@ def test_a_failure_shows_the_end_of_what_its_programs_wrote(tmp_path: Path) -> N
     assert "the test's own reason" in done.stdout
     assert "end of consumer.log" in done.stdout
     assert "the last words of a child" in done.stdout
-    # Bounded: of 9 kB the last few.
+    # Only the end of a log of 9 kB is shown.
     assert SHOWN // 2 < done.stdout.count("x") < SHOWN + 1_000
 
 

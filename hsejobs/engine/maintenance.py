@@ -101,7 +101,12 @@ class Maintenance:
         return duty is not self._writing or bool(self.pending.writes)
 
     def _do(self, duty: Duty) -> None:
+        started = time.monotonic()
         succeeded = duty.run(self.queue.name, self.consumer.outage)
+        if time.monotonic() - started > self.settings.lease_ms / 3000:
+            # A renewal may not wait this long; other consumers may be late too: let all renew first.
+            self._calm_until = max(self._calm_until, time.monotonic() + CALM_AFTER_OUTAGE)
+            self.renewal.at = 0.0
         if succeeded or duty.advisory:
             return
         if duty is self.renewal or duty is self._sweeping:

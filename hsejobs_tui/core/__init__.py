@@ -1,1 +1,1 @@
-"""What the TUI knows and does, free of anything that draws."""
+"""The TUI's logic, without any drawing code."""

@@ -1,4 +1,4 @@
-"""Who acts in a session of the TUI, and the acts that it has."""
+"""The actor of a TUI session and its acts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hsejobs_tui.core.options import Options
 
 
 def actor_of(options: Options) -> Actor:
-    """The person in front: whoever runs this process, or the browser's user."""
+    """The actor: the user of this process, or the browser's user."""
     viewer = options.viewer
     if viewer is None:
         return Actor("tui", organization_id=options.organization_id)
@@ -22,8 +22,8 @@ def actor_of(options: Options) -> Actor:
 
 
 def acts_of(options: Options, link: RedisClient, clock: Clock = time.monotonic) -> Acts:
-    """The session's acts, with undo; read-only it has none."""
-    # A browser is told nothing of Redis' address, but the log on the server's disk is.
+    """The session's acts, with undo; a read-only session has none."""
+    # The Redis address is hidden from a browser, but recorded in the audit log on the server.
     place = redact_url(options.url) if options.viewer else options.place
     return Acts(
         link,

@@ -1,4 +1,4 @@
-"""What is wrong now, by the rules of ``hsejobs.watch.alerts``, and what to do about it."""
+"""Active alerts by the rules of ``hsejobs.watch.alerts``, and what to do about each."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from hsejobs.store.read_live import Snapshot
 from hsejobs.watch.alerts import CALM_AT, Limits, Reading, readings, server_readings
 from hsejobs.wording import jobs_wait, verb
 
-#: Rules that cannot wait until the morning, and the share of failures from which that is so.
+#: Rules that need action at any hour, and the failure percentage from which failures do.
 CRITICAL = ("no_worker", "eviction", "memory")
 CRITICAL_PERCENT = 50
 
 _TODO = {
-    "waiting": "more workers, or look at what they run (3)",
-    "failures": "2 shows the errors they share",
-    "stalled": "{their} worker died or hung: look at the workers (3)",
+    "waiting": "add workers, or see what they run (3)",
+    "failures": "see the shared errors (2)",
+    "stalled": "{their} worker died or hung: see the workers (3)",
     "no_worker": "start one: hsejobs worker {queue}",
-    "oldest": "more workers, or look at what they run (3)",
+    "oldest": "add workers, or see what they run (3)",
     "eviction": "set maxmemory-policy noeviction",
     "memory": "clean completed jobs (c), or raise maxmemory",
 }
@@ -26,7 +26,7 @@ _TODO = {
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Something wrong. ``level``: critical, warning, note or over; ``since`` and ``ended`` in ms."""
+    """One alert. ``level``: critical, warning, note or ended; ``since`` and ``ended`` in ms."""
 
     level: str
     rule: str
@@ -37,16 +37,16 @@ class Alert:
     ended: int | None = None
 
 
-#: The levels, the worst first, with their signals.
-STYLES = {"critical": "bold fail", "warning": "warn", "note": "note", "over": "dim"}
+#: The levels, most severe first, with their styles.
+STYLES = {"critical": "bold fail", "warning": "warn", "note": "note", "ended": "dim"}
 LEVELS = tuple(STYLES)
 
 
 def active_alerts(seen: Snapshot, limits: Limits) -> list[Alert]:
-    """What is wrong at this moment, the worst first.
+    """The active alerts, most severe first.
 
-    An alert that the watching process keeps tells since when; the rules are
-    looked at here as well, so that none is needed and none is late.
+    The rules are evaluated here, so that alerts need no watching process and are never late;
+    an alert that a watching process recorded adds its start time.
     """
     found: list[Alert] = []
     for stats in seen.queues:
@@ -56,7 +56,7 @@ def active_alerts(seen: Snapshot, limits: Limits) -> list[Alert]:
         ]
         on = [one for one in own if one is not None]
         rules = {one.rule for one in on}
-        # That jobs wait is no news where it is said why.
+        # Waiting jobs need no alert of their own when another alert explains them.
         found += [one for one in on if one.rule != "waiting" or not rules & {"no_worker", "oldest"}]
         if stats.is_paused and stats.waiting:
             found = [one for one in found if (one.rule, one.queue) != ("waiting", stats.name)]
@@ -76,11 +76,11 @@ def active_alerts(seen: Snapshot, limits: Limits) -> list[Alert]:
 
 
 def ended(seen: Snapshot) -> list[Alert]:
-    """The alerts that went off in the last day, the newest first."""
+    """The alerts that ended in the last day, newest first."""
     over = [one for one in seen.alerts.values() if one["state"] == "off"]
     return [
         Alert(
-            "over",
+            "ended",
             one["rule"],
             one["queue"] or "",
             one["message"],
@@ -97,10 +97,10 @@ def _alert(reading: Reading, seen: Snapshot) -> Alert | None:
     kept = known is not None and known["state"] == "on"
     if reading.value <= reading.limit * (CALM_AT if kept else 1):
         return None
-    grave = reading.rule in CRITICAL
-    grave = grave or (reading.rule == "failures" and reading.value >= CRITICAL_PERCENT)
+    critical = reading.rule in CRITICAL
+    critical = critical or (reading.rule == "failures" and reading.value >= CRITICAL_PERCENT)
     return Alert(
-        "critical" if grave else "warning",
+        "critical" if critical else "warning",
         reading.rule,
         reading.queue or "redis",
         reading.message,
@@ -112,5 +112,5 @@ def _alert(reading: Reading, seen: Snapshot) -> Alert | None:
 
 
 def worst(found: list[Alert], stats: QueueStats) -> str:
-    """The level of a queue's worst trouble, '' when it has none."""
+    """The level of a queue's most severe alert; '' when it has none."""
     return next((one.level for one in found if one.queue == stats.name), "")

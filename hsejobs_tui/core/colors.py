@@ -1,17 +1,17 @@
-"""The one table of colors. Nothing else in the TUI names a color: a test says so.
+"""The only table of colors. A test checks that nothing else in the TUI names a color.
 
-A style is named by what it means (``fail``, ``bold warn``); the app looks it up by its mode. Colors of
-text have a contrast of at least 4.5:1 on each of the grounds, which a test measures on every screen.
+A style is named by its meaning (``fail``, ``bold warn``); the app looks it up by its mode. Text colors
+have a contrast of at least 4.5:1 on each background, which a test measures on every screen.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-#: The modes: by preference, for terminals of 16 colors, and with NO_COLOR.
+#: The modes: dark and light by preference, ansi for 16-color terminals, mono with NO_COLOR.
 MODES: Final = ("dark", "light", "ansi", "mono")
 
-#: What text is drawn in, by what it means: dark, light, ANSI, monochrome.
+#: Text colors by meaning: dark, light, ANSI, monochrome.
 SIGNALS: Final[dict[str, tuple[str, str, str, str]]] = {
     "ok": ("#5fd787", "#0a6b2d", "green", "#d0d0d0"),
     "wait": ("#5fd7ff", "#00607a", "cyan", "#d0d0d0"),
@@ -22,10 +22,10 @@ SIGNALS: Final[dict[str, tuple[str, str, str, str]]] = {
     "note": ("#87d7d7", "#0b6363", "bright_cyan", "#dcdcdc"),
     "dim": ("#a8a8a8", "#595959", "default", "#b0b0b0"),
 }
-#: Attributes that stand for a color where there is none.
+#: Attributes that replace colors in monochrome.
 MONO: Final[dict[str, str]] = {"fail": "bold underline", "warn": "bold", "delay": "italic"}
 
-#: The grounds, and what text is on them when nothing else is said: dark, light, ANSI, monochrome.
+#: Background colors and the default text color: dark, light, ANSI, monochrome.
 GROUNDS: Final[dict[str, tuple[str, str, str, str]]] = {
     "text": ("#e4e4e4", "#1c1c1c", "ansi_default", "#e4e4e4"),
     "background": ("#121212", "#ffffff", "ansi_default", "#121212"),
@@ -40,7 +40,7 @@ GROUNDS: Final[dict[str, tuple[str, str, str, str]]] = {
 
 
 def style(name: str, mode: str) -> str:
-    """What Rich draws a signal as, in a mode."""
+    """The Rich style of a signal in a mode."""
     at = MODES.index(mode)
     if name == "alarm":
         ground, ink = GROUNDS["alarm"][at], GROUNDS["on-alarm"][at]
@@ -51,7 +51,7 @@ def style(name: str, mode: str) -> str:
 
 
 def styles(mode: str) -> dict[str, str]:
-    """Every name that a text may be drawn in."""
+    """All style names of a mode, with their Rich styles."""
     found = {
         "cursor": f"on {GROUNDS['cursor'][MODES.index(mode)]}" if mode != "ansi" else "reverse"
     }
@@ -65,5 +65,5 @@ def styles(mode: str) -> dict[str, str]:
 
 
 def grounds(mode: str) -> dict[str, str]:
-    """The grounds of a mode, by name."""
+    """The background colors of a mode, by name."""
     return {name: values[MODES.index(mode)] for name, values in GROUNDS.items()}

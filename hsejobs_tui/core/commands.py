@@ -1,4 +1,4 @@
-"""The one table of commands: keys, footer, palette, help and docs are all made from it."""
+"""The command table: keys, footer, palette, help and docs are generated from it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Something a person can do. ``keys``: comma-separated, the first one shown.
+    """A command. ``keys``: comma-separated; the footer shows the first.
 
-    ``scopes``: the screens that have it, ``app`` for all. ``writes``: gone when read-only.
-    ``whole``: needs every organization's jobs, so it is gone when confined to one.
+    ``scopes``: the screens that have it, ``app`` for all. ``writes``: not available when read-only.
+    ``whole``: needs the jobs of all organizations, so not available when confined to one.
     """
 
     id: str
@@ -24,68 +24,78 @@ class Command:
 
 
 APP = ("app",)
-#: Shown last in the help: every list has them.
+#: Cursor moves, shown last in the help.
 MOVES = ("down", "up", "top", "bottom", "page_down", "page_up", "half_down", "half_up")
 LISTS = ("queue", "failures", "workers", "schedules", "circuits", "overview", "alerts", "events")
 
 COMMANDS: tuple[Command, ...] = (
-    Command("help", "question_mark", "Help", "What every key does here.", APP),
-    Command("overview", "1", "Queues", "All queues: counts, rates, alerts.", APP, footer=False),
-    Command("failures", "2", "Failures", "Failed jobs, grouped by error.", APP, footer=False),
-    Command("workers", "3", "Workers", "Who runs what, since when.", APP, whole=True, footer=False),
+    Command("help", "question_mark", "Help", "Show what each key does on this screen.", APP),
     Command(
-        "schedules",
-        "4",
-        "Schedules",
-        "Periodic tasks: next and last run.",
+        "overview", "1", "Queues", "Show all queues: counts, rates, alerts.", APP, footer=False
+    ),
+    Command("failures", "2", "Failures", "Show failed jobs, grouped by error.", APP, footer=False),
+    Command(
+        "workers",
+        "3",
+        "Workers",
+        "Show workers and the jobs they run.",
         APP,
         whole=True,
         footer=False,
     ),
-    Command("alerts", "5", "Alerts", "What is wrong now, and what to do.", APP, footer=False),
+    Command(
+        "schedules",
+        "4",
+        "Schedules",
+        "Show periodic tasks: next and last run.",
+        APP,
+        whole=True,
+        footer=False,
+    ),
+    Command("alerts", "5", "Alerts", "Show active alerts and what to do.", APP, footer=False),
     Command(
         "circuits",
         "6",
         "Circuits",
-        "Receivers and mail servers that are held off.",
+        "Show circuit breakers of endpoints and mail servers.",
         APP,
         footer=False,
     ),
-    Command("events", "7", "Events", "What happens to jobs, as it happens.", APP, footer=False),
-    Command("menu", "ctrl+p", "Menu", "Find any command by its name.", APP, footer=False),
+    Command("events", "7", "Events", "Show job events as they happen.", APP, footer=False),
+    Command("menu", "ctrl+p", "Menu", "Find a command by its name.", APP, footer=False),
     Command("goto", "colon", "Go to job", "Open a job by its id, in any queue.", APP, footer=False),
     Command(
         "undo",
         "u",
         "Undo",
-        "Bring back what was removed within the last minute.",
+        "Restore the jobs removed within the last minute.",
         APP,
         writes=True,
         footer=False,
     ),
-    Command("reload", "ctrl+r", "Reload", "Read again now.", APP, footer=False),
+    Command("reload", "ctrl+r", "Reload", "Read from Redis now.", APP, footer=False),
     Command(
         "back",
         "escape",
         "Back",
-        "Leave this screen, a search or a selection.",
+        "Close this screen, a search or a selection.",
         ("queue", "job", "failures", "workers", "schedules", "alerts", "circuits", "events"),
         footer=False,
     ),
-    Command("quit", "q", "Quit", "End the TUI; what runs goes on.", APP, footer=True),
+    Command("quit", "q", "Quit", "Close the TUI; running jobs continue.", APP, footer=True),
     Command(
         "quit_typing",
         "ctrl+q",
         "Quit while typing",
-        "As q, where q is a letter or a dialog is open.",
+        "Close the TUI from a text field or a dialog.",
         APP,
         footer=False,
     ),
     Command(
         "suspend",
         "ctrl+z",
-        "To the shell",
-        "Suspend the TUI; fg brings it back.",
+        "Suspend",
+        "Suspend the TUI; fg resumes it.",
         APP,
         footer=False,
     ),
@@ -93,32 +103,49 @@ COMMANDS: tuple[Command, ...] = (
         "open",
         "enter",
         "Open",
-        "Look into the row under the cursor.",
+        "Open the row under the cursor.",
         ("overview", "queue", "failures", "workers", "alerts", "schedules", "events"),
         footer=True,
     ),
-    Command("down", "j,down", "Down", "One row down.", (*LISTS, "job"), footer=False),
-    Command("up", "k,up", "Up", "One row up.", (*LISTS, "job"), footer=False),
-    Command("top", "g,home", "Top", "The first row.", (*LISTS, "job"), footer=False),
+    Command("down", "j,down", "Down", "Move one row down.", (*LISTS, "job"), footer=False),
+    Command("up", "k,up", "Up", "Move one row up.", (*LISTS, "job"), footer=False),
+    Command("top", "g,home", "Top", "Go to the first row.", (*LISTS, "job"), footer=False),
+    Command("bottom", "G,end", "Bottom", "Go to the last row.", (*LISTS, "job"), footer=False),
     Command(
-        "bottom", "G,end", "Bottom", "The last row, however far.", (*LISTS, "job"), footer=False
+        "page_down",
+        "pagedown,ctrl+f",
+        "Page down",
+        "Move one page down.",
+        (*LISTS, "job"),
+        footer=False,
     ),
     Command(
-        "page_down", "pagedown,ctrl+f", "Page down", "A page down.", (*LISTS, "job"), footer=False
+        "page_up", "pageup,ctrl+b", "Page up", "Move one page up.", (*LISTS, "job"), footer=False
     ),
-    Command("page_up", "pageup,ctrl+b", "Page up", "A page up.", (*LISTS, "job"), footer=False),
     Command(
-        "half_down", "ctrl+d", "Half page down", "Half a page down.", ("queue", "job"), footer=False
+        "half_down",
+        "ctrl+d",
+        "Half page down",
+        "Move half a page down.",
+        ("queue", "job"),
+        footer=False,
     ),
-    Command("half_up", "ctrl+u", "Half page up", "Half a page up.", ("queue", "job"), footer=False),
     Command(
-        "next_state", "tab,l", "Next state", "The jobs of the next state.", ("queue",), footer=False
+        "half_up", "ctrl+u", "Half page up", "Move half a page up.", ("queue", "job"), footer=False
+    ),
+    Command(
+        "next_state",
+        "tab,l",
+        "Next state",
+        "Show the jobs of the next state.",
+        ("queue",),
+        footer=False,
     ),
     Command(
         "last_state",
         "shift+tab,h",
-        "State before",
-        "The jobs of the state before.",
+        "Previous state",
+        "Show the jobs of the previous state.",
         ("queue",),
         footer=False,
     ),
@@ -126,16 +153,18 @@ COMMANDS: tuple[Command, ...] = (
         "search",
         "slash",
         "Search",
-        "Search all jobs of the queue by id, task, error, org or payload.",
+        "Search the queue's jobs by id, task, error, organization or payload.",
         ("overview", "queue"),
     ),
-    Command("order", "o", "Order", "Newest or oldest first.", ("queue",), footer=False),
-    Command("select", "space", "Select", "Mark or unmark the job for the next act.", ("queue",)),
+    Command("order", "o", "Order", "Reverse the order of the list.", ("queue",), footer=False),
+    Command(
+        "select", "space", "Select", "Select or deselect the job for the next act.", ("queue",)
+    ),
     Command(
         "select_all",
         "asterisk",
         "Select all",
-        "Act on all that match the filter.",
+        "Select all jobs that match the search.",
         ("queue",),
         footer=False,
     ),
@@ -143,7 +172,7 @@ COMMANDS: tuple[Command, ...] = (
         "retry",
         "r",
         "Retry",
-        "Give failed jobs a fresh budget of attempts.",
+        "Retry failed jobs: all their attempts are available again.",
         ("queue", "job", "failures"),
         writes=True,
     ),
@@ -151,7 +180,7 @@ COMMANDS: tuple[Command, ...] = (
         "remove",
         "x,delete",
         "Remove",
-        "Take jobs away; undo with u for a minute.",
+        "Remove jobs; u restores them for a minute.",
         ("queue", "job", "failures"),
         writes=True,
     ),
@@ -159,19 +188,24 @@ COMMANDS: tuple[Command, ...] = (
         "promote",
         "p",
         "Promote",
-        "Let delayed jobs run now.",
+        "Run delayed jobs now.",
         ("queue", "job"),
         writes=True,
         footer=False,
     ),
     Command(
-        "copy_id", "y", "Copy id", "The job's id to the clipboard.", ("queue", "job"), footer=False
+        "copy_id",
+        "y",
+        "Copy id",
+        "Copy the job's id to the clipboard.",
+        ("queue", "job"),
+        footer=False,
     ),
     Command(
         "duplicate",
         "d",
         "Duplicate",
-        "Add a copy of the job, with edits.",
+        "Edit a copy of the job and add it.",
         ("queue", "job"),
         writes=True,
         footer=False,
@@ -180,7 +214,7 @@ COMMANDS: tuple[Command, ...] = (
         "enqueue",
         "n",
         "New job",
-        "Write a payload and add it.",
+        "Write a payload and add it as a job.",
         ("overview", "queue"),
         writes=True,
         footer=False,
@@ -189,7 +223,7 @@ COMMANDS: tuple[Command, ...] = (
         "clean",
         "c",
         "Clean",
-        "Remove jobs of a state by age; shows how many first.",
+        "Remove jobs of a state by age; shows the count first.",
         ("overview", "queue"),
         writes=True,
         footer=False,
@@ -198,7 +232,7 @@ COMMANDS: tuple[Command, ...] = (
         "pause",
         "P",
         "Pause/resume",
-        "Stop or start the queue; running jobs finish.",
+        "Pause or resume the queue: running jobs finish.",
         ("overview", "queue"),
         writes=True,
         whole=True,
@@ -207,7 +241,7 @@ COMMANDS: tuple[Command, ...] = (
         "drain",
         "D",
         "Drain",
-        "Remove everything that waits or is delayed.",
+        "Remove all waiting and delayed jobs.",
         ("overview", "queue"),
         writes=True,
         whole=True,
@@ -227,7 +261,7 @@ COMMANDS: tuple[Command, ...] = (
         "run_now",
         "R",
         "Run now",
-        "Run the schedule once, beside its slots.",
+        "Run the schedule once, outside its regular times.",
         ("schedules",),
         writes=True,
         whole=True,
@@ -235,8 +269,8 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "circuit_open",
         "b",
-        "Hold off",
-        "Postpone all calls until closed by hand.",
+        "Open circuit",
+        "Open the circuit: calls are postponed until it is closed manually.",
         ("circuits",),
         writes=True,
         whole=True,
@@ -244,13 +278,13 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "circuit_close",
         "c",
-        "Let through",
+        "Close circuit",
         "Close the circuit: calls are made again.",
         ("circuits",),
         writes=True,
         whole=True,
     ),
-    Command("freeze", "space", "Freeze", "Stop or go on with the tail.", ("events",)),
+    Command("freeze", "space", "Freeze", "Freeze or resume the list of events.", ("events",)),
 )
 
 _SHOWN = {
@@ -274,24 +308,23 @@ _SHOWN = {
 
 
 def by_id(command_id: str) -> Command:
-    """The command of that id."""
     return next(one for one in COMMANDS if one.id == command_id)
 
 
 def allowed(command: Command, *, read_only: bool, confined: bool) -> bool:
-    """Whether a session has the command at all."""
+    """Whether a session has the command."""
     return not (command.writes and read_only) and not (command.whole and confined)
 
 
 def for_scope(scope: str, *, read_only: bool = False, confined: bool = False) -> list[Command]:
-    """What a screen has, its own commands first, those of everywhere after them."""
+    """The commands of a screen: its own first, then those available everywhere."""
     own = [one for one in COMMANDS if scope in one.scopes and scope != "app"]
     everywhere = [one for one in COMMANDS if "app" in one.scopes]
     return [one for one in own + everywhere if allowed(one, read_only=read_only, confined=confined)]
 
 
 def keys_shown(command: Command) -> str:
-    """The keys for people: ``x or Del``."""
+    """The keys as displayed: ``x or Del``."""
     return " or ".join(
         _SHOWN.get(key, key.replace("ctrl+", "Ctrl+")) for key in command.keys.split(",")
     )

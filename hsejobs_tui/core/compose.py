@@ -1,4 +1,4 @@
-"""New jobs and edited copies: the text that a person edits, and the job that it means."""
+"""New jobs and edited copies: the text that a user edits, and the job made from it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _EMPTY: dict[str, Any] = {
 
 
 def skeleton(task: TaskInfo) -> str:
-    """The JSON to begin with: the fields that the task's schema requires."""
+    """The initial JSON text: the fields that the task's schema requires."""
     schema = task.schema or {}
     fields = schema.get("properties", {})
     made = {name: _sample(fields.get(name, {})) for name in schema.get("required", [])}
@@ -42,12 +42,12 @@ def _sample(field: dict[str, Any]) -> Any:
 
 
 def pretty(data: Any) -> str:
-    """JSON for people."""
+    """Indented JSON."""
     return codec.pretty(data)
 
 
 def parse(text: str) -> dict[str, Any]:
-    """The object that was written. Raises InvalidPayload, which tells the place."""
+    """Parses the text as a JSON object. Raises InvalidPayload, which names the position."""
     data = codec.strict(codec.whole(text).encode())
     if not isinstance(data, dict):
         raise InvalidPayload("payload", "must be a JSON object")
@@ -55,13 +55,13 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def diff(before: str, after: str) -> list[str]:
-    """What was changed, as lines beginning with + and -."""
+    """The changed lines, each beginning with + or -."""
     lines = unified_diff(before.splitlines(), after.splitlines(), "before", "after", "", "", 1, "")
     return list(lines)[2:]
 
 
 def unmasked(edited: Any, stored: Any) -> Any:
-    """The edited data, where ``***`` was left alone with the stored value."""
+    """The edited data, with the stored value wherever ``***`` was left unchanged."""
     if edited == MASK:
         return stored
     if isinstance(edited, dict) and isinstance(stored, dict):
@@ -82,32 +82,32 @@ def new_job(
     of: JobRecord | None = None,
     user_id: str | None = None,
 ) -> NewJob:
-    """The job that was written. ``of``: the stored job that this is an edited copy of.
+    """Makes a job from the edited text. ``of``: the stored job that the text is an edited copy of.
 
-    A session of one organization adds for that one only, ``user_id`` for that user. ``sealed``:
-    secrets are sealed at rest here, and this program has no key, so a new secret is refused.
+    A session of one organization adds jobs for that organization only; ``user_id`` sets the user.
+    ``sealed``: secrets are sealed at rest and the TUI has no key, so a new secret is refused.
     Raises Refused, and what `making.make` raises.
     """
     data = parse(text)
     if sealed and _has_secret(data, task.secret):
-        raise Refused("secret fields are sealed here: add this job with `hsejobs enqueue`")
+        raise Refused("secret fields are sealed here: use `hsejobs enqueue` to add this job")
     if of is not None:
         data = unmasked(data, of.data)
     if _still_masked(data):
-        raise InvalidPayload("payload", "has *** where no value is stored: write one")
-    _check_own(data, organization_id)
-    asked = AddOptions(of.priority, of.attempts, of.backoff, of.timeout) if of else AddOptions()
+        raise InvalidPayload("payload", "has *** where no value is stored: enter a value")
+    _check_organization(data, organization_id)
+    options = AddOptions(of.priority, of.attempts, of.backoff, of.timeout) if of else AddOptions()
     return making.make(
         making.described(info, task),
         data,
-        asked,
-        organization_id=organization_id or _kept(data, of, "organization"),
-        user_id=user_id or _kept(data, of, "user"),
+        options,
+        organization_id=organization_id or _owner(data, of, "organization"),
+        user_id=user_id or _owner(data, of, "user"),
     )
 
 
-def _kept(data: dict[str, Any], of: JobRecord | None, what: str) -> str | None:
-    """A copy's owner, where its payload names the same one as before."""
+def _owner(data: dict[str, Any], of: JobRecord | None, what: str) -> str | None:
+    """The original's organization or user, if the copy's payload names the same one."""
     names = (f"{what}Id", f"{what}_id")
     if of is None or not isinstance(of.data, dict):
         return None
@@ -116,19 +116,19 @@ def _kept(data: dict[str, Any], of: JobRecord | None, what: str) -> str | None:
     return of.organization_id if what == "organization" else of.user_id
 
 
-def _check_own(data: dict[str, Any], organization_id: str | None) -> None:
+def _check_organization(data: dict[str, Any], organization_id: str | None) -> None:
     for name in ("organizationId", "organization_id"):
         if organization_id is not None and data.get(name) not in (None, "", organization_id):
-            raise InvalidPayload(name, "names another organization than this session's")
+            raise InvalidPayload(name, "must be this session's organization")
 
 
 def masked_text(record: JobRecord, secret: list[str]) -> str:
-    """A stored job's payload as a person may see and edit it."""
+    """A stored job's payload as JSON text, with secrets masked."""
     return pretty(views.masked_data(record.data, secret))
 
 
 def _has_secret(data: Any, paths: list[str], here: str = "") -> bool:
-    """Whether a secret field holds anything but the mask."""
+    """Whether a secret field has a value other than the mask."""
     if isinstance(data, dict):
         for name, value in data.items():
             there = f"{here}.{name}" if here else str(name)

@@ -1,4 +1,4 @@
-"""What a person searches for, and whether a job is it."""
+"""Search filters: parsing the search line and matching jobs."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from hsejobs.errors import InvalidOption
 from hsejobs.model import JobRecord
 
 FIELDS = ("id", "name", "error", "org", "user", "code")
-#: What before an ``=`` is meant for a field, and not part of an address or of a sum.
+#: Text before an ``=`` that is a field name, not part of a URL or a formula.
 _FIELD = re.compile(r"[A-Za-z_][\w.-]*")
 _USE = f"use {', '.join(FIELDS)} or data.<path>, and quotes around a word with = in it"
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Words that must all fit: ``text``, ``error=text``, ``data.to=text``; case does not matter."""
+    """Terms that must all match: ``text``, ``error=text``, ``data.to=text``; case is ignored."""
 
     terms: tuple[tuple[str, str], ...] = ()
 
     @property
     def needs_payload(self) -> bool:
-        """Whether payloads must be read for it."""
+        """Whether matching needs the payloads."""
         return any(field == "" or field.split(".")[0] == "data" for field, _ in self.terms)
 
     def matches(self, job: JobRecord) -> bool:
-        """Whether the job, with its secrets masked already, fits every term."""
-        return all(_fits(job, field, wanted) for field, wanted in self.terms)
+        """Whether the job matches every term; its secrets must be masked already."""
+        return all(_matches(job, field, wanted) for field, wanted in self.terms)
 
     def excerpt(self, job: JobRecord) -> str:
-        """What in the payload fits first, as ``path: value``; '' when no term is about it."""
+        """The first match in the payload, as ``path: value``; '' when no term is about the payload."""
         for field, wanted in self.terms:
             if field and field.split(".")[0] != "data":
                 continue
@@ -56,10 +56,10 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 def parse(text: str) -> Filter:
-    """The filter of a line; quotes keep a phrase together, and take an ``=`` for what it is.
+    """Parses a search line; quotes keep a phrase together and make an ``=`` literal.
 
-    Raises InvalidOption where the line cannot mean what it says: an unknown field taken for a word
-    would find nothing, and look like an answer.
+    Raises InvalidOption for a malformed line or an unknown field: an unknown field treated as a word
+    would find nothing and look like a valid result.
     """
     terms = []
     for word, bare in _words(text):
@@ -71,13 +71,13 @@ def parse(text: str) -> Filter:
             raise InvalidOption("search", f"has an unknown field; {_USE}")
         wanted = word[len(field) + 1 :]
         if not wanted or any(not part for part in field.split(".")):
-            raise InvalidOption("search", f"has a field without a name or a value; {_USE}")
+            raise InvalidOption("search", f"has a field without a name or without a value; {_USE}")
         terms.append((field, wanted.casefold()))
     return Filter(tuple(terms))
 
 
 def _words(text: str) -> list[tuple[str, int]]:
-    """The words, and how many characters of each stand before its first quote."""
+    """The words, each with the number of characters before its first quote."""
     words: list[tuple[str, int]] = []
     word, bare, quoted = "", -1, False
     for char in text:
@@ -91,7 +91,7 @@ def _words(text: str) -> list[tuple[str, int]]:
         else:
             word += char
     if quoted:
-        raise InvalidOption("search", "has a quote that is not closed")
+        raise InvalidOption("search", "has an unclosed quote")
     return [*words, (word, len(word) if bare < 0 else bare)] if word else words
 
 
@@ -106,7 +106,7 @@ def _texts(job: JobRecord) -> dict[str, str]:
     }
 
 
-def _fits(job: JobRecord, field: str, wanted: str) -> bool:
+def _matches(job: JobRecord, field: str, wanted: str) -> bool:
     known = _texts(job)
     if field in known:
         return wanted in known[field].casefold()
@@ -124,7 +124,7 @@ def _flat(value: Any) -> str:
 
 
 def _at(value: Any, path: list[str]) -> list[Any]:
-    """What lies at the path; of a list every item is looked into."""
+    """The values at the path; every item of a list is searched."""
     if not path:
         return [value]
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Failures in groups: errors that differ in numbers, ids and addresses only are one."""
+"""Groups of failures: errors that differ only in numbers, ids and addresses form one group."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from hsejobs.model import JobRecord
 from hsejobs.store.write import Seen
 from hsejobs_tui.core.view import kind
 
-#: Ids kept of one group, so that an act can reach them.
+#: Maximum number of job ids kept per group for acts.
 IDS_KEPT = 200_000
 _PARTS = (
-    # From the first character on and possessive: a long word without an @ is looked at once.
+    # Anchored and possessive, so that a long word without an @ is scanned only once.
     (re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+\.[\w.-]+"), "<address>"),
     (re.compile(r"\bhttps?://[^\s'\"<>]+"), "<url>"),
     (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.I), "<id>"),
@@ -23,7 +23,7 @@ _PARTS = (
 
 
 def normalized(error: str) -> str:
-    """The first line of an error without what differs from job to job."""
+    """The first line of an error, with the parts that differ from job to job replaced."""
     line = error[:1000].strip().partition("\n")[0]
     for pattern, name in _PARTS:
         line = pattern.sub(name, line)
@@ -32,9 +32,9 @@ def normalized(error: str) -> str:
 
 @dataclass(slots=True)
 class Group:
-    """Failed jobs of a queue with the same kind and normalized error. Times in ms.
+    """Failed jobs of a queue with the same code and normalized error. Times in ms.
 
-    ``code``: the job's code, or the class of its exception.
+    ``code``: the job's error code, or the class of its exception.
     """
 
     queue: str
@@ -45,19 +45,19 @@ class Group:
     last: int = 0
     sample: str = ""
     sample_error: str = ""
-    #: The jobs as they were seen, and whether they are all that there were.
+    #: Ids and versions of the jobs, and whether all jobs have been read.
     bound: list[Seen] = field(default_factory=list)
     over: bool = False
-    #: Whether the gathering ended with an error before that.
+    #: Whether an error ended the reading early.
     broken: bool = False
 
     @property
     def key(self) -> str:
-        """What tells it from the others."""
+        """Identifies the group."""
         return f"{self.queue}\0{self.code}\0{self.error}"
 
     def add(self, job: JobRecord) -> None:
-        """Counts one more job in."""
+        """Adds a job to the group."""
         at = job.finished_at or job.created_at
         self.count += 1
         self.first = min(self.first or at, at)
@@ -68,7 +68,7 @@ class Group:
 
 
 def gather(groups: dict[str, Group], jobs: list[JobRecord]) -> None:
-    """Sorts failed jobs into ``groups``."""
+    """Adds failed jobs to their groups in ``groups``."""
     for job in jobs:
         group = Group(job.queue, kind(job), normalized(job.failed_reason or ""))
         groups.setdefault(group.key, group).add(job)

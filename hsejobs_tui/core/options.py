@@ -1,4 +1,4 @@
-"""How the TUI was started: what it may do, whose jobs it sees, and on which Redis."""
+"""Options of a TUI session: what it may do, which jobs it shows, and its Redis."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hsejobs.watch.alerts import Limits
 
 PROFILES = "profiles.toml"
 THEMES = ("dark", "light", "ansi")
-#: Terminals that have 16 colors of their own.
-FEW_COLOURS = ("linux", "vt100", "vt220", "ansi", "xterm-16color", "screen-16color")
+#: ``TERM`` values of terminals with 16 colors.
+FEW_COLORS = ("linux", "vt100", "vt220", "ansi", "xterm-16color", "screen-16color")
 
 
 @dataclass(frozen=True, slots=True)
 class DashboardUser:
-    """Whose browser it is: a token's user and role (member, admin, operator)."""
+    """The user of a browser session: user id and role (member, admin, operator) of the token."""
 
     user_id: str
     role: str
@@ -29,7 +29,7 @@ class DashboardUser:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Everything that is fixed for a session. ``refresh`` in seconds."""
+    """The fixed options of a session. ``refresh`` in seconds."""
 
     url: str = field(repr=False)
     prefix: str
@@ -57,7 +57,7 @@ def load(
     front: bool = False,
     settings: Settings | None = None,
 ) -> Options:
-    """The options of a session. Raises SettingsError, also for a profile that is not there.
+    """Loads the options of a session. Raises SettingsError, also for a profile that does not exist.
 
     Profiles are tables of ``JOBS_HOME/profiles.toml``: ``url``, ``prefix``,
     ``production`` (a red banner), ``read_only``.
@@ -90,13 +90,13 @@ def _ascii() -> bool:
 
 
 def _theme() -> str:
-    """The colors that are wished for; a terminal of 16 gets its own."""
+    """The configured theme; by default ``ansi`` for terminals with 16 colors, else ``dark``."""
     wanted = os.environ.get("JOBS_TUI_THEME")
     if wanted:
         if wanted not in THEMES:
-            raise SettingsError("JOBS_TUI_THEME", f"use one of: {', '.join(THEMES)}")
+            raise SettingsError("JOBS_TUI_THEME", f"must be one of: {', '.join(THEMES)}")
         return wanted
-    return "ansi" if os.environ.get("TERM", "") in FEW_COLOURS else "dark"
+    return "ansi" if os.environ.get("TERM", "") in FEW_COLORS else "dark"
 
 
 def _with_profile(options: Options, name: str) -> Options:
@@ -104,13 +104,15 @@ def _with_profile(options: Options, name: str) -> Options:
     try:
         found = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise SettingsError("--profile", f"there is no {path}; write a table [{name}]") from None
+        raise SettingsError(
+            "--profile", f"{path} does not exist; create it with a table [{name}]"
+        ) from None
     except (OSError, ValueError):
-        raise SettingsError("--profile", f"{path} cannot be read as TOML") from None
+        raise SettingsError("--profile", f"{path} is not readable, valid TOML") from None
     table = found.get(name)
     if not isinstance(table, dict):
         have = ", ".join(sorted(found)) or "none"
-        raise SettingsError("--profile", f"{path} has no such profile; it has: {have}")
+        raise SettingsError("--profile", f"{path} has no such profile; available: {have}")
     url = table.get("url")
     try:
         check_redis_url(str(url))

@@ -1,4 +1,4 @@
-"""Everything the TUI reads, confined to one organization if it is; secrets are masked here."""
+"""All reads of the TUI. Masks secrets, and limits reads to one organization where required."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from hsejobs_tui.core.acting import actor_of
 from hsejobs_tui.core.filters import Filter
 from hsejobs_tui.core.options import Options
 
-#: Bytes of a payload that a search looks into: more than any payload may have.
+#: Bytes of a payload that a search reads: more than a payload may have.
 SEARCHED = 262_144
-#: Hits that a search keeps to show; the count goes on.
+#: Maximum number of hits kept for display; counting continues beyond it.
 HITS_KEPT = 5_000
 
 
 @dataclass(slots=True)
 class Hits:
-    """How far a search is: jobs looked at, found, and those to show."""
+    """Progress of a search: jobs read, jobs found, and the jobs to display."""
 
     queue: str
     state: State
@@ -36,21 +36,21 @@ class Hits:
     seen: int = 0
     count: int = 0
     jobs: list[JobRecord] = field(default_factory=list)
-    #: All that were found, as they were seen.
+    #: Ids and versions of all jobs found.
     bound: list[Seen] = field(default_factory=list)
     excerpts: dict[str, str] = field(default_factory=dict)
     done: bool = False
-    #: Whether the reading ended with an error before it was done.
+    #: Whether an error ended the reading early.
     broken: bool = False
 
     @property
     def over(self) -> bool:
-        """Whether every job was looked at."""
+        """Whether every job has been read."""
         return self.done
 
 
 class LiveSource:
-    """All reads. Every method blocks: it is called in a thread."""
+    """All reads. Every method blocks, so call it in a thread."""
 
     def __init__(self, options: Options, link: RedisClient) -> None:
         self.options = options
@@ -62,13 +62,13 @@ class LiveSource:
         self.infos: dict[str, QueueInfo] = {}
 
     def snapshot(self) -> Snapshot:
-        """All queues at one moment."""
+        """A snapshot of all queues."""
         seen = self.live.snapshot(stalled_ms=self.options.limits.stalled_ms or 30_000)
         self.infos = seen.infos
         return seen
 
     def window(self, queue: str, state: State, **place: Any) -> Window:
-        """Some jobs of a state by place."""
+        """A window of a state's jobs, by position."""
         window = self.live.window(queue, state, **place)
         for row in window.rows:
             self._shown(row)
@@ -79,15 +79,15 @@ class LiveSource:
         return [self._shown(job) for job in self.live.jobs(queue, ids)]
 
     def _shown(self, job: JobRecord | None) -> JobRecord | None:
-        """The job without what this person may not see of it."""
+        """The job, without the parts that the actor may not see."""
         return None if job is None else views.hidden(job, self.actor)
 
     def stored(self, queue: str, job_id: str) -> JobRecord:
-        """One job as it is stored: for a copy, never for a view."""
+        """One job as stored, unmasked: for copies only, never for display. Raises JobNotFound."""
         return self.reader.job(queue, job_id, self.org)
 
     def job(self, queue: str, job_id: str, tail: int = 200) -> tuple[JobRecord, list[str]]:
-        """One job with its secrets masked, and the newest log lines. Raises JobNotFound."""
+        """One job with secrets masked, and its last ``tail`` log lines. Raises JobNotFound."""
         record = self.stored(queue, job_id)
         lines: list[str] | None = None
         if record.log_count:
@@ -96,24 +96,24 @@ class LiveSource:
         return self.masked(record), lines or []
 
     def masked(self, record: JobRecord) -> JobRecord:
-        """The record with ``***`` for secrets, without what this person may not see of it."""
+        """The record with secrets masked, without the parts that the actor may not see."""
         return views.hidden(views.masked(record, self.infos.get(record.queue)), self.actor)
 
     def find(self, job_id: str) -> JobRecord:
-        """The job of that id in whichever queue. Raises JobNotFound."""
+        """Finds a job by id in any queue. Raises JobNotFound."""
         for queue in list(self.infos):
             found = self.jobs(queue, [job_id])[0]
             if found is not None:
                 return found
-        raise JobNotFound("no queue has a job of that id")
+        raise JobNotFound("no queue has a job with this id")
 
     def search(
         self, queue: str, state: State, wanted: Filter, hits: Hits | None = None
     ) -> Iterator[Hits]:
-        """Every job of the state, 200 at a time; yields the same ``hits``, fuller each time."""
+        """Searches every job of the state, 200 at a time; yields the same, growing ``hits``."""
         hits = hits or Hits(queue, state)
         cursor: str | None = None
-        # A filter of nothing needs ids only, one of metadata no payload.
+        # An empty filter needs ids only; a filter on metadata needs no payload.
         payload = SEARCHED if wanted.needs_payload else 0
         while not hits.done:
             page = self.reader.page(
@@ -142,7 +142,7 @@ class LiveSource:
             yield hits
 
     def failures(self) -> Iterator[tuple[dict[str, groups.Group], int, int]]:
-        """Failed jobs of all queues in groups; yields (groups, jobs seen, jobs there are)."""
+        """Groups the failed jobs of all queues; yields (groups, jobs read, jobs in total)."""
         found: dict[str, groups.Group] = {}
         names = list(self.infos)
         totals = [one.failed for one in self.reader.stats(names, self.org, minutes=0)]
@@ -158,7 +158,10 @@ class LiveSource:
             group.over = True
 
     def schedules(self) -> list[tuple[QueueInfo, ScheduleInfo, LastRun | None, int]]:
-        """Every schedule with its last run and Redis time in ms. Not for one organization."""
+        """Every schedule with its last run and the Redis time in ms.
+
+        Raises Refused in a session of one organization.
+        """
         self._whole()
         found = []
         for info in list(self.infos.values()):
@@ -168,12 +171,12 @@ class LiveSource:
         return found
 
     def circuits(self) -> list[Circuit]:
-        """Circuits that failed or were touched in the last day."""
+        """The circuits that failed or were changed in the last day."""
         found = Circuits(self.link, self.options.prefix).all(self.org)
         return views.circuits(found, self.actor)
 
     def events(self, since: dict[str, str]) -> list[Event]:
-        """What happened since the last call, at first the last of it; ``since`` is kept up."""
+        """Events since the last call, or the most recent ones at the first; updates ``since``."""
         found: list[Event] = []
         for queue in list(self.infos):
             known = since.get(queue)
@@ -187,4 +190,4 @@ class LiveSource:
 
     def _whole(self) -> None:
         if self.org is not None:
-            raise Refused("this is not shown to a single organization")
+            raise Refused("not available in a session of one organization")

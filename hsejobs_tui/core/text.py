@@ -1,4 +1,4 @@
-"""Text that is safe and short: hostile characters escaped, sizes and moments for people."""
+"""Text for display: hostile characters escaped, sizes, counts and times in short form."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from datetime import UTC, datetime
 
 from hsejobs.control.durations import duration as duration
 
-#: Categories that move the cursor, hide or reorder text: controls, format, surrogates, private,
-#: and the line separators.
+#: Unicode categories that move the cursor, or hide or reorder text: control, format, surrogate,
+#: private use, unassigned, and line separators.
 _HOSTILE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 _SUSPECT = re.compile(r"[^\x20-\x7e]")
 
 
 def safe(text: object, limit: int = 2_000, *, lines: bool = False) -> str:
-    """The text with control, bidi and other unseen characters escaped; cut at ``limit``.
+    """The text with control, bidi and other invisible characters escaped; cut at ``limit`` characters.
 
-    ``lines`` keeps line feeds and makes a tab four spaces.
+    ``lines`` keeps line feeds and replaces a tab with four spaces.
     """
     shown = str(text)
     cut = len(shown) > limit
@@ -38,12 +38,12 @@ def _visible(char: str, lines: bool) -> str:
 
 
 def one_line(text: object, limit: int = 300) -> str:
-    """The first line, safe."""
+    """The first line, escaped and cut at ``limit`` characters."""
     return safe(str(text)[: limit * 2].strip().partition("\n")[0], limit)
 
 
 def size(count: float) -> str:
-    """Bytes, short: ``512 B``, ``1.4 MB``."""
+    """A number of bytes in short form: ``512 B``, ``1.4 MB``."""
     for unit in ("B", "KB", "MB", "GB"):
         if count < 1000 or unit == "GB":
             return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
@@ -52,7 +52,7 @@ def size(count: float) -> str:
 
 
 def number(count: float) -> str:
-    """A count with separators; from a million on in millions."""
+    """A count with thousands separators; in millions from one million on."""
     return f"{count:,.0f}" if count < 1_000_000 else f"{count / 1_000_000:.2f}M"
 
 
@@ -62,14 +62,14 @@ def short(count: float) -> str:
 
 
 def clock(ms: int | None) -> str:
-    """A moment: UTC date and time to the second."""
+    """A time given in ms as UTC date and time to the second; ``-`` for none."""
     if not ms:
         return "-"
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def spark(values: Sequence[int | None], width: int, *, ascii_only: bool = False) -> str:
-    """A line of ``width`` characters, oldest first; each the largest of its share, blank for None."""
+    """A sparkline of ``width`` characters, oldest first; each shows its share's maximum, blank for None."""
     marks = "_.:-=+*#" if ascii_only else "▁▂▃▄▅▆▇█"
     if not values or width < 1:
         return " " * width

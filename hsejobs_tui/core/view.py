@@ -1,4 +1,4 @@
-"""View models: what the screens show of queues and jobs, as plain values."""
+"""View models: queues and jobs as plain values for the screens."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ LOOK: dict[str, tuple[str, str, str]] = {
     "gone": ("∅", "-", "dim"),
 }
 
-#: What is said of a Redis in which there is nothing yet.
-NO_QUEUE = "No queue has described itself in this Redis: start a worker."
+#: Shown when Redis has no queues yet.
+NO_QUEUE = "No queues are registered in this Redis: start a worker."
 
 STATES = (State.WAITING, State.ACTIVE, State.DELAYED, State.COMPLETED, State.FAILED)
-#: Those that begin with the job that is next; the others begin with the newest.
+#: States listed with the next job first; the others list the newest first.
 AHEAD = (State.WAITING, State.DELAYED)
 
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """One queue of the overview; durations in ms, rates a minute."""
+    """One queue of the overview; durations in ms, rates per minute."""
 
     name: str
     waiting: int
@@ -54,10 +54,10 @@ class QueueRow:
 
 
 def queue_row(stats: QueueStats) -> QueueRow:
-    """The overview's figures of a queue: rates and times of the last five minutes."""
+    """A queue's row in the overview: rates and times of the last five minutes."""
     last = stats.window()
     finished = last.completed + last.failed
-    # The minute that runs is not whole: rates are of the time that passed.
+    # The current minute is incomplete: rates use the time that has passed.
     minutes = 4 + max(1, stats.now % 60_000) / 60_000
     rate_in, rate_out = last.added / minutes, finished / minutes
     net = rate_out - rate_in
@@ -84,7 +84,7 @@ def queue_row(stats: QueueStats) -> QueueRow:
 
 
 def when(job: JobRecord, now: int) -> str:
-    """The time that matters in the job's state, relative."""
+    """The relative time that matters in the job's state."""
     if job.status is State.DELAYED and job.run_at:
         return f"in {duration(max(0, job.run_at - now))}"
     if job.status is State.ACTIVE and job.processed_at:
@@ -92,12 +92,12 @@ def when(job: JobRecord, now: int) -> str:
     return f"{duration(max(0, now - (job.finished_at or job.created_at)))} ago"
 
 
-#: ``module.KeyError: text``, as the engine writes an error down; no sentence with a colon.
+#: ``module.KeyError: text``, as the engine records an error; does not match a sentence with a colon.
 _CLASS = re.compile(r"(?:\w+\.)*([A-Z]\w*)(?=:|$| \(its text)")
 
 
 def kind_of(error: Mapping[str, Any]) -> str:
-    """What kind of error it is: its code, and where that says nothing its exception's class."""
+    """The kind of an error: its code, or the exception class where the code is just ``error``."""
     code = str(error.get("code") or "error")
     if code != "error":
         return code
@@ -106,13 +106,13 @@ def kind_of(error: Mapping[str, Any]) -> str:
 
 
 def kind(job: JobRecord) -> str:
-    """The kind of the job's newest error."""
+    """The kind of the job's latest error."""
     newest = dict(job.errors[-1]) if job.errors else {}
     return kind_of({**newest, "code": job.code or newest.get("code")})
 
 
 def remark(job: JobRecord) -> str:
-    """What there is to say about the job in a list: its error, or its progress."""
+    """The job's error or its progress, for a list; '' for neither."""
     if job.failed_reason:
         return one_line(job.failed_reason)
     if job.progress_message or 0 < job.progress < 100:
@@ -121,20 +121,22 @@ def remark(job: JobRecord) -> str:
 
 
 def timeline(job: JobRecord) -> list[tuple[str, str]]:
-    """(when, what) from the adding to now, oldest first."""
-    told: list[tuple[int, str]] = [(job.created_at, "added")]
+    """The job's history as (time, text), oldest first."""
+    entries: list[tuple[int, str]] = [(job.created_at, "added")]
     for error in job.errors:
         began, ended = error.get("startedAt"), error.get("failedAt")
         took = f" after {duration(ended - began)}" if began and ended else ""
         text = f"attempt {error.get('attempt')} failed{took} ({kind_of(error)})"
-        told.append((ended or began or job.created_at, text))
+        entries.append((ended or began or job.created_at, text))
     if job.processed_at and job.status in (State.ACTIVE, State.COMPLETED):
         waited = duration(job.processed_at - job.created_at) if job.attempts_made <= 1 else None
         began = f"attempt {job.attempts_made} began" + (f", waited {waited}" if waited else "")
-        told.append((job.processed_at, began))
+        entries.append((job.processed_at, began))
     if job.finished_at:
         ran = job.processed_at and job.finished_at - job.processed_at
-        told.append((job.finished_at, f"{job.status}" + (f", ran {duration(ran)}" if ran else "")))
+        entries.append(
+            (job.finished_at, f"{job.status}" + (f", ran {duration(ran)}" if ran else ""))
+        )
     if job.run_at:
-        told.append((job.run_at, "runs again" if job.errors else "may run"))
-    return [(clock(at), text) for at, text in sorted(told, key=lambda pair: pair[0])]
+        entries.append((job.run_at, "runs again" if job.errors else "may run"))
+    return [(clock(at), text) for at, text in sorted(entries, key=lambda pair: pair[0])]

@@ -1,1 +1,1 @@
-"""Questions, the bar of an act on many, the editor, the help: what opens over a screen."""
+"""Modal dialogs: questions, the progress bar of an act, the editor and the help."""

@@ -1,4 +1,4 @@
-"""A text of many lines, written in the built-in editor or in $EDITOR."""
+"""The editor for multi-line text: built in, with $EDITOR as an alternative."""
 
 from __future__ import annotations
 
@@ -20,58 +20,55 @@ from hsejobs_tui.widgets.typing import Lines
 
 
 class Editor(ModalScreen[str]):
-    """A text; '' when left."""
+    """Edits a text and returns it; '' when cancelled. ``problem``: a message below the text."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Leave", priority=True),
+        Binding("escape", "leave", "Cancel", priority=True),
         Binding("ctrl+s", "save", "Check and add", priority=True),
         Binding("ctrl+e", "outside", "$EDITOR", priority=True),
     ]
 
     def __init__(self, title: str, text: str, problem: str = "") -> None:
         super().__init__()
-        self.asked, self.text, self.problem = title, text, problem
+        self.heading, self.text, self.problem = title, text, problem
 
     def compose(self) -> ComposeResult:
-        """Title, text, what is wrong."""
         with Vertical(classes="dialog -tall"):
-            yield Static(safe(self.asked), classes="title", markup=False)
+            yield Static(safe(self.heading), classes="title", markup=False)
             yield Lines(self.text)
             yield Static(safe(self.problem, 400), markup=False, id="problem")
             with Horizontal(classes="buttons"):
                 yield Button("Check and add (Ctrl+S)", id="save", compact=True)
-                if not self._far:
+                if not self._remote:
                     yield Button("$EDITOR (Ctrl+E)", id="outside", compact=True)
-                yield Button("Leave (Esc)", id="leave", compact=True)
+                yield Button("Cancel (Esc)", id="leave", compact=True)
 
     @property
-    def _far(self) -> bool:
-        """Whether the person sits at another machine: its browser has no editor of this one."""
+    def _remote(self) -> bool:
+        """Whether the user is in a browser, where $EDITOR of this machine is not available."""
         return session_of(self).options.viewer is not None
 
     def on_mount(self) -> None:
-        """Ready to be typed into."""
         self.query_one(TextArea).focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """By mouse."""
         getattr(self, f"action_{event.button.id}")()
 
     def action_leave(self) -> None:
-        """Nothing."""
         self.dismiss("")
 
     def action_save(self) -> None:
-        """The text."""
         self.dismiss(self.query_one(TextArea).text)
 
     def action_outside(self) -> None:
-        """In the person's own editor, while the TUI stands aside."""
-        if self._far:
+        """Opens the text in $EDITOR while the TUI is suspended."""
+        if self._remote:
             return
         words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
         if not words:
-            self.query_one("#problem", Static).update("$EDITOR is not set")
+            self.query_one("#problem", Static).update(
+                "$EDITOR is not set; set it and restart the TUI"
+            )
             return
         area = self.query_one(TextArea)
         with tempfile.NamedTemporaryFile("w+", suffix=".json", encoding="utf-8") as file:
@@ -79,7 +76,7 @@ class Editor(ModalScreen[str]):
             file.flush()
             with self.app.suspend():
                 status = subprocess.call([*words, file.name])
-            # Editors that write a new file in its place leave ours as it was.
+            # Some editors replace the file, so it is read by name, not through the open handle.
             with open(file.name, encoding="utf-8", errors="replace") as written:
                 text = written.read()
         if status == 0:

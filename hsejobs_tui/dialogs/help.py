@@ -1,4 +1,4 @@
-"""What every key does on the screen from which it was asked for."""
+"""The help: what each key does on the current screen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hsejobs_tui.session.session import session_of
 
 
 class Help(ModalScreen[None]):
-    """The commands of a scope, from the table."""
+    """Lists the commands of a scope, from the command table."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q,enter", "dismiss", "Close")
@@ -28,7 +28,6 @@ class Help(ModalScreen[None]):
         self.scope = scope
 
     def compose(self) -> ComposeResult:
-        """The list."""
         session = session_of(self)
         every = for_scope(
             self.scope, read_only=session.options.read_only, confined=session.confined
@@ -37,7 +36,7 @@ class Help(ModalScreen[None]):
         moves = [one for one in every if one.id in MOVES]
         rest = [one for one in every if "app" in one.scopes]
         table = Table.grid(padding=(0, 2))
-        for title, part in (("Here", here), ("Everywhere", rest), ("Moving", moves)):
+        for title, part in (("This screen", here), ("Everywhere", rest), ("Moving", moves)):
             if part:
                 table.add_row(Text(title, "bold underline"), "", "")
             for one in part:
@@ -50,9 +49,8 @@ class Help(ModalScreen[None]):
                 yield Button("Close (Esc)", compact=True)
 
     def on_mount(self) -> None:
-        """Arrows scroll."""
+        """Focuses the list, so that arrow keys scroll."""
         self.query_one(VerticalScroll).focus()
 
     def on_button_pressed(self) -> None:
-        """By mouse."""
         self.dismiss(None)

@@ -1,4 +1,4 @@
-"""Questions: yes or no, type it to mean it, a line of text; and the bar of an act on many."""
+"""Dialogs: confirmation, typed confirmation, text input, and the progress bar of an act."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hsejobs_tui.widgets.typing import Line
 
 
 class Confirm(ModalScreen[bool]):
-    """y or n; with ``typed`` that text must be typed."""
+    """Asks yes or no; with ``typed``, that text must be typed to confirm."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "answer(False)", "No"),
@@ -28,16 +28,15 @@ class Confirm(ModalScreen[bool]):
 
     def __init__(self, title: str, text: str = "", typed: str = "") -> None:
         super().__init__()
-        self.asked, self.text, self.typed = title, text, typed
+        self.heading, self.text, self.typed = title, text, typed
 
     def compose(self) -> ComposeResult:
-        """Title, text, the answer."""
         with Vertical(classes="dialog"):
-            yield Static(safe(self.asked, lines=True), classes="title", markup=False)
+            yield Static(safe(self.heading, lines=True), classes="title", markup=False)
             yield Static(safe(self.text, lines=True), markup=False)
             if self.typed:
                 yield Static(
-                    f"Type {self.typed} to go on, Esc to leave it.", id="note", markup=False
+                    f"Type {self.typed} to continue, Esc to cancel.", id="note", markup=False
                 )
                 yield Line()
             with Horizontal(classes="buttons"):
@@ -46,45 +45,42 @@ class Confirm(ModalScreen[bool]):
                 yield Button("No (Esc)" if self.typed else "No (n, Esc)", id="no", compact=True)
 
     def on_mount(self) -> None:
-        """The harmless answer has the focus."""
+        """Focuses the safe answer."""
         self.query_one(Input if self.typed else "#no").focus()
 
     def action_answer(self, answer: bool) -> None:
-        """Ends with the answer."""
         self.dismiss(answer)
 
     def action_yes(self) -> None:
-        """Yes, where typing is not asked for."""
+        """Confirms, unless a text must be typed."""
         if not self.typed:
             self.dismiss(True)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """The button opens when the text is right."""
+        """Enables the button when the text matches."""
         self.query_one("#yes", Button).disabled = event.value.strip() != self.typed
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter, with the right text."""
+        """Confirms if the text matches."""
         if event.value.strip() == self.typed:
             self.dismiss(True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """By mouse."""
         self.dismiss(event.button.id == "yes")
 
 
 class Ask(ModalScreen[str]):
-    """A line of text; '' when left."""
+    """Asks for a line of text; returns '' when cancelled."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
 
     def __init__(self, title: str, text: str = "", value: str = "") -> None:
         super().__init__()
-        self.asked, self.text, self.value = title, text, value
+        self.heading, self.text, self.value = title, text, value
 
     def compose(self) -> ComposeResult:
-        """Title, text, the line."""
         with Vertical(classes="dialog"):
-            yield Static(safe(self.asked), classes="title", markup=False)
+            yield Static(safe(self.heading), classes="title", markup=False)
             yield Static(safe(self.text, lines=True), markup=False)
             yield Line(self.value)
             with Horizontal(classes="buttons"):
@@ -92,24 +88,20 @@ class Ask(ModalScreen[str]):
                 yield Button("Cancel (Esc)", id="no", compact=True)
 
     def on_mount(self) -> None:
-        """Ready to be typed into."""
         self.query_one(Input).focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """By mouse."""
         self.dismiss(self.query_one(Input).value if event.button.id == "ok" else "")
 
     def action_leave(self) -> None:
-        """Nothing."""
         self.dismiss("")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter."""
         self.dismiss(event.value)
 
 
 class Working(ModalScreen[None]):
-    """The bar of an act on many jobs; Esc cancels it. Esc and Enter close its report."""
+    """Runs an act on many jobs with a progress bar; Esc cancels. Esc and Enter close its report."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Cancel"),
@@ -120,58 +112,55 @@ class Working(ModalScreen[None]):
         self, title: str, total: int, steps: Callable[[Callable[[], bool]], Iterator[Progress]]
     ) -> None:
         super().__init__()
-        self.asked, self.total = title, total
+        self.heading, self.total = title, total
         self.steps = steps
-        self.stopped = self.over = False
+        self.cancelled = self.finished = False
 
     def compose(self) -> ComposeResult:
-        """Title, bar, report."""
         with Vertical(classes="dialog"):
-            yield Static(safe(self.asked), classes="title", markup=False)
+            yield Static(safe(self.heading), classes="title", markup=False)
             yield ProgressBar(total=max(1, self.total), show_eta=False)
-            yield Static("Esc cancels; what is done stays done.", id="report", markup=False)
+            yield Static("Esc cancels; completed steps are not undone.", id="report", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button("Cancel (Esc)", id="leave", compact=True)
 
     def on_mount(self) -> None:
-        """Begins."""
         self.run_worker(self._go(), exit_on_error=False)
 
     async def _go(self) -> None:
         last: list[Progress] = []
 
-        def shown(progress: Progress) -> None:
+        def show(progress: Progress) -> None:
             last[:] = [progress]
             self.query_one(ProgressBar).update(total=max(1, progress.total), progress=progress.seen)
 
         session = session_of(self)
         try:
-            await session.each(self.steps(lambda: self.stopped), shown)
+            await session.each(self.steps(lambda: self.cancelled), show)
             broken = last[0].error if last else None
             why = session.explain(broken) if broken is not None else ""
-            text = last[0].report(why) if last else "Nothing to do."
+            text = last[0].report(why) if last else "There was nothing to do."
         except Exception as error:
             why = session.explain(error)
             text = last[0].report(why) if last else why
-        self.over = True
+        self.finished = True
         session.poll_soon()
         self.query_one("#report", Static).update(safe(text))
         button = self.query_one("#leave", Button)
         button.label = "Close (Esc, Enter)"
-        # A new label alone leaves a button as wide as it was.
+        # A new label alone does not resize the button.
         button.refresh(layout=True)
 
     def action_leave(self) -> None:
-        """Cancels, or closes when all is said."""
-        if self.over:
+        """Cancels the act, or closes the finished report."""
+        if self.finished:
             self.dismiss(None)
-        self.stopped = True
+        self.cancelled = True
 
     def action_close(self) -> None:
-        """Closes the report; a second Enter after a typed count is no wish to cancel."""
-        if self.over:
+        """Closes the report; never cancels, because Enter may be pressed twice after a typed count."""
+        if self.finished:
             self.dismiss(None)
 
     def on_button_pressed(self) -> None:
-        """By mouse."""
         self.action_leave()

@@ -1,1 +1,1 @@
-"""What takes several steps: asked in dialogs, done through the session, reported."""
+"""Multi-step commands: ask in dialogs, act through the session, report the outcome."""

@@ -1,4 +1,4 @@
-"""Going to a job by its id."""
+"""Opening a job by its id."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from hsejobs_tui.session.session import Session
 
 
 async def go_to_job(session: Session) -> None:
-    """Asks for an id and opens its job, in whichever queue it is."""
-    wanted = await session.ask(Ask("Go to job", "Its id; every queue is looked into."))
+    """Asks for a job id and opens the job, in any queue."""
+    wanted = await session.ask(Ask("Go to job", "Enter a job id; all queues are searched."))
     if not wanted:
         return
     try:
-        found = await session.look(session.source.find, wanted.strip())
+        found = await session.read(session.source.find, wanted.strip())
     except JobsError as error:
-        session.say(error)
+        session.show_message(error)
         return
     session.open(JobPlace(found.queue, found.id))

@@ -1,4 +1,4 @@
-"""The acts on jobs, shared by the list, the job and the failures: asked, run, reported."""
+"""Acts on jobs, shared by the queue, job and failures screens: ask, run, report."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from hsejobs_tui.dialogs.counting import Counted, Counting
 from hsejobs_tui.dialogs.questions import Confirm, Working
 from hsejobs_tui.session.session import Session
 
-#: From so many jobs on an act shows its bar.
+#: Number of jobs from which an act shows a progress bar.
 BAR = 200
 
 
 async def act(session: Session, name: str, queue: str, jobs: Sequence[Seen]) -> bool:
-    """Retries, removes or promotes these jobs, after the question that fits; False if left."""
+    """Retries, removes or promotes these jobs after a confirmation; False if cancelled."""
     wanted = tuple(jobs)
     count = len(wanted)
     if not count:
-        session.say("no job is meant: the one under the cursor went away", bad=True)
+        session.show_message("no job is selected: the one under the cursor is gone", bad=True)
         return False
     subject = f"job {safe(wanted[0][0], 60)}" if count == 1 else counted(count, "job")
     if name == "remove" or count > 1:
         typed = str(count) if count > 1 else ""
-        asked = f"{name.capitalize()} {subject}?"
-        if not await session.ask(Confirm(asked, _about(name, queue), typed=typed)):
+        question = f"{name.capitalize()} {subject}?"
+        if not await session.ask(Confirm(question, _explanation(name, queue), typed=typed)):
             return False
     return await _run(session, name, queue, wanted, subject)
 
@@ -36,20 +36,20 @@ async def act(session: Session, name: str, queue: str, jobs: Sequence[Seen]) -> 
 async def act_counted(
     session: Session, name: str, queue: str, noun: str, which: str, counting: Counting
 ) -> bool:
-    """The same with all that are counted when the question is fixed.
+    """Acts on all jobs that are counted when the question is fixed; False if cancelled.
 
-    ``noun`` and ``which`` name them: ``failed job``, ``matching x``.
+    ``noun`` and ``which`` describe them: ``failed job``, ``matching x``.
     """
-    question = Counted(name.capitalize(), noun, which, _about(name, queue), counting)
+    question = Counted(name.capitalize(), noun, which, _explanation(name, queue), counting)
     if not await session.ask(question) or not question.fixed:
         return False
     return await _run(session, name, queue, question.fixed, counted(len(question.fixed), "job"))
 
 
-def _about(name: str, queue: str) -> str:
-    text = f"Queue {queue}. What comes later, or moves on, stays."
+def _explanation(name: str, queue: str) -> str:
+    text = f"Queue {queue}. Jobs that are added or change state meanwhile are not affected."
     if name == "remove":
-        text += f" u brings them back for {UNDO_SECONDS:.0f} s, from this TUI's memory only"
+        text += f" u restores removed jobs for {UNDO_SECONDS:.0f} s, from this TUI's memory only"
         text += f" (at most {UNDO_JOBS:,} jobs)."
     return text
 
@@ -70,18 +70,18 @@ async def _run(
     try:
         progress = await session.do(lambda: list(session.acts.many(name, queue, wanted))[-1])
     except JobsError as error:
-        session.say(error)
+        session.show_message(error)
         return False
     if count == 1:
-        # A list moves: which job it was is said, not how many.
+        # Lists move, so the message names the job instead of a count.
         reason = next(iter(progress.refused), "")
-        undo = f"; u brings it back for {UNDO_SECONDS:.0f} s" if progress.undoable else ""
+        undo = f"; u restores it for {UNDO_SECONDS:.0f} s" if progress.undoable else ""
         done = f"{PAST[name]} {subject}{undo}"
-        session.say(
+        session.show_message(
             f"{subject} was not {PAST[name]}: {reason}" if reason else done, bad=bool(reason)
         )
     else:
         why = session.explain(progress.error) if progress.error else ""
-        session.say(progress.report(why), bad=bool(progress.refused or why))
+        session.show_message(progress.report(why), bad=bool(progress.refused or why))
     session.poll_soon()
     return True

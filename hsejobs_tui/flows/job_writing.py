@@ -1,4 +1,4 @@
-"""Writing a job: a payload in the editor, checked, shown as a diff, added."""
+"""Writing a job: edit the payload, check it, show the diff, add the job."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from hsejobs_tui.session.session import Session
 
 
 async def write_job(session: Session, queue: str, of_id: str | None) -> None:
-    """Asks for a job of the queue and adds it; ``of_id``: begins with a copy of that job."""
+    """Opens the editor for a new job of the queue and adds it; ``of_id``: starts with a copy of that job."""
     info = session.source.infos.get(queue)
     if info is None or not info.tasks:
-        session.say(f"{queue} has not described its tasks: start a worker of it", bad=True)
+        session.show_message(
+            f"{queue} has not published its tasks: start a worker for it", bad=True
+        )
         return
     try:
-        of = await session.look(session.source.stored, queue, of_id) if of_id else None
+        of = await session.read(session.source.stored, queue, of_id) if of_id else None
         task = info.task(of.name) if of else await _task(session, info)
         if task is None:
             return
     except JobsError as error:
-        session.say(error)
+        session.show_message(error)
         return
     before = compose.masked_text(of, task.secret) if of else compose.skeleton(task)
     text, problem = before, "*** keeps the stored secret" if of else task.doc
@@ -46,15 +48,15 @@ async def write_job(session: Session, queue: str, of_id: str | None) -> None:
             continue
         changed = "\n".join(compose.diff(before, text)[:30]) or "unchanged"
         org = new.organization_id or "no organization"
-        asked = f"Add this job to {queue} ({org}, priority {new.priority})?"
-        if await session.ask(Confirm(asked, changed)):
+        question = f"Add this job to {queue} ({org}, priority {new.priority})?"
+        if await session.ask(Confirm(question, changed)):
             break
     try:
         added = await session.do(session.acts.add, info, new)
     except JobsError as error:
-        session.say(error)
+        session.show_message(error)
         return
-    session.say(f"added {added.id}, {added.status}")
+    session.show_message(f"added {added.id}, {added.status}")
     session.poll_soon()
 
 

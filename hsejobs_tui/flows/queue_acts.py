@@ -1,4 +1,4 @@
-"""The acts on a whole queue: asked, done, reported."""
+"""Acts on a whole queue: ask, run, report."""
 
 from __future__ import annotations
 
@@ -14,28 +14,30 @@ from hsejobs_tui.session.session import Session
 
 
 async def pause(session: Session, queue: str) -> None:
-    """Pauses, or resumes what is paused."""
+    """Pauses the queue, or resumes it if it is paused."""
     if session.snapshot is None:
         return
     stats = session.stats(queue)
     paused = stats is not None and stats.is_paused
     if not paused and not await session.ask(
-        Confirm(f"Pause {queue}?", "Running jobs finish; no new ones begin until P resumes it.")
+        Confirm(
+            f"Pause {queue}?", "Running jobs finish; no new ones start until P resumes the queue."
+        )
     ):
         return
     try:
-        session.say(await session.do(session.acts.pause, queue, not paused))
+        session.show_message(await session.do(session.acts.pause, queue, not paused))
     except JobsError as error:
-        session.say(error)
+        session.show_message(error)
     session.poll_soon()
 
 
 async def clean(session: Session, queue: str, first: State) -> None:
-    """Asks for state, age and limit, then says how many it is; ``first``: the state to begin with."""
+    """Asks for state, age and limit, then confirms the count; ``first``: the suggested state."""
     line = await session.ask(
         Ask(
             f"Clean {queue}: STATE AGE [LIMIT]",
-            "Removes jobs of a state (completed, failed, waiting, delayed) that are older.\n"
+            "Removes jobs of a state (completed, failed, waiting, delayed) older than AGE.\n"
             "This cannot be undone. Example: completed 1h 1000",
             f"{first} 1h",
         )
@@ -45,19 +47,19 @@ async def clean(session: Session, queue: str, first: State) -> None:
         return
     try:
         if len(words) not in (2, 3) or words[0] not in list(State):
-            raise InvalidOption("clean", "use STATE AGE [LIMIT], such as completed 1h 1000")
+            raise InvalidOption("clean", "must be STATE AGE [LIMIT], such as completed 1h 1000")
         if len(words) == 3 and not (words[2].isdigit() and int(words[2])):
-            raise InvalidOption("limit", "use a whole number from 1 on")
+            raise InvalidOption("limit", "must be a whole number of 1 or more")
         state, grace = State(words[0]), parse_duration(words[1], "age")
         limit = int(words[2]) if len(words) == 3 else None
         asked = await session.do(session.acts.ask_clean, queue, state, grace)
     except JobsError as error:
-        session.say(error)
+        session.show_message(error)
         return
     count = min(asked.count, limit or asked.count)
     asked = replace(asked, count=count)
     if not count:
-        session.say(f"no {state} job of {queue} is older than {words[1]}")
+        session.show_message(f"no {state} job of {queue} is older than {words[1]}")
         return
     text = f"{counted(count, f'{state} job')} older than {words[1]}. This cannot be undone."
     if await session.ask(Confirm(f"Clean {queue}?", text, typed=str(count))):
@@ -74,13 +76,13 @@ async def clean(session: Session, queue: str, first: State) -> None:
 
 
 async def drain(session: Session, queue: str) -> None:
-    """Removes what waits; the count must be typed."""
+    """Removes all waiting and delayed jobs; the count must be typed."""
     stats = session.stats(queue)
     if stats is None:
         return
     count = stats.waiting + stats.delayed
     if not count:
-        session.say(f"nothing waits in {queue}")
+        session.show_message(f"{queue} has no waiting or delayed jobs")
         return
     every = all_of(count, f"waiting {verb(count, 'or', 'and')} delayed job")
     text = f"Removes {every}. This cannot be undone."
@@ -94,7 +96,7 @@ async def drain(session: Session, queue: str) -> None:
 
 
 async def obliterate(session: Session, queue: str) -> None:
-    """Removes everything; the queue's name must be typed."""
+    """Removes all jobs and counters; the queue's name must be typed."""
     stats = session.stats(queue)
     if stats is None:
         return
@@ -102,13 +104,13 @@ async def obliterate(session: Session, queue: str) -> None:
     text = f"Removes {all_of(count, 'job')} of {queue} and its counters. This cannot be undone."
     typed, title = queue, f"Obliterate {queue}?"
     if force := stats.active > 0:
-        # Without force it would be refused, so what is asked for is said and typed.
+        # Active jobs need force, so the question names it and it must be typed.
         typed, title = f"{queue} force", f"Obliterate {queue} by force?"
-        run = f"{counted(stats.active, 'job')} {verb(stats.active, 'RUNS', 'RUN')}"
-        what = verb(stats.active, "what it does", "what they do")
+        run = f"{counted(stats.active, 'job')} {verb(stats.active, 'IS', 'ARE')} RUNNING"
+        what = verb(stats.active, "its outcome", "their outcomes")
         text += (
-            f"\n{run}: {what} is done, but not noted anywhere. "
-            "Better: leave this, P pauses the queue; come back when none runs."
+            f"\n{run}: {what} will not be recorded. "
+            "Better: cancel, pause the queue with P, and retry when no job is running."
         )
     if await session.ask(Confirm(title, text, typed=typed)):
         acts, asked = session.acts, Asked(count, stats.now)

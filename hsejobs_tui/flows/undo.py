@@ -1,4 +1,4 @@
-"""Bringing removed jobs back."""
+"""Restoring removed jobs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from hsejobs_tui.session.session import Session
 
 
 async def undo(session: Session) -> None:
-    """Brings the newest removal back; many with a bar."""
+    """Restores the jobs of the latest removal; shows a progress bar for many."""
     count, _ = session.acts.undoable()
     if count >= BAR:
-        title = f"Bringing back {counted(count, 'job')}"
+        title = f"Restoring {counted(count, 'job')}"
         await session.ask(Working(title, count, session.acts.undo))
         return
     try:
         progress = await session.do(lambda: list(session.acts.undo())[-1])
     except JobsError as error:
-        session.say(error)
+        session.show_message(error)
         return
-    session.say(progress.report(), bad=bool(progress.refused))
+    session.show_message(progress.report(), bad=bool(progress.refused))
     session.poll_soon()

@@ -1,1 +1,1 @@
-"""One module a screen; each knows the session and the widgets, and no other screen."""
+"""One module per screen; each uses the session and the widgets, and imports no other screen."""

@@ -1,4 +1,4 @@
-"""What is wrong now and what to do about it, and below it what was wrong in the last day."""
+"""Active alerts with what to do, followed by the alerts that ended in the last day."""
 
 from __future__ import annotations
 
@@ -19,31 +19,29 @@ COLUMNS = (
     Column("level", 8),
     Column("queue", 17),
     Column("since", 5, right=True),
-    Column("what", 0),
-    Column("to do", 0, above=110),
+    Column("alert", 0),
+    Column("action", 0, above=110),
 )
 
 
 class Alerts(View):
-    """The list of troubles, the worst first."""
+    """The list of alerts, most severe first."""
 
     SCOPE: ClassVar[str] = "alerts"
 
     def body(self) -> ComposeResult:
-        """The list."""
-        yield Rows(COLUMNS, "All well.")
+        yield Rows(COLUMNS, "No alerts.")
         yield Static(id="detail", markup=False)
 
     def head(self) -> Text:
-        """How many."""
         seen = self.session.snapshot
         if seen is None:
             return Text("Alerts")
         on, over = len(self.session.alerts), len(ended(seen))
-        return Text(f"Alerts: {on} now, {over} over within the last day")
+        return Text(f"Alerts: {on} active, {over} ended in the last day")
 
     def detail(self) -> Text:
-        """The alert and what to do, in full."""
+        """The alert under the cursor and what to do, in full."""
         seen = self.session.snapshot
         every = self.session.alerts + (ended(seen) if seen else [])
         one = next((one for one in every if _key(one) == self.rows.key), None)
@@ -52,17 +50,17 @@ class Alerts(View):
         text = Text(safe(f"{one.queue}: {one.what}", 300), STYLES[one.level])
         return text.append("\n").append(safe(one.todo, 300), "default") if one.todo else text
 
-    def told(self) -> None:
-        """Draws what the last look shows."""
+    def draw(self) -> None:
+        """Draws the rows of the latest snapshot."""
         seen = self.session.snapshot
         if seen is not None:
             now = seen.now
             found = self.session.alerts + ended(seen)
             self.rows.fill([_row(one, now) for one in found])
-        super().told()
+        super().draw()
 
     def do_open(self) -> None:
-        """What there is to see about it: the shared errors, the workers, or the queue's jobs."""
+        """Opens the screen that explains the alert: failures, workers, or the queue's jobs."""
         rule, _, queue = (self.rows.key or "").partition("\0")[0].partition("/")
         if queue not in self.session.source.infos:
             return
@@ -80,7 +78,7 @@ def _key(one: Alert) -> str:
 
 def _row(one: Alert, now: int) -> Row:
     since = duration(max(0, now - one.since)) if one.since else "now"
-    todo = f"over since {duration(max(0, now - one.ended))}" if one.ended else one.todo
+    todo = f"ended {duration(max(0, now - one.ended))} ago" if one.ended else one.todo
     return Row(
         _key(one),
         [

@@ -1,4 +1,4 @@
-"""What every screen has: the head line, the status line, the footer, and how commands run."""
+"""The base of all screens: head line, status line, footer and commands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hsejobs_tui.widgets.rows import Rows
 
 
 class View(Screen[None]):
-    """A screen. ``SCOPE`` names its commands; ``poll`` reads what it shows."""
+    """A screen. ``SCOPE`` selects its commands; ``poll`` reads its data."""
 
     SCOPE: ClassVar[str] = ""
     HEAD: ClassVar[str] = ""
@@ -30,7 +30,7 @@ class View(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._told: dict[str, object] = {}
+        self._texts: dict[str, object] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "SCOPE" in cls.__dict__:
@@ -39,11 +39,10 @@ class View(Screen[None]):
 
     @property
     def session(self) -> Session:
-        """What it may ask for."""
         return session_of(self)
 
     def compose(self) -> ComposeResult:
-        """Screens, head, body, status, keys."""
+        """Navigation, head line, body, status line, footer."""
         yield Nav(self.SCOPE)
         yield Static(id="head", markup=False)
         yield from self.body()
@@ -55,66 +54,66 @@ class View(Screen[None]):
         yield Widget()
 
     def on_screen_resume(self) -> None:
-        """Shown again: what it shows is read at once, and where one is is said before."""
+        """Requests a poll when the screen is shown again, and draws its head line before that."""
         self.session.poll_soon()
         self.call_after_refresh(self.session.redraw)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Says what ended its own work, such as a search: these messages stay with their screen."""
+        """Shows errors of the screen's own workers, such as a search."""
         error = event.worker.error
         if event.state is WorkerState.ERROR and error is not None and not self.session.closed:
-            self.session.say(error)
+            self.session.show_message(error)
 
     @property
     def reading(self) -> bool:
-        """Whether it has yet to show what it was opened for."""
+        """Whether the screen has not loaded its content yet."""
         return any(not one.read for one in self.query(Rows))
 
     async def poll(self) -> None:
-        """Reads and shows what is this screen's own; called after each look at all queues."""
+        """Reads and shows the screen's own data; called after each poll of all queues."""
 
     def detail(self) -> Text:
-        """What the row under the cursor has no room for; shown where there is a place for it."""
+        """Details of the row under the cursor, for screens that have a ``#detail`` area."""
         return Text()
 
     def on_rows_moved(self) -> None:
-        """The cursor is elsewhere."""
-        self.told()
+        """Draws the lines that depend on the cursor."""
+        self.draw()
 
     def head(self) -> Text:
-        """The first line."""
+        """The text of the head line."""
         return Text(self.HEAD)
 
-    def told(self) -> None:
-        """Draws head and status line."""
+    def draw(self) -> None:
+        """Draws the head line, the status line and the details."""
         session = self.session
         line = Text(" ")
         if session.options.production:
             line.append(" PRODUCTION ", "alarm").append(" ")
         line.append_text(self.head())
-        for word in session.marks():
+        for word in session.badges():
             line.append("  ").append(f" {word} ", "bold reverse")
-        self.tells("head", line)
-        self.query_one(Nav).tell(len(session.alerts))
-        self.tells("status", self._status())
+        self.set_text("head", line)
+        self.query_one(Nav).draw(len(session.alerts))
+        self.set_text("status", self._status())
         for place in self.query("#detail"):
             text = self.detail()
             place.display = bool(text)
-            self.tells("detail", text)
+            self.set_text("detail", text)
         for rows in self.query(Rows):
-            rows.dimmed = session.away is not None
+            rows.dimmed = session.outage is not None
 
-    def tells(self, name: str, text: Text) -> None:
-        """Shows a text; one that is shown already costs nothing."""
-        said = (text.plain, str(text.style), text.spans)
-        if self._told.get(name) != said:
-            self._told[name] = said
+    def set_text(self, name: str, text: Text) -> None:
+        """Sets the text of a widget by its id; does nothing if the text is unchanged."""
+        shown = (text.plain, str(text.style), text.spans)
+        if self._texts.get(name) != shown:
+            self._texts[name] = shown
             self.query_one(f"#{name}", Static).update(text)
 
     def _status(self) -> Text:
         session = self.session
-        if session.away is not None:
-            return Text(" " + session.away_line(), "bold fail")
+        if session.outage is not None:
+            return Text(" " + session.outage_line(), "bold fail")
         seen = session.snapshot
         if seen is None:
             return Text(" reading ...")
@@ -133,59 +132,51 @@ class View(Screen[None]):
         self.session.perform(command_id)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Commands that this session does not have are not there at all."""
+        """Hides the commands that this session does not have."""
         if action != "command":
             return super().check_action(action, parameters)
         return self.session.has(str(parameters[0]))
 
     def do_back(self) -> None:
-        """To the screen before."""
+        """Returns to the previous screen."""
         self.dismiss()
 
-    # -- what all lists do
+    # -- moves that all lists share
 
     @property
     def rows(self) -> Rows:
-        """The list of this screen."""
         return self.query_one(Rows)
 
     def do_down(self) -> None:
-        """One row down."""
         self.rows.move(1)
 
     def do_up(self) -> None:
-        """One row up."""
         self.rows.move(-1)
 
     def do_page_down(self) -> None:
-        """A page down."""
         self.rows.move(self.rows.page)
 
     def do_page_up(self) -> None:
-        """A page up."""
         self.rows.move(-self.rows.page)
 
     def do_half_down(self) -> None:
-        """Half a page down."""
         self.rows.move(self.rows.page // 2)
 
     def do_half_up(self) -> None:
-        """Half a page up."""
         self.rows.move(-(self.rows.page // 2))
 
     def do_top(self) -> None:
-        """The first row; the cursor lets go of its key there."""
+        """Moves to the first row and stays there: the cursor no longer follows a key."""
         self.rows.go(0)
-        self.rows.held = False
+        self.rows.anchored = False
 
     def do_bottom(self) -> None:
-        """The last row."""
         self.rows.go(self.rows.total - 1)
 
     def on_rows_opened(self) -> None:
-        """Two clicks are Enter."""
+        """Treats a double click as Enter."""
         self.session.perform("open")
 
     def on_rows_missing(self) -> None:
-        """Scrolled to where nothing has been read."""
+        """Requests the rows that are not loaded yet."""
         self.session.poll_soon()

@@ -1,4 +1,4 @@
-"""Circuit breakers: whom calls are held off from, and why."""
+"""Circuit breakers: which hosts are not called, and why."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STYLE = {"open": "bold fail", "half-open": "warn", "closed": "ok"}
 
 
 class CircuitList(View):
-    """The circuits that failed or were touched in the last day."""
+    """The circuits that failed or were changed in the last day."""
 
     SCOPE: ClassVar[str] = "circuits"
 
@@ -36,20 +36,18 @@ class CircuitList(View):
         self.found: dict[str, Circuit] = {}
 
     def body(self) -> ComposeResult:
-        """The list."""
-        yield Rows(COLUMNS, "No receiver or mail server has failed in the last day.")
+        yield Rows(COLUMNS, "No endpoint or mail server has failed in the last day.")
         yield Static(id="detail", markup=False)
 
     async def poll(self) -> None:
-        """Reads all of them."""
-        found = await self.session.look(self.session.source.circuits)
+        found = await self.session.read(self.session.source.circuits)
         now = self.session.redis_now
         self.rows.fill(
             [
                 Row(
                     one.name,
                     [
-                        Text(one.state + (" by hand" if one.by_hand else ""), _STYLE[one.state]),
+                        Text(one.state + (", manual" if one.by_hand else ""), _STYLE[one.state]),
                         safe(one.host, 80),
                         safe(one.organization_id or "-", 60),
                         str(one.failures),
@@ -63,30 +61,27 @@ class CircuitList(View):
         self.found = {one.name: one for one in found}
 
     def head(self) -> Text:
-        """How many hold calls off."""
-        held = sum(one.state == "open" for one in self.found.values())
-        return Text(f"Circuits: {held} of {len(self.found)} hold calls off")
+        opened = sum(one.state == "open" for one in self.found.values())
+        return Text(f"Circuits: {opened} of {len(self.found)} open")
 
     def detail(self) -> Text:
-        """The last error, in full."""
+        """The last error of the circuit under the cursor, in full."""
         one = self.found.get(self.rows.key or "")
         return Text(safe(one.last_error or "", 600)) if one else Text()
 
-    async def _set(self, act: str, asked: str) -> None:
+    async def _set(self, act: str, question: str) -> None:
         session, name = self.session, self.rows.key
         if name is None:
             return
-        if await session.ask(Confirm(asked, safe(name, 200))):
+        if await session.ask(Confirm(question, safe(name, 200))):
             try:
                 await session.do(session.acts.circuit, name, act)
             except JobsError as error:
-                session.say(error)
+                session.show_message(error)
             session.poll_soon()
 
     async def do_circuit_open(self) -> None:
-        """Holds calls off."""
-        await self._set("open", "Postpone all calls until closed by hand?")
+        await self._set("open", "Open the circuit: postpone all calls until it is closed manually?")
 
     async def do_circuit_close(self) -> None:
-        """Lets calls through."""
-        await self._set("close", "Let calls through again?")
+        await self._set("close", "Close the circuit and allow calls again?")

@@ -1,4 +1,4 @@
-"""A live tail of what happens to jobs."""
+"""The live list of job events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hsejobs_tui.widgets.rows import Column, Row, Rows
 COLUMNS = (
     Column("time", 8),
     Column("queue", 18),
-    Column("what", 11),
+    Column("event", 11),
     Column("job", 0),
     Column("organization", 20, above=90),
 )
@@ -26,7 +26,7 @@ KEPT = 1_000
 
 
 class Events(View):
-    """The newest first; at most 1,000."""
+    """The newest events first; at most ``KEPT``."""
 
     SCOPE: ClassVar[str] = "events"
 
@@ -38,16 +38,14 @@ class Events(View):
         self._number = 0
 
     def body(self) -> ComposeResult:
-        """The list."""
-        yield Rows(COLUMNS, "Nothing has happened lately.")
+        yield Rows(COLUMNS, "No recent events.")
 
     def head(self) -> Text:
-        """Whether it goes on."""
-        return Text("Events" + ("  frozen: Space goes on" if self.frozen else ""))
+        return Text("Events" + ("  frozen: Space resumes" if self.frozen else ""))
 
     async def poll(self) -> None:
-        """What happened since the last look."""
-        found = await self.session.look(self.session.source.events, self.since)
+        """Adds the events since the last poll."""
+        found = await self.session.read(self.session.source.events, self.since)
         for event in found:
             at = time.strftime("%H:%M:%S", time.gmtime(event.at / 1000))
             style = LOOK.get(event.kind, ("", "", ""))[2]
@@ -70,13 +68,13 @@ class Events(View):
             self.rows.fill(list(self.kept))
 
     def do_open(self) -> None:
-        """The job of the event."""
+        """Opens the job of the event."""
         if self.rows.key:
             _, queue, job_id = self.rows.key.split("\0")
             self.session.open(JobPlace(queue, job_id))
 
     def do_freeze(self) -> None:
-        """Stops, goes on."""
+        """Freezes or resumes the list; events are still collected while it is frozen."""
         self.frozen = not self.frozen
-        self.told()
+        self.draw()
         self.session.poll_soon()

@@ -1,4 +1,4 @@
-"""Failed jobs of all queues, grouped by what they share."""
+"""Failed jobs of all queues, grouped by error."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ COLUMNS = (
     Column("last", 5, right=True),
     Column("error", 0),
 )
-#: Seconds between two gatherings of their own accord.
+#: Seconds between two automatic reads of all failures.
 AGAIN = 15.0
 
 
 class Failures(View):
-    """The groups, the largest first."""
+    """The groups of failures, largest first."""
 
     SCOPE: ClassVar[str] = "failures"
 
@@ -43,20 +43,19 @@ class Failures(View):
         self._busy = False
 
     def body(self) -> ComposeResult:
-        """The list."""
         yield Rows(COLUMNS, "No job has failed.")
         yield Static(id="detail", markup=False)
 
     def head(self) -> Text:
-        """How many, and how far the gathering is."""
+        """The number of groups and jobs, and the progress of the read."""
         kinds = counted(len(self.groups), "kind of failure", "kinds of failures")
         text = f"{kinds}, {counted(self.seen, 'job')}"
         if self._busy and self.seen < self.total:
-            text += f"; gathered {self.seen:,} of {self.total:,}"
+            text += f"; read {self.seen:,} of {self.total:,}"
         return Text(text)
 
     def detail(self) -> Text:
-        """The newest error of the group, in full."""
+        """The latest error of the group, in full."""
         group = self.group
         if group is None:
             return Text()
@@ -70,7 +69,7 @@ class Failures(View):
         return text.append(safe(group.sample_error, 600))
 
     async def poll(self) -> None:
-        """Gathers again now and then; it goes on beside the looks."""
+        """Starts a new read every ``AGAIN`` seconds; it runs in the background."""
         if not self._busy and self.session.now() - self._at > AGAIN:
             self._busy = True
             self.run_worker(self._gather(), name="gather", exit_on_error=False)
@@ -83,28 +82,28 @@ class Failures(View):
         try:
             while self.is_mounted and (step := await session.do(next, steps, None)) is not None:
                 found, seen, total = step
-                # What was gathered before stays until this is fuller.
+                # Keep the previous result until this one has more jobs.
                 if seen >= self.seen and session.now() - drawn > 0.2:
                     self.groups, self.seen, self.total = dict(found), seen, total
                     drawn = session.now()
-                    self._draw(whole=False)
+                    self._draw_groups(whole=False)
                 await asyncio.sleep(0)
             self.groups, self.seen, self.total = found, seen, total
         except JobsError as error:
             for group in found.values():
                 group.broken = True
-            session.say(error)
+            session.show_message(error)
             return
         finally:
             self._busy, self._at = False, session.now()
-        self._draw(whole=True)
+        self._draw_groups(whole=True)
 
     @property
     def reading(self) -> bool:
-        """Also after an act on a group."""
+        """Whether the first read, or the read after an act, is not complete yet."""
         return super().reading or (self._busy and not self.seen)
 
-    def _draw(self, *, whole: bool) -> None:
+    def _draw_groups(self, *, whole: bool) -> None:
         if not self.is_mounted:
             return
         now = self.session.redis_now
@@ -126,15 +125,14 @@ class Failures(View):
             ],
             whole=whole,
         )
-        self.told()
+        self.draw()
 
     @property
     def group(self) -> Group | None:
-        """The group under the cursor."""
         return self.groups.get(self.rows.key or "")
 
     def do_open(self) -> None:
-        """The newest job of the group."""
+        """Opens the latest job of the group."""
         if self.group is not None:
             self.session.open(JobPlace(self.group.queue, self.group.sample))
 
@@ -148,9 +146,7 @@ class Failures(View):
                 self.session.poll_soon()
 
     async def do_retry(self) -> None:
-        """Retries the group."""
         await self._act("retry")
 
     async def do_remove(self) -> None:
-        """Removes the group."""
         await self._act("remove")

@@ -1,6 +1,6 @@
-"""Search through a queue: the state that is shown first, then the others, hits as they come.
+"""Search in a queue: the current state first, then the other states; hits appear as found.
 
-Where the queue has none at all, the other queues are searched too.
+If the queue has no hits, the other queues are searched too.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from hsejobs_tui.core.view import STATES
 from hsejobs_tui.screens.one_queue import OneQueue
 from hsejobs_tui.widgets.rows import Row
 
-#: What an empty list says, and that of a search.
-EMPTY, NOTHING = "No job is in this state.", "Nothing found in this state."
+#: Texts of an empty list, without and with a search.
+EMPTY, NOTHING = "No jobs in this state.", "No matches in this state."
 
 
 class Finding(OneQueue):
-    """The search of a queue's screen. ``state`` is the one that is shown."""
+    """The search of a queue's screen. ``state``: the state on display."""
 
     state: State
 
@@ -33,63 +33,63 @@ class Finding(OneQueue):
         super().__init__()
         self.query_text = query
         self.found: dict[State, Hits] = {}
-        #: Searches of other queues that found something, one a queue, and the one that goes on.
-        self.away: list[Hits] = []
-        self._beyond: Hits | None = None
+        #: The best hits of each other queue, and the search that is running there.
+        self.other_hits: list[Hits] = []
+        self._other_search: Hits | None = None
         self._searching = 0
-        self._asking = False
+        self._editing_search = False
 
     @property
     def hits(self) -> Hits | None:
-        """Those of the state that is shown; None when nothing is searched."""
+        """The hits of the current state; None without a search."""
         return self.found.get(self.state) if self.query_text else None
 
     def excerpt(self, job_id: str) -> str:
-        """What of a hit's payload was searched for."""
+        """The matching part of a hit's payload; '' if there is none."""
         return self.hits.excerpts.get(job_id, "") if self.hits else ""
 
     def to(self, state: State) -> None:
-        """Shows another state."""
+        """Switches to another state."""
         raise NotImplementedError
 
     def row_of(self, job: JobRecord, now: int) -> Row:
-        """A job's row."""
+        """The row of a job; ``now``: Redis time in ms."""
         raise NotImplementedError
 
     def do_search(self) -> None:
-        """Opens the line of the search."""
-        self._asking = True
+        """Opens the search line."""
+        self._editing_search = True
         line = self.query_one("#search", Input)
         line.add_class("-open")
         line.focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter: the search begins, unless the line cannot mean what it says."""
+        """Starts the search, or shows what is wrong with the line."""
         try:
             filters.parse(event.value)
         except InvalidOption as error:
             found = self.query_one("#found", Static)
             found.add_class("-open")
-            self.tells("found", Text(f" {safe(error, 300)}", "bold warn"))
+            self.set_text("found", Text(f" {safe(error, 300)}", "bold warn"))
             return
         self.query_text = event.value.strip()
-        self._asking = False
+        self._editing_search = False
         self.rows.focus()
         self.begin_search()
 
     def begin_search(self) -> None:
-        """Searches for the line's text; for nothing: shows all again."""
+        """Starts a search for ``query_text``; an empty text shows all jobs again."""
         self._searching += 1
         self.rows.reset()
         self.rows.empty = NOTHING if self.query_text else EMPTY
-        self.found, self.away, self._beyond = {}, [], None
+        self.found, self.other_hits, self._other_search = {}, [], None
         if not self.query_text:
             self.leave_search()
             self.session.poll_soon()
             return
-        self.run_worker(self._find(self._searching), name="search", exit_on_error=False)
+        self.run_worker(self._search_states(self._searching), name="search", exit_on_error=False)
 
-    async def _find(self, number: int) -> None:
+    async def _search_states(self, number: int) -> None:
         session, queue = self.session, self.queue
         if queue is None:
             return
@@ -99,7 +99,7 @@ class Finding(OneQueue):
         }
         drawn = 0.0
         while steps and self._searching == number:
-            # Whoever goes on to another state meanwhile sees that one searched first.
+            # If the user switches to another state, that one is searched first.
             state = self.state if self.state in steps else next(iter(steps))
             hits = await session.do(next, steps[state], None)
             if self._searching != number:
@@ -115,18 +115,18 @@ class Finding(OneQueue):
                 drawn = now
                 if state is self.state:
                     self.draw_hits()
-                self.told()
+                self.draw()
             await asyncio.sleep(0)
         if self._searching == number and self.is_mounted and not (self.hits and self.hits.count):
-            # Nothing to be seen here: whoever looks for a job wants to see it wherever it is.
+            # No hits in the current state: switch to a state that has some.
             where = [state for state in STATES if state in self.found and self.found[state].count]
             if where:
                 self.to(where[-1])
             else:
-                await self._find_beyond(number)
+                await self._search_other_queues(number)
 
-    async def _find_beyond(self, number: int) -> None:
-        """The other queues: whoever has an address only need not know which queue it is in."""
+    async def _search_other_queues(self, number: int) -> None:
+        """Searches the other queues, because the user may not know which queue has the job."""
         session, wanted = self.session, filters.parse(self.query_text)
         for queue in [name for name in session.source.infos if name != self.queue]:
             best: Hits | None = None
@@ -136,21 +136,21 @@ class Finding(OneQueue):
                 while (hits := await session.do(next, steps, None)) is not None:
                     if self._searching != number or not self.is_mounted:
                         return
-                    self._beyond = hits
+                    self._other_search = hits
                     if session.now() - drawn > 0.15:
                         drawn = session.now()
-                        self.told()
+                        self.draw()
                     await asyncio.sleep(0)
-                found = self._beyond
+                found = self._other_search
                 if found and found.count and (best is None or found.count > best.count):
                     best = found
             if best is not None:
-                self.away.append(best)
-        self._beyond = None
-        self.told()
+                self.other_hits.append(best)
+        self._other_search = None
+        self.draw()
 
     def draw_hits(self) -> None:
-        """Shows what has been found in the state that is shown."""
+        """Draws the hits of the current state."""
         if not self.is_mounted:
             return
         hits = self.hits
@@ -158,11 +158,11 @@ class Finding(OneQueue):
         jobs = hits.jobs if hits else []
         self.rows.fill([self.row_of(job, now) for job in jobs], whole=bool(hits and hits.done))
 
-    def tell_found(self) -> None:
-        """The line that says what was searched and what was found."""
+    def draw_found(self) -> None:
+        """Draws the line with the search text and the number of hits."""
         found = self.query_one("#found", Static)
-        if self._asking:
-            # The line is being written: what is said of it stays until it is sent or left.
+        if self._editing_search:
+            # The search line is being edited: keep its message until it is submitted or closed.
             return
         found.set_class(bool(self.query_text), "-open")
         if not self.query_text:
@@ -173,7 +173,7 @@ class Finding(OneQueue):
         if hits.count > HITS_KEPT:
             words.append(f", {HITS_KEPT:,} shown")
         if not hits.done:
-            words.append(f" of {hits.total:,} ..., Esc ends it")
+            words.append(f" of {hits.total:,} ..., Esc stops")
         elsewhere = [
             f"{one.count:,} {state}"
             for state, one in self.found.items()
@@ -189,26 +189,28 @@ class Finding(OneQueue):
             elif hits.count:
                 words.append("; none in other states")
             else:
-                self._tell_beyond(words)
-        self.tells("found", words)
+                self._append_other_hits(words)
+        self.set_text("found", words)
 
-    def _tell_beyond(self, words: Text) -> None:
-        if self.away:
-            found = ", ".join(f"{one.count:,} {one.state} in {one.queue}" for one in self.away)
+    def _append_other_hits(self, words: Text) -> None:
+        if self.other_hits:
+            found = ", ".join(
+                f"{one.count:,} {one.state} in {one.queue}" for one in self.other_hits
+            )
             words.append(f"; Enter: {found}", "bold warn")
-        elif self._beyond is not None:
-            words.append(f"; none in {self.queue}, searching {self._beyond.queue} ...")
+        elif self._other_search is not None:
+            words.append(f"; none in {self.queue}, searching {self._other_search.queue} ...")
         else:
             words.append("; none in any queue")
 
     async def poll_hits(self) -> None:
-        """What is seen of the hits, as it is now; what went away is said so."""
+        """Updates the visible hits to their current state; removed jobs are marked as gone."""
         rows, hits, queue = self.rows, self.hits, self.queue
         if hits is None or not hits.jobs or queue is None:
             return
         seen = hits.jobs[rows.first : rows.first + rows.page]
         ids = [job.id for job in seen]
-        found = await self.session.look(self.session.source.jobs, queue, ids)
+        found = await self.session.read(self.session.source.jobs, queue, ids)
         now = self.session.redis_now
         for n, (old, new) in enumerate(zip(seen, found, strict=True)):
             place = rows.first + n
@@ -220,10 +222,10 @@ class Finding(OneQueue):
         rows.refresh()
 
     def leave_search(self) -> None:
-        """Forgets the search and closes its line."""
+        """Ends the search and closes its line."""
         self._searching += 1
-        self._asking = False
-        self.found, self.away, self._beyond, self.query_text = {}, [], None, ""
+        self._editing_search = False
+        self.found, self.other_hits, self._other_search, self.query_text = {}, [], None, ""
         self.rows.empty = EMPTY
         line = self.query_one("#search", Input)
         line.remove_class("-open")

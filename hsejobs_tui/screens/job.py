@@ -1,4 +1,4 @@
-"""One job, whole: payload, options, result, errors, timeline, progress, log."""
+"""One job: payload, options, result, errors, timeline, progress and log."""
 
 from __future__ import annotations
 
@@ -24,43 +24,40 @@ from hsejobs_tui.widgets.jsontree import JsonTree
 
 
 class JobView(View):
-    """A job."""
-
     SCOPE: ClassVar[str] = "job"
 
     def __init__(self, queue: str, job_id: str) -> None:
         super().__init__()
         self.queue, self.job_id = queue, job_id
         self.job: JobRecord | None = None
-        self.gone = False
+        self.missing = False
         self._drawn: object = None
-        #: What the payload's and the result's trees were made of.
+        #: The data that the payload's and the result's trees show.
         self._data: object = None
         self._result: object = None
 
     def body(self) -> ComposeResult:
-        """Filled at the first look."""
+        """A placeholder until the job has been read."""
         with VerticalScroll(id="job"):
             yield Static(" Reading ...", id="nothing", markup=False)
 
     @property
     def reading(self) -> bool:
-        """Until the job is there, or is known to be gone."""
-        return self.job is None and not self.gone
+        """Whether it is not known yet if the job exists."""
+        return self.job is None and not self.missing
 
     def on_mount(self) -> None:
-        """Arrows scroll."""
+        """Focuses the body, so that arrow keys scroll."""
         self.query_one("#job").focus()
 
     def head(self) -> Text:
-        """Queue, id, state."""
         name = Text(f"{self.queue} / {safe(self.job_id, 60)}")
-        # In cells, not characters: whatever the id, the state has its place.
+        # Truncate by cells, not characters, so that the state is visible with any id.
         plain = self.session.options.ascii_only
         name.truncate(max(20, self.size.width - 24), overflow="crop" if plain else "ellipsis")
         text = name + "  "
-        if self.gone:
-            return text.append("this job is gone: removed, or its time to be kept is over", "bold")
+        if self.missing:
+            return text.append("this job is gone: it was removed or its retention ended", "bold")
         if self.job is not None:
             glyph, letter, color = LOOK[self.job.status]
             text.append(f"{letter if plain else glyph} {self.job.status}", f"bold {color}")
@@ -69,19 +66,17 @@ class JobView(View):
         return text
 
     async def poll(self) -> None:
-        """Reads the job; draws what changed only."""
+        """Reads the job and draws it if it changed."""
         try:
-            job, lines = await self.session.look(self.session.source.job, self.queue, self.job_id)
+            job, lines = await self.session.read(self.session.source.job, self.queue, self.job_id)
         except JobNotFound:
-            self.gone = True
+            self.missing = True
             for one in self.query("#nothing"):
-                cast(Static, one).update(
-                    " There is no such job: removed, or its time to be kept is over."
-                )
+                cast(Static, one).update(" No such job: it was removed or its retention ended.")
             return
-        self.gone = False
+        self.missing = False
         self.job = job
-        # The id may be another job's by now, added again: the version tells, and when it was added.
+        # A removed job's id may have been added again: version and creation time tell them apart.
         version = (
             job.version,
             job.created_at,
@@ -95,11 +90,11 @@ class JobView(View):
         )
         if version != self._drawn:
             self._drawn = version
-            await self._draw(job, lines)
+            await self._draw_job(job, lines)
 
-    async def _draw(self, job: JobRecord, lines: list[str]) -> None:
+    async def _draw_job(self, job: JobRecord, lines: list[str]) -> None:
         body, plain = self._body, self.session.options.ascii_only
-        # A tree keeps what the person folded, so it is made anew only when its data is another.
+        # A tree remembers collapsed nodes, so it is rebuilt only when its data changes.
         if self._data != (data := (job.created_at, job.data)):
             self._data, self._result = data, None
             await body.remove_children()
@@ -124,62 +119,49 @@ class JobView(View):
         return self.query_one("#job", VerticalScroll)
 
     def do_down(self) -> None:
-        """A line down."""
         self._body.scroll_down(animate=False)
 
     def do_up(self) -> None:
-        """A line up."""
         self._body.scroll_up(animate=False)
 
     def do_page_down(self) -> None:
-        """A page down."""
         self._body.scroll_page_down(animate=False)
 
     def do_page_up(self) -> None:
-        """A page up."""
         self._body.scroll_page_up(animate=False)
 
     def do_half_down(self) -> None:
-        """Half a page down."""
         self._body.scroll_relative(y=self._body.size.height // 2, animate=False)
 
     def do_half_up(self) -> None:
-        """Half a page up."""
         self._body.scroll_relative(y=-(self._body.size.height // 2), animate=False)
 
     def do_top(self) -> None:
-        """The beginning."""
         self._body.scroll_home(animate=False)
 
     def do_bottom(self) -> None:
-        """The end."""
         self._body.scroll_end(animate=False)
 
     # -- acts
 
     async def _act(self, name: str) -> None:
-        seen = [] if self.gone or self.job is None else [(self.job_id, self.job.version)]
+        seen = [] if self.missing or self.job is None else [(self.job_id, self.job.version)]
         await act(self.session, name, self.queue, seen)
 
     async def do_retry(self) -> None:
-        """Retries it."""
         await self._act("retry")
 
     async def do_remove(self) -> None:
-        """Removes it."""
         await self._act("remove")
 
     async def do_promote(self) -> None:
-        """Promotes it."""
         await self._act("promote")
 
     def do_copy_id(self) -> None:
-        """The id to the clipboard."""
         self.app.copy_to_clipboard(self.job_id)
-        self.session.say("copied the id")
+        self.session.show_message("copied the id")
 
     async def do_duplicate(self) -> None:
-        """A copy with edits."""
         from hsejobs_tui.flows.job_writing import write_job
 
         await write_job(self.session, self.queue, self.job_id)
@@ -201,7 +183,7 @@ def _facts(job: JobRecord) -> Table:
         ("attempts", f"{job.attempts_made} of {job.attempts}"),
         ("priority", job.priority),
         ("backoff", duration(job.backoff)),
-        ("time-out", duration(job.timeout) if job.timeout else None),
+        ("timeout", duration(job.timeout) if job.timeout else None),
         ("stalls", job.stalls or None),
         ("added", clock(job.created_at)),
         ("ended", clock(job.finished_at) if job.finished_at else None),

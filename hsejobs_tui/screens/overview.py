@@ -1,4 +1,4 @@
-"""One row a queue: what is there, how fast it moves, what is wrong."""
+"""The overview: one row per queue with counts, rates and alerts."""
 
 from __future__ import annotations
 
@@ -42,29 +42,28 @@ COLUMNS = (
 )
 
 
-#: What stands beside a queue, and before an alert, of that level.
+#: The mark of a queue or an alert, by level.
 MARKS = {"critical": "!!", "warning": "!"}
 
 
 class Overview(OneQueue):
-    """The first screen."""
+    """The first screen: all queues and the active alerts."""
 
     SCOPE: ClassVar[str] = "overview"
     HEAD: ClassVar[str] = "Queues"
 
     def body(self) -> ComposeResult:
-        """The queues, and below them what is wrong."""
+        """The queues, with the active alerts below."""
         yield Rows(COLUMNS, NO_QUEUE)
         yield Static(id="alerts", markup=False)
         yield Static(id="rest")
 
     @property
     def queue(self) -> str | None:
-        """The queue under the cursor."""
         return self.rows.key
 
     def head(self) -> Text:
-        """How many queues, and how many jobs fail."""
+        """The number of queues, waiting and failed jobs, and the health of Redis."""
         seen = self.session.snapshot
         if seen is None:
             return Text("Queues")
@@ -75,9 +74,9 @@ class Overview(OneQueue):
             text.append(f"   {_health(seen.server, wide=self.size.width >= 100)}", "not bold")
         return text
 
-    def told(self) -> None:
-        """Draws the rows and the alerts of the last look."""
-        super().told()
+    def draw(self) -> None:
+        """Draws the rows and the alerts of the latest snapshot."""
+        super().draw()
         seen = self.session.snapshot
         if seen is None:
             return
@@ -97,19 +96,19 @@ class Overview(OneQueue):
         )
         around = 4 if self.size.height >= 16 else 3
         most = 5 if self.size.height > 18 else 2
-        # What to do has a line of its own where it would be cut and no queue gives way for it.
+        # The action gets its own line where it would be cut, if all queues still fit.
         room = self.size.height - around - (self.rows.total + 2)
         width = self.size.width if 2 * min(len(found), most) + 1 <= room else 0
         alerts = _alerts(found, most, width)
-        self.tells("alerts", alerts)
-        # The alerts stand right below the queues, where the eye is.
+        self.set_text("alerts", alerts)
+        # Place the alerts directly below the queues.
         lines = alerts.plain.count("\n") + 1
         self.rows.styles.height = max(
             2, min(self.rows.total + 2, self.size.height - lines - around)
         )
 
     def _depth(self, stats: QueueStats, plain: bool) -> str:
-        """What was seen of the last hour, and its scale: the most that waited."""
+        """The sparkline of the last hour and its maximum; '' without samples."""
         seen = self.session.depths.of(stats.name, stats.now)
         most = max((one for one in seen if one is not None), default=0)
         return (
@@ -119,16 +118,16 @@ class Overview(OneQueue):
         )
 
     def on_resize(self) -> None:
-        """Other columns, another height."""
-        self.told()
+        """Draws again, because columns and heights depend on the size."""
+        self.draw()
 
     def do_search(self) -> None:
-        """The queue, with the line of its search open."""
+        """Opens the queue with its search line."""
         if self.queue is not None:
             self.session.open(QueuePlace(self.queue, State.FAILED, searching=True))
 
     def do_open(self) -> None:
-        """The jobs of the queue; those that failed first, if any did."""
+        """Opens the queue's jobs: failed jobs first, otherwise the next state that has jobs."""
         if self.queue is not None and self.session.snapshot is not None:
             stats = {one.name: one for one in self.session.snapshot.queues}[self.queue]
             order = (State.FAILED, State.WAITING, State.ACTIVE, State.DELAYED, State.COMPLETED)
@@ -137,7 +136,7 @@ class Overview(OneQueue):
 
 
 def _health(server: Server, *, wide: bool) -> str:
-    """Redis in a line: version, memory of how much, clients, what it does when full."""
+    """The health of Redis: version, memory and its limit, clients, eviction policy."""
     memory = size(server.used_memory)
     if server.maxmemory:
         memory += f" of {size(server.maxmemory)}"
@@ -180,7 +179,7 @@ def _cells(
 
 
 def _alerts(found: list[Alert], most: int, width: int) -> Text:
-    """A line each; two where it is longer than ``width``, 0 for never."""
+    """One line per alert; two where it is longer than ``width`` cells. 0: always one."""
     if not found:
         return Text(" No alerts.", "ok")
     text = Text()

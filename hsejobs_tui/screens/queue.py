@@ -1,4 +1,4 @@
-"""The jobs of a queue by state: a list of any length, search, selection, acts."""
+"""The jobs of a queue by state: list, search, selection and acts."""
 
 from __future__ import annotations
 
@@ -35,40 +35,38 @@ COLUMNS = (
 )
 
 
-#: The states' names in a narrow terminal, as the overview's columns call them.
+#: Short names of the states for narrow terminals, as in the overview's columns.
 SHORT = dict(zip(STATES, ("wait", "run", "delay", "done", "fail"), strict=True))
 
 
 class QueueView(Finding):
-    """One queue."""
-
     SCOPE: ClassVar[str] = "queue"
 
-    def __init__(self, queue: str, state: State, query: str = "", *, asking: bool = False) -> None:
+    def __init__(
+        self, queue: str, state: State, query: str = "", *, searching: bool = False
+    ) -> None:
         super().__init__(query)
         self._queue, self.state = queue, state
         self.reverse = state not in AHEAD
-        self._asking = asking
-        #: What is known of the jobs in the list, by id.
+        self._editing_search = searching
+        #: The jobs in the list, by id.
         self._jobs: dict[str, JobRecord] = {}
         self._paused = False
-        #: What marked jobs were when they were marked.
+        #: Versions of the selected jobs at the time of selection.
         self._bound: dict[str, str] = {}
-        #: Jobs that match, while they are counted for an act.
+        #: The matching jobs, while they are counted for an act.
         self._counting: Hits | None = None
 
     @property
     def queue(self) -> str:
-        """The queue's name."""
         return self._queue
 
     @property
     def cleaned(self) -> State:
-        """The state that is shown, if it can be cleaned."""
+        """The current state, or completed where it cannot be cleaned."""
         return State.COMPLETED if self.state is State.ACTIVE else self.state
 
     def body(self) -> ComposeResult:
-        """Tabs, search, list."""
         with Horizontal(id="tabs"):
             for state in STATES:
                 yield Static(id=f"tab-{state}", markup=False)
@@ -81,15 +79,15 @@ class QueueView(Finding):
         yield Static(id="detail", markup=False)
 
     def on_mount(self) -> None:
-        """The list has the keys."""
+        """Focuses the list and starts a search if one was requested."""
         self.rows.focus()
-        if self._asking:
+        if self._editing_search:
             self.do_search()
         elif self.query_text:
             self.begin_search()
 
     def head(self) -> Text:
-        """The queue, where the cursor is, how many are marked."""
+        """Queue, cursor position, order and number of selected jobs."""
         rows = self.rows
         words = ("next", "last") if self.state in AHEAD else ("oldest", "newest")
         order = f"{words[self.reverse]} first"
@@ -103,28 +101,28 @@ class QueueView(Finding):
         elif rows.marked:
             text.append(f"  {len(rows.marked):,} selected", "bold")
         if rows.ghost is not None:
-            text.append("  this job went away", "bold warn")
+            text.append("  this job is gone", "bold warn")
         return text
 
-    def told(self) -> None:
-        """Draws the tabs too."""
+    def draw(self) -> None:
+        """Draws the tabs and the search line too."""
         stats = self.session.stats(self.queue)
         self._paused = bool(stats and stats.is_paused)
-        super().told()
+        super().draw()
         plain = self.session.options.ascii_only
         for state in STATES:
             glyph, letter, color = LOOK[state]
             count = getattr(stats, state.value) if stats else 0
             word = state.value if self.size.width >= 90 else SHORT[state]
             tab = self.query_one(f"#tab-{state}", Static)
-            self.tells(
+            self.set_text(
                 f"tab-{state}", Text(f"{letter if plain else glyph} {word} {count:,}", color)
             )
             tab.set_class(state is self.state, "-on")
-        self.tell_found()
+        self.draw_found()
 
     def detail(self) -> Text:
-        """The error of the job under the cursor, in full."""
+        """The error or progress of the job under the cursor, in full."""
         job = self._jobs.get(self.rows.key or "")
         if job is None or not (job.failed_reason or remark(job)):
             return Text()
@@ -134,15 +132,15 @@ class QueueView(Finding):
         return text.append(safe(job.failed_reason or remark(job), 600))
 
     async def poll(self) -> None:
-        """The rows around what is seen, with the cursor's job where it is now."""
+        """Reads the rows around the visible ones, and the position of the cursor's job."""
         source, rows, state = self.session.source, self.rows, self.state
         if self.query_text:
             await self.poll_hits()
             return
         offset = max(0, rows.first - 60)
-        near = rows.held and offset <= rows.cursor < offset + 200
+        near = rows.anchored and offset <= rows.cursor < offset + 200
         anchor = (rows._key or None) if near else None
-        seen = await self.session.look(
+        seen = await self.session.read(
             source.window,
             self.queue,
             state,
@@ -162,7 +160,7 @@ class QueueView(Finding):
         rows.place(seen.total, at, seen.place, known=anchor is not None)
 
     def row_of(self, job: JobRecord, now: int) -> Row:
-        """State, id, task, organization, priority, tries, when, remark."""
+        """The row of a job, one cell per column."""
         self._jobs[job.id] = job
         plain = self.session.options.ascii_only
         glyph, letter, color = LOOK[job.status]
@@ -184,22 +182,20 @@ class QueueView(Finding):
     # -- states
 
     def do_next_state(self) -> None:
-        """The next tab."""
         self._step(1)
 
     def do_last_state(self) -> None:
-        """The tab before."""
         self._step(-1)
 
     def _step(self, by: int) -> None:
         at = STATES.index(self.state)
         around = [STATES[(at + by * n) % len(STATES)] for n in range(1, len(STATES))]
-        # Of a search only the states are of interest in which it found something.
+        # During a search, states without hits are skipped.
         hits = [one for one in around if one in self.found and self.found[one].count]
         self.to(hits[0] if hits else around[0])
 
     def on_click(self, event: object) -> None:
-        """A tab."""
+        """Opens the clicked tab, or follows the hits in another queue."""
         widget = getattr(event, "widget", None)
         name = getattr(widget, "id", None) or ""
         if name.startswith("tab-"):
@@ -208,27 +204,27 @@ class QueueView(Finding):
             self.follow()
 
     def to(self, state: State) -> None:
-        """Shows another state; a search goes along."""
+        """Switches to another state; a search stays active."""
         self.state, self.reverse = state, state not in AHEAD
         self.rows.reset()
         if self.query_text:
             self.draw_hits()
-        self.told()
+        self.draw()
         self.session.poll_soon()
 
     def do_order(self) -> None:
-        """From the other end."""
+        """Reverses the order."""
         self.reverse = not self.reverse
         self.rows.reset()
         self.session.poll_soon()
 
     def do_back(self) -> None:
-        """Leaves the search line, the search, the selection, the screen: one at a time."""
-        if self._asking or self.query_text:
-            asked = self._asking and self.query_text
-            if asked:
-                # Only the line was opened again: the search that was made stays.
-                self._asking = False
+        """Closes one thing at a time: the search line, the search, the selection, the screen."""
+        if self._editing_search or self.query_text:
+            reopened = self._editing_search and self.query_text
+            if reopened:
+                # Only the search line was reopened: keep the current search.
+                self._editing_search = False
                 self.query_one("#search", Input).value = self.query_text
             else:
                 self.leave_search()
@@ -240,27 +236,27 @@ class QueueView(Finding):
         else:
             self.dismiss()
             return
-        self.told()
+        self.draw()
 
     # -- selection and acts
 
     def do_select(self) -> None:
-        """Marks the job, and goes on to the next."""
+        """Selects or deselects the job and moves to the next."""
         rows = self.rows
         if rows.key is not None:
             job = self._jobs.get(rows.key)
             self._bound[rows.key] = job.version if job else ""
             rows.mark(rows.marked ^ {rows.key})
             rows.move(1)
-            self.told()
+            self.draw()
 
     def do_select_all(self) -> None:
-        """All that match, or none any more."""
+        """Selects all matching jobs, or clears the selection."""
         self.rows.mark(set(), every=not self.rows.all_marked)
-        self.told()
+        self.draw()
 
-    def _meant(self) -> list[Seen]:
-        """The jobs that an act is about, as they were seen when they were marked, or are seen now."""
+    def _targets(self) -> list[Seen]:
+        """Ids and versions of the selected jobs, or of the job under the cursor."""
         rows = self.rows
         if rows.marked:
             return sorted((key, self._bound.get(key, "")) for key in rows.marked)
@@ -268,7 +264,7 @@ class QueueView(Finding):
         return [(job.id, job.version)] if job else []
 
     async def _count(self, hits: Hits) -> None:
-        """Fills in all that match now; ends when its question does."""
+        """Counts all matching jobs into ``hits``; stops when the question closes."""
         session = self.session
         wanted = filters.parse(self.query_text)
         steps = session.source.search(self.queue, self.state, wanted, hits)
@@ -277,12 +273,12 @@ class QueueView(Finding):
                 await asyncio.sleep(0)
         except JobsError as error:
             hits.broken = True
-            session.say(error)
+            session.show_message(error)
 
     async def _act(self, name: str) -> None:
         session = self.session
         if not self.rows.all_marked:
-            if await act(session, name, self.queue, self._meant()):
+            if await act(session, name, self.queue, self._targets()):
                 self.rows.mark(set())
             return
         hits = self._counting = Hits(self.queue, self.state)
@@ -295,39 +291,34 @@ class QueueView(Finding):
             self._counting = None
 
     async def do_retry(self) -> None:
-        """Retries what is meant."""
         await self._act("retry")
 
     async def do_remove(self) -> None:
-        """Removes what is meant."""
         await self._act("remove")
 
     async def do_promote(self) -> None:
-        """Promotes what is meant."""
         await self._act("promote")
 
     def do_copy_id(self) -> None:
-        """The id to the clipboard."""
         if self.rows.key:
             self.app.copy_to_clipboard(self.rows.key)
-            self.session.say("copied the id")
+            self.session.show_message("copied the id")
 
     async def do_duplicate(self) -> None:
-        """A copy with edits."""
         from hsejobs_tui.flows.job_writing import write_job
 
         if self.rows.key:
             await write_job(self.session, self.queue, self.rows.key)
 
     def do_open(self) -> None:
-        """The job; where a search found none, the queue that it found some in."""
+        """Opens the job; if the search found none here, opens the queue that has hits."""
         if self.rows.key:
             self.session.open(JobPlace(self.queue, self.rows.key))
         else:
             self.follow()
 
     def follow(self) -> None:
-        """The same search in the queue that has hits, where this one has none."""
-        if self.away:
-            hits = self.away[0]
+        """Opens the same search in the first other queue that has hits."""
+        if self.other_hits:
+            hits = self.other_hits[0]
             self.session.open(QueuePlace(hits.queue, hits.state, self.query_text), replace=True)

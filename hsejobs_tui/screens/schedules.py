@@ -1,4 +1,4 @@
-"""Periodic tasks: cron, next and last run, how that ended; run one now."""
+"""Periodic tasks: cron, next run, last run and its outcome; can run one now."""
 
 from __future__ import annotations
 
@@ -29,8 +29,6 @@ COLUMNS = (
 
 
 class Schedules(View):
-    """The schedules of all queues."""
-
     SCOPE: ClassVar[str] = "schedules"
     HEAD: ClassVar[str] = "Schedules"
 
@@ -39,13 +37,11 @@ class Schedules(View):
         self.found: dict[str, tuple[QueueInfo, ScheduleInfo, str | None]] = {}
 
     def body(self) -> ComposeResult:
-        """The list."""
         yield Rows(COLUMNS, "No queue has a schedule.")
 
     async def poll(self) -> None:
-        """Reads all of them."""
         rows = []
-        for info, one, last, now in await self.session.look(self.session.source.schedules):
+        for info, one, last, now in await self.session.read(self.session.source.schedules):
             key = f"{info.name}/{one.name}"
             self.found[key] = (info, one, last.job_id if last else None)
             due = next_run(one.cron, now)
@@ -68,13 +64,13 @@ class Schedules(View):
         self.rows.fill(rows)
 
     def do_open(self) -> None:
-        """The last run."""
+        """Opens the job of the last run."""
         info, _, job_id = self.found.get(self.rows.key or "", (None, None, None))
         if info is not None and job_id:
             self.session.open(JobPlace(info.name, job_id))
 
     async def do_run_now(self) -> None:
-        """Adds a run."""
+        """Adds a job that runs the schedule now."""
         session, key = self.session, self.rows.key or ""
         if key not in self.found:
             return
@@ -82,7 +78,7 @@ class Schedules(View):
         if await session.ask(Confirm(f"Run {one.name} now?", f"Queue {info.name}.")):
             try:
                 added = await session.do(session.acts.run_schedule, info, one)
-                session.say(f"added {added.id}")
+                session.show_message(f"added {added.id}")
             except JobsError as error:
-                session.say(error)
+                session.show_message(error)
             session.poll_soon()

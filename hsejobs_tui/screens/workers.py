@@ -1,4 +1,4 @@
-"""Consumers: where, what each slot runs and for how long, when they were last heard of."""
+"""Consumers: host, the job and run time of each slot, and the age of the last heartbeat."""
 
 from __future__ import annotations
 
@@ -19,22 +19,21 @@ COLUMNS = (
     Column("pid", 8, right=True),
     Column("kind", 9, above=100),
     Column("slots", 6, right=True),
-    Column("heard of", 8, right=True),
-    Column("runs", 0),
+    Column("seen", 8, right=True),
+    Column("running", 0),
 )
 
 
 class Workers(View):
-    """The consumers of all queues, a line each, and a line for each job that runs."""
+    """The consumers of all queues, one line each, plus one line per running job."""
 
     SCOPE: ClassVar[str] = "workers"
 
     def body(self) -> ComposeResult:
-        """The list."""
-        yield Rows(COLUMNS, "No queue has described itself.")
+        yield Rows(COLUMNS, "No registered queues.")
 
     def head(self) -> Text:
-        """How many, and how busy."""
+        """The number of workers, and how many slots are busy."""
         every = [one for found in self._workers().values() for one in found]
         slots = sum(one.get("concurrency", 0) for one in every)
         busy = sum(1 for one in every for slot in one.get("slots", []) if slot)
@@ -44,9 +43,9 @@ class Workers(View):
         seen = self.session.snapshot
         return seen.workers if seen else {}
 
-    def told(self) -> None:
-        """Draws the rows of the last look."""
-        super().told()
+    def draw(self) -> None:
+        """Draws the rows of the latest snapshot."""
+        super().draw()
         seen = self.session.snapshot
         if seen is None:
             return
@@ -63,7 +62,7 @@ class Workers(View):
         self.rows.fill(rows)
 
     def do_open(self) -> None:
-        """The job of the slot."""
+        """Opens the job of the slot."""
         key = self.rows.key or ""
         if "\0" in key:
             _, queue, job_id = key.split("\0")
@@ -90,7 +89,7 @@ def _lines(one: dict[str, Any]) -> list[Row]:
         )
     ]
     for slot in busy:
-        # The longest first to be read, the first to give way last: how long, what, which one.
+        # Ordered by importance, because a narrow terminal cuts the end: run time, task, attempt, job.
         what = Text(f"for {duration(slot.get('runningFor'))}", "run")
         what.append(f"  {safe(str(slot.get('task')).rpartition('.')[2], 40)}")
         what.append(f" #{slot.get('attempt')}  {safe(slot.get('job'), 60)}")

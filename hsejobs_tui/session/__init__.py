@@ -1,1 +1,1 @@
-"""What a screen may ask for, and how it asks for another one."""
+"""The session: what screens may use, and how they open other screens."""

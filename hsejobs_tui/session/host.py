@@ -1,4 +1,4 @@
-"""What a session needs of the program that shows it."""
+"""What a session needs from the app that shows it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 class Host(Protocol):
-    """The program around a session: it has the screens, and is all that knows every one of them."""
+    """The app around a session: the only part that knows all screens."""
 
     def open(self, place: Place, *, replace: bool = False) -> None:
-        """Shows a place above the screen that is shown, or with ``replace`` instead of it."""
+        """Shows a place on top of the current screen, or with ``replace`` in its stead."""
 
     async def ask(self, dialog: Screen[T]) -> T:
         """Opens a dialog and returns its answer."""
@@ -24,10 +24,10 @@ class Host(Protocol):
         """Runs a command of the table, if this session has it."""
 
     def show_message(self, text: str, *, bad: bool) -> None:
-        """Shows a passing message, never as markup."""
+        """Shows a temporary message, never as markup."""
 
     async def poll(self) -> None:
-        """Lets the screen that is shown read what is its own."""
+        """Lets the current screen read its own data."""
 
     def redraw(self) -> None:
-        """Draws the head and status lines of the screen that is shown."""
+        """Draws the head and status lines of the current screen."""

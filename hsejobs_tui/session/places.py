@@ -1,7 +1,7 @@
-"""Where a person can be: what a screen names when it opens another one.
+"""Places: plain data that names a screen and its content.
 
-A place is plain data, so that a screen knows no other screen, and so that a place can be
-compared, kept and written down.
+A screen opens another one by its place, so that screens do not import each other. Places can be
+compared and stored.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from hsejobs.model import State
 
 @dataclass(frozen=True, slots=True)
 class ListPlace:
-    """A screen that has a number, by the id of its command, such as ``failures``."""
+    """A numbered screen, by the id of its command, such as ``failures``."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class QueuePlace:
-    """The jobs of a queue in a state. ``searching``: the search line is open."""
+    """The jobs of a queue in a state. ``searching``: open the search line."""
 
     queue: str
     state: State
@@ -30,8 +30,6 @@ class QueuePlace:
 
 @dataclass(frozen=True, slots=True)
 class JobPlace:
-    """One job."""
-
     queue: str
     job_id: str
 

@@ -1,7 +1,7 @@
-"""What a screen knows: the options, the last look at Redis, reads, acts, and how to ask for more.
+"""The session behind all screens: options, the latest snapshot of Redis, reads and acts.
 
-A session draws nothing and knows no screen. It looks at all queues over and over, in threads of
-its own, and hands what only the program around it can do to its ``Host``.
+A session draws nothing and knows no screen. It polls all queues in its own threads, and leaves
+what only the app can do to its ``Host``.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from hsejobs_tui.session.host import Host
 from hsejobs_tui.session.places import Place
 
 T = TypeVar("T")
-#: Seconds between tries while Redis is away.
+#: Seconds between retries while Redis is unavailable.
 RETRY = 3.0
 
 
 class Session:
-    """One person's session with one Redis."""
+    """One user's session with one Redis."""
 
     def __init__(self, options: Options, host: Host) -> None:
         self._host = host
@@ -45,73 +45,73 @@ class Session:
         self.acts = acts_of(options, self.link)
         self.snapshot: Snapshot | None = None
         self.snapshot_at = 0.0
-        #: How deep each queue was at each look since the start.
+        #: The depth of each queue at each poll since the start.
         self.depths = Depths()
-        #: Why Redis cannot be read; None while it can.
-        self.away: str | None = None
+        #: Why Redis cannot be read; None while it can be.
+        self.outage: str | None = None
         self.closed = False
         self.now: Callable[[], float] = time.monotonic
         self._refused = False
         self._next_try = 0.0
-        self._looks = ThreadPoolExecutor(1, "look")
-        self._works = ThreadPoolExecutor(2, "work")
+        self._read_pool = ThreadPoolExecutor(1, "read")
+        self._act_pool = ThreadPoolExecutor(2, "act")
         self._soon = asyncio.Event()
-        self._looking = True
-        #: Looks that were asked for, and how many of them were answered.
-        self._asked = self._answered = 0
+        self._polling = True
+        #: Number of requested polls, and how many of them are complete.
+        self._requested = self._completed = 0
 
     def close(self) -> None:
-        """Lets the threads go."""
+        """Closes the connections and releases the threads."""
         self.closed = True
-        for pool in (self._looks, self._works):
+        for pool in (self._read_pool, self._act_pool):
             pool.submit(self.link.close)
             pool.shutdown(wait=False, cancel_futures=False)
 
     # -- reading and acting
 
-    async def look(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """A read, in the thread of reads."""
+    async def read(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Runs a read in the read thread and returns its result."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._looks, lambda: call(*args, **kwargs))
+        return await loop.run_in_executor(self._read_pool, lambda: call(*args, **kwargs))
 
     async def do(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """An act or something long, in a thread of its own."""
+        """Runs an act, or another long call, in an act thread and returns its result."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._works, lambda: call(*args, **kwargs))
+        return await loop.run_in_executor(self._act_pool, lambda: call(*args, **kwargs))
 
     async def each(self, steps: Iterable[T], seen: Callable[[T], None]) -> None:
-        """Goes through an iterator in a thread and shows each step here."""
+        """Runs an iterator in an act thread; calls ``seen`` with each item in the event loop."""
         iterator, end = iter(steps), object()
         while (step := await self.do(next, iterator, end)) is not end:
             seen(step)
 
-    # -- looking, over and over
+    # -- polling
 
     def poll_soon(self) -> None:
-        """Reads again now, once."""
-        self._asked += 1
+        """Requests a poll now."""
+        self._requested += 1
         self._soon.set()
 
     @property
     def settled(self) -> bool:
-        """Whether no look is under way or asked for."""
-        return not self._looking and not self._soon.is_set()
+        """Whether no poll is running or requested."""
+        return not self._polling and not self._soon.is_set()
 
     @property
     def behind(self) -> bool:
-        """Whether a look that was asked for has not been answered yet."""
-        return self._answered < self._asked
+        """Whether a requested poll is not complete yet."""
+        return self._completed < self._requested
 
     async def watch(self) -> None:
-        """Looks at all queues a refresh, until it is cancelled."""
+        """Polls all queues once per refresh interval, until it is cancelled."""
         while True:
             self._soon.clear()
-            self._looking = True
-            asked = self._asked
-            await self._look_once()
-            self._answered = asked
-            self._looking = False
-            pause = self.options.refresh if self.away is None else RETRY
+            self._polling = True
+            requested = self._requested
+            await self._poll_once()
+            self._completed = requested
+            self._polling = False
+            pause = self.options.refresh if self.outage is None else RETRY
             self._next_try = self.now() + pause
             deadline = self.now() + pause
             while (left := deadline - self.now()) > 0:
@@ -119,41 +119,41 @@ class Session:
                     await asyncio.wait_for(self._soon.wait(), min(left, 1.0))
                     break
                 except TimeoutError:
-                    if self.away is not None:
+                    if self.outage is not None:
                         self.redraw()
 
-    async def _look_once(self) -> None:
+    async def _poll_once(self) -> None:
         try:
-            self.snapshot = await self.look(self.source.snapshot)
+            self.snapshot = await self.read(self.source.snapshot)
             self.snapshot_at = self.now()
             self.depths.note(self.snapshot)
-            self.away = None
+            self.outage = None
             await self._host.poll()
         except RedisUnavailable as error:
-            self.away, self._refused = str(error), isinstance(error, RedisRefused)
+            self.outage, self._refused = str(error), isinstance(error, RedisRefused)
             self._next_try = self.now() + RETRY
         except JobsError as error:
-            self.say(error)
+            self.show_message(error)
         self.redraw()
 
-    # -- what the last look saw
+    # -- the latest snapshot
 
     @property
     def redis_now(self) -> int:
-        """Redis time in ms at the last look."""
+        """Redis time in ms at the latest snapshot; 0 before the first."""
         return self.snapshot.now if self.snapshot else 0
 
     @property
     def alerts(self) -> list[Alert]:
-        """What is wrong by the last look, the worst first."""
+        """The active alerts of the latest snapshot, most severe first."""
         return active_alerts(self.snapshot, self.options.limits) if self.snapshot else []
 
     def stats(self, queue: str | None) -> QueueStats | None:
-        """A queue's figures at the last look; None when there are none."""
+        """A queue's counts and rates in the latest snapshot; None if it is not there."""
         every = self.snapshot.queues if self.snapshot else []
         return next((one for one in every if one.name == queue), None)
 
-    # -- what this session may do, and what it says of itself
+    # -- rights and status texts
 
     def has(self, command_id: str) -> bool:
         """Whether this session has the command."""
@@ -161,11 +161,11 @@ class Session:
 
     @property
     def confined(self) -> bool:
-        """Whether it sees one organization's jobs only."""
+        """Whether it is limited to one organization's jobs."""
         return self.options.organization_id is not None
 
-    def marks(self) -> list[str]:
-        """What every head line says about the session."""
+    def badges(self) -> list[str]:
+        """The session's badges in every head line."""
         words = []
         if self.options.read_only:
             words.append("READ-ONLY")
@@ -173,23 +173,23 @@ class Session:
             words.append(f"ORG {safe(self.options.organization_id, 30)}")
         return words
 
-    def away_line(self) -> str:
-        """How old the figures are, and when Redis is tried again."""
+    def outage_line(self) -> str:
+        """Status text of an outage: the age of the data and the time of the next retry."""
         left = max(0.0, self._next_try - self.now())
         again = f"next try in {left:.0f} s" if left >= 0.5 else "trying now"
         if not self.snapshot_at:
-            # One that refuses is there: why it does comes first.
+            # Redis answered with a refusal, so its reason is more useful than its address.
             if self._refused and not self.options.viewer:
-                return f"{safe(self.away, 300)}; {again}"
+                return f"{safe(self.outage, 300)}; {again}"
             return f"no Redis at {self.options.place}; {again}"
         stale = f"STALE {self.now() - self.snapshot_at:.0f} s, {again}"
-        # Where Redis is, is no business of a browser's.
-        return stale if self.options.viewer else f"{stale}: {safe(self.away, 300)}"
+        # The address of Redis is not shown in a browser.
+        return stale if self.options.viewer else f"{stale}: {safe(self.outage, 300)}"
 
-    # -- what it asks of the program around it
+    # -- requests to the app
 
     def open(self, place: Place, *, replace: bool = False) -> None:
-        """Shows a place above the screen that is shown, or with ``replace`` instead of it."""
+        """Shows a place on top of the current screen, or with ``replace`` in its stead."""
         self._host.open(place, replace=replace)
 
     async def ask(self, dialog: Screen[T]) -> T:
@@ -201,24 +201,24 @@ class Session:
         self._host.perform(command_id)
 
     def redraw(self) -> None:
-        """Draws the head and status lines of the screen that is shown."""
+        """Draws the head and status lines of the current screen."""
         self._host.redraw()
 
-    def say(self, what: str | BaseException, *, bad: bool | None = None) -> None:
-        """Shows a passing message; an error in full words. ``bad``: as an error, by default if it is one."""
+    def show_message(self, what: str | BaseException, *, bad: bool | None = None) -> None:
+        """Shows a temporary message. ``bad``: show it as an error; the default for exceptions."""
         text = self.explain(what) if isinstance(what, BaseException) else what
         wrong = isinstance(what, BaseException) if bad is None else bad
         self._host.show_message(safe(text, 400), bad=wrong)
 
     def explain(self, error: BaseException) -> str:
-        """An error in full words; where Redis is, is no business of a browser's."""
+        """The text of an error, with what to do; without the address of Redis in a browser."""
         if self.options.viewer is not None and isinstance(error, RedisUnavailable):
             return f"Redis does not answer ({error.code})"
         return explain(error)
 
 
 class Inside(Protocol):
-    """A widget or a screen: what lives in an app."""
+    """A widget or a screen: anything that belongs to an app."""
 
     @property
     def app(self) -> Any:

@@ -1,4 +1,4 @@
-"""From the table of commands to Textual's bindings."""
+"""Makes Textual key bindings from the command table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON as a folding tree that makes its nodes when they are opened."""
+"""JSON as a collapsible tree that creates its nodes when they are expanded."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from textual.widgets.tree import TreeNode
 
 from hsejobs_tui.core.text import safe
 
-#: Children shown of one node, characters of one text, and of all texts together.
+#: Limits: children of one node, characters of one text, and characters of all texts together.
 CHILDREN, TEXT, WHOLE = 500, 2_000, 65_536
-#: Nodes up to which all are opened.
+#: Up to this number of nodes, all are expanded.
 FEW = 40
 
 
 class JsonTree(Tree[Any]):
-    """Masked JSON data. Nothing of it is ever taken for markup."""
+    """Shows masked JSON data, never as markup."""
 
     def __init__(self, name: str, data: Any, *, ascii_only: bool = False) -> None:
         super().__init__(_label(name, data), data)
@@ -31,12 +31,12 @@ class JsonTree(Tree[Any]):
         self.auto_expand = True
 
     def on_mount(self) -> None:
-        """The first level is open; of little data all of it is."""
+        """Expands the first level, or everything if there are few nodes."""
         self.few = _nodes(self.root.data, FEW) <= FEW
         self.root.expand()
 
     def on_tree_node_expanded(self, event: Tree.NodeExpanded[Any]) -> None:
-        """Makes what is inside."""
+        """Creates the child nodes."""
         node: TreeNode[Any] = event.node
         data = node.data
         if node.children or not isinstance(data, dict | list):
@@ -59,7 +59,7 @@ class JsonTree(Tree[Any]):
 
 
 def _nodes(data: Any, most: int) -> int:
-    """How many nodes there are, counted only until there are more than ``most``."""
+    """The number of nodes; stops counting above ``most``."""
     found, left = 0, [data]
     while left and found <= most:
         one = left.pop()
@@ -77,6 +77,6 @@ def _label(key: str, value: Any) -> Text:
         return text.append(f"  [{len(value)}]", "dim")
     if isinstance(value, str):
         return text.append(": ").append(safe(value, TEXT), "ok")
-    # Not by a dict of the three: 1 == True.
+    # A dict lookup would confuse 1 with True, because they are equal.
     shown = json.dumps(value) if value is None or isinstance(value, bool) else value
     return text.append(": ").append(safe(shown, 200), "note")

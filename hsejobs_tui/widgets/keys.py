@@ -1,7 +1,7 @@
-"""The line of keys at the bottom.
+"""The footer: a line with the keys of the screen.
 
-The library's own makes a widget a key whenever the screen changes, each bound to its
-footer for good: 50 MB after 336 changes of screen. This is one line of text.
+Textual's own footer creates a widget per key at each change of screen and never frees
+them: 50 MB after 336 changes. This footer is one line of text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hsejobs_tui.session.session import session_of
 
 
 class Keys(Static):
-    """The commands of a screen that the table wants shown; each of them can be clicked."""
+    """The screen's commands that have ``footer`` set; each can be clicked."""
 
     def __init__(self, scope: str) -> None:
         super().__init__(id="keys", markup=False)
@@ -23,7 +23,7 @@ class Keys(Static):
         self._spans: list[tuple[int, int, str]] = []
 
     def on_mount(self) -> None:
-        """Drawn once: what a session may do does not change."""
+        """Draws the line once, as a session's commands do not change."""
         session = session_of(self)
         text = Text()
         for one in for_scope(
@@ -38,7 +38,7 @@ class Keys(Static):
         self.update(text)
 
     def on_click(self, event: events.Click) -> None:
-        """The command under the mouse."""
+        """Runs the command under the mouse."""
         for first, end, command_id in self._spans:
             if first <= event.x < end:
                 session_of(self).perform(command_id)

@@ -1,4 +1,4 @@
-"""The line of screens: where one is, where one can go, and how many alerts are on; by mouse too."""
+"""The navigation line: the screens, the current one, and the number of active alerts; clickable."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from textual.widgets import Static
 from hsejobs_tui.core.commands import COMMANDS
 from hsejobs_tui.session.session import session_of
 
-#: The screens that lie below another one.
+#: Screens that are opened from another one, and its name.
 BELOW = {"queue": "overview", "job": "overview"}
 
 
 class Nav(Static):
-    """One line; each of its words is a command."""
+    """One line of screen names; each name runs its command."""
 
     def __init__(self, scope: str) -> None:
         super().__init__(id="nav", markup=False)
@@ -22,8 +22,8 @@ class Nav(Static):
         self.alerts = -1
         self._spans: list[tuple[int, int, str]] = []
 
-    def tell(self, alerts: int) -> None:
-        """Draws it; ``alerts``: how many are on."""
+    def draw(self, alerts: int) -> None:
+        """Draws the line; ``alerts``: the number of active alerts."""
         if alerts == self.alerts:
             return
         self.alerts = alerts
@@ -44,7 +44,7 @@ class Nav(Static):
         text.append_text(word).append(" ")
 
     def on_click(self, event: events.Click) -> None:
-        """The word under the mouse."""
+        """Opens the screen under the mouse."""
         for first, end, command_id in self._spans:
             if first <= event.x < end:
                 session_of(self).perform(command_id)

@@ -1,4 +1,4 @@
-"""A list of any length that draws only the rows that are seen, with its cursor tied to a key."""
+"""A list of any length that draws only its visible rows and ties its cursor to a row key."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from textual.strip import Strip
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: cells wide, 0 for what is left; shown from ``above`` cells of width on.
+    """A column. ``width`` in cells, 0 for the remaining space; hidden below ``above`` cells.
 
-    ``wide``: its cells where the list is at least ``WIDE`` cells wide, 0 for the same.
+    ``wide``: its width when the list is at least ``WIDE`` cells wide; 0 for no change.
     """
 
     title: str
@@ -28,13 +28,13 @@ class Column:
     wide: int = 0
 
 
-#: Cells of width from which columns may be wider.
+#: List width in cells from which columns use their ``wide`` width.
 WIDE = 110
 
 
 @dataclass(slots=True)
 class Row:
-    """A row: what it stands for, and a cell a column. ``dim``: what it stood for is gone."""
+    """A row: its key, and one cell per column. ``dim``: the item no longer exists."""
 
     key: str
     cells: Sequence[Text | str] = field(default_factory=list)
@@ -42,48 +42,48 @@ class Row:
 
 
 def _value(cell: Text | str) -> object:
-    # Two Texts are equal for Rich when only their base style differs.
+    # Rich treats two Texts as equal when only their base style differs.
     return (cell.plain, str(cell.style), cell.spans) if isinstance(cell, Text) else cell
 
 
 class Rows(ScrollView, inherit_bindings=False, can_focus=True):
-    """Rows by their place, of which only some are at hand."""
+    """Rows by position, of which only some are loaded."""
 
     DEFAULT_CSS = "Rows { height: 1fr; scrollbar-size-vertical: 1; }"
 
     class Opened(Message):
-        """A row was clicked twice."""
+        """Posted when a row is double-clicked."""
 
     class Missing(Message):
-        """Rows are to be shown that are not at hand."""
+        """Posted when visible rows are not loaded."""
 
     class Moved(Message):
-        """The cursor is on another row."""
+        """Posted when the cursor moves to another row."""
 
     def __init__(self, columns: Sequence[Column], empty: str, name: str | None = None) -> None:
         super().__init__(name=name)
         self.columns = columns
-        #: What is said where there is no row, once that is known.
+        #: Text for an empty list, once it is known to be empty.
         self.empty = empty
         self.read = False
         self.total = 0
         self.cursor = 0
-        #: Whether the cursor holds on to its key: from the first move on.
-        self.held = False
-        #: What went away under the cursor: a line of its own there, that hides no other row.
+        #: Whether the cursor follows its key: from the first move on.
+        self.anchored = False
+        #: The removed row under the cursor: shown as an extra line that hides no other row.
         self.ghost: Row | None = None
-        #: What the next act is about: these, or all that the list stands for.
+        #: Keys selected for the next act, and whether all rows are selected.
         self.marked: set[str] = set()
         self.all_marked = False
         self.at: dict[int, Row] = {}
         self._dimmed = False
         self._key = ""
 
-    # -- what it shows
+    # -- content
 
     @property
     def dimmed(self) -> bool:
-        """Whether what is shown may be old."""
+        """Whether the content may be stale."""
         return self._dimmed
 
     @dimmed.setter
@@ -94,7 +94,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
 
     @property
     def key(self) -> str | None:
-        """What the cursor is on; None on an empty list or a row that went away."""
+        """The key under the cursor; None for an empty list or a removed row."""
         if self.ghost is not None:
             return None
         row = self.at.get(self.cursor)
@@ -102,26 +102,26 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
 
     @property
     def page(self) -> int:
-        """Rows that fit."""
+        """The number of rows that fit."""
         return max(1, self.size.height - 1)
 
     @property
     def first(self) -> int:
-        """The first row that is seen."""
+        """The first visible row."""
         return int(self.scroll_offset.y)
 
     def fill(self, rows: Sequence[Row], *, whole: bool = True) -> None:
-        """All rows at once; the cursor stays on its key. ``whole``: there are no more to come."""
+        """Sets all rows; the cursor follows its key. ``whole``: no more rows will come."""
         places = {row.key: place for place, row in enumerate(rows)}
-        place = places.get(self._key) if self.held else None
+        place = places.get(self._key) if self.anchored else None
         self._put(len(rows), dict(enumerate(rows)), place, known=True, read=whole or bool(rows))
 
     def place(
         self, total: int, at: dict[int, Row], place: int | None, *, known: bool = True
     ) -> None:
-        """Some rows; ``place`` is where the cursor's key is now, None if it is gone.
+        """Sets some rows; ``place``: the new position of the cursor's key, None if it is gone.
 
-        ``known``: whether it was looked for at all.
+        ``known``: whether the position was looked up at all.
         """
         self._put(total, at, place, known=known, read=True)
 
@@ -129,77 +129,77 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         self, total: int, at: dict[int, Row], place: int | None, *, known: bool, read: bool
     ) -> None:
         old = self.at.get(self.cursor)
-        seen = self._seen()
+        seen = self._drawn_state()
         self.total, shift = total, 0
         self.read = self.read or read
-        if self.held and known and self._key:
+        if self.anchored and known and self._key:
             if place is not None:
                 shift, self.cursor, self.ghost = place - self.cursor, place, None
             elif self.ghost is None and old is not None and old.key == self._key:
-                self.ghost = Row(old.key, self._gone(old.cells), True)
+                self.ghost = Row(old.key, self._removed_cells(old.cells), True)
         self.at = at
         self.cursor = max(0, min(self.cursor, self.lines - 1))
-        # A cursor that jumped to where nothing had been read takes its key now.
-        if not self.held or not self._key:
+        # A cursor that jumped to a row before it was loaded takes its key now.
+        if not self.anchored or not self._key:
             self._key = self.key or ""
         self.virtual_size = Size(max(1, self.size.width - 1), self.lines + 1)
         if shift and self.first:
             self._scroll(self.first + shift)
-        now = self._seen()
+        now = self._drawn_state()
         if now[0] != seen[0]:
             self.refresh()
             return
-        # Over SSH a screen that is drawn anew each second is felt: only lines that changed are.
+        # A full redraw each second is noticeable over SSH, so only changed lines are drawn.
         for y, (new, before) in enumerate(zip(now[1], seen[1], strict=True), 1):
             if new != before:
                 self.refresh(Region(0, y, self.size.width, 1))
 
-    def _gone(self, cells: Sequence[Text | str]) -> list[Text | str]:
-        """The cells with the word for it in the first column that has room."""
+    def _removed_cells(self, cells: Sequence[Text | str]) -> list[Text | str]:
+        """The cells, with ``gone`` in the first column that has room for it."""
         place = next((n for n, one in enumerate(self.columns) if one.width >= 4), 0)
         return [*cells[:place], "gone", *cells[place + 1 :]]
 
     @property
     def lines(self) -> int:
-        """Lines of the list: its rows, and what went away."""
+        """The number of lines: all rows and the removed row."""
         return self.total + (self.ghost is not None)
 
     def _at_line(self, line: int) -> Row | None:
-        """What a line of the list shows; None for a row that is not at hand."""
+        """The row of a line; None if it is not loaded."""
         if self.ghost is None or line < self.cursor:
             return self.at.get(line)
         return self.ghost if line == self.cursor else self.at.get(line - 1)
 
     def _row_of(self, line: int) -> int:
-        """The row that a line shows; below what went away they are one less."""
+        """The row number of a line: below the removed row, one less than the line."""
         return line - (self.ghost is not None and line > self.cursor)
 
-    def _seen(self) -> tuple[object, list[object]]:
-        """What the whole and each line that is drawn depend on, as values that can be compared."""
+    def _drawn_state(self) -> tuple[object, list[object]]:
+        """Comparable values that determine the whole list and each visible line."""
         first = self.first
         rows = [self._at_line(line) for line in range(first, min(self.lines, first + self.page))]
         return (
-            (self.total, self.cursor, first, self.ghost is None, self.columns, self._nothing()),
+            (self.total, self.cursor, first, self.ghost is None, self.columns, self._placeholder()),
             [row and (row.key, row.dim, [_value(cell) for cell in row.cells]) for row in rows],
         )
 
-    def _nothing(self) -> str:
-        """What stands where there is no row: never that there is nothing before that is known."""
+    def _placeholder(self) -> str:
+        """The text of a list without rows; never claims that it is empty before that is known."""
         if self.read:
             return self.empty
-        return "Not read yet: the line below the list says why." if self.dimmed else "Reading ..."
+        return "Not read yet: see the status line below." if self.dimmed else "Reading ..."
 
     # -- moving
 
     def move(self, by: int) -> None:
-        """The cursor so many rows on."""
+        """Moves the cursor by a number of rows."""
         self.go(self._row_of(self.cursor + by))
 
     def go(self, row: int) -> None:
-        """The cursor to a row."""
+        """Moves the cursor to a row."""
         self.ghost = None
         self.cursor = max(0, min(row, self.total - 1))
-        self.held = True
+        self.anchored = True
         self._key = self.key or ""
         first, page = self.first, self.page
         if self.cursor < first:
@@ -211,20 +211,20 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         self.post_message(self.Moved())
 
     def reset(self) -> None:
-        """Forgets rows, cursor and marks: another list is to be shown."""
+        """Clears rows, cursor and selection, before another list is shown."""
         self.at, self.total, self.cursor, self._key = {}, 0, 0, ""
-        self.held, self.ghost, self.marked, self.all_marked = False, None, set(), False
+        self.anchored, self.ghost, self.marked, self.all_marked = False, None, set(), False
         self.read = False
         self._scroll(0)
         self.refresh()
 
     def mark(self, marked: set[str], *, every: bool = False) -> None:
-        """Marks these, or every one."""
+        """Selects these keys, or with ``every`` all rows."""
         self.marked, self.all_marked = marked, every
         self.refresh()
 
     def _scroll(self, first: int) -> None:
-        # Forced: a list that was just filled has no scroll bar before its next layout.
+        # Forced, because a list that was just filled has no scroll bar before its next layout.
         self.scroll_to(y=max(0, first), animate=False, immediate=True, force=True)
 
     def _ask(self) -> None:
@@ -233,13 +233,13 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
             self.post_message(self.Missing())
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Scrolled, by the mouse too."""
+        """Requests missing rows after scrolling."""
         super().watch_scroll_y(old_value, new_value)
         if self.total:
             self._ask()
 
     def on_click(self, event: events.Click) -> None:
-        """One click moves the cursor, two open the row."""
+        """A click moves the cursor, a double click opens the row."""
         row = self.first + event.y - 1
         if event.y >= 1 and row < self.lines:
             self.go(self._row_of(row))
@@ -247,16 +247,16 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
                 self.post_message(self.Opened())
 
     def on_resize(self) -> None:
-        """The width of the columns is another."""
+        """Adapts the column widths."""
         self.virtual_size = Size(max(1, self.size.width - 1), self.lines + 1)
         self.refresh()
 
     # -- drawing
 
     def widths(self) -> list[tuple[int, Column, int]]:
-        """(place, column, cells) of the columns that are shown at this width."""
+        """(position, column, cells) of the columns that are visible at this width."""
         room = self.scrollable_content_region.width - 2
-        # The scroll bar must not make a column come and go.
+        # The full width, so that the scroll bar does not toggle columns.
         whole = self.size.width
         shown = [(n, one) for n, one in enumerate(self.columns) if whole >= one.above]
         cells = [(whole >= WIDE and one.wide) or one.width for _, one in shown]
@@ -265,18 +265,18 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         return [(n, one, width or rest) for (n, one), width in zip(shown, cells, strict=True)]
 
     def render_line(self, y: int) -> Strip:
-        """One line: the head, a row, or nothing."""
+        """Draws one line: the header, a row, or a blank line."""
         width = self.size.width
         if y == 0:
             return self._line([Text(one.title) for one in self.columns], "  ", Style(bold=True))
         row = self.first + y - 1
         if row >= self.lines:
             if not self.lines and y == 1:
-                return self._strip(Text(f"  {self._nothing()}", "dim"), Style())
+                return self._strip(Text(f"  {self._placeholder()}", "dim"), Style())
             return Strip.blank(width, self.rich_style)
         cursor = row == self.cursor
         found = self._at_line(row)
-        # Old figures, and what went away, are in one color; the cursor tints, and keeps colors.
+        # Stale rows and removed rows use one color; the cursor only changes the background.
         faded = self.dimmed or bool(found and found.dim)
         style = Style(bold=cursor)
         if faded:

@@ -1,4 +1,4 @@
-"""What is typed into: with a cursor that stands still, as a blink is traffic over SSH."""
+"""Text inputs without a blinking cursor, because blinking causes traffic over SSH."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from textual.widgets import Input, TextArea
 
 
 class Line(Input):
-    """A line of text."""
+    """A single-line input."""
 
     def __init__(self, value: str = "", *, placeholder: str = "", id: str | None = None) -> None:
         super().__init__(value, placeholder=placeholder, id=id)
@@ -14,7 +14,7 @@ class Line(Input):
 
 
 class Lines(TextArea):
-    """Many lines of text, numbered."""
+    """A multi-line input with line numbers."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text, show_line_numbers=True, tab_behavior="indent")

@@ -5,6 +5,7 @@ in the audit log.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -188,7 +189,7 @@ def test_the_table_says_why_a_door_is_left_out() -> None:
 
 
 def test_one_definition_each() -> None:
-    """What is shown of a job is formed and masked in one place only."""
+    """Cron, durations, the making of jobs, their public form and masking have one place each."""
     root = Path(__file__).parents[2]
     sources = {
         path.relative_to(root).as_posix(): path.read_text()
@@ -203,3 +204,10 @@ def test_one_definition_each() -> None:
     assert maskers == ["hsejobs/control/views.py"]
     writers = [name for name, text in sources.items() if "fcntl.flock" in text and "audit" in name]
     assert writers == ["hsejobs/control/audit.py"]
+    made = {name: len(re.findall(r"\bNewJob\((?!\"\")", text)) for name, text in sources.items()}
+    made["hsejobs/store/write.py"] -= 1  # its class
+    assert [name for name, count in made.items() if count] == ["hsejobs/control/making.py"]
+    crons = [name for name, text in sources.items() if "def next_run(" in text]
+    assert crons == ["hsejobs/control/cron.py"]
+    units = [name for name, text in sources.items() if re.search(r'"(?:min|h)": [36]', text)]
+    assert units == ["hsejobs/control/durations.py"]

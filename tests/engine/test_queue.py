@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 
 from hsejobs import forks
 from hsejobs.engine import adding
+from hsejobs.engine.duties import Duty
 from hsejobs.engine.huey import JobHuey
 from hsejobs.engine.maintenance import Maintenance
 from hsejobs.engine.outage import Outage
@@ -136,3 +138,27 @@ def test_a_worker_and_a_keeper_need_no_consumer(trial: Path) -> None:
     worker.shutdown()
     maintenance.leave(1.0)
     assert trial.read_text().split()[0] == "1"
+
+
+def test_after_a_call_that_took_long_leases_are_renewed_before_any_is_taken(
+    trial: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen: Redis hung for longer than a lease and no call failed; then one consumer took the leases
+    of another, whose renewals were on their way.
+    """
+    monkeypatch.setenv("QUEUE_LEASE_MS", "300")
+    reset_runtime()
+    maintenance = Maintenance(Host(jobs.huey))
+    maintenance._calm_until = 0.0
+    maintenance._do(Duty("quick", 1.0, lambda: None))
+    assert maintenance._calm_until == 0.0
+    maintenance.renewal.at = time.monotonic() + 60
+    maintenance._do(Duty("slow", 1.0, lambda: time.sleep(0.15)))  # Redis answers late
+    job = jobs.echo.add({"n": 1, "say": "x"})
+    assert maintenance.work.step([], 1, "dead", 0)[1][0].id == job.id
+    maintenance._sweep()
+    assert job.refresh().stalls == 0
+    assert maintenance.renewal.at <= time.monotonic()
+    maintenance._calm_until = 0.0
+    maintenance._sweep()
+    assert job.refresh().stalls == 1

@@ -172,7 +172,7 @@ def test_keys_go_in_and_the_screens_come_out(shim: Shim) -> None:
         assert "ORG org-1" in shows(socket, "email", "1 waiting", "ORG org-1")
         socket.send(json.dumps(["resize", {"width": 100, "height": 40}]))
         socket.send(json.dumps(["ping", "7"]))
-        for job_id, told in (("theirs", "no queue has a job of that id"), ("mine", "user@exam")):
+        for job_id, told in (("theirs", "no queue has a job with this id"), ("mine", "user@exam")):
             press(socket, ":")
             shows(socket, "Go to job")
             press(socket, f"org-{2 if job_id == 'theirs' else 1}:{job_id}\r")

@@ -55,9 +55,9 @@ def test_a_500_is_a_problem_with_one_line(shim: Shim, redis_client: Redis) -> No
 )
 def test_unknown_parameters_are_named(path: str, shim: Shim) -> None:
     who = {"Authorization": f"Bearer {token('operator')}"}
-    done = shim.client.get(f"{path}?organizationId=org-1&b=", headers=who)
+    done = shim.client.get(f"{path}?organizationID=org-1&b=", headers=who)
     assert done.status_code == 422, done.text
-    assert [one["field"] for one in done.json()["errors"]] == ["organizationId", "b"]
+    assert [one["field"] for one in done.json()["errors"]] == ["organizationID", "b"]
 
 
 def test_parameters_of_acts_and_twice_given_ones(shim: Shim) -> None:

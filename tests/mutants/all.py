@@ -1,4 +1,4 @@
-"""All mutants, in the order in which they are tried."""
+"""All mutants, in the order in which they run."""
 
 from __future__ import annotations
 

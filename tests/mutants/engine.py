@@ -1,4 +1,4 @@
-"""Faults in the engine and in masking: leases, outages, outcomes, secrets."""
+"""Mutants of the engine and of masking: leases, outages, outcomes, secrets."""
 
 from __future__ import annotations
 

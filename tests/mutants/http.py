@@ -1,4 +1,4 @@
-"""Faults in the shim: who a token is, what a role may, whose jobs are seen."""
+"""Mutants of the HTTP shim: tokens, roles, tenants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One fault, put into a copy of the sources by hand."""
+"""A mutant: one deliberate fault in a copy of the sources."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Mutant:
-    """``old``, which the file has exactly once, becomes ``new``; one of ``tests`` is to notice.
+    """Replaces ``old``, which must occur exactly once in ``file``, with ``new``; ``tests`` must fail.
 
-    ``tests``: what pytest takes, relative to ``tests/``: a file, or ``file::test``.
+    ``what`` describes the fault. ``tests``: pytest arguments relative to ``tests/``: a file, or
+    ``file::test``. At least one must fail.
     """
 
     what: str
@@ -22,7 +23,7 @@ class Mutant:
     tests: tuple[str, ...]
 
     def faults(self, root: Path = ROOT) -> list[str]:
-        """Why it cannot be run as it is written; nothing when it can."""
+        """The reasons why the mutant cannot be applied; empty if it can."""
         found = []
         path = root / self.file
         text = path.read_text() if path.is_file() else ""
@@ -43,7 +44,7 @@ class Mutant:
         return [f"{self.what}: {one}" for one in found]
 
     def apply(self, root: Path) -> str:
-        """Puts it into the copy; the text that was there. Raises ValueError with its faults."""
+        """Applies the mutant to the copy; returns the original text. Raises ValueError with its faults."""
         if faults := self.faults(root):
             raise ValueError("; ".join(faults))
         path = root / self.file

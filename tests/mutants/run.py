@@ -1,7 +1,7 @@
-"""``make mutants``: each fault alone, in a copy of the tree; its tests must fail.
+"""``make mutants``: applies each mutant alone, in a copy of the tree; its tests must fail.
 
-Prints JSON: ``noticed`` (how many), ``survived`` and ``broken`` (which). Exits with 1 when fewer than
-95 % were noticed, or one could not be run.
+Prints JSON: ``noticed`` (the number), ``survived`` and ``broken`` (the names). Exits with 1 if fewer
+than 95 % were noticed or a mutant could not be run.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from pathlib import Path
 from tests.mutants.all import MUTANTS
 from tests.mutants.mutant import ROOT, Mutant
 
-#: The share that must be noticed, and seconds that the tests of one may take.
+#: The share that must be noticed, and the seconds that the tests of one mutant may take.
 LEAST, SECONDS = 0.95, 600
-#: How pytest ends when tests failed, and when its own arguments or modules did.
+#: Exit statuses of pytest: tests failed, tests passed. All others mean that it could not run.
 FAILED, PASSED = 1, 0
 NOT_COPIED = (
     ".git",
@@ -39,12 +39,12 @@ NOT_COPIED = (
 
 
 def copy_tree(to: Path) -> None:
-    """The sources and their tests, without what was made of them."""
+    """Copies sources and tests, without generated files."""
     shutil.copytree(ROOT, to, ignore=shutil.ignore_patterns(*NOT_COPIED), dirs_exist_ok=True)
 
 
 def run_tests(root: Path, tests: Iterable[str]) -> tuple[int, str]:
-    """How pytest ended, and the last lines of what it said; the sources of ``root`` are imported."""
+    """Runs tests on the sources of ``root``; returns pytest's exit status and its last lines."""
     command = [
         sys.executable,
         "-m",
@@ -59,7 +59,7 @@ def run_tests(root: Path, tests: Iterable[str]) -> tuple[int, str]:
         "0",
         *(f"tests/{test}" for test in tests),
     ]
-    # Python takes compiled files for the source's by its time in seconds and its size.
+    # Python matches compiled files to sources by size and time in seconds, which mutants may not change.
     env = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
     env.pop("PYTEST_ADDOPTS", None)
     process = subprocess.Popen(
@@ -73,40 +73,40 @@ def run_tests(root: Path, tests: Iterable[str]) -> tuple[int, str]:
         start_new_session=True,
     )
     try:
-        said, _ = process.communicate(timeout=SECONDS)
+        output, _ = process.communicate(timeout=SECONDS)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, 9)
         process.communicate()
-        return FAILED, f"not within {SECONDS} s"
-    return process.returncode, "\n".join(said.splitlines()[-15:])
+        return FAILED, f"did not end within {SECONDS} s"
+    return process.returncode, "\n".join(output.splitlines()[-15:])
 
 
 def try_out(mutant: Mutant, root: Path) -> tuple[str, str]:
-    """``noticed``, ``survived`` or ``broken``, and what pytest said."""
+    """Runs one mutant; returns ``noticed``, ``survived`` or ``broken``, and the output of pytest."""
     try:
         before = mutant.apply(root)
     except ValueError as error:
         return "broken", str(error)
     try:
-        code, said = run_tests(root, mutant.tests)
+        code, output = run_tests(root, mutant.tests)
     finally:
         (root / mutant.file).write_text(before)
-    return {FAILED: "noticed", PASSED: "survived"}.get(code, "broken"), said
+    return {FAILED: "noticed", PASSED: "survived"}.get(code, "broken"), output
 
 
 class Found:
-    """What became of each, told as it comes."""
+    """Collects the verdicts and prints each one as it arrives."""
 
     def __init__(self) -> None:
         self.by_kind: dict[str, list[str]] = {"noticed": [], "survived": [], "broken": []}
         self._lock = threading.Lock()
 
-    def note(self, mutant: Mutant, kind: str, said: str) -> None:
+    def note(self, mutant: Mutant, kind: str, output: str) -> None:
         with self._lock:
             self.by_kind[kind].append(mutant.what)
             print(f"{kind:9} {mutant.what}", file=sys.stderr, flush=True)
             if kind == "broken":
-                print(said, file=sys.stderr, flush=True)
+                print(output, file=sys.stderr, flush=True)
 
     def report(self) -> dict[str, object]:
         return {
@@ -123,7 +123,7 @@ class Found:
 
 
 def work(todo: queue.SimpleQueue[Mutant], found: Found) -> None:
-    """Takes one after the other, in a copy of its own."""
+    """Runs mutants from the queue, in a copy of the worker's own."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         root = Path(folder).resolve()
         copy_tree(root)
@@ -136,21 +136,23 @@ def work(todo: queue.SimpleQueue[Mutant], found: Found) -> None:
 
 
 def whole(tests: Iterable[str]) -> bool:
-    """Whether the tests pass where nothing was changed: a test that always fails notices nothing."""
+    """Whether the tests pass without a mutant: a test that always fails proves nothing."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         root = Path(folder).resolve()
         copy_tree(root)
-        code, said = run_tests(root, sorted(set(tests)))
+        code, output = run_tests(root, sorted(set(tests)))
     if code != PASSED:
-        print(f"the tests fail without any mutant:\n{said}", file=sys.stderr)
+        print(f"the tests fail without any mutant:\n{output}", file=sys.stderr)
     return code == PASSED
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="those whose name or file has this in it")
-    parser.add_argument("--workers", type=int, default=1, help="how many at a time")
-    parser.add_argument("--unchecked", action="store_true", help="do not run the tests unchanged")
+    parser.add_argument(
+        "--only", default="", help="run only mutants with this in their name or file"
+    )
+    parser.add_argument("--workers", type=int, default=1, help="number of mutants to run at a time")
+    parser.add_argument("--unchecked", action="store_true", help="skip the run without mutants")
     given = parser.parse_args()
     chosen = [one for one in MUTANTS if given.only in one.what or given.only in one.file]
     faults = [fault for one in chosen for fault in one.faults()]

@@ -1,4 +1,4 @@
-"""Faults in services: which addresses a webhook may call, what it signs, who gets a mail."""
+"""Mutants of the services: addresses and signatures of webhooks, recipients of mails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults in the scripts and the store: states, tokens, order, tenants, bounds."""
+"""Mutants of the scripts and the store: states, tokens, order, tenants, limits."""
 
 from __future__ import annotations
 

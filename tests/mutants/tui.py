@@ -1,4 +1,4 @@
-"""Faults in acts: undo, what is not as it was seen, read-only, tenants."""
+"""Mutants of acts: undo, audit log, tenants."""
 
 from __future__ import annotations
 

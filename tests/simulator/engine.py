@@ -159,7 +159,7 @@ def _tell(sim: Sim, job: Any, hold: Hold, word: str, value: Any) -> None:
 
 
 def _once(sim: Sim, job: Any, key: str) -> None:
-    name = (job.id, sim.observer.made[job.id], key)
+    name = (job.id, job.created_at, key)
     earlier = name in sim.observer.asked
     sim.observer.asked.add(name)
     sim.observer.asked_once(job, key, job.once(key), earlier)

@@ -110,8 +110,8 @@ class Observer:
         self.holds: dict[tuple[str, str], Hold] = {}
         #: Attempts that failed since a job's last fresh budget.
         self.used: Counter[str] = Counter()
-        #: How often a job was made: an id may come again after its removal.
-        self.made: Counter[str] = Counter()
+        #: The ids of jobs that were in Redis at some time.
+        self.made: set[str] = set()
         self.granted: dict[tuple[str, int, str], str] = {}
         self.asked: set[tuple[str, int, str]] = set()
         self.accepted: set[str] = set()
@@ -209,8 +209,8 @@ class Observer:
         self._attempts(name, was, after, wrong)
 
     def _made(self, name: str, after: Row) -> None:
+        self.made.add(after.id)
         if name != "restore":
-            self.made[after.id] += 1
             self.used[after.id] = 0
         else:
             self.used[after.id] = int(after.made) - (after.state == "c" or after.code == "stalled")
@@ -301,7 +301,8 @@ class Observer:
 
     def asked_once(self, job: Any, key: str, fresh: bool, earlier: bool) -> None:
         """``once`` answered. ``earlier``: the mark stood before this attempt asked."""
-        name = (job.id, self.made[job.id], key)
+        # An id may come again after its removal, and an undo then bring the first one back.
+        name = (job.id, job.created_at, key)
         if fresh:
             if name in self.granted:
                 raise self.world.violation_of(f"once({key!r}) of {job.id} was granted to two")

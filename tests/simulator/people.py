@@ -101,7 +101,7 @@ class Producer:
             for job in jobs:
                 if job.created:
                     sim.observer.accepted.add(job.id)
-                if sim.observer.made[job.id] == 0:
+                if job.id not in sim.observer.made:
                     raise Violation(f"{job.id} was accepted, and never made")
             return
 

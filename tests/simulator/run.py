@@ -83,14 +83,14 @@ def _quiet(world: World) -> Iterator[None]:
 def _linked(sim: Sim) -> Iterator[None]:
     """Links that the worker and the maintenance thread make for themselves are simulated too."""
     places: tuple[Any, ...] = (worker, maintenance)
-    kept = [module.Link for module in places]
+    kept = [module.RedisClient for module in places]
     for module in places:
-        module.Link = sim.link_class
+        module.RedisClient = sim.link_class
     try:
         yield
     finally:
         for module, link in zip(places, kept, strict=True):
-            module.Link = link
+            module.RedisClient = link
 
 
 def simulate(

@@ -1,4 +1,4 @@
-"""What the tests share: real servers, a proxy that cuts connections, waiting, honest skips."""
+"""Shared test support: real servers, a proxy that cuts connections, waiting, and skips."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def wait_until(predicate: Callable[[], T], timeout: float = 10.0, what: str = "t
 
 
 def skip_or_fail(reason: str) -> NoReturn:
-    """Skip the test where a server is missing; in CI, where none may be, fail it."""
+    """Skip the test if a server is missing; in CI, where all servers must exist, fail it."""
     __tracebackhide__ = True
     if os.environ.get("CI", "").lower() not in ("", "0", "false"):
-        pytest.fail(f"nothing may be skipped in CI: {reason}")
+        pytest.fail(f"tests must not be skipped in CI: {reason}")
     pytest.skip(reason)

@@ -1,4 +1,4 @@
-"""A certificate authority of the tests' own, and certificates of it for loopback servers."""
+"""A certificate authority for the tests, and its certificates for loopback servers."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from typing import Self
 
 from tests.support import skip_or_fail
 
-#: What a server shows that listens on the loopback interface.
+#: The subject alternative names of a server on the loopback interface.
 _SERVER = "subjectAltName=DNS:localhost,IP:127.0.0.1"
 
 
-#: The process's id is in the name, so that what a killed one left can be told from what is in use.
+#: The name contains the process id, so that folders of killed processes can be recognized.
 _SHORT = re.compile(r"hj-(\d+)-\w+")
 
 
 def short_folder() -> Path:
-    """A new private folder whose path is short enough for the sockets in it."""
+    """A new private folder with a path short enough for unix sockets."""
     remove_left_folders()
     return Path(tempfile.mkdtemp(prefix=f"hj-{os.getpid()}-", dir="/tmp"))
 
 
 @cache
 def remove_left_folders() -> None:
-    """Removes, once a process, the folders of test processes that are gone: killed ones leave theirs."""
+    """Removes folders left behind by killed test processes; runs once per process."""
     for folder in Path("/tmp").glob("hj-*"):
         match = _SHORT.fullmatch(folder.name)
         if match and not Path("/proc", match[1]).exists() and Path("/proc/self").exists():
@@ -52,13 +52,13 @@ class Certificates:
 
     @property
     def query(self) -> str:
-        """The options of a URL by which a client trusts ``ca`` and shows ``certificate``."""
+        """URL options with which a client trusts ``ca`` and presents ``certificate``."""
         return f"ssl_ca_certs={self.ca}&ssl_certfile={self.certificate}&ssl_keyfile={self.key}"
 
     @classmethod
     @cache
     def shared(cls) -> Self:
-        """This process's; it lasts as long as the process needs it, in a folder in /tmp."""
+        """The authority of this process, in a folder below /tmp that ends with the process."""
         import atexit
 
         if shutil.which("openssl") is None:

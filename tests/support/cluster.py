@@ -17,7 +17,7 @@ SLOTS = 16_384
 class Cluster:
     """Three primaries on loopback ports, each with a third of the slots.
 
-    ``nodes`` are the servers; stop or kill one to take its slots away.
+    ``nodes`` are the servers; stop or kill one to make its slots unavailable.
     """
 
     def __init__(self, binary: str, *, certificates: Certificates | None = None) -> None:
@@ -27,7 +27,7 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        """As the user of least rights."""
+        """The URL of the user with minimal rights."""
         hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
         if self._certificates is not None:
             return as_user(f"rediss+cluster://{hosts}?{self._certificates.query}")
@@ -44,7 +44,7 @@ class Cluster:
             raise
 
     def client(self) -> redis.RedisCluster:
-        """A new client; close it."""
+        """A new client, which the caller closes."""
         return redis.RedisCluster.from_url(self.nodes[0].url)
 
     def slot_of(self, key: str) -> int:
@@ -58,7 +58,7 @@ class Cluster:
         return next(server for server in self.nodes if server.port == node.port)
 
     def flush(self) -> None:
-        """Empty all nodes, starting those that a test took down."""
+        """Start the nodes that a test stopped, and empty all nodes."""
         for node in self.nodes:
             node.start()
         wait_until(self.agreed, 30, "three nodes that agree on their slots")
@@ -112,7 +112,7 @@ class Cluster:
                     client.execute_command("CLUSTER MEET", "127.0.0.1", self.nodes[0].port)
 
     def agreed(self) -> bool:
-        """Whether all nodes are there and see the same owners."""
+        """Whether all nodes are up and agree on the owners of the slots."""
         ports = {node.port for node in self.nodes}
         for node in self.nodes:
             with node.client() as client:

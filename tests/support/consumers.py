@@ -1,4 +1,4 @@
-"""Real consumers of the platform's queues, in sessions of their own."""
+"""Real consumers of the platform's queues, each in its own process session."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ ROOT = Path(__file__).parents[2]
 
 
 class Consumers:
-    """Starts ``huey_consumer`` processes, whose output goes to files in ``folder``."""
+    """Starts ``huey_consumer`` processes and writes their output to files in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.started: list[subprocess.Popen[bytes]] = []
 
     def start(self, huey: str, *options: str, **env: str) -> subprocess.Popen[bytes]:
-        """A consumer of ``huey`` (``huey_config.email``), with a changed environment."""
+        """Starts a consumer of ``huey`` (``huey_config.email``) with additional variables."""
         with (self.folder / f"{huey}.log").open("ab") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", "huey.bin.huey_consumer", huey, *options],
@@ -35,7 +35,7 @@ class Consumers:
         return process
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
-        """The consumer with all its workers, as a power cut would."""
+        """Kills the consumer and all its workers, as a power failure would."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -43,7 +43,7 @@ class Consumers:
 
 @contextlib.contextmanager
 def consumers(folder: Path) -> Iterator[Consumers]:
-    """Some consumers; what still runs at the end is killed."""
+    """Consumers that are killed at the end."""
     made = Consumers(folder)
     try:
         yield made

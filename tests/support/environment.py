@@ -1,8 +1,8 @@
-"""Which variables of whoever runs the tests must not reach them."""
+"""Environment variables of the caller that must not reach the tests."""
 
 from __future__ import annotations
 
-#: Settings of this system and of what it is made with, and how a terminal or a network is set up.
+#: Settings of this system and its dependencies, and variables of the terminal and the network.
 PREFIXES = (
     "QUEUE_",
     "JOBS_",
@@ -13,7 +13,7 @@ PREFIXES = (
     "HSEJOBS_",
     "LC_",
     "XDG_",
-    "TEXTUAL_",
+    "TEXTUAL_THEME",
     "REDIS",
     "PG",
 )
@@ -38,5 +38,5 @@ NAMES = frozenset(
 
 
 def is_callers_own(name: str) -> bool:
-    """Whether a variable is the caller's own; proxies too, in either spelling."""
+    """Whether a variable belongs to the caller; includes proxy variables in upper and lower case."""
     return name.startswith(PREFIXES) or name in NAMES or name.lower().endswith("_proxy")

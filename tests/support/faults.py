@@ -1,7 +1,7 @@
-"""Ways in which a real Redis says no, each with its beginning and its end.
+"""Faults of a real Redis, each of which can be started and ended.
 
-``FAULTS[name]`` is a context manager on a ``Server`` with a TCP port or a socket. Whoever is
-inside finds that the server refuses what it would refuse in the field; at the end all is well.
+``FAULTS[name]`` is a context manager on a ``Server`` with a TCP port or a socket. Inside, the
+server refuses what it would refuse in production; at the end it works again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _admin(server: Server) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _config(server: Server, **values: tuple[str, str]) -> Iterator[None]:
-    """Settings by name (``_`` for ``-``): during, and after."""
+    """Sets server options by name (``_`` for ``-``): values during and after the fault."""
     with _admin(server) as admin:
         for name, (during, _) in values.items():
             admin.config_set(name.replace("_", "-"), during)
@@ -42,7 +42,7 @@ def _config(server: Server, **values: tuple[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def stopped(server: Server) -> Iterator[None]:
-    """It ends as an administrator ends it, and comes back with what it had."""
+    """An administrator stops the server; it restarts with its data."""
     with _admin(server) as admin:
         admin.config_set("appendonly", "yes")
         wait_until(lambda: admin.info("persistence")["aof_rewrite_in_progress"] == 0, what="AOF")
@@ -55,7 +55,7 @@ def stopped(server: Server) -> Iterator[None]:
 
 @contextlib.contextmanager
 def frozen(server: Server) -> Iterator[None]:
-    """Connections stay open, nothing is answered."""
+    """Connections stay open but get no replies."""
     server.freeze()
     try:
         yield
@@ -65,31 +65,31 @@ def frozen(server: Server) -> Iterator[None]:
 
 @contextlib.contextmanager
 def read_only(server: Server) -> Iterator[None]:
-    """It became a replica: reads are answered, writes are READONLY."""
+    """The server is a replica: reads work, writes get READONLY."""
     with _admin(server) as admin, refusing(admin, "read-only"):
         yield
 
 
 @contextlib.contextmanager
 def master_down(server: Server) -> Iterator[None]:
-    """A replica without its primary that does not serve what it has: everything is MASTERDOWN."""
+    """A replica without its primary that refuses stale reads: every command gets MASTERDOWN."""
     with _config(server, replica_serve_stale_data=("no", "yes")), read_only(server):
         yield
 
 
 @contextlib.contextmanager
 def no_replicas(server: Server) -> Iterator[None]:
-    """Too few replicas to write: NOREPLICAS."""
+    """Too few replicas: writes get NOREPLICAS."""
     with _admin(server) as admin, refusing(admin, "no-replicas"):
         yield
 
 
 @contextlib.contextmanager
 def misconf(server: Server) -> Iterator[None]:
-    """It cannot save, as on a full disk: writes are MISCONF."""
+    """The server cannot save, as on a full disk: writes get MISCONF."""
     obstacle = server.folder / "dump.rdb"
     obstacle.unlink(missing_ok=True)
-    # A file cannot take the place of a folder that is not empty.
+    # The file cannot replace a folder that is not empty.
     (obstacle / "x").mkdir(parents=True)
     with _admin(server) as admin:
         admin.config_set("save", "3600 1")
@@ -113,14 +113,14 @@ def _save(admin: Any, status: str) -> None:
 
 @contextlib.contextmanager
 def full(server: Server) -> Iterator[None]:
-    """maxmemory is reached: what needs memory is OOM."""
+    """maxmemory is reached: commands that need memory get OOM."""
     with _admin(server) as admin, refusing(admin, "full"):
         yield
 
 
 @contextlib.contextmanager
 def no_rights(server: Server) -> Iterator[None]:
-    """The user may read only: writes are NOPERM."""
+    """The user may only read: writes get NOPERM."""
     with _admin(server) as admin:
         admin.execute_command("ACL", "SETUSER", "admin", "on", "nopass", "~*", "&*", "+@all")
         admin.execute_command("AUTH", "admin", "x")
@@ -135,7 +135,7 @@ def no_rights(server: Server) -> Iterator[None]:
 
 @contextlib.contextmanager
 def password_changed(server: Server) -> Iterator[None]:
-    """All connections are ended, and new ones have no valid login: WRONGPASS, or NOAUTH."""
+    """All connections are closed, and new ones fail to log in: WRONGPASS or NOAUTH."""
     with _admin(server) as admin:
         admin.config_set("requirepass", "another")
         admin.execute_command("ACL", "SETUSER", USER, "resetpass", ">another")
@@ -149,7 +149,7 @@ def password_changed(server: Server) -> Iterator[None]:
 
 @contextlib.contextmanager
 def too_many_clients(server: Server) -> Iterator[None]:
-    """All connections are ended, and no new one is taken."""
+    """All connections are closed, and new ones are refused."""
     with _admin(server) as admin:
         before = admin.config_get("maxclients")["maxclients"]
         admin.config_set("maxclients", "1")
@@ -162,7 +162,7 @@ def too_many_clients(server: Server) -> Iterator[None]:
 
 @contextlib.contextmanager
 def loading(server: Server) -> Iterator[None]:
-    """It comes back and reads its file for two seconds: LOADING. Over by itself."""
+    """The server restarts and loads its file for two seconds: LOADING. Ends without action."""
     with _admin(server) as admin:
         admin.config_set("appendonly", "yes")
         wait_until(lambda: admin.info("persistence")["aof_rewrite_in_progress"] == 0, what="AOF")
@@ -170,7 +170,7 @@ def loading(server: Server) -> Iterator[None]:
         for number in range(2000):
             pipe.set(f"ballast:{number}", "x" * 100, ex=60)
         pipe.execute()
-        # The delay is one of the file's first part.
+        # The delay applies to the first part of the file.
         admin.bgrewriteaof()
         wait_until(
             lambda: (
@@ -201,12 +201,12 @@ def _is_loading(server: Server) -> bool:
         return True
     except redis.ConnectionError:
         return False
-    raise AssertionError("it has loaded already: give it more to load")
+    raise AssertionError("the server has already loaded: give it more data")
 
 
 @contextlib.contextmanager
 def busy(server: Server) -> Iterator[None]:
-    """Somebody's script does not end: BUSY, until it is killed."""
+    """Another client's script does not end: BUSY until the script is killed."""
     with _admin(server) as admin, _config(server, busy_reply_threshold=("50", "5000")):
         admin.ping()
         script: Any = server.client(retry=None, socket_timeout=0.2)
@@ -228,7 +228,7 @@ def _answers(admin: Any) -> bool:
 
 @contextlib.contextmanager
 def scripts_flushed(server: Server) -> Iterator[None]:
-    """Every script is forgotten, again and again."""
+    """All cached scripts are flushed, repeatedly."""
     with _admin(server) as admin:
         admin.script_flush()
         yield
@@ -237,7 +237,7 @@ def scripts_flushed(server: Server) -> Iterator[None]:
 
 @contextlib.contextmanager
 def clients_killed(server: Server) -> Iterator[None]:
-    """Every connection is ended, at the beginning and at the end."""
+    """All connections are closed, at the beginning and at the end."""
     with _admin(server) as admin:
         _end_clients(admin)
         yield
@@ -249,7 +249,7 @@ def _end_clients(admin: Any) -> None:
         admin.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
 
 
-#: Those during which nothing can be written.
+#: Faults during which no write succeeds.
 REFUSING: dict[str, Fault] = {
     "stopped": stopped,
     "frozen": frozen,
@@ -263,7 +263,7 @@ REFUSING: dict[str, Fault] = {
     "loading": loading,
     "busy": busy,
 }
-#: Those during which at least the outcomes can.
+#: Faults during which at least outcomes can be written.
 FAULTS: dict[str, Fault] = {
     **REFUSING,
     "full": full,
@@ -273,6 +273,6 @@ FAULTS: dict[str, Fault] = {
 
 
 def during(fault: Fault, server: Server, seconds: float) -> None:
-    """The fault for so long; what time does to it is what is tried."""
+    """Applies the fault for a number of seconds."""
     with fault(server):
         time.sleep(seconds)

@@ -1,7 +1,7 @@
-"""The quick lane (``make test-fast``): what needs no time, by a rule and not by a list of names.
+"""The quick lane (``make test-fast``): fast tests, selected by rules instead of a list of names.
 
-It has the tests of the folders in ``QUICK`` (the library's core: unit tests, the store, the engine) but for
-those that are slow. A test is slow when
+It contains the tests of the folders in ``QUICK`` (the library's core: unit tests, the store, the
+engine), except slow ones. A test is slow when
 
 - a fixture of it starts a program or a set of servers (``STARTS``), or drives the TUI (``DRIVES``);
 - its module starts programs itself, or waits for them (``WORDS`` in its source);
@@ -17,7 +17,7 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 QUICK = (TESTS, TESTS / "store", TESTS / "engine")
-#: Fixtures by what they cost: a consumer, a shim, servers beside the one that each process has.
+#: Fixtures that start a consumer, a shim, or servers in addition to the one of each process.
 STARTS = frozenset(
     {
         "cluster",
@@ -33,19 +33,19 @@ STARTS = frozenset(
     }
 )
 DRIVES = frozenset({"stage"})
-#: What a module has that starts programs.
+#: Text in the source of a module that starts programs.
 WORDS = ("import subprocess", "tests.support.consumers", "tests.support.programs", "tests.cli.")
 
 
 @cache
 def starts_programs(module: Path) -> bool:
-    """Whether the module's own source starts programs."""
+    """Whether the source of the module starts programs."""
     text = module.read_text()
     return any(word in text for word in WORDS)
 
 
 def is_slow(item: pytest.Item) -> bool:
-    """Whether a test is left out of the quick lane."""
+    """Whether a test is not in the quick lane."""
     names = set(getattr(item, "fixturenames", ()))
     return bool(
         item.path.parent not in QUICK
@@ -57,17 +57,17 @@ def is_slow(item: pytest.Item) -> bool:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--fast``: the quick lane alone."""
-    parser.addoption("--fast", action="store_true", help="only tests that need no time")
+    """Adds ``--fast``, which runs the quick lane only."""
+    parser.addoption("--fast", action="store_true", help="run only fast tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The marker."""
+    """Registers the ``slow`` marker."""
     config.addinivalue_line("markers", "slow: takes a second or more; not in `make test-fast`")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves the slow ones out when the quick lane is asked for."""
+    """Deselects slow tests with ``--fast``."""
     if not config.getoption("--fast"):
         return
     slow = [item for item in items if is_slow(item)]

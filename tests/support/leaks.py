@@ -1,4 +1,4 @@
-"""Keys that nobody will ever delete: what is left in Redis must belong to a job or go by itself."""
+"""Finds leaked keys: every key in Redis must belong to a job or expire."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hsejobs.model import STATE_OF_LETTER, State
 from hsejobs.store.keys import SUFFIXES, alerts, circuits, lock, queues
 
 _BESIDE = ("payload", "extras", "result", "errors", "logs", "marks")
-#: Of the queue itself: one key each, whatever happens.
+#: Keys of the queue itself, of which there is at most one each.
 _STAY = {
     "queue",
     "paused",
@@ -32,11 +32,10 @@ Index = dict[str, float]
 
 
 def find_leaks(client: redis.Redis, prefix: str) -> list[str]:
-    """What is wrong with the keys below *prefix*, in sentences; nothing when all is well.
+    """The problems of the keys below *prefix*, one sentence each; empty if there are none.
 
-    Every key beside a record has its record, every record its payload, every
-    index just the jobs that are in its state, and everything else a time to live
-    or a place among the few keys that a queue keeps.
+    Every key of a job must have a record, every record a payload, every index exactly the jobs
+    in its state. Every other key must have a time to live or be one of the queue's own keys.
     """
     found: list[str] = []
     rooms: dict[str, set[str]] = defaultdict(set)
@@ -57,7 +56,7 @@ def find_leaks(client: redis.Redis, prefix: str) -> list[str]:
 
 
 def _circuit_problems(client: redis.Redis, base: str, rests: set[str]) -> list[str]:
-    """Each circuit has a time to live unless a person holds it open, and stands in the list."""
+    """Checks that each circuit is listed, and has a time to live unless it is open manually."""
     found = []
     start, names = SUFFIXES["circuit"], SUFFIXES["circuits"]
     pairs: Any = client.zrange(base + names, 0, -1, withscores=True)
@@ -67,21 +66,21 @@ def _circuit_problems(client: redis.Redis, base: str, rests: set[str]) -> list[s
         if not rest.startswith(start):
             found.append(f"{base} {rest}: no name of ours")
             continue
-        held, ttl = client.hget(base + rest, "s") == b"h", client.pttl(base + rest)
-        if ttl == -2:  # it went between the two looks
+        manual, ttl = client.hget(base + rest, "s") == b"h", client.pttl(base + rest)
+        if ttl == -2:  # it expired between the two reads
             continue
-        if held != (ttl == -1):
-            found.append(f"{base} {rest}: {'goes while held open' if held else 'never goes'}")
+        if manual != (ttl == -1):
+            found.append(
+                f"{base} {rest}: {'expires while open manually' if manual else 'never expires'}"
+            )
         if listed.get(name.encode(), 0.0) == 0.0:
             found.append(f"{base} {rest}: not in the list of circuits")
-        elif held != (listed[name.encode()] == float("inf")):
+        elif manual != (listed[name.encode()] == float("inf")):
             found.append(f"{base} {rest}: forgotten from the list at another time")
     return found
 
 
 class _Room:
-    """The keys of one queue, read in one round trip."""
-
     def __init__(self, client: redis.Redis, base: str, rests: set[str]) -> None:
         self.rests = rests
         start, states = SUFFIXES["job"], {state.value for state in State}
@@ -128,17 +127,17 @@ class _Room:
         for name in _BESIDE:
             if rest.startswith(SUFFIXES[name]):
                 owner = rest.removeprefix(SUFFIXES[name])
-                return None if owner in self.jobs else f"{rest}: its job is gone"
-        # -2: it went between the two looks.
+                return None if owner in self.jobs else f"{rest}: its job does not exist"
+        # -2: the key expired between the two reads.
         expires = self.ttls[rest] != -1
         if rest.startswith(tuple(SUFFIXES[name] for name in _EXPIRE)):
-            return None if expires else f"{rest}: never goes"
+            return None if expires else f"{rest}: never expires"
         if rest in self.values:
-            return None if expires or self._held(rest) else f"{rest}: a value that never goes"
+            return None if expires or self._is_lock(rest) else f"{rest}: a value that never expires"
         return f"{rest}: no name of ours"
 
-    def _held(self, rest: str) -> bool:
-        """Whether this is a lock that a job of the queue holds."""
+    def _is_lock(self, rest: str) -> bool:
+        """Whether the value is a lock held by a job of the queue."""
         holder, _, token = self.values[rest].partition(" ")
         return bool(token) and holder in self.jobs
 

@@ -1,4 +1,4 @@
-"""Packages of npm that a test needs, installed once a machine and version."""
+"""npm packages that tests need, installed once per machine and version."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.support import skip_or_fail
 FILES = ("package.json", "package-lock.json", ".npmrc")
 #: The oldest Node that the packages named here run on: Debian 12 has 18.19.
 OLDEST = (18, 18)
-#: As it was before a test got its own: npm's settings lie in the home of whoever runs the tests.
+#: The caller's home, read before a test replaces it: npm's settings are there.
 CALLERS = {name: os.environ[name] for name in ("HOME",) if name in os.environ}
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hsejobs-tests"
 
 
 def node_modules(project: Path) -> Path:
-    """The installed packages of a folder with a lock file; skips or fails without Node and npm."""
+    """Installs the packages of a folder with a lock file; skips or fails without Node and npm."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
         skip_or_fail("node and npm are not installed")
@@ -33,7 +33,7 @@ def node_modules(project: Path) -> Path:
     cache = CACHE
     cache.mkdir(parents=True, exist_ok=True)
     place = cache / f"npm-{wanted.hexdigest()[:16]}"
-    # Several test processes may come here at once, and one may be killed in the middle.
+    # Several test processes may run this at once, and one may be killed halfway.
     with (cache / "npm.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not place.exists():

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, on a unix socket alone."""
+"""A private PostgreSQL server for the tests, on a unix socket only."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def _binaries() -> Path:
     return places[-1].parent
 
 
-def _as_somebody() -> list[str]:
-    """PostgreSQL refuses to run as root."""
+def _as_unprivileged() -> list[str]:
+    """A command prefix that drops root, because PostgreSQL refuses to run as root."""
     if os.getuid() != 0:
         return []
     setpriv = shutil.which("setpriv")
@@ -37,8 +37,8 @@ def _as_somebody() -> list[str]:
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """The URL of a fresh server's database, without a database's name at its end."""
-    binaries, prefix, folder = _binaries(), _as_somebody(), short_folder()
+    """Starts a new server; yields its URL without a database name."""
+    binaries, prefix, folder = _binaries(), _as_unprivileged(), short_folder()
     data = folder / "data"
     if prefix:
         shutil.chown(folder, "postgres", "postgres")

@@ -1,4 +1,4 @@
-"""Programs that a test runs beside itself: waiting for what they write, showing it on a failure."""
+"""Programs that a test starts: waits for their output, and shows it when the test fails."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 from tests.support import wait_until
 
-#: How much of the end of each log a failure shows, in bytes.
+#: Bytes of the end of each log that a failure shows.
 SHOWN = 4_000
 
 
 def wait_for_log(
     process: subprocess.Popen[bytes], log: Path, words: str, times: int = 1, seconds: float = 60
 ) -> None:
-    """Until the program wrote *words* so many times; raises at once when it ended instead."""
+    """Waits until the program wrote *words* *times* times; raises at once if the program ends."""
     __tracebackhide__ = True
 
     def written() -> bool:
@@ -28,10 +28,10 @@ def wait_for_log(
 
 
 def logs_of(fixtures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Name and end of each log that the programs of a test wrote, found through its fixtures.
+    """Name and end of each log that a test's programs wrote, found through the test's fixtures.
 
-    A log is a file called ``log`` or ``*.log`` in a folder, or a folder's folder, that is a fixture's
-    value or its ``folder``, ``home`` or ``log``.
+    A log is a file called ``log`` or ``*.log`` in a folder, or its subfolder, that is a fixture's
+    value or the value's ``folder``, ``home`` or ``log``.
     """
     places = [
         place

@@ -24,7 +24,7 @@ class _Rule:
     after_bytes: int
 
     def applies(self, request: bytes) -> bool:
-        """Whether this request is one to cut; counts it if so."""
+        """Whether to cut this request; counts it if so."""
         if self.times < 1:
             return False
         hit = self.match in request if isinstance(self.match, bytes) else self.match(request)
@@ -38,7 +38,7 @@ class _Rule:
 
 
 class FlakyProxy(Proxy):
-    """A proxy that understands RESP, and so can cut before or inside a chosen reply.
+    """A proxy that parses RESP, so that it can cut before or inside a chosen reply.
 
     ::
 
@@ -59,28 +59,28 @@ class FlakyProxy(Proxy):
     def cut_reply(
         self, match: Match, *, times: int = 1, after_bytes: int = 0, skip: int = 0
     ) -> None:
-        """Let Redis act, then close after *after_bytes* of its reply.
+        """Forward the request, then close after *after_bytes* of the reply.
 
-        Holds for *times* matching requests, after *skip* of them went through whole.
+        Applies to *times* matching requests, after *skip* of them passed.
         """
         with self._choosing:
             self._rules.append(_Rule(match, "reply", skip, times, after_bytes))
 
     def cut_request(self, match: Match, *, times: int = 1, skip: int = 0) -> None:
-        """Close instead of forwarding the request: Redis never sees it."""
+        """Close instead of forwarding the request: Redis never receives it."""
         with self._choosing:
             self._rules.append(_Rule(match, "request", skip, times, 0))
 
     def lead_to(self, target_url: str) -> None:
-        """Let new connections lead to another Redis; those that are open stay."""
+        """Route new connections to another Redis; open connections stay."""
         self._target = parse_redis_url(target_url)
 
     def link(self, client: socket.socket, server: socket.socket) -> Connection:
-        """One whose pieces are whole RESP values."""
+        """A link that forwards whole RESP values."""
         return _Link(self, client, server)
 
     def rule_for(self, request: bytes) -> _Rule | None:
-        """The first rule that this request falls under."""
+        """The first rule that applies to the request."""
         with self._choosing:
             for rule in self._rules:
                 if rule.applies(request):
@@ -107,7 +107,7 @@ class _Link(Connection):
 
     def reply(self, piece: bytes) -> bool:
         rule = None
-        # Pushed messages answer no request.
+        # Push messages are not replies to a request.
         if not piece.startswith(b">") and self._pending:
             rule = self._pending.popleft()
         if rule is not None:
@@ -117,7 +117,7 @@ class _Link(Connection):
 
 
 def _frames(source: socket.socket) -> Iterator[bytes]:
-    """Each whole RESP value that *source* sends, until it ends."""
+    """Yields each complete RESP value that *source* sends, until it closes."""
     buffer = b""
     while chunk := source.recv(65536):
         buffer += chunk
@@ -127,7 +127,7 @@ def _frames(source: socket.socket) -> Iterator[bytes]:
 
 
 def _end_of_value(data: bytes, start: int) -> int | None:
-    """Where the RESP value that begins at *start* ends, or None while it is not all there."""
+    """The end of the RESP value that begins at *start*, or None while it is incomplete."""
     line_end = data.find(b"\r\n", start)
     if line_end < 0:
         return None
@@ -138,7 +138,7 @@ def _end_of_value(data: bytes, start: int) -> int | None:
         return end if end <= len(data) else None
     if kind in b"*~>%|":
         values = int(data[start + 1 : line_end]) * (2 if kind in b"%|" else 1)
-        # Attributes come before the value they describe.
+        # Attributes precede the value that they describe.
         for _ in range(values + (kind == b"|")):
             end_of_one = _end_of_value(data, here)
             if end_of_one is None:

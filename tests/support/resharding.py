@@ -1,4 +1,4 @@
-"""A slot on its way from one node of a Cluster to another, as ``redis-cli --cluster`` does it."""
+"""Moves a slot from one Cluster node to another, as ``redis-cli --cluster`` does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.server import Server
 
 
 class Move:
-    """The slot of *key* on its way from its node to *target*; ``step`` moves some of its keys."""
+    """Moves the slot of *key* from its node to *target*; ``step`` moves some of its keys."""
 
     def __init__(self, cluster: Cluster, key: str, target: Server | None = None) -> None:
         self.cluster = cluster
@@ -23,7 +23,7 @@ class Move:
         self.slot = cluster.slot_of(key)
 
     def begin(self) -> None:
-        """From now on the source answers ASK for what it does not have (any more)."""
+        """Starts the move: the source now replies ASK for keys that it does not have."""
         self._at_target.execute_command(
             "CLUSTER SETSLOT", self.slot, "IMPORTING", _id(self._at_source)
         )
@@ -32,17 +32,17 @@ class Move:
         )
 
     def keys(self) -> list[bytes]:
-        """Those that are at the source still."""
+        """The keys that are still at the source."""
         return keys_in(self._at_source, self.slot)
 
     def step(self, *keys: bytes) -> None:
-        """Moves these keys; one that is gone meanwhile is passed over."""
+        """Moves these keys; skips keys that no longer exist."""
         assert self.target.port is not None
         for key in keys:
             self._at_source.execute_command("MIGRATE", "127.0.0.1", self.target.port, key, 0, 5000)
 
     def end(self) -> None:
-        """Moves what is left, and tells all nodes whose slot it is."""
+        """Moves the remaining keys, and announces the new owner to all nodes."""
         while rest := self.keys():
             self.step(*rest)
         owner = _id(self._at_target)
@@ -51,7 +51,7 @@ class Move:
                 client.execute_command("CLUSTER SETSLOT", self.slot, "NODE", owner)
 
     def whole(self) -> bool:
-        """Moves all at once, as Valkey 9 can; False where the server cannot."""
+        """Moves the whole slot at once (Valkey 9); False if the server does not support it."""
         command = "CLUSTER MIGRATESLOTS SLOTSRANGE"
         try:
             self._at_source.execute_command(
@@ -74,7 +74,7 @@ class Move:
 
 
 def keys_in(client: Any, slot: int) -> list[bytes]:
-    """The keys of a slot that a node holds."""
+    """The keys of a slot at a node."""
     found: list[bytes] = client.execute_command("CLUSTER GETKEYSINSLOT", slot, 100_000)
     return found
 

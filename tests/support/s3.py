@@ -1,4 +1,4 @@
-"""An S3 server of the tests' own: moto's, on a free port, and what is in its bucket."""
+"""A private S3 server (moto) on a free port, and access to its bucket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BUCKET = "kept"
 
 @dataclass
 class S3:
-    """The server; ``env`` is what leads obstore and botocore to it."""
+    """The server; ``env`` directs obstore and botocore to it."""
 
     endpoint: str
 
@@ -26,7 +26,7 @@ class S3:
         }
 
     def empty(self) -> None:
-        """An empty bucket, as if new."""
+        """Empties the bucket."""
         self._call("POST", "/moto-api/reset")
         self._call("PUT", f"/{BUCKET}")
 
@@ -41,7 +41,7 @@ class S3:
 
 
 class S3Server:
-    """Moto's server in a thread of this process."""
+    """Runs moto's server in a thread of this process."""
 
     def __enter__(self) -> S3:
         from moto.server import ThreadedMotoServer

@@ -1,4 +1,4 @@
-"""A primary, its replica and three sentinels that watch them."""
+"""A primary, its replica and the three sentinels that monitor them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SentinelSet:
     """Two servers and three sentinels; a lost primary is replaced within a few seconds.
 
     ``servers`` are both data servers, ``sentinels`` the sentinels. With *password* the sentinels
-    ask for it, and have a user of least rights whose password it is too.
+    require it, and it is also the password of their user with minimal rights.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class SentinelSet:
 
     @property
     def url(self) -> str:
-        """As the user of least rights."""
+        """The URL of the user with minimal rights."""
         hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
         url = as_user(f"redis+sentinel://{hosts}/{SERVICE}/0")
         query = []
@@ -78,13 +78,13 @@ class SentinelSet:
             raise
 
     def fail_over(self) -> Server:
-        """Kill the primary, wait until the other has its place, and return that one."""
+        """Kill the primary, wait until the replica has replaced it, and return the new primary."""
         old = self.primary
         old.kill()
         return self._successor(old)
 
     def hand_over(self) -> Server:
-        """Have the sentinels put the replica in the primary's place (``SENTINEL FAILOVER``)."""
+        """Have the sentinels replace the primary with the replica (``SENTINEL FAILOVER``)."""
         old = self.primary
 
         def begun() -> bool:
@@ -108,7 +108,7 @@ class SentinelSet:
         return new
 
     def close(self) -> None:
-        # Sentinels first: they would begin a failover of the servers.
+        # Stop the sentinels first, or they would start a failover.
         for server in [*self.sentinels, *self.servers]:
             server.close()
 
@@ -126,7 +126,7 @@ class SentinelSet:
 
     def _start(self, config: str, *arguments: str) -> Server:
         if not arguments:
-            # A replica is sent the data at once instead of after 5 s.
+            # Sends the data to a replica at once instead of after 5 s.
             config += 'save ""\nrepl-diskless-sync-delay 0\n'
         for attempt in range(5):
             server = ConfigServer(
@@ -140,7 +140,7 @@ class SentinelSet:
             try:
                 server.start()
             except StartError:
-                # Another process took the port in between.
+                # Another process took the port meanwhile.
                 server.close()
                 if attempt == 4:
                     raise

@@ -1,4 +1,4 @@
-"""One Redis or Valkey server as a child process, for as long as a test needs it."""
+"""A Redis or Valkey server as a child process of the tests."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests.support import skip_or_fail
 from tests.support.certificates import Certificates, short_folder
 
 START_SECONDS = 20.0
-#: The user that has the least rights, on every server; its password as hard as passwords are.
+#: The user with minimal rights on every server; the password contains every difficult character.
 USER, PASSWORD = "hse", "p@ss/w?rd#%41:&+"
-#: Prefixes that the tests give to their installations.
+#: Key prefixes that the tests use.
 PREFIXES = ("hsejobs", "t")
 
 
 class StartError(Exception):
-    """The server ended, or did not answer in time; the text is the end of its log."""
+    """The server ended or did not reply in time; the text is the end of its log."""
 
 
 def embedded_binary() -> str:
@@ -40,7 +40,7 @@ def embedded_binary() -> str:
 
 
 def server_binary() -> str:
-    """``redis-server`` or ``valkey-server`` from the PATH, else the embedded one."""
+    """``redis-server`` or ``valkey-server`` from the PATH, otherwise the embedded server."""
     return shutil.which("redis-server") or shutil.which("valkey-server") or embedded_binary()
 
 
@@ -54,9 +54,8 @@ def binary_of(kind: str) -> str:
 class Server:
     """A server that can be stopped, killed, frozen and started again.
 
-    Without *port* its only door is a unix socket; with *certificates* its port speaks TLS only
-    and asks its clients for a certificate. *options* are command-line options, names without the
-    dashes.
+    Without *port* it listens on a unix socket only; with *certificates* its port accepts TLS only
+    and requires client certificates. *options* are command-line options, without the dashes.
     """
 
     def __init__(
@@ -73,13 +72,13 @@ class Server:
         self.options = options or {}
         self.folder = short_folder()
         self.appendonly = False
-        #: What ``client`` is made with besides.
+        #: Additional options of ``client``.
         self.probe_options: dict[str, Any] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        """As an administrator, who may do everything."""
+        """The URL of an administrator with all rights."""
         if self.port is None:
             return f"unix://{self.folder}/r.sock"
         if self.certificates is not None:
@@ -88,12 +87,12 @@ class Server:
 
     @property
     def user_url(self) -> str:
-        """As the user that has the rights of ``docs/redis.md`` and no others."""
+        """The URL of the user that has exactly the rights of ``docs/redis.md``."""
         return as_user(self.url)
 
     @property
     def pid(self) -> int:
-        """The process id of the running server; raises RuntimeError when it is down."""
+        """The process id of the server. Raises RuntimeError if it is not running."""
         if self._process is None:
             raise RuntimeError("the server is not running")
         return self._process.pid
@@ -103,13 +102,13 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     def client(self, **kwargs: Any) -> redis.Redis:
-        """A new client; close it (``with server.client() as r``)."""
+        """A new client, which the caller closes (``with server.client() as r``)."""
         return redis.Redis.from_url(self.url, **{**self.probe_options, **kwargs})
 
     def start(self, *, appendonly: bool | None = None, ready: bool = True) -> None:
-        """Start it, and return when it answers. *appendonly* stays as it was unless given.
+        """Start the server and return when it replies. *appendonly* is unchanged unless given.
 
-        Without *ready* it may still be loading.
+        Without *ready* the server may still be loading.
         """
         if self.running:
             return
@@ -130,32 +129,32 @@ class Server:
             raise
 
     def stop(self) -> None:
-        """End it as an administrator would (SIGTERM)."""
+        """Stop the server as an administrator would (SIGTERM)."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it as a power cut would (SIGKILL)."""
+        """Kill the server as a power failure would (SIGKILL)."""
         self._end(signal.SIGKILL)
 
     def restart(self, *, appendonly: bool | None = None) -> None:
-        """Stop and start. Only what an append-only server was told outlives it."""
+        """Stop and start the server. Only an append-only server keeps its data."""
         self.stop()
         self.start(appendonly=appendonly)
 
     def freeze(self) -> None:
-        """Let it hang (SIGSTOP): connections stay open, nothing is answered."""
+        """Freeze the server (SIGSTOP): connections stay open but get no replies."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
     def close(self) -> None:
-        """Kill it and remove its folder."""
+        """Kill the server and remove its folder."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def reset(self) -> None:
-        """Make it as good as new: running, without a file, empty."""
+        """Reset the server: running, empty, and without a data file."""
         if self.appendonly:
             self.kill()
             shutil.rmtree(self.folder / "appendonlydir", ignore_errors=True)
@@ -211,7 +210,7 @@ class Server:
         end = time.monotonic() + START_SECONDS
         with self.client(retry=None, socket_timeout=START_SECONDS) as client:
             while True:
-                # LOADING is an answer too, but not yet the one to wait for.
+                # LOADING is a reply, but the server is not ready yet.
                 with contextlib.suppress(redis.RedisError):
                     client.ping()
                     if self.running:
@@ -231,14 +230,14 @@ class Server:
             return
         if self._process.poll() is None:
             self._process.send_signal(signal_number)
-            # A frozen server sees the signal only when it runs again.
+            # A frozen server receives the signal only when it continues.
             self._process.send_signal(signal.SIGCONT)
         self._process.wait(START_SECONDS)
         self._process = None
 
 
 class ConfigServer(Server):
-    """A server with a configuration file that it rewrites itself, as a Sentinel needs."""
+    """A server that rewrites its own configuration file, as a Sentinel needs."""
 
     def __init__(
         self,
@@ -271,20 +270,20 @@ class ConfigServer(Server):
 
 
 def as_user(url: str) -> str:
-    """The URL with the login of the user of least rights."""
+    """The URL with the login of the user with minimal rights."""
     return url.replace("://", f"://{USER}:{quote(PASSWORD, safe='')}@", 1)
 
 
 def write_users(path: Path) -> None:
-    """An ACL file with that user, who works on a Cluster too."""
+    """An ACL file with that user; also works on a Cluster."""
     words = [rights.rule(prefix, cluster=True) for prefix in PREFIXES]
-    # A later prefix must not take the channels of an earlier one away.
+    # A later prefix must not reset the channels of an earlier one.
     more = " ".join(words[1:]).replace("resetchannels", "").replace("-@all", "")
     path.write_text(f"user {USER} on >{PASSWORD} {words[0]} {more}\n")
 
 
 def free_port() -> int:
-    """A loopback port that is free, as is the one 10,000 above it (a Cluster's bus).
+    """A free loopback port; the port 10,000 above it (a Cluster's bus) is free too.
 
     Below the range that systems hand out by themselves, so that no client takes it meanwhile.
     """
@@ -298,7 +297,7 @@ def free_port() -> int:
 
 
 def _die_with_parent() -> list[str]:
-    """A command prefix that ends the server with this process, however that ends.
+    """A command prefix that ends the server when this process ends for any reason.
 
     The kernel ties it to the starting thread, so only the main one may ask for it.
     """

@@ -1,4 +1,4 @@
-"""Waiting for Redis' own clock."""
+"""Waiting by Redis' clock."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from hsejobs.store.client import RedisClient
 
 
 def redis_ms(link: RedisClient) -> int:
-    """Redis time in ms."""
+    """The Redis time in ms."""
     seconds, micros = link.command("TIME")
     return int(seconds) * 1000 + int(micros) // 1000
 
 
 def tick(link: RedisClient) -> None:
-    """Returns in a later millisecond of Redis: what is done next happens after what was done before."""
+    """Waits for the next millisecond of Redis, so that later actions get a later time."""
     before = redis_ms(link)
     while redis_ms(link) <= before:
         pass

@@ -1,4 +1,4 @@
-"""Jobs in every state on the private Redis, and the app on them."""
+"""Fixtures: jobs in every state on the private Redis, and the app."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECRET = "whsec_never_shown"
 
 @dataclass
 class Stage:
-    """A store with one queue, ``mail``, and what it takes to fill it."""
+    """A store with one queue, ``mail``, and methods that fill it."""
 
     url: str
     home: Path
@@ -66,7 +66,7 @@ class Stage:
         return [(claim.id, claim.token) for claim in claims]
 
     def fail(self, job_id: str, error: str = "it broke", org: str | None = None) -> None:
-        """Adds a job that fails; nothing else may wait."""
+        """Adds a job that fails; no other job may be waiting."""
         self.add(job_id, org=org)
         (pair,) = self.claim()
         assert pair[0] == job_id

@@ -1,4 +1,4 @@
-"""Waiting for what is to be seen, never for a time."""
+"""Waits for text on the screen, never for a fixed time."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from textual.pilot import Pilot
 
 
 def text_of(app: Any) -> str:
-    """Everything on the screen, as text."""
+    """The content of the screen as text."""
     lines = app.screen._compositor.render_strips()
     return "\n".join(strip.text for strip in lines)
 
 
 async def until(pilot: Pilot[Any], seen: Callable[[], bool], what: str) -> None:
-    """Returns when ``seen`` says so; fails with the screen's text after ten seconds."""
+    """Waits until ``seen`` returns True; fails with the screen's text after ten seconds."""
     for _ in range(400):
         if seen():
             return
@@ -26,17 +26,17 @@ async def until(pilot: Pilot[Any], seen: Callable[[], bool], what: str) -> None:
 
 
 async def shows(pilot: Pilot[Any], *words: str) -> None:
-    """Waits until all the words are on the screen."""
+    """Waits until all words are on the screen."""
     await until(pilot, lambda: all(w in text_of(pilot.app) for w in words), " and ".join(words))
 
 
 async def settle(pilot: Pilot[Any]) -> None:
-    """Waits until everything that was asked for has been read and drawn."""
+    """Waits until everything requested has been read and drawn."""
     app: Any = pilot.app
     quiet = 0
     for _ in range(1_000):
         await pilot.pause()
-        # A screen that was just shown asks for a look in a message of its own.
+        # A screen that was just shown requests a poll in a separate message.
         quiet = quiet + 1 if app.settled and app.screen.is_mounted else 0
         if quiet == 3:
             return

@@ -1,4 +1,4 @@
-"""A source whose Redis never changes: the same queues, jobs, failures, workers for every picture."""
+"""A source with constant data: the same queues, jobs, failures and workers for every snapshot."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ GLANCE = Snapshot(
 
 
 def job(n: int, queue: str, state: State) -> JobRecord:
-    """A job of that state."""
+    """A job in that state."""
     code, error, _ = ERRORS[0 if n % 7 else 1]
     text = error % n if "%d" in error else error
     failed = {
@@ -160,7 +160,7 @@ def job(n: int, queue: str, state: State) -> JobRecord:
 
 
 class Frozen(LiveSource):
-    """All reads, of a moment that does not pass."""
+    """Implements all reads at a fixed time."""
 
     def snapshot(self) -> Snapshot:
         self.infos = GLANCE.infos
@@ -246,7 +246,7 @@ class Frozen(LiveSource):
 
 
 def frozen_app(home: Path, **values: Any) -> JobsApp:
-    """The app on it; it looks once, and when something asks for it."""
+    """The app on this source; it polls once, and on request."""
     given: dict[str, Any] = {"production": True, "refresh": 3600, **values}
     made = JobsApp(Options("unix:///nowhere", "t", home, "prod-eu", **given))
     made.animation_level = "none"

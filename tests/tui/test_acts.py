@@ -1,4 +1,4 @@
-"""The acts on queues, schedules and circuits; the editor; profiles; terminals that can do little."""
+"""Acts on queues, schedules and circuits; the editor; profiles; limited terminals."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 CIRCUIT = "webhook:org-1:hooks.example.com:443"
 
 
-async def test_clean_tells_how_many_first(stage: Stage) -> None:
+async def test_clean_shows_the_count_first(stage: Stage) -> None:
     for n in range(3):
         stage.fail(f"job-{n}")
     app = stage.app()
@@ -40,7 +40,7 @@ async def test_clean_tells_how_many_first(stage: Stage) -> None:
         await pilot.press("2", "enter")
         await shows(pilot, "removed 2 of 2")
         await pilot.press("enter", "c", *["backspace"] * 12, *"nonsense", "enter")
-        await shows(pilot, "use STATE AGE [LIMIT]")
+        await shows(pilot, "must be STATE AGE [LIMIT]")
     assert stage.counts()["failed"] == 1
 
 
@@ -59,14 +59,14 @@ async def test_pause_drain_and_resume(stage: Stage) -> None:
         await pilot.press("5", "enter")
         await shows(pilot, "removed 5 of 5")
         await pilot.press("enter")
-        # Draining leaves the pause alone, and resuming asks nothing.
+        # Draining keeps the pause, and resuming does not ask.
         await until(pilot, lambda: stage.reader.stats(["mail"])[0].is_paused, "the pause")
         await pilot.press("P")
         await shows(pilot, "mail is resumed")
     assert stage.counts()["waiting"] == stage.counts()["delayed"] == 0
 
 
-async def test_obliterate_while_jobs_run_wants_the_word_force(stage: Stage) -> None:
+async def test_obliterate_with_active_jobs_requires_force(stage: Stage) -> None:
     stage.add("job-1")
     stage.claim()
     app = stage.app()
@@ -74,7 +74,7 @@ async def test_obliterate_while_jobs_run_wants_the_word_force(stage: Stage) -> N
         await until(pilot, lambda: app.session.snapshot is not None, "the queues")
         await shows(pilot, "mail")
         await pilot.press("O")
-        await shows(pilot, "by force", "1 job RUNS", "Type mail force")
+        await shows(pilot, "by force", "1 job IS RUNNING", "Type mail force")
         await pilot.press(*"mail", "enter")
         await shows(pilot, "by force")
         await pilot.press("space", *"force", "enter")
@@ -99,22 +99,22 @@ async def test_a_schedule_is_run_now_and_its_outcome_shown(stage: Stage) -> None
         await shows(pilot, "Timeline", "m.nightly")
 
 
-async def test_circuits_are_held_off_and_let_through(stage: Stage) -> None:
+async def test_circuits_are_opened_and_closed(stage: Stage) -> None:
     circuits = Circuits(stage.link, "t")
     circuits.open(CIRCUIT)
     circuits.close(CIRCUIT)
     app = stage.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await pilot.press("6")
-        await shows(pilot, "hooks.example.com:443", "0 of 1 hold calls off")
+        await shows(pilot, "hooks.example.com:443", "0 of 1 open")
         await pilot.press("b")
-        await shows(pilot, "Postpone all calls")
+        await shows(pilot, "postpone all calls")
         await pilot.press("y")
-        await shows(pilot, "open by hand", "1 of 1 hold calls off")
+        await shows(pilot, "open, manual", "1 of 1 open")
         await pilot.press("c")
-        await shows(pilot, "Let calls through")
+        await shows(pilot, "allow calls again")
         await pilot.press("y")
-        await shows(pilot, "closed", "0 of 1 hold calls off")
+        await shows(pilot, "closed", "0 of 1 open")
 
 
 async def test_workers_show_slots_and_a_queue_without_any(stage: Stage) -> None:
@@ -169,7 +169,7 @@ async def test_promote_and_order(stage: Stage) -> None:
 
 @pytest.fixture
 def own_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An editor that writes another address, and notes that it was called."""
+    """An editor that replaces the address and records that it was called."""
     script = tmp_path / "ed it.sh"
     script.write_text('#!/bin/sh\nsed -i s/job-1@/ann@/ "$2" && echo "$1" >"$0.called"\n')
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
@@ -178,14 +178,14 @@ def own_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return script
 
 
-async def test_a_copy_is_edited_in_the_persons_own_editor(
+async def test_a_copy_is_edited_in_the_users_editor(
     stage: Stage, own_editor: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import contextlib
 
     stage.fail("job-1")
     app = stage.app()
-    # A headless driver cannot stand aside.
+    # A headless driver cannot be suspended.
     monkeypatch.setattr(app, "suspend", contextlib.nullcontext)
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "1 failed")
@@ -204,7 +204,7 @@ async def test_a_copy_is_edited_in_the_persons_own_editor(
     assert copy.data["to"] == "ann@example.com"
 
 
-async def test_what_is_written_wrong_is_said_and_can_be_mended(stage: Stage) -> None:
+async def test_an_invalid_payload_is_reported_and_can_be_corrected(stage: Stage) -> None:
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "mail")
@@ -226,7 +226,7 @@ async def test_what_is_written_wrong_is_said_and_can_be_mended(stage: Stage) -> 
 
 def test_a_profile_names_redis_and_a_red_banner(tmp_path: Path) -> None:
     settings = load_settings({"JOBS_HOME": str(tmp_path)})
-    with pytest.raises(SettingsError, match="write a table"):
+    with pytest.raises(SettingsError, match="create it with a table"):
         load(profile="prod-eu", settings=settings)
     (tmp_path / "profiles.toml").write_text(
         '[prod-eu]\nurl = "redis://u:secret@r.example.com:7/2"\nread_only = true\n'
@@ -237,12 +237,12 @@ def test_a_profile_names_redis_and_a_red_banner(tmp_path: Path) -> None:
     assert made.url == "redis://u:secret@r.example.com:7/2"
     assert "secret" not in made.place
     assert "prod-eu" in made.place
-    for name, said in (("bad", "url of"), ("other", "it has: bad, prod-eu")):
-        with pytest.raises(SettingsError, match=said):
+    for name, text in (("bad", "url of"), ("other", "available: bad, prod-eu")):
+        with pytest.raises(SettingsError, match=text):
             load(profile=name, settings=settings)
 
 
-async def test_production_wears_a_banner(stage: Stage) -> None:
+async def test_production_shows_a_banner(stage: Stage) -> None:
     async with stage.app(production=True).run_test() as pilot:
         await shows(pilot, "PRODUCTION", "mail")
 

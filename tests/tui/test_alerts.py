@@ -1,4 +1,4 @@
-"""What is wrong now: the rules of the watching process, with what it kept about them."""
+"""Active alerts: the rules, and the alerts that the watching process recorded."""
 
 from __future__ import annotations
 
@@ -33,36 +33,36 @@ def _stats(**values: Any) -> QueueStats:
     return QueueStats(**given)
 
 
-def _glance(stats: QueueStats, **values: Any) -> Snapshot:
+def _snapshot(stats: QueueStats, **values: Any) -> Snapshot:
     return Snapshot([stats], {}, values.pop("server", None), {}, (1, 1.0), **values)
 
 
-def _told(glance: Snapshot, limits: Limits | None = None) -> list[tuple[str, str]]:
-    return [(one.level, one.rule) for one in active_alerts(glance, limits or Limits())]
+def _rules(snapshot: Snapshot, limits: Limits | None = None) -> list[tuple[str, str]]:
+    return [(one.level, one.rule) for one in active_alerts(snapshot, limits or Limits())]
 
 
 def test_each_rule_and_its_level() -> None:
-    assert _told(_glance(_stats(waiting=100))) == []
-    assert _told(_glance(_stats(waiting=101))) == [("warning", "waiting")]
+    assert _rules(_snapshot(_stats(waiting=100))) == []
+    assert _rules(_snapshot(_stats(waiting=101))) == [("warning", "waiting")]
     alone = {"consumers": 0, "oldest_waiting": 30_001}
-    assert _told(_glance(_stats(waiting=1, **alone))) == [("critical", "no_worker")]
-    assert _told(_glance(_stats(waiting=900, **alone))) == [("critical", "no_worker")]
-    assert _told(_glance(_stats(waiting=900, is_paused=True))) == [("note", "paused")]
-    assert _told(_glance(_stats(waiting=1, oldest_waiting=600_001))) == [("warning", "oldest")]
-    assert _told(_glance(_stats(), stalled={"mail": 2})) == [("warning", "stalled")]
+    assert _rules(_snapshot(_stats(waiting=1, **alone))) == [("critical", "no_worker")]
+    assert _rules(_snapshot(_stats(waiting=900, **alone))) == [("critical", "no_worker")]
+    assert _rules(_snapshot(_stats(waiting=900, is_paused=True))) == [("note", "paused")]
+    assert _rules(_snapshot(_stats(waiting=1, oldest_waiting=600_001))) == [("warning", "oldest")]
+    assert _rules(_snapshot(_stats(), stalled={"mail": 2})) == [("warning", "stalled")]
     few, half = Minute(completed=8, failed=1), Minute(completed=5, failed=6)
-    assert _told(_glance(_stats(minutes=[few]))) == [("warning", "failures")]
-    assert _told(_glance(_stats(minutes=[half]))) == [("critical", "failures")]
-    assert _told(_glance(_stats(minutes=[few])), Limits(failed_percent=20)) == []
+    assert _rules(_snapshot(_stats(minutes=[few]))) == [("warning", "failures")]
+    assert _rules(_snapshot(_stats(minutes=[half]))) == [("critical", "failures")]
+    assert _rules(_snapshot(_stats(minutes=[few])), Limits(failed_percent=20)) == []
     full = Server("Redis 7", 90, 100, 1, "allkeys-lru")
-    found = active_alerts(_glance(_stats(), server=full), Limits())
+    found = active_alerts(_snapshot(_stats(), server=full), Limits())
     assert {(one.level, one.rule) for one in found} == {
         ("critical", "eviction"),
         ("critical", "memory"),
     }
 
 
-def test_what_the_watching_process_kept_tells_since_when_and_what_is_over() -> None:
+def test_recorded_alerts_add_their_start_and_the_ended_ones() -> None:
     kept = {
         "rule": "waiting",
         "queue": "mail",
@@ -74,16 +74,16 @@ def test_what_the_watching_process_kept_tells_since_when_and_what_is_over() -> N
         "endedMs": None,
     }
     alerts = {("waiting", "mail"): kept}
-    # On until four fifths of its limit.
-    (one,) = active_alerts(_glance(_stats(waiting=90), alerts=alerts), Limits())
+    # Active until four fifths of its limit.
+    (one,) = active_alerts(_snapshot(_stats(waiting=90), alerts=alerts), Limits())
     assert one.since == NOW - 60_000
-    assert active_alerts(_glance(_stats(waiting=80), alerts=alerts), Limits()) == []
+    assert active_alerts(_snapshot(_stats(waiting=80), alerts=alerts), Limits()) == []
     over = {("waiting", "mail"): {**kept, "state": "off", "endedMs": NOW - 5}}
-    assert active_alerts(_glance(_stats(waiting=90), alerts=over), Limits()) == []
-    assert [one.ended for one in ended(_glance(_stats(), alerts=over))] == [NOW - 5]
+    assert active_alerts(_snapshot(_stats(waiting=90), alerts=over), Limits()) == []
+    assert [one.ended for one in ended(_snapshot(_stats(), alerts=over))] == [NOW - 5]
 
 
-def test_a_glance_counts_what_is_stalled_and_brings_the_kept_alerts(stage: Stage) -> None:
+def test_a_snapshot_counts_stalled_jobs_and_has_the_recorded_alerts(stage: Stage) -> None:
     from hsejobs.settings import load_settings
     from hsejobs.store.read_live import LiveReader
     from hsejobs.watch.alerts import Watch
@@ -99,7 +99,7 @@ def test_a_glance_counts_what_is_stalled_and_brings_the_kept_alerts(stage: Stage
     stage.claim()
     live = LiveReader(stage.link, "t")
     live.snapshot(stalled_ms=0)
-    # The lease is 30 s: from so far ahead it has ended.
+    # The lease is 30 s, so at this later time it has expired.
     assert live.snapshot(stalled_ms=-60_000).stalled == {"mail": 1}
     seen = live.snapshot()
     assert seen.stalled == {"mail": 0}

@@ -1,4 +1,4 @@
-"""What an act does is what its question said: a colleague's client acts between question and answer."""
+"""An act does what its question said, even if another client acts between question and answer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def states(stage: Stage, *ids: str) -> list[State | None]:
 
 
 def again(colleague: Stage, job_id: str) -> None:
-    """The colleague retries a job, and it fails again."""
+    """Another client retries a job, and the job fails again."""
     colleague.writer.retry("mail", job_id)
     (pair,) = colleague.claim()
     assert pair[0] == job_id
@@ -49,10 +49,10 @@ def again(colleague: Stage, job_id: str) -> None:
 
 
 @asynccontextmanager
-async def asked(
+async def question_open(
     stage: Stage, opened: Callable[[], Any] | None, *keys: str
 ) -> AsyncIterator[Pilot[None]]:
-    """The app with a question open, after these keys on that screen."""
+    """The app with an open question, after these keys on that screen."""
     app = stage.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await until(pilot, lambda: app.session.snapshot is not None, "the queues")
@@ -78,12 +78,12 @@ WAYS: list[Any] = [
 
 
 @pytest.mark.parametrize(("opened", "keys"), WAYS)
-async def test_a_retry_leaves_what_came_later_or_changed(
+async def test_a_retry_does_not_affect_later_or_changed_jobs(
     stage: Stage, colleague: Stage, opened: Callable[[], Any], keys: list[str]
 ) -> None:
     for job_id in ("a", "b", "c"):
         stage.fail(job_id)
-    async with asked(stage, opened, *keys, "r") as pilot:
+    async with question_open(stage, opened, *keys, "r") as pilot:
         await shows(pilot, "Type 3")
         again(colleague, "b")
         for n in range(5):
@@ -100,12 +100,12 @@ async def test_a_retry_leaves_what_came_later_or_changed(
 
 
 @pytest.mark.parametrize(("opened", "keys"), WAYS)
-async def test_a_removal_leaves_what_came_later_or_was_retried(
+async def test_a_removal_does_not_affect_later_or_retried_jobs(
     stage: Stage, colleague: Stage, opened: Callable[[], Any], keys: list[str]
 ) -> None:
     for job_id in ("a", "b", "c"):
         stage.fail(job_id)
-    async with asked(stage, opened, *keys, "x") as pilot:
+    async with question_open(stage, opened, *keys, "x") as pilot:
         await shows(pilot, "Type 3")
         colleague.fail("late")
         again(colleague, "c")
@@ -122,18 +122,20 @@ async def test_a_removal_leaves_what_came_later_or_was_retried(
 
 async def test_a_single_removal_is_of_the_job_that_was_seen(stage: Stage, colleague: Stage) -> None:
     stage.fail("a")
-    async with asked(stage, failed, "x") as pilot:
+    async with question_open(stage, failed, "x") as pilot:
         again(colleague, "a")
         await pilot.press("y")
         await shows(pilot, "job a was not removed: changed since")
     assert stage.counts()["failed"] == 1
 
 
-async def test_a_promotion_of_all_leaves_what_came_later(stage: Stage, colleague: Stage) -> None:
+async def test_a_promotion_of_all_does_not_affect_later_jobs(
+    stage: Stage, colleague: Stage
+) -> None:
     for job_id in ("a", "b"):
         stage.add(job_id, delay=600_000)
     delayed = lambda: QueueView("mail", State.DELAYED)  # noqa: E731
-    async with asked(stage, delayed, "asterisk", "p") as pilot:
+    async with question_open(stage, delayed, "asterisk", "p") as pilot:
         colleague.add("late", delay=600_000)
         colleague.writer.promote("mail", "a")
         pair = colleague.claim()[0]
@@ -146,7 +148,7 @@ async def test_a_promotion_of_all_leaves_what_came_later(stage: Stage, colleague
 
 
 @pytest.mark.parametrize(
-    ("keys", "answer", "said"),
+    ("keys", "answer", "texts"),
     [
         ("D", ["3"], ["removed 3 of 3", "2 came later and stay"]),
         ("O", [*"mail"], ["removed 3 of 3", "2 came later and stay"]),
@@ -154,41 +156,41 @@ async def test_a_promotion_of_all_leaves_what_came_later(stage: Stage, colleague
     ],
     ids=["drain", "obliterate", "clean"],
 )
-async def test_acts_on_a_queue_leave_what_came_later(
-    stage: Stage, colleague: Stage, keys: str, answer: list[str], said: list[str]
+async def test_acts_on_a_queue_do_not_affect_later_jobs(
+    stage: Stage, colleague: Stage, keys: str, answer: list[str], texts: list[str]
 ) -> None:
     for job_id in ("a", "b"):
         stage.add(job_id)
     stage.add("c", delay=600_000)
     more = [*["backspace"] * 12, *"waiting 0", "enter"] if keys == "c" else []
-    async with asked(stage, None, keys, *more) as pilot:
+    async with question_open(stage, None, keys, *more) as pilot:
         await shows(pilot, f"Type {''.join(answer)}")
         colleague.add("late")
         colleague.add("later", delay=600_000)
         colleague.writer.pause("mail")
         await pilot.press(*answer, "enter")
-        await shows(pilot, *said)
+        await shows(pilot, *texts)
     assert states(stage, "late", "later") == [State.WAITING, State.DELAYED]
     assert states(stage, "a", "b") == [None, None]
     assert stage.reader.stats(["mail"])[0].is_paused
 
 
 class Slow:
-    """A count that goes on until it is told that it is over."""
+    """A count that continues until the test ends it."""
 
     def __init__(self) -> None:
         self.bound = [("a", ""), ("b", "")]
         self.over = self.broken = False
 
 
-async def test_a_count_that_broke_off_does_not_ask_to_wait_for_its_end(stage: Stage) -> None:
+async def test_an_interrupted_count_does_not_ask_to_wait(stage: Stage) -> None:
     app, count = stage.app(), Slow()
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "mail")
         app.push_screen(question := Counted("Retry", "failed job", "", "", count))
         await shows(pilot, "Still counting")
         count.broken = True
-        await shows(pilot, "Retry 2 failed jobs, so far?", "The counting broke off. Enter takes")
+        await shows(pilot, "Retry 2 failed jobs, so far?", "The count was interrupted. Enter uses")
         assert "wait for the end" not in text_of(app)
         await pilot.press("enter")
         await shows(pilot, "Retry the first 2 failed jobs?", "Type 2")
@@ -197,7 +199,7 @@ async def test_a_count_that_broke_off_does_not_ask_to_wait_for_its_end(stage: St
         assert question.fixed == (("a", ""), ("b", ""))
 
 
-async def test_a_count_breaks_off_when_redis_goes_away(stage: Stage, redis_url: str) -> None:
+async def test_an_outage_interrupts_a_count(stage: Stage, redis_url: str) -> None:
     for n in range(500):
         stage.add(f"job-{n:03}")
     with FlakyProxy(redis_url) as proxy:
@@ -206,12 +208,12 @@ async def test_a_count_breaks_off_when_redis_goes_away(stage: Stage, redis_url: 
             await until(pilot, lambda: app.session.snapshot is not None, "the queues")
             await app.push_screen(QueueView("mail", State.WAITING))
             await settle(pilot)
-            # The first page comes, and none after it.
+            # Only the first page arrives.
             proxy.cut_request(
                 lambda request: scripts.PAGE.sha.encode() in request, skip=1, times=1_000_000
             )
             await pilot.press("asterisk", "x")
-            await shows(pilot, "Remove 200 waiting jobs, so far?", "The counting broke off")
+            await shows(pilot, "Remove 200 waiting jobs, so far?", "The count was interrupted")
 
 
 async def test_a_job_added_again_under_the_id_is_shown_as_it_is(
@@ -237,8 +239,8 @@ async def test_a_question_that_is_still_counting_says_so_far(stage: Stage, waite
         await shows(pilot, "mail")
         question = Counted("Retry", "failed job", "", "", count)
         app.push_screen(question)
-        await shows(pilot, "Retry 2 failed jobs, so far?", "Still counting", "Those so far")
-        # The number is none to be typed yet.
+        await shows(pilot, "Retry 2 failed jobs, so far?", "Still counting", "Count so far")
+        # The number cannot be typed yet.
         await pilot.press("2", "enter")
         await settle(pilot)
         assert question.fixed is None
@@ -257,7 +259,7 @@ async def test_a_question_that_is_still_counting_says_so_far(stage: Stage, waite
         assert question.fixed == (("a", ""), ("b", ""), ("c", ""))
 
 
-async def test_nothing_is_not_said_while_it_is_read(
+async def test_a_list_is_not_called_empty_while_it_is_read(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import threading
@@ -275,9 +277,9 @@ async def test_nothing_is_not_said_while_it_is_read(
         await shows(pilot, "mail")
         await app.push_screen(failed())
         await shows(pilot, "Reading ...")
-        assert "No job is in this state" not in text_of(app)
+        assert "No jobs in this state" not in text_of(app)
         read.set()
-        await shows(pilot, "No job is in this state")
+        await shows(pilot, "No jobs in this state")
         read.clear()
         await pilot.press("2")
         await shows(pilot, "Reading ...")
@@ -292,13 +294,13 @@ async def test_an_empty_redis_says_so(redis_url: str, tmp_path: Any) -> None:
 
     app = JobsApp(Options(redis_url, "t", tmp_path, "test", refresh=0.05))
     async with app.run_test(notifications=True) as pilot:
-        await shows(pilot, "No queue has described itself in this Redis: start a worker.")
+        await shows(pilot, "No queues are registered in this Redis: start a worker.")
 
 
-async def test_a_first_look_that_is_refused_says_why(redis_url: str, tmp_path: Any) -> None:
+async def test_a_refused_first_poll_shows_the_reason(redis_url: str, tmp_path: Any) -> None:
     from hsejobs_tui.core.options import Options
 
-    # The user of the tests may touch its own prefixes only.
+    # The test user may access its own prefixes only.
     app = JobsApp(Options(redis_url, "empty", tmp_path, "test", refresh=0.05))
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await shows(pilot, "Redis denies a permission that hsejobs needs", "Not read yet")

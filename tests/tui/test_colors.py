@@ -1,4 +1,4 @@
-"""One table of colors, and a contrast of 4.5:1 or more in the picture of every screen."""
+"""One table of colors, and a contrast of 4.5:1 or more on every screen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.tui.frozen import frozen_app
 from tests.tui.test_snapshots import STEPS
 
 LEAST = 4.5
-#: Drawn by the library, moved by a finger: the thumb of a scroll bar, and block elements at its ends.
+#: Drawn by Textual: the thumb of a scroll bar, and the block elements at its ends.
 SCROLL_BAR = frozenset("▁▂▃▄▅▆▇█▎▊▍▌▐ ")
 
 
@@ -32,13 +32,13 @@ def _light(triplet: tuple[int, int, int]) -> float:
 
 
 def contrast(one: tuple[int, int, int], other: tuple[int, int, int]) -> float:
-    """By WCAG 2: 1 to 21."""
+    """The contrast by WCAG 2: 1 to 21."""
     dark, light = sorted((_light(one), _light(other)))
     return (light + 0.05) / (dark + 0.05)
 
 
 def drawn(app: App[Any]) -> list[Segment]:
-    """What goes to the terminal, after every filter of the session."""
+    """The output to the terminal, after all filters of the session."""
     found: list[Segment] = []
     for strip in app.screen._compositor.render_strips():
         line = list(strip)
@@ -49,7 +49,7 @@ def drawn(app: App[Any]) -> list[Segment]:
 
 
 def poor(app: App[Any]) -> list[str]:
-    """The texts that cannot be read well."""
+    """The texts with too little contrast."""
     found = []
     for text, style, _ in drawn(app):
         if not text.strip() or set(text) <= SCROLL_BAR:
@@ -67,12 +67,12 @@ def poor(app: App[Any]) -> list[str]:
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["dark", "light", "mono", "away"])
 @pytest.mark.parametrize("part", range(4))
-async def test_everything_can_be_read(
+async def test_every_text_has_enough_contrast(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, part: int
 ) -> None:
     if mode == "mono":
         monkeypatch.setenv("NO_COLOR", "1")
-    # Half of them in ASCII, without colors and with.
+    # Half of the modes in ASCII, with and without colors.
     given: dict[str, Any] = {"ascii_only": True} if part % 2 else {}
     app = frozen_app(tmp_path, theme="light" if mode == "light" else "dark", **given)
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
@@ -82,20 +82,20 @@ async def test_everything_can_be_read(
                 await pilot.press(key)
             await settle(pilot)
             if mode == "away":
-                app.session.away = "no answer"
+                app.session.outage = "no answer"
                 app.session.redraw()
-                app.session.say("it went wrong", bad=True)
+                app.session.show_message("it went wrong", bad=True)
                 await settle(pilot)
             assert not poor(app), name
             while len(app.screen_stack) > 1:
                 await app.pop_screen()
-            app.session.away = None
+            app.session.outage = None
             await settle(pilot)
 
 
 @pytest.mark.parametrize("mode", ["dark", "light", "mono"])
 @pytest.mark.parametrize("ground", ["background", "surface", "panel", "boost", "cursor"])
-def test_every_signal_can_be_read_on_every_ground(mode: str, ground: str) -> None:
+def test_every_color_has_enough_contrast_on_every_background(mode: str, ground: str) -> None:
     def triplet(value: str) -> tuple[int, int, int]:
         return int(value[1:3], 16), int(value[3:5], 16), int(value[5:7], 16)
 
@@ -119,7 +119,7 @@ LOWER = re.compile(r"\bnot dim\b")
 
 
 def test_no_other_color_is_in_the_code() -> None:
-    """Neither in a string of Python nor in a style sheet."""
+    """Checks strings in Python and the style sheet."""
     wrong = []
     root = Path(hsejobs_tui.__file__).parent
     for path in sorted(root.rglob("*.py")):

@@ -1,4 +1,4 @@
-"""What someone who never saw it stumbled over."""
+"""Problems that a first-time user found."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ async def test_a_search_that_finds_nothing_in_its_queue_goes_on_through_the_othe
         await shows(pilot, "> ", "archive", "mail")
         await pilot.press("slash", *"ann@", "enter")
         await shows(pilot, "0 found in 0 failed; Enter: 1 waiting in mail")
-        await shows(pilot, "Nothing found in this state.")
+        await shows(pilot, "No matches in this state.")
         await pilot.press("enter")
         await shows(pilot, "mail 1 / 1", "1 found in 2 waiting", "to: ann@example.com")
-        # One step back is the whole list, the next the overview: archive was but passed.
+        # Esc shows the whole list, then the overview: the archive queue is not on the way back.
         await pilot.press("escape")
         await shows(pilot, "mail 1 / 2")
         await pilot.press("escape")
@@ -43,7 +43,7 @@ async def test_a_search_that_finds_nothing_in_its_queue_goes_on_through_the_othe
         await pilot.press("slash", *"nobody", "enter")
         await shows(pilot, "none in any queue")
         await pilot.press("escape")
-        await shows(pilot, "No job is in this state.")
+        await shows(pilot, "No jobs in this state.")
 
 
 async def test_the_way_to_another_queue_by_mouse(stage: Stage) -> None:
@@ -58,7 +58,7 @@ async def test_the_way_to_another_queue_by_mouse(stage: Stage) -> None:
         await shows(pilot, "mail 1 / 1", "1 found in 1 failed")
 
 
-async def test_what_went_away_hides_no_other_row(stage: Stage) -> None:
+async def test_a_removed_row_hides_no_other_row(stage: Stage) -> None:
     for n in range(4):
         stage.fail(f"job-{n}")
     app = stage.app()
@@ -68,17 +68,17 @@ async def test_what_went_away_hides_no_other_row(stage: Stage) -> None:
         await shows(pilot, "1 / 4")
         await pilot.press("j")
         stage.writer.remove("mail", "job-2")
-        await shows(pilot, "this job went away", "> gone")
+        await shows(pilot, "this job is gone", "> gone")
         for name in ("job-3", "job-2", "job-1", "job-0"):
             assert name in text_of(app), name
         await pilot.press("j")
         view = app.screen
         assert isinstance(view, QueueView)
         assert view.rows.key == "job-1"
-        await until(pilot, lambda: "job-2" not in text_of(app), "what went away is let go")
+        await until(pilot, lambda: "job-2" not in text_of(app), "the removed row is dropped")
         stage.writer.remove("mail", "job-1")
         await shows(pilot, "> gone", "job-1")
-        # The line below it by mouse: that row, not the one after.
+        # A click on the line below selects that row, not the next one.
         await pilot.click(view.rows, offset=(10, 3))
         assert view.rows.key == "job-0"
         stage.writer.remove("mail", "job-0")
@@ -87,7 +87,7 @@ async def test_what_went_away_hides_no_other_row(stage: Stage) -> None:
         assert view.rows.key == "job-3"
 
 
-async def test_a_group_that_was_retried_is_gone_and_the_others_are_seen(stage: Stage) -> None:
+async def test_a_retried_group_is_gone_and_the_others_stay(stage: Stage) -> None:
     for n in range(2):
         stage.fail(f"slow-{n}", "too slow")
     for n in range(3):
@@ -112,7 +112,7 @@ async def test_ctrl_q_asks_in_front_of_the_workers_even_while_typing(stage: Stag
         await pilot.press("slash", "a", "ctrl+q")
         await shows(pilot, "End everything?")
         await pilot.press("n", "ctrl+c")
-        await shows(pilot, "q ends the TUI")
+        await shows(pilot, "press q to quit")
 
 
 @pytest.mark.parametrize("name", ["😀" * 220, "x" * 220, "\u202e[red]" * 40])
@@ -125,13 +125,13 @@ async def test_a_job_with_a_long_id_still_shows_its_state(stage: Stage, name: st
         await shows(pilot, "mail / ", "○ waiting", "Timeline")
 
 
-@pytest.mark.parametrize("told", [{"front": True}, {"viewer": DashboardUser("ann", "operator")}])
-async def test_where_others_depend_on_it_it_cannot_be_suspended(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]
+@pytest.mark.parametrize("options", [{"front": True}, {"viewer": DashboardUser("ann", "operator")}])
+async def test_it_cannot_be_suspended_in_front_of_up_or_in_a_browser(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
     suspended: list[bool] = []
     monkeypatch.setattr(JobsApp, "action_suspend_process", lambda self: suspended.append(True))
-    app = stage.app(**told)
+    app = stage.app(**options)
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "mail")
         await pilot.press("ctrl+z")
@@ -140,7 +140,7 @@ async def test_where_others_depend_on_it_it_cannot_be_suspended(
 
 
 @pytest.mark.parametrize(("size", "whole"), [((80, 24), True), ((80, 8), False)])
-async def test_what_to_do_about_an_alert_is_not_cut_where_there_is_room(
+async def test_the_action_of_an_alert_is_not_cut_if_there_is_room(
     stage: Stage, size: tuple[int, int], whole: bool
 ) -> None:
     for n in range(8):
@@ -149,7 +149,7 @@ async def test_what_to_do_about_an_alert_is_not_cut_where_there_is_room(
     async with app.run_test(size=size, notifications=True) as pilot:
         await shows(pilot, "mail: 100 % of the jobs that ended")
         if whole:
-            await shows(pilot, "2 shows the errors they share")
+            await shows(pilot, "see the shared errors (2)")
         else:
             await settle(pilot)
-            assert "2 shows the errors they share" not in text_of(app)
+            assert "see the shared errors (2)" not in text_of(app)

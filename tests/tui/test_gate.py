@@ -1,4 +1,4 @@
-"""Keys go where they were meant: forty in one read do what the same keys do one by one."""
+"""The key gate: forty keys in one read do the same as forty keys typed one by one."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.tui.driving import settle, shows, text_of, until
 from tests.tui.test_terminal import LEFT, Terminal
 
 RUNS = 8
-#: A list's search, and then text of which each letter is a command elsewhere.
+#: Opens a search, then types text in which each letter is a command elsewhere.
 SEARCH = "/xrPxryDOqncuR1234567 x r P x r y *!"
 
 
 def burst(app: Any, text: str) -> None:
-    """The keys as a terminal sends them that reads them all at once: nothing runs in between."""
+    """Sends the keys as a terminal that reads them all at once: nothing runs in between."""
     from textual import events
     from textual.keys import _character_to_key
 
@@ -65,7 +65,7 @@ async def test_a_search_in_one_read_is_a_search(stage: Stage, opened: bool) -> N
 
 @pytest.mark.anyio
 async def test_from_the_first_key_on(stage: Stage) -> None:
-    """Before the first look: the keys wait for what they are about."""
+    """Keys before the first poll wait for the data that they need."""
     stage.fail("job-0")
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:
@@ -104,10 +104,10 @@ async def test_a_count_is_typed_into_its_question(stage: Stage) -> None:
 
 
 @pytest.mark.anyio
-async def test_keys_wait_for_what_a_command_reads(
+async def test_keys_wait_for_the_reads_of_a_command(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A clean counts between its line and its question: what is typed then is for the question."""
+    """A clean counts between its input and its question: keys typed meanwhile go to the question."""
     import threading
 
     for n in range(3):
@@ -118,20 +118,20 @@ async def test_keys_wait_for_what_a_command_reads(
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "3 failed")
         burst(app, "c\x15failed 0\r3\rq")
-        await until(pilot, lambda: app.at_work and len(app.screen_stack) == 1, "the count")
+        await until(pilot, lambda: app.busy and len(app.screen_stack) == 1, "the count")
         go.set()
         await until(pilot, lambda: stage.counts()["failed"] == 0, "the clean")
 
 
 @pytest.mark.anyio
-async def test_the_way_out_is_open_when_a_command_hangs(
+async def test_ctrl_q_works_when_a_command_hangs(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import threading
 
     from hsejobs_tui import gate
 
-    monkeypatch.setattr(gate, "PATIENCE", 0.0)
+    monkeypatch.setattr(gate, "HUNG_AFTER", 0.0)
     stage.fail("job-0")
     app = stage.app()
     go, inner = threading.Event(), app.session.acts.ask_clean
@@ -139,7 +139,7 @@ async def test_the_way_out_is_open_when_a_command_hangs(
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "1 failed")
         burst(app, "c\x15failed 0\rxxx")
-        await until(pilot, lambda: app.at_work and len(app.screen_stack) == 1, "the count")
+        await until(pilot, lambda: app.busy and len(app.screen_stack) == 1, "the count")
         burst(app, "\x11")
         await until(pilot, lambda: not app.is_running, "the end")
         go.set()
@@ -147,7 +147,7 @@ async def test_the_way_out_is_open_when_a_command_hangs(
 
 
 @pytest.mark.anyio
-async def test_a_paste_goes_where_the_line_before_it_opened(stage: Stage) -> None:
+async def test_a_paste_goes_to_the_input_that_the_key_before_it_opened(stage: Stage) -> None:
     from textual import events
 
     app = stage.app()
@@ -163,7 +163,7 @@ async def test_a_paste_goes_where_the_line_before_it_opened(stage: Stage) -> Non
 
 @pytest.mark.anyio
 async def test_a_burst_does_what_the_keys_do_one_by_one(stage: Stage) -> None:
-    """Forty keys through screens, dialogs and lists, both ways: the same end."""
+    """Forty keys through screens, dialogs and lists: both ways give the same result."""
     registry.save(stage.link, "t", QueueInfo("archive", [TaskInfo("a.b", {}, [])], "a.b"))
     for n in range(9):
         stage.fail(f"job-{n}")
@@ -184,14 +184,14 @@ async def test_a_burst_does_what_the_keys_do_one_by_one(stage: Stage) -> None:
 
 @pytest.mark.parametrize("run", range(RUNS))
 def test_one_write_to_a_real_terminal(stage: Stage, run: int) -> None:
-    """Eight of eight: the search, its text, and the way out of it."""
+    """Runs eight times: a search, its text, and leaving it."""
     for n in range(3):
         stage.fail(f"job-{n}")
     terminal = Terminal(stage)
     terminal.until("3 failed")
     os.write(terminal.fd, b"\r")
     terminal.until("1 / 3")
-    # Over a list with a job under the cursor, where each letter of the text is a command.
+    # The list has a job under the cursor, so each letter of the text would be a command.
     os.write(terminal.fd, b"/xrPxry\r")
     terminal.until("none in any queue")
     assert stage.counts()["failed"] == 3

@@ -1,4 +1,4 @@
-"""What a bad night brings: other operators, vanished jobs, hostile input, tiny terminals, Redis away."""
+"""Hard cases: other operators, removed jobs, hostile input, tiny terminals, outages of Redis."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 async def test_two_operators_on_one_job(stage: Stage) -> None:
     stage.fail("job-1")
     theirs = stage.app().session.acts
-    # A screen that is old: it goes on to show the job as it was.
+    # The screen is stale: it still shows the job's earlier state.
     app = stage.app(refresh=3600)
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "1 failed")
@@ -65,13 +65,13 @@ async def test_a_job_ends_and_goes_away_while_its_screen_and_a_dialog_are_open(
         await shows(pilot, "Remove job job-1?")
         stage.work.step([Done(*pair, 10, b'{"sent":true}')], 0, "token", 30_000)
         await pilot.press("y")
-        # The question was about a job that ran.
+        # The question was about an active job.
         await shows(pilot, "was not removed: moved to", "completed")
         await pilot.press("x", "y")
         await until(pilot, lambda: stage.counts()["completed"] == 0, "the removal")
         await shows(pilot, "this job is gone")
         await pilot.press("r")
-        await shows(pilot, "no job is meant")
+        await shows(pilot, "no job is selected")
         await pilot.press("u")
         await shows(pilot, "completed", "sent")
 
@@ -122,24 +122,24 @@ def test_an_error_in_the_middle_of_a_removal_takes_no_copy_along(
     jobs = [(f"job-{n:03}", "") for n in range(1_000)]
     with FlakyProxy(redis_url) as proxy:
         acts = JobsApp(replace(stage.options(), url=proxy.url)).session.acts
-        # Seven calls are answered, the next one never comes to Redis.
+        # Seven calls get a reply, the next one never reaches Redis.
         proxy.cut_request(b"job-700", times=1_000_000)
-        (*_, told) = acts.many("remove", "mail", jobs)
+        (*_, progress) = acts.many("remove", "mail", jobs)
         assert stage.counts()["waiting"] == 300
-        assert (told.done, told.unsure) == (700, 100)
-        said = told.report("no Redis")
-        assert said == (
+        assert (progress.done, progress.unsure) == (700, 100)
+        report = progress.report("no Redis")
+        assert report == (
             "removed 700 of 1,000; u brings them back for 60 s; then: no Redis; "
             "no answer for 100: look at them again; 200 not tried"
         )
-        # The first answer of the undo is lost: asked again, what is back is no refusal.
+        # The first reply of the undo is lost: on repetition, restored jobs do not count as refused.
         proxy.cut_reply(b"job-699", times=1, after_bytes=0)
         (*_, back) = acts.undo()
         assert (back.done, back.refused.total()) == (700, 0)
     assert stage.counts()["waiting"] == 1_000
 
 
-def test_an_undo_that_redis_ends_goes_on_later(stage: Stage, redis_url: str) -> None:
+def test_an_undo_that_an_outage_interrupts_can_continue(stage: Stage, redis_url: str) -> None:
     jobs = [(f"job-{n:03}", "") for n in range(300)]
     for job_id, _ in jobs:
         stage.add(job_id)
@@ -175,8 +175,8 @@ EMOJI = "\N{PILE OF POO}" * 200
     ],
     ids=["5 MB", "10,000 keys", "hostile", "deep"],
 )
-async def test_payloads_that_are_too_much(stage: Stage, data: dict[str, Any]) -> None:
-    # The size limit is the engine's: what is in Redis may be anything.
+async def test_payloads_that_are_too_large(stage: Stage, data: dict[str, Any]) -> None:
+    # The size limit is enforced by the engine, so Redis may contain anything.
     stage.add("job-1", data)
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:
@@ -336,7 +336,7 @@ async def test_a_job_of_no_queue_view(stage: Stage) -> None:
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "mail")
         await pilot.press("colon", *"nowhere", "enter")
-        await shows(pilot, "no queue has a job of that id")
+        await shows(pilot, "no queue has a job with this id")
         await app.push_screen(JobView("mail", "nowhere"))
         await shows(pilot, "this job is gone")
         await pilot.press("r", "d", "p")
@@ -345,7 +345,7 @@ async def test_a_job_of_no_queue_view(stage: Stage) -> None:
         await shows(pilot, "0 / 0")
 
 
-async def test_a_search_that_redis_ends_says_so(stage: Stage, redis_server: Server) -> None:
+async def test_an_outage_during_a_search_is_reported(stage: Stage, redis_server: Server) -> None:
     stage.fail("job-1")
     app = stage.app(refresh=3600)
     async with app.run_test(notifications=True) as pilot:

@@ -1,4 +1,4 @@
-"""What a session may not do or see, what it survives, and what it loads."""
+"""Limits of a session: rights, visibility, outages and imports."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ async def test_redis_down_at_the_start_and_later(stage: Stage, redis_server: Ser
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "no Redis at test; next try in")
         redis_server.start()
-        # It keeps nothing over a stop.
+        # The server loses its data when it stops.
         stage.describe()
         stage.fail("job-1")
         await pilot.press("ctrl+r")
@@ -207,7 +207,7 @@ def test_once_cuts_no_figure_and_says_that_there_is_nothing(
 
     options = Options(url=redis_url, prefix="t", home=tmp_path, place="test")
     show(options)
-    assert "No queue has described itself" in capsys.readouterr().out
+    assert "No queues are registered" in capsys.readouterr().out
     link, name = RedisClient(redis_url), "q" * 40
     registry.save(link, "t", QueueInfo(name, [TaskInfo("m.send")], "m.send"))
     show(options)

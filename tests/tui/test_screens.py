@@ -1,4 +1,4 @@
-"""The screens, driven by keys on a real Redis."""
+"""The screens, driven by keys, on a real Redis."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_from_the_overview_to_a_failed_job_and_its_retry(
         await pilot.press("r")
         await until(pilot, lambda: stage.counts()["waiting"] == 1, "the retry")
         await pilot.press("escape")
-        await shows(pilot, "No job is in this state.")
+        await shows(pilot, "No jobs in this state.")
 
 
 async def test_a_removal_asks_and_undo_brings_the_job_back(stage: Stage) -> None:
@@ -90,7 +90,7 @@ async def test_undo_brings_the_newest_removal_back_first(stage: Stage) -> None:
             assert stage.reader.status("mail", back) is State.FAILED
 
 
-async def test_the_cursor_stays_with_its_job_and_a_job_that_went_is_not_mistaken(
+async def test_the_cursor_follows_its_job_and_a_removed_job_is_not_confused_with_its_neighbor(
     stage: Stage,
 ) -> None:
     for n in range(3):
@@ -107,13 +107,13 @@ async def test_the_cursor_stays_with_its_job_and_a_job_that_went_is_not_mistaken
         assert isinstance(app.screen, QueueView)
         assert app.screen.rows.key == "job-1"
         stage.writer.remove("mail", "job-1")
-        await shows(pilot, "this job went away")
+        await shows(pilot, "this job is gone")
         await pilot.press("r")
-        await shows(pilot, "no job is meant")
+        await shows(pilot, "no job is selected")
     assert stage.counts() == {"waiting": 0, "active": 0, "delayed": 0, "completed": 0, "failed": 3}
 
 
-async def test_the_end_of_a_list_that_was_just_opened_is_reached_and_held(stage: Stage) -> None:
+async def test_the_end_of_a_list_that_was_just_opened_is_reached_and_kept(stage: Stage) -> None:
     for n in range(700):
         stage.add(f"job-{n:03}")
     app = stage.app()
@@ -121,7 +121,7 @@ async def test_the_end_of_a_list_that_was_just_opened_is_reached_and_held(stage:
         await shows(pilot, "700 waiting")
         view = QueueView("mail", State.WAITING)
         await app.push_screen(view)
-        # Before the list's scroll bar has been laid out.
+        # Before the layout of the list's scroll bar.
         view.rows.place(700, {}, None)
         view.do_bottom()
         await shows(pilot, "700 / 700", "job-699")
@@ -163,12 +163,12 @@ async def test_a_search_goes_on_through_the_other_states(stage: Stage) -> None:
         )
         await pilot.press("escape")
         await shows(pilot, "1 / 1", "ann-waits")
-        # Found nowhere but in a state that is not shown: that one is shown.
+        # The only matches are in another state, so the screen switches to it.
         await pilot.press("slash", *"bob", "enter")
         await shows(pilot, "1 found in 3 failed", "none in other states", "1 / 1")
 
 
-async def test_all_that_match_are_acted_on_after_the_count_was_typed(stage: Stage) -> None:
+async def test_all_matching_jobs_are_retried_after_the_count_is_typed(stage: Stage) -> None:
     for n in range(230):
         stage.fail(f"job-{n:03}", "timed out" if n < 210 else "other")
     app = stage.app()
@@ -226,7 +226,7 @@ async def test_a_new_job_is_checked_and_added(stage: Stage) -> None:
         await until(pilot, lambda: stage.counts()["waiting"] == 1, "the new job")
 
 
-async def test_a_copy_keeps_the_secret_that_nobody_saw(stage: Stage) -> None:
+async def test_a_copy_keeps_the_masked_secret(stage: Stage) -> None:
     stage.fail("job-1")
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:
@@ -244,13 +244,13 @@ async def test_a_copy_keeps_the_secret_that_nobody_saw(stage: Stage) -> None:
     assert copy.data == {"to": "job-1@example.com", "sig": SECRET}
 
 
-async def test_obliterate_wants_the_queues_name(stage: Stage) -> None:
+async def test_obliterate_requires_the_queues_name(stage: Stage) -> None:
     stage.fail("job-1")
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "1 failed")
         await pilot.press("O")
-        await shows(pilot, "Type mail to go on")
+        await shows(pilot, "Type mail to continue")
         await pilot.press("x", "enter")
         assert stage.counts()["failed"] == 1
         await pilot.press("backspace", *"mail", "enter")

@@ -1,4 +1,4 @@
-"""Pictures of every screen and dialog at three sizes, from a state that never changes."""
+"""Snapshots of every screen and dialog at three sizes, with constant data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.tui.driving import settle
 from tests.tui.frozen import frozen_app
 
 SIZES = [(80, 24), (120, 36), (200, 50)]
-#: Keys, each of them followed by a rest; what they lead to.
+#: Key sequences that open each screen; the app settles after each key.
 STEPS = {
     "overview": [],
     "queue": ["j", "enter", "j", "space"],
@@ -43,7 +43,7 @@ STEPS = {
 
 
 def _still(pilot: Any) -> None:
-    """Textual's own palette has a cursor that blinks; none does in a picture."""
+    """Stops the blinking cursor of Textual's palette."""
     for one in pilot.app.screen.query(Input):
         one.cursor_blink = False
 
@@ -73,7 +73,7 @@ def test_report(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> Non
         await settle(pilot)
         screen = Working("Retry 50,000 jobs of email", 50_000, lambda stop: iter([done]))
         await pilot.app.push_screen(screen)
-        while not screen.over:
+        while not screen.finished:
             await pilot.pause(0.01)
         await settle(pilot)
 

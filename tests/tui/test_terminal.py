@@ -1,4 +1,4 @@
-"""In a terminal of its own: what ends or stops it leaves the terminal as it was."""
+"""The TUI in a real terminal: after it ends or is suspended, the terminal works as before."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import pytest
 
 from tests.tui.conftest import Stage
 
-#: Seconds after which a terminal that shows nothing is given up.
+#: Seconds to wait for text on the terminal.
 PATIENCE = 60.0
 ENTERED, LEFT = "\x1b[?1049h", "\x1b[?1049l"
 
 
 class Terminal:
-    """``hsejobs tui`` on a pseudo-terminal, and what it wrote there."""
+    """``hsejobs tui`` on a pseudo-terminal, with its output."""
 
     def __init__(self, stage: Stage, *, deaf: bool = False, to: str = "") -> None:
-        """``deaf``: below a session's leader that outlives the terminal, as ``make`` does.
+        """``deaf``: run below a session leader that outlives the terminal, as ``make`` does.
 
         ``to``: a redirection of the shell's.
         """
@@ -44,13 +44,13 @@ class Terminal:
                 words = ["/bin/sh", "-c", 'trap : HUP; "$@"; exit $?', "sh", *words]
             if to:
                 words = ["/bin/sh", "-c", f'exec "$@" {to}', "sh", *words]
-            # A shell without job control has what it runs in the background ignore it.
+            # A shell without job control makes background processes ignore the signal.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execve(words[0], words, environment)  # noqa: S606
         self.seen = ""
 
     def until(self, words: str) -> None:
-        """Reads until the words were written since the last call."""
+        """Reads until the words have been written since the last call."""
         deadline = time.monotonic() + PATIENCE
         while words not in self.seen:
             left = deadline - time.monotonic()
@@ -59,12 +59,12 @@ class Terminal:
                 try:
                     self.seen += os.read(self.fd, 65_536).decode(errors="replace")
                 except OSError:
-                    said = f"ended ({self.status()}) without {words!r}: {self.seen[-2000:]!r}"
-                    raise AssertionError(said) from None
+                    text = f"ended ({self.status()}) without {words!r}: {self.seen[-2000:]!r}"
+                    raise AssertionError(text) from None
         self.seen = self.seen.partition(words)[2]
 
     def status(self) -> int:
-        """Its exit status, once it ended."""
+        """Waits for the process to end; returns its exit status."""
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
@@ -72,7 +72,7 @@ class Terminal:
 @pytest.mark.parametrize(
     ("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 0)]
 )
-def test_a_signal_gives_the_terminal_back(
+def test_a_signal_restores_the_terminal(
     stage: Stage, signum: signal.Signals, status: int, drawn: bool
 ) -> None:
     stage.add("job-1")
@@ -97,7 +97,7 @@ def test_with_its_errors_in_a_file_it_draws_on_the_terminal(stage: Stage) -> Non
     assert file.read_text() == ""
 
 
-def test_where_no_key_can_come_it_only_looks(stage: Stage) -> None:
+def test_without_keyboard_input_it_prints_one_frame(stage: Stage) -> None:
     stage.add("job-1")
     terminal = Terminal(stage, to="</dev/null")
     terminal.until("mail ")
@@ -116,7 +116,7 @@ def test_ctrl_z_goes_to_the_shell_and_back(stage: Stage) -> None:
     assert found.si_status == signal.SIGSTOP
     os.kill(terminal.pid, signal.SIGCONT)
     terminal.until(ENTERED)
-    # All of it is drawn again, not only what changed.
+    # The whole screen is drawn again, not only the changes.
     terminal.until("Workers")
     terminal.until("mail")
     os.write(terminal.fd, b"q")

@@ -1,4 +1,4 @@
-"""What a browser's token allows: whose contents are read, what may be added, who is noted."""
+"""The rights of a browser's token: visible contents, jobs that it may add, and the audit log."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MINE, THEIRS = "of-ann", "of-bob"
 
 @pytest.fixture
 def filled(stage: Stage) -> Stage:
-    """Two failed jobs of one organization by two users, one of another organization."""
+    """Two failed jobs of two users of one organization, and one of another organization."""
     for job_id, org, user in (
         (MINE, "org-1", "ann"),
         (THEIRS, "org-1", "bob"),
@@ -73,11 +73,11 @@ def _source(stage: Stage, role: str) -> LiveSource:
     return made
 
 
-def test_a_member_reads_that_others_jobs_are_there_not_what_is_in_them(filled: Stage) -> None:
+def test_a_member_sees_others_jobs_but_not_their_contents(filled: Stage) -> None:
     source = _source(filled, "member")
-    mine, lines = source.job("mail", MINE)
-    assert mine.data == {"to": "ann@example.com", "sig": "***"}
-    assert (lines, mine.failed_reason) == (["a line"], "no ann@example.com")
+    own, lines = source.job("mail", MINE)
+    assert own.data == {"to": "ann@example.com", "sig": "***"}
+    assert (lines, own.failed_reason) == (["a line"], "no ann@example.com")
     theirs, lines = source.job("mail", THEIRS)
     assert (theirs.data, theirs.failed_reason, theirs.code, lines) == (HIDDEN, HIDDEN, "hidden", [])
     assert [one["attempt"] for one in theirs.errors] == [1]
@@ -95,14 +95,14 @@ def test_a_member_reads_that_others_jobs_are_there_not_what_is_in_them(filled: S
 
 
 @pytest.mark.parametrize("text", ["bob@example.com", "error=bob", "data.to=bob", '"no bob"'])
-def test_a_members_search_does_not_look_into_others_jobs(filled: Stage, text: str) -> None:
+def test_a_members_search_does_not_read_others_jobs(filled: Stage, text: str) -> None:
     (*_, hits) = _source(filled, "member").search("mail", State.FAILED, parse(text))
     assert (hits.seen, hits.bound) == (2, [])
     (*_, hits) = _source(filled, "admin").search("mail", State.FAILED, parse(text))
     assert (hits.seen, [job for job, _ in hits.bound]) == (2, [THEIRS])
 
 
-def test_a_members_circuits_do_not_name_others_receivers(filled: Stage) -> None:
+def test_a_members_circuits_do_not_name_others_endpoints(filled: Stage) -> None:
     circuits = Circuits(filled.link, "t")
     circuits.open("webhook:org-1:hooks.bob.example:443")
     circuits.open("smtp:mail.example.com:587")
@@ -127,7 +127,7 @@ def _view(stage: Stage, monkeypatch: pytest.MonkeyPatch, role: str, org: str | N
     return options_for({"userId": "ann", "role": role, "organizationId": org, "sealed": False})
 
 
-def test_the_role_makes_the_session(filled: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_role_determines_the_session(filled: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     member = _view(filled, monkeypatch, "member", "org-1")
     assert (member.read_only, member.organization_id, member.place) == (True, "org-1", "hsejobs")
     with pytest.raises(Forbidden, match="role admin"):
@@ -136,8 +136,8 @@ def test_the_role_makes_the_session(filled: Stage, monkeypatch: pytest.MonkeyPat
     (*_, done) = acts_of(admin, filled.link).many("retry", "mail", [(MINE, ""), ("x", "")])
     assert (done.done, dict(done.refused)) == (1, {"gone": 1})
     [line] = (filled.home / "audit.log").read_text().splitlines()
-    told = json.loads(line)
-    assert (told["user"], told["role"], told["door"]) == ("ann", "admin", "dashboard")
+    entry = json.loads(line)
+    assert (entry["user"], entry["role"], entry["door"]) == ("ann", "admin", "dashboard")
     operator = _view(filled, monkeypatch, "operator", None)
     assert acts_of(operator, filled.link).pause("mail", True).startswith("mail is paused")
 
@@ -181,7 +181,7 @@ def test_one_organization_adds_for_itself_only(name: str) -> None:
     assert new_job(info, task, text, organization_id=None, sealed=False).organization_id == "org-2"
 
 
-def test_a_session_of_all_adds_for_whom_the_payload_names(filled: Stage) -> None:
+def test_an_unconfined_session_adds_for_the_owner_in_the_payload(filled: Stage) -> None:
     task = TaskInfo("m.send")
     info = QueueInfo("mail", [task], "m.send")
 
@@ -218,7 +218,9 @@ async def test_a_browser_has_no_editor_of_the_server(
 
 
 @pytest.mark.anyio
-async def test_a_browser_is_not_told_where_redis_is(filled: Stage, redis_server: Server) -> None:
+async def test_a_browser_does_not_show_the_redis_address(
+    filled: Stage, redis_server: Server
+) -> None:
     app = JobsApp(filled.options(viewer=DashboardUser("ann", "operator")))
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await shows(pilot, "mail", "3 failed")
