@@ -1,6 +1,6 @@
-"""hsejobs: background jobs on Huey and Redis; no job is lost, and you always see where each one is.
+"""hsejobs: background jobs on Huey and Redis. No job is lost, and the state of each is always visible.
 
-The names below are imported at their first use, so that ``import hsejobs`` costs nothing.
+The names below are imported on first use, which keeps ``import hsejobs`` cheap.
 """
 
 from __future__ import annotations

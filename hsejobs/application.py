@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from hsejobs.engine.huey import JobHuey
     from hsejobs.settings import Settings
 
-#: The module that is looked for in the working folder when none is named.
+#: The module to look for in the working folder when none is named.
 DEFAULT = "huey_config"
 VARIABLE = "QUEUE_APP"
-#: Characters of another program's message that are shown.
+#: Maximum number of characters shown of another library's error message.
 SHOWN = 200
 
 
@@ -33,8 +33,8 @@ SHOWN = 200
 class Application:
     """A loaded application.
 
-    ``queues`` are its queues by name, in the order of the module; ``places`` says for each where
-    ``huey_consumer`` finds it: ``huey_config.data_exports``.
+    ``queues`` maps queue names to queues, in the order of the module. ``places`` maps queue names
+    to the dotted path that ``huey_consumer`` needs, such as ``huey_config.data_exports``.
     """
 
     name: str
@@ -43,19 +43,19 @@ class Application:
     module: ModuleType | None = None
 
     def hook(self, name: str) -> Any | None:
-        """What the module defines under one of the optional names, or None."""
+        """The object that the module defines under this optional name, or None."""
         return getattr(self.module, name, None)
 
 
-#: What there is where no application is: no queue, no hook.
+#: Stands for "no application": no queues, no hooks.
 NONE = Application("")
 
 
 def find(settings: Settings) -> Application:
-    """The application, loaded; `NONE` when none is named and the working folder has none.
+    """Loads the application; returns `NONE` when none is named and the working folder has none.
 
     Puts the working folder first on ``sys.path``, as ``huey_consumer`` does. Raises SettingsError
-    when the module is missing or cannot be imported, in one sentence that says where it broke.
+    when the module is missing or cannot be imported; its message names the failing line.
     """
     name = settings.app or _default()
     if name is None:
@@ -65,21 +65,23 @@ def find(settings: Settings) -> Application:
 
 
 def need(settings: Settings) -> Application:
-    """The application, with at least one queue. Raises SettingsError when there is none."""
+    """Loads the application. Raises SettingsError when there is none, or when it has no queues."""
     found = find(settings)
     if found is NONE:
         raise SettingsError(
             VARIABLE,
-            f"there is no application: no {DEFAULT}.py in the working folder; run the command"
-            " where it is, or name the module that has your queues with --app",
+            f"no application found: the working folder has no {DEFAULT}.py; run the command in the"
+            " folder that has it, or name the module that defines your queues with --app",
         )
     if not found.queues:
-        raise SettingsError(VARIABLE, f"the module {found.name} has no queue (no JobHuey)")
+        raise SettingsError(
+            VARIABLE, f"the module {found.name} defines no queues (JobHuey objects)"
+        )
     return found
 
 
 def load(name: str) -> ModuleType:
-    """Imports the module. Raises SettingsError, whatever its import raises."""
+    """Imports the module. Raises SettingsError for whatever the import raises."""
     _add_working_folder()
     try:
         return importlib.import_module(name)
@@ -94,7 +96,7 @@ def load(name: str) -> ModuleType:
 
 
 def _default() -> str | None:
-    """``huey_config`` if the working folder has it; one that lies elsewhere was not meant."""
+    """``huey_config`` if the working folder has it; a module elsewhere on the path is ignored."""
     _add_working_folder()
     found = importlib.machinery.PathFinder.find_spec(DEFAULT, [_working_folder()])
     return None if found is None or found.loader is None else DEFAULT
@@ -104,7 +106,7 @@ def _working_folder() -> str:
     try:
         return os.getcwd()
     except OSError:
-        # It was removed.
+        # The folder was removed.
         return os.sep
 
 
@@ -115,17 +117,17 @@ def _add_working_folder() -> None:
 
 
 def _missing(error: ModuleNotFoundError, name: str) -> bool:
-    """Whether it is the module itself, or a package above it, that is not there."""
+    """Whether the missing module is *name* itself or one of its parent packages."""
     return error.name is not None and (name == error.name or name.startswith(f"{error.name}."))
 
 
 def _reason(error: BaseException) -> str:
-    """What an import raised and in which line, in one line."""
+    """What the import raised and where, as one line of text."""
     from hsejobs.extras import sentence
 
-    told = sentence(error) if isinstance(error, ModuleNotFoundError) else None
-    text = told or " ".join(str(error).split())[:SHOWN]
-    kind = "" if told else f"{type(error).__name__}: "
+    hint = sentence(error) if isinstance(error, ModuleNotFoundError) else None
+    text = hint or " ".join(str(error).split())[:SHOWN]
+    kind = "" if hint else f"{type(error).__name__}: "
     return f"{kind}{text} ({_place(error)})"
 
 
@@ -136,7 +138,7 @@ def _place(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        # The import system's own frames, and ours, tell nobody anything.
+        # Frames of the import system, and of this module, do not help the reader.
         if not file.startswith("<frozen") and file != __file__ and "importlib" not in file:
             place = f"{Path(file).name}:{trace.tb_lineno}"
         trace = trace.tb_next

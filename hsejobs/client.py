@@ -1,4 +1,4 @@
-"""Adding jobs by the name of their queue, for programs that do not have its code.
+"""Add jobs to a queue by its name, from programs that do not have the queue's code.
 
 ::
 
@@ -7,7 +7,7 @@
     job = client.add("email", {"to": "ann@example.com", "template": "welcome"}, priority=1)
     job.wait(timeout=30)
 
-A job is checked against what its queue says of itself in Redis. Neither Huey nor pydantic is loaded.
+Each job is checked against the queue's description in Redis. Neither Huey nor pydantic is imported.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from hsejobs.store.write import JobWriter
 
 __all__ = ["Client", "Job", "add", "add_many"]
 
-#: Seconds for which a queue's description is taken as it was.
-REMEMBER_SECONDS = 5.0
+#: Seconds for which a queue's description is cached.
+CACHE_SECONDS = 5.0
 
 
-class _Asked(TypedDict, total=False):
+class _Options(TypedDict, total=False):
     task: str | None
     organization_id: str | None
     user_id: str | None
@@ -46,19 +46,20 @@ class _Asked(TypedDict, total=False):
     timeout: float | None
 
 
-class _One(_Asked, total=False):
+class _AddOptions(_Options, total=False):
     job_id: str | None
 
 
-class _Many(_Asked, total=False):
+class _AddManyOptions(_Options, total=False):
     ids: Iterable[str] | None
 
 
 class Client:
-    """Adds jobs to the queues of one Redis. Connects at the first use; threads may share it.
+    """Adds jobs to the queues of one Redis. Connects on first use; threads may share one client.
 
-    ``url`` None: as the environment says (``QUEUE_REDIS_URL`` and its kin), which says all else,
-    such as ``QUEUE_REDIS_PREFIX`` and ``JOBS_SECRET_KEY``. Raises SettingsError.
+    ``url`` overrides the Redis that the environment names (``QUEUE_REDIS_URL`` and related
+    settings). All other settings, such as ``QUEUE_REDIS_PREFIX`` and ``JOBS_SECRET_KEY``, come from
+    the environment. Raises SettingsError.
     """
 
     def __init__(self, url: str | None = None) -> None:
@@ -78,12 +79,12 @@ class Client:
         return RedisClient(url, wait_replicas=self._settings.wait_replicas)
 
     def queue(self, name: str) -> QueueInfo:
-        """What a queue says of itself: its tasks with their JSON Schema, its options, its schedules.
+        """The queue's description: its tasks with their JSON Schemas, its options, its schedules.
 
-        At most five seconds old. Raises UnknownQueue, RedisUnavailable.
+        It is at most five seconds old. Raises UnknownQueue, RedisUnavailable.
         """
         known, now = self._infos.get(name), time.monotonic()
-        if known is not None and now - known[0] < REMEMBER_SECONDS:
+        if known is not None and now - known[0] < CACHE_SECONDS:
             return known[1]
         info = registry.load(self._link, self._prefix, name)
         self._infos[name] = (now, info)
@@ -104,12 +105,12 @@ class Client:
         backoff: float | None = None,
         timeout: float | None = None,
     ) -> Job:
-        """Adds a job; the same ``job_id`` again returns the job there is, ``created`` False.
+        """Adds a job. If a job with this ``job_id`` exists, returns that one with ``created`` False.
 
-        ``task``: its full or short name, None for the queue's first. ``delay``, ``backoff`` and
-        ``timeout`` in seconds; what is not given the task's own options say. Raises UnknownQueue,
-        UnknownTask, InvalidPayload, PayloadTooLarge, InvalidOption, InvalidJobId (nothing is
-        written), RedisUnavailable.
+        ``task`` is the full or short name of a task; None means the queue's default task.
+        ``delay``, ``backoff`` and ``timeout`` are in seconds. The task's own options fill in what
+        is not given. Raises UnknownQueue, UnknownTask, InvalidPayload, PayloadTooLarge,
+        InvalidOption or InvalidJobId (nothing is written), RedisUnavailable.
         """
         return self._add(
             queue,
@@ -140,17 +141,17 @@ class Client:
     ) -> list[Job]:
         """Adds a job for each payload, each atomically, in few round trips; options as for ``add``.
 
-        All are checked before the first is added. ``ids``: one for each payload.
+        All payloads are checked before the first job is added. ``ids``: one for each payload.
         """
-        found = list(payloads)
+        items = list(payloads)
         return self._add(
             queue,
-            found,
+            items,
             task,
             options.in_seconds(
                 priority=priority, delay=delay, attempts=attempts, backoff=backoff, timeout=timeout
             ),
-            ids=options.check_ids(ids, len(found)),
+            ids=options.check_ids(ids, len(items)),
             organization_id=organization_id,
             user_id=user_id,
         )
@@ -160,19 +161,20 @@ class Client:
         queue: str,
         payloads: list[Any],
         task: str | None,
-        asked: options.AddOptions,
+        chosen: options.AddOptions,
         **more: Any,
     ) -> list[Job]:
         info = self.queue(queue)
-        news = making.make_many(
+        jobs = making.make_many(
             making.described(info, info.task(task), self._settings.secret_key),
-            # As it will be read: a tuple is a list, and what is not JSON is refused first.
+            # Checked in the form in which it will be read back: a tuple becomes a list, and values
+            # that JSON cannot hold are refused here.
             [{} if one is None else codec.loads(making.encode(one)) for one in payloads],
-            asked,
+            chosen,
             **more,
         )
         reader, writer = JobReader(self._link, self._prefix), JobWriter(self._link, self._prefix)
-        added = [writer.add(queue, news[0])] if len(news) == 1 else writer.add_many(queue, news)
+        added = [writer.add(queue, jobs[0])] if len(jobs) == 1 else writer.add_many(queue, jobs)
         return [Job(reader, queue, one) for one in added]
 
     def close(self) -> None:
@@ -193,11 +195,11 @@ def _default() -> Client:
     return _client
 
 
-def add(queue: str, payload: Any = None, **asked: Unpack[_One]) -> Job:
-    """`Client.add` with the Redis of the environment."""
-    return _default().add(queue, payload, **asked)
+def add(queue: str, payload: Any = None, **options: Unpack[_AddOptions]) -> Job:
+    """`Client.add` on the Redis that the environment names."""
+    return _default().add(queue, payload, **options)
 
 
-def add_many(queue: str, payloads: Iterable[Any], **asked: Unpack[_Many]) -> list[Job]:
-    """`Client.add_many` with the Redis of the environment."""
-    return _default().add_many(queue, payloads, **asked)
+def add_many(queue: str, payloads: Iterable[Any], **options: Unpack[_AddManyOptions]) -> list[Job]:
+    """`Client.add_many` on the Redis that the environment names."""
+    return _default().add_many(queue, payloads, **options)

@@ -1,15 +1,16 @@
-"""How payload fields describe themselves: once for forms, once for callers over HTTP.
+"""The two JSON Schemas of a payload model: one for forms, one for HTTP callers.
 
-A payload model has two JSON Schemas, made from the same fields:
+Both are made from the same fields:
 
-- the *registry's*, which the TUI's forms check: what it refuses, the model refuses too. It is
-  wide where JSON Schema cannot say the rule.
-- the *OpenAPI document's*: what it describes is accepted. It is narrow there, and has no
-  ``default``: generators of clients take a field with a default for a required one.
+- The *registry's* schema, which the TUI's forms check: the model rejects everything that this
+  schema rejects. Where JSON Schema cannot express a rule, the schema is wider than the model.
+- The *OpenAPI document's* schema: the model accepts everything that this schema accepts. Where
+  JSON Schema cannot express a rule, the schema is narrower than the model. It has no ``default``,
+  because client generators treat a field with a default as required.
 
-A field whose two schemas differ is annotated with `Described`; a model whose fields depend on
-each other has a static method ``openapi_rules(settings)`` that returns what the document adds to
-its root: ``anyOf``, ``properties``, ``$defs``.
+A field whose two schemas differ is annotated with `Described`. A model whose fields depend on
+each other has a static method ``openapi_rules(settings)``, which returns what the document adds to
+the model's root: ``anyOf``, ``properties``, ``$defs``.
 """
 
 from __future__ import annotations
@@ -18,18 +19,17 @@ from collections.abc import Callable
 from typing import Any
 
 Schema = dict[str, Any]
-#: Holds, inside a model's raw schema, what the document says in place of the schema around it.
+#: Key in a model's raw schema whose value replaces the schema around it in the document.
 _MARK = "x-openapi"
-#: Keywords that annotate: they stay when the document replaces what is around them.
+#: Annotation keywords, which the document keeps when it replaces the schema around them.
 _NOTES = ("description", "examples", "writeOnly")
 
 
 class Described:
-    """``Annotated[str, Described({...}, pattern=...)]``: what the document says instead.
+    """Gives a field its own schemas: ``Annotated[str, Described({...}, pattern=...)]``.
 
-    ``document``: a schema, or what makes it of the one that the annotated type has by itself.
-    ``forms``: what the registry's schema says beside what the annotated type says by itself; None
-    takes a keyword out.
+    ``document`` is the document's schema, or a function that derives it from the annotated type's
+    schema. ``forms`` are keywords to add to the registry's schema; None removes a keyword.
     """
 
     def __init__(self, document: Schema | Callable[[Schema], Schema], **forms: Any) -> None:
@@ -76,7 +76,8 @@ def document_schema(model: Any, settings: Any) -> Schema:
         return found
     added = rules(settings)
     if choices := added.pop("anyOf", None):
-        # As generators of TypeScript read it: the fields, and one of these; not one of all of them.
+        # TypeScript generators then read "these fields, and one of the choices", rather than
+        # "one of several complete objects".
         found.pop("anyOf", None)
         found["allOf"] = [{"anyOf": choices}]
     for name, value in added.items():

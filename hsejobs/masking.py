@@ -1,4 +1,4 @@
-"""Secrets: which fields they are, how they are masked, sealed at rest and scrubbed from text."""
+"""Secrets: which fields are secret, how they are masked, and how they are scrubbed from text."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Mapping, Sized
 from typing import Any
 
 MASK = "***"
-#: What marks a sealed value in a stored payload.
+#: The key that marks a sealed value in a stored payload.
 SEALED = "$sealed"
-#: What is deeper in a payload, which no add accepts (`codec.DEEPEST`), is hidden unseen: releases
-#: that accepted more may have left some, and the walk goes into it by recursion.
+#: Deeper values are masked without a look inside, because the walk is recursive. No such payload is
+#: accepted (`codec.DEEPEST`), but earlier releases accepted some, and they may still be stored.
 DEEPEST = 250
 
 _BY_NAME = re.compile(
@@ -22,9 +22,9 @@ _BY_NAME = re.compile(
 )
 
 
-#: Text that stands in JSON as it is.
+#: Text that JSON does not escape.
 _SAME_IN_JSON = re.compile(r"[ !#-\[\]-~]*")
-#: What has nothing inside.
+#: Types that contain no other values.
 _LEAVES = frozenset({str, int, float, bool, type(None)})
 
 
@@ -38,12 +38,12 @@ class Secret:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a field of this name is taken for a secret where no model says so."""
+    """Whether a field with this name counts as secret even if no model marks it."""
     return _BY_NAME.fullmatch(name) is not None
 
 
 def mask(data: Any, paths: Iterable[str] = ()) -> Any:
-    """A copy of JSON data with ``***`` at the dotted paths, in secret names and in sealed values."""
+    """A copy of JSON data with ``***`` at the dotted paths, for secret names and for sealed values."""
     return _walk(data, {tuple(path.split(".")) for path in paths}, ())
 
 
@@ -65,7 +65,7 @@ def _walk(data: Any, paths: set[tuple[str, ...]], here: tuple[str, ...], depth: 
                 shown[name] = _walk(value, paths, there, depth + 1)
         return shown
     if isinstance(data, list | tuple):
-        # Most items are no objects, and a payload has room for 50,000 of them.
+        # Skip the call for plain values: a payload may hold 50,000 of them.
         return [
             item if item.__class__ in _LEAVES else _walk(item, paths, here, depth + 1)
             for item in data
@@ -74,10 +74,10 @@ def _walk(data: Any, paths: set[tuple[str, ...]], here: tuple[str, ...], depth: 
 
 
 def secret_values(data: Any, paths: Iterable[str] = ()) -> list[str]:
-    """The texts of all secret fields, longest first: what must be scrubbed from other texts."""
+    """The values of all secret fields as text, longest first, to scrub from other texts."""
     found: set[str] = set()
     _collect(data, {tuple(path.split(".")) for path in paths}, (), found, inside=False)
-    # Errors and lines of the log often quote JSON, where such a text looks otherwise.
+    # Errors and log lines often quote JSON, in which such a text is escaped.
     found |= {
         json.dumps(text, ensure_ascii=escaped)[1:-1]
         for text in found
@@ -102,18 +102,18 @@ def _collect(
         found.add(str(data))
 
 
-#: So many secrets are always looked for; above that, so many characters in all: a payload can
-#: hold 14,000 secrets, and to look for each of them in a long text would take seconds.
+#: Up to _ALWAYS secrets are always searched for. Beyond that, the work is limited to _CHARACTERS: a
+#: payload can hold 14,000 secrets, and searching a long text for each of them would take seconds.
 _ALWAYS, _CHARACTERS = 20, 2_000_000
 
 
 def too_much(secrets: Sized, size: int) -> bool:
-    """Whether ``size`` characters are too many for so many secrets: all of them are masked then."""
+    """Whether ``size`` characters are too many to search for these secrets: mask everything then."""
     return len(secrets) > _ALWAYS and len(secrets) * (size + 50) > _CHARACTERS
 
 
 def scrub(text: str, secrets: Collection[str]) -> str:
-    """The text with every secret replaced by ``***``; ``***`` alone where that is too much."""
+    """The text with every secret replaced by ``***``; only ``***`` if `too_much` holds."""
     if too_much(secrets, len(text)):
         return MASK
     for secret in secrets:
@@ -122,12 +122,12 @@ def scrub(text: str, secrets: Collection[str]) -> str:
 
 
 def plain(text: str) -> str:
-    """The text with each half character (a lone surrogate), which no terminal or file takes, as ``?``."""
+    """The text with each lone surrogate, which no terminal or file accepts, replaced by ``?``."""
     return text.encode("utf-8", "replace").decode()
 
 
 def scrub_data(data: Any, secrets: Collection[str]) -> Any:
-    """A copy of JSON data with every secret inside its texts replaced; ``***`` as in ``scrub``."""
+    """A copy of JSON data with every secret in its texts replaced; only ``***`` if `too_much` holds."""
     if not secrets:
         return data
     if len(secrets) > _ALWAYS and too_much(secrets, _size(data)):
@@ -146,7 +146,7 @@ def _scrubbed(data: Any, secrets: Collection[str]) -> Any:
 
 
 def _size(data: Any) -> int:
-    """The characters of all texts in it; a text of a few costs as much as one of fifty."""
+    """The number of characters in all texts, plus 50 for each text: the fixed cost of a search."""
     if isinstance(data, str):
         return len(data) + 50
     if isinstance(data, Mapping):

@@ -1,4 +1,4 @@
-"""Whether a value is about an organization: what an erasure looks for in logs."""
+"""Find references to an organization in a value, for erasure from logs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def mentions(value: Any, organization_id: str) -> bool:
-    """Whether a text in a value is the organization, or the id of a job or a circuit of it.
+    """Whether a text in a JSON value is the organization's id, or the id of one of its jobs or circuits.
 
-    A value is what JSON holds. An id may stand in a longer text: a path, an error.
+    Job and circuit ids are also found inside a longer text, such as a path or an error.
     """
     if isinstance(value, dict):
         return any(mentions(one, organization_id) for one in value.values())

@@ -1,4 +1,4 @@
-"""Jobs as everybody sees them: states, limits, ids and the public record."""
+"""The job model: states, limits, ids and the record."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ from hsejobs.errors import InvalidJobId, InvalidOption
 
 #: Largest payload, in bytes of compact UTF-8 JSON.
 PAYLOAD_LIMIT = 102_400
-#: Largest result kept with a job, in bytes of compact UTF-8 JSON; larger things are artifacts.
+#: Largest result kept with a job, in bytes of compact UTF-8 JSON; store larger results as artifacts.
 RESULT_LIMIT = 1_048_576
 #: 1 is served first, 5 last.
 PRIORITIES = range(1, 6)
 DEFAULT_PRIORITY = 3
-#: Delay before try n+1 is ``base * BACKOFF_FACTOR ** (n - 1)``, which stops growing at a day; a base
-#: above that stays as it is. Computed in ``store/lua/lib/backoff.lua`` only.
+#: The delay before attempt n+1 is ``base * BACKOFF_FACTOR ** (n - 1)``, capped at one day; a base
+#: above one day is used unchanged. Computed only in ``store/lua/lib/backoff.lua``.
 BACKOFF_FACTOR, LONGEST_BACKOFF_MS = 5, 24 * 3600 * 1000
-#: Log lines kept of one job, and characters kept of one line.
+#: Log lines kept for one job, and characters kept of one line.
 LOG_LINES, LOG_LINE_LENGTH = 1_000, 2_000
-#: Errors kept of one job (the newest), and characters of traceback in one.
+#: Errors kept for one job (the newest), and characters of traceback in each.
 ERRORS_KEPT, TRACEBACK_LENGTH = 25, 8_000
-#: The longest delay, timeout or backoff that an add may ask for, in ms (a year).
+#: The longest delay, timeout or backoff that a caller may set, in ms (a year).
 LONGEST_MS = 366 * 24 * 3600 * 1000
 
-#: Who may call, from the least to the most.
+#: Callers' roles, from the least to the most privileged.
 ROLES = ("member", "admin", "operator")
 
 QUEUE_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
-#: Words that are routes of the HTTP shim.
+#: Names that would collide with routes of the HTTP shim.
 RESERVED_QUEUE_NAMES = frozenset(
     {"dashboard", "stats", "alerts", "workers", "schedules", "circuits", "jobs", "queues", "events"}
 )
 _JOB_ID = re.compile(r"[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]{0,199}")
-#: What no id of an organization or user has: controls, spaces other than the common one, marks
-#: that are not seen, private use. A fixed list, so that every version of Python, and the pattern
-#: in the OpenAPI document, say the same of it.
+#: Characters not allowed in the id of an organization or user: control characters, spaces other
+#: than U+0020, invisible marks, private use. A fixed list, so that every version of Python, and the
+#: pattern in the OpenAPI document, agree.
 UNSEEN = (
     r"\u0000-\u001f\u007f-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f"
     r"\u205f-\u206f\u3000\ue000-\uf8ff\ufeff\ufff0-\uffff"
 )
 SEEN = re.compile(rf"[^{UNSEEN}\ud800-\udfff]{{1,200}}")
-#: Ids that begin so are the platform's own.
+#: Prefixes of ids that only the system itself may use.
 RESERVED_IDS = ("periodic:", "sys:")
 
 
 class State(StrEnum):
-    """Where a job is. ``paused`` is no state: it is ``waiting`` in a paused queue."""
+    """A job's state. ``paused`` is not one: such a job is ``waiting`` in a paused queue."""
 
     WAITING = "waiting"
     ACTIVE = "active"
@@ -67,7 +67,7 @@ class State(StrEnum):
 
     @classmethod
     def of_letter(cls, letter: object) -> State:
-        """The state of a record. One that tells none counts as failed, so that a person decides."""
+        """The state for a record's letter. An unknown letter counts as failed: a person must decide."""
         text = letter.decode("ascii", "replace") if isinstance(letter, bytes) else letter
         return STATE_OF_LETTER.get(str(text), cls.FAILED)
 
@@ -78,7 +78,7 @@ FINISHED = frozenset({State.COMPLETED, State.FAILED})
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _id_lock = forks.lock()
-#: The process, its last millisecond, the counter in it, and the millisecond in letters.
+#: The process id, its last millisecond, the counter within it, and the millisecond as text.
 _id_state: list[Any] = [0, 0, 0, ""]
 
 
@@ -86,7 +86,7 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 def _eight(number: int) -> str:
-    """The lowest 40 bits as eight characters, two at a time."""
+    """The lowest 40 bits as eight characters, converted two at a time."""
     return (
         _PAIRS[number >> 30 & 1023]
         + _PAIRS[number >> 20 & 1023]
@@ -96,10 +96,10 @@ def _eight(number: int) -> str:
 
 
 def new_job_id() -> str:
-    """A fresh id: 17 characters that sort by the time of making.
+    """A new id: 17 characters that sort by creation time.
 
-    Nine of milliseconds, eight of a per-process counter that starts at random
-    in every millisecond, so ids of one process keep their order.
+    Nine characters hold the milliseconds. Eight hold a per-process counter that starts at a random
+    value in every millisecond, so that the ids of one process keep their order.
     """
     now = time.time_ns() // 1_000_000
     with _id_lock:
@@ -115,32 +115,37 @@ def new_job_id() -> str:
 
 
 def check_job_id(job_id: object, *, internal: bool = False) -> str:
-    """The id itself, when a caller may use it; else InvalidJobId."""
+    """Returns the id if it is valid and not reserved. Raises InvalidJobId.
+
+    ``internal``: reserved ids are valid too.
+    """
     if not isinstance(job_id, str) or not _JOB_ID.fullmatch(job_id):
         raise InvalidJobId(
             "job_id",
-            "use 1 to 200 of A-Z a-z 0-9 . _ : @ + = -, not beginning with - or .",
+            "must be 1 to 200 of A-Z a-z 0-9 . _ : @ + = -, and must not begin with - or .",
         )
     if not internal and job_id.startswith(RESERVED_IDS):
-        raise InvalidJobId("job_id", "ids beginning with 'periodic:' or 'sys:' are reserved")
+        raise InvalidJobId(
+            "job_id", "must not begin with 'periodic:' or 'sys:', which are reserved"
+        )
     return job_id
 
 
 def check_queue_name(name: object) -> str:
-    """The name itself, when a queue may be called so; else InvalidOption."""
+    """Returns the name if it is a valid queue name. Raises InvalidOption."""
     if not isinstance(name, str) or not QUEUE_NAME.fullmatch(name):
-        raise InvalidOption("queue", "use a-z, 0-9 and -, beginning with a letter, 40 at most")
+        raise InvalidOption("queue", "must be 1 to 40 of a-z 0-9 -, and must begin with a letter")
     if name in RESERVED_QUEUE_NAMES:
-        raise InvalidOption("queue", f"{name!r} is a word of the HTTP routes; choose another name")
+        raise InvalidOption("queue", f"{name!r} is reserved for an HTTP route; choose another name")
     return name
 
 
 def check_organization(organization_id: object, field: str = "organization_id") -> str | None:
-    """An organization's or user's id: printable text of 1 to 200 characters, or None."""
+    """Returns an organization's or user's id if it is valid, or None. Raises InvalidOption."""
     if organization_id is None:
         return None
     if not isinstance(organization_id, str) or not SEEN.fullmatch(organization_id):
-        raise InvalidOption(field, "use 1 to 200 printable characters")
+        raise InvalidOption(field, "must be 1 to 200 printable characters")
     return organization_id
 
 
@@ -152,10 +157,10 @@ def may_read(
     owner_organization: str | None,
     owner: str | None,
 ) -> bool:
-    """Who may read what is in a job (data, result, errors, logs, file): the one rule of all doors.
+    """Whether the caller may read a job's data, result, errors, logs and file.
 
-    An operator everything; an admin, and the platform itself (``system``), what is its
-    organization's; a member the jobs that it created itself.
+    Every interface uses this rule. An operator may read everything; an admin, and the platform
+    itself (``system``), the jobs of its organization; a member the jobs that it created.
     """
     if role == "operator":
         return True
@@ -164,12 +169,12 @@ def may_read(
     return role in ("admin", "system") or (owner is not None and owner == user_id)
 
 
-#: The largest whole number that Redis' scores, Lua and JavaScript all hold exactly.
+#: The largest integer that Redis scores, Lua and JavaScript all represent exactly.
 LARGEST = 2**53 - 1
 
 
 def whole_number(value: object) -> int | None:
-    """A number out of a record: cut to a whole one within ±LARGEST, or None for what is none."""
+    """A record's value as an integer, truncated and clamped to ±LARGEST; None if it is not a number."""
     try:
         number = float(value)  # type: ignore[arg-type]
         return max(-LARGEST, min(LARGEST, int(number)))
@@ -184,7 +189,7 @@ _LAST_MS = 253_402_300_799_999
 def iso_time(ms: object) -> str | None:
     """Milliseconds since the epoch as ISO 8601 in UTC with milliseconds.
 
-    None for None, and for what a broken record holds that is no time.
+    Returns None for None, and for a value in a broken record that is not a valid time.
     """
     ms = whole_number(ms)
     if ms is None or not 0 <= ms <= _LAST_MS:
@@ -197,8 +202,8 @@ def iso_time(ms: object) -> str | None:
 class JobRecord:
     """A job as read from Redis. Times are ms since the epoch, durations ms.
 
-    ``data``, ``result`` and ``errors`` are decoded JSON; secret fields are as
-    stored (sealed or plain): whoever shows them masks them first.
+    ``data``, ``result`` and ``errors`` are decoded JSON. Secret fields are as stored (sealed or
+    plain): mask them before you show them.
     """
 
     id: str
@@ -226,12 +231,12 @@ class JobRecord:
     log_count: int = 0
     token: str | None = None
     paused: bool = False
-    #: What an act on the job as it was seen is bound to: changes whenever it enters a state.
+    #: Changes whenever the job enters a state; an action can require that it has not changed.
     version: str = ""
 
     @property
     def failed_reason(self) -> str | None:
-        """The newest error's text, for a job that failed or waits for its next try."""
+        """The newest error's text, for a job that failed or waits for its next attempt."""
         if self.status is State.COMPLETED or not self.errors:
             return None
         return str(self.errors[-1].get("error"))

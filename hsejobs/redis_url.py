@@ -1,6 +1,6 @@
-"""The forms in which a Redis can be named, taken apart and checked.
+"""Parse and check Redis URLs.
 
-A light leaf beside ``hsejobs.settings``: the standard library only.
+Imports only the standard library, as ``hsejobs.settings`` does.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _HOST = re.compile(
 )
 _TLS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname")
 _SENTINEL = ("sentinel_username", "sentinel_password")
-#: The options that a query may have; which scheme takes which is ``_options``' to say.
+#: The options that a query may have; ``_options`` checks which scheme accepts which.
 OPTIONS = ("db", "username", "password", *_TLS, *_SENTINEL)
 
 
 @dataclass(frozen=True, slots=True)
 class TLS:
-    """How the server's certificate is checked, and which one is shown to the server.
+    """How the server's certificate is checked, and which client certificate is sent.
 
-    Paths are as given. Without ``ca_certs`` the machine's own authorities are believed.
-    ``check_hostname``: whether the certificate must be for the host that was dialled.
+    Paths are as given. Without ``ca_certs`` the system's certificate authorities are trusted.
+    ``check_hostname``: whether the certificate must match the host name.
     """
 
     ca_certs: str | None = None
@@ -48,12 +48,12 @@ class TLS:
 
 @dataclass(frozen=True, slots=True)
 class RedisURL:
-    """A Redis URL in its parts, percent-decoded.
+    """The parts of a Redis URL, percent-decoded.
 
-    ``scheme`` is without the ``s`` of TLS, which ``tls`` stands for (None: no TLS).
-    ``hosts`` are (host, port) pairs, empty for a unix socket; ``path`` is the socket's;
-    ``service`` the name of the primary that the sentinels watch. ``username`` and
-    ``password`` log in at the servers, the ``sentinel_`` ones at the sentinels.
+    ``scheme`` is without the ``s`` of TLS; ``tls`` is None for a connection without TLS.
+    ``hosts`` are (host, port) pairs, empty for a unix socket; ``path`` is the socket's path.
+    ``service`` is the name of the primary that the sentinels watch. ``username`` and
+    ``password`` are for the servers, the ``sentinel_`` ones for the sentinels.
     """
 
     scheme: Literal["redis", "unix", "redis+sentinel", "redis+cluster"]
@@ -69,15 +69,15 @@ class RedisURL:
 
 
 def parse_redis_url(url: str) -> RedisURL:
-    """Take *url* apart.
+    """Parses *url*.
 
     Forms: ``redis://[user:password@]host[:port][/db]``,
     ``redis+sentinel://host:port,host:port/service[/db]``,
     ``redis+cluster://host:port[,host:port]``, each with ``rediss`` for TLS, and
-    ``unix:///path/to/socket[?db=0]``. ``?db=`` holds before a database in the path.
+    ``unix:///path/to/socket[?db=0]``. ``?db=`` takes precedence over a database in the path.
 
-    Raises ValueError, whose text says what is wrong, names the option if it is one, and
-    repeats no value. Reads no file: see ``check_redis_url``.
+    Raises ValueError, whose text says what is wrong, names the option concerned, and
+    never repeats a value. Reads no files: see ``check_redis_url``.
     """
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in get_args(Scheme):
@@ -86,12 +86,14 @@ def parse_redis_url(url: str) -> RedisURL:
             " (rediss+sentinel:// and rediss+cluster:// with TLS)"
         )
     if re.search(r"[\s\x00-\x1f#]", rest):
-        raise ValueError("must have no spaces, control characters or fragment: percent-encode them")
+        raise ValueError(
+            "must not contain spaces, control characters or a fragment: percent-encode them"
+        )
     try:
         parts = urlsplit(f"x://{rest}")
     except ValueError:
-        # Its own text repeats the part with the password.
-        raise ValueError("must name a host that is a name or an address") from None
+        # The original text repeats the part with the password.
+        raise ValueError("must name a host, by its name or address") from None
     secure = scheme.startswith("rediss")
     kind = scheme.replace("rediss", "redis", 1)
     path = parts.path
@@ -117,7 +119,7 @@ def parse_redis_url(url: str) -> RedisURL:
     options = _options(parts.query, secure=secure, sentinel=kind == "redis+sentinel")
     db = _database(options.get("db", in_path))
     if kind == "redis+cluster" and db:
-        raise ValueError("a Cluster has database 0 only")
+        raise ValueError("must select database 0 or none: a cluster has no other")
     return RedisURL(
         scheme=cast(Literal["redis", "unix", "redis+sentinel", "redis+cluster"], kind),
         hosts=hosts,
@@ -133,9 +135,9 @@ def parse_redis_url(url: str) -> RedisURL:
 
 
 def check_redis_url(url: str) -> RedisURL:
-    """``parse_redis_url``, and the files that it names are read and must be what they should be.
+    """As ``parse_redis_url``, and also loads the certificate and key files that the URL names.
 
-    Raises ValueError likewise.
+    Raises ValueError, also for a file that cannot be loaded.
     """
     parsed = parse_redis_url(url)
     if parsed.tls is not None:
@@ -144,7 +146,7 @@ def check_redis_url(url: str) -> RedisURL:
 
 
 def _options(query: str, *, secure: bool, sentinel: bool) -> dict[str, str]:
-    """The query's options. "+" is itself: passwords and paths have it more often than spaces."""
+    """The query's options. "+" is not decoded to a space: passwords and paths contain it more often."""
     found: dict[str, str] = {}
     for pair in filter(None, query.split("&")):
         name, _, text = pair.partition("=")
@@ -157,7 +159,7 @@ def _options(query: str, *, secure: bool, sentinel: bool) -> dict[str, str]:
         if name in _SENTINEL and not sentinel:
             raise ValueError(f"has the option {name}, which only redis+sentinel:// takes")
         value = _decoded(text)
-        # A password that is empty is none, as in the part before the host.
+        # An empty password means no password, as it does before the host.
         if not value and name not in ("username", "password"):
             raise ValueError(f"has the option {name} without a value")
         found[name] = value
@@ -168,10 +170,10 @@ def _unknown(name: str, query: str) -> str:
     # A "?" that should have been percent-encoded leaves the rest of a password in the query.
     if "@" in query or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,39}", name):
         return (
-            "has an option that is not understood;"
+            "has an unknown option;"
             " in a password, percent-encode @, /, ?, # and & as %40, %2F, %3F, %23 and %26"
         )
-    return f"has the option {name}, which is not understood; known are {', '.join(OPTIONS)}"
+    return f"has the unknown option {name}; it must be one of {', '.join(OPTIONS)}"
 
 
 def _tls(options: dict[str, str]) -> TLS:
@@ -182,7 +184,7 @@ def _tls(options: dict[str, str]) -> TLS:
     if not verify and "ssl_check_hostname" in options and check_hostname:
         raise ValueError("has the option ssl_check_hostname, which ssl_cert_reqs=none contradicts")
     if "ssl_keyfile" in options and "ssl_certfile" not in options:
-        raise ValueError("has the option ssl_keyfile, but no ssl_certfile that it is the key of")
+        raise ValueError("has the option ssl_keyfile, which needs ssl_certfile too")
     return TLS(
         ca_certs=options.get("ssl_ca_certs"),
         certfile=options.get("ssl_certfile"),
@@ -193,7 +195,7 @@ def _tls(options: dict[str, str]) -> TLS:
 
 
 def _word(options: dict[str, str], name: str, meaning: dict[str, bool]) -> bool:
-    """What the option says; the first of the words unless it is given."""
+    """The option's value as a bool; the first word of ``meaning`` is the default."""
     value = options.get(name, next(iter(meaning)))
     if value.lower() not in meaning:
         raise ValueError(f"has the option {name}, which must be {' or '.join(meaning)}")
@@ -201,7 +203,7 @@ def _word(options: dict[str, str], name: str, meaning: dict[str, bool]) -> bool:
 
 
 def _check_files(tls: TLS) -> None:
-    # What a connection will do with them, done once before.
+    # Load the files as a connection will, to report errors early.
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -213,10 +215,10 @@ def _check_files(tls: TLS) -> None:
         )
     if tls.certfile is not None:
         certfile = tls.certfile
-        # A key alone is asked for on the terminal when it is encrypted; an empty answer ends that.
+        # For an encrypted key OpenSSL would prompt on the terminal; the empty password prevents that.
         _load(
             "ssl_certfile" if tls.keyfile is None else "ssl_certfile or ssl_keyfile",
-            "a certificate and the key of it in PEM form, without a passphrase",
+            "a certificate and its key in PEM form, without a passphrase",
             lambda: context.load_cert_chain(certfile, tls.keyfile, password=lambda: b""),
         )
 
@@ -225,7 +227,7 @@ def _load(name: str, wanted: str, load: Callable[[], None]) -> None:
     try:
         load()
     except (OSError, ValueError):
-        # Neither the system's text nor OpenSSL's tells an operator more than this.
+        # The texts of the system and of OpenSSL do not tell an operator more than this.
         raise ValueError(f"has the option {name}, which must be the path of {wanted}") from None
 
 
@@ -233,11 +235,11 @@ def _decoded(text: str) -> str:
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:
-        raise ValueError("must be UTF-8 where it is percent-encoded") from None
+        raise ValueError("must be percent-encoded UTF-8") from None
 
 
 def redact_url(url: str) -> str:
-    """*url*, of any kind, for display: its password and secret query values are ``***``."""
+    """*url*, of any kind, for display: passwords and secret query values become ``***``."""
     # The last "@" ends the user info even when the password was not percent-encoded.
     url = re.sub(r"(?s)^([^:/?#]+://[^:@/]*):.*@", r"\1:***@", url)
     return re.sub(r"(?i)([?&][^=&]*(?:passw|secret|token|key(?!file))[^=&]*=)[^&#]*", r"\1***", url)
@@ -246,11 +248,11 @@ def redact_url(url: str) -> str:
 def _host(text: str, default_port: int) -> tuple[str, int]:
     match = _HOST.fullmatch(text or "localhost")
     if match is None or not 0 < int(match["port"] or default_port) < 65536:
-        raise ValueError("must name host:port with a port from 1 to 65535")
+        raise ValueError("must name a valid host, as host or host:port with a port from 1 to 65535")
     return match["six"] or match["name"], int(match["port"] or default_port)
 
 
 def _database(text: str) -> int:
     if not re.fullmatch(r"[0-9]{0,6}", text):
-        raise ValueError("must have a whole number as its database")
+        raise ValueError("must have a whole number of at most 6 digits as its database")
     return int(text or 0)

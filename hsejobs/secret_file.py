@@ -1,6 +1,6 @@
-"""The installation's own key, for who sets none: 32 random bytes in ``JOBS_HOME``.
+"""The installation's own secret key, used when none is set: 32 random bytes in ``JOBS_HOME``.
 
-A light leaf: the standard library only.
+Imports only the standard library.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ KEY_BYTES = 32
 
 
 def read_secret(home: Path) -> bytes | None:
-    """The key kept in *home*, None when none was made.
+    """Reads the key in *home*; returns None when there is none.
 
-    Raises SettingsError, which names JOBS_HOME, when the file cannot be read, is no key, or is
-    open to others.
+    Raises SettingsError for JOBS_HOME when the file cannot be read, is not a key, or is accessible
+    to other users.
     """
     try:
         handle = os.open(home / FILE_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -37,17 +37,21 @@ def read_secret(home: Path) -> bytes | None:
     finally:
         os.close(handle)
     if len(key) != KEY_BYTES:
-        raise SettingsError("JOBS_HOME", f"its {FILE_NAME} is no key; remove it for a new one")
+        raise SettingsError(
+            "JOBS_HOME", f"its {FILE_NAME} is not a valid key; remove it to create a new one"
+        )
     if found.st_mode & 0o077:
-        raise SettingsError("JOBS_HOME", f"its {FILE_NAME} is open to others; chmod 600 it")
+        raise SettingsError(
+            "JOBS_HOME", f"its {FILE_NAME} is accessible to other users; run chmod 600 on it"
+        )
     return key
 
 
 def ensure_secret(home: Path) -> bytes:
-    """The key kept in *home*; made now, with mode 0600, if there is none.
+    """Reads the key in *home*; creates it with mode 0600 if there is none.
 
-    Of several processes that make it at once one wins, and all return its key. Raises
-    SettingsError as ``read_secret``, and when it cannot be written.
+    If several processes create it at once, all return the same key. Raises SettingsError as
+    ``read_secret`` does, and when the key cannot be written.
     """
     known = read_secret(home)
     if known is not None:
@@ -61,14 +65,16 @@ def ensure_secret(home: Path) -> bytes:
                 file.write(secrets.token_bytes(KEY_BYTES))
                 file.flush()
                 os.fsync(handle)
-            # A link appears with its content, and never in the place of another.
+            # A link appears with its content complete, and never replaces an existing file.
             with contextlib.suppress(FileExistsError):
                 os.link(temporary, home / FILE_NAME)
         finally:
             temporary.unlink()
     except OSError as error:
-        raise SettingsError("JOBS_HOME", f"no key can be kept in it: {error.strerror}") from None
+        raise SettingsError(
+            "JOBS_HOME", f"the key cannot be written to it: {error.strerror}"
+        ) from None
     made = read_secret(home)
     if made is None:
-        raise SettingsError("JOBS_HOME", f"its {FILE_NAME} was removed while it was made")
+        raise SettingsError("JOBS_HOME", f"its {FILE_NAME} was removed while it was being created")
     return made

@@ -1,8 +1,8 @@
-"""Configuration: every environment variable, read and checked once, at the start.
+"""Configuration: every environment variable, read and checked once, at startup.
 
-A light leaf: the standard library only, so that the TUI can import it at no cost.
-An empty variable counts as not set. No message repeats a value, as it may be a secret.
-What the variables mean to an operator is in ``docs/settings.md``.
+Imports only the standard library and leaf modules, so that importing it is cheap.
+An empty variable counts as not set. No message repeats a value, because it may be a secret.
+``docs/settings.md`` explains the variables to operators.
 """
 
 from __future__ import annotations
@@ -51,60 +51,72 @@ class Setting(NamedTuple):
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("QUEUE_REDIS_URL", "", "which Redis; before host and port"),
+    Setting("QUEUE_REDIS_URL", "", "URL of Redis; takes precedence over host and port"),
     Setting("QUEUE_REDIS_HOST", "", "host name or address"),
     Setting("QUEUE_REDIS_PORT", "", "1-65535"),
-    Setting("QUEUE_REDIS_PASSWORD", "", "used with host, port or the last resort"),
-    Setting("QUEUE_REDIS_DB", "0", "database number, likewise"),
-    Setting("QUEUE_REDIS_PREFIX", "hsejobs", "what every key begins with"),
-    Setting("QUEUE_REDIS_WAIT_REPLICAS", "0", "replicas an add waits for"),
+    Setting("QUEUE_REDIS_PASSWORD", "", "password, used without QUEUE_REDIS_URL"),
+    Setting("QUEUE_REDIS_DB", "0", "database number, used without QUEUE_REDIS_URL"),
+    Setting("QUEUE_REDIS_PREFIX", "hsejobs", "prefix of every key"),
+    Setting("QUEUE_REDIS_WAIT_REPLICAS", "0", "replicas that must confirm an added job"),
     Setting(
-        "QUEUE_APP", "huey_config, if it is in the working folder", "module with the queues to run"
+        "QUEUE_APP",
+        "huey_config, if it is in the working folder",
+        "module that defines the queues to run",
     ),
-    Setting("QUEUE_CONCURRENCY", "5", "workers a queue, 1-1000"),
-    Setting("QUEUE_MAX_RETRIES", "3", "total tries, 1-1000"),
-    Setting("QUEUE_BACKOFF_DELAY", "5000", "ms before the second try"),
-    Setting("QUEUE_LEASE_MS", "30000", "ms a worker holds a job without renewing"),
+    Setting("QUEUE_CONCURRENCY", "5", "workers per queue, 1-1000"),
+    Setting("QUEUE_MAX_RETRIES", "3", "attempts in all, 1-1000"),
+    Setting("QUEUE_BACKOFF_DELAY", "5000", "ms before the second attempt"),
+    Setting("QUEUE_LEASE_MS", "30000", "ms until an unrenewed lease expires"),
     Setting("QUEUE_MAX_STALLS", "3", "stalls after which a job fails"),
-    Setting("QUEUE_SHUTDOWN_GRACE_MS", "10000", "ms a stopping worker gives running jobs"),
+    Setting("QUEUE_SHUTDOWN_GRACE_MS", "10000", "ms that running jobs get when a worker stops"),
     Setting("QUEUE_<NAME>_CONCURRENCY", "", "workers of that queue, 1-1000"),
-    Setting("QUEUE_<NAME>_ATTEMPTS", "", "total tries, 1-1000"),
-    Setting("QUEUE_<NAME>_BACKOFF_DELAY", "", "ms before the second try"),
-    Setting("QUEUE_<NAME>_TIMEOUT", "", "ms one try may take"),
+    Setting("QUEUE_<NAME>_ATTEMPTS", "", "attempts in all, 1-1000"),
+    Setting("QUEUE_<NAME>_BACKOFF_DELAY", "", "ms before the second attempt"),
+    Setting("QUEUE_<NAME>_TIMEOUT", "", "ms that one attempt may take"),
     Setting("QUEUE_<NAME>_WORKERS", "", "threads or processes"),
-    Setting("JOBS_HOME", "the user's data folder + /hsejobs", "files of this machine"),
+    Setting("JOBS_HOME", "the user's data folder + /hsejobs", "folder for this machine's files"),
     Setting("JOBS_HTTP_HOST", "127.0.0.1", "address the HTTP shim listens on"),
-    Setting("JOBS_HTTP_PORT", "8090", "port it listens on, 0-65535"),
-    Setting("JOBS_HTTP_VIEWERS", "10", "browsers that a shim shows the TUI to, 0-1000"),
-    Setting("JOBS_HTTP_CONNECTIONS", "1000", "connections of a shim, half of them of one address"),
-    Setting("JOBS_HTTP_HEAD_TIMEOUT", "10000", "ms in which a request's head must come"),
-    Setting("JOBS_HTTP_BODY_TIMEOUT", "30000", "ms in which its body must come"),
-    Setting("JOBS_HTTP_BODY_RATE", "1000", "bytes of a body that buy it another second"),
+    Setting("JOBS_HTTP_PORT", "8090", "port that the HTTP shim listens on, 0-65535"),
+    Setting("JOBS_HTTP_VIEWERS", "10", "browsers that one shim shows the TUI to, 0-1000"),
+    Setting(
+        "JOBS_HTTP_CONNECTIONS", "1000", "connections of one shim; half may come from one address"
+    ),
+    Setting("JOBS_HTTP_HEAD_TIMEOUT", "10000", "ms in which a request's head must arrive"),
+    Setting("JOBS_HTTP_BODY_TIMEOUT", "30000", "ms in which a request's body must arrive"),
+    Setting("JOBS_HTTP_BODY_RATE", "1000", "bytes of a body that extend its time by a second"),
     Setting("JOBS_HTTP_IDLE_TIMEOUT", "75000", "ms that a connection may be idle"),
-    Setting("JOBS_TRUSTED_PROXIES", "", "addresses and networks whose X-Forwarded-For counts"),
-    Setting("JOBS_PUBLIC_URL", "", "http(s) address that links in mails begin with"),
+    Setting("JOBS_TRUSTED_PROXIES", "", "addresses and networks whose X-Forwarded-For is trusted"),
+    Setting("JOBS_PUBLIC_URL", "", "http(s) URL that links in mails begin with"),
     Setting("JOBS_JWT_SECRET", "", "32 bytes or more"),
-    Setting("JOBS_JWT_PUBLIC_KEY", "", "PEM, or the path of a PEM file"),
-    Setting("JOBS_JWT_AUDIENCE", "", "the aud that tokens must name"),
-    Setting("JOBS_JWT_ISSUER", "", "the iss that tokens must name"),
+    Setting("JOBS_JWT_PUBLIC_KEY", "", "PEM text, or the path of a PEM file"),
+    Setting("JOBS_JWT_AUDIENCE", "", "the aud claim that tokens must have"),
+    Setting("JOBS_JWT_ISSUER", "", "the iss claim that tokens must have"),
     Setting("JOBS_METRICS_TOKEN", "", "bearer token of /metrics"),
-    Setting("JOBS_ALERT_WAITING", "100", "an alert when more jobs of a queue wait, or off"),
-    Setting("JOBS_ALERT_FAILED_PERCENT", "10", "... when more of them failed in 5 minutes, or off"),
-    Setting("JOBS_ALERT_STALLED_MS", "30000", "... when a job is stalled for longer, or off"),
-    Setting("JOBS_ALERT_NO_WORKER_MS", "30000", "... when jobs wait longer with no worker, or off"),
-    Setting("JOBS_ALERT_OLDEST_MS", "600000", "... when workers let a job wait longer, or off"),
-    Setting("JOBS_ALERT_REDIS_MS", "10000", "... when Redis is away for longer, or off"),
-    Setting("JOBS_ALERT_WEBHOOK_URL", "", "http(s) address that alerts are posted to"),
-    Setting("JOBS_ALERT_WEBHOOK_SECRET", "", "signs what is posted there"),
+    Setting("JOBS_ALERT_WAITING", "100", "alert when more jobs of a queue wait, or off"),
+    Setting(
+        "JOBS_ALERT_FAILED_PERCENT", "10", "alert when more of them failed in 5 minutes, or off"
+    ),
+    Setting("JOBS_ALERT_STALLED_MS", "30000", "alert when a job is stalled for longer, or off"),
+    Setting(
+        "JOBS_ALERT_NO_WORKER_MS", "30000", "alert when jobs wait longer with no worker, or off"
+    ),
+    Setting(
+        "JOBS_ALERT_OLDEST_MS", "600000", "alert when a job waits longer despite workers, or off"
+    ),
+    Setting("JOBS_ALERT_REDIS_MS", "10000", "alert when Redis is unavailable for longer, or off"),
+    Setting("JOBS_ALERT_WEBHOOK_URL", "", "http(s) URL that alerts are posted to"),
+    Setting("JOBS_ALERT_WEBHOOK_SECRET", "", "key that signs the alerts posted there"),
     Setting("JOBS_ALERT_MAIL_TO", "", "mail addresses, comma-separated"),
-    Setting("JOBS_SECRET_KEY", "", "seals secret payload fields at rest"),
+    Setting("JOBS_SECRET_KEY", "", "encrypts secret payload fields at rest"),
     Setting("PLATFORM_DATABASE_URL", "", "database URL of the platform"),
-    Setting("PLATFORM_INVITE_URL", "", "the platform's page on which an invited user begins"),
+    Setting("PLATFORM_INVITE_URL", "", "URL of the page where an invited user starts"),
     Setting("SMTP_URL", "", "smtp:// or smtps://"),
-    Setting("SMTP_FROM", "", "sender of mails that name none"),
-    Setting("SMTP_FROM_ALLOWED", "the domain of SMTP_FROM", "domains, comma-separated"),
+    Setting("SMTP_FROM", "", "sender of mails that do not name one"),
+    Setting(
+        "SMTP_FROM_ALLOWED", "the domain of SMTP_FROM", "sender domains allowed, comma-separated"
+    ),
     Setting("ARTIFACTS_URL", "", "URL of the artifact store"),
-    Setting("WEBHOOK_ALLOW_PRIVATE", "0", "1: webhooks may call private addresses"),
+    Setting("WEBHOOK_ALLOW_PRIVATE", "0", "1 lets webhooks call private addresses"),
     Setting("JOBS_LOG_FORMAT", "json", "json or console"),
     Setting("JOBS_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
 )
@@ -117,9 +129,9 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 @dataclass(frozen=True, slots=True)
 class QueueOverrides:
-    """What the environment says about one queue, or about all; ``None``: nothing.
+    """The environment's options for one queue, or for all queues; ``None``: not set.
 
-    ``attempts`` are total tries; ``backoff_ms`` and ``timeout_ms`` are milliseconds.
+    ``attempts`` counts all attempts; ``backoff_ms`` and ``timeout_ms`` are milliseconds.
     """
 
     concurrency: int | None = None
@@ -131,11 +143,11 @@ class QueueOverrides:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings, checked. Durations are milliseconds, as their names say.
+    """All settings, checked. Durations whose names end in ``_ms`` are milliseconds.
 
-    ``concurrency``, ``attempts`` and ``backoff_ms`` hold ``QUEUE_*`` or the built-in value;
-    ``global_overrides`` only what ``QUEUE_*`` set, because a value in the queue's code
-    stands between the two.
+    ``concurrency``, ``attempts`` and ``backoff_ms`` hold the value of ``QUEUE_*`` or the built-in
+    default; ``global_overrides`` holds only what ``QUEUE_*`` set, because a value in the queue's
+    code takes precedence over the default and not over ``QUEUE_*``.
     """
 
     redis_url: str | None = field(repr=False)
@@ -191,15 +203,16 @@ class Settings:
     queue_overrides: Mapping[str, QueueOverrides]
 
     def queue(self, name: str) -> QueueOverrides:
-        """What ``QUEUE_<NAME>_*`` set for the queue *name* (``data-exports``)."""
+        """The values of ``QUEUE_<NAME>_*`` for the queue *name*, such as ``data-exports``."""
         return self.queue_overrides.get(_variable_part(name), QueueOverrides())
 
 
 def load_settings(env: Mapping[str, str] | None = None) -> Settings:
-    """Read and check every setting from *env* (the process's environment by default).
+    """Reads and checks every setting from *env* (the process's environment by default).
 
-    Makes no folder and connects to nothing; the one file it may read is that of
-    ``JOBS_JWT_PUBLIC_KEY``. Raises SettingsError, which names the variable.
+    Creates no folder and opens no connection to a server; reads only the files that
+    ``JOBS_JWT_PUBLIC_KEY`` and ``QUEUE_REDIS_URL`` name. Raises SettingsError, which names the
+    variable.
     """
     env = os.environ if env is None else env
     read = EnvironReader(env)
@@ -265,9 +278,9 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
 def redis_target(settings: Settings) -> str:
     """The URL of the Redis to use, password and database included.
 
-    ``QUEUE_REDIS_URL``; else host or port if either is set; else a live socket in
-    ``JOBS_HOME``; else localhost:6379. The socket's server is the embedded one, which has
-    no password and would refuse a client that sends one, so none is sent there.
+    In this order: ``QUEUE_REDIS_URL``; host and port if either is set; a live socket in
+    ``JOBS_HOME``; localhost:6379. The socket belongs to the embedded server, which has no password
+    and rejects clients that send one, so none is sent there.
     """
     if settings.redis_url is not None:
         return settings.redis_url
@@ -285,9 +298,10 @@ def redis_target(settings: Settings) -> str:
 
 
 def live_socket(home: Path) -> str | None:
-    """The path of the embedded server's socket in *home* if it accepts a connection.
+    """The path of the embedded server's socket for *home* if it accepts a connection, else None.
 
-    A long home has its socket elsewhere, and a note of where (``redis.sock.path``).
+    If the path of *home* is too long for a socket, the socket is elsewhere, and the file
+    ``redis.sock.path`` in *home* holds its path.
     """
     for path in _sockets(home):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -301,9 +315,9 @@ def live_socket(home: Path) -> str | None:
 
 
 def is_embedded(settings: Settings) -> bool:
-    """Whether the Redis is the embedded one of ``JOBS_HOME``: all its programs have one environment.
+    """Whether the Redis is the embedded one of ``JOBS_HOME``, whose clients share one environment.
 
-    Connects to nothing.
+    Opens no connection.
     """
     if settings.redis_url is None:
         return settings.redis_host is None and settings.redis_port is None
@@ -319,17 +333,17 @@ def _sockets(home: Path) -> list[str]:
 
 
 def ensure_home(settings: Settings) -> Path:
-    """Make ``JOBS_HOME`` with mode 0700 if it is missing, and return it.
+    """Creates ``JOBS_HOME`` with mode 0700 if it is missing, and returns it.
 
-    The mode of a folder that exists is left alone: it may serve others too.
-    Raises SettingsError when it cannot be made.
+    The mode of an existing folder is not changed: it may have other uses.
+    Raises SettingsError when the folder cannot be created.
     """
     home = settings.jobs_home
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
         home.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        problem = f"the folder cannot be made: {error.strerror}"
+        problem = f"the folder cannot be created: {error.strerror}"
         raise SettingsError("JOBS_HOME", problem) from None
     return home
 
@@ -347,7 +361,7 @@ def _home(read: EnvironReader) -> Path:
         path = Path(user, "Library", "Application Support", "hsejobs")
     else:
         data = read.text("XDG_DATA_HOME")
-        # The XDG rules: a relative path is to be ignored.
+        # The XDG specification says to ignore a relative path.
         base = Path(data) if data and os.path.isabs(data) else Path(user, ".local", "share")
         path = base / "hsejobs"
     return path.absolute()

@@ -1,20 +1,20 @@
-"""Counts with their nouns and verbs, for everything that people read."""
+"""Format counts with their nouns and verbs, for texts that people read."""
 
 from __future__ import annotations
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:
-    """``1 job``, ``1,234 jobs``, ``0 jobs``; ``plural``: where it is not the noun with an s."""
+    """``1 job``, ``1,234 jobs``, ``0 jobs``; ``plural`` is for nouns that do not just add an s."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def all_of(count: int, noun: str) -> str:
-    """``all 1,234 jobs``; of one or none there is no all: ``1 job``."""
+    """``all 1,234 jobs``; without "all" for one or none: ``1 job``."""
     return f"all {counted(count, noun)}" if count > 1 else counted(count, noun)
 
 
 def verb(count: int, one: str, many: str) -> str:
-    """The form of a verb, or of a pronoun, that goes with the count."""
+    """The form of a verb or pronoun that agrees with the count."""
     return one if count == 1 else many
 
 

@@ -321,7 +321,7 @@ ANSWER_EXAMPLES: dict[str, Any] = {
         "title": "Invalid",
         "status": 422,
         "code": "invalid_option",
-        "detail": "limit: use 1 to 200",
-        "errors": [{"field": "limit", "problem": "use 1 to 200"}],
+        "detail": "limit: must be a number from 1 to 200",
+        "errors": [{"field": "limit", "problem": "must be a number from 1 to 200"}],
     },
 }

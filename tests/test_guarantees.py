@@ -1,7 +1,7 @@
 """Every sentence of docs/guarantees.md is proved by tests, which are named here and exist.
 
-A sentence is known by its beginning. Whoever writes a new one, or changes the beginning of an old one,
-says here what proves it.
+A sentence is identified by its beginning. Whoever adds a sentence, or changes a beginning, must name
+its tests here.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ COUNTS = f"{SCRIPTS}::test_a_late_outcome_counts_while_nobody_else_has_the_job"
 #: How a sentence begins, and what proves it.
 PROOFS: dict[str, tuple[str, ...]] = {
     "An accepted job is never lost.": (SIMULATOR, f"{LOSS}::test_kill_nine"),
-    "From the moment `add` returned": (
+    "From the moment `add` has returned": (
         "store/test_machine.py::test_any_life",
         f"{LIFE}::test_what_was_seen_is_the_table",
     ),
-    "A claim does not take it out of Redis": (
+    "A claim does not remove it from Redis": (
         f"{ACTS}::test_stalls_end",
         f"{ACTS}::test_order_is_priority_then_arrival_also_after_a_release",
     ),
     "At least once.": (f"{LOSS}::test_kill_nine",),
-    "A job runs once unless its worker was killed": (
+    "A job runs once, unless its worker is killed": (
         f"{LOSS}::test_kill_nine",
         f"{LOSS}::test_a_late_result_is_refused",
         f"{MATRIX}::test_everything_goes_on",
     ),
-    "SIGTERM and SIGINT hand back": (
+    "On SIGTERM and SIGINT, a consumer releases": (
         f"{LOSS}::test_terminated_consumers_run_nothing_twice",
         f"{LOSS}::test_after_the_grace_period_the_rest_is_handed_back",
     ),
     "One result.": (LATE,),
-    "Every claim has a fresh token": (LATE, f"{ACTS}::test_a_stale_token_writes_nothing"),
-    "A worker that lost its job to another can write nothing more": (
+    "Every claim has a new token": (LATE, f"{ACTS}::test_a_stale_token_writes_nothing"),
+    "A worker that has lost its job to another cannot write": (
         LATE,
         f"{LOSS}::test_a_late_result_is_refused",
         f"{PROMISES}::test_a_refused_renewal_is_known_to_the_job",
         f"{PROMISES}::test_check_asks_after_a_third_of_a_lease",
     ),
     "A late outcome with a valid token counts.": (COUNTS,),
-    "When a lease ran out but nobody has taken": (COUNTS,),
+    "If a lease has expired but no other worker": (COUNTS,),
     "After an outage of Redis, and after its own start": (
         f"{PROMISES}::test_a_start_takes_nothing_for_stalled_at_first",
         f"{PROMISES}::test_an_outage_leaves_the_holders_time_to_renew",
@@ -63,23 +63,23 @@ PROOFS: dict[str, tuple[str, ...]] = {
         f"{MATRIX}::test_everything_goes_on",
         "engine/test_duties.py::test_what_is_owed_is_kept_until_it_is_written",
     ),
-    "A Redis that is gone, loads, fails over": (
+    "A Redis that is unreachable, loading": (
         f"{MATRIX}::test_everything_goes_on",
         "matrix/test_topologies.py::test_a_fail_over_by_sentinel",
     ),
-    "Outcomes are written, or tried again until": (
+    "Outcomes are written, or retried until": (
         f"{MATRIX}::test_everything_goes_on",
         f"{REPLIES}::test_outcomes_and_the_ways_out_work_on_a_full_server",
     ),
-    "What a job says of itself": (f"{MATRIX}::test_everything_goes_on",),
-    "`once()`, `mark_done()`, `check()` and jobs": (
+    "Progress and log lines (`progress()`, `log()`)": (f"{MATRIX}::test_everything_goes_on",),
+    "`once()`, `mark_done()`, `check()` and adds": (
         f"{MATRIX}::test_everything_goes_on",
         f"{PROMISES}::test_a_job_waits_for_redis_until_its_deadline_and_then_timed_out",
     ),
-    "A job that needed Redis otherwise": (
+    "A job that needs Redis for anything else": (
         f"{PROMISES}::test_a_job_that_needed_redis_and_did_not_get_it_uses_no_attempt",
     ),
-    "Looking works on a full and on a read-only Redis": (
+    "Reads work on a full and on a read-only Redis": (
         f"{REPLIES}::test_looking_works_on_a_read_only_and_on_a_full_server",
         "http/test_refusing_redis.py::test_reads_work_when_writes_are_refused",
         "store/test_rights.py::test_a_full_and_a_read_only_server_allow_as_much",
@@ -88,7 +88,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
         f"{REPLIES}::test_without_one_right_no_script_does_half",
         f"{REPLIES}::test_an_add_is_taken_or_not_and_never_halved",
     ),
-    "Before its first write it has asked": (
+    "Before its first write, it checks": (
         f"{REPLIES}::test_without_one_right_no_script_does_half",
         f"{REPLIES}::test_an_add_is_taken_or_not_and_never_halved",
     ),
@@ -108,8 +108,8 @@ PROOFS: dict[str, tuple[str, ...]] = {
         f"{ACTS}::test_a_stalled_job_is_claimed_alone",
         f"{PROMISES}::test_a_process_that_dies_is_seen_at_once",
     ),
-    "Time-outs are real.": (f"{ENDINGS}::test_a_timeout_ends_a_job_that_does_not_yield",),
-    "A process that does not yield is killed.": (
+    "Timeouts are enforced.": (f"{ENDINGS}::test_a_timeout_ends_a_job_that_does_not_yield",),
+    "A process that does not end its job is killed.": (
         f"{PROMISES}::test_a_process_that_does_not_yield_is_killed",
     ),
     "A thread cannot be killed": (
@@ -117,15 +117,15 @@ PROOFS: dict[str, tuple[str, ...]] = {
         f"{ENDINGS}::test_short_timeouts_are_no_threads_that_hang",
         f"{ENDINGS}::test_as_many_hung_threads_as_workers_restart_the_consumer",
     ),
-    "A periodic task runs once a slot": (
+    "A periodic task runs once per slot": (
         f"{LIFE}::test_what_was_seen_is_the_table",
         "schedules/test_weekly.py::test_a_missed_sunday_is_made_up_once",
     ),
-    "Tiny jobs may run again after `kill -9`.": (SIMULATOR,),
+    "Short jobs may run again after `kill -9`.": (SIMULATOR,),
     "While jobs take far less than 2 ms": (
         "engine/test_pace.py::test_the_longest_of_the_recent_times_their_number_stays_in_the_budget",
     ),
-    "At a `kill -9` of the consumer": (
+    "After a `kill -9` of the consumer": (
         "engine/test_slots.py::test_an_outcome_that_only_its_worker_knew_is_named_when_the_worker_died",
         SIMULATOR,
     ),
@@ -139,7 +139,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
     "The second mail has the same Message-ID.": (
         "services/test_mail_message.py::test_the_message_id_is_a_hash_of_the_job_in_the_senders_domain",
     ),
-    "A receiver whose acceptance was recorded": (
+    "A recipient whose acceptance was recorded": (
         f"{MAIL}::test_who_has_the_mail_is_not_called_again",
         f"{MAIL}::test_a_retry_goes_to_those_who_lack_it",
     ),
@@ -150,12 +150,12 @@ PROOFS: dict[str, tuple[str, ...]] = {
         f"{HOOKS}::test_a_worker_that_dies_before_it_records_the_call_makes_it_again",
         f"{HOOKS}::test_every_attempt_has_the_same_id_and_a_time_of_its_own",
     ),
-    "What Redis forgets is forgotten.": (f"{LOSS}::test_redis_back_empty_knows_the_queue_again",),
+    "Data that Redis loses is lost.": (f"{LOSS}::test_redis_back_empty_knows_the_queue_again",),
     "With `appendfsync everysec`": (
         "test_support.py::test_a_killed_server_keeps_what_it_was_told_when_append_only",
         DOCTOR,
     ),
-    "At a fail-over, writes that no replica had": (
+    "In a failover, writes that no replica had": (
         f"{SCRIPTS}::test_an_add_that_no_replica_confirms_raises",
         "store/test_deployed.py::test_jobs_over_tls_as_the_least_user",
         "cli/test_doctor_redis.py::test_a_replica_and_missing_replicas",
@@ -163,13 +163,13 @@ PROOFS: dict[str, tuple[str, ...]] = {
     "[Redis in the field]": ("test_guarantees.py::test_its_links_lead_somewhere",),
     "Eviction loses jobs.": (f"{SCRIPTS}::test_a_server_that_evicts_loses_jobs",),
     "The platform's first document names": (f"{SCRIPTS}::test_a_server_that_evicts_loses_jobs",),
-    "Run on `noeviction`": (
+    "Use `noeviction`": (
         f"{REPLIES}::test_outcomes_and_the_ways_out_work_on_a_full_server",
         "http/test_refusing_redis.py::test_adds_are_refused_by_503_and_exit_3",
     ),
-    "`hsejobs doctor` says so.": (DOCTOR,),
-    "`attempts` are total tries.": (f"{ENDINGS}::test_each_ending",),
-    "The delay before try n+1": ("store/test_numbers.py::test_the_backoff",),
+    "`hsejobs doctor` reports other policies.": (DOCTOR,),
+    "`attempts` counts all attempts, including the first.": (f"{ENDINGS}::test_each_ending",),
+    "The delay before attempt n+1": ("store/test_numbers.py::test_the_backoff",),
     "The base is the queue's own": (
         "engine/test_adding.py::test_a_decorator_stands_between_the_variables_and_the_queue",
     ),

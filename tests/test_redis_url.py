@@ -46,7 +46,7 @@ ROOT = Path(__file__).parent.parent
         ("redis+sentinel://h/main?sentinel_password=", "sentinel_password"),
         # The rest of a password with an unencoded "?" must not be shown as an option name.
         ("redis://ann:12?s3cr3t=x@h", "%3F"),
-        ("redis://h?s3cr3t!", "not understood"),
+        ("redis://h?s3cr3t!", "unknown option"),
         ("redis://ann:%ff@h", "UTF-8"),
         ("rediss+cluster://h/1", "database 0"),
         ("redisss://h", "rediss://"),

@@ -1,1 +1,1 @@
-"""What every window calls: making jobs, schedules, acts, public forms."""
+"""The logic behind every interface (Python, CLI, HTTP, TUI): making jobs, schedules, actions, views."""

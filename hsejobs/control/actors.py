@@ -1,4 +1,4 @@
-"""Who looks or acts, through which door, and what they are confined to."""
+"""Who reads or acts, through which interface, and which organization they are limited to."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hsejobs.model import ROLES, may_read
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A person or program at a door: ``python``, ``cli``, ``http``, ``tui`` or ``dashboard``.
+    """A person or program. ``door`` is ``python``, ``cli``, ``http``, ``tui`` or ``dashboard``.
 
-    ``organization_id`` confines everything to that organization's jobs; None is all of them.
-    ``user_id`` is None for whoever runs this process.
+    ``organization_id`` limits everything to that organization's jobs; None means all organizations.
+    ``user_id`` None means the operating system's user of this process.
     """
 
     door: str
@@ -22,12 +22,12 @@ class Actor:
     user_id: str | None = None
 
     def need(self, role: str) -> None:
-        """Raises Forbidden unless the role is that one or more."""
+        """Raises Forbidden unless the actor has this role or a more privileged one."""
         if ROLES.index(self.role) < ROLES.index(role):
             raise Forbidden(f"this needs the role {role}")
 
     def sees_into(self, organization_id: str | None, user_id: str | None) -> bool:
-        """Whether the contents of that owner's jobs may be shown."""
+        """Whether the actor may see the contents of this owner's jobs."""
         return may_read(
             self.role,
             self.user_id,

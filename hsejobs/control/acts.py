@@ -1,7 +1,7 @@
-"""Everything that people do to jobs and queues, through every door: checked, in steps, written down.
+"""The actions on jobs and queues, for every interface: checked, done in steps, recorded in the audit log.
 
-An act is bound to what was asked about: the jobs as they were seen, or a moment. What came later, or
-moved on meanwhile, stays and is reported. Every method blocks.
+An action applies only to what the user decided on: jobs in the version that they saw, or jobs that
+existed at a given time. Later or changed jobs are left alone and reported. Every method blocks.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ from hsejobs.store.write import (
 
 __all__ = ["ACTS", "PAST", "UNDO_JOBS", "UNDO_SECONDS", "Acts", "Progress", "explain"]
 
-#: Jobs in one step of an act on many: what a cancel may still have to wait for.
+#: Jobs in one step of an action on many jobs: a cancellation waits for the current step.
 STEP = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """The least role that may do it, and whether it is about all organizations' jobs at once."""
+    """The least privileged role for an action, and whether it affects the jobs of all organizations."""
 
     role: str
     whole: bool = False
 
 
-#: Every act by its name in the audit log.
+#: Every action, by its name in the audit log.
 ACTS = {
     "retry": Act("admin"),
     "promote": Act("admin"),
@@ -72,16 +72,17 @@ ACTS = {
     "circuit open": Act("operator", whole=True),
     "circuit close": Act("operator", whole=True),
 }
-#: From which state an act on a single job leads away.
+#: The state that a job must be in for an action.
 FROM = {"retry": State.FAILED, "promote": State.DELAYED}
 
 
 @dataclass(slots=True)
 class Hooks:
-    """What a door adds.
+    """Callbacks of an interface.
 
-    ``removed``: called with the queue, and the job's id if it was one, once jobs are gone for good:
-    where there are files, they go too. ``unwritten``: called when the audit log took no entry.
+    ``removed`` is called with the queue, and the job's id if it was a single job, once jobs are
+    removed and cannot be restored, to remove their files. ``unwritten`` is called when an audit log
+    entry could not be written.
     """
 
     removed: Callable[[str, str | None], None] | None = None
@@ -89,7 +90,7 @@ class Hooks:
 
 
 class Acts:
-    """The acts of one actor. ``undo``: copies of removed jobs are kept here for a minute."""
+    """The actions of one actor. With ``undo``, copies of removed jobs are kept in memory for a minute."""
 
     def __init__(
         self,
@@ -111,32 +112,34 @@ class Acts:
         self._removals = Removals(clock) if undo else None
 
     def check(self, act: str) -> JobWriter:
-        """The store's writes, if this actor may do it.
+        """Returns the job writer if the actor may perform the action.
 
-        Raises Forbidden; Refused in a session that is read-only or sees one organization only.
+        Raises Forbidden; Refused in a session that is read-only or limited to one organization.
         """
         self.actor.need(ACTS[act].role)
         if self._read_only:
             raise Refused("this session is read-only")
         if ACTS[act].whole and self.org is not None:
-            raise Refused("this act is about every organization's jobs; this session sees one")
+            raise Refused(
+                "this affects the jobs of all organizations; this session is limited to one"
+            )
         return self._writer
 
     def note(self, act: str, queue: str, **about: Any) -> None:
-        """An entry in the audit log; ``count``, ``ids`` and more as for ``audit.note``."""
+        """Writes an entry to the audit log; ``count``, ``ids`` and more as for ``audit.note``."""
         written = audit.note(self._log, self.actor, act, queue, **about)
         if not written and self._hooks.unwritten is not None:
             self._hooks.unwritten()
 
-    def _gone(self, queue: str, job_id: str | None = None) -> None:
-        # What can be brought back keeps its file; the cleanup takes it when nobody can want it.
+    def _removed(self, queue: str, job_id: str | None = None) -> None:
+        # A job that can be restored keeps its file; the cleanup removes it later.
         if self._removals is None and self._hooks.removed is not None:
             self._hooks.removed(queue, job_id)
 
     # -- jobs
 
     def one(self, act: str, queue: str, job_id: str, seen: str = "") -> None:
-        """Retries, removes or promotes one job; with ``seen`` only if it is of that version still.
+        """Retries, removes or promotes one job; with ``seen`` only if it still has that version.
 
         Raises JobNotFound, JobActive, WrongState.
         """
@@ -149,13 +152,13 @@ class Acts:
     ) -> Iterator[Progress]:
         """Retries, removes or promotes these jobs in steps; yields the same Progress each time.
 
-        A job that is not as it was seen any more stays, and is told in the report; so is an error
-        that ends it, as what was done until then is done, and can be undone.
+        A job that has changed since it was seen is left alone and reported. An error that ends the
+        action is reported too, because earlier steps are done and can be undone.
         """
         writer = self.check(act)
         progress = Progress(act, queue, len(jobs))
         removal = Removal()
-        # A step is one call: of more, an error would take along what the calls before it returned.
+        # One call per step: an error in a later call would lose what the earlier calls returned.
         size = REMOVED_AT_ONCE if act == "remove" else STEP
         try:
             for at in range(0, len(jobs), size):
@@ -177,9 +180,9 @@ class Acts:
         finally:
             if removal.jobs and self._removals is not None:
                 self._removals.add(removal)
-            self._noted(progress, [job_id for job_id, _ in jobs])
+            self._record(progress, [job_id for job_id, _ in jobs])
         if act == "remove" and progress.done:
-            self._gone(queue, jobs[0][0] if len(jobs) == 1 else None)
+            self._removed(queue, jobs[0][0] if len(jobs) == 1 else None)
         yield progress
 
     def _step(
@@ -201,10 +204,10 @@ class Acts:
     ) -> Iterator[Progress]:
         """Retries all failed jobs, or promotes all delayed ones, in steps.
 
-        Those that come to that state while it works stay. Yields the same Progress each time.
+        Jobs that enter the state meanwhile are left alone. Yields the same Progress each time.
         """
         writer = self.check(act)
-        # By Redis' clock. The list goes on growing while it is read, so its end is no end.
+        # By Redis time. The list may grow while it is read, so that its end alone is no bound.
         asked = self._reader.now(queue)
         progress, ids = Progress(act, queue, 0), list[str]()
         try:
@@ -226,13 +229,13 @@ class Acts:
                     progress.cancelled = True
                     break
         finally:
-            self._noted(progress, ids)
+            self._record(progress, ids)
         yield progress
 
-    def _noted(self, progress: Progress, ids: Sequence[str]) -> None:
+    def _record(self, progress: Progress, ids: Sequence[str]) -> None:
         missing = [one for one in progress.refusals if one.found == "missing"]
         if missing and len(missing) == progress.seen:
-            return  # there was nothing to act on
+            return  # no job existed
         self.note(
             progress.act,
             progress.queue,
@@ -243,15 +246,15 @@ class Acts:
         )
 
     def undoable(self) -> tuple[int, float]:
-        """How many jobs the next undo brings back, and for how many seconds more."""
+        """How many jobs the next undo would restore, and for how many more seconds it can."""
         newest, left = self._removals.newest() if self._removals else (None, 0.0)
         return (len(newest.jobs), left) if newest else (0, 0.0)
 
     def undo(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
-        """Brings the newest removal back in steps; yields the same Progress each time.
+        """Restores the newest removal in steps; yields the same Progress each time.
 
-        What it did not come to, or Redis gave no answer for, can be brought back for another minute:
-        this memory has the only copies. Raises Refused when there is nothing.
+        Jobs not tried, or without a reply from Redis, can be restored for another minute: the only
+        copies are in this process's memory. Raises Refused when there is nothing to restore.
         """
         writer = self.check("undo")
         removals = self._removals
@@ -275,17 +278,17 @@ class Acts:
             progress.undoable = bool(last.jobs)
             if not last.jobs:
                 removals.drop(last)
-            self._noted(progress, ids)
+            self._record(progress, ids)
         yield progress
 
     # -- states and queues
 
     def ask_clean(self, queue: str, state: State, grace_ms: int) -> Asked:
-        """How many jobs a clean would remove now, and the moment to bind it to."""
+        """How many jobs a clean would remove now, and the time that limits it, for ``sweep``."""
         return self.check("clean").ask_clean(queue, state, grace_ms, self.org)
 
     def ask(self, act: str, queue: str) -> Asked:
-        """The same of a drain or an obliteration."""
+        """How many jobs a drain or an obliteration would remove now, and the time that limits it."""
         self.check(act)
         now = self._reader.stats([queue], minutes=0)[0]
         return Asked(_left(act, now), now.now)
@@ -302,9 +305,9 @@ class Acts:
         limit: int | None = None,
         force: bool = False,
     ) -> Iterator[Progress]:
-        """Clean, drain or obliterate in steps; yields the same Progress each time.
+        """Cleans, drains or obliterates a queue in steps; yields the same Progress each time.
 
-        What was not there when it was ``asked`` stays, and is told in the report.
+        Jobs that did not exist at the time in ``asked`` are left alone and reported.
         """
         writer = self.check(act)
         progress = Progress(act, queue, asked.count)
@@ -323,16 +326,16 @@ class Acts:
                     progress.cancelled = True
                     break
             if not progress.cancelled:
-                self._tell_rest(progress)
+                self._report_rest(progress)
         finally:
             about = {"state": state.value, "graceMs": grace_ms} if act == "clean" else {}
             self.note(act, queue, count=progress.done, **about)
         if progress.done:
-            self._gone(queue)
+            self._removed(queue)
         yield progress
 
-    def _tell_rest(self, progress: Progress) -> None:
-        """Why the queue is not empty, or less was done than asked."""
+    def _report_rest(self, progress: Progress) -> None:
+        """Records why the queue is not empty, or why fewer jobs were removed than expected."""
         left = max(0, progress.total - progress.done)
         if left:
             progress.refused["moved on, or taken by others"] += left
@@ -341,7 +344,7 @@ class Acts:
             progress.later = _left(progress.act, now)
 
     def pause(self, queue: str, on: bool) -> str:
-        """Pauses or resumes; a sentence about it."""
+        """Pauses or resumes a queue; returns a sentence about it."""
         act = "pause" if on else "resume"
         writer = self.check(act)
         changed = writer.pause(queue) if on else writer.resume(queue)
@@ -352,7 +355,7 @@ class Acts:
         )
 
     def add(self, info: QueueInfo, new: NewJob) -> Added:
-        """Adds a job that was checked. Raises Forbidden where the role may not add to the queue."""
+        """Adds a checked job. Raises Forbidden if the actor's role may not add to the queue."""
         if self._read_only:
             raise Refused("this session is read-only")
         self.actor.need(info.enqueue if info.enqueue in ROLES else "operator")
@@ -361,14 +364,14 @@ class Acts:
         return added
 
     def run_schedule(self, info: QueueInfo, schedule: ScheduleInfo) -> Added:
-        """Adds a run of a schedule beside its slots."""
+        """Adds an extra run of a schedule, outside its slots."""
         writer = self.check("run")
         added = schedules.run(writer, info, schedule)
         self.note("run", info.name, count=1, ids=[added.id], schedule=schedule.name)
         return added
 
     def circuit(self, name: str, act: str) -> None:
-        """Opens or closes a circuit by hand. Raises UnknownCircuit."""
+        """Opens or closes a circuit manually. Raises UnknownCircuit."""
         self.check(f"circuit {act}")
         circuits = Circuits(self.link, self.prefix)
         if act == "open":
@@ -379,6 +382,6 @@ class Acts:
 
 
 def _left(act: str, now: QueueStats) -> int:
-    """How many jobs a drain or an obliteration is about."""
+    """How many jobs a drain or an obliteration would remove."""
     left = now.waiting + now.delayed
     return left if act == "drain" else left + now.active + now.completed + now.failed

@@ -1,7 +1,7 @@
-"""The audit log: who did what to which queue, through which door. Never a payload.
+"""The audit log: who did what to which queue, through which interface. It never contains a payload.
 
-``note`` is how every door writes an entry. A ``Log`` is where entries go: a file of this machine
-today (one JSON object a line).
+Every interface writes entries with ``note``. A ``Log`` is where they go: today a file on this
+machine, with one JSON object per line.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from hsejobs.control.actors import Actor
 from hsejobs.mentions import mentions
 
 FILE = "audit.log"
-#: Ids that an entry lists; an act on more jobs lists none.
+#: Maximum number of ids in an entry; for an action on more jobs, the entry lists none.
 IDS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One act. ``at`` in seconds since the epoch; ``count``: jobs on which it was done."""
+    """One action. ``at`` is in seconds since the epoch; ``count`` is the number of jobs affected."""
 
     at: float
     actor: Actor
@@ -42,7 +42,7 @@ class Log(Protocol):
     """Where entries go."""
 
     def append(self, entry: AuditEntry) -> bool:
-        """Keeps an entry; False when it could not be kept."""
+        """Stores an entry; False when it could not be stored."""
 
 
 def note(
@@ -55,19 +55,19 @@ def note(
     ids: Sequence[str] = (),
     **about: Any,
 ) -> bool:
-    """Writes one act down; False when it could not be written. ``about``: more fields, JSON."""
+    """Records one action; False when it could not be written. ``about``: further fields, as JSON data."""
     listed = tuple(ids) if len(ids) <= IDS else ()
     return log.append(AuditEntry(time.time(), actor, act, queue, count, listed, about))
 
 
 class FileLog:
-    """``JOBS_HOME/audit.log`` (mode 0600). ``place``: the Redis that is meant, without secrets."""
+    """``JOBS_HOME/audit.log`` (mode 0600). ``place`` identifies the Redis, without secrets."""
 
     def __init__(self, home: Path, place: str) -> None:
         self.path, self.place = home / FILE, place
 
     def append(self, entry: AuditEntry) -> bool:
-        """Adds a line; False when the file cannot be written."""
+        """Appends a line; False when the file cannot be written."""
         try:
             with _locked(self.path) as handle:
                 os.write(handle, json.dumps(self._line(entry)).encode() + b"\n")
@@ -76,26 +76,26 @@ class FileLog:
         return True
 
     def _line(self, entry: AuditEntry) -> dict[str, Any]:
-        who = entry.actor
+        actor = entry.actor
         return {
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.at)),
-            "user": who.user_id or _user(),
-            "role": who.role,
-            "door": who.door,
+            "user": actor.user_id or _user(),
+            "role": actor.role,
+            "door": actor.door,
             "act": entry.act,
             "queue": entry.queue,
             "count": entry.count,
             "ids": list(entry.ids),
             "redis": self.place,
-            "organizationId": who.organization_id,
+            "organizationId": actor.organization_id,
             **entry.about,
         }
 
 
 def forget(home: Path, organization_id: str) -> int:
-    """Takes an organization out of the log: of each line about it time, user and act stay; how many.
+    """Erases an organization from the log and returns the number of lines changed.
 
-    Raises OSError when the log cannot be written.
+    A line about it keeps its time, user and action. Raises OSError when the log cannot be written.
     """
     path, changed = home / FILE, 0
     if not path.exists():
@@ -121,7 +121,7 @@ def _without(line: bytes, organization_id: str) -> bytes:
         raw = json.loads(line)
         about = raw.get("organizationId") == organization_id or mentions(raw, organization_id)
     except (ValueError, AttributeError):
-        # Half a line of a write that was cut.
+        # An incomplete line, from a write that was cut off.
         return line
     if not about:
         return line
@@ -131,7 +131,7 @@ def _without(line: bytes, organization_id: str) -> bytes:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[int]:
-    """The log, open for appending, while nobody puts another in its place."""
+    """The log, open for appending and locked, so that no other process replaces the file."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     while True:
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

@@ -1,8 +1,8 @@
-"""Cron texts: what they mean, the next run, and the text behind a set of values.
+"""Cron expressions: parsing, the next run, and the expression for given sets of values.
 
-Five fields (minute, hour, day, month, weekday), in UTC, all of which must fit. A field is a list of
-``*``, ``n``, ``a-b``, ``a-b/n`` and ``*/n``, as Huey's ``crontab()`` takes them: a range whose end
-is before its start goes round, 0 and 7 are Sunday, and there are no names.
+Five fields (minute, hour, day, month, weekday), in UTC, all of which must match. A field is a list
+of ``*``, ``n``, ``a-b``, ``a-b/n`` and ``*/n``, as in Huey's ``crontab()``: a range whose end is
+before its start wraps around, 0 and 7 are Sunday, and names are not supported.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from functools import lru_cache
 
 from hsejobs.errors import InvalidOption
 
-#: Least and largest value of each field. Of the weekday 7 is the same as 0.
+#: Smallest and largest value of each field. For the weekday, 7 means the same as 0.
 _LIMITS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
 _RANGE = re.compile(r"(\d+)-(\d+)(?:/(\d+))?")
 _EVERY = re.compile(r"\*/(\d+)")
-#: After so many years the calendar repeats itself, over a century without a leap day too.
+#: Years to search: the calendar repeats itself within them, even across a century without a leap day.
 _YEARS = 40
-_USE = "use five fields: minute hour day month weekday"
+_USE = "must have five fields: minute hour day month weekday"
 
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """What a cron text means: the values that each field may have, sorted; Sunday is 0."""
+    """A parsed cron expression: the values that each field may have, sorted; Sunday is 0."""
 
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
@@ -36,7 +36,7 @@ class Cron:
     weekdays: tuple[int, ...]
 
     def matches(self, at: datetime) -> bool:
-        """Whether the minute of ``at`` (UTC) is one of its slots."""
+        """Whether the minute of ``at`` (UTC) is one of the slots."""
         return (
             at.minute in self.minutes
             and at.hour in self.hours
@@ -46,7 +46,7 @@ class Cron:
         )
 
     def next_run(self, after: datetime) -> datetime | None:
-        """The first slot after ``after`` (UTC); None when there is none, as for 31 February."""
+        """The first slot after ``after`` (UTC); None when there is none, as for February 31."""
         start = after.replace(second=0, microsecond=0) + timedelta(minutes=1)
         today = start.date()
         for year in range(today.year, min(today.year + _YEARS, 9999) + 1):
@@ -71,9 +71,9 @@ class Cron:
 
 @lru_cache(maxsize=256)
 def parse(text: str) -> Cron:
-    """What a cron text means. Raises InvalidOption.
+    """Parses a cron expression. Raises InvalidOption.
 
-    A text that an older release wrote may have ``*/n`` in its last field: 0 to 6 in steps of n.
+    Expressions from an older release may have ``*/n`` in the last field: 0 to 6 in steps of n.
     """
     fields = text.split()
     if len(fields) != len(_LIMITS):
@@ -89,8 +89,8 @@ def parse(text: str) -> Cron:
 def next_run(text: str, after_ms: int) -> int | None:
     """The next slot after ``after_ms``, in ms since the epoch.
 
-    None when there is none, for '' (a schedule of code that is no ``crontab``), and for a text that
-    cannot be understood: one schedule never hides the others.
+    None when there is none, for '' (a schedule whose function is not a ``crontab``), and for an
+    invalid expression, so that one schedule cannot break the list of all.
     """
     try:
         found = parse(text).next_run(datetime.fromtimestamp(after_ms // 60_000 * 60, UTC))
@@ -100,9 +100,9 @@ def next_run(text: str, after_ms: int) -> int | None:
 
 
 def text_of(values: Sequence[Collection[int]]) -> str:
-    """The text of five collections of values: minutes, hours, days, months, weekdays."""
+    """The expression for five collections of values: minutes, hours, days, months, weekdays."""
     sets = [*values[:4], {day % 7 for day in values[4]}]
-    steps = (True, True, True, True, False)  # Huey's own crontab() takes no steps of weekdays.
+    steps = (True, True, True, True, False)  # Huey's crontab() does not accept steps for weekdays.
     return " ".join(
         _field(sorted(chosen), *limits, step)
         for chosen, limits, step in zip(sets, _LIMITS, steps, strict=True)
@@ -112,7 +112,7 @@ def text_of(values: Sequence[Collection[int]]) -> str:
 def _values(field: str, low: int, high: int) -> tuple[int, ...]:
     """The values of one field. Raises ValueError."""
     every, weekday = range(low, high + 1), high == 6
-    #: The values that may be written.
+    #: The values that may appear in the text.
     allowed = range(8) if weekday else every
     found: set[int] = set()
     for piece in field.split(","):

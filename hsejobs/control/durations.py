@@ -1,4 +1,4 @@
-"""Durations as people write and read them: one notation for every window."""
+"""Parse and format durations: the one notation of every interface."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from hsejobs.errors import InvalidOption
 
 _TEXT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*(ms|s|min|m|h|d)?")
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-#: The longest that anyone may ask for, in ms: ten years.
+#: The longest duration accepted, in ms: ten years.
 LONGEST_MS = 10 * 366 * 86_400_000
 
 
 def parse_duration(text: str, name: str = "duration") -> int:
-    """``500ms``, ``90s``, ``1.5h``, ``7 d`` as whole ms; a bare number is seconds.
+    """Parses a duration such as ``500ms``, ``90s``, ``1.5h`` or ``7 d``; returns whole ms.
 
-    Units are ms, s, m (or min), h and d. Raises InvalidOption, which names ``name``, for anything
-    else and for more than ten years.
+    The units are ms, s, m (or min), h and d; a bare number is in seconds. Raises InvalidOption for
+    the field ``name``, also for more than ten years.
     """
     found = _TEXT.fullmatch(text.strip())
     ms = round(float(found[1]) * _UNITS[found[2] or "s"]) if found else LONGEST_MS + 1
     if ms > LONGEST_MS:
-        raise InvalidOption(name, "use a duration such as 30s, 15m, 1h or 7d")
+        raise InvalidOption(name, "must be a duration such as 30s, 15m, 1h or 7d")
     return ms
 
 
 def duration(ms: float | None) -> str:
-    """A duration in at most five characters: ``12ms``, ``3.4s``, ``5m``, ``2.1h``, ``3d``; ``-`` for None."""
+    """Formats ms in at most five characters: ``12ms``, ``3.4s``, ``5m``, ``2.1h``, ``3d``; ``-`` for None."""
     if ms is None:
         return "-"
     if ms < 0.95:

@@ -1,7 +1,7 @@
-"""Making a job: every source of one (Python, HTTP, command line, TUI, schedules, follow-ups) ends here.
+"""Make jobs, for every source: Python, HTTP, the command line, the TUI, schedules, follow-ups.
 
-A `TaskTarget` is the task that a job is made for, as its code or its queue's description says. A `NewJob`
-is complete when it is made, and nobody changes it afterwards.
+A `TaskTarget` describes the task, from its code or from its queue's description. A `NewJob` is
+complete when it is made, and is not changed afterwards.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from hsejobs.model import PAYLOAD_LIMIT, check_job_id, check_organization, new_j
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs.store.write import NewJob, new_nonce
 
-#: How the payload holds the call: '' one dict, 'a' ``{"args": [...], "kwargs": {...}}``, 'v' one other value.
+#: Signature letters, for the payload's form: a dict, ``{"args": [...], "kwargs": {...}}``, another value.
 PLAIN, ARGUMENTS, VALUE = "", "a", "v"
-#: The payload of a call without arguments, which is how a schedule's task is called.
+#: The payload of a call without arguments, as for a schedule's task.
 NOTHING: dict[str, Any] = {"args": [], "kwargs": {}}
-#: Problems of one payload that are told at once.
+#: Maximum number of problems reported for one payload.
 MOST_PROBLEMS = 20
 
 
 class TaskTarget(NamedTuple):
-    """The task that a job is made for. ``backoff`` and ``timeout`` in ms, timeout 0: none.
+    """The task that a job is made for. ``backoff`` and ``timeout`` are in ms; timeout 0 means none.
 
-    ``read`` makes what is stored of a payload, and its signature letter; it raises InvalidPayload.
-    ``seal`` seals the secret fields of that, ``extras`` makes what is stored beside it.
+    ``read`` returns the stored form of a payload and its signature letter; it raises InvalidPayload.
+    ``seal`` encrypts the secret fields of the stored form; ``extras`` returns the Huey task's extras.
     """
 
     name: str
@@ -43,25 +43,23 @@ class TaskTarget(NamedTuple):
 
 
 class Parent(Protocol):
-    """The running job that adds others: whose they are where nothing else says so."""
+    """A running job that adds others, which inherit its organization, user and trace."""
 
     @property
-    def organization_id(self) -> str | None:
-        """The tenant."""
+    def organization_id(self) -> str | None: ...
 
     @property
-    def user_id(self) -> str | None:
-        """Who added it."""
+    def user_id(self) -> str | None: ...
 
     @property
     def trace(self) -> str:
-        """The request id, and after a space the ``traceparent``, that it came with."""
+        """The request id and, after a space, the ``traceparent`` of the request that added it."""
 
 
 def described(info: QueueInfo, task: TaskInfo, secret_key: str | None = None) -> TaskTarget:
-    """The target by the queue's own description, where its code is not at hand.
+    """The target from the queue's description, for programs that do not have its code.
 
-    ``secret_key`` seals the secret fields.
+    ``secret_key`` encrypts the secret fields; None leaves them plain.
     """
     scheduled = any(one.task == task.name for one in info.schedules)
 
@@ -94,7 +92,7 @@ def make(
     job_id: str | None = None,
     **more: Any,
 ) -> NewJob:
-    """One job; else as `make_many`. ``job_id`` None: an id of the engine's own."""
+    """Makes one job, as `make_many` does. ``job_id`` None: a new id."""
     ids = None if job_id is None else (job_id,)
     return make_many(target, (payload,), asked, ids=ids, **more)[0]
 
@@ -113,14 +111,14 @@ def make_many(
     trace: str = "",
     role: str = "",
 ) -> list[NewJob]:
-    """A checked job for each payload, none of them added yet.
+    """Makes a checked job for each payload, without adding any.
 
-    ``ids``: one for each, None for an id of the engine's own; ``internal`` ones are taken as they
-    are. ``nonce`` None: a new one where an id is given. Whose a job is: ``organization_id`` and
-    ``user_id``, else what its payload names (``organizationId``, ``userId``), else its parent's.
-    Raises InvalidPayload, PayloadTooLarge, InvalidOption, InvalidJobId.
+    ``ids``: one for each payload, None for a new id; with ``internal`` they are not checked.
+    ``nonce`` None: a new one for each job with a given id. A job's organization and user are
+    ``organization_id`` and ``user_id``, else those in its payload (``organizationId``, ``userId``),
+    else its parent's. Raises InvalidPayload, PayloadTooLarge, InvalidOption, InvalidJobId.
     """
-    whose, who = check_organization(organization_id), check_organization(user_id, "user_id")
+    owner, owner_user = check_organization(organization_id), check_organization(user_id, "user_id")
     if parent is not None:
         trace = trace or parent.trace
     priority, attempts, backoff, timeout, delay = asked
@@ -136,7 +134,7 @@ def make_many(
     made = []
     for number, payload in enumerate(payloads):
         data, signature = read(payload)
-        organization, user = whose, who
+        organization, user = owner, owner_user
         if isinstance(data, dict):
             if organization is None:
                 organization = named(data, "organizationId", "organization_id")
@@ -168,14 +166,16 @@ def make_many(
 
 
 def none_of(payload: Any) -> dict[str, Any]:
-    """What is stored for a schedule's task, which takes no payload. Raises InvalidPayload."""
+    """The stored payload of a schedule's task, which takes none. Raises InvalidPayload if one is given."""
     if payload is not None and payload != {} and payload != NOTHING:
-        raise InvalidPayload("payload", "a schedule's task takes none: leave it empty ({})")
+        raise InvalidPayload(
+            "payload", "must be left out or empty ({}): a schedule's task takes none"
+        )
     return NOTHING
 
 
 def named(data: dict[str, Any], field: str, snake: str) -> str | None:
-    """Whose job it is by its own payload, in either spelling, or None. Raises InvalidOption."""
+    """The organization or user that a payload names, in either spelling, or None. Raises InvalidOption."""
     value = data.get(field)
     if value is None:
         field, value = snake, data.get(snake)
@@ -185,26 +185,26 @@ def named(data: dict[str, Any], field: str, snake: str) -> str | None:
 
 
 def encode(data: Any) -> bytes:
-    """A payload as it is stored. Raises InvalidPayload, PayloadTooLarge above 102,400 bytes."""
+    """Encodes a payload for storage. Raises InvalidPayload, PayloadTooLarge above 102,400 bytes."""
     try:
         text = codec.dumps(data)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidPayload("payload", f"is no JSON: {_kind(error)}") from None
+        raise InvalidPayload("payload", f"is not valid JSON: {_kind(error)}") from None
     if codec.deeper(data, text):
-        raise InvalidPayload("payload", f"is nested more than {codec.DEEPEST} deep")
+        raise InvalidPayload("payload", f"must not be nested more than {codec.DEEPEST} levels deep")
     if len(text) > PAYLOAD_LIMIT:
         raise PayloadTooLarge(
             "payload",
-            f"has {len(text):,} bytes of JSON, {PAYLOAD_LIMIT:,} are allowed;"
-            " store large data and pass a reference",
+            f"has {len(text):,} bytes of JSON, the limit is {PAYLOAD_LIMIT:,};"
+            " store large data elsewhere and pass a reference",
         )
     return text
 
 
 def _kind(error: Exception) -> str:
     if isinstance(error, RecursionError):
-        return "it is nested too deeply, or holds itself"
+        return "it is nested too deeply, or contains itself"
     if isinstance(error, TypeError):
         # "Object of type X is not JSON serializable" names a type, not a value.
         return str(error)[:120]
-    return "NaN, infinity or a number of so many digits cannot be stored"
+    return "NaN, infinity and numbers with too many digits cannot be stored"

@@ -1,4 +1,4 @@
-"""A job's options: how they are checked, and whose word holds: the add's, the queue's variables, the code."""
+"""Job options: checks, and precedence between the call, the queue's environment variables and its code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hsejobs.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class CodeOptions:
-    """What the queue's code says; None: nothing. Times in ms."""
+    """The options in the queue's code; None: not set. Times in ms."""
 
     priority: int = 3
     attempts: int | None = None
@@ -26,7 +26,7 @@ class CodeOptions:
 
 @dataclass(frozen=True, slots=True)
 class QueueOptions:
-    """What holds for a queue when an add says nothing. Times in ms, timeout 0: none."""
+    """The effective default options of a queue or task. Times in ms; timeout 0 means none."""
 
     priority: int
     attempts: int
@@ -37,7 +37,7 @@ class QueueOptions:
 
 
 class AddOptions(NamedTuple):
-    """What an add asks for, checked; None: as the task says. Times in ms."""
+    """The checked options of one call to add; None: the task's default. Times in ms."""
 
     priority: int | None = None
     attempts: int | None = None
@@ -57,7 +57,7 @@ def in_seconds(
     timeout: Any = None,
     delay: Any = None,
 ) -> AddOptions:
-    """What an add from Python or the command line asks for; times in seconds. Raises InvalidOption."""
+    """Checks the options of a call from Python or the command line, in seconds. Raises InvalidOption."""
     if priority is attempts is backoff is timeout is delay is None:
         return NOTHING_ASKED
     return AddOptions(
@@ -70,15 +70,15 @@ def in_seconds(
 
 
 def check_ids(ids: Iterable[str] | None, count: int) -> list[str] | None:
-    """The ids of a bulk add as a list, one for each payload. Raises InvalidOption."""
+    """Returns the ids of a bulk add as a list, one for each payload. Raises InvalidOption."""
     chosen = None if ids is None else list(ids)
     if chosen is not None and (isinstance(ids, str) or len(chosen) != count):
-        raise InvalidOption("ids", "give a list with one id for each payload")
+        raise InvalidOption("ids", "must be a list with one id for each payload")
     return chosen
 
 
 def of_task(code: CodeOptions, task_class: Any) -> CodeOptions:
-    """The code's options for one task: its decorator's before the queue's. Raises InvalidOption."""
+    """The options in code for one task: its decorator's, else the queue's. Raises InvalidOption."""
     retries, delay = task_class.default_retries, task_class.default_retry_delay
     timeout, priority = task_class.default_timeout, task_class.default_priority
     return CodeOptions(
@@ -92,7 +92,7 @@ def of_task(code: CodeOptions, task_class: Any) -> CodeOptions:
 
 
 def resolve(settings: Settings, queue: str, code: CodeOptions) -> QueueOptions:
-    """``QUEUE_<NAME>_*``, then the code, then ``QUEUE_*``, then the built-in value."""
+    """The effective options: ``QUEUE_<NAME>_*``, else the code, else ``QUEUE_*``, else the default."""
     own = settings.queue(queue)
 
     def first(*values: Any) -> Any:
@@ -109,78 +109,78 @@ def resolve(settings: Settings, queue: str, code: CodeOptions) -> QueueOptions:
 
 
 def milliseconds(name: str, seconds: Any, *, zero: bool = True) -> int:
-    """Seconds as whole ms. Raises InvalidOption for what is no time or more than a year."""
+    """Converts seconds to whole ms. Raises InvalidOption if not a duration of at most a year."""
     if (
         isinstance(seconds, bool)
         or not isinstance(seconds, int | float)
-        # NaN is no such number either, and a whole number may be too long for a float.
+        # Also rejects NaN, and works for integers that a float cannot hold.
         or not 0 <= seconds <= LONGEST_MS // 1000
         or (seconds == 0 and not zero)
     ):
         least = "0" if zero else "more than 0"
-        raise InvalidOption(name, f"use seconds, {least} to {LONGEST_MS // 1000}")
+        raise InvalidOption(name, f"must be seconds, {least} to {LONGEST_MS // 1000}")
     return max(math.ceil(seconds * 1000), 0)
 
 
 def whole_milliseconds(name: str, value: Any, *, zero: bool = True) -> int:
-    """Whole ms as they are. Raises InvalidOption for anything else and for more than a year."""
+    """Returns whole ms unchanged. Raises InvalidOption if not an integer of at most a year."""
     least = 0 if zero else 1
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LONGEST_MS:
-        raise InvalidOption(name, f"use whole ms, {least} to {LONGEST_MS}")
+        raise InvalidOption(name, f"must be whole ms, {least} to {LONGEST_MS}")
     return value
 
 
 def check_priority(priority: Any) -> int:
-    """The priority itself, 1 to 5. Raises InvalidOption."""
+    """Returns the priority if it is 1 to 5. Raises InvalidOption."""
     if isinstance(priority, bool) or not isinstance(priority, int) or priority not in PRIORITIES:
-        raise InvalidOption("priority", "use 1 (first) to 5 (last)")
+        raise InvalidOption("priority", "must be 1 (first) to 5 (last)")
     return priority
 
 
 def check_workers(workers: Any) -> str:
-    """``threads`` or ``processes``. Raises InvalidOption."""
+    """Returns ``threads`` or ``processes``. Raises InvalidOption."""
     if workers not in ("threads", "processes"):
-        raise InvalidOption("workers", "use threads or processes")
+        raise InvalidOption("workers", "must be threads or processes")
     return str(workers)
 
 
 def check_role(role: Any) -> str:
-    """The role itself. Raises InvalidOption."""
+    """Returns the role if it exists. Raises InvalidOption."""
     if role not in ROLES:
-        raise InvalidOption("enqueue", f"use {', '.join(ROLES)}")
+        raise InvalidOption("enqueue", f"must be one of {', '.join(ROLES)}")
     return str(role)
 
 
 def check_concurrency(concurrency: Any) -> int:
-    """How many workers, 1 to 1000. Raises InvalidOption."""
+    """Returns the number of workers if it is 1 to 1000. Raises InvalidOption."""
     whole = isinstance(concurrency, int) and not isinstance(concurrency, bool)
     if not whole or not 1 <= concurrency <= 1000:
-        raise InvalidOption("concurrency", "use 1 to 1000 workers")
+        raise InvalidOption("concurrency", "must be 1 to 1000 workers")
     return int(concurrency)
 
 
-#: What a tenant may ask for: total tries; and least ms before the second one where others are called.
+#: Limits for tenants: the most attempts, and the least backoff in ms where external servers are called.
 TENANT_ATTEMPTS, TENANT_BACKOFF_MS = 20, 1_000
 
 
 def beyond_tenants(
     attempts: int | None, backoff_ms: int | None, *, outbound: bool
 ) -> list[InvalidOption]:
-    """An error for each option that only an operator may ask for; None: not asked for.
+    """An error for each option that only an operator may set; None: not set.
 
-    ``outbound``: the queue calls other people's servers.
+    ``outbound``: the queue calls external servers.
     """
     found = []
     if attempts is not None and attempts > TENANT_ATTEMPTS:
-        found.append(InvalidOption("attempts", f"use 1 to {TENANT_ATTEMPTS} (total tries)"))
+        found.append(InvalidOption("attempts", f"must be 1 to {TENANT_ATTEMPTS} attempts in all"))
     if outbound and backoff_ms is not None and backoff_ms < TENANT_BACKOFF_MS:
-        text = f"use at least {TENANT_BACKOFF_MS} ms: this queue calls other servers"
+        text = f"must be at least {TENANT_BACKOFF_MS} ms: this queue calls external servers"
         found.append(InvalidOption("backoff", text))
     return found
 
 
 def check_attempts(attempts: Any) -> int:
-    """The total tries, 1 to 1000. Raises InvalidOption."""
+    """Returns the number of attempts in all if it is 1 to 1000. Raises InvalidOption."""
     if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= 1000:
-        raise InvalidOption("attempts", "use 1 to 1000 (total tries)")
+        raise InvalidOption("attempts", "must be 1 to 1000 attempts in all")
     return attempts

@@ -1,4 +1,4 @@
-"""What the patterns of a JSON Schema can cost in Python's own engine, which tries every way there is."""
+"""Estimate the cost of a JSON Schema's patterns in Python's regex engine, which backtracks."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import re._parser as parser  # type: ignore[import-not-found]
 from functools import lru_cache
 from typing import Any
 
-#: More than this costs nothing that could be spent; it also keeps the sums finite.
+#: Costs above this count as infinite, which keeps the arithmetic finite.
 _TOO_MUCH = 1e12
-#: What other dialects read as sets inside sets, and Python does not.
+#: Syntax that other dialects read as nested sets, and Python does not.
 _SETS = ("[[", "[^[", "&&", "--", "~~", "||")
 
 
 def cost(pattern: str, length: int) -> float:
-    """Most steps that a search takes in a text of that many characters.
+    """An upper bound of the steps that a search takes in a text of ``length`` characters.
 
-    Infinity for a pattern of another dialect, which may mean something else here, and for one of
-    which it cannot be told. An upper bound: most searches take a small part of it.
+    Infinity for a pattern in another dialect, which may mean something else in Python, and for one
+    that cannot be analyzed. Most searches take a small part of the bound.
     """
     read = _read(pattern)
     if read is None:
@@ -44,7 +44,7 @@ def _anchored(read: Any) -> bool:
 
 
 def _ways(read: Any, length: int) -> float:
-    """How many ways there are to match a sequence: the ways of its parts multiply."""
+    """The number of ways to match a sequence: the product of the ways of its parts."""
     ways = 1.0
     for kind, what in read:
         ways *= _part(str(kind), what, length)
@@ -58,7 +58,8 @@ def _part(kind: str, what: Any, length: int) -> float:
         _, most, inner = what
         most = min(int(most), length)
         ways = _ways(inner, length)
-        # A part of one way can only be taken more or less often; one of several, in each turn anew.
+        # If there is one way to match the part, only the number of repetitions varies; if there are
+        # several, each repetition multiplies them.
         if ways <= 1:
             return most + 1
         return ways**most * (most + 1) if most * math.log10(ways) < 12 else math.inf
@@ -72,4 +73,4 @@ def _part(kind: str, what: Any, length: int) -> float:
         return _ways(what[1], length)
     if kind in ("LITERAL", "NOT_LITERAL", "ANY", "IN", "AT", "CATEGORY", "RANGE"):
         return 1.0
-    return math.inf  # references back, conditions
+    return math.inf  # back references, conditions

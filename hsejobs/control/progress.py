@@ -1,4 +1,4 @@
-"""How far an act on many jobs is, what it left alone and why, and what can be brought back."""
+"""The progress of an action on many jobs: what was done, what was left alone and why, what can be undone."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hsejobs.errors import JobsError, RedisFull, RedisRefused, RedisUnavailable
 from hsejobs.model import STATE_OF_LETTER
 from hsejobs.store.write import RefusedJob, Removed
 
-#: Seconds, jobs and bytes for which a removal can be undone.
+#: Limits within which a removal can be undone.
 UNDO_SECONDS, UNDO_JOBS, UNDO_BYTES = 60.0, 20_000, 64_000_000
-#: Jobs and bytes that are brought back in one round trip.
+#: Jobs and bytes that are restored in one round trip.
 BACK_JOBS, BACK_BYTES = 100, 2_000_000
 
 PAST = {
@@ -31,26 +31,26 @@ Clock = Callable[[], float]
 
 @dataclass(slots=True)
 class Progress:
-    """How far an act on many is, and at its end its report."""
+    """The progress of an action on many jobs and, at its end, its report."""
 
     act: str
     queue: str
     total: int
     done: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    #: The same one by one.
+    #: The refused jobs one by one; ``refused`` counts them by reason.
     refusals: list[RefusedJob] = field(default_factory=list)
     cancelled: bool = False
     undoable: bool = False
-    #: Jobs that came after the question: they stay.
+    #: Jobs that were added after the user's decision and are left alone.
     later: int = 0
-    #: What ended it early, and the jobs of the step for which no answer came.
+    #: What ended the action early, and the number of jobs in the step without a reply.
     error: JobsError | None = None
     unsure: int = 0
 
     @property
     def seen(self) -> int:
-        """Jobs that were tried."""
+        """The number of jobs tried."""
         return self.done + self.refused.total()
 
     def step(self, count: int, refused: Sequence[RefusedJob]) -> None:
@@ -60,7 +60,7 @@ class Progress:
         self.refused.update(map(_reason, refused))
 
     def report(self, then: str = "") -> str:
-        """A sentence: what was done, what was refused and why; ``then``: what ended it early."""
+        """A sentence: what was done, what was refused and why. ``then``: what ended the action early."""
         words = [f"{PAST[self.act]} {self.done:,} of {self.total:,}"]
         words += [f"{count:,} left: {reason}" for reason, count in self.refused.most_common(5)]
         if self.later:
@@ -90,12 +90,12 @@ def _reason(refusal: RefusedJob) -> str:
 
 
 def unanswered(error: JobsError) -> bool:
-    """Whether Redis may have done it all the same."""
+    """Whether Redis may have executed the call in spite of the error."""
     return isinstance(error, RedisUnavailable) and not isinstance(error, RedisFull | RedisRefused)
 
 
 def explain(error: BaseException) -> str:
-    """An error as one sentence with its code; of ours only the text is told."""
+    """An error as one sentence: our errors with text and code, others only by their type."""
     if isinstance(error, JobsError):
         return f"{error} ({error.code})"
     return f"unexpected {type(error).__name__}; please report it"
@@ -103,14 +103,14 @@ def explain(error: BaseException) -> str:
 
 @dataclass(slots=True)
 class Removal:
-    """The copies of jobs that one act removed, in this process's memory only."""
+    """Copies of the jobs that one action removed, in this process's memory only."""
 
     until: float = 0.0
     jobs: list[Removed] = field(default_factory=list)
     bytes: int = 0
 
     def keep(self, removed: Sequence[Removed]) -> None:
-        """Keeps copies, as long as there is room."""
+        """Keeps copies up to the limits."""
         for one in removed:
             weight = _weight(one)
             if len(self.jobs) >= UNDO_JOBS or self.bytes + weight > UNDO_BYTES:
@@ -119,7 +119,7 @@ class Removal:
             self.bytes += weight
 
     def step(self) -> list[Removed]:
-        """The last of them, as many as one round trip brings back."""
+        """The last jobs, as many as one round trip restores."""
         step: list[Removed] = []
         size = 0
         for one in reversed(self.jobs):
@@ -130,7 +130,7 @@ class Removal:
         return step
 
     def restored(self, count: int) -> None:
-        """The last ``count`` are back, or cannot come back."""
+        """Drops the last ``count`` jobs: they are restored, or cannot be."""
         for one in self.jobs[-count:]:
             self.bytes -= _weight(one)
         del self.jobs[-count:]
@@ -144,20 +144,20 @@ class Removals:
         self._kept: list[Removal] = []
 
     def add(self, removal: Removal) -> None:
-        """It can be undone from now on."""
+        """Adds a removal that can be undone from now on."""
         self.renew(removal)
         self._kept.append(removal)
 
     def renew(self, removal: Removal) -> None:
-        """It can be undone for another minute."""
+        """Extends by a minute the time in which a removal can be undone."""
         removal.until = self._clock() + UNDO_SECONDS
 
     def drop(self, removal: Removal) -> None:
-        """It was undone."""
+        """Drops a removal that was undone."""
         self._kept.remove(removal)
 
     def newest(self) -> tuple[Removal | None, float]:
-        """What the next undo brings back, and for how many seconds more it can."""
+        """The removal that the next undo restores, and for how many more seconds it can."""
         now = self._clock()
         self._kept = [one for one in self._kept if one.until > now]
         return (self._kept[-1], self._kept[-1].until - now) if self._kept else (None, 0.0)

@@ -1,4 +1,4 @@
-"""Schedules: the list that every window shows, and a run by hand."""
+"""Schedules: the list that every interface shows, and manual runs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hsejobs.store.write import Added, JobWriter, NewJob
 
 
 def list_schedules(reader: JobReader, infos: Iterable[QueueInfo]) -> list[dict[str, Any]]:
-    """Every schedule: name, queue, cron text, next and last run, and how that ended.
+    """Every schedule: its name, queue, cron expression, next run, last run and the last run's state.
 
-    The object of the HTTP shim and ``hsejobs schedules --json``; times ISO 8601 UTC, unknown
-    things None. ``outcome`` is a state: a run that waits or runs has no other yet.
+    This is the object that the HTTP shim and ``hsejobs schedules --json`` return; times are ISO 8601
+    in UTC, unknown values None. ``outcome`` is the job's current state, even if not final.
     """
     found = []
     for info in infos:
@@ -40,7 +40,7 @@ def list_schedules(reader: JobReader, infos: Iterable[QueueInfo]) -> list[dict[s
 
 
 def new_run(info: QueueInfo, schedule: ScheduleInfo) -> NewJob:
-    """A run of a schedule by hand, with its own task's options; not yet added."""
+    """Makes a manual run of a schedule, with its task's options, without adding it."""
     described = (task for task in info.tasks if task.name == schedule.task)
     target = making.described(info, next(described, TaskInfo(schedule.task)))
     job_id = f"sys:run:{schedule.name}:{new_job_id()}"
@@ -48,5 +48,5 @@ def new_run(info: QueueInfo, schedule: ScheduleInfo) -> NewJob:
 
 
 def run(writer: JobWriter, info: QueueInfo, schedule: ScheduleInfo) -> Added:
-    """Adds a run of a schedule now, beside its slots."""
+    """Adds a manual run of a schedule now, outside its slots."""
     return writer.add_run(info.name, new_run(info, schedule), schedule.task)

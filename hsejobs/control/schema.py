@@ -1,15 +1,14 @@
-"""The one check of payloads for queues whose code is not at hand: the common words of JSON Schema.
+"""Check payloads against a JSON Schema, for queues whose code this process does not have.
 
-The worker's own model has the last word, and what it takes is never refused here: words that are not
-known are passed over, and so is what a model may read as the kind that is wanted, such as "5" or true
-for a number. Known are ``$ref`` inside the schema, ``anyOf``, ``oneOf`` (as anyOf, and by its
+The worker's model decides in the end, and nothing that it accepts is refused here: unknown keywords
+are ignored, and so are values that the model may convert to the type, such as "5" or true for a
+number. Supported are ``$ref`` inside the schema, ``anyOf``, ``oneOf`` (as anyOf, and by its
 ``discriminator``), ``allOf``, ``type``, ``enum``, ``const``, ``minLength``, ``maxLength``,
 ``pattern``, ``minimum``, ``maximum``, ``exclusiveMinimum``, ``exclusiveMaximum``, ``items``,
 ``prefixItems``, ``minItems``, ``maxItems``, ``properties``, ``required``, ``additionalProperties``,
 ``patternProperties``, ``minProperties``, ``maxProperties``.
 
-It takes a bounded time, whatever schema and payload are: what has not been looked into by then is
-left to the worker.
+A check takes bounded time, whatever the schema and payload are: the rest is left to the worker.
 """
 
 from __future__ import annotations
@@ -33,30 +32,30 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "integer": int,
     "number": (int, float),
 }
-#: Steps into schema and payload together: a schema may refer to itself.
+#: Maximum recursion into schema and payload: a schema may refer to itself.
 DEPTH = 100
-#: What one check may cost, in steps of a pattern (about 30 ns); each part of a payload is STEP.
+#: Maximum cost of one check, in regex steps (about 30 ns); each part of a payload costs STEP.
 BUDGET, STEP = 2_000_000, 40
 
 
 def problems(data: Any, schema: dict[str, Any], most: int = 10) -> list[Problem]:
-    """(field, what is wrong), ``most`` at most, none of it a value; empty when nothing was found."""
+    """Up to ``most`` problems as (field, message), without values; empty when none was found."""
     return list(islice(_Check(schema).part(data, schema, "", DEPTH), most))
 
 
 class _Check:
-    """One check: the whole schema, and what may still be spent."""
+    """One check: the whole schema, and the remaining budget."""
 
     def __init__(self, root: dict[str, Any]) -> None:
         self.root = root
         self.left = BUDGET
 
     def part(self, data: Any, schema: Any, at: str, depth: int) -> Iterator[Problem]:
-        """What is wrong with a part of the payload by its part of the schema."""
+        """The problems of a part of the payload, checked against its part of the schema."""
         self.left -= STEP
         if not isinstance(schema, dict) or depth < 0 or self.left < 0:
             return
-        # What is sealed can only be opened by who has the key.
+        # Sealed values cannot be checked without the key.
         if isinstance(data, dict) and SEALED in data:
             return
         if "$ref" in schema:
@@ -86,7 +85,7 @@ class _Check:
             yield from _range(data, schema, at)
 
     def _named(self, ref: Any) -> Any:
-        """The part of the schema that a ``$ref`` names; None for one outside of it."""
+        """The part of the schema that a ``$ref`` names; None for a reference outside the schema."""
         if not isinstance(ref, str) or not ref.startswith("#"):
             return None
         found: Any = self.root
@@ -112,18 +111,18 @@ class _Check:
         if isinstance(choices, list):
             self.left -= STEP * len(choices) // 10
             if data not in choices:
-                yield at or "payload", "use one of: " + ", ".join(map(_shown, choices))
+                yield at or "payload", "must be one of: " + ", ".join(map(_shown, choices))
 
     def _text(self, text: str, schema: dict[str, Any], at: str) -> Iterator[Problem]:
         yield from _bounds(len(text), schema, at, "Length", "characters")
         pattern = schema.get("pattern")
         if pattern is not None and not self._fits(pattern, text):
-            told = schema.get("description")
-            what = f"must be {told}" if told else f"does not match {pattern}"
-            yield at or "payload", what
+            expected = schema.get("description")
+            problem = f"must be {expected}" if expected else f"must match {pattern}"
+            yield at or "payload", problem
 
     def _fits(self, pattern: Any, text: str) -> bool:
-        """Whether a text matches; True also where that is left to the worker."""
+        """Whether a text matches; True also if the check is left to the worker."""
         cost = patterns.cost(pattern, len(text)) if isinstance(pattern, str) else math.inf
         if cost > self.left:
             return True
@@ -136,7 +135,7 @@ class _Check:
         fields = _dict(schema.get("properties"))
         by_pattern = _dict(schema.get("patternProperties"))
         others = schema.get("additionalProperties")
-        # Payload models take both spellings.
+        # Payload models accept both spellings.
         known = {_snake(name): name for name in fields} | {name: name for name in fields}
         given = {known.get(name, name) for name in data}
         for name in _list(schema.get("required")):
@@ -149,15 +148,15 @@ class _Check:
             elif any(self._fits(pattern, str(name)) for pattern in by_pattern):
                 continue
             elif others is False:
-                yield _at(at, name), "is no field of it; there are: " + ", ".join(fields)
+                yield _at(at, name), "is not a known field; known are: " + ", ".join(fields)
             else:
                 yield from self.part(value, others, _at(at, name), depth - 1)
 
 
 def _discriminated(data: Any, schema: dict[str, Any]) -> list[Any]:
-    """The one form that a payload says it has (OpenAPI's ``discriminator``); empty when it does not."""
-    said = _dict(schema.get("discriminator"))
-    name, forms = said.get("propertyName"), _dict(said.get("mapping"))
+    """The variant that a payload selects by OpenAPI's ``discriminator``; empty if it selects none."""
+    discriminator = _dict(schema.get("discriminator"))
+    name, forms = discriminator.get("propertyName"), _dict(discriminator.get("mapping"))
     if not isinstance(data, dict) or not isinstance(name, str):
         return []
     form = data.get(name, data.get(_snake(name)))
@@ -165,12 +164,12 @@ def _discriminated(data: Any, schema: dict[str, Any]) -> list[Any]:
 
 
 def _closest(tried: list[list[Problem]], at: str) -> list[Problem]:
-    """What to say where none of several forms fits."""
+    """The problems to report when none of several variants matches."""
     required = [found[0][0] for found in tried if [what for _, what in found] == ["is required"]]
     if len(required) == len(tried) > 1:
         names = [name.rpartition(".")[2] for name in required]
-        return [(at or "payload", f"give {', '.join(names[:-1])} or {names[-1]}")]
-    # The one that came closest: the right kind with something wrong in it.
+        return [(at or "payload", f"must have {', '.join(names[:-1])} or {names[-1]}")]
+    # The closest variant: preferably one whose type matches.
     return min(tried, key=lambda found: (_other_kind(found[0], at), len(found)))
 
 
@@ -203,7 +202,7 @@ def _limits(least: float | None, most: float | None) -> str:
 
 
 def _is(data: Any, kind: Any) -> bool:
-    """Whether a value is of that JSON type; what is no type that we know takes everything."""
+    """Whether a value has this JSON type; an unknown type matches everything."""
     if not isinstance(kind, str) or kind not in _KINDS:
         return True
     if isinstance(data, bool):
@@ -214,9 +213,9 @@ def _is(data: Any, kind: Any) -> bool:
 
 
 def _reads_as(data: Any, kind: str, schema: dict[str, Any]) -> bool:
-    """Whether the worker's model may read a value as one of that kind, as pydantic does unless strict.
+    """Whether the worker's model may convert a value to this type, as pydantic does unless strict.
 
-    A text as a number or a truth value, those as each other, a number as a moment.
+    It converts text to numbers and booleans, these to each other, and numbers to dates and times.
     """
     if kind == "boolean":
         return isinstance(data, str | int | float) and str(data).strip().lower() in _TRUTHS

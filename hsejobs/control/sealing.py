@@ -1,4 +1,4 @@
-"""Secret payload fields at rest: sealed when JOBS_SECRET_KEY is set, opened for the task alone."""
+"""Seal (encrypt) secret payload fields at rest if JOBS_SECRET_KEY is set; open them only for the task."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def _box(secret_key: str) -> Any:
 
 
 def sealer(paths: Sequence[str], secret_key: str | None) -> Callable[[Any], Any] | None:
-    """What seals a payload's secret fields, which are at these dotted paths; None without a key."""
+    """A function that seals a payload's secret fields at these dotted paths; None without a key."""
     return (lambda data: seal(data, paths, secret_key)) if secret_key else None
 
 
 def seal(data: Any, paths: Sequence[str], secret_key: str | None) -> Any:
-    """A copy of the payload with its secret fields sealed; the payload itself without a key."""
+    """A copy of the payload with its secret fields sealed; without a key, the payload itself."""
     if not secret_key:
         return data
     return _walk(data, {tuple(path.split(".")) for path in paths}, (), _box(secret_key))
@@ -49,7 +49,7 @@ def _walk(data: Any, paths: set[tuple[str, ...]], here: tuple[str, ...], box: An
 
 
 def unseal(data: Any, secret_key: str | None) -> Any:
-    """The payload with sealed fields opened. Raises Unrecoverable without the key that sealed them."""
+    """A copy of the payload with its fields decrypted. Raises Unrecoverable without the right key."""
     if isinstance(data, dict):
         if len(data) == 1 and isinstance(data.get(SEALED), str):
             return _open(data[SEALED], secret_key)
@@ -63,8 +63,12 @@ def _open(text: str, secret_key: str | None) -> Any:
     from cryptography.fernet import InvalidToken
 
     if not secret_key:
-        raise Unrecoverable("a secret field is sealed; set the JOBS_SECRET_KEY that sealed it")
+        raise Unrecoverable(
+            "a secret field is sealed; set JOBS_SECRET_KEY to the key that sealed it"
+        )
     try:
         return codec.loads(_box(secret_key).decrypt(text.encode()))
     except InvalidToken:
-        raise Unrecoverable("a secret field was sealed with another JOBS_SECRET_KEY") from None
+        raise Unrecoverable(
+            "a secret field was sealed with another JOBS_SECRET_KEY; set that key"
+        ) from None

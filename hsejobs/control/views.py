@@ -1,8 +1,8 @@
-"""What is shown of jobs, through every door: the public form, and what is masked or hidden in it.
+"""Public views of jobs, for every interface, with secrets masked and contents hidden.
 
-Masked: the task's secret fields and fields with a secret's name in data and result, and the values
-of the payload's secrets wherever they stand (result, errors, tracebacks, progress, log lines).
-Hidden: the contents of jobs that this actor may not read.
+Masked: the task's secret fields, and fields with secret names, in data and result; and the values of
+the payload's secrets wherever they occur (result, errors, tracebacks, progress, log lines).
+Hidden: the contents of jobs that the actor may not read.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from hsejobs.store.circuits import Circuit
 from hsejobs.store.read import JobReader
 from hsejobs.store.registry import QueueInfo
 
-#: What ``status`` may be in a listing.
+#: The values of ``status`` in a listing.
 STATUSES = (*(state.value for state in State), "paused")
-#: What stands in place of a payload that is broken.
+#: Replaces a broken payload.
 BROKEN = "(not valid JSON: hidden, because its secrets cannot be told apart)"
-#: What stands in place of the contents of another user's job where a screen needs a text.
+#: Replaces the contents of another user's job where a text is needed.
 HIDDEN = "another user's job: not shown"
-#: Fields of the public form that are contents, and None for whoever may not read them.
+#: Fields of the public view that are contents: None for actors who may not read them.
 CONTENTS = ("data", "result", "errors", "failedReason", "progressMessage")
-#: What is shown of an error of another user's job.
+#: Fields shown of an error of another user's job.
 _WHEN = ("attempt", "startedAt", "failedAt")
 
 
 def secret_paths(info: QueueInfo | None, task: str) -> list[str]:
-    """The secret fields of a task; of all the queue's tasks when the task is not listed."""
+    """The secret fields of a task; those of all the queue's tasks if the task is not listed."""
     tasks = info.tasks if info else []
     every = [path for one in tasks for path in one.secret]
     return next((one.secret for one in tasks if one.name == task), every)
 
 
 def masked_data(data: Any, paths: Iterable[str]) -> Any:
-    """A payload as it may be shown. What could not be read as JSON is hidden whole."""
+    """A payload with its secrets masked. One that is not valid JSON is hidden completely."""
     return BROKEN if isinstance(data, str) else mask(data, paths)
 
 
 def masked(record: JobRecord, info: QueueInfo | None) -> JobRecord:
-    """The record itself, with ``***`` for its secrets wherever they stand."""
+    """Replaces the record's secrets by ``***`` wherever they occur; returns the same record."""
     paths = secret_paths(info, record.name)
     secrets = _values(record, paths) if _has_texts(record) else []
     record.data = masked_data(record.data, paths)
@@ -67,12 +67,12 @@ def _has_texts(record: JobRecord) -> bool:
 
 
 def _values(record: JobRecord, paths: Iterable[str]) -> list[str]:
-    """The texts of the payload's secrets; what is sealed at rest is not among them."""
+    """The payload's secrets as text, without those that are sealed."""
     return [] if isinstance(record.data, str) else secret_values(record.data, paths)
 
 
 def hidden(record: JobRecord, actor: Actor) -> JobRecord:
-    """The record itself, without its contents where the actor may not read them."""
+    """Removes the record's contents if the actor may not read them; returns the same record."""
     if not actor.sees_into(record.organization_id, record.user_id):
         record.data = HIDDEN if record.data is not None else None
         record.errors = tuple(_only_when(error) for error in record.errors)
@@ -87,7 +87,7 @@ def _only_when(error: dict[str, Any]) -> dict[str, Any]:
 
 
 def job(record: JobRecord, info: QueueInfo | None, actor: Actor) -> dict[str, Any]:
-    """A job's public object, as this actor may see it; it changes the record."""
+    """A job's public object as this actor may see it. Modifies the record."""
     shown = public(masked(record, info))
     if not actor.sees_into(record.organization_id, record.user_id):
         shown.update(dict.fromkeys(CONTENTS))
@@ -95,7 +95,7 @@ def job(record: JobRecord, info: QueueInfo | None, actor: Actor) -> dict[str, An
 
 
 def public(record: JobRecord) -> dict[str, Any]:
-    """The object of the HTTP shim and of ``--json``; absent things are None. Masks nothing."""
+    """The object that the HTTP shim and ``--json`` return; absent values are None. Masks nothing."""
     return {
         "id": record.id,
         "queue": record.queue,
@@ -136,9 +136,10 @@ def _error(error: dict[str, Any]) -> dict[str, Any]:
 def logs(
     reader: JobReader, record: JobRecord, info: QueueInfo | None, actor: Actor, *, tail: int = 0
 ) -> tuple[list[str] | None, int]:
-    """A job's log lines that are kept, and how many there ever were; None for hidden lines.
+    """A job's stored log lines (None if hidden), and how many were ever written.
 
-    ``tail``: only the newest so many. ``record`` is as stored: its secrets are looked for.
+    ``tail``: return only this many of the newest lines. ``record`` must be unmasked: its secrets
+    are scrubbed from the lines.
     """
     lines, total = reader.logs(record.queue, record.id, start=-tail)
     if not actor.sees_into(record.organization_id, record.user_id):
@@ -159,11 +160,13 @@ def listing(
 ) -> dict[str, Any]:
     """A page of a queue's jobs: ``queue, status, total, jobs, next``.
 
-    ``paused``: what waits in a paused queue. ``organization_id``: of these jobs only. Raises
-    InvalidOption for a bad status, limit or cursor.
+    The status ``paused`` means the waiting jobs of a paused queue. ``organization_id``: only this
+    organization's jobs. Raises InvalidOption for an invalid status, limit or cursor.
     """
     if status not in STATUSES:
-        raise InvalidOption("status", f"use {', '.join(STATUSES[:-1])} or {STATUSES[-1]}")
+        raise InvalidOption(
+            "status", f"must be one of {', '.join(STATUSES[:-1])} or {STATUSES[-1]}"
+        )
     state = State.WAITING if status == "paused" else State(status)
     page = reader.page(
         info.name, state, limit=limit, cursor=cursor, organization_id=organization_id
@@ -180,7 +183,7 @@ def listing(
 
 
 def workers(reader: JobReader, queues: Sequence[str]) -> list[dict[str, Any]]:
-    """The consumers that live and what their slots run; times ISO 8601, durations ms."""
+    """The live consumers and what their slots run; times are ISO 8601, durations ms."""
     found = reader.workers(queues)
     for one in found:
         one["startedAt"] = iso_time(one.get("startedAt"))
@@ -188,7 +191,7 @@ def workers(reader: JobReader, queues: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def circuits(found: Sequence[Circuit], actor: Actor) -> list[Circuit]:
-    """Circuits as this actor may see them: an endpoint's name and answer are some job's contents."""
+    """Circuits as this actor may see them: an endpoint's name and error are contents of someone's jobs."""
     if actor.role != "member":
         return list(found)
     return [

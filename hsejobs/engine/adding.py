@@ -1,4 +1,4 @@
-"""Jobs of queues whose code is here: what a task's own code says of them, for `control.making`."""
+"""Make jobs for queues whose code this process has: completes `control.making` from the task's code."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from hsejobs.store.write import NewJob
 def make_many(
     wrapper: QueueTask, payloads: Iterable[Any], asked: AddOptions, **more: Any
 ) -> list[NewJob]:
-    """A checked job for each payload, none added yet; takes and raises what `making.make_many` does.
+    """Makes a checked job for each payload without adding it; arguments and errors as `making.make_many`.
 
-    What a running job adds is its organization's and user's where nothing else says so.
+    Jobs made while a job runs inherit its organization and user unless these are given.
     """
     return making.make_many(wrapper.target, payloads, asked, parent=running_job(), **more)
 
@@ -33,7 +33,7 @@ def new_jobs(
     user_id: str | None = None,
     **asked: Any,
 ) -> list[NewJob]:
-    """The same with the options of ``task.add``, times in seconds; they are checked once for all."""
+    """As ``make_many`` with the options of ``task.add``, times in seconds, checked once for all jobs."""
     return making.make_many(
         wrapper.target,
         payloads,
@@ -46,30 +46,30 @@ def new_jobs(
 
 
 def from_task(wrapper: QueueTask, task: Any) -> NewJob:
-    """The job of a task object, as Huey's own ways of adding make it; not yet added.
+    """Makes the job of a task object from Huey's own API, without adding it.
 
     Raises InvalidPayload, InvalidOption, PayloadTooLarge.
     """
 
-    def said(name: str) -> Any:
-        """What the call gives beside the decorator, whose values the target has already."""
+    def given(name: str) -> Any:
+        """The call's value, or None where it equals the decorator's, which the target has already."""
         value = getattr(task, name)
         return None if value == getattr(task, f"default_{name}") else value
 
-    retries, retry_delay, delay = said("retries"), said("retry_delay"), 0
+    retries, retry_delay, delay = given("retries"), given("retry_delay"), 0
     if task.eta is not None:
-        # Huey keeps a naive UTC time.
+        # Huey stores a naive UTC time.
         now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
         delay = max(0, int((task.eta - now).total_seconds() * 1000))
     asked = options.in_seconds(
-        priority=said("priority"),
+        priority=given("priority"),
         attempts=None if retries is None else retries + 1,
-        timeout=said("timeout"),
+        timeout=given("timeout"),
     )._replace(
         backoff=None if retry_delay is None else options.milliseconds("retry_delay", retry_delay),
         delay=delay,
     )
-    # A uuid that Huey or a caller chose may come again: then it is the same job, hence no nonce.
+    # An id that Huey or the caller chose may be added again; it is then the same job: no nonce.
     target = wrapper.target._replace(
         read=lambda task: _call(wrapper, task),
         extras=lambda: messages.extras_of(wrapper.registry, task),
@@ -87,7 +87,7 @@ def from_task(wrapper: QueueTask, task: Any) -> NewJob:
 
 
 def _call(wrapper: QueueTask, task: Any) -> tuple[Any, str]:
-    """What is stored of a task object's arguments, and its signature letter."""
+    """The stored form of a task object's arguments, and its signature letter."""
     data, signature = messages.payload_of(task.args, task.kwargs)
     if signature == making.PLAIN:
         return wrapper.data_of(data), signature

@@ -1,4 +1,4 @@
-"""The consumer behind the stock ``huey_consumer``: starts workers, keeps house, stops without loss."""
+"""The consumer behind the stock ``huey_consumer``: runs workers and maintenance, stops without loss."""
 
 from __future__ import annotations
 
@@ -26,35 +26,38 @@ from hsejobs.errors import JobsError
 from hsejobs.model import new_job_id
 from hsejobs.watch import logs
 
-#: Seconds that a process gets to end its job after the interrupt, before it is killed.
+#: Seconds that a process has to end its job after the interrupt, before it is killed.
 YIELD_TIME = 1.0
-#: Seconds after which a thread hangs that does not end, though its job was failed at its deadline.
+#: Seconds after which a thread counts as hung if it still runs a job that was failed at its deadline.
 HANG_TIME = 5.0
-#: Seconds that a consumer which ends tries to write what it still owes Redis.
+#: Seconds for which a stopping consumer tries to complete its pending writes.
 LEAVE_TIME = 2.0
 _PR_SET_PDEATHSIG = 1
 
 
 def consumer_options(queue: Queue, given: dict[str, Any]) -> dict[str, Any]:
-    """What ``huey_consumer`` was told, completed by the settings where ``-w`` and ``-k`` were not given."""
-    holds = queue.options
-    said = _command_line()
+    """The options for the consumer: the queue's settings stand in for ``-w`` and ``-k`` if not given.
+
+    Raises ConfigurationError.
+    """
+    defaults = queue.options
+    typed = _command_line()
     options = dict(given)
-    if (said is not None and said.get("workers") is None) or "workers" not in given:
-        options["workers"] = holds.concurrency
-    if (said is not None and said.get("worker_type") is None) or "worker_type" not in given:
-        options["worker_type"] = "process" if holds.workers == "processes" else "thread"
+    if (typed is not None and typed.get("workers") is None) or "workers" not in given:
+        options["workers"] = defaults.concurrency
+    if (typed is not None and typed.get("worker_type") is None) or "worker_type" not in given:
+        options["worker_type"] = "process" if defaults.workers == "processes" else "thread"
     if options["worker_type"] not in ("thread", "process"):
         raise ConfigurationError(
             "worker type greenlet is not supported: use -k thread or -k process"
         )
     if not 1 <= options["workers"] <= 1000:
-        raise ConfigurationError("-w: use 1 to 1000 workers")
+        raise ConfigurationError("-w must be a number from 1 to 1000")
     return options
 
 
 def _command_line() -> dict[str, Any] | None:
-    """The options on the command line of ``huey_consumer``, None when we run below something else."""
+    """The options on ``huey_consumer``'s command line; None when another program runs the consumer."""
     if "huey_consumer" not in os.path.basename(sys.argv[0] if sys.argv else ""):
         return None
     from huey.consumer_options import OptionParserHandler
@@ -76,14 +79,14 @@ class _Processes(ProcessEnvironment):
         for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)
         signal.signal(signal.SIGUSR1, _interrupter(process))
-        # The parent tells of an outage.
+        # The parent logs outages.
         process.consumer.outage.silent = True
         _die_with_parent(process.consumer.pid)
 
 
 def _interrupter(worker: JobWorker) -> Callable[[int, Any], None]:
     def interrupt(signum: int, frame: Any) -> None:
-        # The job that it is meant for may have ended meanwhile, and another begun.
+        # The job to interrupt may have ended meanwhile, and another may have started.
         stopping = worker.stop_flag.is_set()
         if worker.slot.running_now and (stopping or worker.slot.overdue(time.monotonic())):
             worker.interrupted = True
@@ -101,9 +104,9 @@ def _die_with_parent(parent: int) -> None:
 
 
 class JobConsumer(Consumer):
-    """Huey's consumer with our workers, maintenance in the main thread, and our way of stopping.
+    """Huey's consumer with our workers, maintenance in the main thread, and our shutdown.
 
-    ``huey``: a queue that is a Huey too.
+    ``huey`` is a queue that is also a Huey.
     """
 
     def __init__(self, huey: Queue, **options: Any) -> None:
@@ -116,13 +119,13 @@ class JobConsumer(Consumer):
         )
         self.started_at = int(time.time() * 1000)
         self.outage = Outage(huey.name)
-        #: Threads whose job was failed at its deadline and that still run, and since when.
+        #: Threads that still run although their job was failed at its deadline, and since when.
         self.late: list[tuple[Any, float]] = []
-        self._hung_told = 0
+        self._hung_logged = 0
         self._numbers = 0
         self._interrupted: dict[int, tuple[str, float]] = {}
         self._signals = 0
-        self._minding = False
+        self._supervising = False
         self._parent = int(os.environ.get("HSEJOBS_PARENT_PID") or 0)
         self.max_tasks = options.get("max_tasks")
         super().__init__(huey, **options)
@@ -132,7 +135,7 @@ class JobConsumer(Consumer):
         self.maintenance = Maintenance(self)
 
     def get_environment(self, worker_type: str) -> Any:
-        """Threads or processes, whose stop flag can be polled beside a connection."""
+        """Huey's hook: the environment for threads or processes, with a stop flag that can be polled."""
         kind = _Processes if worker_type == "process" else _Threads
         return kind(self._graceful_sig, self._interrupt_sig)
 
@@ -147,22 +150,22 @@ class JobConsumer(Consumer):
         return bool(self.environment.forks)
 
     def slots(self) -> list[Slot]:
-        """The slots of the workers that are at work."""
+        """The slots of the current workers."""
         return [worker.slot for worker, _ in self.worker_threads]
 
     def poke(self) -> None:
-        """A worker tells the maintenance thread that it began to claim ahead."""
+        """Wakes the maintenance thread: a worker has begun to claim jobs in batches."""
         with contextlib.suppress(BlockingIOError, OSError):
             os.write(self._wake_w, b"b")
 
     def is_late(self, claim: Any) -> bool:
-        """Whether an interrupted job was interrupted for its deadline, not for a shutdown."""
+        """Whether a job was interrupted because of its deadline rather than a shutdown."""
         return not self.stop_flag.is_set()
 
     # -- running
 
     def start(self) -> None:
-        """Starts the workers; the maintenance thread runs in this thread."""
+        """Starts the workers. Maintenance runs in the calling thread."""
         self._set_signal_handlers()
         logs.tell(
             "processor started",
@@ -178,7 +181,7 @@ class JobConsumer(Consumer):
             process.start()
 
     def run(self) -> None:
-        """Until a signal stops it. Every way out hands back what this consumer holds."""
+        """Runs until a signal stops it. However it ends, it releases the jobs that it holds."""
         self.start()
         while not self._signals and not self._restart:
             wait = self.maintenance.tick()
@@ -193,7 +196,7 @@ class JobConsumer(Consumer):
         logs.tell("processor stopped", queue=self.queue.name, worker=self.worker_id)
         if self.late or any(self.environment.is_alive(p) for _, p in self.worker_threads):
             sys.stderr.flush()
-            # A thread that does not yield must not keep the process, and its job, alive.
+            # A thread that does not end must not keep the process, and its job, alive.
             os._exit(0)
 
     def _sleep(self, seconds: float) -> None:
@@ -227,20 +230,20 @@ class JobConsumer(Consumer):
         with contextlib.suppress(BlockingIOError, OSError):
             os.write(self._wake_w, b"s")
 
-    # -- workers that end, hang or die; nothing here talks to Redis
+    # -- workers that end, hang or die; nothing here calls Redis
 
     def mind(self) -> None:
-        """Sees to deadlines and to workers that ended; also while a reply of Redis is waited for."""
-        if self._minding or self.stop_flag.is_set() or os.getpid() != self.pid:
+        """Enforces deadlines and replaces workers that ended; also called while Redis is awaited."""
+        if self._supervising or self.stop_flag.is_set() or os.getpid() != self.pid:
             return
-        self._minding = True
+        self._supervising = True
         try:
-            self.maintenance.mind_slots()
-            self._mind_workers()
+            self.maintenance.check_slots()
+            self._check_workers()
         finally:
-            self._minding = False
+            self._supervising = False
 
-    def _mind_workers(self) -> None:
+    def _check_workers(self) -> None:
         self.late = [(thread, since) for thread, since in self.late if thread.is_alive()]
         for place, (worker, process) in enumerate(self.worker_threads):
             if self.environment.is_alive(process):
@@ -251,15 +254,15 @@ class JobConsumer(Consumer):
                 self._reap(worker, process)
             self._replace(place)
         hung = self.hung
-        if hung > self._hung_told:
+        if hung > self._hung_logged:
             logs.tell("worker hung", 40, queue=self.queue.name, hung=hung)
-        self._hung_told = hung
+        self._hung_logged = hung
         if hung and hung >= self.workers:
             self._restart = True
 
     @property
     def hung(self) -> int:
-        """Threads that do not end, though their job was failed ``HANG_TIME`` ago."""
+        """How many threads still run although their job was failed ``HANG_TIME`` ago."""
         before = time.monotonic() - HANG_TIME
         return sum(since <= before for _, since in self.late)
 
@@ -270,13 +273,15 @@ class JobConsumer(Consumer):
         process.start()
 
     def _reap(self, worker: JobWorker, process: Any) -> None:
-        """A process is gone: its outcomes are written, its running job stalls, the rest goes back."""
+        """Cleans up after a dead process: its outcomes are written, its running job stalls, and the
+        jobs that it had not started are released.
+        """
         process.join(0)
         self.outage.ends(worker.name)
         running = worker.slot.running()
         late = self._interrupted.pop(worker.slot.number, None)
         for job_id, token in worker.slot.unwritten():
-            # Its outcome died with its worker.
+            # The outcome was lost with the worker.
             self.maintenance.stalled(job_id, token)
         self.maintenance.give_back(worker.slot)
         if running is None:
@@ -287,11 +292,11 @@ class JobConsumer(Consumer):
             self.maintenance.stalled(running.id, running.token)
 
     def deadline_passed(self, slot: Slot, running: Running, now: float) -> None:
-        """A thread's job is failed and the thread replaced; a process is interrupted, then killed.
+        """Ends a job past its deadline.
 
-        How long a job may take is its sender's choice: a thousand of 1 ms are neither threads that
-        hang nor a reason for a thousand threads. So at most as many as there are workers are
-        replaced before they end.
+        For threads, the job is failed and the thread replaced; a process is interrupted, then
+        killed. The producer chooses the timeout, so that a thousand jobs of 1 ms must not lead to a
+        thousand threads: at most as many unfinished threads are replaced as there are workers.
         """
         place, process = next(
             (i, p) for i, (w, p) in enumerate(self.worker_threads) if w.slot is slot
@@ -304,11 +309,11 @@ class JobConsumer(Consumer):
             if len(self.late) <= self.workers:
                 self._replace(place)
             return
-        told = self._interrupted.get(slot.number)
-        if told is None or told[0] != running.token:
+        sent = self._interrupted.get(slot.number)
+        if sent is None or sent[0] != running.token:
             self._interrupted[slot.number] = (running.token, now)
             self._signal(process, signal.SIGUSR1)
-        elif now - told[1] >= YIELD_TIME:
+        elif now - sent[1] >= YIELD_TIME:
             self._signal(process, signal.SIGKILL)
 
     def _signal(self, process: Any, signum: int) -> None:
@@ -318,7 +323,7 @@ class JobConsumer(Consumer):
     # -- stopping
 
     def _stop(self) -> None:
-        """Claims nothing more; hands back the unbegun at once, the rest after the grace period."""
+        """Stops claiming; releases jobs not started at once, and running jobs after the grace period."""
         seen = self._signals
         self.stop_flag.set()
         grace = self.queue.runtime.settings.shutdown_grace_ms / 1000
@@ -353,7 +358,7 @@ class JobConsumer(Consumer):
             processes[0].join(0.02)
 
     def _end_workers(self) -> None:
-        """What still runs is interrupted, killed where that is possible, and handed back."""
+        """Interrupts what still runs, kills processes that do not end, and releases their jobs."""
         alive = [(w, p) for w, p in self.worker_threads if self.environment.is_alive(p)]
         if self.forking and alive:
             for _, process in alive:

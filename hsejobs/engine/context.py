@@ -1,4 +1,4 @@
-"""The job that is running: what a task may ask and say of itself."""
+"""The running job, as its task sees it: its data, progress, log and side effects."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _current: ContextVar[JobContext | None] = ContextVar("hsejobs_job", default=None
 
 
 class JobDeadline(JobsError):
-    """The time that one attempt may take is over."""
+    """The attempt has exceeded its timeout."""
 
     code = "timeout"
 
 
 class JobInterrupted(BaseException):
-    """Raised in a worker process from outside: the deadline has passed, or the consumer stops.
+    """Raised in a worker process by a signal: the deadline has passed, or the consumer stops.
 
-    Not an ``Exception``, so that a task's own ``except Exception`` lets it through.
+    Not an ``Exception``, so that a task's ``except Exception`` does not catch it.
     """
 
 
@@ -74,9 +74,9 @@ class JobContext:
         self.lost = False
         self._confirmed = self.started
         self._teller = teller
-        #: What was said; None while nothing was.
+        #: Progress and log lines not written yet; None until the task reports some.
         self.progress_log: ProgressLog | None = None
-        # What the run of Huey.execute told: see outcome.py.
+        # Set while Huey.execute runs: see outcome.py.
         self.signals: set[str] = set()
         self.error: BaseException | None = None
         self.result: bytes | None = None
@@ -87,17 +87,16 @@ class JobContext:
 
     @property
     def id(self) -> str:
-        """The job's id."""
         return self._claim.id
 
     @property
     def token(self) -> str:
-        """This attempt's token, by which Redis knows that the job is ours."""
+        """This attempt's token, which proves to Redis that this worker holds the lease."""
         return self._claim.token
 
     @property
     def created_at(self) -> int:
-        """When the job was added, ms since the epoch by Redis time."""
+        """When the job was added, in ms since the epoch, by Redis time."""
         return self._claim.created_at
 
     @property
@@ -107,27 +106,27 @@ class JobContext:
 
     @property
     def attempt(self) -> int:
-        """Which try this is, from 1."""
+        """The number of this attempt, from 1."""
         return self._claim.attempt
 
     @property
     def attempts(self) -> int:
-        """How many tries there are in all."""
+        """The maximum number of attempts."""
         return self._claim.attempts
 
     @property
     def organization_id(self) -> str | None:
-        """The tenant the job belongs to."""
+        """The tenant that the job belongs to."""
         return self._claim.organization_id
 
     @property
     def trace(self) -> str:
-        """The request id and, after a space, the ``traceparent`` that the job came with; or ''."""
+        """The request id and, after a space, the ``traceparent`` of the request that added it; or ''."""
         return self._claim.trace
 
     @property
     def user_id(self) -> str | None:
-        """Who added it."""
+        """The user who added the job."""
         return self._claim.user_id
 
     @property
@@ -137,44 +136,44 @@ class JobContext:
 
     @property
     def time_remaining(self) -> float:
-        """Seconds until the deadline, 0 when it has passed, infinity when there is none."""
+        """Seconds until the deadline: 0 when it has passed, infinity when there is none."""
         if self.deadline is None:
             return float("inf")
         return max(0.0, self.deadline - time.monotonic())
 
     def progress(self, percent: float, message: str | None = None) -> None:
-        """Says how far the job is, 0 to 100. Written at most twice a second.
+        """Reports the job's progress, 0 to 100. Written at most twice a second.
 
-        Never raises because of Redis: the newest is kept until it can be written. Raises
-        LeaseLost when the job was handed to another worker, ValueError for a percentage
+        Redis errors are not raised: the newest value is kept until it can be written. Raises
+        LeaseLost when the job was given to another worker, ValueError for a percentage
         out of range.
         """
         if not 0 <= percent <= 100:
-            raise ValueError("progress is a number from 0 to 100")
-        self._ours(self._tell().progress(percent, self._scrub((message or "")[:200])))
+            raise ValueError("percent must be a number from 0 to 100")
+        self._confirm(self._tell().progress(percent, self._scrub((message or "")[:200])))
 
     def log(self, line: str) -> None:
-        """Keeps a line with the job (the newest 1,000, 2,000 characters each).
+        """Adds a line to the job's log (the newest 1,000 lines of 2,000 characters are kept).
 
-        Never raises because of Redis: the newest are kept until they can be written, at the
-        latest with the job's outcome. Raises LeaseLost when the job was handed to another worker.
+        Redis errors are not raised: lines are kept until they can be written, at the latest
+        with the job's outcome. Raises LeaseLost when the job was given to another worker.
         """
-        self._ours(self._tell().log(self._scrub(str(line))[:LOG_LINE_LENGTH]))
+        self._confirm(self._tell().log(self._scrub(str(line))[:LOG_LINE_LENGTH]))
 
     def check(self) -> None:
-        """Raises when this attempt should stop: LeaseLost, or JobDeadline after the deadline."""
+        """Raises if this attempt must stop: LeaseLost, or JobDeadline after the deadline."""
         if self.deadline is not None and time.monotonic() >= self.deadline:
             raise JobDeadline(f"the job took longer than its {self._claim.timeout / 1000:g} s")
         if self.lost or (self._slot is not None and self._slot.lost):
-            raise LeaseLost("the job was handed to another worker")
+            raise LeaseLost("the job was given to another worker")
         if time.monotonic() - self._confirmed > self._lease / 3:
-            # The process may have been stopped for longer than the lease: ask.
+            # The process may have been paused for longer than the lease: ask Redis.
             self._mark("", put=False)
 
     def once(self, key: str) -> bool:
-        """True the first time any attempt of this job asks with this key, False after that.
+        """True on the first call with this key by any attempt of this job, False after that.
 
-        Raises like ``check``; so what follows ``if job.once("call"):`` is done at most once.
+        Raises like ``check``. Code after ``if job.once("call"):`` thus runs at most once.
         """
         self.check()
         return self._mark(f"o:{key}", put=True)
@@ -184,29 +183,29 @@ class JobContext:
         return not self._mark(f"d:{key}", put=False)
 
     def mark_done(self, key: str) -> None:
-        """Remembers, for later attempts, that a side effect has happened."""
+        """Records, for later attempts, that a side effect has happened."""
         self._mark(f"d:{key}", put=True)
 
     def artifact_id(self, expires_at: int) -> str:
-        """The id of the file that this job makes: 128 random bits, the same in each attempt.
+        """The id of the file that this job creates: 128 random bits, the same in each attempt.
 
-        It is kept in the job's record with ``expires_at`` (ms since the epoch): who may read the
-        job's result may read the file, and who removes the job removes the file. Raises LeaseLost.
+        It is stored in the job's record with ``expires_at`` (ms since the epoch). Callers who may
+        read the job's result may read the file; removing the job removes the file. Raises LeaseLost.
         """
         found = self._work.artifact(self.id, self.token, secrets.token_hex(16), expires_at)
         if found is None:
             self.lost = True
-            raise LeaseLost("the job was handed to another worker")
+            raise LeaseLost("the job was given to another worker")
         self._confirmed = time.monotonic()
         return found
 
     def flush(self) -> None:
-        """Writes what ``progress`` and ``log`` held back; for the engine, at the end of a run."""
+        """Writes buffered progress and log lines. The engine calls it at the end of a run."""
         if self.progress_log is not None:
-            self._ours(self.progress_log.flush())
+            self._confirm(self.progress_log.flush())
 
     def may_wait(self) -> bool:
-        """Whether a call of this job may go on waiting for Redis: until the job's deadline."""
+        """Whether a Redis call of this job may keep waiting: until the deadline, or a lost lease."""
         if self.lost or (self._slot is not None and self._slot.given_up):
             return False
         return self.deadline is None or time.monotonic() < self.deadline
@@ -218,7 +217,7 @@ class JobContext:
 
     @property
     def secrets(self) -> list[str]:
-        """The texts of the payload's secrets, looked for once and not again for each log line."""
+        """The payload's secrets as text, collected once per payload, not for each log line."""
         if self._secrets is None or self._secrets[0] is not self.data:
             self._secrets = self.data, secret_values(self.data, self.secret_paths)
         return self._secrets[1]
@@ -230,29 +229,29 @@ class JobContext:
         fresh = self._work.mark(self.id, self.token, key, put=put)
         if fresh is None:
             self.lost = True
-            raise LeaseLost("the job was handed to another worker")
+            raise LeaseLost("the job was given to another worker")
         self._confirmed = time.monotonic()
         return fresh
 
-    def _ours(self, still: bool | None) -> None:
-        if still is None:
+    def _confirm(self, held: bool | None) -> None:
+        if held is None:
             return
-        if not still:
+        if not held:
             self.lost = True
-            raise LeaseLost("the job was handed to another worker")
+            raise LeaseLost("the job was given to another worker")
         self._confirmed = time.monotonic()
 
 
 def current_job() -> JobContext:
-    """The job that this thread is running. Raises JobsError outside of one."""
+    """The job that this thread is running. Raises JobsError outside a job."""
     job = _current.get()
     if job is None:
-        raise JobsError("no job is running here: current_job() is for tasks in a worker")
+        raise JobsError("no job is running: call current_job() only in a task that a worker runs")
     return job
 
 
 def running_job() -> JobContext | None:
-    """The same, or None outside of a job."""
+    """The job that this thread is running, or None."""
     return _current.get()
 
 

@@ -1,6 +1,6 @@
-"""Duties with bulkheads: each stands alone, and none keeps the others from their turn.
+"""The periodic duties of the maintenance thread, isolated from each other.
 
-A duty that raises or is refused is tried again later, and neither ends nor delays another.
+A duty that fails is retried later; it neither ends nor delays the others.
 """
 
 from __future__ import annotations
@@ -14,18 +14,17 @@ from hsejobs.engine.outage import Outage
 from hsejobs.errors import JobsError, RedisRefused, RedisUnavailable
 from hsejobs.watch import logs
 
-#: Seconds before what was refused is tried again; what failed for another reason doubles it up to
-#: the longest.
+#: Seconds before a duty that Redis refused is retried; other failures double it, up to the longest.
 RETRY_AFTER, LONGEST_RETRY = 0.25, 15.0
-#: Seconds between two lines about the same duty.
-TOLD_EVERY = 60.0
+#: Seconds between two log lines about the same duty.
+LOG_EVERY = 60.0
 
 
 @dataclass(slots=True)
 class Duty:
-    """Something to do every ``every`` seconds; ``at``: when next, by the monotonic clock.
+    """An action to run every ``every`` seconds; ``at`` is its next run, by the monotonic clock.
 
-    ``advisory``: it is only a convenience, whose refusal is told once and is no outage.
+    ``advisory``: the duty is optional; its refusal is logged and does not count as an outage.
     """
 
     name: str
@@ -34,24 +33,24 @@ class Duty:
     at: float = 0.0
     advisory: bool = False
     failures: int = 0
-    told_at: float | None = None
+    logged_at: float | None = None
 
     def run(self, queue: str, outage: Outage) -> bool:
-        """Does it; whether that went well. Never raises."""
+        """Runs the action; returns whether it succeeded. Never raises."""
         now = time.monotonic()
         self.at = now + self.every
         try:
             self.act()
         except RedisUnavailable as error:
             if isinstance(error, RedisRefused) and self.advisory:
-                # A right that is missing is nothing that passes by itself.
+                # A missing permission does not resolve by itself.
                 self._failed(queue, error)
             else:
                 self.at = time.monotonic() + RETRY_AFTER
             if not self.advisory:
                 outage.begins(error, self.name)
             return False
-        except Exception as error:  # one duty's fault must not end the others
+        except Exception as error:  # a failing duty must not end the others
             self._failed(queue, error)
             return False
         self.failures = 0
@@ -62,18 +61,19 @@ class Duty:
         self.failures += 1
         now = time.monotonic()
         self.at = now + min(LONGEST_RETRY, RETRY_AFTER * 2**self.failures)
-        if self.told_at is None or now - self.told_at >= TOLD_EVERY:
-            self.told_at = now
-            told = str(error) if isinstance(error, JobsError) else repr(error)
-            logs.tell("duty failed", 40, queue=queue, duty=self.name, error=told)
+        if self.logged_at is None or now - self.logged_at >= LOG_EVERY:
+            self.logged_at = now
+            text = str(error) if isinstance(error, JobsError) else repr(error)
+            logs.tell("duty failed", 40, queue=queue, duty=self.name, error=text)
 
 
 @dataclass(slots=True)
-class Owed:
-    """A write that must reach Redis: outcomes and jobs of a worker that is gone or slow.
+class PendingWrite:
+    """A write that must reach Redis: outcomes or releases of a worker that is dead or slow.
 
-    ``jobs``: the ids and tokens that it is about; their leases are renewed meanwhile. ``give_up``:
-    when a fault, that is no outage, ends the trying; by then the jobs stall.
+    ``jobs``: the ids and tokens that it concerns; their leases are renewed meanwhile. ``give_up``:
+    when, by the monotonic clock, an error other than an outage ends the retries; the jobs then
+    stall.
     """
 
     act: Callable[[], Any]
@@ -83,25 +83,25 @@ class Owed:
 
 @dataclass(slots=True)
 class PendingWrites:
-    """What is owed to Redis, in order."""
+    """Writes that must still reach Redis, in order."""
 
-    owed: list[Owed] = field(default_factory=list)
+    writes: list[PendingWrite] = field(default_factory=list)
 
     def add(self, act: Callable[[], Any], jobs: Iterable[tuple[str, str]], lease_ms: int) -> None:
-        """Owes a write, to be tried for at least a lease's time."""
-        self.owed.append(Owed(act, list(jobs), time.monotonic() + lease_ms / 1000))
+        """Adds a write, to be retried for at least the duration of a lease."""
+        self.writes.append(PendingWrite(act, list(jobs), time.monotonic() + lease_ms / 1000))
 
-    def held(self) -> list[tuple[str, str]]:
-        """The jobs whose leases must be kept until it is written."""
-        return [job for one in self.owed for job in one.jobs]
+    def jobs(self) -> list[tuple[str, str]]:
+        """The jobs whose leases must be renewed until the writes are done, as (id, token)."""
+        return [job for one in self.writes for job in one.jobs]
 
-    def pay(self, budget: float = 0.15) -> None:
-        """Writes what it can within ``budget`` seconds. Raises RedisUnavailable: the rest stays.
+    def flush(self, budget: float = 0.15) -> None:
+        """Performs writes for up to ``budget`` seconds. Raises RedisUnavailable: the rest stays.
 
-        Raises the first fault after the others had their turn.
+        Raises the first other error after all writes had their turn.
         """
         until, fault = time.monotonic() + budget, None
-        for one in list(self.owed):
+        for one in list(self.writes):
             try:
                 one.act()
             except RedisUnavailable:
@@ -110,7 +110,7 @@ class PendingWrites:
                 fault = fault or error
                 if time.monotonic() < one.give_up:
                     continue
-            self.owed.remove(one)
+            self.writes.remove(one)
             if time.monotonic() >= until:
                 break
         if fault is not None:

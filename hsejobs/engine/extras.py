@@ -1,4 +1,4 @@
-"""The way back of `messages.extras_of`: what was kept of a Huey task is put on the task of a claim."""
+"""The inverse of `messages.extras_of`: restores a Huey task's extras on the task of a claimed job."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hsejobs.engine.messages import EXTRA
 
 
 def apply_extras(registry: Any, task: Any, text: bytes) -> None:
-    """Puts follow-ups, expiry and chord back on a task."""
+    """Restores follow-ups, expiry and chord on a task."""
     restored = registry.create_task(_load(codec.loads(text)))
     for name in EXTRA:
         setattr(task, name, getattr(restored, name))

@@ -1,4 +1,4 @@
-"""Jobs that follow from a running job, on whatever queue: added once, however often it runs."""
+"""Follow-up jobs of a running job, on any queue: added once, however often the job runs."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ def follow_up(
     task: str | None = None,
     **options: Any,
 ) -> Job[Any]:
-    """Adds a job that follows from the running one, for the same organization and user.
+    """Adds a follow-up job of the running job, for the same organization and user.
 
-    ``key`` tells several follow-ups of one job apart. The id is made from the running job
-    and the key, so that a second attempt finds the job of the first; or from ``about`` instead
-    of the job, so that other jobs about the same thing find it too. Options as for
-    ``task.add``; raises what that raises, and UnknownQueue when nothing has described the
-    queue yet (the job is tried again, and by then its consumer may have started).
+    ``key`` distinguishes several follow-ups of one job. The id is derived from the running job
+    and the key, so that a second attempt finds the follow-up of the first. With ``about`` it is
+    derived from that text instead of the job, so that other jobs with the same text find it too.
+    Takes the options of ``task.add`` and raises its errors, and UnknownQueue when no consumer has
+    described the queue yet (the running job is retried, and by then one may have started).
     """
     job = current_job()
-    # Checked first: a worker that lost the job must not act for it.
+    # A worker that lost the lease must not act for the job.
     job.check()
-    whose = (job.id, str(job.created_at)) if about is None else ("about", about)
-    told = "\0".join((job.queue, *whose, key))
-    shared, here = runtime(), loaded(queue)
+    subject = (job.id, str(job.created_at)) if about is None else ("about", about)
+    identity = "\0".join((job.queue, *subject, key))
+    shared, local = runtime(), loaded(queue)
     more = {
-        "ids": [f"sys:follow:{hashlib.sha256(told.encode()).hexdigest()[:32]}"],
+        "ids": [f"sys:follow:{hashlib.sha256(identity.encode()).hexdigest()[:32]}"],
         "internal": True,
         "organization_id": options.pop("organization_id", job.organization_id),
         "user_id": options.pop("user_id", job.user_id),
     }
-    asked = in_seconds(**options)
-    if here is not None:
-        return here.add_new(adding.make_many(here.wrapper(task), [payload], asked, **more))[0]
+    chosen = in_seconds(**options)
+    if local is not None:
+        return local.add_new(adding.make_many(local.wrapper(task), [payload], chosen, **more))[0]
     info = registry.load(shared.link, shared.prefix, queue)
     (new,) = making.make_many(
         making.described(info, info.task(task), shared.settings.secret_key),
         [payload],
-        asked,
+        chosen,
         parent=job,
         **more,
     )

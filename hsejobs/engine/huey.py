@@ -1,4 +1,4 @@
-"""JobHuey: Huey's decorators, signals, results and consumer on top of a queue of records."""
+"""JobHuey: Huey's decorators, signals, results and consumer on top of our queue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hsejobs.control import cron, options
 from hsejobs.engine import adding, messages, payloads
 from hsejobs.engine.context import running_job
 from hsejobs.engine.huey_api import Huey
-from hsejobs.engine.outcome import clean_data, told_errors
+from hsejobs.engine.outcome import clean_data, errors_as_text
 from hsejobs.engine.periodic import cron_text
 from hsejobs.engine.queue import Queue, Schedule
 from hsejobs.engine.serializer import JsonSerializer
@@ -37,30 +37,30 @@ P = ParamSpec("P")
 R = TypeVar("R")
 _NO_TIMEOUT = contextlib.nullcontext()
 
-#: The queues whose code this process has, by name: the newest of a name counts.
+#: The queues whose code this process has, by name. The newest with a name wins.
 _loaded: WeakValueDictionary[str, JobHuey] = WeakValueDictionary()
 
 
 def loaded(name: str) -> JobHuey | None:
-    """The queue of that name if its code is in this process."""
+    """The queue with this name if this process has its code, else None."""
     return _loaded.get(name)
 
 
 class Decorator(Protocol):
-    """What makes a task of a function, or of what was made a task already."""
+    """Turns a function, or a task made by another decorator, into a task."""
 
     def __call__(self, function: Callable[P, R], /) -> JobTaskWrapper[P, R]: ...
 
 
 class JobHuey(Queue, Huey):
-    """A queue. Making one does no I/O.
+    """A queue. Creating one does no I/O.
 
-    ``attempts`` are total tries; ``backoff`` and ``timeout`` seconds (None: as
-    the settings say; no timeout); ``workers`` ``threads`` or ``processes``;
-    ``outbound``: its tasks call other people's servers; ``enqueue`` the least role that may
-    add jobs over HTTP, ``payload_role`` that of a payload;
-    ``log_fields`` picks what of a payload the log lines may show, ``artifacts`` the ids of the files
-    that it refers to by field: who adds it over HTTP must be allowed to load them. Raises InvalidOption.
+    ``attempts`` counts all attempts; ``backoff`` and ``timeout`` are in seconds (None: from the
+    settings; no timeout); ``workers`` is ``threads`` or ``processes``. ``outbound`` means that its
+    tasks call external servers. ``enqueue`` is the least role that may add jobs over HTTP;
+    ``payload_role`` returns the least role for a given payload. ``log_fields`` returns the part of
+    a payload that log lines may show; ``artifacts`` returns the ids of the files that a payload
+    refers to, by field: callers over HTTP must be allowed to load them. Raises InvalidOption.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class JobHuey(Queue, Huey):
         priority: int | None = None,
         **settings: Any,
     ) -> Decorator:
-        """Huey's decorator. What is not given here the queue says; backoff is always by five."""
+        """Huey's decorator. The queue's options are the defaults; backoff always grows by a factor of 5."""
         make = super().task(retries, retry_delay, 0, priority, **settings)
 
         def decorator(function: Callable[P, R], /) -> JobTaskWrapper[P, R]:
@@ -137,14 +137,14 @@ class JobHuey(Queue, Huey):
     def periodic_task(
         self, validate_datetime: Callable[[datetime.datetime], Any], **settings: Any
     ) -> Decorator:
-        """Huey's decorator for a task with a schedule in UTC."""
+        """Huey's decorator for a periodic task; its schedule is in UTC."""
 
         text = cron_text(validate_datetime)
 
-        def asked(at: datetime.datetime) -> bool:
+        def custom(at: datetime.datetime) -> bool:
             return bool(validate_datetime(at))
 
-        due = cron.parse(text).matches if text else asked
+        due = cron.parse(text).matches if text else custom
         settings.setdefault("retries", None)
         for option in ("retries", "retry_delay", "priority", "expires", "timeout"):
             settings.setdefault(f"default_{option}", settings.pop(option, None))
@@ -164,7 +164,7 @@ class JobHuey(Queue, Huey):
         return decorator
 
     def wrapper(self, name: str | None = None) -> JobTaskWrapper[..., Any]:
-        """The task of that full or short name, for None the only or first one. Raises UnknownTask."""
+        """The task with this full or short name; None means the default task. Raises UnknownTask."""
         return cast("JobTaskWrapper[..., Any]", super().wrapper(name))
 
     # -- adding
@@ -172,27 +172,29 @@ class JobHuey(Queue, Huey):
     def submit(
         self, payload: Any = None, *, task: str | None = None, **chosen: Unpack[AddKeywords]
     ) -> Job[Any]:
-        """Adds a job to the task named (the default one for None); options as for ``task.add``."""
+        """Adds a job for the named task (None: the default task); options as for ``task.add``."""
         job: Job[Any] = self.wrapper(task).add(payload, **chosen)
         return job
 
-    def add_new(self, news: Sequence[NewJob]) -> list[Job[Any]]:
-        """Adds checked jobs and logs each. In immediate mode they are run here and now."""
+    def add_new(self, new_jobs: Sequence[NewJob]) -> list[Job[Any]]:
+        """Adds checked jobs and logs each. In immediate mode, runs them in this thread instead."""
         if self._immediate:
-            return [self._run_now(new) for new in news]
+            return [self._run_now(new) for new in new_jobs]
         reader = self.runtime.reader
-        return [Job(reader, self.name, one) for one in self.add_records(news)]
+        return [Job(reader, self.name, one) for one in self.add_records(new_jobs)]
 
-    def add_records(self, news: Sequence[NewJob]) -> list[Added]:
-        """Adds checked jobs, in immediate mode too, and logs each."""
+    def add_records(self, new_jobs: Sequence[NewJob]) -> list[Added]:
+        """Adds checked jobs, even in immediate mode, and logs each."""
         if self._registered is None:
             self.register()
         writer = self.runtime.writer
         added = (
-            [writer.add(self.name, news[0])] if len(news) == 1 else writer.add_many(self.name, news)
+            [writer.add(self.name, new_jobs[0])]
+            if len(new_jobs) == 1
+            else writer.add_many(self.name, new_jobs)
         )
         if logs.wants_jobs():
-            for new, one in zip(news, added, strict=True):
+            for new, one in zip(new_jobs, added, strict=True):
                 if one.created:
                     shown = self.shown_payload(new.payload)
                     if new.trace:
@@ -208,15 +210,15 @@ class JobHuey(Queue, Huey):
         return super().enqueue(task_class(args, kwargs, id=new.id, retries=new.attempts - 1))
 
     def enqueue(self, task: Any) -> Any:
-        """Huey's way in: a task object, a group or a chord becomes records; a Result comes back."""
+        """Huey's API to add a task object, group or chord; returns a Result or ResultGroup."""
         if isinstance(task, group | chord) or self._immediate:
             return super().enqueue(task)
         job = running_job()
         if job is not None and task is job.task:
-            # Huey wants its retry; the outcome that the engine writes says so.
+            # Huey enqueues its retry; here the outcome that the engine writes causes the retry.
             return Result(self, task)
         if job is not None:
-            task.args = told_errors(job, task.args)
+            task.args = errors_as_text(job, task.args)
         if task.expires:
             task.resolve_expires(self.utc)
         self._emit("enqueued", task)
@@ -226,13 +228,13 @@ class JobHuey(Queue, Huey):
         return ResultGroup(results) if len(results) > 1 else results[0]
 
     def add_schedule(self, task: Any) -> None:
-        """Huey's way to delay a task; for the running job itself the engine's outcome does it."""
+        """Huey's hook to delay a task; for the running job, the engine's outcome does that."""
         job = running_job()
         if job is None or task is not job.task:
             self.enqueue(task)
             self._emit("scheduled", task)
 
-    # -- what Huey asks while it executes a claimed job (see outcome.py)
+    # -- what Huey calls while it executes a claimed job (see outcome.py)
 
     def _emit(self, signal: str, task: Any, *args: Any, **kwargs: Any) -> None:
         job = running_job()
@@ -243,11 +245,11 @@ class JobHuey(Queue, Huey):
             super()._emit(signal, task, *args, **kwargs)
 
     def _timeout_context(self, task: Any) -> Any:
-        # Deadlines are the maintenance thread's: Huey's own time-out is an Exception that a task can swallow.
+        # The maintenance thread enforces deadlines: Huey's timeout is an Exception, which a task can catch.
         return _NO_TIMEOUT
 
     def put_result(self, key: str, data: Any) -> None:
-        """The running job's own result goes into its record; others (chords, pipelines) are kept beside."""
+        """Stores the running job's result in its record; other results (chords, pipelines) separately."""
         job = running_job()
         if job is None or key != job.id:
             if job is not None and isinstance(data, Error):
@@ -257,29 +259,29 @@ class JobHuey(Queue, Huey):
             job.result = payloads.encode_result(data)
 
     def delete(self, key: str) -> Any:
-        """Huey clears a revocation after each run: no round trip when the claim saw none."""
+        """Huey clears a revocation after each run; without one in the claim, saves the round trip."""
         job = running_job()
         if job is not None and job.task is not None and key == job.task.revoke_id:
             return self.storage.delete_data(key) if job._claim.revoked else False
         return super().delete(key)
 
     def is_revoked(self, task: Any, timestamp: Any = None, peek: bool = True) -> bool:
-        """Whether a task is revoked; for the running job the claim has looked already."""
+        """Whether a task is revoked; for the running job, the claim already has the answer."""
         job = running_job()
         if job is not None and task is job.task and not job._claim.revoked:
             return False
         return super().is_revoked(task, timestamp, peek)
 
     def get_raw(self, key: str, peek: bool = False) -> Any:
-        """The raw result of the job with this id once it ended, else a stored value."""
+        """The raw result of the job with this id once it has finished, else a stored value."""
         found = None if self._immediate else self.storage.job_result(key)
         return super().get_raw(key, peek) if found is None else found
 
     # -- the consumer
 
     def create_consumer(self, **given: Any) -> JobConsumer:
-        """What ``huey_consumer`` calls; a wrong environment or worker type ends it with one line."""
-        # Who only adds jobs does not load it.
+        """Called by ``huey_consumer``. On an invalid setting or worker type, exits with a one-line error."""
+        # Imported here because producers do not need it.
         from hsejobs.engine.consumer import JobConsumer, consumer_options
 
         try:

@@ -1,7 +1,7 @@
-"""Those of Huey's names that users meet, with types: Huey has none.
+"""Type declarations for the part of Huey that users see: Huey itself has no types.
 
-A base class without types would hide those of all others from a type checker. What is not
-declared here has the type Any.
+An untyped base class would hide the types of its subclasses from a type checker. Names that are
+not declared here have the type Any.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Lock(Protocol):
-    """What ``lock_task`` and ``rate_limit`` give: a decorator, and a context manager."""
+    """The return value of ``lock_task`` and ``rate_limit``: a decorator and context manager."""
 
     def __call__(self, function: F, /) -> F: ...
     def __enter__(self) -> Any: ...
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     ) -> Callable[[datetime.datetime], bool]: ...
 
     class Huey:
-        """Huey itself: what its decorators are, and a few of its parts."""
+        """Huey itself: its decorators and the methods that `JobHuey` overrides."""
 
         def __init__(self, name: str, **settings: Any) -> None: ...
 
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
         def __getattr__(self, name: str) -> Any: ...
 
     class TaskWrapper:
-        """What Huey's decorators make of a function."""
+        """What Huey's decorators return."""
 
         task_base: type
         task_class: Any

@@ -1,9 +1,9 @@
-"""The maintenance thread: what a consumer's main thread does beside its workers.
+"""The maintenance thread: what a consumer's main thread does while its workers run jobs.
 
-Renews leases, enforces deadlines, takes back what a slow job holds up, moves
-what falls due, enqueues periodic tasks, says that the consumer lives. Each is a
-duty of its own (see ``duties``): a turn does the deadlines, the renewals when
-they are due, and then at most one of the others.
+It renews leases, enforces deadlines, releases jobs that wait behind a slow one,
+promotes delayed jobs, adds periodic jobs, and writes the heartbeat. Each is a separate
+duty (see ``duties``): a tick enforces deadlines, renews leases when due, and then
+runs at most one other duty.
 """
 
 from __future__ import annotations
@@ -25,52 +25,52 @@ from hsejobs.store.client import RedisClient
 from hsejobs.store.work import SWEEP_LIMIT, WorkerStore
 from hsejobs.watch import logs
 
-#: Seconds between sweeps, heartbeats, and looks at the slots (while jobs come in batches / else).
+#: Seconds between sweeps, heartbeats, and checks of the slots (while jobs are claimed in batches / else).
 SWEEP_EVERY, BEAT_EVERY, FAST_TICK, SLOW_TICK = 1.0, 5.0, 0.01, 0.1
-#: A job that runs for so long, in seconds, gives back what was claimed with it.
+#: Seconds after which a running job counts as slow: the jobs claimed with it are released.
 SLOW_JOB = 0.01
-#: How long the maintenance thread looks often after the last batch was begun, in seconds.
+#: Seconds for which the slots are checked often after the last batch was started.
 FAST_FOR = 1.0
 HEARTBEAT_TTL_MS = 20_000
-#: Seconds after an outage, and after the start (which may be the end of one), in which nothing is
-#: taken for stalled: all who hold jobs renew first.
+#: Seconds after an outage, and after the start (which may be the end of one), in which no job counts
+#: as stalled, so that all workers can renew their leases first.
 CALM_AFTER_OUTAGE = 2.0
-#: Milliseconds that a sweep may be on its way (at most a third of a lease) and still take leases.
+#: Milliseconds (at most a third of a lease) within which a sweep must reach Redis to end leases.
 SWEEP_FRESH_MS = 1000
-#: An idle connection of a consumer is asked after so many seconds: its own waits are shorter.
+#: Seconds after which an idle connection of a consumer is probed: its own waits are shorter.
 PROBE_AFTER = 10.0
 
 
 class Maintenance:
-    """Driven by ``tick``, which never raises for what Redis answers, or does not."""
+    """The duties of one consumer. ``tick`` runs them; it never raises because of Redis."""
 
     def __init__(self, consumer: MaintenanceHost) -> None:
         self.consumer = consumer
         self.queue = consumer.queue
         runtime = self.queue.runtime
         self.settings = runtime.settings
-        # While this thread waits for Redis, deadlines and workers are minded.
+        # Deadlines and workers are checked even while this thread waits for Redis.
         self.link = runtime.link
         self.link.probe_after = PROBE_AFTER
         self.link.watch(consumer.mind)
         self.work = WorkerStore(self.link, runtime.prefix, self.queue.name)
         self.schedules = Scheduler(self.queue)
-        self.ledger = PendingWrites()
+        self.pending = PendingWrites()
         timer_link = RedisClient(runtime.link.url, probe_after=float("inf"))
         timer_link.watch(consumer.mind)
         self.timer = DueTimer(timer_link, keys.of(self.work.base, "timer"))
         self.fast_until = 0.0
         self._due_at: float | None = None
         self._registered = False
-        #: Until when nothing is taken for stalled: infinity from a refusal to the first success.
+        #: Until when no job counts as stalled: infinity from a refusal until the first success.
         self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE
         #: Redis time in ms at the last sweep, and when that was.
         self._redis_now: tuple[int, float] | None = None
         self.renewal = Duty("renew", min(self.settings.lease_ms / 3000, 5.0), self._renew)
-        self._paying = Duty("outcomes", 0.0, self.ledger.pay)
+        self._writing = Duty("outcomes", 0.0, self.pending.flush)
         self._sweeping = Duty("sweep", SWEEP_EVERY, self._sweep)
         self._duties = [
-            self._paying,
+            self._writing,
             self._sweeping,
             Duty("heartbeat", BEAT_EVERY, self._beat),
             Duty("register", BEAT_EVERY, self._register),
@@ -79,8 +79,11 @@ class Maintenance:
         ]
 
     def tick(self) -> float:
-        """Does what is due, one duty beside deadlines and renewals; the seconds until the next."""
-        self.mind_slots()
+        """Enforces deadlines, renews leases, runs at most one other due duty.
+
+        Returns the seconds until the next tick.
+        """
+        self.check_slots()
         if time.monotonic() >= self.renewal.at:
             self._do(self.renewal)
         now = time.monotonic()
@@ -88,26 +91,26 @@ class Maintenance:
             self._sweeping.at = min(self._sweeping.at, now)
         due = [duty for duty in self._duties if now >= duty.at and self._wanted(duty)]
         if due:
-            # Whoever was due first: a duty that is always due waits for the others too.
+            # The one due first, so that a duty that is always due does not starve the others.
             self._do(min(due, key=lambda duty: duty.at))
             if len(due) > 1:
                 return 0.0
         return self._until_next(time.monotonic())
 
     def _wanted(self, duty: Duty) -> bool:
-        return duty is not self._paying or bool(self.ledger.owed)
+        return duty is not self._writing or bool(self.pending.writes)
 
     def _do(self, duty: Duty) -> None:
-        begun = time.monotonic()
-        well = duty.run(self.queue.name, self.consumer.outage)
-        if time.monotonic() - begun > self.settings.lease_ms / 3000:
-            # Longer than a renewal may wait, and so perhaps for other consumers too: all renew first.
+        started = time.monotonic()
+        succeeded = duty.run(self.queue.name, self.consumer.outage)
+        if time.monotonic() - started > self.settings.lease_ms / 3000:
+            # A renewal may not wait this long; other consumers may be late too: let all renew first.
             self._calm_until = max(self._calm_until, time.monotonic() + CALM_AFTER_OUTAGE)
             self.renewal.at = 0.0
-        if well or duty.advisory:
+        if succeeded or duty.advisory:
             return
         if duty is self.renewal or duty is self._sweeping:
-            # Leases may have run out that are still held, here and elsewhere: renew first.
+            # Leases that are still in use, here and elsewhere, may have expired: renew first.
             self._calm_until, self._due_at = float("inf"), None
             self.renewal.at = min(self.renewal.at, time.monotonic() + 0.25)
         self.timer.drop()
@@ -115,16 +118,16 @@ class Maintenance:
     def _until_next(self, now: float) -> float:
         tick = FAST_TICK if now < self.fast_until else SLOW_TICK
         wake = [now + tick, *(duty.at for duty in self._duties if duty.every)]
-        if self.ledger.owed:
-            wake.append(self._paying.at)
+        if self.pending.writes:
+            wake.append(self._writing.at)
         if self._due_at is not None and self._sweeping.failures == 0:
             wake.append(max(self._due_at, now if self._calm_until < now else now + 0.05))
         return max(0.0, min(wake) - now)
 
-    # -- slots: nothing here talks to Redis, so it may be called while a reply is waited for
+    # -- slots: nothing here calls Redis, so it may run while a reply is awaited
 
-    def mind_slots(self) -> None:
-        """Enforces deadlines, and takes back what slow jobs hold up."""
+    def check_slots(self) -> None:
+        """Enforces deadlines, and releases jobs that wait behind a slow one."""
         now = time.monotonic()
         for slot in self.consumer.slots():
             running = None if slot.abandoned else slot.running()
@@ -138,24 +141,24 @@ class Maintenance:
     def give_back(
         self, slot: Slot, *, finished: bool = True, behind: Running | None = None
     ) -> None:
-        """Owes Redis what the slot has finished (unless not ``finished``), and what it has not begun;
-        nothing when ``behind`` is given and runs no more.
+        """Queues the writes for a slot: its finished outcomes (if ``finished``), and the release of
+        jobs that it has not started. Does nothing if ``behind`` is given and no longer runs.
         """
         done, unbegun = slot.take_back(finished=finished, behind=behind)
         lease = self.settings.lease_ms
         if done:
-            held = [(one.id, one.token) for one in done]
-            self.ledger.add(lambda: self.work.step(done, 0, "", lease), held, lease)
+            pairs = [(one.id, one.token) for one in done]
+            self.pending.add(lambda: self.work.step(done, 0, "", lease), pairs, lease)
         if unbegun:
-            self.ledger.add(lambda: self.work.release(unbegun), unbegun, lease)
+            self.pending.add(lambda: self.work.release(unbegun), unbegun, lease)
 
     def hand_back(self, running: Running) -> None:
-        """Owes Redis a job that this consumer will not finish: it goes back to its place."""
+        """Queues the release of a job that this consumer will not finish; it keeps its place."""
         pair = [(running.id, running.token)]
-        self.ledger.add(lambda: self.work.release(pair), pair, self.settings.lease_ms)
+        self.pending.add(lambda: self.work.release(pair), pair, self.settings.lease_ms)
 
     def stalled(self, job_id: str, token: str) -> None:
-        """Owes Redis a job whose worker was seen to die; one that was written meanwhile is left alone."""
+        """Queues the stall of a job whose worker died; no effect if its outcome was written meanwhile."""
         pair = [(job_id, token)]
 
         def write() -> None:
@@ -163,10 +166,10 @@ class Maintenance:
                 if state != "refused":
                     logs.job("stalled", self.queue.name, job_id, state, None)
 
-        self.ledger.add(write, pair, self.settings.lease_ms)
+        self.pending.add(write, pair, self.settings.lease_ms)
 
     def time_out(self, running: Running) -> None:
-        """Owes Redis the failure of a job whose deadline has passed, in its worker's place."""
+        """Queues the failure of a job whose deadline has passed, on behalf of its worker."""
         result = outcomes.timed_out(running)
         ran_ms = int((time.monotonic() - running.started) * 1000)
         now_ms = int(time.time() * 1000)
@@ -195,12 +198,12 @@ class Maintenance:
             }
             logs.job(event, self.queue.name, running.id, status, None, fields)
 
-        self.ledger.add(write, [(running.id, running.token)], self.settings.lease_ms)
+        self.pending.add(write, [(running.id, running.token)], self.settings.lease_ms)
 
     # -- the duties
 
     def _renew(self) -> None:
-        held: dict[tuple[str, str], Slot | None] = dict.fromkeys(self.ledger.held())
+        held: dict[tuple[str, str], Slot | None] = dict.fromkeys(self.pending.jobs())
         held.update({job: slot for slot in self.consumer.slots() for job in slot.holding()})
         if not held:
             return
@@ -212,7 +215,7 @@ class Maintenance:
                 slot.mark_lost()
 
     def _sweep(self) -> None:
-        # Nobody takes leases away whose own renewals of this round have not succeeded.
+        # A consumer ends other leases only after its own renewals of this round have succeeded.
         now = time.monotonic()
         until = 0
         if self.renewal.failures == 0 and self._calm_until <= now:
@@ -225,14 +228,14 @@ class Maintenance:
         self._redis_now = (swept.now, time.monotonic())
         self._due_at = None
         if max(swept.moved, len(swept.stalled)) >= SWEEP_LIMIT:
-            # More is due; the other duties have their turn in between.
+            # More is due; the other duties get their turn in between.
             self._due_at = time.monotonic()
         elif swept.next_due is not None and swept.next_due < 60_000:
-            # Redis counts whole ms: a moment later it is due for certain.
+            # Redis counts whole milliseconds: one later, it is due for certain.
             self._due_at = time.monotonic() + swept.next_due / 1000 + 0.001
 
     def _redis_time(self) -> int:
-        """About what time it is at Redis, in ms; 0 before the first sweep."""
+        """The approximate Redis time in ms; 0 before the first sweep."""
         if self._redis_now is None:
             return 0
         now_ms, at = self._redis_now
@@ -289,17 +292,17 @@ class Maintenance:
         )
 
     def settle(self) -> None:
-        """While the consumer stops: renews what still runs, and writes what is owed."""
-        for duty in (self.renewal, self._paying):
+        """For use while the consumer stops: renews leases of running jobs, does pending writes."""
+        for duty in (self.renewal, self._writing):
             if time.monotonic() >= duty.at and self._wanted(duty):
                 self._do(duty)
 
     def leave(self, patience: float) -> None:
-        """The consumer ends: writes what is owed, for so many seconds, and says goodbye."""
+        """Ends maintenance: does pending writes for up to ``patience`` seconds, removes the heartbeat."""
         until = time.monotonic() + patience
-        while self.ledger.owed:
+        while self.pending.writes:
             try:
-                self.ledger.pay(budget=patience)
+                self.pending.flush(budget=patience)
             except JobsError as error:
                 if time.monotonic() >= until:
                     break
@@ -308,5 +311,5 @@ class Maintenance:
                 time.sleep(0.1)
         self.timer.drop()
         self.work.heartbeat(self.consumer.worker_id, b"", HEARTBEAT_TTL_MS)
-        # A worker that stopped may have answered the bell on its way out.
+        # A stopping worker may have consumed the doorbell's signal: ring it again.
         self.link.command("LPUSH", self.work.bell, "1", patience=0)

@@ -1,4 +1,4 @@
-"""What Huey knows of a task beyond its payload: arguments, follow-ups, expiry, chords; as JSON."""
+"""A Huey task as JSON: its arguments, and its extras (follow-ups, expiry, chords)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def payload_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, str]
 
 
 def arguments_of(data: Any, signature: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The opposite: positional arguments come back as a tuple."""
+    """The inverse of ``payload_of``: the positional and keyword arguments of the call."""
     if signature == ARGUMENTS:
         return tuple(data["args"]), dict(data["kwargs"])
     return (data,), {}
@@ -46,16 +46,18 @@ def _dump(message: Any) -> dict[str, Any]:
     return raw
 
 
-#: What a Huey task has beside its payload.
+#: The attributes of a Huey task that its payload does not contain.
 EXTRA = ("on_complete", "on_error", "expires", "expires_resolved", "chord_config")
 
 
 def extras_of(registry: Any, task: Any) -> bytes:
-    """What of a Huey task must be kept beside its payload; empty when there is nothing."""
+    """A Huey task's extras as JSON; empty when it has none. Raises InvalidPayload."""
     if not any(getattr(task, name) is not None for name in EXTRA):
         return b""
     message = registry.create_message(task)._replace(args=None, kwargs=None)
     try:
         return codec.dumps(_dump(message))
     except (TypeError, ValueError, RecursionError):
-        raise InvalidPayload("payload", "the arguments of a follow-up task are no JSON") from None
+        raise InvalidPayload(
+            "payload", "the arguments of a follow-up task must be valid JSON"
+        ) from None

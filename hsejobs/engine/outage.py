@@ -1,4 +1,4 @@
-"""Redis is away, or says no: one line when it lasts and one when it is over, whoever notices."""
+"""Log Redis outages: one line when an outage lasts and one when it ends, for the whole process."""
 
 from __future__ import annotations
 
@@ -7,45 +7,45 @@ import time
 from hsejobs import forks
 from hsejobs.watch import logs
 
-#: Shorter outages, in seconds, are passed over in silence.
-TOLD_AFTER = 0.3
+#: Outages shorter than this, in seconds, are not logged.
+LOG_AFTER = 0.3
 
 
 class Outage:
-    """What of a process Redis refuses at the moment, by the name of who asked.
+    """The callers in this process that Redis currently refuses.
 
-    It is over when everybody who was refused was served: reading may go on while writing does not.
+    The outage ends when every refused caller has succeeded: reads may work while writes do not.
     """
 
     def __init__(self, queue: str) -> None:
         self.queue = queue
         self.silent = False
         self._since: float | None = None
-        self._told = False
+        self._logged = False
         self._refused: set[str] = set()
         self._lock = forks.lock()
 
-    def begins(self, error: Exception, who: str) -> None:
-        """A call of ``who`` was refused, or not answered."""
+    def begins(self, error: Exception, caller: str) -> None:
+        """Records that a call by ``caller`` was refused or not answered."""
         now = time.monotonic()
         with self._lock:
-            self._refused.add(who)
+            self._refused.add(caller)
             if self._since is None:
                 self._since = now
-            if self._told or self.silent or now - self._since < TOLD_AFTER:
+            if self._logged or self.silent or now - self._since < LOG_AFTER:
                 return
-            self._told = True
+            self._logged = True
         logs.tell("redis away", 40, queue=self.queue, error=str(error))
 
-    def ends(self, who: str) -> None:
-        """A call of ``who`` was served, or there is no such caller any more."""
+    def ends(self, caller: str) -> None:
+        """Records that a call by ``caller`` succeeded, or that the caller no longer exists."""
         if self._since is None:
             return
         with self._lock:
-            self._refused.discard(who)
+            self._refused.discard(caller)
             if self._refused or self._since is None:
                 return
-            since, told = self._since, self._told
-            self._since, self._told = None, False
-        if told:
+            since, logged = self._since, self._logged
+            self._since, self._logged = None, False
+        if logged:
             logs.tell("redis back", queue=self.queue, seconds=round(time.monotonic() - since, 1))

@@ -1,8 +1,7 @@
-"""One run of a claimed job: the Huey task is built from the record, executed, and judged.
+"""Run a claimed job: build the Huey task from the record, execute it, determine the outcome.
 
-The judgement comes after ``Huey.execute`` returned or raised, from the signals
-it gave and the exception that the task ended with; the worker then writes it
-in one transition.
+The outcome is derived, once ``Huey.execute`` has returned or raised, from the signals that it
+sent and the exception that ended the task. The worker then writes it in one transition.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ from hsejobs.model import LONGEST_MS, TRACEBACK_LENGTH
 from hsejobs.store.client import may_wait
 from hsejobs.store.work import Claim
 
-#: Seconds before a job that found a lock taken is tried again.
+#: Seconds before a job that found a lock taken runs again.
 LOCKED_DELAY = 1.0
-#: Ms before a job that needed Redis and did not get it is tried again, and for how long at most.
+#: Ms before a job that could not reach Redis runs again, and ms after which it fails instead.
 REDIS_DELAY, REDIS_LIMIT = 5_000, 24 * 3_600_000
 
 
@@ -49,15 +48,15 @@ class Outcome:
     error: str = ""
     traceback: str | None = None
     final: bool = False
-    #: Before the next try, in ms: of a failure at least so long, and the backoff; None: the backoff.
+    #: Ms before the next attempt. For a failure, the minimum beside the backoff; None: the backoff only.
     delay: int | None = None
-    #: Ms after the first postponing from which the job fails instead; None: never.
+    #: Ms after the first postponement from which the job fails instead; None: never.
     limit: int | None = None
 
 
 def run(queue: Queue, claim: Claim, job: JobContext, execute: Callable[[Any], object]) -> Outcome:
-    """Runs the job by Huey's ``execute``. Never raises for what a task did: an interrupt comes out as
-    ``interrupted``.
+    """Runs the job with Huey's ``execute``. Never raises because of the task: an interrupt becomes the
+    outcome ``interrupted``.
     """
     reset, waits = context.set_current(job), may_wait.set(job.may_wait)
     start = time.perf_counter_ns()
@@ -73,22 +72,24 @@ def run(queue: Queue, claim: Claim, job: JobContext, execute: Callable[[Any], ob
         may_wait.reset(waits)
         context.reset_current(reset)
     try:
-        outcome = _judge(claim, job, raised)
-    except Exception as error:  # what a task raises may itself be broken: a delay that is no number
-        outcome = _failed(job, error, "error", _named(error), final=False)
+        outcome = _outcome_of(claim, job, raised)
+    except (
+        Exception
+    ) as error:  # the task's exception may be broken, such as a delay that is not a number
+        outcome = _failed(job, error, "error", _describe(error), final=False)
     outcome.run_us = (time.perf_counter_ns() - start) // 1000
     return outcome
 
 
 def build_task(queue: Queue, claim: Claim, job: JobContext) -> Any:
-    """The Huey task of a record. Raises UnknownTask, Unrecoverable for a payload that is none."""
+    """Builds the Huey task of a record. Raises UnknownTask, Unrecoverable for an invalid payload."""
     wrapper = queue.wrappers.get(claim.name)
     if wrapper is None:
         wrapper = queue.wrapper(claim.name)
     try:
         data = codec.loads(claim.payload)
     except ValueError:
-        raise Unrecoverable("the job's payload is missing or no JSON") from None
+        raise Unrecoverable("the job's payload is missing or is not valid JSON") from None
     if b"$sealed" in claim.payload:
         data = sealing.unseal(data, queue.runtime.settings.secret_key)
     job.data = data
@@ -105,11 +106,11 @@ def build_task(queue: Queue, claim: Claim, job: JobContext) -> Any:
     return task
 
 
-_GOOD = {"executing", "complete"}
+_SUCCESS = {"executing", "complete"}
 
 
-def _judge(claim: Claim, job: JobContext, raised: BaseException | None) -> Outcome:
-    if raised is None and job.signals <= _GOOD and job.error is None:
+def _outcome_of(claim: Claim, job: JobContext, raised: BaseException | None) -> Outcome:
+    if raised is None and job.signals <= _SUCCESS and job.error is None:
         return Outcome("completed", result=_clean_result(job))
     error = raised or job.error
     if isinstance(error, JobInterrupted):
@@ -133,7 +134,7 @@ def _judge(claim: Claim, job: JobContext, raised: BaseException | None) -> Outco
             error=_clean(job, str(error)),
         )
     if isinstance(error, RedisUnavailable):
-        # No fault of the job: its attempt is not used up.
+        # Not the job's fault: no attempt is used.
         return Outcome(
             "postpone",
             delay=REDIS_DELAY,
@@ -159,7 +160,7 @@ def _judge(claim: Claim, job: JobContext, raised: BaseException | None) -> Outco
     if isinstance(error, TaskTimeout):
         code = "timeout"
     final = isinstance(error, Unrecoverable) or code in ("invalid_payload", "payload_too_large")
-    text = str(error) if isinstance(error, JobsError) else _named(error)
+    text = str(error) if isinstance(error, JobsError) else _describe(error)
     failed = _failed(job, error, code, text, final=final)
     if isinstance(error, JobsError) and error.retry_after is not None and not final:
         failed.delay = int(min(max(0.0, float(error.retry_after)) * 1000, LONGEST_MS))
@@ -175,24 +176,24 @@ def _retry_delay(claim: Claim, error: RetryTask) -> int:
         eta = error.eta
         now = datetime.datetime.now(eta.tzinfo or datetime.UTC)
         if eta.tzinfo is None:
-            # Huey takes a naive time for local time.
+            # Huey treats a naive time as local time.
             eta = eta.astimezone(datetime.UTC)
         return max(0, int((eta - now).total_seconds() * 1000))
     return claim.backoff
 
 
-def _named(error: BaseException) -> str:
-    """An error's kind and text; its own ``__str__`` may raise."""
+def _describe(error: BaseException) -> str:
+    """The type and text of an error, whose ``__str__`` may itself raise."""
     try:
         return f"{type(error).__name__}: {error}"
     except Exception as broken:
-        return f"{type(error).__name__} (its text cannot be had: {type(broken).__name__})"
+        return f"{type(error).__name__} (its text is not available: {type(broken).__name__})"
 
 
-def told_errors(job: JobContext, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments of a follow-up; the exception that Huey gives an ``on_error`` task as its text."""
+def errors_as_text(job: JobContext, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments of a follow-up, with the exception that Huey passes to ``on_error`` as text."""
     return tuple(
-        _clean(job, _named(one)) if isinstance(one, BaseException) else one for one in args
+        _clean(job, _describe(one)) if isinstance(one, BaseException) else one for one in args
     )
 
 
@@ -213,7 +214,7 @@ def _clean_result(job: JobContext) -> bytes:
         secrets = job.secrets
         if too_much(secrets, len(result)):
             return codec.dumps(MASK)
-        # As JSON holds them: with quotes escaped, and half characters, which UTF-8 cannot hold.
+        # Compare in JSON form: with quotes and lone surrogates escaped.
         if any(codec.dumps(secret)[1:-1] in result for secret in secrets):
             return codec.dumps(scrub_data(codec.loads(result), secrets))
     return result
@@ -233,7 +234,7 @@ def _failed(
 def error_entry(
     outcome: Outcome, claim: Any, worker: str, started_at: int, failed_at: int
 ) -> bytes:
-    """One entry of a job's ``errors``: times in ms since the epoch."""
+    """An entry of a job's ``errors`` as JSON; times are in ms since the epoch."""
     return codec.dumps(
         {
             "attempt": claim.attempt,
@@ -248,11 +249,11 @@ def error_entry(
 
 
 def postponed_too_long(result: Outcome, since_ms: int) -> Outcome:
-    """The failure of a job that would be postponed beyond its limit."""
+    """The failure of a job whose postponement would exceed its limit."""
     text = f"{result.error}; the job was first postponed {since_ms / 3_600_000:.1f} h ago, too long"
     return Outcome("fail", run_us=result.run_us, code=result.code, error=text, final=True)
 
 
 def timed_out(claim: Any) -> Outcome:
-    """The outcome of a job whose deadline has passed; ``claim``: a Claim or a Running."""
+    """The outcome of a job whose deadline has passed; ``claim`` is a Claim or a Running."""
     return Outcome("fail", code="timeout", error="the job took longer than its timeout")

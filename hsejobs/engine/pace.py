@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-#: Claimed jobs together are expected to take at most so much, in microseconds.
+#: The jobs of one claim are expected to take at most this long together, in microseconds.
 BUDGET_US = 2_000
-#: Never more than this many, however tiny.
+#: The most jobs of one claim, however short they are.
 MOST = 32
-#: How fast an outlier is forgotten: after about 40 tiny jobs in a row.
+#: Decay per job of the longest run time: an outlier is forgotten after about 40 tiny jobs in a row.
 _FORGET = 0.9
 
 
 class Pace:
-    """Remembers the longest of the recent run times; a 5 ms job is claimed alone."""
+    """Tracks the longest recent run time to choose the batch size: a 5 ms job is claimed alone."""
 
     __slots__ = ("_longest",)
 
@@ -19,7 +19,7 @@ class Pace:
         self._longest = float(BUDGET_US)
 
     def ran(self, run_us: int) -> None:
-        """A job took so long."""
+        """Records the run time of a job, in microseconds."""
         faded = self._longest * _FORGET
         self._longest = run_us if run_us > faded else faded
 

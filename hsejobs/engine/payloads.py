@@ -1,4 +1,4 @@
-"""Payload models: what a task's annotation says of its payloads and their secrets; results as JSON."""
+"""Payload models: validation, JSON Schema and secrets from a task's annotation; results as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hsejobs.errors import InvalidPayload, Unrecoverable
 from hsejobs.masking import Secret
 from hsejobs.model import RESULT_LIMIT
 
-#: A result may hold the payload that it is of, some levels further in.
+#: Results may be nested deeper than payloads, because a result may contain its job's payload.
 RESULT_DEEPEST = codec.DEEPEST + 50
 
 
@@ -28,7 +28,7 @@ def payload_model(function: Callable[..., Any]) -> Any:
 
 
 def validate(model: Any, payload: Any) -> tuple[Any, Any]:
-    """The model's instance and what is stored of it: plain JSON data under the aliases.
+    """Returns the model's instance and its stored form: plain JSON data under the aliases.
 
     Raises InvalidPayload, which names each field and repeats no value.
     """
@@ -41,16 +41,16 @@ def validate(model: Any, payload: Any) -> tuple[Any, Any]:
     try:
         return instance, instance.model_dump(mode="json", by_alias=True, exclude_unset=True)
     except UnicodeEncodeError:
-        problem = "has half a character (a lone surrogate) in a text, which UTF-8 cannot hold"
+        problem = "must not contain a lone surrogate, which UTF-8 cannot represent"
         raise InvalidPayload("payload", problem) from None
 
 
 def invalid_payload(error: Any) -> InvalidPayload:
-    """A pydantic ValidationError as an InvalidPayload without any input in it."""
+    """Converts a pydantic ValidationError to an InvalidPayload that repeats no input."""
     problems = []
     for item in error.errors(include_url=False, include_context=False, include_input=False)[:20]:
         place = ".".join(str(part)[:60] for part in item["loc"]) or "payload"
-        # pydantic says whose words they are when a validator of ours speaks.
+        # pydantic adds this prefix to the messages of our own validators.
         problems.append((_plain(place), _plain(item["msg"].removeprefix("Value error, "))))
     return InvalidPayload(*problems[0], *problems[1:])
 
@@ -60,22 +60,22 @@ def _plain(text: str) -> str:
 
 
 def encode_result(data: Any) -> bytes:
-    """A result as it is stored. Raises Unrecoverable for what JSON cannot hold or is too large."""
+    """Encodes a result for storage. Raises Unrecoverable if JSON cannot hold it, or it is too large."""
     try:
         text = codec.dumps(data)
     except (TypeError, ValueError, RecursionError) as error:
-        raise Unrecoverable(f"the result is no JSON: {type(error).__name__}") from None
+        raise Unrecoverable(f"the result is not valid JSON: {type(error).__name__}") from None
     if codec.deeper(data, text, RESULT_DEEPEST):
-        raise Unrecoverable(f"the result is nested more than {RESULT_DEEPEST} deep")
+        raise Unrecoverable(f"the result must not be nested more than {RESULT_DEEPEST} levels deep")
     if len(text) > RESULT_LIMIT:
         raise Unrecoverable(
-            f"the result has {len(text):,} bytes, {RESULT_LIMIT:,} are kept: store an artifact"
+            f"the result has {len(text):,} bytes, the limit is {RESULT_LIMIT:,}: store an artifact"
         )
     return text
 
 
 def json_schema(model: Any) -> dict[str, Any] | None:
-    """The model's JSON Schema under the aliases, None without a model."""
+    """The model's JSON Schema under the aliases; None without a model."""
     if model is None:
         return None
     schema: dict[str, Any] = for_forms(model.model_json_schema(by_alias=True))
@@ -83,10 +83,10 @@ def json_schema(model: Any) -> dict[str, Any] | None:
 
 
 def secret_paths(model: Any, before: tuple[str, ...] = (), depth: int = 0) -> list[str]:
-    """Dotted paths of the fields marked ``Secret``, in models inside models too.
+    """Dotted paths of the fields marked ``Secret``, nested models included.
 
-    Where a field's alias differs from its name both are there: what is added without the code at
-    hand is stored as it was spelled.
+    If a field has an alias, both spellings are included: programs without the model's code store
+    payloads as the caller spelled them.
     """
     if model is None or depth > 5:
         return []
@@ -107,7 +107,7 @@ def _is_secret(mark: Any) -> bool:
 
 
 def _marked(annotation: Any) -> bool:
-    """Whether a part of the annotation (``Annotated[str, Secret()] | None``) is marked."""
+    """Whether any part of the annotation is marked, as in ``Annotated[str, Secret()] | None``."""
     marks = getattr(annotation, "__metadata__", ())
     return any(map(_is_secret, marks)) or any(map(_marked, typing.get_args(annotation)))
 

@@ -1,4 +1,4 @@
-"""Schedules of code: the cron text behind a ``crontab``, its slots, and what is due."""
+"""Schedules of periodic tasks: their cron text, their slots, and adding the jobs that are due."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from hsejobs.store import keys
 from hsejobs.watch import logs
 
 Validator = Callable[[datetime.datetime], bool]
-#: How far back a missed slot is looked for, in minutes.
+#: How far back to look for a missed slot, in minutes.
 LOOK_BACK = 35 * 1440
-#: Seconds that one look at the schedules may take.
+#: Maximum seconds for one check of the schedules.
 TURN = 0.1
 
 
 def cron_text(validate: Any) -> str:
-    """The five fields that ``crontab(...)`` was given, rebuilt from its sets; '' for another function."""
+    """The five cron fields of a ``crontab(...)`` validator, from its sets; '' for other functions."""
     made_by = (getattr(validate, "__module__", ""), getattr(validate, "__qualname__", ""))
     if made_by != (crontab.__module__, "crontab.<locals>.validate_date"):
         return ""
-    (held,) = (
+    (fields,) = (
         cell.cell_contents for cell in validate.__closure__ if isinstance(cell.cell_contents, list)
     )
-    months, days, weekdays, hours, minutes = held
+    months, days, weekdays, hours, minutes = fields
     return cron.text_of((minutes, hours, days, months, weekdays))
 
 
 def time_of(slot: int) -> datetime.datetime:
-    """A slot (minutes since the epoch) as a naive UTC time, as Huey's validators take it."""
+    """A slot (minutes since the epoch) as a naive UTC time, which Huey's validators expect."""
     return datetime.datetime(1970, 1, 1) + datetime.timedelta(minutes=slot)
 
 
 def newest_due(valid: Validator, last: int, now: int) -> int | None:
-    """The newest slot in (last, now] that the schedule names; older missed ones are not made up."""
+    """The newest due slot in (last, now], or None; older missed slots are skipped."""
     for slot in range(now, max(last, now - LOOK_BACK), -1):
         if valid(time_of(slot)):
             return slot
@@ -50,22 +50,22 @@ def newest_due(valid: Validator, last: int, now: int) -> int | None:
 
 
 def run_id(task: str, slot: int) -> str:
-    """The id of a run: the same for all consumers."""
+    """The job id of a slot's run: the same for all consumers."""
     return f"periodic:{task}:{time_of(slot):%Y%m%dT%H%M}Z"
 
 
 class Scheduler:
-    """Enqueues a queue's periodic tasks, once each slot, by Redis time."""
+    """Adds the jobs of a queue's periodic tasks, once per slot, by Redis time."""
 
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
         self._checked: dict[str, int] = {}
 
     def check(self, now_ms: int) -> list[str]:
-        """Adds what is due at Redis time ``now_ms``; the ids that this call added.
+        """Adds the jobs that are due at Redis time ``now_ms``; returns the ids that this call added.
 
-        Each schedule stands alone: one whose function raises is told, and missed, alone. Ends
-        after TURN seconds; the next call goes on. Raises RedisUnavailable.
+        A schedule whose function raises is logged and skipped; the others still run. Stops after
+        TURN seconds; the next call continues. Raises RedisUnavailable.
         """
         slot, until = now_ms // 60_000, time.monotonic() + TURN
         added = []
@@ -73,12 +73,12 @@ class Scheduler:
             if self._checked.get(name, -1) >= slot:
                 continue
             try:
-                made = self._check(schedule, name, slot)
-                if made:
-                    added.append(made)
+                job_id = self._check(schedule, name, slot)
+                if job_id:
+                    added.append(job_id)
             except RedisUnavailable:
                 raise
-            except Exception as error:  # a function of somebody else's
+            except Exception as error:  # the schedule's function is user code
                 logs.tell(
                     "schedule failed", 40, queue=self.queue.name, schedule=name, error=repr(error)
                 )
@@ -98,7 +98,7 @@ class Scheduler:
             return known
         served = self.queue.runtime.reader.slots(self.queue.name)
         if name not in served:
-            # A schedule that is new has missed nothing.
+            # A new schedule has missed nothing.
             self.queue.runtime.link.command("HSETNX", self._slots_key(), name, slot - 1)
             return slot - 1
         return served[name]
@@ -107,9 +107,9 @@ class Scheduler:
         return keys.of(self.queue.base, "slots")
 
     def add(self, name: str, slot: int) -> str | None:
-        """Adds the run of one slot; its id, or None when another consumer did."""
+        """Adds the run of one slot; returns its id, or None when another consumer added it."""
         wrapper = self.queue.wrappers[name]
-        # Every consumer makes the same job, so it has no nonce.
+        # No nonce: all consumers must make the same job.
         (new,) = adding.make_many(
             wrapper, [None], NOTHING_ASKED, ids=[run_id(name, slot)], internal=True, nonce=""
         )

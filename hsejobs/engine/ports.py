@@ -1,4 +1,4 @@
-"""Where workers, the maintenance thread and their consumer meet: what each may ask of the other."""
+"""The consumer's interfaces for its workers and its maintenance thread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hsejobs.store.work import Claim
 
 
 class StopFlag(Protocol):
-    """Set once, when nothing more is to be claimed."""
+    """Set once, when workers must not claim any more jobs."""
 
     def is_set(self) -> bool: ...
 
@@ -23,21 +23,21 @@ class WorkerHost(Protocol):
     """The consumer, as a worker sees it."""
 
     queue: Queue
-    #: Huey's own worker looks into it for start-up hooks; ours calls its ``execute``.
+    #: The Huey object: Huey's worker runs its startup hooks; ours calls its ``execute``.
     huey: Any
     worker_id: str
-    #: The consumer's own process.
+    #: The consumer's process id.
     pid: int
     outage: Outage
     stop_flag: StopFlag
-    #: After so many jobs a worker is replaced; None: never.
+    #: Number of jobs after which a worker is replaced; None: never.
     max_tasks: int | None
 
     def poke(self) -> None:
-        """A worker began to claim ahead: its slot is to be looked at often."""
+        """Wakes the maintenance thread: the worker has begun to claim jobs in batches."""
 
     def is_late(self, claim: Claim) -> bool:
-        """Whether an interrupted job was interrupted for its deadline, not for a shutdown."""
+        """Whether a job was interrupted because of its deadline rather than a shutdown."""
 
 
 class MaintenanceHost(Protocol):
@@ -59,13 +59,13 @@ class MaintenanceHost(Protocol):
 
     @property
     def hung(self) -> int:
-        """Threads that do not end, though their job was failed some time ago."""
+        """How many threads still run although their job was failed some time ago."""
 
     def slots(self) -> Sequence[Slot]:
-        """The slots of the workers that are at work."""
+        """The slots of the current workers."""
 
     def mind(self) -> None:
-        """Sees to deadlines and dead workers, while this thread waits for a reply of Redis."""
+        """Enforces deadlines and replaces dead workers; called while this thread waits for Redis."""
 
     def deadline_passed(self, slot: Slot, running: Running, now: float) -> None:
-        """Ends what runs in a slot past its deadline; ``now`` by the monotonic clock."""
+        """Ends the job in a slot that is past its deadline; ``now`` is by the monotonic clock."""

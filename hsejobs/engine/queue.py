@@ -1,7 +1,7 @@
-"""A queue as its code says it: options, tasks, schedules, hooks. It knows no Huey.
+"""A queue as defined in code: options, tasks, schedules, hooks. Independent of Huey.
 
-The engine's modules work with what is here. ``JobHuey`` is a `Queue` with Huey on top of it, and
-what its decorators make is a `QueueTask` with Huey's wrapper on top.
+The engine's modules use the classes here. ``JobHuey`` is a `Queue` and a Huey; its decorators
+return objects that are a `QueueTask` and a Huey task wrapper.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from hsejobs.watch import logs
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When a periodic task runs: ``due`` of a naive UTC minute; ``cron`` is '' for other functions."""
+    """When a periodic task runs: ``due`` takes a naive UTC minute; ``cron`` is '' if ``due`` is custom."""
 
     cron: str
     due: Callable[[datetime.datetime], bool]
 
 
 class QueueTask:
-    """A task's code: its function, what its payload is, and what holds for its jobs."""
+    """A task as defined in code: its function, payload model and options."""
 
     queue: Queue
     func: Callable[..., Any]
@@ -43,11 +43,11 @@ class QueueTask:
     full_name: str
     #: Whether a schedule runs it.
     periodic: bool
-    #: What makes the objects that Huey executes, and Huey's registry of them: not looked into here.
+    #: The class of the objects that Huey executes, and Huey's registry of these classes: opaque here.
     task_class: Any
     registry: Any
-    _refuse: Callable[[Any], None] | None = None
-    _held: tuple[Settings, QueueOptions] | None = None
+    _add_check: Callable[[Any], None] | None = None
+    _options: tuple[Settings, QueueOptions] | None = None
     _target: tuple[Settings, making.TaskTarget] | None = None
 
     @cached_property
@@ -57,12 +57,12 @@ class QueueTask:
 
     @cached_property
     def takes_nothing(self) -> bool:
-        """Whether the function has no parameters: its payload is ``{}``, and it is not given."""
+        """Whether the function has no parameters: its payload is ``{}`` and is not passed to it."""
         return not inspect.signature(self.func).parameters
 
     @cached_property
     def schema(self) -> dict[str, Any] | None:
-        """The payload's JSON Schema, None without a model."""
+        """The payload's JSON Schema; None without a model."""
         return payloads.json_schema(self.model)
 
     @cached_property
@@ -72,77 +72,77 @@ class QueueTask:
 
     @property
     def options(self) -> QueueOptions:
-        """What holds for a job of this task when its add says nothing."""
+        """The default options of this task's jobs."""
         settings = self.queue.runtime.settings
-        if self._held is None or self._held[0] is not settings:
+        if self._options is None or self._options[0] is not settings:
             code = options.of_task(self.queue.code_options, self.task_class)
-            self._held = (settings, options.resolve(settings, self.queue.name, code))
-        return self._held[1]
+            self._options = (settings, options.resolve(settings, self.queue.name, code))
+        return self._options[1]
 
     @property
     def target(self) -> making.TaskTarget:
-        """What its jobs are made for, and with what when their add says nothing."""
+        """The input for `making.make`: the task's name, default options and payload functions."""
         settings = self.queue.runtime.settings
         if self._target is None or self._target[0] is not settings:
-            holds, key = self.options, settings.secret_key
-            made = making.TaskTarget(
+            own, key = self.options, settings.secret_key
+            target = making.TaskTarget(
                 self.full_name,
-                holds.priority,
-                holds.attempts,
-                holds.backoff,
-                holds.timeout,
+                own.priority,
+                own.attempts,
+                own.backoff,
+                own.timeout,
                 self.read,
                 sealing.sealer(self.secret_paths, key) if key else None,
                 None if self.task_class.default_expires is None else self._expiry,
             )
-            self._target = (settings, made)
+            self._target = (settings, target)
         return self._target[1]
 
     def _expiry(self) -> bytes:
-        """When a job that is added now expires, as its decorator says."""
+        """The extras of a job added now, with the expiry that the decorator sets."""
         example = self.task_class()
         example.resolve_expires(utc=True)
         return messages.extras_of(self.registry, example)
 
     def before_add(self, check: Callable[[Any], None]) -> Callable[[Any], None]:
-        """Decorates what refuses a payload where it is added, by what the model cannot know.
+        """Decorates a function that checks payloads when jobs are added, beyond the model's checks.
 
-        It gets the model's instance and raises InvalidPayload. Where a job runs it is not called:
-        what was added under other settings, or by an older release, still runs.
+        It gets the model's instance and raises InvalidPayload. It is not called when a job runs:
+        jobs added under other settings, or by an older release, still run.
         """
-        self._refuse = check
+        self._add_check = check
         return check
 
     def model_of(self, payload: Any) -> Any:
-        """The payload as the model's instance. Raises InvalidPayload."""
+        """The payload as an instance of the model. Raises InvalidPayload."""
         if isinstance(payload, self.model):
             return payload
         return payloads.validate(self.model, payload)[0]
 
     def data_of(self, payload: Any) -> Any:
-        """The payload as it is stored: checked, plain JSON data. Raises InvalidPayload."""
+        """The payload in its stored form: checked, plain JSON data. Raises InvalidPayload."""
         if self.model is None:
             if payload and self.takes_nothing:
-                raise InvalidPayload("payload", "this task takes none; leave it out")
+                raise InvalidPayload("payload", "must be left out: this task takes no payload")
             return payload
         if isinstance(payload, self.model):
             instance = payload
             data = payload.model_dump(mode="json", by_alias=True, exclude_unset=True)
         else:
             instance, data = payloads.validate(self.model, payload)
-        if self._refuse is not None:
-            self._refuse(instance)
+        if self._add_check is not None:
+            self._add_check(instance)
         return data
 
     def read(self, payload: Any) -> tuple[Any, str]:
-        """What is stored of a payload, and its signature letter. Raises InvalidPayload."""
+        """The stored form of a payload, and its signature letter. Raises InvalidPayload."""
         if self.periodic:
             return making.none_of(payload), making.ARGUMENTS
         data = self.data_of({} if payload is None else payload)
         return data, making.PLAIN if isinstance(data, dict) else making.VALUE
 
     def info(self, queue: QueueOptions) -> TaskInfo:
-        """The task's part of the registry record, with the options that differ from the queue's."""
+        """The task's part of the registry record, with only the options that differ from the queue's."""
         own, names = self.options, ("priority", "attempts", "backoff", "timeout")
         return TaskInfo(
             self.full_name,
@@ -158,9 +158,9 @@ class QueueTask:
 
 
 class Queue:
-    """A queue's name, options, tasks, schedules and hooks. Making one does no I/O.
+    """A queue's name, options, tasks, schedules and hooks. Creating one does no I/O.
 
-    The hooks are given a payload as plain JSON data; see ``JobHuey`` for what each is for.
+    The hooks receive a payload as plain JSON data; ``JobHuey`` documents them.
     Raises InvalidOption.
     """
 
@@ -183,9 +183,9 @@ class Queue:
         self.payload_role = payload_role
         self.log_fields = log_fields
         self.artifacts = artifacts
-        #: The tasks by their full names, in the order in which they were decorated.
+        #: The tasks by full name, in the order of decoration.
         self.wrappers: dict[str, QueueTask] = {}
-        #: The schedules by their tasks' full names.
+        #: The schedules by the full name of their task.
         self.schedules: dict[str, Schedule] = {}
         #: The registry record that was written last.
         self._registered: bytes | None = None
@@ -198,12 +198,12 @@ class Queue:
 
     @property
     def base(self) -> str:
-        """What this queue's keys begin with."""
+        """The prefix of this queue's Redis keys."""
         return keys.base(self.runtime.prefix, self.name)
 
     @property
     def options(self) -> QueueOptions:
-        """What holds for a job when its add says nothing."""
+        """The default options of this queue's jobs."""
         settings = self.runtime.settings
         if self._resolved is None or self._resolved[0] is not settings:
             found = options.resolve(settings, self.name, self.code_options)
@@ -213,30 +213,30 @@ class Queue:
     # -- tasks and the registry
 
     def add_task(self, task: QueueTask, schedule: Schedule | None = None) -> None:
-        """Makes a task one of this queue's."""
+        """Adds a task, with its schedule if it is periodic, to this queue."""
         self.wrappers[task.full_name] = task
         if schedule is not None:
             self.schedules[task.full_name] = schedule
         self._registered = None
 
     def wrapper(self, name: str | None = None) -> QueueTask:
-        """The task of that full or short name, for None the only or first one. Raises UnknownTask."""
+        """The task with this full or short name; None means the default task. Raises UnknownTask."""
         return self.wrappers[self.describe().task(name).name]
 
     def describe(self) -> QueueInfo:
-        """The queue's registry record, from the tasks that are decorated so far."""
-        holds = self.options
+        """The queue's registry record, with the tasks decorated so far."""
+        defaults = self.options
         plain = [task.full_name for task in self.wrappers.values() if not task.periodic]
         return QueueInfo(
             name=self.name,
-            tasks=[task.info(holds) for task in self.wrappers.values()],
+            tasks=[task.info(defaults) for task in self.wrappers.values()],
             default_task=plain[0] if plain else None,
-            priority=holds.priority,
-            attempts=holds.attempts,
-            backoff=holds.backoff,
-            timeout=holds.timeout,
-            workers=holds.workers,
-            concurrency=holds.concurrency,
+            priority=defaults.priority,
+            attempts=defaults.attempts,
+            backoff=defaults.backoff,
+            timeout=defaults.timeout,
+            workers=defaults.workers,
+            concurrency=defaults.concurrency,
             enqueue=self.enqueue_role,
             outbound=self.outbound,
             schedules=[
@@ -246,7 +246,7 @@ class Queue:
         )
 
     def register(self, *, again: bool = False) -> None:
-        """Writes the registry record when new, changed or ``again``. Raises RedisUnavailable."""
+        """Writes the registry record if it is new or changed, or if ``again``. Raises RedisUnavailable."""
         info = self.describe()
         text = codec.dumps(asdict(info))
         if again or text != self._registered:
@@ -256,18 +256,18 @@ class Queue:
     # -- hooks
 
     def role_for(self, payload: Any) -> str:
-        """The least role that may add this payload over HTTP."""
+        """The least privileged role that may add this payload over HTTP."""
         return self.enqueue_role if self.payload_role is None else self.payload_role(payload)
 
     def artifacts_of(self, payload: bytes) -> dict[str, str]:
-        """The ids of the files that a payload refers to, by the field that names each."""
+        """The ids of the files that a payload refers to, by field."""
         return {} if self.artifacts is None else self.artifacts(codec.loads(payload))
 
     def shown_payload(self, payload: bytes) -> dict[str, Any] | None:
-        """What the queue's ``log_fields`` picks of a payload; nothing when it fails."""
+        """The part of a payload that the queue's ``log_fields`` selects; None if it fails."""
         if self.log_fields is None or not logs.wants_jobs():
             return None
         try:
             return self.log_fields(codec.loads(payload))
-        except Exception:  # a log line is never worth a job
+        except Exception:  # a log line must not fail a job
             return None

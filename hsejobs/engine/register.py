@@ -1,4 +1,4 @@
-"""Describing the queues whose code is here to those who only look."""
+"""Write the descriptions of queues to Redis, for programs that only read."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from hsejobs.store import registry
 
 
 def announce(queues: Iterable[Queue]) -> None:
-    """Describes the queues where Redis lacks them, if it takes it: looking never depends on it.
+    """Writes the description of each queue whose description in Redis is missing or outdated.
 
-    Raises RedisUnavailable when Redis cannot even be read.
+    Failed writes are ignored, because readers do not depend on them. Raises RedisUnavailable when
+    Redis cannot be read.
     """
     for queue in queues:
         link, prefix = queue.runtime.link, queue.runtime.prefix

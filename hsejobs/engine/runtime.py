@@ -1,4 +1,4 @@
-"""This process's settings and connections, made at the first use and shared by all its queues."""
+"""This process's settings and connections, created on first use and shared by all its queues."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hsejobs.store.write import JobWriter
 
 
 class Runtime:
-    """Settings, the link to Redis, and the readers and writers on it."""
+    """The settings, the Redis client, and the reader and writer that use it."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -19,17 +19,16 @@ class Runtime:
 
     @cached_property
     def link(self) -> RedisClient:
-        """The connection; found (see ``redis_target``) at the first use."""
+        """The Redis client; ``redis_target`` finds the server on first use."""
         return RedisClient(redis_target(self.settings), wait_replicas=self.settings.wait_replicas)
 
     @cached_property
     def writer(self) -> JobWriter:
-        """All writes that are not a worker's."""
+        """Performs all writes except those of workers."""
         return JobWriter(self.link, self.prefix)
 
     @cached_property
     def reader(self) -> JobReader:
-        """All reads."""
         return JobReader(self.link, self.prefix)
 
 
@@ -38,7 +37,7 @@ _runtime: Runtime | None = None
 
 
 def runtime() -> Runtime:
-    """The process's runtime. Raises SettingsError when the environment is wrong."""
+    """The process's runtime. Raises SettingsError when a setting is invalid."""
     global _runtime
     if _runtime is None:
         with _lock:
@@ -48,7 +47,7 @@ def runtime() -> Runtime:
 
 
 def reset_runtime() -> None:
-    """Forgets settings and connections, so that a changed environment is read again."""
+    """Discards settings and connections, so that the environment is read again."""
     global _runtime
     with _lock:
         _runtime = None

@@ -1,4 +1,4 @@
-"""Huey's serializer as JSON: what it keeps beside the jobs (revocations, chord results, errors)."""
+"""Huey's serializer in JSON, for the values that Huey stores: revocations, chord results, errors."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from hsejobs import codec
 
 
 class JsonSerializer(Serializer):
-    """JSON, with the two other things Huey stores: date-times and its ``Error``."""
+    """JSON, extended by the two other types that Huey stores: datetimes and its ``Error``."""
 
     def _serialize(self, data: Any) -> bytes:
         return codec.dumps(_plain(data))
 
     def _deserialize(self, data: bytes) -> Any:
-        return _lively(codec.loads(data))
+        return _restore(codec.loads(data))
 
 
 def _plain(data: Any) -> Any:
@@ -33,13 +33,13 @@ def _plain(data: Any) -> Any:
     return data
 
 
-def _lively(data: Any) -> Any:
+def _restore(data: Any) -> Any:
     if isinstance(data, dict):
         if data.keys() == {"$error"}:
             return Error(data["$error"])
         if data.keys() == {"$at"}:
             return datetime.datetime.fromisoformat(data["$at"])
-        return {key: _lively(value) for key, value in data.items()}
+        return {key: _restore(value) for key, value in data.items()}
     if isinstance(data, list):
-        return [_lively(value) for value in data]
+        return [_restore(value) for value in data]
     return data

@@ -1,7 +1,7 @@
-"""What a type checker knows of ``task.add`` and ``task.add_many``, from the task's own function.
+"""The types of ``task.add`` and ``task.add_many``, derived from the task's function.
 
-Nothing here runs. A method's ``self`` cannot be matched against ``Concatenate`` (mypy gives up),
-so both are declared as descriptors, which see the function that the task was made of.
+Nothing here runs. mypy cannot match a method's ``self`` against ``Concatenate``, so both are
+declared as descriptors, which see the task's function.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ _Out = TypeVar("_Out")
 
 
 class _Model(Protocol):
-    """A pydantic model."""
-
     @classmethod
     def model_validate(cls, obj: Any, /) -> Self: ...
 
@@ -40,8 +38,6 @@ class AddManyKeywords(TypedDict, total=False):
 
 
 class AddKeywords(AddManyKeywords, total=False):
-    """Options of ``add``."""
-
     job_id: str | None
 
 
@@ -52,14 +48,12 @@ class Add(Protocol[_In, R]):
 
 
 class AddAny(Protocol[_In, R]):
-    """``add`` of a task whose payload may be left out, which is ``{}``."""
+    """``add`` of a task whose payload may be left out: it is then ``{}``."""
 
     def __call__(self, payload: _In = ..., **options: Unpack[AddKeywords]) -> Job[R]: ...
 
 
 class AddMany(Protocol[_In, _Out]):
-    """``add_many``."""
-
     def __call__(
         self,
         items: Iterable[_In],
@@ -70,21 +64,21 @@ class AddMany(Protocol[_In, _Out]):
 
 
 class _Takes(Protocol[_In, R]):
-    """A task whose function has a first parameter."""
+    """A task whose function takes a payload."""
 
     @property
     def func(self) -> Callable[Concatenate[_In, ...], R]: ...
 
 
 class _TakesNothing(Protocol[R]):
-    """A task whose function can be called without any."""
+    """A task whose function can be called without arguments."""
 
     @property
     def func(self) -> Callable[[], R]: ...
 
 
 class Adding:
-    """``task.add``. A model's payload may also be a mapping, which is checked where it is added."""
+    """``task.add``. Instead of a model, the payload may be a mapping, which is checked at run time."""
 
     @overload
     def __get__(
@@ -101,8 +95,6 @@ class Adding:
 
 
 class AddingMany:
-    """``task.add_many``."""
-
     @overload
     def __get__(
         self, task: _Takes[Model, _Out], owner: Any

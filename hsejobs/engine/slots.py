@@ -1,9 +1,9 @@
-"""A worker's slot: what it holds and runs, in memory that its consumer's maintenance thread can see.
+"""A worker's slot: the jobs that it holds and runs, in memory shared with the maintenance thread.
 
-The worker (a thread or a process of its own) claims a few jobs at a time while
-they are tiny. The maintenance thread, in the consumer's main thread, renews their leases,
-watches the deadline, and when a job turns out slow takes back what was not
-begun and writes what was finished. One lock decides who has a job.
+A worker (a thread or a process) claims several jobs at a time while they are short. The
+maintenance thread, the consumer's main thread, renews their leases and watches the deadline. When
+a job turns out slow, it takes back the jobs that were not started and writes the outcomes of those
+that were finished. A lock decides which of the two owns a job.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 
 from hsejobs.store.work import Claim, Done
 
-#: Bytes for the claims and for the finished outcomes of one slot.
+#: Bytes for the claims, and for the finished outcomes, of one slot.
 HELD_SIZE, DONE_SIZE = 24_576, 40_960
-# held count, next to begin, running, flags, finished count, held bytes, done bytes, started, deadline
+# held count, next to start, running, flags, finished count, held bytes, done bytes, started, deadline
 _HEAD = struct.Struct("<HHHHHIIdd")
 _Head = tuple[int, int, int, int, int, int, int, float, float]
 _DONE = struct.Struct("<HIQ")
@@ -28,7 +28,7 @@ LOST, ABANDONED = 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The job in a worker's hands; ``started`` and ``deadline`` (0: none) by the monotonic clock."""
+    """The job that a worker runs; ``started`` and ``deadline`` (0: none) are by the monotonic clock."""
 
     id: str
     token: str
@@ -39,7 +39,7 @@ class Running:
 
 
 class Slot:
-    """Shared between one worker and its maintenance thread. ``lock`` is one that both sides have."""
+    """Shared between one worker and the maintenance thread. Both must use the same ``lock``."""
 
     def __init__(self, number: int, lock: Any) -> None:
         self.number = number
@@ -49,7 +49,7 @@ class Slot:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        # A worker that was killed may have taken the lock with it: nobody waits for ever.
+        # A killed worker may have held the lock: do not wait forever.
         taken = self._lock.acquire(timeout=0.5)
         try:
             yield
@@ -67,7 +67,7 @@ class Slot:
     # -- the worker's side
 
     def load(self, claims: Sequence[Claim]) -> None:
-        """Takes over freshly claimed jobs; what was held before is done with."""
+        """Stores newly claimed jobs in place of the previous ones, which must be finished."""
         text = "\n".join(f"{c.id} {c.token} {c.attempt} {c.name}" for c in claims).encode()
         with self._lock:
             flags = self._head()[3] & ABANDONED
@@ -76,7 +76,7 @@ class Slot:
         self._claims = claims
 
     def begin(self, now: float) -> Claim | None:
-        """The next job, now running; None when nothing is left (or it was taken back)."""
+        """Marks the next job as running and returns it; None when none is left, or all were taken back."""
         with self._lock:
             held, at, _, flags, done, size, used, _, _ = self._head()
             if at >= held or flags & ABANDONED:
@@ -87,9 +87,9 @@ class Slot:
         return claim
 
     def finish(self, done: Done | None) -> bool:
-        """The running job ended; with its outcome when that is to be written later.
+        """Marks the running job as ended; ``done`` is its outcome if it is to be written later.
 
-        False when the maintenance thread has written another outcome meanwhile (a time-out).
+        False when the maintenance thread has already ended the job (a timeout).
         """
         with self._lock:
             held, at, _, flags, count, size, used, _, _ = self._head()
@@ -106,17 +106,17 @@ class Slot:
 
     @property
     def left(self) -> int:
-        """How many held jobs were not begun."""
+        """How many held jobs were not started."""
         head = self._head()
         return int(head[0] - head[1])
 
     @property
     def running_now(self) -> bool:
-        """Whether the worker has a job in its hands; without the lock, for a signal handler."""
+        """Whether the worker runs a job. Reads without the lock, for a signal handler."""
         return bool(self._head()[2])
 
     def overdue(self, now: float) -> bool:
-        """Whether the job in the worker's hands is past its deadline; without the lock, likewise."""
+        """Whether the running job is past its deadline. Reads without the lock, for a signal handler."""
         deadline: float = self._head()[8]
         return 0 < deadline <= now
 
@@ -127,7 +127,7 @@ class Slot:
 
     @property
     def given_up(self) -> bool:
-        """Whether the running job is not this worker's any more: lost, or ended by the maintenance thread."""
+        """Whether the worker no longer owns the running job: the lease is lost, or maintenance ended it."""
         return bool(self._head()[3] & (LOST | ABANDONED))
 
     @property
@@ -138,7 +138,7 @@ class Slot:
     # -- the maintenance thread's side
 
     def running(self) -> Running | None:
-        """The job in the worker's hands."""
+        """The job that the worker runs, or None."""
         with self._locked():
             head = self._head()
             if not head[2]:
@@ -147,13 +147,13 @@ class Slot:
         return Running(job_id, token, name, int(attempt), head[7], head[8])
 
     def holding(self) -> list[tuple[str, str]]:
-        """Everything whose lease must be renewed, as (id, token)."""
+        """All jobs whose leases must be renewed, as (id, token)."""
         with self._locked():
             head = self._head()
             return [(row[0], row[1]) for row in self._held(head)[: head[0]]]
 
     def unwritten(self) -> list[tuple[str, str]]:
-        """The jobs that were begun, run no more and left no outcome here: only their worker knows it."""
+        """Jobs that were started, no longer run and have no outcome here, as (id, token)."""
         with self._locked():
             head = self._head()
             rows = self._held(head)[: head[1] - head[2]]
@@ -163,11 +163,12 @@ class Slot:
     def take_back(
         self, *, finished: bool = True, behind: Running | None = None
     ) -> tuple[list[Done], list[tuple[str, str]]]:
-        """What is finished and not written, and what was not begun: each is the caller's from now on.
+        """Removes and returns the outcomes not written yet, and the jobs not started, as (id, token).
 
-        Not ``finished``: outcomes stay, for the worker is about to write them with its log lines.
-        ``behind``: nothing, unless this is the job that runs; one that ended a moment ago may have
-        log lines that only its worker knows, and that come before its outcome.
+        The caller is responsible for them from now on. Without ``finished``, the outcomes stay: the
+        worker is about to write them with its log lines. With ``behind``, nothing is taken unless
+        that job still runs: one that ended a moment ago may have log lines that only its worker
+        knows, and that must be written before its outcome.
         """
         with self._locked():
             held, at, running, flags, count, size, used, started, deadline = head = self._head()
@@ -183,15 +184,15 @@ class Slot:
             return done, unbegun
 
     def abandon(self) -> None:
-        """The maintenance thread ended the running job: whatever the worker does with it is too late."""
+        """Marks the running job as ended by the maintenance thread: the worker's outcome is too late."""
         self._flag(ABANDONED)
 
     def mark_lost(self) -> None:
-        """A renewal of the running job was refused."""
+        """Marks the running job's lease as lost: a renewal was refused."""
         self._flag(LOST)
 
     def clear(self) -> None:
-        """Forgets everything; for the slot of a worker that is gone."""
+        """Clears the slot of a worker that no longer exists."""
         with self._locked():
             self._put(0, 0, 0, 0, 0, 0, 0, 0.0, 0.0)
 

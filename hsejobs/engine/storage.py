@@ -1,6 +1,6 @@
-"""Huey's storage interface on our store: its key-value part in Redis, its queue part a view of ours.
+"""Huey's storage interface: key-value data in Redis, and queue sizes from our store.
 
-Jobs themselves never pass through here: ``JobHuey`` adds and claims them as records.
+Jobs do not pass through here: ``JobHuey`` adds and claims them as records.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from hsejobs.errors import JobNotFound
 from hsejobs.model import State
 from hsejobs.store import keys, scripts
 
-#: Seconds that revocations, results of follow-ups and chords are kept.
+#: Retention of revocations, results of follow-ups and chords, in seconds.
 KEPT = 7 * 24 * 3600
-#: Seconds that a chord's results stay when its callback was added. Two members that end together
-#: both add it, under one id, and one that runs again does: each must find all results.
+#: Retention of a chord's results after its callback was added, in seconds. Two members that end
+#: together both add the callback, under one id, as does one that runs again: all need the results.
 CHORD_KEPT = 3600
 
 
@@ -44,23 +44,23 @@ class JobStorage(BaseStorage):
         return self._queue.runtime.link.command(*words)
 
     def close(self) -> None:
-        """Drops this thread's connection."""
+        """Closes this thread's connection."""
         self._queue.runtime.link.close()
 
     def queue_size(self) -> int:
-        """How many jobs wait."""
+        """The number of waiting jobs."""
         return int(self._command("ZCARD", keys.index(self._queue.base, State.WAITING)))
 
     def schedule_size(self) -> int:
-        """How many jobs are delayed."""
+        """The number of delayed jobs."""
         return int(self._command("ZCARD", keys.index(self._queue.base, State.DELAYED)))
 
     def result_store_size(self) -> int:
-        """How many completed jobs are kept."""
+        """The number of completed jobs that are kept."""
         return int(self._command("ZCARD", keys.index(self._queue.base, State.COMPLETED)))
 
     def put_data(self, key: Any, value: bytes, is_result: bool = False) -> None:
-        """Keeps a value; revocations where a claim sees them without asking."""
+        """Stores a value; revocations go where a claim reads them without a further round trip."""
         name = _text(key)
         if _revocation(name):
             revoked = keys.of(self._queue.base, "revoked")
@@ -86,13 +86,13 @@ class JobStorage(BaseStorage):
         return EmptyData if found is None else found
 
     def pop_data(self, key: Any) -> Any:
-        """The value, which is then gone, or EmptyData."""
+        """Removes and returns the value, or returns EmptyData."""
         found = self.peek_data(key)
         self.delete_data(key)
         return found
 
     def delete_data(self, key: Any) -> bool:
-        """Whether there was something to delete."""
+        """Deletes the value; returns whether there was one."""
         name = _text(key)
         if _revocation(name):
             return bool(self._command("HDEL", keys.of(self._queue.base, "revoked"), name))
@@ -101,11 +101,10 @@ class JobStorage(BaseStorage):
         return bool(self._command("DEL", self._key("value", name)))
 
     def has_data_for_key(self, key: Any) -> bool:
-        """Whether there is a value."""
         return bool(self._command("EXISTS", self._key("value", key)))
 
     def put_if_empty(self, key: Any, value: bytes, ttl: float | None = None) -> bool:
-        """Takes a lock: whether it was free, or held by a job that is not running any more."""
+        """Takes a lock; True if it was free, or held by a job that no longer runs."""
         job = running_job()
         taken = self._queue.runtime.link.run(
             scripts.LOCK,
@@ -120,7 +119,7 @@ class JobStorage(BaseStorage):
         return bool(taken)
 
     def incr(self, key: Any, amount: int = 1) -> int:
-        """A counter; of a chord, how many different members have reported."""
+        """Increments a counter; for a chord, returns how many distinct members have reported."""
         name = _text(key)
         if name.startswith("chord:"):
             return int(self._command("SCARD", self._key("members", name)))
@@ -130,14 +129,13 @@ class JobStorage(BaseStorage):
         return value
 
     def delete_counter(self, key: Any) -> None:
-        """Forgets a counter."""
         if _text(key).startswith("chord:"):
             self._command("EXPIRE", self._key("members", key), CHORD_KEPT)
         else:
             self._command("DEL", self._key("counter", key))
 
     def job_result(self, key: Any) -> Any:
-        """The raw result of a job: EmptyData until it ended, None when no job has this id."""
+        """The raw result of a job: EmptyData until it has finished, None when no job has this id."""
         reader = self._queue.runtime.reader
         status = reader.status(self.name, _text(key))
         if status is None:
@@ -162,7 +160,7 @@ class JobStorage(BaseStorage):
     def wait_result(
         self, key: Any, timeout: float | None = None, backoff: float = 1.15, max_delay: float = 1.0
     ) -> bool:
-        """Whether the job with this id ended within ``timeout`` seconds."""
+        """Waits up to ``timeout`` seconds for the job with this id; returns whether it finished."""
         deadline = None if timeout is None else time.monotonic() + timeout
         pause = 0.005
         while self._result(key) is EmptyData:
@@ -177,7 +175,7 @@ class JobStorage(BaseStorage):
         return self.peek_data(key) if found is None else found
 
     def flush_all(self) -> None:
-        """Obliterates the queue, running jobs too."""
+        """Obliterates the queue, running jobs included."""
         self._queue.runtime.writer.obliterate(self._queue.name, force=True)
 
     flush_queue = flush_schedule = flush_results = flush_all
@@ -193,7 +191,7 @@ class JobStorage(BaseStorage):
         return found
 
     def peek_many(self, keys_: Iterable[Any]) -> dict[Any, Any]:
-        """The values of those keys that have one."""
+        """The values of the keys that have one."""
         pairs = ((key, self.peek_data(key)) for key in keys_)
         return {key: value for key, value in pairs if value is not EmptyData}
 

@@ -1,4 +1,4 @@
-"""The decorated task: Huey's wrapper with ``add`` and ``add_many``, and our outcomes."""
+"""The decorated task: Huey's wrapper, extended by ``add``, ``add_many`` and our outcomes."""
 
 from __future__ import annotations
 
@@ -36,31 +36,30 @@ R = TypeVar("R")
 
 
 class JobTask(Task):
-    """A Huey task whose id is short and sortable. ``retries`` None: as the queue says."""
+    """A Huey task with a short, sortable id. ``retries`` None means the queue's default."""
 
     default_retries: int | None = None
     default_retry_delay: float | None = None
-    #: Who the job is for; a follow-up inherits it from the job that adds it.
+    #: The organization and user of the job; a follow-up inherits them from the job that adds it.
     organization_id: str | None = None
     user_id: str | None = None
 
     def create_id(self) -> str:
-        """A fresh job id."""
         return new_job_id()
 
 
 class JobPeriodicTask(PeriodicTask, JobTask):
-    """A periodic one."""
+    """A Huey task that a schedule runs."""
 
 
 class _Adder(Protocol):
-    """What adds checked jobs: the queue's Huey."""
+    """Adds checked jobs: the queue's Huey."""
 
-    def add_new(self, news: Sequence[NewJob]) -> list[Job[Any]]: ...
+    def add_new(self, new_jobs: Sequence[NewJob]) -> list[Job[Any]]: ...
 
 
 class _Adds(QueueTask):
-    """``add`` and its like. What they take and return by the function's types: `signatures`."""
+    """``add`` and its variants; `signatures` declares their types."""
 
     huey: _Adder
 
@@ -77,12 +76,12 @@ class _Adds(QueueTask):
         backoff: float | None = None,
         timeout: float | None = None,
     ) -> Job[Any]:
-        """Adds a job; the same ``job_id`` again returns the job there is, ``created`` False.
+        """Adds a job. If a job with this ``job_id`` exists, returns that one with ``created`` False.
 
-        ``delay``, ``backoff`` and ``timeout`` in seconds. Raises InvalidPayload,
-        InvalidOption, InvalidJobId (nothing is written), RedisUnavailable.
+        ``delay``, ``backoff`` and ``timeout`` are in seconds. Raises InvalidPayload,
+        InvalidOption or InvalidJobId (nothing is written), RedisUnavailable.
         """
-        news = making.make_many(
+        new_jobs = making.make_many(
             self.target,
             (payload,),
             options.in_seconds(
@@ -93,17 +92,17 @@ class _Adds(QueueTask):
             user_id=user_id,
             parent=running_job(),
         )
-        return self.huey.add_new(news)[0]
+        return self.huey.add_new(new_jobs)[0]
 
     def add_system(
         self, items: Iterable[tuple[str, str, Any]], *, priority: int | None = None
     ) -> list[Job[Any]]:
-        """Adds jobs of the system's own, each (id beginning with ``sys:``, organization, payload).
+        """Adds jobs of the system itself, each (id beginning with ``sys:``, organization, payload).
 
-        For schedules: an id that is there already is left as it is, ``created`` False. Raises as
+        For schedules: a job whose id exists is left unchanged, with ``created`` False. Raises as
         ``add``; all are checked before the first is added.
         """
-        asked = options.in_seconds(priority=priority)
+        chosen = options.in_seconds(priority=priority)
         return self.huey.add_new(
             [
                 new
@@ -111,7 +110,7 @@ class _Adds(QueueTask):
                 for new in adding.make_many(
                     self,
                     [payload],
-                    asked,
+                    chosen,
                     ids=[check_job_id(job_id, internal=True)],
                     internal=True,
                     organization_id=organization_id,
@@ -120,22 +119,22 @@ class _Adds(QueueTask):
         )
 
     def add_many(
-        self, items: Iterable[Any], *, ids: Iterable[str] | None = None, **said: Any
+        self, items: Iterable[Any], *, ids: Iterable[str] | None = None, **chosen: Any
     ) -> list[Job[Any]]:
         """Adds a job for each payload, each atomically, in few round trips; options as for ``add``.
 
         All payloads are checked before the first is added. ``ids``: one for each payload.
         """
         items = list(items)
-        chosen = options.check_ids(ids, len(items))
-        unknown = said.keys() - signatures.AddManyKeywords.__optional_keys__
+        checked_ids = options.check_ids(ids, len(items))
+        unknown = chosen.keys() - signatures.AddManyKeywords.__optional_keys__
         if unknown:
             raise TypeError(f"add_many() has no option {', '.join(sorted(unknown))}")
-        return self.huey.add_new(adding.new_jobs(self, items, ids=chosen, **said))
+        return self.huey.add_new(adding.new_jobs(self, items, ids=checked_ids, **chosen))
 
 
 class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):
-    """What ``@huey.task()`` makes of a function that takes ``P`` and returns ``R``."""
+    """What ``@huey.task()`` returns for a function that takes ``P`` and returns ``R``."""
 
     task_base = JobTask
 
@@ -145,10 +144,10 @@ class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):
         add_many = signatures.AddingMany()  # type: ignore[assignment]
 
         def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
-            """Adds a job, as Huey does: a Result of Huey's, without types."""
+            """Adds a job, as in Huey, and returns Huey's untyped Result."""
 
         def call_local(self, *args: P.args, **kwargs: P.kwargs) -> R:
-            """Calls the function here and now."""
+            """Calls the function in this thread, without a job."""
 
     def __init__(self, huey: Any, func: Callable[P, R], **settings: Any) -> None:
         self.queue: Queue = huey
@@ -158,7 +157,7 @@ class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):
         self.periodic = issubclass(self.task_class, PeriodicTask)
 
     def unregister(self) -> bool:
-        """Takes the task from Huey's registry: no schedule runs it any more."""
+        """Removes the task from Huey's registry; its schedule no longer runs."""
         self.queue.schedules.pop(self.full_name, None)
         return super().unregister()
 
@@ -169,10 +168,10 @@ class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):
         name: str | None = None,
         **settings: Any,
     ) -> Any:
-        """The task's class; its ``execute`` validates the payload and remembers how it ended."""
+        """The task's class, whose ``execute`` validates the payload and records how the function ended."""
         if inspect.iscoroutinefunction(func):
             raise ConfigurationError(
-                "a task is a plain function; run a coroutine in it with asyncio.run"
+                "a task must be a plain function; use asyncio.run in it to run a coroutine"
             )
 
         @functools.wraps(func)
@@ -183,7 +182,7 @@ class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):
                     args = (self.model_of(args[0]), *args[1:])
                 result = func(*args, **kwargs)
                 if job is not None and self.periodic and result is not None:
-                    # Huey itself keeps no result of a periodic task.
+                    # Huey itself discards the result of a periodic task.
                     job.result = payloads.encode_result(result)
                 return result
             except BaseException as error:
@@ -195,10 +194,10 @@ class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):
                 elif isinstance(error, Postpone):
                     raise RetryTask(delay=error.delay) from error
                 elif isinstance(error, TaskLockedException | RateLimitExceeded | RedisUnavailable):
-                    # Only too early: without a retry left Huey would call the failure's follow-ups.
+                    # Not a failure: without a retry left, Huey would run the on_error follow-ups.
                     job.task.retries = max(1, job.task.retries)
                 elif isinstance(error, CancelExecution):
-                    # Huey retries a cancelled task that has retries left; here cancelled is cancelled.
+                    # Huey retries a canceled task that has retries left; here it is not retried.
                     error.retry = bool(error.retry)
                 raise
 

@@ -1,4 +1,4 @@
-"""The worker: claims, runs, and writes outcomes; one thread, or one process."""
+"""The worker, a thread or a process: claims jobs, runs them, and writes their outcomes."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ from hsejobs.watch import logs
 
 #: Longest wait for the doorbell, in seconds.
 BELL_WAIT = 2.0
-_AWAY_PAUSES = (0.02, 0.1, 0.25, 0.5, 1.0)
-#: Seconds between two lines about an outcome that Redis refuses for no reason that passes.
-_FAULT_TOLD_EVERY = 30.0
+#: Seconds between attempts to reach Redis.
+_RETRY_PAUSES = (0.02, 0.1, 0.25, 0.5, 1.0)
+#: Seconds between two log lines about errors of this worker other than outages.
+_FAULT_LOG_EVERY = 30.0
 
 
 class JobWorker(Worker):
-    """Huey's worker with our loop. Its slot is what the maintenance thread sees of it."""
+    """Huey's worker with our loop. The maintenance thread sees its jobs in its slot."""
 
     def __init__(self, consumer: WorkerHost, slot: Slot) -> None:
         super().__init__(
@@ -49,19 +50,19 @@ class JobWorker(Worker):
         self.traces: dict[str, str] = {}
         self.progress_logs: list[ProgressLog] = []
         self.fast = False
-        #: An interrupt was raised in this process, wherever it struck; see `_execute`.
+        #: Whether an interrupt was raised in this process, anywhere; see `_execute`.
         self.interrupted = False
         self._calls = 0
-        #: The token of a claim that nothing is known of, and how often it was sent: it may have come
-        #: through, or still be on its way.
+        #: The token of a claim without a reply, and how often it was sent: Redis may have executed it,
+        #: or may still receive it.
         self._unanswered, self._sent = "", 0
-        self._fault_told = 0.0
+        self._fault_logged_at = 0.0
 
     def initialize(self) -> None:
-        """Opens this worker's own connections; runs Huey's start-up hooks."""
+        """Opens this worker's own connections and runs Huey's startup hooks."""
         runtime = self.queue.runtime
         self.lease = runtime.settings.lease_ms
-        # Tokens begin with something that no other life of this slot had.
+        # The prefix makes tokens differ from those of earlier workers of this slot.
         self.token_base = f"{new_job_id()[-10:]}{os.getpid() % 997:x}"
         self.work = WorkerStore(runtime.link, runtime.prefix, self.queue.name)
         self.bell = RedisClient(runtime.link.url, probe_after=BELL_WAIT * 5)
@@ -69,14 +70,14 @@ class JobWorker(Worker):
         super().initialize()
 
     def shutdown(self) -> None:
-        """Writes what is finished, hands back what was not begun."""
+        """Writes finished outcomes and releases the jobs that were not started."""
         with contextlib.suppress(JobsError):
             self._turn(stopping=True)
         super().shutdown()
         logs.flush()
 
     def loop(self, now: Any = None) -> None:
-        """One job, or one round trip, or one wait. Nothing that Redis answers ends a worker."""
+        """Runs one job, or makes one round trip, or waits once. No reply of Redis ends a worker."""
         try:
             claim = self.slot.begin(time.monotonic())
             if claim is None:
@@ -86,16 +87,16 @@ class JobWorker(Worker):
         except Exception as error:
             if isinstance(error, WorkerRecycle):
                 raise
-            self._tell_fault("worker", error)
+            self._log_fault("worker", error)
             self.stop_flag.wait(0.5)
 
-    # -- talking to Redis
+    # -- calling Redis
 
     def _turn(self, *, stopping: bool = False) -> None:
-        """Writes the finished, claims the next; waits when there is nothing."""
+        """Writes finished outcomes and claims the next jobs; waits when there are none."""
         want = 0 if stopping or self.stop_flag.is_set() else self.pace.batch
         if not want and not self.done:
-            self._hand_back()
+            self._release()
             return
         claims = self._step(want)
         if claims:
@@ -104,7 +105,7 @@ class JobWorker(Worker):
                 self.fast = True
                 self.consumer.poke()
             if self.stop_flag.is_set():
-                self._hand_back()
+                self._release()
             return
         self.slot.load(())
         logs.flush()
@@ -112,13 +113,13 @@ class JobWorker(Worker):
             self.fast = False
             self._wait()
 
-    def _hand_back(self) -> None:
+    def _release(self) -> None:
         _, unbegun = self.slot.take_back(finished=False)
         if unbegun:
-            self._insist(lambda: self.work.release(unbegun))
+            self._retry(lambda: self.work.release(unbegun))
 
     def _step(self, want: int) -> list[Claim]:
-        """One round trip, sent again until it is answered (or the process is ended)."""
+        """Writes outcomes and claims jobs in one round trip, resent until Redis replies."""
         token = self._unanswered
         if not token:
             self._calls += 1
@@ -127,7 +128,7 @@ class JobWorker(Worker):
         done, tries = self.done, 0
         while True:
             try:
-                self._last_words()
+                self._flush_progress()
                 again = self._sent
                 if want:
                     self._unanswered, self._sent = token, again + 1
@@ -144,9 +145,9 @@ class JobWorker(Worker):
                 self._pause(tries)
                 tries += 1
             except JobsError as error:
-                # Whichever it was: the outcomes go alone, each until it is taken, then claims again.
-                self._tell_fault("worker", error)
-                letters, claims = "".join(map(self._insist_on, done)), []
+                # Any of them may be the cause: write each outcome alone, and claim in the next turn.
+                self._log_fault("worker", error)
+                letters, claims = "".join(map(self._write_outcome, done)), []
                 self.stop_flag.wait(0.1)
                 break
         self.consumer.outage.ends(self.name)
@@ -163,24 +164,24 @@ class JobWorker(Worker):
             logs.flush()
         return claims
 
-    def _last_words(self) -> None:
-        """What finished jobs said and Redis does not have yet. Raises RedisUnavailable."""
+    def _flush_progress(self) -> None:
+        """Writes the buffered progress and log lines of finished jobs. Raises RedisUnavailable."""
         while self.progress_logs:
             try:
-                self.progress_logs[0].last_words()
+                self.progress_logs[0].flush_final()
             except RedisUnavailable:
                 raise
             except JobsError as error:
-                self._tell_fault("log", error)
+                self._log_fault("log", error)
             del self.progress_logs[0]
 
-    def _insist_on(self, one: Done) -> str:
-        """Writes one outcome; its letter."""
-        return self._insist(lambda: self.work.step([one], 0, "", self.lease)[0]) or "r"
+    def _write_outcome(self, one: Done) -> str:
+        """Writes one outcome; returns Redis' letter for it."""
+        return self._retry(lambda: self.work.step([one], 0, "", self.lease)[0]) or "r"
 
-    def _insist(self, act: Callable[[], Any]) -> Any:
-        """Calls until Redis takes it. A fault is not insisted on for longer than a lease: by then
-        the job stalls, and another worker runs it.
+    def _retry(self, act: Callable[[], Any]) -> Any:
+        """Calls *act* until it succeeds, through outages. Gives up on other errors after a lease's
+        duration: by then the job stalls, and another worker runs it.
         """
         tries, give_up = 0, time.monotonic() + self.lease / 1000
         while True:
@@ -190,7 +191,7 @@ class JobWorker(Worker):
                 self.consumer.outage.begins(error, self.name)
                 give_up = time.monotonic() + self.lease / 1000
             except JobsError as error:
-                self._tell_fault("worker", error)
+                self._log_fault("worker", error)
                 if time.monotonic() >= give_up:
                     return None
             else:
@@ -201,17 +202,17 @@ class JobWorker(Worker):
             tries += 1
 
     def _pause(self, tries: int) -> None:
-        time.sleep(_AWAY_PAUSES[min(tries, len(_AWAY_PAUSES) - 1)])
+        time.sleep(_RETRY_PAUSES[min(tries, len(_RETRY_PAUSES) - 1)])
 
-    def _tell_fault(self, what: str, error: Exception) -> None:
+    def _log_fault(self, what: str, error: Exception) -> None:
         now = time.monotonic()
-        if now - self._fault_told >= _FAULT_TOLD_EVERY or not self._fault_told:
-            self._fault_told = now
-            told = str(error) if isinstance(error, JobsError) else repr(error)
-            logs.tell(what, 40, queue=self.queue.name, error=told)
+        if now - self._fault_logged_at >= _FAULT_LOG_EVERY or not self._fault_logged_at:
+            self._fault_logged_at = now
+            text = str(error) if isinstance(error, JobsError) else repr(error)
+            logs.tell(what, 40, queue=self.queue.name, error=text)
 
     def _wait(self) -> None:
-        """Until the doorbell, two seconds, or the consumer stops."""
+        """Waits for the doorbell, for two seconds, or until the consumer stops."""
         connection = None
         try:
             connection = self.bell.blocking(self.work.bell)
@@ -220,7 +221,7 @@ class JobWorker(Worker):
             poller.register(connection._sock.fileno(), select.POLLIN)
             poller.register(self.stop_flag._r, select.POLLIN)
             give_up = time.monotonic() + BELL_WAIT + 1
-            # With TLS, what arrives need not be a reply: a session's ticket comes by itself.
+            # With TLS, incoming data need not be a reply: session tickets arrive unasked.
             while not arrived(connection):
                 left = give_up - time.monotonic()
                 if left > 0:
@@ -258,41 +259,41 @@ class JobWorker(Worker):
         result = outcomes.run(queue, claim, job, self.huey.execute)
         self.pace.ran(result.run_us)
         self.task_count += 1
-        unsaid = job.progress_log is not None and job.progress_log.pending
-        if unsaid and job.progress_log is not None:
+        unwritten = job.progress_log is not None and job.progress_log.pending
+        if unwritten and job.progress_log is not None:
             self.progress_logs.append(job.progress_log)
         if result.kind == "completed":
             one = Done(claim.id, claim.token, result.run_us, result.result)
-            mine = self.slot.finish(one)
+            kept = self.slot.finish(one)
             self.done.append(one)
-            if unsaid or (result.run_us > BUDGET_US and self.slot.left):
+            if unwritten or (result.run_us > BUDGET_US and self.slot.left):
                 self._step(0)
         else:
-            mine = self.slot.finish(None)
+            kept = self.slot.finish(None)
             self._write(claim, result, started_at, shown)
-        if not mine:
-            # The maintenance thread ended this job and put another worker in this one's place.
+        if not kept:
+            # The maintenance thread ended this job and replaced this worker.
             raise WorkerRecycle
-        # An import that was interrupted leaves modules behind that lack their parts, whether or not
-        # the task let the interrupt out: no other job may meet them.
+        # An interrupted import leaves incomplete modules behind, even if the task caught the
+        # interrupt: no other job may run in this process.
         if self.interrupted or (self.max_tasks and self.task_count >= self.max_tasks):
             self.shutdown_batch()
             raise WorkerRecycle
 
     def shutdown_batch(self) -> None:
-        """Before this worker is replaced: nothing is kept in its hands."""
+        """Writes outcomes and releases jobs before this worker is replaced."""
         self._step(0)
-        self._hand_back()
+        self._release()
 
     def _write(self, claim: Claim, result: Outcome, started_at: int, shown: Any) -> None:
-        """An outcome other than success, at once; sent again until it is answered."""
+        """Writes an outcome other than success at once, resent until Redis replies."""
 
         def once() -> bool:
-            self._last_words()
+            self._flush_progress()
             self._write_once(claim, result, started_at, shown)
             return True
 
-        self._insist(once)
+        self._retry(once)
 
     def _write_once(self, claim: Claim, result: Outcome, started_at: int, shown: Any) -> None:
         if result.kind == "postpone":
@@ -326,16 +327,16 @@ class JobWorker(Worker):
             final=result.final,
             delay_ms=result.delay,
         )
-        told = {
+        fields = {
             "error": result.error,
             "code": result.code,
             "attempts": claim.attempt,
             "duration": result.run_us / 1000,
         }
         if letter == "f":
-            self._log("failed", claim, "failed", shown, **told)
+            self._log("failed", claim, "failed", shown, **fields)
         elif letter == "d":
-            self._log("retrying", claim, "delayed", shown, delay=delay, **told)
+            self._log("retrying", claim, "delayed", shown, delay=delay, **fields)
         else:
             self._log("refused", claim, "lost", shown)
 

@@ -1,4 +1,4 @@
-"""The alerts as Redis keeps them, and the lock of whoever looks."""
+"""The alerts in Redis, and the lock that lets one process check the rules."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from hsejobs.store.client import RedisClient
 
 
 class AlertStore:
-    """The hash of the alerts by rule and queue. All methods raise RedisUnavailable."""
+    """The alerts, by rule and queue. All methods raise RedisUnavailable."""
 
     def __init__(self, link: RedisClient, prefix: str) -> None:
         self.link, self.prefix = link, prefix
         self._key, self._lock = keys.alerts(prefix), keys.lock(prefix, "alerts")
 
     def take_turn(self, ms: int) -> bool:
-        """Whether this process is the one that looks, for so long. Answers within about a second."""
+        """Tries to take the lock for ``ms``; returns whether this process has it. Takes at most about 1 s."""
         return bool(self.link.command("SET", self._lock, "1", "NX", "PX", ms, patience=1.0))
 
     def keep_turn(self, ms: int) -> None:
-        """The turn lasts so many ms from now."""
+        """Extends the lock to ``ms`` from now."""
         self.link.command("PEXPIRE", self._lock, ms)
 
     def all(self) -> list[dict[str, Any]]:
-        """Every alert as it was put."""
+        """Every alert, as it was stored."""
         return [json.loads(text) for text in self.link.command("HVALS", self._key)]
 
     def put(self, alert: dict[str, Any]) -> None:
@@ -34,11 +34,11 @@ class AlertStore:
         self.link.command("HSET", self._key, _field(alert), codec.dumps(alert))
 
     def drop(self, alert: dict[str, Any]) -> None:
-        """Forgets an alert."""
+        """Deletes an alert."""
         self.link.command("HDEL", self._key, _field(alert))
 
     def overdue(self, queue: str, before_ms: int) -> int:
-        """How many active jobs have a lease that ended before that time, and nobody took them back."""
+        """How many active jobs have a lease that ended before ``before_ms`` (Redis time)."""
         active = keys.of(keys.base(self.prefix, queue), "active")
         return int(self.link.command("ZCOUNT", active, "-inf", before_ms))
 

@@ -1,8 +1,8 @@
-"""Whether a reply has arrived on a connection.
+"""Check whether a reply has arrived on a connection.
 
-redis-py's own ``can_read`` tells whether the socket can be read, and what is read over TLS need not
-be a reply: a ticket for the session comes by itself after each handshake (TLS 1.3). Who then reads
-a reply waits for one, for as long as replies may take.
+redis-py's ``can_read`` only reports whether the socket is readable. Over TLS 1.3, that may be a
+session ticket, which servers send after each handshake; reading a reply would then block until the
+reply timeout.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def arrived(connection: Any, timeout: float = 0.0) -> bool:
-    """Whether the beginning of a reply is there, or comes within ``timeout`` seconds.
+    """Whether the start of a reply has arrived, or arrives within ``timeout`` seconds.
 
     Raises redis-py's ConnectionError when the other end has closed the connection.
     """

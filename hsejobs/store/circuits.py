@@ -1,8 +1,9 @@
-"""Circuit breakers: which hosts may be called now, as all workers see it.
+"""Circuit breakers, shared by all workers: which hosts may be called now.
 
-A circuit is closed (calls are made), open (they are postponed) or half-open (one trial is made).
-Its name says what it guards: ``webhook:<organization or ->:<host>:<port>`` for an organization's
-receiver, ``smtp:<host>:<port>`` for the mail server. Each transition is one script.
+A circuit is closed (calls are made), open (calls are postponed) or half-open (one trial call is
+made). Its name tells what it guards: ``webhook:<organization or ->:<host>:<port>`` for an
+organization's webhook endpoint, ``smtp:<host>:<port>`` for the mail server. Each transition is one
+script.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def smtp_circuit(host: str, port: int) -> str:
 
 
 def organization_of_circuit(name: str) -> str | None:
-    """Whose calls a circuit of that name guards; None for everybody's, or for no circuit's name."""
+    """The organization in a circuit's name; None if it has none, or if the name is not valid."""
     match = _NAME.fullmatch(name)
     org = match["org"] if match else None
     return None if org in (None, "-") else unquote(org)
@@ -45,9 +46,9 @@ def organization_of_circuit(name: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class CircuitEntry:
-    """Whether a call may be made: ``closed``, ``trial``, ``open`` or ``waiting`` for a trial's end.
+    """Whether a call may be made: ``closed``, ``trial``, ``open`` or ``waiting`` (for a trial to end).
 
-    ``wait_ms``: until it is worth asking again; None while a person holds the circuit open.
+    ``wait_ms``: when to ask again; None while the circuit is opened manually.
     """
 
     kind: str
@@ -61,7 +62,7 @@ class CircuitEntry:
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """One circuit; times in ms since the epoch. ``failures``: in a row."""
+    """One circuit; times in ms since the epoch. ``failures`` counts consecutive failures."""
 
     name: str
     state: str
@@ -73,7 +74,7 @@ class Circuit:
 
     @property
     def organization_id(self) -> str | None:
-        """Whose calls it guards; None for everybody's."""
+        """The organization whose calls the circuit guards; None for all."""
         return organization_of_circuit(self.name)
 
     @property
@@ -83,7 +84,7 @@ class Circuit:
         return match["host"] if match else self.name
 
     def public(self) -> dict[str, Any]:
-        """As the command line and the shim show it."""
+        """The object that the command line and the shim show."""
         return {
             "name": self.name,
             "organizationId": self.organization_id,
@@ -113,9 +114,9 @@ class Circuits:
         return self.link.run(script, self.base, args, patience=self.patience)
 
     def enter(self, name: str, token: str, trial_ms: int) -> CircuitEntry:
-        """Asks whether a call may be made; ``token`` is this call's own, without spaces.
+        """Asks whether a call may be made; ``token`` identifies the call and has no spaces.
 
-        A trial that has not been reported after ``trial_ms`` is somebody else's to make.
+        If a trial is not reported within ``trial_ms``, another call becomes the trial.
         """
         letter, wait = self._run(scripts.CIRCUIT_ENTER, name, token, trial_ms)
         return CircuitEntry(_KINDS[letter.decode()], None if wait < 0 else int(wait))
@@ -131,7 +132,7 @@ class Circuits:
         open_ms: int,
         longest_ms: int,
     ) -> str:
-        """Says how a call ended, ``ok``, ``fail`` or ``none``; the state after it."""
+        """Reports how a call ended, ``ok``, ``fail`` or ``none``; returns the circuit's new state."""
         letter = self._run(
             scripts.CIRCUIT_REPORT,
             name,
@@ -145,30 +146,30 @@ class Circuits:
         return _LETTERS[letter]
 
     def open(self, name: str) -> None:
-        """Holds a circuit open until it is closed by hand. Raises UnknownCircuit."""
+        """Opens a circuit until it is closed manually. Raises UnknownCircuit."""
         if _NAME.fullmatch(name) is None:
             raise UnknownCircuit(
-                "no circuit is called that: use webhook:ORG:HOST:PORT (- for no organization),"
+                "no circuit has that name: use webhook:ORG:HOST:PORT (- for no organization),"
                 " smtp:HOST:PORT, or a name that `hsejobs circuits` shows"
             )
         self._run(scripts.CIRCUIT_SET, name, 1)
 
     def close(self, name: str) -> None:
-        """Lets calls through again, whatever closed them off. Raises UnknownCircuit."""
+        """Closes a circuit, however it was opened: calls are made again. Raises UnknownCircuit."""
         if _NAME.fullmatch(name) is None or not self._run(scripts.CIRCUIT_SET, name, 0):
-            raise UnknownCircuit("no circuit is called that: see `hsejobs circuits`")
+            raise UnknownCircuit("no circuit has that name: see `hsejobs circuits`")
 
     def get(self, name: str) -> Circuit:
         """One circuit. Raises UnknownCircuit."""
         for one in self.all():
             if one.name == name:
                 return one
-        raise UnknownCircuit("no circuit is called that: see `hsejobs circuits`")
+        raise UnknownCircuit("no circuit has that name: see `hsejobs circuits`")
 
     def all(self, organization_id: str | None = None) -> list[Circuit]:
-        """Every circuit that failed or was touched in the last day, by name.
+        """Every circuit that failed or was set in the last day, by name.
 
-        With ``organization_id`` those of its own calls only.
+        With ``organization_id``, only those of the organization's own calls.
         """
         found: list[Circuit] = []
         offset = 0
@@ -187,7 +188,7 @@ def _circuit(now: int, row: list[bytes | None]) -> Circuit:
     name, letter, failures, since, until, error = row
     state = _LETTERS.get(letter or b"c", "closed")
     if letter == b"o" and (whole_number(until) or 0) <= now:
-        # Nobody has called since: the next call is the trial.
+        # No call was made since then: the next call is the trial.
         state = "half-open"
     return Circuit(
         name=(name or b"").decode(),

@@ -1,8 +1,7 @@
-"""The connection to Redis: one server, Sentinel or Cluster, behind one small surface.
+"""The connection to Redis: one interface to a single server, Sentinel or Cluster.
 
-Every script is idempotent, so a call whose reply was lost is simply sent
-again. redis-py's own retries are off: how long to be patient is the caller's
-to say.
+Every script is idempotent, so a call whose reply was lost is sent again. redis-py's own retries are
+off, because the caller decides how long to retry.
 """
 
 from __future__ import annotations
@@ -24,28 +23,28 @@ from hsejobs.store.replies import Reply, classify, code_of, explained
 from hsejobs.store.scripts import Arg, Script
 from hsejobs.store.watchful import watchful
 
-#: Seconds a reply may take before the call is sent again on a fresh connection.
+#: Seconds that a reply may take before the call is sent again on a new connection.
 REPLY_TIMEOUT = 2.0
-#: Seconds that replicas get to confirm a write.
+#: Seconds that replicas have to confirm a write.
 WAIT_TIMEOUT = 4.0
 #: How long a caller's command is retried before RedisUnavailable, in seconds.
 PATIENCE = 3.0
-#: Seconds after which an idle connection is asked whether it is still there, and how long that may take.
+#: Seconds after which an idle connection is probed before use, and seconds that the probe may take.
 PROBE_AFTER, PROBE_TIMEOUT = 0.5, 0.05
 
 
 T = TypeVar("T")
 
-#: Set while a job runs: whether its calls may go on waiting for Redis. What a caller would be told
-#: at once (full, refused) is waited for as well, because a job must not fail for Redis' sake.
+#: Set while a job runs: whether its calls may keep waiting for Redis. They also wait when Redis is full
+#: or refuses the login, which other callers get as an error at once: a job must not fail because of Redis.
 may_wait: ContextVar[Callable[[], bool] | None] = ContextVar("hsejobs_may_wait", default=None)
 
 
 class RedisClient:
-    """Redis as hsejobs uses it. Thread-safe and fork-safe; connects at the first call.
+    """Redis as hsejobs uses it. Thread-safe and fork-safe; connects on the first call.
 
-    A connection belongs to one thread, so nothing waits for a free one. ``probe_after``: a
-    connection that was idle for so many seconds is asked first whether it is still there.
+    Each thread has its own connection, so that no call waits for a free one. ``probe_after``:
+    seconds after which an idle connection is probed before use.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class RedisClient:
         self._local = threading.local()
 
     def watch(self, while_waiting: Callable[[], None]) -> None:
-        """This thread's calls call ``while_waiting`` about every 50 ms while they wait for Redis."""
+        """Calls ``while_waiting`` about every 50 ms while this thread's calls wait for Redis."""
         self._watch = (threading.get_ident(), while_waiting)
         self.close()
 
@@ -78,7 +77,7 @@ class RedisClient:
     def client(self) -> Any:
         """redis-py's client of this process."""
         if self._client is None or self._pid != os.getpid():
-            # What redis-py imports at its first client must be whole in a forked child.
+            # A fork must not interrupt the imports of redis-py's first client.
             with self._lock, forks.quiet():
                 if self._client is None or self._pid != os.getpid():
                     self._client, self._pid = connect(self.url), os.getpid()
@@ -87,28 +86,28 @@ class RedisClient:
     def run(
         self, script: Script, base: str, args: Sequence[Arg] = (), *, patience: float = PATIENCE
     ) -> Any:
-        """The script's reply. Raises RedisUnavailable after ``patience`` seconds without one."""
+        """Runs a script and returns its reply. Raises RedisUnavailable after ``patience`` seconds."""
         return self._patiently(
             patience, lambda: self._once(("EVALSHA", script.sha, 1, base, *args), script)
         )
 
     def command(self, *words: Arg, patience: float = PATIENCE) -> Any:
-        """The reply to a plain command, whose first argument is a key."""
+        """Sends a plain command, whose first argument is a key, and returns its reply."""
         return self._patiently(patience, lambda: self._once(words, None))
 
     def add(
         self, script: Script, base: str, args: Sequence[Arg], *, patience: float = PATIENCE
     ) -> Any:
-        """Like ``run``, and then waits for the replicas that the settings ask for."""
+        """Like ``run``, then waits for as many replicas as ``wait_replicas``."""
         reply = self.run(script, base, args, patience=patience)
         if self.wait_replicas:
             self.check_replicas(base, WAIT_TIMEOUT)
         return reply
 
     def check_replicas(self, base: str, seconds: float) -> None:
-        """Waits until the replicas have what this thread wrote to the server of ``base``.
+        """Waits until replicas confirm this thread's writes to the server of ``base``.
 
-        Raises RedisUnavailable when too few of them confirm it in time.
+        Raises RedisUnavailable when too few of them confirm within ``seconds``.
         """
 
         def once() -> Any:
@@ -120,7 +119,7 @@ class RedisClient:
         if reached < self.wait_replicas:
             raise RedisUnavailable(
                 f"only {reached} of {self.wait_replicas} replicas confirmed the write;"
-                " it is kept by the primary: add it again with the same id to make sure"
+                " the primary has it: add the job again with the same id to make sure"
             )
 
     def add_many(
@@ -130,7 +129,7 @@ class RedisClient:
         calls: Sequence[T],
         args_of: Callable[[T], Sequence[Arg]],
     ) -> list[Any]:
-        """Like ``add`` for several calls; Redis works on one while the next is put together."""
+        """Like ``add`` for several calls, pipelined: Redis runs one while the next is encoded."""
         if self.wait_replicas or len(calls) <= 1:
             return [self.add(script, base, args_of(call)) for call in calls]
 
@@ -154,7 +153,7 @@ class RedisClient:
     def run_many(
         self, calls: Sequence[tuple[Script, str, Sequence[Arg]]], *, patience: float = PATIENCE
     ) -> list[Any]:
-        """Several scripts in one round trip (on a Cluster: one each)."""
+        """Runs several scripts in one round trip (on a Cluster: one round trip each)."""
         return self.batch(
             [(script, (base, *args)) for script, base, args in calls], patience=patience
         )
@@ -165,9 +164,9 @@ class RedisClient:
         *,
         patience: float = PATIENCE,
     ) -> list[Any]:
-        """Scripts (with base and arguments) and plain commands (None) in one round trip.
+        """Runs scripts (with base and arguments) and plain commands (None) in one round trip.
 
-        On a Cluster: one each. A plain command must be safe to send twice.
+        On a Cluster, each takes one. Plain commands must be safe to send twice.
         """
         if self.cluster or len(calls) == 1:
             return [self._single(script, words, patience) for script, words in calls]
@@ -192,9 +191,9 @@ class RedisClient:
         return self.run(script, str(words[0]), words[1:], patience=patience)
 
     def scan(self, base: str, count: int) -> Iterator[list[bytes]]:
-        """The keys that begin with ``base``, about ``count`` looked at in a step; some come twice.
+        """Yields the keys that begin with ``base``, scanning about ``count`` per step; some come twice.
 
-        It goes through the whole server, so it is for an administrator's commands only.
+        It scans the whole server, so it is only for administrative commands.
         """
         pattern = re.sub(r"([*?\[\]\\])", r"\\\1", base) + "*"
         cursor: Any = 0
@@ -206,7 +205,7 @@ class RedisClient:
                 return
 
     def _at(self, base: str, words: Sequence[Arg]) -> Any:
-        """A command's reply from the server that holds the keys of ``base``."""
+        """Sends a command to the server that holds the keys of ``base``; returns the reply."""
 
         def once() -> Any:
             connection = self._connection(base)
@@ -216,7 +215,7 @@ class RedisClient:
         return self._patiently(PATIENCE, once)
 
     def ping(self, *, patience: float = 1.0) -> None:
-        """Raises RedisUnavailable when Redis does not answer; all primaries of a Cluster must."""
+        """Raises RedisUnavailable when Redis, or any primary of a Cluster, does not answer."""
         if self.cluster:
             self._patiently(patience, self._ping_all)
         else:
@@ -229,14 +228,14 @@ class RedisClient:
             connection.read_response()
 
     def blocking(self, key: str) -> Any:
-        """This thread's connection to the server of ``key``, for a blocking command of one's own.
+        """This thread's connection to the server of ``key``, for the caller's blocking command.
 
-        Whoever abandons a wait disconnects it. Raises redis-py's errors.
+        A caller that abandons the wait must disconnect it. Raises redis-py's errors.
         """
         return self._connection(key)
 
     def close(self) -> None:
-        """Drops this thread's connections."""
+        """Closes this thread's connections."""
         local = self._local
         held = getattr(local, "held", None)
         local.held = {}
@@ -246,11 +245,11 @@ class RedisClient:
     # -- one exchange
 
     def _connection(self, key: Arg) -> Any:
-        """This thread's connection to the server of ``key``, which was there a moment ago."""
+        """This thread's connection to the server of ``key``, recently used or probed."""
         return self._connection_to(self.client.get_node_from_key(key) if self.cluster else None)
 
     def _connection_to(self, node: Any) -> Any:
-        """Likewise, to a node of a Cluster, or to the one server."""
+        """This thread's connection to a node of a Cluster, or (None) to the single server."""
         local = self._local
         if getattr(local, "pid", 0) != os.getpid():
             local.pid, local.held = os.getpid(), {}
@@ -272,10 +271,10 @@ class RedisClient:
         return connection
 
     def _new(self, pool: Any) -> Any:
-        """A connection as the pool would make it.
+        """A new connection with the pool's options.
 
-        The pool itself counts all that it ever made and refuses more than its most: a
-        process that lost Redis often enough, or had threads enough, could never connect again.
+        The pool itself counts all connections that it ever made, up to a maximum: a process that
+        lost Redis often enough, or had enough threads, could never connect again.
         """
         kind = pool.connection_class
         if self._watch is not None and self._watch[0] == threading.get_ident():
@@ -298,9 +297,9 @@ class RedisClient:
         return connection.read_response()
 
     def _patiently(self, patience: float, once: Callable[[], Any]) -> Any:
-        """Calls until it answers, at least twice when the first call found a connection gone.
+        """Calls *once* until it succeeds or ``patience`` ends; retries a failed connection at least once.
 
-        While a job runs (see ``may_wait``), its calls wait as long as the job may.
+        While a job runs, its calls wait as long as ``may_wait`` allows.
         """
         give_up = time.monotonic() + patience
         waits = may_wait.get() if patience else None
@@ -312,7 +311,7 @@ class RedisClient:
             except Exception as error:
                 reply = classify(error)
                 if reply is Reply.REFUSED:
-                    # What comes after it says less: the connection that was refused is gone.
+                    # Later errors are less specific, because the refused connection is closed.
                     refused = error
                 if reply is not Reply.FAULT:
                     self._lost(error)
@@ -329,7 +328,7 @@ class RedisClient:
                 ):
                     raise explained(error) from error
             except BaseException:
-                # A half-read reply (an interrupt) would be taken for the next one.
+                # After an interrupt, the rest of this reply would be read as the next one.
                 self.close()
                 raise
             time.sleep(pause)
@@ -337,16 +336,16 @@ class RedisClient:
             pause = min(0.5, pause * 2 or 0.02)
 
     def _lost(self, error: Exception) -> None:
-        """Nothing of the old connections is trusted any more; a Cluster's map is drawn again."""
+        """Discards this thread's connections; reloads a Cluster's topology."""
         self.close()
         if self.cluster and self._client is not None:
-            # The nodes may have changed places; when none is reachable the next try says so.
+            # Nodes may have changed roles; if none is reachable, the next call reports it.
             with contextlib.suppress(Exception):
                 self._client.nodes_manager.initialize()
 
 
 def _key_of(words: Sequence[Arg]) -> Arg:
-    """The key by which a Cluster finds the node; a command without one may go to any."""
+    """The key that determines the Cluster node; a command without one may go to any node."""
     if words[0] in ("EVALSHA", "EVAL"):
         return words[3]
     if words[0] == "XREAD":
@@ -355,7 +354,7 @@ def _key_of(words: Sequence[Arg]) -> Arg:
 
 
 def _packed(words: Sequence[Arg]) -> list[bytes]:
-    """A command as it is sent; redis-py's own packing looks at every argument in Python first."""
+    """Encodes a command with hiredis: redis-py's own packing handles every argument in Python."""
     from hiredis import pack_command
 
     args: Any = tuple(words)
@@ -363,20 +362,20 @@ def _packed(words: Sequence[Arg]) -> list[bytes]:
 
 
 def _answers(connection: Any) -> bool:
-    """Whether a connection that was idle still leads to a server; asks for at most PROBE_TIMEOUT."""
+    """Whether an idle connection still works; probes it for at most PROBE_TIMEOUT."""
     try:
         connection.send_packed_command(_packed(("PING",)), check_health=False)
         if not arrived(connection, PROBE_TIMEOUT):
             return False
         connection.read_response(disconnect_on_error=False)
     except Exception as error:
-        # An error that a server answered came over a connection that works.
+        # An error reply from the server shows that the connection works.
         return code_of(error) != ""
     return True
 
 
 def _reply(connection: Any) -> Any:
-    """The next reply, or the error that the server answered."""
+    """The next reply; an error reply is returned, not raised."""
     from redis.exceptions import ResponseError
 
     try:

@@ -1,4 +1,4 @@
-"""redis-py's client for a Redis URL: one server, Sentinel or Cluster, with or without TLS."""
+"""Create redis-py's client for a Redis URL: a single server, Sentinel or Cluster, with or without TLS."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 
 from hsejobs.redis_url import RedisURL, parse_redis_url
 
-#: Seconds a reply may take. Blocking waits stay well below it.
+#: Seconds that a reply may take. Blocking commands wait for much less.
 SOCKET_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 2.0
-#: Likewise of a sentinel, and of a Cluster's node that is asked for the map: another can be asked.
+#: The same for a sentinel, and for a Cluster node asked for the topology: there are others to ask.
 SENTINEL_TIMEOUT, MAP_TIMEOUT = 1.0, 2.0
-#: An idle connection is probed after so many seconds, then every so many, and given up after so
-#: many probes: load balancers and firewalls forget what was silent for 4 minutes or longer.
+#: TCP keepalive: seconds until the first probe, seconds between probes, and failed probes until the
+#: connection counts as lost. Load balancers and firewalls drop connections idle for 4 minutes or more.
 KEEPALIVE_IDLE, KEEPALIVE_EVERY, KEEPALIVE_PROBES = 30, 5, 3
 
 
 def connect(url: str) -> Any:
-    """A client for the URL (schemes of the setting QUEUE_REDIS_URL). Does no I/O, but for Cluster.
+    """A client for the URL, in any form of QUEUE_REDIS_URL. Does no I/O, except for a Cluster.
 
-    Raises ValueError for a URL that is none.
+    Raises ValueError for an invalid URL.
     """
     import redis.cluster
 
-    # redis-py types its commands for both of its clients at once, which fits neither.
+    # redis-py's types cover its sync and async clients at once and fit neither.
     module: Any = redis
     parsed = parse_redis_url(url)
     common, login = _common(parsed), _login(parsed.username, parsed.password)
@@ -59,7 +59,7 @@ def connect(url: str) -> Any:
 
 @cache
 def _sentinels() -> Any:
-    """redis-py's Sentinel, which says in short why there is no primary."""
+    """A subclass of redis-py's Sentinel with short errors about a missing primary."""
     import redis.sentinel
     from redis.exceptions import (
         AuthenticationError,
@@ -73,10 +73,10 @@ def _sentinels() -> Any:
     no_primary: Any = redis.sentinel.MasterNotFoundError
 
     class Sentinels(base):  # type: ignore[misc]
-        """Its own errors print client objects, and take a refused login for an absence."""
+        """redis-py's own errors print client objects, and report a refused login as a missing primary."""
 
         def discover_master(self, service_name: str) -> tuple[str, int]:
-            """The primary's address by the first sentinel that knows it, who is asked first then.
+            """The primary's address from the first sentinel that knows it; that one is asked first next time.
 
             Raises AuthenticationError when a sentinel refuses the login, else MasterNotFoundError.
             """
@@ -88,12 +88,12 @@ def _sentinels() -> Any:
                     reasons.append(error)
                     continue
                 finally:
-                    # It is asked once in a long while: an idle connection would be dropped unseen.
+                    # Sentinels are asked rarely: an idle connection would be dropped unnoticed.
                     sentinel.connection_pool.disconnect(inuse_connections=False)
                 if state and self.check_master_state(state, service_name):
                     self.sentinels[0], self.sentinels[place] = sentinel, self.sentinels[0]
                     return state["ip"], state["port"]
-            why = "; ".join(dict.fromkeys(map(str, reasons))) or "they know none"
+            why = "; ".join(dict.fromkeys(map(str, reasons))) or "no sentinel knows one"
             if any(isinstance(e, AuthenticationError | NoPermissionError) for e in reasons):
                 raise AuthenticationError(
                     "Authentication at the sentinels failed: check sentinel_username and"
@@ -105,7 +105,7 @@ def _sentinels() -> Any:
 
 
 def _common(parsed: RedisURL, *, tcp: bool = True) -> dict[str, Any]:
-    """What every connection has, to servers and sentinels alike."""
+    """The options of every connection, to servers and sentinels."""
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
@@ -114,7 +114,7 @@ def _common(parsed: RedisURL, *, tcp: bool = True) -> dict[str, Any]:
         "socket_connect_timeout": CONNECT_TIMEOUT,
         "protocol": 2,
         "retry": Retry(NoBackoff(), 0),
-        # Two round trips a connection, and a right that nothing else needs.
+        # It would cost two round trips per connection, and a permission that nothing else needs.
         "driver_info": None,
     }
     if tcp:
@@ -133,8 +133,8 @@ def _common(parsed: RedisURL, *, tcp: bool = True) -> dict[str, Any]:
 
 
 def keepalive_options() -> dict[int, int]:
-    """The TCP options of keepalive that this platform has."""
-    # macOS calls the first one otherwise.
+    """The TCP keepalive options that this platform supports."""
+    # macOS has another name for the first one.
     idle = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None)
     every = getattr(socket, "TCP_KEEPINTVL", None)
     probes = getattr(socket, "TCP_KEEPCNT", None)

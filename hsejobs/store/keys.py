@@ -1,8 +1,7 @@
-"""Every Redis key of hsejobs is made here; the scripts get these names written in.
+"""Every Redis key of hsejobs is defined here; the names are inserted into the Lua scripts.
 
-All keys of a queue share one hash tag, ``<prefix>:{<queue>}:``, so that a
-script may touch any of them on a Redis Cluster. ``docs/redis-keys.md``
-describes each key, its type and its life.
+All keys of a queue share one hash tag, ``<prefix>:{<queue>}:``, so that a script may access any of
+them on a Redis Cluster. ``docs/redis-keys.md`` describes each key, its type and its lifetime.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from hsejobs.model import (
     check_organization,
 )
 
-#: Suffixes after the queue's base. A trailing colon takes an id, an organization or a minute.
+#: Suffixes after the queue's base. After a trailing colon comes an id, an organization or a minute.
 SUFFIXES: dict[str, str] = {
     # one record
     "job": "j:",
@@ -57,26 +56,26 @@ SUFFIXES: dict[str, str] = {
     "value": "kv:",
     "counter": "n:",
     "members": "s:",
-    # circuit breakers, which belong to no queue
+    # circuit breakers, which do not belong to a queue
     "circuit": "c:",
     "circuits": "circuits",
-    # counters of HTTP, which belong to no queue either
+    # counters of HTTP, which do not belong to a queue
     "tally": "tally",
     "reported": "t:",
 }
 
-#: Life of the per-minute counters in seconds: whole queue, and one organization's.
+#: Retention of the per-minute counters in seconds: of the whole queue, and of one organization.
 MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
-#: For so long the file of a job that a person removed is kept, in ms. The minute of an undo begins when
-#: the last of many jobs was removed, and bringing many back over a slow line takes its time too.
+#: Retention of the file of a manually removed job, in ms. It exceeds the minute of an undo, which starts
+#: when the last of many jobs was removed; restoring many over a slow connection takes time, too.
 UNDO_MS = 300_000
-#: A claim that was sent again is known for so long, in seconds: what was sent before may still come.
+#: Seconds for which a resent claim is remembered: an earlier copy may still arrive.
 RESENT_TTL = 3600
-#: About how many entries the event feed keeps.
+#: Approximate number of entries that the event feed keeps.
 EVENTS_KEPT = 2_000
-#: A waiting job's score is ``priority * PRIORITY_SPAN`` and its number in the order of arrival.
+#: A waiting job's score is ``priority * PRIORITY_SPAN`` plus its number in the order of arrival.
 PRIORITY_SPAN = 2**50
-#: What the scripts write as a word in capitals.
+#: Constants that the scripts use by name.
 CONSTANTS = {
     "MINUTE_TTL": MINUTE_TTL,
     "ORG_MINUTE_TTL": ORG_MINUTE_TTL,
@@ -93,65 +92,65 @@ CONSTANTS = {
 
 
 def queues(prefix: str) -> str:
-    """The set of the names of all queues that ever described themselves."""
+    """The set of the names of all queues that have a description."""
     return f"{prefix}:queues"
 
 
 def lock(prefix: str, name: str) -> str:
-    """A lock for work that one process of the whole installation should do."""
+    """A lock for work that only one process of the installation does."""
     return f"{prefix}:lock:{name}"
 
 
 def alerts(prefix: str) -> str:
-    """The hash of the alerts that are on or went off lately, by rule and queue."""
+    """The hash of the alerts that are on or turned off recently, by rule and queue."""
     return f"{prefix}:alerts"
 
 
 def circuits(prefix: str) -> str:
-    """What the keys of all circuit breakers begin with; no queue can have that name."""
+    """The prefix of the keys of all circuit breakers; no queue can have that name."""
     return f"{prefix}:{{_circuits}}:"
 
 
 def http(prefix: str) -> str:
-    """What the keys of the HTTP counters begin with; no queue can have that name."""
+    """The prefix of the keys of the HTTP counters; no queue can have that name."""
     return f"{prefix}:{{_http}}:"
 
 
 def doctor(prefix: str) -> str:
-    """What the keys begin with that ``hsejobs doctor`` tries its rights on; no queue either."""
+    """The prefix of the keys that ``hsejobs doctor`` tests permissions with; no queue can have that name."""
     return f"{prefix}:{{_doctor}}:"
 
 
 def base(prefix: str, queue: str) -> str:
-    """What all keys of a queue begin with."""
+    """The prefix of all keys of a queue."""
     return f"{prefix}:{{{queue}}}:"
 
 
 def tenant(organization_id: str | None) -> str:
-    """The organization as the scripts take it, ``""`` for all of them.
+    """The organization as the scripts expect it; ``""`` means all.
 
-    An empty id is a mistake somewhere, and must not mean everybody. Raises InvalidOption.
+    Raises InvalidOption for an empty id, which is a mistake and must not mean all organizations.
     """
     return check_organization(organization_id) or ""
 
 
 def index(queue_base: str, state: State, organization_id: str | None = None) -> str:
-    """The sorted set of the ids in a state, of all or of one organization."""
+    """The sorted set of the ids of jobs in a state, of all organizations or of one."""
     if organization_id is None:
         return queue_base + state.value
     return f"{queue_base}{SUFFIXES['org']}{state.value}:{organization_id}"
 
 
 def of(queue_base: str, name: str, rest: str = "") -> str:
-    """The key called ``name`` in SUFFIXES, with what follows a trailing colon."""
+    """The key ``name`` of SUFFIXES; ``rest`` is what follows a trailing colon."""
     return queue_base + SUFFIXES[name] + rest
 
 
 def into_lua(code: str) -> str:
-    """The code with ``K.name`` and the constants written out.
+    """The code with ``K.name`` and the constants replaced by their values.
 
-    A table of them would be built at each call, which for a single add cost more than the add.
-    Raises KeyError for a name that is none.
+    Redis would build a Lua table of them at each call, which would cost more than adding a job.
+    Raises KeyError for an unknown name.
     """
     code = re.sub(r"\bK\.(\w+)", lambda found: f"'{SUFFIXES[found[1]]}'", code)
     return re.sub(r"\b[A-Z_]+\b", lambda found: str(CONSTANTS.get(found[0], found[0])), code)

@@ -1,4 +1,4 @@
-"""The counters of one minute, and the histograms in them."""
+"""Per-minute counters and their histograms."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from hsejobs.model import whole_number
 
 BUCKETS_PER_OCTAVE = 4
-#: The bucket of 2^60 us, above everything that is measured.
+#: The bucket of 2^60 us, longer than any measurement.
 _LAST_BUCKET = 60 * BUCKETS_PER_OCTAVE
 
 
 def pairs(flat: Any) -> dict[bytes, bytes]:
-    """A hash as Redis returned it, whichever client asked."""
+    """A hash reply as a dict; redis-py's clients return a dict or a flat list."""
     if isinstance(flat, dict):
         return flat
     return dict(zip(flat[::2], flat[1::2], strict=True))
@@ -23,7 +23,7 @@ def pairs(flat: Any) -> dict[bytes, bytes]:
 
 @dataclass(slots=True)
 class Minute:
-    """The counters of one minute: jobs added, completed, failed for good, retried, stalled."""
+    """The counters of one minute: jobs added, completed, finally failed, retried, stalled."""
 
     added: int = 0
     completed: int = 0
@@ -37,14 +37,14 @@ class Minute:
     def __iadd__(self, other: Minute) -> Minute:
         for name in ("added", "completed", "failed", "retried", "stalled", "run_us"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for mine, theirs in ((self.run, other.run), (self.wait, other.wait)):
-            for bucket, n in theirs.items():
-                mine[bucket] = mine.get(bucket, 0) + n
+        for total, added in ((self.run, other.run), (self.wait, other.wait)):
+            for bucket, n in added.items():
+                total[bucket] = total.get(bucket, 0) + n
         return self
 
 
 def percentile(histogram: Mapping[int, int], share: float) -> float | None:
-    """The value in ms below which ``share`` of the histogram lies, to within a fifth; None if empty."""
+    """The value in ms below which ``share`` of the histogram lies, accurate to a fifth; None if empty."""
     total = sum(histogram.values())
     if not total:
         return None
@@ -75,6 +75,6 @@ def minute_of(flat: Mapping[bytes, bytes]) -> Minute:
             setattr(minute, _FIELDS[name], number)
         elif name[1:].isdigit() and name[:1] in b"rw":
             histogram = minute.run if name[:1] == b"r" else minute.wait
-            # No longer than a run can be: the bucket of a broken number would overflow.
+            # Limited, because the bucket of a broken number would overflow.
             histogram[min(int(name[1:4]), _LAST_BUCKET)] = number
     return minute

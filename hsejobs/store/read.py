@@ -1,7 +1,7 @@
-"""What there is to see: counts, pages, single jobs, counters, workers, events.
+"""Read access: counts, pages, single jobs, counters, workers, events.
 
-Nothing here writes. ``organization_id`` confines a read to one tenant: another
-tenant's job is not there, and counts cost the same.
+Nothing here writes. ``organization_id`` limits a read to one tenant: another tenant's job is
+reported as missing, and counts cost the same.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from hsejobs.store.client import RedisClient
 from hsejobs.store.minutes import Minute, minute_of, pairs, percentile
 from hsejobs.store.records import record_of
 
-#: More than any payload; a reader may ask for less.
+#: A limit above the size of any payload; a reader may set a lower one.
 WHOLE = 16_777_216
-#: Bytes of payloads, results and errors in one page. Python takes twenty times as many to hold them.
+#: Maximum bytes of payloads, results and errors in one page. In Python, they take 20 times as much.
 PAGE_BYTES = 4_194_304
-#: Minutes that rates, durations and failure shares look back.
+#: Minutes over which rates, durations and failure shares are computed.
 WINDOW = 5
 
 __all__ = ["Event", "JobReader", "Minute", "Page", "QueueStats", "percentile"]
@@ -33,7 +33,7 @@ __all__ = ["Event", "JobReader", "Minute", "Page", "QueueStats", "percentile"]
 
 @dataclass(slots=True)
 class QueueStats:
-    """One queue at one moment. Times in ms; ``minutes`` newest first, this one included."""
+    """One queue at one time. Times in ms; ``minutes`` newest first, including the current one."""
 
     name: str
     waiting: int
@@ -49,14 +49,14 @@ class QueueStats:
     minutes: list[Minute]
 
     def window(self, minutes: int = WINDOW) -> Minute:
-        """The counters of the last so many minutes, this one included."""
+        """The sum of the counters of the last ``minutes``, including the current one."""
         total = Minute()
         for one in self.minutes[:minutes]:
             total += one
         return total
 
     def public(self) -> dict[str, Any]:
-        """The object of the HTTP shim and ``hsejobs stats --json``."""
+        """The object that the HTTP shim and ``hsejobs stats --json`` return."""
         last = self.window()
         finished = last.completed + last.failed
         waiting = 0 if self.is_paused else self.waiting
@@ -79,7 +79,7 @@ class QueueStats:
 
 @dataclass(slots=True)
 class Page:
-    """Some jobs of a state; ``next`` goes back as ``cursor``, None at the end."""
+    """A page of the jobs of a state; ``next`` is the ``cursor`` of the next page, None at the end."""
 
     queue: str
     status: State
@@ -91,7 +91,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to jobs: ``kind`` and (id, organization or None) of each."""
+    """An event: its time in ms, ``kind``, and (id, organization or None) of each job concerned."""
 
     at: int
     queue: str
@@ -101,7 +101,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The newest run of a schedule. Times in ms; what is not known any more is None."""
+    """The newest run of a schedule. Times in ms; values no longer known are None."""
 
     job_id: str
     added_at: int | None
@@ -110,7 +110,7 @@ class LastRun:
 
 
 class JobReader:
-    """All reads. Does no I/O when made."""
+    """Reads jobs and queues. Creating one does no I/O."""
 
     def __init__(self, link: RedisClient, prefix: str) -> None:
         self.link = link
@@ -122,7 +122,7 @@ class JobReader:
     def stats(
         self, queues: Sequence[str], organization_id: str | None = None, *, minutes: int = WINDOW
     ) -> list[QueueStats]:
-        """Each queue's stats, all in one round trip."""
+        """The stats of each queue, in one round trip."""
         args = (keys.tenant(organization_id), minutes)
         replies = self.link.run_many([(scripts.STATS, self._base(name), args) for name in queues])
         return [_stats(name, reply) for name, reply in zip(queues, replies, strict=True)]
@@ -130,7 +130,7 @@ class JobReader:
     def job(
         self, queue: str, job_id: str, organization_id: str | None = None, *, limit: int = WHOLE
     ) -> JobRecord:
-        """One job, whole. Raises JobNotFound, also for another organization's."""
+        """One complete job. Raises JobNotFound, also for another organization's job."""
         reply = self.link.run(
             scripts.JOB, self._base(queue), (keys.tenant(organization_id), job_id, limit)
         )
@@ -141,12 +141,12 @@ class JobReader:
         return record
 
     def status(self, queue: str, job_id: str) -> State | None:
-        """Only the state, None when there is no such job."""
+        """Only the state; None when the job does not exist."""
         letter = self.link.command("HGET", keys.of(self._base(queue), "job", job_id), "st")
         return State.of_letter(letter) if letter else None
 
     def nonce(self, queue: str, job_id: str) -> str:
-        """What told the add that made the job from others; '' when nothing did."""
+        """The nonce of the call that added the job; '' when it had none."""
         text = self.link.command("HGET", keys.of(self._base(queue), "job", job_id), "nx")
         return text.decode() if text else ""
 
@@ -162,14 +162,14 @@ class JobReader:
         payload_bytes: int = WHOLE,
         errors: int = 0,
     ) -> Page:
-        """Jobs of a state: waiting in claim order, delayed by due time, others newest first.
+        """A page of a state's jobs: waiting in claim order, delayed by due time, others newest first.
 
-        ``reverse`` begins at the other end. ``errors``: how many of the newest
-        of each job, 0 for all. A page above ``PAGE_BYTES`` ends early, with a
-        ``next``. Raises InvalidOption for a bad limit or cursor.
+        ``reverse`` reverses the order. ``errors``: how many of each job's newest errors, 0 for all. A
+        page above ``PAGE_BYTES`` ends early, with a ``next``. Raises InvalidOption for an invalid
+        limit or cursor.
         """
         if not 1 <= limit <= 200:
-            raise InvalidOption("limit", "use a number from 1 to 200")
+            raise InvalidOption("limit", "must be a number from 1 to 200")
         ascending = status in (State.WAITING, State.DELAYED)
         backwards = (not ascending) if not reverse else ascending
         place = f"{queue} {status.letter}{int(backwards)}"
@@ -199,7 +199,7 @@ class JobReader:
     def walk(
         self, queue: str, status: State, organization_id: str | None = None, **options: Any
     ) -> Iterator[list[JobRecord]]:
-        """Every job of a state, a page at a time; jobs that move meanwhile may be missed."""
+        """Yields all jobs of a state page by page; jobs that move meanwhile may be missed."""
         cursor: str | None = None
         while True:
             page = self.page(
@@ -213,14 +213,14 @@ class JobReader:
     def logs(
         self, queue: str, job_id: str, *, start: int = 0, end: int = -1
     ) -> tuple[list[str], int]:
-        """A job's log lines that are kept, and how many there ever were."""
+        """A job's stored log lines, and how many were ever written."""
         base = self._base(queue)
         lines = self.link.command("LRANGE", keys.of(base, "logs", job_id), start, end)
         total = self.link.command("HGET", keys.of(base, "job", job_id), "lc")
         return [line.decode("utf-8", "replace") for line in lines], whole_number(total) or 0
 
     def workers(self, queues: Sequence[str]) -> list[dict[str, Any]]:
-        """The consumers that said within the last minute that they live, with their slots."""
+        """The heartbeat records of live consumers, with their slots."""
         found = []
         for queue in queues:
             base = self._base(queue)
@@ -235,7 +235,7 @@ class JobReader:
         return found
 
     def now(self, queue: str) -> int:
-        """Redis time in ms, of the server that holds the queue."""
+        """The time in ms of the Redis server that holds the queue."""
         return int(self.link.run(scripts.STATS, self._base(queue), ("", 0))[9])
 
     def last_runs(self, queue: str) -> dict[str, str]:
@@ -244,7 +244,7 @@ class JobReader:
         return {name.decode(): value.decode() for name, value in pairs(flat).items()}
 
     def last_outcomes(self, queue: str) -> dict[str, LastRun]:
-        """Each schedule's last run by the task's name, also when its record is gone by now."""
+        """Each schedule's last run by task name, even if its record was removed since."""
         runs = self.last_runs(queue)
         ends = self.link.command("HGETALL", keys.of(self._base(queue), "lastends")) if runs else {}
         kept = {name.decode(): value.decode() for name, value in pairs(ends).items()}
@@ -267,16 +267,16 @@ class JobReader:
         return found
 
     def slots(self, queue: str) -> dict[str, int]:
-        """The last slot (minutes since the epoch) of each schedule that was served."""
+        """The last slot (minutes since the epoch) of each schedule for which a job was added."""
         flat = self.link.command("HGETALL", keys.of(self._base(queue), "slots"))
         return {name.decode(): whole_number(value) or 0 for name, value in pairs(flat).items()}
 
     def events(
         self, queue: str, since: str = "$", *, block_ms: int = 0, count: int = 200
     ) -> tuple[str, list[Event]]:
-        """What happened after ``since`` (``$``: from now on), and where to go on from.
+        """The position to continue from, and the events after ``since`` (``$``: from now on).
 
-        Waits up to ``block_ms`` (below 4000) for something to happen.
+        Waits up to ``block_ms`` (at most 4000) for an event.
         """
         key = keys.of(self._base(queue), "events")
         if since == "$":
@@ -286,17 +286,17 @@ class JobReader:
         if block_ms:
             words += ["BLOCK", min(block_ms, 4000)]
         entries = _stream(self.link.command(*words, "STREAMS", key, since))
-        return (entries[-1][0].decode() if entries else since), _told(queue, entries)
+        return (entries[-1][0].decode() if entries else since), _events(queue, entries)
 
     def recent_events(self, queue: str, count: int = 50) -> tuple[str, list[Event]]:
-        """The last ``count`` events, the oldest first, and where to go on from."""
+        """The position to continue from, and the last ``count`` events, oldest first."""
         key = keys.of(self._base(queue), "events")
         entries = self.link.command("XREVRANGE", key, "+", "-", "COUNT", count)[::-1]
-        told = _told(queue, [(entry[0], _flat(entry[1])) for entry in entries])
-        return (entries[-1][0].decode() if entries else "0-0"), told
+        found = _events(queue, [(entry[0], _flat(entry[1])) for entry in entries])
+        return (entries[-1][0].decode() if entries else "0-0"), found
 
 
-def _told(queue: str, entries: list[tuple[bytes, list[bytes]]]) -> list[Event]:
+def _events(queue: str, entries: list[tuple[bytes, list[bytes]]]) -> list[Event]:
     return [
         _event(int(entry_id.partition(b"-")[0]), queue, kind, lines)
         for entry_id, fields in entries
@@ -327,13 +327,13 @@ def _event(at: int, queue: str, kind: bytes, lines: bytes) -> Event:
 
 def _cursor(place: str, score: bytes, job_id: bytes) -> str:
     text = b"%b %b %b" % (place.encode(), score, job_id)
-    # What was cut or changed on its way is refused, not taken for another place.
+    # The checksum rejects a cursor that was cut or changed, instead of reading another place.
     check = hashlib.blake2b(text, digest_size=6).digest()
     return base64.urlsafe_b64encode(check + text).decode().rstrip("=")
 
 
 def _read_cursor(cursor: str | None, place: str) -> tuple[str, str]:
-    """Score and id where a page begins; ``place``: the list that the cursor must be of."""
+    """The score and id where a page begins; ``place`` is the list that the cursor must belong to."""
     if not cursor:
         return "", ""
     try:
@@ -343,7 +343,7 @@ def _read_cursor(cursor: str | None, place: str) -> tuple[str, str]:
         if not same or not job_id or not math.isfinite(float(score)):
             raise ValueError
     except ValueError:
-        raise InvalidOption("cursor", "use what `next` of the page before said") from None
+        raise InvalidOption("cursor", "must be the `next` of the previous page") from None
     return score, job_id
 
 

@@ -1,4 +1,4 @@
-"""Reads for something that is looked at all the time: everything a refresh needs in one pipeline."""
+"""Reads for live displays: everything that a refresh needs, in one pipeline."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from hsejobs.store.read import QueueStats, _stats
 from hsejobs.store.records import record_of
 from hsejobs.store.registry import QueueInfo
 
-#: Seconds that a look may be retried before it counts as failed: the next one comes soon.
+#: Seconds for which a read is retried before it fails: the next refresh comes soon.
 PATIENCE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Redis itself. Bytes, and what INFO says; '' and 0 where it says nothing."""
+    """The Redis server, from INFO; memory in bytes. Missing values are '' or 0."""
 
     version: str
     used_memory: int
@@ -33,14 +33,14 @@ class Server:
 
 @dataclass(slots=True)
 class Snapshot:
-    """All queues at one moment. ``cost``: commands sent and ms they took."""
+    """All queues at one time. ``cost``: the number of commands sent and the ms that they took."""
 
     queues: list[QueueStats]
     infos: dict[str, QueueInfo]
     server: Server | None
     workers: dict[str, list[dict[str, Any]]]
     cost: tuple[int, float]
-    #: Jobs whose lease ended too long ago by queue, and the alerts that are kept, by rule and queue.
+    #: The number of jobs stalled for too long, by queue; the stored alerts, by rule and queue.
     stalled: dict[str, int] = field(default_factory=dict)
     alerts: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     #: Redis time in ms.
@@ -49,9 +49,9 @@ class Snapshot:
 
 @dataclass(slots=True)
 class Window:
-    """Jobs of a state from place ``offset`` on; ``place`` of the anchor, None when it is gone.
+    """The jobs of a state from position ``offset``; ``place`` is the anchor's position, None if gone.
 
-    ``rows`` holds None where a record went away meanwhile. ``now``: Redis time in ms.
+    A row is None if its record was removed meanwhile. ``now`` is Redis time in ms.
     """
 
     total: int
@@ -63,7 +63,7 @@ class Window:
 
 
 class LiveReader:
-    """Looks at queues, jobs and consumers, confined to ``organization_id``. No I/O when made."""
+    """Reads queues, jobs and consumers, limited to ``organization_id``. Creating one does no I/O."""
 
     def __init__(self, link: RedisClient, prefix: str, organization_id: str | None = None) -> None:
         self.link = link
@@ -80,8 +80,8 @@ class LiveReader:
     ) -> Snapshot:
         """Every queue's stats, description, consumers and stalled jobs, in one round trip.
 
-        The first one, and one that finds a new queue, takes two. An
-        organization sees no consumers, no alerts of all and nothing of the server.
+        The first call, and one that finds a new queue, takes two. With an organization, it contains
+        no consumers, alerts or server data.
         """
         started = time.perf_counter()
         org = self.organization_id
@@ -102,15 +102,15 @@ class LiveReader:
                 calls.append((None, ("GET", keys.of(base, "queue"))))
                 if org is None:
                     calls.append((scripts.WORKERS, (base,)))
-                    # By Redis' own clock: one of ours would be 0 at the first look.
+                    # By Redis time, which this process does not know on the first read.
                     calls.append((scripts.OVERDUE, (base, stalled_ms)))
             if not names:
-                # Circuits and alerts have times too: there is a clock where there is no queue.
+                # Circuits and alerts need Redis time even if there are no queues.
                 calls.append((scripts.WORKERS, (keys.circuits(self.prefix),)))
             try:
                 replies = self.link.batch(calls, patience=patience)
             except RedisRefused:
-                # What Redis says of itself is a convenience: some users may not ask for it.
+                # The server data are optional: some users may not call INFO.
                 if self._no_info:
                     raise
                 self._no_info = True
@@ -152,7 +152,7 @@ class LiveReader:
         anchor: str | None = None,
         anchor_row: int = 0,
     ) -> Window:
-        """``limit`` (at most 200) jobs by place, so that ``anchor`` is row ``anchor_row`` of them."""
+        """Up to ``limit`` (at most 200) jobs by position, with ``anchor`` in row ``anchor_row``."""
         reply = self.link.run(
             scripts.WINDOW,
             self._base(queue),
@@ -176,7 +176,7 @@ class LiveReader:
         return Window(total, bool(paused), first, place if place >= 0 else None, now, rows)
 
     def jobs(self, queue: str, ids: Sequence[str]) -> list[JobRecord | None]:
-        """These jobs without payloads, in one round trip; None for what is not there."""
+        """These jobs without payloads, in one round trip; None for each that does not exist."""
         org = keys.tenant(self.organization_id)
         replies = self.link.run_many(
             [(scripts.JOB, self._base(queue), (org, one, 0)) for one in ids], patience=PATIENCE
@@ -186,18 +186,18 @@ class LiveReader:
 
 def _server(raw: Any) -> Server:
     text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)
-    said = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    info = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
 
     def number(name: str) -> int:
-        return int(said.get(name) or 0)
+        return int(info.get(name) or 0)
 
-    version = said.get("valkey_version")
+    version = info.get("valkey_version")
     return Server(
-        f"Valkey {version}" if version else f"Redis {said.get('redis_version', '?')}",
+        f"Valkey {version}" if version else f"Redis {info.get('redis_version', '?')}",
         number("used_memory"),
         number("maxmemory"),
         number("connected_clients"),
-        said.get("maxmemory_policy", ""),
+        info.get("maxmemory_policy", ""),
     )
 
 

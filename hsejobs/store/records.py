@@ -1,4 +1,4 @@
-"""A job out of what lib/record answers; a broken record too, with what can be read of it."""
+"""Convert the reply of lib/record to a job, also for a broken record, as far as it is readable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _json(text: bytes | None) -> Any:
     try:
         return codec.loads(text)
     except ValueError:
-        # Cut short by `limit`, or not written by hsejobs: show what is there.
+        # Truncated by `limit`, or not written by hsejobs: show the text.
         return text.decode("utf-8", "replace")
 
 
@@ -34,7 +34,7 @@ def _error(entry: bytes) -> dict[str, Any]:
 
 
 def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
-    """The job. Never raises for what the record holds: a list shows the others beside it."""
+    """The job. Never raises because of the record's contents, so that a list can show the others."""
     record = {name.decode(): value for name, value in pairs(row[1]).items()}
 
     def text(name: str) -> str | None:

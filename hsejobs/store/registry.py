@@ -1,4 +1,4 @@
-"""How queues describe themselves in Redis, so that nobody needs to import a task to know it."""
+"""The descriptions of queues in Redis, for programs that do not import the queues' code."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hsejobs.store.client import PATIENCE, RedisClient
 
 @dataclass(slots=True)
 class TaskInfo:
-    """A task: the JSON Schema of its payload (None: anything) and its secret fields' dotted paths.
+    """A task: the JSON Schema of its payload (None: any payload) and the dotted paths of secret fields.
 
-    ``priority``, ``attempts``, ``backoff`` and ``timeout`` (ms): None where they are the queue's.
+    ``priority``, ``attempts``, ``backoff`` (ms) and ``timeout`` (ms) are None if the queue's apply.
     """
 
     name: str
@@ -31,7 +31,7 @@ class TaskInfo:
 
 @dataclass(slots=True)
 class ScheduleInfo:
-    """A periodic task: its cron text (five fields, UTC)."""
+    """The schedule of a periodic task: its cron expression has five fields, in UTC."""
 
     name: str
     cron: str
@@ -40,7 +40,7 @@ class ScheduleInfo:
 
 @dataclass(slots=True)
 class QueueInfo:
-    """A queue's description of itself. ``backoff`` and ``timeout`` in ms; ``enqueue`` a role."""
+    """A queue's description. ``backoff`` and ``timeout`` are in ms; ``enqueue`` is a role."""
 
     name: str
     tasks: list[TaskInfo] = field(default_factory=list)
@@ -52,39 +52,39 @@ class QueueInfo:
     workers: str = "threads"
     concurrency: int = 5
     enqueue: str = "operator"
-    #: Its tasks call other people's servers, so tenants may not ask for a storm of calls.
+    #: Whether its tasks call external servers: tenants may then not set very short backoffs.
     outbound: bool = False
     schedules: list[ScheduleInfo] = field(default_factory=list)
 
     def held(self, task: TaskInfo, name: str) -> int:
-        """What holds for a job of the task: its own ``priority``, ``attempts`` ... or the queue's."""
+        """The default of an option (``priority``, ``attempts`` ...) for the task: its own or the queue's."""
         own: int | None = getattr(task, name)
-        held: int = getattr(self, name) if own is None else own
-        return held
+        default: int = getattr(self, name) if own is None else own
+        return default
 
     def task(self, name: str | None) -> TaskInfo:
-        """The task called so, the short name too; the default one for None. Raises UnknownTask."""
+        """The task with this full or short name; None means the default task. Raises UnknownTask."""
         wanted = name or self.default_task
         for info in self.tasks:
             if wanted is not None and (
                 info.name == wanted or info.name.rpartition(".")[2] == wanted
             ):
                 return info
-        have = ", ".join(info.name.rpartition(".")[2] for info in self.tasks) or "none"
+        known = ", ".join(info.name.rpartition(".")[2] for info in self.tasks) or "none"
         if name is None:
-            raise UnknownTask(f"queue {self.name!r} has several tasks, name one of: {have}")
-        raise UnknownTask(f"queue {self.name!r} has no task of that name; it has: {have}")
+            raise UnknownTask(f"queue {self.name!r} has no default task, name one of: {known}")
+        raise UnknownTask(f"queue {self.name!r} has no task of that name; it has: {known}")
 
 
 def save(link: RedisClient, prefix: str, info: QueueInfo, *, patience: float = PATIENCE) -> None:
-    """Writes a queue's description and lists the queue. Raises RedisUnavailable."""
+    """Writes a queue's description and adds it to the list of queues. Raises RedisUnavailable."""
     key = keys.of(keys.base(prefix, info.name), "queue")
     link.command("SET", key, codec.dumps(asdict(info)), patience=patience)
     link.command("SADD", keys.queues(prefix), info.name, patience=patience)
 
 
 def text(link: RedisClient, prefix: str, name: str) -> bytes | None:
-    """A queue's description as it was written; None where there is none, or it is not listed."""
+    """A queue's description as written; None if there is none, or if the queue is not listed."""
     if not link.command("SISMEMBER", keys.queues(prefix), name):
         return None
     found: bytes | None = link.command("GET", keys.of(keys.base(prefix, name), "queue"))
@@ -92,7 +92,7 @@ def text(link: RedisClient, prefix: str, name: str) -> bytes | None:
 
 
 def names(link: RedisClient, prefix: str) -> list[str]:
-    """All queues that ever described themselves, sorted."""
+    """The names of all queues that have a description, sorted."""
     return sorted(name.decode() for name in link.command("SMEMBERS", keys.queues(prefix)))
 
 
@@ -116,7 +116,7 @@ def load_all(link: RedisClient, prefix: str) -> list[QueueInfo]:
 
 
 def parse(text: bytes | str) -> QueueInfo:
-    """The description from its JSON; fields that a newer version added are passed over."""
+    """Parses a description; fields added by newer releases are ignored."""
     raw = json.loads(text)
     raw["tasks"] = [_known(TaskInfo, task) for task in raw.get("tasks", [])]
     raw["schedules"] = [_known(ScheduleInfo, item) for item in raw.get("schedules", [])]

@@ -1,8 +1,9 @@
-"""What an error of Redis means: the one table, and the error that a caller gets.
+"""Classify errors of Redis, and convert them to the errors that callers get.
 
-An error is told by its code: ``error.status_code`` where redis-py takes it off the text, the first
-word of the text where it does not know the code, and the ``-CODE`` inside the text of Redis 6.2,
-which wraps what a script's command answered. Errors without a code go by redis-py's classes.
+An error is identified by its code: ``error.status_code`` if redis-py has removed it from the text;
+the first word of the text if redis-py does not know the code; or the ``-CODE`` inside the text for
+Redis 6.2, which wraps errors of commands in scripts. Errors without a code are classified by
+redis-py's exception classes.
 """
 
 from __future__ import annotations
@@ -15,28 +16,28 @@ from hsejobs.errors import JobsError, RedisFull, RedisRefused, RedisUnavailable
 
 
 class Reply(Enum):
-    """What to do about an error: see section 10 of the design, and ``docs/redis.md``."""
+    """How to handle an error; see ``docs/redis.md``."""
 
-    #: Over by itself in a while: try again, on a fresh connection.
+    #: Temporary: retry on a new connection.
     PASSING = "passing"
-    #: Redis is at ``maxmemory``: what frees memory is still taken.
+    #: Redis has reached ``maxmemory``: calls that free memory still work.
     FULL = "full"
-    #: The login or a right is missing; a password may be changing.
+    #: The login was rejected or a permission is missing; a password may be changing.
     REFUSED = "refused"
-    #: The server does not know the script: it is sent whole.
+    #: The server does not know the script: send its text.
     UNKNOWN_SCRIPT = "unknown script"
-    #: Anything else that the server answered.
+    #: Any other error reply.
     FAULT = "fault"
 
 
-#: Every code with a meaning of its own. ``tests/store/test_replies.py`` has a server say each.
+#: Every code that is handled specially. In ``tests/store/test_replies.py`` a server sends each.
 CODES: dict[str, Reply] = {
     "LOADING": Reply.PASSING,
     "READONLY": Reply.PASSING,
     "MASTERDOWN": Reply.PASSING,
     "CLUSTERDOWN": Reply.PASSING,
     "TRYAGAIN": Reply.PASSING,
-    # A slot that is on its way to another node: half of a queue may be on either.
+    # A slot that is being migrated: a queue's keys may be spread over two nodes.
     "ASK": Reply.PASSING,
     "MOVED": Reply.PASSING,
     "NOREPLICAS": Reply.PASSING,
@@ -52,18 +53,18 @@ CODES: dict[str, Reply] = {
     "NOSCRIPT": Reply.UNKNOWN_SCRIPT,
 }
 
-#: Those that still let everybody read.
+#: Codes under which reads still work.
 _NO_WRITES = ("READONLY", "NOREPLICAS", "MISCONF")
-#: What a server adds to the text when a script met the error.
+#: What a server appends to the text of an error inside a script.
 _PLACE = re.compile(r"\.? script: [0-9a-f]*,? ?on @.*$")
 _FIRST_WORD = re.compile(r"([A-Z][A-Z0-9_]*)(?: |$)")
 _INSIDE = re.compile(r"(?:^|[\s:])-([A-Z][A-Z0-9_]*) ")
-#: What servers say, with the code ERR alone, when a script lacks a right (Redis 7 and Valkey; 7.0).
+#: Texts, with only the code ERR, for a missing permission in a script (Redis 7 and Valkey; 7.0).
 _RIGHTS = ("ACL failure in script", "The user executing the script can't")
 
 
 def code_of(error: BaseException) -> str:
-    """The code of an error that a server answered, ``""`` when it has none."""
+    """The code of an error reply; ``""`` when it has none."""
     text = str(error)
     if text.removeprefix("ERR ").startswith(_RIGHTS):
         return "NOPERM"
@@ -79,7 +80,7 @@ def code_of(error: BaseException) -> str:
 
 
 def classify(error: BaseException) -> Reply | None:
-    """What an error means; None for one that is neither redis-py's nor the network's."""
+    """The class of an error; None if it comes neither from redis-py nor from the network."""
     import redis.exceptions as known
 
     if isinstance(error, RedisFull):
@@ -98,7 +99,7 @@ def classify(error: BaseException) -> Reply | None:
             return Reply.PASSING
         return Reply.FAULT
     if isinstance(error, known.RedisClusterException):
-        # No node can be reached, or none serves the slot; it is no RedisError.
+        # No node is reachable, or none serves the slot. This class is not a RedisError.
         return Reply.PASSING
     if isinstance(error, OSError):
         return Reply.PASSING
@@ -106,32 +107,32 @@ def classify(error: BaseException) -> Reply | None:
 
 
 def explained(error: Any) -> JobsError:
-    """The error of ours for one of redis-py's."""
+    """Converts an error of redis-py or the network to one of ours."""
     if isinstance(error, JobsError):
         return error
     reply, text = classify(error), brief(error)
     if reply is Reply.FULL:
         return RedisFull(
-            "Redis is full (maxmemory is reached) and takes no more jobs: remove old jobs with"
+            "Redis is full (maxmemory is reached) and accepts no more jobs: remove old jobs with"
             " `hsejobs clean`, or raise maxmemory"
         )
     if reply is Reply.REFUSED:
         if code_of(error) == "NOPERM":
-            return RedisRefused(f"Redis refuses a right that hsejobs needs: {text}")
+            return RedisRefused(f"Redis denies a permission that hsejobs needs: {text}")
         return RedisRefused(
-            f"Redis refuses the login ({text}): check QUEUE_REDIS_PASSWORD or QUEUE_REDIS_URL"
+            f"Redis rejects the login ({text}): check QUEUE_REDIS_PASSWORD or QUEUE_REDIS_URL"
         )
     if reply is Reply.PASSING:
         code = code_of(error)
         if code in _NO_WRITES:
-            return RedisUnavailable(f"Redis takes no writes now ({text})")
-        said = "is not ready" if code in CODES else "does not answer"
-        return RedisUnavailable(f"Redis {said} ({text})")
+            return RedisUnavailable(f"Redis accepts no writes now ({text})")
+        problem = "is not ready" if code in CODES else "does not answer"
+        return RedisUnavailable(f"Redis {problem} ({text})")
     return JobsError(f"Redis refused a command: {text}")
 
 
 def brief(error: BaseException) -> str:
-    """One line of an error, with the code that redis-py took off."""
+    """The first line of an error, with the code that redis-py has removed."""
     text = str(error) or type(error).__name__
     code = getattr(error, "status_code", None)
     line = _PLACE.sub("", text.splitlines()[0])

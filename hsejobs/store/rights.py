@@ -1,7 +1,7 @@
-"""What a Redis user needs for hsejobs: the least ACL, and a trial of it that changes nothing.
+"""The permissions that hsejobs needs in Redis: the minimal ACL, and a test of it that changes nothing.
 
-``docs/redis.md`` prints these rules; a test compares them with what the scripts call and the
-program sends.
+``docs/redis.md`` lists these rules; a test compares them with the commands that the scripts and the
+program use.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from hsejobs.store import keys
 if TYPE_CHECKING:
     from hsejobs.store.client import RedisClient
 
-#: Stand for the throw-away key, one that is not there, and a channel, in what follows.
+#: Placeholders below: the temporary key, a key that does not exist, and a channel.
 KEY, NONE, CHANNEL = "<key>", "<none>", "<channel>"
-#: ms after which the throw-away key is gone, whatever happens to the trial.
+#: ms after which the temporary key expires, whatever happens to the test.
 KEY_TTL_MS = 30_000
 
-#: Each command that the program sends or a script calls, and the arguments of a call that changes
-#: nothing: it reads, works on a key that is not there, or is refused for its arguments or for the
-#: type of the throw-away key. Redis looks at the rights before all of that.
+#: Each command that the program or a script uses, with arguments that change nothing: the call reads,
+#: works on a missing key, or fails because of its arguments or the type of the temporary key. Redis
+#: checks permissions before all of that.
 COMMANDS: dict[str, tuple[str, ...]] = {
     "blpop": (KEY, "0.01"),
     "del": (NONE,),
@@ -82,39 +82,39 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "zscan": (NONE, "0"),
     "zscore": (NONE, "v"),
 }
-#: What one command of an administrator asks for, and does without where it is refused.
+#: Used by one administrative command, which works without it.
 OPTIONAL = frozenset({"bgrewriteaof"})
-#: On a Cluster besides. redis-py asks for the commands' tables to find the keys in a call.
+#: Also needed on a Cluster. redis-py reads the command table to find the keys in a call.
 CLUSTER_COMMANDS: dict[str, tuple[str, ...]] = {"asking": (), "cluster|slots": (), "command": ()}
-#: Of a user at the sentinels, which have no keys and no channels of ours.
+#: Needed by the user for the sentinels, where we use no keys or channels.
 SENTINEL_COMMANDS = ("sentinel|masters",)
 
 
 def rule(prefix: str, *, cluster: bool = False) -> str:
-    """What follows ``ACL SETUSER <name> on ><password>`` for the least user, in one line."""
+    """The minimal rule: what follows ``ACL SETUSER <name> on ><password>``, in one line."""
     more = CLUSTER_COMMANDS if cluster else {}
     words = [f"~{prefix}:*", "resetchannels", f"&{prefix}:*", "-@all"]
     return " ".join((*words, *(f"+{name}" for name in sorted(COMMANDS | more))))
 
 
 def sentinel_rule() -> str:
-    """The same for a user at the sentinels."""
+    """The minimal rule for the sentinels' user."""
     return " ".join(("resetkeys", "resetchannels", "-@all", *(f"+{n}" for n in SENTINEL_COMMANDS)))
 
 
 @dataclass(slots=True)
 class Rights:
-    """What a trial found: words of an ACL rule that are ``missing``, and commands not ``tried``."""
+    """The result of a test: words ``missing`` from the ACL rule, and commands left ``untried``."""
 
     missing: list[str] = field(default_factory=list)
     untried: list[str] = field(default_factory=list)
 
 
 def try_rights(link: RedisClient, prefix: str) -> Rights:
-    """Tries each command as the link's user, on one key of its own that goes by itself.
+    """Tries each command as the client's user, on a temporary key that expires.
 
-    What a full or a read-only server refuses is allowed all the same. Raises redis-py's errors
-    when there is no connection.
+    A command that only a full or read-only server refuses counts as allowed. Raises redis-py's
+    errors when there is no connection.
     """
     from redis.exceptions import NoPermissionError, ResponseError
 
@@ -138,17 +138,17 @@ def try_rights(link: RedisClient, prefix: str) -> Rights:
 
     commands = COMMANDS | CLUSTER_COMMANDS if link.cluster else COMMANDS
     try:
-        # Without this key some commands would leave one of their own for ever.
+        # Without this key, some commands would create one that never expires.
         safe = call("set", KEY, "v", "PX", str(KEY_TTL_MS))
         for name, words in commands.items():
-            # After a SUBSCRIBE nothing else may be said; a Cluster has one database.
+            # After SUBSCRIBE, other commands are not allowed; a Cluster has one database.
             if name == "subscribe" or (name == "select" and link.cluster):
                 continue
             if not safe and KEY in words and name != "blpop":
                 found.untried.append(name)
             else:
                 call(name, *words)
-        # On a Cluster these are on other nodes, which say so after they looked at the rights.
+        # On a Cluster, these keys are on other nodes, which check permissions before they redirect.
         for place in (keys.queues(prefix), keys.alerts(prefix), keys.lock(prefix, "doctor")):
             call("hdel", place, "f")
         call("del", KEY)
@@ -166,10 +166,10 @@ def _ask(connection: Any, words: Sequence[str]) -> Any:
 
 
 def _right(name: str, text: str, prefix: str) -> str:
-    """The word of the rule that is missing, by the error's text: 6.2, 7 and Valkey differ."""
+    """The missing word of the rule, from the error's text, which differs between 6.2, 7 and Valkey."""
     if "channel" in text:
         return f"&{prefix}:*"
-    # "no permissions to run the 'get' command" has no other "key" in it than a command's own.
+    # In "no permissions to run the '...' command", "key" can only be part of the command's name.
     if "key" in text and "run the" not in text:
         return f"~{prefix}:*"
     return f"+{name}"

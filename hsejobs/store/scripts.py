@@ -1,8 +1,8 @@
-"""The Lua scripts: one file a transition, put together and checked when this module is imported.
+"""The Lua scripts: one file per transition, assembled and checked when this module is imported.
 
-A script is the fragments of ``lua/lib`` that its
-header includes, and its own text, with the key names written in. ``Script`` is the typed binding: the names
-of its arguments must be those of the file's ``ARGV:`` line.
+A script consists of the fragments of ``lua/lib`` that its header includes and its own text, with the
+key names inserted. ``Script`` is the typed binding: the names of its arguments must match the file's
+``ARGV:`` line.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 _LUA = files(__package__) / "lua"
 _HEADER = re.compile(r"^-- (KEYS|ARGV|returns|errors|include|read only|full server)(?:: ?(.*))?$")
-#: ``soft`` is lib/record's, which takes what cannot be read for absent.
+#: ``soft`` is lib/record's function that treats unreadable keys as absent.
 _CALL = re.compile(r"\b(?:redis\.p?call|soft)\('([A-Z]+)'")
 
 
@@ -42,7 +42,7 @@ def _header(text: str) -> dict[str, str]:
 
 
 def _code(text: str) -> str:
-    """The text without comment lines: what Redis keeps in memory needs no prose."""
+    """The text without comment lines, to save memory in Redis."""
     return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
 
 
@@ -50,8 +50,8 @@ def _code(text: str) -> str:
 class Script:
     """The binding of one Lua file.
 
-    ``fixed`` are the arguments given once, ``each`` those repeated for every
-    item. Raises TypeError at import when the file's header says otherwise.
+    ``fixed`` are the arguments given once, ``each`` those repeated for every item. Raises TypeError
+    at import when the file's header differs.
     """
 
     name: str
@@ -63,18 +63,18 @@ class Script:
         missing = {"KEYS", "ARGV", "returns", "errors"} - header.keys()
         if missing:
             raise TypeError(f"{self.name}.lua: its header lacks {', '.join(sorted(missing))}")
-        said = header["ARGV"]
-        fixed, _, each = said.removeprefix("each:").partition("; each:")
-        if said.startswith("each:"):
+        declared = header["ARGV"]
+        fixed, _, each = declared.removeprefix("each:").partition("; each:")
+        if declared.startswith("each:"):
             fixed, each = "", fixed
         names = tuple(filter(None, (part.strip() for part in fixed.split(","))))
         repeated = tuple(filter(None, (part.strip() for part in each.split(","))))
         if (names, repeated) != (self.fixed, self.each):
-            raise TypeError(f"{self.name}.lua takes {said!r}, its binding says otherwise")
+            raise TypeError(f"{self.name}.lua takes {declared!r}, its binding differs")
 
     @cached_property
     def text(self) -> str:
-        """The whole script as it is sent to Redis."""
+        """The complete script, as sent to Redis."""
         body = _text(f"{self.name}.lua")
         parts = []
         for fragment in _header(body).get("include", "").split():
@@ -83,33 +83,33 @@ class Script:
         code = "\n".join(parts)
         full = _header(body).get("full server") == "runs"
         before = "" if self.read_only else _before_writing(code, full=full)
-        # A local is found faster than a field of a global, and every script calls it many times.
+        # A local variable is faster than a field of a global, and scripts call it many times.
         code = (before + code).replace("redis.call(", "call(")
         return keys.into_lua(f"local call = redis.call\n{code}")
 
     @cached_property
     def sha(self) -> str:
-        """The SHA-1 by which EVALSHA calls it."""
+        """The SHA-1 that EVALSHA takes."""
         return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     @property
     def read_only(self) -> bool:
-        """Whether its header promises that it writes nothing."""
+        """Whether the header declares that the script writes nothing."""
         return "read only" in _header(_text(f"{self.name}.lua"))
 
     @property
     def runs_when_full(self) -> bool:
-        """Whether it does its work on a server that has reached ``maxmemory``."""
+        """Whether the script works on a server that has reached ``maxmemory``."""
         return "full server" in _header(_text(f"{self.name}.lua"))
 
 
 def _before_writing(code: str, *, full: bool) -> str:
-    """What a script that writes does first, because nothing takes its writes back.
+    """The start of every script that writes, because Redis does not roll back a script's writes.
 
-    A right that is missing in the middle would leave half a transition: all are asked for before
-    (Redis 7 and newer can tell). ``full``: a full server refuses a script's first write that needs
-    memory, and none after one that needs none, so the script begins with such a one. A server that
-    is read only or may not write refuses every first write, and needs no question.
+    A permission that is missing in the middle would leave half a transition, so all are checked
+    first (on Redis 7 and newer). ``full``: a full server refuses a script's first write if it needs
+    memory, but no write after one that needs none, so the script begins with such a write. A
+    read-only server refuses every first write and needs no check.
     """
     used = sorted(set(_CALL.findall(code)) - {"TIME", "PUBLISH"})
     names = ", ".join(f"'{name}'" for name in used)
@@ -125,12 +125,12 @@ def _before_writing(code: str, *, full: bool) -> str:
 
 
 def chunks(items: list[T], size: int) -> Iterable[list[T]]:
-    """The items in lists of at most ``size``: no script does unbounded work."""
+    """Splits the items into lists of at most ``size``, because no script may do unbounded work."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
 
-#: What jobs of one bulk add have in common, and what each has for itself.
+#: The arguments that the jobs of one bulk add share, and those that each job has.
 _SHARED = ("name", "priority", "delay_ms", "attempts", "backoff_ms", "timeout_ms", "extras")
 _OWN = ("id", "nonce", "organization", "user", "signature", "payload", "role")
 

@@ -1,7 +1,7 @@
-"""The acts on all jobs of a state or of a queue: clean, drain, obliterate.
+"""The actions on all jobs of a state or of a queue: clean, drain, obliterate.
 
-Each is bound to the moment (Redis ms) at which it was asked for, as its question or its request
-was: what came later, or moved on and came back, stays. It works in scripts of at most 500 jobs.
+Each is limited to the time (Redis ms) at which it was requested: jobs that entered their state later
+are left alone. Each script call handles at most 500 jobs.
 """
 
 from __future__ import annotations
@@ -17,20 +17,23 @@ from hsejobs.store.scripts import Arg, Script
 
 #: Jobs in one call of a script.
 CHUNK = 500
-#: Times that a clean of many goes through the list: places shift while workers take jobs.
+#: How often a clean in several steps goes through the list: positions shift while workers take jobs.
 PASSES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a question named: how many jobs, and the moment (Redis ms) that the act is bound to."""
+    """What the user was asked to confirm: the number of jobs, and the time (Redis ms) that limits it."""
 
     count: int
     at: int
 
 
 class Sweeps:
-    """The part of ``Writer`` that acts on whole states. ``asked`` None: from the first step on."""
+    """The part of ``JobWriter`` that acts on whole states.
+
+    ``asked``: the time (Redis ms) that limits the action; None: the time of the first step.
+    """
 
     def _run(self, script: Script, queue: str, *args: Arg) -> Any:
         raise NotImplementedError
@@ -45,7 +48,10 @@ class Sweeps:
         limit: int | None = None,
         asked: int | None = None,
     ) -> int:
-        """Removes jobs of a state older than ``grace_ms``; how many. Active jobs are refused."""
+        """Removes a state's jobs older than ``grace_ms``; returns how many.
+
+        Raises InvalidOption for active jobs.
+        """
         return sum(self.clean_steps(queue, state, grace_ms, organization_id, limit, asked))
 
     def clean_steps(
@@ -59,9 +65,9 @@ class Sweeps:
         *,
         spare_files: bool = False,
     ) -> Iterator[int]:
-        """The same in steps of at most 500 jobs; yields how many each step removed.
+        """Cleans in steps of at most 500 jobs; yields how many each step removed.
 
-        ``spare_files``: jobs whose file can still be loaded stay as long as it.
+        ``spare_files``: jobs whose file has not expired are left alone.
         """
         check_cleanable(state)
         args = (state.letter, keys.tenant(organization_id), grace_ms)
@@ -83,7 +89,7 @@ class Sweeps:
     def ask_clean(
         self, queue: str, state: State, grace_ms: int, organization_id: str | None = None
     ) -> Asked:
-        """How many jobs a clean would remove now, and the moment to bind it to."""
+        """How many jobs a clean would remove now, and the time that limits it."""
         check_cleanable(state)
         args = (state.letter, keys.tenant(organization_id), grace_ms)
         found, offset, ended = 0, 0, 0
@@ -102,26 +108,26 @@ class Sweeps:
         return self.ask_clean(queue, state, grace_ms, organization_id).count
 
     def drain(self, queue: str, *, asked: int | None = None) -> int:
-        """Removes what waits and what is delayed; keeps the pause flag. How many."""
+        """Removes waiting and delayed jobs, keeps the pause flag; returns how many."""
         return sum(self.drain_steps(queue, asked=asked))
 
     def drain_steps(self, queue: str, *, asked: int | None = None) -> Iterator[int]:
-        """The same in steps; yields how many each removed."""
-        # Delayed first: what falls due meanwhile is met again where it waits.
+        """Drains in steps; yields how many each step removed."""
+        # Delayed first: a job that becomes due meanwhile is then found among the waiting.
         return self._sweep_away(queue, "dw", force=True, whole=False, asked=asked)
 
     def obliterate(self, queue: str, *, force: bool = False, asked: int | None = None) -> int:
-        """Removes every job; the queue's counters and pause too if no job came later. How many.
+        """Removes every job; returns how many. If none was added meanwhile, resets counters and pause.
 
-        Raises QueueBusy while jobs run, unless forced.
+        Raises QueueBusy while jobs run, unless ``force``.
         """
         return sum(self.obliterate_steps(queue, force=force, asked=asked))
 
     def obliterate_steps(
         self, queue: str, *, force: bool = False, asked: int | None = None
     ) -> Iterator[int]:
-        """The same in steps; yields how many each removed."""
-        # Delayed before waiting, waiting before active: a job that moves on meanwhile is met again.
+        """Obliterates in steps; yields how many each step removed."""
+        # Delayed before waiting, waiting before active: a job that moves on meanwhile is found again.
         return self._sweep_away(queue, "dwacf", force=force, whole=True, asked=asked)
 
     def _sweep_away(
@@ -143,7 +149,7 @@ class Sweeps:
             )
             if removed < 0:
                 raise QueueBusy(
-                    f"{ended} jobs of {queue!r} are active: pause it and wait, or force it"
+                    f"{ended} jobs of {queue!r} are active: pause the queue and wait, or use force"
                 )
             moment, state, offset = where[:3]
             yield removed

@@ -1,4 +1,4 @@
-"""Counters that all shims share, so that each of them can tell the whole."""
+"""Counters that all shims share, so that each can report the totals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hsejobs.store import keys, scripts
 from hsejobs.store.client import RedisClient
 from hsejobs.store.scripts import Arg
 
-#: Seconds after which counters that nobody adds to are forgotten.
+#: Seconds after which unused counters expire.
 KEPT = 30 * 86_400
 
 
@@ -19,13 +19,12 @@ class Tallies:
         self.link, self.base = link, keys.http(prefix)
 
     def add(self, reporter: str, number: int, counts: Mapping[str, int]) -> None:
-        """Adds a report; the same ``number`` of a ``reporter`` again adds nothing."""
+        """Adds a report; a repeated ``number`` of the same ``reporter`` adds nothing."""
         args: list[Arg] = [reporter, number, KEPT]
         for field, by in counts.items():
             args += (field, by)
         self.link.run(scripts.TALLY, self.base, args, patience=1.0)
 
     def all(self) -> dict[str, int]:
-        """Every counter."""
         flat = self.link.command("HGETALL", keys.of(self.base, "tally"))
         return {name.decode(): int(n) for name, n in zip(flat[::2], flat[1::2], strict=True)}

@@ -1,4 +1,4 @@
-"""What Redis holds of one organization beside its jobs, and how it goes, in bounded steps."""
+"""Find and erase the data of one organization in Redis, in bounded steps."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from hsejobs.store import keys, scripts
 from hsejobs.store.circuits import Circuits, organization_of_circuit
 from hsejobs.store.client import RedisClient
 
-#: Keys in one look, events in one step, ids in one step.
+#: Keys per scan step, events per step, ids per step.
 KEYS, EVENTS, IDS = 500, 50, 500
 
 
 @dataclass(slots=True)
 class Traces:
-    """What a walk over the keys found of an organization."""
+    """The data of an organization that a walk over the keys found."""
 
-    #: Records by queue's base: of jobs, also such that stand in no index.
+    #: Ids of jobs by the queue's base, also of records that are not in any index.
     jobs: dict[str, list[str]] = field(default_factory=dict)
-    #: Counters, locks and values named after it.
+    #: Keys of counters, locks and values that contain its id.
     keys: list[str] = field(default_factory=list)
     circuits: list[str] = field(default_factory=list)
-    #: Consumers that said some seconds ago that they run a job of it.
+    #: The number of heartbeats that name one of its jobs.
     heartbeats: int = 0
 
     @property
     def nothing(self) -> bool:
-        """Whether there is none."""
+        """Whether nothing was found."""
         return not (self.jobs or self.keys or self.circuits or self.heartbeats)
 
 
 class Tenants:
-    """One organization's traces. All methods raise RedisUnavailable."""
+    """Finds and erases an organization's data. All methods raise RedisUnavailable."""
 
     def __init__(self, link: RedisClient, prefix: str) -> None:
         self.link, self.prefix = link, prefix
 
     def walk(self, organization_id: str) -> Iterator[Traces]:
-        """All keys of the installation, some hundred a step: what each step found."""
+        """Walks over all keys of the installation in steps; yields what each step found."""
         batch: list[str] = []
         for key in self._keys():
             batch.append(key)
@@ -113,7 +113,7 @@ class Tenants:
                 to.heartbeats += 1
 
     def _replies(self, calls: list[tuple[Any, Any]]) -> list[Any]:
-        """What the server answers; None for a key that another program made, of another kind."""
+        """The replies; None for a key of another type, which another program wrote."""
         try:
             return self.link.batch(calls)
         except RedisUnavailable:
@@ -130,7 +130,7 @@ class Tenants:
             return replies
 
     def erase_jobs(self, base: str, organization_id: str, ids: list[str]) -> tuple[int, int]:
-        """Removes records by id, whatever index they are in; how many, and how many are running."""
+        """Removes records by id, in any index; returns how many, and how many still run."""
         removed = running = 0
         for chunk in scripts.chunks(ids, IDS):
             gone, busy = self.link.run(scripts.ERASE, base, (organization_id, *chunk))
@@ -138,31 +138,30 @@ class Tenants:
         return removed, running
 
     def erase_keys(self, names: list[str]) -> None:
-        """Removes keys."""
         if names:
             self.link.batch([(None, ("UNLINK", name)) for name in names])
 
     def forget_events(self, queue: str, organization_id: str) -> Iterator[None]:
-        """Takes the organization's lines out of a queue's event feed, a step at a time."""
+        """Removes the organization's lines from a queue's event feed, step by step."""
         base = keys.base(self.prefix, queue)
         while not self.link.run(scripts.FORGET_EVENTS, base, (organization_id, EVENTS)):
             yield
 
     def forget_circuits(self, names: list[str]) -> int:
-        """Removes circuits; how many there were."""
+        """Removes circuits; returns how many existed."""
         return sum(
             self.link.run(scripts.CIRCUIT_FORGET, keys.circuits(self.prefix), chunk)
             for chunk in scripts.chunks(names, IDS)
         )
 
     def circuits(self, organization_id: str) -> list[dict[str, Any]]:
-        """The organization's circuits as they are shown."""
+        """The public objects of the organization's circuits."""
         return [one.public() for one in Circuits(self.link, self.prefix).all(organization_id)]
 
     def rewrite(self) -> str | None:
-        """Has the server begin its files anew, without what was removed; what it said, if it would not.
+        """Makes the server rewrite its append-only file; returns the reason if it does not.
 
-        A server that appends keeps each removed record's history in its file until it is rewritten.
+        The append-only file keeps the history of removed records until it is rewritten.
         """
         if self.link.cluster:
             return "the nodes of a Cluster rewrite their files by themselves: see BGREWRITEAOF"
@@ -179,7 +178,7 @@ class Tenants:
         return None
 
     def rewriting(self) -> bool:
-        """Whether the server still writes its file anew."""
+        """Whether the server is still rewriting its append-only file."""
         found = self._persistence()
         return "1" in (found.get("aof_rewrite_in_progress"), found.get("aof_rewrite_scheduled"))
 

@@ -1,8 +1,8 @@
-"""Checks every job's record against the indexes, and puts back what fell out of them.
+"""Check every job's record against the indexes, and repair differences.
 
-Each job is checked, and repaired, by one script at one moment, so workers may go on meanwhile:
-what they are just doing is no fault. The walk takes bounded steps: over the indexes, which finds
-entries without a record, and over the queue's keys, which finds records without an entry.
+One script checks and repairs a job atomically, so workers may run meanwhile without being reported as
+faults. The walk takes bounded steps: over the indexes, which finds entries without a record, and over
+the queue's keys, which finds records without an entry.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from hsejobs.store.client import RedisClient
 
 #: Jobs in one call of the script; keys in one step of a walk.
 CHUNK, STEP = 100, 1_000
-#: Faults of one queue that are kept with their ids; those beyond are counted.
+#: Faults of one queue that are listed with their ids; further ones are only counted.
 KEPT = 1_000
 
-#: What a fault is, by its code, and what a repair does.
+#: The faults' descriptions, by code.
 FAULTS: dict[str, str] = {
-    "no_index": "the job is in no state's index",
-    "wrong_index": "the job is in the index of another state than its record tells",
+    "no_index": "the job is not in the index of any state",
+    "wrong_index": "the job is in the index of a different state than in its record",
     "two_indexes": "the job is in the indexes of several states",
     "organization_index": "the organization's indexes do not agree with the record",
-    "no_state": "the record tells no state",
+    "no_state": "the record has no valid state",
     "bad_number": "the record has a number that is missing, not finite or out of range",
     "bad_score": "the job's place in its index is not finite or out of range",
     "no_record": "an index names a job that has no record",
-    "orphan": "a payload, result, error or log line belongs to no record",
+    "orphan": "a payload, result, error or log line has no record",
     "unreadable": "the record's key is not a hash: another program wrote it, delete the key",
 }
 
@@ -40,7 +40,7 @@ _ID_PREFIXES = tuple(keys.SUFFIXES[name].encode() for name in _BESIDE)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with a job; ``repaired``: it was, and is right now."""
+    """A fault of a job; ``repaired``: it was found and has been repaired."""
 
     queue: str
     job_id: str
@@ -48,7 +48,7 @@ class Fault:
     repaired: bool
 
     def public(self) -> dict[str, Any]:
-        """As the command line shows it."""
+        """The object that the command line shows."""
         return {
             "jobId": self.job_id,
             "fault": self.code,
@@ -59,7 +59,7 @@ class Fault:
 
 @dataclass(slots=True)
 class Verified:
-    """What was found in one queue. ``jobs``: records looked at; ``left``: faults that remain."""
+    """The result for one queue. ``jobs``: records checked; ``left``: faults that remain."""
 
     queue: str
     jobs: int = 0
@@ -68,7 +68,7 @@ class Verified:
     faults: list[Fault] = field(default_factory=list)
 
     def public(self) -> dict[str, Any]:
-        """As the command line shows it."""
+        """The object that the command line shows."""
         return {
             "queue": self.queue,
             "jobs": self.jobs,
@@ -80,7 +80,7 @@ class Verified:
 
 
 class RecordVerifier:
-    """Does no I/O when made."""
+    """Checks and repairs records. Creating one does no I/O."""
 
     def __init__(self, link: RedisClient, prefix: str) -> None:
         self.link = link
@@ -92,7 +92,7 @@ class RecordVerifier:
         seen: set[tuple[str, str]] = set()
         for pairs in self._steps(queue, report):
             for fault in self.check(queue, pairs, repair=repair):
-                # A job is met several times: by its record, its payload and its indexes.
+                # The walk finds a job several times: by its record, its payload and its indexes.
                 if (fault.job_id, fault.code) in seen:
                     continue
                 report.found += 1
@@ -105,7 +105,7 @@ class RecordVerifier:
     def check(
         self, queue: str, pairs: Sequence[tuple[str, str]], *, repair: bool = False
     ) -> Iterator[Fault]:
-        """Checks jobs, each an id and the organization in whose index it was found or ''."""
+        """Checks jobs, given as pairs: an id, and the organization in whose index it was found or ''."""
         for start in range(0, len(pairs), CHUNK):
             chunk = pairs[start : start + CHUNK]
             args: list[scripts.Arg] = [int(repair)]
@@ -114,7 +114,7 @@ class RecordVerifier:
             replies = self.link.run(scripts.VERIFY, keys.base(self.prefix, queue), args)
             for (job_id, _), (codes, repaired) in zip(chunk, replies, strict=True):
                 for code in codes.decode().split():
-                    # The entries of such a key go, the key itself stays.
+                    # A repair removes the entries of such a key, not the key itself.
                     yield Fault(queue, job_id, code, bool(repaired) and code != "unreadable")
 
     def _steps(self, queue: str, report: Verified) -> Iterator[list[tuple[str, str]]]:
@@ -139,7 +139,7 @@ class RecordVerifier:
         cursor = b"0"
         while True:
             cursor, found = self.link.command("ZSCAN", index, cursor, "COUNT", STEP)
-            # redis-py's client of a Cluster has made pairs of the flat list.
+            # redis-py's Cluster client converts the flat list to pairs.
             paired = found and isinstance(found[0], tuple)
             members = [pair[0] for pair in found] if paired else found[::2]
             yield [job_id.decode("utf-8", "replace") for job_id in members]

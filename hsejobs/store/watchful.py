@@ -1,7 +1,7 @@
-"""Connections of a thread that has other duties: while they wait, something else is called.
+"""Connections that call a function while they wait for Redis.
 
-A consumer's main thread must see deadlines and dead workers also while Redis is frozen or far
-away, and in a consumer of processes it has no other thread to do so.
+A consumer's main thread must enforce deadlines and replace dead workers even while Redis is frozen or
+slow, and a consumer of processes has no other thread for that.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from hsejobs.store.arrival import arrived
 
-#: Seconds between two calls while a reply is waited for.
+#: Seconds between two calls of the function while waiting for a reply.
 EVERY = 0.05
 
 
@@ -51,7 +51,7 @@ def watchful(kind: type[Any], while_waiting: Callable[[], None]) -> type[Any]:
 
 
 def _reachable(host: str, port: int, timeout: float, while_waiting: Callable[[], None]) -> None:
-    """Waits until a connection to the address can be made. Raises OSError when it cannot."""
+    """Waits until the address accepts a connection. Raises OSError when it does not in time."""
     give_up = time.monotonic() + timeout
     error: OSError = OSError(errno.EHOSTUNREACH, "no address")
     for family, kind, protocol, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):

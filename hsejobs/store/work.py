@@ -1,7 +1,7 @@
-"""What workers do to jobs: claim, complete, fail, postpone, release, renew, stall.
+"""The transitions that workers perform: claim, complete, fail, postpone, release, renew, stall.
 
-Every write names the attempt's token; a worker that lost its lease can write
-nothing more. Nothing here retries: a worker's patience is its own.
+Every write carries the attempt's token, so that a worker that lost its lease cannot write. Nothing
+here retries unless ``patience`` is given: workers have their own retries.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from hsejobs.store.client import RedisClient
 from hsejobs.store.scripts import Arg, Script
 from hsejobs.store.write import new_nonce
 
-#: Jobs that one sweep moves: a few ms of Redis' time.
+#: Maximum number of jobs that one sweep moves, which takes Redis a few ms.
 SWEEP_LIMIT = 500
 
 
 class Claim:
-    """A job in a worker's hands. ``timeout`` and ``backoff`` in ms, ``attempt`` from 1."""
+    """A job that a worker has claimed. ``timeout`` and ``backoff`` are in ms; ``attempt`` counts from 1."""
 
     __slots__ = (
         "attempt",
@@ -91,7 +91,7 @@ class Claim:
 
 @dataclass(slots=True)
 class Done:
-    """A finished job: its claim, run time in us and result as JSON."""
+    """A completed job: id, token, run time in us, and result as JSON."""
 
     id: str
     token: str
@@ -101,7 +101,7 @@ class Done:
 
 @dataclass(slots=True)
 class Swept:
-    """What a sweep did: jobs that fell due, ms until the next, the stalled with what they became."""
+    """The result of a sweep: ``moved`` due jobs, ms until the next, (id, new state) of stalled jobs."""
 
     moved: int
     next_due: int | None
@@ -110,7 +110,7 @@ class Swept:
 
 
 class WorkerStore:
-    """One queue as its workers see it. ``patience`` in seconds, 0: one try."""
+    """The worker's access to one queue. ``patience`` is in seconds; 0 means no retry."""
 
     def __init__(
         self, link: RedisClient, prefix: str, queue: str, *, patience: float = 0.0
@@ -128,9 +128,9 @@ class WorkerStore:
     ) -> tuple[str, list[Claim]]:
         """Completes jobs and claims up to ``want`` in one round trip.
 
-        Returns a letter a finished job (``c`` completed, ``r`` refused) and the
-        claims. ``again``: how often this claim, under its token, was sent before; what was sent
-        before and is run later claims nothing.
+        Returns one letter per job in ``done`` (``c`` completed, ``r`` refused) and the claims.
+        ``again``: how often this claim, with this token, was sent before; if Redis runs an earlier
+        copy later, it claims nothing.
         """
         args: list[Arg] = [want, token, lease_ms, int(again)]
         for job in done:
@@ -149,9 +149,10 @@ class WorkerStore:
         final: bool,
         delay_ms: int | None,
     ) -> tuple[str, int]:
-        """Ends an attempt: ``d`` again after so many ms, ``f`` failed, ``r`` refused.
+        """Fails an attempt. Returns ``d`` and the delay in ms until the next one, ``f`` (failed) or
+        ``r`` (refused).
 
-        The next try comes after the backoff, and not before ``delay_ms``.
+        The next attempt comes after the backoff, and not before ``delay_ms``.
         """
         outcome, delay = self._run(
             scripts.FAIL,
@@ -171,20 +172,21 @@ class WorkerStore:
     def postpone(
         self, job_id: str, token: str, delay_ms: int, limit_ms: int | None = None
     ) -> tuple[str, int]:
-        """Again later, no attempt used: ``d`` and ms since the first time, or ``r`` refused.
+        """Postpones a job without using an attempt. Returns ``d`` and the ms since the first time, or
+        ``r`` (refused).
 
-        ``x`` when the first time was ``limit_ms`` ago or more: then nothing was done.
+        Returns ``x``, and changes nothing, if the first time was ``limit_ms`` ago or more.
         """
         limit = -1 if limit_ms is None else limit_ms
         outcome, since = self._run(scripts.POSTPONE, (job_id, token, delay_ms, limit))
         return outcome.decode(), int(since)
 
     def release(self, jobs: Sequence[tuple[str, str]]) -> int:
-        """Hands jobs (id, token) back to their places; how many still were ours."""
+        """Releases jobs (id, token) to their places in the queue; returns how many were still held."""
         return int(self._run(scripts.RELEASE, _flat(jobs))) if jobs else 0
 
     def renew(self, jobs: Sequence[tuple[str, str]], lease_ms: int) -> set[tuple[str, str]]:
-        """Renews leases; the (id, token) pairs that are not ours any more."""
+        """Renews leases; returns the (id, token) pairs whose leases were lost."""
         lost: set[tuple[str, str]] = set()
         for start in range(0, len(jobs), 500):
             reply = self._run(scripts.RENEW, (lease_ms, *_flat(jobs[start : start + 500])))
@@ -193,15 +195,15 @@ class WorkerStore:
         return lost
 
     def stall(self, jobs: Sequence[tuple[str, str]], max_stalls: int) -> list[str]:
-        """Jobs whose worker was seen to die: ``waiting``, ``failed`` or ``refused`` each."""
+        """Stalls the jobs of a dead worker; returns ``waiting``, ``failed`` or ``refused`` for each."""
         if not jobs:
             return []
         return [item.decode() for item in self._run(scripts.STALL, (max_stalls, *_flat(jobs)))]
 
     def sweep(self, max_stalls: int, *, stall_until: int = LARGEST) -> Swept:
-        """Moves what fell due and what stalled, at most SWEEP_LIMIT of each.
+        """Moves due jobs and stalls jobs with expired leases, at most SWEEP_LIMIT of each.
 
-        ``stall_until``: Redis time in ms after which nothing is taken for stalled any more; 0: nothing is.
+        ``stall_until``: Redis time in ms after which no job is stalled; 0 stalls none.
         """
         moved, next_due, stalled, became, now = self._run(
             scripts.SWEEP, (max_stalls, SWEEP_LIMIT, SWEEP_LIMIT, stall_until)
@@ -210,38 +212,39 @@ class WorkerStore:
         return Swept(moved, None if next_due < 0 else next_due, pairs, now)
 
     def progress(self, job_id: str, token: str, percent: float, message: str) -> bool:
-        """Whether the job still is ours."""
+        """Writes the progress; returns whether the token still holds the job."""
         return bool(self._run(scripts.PROGRESS, (job_id, token, f"{percent:g}", message)))
 
     def log(
         self, job_id: str, token: str, lines: Sequence[str], first: int = 0, *, final: bool = False
     ) -> bool:
-        """Whether the job still is ours. ``first``: how many lines this attempt wrote before.
+        """Writes log lines; returns whether the token still holds the job.
 
-        ``final``: the last lines, which a full Redis takes too.
+        ``first``: how many lines this attempt wrote before. ``final``: the last lines, which a full
+        Redis accepts too.
         """
         args: tuple[Arg, ...] = (job_id, token, LOG_LINES, int(final), first, *lines)
         return bool(self._run(scripts.LOG, args))
 
     def mark(self, job_id: str, token: str, mark: str, *, put: bool) -> bool | None:
-        """True: the mark was not there. None: the job is not ours any more."""
+        """Reads a mark and, with ``put``, sets it. True: it was not set. None: the lease is lost."""
         reply = self._run(scripts.MARK, (job_id, token, mark, int(put), new_nonce() if put else ""))
         return None if reply < 0 else bool(reply)
 
     def artifact(self, job_id: str, token: str, fresh: str, expires_at: int) -> str | None:
-        """The id of the job's file, ``fresh`` if it has none yet; None: the job is not ours any more."""
+        """The id of the job's file, set to ``fresh`` if it has none yet; None: the lease is lost."""
         reply = self._run(scripts.ARTIFACT, (job_id, token, fresh, expires_at))
         return reply.decode() or None
 
     def extras(self, job_id: str) -> bytes:
-        """What Huey needs beside the payload: follow-ups, expiry."""
+        """The job's extras for Huey: follow-ups, expiry, chord."""
         found = self.link.command("GET", keys.of(self.base, "extras", job_id), patience=3.0)
         return found or b""
 
     def heartbeat(self, worker: str, record: bytes, ttl_ms: int) -> bool:
-        """Says that a consumer lives (an empty record: that it leaves).
+        """Writes a consumer's heartbeat; an empty record removes it.
 
-        False when the queue has no description: Redis came back without what it had.
+        False when the queue's description is missing: Redis has lost its data.
         """
         return bool(self._run(scripts.HEARTBEAT, (worker, record, ttl_ms)))
 

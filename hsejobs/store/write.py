@@ -1,9 +1,8 @@
-"""What people and programs do to jobs: add, retry, promote, remove, pause; ``sweeps`` has the rest.
+"""The writes of people and programs: add, retry, promote, remove, pause; `Sweeps` has the rest.
 
-Every act is one script (or one a chunk of at most 1,000 jobs) that checks the
-state in which it finds a job and, where a set was asked about, that the job is
-as it was seen then. ``organization_id`` confines an act to one tenant: another
-tenant's job is not there.
+Every action is one script per chunk of jobs. The script checks the job's state and, if given, that
+the job has not changed since it was seen. ``organization_id`` limits an action to one tenant:
+another tenant's job is reported as missing.
 """
 
 from __future__ import annotations
@@ -31,18 +30,18 @@ __all__ = [
     "new_nonce",
 ]
 
-#: A job as an act is bound to it: its id, and its ``version`` when it was looked at ('' for any).
+#: A job as the user saw it: its id, and its ``version`` at that time ('' for any).
 Seen = tuple[str, str]
 #: Jobs and payload bytes in one call of a bulk add.
 ADD_CHUNK, ADD_CHUNK_BYTES = 100, 4_000_000
-#: Jobs of which one call of a removal returns the copies: those are lost when no answer comes.
+#: Jobs that one call removes and returns copies of: the copies are lost if the reply is.
 REMOVED_AT_ONCE = 100
-#: Seconds that replicas get to answer when it is only asked whether adds would be confirmed.
+#: Seconds that replicas have to answer when only checking whether adds would be confirmed.
 PROBE_REPLICAS = 0.5
 
 
 class NewJob(NamedTuple):
-    """A job to be added: complete, and not to be changed. Times in ms; JSON as bytes."""
+    """A complete, immutable job to add. Times in ms; JSON as bytes."""
 
     id: str
     name: str
@@ -56,15 +55,15 @@ class NewJob(NamedTuple):
     user_id: str | None = None
     extras: bytes = b""
     signature: str = ""
-    #: The request id, and after a space the ``traceparent``, that the job came with.
+    #: The request id and, after a space, the ``traceparent`` of the request that adds the job.
     trace: str = ""
-    #: Tells this add from another with the same id; '' when the id is the engine's own.
+    #: Distinguishes this add from others with the same id; '' when the id is new.
     nonce: str = ""
     #: The role of the caller who added it over HTTP; '' for the command line, Python and the system.
     role: str = ""
 
     def shared(self) -> tuple[Arg, ...]:
-        """The values that the scripts take once for all jobs that have the same."""
+        """The script arguments that are given once for jobs that share them."""
         return (
             self.name,
             self.priority,
@@ -76,13 +75,13 @@ class NewJob(NamedTuple):
         )
 
     def own(self) -> tuple[Arg, ...]:
-        """The values that they take for each job."""
+        """The script arguments that are given for each job."""
         return (
             self.id,
             self.nonce,
             self.organization_id or "",
             self.user_id or "",
-            # One field for both: a claim reads nothing more for the jobs that have no trace.
+            # One field for both, so that a claim has no extra read for jobs without a trace.
             f"{self.signature} {self.trace}" if self.trace else self.signature,
             self.payload,
             self.role,
@@ -90,13 +89,13 @@ class NewJob(NamedTuple):
 
 
 def new_nonce() -> str:
-    """Eleven random characters."""
+    """Eleven random hexadecimal characters."""
     return os.urandom(6).hex()[:11]
 
 
 @dataclass(slots=True)
 class Added:
-    """What an add found: whether the job was made by it, and the job's state."""
+    """The result of an add: whether it created the job, and the job's state."""
 
     id: str
     created: bool
@@ -105,7 +104,7 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """A removed job as it was; what ``restore`` takes. Kept in memory only."""
+    """A copy of a removed job, for ``restore``. Kept only in memory."""
 
     queue: str
     id: str
@@ -116,16 +115,16 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class RefusedJob:
-    """Why an act passed a job over: ``missing``, the letter of the state that it was in, or ``changed``.
+    """Why an action refused a job: ``missing``, the letter of the job's state, or ``changed``.
 
-    ``changed``: it left the state in which it was seen, and came back to it, or came later.
+    ``changed``: the job has left its state and come back since it was seen, or was added later.
     """
 
     id: str
     found: str
 
     def error(self, act: str) -> Exception:
-        """The same as an error to raise."""
+        """The refusal as an error to raise."""
         return _refusal(self.id, self.found, act)
 
 
@@ -133,18 +132,18 @@ def _refusal(job_id: str, found: str, act: str) -> Exception:
     if found == "missing":
         return JobNotFound(f"there is no job {job_id!r} in this queue")
     if found == "changed":
-        return WrongState(f"job {job_id!r} changed since it was looked at; look again", found)
+        return WrongState(f"job {job_id!r} changed since it was shown; check it again", found)
     state = STATE_OF_LETTER.get(found, found)
     if state == State.ACTIVE:
         return JobActive(f"job {job_id!r} is active: a worker is running it, wait until it ends")
     if act == "remove":
-        return WrongState(f"job {job_id!r} is {state} by now; look again", str(state))
+        return WrongState(f"job {job_id!r} is {state} now; check it again", str(state))
     wanted, done = {"retry": ("failed", "retried"), "promote": ("delayed", "promoted")}[act]
     return WrongState(f"job {job_id!r} is {state}; only {wanted} jobs can be {done}", str(state))
 
 
 class JobWriter(Sweeps):
-    """All writes that are not a worker's. Does no I/O when made."""
+    """All writes except those of workers. Creating one does no I/O."""
 
     def __init__(self, link: RedisClient, prefix: str) -> None:
         self.link = link
@@ -157,12 +156,12 @@ class JobWriter(Sweeps):
         return self.link.run(script, self._base(queue), args)
 
     def add(self, queue: str, job: NewJob) -> Added:
-        """Adds one job; the same id again returns the job there is, ``created=False``."""
+        """Adds one job. If a job with this id exists, returns that one with ``created=False``."""
         (reply,) = self.link.add(scripts.ADD, self._base(queue), (*job.shared(), *job.own()))
         return _added(job.id, reply)
 
     def add_many(self, queue: str, jobs: Sequence[NewJob]) -> list[Added]:
-        """Adds many, each atomically; in a few round trips."""
+        """Adds jobs in few round trips, each job atomically."""
         chunks = list(_add_chunks(jobs))
         replies = self.link.add_many(scripts.ADD, self._base(queue), chunks, _args)
         return [
@@ -172,7 +171,7 @@ class JobWriter(Sweeps):
         ]
 
     def check_adds(self, queues: Sequence[str]) -> None:
-        """Raises what an add to one of the queues would raise of Redis now; adds nothing."""
+        """Raises the Redis error that an add to one of the queues would raise now; adds nothing."""
         shared = NewJob("", "", b"", 3, 1, 0, 0).shared()
         bases = [self._base(queue) for queue in queues]
         self.link.run_many([(scripts.PROBE, base, shared) for base in bases], patience=0.5)
@@ -180,18 +179,18 @@ class JobWriter(Sweeps):
             self.link.check_replicas(bases[0], PROBE_REPLICAS)
 
     def add_periodic(self, queue: str, job: NewJob, schedule: str, slot: int) -> Added | None:
-        """Adds the run of a slot (minutes since the epoch), or None when it was served already."""
+        """Adds the run of a slot (minutes since the epoch); None if it was added before."""
         reply = self._run(scripts.PERIODIC, queue, *job.shared(), *job.own(), schedule, slot)
         return _added(job.id, reply) if reply else None
 
     def add_run(self, queue: str, job: NewJob, schedule: str) -> Added:
-        """Adds a run of a schedule beside its slots, which then is its last run."""
+        """Adds a run of a schedule outside its slots and records it as the last run."""
         added = self.add(queue, job)
         self.link.command("HSET", keys.of(self._base(queue), "lastruns"), schedule, job.id)
         return added
 
     def forget_workers(self, queue: str, before_ms: int) -> int:
-        """Forgets consumers that were silent since ``before_ms`` (Redis time); how many."""
+        """Removes consumers without a heartbeat since ``before_ms`` (Redis time); returns how many."""
         key = keys.of(self._base(queue), "workers")
         return int(self.link.command("ZREMRANGEBYSCORE", key, "-inf", before_ms))
 
@@ -218,7 +217,7 @@ class JobWriter(Sweeps):
         *,
         asked: int | None = None,
     ) -> list[RefusedJob]:
-        """Retries all that are failed, as seen and since ``asked`` (Redis ms); returns the others."""
+        """Retries the failed jobs unchanged and failed by ``asked`` (Redis ms); returns the others."""
         return self._chunked(scripts.RETRY, queue, jobs, organization_id, asked)
 
     def promote_many(
@@ -229,7 +228,7 @@ class JobWriter(Sweeps):
         *,
         asked: int | None = None,
     ) -> list[RefusedJob]:
-        """Promotes all that are delayed, as seen and since ``asked`` (Redis ms); returns the others."""
+        """Promotes the delayed jobs unchanged and delayed by ``asked`` (Redis ms); returns the others."""
         return self._chunked(scripts.PROMOTE, queue, jobs, organization_id, asked)
 
     def _chunked(
@@ -253,7 +252,7 @@ class JobWriter(Sweeps):
     def remove(
         self, queue: str, job_id: str, organization_id: str | None = None, seen: str = ""
     ) -> Removed:
-        """Takes a job that is not active away; with ``seen`` only if it is of that version still.
+        """Removes a job that is not active; with ``seen`` only if it still has that version.
 
         Raises JobNotFound, JobActive or WrongState.
         """
@@ -265,7 +264,7 @@ class JobWriter(Sweeps):
     def remove_many(
         self, queue: str, jobs: Sequence[str | Seen], organization_id: str | None = None
     ) -> tuple[list[Removed], list[RefusedJob]]:
-        """Takes away all that are not active and as seen: the copies for an undo, and the refusals."""
+        """Removes all jobs that are not active and unchanged; returns copies for an undo, and refusals."""
         removed, refused = [], []
         for chunk in scripts.chunks(list(map(_seen, jobs)), REMOVED_AT_ONCE):
             words = [word for pair in chunk for word in pair]
@@ -287,20 +286,20 @@ class JobWriter(Sweeps):
         return removed, refused
 
     def restore(self, removed: Removed, organization_id: str | None = None) -> None:
-        """Undoes a removal. Raises JobExists when the id is in use again."""
+        """Undoes a removal. Raises JobExists when a new job uses the id."""
         args = _restoring(removed, organization_id)
         reply = self._run(scripts.RESTORE, removed.queue, *args)
         if reply in (b"exists", b"back"):
-            raise JobExists(f"job {removed.id!r} exists again; it was left as it is")
+            raise JobExists(f"job {removed.id!r} exists again and was not changed")
         if reply == b"missing":
             raise JobNotFound(f"there is no job {removed.id!r} in this queue")
 
     def restore_many(
         self, removed: Sequence[Removed], organization_id: str | None = None
     ) -> list[RefusedJob]:
-        """Undoes removals in one round trip; returns those whose id is in use again (``exists``).
+        """Undoes removals in one round trip; returns those whose id a new job uses (``exists``).
 
-        Safe to repeat when no answer came: a job that it brought back is no refusal.
+        Safe to repeat when no reply came: jobs restored by the first call are not refused.
         """
         calls = [
             (scripts.RESTORE, self._base(one.queue), _restoring(one, organization_id))
@@ -314,11 +313,11 @@ class JobWriter(Sweeps):
         ]
 
     def pause(self, queue: str) -> bool:
-        """Workers begin no more jobs of the queue; whether that changed anything."""
+        """Pauses the queue: running jobs finish, no new ones start. Returns whether it was not paused."""
         return bool(self._run(scripts.PAUSE, queue, 1))
 
     def resume(self, queue: str) -> bool:
-        """The opposite of ``pause``."""
+        """Resumes the queue. Returns whether it was paused."""
         return bool(self._run(scripts.PAUSE, queue, 0))
 
 
@@ -339,7 +338,7 @@ def _args(jobs: Sequence[NewJob]) -> list[Arg]:
     return args
 
 
-#: What lib/add answers for a job: whether it was made, and its state.
+#: The replies of lib/add for a job: whether it was created, and its state.
 _ANSWERS = {
     f"{made}{letter}".encode(): (bool(made), state)
     for made in (0, 1)

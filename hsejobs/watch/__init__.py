@@ -1,1 +1,1 @@
-"""Watching: logs, and later metrics, alert rules and health."""
+"""Logs and alert rules."""

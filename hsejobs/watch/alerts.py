@@ -1,9 +1,9 @@
-"""Alert rules: looked at every ten seconds by one process of the installation.
+"""Alert rules, checked every ten seconds by one process of the installation.
 
-An alert goes on above its limit, and off when it was at four fifths of it or
-below in three looks in a row, so that it does not flap. ``tick`` is called by
-every shim and every supervisor of workers; a lock in Redis lets one of them
-look. That Redis is away each of them notices for itself.
+An alert turns on when its value exceeds the limit. It turns off after three consecutive checks at
+four fifths of the limit or below, so that it does not flap. Every shim and every supervisor of
+workers calls ``tick``; a lock in Redis lets one of them check. Each detects an outage of Redis
+itself.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from hsejobs.store.read_live import Server
 from hsejobs.watch import logs
 from hsejobs.wording import counted, jobs_wait, verb
 
-#: Seconds between two looks; ms for which an alert that went off is still listed.
+#: Seconds between two checks; ms for which an alert stays listed after it turned off.
 EVERY = 10.0
 KEPT_MS = 86_400_000
-#: The share of its limit at which an alert is calm, and in how many looks until it goes off.
+#: The share of its limit at which an alert is calm, and the calm checks after which it turns off.
 CALM_AT, CALM_LOOKS = 0.8, 3
-#: Finished jobs in 5 minutes below which a share says nothing.
+#: Finished jobs in 5 minutes below which the share of failures is ignored.
 LEAST_FINISHED = 5
-#: How often a message is tried, and ms for which nobody else looks while it is sent.
+#: Attempts to send a message, and ms for which other processes do not check while it is sent.
 TRIES, SENDING_MS = 6, 45_000
 #: Share of its memory that Redis may use, in percent.
 MEMORY_PERCENT = 85
 
 
 class AlertChannel(Protocol):
-    """Where messages go; ``send`` raises an exception when they did not arrive."""
+    """Delivers alerts; ``send`` raises an exception if delivery failed."""
 
     name: str
 
@@ -48,7 +48,7 @@ class AlertChannel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A rule's value for a queue at one moment; on above ``limit``."""
+    """A rule's value for a queue at one time; the alert turns on above ``limit``."""
 
     rule: str
     queue: str | None
@@ -59,7 +59,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the settings ``JOBS_ALERT_*`` say of queues; a rule without a limit is off."""
+    """The limits for queues from the settings ``JOBS_ALERT_*``; a rule without a limit is disabled."""
 
     waiting: int | None = 100
     failed_percent: int | None = 10
@@ -69,7 +69,6 @@ class Limits:
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:
-        """The limits that are set."""
         return cls(
             settings.alert_waiting,
             settings.alert_failed_percent,
@@ -80,43 +79,43 @@ class Limits:
 
 
 def readings(one: QueueStats, stalled: int, limits: Limits) -> Iterator[Reading]:
-    """What every rule that is on says of a queue. ``stalled``: jobs stalled for too long."""
+    """The readings of all enabled rules for a queue. ``stalled``: jobs stalled for too long."""
     if limits.waiting is not None:
         yield Reading("waiting", one.name, one.waiting, limits.waiting, jobs_wait(one.waiting))
     if limits.failed_percent is not None:
         last = one.window()
         finished = last.completed + last.failed
         share = 100 * last.failed / finished if finished >= LEAST_FINISHED else 0.0
-        told = f"{share:.0f} % of the jobs that ended in 5 minutes failed"
-        yield Reading("failures", one.name, round(share, 1), limits.failed_percent, told)
+        text = f"{share:.0f} % of the jobs that ended in 5 minutes failed"
+        yield Reading("failures", one.name, round(share, 1), limits.failed_percent, text)
     if limits.stalled_ms is not None:
-        told = f"{counted(stalled, 'job')} stalled and no worker takes {verb(stalled, 'it', 'them')} back"
-        yield Reading("stalled", one.name, stalled, 0, told)
+        text = f"{counted(stalled, 'job')} stalled and no worker takes {verb(stalled, 'it', 'them')} over"
+        yield Reading("stalled", one.name, stalled, 0, text)
     if limits.no_worker_ms is not None:
         alone = one.consumers == 0 and not one.is_paused
         waited = one.oldest_waiting or 0 if alone else 0
-        told = f"{jobs_wait(one.waiting if alone else 0)} and there is no worker"
-        yield Reading("no_worker", one.name, waited, limits.no_worker_ms, told)
+        text = f"{jobs_wait(one.waiting if alone else 0)} and there is no worker"
+        yield Reading("no_worker", one.name, waited, limits.no_worker_ms, text)
     if limits.oldest_ms is not None:
-        # Where nobody works, or nobody may, that is said already.
+        # Not for queues without workers, which have their own alert, or paused ones.
         worked = one.consumers > 0 and not one.is_paused
         oldest = one.oldest_waiting or 0 if worked else 0
-        told = f"a job has waited for {counted(oldest // 60_000, 'minute')}"
-        yield Reading("oldest", one.name, oldest, limits.oldest_ms, told)
+        text = f"a job has waited for {counted(oldest // 60_000, 'minute')}"
+        yield Reading("oldest", one.name, oldest, limits.oldest_ms, text)
 
 
 def server_readings(server: Server) -> Iterator[Reading]:
-    """What the rules about Redis' own settings say; their queue is ''."""
+    """The readings of the rules about Redis' own settings; their queue is ''."""
     evicts = server.policy not in ("", "noeviction")
-    said = f"Redis may evict jobs: maxmemory-policy is {server.policy}"
-    yield Reading("eviction", "", float(evicts), 0, said)
+    policy = f"Redis may evict jobs: maxmemory-policy is {server.policy}"
+    yield Reading("eviction", "", float(evicts), 0, policy)
     share = 100 * server.used_memory / server.maxmemory if server.maxmemory else 0.0
     full = f"Redis uses {share:.0f} % of its memory"
     yield Reading("memory", "", round(share, 1), MEMORY_PERCENT, full)
 
 
 class Watch:
-    """One process's part in watching; its messages go to ``channels``."""
+    """Checks the alert rules in one process; sends alerts to ``channels``."""
 
     def __init__(
         self, link: RedisClient, settings: Settings, channels: Sequence[AlertChannel] = ()
@@ -126,26 +125,26 @@ class Watch:
         self.store = AlertStore(link, settings.redis_prefix)
         self.reader = JobReader(link, settings.redis_prefix)
         self._due = 0.0
-        #: Since when Redis is away (monotonic), and the alert of it.
+        #: Since when Redis is unavailable (monotonic clock), and the alert about it.
         self._away: float | None = None
         self._redis: dict[str, Any] | None = None
 
     def tick(self) -> None:
-        """To be called about every second: looks when it is time. Raises no error of Redis."""
+        """Checks the rules when due. Call it about once a second. Raises no error of Redis."""
         now = time.monotonic()
         if self._away is None and now < self._due:
             return
         self._due = now + EVERY
         try:
-            mine = self.store.take_turn(int(EVERY * 900))
-            self._back()
-            if mine:
+            our_turn = self.store.take_turn(int(EVERY * 900))
+            self._redis_back()
+            if our_turn:
                 self.look()
         except RedisUnavailable as error:
-            self._gone(error)
+            self._redis_away(error)
 
     def look(self) -> None:
-        """Judges every queue by every rule. Raises RedisUnavailable."""
+        """Checks every rule for every queue. Raises RedisUnavailable."""
         names = registry.names(self.link, self.settings.redis_prefix)
         before = {(one["rule"], one["queue"]): one for one in self.store.all()}
         found = []
@@ -162,31 +161,31 @@ class Watch:
                 elif known is not None:
                     self.store.drop(known)
         for known in before.values():
-            # Of Redis itself no look tells: its own alert ends with its time.
+            # The checks do not cover Redis itself: its alert is dropped when its time is over.
             if known["rule"] == "redis" and _ms() - (known["endedMs"] or 0) <= KEPT_MS:
                 found.append(known)
             else:
                 self.store.drop(known)
-        self._tell(found)
+        self._notify(found)
 
-    def _tell(self, alerts: list[dict[str, Any]]) -> None:
-        held = False
+    def _notify(self, alerts: list[dict[str, Any]]) -> None:
+        turn_kept = False
         for channel in self.channels:
-            news = [one for one in alerts if _is_news(one, channel.name)]
-            if not news:
+            changed = [one for one in alerts if _must_send(one, channel.name)]
+            if not changed:
                 continue
-            if not held:
+            if not turn_kept:
                 self.store.keep_turn(SENDING_MS)
-                held = True
-            _send(channel, news)
-            for one in news:
+                turn_kept = True
+            _send(channel, changed)
+            for one in changed:
                 self.store.put(one)
-        if held:
+        if turn_kept:
             self.store.keep_turn(1000)
 
     # -- Redis itself
 
-    def _gone(self, error: RedisUnavailable) -> None:
+    def _redis_away(self, error: RedisUnavailable) -> None:
         if self._away is None:
             self._away = time.monotonic()
         limit = self.settings.alert_redis_ms
@@ -198,9 +197,9 @@ class Watch:
             self._redis = _alert("redis", None, "on", round(away), limit, _ms() - int(away))
             self._redis["message"] = str(error)
             _log(None, self._redis)
-        self._tell_of_redis()
+        self._notify_redis()
 
-    def _back(self) -> None:
+    def _redis_back(self) -> None:
         self._away = None
         known, self._redis = self._redis, None
         if known is None:
@@ -208,18 +207,18 @@ class Watch:
         ended = {**known, "state": "off", "endedMs": _ms(), "message": "Redis answers again"}
         _log(known, ended)
         self._redis = {**ended, "tries": {}}
-        self._tell_of_redis()
+        self._notify_redis()
         self.store.put(self._redis)
         self._redis = None
 
-    def _tell_of_redis(self) -> None:
+    def _notify_redis(self) -> None:
         for channel in self.channels:
-            if self._redis is not None and _is_news(self._redis, channel.name):
+            if self._redis is not None and _must_send(self._redis, channel.name):
                 _send(channel, [self._redis])
 
 
 def judge(reading: Reading, known: dict[str, Any] | None, now_ms: int) -> dict[str, Any] | None:
-    """The alert as it is now, from what it was; None when there is nothing to list."""
+    """The alert's new state from its previous one and a reading; None when there is nothing to list."""
     was_on = known is not None and known["state"] == "on"
     calm = 0
     if was_on and known is not None:
@@ -247,7 +246,7 @@ def judge(reading: Reading, known: dict[str, Any] | None, now_ms: int) -> dict[s
 def _alert(
     rule: str, queue: str | None, state: str, value: float, limit: float, since: int
 ) -> dict[str, Any]:
-    # `told`: by channel the state that its last message said; `tries` how often it was tried.
+    # By channel: `told` is the state in its last message, `tries` the number of failed attempts.
     return {
         "rule": rule,
         "queue": queue,
@@ -263,23 +262,23 @@ def _alert(
     }
 
 
-def _is_news(alert: dict[str, Any], channel: str) -> bool:
-    # Nobody is told of the end of what nobody was told of.
-    told: str = alert["told"].get(channel, "off")
+def _must_send(alert: dict[str, Any], channel: str) -> bool:
+    # Without a message that the alert is on, none is sent that it is off.
+    sent: str = alert["told"].get(channel, "off")
     tries: int = alert["tries"].get(channel, 0)
-    return told != alert["state"] and tries < TRIES
+    return sent != alert["state"] and tries < TRIES
 
 
 def _send(channel: AlertChannel, alerts: list[dict[str, Any]]) -> None:
-    """Sends and notes in the alerts how it went."""
+    """Sends the alerts and records the result in them."""
     try:
         channel.send([public(one) for one in alerts])
     except Exception as error:
         for one in alerts:
             one["tries"][channel.name] = one["tries"].get(channel.name, 0) + 1
-        told = str(error) if isinstance(error, JobsError) else type(error).__name__
+        text = str(error) if isinstance(error, JobsError) else type(error).__name__
         last = all(one["tries"][channel.name] >= TRIES for one in alerts)
-        logs.tell("alert_unsent", logging.ERROR, channel=channel.name, error=told, final=last)
+        logs.tell("alert_unsent", logging.ERROR, channel=channel.name, error=text, final=last)
         return
     for one in alerts:
         one["told"][channel.name] = one["state"]
@@ -289,8 +288,8 @@ def _send(channel: AlertChannel, alerts: list[dict[str, Any]]) -> None:
 def _log(known: dict[str, Any] | None, now: dict[str, Any]) -> None:
     if (known["state"] if known else "off") != now["state"]:
         level = logging.WARNING if now["state"] == "on" else logging.INFO
-        told = {name: now[name] for name in ("rule", "queue", "value", "limit", "message")}
-        logs.tell(f"alert_{now['state']}", level, **told)
+        fields = {name: now[name] for name in ("rule", "queue", "value", "limit", "message")}
+        logs.tell(f"alert_{now['state']}", level, **fields)
 
 
 def _ms() -> int:
@@ -298,7 +297,7 @@ def _ms() -> int:
 
 
 def public(alert: dict[str, Any]) -> dict[str, Any]:
-    """An alert as outsiders see it: ``rule, queue, state, value, limit, message, since, ended``."""
+    """An alert's public object: ``rule, queue, state, value, limit, message, since, ended``."""
     names = ("rule", "queue", "state", "value", "limit", "message")
     shown = {name: alert[name] for name in names}
     times = {"since": iso_time(alert["sinceMs"]), "ended": iso_time(alert["endedMs"])}
@@ -306,6 +305,6 @@ def public(alert: dict[str, Any]) -> dict[str, Any]:
 
 
 def stored(link: RedisClient, prefix: str) -> list[dict[str, Any]]:
-    """The alerts, those that are on first: the object of the shim and ``hsejobs alerts --json``."""
+    """The alerts, active ones first, as the shim and ``hsejobs alerts --json`` return them."""
     found = AlertStore(link, prefix).all()
     return [public(one) for one in sorted(found, key=lambda a: (a["state"] != "on", -a["sinceMs"]))]

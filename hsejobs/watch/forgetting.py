@@ -1,4 +1,4 @@
-"""Which line of a log is about an organization, and how lines of files that others write are erased."""
+"""Erase the lines about an organization from log files, also while other processes append to them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 from hsejobs.mentions import mentions
 
-#: Where ``hsejobs up`` keeps its logs, in JOBS_HOME.
+#: The folder in JOBS_HOME where ``hsejobs up`` keeps its logs.
 LOG_FOLDER = "logs"
-#: Bytes of one look at a file, more than any line has.
+#: Bytes to read at once: more than any line has.
 PIECE = 4 * 1024 * 1024
 
 
 def _about(line: bytes, organization_id: str) -> bool:
-    """Whether a line of a log is about the organization; one that is no JSON when it has its name."""
+    """Whether a log line is about the organization. A line that is not JSON must contain its id."""
     if organization_id.encode() not in line and b"\\u" not in line:
         return False
     try:
@@ -29,10 +29,10 @@ def _about(line: bytes, organization_id: str) -> bool:
 
 
 def forget_lines(home: Path, organization_id: str) -> int:
-    """Erases the lines about an organization from the logs in ``home``; how many.
+    """Erases the lines about an organization from the logs in ``home``; returns how many.
 
-    Workers and shim go on appending meanwhile: a line is written over where it stands, in its
-    length, and nothing moves. Raises OSError when a log cannot be written.
+    Workers and the shim may append meanwhile: a line is overwritten in place, with the same length.
+    Raises OSError when a log cannot be written.
     """
     return sum(
         _forget(path, organization_id)
@@ -42,23 +42,23 @@ def forget_lines(home: Path, organization_id: str) -> int:
 
 
 def _forget(path: Path, organization_id: str) -> int:
-    gone = at = 0
+    erased = at = 0
     with path.open("r+b", buffering=0) as file:
         while piece := os.pread(file.fileno(), PIECE, at):
-            # A line that goes on beyond this look is looked at whole in the next one.
+            # An incomplete line at the end is read again, completely, in the next piece.
             end = piece.rfind(b"\n") + 1 or len(piece)
             for line in piece[:end].splitlines(keepends=True):
                 kept = line.rstrip(b"\r\n")
                 if _about(kept, organization_id):
-                    os.pwrite(file.fileno(), _instead(kept), at)
-                    gone += 1
+                    os.pwrite(file.fileno(), _replacement(kept), at)
+                    erased += 1
                 at += len(line)
         os.fsync(file.fileno())
-    return gone
+    return erased
 
 
-def _instead(line: bytes) -> bytes:
-    """What stands in a line's place: its time and level, filled up to its length."""
+def _replacement(line: bytes) -> bytes:
+    """The replacement of an erased line: its time and level, padded to its length."""
     kept: dict[str, Any] = {"event": "erased"}
     try:
         raw = json.loads(line)

@@ -1,8 +1,7 @@
-"""Structured logs: one JSON object a line, for jobs and for everything else that logs.
+"""Structured logs: one JSON object per line, for jobs and for everything else.
 
-Lines about jobs do not pass through ``logging``: at twenty thousand jobs a
-second its records would cost more than the jobs. They are put together here
-and written whole, several at a time while jobs are tiny.
+Lines about jobs bypass ``logging``: at twenty thousand jobs per second, its records would cost more
+than the jobs. These lines are formatted here and written directly, in batches while jobs are short.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from hsejobs import codec, forks
 
 _LEVEL_OF = {"stalled": logging.WARNING, "failed": logging.ERROR, "retrying": logging.WARNING}
 _names = {logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
-#: Huey's own words for what a line of ours says already.
-_SAID_ALREADY = (
+#: Huey's messages that duplicate our own lines.
+_DUPLICATES = (
     "Executing %s",
     "%s executed in %0.3fs",
     "Unhandled exception in task %s.",
@@ -41,14 +40,14 @@ _quote = json.encoder.encode_basestring
 
 
 class _Sink:
-    """Where lines go: nowhere but ``logging`` until ``configure`` was called."""
+    """Where lines go. Until ``configure`` is called, they go only to ``logging``."""
 
     def __init__(self) -> None:
         self.stream: TextIO | None = None
         self.handler: logging.Handler | None = None
         self.console = False
         self.level = logging.INFO
-        #: Appended to by any thread, taken from under the lock.
+        #: Any thread may append; removing needs the lock.
         self.lines: deque[str] = deque()
         self.lock = forks.lock()
 
@@ -57,7 +56,7 @@ _sink = _Sink()
 
 
 class _Fork:
-    """Nobody is amid a line while the process forks, so no half of one is copied and written twice."""
+    """Holds the locks during a fork, so that the child has no half-written line to write again."""
 
     held: logging.Handler | None = None
 
@@ -76,7 +75,7 @@ class _Fork:
 
     @staticmethod
     def in_child() -> None:
-        # `logging` and `forks` have freed the locks; the lines that wait are the parent's to write.
+        # `logging` and `forks` have reset the locks; the parent writes the buffered lines.
         _sink.lines.clear()
 
 
@@ -84,7 +83,10 @@ forks.around(_Fork.before, _Fork.in_parent, _Fork.in_child)
 
 
 def configure(level: str, style: str, stream: TextIO | None = None) -> None:
-    """Sends all lines of this process to ``stream`` (stderr). ``style``: ``json`` or ``console``."""
+    """Sends all log lines of this process to ``stream`` (default: stderr).
+
+    ``level`` is a name such as ``INFO``; ``style`` is ``json`` or ``console``.
+    """
     _sink.stream = stream or sys.stderr
     _sink.console = style == "console"
     _sink.level = logging.getLevelName(level)
@@ -99,14 +101,14 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     root.handlers[:] = [handler]
     _sink.handler = handler
     root.setLevel(_sink.level)
-    # Huey's line for each job is dropped before a record is made for it.
-    # httpx names the whole address of each call, and many an address is a secret.
+    # Huey logs a line for each job: the level drops it before a record is created.
+    # httpx logs the full URL of each call, which often contains a secret.
     for name in ("huey", "huey.consumer", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(max(_sink.level, logging.WARNING))
 
 
 def _fresh(record: logging.LogRecord) -> bool:
-    return not (record.name.startswith("huey") and record.msg in _SAID_ALREADY)
+    return not (record.name.startswith("huey") and record.msg in _DUPLICATES)
 
 
 class _Formatter(logging.Formatter):
@@ -125,7 +127,7 @@ def _now() -> str:
 
 @lru_cache(maxsize=4)
 def _stamp(ms: int) -> str:
-    # Tiny jobs end many times in one millisecond.
+    # Many short jobs end in the same millisecond.
     seconds, rest = divmod(ms, 1000)
     return f"{_second(seconds)}.{rest:03d}Z"
 
@@ -140,7 +142,7 @@ def _line(level: int, name: str, fields: dict[str, Any]) -> str:
         shown = " ".join(f"{key}={value}" for key, value in fields.items() if value is not None)
         return f"{_now()} {logging.getLevelName(level):<7} {name:<12} {_printable(shown)}"
     head = {"time": _now(), "level": logging.getLevelName(level).lower(), "event": name}
-    # What a line is about is never hidden by what a queue's `log_fields` are called.
+    # The names in a queue's `log_fields` must not replace our own fields.
     return json.dumps({**head, **fields, **head}, ensure_ascii=False, default=str)
 
 
@@ -149,7 +151,7 @@ def _printable(text: str) -> str:
 
 
 def wants_jobs() -> bool:
-    """Whether lines about single jobs go anywhere."""
+    """Whether log lines about single jobs are written anywhere."""
     if _sink.stream is not None:
         return _sink.level <= logging.INFO
     return _logger.isEnabledFor(logging.INFO)
@@ -168,14 +170,14 @@ def job(
     organization_id: str | None,
     fields: dict[str, Any] | None = None,
 ) -> None:
-    """A line about a job, written at the next ``flush``."""
+    """Buffers a line about a job for the next ``flush``; warnings and errors are written at once."""
     level = _LEVEL_OF.get(event, logging.INFO)
     if _sink.stream is None:
         if _logger.isEnabledFor(level):
-            told: dict[str, Any] = {"jobId": job_id, "queue": queue, "status": status}
-            told.update({"organizationId": organization_id, "event": event})
-            told = {**(fields or {}), **told}
-            _logger.log(level, "%s %s/%s", event, queue, job_id, extra={"fields": told})
+            own: dict[str, Any] = {"jobId": job_id, "queue": queue, "status": status}
+            own.update({"organizationId": organization_id, "event": event})
+            own = {**(fields or {}), **own}
+            _logger.log(level, "%s %s/%s", event, queue, job_id, extra={"fields": own})
         return
     if level < _sink.level:
         return
@@ -199,7 +201,7 @@ def job(
 
 
 def trace_fields(trace: str) -> dict[str, Any]:
-    """What the lines of a job tell of the request that it came with."""
+    """The log fields for the request that added a job."""
     request_id, _, parent = trace.partition(" ")
     return {"requestId": request_id, "traceparent": parent} if parent else {"requestId": request_id}
 
@@ -207,10 +209,10 @@ def trace_fields(trace: str) -> dict[str, Any]:
 def completed(
     queue: str, job_id: str, organization_id: str | None, run_us: int, trace: str = ""
 ) -> None:
-    """The line of a completed job, ``duration`` in ms; the hottest of all."""
+    """Buffers the line of a completed job, with ``duration`` in ms. The most frequent line."""
     if _sink.stream is None or _sink.console or trace:
-        told = {"duration": run_us / 1000, **(trace_fields(trace) if trace else {})}
-        job("completed", queue, job_id, "completed", organization_id, told)
+        fields = {"duration": run_us / 1000, **(trace_fields(trace) if trace else {})}
+        job("completed", queue, job_id, "completed", organization_id, fields)
     elif _sink.level <= logging.INFO:
         _sink.lines.append(
             f'{{"time": "{_now()}", "level": "info", "event": "completed", "jobId": "{job_id}", '
@@ -220,7 +222,7 @@ def completed(
 
 
 def note(event: str, fields: dict[str, Any]) -> bool:
-    """A line that can wait for the next ``flush``; whether it does."""
+    """Logs a line that may wait for the next ``flush``; True if the caller must flush."""
     if _sink.stream is None:
         tell(event, **fields)
     elif _sink.level <= logging.INFO:
@@ -230,22 +232,22 @@ def note(event: str, fields: dict[str, Any]) -> bool:
 
 
 def flush() -> None:
-    """Writes the lines that wait."""
+    """Writes the buffered lines."""
     if not _sink.lines or _sink.stream is None:
         return
     with _sink.lock:
         lines = [_sink.lines.popleft() for _ in range(len(_sink.lines))]
         if lines:
             try:
-                # A half character would look like a stream that takes nothing any more.
+                # An unescaped lone surrogate would raise, like a closed stream.
                 _sink.stream.write(codec.whole("\n".join(lines)) + "\n")
                 _sink.stream.flush()
             except (OSError, ValueError):
-                # Nobody reads the log any more; the jobs go on.
+                # The stream is closed: drop further lines, and let the jobs continue.
                 _sink.stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def tell(event: str, level: int = logging.INFO, **fields: Any) -> None:
-    """A line about the process itself."""
+    """Writes a line about the process itself, at once."""
     flush()
     logging.getLogger("hsejobs").log(level, event, extra={"fields": {"event": event, **fields}})

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import pty
 import sys
+from collections.abc import Iterator
 
 import pytest
 
-from hsejobs.engine.runtime import runtime
+from hsejobs.engine.runtime import reset_runtime, runtime
 from hsejobs.model import State
 from hsejobs.store.write import NewJob
 from tests.support.waiting import tick
@@ -46,9 +47,14 @@ def add(*ids: str, delay: int = 0) -> None:
 
 
 @pytest.fixture
-def three(redis_url: str) -> None:
+def three(redis_url: str) -> Iterator[None]:
+    # Another test may have left a runtime that points to another Redis.
+    reset_runtime()
     add("a", "b")
     add("c", delay=600_000)
+    yield
+    runtime().link.close()
+    reset_runtime()
 
 
 @pytest.mark.parametrize(
@@ -92,7 +98,7 @@ def test_remove_refuses_a_job_that_changed_after_the_question(three: None) -> No
     terminal.until("Remove job c of email, which is delayed?")
     runtime().writer.promote("email", "c")
     terminal.answer("y")
-    terminal.until("is waiting by now; look again")
+    terminal.until("is waiting now; check it again")
     assert terminal.status() == 1
     assert runtime().reader.status("email", "c") is State.WAITING
 

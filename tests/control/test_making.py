@@ -115,7 +115,7 @@ def test_an_owner_that_cannot_be_is_named_as_it_was_written() -> None:
         ([], "payload: must be a JSON object"),
         ({"to": 5}, "to: must be a string"),
         ({"to": "a", "lines": [{"n": 1}, {}]}, "lines[1].n: is required"),
-        ({"to": "a", "subject": ""}, "subject: is no field of it; there are: to, lines"),
+        ({"to": "a", "subject": ""}, "subject: is not a known field; known are: to, lines"),
     ],
 )
 def test_a_payload_is_checked_whole_where_its_code_is_elsewhere(payload: Any, says: str) -> None:
@@ -143,7 +143,7 @@ def test_a_schedule_s_task_takes_nothing() -> None:
     for nothing in (None, {}, making.NOTHING):
         new = making.make(target, nothing)
         assert (codec.loads(new.payload), new.signature) == (making.NOTHING, making.ARGUMENTS)
-    with pytest.raises(InvalidPayload, match=r"^payload: a schedule's task takes none"):
+    with pytest.raises(InvalidPayload, match=r"^payload: must be left out or empty"):
         making.make(target, {"a": 1})
 
 

@@ -56,7 +56,7 @@ MAIL: dict[str, Any] = {
             {"to": "x", "subject": "too long"},
             [("subject", "must be at least 1 and at most 5 characters")],
         ),
-        ({"to": "x", "kind": "c"}, [("kind", "use one of: a, b")]),
+        ({"to": "x", "kind": "c"}, [("kind", "must be one of: a, b")]),
         ({"to": "x", "hours": 11}, [("hours", "must be at least 0 and at most 10")]),
         ({"to": "x", "hours": True}, []),
         ({"to": "x", "hours": [1]}, [("hours", "must be a number")]),
@@ -65,7 +65,7 @@ MAIL: dict[str, Any] = {
         ({"to": "x", "files": [{}]}, [("files[0].artifactId", "is required")]),
         (
             {"to": "x", "files": [{"artifactId": "A"}]},
-            [("files[0].artifactId", "does not match ^[a-z]+$")],
+            [("files[0].artifactId", "must match ^[a-z]+$")],
         ),
         ({"to": "x", "files": [{"artifactId": "a"}] * 2}, [("files", "must be at most 1 items")]),
         ([], [("payload", "must be an object")]),
@@ -78,7 +78,7 @@ def test_problems_name_the_field_and_no_value(data: Any, wrong: list[tuple[str, 
 def test_a_field_that_there_is_not_is_told_with_those_there_are() -> None:
     [(field, what)] = problems({"to": "x", "sbject": "x"}, MAIL)
     assert field == "sbject"
-    assert what.startswith("is no field of it; there are: to, subject, kind")
+    assert what.startswith("is not a known field; known are: to, subject, kind")
 
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -158,7 +158,7 @@ def test_words_that_are_not_known_refuse_nothing() -> None:
     ("data", "wrong"),
     [
         ({"a": 1, "s-1": "x"}, []),
-        ({"a": 1, "t": "x"}, [("t", "is no field of it; there are: a, b")]),
+        ({"a": 1, "t": "x"}, [("t", "is not a known field; known are: a, b")]),
         ({"a": 2}, [("a", "must be 1")]),
         ({"a": 1, "b": [1, "x", True]}, []),
         ({"a": 1, "b": [[], "x"]}, [("b[0]", "must be an integer")]),

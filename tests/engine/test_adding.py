@@ -71,7 +71,9 @@ def test_a_model_and_no_payload_at_all_are_given_as_the_function_takes_them(
         untyped({"cents": "many"}, 2)
     assert jobs.nothing.add().wait(20) == "done"
     assert jobs.nothing.add({}).wait(20) == "done"
-    with pytest.raises(InvalidPayload, match=r"^payload: this task takes none"):
+    with pytest.raises(
+        InvalidPayload, match=r"^payload: must be left out: this task takes no payload"
+    ):
         jobs.nothing.add({"n": 1})
 
 

@@ -21,7 +21,7 @@ Start = Callable[..., Consumer]
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
-        ("untellable", "_Untellable (its text cannot be had: RuntimeError)"),
+        ("untellable", "_Untellable (its text is not available: RuntimeError)"),
         ("no time", "ValueError: could not convert"),
         ("limit", "ValueError: cannot convert float NaN"),
         ("half", "ValueError: half ? a character"),

@@ -69,7 +69,7 @@ def test_a_missing_right_to_listen_is_told_and_is_no_outage(lines: list[str]) ->
 def test_an_outage_is_over_when_everybody_is_served(
     lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hsejobs.engine.outage.TOLD_AFTER", 0.0)
+    monkeypatch.setattr("hsejobs.engine.outage.LOG_AFTER", 0.0)
     outage = Outage("q")
     for who in ("renew", "worker 1"):
         outage.begins(RedisUnavailable("away"), who)
@@ -82,7 +82,7 @@ def test_an_outage_is_over_when_everybody_is_served(
 
 
 def test_what_is_owed_is_kept_until_it_is_written() -> None:
-    ledger, away, written = PendingWrites(), [True], []
+    pending, away, written = PendingWrites(), [True], []
 
     def write() -> None:
         if away[0]:
@@ -90,24 +90,24 @@ def test_what_is_owed_is_kept_until_it_is_written() -> None:
         written.append(1)
 
     # An outage outlasts any lease; only a fault is given up.
-    ledger.add(write, [("a", "t")], lease_ms=0)
+    pending.add(write, [("a", "t")], lease_ms=0)
     for _ in range(3):
         with pytest.raises(RedisUnavailable):
-            ledger.pay()
-    assert ledger.held() == [("a", "t")]
+            pending.flush()
+    assert pending.jobs() == [("a", "t")]
     away[0] = False
-    ledger.pay()
-    assert (written, ledger.owed) == ([1], [])
+    pending.flush()
+    assert (written, pending.writes) == ([1], [])
 
 
 def test_one_fault_does_not_hold_up_what_is_owed_beside_it() -> None:
-    ledger, written = PendingWrites(), []
-    ledger.add(raising(JobsError("no")), [("a", "t")], lease_ms=60_000)
-    ledger.add(lambda: written.append(1), [("b", "t")], lease_ms=60_000)
+    pending, written = PendingWrites(), []
+    pending.add(raising(JobsError("no")), [("a", "t")], lease_ms=60_000)
+    pending.add(lambda: written.append(1), [("b", "t")], lease_ms=60_000)
     with pytest.raises(JobsError):
-        ledger.pay()
+        pending.flush()
     assert written == [1]
-    assert ledger.held() == [("a", "t")]
+    assert pending.jobs() == [("a", "t")]
 
 
 def test_a_schedule_whose_function_raises_ends_nothing(redis_url: str, lines: list[str]) -> None:

@@ -357,7 +357,9 @@ def test_a_template_needs_what_the_document_says() -> None:
 
 def test_a_form_describes_the_contents_of_a_mail() -> None:
     queue = Queue("email")
-    assert problems({"to": "a@b.c"}, queue.forms) == [("payload", "give html, text or template")]
+    assert problems({"to": "a@b.c"}, queue.forms) == [
+        ("payload", "must have html, text or template")
+    ]
     told = dict(problems({"to": "nobody", "text": "x"}, queue.forms))
     assert told == {
         "to": "must be a mail address: user@example.com or A Name <user@example.com>; separate"

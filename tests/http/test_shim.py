@@ -109,7 +109,7 @@ def test_how_deep_a_body_may_be(shim: Shim) -> None:
 
     assert answer(200)[0] == 422
     for depth in (201, 900, 5000, 100_000):
-        assert answer(depth) == (400, "the body is nested more than 200 deep")
+        assert answer(depth) == (400, "the body must not be nested more than 200 levels deep")
     wide = '{"grace":[' + ",".join(["[]"] * 500) + "]}"
     assert shim.ask("POST", "/email/clean", "operator", content=wide).status_code == 422
 

@@ -129,7 +129,7 @@ MUTANTS = (
     engine(
         "a fault ends the other duties",
         "duties",
-        "except Exception as error:  # one duty's fault must not end the others",
+        "except Exception as error:  # a failing duty must not end the others",
         "except RedisRefused as error:",
         *DUTIES,
     ),
@@ -141,7 +141,7 @@ MUTANTS = (
         *DUTIES,
     ),
     engine(
-        "what is owed is dropped in an outage",
+        "pending writes are dropped in an outage",
         "duties",
         "            except RedisUnavailable:\n                raise\n            except Exception",
         "            except Exception",

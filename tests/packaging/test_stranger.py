@@ -167,7 +167,8 @@ def test_without_an_application_there_is_one_error_line(
 ) -> None:
     done = run(environment, project, *command)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("error: QUEUE_APP: there is no application: no huey_config.py")
+    missing = "no application found: the working folder has no huey_config.py"
+    assert done.stderr.startswith(f"error: QUEUE_APP: {missing}")
     # Reading needs no application.
     assert run(environment, project, "stats").returncode == 0
 
@@ -176,7 +177,7 @@ BROKEN = {
     "import nowhere": "ModuleNotFoundError: No module named 'nowhere' (theirs.py:1)",
     "a = (": "SyntaxError: '(' was never closed (theirs.py, line 1) (theirs.py:1)",
     "raise SystemExit(3)": "SystemExit: 3 (theirs.py:1)",
-    "a = 1": "the module theirs has no queue (no JobHuey)",
+    "a = 1": "the module theirs defines no queues (JobHuey objects)",
 }
 
 

@@ -99,25 +99,25 @@ def _claims_anew() -> Any:
 def _drops_outcomes() -> Any:
     """An outcome whose write fails is forgotten."""
 
-    def insist(self: Any, act: Callable[[], Any]) -> Any:
+    def once(self: Any, act: Callable[[], Any]) -> Any:
         try:
             return act()
         except JobsError as error:
             self.consumer.outage.begins(error, self.name)
             return None
 
-    return _with(worker.JobWorker, "_insist", insist)
+    return _with(worker.JobWorker, "_retry", once)
 
 
 def _taken_back_and_lost() -> Any:
     """What was taken out of a slot is written once, and dropped when Redis does not answer."""
 
-    def pay(self: Any, budget: float = 0.15) -> None:
-        owed, self.owed = self.owed, []
-        for one in owed:
+    def flush(self: Any, budget: float = 0.15) -> None:
+        writes, self.writes = self.writes, []
+        for one in writes:
             one.act()
 
-    return _with(PendingWrites, "pay", pay)
+    return _with(PendingWrites, "flush", flush)
 
 
 def _taken_back_for_ever() -> Any:

@@ -37,27 +37,27 @@ class Transition:
 
 TRANSITIONS = (
     Transition("add", (None,), (W, D), ("add",), "the same id again changes nothing"),
-    Transition("schedule", (None,), (W,), ("periodic",), "once a slot of a periodic task"),
+    Transition("schedule", (None,), (W,), ("periodic",), "once per slot of a periodic task"),
     Transition(
         "claim",
         (W, D),
         (A,),
         ("complete",),
-        "lease, fresh token, attempt counted; a delayed job only once it is due",
+        "new lease and token, attempt counted; a delayed job only once it is due",
     ),
     Transition(
         "claim again",
         (A,),
         STAYS,
         ("complete",),
-        "a claim whose reply was lost: the same jobs, a fresh lease",
+        "a claim whose reply was lost: the same jobs, a new lease",
     ),
-    Transition("renew", (A,), STAYS, ("renew",), "by token, before the lease runs out"),
+    Transition("renew", (A,), STAYS, ("renew",), "by token, before the lease expires"),
     Transition("progress", (A,), STAYS, ("progress",), "by token"),
     Transition("log", (A,), STAYS, ("log",), "by token, capped"),
-    Transition("mark", (A,), STAYS, ("mark",), "by token; what an attempt did once"),
+    Transition("mark", (A,), STAYS, ("mark",), "by token; records what an attempt did"),
     Transition(
-        "file", (A,), STAYS, ("artifact",), "by token; the id of the file that the job makes"
+        "file", (A,), STAYS, ("artifact",), "by token; the id of the file that the job creates"
     ),
     Transition("complete", (A,), (C,), ("complete",), "by token; may claim the next job"),
     Transition(
@@ -74,16 +74,16 @@ TRANSITIONS = (
         (A,),
         (W, F),
         ("sweep", "stall"),
-        "dead lease, or a worker seen to die; no attempt used, place kept",
+        "lease expired, or worker dead; no attempt used, place kept",
     ),
-    Transition("due", (D,), (W,), ("sweep", "complete"), "its time has come"),
-    Transition("promote", (D,), (W,), ("promote",), "by hand"),
-    Transition("retry", (F,), (W,), ("retry",), "by hand; a fresh budget of attempts"),
+    Transition("due", (D,), (W,), ("sweep", "complete"), "it is due"),
+    Transition("promote", (D,), (W,), ("promote",), "manual"),
+    Transition("retry", (F,), (W,), ("retry",), "manual; allows the full number of attempts again"),
     Transition("remove", (W, D, C, F), (None,), ("remove",), "refused while active"),
     Transition("clean", (W, D, C, F), (None,), ("clean",), "by state and age"),
     Transition("restore", (None,), (W, D, C, F), ("restore",), "undo of a removal"),
     Transition(
-        "withdraw", (W, D, C, F), STAYS, ("withdraw",), "the job's file goes, the job stays"
+        "withdraw", (W, D, C, F), STAYS, ("withdraw",), "removes the job's file, keeps the job"
     ),
     Transition("drain", (W, D), (None,), ("obliterate",), "keeps the pause flag"),
     Transition("obliterate", (W, A, D, C, F), (None,), ("obliterate",), "active only when forced"),
@@ -92,7 +92,7 @@ TRANSITIONS = (
         (W, D, C, F),
         (None,),
         ("erase",),
-        "all jobs of an organization; refused while active",
+        "all jobs of an organization except active ones",
     ),
 )
 

@@ -1,8 +1,8 @@
--- add: new -> waiting or delayed. The same id again changes nothing and says where the job is.
+-- add: new -> waiting or delayed. If the id exists, nothing changes and the job's state is returned.
 -- KEYS: 1 the queue's base
 -- ARGV: name, priority, delay_ms, attempts, backoff_ms, timeout_ms, extras; each: id, nonce, organization, user, signature, payload, role
 --   the first seven hold for all jobs of the call; organization, user, extras, signature, nonce and role may be ''
--- returns: for each job what lib/add says
+-- returns: for each job the reply of lib/add
 -- errors: none
 -- include: base place add
 local out, waits = {}, false

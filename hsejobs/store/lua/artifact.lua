@@ -1,8 +1,8 @@
--- artifact: the id of the file that an active job makes, by token: made once, the same in each attempt.
+-- artifact: the id of the file that an active job creates, by token; set once, the same in each attempt.
 -- KEYS: 1 the queue's base
 -- ARGV: id, token, fresh, expires_at
---   fresh: a random id, for a job that has none yet; expires_at: ms since the epoch
--- returns: the id, or "" when the job is not this token's any more
+--   fresh: a random id, used if the job has none yet; expires_at: ms since the epoch
+-- returns: the id, or "" if the token no longer holds the job
 -- errors: none
 -- include: base
 local key = base .. K.job .. ARGV[1]

@@ -1,7 +1,7 @@
--- May a call be made? When the time of an open circuit is over, the first who asks makes the trial.
+-- circuit_enter: whether a call may be made. When the time of an open circuit is over, the next call is the trial.
 -- KEYS: 1 the circuits' base
 -- ARGV: name, token, trial_ms
---   token: of this call; trial_ms: a trial that has not ended by then belongs to the next who asks
+--   token: identifies this call; trial_ms: if a trial is not reported by then, the next call is the trial
 -- returns: {letter, ms to wait}: "c" closed, "t" this call is the trial, "o" open, "w" a trial runs
 -- errors: none
 -- full server: runs

@@ -1,7 +1,7 @@
--- circuit_forget: circuits go, whatever their state.
+-- circuit_forget: deletes circuits in any state.
 -- KEYS: 1 the circuits' base
 -- ARGV: each: name
--- returns: how many there were
+-- returns: how many existed
 -- errors: none
 -- include: base circuit
 local forgotten = 0

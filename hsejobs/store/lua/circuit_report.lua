@@ -1,8 +1,8 @@
--- How a call ended. Failures in a row open the circuit; a trial closes it, or opens it for twice as long.
+-- circuit_report: how a call ended. Consecutive failures open the circuit; a trial closes it, or doubles its time.
 -- KEYS: 1 the circuits' base
 -- ARGV: name, token, verdict, error, threshold, open_ms, longest_ms
---   verdict: ok, fail, or none when nothing was learned; token as it was for `circuit_enter`
--- returns: the state's letter: "c" closed, "o" open, "t" a trial runs, "h" held open by hand
+--   verdict: ok, fail, or none if unknown; token as for `circuit_enter`
+-- returns: the state's letter: "c" closed, "o" open, "t" a trial runs, "h" opened manually
 -- errors: none
 -- full server: runs
 -- include: base circuit
@@ -26,11 +26,11 @@ if verdict == 'ok' then
     keep_circuit(name)
     return 'c'
   end
-  -- The answer to a call that began before the circuit opened does not close it: the trial will.
+  -- The result of a call that began before the circuit opened does not close it; only the trial does.
   if state == 'c' and failures > 0 then redis.call('HSET', key, 'f', '0') end
   return state
 end
--- Sent again after a lost reply, a report counts once.
+-- A report that is resent after a lost reply counts once.
 local reported = ' ' .. (found[5] or '')
 if string.find(reported, ' ' .. token .. ' ', 1, true) then return state end
 local longer = 0

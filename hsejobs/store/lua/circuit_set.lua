@@ -1,8 +1,8 @@
--- A circuit opened or closed by hand. Opened so, it stays open until it is closed so.
+-- circuit_set: opens or closes a circuit manually. A circuit opened so stays open until it is closed so.
 -- KEYS: 1 the circuits' base
 -- ARGV: name, open
 --   open 0: close
--- returns: 1; 0 when a circuit that should be closed is not there
+-- returns: 1; 0 if the circuit to close does not exist
 -- errors: none
 -- full server: runs
 -- include: base circuit

@@ -1,7 +1,7 @@
--- The circuits there are, those longest unchanged first.
+-- circuits: all circuits, those unchanged for longest first.
 -- KEYS: 1 the circuits' base
 -- ARGV: offset, limit
--- returns: {Redis time in ms, names looked at, then for each circuit {name, state, failures, since,
+-- returns: {Redis time in ms, names read, then for each circuit {name, state, failures, since,
 --   until, last error}}
 -- errors: none
 -- read only

@@ -1,16 +1,16 @@
--- clean: removes jobs of one state that are older than a moment, at most `limit` a call.
--- Finished jobs by the time they ended, the others by the time they were added.
+-- clean: removes jobs of one state older than `grace_ms`, at most `limit` per call.
+-- The age of finished jobs counts from their end, that of others from when they were added.
 -- KEYS: 1 the queue's base
 -- ARGV: state, organization, grace_ms, asked, limit, offset, count_only, spare
---   limit: at most 1000; organization '' for all; asked: Redis ms at which it was asked for, '' for now: ages
---   are of that moment, and what came into the state after it stays; spare 1: jobs whose file has not
+--   limit: at most 1000; organization '' for all; asked: Redis ms of the request, '' for now: ages
+--   are as of that time, and jobs that entered the state later stay; spare 1: jobs whose file has not
 --   expired stay
--- returns: {removed (or found), offset to go on from, 1 when the end was reached, asked in ms}
+-- returns: {removed (or found), offset to continue from, 1 at the end, asked in ms}
 -- errors: none
 -- full server: runs by itself
 -- include: base place settle delete version asked
 local state, only, counting = ARGV[1], ARGV[2], ARGV[7] == '1'
--- Counting is looking, and writes nothing.
+-- Counting writes nothing.
 if not counting then begin() end
 local asked = whole(ARGV[4], now_ms)
 local before, limit, offset = asked - whole(ARGV[3], 0), whole(ARGV[5], 1), whole(ARGV[6], 0)
@@ -29,7 +29,7 @@ for _, id in ipairs(ids) do
   local key = base .. K.job .. id
   local job = read(key, 'st', 'o', 'ct', 'p', 'ae')
   local spared = ARGV[8] == '1' and whole(job[5], 0) > now_ms
-  -- When a job was added that does not tell it is not known: it is not old.
+  -- A job without the time when it was added does not count as old.
   local old = not spared and (finished or whole(job[3], now_ms) <= before) and here_at(id, state, asked)
   if counting then
     if old and job[1] == state then removed = removed + 1 end

@@ -1,11 +1,11 @@
--- complete: active -> completed for the jobs given, then claim: waiting -> active.
--- Both halves may be empty. Sent again, it completes nothing twice. A claim is sent again under its
--- token and with the number of times that it was sent before, `again`: it first looks for what the token
--- claimed already, whose leases begin anew; those sent before it, should they come later, claim nothing.
+-- complete: active -> completed for the given jobs, then claim: waiting -> active.
+-- Both parts may be empty. A resent call completes nothing twice. A claim is resent under its
+-- token, with the number of times that it was sent before, `again`: it first looks for jobs that the token
+-- has claimed, and renews their leases; earlier copies that arrive later claim nothing.
 -- KEYS: 1 the queue's base
 -- ARGV: claim_count, token, lease_ms, again; each: id, its_token, run_us, result
--- returns: {outcomes, claimed}: outcomes a string with one letter a finished job
---       (c completed, r refused: not this token's job any more), claimed as lib/claim says
+-- returns: {outcomes, claimed}: outcomes is a string with one letter per finished job
+--       (c completed, r refused: the token no longer holds the job), claimed as lib/claim returns
 -- errors: none
 -- full server: runs by itself
 -- include: base place settle due bucket claim

@@ -1,4 +1,4 @@
--- erase: jobs of an organization by id, whatever index knows them; what runs is left.
+-- erase: removes jobs of an organization by id, in any index; running jobs stay.
 -- KEYS: 1 the queue's base
 -- ARGV: organization; each: id
 -- returns: {removed, running}
@@ -6,7 +6,7 @@
 -- include: base delete
 local removed, running = 0, 0
 for a = 2, #ARGV do
-  -- A key that is no hash is another program's: the index forgets it, and the key stays.
+  -- A key that is not a hash belongs to another program: remove it from the index, keep the key.
   local job = read(base .. K.job .. ARGV[a], 'st', 'o')
   if job[2] == ARGV[1] then
     if job[1] == 'a' and redis.call('ZSCORE', base .. K.active, ARGV[a]) then

@@ -1,9 +1,9 @@
 -- fail: active -> delayed (a retry is left) or failed.
 -- KEYS: 1 the queue's base
 -- ARGV: id, token, final, code, least_ms, run_us, error, errors_kept
---   least_ms: the next try comes after the backoff, and after so long; final 1: no retry; error is a
+--   least_ms: the next attempt comes after the backoff, and not before this; final 1: no retry; error is a
 --   JSON object
--- returns: {outcome, delay ms}: "d" retried later, "f" failed, "r" refused (not this token's job)
+-- returns: {outcome, delay ms}: "d" retried later, "f" failed, "r" refused (the token does not hold the job)
 -- errors: none
 -- full server: runs
 -- include: base place bucket backoff
@@ -12,7 +12,7 @@ local key = base .. K.job .. id
 local job = read(key, 'st', 'tk', 'o', 'am', 'ax', 'bo')
 if job[2] ~= token then return { 'r', 0 } end
 if job[1] ~= 'a' then
-  -- Sent again after a lost reply: the token stays in the record until the next claim.
+  -- Resent after a lost reply: the token stays in the record until the next claim.
   return { (job[1] == 'd' or job[1] == 'f') and job[1] or 'r', 0 }
 end
 local org, made, us = job[3], within(job[4], 1, 1000000, 1), within(ARGV[6], 0, LONGEST_RUN, 0)

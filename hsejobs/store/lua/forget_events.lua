@@ -1,8 +1,8 @@
--- The event feed without one organization's lines: copied beside, at most `limit` entries a call, and
--- put in its place when the copy has caught up. An entry that is deleted in place keeps its bytes.
+-- forget_events: copies the event feed without one organization's lines, at most `limit` entries per call, and
+-- replaces the feed when the copy is complete. Deleting entries in place would not remove their bytes.
 -- KEYS: 1 the queue's base
 -- ARGV: organization, limit
--- returns: 1 when it is done, 0 to be called again
+-- returns: 1 when done, 0 if it must be called again
 -- errors: none
 -- include: base
 local feed, copy, limit = base .. K.events, base .. K.newevents, tonumber(ARGV[2])

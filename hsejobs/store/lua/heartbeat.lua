@@ -1,8 +1,8 @@
--- A consumer says that it lives and what it does; those silent for long are forgotten.
+-- heartbeat: records that a consumer is alive and what it runs; removes consumers without recent heartbeats.
 -- KEYS: 1 the queue's base
 -- ARGV: worker, record, ttl_ms
---   record: JSON; '' when the consumer leaves
--- returns: 1 when the queue has a description, 0 when Redis came back without it
+--   record: JSON; '' when the consumer stops
+-- returns: 1 when the queue has a description, 0 if Redis has lost it
 -- errors: none
 -- full server: runs
 -- include: base

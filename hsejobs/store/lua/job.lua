@@ -1,8 +1,8 @@
--- One job, whole.
+-- job: one complete job.
 -- KEYS: 1 the queue's base
 -- ARGV: organization, id, payload_bytes
---   organization '' for any; payload_bytes: how much of payload and result at most
--- returns: what lib/record says and whether the queue is paused, or nil: not there or another organization's
+--   organization '' for any; payload_bytes: maximum length of payload and result
+-- returns: the reply of lib/record and whether the queue is paused; nil if missing or another organization's
 -- errors: none
 -- read only
 -- include: base version record

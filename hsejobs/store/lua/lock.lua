@@ -1,8 +1,8 @@
--- A lock of Huey's, held by a job: when that job is not running any more, the lock is free again.
+-- lock: a Huey lock held by a job; if that job no longer runs, the lock counts as free.
 -- KEYS: 1 the queue's base
 -- ARGV: lock, id, token, ttl_ms
---   id and token '' when no job takes it; ttl_ms 0 for none
--- returns: 1 when it was taken, else 0
+--   id and token '' if taken outside a job; ttl_ms 0 for none
+-- returns: 1 if it was taken, else 0
 -- errors: none
 -- full server: runs
 -- include: base

@@ -1,9 +1,9 @@
--- log: lines of an active job, by token; the newest are kept. Sent again, no line is written twice.
+-- log: adds lines of an active job, by token; the newest are kept. A resent call writes no line twice.
 -- KEYS: 1 the queue's base
 -- ARGV: id, token, lines_kept, final, first; each: line
---   final 1: the last lines, which travel with the outcome and are taken by a full server too;
---   first: how many lines this token said before these
--- returns: 1, or 0 when the job is not this token's any more
+--   final 1: the last lines, which are written with the outcome and accepted by a full server;
+--   first: how many lines this token wrote before these
+-- returns: 1, or 0 if the token no longer holds the job
 -- errors: none
 -- include: base
 local id, token = ARGV[1], ARGV[2]

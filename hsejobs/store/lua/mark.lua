@@ -1,8 +1,8 @@
--- marks of a job: what an attempt did once and a later one must know of; by token.
+-- mark: reads or sets a mark, which records for later attempts what this one did; by token.
 -- KEYS: 1 the queue's base
 -- ARGV: id, token, mark, set, ask
---   set 0: only ask; ask: tells this call from another, so that one sent again gets the same answer
--- returns: 1 when the mark was not there, 0 when it was, -1 when the job is not this token's any more
+--   set 0: only read; ask: identifies this call, so that a resent call gets the same reply
+-- returns: 1 if the mark was not set, 0 if it was, -1 if the token no longer holds the job
 -- errors: none
 -- full server: runs
 -- include: base

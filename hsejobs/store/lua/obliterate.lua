@@ -1,11 +1,11 @@
--- drain and obliterate: takes whole states away, at most `limit` jobs a call.
+-- drain and obliterate: remove all jobs of whole states, at most `limit` jobs per call.
 -- KEYS: 1 the queue's base
 -- ARGV: states, force, limit, whole, asked, state, offset
 --   limit: at most 1000; states: letters in order; whole 1: the queue's own keys and counters too, if no job
---   is left; asked: Redis ms at which it was asked for, '' for now: what came after it stays; state and offset:
---   where to go on from, 1 and 0 at first
--- returns: {removed, 1 when nothing is left to do, asked in ms, state and offset to go on from, how many
---       jobs the queue has left}, or {-1, active jobs} when jobs run and it is not forced
+--   is left; asked: Redis ms of the request, '' for now: later jobs stay; state and offset:
+--   where to continue from, 1 and 0 at first
+-- returns: {removed, 1 when done, asked in ms, state and offset to continue from, how many
+--       jobs the queue has left}, or {-1, active jobs} if jobs run and force is not set
 -- errors: none
 -- full server: runs
 -- include: base place settle delete version asked
@@ -18,7 +18,7 @@ end
 local removed, looked, orgs = 0, 0, {}
 while at <= #states and looked < limit do
   local state = string.sub(states, at, at)
-  -- From the end: workers take what waits from the front, and a place would be passed over.
+  -- From the end: workers claim from the front, and positions would shift.
   local ids = redis.call('ZREVRANGE', index(state), offset, offset + limit - looked - 1)
   local left = 0
   for _, id in ipairs(ids) do
@@ -26,7 +26,7 @@ while at <= #states and looked < limit do
     local job = read(key, 'st', 'o', 'p')
     if not is_there(key, job, job[1]) then
       redis.call('ZREM', index(state), id)
-    -- A job that stands here by mistake is drained only with its own state.
+    -- A job in the wrong index is removed only with its own state.
     elseif everything or not settle(id, state, job[1], job[2], job[3]) then
       if here_at(id, state, asked, everything and 'whole' or 'idle') then
         if job[1] ~= state then take_from(state, job[2], id) end
@@ -46,11 +46,11 @@ local left = 0
 for _, name in pairs(STATE) do left = left + redis.call('ZCARD', base .. name) end
 local ended = at > #states
 if everything then
-  -- The rates of tenants go with their last jobs; they would be gone within a quarter of an hour anyway.
+  -- The counters of tenants are removed with their last jobs; they would expire within 15 minutes anyway.
   for org in pairs(orgs) do
     for back = 0, ORG_MINUTE_TTL / 60 do redis.call('UNLINK', base .. K.minute .. (minute - back) .. ':' .. org) end
   end
-  -- A queue that has jobs again keeps its pause and its order.
+  -- A queue to which jobs were added meanwhile keeps its pause and its order.
   if ended and left == 0 then
     redis.call('UNLINK', base .. K.paused, base .. K.seq, base .. K.bell, base .. K.events,
       base .. K.revoked, base .. K.slots, base .. K.lastruns, base .. K.lastends)

@@ -1,4 +1,4 @@
--- How many active jobs ran out of their lease so long ago that nobody brings them back: by Redis' own clock.
+-- overdue: how many active jobs have a lease that expired more than `overdue_ms` ago, by Redis time.
 -- KEYS: 1 the queue's base
 -- ARGV: overdue_ms
 -- returns: their number

@@ -1,10 +1,10 @@
--- One page of the jobs in a state, from either end, by cursor.
+-- page: one page of the jobs in a state, from either end, by cursor.
 -- KEYS: 1 the queue's base
 -- ARGV: state, organization, limit, reverse, cursor_score, cursor_id, payload_bytes, errors, most_bytes
---   limit: at most 200; cursor_score and cursor_id: of the last job of the page before, or '';
---   payload_bytes: how much of payload and result (0: nothing); errors: how many of the newest (0: all);
---   most_bytes: of payloads, results and errors in all, one job aside: the page ends early and has a next
--- returns: {total, paused (0 or 1), next score or '', next id, the records as lib/record says}
+--   limit: at most 200; cursor_score and cursor_id: of the last job of the previous page, or '';
+--   payload_bytes: maximum length of payload and result (0: none); errors: how many of the newest (0: all);
+--   most_bytes: maximum of payloads, results and errors in all, except for one job: the page then ends early
+-- returns: {total, paused (0 or 1), next score or '', next id, the records as lib/record returns them}
 -- errors: none
 -- read only
 -- include: base version record
@@ -17,7 +17,7 @@ if ARGV[6] ~= '' then
   if rank then
     start = rank + 1
   elseif reverse then
-    -- The job of the cursor moved on: go by its score, passing its equals that came before it.
+    -- The cursor's job has moved: continue at its score, after the jobs with the same score that preceded it.
     start = redis.call('ZCOUNT', name, '(' .. ARGV[5], '+inf')
   else
     start = redis.call('ZCOUNT', name, '-inf', '(' .. ARGV[5])

@@ -1,7 +1,7 @@
--- pause and resume: the queue's jobs stay waiting while it is paused.
+-- pause and resume: while a queue is paused, its jobs stay waiting.
 -- KEYS: 1 the queue's base
 -- ARGV: pause
--- returns: 1 when that changed something, else 0
+-- returns: 1 if that changed anything, else 0
 -- errors: none
 -- full server: runs
 -- include: base

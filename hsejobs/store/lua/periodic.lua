@@ -1,8 +1,8 @@
--- add, of a periodic task: once for each slot of its schedule, however many consumers ask.
+-- periodic: adds the job of a periodic task, once per slot of its schedule, for all consumers.
 -- KEYS: 1 the queue's base
 -- ARGV: name, priority, delay_ms, attempts, backoff_ms, timeout_ms, extras, id, nonce, organization, user, signature, payload, role, schedule, slot
 --   slot: minutes since the epoch
--- returns: what lib/add says, or "" when this slot or a later one was served already
+-- returns: the reply of lib/add, or "" if the job of this slot or a later one was added before
 -- errors: none
 -- include: base place add
 local slots, schedule, slot = base .. K.slots, ARGV[15], whole(ARGV[16], 0)

@@ -2,8 +2,8 @@
 -- KEYS: 1 the queue's base
 -- ARGV: id, token, delay_ms, limit_ms
 --   limit_ms -1: none
--- returns: {outcome, ms since the job was first postponed}: "d", "r" refused, or "x" when that is
---   limit_ms or more: nothing is done
+-- returns: {outcome, ms since the job was first postponed}: "d", "r" refused, or "x" if that is
+--   limit_ms or more: nothing is changed
 -- errors: none
 -- full server: runs
 -- include: base place

@@ -1,8 +1,8 @@
--- progress: of an active job, by token.
+-- progress: sets the progress of an active job, by token.
 -- KEYS: 1 the queue's base
 -- ARGV: id, token, percent, message
 --   message '' for none
--- returns: 1, or 0 when the job is not this token's any more
+-- returns: 1, or 0 if the token no longer holds the job
 -- errors: none
 -- include: base
 local key = base .. K.job .. ARGV[1]

@@ -1,9 +1,9 @@
--- promote: delayed -> waiting, by hand.
+-- promote: delayed -> waiting, manually.
 -- KEYS: 1 the queue's base
 -- ARGV: organization, moment; each: id, seen
---   organization '' for any; moment: Redis ms from which on nothing may have come, '' for none; seen: the
---   version (lib/asked) that was looked at, '' for any
--- returns: for each id "ok", "missing", "changed" (left the state since, and came back to it) or the letter
+--   organization '' for any; moment: Redis ms after which jobs must not have entered the state, '' for none; seen: the
+--   version (lib/asked) that the user saw, '' for any
+-- returns: for each id "ok", "missing", "changed" (has left the state since and come back) or the letter
 --       of the state it is in
 -- errors: none
 -- full server: runs

@@ -1,7 +1,7 @@
--- release: active -> waiting; no attempt used, its place in the queue kept.
+-- release: active -> waiting; no attempt used, the place in the queue kept.
 -- KEYS: 1 the queue's base
 -- ARGV: each: id, token
--- returns: how many were handed back (those not this token's any more are passed over)
+-- returns: how many were released (jobs that their token no longer holds are skipped)
 -- errors: none
 -- full server: runs
 -- include: base place

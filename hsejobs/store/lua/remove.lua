@@ -1,9 +1,9 @@
--- remove: any state but active -> gone. The copy that comes back is what `restore` takes.
+-- remove: any state but active -> gone. It returns a copy for `restore`.
 -- KEYS: 1 the queue's base
 -- ARGV: organization; each: id, seen
---   organization '' for any; seen: the version (lib/asked) that was looked at, '' for any
+--   organization '' for any; seen: the version (lib/asked) that the user saw, '' for any
 -- returns: for each id {"ok", id, score, hash, payload, extras, result, errors, logs, marks},
---       {"missing", id}, {"changed", id} (left its state since, and came back to it) or {state letter, id};
+--       {"missing", id}, {"changed", id} (has left its state since and come back) or {state letter, id};
 --       absent strings are ''
 -- errors: none
 -- full server: runs
@@ -33,7 +33,7 @@ for a = 2, #ARGV, 2 do
       soft('LRANGE', base .. K.logs .. id, 0, -1) or {},
       soft('SMEMBERS', base .. K.marks .. id) or {},
     }
-    -- Where it stands instead, an entry without a record would be left.
+    -- Otherwise an entry without a record would be left where the job really is.
     if not score then take_from_all(org, id) end
     delete_job(id, STATE[job[1]] and state, org, UNDO_MS)
   end

@@ -1,7 +1,7 @@
--- renew: the leases of active jobs, by token.
+-- renew: renews the leases of active jobs, by token.
 -- KEYS: 1 the queue's base
 -- ARGV: lease_ms; each: id, token
--- returns: id and token of each that is not its token's any more (two attempts at one job may be asked for)
+-- returns: id and token of each job that its token no longer holds (the call may contain two attempts of one job)
 -- errors: none
 -- full server: runs
 -- include: base

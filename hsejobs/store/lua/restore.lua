@@ -1,10 +1,10 @@
--- restore: gone -> as it was, from the copy that `remove` returned.
+-- restore: gone -> the previous state, from the copy that `remove` returned.
 -- KEYS: 1 the queue's base
 -- ARGV: organization, id, score, payload, extras, result; each: value
 --   values: number of hash values, the hash, number of errors, the errors,
 --   number of log lines, the lines, the marks; organization '' for any
--- returns: "ok", "back" when this job was restored already (the answer was lost, and it is asked again),
---       "exists" when the id is in use again, "missing" when it is another organization's
+-- returns: "ok", "back" if this job was restored before (the reply was lost, and the call is resent),
+--       "exists" if a new job uses the id, "missing" if it is another organization's
 -- errors: none
 -- include: base delete
 local id = ARGV[2]
@@ -27,7 +27,7 @@ if redis.call('EXISTS', key) == 1 then
 end
 local state, score = state_of(job.st), int(whole(ARGV[3], 0))
 redis.call('HSET', key, unpack(hash))
--- What is asked for before does not mean it: it was not there.
+-- Earlier actions on all jobs do not apply to it: it did not exist then.
 redis.call('HSET', key, 're', NOW)
 redis.call('SET', base .. K.payload .. id, ARGV[4])
 if ARGV[5] ~= '' then redis.call('SET', base .. K.extras .. id, ARGV[5]) end

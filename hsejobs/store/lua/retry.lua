@@ -1,9 +1,9 @@
--- retry: failed -> waiting, by hand: a fresh budget of attempts, its own priority, history kept.
+-- retry: failed -> waiting, manually: all attempts again, the same priority, the history kept.
 -- KEYS: 1 the queue's base
 -- ARGV: organization, moment; each: id, seen
---   organization '' for any; moment: Redis ms from which on nothing may have come, '' for none; seen: the
---   version (lib/asked) that was looked at, '' for any
--- returns: for each id "ok", "missing", "changed" (left the state since, and came back to it) or the letter
+--   organization '' for any; moment: Redis ms after which jobs must not have entered the state, '' for none; seen: the
+--   version (lib/asked) that the user saw, '' for any
+-- returns: for each id "ok", "missing", "changed" (has left the state since and come back) or the letter
 --       of the state it is in
 -- errors: none
 -- full server: runs

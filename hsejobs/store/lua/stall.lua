@@ -1,7 +1,7 @@
--- stall, at once: the supervisor of a worker saw it die, so nobody needs to wait for the lease.
+-- stall: stalls jobs at once, without waiting for the lease, because their worker is known to be dead.
 -- KEYS: 1 the queue's base
 -- ARGV: max_stalls; each: id, token
--- returns: what became of each: "waiting", "failed" or "refused"
+-- returns: the new state of each: "waiting", "failed" or "refused"
 -- errors: none
 -- full server: runs
 -- include: base place settle stall

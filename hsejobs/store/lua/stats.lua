@@ -1,7 +1,7 @@
--- Everything an overview needs of one queue: counts, the oldest waiting job, counters of the last minutes.
+-- stats: the data of one queue for an overview: counts, the oldest waiting job, per-minute counters.
 -- KEYS: 1 the queue's base
 -- ARGV: organization, minutes
---   organization '' for all; minutes: how many, this one included, at most 180
+--   organization '' for all; minutes: how many, the current one included, at most 180
 -- returns: {waiting, active, delayed, completed, failed, paused (0 or 1), ms since the longest
 --       waiting job began to wait or -1, ms until the next delayed job or -1, live consumers, Redis time in ms,
 --       then for each minute, newest first, its flat hash}

@@ -1,11 +1,11 @@
--- due and stall: what falls due inside Redis, delayed jobs and dead leases; every consumer asks once a second.
+-- sweep: moves due delayed jobs and stalls jobs with expired leases; every consumer calls it once a second.
 -- KEYS: 1 the queue's base
 -- ARGV: max_stalls, limit, stall_limit, stall_until
---   limit of the due, stall_limit of the stalled: at most 500 each, and 0 for none; stall_until: Redis
---   time in ms after which this call takes no leases. It may have lain in a server that hung, behind
---   which the renewals lie.
+--   limit: maximum of due jobs, stall_limit: of stalled jobs, at most 500 each, 0 for none; stall_until: Redis
+--   time in ms after which this call ends no leases: it may have waited in a server that hung, with
+--   the renewals queued behind it.
 -- returns: {jobs moved to waiting, ms until the next delayed job is due or -1, the stalled ids,
---       what became of each ("waiting" or "failed"), Redis time in ms}
+--       the new state of each ("waiting" or "failed"), Redis time in ms}
 -- errors: none
 -- full server: runs
 -- include: base place settle due stall

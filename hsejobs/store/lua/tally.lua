@@ -1,8 +1,8 @@
--- Adds to counters that many processes share; a report that was sent twice counts once.
+-- tally: adds to counters that many processes share; a resent report counts once.
 -- KEYS: 1 the counters' base
 -- ARGV: reporter, number, ttl_s; each: field, by
 --   number: 1 for a reporter's first report, one more for each after it
--- returns: 1 when it was added, 0 when it had been already
+-- returns: 1 if it was added, 0 if it had been added before
 -- errors: none
 -- include: base
 local seen, tally = base .. K.reported .. ARGV[1], base .. K.tally

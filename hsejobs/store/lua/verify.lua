@@ -1,14 +1,14 @@
--- verify: finds what is wrong with jobs, and with `repair` puts each back where its record says.
--- A job with a live lease is never touched.
+-- verify: finds faults of jobs and, with `repair`, moves each to the index of its record's state.
+-- A job with a valid lease is never changed.
 -- KEYS: 1 the queue's base
 -- ARGV: repair; each: id, organization
 --   organization: in whose index the id was found, or ''
--- returns: for each id {codes with a space between, 1 repaired or 0}
+-- returns: for each id {codes separated by spaces, 1 if repaired or 0}
 -- errors: none
 -- include: base place delete inspect
 local repair, out, wakes = ARGV[1] == '1', {}, false
 
--- An entry or a value that belongs to no record. A key that is no hash is not ours to delete.
+-- An entry or a value without a record. A key that is not a hash is not deleted: another program wrote it.
 local function forget(id, found, org)
   take_from_all(nil, id)
   if found.stray then take_from_all(org, id) end
@@ -19,7 +19,7 @@ local function forget(id, found, org)
   return true
 end
 
--- The state that a job gets: what the record says, else where it stands, else failed.
+-- The state that a job gets: the record's, else that of its index, else failed.
 local function wanted(found)
   local state = found.state
   if not STATE[state] then
@@ -28,7 +28,7 @@ local function wanted(found)
       for letter, score in pairs(found.places) do state = score and letter or state end
     end
   end
-  -- Nobody holds a job without a lease, so it waits for the next worker.
+  -- A job without a lease is not held by a worker, so it must wait for one.
   if state == 'a' and not (found.state == 'a' and found.places.a) then return 'w' end
   return state
 end
@@ -57,7 +57,7 @@ local function put_back(id, found, stray_org)
   redis.call('HSET', key, 'st', state)
   if state == 'w' then
     if found.state ~= 'w' then
-      -- The attempt that nobody runs any more does not count.
+      -- The attempt that no worker runs does not count.
       redis.call('HSET', key, 'am', int(within(job[4], 1, MANY, 1) - 1))
       redis.call('HDEL', key, 'tk', 'pg', 'pm')
     end

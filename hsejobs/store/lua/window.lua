@@ -1,10 +1,10 @@
--- Some jobs of a state by their place in it, kept beside one job however the others move.
+-- window: jobs of a state by position, around one job even if the others move.
 -- KEYS: 1 the queue's base
 -- ARGV: state, organization, reverse, offset, limit, anchor, anchor_row, errors
---   limit: at most 200; anchor: a job's id or '', which is put at row anchor_row of the window if it
---   is still in the state, whatever `offset` says; errors: how many of the newest (0: all)
+--   limit: at most 200; anchor: a job's id or '', which is placed in row anchor_row of the window if it
+--   is still in the state, in place of `offset`; errors: how many of the newest (0: all)
 -- returns: {total, paused (0 or 1), offset of the first job, place of the anchor or -1, Redis time in ms,
---       the records as lib/record says, without payloads}
+--       the records as lib/record returns them, without payloads}
 -- errors: none
 -- read only
 -- include: base version record
@@ -20,7 +20,7 @@ offset = math.max(0, math.min(offset, total - limit))
 local out = { total, redis.call('EXISTS', base .. K.paused), offset, place, now_ms }
 for _, id in ipairs(redis.call(reverse and 'ZREVRANGE' or 'ZRANGE', name, offset, offset + limit - 1)) do
   local found = record(id, 0, whole(ARGV[8], 0))
-  -- A record that is gone keeps its row: places must not shift.
+  -- A missing record keeps its row: positions must not shift.
   out[#out + 1] = found or { id, {}, '', '', {} }
 end
 return out

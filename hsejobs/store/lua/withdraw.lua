@@ -1,8 +1,8 @@
--- withdraw: the file of a job that is not active goes, the job stays.
+-- withdraw: removes the file of a job that is not active; the job stays.
 -- KEYS: 1 the queue's base
 -- ARGV: organization, id
 --   organization '' for any
--- returns: "ok", "missing" or "a" when the job is active
+-- returns: "ok", "missing" or "a" if the job is active
 -- errors: none
 -- include: base delete
 local key = base .. K.job .. ARGV[2]

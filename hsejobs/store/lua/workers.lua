@@ -1,4 +1,4 @@
--- The consumers of a queue that said within the last minute that they live, at most 1,000.
+-- workers: the consumers of a queue with a heartbeat within the last minute, at most 1,000.
 -- KEYS: 1 the queue's base
 -- ARGV:
 -- returns: {Redis time in ms, then the record (JSON) and the time of the last heartbeat in ms of each}

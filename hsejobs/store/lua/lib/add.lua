@@ -1,9 +1,9 @@
--- Adds one job from the seven values that begin ARGV and seven of its own beginning at `a`. Returns
--- "1<state letter>" when it was made, "0<state letter>" when it was there; one that this very call made
--- before (same nonce) counts as made.
+-- Adds one job from the seven shared values at the start of ARGV and its own seven from index `a`. Returns
+-- "1<state letter>" if it was created, "0<state letter>" if it existed; a job that this call created
+-- before (same nonce) counts as created.
 local delay, extras = within(ARGV[3], 0, LONGEST_MS, 0), ARGV[7]
 local run_at = delay > 0 and int(now_ms + delay)
--- The hash's fields; 4 is each job's own place, and what only some jobs have goes behind.
+-- The hash's fields; field 4 is the job's own place, and optional fields are appended.
 local fields = {
   'st', run_at and 'd' or 'w', run_at and 'ra' or 'sc', run_at or '',
   'n', ARGV[1], 'p', ARGV[2], 'ct', NOW, 'am', '0', 'ax', ARGV[4], 'bo', ARGV[5], 'to', ARGV[6],

@@ -1,12 +1,12 @@
--- What an act may touch: the set that its question named, and nothing that came later or moved on.
+-- Limits an action to the jobs that the user decided on: no later ones, and none that have moved since.
 
--- `seen` is the version that was looked at when the act was asked for; '' binds nothing.
+-- `seen` is the job's version that the user saw; '' matches any.
 local function as_seen(id, state, seen)
   return seen == '' or version(id, state) == seen
 end
 
--- Whether a job was in its state at `moment` (Redis ms) already. `whole` asks for the queue instead of
--- the state; `idle` for waiting or delayed, between which jobs move by themselves.
+-- Whether a job was already in its state at `moment` (Redis ms). `whole`: in the queue instead of
+-- the state; `idle`: in waiting or delayed, between which jobs move by themselves.
 local function here_at(id, state, moment, set)
   local at = read(base .. K.job .. id, 'ct', 'si', 're', 'ws')
   local function later(value) return whole(value, 0) > moment end

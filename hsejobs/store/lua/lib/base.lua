@@ -1,18 +1,18 @@
--- What every script begins with: the queue's base, Redis time, number formatting, counters, events.
+-- The start of every script: the queue's base, Redis time, number formatting, counters, events.
 local base = KEYS[1]
 local clock = redis.call('TIME')
 local now_us = clock[1] * 1000000 + clock[2]
 local now_ms = math.floor(now_us / 1000)
 
--- Scores and times pass 2^31: Lua's own formatting would round them.
+-- Scores and times exceed 2^31: Lua's own formatting would round them.
 local format = string.format
 local function int(number)
   return format('%.0f', number)
 end
 local NOW = int(now_ms)
 
--- A finite whole number from a record or an argument; `otherwise` for everything else. Nothing that a
--- script reads is taken on trust: one that errs after its first write leaves a job in no state.
+-- A finite integer from a record or an argument; `otherwise` for everything else. No value that a
+-- script reads is trusted: an error after its first write would leave a job without a state.
 local function whole(value, otherwise)
   local number = tonumber(value)
   if not number or number ~= number or number == math.huge or number == -math.huge then return otherwise end
@@ -23,31 +23,31 @@ local function within(value, least, most, otherwise)
   return math.max(least, math.min(most, whole(value, otherwise)))
 end
 
--- The longest run that is counted, in us.
+-- The longest run time that is counted, in us.
 local LONGEST_RUN = LONGEST_MS * 1000
 
--- To be called before the first write of what a full server must take: it refuses a script's first write
--- that needs memory, and none after one that needs none.
+-- Call it before the first write that a full server must accept: it refuses a script's first write
+-- if that needs memory, but no write after one that needs none.
 local begun = false
 local function begin()
   if not begun then redis.call('ZREM', base, '') end
   begun = true
 end
 
--- Fields of a record; none at all for a key that is no hash.
+-- Fields of a record; all nil for a key that is not a hash.
 local function read(key, ...)
   local found = redis.pcall('HMGET', key, ...)
   return found.err and {} or found
 end
 
--- Whether there is a record; `state` is its letter. One without a state is broken, not gone.
+-- Whether a record exists; `state` is its letter. A record without a state is broken, not missing.
 local function is_there(key, job, state)
   return state or (#job > 0 and redis.call('EXISTS', key) == 1)
 end
 
 local STATE = { w = K.waiting, a = K.active, d = K.delayed, c = K.completed, f = K.failed }
 
--- A record that tells no state counts as failed, so that a person decides: `State.of_letter` in Python.
+-- A record without a state counts as failed, so that a person decides; see `State.of_letter` in Python.
 local function state_of(letter)
   return STATE[letter] and letter or 'f'
 end
@@ -74,7 +74,7 @@ local function take_from_all(org, id)
   for letter in pairs(STATE) do take_from(letter, org, id) end
 end
 
--- Adds to a counter; what is no number begins anew.
+-- Adds to a counter; one that is not a number starts again at 0.
 local function bump(key, field, by)
   local value = redis.pcall('HINCRBY', key, field, by)
   if type(value) == 'number' then return value end
@@ -82,7 +82,7 @@ local function bump(key, field, by)
   return by
 end
 
--- Counters of this minute. `pending` sums up within a call, so that a batch costs few commands.
+-- Counters of this minute. `pending` adds up within a call, so that a batch needs few commands.
 local minute = math.floor(now_ms / 60000)
 local pending, pending_orgs = {}, {}
 
@@ -107,7 +107,7 @@ local function flush_into(key, fields, ttl)
   if fresh then redis.call('EXPIRE', key, ttl) end
 end
 
--- The event feed: one entry a call, each field a kind of event with `id<TAB>org` lines.
+-- The event feed: one entry per call; each field is a kind of event with `id<TAB>org` lines.
 local happened, kinds = {}, {}
 
 local function event(kind, id, org)
@@ -124,13 +124,13 @@ local function is_paused()
   return redis.call('EXISTS', base .. K.paused) == 1
 end
 
--- Wakes one blocked worker, unless the queue is paused; a bell that has not been heard yet is not rung twice.
+-- Wakes one blocked worker, unless the queue is paused or a signal is pending already.
 local function ring()
   local bell = base .. K.bell
   if redis.call('LLEN', bell) == 0 and not is_paused() then redis.call('LPUSH', bell, '1') end
 end
 
--- Writes down what `count` and `event` collected. Called once, at the end of a script that writes.
+-- Writes what `count` and `event` collected. Called once, at the end of a script that writes.
 local function publish()
   flush_into(base .. K.minute .. minute, pending, MINUTE_TTL)
   for org, fields in pairs(pending_orgs) do

@@ -1,4 +1,4 @@
--- Circuits: a hash each, and the names of all with the time when each is forgotten.
+-- Circuits: a hash for each, and a set of all names scored by when each expires.
 local CIRCUIT_TTL = 86400000
 local names = base .. K.circuits
 
@@ -6,7 +6,7 @@ local function circuit_of(name)
   return base .. K.circuit .. name
 end
 
--- Sets when a circuit is forgotten; `forever` for one that a person holds open.
+-- Sets when a circuit expires; `forever` for one that was opened manually.
 local function keep_circuit(name, forever)
   local key = circuit_of(name)
   redis.call('ZREMRANGEBYSCORE', names, '-inf', NOW)

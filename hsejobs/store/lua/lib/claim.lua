@@ -1,19 +1,19 @@
 -- Claims up to `n` jobs: lease, token, attempt. A job that stalled before is claimed alone.
 local FIELDS = { 'n', 'am', 'ax', 'bo', 'to', 'o', 'u', 'sl', 'ws', 'ct', 'p', 'x', 'sg', 'st' }
 
--- Whether the claim was sent again meanwhile, and that was answered: nobody waits for this one.
+-- Whether the claim was resent meanwhile and answered: the caller no longer waits for this copy.
 local function is_late(token, again)
   return (whole(redis.call('GET', base .. K.resent .. token)) or -1) > again
 end
 
--- Returns a list a job: the FIELDS but for the last, 'revoked' or '', id, payload; absent ones are nil.
+-- Returns a list for each job: the FIELDS except the last, 'revoked' or '', id, payload; absent ones are nil.
 local function claim(n, token, lease_ms, again)
   if n < 1 or is_paused() then return {} end
   move_due(100)
   local waiting = base .. K.waiting
   local ids = redis.call('ZRANGE', waiting, 0, n - 1)
   if #ids == 0 then return {} end
-  -- Both are rare: one command asks for either.
+  -- Both are rare: one command reads both.
   local special = redis.call('EXISTS', base .. K.revoked, base .. K.resent .. token) > 0
   if special and is_late(token, again) then return {} end
   begin()

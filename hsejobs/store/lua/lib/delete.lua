@@ -1,7 +1,7 @@
--- Takes a job's record and everything beside it away; the caller has checked that it may.
+-- Deletes a job's record and all its other keys; the caller has checked that this is allowed.
 local BESIDE = { K.job, K.payload, K.extras, K.result, K.errors, K.logs, K.marks }
 
--- A schedule that runs once a week outlives the records of its runs: how the last one ended is kept.
+-- The records of a weekly schedule's runs may be removed between runs: keep how the last one ended.
 local function keep_outcome(id, state)
   if string.sub(id, 1, 9) ~= 'periodic:' and string.sub(id, 1, 8) ~= 'sys:run:' then return end
   local job = read(base .. K.job .. id, 'n', 'ct', 'ft')
@@ -11,8 +11,8 @@ local function keep_outcome(id, state)
   end
 end
 
--- The job's file outlives the record for `keep_ms`, so that an undo finds it. Jobs of releases that
--- computed the ids of files have no `af`; only these two queues made any.
+-- The job's file is kept for `keep_ms` after the record, so that an undo finds it. Jobs of releases that
+-- computed the ids of files have no `af`; only these two queues had any.
 local computed = string.find(base, '{reports}:', 1, true) or string.find(base, '{data-exports}:', 1, true)
 local function grave(id, created, artifact, org)
   return id .. '\t' .. (created or '') .. '\t' .. (artifact or '') .. '\t' .. org
@@ -26,7 +26,7 @@ local function bury(id, org, keep_ms)
   end
 end
 
--- `state` nil: the record tells none.
+-- `state` nil: the record has none.
 local function delete_job(id, state, org, keep_ms)
   bury(id, org, keep_ms or 0)
   if state == 'c' or state == 'f' then keep_outcome(id, state) end

@@ -1,4 +1,4 @@
--- Moves delayed jobs whose time has come to the waiting list, at most `limit`.
+-- Moves due delayed jobs to the waiting list, at most `limit`.
 local function move_due(limit)
   local ids = redis.call('ZRANGEBYSCORE', base .. K.delayed, '-inf', NOW, 'LIMIT', 0, limit)
   if #ids > 0 then begin() end

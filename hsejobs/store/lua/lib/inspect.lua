@@ -1,7 +1,7 @@
--- What is wrong with a job: its record against the indexes, whole and per organization.
+-- Finds the faults of a job: its record against the indexes, of all and per organization.
 local LATEST = now_ms + 2 * LONGEST_MS
 local MANY = 1000000
--- Each number of a record: where `inspect` reads it, from, to, what it becomes when it is none (nil: it goes).
+-- Each number of a record: where `inspect` reads it, minimum, maximum, replacement if invalid (nil: the field is removed).
 local NUMBERS = {
   p = { 3, 1, 5, DEFAULT_PRIORITY }, am = { 4, 0, MANY, 0 }, ax = { 5, 1, MANY, 1 },
   bo = { 6, 0, LONGEST_MS, 0 }, to = { 7, 0, LONGEST_MS, 0 }, ct = { 8, 0, LATEST, now_ms },
@@ -15,7 +15,7 @@ local function sound(value, from, to)
   return number and number == tonumber(value) and number >= from and number <= to
 end
 
--- Whether a score can stand in the index of a state.
+-- Whether a score is valid in the index of a state.
 local function good_score(letter, score)
   if letter == 'w' then return sound(score, PRIORITY_SPAN, 6 * PRIORITY_SPAN) end
   if letter == 'c' or letter == 'f' then return sound(score, 0, LATEST * 1000) end
@@ -29,8 +29,8 @@ local function in_any(org, id)
   return false
 end
 
--- `found_org`: in whose index the id was found, or ''. Returns what is there, with the codes of its
--- faults in order; `live`: a worker holds it, so nobody else may touch it.
+-- `found_org`: in whose index the id was found, or ''. Returns what exists, with the codes of its
+-- faults in order; `live`: a worker holds it, so it must not be changed.
 local function inspect(id, found_org)
   local key = base .. K.job .. id
   local job = read(key, 'st', 'o', 'p', 'am', 'ax', 'bo', 'to', 'ct', 'ra', 'ft', 'pt', 'ws', 'pf', 'sl', 'lc', 'sc', 'pg')

@@ -1,6 +1,6 @@
--- One whole record for a reader: hash (its `v` is the version), payload, result, errors; `tail` how many
+-- One complete record for a reader: hash (`v` is the version), payload, result, errors; `tail` is how many
 -- errors (0: all).
--- What is of another type, which only a stranger writes, is not there: one such key spoils no list.
+-- Keys of another type, which only other programs write, count as absent, so that they break no list.
 local function soft(...)
   local found = redis.pcall(...)
   return not (type(found) == 'table' and found.err) and found

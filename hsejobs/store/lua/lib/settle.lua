@@ -1,5 +1,5 @@
--- An entry of a state's index whose record tells another state: the record is right. The entry goes, and
--- the job enters the index of its own state if it is not there. Returns whether it was so.
+-- An entry in a state's index whose record has another state: the record is correct. Removes the entry, and
+-- adds the job to the index of its own state if missing. Returns whether that was the case.
 local function settle(id, found_in, letter, org, priority)
   if letter == found_in or not STATE[letter] then return false end
   if not redis.call('ZSCORE', index(letter), id) then
@@ -9,7 +9,7 @@ local function settle(id, found_in, letter, org, priority)
     elseif letter == 'c' or letter == 'f' then
       score = int(now_us)
     end
-    -- An active job enters with a lease that has ended: the next sweep takes it up.
+    -- An active job is added with an expired lease: the next sweep stalls it.
     put_in(letter, org, score, id)
   end
   take_from(found_in, org, id)

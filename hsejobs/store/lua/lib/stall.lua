@@ -1,4 +1,4 @@
--- A job whose worker went silent: back to its place without using an attempt, or failed after too many.
+-- A job whose worker stalled: back to its place without using an attempt, or failed after too many stalls.
 local function stall_job(id, max_stalls)
   local key = base .. K.job .. id
   local job = read(key, 'st', 'o', 'sl', 'am', 'sc', 'tk', 'pt', 'p')
