@@ -42,6 +42,10 @@ RULES: tuple[tuple[str, str], ...] = (
     (r"\bmails?(?:'s)? receivers?\b|\breceivers? of (?:a|the|this) mail\b", "recipient"),
     # Dialect.
     (r"\bto be had\b", "available"),
+    (r"\b(?:is|are) no JSON\b", "is not valid JSON"),
+    (r"\bnone at all\b", "none"),
+    (r"\bin its hands\b", "holds"),
+    (r"\bas it was seen\b", "unchanged"),
 )
 SUFFIXES = {
     ".cfg",

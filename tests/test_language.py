@@ -35,6 +35,10 @@ EXAMPLES = {
     "failed job": ("the dead-letter queue", "dead-letter"),
     "recipient": ("the mail's receivers", "mail's receivers"),
     "available": ("no server is to be had", "to be had"),
+    "is not valid JSON": ("the body is no JSON", "is no JSON"),
+    "none": ("none at all", "none at all"),
+    "holds": ("the jobs in its hands", "in its hands"),
+    "unchanged": ("if it is as it was seen", "as it was seen"),
 }
 #: Lines with words that resemble those of the list.
 ALLOWED = (

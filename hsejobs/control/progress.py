@@ -68,7 +68,7 @@ class Progress:
         if self.cancelled:
             words.append(f"cancelled with {self.total - self.seen:,} not tried")
         if self.undoable:
-            words.append(f"u brings them back for {UNDO_SECONDS:.0f} s")
+            words.append(f"u restores them for {UNDO_SECONDS:.0f} s")
         if then:
             words.append(f"then: {then}")
         if self.unsure:

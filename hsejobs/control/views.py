@@ -195,6 +195,6 @@ def circuits(found: Sequence[Circuit], actor: Actor) -> list[Circuit]:
     if actor.role != "member":
         return list(found)
     return [
-        replace(one, name=f"receiver {n}", last_error=one.last_error and HIDDEN)
+        replace(one, name=f"endpoint {n}", last_error=one.last_error and HIDDEN)
         for n, one in enumerate(found, 1)
     ]

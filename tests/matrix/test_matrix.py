@@ -183,6 +183,6 @@ def test_a_consumer_that_stops_meanwhile_loses_nothing(
     consumer("-k", kind, "-w", "2")
     wait_for("completed", len(made), timeout=40)
     assert set(words(trial, "begin")) == {str(n) for n in range(12)}
-    # What it had in its hands when it was ended may run again, and nothing else.
+    # What it had under way when it was ended may run again, and nothing else.
     assert sum(words(trial, "begin").values()) <= len(made) + 2
     assert [job.id for job in made if job.refresh().errors] == []

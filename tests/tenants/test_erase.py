@@ -78,7 +78,7 @@ def test_nothing_is_left_and_the_others_have_all(
     log = (tmp_path / "logs" / "email.log").open("ab")
     log.write((platform_workers.folder / "huey_config.email.log").read_bytes())
     log.flush()
-    (tmp_path / "logs" / "email.log.1").write_text(f"half a line of {ORG} and no JSON")
+    (tmp_path / "logs" / "email.log.1").write_text(f"half a line of {ORG} and not JSON")
     with adding_meanwhile(log) as added:
         # That the server writes its file anew is beyond the least rights.
         monkeypatch.setenv("QUEUE_REDIS_URL", redis_server.url)

@@ -129,7 +129,7 @@ def test_an_error_in_the_middle_of_a_removal_takes_no_copy_along(
         assert (progress.done, progress.unsure) == (700, 100)
         report = progress.report("no Redis")
         assert report == (
-            "removed 700 of 1,000; u brings them back for 60 s; then: no Redis; "
+            "removed 700 of 1,000; u restores them for 60 s; then: no Redis; "
             "no answer for 100: look at them again; 200 not tried"
         )
         # The first reply of the undo is lost: on repetition, restored jobs do not count as refused.

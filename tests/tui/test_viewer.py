@@ -107,7 +107,7 @@ def test_a_members_circuits_do_not_name_others_endpoints(filled: Stage) -> None:
     circuits.open("webhook:org-1:hooks.bob.example:443")
     circuits.open("smtp:mail.example.com:587")
     [shown] = _source(filled, "member").circuits()
-    assert (shown.state, shown.host, shown.last_error) == ("open", "receiver 1", None)
+    assert (shown.state, shown.host, shown.last_error) == ("open", "endpoint 1", None)
     [shown] = _source(filled, "admin").circuits()
     assert shown.host == "hooks.bob.example:443"
 
