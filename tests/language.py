@@ -63,8 +63,15 @@ SUFFIXES = {
 }
 NAMES = {"Makefile"}
 #: History, this list, its test, and what tools made or others wrote.
-EXEMPT = {"CHANGELOG.md", "snapshot_report.html", "tests/language.py", "tests/test_language.py"}
-NOT_OURS = {"__pycache__", "__snapshots__", "build", "dist", "node_modules"}
+EXEMPT = {"CHANGELOG.md", "tests/language.py", "tests/test_language.py"}
+NOT_OURS = {
+    "__pycache__",
+    "__snapshots__",
+    "build",
+    "dist",
+    "node_modules",
+    "snapshot_report.html",
+}
 
 _COMPILED = [(re.compile(pattern, re.IGNORECASE), use) for pattern, use in RULES]
 
@@ -79,7 +86,9 @@ def sources(root: Path) -> Iterator[Path]:
             if name not in NOT_OURS and (name == ".github" or not name.startswith("."))
         ]
         found += [
-            Path(folder, name) for name in files if name in NAMES or Path(name).suffix in SUFFIXES
+            Path(folder, name)
+            for name in files
+            if name not in NOT_OURS and (name in NAMES or Path(name).suffix in SUFFIXES)
         ]
     for path in sorted(found):
         if path.relative_to(root).as_posix() not in EXEMPT:
