@@ -36,6 +36,6 @@ def test_alerts_about_one_job() -> None:
     limits = Limits(waiting=0, failed_percent=None, stalled_ms=0, no_worker_ms=0, oldest_ms=None)
     assert [one.message for one in readings(stats, 1, limits)] == [
         "1 job waits",
-        "1 job stalled and no worker takes it back",
+        "1 job stalled and no worker takes it over",
         "1 job waits and there is no worker",
     ]

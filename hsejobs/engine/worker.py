@@ -111,7 +111,9 @@ class JobWorker(Worker):
         logs.flush()
         if want:
             self.fast = False
-            self._wait()
+            # A claim without a reply may hold a job by now: send it again instead of waiting.
+            if not self._unanswered:
+                self._wait()
 
     def _release(self) -> None:
         _, unbegun = self.slot.take_back(finished=False)
@@ -133,8 +135,8 @@ class JobWorker(Worker):
                 if want:
                     self._unanswered, self._sent = token, again + 1
                 letters, claims = self.work.step(done, want, token, self.lease, again=again)
-                if want:
-                    self._unanswered, self._sent = "", 0
+                # With a count of 0, the resent call gave up the claim.
+                self._unanswered, self._sent = "", 0
                 break
             except RedisUnavailable as error:
                 self.consumer.outage.begins(error, self.name)

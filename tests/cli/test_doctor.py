@@ -113,7 +113,7 @@ def test_the_mail_server_is_checked_with_tls_and_login(redis_url: str) -> None:
     with web_server() as port:
         todo = smtp(f"smtp://127.0.0.1:{port}", **sender)["SMTP"]
         assert todo is not None
-        assert "no SMTP" in todo
+        assert "not valid SMTP" in todo
 
 
 def test_a_home_readable_by_others_is_reported(redis_url: str, tmp_path: Path) -> None:

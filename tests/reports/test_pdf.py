@@ -184,6 +184,7 @@ def test_a_pdf_lists_a_limited_number_of_rows(
 
 
 def test_the_title_page_names_the_maker_and_the_time_zone(reports: Reports) -> None:
+    audits(reports.engine)
     _, pages = reports.pages("audits", None, "org-1")
     text = " ".join(pages[0].split())
     assert "Made by HSE.Digital from the organization's records. Times are UTC." in text

@@ -22,7 +22,7 @@ FOUND_BY: dict[str, tuple[int, tuple[str, ...], str]] = {
     "renewals refused on a full server, sweeps allowed": (4, ("full",), TAKEN),
     "fail without the token check": (4, ("freeze", "cut", "noise"), "a token that lost wrote"),
     "renew without the token check": (2, ("freeze",), "a token that lost wrote"),
-    "log lines written again": (4, ("noise",), "log lines are written twice"),
+    "log lines written again": (5, ("noise",), "log lines are written twice"),
     "a mark burnt by a lost reply": (39, ("noise",), "was granted to nobody"),
     "late sweeps take leases": (1, ("silent",), TAKEN),
     "a postponed job uses an attempt": (1, HURTS, "1 attempts are used up, should be 0"),
@@ -30,7 +30,7 @@ FOUND_BY: dict[str, tuple[int, tuple[str, ...], str]] = {
     "a claim is sent again as a new one": (2, ("noise",), TAKEN),
     "late claims take jobs": (2, ("silent",), "nobody will run it"),
     "an outcome is dropped when its write fails": (1, ("down", "refuse", "noise"), TAKEN),
-    "what was taken back is dropped": (2, HURTS, TAKEN),
+    "what was taken back is dropped": (34, HURTS, TAKEN),
     "what was taken back is taken back for ever": (1, HURTS, "called Redis 500 times"),
     "sweeps before the renewals after an outage": (3, ("down", "silent"), TAKEN),
     "telling raises": (4, ("down", "full"), "log() raised"),
@@ -51,11 +51,13 @@ def test_no_invariant_is_violated(redis_server: Server, part: int) -> None:
         assert result.steps >= STEPS
 
 
-@pytest.mark.parametrize("seed", [109, 45])
+@pytest.mark.parametrize("seed", [109, 45, 59])
 def test_seeds_that_found_something(redis_server: Server, seed: int) -> None:
     """45: two attempts at one job in one renewal, where the old one's loss was taken for the new one's.
 
     109: a claim whose reply was lost and which then met a fault was forgotten until its lease ended.
+    45, later: such a claim waited at the doorbell while its lease ended. 59: a worker that stopped gave
+    its claim up, which came late and took a job.
     """
     assert simulate(redis_server, seed, STEPS).violation is None
 

@@ -81,3 +81,10 @@ def test_a_renewal_tells_two_attempts_at_one_job_apart(work: WorkerStore) -> Non
     assert claim(work, 60_000) == ["a"]
     held, gone = ("a", "token"), ("a", "an-old-one")
     assert work.renew([gone, held], 60_000) == {gone}
+
+
+def test_a_claim_that_was_given_up_takes_nothing(work: WorkerStore) -> None:
+    """A worker that stops writes its outcomes under the claim's token, with a count of 0."""
+    assert work.step([], 0, "token", 60_000, again=1)[1] == []
+    assert claim(work, 60_000) == []
+    assert [one.id for one in work.step([], 1, "another", 60_000)[1]] == ["a"]

@@ -56,7 +56,8 @@ if #gone > 0 then
 end
 
 local claimed = {}
-if again > 0 and n > 0 and not is_late(token, again) then
+-- With a count of 0 too: then what was sent before is given up.
+if again > 0 and not is_late(token, again) then
   begin()
   redis.call('SET', base .. K.resent .. token, again, 'EX', RESENT_TTL)
   local newest = redis.call('ZREVRANGE', base .. K.active, 0, 999)
