@@ -34,14 +34,13 @@ def new_jobs(
     **asked: Any,
 ) -> list[NewJob]:
     """As ``make_many`` with the options of ``task.add``, times in seconds, checked once for all jobs."""
-    return making.make_many(
-        wrapper.target,
+    return make_many(
+        wrapper,
         payloads,
         options.in_seconds(**asked),
         ids=ids,
         organization_id=organization_id,
         user_id=user_id,
-        parent=running_job(),
     )
 
 
