@@ -36,6 +36,10 @@ class Embedded:
         """The server's URL: the one that ``redis_target`` gives to all other commands."""
         return f"unix://{quote(str(self.socket))}?db={self.db}"
 
+    def pids(self) -> list[int]:
+        """The process id of the server's shell while this object waits for it."""
+        return [] if self.process is None else [self.process.pid]
+
     def _choose_socket(self) -> Path:
         place, note = self.home / SOCKET_NAME, self.home / SOCKET_NOTE
         if len(str(place).encode()) <= PATH_LIMIT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 #: The exit status that a shell gives to a program that Ctrl-C ended.
@@ -12,6 +13,8 @@ INTERRUPTED = 130
 def main() -> None:
     """Runs the command and exits with its status."""
     try:
+        if os.getpid() == 1:
+            _obey_signals()
         _open_streams()
         # Files in JOBS_HOME, made by this process or by the servers and workers that it starts,
         # are private to their owner.
@@ -21,6 +24,15 @@ def main() -> None:
     except KeyboardInterrupt:
         status = INTERRUPTED
     sys.exit(status)
+
+
+def _obey_signals() -> None:
+    """Ends the first process of a container on SIGTERM, as the kernel ends any other process.
+
+    The kernel ignores what process 1 does not handle. Commands that run on set their own handlers.
+    """
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, lambda received, _: os._exit(128 + received))
 
 
 def _run() -> int:

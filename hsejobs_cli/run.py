@@ -19,7 +19,9 @@ import typer
 from hsejobs.application import Application, need
 from hsejobs.errors import Refused, UnknownQueue
 from hsejobs.extras import require
+from hsejobs.pulse import installation_id
 from hsejobs.watch.forgetting import LOG_FOLDER
+from hsejobs_cli.liveness import check_consumers
 from hsejobs_cli.session import CommandSession
 from hsejobs_cli.supervisor import Supervisor
 
@@ -60,12 +62,24 @@ def worker(
         list[str] | None, typer.Argument(help="The queues to run; default: all.")
     ] = None,
     app: App = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Check the consumers that run on this machine: exit 1 if one is missing.",
+        ),
+    ] = False,
 ) -> None:
-    """Run the consumers of some queues, or of all; restart a consumer that dies."""
+    """Run the consumers of some queues, or of all; restart a consumer that dies or freezes."""
     settings = CommandSession().settings
     places = need(settings).places
     chosen = {name: places[name] for name in _select_queues(queues or [], places)}
-    supervisor = Supervisor(chosen, settings.shutdown_grace_ms)
+    if check:
+        sys.stdout.write(check_consumers(settings, list(chosen)) + "\n")
+        return
+    supervisor = Supervisor(
+        chosen, settings.shutdown_grace_ms, installation=installation_id(settings)
+    )
     _install_signal_handlers(supervisor)
     with _watching(settings):
         supervisor.run()
@@ -120,6 +134,8 @@ def up(
             supervisor = Supervisor(
                 application.places,
                 settings.shutdown_grace_ms,
+                installation=installation_id(settings),
+                own=lambda: server.pids() if server else (),
                 logs=home / LOG_FOLDER if with_tui else None,
                 shim=True,
             )

@@ -1,21 +1,25 @@
-"""Runs one consumer process per queue: starts them, restarts those that die, stops all together."""
+"""Runs one consumer process per queue: starts them, replaces those that die or freeze, stops all together."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
+import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from hsejobs.application import VARIABLE
 from hsejobs.errors import SettingsError
+from hsejobs.pulse import LIMITS, Phase, Pulse
+from hsejobs.pulse import VARIABLE as PULSE_VARIABLE
+from hsejobs_cli import orphans
 from hsejobs_cli.consumer import huey_consumer
+from hsejobs_cli.notify import Notifier
+from hsejobs_cli.running import CLEANUP, Running
 
 #: Seconds before a dead consumer is restarted: first, longest; and the uptime that resets the pause.
 FIRST_PAUSE, LAST_PAUSE, HEALTHY = 1.0, 30.0, 60.0
@@ -32,8 +36,7 @@ class _Child:
     queue: str
     #: The import path for ``huey_consumer``; empty for the shim.
     place: str = ""
-    process: subprocess.Popen[bytes] | None = None
-    started: float = 0.0
+    running: Running | None = None
     start_at: float = 0.0
     pause: float = FIRST_PAUSE
 
@@ -41,7 +44,9 @@ class _Child:
 class Supervisor:
     """Runs the consumers of some queues until a signal arrives.
 
-    ``queues`` maps each name to its import path for ``huey_consumer``.
+    ``queues`` maps each name to its import path for ``huey_consumer``. ``own`` returns the process
+    ids of further children of this process, whose exit status others take. ``limits``: seconds
+    without a beat, by phase, after which a consumer is replaced.
     """
 
     def __init__(
@@ -49,17 +54,27 @@ class Supervisor:
         queues: Mapping[str, str],
         grace_ms: int,
         *,
+        installation: str = "",
         env: dict[str, str] | None = None,
         logs: Path | None = None,
         shim: bool = False,
+        own: Callable[[], Iterable[int]] = tuple,
+        limits: Mapping[Phase, float] = LIMITS,
     ) -> None:
         self.children = [_Child(queue, place) for queue, place in queues.items()]
         if shim:
             self.children.append(_Child(SHIM))
         self.grace = grace_ms / 1000
+        self.installation = installation
+        self.notifier = Notifier()
         self.env = {**os.environ, **(env or {}), "HSEJOBS_PARENT_PID": str(os.getpid())}
         self.logs = logs
+        self.limits = limits
         self.signals = 0
+        self._zombies = orphans.ZombieReaper(lambda: [*own(), *self._pids()])
+
+    def _pids(self) -> list[int]:
+        return [child.running.process.pid for child in self.children if child.running]
 
     def handle(self, signum: int, frame: Any) -> None:
         """Handles a signal: the first stops the consumers gracefully, the second at once."""
@@ -70,9 +85,18 @@ class Supervisor:
 
         Raises SettingsError when the application can no longer be imported.
         """
+        orphans.adopt_orphans()
         try:
             while not self.signals:
                 self._check_children()
+                self._zombies.reap()
+                self.notifier.check(
+                    ready=all(child.running and child.running.ready for child in self.children),
+                    # A frozen consumer that is still there could not be killed.
+                    well=not any(
+                        child.running and child.running.replaced for child in self.children
+                    ),
+                )
                 if tick is not None:
                     tick()
                 time.sleep(0.1)
@@ -81,46 +105,78 @@ class Supervisor:
             self.end()
 
     def _check_children(self) -> None:
-        now = time.monotonic()
         for child in self.children:
-            if child.process is not None:
-                status = child.process.poll()
-                if status is None:
+            now = time.monotonic()
+            if child.running is not None:
+                if not child.running.is_gone(now):
+                    self._replace_if_frozen(child.queue, child.running, now)
                     continue
-                if status == huey_consumer.BROKEN:
-                    # The consumer has printed the reason; restarting it would only repeat it.
-                    raise SettingsError(
-                        VARIABLE, f"names code that cannot be imported ({child.queue})"
-                    )
-                if now - child.started > HEALTHY:
-                    child.pause = FIRST_PAUSE
-                child.process = None
-                child.start_at = now + child.pause
-                sys.stderr.write(
-                    f"the process of {child.queue} exited with {status}; restarting it in {child.pause:g} s\n"
-                )
-                child.pause = min(LAST_PAUSE, child.pause * 2)
-            if now >= child.start_at:
-                self._start(child, now)
+                self._has_ended(child, child.running, now)
+            # A signal may arrive while the consumers are started one after the other.
+            if now >= child.start_at and not self.signals:
+                try:
+                    child.running = self._start(child, now)
+                except OSError as error:
+                    # The machine is short of memory, processes or file descriptors.
+                    self._restart_later(child, now, f"cannot be started ({error.strerror})")
 
-    def _start(self, child: _Child, now: float) -> None:
-        arguments = ["hsejobs_cli.consumer.huey_consumer", child.place]
-        if child.queue == SHIM:
-            arguments = ["hsejobs_cli", "serve"]
-        out = self._log(child.queue)
+    def _replace_if_frozen(self, queue: str, running: Running, now: float) -> None:
+        if running.is_frozen(now, self.limits) and not running.replaced:
+            running.replaced = True
+            sys.stderr.write(
+                f"the process of {queue} has not responded for {running.silent:.0f} s; replacing it\n"
+            )
+            running.kill()
+
+    def _has_ended(self, child: _Child, running: Running, now: float) -> None:
+        child.running = None
+        status = running.status()
+        if status == huey_consumer.BROKEN:
+            # The consumer has printed the reason; restarting it would only repeat it.
+            raise SettingsError(VARIABLE, f"names code that cannot be imported ({child.queue})")
+        if now - running.started > HEALTHY:
+            child.pause = FIRST_PAUSE
+        if running.replaced:
+            child.start_at = now
+        else:
+            self._restart_later(child, now, f"exited with {status}")
+
+    def _restart_later(self, child: _Child, now: float, what: str) -> None:
+        child.start_at = now + child.pause
+        sys.stderr.write(
+            f"the process of {child.queue} {what}; restarting it in {child.pause:g} s\n"
+        )
+        child.pause = min(LAST_PAUSE, child.pause * 2)
+
+    def _start(self, child: _Child, now: float) -> Running:
+        mark = secrets.token_hex(8)
+        env = {**self.env, orphans.MARK: mark}
+        arguments = ["hsejobs_cli", "serve"]
+        pulse = None
+        if child.queue != SHIM:
+            arguments = ["hsejobs_cli.consumer.huey_consumer", child.place]
+            pulse = Pulse.create(child.queue, self.installation)
+            env[PULSE_VARIABLE] = str(pulse.fd)
+        out = None
         try:
-            child.process = subprocess.Popen(
+            out = self._log(child.queue)
+            process = subprocess.Popen(
                 [sys.executable, "-m", *arguments],
-                env=self.env,
+                env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
+                pass_fds=() if pulse is None else (pulse.fd,),
             )
+        except OSError:
+            if pulse is not None:
+                pulse.close()
+            raise
         finally:
             if out is not None:
                 out.close()
-        child.started = now
+        return Running(process, mark, pulse, now)
 
     def _log(self, queue: str) -> IO[bytes] | None:
         if self.logs is None:
@@ -132,17 +188,29 @@ class Supervisor:
         return path.open("ab")
 
     def end(self) -> None:
-        """Stops all consumers: sends SIGTERM, waits for the grace period, then kills them."""
+        """Stops all consumers: sends SIGTERM, waits for the grace period, then kills them.
+
+        Leaves nothing behind that they started.
+        """
         sent = 0
-        deadline = time.monotonic() + self.grace + BEYOND_GRACE
-        while alive := [c.process for c in self.children if c.process and c.process.poll() is None]:
+        longest = self.grace + BEYOND_GRACE
+        deadline = time.monotonic() + longest
+        self.notifier.stopping(longest + CLEANUP)
+        while alive := self._still_running():
             if sent < min(max(self.signals, 1), 2):
                 sent += 1
-                for process in alive:
-                    process.send_signal(signal.SIGTERM)
+                for running in alive:
+                    running.terminate()
             if time.monotonic() > deadline:
-                for process in alive:
-                    # The consumer leads its own session, so its worker processes are killed too.
-                    with contextlib.suppress(ProcessLookupError):
-                        os.killpg(process.pid, signal.SIGKILL)
+                for running in alive:
+                    running.kill()
+            self._zombies.reap()
             time.sleep(0.05)
+
+    def _still_running(self) -> list[Running]:
+        now = time.monotonic()
+        for child in self.children:
+            if child.running is not None and child.running.is_gone(now):
+                child.running.status()
+                child.running = None
+        return [child.running for child in self.children if child.running is not None]

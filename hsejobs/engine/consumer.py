@@ -15,7 +15,8 @@ from typing import Any
 from huey.consumer import Consumer, ForkSafeFlag, ProcessEnvironment, ThreadEnvironment
 from huey.exceptions import ConfigurationError
 
-from hsejobs import forks
+from hsejobs import forks, pulse
+from hsejobs.engine import restart
 from hsejobs.engine.context import JobInterrupted
 from hsejobs.engine.maintenance import Maintenance
 from hsejobs.engine.outage import Outage
@@ -190,9 +191,9 @@ class JobConsumer(Consumer):
                 break
             self._sleep(wait)
         self._stop()
-        if self._restart:
+        if self._restart and not self._signals:
             logs.tell("restarting", 40, queue=self.queue.name, hung=self.hung)
-            os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
+            restart.replace(lambda: self._signals > 0, self._wake_r)
         logs.tell("processor stopped", queue=self.queue.name, worker=self.worker_id)
         if self.late or any(self.environment.is_alive(p) for _, p in self.worker_threads):
             sys.stderr.flush()
@@ -216,25 +217,22 @@ class JobConsumer(Consumer):
             self.maintenance.fast_until = time.monotonic() + 1.0
 
     def _set_signal_handlers(self) -> None:
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(signum, self._handle_signal)
-        signal.signal(signal.SIGHUP, self._handle_hangup)
+        restart.listen(self._handle_signal, self._handle_hangup, self._wake_w)
 
     def _handle_signal(self, signum: int, frame: Any) -> None:
         self._signals += 1
-        with contextlib.suppress(BlockingIOError, OSError):
-            os.write(self._wake_w, b"s")
 
     def _handle_hangup(self, signum: int, frame: Any) -> None:
         self._restart = True
-        with contextlib.suppress(BlockingIOError, OSError):
-            os.write(self._wake_w, b"s")
 
     # -- workers that end, hang or die; nothing here calls Redis
 
     def mind(self) -> None:
         """Enforces deadlines and replaces workers that ended; also called while Redis is awaited."""
-        if self._supervising or self.stop_flag.is_set() or os.getpid() != self.pid:
+        if os.getpid() != self.pid:
+            return
+        pulse.beat()
+        if self._supervising or self.stop_flag.is_set():
             return
         self._supervising = True
         try:
@@ -339,6 +337,7 @@ class JobConsumer(Consumer):
             for worker, _ in busy:
                 self.maintenance.give_back(worker.slot, finished=False)
             self.maintenance.settle()
+            pulse.beat()
             self._sleep_for_end([process for _, process in busy])
         self._end_workers()
         with contextlib.suppress(JobsError):

@@ -13,7 +13,7 @@ from huey.api import Result, ResultGroup, chord, group
 from huey.exceptions import ConfigurationError
 from huey.utils import Error
 
-from hsejobs import codec
+from hsejobs import codec, pulse
 from hsejobs.control import cron, options
 from hsejobs.engine import adding, messages, payloads
 from hsejobs.engine.context import running_job
@@ -285,6 +285,7 @@ class JobHuey(Queue, Huey):
         from hsejobs.engine.consumer import JobConsumer, consumer_options
 
         try:
+            pulse.attach(self.name, pulse.installation_id(self.runtime.settings))
             return JobConsumer(self, **consumer_options(self, given))
         except (SettingsError, ConfigurationError) as error:
             sys.stderr.write(f"error: {error}\n")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from hsejobs import forks
+from hsejobs import forks, pulse
 from hsejobs.errors import RedisUnavailable
 from hsejobs.store.arrival import arrived
 from hsejobs.store.connect import connect
@@ -267,7 +267,8 @@ class RedisClient:
             connection.disconnect()
         connection = self._new(pool or self.client.connection_pool)
         local.held[name] = [connection, now]
-        connection.connect()
+        with pulse.connecting():
+            connection.connect()
         return connection
 
     def _new(self, pool: Any) -> Any:

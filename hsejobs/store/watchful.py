@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from hsejobs import pulse
 from hsejobs.store.arrival import arrived
 
 #: Seconds between two calls of the function while waiting for a reply.
@@ -31,7 +32,8 @@ def watchful(kind: type[Any], while_waiting: Callable[[], None]) -> type[Any]:
             host, port = getattr(self, "host", None), getattr(self, "port", None)
             if host and port:
                 _reachable(host, int(port), self.socket_connect_timeout or 2.0, while_waiting)
-            return super()._connect()
+            with pulse.connecting():
+                return super()._connect()
 
         def read_response(self, *args: Any, **options: Any) -> Any:
             from redis.exceptions import TimeoutError

@@ -5,7 +5,10 @@ Takes Huey's own arguments: ``python -m hsejobs_cli.consumer.huey_consumer huey_
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from typing import Any
 
 #: Exit status that tells the supervisor not to restart the consumer: EX_CONFIG of sysexits.h.
 BROKEN = 78
@@ -13,6 +16,7 @@ BROKEN = 78
 
 def main() -> None:
     """Imports the application, then runs Huey's consumer."""
+    _listen()
     from hsejobs.application import load
     from hsejobs.errors import SettingsError
 
@@ -24,6 +28,25 @@ def main() -> None:
     from huey.bin.huey_consumer import consumer_main
 
     consumer_main()
+
+
+def _listen() -> None:
+    """Obeys signals while the application is imported; a restarted consumer begins with them blocked.
+
+    No job is held yet, so SIGTERM and SIGINT end the process at once, and SIGHUP begins anew.
+    """
+    stops = (signal.SIGINT, signal.SIGTERM)
+    for signum in stops:
+        signal.signal(signum, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, _begin_anew)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*stops, signal.SIGHUP))
+
+
+def _begin_anew(signum: int, frame: Any) -> None:
+    from hsejobs import pulse
+
+    pulse.hand_over()
+    os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
 
 
 if __name__ == "__main__":
