@@ -13,7 +13,7 @@ from hsejobs_cli import orphans
 
 #: Longest time without a beat, in seconds, that one look may find. If the machine, the container or
 #: this process was suspended, the consumers were too.
-LOOK_LIMIT = 1.0
+LOOK_LIMIT = 0.5
 #: Seconds for which what a dead process started is killed, before its status is taken.
 CLEANUP = 2.0
 
