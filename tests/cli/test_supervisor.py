@@ -185,6 +185,7 @@ def test_a_frozen_consumer_is_replaced_but_not_after_a_suspension(
     one = supervised(sys.executable, "-c", IMPATIENT)
     one.wait_for("processor started", 1)
     [pid] = one.consumers()
+    wait_until(lambda: pid in running(""), 10, "the end of its start")
     # The times that pass are what is tested: the supervisor sees the last beat, is suspended for more
     # than the limit, and looks again for less.
     os.kill(pid, signal.SIGSTOP)
@@ -223,6 +224,7 @@ def test_the_check_names_the_queue_and_needs_no_redis(
     assert (done.returncode, done.stdout, done.stderr) == (0, "ok: threads, processes\n", "")
     redis_server.start()
     [pid] = [pid for pid in one.consumers() if ".threads" in command(pid)]
+    wait_until(lambda: pid in running(pulse.installation_id(settings)), 10, "the end of its start")
     os.kill(pid, signal.SIGSTOP)
     monkeypatch.setitem(pulse.LIMITS, pulse.Phase.RUNNING, 0.5)
     wait_until(lambda: frozen(pid), 10, "a frozen consumer")
@@ -234,6 +236,15 @@ def test_the_check_names_the_queue_and_needs_no_redis(
     monkeypatch.setenv("QUEUE_REDIS_PREFIX", "other")
     with pytest.raises(Refused, match="threads"):
         check_consumers(load_settings(), ["threads"])
+
+
+def running(installation: str) -> set[int]:
+    """The consumers that have begun their work."""
+    return {
+        one.pid
+        for one in pulse.find(installation)
+        if one.beat.phase is pulse.Phase.RUNNING and not one.frozen
+    }
 
 
 def frozen(pid: int) -> bool:
