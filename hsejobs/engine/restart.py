@@ -52,7 +52,7 @@ def replace(stopped: Callable[[], bool], arrived: int) -> None:
         return
     pulse.hand_over()
     try:
-        os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
     except OSError as error:
         sys.stderr.write(f"error: cannot restart: {sys.executable}: {error.strerror}\n")
         sys.stderr.flush()

@@ -46,7 +46,7 @@ def _begin_anew(signum: int, frame: Any) -> None:
     from hsejobs import pulse
 
     pulse.hand_over()
-    os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
 
 
 if __name__ == "__main__":
