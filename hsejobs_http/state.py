@@ -76,7 +76,7 @@ class Shim:
         def removed(queue: str, job_id: str | None) -> None:
             removal.after_act(self.files, queue, job_id)
 
-        hooks = Hooks(removed, lambda: logs.tell("audit_unwritten", logging.ERROR))
+        hooks = Hooks(removed, lambda: logs.emit("audit_unwritten", logging.ERROR))
         return Acts(self.runtime.link, self.runtime.prefix, actor(who), self.audit_log, hooks=hooks)
 
     @cached_property
@@ -135,7 +135,7 @@ def _application(settings: Settings) -> application.Application:
     try:
         return application.find(settings)
     except SettingsError as error:
-        logs.tell("no application", 30, error=str(error))
+        logs.emit("no application", 30, error=str(error))
         return application.NONE
 
 

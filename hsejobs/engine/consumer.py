@@ -167,7 +167,7 @@ class JobConsumer(Consumer):
     def start(self) -> None:
         """Starts the workers. Maintenance runs in the calling thread."""
         self._set_signal_handlers()
-        logs.tell(
+        logs.emit(
             "processor started",
             queue=self.queue.name,
             workers=self.workers,
@@ -191,9 +191,9 @@ class JobConsumer(Consumer):
             self._sleep(wait)
         self._stop()
         if self._restart:
-            logs.tell("restarting", 40, queue=self.queue.name, hung=self.hung)
+            logs.emit("restarting", 40, queue=self.queue.name, hung=self.hung)
             os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
-        logs.tell("processor stopped", queue=self.queue.name, worker=self.worker_id)
+        logs.emit("processor stopped", queue=self.queue.name, worker=self.worker_id)
         if self.late or any(self.environment.is_alive(p) for _, p in self.worker_threads):
             sys.stderr.flush()
             # A thread that does not end must not keep the process, and its job, alive.
@@ -255,7 +255,7 @@ class JobConsumer(Consumer):
             self._replace(place)
         hung = self.hung
         if hung > self._hung_logged:
-            logs.tell("worker hung", 40, queue=self.queue.name, hung=hung)
+            logs.emit("worker hung", 40, queue=self.queue.name, hung=hung)
         self._hung_logged = hung
         if hung and hung >= self.workers:
             self._restart = True

@@ -79,7 +79,7 @@ class Scheduler:
             except RedisUnavailable:
                 raise
             except Exception as error:  # the schedule's function is user code
-                logs.tell(
+                logs.emit(
                     "schedule failed", 40, queue=self.queue.name, schedule=name, error=repr(error)
                 )
             self._checked[name] = slot

@@ -211,7 +211,7 @@ class JobWorker(Worker):
         if now - self._fault_logged_at >= _FAULT_LOG_EVERY or not self._fault_logged_at:
             self._fault_logged_at = now
             text = str(error) if isinstance(error, JobsError) else repr(error)
-            logs.tell(what, 40, queue=self.queue.name, error=text)
+            logs.emit(what, 40, queue=self.queue.name, error=text)
 
     def _wait(self) -> None:
         """Waits for the doorbell, for two seconds, or until the consumer stops."""

@@ -278,18 +278,18 @@ def _send(channel: AlertChannel, alerts: list[dict[str, Any]]) -> None:
             one["tries"][channel.name] = one["tries"].get(channel.name, 0) + 1
         text = str(error) if isinstance(error, JobsError) else type(error).__name__
         last = all(one["tries"][channel.name] >= TRIES for one in alerts)
-        logs.tell("alert_unsent", logging.ERROR, channel=channel.name, error=text, final=last)
+        logs.emit("alert_unsent", logging.ERROR, channel=channel.name, error=text, final=last)
         return
     for one in alerts:
         one["told"][channel.name] = one["state"]
-    logs.tell("alert_sent", channel=channel.name, rules=[one["rule"] for one in alerts])
+    logs.emit("alert_sent", channel=channel.name, rules=[one["rule"] for one in alerts])
 
 
 def _log(known: dict[str, Any] | None, now: dict[str, Any]) -> None:
     if (known["state"] if known else "off") != now["state"]:
         level = logging.WARNING if now["state"] == "on" else logging.INFO
         fields = {name: now[name] for name in ("rule", "queue", "value", "limit", "message")}
-        logs.tell(f"alert_{now['state']}", level, **fields)
+        logs.emit(f"alert_{now['state']}", level, **fields)
 
 
 def _ms() -> int:

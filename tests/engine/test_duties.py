@@ -24,7 +24,7 @@ from hsejobs.watch import logs
 def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The events that were logged."""
     found: list[str] = []
-    monkeypatch.setattr(logs, "tell", lambda event, *args, **fields: found.append(event))
+    monkeypatch.setattr(logs, "emit", lambda event, *args, **fields: found.append(event))
     return found
 
 

@@ -60,9 +60,9 @@ class Result:
 def _quiet(world: World) -> Iterator[None]:
     """What the engine logs goes into the trace; faults that nobody caused are violations."""
     logging.disable(logging.CRITICAL)
-    kept = {name: getattr(logs, name) for name in ("configure", "job", "tell", "completed")}
+    kept = {name: getattr(logs, name) for name in ("configure", "job", "emit", "completed")}
 
-    def tell(event: str, level: int = 20, **fields: Any) -> None:
+    def emit(event: str, level: int = 20, **fields: Any) -> None:
         world.note(f"log: {event} {fields.get('duty', '')} {str(fields.get('error', ''))[:70]}")
         told = str(fields.get("error", ""))
         if event in ("worker", "duty failed", "schedule failed") and "mistake" not in told:
@@ -70,7 +70,7 @@ def _quiet(world: World) -> Iterator[None]:
 
     silent: Any = lambda *args, **options: None  # noqa: E731
     for name in kept:
-        setattr(logs, name, tell if name == "tell" else silent)
+        setattr(logs, name, emit if name == "emit" else silent)
     try:
         yield
     finally:

@@ -40,7 +40,7 @@ class Watcher:
         now = time.monotonic()
         if self._logged_at is None or now - self._logged_at >= REPEAT_SECONDS:
             self._logged_at = now
-            logs.tell("alerts failed", 40, error=repr(error))
+            logs.emit("alerts failed", 40, error=repr(error))
 
     def _run(self) -> None:
         while not self._end.wait(1.0):
