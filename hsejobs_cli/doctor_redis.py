@@ -99,9 +99,9 @@ def _loopback(host: str) -> bool:
 
 
 def _rights(link: RedisClient, settings: Settings, report: Report) -> None:
-    from hsejobs.store.rights import try_rights
+    from hsejobs.store.permissions import try_permissions
 
-    found = try_rights(link, settings.redis_prefix)
+    found = try_permissions(link, settings.redis_prefix)
     fix = f"the user lacks {' '.join(found.missing)}"
     if any(word.startswith("&") or word in ("+subscribe", "+publish") for word in found.missing):
         fix += " (without channels, delayed jobs start late)"

@@ -82,7 +82,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
     "Reads work on a full and on a read-only Redis": (
         f"{REPLIES}::test_looking_works_on_a_read_only_and_on_a_full_server",
         "http/test_refusing_redis.py::test_reads_work_when_writes_are_refused",
-        "store/test_rights.py::test_a_full_and_a_read_only_server_allow_as_much",
+        "store/test_permissions.py::test_a_full_and_a_read_only_server_allow_as_much",
     ),
     "A script does all of its work or none.": (
         f"{REPLIES}::test_without_one_right_no_script_does_half",

@@ -174,11 +174,11 @@ def _run(
 
 def _check_rights(target: str, prefix: str) -> None:
     from hsejobs.store.client import RedisClient
-    from hsejobs.store.rights import try_rights
+    from hsejobs.store.permissions import try_permissions
 
     link = RedisClient(target)
     link.ping()
-    missing = try_rights(link, prefix).missing
+    missing = try_permissions(link, prefix).missing
     if missing:
         raise RedisRefused(
             f"the user of Redis lacks {' '.join(missing)} for the run's own keys;"
@@ -193,7 +193,7 @@ def _own_user(url: str, prefix: str, guard: Guard, admin: Any) -> tuple[str, Wor
     """
     from redis.exceptions import RedisError
 
-    from hsejobs.store.rights import rule
+    from hsejobs.store.permissions import rule
 
     password = secrets.token_hex(16)
     user = (prefix, *rule(prefix).split())

@@ -103,14 +103,14 @@ def sentinel_rule() -> str:
 
 
 @dataclass(slots=True)
-class Rights:
+class Permissions:
     """The result of a test: words ``missing`` from the ACL rule, and commands left ``untried``."""
 
     missing: list[str] = field(default_factory=list)
     untried: list[str] = field(default_factory=list)
 
 
-def try_rights(link: RedisClient, prefix: str) -> Rights:
+def try_permissions(link: RedisClient, prefix: str) -> Permissions:
     """Tries each command as the client's user, on a temporary key that expires.
 
     A command that only a full or read-only server refuses counts as allowed. Raises redis-py's
@@ -122,7 +122,7 @@ def try_rights(link: RedisClient, prefix: str) -> Rights:
     key = base + secrets.token_hex(8)
     places = {KEY: key, NONE: f"{key}:none", CHANNEL: f"{key}:channel"}
     connection = link.blocking(base)
-    found = Rights()
+    found = Permissions()
 
     def call(name: str, *words: str) -> bool:
         try:
