@@ -69,7 +69,7 @@ class Circuit:
     failures: int
     since: int | None
     until: int | None
-    by_hand: bool
+    manual: bool
     last_error: str | None
 
     @property
@@ -93,7 +93,7 @@ class Circuit:
             "failures": self.failures,
             "since": iso_time(self.since),
             "until": iso_time(self.until),
-            "byHand": self.by_hand,
+            "byHand": self.manual,
             "lastError": self.last_error,
         }
 
@@ -196,6 +196,6 @@ def _circuit(now: int, row: list[bytes | None]) -> Circuit:
         failures=whole_number(failures) or 0,
         since=whole_number(since),
         until=whole_number(until) if letter == b"o" else None,
-        by_hand=letter == b"h",
+        manual=letter == b"h",
         last_error=error.decode("utf-8", "replace") if error else None,
     )

@@ -56,7 +56,7 @@ def test_five_consecutive_failures_open_the_circuit(circuits: Circuits) -> None:
     assert 59_000 < (entry.wait_ms or 0) <= 60_000
     one = circuits.get(NAME)
     assert (one.state, one.failures, one.last_error) == ("open", 5, "down")
-    assert (one.organization_id, one.host, one.by_hand) == ("org-1", "a.example:443", False)
+    assert (one.organization_id, one.host, one.manual) == ("org-1", "a.example:443", False)
     assert one.until is not None
     assert one.since is not None
     assert 59_000 <= one.until - one.since <= 61_000
@@ -129,9 +129,9 @@ def test_by_hand(circuits: Circuits, redis_client: redis.Redis) -> None:
     assert circuits.enter(NAME, "a", 1000).wait_ms is None
     assert enter(circuits, "a") == "open"
     one = circuits.get(NAME)
-    assert (one.state, one.by_hand, one.until) == ("open", True, None)
+    assert (one.state, one.manual, one.until) == ("open", True, None)
     report(circuits, "a", "ok")
-    assert circuits.get(NAME).by_hand
+    assert circuits.get(NAME).manual
     key = f"hsejobs:{{_circuits}}:c:{NAME}"
     assert redis_client.ttl(key) == -1
     circuits.close(NAME)
