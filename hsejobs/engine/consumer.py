@@ -185,7 +185,7 @@ class JobConsumer(Consumer):
         self.start()
         while not self._signals and not self._restart:
             wait = self.maintenance.tick()
-            self.mind()
+            self.supervise()
             if self._parent and os.getppid() != self._parent:
                 break
             self._sleep(wait)
@@ -232,7 +232,7 @@ class JobConsumer(Consumer):
 
     # -- workers that end, hang or die; nothing here calls Redis
 
-    def mind(self) -> None:
+    def supervise(self) -> None:
         """Enforces deadlines and replaces workers that ended; also called while Redis is awaited."""
         if self._supervising or self.stop_flag.is_set() or os.getpid() != self.pid:
             return
