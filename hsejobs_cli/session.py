@@ -163,9 +163,9 @@ def guarded(command: Callable[[], Any]) -> int:
     except OSError as error:
         return _fail(f"error: {error.strerror or type(error).__name__}", REFUSED)
     except ModuleNotFoundError as error:
-        from hsejobs.extras import sentence
+        from hsejobs.extras import missing_extra_message
 
-        text = sentence(error)
+        text = missing_extra_message(error)
         return _fail(f"error: {text} (missing_extra)", REFUSED) if text else _unexpected(error)
     except Exception as error:
         return _unexpected(error)

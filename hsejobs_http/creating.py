@@ -12,7 +12,7 @@ from starlette.responses import Response
 from hsejobs import codec
 from hsejobs.control import making
 from hsejobs.control.making import TaskTarget
-from hsejobs.control.options import beyond_tenants
+from hsejobs.control.options import tenant_limit_errors
 from hsejobs.control.sealing import unseal
 from hsejobs.engine.huey import JobHuey, loaded
 from hsejobs.errors import (
@@ -145,7 +145,7 @@ def _operator_only(
         return []
     # The description may come from another version's consumer, and lack this field.
     outbound = own.outbound if own is not None else info.outbound
-    return beyond_tenants(sent.options.attempts, sent.options.backoff, outbound=outbound)
+    return tenant_limit_errors(sent.options.attempts, sent.options.backoff, outbound=outbound)
 
 
 def _identity(

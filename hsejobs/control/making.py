@@ -65,7 +65,7 @@ def described(info: QueueInfo, task: TaskInfo, secret_key: str | None = None) ->
 
     def read(payload: Any) -> tuple[Any, str]:
         if scheduled:
-            return none_of(payload), ARGUMENTS
+            return check_no_payload(payload), ARGUMENTS
         if task.schema is not None:
             if not isinstance(payload, dict):
                 raise InvalidPayload("payload", "must be a JSON object")
@@ -75,10 +75,10 @@ def described(info: QueueInfo, task: TaskInfo, secret_key: str | None = None) ->
 
     return TaskTarget(
         task.name,
-        priority=info.held(task, "priority"),
-        attempts=info.held(task, "attempts"),
-        backoff=info.held(task, "backoff"),
-        timeout=info.held(task, "timeout"),
+        priority=info.effective_option(task, "priority"),
+        attempts=info.effective_option(task, "attempts"),
+        backoff=info.effective_option(task, "backoff"),
+        timeout=info.effective_option(task, "timeout"),
         read=read,
         seal=sealing.sealer(task.secret, secret_key),
     )
@@ -165,7 +165,7 @@ def make_many(
     return made
 
 
-def none_of(payload: Any) -> dict[str, Any]:
+def check_no_payload(payload: Any) -> dict[str, Any]:
     """The stored payload of a schedule's task, which takes none. Raises InvalidPayload if one is given."""
     if payload is not None and payload != {} and payload != NOTHING:
         raise InvalidPayload(

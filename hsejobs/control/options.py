@@ -163,7 +163,7 @@ def check_concurrency(concurrency: Any) -> int:
 TENANT_ATTEMPTS, TENANT_BACKOFF_MS = 20, 1_000
 
 
-def beyond_tenants(
+def tenant_limit_errors(
     attempts: int | None, backoff_ms: int | None, *, outbound: bool
 ) -> list[InvalidOption]:
     """An error for each option that only an operator may set; None: not set.

@@ -30,7 +30,7 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class RemovedFile:
     """A file whose job was removed. ``artifact_id`` None: an older release computed it."""
 
     queue: str
@@ -75,38 +75,38 @@ class ArtifactRecords:
         if reply == b"a":
             raise JobActive(f"job {job_id!r} is active: a worker is creating its file")
 
-    def due(self, queue: str) -> list[Gone]:
+    def due(self, queue: str) -> list[RemovedFile]:
         """The files of a queue that are due for deletion, at most MOST."""
         now = self.link.run(scripts.STATS, keys.base(self.prefix, queue), ("", 0))[9]
         found = self.link.command(
             "ZRANGEBYSCORE", self._key(queue, "gone"), "-inf", now, "LIMIT", 0, MOST
         )
-        return [_gone(queue, entry) for entry in found]
+        return [_removed_file(queue, entry) for entry in found]
 
-    def of_job(self, queue: str, job_id: str) -> list[Gone]:
+    def of_job(self, queue: str, job_id: str) -> list[RemovedFile]:
         """The files of one recently removed job, even if an undo might still need them."""
         return [one for one in self.newest_gone(queue) if one.job_id == job_id]
 
-    def newest_gone(self, queue: str) -> list[Gone]:
+    def newest_gone(self, queue: str) -> list[RemovedFile]:
         """The files that are due last, at most MOST."""
         found = self.link.command("ZREVRANGE", self._key(queue, "gone"), 0, MOST - 1)
-        return [_gone(queue, entry) for entry in found]
+        return [_removed_file(queue, entry) for entry in found]
 
-    def of_organization(self, queue: str, organization_id: str) -> Iterator[Gone]:
+    def of_organization(self, queue: str, organization_id: str) -> Iterator[RemovedFile]:
         """The files of one organization's removed jobs, due or not."""
         for entry in scan(self.link, "ZSCAN", self._key(queue, "gone")):
-            one = _gone(queue, entry)
+            one = _removed_file(queue, entry)
             if one.organization_id == organization_id:
                 yield one
 
-    def forget(self, one: Gone) -> None:
+    def forget(self, one: RemovedFile) -> None:
         """Drops the entry of a file that was deleted."""
         self.link.command("ZREM", self._key(one.queue, "gone"), one.entry)
 
 
-def _gone(queue: str, entry: bytes) -> Gone:
+def _removed_file(queue: str, entry: bytes) -> RemovedFile:
     job_id, created, artifact, organization = entry.decode().split("\t", 3)
-    return Gone(queue, job_id, int(created or 0), artifact or None, organization, entry)
+    return RemovedFile(queue, job_id, int(created or 0), artifact or None, organization, entry)
 
 
 def scan(link: RedisClient, command: str, key: str) -> Iterator[bytes]:

@@ -56,7 +56,7 @@ class QueueInfo:
     outbound: bool = False
     schedules: list[ScheduleInfo] = field(default_factory=list)
 
-    def held(self, task: TaskInfo, name: str) -> int:
+    def effective_option(self, task: TaskInfo, name: str) -> int:
         """The default of an option (``priority``, ``attempts`` ...) for the task: its own or the queue's."""
         own: int | None = getattr(task, name)
         default: int = getattr(self, name) if own is None else own
