@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from hsejobs import codec
 from hsejobs.control import schema, sealing
-from hsejobs.control.options import NOTHING_ASKED, AddOptions
+from hsejobs.control.options import NO_OPTIONS, AddOptions
 from hsejobs.errors import InvalidPayload, PayloadTooLarge
 from hsejobs.model import PAYLOAD_LIMIT, check_job_id, check_organization, new_job_id
 from hsejobs.store.registry import QueueInfo, TaskInfo
@@ -87,20 +87,20 @@ def described(info: QueueInfo, task: TaskInfo, secret_key: str | None = None) ->
 def make(
     target: TaskTarget,
     payload: Any,
-    asked: AddOptions = NOTHING_ASKED,
+    add_options: AddOptions = NO_OPTIONS,
     *,
     job_id: str | None = None,
     **more: Any,
 ) -> NewJob:
     """Makes one job, as `make_many` does. ``job_id`` None: a new id."""
     ids = None if job_id is None else (job_id,)
-    return make_many(target, (payload,), asked, ids=ids, **more)[0]
+    return make_many(target, (payload,), add_options, ids=ids, **more)[0]
 
 
 def make_many(
     target: TaskTarget,
     payloads: Iterable[Any],
-    asked: AddOptions = NOTHING_ASKED,
+    add_options: AddOptions = NO_OPTIONS,
     *,
     ids: Sequence[str | None] | None = None,
     internal: bool = False,
@@ -121,7 +121,7 @@ def make_many(
     owner, owner_user = check_organization(organization_id), check_organization(user_id, "user_id")
     if parent is not None:
         trace = trace or parent.trace
-    priority, attempts, backoff, timeout, delay = asked
+    priority, attempts, backoff, timeout, delay = add_options
     shared = (
         target.priority if priority is None else priority,
         target.attempts if attempts is None else attempts,

@@ -46,7 +46,7 @@ class AddOptions(NamedTuple):
     delay: int = 0
 
 
-NOTHING_ASKED = AddOptions()
+NO_OPTIONS = AddOptions()
 
 
 def in_seconds(
@@ -59,7 +59,7 @@ def in_seconds(
 ) -> AddOptions:
     """Checks the options of a call from Python or the command line, in seconds. Raises InvalidOption."""
     if priority is attempts is backoff is timeout is delay is None:
-        return NOTHING_ASKED
+        return NO_OPTIONS
     return AddOptions(
         None if priority is None else check_priority(priority),
         None if attempts is None else check_attempts(attempts),

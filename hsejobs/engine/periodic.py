@@ -10,7 +10,7 @@ from typing import Any
 from huey.api import crontab
 
 from hsejobs.control import cron
-from hsejobs.control.options import NOTHING_ASKED
+from hsejobs.control.options import NO_OPTIONS
 from hsejobs.engine import adding
 from hsejobs.engine.queue import Queue, Schedule
 from hsejobs.errors import RedisUnavailable
@@ -111,7 +111,7 @@ class Scheduler:
         wrapper = self.queue.wrappers[name]
         # No nonce: all consumers must make the same job.
         (new,) = adding.make_many(
-            wrapper, [None], NOTHING_ASKED, ids=[run_id(name, slot)], internal=True, nonce=""
+            wrapper, [None], NO_OPTIONS, ids=[run_id(name, slot)], internal=True, nonce=""
         )
         added = self.queue.runtime.writer.add_periodic(self.queue.name, new, name, slot)
         return new.id if added is not None and added.created else None

@@ -17,16 +17,16 @@ from hsejobs.model import STATE_OF_LETTER, State
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import RedisClient
 from hsejobs.store.scripts import Arg, Script
-from hsejobs.store.sweeps import CHUNK, Asked, Sweeps
+from hsejobs.store.sweeps import CHUNK, Selection, Sweeps
 
 __all__ = [
     "Added",
-    "Asked",
     "JobWriter",
     "NewJob",
     "RefusedJob",
     "Removed",
     "Seen",
+    "Selection",
     "new_nonce",
 ]
 
@@ -215,10 +215,10 @@ class JobWriter(Sweeps):
         jobs: Sequence[str | Seen],
         organization_id: str | None = None,
         *,
-        asked: int | None = None,
+        as_of: int | None = None,
     ) -> list[RefusedJob]:
-        """Retries the failed jobs unchanged and failed by ``asked`` (Redis ms); returns the others."""
-        return self._chunked(scripts.RETRY, queue, jobs, organization_id, asked)
+        """Retries the failed jobs unchanged and failed by ``as_of`` (Redis ms); returns the others."""
+        return self._chunked(scripts.RETRY, queue, jobs, organization_id, as_of)
 
     def promote_many(
         self,
@@ -226,10 +226,10 @@ class JobWriter(Sweeps):
         jobs: Sequence[str | Seen],
         organization_id: str | None = None,
         *,
-        asked: int | None = None,
+        as_of: int | None = None,
     ) -> list[RefusedJob]:
-        """Promotes the delayed jobs unchanged and delayed by ``asked`` (Redis ms); returns the others."""
-        return self._chunked(scripts.PROMOTE, queue, jobs, organization_id, asked)
+        """Promotes the delayed jobs unchanged and delayed by ``as_of`` (Redis ms); returns the others."""
+        return self._chunked(scripts.PROMOTE, queue, jobs, organization_id, as_of)
 
     def _chunked(
         self,
@@ -237,10 +237,10 @@ class JobWriter(Sweeps):
         queue: str,
         jobs: Sequence[str | Seen],
         organization_id: str | None,
-        asked: int | None = None,
+        as_of: int | None = None,
     ) -> list[RefusedJob]:
         refused = []
-        moment: Arg = "" if asked is None else asked
+        moment: Arg = "" if as_of is None else as_of
         for chunk in scripts.chunks(list(map(_seen, jobs)), CHUNK):
             words = [word for pair in chunk for word in pair]
             replies = self._run(script, queue, keys.tenant(organization_id), moment, *words)

@@ -143,15 +143,17 @@ def act(acts: Acts, step: Step) -> Any:
             return {"done": last(acts.every(step.act, step.queue)).done}
         case Clean():
             ms = int(step.grace * 1000)
-            asked = acts.ask_clean(step.queue, state_of(step.status), ms)
-            swept = acts.sweep("clean", step.queue, asked, state=State(step.status), grace_ms=ms)
+            selection = acts.select_clean(step.queue, state_of(step.status), ms)
+            swept = acts.sweep(
+                "clean", step.queue, selection, state=State(step.status), grace_ms=ms
+            )
             return {"removed": last(swept).done}
         case Whole("pause" | "resume"):
             info_of(step.queue)
             acts.pause(step.queue, step.act == "pause")
         case Whole():
-            asked = acts.ask(step.act, step.queue)
-            swept = acts.sweep(step.act, step.queue, asked, force=step.force)
+            selection = acts.select(step.act, step.queue)
+            swept = acts.sweep(step.act, step.queue, selection, force=step.force)
             return {"removed": last(swept).done}
         case Circuit():
             acts.circuit(step.name, step.act)

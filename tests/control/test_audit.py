@@ -111,7 +111,7 @@ def test_an_act_is_done_and_said_when_the_log_cannot_be_written(
     acts = Acts(link, "t", Actor("cli"), FileLog(tmp_path, "redis"), hooks=hooks)
     acts.one("remove", "q", "a")
     assert (unwritten, gone) == ([True], [("q", "a")])
-    (*_, drained) = acts.sweep("drain", "q", acts.ask("drain", "q"))
+    (*_, drained) = acts.sweep("drain", "q", acts.select("drain", "q"))
     assert (drained.done, gone[1:], len(unwritten)) == (1, [("q", None)], 2)
 
 
@@ -120,7 +120,7 @@ def test_what_is_forbidden_leaves_no_entry(link: RedisClient) -> None:
     acts = Acts(link, "t", Actor("http", "admin", "org-1", "ann"), kept)
     for act in ("drain", "obliterate"):
         with pytest.raises(Forbidden, match="operator"):
-            acts.ask(act, "q")
+            acts.select(act, "q")
     with pytest.raises(Forbidden, match="operator"):
         acts.circuit("smtp:mail.example:25", "open")
     assert kept.entries == []

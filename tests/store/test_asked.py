@@ -48,11 +48,11 @@ def retried_and_failed(other: Store, job_id: str) -> None:
 
 def test_a_retry_of_what_was_seen_leaves_what_failed_again(store: Store, other: Store) -> None:
     failed(store, "a", "b", "c")
-    asked = seen(store)
+    selection = seen(store)
     retried_and_failed(other, "b")
     other.writer.remove("q", "c")
     failed(other, "late")
-    assert store.writer.retry_many("q", asked) == [
+    assert store.writer.retry_many("q", selection) == [
         RefusedJob("c", "missing"),
         RefusedJob("b", "changed"),
     ]
@@ -62,12 +62,12 @@ def test_a_retry_of_what_was_seen_leaves_what_failed_again(store: Store, other: 
 
 def test_a_removal_of_failed_jobs_leaves_what_was_retried(store: Store, other: Store) -> None:
     failed(store, "a", "b", "c")
-    asked = seen(store)
+    selection = seen(store)
     other.writer.retry("q", "a")
     retried = other.claim()
     assert [job for job, _ in retried] == ["a"]
     other.writer.retry("q", "b")
-    removed, refused = store.writer.remove_many("q", asked)
+    removed, refused = store.writer.remove_many("q", selection)
     assert [one.id for one in removed] == ["c"]
     assert {one.id: one.found for one in refused} == {"a": "a", "b": "w"}
     with pytest.raises(JobActive):
@@ -77,12 +77,12 @@ def test_a_removal_of_failed_jobs_leaves_what_was_retried(store: Store, other: S
 def test_a_promotion_of_what_was_seen(store: Store, other: Store) -> None:
     for job_id in ("a", "b"):
         store.add(job_id, delay=60_000)
-    asked = seen(store, State.DELAYED)
+    selection = seen(store, State.DELAYED)
     other.writer.promote("q", "a")
     pair = other.claim()[0]
     other.fail(pair, final=False)
     assert other.reader.status("q", "a") is State.DELAYED
-    assert store.writer.promote_many("q", asked) == [RefusedJob("a", "changed")]
+    assert store.writer.promote_many("q", selection) == [RefusedJob("a", "changed")]
 
 
 @pytest.mark.parametrize("act", ["retry", "promote"])
@@ -99,22 +99,22 @@ def test_all_of_a_state_is_all_of_that_moment(store: Store, other: Store, act: s
     else:
         other.writer.promote("q", "a")
         other.fail(other.claim()[0], final=False)
-    done = getattr(store.writer, f"{act}_many")("q", ["a", "b"], asked=moment)
+    done = getattr(store.writer, f"{act}_many")("q", ["a", "b"], as_of=moment)
     assert done == [RefusedJob("a", "changed")]
 
 
 def drain(store: Store, moment: int) -> int:
-    return store.writer.drain("q", asked=moment)
+    return store.writer.drain("q", as_of=moment)
 
 
 def clean(store: Store, moment: int) -> int:
     return sum(
-        store.writer.clean("q", state, 0, asked=moment) for state in (State.WAITING, State.DELAYED)
+        store.writer.clean("q", state, 0, as_of=moment) for state in (State.WAITING, State.DELAYED)
     )
 
 
 def obliterate(store: Store, moment: int) -> int:
-    return store.writer.obliterate("q", asked=moment)
+    return store.writer.obliterate("q", as_of=moment)
 
 
 @pytest.mark.parametrize("act", [drain, clean, obliterate], ids=lambda act: act.__name__)
@@ -159,19 +159,19 @@ def test_what_came_back_after_the_question_stays(
 
 def test_a_clean_takes_the_ages_of_its_question(store: Store, other: Store) -> None:
     failed(store, "a", "b")
-    asked = store.writer.ask_clean("q", State.FAILED, 0)
-    assert asked.count == 2
+    selection = store.writer.select_clean("q", State.FAILED, 0)
+    assert selection.count == 2
     tick(store.link)
     retried_and_failed(other, "b")
     failed(other, "late")
-    assert store.writer.clean("q", State.FAILED, 0, asked=asked.at) == 1
+    assert store.writer.clean("q", State.FAILED, 0, as_of=selection.at) == 1
     assert sorted(job for job, _ in seen(store)) == ["b", "late"]
     undone = other.writer.remove("q", "late")
-    asked = store.writer.ask_clean("q", State.FAILED, 0)
+    selection = store.writer.select_clean("q", State.FAILED, 0)
     tick(store.link)
     other.writer.restore(undone)
     # It ended before the question, and was not there when it was asked.
-    assert store.writer.clean("q", State.FAILED, 0, asked=asked.at) == 1
+    assert store.writer.clean("q", State.FAILED, 0, as_of=selection.at) == 1
     assert [job for job, _ in seen(store)] == ["late"]
 
 
@@ -201,8 +201,8 @@ def test_obliterate_refuses_what_began_to_run_under_its_question(
     moment = store.reader.now("q")
     other.claim()
     with pytest.raises(QueueBusy):
-        store.writer.obliterate("q", asked=moment)
-    assert store.writer.obliterate("q", asked=moment, force=True) == 1
+        store.writer.obliterate("q", as_of=moment)
+    assert store.writer.obliterate("q", as_of=moment, force=True) == 1
 
 
 def test_stalled_jobs_are_seen_at_the_first_look(store: Store) -> None:

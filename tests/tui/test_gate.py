@@ -113,8 +113,8 @@ async def test_keys_wait_for_the_reads_of_a_command(
     for n in range(3):
         stage.fail(f"job-{n}")
     app = stage.app()
-    go, inner = threading.Event(), app.session.acts.ask_clean
-    monkeypatch.setattr(app.session.acts, "ask_clean", lambda *a: go.wait(30) and inner(*a))
+    go, inner = threading.Event(), app.session.acts.select_clean
+    monkeypatch.setattr(app.session.acts, "select_clean", lambda *a: go.wait(30) and inner(*a))
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "3 failed")
         burst(app, "c\x15failed 0\r3\rq")
@@ -134,8 +134,8 @@ async def test_ctrl_q_works_when_a_command_hangs(
     monkeypatch.setattr(gate, "HUNG_AFTER", 0.0)
     stage.fail("job-0")
     app = stage.app()
-    go, inner = threading.Event(), app.session.acts.ask_clean
-    monkeypatch.setattr(app.session.acts, "ask_clean", lambda *a: go.wait(30) and inner(*a))
+    go, inner = threading.Event(), app.session.acts.select_clean
+    monkeypatch.setattr(app.session.acts, "select_clean", lambda *a: go.wait(30) and inner(*a))
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "1 failed")
         burst(app, "c\x15failed 0\rxxx")

@@ -15,7 +15,7 @@ from hsejobs.model import State
 from hsejobs.store import registry
 from hsejobs.store.client import RedisClient
 from hsejobs.store.registry import QueueInfo, TaskInfo
-from hsejobs.store.write import Asked
+from hsejobs.store.write import Selection
 from hsejobs_tui.core import commands, filters
 from hsejobs_tui.core.acting import acts_of
 from hsejobs_tui.core.options import Options
@@ -83,7 +83,7 @@ def test_an_organization_sees_and_changes_its_own_jobs_only(stage: Stage) -> Non
     for refused in (
         source.schedules,
         lambda: acts.pause("mail", True),
-        lambda: list(acts.sweep("drain", "mail", Asked(1, 0), lambda: False)),
+        lambda: list(acts.sweep("drain", "mail", Selection(1, 0), lambda: False)),
     ):
         with pytest.raises(Refused):
             refused()
