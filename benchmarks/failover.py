@@ -62,7 +62,7 @@ class Adder(threading.Thread):
             else:
                 self.accepted.append(job_id)
             time.sleep(0.002)
-        self.writer.link.close()
+        self.writer.redis.close()
 
 
 def trial(wait: int, minimum: int, *, behind: bool) -> tuple[int, int, int]:

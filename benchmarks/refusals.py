@@ -54,8 +54,11 @@ class Field:
 
     def __enter__(self) -> Field:
         self.server.__enter__()
-        self.link = RedisClient(self.server.url)
-        self.reader, self.writer = JobReader(self.link, "hsejobs"), JobWriter(self.link, "hsejobs")
+        self.redis = RedisClient(self.server.url)
+        self.reader, self.writer = (
+            JobReader(self.redis, "hsejobs"),
+            JobWriter(self.redis, "hsejobs"),
+        )
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -155,7 +158,7 @@ def outage(binary: str, folder: Path, jobs: int = 1000, seconds: float = 60) -> 
         field.server.stop()
         time.sleep(seconds)
         field.server.start()
-        field.link = RedisClient(field.server.url)
+        field.redis = RedisClient(field.server.url)
         back = time.monotonic()
         field.wait(lambda: field.counts()["completed"] == jobs, seconds + 120)
         lines = [len(field.reader.logs(QUEUE, f"talk-{n}")[0]) for n in range(0, jobs, 100)]

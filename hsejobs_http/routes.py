@@ -55,7 +55,7 @@ def list_alerts(request: Request) -> Response:
     """Lists the alerts that are on, and those that ended in the last day."""
     require_role(request, "operator")
     shim_state = shim(request)
-    return answer(alerts.stored(shim_state.runtime.link, shim_state.runtime.prefix))
+    return answer(alerts.stored(shim_state.runtime.redis, shim_state.runtime.prefix))
 
 
 @router.get("/workers")

@@ -38,7 +38,7 @@ def keep_adding(who: str, stop: threading.Event) -> None:
         add(who, number)
         for _ in range(200):
             new_job_id()
-    runtime().link.close()
+    runtime().redis.close()
 
 
 def child(number: int) -> None:

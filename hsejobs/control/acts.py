@@ -94,7 +94,7 @@ class Acts:
 
     def __init__(
         self,
-        link: RedisClient,
+        client: RedisClient,
         prefix: str,
         actor: Actor,
         log: audit.Log,
@@ -104,11 +104,11 @@ class Acts:
         hooks: Hooks | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
-        self.link, self.prefix = link, prefix
+        self.redis, self.prefix = client, prefix
         self.actor, self.org = actor, actor.organization_id
         self._log, self._hooks = log, hooks or Hooks()
         self._read_only = read_only
-        self._writer, self._reader = JobWriter(link, prefix), JobReader(link, prefix)
+        self._writer, self._reader = JobWriter(client, prefix), JobReader(client, prefix)
         self._removals = Removals(clock) if undo else None
 
     def check(self, act: str) -> JobWriter:
@@ -373,7 +373,7 @@ class Acts:
     def circuit(self, name: str, act: str) -> None:
         """Opens or closes a circuit manually. Raises UnknownCircuit."""
         self.check(f"circuit {act}")
-        circuits = Circuits(self.link, self.prefix)
+        circuits = Circuits(self.redis, self.prefix)
         if act == "open":
             circuits.open(name)
         else:

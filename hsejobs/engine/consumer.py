@@ -176,7 +176,7 @@ class JobConsumer(Consumer):
             pid=os.getpid(),
         )
         if self.forking:
-            self.queue.runtime.link.close()
+            self.queue.runtime.redis.close()
         for _, process in self.worker_threads:
             process.start()
 

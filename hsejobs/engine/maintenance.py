@@ -50,15 +50,15 @@ class Maintenance:
         runtime = self.queue.runtime
         self.settings = runtime.settings
         # Deadlines and workers are checked even while this thread waits for Redis.
-        self.link = runtime.link
-        self.link.probe_after = PROBE_AFTER
-        self.link.watch(consumer.supervise)
-        self.work = WorkerStore(self.link, runtime.prefix, self.queue.name)
+        self.redis = runtime.redis
+        self.redis.probe_after = PROBE_AFTER
+        self.redis.watch(consumer.supervise)
+        self.work = WorkerStore(self.redis, runtime.prefix, self.queue.name)
         self.schedules = Scheduler(self.queue)
         self.pending = PendingWrites()
-        timer_link = RedisClient(runtime.link.url, probe_after=float("inf"))
-        timer_link.watch(consumer.supervise)
-        self.timer = DueTimer(timer_link, keys.of(self.work.base, "timer"))
+        timer_client = RedisClient(runtime.redis.url, probe_after=float("inf"))
+        timer_client.watch(consumer.supervise)
+        self.timer = DueTimer(timer_client, keys.of(self.work.base, "timer"))
         self.fast_until = 0.0
         self._due_at: float | None = None
         self._registered = False
@@ -312,4 +312,4 @@ class Maintenance:
         self.timer.drop()
         self.work.heartbeat(self.consumer.worker_id, b"", HEARTBEAT_TTL_MS)
         # A stopping worker may have consumed the doorbell's signal: ring it again.
-        self.link.command("LPUSH", self.work.bell, "1", patience=0)
+        self.redis.command("LPUSH", self.work.bell, "1", patience=0)

@@ -99,7 +99,7 @@ class Scheduler:
         served = self.queue.runtime.reader.slots(self.queue.name)
         if name not in served:
             # A new schedule has missed nothing.
-            self.queue.runtime.link.command("HSETNX", self._slots_key(), name, slot - 1)
+            self.queue.runtime.redis.command("HSETNX", self._slots_key(), name, slot - 1)
             return slot - 1
         return served[name]
 

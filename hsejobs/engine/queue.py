@@ -250,7 +250,7 @@ class Queue:
         info = self.describe()
         text = codec.dumps(asdict(info))
         if again or text != self._registered:
-            registry.save(self.runtime.link, self.runtime.prefix, info)
+            registry.save(self.runtime.redis, self.runtime.prefix, info)
         self._registered = text
 
     # -- hooks

@@ -19,8 +19,8 @@ PROBE_AFTER, LOST_AFTER = 15.0, 18.0
 class DueTimer:
     """A subscription on its own connection, renewed after it was dropped."""
 
-    def __init__(self, link: RedisClient, channel: str) -> None:
-        self._link, self._channel = link, channel
+    def __init__(self, client: RedisClient, channel: str) -> None:
+        self._redis, self._channel = client, channel
         self._connection: Any = None
         self._heard_at = 0.0
         self._probed = False
@@ -38,7 +38,7 @@ class DueTimer:
     def _heard(self) -> bool:
         now = time.monotonic()
         if self._connection is None:
-            self._connection = self._link.blocking(self._channel)
+            self._connection = self._redis.blocking(self._channel)
             self._connection.send_command("SUBSCRIBE", self._channel)
             self._heard_at, self._probed = now, False
             # Earlier announcements may have been missed.
@@ -63,4 +63,4 @@ class DueTimer:
     def drop(self) -> None:
         """Drops the connection: it may lead to a server that no longer holds the queue."""
         self._connection = None
-        self._link.close()
+        self._redis.close()

@@ -64,9 +64,9 @@ class JobWorker(Worker):
         self.lease = runtime.settings.lease_ms
         # The prefix makes tokens differ from those of earlier workers of this slot.
         self.token_base = f"{new_job_id()[-10:]}{os.getpid() % 997:x}"
-        self.work = WorkerStore(runtime.link, runtime.prefix, self.queue.name)
-        self.bell = RedisClient(runtime.link.url, probe_after=BELL_WAIT * 5)
-        self.patient = WorkerStore(runtime.link, runtime.prefix, self.queue.name, patience=3.0)
+        self.work = WorkerStore(runtime.redis, runtime.prefix, self.queue.name)
+        self.bell = RedisClient(runtime.redis.url, probe_after=BELL_WAIT * 5)
+        self.patient = WorkerStore(runtime.redis, runtime.prefix, self.queue.name, patience=3.0)
         super().initialize()
 
     def shutdown(self) -> None:

@@ -105,13 +105,13 @@ _LETTERS = {b"c": "closed", b"o": "open", b"t": "half-open", b"h": "open"}
 class Circuits:
     """All circuits. ``patience`` in seconds."""
 
-    def __init__(self, link: RedisClient, prefix: str, *, patience: float = PATIENCE) -> None:
-        self.link = link
+    def __init__(self, client: RedisClient, prefix: str, *, patience: float = PATIENCE) -> None:
+        self.redis = client
         self.base = keys.circuits(prefix)
         self.patience = patience
 
     def _run(self, script: scripts.Script, *args: scripts.Arg) -> Any:
-        return self.link.run(script, self.base, args, patience=self.patience)
+        return self.redis.run(script, self.base, args, patience=self.patience)
 
     def enter(self, name: str, token: str, trial_ms: int) -> CircuitEntry:
         """Asks whether a call may be made; ``token`` identifies the call and has no spaces.

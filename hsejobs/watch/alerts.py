@@ -118,12 +118,12 @@ class Watch:
     """Checks the alert rules in one process; sends alerts to ``channels``."""
 
     def __init__(
-        self, link: RedisClient, settings: Settings, channels: Sequence[AlertChannel] = ()
+        self, client: RedisClient, settings: Settings, channels: Sequence[AlertChannel] = ()
     ) -> None:
         self.settings, self.channels = settings, channels
-        self.link, self.limits = link, Limits.of(settings)
-        self.store = AlertStore(link, settings.redis_prefix)
-        self.reader = JobReader(link, settings.redis_prefix)
+        self.redis, self.limits = client, Limits.of(settings)
+        self.store = AlertStore(client, settings.redis_prefix)
+        self.reader = JobReader(client, settings.redis_prefix)
         self._due = 0.0
         #: Since when Redis is unavailable (monotonic clock), and the alert about it.
         self._away: float | None = None
@@ -145,7 +145,7 @@ class Watch:
 
     def look(self) -> None:
         """Checks every rule for every queue. Raises RedisUnavailable."""
-        names = registry.names(self.link, self.settings.redis_prefix)
+        names = registry.names(self.redis, self.settings.redis_prefix)
         before = {(one["rule"], one["queue"]): one for one in self.store.all()}
         found = []
         for one in self.reader.stats(names):
@@ -304,7 +304,7 @@ def public(alert: dict[str, Any]) -> dict[str, Any]:
     return {**shown, **times}
 
 
-def stored(link: RedisClient, prefix: str) -> list[dict[str, Any]]:
+def stored(client: RedisClient, prefix: str) -> list[dict[str, Any]]:
     """The alerts, active ones first, as the shim and ``hsejobs alerts --json`` return them."""
-    found = AlertStore(link, prefix).all()
+    found = AlertStore(client, prefix).all()
     return [public(one) for one in sorted(found, key=lambda a: (a["state"] != "on", -a["sinceMs"]))]

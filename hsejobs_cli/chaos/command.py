@@ -176,9 +176,9 @@ def _check_rights(target: str, prefix: str) -> None:
     from hsejobs.store.client import RedisClient
     from hsejobs.store.permissions import try_permissions
 
-    link = RedisClient(target)
-    link.ping()
-    missing = try_permissions(link, prefix).missing
+    client = RedisClient(target)
+    client.ping()
+    missing = try_permissions(client, prefix).missing
     if missing:
         raise RedisRefused(
             f"the user of Redis lacks {' '.join(missing)} for the run's own keys;"

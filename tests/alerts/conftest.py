@@ -37,7 +37,7 @@ class Scene:
     def __init__(self, url: str) -> None:
         self.url = url
         self.store = Store(url)
-        self.store.link.command("SADD", keys.queues("t"), "q")
+        self.store.redis.command("SADD", keys.queues("t"), "q")
         self.channel = Noted()
         self.watch = self.watching()
         self.workers(1)
@@ -53,11 +53,11 @@ class Scene:
 
     def alerts(self) -> dict[str, str]:
         """The states by rule."""
-        return {one["rule"]: one["state"] for one in stored(self.store.link, "t")}
+        return {one["rule"]: one["state"] for one in stored(self.store.redis, "t")}
 
     def close(self) -> None:
-        self.store.link.close()
-        self.watch.link.close()
+        self.store.redis.close()
+        self.watch.redis.close()
 
 
 @pytest.fixture

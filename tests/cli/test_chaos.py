@@ -154,8 +154,8 @@ def test_verdict_reports_lost_and_doubled_jobs(url: str, redis_client: redis.Red
     process = started("--json", text=plan(seconds=6))
     try:
         prefix = prefix_of(redis_client)
-        link = RedisClient(url)
-        reader, writer = JobReader(link, prefix), JobWriter(link, prefix)
+        client = RedisClient(url)
+        reader, writer = JobReader(client, prefix), JobWriter(client, prefix)
         delayed: list[str] = []
 
         def found() -> bool:

@@ -70,7 +70,7 @@ class Door:
 
 
 def info_of(queue: str) -> QueueInfo:
-    return registry.load(runtime().link, PREFIX, queue)
+    return registry.load(runtime().redis, PREFIX, queue)
 
 
 def state_of(status: str) -> State:
@@ -95,7 +95,7 @@ class Python(Door):
 
     def do(self, step: Step, who: Who) -> Any:
         here, actor = runtime(), Actor("python", who.role, who.org, who.user)
-        acts = Acts(here.link, PREFIX, actor, FileLog(self.home, "redis"))
+        acts = Acts(here.redis, PREFIX, actor, FileLog(self.home, "redis"))
         match step:
             case Add():
                 huey = huey_config.QUEUES.get(step.queue)
@@ -127,7 +127,7 @@ class Python(Door):
                     cursor = page["next"]
                 return page
             case Schedules():
-                infos = registry.load_all(here.link, PREFIX)
+                infos = registry.load_all(here.redis, PREFIX)
                 return schedules.list_schedules(here.reader, infos)
             case _:
                 return act(acts, step)
@@ -158,7 +158,7 @@ def act(acts: Acts, step: Step) -> Any:
         case Circuit():
             acts.circuit(step.name, step.act)
         case Run():
-            for info in registry.load_all(runtime().link, PREFIX):
+            for info in registry.load_all(runtime().redis, PREFIX):
                 for one in info.schedules:
                     if one.name == step.name:
                         acts.run_schedule(info, one)
@@ -178,7 +178,7 @@ class Tui(Door):
     def do(self, step: Step, who: Who) -> Any:
         viewer = None if who.role == "operator" else DashboardUser(who.user, who.role)
         options = Options(
-            url=runtime().link.url,
+            url=runtime().redis.url,
             prefix=PREFIX,
             home=self.home,
             place="redis",
@@ -186,8 +186,8 @@ class Tui(Door):
             viewer=viewer,
             read_only=who.role == "member",
         )
-        link = runtime().link
-        source = LiveSource(options, link)
+        client = runtime().redis
+        source = LiveSource(options, client)
         source.snapshot()
         match step:
             case Add():
@@ -196,7 +196,7 @@ class Tui(Door):
                 new = compose.new_job(
                     info, info.task(step.task), text, organization_id=who.org, sealed=False
                 )
-                added = acts_of(options, link).add(info, new)
+                added = acts_of(options, client).add(info, new)
                 return {"created": added.created, "status": str(added.status)}
             case Show():
                 info_of(step.queue)
@@ -217,10 +217,10 @@ class Tui(Door):
                 return {"total": page.total, "jobs": [{"id": row.id} for row in page.rows if row]}
             case Every("retry"):
                 hits = last(source.search(step.queue, State.FAILED, _everything()))
-                many = acts_of(options, link).many("retry", step.queue, hits.bound)
+                many = acts_of(options, client).many("retry", step.queue, hits.bound)
                 return {"done": last(many).done}
             case _:
-                return act(acts_of(options, link), step)
+                return act(acts_of(options, client), step)
 
 
 def _everything() -> Any:

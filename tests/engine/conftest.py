@@ -64,7 +64,7 @@ def trial(
     reset_runtime()
     jobs.huey._registered = None
     yield file
-    runtime().link.close()
+    runtime().redis.close()
     reset_runtime()
 
 

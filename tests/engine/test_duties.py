@@ -128,5 +128,5 @@ def test_a_schedule_whose_function_raises_ends_nothing(redis_url: str, lines: li
     added = [schedules.check(1_800_000_000_000 + minute * 60_000) for minute in range(3)]
     assert [len(ids) for ids in added] == [1, 1, 1]
     assert set(lines) == {"schedule failed"}
-    runtime().link.close()
+    runtime().redis.close()
     reset_runtime()

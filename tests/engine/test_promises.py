@@ -26,7 +26,7 @@ SECRET = "hunter2hunter2"
 @pytest.fixture
 def work(trial: Path) -> WorkerStore:
     """Another worker of the same queue: this test."""
-    return WorkerStore(runtime().link, runtime().prefix, "trial", patience=3)
+    return WorkerStore(runtime().redis, runtime().prefix, "trial", patience=3)
 
 
 def take(work: WorkerStore, lease_ms: int) -> Claim:

@@ -58,7 +58,7 @@ def test_a_queue_without_huey_describes_itself_and_makes_jobs(redis_url: str) ->
     queue.add_task(task)
     queue.schedules["plain.pay"] = Schedule("0 0 * * *", lambda at: True)
     announce([queue])
-    info = registry.load(runtime().link, runtime().prefix, "plain")
+    info = registry.load(runtime().redis, runtime().prefix, "plain")
     assert info == queue.describe()
     assert (info.default_task, info.enqueue, info.outbound) == ("plain.pay", "admin", True)
     assert (info.tasks[0].attempts, info.schedules[0].cron) == (5, "0 0 * * *")
@@ -67,7 +67,7 @@ def test_a_queue_without_huey_describes_itself_and_makes_jobs(redis_url: str) ->
     assert (new.id, new.name, new.attempts, new.delay) == ("one", "plain.pay", 5, 1000)
     with pytest.raises(InvalidPayload, match=r"^cents: "):
         adding.new_jobs(task, [{"cents": "many"}])
-    runtime().link.close()
+    runtime().redis.close()
     reset_runtime()
 
 
@@ -85,7 +85,7 @@ def test_a_schedule_that_is_unregistered_runs_no_more(redis_url: str) -> None:
     schedules, now = Scheduler(huey), 1_800_000_000_000
     assert len(schedules.check(now)) == 1
     assert [one.task for one in huey.describe().schedules] == [always.full_name]
-    runtime().link.close()
+    runtime().redis.close()
     reset_runtime()
 
 

@@ -46,7 +46,7 @@ def test_a_cluster(
     since, _ = reader.events("trial", "0-0")
     assert since != "0-0"
     assert one.stop() == 0
-    runtime().link.client.close()
+    runtime().redis.driver.close()
 
 
 def test_a_sentinel_fail_over(

@@ -49,9 +49,9 @@ class Jobs:
     """Jobs of the email queue in the state that a route needs."""
 
     def __init__(self, shim: Shim, url: str) -> None:
-        self.shim, self.link = shim, RedisClient(url)
-        self.work = WorkerStore(self.link, "hsejobs", "email", patience=2)
-        self.reader = JobReader(self.link, "hsejobs")
+        self.shim, self.redis = shim, RedisClient(url)
+        self.work = WorkerStore(self.redis, "hsejobs", "email", patience=2)
+        self.reader = JobReader(self.redis, "hsejobs")
         self.numbers = itertools.count()
 
     def make(self, owner: str, path: str) -> str:
@@ -108,7 +108,7 @@ class Jobs:
 def jobs(shim: Shim, redis_url: str) -> Iterator[Jobs]:
     found = Jobs(shim, redis_url)
     yield found
-    found.link.close()
+    found.redis.close()
 
 
 def test_the_table_has_every_route_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,9 +278,9 @@ def test_a_signed_link_is_for_one_file_and_anybody(
     monkeypatch.setenv("JOBS_PUBLIC_URL", jobs.shim.url)
     monkeypatch.setenv("JOBS_JWT_SECRET", SECRET)
     job_id = jobs.make("foreign", "/api/jobs/{queue}/jobs/{job_id}/artifact")
-    link = link_for(load_settings(), jobs.made)
-    assert link is not None
-    path = link.removeprefix(jobs.shim.url)
+    client = link_for(load_settings(), jobs.made)
+    assert client is not None
+    path = client.removeprefix(jobs.shim.url)
     done = jobs.shim.client.get(path)
     assert (done.status_code, done.content) == (200, f"file of {job_id}".encode())
     wait_until(lambda: '"/artifacts/***"' in jobs.shim.log.read_text(), 10, "the line")

@@ -36,7 +36,7 @@ class Board:
 
     def register(self, queue: str) -> None:
         """A queue of somebody else's program, which does not run now."""
-        registry.save(runtime().link, runtime().prefix, QueueInfo(queue))
+        registry.save(runtime().redis, runtime().prefix, QueueInfo(queue))
 
     def finished(self, queue: str, state: State, count: int, hours: float) -> None:
         """Jobs that ended so long ago."""
@@ -44,7 +44,7 @@ class Board:
         runtime().writer.add_many(
             queue, [NewJob(name, "m.task", b"{}", 3, 1, 0, 0) for name in names]
         )
-        work = WorkerStore(runtime().link, runtime().prefix, queue, patience=1)
+        work = WorkerStore(runtime().redis, runtime().prefix, queue, patience=1)
         while True:
             _, claims = work.step([], 100, f"t{state.value}{hours:g}", 30_000)
             if not claims:

@@ -84,7 +84,7 @@ def test_the_hourly_run_keeps_what_is_young(
     assert sum(path.is_file() for path in (tmp_path / "artifacts").rglob("*")) == 2
     assert not list((tmp_path / "outbox").iterdir())
     # No key of a removed job is left.
-    assert not runtime().link.command("EXISTS", board.key("foreign", "job", "completed-25-0"))
+    assert not runtime().redis.command("EXISTS", board.key("foreign", "job", "completed-25-0"))
 
 
 def test_a_run_by_hand_keeps_as_long_as_it_is_told(

@@ -91,5 +91,5 @@ def test_an_obliterated_queue_forgets_its_runs(board: Board, platform_workers: C
     platform_workers.kill(consumer)
     runtime().writer.obliterate("cleanup")
     assert runtime().reader.last_outcomes("cleanup") == {}
-    left = runtime().link.command("EXISTS", board.key("cleanup", "lastends"))
+    left = runtime().redis.command("EXISTS", board.key("cleanup", "lastends"))
     assert left == 0

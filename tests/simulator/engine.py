@@ -18,7 +18,7 @@ from hsejobs.engine.worker import BELL_WAIT, JobWorker
 from hsejobs.errors import JobsError, LeaseLost, Postpone, Unrecoverable
 from hsejobs.settings import Settings
 from tests.simulator.clock import Ended
-from tests.simulator.network import Network, SimLink
+from tests.simulator.network import Network, SimClient
 from tests.simulator.observer import Hold, Observer
 from tests.simulator.world import Actor, Group, Violation, World
 
@@ -33,7 +33,7 @@ class Sim:
     ) -> None:
         self.world, self.network, self.observer = world, network, observer
         self.settings = settings
-        self.link_class: type[SimLink] = type("Link", (SimLink,), {"network": network})
+        self.client_class: type[SimClient] = type("Client", (SimClient,), {"network": network})
         self.groups: list[Group] = []
         self.consumers: list[SimConsumer] = []
         self.numbers = 0
@@ -43,7 +43,7 @@ class Sim:
     def huey(self) -> SimHuey:
         """The queue's code as one process has it."""
         runtime = Runtime(self.settings)
-        runtime.__dict__["link"] = self.link_class()
+        runtime.__dict__["redis"] = self.client_class()
         return SimHuey(self, runtime)
 
     def start_consumer(self) -> None:

@@ -214,7 +214,7 @@ def brief(reply: Any) -> str:
     return repr(reply).replace("b'", "'")[:70]
 
 
-class SimLink(RedisClient):
+class SimClient(RedisClient):
     """The real RedisClient, whose exchanges go through the simulated network."""
 
     network: Network

@@ -85,12 +85,12 @@ def _linked(sim: Sim) -> Iterator[None]:
     places: tuple[Any, ...] = (worker, maintenance)
     kept = [module.RedisClient for module in places]
     for module in places:
-        module.RedisClient = sim.link_class
+        module.RedisClient = sim.client_class
     try:
         yield
     finally:
-        for module, link in zip(places, kept, strict=True):
-            module.RedisClient = link
+        for module, client in zip(places, kept, strict=True):
+            module.RedisClient = client
 
 
 def simulate(

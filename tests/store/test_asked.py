@@ -42,7 +42,7 @@ def retried_and_failed(other: Store, job_id: str) -> None:
     other.writer.retry("q", job_id)
     ((claimed, token),) = other.claim()
     assert claimed == job_id
-    tick(other.link)
+    tick(other.redis)
     other.fail((claimed, token))
 
 
@@ -93,7 +93,7 @@ def test_all_of_a_state_is_all_of_that_moment(store: Store, other: Store, act: s
         for job_id in ("a", "b"):
             store.add(job_id, delay=60_000)
     moment = store.reader.now("q")
-    tick(store.link)
+    tick(store.redis)
     if act == "retry":
         retried_and_failed(other, "a")
     else:
@@ -124,7 +124,7 @@ def test_jobs_added_after_the_question_are_kept(
     for n in range(700):
         store.add(f"job-{n:03}", delay=60_000 * (n % 2))
     moment = store.reader.stats(["q"])[0].now
-    tick(store.link)
+    tick(store.redis)
     for n in range(40):
         other.add(f"late-{n}", delay=30_000 * (n % 2), priority=1 + n % 5)
     other.writer.pause("q")
@@ -146,14 +146,14 @@ def test_what_came_back_after_the_question_stays(
     gone = store.writer.remove("q", "undone")
     running = store.claim(2)
     moment = store.reader.now("q")
-    tick(store.link)
+    tick(store.redis)
     other.writer.retry("q", "retried")
     other.writer.restore(gone)
     assert other.work.release(running[:1]) == 1
     other.fail(running[1], final=False)
     assert act(store, moment) == 0
     assert store.counts() == [3, 0, 1, 0, 0]
-    tick(store.link)
+    tick(store.redis)
     assert act(store, store.reader.now("q")) == 4
 
 
@@ -161,14 +161,14 @@ def test_a_clean_takes_the_ages_of_its_question(store: Store, other: Store) -> N
     failed(store, "a", "b")
     selection = store.writer.select_clean("q", State.FAILED, 0)
     assert selection.count == 2
-    tick(store.link)
+    tick(store.redis)
     retried_and_failed(other, "b")
     failed(other, "late")
     assert store.writer.clean("q", State.FAILED, 0, as_of=selection.at) == 1
     assert sorted(job for job, _ in seen(store)) == ["b", "late"]
     undone = other.writer.remove("q", "late")
     selection = store.writer.select_clean("q", State.FAILED, 0)
-    tick(store.link)
+    tick(store.redis)
     other.writer.restore(undone)
     # It ended before the question, and was not there when it was asked.
     assert store.writer.clean("q", State.FAILED, 0, as_of=selection.at) == 1
@@ -179,7 +179,7 @@ def test_a_drain_takes_what_falls_due_under_its_question(store: Store, other: St
     store.add("due", delay=1)
     moment = store.reader.now("q")
     for _ in range(3):
-        tick(store.link)
+        tick(store.redis)
     assert other.work.sweep(1)
     assert store.counts() == [1, 0, 0, 0, 0]
     assert drain(store, moment) == 1
@@ -209,11 +209,11 @@ def test_stalled_jobs_are_seen_at_the_first_look(store: Store) -> None:
     from hsejobs.store import registry
     from hsejobs.store.read_live import LiveReader
 
-    registry.save(store.link, "t", registry.QueueInfo("q"))
+    registry.save(store.redis, "t", registry.QueueInfo("q"))
     store.add("a")
     store.claim(lease=0)
-    tick(store.link)
-    first = LiveReader(store.link, "t").snapshot(stalled_ms=0)
+    tick(store.redis)
+    first = LiveReader(store.redis, "t").snapshot(stalled_ms=0)
     assert first.stalled == {"q": 1}
     assert first.now > 1_000_000_000_000
 
@@ -221,4 +221,4 @@ def test_stalled_jobs_are_seen_at_the_first_look(store: Store) -> None:
 def test_the_clock_is_there_without_any_queue(store: Store) -> None:
     from hsejobs.store.read_live import LiveReader
 
-    assert LiveReader(store.link, "hsejobs").snapshot().now > 1_000_000_000_000
+    assert LiveReader(store.redis, "hsejobs").snapshot().now > 1_000_000_000_000

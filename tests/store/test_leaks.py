@@ -14,15 +14,15 @@ from tests.support.leaks import find_leaks
 @pytest.fixture
 def client(redis_url: str, redis_client: redis.Redis) -> redis.Redis:
     """A Redis with one good job, a failing circuit and one held open in it."""
-    link = RedisClient(redis_url)
-    JobWriter(link, "t").add(
+    writing = RedisClient(redis_url)
+    JobWriter(writing, "t").add(
         "q",
         NewJob("a", "m.task", b"{}", 3, 1, 0, 0, organization_id="one"),
     )
-    circuits = Circuits(link, "t")
+    circuits = Circuits(writing, "t")
     circuits.open("smtp:held:25")
     circuits.report("smtp:failed:25", "token", "fail", threshold=3, open_ms=1000, longest_ms=1000)
-    link.close()
+    writing.close()
     assert find_leaks(redis_client, "t") == []
     return redis_client
 

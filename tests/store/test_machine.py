@@ -199,7 +199,7 @@ class Life(Working):
     @rule()
     def verify(self) -> None:
         """Nothing is ever wrong, and a repair changes nothing."""
-        assert RecordVerifier(self.link, "t").verify("q", repair=True).faults == []
+        assert RecordVerifier(self.redis, "t").verify("q", repair=True).faults == []
 
     @invariant()
     def nothing_is_left_over(self) -> None:

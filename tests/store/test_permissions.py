@@ -59,7 +59,7 @@ def sent(known: set[str]) -> set[str]:
 
 
 @pytest.fixture
-def link(redis_url: str) -> Iterator[RedisClient]:
+def client(redis_url: str) -> Iterator[RedisClient]:
     made = RedisClient(redis_url)
     yield made
     made.close()
@@ -83,18 +83,18 @@ def test_the_rules_are_documented() -> None:
         assert rule in text
 
 
-def test_the_least_user_lacks_nothing(redis_client: redis.Redis, link: RedisClient) -> None:
-    assert permissions.try_permissions(link, "hsejobs") == permissions.Permissions()
+def test_the_least_user_lacks_nothing(redis_client: redis.Redis, client: RedisClient) -> None:
+    assert permissions.try_permissions(client, "hsejobs") == permissions.Permissions()
     assert redis_client.keys("*") == []
     assert denials(redis_client) == []
 
 
 @pytest.mark.parametrize("name", permissions.COMMANDS)
 def test_each_command_that_is_missing_is_named(
-    redis_server: Server, redis_client: redis.Redis, link: RedisClient, name: str
+    redis_server: Server, redis_client: redis.Redis, client: RedisClient, name: str
 ) -> None:
     with without(redis_client, f"-{name}"):
-        found = permissions.try_permissions(link, "hsejobs")
+        found = permissions.try_permissions(client, "hsejobs")
     assert found.missing == [f"+{name}"]
     assert found.untried == (["hsetnx", "lpush", "rpush", "sadd"] if name == "set" else [])
     for key in redis_client.keys("*"):
@@ -102,61 +102,61 @@ def test_each_command_that_is_missing_is_named(
 
 
 def test_keys_and_channels_that_are_missing_are_named(
-    redis_client: redis.Redis, link: RedisClient
+    redis_client: redis.Redis, client: RedisClient
 ) -> None:
     with without(redis_client, "resetchannels"):
-        assert permissions.try_permissions(link, "hsejobs").missing == ["&hsejobs:*"]
+        assert permissions.try_permissions(client, "hsejobs").missing == ["&hsejobs:*"]
     with without(redis_client, "resetkeys", "~hsejobs:{*"):
-        assert permissions.try_permissions(link, "hsejobs").missing == ["~hsejobs:*"]
+        assert permissions.try_permissions(client, "hsejobs").missing == ["~hsejobs:*"]
     with without(redis_client, "resetkeys", "~other:*", "-get", "-publish"):
-        found = permissions.try_permissions(link, "hsejobs")
+        found = permissions.try_permissions(client, "hsejobs")
         assert sorted(found.missing) == ["+get", "+publish", "~hsejobs:*"]
     assert redis_client.keys("*") == []
 
 
 def test_a_full_and_a_read_only_server_allow_as_much(
-    redis_server: Server, redis_client: redis.Redis, link: RedisClient
+    redis_server: Server, redis_client: redis.Redis, client: RedisClient
 ) -> None:
     redis_client.config_set("maxmemory", "1mb")
     try:
-        assert permissions.try_permissions(link, "hsejobs") == permissions.Permissions()
+        assert permissions.try_permissions(client, "hsejobs") == permissions.Permissions()
     finally:
         redis_client.config_set("maxmemory", "0")
     redis_client.replicaof("127.0.0.1", "1")
     try:
-        assert permissions.try_permissions(link, "hsejobs") == permissions.Permissions()
+        assert permissions.try_permissions(client, "hsejobs") == permissions.Permissions()
         with without(redis_client, "-zadd"):
-            assert permissions.try_permissions(link, "hsejobs").missing == ["+zadd"]
+            assert permissions.try_permissions(client, "hsejobs").missing == ["+zadd"]
     finally:
         redis_client.replicaof("NO", "ONE")
     assert redis_client.keys("*") == []
 
 
 def test_a_cluster_needs_more(cluster: Cluster) -> None:
-    link = RedisClient(cluster.url)
-    assert permissions.try_permissions(link, "hsejobs") == permissions.Permissions()
+    client = RedisClient(cluster.url)
+    assert permissions.try_permissions(client, "hsejobs") == permissions.Permissions()
     for name in permissions.CLUSTER_COMMANDS:
         for node in cluster.nodes:
-            with node.client() as client:
-                client.acl_setuser(USER, enabled=True, commands=[f"-{name}"])
+            with node.client() as admin:
+                admin.acl_setuser(USER, enabled=True, commands=[f"-{name}"])
         missing = [] if name == "cluster|slots" else [f"+{name}"]
         try:
             if missing:
-                assert permissions.try_permissions(link, "hsejobs").missing == missing
+                assert permissions.try_permissions(client, "hsejobs").missing == missing
         finally:
             for node in cluster.nodes:
-                with node.client() as client:
-                    client.acl_setuser(USER, enabled=True, commands=[f"+{name}"])
+                with node.client() as admin:
+                    admin.acl_setuser(USER, enabled=True, commands=[f"+{name}"])
     for node in cluster.nodes:
-        with node.client() as client:
-            assert client.keys("*") == []
+        with node.client() as admin:
+            assert admin.keys("*") == []
 
 
 def test_an_announcement_that_is_refused_refuses_no_job(
-    redis_client: redis.Redis, link: RedisClient
+    redis_client: redis.Redis, client: RedisClient
 ) -> None:
     """PUBLISH is advisory in every script: the job is there, so the add must not say otherwise."""
-    writer, reader = JobWriter(link, "hsejobs"), JobReader(link, "hsejobs")
+    writer, reader = JobWriter(client, "hsejobs"), JobReader(client, "hsejobs")
     with without(redis_client, "resetchannels"):
         for number in range(2):
             new = NewJob(f"j{number}", "m.task", b"{}", 3, 1, 0, 0, delay=60_000 - number)

@@ -129,12 +129,12 @@ def test_an_outcome_that_comes_after_the_next_claim_does_not(store: Store) -> No
 
 
 def test_an_add_that_no_replica_confirms_raises(redis_server: Server) -> None:
-    link = RedisClient(redis_server.user_url, wait_replicas=1)
+    client = RedisClient(redis_server.user_url, wait_replicas=1)
     with pytest.raises(RedisUnavailable, match="only 0 of 1 replicas confirmed the write"):
-        JobWriter(link, "t").add("q", new_job("a"))
+        JobWriter(client, "t").add("q", new_job("a"))
     # The primary has it: the same add again is the same job.
-    assert JobReader(link, "t").status("q", "a") is State.WAITING
-    link.close()
+    assert JobReader(client, "t").status("q", "a") is State.WAITING
+    client.close()
 
 
 def test_a_server_that_evicts_loses_jobs(store: Store, redis_client: redis.Redis) -> None:
@@ -165,7 +165,7 @@ def test_a_tenant_acts_on_its_own_jobs_alone(store: Store) -> None:
     with pytest.raises(JobNotFound):
         store.writer.restore(removed, "one")
     store.writer.restore(removed, "two")
-    assert Tenants(store.link, "t").erase_jobs("t:{q}:", "one", ["a"]) == (0, 0)
+    assert Tenants(store.redis, "t").erase_jobs("t:{q}:", "one", ["a"]) == (0, 0)
     assert store.counts("two") == [0, 0, 0, 0, 1]
 
 

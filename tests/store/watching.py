@@ -1,4 +1,4 @@
-"""A link that notes what each script did to each job: state before, script, state after."""
+"""A client that notes what each script did to each job: state before, script, state after."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ return out
 """
 
 
-class WatchedLink(RedisClient):
+class WatchedClient(RedisClient):
     """Raises AssertionError at once for a move that the table does not have."""
 
     def __init__(self, url: str, client: redis.Redis) -> None:

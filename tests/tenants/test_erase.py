@@ -118,7 +118,7 @@ def test_nothing_is_left_and_the_others_have_all(
 
 def test_one_whose_name_begins_the_same_keeps_all(redis_url: str, tmp_path: Path) -> None:
     fresh()
-    circuits = Circuits(runtime().link, "hsejobs")
+    circuits = Circuits(runtime().redis, "hsejobs")
     for org in ("o", "o-1", "o-12", "o:1", "O-1"):
         queue_email(MAIL, organization_id=org, job_id=f"{org}:a")
         circuits.open(webhook_circuit(org, "example.com:443"))
@@ -140,7 +140,7 @@ def test_an_erasure_refuses_while_jobs_run(redis_url: str) -> None:
     fresh()
     job = queue_email(MAIL, organization_id="o-1")
     queue_email(MAIL, organization_id="o-1")
-    work = WorkerStore(runtime().link, "hsejobs", "email", patience=2)
+    work = WorkerStore(runtime().redis, "hsejobs", "email", patience=2)
     work.step([], 1, "token", 60_000)
     done = run("tenants", "erase", "o-1", "--yes")
     assert (done.returncode, "1 jobs of this organization are active" in done.stderr) == (1, True)
@@ -235,6 +235,6 @@ def test_events_in_many_steps(redis_url: str) -> None:
     kept = [one for one in before if one.jobs[0][1] == "o-2"]
     from hsejobs.store.tenants import Tenants
 
-    steps = list(Tenants(runtime().link, "hsejobs").forget_events("email", "o-1"))
+    steps = list(Tenants(runtime().redis, "hsejobs").forget_events("email", "o-1"))
     assert len(steps) == 2
     assert runtime().reader.recent_events("email", 1000)[1] == kept

@@ -119,7 +119,7 @@ def test_it_is_streamed(redis_url: str) -> None:
 
         send_email.add_many(many[start : start + 100], organization_id="o")
     sink, before = Counting(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    tenant = Tenant("o", runtime().settings, runtime().link)
+    tenant = Tenant("o", runtime().settings, runtime().redis)
     manifest = export(tenant, sink)  # type: ignore[arg-type]
     [mails] = [one for one in manifest["files"] if one["name"] == "jobs/email.jsonl"]
     assert mails["rows"] == 1500
@@ -144,7 +144,7 @@ def test_half_an_emoji_and_another_tenant(redis_url: str) -> None:
         )
         runtime().writer.add("webhooks", job)
     sink = io.BytesIO()
-    export(Tenant("o", runtime().settings, runtime().link), sink)
+    export(Tenant("o", runtime().settings, runtime().redis), sink)
     with zipfile.ZipFile(sink) as archive:
         [hook] = lines(archive, "jobs/webhooks.jsonl")
     assert (hook["organizationId"], hook["data"]["payload"]) == ("o", {"a": "\ud83d"})

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 async def test_a_search_that_finds_nothing_in_its_queue_goes_on_through_the_others(
     stage: Stage,
 ) -> None:
-    registry.save(stage.link, "t", QueueInfo("archive", [TaskInfo("a.b", {}, [])], "a.b"))
+    registry.save(stage.redis, "t", QueueInfo("archive", [TaskInfo("a.b", {}, [])], "a.b"))
     stage.add("one", {"to": "ann@example.com"})
     stage.add("two", {"to": "bob@example.com"})
     app = stage.app()
@@ -47,7 +47,7 @@ async def test_a_search_that_finds_nothing_in_its_queue_goes_on_through_the_othe
 
 
 async def test_the_way_to_another_queue_by_mouse(stage: Stage) -> None:
-    registry.save(stage.link, "t", QueueInfo("archive", [TaskInfo("a.b", {}, [])], "a.b"))
+    registry.save(stage.redis, "t", QueueInfo("archive", [TaskInfo("a.b", {}, [])], "a.b"))
     stage.fail("job-1", "odd error")
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:

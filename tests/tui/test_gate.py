@@ -164,7 +164,7 @@ async def test_a_paste_goes_to_the_input_that_the_key_before_it_opened(stage: St
 @pytest.mark.anyio
 async def test_a_burst_does_what_the_keys_do_one_by_one(stage: Stage) -> None:
     """Forty keys through screens, dialogs and lists: both ways give the same result."""
-    registry.save(stage.link, "t", QueueInfo("archive", [TaskInfo("a.b", {}, [])], "a.b"))
+    registry.save(stage.redis, "t", QueueInfo("archive", [TaskInfo("a.b", {}, [])], "a.b"))
     for n in range(9):
         stage.fail(f"job-{n}")
     keys = "j\rjj kx\x1b2\r\x1b1j\rjjj\rG\x1b?\x1b7 \x1b1j\r/job-5\r\x1b\x1bP\x1b:job-3\r"

@@ -81,7 +81,7 @@ def fresh(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for huey in (worker.webhooks, worker.email):
         huey._registered = None
     yield
-    runtime().link.close()
+    runtime().redis.close()
     close_databases()
     reset_runtime()
 
@@ -104,4 +104,4 @@ def consumer(fresh: None, tmp_path: Path) -> Iterator[Callable[..., Consumer]]:
 @pytest.fixture
 def circuits(fresh: None) -> Circuits:
     """The circuits as every worker sees them."""
-    return Circuits(runtime().link, runtime().prefix)
+    return Circuits(runtime().redis, runtime().prefix)

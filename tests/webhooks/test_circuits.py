@@ -21,9 +21,9 @@ NAME = webhook_circuit("org-1", "a.example:443")
 
 @pytest.fixture
 def circuits(redis_url: str) -> Iterator[Circuits]:
-    link = RedisClient(redis_url)
-    yield Circuits(link, "hsejobs")
-    link.close()
+    client = RedisClient(redis_url)
+    yield Circuits(client, "hsejobs")
+    client.close()
 
 
 def report(
@@ -86,7 +86,7 @@ def test_exactly_one_trial(circuits: Circuits) -> None:
     wait_until(lambda: circuits.get(NAME).state == "half-open", what="the end of the minute")
     with ThreadPoolExecutor(8) as pool:
         kinds = list(pool.map(lambda i: enter(circuits, f"w{i}"), range(40)))
-        list(pool.map(lambda _: circuits.link.close(), range(8)))
+        list(pool.map(lambda _: circuits.redis.close(), range(8)))
     assert sorted(kinds) == ["trial"] + ["waiting"] * 39
     winner = f"w{kinds.index('trial')}"
     assert enter(circuits, winner) == "trial"  # sent again after a lost reply
@@ -194,13 +194,13 @@ def test_forgotten_after_a_day(circuits: Circuits, redis_client: redis.Redis) ->
 
 
 def test_on_a_cluster(cluster: Cluster) -> None:
-    link = RedisClient(cluster.url)
+    client = RedisClient(cluster.url)
     try:
-        circuits: Any = Circuits(link, "hsejobs")
+        circuits: Any = Circuits(client, "hsejobs")
         assert fail(circuits, 5, open_ms=10) == "open"
         wait_until(lambda: enter(circuits, "t") == "trial", what="the trial")
         assert report(circuits, "t", "ok") == "closed"
         circuits.open(NAME)
         assert [one.state for one in circuits.all()] == ["open"]
     finally:
-        link.client.close()
+        client.driver.close()

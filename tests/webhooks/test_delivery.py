@@ -257,7 +257,7 @@ def test_several_workers_share_a_circuit(consumer: Start, circuits: Circuits, ho
 def test_without_redis_the_call_is_made(
     redis_server: Server, circuits: Circuits, caplog: pytest.LogCaptureFixture
 ) -> None:
-    patient = Circuits(circuits.link, runtime().prefix, patience=0.0)
+    patient = Circuits(circuits.redis, runtime().prefix, patience=0.0)
     redis_server.stop()
     made = []
     try:

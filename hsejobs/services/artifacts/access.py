@@ -68,10 +68,10 @@ def viewer_of(role: str | None, organization_id: str, user_id: str | None) -> Fi
 class Files:
     """Access to the files of jobs. Methods raise RedisUnavailable and ArtifactsUnavailable."""
 
-    def __init__(self, store: ArtifactStore, link: RedisClient, prefix: str) -> None:
+    def __init__(self, store: ArtifactStore, client: RedisClient, prefix: str) -> None:
         self.store, self.prefix = store, prefix
-        self.records = ArtifactRecords(link, prefix)
-        self.reader = JobReader(link, prefix)
+        self.records = ArtifactRecords(client, prefix)
+        self.reader = JobReader(client, prefix)
 
     def of_job(self, viewer: FileViewer, queue: str, job_id: str) -> Artifact:
         """Return the file that a job made. Raises ArtifactNotFound, ArtifactForbidden."""
