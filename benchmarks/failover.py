@@ -1,4 +1,4 @@
-"""How many acknowledged jobs a fail-over loses, by what the settings promise.
+"""How many acknowledged jobs a failover loses, by what the settings promise.
 
 Usage: ``python benchmarks/failover.py [--trials 5]``. A primary with one replica and three
 sentinels; one thread adds jobs; then the primary is killed, either while its replica is up to date
@@ -66,7 +66,7 @@ class Adder(threading.Thread):
 
 
 def trial(wait: int, minimum: int, *, behind: bool) -> tuple[int, int, int]:
-    """Accepted, refused and lost adds of one fail-over."""
+    """Accepted, refused and lost adds of one failover."""
     with SentinelSet(server_binary()) as sentinels:
         primary = sentinels.primary
         (replica,) = (one for one in sentinels.servers if one is not primary)

@@ -214,7 +214,7 @@ def test_a_fail_over_by_sentinel(
 
 @contextlib.contextmanager
 def readdressed(proxy: FlakyProxy, old: Server, new: Server) -> Iterator[None]:
-    """A fail-over by DNS: connections stay with the old server, new ones lead to the new one."""
+    """A failover by DNS: connections stay with the old server, new ones lead to the new one."""
     with old.client() as admin, new.client() as other:
         admin.execute_command("CLIENT", "PAUSE", 10_000, "WRITE")
         copied(admin, other)

@@ -235,7 +235,7 @@ def test_an_idle_connection_that_was_dropped_costs_one_retry(redis_server: Serve
 def test_a_server_that_became_a_replica_is_left_for_a_fresh_connection(
     redis_server: Server, client: RedisClient
 ) -> None:
-    """A fail-over behind one address: what was connected must not stay with the old server."""
+    """A failover behind one address: what was connected must not stay with the old server."""
     writer = JobWriter(client, "t")
     writer.add("q", job("a"))
     with redis_server.client() as admin:

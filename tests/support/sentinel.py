@@ -92,7 +92,7 @@ class SentinelSet:
                 return bool(client.execute_command("SENTINEL FAILOVER", SERVICE))
             return False
 
-        wait_until(begun, 20, "a fail-over that the sentinels begin")
+        wait_until(begun, 20, "a failover that the sentinels begin")
         return self._successor(old)
 
     def _successor(self, old: Server) -> Server:
