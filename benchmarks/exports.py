@@ -63,14 +63,14 @@ def run(way: str, url: str | None, home: Path) -> dict[str, Any]:
                     rows += len(several)
         size = 0
     else:
-        wish = make.ExportSpec(tuple(ENTITIES), way, AT)
+        spec = make.ExportSpec(tuple(ENTITIES), way, AT)
         made = make.make_export(
-            wish,
+            spec,
             tenant,
             lambda: open_store(None, home).write(
                 "org-123",
                 way,
-                name=wish.file_name,
+                name=spec.file_name,
                 content_type=make.CONTENT_TYPES[way],
                 expires_at=9_999_999_999_999,
             ),

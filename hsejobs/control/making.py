@@ -190,7 +190,7 @@ def encode(data: Any) -> bytes:
         text = codec.dumps(data)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidPayload("payload", f"is not valid JSON: {_kind(error)}") from None
-    if codec.deeper(data, text):
+    if codec.exceeds_depth(data, text):
         raise InvalidPayload("payload", f"must not be nested more than {codec.DEEPEST} levels deep")
     if len(text) > PAYLOAD_LIMIT:
         raise PayloadTooLarge(

@@ -153,7 +153,7 @@ class JobConsumer(Consumer):
         """The slots of the current workers."""
         return [worker.slot for worker, _ in self.worker_threads]
 
-    def poke(self) -> None:
+    def wake_maintenance(self) -> None:
         """Wakes the maintenance thread: a worker has begun to claim jobs in batches."""
         with contextlib.suppress(BlockingIOError, OSError):
             os.write(self._wake_w, b"b")
@@ -283,7 +283,7 @@ class JobConsumer(Consumer):
         for job_id, token in worker.slot.unwritten():
             # The outcome was lost with the worker.
             self.maintenance.stalled(job_id, token)
-        self.maintenance.give_back(worker.slot)
+        self.maintenance.release_slot(worker.slot)
         if running is None:
             return
         if late is not None and late[0] == running.token:
@@ -303,7 +303,7 @@ class JobConsumer(Consumer):
         )
         if not self.forking:
             slot.abandon()
-            self.maintenance.give_back(slot)
+            self.maintenance.release_slot(slot)
             self.maintenance.time_out(running)
             self.late.append((process, now))
             if len(self.late) <= self.workers:
@@ -337,7 +337,7 @@ class JobConsumer(Consumer):
             if not busy:
                 break
             for worker, _ in busy:
-                self.maintenance.give_back(worker.slot, finished=False)
+                self.maintenance.release_slot(worker.slot, finished=False)
             self.maintenance.settle()
             self._sleep_for_end([process for _, process in busy])
         self._end_workers()
@@ -370,7 +370,7 @@ class JobConsumer(Consumer):
                     self._signal(process, signal.SIGKILL)
                     process.join(5)
         for worker, _ in self.worker_threads:
-            self.maintenance.give_back(worker.slot)
+            self.maintenance.release_slot(worker.slot)
             running = worker.slot.running()
             if running is not None:
-                self.maintenance.hand_back(running)
+                self.maintenance.release_running(running)

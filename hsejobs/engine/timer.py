@@ -22,35 +22,35 @@ class DueTimer:
     def __init__(self, client: RedisClient, channel: str) -> None:
         self._redis, self._channel = client, channel
         self._connection: Any = None
-        self._heard_at = 0.0
+        self._received_at = 0.0
         self._probed = False
 
-    def heard(self) -> bool:
+    def announced(self) -> bool:
         """Whether an earlier job was announced since the last call. Raises JobsError."""
         try:
-            return self._heard()
+            return self._read_announcements()
         except Exception as error:
             self.drop()
             if classify(error) is None:
                 raise
             raise explained(error) from error
 
-    def _heard(self) -> bool:
+    def _read_announcements(self) -> bool:
         now = time.monotonic()
         if self._connection is None:
             self._connection = self._redis.blocking(self._channel)
             self._connection.send_command("SUBSCRIBE", self._channel)
-            self._heard_at, self._probed = now, False
+            self._received_at, self._probed = now, False
             # Earlier announcements may have been missed.
             return True
         announced = False
         while arrived(self._connection):
             message = self._connection.read_response()
-            self._heard_at, self._probed = now, False
+            self._received_at, self._probed = now, False
             announced = announced or message[0] == b"message"
-        if now - self._heard_at > LOST_AFTER:
+        if now - self._received_at > LOST_AFTER:
             raise OSError("the subscription is silent")
-        if now - self._heard_at > PROBE_AFTER and not self._probed:
+        if now - self._received_at > PROBE_AFTER and not self._probed:
             self._connection.send_command("PING")
             self._probed = True
         return announced

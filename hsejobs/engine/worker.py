@@ -103,7 +103,7 @@ class JobWorker(Worker):
             self.slot.load(claims)
             if want > 1 and not self.fast:
                 self.fast = True
-                self.consumer.poke()
+                self.consumer.wake_maintenance()
             if self.stop_flag.is_set():
                 self._release()
             return
@@ -116,7 +116,7 @@ class JobWorker(Worker):
                 self._wait()
 
     def _release(self) -> None:
-        _, unbegun = self.slot.take_back(finished=False)
+        _, unbegun = self.slot.reclaim(finished=False)
         if unbegun:
             self._retry(lambda: self.work.release(unbegun))
 
@@ -244,7 +244,7 @@ class JobWorker(Worker):
     def _execute(self, claim: Claim) -> None:
         queue = self.queue
         job = JobContext(
-            claim, queue.name, self.patient, lease_ms=self.lease, teller=self.work, slot=self.slot
+            claim, queue.name, self.patient, lease_ms=self.lease, log_work=self.work, slot=self.slot
         )
         org = self.orgs[claim.id] = claim.organization_id
         shown = None

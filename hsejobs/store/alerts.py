@@ -17,11 +17,11 @@ class AlertStore:
         self.redis, self.prefix = client, prefix
         self._key, self._lock = keys.alerts(prefix), keys.lock(prefix, "alerts")
 
-    def take_turn(self, ms: int) -> bool:
+    def acquire_lock(self, ms: int) -> bool:
         """Tries to take the lock for ``ms``; returns whether this process has it. Takes at most about 1 s."""
         return bool(self.redis.command("SET", self._lock, "1", "NX", "PX", ms, patience=1.0))
 
-    def keep_turn(self, ms: int) -> None:
+    def extend_lock(self, ms: int) -> None:
         """Extends the lock to ``ms`` from now."""
         self.redis.command("PEXPIRE", self._lock, ms)
 

@@ -136,9 +136,9 @@ class Watch:
             return
         self._due = now + EVERY
         try:
-            our_turn = self.store.take_turn(int(EVERY * 900))
+            acquired = self.store.acquire_lock(int(EVERY * 900))
             self._redis_back()
-            if our_turn:
+            if acquired:
                 self.look()
         except RedisUnavailable as error:
             self._redis_away(error)
@@ -169,19 +169,19 @@ class Watch:
         self._notify(found)
 
     def _notify(self, alerts: list[dict[str, Any]]) -> None:
-        turn_kept = False
+        extended = False
         for channel in self.channels:
             changed = [one for one in alerts if _must_send(one, channel.name)]
             if not changed:
                 continue
-            if not turn_kept:
-                self.store.keep_turn(SENDING_MS)
-                turn_kept = True
+            if not extended:
+                self.store.extend_lock(SENDING_MS)
+                extended = True
             _send(channel, changed)
             for one in changed:
                 self.store.put(one)
-        if turn_kept:
-            self.store.keep_turn(1000)
+        if extended:
+            self.store.extend_lock(1000)
 
     # -- Redis itself
 

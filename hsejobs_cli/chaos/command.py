@@ -198,7 +198,7 @@ def _own_user(url: str, prefix: str, guard: Guard, admin: Any) -> tuple[str, Wor
     password = secrets.token_hex(16)
     user = (prefix, *rule(prefix).split())
     guard.order.after = [["ACL", "DELUSER", prefix]]
-    guard.tell()
+    guard.send_order()
     try:
         admin.execute_command("ACL", "SETUSER", prefix, "on", f">{password}", *user[1:])
     except RedisError as error:

@@ -99,9 +99,9 @@ class Guard:
             # Ctrl-C must reach the command only.
             start_new_session=True,
         )
-        self.tell()
+        self.send_order()
 
-    def tell(self) -> None:
+    def send_order(self) -> None:
         """Sends the changed order; call it before the step that the order undoes. Raises OSError."""
         self._write(asdict(self.order))
 

@@ -197,7 +197,7 @@ class Chaos:
 
     def _update_groups(self) -> None:
         self.guard.order.groups = [one.group for one in self.consumers.values() if one.alive]
-        self.guard.tell()
+        self.guard.send_order()
 
     def _check_consumers(self) -> None:
         """Counts and restarts each consumer that ended without a blow; raises an error of the adder."""
@@ -272,25 +272,25 @@ class Chaos:
         order = self.guard.order
         if name == "frozen" and self.server_pid is not None:
             order.frozen = self.server_pid
-            self.guard.tell()
+            self.guard.send_order()
             os.kill(self.server_pid, signal.SIGSTOP)
             try:
                 yield
             finally:
                 os.kill(self.server_pid, signal.SIGCONT)
             order.frozen = None
-            self.guard.tell()
+            self.guard.send_order()
             return
         refusal = self.refused[name]
         order.undo = [list(words) for words in refusal.end]
-        self.guard.tell()
+        self.guard.send_order()
         try:
             _send(self.admin, refusal.begin)
             yield
         finally:
             _send(self.admin, refusal.end)
         order.undo = []
-        self.guard.tell()
+        self.guard.send_order()
 
 
 def _send(admin: Any, commands: tuple[refusals.Words, ...]) -> None:

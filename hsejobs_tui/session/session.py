@@ -217,7 +217,7 @@ class Session:
         return explain(error)
 
 
-class Inside(Protocol):
+class AppNode(Protocol):
     """A widget or a screen: anything that belongs to an app."""
 
     @property
@@ -225,7 +225,7 @@ class Inside(Protocol):
         """The app that has the session."""
 
 
-def session_of(node: Inside) -> Session:
+def session_of(node: AppNode) -> Session:
     """The session that a widget or a screen belongs to."""
     session: Session = node.app.session
     return session

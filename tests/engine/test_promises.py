@@ -108,11 +108,11 @@ def test_check_asks_after_a_third_of_a_lease(work: WorkerStore) -> None:
     """A process that was frozen meanwhile has nobody who told it."""
     jobs.echo.add({"n": 1})
     claim = take(work, 0)
-    job = JobContext(claim, "trial", work, lease_ms=60_000, teller=work)
+    job = JobContext(claim, "trial", work, lease_ms=60_000, log_work=work)
     assert work.stall([(claim.id, claim.token)], 5) == ["waiting"]
     # Confirmed a moment ago: it asks nothing.
     job.check()
-    frozen = JobContext(claim, "trial", work, lease_ms=30, teller=work)
+    frozen = JobContext(claim, "trial", work, lease_ms=30, log_work=work)
     thawed = time.monotonic() + 0.02
     wait_until(lambda: time.monotonic() > thawed, what="a third of a lease")
     with pytest.raises(LeaseLost):

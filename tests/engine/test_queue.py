@@ -112,7 +112,7 @@ class Host:
     def slots(self) -> list[Slot]:
         return [self.slot]
 
-    def poke(self) -> None: ...
+    def wake_maintenance(self) -> None: ...
 
     def is_late(self, claim: Claim) -> bool:
         return False

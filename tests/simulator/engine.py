@@ -264,13 +264,13 @@ class SimConsumer(JobConsumer):
     def stop(self) -> None:
         """What SIGTERM does."""
         self._signals += 1
-        self.poke()
+        self.wake_maintenance()
 
     def _stop(self) -> None:
         self.group.stopping = True
         super()._stop()
 
-    def poke(self) -> None:
+    def wake_maintenance(self) -> None:
         if self._poked is not None:
             self.maintenance.fast_until = self.sim.world.now + 1.0
             self.sim.world.at(self.sim.world.now, lambda wake=self._poked: wake(None))  # type: ignore[misc]

@@ -123,14 +123,14 @@ def _taken_back_and_lost() -> Any:
 def _taken_back_for_ever() -> Any:
     """What was taken out of a slot stays in it."""
 
-    def take_back(self: Slot, *, finished: bool = True, behind: Any = None) -> Any:
+    def reclaim(self: Slot, *, finished: bool = True, behind: Any = None) -> Any:
         with self._locked():
             _, at, running, flags, count, size, used, started, deadline = head = self._head()
             rows = self._held(head)
             self._put(at, at, running, flags, count, size, used, started, deadline)
             return self._finished(head, rows), [(row[0], row[1]) for row in rows[at:]]
 
-    return _with(Slot, "take_back", take_back)
+    return _with(Slot, "reclaim", reclaim)
 
 
 def _sweeps_first() -> Any:
