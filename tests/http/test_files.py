@@ -173,8 +173,8 @@ def test_every_http_route_can_withdraw_a_file(door: str, old: bool, makers: Make
     if door == "remove":
         done = makers.shim.ask("DELETE", f"/reports/jobs/{makers.job}", "admin")
     elif door == "clean":
-        wish = {"grace": 0, "status": "completed"}
-        done = makers.shim.ask("POST", "/reports/clean", "admin", json=wish)
+        cleaning = {"grace": 0, "status": "completed"}
+        done = makers.shim.ask("POST", "/reports/clean", "admin", json=cleaning)
     else:
         assert makers.of_job("member", "org-1", "boss", method="DELETE").status_code == 403
         done = makers.of_job("admin", method="DELETE")
