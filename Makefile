@@ -7,14 +7,14 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-# The application is no part of the distribution: scripts anywhere may import `tasks` nonetheless.
+# The application is not part of the distribution, but scripts in any folder may import `tasks`.
 APPLICATION = pwd -P >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/application.pth"
 # Most tests wait for a server, a consumer or a time: more of them than there are cores.
 WORKERS ?= 5
 # Options of the caller's own for pytest (-x, -k) would change what was asked for; ARGS adds some.
 PYTEST := env -u PYTEST_ADDOPTS $(BIN)/python -m pytest
 
-# A .venv that was moved, or whose Python is gone, is of no use: its scripts name the old place.
+# A .venv that was moved, or lost its Python, does not work: its scripts name the old place.
 $(shell test ! -e $(VENV) || { test "$$(cat $(VENV)/.place 2>/dev/null)" = "$$(pwd -P)" && \
 	$(BIN)/python $(NEW_ENOUGH); } || rm -rf $(VENV))
 

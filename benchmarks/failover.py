@@ -102,7 +102,7 @@ def _lost(replica: Server, accepted: list[str]) -> int:
             if client.info("replication")["role"] == "master":
                 return sum(1 for one in accepted if not client.exists(f"t:{{q}}:j:{one}"))
         if time.monotonic() > end:
-            raise TimeoutError("nobody was made the primary")
+            raise TimeoutError("no replica became the primary")
         time.sleep(0.05)
 
 

@@ -65,7 +65,6 @@ class Field:
         self.server.__exit__(None, None, None)
 
     def consume(self, *options: str, url: str | None = None, **env: str) -> None:
-        """Start a consumer."""
         log = (self.folder / "consumer.log").open("ab")
         self.consumers.append(
             subprocess.Popen(

@@ -135,7 +135,6 @@ class Wire(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def rank(self) -> tuple[int, float] | None:
-        """See ``Guest``."""
         if self._stuck is not None:
             # Here we wait for the peer: a slow reader occupies a place like half a request.
             return _STUCK, self._stuck
@@ -144,7 +143,6 @@ class Wire(HttpToolsProtocol):
         return self._state, self._since
 
     def give_way(self) -> None:
-        """See ``Guest``."""
         self._end()
 
     def _discard_output(self) -> None:
@@ -157,7 +155,6 @@ class Wire(HttpToolsProtocol):
         self.transport.abort()
 
     def enforce_deadline(self, now: float) -> None:
-        """See ``Guest``."""
         if self.transport.is_closing() and self._stuck is None:
             # Unsent data gets as much time as an idle connection.
             self._stuck = now + self._doors.patience.idle
@@ -182,7 +179,7 @@ class Wire(HttpToolsProtocol):
             # We have paused reading, or an answer has begun.
             self._due = now + self._doors.patience.body
         else:
-            # For the log line: the reader of the body is told that the peer disconnected.
+            # For the log line: the reader of the body gets a disconnect of the peer.
             cycle.scope["late"] = True  # type: ignore[typeddict-unknown-key]
             self._refuse(too_slow("the body"))
             cycle.disconnected = True

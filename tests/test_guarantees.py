@@ -1,6 +1,6 @@
 """Every sentence of docs/guarantees.md is proved by tests, which are named here and exist.
 
-A sentence is identified by its beginning. Whoever adds a sentence, or changes a beginning, must name
+A sentence is identified by its beginning. To add a sentence, or to change its beginning, name
 its tests here.
 """
 
@@ -20,7 +20,7 @@ MAIL, HOOKS = "services/test_mail_delivery.py", "webhooks/test_delivery.py"
 DOCTOR = "cli/test_doctor.py::test_doctor_runs_every_check"
 SIMULATOR = "simulator/test_simulator.py::test_no_invariant_is_violated"
 LATE = f"{SCRIPTS}::test_an_outcome_that_comes_after_the_next_claim_does_not"
-COUNTS = f"{SCRIPTS}::test_a_late_outcome_counts_while_nobody_else_has_the_job"
+COUNTS = f"{SCRIPTS}::test_a_late_outcome_counts_while_no_other_worker_has_the_job"
 
 #: How a sentence begins, and what proves it.
 PROOFS: dict[str, tuple[str, ...]] = {
@@ -152,7 +152,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
     ),
     "Data that Redis loses is lost.": (f"{LOSS}::test_redis_back_empty_knows_the_queue_again",),
     "With `appendfsync everysec`": (
-        "test_support.py::test_a_killed_server_keeps_what_it_was_told_when_append_only",
+        "test_support.py::test_a_killed_server_keeps_its_data_when_append_only",
         DOCTOR,
     ),
     "In a failover, writes that no replica had": (

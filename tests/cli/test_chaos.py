@@ -320,7 +320,7 @@ KILL = Struck(Blow(12.0, "kill", target="threads"), 12.0, 12.0, group=1, next_gr
         (None, Struck(KILL.blow, 21.0, 21.0, group=1), 1),  # killed after the second run began
         (13.0, Struck(Blow(11, "freeze", 3, "threads"), 11.0, 14.0, group=1), 0),
         (13.0, Struck(Blow(11, "freeze", 1, "threads"), 11.0, 12.0, group=1), 1),  # too short
-        (13.0, Struck(Blow(11, "black-hole", 4), 11.0, 15.0), 1),  # nobody was hurt
+        (13.0, Struck(Blow(11, "black-hole", 4), 11.0, 15.0), 1),  # nothing was hurt
         (13.0, Struck(Blow(11, "stop", 1, "threads"), 11.0, 12.0, group=1), 1),
     ],
 )

@@ -57,7 +57,7 @@ class World:
         self._tokens = 0
 
     def clear(self) -> None:
-        """The queues are described, there is no job, and nobody has done anything."""
+        """The queues are described, there are no jobs, and the audit log is empty."""
         self.client.flushall()
         for info in self.infos.values():
             registry.save(self.link, PREFIX, info)

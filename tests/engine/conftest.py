@@ -90,7 +90,7 @@ def counts() -> dict[str, int]:
 
 
 def wait_for(state: str, n: int, timeout: float = 30) -> None:
-    """Until so many jobs are in a state."""
+    """Waits until exactly ``n`` jobs are in a state; fails after ``timeout`` seconds."""
     try:
         wait_until(lambda: counts()[state] == n, timeout=timeout, what=f"{n} {state}")
     except AssertionError as error:

@@ -117,7 +117,7 @@ def locked(payload: dict[str, Any]) -> str:
 
 @huey.task()
 def lazily(payload: dict[str, Any]) -> int:
-    """Imports a package for the first time; may keep the interrupt of its time-out to itself."""
+    """Imports a package for the first time; may swallow the interrupt of its timeout."""
     try:
         return int(importlib.import_module("halfway").NUMBER)
     except BaseException:

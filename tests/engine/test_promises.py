@@ -101,11 +101,11 @@ def test_a_refused_renewal_is_known_to_the_job(
     job = jobs.hold_on.add({"n": 1}, timeout=120)
     wait_until(lambda: "begin:1" in trial.read_text(), 20, "the job to run")
     redis_client.hset(f"hsejobs:{{trial}}:j:{job.id}", "tk", "another")
-    wait_until(lambda: "let-go:1" in trial.read_text(), 20, "the job to be told")
+    wait_until(lambda: "let-go:1" in trial.read_text(), 20, "the job to notice")
 
 
 def test_check_asks_after_a_third_of_a_lease(work: WorkerStore) -> None:
-    """A process that was frozen meanwhile has nobody who told it."""
+    """A process that was frozen meanwhile was not notified."""
     jobs.echo.add({"n": 1})
     claim = take(work, 0)
     job = JobContext(claim, "trial", work, lease_ms=60_000, teller=work)

@@ -1,6 +1,6 @@
 """{ways in which Redis says no} x {idle, claiming, running, finishing, stopping} x {threads, processes}.
 
-In every cell: nothing lost, nothing run twice, no attempt used, nobody dead, one log line when it
+In every cell: nothing lost, nothing run twice, no attempt used, no worker dead, one log line when it
 begins and one when it ends. Which cells CI runs is in CELLS; ``make matrix`` runs them all.
 """
 
@@ -100,7 +100,7 @@ def begun(trial: Path, n: int) -> bool:
 
 
 def settled(completed: int, perhaps_one_more: bool) -> bool:
-    """Whether nothing but so many completed jobs is there."""
+    """Whether all jobs are completed, and their number is ``completed``, or perhaps one more."""
     found = counts()
     done = found.pop("completed")
     return not any(found.values()) and 0 <= done - completed <= int(perhaps_one_more)

@@ -49,7 +49,7 @@ MUTANTS = (
         AGAIN,
     ),
     lua(
-        "a claim that leaves jobs wakes nobody",
+        "a claim that leaves jobs wakes no worker",
         "lib/claim",
         "  if redis.call('ZCARD', waiting) > 0 then ring() end\n",
         "",

@@ -82,7 +82,7 @@ class Board:
         return wait_until(state, timeout, f"the end of {job_id}")  # type: ignore[return-value]
 
     def due(self, queue: str, task: str, minutes: int) -> None:
-        """As if a schedule had last been looked at so many minutes ago: it makes up a missed run."""
+        """As if a schedule was last checked ``minutes`` ago: it makes up for a missed run."""
         slot = runtime().reader.now(queue) // MINUTE_MS - minutes
         self.command("HSET", self.key(queue, "slots"), task, slot)
 

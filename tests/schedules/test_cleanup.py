@@ -87,7 +87,7 @@ def test_the_hourly_run_keeps_what_is_young(
     assert not runtime().link.command("EXISTS", board.key("foreign", "job", "completed-25-0"))
 
 
-def test_a_run_by_hand_keeps_as_long_as_it_is_told(
+def test_a_manual_run_keeps_jobs_as_long_as_its_payload_says(
     board: Board, platform_workers: Consumers
 ) -> None:
     board.register("foreign")

@@ -223,7 +223,7 @@ def test_any_text_comes_back(tmp_path_factory: pytest.TempPathFactory, texts: li
 
 
 @pytest.mark.parametrize("text", ["x" * (LONGEST + 1), "\U0001f525" * LONGEST, "é" * 100_000])
-def test_a_long_text_is_cut_and_that_is_told(tmp_path: Path, text: str) -> None:
+def test_a_long_text_is_cut_and_reported(tmp_path: Path, text: str) -> None:
     out = Out()
     with workbook(out, home=tmp_path, title="", at=AT, check=lambda: None) as book:
         book.table("rows", ("id", "title"), [[("a", text), ("b", "x" * LONGEST)]])

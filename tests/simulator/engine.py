@@ -37,7 +37,7 @@ class Sim:
         self.groups: list[Group] = []
         self.consumers: list[SimConsumer] = []
         self.numbers = 0
-        #: The end: nobody adds, acts or hurts any more, and what there is must come to its end.
+        #: The end: no more jobs, acts or faults are added, and the existing jobs must end.
         self.closing = False
 
     def huey(self) -> SimHuey:
@@ -166,7 +166,7 @@ def _once(sim: Sim, job: Any, key: str) -> None:
 
 
 class SimFlag:
-    """A stop flag."""
+    """The consumer's stop flag; a wait for it passes simulated time."""
 
     def __init__(self, world: World) -> None:
         self._world, self._set = world, False
@@ -262,7 +262,7 @@ class SimConsumer(JobConsumer):
         """There are no signals."""
 
     def stop(self) -> None:
-        """What SIGTERM does."""
+        """Does what the handler of SIGTERM does."""
         self._signals += 1
         self.poke()
 

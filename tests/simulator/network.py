@@ -153,7 +153,7 @@ class Network:
         self.world.at(self.world.now + there, lambda: self._execute(call, words, None))
 
     def _late(self, actor: Actor, call: Any, words: Any, there: float, back: float) -> None:
-        """It comes when nobody waits for it any more."""
+        """It arrives when no caller waits for it any more."""
         self._reset(actor, call, there, "will be done late")
         later = self.world.now + self.world.random.uniform(0.01, 6.0)
         self.world.at(later, lambda: self._execute(call, words, None))
@@ -171,7 +171,7 @@ class Network:
         if self.down_until > world.now:
             return
         if self.frozen_until > world.now:
-            # What lies in the sockets is read when it runs again, in any order.
+            # What is in the sockets is read when it runs again, in any order.
             later = self.frozen_until + world.random.uniform(1e-5, 1e-3)
             world.at(later, lambda: self._execute(call, words, back))
             return

@@ -39,7 +39,7 @@ class Row(NamedTuple):
 
 @dataclass(slots=True)
 class Call:
-    """One exchange. ``late``: it reached the server when nobody waited for it any more."""
+    """One exchange. ``late``: it reached the server when no caller waited for it any more."""
 
     actor: Actor
     name: str
@@ -71,7 +71,7 @@ class Hold:
     token: str
     worker: Actor
     at: float
-    #: The claim was executed for a call that nobody waited for any more.
+    #: The claim was executed for a call that no caller waited for any more.
     late: bool
     received: bool = False
     running: bool = False
@@ -101,7 +101,7 @@ _BY_TOKEN = {"fail", "postpone", "release", "stall", "renew", "progress", "log",
 
 
 class Observer:
-    """Raises Violation."""
+    """Checks each call against the invariants. Raises Violation."""
 
     def __init__(self, world: World, log_of: Callable[[str], list[bytes]]) -> None:
         self.world, self.log_of = world, log_of
@@ -115,9 +115,9 @@ class Observer:
         self.granted: dict[tuple[str, int, str], str] = {}
         self.asked: set[tuple[str, int, str]] = set()
         self.accepted: set[str] = set()
-        #: Tokens of claims whose answer is in the claimer's hands.
+        #: Tokens of claims whose answer the claimer has received.
         self.settled: set[str] = set()
-        #: Attempts whose last words met a fault, which is told and not insisted on.
+        #: Attempts whose last log lines met a fault: it is reported, and the write is not repeated.
         self.muted: set[str] = set()
         self.seen: Counter[str] = Counter()
 
@@ -220,7 +220,7 @@ class Observer:
         if after.token != token:
             wrong(f"it was claimed with {token!r} and is {after.token!r}'s")
         if token in self.settled:
-            wrong("it was claimed when the claim had been answered already: nobody will run it")
+            wrong("it was claimed when the claim had been answered already: no worker will run it")
         late = call.late or not call.actor.alive
         # A claim that is sent again may find a job that was taken back from it unanswered.
         before = self.holds.get((after.id, token))
@@ -268,7 +268,7 @@ class Observer:
             wrong(f"of its {len(hold.said)} log lines {len(mine)} are there")
 
     def _well(self, hold: Hold) -> bool:
-        """Whether the holder could have kept the lease: alive, told of its claim, not cut off."""
+        """Whether the holder could have kept the lease: alive, not cut off, its claim answered."""
         worker, since = hold.worker, self.world.now - GRACE
         group = worker.group
         if not group.alive or group.stopping or hold.late:
@@ -308,7 +308,7 @@ class Observer:
                 raise self.world.violation_of(f"once({key!r}) of {job.id} was granted to two")
             self.granted[name] = job.token
         elif not earlier and name not in self.granted:
-            raise self.world.violation_of(f"once({key!r}) of {job.id} was granted to nobody")
+            raise self.world.violation_of(f"once({key!r}) of {job.id} was granted to no attempt")
 
 
 def _pairs(call: Call, start: int | None = None, step: int | None = None) -> set[tuple[str, str]]:
@@ -326,7 +326,7 @@ def _pairs(call: Call, start: int | None = None, step: int | None = None) -> set
 def _may_touch(call: Call, before: Row) -> bool:
     """Whether a call may change a job that stays in its state."""
     if call.name == "complete":
-        # What this very call claimed before, whose lease begins anew.
+        # The same call claimed it before: its lease begins again.
         return before.state == "a" and call.args[3] != "0" and before.token == call.args[1]
     return before.state == "a" and call.name in ("renew", "progress", "log", "mark")
 

@@ -13,7 +13,7 @@ from tests.simulator.observer import Row
 from tests.simulator.world import Group, Violation
 
 ORGS = (None, "one", "two")
-#: Producers rest while the queue has so many jobs: a look at them is part of each step.
+#: Producers rest while the queue has this many jobs: each step reads them all.
 MOST_JOBS = 24
 
 
@@ -50,7 +50,7 @@ def words(sim: Sim) -> list[list[Any]]:
 
 
 class Producer:
-    """Adds jobs; when it is told that Redis was away it adds the same again."""
+    """Adds jobs; if an add reports that Redis was unavailable, it adds the same job again."""
 
     def __init__(self, sim: Sim, name: str) -> None:
         self.sim, self.name = sim, name
@@ -145,7 +145,7 @@ class Operator:
     def some(self, states: str) -> list[str]:
         jobs = sorted(row.id for row in self.sim.observer.jobs.values() if row.state in states)
         random = self.sim.world.random
-        return random.sample(jobs, min(len(jobs), random.randint(1, 4))) or ["nobody"]
+        return random.sample(jobs, min(len(jobs), random.randint(1, 4))) or ["no-such-job"]
 
     def remove(self, writer: Any) -> None:
         removed, _ = writer.remove_many(QUEUE, self.some("wadcf"))

@@ -58,7 +58,7 @@ class Result:
 
 @contextlib.contextmanager
 def _quiet(world: World) -> Iterator[None]:
-    """What the engine logs goes into the trace; faults that nobody caused are violations."""
+    """What the engine logs goes into the trace; faults that the simulation did not cause are violations."""
     logging.disable(logging.CRITICAL)
     kept = {name: getattr(logs, name) for name in ("configure", "job", "tell", "completed")}
 
@@ -100,7 +100,7 @@ def simulate(
     patches: dict[str, Callable[[str], str]] | None = None,
     hurts: Sequence[str] = HURTS,
 ) -> Result:
-    """Runs a seed for so many steps, and then until all is settled.
+    """Runs a seed for ``steps`` steps, and then until all is settled.
 
     ``patches``: of scripts' texts; ``hurts``: what may happen.
     """

@@ -18,7 +18,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 
 #: Simulated time begins here, in seconds since the epoch.
 EPOCH = 1_800_000_000.0
-#: What a wait returns when nobody woke the actor.
+#: What a wait returns when nothing woke the actor.
 NOTHING = object()
 #: The least time that passes between two turns of an actor, so that no loop stands still.
 _TURN = 20e-6
@@ -43,11 +43,11 @@ class Group:
         self.frozen_until = 0.0
         #: Requests go into a black hole until then.
         self.cut_until = 0.0
-        #: When the last trouble ended that was this group's own; the server's are nobody's excuse.
+        #: When this group's own last trouble ended; the server's troubles excuse no group.
         self.hurt_at = -1e9
         #: Calls in the present second.
         self.second = self.calls = 0
-        #: Its wall clock is so many seconds wrong.
+        #: The error of its wall clock, in seconds.
         self.skew = 0.0
         self.actors: list[Actor] = []
 
@@ -140,7 +140,7 @@ class World:
         self.wait(max(0.0, seconds))
 
     def wait(self, seconds: float) -> Any:
-        """Until somebody wakes the current actor, or so many seconds: NOTHING."""
+        """Waits until something wakes the current actor; NOTHING after ``seconds``."""
         actor = self._me()
         ticket = actor.ticket
         self._wake_at(self.now + seconds + self._jitter(), actor, ticket, NOTHING)
@@ -159,7 +159,7 @@ class World:
     def _me(self) -> Actor:
         actor = self.current
         if actor is None:
-            raise RuntimeError("nobody is running")
+            raise RuntimeError("no actor is running")
         if self.over:
             raise Dead
         return actor
@@ -177,7 +177,7 @@ class World:
             self._wake_at(actor.group.frozen_until + self._jitter(), actor, ticket, value)
             return
         if self.current is not None:
-            # Somebody else's turn is not over.
+            # Another actor's turn is not over.
             self._wake_at(self.now, actor, ticket, value)
             return
         actor.ticket += 1
@@ -193,7 +193,7 @@ class World:
     # -- running
 
     def run(self, until: Callable[[], bool]) -> None:
-        """Goes on until it is told, nothing happens any more, or an invariant is violated."""
+        """Runs events until ``until()`` is true, none is left, or an invariant is violated."""
         while self._events and self.violation is None and not until():
             time, _, act = heapq.heappop(self._events)
             self.now = max(self.now, time)

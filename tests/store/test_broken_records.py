@@ -147,7 +147,7 @@ def test_whatever_is_done_the_job_stays_in_one_state(
 
 
 def look(store: Store) -> None:
-    """Every reader answers."""
+    """Calls every reader; none may raise on a broken record."""
     with contextlib.suppress(JobNotFound):
         views.public(store.reader.job("q", "a"))
     store.reader.status("q", "a")

@@ -53,7 +53,7 @@ def client(redis_url: str, redis_client: redis.Redis) -> redis.Redis:
         ("ZREM t:{_circuits}:circuits smtp:failed:25", "not in the list"),
     ],
 )
-def test_a_leak_is_told(client: redis.Redis, command: str, told: str) -> None:
+def test_a_leak_is_reported(client: redis.Redis, command: str, told: str) -> None:
     client.execute_command(*command.split())  # type: ignore[no-untyped-call]
     assert any(told in leak for leak in find_leaks(client, "t"))
 

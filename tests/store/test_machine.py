@@ -27,7 +27,7 @@ class Life(Working):
         call = getattr(self.writer, act)
         if job is None or (org and job.org != org):
             with pytest.raises(JobNotFound):
-                call("q", job.id if job else "nobody", org)
+                call("q", job.id if job else "no-such-job", org)
             return None
         if job.state is not wanted:
             with pytest.raises(JobActive if job.state is State.ACTIVE else WrongState):
@@ -51,7 +51,7 @@ class Life(Working):
         job = self.any_job(pick)
         if job is None or (org and job.org != org):
             with pytest.raises(JobNotFound):
-                self.writer.remove("q", job.id if job else "nobody", org)
+                self.writer.remove("q", job.id if job else "no-such-job", org)
         elif job.state is State.ACTIVE:
             with pytest.raises(JobActive):
                 self.writer.remove("q", job.id, org)

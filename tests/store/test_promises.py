@@ -39,7 +39,7 @@ def test_the_newest_25_errors_are_kept(store: Store) -> None:
 
 
 def test_attempts_are_total_tries(store: Store) -> None:
-    """Counted when a worker claims; the last one fails for good."""
+    """Counted when a worker claims; after the last one the job has failed."""
     store.add("a", attempts=2, backoff=0)
     for attempt, letter in ((1, "d"), (2, "f")):
         (claim,) = store.work.step([], 1, f"t{attempt}", 30_000)[1]
@@ -89,7 +89,7 @@ def test_a_claim_that_leaves_jobs_wakes_the_next_worker(
 ) -> None:
     for name in "abc":
         store.add(name)
-    # The bell is rung once for all three, and whoever hears it takes one.
+    # The bell is rung once for all three, and the worker that hears it takes one.
     assert redis_client.lpop("t:{q}:bell") == b"1"
     assert redis_client.llen("t:{q}:bell") == 0
     for left in (2, 1):
@@ -100,7 +100,7 @@ def test_a_claim_that_leaves_jobs_wakes_the_next_worker(
 
 
 @pytest.mark.parametrize("how", ["complete", "fail", "postpone"])
-def test_a_late_outcome_counts_while_nobody_else_has_the_job(store: Store, how: str) -> None:
+def test_a_late_outcome_counts_while_no_other_worker_has_the_job(store: Store, how: str) -> None:
     store.add("a")
     ((job, token),) = store.claim(1, lease=0)
     if how == "complete":

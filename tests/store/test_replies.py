@@ -1,6 +1,6 @@
 """What each word of Redis means, said by a real server, through every door of the store.
 
-The kind: errors told apart by their text, or by a list that nobody compares with a server.
+The kind: errors told apart by their text, or by a list that is not compared with a server.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def test_the_code_is_found_wherever_it_stands(text: str, code: str) -> None:
     assert code_of(redis.ResponseError(text)) == code
 
 
-def test_what_is_no_error_of_redis_py_is_told_too() -> None:
+def test_what_is_no_error_of_redis_py_is_reported_too() -> None:
     assert classify(redis.exceptions.RedisClusterException("no node")) is Reply.PASSING
     assert classify(OSError("gone")) is Reply.PASSING
     assert classify(redis.ConnectionError("max number of clients reached")) is Reply.PASSING

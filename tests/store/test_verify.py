@@ -119,7 +119,7 @@ def test_a_job_with_a_live_lease_is_left_alone(store: Store) -> None:
     assert store.link.command("HGETALL", "t:{q}:j:a") == before
 
 
-def test_what_no_repair_can_read_is_told(store: Store) -> None:
+def test_what_no_repair_can_read_is_reported(store: Store) -> None:
     store.link.command("SET", "t:{q}:j:other", "no hash")
     store.link.command("ZADD", "t:{q}:waiting", 5, "other")
     assert codes(store, repair=True) == {
@@ -208,7 +208,7 @@ def test_a_broken_job_can_be_seen_retried_and_removed_without_a_repair(store: St
     }
 
 
-def test_every_fault_is_told_and_documented() -> None:
+def test_every_fault_is_reported_and_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
     broken = {code for _, want, _ in BREAKS for _, code in want}
     assert broken | {"unreadable"} == FAULTS.keys()

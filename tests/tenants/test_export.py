@@ -72,7 +72,7 @@ def test_the_archive_has_all_and_no_secret(
     with zipfile.ZipFile(io.BytesIO(piped)) as archive:
         assert json.loads(archive.read("manifest.json"))["organizationId"] == ORG
 
-    # The commands for files, on what is there.
+    # The commands for files, on the existing ones.
     listed = document("artifacts", "--org", ORG)
     assert {one["queue"] for one in listed} == {"reports", "data-exports"}
     assert document("artifacts") == listed

@@ -40,7 +40,7 @@ async def test_a_search_that_finds_nothing_in_its_queue_goes_on_through_the_othe
         await shows(pilot, "mail 1 / 2")
         await pilot.press("escape")
         await shows(pilot, "2 queues")
-        await pilot.press("slash", *"nobody", "enter")
+        await pilot.press("slash", *"no-job", "enter")
         await shows(pilot, "none in any queue")
         await pilot.press("escape")
         await shows(pilot, "No jobs in this state.")

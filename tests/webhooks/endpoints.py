@@ -22,7 +22,7 @@ class Request:
 
 
 class Connection:
-    """One accepted connection."""
+    """An accepted connection; reads requests and sends responses as raw bytes."""
 
     def __init__(self, raw: socket.socket, endpoint: FakeEndpoint) -> None:
         self.raw = raw
@@ -49,7 +49,7 @@ class Connection:
         return data
 
     def answer(self, status: str, body: bytes = b"", *headers: str) -> None:
-        """A whole answer."""
+        """Sends a complete response."""
         lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
         self.raw.sendall("\r\n".join(lines).encode() + body)
 
@@ -81,7 +81,7 @@ class FakeEndpoint:
         self._accepting.start()
 
     def url(self, path: str = "/hook") -> str:
-        """Where it listens."""
+        """The URL of a path on this endpoint."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}{path}"
 
@@ -131,12 +131,12 @@ def serving(
 
 
 def ok(connection: Connection) -> None:
-    """Take the call."""
+    """Reads the request and answers 200."""
     connection.read()
     connection.answer("200 OK", b"thanks")
 
 
 def hang(connection: Connection) -> None:
-    """Read, and says nothing."""
+    """Reads the request and sends no response."""
     connection.read()
     connection.endpoint.over.wait(60)

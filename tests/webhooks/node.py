@@ -50,5 +50,4 @@ class Node:
         return found
 
     def close(self) -> None:
-        """End the process."""
         self._process.communicate(timeout=10)

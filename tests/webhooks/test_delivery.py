@@ -333,7 +333,7 @@ def test_a_killed_workers_trial_blocks_no_job(consumer: Start, circuits: Circuit
         failure(queue_webhook(call(endpoint.url()), attempts=1))
         switch.how = hang
         before = endpoint.connections
-        # Its trial may take 3 s (and 5 s are added), of which nobody will report.
+        # Its trial may take 3 s (and 5 s are added), and nothing will report it.
         job = queue_webhook(call(endpoint.url()), timeout=4)
         wait_until(lambda: endpoint.connections > before, 20, "the trial")
         one.kill_all()
