@@ -181,7 +181,7 @@ def test_the_log_names_the_caller_behind_trusted_proxies(redis_url: str, tmp_pat
 
     with running(tmp_path) as shim:
         assert client(shim) == "127.0.0.1"
-        # Anybody can send this header.
+        # Any client can send this header.
         assert client(shim, "203.0.113.9") == "127.0.0.1"
     with running(tmp_path, JOBS_TRUSTED_PROXIES="127.0.0.1, 10.0.0.0/8") as shim:
         assert client(shim) == "127.0.0.1"

@@ -237,7 +237,7 @@ MUTANTS = (
         ("webhooks/test_circuits.py",),
     ),
     lua(
-        "everybody makes the trial",
+        "every job makes the trial",
         "circuit_enter",
         "redis.call('HSET', key, 's', 't', 'tk', token,",
         "redis.call('HSET', key, 's', 'o', 'tk', token,",

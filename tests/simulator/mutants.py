@@ -134,7 +134,7 @@ def _taken_back_forever() -> Any:
 
 
 def _sweeps_first() -> Any:
-    """After an outage, leases are taken before anybody could renew."""
+    """After an outage, leases are taken before any consumer could renew."""
 
     def sweep(self: WorkerStore, max_stalls: int, *, stall_until: int = 0) -> Any:
         return kept(self, max_stalls)

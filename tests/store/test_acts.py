@@ -236,7 +236,7 @@ def test_a_cursor_is_of_one_list(store: Store) -> None:
         ("q", State.WAITING, page[:-1], False),
         ("q", State.WAITING, " " + page, False),
         ("q", State.WAITING, page + "\n", False),
-        # Put together by somebody who has read how it is done.
+        # Forged by an author who knows the format.
         ("q", State.WAITING, _cursor("q w0", b"nan", b"j0"), False),
         ("q", State.WAITING, _cursor("q w0", b"x", b"j0"), False),
     ):

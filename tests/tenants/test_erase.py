@@ -210,7 +210,7 @@ def test_it_asks_for_the_name(redis_url: str) -> None:
 
 
 def typed(answer: str, *words: str) -> int:
-    """The command on a terminal, where somebody types this."""
+    """The command on a terminal, where a user types this."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "hsejobs_cli", *words],
