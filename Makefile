@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 APPLICATION = pwd -P >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/application.pth"
 # Most tests wait for a server, a consumer or a time: more of them than there are cores.
 WORKERS ?= 5
-# Options of the caller's own for pytest (-x, -k) would change what was asked for; ARGS adds some.
+# The caller's own options for pytest (-x, -k) would change the run; ARGS adds some.
 PYTEST := env -u PYTEST_ADDOPTS $(BIN)/python -m pytest
 
 # A .venv that was moved, or lost its Python, does not work: its scripts name the old place.
@@ -31,7 +31,7 @@ up: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(PYTEST) -n $(WORKERS) --dist worksteal $(ARGS)
 
-# The tests that need no time, under a minute on two cores; tests/support/lanes.py says which.
+# The quick tests, under a minute on two cores; tests/support/lanes.py selects them.
 test-fast: $(VENV)/.installed-dev
 	$(PYTEST) -n 2 --fast $(ARGS)
 
@@ -39,7 +39,7 @@ test-fast: $(VENV)/.installed-dev
 mutants: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.mutants.run $(ARGS)
 
-# Every way in which Redis says no, on everything that a consumer does; `make test` has a part of it.
+# Every Redis failure against every consumer operation; `make test` runs a part of it.
 matrix: $(VENV)/.installed-dev
 	MATRIX=all $(PYTEST) -n $(WORKERS) tests/matrix $(ARGS)
 

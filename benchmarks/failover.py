@@ -3,8 +3,8 @@
 Usage: ``python benchmarks/failover.py [--trials 5]``. A primary with one replica and three
 sentinels; one thread adds jobs; then the primary is killed, either while its replica is up to date
 (``close``) or after the replica got nothing for four seconds, like one that the network cut off
-(``behind``). Lost is what ``add`` returned for and the new primary does not have. Refused adds are
-those that raised, which a caller tries again: they are no loss.
+(``behind``). A job is lost if ``add`` returned and the new primary does not have it. Refused adds are
+those that raised; callers retry them, so they do not count as lost.
 """
 
 from __future__ import annotations

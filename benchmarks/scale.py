@@ -1,6 +1,6 @@
 """Compare the cost of reading and processing a queue of a million jobs with a small one.
 
-Run by hand, from anywhere::
+Run it in any folder::
 
     python benchmarks/scale.py
     python benchmarks/scale.py --jobs 200000

@@ -193,7 +193,7 @@ def test_every_sentence_has_its_proof() -> None:
     assert len(page) > 40
     without = [one for one in page if not any(one.startswith(start) for start in PROOFS)]
     assert without == []
-    # A beginning that stands for no sentence any more, or for two.
+    # A beginning that matches no sentence any more, or two.
     numbers = {start: sum(one.startswith(start) for one in page) for start in PROOFS}
     assert {start: n for start, n in numbers.items() if n != 1} == {}
 

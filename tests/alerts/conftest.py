@@ -15,7 +15,7 @@ from tests.store.test_acts import Store
 
 
 class Noted:
-    """A channel that notes what it is given; it fails while ``broken``."""
+    """A channel that records its messages; it fails while ``broken``."""
 
     name = "noted"
 

@@ -166,7 +166,7 @@ def act(acts: Acts, step: Step) -> Any:
 
 
 class Tui(Door):
-    """What the screens stand on: a person at a terminal, or a token's in the dashboard."""
+    """The TUI's session: of a person at a terminal, or of a token in the dashboard."""
 
     name = "tui"
 

@@ -1,4 +1,4 @@
-"""The list of schedules, and a run by hand."""
+"""The list of schedules, and a manual run."""
 
 from __future__ import annotations
 

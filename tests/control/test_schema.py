@@ -1,4 +1,4 @@
-"""What a payload that is written by hand is checked against, before it is added."""
+"""The check of a payload that a person wrote, before it is added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is masked and what is hidden in what is shown of a job."""
+"""Which parts of a job are masked or hidden when it is shown."""
 
 from __future__ import annotations
 

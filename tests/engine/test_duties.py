@@ -111,7 +111,7 @@ def test_one_fault_does_not_hold_up_what_is_owed_beside_it() -> None:
 
 
 def test_a_schedule_whose_function_raises_ends_nothing(redis_url: str, lines: list[str]) -> None:
-    """Seen in the field: it ended the consumer, again after each restart."""
+    """Seen in production: it ended the consumer, again after each restart."""
     reset_runtime()
     huey = JobHuey("scheduled")
 

@@ -1,4 +1,4 @@
-"""What becomes of a job, for each way in which a task can end, with threads and processes."""
+"""The outcome of a job for each way in which a task can end, with threads and processes."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_postponing_can_have_an_end(consumer: Start) -> None:
     assert caught.value.failure_code == "postponed"
     seen = record(job)
     assert (seen.attempts_made, len(seen.errors)) == (1, 1)
-    # A retry by hand gets the whole time again.
+    # A manual retry gets the whole time again.
     runtime.runtime().writer.retry("trial", job.id)
     with pytest.raises(JobFailed):
         job.wait(20)

@@ -1,4 +1,4 @@
-"""Promises of docs/guarantees.md that a consumer keeps, each seen to fail when its line is taken out."""
+"""Promises of docs/guarantees.md that a consumer keeps; each test fails without its line of code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def work(trial: Path) -> WorkerStore:
 
 
 def take(work: WorkerStore, lease_ms: int) -> Claim:
-    """One job, by hand."""
+    """Claims one job as this worker."""
     (claim,) = work.step([], 1, "ours", lease_ms)[1]
     return claim
 
@@ -110,7 +110,7 @@ def test_check_asks_after_a_third_of_a_lease(work: WorkerStore) -> None:
     claim = take(work, 0)
     job = JobContext(claim, "trial", work, lease_ms=60_000, teller=work)
     assert work.stall([(claim.id, claim.token)], 5) == ["waiting"]
-    # Confirmed a moment ago: it asks nothing.
+    # Confirmed a moment ago: it sends no request.
     job.check()
     frozen = JobContext(claim, "trial", work, lease_ms=30, teller=work)
     thawed = time.monotonic() + 0.02

@@ -136,7 +136,7 @@ def test_every_script_is_in_the_text_and_boxes_are_reported(reports: Reports) ->
 
 
 def test_a_character_that_no_font_has(reports: Reports) -> None:
-    # A hieroglyph of 2024; should a machine have it, the next one has it not.
+    # A hieroglyph of 2024; if a machine has it, it lacks the next one.
     audits(reports.engine, "Known", "\U000143fa and \U000143f9")
     made, pages = reports.pages("audits", None, "org-1")
     assert made.missing == ("\U000143f9", "\U000143fa")

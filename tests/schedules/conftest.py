@@ -39,7 +39,7 @@ class Board:
         registry.save(runtime().link, runtime().prefix, QueueInfo(queue))
 
     def finished(self, queue: str, state: State, count: int, hours: float) -> None:
-        """Jobs that ended so long ago."""
+        """Adds finished jobs that ended at the given age."""
         names = [f"{state.value}-{hours:g}-{number}" for number in range(count)]
         runtime().writer.add_many(
             queue, [NewJob(name, "m.task", b"{}", 3, 1, 0, 0) for name in names]

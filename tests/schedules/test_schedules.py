@@ -1,4 +1,4 @@
-"""`hsejobs schedules`: cron, next and last run, outcome; and a run by hand."""
+"""`hsejobs schedules`: cron, next and last run, outcome; and a manual run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The weekly compliance report: one job an organization and week, also after a kill."""
+"""The weekly compliance report: one job per organization and week, also after a kill."""
 
 from __future__ import annotations
 

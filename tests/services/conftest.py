@@ -231,7 +231,7 @@ class BadServer:
 
 @pytest.fixture
 def bad_server() -> Iterator[Callable[[str, str | bytes], BadServer]]:
-    """Start servers that misbehave; see `BadServer`."""
+    """Starts servers that misbehave; see `BadServer`."""
     running: list[BadServer] = []
 
     def start(at: str, how: str | bytes) -> BadServer:

@@ -1,4 +1,4 @@
-"""Addresses: what is one, what is none, and how one is masked."""
+"""Addresses: which are valid, which are not, and how one is masked."""
 
 from __future__ import annotations
 

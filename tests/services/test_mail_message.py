@@ -26,7 +26,7 @@ Build = Callable[..., tuple[EmailMessage, Envelope]]
 
 
 def parsed(message: EmailMessage) -> EmailMessage:
-    """What a recipient's program makes of it."""
+    """The message as a recipient's program parses it."""
     data = message.as_bytes()
     assert b"\n" not in data.replace(b"\r\n", b"")
     assert max(map(len, data.split(b"\r\n"))) <= 998

@@ -76,7 +76,7 @@ class Sim:
         world.spawn(group, f"{group.name}k", body)
 
     def end_group(self, group: Group) -> None:
-        """A whole process, with its children, is gone."""
+        """Kills a whole process with its children."""
         if not group.alive:
             return
         group.alive = False
@@ -105,7 +105,7 @@ class SimHuey(JobHuey):
 
 
 class Busy(JobsError):
-    """What a task raises that says when to come again."""
+    """An error with a time for the next attempt, which a task raises."""
 
     code = "busy"
     retry_after = 0.7
@@ -236,7 +236,7 @@ class SimEnvironment:
 
 
 class SimConsumer(JobConsumer):
-    """The real one, but for what asks the operating system."""
+    """The real consumer, without calls to the operating system."""
 
     def __init__(self, sim: Sim, group: Group, **options: Any) -> None:
         self.sim, self.group = sim, group

@@ -82,7 +82,7 @@ class Hold:
 
 #: The scripts that may take a job away, and from which states.
 _REMOVERS = {"remove": "wdcf", "clean": "wdcf", "obliterate": "wdcfa"}
-#: What the other scripts may do to a job's state.
+#: The changes of state that the other scripts may make.
 _MOVES: dict[str, set[tuple[str, str]]] = {
     "complete": {("a", "c"), ("w", "a"), ("d", "w"), ("d", "a")},
     "fail": {("a", "d"), ("a", "f")},
@@ -128,7 +128,7 @@ class Observer:
         return Call(actor, name, [_text(one) for one in args])
 
     def answered(self, call: Call, reply: Any) -> None:
-        """Its reply is in the caller's hands."""
+        """The caller has received the reply."""
         if call.name != "complete":
             return
         self.settled.add(call.args[1])
@@ -229,7 +229,7 @@ class Observer:
         self.holds[after.id, token] = Hold(after.id, token, call.actor, self.world.now, late)
 
     def _left(self, call: Call, before: Row, after: Row, now_ms: int, wrong: Any) -> None:
-        """The job is no longer active: by its token's own word, or because its lease ran out."""
+        """The job is no longer active: its token ended it, or its lease expired."""
         hold = self.holds[before.id, before.token]
         hold.ended = f"{call.name} {after.state}"
         if call.name == "complete":
@@ -254,7 +254,7 @@ class Observer:
                 )
 
     def _lines(self, hold: Hold, after: Row, wrong: Any) -> None:
-        """What an attempt said stands there once it is completed: all of it, once, in its order."""
+        """The log lines of a completed attempt are all stored, once each and in order."""
         if after.log == "0" and not hold.said:
             return
         begin = hold.token + ":"
@@ -262,7 +262,7 @@ class Observer:
         mine = [line for line in lines if line.startswith(begin)]
         if len(set(lines)) < len(lines):
             wrong("log lines are written twice")
-        # What a killed process had not written is gone with it, and what a consumer that ends could not.
+        # Lines that a killed process, or an ending consumer, had not written are lost with it.
         ended = not hold.worker.alive or hold.worker.group.stopping or hold.token in self.muted
         if mine != hold.said and not ended:
             wrong(f"of its {len(hold.said)} log lines {len(mine)} are there")
@@ -300,7 +300,7 @@ class Observer:
         return hold
 
     def asked_once(self, job: Any, key: str, fresh: bool, earlier: bool) -> None:
-        """``once`` answered. ``earlier``: the mark stood before this attempt asked."""
+        """``once`` answered. ``earlier``: the mark existed before this attempt asked."""
         # An id may come again after its removal, and an undo then bring the first one back.
         name = (job.id, job.created_at, key)
         if fresh:

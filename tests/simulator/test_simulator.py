@@ -1,4 +1,4 @@
-"""The seeded simulator: CI's part of it, 200,000 steps, and that it finds what was wrong once.
+"""The seeded simulator: CI's part of it, 200,000 steps, and that it finds former faults.
 
 A step is one call that reached the server, after which everything in it is looked at. Calls that the
 simulated network lost or refused are not counted.
@@ -70,7 +70,7 @@ def test_a_seed_replays_exactly(redis_server: Server) -> None:
 
 
 def test_everything_has_its_turn(redis_server: Server) -> None:
-    """A simulator that never does something finds nothing in it."""
+    """The simulator takes every kind of action; it could find no fault in one that it never takes."""
     calls: dict[str, int] = {}
     for seed in range(1, 5):
         for name, times in simulate(redis_server, seed, STEPS).calls.items():

@@ -1,4 +1,4 @@
-"""Simulated time and the actors that live in it: one greenlet a thread of the real program.
+"""Simulated time and the actors that live in it: one greenlet per thread of the real program.
 
 An actor runs until it sleeps or waits for Redis; the world then goes on to whatever comes next.
 Which that is follows from the seed alone, so a seed replays exactly.
@@ -127,7 +127,7 @@ class World:
         return actor
 
     def kill(self, actor: Actor) -> None:
-        """It never goes on. What it sent before is on its way nevertheless."""
+        """Stops an actor permanently; requests that it has sent still arrive."""
         actor.alive = False
 
     def at(self, time: float, act: Callable[[], None]) -> None:
@@ -136,7 +136,7 @@ class World:
         heapq.heappush(self._events, (max(time, self.now), self._count, act))
 
     def sleep(self, seconds: float) -> None:
-        """The current actor does nothing for so long."""
+        """The current actor does nothing for ``seconds``."""
         self.wait(max(0.0, seconds))
 
     def wait(self, seconds: float) -> Any:
@@ -203,7 +203,7 @@ class World:
                 self.violated(error)
 
     def end(self) -> None:
-        """Takes everything down; nothing reaches Redis any more."""
+        """Ends all actors; nothing reaches Redis any more."""
         self.over = True
         for actor in self._actors:
             tries = 0

@@ -1,4 +1,4 @@
-"""Connections as they are made in the field: TLS, logins and keepalive, to real servers of each kind."""
+"""Connections as in production: TLS, logins and keepalive, to real servers of each kind."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def plain() -> Iterator[Server]:
 
 
 def said(url: str, patience: float = 0.0) -> str:
-    """What a command on this URL ends with, or an empty text when it is answered."""
+    """The error of a command on this URL, or an empty text when it is answered."""
     link = RedisClient(url)
     try:
         link.command("GET", "t:{q}:paused", patience=patience)

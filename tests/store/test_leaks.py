@@ -1,4 +1,4 @@
-"""The checker of left-over keys finds what it is there for."""
+"""The checker of leaked keys finds each kind of leak."""
 
 from __future__ import annotations
 

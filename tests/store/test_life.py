@@ -1,4 +1,4 @@
-"""What the scripts were seen to do to jobs is what the table says: no more, and no less."""
+"""The transitions that the scripts make are exactly those of the table."""
 
 from __future__ import annotations
 

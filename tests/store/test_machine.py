@@ -17,12 +17,12 @@ from tests.support.server import Server
 
 
 class Life(Working):
-    """What people do, and what must hold after each rule."""
+    """Operators' acts, and the invariants after each rule."""
 
     # -- people
 
     def act(self, act: str, pick: int, org: str | None, wanted: State) -> PlainJob | None:
-        """Does it; the job when that was right, None when it was refused as it must be."""
+        """Takes the act; returns the job, or None if it was refused as it must be."""
         job = self.any_job(pick)
         call = getattr(self.writer, act)
         if job is None or (org and job.org != org):
@@ -206,7 +206,7 @@ class Life(Working):
         assert find_leaks(self.client, "t") == []
 
 
-@pytest.mark.timeout(300)  # to have a failure made small takes its time
+@pytest.mark.timeout(300)  # shrinking a failure takes time
 def test_any_life(redis_server: Server) -> None:
     SERVER[:] = [redis_server]
     run_state_machine_as_test(

@@ -1,4 +1,4 @@
-"""Promises of the scripts, each seen to fail when its line is taken out."""
+"""Promises of the scripts; each test fails without its line of code."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_an_add_that_no_replica_confirms_raises(redis_server: Server) -> None:
 
 
 def test_a_server_that_evicts_loses_jobs(store: Store, redis_client: redis.Redis) -> None:
-    """Why the policy matters: nothing of hsejobs can hold what Redis throws away."""
+    """Why the policy matters: hsejobs cannot keep what Redis evicts."""
     for number in range(200):
         store.add(f"j{number}")
     used = redis_client.info("memory")["used_memory"]

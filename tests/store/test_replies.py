@@ -1,4 +1,4 @@
-"""What each word of Redis means, said by a real server, through every door of the store.
+"""The meaning of each error of Redis, sent by a real server, through every door of the store.
 
 The kind: errors told apart by their text, or by a list that is not compared with a server.
 """
@@ -22,7 +22,7 @@ from tests.support import wait_until
 from tests.support.faults import FAULTS, REFUSING, full, no_rights, read_only
 from tests.support.server import USER, Server
 
-#: The code that a server says in each fault, and the error of ours.
+#: The code that a server sends in each fault, and our error for it.
 SAYS = {
     "read only": ("READONLY", RedisUnavailable),
     "master down": ("MASTERDOWN", RedisUnavailable),
@@ -73,7 +73,7 @@ def test_a_server_says_it(redis_server: Server, link: RedisClient, name: str) ->
 def test_an_add_is_taken_or_not_and_never_halved(
     redis_server: Server, link: RedisClient, name: str
 ) -> None:
-    """Whatever was answered, the record is whole or absent; and it works again at once."""
+    """For any answer, the record is whole or absent, and the store works again at once."""
     writer, reader = JobWriter(link, "t"), JobReader(link, "t")
     writer.add("q", job("before"))
     with REFUSING[name](redis_server), pytest.raises(RedisUnavailable):

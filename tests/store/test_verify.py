@@ -1,4 +1,4 @@
-"""Jobs that fell out of their state are found and put back; workers meanwhile are no fault."""
+"""Jobs that are in the wrong state are found and repaired; running workers cause no findings."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def codes(store: Store, *, repair: bool = False) -> set[tuple[str, str, bool]]:
 
 #: What breaks it, what is then found, and the counts (w, a, d, c, f) after the repair.
 BREAKS: list[tuple[str, set[tuple[str, str]], list[int]]] = [
-    # What the field saw: attempt 443 of a job without a backoff.
+    # Seen in production: attempt 443 of a job without a backoff.
     (
         "ZREM {q}:delayed d; ZREM {q}:o:delayed:o1 d; HSET {q}:j:d ra -nan am 443 ax 1000 bo 0",
         {("d", "no_index"), ("d", "bad_number")},

@@ -32,7 +32,7 @@ ORG, OTHER = "org-123", "org-124"
 
 @contextlib.contextmanager
 def adding_meanwhile(log: BinaryIO) -> Iterator[list[Any]]:
-    """The other tenant's jobs go on being added, and write to the log; the jobs."""
+    """Keeps adding the other tenant's jobs and log lines; yields the jobs."""
     going, added = threading.Event(), []
 
     def add() -> None:
