@@ -183,7 +183,7 @@ class Run:
             raise KeyboardInterrupt
 
     def step(self, *, die: bool = False) -> None:
-        """To the beginning of the next step, or to the end."""
+        """Runs until the beginning of the next step, or until the end."""
         if not self.ended:
             self._dead = die
             self._go.release()

@@ -170,7 +170,7 @@ def test_the_sample_is_no_stranger_to_itself(platform_engine: Engine) -> None:
     assert not has_others(platform_engine)
     stranger(platform_engine, "org-acme", "Acme")
     assert has_others(platform_engine)
-    # Beside it there is room: none of its ids and names is the sample's.
+    # It does not conflict: none of its ids and names is in the sample.
     assert fill(platform_engine, organizations=31, rows=620)["organizations"] == 1
 
 

@@ -1,4 +1,4 @@
-"""International host names mean the same host wherever they stand."""
+"""International host names mean the same host wherever they are used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Endpoints that behave as a test says: each connection is a script's to answer."""
+"""Endpoints with the behavior that a test chooses: a script answers each connection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Script = Callable[["Connection"], None]
 
 @dataclass
 class Request:
-    """A request as it came."""
+    """A request as it was received."""
 
     line: str
     headers: dict[str, str]
@@ -29,7 +29,7 @@ class Connection:
         self.endpoint = endpoint
 
     def read(self) -> Request:
-        """The request, whole; it is noted in ``endpoint.requests``."""
+        """Reads the whole request, records it in ``endpoint.requests``, and returns it."""
         data = b""
         while b"\r\n\r\n" not in data:
             data += self._some()
@@ -54,7 +54,7 @@ class Connection:
         self.raw.sendall("\r\n".join(lines).encode() + body)
 
     def drip(self, *parts: bytes, every: float = 0.05) -> None:
-        """The parts, and then the last one again and again until the peer is gone."""
+        """Sends the parts, and then the last one repeatedly until the peer disconnects."""
         for part in parts:
             self.raw.sendall(part)
         while not self.endpoint.over.wait(every):
@@ -108,7 +108,7 @@ class FakeEndpoint:
         raw.close()
 
     def close(self) -> None:
-        """End all of it."""
+        """Closes the listener and all connections."""
         self.over.set()
         with contextlib.suppress(OSError):
             socket.create_connection((self.host, self.port), timeout=1).close()
@@ -122,7 +122,7 @@ class FakeEndpoint:
 def serving(
     script: Script, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
 ) -> Iterator[FakeEndpoint]:
-    """An endpoint that is closed at the end."""
+    """An endpoint that is closed at the end of the block."""
     found = FakeEndpoint(script, host, tls)
     try:
         yield found

@@ -246,7 +246,7 @@ def test_several_workers_share_a_circuit(consumer: Start, circuits: Circuits, ho
 
         wait_until(lambda: circuits.get(name).failures >= 7, 30, "failed trials")
         made = sum(job.refresh().attempts_made for job in jobs)
-        # Six workers, five failures: what had begun when it opened, and then one at a time.
+        # Six workers, five failures: the calls that had begun when it opened, and then one at a time.
         assert made <= 5 + 6 + (circuits.get(name).failures - 5)
         switch.repaired = True
         for job in jobs:
@@ -287,7 +287,7 @@ def test_a_secret_is_sealed_until_it_signs(
 
 
 def test_a_storm_of_4xx_opens_the_circuit(consumer: Start, circuits: Circuits) -> None:
-    """One job with many tries and no backoff, as an operator may ask for, ends after five calls."""
+    """One job with many attempts and no backoff, which an operator may set, ends after five calls."""
     consumer("-w", "1")
     with serving(answering("404 Not here")) as endpoint:
         name = f"webhook:-:127.0.0.1:{endpoint.port}"

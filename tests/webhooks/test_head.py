@@ -1,4 +1,4 @@
-"""Answers whose head has more in it than HTTP allows: the status counts all the same."""
+"""Responses with heads that HTTP does not allow: the status still counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Answering = Callable[[bytes], str]
 
 @pytest.fixture
 def answering() -> Iterator[Answering]:
-    """An endpoint's URL that gives one answer, as it is."""
+    """The URL of an endpoint that sends one response unchanged."""
     threads: list[threading.Thread] = []
 
     def start(reply: bytes) -> str:

@@ -1,4 +1,4 @@
-"""The mail server's circuit: connection errors and 421 open it, what is said of one mail does not."""
+"""The mail server's circuit: connection errors and 421 open it, replies about one mail do not."""
 
 from __future__ import annotations
 
