@@ -37,7 +37,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
     "A job runs once, unless its worker is killed": (
         f"{LOSS}::test_kill_nine",
         f"{LOSS}::test_a_late_result_is_refused",
-        f"{MATRIX}::test_everything_goes_on",
+        f"{MATRIX}::test_work_continues_through_each_failure",
     ),
     "On SIGTERM and SIGINT, a consumer releases": (
         f"{LOSS}::test_terminated_consumers_run_nothing_twice",
@@ -60,20 +60,22 @@ PROOFS: dict[str, tuple[str, ...]] = {
         f"{ACTS}::test_a_sweep_that_was_under_way_through_an_outage_takes_no_lease",
     ),
     "Whatever Redis answers, no outcome is dropped.": (
-        f"{MATRIX}::test_everything_goes_on",
+        f"{MATRIX}::test_work_continues_through_each_failure",
         "engine/test_duties.py::test_what_is_owed_is_kept_until_it_is_written",
     ),
     "A Redis that is unreachable, loading": (
-        f"{MATRIX}::test_everything_goes_on",
+        f"{MATRIX}::test_work_continues_through_each_failure",
         "matrix/test_topologies.py::test_a_fail_over_by_sentinel",
     ),
     "Outcomes are written, or retried until": (
-        f"{MATRIX}::test_everything_goes_on",
+        f"{MATRIX}::test_work_continues_through_each_failure",
         f"{REPLIES}::test_outcomes_and_the_ways_out_work_on_a_full_server",
     ),
-    "Progress and log lines (`progress()`, `log()`)": (f"{MATRIX}::test_everything_goes_on",),
+    "Progress and log lines (`progress()`, `log()`)": (
+        f"{MATRIX}::test_work_continues_through_each_failure",
+    ),
     "`once()`, `mark_done()`, `check()` and adds": (
-        f"{MATRIX}::test_everything_goes_on",
+        f"{MATRIX}::test_work_continues_through_each_failure",
         f"{PROMISES}::test_a_job_waits_for_redis_until_its_deadline_and_then_timed_out",
     ),
     "A job that needs Redis for anything else": (
@@ -114,7 +116,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
     ),
     "A thread cannot be killed": (
         f"{ENDINGS}::test_a_timeout_ends_a_job_that_does_not_yield",
-        f"{ENDINGS}::test_short_timeouts_are_no_threads_that_hang",
+        f"{ENDINGS}::test_short_timeouts_do_not_count_as_hung_threads",
         f"{ENDINGS}::test_as_many_hung_threads_as_workers_restart_the_consumer",
     ),
     "A periodic task runs once per slot": (
@@ -148,7 +150,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
     ),
     "Both calls have the same `X-Webhook-Id`.": (
         f"{HOOKS}::test_a_worker_that_dies_before_it_records_the_call_makes_it_again",
-        f"{HOOKS}::test_every_attempt_has_the_same_id_and_a_time_of_its_own",
+        f"{HOOKS}::test_every_attempt_has_the_same_id_and_its_own_time",
     ),
     "Data that Redis loses is lost.": (f"{LOSS}::test_redis_back_empty_knows_the_queue_again",),
     "With `appendfsync everysec`": (
@@ -173,7 +175,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
     "`attempts` counts all attempts, including the first.": (f"{ENDINGS}::test_each_ending",),
     "The delay before attempt n+1": ("store/test_numbers.py::test_the_backoff",),
     "The base is the queue's own": (
-        "engine/test_adding.py::test_a_decorator_stands_between_the_variables_and_the_queue",
+        "engine/test_adding.py::test_a_decorator_takes_precedence_over_the_queue_but_not_the_variables",
     ),
 }
 

@@ -58,7 +58,7 @@ def test_a_fault_is_logged_once_and_retried_ever_more_seldom(lines: list[str]) -
     assert waits[-1] > 10 * waits[0]
 
 
-def test_a_missing_right_to_listen_is_logged_and_is_no_outage(lines: list[str]) -> None:
+def test_a_missing_right_to_listen_is_logged_and_is_not_an_outage(lines: list[str]) -> None:
     outage = Outage("q")
     Duty("listen", 0.0, raising(RedisRefused("no channel")), advisory=True).run("q", outage)
     Duty("listen", 0.0, raising(RedisUnavailable("gone")), advisory=True).run("q", outage)

@@ -107,7 +107,7 @@ def settled(completed: int, perhaps_one_more: bool) -> bool:
 
 
 @pytest.mark.parametrize(("fault", "kind"), CELLS)
-def test_everything_goes_on(
+def test_work_continues_through_each_failure(
     place: Place, consumer: Start, trial: Path, tmp_path: Path, fault: str, kind: str
 ) -> None:
     """Idle at first; then running, claiming and finishing all at once."""

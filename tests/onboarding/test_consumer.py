@@ -126,7 +126,7 @@ def test_without_an_invite_page_the_mail_has_no_link(
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_at_every_step_it_goes_on(
+def test_killed_at_every_step_it_resumes(
     platform: Engine, platform_workers: Consumers, home: Path, moment: str
 ) -> None:
     killed = home / "killed"

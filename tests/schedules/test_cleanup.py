@@ -99,7 +99,7 @@ def test_a_manual_run_keeps_jobs_as_long_as_its_payload_says(
     assert result["workers"] == 0
 
 
-def test_a_job_stays_as_long_as_its_file_and_by_hand_takes_it(
+def test_a_job_stays_as_long_as_its_file_and_a_manual_cleanup_takes_it(
     board: Board, platform_workers: Consumers, tmp_path: Path
 ) -> None:
     board.register("foreign")

@@ -93,7 +93,7 @@ def test_a_missed_sunday_is_made_up_once(
     assert board.total("reports") == 3
 
 
-def test_a_killed_run_goes_on_and_adds_none_twice(
+def test_a_killed_run_resumes_and_adds_no_job_twice(
     board: Board, platform_workers: Consumers, tmp_path: Path
 ) -> None:
     count = 20 * PAGE + 1

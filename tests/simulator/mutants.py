@@ -84,7 +84,7 @@ def _with(owner: Any, name: str, value: Any) -> Iterator[None]:
         setattr(owner, name, kept)
 
 
-def _claims_anew() -> Any:
+def _claims_again() -> Any:
     """A claim is sent again as if it were the first time."""
     step = WorkerStore.step
 
@@ -187,7 +187,7 @@ def _forgets_its_dead() -> Any:
 
 #: Faults of the engine.
 IN_ENGINE: dict[str, Callable[[], Any]] = {
-    "a claim is sent again as a new one": _claims_anew,
+    "a claim is sent again as a new one": _claims_again,
     "an outcome is dropped when its write fails": _drops_outcomes,
     "what was taken back is dropped": _taken_back_and_lost,
     "what was taken back is taken back forever": _taken_back_forever,

@@ -58,7 +58,7 @@ def test_a_leak_is_reported(client: redis.Redis, command: str, told: str) -> Non
     assert any(told in leak for leak in find_leaks(client, "t"))
 
 
-def test_what_goes_by_itself_is_no_leak(client: redis.Redis) -> None:
+def test_shared_keys_and_keys_that_expire_are_not_leaks(client: redis.Redis) -> None:
     client.set("t:{q}:kv:x", "1", ex=60)
     client.set("t:{q}:n:x", "1", ex=60)
     client.set("t:lock:x", "1")

@@ -98,11 +98,11 @@ def test_an_add_is_taken_or_not_and_never_halved(
         ("unknown command 'FOO'", ""),
     ],
 )
-def test_the_code_is_found_wherever_it_stands(text: str, code: str) -> None:
+def test_the_code_is_found_anywhere_in_the_text(text: str, code: str) -> None:
     assert code_of(redis.ResponseError(text)) == code
 
 
-def test_what_is_no_error_of_redis_py_is_reported_too() -> None:
+def test_errors_without_a_code_are_classified_too() -> None:
     assert classify(redis.exceptions.RedisClusterException("no node")) is Reply.PASSING
     assert classify(OSError("gone")) is Reply.PASSING
     assert classify(redis.ConnectionError("max number of clients reached")) is Reply.PASSING

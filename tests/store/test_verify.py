@@ -130,7 +130,7 @@ def test_what_no_repair_can_read_is_reported(store: Store) -> None:
     assert store.counts() == [0, 0, 0, 0, 0]
 
 
-def test_live_workers_are_no_fault(store: Store, redis_url: str) -> None:
+def test_live_workers_are_not_a_fault(store: Store, redis_url: str) -> None:
     """Four workers that claim, finish, fail, postpone and release, beside walk after walk."""
     stop = threading.Event()
     errors: list[BaseException] = []

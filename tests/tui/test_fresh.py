@@ -21,7 +21,7 @@ from tests.tui.driving import settle, shows, text_of, until
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_search_that_finds_nothing_in_its_queue_goes_on_through_the_others(
+async def test_a_search_that_finds_nothing_in_its_queue_continues_through_the_others(
     stage: Stage,
 ) -> None:
     registry.save(stage.link, "t", QueueInfo("archive", [TaskInfo("a.b", {}, [])], "a.b"))

@@ -80,7 +80,7 @@ def test_the_url_is_never_logged(consumer: Start) -> None:
     assert "in-the-address" not in worker.log.read_text()
 
 
-def test_every_attempt_has_the_same_id_and_a_time_of_its_own(consumer: Start) -> None:
+def test_every_attempt_has_the_same_id_and_its_own_time(consumer: Start) -> None:
     consumer(**QUICK)
 
     def script(connection: Connection) -> None:
@@ -142,7 +142,7 @@ def test_retry_after_delays_the_next_attempt(consumer: Start) -> None:
         (drip_status, 2, "timeout"),
     ],
 )
-def test_endings_and_the_worker_goes_on(
+def test_endings_and_the_worker_continues(
     consumer: Start, script: Script, attempts: int, code: str
 ) -> None:
     consumer("-w", "1", **QUICK)

@@ -85,7 +85,7 @@ def test_the_head_alone_is_read_however_it_comes(size: int) -> None:
     assert b"".join([*pieces, head.feed(b"")]) == KEPT
 
 
-def test_a_head_without_an_end_goes_on_as_it_is() -> None:
+def test_a_head_without_an_end_is_passed_on_unchanged() -> None:
     head = HeadFilter()
     assert head.feed(b"HTTP/1.1 2") == b""
     assert head.feed(b"") == b"HTTP/1.1 2"
