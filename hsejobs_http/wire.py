@@ -135,6 +135,7 @@ class Wire(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def rank(self) -> tuple[int, float] | None:
+        """See ``Guest``."""
         if self._stuck is not None:
             # Here we wait for the peer: a slow reader occupies a place like half a request.
             return _STUCK, self._stuck
@@ -143,6 +144,7 @@ class Wire(HttpToolsProtocol):
         return self._state, self._since
 
     def give_way(self) -> None:
+        """See ``Guest``."""
         self._end()
 
     def _discard_output(self) -> None:
@@ -155,6 +157,7 @@ class Wire(HttpToolsProtocol):
         self.transport.abort()
 
     def enforce_deadline(self, now: float) -> None:
+        """See ``Guest``."""
         if self.transport.is_closing() and self._stuck is None:
             # Unsent data gets as much time as an idle connection.
             self._stuck = now + self._doors.patience.idle

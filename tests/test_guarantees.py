@@ -164,9 +164,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
     ),
     "[Redis in the field]": ("test_guarantees.py::test_its_links_lead_somewhere",),
     "Eviction loses jobs.": (f"{SCRIPTS}::test_a_server_that_evicts_loses_jobs",),
-    "The platform's first specification names": (
-        f"{SCRIPTS}::test_a_server_that_evicts_loses_jobs",
-    ),
+    "The platform's first document names": (f"{SCRIPTS}::test_a_server_that_evicts_loses_jobs",),
     "Use `noeviction`": (
         f"{REPLIES}::test_outcomes_and_the_ways_out_work_on_a_full_server",
         "http/test_refusing_redis.py::test_adds_are_refused_by_503_and_exit_3",

@@ -34,6 +34,7 @@ class AlertStore:
         self.link.command("HSET", self._key, _field(alert), codec.dumps(alert))
 
     def drop(self, alert: dict[str, Any]) -> None:
+        """Deletes an alert."""
         self.link.command("HDEL", self._key, _field(alert))
 
     def overdue(self, queue: str, before_ms: int) -> int:

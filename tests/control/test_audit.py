@@ -99,7 +99,7 @@ def test_where_entries_go_can_be_another_place(link: RedisClient) -> None:
     assert told == [("remove", "q", 1, ("a",), "cli"), ("pause", "q", 0, (), "cli")]
 
 
-def test_an_act_is_done_and_reported_when_the_log_cannot_be_written(
+def test_an_act_is_done_and_said_when_the_log_cannot_be_written(
     link: RedisClient, tmp_path: Path
 ) -> None:
     (tmp_path / FILE).mkdir()

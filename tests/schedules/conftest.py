@@ -35,7 +35,7 @@ class Board:
         return answered
 
     def register(self, queue: str) -> None:
-        """A queue of another program, which does not run now."""
+        """A queue of somebody else's program, which does not run now."""
         registry.save(runtime().link, runtime().prefix, QueueInfo(queue))
 
     def finished(self, queue: str, state: State, count: int, hours: float) -> None:

@@ -59,7 +59,7 @@ def plain() -> Iterator[Server]:
 
 
 def said(url: str, patience: float = 0.0) -> str:
-    """The error of a command on this URL, or an empty text when it is answered."""
+    """What a command on this URL ends with, or an empty text when it is answered."""
     link = RedisClient(url)
     try:
         link.command("GET", "t:{q}:paused", patience=patience)

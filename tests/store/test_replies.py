@@ -73,7 +73,7 @@ def test_a_server_says_it(redis_server: Server, link: RedisClient, name: str) ->
 def test_an_add_is_taken_or_not_and_never_halved(
     redis_server: Server, link: RedisClient, name: str
 ) -> None:
-    """For any answer, the record is whole or absent, and the store works again at once."""
+    """Whatever was answered, the record is whole or absent; and it works again at once."""
     writer, reader = JobWriter(link, "t"), JobReader(link, "t")
     writer.add("q", job("before"))
     with REFUSING[name](redis_server), pytest.raises(RedisUnavailable):
