@@ -52,12 +52,12 @@ class Maintenance:
         # Deadlines and workers are checked even while this thread waits for Redis.
         self.link = runtime.link
         self.link.probe_after = PROBE_AFTER
-        self.link.watch(consumer.mind)
+        self.link.watch(consumer.supervise)
         self.work = WorkerStore(self.link, runtime.prefix, self.queue.name)
         self.schedules = Scheduler(self.queue)
         self.pending = PendingWrites()
         timer_link = RedisClient(runtime.link.url, probe_after=float("inf"))
-        timer_link.watch(consumer.mind)
+        timer_link.watch(consumer.supervise)
         self.timer = DueTimer(timer_link, keys.of(self.work.base, "timer"))
         self.fast_until = 0.0
         self._due_at: float | None = None

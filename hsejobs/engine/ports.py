@@ -64,7 +64,7 @@ class MaintenanceHost(Protocol):
     def slots(self) -> Sequence[Slot]:
         """The slots of the current workers."""
 
-    def mind(self) -> None:
+    def supervise(self) -> None:
         """Enforces deadlines and replaces dead workers; called while this thread waits for Redis."""
 
     def deadline_passed(self, slot: Slot, running: Running, now: float) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from hsejobs.engine import JobFailed, runtime
-from hsejobs.engine.consumer import _interrupter
 from hsejobs.engine.context import JobInterrupted
+from hsejobs.engine.processes import _interrupter
 from tests.engine import jobs
 from tests.engine.conftest import Consumer, counts
 

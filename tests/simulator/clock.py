@@ -25,12 +25,14 @@ _CLOCKED = (
     "hsejobs.engine.outcome",
     "hsejobs.engine.periodic",
     "hsejobs.engine.consumer",
+    "hsejobs.engine.workers",
     "hsejobs.model",
 )
 _ASKING = (
     "hsejobs.engine.worker",
     "hsejobs.engine.maintenance",
     "hsejobs.engine.consumer",
+    "hsejobs.engine.workers",
     "hsejobs.model",
     "hsejobs.store.write",
 )
