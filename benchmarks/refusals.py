@@ -1,12 +1,12 @@
 """Measure how an unavailable, full or distant Redis affects running jobs.
 
-Run by hand, from anywhere::
+Run it in any folder::
 
     python benchmarks/refusals.py --only outage,full,due
 
 ``outage``  1,000 running jobs with progress and log lines; Redis is stopped for 60 s;
 ``full``    maxmemory is reached in the middle of 2,000 jobs; then old jobs are cleaned;
-``due``     1,000,000 jobs fall due at once, 150 ms from Redis, beside jobs that run.
+``due``     1,000,000 jobs fall due at once, 150 ms from Redis, while other jobs run.
 
 One JSON document on stdout.
 """
@@ -68,7 +68,6 @@ class Field:
         self.server.__exit__(None, None, None)
 
     def consume(self, *options: str, url: str | None = None, **env: str) -> None:
-        """Start a consumer."""
         log = (self.folder / "consumer.log").open("ab")
         self.consumers.append(
             subprocess.Popen(

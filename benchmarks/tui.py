@@ -157,7 +157,7 @@ def _memory(pid: int) -> float:
 
 
 def changing(url: str, changes: int = CHANGES) -> list[float]:
-    """Resident MB of the real program after each ``AT_ONCE`` of so many changes of screen."""
+    """Resident MB of the real program after every ``AT_ONCE`` of ``changes`` changes of screen."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
     env = {

@@ -175,7 +175,7 @@ def _target(shim_state: Shim, info: QueueInfo, own: JobHuey | None, task: str | 
 def _owner(sent: AddRequest, field: str, who: Caller, own: str | None) -> str | None:
     """Returns the job's owner: the caller's ``own``, or whom an operator's body names.
 
-    Raises Problem 403 when anybody else's body names another owner.
+    Raises Problem 403 when the body of any other role names another owner.
     """
     named = [sent.owners[field]] if field in sent.owners else []
     if isinstance(sent.payload, dict):

@@ -172,5 +172,5 @@ class RequestGate:
 
 
 def _shown(path: str) -> str:
-    # A signed link lets anybody load its file, so none may appear in a log.
+    # A signed link lets anyone load its file, so none may appear in a log.
     return "/artifacts/***" if path.startswith("/artifacts/") else path[:300]

@@ -174,7 +174,7 @@ def require_role(request: Request, role: str) -> Caller:
 def organization_in_view(who: Caller, organization_id: str | None) -> str | None:
     """Returns the organization to show: the caller's, or the one that an operator chose.
 
-    Raises Problem 403 if anybody else names another organization.
+    Raises Problem 403 if any other role names another organization.
     """
     if who.role == "operator":
         return organization_id

@@ -78,7 +78,7 @@ class Viewers:
         self._organizations[who.organization_id] += who.role != "operator"
 
     def release(self, who: Caller) -> None:
-        """Releases the view."""
+        """Ends a reservation that ``reserve`` made for this caller."""
         self._users[who.organization_id, who.user_id] -= 1
         self._organizations[who.organization_id] -= who.role != "operator"
 

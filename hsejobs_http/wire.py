@@ -182,7 +182,7 @@ class Wire(HttpToolsProtocol):
             # We have paused reading, or an answer has begun.
             self._due = now + self._limiter.timeouts.body
         else:
-            # For the log line: the reader of the body is told that the peer disconnected.
+            # For the log line: the reader of the body gets a disconnect of the peer.
             cycle.scope["late"] = True  # type: ignore[typeddict-unknown-key]
             self._refuse(too_slow("the body"))
             cycle.disconnected = True

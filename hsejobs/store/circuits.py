@@ -79,7 +79,7 @@ class Circuit:
 
     @property
     def host(self) -> str:
-        """``host:port``."""
+        """The ``host:port`` that the circuit guards; the whole name if it names no host."""
         match = _NAME.fullmatch(self.name)
         return match["host"] if match else self.name
 

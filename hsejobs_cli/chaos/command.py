@@ -85,7 +85,7 @@ def chaos(
     if "frozen" in allowed and server_pid is None:
         raise InvalidOption("server-pid", "must be given to freeze the server")
     if allowed:
-        question = f"This affects everybody who uses this Redis: {', '.join(allowed)}. Continue?"
+        question = f"This affects all users of this Redis: {', '.join(allowed)}. Continue?"
         output.confirm(question, yes=yes)
     verdict, injected, prefix, folder = _run(settings, chosen, allowed, server_pid, keep)
     found = _document(verdict, injected, chosen, prefix, folder)

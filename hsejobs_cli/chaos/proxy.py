@@ -84,7 +84,7 @@ class Proxy:
         self.cut_all()
 
     def up(self) -> None:
-        """Accepts connections again."""
+        """Accepts connections again after ``down``."""
         with self._lock:
             self._down = False
 

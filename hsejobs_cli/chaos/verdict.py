@@ -169,7 +169,7 @@ def excused(
 def _recovered(blow: InjectedBlow, runs: dict[str, list[Run]]) -> float | None:
     """Returns the seconds from a blow's end until work has recovered; None if it never did.
 
-    That is, until the jobs that it interrupted have ended; for a blow to everybody, until the next
+    That is, until the jobs that it interrupted have ended; for a blow to all consumers, until the next
     job begins.
     """
     if blow.skipped:

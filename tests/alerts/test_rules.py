@@ -1,4 +1,4 @@
-"""Each rule goes on and off where it should, without flapping, and one process looks."""
+"""Each rule goes on and off at its limits, without flapping, and one process checks."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_trying_ends(scene: Scene) -> None:
     scene.channel.broken = False
     for _ in range(CALM_LOOKS):
         scene.watch.look()
-    assert scene.channel.sent == [], "nobody hears the end of what nobody heard of"
+    assert scene.channel.sent == [], "the end of an alert that was never sent is not sent"
 
 
 def test_the_webhook_is_signed_and_its_address_checked(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_the_webhook_is_signed_and_its_address_checked(tmp_path: Path) -> None:
     )
 
 
-def test_an_answer_that_is_no_success_is_an_error(tmp_path: Path) -> None:
+def test_an_answer_without_success_is_an_error(tmp_path: Path) -> None:
     def busy(connection: Connection) -> None:
         connection.read()
         connection.answer("503 Busy")

@@ -324,7 +324,7 @@ KILL = InjectedBlow(Blow(12.0, "kill", target="threads"), 12.0, 12.0, group=1, n
         ),  # killed after the second run began
         (13.0, InjectedBlow(Blow(11, "freeze", 3, "threads"), 11.0, 14.0, group=1), 0),
         (13.0, InjectedBlow(Blow(11, "freeze", 1, "threads"), 11.0, 12.0, group=1), 1),  # too short
-        (13.0, InjectedBlow(Blow(11, "black-hole", 4), 11.0, 15.0), 1),  # nobody was hurt
+        (13.0, InjectedBlow(Blow(11, "black-hole", 4), 11.0, 15.0), 1),  # nothing was hurt
         (13.0, InjectedBlow(Blow(11, "stop", 1, "threads"), 11.0, 12.0, group=1), 1),
     ],
 )

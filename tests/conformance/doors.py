@@ -50,23 +50,23 @@ TIMES = ("delay", "backoff", "timeout")
 
 
 class Door:
-    """A way in. ``takes``: whether it has the step at all, for whoever asks."""
+    """A way in. ``takes``: whether it has the step at all, for any caller."""
 
     name: str
 
     def ask(self, step: Step, who: Who) -> Answer:
-        """Does it; never raises for what is wrong with it."""
+        """Takes the step; returns a JobsError as its code instead of raising it."""
         try:
             return Answer("", self.do(step, who))
         except JobsError as error:
             return Answer(error.code)
 
     def do(self, step: Step, who: Who) -> Any:
-        """Does it; the view."""
+        """Takes the step; returns the view. Raises the door's own errors."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Ends it."""
+        """Frees what the door holds; does nothing by default."""
 
 
 def info_of(queue: str) -> QueueInfo:
@@ -86,7 +86,7 @@ def last(steps: Iterator[Any]) -> Any:
 
 
 class Python(Door):
-    """What programs import."""
+    """The Python API: ``JobHuey`` to add jobs, ``hsejobs.control`` for the rest."""
 
     name = "python"
 
@@ -168,7 +168,7 @@ def act(acts: Acts, step: Step) -> Any:
 
 
 class Tui(Door):
-    """What the screens stand on: a person at a terminal, or a token's in the dashboard."""
+    """The TUI's session: of a person at a terminal, or of a token in the dashboard."""
 
     name = "tui"
 

@@ -57,7 +57,7 @@ class World:
         self._tokens = 0
 
     def clear(self) -> None:
-        """The queues are described, there is no job, and nobody has done anything."""
+        """The queues are described, there are no jobs, and the audit log is empty."""
         self.client.flushall()
         for info in self.infos.values():
             registry.save(self.redis, PREFIX, info)
@@ -108,7 +108,7 @@ class World:
             work.step([Done(claim.id, claim.token, 1, codec.dumps(job.result))], 0, "", 1)
 
     def records(self) -> dict[str, dict[str, str]]:
-        """Every job as Redis keeps it, but for moments and what tells one add from another."""
+        """Every job as stored in Redis, without times and without what distinguishes one add from another."""
         found = {}
         for queue in self.infos:
             base = keys.base(PREFIX, queue)

@@ -65,7 +65,7 @@ class Place:
         return self.reader.job("mail", job_id)
 
     def payload(self, job_id: str) -> Any:
-        """As it lies in Redis."""
+        """As it is stored in Redis."""
         return codec.loads(
             self.client.get(keys.of(keys.base("hsejobs", "mail"), "payload", job_id))
         )

@@ -1,4 +1,4 @@
-"""The engine's walls: a queue needs no Huey, and worker and maintenance need no consumer."""
+"""The engine's boundaries: a queue needs no Huey; worker and maintenance need no consumer."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_schedule_that_is_unregistered_runs_no_more(redis_url: str) -> None:
 
 @dataclass
 class Host:
-    """What worker and maintenance ask for, and no more."""
+    """The interface that worker and maintenance need, and no more."""
 
     huey: JobHuey
     worker_id: str = "host:1"

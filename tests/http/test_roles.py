@@ -142,12 +142,12 @@ def test_jobs_by_owner(key: tuple[str, str], role: str, jobs: Jobs) -> None:
             wanted = 200
         elif owner == "foreign":
             wanted = 404
-            nobody = jobs.shim.ask(
+            missing = jobs.shim.ask(
                 method,
                 path.removeprefix("/api/jobs").format(queue="email", job_id="org-2:never"),
                 role,
             )
-            assert nobody.content == done.content
+            assert missing.content == done.content
         else:
             wanted = 403 if may == "own jobs" and owner == "colleague" else 200
         if method == "DELETE" and wanted == 200:
@@ -200,7 +200,7 @@ def test_counts_and_lists(role: str, jobs: Jobs) -> None:
             for job in listed["jobs"]:
                 hidden = may.endswith("contents of own jobs") and job["userId"] != "ann"
                 assert (job["data"] is None) == hidden
-        # An operator may choose an organization; nobody else may name another than their own.
+        # An operator may choose an organization; other roles may name only their own.
         sign = "&" if "?" in url else "?"
         for org, n in (("org-2", 1), ("org-1", 2)):
             chosen = jobs.shim.ask("GET", f"{url}{sign}organizationId={org}", role)

@@ -304,7 +304,7 @@ def test_clean_covers_jobs_from_before_its_request(shim: Shim, redis_client: Red
     monitoring: Any = redis_client
     with monitoring.monitor() as seen:
         wire.raw.sendall(head("POST", b"/api/jobs/email/clean", b"Content-Length: %d" % len(body)))
-        # The look at Redis' clock; whoever watches for alerts asks for some minutes besides.
+        # The read of Redis' clock; the watch for alerts also asks for some minutes.
         words = [""]
         while (words[0], words[1:2], words[-1]) != ("EVALSHA", [sha], "0"):
             words = seen.next_command()["command"].split()

@@ -37,7 +37,7 @@ class Sim:
         self.groups: list[Group] = []
         self.consumers: list[SimConsumer] = []
         self.numbers = 0
-        #: The end: nobody adds, acts or hurts any more, and what there is must come to its end.
+        #: The end: no more jobs, acts or faults are added, and the existing jobs must end.
         self.closing = False
 
     def huey(self) -> SimHuey:
@@ -76,7 +76,7 @@ class Sim:
         world.spawn(group, f"{group.name}k", body)
 
     def end_group(self, group: Group) -> None:
-        """A whole process, with its children, is gone."""
+        """Kills a whole process with its children."""
         if not group.alive:
             return
         group.alive = False
@@ -105,7 +105,7 @@ class SimHuey(JobHuey):
 
 
 class Busy(JobsError):
-    """What a task raises that says when to come again."""
+    """An error with a time for the next attempt, which a task raises."""
 
     code = "busy"
     retry_after = 0.7
@@ -166,7 +166,7 @@ def _once(sim: Sim, job: Any, key: str) -> None:
 
 
 class SimFlag:
-    """A stop flag."""
+    """The consumer's stop flag; a wait for it passes simulated time."""
 
     def __init__(self, world: World) -> None:
         self._world, self._set = world, False
@@ -236,7 +236,7 @@ class SimEnvironment:
 
 
 class SimConsumer(JobConsumer):
-    """The real one, but for what asks the operating system."""
+    """The real consumer, without calls to the operating system."""
 
     def __init__(self, sim: Sim, group: Group, **options: Any) -> None:
         self.sim, self.group = sim, group
@@ -262,7 +262,7 @@ class SimConsumer(JobConsumer):
         """There are no signals."""
 
     def stop(self) -> None:
-        """What SIGTERM does."""
+        """Does what the handler of SIGTERM does."""
         self._signals += 1
         self.wake_maintenance()
 

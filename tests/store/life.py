@@ -256,7 +256,7 @@ class Working(RuleBasedStateMachine):
 
     @rule(pick=PICK)
     def stall(self, pick: int) -> None:
-        """A worker was seen to die."""
+        """The death of a worker was noticed."""
         self.next_call()
         pair = self.attempt(pick)
         job = self.model.holds(*pair)
@@ -265,7 +265,7 @@ class Working(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        """Dead leases and due jobs."""
+        """Expired leases and due jobs."""
         self.next_call()
         swept = self.work.sweep(MAX_STALLS)
         assert swept.moved == self.model.fall_due(swept.now)

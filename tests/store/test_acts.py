@@ -1,4 +1,4 @@
-"""What people do to jobs, and what they see: states, tenants, pages, undo."""
+"""Operators' acts on jobs, and what they see: states, tenants, pages, undo."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ def test_a_cursor_is_of_one_list(store: Store) -> None:
         ("q", State.WAITING, page[:-1], False),
         ("q", State.WAITING, " " + page, False),
         ("q", State.WAITING, page + "\n", False),
-        # Put together by somebody who has read how it is done.
+        # Forged by an author who knows the format.
         ("q", State.WAITING, _cursor("q w0", b"nan", b"j0"), False),
         ("q", State.WAITING, _cursor("q w0", b"x", b"j0"), False),
     ):
@@ -331,7 +331,7 @@ def test_a_sweep_that_was_under_way_through_an_outage_takes_no_lease(
 
 
 def test_a_page_is_bounded_in_bytes_too(store: Store) -> None:
-    """200 payloads of 100 KB are no answer that many can ask for at once."""
+    """200 payloads of 100 KB are too large an answer for many callers at once."""
     payload = json.dumps({"text": "x" * 100_000}).encode()
     ids = [f"large{n:02}" for n in range(60)]
     store.writer.add_many("q", [NewJob(one, "task", payload, 3, 2, 10_000, 0) for one in ids])

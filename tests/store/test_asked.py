@@ -21,7 +21,7 @@ def store(redis_url: str, no_leaks: None) -> Store:
 
 @pytest.fixture
 def other(store: Store, redis_url: str) -> Store:
-    """The colleague."""
+    """Another client of the same server, with tokens that differ from ``store``'s."""
     made = Store(redis_url)
     made._claims = 1_000
     return made

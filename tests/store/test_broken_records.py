@@ -134,7 +134,7 @@ def test_whatever_is_done_the_job_stays_in_one_state(
         "orphan",
         "unreadable",
     }
-    # What is left is mended by one walk, or runs.
+    # One walk repairs what is left, or the job runs.
     left = {
         fault.job_id for fault in verifier.verify("q", repair=True).faults if not fault.repaired
     }
@@ -147,7 +147,7 @@ def test_whatever_is_done_the_job_stays_in_one_state(
 
 
 def look(store: Store) -> None:
-    """Every reader answers."""
+    """Calls every reader; none may raise on a broken record."""
     with contextlib.suppress(JobNotFound):
         views.public(store.reader.job("q", "a"))
     store.reader.status("q", "a")

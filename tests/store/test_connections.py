@@ -1,4 +1,4 @@
-"""What a process keeps of its connections, however often they break and however many threads come."""
+"""The connections that a process keeps, however often they break, with any number of threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections as they are made in the field: TLS, logins and keepalive, to real servers of each kind."""
+"""Connections as in production: TLS, logins and keepalive, to real servers of each kind."""
 
 from __future__ import annotations
 

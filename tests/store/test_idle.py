@@ -1,4 +1,4 @@
-"""An idle connection that was dropped without a word costs one retry, on a Cluster and by Sentinel too.
+"""An idle connection that was dropped silently costs one retry, also on a Cluster and by Sentinel.
 
 Nothing is measured in seconds here: without patience, a call that waited for a reply on a silent
 connection is refused, and one that asked first and connected again is answered.

@@ -1,4 +1,4 @@
-"""The checker of left-over keys finds what it is there for."""
+"""The checker of leaked keys finds each kind of leak."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def client(redis_url: str, redis_client: redis.Redis) -> redis.Redis:
         ("ZREM t:{_circuits}:circuits smtp:failed:25", "not in the list"),
     ],
 )
-def test_a_leak_is_told(client: redis.Redis, command: str, told: str) -> None:
+def test_a_leak_is_reported(client: redis.Redis, command: str, told: str) -> None:
     client.execute_command(*command.split())  # type: ignore[no-untyped-call]
     assert any(told in leak for leak in find_leaks(client, "t"))
 
 
-def test_what_goes_by_itself_is_no_leak(client: redis.Redis) -> None:
+def test_shared_keys_and_keys_that_expire_are_not_leaks(client: redis.Redis) -> None:
     client.set("t:{q}:kv:x", "1", ex=60)
     client.set("t:{q}:n:x", "1", ex=60)
     client.set("t:lock:x", "1")

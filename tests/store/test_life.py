@@ -1,4 +1,4 @@
-"""What the scripts were seen to do to jobs is what the table says: no more, and no less."""
+"""The transitions that the scripts make are exactly those of the table."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def claim_what_fell_due(store: Watched) -> None:
 
 
 def act_by_hand(store: Watched) -> None:
-    """What people do."""
+    """Takes every action that an operator can take."""
     store.writer.promote("q", store.job("delayed"))
     store.writer.retry("q", store.job("failed"))
     for state in ("waiting", "delayed", "completed", "failed"):

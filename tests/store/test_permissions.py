@@ -1,4 +1,4 @@
-"""The least rights: what they are, what takes them, and that a trial of them changes nothing."""
+"""The least rights: which they are, what needs them, and that testing them changes nothing."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def sent(known: set[str]) -> set[str]:
     found: set[str] = set()
     for folder in ("hsejobs/store", "hsejobs/engine", "hsejobs_cli"):
         for path in (ROOT / folder).rglob("*.py"):
-            # `hsejobs chaos` hurts a server with rights of its own: see docs/chaos.md.
+            # `hsejobs chaos` disrupts a server with additional rights: see docs/chaos.md.
             if "chaos" in path.parts:
                 continue
             for node in ast.walk(ast.parse(path.read_text())):
@@ -174,7 +174,7 @@ def test_no_script_depends_on_an_announcement() -> None:
 
 
 def denials(client: redis.Redis) -> list[str]:
-    """What Redis noted down as refused to the least user."""
+    """The commands that Redis logged as refused to the least user."""
     return [str(entry["object"]) for entry in client.acl_log() if entry["username"] == USER]
 
 

@@ -1,6 +1,6 @@
-"""What each word of Redis means, said by a real server, through every door of the store.
+"""The meaning of each error of Redis, sent by a real server, through every door of the store.
 
-The kind: errors told apart by their text, or by a list that nobody compares with a server.
+The kind: errors told apart by their text, or by a list that is not compared with a server.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.support import wait_until
 from tests.support.faults import FAULTS, REFUSING, full, no_rights, read_only
 from tests.support.server import USER, Server
 
-#: The code that a server says in each fault, and the error of ours.
+#: The code that a server sends in each fault, and our error for it.
 SAYS = {
     "read only": ("READONLY", RedisUnavailable),
     "master down": ("MASTERDOWN", RedisUnavailable),
@@ -100,11 +100,11 @@ def test_an_add_is_taken_or_not_and_never_halved(
         ("unknown command 'FOO'", ""),
     ],
 )
-def test_the_code_is_found_wherever_it_stands(text: str, code: str) -> None:
+def test_the_code_is_found_anywhere_in_the_text(text: str, code: str) -> None:
     assert code_of(redis.ResponseError(text)) == code
 
 
-def test_what_is_no_error_of_redis_py_is_told_too() -> None:
+def test_errors_without_a_code_are_classified_too() -> None:
     assert classify(redis.exceptions.RedisClusterException("no node")) is Reply.PASSING
     assert classify(OSError("gone")) is Reply.PASSING
     assert classify(redis.ConnectionError("max number of clients reached")) is Reply.PASSING

@@ -47,7 +47,7 @@ def test_no_script_runs_while_its_slot_moves(
         for script in scripts.ALL:
             with pytest.raises(RedisUnavailable, match="ASK"):
                 client.run(script, BASE, ["1"] * 12, patience=0)
-            # Whoever does not ask for it is sent away by the other node, too.
+            # A client that does not send ASKING is redirected by the other node, too.
             with move.target.client() as admin, pytest.raises(MovedError):
                 admin.eval(script.text, 1, BASE)
         with pytest.raises(RedisUnavailable, match="ASK"):

@@ -33,7 +33,7 @@ def claim(work: WorkerStore, lease_ms: int, *, again: int = 0) -> list[str]:
 
 
 def test_a_mark_that_is_asked_for_again_is_still_granted(work: WorkerStore) -> None:
-    """Seen: a lost reply burnt the mark, and the call that it guards was made by nobody."""
+    """Seen: a lost reply used up the mark, and the call that it guards was never made."""
     claim(work, 60_000)
 
     def ask(ask: str) -> int:
@@ -59,7 +59,7 @@ def test_a_claim_that_is_found_again_has_its_whole_lease(
 
 
 def test_a_claim_that_comes_late_takes_nothing(work: WorkerStore) -> None:
-    """Seen: it lay in a server that hung, was sent again and answered, and took a job that nobody ran."""
+    """Seen: a hung server held it; sent again and answered, it took a job that no worker ran."""
     client = work.redis
     assert claim(work, 60_000, again=2) == ["a"]
     JobWriter(client, "t").add("q", NewJob("b", "m.task", b"{}", 3, 3, 1000, 0, nonce="n"))
@@ -69,7 +69,7 @@ def test_a_claim_that_comes_late_takes_nothing(work: WorkerStore) -> None:
 
 
 def test_a_sweep_that_comes_late_takes_no_lease(work: WorkerStore) -> None:
-    """Seen: it lay in a server that hung, behind which the renewals lay, and took every lease."""
+    """Seen: a hung server held it, with the renewals behind it, and it took every lease."""
     assert claim(work, 0) == ["a"]
     now = work.sweep(3, stall_until=0).now
     assert work.sweep(3, stall_until=now - 1).stalled == []

@@ -1,4 +1,4 @@
-"""Jobs that fell out of their state are found and put back; workers meanwhile are no fault."""
+"""Jobs that are in the wrong state are found and repaired; running workers cause no findings."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def codes(store: Store, *, repair: bool = False) -> set[tuple[str, str, bool]]:
 
 #: What breaks it, what is then found, and the counts (w, a, d, c, f) after the repair.
 BREAKS: list[tuple[str, set[tuple[str, str]], list[int]]] = [
-    # What the field saw: attempt 443 of a job without a backoff.
+    # Seen in production: attempt 443 of a job without a backoff.
     (
         "ZREM {q}:delayed d; ZREM {q}:o:delayed:o1 d; HSET {q}:j:d ra -nan am 443 ax 1000 bo 0",
         {("d", "no_index"), ("d", "bad_number")},
@@ -119,7 +119,7 @@ def test_a_job_with_a_live_lease_is_left_alone(store: Store) -> None:
     assert store.redis.command("HGETALL", "t:{q}:j:a") == before
 
 
-def test_what_no_repair_can_read_is_told(store: Store) -> None:
+def test_what_no_repair_can_read_is_reported(store: Store) -> None:
     store.redis.command("SET", "t:{q}:j:other", "no hash")
     store.redis.command("ZADD", "t:{q}:waiting", 5, "other")
     assert codes(store, repair=True) == {
@@ -130,7 +130,7 @@ def test_what_no_repair_can_read_is_told(store: Store) -> None:
     assert store.counts() == [0, 0, 0, 0, 0]
 
 
-def test_live_workers_are_no_fault(store: Store, redis_url: str) -> None:
+def test_live_workers_are_not_a_fault(store: Store, redis_url: str) -> None:
     """Four workers that claim, finish, fail, postpone and release, beside walk after walk."""
     stop = threading.Event()
     errors: list[BaseException] = []
@@ -208,7 +208,7 @@ def test_a_broken_job_can_be_seen_retried_and_removed_without_a_repair(store: St
     }
 
 
-def test_every_fault_is_told_and_documented() -> None:
+def test_every_fault_is_reported_and_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
     broken = {code for _, want, _ in BREAKS for _, code in want}
     assert broken | {"unreadable"} == FAULTS.keys()

@@ -44,7 +44,7 @@ class WatchedClient(RedisClient):
         self, script: Script, base: str, args: Sequence[Arg] = (), *, patience: float = PATIENCE
     ) -> Any:
         if script.read_only:
-            # It writes nothing: test_replies.py looks on a server that takes no write.
+            # It writes nothing: test_replies.py uses it on a server that refuses writes.
             return super().run(script, base, args, patience=patience)
         before = self._seen()
         reply = super().run(script, base, args, patience=patience)

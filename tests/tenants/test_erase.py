@@ -32,7 +32,7 @@ ORG, OTHER = "org-123", "org-124"
 
 @contextlib.contextmanager
 def adding_meanwhile(log: BinaryIO) -> Iterator[list[Any]]:
-    """The other tenant's jobs go on being added, and write to the log; the jobs."""
+    """Keeps adding the other tenant's jobs and log lines; yields the jobs."""
     going, added = threading.Event(), []
 
     def add() -> None:
@@ -80,7 +80,7 @@ def test_nothing_is_left_and_the_others_have_all(
     log.flush()
     (tmp_path / "logs" / "email.log.1").write_text(f"half a line of {ORG} and not JSON")
     with adding_meanwhile(log) as added:
-        # That the server writes its file anew is beyond the least rights.
+        # Rewriting the server's file needs more than the least rights.
         monkeypatch.setenv("QUEUE_REDIS_URL", redis_server.url)
         done = run("tenants", "erase", ORG, "--yes", "--json")
     assert done.returncode == 0, done.stderr
@@ -147,7 +147,7 @@ def test_an_erasure_refuses_while_jobs_run(redis_url: str) -> None:
     # Nothing was done, also not to the job that waits.
     assert total("o-1") == 2
     work.release([(job.id, "token")])
-    # One whose worker died is nobody's: it goes back to its place, and away.
+    # A job whose worker died belongs to no worker: it returns to its place and is then erased.
     work.step([], 1, "dead", 0)
     assert run("tenants", "erase", "o-1", "--yes").returncode == 0
     assert total("o-1") == 0
@@ -210,7 +210,7 @@ def test_it_asks_for_the_name(redis_url: str) -> None:
 
 
 def typed(answer: str, *words: str) -> int:
-    """The command on a terminal, where somebody types this."""
+    """The command on a terminal, where a user types this."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "hsejobs_cli", *words],

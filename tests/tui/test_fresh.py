@@ -21,7 +21,7 @@ from tests.tui.driving import settle, shows, text_of, until
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_search_that_finds_nothing_in_its_queue_goes_on_through_the_others(
+async def test_a_search_that_finds_nothing_in_its_queue_continues_through_the_others(
     stage: Stage,
 ) -> None:
     registry.save(stage.redis, "t", QueueInfo("archive", [TaskInfo("a.b", {}, [])], "a.b"))
@@ -40,7 +40,7 @@ async def test_a_search_that_finds_nothing_in_its_queue_goes_on_through_the_othe
         await shows(pilot, "mail 1 / 2")
         await pilot.press("escape")
         await shows(pilot, "2 queues")
-        await pilot.press("slash", *"nobody", "enter")
+        await pilot.press("slash", *"no-job", "enter")
         await shows(pilot, "none in any queue")
         await pilot.press("escape")
         await shows(pilot, "No jobs in this state.")

@@ -1,4 +1,4 @@
-"""The breaker around a call, with the times that it has in earnest; and what its task loads."""
+"""The breaker around a call, with its real times; and the modules that its task loads."""
 
 from __future__ import annotations
 

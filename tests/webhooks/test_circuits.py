@@ -1,4 +1,4 @@
-"""A circuit's life in Redis: one script a transition, on one server and on a Cluster."""
+"""A circuit's life in Redis: one script per transition, on one server and on a Cluster."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_exactly_one_trial(circuits: Circuits) -> None:
     assert sorted(kinds) == ["trial"] + ["waiting"] * 39
     winner = f"w{kinds.index('trial')}"
     assert enter(circuits, winner) == "trial"  # sent again after a lost reply
-    # What others say of calls that began before does not decide the trial.
+    # Reports of calls that began earlier do not decide the trial.
     assert report(circuits, "straggler", "ok") == "half-open"
     assert report(circuits, "straggler-2", "fail") == "half-open"
     assert report(circuits, winner, "ok") == "closed"
@@ -116,7 +116,7 @@ def test_a_dead_workers_trial_passes_to_another(circuits: Circuits) -> None:
     wait_until(lambda: enter(circuits, "dead", 200) == "trial", what="the trial")
     assert enter(circuits, "other") == "waiting"
     wait_until(lambda: enter(circuits, "other") == "trial", what="the next trial")
-    # The dead one comes back: its word does not count any more.
+    # The dead worker returns: its report does not count any more.
     assert report(circuits, "dead", "ok") == "half-open"
     assert report(circuits, "other", "none") == "open"
     assert enter(circuits, "third") == "trial"
