@@ -202,7 +202,7 @@ class Lane:
 
 
 def run(sequences: int, lanes: int, seed: int, folder: Path) -> dict[str, Any]:
-    """Runs the sequences, in so many lanes at a time, and returns what came of them."""
+    """Runs the sequences, in parallel lanes, and returns what came of them."""
     with Server(find_binary(None), folder) as server:
         made = [Lane(number, seed, folder, server.url) for number in range(lanes)]
         share = [sequences // lanes + (n < sequences % lanes) for n in range(lanes)]

@@ -123,9 +123,9 @@ def _missing(error: ModuleNotFoundError, name: str) -> bool:
 
 def _reason(error: BaseException) -> str:
     """What the import raised and where, as one line of text."""
-    from hsejobs.extras import sentence
+    from hsejobs.extras import missing_extra_message
 
-    hint = sentence(error) if isinstance(error, ModuleNotFoundError) else None
+    hint = missing_extra_message(error) if isinstance(error, ModuleNotFoundError) else None
     text = hint or " ".join(str(error).split())[:SHOWN]
     kind = "" if hint else f"{type(error).__name__}: "
     return f"{kind}{text} ({_place(error)})"

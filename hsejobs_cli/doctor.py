@@ -139,7 +139,7 @@ def _smtp(url: str) -> tuple[bool, str, str]:
     try:
         server = parse_smtp_url(url)
         what = f"SMTP at {server.host}:{server.port}"
-        with MailSession(server, time.monotonic() + SMTP_SECONDS).talk():
+        with MailSession(server, time.monotonic() + SMTP_SECONDS).connected():
             return True, what, ""
     except JobsError as error:
         return False, what, f"{error}; check SMTP_URL"

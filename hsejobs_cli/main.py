@@ -39,9 +39,9 @@ def _run() -> int:
     try:
         from hsejobs_cli.app import run_command
     except ModuleNotFoundError as error:
-        from hsejobs.extras import sentence
+        from hsejobs.extras import missing_extra_message
 
-        text = sentence(error)
+        text = missing_extra_message(error)
         if text is None:
             raise
         sys.stderr.write(f"error: {text} (missing_extra)\n")

@@ -40,7 +40,7 @@ class Notifier:
             self._next = now + self._every
 
     def stopping(self, seconds: float) -> None:
-        """Tells that the service stops, which takes up to so many seconds."""
+        """Tells that the service stops, which takes up to this time in seconds."""
         self._send("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
 
     def _send(self, *lines: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a dead consumer leaves behind: processes that it started, and zombies that nobody waits for.
+"""What a dead consumer leaves behind: processes that it started, and zombies that no one waits for.
 
 On Linux, the supervisor is the parent of every descendant whose own parent died, also when it is not
 process 1. It ends those of a dead consumer and takes the exit status of the others.
@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 #: The environment variable that marks a consumer and all that it starts with a value of its own.
 MARK = "HSEJOBS_SUPERVISION"
-#: Seconds for which a zombie is left to whoever in this process started it.
+#: Seconds for which a zombie is left to the code of this process that started it.
 PATIENCE = 1.0
 _PR_SET_CHILD_SUBREAPER = 36
 _LINUX = sys.platform == "linux"
@@ -78,7 +78,7 @@ def _kill(one: _Process) -> bool:
     except OSError:
         return False
     try:
-        # The descriptor names one process for good; the number may have gone to another before.
+        # The descriptor keeps naming this process; the number may have gone to another before.
         again = _read(one.pid)
         if again is None or again.started != one.started:
             return False

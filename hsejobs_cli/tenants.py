@@ -37,7 +37,7 @@ def _tenant(session: CommandSession, name: str) -> Any:
 
     organization_id = check_organization(name, "org") or ""
     own_rows = session.application.hook("tenant_rows")
-    return Tenant(organization_id, session.settings, session.link, own_rows)
+    return Tenant(organization_id, session.settings, session.redis, own_rows)
 
 
 def erase(

@@ -113,7 +113,7 @@ def _guard(smtp_url: str | None) -> Iterator[None]:
     job = current_job()
     seconds = min(DELIVERY_SECONDS, job.time_remaining)
     with Breaker(
-        Circuits(runtime().link, runtime().prefix, patience=1.0),
+        Circuits(runtime().redis, runtime().prefix, patience=1.0),
         smtp_circuit(server.host, server.port),
         token=f"{job.token}/{job.id}",
         seconds=seconds,
@@ -143,7 +143,7 @@ def _open_artifact(artifact_id: str) -> Opened:
         raise ArtifactNotFound("a mail without an organization must not have attachments")
     settings = shared.settings
     store = open_store(settings.artifacts_url, settings.jobs_home)
-    files = Files(store, shared.link, shared.prefix)
+    files = Files(store, shared.redis, shared.prefix)
     role = files.records.role(huey.name, job.id)
     viewer = viewer_of(role, job.organization_id, job.user_id)
     found, pieces = files.open(files.by_id(viewer, job.organization_id, artifact_id))

@@ -64,7 +64,7 @@ def deliver_webhook(payload: WebhookPayload) -> dict[str, Any]:
     seconds = min(DELIVERY_SECONDS, job.time_remaining)
     seconds -= min(1.0, seconds / 4)
     with Breaker(
-        Circuits(runtime().link, settings.redis_prefix, patience=1.0),
+        Circuits(runtime().redis, settings.redis_prefix, patience=1.0),
         webhook_circuit(job.organization_id or payload.organization_id, target.place),
         token=f"{job.token}/{job.id}",
         seconds=seconds,

@@ -3,108 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import select
 import signal
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
-from huey.consumer import Consumer, ForkSafeFlag, ProcessEnvironment, ThreadEnvironment
-from huey.exceptions import ConfigurationError
-
-from hsejobs import forks, pulse
+from hsejobs import pulse
 from hsejobs.engine import restart
-from hsejobs.engine.context import JobInterrupted
 from hsejobs.engine.maintenance import Maintenance
 from hsejobs.engine.outage import Outage
 from hsejobs.engine.queue import Queue
-from hsejobs.engine.slots import Running, Slot
-from hsejobs.engine.worker import JobWorker
+from hsejobs.engine.workers import YIELD_TIME, WorkerSupervision
 from hsejobs.errors import JobsError
 from hsejobs.model import new_job_id
 from hsejobs.watch import logs
 
-#: Seconds that a process has to end its job after the interrupt, before it is killed.
-YIELD_TIME = 1.0
-#: Seconds after which a thread counts as hung if it still runs a job that was failed at its deadline.
-HANG_TIME = 5.0
 #: Seconds for which a stopping consumer tries to complete its pending writes.
 LEAVE_TIME = 2.0
-_PR_SET_PDEATHSIG = 1
 
 
-def consumer_options(queue: Queue, given: dict[str, Any]) -> dict[str, Any]:
-    """The options for the consumer: the queue's settings stand in for ``-w`` and ``-k`` if not given.
-
-    Raises ConfigurationError.
-    """
-    defaults = queue.options
-    typed = _command_line()
-    options = dict(given)
-    if (typed is not None and typed.get("workers") is None) or "workers" not in given:
-        options["workers"] = defaults.concurrency
-    if (typed is not None and typed.get("worker_type") is None) or "worker_type" not in given:
-        options["worker_type"] = "process" if defaults.workers == "processes" else "thread"
-    if options["worker_type"] not in ("thread", "process"):
-        raise ConfigurationError(
-            "worker type greenlet is not supported: use -k thread or -k process"
-        )
-    if not 1 <= options["workers"] <= 1000:
-        raise ConfigurationError("-w must be a number from 1 to 1000")
-    return options
-
-
-def _command_line() -> dict[str, Any] | None:
-    """The options on ``huey_consumer``'s command line; None when another program runs the consumer."""
-    if "huey_consumer" not in os.path.basename(sys.argv[0] if sys.argv else ""):
-        return None
-    from huey.consumer_options import OptionParserHandler
-
-    options, _ = OptionParserHandler().get_option_parser().parse_args(sys.argv[1:])
-    return dict(vars(options))
-
-
-class _Threads(ThreadEnvironment):
-    def get_stop_flag(self) -> ForkSafeFlag:
-        return ForkSafeFlag()
-
-
-class _Processes(ProcessEnvironment):
-    def init_child(self, process: Any) -> None:
-        """Only the parent stops a child: by the flag, an interrupt (USR1) or a kill."""
-        if not isinstance(process, JobWorker):
-            return
-        for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(ignored, signal.SIG_IGN)
-        signal.signal(signal.SIGUSR1, _interrupter(process))
-        # The parent logs outages.
-        process.consumer.outage.silent = True
-        _die_with_parent(process.consumer.pid)
-
-
-def _interrupter(worker: JobWorker) -> Callable[[int, Any], None]:
-    def interrupt(signum: int, frame: Any) -> None:
-        # The job to interrupt may have ended meanwhile, and another may have started.
-        stopping = worker.stop_flag.is_set()
-        if worker.slot.running_now and (stopping or worker.slot.overdue(time.monotonic())):
-            worker.interrupted = True
-            raise JobInterrupted
-
-    return interrupt
-
-
-def _die_with_parent(parent: int) -> None:
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-class JobConsumer(Consumer):
+class JobConsumer(WorkerSupervision):
     """Huey's consumer with our workers, maintenance in the main thread, and our shutdown.
 
     ``huey`` is a queue that is also a Huey.
@@ -120,13 +40,7 @@ class JobConsumer(Consumer):
         )
         self.started_at = int(time.time() * 1000)
         self.outage = Outage(huey.name)
-        #: Threads that still run although their job was failed at its deadline, and since when.
-        self.late: list[tuple[Any, float]] = []
-        self._hung_logged = 0
-        self._numbers = 0
-        self._interrupted: dict[int, tuple[str, float]] = {}
         self._signals = 0
-        self._supervising = False
         self._parent = int(os.environ.get("HSEJOBS_PARENT_PID") or 0)
         self.max_tasks = options.get("max_tasks")
         super().__init__(huey, **options)
@@ -135,26 +49,7 @@ class JobConsumer(Consumer):
         os.set_blocking(self._wake_w, False)
         self.maintenance = Maintenance(self)
 
-    def get_environment(self, worker_type: str) -> Any:
-        """Huey's hook: the environment for threads or processes, with a stop flag that can be polled."""
-        kind = _Processes if worker_type == "process" else _Threads
-        return kind(self._graceful_sig, self._interrupt_sig)
-
-    def _create_worker(self) -> JobWorker:
-        self._numbers += 1
-        lock = self.environment.mp.Lock() if self.forking else forks.lock()
-        return JobWorker(self, Slot(self._numbers, lock))
-
-    @property
-    def forking(self) -> bool:
-        """Whether the workers are processes."""
-        return bool(self.environment.forks)
-
-    def slots(self) -> list[Slot]:
-        """The slots of the current workers."""
-        return [worker.slot for worker, _ in self.worker_threads]
-
-    def poke(self) -> None:
+    def wake_maintenance(self) -> None:
         """Wakes the maintenance thread: a worker has begun to claim jobs in batches."""
         with contextlib.suppress(BlockingIOError, OSError):
             os.write(self._wake_w, b"b")
@@ -168,7 +63,7 @@ class JobConsumer(Consumer):
     def start(self) -> None:
         """Starts the workers. Maintenance runs in the calling thread."""
         self._set_signal_handlers()
-        logs.tell(
+        logs.emit(
             "processor started",
             queue=self.queue.name,
             workers=self.workers,
@@ -177,7 +72,7 @@ class JobConsumer(Consumer):
             pid=os.getpid(),
         )
         if self.forking:
-            self.queue.runtime.link.close()
+            self.queue.runtime.redis.close()
         for _, process in self.worker_threads:
             process.start()
 
@@ -186,15 +81,15 @@ class JobConsumer(Consumer):
         self.start()
         while not self._signals and not self._restart:
             wait = self.maintenance.tick()
-            self.mind()
+            self.supervise()
             if self._parent and os.getppid() != self._parent:
                 break
             self._sleep(wait)
         self._stop()
         if self._restart and not self._signals:
-            logs.tell("restarting", 40, queue=self.queue.name, hung=self.hung)
-            restart.replace(lambda: self._signals > 0, self._wake_r)
-        logs.tell("processor stopped", queue=self.queue.name, worker=self.worker_id)
+            logs.emit("restarting", 40, queue=self.queue.name, hung=self.hung)
+            self._replace_program()
+        logs.emit("processor stopped", queue=self.queue.name, worker=self.worker_id)
         if self.late or any(self.environment.is_alive(p) for _, p in self.worker_threads):
             sys.stderr.flush()
             # A thread that does not end must not keep the process, and its job, alive.
@@ -219,104 +114,14 @@ class JobConsumer(Consumer):
     def _set_signal_handlers(self) -> None:
         restart.listen(self._handle_signal, self._handle_hangup, self._wake_w)
 
+    def _replace_program(self) -> None:
+        restart.replace(lambda: self._signals > 0, self._wake_r)
+
     def _handle_signal(self, signum: int, frame: Any) -> None:
         self._signals += 1
 
     def _handle_hangup(self, signum: int, frame: Any) -> None:
         self._restart = True
-
-    # -- workers that end, hang or die; nothing here calls Redis
-
-    def mind(self) -> None:
-        """Enforces deadlines and replaces workers that ended; also called while Redis is awaited."""
-        if os.getpid() != self.pid:
-            return
-        pulse.beat()
-        if self._supervising or self.stop_flag.is_set():
-            return
-        self._supervising = True
-        try:
-            self.maintenance.check_slots()
-            self._check_workers()
-        finally:
-            self._supervising = False
-
-    def _check_workers(self) -> None:
-        self.late = [(thread, since) for thread, since in self.late if thread.is_alive()]
-        for place, (worker, process) in enumerate(self.worker_threads):
-            if self.environment.is_alive(process):
-                if worker.slot.abandoned and len(self.late) <= self.workers:
-                    self._replace(place)
-                continue
-            if self.forking:
-                self._reap(worker, process)
-            self._replace(place)
-        hung = self.hung
-        if hung > self._hung_logged:
-            logs.tell("worker hung", 40, queue=self.queue.name, hung=hung)
-        self._hung_logged = hung
-        if hung and hung >= self.workers:
-            self._restart = True
-
-    @property
-    def hung(self) -> int:
-        """How many threads still run although their job was failed ``HANG_TIME`` ago."""
-        before = time.monotonic() - HANG_TIME
-        return sum(since <= before for _, since in self.late)
-
-    def _replace(self, place: int) -> None:
-        worker = self._create_worker()
-        process = self._create_process(worker, f"Worker-{place + 1}")
-        self.worker_threads[place] = (worker, process)
-        process.start()
-
-    def _reap(self, worker: JobWorker, process: Any) -> None:
-        """Cleans up after a dead process: its outcomes are written, its running job stalls, and the
-        jobs that it had not started are released.
-        """
-        process.join(0)
-        self.outage.ends(worker.name)
-        running = worker.slot.running()
-        late = self._interrupted.pop(worker.slot.number, None)
-        for job_id, token in worker.slot.unwritten():
-            # The outcome was lost with the worker.
-            self.maintenance.stalled(job_id, token)
-        self.maintenance.give_back(worker.slot)
-        if running is None:
-            return
-        if late is not None and late[0] == running.token:
-            self.maintenance.time_out(running)
-        else:
-            self.maintenance.stalled(running.id, running.token)
-
-    def deadline_passed(self, slot: Slot, running: Running, now: float) -> None:
-        """Ends a job past its deadline.
-
-        For threads, the job is failed and the thread replaced; a process is interrupted, then
-        killed. The producer chooses the timeout, so that a thousand jobs of 1 ms must not lead to a
-        thousand threads: at most as many unfinished threads are replaced as there are workers.
-        """
-        place, process = next(
-            (i, p) for i, (w, p) in enumerate(self.worker_threads) if w.slot is slot
-        )
-        if not self.forking:
-            slot.abandon()
-            self.maintenance.give_back(slot)
-            self.maintenance.time_out(running)
-            self.late.append((process, now))
-            if len(self.late) <= self.workers:
-                self._replace(place)
-            return
-        sent = self._interrupted.get(slot.number)
-        if sent is None or sent[0] != running.token:
-            self._interrupted[slot.number] = (running.token, now)
-            self._signal(process, signal.SIGUSR1)
-        elif now - sent[1] >= YIELD_TIME:
-            self._signal(process, signal.SIGKILL)
-
-    def _signal(self, process: Any, signum: int) -> None:
-        with contextlib.suppress(OSError):
-            os.kill(process.pid, signum)
 
     # -- stopping
 
@@ -335,7 +140,7 @@ class JobConsumer(Consumer):
             if not busy:
                 break
             for worker, _ in busy:
-                self.maintenance.give_back(worker.slot, finished=False)
+                self.maintenance.release_slot(worker.slot, finished=False)
             self.maintenance.settle()
             pulse.beat()
             self._sleep_for_end([process for _, process in busy])
@@ -369,7 +174,7 @@ class JobConsumer(Consumer):
                     self._signal(process, signal.SIGKILL)
                     process.join(5)
         for worker, _ in self.worker_threads:
-            self.maintenance.give_back(worker.slot)
+            self.maintenance.release_slot(worker.slot)
             running = worker.slot.running()
             if running is not None:
-                self.maintenance.hand_back(running)
+                self.maintenance.release_running(running)

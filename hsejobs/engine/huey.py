@@ -282,7 +282,8 @@ class JobHuey(Queue, Huey):
     def create_consumer(self, **given: Any) -> JobConsumer:
         """Called by ``huey_consumer``. On an invalid setting or worker type, exits with a one-line error."""
         # Imported here because producers do not need it.
-        from hsejobs.engine.consumer import JobConsumer, consumer_options
+        from hsejobs.engine.consumer import JobConsumer
+        from hsejobs.engine.consumer_options import consumer_options
 
         try:
             pulse.attach(self.name, pulse.installation_id(self.runtime.settings))

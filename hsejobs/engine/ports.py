@@ -33,7 +33,7 @@ class WorkerHost(Protocol):
     #: Number of jobs after which a worker is replaced; None: never.
     max_tasks: int | None
 
-    def poke(self) -> None:
+    def wake_maintenance(self) -> None:
         """Wakes the maintenance thread: the worker has begun to claim jobs in batches."""
 
     def is_late(self, claim: Claim) -> bool:
@@ -64,7 +64,7 @@ class MaintenanceHost(Protocol):
     def slots(self) -> Sequence[Slot]:
         """The slots of the current workers."""
 
-    def mind(self) -> None:
+    def supervise(self) -> None:
         """Enforces deadlines and replaces dead workers; called while this thread waits for Redis."""
 
     def deadline_passed(self, slot: Slot, running: Running, now: float) -> None:

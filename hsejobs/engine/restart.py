@@ -36,7 +36,7 @@ def listen(
 
 
 def replace(stopped: Callable[[], bool], arrived: int) -> None:
-    """Executes this program anew, with the same process id. Returns only if it has to stop instead.
+    """Executes this program again, with the same process id. Returns only if it has to stop instead.
 
     ``arrived`` is the other end of ``wake``. When Python cannot be executed, the process ends with 1.
     """

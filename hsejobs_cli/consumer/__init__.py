@@ -1,1 +1,1 @@
-"""The consumer process that the supervisor starts; a package, because Huey restarts it by file path."""
+"""The consumer process that the supervisor starts."""

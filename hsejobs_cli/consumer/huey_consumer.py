@@ -33,16 +33,16 @@ def main() -> None:
 def _listen() -> None:
     """Obeys signals while the application is imported; a restarted consumer begins with them blocked.
 
-    No job is held yet, so SIGTERM and SIGINT end the process at once, and SIGHUP begins anew.
+    No job is held yet, so SIGTERM and SIGINT end the process at once, and SIGHUP begins again.
     """
     stops = (signal.SIGINT, signal.SIGTERM)
     for signum in stops:
         signal.signal(signum, signal.SIG_DFL)
-    signal.signal(signal.SIGHUP, _begin_anew)
+    signal.signal(signal.SIGHUP, _begin_again)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (*stops, signal.SIGHUP))
 
 
-def _begin_anew(signum: int, frame: Any) -> None:
+def _begin_again(signum: int, frame: Any) -> None:
     from hsejobs import pulse
 
     pulse.hand_over()

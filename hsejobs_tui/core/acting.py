@@ -21,12 +21,12 @@ def actor_of(options: Options) -> Actor:
     return Actor("dashboard", viewer.role, options.organization_id, viewer.user_id)
 
 
-def acts_of(options: Options, link: RedisClient, clock: Clock = time.monotonic) -> Acts:
+def acts_of(options: Options, client: RedisClient, clock: Clock = time.monotonic) -> Acts:
     """The session's acts, with undo; a read-only session has none."""
     # The Redis address is hidden from a browser, but recorded in the audit log on the server.
     place = redact_url(options.url) if options.viewer else options.place
     return Acts(
-        link,
+        client,
         options.prefix,
         actor_of(options),
         FileLog(options.home, place),

@@ -42,7 +42,6 @@ def _sample(field: dict[str, Any]) -> Any:
 
 
 def pretty(data: Any) -> str:
-    """Indented JSON."""
     return codec.pretty(data)
 
 

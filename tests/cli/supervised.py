@@ -20,7 +20,7 @@ def spawn(payload: dict[str, Any]) -> None:
 
 
 def nap(payload: dict[str, Any]) -> None:
-    """Runs for so many seconds."""
+    """Runs for this time."""
     time.sleep(payload["seconds"])
 
 

@@ -1,4 +1,4 @@
-"""What a payload that is written by hand is checked against, before it is added."""
+"""The check of a payload that a person wrote, before it is added."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_problems_name_the_field_and_no_value(data: Any, wrong: list[tuple[str, 
     assert problems(data, MAIL) == wrong
 
 
-def test_a_field_that_there_is_not_is_told_with_those_there_are() -> None:
+def test_an_unknown_field_is_reported_with_the_known_ones() -> None:
     [(field, what)] = problems({"to": "x", "sbject": "x"}, MAIL)
     assert field == "sbject"
     assert what.startswith("is not a known field; known are: to, subject, kind")
@@ -120,7 +120,7 @@ def test_good_payloads_of_every_queue_pass(queue: str) -> None:
     ],
     ids=str,
 )
-def test_a_schema_that_would_take_for_ever_is_left_to_the_worker(schema: dict[str, Any]) -> None:
+def test_a_schema_that_would_take_forever_is_left_to_the_worker(schema: dict[str, Any]) -> None:
     """Without a bound each takes longer than any test may."""
     assert problems("a" * 5_000 + "!", schema) == []
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from hsejobs.engine import JobFailed, runtime
-from hsejobs.engine.consumer import _interrupter
 from hsejobs.engine.context import JobInterrupted
+from hsejobs.engine.processes import _interrupter
 from tests.engine import jobs
 from tests.engine.conftest import Consumer, counts
 
@@ -43,7 +43,7 @@ def test_what_cannot_be_judged_is_an_ordinary_failure(
     assert lines == ["half ? a character"] * 2
 
 
-def test_an_error_handler_is_told_what_was_wrong_without_secrets(consumer: Start) -> None:
+def test_an_error_handler_gets_the_error_without_secrets(consumer: Start) -> None:
     consumer("-k", "thread", "-w", "2")
     handler = jobs.hear.s("before")
     failing = jobs.fail_with.s(password="hunter2hunter2").error(handler)

@@ -243,5 +243,5 @@ def _ended(pid: int) -> bool:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return True
-    # Without an init process, nobody reaps the orphan of a killed shim.
+    # Without an init process, nothing reaps the orphan of a killed shim.
     return state == "Z"

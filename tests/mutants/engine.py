@@ -36,7 +36,7 @@ MUTANTS = (
     ),
     engine(
         "a dead process's job waits for its lease",
-        "consumer",
+        "workers",
         "self.maintenance.stalled(running.id, running.token)",
         "pass",
         f"{PROMISES}::test_a_process_that_dies_is_seen_at_once",
@@ -113,7 +113,7 @@ MUTANTS = (
         "engine/test_outcomes.py::test_postponing_can_have_an_end",
     ),
     engine(
-        "a time-out is not seen",
+        "a timeout is not noticed",
         "maintenance",
         "if running.deadline and now >= running.deadline:",
         "if False:",
@@ -121,7 +121,7 @@ MUTANTS = (
     ),
     engine(
         "hung threads restart nothing",
-        "consumer",
+        "workers",
         "if hung and hung >= self.workers:",
         "if False:",
         "engine/test_outcomes.py::test_as_many_hung_threads_as_workers_restart_the_consumer",

@@ -123,7 +123,7 @@ def test_run_twice_there_is_one_artifact_and_one_mail(
 ) -> None:
     died = tmp_path / "died"
     monkeypatch.setenv("TRIAL_FILE", str(died))
-    # Its worker is killed when the artifact is in place and the mail is added, but not told.
+    # Its worker is killed when the artifact is in place and the mail is added, but before it reports that.
     platform_workers.start("tests.reports.worker.reports", "-w", "1", QUEUE_LEASE_MS="1500")
     job = queue_report(EXAMPLE | {"format": form})
     result = job.wait(60)

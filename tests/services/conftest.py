@@ -1,4 +1,4 @@
-"""Mail servers: a real one (aiosmtpd), and one that misbehaves where it is told to."""
+"""Mail servers: a real one (aiosmtpd), and one that misbehaves at a chosen point."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class BadServer:
     """Speaks plain SMTP, and at the stage ``at`` does what ``how`` says.
 
     Stages: banner, EHLO, MAIL, RCPT, DATA, dot (the answer to the mail), QUIT.
-    ``how``: drop, hang, dribble (a byte every 20 ms, for ever), or the bytes of
+    ``how``: drop, hang, dribble (a byte every 20 ms, without end), or the bytes of
     the reply to give.
     """
 
@@ -231,7 +231,7 @@ class BadServer:
 
 @pytest.fixture
 def bad_server() -> Iterator[Callable[[str, str | bytes], BadServer]]:
-    """Start servers that misbehave; see `BadServer`."""
+    """Starts servers that misbehave; see `BadServer`."""
     running: list[BadServer] = []
 
     def start(at: str, how: str | bytes) -> BadServer:

@@ -25,12 +25,14 @@ _CLOCKED = (
     "hsejobs.engine.outcome",
     "hsejobs.engine.periodic",
     "hsejobs.engine.consumer",
+    "hsejobs.engine.workers",
     "hsejobs.model",
 )
 _ASKING = (
     "hsejobs.engine.worker",
     "hsejobs.engine.maintenance",
     "hsejobs.engine.consumer",
+    "hsejobs.engine.workers",
     "hsejobs.model",
     "hsejobs.store.write",
 )
@@ -80,9 +82,6 @@ class SimOs:
 
     def urandom(self, size: int) -> bytes:
         return self._world.random.randbytes(size)
-
-    def execv(self, *args: Any) -> None:
-        raise Ended("restart")
 
     def _exit(self, code: int) -> None:
         raise Ended

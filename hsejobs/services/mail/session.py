@@ -52,7 +52,7 @@ class DeliveryOutcome:
 class SmtpSession(smtplib.SMTP):
     """A conversation with ``server`` that ends at ``deadline`` (`time.monotonic()`).
 
-    Use as ``with SmtpSession(...).talk() as session``: network and protocol errors in
+    Use as ``with SmtpSession(...).connected() as session``: network and protocol errors in
     the block become errors of this package, without the password.
     """
 
@@ -66,7 +66,7 @@ class SmtpSession(smtplib.SMTP):
         self._handed_over = False
 
     @contextmanager
-    def talk(self) -> Iterator[SmtpSession]:
+    def connected(self) -> Iterator[SmtpSession]:
         """Connect, greet and log in; at the end send QUIT and close.
 
         Raises `MailDeadline`, `MailServerUnavailable`, `MailRefusedForNow`

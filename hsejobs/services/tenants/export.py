@@ -71,7 +71,7 @@ def export(tenant: Tenant, out: IO[bytes]) -> dict[str, Any]:
         "createdAt": iso_time(time.time_ns() // 1_000_000),
         "release": __version__,
     }
-    for info in registry.load_all(tenant.link, tenant.prefix):
+    for info in registry.load_all(tenant.redis, tenant.prefix):
         archive.add(f"jobs/{info.name}.jsonl", _lines(_jobs(tenant, info)), lines=True)
     _files(tenant, archive)
     for path in tenant.mails():
