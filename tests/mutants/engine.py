@@ -42,6 +42,27 @@ MUTANTS = (
         f"{PROMISES}::test_a_process_that_dies_is_seen_at_once",
     ),
     engine(
+        "a restarted consumer never sees the stop that came in between",
+        "restart",
+        "signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)",
+        "pass",
+        "engine/test_restart.py::test_a_stop_at_the_last_moment_reaches_the_new_program",
+    ),
+    Mutant(
+        "a suspension counts as freezing",
+        "hsejobs_cli/running.py",
+        "min(now - self._looked, LOOK_LIMIT)",
+        "now - self._looked",
+        ("cli/test_supervisor.py::test_a_frozen_consumer_is_replaced_but_not_after_a_suspension",),
+    ),
+    Mutant(
+        "what left its session outlives its consumer",
+        "hsejobs_cli/orphans.py",
+        "(one.session == session or _has_mark(one.pid, mark))",
+        "one.session == session",
+        ("cli/test_supervisor.py::test_process_1_of_a_container_leaves_no_zombie",),
+    ),
+    engine(
         "a refused renewal is marked nowhere",
         "maintenance",
         "slot.mark_lost()",
