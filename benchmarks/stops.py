@@ -4,10 +4,11 @@ Run by hand, from anywhere::
 
     python benchmarks/stops.py --sequences 1000 --lanes 4
 
-Each sequence starts a consumer, gives it jobs and sends random SIGHUPs, so that it restarts, or lets
-all its threads hang, so that it restarts itself; then SIGTERM, at a random moment. The consumer must
-exit in time, whatever it was doing. In the end, every job must have completed, and once only. A second
-SIGTERM ends jobs at once: those that ran may run again, which is counted apart.
+Each sequence starts a consumer, or ``hsejobs worker`` with one, gives it jobs and sends random SIGHUPs
+to the consumer, so that it restarts, or lets all its threads hang, so that it restarts itself; then
+SIGTERM, at a random moment. The program must exit in time, whatever it was doing. In the end, every job
+must have completed, and once only. A second SIGTERM ends jobs at once: those that ran may run again,
+which is counted apart.
 
 One JSON document on stdout; exit 1 if a signal or a job was lost, or a job doubled.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import json
 import os
 import random
@@ -23,6 +25,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +48,14 @@ GRACE_MS = 3000
 #: program is still being imported.
 BEYOND = 12.0
 TASKS = "benchmarks.stop_tasks.huey"
-PROGRAMS = ("huey.bin.huey_consumer", "hsejobs_cli.consumer.huey_consumer")
+KINDS = {"thread": "threads", "process": "processes"}
+#: Programs that are a consumer, and the supervisor of one.
+CONSUMERS = ("huey.bin.huey_consumer", "hsejobs_cli.consumer.huey_consumer")
+SUPERVISOR = "hsejobs_cli"
+
+
+#: Set by SIGTERM to this program: no further sequence begins.
+ENDED = threading.Event()
 
 
 class Lane:
@@ -64,6 +74,7 @@ class Lane:
             "QUEUE_REDIS_URL": url,
             "QUEUE_SHUTDOWN_GRACE_MS": str(GRACE_MS),
             "QUEUE_LEASE_MS": "3000",
+            "QUEUE_APP": "benchmarks.stop_tasks",
             "STOPS_QUEUE": self.queue,
             "STOPS_LEDGER": str(self.ledger),
         }
@@ -76,15 +87,22 @@ class Lane:
 
     def run(self, sequences: int) -> None:
         for _ in range(sequences):
-            self.sequence()
+            if not ENDED.is_set():
+                self.sequence()
 
-    def start(self, workers: int, kind: str) -> subprocess.Popen[bytes]:
-        program = self.random.choice(PROGRAMS)
+    def start(self, program: str, workers: int, kind: str) -> subprocess.Popen[bytes]:
+        env = self.env
+        if program == SUPERVISOR:
+            kinds = f"QUEUE_{self.queue.upper()}_WORKERS"
+            words = ["worker"]
+            env = env | {"QUEUE_CONCURRENCY": str(workers), kinds: KINDS[kind]}
+        else:
+            words = [TASKS, "-w", str(workers), "-k", kind]
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", program, TASKS, "-w", str(workers), "-k", kind],
+                [sys.executable, "-m", program, *words],
                 cwd=ROOT,
-                env=self.env,
+                env=env,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -96,9 +114,10 @@ class Lane:
         workers = draw.randint(1, 3)
         hangs = draw.random() < 0.03
         kind = "thread" if hangs or draw.random() < 0.7 else "process"
-        done = [f"{workers} {kind}"]
+        program = draw.choice((*CONSUMERS, SUPERVISOR))
+        done = [f"{program}: {workers} {kind}"]
         self.add(draw.randint(0, 10))
-        process = self.start(workers, kind)
+        process = self.start(program, workers, kind)
         if draw.random() < 0.85:
             self.wait_until_started(process)
         if hangs:
@@ -106,15 +125,18 @@ class Lane:
             self.hang(workers)
             time.sleep(5.3 + draw.random() * 1.5)
         for _ in range(draw.choice((0, 1, 1, 1, 2, 3))):
-            self.send(process, signal.SIGHUP, done)
+            self.hang_up(process, program, done)
             self.add(draw.randint(0, 5))
             self.pause(done)
         self.send(process, signal.SIGTERM, done)
         sent = time.monotonic()
         if draw.random() < 0.25:
             self.pause(done)
-            self.send(process, draw.choice((signal.SIGHUP, signal.SIGTERM)), done)
-            self.second += done[-1] == "SIGTERM"
+            if draw.random() < 0.5:
+                self.hang_up(process, program, done)
+            else:
+                self.send(process, signal.SIGTERM, done)
+                self.second += 1
         try:
             self.exits[process.wait(GRACE_MS / 1000 + BEYOND)] += 1
         except subprocess.TimeoutExpired:
@@ -133,6 +155,17 @@ class Lane:
     ) -> None:
         process.send_signal(signum)
         done.append(signum.name)
+
+    def hang_up(self, process: subprocess.Popen[bytes], program: str, done: list[str]) -> None:
+        """Sends SIGHUP to the consumer, which a supervisor may be about to start."""
+        if program != SUPERVISOR:
+            self.send(process, signal.SIGHUP, done)
+            return
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        with contextlib.suppress(OSError):
+            for pid in children.read_text().split():
+                os.kill(int(pid), signal.SIGHUP)
+                done.append("SIGHUP")
 
     def pause(self, done: list[str]) -> None:
         """Waits for a time within which a restart is likely to be in one of its steps."""
@@ -166,7 +199,7 @@ class Lane:
 
     def drain(self) -> None:
         """Runs what is left, without a signal."""
-        process = self.start(3, "thread")
+        process = self.start(CONSUMERS[0], 3, "thread")
         give_up = time.monotonic() + 120
         try:
             while self.left() and time.monotonic() < give_up:
@@ -235,6 +268,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", help="folder for ledgers and logs")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: ENDED.set())
     with tempfile.TemporaryDirectory(prefix="stops-") as folder:
         verdict = run(options.sequences, options.lanes, options.seed, Path(options.keep or folder))
     json.dump(verdict, sys.stdout, indent=1)

@@ -8,9 +8,7 @@ consumer without a supervisor creates its own, so that ``hsejobs worker --check`
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import mmap
 import os
 import struct
 import sys
@@ -26,6 +24,8 @@ if TYPE_CHECKING:
 
 #: The environment variable with the number of the file descriptor.
 VARIABLE = "HSEJOBS_PULSE_FD"
+#: Exit status by which a consumer asks its supervisor to start it again: EX_TEMPFAIL of sysexits.h.
+AGAIN = 75
 _NAME = "hsejobs-pulse"
 _SIZE = 4096
 #: The time of the last beat (ns of the monotonic clock), the phase, the process id.
@@ -63,6 +63,9 @@ class Pulse:
     """One page of shared memory. ``fd`` is its file descriptor, or -1 once it is closed."""
 
     def __init__(self, fd: int) -> None:
+        # Imported here because most programs have no pulse.
+        import mmap
+
         self._page = mmap.mmap(fd, _SIZE)
         self.fd = fd
 
@@ -118,6 +121,8 @@ class Pulse:
 
 def installation_id(settings: Settings) -> str:
     """A digest that tells consumers of one Redis and prefix from those of others on the machine."""
+    import hashlib
+
     place: tuple[object, ...] = (
         settings.redis_url,
         settings.redis_host,

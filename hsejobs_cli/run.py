@@ -12,18 +12,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hsejobs.application import Application, need
 from hsejobs.errors import Refused, UnknownQueue
 from hsejobs.extras import require
-from hsejobs.pulse import installation_id
 from hsejobs.watch.forgetting import LOG_FOLDER
-from hsejobs_cli.liveness import check_consumers
 from hsejobs_cli.session import CommandSession
-from hsejobs_cli.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from hsejobs_cli.supervisor import Supervisor
 
 
 def _set_application(name: str | None) -> None:
@@ -75,8 +75,13 @@ def worker(
     places = need(settings).places
     chosen = {name: places[name] for name in _select_queues(queues or [], places)}
     if check:
+        from hsejobs_cli.liveness import check_consumers
+
         sys.stdout.write(check_consumers(settings, list(chosen)) + "\n")
         return
+    from hsejobs.pulse import installation_id
+    from hsejobs_cli.supervisor import Supervisor
+
     supervisor = Supervisor(
         chosen, settings.shutdown_grace_ms, installation=installation_id(settings)
     )
@@ -106,11 +111,13 @@ def up(
     app: App = None,
 ) -> None:
     """Run everything on this machine: Redis unless one is configured, all workers, HTTP and the TUI."""
+    from hsejobs.pulse import installation_id
     from hsejobs.secret_file import ensure_secret
     from hsejobs.settings import ensure_home, redact_url, redis_target
 
     with_tui = sys.stdin.isatty() and sys.stdout.isatty() and not headless
     require("worker", "http", *(["tui"] if with_tui else []))
+    from hsejobs_cli.supervisor import Supervisor
     from hsejobs_http.server import free_port
 
     settings = CommandSession().settings

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from hsejobs.application import VARIABLE
 from hsejobs.errors import SettingsError
-from hsejobs.pulse import LIMITS, Phase, Pulse
+from hsejobs.pulse import AGAIN, LIMITS, Phase, Pulse
 from hsejobs.pulse import VARIABLE as PULSE_VARIABLE
 from hsejobs_cli import orphans
 from hsejobs_cli.consumer import huey_consumer
@@ -136,7 +136,7 @@ class Supervisor:
             raise SettingsError(VARIABLE, f"names code that cannot be imported ({child.queue})")
         if now - running.started > HEALTHY:
             child.pause = FIRST_PAUSE
-        if running.replaced:
+        if running.replaced or status == AGAIN:
             child.start_at = now
         else:
             self._restart_later(child, now, f"exited with {status}")

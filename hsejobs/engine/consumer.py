@@ -115,7 +115,8 @@ class JobConsumer(WorkerSupervision):
         restart.listen(self._handle_signal, self._handle_hangup, self._wake_w)
 
     def _replace_program(self) -> None:
-        restart.replace(lambda: self._signals > 0, self._wake_r)
+        supervised = self._parent != 0
+        restart.replace(lambda: self._signals > 0, self._wake_r, supervised=supervised)
 
     def _handle_signal(self, signum: int, frame: Any) -> None:
         self._signals += 1

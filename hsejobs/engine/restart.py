@@ -35,10 +35,12 @@ def listen(
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
 
 
-def replace(stopped: Callable[[], bool], arrived: int) -> None:
+def replace(stopped: Callable[[], bool], arrived: int, *, supervised: bool) -> None:
     """Executes this program again, with the same process id. Returns only if it has to stop instead.
 
-    ``arrived`` is the other end of ``wake``. When Python cannot be executed, the process ends with 1.
+    If it is ``supervised``, it ends, and its supervisor ends what it has left behind and starts
+    another. ``arrived`` is the other end of ``wake``. When Python cannot be executed, the process
+    ends with 1.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
     for signum in STOPS:
@@ -50,6 +52,8 @@ def replace(stopped: Callable[[], bool], arrived: int) -> None:
             return
     if stopped() or signal.sigpending() & set(STOPS):
         return
+    if supervised:
+        os._exit(pulse.AGAIN)
     pulse.hand_over()
     try:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606

@@ -51,7 +51,7 @@ if mode == "threads":
     for _ in range(3):
         threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
 send(before)
-restart.replace(lambda: bool(stopped), read)
+restart.replace(lambda: bool(stopped), read, supervised=False)
 print("stopped at once")
 """
 
