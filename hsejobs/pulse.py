@@ -151,9 +151,7 @@ def attach(queue: str, installation: str) -> None:
     """
     global _own
     given = os.environ.pop(VARIABLE, None)
-    if _own is not None:
-        _own.pulse.close()
-        _own = None
+    detach()
     with contextlib.suppress(OSError, ValueError):
         if given is not None and _is_pulse(int(given)):
             pulse = Pulse(int(given))
@@ -161,6 +159,14 @@ def attach(queue: str, installation: str) -> None:
             pulse = Pulse.create(queue, installation)
         pulse.write(Phase.STARTING, os.getpid())
         _own = _Own(pulse, os.getpid(), threading.get_ident())
+
+
+def detach() -> None:
+    """Ends this process's pulse."""
+    global _own
+    if _own is not None:
+        _own.pulse.close()
+        _own = None
 
 
 def _is_pulse(fd: int) -> bool:
@@ -222,7 +228,9 @@ def find(installation: str) -> list[Found]:
             for link in (folder / "fd").iterdir():
                 one = _look(link, int(folder.name), installation)
                 if one is not None:
+                    # Its page has more descriptors than one.
                     found.append(one)
+                    break
     return found
 
 
