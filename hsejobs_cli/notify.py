@@ -25,6 +25,7 @@ class Notifier:
             self._every = int(micros) / 2e6
         self._next = 0.0
         self._ready = False
+        self._stopping = False
 
     def check(self, *, ready: bool, well: bool) -> None:
         """Tells once that the service is ready and, while it is well, that it lives.
@@ -40,8 +41,10 @@ class Notifier:
             self._next = now + self._every
 
     def stopping(self, seconds: float) -> None:
-        """Tells that the service stops, which takes up to this time in seconds."""
-        self._send("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
+        """Tells once that the service stops, which takes up to this time in seconds."""
+        if not self._stopping:
+            text = f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}"
+            self._stopping = self._send("STOPPING=1", text)
 
     def _send(self, *lines: str) -> bool:
         if not self._address:
@@ -49,7 +52,7 @@ class Notifier:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
                 # systemd may be busy; the next call tries again.
-                out.settimeout(0.5)
+                out.settimeout(0.1)
                 out.connect(self._address)
                 out.send("\n".join(lines).encode())
         except (OSError, ValueError):

@@ -195,8 +195,8 @@ class Supervisor:
         sent = 0
         longest = self.grace + BEYOND_GRACE
         deadline = time.monotonic() + longest
-        self.notifier.stopping(longest + CLEANUP)
         while alive := self._still_running():
+            self.notifier.stopping(max(0.0, deadline - time.monotonic()) + CLEANUP)
             if sent < min(max(self.signals, 1), 2):
                 sent += 1
                 for running in alive:
