@@ -54,8 +54,9 @@ NONE = Application("")
 def find(settings: Settings) -> Application:
     """Loads the application; returns `NONE` when none is named and the working folder has none.
 
-    Puts the working folder first on ``sys.path``, as ``huey_consumer`` does. Raises SettingsError
-    when the module is missing or cannot be imported; its message names the failing line.
+    Puts the working folder first on ``sys.path`` if there is an application, as ``huey_consumer``
+    does. Raises SettingsError when the module is missing or cannot be imported; its message names
+    the failing line.
     """
     name = settings.app or _default()
     if name is None:
@@ -96,8 +97,11 @@ def load(name: str) -> ModuleType:
 
 
 def _default() -> str | None:
-    """``huey_config`` if the working folder has it; a module elsewhere on the path is ignored."""
-    _add_working_folder()
+    """``huey_config`` if the working folder has it; a module elsewhere on the path is ignored.
+
+    Without an application the working folder stays off ``sys.path``: a command that only looks may
+    run in any folder, whatever the names of the Python files there.
+    """
     found = importlib.machinery.PathFinder.find_spec(DEFAULT, [_working_folder()])
     return None if found is None or found.loader is None else DEFAULT
 

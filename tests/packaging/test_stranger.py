@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import urllib.request
@@ -28,15 +29,20 @@ from pathlib import Path
 
 import config
 import tasks
+from pydantic import BaseModel, Field
 from hsejobs import JobHuey, current_job
 
 shop = JobHuey("shop-orders", attempts=2, backoff=0.1, timeout=20.0)
 
 
+class Order(BaseModel):
+    n: int = Field(gt=0)
+
+
 @shop.task()
-def pack(payload):
+def pack(payload: Order):
     current_job().progress(50, "packing")
-    return {"packed": payload["n"], "who": tasks.WHO, "config": config.NAME}
+    return {"packed": payload.n, "who": tasks.WHO, "config": config.NAME}
 
 
 def doctor_checks(settings):
@@ -99,6 +105,9 @@ def test_up_runs_the_queue_and_all_interfaces_show_it(
         address = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
         assert address is not None
         wait_until(lambda: _answers(f"{address[0]}/readyz"), 40, "the shim answers")
+        # The command that it suggests is accepted by the queue's model.
+        [suggested] = re.findall(r"^try +hsejobs (.*)$", log.read_text(), re.MULTILINE)
+        assert run(environment, project, *shlex.split(suggested)).returncode == 0
         frame = run(environment, project, "tui", "--once")
         assert (frame.returncode, "shop-orders" in frame.stdout) == (0, True), frame.stderr
         assert '"shop-orders"' in run(environment, project, "stats", "--json").stdout
@@ -159,6 +168,16 @@ def test_an_application_that_breaks_later_ends_its_worker_with_one_line(
     )
     assert len(errors) == 2
     assert "Traceback" not in log.read_text()
+
+
+def test_files_in_a_folder_without_an_application_shadow_nothing(
+    environment: Path, project: Path, redis_url: str
+) -> None:
+    for name in ("rich", "redis", "textual", "typer", "secrets", "queue", "store"):
+        (project / f"{name}.py").write_text("raise RuntimeError\n")
+    for command in ("stats", "tui --once"):
+        done = run(environment, project, *command.split())
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("command", [("worker",), ("up", "--headless")])
