@@ -6,11 +6,12 @@ may define. ``QUEUE_APP`` names it; without that it is ``huey_config`` in the wo
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.machinery
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 #: The module to look for in the working folder when none is named.
 DEFAULT = "huey_config"
 VARIABLE = "QUEUE_APP"
+#: The methods of `tenant_rows`.
+ROWS = ("count", "rows", "erase", "left_alone")
 #: Maximum number of characters shown of another library's error message.
 SHOWN = 200
 
@@ -45,6 +48,16 @@ class Application:
     def hook(self, name: str) -> Any | None:
         """The object that the module defines under this optional name, or None."""
         return getattr(self.module, name, None)
+
+    @contextlib.contextmanager
+    def calling(self, name: str) -> Iterator[None]:
+        """Turns what the application's hook raises in the block into a SettingsError that names it."""
+        try:
+            yield
+        except JobsError:
+            raise
+        except Exception as error:
+            raise SettingsError(VARIABLE, f"{self.name}.{name} failed: {_reason(error)}") from None
 
 
 #: Stands for "no application": no queues, no hooks.
@@ -161,4 +174,20 @@ def _inspect(name: str, module: ModuleType) -> Application:
         if known is not value:
             raise SettingsError(VARIABLE, f"{name} has two queues called {value.name}")
         places.setdefault(value.name, f"{name}.{attribute}")
+    _check_hooks(name, module)
     return Application(name, MappingProxyType(queues), MappingProxyType(places), module)
+
+
+def _check_hooks(name: str, module: ModuleType) -> None:
+    """Raises SettingsError for an optional name of the module that is something else than documented."""
+    for hook in ("add_commands", "doctor_checks"):
+        if not callable(getattr(module, hook, print)):
+            raise SettingsError(VARIABLE, f"{name}.{hook} must be a function")
+    examples = getattr(module, "examples", {})
+    known = isinstance(examples, Mapping)
+    if not known or not all(isinstance(one, Mapping) for one in examples.values()):
+        raise SettingsError(VARIABLE, f"{name}.examples must map queue names to example jobs")
+    rows = getattr(module, "tenant_rows", None)
+    missing = [one for one in ROWS if not callable(getattr(rows, one, None))]
+    if rows is not None and missing:
+        raise SettingsError(VARIABLE, f"{name}.tenant_rows has no method {missing[0]}")

@@ -192,6 +192,31 @@ def test_without_an_application_there_is_one_error_line(
     assert run(environment, project, "stats").returncode == 0
 
 
+HOOKS = {
+    "doctor": ('def doctor_checks(s): raise KeyError("boom")', "theirs.doctor_checks failed: "),
+    "restock": ('def add_commands(app): raise KeyError("boom")', "theirs.add_commands failed: "),
+    "worker": ("examples = 7", "theirs.examples must map queue names to example jobs"),
+    "tenants export org-1": ("tenant_rows = 7", "theirs.tenant_rows has no method count"),
+}
+
+
+@pytest.mark.parametrize("command", HOOKS)
+def test_a_faulty_hook_of_the_application_is_named(
+    environment: Path, project: Path, redis_url: str, command: str
+) -> None:
+    hook, message = HOOKS[command]
+    (project / "theirs.py").write_text(
+        f"{hook}\nfrom hsejobs import JobHuey\nshop = JobHuey('shop-orders')\n"
+    )
+    done = run(environment, project, "--app", "theirs", *command.split())
+    assert done.returncode == (1 if command == "doctor" else 2)
+    assert f"QUEUE_APP: {message}" in done.stdout + done.stderr
+    assert "please report" not in done.stderr
+    if command == "doctor":
+        # The checks after it are done.
+        assert " artifacts" in done.stdout
+
+
 BROKEN = {
     "import nowhere": "ModuleNotFoundError: No module named 'nowhere' (theirs.py:1)",
     "a = (": "SyntaxError: '(' was never closed (theirs.py, line 1) (theirs.py:1)",
