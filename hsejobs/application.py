@@ -11,6 +11,7 @@ import importlib
 import importlib.machinery
 import os
 import sys
+import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,7 +101,8 @@ def load(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except JobsError as error:
-        raise SettingsError(VARIABLE, f"{name} cannot be imported: {error}") from None
+        text = f"{name} cannot be imported: {error} ({_place(error)})"
+        raise SettingsError(VARIABLE, text) from None
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and _missing(error, name):
             raise SettingsError(
@@ -151,15 +153,24 @@ def _reason(error: BaseException) -> str:
 def _place(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{Path(error.filename).name}:{error.lineno}"
-    place = "while it is imported"
+    files = []
     trace = error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
         # Frames of the import system, and of this module, do not help the reader.
         if not file.startswith("<frozen") and file != __file__ and "importlib" not in file:
-            place = f"{Path(file).name}:{trace.tb_lineno}"
+            files.append((file, trace.tb_lineno))
         trace = trace.tb_next
-    return place
+    if not files:
+        return "while it is imported"
+    # The application's last line, rather than the line of a library that raised the error.
+    others = (
+        str(Path(__file__).parent),
+        *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")),
+    )
+    own = [one for one in files if not one[0].startswith(others)]
+    file, line = (own or files)[-1]
+    return f"{Path(file).name}:{line}"
 
 
 def _inspect(name: str, module: ModuleType) -> Application:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Unpack
 
 from pydantic import Field, field_validator
 
-from hsejobs.engine import Job, JobHuey, current_job, follow_up
+from hsejobs.engine import AddKeywords, Job, JobHuey, current_job, follow_up
 from hsejobs.engine.runtime import runtime
 from hsejobs.model import iso_time
 from hsejobs.services.artifacts import reference
@@ -126,6 +127,8 @@ def _mail(to: str, made: ExportResult) -> dict[str, Any]:
     }
 
 
-def queue_data_export(payload: Any, **options: Any) -> Job:
+def queue_data_export(
+    payload: DataExportPayload | Mapping[str, Any], **options: Unpack[AddKeywords]
+) -> Job[dict[str, Any]]:
     """Add an export; takes the options and raises the errors of ``export_data.add``."""
     return export_data.add(payload, **options)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Unpack
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from hsejobs.engine import Job, JobHuey, crontab, current_job, follow_up
+from hsejobs.engine import AddKeywords, Job, JobHuey, crontab, current_job, follow_up
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidPayload
 from hsejobs.model import iso_time
@@ -185,6 +186,8 @@ def weekly_compliance() -> dict[str, Any]:
     return {"week": week, "organizations": organizations, "added": added, "refused": refused}
 
 
-def queue_report(payload: Any, **options: Any) -> Job:
+def queue_report(
+    payload: ReportPayload | Mapping[str, Any], **options: Unpack[AddKeywords]
+) -> Job[dict[str, Any]]:
     """Add a report; takes the options and raises the errors of ``generate_report.add``."""
     return generate_report.add(payload, **options)

@@ -221,6 +221,9 @@ BROKEN = {
     "import nowhere": "ModuleNotFoundError: No module named 'nowhere' (theirs.py:1)",
     "a = (": "SyntaxError: '(' was never closed (theirs.py, line 1) (theirs.py:1)",
     "raise SystemExit(3)": "SystemExit: 3 (theirs.py:1)",
+    # The line of the application, not that of the library that raised the error.
+    "import json\njson.loads('{')": "(theirs.py:2)",
+    "from hsejobs import JobHuey\nJobHuey('shop', attempts=0)": "attempts in all (theirs.py:2)",
     "a = 1": "the module theirs defines no queues (JobHuey objects)",
 }
 
