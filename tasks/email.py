@@ -24,12 +24,13 @@ from hsejobs.services.mail.attachments import Opened
 from hsejobs.services.mail.message import check_sender, key_of_job
 from hsejobs.services.mail.payload import EmailPayload as EmailPayload
 from hsejobs.services.mail.render import use_templates
-from hsejobs.services.mail.send import sender_domains
+from hsejobs.services.mail.send import sender_domains, use_outbox_sender
 from hsejobs.services.mail.server import parse_smtp_url
 from hsejobs.services.mail.smtp import DELIVERY_SECONDS
 from hsejobs.settings import is_embedded
 from hsejobs.store.circuits import Circuits, smtp_circuit
 
+use_outbox_sender("noreply@hse.digital")
 use_templates(Path(__file__).parent.parent / "templates" / "email")
 
 

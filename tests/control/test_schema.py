@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from hsejobs.control import patterns
 from hsejobs.control.schema import problems, sample
 from huey_config import QUEUES
 
@@ -218,3 +221,22 @@ def test_a_sample_of_a_schema_that_refers_to_itself_ends() -> None:
     tree = {"required": ["child"], "properties": {"child": {"$ref": "#"}}, "type": "object"}
     assert problems({"child": {}}, tree) != []
     assert "child" in sample(tree)
+
+
+@pytest.mark.parametrize("parser", [None, SimpleNamespace(parse=lambda pattern: "another form")])
+def test_without_the_private_parser_patterns_are_left_to_the_worker(
+    monkeypatch: pytest.MonkeyPatch, parser: Any
+) -> None:
+    schema = {"type": "string", "pattern": "^[a-z]+$"}
+    patterns._read.cache_clear()
+    assert problems("5", schema) != []
+    patterns._read.cache_clear()
+    monkeypatch.setattr(patterns, "parser", parser)
+    assert patterns.cost("^[a-z]+$", 1) == math.inf
+    assert problems("5", schema) == []
+    patterns._read.cache_clear()
+
+
+def test_the_engine_parses_patterns_in_the_form_that_is_read_here() -> None:
+    assert patterns.cost("^[a-z]+$", 100) < 10_000
+    assert patterns.cost("^(a+)+$", 100) == math.inf
