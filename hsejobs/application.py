@@ -106,7 +106,8 @@ def load(name: str) -> ModuleType:
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and _missing(error, name):
             raise SettingsError(
-                VARIABLE, f"there is no module {name} in the working folder or on Python's path"
+                VARIABLE,
+                f"there is no module {name} in the working folder or on Python's path{_hint(name)}",
             ) from None
         raise SettingsError(VARIABLE, f"{name} cannot be imported: {_reason(error)}") from None
 
@@ -133,6 +134,15 @@ def _add_working_folder() -> None:
     folder = _working_folder()
     if folder not in sys.path:
         sys.path.insert(0, folder)
+
+
+def _hint(name: str) -> str:
+    """What was meant by ``shop.py``, or by ``shop.orders`` as ``huey_consumer`` takes it."""
+    module, _, last = name.rpartition(".")
+    found = sys.modules.get(module)
+    if last == "py" or hasattr(found, last):
+        return f"; name the module only: {module}"
+    return ""
 
 
 def _missing(error: ModuleNotFoundError, name: str) -> bool:

@@ -228,6 +228,16 @@ BROKEN = {
 }
 
 
+@pytest.mark.parametrize("name", ["theirs.py", "theirs.shop"])
+def test_a_file_or_a_queue_in_place_of_the_module_gets_a_hint(
+    environment: Path, project: Path, redis_url: str, name: str
+) -> None:
+    done = run(environment, project, "worker", "--app", name)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"no module {name} " in done.stderr
+    assert "; name the module only: theirs (" in done.stderr
+
+
 @pytest.mark.parametrize("text", BROKEN)
 def test_an_application_that_cannot_be_loaded_is_one_error_line(
     environment: Path, project: Path, redis_url: str, text: str
