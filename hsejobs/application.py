@@ -155,7 +155,9 @@ def _reason(error: BaseException) -> str:
     from hsejobs.extras import sentence
 
     hint = sentence(error) if isinstance(error, ModuleNotFoundError) else None
-    text = hint or " ".join(str(error).split())[:SHOWN]
+    # The text of a SyntaxError also has the place.
+    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    text = hint or " ".join(said.split())[:SHOWN]
     kind = "" if hint else f"{type(error).__name__}: "
     return f"{kind}{text} ({_place(error)})"
 

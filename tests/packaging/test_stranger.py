@@ -219,7 +219,7 @@ def test_a_faulty_hook_of_the_application_is_named(
 
 BROKEN = {
     "import nowhere": "ModuleNotFoundError: No module named 'nowhere' (theirs.py:1)",
-    "a = (": "SyntaxError: '(' was never closed (theirs.py, line 1) (theirs.py:1)",
+    "a = (": "SyntaxError: '(' was never closed (theirs.py:1)",
     "raise SystemExit(3)": "SystemExit: 3 (theirs.py:1)",
     # The line of the application, not that of the library that raised the error.
     "import json\njson.loads('{')": "(theirs.py:2)",
