@@ -80,7 +80,8 @@ class Lane:
         }
         self.jobs = 0
         self.hung = 0
-        self.second = 0
+        #: Jobs that ran when a second SIGTERM was sent: they may run again.
+        self.interrupted: set[int] = set()
         self.exits: collections.Counter[int] = collections.Counter()
         self.lost: list[list[str]] = []
         self.slowest = 0.0
@@ -115,6 +116,7 @@ class Lane:
         hangs = draw.random() < 0.03
         kind = "thread" if hangs or draw.random() < 0.7 else "process"
         program = draw.choice((*CONSUMERS, SUPERVISOR))
+        before = len(self.ledger.read_text().splitlines())
         done = [f"{program}: {workers} {kind}"]
         self.add(draw.randint(0, 10))
         process = self.start(program, workers, kind)
@@ -136,13 +138,15 @@ class Lane:
                 self.hang_up(process, program, done)
             else:
                 self.send(process, signal.SIGTERM, done)
-                self.second += 1
         try:
             self.exits[process.wait(GRACE_MS / 1000 + BEYOND)] += 1
         except subprocess.TimeoutExpired:
             self.lost.append(done)
         self.slowest = max(self.slowest, time.monotonic() - sent)
         self.kill(process)
+        if done.count("SIGTERM") > 1:
+            lines = self.ledger.read_text().splitlines()[before:]
+            self.interrupted |= {int(one.split()[1]) for one in lines if "begin" in one}
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """Ends a consumer that did not stop."""
@@ -220,15 +224,15 @@ class Lane:
         pages = self.reader.walk(self.queue, State.COMPLETED)
         completed = {job.id for page in pages for job in page}
         numbers = range(self.jobs)
+        twice = [n for n in numbers if words[f"begin {n}"] > 1]
         return {
             "exits": dict(self.exits),
             "slowestExit": round(self.slowest, 2),
             "lostSignals": self.lost,
             "jobs": self.jobs,
             "lostJobs": [n for n in numbers if f"job{n}" not in completed],
-            "endedTwice": [n for n in numbers if words[f"end {n}"] > 1],
-            "begunTwice": [n for n in numbers if words[f"begin {n}"] > 1],
-            "secondSignals": self.second,
+            "doubled": [n for n in twice if n not in self.interrupted],
+            "repeated": [n for n in twice if n in self.interrupted],
             "hung": self.hung,
             "restarts": self.log.read_text().count('"restarting"'),
         }
@@ -251,13 +255,9 @@ def in_lanes(calls: list[Callable[[], None]]) -> None:
 
 
 def is_good(verdict: dict[str, Any]) -> bool:
-    """Whether nothing was lost, and nothing ended twice but for a second signal."""
-    return all(
-        not lane["lostSignals"]
-        and not lane["lostJobs"]
-        and len(lane["endedTwice"]) <= lane["secondSignals"] * 3
-        and (lane["secondSignals"] > 0 or not lane["begunTwice"])
-        for lane in verdict["lanes"]
+    """Whether nothing was lost, and nothing ran twice without need."""
+    return not any(
+        lane["lostSignals"] or lane["lostJobs"] or lane["doubled"] for lane in verdict["lanes"]
     )
 
 

@@ -10,6 +10,9 @@ import signal
 import sys
 from typing import Any
 
+# Not where it is needed: a signal may arrive while a module is imported.
+from hsejobs import pulse
+
 #: Exit status that tells the supervisor not to restart the consumer: EX_CONFIG of sysexits.h.
 BROKEN = 78
 
@@ -43,8 +46,6 @@ def _listen() -> None:
 
 
 def _begin_again(signum: int, frame: Any) -> None:
-    from hsejobs import pulse
-
     pulse.hand_over()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
 
