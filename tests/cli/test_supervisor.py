@@ -45,7 +45,7 @@ class Supervised:
         with log.open("ab") as out:
             self.process = subprocess.Popen(
                 words,
-                env={**os.environ, "QUEUE_APP": APP, **env},
+                env={**os.environ, "QUEUE_APP": APP, "QUEUE_CONCURRENCY": "1", **env},
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
@@ -268,7 +268,7 @@ def frozen(pid: int) -> bool:
 
 def test_signals_at_random_moments(tmp_path: Path) -> None:
     """The short form of ``benchmarks/stops.py --sequences 1000``."""
-    words = ["--sequences", "4", "--lanes", "2", "--keep", str(tmp_path)]
+    words = ["--sequences", "3", "--lanes", "3", "--keep", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.stops", *words], capture_output=True, check=False
     )
