@@ -178,3 +178,4 @@ class JobConsumer(WorkerSupervision):
             running = worker.slot.running()
             if running is not None:
                 self.maintenance.hand_back(running)
+        self.environment.end_programs()

@@ -14,6 +14,7 @@ from typing import Any
 from huey.consumer import Consumer
 
 from hsejobs import forks
+from hsejobs.engine import guard
 from hsejobs.engine.maintenance import Maintenance
 from hsejobs.engine.outage import Outage
 from hsejobs.engine.processes import Processes, Threads
@@ -110,6 +111,9 @@ class WorkerSupervision(Consumer):
         jobs that it had not started are released.
         """
         process.join(0)
+        if process.exitcode == -signal.SIGKILL:
+            # The guard itself was killed.
+            self.environment.end_orphans(p.pid for _, p in self.worker_threads)
         self.outage.ends(worker.name)
         running = worker.slot.running()
         late = self._interrupted.pop(worker.slot.number, None)
@@ -150,5 +154,6 @@ class WorkerSupervision(Consumer):
             self._signal(process, signal.SIGKILL)
 
     def _signal(self, process: Any, signum: int) -> None:
+        """Interrupts a worker process (USR1), or kills it with everything that it has started (KILL)."""
         with contextlib.suppress(OSError):
-            os.kill(process.pid, signum)
+            os.kill(process.pid, guard.KILL if signum == signal.SIGKILL else signum)

@@ -228,6 +228,9 @@ class SimEnvironment:
     def init_child(self, process: Any) -> None:
         """Nothing is inherited here."""
 
+    def end_programs(self) -> None:
+        """No job starts any."""
+
     def is_alive(self, process: SimProcess) -> bool:
         return process.is_alive()
 
