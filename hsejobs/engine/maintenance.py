@@ -312,4 +312,4 @@ class Maintenance:
         self.timer.drop()
         self.work.heartbeat(self.consumer.worker_id, b"", HEARTBEAT_TTL_MS)
         # A stopping worker may have consumed the doorbell's signal: ring it again.
-        self.link.command("LPUSH", self.work.bell, "1", patience=0)
+        self.work.ring()

@@ -9,12 +9,14 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from huey.consumer import Consumer
 
 from hsejobs import forks
 from hsejobs.engine import guard
+from hsejobs.engine.alone import Isolation
 from hsejobs.engine.maintenance import Maintenance
 from hsejobs.engine.outage import Outage
 from hsejobs.engine.processes import Processes, Threads
@@ -45,6 +47,7 @@ class WorkerSupervision(Consumer):
         self._numbers = 0
         self._interrupted: dict[int, tuple[str, float]] = {}
         self._supervising = False
+        self.isolation = Isolation(self)
         super().__init__(huey, **options)
 
     def get_environment(self, worker_type: str) -> Any:
@@ -74,6 +77,7 @@ class WorkerSupervision(Consumer):
         try:
             self.maintenance.check_slots()
             self._check_workers()
+            self.isolation.check()
         finally:
             self._supervising = False
 
@@ -100,8 +104,22 @@ class WorkerSupervision(Consumer):
         before = time.monotonic() - HANG_TIME
         return sum(since <= before for _, since in self.late)
 
+    def settle_all(self, slots: Sequence[Slot]) -> bool:
+        """Releases what these slots have not started. Returns whether nothing runs in them, in no thread
+        that was given up a moment ago either, and all outcomes are written.
+        """
+        self.maintenance.fast_until = time.monotonic() + 1.0
+        for slot in slots:
+            if slot.left:
+                self.maintenance.give_back(slot, finished=False)
+        if self.maintenance.pending.writes or len(self.late) > self.hung:
+            return False
+        return all(slot.empty or slot.abandoned for slot in slots)
+
     def _replace(self, place: int) -> None:
         worker = self._create_worker()
+        if self.isolation.holding:
+            worker.slot.hold(held=True)
         process = self._create_process(worker, f"Worker-{place + 1}")
         self.worker_threads[place] = (worker, process)
         process.start()

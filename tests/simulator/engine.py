@@ -197,6 +197,7 @@ class SimProcess:
         self._sim, self._group, self._run = sim, group, run
         self._name = name
         self.pid = -1
+        self.exitcode = 0
         self.actor: Actor | None = None
 
     def start(self) -> None:

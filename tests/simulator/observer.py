@@ -97,7 +97,7 @@ _MOVES: dict[str, set[tuple[str, str]]] = {
     "restore": {("", "w"), ("", "d"), ("", "c"), ("", "f")},
 }
 #: Those of a worker: they name jobs and their tokens, and may change no others.
-_BY_TOKEN = {"fail", "postpone", "release", "stall", "renew", "progress", "log", "mark"}
+_BY_TOKEN = {"fail", "postpone", "release", "stall", "renew", "progress", "log", "mark", "alone"}
 
 
 class Observer:
@@ -328,7 +328,7 @@ def _may_touch(call: Call, before: Row) -> bool:
     if call.name == "complete":
         # What this very call claimed before, whose lease begins anew.
         return before.state == "a" and call.args[3] != "0" and before.token == call.args[1]
-    return before.state == "a" and call.name in ("renew", "progress", "log", "mark")
+    return before.state == "a" and call.name in ("renew", "progress", "log", "mark", "alone")
 
 
 def _text(one: Any) -> str:
