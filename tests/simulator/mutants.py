@@ -106,7 +106,7 @@ def _drops_outcomes() -> Any:
             self.consumer.outage.begins(error, self.name)
             return None
 
-    return _with(worker.JobWorker, "_retry", once)
+    return _with(worker.JobWorker, "retry", once)
 
 
 def _taken_back_and_lost() -> Any:
