@@ -85,8 +85,8 @@ class Field:
     """The queue of one measurement."""
 
     def __init__(self, url: str) -> None:
-        link = RedisClient(url)
-        self.reader, self.writer = JobReader(link, "hsejobs"), JobWriter(link, "hsejobs")
+        client = RedisClient(url)
+        self.reader, self.writer = JobReader(client, "hsejobs"), JobWriter(client, "hsejobs")
 
     def add(self, number: int, rng: random.Random) -> None:
         """Adds the jobs of a round."""

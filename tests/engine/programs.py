@@ -76,7 +76,7 @@ def browser(payload: dict[str, Any]) -> str:
 
 @huey.task()
 def terminated(payload: dict[str, Any]) -> list[int]:
-    """The exit codes of children that were told to end: a program, and a forked process."""
+    """The exit codes of children that got SIGTERM: a program, and a forked process."""
     program = subprocess.Popen(
         [sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"],
         stdout=subprocess.PIPE,

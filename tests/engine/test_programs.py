@@ -1,7 +1,7 @@
 """Tasks run real programs, and whatever they have started ends with them.
 
 The kind: a process that outlives the job that started it. A worker had children in its consumer's group,
-which nobody ended at a time-out, a stop or a kill, and signals that it ignored were ignored by all.
+which no one ended at a timeout, a stop or a kill, and signals that it ignored were ignored by all.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def chromium(tmp_path: Path) -> str:
 
 
 def left(trial: Path, spared: int) -> Callable[[], bool]:
-    """Whether nothing is left but so many processes."""
+    """Whether nothing is left but that many processes."""
     return lambda: len(started_here(trial)) <= spared
 
 
@@ -95,7 +95,7 @@ def test_nothing_outlives_the_consumer(
     one = consumer("-k", "process", "-w", "3", place=PLACE, QUEUE_SHUTDOWN_GRACE_MS="100")
     run_all(trial, chromium, timeout=60)
     if end == "guards":
-        # Whoever kills processes may kill the guards first.
+        # A user who kills processes may kill the guards first.
         for pid in children(one.process.pid):
             os.kill(pid, signal.SIGKILL)
         wait_until(left(trial, 7), 2, "the end of what the jobs have started")
