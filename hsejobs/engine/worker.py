@@ -14,6 +14,7 @@ from huey.consumer import Worker, WorkerRecycle
 from hsejobs.engine import alone
 from hsejobs.engine import outcome as outcomes
 from hsejobs.engine.context import JobContext
+from hsejobs.engine.memory import MemoryLimit
 from hsejobs.engine.outcome import Outcome
 from hsejobs.engine.pace import BUDGET_US, Pace
 from hsejobs.engine.ports import WorkerHost
@@ -63,6 +64,7 @@ class JobWorker(Worker):
         """Opens this worker's own connections and runs Huey's startup hooks."""
         runtime = self.queue.runtime
         self.lease = runtime.settings.lease_ms
+        self.memory = MemoryLimit(self.consumer.max_rss)
         self.suspected_from = alone.suspected_from(runtime.settings.max_stalls)
         # The prefix makes tokens differ from those of earlier workers of this slot.
         self.token_base = f"{new_job_id()[-10:]}{os.getpid() % 997:x}"
@@ -294,7 +296,8 @@ class JobWorker(Worker):
             raise WorkerRecycle
         # An interrupted import leaves incomplete modules behind, even if the task caught the
         # interrupt: no other job may run in this process.
-        if self.interrupted or (self.max_tasks and self.task_count >= self.max_tasks):
+        full = self.max_tasks and self.task_count >= self.max_tasks
+        if self.interrupted or full or self.memory.exceeded():
             self.shutdown_batch()
             raise WorkerRecycle
 

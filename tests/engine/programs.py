@@ -16,6 +16,7 @@ from tests.engine.jobs import huey
 
 #: Marks, in the environment, what a test's jobs have started.
 MARK = "TRIAL_FILE"
+_KEPT: list[bytes] = []
 
 
 def _square(n: int) -> int:
@@ -89,6 +90,20 @@ def terminated(payload: dict[str, Any]) -> list[int]:
     forked.terminate()
     forked.join()
     return [program.wait(), forked.exitcode or 0]
+
+
+@huey.task()
+def eat(payload: dict[str, Any]) -> int:
+    """Takes and touches so many MB of memory."""
+    return len(b"x" * (payload["mb"] * 2**20))
+
+
+@huey.task()
+def grow(payload: dict[str, Any]) -> None:
+    """Takes memory and keeps it."""
+    _begun()
+    _KEPT.append(b"x" * (payload["mb"] * 2**20))
+    time.sleep(payload["seconds"])
 
 
 @huey.task()
