@@ -94,7 +94,7 @@ def terminated(payload: dict[str, Any]) -> list[int]:
 
 @huey.task()
 def eat(payload: dict[str, Any]) -> int:
-    """Takes and touches so many MB of memory."""
+    """Takes and touches that many MB of memory."""
     return len(b"x" * (payload["mb"] * 2**20))
 
 
