@@ -38,6 +38,7 @@ Workers = Literal["threads", "processes"]
 LogFormat = Literal["json", "console"]
 
 DAY_MS = 86_400_000
+MOST_JOBS, MOST_MB = 1_000_000_000, 10_000_000
 SOCKET_NAME = "redis.sock"
 SOCKET_NOTE = "redis.sock.path"
 
@@ -69,11 +70,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("QUEUE_LEASE_MS", "30000", "ms until an unrenewed lease expires"),
     Setting("QUEUE_MAX_STALLS", "3", "stalls after which a job fails"),
     Setting("QUEUE_SHUTDOWN_GRACE_MS", "10000", "ms that running jobs get when a worker stops"),
+    Setting("QUEUE_MAX_JOBS", "0", "jobs after which a worker is replaced; 0: never"),
+    Setting("QUEUE_MAX_RSS", "0", "MB of memory beyond which a worker is replaced; 0: never"),
     Setting("QUEUE_<NAME>_CONCURRENCY", "", "workers of that queue, 1-1000"),
     Setting("QUEUE_<NAME>_ATTEMPTS", "", "attempts in all, 1-1000"),
     Setting("QUEUE_<NAME>_BACKOFF_DELAY", "", "ms before the second attempt"),
     Setting("QUEUE_<NAME>_TIMEOUT", "", "ms that one attempt may take"),
     Setting("QUEUE_<NAME>_WORKERS", "", "threads or processes"),
+    Setting("QUEUE_<NAME>_MAX_JOBS", "", "jobs after which a worker is replaced; 0: never"),
+    Setting("QUEUE_<NAME>_MAX_RSS", "", "MB of memory beyond which a worker is replaced; 0: never"),
     Setting("JOBS_HOME", "the user's data folder + /hsejobs", "folder for this machine's files"),
     Setting("JOBS_HTTP_HOST", "127.0.0.1", "address the HTTP shim listens on"),
     Setting("JOBS_HTTP_PORT", "8090", "port that the HTTP shim listens on, 0-65535"),
@@ -122,7 +127,7 @@ SETTINGS: tuple[Setting, ...] = (
 )
 
 _QUEUE_VARIABLE = re.compile(
-    r"QUEUE_([A-Z][A-Z0-9_]*)_(CONCURRENCY|ATTEMPTS|BACKOFF_DELAY|TIMEOUT|WORKERS)"
+    r"QUEUE_([A-Z][A-Z0-9_]*)_(CONCURRENCY|ATTEMPTS|BACKOFF_DELAY|TIMEOUT|WORKERS|MAX_JOBS|MAX_RSS)"
 )
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -131,7 +136,8 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 class QueueOverrides:
     """The environment's options for one queue, or for all queues; ``None``: not set.
 
-    ``attempts`` counts all attempts; ``backoff_ms`` and ``timeout_ms`` are milliseconds.
+    ``attempts`` counts all attempts; ``backoff_ms`` and ``timeout_ms`` are milliseconds; ``max_rss``
+    is in MB.
     """
 
     concurrency: int | None = None
@@ -139,11 +145,15 @@ class QueueOverrides:
     backoff_ms: int | None = None
     timeout_ms: int | None = None
     workers: Workers | None = None
+    max_jobs: int | None = None
+    max_rss: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings, checked. Durations whose names end in ``_ms`` are milliseconds.
+
+    ``max_rss`` is in MB; for it and ``max_jobs``, 0 is no limit.
 
     ``concurrency``, ``attempts`` and ``backoff_ms`` hold the value of ``QUEUE_*`` or the built-in
     default; ``global_overrides`` holds only what ``QUEUE_*`` set, because a value in the queue's
@@ -164,6 +174,8 @@ class Settings:
     lease_ms: int
     max_stalls: int
     shutdown_grace_ms: int
+    max_jobs: int
+    max_rss: int
     jobs_home: Path
     http_host: str
     http_port: int
@@ -235,6 +247,8 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         lease_ms=read.integer("QUEUE_LEASE_MS", 30_000, 100, DAY_MS),
         max_stalls=read.integer("QUEUE_MAX_STALLS", 3, 0, 1000),
         shutdown_grace_ms=read.integer("QUEUE_SHUTDOWN_GRACE_MS", 10_000, 0, DAY_MS),
+        max_jobs=read.integer("QUEUE_MAX_JOBS", 0, 0, MOST_JOBS),
+        max_rss=read.integer("QUEUE_MAX_RSS", 0, 0, MOST_MB),
         jobs_home=_home(read),
         http_host=read.host("JOBS_HTTP_HOST") or "127.0.0.1",
         http_port=read.integer("JOBS_HTTP_PORT", 8090, 0, 65535),
@@ -378,6 +392,8 @@ def _queues(read: EnvironReader, env: Mapping[str, str]) -> Mapping[str, QueueOv
             workers=cast(
                 Workers | None, read.choice(f"QUEUE_{part}_WORKERS", "threads", "processes")
             ),
+            max_jobs=read.optional_integer(f"QUEUE_{part}_MAX_JOBS", 0, MOST_JOBS),
+            max_rss=read.optional_integer(f"QUEUE_{part}_MAX_RSS", 0, MOST_MB),
         )
         for part in sorted(parts)
     }

@@ -107,8 +107,15 @@ PROOFS: dict[str, tuple[str, ...]] = {
     ),
     "A job that kills its workers": (
         f"{ENDINGS}::test_a_job_that_kills_its_worker_fails_alone",
-        f"{ACTS}::test_a_stalled_job_is_claimed_alone",
         f"{PROMISES}::test_a_process_that_dies_is_seen_at_once",
+    ),
+    "It is claimed alone after the first one": (
+        f"{ACTS}::test_a_stalled_job_is_claimed_alone",
+        "engine/test_poison.py::test_a_suspect_runs_beside_nothing",
+    ),
+    "Jobs that merely ran beside it": (
+        "engine/test_poison.py::test_a_poison_job_fails_alone",
+        f"{ACTS}::test_stalls_end",
     ),
     "Timeouts are enforced.": (f"{ENDINGS}::test_a_timeout_ends_a_job_that_does_not_yield",),
     "A process that does not end its job is killed.": (

@@ -75,13 +75,16 @@ def test_overrides_of_one_queue() -> None:
             "QUEUE_DATA_EXPORTS_TIMEOUT": "1500",
             "QUEUE_DATA_EXPORTS_WORKERS": "processes",
             "QUEUE_EMAIL_CONCURRENCY": "2",
+            "QUEUE_EMAIL_MAX_JOBS": "0",
+            "QUEUE_REPORTS_MAX_RSS": "512",
         }
     )
     assert settings.queue("data-exports") == QueueOverrides(
         attempts=7, backoff_ms=0, timeout_ms=1500, workers="processes"
     )
-    assert settings.queue("email") == QueueOverrides(concurrency=2)
-    assert settings.queue("reports") == QueueOverrides()
+    assert settings.queue("email") == QueueOverrides(concurrency=2, max_jobs=0)
+    assert settings.queue("reports") == QueueOverrides(max_rss=512)
+    assert settings.queue("webhooks") == QueueOverrides()
 
 
 @pytest.mark.parametrize(
@@ -95,6 +98,8 @@ def test_overrides_of_one_queue() -> None:
         ("QUEUE_MAX_RETRIES", "-1"),
         ("QUEUE_BACKOFF_DELAY", "1e3"),
         ("QUEUE_LEASE_MS", "99"),
+        ("QUEUE_MAX_JOBS", "-1"),
+        ("QUEUE_EMAIL_MAX_RSS", "1G"),
         ("QUEUE_APP", "shop.py:huey"),
         ("QUEUE_MAX_STALLS", "x"),
         ("QUEUE_SHUTDOWN_GRACE_MS", "-5"),

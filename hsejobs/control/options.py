@@ -26,7 +26,10 @@ class CodeOptions:
 
 @dataclass(frozen=True, slots=True)
 class QueueOptions:
-    """The effective default options of a queue or task. Times in ms; timeout 0 means none."""
+    """The effective default options of a queue or task. Times in ms; timeout 0 means none.
+
+    A worker is replaced after ``max_jobs`` jobs, or when it is larger than ``max_rss`` MB; 0 is never.
+    """
 
     priority: int
     attempts: int
@@ -34,6 +37,8 @@ class QueueOptions:
     timeout: int
     workers: str
     concurrency: int
+    max_jobs: int
+    max_rss: int
 
 
 class AddOptions(NamedTuple):
@@ -105,6 +110,8 @@ def resolve(settings: Settings, queue: str, code: CodeOptions) -> QueueOptions:
         timeout=first(own.timeout_ms, code.timeout, 0),
         workers=first(own.workers, code.workers),
         concurrency=first(own.concurrency, code.concurrency, settings.concurrency),
+        max_jobs=first(own.max_jobs, settings.max_jobs),
+        max_rss=first(own.max_rss, settings.max_rss),
     )
 
 

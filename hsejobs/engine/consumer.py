@@ -179,3 +179,4 @@ class JobConsumer(WorkerSupervision):
             running = worker.slot.running()
             if running is not None:
                 self.maintenance.release_running(running)
+        self.environment.end_programs()

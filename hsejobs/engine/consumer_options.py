@@ -23,6 +23,9 @@ def consumer_options(queue: Queue, given: dict[str, Any]) -> dict[str, Any]:
         options["workers"] = defaults.concurrency
     if (typed is not None and typed.get("worker_type") is None) or "worker_type" not in given:
         options["worker_type"] = "process" if defaults.workers == "processes" else "thread"
+    if options["worker_type"] == "process" and not options.get("max_tasks"):
+        # The consumer itself sees to threads.
+        options["max_tasks"] = defaults.max_jobs or None
     if options["worker_type"] not in ("thread", "process"):
         raise ConfigurationError(
             "worker type greenlet is not supported: use -k thread or -k process"

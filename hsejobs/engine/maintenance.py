@@ -15,6 +15,7 @@ import time
 from hsejobs import codec
 from hsejobs.engine import outcome as outcomes
 from hsejobs.engine.duties import Duty, PendingWrites
+from hsejobs.engine.outcome import Outcome
 from hsejobs.engine.periodic import Scheduler
 from hsejobs.engine.ports import MaintenanceHost
 from hsejobs.engine.slots import Running, Slot
@@ -170,7 +171,13 @@ class Maintenance:
 
     def time_out(self, running: Running) -> None:
         """Queues the failure of a job whose deadline has passed, on behalf of its worker."""
-        result = outcomes.timed_out(running)
+        self._fail(running, outcomes.timed_out(running))
+
+    def out_of_memory(self, running: Running) -> None:
+        """Queues the failure of a job whose process the kernel killed because memory ran out."""
+        self._fail(running, outcomes.out_of_memory())
+
+    def _fail(self, running: Running, result: Outcome) -> None:
         ran_ms = int((time.monotonic() - running.started) * 1000)
         now_ms = int(time.time() * 1000)
         entry = outcomes.error_entry(
@@ -181,10 +188,10 @@ class Maintenance:
             letter, delay = self.work.fail(
                 running.id,
                 running.token,
-                code="timeout",
+                code=result.code,
                 error=entry,
                 run_us=ran_ms * 1000,
-                final=False,
+                final=result.final,
                 delay_ms=None,
             )
             if letter == "r":
@@ -192,7 +199,7 @@ class Maintenance:
             event, status = ("failed", "failed") if letter == "f" else ("retrying", "delayed")
             fields = {
                 "error": result.error,
-                "code": "timeout",
+                "code": result.code,
                 "attempts": running.attempt,
                 "delay": delay,
             }
@@ -312,4 +319,4 @@ class Maintenance:
         self.timer.drop()
         self.work.heartbeat(self.consumer.worker_id, b"", HEARTBEAT_TTL_MS)
         # A stopping worker may have consumed the doorbell's signal: ring it again.
-        self.redis.command("LPUSH", self.work.bell, "1", patience=0)
+        self.work.ring()

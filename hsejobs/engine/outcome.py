@@ -257,3 +257,13 @@ def postponed_too_long(result: Outcome, since_ms: int) -> Outcome:
 def timed_out(claim: Any) -> Outcome:
     """The outcome of a job whose deadline has passed; ``claim`` is a Claim or a Running."""
     return Outcome("fail", code="timeout", error="the job took longer than its timeout")
+
+
+def out_of_memory() -> Outcome:
+    """The outcome of a job whose process the kernel killed because memory ran out."""
+    text = (
+        "the kernel killed the worker process because memory ran out: use less memory in the task,"
+        " run fewer jobs at once (QUEUE_<NAME>_CONCURRENCY), or raise the limit of the service or"
+        " container; QUEUE_<NAME>_MAX_RSS replaces workers that grow from job to job"
+    )
+    return Outcome("fail", code="out_of_memory", error=text)

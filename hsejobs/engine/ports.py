@@ -32,6 +32,8 @@ class WorkerHost(Protocol):
     stop_flag: StopFlag
     #: Number of jobs after which a worker is replaced; None: never.
     max_tasks: int | None
+    #: The MB of memory beyond which a worker process is replaced; 0: never.
+    max_rss: int
 
     def wake_maintenance(self) -> None:
         """Wakes the maintenance thread: the worker has begun to claim jobs in batches."""

@@ -1,40 +1,83 @@
-"""What a worker runs in: a thread of the consumer, or a process of its own."""
+"""What a worker runs in: a thread of the consumer, or a process of its own under a guard."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import multiprocessing
 import os
 import signal
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from huey.consumer import ForkSafeFlag, ProcessEnvironment, ThreadEnvironment
 
+from hsejobs.engine import guard
 from hsejobs.engine.context import JobInterrupted
 from hsejobs.engine.worker import JobWorker
 
-_PR_SET_PDEATHSIG = 1
-
 
 class Threads(ThreadEnvironment):
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._not_ours = set(guard.descendants(os.getpid()))
+
     def get_stop_flag(self) -> ForkSafeFlag:
         return ForkSafeFlag()
 
+    def end_programs(self) -> None:
+        """Kills the programs that jobs have started. Those whose own parents ended are not found."""
+        guard.kill_descendants(self._not_ours)
+
 
 class Processes(ProcessEnvironment):
+    """Each worker is a process group of its own below a guard, which is the consumer's child."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        #: Only the consumer has the write end: the guards read that it has ended.
+        self._life_r, self._life_w = os.pipe()
+        # What a guard leaves behind that is itself killed becomes the consumer's child.
+        guard.prctl(guard.CHILD_SUBREAPER, 1)
+        self._not_ours = set(guard.descendants(os.getpid()))
+
+    def create_process(self, runnable: Callable[[], None], name: str) -> Any:
+        """Huey's hook: a process that is not started yet."""
+
+        def run() -> None:
+            os.close(self._life_w)
+            guard.guarded(runnable, self._life_r)
+
+        process = self.mp.Process(target=run, name=name)
+        process.daemon = True
+        return process
+
     def init_child(self, process: Any) -> None:
         """Only the parent stops a child: by the flag, an interrupt (USR1) or a kill."""
         if not isinstance(process, JobWorker):
             return
-        for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(ignored, signal.SIG_IGN)
-        signal.signal(signal.SIGUSR1, _interrupter(process))
+        signal.signal(guard.INTERRUPT, _interrupter(process))
+        # multiprocessing forbids daemons to have children, and tasks may start some.
+        multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
         # The parent logs outages.
         process.consumer.outage.silent = True
-        _die_with_parent(process.consumer.pid)
+
+    def end_programs(self) -> None:
+        """The guards do this."""
+
+    def end_orphans(self, guards: Iterable[int]) -> None:
+        """Kills what a guard has left behind that was itself killed."""
+        spared = {*guards, *self._not_ours}
+        give_up = time.monotonic() + guard.GIVE_UP
+        while time.monotonic() < give_up:
+            left = set(guard.children(os.getpid())) - spared
+            if not left:
+                return
+            guard.kill_descendants(spared)
+            for pid in left:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+            time.sleep(0.005)
 
 
 def _interrupter(worker: JobWorker) -> Callable[[int, Any], None]:
@@ -46,11 +89,3 @@ def _interrupter(worker: JobWorker) -> Callable[[int, Any], None]:
             raise JobInterrupted
 
     return interrupt
-
-
-def _die_with_parent(parent: int) -> None:
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)

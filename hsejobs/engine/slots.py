@@ -24,6 +24,11 @@ _HEAD = struct.Struct("<HHHHHIIdd")
 _Head = tuple[int, int, int, int, int, int, int, float, float]
 _DONE = struct.Struct("<HIQ")
 LOST, ABANDONED = 1, 2
+#: HELD: the worker starts and claims nothing for now. SUSPECT: the job it holds may run only alone.
+#: ALONE: it may.
+HELD, SUSPECT, ALONE = 256, 512, 1024
+#: The flags of the worker, which outlive its jobs.
+_LASTING = ABANDONED | HELD
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +71,26 @@ class Slot:
 
     # -- the worker's side
 
-    def load(self, claims: Sequence[Claim]) -> None:
-        """Stores newly claimed jobs in place of the previous ones, which must be finished."""
+    def load(self, claims: Sequence[Claim], *, suspect: bool = False) -> None:
+        """Stores newly claimed jobs in place of the previous ones, which must be finished.
+
+        ``suspect``: it is one job, which does not begin before it may run alone in the consumer.
+        """
         text = "\n".join(f"{c.id} {c.token} {c.attempt} {c.name}" for c in claims).encode()
         with self._lock:
-            flags = self._head()[3] & ABANDONED
+            flags = self._head()[3] & _LASTING | (SUSPECT if suspect else 0)
             self._memory[_HEAD.size : _HEAD.size + len(text)] = text
             self._put(len(claims), 0, 0, flags, 0, len(text), 0, 0.0, 0.0)
         self._claims = claims
 
     def begin(self, now: float) -> Claim | None:
-        """Marks the next job as running and returns it; None when none is left, or all were taken back."""
+        """Marks the next job as running and returns it.
+
+        None when none is left, when all were taken back, or when the job must wait.
+        """
         with self._lock:
             held, at, _, flags, done, size, used, _, _ = self._head()
-            if at >= held or flags & ABANDONED:
+            if at >= held or flags & _LASTING or flags & (SUSPECT | ALONE) == SUSPECT:
                 return None
             claim: Claim = self._claims[at]
             deadline = now + claim.timeout / 1000 if claim.timeout else 0.0
@@ -101,7 +112,7 @@ class Slot:
                     start = room + _DONE.size
                     self._memory[start : start + len(done.result)] = done.result
                     count, used = count + 1, used + need
-            self._put(held, at, 0, flags & ~LOST, count, size, used, 0.0, 0.0)
+            self._put(held, at, 0, flags & _LASTING, count, size, used, 0.0, 0.0)
         return not flags & ABANDONED
 
     @property
@@ -119,6 +130,21 @@ class Slot:
         """Whether the running job is past its deadline. Reads without the lock, for a signal handler."""
         deadline: float = self._head()[8]
         return 0 < deadline <= now
+
+    @property
+    def held(self) -> bool:
+        """Whether the worker must not claim or start jobs for now."""
+        return bool(self._head()[3] & HELD)
+
+    @property
+    def suspect(self) -> bool:
+        """Whether the job that the worker holds or runs may run only alone."""
+        return bool(self._head()[3] & SUSPECT)
+
+    @property
+    def alone(self) -> bool:
+        """Whether that job may run, or runs, alone."""
+        return bool(self._head()[3] & ALONE)
 
     @property
     def lost(self) -> bool:
@@ -187,6 +213,19 @@ class Slot:
         """Marks the running job as ended by the maintenance thread: the worker's outcome is too late."""
         self._flag(ABANDONED)
 
+    def hold(self, *, held: bool) -> None:
+        """Makes the worker start and claim no job, or lets it again."""
+        self._flag(HELD, on=held)
+
+    def let_alone(self) -> None:
+        """Lets the suspect begin: nothing else runs in the consumer."""
+        self._flag(ALONE)
+
+    @property
+    def empty(self) -> bool:
+        """Whether the worker holds no job, and all outcomes of the last ones are written."""
+        return not self._head()[0]
+
     def mark_lost(self) -> None:
         """Marks the running job's lease as lost: a renewal was refused."""
         self._flag(LOST)
@@ -196,10 +235,11 @@ class Slot:
         with self._locked():
             self._put(0, 0, 0, 0, 0, 0, 0, 0.0, 0.0)
 
-    def _flag(self, flag: int) -> None:
+    def _flag(self, flag: int, *, on: bool = True) -> None:
         with self._locked():
             head = self._head()
-            self._put(*head[:3], head[3] | flag, *head[4:])
+            flags = head[3] | flag if on else head[3] & ~flag
+            self._put(*head[:3], flags, *head[4:])
 
     def _held(self, head: _Head) -> list[list[str]]:
         text = self._memory[_HEAD.size : _HEAD.size + head[5]].decode()

@@ -11,8 +11,10 @@ from typing import Any
 
 from huey.consumer import Worker, WorkerRecycle
 
+from hsejobs.engine import alone
 from hsejobs.engine import outcome as outcomes
 from hsejobs.engine.context import JobContext
+from hsejobs.engine.memory import MemoryLimit
 from hsejobs.engine.outcome import Outcome
 from hsejobs.engine.pace import BUDGET_US, Pace
 from hsejobs.engine.ports import WorkerHost
@@ -62,6 +64,8 @@ class JobWorker(Worker):
         """Opens this worker's own connections and runs Huey's startup hooks."""
         runtime = self.queue.runtime
         self.lease = runtime.settings.lease_ms
+        self.memory = MemoryLimit(self.consumer.max_rss)
+        self.suspected_from = alone.suspected_from(runtime.settings.max_stalls)
         # The prefix makes tokens differ from those of earlier workers of this slot.
         self.token_base = f"{new_job_id()[-10:]}{os.getpid() % 997:x}"
         self.work = WorkerStore(runtime.redis, runtime.prefix, self.queue.name)
@@ -94,13 +98,24 @@ class JobWorker(Worker):
 
     def _turn(self, *, stopping: bool = False) -> None:
         """Writes finished outcomes and claims the next jobs; waits when there are none."""
-        want = 0 if stopping or self.stop_flag.is_set() else self.pace.batch
-        if not want and not self.done:
+        held = self.slot.held
+        if held:
             self._release()
+        want = 0 if held or stopping or self.stop_flag.is_set() else self.pace.batch
+        if not want and not self.done and not (held and self._unanswered):
+            self._release()
+            if held:
+                self.slot.load(())
+                self.stop_flag.wait(alone.POLL)
             return
         claims = self._step(want)
         if claims:
-            self.slot.load(claims)
+            suspect = claims[0].stalls >= self.suspected_from
+            self.slot.load(claims, suspect=suspect)
+            begun = alone.wait(self, claims[0]) if suspect else None
+            if begun is not None:
+                self._execute(begun)
+                return
             if want > 1 and not self.fast:
                 self.fast = True
                 self.consumer.wake_maintenance()
@@ -114,11 +129,14 @@ class JobWorker(Worker):
             # A claim without a reply may hold a job by now: send it again instead of waiting.
             if not self._unanswered:
                 self._wait()
+                if self.slot.held:
+                    # Another consumer may claim what the doorbell announced.
+                    self.retry(self.work.ring)
 
     def _release(self) -> None:
         _, unbegun = self.slot.reclaim(finished=False)
         if unbegun:
-            self._retry(lambda: self.work.release(unbegun))
+            self.retry(lambda: self.work.release(unbegun))
 
     def _step(self, want: int) -> list[Claim]:
         """Writes outcomes and claims jobs in one round trip, resent until Redis replies."""
@@ -179,9 +197,9 @@ class JobWorker(Worker):
 
     def _write_outcome(self, one: Done) -> str:
         """Writes one outcome; returns Redis' letter for it."""
-        return self._retry(lambda: self.work.step([one], 0, "", self.lease)[0]) or "r"
+        return self.retry(lambda: self.work.step([one], 0, "", self.lease)[0]) or "r"
 
-    def _retry(self, act: Callable[[], Any]) -> Any:
+    def retry(self, act: Callable[[], Any]) -> Any:
         """Calls *act* until it succeeds, through outages. Gives up on other errors after a lease's
         duration: by then the job stalls, and another worker runs it.
         """
@@ -278,7 +296,8 @@ class JobWorker(Worker):
             raise WorkerRecycle
         # An interrupted import leaves incomplete modules behind, even if the task caught the
         # interrupt: no other job may run in this process.
-        if self.interrupted or (self.max_tasks and self.task_count >= self.max_tasks):
+        full = self.max_tasks and self.task_count >= self.max_tasks
+        if self.interrupted or full or self.memory.exceeded():
             self.shutdown_batch()
             raise WorkerRecycle
 
@@ -295,7 +314,7 @@ class JobWorker(Worker):
             self._write_once(claim, result, started_at, shown)
             return True
 
-        self._retry(once)
+        self.retry(once)
 
     def _write_once(self, claim: Claim, result: Outcome, started_at: int, shown: Any) -> None:
         if result.kind == "postpone":
@@ -341,6 +360,12 @@ class JobWorker(Worker):
             self._log("retrying", claim, "delayed", shown, delay=delay, **fields)
         else:
             self._log("refused", claim, "lost", shown)
+
+    def postponed(self, claim: Claim, delay: int, why: str) -> None:
+        """Postpones a claimed job that was not started, for ``delay`` ms."""
+        reply = self.retry(lambda: self.work.postpone(claim.id, claim.token, delay))
+        if reply is not None and reply[0] == "d":
+            self._log("postponed", claim, "delayed", None, delay=delay, error=why)
 
     def _log(self, event: str, claim: Claim, status: str, shown: Any, **fields: Any) -> None:
         logs.job(

@@ -9,12 +9,16 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from huey.consumer import Consumer
 
 from hsejobs import forks, pulse
+from hsejobs.engine import guard
+from hsejobs.engine.alone import Isolation
 from hsejobs.engine.maintenance import Maintenance
+from hsejobs.engine.memory import MemoryLimit, OutOfMemory, resident_mb
 from hsejobs.engine.outage import Outage
 from hsejobs.engine.processes import Processes, Threads
 from hsejobs.engine.queue import Queue
@@ -26,6 +30,8 @@ from hsejobs.watch import logs
 YIELD_TIME = 1.0
 #: Seconds after which a thread counts as hung if it still runs a job that was failed at its deadline.
 HANG_TIME = 5.0
+#: Exit codes of a guard whose worker was killed, or that was killed itself.
+KILLED = (guard.BY_SIGNAL + signal.SIGKILL, -signal.SIGKILL)
 
 
 class WorkerSupervision(Consumer):
@@ -44,7 +50,23 @@ class WorkerSupervision(Consumer):
         self._numbers = 0
         self._interrupted: dict[int, tuple[str, float]] = {}
         self._supervising = False
+        self.isolation = Isolation(self)
+        self._oom = OutOfMemory()
+        #: Processes that this consumer has killed, by id.
+        self._killed: set[int] = set()
         super().__init__(huey, **options)
+        limits = huey.options
+        self._max_jobs, rss = limits.max_jobs, resident_mb()
+        self.max_rss = limits.max_rss if limits.max_rss > rss else 0
+        if limits.max_rss and not self.max_rss:
+            logs.emit(
+                "memory limit ignored",
+                40,
+                queue=huey.name,
+                maxRss=limits.max_rss,
+                error=f"a worker without jobs takes {rss:.0f} MB already: raise QUEUE_<NAME>_MAX_RSS",
+            )
+        self._memory = MemoryLimit(self.max_rss)
 
     def get_environment(self, worker_type: str) -> Any:
         """Huey's hook: the environment for threads or processes, with a stop flag that can be polled."""
@@ -75,7 +97,10 @@ class WorkerSupervision(Consumer):
         self._supervising = True
         try:
             self.maintenance.check_slots()
+            if self.forking:
+                self._oom.look_at_times()
             self._check_workers()
+            self._recycle()
         finally:
             self._supervising = False
 
@@ -102,8 +127,37 @@ class WorkerSupervision(Consumer):
         before = time.monotonic() - HANG_TIME
         return sum(since <= before for _, since in self.late)
 
+    def _recycle(self) -> None:
+        """Restarts the consumer when its threads have run enough jobs or taken too much memory.
+
+        Jobs that run may end before, however long they take; meanwhile none begins.
+        """
+        if not self.forking and not self.isolation.draining:
+            most = self._max_jobs
+            done = most and any(worker.task_count >= most for worker, _ in self.worker_threads)
+            if done or self._memory.exceeded():
+                self.isolation.draining = True
+                why = f"{most} jobs" if done else f"more than {self.max_rss} MB"
+                logs.emit("recycling", queue=self.queue.name, reason=why)
+        if self.isolation.check() and self.isolation.draining:
+            self._restart = True
+
+    def settle_all(self, slots: Sequence[Slot]) -> bool:
+        """Releases what these slots have not started. Returns whether nothing runs in them, in no thread
+        that was given up a moment ago either, and all outcomes are written.
+        """
+        self.maintenance.fast_until = time.monotonic() + 1.0
+        for slot in slots:
+            if slot.left:
+                self.maintenance.release_slot(slot, finished=False)
+        if self.maintenance.pending.writes or len(self.late) > self.hung:
+            return False
+        return all(slot.empty or slot.abandoned for slot in slots)
+
     def _replace(self, place: int) -> None:
         worker = self._create_worker()
+        if self.isolation.holding:
+            worker.slot.hold(held=True)
         process = self._create_process(worker, f"Worker-{place + 1}")
         self.worker_threads[place] = (worker, process)
         process.start()
@@ -113,6 +167,11 @@ class WorkerSupervision(Consumer):
         jobs that it had not started are released.
         """
         process.join(0)
+        if process.exitcode == -signal.SIGKILL:
+            # The guard itself was killed.
+            self.environment.end_orphans(p.pid for _, p in self.worker_threads)
+        ours = process.pid in self._killed
+        self._killed.discard(process.pid)
         self.outage.ends(worker.name)
         running = worker.slot.running()
         late = self._interrupted.pop(worker.slot.number, None)
@@ -124,6 +183,8 @@ class WorkerSupervision(Consumer):
             return
         if late is not None and late[0] == running.token:
             self.maintenance.time_out(running)
+        elif process.exitcode in KILLED and not ours and self._oom.explains():
+            self.maintenance.out_of_memory(running)
         else:
             self.maintenance.stalled(running.id, running.token)
 
@@ -153,5 +214,8 @@ class WorkerSupervision(Consumer):
             self._signal(process, signal.SIGKILL)
 
     def _signal(self, process: Any, signum: int) -> None:
+        """Interrupts a worker process (USR1), or kills it with everything that it has started (KILL)."""
+        if signum == signal.SIGKILL:
+            self._killed.add(process.pid)
         with contextlib.suppress(OSError):
-            os.kill(process.pid, signum)
+            os.kill(process.pid, guard.KILL if signum == signal.SIGKILL else signum)

@@ -231,6 +231,19 @@ class WorkerStore:
         reply = self._run(scripts.MARK, (job_id, token, mark, int(put), new_nonce() if put else ""))
         return None if reply < 0 else bool(reply)
 
+    def alone(self, job_id: str, token: str, *, begins: bool) -> int | None:
+        """Records that a job waits to run alone in its consumer or, with ``begins``, that it does so now.
+
+        Returns the ms since it first waited for that; None: the lease is lost. Only a stall of a job
+        that runs alone can fail it.
+        """
+        since = int(self._run(scripts.ALONE, (job_id, token, int(begins))))
+        return None if since < 0 else since
+
+    def ring(self) -> None:
+        """Wakes one waiting worker of the queue."""
+        self.redis.command("LPUSH", self.bell, "1", patience=0)
+
     def artifact(self, job_id: str, token: str, fresh: str, expires_at: int) -> str | None:
         """The id of the job's file, set to ``fresh`` if it has none yet; None: the lease is lost."""
         reply = self._run(scripts.ARTIFACT, (job_id, token, fresh, expires_at))

@@ -21,7 +21,9 @@ from tests.support import wait_until
 class Consumer:
     """A ``huey_consumer`` process in its own session."""
 
-    def __init__(self, *options: str, log: Path, **env: str) -> None:
+    def __init__(
+        self, *options: str, log: Path, place: str = "tests.engine.jobs.huey", **env: str
+    ) -> None:
         self.log = log
         with log.open("ab") as file:
             self.process = subprocess.Popen(
@@ -29,7 +31,7 @@ class Consumer:
                     sys.executable,
                     "-m",
                     "huey.bin.huey_consumer",
-                    "tests.engine.jobs.huey",
+                    place,
                     *options,
                 ],
                 env={**os.environ, **env},

@@ -97,6 +97,7 @@ class Host:
     worker_id: str = "host:1"
     pid: int = field(default_factory=os.getpid)
     max_tasks: int | None = None
+    max_rss = 0
     periodic: bool = True
     workers: int = 1
     forking: bool = False

@@ -121,7 +121,7 @@ MUTANTS = (
         "local place = new_place(job[6])",
         PROMISES,
     ),
-    lua("stalls never end", "lib/stall", "if stalls > max_stalls then", "if false then"),
+    lua("stalls never end", "lib/stall", "if stalls > max_stalls and", "if false and"),
     lua("a stall uses an attempt", "lib/stall", "math.max(0, made - 1)", "made", PROMISES),
     lua(
         "a sweep that comes late takes leases",

@@ -197,6 +197,7 @@ class SimProcess:
         self._sim, self._group, self._run = sim, group, run
         self._name = name
         self.pid = -1
+        self.exitcode = 0
         self.actor: Actor | None = None
 
     def start(self) -> None:
@@ -227,6 +228,9 @@ class SimEnvironment:
 
     def init_child(self, process: Any) -> None:
         """Nothing is inherited here."""
+
+    def end_programs(self) -> None:
+        """No job starts any."""
 
     def is_alive(self, process: SimProcess) -> bool:
         return process.is_alive()

@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hsejobs.engine import progress_log, worker
+from hsejobs.engine import alone, progress_log, worker
 from hsejobs.engine.duties import PendingWrites
 from hsejobs.engine.slots import Slot
+from hsejobs.engine.workers import WorkerSupervision
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.store.work import WorkerStore
 
@@ -106,7 +107,7 @@ def _drops_outcomes() -> Any:
             self.consumer.outage.begins(error, self.name)
             return None
 
-    return _with(worker.JobWorker, "_retry", once)
+    return _with(worker.JobWorker, "retry", once)
 
 
 def _taken_back_and_lost() -> Any:
@@ -185,6 +186,16 @@ def _forgets_its_dead() -> Any:
     return _with(Slot, "unwritten", lambda self: [])
 
 
+def _suspects_no_one() -> Any:
+    """A job whose worker died twice runs beside others."""
+    return _with(alone, "suspected_from", lambda max_stalls: 1_000)
+
+
+def _begins_at_once() -> Any:
+    """A suspect begins before the other jobs of its consumer have ended."""
+    return _with(WorkerSupervision, "settle_all", lambda self, slots: True)
+
+
 #: Faults of the engine.
 IN_ENGINE: dict[str, Callable[[], Any]] = {
     "a claim is sent again as a new one": _claims_again,
@@ -195,4 +206,6 @@ IN_ENGINE: dict[str, Callable[[], Any]] = {
     "telling raises": _telling_raises,
     "what Redis says ends a worker": _ends_workers,
     "a dead process's failure is not noticed": _forgets_its_dead,
+    "suspects run beside others": _suspects_no_one,
+    "a suspect does not wait": _begins_at_once,
 }

@@ -76,10 +76,14 @@ class Hold:
     received: bool = False
     running: bool = False
     finished: bool = False
+    #: Its worker died before, so often that it may run only alone.
+    suspect: bool = False
     ended: str = ""
     said: list[str] = field(default_factory=list)
 
 
+#: The stalls from which on a job runs alone.
+SUSPECT = 2
 #: The scripts that may take a job away, and from which states.
 _REMOVERS = {"remove": "wdcf", "clean": "wdcf", "obliterate": "wdcfa"}
 #: The changes of state that the other scripts may make.
@@ -97,7 +101,7 @@ _MOVES: dict[str, set[tuple[str, str]]] = {
     "restore": {("", "w"), ("", "d"), ("", "c"), ("", "f")},
 }
 #: Those of a worker: they name jobs and their tokens, and may change no others.
-_BY_TOKEN = {"fail", "postpone", "release", "stall", "renew", "progress", "log", "mark"}
+_BY_TOKEN = {"fail", "postpone", "release", "stall", "renew", "progress", "log", "mark", "alone"}
 
 
 class Observer:
@@ -242,6 +246,8 @@ class Observer:
             self.used[before.id] += 1
         elif call.name == "release" and hold.running and hold.worker.alive and self._well(hold):
             wrong("handed back while its worker runs it")
+        if after.code == "stalled" and after.state == "f" and not hold.suspect:
+            wrong("a stall failed it, though it did not run alone")
         elif call.name == "stall" and hold.worker.alive:
             wrong("its worker was said to be dead, and lives")
         elif call.name == "sweep":
@@ -296,8 +302,26 @@ class Observer:
         if hold.finished or hold.running:
             raise self.world.violation_of(f"{job.id} runs twice with one token")
         hold.running, hold.worker = True, actor
+        self._beside(hold)
         self.world.note(f"begins {job.id} {job.token} attempt {job.attempt}")
         return hold
+
+    def _beside(self, hold: Hold) -> None:
+        """A job whose worker died twice runs while its process runs nothing else."""
+        row = self.jobs.get(hold.id)
+        hold.suspect = (
+            row is not None and row.token == hold.token and int(row.stalls or 0) >= SUSPECT
+        )
+        if hold.suspect:
+            self.seen["suspect"] += 1
+        for other in self.holds.values():
+            # A thread whose job was failed at its deadline may run on.
+            if other is hold or not other.running or other.ended or not other.worker.alive:
+                continue
+            if other.worker.group is hold.worker.group and (hold.suspect or other.suspect):
+                raise self.world.violation_of(
+                    f"{hold.id} runs beside {other.id}, and one of them may run only alone"
+                )
 
     def asked_once(self, job: Any, key: str, fresh: bool, earlier: bool) -> None:
         """``once`` answered. ``earlier``: the mark existed before this attempt asked."""
@@ -328,7 +352,7 @@ def _may_touch(call: Call, before: Row) -> bool:
     if call.name == "complete":
         # The same call claimed it before: its lease begins again.
         return before.state == "a" and call.args[3] != "0" and before.token == call.args[1]
-    return before.state == "a" and call.name in ("renew", "progress", "log", "mark")
+    return before.state == "a" and call.name in ("renew", "progress", "log", "mark", "alone")
 
 
 def _text(one: Any) -> str:

@@ -17,6 +17,7 @@ from tests.support.server import Server
 
 STEPS, SEEDS_EACH, SHORT = 2_000, 5, 1_000
 TAKEN = "its lease was taken while"
+ALONE = "one of them may run only alone"
 #: For each fault that is put back: a seed that finds it, what hurts, and what it is found by.
 FOUND_BY: dict[str, tuple[int, tuple[str, ...], str]] = {
     "renewals refused on a full server, sweeps allowed": (4, ("full",), TAKEN),
@@ -40,6 +41,8 @@ FOUND_BY: dict[str, tuple[int, tuple[str, ...], str]] = {
         ("kill_worker", "kill_worker", "refuse", "full"),
         TAKEN,
     ),
+    "suspects run beside others": (1, ("crash", "kill_worker"), ALONE),
+    "a suspect does not wait": (1, ("crash", "kill_worker"), ALONE),
 }
 
 

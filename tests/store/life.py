@@ -254,6 +254,15 @@ class Working(RuleBasedStateMachine):
             job.lines += ["x", mark]
             job.marks.add(mark)
 
+    @rule(pick=PICK, begins=st.booleans())
+    def alone(self, pick: int, begins: bool) -> None:
+        """A job waits to run alone, or begins to."""
+        pair = self.attempt(pick)
+        job = self.model.holds(*pair)
+        assert (self.work.alone(*pair, begins=begins) is None) == (job is None)
+        if job and begins:
+            job.alone = True
+
     @rule(pick=PICK)
     def stall(self, pick: int) -> None:
         """The death of a worker was noticed."""

@@ -32,6 +32,8 @@ class PlainJob:
     run_at: int = 0
     made: int = 0
     stalls: int = 0
+    #: Whether it began to run alone under its token.
+    alone: bool = False
     #: Of the last claim; none while a stall, a release or a retry has taken it away.
     token: str | None = None
     dead: bool = False
@@ -103,6 +105,7 @@ class PlainQueue:
                 break
         for job in taken:
             job.state, job.token, job.dead = State.ACTIVE, token, dead
+            job.alone = False
             job.made += 1
         return taken
 
@@ -154,7 +157,7 @@ class PlainQueue:
 
     def stall(self, job: PlainJob, max_stalls: int) -> str:
         job.stalls += 1
-        if job.stalls > max_stalls:
+        if job.stalls > max_stalls and (job.alone or max_stalls == 0):
             job.errors += 1
             job.code = "stalled"
             self.end(job, State.FAILED)
@@ -164,7 +167,7 @@ class PlainQueue:
 
     def _back(self, job: PlainJob) -> None:
         """To the place that it had, as if it had not been claimed."""
-        job.state, job.token = State.WAITING, None
+        job.state, job.token, job.alone = State.WAITING, None, False
         job.made -= 1
         job.progress = (0, None)
 

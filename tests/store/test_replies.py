@@ -136,6 +136,7 @@ def _calls(work: WorkerStore, writer: JobWriter) -> dict[str, Callable[[], bool]
     return {
         "renew": lambda: work.renew([one], 60_000) == set(),
         "mark": lambda: work.mark(*one, "once", put=True) is True,
+        "alone": lambda: work.alone(*one, begins=True) == 0,
         "complete": lambda: work.step([_done(one)], 1, "other", 60_000)[0] == "c",
         "fail": lambda: (
             work.fail(*two, code="error", error=b"{}", run_us=1, final=True, delay_ms=None)[0]

@@ -1,7 +1,8 @@
 -- A job whose worker stalled: back to its place without using an attempt, or failed after too many stalls.
+-- Only a job that ran alone in its consumer fails: otherwise another one may have ended the worker.
 local function stall_job(id, max_stalls)
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'o', 'sl', 'am', 'sc', 'tk', 'pt', 'p')
+  local job = read(key, 'st', 'o', 'sl', 'am', 'sc', 'tk', 'pt', 'p', 'al')
   local org = job[2]
   if not is_there(key, job, job[1]) then
     take_from('a', nil, id)
@@ -9,7 +10,7 @@ local function stall_job(id, max_stalls)
   end
   if settle(id, 'a', job[1], org, job[8]) then return nil end
   local stalls, made = within(job[3], 0, 1000000, 0) + 1, within(job[4], 0, 1000000, 0)
-  if stalls > max_stalls then
+  if stalls > max_stalls and (max_stalls == 0 or (job[6] and job[6] == job[9])) then
     local entry = cjson.encode({
       attempt = made, code = 'stalled', worker = job[6] or nil,
       error = 'the worker went silent ' .. stalls .. ' times while it ran this job',
@@ -28,7 +29,7 @@ local function stall_job(id, max_stalls)
   take_from('a', org, id)
   count('st', org)
   redis.call('HSET', key, 'st', 'w', 'sl', stalls, 'am', math.max(0, made - 1), 'sc', place, 'si', NOW)
-  redis.call('HDEL', key, 'tk', 'pg', 'pm')
+  redis.call('HDEL', key, 'tk', 'pg', 'pm', 'al')
   put_in('w', org, place, id)
   event('stalled', id, org)
   return 'waiting'
