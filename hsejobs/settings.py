@@ -69,6 +69,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("QUEUE_LEASE_MS", "30000", "ms until an unrenewed lease expires"),
     Setting("QUEUE_MAX_STALLS", "3", "stalls after which a job fails"),
     Setting("QUEUE_SHUTDOWN_GRACE_MS", "10000", "ms that running jobs get when a worker stops"),
+    Setting("QUEUE_CANCEL_GRACE_MS", "5000", "ms that a cancelled job gets to end by itself"),
     Setting("QUEUE_<NAME>_CONCURRENCY", "", "workers of that queue, 1-1000"),
     Setting("QUEUE_<NAME>_ATTEMPTS", "", "attempts in all, 1-1000"),
     Setting("QUEUE_<NAME>_BACKOFF_DELAY", "", "ms before the second attempt"),
@@ -164,6 +165,7 @@ class Settings:
     lease_ms: int
     max_stalls: int
     shutdown_grace_ms: int
+    cancel_grace_ms: int
     jobs_home: Path
     http_host: str
     http_port: int
@@ -235,6 +237,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         lease_ms=read.integer("QUEUE_LEASE_MS", 30_000, 100, DAY_MS),
         max_stalls=read.integer("QUEUE_MAX_STALLS", 3, 0, 1000),
         shutdown_grace_ms=read.integer("QUEUE_SHUTDOWN_GRACE_MS", 10_000, 0, DAY_MS),
+        cancel_grace_ms=read.integer("QUEUE_CANCEL_GRACE_MS", 5_000, 0, DAY_MS),
         jobs_home=_home(read),
         http_host=read.host("JOBS_HTTP_HOST") or "127.0.0.1",
         http_port=read.integer("JOBS_HTTP_PORT", 8090, 0, 65535),

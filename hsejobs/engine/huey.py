@@ -269,7 +269,7 @@ class JobHuey(Queue, Huey):
         """Whether a task is revoked; for the running job, the claim already has the answer."""
         job = running_job()
         if job is not None and task is job.task and not job._claim.revoked:
-            return False
+            return job.cancelled
         return super().is_revoked(task, timestamp, peek)
 
     def get_raw(self, key: str, peek: bool = False) -> Any:

@@ -15,6 +15,7 @@ import time
 from hsejobs import codec
 from hsejobs.engine import outcome as outcomes
 from hsejobs.engine.duties import Duty, PendingWrites
+from hsejobs.engine.outcome import Outcome
 from hsejobs.engine.periodic import Scheduler
 from hsejobs.engine.ports import MaintenanceHost
 from hsejobs.engine.slots import Running, Slot
@@ -69,13 +70,14 @@ class Maintenance:
         self.renewal = Duty("renew", min(self.settings.lease_ms / 3000, 5.0), self._renew)
         self._writing = Duty("outcomes", 0.0, self.pending.flush)
         self._sweeping = Duty("sweep", SWEEP_EVERY, self._sweep)
+        self._listening = Duty("listen", 0.0, self._listen, advisory=True)
         self._duties = [
             self._writing,
             self._sweeping,
             Duty("heartbeat", BEAT_EVERY, self._beat),
             Duty("register", BEAT_EVERY, self._register),
             Duty("schedules", SWEEP_EVERY, self._schedule),
-            Duty("listen", 0.0, self._listen, advisory=True),
+            self._listening,
         ]
 
     def tick(self) -> float:
@@ -135,7 +137,9 @@ class Maintenance:
                 continue
             if now - running.started > SLOW_JOB:
                 self.give_back(slot, behind=running)
-            if running.deadline and now >= running.deadline:
+            if slot.cancelled:
+                self.consumer.cancel_requested(slot, running, now)
+            if running.deadline and now >= running.deadline and not slot.abandoned:
                 self.consumer.deadline_passed(slot, running, now)
 
     def give_back(
@@ -162,15 +166,21 @@ class Maintenance:
         pair = [(job_id, token)]
 
         def write() -> None:
-            for state in self.work.stall(pair, self.settings.max_stalls):
-                if state != "refused":
-                    logs.job("stalled", self.queue.name, job_id, state, None)
+            for became in self.work.stall(pair, self.settings.max_stalls):
+                if became != "refused":
+                    self._log_stalled(job_id, became)
 
         self.pending.add(write, pair, self.settings.lease_ms)
 
     def time_out(self, running: Running) -> None:
         """Queues the failure of a job whose deadline has passed, on behalf of its worker."""
-        result = outcomes.timed_out(running)
+        self._fail(running, outcomes.timed_out(running))
+
+    def end_cancelled(self, running: Running) -> None:
+        """Queues the failure of a cancelled job that its worker did not end in time."""
+        self._fail(running, outcomes.cancelled())
+
+    def _fail(self, running: Running, result: Outcome) -> None:
         ran_ms = int((time.monotonic() - running.started) * 1000)
         now_ms = int(time.time() * 1000)
         entry = outcomes.error_entry(
@@ -181,24 +191,31 @@ class Maintenance:
             letter, delay = self.work.fail(
                 running.id,
                 running.token,
-                code="timeout",
+                code=result.code,
                 error=entry,
                 run_us=ran_ms * 1000,
-                final=False,
+                final=result.final,
                 delay_ms=None,
             )
             if letter == "r":
                 return
-            event, status = ("failed", "failed") if letter == "f" else ("retrying", "delayed")
+            if letter == "k" or (letter == "f" and result.code == "cancelled"):
+                event, status = "cancelled", "failed"
+            else:
+                event, status = ("failed", "failed") if letter == "f" else ("retrying", "delayed")
             fields = {
                 "error": result.error,
-                "code": "timeout",
+                "code": result.code,
                 "attempts": running.attempt,
                 "delay": delay,
             }
             logs.job(event, self.queue.name, running.id, status, None, fields)
 
         self.pending.add(write, [(running.id, running.token)], self.settings.lease_ms)
+
+    def _log_stalled(self, job_id: str, became: str) -> None:
+        event, status = ("cancelled", "failed") if became == "cancelled" else ("stalled", became)
+        logs.job(event, self.queue.name, job_id, status, None)
 
     # -- the duties
 
@@ -224,7 +241,10 @@ class Maintenance:
         if self._calm_until == float("inf"):
             self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE
         for job_id, became in swept.stalled:
-            logs.job("stalled", self.queue.name, job_id, became, None)
+            self._log_stalled(job_id, became)
+        for job_id, token in swept.cancelled:
+            for slot in self.consumer.slots():
+                slot.mark_cancelled(job_id, token)
         self._redis_now = (swept.now, time.monotonic())
         self._due_at = None
         if max(swept.moved, len(swept.stalled)) >= SWEEP_LIMIT:
@@ -292,10 +312,18 @@ class Maintenance:
         )
 
     def settle(self) -> None:
-        """For use while the consumer stops: renews leases of running jobs, does pending writes."""
-        for duty in (self.renewal, self._writing):
+        """For use while the consumer stops: renews leases of running jobs, does pending writes, and
+        interrupts jobs that are cancelled.
+        """
+        for duty in (self.renewal, self._writing, self._listening, self._sweeping):
+            if duty is self._sweeping and self._due_at is not None:
+                duty.at = min(duty.at, self._due_at)
             if time.monotonic() >= duty.at and self._wanted(duty):
                 self._do(duty)
+        for slot in self.consumer.slots():
+            running = None if slot.abandoned else slot.running()
+            if running is not None and slot.cancelled:
+                self.consumer.cancel_requested(slot, running, time.monotonic())
 
     def leave(self, patience: float) -> None:
         """Ends maintenance: does pending writes for up to ``patience`` seconds, removes the heartbeat."""

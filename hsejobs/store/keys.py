@@ -46,6 +46,7 @@ SUFFIXES: dict[str, str] = {
     "gone": "gone",
     "newevents": "events:new",
     "revoked": "revoked",
+    "cancels": "cancels",
     "resent": "resent:",
     "slots": "slots",
     "lastruns": "lastruns",
