@@ -22,7 +22,6 @@ local started, kept = int(math.floor((now_us - us) / 1000)), within(ARGV[8], 1, 
 if job[7] then
   local ok, entry = pcall(cjson.decode, ARGV[7])
   end_cancelled(id, 'a', ok and type(entry) == 'table' and entry or nil)
-  redis.call('LTRIM', base .. K.errors .. id, -kept, -1)
   count('us', org, us)
   count('r' .. bucket(us), org)
   publish()
