@@ -20,7 +20,7 @@ from hsejobs.engine.periodic import Scheduler
 from hsejobs.engine.ports import MaintenanceHost
 from hsejobs.engine.slots import Running, Slot
 from hsejobs.engine.timer import DueTimer
-from hsejobs.errors import JobsError, RedisUnavailable
+from hsejobs.errors import JobNotFound, JobsError, RedisUnavailable
 from hsejobs.store import keys
 from hsejobs.store.client import RedisClient
 from hsejobs.store.work import SWEEP_LIMIT, WorkerStore
@@ -70,6 +70,9 @@ class Maintenance:
         self.renewal = Duty("renew", min(self.settings.lease_ms / 3000, 5.0), self._renew)
         self._writing = Duty("outcomes", 0.0, self.pending.flush)
         self._sweeping = Duty("sweep", SWEEP_EVERY, self._sweep)
+        #: Jobs that were ended from outside, whose chords wait for them.
+        self._ended: list[str] = []
+        self._reporting = Duty("report ends", 0.0, self._report_ends)
         self._listening = Duty("listen", 0.0, self._listen, advisory=True)
         self._duties = [
             self._writing,
@@ -78,6 +81,7 @@ class Maintenance:
             Duty("register", BEAT_EVERY, self._register),
             Duty("schedules", SWEEP_EVERY, self._schedule),
             self._listening,
+            self._reporting,
         ]
 
     def tick(self) -> float:
@@ -100,6 +104,8 @@ class Maintenance:
         return self._until_next(time.monotonic())
 
     def _wanted(self, duty: Duty) -> bool:
+        if duty is self._reporting:
+            return bool(self._ended)
         return duty is not self._writing or bool(self.pending.writes)
 
     def _do(self, duty: Duty) -> None:
@@ -245,6 +251,7 @@ class Maintenance:
         for job_id, token in swept.cancelled:
             for slot in self.consumer.slots():
                 slot.mark_cancelled(job_id, token)
+        self._ended = swept.ended
         self._redis_now = (swept.now, time.monotonic())
         self._due_at = None
         if max(swept.moved, len(swept.stalled)) >= SWEEP_LIMIT:
@@ -260,6 +267,21 @@ class Maintenance:
             return 0
         now_ms, at = self._redis_now
         return now_ms + int((time.monotonic() - at) * 1000)
+
+    def _report_ends(self) -> None:
+        """Reports the end of one job, so that other duties have their turn between two."""
+        job_id = self._ended.pop()
+        try:
+            done = self.queue.report_end(job_id)
+        except JobNotFound:
+            done = True
+        except RedisUnavailable:
+            raise
+        except Exception:
+            # The next sweep names it again, after all others.
+            self.work.reported(job_id, done=False)
+            raise
+        self.work.reported(job_id, done=done)
 
     def _schedule(self) -> None:
         if not self.consumer.periodic or not self.queue.schedules:

@@ -47,6 +47,7 @@ SUFFIXES: dict[str, str] = {
     "newevents": "events:new",
     "revoked": "revoked",
     "cancels": "cancels",
+    "ended": "ended",
     "resent": "resent:",
     "slots": "slots",
     "lastruns": "lastruns",

@@ -6,6 +6,7 @@ here retries unless ``patience`` is given: workers have their own retries.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -111,6 +112,8 @@ class Swept:
     now: int
     #: Id and token of each active job that is cancelled.
     cancelled: list[tuple[str, str]]
+    #: Jobs that were ended from outside and have not been reported to their chords.
+    ended: list[str]
 
 
 class WorkerStore:
@@ -211,11 +214,18 @@ class WorkerStore:
 
         ``stall_until``: Redis time in ms after which no job is stalled; 0 stalls none.
         """
-        moved, next_due, stalled, became, now, cancelled = self._run(
+        moved, next_due, stalled, became, now, cancelled, ended = self._run(
             scripts.SWEEP, (max_stalls, SWEEP_LIMIT, SWEEP_LIMIT, stall_until)
         )
         pairs = [(i.decode(), b.decode()) for i, b in zip(stalled, became, strict=True)]
-        return Swept(moved, None if next_due < 0 else next_due, pairs, now, _pairs(cancelled))
+        return Swept(
+            moved,
+            None if next_due < 0 else next_due,
+            pairs,
+            now,
+            _pairs(cancelled),
+            [one.decode() for one in ended],
+        )
 
     def progress(self, job_id: str, token: str, percent: float, message: str) -> bool:
         """Writes the progress; returns whether the token still holds the job."""
@@ -246,6 +256,14 @@ class WorkerStore:
         """The job's extras for Huey: follow-ups, expiry, chord."""
         found = self.link.command("GET", keys.of(self.base, "extras", job_id), patience=3.0)
         return found or b""
+
+    def reported(self, job_id: str, *, done: bool) -> None:
+        """Removes a job from those whose end is to be reported; if not ``done``, puts it last among them."""
+        key = keys.of(self.base, "ended")
+        if done:
+            self.link.command("ZREM", key, job_id, patience=0)
+        else:
+            self.link.command("ZADD", key, "XX", int(time.time() * 1000), job_id, patience=0)
 
     def heartbeat(self, worker: str, record: bytes, ttl_ms: int) -> bool:
         """Writes a consumer's heartbeat; an empty record removes it.

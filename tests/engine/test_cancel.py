@@ -157,3 +157,31 @@ def test_one_that_is_gone_cannot_be_cancelled(trial: Path) -> None:
     runtime.runtime().writer.remove("trial", job.id)
     with pytest.raises(JobNotFound):
         job.cancel()
+
+
+@pytest.mark.parametrize("how", ["waiting", "running", "timeout", "stalled"])
+def test_its_chord_does_not_wait_for_ever(consumer: Start, trial: Path, how: str) -> None:
+    """Whatever ends a member from outside, its chord's callback runs, and is told the error."""
+    from huey.api import chord
+
+    task = jobs.kill if how == "stalled" else jobs.work
+    member = task.s({"n": 1, "seconds": 60})
+    member.retries, member.timeout = 0, 0.3 if how == "timeout" else None
+    member.organization_id = "one"
+    whole = jobs.huey.enqueue(chord([member, jobs.add.s(1, 2)], jobs.hear.s()))
+    if how == "waiting":
+        jobs.huey.revoke_by_id(member.id)
+    consumer("-k", "process", "-w", "2", QUEUE_MAX_STALLS="0")
+    if how == "running":
+        begun(trial)
+        jobs.huey.revoke_by_id(member.id)
+    [[[failed], three]] = whole.get(blocking=True, timeout=20)
+    assert three == 3
+    expected = {
+        "waiting": "revoked",
+        "running": "cancelled",
+        "timeout": "longer than its timeout",
+        "stalled": "went silent",
+    }
+    assert expected[how] in failed["error"]
+    wait_until(lambda: runtime.runtime().link.command("ZCARD", "hsejobs:{trial}:ended") == 0)

@@ -24,6 +24,7 @@ _STAY = {
     "lastends",
     "workers",
     "gone",
+    "ended",
 }
 _EXPIRE = ("minute", "worker", "counter", "members", "revoked", "resent", "newevents")
 _BASE = re.compile(r"(?P<base>[^{}]+:\{[^{}]+\}:)(?P<rest>.*)", re.DOTALL)

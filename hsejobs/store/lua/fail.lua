@@ -10,7 +10,7 @@
 -- include: base place bucket backoff cancel
 local id, token = ARGV[1], ARGV[2]
 local key = base .. K.job .. id
-local job = read(key, 'st', 'tk', 'o', 'am', 'ax', 'bo', 'cl')
+local job = read(key, 'st', 'tk', 'o', 'am', 'ax', 'bo', 'cl', 'x')
 if job[2] ~= token then return { 'r', 0 } end
 if job[1] ~= 'a' then
   -- Resent after a lost reply: the token stays in the record until the next claim.
@@ -40,6 +40,8 @@ if final then
   count('us', org, us)
   count('r' .. bucket(us), org)
   event('failed', id, org)
+  -- Its worker was interrupted or given up, before it could report the end itself.
+  if ARGV[4] == 'timeout' then ended_outside(id, job[8]) end
   publish()
   return { 'f', 0 }
 end

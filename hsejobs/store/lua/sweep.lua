@@ -7,7 +7,8 @@
 --   the renewals queued behind it.
 -- returns: {jobs moved to waiting, ms until the next delayed job is due or -1, the stalled ids,
 --       what became of each ("waiting", "failed" or "cancelled"), Redis time in ms,
---       id and token of each active job that is cancelled}
+--       id and token of each active job that is cancelled, the ids of jobs that were ended from outside and
+--       whose chord does not know it yet}
 -- errors: none
 -- full server: runs
 -- include: base place settle due cancel stall
@@ -38,5 +39,13 @@ for _, id in ipairs(redis.call('ZRANGE', base .. K.cancels, 0, 499)) do
     redis.call('ZREM', base .. K.cancels, id)
   end
 end
+local ended = {}
+for _, id in ipairs(redis.call('ZRANGE', base .. K.ended, 0, 19)) do
+  if read(base .. K.job .. id, 'st')[1] == 'f' then
+    ended[#ended + 1] = id
+  else
+    redis.call('ZREM', base .. K.ended, id)
+  end
+end
 publish()
-return { moved, next_due, stalled, became, now_ms, cancelled }
+return { moved, next_due, stalled, became, now_ms, cancelled, ended }

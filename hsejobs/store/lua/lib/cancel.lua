@@ -7,10 +7,16 @@ local function text_of_cancel(text)
   return 'cancelled by ' .. by .. reason
 end
 
+-- A job that was ended from outside, with extras such as a chord, which waits for it: the next sweep hands
+-- it to a consumer, which reports its end.
+local function ended_outside(id, extras)
+  if extras then redis.call('ZADD', base .. K.ended, NOW, id) end
+end
+
 -- The job is in `state`. `entry`: what its worker reported, a table of the error's fields; nil for nothing.
 local function end_cancelled(id, state, entry)
   local key = base .. K.job .. id
-  local job = read(key, 'o', 'am', 'pt', 'tk', 'cl')
+  local job = read(key, 'o', 'am', 'pt', 'tk', 'cl', 'x')
   local org = job[1]
   entry = entry or {}
   entry.attempt = entry.attempt or within(job[2], 0, 1000000, 0)
@@ -24,4 +30,5 @@ local function end_cancelled(id, state, entry)
   count('f', org)
   count('cx', org)
   event('failed', id, org)
+  ended_outside(id, job[6])
 end

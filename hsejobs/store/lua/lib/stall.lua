@@ -2,7 +2,7 @@
 -- stalls, or because it was cancelled.
 local function stall_job(id, max_stalls)
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'o', 'sl', 'am', 'sc', 'tk', 'pt', 'p', 'cl')
+  local job = read(key, 'st', 'o', 'sl', 'am', 'sc', 'tk', 'pt', 'p', 'cl', 'x')
   local org = job[2]
   if not is_there(key, job, job[1]) then
     take_from('a', nil, id)
@@ -27,6 +27,7 @@ local function stall_job(id, max_stalls)
     put_in('f', org, int(now_us), id)
     count('f', org)
     event('failed', id, org)
+    ended_outside(id, job[10])
     return 'failed'
   end
   local place = place_of(job[5], job[8])
