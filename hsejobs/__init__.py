@@ -12,10 +12,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from hsejobs.engine import JobHuey, crontab, current_job, follow_up
-    from hsejobs.errors import Postpone, Unrecoverable
+    from hsejobs.errors import JobCancelled, Postpone, Unrecoverable
     from hsejobs.masking import Secret
 
 __all__ = [
+    "JobCancelled",
     "JobHuey",
     "Postpone",
     "Secret",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "JobCancelled": "hsejobs.errors",
     "JobHuey": "hsejobs.engine",
     "Postpone": "hsejobs.errors",
     "Secret": "hsejobs.masking",

@@ -28,6 +28,7 @@
     │   └── RedisRefused        Redis rejected the login, or a permission is missing
     ├── ArtifactsUnavailable    the artifact store could not be read or written
     ├── LeaseLost               this worker no longer holds the job's lease
+    ├── JobCancelled            raised in a task: somebody has cancelled its job
     ├── JobFailed               `wait()`: the job failed
     ├── JobTimeout              `wait()`: the job did not finish in time
     ├── Unrecoverable           raised by a task: fail now, without a retry
@@ -224,6 +225,12 @@ class LeaseLost(JobsError):
     """The job was given to another worker, ended or removed; this attempt must stop."""
 
     code = "lease_lost"
+
+
+class JobCancelled(JobsError):
+    """Somebody has cancelled the job. Clean up and return or raise: whatever the task does, the job fails."""
+
+    code = "cancelled"
 
 
 class JobFailed(JobsError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -22,6 +23,24 @@ else:
 
 #: Seconds between two polls of ``wait``: the first and the longest.
 FIRST_POLL, LONGEST_POLL = 0.005, 0.2
+
+
+def cancel(reader: JobReader, queue: str, job_id: str, reason: str | None = None) -> None:
+    """Cancels a job on behalf of this program, with an entry in the audit log. Raises as `Job.cancel`."""
+    from hsejobs.control.actors import Actor
+    from hsejobs.control.acts import Acts, Hooks
+    from hsejobs.control.audit import FileLog
+    from hsejobs.settings import load_settings, redact_url
+
+    log = FileLog(load_settings().jobs_home, redact_url(reader.redis.url))
+    acts = Acts(
+        reader.redis, reader.prefix, Actor("python"), log, hooks=Hooks(unwritten=_unwritten)
+    )
+    acts.one("cancel", queue, job_id, reason=reason)
+
+
+def _unwritten() -> None:
+    logging.getLogger("hsejobs").error("the audit log in JOBS_HOME could not be written")
 
 
 class Job(Generic[R]):
@@ -47,6 +66,17 @@ class Job(Generic[R]):
         record = self._reader.job(self.queue, self.id)
         self.status = str(record.status)
         return record
+
+    def cancel(self, reason: str | None = None) -> JobRecord:
+        """Cancels the job and returns its record; it can no longer complete.
+
+        A waiting or delayed job fails at once, with the code ``cancelled``. A running one is interrupted
+        by its consumer and fails then; cancelling it again changes nothing. ``reason``: one line of at most
+        500 characters, kept with the job and in the audit log. Raises WrongState if the job has ended,
+        JobNotFound, InvalidOption, RedisUnavailable.
+        """
+        cancel(self._reader, self.queue, self.id, reason)
+        return self.refresh()
 
     def wait(self, timeout: float | None = None) -> R:
         """Waits until the job completes and returns its result in JSON form (a tuple becomes a list).

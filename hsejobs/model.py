@@ -149,6 +149,28 @@ def check_organization(organization_id: object, field: str = "organization_id") 
     return organization_id
 
 
+#: The longest reason of a cancel, in characters.
+REASON_LENGTH = 500
+#: Characters not allowed in a reason: control characters, line ends, and marks that change the direction
+#: of the text around them.
+_UNREASONABLE = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069\ufffe\uffff"
+#: The pattern of a reason in the OpenAPI document.
+REASON = f"^[^{_UNREASONABLE}]{{0,{REASON_LENGTH}}}$"
+_REASON = re.compile(rf"[^{_UNREASONABLE}\ud800-\udfff]{{0,{REASON_LENGTH}}}")
+
+
+def check_reason(reason: object) -> str | None:
+    """Returns the reason of a cancel, or None for none or an empty one. Raises InvalidOption."""
+    if reason is None:
+        return None
+    if not isinstance(reason, str) or not _REASON.fullmatch(reason):
+        problem = (
+            f"must be one line of at most {REASON_LENGTH} characters, without control characters"
+        )
+        raise InvalidOption("reason", problem)
+    return reason.strip() or None
+
+
 def may_read(
     role: str,
     user_id: str | None,
@@ -231,6 +253,8 @@ class JobRecord:
     log_count: int = 0
     token: str | None = None
     paused: bool = False
+    #: Who cancelled the job, why and when (ms): ``by``, ``reason``, ``at``; None unless it was cancelled.
+    cancel: dict[str, Any] | None = None
     #: Changes whenever the job enters a state; an action can require that it has not changed.
     version: str = ""
 

@@ -72,6 +72,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("QUEUE_SHUTDOWN_GRACE_MS", "10000", "ms that running jobs get when a worker stops"),
     Setting("QUEUE_MAX_JOBS", "0", "jobs after which a worker is replaced; 0: never"),
     Setting("QUEUE_MAX_RSS", "0", "MB of memory beyond which a worker is replaced; 0: never"),
+    Setting("QUEUE_CANCEL_GRACE_MS", "5000", "ms that a cancelled job gets to end by itself"),
     Setting("QUEUE_<NAME>_CONCURRENCY", "", "workers of that queue, 1-1000"),
     Setting("QUEUE_<NAME>_ATTEMPTS", "", "attempts in all, 1-1000"),
     Setting("QUEUE_<NAME>_BACKOFF_DELAY", "", "ms before the second attempt"),
@@ -176,6 +177,7 @@ class Settings:
     shutdown_grace_ms: int
     max_jobs: int
     max_rss: int
+    cancel_grace_ms: int
     jobs_home: Path
     http_host: str
     http_port: int
@@ -249,6 +251,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         shutdown_grace_ms=read.integer("QUEUE_SHUTDOWN_GRACE_MS", 10_000, 0, DAY_MS),
         max_jobs=read.integer("QUEUE_MAX_JOBS", 0, 0, MOST_JOBS),
         max_rss=read.integer("QUEUE_MAX_RSS", 0, 0, MOST_MB),
+        cancel_grace_ms=read.integer("QUEUE_CANCEL_GRACE_MS", 5_000, 0, DAY_MS),
         jobs_home=_home(read),
         http_host=read.host("JOBS_HTTP_HOST") or "127.0.0.1",
         http_port=read.integer("JOBS_HTTP_PORT", 8090, 0, 65535),

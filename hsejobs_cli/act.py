@@ -1,4 +1,4 @@
-"""The commands that act: retry, remove, promote, clean, pause, resume, drain, obliterate."""
+"""The commands that act: retry, cancel, remove, promote, clean, pause, resume, drain, obliterate."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ All = Annotated[bool, typer.Option("--all", help="Apply to every job in that sta
 def register(app: typer.Typer) -> None:
     app.command(epilog="Example: hsejobs retry email --all")(retry)
     app.command(epilog="Example: hsejobs promote email welcome-42")(promote)
+    app.command(epilog='Example: hsejobs cancel reports q3 --reason "wrong month"')(cancel)
     app.command(epilog="Example: hsejobs remove email welcome-42 --yes")(remove)
     app.command(epilog="Example: hsejobs clean email --status completed --grace 1h")(clean)
     for command in (pause, resume, drain, obliterate):
@@ -81,6 +82,27 @@ def _move(
 
 def _skipped_note(count: int, why: str) -> str:
     return f"; {count:,} skipped: {why}" if count > 0 else ""
+
+
+def cancel(
+    queue: Queue,
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="The job's id.")],
+    reason: Annotated[str | None, typer.Option(help="Why; kept with the job.")] = None,
+    org: Org = None,
+    as_json: Json = False,
+) -> None:
+    """Cancel a job: it fails now, or is interrupted if it runs."""
+    session = CommandSession()
+    acts = session.acts(org)
+    info = session.info(queue)
+    acts.one("cancel", queue, job_id, reason=reason)
+    record = session.reader.job(queue, job_id, acts.org)
+    if as_json:
+        output.document(views.job(record, info, acts.actor))
+    elif record.status is State.ACTIVE:
+        typer.echo(f"cancelled {job_id}; its worker is ending it")
+    else:
+        typer.echo(f"cancelled {job_id}")
 
 
 def remove(

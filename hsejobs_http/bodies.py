@@ -25,7 +25,7 @@ from hsejobs.errors import (
     InvalidPayload,
     PayloadTooLarge,
 )
-from hsejobs.model import PAYLOAD_LIMIT, check_job_id, check_organization
+from hsejobs.model import PAYLOAD_LIMIT, check_job_id, check_organization, check_reason
 from hsejobs_http.problems import Problem, too_slow
 
 #: Bytes of a body: a payload of the maximum size may be indented or have escapes.
@@ -64,11 +64,30 @@ async def read_body(request: Request) -> bytes:
 
 async def read_json(request: Request) -> Any:
     """Reads the body as JSON. Raises Problem: 400 if it is not valid JSON, 413 above the limit."""
-    body = await read_body(request)
+    return parse_json(await read_body(request))
+
+
+def parse_json(body: bytes) -> Any:
+    """Parses a body. Raises Problem 400 if it is not valid JSON."""
     try:
         return codec.strict(body)
     except InvalidPayload as error:
         raise Problem(400, "invalid_json", f"the body {error.problems[0][1]}") from None
+
+
+def read_reason(body: bytes) -> str | None:
+    """Parses the body of a cancel, which may be empty. Raises Problem 400, InvalidOption."""
+    given = parse_json(body) if body.strip() else {}
+    if not isinstance(given, dict):
+        raise InvalidOption("body", 'must be {"reason": text}, or empty')
+    wrong = unknown("", given, ("reason",))
+    try:
+        reason = check_reason(given.get("reason"))
+    except InvalidInput as error:
+        wrong.append(error)
+    if wrong:
+        raise combined(wrong)
+    return reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def document(app: FastAPI, application: Application) -> dict[str, Any]:
         operation["parameters"] = [*_in_path(path, queues), *route.query]
         if route.body is not None:
             content = {"application/json": {"schema": ref(route.body)}}
-            operation["requestBody"] = {"required": True, "content": content}
+            operation["requestBody"] = {"required": not route.optional_body, "content": content}
     for name, huey in queues.items():
         paths[f"/api/jobs/{name}"] = {
             "post": _add_operation(name, _bodies(name, huey, schemas), queues, examples.get(name))

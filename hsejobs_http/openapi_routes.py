@@ -34,7 +34,10 @@ class Route:
     many: bool = False
     query: tuple[Schema, ...] = ()
     body: str | None = None
+    optional_body: bool = False
     status: int = 200
+    #: The example of its answer, if it is not that of the schema.
+    example: str | None = None
 
 
 def _query(name: str, text: str, **schema: Any) -> Schema:
@@ -72,6 +75,9 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("delete", "/api/jobs/{queue}/jobs/{job_id}/artifact"): Route("", (404, 409), status=204),
     ("post", "/api/jobs/{queue}/jobs/{job_id}/retry"): Route("Job", (404, 409)),
     ("post", "/api/jobs/{queue}/jobs/{job_id}/promote"): Route("Job", (404, 409)),
+    ("post", "/api/jobs/{queue}/jobs/{job_id}/cancel"): Route(
+        "Job", (404, 409, 422), body="Cancel", optional_body=True, example="Cancelled"
+    ),
     ("post", "/api/jobs/{queue}/clean"): Route("Removed", (404, 422), body="Clean"),
     ("post", "/api/jobs/{queue}/pause"): Route("Paused", (404,)),
     ("post", "/api/jobs/{queue}/resume"): Route("Paused", (404,)),
@@ -112,8 +118,9 @@ def _answer(route: Route) -> Schema:
         }
     schema = ref(route.answer)
     content: Schema = {"schema": {"type": "array", "items": schema} if route.many else schema}
-    if route.answer in ANSWER_EXAMPLES:
-        content["example"] = ANSWER_EXAMPLES[route.answer]
+    example = route.example or route.answer
+    if example in ANSWER_EXAMPLES:
+        content["example"] = ANSWER_EXAMPLES[example]
     answer: Schema = {"description": "done", "content": {"application/json": content}}
     if route.status == 202:
         answer["description"] = "the job is in Redis"

@@ -6,7 +6,7 @@ from typing import Any
 
 from hsejobs.control.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
 from hsejobs.control.views import STATUSES
-from hsejobs.model import LONGEST_MS, RESERVED_IDS, State
+from hsejobs.model import LONGEST_MS, REASON, RESERVED_IDS, State
 from hsejobs.services.fields import IDENTIFIER
 
 Schema = dict[str, Any]
@@ -149,8 +149,15 @@ SCHEMAS: dict[str, Schema] = {
             "runAt": _MAYBE_TIME,
             "timeout": _or_null("integer"),
             "stalls": _COUNT,
+            "cancel": {"anyOf": [ref("JobCancel"), {"type": "null"}]},
         }
     ),
+    "JobCancel": {
+        **_object(
+            {"by": _or_null("string"), "reason": _or_null("string"), "at": _MAYBE_TIME},
+        ),
+        "description": "who cancelled the job, why and when",
+    },
     "JobList": _object(
         {
             "queue": _TEXT,
@@ -226,6 +233,20 @@ SCHEMAS: dict[str, Schema] = {
         "additionalProperties": False,
         "example": {"grace": 3600000, "status": "completed"},
     },
+    "Cancel": {
+        **_object(
+            {
+                "reason": _or_null(
+                    "string",
+                    pattern=REASON,
+                    description="one line, kept with the job and in the audit log",
+                )
+            },
+            optional=("reason",),
+        ),
+        "additionalProperties": False,
+        "example": {"reason": "wrong month"},
+    },
 }
 
 _JOB = {
@@ -250,6 +271,28 @@ _JOB = {
     "runAt": None,
     "timeout": 30000,
     "stalls": 0,
+    "cancel": None,
+}
+_CANCELLED = {
+    **_JOB,
+    "status": "failed",
+    "attemptsMade": 0,
+    "progress": 0,
+    "result": None,
+    "failedReason": "cancelled by ann: wrong month",
+    "errors": [
+        {
+            "attempt": 0,
+            "error": "cancelled by ann: wrong month",
+            "code": "cancelled",
+            "traceback": None,
+            "startedAt": None,
+            "failedAt": "2026-01-01T12:00:00.250Z",
+            "worker": None,
+        }
+    ],
+    "processedAt": None,
+    "cancel": {"by": "ann", "reason": "wrong month", "at": "2026-01-01T12:00:00.250Z"},
 }
 _STATS = {
     "waiting": 5,
@@ -273,6 +316,7 @@ ANSWER_EXAMPLES: dict[str, Any] = {
         "created": True,
     },
     "Job": _JOB,
+    "Cancelled": _CANCELLED,
     "JobList": {"queue": "email", "status": "completed", "total": 1, "jobs": [_JOB], "next": None},
     "Logs": {"lines": ["2026-01-01T12:00:00.100Z connected"], "total": 1},
     "Stats": {"email": _STATS},

@@ -131,10 +131,12 @@ def acting(request: Request, act: str) -> Acts:
     return acts
 
 
-def _act_on(request: Request, act: str, queue: str, job_id: str) -> Response:
+def _act_on(
+    request: Request, act: str, queue: str, job_id: str, reason: str | None = None
+) -> Response:
     acts = acting(request, act)
     _, info, who = job_of(request, queue, job_id)
-    acts.one(act, queue, job_id)
+    acts.one(act, queue, job_id, reason=reason)
     record = shim(request).runtime.reader.job(queue, job_id, who.scope)
     return answer(views.job(record, info, acts.actor))
 
@@ -149,6 +151,14 @@ def retry(request: Request, queue: str, job_id: str) -> Response:
 def promote(request: Request, queue: str, job_id: str) -> Response:
     """Promotes a delayed job: it waits for a worker now."""
     return _act_on(request, "promote", queue, job_id)
+
+
+@router.post("/{queue}/jobs/{job_id}/cancel")
+async def cancel(request: Request, queue: str, job_id: str) -> Response:
+    """Cancels a job: a waiting or delayed one fails now, a running one is interrupted and then fails."""
+    acting(request, "cancel")
+    reason = bodies.read_reason(await bodies.read_body(request))
+    return await run_in_threadpool(_act_on, request, "cancel", queue, job_id, reason)
 
 
 @router.delete("/{queue}/jobs/{job_id}", status_code=204)

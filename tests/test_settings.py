@@ -103,6 +103,7 @@ def test_overrides_of_one_queue() -> None:
         ("QUEUE_APP", "shop.py:huey"),
         ("QUEUE_MAX_STALLS", "x"),
         ("QUEUE_SHUTDOWN_GRACE_MS", "-5"),
+        ("QUEUE_CANCEL_GRACE_MS", "-5"),
         ("QUEUE_EMAIL_CONCURRENCY", "0"),
         ("QUEUE_DATA_EXPORTS_ATTEMPTS", "many"),
         ("QUEUE_EMAIL_BACKOFF_DELAY", "5s"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import getpass
+import os
 from dataclasses import dataclass
 
 from hsejobs.errors import Forbidden
@@ -20,6 +23,27 @@ class Actor:
     role: str = "operator"
     organization_id: str | None = None
     user_id: str | None = None
+
+    @property
+    def who(self) -> str:
+        """The user's id, or the name of the operating system's user."""
+        if self.user_id is not None:
+            return self.user_id
+        with contextlib.suppress(OSError, KeyError):
+            return getpass.getuser()
+        return str(os.getuid())
+
+    @property
+    def owner(self) -> str | None:
+        """The user whose jobs are the only ones that the actor may cancel; None: all that it sees.
+
+        Raises Forbidden.
+        """
+        if self.role != "member":
+            return None
+        if self.user_id is None or self.organization_id is None:
+            raise Forbidden("this needs the role admin")
+        return self.user_id
 
     def need(self, role: str) -> None:
         """Raises Forbidden unless the actor has this role or a more privileged one."""

@@ -25,7 +25,7 @@ from hsejobs.control.progress import (
     unanswered,
 )
 from hsejobs.errors import JobsError, Refused
-from hsejobs.model import ROLES, State
+from hsejobs.model import ROLES, State, check_reason
 from hsejobs.store.circuits import Circuits
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import JobReader, QueueStats
@@ -34,6 +34,7 @@ from hsejobs.store.sweeps import check_cleanable
 from hsejobs.store.write import (
     REMOVED_AT_ONCE,
     Added,
+    Cancel,
     JobWriter,
     NewJob,
     RefusedJob,
@@ -55,10 +56,11 @@ class Act:
     whole: bool = False
 
 
-#: Every action, by its name in the audit log.
+#: Every action, by its name in the audit log. A member cancels only the jobs that it added.
 ACTS = {
     "retry": Act("admin"),
     "promote": Act("admin"),
+    "cancel": Act("member"),
     "remove": Act("admin"),
     "undo": Act("admin"),
     "clean": Act("admin"),
@@ -138,24 +140,34 @@ class Acts:
 
     # -- jobs
 
-    def one(self, act: str, queue: str, job_id: str, seen: str = "") -> None:
-        """Retries, removes or promotes one job; with ``seen`` only if it still has that version.
+    def one(
+        self, act: str, queue: str, job_id: str, seen: str = "", reason: str | None = None
+    ) -> None:
+        """Retries, removes, promotes or cancels one job; with ``seen`` only if it still has that version.
 
-        Raises JobNotFound, JobActive, WrongState.
+        ``reason``: of a cancel. Raises JobNotFound, JobActive, WrongState, Forbidden, InvalidOption.
         """
-        (*_, progress) = self.many(act, queue, [(job_id, seen)])
+        (*_, progress) = self.many(act, queue, [(job_id, seen)], reason=reason)
         for refusal in progress.refusals:
             raise refusal.error(act)
 
     def many(
-        self, act: str, queue: str, jobs: Sequence[Seen], stop: Callable[[], bool] = lambda: False
+        self,
+        act: str,
+        queue: str,
+        jobs: Sequence[Seen],
+        stop: Callable[[], bool] = lambda: False,
+        reason: str | None = None,
     ) -> Iterator[Progress]:
-        """Retries, removes or promotes these jobs in steps; yields the same Progress each time.
+        """Retries, removes, promotes or cancels these jobs in steps; yields the same Progress each time.
 
         A job that has changed since it was seen is left alone and reported. An error that ends the
         action is reported too, because earlier steps are done and can be undone.
         """
-        writer = self.check(act)
+        self.check(act)
+        cancel = None
+        if act == "cancel":
+            cancel = Cancel(self.actor.who, check_reason(reason), self.actor.owner)
         progress = Progress(act, queue, len(jobs))
         removal = Removal()
         # One call per step: an error in a later call would lose what the earlier calls returned.
@@ -167,7 +179,7 @@ class Acts:
                     break
                 chunk = jobs[at : at + size]
                 try:
-                    refused = self._step(writer, act, queue, chunk, removal)
+                    refused = self._step(act, queue, chunk, removal, cancel)
                 except JobsError as error:
                     progress.unsure = len(chunk) if unanswered(error) else 0
                     if len(jobs) == 1 or not (progress.seen or progress.unsure):
@@ -180,14 +192,18 @@ class Acts:
         finally:
             if removal.jobs and self._removals is not None:
                 self._removals.add(removal)
-            self._record(progress, [job_id for job_id, _ in jobs])
+            about = {"reason": cancel.reason} if cancel else {}
+            self._record(progress, [job_id for job_id, _ in jobs], **about)
         if act == "remove" and progress.done:
             self._removed(queue, jobs[0][0] if len(jobs) == 1 else None)
         yield progress
 
     def _step(
-        self, writer: JobWriter, act: str, queue: str, jobs: Sequence[Seen], removal: Removal
+        self, act: str, queue: str, jobs: Sequence[Seen], removal: Removal, cancel: Cancel | None
     ) -> list[RefusedJob]:
+        writer = self._writer
+        if cancel is not None:
+            return writer.cancel_many(queue, jobs, cancel, self.org)
         if act == "remove":
             removed, refused = writer.remove_many(queue, jobs, self.org)
             if self._removals is not None:
@@ -232,18 +248,12 @@ class Acts:
             self._record(progress, ids)
         yield progress
 
-    def _record(self, progress: Progress, ids: Sequence[str]) -> None:
-        missing = [one for one in progress.refusals if one.found == "missing"]
-        if missing and len(missing) == progress.seen:
-            return  # no job existed
-        self.note(
-            progress.act,
-            progress.queue,
-            count=progress.done,
-            ids=ids,
-            of=progress.total,
-            refused=dict(progress.refused),
-        )
+    def _record(self, progress: Progress, ids: Sequence[str], **about: Any) -> None:
+        unseen = [one for one in progress.refusals if one.found in ("missing", "forbidden")]
+        if unseen and len(unseen) == progress.seen:
+            return  # no job existed for this actor
+        about |= {"of": progress.total, "refused": dict(progress.refused)}
+        self.note(progress.act, progress.queue, count=progress.done, ids=ids, **about)
 
     def undoable(self) -> tuple[int, float]:
         """How many jobs the next undo would restore, and for how many more seconds it can."""

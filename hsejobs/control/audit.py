@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import getpass
 import json
 import os
 import time
@@ -79,7 +78,7 @@ class FileLog:
         actor = entry.actor
         return {
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.at)),
-            "user": actor.user_id or _user(),
+            "user": actor.who,
             "role": actor.role,
             "door": actor.door,
             "act": entry.act,
@@ -143,9 +142,3 @@ def _locked(path: Path) -> Iterator[int]:
                     return
         finally:
             os.close(handle)
-
-
-def _user() -> str:
-    with contextlib.suppress(OSError, KeyError):
-        return getpass.getuser()
-    return str(os.getuid())

@@ -20,6 +20,7 @@ PAST = {
     "retry": "retried",
     "remove": "removed",
     "promote": "promoted",
+    "cancel": "cancelled",
     "clean": "removed",
     "drain": "removed",
     "obliterate": "removed",
@@ -86,6 +87,8 @@ def _reason(refusal: RefusedJob) -> str:
         return "the id is in use again"
     if refusal.found == "changed":
         return "changed since they were looked at"
+    if refusal.found == "forbidden":
+        return "another user's"
     return f"moved to {STATE_OF_LETTER.get(refusal.found, refusal.found)}"
 
 

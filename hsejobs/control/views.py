@@ -26,7 +26,7 @@ BROKEN = "(not valid JSON: hidden, because its secrets cannot be told apart)"
 #: Replaces the contents of another user's job where a text is needed.
 HIDDEN = "another user's job: not shown"
 #: Fields of the public view that are contents: None for actors who may not read them.
-CONTENTS = ("data", "result", "errors", "failedReason", "progressMessage")
+CONTENTS = ("data", "result", "errors", "failedReason", "progressMessage", "cancel")
 #: Fields shown of an error of another user's job.
 _WHEN = ("attempt", "startedAt", "failedAt")
 
@@ -50,6 +50,8 @@ def masked(record: JobRecord, info: QueueInfo | None) -> JobRecord:
     record.data = masked_data(record.data, paths)
     record.result = scrub_data(mask(record.result, paths), secrets)
     record.errors = tuple(_scrubbed(error, secrets) for error in record.errors)
+    if record.cancel:
+        record.cancel = _scrubbed(record.cancel, secrets)
     if record.progress_message:
         record.progress_message = scrub(record.progress_message, secrets)
     return record
@@ -63,7 +65,8 @@ def _scrubbed(error: dict[str, Any], secrets: list[str]) -> dict[str, Any]:
 
 
 def _has_texts(record: JobRecord) -> bool:
-    return bool(record.errors or record.progress_message or record.result is not None)
+    texts = (record.errors, record.progress_message, record.cancel)
+    return any(texts) or record.result is not None
 
 
 def _values(record: JobRecord, paths: Iterable[str]) -> list[str]:
@@ -77,7 +80,7 @@ def hidden(record: JobRecord, actor: Actor) -> JobRecord:
         record.data = HIDDEN if record.data is not None else None
         record.errors = tuple(_only_when(error) for error in record.errors)
         record.code = "hidden" if record.code else None
-        record.result = record.progress_message = None
+        record.result = record.progress_message = record.cancel = None
     return record
 
 
@@ -118,6 +121,7 @@ def public(record: JobRecord) -> dict[str, Any]:
         "runAt": iso_time(record.run_at),
         "timeout": record.timeout or None,
         "stalls": record.stalls,
+        "cancel": record.cancel and {**record.cancel, "at": iso_time(record.cancel["at"])},
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from hsejobs.engine.progress_log import ProgressLog
 from hsejobs.engine.slots import Slot
-from hsejobs.errors import JobsError, LeaseLost
+from hsejobs.errors import JobCancelled, JobsError, LeaseLost
 from hsejobs.masking import plain, scrub, secret_values
 from hsejobs.model import LOG_LINE_LENGTH
 from hsejobs.store.work import Claim, WorkerStore
@@ -24,7 +24,8 @@ class JobDeadline(JobsError):
 
 
 class JobInterrupted(BaseException):
-    """Raised in a worker process by a signal: the deadline has passed, or the consumer stops.
+    """Raised in a worker process by a signal: the deadline has passed, the job is cancelled, or the
+    consumer stops.
 
     Not an ``Exception``, so that a task's ``except Exception`` does not catch it.
     """
@@ -141,13 +142,24 @@ class JobContext:
             return float("inf")
         return max(0.0, self.deadline - time.monotonic())
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody has cancelled the job, for tasks that poll. Costs nothing."""
+        return self._slot is not None and self._slot.cancelled
+
+    def stop_if_cancelled(self) -> None:
+        """Raises JobCancelled if somebody has cancelled the job."""
+        if self.cancelled:
+            raise JobCancelled("the job was cancelled")
+
     def progress(self, percent: float, message: str | None = None) -> None:
         """Reports the job's progress, 0 to 100. Written at most twice a second.
 
         Redis errors are not raised: the newest value is kept until it can be written. Raises
-        LeaseLost when the job was given to another worker, ValueError for a percentage
-        out of range.
+        LeaseLost when the job was given to another worker, JobCancelled, ValueError for a
+        percentage out of range.
         """
+        self.stop_if_cancelled()
         if not 0 <= percent <= 100:
             raise ValueError("percent must be a number from 0 to 100")
         self._confirm(self._log_buffer().progress(percent, self._scrub((message or "")[:200])))
@@ -156,12 +168,15 @@ class JobContext:
         """Adds a line to the job's log (the newest 1,000 lines of 2,000 characters are kept).
 
         Redis errors are not raised: lines are kept until they can be written, at the latest
-        with the job's outcome. Raises LeaseLost when the job was given to another worker.
+        with the job's outcome. Raises LeaseLost when the job was given to another worker,
+        JobCancelled.
         """
+        self.stop_if_cancelled()
         self._confirm(self._log_buffer().log(self._scrub(str(line))[:LOG_LINE_LENGTH]))
 
     def check(self) -> None:
-        """Raises if this attempt must stop: LeaseLost, or JobDeadline after the deadline."""
+        """Raises if this attempt must stop: JobCancelled, LeaseLost, or JobDeadline after the deadline."""
+        self.stop_if_cancelled()
         if self.deadline is not None and time.monotonic() >= self.deadline:
             raise JobDeadline(f"the job took longer than its {self._claim.timeout / 1000:g} s")
         if self.lost or (self._slot is not None and self._slot.lost):
@@ -183,8 +198,12 @@ class JobContext:
         return not self._mark(f"d:{key}", put=False)
 
     def mark_done(self, key: str) -> None:
-        """Records, for later attempts, that a side effect has happened."""
+        """Records, for later attempts, that a side effect has happened. Raises JobCancelled, LeaseLost.
+
+        The mark is set even if the job is cancelled: a retry by hand must find it.
+        """
         self._mark(f"d:{key}", put=True)
+        self.stop_if_cancelled()
 
     def artifact_id(self, expires_at: int) -> str:
         """The id of the file that this job creates: 128 random bits, the same in each attempt.
@@ -205,8 +224,8 @@ class JobContext:
             self._confirm(self.progress_log.flush())
 
     def may_wait(self) -> bool:
-        """Whether a Redis call of this job may keep waiting: until the deadline, or a lost lease."""
-        if self.lost or (self._slot is not None and self._slot.given_up):
+        """Whether a Redis call of this job may keep waiting: until the deadline, a cancel or a lost lease."""
+        if self.lost or self.cancelled or (self._slot is not None and self._slot.given_up):
             return False
         return self.deadline is None or time.monotonic() < self.deadline
 

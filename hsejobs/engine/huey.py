@@ -15,7 +15,7 @@ from huey.utils import Error
 
 from hsejobs import codec, pulse
 from hsejobs.control import cron, options
-from hsejobs.engine import adding, messages, payloads
+from hsejobs.engine import adding, extras, messages, payloads
 from hsejobs.engine.context import running_job
 from hsejobs.engine.huey_api import Huey
 from hsejobs.engine.outcome import clean_data, errors_as_text
@@ -27,6 +27,7 @@ from hsejobs.engine.storage import JobStorage
 from hsejobs.engine.tasks import JobPeriodicTask, JobTaskWrapper
 from hsejobs.errors import SettingsError
 from hsejobs.handle import Job
+from hsejobs.store.work import WorkerStore
 from hsejobs.store.write import Added, NewJob
 from hsejobs.watch import logs
 
@@ -248,6 +249,29 @@ class JobHuey(Queue, Huey):
         # The maintenance thread enforces deadlines: Huey's timeout is an Exception, which a task can catch.
         return _NO_TIMEOUT
 
+    def report_end(self, job_id: str) -> bool:
+        """Tells the chord of a job that was ended from outside, with its error as its result.
+
+        Reports its follow-ups as failed too. Safe to repeat. False if this process lacks its task.
+        """
+        record = self.runtime.reader.job(self.name, job_id)
+        wrapper = self.wrappers.get(record.name)
+        if wrapper is None:
+            return False
+        task = cast("JobTaskWrapper[..., Any]", wrapper).task_class((), {}, job_id)
+        work = WorkerStore(self.runtime.redis, self.runtime.prefix, self.name)
+        extras.apply_extras(self._registry, task, work.extras(job_id))
+        told = {"error": record.failed_reason, "retries": 0, "traceback": None, "task_id": job_id}
+        while task.chord_config is None and task.on_complete is not None:
+            task = task.on_complete
+            self.put_result(task.id, Error(told))
+        if task.chord_config is not None:
+            callback = task.chord_config.callback
+            callback.organization_id = record.organization_id
+            callback.user_id = record.user_id
+            self._check_chord(task.chord_config, Error(told))
+        return True
+
     def put_result(self, key: str, data: Any) -> None:
         """Stores the running job's result in its record; other results (chords, pipelines) separately."""
         job = running_job()
@@ -269,7 +293,7 @@ class JobHuey(Queue, Huey):
         """Whether a task is revoked; for the running job, the claim already has the answer."""
         job = running_job()
         if job is not None and task is job.task and not job._claim.revoked:
-            return False
+            return job.cancelled
         return super().is_revoked(task, timestamp, peek)
 
     def get_raw(self, key: str, peek: bool = False) -> Any:

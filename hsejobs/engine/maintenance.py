@@ -20,7 +20,7 @@ from hsejobs.engine.periodic import Scheduler
 from hsejobs.engine.ports import MaintenanceHost
 from hsejobs.engine.slots import Running, Slot
 from hsejobs.engine.timer import DueTimer
-from hsejobs.errors import JobsError, RedisUnavailable
+from hsejobs.errors import JobNotFound, JobsError, RedisUnavailable
 from hsejobs.store import keys
 from hsejobs.store.client import RedisClient
 from hsejobs.store.work import SWEEP_LIMIT, WorkerStore
@@ -70,13 +70,18 @@ class Maintenance:
         self.renewal = Duty("renew", min(self.settings.lease_ms / 3000, 5.0), self._renew)
         self._writing = Duty("outcomes", 0.0, self.pending.flush)
         self._sweeping = Duty("sweep", SWEEP_EVERY, self._sweep)
+        #: Jobs that were ended from outside, whose chords wait for them.
+        self._ended: list[str] = []
+        self._reporting = Duty("report ends", 0.0, self._report_ends)
+        self._listening = Duty("listen", 0.0, self._listen, advisory=True)
         self._duties = [
             self._writing,
             self._sweeping,
             Duty("heartbeat", BEAT_EVERY, self._beat),
             Duty("register", BEAT_EVERY, self._register),
             Duty("schedules", SWEEP_EVERY, self._schedule),
-            Duty("listen", 0.0, self._listen, advisory=True),
+            self._listening,
+            self._reporting,
         ]
 
     def tick(self) -> float:
@@ -99,6 +104,8 @@ class Maintenance:
         return self._until_next(time.monotonic())
 
     def _wanted(self, duty: Duty) -> bool:
+        if duty is self._reporting:
+            return bool(self._ended)
         return duty is not self._writing or bool(self.pending.writes)
 
     def _do(self, duty: Duty) -> None:
@@ -136,7 +143,9 @@ class Maintenance:
                 continue
             if now - running.started > SLOW_JOB:
                 self.release_slot(slot, behind=running)
-            if running.deadline and now >= running.deadline:
+            if slot.cancelled:
+                self.consumer.cancel_requested(slot, running, now)
+            if running.deadline and now >= running.deadline and not slot.abandoned:
                 self.consumer.deadline_passed(slot, running, now)
 
     def release_slot(
@@ -163,9 +172,9 @@ class Maintenance:
         pair = [(job_id, token)]
 
         def write() -> None:
-            for state in self.work.stall(pair, self.settings.max_stalls):
-                if state != "refused":
-                    logs.job("stalled", self.queue.name, job_id, state, None)
+            for became in self.work.stall(pair, self.settings.max_stalls):
+                if became != "refused":
+                    self._log_stalled(job_id, became)
 
         self.pending.add(write, pair, self.settings.lease_ms)
 
@@ -176,6 +185,10 @@ class Maintenance:
     def out_of_memory(self, running: Running) -> None:
         """Queues the failure of a job whose process the kernel killed because memory ran out."""
         self._fail(running, outcomes.out_of_memory())
+
+    def end_cancelled(self, running: Running) -> None:
+        """Queues the failure of a cancelled job that its worker did not end in time."""
+        self._fail(running, outcomes.cancelled())
 
     def _fail(self, running: Running, result: Outcome) -> None:
         ran_ms = int((time.monotonic() - running.started) * 1000)
@@ -196,7 +209,10 @@ class Maintenance:
             )
             if letter == "r":
                 return
-            event, status = ("failed", "failed") if letter == "f" else ("retrying", "delayed")
+            if letter == "k" or (letter == "f" and result.code == "cancelled"):
+                event, status = "cancelled", "failed"
+            else:
+                event, status = ("failed", "failed") if letter == "f" else ("retrying", "delayed")
             fields = {
                 "error": result.error,
                 "code": result.code,
@@ -206,6 +222,10 @@ class Maintenance:
             logs.job(event, self.queue.name, running.id, status, None, fields)
 
         self.pending.add(write, [(running.id, running.token)], self.settings.lease_ms)
+
+    def _log_stalled(self, job_id: str, became: str) -> None:
+        event, status = ("cancelled", "failed") if became == "cancelled" else ("stalled", became)
+        logs.job(event, self.queue.name, job_id, status, None)
 
     # -- the duties
 
@@ -231,7 +251,11 @@ class Maintenance:
         if self._calm_until == float("inf"):
             self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE
         for job_id, became in swept.stalled:
-            logs.job("stalled", self.queue.name, job_id, became, None)
+            self._log_stalled(job_id, became)
+        for job_id, token in swept.cancelled:
+            for slot in self.consumer.slots():
+                slot.mark_cancelled(job_id, token)
+        self._ended = swept.ended
         self._redis_now = (swept.now, time.monotonic())
         self._due_at = None
         if max(swept.moved, len(swept.stalled)) >= SWEEP_LIMIT:
@@ -247,6 +271,21 @@ class Maintenance:
             return 0
         now_ms, at = self._redis_now
         return now_ms + int((time.monotonic() - at) * 1000)
+
+    def _report_ends(self) -> None:
+        """Reports the end of one job, so that other duties have their turn between two."""
+        job_id = self._ended.pop()
+        try:
+            done = self.queue.report_end(job_id)
+        except JobNotFound:
+            done = True
+        except RedisUnavailable:
+            raise
+        except Exception:
+            # The next sweep names it again, after all others.
+            self.work.reported(job_id, done=False)
+            raise
+        self.work.reported(job_id, done=done)
 
     def _schedule(self) -> None:
         if not self.consumer.periodic or not self.queue.schedules:
@@ -299,10 +338,18 @@ class Maintenance:
         )
 
     def settle(self) -> None:
-        """For use while the consumer stops: renews leases of running jobs, does pending writes."""
-        for duty in (self.renewal, self._writing):
+        """For use while the consumer stops: renews leases of running jobs, does pending writes, and
+        interrupts jobs that are cancelled.
+        """
+        for duty in (self.renewal, self._writing, self._listening, self._sweeping):
+            if duty is self._sweeping and self._due_at is not None:
+                duty.at = min(duty.at, self._due_at)
             if time.monotonic() >= duty.at and self._wanted(duty):
                 self._do(duty)
+        for slot in self.consumer.slots():
+            running = None if slot.abandoned else slot.running()
+            if running is not None and slot.cancelled:
+                self.consumer.cancel_requested(slot, running, time.monotonic())
 
     def leave(self, patience: float) -> None:
         """Ends maintenance: does pending writes for up to ``patience`` seconds, removes the heartbeat."""

@@ -25,12 +25,21 @@ from hsejobs.control import sealing
 from hsejobs.engine import context, extras, messages
 from hsejobs.engine.context import JobContext, JobInterrupted
 from hsejobs.engine.queue import Queue
-from hsejobs.errors import JobsError, LeaseLost, Postpone, RedisUnavailable, Unrecoverable
+from hsejobs.errors import (
+    JobCancelled,
+    JobsError,
+    LeaseLost,
+    Postpone,
+    RedisUnavailable,
+    Unrecoverable,
+)
 from hsejobs.masking import MASK, plain, scrub, scrub_data, too_much
 from hsejobs.model import LONGEST_MS, TRACEBACK_LENGTH
 from hsejobs.store.client import may_wait
 from hsejobs.store.work import Claim
 
+#: The error of a cancelled job; the store's script replaces it by who cancelled it and why.
+CANCELLED = "the job was cancelled"
 #: Seconds before a job that found a lock taken runs again.
 LOCKED_DELAY = 1.0
 #: Ms before a job that could not reach Redis runs again, and ms after which it fails instead.
@@ -113,10 +122,12 @@ def _outcome_of(claim: Claim, job: JobContext, raised: BaseException | None) -> 
     if raised is None and job.signals <= _SUCCESS and job.error is None:
         return Outcome("completed", result=_clean_result(job))
     error = raised or job.error
-    if isinstance(error, JobInterrupted):
-        return Outcome("interrupted")
     if isinstance(error, LeaseLost):
         return Outcome("lost")
+    if job.cancelled:
+        return _failed(job, error, JobCancelled.code, CANCELLED, final=True)
+    if isinstance(error, JobInterrupted):
+        return Outcome("interrupted")
     if "revoked" in job.signals:
         return _failed(job, None, "revoked", "the task was revoked", final=True)
     if "expired" in job.signals:
@@ -252,6 +263,11 @@ def postponed_too_long(result: Outcome, since_ms: int) -> Outcome:
     """The failure of a job whose postponement would exceed its limit."""
     text = f"{result.error}; the job was first postponed {since_ms / 3_600_000:.1f} h ago, too long"
     return Outcome("fail", run_us=result.run_us, code=result.code, error=text, final=True)
+
+
+def cancelled() -> Outcome:
+    """The outcome of a cancelled job that its worker did not end."""
+    return Outcome("fail", code=JobCancelled.code, error=CANCELLED, final=True)
 
 
 def timed_out(claim: Any) -> Outcome:

@@ -69,5 +69,8 @@ class MaintenanceHost(Protocol):
     def supervise(self) -> None:
         """Enforces deadlines and replaces dead workers; called while this thread waits for Redis."""
 
+    def cancel_requested(self, slot: Slot, running: Running, now: float) -> None:
+        """Ends the job in a slot that is cancelled; ``now`` is by the monotonic clock."""
+
     def deadline_passed(self, slot: Slot, running: Running, now: float) -> None:
         """Ends the job in a slot that is past its deadline; ``now`` is by the monotonic clock."""

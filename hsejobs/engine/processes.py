@@ -83,8 +83,9 @@ class Processes(ProcessEnvironment):
 def _interrupter(worker: JobWorker) -> Callable[[int, Any], None]:
     def interrupt(signum: int, frame: Any) -> None:
         # The job to interrupt may have ended meanwhile, and another may have started.
-        stopping = worker.stop_flag.is_set()
-        if worker.slot.running_now and (stopping or worker.slot.overdue(time.monotonic())):
+        slot = worker.slot
+        ends = worker.stop_flag.is_set() or slot.cancelled or slot.overdue(time.monotonic())
+        if slot.running_now and ends:
             worker.interrupted = True
             raise JobInterrupted
 

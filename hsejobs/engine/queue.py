@@ -255,6 +255,10 @@ class Queue:
 
     # -- hooks
 
+    def report_end(self, job_id: str) -> bool:
+        """Tells the chord of a job that was ended from outside; False if this consumer cannot."""
+        return False
+
     def role_for(self, payload: Any) -> str:
         """The least privileged role that may add this payload over HTTP."""
         return self.enqueue_role if self.payload_role is None else self.payload_role(payload)

@@ -23,7 +23,7 @@ HELD_SIZE, DONE_SIZE = 24_576, 40_960
 _HEAD = struct.Struct("<HHHHHIIdd")
 _Head = tuple[int, int, int, int, int, int, int, float, float]
 _DONE = struct.Struct("<HIQ")
-LOST, ABANDONED = 1, 2
+LOST, ABANDONED, CANCELLED = 1, 2, 4
 #: HELD: the worker starts and claims nothing for now. SUSPECT: the job it holds may run only alone.
 #: ALONE: it may.
 HELD, SUSPECT, ALONE = 256, 512, 1024
@@ -94,7 +94,7 @@ class Slot:
                 return None
             claim: Claim = self._claims[at]
             deadline = now + claim.timeout / 1000 if claim.timeout else 0.0
-            self._put(held, at + 1, 1, flags & ~LOST, done, size, used, now, deadline)
+            self._put(held, at + 1, 1, flags & ABANDONED, done, size, used, now, deadline)
         return claim
 
     def finish(self, done: Done | None) -> bool:
@@ -160,6 +160,11 @@ class Slot:
     def abandoned(self) -> bool:
         """Whether the maintenance thread ended the running job."""
         return bool(self._head()[3] & ABANDONED)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the running job is cancelled. Reads without the lock, for a signal handler."""
+        return bool(self._head()[3] & CANCELLED)
 
     # -- the maintenance thread's side
 
@@ -229,6 +234,13 @@ class Slot:
     def mark_lost(self) -> None:
         """Marks the running job's lease as lost: a renewal was refused."""
         self._flag(LOST)
+
+    def mark_cancelled(self, job_id: str, token: str) -> None:
+        """Marks the running job as cancelled, if it is this one."""
+        with self._locked():
+            head = self._head()
+            if head[2] and self._held(head)[head[1] - 1][:2] == [job_id, token]:
+                self._put(*head[:3], head[3] | CANCELLED, *head[4:])
 
     def clear(self) -> None:
         """Clears the slot of a worker that no longer exists."""

@@ -16,7 +16,8 @@ from huey.utils import Error
 from hsejobs.engine.context import running_job
 from hsejobs.engine.queue import Queue
 from hsejobs.engine.serializer import JsonSerializer
-from hsejobs.errors import JobNotFound
+from hsejobs.errors import JobNotFound, WrongState
+from hsejobs.handle import cancel
 from hsejobs.model import State
 from hsejobs.store import keys, scripts
 
@@ -63,6 +64,8 @@ class JobStorage(BaseStorage):
         """Stores a value; revocations go where a claim reads them without a further round trip."""
         name = _text(key)
         if _revocation(name):
+            if self._cancelled_now(name, value):
+                return
             revoked = keys.of(self._queue.base, "revoked")
             self._command("HSET", revoked, name, value)
             self._command("EXPIRE", revoked, KEPT)
@@ -76,11 +79,30 @@ class JobStorage(BaseStorage):
         else:
             self._command("SET", self._key("value", name), value)
 
+    def _cancelled_now(self, name: str, value: bytes) -> bool:
+        """Cancels the job that Huey revokes; False if a claim must decide instead.
+
+        That is so for a revocation of a task, for one until a time, and for a job that was not added yet.
+        """
+        until, _ = self._serializer.deserialize(value)
+        if not name.startswith("r:") or until is not None:
+            return False
+        try:
+            cancel(self._queue.runtime.reader, self.name, name[2:], "revoked")
+        except JobNotFound:
+            return False
+        except WrongState:
+            pass  # it has ended, so that nothing is left to revoke
+        return True
+
     def peek_data(self, key: Any) -> Any:
-        """The value, or EmptyData."""
+        """The value, or EmptyData. The revocation of a cancelled job is in its record."""
         name = _text(key)
         if _revocation(name):
             found = self._command("HGET", keys.of(self._queue.base, "revoked"), name)
+            record = keys.of(self._queue.base, "job", name.removeprefix("r:"))
+            if found is None and name.startswith("r:") and self._command("HGET", record, "cl"):
+                found = self._serializer.serialize((None, False))
         else:
             found = self._command("GET", self._key("value", name))
         return EmptyData if found is None else found

@@ -18,11 +18,13 @@ from huey.exceptions import (
 
 from hsejobs.control import making, options
 from hsejobs.engine import adding, payloads, signatures
-from hsejobs.engine.context import running_job
+from hsejobs.engine.context import JobContext, running_job
 from hsejobs.engine.huey_api import TaskWrapper
 from hsejobs.engine.queue import Queue, QueueTask
 from hsejobs.errors import (
     InvalidPayload,
+    JobCancelled,
+    LeaseLost,
     Postpone,
     RedisUnavailable,
     Unrecoverable,
@@ -133,6 +135,17 @@ class _Adds(QueueTask):
         return self.huey.add_new(adding.new_jobs(self, items, ids=checked_ids, **chosen))
 
 
+def _end_cancelled(job: JobContext, error: BaseException) -> None:
+    """Raises JobCancelled in place of what the task of a cancelled job raised: its chord learns of the
+    end, no retry follows and, as for every job that is ended from outside, no ``on_error`` task.
+    """
+    job.task.retries, job.task.on_error = 0, None
+    if not isinstance(error, JobCancelled):
+        job.error = JobCancelled("the job was cancelled")
+        job.error.__cause__ = error
+        raise job.error
+
+
 class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):
     """What ``@huey.task()`` returns for a function that takes ``P`` and returns ``R``."""
 
@@ -184,11 +197,16 @@ class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):
                 if job is not None and self.periodic and result is not None:
                     # Huey itself discards the result of a periodic task.
                     job.result = payloads.encode_result(result)
+                if job is not None:
+                    # Otherwise Huey would add the follow-ups of a success.
+                    job.stop_if_cancelled()
                 return result
             except BaseException as error:
                 if job is None:
                     raise
                 job.error = error
+                if job.cancelled and not isinstance(error, LeaseLost):
+                    _end_cancelled(job, error)
                 if isinstance(error, Unrecoverable | InvalidPayload):
                     job.task.retries = 0
                 elif isinstance(error, Postpone):

@@ -175,6 +175,8 @@ class JobWorker(Worker):
             if letter == "c":
                 trace = self.traces.get(one.id, "") if self.traces else ""
                 logs.completed(self.queue.name, one.id, self.orgs.get(one.id), one.run_us, trace)
+            elif letter == "k":
+                logs.job("cancelled", self.queue.name, one.id, "failed", self.orgs.get(one.id))
             else:
                 logs.job("refused", self.queue.name, one.id, "lost", self.orgs.get(one.id))
         self.done = []
@@ -324,6 +326,8 @@ class JobWorker(Worker):
                 self._fail(claim, outcomes.postponed_too_long(result, since), started_at, shown)
             elif letter == "d":
                 self._log("postponed", claim, "delayed", shown, delay=delay, error=result.error)
+            elif letter == "k":
+                self._log("cancelled", claim, "failed", shown)
         elif result.kind == "interrupted":
             if self.consumer.is_late(claim):
                 self._fail(claim, outcomes.timed_out(claim), started_at, shown)
@@ -354,7 +358,9 @@ class JobWorker(Worker):
             "attempts": claim.attempt,
             "duration": result.run_us / 1000,
         }
-        if letter == "f":
+        if letter == "k" or (letter == "f" and result.code == "cancelled"):
+            self._log("cancelled", claim, "failed", shown, **fields)
+        elif letter == "f":
             self._log("failed", claim, "failed", shown, **fields)
         elif letter == "d":
             self._log("retrying", claim, "delayed", shown, delay=delay, **fields)

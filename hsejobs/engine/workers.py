@@ -49,6 +49,8 @@ class WorkerSupervision(Consumer):
         self._hung_logged = 0
         self._numbers = 0
         self._interrupted: dict[int, tuple[str, float]] = {}
+        #: By slot: the cancelled job that was interrupted, and when.
+        self._cancelled: dict[int, tuple[str, str, float]] = {}
         self._supervising = False
         self.isolation = Isolation(self)
         self._oom = OutOfMemory()
@@ -175,13 +177,16 @@ class WorkerSupervision(Consumer):
         self.outage.ends(worker.name)
         running = worker.slot.running()
         late = self._interrupted.pop(worker.slot.number, None)
+        cancelled = self._cancelled.pop(worker.slot.number, None)
         for job_id, token in worker.slot.unwritten():
             # The outcome was lost with the worker.
             self.maintenance.stalled(job_id, token)
         self.maintenance.release_slot(worker.slot)
         if running is None:
             return
-        if late is not None and late[0] == running.token:
+        if cancelled is not None and cancelled[:2] == (running.id, running.token):
+            self.maintenance.end_cancelled(running)
+        elif late is not None and late[0] == running.token:
             self.maintenance.time_out(running)
         elif process.exitcode in KILLED and not ours and self._oom.explains():
             self.maintenance.out_of_memory(running)
@@ -195,23 +200,50 @@ class WorkerSupervision(Consumer):
         killed. The producer chooses the timeout, so that a thousand jobs of 1 ms must not lead to a
         thousand threads: at most as many unfinished threads are replaced as there are workers.
         """
-        place, process = next(
-            (i, p) for i, (w, p) in enumerate(self.worker_threads) if w.slot is slot
-        )
         if not self.forking:
-            slot.abandon()
-            self.maintenance.release_slot(slot)
+            self._abandon(slot, now)
             self.maintenance.time_out(running)
-            self.late.append((process, now))
-            if len(self.late) <= self.workers:
-                self._replace(place)
             return
+        process = self._place_of(slot)[1]
         sent = self._interrupted.get(slot.number)
         if sent is None or sent[0] != running.token:
             self._interrupted[slot.number] = (running.token, now)
             self._signal(process, signal.SIGUSR1)
         elif now - sent[1] >= YIELD_TIME:
             self._signal(process, signal.SIGKILL)
+
+    def cancel_requested(self, slot: Slot, running: Running, now: float) -> None:
+        """Ends a cancelled job: interrupts a process at once, and kills it after the grace.
+
+        A thread reads it from its slot; after the grace, the job is failed and the thread replaced, as
+        at a deadline.
+        """
+        job = running.id, running.token
+        *told, since = self._cancelled.get(slot.number, ("", "", now))
+        if tuple(told) != job:
+            self._cancelled[slot.number] = (*job, now)
+            if self.forking:
+                self._signal(self._place_of(slot)[1], signal.SIGUSR1)
+        elif now - since < self.queue.runtime.settings.cancel_grace_ms / 1000:
+            return
+        elif self.forking:
+            self._signal(self._place_of(slot)[1], signal.SIGKILL)
+        else:
+            self._abandon(slot, now)
+            self.maintenance.end_cancelled(running)
+
+    def _place_of(self, slot: Slot) -> tuple[int, Any]:
+        """The place of the worker with this slot, and its thread or process."""
+        return next((i, p) for i, (w, p) in enumerate(self.worker_threads) if w.slot is slot)
+
+    def _abandon(self, slot: Slot, now: float) -> None:
+        """Gives up a thread whose job is about to be failed, and replaces it if not too many are late."""
+        place, thread = self._place_of(slot)
+        slot.abandon()
+        self.maintenance.release_slot(slot)
+        self.late.append((thread, now))
+        if len(self.late) <= self.workers and not self.stop_flag.is_set():
+            self._replace(place)
 
     def _signal(self, process: Any, signum: int) -> None:
         """Interrupts a worker process (USR1), or kills it with everything that it has started (KILL)."""

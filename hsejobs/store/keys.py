@@ -46,6 +46,8 @@ SUFFIXES: dict[str, str] = {
     "gone": "gone",
     "newevents": "events:new",
     "revoked": "revoked",
+    "cancels": "cancels",
+    "ended": "ended",
     "resent": "resent:",
     "slots": "slots",
     "lastruns": "lastruns",

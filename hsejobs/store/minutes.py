@@ -23,19 +23,22 @@ def pairs(flat: Any) -> dict[bytes, bytes]:
 
 @dataclass(slots=True)
 class Minute:
-    """The counters of one minute: jobs added, completed, finally failed, retried, stalled."""
+    """The counters of one minute: jobs added, completed, finally failed, retried, stalled; and how many
+    of those that failed were cancelled.
+    """
 
     added: int = 0
     completed: int = 0
     failed: int = 0
     retried: int = 0
     stalled: int = 0
+    cancelled: int = 0
     run_us: int = 0
     run: dict[int, int] = field(default_factory=dict)
     wait: dict[int, int] = field(default_factory=dict)
 
     def __iadd__(self, other: Minute) -> Minute:
-        for name in ("added", "completed", "failed", "retried", "stalled", "run_us"):
+        for name in ("added", "completed", "failed", "retried", "stalled", "cancelled", "run_us"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for total, added in ((self.run, other.run), (self.wait, other.wait)):
             for bucket, n in added.items():
@@ -62,6 +65,7 @@ _FIELDS = {
     b"f": "failed",
     b"rt": "retried",
     b"st": "stalled",
+    b"cx": "cancelled",
     b"us": "run_us",
 }
 

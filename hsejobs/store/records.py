@@ -33,6 +33,14 @@ def _error(entry: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {"error": str(found)}
 
 
+def _cancel(text: bytes | None) -> dict[str, Any] | None:
+    found = _json(text)
+    if found is None:
+        return None
+    known = found if isinstance(found, dict) else {}
+    return {name: known.get(name) for name in ("by", "reason", "at")}
+
+
 def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
     """The job. Never raises because of the record's contents, so that a list can show the others."""
     record = {name.decode(): value for name, value in pairs(row[1]).items()}
@@ -72,5 +80,6 @@ def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
         errors=tuple(_error(entry) for entry in row[4]),
         log_count=number("lc") or 0,
         token=text("tk"),
+        cancel=_cancel(record.get("cl")),
         version=text("v") or "",
     )

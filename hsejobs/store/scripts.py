@@ -156,6 +156,7 @@ ALONE = Script("alone", ("id", "token", "begins"))
 MARK = Script("mark", ("id", "token", "mark", "set", "ask"))
 PROMOTE = Script("promote", ("organization", "moment"), ("id", "seen"))
 RETRY = Script("retry", ("organization", "moment"), ("id", "seen"))
+CANCEL = Script("cancel", ("organization", "owner", "by", "reason", "ask"), ("id", "seen"))
 REMOVE = Script("remove", ("organization",), ("id", "seen"))
 RESTORE = Script(
     "restore", ("organization", "id", "score", "payload", "extras", "result"), ("value",)

@@ -6,6 +6,7 @@ here retries unless ``patience`` is given: workers have their own retries.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -101,12 +102,18 @@ class Done:
 
 @dataclass(slots=True)
 class Swept:
-    """The result of a sweep: ``moved`` due jobs, ms until the next, (id, new state) of stalled jobs."""
+    """The result of a sweep: ``moved`` due jobs, ms until the next, and (id, what became of it) of
+    stalled jobs: ``waiting``, ``failed`` or ``cancelled``.
+    """
 
     moved: int
     next_due: int | None
     stalled: list[tuple[str, str]]
     now: int
+    #: Id and token of each active job that is cancelled.
+    cancelled: list[tuple[str, str]]
+    #: Jobs that were ended from outside and have not been reported to their chords.
+    ended: list[str]
 
 
 class WorkerStore:
@@ -128,7 +135,8 @@ class WorkerStore:
     ) -> tuple[str, list[Claim]]:
         """Completes jobs and claims up to ``want`` in one round trip.
 
-        Returns one letter per job in ``done`` (``c`` completed, ``r`` refused) and the claims.
+        Returns one letter per job in ``done`` (``c`` completed, ``k`` failed, because it was
+        cancelled, ``r`` refused) and the claims.
         ``again``: how often this claim, with this token, was sent before; if Redis runs an earlier
         copy later, it claims nothing.
         """
@@ -149,8 +157,8 @@ class WorkerStore:
         final: bool,
         delay_ms: int | None,
     ) -> tuple[str, int]:
-        """Fails an attempt. Returns ``d`` and the delay in ms until the next one, ``f`` (failed) or
-        ``r`` (refused).
+        """Fails an attempt. Returns ``d`` and the delay in ms until the next one, ``f`` (failed),
+        ``k`` (failed, because it was cancelled) or ``r`` (refused).
 
         The next attempt comes after the backoff, and not before ``delay_ms``.
         """
@@ -172,8 +180,8 @@ class WorkerStore:
     def postpone(
         self, job_id: str, token: str, delay_ms: int, limit_ms: int | None = None
     ) -> tuple[str, int]:
-        """Postpones a job without using an attempt. Returns ``d`` and the ms since the first time, or
-        ``r`` (refused).
+        """Postpones a job without using an attempt. Returns ``d`` and the ms since the first time,
+        ``k`` (failed, because it was cancelled) or ``r`` (refused).
 
         Returns ``x``, and changes nothing, if the first time was ``limit_ms`` ago or more.
         """
@@ -190,12 +198,13 @@ class WorkerStore:
         lost: set[tuple[str, str]] = set()
         for start in range(0, len(jobs), 500):
             reply = self._run(scripts.RENEW, (lease_ms, *_flat(jobs[start : start + 500])))
-            words = [item.decode() for item in reply]
-            lost.update(zip(words[::2], words[1::2], strict=True))
+            lost.update(_pairs(reply))
         return lost
 
     def stall(self, jobs: Sequence[tuple[str, str]], max_stalls: int) -> list[str]:
-        """Stalls the jobs of a dead worker; returns ``waiting``, ``failed`` or ``refused`` for each."""
+        """Stalls the jobs of a dead worker; returns ``waiting``, ``failed``, ``cancelled`` or
+        ``refused`` for each.
+        """
         if not jobs:
             return []
         return [item.decode() for item in self._run(scripts.STALL, (max_stalls, *_flat(jobs)))]
@@ -205,11 +214,18 @@ class WorkerStore:
 
         ``stall_until``: Redis time in ms after which no job is stalled; 0 stalls none.
         """
-        moved, next_due, stalled, became, now = self._run(
+        moved, next_due, stalled, became, now, cancelled, ended = self._run(
             scripts.SWEEP, (max_stalls, SWEEP_LIMIT, SWEEP_LIMIT, stall_until)
         )
         pairs = [(i.decode(), b.decode()) for i, b in zip(stalled, became, strict=True)]
-        return Swept(moved, None if next_due < 0 else next_due, pairs, now)
+        return Swept(
+            moved,
+            None if next_due < 0 else next_due,
+            pairs,
+            now,
+            _pairs(cancelled),
+            [one.decode() for one in ended],
+        )
 
     def progress(self, job_id: str, token: str, percent: float, message: str) -> bool:
         """Writes the progress; returns whether the token still holds the job."""
@@ -254,12 +270,25 @@ class WorkerStore:
         found = self.redis.command("GET", keys.of(self.base, "extras", job_id), patience=3.0)
         return found or b""
 
+    def reported(self, job_id: str, *, done: bool) -> None:
+        """Removes a job from those whose end is to be reported; if not ``done``, puts it last among them."""
+        key = keys.of(self.base, "ended")
+        if done:
+            self.redis.command("ZREM", key, job_id, patience=0)
+        else:
+            self.redis.command("ZADD", key, "XX", int(time.time() * 1000), job_id, patience=0)
+
     def heartbeat(self, worker: str, record: bytes, ttl_ms: int) -> bool:
         """Writes a consumer's heartbeat; an empty record removes it.
 
         False when the queue's description is missing: Redis has lost its data.
         """
         return bool(self._run(scripts.HEARTBEAT, (worker, record, ttl_ms)))
+
+
+def _pairs(flat: Sequence[bytes]) -> list[tuple[str, str]]:
+    words = [item.decode() for item in flat]
+    return list(zip(words[::2], words[1::2], strict=True))
 
 
 def _flat(jobs: Sequence[tuple[str, str]]) -> list[Arg]:

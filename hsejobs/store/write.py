@@ -1,4 +1,4 @@
-"""The writes of people and programs: add, retry, promote, remove, pause; `Sweeps` has the rest.
+"""The writes of people and programs: add, retry, promote, cancel, remove, pause; `Sweeps` has the rest.
 
 Every action is one script per chunk of jobs. The script checks the job's state and, if given, that
 the job has not changed since it was seen. ``organization_id`` limits an action to one tenant:
@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from hsejobs.errors import JobActive, JobExists, JobNotFound, WrongState
-from hsejobs.model import STATE_OF_LETTER, State
+from hsejobs.errors import Forbidden, JobActive, JobExists, JobNotFound, WrongState
+from hsejobs.model import FINISHED, STATE_OF_LETTER, State
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import RedisClient
 from hsejobs.store.scripts import Arg, Script
@@ -21,6 +21,7 @@ from hsejobs.store.sweeps import CHUNK, Selection, Sweeps
 
 __all__ = [
     "Added",
+    "Cancel",
     "JobWriter",
     "NewJob",
     "RefusedJob",
@@ -103,6 +104,15 @@ class Added:
 
 
 @dataclass(frozen=True, slots=True)
+class Cancel:
+    """Who cancels jobs, and why. ``owner``: only jobs that this user added; None: all."""
+
+    by: str
+    reason: str | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Removed:
     """A copy of a removed job, for ``restore``. Kept only in memory."""
 
@@ -115,7 +125,8 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class RefusedJob:
-    """Why an action refused a job: ``missing``, the letter of the job's state, or ``changed``.
+    """Why an action refused a job: ``missing``, the letter of the job's state, ``forbidden`` (another
+    user's) or ``changed``.
 
     ``changed``: the job has left its state and come back since it was seen, or was added later.
     """
@@ -125,21 +136,22 @@ class RefusedJob:
 
     def error(self, act: str) -> Exception:
         """The refusal as an error to raise."""
-        return _refusal(self.id, self.found, act)
-
-
-def _refusal(job_id: str, found: str, act: str) -> Exception:
-    if found == "missing":
-        return JobNotFound(f"there is no job {job_id!r} in this queue")
-    if found == "changed":
-        return WrongState(f"job {job_id!r} changed since it was shown; check it again", found)
-    state = STATE_OF_LETTER.get(found, found)
-    if state == State.ACTIVE:
-        return JobActive(f"job {job_id!r} is active: a worker is running it, wait until it ends")
-    if act == "remove":
-        return WrongState(f"job {job_id!r} is {state} now; check it again", str(state))
-    wanted, done = {"retry": ("failed", "retried"), "promote": ("delayed", "promoted")}[act]
-    return WrongState(f"job {job_id!r} is {state}; only {wanted} jobs can be {done}", str(state))
+        job, found = f"job {self.id!r}", self.found
+        if found == "missing":
+            return JobNotFound(f"there is no {job} in this queue")
+        if found == "forbidden":
+            return Forbidden(f"{job} is another user's; this needs the role admin")
+        if found == "changed":
+            return WrongState(f"{job} changed since it was shown; check it again", found)
+        state = STATE_OF_LETTER.get(found, found)
+        if act == "cancel" and state in FINISHED:
+            return WrongState(f"{job} is {state}: it has ended already", str(state))
+        if state == State.ACTIVE and act != "cancel":
+            return JobActive(f"{job} is active: a worker is running it, wait until it ends")
+        if act in ("cancel", "remove"):
+            return WrongState(f"{job} is {state} now; check it again", str(state))
+        wanted, done = {"retry": ("failed", "retried"), "promote": ("delayed", "promoted")}[act]
+        return WrongState(f"{job} is {state}; only {wanted} jobs can be {done}", str(state))
 
 
 class JobWriter(Sweeps):
@@ -239,14 +251,31 @@ class JobWriter(Sweeps):
         organization_id: str | None,
         as_of: int | None = None,
     ) -> list[RefusedJob]:
-        refused = []
+        refused: list[RefusedJob] = []
         moment: Arg = "" if as_of is None else as_of
         for chunk in scripts.chunks(list(map(_seen, jobs)), CHUNK):
             words = [word for pair in chunk for word in pair]
             replies = self._run(script, queue, keys.tenant(organization_id), moment, *words)
-            for (job_id, _), reply in zip(chunk, replies, strict=True):
-                if reply != b"ok":
-                    refused.append(RefusedJob(job_id, reply.decode()))
+            refused += _refused(chunk, replies)
+        return refused
+
+    def cancel_many(
+        self,
+        queue: str,
+        jobs: Sequence[str | Seen],
+        cancel: Cancel,
+        organization_id: str | None = None,
+    ) -> list[RefusedJob]:
+        """Cancels the jobs that have not ended and are unchanged; returns the others.
+
+        A waiting or delayed job fails at once; an active one can no longer complete.
+        """
+        refused: list[RefusedJob] = []
+        fixed = (cancel.owner or "", cancel.by, cancel.reason or "", new_nonce())
+        for chunk in scripts.chunks(list(map(_seen, jobs)), CHUNK):
+            words = [word for pair in chunk for word in pair]
+            replies = self._run(scripts.CANCEL, queue, keys.tenant(organization_id), *fixed, *words)
+            refused += _refused(chunk, replies)
         return refused
 
     def remove(
@@ -323,6 +352,11 @@ class JobWriter(Sweeps):
 
 def _seen(job: str | Seen) -> Seen:
     return (job, "") if isinstance(job, str) else job
+
+
+def _refused(jobs: Sequence[Seen], replies: Sequence[bytes]) -> list[RefusedJob]:
+    pairs = zip(jobs, replies, strict=True)
+    return [RefusedJob(job_id, reply.decode()) for (job_id, _), reply in pairs if reply != b"ok"]
 
 
 def _restoring(removed: Removed, organization_id: str | None) -> list[Arg]:

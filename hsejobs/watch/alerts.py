@@ -84,8 +84,10 @@ def readings(one: QueueStats, stalled: int, limits: Limits) -> Iterator[Reading]
         yield Reading("waiting", one.name, one.waiting, limits.waiting, jobs_wait(one.waiting))
     if limits.failed_percent is not None:
         last = one.window()
-        finished = last.completed + last.failed
-        share = 100 * last.failed / finished if finished >= LEAST_FINISHED else 0.0
+        # A job that somebody has cancelled is no sign of a fault.
+        failed = last.failed - last.cancelled
+        finished = last.completed + failed
+        share = 100 * failed / finished if finished >= LEAST_FINISHED else 0.0
         text = f"{share:.0f} % of the jobs that ended in 5 minutes failed"
         yield Reading("failures", one.name, round(share, 1), limits.failed_percent, text)
     if limits.stalled_ms is not None:

@@ -194,6 +194,15 @@ COMMANDS: tuple[Command, ...] = (
         footer=False,
     ),
     Command(
+        "cancel",
+        "K",
+        "Cancel",
+        "Cancel jobs: they fail now, or are interrupted if they run.",
+        ("queue", "job"),
+        writes=True,
+        footer=False,
+    ),
+    Command(
         "copy_id",
         "y",
         "Copy id",

@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, ProgressBar, Static
 
 from hsejobs.control.acts import Progress
+from hsejobs.errors import InvalidOption
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.session.session import session_of
 from hsejobs_tui.widgets.typing import Line
@@ -29,20 +30,27 @@ class Confirm(ModalScreen[bool]):
     def __init__(self, title: str, text: str = "", typed: str = "") -> None:
         super().__init__()
         self.heading, self.text, self.typed = title, text, typed
+        #: Whether the question has a text field, in which y and n are letters.
+        self.writes = bool(typed)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(safe(self.heading, lines=True), classes="title", markup=False)
             yield Static(safe(self.text, lines=True), markup=False)
+            yield from self.more()
             if self.typed:
                 yield Static(
                     f"Type {self.typed} to continue, Esc to cancel.", id="note", markup=False
                 )
-                yield Line()
+                yield Line(id="typed")
             with Horizontal(classes="buttons"):
-                label = "Yes (Enter)" if self.typed else "Yes (y)"
+                label = "Yes (Enter)" if self.writes else "Yes (y)"
                 yield Button(label, id="yes", compact=True, disabled=bool(self.typed))
-                yield Button("No (Esc)" if self.typed else "No (n, Esc)", id="no", compact=True)
+                yield Button("No (Esc)" if self.writes else "No (n, Esc)", id="no", compact=True)
+
+    def more(self) -> ComposeResult:
+        """Further fields of the question."""
+        yield from ()
 
     def on_mount(self) -> None:
         """Focuses the safe answer."""
@@ -54,7 +62,10 @@ class Confirm(ModalScreen[bool]):
     def action_yes(self) -> None:
         """Confirms, unless a text must be typed."""
         if not self.typed:
-            self.dismiss(True)
+            self.confirm()
+
+    def confirm(self) -> None:
+        self.dismiss(True)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Enables the button when the text matches."""
@@ -63,10 +74,59 @@ class Confirm(ModalScreen[bool]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Confirms if the text matches."""
         if event.value.strip() == self.typed:
-            self.dismiss(True)
+            self.confirm()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(event.button.id == "yes")
+        if event.button.id == "yes":
+            self.confirm()
+        else:
+            self.dismiss(False)
+
+
+class ConfirmReason(Confirm):
+    """Asks yes or no, and for a reason that may be left out. ``check`` raises for one that is refused.
+
+    Textual also calls the handlers of ``Confirm``, unless an event's default is prevented.
+    """
+
+    def __init__(
+        self, title: str, text: str, typed: str, check: Callable[[str], str | None]
+    ) -> None:
+        super().__init__(title, text, typed)
+        self.check, self.writes = check, True
+        self.reason: str | None = None
+
+    def more(self) -> ComposeResult:
+        """The reason."""
+        yield Static("Reason, kept with the job (optional):", id="why", markup=False)
+        yield Line(id="reason")
+
+    def on_mount(self) -> None:
+        """Focuses the reason: its text may begin with any key, so that none of them answers."""
+        self.query_one("#reason", Input).focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        if event.input.id == "reason":
+            event.prevent_default()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter after the reason confirms, or goes on to the text that must be typed."""
+        if event.input.id == "reason":
+            event.prevent_default()
+            if self.typed:
+                self.query_one("#typed", Input).focus()
+            else:
+                self.confirm()
+
+    def confirm(self) -> None:
+        """Confirms, unless the reason is refused."""
+        try:
+            self.reason = self.check(self.query_one("#reason", Input).value)
+        except InvalidOption as error:
+            self.query_one("#why", Static).update(safe(f"The reason {error.problems[0][1]}."))
+            self.query_one("#reason", Input).focus()
+        else:
+            super().confirm()
 
 
 class Ask(ModalScreen[str]):

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from hsejobs.control.acts import PAST, UNDO_JOBS, UNDO_SECONDS
 from hsejobs.errors import JobsError
+from hsejobs.model import check_reason
 from hsejobs.store.write import Seen
 from hsejobs.wording import counted
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.dialogs.counting import Counted, Counting
-from hsejobs_tui.dialogs.questions import Confirm, Working
+from hsejobs_tui.dialogs.questions import Confirm, ConfirmReason, Working
 from hsejobs_tui.session.session import Session
 
 #: Number of jobs from which an act shows a progress bar.
@@ -18,19 +19,23 @@ BAR = 200
 
 
 async def act(session: Session, name: str, queue: str, jobs: Sequence[Seen]) -> bool:
-    """Retries, removes or promotes these jobs after a confirmation; False if cancelled."""
+    """Retries, removes, promotes or cancels these jobs after a confirmation; False if it was not given."""
     wanted = tuple(jobs)
     count = len(wanted)
     if not count:
         session.show_message("no job is selected: the one under the cursor is gone", bad=True)
         return False
     subject = f"job {safe(wanted[0][0], 60)}" if count == 1 else counted(count, "job")
-    if name == "remove" or count > 1:
-        typed = str(count) if count > 1 else ""
-        question = f"{name.capitalize()} {subject}?"
-        if not await session.ask(Confirm(question, _explanation(name, queue), typed=typed)):
+    typed, reason = str(count) if count > 1 else "", None
+    question, text = f"{name.capitalize()} {subject}?", _explanation(name, queue)
+    if name == "cancel":
+        dialog = ConfirmReason(question, text, typed, check_reason)
+        if not await session.ask(dialog):
             return False
-    return await _run(session, name, queue, wanted, subject)
+        reason = dialog.reason
+    elif (name == "remove" or count > 1) and not await session.ask(Confirm(question, text, typed)):
+        return False
+    return await _run(session, name, queue, wanted, subject, reason)
 
 
 async def act_counted(
@@ -51,11 +56,18 @@ def _explanation(name: str, queue: str) -> str:
     if name == "remove":
         text += f" u restores removed jobs for {UNDO_SECONDS:.0f} s, from this TUI's memory only"
         text += f" (at most {UNDO_JOBS:,} jobs)."
+    elif name == "cancel":
+        text += " Waiting and delayed jobs fail now; running ones are interrupted. None is retried."
     return text
 
 
 async def _run(
-    session: Session, name: str, queue: str, wanted: tuple[Seen, ...], subject: str
+    session: Session,
+    name: str,
+    queue: str,
+    wanted: tuple[Seen, ...],
+    subject: str,
+    reason: str | None = None,
 ) -> bool:
     count = len(wanted)
     if count >= BAR:
@@ -63,12 +75,13 @@ async def _run(
             Working(
                 f"{name.capitalize()} {subject} of {queue}",
                 count,
-                lambda stop: session.acts.many(name, queue, wanted, stop),
+                lambda stop: session.acts.many(name, queue, wanted, stop, reason),
             )
         )
         return True
     try:
-        progress = await session.do(lambda: list(session.acts.many(name, queue, wanted))[-1])
+        steps = session.acts.many(name, queue, wanted, reason=reason)
+        progress = await session.do(lambda: list(steps)[-1])
     except JobsError as error:
         session.show_message(error)
         return False

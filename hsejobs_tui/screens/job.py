@@ -87,6 +87,7 @@ class JobView(View):
             len(job.errors),
             job.finished_at,
             job.run_at,
+            job.cancel is not None,
         )
         if version != self._drawn:
             self._drawn = version
@@ -157,6 +158,9 @@ class JobView(View):
     async def do_promote(self) -> None:
         await self._act("promote")
 
+    async def do_cancel(self) -> None:
+        await self._act("cancel")
+
     def do_copy_id(self) -> None:
         self.app.copy_to_clipboard(self.job_id)
         self.session.show_message("copied the id")
@@ -185,6 +189,7 @@ def _facts(job: JobRecord) -> Table:
         ("backoff", duration(job.backoff)),
         ("timeout", duration(job.timeout) if job.timeout else None),
         ("stalls", job.stalls or None),
+        ("cancel", _cancel(job)),
         ("added", clock(job.created_at)),
         ("ended", clock(job.finished_at) if job.finished_at else None),
         ("progress", f"{job.progress:.0f}% {job.progress_message or ''}" if job.progress else None),
@@ -193,6 +198,13 @@ def _facts(job: JobRecord) -> Table:
         if value is not None:
             table.add_row(Text(f" {name:<12}", "dim"), Text(safe(value, 200)))
     return table
+
+
+def _cancel(job: JobRecord) -> str | None:
+    if job.cancel is None:
+        return None
+    by, reason = job.cancel["by"] or "an unknown user", job.cancel["reason"]
+    return f"requested {clock(job.cancel['at'])} by {by}{f': {reason}' if reason else ''}"
 
 
 def _rest(job: JobRecord, lines: list[str]) -> Group:

@@ -298,6 +298,9 @@ class QueueView(Finding):
     async def do_promote(self) -> None:
         await self._act("promote")
 
+    async def do_cancel(self) -> None:
+        await self._act("cancel")
+
     def do_copy_id(self) -> None:
         if self.rows.key:
             self.app.copy_to_clipboard(self.rows.key)

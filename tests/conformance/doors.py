@@ -138,7 +138,7 @@ def act(acts: Acts, step: Step) -> Any:
     match step:
         case One():
             info_of(step.queue)
-            acts.one(step.act, step.queue, step.id)
+            acts.one(step.act, step.queue, step.id, reason=step.reason)
         case Every():
             return {"done": last(acts.every(step.act, step.queue)).done}
         case Clean():
@@ -304,7 +304,8 @@ class Cli(Door):
                 ]
             case One():
                 yes = ["--yes"] if step.act == "remove" else []
-                return [step.act, step.queue, step.id, "--json", *yes, *org]
+                why = [] if step.reason is None else ["--reason", step.reason]
+                return [step.act, step.queue, step.id, "--json", *yes, *why, *org]
             case Every():
                 return [step.act, step.queue, "--all", "--json", *org]
             case Clean():

@@ -103,7 +103,8 @@ class Http(Door):
             case One("remove"):
                 return call("DELETE", f"{step.queue}/jobs/{step.id}", who)
             case One():
-                call("POST", f"{step.queue}/jobs/{step.id}/{step.act}", who)
+                why = {} if step.reason is None else {"reason": step.reason}
+                call("POST", f"{step.queue}/jobs/{step.id}/{step.act}", who, why or None)
                 return None
             case Clean():
                 body = {"status": step.status, "grace": int(step.grace * 1000)}

@@ -55,11 +55,12 @@ class Listing:
 
 @dataclass(frozen=True)
 class One:
-    """Retries, promotes or removes one job."""
+    """Retries, promotes, cancels or removes one job. ``reason``: of a cancel."""
 
     act: str
     queue: str
     id: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True)

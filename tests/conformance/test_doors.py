@@ -13,13 +13,16 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.cases import CASES, Case
+from tests.conformance import cases
+from tests.conformance.cancels import CANCELS
+from tests.conformance.cases import Case
 from tests.conformance.doors import Cli, Door, Python, Tui
 from tests.conformance.http_door import Http
 from tests.conformance.steps import Add, Answer, Listing, Run, Schedules, Show
 from tests.conformance.world import World, environment, opened
 from tests.support.server import Server
 
+CASES = {**cases.CASES, **CANCELS}
 #: Fields of the public form that differ in every run.
 TIMES = ("createdAt", "processedAt", "finishedAt", "runAt")
 #: Stands for a payload as it was written.

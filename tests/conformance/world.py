@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -116,10 +117,16 @@ class World:
                 row: Any = self.client.hgetall(key)
                 job_id = key.decode().rpartition(":j:")[2]
                 kept = {name.decode(): value.decode() for name, value in row.items()}
-                moments = {"ct", "pt", "ft", "si", "sc", "ws", "nx", "v", "tk", "ls"}
+                moments = {"ct", "pt", "ft", "si", "sc", "ws", "nx", "v", "tk", "ls", "cn"}
                 delayed = "ra" in kept and int(kept["ra"]) - int(kept["ct"])
                 kept = {name: value for name, value in kept.items() if name not in moments}
                 kept["ra"] = str(delayed) if "ra" in kept else ""
+                if "cl" in kept:
+                    cancel = json.loads(kept["cl"])
+                    assert cancel.pop("at") > 0
+                    # At a terminal, it is the operating system's user.
+                    assert cancel.pop("by") in (getpass.getuser(), "ann")
+                    kept["cl"] = json.dumps(cancel)
                 kept["sg"] = kept.get("sg", "").partition(" ")[0]
                 text: Any = self.client.get(keys.of(base, "payload", job_id))
                 kept["payload"] = text.decode() if text else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
@@ -13,6 +14,7 @@ from huey.exceptions import CancelExecution, RetryTask
 from pydantic import BaseModel
 
 from hsejobs.engine import JobHuey, Postpone, Unrecoverable, current_job
+from hsejobs.engine.context import JobInterrupted
 from hsejobs.errors import JobsError, RedisUnavailable
 
 huey = JobHuey("trial", attempts=3, backoff=0.05, timeout=60.0)
@@ -247,3 +249,29 @@ def deaf(payload: dict[str, Any]) -> None:
 def without_redis(payload: dict[str, Any]) -> None:
     """Raises the error of a Redis call of its own that got no answer."""
     raise RedisUnavailable("the server did not answer")
+
+
+@huey.task()
+def unheeding(payload: dict[str, Any]) -> str:
+    """Goes on whatever happens, and returns as if nothing had."""
+    _note(f"begin:{payload['n']}")
+    until, errors = time.monotonic() + payload["seconds"], set[str]()
+    while time.monotonic() < until and not errors:
+        try:
+            current_job().log("on")
+            time.sleep(0.02)
+        except BaseException as error:
+            errors.add(type(error).__name__)
+    _note(f"heard:{','.join(errors)}")
+    return "well done"
+
+
+@huey.task()
+def poll(payload: dict[str, Any]) -> str:
+    """Asks whether it is cancelled, and then returns as if it were not."""
+    _note(f"begin:{payload['n']}")
+    with contextlib.suppress(JobInterrupted):
+        while not current_job().cancelled:
+            time.sleep(0.02)
+    _note("polled")
+    return "well done"

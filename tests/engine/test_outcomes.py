@@ -141,10 +141,12 @@ def test_hueys_own_ways(consumer: Start, trial: Path) -> None:
     held = jobs.add.schedule((5, 6), delay=0.1)
     assert held.get(blocking=True, timeout=20) == 11
 
-    revoked = jobs.add.schedule((1, 1), delay=0.5)
-    revoked.revoke()
+    jobs.nothing.revoke()
+    revoked = jobs.nothing()
     wait_for("failed", 1)
     assert runtime.runtime().reader.job("trial", revoked.id).code == "revoked"
+    assert jobs.nothing.restore()
+    assert jobs.nothing().get(blocking=True, timeout=20) == "done"
 
 
 def test_a_lock_postpones_and_a_dead_holder_frees_it(consumer: Start, trial: Path) -> None:

@@ -136,7 +136,7 @@ MUTANTS = (
     engine(
         "a timeout is not noticed",
         "maintenance",
-        "if running.deadline and now >= running.deadline:",
+        "if running.deadline and now >= running.deadline and not slot.abandoned:",
         "if False:",
         "engine/test_outcomes.py::test_a_timeout_ends_a_job_that_does_not_yield",
     ),

@@ -10,6 +10,7 @@ ASKED = ("store/test_asked.py",)
 PROMISES = ("store/test_promises.py",)
 AGAIN = ("store/test_sent_again.py",)
 LIFE = ("store/test_life.py",)
+CANCEL = ("store/test_cancel.py",)
 
 
 def lua(what: str, name: str, old: str, new: str, tests: tuple[str, ...] = ACTS) -> Mutant:
@@ -17,6 +18,19 @@ def lua(what: str, name: str, old: str, new: str, tests: tuple[str, ...] = ACTS)
 
 
 MUTANTS = (
+    lua(
+        "a cancelled job completes",
+        "complete",
+        "if job[4] and job[2]",
+        "if job[9] and job[2]",
+        CANCEL,
+    ),
+    lua("a cancelled job is put back", "release", "if job[7] then", "if job[9] then", CANCEL),
+    lua("a cancelled job stalls", "lib/stall", "if job[9] then", "if job[10] then", CANCEL),
+    lua(
+        "a cancelled job is claimed", "lib/claim", "== 'w' and job[15] then", "== 'x' then", CANCEL
+    ),
+    lua("a member cancels everybody's", "cancel", "if owner ~= '' and job[3]", "if job[9]", CANCEL),
     lua("fail takes any token", "fail", "if job[2] ~= token then", "if not job[2] then"),
     lua(
         "fail is never final by attempts",

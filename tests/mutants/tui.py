@@ -31,7 +31,7 @@ MUTANTS = (
     Mutant(
         "a removal is not in the audit log",
         ACTS,
-        "            self._record(progress, [job_id for job_id, _ in jobs])\n",
+        "            self._record(progress, [job_id for job_id, _ in jobs], **about)\n",
         "            pass\n",
         ("tui/test_screens.py::test_a_removal_asks_and_undo_brings_the_job_back",),
     ),

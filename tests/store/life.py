@@ -209,6 +209,7 @@ class Working(RuleBasedStateMachine):
 
     @rule(pick=PICK, delay=st.sampled_from([1, HOUR]))
     def postpone(self, pick: int, delay: int) -> None:
+        self.next_call()
         job_id, token = self.attempt(pick)
         before = self.clock()
         letter, _ = self.work.postpone(job_id, token, delay)
@@ -219,6 +220,7 @@ class Working(RuleBasedStateMachine):
 
     @rule(picks=st.lists(PICK, min_size=1, max_size=2))
     def release(self, picks: list[int]) -> None:
+        self.next_call()
         pairs = list(dict.fromkeys(self.attempt(pick) for pick in picks))
         assert self.work.release(pairs) == sum(self.model.release(*pair) for pair in pairs)
 
@@ -280,4 +282,6 @@ class Working(RuleBasedStateMachine):
         assert swept.moved == self.model.fall_due(swept.now)
         dead = [job for job in self.model.in_state(State.ACTIVE) if job.dead]
         assert dict(swept.stalled) == {job.id: self.model.stall(job, MAX_STALLS) for job in dead}
+        cancelled = [job for job in self.model.in_state(State.ACTIVE) if job.cancelled]
+        assert sorted(swept.cancelled) == sorted((job.id, job.token) for job in cancelled)
         assert (swept.next_due is None) == (not self.model.in_state(State.DELAYED))

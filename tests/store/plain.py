@@ -44,6 +44,7 @@ class PlainJob:
     marks: set[str] = field(default_factory=set)
     progress: tuple[float, str | None] = (0, None)
     result: Any = None
+    cancelled: bool = False
 
     @property
     def order(self) -> tuple[Any, ...]:
@@ -119,7 +120,29 @@ class PlainQueue:
         job = self.jobs.get(job_id)
         return job if job and job.state in states and job.token == token else None
 
+    def cancel(self, job: PlainJob) -> None:
+        """What a person does to a job that has not ended."""
+        job.cancelled = True
+        if job.state is not State.ACTIVE or job.dead:
+            self._end_cancelled(job)
+
+    def _end_cancelled(self, job: PlainJob) -> None:
+        job.errors += 1
+        job.code = "cancelled"
+        self.end(job, State.FAILED)
+
+    def cancelled_by(self, job_id: str, token: str) -> bool:
+        """Whether the attempt's job is cancelled; ends it if it runs."""
+        job = self.holds(job_id, token) or self.ended_by(job_id, token, State.FAILED)
+        if job is None or not job.cancelled:
+            return False
+        if job.state is State.ACTIVE:
+            self._end_cancelled(job)
+        return True
+
     def complete(self, job_id: str, token: str, result: Any, nth: int) -> str:
+        if self.cancelled_by(job_id, token):
+            return "k"
         job = self.holds(job_id, token)
         if job is None:
             return "c" if self.ended_by(job_id, token, State.COMPLETED) else "r"
@@ -129,6 +152,8 @@ class PlainQueue:
 
     def fail(self, job_id: str, token: str, *, code: str, final: bool) -> tuple[str, bool]:
         """The outcome, and whether it changed anything."""
+        if self.cancelled_by(job_id, token):
+            return "k", False
         job = self.holds(job_id, token)
         if job is None:
             before = self.ended_by(job_id, token, State.DELAYED, State.FAILED)
@@ -142,6 +167,8 @@ class PlainQueue:
         return job.state.letter, True
 
     def postpone(self, job_id: str, token: str) -> tuple[str, bool]:
+        if self.cancelled_by(job_id, token):
+            return "k", False
         job = self.holds(job_id, token)
         if job is None:
             return ("d" if self.ended_by(job_id, token, State.DELAYED) else "r"), False
@@ -152,10 +179,14 @@ class PlainQueue:
         job = self.holds(job_id, token)
         if job is None:
             return 0
-        self._back(job)
+        if not self.cancelled_by(job_id, token):
+            self._back(job)
         return 1
 
     def stall(self, job: PlainJob, max_stalls: int) -> str:
+        if job.cancelled:
+            self._end_cancelled(job)
+            return "cancelled"
         job.stalls += 1
         if job.stalls > max_stalls and (job.alone or max_stalls == 0):
             job.errors += 1
@@ -172,7 +203,7 @@ class PlainQueue:
         job.progress = (0, None)
 
     def retry(self, job: PlainJob) -> None:
-        job.made = job.stalls = 0
+        job.made, job.stalls, job.cancelled = 0, 0, False
         job.token = job.code = None
         job.progress = (0, None)
         self.enter_waiting(job)

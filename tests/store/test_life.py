@@ -15,7 +15,7 @@ from hsejobs.store.read import JobReader
 from hsejobs.store.tenants import Tenants
 from hsejobs.store.verify import RecordVerifier
 from hsejobs.store.work import Done, WorkerStore
-from hsejobs.store.write import JobWriter, NewJob
+from hsejobs.store.write import Cancel, JobWriter, NewJob
 from tests.store.test_acts import Store
 from tests.store.transitions import MOVES, OTHERS, TRANSITIONS
 from tests.store.watching import WatchedClient
@@ -116,6 +116,20 @@ def work_on_jobs(store: Watched) -> None:
         assert dict(store.work.sweep(most).stalled)[job] == became
 
 
+def cancel_and_report(store: Watched) -> None:
+    """Cancels jobs in every state; what their workers report of them then."""
+    cancel = Cancel("ann", "too late")
+    for state in ("waiting", "delayed"):
+        assert store.writer.cancel_many("q", [store.job(state)], cancel) == []
+    assert store.writer.cancel_many("q", [store.held(lease=0)[0]], cancel) == []
+    one, two, three, four = (store.held() for _ in range(4))
+    assert store.writer.cancel_many("q", [job for job, _ in (one, two, three, four)], cancel) == []
+    assert store.work.step([Done(*one, 5, b"1")], 0, "none", 0)[0] == "k"
+    assert store.work.postpone(*two, HOUR)[0] == "k"
+    assert store.work.release([three]) == 1
+    assert store.fail(four) == "k"
+
+
 def claim_what_fell_due(store: Watched) -> None:
     """A delayed job whose time has come: claimed in one call, or moved by a claim of another."""
     store.writer.obliterate("q", force=True)
@@ -152,6 +166,7 @@ def act_by_hand(store: Watched) -> None:
 def test_what_was_seen_is_the_table(store: Watched) -> None:
     """Every row happens, and nothing else does (test_machine.py looks for what else could)."""
     work_on_jobs(store)
+    cancel_and_report(store)
     claim_what_fell_due(store)
     act_by_hand(store)
     assert store.redis.moves == MOVES

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
 from hsejobs.errors import JobActive, JobExists, JobNotFound, QueueBusy, WrongState
-from hsejobs.model import JobRecord, State
+from hsejobs.model import FINISHED, JobRecord, State
 from hsejobs.store.verify import RecordVerifier
+from hsejobs.store.write import Cancel, RefusedJob
 from tests.store.life import HOUR, ORG, ORGS, PICK, RARELY, SERVER, Working
 from tests.store.plain import PlainJob
 from tests.support.leaks import find_leaks
@@ -45,6 +46,22 @@ class Life(Working):
     def retry(self, pick: int, org: str | None) -> None:
         if job := self.act("retry", pick, org, State.FAILED):
             self.model.retry(job)
+
+    @rule(pick=PICK, org=ORG, owner=st.sampled_from([None, None, "u", "other"]))
+    def cancel(self, pick: int, org: str | None, owner: str | None) -> None:
+        self.next_call()
+        job = self.any_job(pick)
+        job_id = job.id if job else "nobody"
+        refused = self.writer.cancel_many("q", [job_id], Cancel("ann", "no", owner), org)
+        if job is None or (org and job.org != org):
+            assert refused == [RefusedJob(job_id, "missing")]
+        elif owner == "other":
+            assert refused == [RefusedJob(job_id, "forbidden")]
+        elif job.state in FINISHED:
+            assert refused == [RefusedJob(job_id, job.state.letter)]
+        else:
+            assert refused == []
+            self.model.cancel(job)
 
     @rule(pick=PICK, org=ORG)
     def remove(self, pick: int, org: str | None) -> None:
@@ -156,6 +173,7 @@ class Life(Working):
             seen.data,
             seen.token,
             seen.log_count,
+            seen.cancel is not None,
         ) == (
             job.state,
             job.org,
@@ -168,6 +186,7 @@ class Life(Working):
             {"a": 1},
             job.token,
             len(job.lines),
+            job.cancelled,
         )
         percent, message = job.progress
         percent = 100 if job.state is State.COMPLETED else percent

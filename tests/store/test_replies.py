@@ -17,7 +17,7 @@ from hsejobs.store.client import RedisClient
 from hsejobs.store.read import JobReader
 from hsejobs.store.replies import CODES, Reply, classify, code_of, explained
 from hsejobs.store.work import Done, WorkerStore
-from hsejobs.store.write import JobWriter, NewJob
+from hsejobs.store.write import Cancel, JobWriter, NewJob
 from tests.support import wait_until
 from tests.support.faults import FAULTS, REFUSING, full, no_rights, read_only
 from tests.support.server import USER, Server
@@ -150,6 +150,7 @@ def _calls(work: WorkerStore, writer: JobWriter) -> dict[str, Callable[[], bool]
         "lock": lambda: work.redis.run(scripts.LOCK, work.base, ("l", *six, 0)) == 1,
         "retry": lambda: writer.retry_many("q", [two[0]]) == [],
         "promote": lambda: writer.promote_many("q", [three[0]]) == [],
+        "cancel": lambda: writer.cancel_many("q", [two[0], six[0]], Cancel("ann", "late")) == [],
         "pause": lambda: writer.pause("q") is True,
         "remove": lambda: writer.remove("q", four[0]).id == four[0],
         "clean": lambda: writer.clean("q", State.COMPLETED, 0) == 1,

@@ -66,6 +66,27 @@ TRANSITIONS = (
     Transition(
         "file", (A,), STAYS, ("artifact",), "by token; the id of the file that the job creates"
     ),
+    Transition(
+        "cancel",
+        (W, D, A),
+        (F,),
+        ("cancel",),
+        "manual; an active job only if its lease has expired",
+    ),
+    Transition(
+        "cancel, running",
+        (A,),
+        STAYS,
+        ("cancel",),
+        "manual; from then on it can only end, as failed",
+    ),
+    Transition(
+        "end cancelled",
+        (A,),
+        (F,),
+        ("complete", "postpone", "release"),
+        "by token; a cancelled job fails, whatever its worker reports; so does one that stalls",
+    ),
     Transition("complete", (A,), (C,), ("complete",), "by token; may claim the next job"),
     Transition(
         "fail",

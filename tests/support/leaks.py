@@ -24,6 +24,7 @@ _STAY = {
     "lastends",
     "workers",
     "gone",
+    "ended",
 }
 _EXPIRE = ("minute", "worker", "counter", "members", "revoked", "resent", "newevents")
 _BASE = re.compile(r"(?P<base>[^{}]+:\{[^{}]+\}:)(?P<rest>.*)", re.DOTALL)
@@ -83,7 +84,7 @@ def _circuit_problems(client: redis.Redis, base: str, rests: set[str]) -> list[s
 class _Room:
     def __init__(self, client: redis.Redis, base: str, rests: set[str]) -> None:
         self.rests = rests
-        start, states = SUFFIXES["job"], {state.value for state in State}
+        start, states = SUFFIXES["job"], {state.value for state in State} | {SUFFIXES["cancels"]}
         self.jobs: dict[str, dict[str, str]] = {}
         self.indexes: dict[str, Index] = {}
         self.ttls: dict[str, int] = {}
@@ -148,6 +149,8 @@ class _Room:
                 return [f"{job_id}: half a record: {sorted(job)}"]
             state = STATE_OF_LETTER[job["st"]].value
             want[state].add(job_id)
+            if state == State.ACTIVE and "cl" in job:
+                want[SUFFIXES["cancels"]].add(job_id)
             if "o" in job:
                 want[f"{SUFFIXES['org']}{state}:{job['o']}"].add(job_id)
         found = []

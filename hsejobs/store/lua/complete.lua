@@ -5,10 +5,11 @@
 -- KEYS: 1 the queue's base
 -- ARGV: claim_count, token, lease_ms, again; each: id, its_token, run_us, result
 -- returns: {outcomes, claimed}: outcomes is a string with one letter per finished job
---       (c completed, r refused: the token no longer holds the job), claimed as lib/claim returns
+--       (c completed, k failed, because it was cancelled, r refused: the token no longer holds the job),
+--       claimed as lib/claim returns
 -- errors: none
 -- full server: runs by itself
--- include: base place settle due bucket claim
+-- include: base place settle due bucket cancel claim
 local SMALL = 64
 local n, token, lease_ms = whole(ARGV[1], 0), ARGV[2], within(ARGV[3], 0, LONGEST_MS, 0)
 local again = whole(ARGV[4], 0)
@@ -20,8 +21,15 @@ for a = 5, #ARGV, 4 do
   local id, its_token, result = ARGV[a], ARGV[a + 1], ARGV[a + 3]
   local us = within(ARGV[a + 2], 0, LONGEST_RUN, 0)
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'tk', 'o')
-  if job[2] ~= its_token or (job[1] ~= 'a' and job[1] ~= 'c') then
+  local job = read(key, 'st', 'tk', 'o', 'cl')
+  if job[4] and job[2] == its_token and (job[1] == 'a' or job[1] == 'f') then
+    outcomes[#outcomes + 1] = 'k'
+    if job[1] == 'a' then
+      end_cancelled(id, 'a')
+      count('us', job[3], us)
+      count('r' .. bucket(us), job[3])
+    end
+  elseif job[2] ~= its_token or (job[1] ~= 'a' and job[1] ~= 'c') then
     outcomes[#outcomes + 1] = 'r'
   else
     outcomes[#outcomes + 1] = 'c'
@@ -63,9 +71,12 @@ if again > 0 and not is_late(token, again) then
   local newest = redis.call('ZREVRANGE', base .. K.active, 0, 999)
   for _, id in ipairs(newest) do
     local key = base .. K.job .. id
-    if read(key, 'tk')[1] == token then
+    local holder = read(key, 'tk', 'cl')
+    if holder[1] == token and holder[2] then
+      end_cancelled(id, 'a')
+    elseif holder[1] == token then
       local job = read(key, unpack(FIELDS))
-      job[2], job[14], job[15] = int(within(job[2], 1, 1000000, 1) - 1), '', id
+      job[2], job[14], job[15] = int(within(job[2], 1, 1000000, 1) - 1), revoked(id, job[1]), id
       job[16] = redis.call('GET', base .. K.payload .. id)
       put_in('a', job[6], int(now_ms + lease_ms), id)
       claimed[#claimed + 1] = job

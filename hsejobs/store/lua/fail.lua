@@ -3,20 +3,30 @@
 -- ARGV: id, token, final, code, least_ms, run_us, error, errors_kept
 --   least_ms: the next attempt comes after the backoff, and not before this; final 1: no retry; error is a
 --   JSON object
--- returns: {outcome, delay ms}: "d" retried later, "f" failed, "r" refused (the token does not hold the job)
+-- returns: {outcome, delay ms}: "d" retried later, "f" failed, "k" failed, because it was cancelled, "r" refused
+--       (the token does not hold the job)
 -- errors: none
 -- full server: runs
--- include: base place bucket backoff
+-- include: base place bucket backoff cancel
 local id, token = ARGV[1], ARGV[2]
 local key = base .. K.job .. id
-local job = read(key, 'st', 'tk', 'o', 'am', 'ax', 'bo')
+local job = read(key, 'st', 'tk', 'o', 'am', 'ax', 'bo', 'cl', 'x')
 if job[2] ~= token then return { 'r', 0 } end
 if job[1] ~= 'a' then
   -- Resent after a lost reply: the token stays in the record until the next claim.
+  if job[1] == 'f' and job[7] then return { 'k', 0 } end
   return { (job[1] == 'd' or job[1] == 'f') and job[1] or 'r', 0 }
 end
 local org, made, us = job[3], within(job[4], 1, 1000000, 1), within(ARGV[6], 0, LONGEST_RUN, 0)
 local started, kept = int(math.floor((now_us - us) / 1000)), within(ARGV[8], 1, 1000, 1)
+if job[7] then
+  local ok, entry = pcall(cjson.decode, ARGV[7])
+  end_cancelled(id, 'a', ok and type(entry) == 'table' and entry or nil)
+  count('us', org, us)
+  count('r' .. bucket(us), org)
+  publish()
+  return { 'k', 0 }
+end
 local final = ARGV[3] == '1' or made >= whole(job[5], 1)
 local delay = math.max(backoff(job[6], made), within(ARGV[5], 0, LONGEST_MS, 0))
 local run_at = int(now_ms + delay)
@@ -30,6 +40,8 @@ if final then
   count('us', org, us)
   count('r' .. bucket(us), org)
   event('failed', id, org)
+  -- Its worker was interrupted or given up, before it could report the end itself.
+  if ARGV[4] == 'timeout' then ended_outside(id, job[8]) end
   publish()
   return { 'f', 0 }
 end

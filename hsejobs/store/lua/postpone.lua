@@ -2,14 +2,21 @@
 -- KEYS: 1 the queue's base
 -- ARGV: id, token, delay_ms, limit_ms
 --   limit_ms -1: none
--- returns: {outcome, ms since the job was first postponed}: "d", "r" refused, or "x" if that is
---   limit_ms or more: nothing is changed
+-- returns: {outcome, ms since the job was first postponed}: "d", "k" failed, because it was
+--       cancelled, "r" refused, or "x" if that is limit_ms or more: nothing is changed
 -- errors: none
 -- full server: runs
--- include: base place
+-- include: base place cancel
 local id, token = ARGV[1], ARGV[2]
 local key = base .. K.job .. id
-local job = read(key, 'st', 'tk', 'o', 'am', 'pf')
+local job = read(key, 'st', 'tk', 'o', 'am', 'pf', 'cl')
+if job[6] and job[2] == token and (job[1] == 'a' or job[1] == 'f') then
+  if job[1] == 'a' then
+    end_cancelled(id, 'a')
+    publish()
+  end
+  return { 'k', 0 }
+end
 if job[2] ~= token or (job[1] ~= 'a' and job[1] ~= 'd') then return { 'r', 0 } end
 local first, limit = within(job[5], 0, now_ms, now_ms), whole(ARGV[4], -1)
 if job[1] == 'a' and limit >= 0 and job[5] and now_ms - first >= limit then

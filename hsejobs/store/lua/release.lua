@@ -1,23 +1,27 @@
--- release: active -> waiting; no attempt used, the place in the queue kept.
+-- release: active -> waiting; no attempt used, the place in the queue kept. A cancelled job fails.
 -- KEYS: 1 the queue's base
 -- ARGV: each: id, token
--- returns: how many were released (jobs that their token no longer holds are skipped)
+-- returns: how many their token still held: all others are skipped
 -- errors: none
 -- full server: runs
--- include: base place
+-- include: base place cancel
 local released = 0
 for a = 1, #ARGV, 2 do
   local id = ARGV[a]
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'tk', 'o', 'am', 'sc', 'p')
+  local job = read(key, 'st', 'tk', 'o', 'am', 'sc', 'p', 'cl')
   if job[1] == 'a' and job[2] == ARGV[a + 1] then
-    local place = place_of(job[5], job[6])
-    take_from('a', job[3], id)
-    redis.call('HSET', key, 'st', 'w', 'am', within(job[4], 1, 1000000, 1) - 1, 'sc', place, 'si', NOW)
-    redis.call('HDEL', key, 'tk', 'pg', 'pm')
-    put_in('w', job[3], place, id)
-    event('waiting', id, job[3])
     released = released + 1
+    if job[7] then
+      end_cancelled(id, 'a')
+    else
+      local place = place_of(job[5], job[6])
+      take_from('a', job[3], id)
+      redis.call('HSET', key, 'st', 'w', 'am', within(job[4], 1, 1000000, 1) - 1, 'sc', place, 'si', NOW)
+      redis.call('HDEL', key, 'tk', 'pg', 'pm')
+      put_in('w', job[3], place, id)
+      event('waiting', id, job[3])
+    end
   end
 end
 if released > 0 then

@@ -1,10 +1,10 @@
 -- stall: stalls jobs at once, without waiting for the lease, because their worker is known to be dead.
 -- KEYS: 1 the queue's base
 -- ARGV: max_stalls; each: id, token
--- returns: the new state of each: "waiting", "failed" or "refused"
+-- returns: the new state of each: "waiting", "failed", "cancelled" (failed) or "refused"
 -- errors: none
 -- full server: runs
--- include: base place settle stall
+-- include: base place settle cancel stall
 local became = {}
 for a = 2, #ARGV, 2 do
   local id = ARGV[a]

@@ -1,14 +1,17 @@
--- sweep: moves due delayed jobs and stalls jobs with expired leases; every consumer calls it once a second.
+-- sweep: moves due delayed jobs and stalls jobs with expired leases; every consumer calls it once a second,
+-- and learns which active jobs are cancelled.
 -- KEYS: 1 the queue's base
 -- ARGV: max_stalls, limit, stall_limit, stall_until
 --   limit: maximum of due jobs, stall_limit: of stalled jobs, at most 500 each, 0 for none; stall_until: Redis
 --   time in ms after which this call ends no leases: it may have waited in a server that hung, with
 --   the renewals queued behind it.
 -- returns: {jobs moved to waiting, ms until the next delayed job is due or -1, the stalled ids,
---       the new state of each ("waiting" or "failed"), Redis time in ms}
+--       what became of each ("waiting", "failed" or "cancelled"), Redis time in ms,
+--       id and token of each active job that is cancelled, the ids of jobs that were ended from outside and
+--       whose chord does not know it yet}
 -- errors: none
 -- full server: runs
--- include: base place settle due stall
+-- include: base place settle due cancel stall
 local max_stalls, limit = whole(ARGV[1], 0), within(ARGV[2], 1, 500, 1)
 local stall_limit = within(ARGV[3], 0, 500, 0)
 if now_ms > whole(ARGV[4], 0) then stall_limit = 0 end
@@ -26,5 +29,23 @@ if (moved > 0 or #stalled > 0) and redis.call('ZCARD', base .. K.waiting) > 0 th
 local next_due = -1
 local first = redis.call('ZRANGE', base .. K.delayed, 0, 0, 'WITHSCORES')
 if first[2] then next_due = within(first[2], now_ms, now_ms + LONGEST_MS, now_ms) - now_ms end
+local cancelled = {}
+for _, id in ipairs(redis.call('ZRANGE', base .. K.cancels, 0, 499)) do
+  local job = read(base .. K.job .. id, 'st', 'tk', 'cl')
+  if job[1] == 'a' and job[2] and job[3] then
+    cancelled[#cancelled + 1] = id
+    cancelled[#cancelled + 1] = job[2]
+  else
+    redis.call('ZREM', base .. K.cancels, id)
+  end
+end
+local ended = {}
+for _, id in ipairs(redis.call('ZRANGE', base .. K.ended, 0, 19)) do
+  if read(base .. K.job .. id, 'st')[1] == 'f' then
+    ended[#ended + 1] = id
+  else
+    redis.call('ZREM', base .. K.ended, id)
+  end
+end
 publish()
-return { moved, next_due, stalled, became, now_ms }
+return { moved, next_due, stalled, became, now_ms, cancelled, ended }

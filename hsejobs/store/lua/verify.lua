@@ -5,7 +5,7 @@
 --   organization: in whose index the id was found, or ''
 -- returns: for each id {codes separated by spaces, 1 if repaired or 0}
 -- errors: none
--- include: base place delete inspect
+-- include: base place delete cancel inspect
 local repair, out, wakes = ARGV[1] == '1', {}, false
 
 -- An entry or a value without a record. A key that is not a hash is not deleted: another program wrote it.
@@ -29,7 +29,8 @@ local function wanted(found)
     end
   end
   -- A job without a lease is not held by a worker, so it must wait for one.
-  if state == 'a' and not (found.state == 'a' and found.places.a) then return 'w' end
+  -- A cancelled one fails instead.
+  if state == 'a' and not (found.state == 'a' and found.places.a) then return found.job[18] and 'f' or 'w' end
   return state
 end
 
@@ -68,6 +69,10 @@ local function put_back(id, found, stray_org)
     redis.pcall('PUBLISH', base .. K.timer, score)
   elseif (state == 'c' or state == 'f') and not sound(job[10], 0, LATEST) then
     redis.call('HSET', key, 'ft', int(math.floor(score / 1000)))
+  end
+  if state == 'f' and found.state == 'a' then
+    end_cancelled(id, 'a')
+    return true
   end
   if state == 'f' and not STATE[found.state] then redis.call('RPUSH', base .. K.errors .. id, entry) end
   put_in(state, org, score, id)

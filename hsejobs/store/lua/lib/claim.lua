@@ -1,12 +1,18 @@
 -- Claims up to `n` jobs: lease, token, attempt. A job that stalled before is claimed alone.
-local FIELDS = { 'n', 'am', 'ax', 'bo', 'to', 'o', 'u', 'sl', 'ws', 'ct', 'p', 'x', 'sg', 'st' }
+local FIELDS = { 'n', 'am', 'ax', 'bo', 'to', 'o', 'u', 'sl', 'ws', 'ct', 'p', 'x', 'sg', 'st', 'cl' }
 
 -- Whether the claim was resent meanwhile and answered: the caller no longer waits for this copy.
 local function is_late(token, again)
   return (whole(redis.call('GET', base .. K.resent .. token)) or -1) > again
 end
 
--- Returns a list for each job: the FIELDS except the last, 'revoked' or '', id, payload; absent ones are nil.
+-- Whether a job or its task is revoked: 'revoked' or ''.
+local function revoked(id, name)
+  local found = read(base .. K.revoked, 'r:' .. id, 'rt:' .. (name or ''))
+  return (found[1] or found[2]) and 'revoked' or ''
+end
+
+-- Returns a list for each job: the FIELDS except the last two, 'revoked' or '', id, payload; absent ones are nil.
 local function claim(n, token, lease_ms, again)
   if n < 1 or is_paused() then return {} end
   move_due(100)
@@ -26,14 +32,12 @@ local function claim(n, token, lease_ms, again)
     local state, org, at = job[14], job[6], #taken + 1
     if state ~= 'w' and not is_there(key, job, state) then
       take_from('w', nil, id)
+    elseif state == 'w' and job[15] then
+      -- Put back by a repair, or by a release that knows no cancel.
+      end_cancelled(id, 'w')
     elseif state == 'w' or not settle(id, 'w', state, org, job[11]) then
       if job[8] and at > 1 then break end
-      job[14] = ''
-      if revocable then
-        local found = read(base .. K.revoked, 'r:' .. id, 'rt:' .. (job[1] or ''))
-        if found[1] or found[2] then job[14] = 'revoked' end
-      end
-      job[15] = id
+      job[14], job[15] = revocable and revoked(id, job[1]) or '', id
       out[at], taken[at], payload_keys[at] = job, id, base .. K.payload .. id
       leases[2 * at - 1], leases[2 * at] = lease_until, id
       if job[8] then break end

@@ -35,5 +35,6 @@ local function delete_job(id, state, org, keep_ms)
   for i, name in ipairs(BESIDE) do names[i] = base .. name .. id end
   redis.call('UNLINK', unpack(names))
   redis.call('HDEL', base .. K.revoked, 'r:' .. id)
+  if state == 'a' then redis.call('ZREM', base .. K.cancels, id) end
   event('removed', id, org)
 end

@@ -33,7 +33,7 @@ end
 -- faults in order; `live`: a worker holds it, so it must not be changed.
 local function inspect(id, found_org)
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'o', 'p', 'am', 'ax', 'bo', 'to', 'ct', 'ra', 'ft', 'pt', 'ws', 'pf', 'sl', 'lc', 'sc', 'pg')
+  local job = read(key, 'st', 'o', 'p', 'am', 'ax', 'bo', 'to', 'ct', 'ra', 'ft', 'pt', 'ws', 'pf', 'sl', 'lc', 'sc', 'pg', 'cl')
   local faults, places, standing = {}, {}, 0
   local function fault(code) faults[#faults + 1] = code end
   for letter in pairs(STATE) do

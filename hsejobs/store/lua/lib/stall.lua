@@ -1,16 +1,21 @@
--- A job whose worker stalled: back to its place without using an attempt, or failed after too many stalls.
--- Only a job that ran alone in its consumer fails: otherwise another one may have ended the worker.
+-- A job whose worker stalled: back to its place without using an attempt, or failed: after too many
+-- stalls, or because it was cancelled. Only a job that ran alone in its consumer fails for its stalls: otherwise
+-- another one may have ended the worker.
 local function stall_job(id, max_stalls)
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'o', 'sl', 'am', 'sc', 'tk', 'pt', 'p', 'al')
+  local job = read(key, 'st', 'o', 'sl', 'am', 'sc', 'tk', 'pt', 'p', 'cl', 'x', 'al')
   local org = job[2]
   if not is_there(key, job, job[1]) then
     take_from('a', nil, id)
     return nil
   end
   if settle(id, 'a', job[1], org, job[8]) then return nil end
+  if job[9] then
+    end_cancelled(id, 'a')
+    return 'cancelled'
+  end
   local stalls, made = within(job[3], 0, 1000000, 0) + 1, within(job[4], 0, 1000000, 0)
-  if stalls > max_stalls and (max_stalls == 0 or (job[6] and job[6] == job[9])) then
+  if stalls > max_stalls and (max_stalls == 0 or (job[6] and job[6] == job[11])) then
     local entry = cjson.encode({
       attempt = made, code = 'stalled', worker = job[6] or nil,
       error = 'the worker went silent ' .. stalls .. ' times while it ran this job',
@@ -23,6 +28,7 @@ local function stall_job(id, max_stalls)
     put_in('f', org, int(now_us), id)
     count('f', org)
     event('failed', id, org)
+    ended_outside(id, job[10])
     return 'failed'
   end
   local place = place_of(job[5], job[8])

@@ -1,0 +1,187 @@
+"""A cancelled job ends, whatever its task does, and nothing follows it."""
+
+from __future__ import annotations
+
+import datetime
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hsejobs.engine import Job, JobFailed, runtime
+from hsejobs.errors import JobNotFound, WrongState
+from hsejobs.model import JobRecord, State
+from tests.engine import jobs
+from tests.engine.conftest import Consumer, counts
+from tests.support import wait_until
+
+KINDS = ("thread", "process")
+Start = Callable[..., Consumer]
+
+
+def begun(trial: Path, word: str = "begin:1") -> None:
+    wait_until(lambda: word in trial.read_text(), timeout=20, what="the job to begin")
+
+
+def ended(job: Job[Any], timeout: float = 20) -> JobRecord:
+    """The record of a cancelled job, once it has ended."""
+    with pytest.raises(JobFailed) as caught:
+        job.wait(timeout)
+    assert caught.value.failure_code == "cancelled"
+    seen = job.refresh()
+    assert seen.cancel is not None
+    assert seen.failed_reason == f"cancelled by {seen.cancel['by']}: enough"
+    assert len(seen.errors) == 1
+    return seen
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("task", ["steady", "unheeding", "poll", "work"])
+def test_a_running_job_ends(consumer: Start, trial: Path, kind: str, task: str) -> None:
+    one = consumer("-k", kind, "-w", "1", QUEUE_CANCEL_GRACE_MS="400")
+    job = getattr(jobs, task).add({"n": 1, "seconds": 60}, organization_id="one")
+    begun(trial)
+    running = job.cancel("enough")
+    assert (running.status, running.code) == (State.ACTIVE, None)
+    seen = ended(job)
+    assert (seen.attempts_made, seen.result) == (1, None)
+    # Its worker, or the one in its place, goes on.
+    assert jobs.echo.add({"say": "on"}).wait(20) == "on"
+    heard = {"unheeding": "heard:Job", "poll": "polled"}.get(task, "")
+    assert heard in trial.read_text()
+    assert "end:1" not in trial.read_text()
+    assert one.stop() == 0
+    told = one.log.read_text()
+    assert '"event": "cancelled"' in told
+    assert "restarting" not in told
+
+
+def test_a_process_that_hears_nothing_is_killed_after_the_grace(
+    consumer: Start, trial: Path
+) -> None:
+    consumer("-k", "process", "-w", "1", QUEUE_CANCEL_GRACE_MS="400")
+    job = jobs.deaf.add({"seconds": 60})
+    begun(trial, "deaf")
+    job.cancel("enough")
+    ended(job)
+    assert jobs.echo.add({"say": "on"}).wait(20) == "on"
+
+
+@pytest.mark.parametrize("delay", [None, 3600.0])
+def test_what_has_not_begun_ends_at_once(trial: Path, delay: float | None) -> None:
+    job = jobs.echo.add({"n": 1}, delay=delay)
+    record = job.cancel("enough")
+    assert (record.status, record.attempts_made, job.status) == (State.FAILED, 0, "failed")
+    ended(job)
+    with pytest.raises(WrongState):
+        job.cancel()
+
+
+def test_its_killed_consumer_does_not_save_it(consumer: Start, trial: Path) -> None:
+    one = consumer("-k", "thread", "-w", "1", QUEUE_CANCEL_GRACE_MS="60000")
+    job = jobs.work.add({"n": 1, "seconds": 60})
+    begun(trial)
+    job.cancel("enough")
+    one.kill_all()
+    other = consumer("-k", "thread", "-w", "1")
+    assert ended(job, 30).stalls == 0
+    wait_until(lambda: '"event": "cancelled"' in other.log.read_text(), what="the log line")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_consumer_that_stops_still_hears_of_it(consumer: Start, trial: Path, kind: str) -> None:
+    one = consumer("-k", kind, "-w", "1", QUEUE_SHUTDOWN_GRACE_MS="60000")
+    job = jobs.steady.add({"n": 1, "seconds": 60})
+    begun(trial)
+    one.send(signal.SIGTERM)
+    time.sleep(0.3)  # long enough for the stop to begin; sooner, the cancel is like any other
+    job.cancel("enough")
+    ended(job)
+    assert one.process.wait(20) == 0
+
+
+def test_a_consumer_that_stops_at_once_does_not_put_it_back(consumer: Start, trial: Path) -> None:
+    options = {"QUEUE_SHUTDOWN_GRACE_MS": "0", "QUEUE_CANCEL_GRACE_MS": "60000"}
+    one = consumer("-k", "thread", "-w", "1", **options)
+    job = jobs.work.add({"n": 1, "seconds": 60})
+    begun(trial)
+    job.cancel("enough")
+    one.stop()
+    ended(job)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_follows_it(consumer: Start, trial: Path, kind: str) -> None:
+    consumer("-k", kind, "-w", "1")
+    first = jobs.unheeding.s({"n": 1, "seconds": 60}).then(jobs.hear).error(jobs.hear)
+    jobs.huey.enqueue(first)
+    begun(trial)
+    assert jobs.huey.revoke_by_id(first.id) is None
+    wait_until(lambda: counts()["failed"] == 1, timeout=20, what="its end")
+    record = runtime.runtime().reader.job("trial", first.id)
+    assert (record.code, record.cancel and record.cancel["reason"]) == ("cancelled", "revoked")
+    assert jobs.echo.add({"say": "on"}).wait(20) == "on"
+    assert sum(counts().values()) == 2
+
+
+def test_hueys_revoke_is_the_same_act(trial: Path) -> None:
+    reader = runtime.runtime().reader
+    result = jobs.add.schedule((1, 1), delay=3600)
+    assert not result.is_revoked()
+    result.revoke()
+    assert reader.job("trial", result.id).code == "cancelled"
+    assert result.is_revoked()
+    # What has ended cannot be restored: a retry by hand is what brings it back.
+    assert not result.restore()
+    runtime.runtime().writer.retry("trial", result.id)
+    assert not result.is_revoked()
+    # Until a time, before its job exists, or for a task: a claim decides.
+    later = jobs.add.schedule((1, 1), delay=3600)
+    jobs.huey.revoke(later.task, revoke_until=datetime.datetime(2100, 1, 1))
+    assert reader.job("trial", later.id).status is State.DELAYED
+    assert later.is_revoked()
+    jobs.huey.revoke_by_id("nobody")
+    assert jobs.huey.storage.peek_data("r:nobody")
+    jobs.add.revoke()
+    assert reader.job("trial", later.id).status is State.DELAYED
+    assert jobs.add.restore()
+    assert later.restore()
+    assert not later.is_revoked()
+
+
+def test_one_that_is_gone_cannot_be_cancelled(trial: Path) -> None:
+    job = jobs.echo.add({})
+    runtime.runtime().writer.remove("trial", job.id)
+    with pytest.raises(JobNotFound):
+        job.cancel()
+
+
+@pytest.mark.parametrize("how", ["waiting", "running", "timeout", "stalled"])
+def test_its_chord_does_not_wait_forever(consumer: Start, trial: Path, how: str) -> None:
+    """Whatever ends a member from outside, its chord's callback runs, and gets the error."""
+    from huey.api import chord
+
+    task = jobs.kill if how == "stalled" else jobs.work
+    member = task.s({"n": 1, "seconds": 60})
+    member.retries, member.timeout = 0, 0.3 if how == "timeout" else None
+    member.organization_id = "one"
+    whole = jobs.huey.enqueue(chord([member, jobs.add.s(1, 2)], jobs.hear.s()))
+    if how == "waiting":
+        jobs.huey.revoke_by_id(member.id)
+    consumer("-k", "process", "-w", "2", QUEUE_MAX_STALLS="0")
+    if how == "running":
+        begun(trial)
+        jobs.huey.revoke_by_id(member.id)
+    [[[failed], three]] = whole.get(blocking=True, timeout=20)
+    assert three == 3
+    expected = {
+        "waiting": "revoked",
+        "running": "cancelled",
+        "timeout": "longer than its timeout",
+        "stalled": "went silent",
+    }
+    assert expected[how] in failed["error"]
+    wait_until(lambda: runtime.runtime().redis.command("ZCARD", "hsejobs:{trial}:ended") == 0)
