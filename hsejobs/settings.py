@@ -63,6 +63,7 @@ SETTINGS: tuple[Setting, ...] = (
         "huey_config, if it is in the working folder",
         "module that defines the queues to run",
     ),
+    Setting("QUEUE_RELEASE", "", "the application's release, such as 1.4.2: the highest describes"),
     Setting("QUEUE_CONCURRENCY", "5", "workers per queue, 1-1000"),
     Setting("QUEUE_MAX_RETRIES", "3", "attempts in all, 1-1000"),
     Setting("QUEUE_BACKOFF_DELAY", "5000", "ms before the second attempt"),
@@ -87,7 +88,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("JOBS_HTTP_IDLE_TIMEOUT", "75000", "ms that a connection may be idle"),
     Setting("JOBS_TRUSTED_PROXIES", "", "addresses and networks whose X-Forwarded-For is trusted"),
     Setting("JOBS_PUBLIC_URL", "", "http(s) URL that links in mails begin with"),
-    Setting("JOBS_JWT_SECRET", "", "32 bytes or more"),
+    Setting("JOBS_JWT_SECRET", "", "keys of 32 bytes or more: the first signs, all verify"),
     Setting("JOBS_JWT_PUBLIC_KEY", "", "PEM text, or the path of a PEM file"),
     Setting("JOBS_JWT_AUDIENCE", "", "the aud claim that tokens must have"),
     Setting("JOBS_JWT_ISSUER", "", "the iss claim that tokens must have"),
@@ -107,7 +108,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("JOBS_ALERT_WEBHOOK_URL", "", "http(s) URL that alerts are posted to"),
     Setting("JOBS_ALERT_WEBHOOK_SECRET", "", "key that signs the alerts posted there"),
     Setting("JOBS_ALERT_MAIL_TO", "", "mail addresses, comma-separated"),
-    Setting("JOBS_SECRET_KEY", "", "encrypts secret payload fields at rest"),
+    Setting(
+        "JOBS_SECRET_KEY", "", "keys for secret payload fields: the first encrypts, all decrypt"
+    ),
     Setting("PLATFORM_DATABASE_URL", "", "database URL of the platform"),
     Setting("PLATFORM_INVITE_URL", "", "URL of the page where an invited user starts"),
     Setting("SMTP_URL", "", "smtp:// or smtps://"),
@@ -158,6 +161,7 @@ class Settings:
     redis_prefix: str
     wait_replicas: int
     app: str | None
+    release: str | None
     concurrency: int
     attempts: int
     backoff_ms: int
@@ -175,7 +179,7 @@ class Settings:
     http_idle_timeout_ms: int
     trusted_proxies: tuple[str, ...]
     public_url: str | None
-    jwt_secret: str | None = field(repr=False)
+    jwt_secrets: tuple[str, ...] = field(repr=False)
     jwt_public_key: str | None = field(repr=False)
     jwt_audience: str | None
     jwt_issuer: str | None
@@ -189,7 +193,7 @@ class Settings:
     alert_webhook_url: str | None = field(repr=False)
     alert_webhook_secret: str | None = field(repr=False)
     alert_mail_to: tuple[str, ...]
-    secret_key: str | None = field(repr=False)
+    secret_keys: tuple[str, ...] = field(repr=False)
     platform_database_url: str | None = field(repr=False)
     platform_invite_url: str | None
     smtp_url: str | None = field(repr=False)
@@ -201,6 +205,16 @@ class Settings:
     log_level: str
     global_overrides: QueueOverrides
     queue_overrides: Mapping[str, QueueOverrides]
+
+    @property
+    def secret_key(self) -> str | None:
+        """The key that seals secret payload fields; None: they are stored plain."""
+        return self.secret_keys[0] if self.secret_keys else None
+
+    @property
+    def jwt_secret(self) -> str | None:
+        """The key that signs tokens."""
+        return self.jwt_secrets[0] if self.jwt_secrets else None
 
     def queue(self, name: str) -> QueueOverrides:
         """The values of ``QUEUE_<NAME>_*`` for the queue *name*, such as ``data-exports``."""
@@ -229,6 +243,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         redis_prefix=read.prefix("QUEUE_REDIS_PREFIX", "hsejobs"),
         wait_replicas=read.integer("QUEUE_REDIS_WAIT_REPLICAS", 0, 0, 100),
         app=read.module("QUEUE_APP"),
+        release=read.release("QUEUE_RELEASE"),
         concurrency=5 if concurrency is None else concurrency,
         attempts=3 if attempts is None else attempts,
         backoff_ms=5000 if backoff_ms is None else backoff_ms,
@@ -246,7 +261,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         http_idle_timeout_ms=read.integer("JOBS_HTTP_IDLE_TIMEOUT", 75_000, 100, DAY_MS),
         trusted_proxies=read.networks("JOBS_TRUSTED_PROXIES"),
         public_url=read.public_url("JOBS_PUBLIC_URL"),
-        jwt_secret=read.jwt_secret("JOBS_JWT_SECRET"),
+        jwt_secrets=read.keys("JOBS_JWT_SECRET", 32),
         jwt_public_key=read.public_key("JOBS_JWT_PUBLIC_KEY"),
         jwt_audience=read.text("JOBS_JWT_AUDIENCE"),
         jwt_issuer=read.text("JOBS_JWT_ISSUER"),
@@ -260,7 +275,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         alert_webhook_url=read.url("JOBS_ALERT_WEBHOOK_URL", "http", "https"),
         alert_webhook_secret=read.text("JOBS_ALERT_WEBHOOK_SECRET"),
         alert_mail_to=read.addresses("JOBS_ALERT_MAIL_TO"),
-        secret_key=read.text("JOBS_SECRET_KEY"),
+        secret_keys=read.keys("JOBS_SECRET_KEY", 1),
         platform_database_url=read.url("PLATFORM_DATABASE_URL"),
         platform_invite_url=read.public_url("PLATFORM_INVITE_URL"),
         smtp_url=read.url("SMTP_URL", "smtp", "smtps"),

@@ -52,6 +52,15 @@ class CommandSession:
         announce(self.own.values())
         return link
 
+    def check_format(self) -> None:
+        """Raises UnknownFormat if Redis answers and has records that this release cannot work with."""
+        from hsejobs.settings import redis_target
+        from hsejobs.store.client import RedisClient
+
+        link = RedisClient(redis_target(self.settings), prefix=self.settings.redis_prefix)
+        link.check_format()
+        link.close()
+
     @cached_property
     def own(self) -> dict[str, Any]:
         """The application's queues by name; empty without an application."""

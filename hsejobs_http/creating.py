@@ -209,10 +209,10 @@ def _check_same(shim_state: Shim, queue: str, new: NewJob, who: Caller, keyed: b
     if not keyed:
         return
     _, dot, fingerprint = shim_state.runtime.reader.nonce(queue, new.id).partition(".")
-    if dot:
-        same = fingerprint == new.nonce.partition(".")[2]
-    else:
-        secret = shim_state.settings.secret_key
-        same = unseal(record.data, secret) == unseal(codec.loads(new.payload), secret)
+    same = bool(dot) and fingerprint == new.nonce.partition(".")[2]
+    keys = shim_state.settings.secret_keys
+    if not same and (not dot or len(keys) > 1):
+        # Without a fingerprint, or with one that another key made: compare the payloads.
+        same = unseal(record.data, keys) == unseal(codec.loads(new.payload), keys)
     if not same:
         raise IdempotencyConflict("this Idempotency-Key was sent before with another body")

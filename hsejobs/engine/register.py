@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import asdict
 
-from hsejobs import codec
 from hsejobs.engine.queue import Queue
 from hsejobs.errors import RedisUnavailable
 from hsejobs.store import registry
 
 
 def announce(queues: Iterable[Queue]) -> None:
-    """Writes the description of each queue whose description in Redis is missing or outdated.
+    """Writes the description of each queue that Redis does not have.
 
     Failed writes are ignored, because readers do not depend on them. Raises RedisUnavailable when
     Redis cannot be read.
     """
     for queue in queues:
-        link, prefix = queue.runtime.link, queue.runtime.prefix
-        info = queue.describe()
-        if codec.dumps(asdict(info)) != registry.text(link, prefix, queue.name):
+        link, prefix, own = queue.runtime.link, queue.runtime.prefix, queue.own_description()
+        if not registry.is_known(link, prefix, own):
             with contextlib.suppress(RedisUnavailable):
-                registry.save(link, prefix, info, patience=0)
+                registry.note(link, prefix, own, patience=0)

@@ -40,7 +40,7 @@ class Session:
     def __init__(self, options: Options, host: Host) -> None:
         self._host = host
         self.options = options
-        self.link = RedisClient(options.url)
+        self.link = RedisClient(options.url, prefix=options.prefix)
         self.source = LiveSource(options, self.link)
         self.acts = acts_of(options, self.link)
         self.snapshot: Snapshot | None = None
