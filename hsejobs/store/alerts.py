@@ -57,8 +57,12 @@ class AlertStore:
         pairs = zip(found[::2], found[1::2], strict=True)
         unknown = {task.decode(): int(at) for task, at in pairs if task.decode() not in known}
         if unknown and any("tasks" not in one for one in records):
-            # A consumer of 0.1.0 names no tasks: it may have any that the queue's description lists.
-            listed = {task.name for task in registry.load(self.link, self.prefix, queue).tasks}
+            # A consumer of 0.1.0 names no tasks: it has those that its release describes.
+            found_releases = registry.look_up(self.link, self.prefix, queue).releases
+            older = [one for one in found_releases if one.older]
+            if not older:
+                return {}
+            listed = {task.name for one in older for task in one.info.tasks}
             unknown = {task: at for task, at in unknown.items() if task not in listed}
         return unknown
 

@@ -29,6 +29,7 @@ __all__ = [
     "is_known",
     "load",
     "load_all",
+    "look_up",
     "names",
     "note",
     "parse",
@@ -186,6 +187,11 @@ def _row(
     return release_id, int(consumer), source, text, "\n".join(lines)
 
 
+def look_up(link: RedisClient, prefix: str, name: str) -> Described:
+    """What Redis knows about a queue."""
+    return _described(link, keys.base(prefix, name))
+
+
 def _described(link: RedisClient, base: str, patience: float = PATIENCE) -> Described:
     return described(link.run(scripts.DESCRIBE, base, patience=patience))
 
@@ -220,7 +226,7 @@ def names(link: RedisClient, prefix: str) -> list[str]:
 
 def load(link: RedisClient, prefix: str, name: str) -> QueueInfo:
     """A queue's description. Raises UnknownQueue."""
-    info = _described(link, keys.base(prefix, name)).info
+    info = look_up(link, prefix, name).info
     if info is None:
         known = ", ".join(names(link, prefix)) or "none yet"
         raise UnknownQueue(f"there is no queue of that name; known queues: {known}")
@@ -229,5 +235,5 @@ def load(link: RedisClient, prefix: str, name: str) -> QueueInfo:
 
 def load_all(link: RedisClient, prefix: str) -> list[QueueInfo]:
     """Every queue's description, sorted by name."""
-    found = (_described(link, keys.base(prefix, name)).info for name in names(link, prefix))
+    found = (look_up(link, prefix, name).info for name in names(link, prefix))
     return [info for info in found if info is not None]
