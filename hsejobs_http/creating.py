@@ -14,6 +14,7 @@ from hsejobs.control import making
 from hsejobs.control.making import TaskTarget
 from hsejobs.control.options import beyond_tenants
 from hsejobs.control.sealing import unseal
+from hsejobs.engine.adding import target_beside
 from hsejobs.engine.huey import JobHuey, loaded
 from hsejobs.errors import (
     ArtifactNotFound,
@@ -167,9 +168,7 @@ def _target(shim_state: Shim, info: QueueInfo, own: JobHuey | None, task: str | 
     """Returns the job's task, from its code if this process has it."""
     if own is None:
         return making.described(info, info.task(task), shim_state.settings.secret_key)
-    # The description may come from another version's consumer; describing ours takes milliseconds.
-    wrapper = own.wrappers.get(info.task(task).name) or own.wrapper(task)
-    return wrapper.target
+    return target_beside(own, info, task, shim_state.settings.secret_key)
 
 
 def _owner(sent: AddRequest, field: str, who: Caller, own: str | None) -> str | None:

@@ -141,6 +141,15 @@ class QueueTask:
             return payload
         return payloads.read(self.model, payload, self._upgrades)
 
+    def check(self, payload: Any) -> None:
+        """Checks a payload that is added, except for fields that the model does not have.
+
+        Raises InvalidPayload.
+        """
+        instance = payloads.read(self.model, payload)
+        if self._add_check is not None:
+            self._add_check(instance)
+
     def data_of(self, payload: Any) -> Any:
         """The payload in its stored form: checked, plain JSON data. Raises InvalidPayload."""
         if self.model is None:

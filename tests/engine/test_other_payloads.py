@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from hsejobs.engine import JobHuey
+from hsejobs.engine import JobHuey, adding
 from hsejobs.errors import InvalidPayload
+from hsejobs.store.description import TaskInfo
 
 
 class Strict(BaseModel):
@@ -164,3 +167,38 @@ def test_what_an_upgrade_returns_is_checked() -> None:
     with pytest.raises(InvalidPayload, match="even after the upgrade returns_nothing") as caught:
         task.model_of({})
     assert caught.value.problems[1][0] == "number"
+
+
+def test_a_producer_with_older_code_goes_by_the_description() -> None:
+    own = JobHuey("goods")
+
+    @own.task()
+    def ship(payload: Cat) -> None:
+        """Ships it."""
+
+    @ship.before_add
+    def refuses_bad_names(cat: Cat) -> None:
+        if cat.name == "bad":
+            raise InvalidPayload("name", "is bad")
+
+    info = own.describe()
+    (task,) = info.tasks
+    assert adding.target_beside(own, info, None, None) is ship.target
+    assert task.schema is not None
+    schema = copy.deepcopy(task.schema)
+    schema["properties"]["pin"] = {"type": "integer"}
+    info.tasks = [replace(task, schema=schema, secret=["pin"]), TaskInfo("x.fresh")]
+    target = adding.target_beside(own, info, None, "a key")
+    assert target.read({**CAT, "pin": 5}) == ({**CAT, "pin": 5}, "")
+    assert target.seal is not None
+    assert "$sealed" in str(target.seal({"pin": 5}))
+    for wrong, field in (
+        ({**CAT, "later": 1}, "later"),
+        ({**CAT, "pin": "x"}, "pin"),
+        ({"kind": "cat", "name": "bad", "pin": 5}, "name"),
+        ({"kind": "cat", "pin": 5}, "name"),
+    ):
+        with pytest.raises(InvalidPayload) as caught:
+            target.read(wrong)
+        assert caught.value.field == field
+    assert adding.target_beside(own, info, "fresh", None).name == "x.fresh"

@@ -130,6 +130,7 @@ def test_jobs_of_both_releases(start: Start) -> None:
     wait_until(lambda: waits.refresh().code == "unknown_task", 20, "the job to be sent back")
     seen = waits.refresh()
     assert (seen.status, seen.attempts_made) == (State.DELAYED, 0)
+    assert "waits for a consumer that has its task" in str(seen.failed_reason)
     assert describe().task("send").secret == ["code"]
     start(NEW)
     assert waits.wait(30) == "new"
