@@ -76,7 +76,7 @@ class Client:
     @cached_property
     def _redis(self) -> RedisClient:
         url = redis_target(self._settings) if self._url is None else self._url
-        return RedisClient(url, wait_replicas=self._settings.wait_replicas)
+        return RedisClient(url, wait_replicas=self._settings.wait_replicas, prefix=self._prefix)
 
     def queue(self, name: str) -> QueueInfo:
         """The queue's description: its tasks with their JSON Schemas, its options, its schedules.

@@ -17,6 +17,9 @@ _DOMAIN = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
 )
 
+#: An application's release, and what it may be.
+RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+RELEASE_MEANS = "1 to 64 letters, digits or . _ + -, such as 1.4.2 or 2026-11-26.1"
 
 #: The URL schemes of object stores.
 OBJECT_SCHEMES = ("s3", "gs", "az")
@@ -161,10 +164,28 @@ class EnvironReader:
             raise SettingsError(name, "must not contain a user, query or fragment")
         return value and value.rstrip("/")
 
-    def jwt_secret(self, name: str) -> str | None:
+    def keys(self, name: str, least: int) -> tuple[str, ...]:
+        """Keys of at least *least* bytes, comma-separated: the first one writes, all of them read.
+
+        The whole value is one more key that reads: in 0.1.0 it was the only key, commas included.
+        """
         value = self.text(name)
-        if value is not None and len(value.encode()) < 32:
-            raise SettingsError(name, "must be at least 32 bytes long")
+        if value is None:
+            return ()
+        found = [word.strip() for word in value.split(",")]
+        for number, word in enumerate(found, 1):
+            if len(word.encode("utf-8", "surrogateescape")) < least:
+                if len(found) == 1:
+                    raise SettingsError(name, f"must be at least {least} bytes long")
+                size = f"at least {least} bytes long" if least > 1 else "not empty"
+                problem = f"must be keys separated by commas, each {size}; key {number} is not"
+                raise SettingsError(name, problem)
+        return tuple(dict.fromkeys([*found, value]))
+
+    def release(self, name: str) -> str | None:
+        value = self.text(name)
+        if value is not None and not RELEASE.fullmatch(value):
+            raise SettingsError(name, f"must be {RELEASE_MEANS}")
         return value
 
     def public_key(self, name: str) -> str | None:

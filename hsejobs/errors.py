@@ -9,6 +9,7 @@
     │   │   └── PayloadTooLarge
     │   └── InvalidOption
     ├── SettingsError           a bad environment variable; names it
+    │   └── UnknownFormat       the records in that Redis have a format that this release cannot read
     ├── Refused                 a valid request that the current state does not allow
     │   ├── Forbidden           the caller's role is not sufficient
     │   ├── UnknownQueue
@@ -32,6 +33,7 @@
     ├── JobFailed               `wait()`: the job failed
     ├── JobTimeout              `wait()`: the job did not finish in time
     ├── Unrecoverable           raised by a task: fail now, without a retry
+    │   └── SealedElsewhere     a secret field was sealed with a key that is not set here
     └── Postpone                raised by a task: run again later, no attempt is used
         └── CircuitOpen         the host that the task calls fails too often
 
@@ -103,6 +105,12 @@ class SettingsError(JobsError):
     def __init__(self, variable: str, problem: str) -> None:
         self.variable = variable
         super().__init__(f"{variable}: {problem}")
+
+
+class UnknownFormat(SettingsError):
+    """The records in Redis have a format that this release cannot work with; nothing has changed."""
+
+    code = "unknown_format"
 
 
 class Refused(JobsError):
@@ -256,6 +264,15 @@ class Unrecoverable(JobsError):
     """Raised by a task: another attempt would fail too, so fail the job at once."""
 
     code = "unrecoverable"
+
+
+class SealedElsewhere(Unrecoverable):
+    """A secret field was sealed with a key that is not among those in JOBS_SECRET_KEY.
+
+    A consumer does not fail such a job: another consumer may have the key.
+    """
+
+    code = "sealed"
 
 
 class Postpone(JobsError):

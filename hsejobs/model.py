@@ -220,6 +220,13 @@ def iso_time(ms: object) -> str | None:
     return stamp.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
 
 
+#: What a job waits for that a consumer sent back without running it, by code.
+SENT_BACK = {
+    "unknown_task": "waits for a consumer that has its task (unknown_task)",
+    "sealed": "waits for a consumer that has the key of its secrets (sealed)",
+}
+
+
 @dataclass(slots=True)
 class JobRecord:
     """A job as read from Redis. Times are ms since the epoch, durations ms.
@@ -260,7 +267,13 @@ class JobRecord:
 
     @property
     def failed_reason(self) -> str | None:
-        """The newest error's text, for a job that failed or waits for its next attempt."""
-        if self.status is State.COMPLETED or not self.errors:
+        """The newest error's text, for a job that failed or waits for its next attempt; or what it waits for,
+        if consumers could not run it.
+        """
+        if self.status is State.COMPLETED:
+            return None
+        if self.code in SENT_BACK and self.status in (State.WAITING, State.DELAYED):
+            return SENT_BACK[self.code]
+        if not self.errors:
             return None
         return str(self.errors[-1].get("error"))

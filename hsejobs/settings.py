@@ -15,12 +15,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple, cast
+from typing import Literal, cast
 from urllib.parse import quote
 
 from hsejobs.environment import EnvironReader
 from hsejobs.errors import SettingsError
 from hsejobs.redis_url import redact_url
+from hsejobs.setting_list import SETTINGS, Setting
 
 __all__ = [
     "SETTINGS",
@@ -42,90 +43,6 @@ MOST_JOBS, MOST_MB = 1_000_000_000, 10_000_000
 SOCKET_NAME = "redis.sock"
 SOCKET_NOTE = "redis.sock.path"
 
-
-class Setting(NamedTuple):
-    """One environment variable, as ``docs/settings.md`` lists it."""
-
-    name: str
-    default: str
-    meaning: str
-
-
-SETTINGS: tuple[Setting, ...] = (
-    Setting("QUEUE_REDIS_URL", "", "URL of Redis; takes precedence over host and port"),
-    Setting("QUEUE_REDIS_HOST", "", "host name or address"),
-    Setting("QUEUE_REDIS_PORT", "", "1-65535"),
-    Setting("QUEUE_REDIS_PASSWORD", "", "password, used without QUEUE_REDIS_URL"),
-    Setting("QUEUE_REDIS_DB", "0", "database number, used without QUEUE_REDIS_URL"),
-    Setting("QUEUE_REDIS_PREFIX", "hsejobs", "prefix of every key"),
-    Setting("QUEUE_REDIS_WAIT_REPLICAS", "0", "replicas that must confirm an added job"),
-    Setting(
-        "QUEUE_APP",
-        "huey_config, if it is in the working folder",
-        "module that defines the queues to run",
-    ),
-    Setting("QUEUE_CONCURRENCY", "5", "workers per queue, 1-1000"),
-    Setting("QUEUE_MAX_RETRIES", "3", "attempts in all, 1-1000"),
-    Setting("QUEUE_BACKOFF_DELAY", "5000", "ms before the second attempt"),
-    Setting("QUEUE_LEASE_MS", "30000", "ms until an unrenewed lease expires"),
-    Setting("QUEUE_MAX_STALLS", "3", "stalls after which a job fails"),
-    Setting("QUEUE_SHUTDOWN_GRACE_MS", "10000", "ms that running jobs get when a worker stops"),
-    Setting("QUEUE_MAX_JOBS", "0", "jobs after which a worker is replaced; 0: never"),
-    Setting("QUEUE_MAX_RSS", "0", "MB of memory beyond which a worker is replaced; 0: never"),
-    Setting("QUEUE_CANCEL_GRACE_MS", "5000", "ms that a cancelled job gets to end by itself"),
-    Setting("QUEUE_<NAME>_CONCURRENCY", "", "workers of that queue, 1-1000"),
-    Setting("QUEUE_<NAME>_ATTEMPTS", "", "attempts in all, 1-1000"),
-    Setting("QUEUE_<NAME>_BACKOFF_DELAY", "", "ms before the second attempt"),
-    Setting("QUEUE_<NAME>_TIMEOUT", "", "ms that one attempt may take"),
-    Setting("QUEUE_<NAME>_WORKERS", "", "threads or processes"),
-    Setting("QUEUE_<NAME>_MAX_JOBS", "", "jobs after which a worker is replaced; 0: never"),
-    Setting("QUEUE_<NAME>_MAX_RSS", "", "MB of memory beyond which a worker is replaced; 0: never"),
-    Setting("JOBS_HOME", "the user's data folder + /hsejobs", "folder for this machine's files"),
-    Setting("JOBS_HTTP_HOST", "127.0.0.1", "address the HTTP shim listens on"),
-    Setting("JOBS_HTTP_PORT", "8090", "port that the HTTP shim listens on, 0-65535"),
-    Setting("JOBS_HTTP_VIEWERS", "10", "browsers that one shim shows the TUI to, 0-1000"),
-    Setting(
-        "JOBS_HTTP_CONNECTIONS", "1000", "connections of one shim; half may come from one address"
-    ),
-    Setting("JOBS_HTTP_HEAD_TIMEOUT", "10000", "ms in which a request's head must arrive"),
-    Setting("JOBS_HTTP_BODY_TIMEOUT", "30000", "ms in which a request's body must arrive"),
-    Setting("JOBS_HTTP_BODY_RATE", "1000", "bytes of a body that extend its time by a second"),
-    Setting("JOBS_HTTP_IDLE_TIMEOUT", "75000", "ms that a connection may be idle"),
-    Setting("JOBS_TRUSTED_PROXIES", "", "addresses and networks whose X-Forwarded-For is trusted"),
-    Setting("JOBS_PUBLIC_URL", "", "http(s) URL that links in mails begin with"),
-    Setting("JOBS_JWT_SECRET", "", "32 bytes or more"),
-    Setting("JOBS_JWT_PUBLIC_KEY", "", "PEM text, or the path of a PEM file"),
-    Setting("JOBS_JWT_AUDIENCE", "", "the aud claim that tokens must have"),
-    Setting("JOBS_JWT_ISSUER", "", "the iss claim that tokens must have"),
-    Setting("JOBS_METRICS_TOKEN", "", "bearer token of /metrics"),
-    Setting("JOBS_ALERT_WAITING", "100", "alert when more jobs of a queue wait, or off"),
-    Setting(
-        "JOBS_ALERT_FAILED_PERCENT", "10", "alert when more of them failed in 5 minutes, or off"
-    ),
-    Setting("JOBS_ALERT_STALLED_MS", "30000", "alert when a job is stalled for longer, or off"),
-    Setting(
-        "JOBS_ALERT_NO_WORKER_MS", "30000", "alert when jobs wait longer with no worker, or off"
-    ),
-    Setting(
-        "JOBS_ALERT_OLDEST_MS", "600000", "alert when a job waits longer despite workers, or off"
-    ),
-    Setting("JOBS_ALERT_REDIS_MS", "10000", "alert when Redis is unavailable for longer, or off"),
-    Setting("JOBS_ALERT_WEBHOOK_URL", "", "http(s) URL that alerts are posted to"),
-    Setting("JOBS_ALERT_WEBHOOK_SECRET", "", "key that signs the alerts posted there"),
-    Setting("JOBS_ALERT_MAIL_TO", "", "mail addresses, comma-separated"),
-    Setting("JOBS_SECRET_KEY", "", "encrypts secret payload fields at rest"),
-    Setting("PLATFORM_DATABASE_URL", "", "database URL of the platform"),
-    Setting("PLATFORM_INVITE_URL", "", "URL of the page where an invited user starts"),
-    Setting("SMTP_URL", "", "smtp:// or smtps://"),
-    Setting("SMTP_FROM", "", "sender of mails that do not name one"),
-    Setting(
-        "SMTP_FROM_ALLOWED", "the domain of SMTP_FROM", "sender domains allowed, comma-separated"
-    ),
-    Setting("ARTIFACTS_URL", "", "URL of the artifact store"),
-    Setting("WEBHOOK_ALLOW_PRIVATE", "0", "1 lets webhooks call private addresses"),
-    Setting("JOBS_LOG_FORMAT", "json", "json or console"),
-    Setting("JOBS_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
-)
 
 _QUEUE_VARIABLE = re.compile(
     r"QUEUE_([A-Z][A-Z0-9_]*)_(CONCURRENCY|ATTEMPTS|BACKOFF_DELAY|TIMEOUT|WORKERS|MAX_JOBS|MAX_RSS)"
@@ -169,6 +86,7 @@ class Settings:
     redis_prefix: str
     wait_replicas: int
     app: str | None
+    release: str | None
     concurrency: int
     attempts: int
     backoff_ms: int
@@ -189,7 +107,7 @@ class Settings:
     http_idle_timeout_ms: int
     trusted_proxies: tuple[str, ...]
     public_url: str | None
-    jwt_secret: str | None = field(repr=False)
+    jwt_secrets: tuple[str, ...] = field(repr=False)
     jwt_public_key: str | None = field(repr=False)
     jwt_audience: str | None
     jwt_issuer: str | None
@@ -203,7 +121,7 @@ class Settings:
     alert_webhook_url: str | None = field(repr=False)
     alert_webhook_secret: str | None = field(repr=False)
     alert_mail_to: tuple[str, ...]
-    secret_key: str | None = field(repr=False)
+    secret_keys: tuple[str, ...] = field(repr=False)
     platform_database_url: str | None = field(repr=False)
     platform_invite_url: str | None
     smtp_url: str | None = field(repr=False)
@@ -215,6 +133,16 @@ class Settings:
     log_level: str
     global_overrides: QueueOverrides
     queue_overrides: Mapping[str, QueueOverrides]
+
+    @property
+    def secret_key(self) -> str | None:
+        """The key that seals secret payload fields; None: they are stored plain."""
+        return self.secret_keys[0] if self.secret_keys else None
+
+    @property
+    def jwt_secret(self) -> str | None:
+        """The key that signs tokens."""
+        return self.jwt_secrets[0] if self.jwt_secrets else None
 
     def queue(self, name: str) -> QueueOverrides:
         """The values of ``QUEUE_<NAME>_*`` for the queue *name*, such as ``data-exports``."""
@@ -243,6 +171,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         redis_prefix=read.prefix("QUEUE_REDIS_PREFIX", "hsejobs"),
         wait_replicas=read.integer("QUEUE_REDIS_WAIT_REPLICAS", 0, 0, 100),
         app=read.module("QUEUE_APP"),
+        release=read.release("QUEUE_RELEASE"),
         concurrency=5 if concurrency is None else concurrency,
         attempts=3 if attempts is None else attempts,
         backoff_ms=5000 if backoff_ms is None else backoff_ms,
@@ -263,7 +192,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         http_idle_timeout_ms=read.integer("JOBS_HTTP_IDLE_TIMEOUT", 75_000, 100, DAY_MS),
         trusted_proxies=read.networks("JOBS_TRUSTED_PROXIES"),
         public_url=read.public_url("JOBS_PUBLIC_URL"),
-        jwt_secret=read.jwt_secret("JOBS_JWT_SECRET"),
+        jwt_secrets=read.keys("JOBS_JWT_SECRET", 32),
         jwt_public_key=read.public_key("JOBS_JWT_PUBLIC_KEY"),
         jwt_audience=read.text("JOBS_JWT_AUDIENCE"),
         jwt_issuer=read.text("JOBS_JWT_ISSUER"),
@@ -277,7 +206,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         alert_webhook_url=read.url("JOBS_ALERT_WEBHOOK_URL", "http", "https"),
         alert_webhook_secret=read.text("JOBS_ALERT_WEBHOOK_SECRET"),
         alert_mail_to=read.addresses("JOBS_ALERT_MAIL_TO"),
-        secret_key=read.text("JOBS_SECRET_KEY"),
+        secret_keys=read.keys("JOBS_SECRET_KEY", 1),
         platform_database_url=read.url("PLATFORM_DATABASE_URL"),
         platform_invite_url=read.public_url("PLATFORM_INVITE_URL"),
         smtp_url=read.url("SMTP_URL", "smtp", "smtps"),

@@ -85,7 +85,10 @@ def _add(
         target = making.described(info, info.task(task), session.settings.secret_key)
         new = making.make(target, data, options, **more)
         return Job(session.reader, queue, session.writer.add(queue, new))
-    job: Job = own.add_new([making.make(own.wrapper(task).target, data, options, **more)])[0]
+    from hsejobs.engine.adding import target_beside
+
+    target = target_beside(own, info, task, session.settings.secret_key)
+    job: Job = own.add_new([making.make(target, data, options, **more)])[0]
     return job
 
 

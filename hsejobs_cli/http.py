@@ -25,7 +25,9 @@ def serve(
     require("http")
     from hsejobs_http.server import serve as run
 
-    run(CommandSession().settings, workers)
+    session = CommandSession()
+    session.check_format()
+    run(session.settings, workers)
 
 
 def token(

@@ -65,12 +65,12 @@ def _beating(settings: Settings, queues: Sequence[str]) -> set[str]:
     from hsejobs.store.client import RedisClient
     from hsejobs.store.read import JobReader
 
-    link = RedisClient(redis_target(settings))
+    client = RedisClient(redis_target(settings))
     try:
-        link.ping()
-        workers = JobReader(link, settings.redis_prefix).workers(queues)
+        client.ping()
+        workers = JobReader(client, settings.redis_prefix).workers(queues)
     finally:
-        link.close()
+        client.close()
     return {
         record["queue"]
         for record in workers

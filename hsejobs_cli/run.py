@@ -175,7 +175,9 @@ def _watching(settings: Any, *, quiet: bool = False) -> Iterator[None]:
     out = open(os.devnull, "w", encoding="utf-8") if quiet else None  # noqa: SIM115
     logs.configure(settings.log_level, settings.log_format, out)
     target = os.environ.get("QUEUE_REDIS_URL") or redis_target(settings)
-    watcher = Watcher(RedisClient(target), settings)
+    client = RedisClient(target, prefix=settings.redis_prefix)
+    client.check_format()
+    watcher = Watcher(client, settings)
     watcher.start()
     try:
         yield

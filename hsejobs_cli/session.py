@@ -52,6 +52,15 @@ class CommandSession:
         announce(self.own.values())
         return client
 
+    def check_format(self) -> None:
+        """Raises UnknownFormat if Redis answers and has records that this release cannot work with."""
+        from hsejobs.settings import redis_target
+        from hsejobs.store.client import RedisClient
+
+        client = RedisClient(redis_target(self.settings), prefix=self.settings.redis_prefix)
+        client.check_format()
+        client.close()
+
     @cached_property
     def own(self) -> dict[str, Any]:
         """The application's queues by name; empty without an application."""

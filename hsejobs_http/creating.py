@@ -14,6 +14,7 @@ from hsejobs.control import making
 from hsejobs.control.making import TaskTarget
 from hsejobs.control.options import tenant_limit_errors
 from hsejobs.control.sealing import unseal
+from hsejobs.engine.adding import target_beside
 from hsejobs.engine.huey import JobHuey, loaded
 from hsejobs.errors import (
     ArtifactNotFound,
@@ -167,9 +168,7 @@ def _target(shim_state: Shim, info: QueueInfo, own: JobHuey | None, task: str | 
     """Returns the job's task, from its code if this process has it."""
     if own is None:
         return making.described(info, info.task(task), shim_state.settings.secret_key)
-    # The description may come from another version's consumer; describing ours takes milliseconds.
-    wrapper = own.wrappers.get(info.task(task).name) or own.wrapper(task)
-    return wrapper.target
+    return target_beside(own, info, task, shim_state.settings.secret_key)
 
 
 def _owner(sent: AddRequest, field: str, who: Caller, own: str | None) -> str | None:
@@ -209,10 +208,10 @@ def _check_same(shim_state: Shim, queue: str, new: NewJob, who: Caller, keyed: b
     if not keyed:
         return
     _, dot, fingerprint = shim_state.runtime.reader.nonce(queue, new.id).partition(".")
-    if dot:
-        same = fingerprint == new.nonce.partition(".")[2]
-    else:
-        secret = shim_state.settings.secret_key
-        same = unseal(record.data, secret) == unseal(codec.loads(new.payload), secret)
+    same = bool(dot) and fingerprint == new.nonce.partition(".")[2]
+    keys = shim_state.settings.secret_keys
+    if not same and (not dot or len(keys) > 1):
+        # Without a fingerprint, or with one that another key made: compare the payloads.
+        same = unseal(record.data, keys) == unseal(codec.loads(new.payload), keys)
     if not same:
         raise IdempotencyConflict("this Idempotency-Key was sent before with another body")

@@ -181,7 +181,17 @@ SCHEMAS: dict[str, Schema] = {
     "Stats": {"type": "object", "additionalProperties": ref("QueueStats")},
     "Alert": _object(
         {
-            "rule": {"enum": ["waiting", "failures", "stalled", "no_worker", "oldest", "redis"]},
+            "rule": {
+                "enum": [
+                    "waiting",
+                    "failures",
+                    "stalled",
+                    "no_worker",
+                    "unknown_task",
+                    "oldest",
+                    "redis",
+                ]
+            },
             "queue": _or_null("string"),
             "state": {"enum": ["on", "off"]},
             "value": {"type": "number"},
@@ -200,6 +210,12 @@ SCHEMAS: dict[str, Schema] = {
             "workers": {"enum": ["threads", "processes"]},
             "concurrency": _COUNT,
             "startedAt": _TIME,
+            "release": _or_null("string", description="the application's release, if it names one"),
+            "tasks": {"type": "array", "items": _TEXT, "description": "what it can run"},
+            "format": {
+                "type": "integer",
+                "description": "the highest record format it can work with",
+            },
             "hung": _COUNT,
             "slots": {"type": "array"},
             "heartbeatAge": _MS,
@@ -344,6 +360,9 @@ ANSWER_EXAMPLES: dict[str, Any] = {
             "workers": "threads",
             "concurrency": 5,
             "startedAt": "2026-01-01T12:00:00.000Z",
+            "release": "1.4.2",
+            "tasks": ["tasks.email.send_email"],
+            "format": 1,
             "hung": 0,
             "slots": [],
             "heartbeatAge": 800,

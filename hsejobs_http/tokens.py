@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -52,17 +53,19 @@ class TokenVerifier:
 
     def __init__(self, settings: Settings) -> None:
         self.audience, self.issuer = settings.jwt_audience, settings.jwt_issuer
-        self.keys: dict[str, Any] = {}
-        secret: str | bytes | None = settings.jwt_secret
-        if secret is None and settings.jwt_public_key is None:
-            secret = read_secret(settings.jobs_home)
-            if secret is None:
+        #: The keys of each algorithm; a token is valid if one of them signed it.
+        self.keys: dict[str, list[Any]] = {}
+        secrets: list[bytes] = [_key_bytes(one) for one in settings.jwt_secrets]
+        if not secrets and settings.jwt_public_key is None:
+            kept = read_secret(settings.jobs_home)
+            if kept is None:
                 raise SettingsError("JOBS_JWT_SECRET", NO_KEY)
-        if secret is not None:
-            self.keys["HS256"] = _key_bytes(secret)
+            secrets = [kept]
+        if secrets:
+            self.keys["HS256"] = secrets
         if settings.jwt_public_key is not None:
             name, key = _public_key(settings.jwt_public_key)
-            self.keys[name] = key
+            self.keys[name] = [key]
         self._cache: dict[str, tuple[float, Caller]] = {}
 
     def caller(self, token: str) -> Caller:
@@ -85,18 +88,16 @@ class TokenVerifier:
         self.caller(token)
         return self._cache[token][0] - LEEWAY_SECONDS
 
-    def _claims(self, token: str) -> dict[str, Any]:
+    def _decoded(self, token: str, algorithm: str) -> dict[str, Any]:
+        """The claims of a token that one of the algorithm's keys signed. Raises PyJWTError."""
         import jwt
-        from jwt.utils import base64url_decode, base64url_encode
 
-        try:
-            algorithm = jwt.get_unverified_header(token).get("alg")
-            # Each algorithm has its own key: a public key is never taken for a secret.
-            if not isinstance(algorithm, str) or algorithm not in self.keys:
-                raise _refused("the token's algorithm is not accepted here")
+        *others, last = self.keys[algorithm]
+
+        def decode(key: Any) -> dict[str, Any]:
             claims: dict[str, Any] = jwt.decode(
                 token,
-                self.keys[algorithm],
+                key,
                 algorithms=[algorithm],
                 audience=self.audience,
                 issuer=self.issuer,
@@ -109,6 +110,23 @@ class TokenVerifier:
                     "verify_iss": self.issuer is not None,
                 },
             )
+            return claims
+
+        for key in others:
+            with contextlib.suppress(jwt.InvalidSignatureError):
+                return decode(key)
+        return decode(last)
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        import jwt
+        from jwt.utils import base64url_decode, base64url_encode
+
+        try:
+            algorithm = jwt.get_unverified_header(token).get("alg")
+            # Each algorithm has its own key: a public key is never taken for a secret.
+            if not isinstance(algorithm, str) or algorithm not in self.keys:
+                raise _refused("the token's algorithm is not accepted here")
+            claims = self._decoded(token, algorithm)
             float(claims["exp"])
             # The last character may contain bits that are not part of the signature: a token that was
             # changed there is another token.

@@ -44,7 +44,7 @@ def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
 
 def show(options: Options) -> None:
     """Prints the overview. Raises RedisUnavailable."""
-    client = RedisClient(options.url)
+    client = RedisClient(options.url, prefix=options.prefix)
     try:
         seen = LiveSource(options, client).snapshot()
     finally:

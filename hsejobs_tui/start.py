@@ -56,9 +56,13 @@ def start(read_only: bool, org: str | None, once: bool, profile: str | None) -> 
 
 def run(options: Options, ended: Callable[[], bool] | None = None) -> None:
     """Runs the TUI in this terminal; also ends when ``ended`` returns True."""
+    from hsejobs.store.client import RedisClient
     from hsejobs_tui.app import JobsApp
     from hsejobs_tui.terminal import Terminal
 
+    link = RedisClient(options.url, prefix=options.prefix)
+    link.check_format()
+    link.close()
     # In a browser Textual's web driver is used.
     app = JobsApp(options, ended=ended, driver_class=None if options.viewer else Terminal)
     if ended is None:

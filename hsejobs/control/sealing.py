@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
 from hsejobs import codec
-from hsejobs.errors import Unrecoverable
+from hsejobs.errors import SealedElsewhere
 from hsejobs.masking import SEALED, is_secret_name
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _box(secret_key: str) -> Any:
     from cryptography.fernet import Fernet
 
@@ -48,27 +49,30 @@ def _walk(data: Any, paths: set[tuple[str, ...]], here: tuple[str, ...], box: An
     return data
 
 
-def unseal(data: Any, secret_key: str | None) -> Any:
-    """A copy of the payload with its fields decrypted. Raises Unrecoverable without the right key."""
+def unseal(data: Any, secret_keys: Sequence[str]) -> Any:
+    """A copy of the payload with its fields decrypted by any of the keys.
+
+    Raises SealedElsewhere if none of them sealed a field.
+    """
     if isinstance(data, dict):
         if len(data) == 1 and isinstance(data.get(SEALED), str):
-            return _open(data[SEALED], secret_key)
-        return {name: unseal(value, secret_key) for name, value in data.items()}
+            return _open(data[SEALED], secret_keys)
+        return {name: unseal(value, secret_keys) for name, value in data.items()}
     if isinstance(data, list):
-        return [unseal(value, secret_key) for value in data]
+        return [unseal(value, secret_keys) for value in data]
     return data
 
 
-def _open(text: str, secret_key: str | None) -> Any:
+def _open(text: str, secret_keys: Sequence[str]) -> Any:
     from cryptography.fernet import InvalidToken
 
-    if not secret_key:
-        raise Unrecoverable(
+    for key in secret_keys:
+        with contextlib.suppress(InvalidToken):
+            return codec.loads(_box(key).decrypt(text.encode()))
+    if not secret_keys:
+        raise SealedElsewhere(
             "a secret field is sealed; set JOBS_SECRET_KEY to the key that sealed it"
         )
-    try:
-        return codec.loads(_box(secret_key).decrypt(text.encode()))
-    except InvalidToken:
-        raise Unrecoverable(
-            "a secret field was sealed with another JOBS_SECRET_KEY; set that key"
-        ) from None
+    raise SealedElsewhere(
+        "a secret field was sealed with a key that JOBS_SECRET_KEY does not have; add that key"
+    )

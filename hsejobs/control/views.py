@@ -32,10 +32,17 @@ _WHEN = ("attempt", "startedAt", "failedAt")
 
 
 def secret_paths(info: QueueInfo | None, task: str) -> list[str]:
-    """The secret fields of a task; those of all the queue's tasks if the task is not listed."""
-    tasks = info.tasks if info else []
-    every = [path for one in tasks for path in one.secret]
-    return next((one.secret for one in tasks if one.name == task), every)
+    """The secret fields of a task; those of all the queue's tasks if none is known by that name.
+
+    A task under a former name has the secrets of both names.
+    """
+    if info is None:
+        return []
+    named = [one.secret for one in info.tasks if task in (one.name, *one.aliases)]
+    if task in info.masks:
+        named.append(info.masks[task])
+    found = named or [*(one.secret for one in info.tasks), *info.masks.values()]
+    return [path for paths in found for path in paths]
 
 
 def masked_data(data: Any, paths: Iterable[str]) -> Any:
@@ -191,6 +198,10 @@ def workers(reader: JobReader, queues: Sequence[str]) -> list[dict[str, Any]]:
     found = reader.workers(queues)
     for one in found:
         one["startedAt"] = iso_time(one.get("startedAt"))
+        # Consumers of 0.1.0 do not tell.
+        one.setdefault("release", None)
+        one.setdefault("tasks", [])
+        one.setdefault("format", 1)
     return found
 
 

@@ -6,11 +6,13 @@ import datetime
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hsejobs.control import making, options
+from hsejobs.control import making, options, sealing
 from hsejobs.control.options import AddOptions
 from hsejobs.engine import messages
 from hsejobs.engine.context import running_job
-from hsejobs.engine.queue import QueueTask
+from hsejobs.engine.queue import Queue, QueueTask
+from hsejobs.errors import InvalidPayload
+from hsejobs.store.registry import QueueInfo
 from hsejobs.store.write import NewJob
 
 
@@ -42,6 +44,38 @@ def new_jobs(
         organization_id=organization_id,
         user_id=user_id,
     )
+
+
+def target_beside(
+    own: Queue, info: QueueInfo, task: str | None, secret_key: str | None
+) -> making.TaskTarget:
+    """The target for a payload that comes from outside, from the task's code.
+
+    What only the queue's description has, because a newer release runs the queue, goes by that: a task
+    that this process does not have, and fields that its model does not know. Raises UnknownTask.
+    """
+    named = info.task(task)
+    wrapper = own.wrappers.get(named.name) or own.renamed.get(named.name)
+    if wrapper is None:
+        return making.described(info, named, secret_key)
+    if named.schema == wrapper.schema or wrapper.model is None:
+        return wrapper.target
+    target, newer = wrapper.target, making.described(info, named, secret_key)
+
+    def read(payload: Any) -> tuple[Any, str]:
+        try:
+            return target.read(payload)
+        except InvalidPayload as error:
+            try:
+                data, signature = newer.read(payload)
+            except InvalidPayload:
+                raise error from None
+            # All that our code checks holds for the rest of it.
+            wrapper.check(data)
+            return data, signature
+
+    paths = dict.fromkeys([*wrapper.secret_paths, *named.secret])
+    return target._replace(read=read, seal=sealing.sealer([*paths], secret_key))
 
 
 def from_task(wrapper: QueueTask, task: Any) -> NewJob:

@@ -82,6 +82,8 @@ class JobConsumer(WorkerSupervision):
         while not self._signals and not self._restart:
             wait = self.maintenance.tick()
             self.supervise()
+            if self.queue.runtime.redis.unknown_format is not None:
+                break
             if self._parent and os.getppid() != self._parent:
                 break
             self._sleep(wait)
@@ -90,6 +92,10 @@ class JobConsumer(WorkerSupervision):
             logs.emit("restarting", 40, queue=self.queue.name, hung=self.hung)
             self._replace_program()
         logs.emit("processor stopped", queue=self.queue.name, worker=self.worker_id)
+        if (problem := self.queue.runtime.redis.unknown_format) is not None:
+            sys.stderr.write(f"error: {problem} ({problem.code})\n")
+            sys.stderr.flush()
+            os._exit(2)
         if self.late or any(self.environment.is_alive(p) for _, p in self.worker_threads):
             sys.stderr.flush()
             # A thread that does not end must not keep the process, and its job, alive.

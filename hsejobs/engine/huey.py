@@ -61,7 +61,9 @@ class JobHuey(Queue, Huey):
     tasks call external servers. ``enqueue`` is the least role that may add jobs over HTTP;
     ``payload_role`` returns the least role for a given payload. ``log_fields`` returns the part of
     a payload that log lines may show; ``artifacts`` returns the ids of the files that a payload
-    refers to, by field: callers over HTTP must be allowed to load them. Raises InvalidOption.
+    refers to, by field: callers over HTTP must be allowed to load them. ``release`` is the
+    application's release, such as "1.4.2", unless QUEUE_RELEASE gives one: the highest of those that
+    run describes the queue. Raises InvalidOption.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class JobHuey(Queue, Huey):
         log_fields: Callable[[Any], dict[str, Any]] | None = None,
         artifacts: Callable[[Any], dict[str, str]] | None = None,
         immediate: bool = False,
+        release: str | None = None,
     ) -> None:
         Queue.__init__(
             self,
@@ -97,6 +100,7 @@ class JobHuey(Queue, Huey):
             payload_role=payload_role,
             log_fields=log_fields,
             artifacts=artifacts,
+            release=release,
         )
         Huey.__init__(
             self,
@@ -124,7 +128,10 @@ class JobHuey(Queue, Huey):
         priority: int | None = None,
         **settings: Any,
     ) -> Decorator:
-        """Huey's decorator. The queue's options are the defaults; backoff always grows by a factor of 5."""
+        """Huey's decorator. The queue's options are the defaults; backoff always grows by a factor of 5.
+
+        ``aliases`` are former names of the task: jobs added under them run as this task.
+        """
         make = super().task(retries, retry_delay, 0, priority, **settings)
 
         def decorator(function: Callable[P, R], /) -> JobTaskWrapper[P, R]:
@@ -185,9 +192,13 @@ class JobHuey(Queue, Huey):
         return [Job(reader, self.name, one) for one in self.add_records(new_jobs)]
 
     def add_records(self, new_jobs: Sequence[NewJob]) -> list[Added]:
-        """Adds checked jobs, even in immediate mode, and logs each."""
+        """Adds checked jobs, even in immediate mode, and logs each. Raises UnknownTask in a script that
+        consumers cannot import.
+        """
         if self._registered is None:
             self.register()
+        if self.unimportable:
+            self.check_importable(new.name for new in new_jobs)
         writer = self.runtime.writer
         added = (
             [writer.add(self.name, new_jobs[0])]
@@ -310,6 +321,7 @@ class JobHuey(Queue, Huey):
         from hsejobs.engine.consumer_options import consumer_options
 
         try:
+            self.runtime.redis.check_format()
             pulse.attach(self.name, pulse.installation_id(self.runtime.settings))
             return JobConsumer(self, **consumer_options(self, given))
         except (SettingsError, ConfigurationError) as error:

@@ -8,11 +8,9 @@ runs at most one other duty.
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 
-from hsejobs import codec
+from hsejobs.engine import heartbeat
 from hsejobs.engine import outcome as outcomes
 from hsejobs.engine.duties import Duty, PendingWrites
 from hsejobs.engine.outcome import Outcome
@@ -21,7 +19,7 @@ from hsejobs.engine.ports import MaintenanceHost
 from hsejobs.engine.slots import Running, Slot
 from hsejobs.engine.timer import DueTimer
 from hsejobs.errors import JobNotFound, JobsError, RedisUnavailable
-from hsejobs.store import keys
+from hsejobs.store import keys, registry
 from hsejobs.store.client import RedisClient
 from hsejobs.store.work import SWEEP_LIMIT, WorkerStore
 from hsejobs.watch import logs
@@ -33,6 +31,8 @@ SLOW_JOB = 0.01
 #: Seconds for which the slots are checked often after the last batch was started.
 FAST_FOR = 1.0
 HEARTBEAT_TTL_MS = 20_000
+#: Seconds after which a consumer writes its queue's description again.
+DESCRIBE_EVERY = 60.0
 #: Seconds after an outage, and after the start (which may be the end of one), in which no job counts
 #: as stalled, so that all workers can renew their leases first.
 CALM_AFTER_OUTAGE = 2.0
@@ -63,6 +63,10 @@ class Maintenance:
         self.fast_until = 0.0
         self._due_at: float | None = None
         self._registered = False
+        #: This consumer's release and the description of the queue as Redis knew them, and when it was
+        #: written last.
+        self._release = self._described = ""
+        self._described_at = float("-inf")
         #: Until when no job counts as stalled: infinity from a refusal until the first success.
         self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE
         #: Redis time in ms at the last sweep, and when that was.
@@ -77,8 +81,9 @@ class Maintenance:
         self._duties = [
             self._writing,
             self._sweeping,
-            Duty("heartbeat", BEAT_EVERY, self._beat),
+            # First, so that a consumer that is seen has described its queue.
             Duty("register", BEAT_EVERY, self._register),
+            Duty("heartbeat", BEAT_EVERY, self._beat),
             Duty("schedules", SWEEP_EVERY, self._schedule),
             self._listening,
             self._reporting,
@@ -295,47 +300,38 @@ class Maintenance:
 
     def _register(self) -> None:
         if not self._registered:
-            self.queue.register()
+            self._describe()
             self._registered = True
 
+    def _describe(self) -> None:
+        """Makes Redis know this consumer's release, and learns what the newest one says."""
+        now = time.monotonic()
+        own = self.queue.own_description(consumer=True)
+        # Others write it as well: without news once a minute, when what left is left out.
+        always = now - self._described_at >= DESCRIBE_EVERY
+        client, prefix = self.redis, self.queue.runtime.prefix
+        found = registry.note(client, prefix, own, always=always)
+        if always:
+            self._described_at = now
+            registry.keep_older(client, prefix, self.queue.name, found)
+        self._release, self._described = own.id, found.sha
+        self.schedules.follow(found.newest, own.id)
+
     def _beat(self) -> None:
-        beat = self.work.heartbeat(self.consumer.worker_id, self._record(), HEARTBEAT_TTL_MS)
-        if not beat and self._registered:
-            self.queue.register(again=True)
+        same = self.work.heartbeat(
+            self.consumer.worker_id,
+            heartbeat.record(self.consumer),
+            HEARTBEAT_TTL_MS,
+            release=self._release,
+            described=self._described,
+        )
+        late = time.monotonic() - self._described_at >= DESCRIBE_EVERY
+        if self._registered and (late or not same):
+            self._describe()
 
     def _listen(self) -> None:
         if self.timer.announced():
             self._due_at = 0.0
-
-    def _record(self) -> bytes:
-        now = time.monotonic()
-        slots = []
-        for slot in self.consumer.slots():
-            running = slot.running()
-            slots.append(
-                None
-                if running is None
-                else {
-                    "job": running.id,
-                    "task": running.name,
-                    "attempt": running.attempt,
-                    "runningFor": int((now - running.started) * 1000),
-                }
-            )
-        consumer = self.consumer
-        return codec.dumps(
-            {
-                "id": consumer.worker_id,
-                "host": socket.gethostname(),
-                "pid": os.getpid(),
-                "queue": self.queue.name,
-                "workers": "processes" if consumer.forking else "threads",
-                "concurrency": consumer.workers,
-                "startedAt": consumer.started_at,
-                "hung": consumer.hung,
-                "slots": slots,
-            }
-        )
 
     def settle(self) -> None:
         """For use while the consumer stops: renews leases of running jobs, does pending writes, and

@@ -14,6 +14,7 @@ from typing import Any
 
 from huey.exceptions import (
     CancelExecution,
+    HueyException,
     RateLimitExceeded,
     RetryTask,
     TaskLockedException,
@@ -31,6 +32,7 @@ from hsejobs.errors import (
     LeaseLost,
     Postpone,
     RedisUnavailable,
+    SealedElsewhere,
     Unrecoverable,
 )
 from hsejobs.masking import MASK, plain, scrub, scrub_data, too_much
@@ -44,6 +46,17 @@ CANCELLED = "the job was cancelled"
 LOCKED_DELAY = 1.0
 #: Ms before a job that could not reach Redis runs again, and ms after which it fails instead.
 REDIS_DELAY, REDIS_LIMIT = 5_000, 24 * 3_600_000
+#: Seconds before a job that this consumer cannot run is tried again, at first; it grows, see
+#: ``lua/lib/sentback.lua``. Seconds after which such a job fails.
+SENT_BACK_DELAY, SENT_BACK_LIMIT = 0.5, 86_400.0
+
+
+class SentBack(Postpone):
+    """This consumer cannot run the job, but another one may; ``code`` gives the reason."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason, delay=SENT_BACK_DELAY, limit=SENT_BACK_LIMIT)
+        self.code = code
 
 
 @dataclass(slots=True)
@@ -61,6 +74,8 @@ class Outcome:
     delay: int | None = None
     #: Ms after the first postponement from which the job fails instead; None: never.
     limit: int | None = None
+    #: Whether it is postponed because this consumer cannot run it.
+    sent_back: bool = False
 
 
 def run(queue: Queue, claim: Claim, job: JobContext, execute: Callable[[Any], object]) -> Outcome:
@@ -91,16 +106,23 @@ def run(queue: Queue, claim: Claim, job: JobContext, execute: Callable[[Any], ob
 
 
 def build_task(queue: Queue, claim: Claim, job: JobContext) -> Any:
-    """Builds the Huey task of a record. Raises UnknownTask, Unrecoverable for an invalid payload."""
-    wrapper = queue.wrappers.get(claim.name)
+    """Builds the Huey task of a record. Raises Unrecoverable for an invalid payload, and SentBack for a
+    job that only another consumer can run: one of a newer release, or with other keys.
+    """
+    wrapper = queue.wrappers.get(claim.name) or queue.renamed.get(claim.name)
     if wrapper is None:
-        wrapper = queue.wrapper(claim.name)
+        raise SentBack(
+            "unknown_task", f"this consumer has no task {claim.name!r}; waiting for one that has"
+        )
     try:
         data = codec.loads(claim.payload)
     except ValueError:
         raise Unrecoverable("the job's payload is missing or is not valid JSON") from None
     if b"$sealed" in claim.payload:
-        data = sealing.unseal(data, queue.runtime.settings.secret_key)
+        try:
+            data = sealing.unseal(data, queue.runtime.settings.secret_keys)
+        except SealedElsewhere as error:
+            raise SentBack("sealed", str(error)) from None
     job.data = data
     job.secret_paths = wrapper.secret_paths
     args, kwargs = messages.arguments_of(data, claim.signature)
@@ -111,7 +133,12 @@ def build_task(queue: Queue, claim: Claim, job: JobContext) -> Any:
     )
     task.organization_id, task.user_id = claim.organization_id, claim.user_id
     if claim.extras:
-        extras.apply_extras(wrapper.registry, task, job._work.extras(claim.id))
+        try:
+            extras.apply_extras(wrapper.registry, task, job._work.extras(claim.id))
+        except HueyException:
+            raise SentBack(
+                "unknown_task", "this consumer does not have the task of the job's follow-up"
+            ) from None
     return task
 
 
@@ -143,6 +170,7 @@ def _outcome_of(claim: Claim, job: JobContext, raised: BaseException | None) -> 
             limit=None if error.limit is None else int(error.limit * 1000),
             code=error.code,
             error=_clean(job, str(error)),
+            sent_back=isinstance(error, SentBack),
         )
     if isinstance(error, RedisUnavailable):
         # Not the job's fault: no attempt is used.

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import typing
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from hsejobs import codec
 from hsejobs.described import for_forms
-from hsejobs.errors import InvalidPayload, Unrecoverable
+from hsejobs.errors import InvalidPayload, JobsError, Unrecoverable
 from hsejobs.masking import Secret
 from hsejobs.model import RESULT_LIMIT
 
 #: Results may be nested deeper than payloads, because a result may contain its job's payload.
 RESULT_DEEPEST = codec.DEEPEST + 50
+
+#: Turns the payload of an older release into today's.
+Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
+#: Parts of a pydantic core schema that hold values of the model's author, not schemas.
+_VALUES = frozenset({"default", "expected", "metadata"})
 
 
 def payload_model(function: Callable[..., Any]) -> Any:
@@ -43,6 +50,85 @@ def validate(model: Any, payload: Any) -> tuple[Any, Any]:
     except UnicodeEncodeError:
         problem = "must not contain a lone surrogate, which UTF-8 cannot represent"
         raise InvalidPayload("payload", problem) from None
+
+
+def read(model: Any, payload: Any, upgrades: tuple[Upgrade, ...] = ()) -> Any:
+    """The model's instance for a stored payload, which another release may have written.
+
+    Fields that the model does not know are left out, at every depth; a model that allows them gets
+    them. A payload that is still not valid goes through ``upgrades``. Raises InvalidPayload.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate(payload)
+    except ValidationError:
+        tolerant = _tolerant(model)
+    try:
+        return tolerant.validate_python(payload)
+    except ValidationError as error:
+        problem = invalid_payload(error)
+    for start in reversed(range(len(upgrades))):
+        try:
+            return tolerant.validate_python(_upgraded(payload, upgrades[start:]))
+        except ValidationError as error:
+            names = " and ".join(_name_of(one) for one in upgrades[start:])
+            what = f"cannot be read, even after the upgrade {names}"
+            problem = InvalidPayload("payload", what, *invalid_payload(error).problems)
+        except InvalidPayload as error:
+            problem = error
+    raise problem
+
+
+def _upgraded(payload: Any, upgrades: tuple[Upgrade, ...]) -> Any:
+    """The payload after these upgrades. Raises InvalidPayload, which names the one that failed."""
+    # A copy for each attempt: a function may change what it gets.
+    data: Any = copy.deepcopy(payload)
+    for function in upgrades:
+        try:
+            data = function(data)
+        except Exception as error:
+            # The text of another library's error may quote the payload.
+            reason = str(error) if isinstance(error, JobsError) else type(error).__name__
+            problem = f"the upgrade {_name_of(function)} failed: {reason}"
+            raise InvalidPayload("payload", problem) from error
+        if not isinstance(data, dict):
+            problem = f"the upgrade {_name_of(function)} must return a dict"
+            raise InvalidPayload("payload", problem)
+    return data
+
+
+def _name_of(function: Any) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+@lru_cache(maxsize=256)
+def _tolerant(model: Any) -> Any:
+    """A validator like the model's own, except that it ignores the unknown fields that models forbid."""
+    from pydantic_core import SchemaValidator
+
+    model.model_rebuild()
+    schema = _ignoring(model.__pydantic_core_schema__)
+    try:
+        # Otherwise models inside this one would be checked by their own validators.
+        return SchemaValidator(schema, _use_prebuilt=False)
+    except TypeError:  # an older pydantic, which does not reuse them
+        return SchemaValidator(schema)
+
+
+def _ignoring(schema: Any) -> Any:
+    """A copy of a pydantic core schema in which no part forbids unknown fields."""
+    if isinstance(schema, dict):
+        found = {
+            name: part if name in _VALUES else _ignoring(part) for name, part in schema.items()
+        }
+        for name in ("extra_behavior", "extra_fields_behavior"):
+            if found.get(name) == "forbid":
+                found[name] = "ignore"
+        return found
+    if isinstance(schema, list | tuple):
+        return type(schema)(map(_ignoring, schema))
+    return schema
 
 
 def invalid_payload(error: Any) -> InvalidPayload:

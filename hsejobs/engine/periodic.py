@@ -15,6 +15,7 @@ from hsejobs.engine import adding
 from hsejobs.engine.queue import Queue, Schedule
 from hsejobs.errors import RedisUnavailable
 from hsejobs.store import keys
+from hsejobs.store.releases import Release
 from hsejobs.watch import logs
 
 Validator = Callable[[datetime.datetime], bool]
@@ -60,6 +61,22 @@ class Scheduler:
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
         self._checked: dict[str, int] = {}
+        #: The schedules (task and cron text) of the newest release, if this process runs an older one.
+        self._newest: set[tuple[str, str]] | None = None
+
+    def follow(self, newest: Release | None, own: str) -> None:
+        """Leaves schedules alone that the newest release does not have; ``own``: this one's id."""
+        if newest is None or newest.id == own:
+            self._newest = None
+            return
+        found = {(one.task, one.cron) for one in newest.info.schedules}
+        if found != self._newest:
+            left = [
+                name for name, one in self.queue.schedules.items() if (name, one.cron) not in found
+            ]
+            if left:
+                logs.emit("schedules of an older release", queue=self.queue.name, left_out=left)
+        self._newest = found
 
     def check(self, now_ms: int) -> list[str]:
         """Adds the jobs that are due at Redis time ``now_ms``; returns the ids that this call added.
@@ -71,6 +88,8 @@ class Scheduler:
         added = []
         for name, schedule in list(self.queue.schedules.items()):
             if self._checked.get(name, -1) >= slot:
+                continue
+            if self._newest is not None and (name, schedule.cron) not in self._newest:
                 continue
             try:
                 job_id = self._check(schedule, name, slot)

@@ -6,10 +6,12 @@ return objects that are a `QueueTask` and a Huey task wrapper.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import inspect
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from hsejobs import codec
@@ -17,7 +19,8 @@ from hsejobs.control import making, options, sealing
 from hsejobs.control.options import CodeOptions, QueueOptions
 from hsejobs.engine import messages, payloads
 from hsejobs.engine.runtime import Runtime, runtime
-from hsejobs.errors import InvalidPayload
+from hsejobs.environment import RELEASE, RELEASE_MEANS
+from hsejobs.errors import InvalidOption, InvalidPayload, UnknownTask
 from hsejobs.forks import cached_property
 from hsejobs.model import check_queue_name
 from hsejobs.settings import Settings
@@ -46,7 +49,12 @@ class QueueTask:
     #: The class of the objects that Huey executes, and Huey's registry of these classes: opaque here.
     task_class: Any
     registry: Any
+    #: Why the task's jobs cannot be added from this process; '' if they can.
+    problem: str = ""
+    #: Former full names of the task: jobs under them run as this task.
+    aliases: tuple[str, ...] = ()
     _add_check: Callable[[Any], None] | None = None
+    _upgrades: tuple[payloads.Upgrade, ...] = ()
     _options: tuple[Settings, QueueOptions] | None = None
     _target: tuple[Settings, making.TaskTarget] | None = None
 
@@ -113,11 +121,34 @@ class QueueTask:
         self._add_check = check
         return check
 
+    def upgrade(self, function: payloads.Upgrade) -> payloads.Upgrade:
+        """Decorates a function that turns the payload of an older release (a dict) into today's.
+
+        It is called when a job runs whose payload the model cannot read, with a copy of the payload,
+        secrets included; what it returns is checked by the model. Several are one release's step
+        each, in order: the newest is tried alone, then the last two, and so on. If none helps, the
+        job fails with the code ``invalid_payload``.
+        """
+        self._upgrades = (*self._upgrades, function)
+        return function
+
     def model_of(self, payload: Any) -> Any:
-        """The payload as an instance of the model. Raises InvalidPayload."""
+        """The payload of a job that runs, as an instance of the model. Raises InvalidPayload.
+
+        Fields that the model does not have are ignored: another release may have written them.
+        """
         if isinstance(payload, self.model):
             return payload
-        return payloads.validate(self.model, payload)[0]
+        return payloads.read(self.model, payload, self._upgrades)
+
+    def check(self, payload: Any) -> None:
+        """Checks a payload that is added, except for fields that the model does not have.
+
+        Raises InvalidPayload.
+        """
+        instance = payloads.read(self.model, payload)
+        if self._add_check is not None:
+            self._add_check(instance)
 
     def data_of(self, payload: Any) -> Any:
         """The payload in its stored form: checked, plain JSON data. Raises InvalidPayload."""
@@ -149,6 +180,7 @@ class QueueTask:
             self.schema,
             self.secret_paths,
             (self.__doc__ or "").strip().partition("\n")[0],
+            aliases=list(self.aliases),
             **{
                 name: getattr(own, name)
                 for name in names
@@ -174,8 +206,13 @@ class Queue:
         payload_role: Callable[[Any], str] | None = None,
         log_fields: Callable[[Any], dict[str, Any]] | None = None,
         artifacts: Callable[[Any], dict[str, str]] | None = None,
+        release: str | None = None,
     ) -> None:
         check_queue_name(name)
+        if release is not None and not RELEASE.fullmatch(release):
+            raise InvalidOption("release", f"must be {RELEASE_MEANS}")
+        #: The application's release as its code names it.
+        self.release = release
         self.name = name
         self.code_options = code_options or CodeOptions()
         self.enqueue_role = options.check_role(enqueue)
@@ -185,6 +222,10 @@ class Queue:
         self.artifacts = artifacts
         #: The tasks by full name, in the order of decoration.
         self.wrappers: dict[str, QueueTask] = {}
+        #: Why tasks of this process cannot be run elsewhere, by full name: they are defined in a script.
+        self.unimportable: dict[str, str] = {}
+        #: The tasks by their former names.
+        self.renamed: dict[str, QueueTask] = {}
         #: The schedules by the full name of their task.
         self.schedules: dict[str, Schedule] = {}
         #: The registry record that was written last.
@@ -215,9 +256,18 @@ class Queue:
     def add_task(self, task: QueueTask, schedule: Schedule | None = None) -> None:
         """Adds a task, with its schedule if it is periodic, to this queue."""
         self.wrappers[task.full_name] = task
+        self.renamed.update(dict.fromkeys(task.aliases, task))
+        if task.problem:
+            self.unimportable[task.full_name] = task.problem
         if schedule is not None:
             self.schedules[task.full_name] = schedule
         self._registered = None
+
+    def check_importable(self, names: Iterable[str]) -> None:
+        """Raises UnknownTask for a task that no consumer can have."""
+        for name in names:
+            if name in self.unimportable:
+                raise UnknownTask(self.unimportable[name])
 
     def wrapper(self, name: str | None = None) -> QueueTask:
         """The task with this full or short name; None means the default task. Raises UnknownTask."""
@@ -226,10 +276,14 @@ class Queue:
     def describe(self) -> QueueInfo:
         """The queue's registry record, with the tasks decorated so far."""
         defaults = self.options
-        plain = [task.full_name for task in self.wrappers.values() if not task.periodic]
+        plain = [
+            task.full_name
+            for task in self.wrappers.values()
+            if not task.periodic and not task.problem
+        ]
         return QueueInfo(
             name=self.name,
-            tasks=[task.info(defaults) for task in self.wrappers.values()],
+            tasks=[task.info(defaults) for task in self.wrappers.values() if not task.problem],
             default_task=plain[0] if plain else None,
             priority=defaults.priority,
             attempts=defaults.attempts,
@@ -242,16 +296,40 @@ class Queue:
             schedules=[
                 ScheduleInfo(name.rpartition(".")[2], one.cron, name)
                 for name, one in self.schedules.items()
+                if name not in self.unimportable
             ],
         )
 
-    def register(self, *, again: bool = False) -> None:
-        """Writes the registry record if it is new or changed, or if ``again``. Raises RedisUnavailable."""
-        info = self.describe()
-        text = codec.dumps(asdict(info))
-        if again or text != self._registered:
-            registry.save(self.runtime.redis, self.runtime.prefix, info)
-        self._registered = text
+    def own_description(self, *, consumer: bool = False) -> registry.Own:
+        """The description with what orders releases. ``consumer``: this process runs the queue."""
+        return registry.Own(self.describe(), self.release_number, self._source_ms, consumer)
+
+    @property
+    def release_number(self) -> str | None:
+        """The application's release: QUEUE_RELEASE, else what the code names."""
+        return self.runtime.settings.release or self.release
+
+    @cached_property
+    def _source_ms(self) -> int:
+        """When the newest file with a task was written, in ms since the epoch; 0 if unknown."""
+        newest = 0
+        for task in self.wrappers.values():
+            code = getattr(inspect.unwrap(task.func), "__code__", None)
+            with contextlib.suppress(OSError, ValueError):
+                newest = max(newest, os.stat(code.co_filename).st_mtime_ns if code else 0)
+        return newest // 1_000_000
+
+    def register(self, *, again: bool = False, consumer: bool = False) -> registry.Described | None:
+        """Writes the description if it is new or changed, or if ``again``. Raises RedisUnavailable.
+
+        Returns what Redis knows of the queue, None if it was not asked.
+        """
+        own = self.own_description(consumer=consumer)
+        if not again and own.text == self._registered:
+            return None
+        found = registry.note(self.runtime.redis, self.runtime.prefix, own)
+        self._registered = own.text
+        return found
 
     # -- hooks
 

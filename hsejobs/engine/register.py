@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import asdict
 
-from hsejobs import codec
 from hsejobs.engine.queue import Queue
 from hsejobs.errors import RedisUnavailable
 from hsejobs.store import registry
 
 
 def announce(queues: Iterable[Queue]) -> None:
-    """Writes the description of each queue whose description in Redis is missing or outdated.
+    """Writes the description of each queue that Redis does not have.
 
     Failed writes are ignored, because readers do not depend on them. Raises RedisUnavailable when
     Redis cannot be read.
     """
     for queue in queues:
-        client, prefix = queue.runtime.redis, queue.runtime.prefix
-        info = queue.describe()
-        if codec.dumps(asdict(info)) != registry.text(client, prefix, queue.name):
+        client, prefix, own = queue.runtime.redis, queue.runtime.prefix, queue.own_description()
+        if not registry.is_known(client, prefix, own):
             with contextlib.suppress(RedisUnavailable):
-                registry.save(client, prefix, info, patience=0)
+                registry.note(client, prefix, own, patience=0)

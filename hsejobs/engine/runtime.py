@@ -20,7 +20,11 @@ class Runtime:
     @cached_property
     def redis(self) -> RedisClient:
         """The Redis client; ``redis_target`` finds the server on first use."""
-        return RedisClient(redis_target(self.settings), wait_replicas=self.settings.wait_replicas)
+        return RedisClient(
+            redis_target(self.settings),
+            wait_replicas=self.settings.wait_replicas,
+            prefix=self.prefix,
+        )
 
     @cached_property
     def writer(self) -> JobWriter:

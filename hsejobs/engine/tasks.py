@@ -17,7 +17,7 @@ from huey.exceptions import (
 )
 
 from hsejobs.control import making, options
-from hsejobs.engine import adding, payloads, signatures
+from hsejobs.engine import adding, names, payloads, signatures
 from hsejobs.engine.context import JobContext, running_job
 from hsejobs.engine.huey_api import TaskWrapper
 from hsejobs.engine.queue import Queue, QueueTask
@@ -162,12 +162,25 @@ class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):
         def call_local(self, *args: P.args, **kwargs: P.kwargs) -> R:
             """Calls the function in this thread, without a job."""
 
-    def __init__(self, huey: Any, func: Callable[P, R], **settings: Any) -> None:
+    def __init__(
+        self, huey: Any, func: Callable[P, R], *, aliases: Iterable[str] = (), **settings: Any
+    ) -> None:
         self.queue: Queue = huey
         super().__init__(huey, func, **settings)
         self.registry = huey._registry
         self.full_name = self.registry.task_to_string(self.task_class)
         self.periodic = issubclass(self.task_class, PeriodicTask)
+        module = names.importable(func.__module__)
+        if module.problem:
+            self.problem = (
+                f"{self.full_name} cannot be added: consumers cannot import this script, because"
+                f" {module.problem}; define the queue in a module and import it here"
+            )
+        self.aliases = tuple(
+            one if "." in one else f"{module.name}.{one}" for one in _as_names(aliases)
+        )
+        # Follow-ups of stored jobs are restored by name, too.
+        self.registry._registry.update(dict.fromkeys(self.aliases, self.task_class))
 
     def unregister(self) -> bool:
         """Removes the task from Huey's registry; its schedule no longer runs."""
@@ -219,4 +232,14 @@ class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):
                     error.retry = bool(error.retry)
                 raise
 
-        return super().create_task(run, context=context, name=name, **settings)
+        made = super().create_task(run, context=context, name=name, **settings)
+        # The task's name in Redis begins with it: consumers do not run the script, they import it.
+        made.__module__ = names.importable(func.__module__).name
+        return made
+
+
+def _as_names(aliases: Iterable[str]) -> tuple[str, ...]:
+    found = (aliases,) if isinstance(aliases, str) else tuple(aliases)
+    if not all(isinstance(one, str) and one for one in found):
+        raise TypeError("aliases must be former names of the task, as text")
+    return found

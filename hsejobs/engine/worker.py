@@ -321,11 +321,17 @@ class JobWorker(Worker):
     def _write_once(self, claim: Claim, result: Outcome, started_at: int, shown: Any) -> None:
         if result.kind == "postpone":
             delay = result.delay or 0
-            letter, since = self.work.postpone(claim.id, claim.token, delay, result.limit)
+            code = result.code if result.sent_back else ""
+            letter, since = self.work.postpone(
+                claim.id, claim.token, delay, result.limit, sent_back=code
+            )
             if letter == "x":
                 self._fail(claim, outcomes.postponed_too_long(result, since), started_at, shown)
             elif letter == "d":
-                self._log("postponed", claim, "delayed", shown, delay=delay, error=result.error)
+                fields = {"delay": delay, "error": result.error}
+                if result.code:
+                    fields["code"] = result.code
+                self._log("postponed", claim, "delayed", shown, **fields)
             elif letter == "k":
                 self._log("cancelled", claim, "failed", shown)
         elif result.kind == "interrupted":

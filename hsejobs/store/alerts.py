@@ -6,8 +6,11 @@ import json
 from typing import Any
 
 from hsejobs import codec
-from hsejobs.store import keys
+from hsejobs.store import keys, registry, scripts
 from hsejobs.store.client import RedisClient
+
+#: Jobs at each end of a queue whose tasks are looked at.
+SAMPLE = 20
 
 
 class AlertStore:
@@ -41,6 +44,27 @@ class AlertStore:
         """How many active jobs have a lease that ended before ``before_ms`` (Redis time)."""
         active = keys.of(keys.base(self.prefix, queue), "active")
         return int(self.redis.command("ZCOUNT", active, "-inf", before_ms))
+
+    def unknown_tasks(self, queue: str) -> dict[str, int]:
+        """The tasks of jobs that no living consumer has, with when the oldest job was added or sent
+        back in ms. Looks at the jobs that consumers sent back, and at SAMPLE others at each end.
+        """
+        base = keys.base(self.prefix, queue)
+        found = self.redis.run(scripts.UNKNOWN, base, (SAMPLE,))
+        _, *rows = self.redis.run(scripts.WORKERS, base)
+        records = [json.loads(text) for text in rows[::2]]
+        known = {name for one in records for name in one.get("tasks", ())}
+        pairs = zip(found[::2], found[1::2], strict=True)
+        unknown = {task.decode(): int(at) for task, at in pairs if task.decode() not in known}
+        if unknown and any("tasks" not in one for one in records):
+            # A consumer of 0.1.0 names no tasks: it has those that its release describes.
+            found_releases = registry.look_up(self.redis, self.prefix, queue).releases
+            older = [one for one in found_releases if one.older]
+            if not older:
+                return {}
+            listed = {task.name for one in older for task in one.info.tasks}
+            unknown = {task: at for task, at in unknown.items() if task not in listed}
+        return unknown
 
 
 def _field(alert: dict[str, Any]) -> str:

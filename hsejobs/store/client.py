@@ -16,12 +16,14 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from hsejobs import forks, pulse
-from hsejobs.errors import RedisUnavailable
+from hsejobs.errors import RedisUnavailable, UnknownFormat
+from hsejobs.store import formats, keys
 from hsejobs.store.arrival import arrived
 from hsejobs.store.connect import connect
 from hsejobs.store.replies import Reply, classify, code_of, explained
 from hsejobs.store.scripts import Arg, Script
 from hsejobs.store.watchful import watchful
+from hsejobs.store.words import key_of, packed
 
 #: Seconds that a reply may take before the call is sent again on a new connection.
 REPLY_TIMEOUT = 2.0
@@ -44,7 +46,9 @@ class RedisClient:
     """Redis as hsejobs uses it. Thread-safe and fork-safe; connects on the first call.
 
     Each thread has its own connection, so that no call waits for a free one. ``probe_after``:
-    seconds after which an idle connection is probed before use.
+    seconds after which an idle connection is probed before use. ``prefix``: before the first call,
+    and after each outage, checks the format of the records under this prefix; calls then may raise
+    UnknownFormat.
     """
 
     def __init__(
@@ -53,10 +57,15 @@ class RedisClient:
         *,
         wait_replicas: int = 0,
         probe_after: float = PROBE_AFTER,
+        prefix: str | None = None,
     ) -> None:
         self.url = url
         self.wait_replicas = wait_replicas
         self.probe_after = probe_after
+        self._format_key = None if prefix is None else keys.record_format(prefix)
+        self._unchecked = prefix is not None
+        #: Why this program cannot work with the records, once it has found out.
+        self.unknown_format: UnknownFormat | None = None
         self._watch: tuple[int, Callable[[], None]] | None = None
         self._client: Any = None
         self._pid = 0
@@ -137,8 +146,8 @@ class RedisClient:
             connection = self._connection(base)
             replies: list[Any] = []
             for number, call in enumerate(calls):
-                packed = _packed(("EVALSHA", script.sha, 1, base, *args_of(call)))
-                connection.send_packed_command(packed, check_health=False)
+                sent = packed(("EVALSHA", script.sha, 1, base, *args_of(call)))
+                connection.send_packed_command(sent, check_health=False)
                 if number:
                     replies.append(_reply(connection))
             replies.append(_reply(connection))
@@ -209,7 +218,7 @@ class RedisClient:
 
         def once() -> Any:
             connection = self._connection(base)
-            connection.send_packed_command(_packed(words), check_health=False)
+            connection.send_packed_command(packed(words), check_health=False)
             return connection.read_response()
 
         return self._patiently(PATIENCE, once)
@@ -224,7 +233,7 @@ class RedisClient:
     def _ping_all(self) -> None:
         for node in self.driver.get_primaries():
             connection = self._connection_to(node)
-            connection.send_packed_command(_packed(("PING",)), check_health=False)
+            connection.send_packed_command(packed(("PING",)), check_health=False)
             connection.read_response()
 
     def blocking(self, key: str) -> Any:
@@ -293,8 +302,8 @@ class RedisClient:
             return self._exchange(("EVAL", script.text, *words[2:]))
 
     def _exchange(self, words: Sequence[Arg]) -> Any:
-        connection = self._connection(_key_of(words) if self.cluster else "")
-        connection.send_packed_command(_packed(words), check_health=False)
+        connection = self._connection(key_of(words) if self.cluster else "")
+        connection.send_packed_command(packed(words), check_health=False)
         return connection.read_response()
 
     def _patiently(self, patience: float, once: Callable[[], Any]) -> Any:
@@ -308,6 +317,8 @@ class RedisClient:
         refused: Exception | None = None
         while True:
             try:
+                if self._unchecked:
+                    self._check_format()
                 return once()
             except Exception as error:
                 reply = classify(error)
@@ -336,36 +347,33 @@ class RedisClient:
             tries += 1
             pause = min(0.5, pause * 2 or 0.02)
 
+    def check_format(self) -> None:
+        """Raises UnknownFormat if Redis answers and has records that this release cannot work with."""
+        with contextlib.suppress(RedisUnavailable):
+            self._patiently(0, lambda: None)
+
+    def _check_format(self) -> None:
+        try:
+            formats.check(self._exchange(("GET", self._format_key or "")))
+        except UnknownFormat as error:
+            self.unknown_format = error
+            raise
+        self._unchecked = False
+
     def _lost(self, error: Exception) -> None:
         """Discards this thread's connections; reloads a Cluster's topology."""
         self.close()
+        self._unchecked = self._format_key is not None
         if self.cluster and self._client is not None:
             # Nodes may have changed roles; if none is reachable, the next call reports it.
             with contextlib.suppress(Exception):
                 self._client.nodes_manager.initialize()
 
 
-def _key_of(words: Sequence[Arg]) -> Arg:
-    """The key that determines the Cluster node; a command without one may go to any node."""
-    if words[0] in ("EVALSHA", "EVAL"):
-        return words[3]
-    if words[0] == "XREAD":
-        return words[-2]
-    return words[1] if len(words) > 1 else ""
-
-
-def _packed(words: Sequence[Arg]) -> list[bytes]:
-    """Encodes a command with hiredis: redis-py's own packing handles every argument in Python."""
-    from hiredis import pack_command
-
-    args: Any = tuple(words)
-    return [pack_command(args)]
-
-
 def _answers(connection: Any) -> bool:
     """Whether an idle connection still works; probes it for at most PROBE_TIMEOUT."""
     try:
-        connection.send_packed_command(_packed(("PING",)), check_health=False)
+        connection.send_packed_command(packed(("PING",)), check_health=False)
         if not arrived(connection, PROBE_TIMEOUT):
             return False
         connection.read_response(disconnect_on_error=False)

@@ -37,6 +37,9 @@ SUFFIXES: dict[str, str] = {
     "org": "o:",
     # the queue itself
     "queue": "queue",
+    "releases": "releases",
+    "seen": "releases:seen",
+    "masks": "masks",
     "paused": "paused",
     "seq": "seq",
     "bell": "bell",
@@ -49,6 +52,7 @@ SUFFIXES: dict[str, str] = {
     "cancels": "cancels",
     "ended": "ended",
     "resent": "resent:",
+    "sentback": "sentback",
     "slots": "slots",
     "lastruns": "lastruns",
     "lastends": "lastends",
@@ -73,6 +77,13 @@ MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
 UNDO_MS = 300_000
 #: Seconds for which a resent claim is remembered: an earlier copy may still arrive.
 RESENT_TTL = 3600
+#: Jobs that a consumer sent back: the longest delay of one in ms, the time between two that come back,
+#: and the latest time at which the last of many does; how many tasks are noted, and for how long (s).
+SENT_BACK_MOST_MS, SENT_BACK_GAP_MS, SENT_BACK_LATEST_MS = 30_000, 2, 600_000
+SENT_BACK_KEPT, SENT_BACK_TTL = 100, 25 * 3600
+#: How many releases of a queue's code are remembered, for how long after a consumer of theirs was seen,
+#: and for how long their secret fields are masked: longer than their jobs are kept (in ms).
+RELEASES_KEPT, RELEASE_MS, MASK_MS = 20, 7 * 86_400_000, 90 * 86_400_000
 #: Approximate number of entries that the event feed keeps.
 EVENTS_KEPT = 2_000
 #: A waiting job's score is ``priority * PRIORITY_SPAN`` plus its number in the order of arrival.
@@ -90,12 +101,25 @@ CONSTANTS = {
     "LONGEST_BACKOFF_MS": LONGEST_BACKOFF_MS,
     "UNDO_MS": UNDO_MS,
     "RESENT_TTL": RESENT_TTL,
+    "SENT_BACK_MOST_MS": SENT_BACK_MOST_MS,
+    "SENT_BACK_GAP_MS": SENT_BACK_GAP_MS,
+    "SENT_BACK_LATEST_MS": SENT_BACK_LATEST_MS,
+    "SENT_BACK_KEPT": SENT_BACK_KEPT,
+    "SENT_BACK_TTL": SENT_BACK_TTL,
+    "RELEASES_KEPT": RELEASES_KEPT,
+    "RELEASE_MS": RELEASE_MS,
+    "MASK_MS": MASK_MS,
 }
 
 
 def queues(prefix: str) -> str:
     """The set of the names of all queues that have a description."""
     return f"{prefix}:queues"
+
+
+def record_format(prefix: str) -> str:
+    """The number of the format of all records; absent: 1."""
+    return f"{prefix}:format"
 
 
 def lock(prefix: str, name: str) -> str:

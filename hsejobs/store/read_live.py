@@ -101,7 +101,7 @@ class LiveReader:
             for name in names:
                 base = self._base(name)
                 calls.append((scripts.STATS, (base, org or "", minutes)))
-                calls.append((None, ("GET", keys.of(base, "queue"))))
+                calls.append((scripts.DESCRIBE, (base,)))
                 if org is None:
                     calls.append((scripts.WORKERS, (base,)))
                     # By Redis time, which this process does not know on the first read.
@@ -130,7 +130,7 @@ class LiveReader:
         return Snapshot(
             stats,
             {
-                name: registry.parse(row[1]) if row[1] else QueueInfo(name)
+                name: registry.described(row[1]).info or QueueInfo(name)
                 for name, row in zip(names, rows, strict=True)
             },
             _server(replies[2]) if fixed > 2 else None,

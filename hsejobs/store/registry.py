@@ -1,94 +1,222 @@
-"""The descriptions of queues in Redis, for programs that do not import the queues' code."""
+"""The descriptions of queues in Redis, for programs that do not import the queues' code.
+
+Each release of an application has a description of its own; readers merge them, see `releases`. The
+merged one is written, too, for programs of 0.1.0, which read only that, and overwrite it with their own.
+"""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
-from typing import Any
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from hsejobs import codec
-from hsejobs.errors import UnknownQueue, UnknownTask
-from hsejobs.store import keys
+from hsejobs.errors import UnknownQueue
+from hsejobs.store import keys, releases, scripts
 from hsejobs.store.client import PATIENCE, RedisClient
+from hsejobs.store.description import QueueInfo, ScheduleInfo, TaskInfo, parse
+from hsejobs.store.releases import Release
+
+__all__ = [
+    "Described",
+    "Own",
+    "QueueInfo",
+    "ScheduleInfo",
+    "TaskInfo",
+    "described",
+    "is_known",
+    "load",
+    "load_all",
+    "look_up",
+    "names",
+    "note",
+    "parse",
+    "save",
+]
+
+#: Attempts to write a description while other programs write it, too.
+TRIES = 10
 
 
-@dataclass(slots=True)
-class TaskInfo:
-    """A task: the JSON Schema of its payload (None: any payload) and the dotted paths of secret fields.
+class Own(NamedTuple):
+    """A program's own description of a queue; ``number``, ``source`` and ``consumer`` as in `Release`."""
 
-    ``priority``, ``attempts``, ``backoff`` (ms) and ``timeout`` (ms) are None if the queue's apply.
+    info: QueueInfo
+    number: str | None = None
+    source: int = 0
+    consumer: bool = False
+
+    @property
+    def text(self) -> bytes:
+        return codec.dumps({"release": self.number, **asdict(self.info)})
+
+    @property
+    def id(self) -> str:
+        """The same for the same code with the same settings."""
+        return _sha(self.text)[:16]
+
+
+class Described(NamedTuple):
+    """What Redis knows about a queue. ``text``: the merged description as it is stored, b"" for none.
+
+    ``foreign``: a program of 0.1.0 wrote it.
     """
 
-    name: str
-    schema: dict[str, Any] | None = None
-    secret: list[str] = field(default_factory=list)
-    doc: str = ""
-    priority: int | None = None
-    attempts: int | None = None
-    backoff: int | None = None
-    timeout: int | None = None
+    now: int
+    text: bytes
+    foreign: bool
+    releases: list[Release]
+    masks: dict[str, list[str]]
+
+    @property
+    def info(self) -> QueueInfo | None:
+        """The description; None if there is none."""
+        return releases.merged(self.releases, self.masks) if self.releases else None
+
+    @property
+    def newest(self) -> Release | None:
+        """The newest release that runs."""
+        return releases.shown(self.releases)[0] if self.releases else None
+
+    @property
+    def sha(self) -> str:
+        """The SHA-1 of ``text``."""
+        return _sha(self.text)
 
 
-@dataclass(slots=True)
-class ScheduleInfo:
-    """The schedule of a periodic task: its cron expression has five fields, in UTC."""
-
-    name: str
-    cron: str
-    task: str
-
-
-@dataclass(slots=True)
-class QueueInfo:
-    """A queue's description. ``backoff`` and ``timeout`` are in ms; ``enqueue`` is a role."""
-
-    name: str
-    tasks: list[TaskInfo] = field(default_factory=list)
-    default_task: str | None = None
-    priority: int = 3
-    attempts: int = 3
-    backoff: int = 5000
-    timeout: int = 0
-    workers: str = "threads"
-    concurrency: int = 5
-    enqueue: str = "operator"
-    #: Whether its tasks call external servers: tenants may then not set very short backoffs.
-    outbound: bool = False
-    schedules: list[ScheduleInfo] = field(default_factory=list)
-
-    def effective_option(self, task: TaskInfo, name: str) -> int:
-        """The default of an option (``priority``, ``attempts`` ...) for the task: its own or the queue's."""
-        own: int | None = getattr(task, name)
-        default: int = getattr(self, name) if own is None else own
-        return default
-
-    def task(self, name: str | None) -> TaskInfo:
-        """The task with this full or short name; None means the default task. Raises UnknownTask."""
-        wanted = name or self.default_task
-        for info in self.tasks:
-            if wanted is not None and (
-                info.name == wanted or info.name.rpartition(".")[2] == wanted
-            ):
-                return info
-        known = ", ".join(info.name.rpartition(".")[2] for info in self.tasks) or "none"
-        if name is None:
-            raise UnknownTask(f"queue {self.name!r} has no default task, name one of: {known}")
-        raise UnknownTask(f"queue {self.name!r} has no task of that name; it has: {known}")
+def described(reply: Sequence[Any]) -> Described:
+    """Reads the reply of the script ``describe``."""
+    now, text, written, rows, lines = reply
+    found = [
+        _release(rows[at].decode(), rows[at + 1])._replace(seen=int(float(rows[at + 2])))
+        for at in range(0, len(rows), 3)
+    ]
+    foreign = bool(text) and _sha(text) != written.decode()
+    if foreign:
+        older = Release(f"older:{_sha(text)[:10]}", _parsed(text), seen=now, born=now, older=True)
+        found = [one for one in found if one.id != older.id] + [older]
+    masks: dict[str, list[str]] = {}
+    for line in lines:
+        task, _, path = line.decode().partition(" ")
+        masks.setdefault(task, []).append(path)
+    return Described(now, text, foreign, found, masks)
 
 
-def save(client: RedisClient, prefix: str, info: QueueInfo, *, patience: float = PATIENCE) -> None:
-    """Writes a queue's description and adds it to the list of queues. Raises RedisUnavailable."""
-    key = keys.of(keys.base(prefix, info.name), "queue")
-    client.command("SET", key, codec.dumps(asdict(info)), patience=patience)
-    client.command("SADD", keys.queues(prefix), info.name, patience=patience)
+@lru_cache(maxsize=256)
+def _release(release_id: str, text: bytes) -> Release:
+    born, consumer, source, info = text.split(b" ", 3)
+    return Release(
+        release_id,
+        parse(info),
+        codec.loads(info).get("release"),
+        int(source),
+        int(born),
+        consumer=consumer == b"1",
+        older=release_id.startswith("older:"),
+    )
 
 
-def text(client: RedisClient, prefix: str, name: str) -> bytes | None:
-    """A queue's description as written; None if there is none, or if the queue is not listed."""
-    if not client.command("SISMEMBER", keys.queues(prefix), name):
-        return None
-    found: bytes | None = client.command("GET", keys.of(keys.base(prefix, name), "queue"))
-    return found
+_parsed = lru_cache(maxsize=64)(parse)
+
+
+def _sha(text: bytes) -> str:
+    return hashlib.sha1(text, usedforsecurity=False).hexdigest()
+
+
+def save(
+    client: RedisClient, prefix: str, info: QueueInfo, *, patience: float = PATIENCE, **own: Any
+) -> None:
+    """Notes a description, and writes the merged one; ``own`` as in `Own`. Raises RedisUnavailable."""
+    note(client, prefix, Own(info, **own), patience=patience)
+
+
+def note(
+    client: RedisClient, prefix: str, own: Own, *, patience: float = PATIENCE, always: bool = True
+) -> Described:
+    """Notes a program's own description, and writes the merged one.
+
+    Without ``always``, only if there is news: a description that is missing, that is not noted yet, or
+    that a program of 0.1.0 wrote. Returns what is known afterwards. Raises RedisUnavailable.
+    """
+    base = keys.base(prefix, own.info.name)
+    for _ in range(TRIES):
+        found = _described(client, base, patience)
+        mine = next((one for one in found.releases if one.id == own.id), None)
+        noted = mine is not None and mine.consumer >= own.consumer
+        if noted and found.text and not found.foreign and not always:
+            return found
+        after = _with_own(found, own, mine)
+        rows = [_row(own.id, own.consumer, own.source, own.text, own.info)]
+        if found.foreign:
+            older = found.releases[-1]
+            rows.append(_row(older.id, True, 0, found.text, older.info))
+        before = _sha(found.text) if found.text else ""
+        args = [after.text, before, *(word for row in rows for word in row)]
+        if client.run(scripts.REGISTER, base, args, patience=patience):
+            break
+    client.command("SADD", keys.queues(prefix), own.info.name, patience=patience)
+    return after
+
+
+def _with_own(found: Described, own: Own, mine: Release | None) -> Described:
+    """What is known once the program's own description is noted; ``mine``: as it was noted before."""
+    if mine is None:
+        mine = Release(own.id, own.info, own.number, own.source, found.now, 0, own.consumer)
+    new = mine._replace(
+        seen=found.now,
+        source=max(mine.source, own.source),
+        consumer=mine.consumer or own.consumer,
+    )
+    all_releases = [*(one for one in found.releases if one.id != own.id), new]
+    masks = {name: list(paths) for name, paths in found.masks.items()}
+    for release in all_releases:
+        for task in release.info.tasks:
+            known = masks.setdefault(task.name, [])
+            known.extend(path for path in task.secret if path not in known)
+    masks = {name: paths for name, paths in masks.items() if paths}
+    text = codec.dumps(asdict(releases.merged(all_releases, masks)))
+    return Described(found.now, text, False, all_releases, masks)
+
+
+def _row(
+    release_id: str, consumer: bool, source: int, text: bytes, info: QueueInfo
+) -> tuple[scripts.Arg, ...]:
+    lines = [f"{task.name} {path}" for task in info.tasks for path in task.secret]
+    return release_id, int(consumer), source, text, "\n".join(lines)
+
+
+def look_up(client: RedisClient, prefix: str, name: str) -> Described:
+    """What Redis knows about a queue."""
+    return _described(client, keys.base(prefix, name))
+
+
+def _described(client: RedisClient, base: str, patience: float = PATIENCE) -> Described:
+    return described(client.run(scripts.DESCRIBE, base, patience=patience))
+
+
+def keep_older(client: RedisClient, prefix: str, name: str, found: Described) -> None:
+    """Keeps the descriptions of programs of 0.1.0 while consumers of it run, whose heartbeats name no
+    release. Raises RedisUnavailable.
+    """
+    base = keys.base(prefix, name)
+    older = [one for one in found.releases if one.older]
+    if not older:
+        return
+    _, *rows = client.run(scripts.WORKERS, base)
+    if all("release" in codec.loads(text) for text in rows[::2]):
+        return
+    for one in older:
+        client.command("ZADD", keys.of(base, "seen"), "XX", found.now, one.id)
+
+
+def is_known(client: RedisClient, prefix: str, own: Own) -> bool:
+    """Whether Redis has this description, and lists its queue."""
+    if not client.command("SISMEMBER", keys.queues(prefix), own.info.name):
+        return False
+    key = keys.of(keys.base(prefix, own.info.name), "releases")
+    return client.command("HGET", key, own.id) is not None
 
 
 def names(client: RedisClient, prefix: str) -> list[str]:
@@ -98,31 +226,14 @@ def names(client: RedisClient, prefix: str) -> list[str]:
 
 def load(client: RedisClient, prefix: str, name: str) -> QueueInfo:
     """A queue's description. Raises UnknownQueue."""
-    text = client.command("GET", keys.of(keys.base(prefix, name), "queue"))
-    if text is None:
+    info = look_up(client, prefix, name).info
+    if info is None:
         known = ", ".join(names(client, prefix)) or "none yet"
         raise UnknownQueue(f"there is no queue of that name; known queues: {known}")
-    return parse(text)
+    return info
 
 
 def load_all(client: RedisClient, prefix: str) -> list[QueueInfo]:
     """Every queue's description, sorted by name."""
-    found = []
-    for name in names(client, prefix):
-        text = client.command("GET", keys.of(keys.base(prefix, name), "queue"))
-        if text is not None:
-            found.append(parse(text))
-    return found
-
-
-def parse(text: bytes | str) -> QueueInfo:
-    """Parses a description; fields added by newer releases are ignored."""
-    raw = json.loads(text)
-    raw["tasks"] = [_known(TaskInfo, task) for task in raw.get("tasks", [])]
-    raw["schedules"] = [_known(ScheduleInfo, item) for item in raw.get("schedules", [])]
-    info: QueueInfo = _known(QueueInfo, raw)
-    return info
-
-
-def _known(kind: Any, raw: dict[str, Any]) -> Any:
-    return kind(**{name: value for name, value in raw.items() if name in kind.__slots__})
+    found = (look_up(client, prefix, name).info for name in names(client, prefix))
+    return [info for info in found if info is not None]

@@ -145,7 +145,7 @@ COMPLETE = Script(
 FAIL = Script(
     "fail", ("id", "token", "final", "code", "least_ms", "run_us", "error", "errors_kept")
 )
-POSTPONE = Script("postpone", ("id", "token", "delay_ms", "limit_ms"))
+POSTPONE = Script("postpone", ("id", "token", "delay_ms", "limit_ms", "code"))
 RELEASE = Script("release", each=("id", "token"))
 RENEW = Script("renew", ("lease_ms",), ("id", "token"))
 STALL = Script("stall", ("max_stalls",), ("id", "token"))
@@ -172,7 +172,13 @@ FORGET_EVENTS = Script("forget_events", ("organization", "limit"))
 OBLITERATE = Script("obliterate", ("states", "force", "limit", "whole", "asked", "state", "offset"))
 OVERDUE = Script("overdue", ("overdue_ms",))
 PAUSE = Script("pause", ("pause",))
-HEARTBEAT = Script("heartbeat", ("worker", "record", "ttl_ms"))
+HEARTBEAT = Script("heartbeat", ("worker", "record", "ttl_ms", "release", "described"))
+DESCRIBE = Script("describe")
+REGISTER = Script(
+    "register",
+    ("description", "before"),
+    ("release", "consumer", "source_ms", "its_description", "masks"),
+)
 LOCK = Script("lock", ("lock", "id", "token", "ttl_ms"))
 JOB = Script("job", ("organization", "id", "payload_bytes"))
 PAGE = Script(
@@ -203,6 +209,7 @@ WINDOW = Script(
     ("state", "organization", "reverse", "offset", "limit", "anchor", "anchor_row", "errors"),
 )
 WORKERS = Script("workers")
+UNKNOWN = Script("unknown", ("sample",))
 VERIFY = Script("verify", ("repair",), ("id", "organization"))
 TALLY = Script("tally", ("reporter", "number", "ttl_s"), ("field", "by"))
 

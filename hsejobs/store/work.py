@@ -178,15 +178,23 @@ class WorkerStore:
         return outcome.decode(), int(delay)
 
     def postpone(
-        self, job_id: str, token: str, delay_ms: int, limit_ms: int | None = None
+        self,
+        job_id: str,
+        token: str,
+        delay_ms: int,
+        limit_ms: int | None = None,
+        *,
+        sent_back: str = "",
     ) -> tuple[str, int]:
         """Postpones a job without using an attempt. Returns ``d`` and the ms since the first time,
         ``k`` (failed, because it was cancelled) or ``r`` (refused).
 
         Returns ``x``, and changes nothing, if the first time was ``limit_ms`` ago or more.
+        ``sent_back``: the code of the reason why this consumer cannot run the job, kept in the record;
+        the delay grows with each time.
         """
         limit = -1 if limit_ms is None else limit_ms
-        outcome, since = self._run(scripts.POSTPONE, (job_id, token, delay_ms, limit))
+        outcome, since = self._run(scripts.POSTPONE, (job_id, token, delay_ms, limit, sent_back))
         return outcome.decode(), int(since)
 
     def release(self, jobs: Sequence[tuple[str, str]]) -> int:
@@ -278,12 +286,16 @@ class WorkerStore:
         else:
             self.redis.command("ZADD", key, "XX", int(time.time() * 1000), job_id, patience=0)
 
-    def heartbeat(self, worker: str, record: bytes, ttl_ms: int) -> bool:
+    def heartbeat(
+        self, worker: str, record: bytes, ttl_ms: int, *, release: str = "", described: str = ""
+    ) -> bool:
         """Writes a consumer's heartbeat; an empty record removes it.
 
-        False when the queue's description is missing: Redis has lost its data.
+        ``release`` is the one that it runs, and ``described`` the SHA-1 of the queue's description as
+        it knows it. False when the description has changed, or is missing: Redis has lost its data.
         """
-        return bool(self._run(scripts.HEARTBEAT, (worker, record, ttl_ms)))
+        args = (worker, record, ttl_ms, release, described)
+        return bool(self._run(scripts.HEARTBEAT, args))
 
 
 def _pairs(flat: Sequence[bytes]) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -34,6 +34,8 @@ CALM_AT, CALM_LOOKS = 0.8, 3
 LEAST_FINISHED = 5
 #: Attempts to send a message, and ms for which other processes do not check while it is sent.
 TRIES, SENDING_MS = 6, 45_000
+#: Tasks that one message names.
+SHOWN_TASKS = 3
 #: Share of its memory that Redis may use, in percent.
 MEMORY_PERCENT = 85
 
@@ -79,7 +81,7 @@ class Limits:
 
 
 def readings(one: QueueStats, stalled: int, limits: Limits) -> Iterator[Reading]:
-    """The readings of all enabled rules for a queue. ``stalled``: jobs stalled for too long."""
+    """The readings of the enabled rules for a queue. ``stalled``: jobs stalled for too long."""
     if limits.waiting is not None:
         yield Reading("waiting", one.name, one.waiting, limits.waiting, jobs_wait(one.waiting))
     if limits.failed_percent is not None:
@@ -104,6 +106,17 @@ def readings(one: QueueStats, stalled: int, limits: Limits) -> Iterator[Reading]
         oldest = one.oldest_waiting or 0 if worked else 0
         text = f"a job has waited for {counted(oldest // 60_000, 'minute')}"
         yield Reading("oldest", one.name, oldest, limits.oldest_ms, text)
+
+
+def unknown_task(one: QueueStats, unknown: Mapping[str, int], limit_ms: int) -> Reading:
+    """The reading of the rule about tasks that no consumer has; ``unknown`` as `unknown_tasks` returns it."""
+    waited = max((one.now - at for at in unknown.values()), default=0)
+    shown = ", ".join(sorted(unknown)[:SHOWN_TASKS])
+    more = len(unknown) - SHOWN_TASKS
+    text = f"jobs wait for {verb(len(unknown), 'the task', 'the tasks')} {shown}"
+    text += f" and {more} more" if more > 0 else ""
+    message = f"{text}, and no living consumer has {verb(len(unknown), 'it', 'them')}"
+    return Reading("unknown_task", one.name, max(0, waited), limit_ms, message)
 
 
 def server_readings(server: Server) -> Iterator[Reading]:
@@ -153,7 +166,12 @@ class Watch:
         for one in self.reader.stats(names):
             wait = self.limits.stalled_ms
             stalled = 0 if wait is None else self.store.overdue(one.name, one.now - wait)
-            for reading in readings(one, stalled, self.limits):
+            every = [*readings(one, stalled, self.limits)]
+            if (limit := self.limits.no_worker_ms) is not None:
+                # Without consumers, the rule `no_worker` says so.
+                unknown = self.store.unknown_tasks(one.name) if one.consumers else {}
+                every.append(unknown_task(one, unknown, limit))
+            for reading in every:
                 known = before.pop((reading.rule, reading.queue), None)
                 now = judge(reading, known, one.now)
                 if now is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
@@ -10,7 +11,7 @@ from hsejobs.watch.alerts import CALM_AT, Limits, Reading, readings, server_read
 from hsejobs.wording import jobs_wait, verb
 
 #: Rules that need action at any hour, and the failure percentage from which failures do.
-CRITICAL = ("no_worker", "eviction", "memory")
+CRITICAL = ("no_worker", "unknown_task", "eviction", "memory")
 CRITICAL_PERCENT = 50
 
 _TODO = {
@@ -18,6 +19,7 @@ _TODO = {
     "failures": "see the shared errors (2)",
     "stalled": "{their} worker died or hung: see the workers (3)",
     "no_worker": "start one: hsejobs worker {queue}",
+    "unknown_task": "start consumers of the release that has it",
     "oldest": "add workers, or see what they run (3)",
     "eviction": "set maxmemory-policy noeviction",
     "memory": "clean completed jobs (c), or raise maxmemory",
@@ -69,6 +71,12 @@ def active_alerts(seen: Snapshot, limits: Limits) -> list[Alert]:
                     "P resumes it",
                 )
             )
+    # Only a watching process evaluates this rule: it reads jobs.
+    found += [
+        _recorded(one)
+        for one in seen.alerts.values()
+        if one["rule"] == "unknown_task" and one["state"] == "on"
+    ]
     if seen.server is not None:
         about = [_alert(one, seen) for one in server_readings(seen.server)]
         found += [one for one in about if one is not None]
@@ -90,6 +98,11 @@ def ended(seen: Snapshot) -> list[Alert]:
         )
         for one in sorted(over, key=lambda one: -one["endedMs"])
     ]
+
+
+def _recorded(one: dict[str, Any]) -> Alert:
+    queue, rule = one["queue"] or "", one["rule"]
+    return Alert("critical", rule, queue, one["message"], _TODO[rule], one["sinceMs"])
 
 
 def _alert(reading: Reading, seen: Snapshot) -> Alert | None:

@@ -40,7 +40,7 @@ class Session:
     def __init__(self, options: Options, host: Host) -> None:
         self._host = host
         self.options = options
-        self.redis = RedisClient(options.url)
+        self.redis = RedisClient(options.url, prefix=options.prefix)
         self.source = LiveSource(options, self.redis)
         self.acts = acts_of(options, self.redis)
         self.snapshot: Snapshot | None = None

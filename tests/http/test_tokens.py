@@ -239,3 +239,22 @@ def test_a_token_that_was_made_is_valid() -> None:
     assert (found.user_id, found.organization_id, found.role) == ("ann", "org-1", "admin")
     with pytest.raises(SettingsError, match="cannot sign"):
         make_token(load_settings({"JOBS_JWT_PUBLIC_KEY": pem(RSA)}), "o", "u", "member", 60)
+
+
+def test_all_keys_verify_and_the_first_signs() -> None:
+    older, newer = "o" * 32, "n" * 32
+    signed = make_token(load_settings({"JOBS_JWT_SECRET": older}), "org", "ann", "member", 60)
+    both = load_settings({"JOBS_JWT_SECRET": f"{newer}, {older}"})
+    assert TokenVerifier(both).caller(signed).user_id == "ann"
+    fresh = make_token(both, "org", "ann", "member", 60)
+    assert TokenVerifier(load_settings({"JOBS_JWT_SECRET": newer})).caller(fresh).user_id == "ann"
+    for secret in (newer, f"{newer},{'x' * 32}"):
+        with pytest.raises(Problem):
+            TokenVerifier(load_settings({"JOBS_JWT_SECRET": secret})).caller(signed)
+
+
+def test_a_secret_with_a_comma_of_0_1_0_still_verifies() -> None:
+    whole = f"{'a' * 40},{'b' * 40}"
+    signed = jwt.encode({"sub": "ann", "org": "o", "exp": time.time() + 60}, whole, "HS256")
+    checker = TokenVerifier(load_settings({"JOBS_JWT_SECRET": whole}))
+    assert checker.caller(signed).user_id == "ann"

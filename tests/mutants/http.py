@@ -17,8 +17,8 @@ MUTANTS = (
     http(
         "the key of another algorithm is taken",
         "tokens",
-        "                self.keys[algorithm],\n",
-        "                next(iter(self.keys.values())),\n",
+        "*others, last = self.keys[algorithm]",
+        "*others, last = next(iter(self.keys.values()))",
     ),
     http(
         "a changed last letter is the same token",

@@ -17,6 +17,7 @@ _CLOCKED = (
     "hsejobs.store.client",
     "hsejobs.engine.worker",
     "hsejobs.engine.maintenance",
+    "hsejobs.engine.heartbeat",
     "hsejobs.engine.duties",
     "hsejobs.engine.outage",
     "hsejobs.engine.timer",
@@ -31,6 +32,7 @@ _CLOCKED = (
 _ASKING = (
     "hsejobs.engine.worker",
     "hsejobs.engine.maintenance",
+    "hsejobs.engine.heartbeat",
     "hsejobs.engine.consumer",
     "hsejobs.engine.workers",
     "hsejobs.model",

@@ -15,6 +15,9 @@ _BESIDE = ("payload", "extras", "result", "errors", "logs", "marks")
 #: Keys of the queue itself, of which there is at most one each.
 _STAY = {
     "queue",
+    "releases",
+    "releases:seen",
+    "masks",
     "paused",
     "seq",
     "bell",
@@ -26,7 +29,7 @@ _STAY = {
     "gone",
     "ended",
 }
-_EXPIRE = ("minute", "worker", "counter", "members", "revoked", "resent", "newevents")
+_EXPIRE = ("sentback", "minute", "worker", "counter", "members", "revoked", "resent", "newevents")
 _BASE = re.compile(r"(?P<base>[^{}]+:\{[^{}]+\}:)(?P<rest>.*)", re.DOTALL)
 
 Index = dict[str, float]

@@ -24,8 +24,8 @@ MAX_TOKEN_CHARS = 4096
 def link_for(settings: Settings, artifact: Artifact) -> str | None:
     """Return a URL with which anyone may load the artifact; None without JOBS_PUBLIC_URL.
 
-    The signing key is derived from JOBS_SECRET_KEY, else JOBS_JWT_SECRET, else the key file in
-    JOBS_HOME, which is created if it is missing. Raises SettingsError.
+    The signing key is derived from the first key in JOBS_SECRET_KEY, else JOBS_JWT_SECRET, else the
+    key file in JOBS_HOME, which is created if it is missing. Raises SettingsError.
     """
     if settings.public_url is None:
         return None
@@ -57,9 +57,8 @@ def verify(settings: Settings, token: str, now_ms: int) -> tuple[str, str]:
 
 
 def _keys(settings: Settings) -> Iterator[bytes]:
-    for secret in (settings.secret_key, settings.jwt_secret):
-        if secret is not None:
-            yield _derived(secret.encode("utf-8", "surrogateescape"))
+    for secret in (*settings.secret_keys, *settings.jwt_secrets):
+        yield _derived(secret.encode("utf-8", "surrogateescape"))
     kept = read_secret(settings.jobs_home)
     if kept is not None:
         yield _derived(kept)

@@ -1,8 +1,9 @@
 -- heartbeat: records that a consumer is alive and what it runs; removes consumers without recent heartbeats.
 -- KEYS: 1 the queue's base
--- ARGV: worker, record, ttl_ms
---   record: JSON; '' when the consumer stops
--- returns: 1 when the queue has a description, 0 if Redis has lost it
+-- ARGV: worker, record, ttl_ms, release, described
+--   record: JSON; '' when the consumer stops; release: which it runs; described: the SHA-1 of the queue's
+--   description as the consumer knows it
+-- returns: 1 when the queue has that description, 0 if it has changed or Redis has lost it
 -- errors: none
 -- full server: runs
 -- include: base
@@ -14,6 +15,10 @@ if ARGV[2] == '' then
 else
   redis.call('ZADD', workers, int(now_ms), worker)
   redis.call('SET', base .. K.worker .. worker, ARGV[2], 'PX', int(ttl_ms))
+  if redis.call('HGET', base .. K.releases, ARGV[4]) then
+    redis.call('ZADD', base .. K.seen, NOW, ARGV[4])
+  end
 end
 redis.call('ZREMRANGEBYSCORE', workers, '-inf', int(now_ms - ttl_ms))
-return redis.call('EXISTS', base .. K.queue)
+local described = redis.call('GET', base .. K.queue)
+return described and redis.sha1hex(described) == ARGV[5] and 1 or 0

@@ -23,7 +23,7 @@ for a = 3, #ARGV, 2 do
   else
     if not STATE[job[1]] then take_from_all(job[2], id) end
     to_waiting(id, 'f', job[2], job[3], { 'am', '0', 'ws', NOW, 'si', NOW })
-    redis.call('HDEL', key, 'ft', 'sl', 'ec', 'tk', 'pg', 'pm', 'pf', 'ra', 'aa', 'al', 'cl', 'cn')
+    redis.call('HDEL', key, 'ft', 'sl', 'ec', 'tk', 'pg', 'pm', 'pf', 'bs', 'ra', 'aa', 'al', 'cl', 'cn')
     event('waiting', id, job[2])
     out[#out + 1] = 'ok'
     moved = true

@@ -7,7 +7,7 @@ local NUMBERS = {
   bo = { 6, 0, LONGEST_MS, 0 }, to = { 7, 0, LONGEST_MS, 0 }, ct = { 8, 0, LATEST, now_ms },
   ra = { 9, 0, LATEST }, ft = { 10, 0, LATEST }, pt = { 11, 0, LATEST }, ws = { 12, 0, LATEST },
   pf = { 13, 0, LATEST }, sl = { 14, 0, MANY }, lc = { 15, 0, LARGEST },
-  sc = { 16, PRIORITY_SPAN, 6 * PRIORITY_SPAN },
+  bs = { 19, 0, LATEST }, sc = { 16, PRIORITY_SPAN, 6 * PRIORITY_SPAN },
 }
 
 local function sound(value, from, to)
@@ -33,7 +33,7 @@ end
 -- faults in order; `live`: a worker holds it, so it must not be changed.
 local function inspect(id, found_org)
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'o', 'p', 'am', 'ax', 'bo', 'to', 'ct', 'ra', 'ft', 'pt', 'ws', 'pf', 'sl', 'lc', 'sc', 'pg', 'cl')
+  local job = read(key, 'st', 'o', 'p', 'am', 'ax', 'bo', 'to', 'ct', 'ra', 'ft', 'pt', 'ws', 'pf', 'sl', 'lc', 'sc', 'pg', 'cl', 'bs')
   local faults, places, standing = {}, {}, 0
   local function fault(code) faults[#faults + 1] = code end
   for letter in pairs(STATE) do

@@ -1,0 +1,45 @@
+"""A consumer's heartbeat, from which operators and other programs know that it lives."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+from hsejobs import codec
+from hsejobs.engine.ports import MaintenanceHost
+from hsejobs.store.formats import FORMAT
+
+
+def record(consumer: MaintenanceHost) -> bytes:
+    """The record of a living consumer as JSON: who it is, which tasks it has, and what it runs."""
+    now = time.monotonic()
+    slots = []
+    for slot in consumer.slots():
+        running = slot.running()
+        slots.append(
+            None
+            if running is None
+            else {
+                "job": running.id,
+                "task": running.name,
+                "attempt": running.attempt,
+                "runningFor": int((now - running.started) * 1000),
+            }
+        )
+    return codec.dumps(
+        {
+            "id": consumer.worker_id,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "queue": consumer.queue.name,
+            "workers": "processes" if consumer.forking else "threads",
+            "concurrency": consumer.workers,
+            "startedAt": consumer.started_at,
+            "release": consumer.queue.release_number,
+            "format": FORMAT,
+            "tasks": [*consumer.queue.wrappers, *consumer.queue.renamed],
+            "hung": consumer.hung,
+            "slots": slots,
+        }
+    )

@@ -1,0 +1,25 @@
+"""The words of a command: their encoding, and the key that says where it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hsejobs.store.scripts import Arg
+
+
+def key_of(words: Sequence[Arg]) -> Arg:
+    """The key that determines the Cluster node; a command without one may go to any node."""
+    if words[0] in ("EVALSHA", "EVAL"):
+        return words[3]
+    if words[0] == "XREAD":
+        return words[-2]
+    return words[1] if len(words) > 1 else ""
+
+
+def packed(words: Sequence[Arg]) -> list[bytes]:
+    """Encodes a command with hiredis: redis-py's own packing handles every argument in Python."""
+    from hiredis import pack_command
+
+    args: Any = tuple(words)
+    return [pack_command(args)]
