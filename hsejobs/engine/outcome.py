@@ -26,7 +26,7 @@ from hsejobs.engine import context, extras, messages
 from hsejobs.engine.context import JobContext, JobInterrupted
 from hsejobs.engine.queue import Queue
 from hsejobs.errors import JobsError, LeaseLost, Postpone, RedisUnavailable, Unrecoverable
-from hsejobs.masking import MASK, plain, scrub, scrub_data, too_much
+from hsejobs.masking import plain, scrub, scrub_data
 from hsejobs.model import LONGEST_MS, TRACEBACK_LENGTH
 from hsejobs.store.client import may_wait
 from hsejobs.store.work import Claim
@@ -207,17 +207,7 @@ def _clean(job: JobContext, text: str) -> str:
 
 
 def _clean_result(job: JobContext) -> bytes:
-    result = job.result
-    if result is None:
-        return b"null"
-    if len(result) > 6:
-        secrets = job.secrets
-        if too_much(secrets, len(result)):
-            return codec.dumps(MASK)
-        # Compare in JSON form: with quotes and lone surrogates escaped.
-        if any(codec.dumps(secret)[1:-1] in result for secret in secrets):
-            return codec.dumps(scrub_data(codec.loads(result), secrets))
-    return result
+    return b"null" if job.result is None else job.scrub_json(job.result)
 
 
 def _failed(

@@ -28,6 +28,7 @@ SUFFIXES: dict[str, str] = {
     "errors": "e:",
     "logs": "l:",
     "marks": "k:",
+    "checkpoint": "cp:",
     # the indexes, whole and per organization
     "waiting": "waiting",
     "active": "active",

@@ -231,6 +231,19 @@ class WorkerStore:
         reply = self._run(scripts.MARK, (job_id, token, mark, int(put), new_nonce() if put else ""))
         return None if reply < 0 else bool(reply)
 
+    def checkpoint(self, job_id: str, token: str, value: bytes, *, final: bool = False) -> bool:
+        """Stores the job's checkpoint (JSON); returns whether the token still holds the job.
+
+        ``final``: written with the outcome; a full Redis accepts it too.
+        """
+        return bool(self._run(scripts.CHECKPOINT, (job_id, token, value, int(final))))
+
+    def checkpointed(self, job_id: str) -> bytes | None:
+        """The job's checkpoint (JSON), or None."""
+        key = keys.of(self.base, "checkpoint", job_id)
+        found: bytes | None = self.redis.command("GET", key, patience=self.patience)
+        return found
+
     def artifact(self, job_id: str, token: str, fresh: str, expires_at: int) -> str | None:
         """The id of the job's file, set to ``fresh`` if it has none yet; None: the lease is lost."""
         reply = self._run(scripts.ARTIFACT, (job_id, token, fresh, expires_at))

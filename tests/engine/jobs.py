@@ -67,6 +67,23 @@ class _Busy(JobsError):
 
 
 @huey.task()
+def stepwise(payload: dict[str, Any]) -> list[int | None]:
+    """Ends each attempt as its payload says, one after the other, then returns what each began from."""
+    job, endings = current_job(), payload["endings"]
+    state = job.resumed_from or {"step": 0, "seen": []}
+    state["seen"].append(state["step"] or None)
+    step = state["step"] = state["step"] + 1
+    if step > len(endings):
+        return list(state["seen"])
+    job.checkpoint(state)
+    if endings[step - 1] == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if endings[step - 1] == "postpone":
+        raise Postpone("later", delay=0.05)
+    raise ValueError("not yet")
+
+
+@huey.task()
 def busy(payload: dict[str, Any]) -> None:
     raise _Busy("busy")
 

@@ -178,7 +178,7 @@ MUTANTS = (
         " then",
         PROMISES,
     ),
-    lua("remove leaves the log behind", "lib/delete", ", K.logs, K.marks }", ", K.marks }"),
+    lua("remove leaves the log behind", "lib/delete", ", K.logs, K.marks,", ", K.marks,"),
     lua(
         "retry is of any tenant",
         "retry",

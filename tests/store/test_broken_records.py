@@ -73,6 +73,7 @@ ACTS: dict[str, Act] = {
     "progress": lambda s, p: s.work.progress(*p, 5, "m"),
     "log": lambda s, p: s.work.log(*p, ["line"]),
     "mark": lambda s, p: s.work.mark(*p, "m", put=True),
+    "checkpoint": lambda s, p: s.work.checkpoint(*p, b"1"),
     "sweep": lambda s, _: s.work.sweep(3),
     "promote": lambda s, p: s.writer.promote("q", p[0]),
     "retry": lambda s, p: s.writer.retry("q", p[0]),

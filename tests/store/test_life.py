@@ -99,6 +99,7 @@ def work_on_jobs(store: Watched) -> None:
     assert store.work.progress(job, token, 5, "on")
     assert store.work.log(job, token, ["a line"])
     assert store.work.mark(job, token, "once", put=True)
+    assert store.work.checkpoint(job, token, b"5")
     assert store.work.artifact(job, token, "a" * 32, redis_ms(store.redis) + HOUR)
     # A claim that is sent again.
     store.add("again")

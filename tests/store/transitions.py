@@ -57,6 +57,13 @@ TRANSITIONS = (
     Transition("log", (A,), STAYS, ("log",), "by token, capped"),
     Transition("mark", (A,), STAYS, ("mark",), "by token; records what an attempt did"),
     Transition(
+        "checkpoint",
+        (A,),
+        STAYS,
+        ("checkpoint",),
+        "by token; the value that the next attempt continues from",
+    ),
+    Transition(
         "file", (A,), STAYS, ("artifact",), "by token; the id of the file that the job creates"
     ),
     Transition("complete", (A,), (C,), ("complete",), "by token; may claim the next job"),

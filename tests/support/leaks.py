@@ -11,7 +11,7 @@ import redis
 from hsejobs.model import STATE_OF_LETTER, State
 from hsejobs.store.keys import SUFFIXES, alerts, circuits, lock, queues
 
-_BESIDE = ("payload", "extras", "result", "errors", "logs", "marks")
+_BESIDE = ("payload", "extras", "result", "errors", "logs", "marks", "checkpoint")
 #: Keys of the queue itself, of which there is at most one each.
 _STAY = {
     "queue",

@@ -20,7 +20,7 @@ for a = 5, #ARGV, 4 do
   local id, its_token, result = ARGV[a], ARGV[a + 1], ARGV[a + 3]
   local us = within(ARGV[a + 2], 0, LONGEST_RUN, 0)
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'tk', 'o')
+  local job = read(key, 'st', 'tk', 'o', 'cp')
   if job[2] ~= its_token or (job[1] ~= 'a' and job[1] ~= 'c') then
     outcomes[#outcomes + 1] = 'r'
   else
@@ -35,6 +35,7 @@ for a = 5, #ARGV, 4 do
       else
         redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', finished_at, 'r', result)
       end
+      if job[4] then redis.call('UNLINK', base .. K.checkpoint .. id) end
       local org, score = job[3], int(now_us + #gone)
       gone[#gone + 1] = id
       done[#done + 1] = score

@@ -1,5 +1,5 @@
 -- Deletes a job's record and all its other keys; the caller has checked that this is allowed.
-local BESIDE = { K.job, K.payload, K.extras, K.result, K.errors, K.logs, K.marks }
+local BESIDE = { K.job, K.payload, K.extras, K.result, K.errors, K.logs, K.marks, K.checkpoint }
 
 -- The records of a weekly schedule's runs may be removed between runs: keep how the last one ended.
 local function keep_outcome(id, state)
