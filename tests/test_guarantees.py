@@ -15,6 +15,7 @@ PAGE = TESTS.parent / "docs" / "guarantees.md"
 LOSS, PROMISES = "engine/test_loss.py", "engine/test_promises.py"
 SCRIPTS, ACTS, AGAIN = "store/test_promises.py", "store/test_acts.py", "store/test_sent_again.py"
 MATRIX, REPLIES = "matrix/test_matrix.py", "store/test_replies.py"
+LOCKS = "engine/test_locks.py"
 CHECKPOINTS = "engine/test_checkpoints.py"
 ENDINGS, LIFE = "engine/test_outcomes.py", "store/test_life.py"
 MAIL, HOOKS = "services/test_mail_delivery.py", "webhooks/test_delivery.py"
@@ -118,6 +119,13 @@ PROOFS: dict[str, tuple[str, ...]] = {
         f"{ENDINGS}::test_a_job_that_kills_its_worker_fails_alone",
         f"{ACTS}::test_a_stalled_job_is_claimed_alone",
         f"{PROMISES}::test_a_process_that_dies_is_seen_at_once",
+    ),
+    "A lock goes to the next in line.": (
+        f"{LOCKS}::test_three_hundred_jobs_take_the_time_of_their_work",
+    ),
+    "When a holder ends, in whatever way": (
+        f"{LIFE}::test_what_was_seen_is_the_table",
+        f"{LOCKS}::test_a_killed_holder_hands_over",
     ),
     "Timeouts are enforced.": (f"{ENDINGS}::test_a_timeout_ends_a_job_that_does_not_yield",),
     "A process that does not end its job is killed.": (

@@ -24,6 +24,7 @@ from hsejobs import codec
 from hsejobs.control import sealing
 from hsejobs.engine import context, extras, messages
 from hsejobs.engine.context import JobContext, JobInterrupted
+from hsejobs.engine.locks import LockTaken
 from hsejobs.engine.queue import Queue
 from hsejobs.errors import JobsError, LeaseLost, Postpone, RedisUnavailable, Unrecoverable
 from hsejobs.masking import plain, scrub, scrub_data
@@ -31,7 +32,7 @@ from hsejobs.model import LONGEST_MS, TRACEBACK_LENGTH
 from hsejobs.store.client import may_wait
 from hsejobs.store.work import Claim
 
-#: Seconds before a job that found a lock taken runs again.
+#: Seconds before a job that tried to take a lock twice runs again.
 LOCKED_DELAY = 1.0
 #: Ms before a job that could not reach Redis runs again, and ms after which it fails instead.
 REDIS_DELAY, REDIS_LIMIT = 5_000, 24 * 3_600_000
@@ -39,7 +40,8 @@ REDIS_DELAY, REDIS_LIMIT = 5_000, 24 * 3_600_000
 
 @dataclass(slots=True)
 class Outcome:
-    """How a run ended: ``completed``, ``fail``, ``postpone``, ``lost`` or ``interrupted``."""
+    """How a run ended: ``completed``, ``fail``, ``postpone``, ``locked``, ``lost`` or
+    ``interrupted``."""
 
     kind: str
     run_us: int = 0
@@ -48,6 +50,8 @@ class Outcome:
     error: str = ""
     traceback: str | None = None
     final: bool = False
+    #: The lock that a ``locked`` job waits for.
+    lock: str = ""
     #: Ms before the next attempt. For a failure, the minimum beside the backoff; None: the backoff only.
     delay: int | None = None
     #: Ms after the first postponement from which the job fails instead; None: never.
@@ -142,6 +146,8 @@ def _outcome_of(claim: Claim, job: JobContext, raised: BaseException | None) -> 
             code=error.code,
             error=_clean(job, str(error)),
         )
+    if isinstance(error, LockTaken):
+        return Outcome("locked", lock=error.key, error=_clean(job, str(error)))
     if isinstance(error, TaskLockedException):
         return Outcome("postpone", delay=int(LOCKED_DELAY * 1000), error=_clean(job, str(error)))
     if isinstance(error, RateLimitExceeded):

@@ -305,6 +305,10 @@ class JobWorker(Worker):
                 self._fail(claim, outcomes.postponed_too_long(result, since), started_at, shown)
             elif letter == "d":
                 self._log("postponed", claim, "delayed", shown, delay=delay, error=result.error)
+        elif result.kind == "locked":
+            letter = self.work.await_lock(claim.id, claim.token, result.lock)
+            if letter != "r":
+                self._log("postponed", claim, "delayed", shown, error=result.error)
         elif result.kind == "interrupted":
             if self.consumer.is_late(claim):
                 self._fail(claim, outcomes.timed_out(claim), started_at, shown)

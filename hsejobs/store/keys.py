@@ -57,6 +57,8 @@ SUFFIXES: dict[str, str] = {
     "value": "kv:",
     "counter": "n:",
     "members": "s:",
+    # the jobs that wait for a lock
+    "waiters": "lw:",
     # circuit breakers, which do not belong to a queue
     "circuit": "c:",
     "circuits": "circuits",
@@ -72,6 +74,9 @@ MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
 UNDO_MS = 300_000
 #: Seconds for which a resent claim is remembered: an earlier copy may still arrive.
 RESENT_TTL = 3600
+#: In ms: how long a lock is kept for the job that it was handed to; after how long the first job that
+#: waits for it tries again, and all others, if no script hands it over.
+LOCK_GIVEN_MS, LOCK_FIRST_MS, LOCK_REST_MS = 60_000, 5_000, 600_000
 #: Approximate number of entries that the event feed keeps.
 EVENTS_KEPT = 2_000
 #: A waiting job's score is ``priority * PRIORITY_SPAN`` plus its number in the order of arrival.
@@ -89,6 +94,9 @@ CONSTANTS = {
     "LONGEST_BACKOFF_MS": LONGEST_BACKOFF_MS,
     "UNDO_MS": UNDO_MS,
     "RESENT_TTL": RESENT_TTL,
+    "LOCK_GIVEN_MS": LOCK_GIVEN_MS,
+    "LOCK_FIRST_MS": LOCK_FIRST_MS,
+    "LOCK_REST_MS": LOCK_REST_MS,
 }
 
 

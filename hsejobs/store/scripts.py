@@ -173,6 +173,8 @@ OVERDUE = Script("overdue", ("overdue_ms",))
 PAUSE = Script("pause", ("pause",))
 HEARTBEAT = Script("heartbeat", ("worker", "record", "ttl_ms"))
 LOCK = Script("lock", ("lock", "id", "token", "ttl_ms"))
+UNLOCK = Script("unlock", ("lock", "id", "token"))
+AWAIT_LOCK = Script("await_lock", ("id", "token", "lock"))
 JOB = Script("job", ("organization", "id", "payload_bytes"))
 PAGE = Script(
     "page",

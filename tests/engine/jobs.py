@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
@@ -130,6 +131,20 @@ def locked(payload: dict[str, Any]) -> str:
             _note(f"slept:{payload.get('seconds')}")
             time.sleep(payload.get("seconds", 0))
     return "had it"
+
+
+@huey.task()
+def in_turn(payload: dict[str, Any]) -> None:
+    """Holds one lock, or several, and notes when."""
+    with contextlib.ExitStack() as held:
+        for name in payload.get("locks", ["turn"]):
+            held.enter_context(huey.lock_task(name))
+        _note(f"turn:{payload['n']}")
+        if "until" in payload:
+            while payload["until"] not in Path(os.environ["TRIAL_FILE"]).read_text():
+                time.sleep(0.01)
+        time.sleep(payload.get("seconds", 0))
+        _note(f"over:{payload['n']}")
 
 
 @huey.task()

@@ -73,6 +73,8 @@ ACTS: dict[str, Act] = {
     "progress": lambda s, p: s.work.progress(*p, 5, "m"),
     "log": lambda s, p: s.work.log(*p, ["line"]),
     "mark": lambda s, p: s.work.mark(*p, "m", put=True),
+    "lock": lambda s, p: [s.work.lock("l", *p), s.work.unlock("l", *p)],
+    "await a lock": lambda s, p: s.work.await_lock(*p, "l"),
     "checkpoint": lambda s, p: s.work.checkpoint(*p, b"1"),
     "sweep": lambda s, _: s.work.sweep(3),
     "promote": lambda s, p: s.writer.promote("q", p[0]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
@@ -116,6 +116,68 @@ def work_on_jobs(store: Watched) -> None:
         assert dict(store.work.sweep(most).stalled)[job] == became
 
 
+def wait_for_locks(store: Watched) -> None:
+    """Each way in which a lock becomes free, with two jobs that wait for it."""
+    store.writer.obliterate("q", force=True)
+    work = store.work
+
+    def crowd(lease: int = HOUR) -> tuple[tuple[str, str], tuple[str, str]]:
+        """A job that holds the lock, and the first of two that wait for it."""
+        store.writer.obliterate("q", force=True)
+        holder, first, second = store.held(lease), store.held(), store.held()
+        assert work.lock("l", *holder) is True
+        for one in (first, second):
+            assert work.lock("l", *one) is False
+            assert work.await_lock(*one, "l") == "d"
+            assert work.await_lock(*one, "l") == "d"
+        return holder, first
+
+    def handed(first: tuple[str, str]) -> None:
+        assert store.reader.status("q", first[0]) is State.WAITING
+        assert store.client.get("t:{q}:kv:l") == f"{first[0]} *".encode()
+        assert not RecordVerifier(store.redis, "t").verify("q").faults
+
+    ends: tuple[Callable[[tuple[str, str]], object], ...] = (
+        lambda one: work.unlock("l", *one),
+        lambda one: work.unlock("l"),
+        lambda one: store.fail(one),
+        lambda one: work.postpone(*one, HOUR),
+        lambda one: work.release([one]),
+        lambda one: work.stall([one], 5),
+        lambda one: work.step([Done(*one, 5, b"1")], 0, "none", 0),
+        lambda one: work.await_lock(*one, "other"),
+    )
+    for end in ends:
+        holder, first = crowd()
+        end(holder)
+        handed(first)
+    holder, first = crowd(lease=0)
+    work.sweep(5)
+    handed(first)
+    # Redis lost the holder's record: the next job that tries finds out.
+    holder, first = crowd()
+    store.client.set("t:{q}:kv:l", "lost token")
+    assert work.lock("l", *store.held()) is False
+    handed(first)
+    # A job that was handed the lock leaves without having run.
+    for leave in (
+        lambda job: store.writer.remove("q", job),
+        lambda job: store.writer.clean("q", State.WAITING, 0),
+        lambda job: Tenants(store.redis, "t").erase_jobs("t:{q}:", "one", [job]),
+    ):
+        holder, first = crowd()
+        third = store.held()
+        assert work.await_lock(*third, "l") == "d"
+        work.unlock("l", *holder)
+        leave(first[0])
+        assert store.reader.status("q", first[0]) is None
+        assert store.client.zcard("t:{q}:lw:l") == 1
+    # It was freed just before.
+    assert work.await_lock(*store.held(), "unheld") == "w"
+    store.writer.obliterate("q", force=True)
+    assert store.client.keys("t:{q}:lw:*") == store.client.keys("t:{q}:kv:*") == []
+
+
 def claim_what_fell_due(store: Watched) -> None:
     """A delayed job whose time has come: claimed in one call, or moved by a claim of another."""
     store.writer.obliterate("q", force=True)
@@ -152,6 +214,7 @@ def act_by_hand(store: Watched) -> None:
 def test_what_was_seen_is_the_table(store: Watched) -> None:
     """Every row happens, and nothing else does (test_machine.py looks for what else could)."""
     work_on_jobs(store)
+    wait_for_locks(store)
     claim_what_fell_due(store)
     act_by_hand(store)
     assert store.redis.moves == MOVES

@@ -8,7 +8,7 @@
 --       (c completed, r refused: the token no longer holds the job), claimed as lib/claim returns
 -- errors: none
 -- full server: runs by itself
--- include: base place settle due bucket claim
+-- include: base place locks settle due bucket claim
 local SMALL = 64
 local n, token, lease_ms = whole(ARGV[1], 0), ARGV[2], within(ARGV[3], 0, LONGEST_MS, 0)
 local again = whole(ARGV[4], 0)
@@ -20,7 +20,7 @@ for a = 5, #ARGV, 4 do
   local id, its_token, result = ARGV[a], ARGV[a + 1], ARGV[a + 3]
   local us = within(ARGV[a + 2], 0, LONGEST_RUN, 0)
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'tk', 'o', 'cp')
+  local job = read(key, 'st', 'tk', 'o', 'cp', 'lk')
   if job[2] ~= its_token or (job[1] ~= 'a' and job[1] ~= 'c') then
     outcomes[#outcomes + 1] = 'r'
   else
@@ -36,6 +36,7 @@ for a = 5, #ARGV, 4 do
         redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', finished_at, 'r', result)
       end
       if job[4] then redis.call('UNLINK', base .. K.checkpoint .. id) end
+      free_locks(id, its_token, job[5])
       local org, score = job[3], int(now_us + #gone)
       gone[#gone + 1] = id
       done[#done + 1] = score

@@ -6,10 +6,10 @@
 -- returns: {outcome, delay ms}: "d" retried later, "f" failed, "r" refused (the token does not hold the job)
 -- errors: none
 -- full server: runs
--- include: base place bucket backoff
+-- include: base place locks bucket backoff
 local id, token = ARGV[1], ARGV[2]
 local key = base .. K.job .. id
-local job = read(key, 'st', 'tk', 'o', 'am', 'ax', 'bo')
+local job = read(key, 'st', 'tk', 'o', 'am', 'ax', 'bo', 'lk')
 if job[2] ~= token then return { 'r', 0 } end
 if job[1] ~= 'a' then
   -- Resent after a lost reply: the token stays in the record until the next claim.
@@ -21,6 +21,7 @@ local final = ARGV[3] == '1' or made >= whole(job[5], 1)
 local delay = math.max(backoff(job[6], made), within(ARGV[5], 0, LONGEST_MS, 0))
 local run_at = int(now_ms + delay)
 take_from('a', org, id)
+free_locks(id, token, job[7])
 redis.call('RPUSH', base .. K.errors .. id, ARGV[7])
 redis.call('LTRIM', base .. K.errors .. id, -kept, -1)
 if final then

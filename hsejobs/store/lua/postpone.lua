@@ -6,10 +6,10 @@
 --   limit_ms or more: nothing is changed
 -- errors: none
 -- full server: runs
--- include: base place
+-- include: base place locks
 local id, token = ARGV[1], ARGV[2]
 local key = base .. K.job .. id
-local job = read(key, 'st', 'tk', 'o', 'am', 'pf')
+local job = read(key, 'st', 'tk', 'o', 'am', 'pf', 'lk')
 if job[2] ~= token or (job[1] ~= 'a' and job[1] ~= 'd') then return { 'r', 0 } end
 local first, limit = within(job[5], 0, now_ms, now_ms), whole(ARGV[4], -1)
 if job[1] == 'a' and limit >= 0 and job[5] and now_ms - first >= limit then
@@ -19,6 +19,7 @@ if job[1] == 'a' then
   local org, run_at = job[3], int(now_ms + within(ARGV[3], 0, LONGEST_MS, 0))
   local made = within(job[4], 1, 1000000, 1) - 1
   take_from('a', org, id)
+  free_locks(id, token, job[6])
   redis.call('HSET', key, 'st', 'd', 'am', made, 'ra', run_at, 'pf', int(first), 'si', NOW)
   redis.call('HDEL', key, 'pg', 'pm')
   put_in('d', org, run_at, id)

@@ -4,7 +4,7 @@
 -- returns: the new state of each: "waiting", "failed" or "refused"
 -- errors: none
 -- full server: runs
--- include: base place settle stall
+-- include: base place locks settle stall
 local became = {}
 for a = 2, #ARGV, 2 do
   local id = ARGV[a]

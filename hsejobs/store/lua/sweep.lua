@@ -8,7 +8,7 @@
 --       the new state of each ("waiting" or "failed"), Redis time in ms}
 -- errors: none
 -- full server: runs
--- include: base place settle due stall
+-- include: base place locks settle due stall
 local max_stalls, limit = whole(ARGV[1], 0), within(ARGV[2], 1, 500, 1)
 local stall_limit = within(ARGV[3], 0, 500, 0)
 if now_ms > whole(ARGV[4], 0) then stall_limit = 0 end

@@ -1,13 +1,14 @@
 -- A job whose worker stalled: back to its place without using an attempt, or failed after too many stalls.
 local function stall_job(id, max_stalls)
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'o', 'sl', 'am', 'sc', 'tk', 'pt', 'p')
+  local job = read(key, 'st', 'o', 'sl', 'am', 'sc', 'tk', 'pt', 'p', 'lk')
   local org = job[2]
   if not is_there(key, job, job[1]) then
     take_from('a', nil, id)
     return nil
   end
   if settle(id, 'a', job[1], org, job[8]) then return nil end
+  free_locks(id, job[6], job[9])
   local stalls, made = within(job[3], 0, 1000000, 0) + 1, within(job[4], 0, 1000000, 0)
   if stalls > max_stalls then
     local entry = cjson.encode({
