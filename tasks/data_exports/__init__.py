@@ -17,6 +17,7 @@ from hsejobs.services.fields import Identifier, Payload
 from hsejobs.services.mail.recipients import MailAddress
 from tasks.data_exports.make import CONTENT_TYPES, ExportResult, ExportSpec, make_export
 from tasks.shared.platform.reading import organization_of, tenant_of
+from tasks.shared.saving import Saved
 
 
 def _role(payload: Any) -> str:
@@ -70,14 +71,15 @@ def export_data(payload: DataExportPayload) -> dict[str, Any]:
     organization_id = organization_of(job.organization_id, payload.organization_id, "an export")
     now_ms = shared.reader.now(huey.name)
     expires_at = now_ms + KEPT_DAYS * 86_400_000
-    at = datetime.datetime.fromtimestamp(now_ms // 1000, datetime.UTC)
+    saved = Saved.of(job.resumed_from, now_ms // 1000)
+    at = datetime.datetime.fromtimestamp(saved.at, datetime.UTC)
     spec = ExportSpec(tuple(payload.entities), payload.format, at)
     tenant = tenant_of(settings.platform_database_url, home, organization_id)
     store = open_store(settings.artifacts_url, home)
     made = make_export(
         spec,
         tenant,
-        lambda: store.write(
+        lambda **more: store.write(
             organization_id,
             # The same in each attempt: a second run replaces the artifact of the first.
             job.artifact_id(expires_at),
@@ -86,11 +88,16 @@ def export_data(payload: DataExportPayload) -> dict[str, Any]:
             expires_at=expires_at,
             queue=huey.name,
             job_id=job.id,
+            **more,
         ),
         home=home,
         check=job.check,
         progress=job.progress,
+        resume=saved.state,
+        checkpoint=lambda state: job.checkpoint(saved.with_state(state)),
     )
+    if made.resumed:
+        job.log(f"continued after {made.resumed:,} rows that an earlier attempt had read")
     total = sum(made.rows.values())
     job.log(f"{made.artifact.name}: {total:,} rows, {made.artifact.bytes:,} bytes")
     if made.cut:
