@@ -93,6 +93,9 @@ def export_data(payload: DataExportPayload) -> dict[str, Any]:
         home=home,
         check=job.check,
         progress=job.progress,
+        open_scratch=lambda **more: store.scratch(
+            organization_id, job.artifact_id(expires_at), expires_at=expires_at, **more
+        ),
         resume=saved.state,
         checkpoint=lambda state: job.checkpoint(saved.with_state(state)),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from hsejobs.errors import Unrecoverable
 from hsejobs.services.artifacts import written_artifact
-from tasks.data_exports.entities import ENTITIES
+from tasks.data_exports.entities import ENTITIES, Entity
 from tasks.data_exports.forms import Form, JsonForm, ZipForm
 from tasks.data_exports.walk import Walk
+from tasks.shared.kept_rows import KeptRows, Open, kept_rows
 from tasks.shared.platform.reading import reading
 from tasks.shared.saving import Checkpoint, Saver
 from tasks.shared.sheets import CONTENT_TYPE as SHEETS
@@ -64,6 +65,7 @@ def make_export(
     home: Path,
     check: Callable[[], None],
     progress: Callable[[float, str], None],
+    open_scratch: Open | None = None,
     resume: dict[str, Any] | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> ExportResult:
@@ -75,7 +77,8 @@ def make_export(
 
     ``checkpoint`` takes, from time to time, what a later call for the same ``spec`` continues from
     when it is passed as ``resume``; ``open_writer`` then gets ``resume`` and ``replay`` of
-    ``ArtifactStore.write``. The rows that were not read yet come from a snapshot of their own.
+    ``ArtifactStore.write``, or for a workbook ``open_scratch`` gets ``resume``. The rows that were
+    not read yet come from a snapshot of their own.
     Raises Unrecoverable if there is no such organization, PlatformUnavailable, ArtifactsUnavailable.
     """
     progress(2, "counting")
@@ -91,11 +94,13 @@ def make_export(
             "exportedAt": f"{spec.at:%Y-%m-%dT%H:%M:%SZ}",
         }
         if spec.format == "xlsx":
-            walk.count()
-            with open_writer() as out:
-                cut = _write_sheets(out, spec, home, head, walk)
+            with kept_rows(open_scratch, resume, checkpoint) as kept, open_writer() as out:
+                walk.count(kept.position)
+                cut = _write_sheets(out, spec, home, head, entities, walk, kept)
                 check()
-            return ExportResult(written_artifact(out), organization.name, walk.rows, cut)
+            return ExportResult(
+                written_artifact(out), organization.name, walk.rows, cut, walk.resumed
+            )
         form: Form
         if spec.format == "json":
             form = JsonForm(head | {"entities": list(spec.entities)})
@@ -153,7 +158,9 @@ def _write_sheets(
     spec: ExportSpec,
     home: Path,
     head: dict[str, Any],
+    entities: Sequence[Entity],
     walk: Walk,
+    kept: KeptRows,
 ) -> int:
     """Write one workbook with a sheet per entity and notes; return how many texts were truncated."""
     from tasks.shared.sheets import workbook
@@ -166,7 +173,16 @@ def _write_sheets(
         check=walk.steps.check,
         closing=lambda: walk.steps.progress(86, "packing the workbook"),
     ) as book:
-        for entity in walk.entities():
-            book.table(entity.name, entity.keys, walk.batches(entity))
+        for entity in entities:
+            book.table(entity.name, entity.keys, _sheet_rows(entity, walk, kept))
         book.notes(head)
     return book.cut
+
+
+def _sheet_rows(entity: Entity, walk: Walk, kept: KeptRows) -> Iterator[Sequence[Sequence[Any]]]:
+    for several in kept.earlier(entity.name):
+        walk.steps.check()
+        yield several
+    for several in walk.rest(entity):
+        kept.add(entity.name, several, walk.at_border(len(several)), walk.position)
+        yield several

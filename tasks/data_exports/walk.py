@@ -8,10 +8,7 @@ from typing import Any
 from tasks.data_exports.entities import Entity
 from tasks.shared.platform.reading import Steps
 from tasks.shared.platform.rows import PlatformTenant
-from tasks.shared.saving import PIECES
-
-#: The most and the least rows of a batch; a few batches are in memory at a time.
-STEP, LEAST = 1000, 50
+from tasks.shared.saving import PIECES, step_of
 
 
 class Walk:
@@ -61,13 +58,19 @@ class Walk:
         self.steps.check()
         statement = select_rows(self._view, entity, self._last)
         key = entity.columns.index("id")
-        for several in self._view.stream(statement, self._step):
+        for several in self._view.stream(statement, step_of(self.steps.total)):
             self._entity, self._last = entity.name, several[-1][key]
             self.rows[entity.name] += len(several)
             yield several
             self.steps.add(len(several))
             self.steps.check()
         self._entity = ""
+
+    def rest(self, entity: Entity) -> Iterator[Sequence[Sequence[Any]]]:
+        """Yield the rows of an entity that an earlier attempt did not read."""
+        if not self._entity or self._entity == entity.name:
+            yield from self.batches(entity)
+            self._entity, self._last = "", None
 
     def at_border(self, rows: int) -> bool:
         """Return whether a piece ends after the batch of so many rows that was yielded last.
@@ -88,11 +91,6 @@ class Walk:
             "rows": dict(self.rows),
             "total": self.steps.total,
         }
-
-    @property
-    def _step(self) -> int:
-        """Rows per batch: of a small export fewer, so that its pieces are small as well."""
-        return max(LEAST, min(STEP, self.steps.total // PIECES))
 
 
 def select_rows(tenant: PlatformTenant, entity: Entity, after: Any = None) -> Any:

@@ -24,6 +24,7 @@ from tasks.reports.make import CONTENT_TYPES, ReportResult, ReportSpec, make_rep
 from tasks.shared.fonts import named, scripts
 from tasks.shared.platform.database import database
 from tasks.shared.platform.reading import organization_of, tenant_of
+from tasks.shared.saving import Saved
 
 huey = JobHuey(
     "reports",
@@ -87,18 +88,19 @@ def generate_report(payload: ReportPayload) -> dict[str, Any]:
     organization_id = organization_of(job.organization_id, payload.organization_id, "a report")
     now_ms = shared.reader.now(huey.name)
     expires_at = now_ms + KEPT_DAYS * 86_400_000
+    saved = Saved.of(job.resumed_from, now_ms // 1000)
     spec = ReportSpec(
         payload.type,
         payload.format,
         parse_filters(payload.type, payload.filters),
-        datetime.datetime.fromtimestamp(now_ms // 1000, datetime.UTC),
+        datetime.datetime.fromtimestamp(saved.at, datetime.UTC),
     )
     tenant = tenant_of(settings.platform_database_url, home, organization_id)
     store = open_store(settings.artifacts_url, home)
     made = make_report(
         spec,
         tenant,
-        lambda: store.write(
+        lambda **more: store.write(
             organization_id,
             # The same in each attempt: a second run replaces the artifact of the first.
             job.artifact_id(expires_at),
@@ -107,11 +109,19 @@ def generate_report(payload: ReportPayload) -> dict[str, Any]:
             expires_at=expires_at,
             queue=huey.name,
             job_id=job.id,
+            **more,
         ),
         home=home,
         check=job.check,
         progress=job.progress,
+        open_scratch=lambda **more: store.scratch(
+            organization_id, job.artifact_id(expires_at), expires_at=expires_at, **more
+        ),
+        resume=saved.state,
+        checkpoint=lambda state: job.checkpoint(saved.with_state(state)),
     )
+    if made.resumed:
+        job.log(f"continued after {made.resumed:,} rows that an earlier attempt had read")
     job.log(f"{made.artifact.name}: {made.rows:,} rows, {made.artifact.bytes:,} bytes")
     if made.cut:
         job.log(

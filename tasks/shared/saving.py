@@ -18,7 +18,15 @@ _VERSION = 1
 #: hourly cleanup removes what was saved so long ago.
 _OLDEST = 20 * 3600
 
+#: The most and the least rows of a batch; a few batches are in memory at a time.
+STEP, LEAST = 1000, 50
+
 Checkpoint = Callable[[dict[str, Any]], None]
+
+
+def step_of(total: int) -> int:
+    """Return the rows of a batch: fewer if there are few, so that the pieces are small as well."""
+    return max(LEAST, min(STEP, total // PIECES))
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,9 @@ class Exports:
             home=self.home,
             check=check,
             progress=lambda percent, _: self.told.append(percent),
+            open_scratch=lambda **more: self.store.scratch(
+                organization, "one", expires_at=FAR, **more
+            ),
             resume=resume,
             checkpoint=checkpoint,
         )

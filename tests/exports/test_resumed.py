@@ -20,7 +20,7 @@ from tests.exports.conftest import Exports
 
 #: Of the organization; the database has 3,000.
 ROWS = 2_997
-FORMS = ("json", "csv")
+FORMS = ("json", "csv", "xlsx")
 
 
 class Stop(BaseException):

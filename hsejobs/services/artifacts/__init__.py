@@ -61,6 +61,9 @@ class ArtifactWriter(Protocol):
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Append bytes; return how many."""
 
+    def written(self) -> Iterator[bytes]:
+        """Yield what was written so far, a few MB at a time."""
+
     def save(self) -> SavedWrite:
         """Store what was written so far, durably; return what ``ArtifactStore.write`` resumes from.
 
@@ -114,6 +117,20 @@ class ArtifactStore(Protocol):
         ``resume``: what an earlier writer of the same artifact saved; the new one continues with a
         copy of it, whose bytes ``replay`` gets. If what was saved is damaged or gone, the writer's
         ``resumed`` is false, and it begins empty.
+        """
+
+    def scratch(
+        self,
+        organization_id: str,
+        artifact_id: str,
+        *,
+        expires_at: int,
+        resume: SavedWrite | None = None,
+    ) -> AbstractContextManager[ArtifactWriter]:
+        """Write a file that only the job that makes the artifact reads, with ``written``.
+
+        It is removed when the block ends without an error; otherwise what was saved stays, as for
+        ``write``, whose ``resume`` this takes too.
         """
 
     def get(self, organization_id: str, artifact_id: str) -> Artifact:

@@ -142,6 +142,28 @@ class Store:
         writer.forget()
         writer.artifact = artifact
 
+    @contextmanager
+    def scratch(
+        self,
+        organization_id: str,
+        artifact_id: str,
+        *,
+        expires_at: int,
+        resume: SavedWrite | None = None,
+    ) -> Iterator[ShelfWriter]:
+        key = _key(organization_id, artifact_id)
+        writer = ShelfWriter(self.shelf, key, max(0, min(int(expires_at), MAX_EXPIRY)))
+        try:
+            if resume is not None:
+                writer.resume(resume, _ignore)
+            yield writer
+        except BaseException:
+            writer.undo()
+            raise
+        finally:
+            writer.close()
+        writer.forget(also_written=True)
+
     def _replace(self, key: str, metadata: _Metadata) -> None:
         with self.shelf.lock(_folder(key)):
             old = self._read_metadata(key)

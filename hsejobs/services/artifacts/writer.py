@@ -8,7 +8,7 @@ import io
 import itertools
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from hsejobs.errors import ArtifactsUnavailable
@@ -100,6 +100,15 @@ class ShelfWriter(io.RawIOBase):
             self.parts = self.size = 0
             self._buffer.clear()
             self._hash = hashlib.sha256()
+
+    def written(self) -> Iterator[bytes]:
+        """Yield what was written so far, one part at a time. Raises ArtifactsUnavailable."""
+        for number in range(self.parts):
+            part = self._shelf.get(self._name(self.data, number))
+            if part is None:
+                raise ArtifactsUnavailable("a file that is being written lost one of its parts")
+            yield part
+        yield bytes(self._buffer)
 
     def undo(self) -> None:
         """Remove the parts that no saved state needs; a sweep finds those that cannot be removed now."""
