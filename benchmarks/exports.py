@@ -50,8 +50,10 @@ def run(way: str, url: str | None, home: Path) -> dict[str, Any]:
     from hsejobs.services.artifacts.store import open_store
     from tasks.data_exports import make
     from tasks.data_exports.entities import ENTITIES
+    from tasks.data_exports.walk import select_rows
     from tasks.shared.platform.database import database
     from tasks.shared.platform.rows import PlatformTenant
+    from tasks.shared.saving import STEP
 
     tenant = PlatformTenant(database(url, home), "org-123")
     began, began_cpu = time.perf_counter(), time.process_time()
@@ -59,7 +61,7 @@ def run(way: str, url: str | None, home: Path) -> dict[str, Any]:
         rows = 0
         with tenant.snapshot() as view:
             for entity in ENTITIES.values():
-                for several in view.stream(make._select(view, entity), make.STEP):
+                for several in view.stream(select_rows(view, entity), STEP):
                     rows += len(several)
         size = 0
     else:

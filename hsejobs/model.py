@@ -25,6 +25,8 @@ DEFAULT_PRIORITY = 3
 BACKOFF_FACTOR, LONGEST_BACKOFF_MS = 5, 24 * 3600 * 1000
 #: Log lines kept for one job, and characters kept of one line.
 LOG_LINES, LOG_LINE_LENGTH = 1_000, 2_000
+#: The most bytes of a job's checkpoint, as JSON.
+CHECKPOINT_BYTES = 16_384
 #: Errors kept for one job (the newest), and characters of traceback in each.
 ERRORS_KEPT, TRACEBACK_LENGTH = 25, 8_000
 #: The longest delay, timeout or backoff that a caller may set, in ms (a year).

@@ -15,6 +15,8 @@ PAGE = TESTS.parent / "docs" / "guarantees.md"
 LOSS, PROMISES = "engine/test_loss.py", "engine/test_promises.py"
 SCRIPTS, ACTS, AGAIN = "store/test_promises.py", "store/test_acts.py", "store/test_sent_again.py"
 MATRIX, REPLIES = "matrix/test_matrix.py", "store/test_replies.py"
+LOCKS = "engine/test_locks.py"
+CHECKPOINTS = "engine/test_checkpoints.py"
 ENDINGS, LIFE = "engine/test_outcomes.py", "store/test_life.py"
 MAIL, HOOKS = "services/test_mail_delivery.py", "webhooks/test_delivery.py"
 DOCTOR = "cli/test_doctor.py::test_doctor_runs_every_check"
@@ -71,8 +73,9 @@ PROOFS: dict[str, tuple[str, ...]] = {
         f"{MATRIX}::test_work_continues_through_each_failure",
         f"{REPLIES}::test_outcomes_and_the_ways_out_work_on_a_full_server",
     ),
-    "Progress and log lines (`progress()`, `log()`)": (
+    "Progress, log lines and checkpoints": (
         f"{MATRIX}::test_work_continues_through_each_failure",
+        f"{CHECKPOINTS}::test_an_outage_delays_a_checkpoint_and_raises_nothing",
     ),
     "`once()`, `mark_done()`, `check()` and adds": (
         f"{MATRIX}::test_work_continues_through_each_failure",
@@ -80,6 +83,13 @@ PROOFS: dict[str, tuple[str, ...]] = {
     ),
     "A job that needs Redis for anything else": (
         f"{PROMISES}::test_a_job_that_needed_redis_and_did_not_get_it_uses_no_attempt",
+    ),
+    "The newest checkpoint counts.": (
+        f"{CHECKPOINTS}::test_each_ending_keeps_the_checkpoint_and_the_end_deletes_it",
+    ),
+    "`resumed_from` is the newest value": (
+        f"{CHECKPOINTS}::test_an_attempt_continues_where_the_last_one_got_to",
+        f"{CHECKPOINTS}::test_only_the_holder_stores_it",
     ),
     "Reads work on a full and on a read-only Redis": (
         f"{REPLIES}::test_looking_works_on_a_read_only_and_on_a_full_server",
@@ -116,6 +126,13 @@ PROOFS: dict[str, tuple[str, ...]] = {
     "Jobs that merely ran beside it": (
         "engine/test_poison.py::test_a_poison_job_fails_alone",
         f"{ACTS}::test_stalls_end",
+    ),
+    "A lock goes to the next in line.": (
+        f"{LOCKS}::test_three_hundred_jobs_take_the_time_of_their_work",
+    ),
+    "When a holder ends, in whatever way": (
+        f"{LIFE}::test_what_was_seen_is_the_table",
+        f"{LOCKS}::test_a_killed_holder_hands_over",
     ),
     "Timeouts are enforced.": (f"{ENDINGS}::test_a_timeout_ends_a_job_that_does_not_yield",),
     "A process that does not end its job is killed.": (

@@ -7,12 +7,16 @@ import time
 from contextvars import ContextVar
 from typing import Any
 
+from hsejobs import codec
 from hsejobs.engine.progress_log import ProgressLog
 from hsejobs.engine.slots import Slot
-from hsejobs.errors import JobCancelled, JobsError, LeaseLost
-from hsejobs.masking import plain, scrub, secret_values
-from hsejobs.model import LOG_LINE_LENGTH
+from hsejobs.errors import InvalidInput, JobCancelled, JobsError, LeaseLost
+from hsejobs.masking import MASK, plain, scrub, scrub_data, secret_values, too_much
+from hsejobs.model import CHECKPOINT_BYTES, LOG_LINE_LENGTH
 from hsejobs.store.work import Claim, WorkerStore
+
+#: The value of a checkpoint that was not read from Redis yet.
+_UNREAD: Any = object()
 
 _current: ContextVar[JobContext | None] = ContextVar("hsejobs_job", default=None)
 
@@ -39,6 +43,7 @@ class JobContext:
         "_confirmed",
         "_lease",
         "_log_work",
+        "_resumed_from",
         "_secrets",
         "_slot",
         "_work",
@@ -85,6 +90,7 @@ class JobContext:
         self.data: Any = None
         self.secret_paths: list[str] = []
         self._secrets: tuple[Any, list[str]] | None = None
+        self._resumed_from = _UNREAD
 
     @property
     def id(self) -> str:
@@ -205,6 +211,42 @@ class JobContext:
         self._mark(f"d:{key}", put=True)
         self.stop_if_cancelled()
 
+    @property
+    def resumed_from(self) -> Any:
+        """The newest checkpoint of this job's earlier attempts; None if there is none.
+
+        Read from Redis at the first access, for which the job waits like ``once``. Read it before
+        the first ``checkpoint`` of the attempt: after that it is None.
+        """
+        if self._resumed_from is _UNREAD:
+            found = self._work.checkpointed(self.id)
+            self._resumed_from = codec.loads(found) if found else None
+        return self._resumed_from
+
+    def checkpoint(self, value: Any) -> None:
+        """Stores a JSON value of at most 16,384 bytes, which later attempts read as ``resumed_from``.
+
+        It replaces the checkpoint before, and is deleted when the job is completed or removed.
+        Redis errors are not raised: the newest value is kept and written when Redis is back, at the
+        latest with the outcome. Secrets of the payload are replaced with ``***``. Raises
+        LeaseLost when the job was given to another worker, InvalidInput for a value that cannot be
+        stored.
+        """
+        try:
+            text = self.scrub_json(codec.dumps(value))
+        except (TypeError, ValueError, RecursionError):
+            raise InvalidInput("checkpoint", "must be a JSON value") from None
+        if len(text) > CHECKPOINT_BYTES:
+            raise InvalidInput(
+                "checkpoint",
+                f"must be at most {CHECKPOINT_BYTES:,} bytes of JSON, and has {len(text):,};"
+                " store large data elsewhere, and its place here",
+            )
+        if self._resumed_from is _UNREAD:
+            # An attempt that did not read the earlier one began from the start, and now replaces it.
+            self._resumed_from = None
+        self._confirm(self._log_buffer().checkpoint(text))
+
     def artifact_id(self, expires_at: int) -> str:
         """The id of the file that this job creates: 128 random bits, the same in each attempt.
 
@@ -240,6 +282,17 @@ class JobContext:
         if self._secrets is None or self._secrets[0] is not self.data:
             self._secrets = self.data, secret_values(self.data, self.secret_paths)
         return self._secrets[1]
+
+    def scrub_json(self, text: bytes) -> bytes:
+        """JSON without the payload's secrets, which are replaced with ``***``."""
+        if len(text) > 6:
+            secrets = self.secrets
+            if too_much(secrets, len(text)):
+                return codec.dumps(MASK)
+            # Compare in JSON form: with quotes and lone surrogates escaped.
+            if any(codec.dumps(secret)[1:-1] in text for secret in secrets):
+                return codec.dumps(scrub_data(codec.loads(text), secrets))
+        return text
 
     def _scrub(self, text: str) -> str:
         return plain(scrub(text, self.secrets))

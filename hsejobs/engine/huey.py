@@ -18,6 +18,7 @@ from hsejobs.control import cron, options
 from hsejobs.engine import adding, extras, messages, payloads
 from hsejobs.engine.context import running_job
 from hsejobs.engine.huey_api import Huey
+from hsejobs.engine.locks import JobLock
 from hsejobs.engine.outcome import clean_data, errors_as_text
 from hsejobs.engine.periodic import cron_text
 from hsejobs.engine.queue import Queue, Schedule
@@ -170,6 +171,10 @@ class JobHuey(Queue, Huey):
             return wrapper
 
         return decorator
+
+    def lock_task(self, lock_name: str, ttl: float | None = None) -> JobLock:
+        """Huey's lock, a decorator and context manager; ``ttl``: seconds after which it is free again."""
+        return JobLock(self, lock_name, ttl)
 
     def wrapper(self, name: str | None = None) -> JobTaskWrapper[..., Any]:
         """The task with this full or short name; None means the default task. Raises UnknownTask."""

@@ -25,6 +25,7 @@ from hsejobs import codec
 from hsejobs.control import sealing
 from hsejobs.engine import context, extras, messages
 from hsejobs.engine.context import JobContext, JobInterrupted
+from hsejobs.engine.locks import LockTaken
 from hsejobs.engine.queue import Queue
 from hsejobs.errors import (
     JobCancelled,
@@ -35,14 +36,14 @@ from hsejobs.errors import (
     SealedElsewhere,
     Unrecoverable,
 )
-from hsejobs.masking import MASK, plain, scrub, scrub_data, too_much
+from hsejobs.masking import plain, scrub, scrub_data
 from hsejobs.model import LONGEST_MS, TRACEBACK_LENGTH
 from hsejobs.store.client import may_wait
 from hsejobs.store.work import Claim
 
 #: The error of a cancelled job; the store's script replaces it by who cancelled it and why.
 CANCELLED = "the job was cancelled"
-#: Seconds before a job that found a lock taken runs again.
+#: Seconds before a job that tried to take a lock twice runs again.
 LOCKED_DELAY = 1.0
 #: Ms before a job that could not reach Redis runs again, and ms after which it fails instead.
 REDIS_DELAY, REDIS_LIMIT = 5_000, 24 * 3_600_000
@@ -61,7 +62,8 @@ class SentBack(Postpone):
 
 @dataclass(slots=True)
 class Outcome:
-    """How a run ended: ``completed``, ``fail``, ``postpone``, ``lost`` or ``interrupted``."""
+    """How a run ended: ``completed``, ``fail``, ``postpone``, ``locked``, ``lost`` or
+    ``interrupted``."""
 
     kind: str
     run_us: int = 0
@@ -70,6 +72,8 @@ class Outcome:
     error: str = ""
     traceback: str | None = None
     final: bool = False
+    #: The lock that a ``locked`` job waits for.
+    lock: str = ""
     #: Ms before the next attempt. For a failure, the minimum beside the backoff; None: the backoff only.
     delay: int | None = None
     #: Ms after the first postponement from which the job fails instead; None: never.
@@ -181,6 +185,8 @@ def _outcome_of(claim: Claim, job: JobContext, raised: BaseException | None) -> 
             code=error.code,
             error=_clean(job, str(error)),
         )
+    if isinstance(error, LockTaken):
+        return Outcome("locked", lock=error.key, error=_clean(job, str(error)))
     if isinstance(error, TaskLockedException):
         return Outcome("postpone", delay=int(LOCKED_DELAY * 1000), error=_clean(job, str(error)))
     if isinstance(error, RateLimitExceeded):
@@ -246,17 +252,7 @@ def _clean(job: JobContext, text: str) -> str:
 
 
 def _clean_result(job: JobContext) -> bytes:
-    result = job.result
-    if result is None:
-        return b"null"
-    if len(result) > 6:
-        secrets = job.secrets
-        if too_much(secrets, len(result)):
-            return codec.dumps(MASK)
-        # Compare in JSON form: with quotes and lone surrogates escaped.
-        if any(codec.dumps(secret)[1:-1] in result for secret in secrets):
-            return codec.dumps(scrub_data(codec.loads(result), secrets))
-    return result
+    return b"null" if job.result is None else job.scrub_json(job.result)
 
 
 def _failed(

@@ -1,4 +1,7 @@
-"""Progress and log lines of a running job. They are advisory: an outage of Redis never fails the job."""
+"""Progress, log lines and checkpoints of a running job.
+
+They are advisory: an outage of Redis never fails the job.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,14 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
 
 class ProgressLog:
-    """One attempt's progress and log lines that are not written to Redis yet.
+    """One attempt's progress, log lines and checkpoint that are not written to Redis yet.
 
     ``work`` tries each call once. The methods that write return True when they wrote, False when
     this attempt has lost the lease, and None when nothing was written.
     """
 
     __slots__ = (
+        "_checkpoint",
         "_id",
         "_lines",
         "_lines_at",
@@ -42,12 +46,13 @@ class ProgressLog:
         self._lines: deque[str] = deque(maxlen=LOG_LINES)
         self._total = 0
         self._progress: tuple[float, str] | None = None
+        self._checkpoint: bytes | None = None
         self._lines_at = self._progress_at = self._retry_at = self._pause = 0.0
 
     @property
     def pending(self) -> bool:
         """Whether something is not written yet."""
-        return bool(self._lines) or self._progress is not None
+        return bool(self._lines) or self._progress is not None or self._checkpoint is not None
 
     def progress(self, percent: float, message: str) -> bool | None:
         """Buffers the progress and writes it, at most twice a second."""
@@ -67,6 +72,11 @@ class ProgressLog:
             return None
         return self._try(lines=True)
 
+    def checkpoint(self, value: bytes) -> bool | None:
+        """Buffers the checkpoint, in place of an unwritten earlier one, and writes it."""
+        self._checkpoint = value
+        return None if time.monotonic() < self._retry_at else self._try(lines=False)
+
     def flush(self) -> bool | None:
         """Writes everything buffered, unless a write failed a moment ago."""
         if not self.pending or time.monotonic() < self._retry_at:
@@ -74,19 +84,28 @@ class ProgressLog:
         return self._try(lines=True)
 
     def flush_final(self) -> None:
-        """Writes buffered lines just before the outcome. Raises RedisUnavailable: call again."""
+        """Writes what later attempts and readers need just before the outcome.
+
+        Raises RedisUnavailable: call again.
+        """
         while self._lines:
             lines = list(self._lines)[:LOG_BUFFER]
             if not self._work.log(self._id, self._token, lines, self._written, final=True):
                 self._lines.clear()
                 break
             self._drop(lines)
+        if self._checkpoint is not None:
+            self._work.checkpoint(self._id, self._token, self._checkpoint, final=True)
+            self._checkpoint = None
         # The progress of a finished attempt no longer matters.
         self._progress = None
 
     def _try(self, *, lines: bool) -> bool | None:
         now, held = time.monotonic(), True
         try:
+            if self._checkpoint is not None:
+                held = self._work.checkpoint(self._id, self._token, self._checkpoint)
+                self._checkpoint = None
             if self._progress is not None and (lines or now - self._progress_at >= PROGRESS_EVERY):
                 held = self._work.progress(self._id, self._token, *self._progress)
                 self._progress, self._progress_at = None, now

@@ -19,7 +19,9 @@ from hsejobs.engine.serializer import JsonSerializer
 from hsejobs.errors import JobNotFound, WrongState
 from hsejobs.handle import cancel
 from hsejobs.model import State
-from hsejobs.store import keys, scripts
+from hsejobs.store import keys
+from hsejobs.store.client import PATIENCE
+from hsejobs.store.work import WorkerStore
 
 #: Retention of revocations, results of follow-ups and chords, in seconds.
 KEPT = 7 * 24 * 3600
@@ -120,6 +122,8 @@ class JobStorage(BaseStorage):
             return bool(self._command("HDEL", keys.of(self._queue.base, "revoked"), name))
         if name.startswith("chord:"):
             return bool(self._command("EXPIRE", self._key("value", name), CHORD_KEPT))
+        if name.startswith(f"{self.name}.lock."):
+            return self._locks().unlock(name)
         return bool(self._command("DEL", self._key("value", name)))
 
     def has_data_for_key(self, key: Any) -> bool:
@@ -127,18 +131,22 @@ class JobStorage(BaseStorage):
 
     def put_if_empty(self, key: Any, value: bytes, ttl: float | None = None) -> bool:
         """Takes a lock; True if it was free, or held by a job that no longer runs."""
-        job = running_job()
-        taken = self._queue.runtime.redis.run(
-            scripts.LOCK,
-            self._queue.base,
-            (
-                _text(key),
-                job.id if job else "",
-                job.token if job else "",
-                int(ttl * 1000) if ttl else 0,
-            ),
-        )
-        return bool(taken)
+        return bool(self.take_lock(_text(key), ttl))
+
+    def take_lock(self, key: str, ttl: float | None = None) -> bool | None:
+        """Takes a lock for the running job, or for this program; returns whether it was free.
+
+        None if this job holds it already. ``ttl``: seconds after which it is free again.
+        """
+        return self._locks().lock(key, *_holder(), int(ttl * 1000) if ttl else 0)
+
+    def free_lock(self, key: str) -> bool:
+        """Frees a lock for the next job that waits for it, if the running job holds it."""
+        return self._locks().unlock(key, *_holder())
+
+    def _locks(self) -> WorkerStore:
+        runtime = self._queue.runtime
+        return WorkerStore(runtime.redis, runtime.prefix, self.name, patience=PATIENCE)
 
     def incr(self, key: Any, amount: int = 1) -> int:
         """Increments a counter; for a chord, returns how many distinct members have reported."""
@@ -216,6 +224,12 @@ class JobStorage(BaseStorage):
         """The values of the keys that have one."""
         pairs = ((key, self.peek_data(key)) for key in keys_)
         return {key: value for key, value in pairs if value is not EmptyData}
+
+
+def _holder() -> tuple[str, str]:
+    """Id and token of the running job; '' outside a job."""
+    job = running_job()
+    return (job.id, job.token) if job else ("", "")
 
 
 def _revocation(name: str) -> bool:

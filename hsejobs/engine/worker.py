@@ -334,6 +334,12 @@ class JobWorker(Worker):
                 self._log("postponed", claim, "delayed", shown, **fields)
             elif letter == "k":
                 self._log("cancelled", claim, "failed", shown)
+        elif result.kind == "locked":
+            letter = self.work.await_lock(claim.id, claim.token, result.lock)
+            if letter == "k":
+                self._log("cancelled", claim, "failed", shown)
+            elif letter != "r":
+                self._log("postponed", claim, "delayed", shown, error=result.error)
         elif result.kind == "interrupted":
             if self.consumer.is_late(claim):
                 self._fail(claim, outcomes.timed_out(claim), started_at, shown)

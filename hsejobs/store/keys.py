@@ -28,6 +28,7 @@ SUFFIXES: dict[str, str] = {
     "errors": "e:",
     "logs": "l:",
     "marks": "k:",
+    "checkpoint": "cp:",
     # the indexes, whole and per organization
     "waiting": "waiting",
     "active": "active",
@@ -62,6 +63,8 @@ SUFFIXES: dict[str, str] = {
     "value": "kv:",
     "counter": "n:",
     "members": "s:",
+    # the jobs that wait for a lock
+    "waiters": "lw:",
     # circuit breakers, which do not belong to a queue
     "circuit": "c:",
     "circuits": "circuits",
@@ -84,6 +87,9 @@ SENT_BACK_KEPT, SENT_BACK_TTL = 100, 25 * 3600
 #: How many releases of a queue's code are remembered, for how long after a consumer of theirs was seen,
 #: and for how long their secret fields are masked: longer than their jobs are kept (in ms).
 RELEASES_KEPT, RELEASE_MS, MASK_MS = 20, 7 * 86_400_000, 90 * 86_400_000
+#: In ms: how long a lock is kept for the job that it was handed to; after how long the first job that
+#: waits for it tries again, and all others, if no script hands it over.
+LOCK_GIVEN_MS, LOCK_FIRST_MS, LOCK_REST_MS = 60_000, 5_000, 600_000
 #: Approximate number of entries that the event feed keeps.
 EVENTS_KEPT = 2_000
 #: A waiting job's score is ``priority * PRIORITY_SPAN`` plus its number in the order of arrival.
@@ -109,6 +115,9 @@ CONSTANTS = {
     "RELEASES_KEPT": RELEASES_KEPT,
     "RELEASE_MS": RELEASE_MS,
     "MASK_MS": MASK_MS,
+    "LOCK_GIVEN_MS": LOCK_GIVEN_MS,
+    "LOCK_FIRST_MS": LOCK_FIRST_MS,
+    "LOCK_REST_MS": LOCK_REST_MS,
 }
 
 

@@ -154,6 +154,7 @@ PROGRESS = Script("progress", ("id", "token", "percent", "message"))
 LOG = Script("log", ("id", "token", "lines_kept", "final", "first"), ("line",))
 ALONE = Script("alone", ("id", "token", "begins"))
 MARK = Script("mark", ("id", "token", "mark", "set", "ask"))
+CHECKPOINT = Script("checkpoint", ("id", "token", "value", "final"))
 PROMOTE = Script("promote", ("organization", "moment"), ("id", "seen"))
 RETRY = Script("retry", ("organization", "moment"), ("id", "seen"))
 CANCEL = Script("cancel", ("organization", "owner", "by", "reason", "ask"), ("id", "seen"))
@@ -180,6 +181,8 @@ REGISTER = Script(
     ("release", "consumer", "source_ms", "its_description", "masks"),
 )
 LOCK = Script("lock", ("lock", "id", "token", "ttl_ms"))
+UNLOCK = Script("unlock", ("lock", "id", "token"))
+AWAIT_LOCK = Script("await_lock", ("id", "token", "lock"))
 JOB = Script("job", ("organization", "id", "payload_bytes"))
 PAGE = Script(
     "page",

@@ -268,6 +268,40 @@ class WorkerStore:
         """Wakes one waiting worker of the queue."""
         self.redis.command("LPUSH", self.bell, "1", patience=0)
 
+    def checkpoint(self, job_id: str, token: str, value: bytes, *, final: bool = False) -> bool:
+        """Stores the job's checkpoint (JSON); returns whether the token still holds the job.
+
+        ``final``: written with the outcome; a full Redis accepts it too.
+        """
+        return bool(self._run(scripts.CHECKPOINT, (job_id, token, value, int(final))))
+
+    def checkpointed(self, job_id: str) -> bytes | None:
+        """The job's checkpoint (JSON), or None."""
+        key = keys.of(self.base, "checkpoint", job_id)
+        found: bytes | None = self.redis.command("GET", key, patience=self.patience)
+        return found
+
+    def lock(self, lock: str, job_id: str = "", token: str = "", ttl_ms: int = 0) -> bool | None:
+        """Takes a lock; returns whether it was free, None if this job holds it already.
+
+        Without an id: outside a job. ``ttl_ms``: after which it is free again; 0: never.
+        """
+        taken = self._run(scripts.LOCK, (lock, job_id, token, ttl_ms))
+        return None if taken == 2 else bool(taken)
+
+    def unlock(self, lock: str, job_id: str = "", token: str = "") -> bool:
+        """Frees a lock; with an id, only if this attempt holds it. Returns whether it was freed."""
+        return bool(self._run(scripts.UNLOCK, (lock, job_id, token)))
+
+    def await_lock(self, job_id: str, token: str, lock: str) -> str:
+        """Delays a job until the lock is handed to it, without using an attempt.
+
+        Returns ``d``, ``w`` if the lock was free by now, ``k`` (failed, because it was cancelled) or
+        ``r`` (refused).
+        """
+        reply: bytes = self._run(scripts.AWAIT_LOCK, (job_id, token, lock))
+        return reply.decode()
+
     def artifact(self, job_id: str, token: str, fresh: str, expires_at: int) -> str | None:
         """The id of the job's file, set to ``fresh`` if it has none yet; None: the lease is lost."""
         reply = self._run(scripts.ARTIFACT, (job_id, token, fresh, expires_at))

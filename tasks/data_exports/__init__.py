@@ -67,10 +67,13 @@ def export_data(payload: DataExportPayload) -> dict[str, Any]:
     made = make_export(
         spec,
         output.tenant,
-        lambda: output.open(spec.file_name, CONTENT_TYPES[payload.format]),
+        lambda **more: output.open(spec.file_name, CONTENT_TYPES[payload.format], **more),
         home=output.home,
         check=job.check,
         progress=job.progress,
+        open_scratch=output.scratch,
+        resume=output.saved.state,
+        checkpoint=output.save,
     )
     total = sum(made.rows.values())
     output.log(made, total)

@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hsejobs import codec
 from hsejobs.errors import Unrecoverable
 from hsejobs.services.artifacts import written_artifact
 from tasks.data_exports.entities import ENTITIES, Entity
-from tasks.shared.cells import csv_head, csv_rows
-from tasks.shared.platform.reading import Steps, reading
+from tasks.data_exports.forms import Form, JsonForm, ZipForm
+from tasks.data_exports.walk import Walk
+from tasks.shared.kept_rows import KeptRows, Open, kept_rows
+from tasks.shared.platform.reading import reading
+from tasks.shared.saving import Checkpoint, Saver
 from tasks.shared.sheets import CONTENT_TYPE as SHEETS
-from tasks.shared.streams import json_rows, write_behind
+from tasks.shared.streams import write_behind
 
 if TYPE_CHECKING:
     from hsejobs.services.artifacts import Artifact, ArtifactWriter
     from tasks.shared.platform.rows import PlatformTenant
 
 CONTENT_TYPES = {"json": "application/json", "csv": "application/zip", "xlsx": SHEETS}
-#: The manifest of a zip; increase the version for changes that readers must know about.
-MANIFEST, MANIFEST_VERSION = "manifest.json", 1
-#: Rows per batch; a few batches are in memory at a time.
-STEP = 1000
-#: The fastest level: it reduces rows of text to a fifth of their size, level 6 to a sixth.
-_COMPRESSION = 1
-
-Rows = Callable[[Entity], Iterator[Sequence[Sequence[Any]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +46,39 @@ class ExportSpec:
 class ExportResult:
     """A stored export, with the number of rows by entity.
 
-    ``cut``: the number of texts that were truncated to the size of a cell.
+    ``cut``: the number of texts that were truncated to the size of a cell. ``resumed``: the number of
+    rows that an earlier attempt had read.
     """
 
     artifact: Artifact
     organization: str
     rows: dict[str, int]
     cut: int = 0
+    resumed: int = 0
 
 
 def make_export(
     spec: ExportSpec,
     tenant: PlatformTenant,
-    open_writer: Callable[[], AbstractContextManager[ArtifactWriter]],
+    open_writer: Callable[..., AbstractContextManager[ArtifactWriter]],
     *,
     home: Path,
     check: Callable[[], None],
     progress: Callable[[float, str], None],
+    open_scratch: Open | None = None,
+    resume: dict[str, Any] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> ExportResult:
     """Make the export and store its artifact atomically.
 
     All rows come from one snapshot. A few thousand rows are in memory at a time. ``check`` is called
     before each thousand and just before the artifact is stored; an exception from it ends the work.
     A workbook's temporary files are below ``home/tmp``.
+
+    ``checkpoint`` takes, from time to time, what a later call for the same ``spec`` continues from
+    when it is passed as ``resume``; ``open_writer`` then gets ``resume`` and ``replay`` of
+    ``ArtifactStore.write``, or for a workbook ``open_scratch`` gets ``resume``. The rows that were
+    not read yet come from a snapshot of their own.
     Raises Unrecoverable if there is no such organization, PlatformUnavailable, ArtifactsUnavailable.
     """
     progress(2, "counting")
@@ -84,115 +87,70 @@ def make_export(
         if organization is None:
             raise Unrecoverable("the platform's database has no such organization")
         entities = [ENTITIES[name] for name in spec.entities]
-        expected = 0
-        for entity in entities:
-            check()
-            expected += view.count(_select(view, entity))
-        steps = Steps(check, progress, expected)
-        rows, cut = dict.fromkeys(spec.entities, 0), 0
-
-        def walk(entity: Entity) -> Iterator[Sequence[Sequence[Any]]]:
-            check()
-            for several in view.stream(_select(view, entity), STEP):
-                yield several
-                rows[entity.name] += len(several)
-                steps.add(len(several))
-                check()
-
+        walk = Walk(view, entities, check, progress)
         head = {
             "organizationId": organization.id,
             "organization": organization.name,
             "exportedAt": f"{spec.at:%Y-%m-%dT%H:%M:%SZ}",
         }
-        with open_writer() as out:
-            if spec.format == "json":
-                _write_json(out, head | {"entities": list(spec.entities)}, entities, walk)
-            elif spec.format == "xlsx":
-                cut = _write_sheets(out, spec, home, head, steps, entities, walk)
-            else:
-                _write_zip(out, spec.at, head, entities, walk)
-            check()
-    return ExportResult(written_artifact(out), organization.name, rows, cut)
-
-
-def _select(tenant: PlatformTenant, entity: Entity) -> Any:
-    from tasks.shared.platform.schema import METADATA
-
-    table = METADATA.tables[entity.table]
-    # By the primary key: no sort, and the same order each time.
-    return tenant.select(table, *(table.c[name] for name in entity.columns)).order_by(table.c.id)
-
-
-def _write_json(
-    out: ArtifactWriter, head: dict[str, Any], entities: Sequence[Entity], walk: Rows
-) -> None:
-    """Write one document: ``export``, then a list for each entity, one row per line."""
-    with write_behind(out.write) as write:
-        write(codec.dumps({"export": head})[:-1])
-        for entity in entities:
-            write(b",\n" + codec.dumps(entity.name) + b":[")
-            comma, keys = b"\n", entity.keys
-            for several in walk(entity):
-                # Not strict, which would cost 20 % more: the rows were selected with these keys.
-                write(comma + json_rows(dict(zip(keys, row)) for row in several))  # noqa: B905
-                comma = b",\n"
-            write(b"\n]")
-        write(b"}\n")
-
-
-def _write_zip(
-    out: ArtifactWriter,
-    at: datetime.datetime,
-    head: dict[str, Any],
-    entities: Sequence[Entity],
-    walk: Rows,
-) -> None:
-    """Write one CSV file per entity, with formulas escaped; then the manifest."""
-    file: Any = out
-    listed: list[dict[str, Any]] = []
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION) as archive:
-        for entity in entities:
-            member = _member(f"{entity.name}.csv", at)
-            # Its size is not known in advance: without force_zip64 it could not exceed 2 GB.
-            with archive.open(member, "w", force_zip64=True) as into:
-                summed = _Summed(into.write)
-                rows = 0
-                with write_behind(summed.write) as write:
-                    write(csv_head(entity.keys))
-                    for several in walk(entity):
-                        write(csv_rows(several))
-                        rows += len(several)
-            listed.append(
-                {
-                    "name": member.filename,
-                    "entity": entity.name,
-                    "rows": rows,
-                    "bytes": summed.bytes,
-                    "sha256": summed.hash.hexdigest(),
-                }
+        if spec.format == "xlsx":
+            with kept_rows(open_scratch, resume, checkpoint) as kept, open_writer() as out:
+                walk.count(kept.position)
+                cut = _write_sheets(out, spec, home, head, entities, walk, kept)
+                check()
+            return ExportResult(
+                written_artifact(out), organization.name, walk.rows, cut, walk.resumed
             )
-        # Last, when the sizes and hashes of all other files are known.
-        manifest = {"formatVersion": MANIFEST_VERSION, **head, "format": "csv", "files": listed}
-        archive.writestr(_member(MANIFEST, at), codec.dumps(manifest) + b"\n")
+        form: Form
+        if spec.format == "json":
+            form = JsonForm(head | {"entities": list(spec.entities)})
+        else:
+            form = ZipForm(head, spec.at)
+        out = _write(form, walk, open_writer, resume, checkpoint)
+    return ExportResult(written_artifact(out), organization.name, walk.rows, resumed=walk.resumed)
 
 
-def _member(name: str, at: datetime.datetime) -> zipfile.ZipInfo:
-    member = zipfile.ZipInfo(name, at.timetuple()[:6])
-    member.compress_type = zipfile.ZIP_DEFLATED
-    member.external_attr = 0o644 << 16
-    return member
+def _write(
+    form: Form,
+    walk: Walk,
+    open_writer: Callable[..., AbstractContextManager[ArtifactWriter]],
+    resume: dict[str, Any] | None,
+    checkpoint: Checkpoint | None,
+) -> ArtifactWriter:
+    """Write all rows, the rest of them if an earlier attempt saved the beginning."""
+    more: dict[str, Any] = {}
+    if resume is not None:
+        form.restore(resume["form"])
+        more = {"resume": resume["out"], "replay": form.replay}
+    with open_writer(**more) as out:
+        continuing = resume if out.resumed else None
+        form.into(out.write, fresh=continuing is None)
+        walk.count(continuing and continuing["walk"])
+        saver = Saver(checkpoint)
+
+        def save(position: dict[str, Any]) -> None:
+            form.flush()
+            saver.save(lambda: {"walk": position, "form": form.state(), "out": out.save()})
+
+        with write_behind(_run) as put:
+            if continuing is None:
+                put(form.start)
+            for entity in walk.entities():
+                if not walk.continued:
+                    put(partial(form.begin, entity))
+                for several in walk.batches(entity):
+                    put(partial(form.write, form.encode(entity, several)))
+                    if walk.at_border(len(several)):
+                        put(partial(save, walk.position()))
+                    saver.pass_on()
+                put(partial(form.end, entity, walk.rows[entity.name]))
+            put(form.finish)
+        walk.steps.check()
+    return out
 
 
-class _Summed:
-    """Counts and hashes the bytes that are written."""
-
-    def __init__(self, write: Callable[[bytes], Any]) -> None:
-        self._write, self.bytes, self.hash = write, 0, hashlib.sha256()
-
-    def write(self, data: bytes) -> None:
-        self._write(data)
-        self.bytes += len(data)
-        self.hash.update(data)
+def _run(act: Callable[[], None]) -> None:
+    act()
 
 
 def _write_sheets(
@@ -200,9 +158,9 @@ def _write_sheets(
     spec: ExportSpec,
     home: Path,
     head: dict[str, Any],
-    steps: Steps,
     entities: Sequence[Entity],
-    walk: Rows,
+    walk: Walk,
+    kept: KeptRows,
 ) -> int:
     """Write one workbook with a sheet per entity and notes; return how many texts were truncated."""
     from tasks.shared.sheets import workbook
@@ -212,10 +170,19 @@ def _write_sheets(
         home=home,
         title="Data export",
         at=spec.at,
-        check=steps.check,
-        closing=lambda: steps.progress(86, "packing the workbook"),
+        check=walk.steps.check,
+        closing=lambda: walk.steps.progress(86, "packing the workbook"),
     ) as book:
         for entity in entities:
-            book.table(entity.name, entity.keys, walk(entity))
+            book.table(entity.name, entity.keys, _sheet_rows(entity, walk, kept))
         book.notes(head)
     return book.cut
+
+
+def _sheet_rows(entity: Entity, walk: Walk, kept: KeptRows) -> Iterator[Sequence[Sequence[Any]]]:
+    for several in kept.earlier(entity.name):
+        walk.steps.check()
+        yield several
+    for several in walk.rest(entity):
+        kept.add(entity.name, several, walk.at_border(len(several)), walk.position)
+        yield several

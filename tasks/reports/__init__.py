@@ -87,10 +87,13 @@ def generate_report(payload: ReportPayload) -> dict[str, Any]:
     made = make_report(
         spec,
         output.tenant,
-        lambda: output.open(spec.file_name, CONTENT_TYPES[payload.format]),
+        lambda **more: output.open(spec.file_name, CONTENT_TYPES[payload.format], **more),
         home=output.home,
         check=job.check,
         progress=job.progress,
+        open_scratch=output.scratch,
+        resume=output.saved.state,
+        checkpoint=output.save,
     )
     output.log(made, made.rows)
     result = _result(spec, made)

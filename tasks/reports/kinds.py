@@ -40,6 +40,11 @@ class Kind:
     noun: str
     columns: tuple[ReportColumn, ...]
 
+    @property
+    def date_key(self) -> str:
+        """The name of ``date`` in JSON."""
+        return next(one.key for one in self.columns if column_name(one.key) == self.date)
+
 
 AUDITS = Kind(
     "audits",

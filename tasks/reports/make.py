@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +12,15 @@ from hsejobs.errors import Unrecoverable
 from hsejobs.services.artifacts import written_artifact
 from tasks.reports.filters import Filters
 from tasks.reports.kinds import TITLES
+from tasks.reports.place import Place
+from tasks.shared.kept_rows import KeptRows, Open, kept_rows
 from tasks.shared.platform.reading import Steps, reading
+from tasks.shared.saving import Checkpoint, Saver, step_of
 from tasks.shared.sheets import CONTENT_TYPE as SHEETS
 
 if TYPE_CHECKING:
     from hsejobs.services.artifacts import Artifact, ArtifactWriter
+    from tasks.reports import writers
     from tasks.reports.content import Content, Part
     from tasks.reports.source import ReportSource
     from tasks.shared.platform.rows import PlatformTenant
@@ -61,7 +64,7 @@ class ReportResult:
     """A stored report.
 
     ``missing``: characters that a PDF shows as boxes; ``cut``: the number of texts that were
-    truncated to the size of a cell.
+    truncated to the size of a cell; ``resumed``: the number of rows that an earlier attempt had read.
     """
 
     artifact: Artifact
@@ -71,21 +74,27 @@ class ReportResult:
     archival: bool | None = None
     missing: tuple[str, ...] = ()
     cut: int = 0
+    resumed: int = 0
 
 
 def make_report(
     spec: ReportSpec,
     tenant: PlatformTenant,
-    open_writer: Callable[[], AbstractContextManager[ArtifactWriter]],
+    open_writer: Open,
     *,
     home: Path,
     check: Callable[[], None],
     progress: Callable[[float, str], None],
+    open_scratch: Open | None = None,
+    resume: dict[str, Any] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> ReportResult:
     """Make the report and store its artifact atomically.
 
     ``check`` is called at least every 1,000 rows and just before the artifact is stored; an
     exception from it ends the work. Memory is bounded: 1,000 rows, or the rows that a PDF lists.
+    ``open_scratch``, ``resume`` and ``checkpoint`` are as for an export. The figures are computed in
+    each attempt; a PDF, which lists a few thousand rows, is made from the start.
     Raises Unrecoverable if there is no such organization, PlatformUnavailable, ArtifactsUnavailable.
     """
     from tasks.reports.compliance import compliance
@@ -105,9 +114,21 @@ def make_report(
         if spec.format == "pdf":
             data = _document(spec, organization.name, content, source, steps)
         else:
-            stream = _RowStream(spec, organization, content, source, steps, home)
-            artifact, cut = stream.write(open_writer)
-            return ReportResult(artifact, organization.name, rows, content.figures, cut=cut)
+            saver = Saver(checkpoint)
+            stream = _RowStream(spec, organization, content, source, steps, home, saver)
+            if spec.format == "xlsx":
+                with kept_rows(open_scratch, resume, checkpoint) as kept:
+                    artifact = stream.write_sheets(open_writer, kept)
+            else:
+                artifact = stream.write(open_writer, resume)
+            return ReportResult(
+                artifact,
+                organization.name,
+                stream.place.rows,
+                content.figures,
+                cut=stream.cut,
+                resumed=stream.resumed,
+            )
     from tasks.reports.document import print_pdf
 
     progress(86, "typesetting")
@@ -127,7 +148,7 @@ def make_report(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _RowStream:
     """Writes a report's rows into the artifact while they are read."""
 
@@ -137,31 +158,68 @@ class _RowStream:
     source: ReportSource
     steps: Steps
     home: Path
+    saver: Saver
+    #: The number of texts that were truncated, and of rows that an earlier attempt had read.
+    cut: int = 0
+    resumed: int = 0
+    place: Place = field(default_factory=lambda: Place(0))
 
-    def write(
-        self, open_writer: Callable[[], AbstractContextManager[ArtifactWriter]]
-    ) -> tuple[Artifact, int]:
-        """Return the artifact, and how many texts were truncated."""
+    def write(self, open_writer: Open, resume: dict[str, Any] | None) -> Artifact:
+        """Write JSON or CSV from front to back, from where ``resume`` left off."""
         from tasks.reports import writers
 
-        spec, content, steps, cut = self.spec, self.content, self.steps, 0
-        steps.total = sum(part.rows for part in content.parts)
-        steps.check()
-        with open_writer() as out:
-            if spec.format == "json":
-                writers.write_json(out, self._head(), content, self._rows)
-            elif spec.format == "xlsx":
-                cut = self._sheets(out)
-            elif spec.kind == "compliance":
-                writers.write_compliance_csv(out, content, self._rows)
-            else:
-                writers.write_csv(out, content, self._rows)
-            steps.check()
-        return written_artifact(out), cut
+        self.steps.check()
+        with open_writer(**({"resume": resume["out"]} if resume else {})) as out:
+            self._begin(resume["walk"] if resume and out.resumed else None)
 
-    def _rows(self, part: Part) -> Iterator[list[dict[str, Any]]]:
-        for several in self.source.rows(part.kind, part.where):
-            yield several
+            def rows(part: Part) -> Iterator[list[dict[str, Any]]]:
+                for several, border in self._read(part):
+                    yield several
+                    if border:
+                        self.saver.save(lambda: {"walk": self.place.position(), "out": out.save()})
+                        self.saver.pass_on()
+
+            content, place = self.content, self.place
+            if self.spec.format == "json":
+                writers.write_json(out, self._head(), content, place, rows)
+            elif self.spec.kind == "compliance":
+                writers.write_compliance_csv(out, content, place, rows)
+            else:
+                writers.write_csv(out, content, place, rows)
+            self.steps.check()
+        return written_artifact(out)
+
+    def write_sheets(self, open_writer: Open, kept: KeptRows) -> Artifact:
+        """Write a workbook, with the rows that an earlier attempt kept."""
+        self.steps.check()
+        self._begin(kept.position)
+
+        def rows(part: Part) -> Iterator[list[dict[str, Any]]]:
+            for several in kept.earlier(part.key):
+                self.steps.check()
+                yield [dict(row) for row in several]
+            if self.place.complete(part):
+                return
+            for several, border in self._read(part):
+                kept.add(part.key, several, border, self.place.position)
+                yield several
+
+        with open_writer() as out:
+            self.cut = self._sheets(out, rows)
+            self.steps.check()
+        return written_artifact(out)
+
+    def _begin(self, position: dict[str, Any] | None) -> None:
+        self.steps.total = sum(part.rows for part in self.content.parts)
+        self.place = Place.of(position, self.steps.total)
+        self.resumed = self.steps.done = self.place.rows
+
+    def _read(self, part: Part) -> Iterator[tuple[list[dict[str, Any]], bool]]:
+        """Yield the rows of a list that were not read yet, and whether a piece ends after them."""
+        kind, step = part.kind, step_of(self.place.total)
+        after = self.place.enter(part)
+        for several in self.source.rows(kind, part.where, after=after, step=step):
+            yield several, self.place.read(several[-1], kind.date_key, len(several))
             self.steps.add(len(several))
 
     def _head(self) -> dict[str, Any]:
@@ -173,7 +231,7 @@ class _RowStream:
             "filters": self.spec.filters.shown(),
         }
 
-    def _sheets(self, out: ArtifactWriter) -> int:
+    def _sheets(self, out: ArtifactWriter, rows: writers.Rows) -> int:
         from tasks.reports.writers import write_sheets
         from tasks.shared.sheets import workbook
 
@@ -186,7 +244,7 @@ class _RowStream:
             check=steps.check,
             closing=lambda: steps.progress(86, "packing the workbook"),
         ) as book:
-            write_sheets(book, spec.kind, self.content, self._rows)
+            write_sheets(book, spec.kind, self.content, rows)
             filters = head.pop("filters")
             head |= {
                 f"filters.{name}": ", ".join(value) if isinstance(value, list) else value

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, Table, and_, case, func
+from sqlalchemy import Row, Select, Table, and_, case, func, or_
 
 from tasks.reports.filters import Filters
 from tasks.reports.kinds import DERIVED, IN_FORCE, Kind, column_name, overdue
@@ -38,15 +38,28 @@ class ReportSource:
         self._names: dict[str, str] = {}
 
     def rows(
-        self, kind: Kind, where: Any = None, limit: int | None = None
+        self,
+        kind: Kind,
+        where: Any = None,
+        limit: int | None = None,
+        *,
+        after: Sequence[Any] | None = None,
+        step: int = STEP,
     ) -> Iterator[list[dict[str, Any]]]:
-        """Yield the rows under their JSON names, newest first, in lists of at most 1,000."""
+        """Yield the rows under their JSON names, newest first, in lists of at most ``step``.
+
+        ``after``: only those after the row with this date and id.
+        """
         table = TABLES[kind.table]
-        newest = (table.c[kind.date].desc(), table.c.id.desc())
-        statement = self.chosen(table, *self._columns(kind)).order_by(*newest)
+        date, key = table.c[kind.date], table.c.id
+        statement = self.chosen(table, *self._columns(kind)).order_by(date.desc(), key.desc())
         if where is not None:
             statement = statement.where(where)
-        for rows in self.walk(statement if limit is None else statement.limit(limit)):
+        if after is not None:
+            statement = statement.where(
+                or_(date < after[0], and_(date == after[0], key < after[1]))
+            )
+        for rows in self.walk(statement if limit is None else statement.limit(limit), step):
             yield self.named(rows, "overdue" in {column.key for column in kind.columns})
 
     def _columns(self, kind: Kind) -> list[Any]:
@@ -69,10 +82,10 @@ class ReportSource:
             where.append(date <= filters.end)
         return self.tenant.select(table, *columns).where(*where)
 
-    def walk(self, statement: Select[Any]) -> Iterator[Sequence[Row[Any]]]:
-        """Yield the statement's rows, a list at a time."""
+    def walk(self, statement: Select[Any], step: int = STEP) -> Iterator[Sequence[Row[Any]]]:
+        """Yield the statement's rows, a list of at most ``step`` at a time."""
         self.check()
-        for rows in self.tenant.stream(statement, STEP):
+        for rows in self.tenant.stream(statement, step):
             yield rows
             self.check()
 

@@ -12,6 +12,7 @@ from tasks.shared.streams import json_rows
 if TYPE_CHECKING:
     from hsejobs.services.artifacts import ArtifactWriter
     from tasks.reports.content import Content, Part
+    from tasks.reports.place import Place
     from tasks.shared.sheets import Workbook
 
 Rows = Callable[["Part"], Iterable[list[dict[str, Any]]]]
@@ -35,7 +36,9 @@ _COUNTED = {
 }
 
 
-def write_json(out: ArtifactWriter, head: dict[str, Any], content: Content, rows: Rows) -> None:
+def write_json(
+    out: ArtifactWriter, head: dict[str, Any], content: Content, place: Place, rows: Rows
+) -> None:
     """Write one document: ``report``, ``summary``, ``months``, ``stations``, then each list."""
     start = {
         "report": head,
@@ -43,10 +46,15 @@ def write_json(out: ArtifactWriter, head: dict[str, Any], content: Content, rows
         "months": content.months,
         "stations": content.stations,
     }
-    out.write(codec.dumps(start)[:-1])
+    if place.at_start:
+        out.write(codec.dumps(start)[:-1])
     for part in content.parts:
-        out.write(b",\n" + codec.dumps(part.key) + b":[")
-        comma = b"\n"
+        if place.complete(part):
+            continue
+        comma = b",\n"
+        if not place.begun(part):
+            out.write(b",\n" + codec.dumps(part.key) + b":[")
+            comma = b"\n"
         for several in rows(part):
             out.write(comma + json_rows(several))
             comma = b",\n"
@@ -54,24 +62,28 @@ def write_json(out: ArtifactWriter, head: dict[str, Any], content: Content, rows
     out.write(b"}\n")
 
 
-def write_csv(out: ArtifactWriter, content: Content, rows: Rows) -> None:
+def write_csv(out: ArtifactWriter, content: Content, place: Place, rows: Rows) -> None:
     """Write UTF-8 with a byte order mark and a header line; formulas are escaped."""
     (part,) = content.parts
     keys = [column.key for column in part.kind.columns]
-    out.write(csv_head(keys))
+    if place.at_start:
+        out.write(csv_head(keys))
     for several in rows(part):
         out.write(csv_rows([row[key] for key in keys] for row in several))
 
 
-def write_compliance_csv(out: ArtifactWriter, content: Content, rows: Rows) -> None:
+def write_compliance_csv(out: ArtifactWriter, content: Content, place: Place, rows: Rows) -> None:
     """Write one table with one measure per line; ``section`` names the line's list."""
 
     def write(several: Iterable[dict[str, Any]]) -> None:
         out.write(csv_rows([one.get(key) for key in COMPLIANCE_CSV] for one in several))
 
-    out.write(csv_head(COMPLIANCE_CSV))
-    write(_figures(content))
+    if place.at_start:
+        out.write(csv_head(COMPLIANCE_CSV))
+        write(_figures(content))
     for part in content.parts:
+        if place.complete(part):
+            continue
         date, measure = _COUNTED[part.key]
         for listed in rows(part):
             write(

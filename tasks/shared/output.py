@@ -13,12 +13,17 @@ from hsejobs.services.artifacts import Artifact, ArtifactWriter
 from hsejobs.services.artifacts.links import link_for
 from hsejobs.services.artifacts.store import open_store
 from tasks.shared.platform.reading import organization_of, tenant_of
+from tasks.shared.saving import Saved
 
 DAY_MS = 86_400_000
 
 
 class Made(Protocol):
-    """A stored file; ``cut`` is the number of texts truncated to the size of a cell."""
+    """A stored file.
+
+    ``cut`` is the number of texts truncated to the size of a cell; ``resumed`` the number of rows that
+    an earlier attempt had read.
+    """
 
     @property
     def artifact(self) -> Artifact: ...
@@ -26,13 +31,16 @@ class Made(Protocol):
     def organization(self) -> str: ...
     @property
     def cut(self) -> int: ...
+    @property
+    def resumed(self) -> int: ...
 
 
 class Output:
     """The file that the running job makes: its organization, its time, and where it is stored.
 
     ``named`` is the organization in the payload; ``what`` is the file in a message: ``a report``.
-    The file is kept for ``days``. Raises Unrecoverable, PlatformUnavailable, RedisUnavailable.
+    The file is kept for ``days``. ``saved`` is where an earlier attempt got to, and the time is the
+    first attempt's. Raises Unrecoverable, PlatformUnavailable, RedisUnavailable.
     """
 
     def __init__(self, queue: str, named: str | None, what: str, days: int) -> None:
@@ -40,15 +48,21 @@ class Output:
         settings = shared.settings
         self.organization_id = organization_of(job.organization_id, named, what)
         now_ms = shared.reader.now(queue)
-        self.at = datetime.datetime.fromtimestamp(now_ms // 1000, datetime.UTC)
+        self.saved = Saved.of(job.resumed_from, now_ms // 1000)
+        self.at = datetime.datetime.fromtimestamp(self.saved.at, datetime.UTC)
         self.home = settings.jobs_home
         self.tenant = tenant_of(settings.platform_database_url, self.home, self.organization_id)
         self._queue = queue
         self._expires_at = now_ms + days * DAY_MS
         self._store = open_store(settings.artifacts_url, self.home)
 
-    def open(self, name: str, content_type: str) -> AbstractContextManager[ArtifactWriter]:
-        """Open the artifact for writing; it is stored when the block ends without an exception."""
+    def open(
+        self, name: str, content_type: str, **more: Any
+    ) -> AbstractContextManager[ArtifactWriter]:
+        """Open the artifact for writing; it is stored when the block ends without an exception.
+
+        ``more`` as for `ArtifactStore.write`.
+        """
         job = current_job()
         return self._store.write(
             self.organization_id,
@@ -59,11 +73,27 @@ class Output:
             expires_at=self._expires_at,
             queue=self._queue,
             job_id=job.id,
+            **more,
         )
+
+    def scratch(self, **more: Any) -> AbstractContextManager[ArtifactWriter]:
+        """Open what is kept for the next attempt beside the artifact; ``more`` as for the store."""
+        return self._store.scratch(
+            self.organization_id,
+            current_job().artifact_id(self._expires_at),
+            expires_at=self._expires_at,
+            **more,
+        )
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Store how far this attempt got. Raises LeaseLost."""
+        current_job().checkpoint(self.saved.with_state(state))
 
     def log(self, made: Made, rows: int) -> None:
         """Write the size of the file, and what is missing in it, to the job's log."""
         job = current_job()
+        if made.resumed:
+            job.log(f"continued after {made.resumed:,} rows that an earlier attempt had read")
         job.log(f"{made.artifact.name}: {rows:,} rows, {made.artifact.bytes:,} bytes")
         if made.cut:
             job.log(

@@ -13,14 +13,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from hsejobs.errors import ArtifactsUnavailable, Unrecoverable
 from tasks.shared.cells import plain
 from tasks.shared.spool import spool
-
-if TYPE_CHECKING:
-    from hsejobs.services.artifacts import ArtifactWriter
 
 CONTENT_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 #: The most rows of a sheet, including the header.
@@ -86,6 +83,13 @@ def _short(text: str, most: int) -> str:
     while _units(text) > most:
         text = text[: -max(1, (_units(text) - most) // 2)]
     return text
+
+
+class Output(Protocol):
+    """Where a workbook is written to; it need not be seekable."""
+
+    def write(self, data: bytes) -> int:
+        """Append bytes; return how many."""
 
 
 class Workbook:
@@ -211,7 +215,7 @@ def _exact(value: Any) -> bool:
 
 @contextlib.contextmanager
 def workbook(
-    out: ArtifactWriter,
+    out: Output,
     *,
     home: Path,
     title: str,
@@ -265,7 +269,7 @@ def workbook(
 class _Checked:
     """The artifact's file as ``zipfile`` sees it; stops the packing when the job must stop."""
 
-    def __init__(self, out: ArtifactWriter, check: Callable[[], None]) -> None:
+    def __init__(self, out: Output, check: Callable[[], None]) -> None:
         self._out, self._check, self._broken = out, check, False
 
     def write(self, data: Any) -> int:

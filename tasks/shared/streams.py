@@ -6,11 +6,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic_core import PydanticSerializationError, to_json
 
 from hsejobs import codec
+
+T = TypeVar("T")
 
 #: The most pieces that wait to be written: bounds memory if the file is slow.
 _AHEAD = 3
@@ -34,7 +36,7 @@ def _json(row: dict[str, Any]) -> bytes:
 
 
 @contextmanager
-def write_behind(write: Callable[[bytes], Any]) -> Iterator[Callable[[bytes], None]]:
+def write_behind(write: Callable[[T], Any]) -> Iterator[Callable[[T], None]]:
     """Yield a function that passes pieces to *write* in a separate thread, in order.
 
     Hashing, compressing and storing release the GIL, so that the next rows are read meanwhile.
@@ -44,7 +46,7 @@ def write_behind(write: Callable[[bytes], Any]) -> Iterator[Callable[[bytes], No
     waiting: deque[Future[Any]] = deque()
     broken = False
 
-    def take(piece: bytes) -> None:
+    def take(piece: T) -> None:
         nonlocal broken
         # After a failed piece the next one would be at the wrong offset.
         if broken:
@@ -56,7 +58,7 @@ def write_behind(write: Callable[[bytes], Any]) -> Iterator[Callable[[bytes], No
     # At the end wait for the thread, and cancel pending pieces after an error.
     pool = ThreadPoolExecutor(1, thread_name_prefix="write-behind")
 
-    def put(piece: bytes) -> None:
+    def put(piece: T) -> None:
         waiting.append(pool.submit(take, piece))
         while len(waiting) > _AHEAD:
             waiting.popleft().result()

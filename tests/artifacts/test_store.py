@@ -16,7 +16,7 @@ import pytest
 
 from hsejobs.errors import ArtifactNotFound, ArtifactsUnavailable
 from hsejobs.services.artifacts.shelf import ShelfEntry
-from hsejobs.services.artifacts.store import PART_BYTES
+from hsejobs.services.artifacts.writer import PART_BYTES
 from tests.artifacts.conftest import DAY_MS, Place
 from tests.support import wait_until
 
@@ -181,7 +181,8 @@ def test_what_was_made_again_with_a_later_expiry_stays(place: Place) -> None:
 WRITE_AND_DIE = """
 import os, signal, sys, time
 from pathlib import Path
-from hsejobs.services.artifacts.store import PART_BYTES, open_store
+from hsejobs.services.artifacts.store import open_store
+from hsejobs.services.artifacts.writer import PART_BYTES
 url, home = sys.argv[1] or None, Path(sys.argv[2])
 store = open_store(url, home)
 with store.write("org-1", "a", name="n", content_type="t/t", expires_at=10**13 - 1) as out:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hsejobs.services.artifacts.store import PART_BYTES, open_store
+from hsejobs.services.artifacts.store import open_store
+from hsejobs.services.artifacts.writer import PART_BYTES
 from tests.artifacts.conftest import Place
 
 

@@ -69,6 +69,23 @@ class _Busy(JobsError):
 
 
 @huey.task()
+def stepwise(payload: dict[str, Any]) -> list[int | None]:
+    """Ends each attempt as its payload says, one after the other, then returns what each began from."""
+    job, endings = current_job(), payload["endings"]
+    state = job.resumed_from or {"step": 0, "seen": []}
+    state["seen"].append(state["step"] or None)
+    step = state["step"] = state["step"] + 1
+    if step > len(endings):
+        return list(state["seen"])
+    job.checkpoint(state)
+    if endings[step - 1] == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if endings[step - 1] == "postpone":
+        raise Postpone("later", delay=0.05)
+    raise ValueError("not yet")
+
+
+@huey.task()
 def busy(payload: dict[str, Any]) -> None:
     raise _Busy("busy")
 
@@ -115,6 +132,20 @@ def locked(payload: dict[str, Any]) -> str:
             _note(f"slept:{payload.get('seconds')}")
             time.sleep(payload.get("seconds", 0))
     return "had it"
+
+
+@huey.task()
+def in_turn(payload: dict[str, Any]) -> None:
+    """Holds one lock, or several, and notes when."""
+    with contextlib.ExitStack() as held:
+        for name in payload.get("locks", ["turn"]):
+            held.enter_context(huey.lock_task(name))
+        _note(f"turn:{payload['n']}")
+        if "until" in payload:
+            while payload["until"] not in Path(os.environ["TRIAL_FILE"]).read_text():
+                time.sleep(0.01)
+        time.sleep(payload.get("seconds", 0))
+        _note(f"over:{payload['n']}")
 
 
 @huey.task()

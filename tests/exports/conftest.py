@@ -39,22 +39,30 @@ class Exports:
         entities: Sequence[str] = tuple(ENTITIES),
         organization: str = "org-123",
         check: Callable[[], None] = lambda: None,
+        resume: dict[str, Any] | None = None,
+        checkpoint: Callable[[dict[str, Any]], None] | None = None,
     ) -> tuple[ExportResult, bytes]:
         """An export and its bytes."""
         spec = ExportSpec(tuple(entities), form, AT)
         made = make_export(
             spec,
             PlatformTenant(self.engine, organization),
-            lambda: self.store.write(
+            lambda **more: self.store.write(
                 organization,
                 "one",
                 name=spec.file_name,
                 content_type=CONTENT_TYPES[form],
                 expires_at=FAR,
+                **more,
             ),
             home=self.home,
             check=check,
             progress=lambda percent, _: self.told.append(percent),
+            open_scratch=lambda **more: self.store.scratch(
+                organization, "one", expires_at=FAR, **more
+            ),
+            resume=resume,
+            checkpoint=checkpoint,
         )
         _, pieces = self.store.open(organization, "one")
         return made, b"".join(pieces)

@@ -18,7 +18,8 @@ from hsejobs.services.artifacts import Artifact, artifact_id
 from hsejobs.services.artifacts.access import Files
 from hsejobs.services.artifacts.links import link_for
 from hsejobs.services.artifacts.removal import delete_due
-from hsejobs.services.artifacts.store import PART_BYTES, Store, open_store
+from hsejobs.services.artifacts.store import Store, open_store
+from hsejobs.services.artifacts.writer import PART_BYTES
 from hsejobs.settings import load_settings
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import JobReader

@@ -78,9 +78,9 @@ MUTANTS = (
     ),
     engine(
         "a secret stays in a result",
-        "outcome",
-        "return codec.dumps(scrub_data(codec.loads(result), secrets))",
-        "return result",
+        "context",
+        "return codec.dumps(scrub_data(codec.loads(text), secrets))",
+        "return text",
         *LEAK,
     ),
     engine("a secret stays in log lines", "context", "self._scrub(str(line))", "str(line)", *LEAK),

@@ -192,7 +192,7 @@ MUTANTS = (
         " then",
         PROMISES,
     ),
-    lua("remove leaves the log behind", "lib/delete", ", K.logs, K.marks }", ", K.marks }"),
+    lua("remove leaves the log behind", "lib/delete", ", K.logs, K.marks,", ", K.marks,"),
     lua(
         "retry is of any tenant",
         "retry",
@@ -238,10 +238,17 @@ MUTANTS = (
     ),
     lua(
         "a lock of a dead holder stays taken",
-        "lock",
-        "if job[1] == 'a' and job[2] == token then return 0 end",
-        "if true then return 0 end",
-        ("engine/test_outcomes.py::test_a_lock_postpones_and_a_dead_holder_frees_it",),
+        "lib/locks",
+        "if job[1] == 'a' and job[2] == token then return id, token, nil end",
+        "if true then return id, token, nil end",
+        LIFE,
+    ),
+    lua(
+        "a freed lock is handed to no one",
+        "lib/locks",
+        "for _ = 1, handing and 100 or 0 do",
+        "for _ = 1, 0 do",
+        LIFE,
     ),
     lua(
         "an open circuit opens for no longer",

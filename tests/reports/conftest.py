@@ -41,22 +41,30 @@ class Reports:
         filters: Mapping[str, Any] | None = None,
         organization: str = "org-123",
         check: Callable[[], None] = lambda: None,
+        resume: dict[str, Any] | None = None,
+        checkpoint: Callable[[dict[str, Any]], None] | None = None,
     ) -> tuple[ReportResult, bytes]:
         """A report and its bytes."""
         spec = ReportSpec(kind, form, parse_filters(kind, filters or {}), AT)
         made = make_report(
             spec,
             PlatformTenant(self.engine, organization),
-            lambda: self.store.write(
+            lambda **more: self.store.write(
                 organization,
                 "one",
                 name=spec.file_name,
                 content_type=CONTENT_TYPES[form],
                 expires_at=FAR,
+                **more,
             ),
             home=self.home,
             check=check,
             progress=lambda percent, _: self.told.append(percent),
+            open_scratch=lambda **more: self.store.scratch(
+                organization, "one", expires_at=FAR, **more
+            ),
+            resume=resume,
+            checkpoint=checkpoint,
         )
         _, pieces = self.store.open(organization, "one")
         return made, b"".join(pieces)

@@ -74,7 +74,11 @@ def test_json_reads_back_as_it_was(rows: list[dict[str, object]]) -> None:
 
 def test_behind_writes_all_in_order_elsewhere() -> None:
     got: list[tuple[bytes, int]] = []
-    with write_behind(lambda piece: got.append((piece, threading.get_ident()))) as put:
+
+    def take(piece: bytes) -> None:
+        got.append((piece, threading.get_ident()))
+
+    with write_behind(take) as put:
         for number in range(100):
             put(b"%d" % number)
     assert [piece for piece, _ in got] == [b"%d" % number for number in range(100)]

@@ -101,7 +101,8 @@ _MOVES: dict[str, set[tuple[str, str]]] = {
     "restore": {("", "w"), ("", "d"), ("", "c"), ("", "f")},
 }
 #: Those of a worker: they name jobs and their tokens, and may change no others.
-_BY_TOKEN = {"fail", "postpone", "release", "stall", "renew", "progress", "log", "mark", "alone"}
+_STAYING = ("renew", "progress", "log", "mark", "checkpoint", "alone")
+_BY_TOKEN = {"fail", "postpone", "release", "stall", *_STAYING}
 
 
 class Observer:
@@ -352,7 +353,7 @@ def _may_touch(call: Call, before: Row) -> bool:
     if call.name == "complete":
         # The same call claimed it before: its lease begins again.
         return before.state == "a" and call.args[3] != "0" and before.token == call.args[1]
-    return before.state == "a" and call.name in ("renew", "progress", "log", "mark", "alone")
+    return before.state == "a" and call.name in _STAYING
 
 
 def _text(one: Any) -> str:

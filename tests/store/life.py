@@ -252,9 +252,11 @@ class Working(RuleBasedStateMachine):
         self.said[pair] = before + 2
         fresh = self.work.mark(*pair, mark, put=True)
         assert fresh == (None if job is None else mark not in job.marks)
+        assert self.work.checkpoint(*pair, mark.encode()) == (job is not None)
         if job:
             job.lines += ["x", mark]
             job.marks.add(mark)
+            job.checkpoint = mark.encode()
 
     @rule(pick=PICK, begins=st.booleans())
     def alone(self, pick: int, begins: bool) -> None:

@@ -42,6 +42,7 @@ class PlainJob:
     errors: int = 0
     lines: list[str] = field(default_factory=list)
     marks: set[str] = field(default_factory=set)
+    checkpoint: bytes | None = None
     progress: tuple[float, str | None] = (0, None)
     result: Any = None
     cancelled: bool = False
@@ -147,7 +148,7 @@ class PlainQueue:
         if job is None:
             return "c" if self.ended_by(job_id, token, State.COMPLETED) else "r"
         self.end(job, State.COMPLETED, nth)
-        job.result = result
+        job.result, job.checkpoint = result, None
         return "c"
 
     def fail(self, job_id: str, token: str, *, code: str, final: bool) -> tuple[str, bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
@@ -100,6 +100,7 @@ def work_on_jobs(store: Watched) -> None:
     assert store.work.log(job, token, ["a line"])
     assert store.work.mark(job, token, "once", put=True)
     assert store.work.alone(job, token, begins=False) == 0
+    assert store.work.checkpoint(job, token, b"5")
     assert store.work.artifact(job, token, "a" * 32, redis_ms(store.redis) + HOUR)
     # A claim that is sent again.
     store.add("again")
@@ -128,6 +129,69 @@ def cancel_and_report(store: Watched) -> None:
     assert store.work.postpone(*two, HOUR)[0] == "k"
     assert store.work.release([three]) == 1
     assert store.fail(four) == "k"
+
+
+def wait_for_locks(store: Watched) -> None:
+    """Each way in which a lock becomes free, with two jobs that wait for it."""
+    store.writer.obliterate("q", force=True)
+    work = store.work
+
+    def crowd(lease: int = HOUR) -> tuple[tuple[str, str], tuple[str, str]]:
+        """A job that holds the lock, and the first of two that wait for it."""
+        store.writer.obliterate("q", force=True)
+        holder, first, second = store.held(lease), store.held(), store.held()
+        assert work.lock("l", *holder) is True
+        for one in (first, second):
+            assert work.lock("l", *one) is False
+            assert work.await_lock(*one, "l") == "d"
+            assert work.await_lock(*one, "l") == "d"
+        return holder, first
+
+    def handed(first: tuple[str, str]) -> None:
+        assert store.reader.status("q", first[0]) is State.WAITING
+        assert store.client.get("t:{q}:kv:l") == f"{first[0]} *".encode()
+        assert not RecordVerifier(store.redis, "t").verify("q").faults
+
+    ends: tuple[Callable[[tuple[str, str]], object], ...] = (
+        lambda one: work.unlock("l", *one),
+        lambda one: work.unlock("l"),
+        lambda one: store.fail(one),
+        lambda one: work.postpone(*one, HOUR),
+        lambda one: work.release([one]),
+        lambda one: work.stall([one], 5),
+        lambda one: work.step([Done(*one, 5, b"1")], 0, "none", 0),
+        lambda one: work.await_lock(*one, "other"),
+    )
+    for end in ends:
+        holder, first = crowd()
+        end(holder)
+        handed(first)
+    holder, first = crowd(lease=0)
+    work.sweep(5)
+    handed(first)
+    # Redis lost the holder's record: the next job that tries finds out.
+    holder, first = crowd()
+    store.client.set("t:{q}:kv:l", "lost token")
+    assert work.lock("l", *store.held()) is False
+    handed(first)
+    # A job that was handed the lock leaves without having run.
+    for leave in (
+        lambda job: store.writer.remove("q", job),
+        lambda job: store.writer.clean("q", State.WAITING, 0),
+        lambda job: store.writer.cancel_many("q", [job], Cancel("ann", "")),
+        lambda job: Tenants(store.redis, "t").erase_jobs("t:{q}:", "one", [job]),
+    ):
+        holder, first = crowd()
+        third = store.held()
+        assert work.await_lock(*third, "l") == "d"
+        work.unlock("l", *holder)
+        leave(first[0])
+        assert store.reader.status("q", first[0]) in (None, State.FAILED)
+        assert store.client.zcard("t:{q}:lw:l") == 1
+    # It was freed just before.
+    assert work.await_lock(*store.held(), "unheld") == "w"
+    store.writer.obliterate("q", force=True)
+    assert store.client.keys("t:{q}:lw:*") == store.client.keys("t:{q}:kv:*") == []
 
 
 def claim_what_fell_due(store: Watched) -> None:
@@ -167,6 +231,7 @@ def test_what_was_seen_is_the_table(store: Watched) -> None:
     """Every row happens, and nothing else does (test_machine.py looks for what else could)."""
     work_on_jobs(store)
     cancel_and_report(store)
+    wait_for_locks(store)
     claim_what_fell_due(store)
     act_by_hand(store)
     assert store.redis.moves == MOVES

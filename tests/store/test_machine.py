@@ -90,6 +90,7 @@ class Life(Working):
         else:
             self.writer.restore(removed, org)
             self.model.jobs[job.id] = job
+            job.checkpoint = None
             self.gone.remove((removed, job))
 
     @rule(
@@ -210,10 +211,11 @@ class Life(Working):
 
     @rule()
     def look_beside(self) -> None:
-        """Log lines and marks are there, for each job and for no other."""
+        """Log lines, marks and checkpoints are there, for each job and for no other."""
         for job in self.model.jobs.values():
             assert self.reader.logs("q", job.id) == (job.lines, len(job.lines))
             assert self.client.smembers(f"t:{{q}}:k:{job.id}") == {m.encode() for m in job.marks}
+            assert self.work.checkpointed(job.id) == job.checkpoint
 
     @rule()
     def verify(self) -> None:

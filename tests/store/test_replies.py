@@ -131,8 +131,8 @@ ENOUGH = [one for one in scripts.ALL if one.runs_when_full and not one.name.star
 
 def _calls(work: WorkerStore, writer: JobWriter) -> dict[str, Callable[[], bool]]:
     """Each script that works on a full server, called so that it has something to do."""
-    _, claims = work.step([], 6, "token", 60_000)
-    one, two, three, four, five, six = [(claim.id, claim.token) for claim in claims]
+    _, claims = work.step([], 7, "token", 60_000)
+    one, two, three, four, five, six, seven = [(claim.id, claim.token) for claim in claims]
     return {
         "renew": lambda: work.renew([one], 60_000) == set(),
         "mark": lambda: work.mark(*one, "once", put=True) is True,
@@ -147,7 +147,9 @@ def _calls(work: WorkerStore, writer: JobWriter) -> dict[str, Callable[[], bool]
         "stall": lambda: work.stall([five], 3) == ["waiting"],
         "sweep": lambda: work.sweep(3).now > 0,
         "heartbeat": lambda: work.heartbeat("w", b"{}", 20_000) is False,
-        "lock": lambda: work.redis.run(scripts.LOCK, work.base, ("l", *six, 0)) == 1,
+        "lock": lambda: work.lock("l", *six) is True,
+        "await_lock": lambda: work.await_lock(*seven, "l") == "d",
+        "unlock": lambda: work.unlock("l", *six) is True,
         "retry": lambda: writer.retry_many("q", [two[0]]) == [],
         "promote": lambda: writer.promote_many("q", [three[0]]) == [],
         "cancel": lambda: writer.cancel_many("q", [two[0], six[0]], Cancel("ann", "late")) == [],

@@ -35,6 +35,21 @@ class Transition:
                     yield source, script, target
 
 
+#: The scripts that may free a lock, besides `sweep` and `complete`, which move due jobs too.
+_FREEING = (
+    "lock",
+    "unlock",
+    "await_lock",
+    "fail",
+    "postpone",
+    "release",
+    "stall",
+    "remove",
+    "clean",
+    "erase",
+    "cancel",
+)
+
 TRANSITIONS = (
     Transition("add", (None,), (W, D), ("add",), "the same id again changes nothing"),
     Transition("schedule", (None,), (W,), ("periodic",), "once per slot of a periodic task"),
@@ -64,6 +79,13 @@ TRANSITIONS = (
         "by token; a job whose worker died twice waits to run alone, then begins",
     ),
     Transition(
+        "checkpoint",
+        (A,),
+        STAYS,
+        ("checkpoint",),
+        "by token; the value that the next attempt continues from",
+    ),
+    Transition(
         "file", (A,), STAYS, ("artifact",), "by token; the id of the file that the job creates"
     ),
     Transition(
@@ -86,6 +108,29 @@ TRANSITIONS = (
         (F,),
         ("complete", "postpone", "release"),
         "by token; a cancelled job fails, whatever its worker reports; so does one that stalls",
+    ),
+    Transition("lock", (A,), STAYS, ("lock", "unlock"), "by token; which locks the job holds"),
+    Transition(
+        "wait for a lock",
+        (A,),
+        (D, W),
+        ("await_lock",),
+        "by token; no attempt used, place kept; `waiting` if the lock was free by then",
+    ),
+    Transition(
+        "hand over",
+        (D,),
+        (W,),
+        _FREEING,
+        "a lock was freed: the first job that waits for it is back at its place"
+        " (`sweep.lua` and `complete.lua` too)",
+    ),
+    Transition(
+        "next in line",
+        (D,),
+        STAYS,
+        (*_FREEING, "sweep", "complete"),
+        "the job that is now first to wait for a lock is due soon, should no script free it",
     ),
     Transition("complete", (A,), (C,), ("complete",), "by token; may claim the next job"),
     Transition(
@@ -136,7 +181,6 @@ OTHERS = frozenset(
         "forget_events",
         "heartbeat",
         "job",
-        "lock",
         "overdue",
         "page",
         "pause",

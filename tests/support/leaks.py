@@ -11,7 +11,7 @@ import redis
 from hsejobs.model import STATE_OF_LETTER, State
 from hsejobs.store.keys import SUFFIXES, alerts, circuits, lock, queues
 
-_BESIDE = ("payload", "extras", "result", "errors", "logs", "marks")
+_BESIDE = ("payload", "extras", "result", "errors", "logs", "marks", "checkpoint")
 #: Keys of the queue itself, of which there is at most one each.
 _STAY = {
     "queue",
@@ -92,12 +92,13 @@ class _Room:
         self.indexes: dict[str, Index] = {}
         self.ttls: dict[str, int] = {}
         self.values: dict[str, str] = {}
+        self.waiters: dict[str, Index] = {}
         pipeline: Any = client.pipeline(transaction=False)
         order = sorted(rests)
         for rest in order:
             if rest.startswith(start):
                 pipeline.hgetall(base + rest)
-            elif rest in states or rest.startswith(SUFFIXES["org"]):
+            elif rest in states or rest.startswith((SUFFIXES["org"], SUFFIXES["waiters"])):
                 pipeline.zrange(base + rest, 0, -1, withscores=True)
             elif rest.startswith(SUFFIXES["value"]):
                 pipeline.get(base + rest)
@@ -109,6 +110,8 @@ class _Room:
         for rest in order:
             if rest.startswith(start):
                 self.jobs[rest.removeprefix(start)] = _text(next(replies))
+            elif rest.startswith(SUFFIXES["waiters"]):
+                self.waiters[rest] = {one.decode(): score for one, score in next(replies)}
             elif rest in states or rest.startswith(SUFFIXES["org"]):
                 self.indexes[rest] = {one.decode(): score for one, score in next(replies)}
             else:
@@ -122,6 +125,12 @@ class _Room:
             f"{job_id}: a record without a payload"
             for job_id in self.jobs
             if SUFFIXES["payload"] + job_id not in self.rests
+        ]
+        found += [
+            f"{rest}: {job_id} waits for it, and does not exist"
+            for rest, waiting in self.waiters.items()
+            for job_id in waiting
+            if job_id not in self.jobs
         ]
         return found + self._index_problems()
 

@@ -41,6 +41,10 @@ class Artifact:
         }
 
 
+#: What a writer saved; JSON.
+SavedWrite = dict[str, Any]
+
+
 class ArtifactWriter(Protocol):
     """A binary file that is being written; buffers at most a few MB in memory.
 
@@ -51,8 +55,21 @@ class ArtifactWriter(Protocol):
     artifact: Artifact | None
     """The stored artifact; None until the ``with`` block has ended."""
 
+    resumed: bool
+    """Whether it continues what an earlier writer saved; else it begins empty."""
+
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Append bytes; return how many."""
+
+    def written(self) -> Iterator[bytes]:
+        """Yield what was written so far, a few MB at a time."""
+
+    def save(self) -> SavedWrite:
+        """Store what was written so far, durably; return what ``ArtifactStore.write`` resumes from.
+
+        It stays stored if the ``with`` block ends with an error or the process dies, until the
+        artifact is complete or deleted, or a sweep finds it old. No reader sees it.
+        """
 
 
 def written_artifact(out: ArtifactWriter) -> Artifact:
@@ -91,10 +108,29 @@ class ArtifactStore(Protocol):
         expires_at: int,
         queue: str | None = None,
         job_id: str | None = None,
+        resume: SavedWrite | None = None,
+        replay: Callable[[bytes], None] = ...,
     ) -> AbstractContextManager[ArtifactWriter]:
         """Write an artifact; it is stored when the block ends without an error, otherwise discarded.
 
         Replaces an artifact with the same id. ``queue`` and ``job_id``: the job that makes it.
+        ``resume``: what an earlier writer of the same artifact saved; the new one continues with a
+        copy of it, whose bytes ``replay`` gets. If what was saved is damaged or gone, the writer's
+        ``resumed`` is false, and it begins empty.
+        """
+
+    def scratch(
+        self,
+        organization_id: str,
+        artifact_id: str,
+        *,
+        expires_at: int,
+        resume: SavedWrite | None = None,
+    ) -> AbstractContextManager[ArtifactWriter]:
+        """Write a file that only the job that makes the artifact reads, with ``written``.
+
+        It is removed when the block ends without an error; otherwise what was saved stays, as for
+        ``write``, whose ``resume`` this takes too.
         """
 
     def get(self, organization_id: str, artifact_id: str) -> Artifact:

@@ -15,11 +15,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import io
 import itertools
 import os
 import re
-import secrets
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -31,11 +29,11 @@ from urllib.parse import unquote, urlsplit
 from hsejobs import codec
 from hsejobs.environment import EnvironReader
 from hsejobs.errors import ArtifactNotFound, ArtifactsUnavailable
-from hsejobs.services.artifacts import Artifact, ArtifactStore
+from hsejobs.services.artifacts import Artifact, ArtifactStore, SavedWrite
 from hsejobs.services.artifacts.shelf import NAME, Folder, Shelf
+from hsejobs.services.artifacts.writer import PART_BYTES, ShelfWriter
 
 _CREATOR_FIELDS = ("queue", "job_id")
-PART_BYTES = 8 * 1024 * 1024
 PIECE_BYTES = 1024 * 1024
 #: How many files an erasure removes at once.
 ERASED_TOGETHER = 500
@@ -84,54 +82,8 @@ class _Metadata:
         return [f"{key}.{self.data}.{part:06d}" for part in range(self.parts)]
 
 
-class ShelfWriter(io.RawIOBase):
-    """Writes an artifact, one part at a time."""
-
-    def __init__(self, shelf: Shelf, key: str, data: str) -> None:
-        super().__init__()
-        self.artifact: Artifact | None = None
-        self.parts = 0
-        self.size = 0
-        self._shelf, self._key, self._data = shelf, key, data
-        self._buffer = bytearray()
-        self._hash = hashlib.sha256()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        """Append bytes; return how many. Raises ArtifactsUnavailable, and ValueError if closed."""
-        if self.closed:
-            raise ValueError("the artifact is closed")
-        with memoryview(data).cast("B") as view:
-            start = 0
-            while start < len(view):
-                piece = view[start : start + PART_BYTES - len(self._buffer)]
-                self._buffer += piece
-                start += len(piece)
-                if len(self._buffer) == PART_BYTES:
-                    self._put()
-            return len(view)
-
-    def end(self) -> str:
-        """Write the last part; return the sha256. An empty artifact has one empty part."""
-        if self._buffer or not self.parts:
-            self._put()
-        return self._hash.hexdigest()
-
-    def undo(self) -> None:
-        """Remove the parts that were written; a sweep finds those that cannot be removed now."""
-        names = [f"{self._key}.{self._data}.{part:06d}" for part in range(self.parts + 1)]
-        with contextlib.suppress(ArtifactsUnavailable):
-            self._shelf.remove(names)
-
-    def _put(self) -> None:
-        part = bytes(self._buffer)
-        self._buffer.clear()
-        self._shelf.put(f"{self._key}.{self._data}.{self.parts:06d}", part)
-        self._hash.update(part)
-        self.size += len(part)
-        self.parts += 1
+def _ignore(piece: bytes) -> None:
+    """The default for ``replay``."""
 
 
 def _nothing() -> None:
@@ -155,13 +107,16 @@ class Store:
         expires_at: int,
         queue: str | None = None,
         job_id: str | None = None,
+        resume: SavedWrite | None = None,
+        replay: Callable[[bytes], None] = _ignore,
     ) -> Iterator[ShelfWriter]:
         key = _key(organization_id, artifact_id)
         expires_at = max(0, min(int(expires_at), MAX_EXPIRY))
-        data = f"{expires_at:015d}.{secrets.token_hex(8)}"
-        writer = ShelfWriter(self.shelf, key, data)
+        writer = ShelfWriter(self.shelf, key, expires_at)
         begun = False
         try:
+            if resume is not None:
+                writer.resume(resume, replay)
             yield writer
             digest = writer.end()
             artifact = Artifact(
@@ -177,14 +132,37 @@ class Store:
                 job_id=job_id,
             )
             begun = True
-            self._replace(key, _Metadata(artifact, data, writer.parts))
+            self._replace(key, _Metadata(artifact, writer.data, writer.parts))
         except BaseException:
-            if not begun or self._not_committed(key, data):
+            if not begun or self._not_committed(key, writer.data):
                 writer.undo()
             raise
         finally:
             writer.close()
+        writer.forget()
         writer.artifact = artifact
+
+    @contextmanager
+    def scratch(
+        self,
+        organization_id: str,
+        artifact_id: str,
+        *,
+        expires_at: int,
+        resume: SavedWrite | None = None,
+    ) -> Iterator[ShelfWriter]:
+        key = _key(organization_id, artifact_id)
+        writer = ShelfWriter(self.shelf, key, max(0, min(int(expires_at), MAX_EXPIRY)))
+        try:
+            if resume is not None:
+                writer.resume(resume, _ignore)
+            yield writer
+        except BaseException:
+            writer.undo()
+            raise
+        finally:
+            writer.close()
+        writer.forget(also_written=True)
 
     def _replace(self, key: str, metadata: _Metadata) -> None:
         with self.shelf.lock(_folder(key)):
@@ -240,7 +218,12 @@ class Store:
             part = self.shelf.get(name) if name is not None else b""
 
     def delete(self, organization_id: str, artifact_id: str) -> bool:
-        return self._remove(_key(organization_id, artifact_id))
+        key = _key(organization_id, artifact_id)
+        if self._remove(key):
+            return True
+        # Parts of a file whose job was removed before it was complete.
+        self.shelf.remove([m.string for m, _ in self._matches(_folder(key)) if m["key"] == key])
+        return False
 
     def walk(self, organization_id: str | None = None) -> Iterator[Artifact]:
         yield from self._walk(organization_id, None)

@@ -9,7 +9,7 @@
 --       claimed as lib/claim returns
 -- errors: none
 -- full server: runs by itself
--- include: base place settle due bucket cancel claim
+-- include: base place locks settle due bucket cancel claim
 local SMALL = 64
 local n, token, lease_ms = whole(ARGV[1], 0), ARGV[2], within(ARGV[3], 0, LONGEST_MS, 0)
 local again = whole(ARGV[4], 0)
@@ -21,7 +21,7 @@ for a = 5, #ARGV, 4 do
   local id, its_token, result = ARGV[a], ARGV[a + 1], ARGV[a + 3]
   local us = within(ARGV[a + 2], 0, LONGEST_RUN, 0)
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'tk', 'o', 'cl')
+  local job = read(key, 'st', 'tk', 'o', 'cl', 'cp', 'lk')
   if job[4] and job[2] == its_token and (job[1] == 'a' or job[1] == 'f') then
     outcomes[#outcomes + 1] = 'k'
     if job[1] == 'a' then
@@ -43,6 +43,8 @@ for a = 5, #ARGV, 4 do
       else
         redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', finished_at, 'r', result)
       end
+      if job[5] then redis.call('UNLINK', base .. K.checkpoint .. id) end
+      free_locks(id, its_token, job[6])
       local org, score = job[3], int(now_us + #gone)
       gone[#gone + 1] = id
       done[#done + 1] = score

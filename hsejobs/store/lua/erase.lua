@@ -3,7 +3,7 @@
 -- ARGV: organization; each: id
 -- returns: {removed, running}
 -- errors: none
--- include: base delete
+-- include: base place locks delete
 local removed, running = 0, 0
 for a = 2, #ARGV do
   -- A key that is not a hash belongs to another program: remove it from the index, keep the key.

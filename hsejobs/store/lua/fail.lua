@@ -7,10 +7,10 @@
 --       (the token does not hold the job)
 -- errors: none
 -- full server: runs
--- include: base place bucket backoff cancel
+-- include: base place locks bucket backoff cancel
 local id, token = ARGV[1], ARGV[2]
 local key = base .. K.job .. id
-local job = read(key, 'st', 'tk', 'o', 'am', 'ax', 'bo', 'cl', 'x')
+local job = read(key, 'st', 'tk', 'o', 'am', 'ax', 'bo', 'cl', 'x', 'lk')
 if job[2] ~= token then return { 'r', 0 } end
 if job[1] ~= 'a' then
   -- Resent after a lost reply: the token stays in the record until the next claim.
@@ -31,6 +31,7 @@ local final = ARGV[3] == '1' or made >= whole(job[5], 1)
 local delay = math.max(backoff(job[6], made), within(ARGV[5], 0, LONGEST_MS, 0))
 local run_at = int(now_ms + delay)
 take_from('a', org, id)
+free_locks(id, token, job[9])
 redis.call('RPUSH', base .. K.errors .. id, ARGV[7])
 redis.call('LTRIM', base .. K.errors .. id, -kept, -1)
 if final then

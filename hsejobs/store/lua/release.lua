@@ -4,12 +4,12 @@
 -- returns: how many their token still held: all others are skipped
 -- errors: none
 -- full server: runs
--- include: base place cancel
+-- include: base place locks cancel
 local released = 0
 for a = 1, #ARGV, 2 do
   local id = ARGV[a]
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'tk', 'o', 'am', 'sc', 'p', 'cl')
+  local job = read(key, 'st', 'tk', 'o', 'am', 'sc', 'p', 'cl', 'lk')
   if job[1] == 'a' and job[2] == ARGV[a + 1] then
     released = released + 1
     if job[7] then
@@ -17,6 +17,7 @@ for a = 1, #ARGV, 2 do
     else
       local place = place_of(job[5], job[6])
       take_from('a', job[3], id)
+      free_locks(id, job[2], job[8])
       redis.call('HSET', key, 'st', 'w', 'am', within(job[4], 1, 1000000, 1) - 1, 'sc', place, 'si', NOW)
       redis.call('HDEL', key, 'tk', 'pg', 'pm')
       put_in('w', job[3], place, id)

@@ -1,5 +1,5 @@
 -- Deletes a job's record and all its other keys; the caller has checked that this is allowed.
-local BESIDE = { K.job, K.payload, K.extras, K.result, K.errors, K.logs, K.marks }
+local BESIDE = { K.job, K.payload, K.extras, K.result, K.errors, K.logs, K.marks, K.checkpoint }
 
 -- The records of a weekly schedule's runs may be removed between runs: keep how the last one ended.
 local function keep_outcome(id, state)
@@ -29,6 +29,10 @@ end
 -- `state` nil: the record has none.
 local function delete_job(id, state, org, keep_ms)
   bury(id, org, keep_ms or 0)
+  if state ~= 'c' and state ~= 'f' then
+    local job = read(base .. K.job .. id, 'tk', 'lk')
+    free_locks(id, job[1], job[2])
+  end
   if state == 'c' or state == 'f' then keep_outcome(id, state) end
   if state then take_from(state, org, id) else take_from_all(org, id) end
   local names = {}

@@ -3,7 +3,7 @@
 -- another one may have ended the worker.
 local function stall_job(id, max_stalls)
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'o', 'sl', 'am', 'sc', 'tk', 'pt', 'p', 'cl', 'x', 'al')
+  local job = read(key, 'st', 'o', 'sl', 'am', 'sc', 'tk', 'pt', 'p', 'cl', 'x', 'al', 'lk')
   local org = job[2]
   if not is_there(key, job, job[1]) then
     take_from('a', nil, id)
@@ -14,6 +14,7 @@ local function stall_job(id, max_stalls)
     end_cancelled(id, 'a')
     return 'cancelled'
   end
+  free_locks(id, job[6], job[12])
   local stalls, made = within(job[3], 0, 1000000, 0) + 1, within(job[4], 0, 1000000, 0)
   if stalls > max_stalls and (max_stalls == 0 or (job[6] and job[6] == job[11])) then
     local entry = cjson.encode({
