@@ -65,11 +65,11 @@ def run(way: str, url: str | None, home: Path) -> dict[str, Any]:
                     rows += len(several)
         size = 0
     else:
-        spec = make.ExportSpec(tuple(ENTITIES), way, AT)
+        spec, store = make.ExportSpec(tuple(ENTITIES), way, AT), open_store(None, home)
         made = make.make_export(
             spec,
             tenant,
-            lambda: open_store(None, home).write(
+            lambda: store.write(
                 "org-123",
                 way,
                 name=spec.file_name,
@@ -79,6 +79,9 @@ def run(way: str, url: str | None, home: Path) -> dict[str, Any]:
             home=home,
             check=lambda: None,
             progress=lambda *_: None,
+            # As a job does: what it has is saved, so that another attempt can continue.
+            open_scratch=lambda: store.scratch("org-123", way, expires_at=9_999_999_999_999),
+            checkpoint=lambda _: None,
         )
         rows, size = sum(made.rows.values()), made.artifact.bytes
     seconds, cpu = time.perf_counter() - began, time.process_time() - began_cpu

@@ -91,6 +91,14 @@ PROOFS: dict[str, tuple[str, ...]] = {
         f"{CHECKPOINTS}::test_an_attempt_continues_where_the_last_one_got_to",
         f"{CHECKPOINTS}::test_only_the_holder_stores_it",
     ),
+    "An export that was killed continues.": (
+        "exports/test_jobs.py::test_killed_half_way_and_recovered",
+    ),
+    "The next attempt at an export, or at a report": (
+        "exports/test_resumed.py::test_the_same_bytes_from_any_place",
+        "exports/test_resumed.py::test_each_statement_reads_only_what_is_left",
+        "reports/test_resumed.py::test_the_same_bytes_from_any_place",
+    ),
     "Reads work on a full and on a read-only Redis": (
         f"{REPLIES}::test_looking_works_on_a_read_only_and_on_a_full_server",
         "http/test_refusing_redis.py::test_reads_work_when_writes_are_refused",

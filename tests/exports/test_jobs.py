@@ -70,6 +70,8 @@ def test_killed_half_way_and_recovered(
     for rows in found.values():
         assert len({row["id"] for row in rows}) == len(rows)
     assert job.refresh().stalls == 1
+    lines, _ = reader.logs("data-exports", job.id)
+    assert [line for line in lines if line.startswith("continued after")]
     open_store(None, tmp_path).sweep(older_than=0)
     assert len(files(tmp_path)) == 1 + -(-result["artifact"]["bytes"] // (8 * 1024 * 1024))
     assert reader.stats(["email"])[0].waiting == 1
