@@ -263,13 +263,15 @@ def test_many_jobs_that_nobody_knows_hold_up_no_others(redis_url: str, no_leaks:
     for number in range(200):
         store.add(f"j{number}")
     claims = store.claim(200)
+    now = store.link.run(scripts.WORKERS, store.work.base)[0]
     for job, token in claims:
+        record = keys.of(store.work.base, "job", job)
+        store.link.command("HSET", record, "ec", "unknown_task", "bs", now - 5_000)
         store.work.postpone(job, token, 500, DAY, sent_back="unknown_task")
     due = [int(score) for _, score in _delayed(store)]
     gaps = [later - first for first, later in pairwise(due)]
     assert min(gaps) >= keys.SENT_BACK_GAP_MS
     job = claims[0][0]
-    now = store.link.run(scripts.WORKERS, store.work.base)[0]
     store.link.command("HSET", keys.of(store.work.base, "job", job), "bs", now - 3_600_000)
     store.writer.promote_many("q", [job])
     ((job, token),) = store.claim(1)
