@@ -47,7 +47,7 @@ class JobConsumer(WorkerSupervision):
         os.set_blocking(self._wake_w, False)
         self.maintenance = Maintenance(self)
 
-    def poke(self) -> None:
+    def wake_maintenance(self) -> None:
         """Wakes the maintenance thread: a worker has begun to claim jobs in batches."""
         with contextlib.suppress(BlockingIOError, OSError):
             os.write(self._wake_w, b"b")
@@ -61,7 +61,7 @@ class JobConsumer(WorkerSupervision):
     def start(self) -> None:
         """Starts the workers. Maintenance runs in the calling thread."""
         self._set_signal_handlers()
-        logs.tell(
+        logs.emit(
             "processor started",
             queue=self.queue.name,
             workers=self.workers,
@@ -70,7 +70,7 @@ class JobConsumer(WorkerSupervision):
             pid=os.getpid(),
         )
         if self.forking:
-            self.queue.runtime.link.close()
+            self.queue.runtime.redis.close()
         for _, process in self.worker_threads:
             process.start()
 
@@ -80,17 +80,17 @@ class JobConsumer(WorkerSupervision):
         while not self._signals and not self._restart:
             wait = self.maintenance.tick()
             self.supervise()
-            if self.queue.runtime.link.unknown_format is not None:
+            if self.queue.runtime.redis.unknown_format is not None:
                 break
             if self._parent and os.getppid() != self._parent:
                 break
             self._sleep(wait)
         self._stop()
         if self._restart:
-            logs.tell("restarting", 40, queue=self.queue.name, hung=self.hung)
+            logs.emit("restarting", 40, queue=self.queue.name, hung=self.hung)
             os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
-        logs.tell("processor stopped", queue=self.queue.name, worker=self.worker_id)
-        if (problem := self.queue.runtime.link.unknown_format) is not None:
+        logs.emit("processor stopped", queue=self.queue.name, worker=self.worker_id)
+        if (problem := self.queue.runtime.redis.unknown_format) is not None:
             sys.stderr.write(f"error: {problem} ({problem.code})\n")
             sys.stderr.flush()
             os._exit(2)
@@ -147,7 +147,7 @@ class JobConsumer(WorkerSupervision):
             if not busy:
                 break
             for worker, _ in busy:
-                self.maintenance.give_back(worker.slot, finished=False)
+                self.maintenance.release_slot(worker.slot, finished=False)
             self.maintenance.settle()
             self._sleep_for_end([process for _, process in busy])
         self._end_workers()
@@ -180,7 +180,7 @@ class JobConsumer(WorkerSupervision):
                     self._signal(process, signal.SIGKILL)
                     process.join(5)
         for worker, _ in self.worker_threads:
-            self.maintenance.give_back(worker.slot)
+            self.maintenance.release_slot(worker.slot)
             running = worker.slot.running()
             if running is not None:
-                self.maintenance.hand_back(running)
+                self.maintenance.release_running(running)

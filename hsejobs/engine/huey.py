@@ -297,7 +297,7 @@ class JobHuey(Queue, Huey):
         from hsejobs.engine.consumer_options import consumer_options
 
         try:
-            self.runtime.link.check_format()
+            self.runtime.redis.check_format()
             return JobConsumer(self, **consumer_options(self, given))
         except (SettingsError, ConfigurationError) as error:
             sys.stderr.write(f"error: {error}\n")

@@ -168,7 +168,7 @@ class QueueTask:
     def read(self, payload: Any) -> tuple[Any, str]:
         """The stored form of a payload, and its signature letter. Raises InvalidPayload."""
         if self.periodic:
-            return making.none_of(payload), making.ARGUMENTS
+            return making.check_no_payload(payload), making.ARGUMENTS
         data = self.data_of({} if payload is None else payload)
         return data, making.PLAIN if isinstance(data, dict) else making.VALUE
 
@@ -327,7 +327,7 @@ class Queue:
         own = self.own_description(consumer=consumer)
         if not again and own.text == self._registered:
             return None
-        found = registry.note(self.runtime.link, self.runtime.prefix, own)
+        found = registry.note(self.runtime.redis, self.runtime.prefix, own)
         self._registered = own.text
         return found
 

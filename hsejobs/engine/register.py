@@ -17,7 +17,7 @@ def announce(queues: Iterable[Queue]) -> None:
     Redis cannot be read.
     """
     for queue in queues:
-        link, prefix, own = queue.runtime.link, queue.runtime.prefix, queue.own_description()
+        link, prefix, own = queue.runtime.redis, queue.runtime.prefix, queue.own_description()
         if not registry.is_known(link, prefix, own):
             with contextlib.suppress(RedisUnavailable):
                 registry.note(link, prefix, own, patience=0)

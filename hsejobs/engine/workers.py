@@ -88,7 +88,7 @@ class WorkerSupervision(Consumer):
             self._replace(place)
         hung = self.hung
         if hung > self._hung_logged:
-            logs.tell("worker hung", 40, queue=self.queue.name, hung=hung)
+            logs.emit("worker hung", 40, queue=self.queue.name, hung=hung)
         self._hung_logged = hung
         if hung and hung >= self.workers:
             self._restart = True
@@ -116,7 +116,7 @@ class WorkerSupervision(Consumer):
         for job_id, token in worker.slot.unwritten():
             # The outcome was lost with the worker.
             self.maintenance.stalled(job_id, token)
-        self.maintenance.give_back(worker.slot)
+        self.maintenance.release_slot(worker.slot)
         if running is None:
             return
         if late is not None and late[0] == running.token:
@@ -136,7 +136,7 @@ class WorkerSupervision(Consumer):
         )
         if not self.forking:
             slot.abandon()
-            self.maintenance.give_back(slot)
+            self.maintenance.release_slot(slot)
             self.maintenance.time_out(running)
             self.late.append((process, now))
             if len(self.late) <= self.workers:

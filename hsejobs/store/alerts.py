@@ -16,49 +16,49 @@ SAMPLE = 20
 class AlertStore:
     """The alerts, by rule and queue. All methods raise RedisUnavailable."""
 
-    def __init__(self, link: RedisClient, prefix: str) -> None:
-        self.link, self.prefix = link, prefix
+    def __init__(self, client: RedisClient, prefix: str) -> None:
+        self.redis, self.prefix = client, prefix
         self._key, self._lock = keys.alerts(prefix), keys.lock(prefix, "alerts")
 
-    def take_turn(self, ms: int) -> bool:
+    def acquire_lock(self, ms: int) -> bool:
         """Tries to take the lock for ``ms``; returns whether this process has it. Takes at most about 1 s."""
-        return bool(self.link.command("SET", self._lock, "1", "NX", "PX", ms, patience=1.0))
+        return bool(self.redis.command("SET", self._lock, "1", "NX", "PX", ms, patience=1.0))
 
-    def keep_turn(self, ms: int) -> None:
+    def extend_lock(self, ms: int) -> None:
         """Extends the lock to ``ms`` from now."""
-        self.link.command("PEXPIRE", self._lock, ms)
+        self.redis.command("PEXPIRE", self._lock, ms)
 
     def all(self) -> list[dict[str, Any]]:
         """Every alert, as it was stored."""
-        return [json.loads(text) for text in self.link.command("HVALS", self._key)]
+        return [json.loads(text) for text in self.redis.command("HVALS", self._key)]
 
     def put(self, alert: dict[str, Any]) -> None:
         """Stores an alert under its rule and queue."""
-        self.link.command("HSET", self._key, _field(alert), codec.dumps(alert))
+        self.redis.command("HSET", self._key, _field(alert), codec.dumps(alert))
 
     def drop(self, alert: dict[str, Any]) -> None:
         """Deletes an alert."""
-        self.link.command("HDEL", self._key, _field(alert))
+        self.redis.command("HDEL", self._key, _field(alert))
 
     def overdue(self, queue: str, before_ms: int) -> int:
         """How many active jobs have a lease that ended before ``before_ms`` (Redis time)."""
         active = keys.of(keys.base(self.prefix, queue), "active")
-        return int(self.link.command("ZCOUNT", active, "-inf", before_ms))
+        return int(self.redis.command("ZCOUNT", active, "-inf", before_ms))
 
     def unknown_tasks(self, queue: str) -> dict[str, int]:
         """The tasks of jobs that no living consumer has, with when the oldest job was added or sent
         back in ms. Looks at the jobs that consumers sent back, and at SAMPLE others at each end.
         """
         base = keys.base(self.prefix, queue)
-        found = self.link.run(scripts.UNKNOWN, base, (SAMPLE,))
-        _, *rows = self.link.run(scripts.WORKERS, base)
+        found = self.redis.run(scripts.UNKNOWN, base, (SAMPLE,))
+        _, *rows = self.redis.run(scripts.WORKERS, base)
         records = [json.loads(text) for text in rows[::2]]
         known = {name for one in records for name in one.get("tasks", ())}
         pairs = zip(found[::2], found[1::2], strict=True)
         unknown = {task.decode(): int(at) for task, at in pairs if task.decode() not in known}
         if unknown and any("tasks" not in one for one in records):
             # A consumer of 0.1.0 names no tasks: it has those that its release describes.
-            found_releases = registry.look_up(self.link, self.prefix, queue).releases
+            found_releases = registry.look_up(self.redis, self.prefix, queue).releases
             older = [one for one in found_releases if one.older]
             if not older:
                 return {}

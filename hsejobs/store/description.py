@@ -61,7 +61,7 @@ class QueueInfo:
     #: Secret fields of tasks that are no longer among ``tasks``: their jobs may still be there.
     masks: dict[str, list[str]] = field(default_factory=dict)
 
-    def held(self, task: TaskInfo, name: str) -> int:
+    def effective_option(self, task: TaskInfo, name: str) -> int:
         """The default of an option (``priority``, ``attempts`` ...) for the task: its own or the queue's."""
         own: int | None = getattr(task, name)
         default: int = getattr(self, name) if own is None else own

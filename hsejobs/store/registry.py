@@ -126,14 +126,14 @@ def _sha(text: bytes) -> str:
 
 
 def save(
-    link: RedisClient, prefix: str, info: QueueInfo, *, patience: float = PATIENCE, **own: Any
+    client: RedisClient, prefix: str, info: QueueInfo, *, patience: float = PATIENCE, **own: Any
 ) -> None:
     """Notes a description, and writes the merged one; ``own`` as in `Own`. Raises RedisUnavailable."""
-    note(link, prefix, Own(info, **own), patience=patience)
+    note(client, prefix, Own(info, **own), patience=patience)
 
 
 def note(
-    link: RedisClient, prefix: str, own: Own, *, patience: float = PATIENCE, always: bool = True
+    client: RedisClient, prefix: str, own: Own, *, patience: float = PATIENCE, always: bool = True
 ) -> Described:
     """Notes a program's own description, and writes the merged one.
 
@@ -142,7 +142,7 @@ def note(
     """
     base = keys.base(prefix, own.info.name)
     for _ in range(TRIES):
-        found = _described(link, base, patience)
+        found = _described(client, base, patience)
         mine = next((one for one in found.releases if one.id == own.id), None)
         noted = mine is not None and mine.consumer >= own.consumer
         if noted and found.text and not found.foreign and not always:
@@ -154,9 +154,9 @@ def note(
             rows.append(_row(older.id, True, 0, found.text, older.info))
         before = _sha(found.text) if found.text else ""
         args = [after.text, before, *(word for row in rows for word in row)]
-        if link.run(scripts.REGISTER, base, args, patience=patience):
+        if client.run(scripts.REGISTER, base, args, patience=patience):
             break
-    link.command("SADD", keys.queues(prefix), own.info.name, patience=patience)
+    client.command("SADD", keys.queues(prefix), own.info.name, patience=patience)
     return after
 
 
@@ -187,16 +187,16 @@ def _row(
     return release_id, int(consumer), source, text, "\n".join(lines)
 
 
-def look_up(link: RedisClient, prefix: str, name: str) -> Described:
+def look_up(client: RedisClient, prefix: str, name: str) -> Described:
     """What Redis knows about a queue."""
-    return _described(link, keys.base(prefix, name))
+    return _described(client, keys.base(prefix, name))
 
 
-def _described(link: RedisClient, base: str, patience: float = PATIENCE) -> Described:
-    return described(link.run(scripts.DESCRIBE, base, patience=patience))
+def _described(client: RedisClient, base: str, patience: float = PATIENCE) -> Described:
+    return described(client.run(scripts.DESCRIBE, base, patience=patience))
 
 
-def keep_older(link: RedisClient, prefix: str, name: str, found: Described) -> None:
+def keep_older(client: RedisClient, prefix: str, name: str, found: Described) -> None:
     """Keeps the descriptions of programs of 0.1.0 while consumers of it run, whose heartbeats name no
     release. Raises RedisUnavailable.
     """
@@ -204,36 +204,36 @@ def keep_older(link: RedisClient, prefix: str, name: str, found: Described) -> N
     older = [one for one in found.releases if one.older]
     if not older:
         return
-    _, *rows = link.run(scripts.WORKERS, base)
+    _, *rows = client.run(scripts.WORKERS, base)
     if all("release" in codec.loads(text) for text in rows[::2]):
         return
     for one in older:
-        link.command("ZADD", keys.of(base, "seen"), "XX", found.now, one.id)
+        client.command("ZADD", keys.of(base, "seen"), "XX", found.now, one.id)
 
 
-def is_known(link: RedisClient, prefix: str, own: Own) -> bool:
+def is_known(client: RedisClient, prefix: str, own: Own) -> bool:
     """Whether Redis has this description, and lists its queue."""
-    if not link.command("SISMEMBER", keys.queues(prefix), own.info.name):
+    if not client.command("SISMEMBER", keys.queues(prefix), own.info.name):
         return False
     key = keys.of(keys.base(prefix, own.info.name), "releases")
-    return link.command("HGET", key, own.id) is not None
+    return client.command("HGET", key, own.id) is not None
 
 
-def names(link: RedisClient, prefix: str) -> list[str]:
+def names(client: RedisClient, prefix: str) -> list[str]:
     """The names of all queues that have a description, sorted."""
-    return sorted(name.decode() for name in link.command("SMEMBERS", keys.queues(prefix)))
+    return sorted(name.decode() for name in client.command("SMEMBERS", keys.queues(prefix)))
 
 
-def load(link: RedisClient, prefix: str, name: str) -> QueueInfo:
+def load(client: RedisClient, prefix: str, name: str) -> QueueInfo:
     """A queue's description. Raises UnknownQueue."""
-    info = look_up(link, prefix, name).info
+    info = look_up(client, prefix, name).info
     if info is None:
-        known = ", ".join(names(link, prefix)) or "none yet"
+        known = ", ".join(names(client, prefix)) or "none yet"
         raise UnknownQueue(f"there is no queue of that name; known queues: {known}")
     return info
 
 
-def load_all(link: RedisClient, prefix: str) -> list[QueueInfo]:
+def load_all(client: RedisClient, prefix: str) -> list[QueueInfo]:
     """Every queue's description, sorted by name."""
-    found = (look_up(link, prefix, name).info for name in names(link, prefix))
+    found = (look_up(client, prefix, name).info for name in names(client, prefix))
     return [info for info in found if info is not None]

@@ -113,15 +113,15 @@ class WorkerStore:
     """The worker's access to one queue. ``patience`` is in seconds; 0 means no retry."""
 
     def __init__(
-        self, link: RedisClient, prefix: str, queue: str, *, patience: float = 0.0
+        self, client: RedisClient, prefix: str, queue: str, *, patience: float = 0.0
     ) -> None:
-        self.link = link
+        self.redis = client
         self.base = keys.base(prefix, queue)
         self.patience = patience
         self.bell = keys.of(self.base, "bell")
 
     def _run(self, script: Script, args: Sequence[Arg]) -> Any:
-        return self.link.run(script, self.base, args, patience=self.patience)
+        return self.redis.run(script, self.base, args, patience=self.patience)
 
     def step(
         self, done: Sequence[Done], want: int, token: str, lease_ms: int, *, again: int = 0
@@ -246,7 +246,7 @@ class WorkerStore:
 
     def extras(self, job_id: str) -> bytes:
         """The job's extras for Huey: follow-ups, expiry, chord."""
-        found = self.link.command("GET", keys.of(self.base, "extras", job_id), patience=3.0)
+        found = self.redis.command("GET", keys.of(self.base, "extras", job_id), patience=3.0)
         return found or b""
 
     def heartbeat(

@@ -85,7 +85,7 @@ def start(redis_url: str, no_leaks: None, tmp_path: Path) -> Iterator[Start]:
     for one in running:
         one.kill()
         one.wait()
-    runtime().link.close()
+    runtime().redis.close()
     reset_runtime()
     client._client = None
 
@@ -99,7 +99,7 @@ def wait_for_consumers(n: int) -> None:
 
 
 def describe() -> registry.QueueInfo:
-    return registry.load(runtime().link, runtime().prefix, "shop")
+    return registry.load(runtime().redis, runtime().prefix, "shop")
 
 
 def test_jobs_of_both_releases(start: Start) -> None:
@@ -140,7 +140,7 @@ def test_jobs_of_both_releases(start: Start) -> None:
 def test_a_job_that_nobody_knows(start: Start, tmp_path: Path) -> None:
     old = start(OLD)
     wait_for_consumers(1)
-    link, prefix = runtime().link, runtime().prefix
+    link, prefix = runtime().redis, runtime().prefix
     task = registry.TaskInfo("shopjobs.fresh")
     registry.save(link, prefix, registry.QueueInfo("shop", [task], "shopjobs.fresh"))
     lost = client.add("shop", {}, task="fresh")
@@ -197,7 +197,7 @@ def test_a_job_sealed_with_another_key(start: Start, monkeypatch: pytest.MonkeyP
 
 
 def test_a_format_of_a_later_release(start: Start) -> None:
-    link, prefix = runtime().link, runtime().prefix
+    link, prefix = runtime().redis, runtime().prefix
     key = keys.record_format(prefix)
     late = start(NEW)
     wait_for_consumers(1)
@@ -216,7 +216,7 @@ def test_a_format_of_a_later_release(start: Start) -> None:
         )
         assert done.returncode == 2, (words, done.stderr)
         assert "unknown_format" in done.stderr
-    assert runtime().link.command("DEL", key) == 1
+    assert runtime().redis.command("DEL", key) == 1
     # One that ran before goes on until it has to connect again.
     assert late.poll() is None
 
@@ -263,25 +263,25 @@ def test_many_jobs_that_nobody_knows_hold_up_no_others(redis_url: str, no_leaks:
     for number in range(200):
         store.add(f"j{number}")
     claims = store.claim(200)
-    now = store.link.run(scripts.WORKERS, store.work.base)[0]
+    now = store.redis.run(scripts.WORKERS, store.work.base)[0]
     for job, token in claims:
         record = keys.of(store.work.base, "job", job)
-        store.link.command("HSET", record, "ec", "unknown_task", "bs", now - 5_000)
+        store.redis.command("HSET", record, "ec", "unknown_task", "bs", now - 5_000)
         store.work.postpone(job, token, 500, DAY, sent_back="unknown_task")
     due = [int(score) for _, score in _delayed(store)]
     gaps = [later - first for first, later in pairwise(due)]
     assert min(gaps) >= keys.SENT_BACK_GAP_MS
     job = claims[0][0]
-    store.link.command("HSET", keys.of(store.work.base, "job", job), "bs", now - 3_600_000)
+    store.redis.command("HSET", keys.of(store.work.base, "job", job), "bs", now - 3_600_000)
     store.writer.promote_many("q", [job])
     ((job, token),) = store.claim(1)
     store.work.postpone(job, token, 500, DAY, sent_back="unknown_task")
     delay = int(dict(_delayed(store))[job.encode()]) - now
     assert 30_000 <= delay <= 60_000
     store.writer.obliterate("q", force=True)
-    store.link.close()
+    store.redis.close()
 
 
 def _delayed(store: Any) -> list[tuple[bytes, float]]:
-    found = store.link.command("ZRANGE", keys.of(store.work.base, "delayed"), 0, -1, "WITHSCORES")
+    found = store.redis.command("ZRANGE", keys.of(store.work.base, "delayed"), 0, -1, "WITHSCORES")
     return list(zip(found[::2], map(float, found[1::2]), strict=True))
