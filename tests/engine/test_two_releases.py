@@ -137,7 +137,7 @@ def test_jobs_of_both_releases(start: Start) -> None:
     assert waits.refresh().attempts_made == 1
 
 
-def test_a_job_that_nobody_knows(start: Start, tmp_path: Path) -> None:
+def test_a_job_that_no_one_knows(start: Start, tmp_path: Path) -> None:
     old = start(OLD)
     wait_for_consumers(1)
     link, prefix = runtime().redis, runtime().prefix
@@ -255,7 +255,7 @@ def test_a_queue_in_a_script(start: Start, tmp_path: Path) -> None:
     assert {task.name for task in describe().tasks} == {"shopjobs.send", "shopjobs.first_name"}
 
 
-def test_many_jobs_that_nobody_knows_hold_up_no_others(redis_url: str, no_leaks: None) -> None:
+def test_many_jobs_that_no_one_knows_hold_up_no_others(redis_url: str, no_leaks: None) -> None:
     """They come back one after the other, later each time."""
     from tests.store.test_acts import Store
 

@@ -1,4 +1,4 @@
-"""What several releases say about a queue, merged: the newest decides, and nobody takes anything away."""
+"""What several releases say about a queue, merged: the newest decides, and no one takes anything away."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_beside_programs_of_0_1_0(link: RedisClient) -> None:
     whole = (7, {"m.send", "m.former", "m.fresh"}, {"pin", "gone"})
     assert description() == whole
     overwrite(link, OLD)
-    assert description() == whole, "it takes nothing away, before anybody repairs it"
+    assert description() == whole, "it takes nothing away, before it is repaired"
 
     work = WorkerStore(link, "t", "q")
     found = registry.note(link, "t", new, always=False)
@@ -167,7 +167,7 @@ def test_programs_that_write_at_once_lose_nothing(link: RedisClient) -> None:
     assert registry.load(link, "t", "q").attempts == 7
 
 
-def test_only_so_many_releases_are_remembered(link: RedisClient) -> None:
+def test_only_the_latest_releases_are_remembered(link: RedisClient) -> None:
     for number in range(keys.RELEASES_KEPT + 5):
         info = QueueInfo("q", [TaskInfo(f"m.t{number}", None, ["pin"])])
         registry.save(link, "t", info, number=str(number))
