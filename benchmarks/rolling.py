@@ -218,7 +218,7 @@ def releases(older: Path, newer: Path) -> tuple[Release, Release]:
 def run(
     restarts: int, rate: int, reference: str | None = None, binary: str | None = None
 ) -> dict[str, Any]:
-    """Both parts, with so many restarts each. Raises NoPeer."""
+    """Both parts, with ``restarts`` restarts each. Raises NoPeer."""
     found: dict[str, Any] = {"rate": rate}
     with tempfile.TemporaryDirectory(prefix="hj-rolling-") as name:
         folder = Path(name)
