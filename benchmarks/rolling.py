@@ -44,7 +44,7 @@ class NoPeer(Exception):
 
 @dataclass(frozen=True)
 class Release:
-    """What one side runs: a tree of hsejobs, a release of the application, and what it is told."""
+    """What one side runs: a tree of hsejobs, a release of the application, its keys and its jobs."""
 
     name: str
     tree: Path
