@@ -4,10 +4,11 @@
 was lost or ran twice. Two parts:
 
 - ``library``: the last release of hsejobs (the newest tag, else the commit in ``peer.txt``) beside this
-  working tree. Its consumers fail jobs that they do not know, and no release can change that any more, so
-  new tasks, new fields and changed keys are not sent: see ``docs/upgrading.md``.
-- ``application``: two releases of an application on this working tree, with a new task, a renamed task, a
-  new field, a removed field and a changed key, all sent while both run.
+  working tree. Consumers of 0.1.0 fail jobs that they do not know; those of the working tree hold them back.
+- ``application``: two releases of an application on this working tree.
+
+In both, the newer release has a new task, a renamed task, a new field, a removed field and another key, and
+producers of both add jobs of all kinds that they have while both run.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class NoPeer(Exception):
 
 @dataclass(frozen=True)
 class Release:
-    """What one side runs: a tree of hsejobs, a release of the application, and its orders."""
+    """What one side runs: a tree of hsejobs, a release of the application, its keys and its jobs."""
 
     name: str
     tree: Path
@@ -73,6 +74,8 @@ class Part:
     folder: Path
     server: Server
     rate: int
+    #: The fewest consumers of the newer release while the part runs.
+    fewest: int = 0
     consumers: list[tuple[Release, subprocess.Popen[bytes]]] = field(default_factory=list)
     producers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -86,12 +89,14 @@ class Part:
                 self._produce(release)
             forward = True
             for _ in range(restarts):
-                # Until all four run one release; then back.
-                if {release for release, _ in self.consumers} == {
-                    self.new if forward else self.old
-                }:
+                # Until all four run the newer release, then back to the fewest of it, and so on.
+                running = [release for release, _ in self.consumers].count(self.new)
+                if running == (4 if forward else self.fewest):
                     forward = not forward
                 self._replace(self.old if forward else self.new)
+            if self.new not in [release for release, _ in self.consumers]:
+                # Somebody must run the jobs that only the newer release knows.
+                self._replace(self.old)
             for producer in self.producers:
                 producer.send_signal(signal.SIGTERM)
                 if producer.wait(30):
@@ -201,46 +206,34 @@ def peer(folder: Path, reference: str | None = None) -> tuple[str, Path]:
     return reference, tree
 
 
-def library(old: Path) -> tuple[Release, Release]:
-    """The last release of hsejobs beside the working tree: nothing is sent that it does not know."""
-    one = KEYS["one"]
+def releases(older: Path, newer: Path) -> tuple[Release, Release]:
+    """Two releases of the application on these trees, each sending all it has."""
+    one, two = KEYS["one"], KEYS["two"]
     return (
-        Release("peer", old, "first", one, "plain,removed,former"),
-        Release("working-tree", HERE.parent, "second", one, "plain"),
-    )
-
-
-def application() -> tuple[Release, Release]:
-    """Two releases of an application, each sending all it has; the newer one seals with another key."""
-    return (
-        Release("first", HERE.parent, "first", KEYS["one"], "plain,removed,former"),
-        Release(
-            "second",
-            HERE.parent,
-            "second",
-            f"{KEYS['two']},{KEYS['one']}",
-            "plain,new_task,renamed,new_field",
-        ),
+        Release("first", older, "first", one, "plain,removed,former"),
+        Release("second", newer, "second", f"{two},{one}", "plain,new_task,renamed,new_field"),
     )
 
 
 def run(
     restarts: int, rate: int, reference: str | None = None, binary: str | None = None
 ) -> dict[str, Any]:
-    """Both parts, with that many restarts each. Raises NoPeer."""
+    """Both parts, with ``restarts`` restarts each. Raises NoPeer."""
     found: dict[str, Any] = {"rate": rate}
     with tempfile.TemporaryDirectory(prefix="hj-rolling-") as name:
         folder = Path(name)
         found["peer"], tree = peer(folder, reference)
         parts: Mapping[str, tuple[Release, Release]] = {
-            "library": library(tree),
-            "application": application(),
+            "library": releases(tree, HERE.parent),
+            "application": releases(HERE.parent, HERE.parent),
         }
         for part, (old, new) in parts.items():
             place = folder / part
             place.mkdir()
             with Server(find_binary(binary), place) as server:
-                found[part] = Part(old, new, place, server, rate).run(restarts)
+                # Once no newer consumer runs for 20 s, those of 0.1.0 take all jobs, and fail the new ones.
+                fewest = 1 if part == "library" else 0
+                found[part] = Part(old, new, place, server, rate, fewest).run(restarts)
     found["good"] = all(is_good(found[part]) for part in ("library", "application"))
     return found
 

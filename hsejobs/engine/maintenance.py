@@ -19,7 +19,7 @@ from hsejobs.engine.ports import MaintenanceHost
 from hsejobs.engine.slots import Running, Slot
 from hsejobs.engine.timer import DueTimer
 from hsejobs.errors import JobNotFound, JobsError, RedisUnavailable
-from hsejobs.store import keys, registry
+from hsejobs.store import keys, registry, releases
 from hsejobs.store.client import RedisClient
 from hsejobs.store.work import SWEEP_LIMIT, WorkerStore
 from hsejobs.watch import logs
@@ -67,6 +67,8 @@ class Maintenance:
         #: written last.
         self._release = self._described = ""
         self._described_at = float("-inf")
+        #: Whether consumers of 0.1.0 are to leave the jobs to newer ones.
+        self._hold = False
         #: Until when no job counts as stalled: infinity from a refusal until the first success.
         self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE
         #: Redis time in ms at the last sweep, and when that was.
@@ -315,6 +317,10 @@ class Maintenance:
             self._described_at = now
             registry.keep_older(client, prefix, self.queue.name, found)
         self._release, self._described = own.id, found.sha
+        older = [one for one in releases.shown(found.releases) if one.older]
+        more_keys = len(self.settings.secret_keys) > 1
+        # Consumers of 0.1.0 fail jobs that they do not know, and take a list of keys for one key.
+        self._hold = any(more_keys or releases.has_more(own.info, one.info) for one in older)
         self.schedules.follow(found.newest, own.id)
 
     def _beat(self) -> None:
@@ -324,6 +330,7 @@ class Maintenance:
             HEARTBEAT_TTL_MS,
             release=self._release,
             described=self._described,
+            hold=self._hold,
         )
         late = time.monotonic() - self._described_at >= DESCRIBE_EVERY
         if self._registered and (late or not same):

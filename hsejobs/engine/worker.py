@@ -29,6 +29,8 @@ from hsejobs.watch import logs
 
 #: Longest wait for the doorbell, in seconds.
 BELL_WAIT = 2.0
+#: Seconds for which a worker claims nothing after it sent a job back.
+SENT_BACK_PAUSE = 0.003
 #: Seconds between attempts to reach Redis.
 _RETRY_PAUSES = (0.02, 0.1, 0.25, 0.5, 1.0)
 #: Seconds between two log lines about errors of this worker other than outages.
@@ -279,7 +281,7 @@ class JobWorker(Worker):
                 logs.flush()
         started_at = int(time.time() * 1000)
         result = outcomes.run(queue, claim, job, self.huey.execute)
-        self.pace.ran(result.run_us)
+        self.pace.ran(BUDGET_US if result.sent_back else result.run_us)
         self.task_count += 1
         unwritten = job.progress_log is not None and job.progress_log.pending
         if unwritten and job.progress_log is not None:
@@ -293,6 +295,9 @@ class JobWorker(Worker):
         else:
             kept = self.slot.finish(None)
             self._write(claim, result, started_at, shown)
+            if result.sent_back:
+                # Claimed one at a time and with a pause, such jobs are left to consumers that can run them.
+                time.sleep(SENT_BACK_PAUSE)
         if not kept:
             # The maintenance thread ended this job and replaced this worker.
             raise WorkerRecycle

@@ -80,9 +80,11 @@ MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
 UNDO_MS = 300_000
 #: Seconds for which a resent claim is remembered: an earlier copy may still arrive.
 RESENT_TTL = 3600
-#: Jobs that a consumer sent back: the longest delay of one in ms, the time between two that come back,
-#: and the latest time at which the last of many does; how many tasks are noted, and for how long (s).
-SENT_BACK_MOST_MS, SENT_BACK_GAP_MS, SENT_BACK_LATEST_MS = 30_000, 2, 600_000
+#: Jobs that a consumer sent back: the longest delay of one in ms. After the first time, the time between
+#: two that come back, and the latest time at which the last of many does; how many tasks are noted, and for
+#: how long (s).
+SENT_BACK_MOST_MS = 30_000
+SENT_BACK_SOON_MS, SENT_BACK_GAP_MS, SENT_BACK_LATEST_MS = 2_000, 4, 600_000
 SENT_BACK_KEPT, SENT_BACK_TTL = 100, 25 * 3600
 #: How many releases of a queue's code are remembered, for how long after a consumer of theirs was seen,
 #: and for how long their secret fields are masked: longer than their jobs are kept (in ms).
@@ -108,6 +110,7 @@ CONSTANTS = {
     "UNDO_MS": UNDO_MS,
     "RESENT_TTL": RESENT_TTL,
     "SENT_BACK_MOST_MS": SENT_BACK_MOST_MS,
+    "SENT_BACK_SOON_MS": SENT_BACK_SOON_MS,
     "SENT_BACK_GAP_MS": SENT_BACK_GAP_MS,
     "SENT_BACK_LATEST_MS": SENT_BACK_LATEST_MS,
     "SENT_BACK_KEPT": SENT_BACK_KEPT,

@@ -118,3 +118,27 @@ def _add_fields(newer: dict[str, Any], older: dict[str, Any]) -> None:
             known = ours.setdefault(name, schema)
             if known is not schema and isinstance(known, dict) and isinstance(schema, dict):
                 _add_fields(known, schema)
+
+
+def has_more(newer: QueueInfo, older: QueueInfo) -> bool:
+    """Whether a release has tasks, or fields of a task, that another one would refuse."""
+    known = {task.name: task for task in older.tasks}
+    for task in newer.tasks:
+        other = known.get(task.name)
+        if other is None:
+            return True
+        both = task.schema is not None and other.schema is not None
+        if both and _fields(task.schema or {}) - _fields(other.schema or {}):
+            return True
+    return False
+
+
+def _fields(schema: Mapping[str, Any], at: str = "") -> set[str]:
+    """The fields of a schema and of its parts, by their place in it."""
+    found = set()
+    for part in ("properties", "$defs"):
+        for name, inner in (schema.get(part) or {}).items():
+            found.add(f"{at}/{name}")
+            if isinstance(inner, dict):
+                found |= _fields(inner, f"{at}/{name}")
+    return found

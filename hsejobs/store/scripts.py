@@ -173,7 +173,7 @@ FORGET_EVENTS = Script("forget_events", ("organization", "limit"))
 OBLITERATE = Script("obliterate", ("states", "force", "limit", "whole", "asked", "state", "offset"))
 OVERDUE = Script("overdue", ("overdue_ms",))
 PAUSE = Script("pause", ("pause",))
-HEARTBEAT = Script("heartbeat", ("worker", "record", "ttl_ms", "release", "described"))
+HEARTBEAT = Script("heartbeat", ("worker", "record", "ttl_ms", "release", "described", "hold"))
 DESCRIBE = Script("describe")
 REGISTER = Script(
     "register",

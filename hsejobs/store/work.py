@@ -321,14 +321,22 @@ class WorkerStore:
             self.redis.command("ZADD", key, "XX", int(time.time() * 1000), job_id, patience=0)
 
     def heartbeat(
-        self, worker: str, record: bytes, ttl_ms: int, *, release: str = "", described: str = ""
+        self,
+        worker: str,
+        record: bytes,
+        ttl_ms: int,
+        *,
+        release: str = "",
+        described: str = "",
+        hold: bool = False,
     ) -> bool:
         """Writes a consumer's heartbeat; an empty record removes it.
 
         ``release`` is the one that it runs, and ``described`` the SHA-1 of the queue's description as
         it knows it. False when the description has changed, or is missing: Redis has lost its data.
+        ``hold``: until ``ttl_ms`` after the last such heartbeat, consumers of 0.1.0 claim nothing.
         """
-        args = (worker, record, ttl_ms, release, described)
+        args = (worker, record, ttl_ms, release, described, int(hold))
         return bool(self._run(scripts.HEARTBEAT, args))
 
 

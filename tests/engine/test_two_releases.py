@@ -137,7 +137,7 @@ def test_jobs_of_both_releases(start: Start) -> None:
     assert waits.refresh().attempts_made == 1
 
 
-def test_a_job_that_no_consumer_knows(start: Start, tmp_path: Path) -> None:
+def test_a_job_that_no_one_knows(start: Start, tmp_path: Path) -> None:
     old = start(OLD)
     wait_for_consumers(1)
     link, prefix = runtime().redis, runtime().prefix
@@ -255,7 +255,7 @@ def test_a_queue_in_a_script(start: Start, tmp_path: Path) -> None:
     assert {task.name for task in describe().tasks} == {"shopjobs.send", "shopjobs.first_name"}
 
 
-def test_many_jobs_that_no_consumer_knows_hold_up_no_others(redis_url: str, no_leaks: None) -> None:
+def test_many_jobs_that_no_one_knows_hold_up_no_others(redis_url: str, no_leaks: None) -> None:
     """They come back one after the other, later each time."""
     from tests.store.test_acts import Store
 
@@ -263,13 +263,15 @@ def test_many_jobs_that_no_consumer_knows_hold_up_no_others(redis_url: str, no_l
     for number in range(200):
         store.add(f"j{number}")
     claims = store.claim(200)
+    now = store.redis.run(scripts.WORKERS, store.work.base)[0]
     for job, token in claims:
+        record = keys.of(store.work.base, "job", job)
+        store.redis.command("HSET", record, "ec", "unknown_task", "bs", now - 5_000)
         store.work.postpone(job, token, 500, DAY, sent_back="unknown_task")
     due = [int(score) for _, score in _delayed(store)]
     gaps = [later - first for first, later in pairwise(due)]
     assert min(gaps) >= keys.SENT_BACK_GAP_MS
     job = claims[0][0]
-    now = store.redis.run(scripts.WORKERS, store.work.base)[0]
     store.redis.command("HSET", keys.of(store.work.base, "job", job), "bs", now - 3_600_000)
     store.writer.promote_many("q", [job])
     ((job, token),) = store.claim(1)

@@ -1,21 +1,29 @@
-"""What several releases say about a queue, merged: the newest decides, and none takes anything away."""
+"""What several releases say about a queue, merged: the newest decides, and no one takes anything away."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 import pytest
+from huey import crontab
 
 from hsejobs import codec
 from hsejobs.control import views
+from hsejobs.engine import JobHuey
+from hsejobs.engine.periodic import Scheduler
+from hsejobs.engine.runtime import reset_runtime
 from hsejobs.store import keys, registry, scripts
 from hsejobs.store.client import RedisClient
 from hsejobs.store.description import QueueInfo, ScheduleInfo, TaskInfo
-from hsejobs.store.releases import RECENT_MS, RUNNING_MS, Release, merged, shown
+from hsejobs.store.read import JobReader
+from hsejobs.store.releases import RECENT_MS, RUNNING_MS, Release, has_more, merged, shown
 from hsejobs.store.work import WorkerStore
+from hsejobs.store.write import JobWriter, NewJob
+from tests.support.server import Server
 
 HOUR = 3_600_000
 
@@ -143,7 +151,7 @@ def test_beside_programs_of_0_1_0(link: RedisClient) -> None:
     whole = (7, {"m.send", "m.former", "m.fresh"}, {"pin", "gone"})
     assert description() == whole
     overwrite(link, OLD)
-    assert description() == whole, "it takes nothing away, before anybody repairs it"
+    assert description() == whole, "it takes nothing away, before it is repaired"
 
     work = WorkerStore(link, "t", "q")
     found = registry.note(link, "t", new, always=False)
@@ -167,7 +175,7 @@ def test_programs_that_write_at_once_lose_nothing(link: RedisClient) -> None:
     assert registry.load(link, "t", "q").attempts == 7
 
 
-def test_the_number_of_releases_is_limited(link: RedisClient) -> None:
+def test_only_the_latest_releases_are_remembered(link: RedisClient) -> None:
     for number in range(keys.RELEASES_KEPT + 5):
         info = QueueInfo("q", [TaskInfo(f"m.t{number}", None, ["pin"])])
         registry.save(link, "t", info, number=str(number))
@@ -177,3 +185,70 @@ def test_the_number_of_releases_is_limited(link: RedisClient) -> None:
     assert link.command("ZCARD", keys.of(base, "seen")) == keys.RELEASES_KEPT
     found = registry.load(link, "t", "q")
     assert views.secret_paths(found, "m.t0") == ["pin"]
+
+
+def test_consumers_of_0_1_0_are_held_back_and_others_are_not(
+    redis_server: Server, link: RedisClient
+) -> None:
+    writer, reader = JobWriter(link, "t"), JobReader(link, "t")
+    work, key = WorkerStore(link, "t", "q"), keys.of(keys.base("t", "q"), "paused")
+    writer.add("q", NewJob("a", "m.send", b"{}", 3, 1, 0, 0))
+    work.heartbeat("w", b"{}", 9000, hold=True)
+    # All that a consumer of 0.1.0 asks.
+    assert link.command("EXISTS", key) == 1
+    with redis_server.client() as admin:
+        assert 0 < admin.pttl(key) <= 9000
+    assert not reader.stats(["q"])[0].is_paused
+    assert writer.pause("q"), "a person's pause is another one"
+    work.heartbeat("w", b"{}", 9000, hold=True)
+    assert reader.stats(["q"])[0].is_paused
+    assert work.step([], 1, "token", 9000)[1] == []
+    assert writer.resume("q")
+    assert not writer.resume("q")
+    work.heartbeat("w", b"{}", 9000, hold=True)
+    assert not writer.resume("q"), "nothing to resume"
+    assert link.command("EXISTS", key) == 1
+    assert len(work.step([], 1, "token", 9000)[1]) == 1
+
+
+@pytest.mark.parametrize(
+    ("newer", "older", "more"),
+    [
+        (OLD, OLD, False),
+        (NEW, OLD, True),
+        (QueueInfo("q", [TaskInfo("m.former")]), OLD, False),
+        (QueueInfo("q", [TaskInfo("m.send", fields("to"))]), OLD, False),
+        (QueueInfo("q", [TaskInfo("m.send", fields("to", "pin"))]), OLD, True),
+    ],
+)
+def test_whether_a_release_has_more(newer: QueueInfo, older: QueueInfo, more: bool) -> None:
+    assert has_more(newer, older) is more
+
+
+def test_an_older_release_runs_no_schedule_that_the_newest_does_not_have(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUEUE_REDIS_URL", redis_url)
+    reset_runtime()
+    huey = JobHuey("scheduled")
+
+    @huey.periodic_task(crontab(minute="*"))
+    def removed() -> None:
+        """Runs in the older release."""
+
+    @huey.periodic_task(crontab(minute="*"))
+    def kept() -> None:
+        """Runs in both."""
+
+    scheduler, minute = Scheduler(huey), 60_000
+    now = time.time_ns() // 1_000_000
+    assert len(scheduler.check(now)) == 2
+    newest = Release("newer", huey.describe())
+    name = kept.full_name
+    newest.info.schedules = [one for one in newest.info.schedules if one.task == name]
+    scheduler.follow(newest, "ours")
+    assert [one.split(":")[1] for one in scheduler.check(now + minute)] == [name]
+    scheduler.follow(newest, "newer")
+    assert len(scheduler.check(now + 2 * minute)) == 2, "it runs again after a rollback"
+    huey.runtime.redis.close()
+    reset_runtime()

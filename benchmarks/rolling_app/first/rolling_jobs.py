@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 import hsejobs
 from hsejobs.engine import JobHuey, current_job
 
-# The process must run the tree that was asked for.
+# The process must run the tree that this part compares.
 assert hsejobs.__path__[0].startswith(os.environ["ROLLING_TREE"])
 
 huey = JobHuey("rolling", attempts=3, backoff=0.05)

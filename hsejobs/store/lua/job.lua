@@ -9,5 +9,5 @@
 local org = read(base .. K.job .. ARGV[2], 'o')[1]
 if ARGV[1] ~= '' and org ~= ARGV[1] then return nil end
 local found = record(ARGV[2], whole(ARGV[3], 0), 0)
-if found then found[6] = redis.call('EXISTS', base .. K.paused) end
+if found then found[6] = is_paused() and 1 or 0 end
 return found

@@ -34,7 +34,7 @@ if ARGV[6] ~= '' then
 end
 local ids = redis.call(range, name, start, start + limit - 1, 'WITHSCORES')
 local total = redis.call('ZCARD', name)
-local out = { total, redis.call('EXISTS', base .. K.paused), '', '' }
+local out = { total, is_paused() and 1 or 0, '', '' }
 if #ids > 0 and start + #ids / 2 < total then
   out[3], out[4] = ids[#ids], ids[#ids - 1]
 end

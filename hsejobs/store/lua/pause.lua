@@ -7,10 +7,11 @@
 -- include: base
 local changed
 if ARGV[1] == '1' then
-  changed = redis.call('SET', base .. K.paused, int(now_ms), 'NX') and 1 or 0
+  changed = is_paused() and 0 or 1
+  if changed == 1 then redis.call('SET', base .. K.paused, int(now_ms)) end
   if changed == 1 then event('paused', '-') end
 else
-  changed = redis.call('DEL', base .. K.paused)
+  changed = is_paused() and redis.call('DEL', base .. K.paused) or 0
   if changed == 1 then event('resumed', '-') end
   if redis.call('ZCARD', base .. K.waiting) > 0 then ring() end
 end

@@ -14,7 +14,7 @@ local function name(state)
 end
 local out = {}
 for i, state in ipairs({ 'w', 'a', 'd', 'c', 'f' }) do out[i] = redis.call('ZCARD', name(state)) end
-out[6] = redis.call('EXISTS', base .. K.paused)
+out[6] = is_paused() and 1 or 0
 local oldest = -1
 if out[1] > 0 then
   for priority = 1, 5 do

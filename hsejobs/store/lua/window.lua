@@ -17,7 +17,7 @@ if ARGV[6] ~= '' then
   if place >= 0 then offset = place - whole(ARGV[7], 0) end
 end
 offset = math.max(0, math.min(offset, total - limit))
-local out = { total, redis.call('EXISTS', base .. K.paused), offset, place, now_ms }
+local out = { total, is_paused() and 1 or 0, offset, place, now_ms }
 for _, id in ipairs(redis.call(reverse and 'ZREVRANGE' or 'ZRANGE', name, offset, offset + limit - 1)) do
   local found = record(id, 0, whole(ARGV[8], 0))
   -- A missing record keeps its row: positions must not shift.

@@ -120,8 +120,12 @@ local function event(kind, id, org)
   lines[#lines + 1] = org and (id .. '\t' .. org) or id
 end
 
+-- The value of `paused` with which a newer release holds back consumers of 0.1.0; see heartbeat.
+local HELD = 'older'
+
 local function is_paused()
-  return redis.call('EXISTS', base .. K.paused) == 1
+  local value = redis.pcall('GET', base .. K.paused)
+  return value and value ~= HELD
 end
 
 -- Wakes one blocked worker, unless the queue is paused or a signal is pending already.
