@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import time
 from collections.abc import Callable
 from typing import Any
 
 from huey.consumer import Worker, WorkerRecycle
 
-from hsejobs.engine import alone
+from hsejobs.engine import alone, doorbell
 from hsejobs.engine import outcome as outcomes
 from hsejobs.engine.context import JobContext
 from hsejobs.engine.memory import MemoryLimit
@@ -22,13 +21,10 @@ from hsejobs.engine.progress_log import ProgressLog
 from hsejobs.engine.slots import Slot
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.model import new_job_id
-from hsejobs.store.arrival import arrived
 from hsejobs.store.client import RedisClient
 from hsejobs.store.work import Claim, Done, WorkerStore
 from hsejobs.watch import logs
 
-#: Longest wait for the doorbell, in seconds.
-BELL_WAIT = 2.0
 #: Seconds for which a worker claims nothing after it sent a job back.
 SENT_BACK_PAUSE = 0.003
 #: Seconds between attempts to reach Redis.
@@ -71,7 +67,7 @@ class JobWorker(Worker):
         # The prefix makes tokens differ from those of earlier workers of this slot.
         self.token_base = f"{new_job_id()[-10:]}{os.getpid() % 997:x}"
         self.work = WorkerStore(runtime.redis, runtime.prefix, self.queue.name)
-        self.bell = RedisClient(runtime.redis.url, probe_after=BELL_WAIT * 5)
+        self.bell = RedisClient(runtime.redis.url, probe_after=doorbell.WAIT * 5)
         self.patient = WorkerStore(runtime.redis, runtime.prefix, self.queue.name, patience=3.0)
         super().initialize()
 
@@ -236,30 +232,7 @@ class JobWorker(Worker):
             logs.emit(what, 40, queue=self.queue.name, error=text)
 
     def _wait(self) -> None:
-        """Waits for the doorbell, for two seconds, or until the consumer stops."""
-        connection = None
-        try:
-            connection = self.bell.blocking(self.work.bell)
-            connection.send_command("BLPOP", self.work.bell, f"{BELL_WAIT:g}")
-            poller = select.poll()
-            poller.register(connection._sock.fileno(), select.POLLIN)
-            poller.register(self.stop_flag._r, select.POLLIN)
-            give_up = time.monotonic() + BELL_WAIT + 1
-            # With TLS, incoming data need not be a reply: session tickets arrive unasked.
-            while not arrived(connection):
-                left = give_up - time.monotonic()
-                if left > 0:
-                    poller.poll(left * 1000)
-                if self.stop_flag.is_set() or left <= 0:
-                    connection.disconnect()
-                    return
-            connection.read_response()
-        except Exception as error:
-            if connection is not None:
-                connection.disconnect()
-            if not isinstance(error, OSError | JobsError) and "redis" not in type(error).__module__:
-                raise
-            self.stop_flag.wait(0.1)
+        doorbell.wait(self.bell, self.work.bell, self.stop_flag)
 
     # -- running a job
 

@@ -9,12 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from hsejobs import forks
+from hsejobs.engine import doorbell
 from hsejobs.engine.consumer import JobConsumer
 from hsejobs.engine.context import JobInterrupted, current_job
 from hsejobs.engine.huey import JobHuey
 from hsejobs.engine.runtime import Runtime
 from hsejobs.engine.slots import Slot
-from hsejobs.engine.worker import BELL_WAIT, JobWorker
+from hsejobs.engine.worker import JobWorker
 from hsejobs.errors import JobsError, LeaseLost, Postpone, Unrecoverable
 from hsejobs.settings import Settings
 from tests.simulator.clock import Ended
@@ -326,5 +327,5 @@ class SimWorker(JobWorker):
         wake = world.waker()
         network.bells.append((actor, wake))
         self.stop_flag._wakers.append(wake)
-        world.wait(BELL_WAIT)
+        world.wait(doorbell.WAIT)
         network.bells = [one for one in network.bells if one[1] is not wake]
