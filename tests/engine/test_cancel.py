@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.cancel import ends
 from hsejobs.engine import Job, JobFailed, runtime
 from hsejobs.errors import JobNotFound, WrongState
 from hsejobs.model import JobRecord, State
@@ -185,3 +186,12 @@ def test_its_chord_does_not_wait_for_ever(consumer: Start, trial: Path, how: str
     }
     assert expected[how] in failed["error"]
     wait_until(lambda: runtime.runtime().link.command("ZCARD", "hsejobs:{trial}:ended") == 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whenever_it_comes_no_job_completes_after_it(kind: str) -> None:
+    """The short form of ``benchmarks/cancel.py``."""
+    found = ends(kind, 60)
+    assert found["accepted"] == 60, found
+    assert (found["allEnded"], found["became"]) == (True, {"failed": 60})
+    assert (found["completedAfterAccepted"], found["withoutWhoAndWhy"]) == (0, 0)
