@@ -70,7 +70,10 @@ def test_a_cancelled_job_tells_who_and_why(redis_url: str) -> None:
     assert job["cancel"] == {"by": who, "reason": "wrong month", "at": job["finishedAt"]}
     assert "cancelled by" in run("job", "email", "m1").stdout
     again = run("cancel", "email", "m1")
-    assert (again.returncode, "it has ended already (wrong_state)" in again.stderr) == (1, True)
+    assert (again.returncode, "has ended already: it is failed (wrong_state)" in again.stderr) == (
+        1,
+        True,
+    )
     for reason in ("two\nlines", "x" * 501, "\N{RIGHT-TO-LEFT OVERRIDE}x"):
         done = run("cancel", "email", "m1", "--reason", reason)
         assert (done.returncode, "reason" in done.stderr) == (2, True)

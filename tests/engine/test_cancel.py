@@ -195,3 +195,15 @@ def test_whenever_it_comes_no_job_completes_after_it(kind: str) -> None:
     assert found["accepted"] == 60, found
     assert (found["allEnded"], found["became"]) == (True, {"failed": 60})
     assert (found["completedAfterAccepted"], found["withoutWhoAndWhy"]) == (0, 0)
+
+
+def test_what_was_marked_stays_marked(consumer: Start, trial: Path) -> None:
+    """A retry by hand finds what the cancelled attempt did: the mark is set, and raises after that."""
+    consumer("-k", "thread", "-w", "1")
+    job = jobs.marking.add({})
+    begun(trial, "begin")
+    job.cancel("enough")
+    ended(job)
+    runtime.runtime().writer.retry("trial", job.id)
+    assert job.wait(20) == "done before"
+    assert "raised" in trial.read_text()

@@ -158,7 +158,7 @@ def test_one_that_has_ended_is_refused(store: Queue) -> None:
             store.fail((job, token), final=True)
         (refused,) = cancel(store, name)
         assert refused.found == act
-        with pytest.raises(WrongState, match="it has ended already"):
+        with pytest.raises(WrongState, match="has ended already: it is"):
             raise refused.error("cancel")
         assert store.reader.job("q", name).cancel is None
     (refused,) = cancel(store, "nothing")
