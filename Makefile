@@ -7,14 +7,14 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-# The application is no part of the distribution: scripts anywhere may import `tasks` nonetheless.
+# The application is not part of the distribution, but scripts in any folder may import `tasks`.
 APPLICATION = pwd -P >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/application.pth"
 # Most tests wait for a server, a consumer or a time: more of them than there are cores.
 WORKERS ?= 5
-# Options of the caller's own for pytest (-x, -k) would change what was asked for; ARGS adds some.
+# The caller's own options for pytest (-x, -k) would change the run; ARGS adds some.
 PYTEST := env -u PYTEST_ADDOPTS $(BIN)/python -m pytest
 
-# A .venv that was moved, or whose Python is gone, is of no use: its scripts name the old place.
+# A .venv that was moved, or lost its Python, does not work: its scripts name the old place.
 $(shell test ! -e $(VENV) || { test "$$(cat $(VENV)/.place 2>/dev/null)" = "$$(pwd -P)" && \
 	$(BIN)/python $(NEW_ENOUGH); } || rm -rf $(VENV))
 
@@ -31,7 +31,7 @@ up: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(PYTEST) -n $(WORKERS) --dist worksteal $(ARGS)
 
-# The tests that need no time, under a minute on two cores; tests/support/lanes.py says which.
+# The quick tests, under a minute on two cores; tests/support/lanes.py selects them.
 test-fast: $(VENV)/.installed-dev
 	$(PYTEST) -n 2 --fast $(ARGS)
 
@@ -39,7 +39,7 @@ test-fast: $(VENV)/.installed-dev
 mutants: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.mutants.run $(ARGS)
 
-# Every way in which Redis says no, on everything that a consumer does; `make test` has a part of it.
+# Every Redis failure against every consumer operation; `make test` runs a part of it.
 matrix: $(VENV)/.installed-dev
 	MATRIX=all $(PYTEST) -n $(WORKERS) tests/matrix $(ARGS)
 

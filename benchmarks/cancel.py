@@ -52,8 +52,11 @@ class Field:
     def __init__(self, folder: Path, server: Server, kind: str) -> None:
         self.notes = folder / f"{kind}.notes"
         self.notes.touch()
-        self.link = RedisClient(server.url)
-        self.reader, self.writer = JobReader(self.link, "hsejobs"), JobWriter(self.link, "hsejobs")
+        self.redis = RedisClient(server.url)
+        self.reader, self.writer = (
+            JobReader(self.redis, "hsejobs"),
+            JobWriter(self.redis, "hsejobs"),
+        )
         log = (folder / "consumer.log").open("ab")
         self.consumer = subprocess.Popen(
             [
@@ -121,7 +124,7 @@ def field(kind: str) -> Iterator[Field]:
         finally:
             os.killpg(made.consumer.pid, signal.SIGKILL)
             made.consumer.wait()
-            made.link.close()
+            made.redis.close()
 
 
 def ends(kind: str, n: int) -> dict[str, Any]:

@@ -1,13 +1,13 @@
-"""hsejobs beside plain Huey and Bull 4, on this machine, now.
+"""Compare hsejobs with plain Huey and Bull 4 on this machine.
 
-Run by hand, from anywhere::
+Run it in any folder::
 
     python benchmarks/engine.py
     python benchmarks/engine.py --only drain1,drain2 --rounds 5
     python benchmarks/engine.py --jobs 2000 --rounds 1 --only pickup --peers huey
 
-One JSON document on stdout, a table for people on stderr. What is measured and
-how stands in ``benchmarks/measures.py``.
+Prints one JSON document on stdout and a table for people on stderr. What is measured and
+how is described in ``benchmarks/measures.py``.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """A large export compared with the plain cursor of the same database, in the same run.
 
-Run by hand, from anywhere::
+Run it in any folder::
 
     python benchmarks/exports.py
     python benchmarks/exports.py --rows 1000000 --database postgresql://...
 
 One JSON document on stdout: rows a second and the most memory (RSS, MB) that the process had,
 for the bare cursor (every row fetched as a tuple, nothing done with it) and for each format; of
-a workbook also how its speed is to that of CSV. Each runs in a process of its own.
+a workbook also its speed relative to CSV. Each runs in a separate process.
 """
 
 from __future__ import annotations
@@ -63,14 +63,14 @@ def run(way: str, url: str | None, home: Path) -> dict[str, Any]:
                     rows += len(several)
         size = 0
     else:
-        wish = make.ExportSpec(tuple(ENTITIES), way, AT)
+        spec = make.ExportSpec(tuple(ENTITIES), way, AT)
         made = make.make_export(
-            wish,
+            spec,
             tenant,
             lambda: open_store(None, home).write(
                 "org-123",
                 way,
-                name=wish.file_name,
+                name=spec.file_name,
                 content_type=make.CONTENT_TYPES[way],
                 expires_at=9_999_999_999_999,
             ),

@@ -1,10 +1,10 @@
-"""How many acknowledged jobs a fail-over loses, by what the settings promise.
+"""How many acknowledged jobs a failover loses, by what the settings promise.
 
 Usage: ``python benchmarks/failover.py [--trials 5]``. A primary with one replica and three
 sentinels; one thread adds jobs; then the primary is killed, either while its replica is up to date
 (``close``) or after the replica got nothing for four seconds, like one that the network cut off
-(``behind``). Lost is what ``add`` returned for and the new primary does not have. Refused adds are
-those that raised, which a caller tries again: they are no loss.
+(``behind``). A job is lost if ``add`` returned and the new primary does not have it. Refused adds are
+those that raised; callers retry them, so they do not count as lost.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ class Adder(threading.Thread):
             else:
                 self.accepted.append(job_id)
             time.sleep(0.002)
-        self.writer.link.close()
+        self.writer.redis.close()
 
 
 def trial(wait: int, minimum: int, *, behind: bool) -> tuple[int, int, int]:
-    """Accepted, refused and lost adds of one fail-over."""
+    """Accepted, refused and lost adds of one failover."""
     with SentinelSet(server_binary()) as sentinels:
         primary = sentinels.primary
         (replica,) = (one for one in sentinels.servers if one is not primary)
@@ -102,7 +102,7 @@ def _lost(replica: Server, accepted: list[str]) -> int:
             if client.info("replication")["role"] == "master":
                 return sum(1 for one in accepted if not client.exists(f"t:{{q}}:j:{one}"))
         if time.monotonic() > end:
-            raise TimeoutError("nobody was made the primary")
+            raise TimeoutError("no replica became the primary")
         time.sleep(0.05)
 
 

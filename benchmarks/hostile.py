@@ -283,7 +283,7 @@ def numbers(size: int) -> dict[str, str]:
 def measure(size: int, only: str = "", guard: int = 0) -> dict[str, dict[str, float]]:
     """Milliseconds of CPU by reader and shape; ``only``: the readers with that in their name.
 
-    With ``guard`` the process is killed by the first reading that takes so many seconds of CPU;
+    With ``guard`` the process is killed by the first reading that takes ``guard`` seconds of CPU;
     stderr's last line says which.
     """
     from hsejobs import codec

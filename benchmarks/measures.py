@@ -4,11 +4,11 @@ All jobs carry about 300 bytes of JSON, their task does nothing, and every finis
 record is kept. Each function takes a contestant and a `Plan` and returns one
 sample: figures by name, with their units and directions in `FIGURES`.
 
-How the figures of Redis's work are got: ``commands`` is the growth of
+How Redis's work is measured: ``commands`` is the growth of
 ``total_commands_processed``, which counts the calls made inside scripts too.
 ``round trips`` is the growth of ``total_reads_processed``: each time the server
-finds something to read at a client's socket, so that requests which a client sends
-together are one. What the benchmark asks itself is taken off both.
+finds something to read at a client's socket, so requests that a client sends
+together count as one. The benchmark's own requests are subtracted from both.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _lateness(contestant: Contestant, plan: Plan, mode: str, n: int) -> Sample:
 
 
 def memory(contestant: Contestant, plan: Plan) -> Sample:
-    """Growth of ``used_memory`` a completed job, with no worker there before or after.
+    """Growth of ``used_memory`` per completed job, with no worker before or after.
 
     Servers differ in this by a third and more for the same keys: see ``server`` in
     the report's ``environment``.
@@ -165,7 +165,7 @@ def _bytes_kept(contestant: Contestant, plan: Plan, organization: str | None) ->
 
 
 def commands(contestant: Contestant, plan: Plan) -> Sample:
-    """Redis's work a job: of adding it alone, and of one worker process that drains."""
+    """Redis's work per job: for a single add, and for one worker process that drains."""
     n = max(plan.jobs // 4, 1000)
     sample = {}
     with Arena(contestant, plan.binary) as arena:

@@ -1,12 +1,12 @@
 """Measure how an unavailable, full or distant Redis affects running jobs.
 
-Run by hand, from anywhere::
+Run it in any folder::
 
     python benchmarks/refusals.py --only outage,full,due
 
 ``outage``  1,000 running jobs with progress and log lines; Redis is stopped for 60 s;
 ``full``    maxmemory is reached in the middle of 2,000 jobs; then old jobs are cleaned;
-``due``     1,000,000 jobs fall due at once, 150 ms from Redis, beside jobs that run.
+``due``     1,000,000 jobs fall due at once, 150 ms from Redis, while other jobs run.
 
 One JSON document on stdout.
 """
@@ -54,8 +54,11 @@ class Field:
 
     def __enter__(self) -> Field:
         self.server.__enter__()
-        self.link = RedisClient(self.server.url)
-        self.reader, self.writer = JobReader(self.link, "hsejobs"), JobWriter(self.link, "hsejobs")
+        self.redis = RedisClient(self.server.url)
+        self.reader, self.writer = (
+            JobReader(self.redis, "hsejobs"),
+            JobWriter(self.redis, "hsejobs"),
+        )
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -65,7 +68,6 @@ class Field:
         self.server.__exit__(None, None, None)
 
     def consume(self, *options: str, url: str | None = None, **env: str) -> None:
-        """Start a consumer."""
         log = (self.folder / "consumer.log").open("ab")
         self.consumers.append(
             subprocess.Popen(
@@ -155,7 +157,7 @@ def outage(binary: str, folder: Path, jobs: int = 1000, seconds: float = 60) -> 
         field.server.stop()
         time.sleep(seconds)
         field.server.start()
-        field.link = RedisClient(field.server.url)
+        field.redis = RedisClient(field.server.url)
         back = time.monotonic()
         field.wait(lambda: field.counts()["completed"] == jobs, seconds + 120)
         lines = [len(field.reader.logs(QUEUE, f"talk-{n}")[0]) for n in range(0, jobs, 100)]

@@ -1,6 +1,6 @@
 """Compare the cost of reading and processing a queue of a million jobs with a small one.
 
-Run by hand, from anywhere::
+Run it in any folder::
 
     python benchmarks/scale.py
     python benchmarks/scale.py --jobs 200000
@@ -71,7 +71,7 @@ def _rate(arena: Arena, jobs: int) -> float:
 
 
 def measure(waiting: int, worked: int, binary: str) -> dict[str, Any]:
-    """A queue with so many waiting jobs, of which a worker then does ``worked``."""
+    """A queue with ``waiting`` jobs, of which a worker then does ``worked``."""
     with Arena(Subject(), binary) as arena:
         adding = arena.add("bulk", waiting)
         report: dict[str, Any] = {

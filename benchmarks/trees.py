@@ -1,6 +1,6 @@
 """Compare two checkouts: CPU seconds of adding and draining, interleaved.
 
-Run by hand, from anywhere; the contestants' code comes from the trees, this program from its own::
+Run it in any folder; the contestants' code comes from the trees, this program from its own tree::
 
     python benchmarks/trees.py ../before . --rounds 9 --jobs 4000
 

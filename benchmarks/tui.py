@@ -52,11 +52,11 @@ PATIENCE = 60.0
 
 def fill(url: str, jobs: int) -> None:
     """Add ``jobs`` jobs: five twelfths wait in the first queue, a quarter failed in `webhooks`."""
-    link = RedisClient(url)
-    writer = JobWriter(link, "hsejobs")
+    client = RedisClient(url)
+    writer = JobWriter(client, "hsejobs")
     counts = dict.fromkeys(QUEUES, jobs // 12) | {"email": jobs * 5 // 12, "webhooks": jobs // 4}
     for queue, count in counts.items():
-        registry.save(link, "hsejobs", QueueInfo(queue, [TaskInfo("m.task")], "m.task"))
+        registry.save(client, "hsejobs", QueueInfo(queue, [TaskInfo("m.task")], "m.task"))
         writer.add_many(
             queue,
             [
@@ -73,7 +73,7 @@ def fill(url: str, jobs: int) -> None:
                 for i in range(count)
             ],
         )
-    work = WorkerStore(link, "hsejobs", "webhooks", patience=5)
+    work = WorkerStore(client, "hsejobs", "webhooks", patience=5)
     batch = 0
     while True:
         batch += 1
@@ -93,7 +93,7 @@ def fill(url: str, jobs: int) -> None:
                 final=True,
                 delay_ms=None,
             )
-    link.close()
+    client.close()
 
 
 def in_terminal(url: str, seconds: float = 0.0) -> tuple[float, float, float, float]:
@@ -157,7 +157,7 @@ def _memory(pid: int) -> float:
 
 
 def changing(url: str, changes: int = CHANGES) -> list[float]:
-    """Resident MB of the real program after each ``AT_ONCE`` of so many changes of screen."""
+    """Resident MB of the real program after every ``AT_ONCE`` of ``changes`` changes of screen."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
     env = {

@@ -74,7 +74,7 @@ class Client:
         self._infos: dict[str, tuple[float, QueueInfo]] = {}
 
     @cached_property
-    def _link(self) -> RedisClient:
+    def _redis(self) -> RedisClient:
         url = redis_target(self._settings) if self._url is None else self._url
         return RedisClient(url, wait_replicas=self._settings.wait_replicas)
 
@@ -86,7 +86,7 @@ class Client:
         known, now = self._infos.get(name), time.monotonic()
         if known is not None and now - known[0] < CACHE_SECONDS:
             return known[1]
-        info = registry.load(self._link, self._prefix, name)
+        info = registry.load(self._redis, self._prefix, name)
         self._infos[name] = (now, info)
         return info
 
@@ -173,13 +173,13 @@ class Client:
             chosen,
             **more,
         )
-        reader, writer = JobReader(self._link, self._prefix), JobWriter(self._link, self._prefix)
+        reader, writer = JobReader(self._redis, self._prefix), JobWriter(self._redis, self._prefix)
         added = [writer.add(queue, jobs[0])] if len(jobs) == 1 else writer.add_many(queue, jobs)
         return [Job(reader, queue, one) for one in added]
 
     def close(self) -> None:
         """Closes this thread's connection; the next call opens one."""
-        self._link.close()
+        self._redis.close()
 
 
 _lock = forks.lock()

@@ -86,12 +86,12 @@ def strict(raw: bytes) -> Any:
         raise InvalidPayload("payload", "must not contain a number with that many digits") from None
     except RecursionError:
         raise too_deep from None
-    if deeper(value, raw):
+    if exceeds_depth(value, raw):
         raise too_deep
     return value
 
 
-def deeper(value: Any, text: bytes, most: int = DEEPEST) -> bool:
+def exceeds_depth(value: Any, text: bytes, most: int = DEEPEST) -> bool:
     """Whether a value, whose JSON is ``text``, is nested more than ``most`` levels deep."""
     if text.count(b"{") + text.count(b"[") <= most:
         return False

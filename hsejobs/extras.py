@@ -47,13 +47,13 @@ def importing() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        message = sentence(error)
+        message = missing_extra_message(error)
         if message is None:
             raise
         raise MissingExtra(message) from None
 
 
-def sentence(error: ModuleNotFoundError) -> str | None:
+def missing_extra_message(error: ModuleNotFoundError) -> str | None:
     """A message that says what to install when the module belongs to an extra, else None."""
     missing = (error.name or "").partition(".")[0]
     for extra, modules in EXTRAS.items():

@@ -32,8 +32,10 @@ def cancel(reader: JobReader, queue: str, job_id: str, reason: str | None = None
     from hsejobs.control.audit import FileLog
     from hsejobs.settings import load_settings, redact_url
 
-    log = FileLog(load_settings().jobs_home, redact_url(reader.link.url))
-    acts = Acts(reader.link, reader.prefix, Actor("python"), log, hooks=Hooks(unwritten=_unwritten))
+    log = FileLog(load_settings().jobs_home, redact_url(reader.redis.url))
+    acts = Acts(
+        reader.redis, reader.prefix, Actor("python"), log, hooks=Hooks(unwritten=_unwritten)
+    )
     acts.one("cancel", queue, job_id, reason=reason)
 
 

@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _circuits(session: CommandSession) -> Circuits:
-    return Circuits(session.link, session.settings.redis_prefix)
+    return Circuits(session.redis, session.settings.redis_prefix)
 
 
 def list_circuits(context: typer.Context, as_json: Json = False, org: Org = None) -> None:

@@ -94,8 +94,12 @@ def _application(settings: Settings, report: Callable[..., None]) -> None:
         report(False, "application", str(error))
         return
     check = found.hook("doctor_checks")
-    for one in check(settings) if check else ():
-        report(*one)
+    try:
+        with found.calling("doctor_checks"):
+            for ok, what, todo in check(settings) if check else ():
+                report(ok, what, todo)
+    except SettingsError as error:
+        report(False, "application", str(error))
 
 
 def _artifacts(url: str | None, home: Path) -> tuple[bool, str, str]:
@@ -139,7 +143,7 @@ def _smtp(url: str) -> tuple[bool, str, str]:
     try:
         server = parse_smtp_url(url)
         what = f"SMTP at {server.host}:{server.port}"
-        with MailSession(server, time.monotonic() + SMTP_SECONDS).talk():
+        with MailSession(server, time.monotonic() + SMTP_SECONDS).connected():
             return True, what, ""
     except JobsError as error:
         return False, what, f"{error}; check SMTP_URL"

@@ -54,24 +54,24 @@ def examine(settings: Settings, report: Report) -> Exception | None:
     from hsejobs.store.client import RedisClient
 
     url = redis_target(settings)
-    parsed, link = parse_redis_url(url), RedisClient(url)
+    parsed, client = parse_redis_url(url), RedisClient(url)
     what = f"Redis at {redact_url(url)}"
     try:
-        connection = link.blocking(keys.doctor(settings.redis_prefix))
+        connection = client.blocking(keys.doctor(settings.redis_prefix))
         report(True, what)
         report(True, _transport(parsed, connection))
-        _rights(link, settings, report)
+        _rights(client, settings, report)
         if parsed.scheme == "redis+sentinel":
-            _sentinels(link, report)
-        if link.cluster:
-            _cluster(link, report)
-        for place, info in _infos(link, report):
-            _server(info, place, settings, report, link)
+            _sentinels(client, report)
+        if client.cluster:
+            _cluster(client, report)
+        for place, info in _infos(client, report):
+            _server(info, place, settings, report, client)
     except (RedisError, RedisClusterException, OSError) as error:
         report(False, what, _hint(error))
         return error
     finally:
-        link.close()
+        client.close()
     return None
 
 
@@ -98,10 +98,10 @@ def _loopback(host: str) -> bool:
     return host == "localhost" or host == "::1" or host.startswith("127.")
 
 
-def _rights(link: RedisClient, settings: Settings, report: Report) -> None:
-    from hsejobs.store.rights import try_rights
+def _rights(client: RedisClient, settings: Settings, report: Report) -> None:
+    from hsejobs.store.permissions import try_permissions
 
-    found = try_rights(link, settings.redis_prefix)
+    found = try_permissions(client, settings.redis_prefix)
     fix = f"the user lacks {' '.join(found.missing)}"
     if any(word.startswith("&") or word in ("+subscribe", "+publish") for word in found.missing):
         fix += " (without channels, delayed jobs start late)"
@@ -110,12 +110,12 @@ def _rights(link: RedisClient, settings: Settings, report: Report) -> None:
     report(not found.missing, "rights of the user", f"{fix}; docs/redis.md has the full rule")
 
 
-def _sentinels(link: RedisClient, report: Report) -> None:
+def _sentinels(client: RedisClient, report: Report) -> None:
     """Checks each sentinel: one is enough to connect, but a failover needs the majority."""
     from redis.exceptions import RedisError
 
-    manager = link.client.connection_pool.sentinel_manager
-    name = link.client.connection_pool.service_name
+    manager = client.driver.connection_pool.sentinel_manager
+    name = client.driver.connection_pool.service_name
     answered = total = 0
     for sentinel in manager.sentinels:
         options = sentinel.connection_pool.connection_kwargs
@@ -138,12 +138,12 @@ def _sentinels(link: RedisClient, report: Report) -> None:
     )
 
 
-def _cluster(link: RedisClient, report: Report) -> None:
+def _cluster(client: RedisClient, report: Report) -> None:
     from redis.exceptions import ResponseError
 
     state = ""
     with suppress(ResponseError):
-        info = link.client.execute_command("CLUSTER INFO", target_nodes=_primaries(link)[0])
+        info = client.driver.execute_command("CLUSTER INFO", target_nodes=_primaries(client)[0])
         state = str(info.get("cluster_state", ""))
     if not state:
         report(True, "Cluster state: not checked (the user lacks +cluster|info)")
@@ -152,23 +152,23 @@ def _cluster(link: RedisClient, report: Report) -> None:
     report(state == "ok", f"Cluster state {state}", fix)
 
 
-def _primaries(link: RedisClient) -> list[Any]:
-    return list(link.client.get_primaries())
+def _primaries(client: RedisClient) -> list[Any]:
+    return list(client.driver.get_primaries())
 
 
-def _infos(link: RedisClient, report: Report) -> Iterator[tuple[str, dict[str, str]]]:
+def _infos(client: RedisClient, report: Report) -> Iterator[tuple[str, dict[str, str]]]:
     """Yields INFO of each primary, with a suffix that names it; skips those that refuse INFO."""
     from redis.exceptions import ResponseError
 
-    if not link.cluster:
-        connections = [("", link.blocking(""))]
+    if not client.cluster:
+        connections = [("", client.blocking(""))]
     else:
         connections = [
-            (f" of {node.name}", link.client.get_redis_connection(node).connection_pool)
-            for node in _primaries(link)
+            (f" of {node.name}", client.driver.get_redis_connection(node).connection_pool)
+            for node in _primaries(client)
         ]
     for place, one in connections:
-        connection = one.connection_class(**one.connection_kwargs) if link.cluster else one
+        connection = one.connection_class(**one.connection_kwargs) if client.cluster else one
         try:
             if not connection.is_connected:
                 connection.connect()
@@ -187,13 +187,13 @@ def _infos(link: RedisClient, report: Report) -> Iterator[tuple[str, dict[str, s
 
 
 def _server(
-    info: dict[str, str], place: str, settings: Settings, report: Report, link: RedisClient
+    info: dict[str, str], place: str, settings: Settings, report: Report, client: RedisClient
 ) -> None:
     version = info.get("valkey_version") or info.get("redis_version", "0")
     kind = "Valkey" if "valkey_version" in info else "Redis"
     recent = kind == "Valkey" or _numbers(version) >= (6, 2)
     report(recent, f"version {version} of {kind}{place}", "use 6.2 or newer")
-    if info.get("cluster_enabled") == "1" and not link.cluster:
+    if info.get("cluster_enabled") == "1" and not client.cluster:
         report(
             False,
             "kind of server",

@@ -116,11 +116,11 @@ class Embedded:
     def _wait_until_ready(self, log: Path) -> None:
         from hsejobs.store.client import RedisClient
 
-        link = RedisClient(self.url)
+        client = RedisClient(self.url)
         deadline = time.monotonic() + START_TIME
         while True:
             try:
-                link.command("PING", patience=0)
+                client.command("PING", patience=0)
                 return
             except RedisUnavailable:
                 ended = self.process is not None and self.process.poll() is not None
@@ -129,20 +129,20 @@ class Embedded:
                         f"the embedded server did not start; see {log}"
                     ) from None
             finally:
-                link.close()
+                client.close()
             time.sleep(0.02)
 
     def alive(self) -> bool:
         """Returns whether the server answers within half a second."""
         from hsejobs.store.client import RedisClient
 
-        link = RedisClient(self.url)
+        client = RedisClient(self.url)
         try:
-            link.command("PING", patience=0.5)
+            client.command("PING", patience=0.5)
         except RedisUnavailable:
             return False
         finally:
-            link.close()
+            client.close()
         return True
 
     def stop(self) -> None:

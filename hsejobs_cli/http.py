@@ -47,7 +47,7 @@ def alerts(as_json: Json = False) -> None:
     from hsejobs.watch.alerts import stored
 
     session = CommandSession()
-    found = stored(session.link, session.settings.redis_prefix)
+    found = stored(session.redis, session.settings.redis_prefix)
     if as_json:
         output.document(found)
         return

@@ -42,15 +42,15 @@ class CommandSession:
         return load_settings()
 
     @cached_property
-    def link(self) -> RedisClient:
+    def redis(self) -> RedisClient:
         """The connection; the application's queues are registered on it, unless it is read-only."""
         from hsejobs.engine.register import announce
         from hsejobs.engine.runtime import runtime
 
-        link = runtime().link
-        link.ping()
+        client = runtime().redis
+        client.ping()
         announce(self.own.values())
-        return link
+        return client
 
     @cached_property
     def own(self) -> dict[str, Any]:
@@ -72,13 +72,13 @@ class CommandSession:
     def reader(self) -> JobReader:
         from hsejobs.store.read import JobReader
 
-        return JobReader(self.link, self.settings.redis_prefix)
+        return JobReader(self.redis, self.settings.redis_prefix)
 
     @cached_property
     def writer(self) -> JobWriter:
         from hsejobs.store.write import JobWriter
 
-        return JobWriter(self.link, self.settings.redis_prefix)
+        return JobWriter(self.redis, self.settings.redis_prefix)
 
     @property
     def files(self) -> Files:
@@ -87,7 +87,7 @@ class CommandSession:
         from hsejobs.services.artifacts.store import open_store
 
         store = open_store(self.settings.artifacts_url, self.settings.jobs_home)
-        return Files(store, self.link, self.settings.redis_prefix)
+        return Files(store, self.redis, self.settings.redis_prefix)
 
     @cached_property
     def audit_log(self) -> FileLog:
@@ -106,7 +106,7 @@ class CommandSession:
 
         hooks = Hooks(self._delete_files, _warn_audit_failed)
         prefix = self.settings.redis_prefix
-        return Acts(self.link, prefix, self.actor(org), self.audit_log, hooks=hooks)
+        return Acts(self.redis, prefix, self.actor(org), self.audit_log, hooks=hooks)
 
     @staticmethod
     def actor(org: str | None = None) -> Actor:
@@ -125,13 +125,13 @@ class CommandSession:
         """Returns a queue's description. Raises UnknownQueue."""
         from hsejobs.store import registry
 
-        return registry.load(self.link, self.settings.redis_prefix, queue)
+        return registry.load(self.redis, self.settings.redis_prefix, queue)
 
     def infos(self) -> list[QueueInfo]:
         """Returns the descriptions of all queues."""
         from hsejobs.store import registry
 
-        return registry.load_all(self.link, self.settings.redis_prefix)
+        return registry.load_all(self.redis, self.settings.redis_prefix)
 
 
 def _warn_audit_failed() -> None:
@@ -163,9 +163,9 @@ def guarded(command: Callable[[], Any]) -> int:
     except OSError as error:
         return _fail(f"error: {error.strerror or type(error).__name__}", REFUSED)
     except ModuleNotFoundError as error:
-        from hsejobs.extras import sentence
+        from hsejobs.extras import missing_extra_message
 
-        text = sentence(error)
+        text = missing_extra_message(error)
         return _fail(f"error: {text} (missing_extra)", REFUSED) if text else _unexpected(error)
     except Exception as error:
         return _unexpected(error)

@@ -47,7 +47,7 @@ def verify_queues(
 
     names = [session.info(name).name for name in dict.fromkeys(queues)]
     names = names or [info.name for info in session.infos()]
-    verifier = RecordVerifier(session.link, session.settings.redis_prefix)
+    verifier = RecordVerifier(session.redis, session.settings.redis_prefix)
     found = [verifier.verify(name, repair=repair) for name in names]
     if repair:
         acts = session.acts()

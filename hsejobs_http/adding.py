@@ -55,7 +55,7 @@ class Adder:
                 self._add(batch)
             if self._stop:
                 break
-        runtime().link.close()
+        runtime().redis.close()
 
     def _add(self, batch: list[tuple[str, NewJob, Any, Any]]) -> None:
         by_queue: dict[str, list[tuple[str, NewJob, Any, Any]]] = {}

@@ -48,7 +48,7 @@ def create_app() -> Any:
             shim_state.counts.report()
             removal()
 
-        watcher = Watcher(shim_state.runtime.link, shim_state.settings, _each_second)
+        watcher = Watcher(shim_state.runtime.redis, shim_state.settings, _each_second)
         watcher.start()
         # Imported modules stay: collecting garbage among them again and again is most of the p99.
         gc.collect()

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from hsejobs import codec
 from hsejobs.control import making
 from hsejobs.control.making import TaskTarget
-from hsejobs.control.options import beyond_tenants
+from hsejobs.control.options import tenant_limit_errors
 from hsejobs.control.sealing import unseal
 from hsejobs.engine.huey import JobHuey, loaded
 from hsejobs.errors import (
@@ -145,7 +145,7 @@ def _operator_only(
         return []
     # The description may come from another version's consumer, and lack this field.
     outbound = own.outbound if own is not None else info.outbound
-    return beyond_tenants(sent.options.attempts, sent.options.backoff, outbound=outbound)
+    return tenant_limit_errors(sent.options.attempts, sent.options.backoff, outbound=outbound)
 
 
 def _identity(
@@ -175,7 +175,7 @@ def _target(shim_state: Shim, info: QueueInfo, own: JobHuey | None, task: str | 
 def _owner(sent: AddRequest, field: str, who: Caller, own: str | None) -> str | None:
     """Returns the job's owner: the caller's ``own``, or whom an operator's body names.
 
-    Raises Problem 403 when anybody else's body names another owner.
+    Raises Problem 403 when the body of any other role names another owner.
     """
     named = [sent.owners[field]] if field in sent.owners else []
     if isinstance(sent.payload, dict):

@@ -42,7 +42,6 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/docs")
 def page() -> Response:
-    """Serves the page."""
     return HTMLResponse(_PAGE, headers=_HEADERS)
 
 

@@ -28,7 +28,7 @@ _RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))", re.ASCII)
 
 
 def register(app: FastAPI) -> None:
-    """Adds the routes."""
+    """Adds the routes of artifacts, by job and by signed link."""
     strict = [Depends(check_query)]
     app.add_api_route(OF_JOB, artifact, methods=["GET"], dependencies=strict)
     app.add_api_route(

@@ -162,7 +162,7 @@ class RequestGate:
             "organizationId": who.organization_id if who else None,
             "userId": who.user_id if who else None,
         }
-        if logs.note("request", fields) and not self._flushing:
+        if logs.emit_buffered("request", fields) and not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush)
 
@@ -172,5 +172,5 @@ class RequestGate:
 
 
 def _shown(path: str) -> str:
-    # A signed link lets anybody load its file, so none may appear in a log.
+    # A signed link lets anyone load its file, so none may appear in a log.
     return "/artifacts/***" if path.startswith("/artifacts/") else path[:300]

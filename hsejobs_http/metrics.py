@@ -69,7 +69,7 @@ def render(shim: Shim) -> str:
     for one in stats:
         lines += _histogram(one)
     counts = {"closed": 0, "open": 0, "half_open": 0}
-    for circuit in Circuits(shim.runtime.link, shim.runtime.prefix).all(None):
+    for circuit in Circuits(shim.runtime.redis, shim.runtime.prefix).all(None):
         state = str(circuit.public()["state"]).replace("-", "_")
         counts[state] = counts.get(state, 0) + 1
     gauge(
@@ -77,7 +77,7 @@ def render(shim: Shim) -> str:
         "Circuit breakers by state.",
         ((f'state="{state}"', n) for state, n in sorted(counts.items())),
     )
-    on = [one for one in stored(shim.runtime.link, shim.runtime.prefix) if one["state"] == "on"]
+    on = [one for one in stored(shim.runtime.redis, shim.runtime.prefix) if one["state"] == "on"]
     gauge(
         "alerts",
         "Alerts that are on.",

@@ -130,5 +130,5 @@ def unexpected(error: BaseException, request_id: str) -> Problem:
     ]
     text = f": {error}" if isinstance(error, JobsError) else ""
     cause = type(error).__name__ + text
-    logs.tell("unexpected", logging.ERROR, requestId=request_id, cause=cause, at=" > ".join(places))
+    logs.emit("unexpected", logging.ERROR, requestId=request_id, cause=cause, at=" > ".join(places))
     return Problem(500, "error", INTERNAL_ERROR)

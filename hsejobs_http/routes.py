@@ -13,7 +13,7 @@ from hsejobs.control.acts import Acts
 from hsejobs.errors import InvalidInput, InvalidOption, JobNotFound
 from hsejobs.model import JobRecord, State, check_job_id, check_organization
 from hsejobs.store.registry import QueueInfo
-from hsejobs.store.sweeps import Asked
+from hsejobs.store.sweeps import Selection
 from hsejobs.watch import alerts
 from hsejobs_http import bodies, dashboard
 from hsejobs_http.answers import answer
@@ -55,7 +55,7 @@ def list_alerts(request: Request) -> Response:
     """Lists the alerts that are on, and those that ended in the last day."""
     require_role(request, "operator")
     shim_state = shim(request)
-    return answer(alerts.stored(shim_state.runtime.link, shim_state.runtime.prefix))
+    return answer(alerts.stored(shim_state.runtime.redis, shim_state.runtime.prefix))
 
 
 @router.get("/workers")
@@ -180,7 +180,7 @@ async def clean(request: Request, queue: str) -> Response:
     grace, status = _parse_clean(await bodies.read_json(request))
 
     def clean_jobs() -> int:
-        selection = Asked(0, moment)
+        selection = Selection(0, moment)
         (*_, done) = acts.sweep("clean", queue, selection, state=status, grace_ms=grace)
         return done.done
 

@@ -10,7 +10,7 @@ import socket
 
 from hsejobs.errors import SettingsError
 from hsejobs.settings import Settings
-from hsejobs_http.doors import raise_file_limit
+from hsejobs_http.connections import raise_file_limit
 from hsejobs_http.tokens import TokenVerifier
 from hsejobs_http.viewing import MESSAGE_LIMIT
 

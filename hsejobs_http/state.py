@@ -45,7 +45,7 @@ class Shim:
         self.runtime = runtime
         self.settings = runtime.settings
         self.verifier = TokenVerifier(runtime.settings)
-        self.tallies = Tallies(runtime.link, runtime.prefix)
+        self.tallies = Tallies(runtime.redis, runtime.prefix)
         self.counts = Counts(self.tallies)
         self.viewers = Viewers(runtime.settings)
         self.pages = asyncio.Semaphore(PAGES_AT_ONCE)
@@ -63,7 +63,7 @@ class Shim:
     def files(self) -> Files:
         """Access to artifacts, the files that jobs produced."""
         store = open_store(self.settings.artifacts_url, self.settings.jobs_home)
-        return Files(store, self.runtime.link, self.runtime.prefix)
+        return Files(store, self.runtime.redis, self.runtime.prefix)
 
     @cached_property
     def audit_log(self) -> FileLog:
@@ -76,8 +76,10 @@ class Shim:
         def removed(queue: str, job_id: str | None) -> None:
             removal.after_act(self.files, queue, job_id)
 
-        hooks = Hooks(removed, lambda: logs.tell("audit_unwritten", logging.ERROR))
-        return Acts(self.runtime.link, self.runtime.prefix, actor(who), self.audit_log, hooks=hooks)
+        hooks = Hooks(removed, lambda: logs.emit("audit_unwritten", logging.ERROR))
+        return Acts(
+            self.runtime.redis, self.runtime.prefix, actor(who), self.audit_log, hooks=hooks
+        )
 
     @cached_property
     def salt(self) -> bytes:
@@ -103,7 +105,7 @@ class Shim:
             raise UnknownQueue("there is no queue with this name")
         self.names()
         try:
-            found = registry.load(self.runtime.link, self.runtime.prefix, queue)
+            found = registry.load(self.runtime.redis, self.runtime.prefix, queue)
         except UnknownQueue:
             raise UnknownQueue("there is no queue with this name") from None
         self._infos[queue] = (now, found)
@@ -118,16 +120,16 @@ class Shim:
     def names(self) -> list[str]:
         """Returns all queues, sorted; registers the application's queues again if Redis has lost them."""
         self.register()
-        found = registry.names(self.runtime.link, self.runtime.prefix)
+        found = registry.names(self.runtime.redis, self.runtime.prefix)
         if self.queues.keys() <= set(found):
             return found
         self.register(again=True)
-        return registry.names(self.runtime.link, self.runtime.prefix)
+        return registry.names(self.runtime.redis, self.runtime.prefix)
 
     def infos(self) -> list[QueueInfo]:
         """Returns the descriptions of all queues."""
         self.names()
-        return registry.load_all(self.runtime.link, self.runtime.prefix)
+        return registry.load_all(self.runtime.redis, self.runtime.prefix)
 
 
 def _application(settings: Settings) -> application.Application:
@@ -135,7 +137,7 @@ def _application(settings: Settings) -> application.Application:
     try:
         return application.find(settings)
     except SettingsError as error:
-        logs.tell("no application", 30, error=str(error))
+        logs.emit("no application", 30, error=str(error))
         return application.NONE
 
 
@@ -172,7 +174,7 @@ def require_role(request: Request, role: str) -> Caller:
 def organization_in_view(who: Caller, organization_id: str | None) -> str | None:
     """Returns the organization to show: the caller's, or the one that an operator chose.
 
-    Raises Problem 403 if anybody else names another organization.
+    Raises Problem 403 if any other role names another organization.
     """
     if who.role == "operator":
         return organization_id

@@ -204,7 +204,7 @@ def make_token(
     secret: str | bytes | None = settings.jwt_secret
     if secret is None and settings.jwt_public_key is not None:
         raise SettingsError(
-            "JOBS_JWT_PUBLIC_KEY", "cannot sign tokens: ask whoever has the private key"
+            "JOBS_JWT_PUBLIC_KEY", "cannot sign tokens: ask the owner of the private key"
         )
     if secret is None:
         secret = read_secret(settings.jobs_home)

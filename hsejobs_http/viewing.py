@@ -78,7 +78,7 @@ class Viewers:
         self._organizations[who.organization_id] += who.role != "operator"
 
     def release(self, who: Caller) -> None:
-        """Releases the view."""
+        """Ends a reservation that ``reserve`` made for this caller."""
         self._users[who.organization_id, who.user_id] -= 1
         self._organizations[who.organization_id] -= who.role != "operator"
 
@@ -97,13 +97,13 @@ class Viewers:
         }
         try:
             await socket.accept()
-            logs.tell("viewer_opened", **about)
+            logs.emit("viewer_opened", **about)
             process = await self._start(socket, who, organization_id, expires)
             try:
                 await _serve(socket, process, expires)
             finally:
                 await _end(process)
-                logs.tell("viewer_closed", exitStatus=process.returncode, **about)
+                logs.emit("viewer_closed", exitStatus=process.returncode, **about)
         finally:
             self.release(who)
             with contextlib.suppress(Exception):
@@ -139,6 +139,8 @@ class Viewers:
         }
         return await asyncio.create_subprocess_exec(
             sys.executable,
+            # Files in the working folder must not shadow modules.
+            "-P",
             "-m",
             "hsejobs_tui.web",
             env=environment,
@@ -173,7 +175,7 @@ async def _serve(socket: WebSocket, process: asyncio.subprocess.Process, expires
         error = part.exception()
         # A closed socket or pipe is the normal end.
         if error and not isinstance(error, WebSocketDisconnect | OSError | RuntimeError | EOFError):
-            logs.tell("viewer_failed", logging.ERROR, error=type(error).__name__)
+            logs.emit("viewer_failed", logging.ERROR, error=type(error).__name__)
 
 
 async def _to_browser(socket: WebSocket, process: asyncio.subprocess.Process) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from hsejobs_http.doors import doors
+from hsejobs_http.connections import connection_limiter
 from hsejobs_http.problems import MEDIA_TYPE, RETRY_AFTER, Problem, too_slow
 
 #: The most bytes of a request line and headers.
@@ -28,14 +28,14 @@ _HEAD, _IDLE, _BODY, _STUCK = range(4)
 
 
 class Wire(HttpToolsProtocol):
-    """One HTTP connection; implements ``Guest``."""
+    """One HTTP connection; implements ``Connection``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         #: Bytes of the incomplete head so far; None while a body is received.
         self._head: int | None = 0
         self._ended = False
-        self._doors = doors()
+        self._limiter = connection_limiter()
         #: When the time limit of the current state ends, and when the state began (loop time in s).
         self._due = self._since = 0.0
         self._state = _HEAD
@@ -48,7 +48,7 @@ class Wire(HttpToolsProtocol):
         """Called by asyncio; refuses the connection if there is no room."""
         super().connection_made(transport)
         self._enter_state(_HEAD)
-        if not self._doors.enter(self, self.client[0] if self.client else None):
+        if not self._limiter.admit(self, self.client[0] if self.client else None):
             detail = "too many connections are open; close one, or wait"
             self._refuse(
                 Problem(503, "too_many_connections", detail, headers={"Retry-After": RETRY_AFTER})
@@ -56,13 +56,13 @@ class Wire(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio when the connection has closed."""
-        self._doors.leave(self)
+        self._limiter.release(self)
         self._discard_output()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
         """Hands the connection to a view; ``Viewers`` limits those."""
-        self._doors.leave(self)
+        self._limiter.release(self)
         super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
@@ -99,7 +99,7 @@ class Wire(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser for each piece of a body; extends the time limit at the minimum rate."""
-        self._due += len(body) / self._doors.patience.rate
+        self._due += len(body) / self._limiter.timeouts.rate
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -115,7 +115,7 @@ class Wire(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         """Called by asyncio when the peer stops reading the answer."""
-        self._stuck = self.loop.time() + self._doors.patience.idle
+        self._stuck = self.loop.time() + self._limiter.timeouts.idle
         super().pause_writing()
 
     def resume_writing(self) -> None:
@@ -126,16 +126,16 @@ class Wire(HttpToolsProtocol):
     # -- time
 
     def _enter_state(self, state: int) -> None:
-        patience = self._doors.patience
+        timeouts = self._limiter.timeouts
         self._state, self._since = state, self.loop.time()
-        self._due = self._since + (patience.head, patience.idle, patience.body)[state]
+        self._due = self._since + (timeouts.head, timeouts.idle, timeouts.body)[state]
 
     def _answering(self) -> bool:
         """Returns whether the peer waits for us, not we for it."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def rank(self) -> tuple[int, float] | None:
-        """See ``Guest``."""
+        """See ``Connection``."""
         if self._stuck is not None:
             # Here we wait for the peer: a slow reader occupies a place like half a request.
             return _STUCK, self._stuck
@@ -143,8 +143,8 @@ class Wire(HttpToolsProtocol):
             return None
         return self._state, self._since
 
-    def give_way(self) -> None:
-        """See ``Guest``."""
+    def close_now(self) -> None:
+        """See ``Connection``."""
         self._end()
 
     def _discard_output(self) -> None:
@@ -157,10 +157,10 @@ class Wire(HttpToolsProtocol):
         self.transport.abort()
 
     def enforce_deadline(self, now: float) -> None:
-        """See ``Guest``."""
+        """See ``Connection``."""
         if self.transport.is_closing() and self._stuck is None:
             # Unsent data gets as much time as an idle connection.
-            self._stuck = now + self._doors.patience.idle
+            self._stuck = now + self._limiter.timeouts.idle
         if self._stuck is not None:
             if now >= self._stuck:
                 self._end()
@@ -180,9 +180,9 @@ class Wire(HttpToolsProtocol):
             self.transport.close()
         elif self.flow.read_paused or cycle.response_started:
             # We have paused reading, or an answer has begun.
-            self._due = now + self._doors.patience.body
+            self._due = now + self._limiter.timeouts.body
         else:
-            # For the log line: the reader of the body is told that the peer disconnected.
+            # For the log line: the reader of the body gets a disconnect of the peer.
             cycle.scope["late"] = True  # type: ignore[typeddict-unknown-key]
             self._refuse(too_slow("the body"))
             cycle.disconnected = True

@@ -44,11 +44,11 @@ def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
 
 def show(options: Options) -> None:
     """Prints the overview. Raises RedisUnavailable."""
-    link = RedisClient(options.url)
+    client = RedisClient(options.url)
     try:
-        seen = LiveSource(options, link).snapshot()
+        seen = LiveSource(options, client).snapshot()
     finally:
-        link.close()
+        client.close()
     rows = [_NAMES]
     for row in map(queue_row, seen.queues):
         rows.append(

@@ -76,7 +76,7 @@ def _clean_queues(
 ) -> tuple[dict[str, dict[str, int]], int]:
     job, shared = current_job(), runtime()
     # Includes queues of other programs: every queue registers itself in Redis.
-    names = registry.names(shared.link, shared.prefix)
+    names = registry.names(shared.redis, shared.prefix)
     removed: dict[str, dict[str, int]] = {}
     workers = 0
     for done, name in enumerate(names):
@@ -98,8 +98,8 @@ def _clean_files() -> tuple[int, int]:
     home = shared.settings.jobs_home
     store = open_store(shared.settings.artifacts_url, home)
     now_ms = shared.reader.now(huey.name)
-    names = registry.names(shared.link, shared.prefix)
-    expired = delete_due(Files(store, shared.link, shared.prefix), names, job.check)
+    names = registry.names(shared.redis, shared.prefix)
+    expired = delete_due(Files(store, shared.redis, shared.prefix), names, job.check)
     while True:
         removed = store.expire(now_ms, EXPIRE_STEP, job.check)
         expired += removed

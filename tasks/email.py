@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from hsejobs.engine import Job, JobHuey, current_job
+from hsejobs.engine import AddKeywords, Job, JobHuey, current_job
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import ArtifactNotFound, SettingsError
 from hsejobs.services.artifacts.access import Files, viewer_of
@@ -22,14 +22,15 @@ from hsejobs.services.mail import (
 )
 from hsejobs.services.mail.attachments import Opened
 from hsejobs.services.mail.message import check_sender, key_of_job
-from hsejobs.services.mail.payload import EmailPayload
+from hsejobs.services.mail.payload import EmailPayload as EmailPayload
 from hsejobs.services.mail.render import use_templates
-from hsejobs.services.mail.send import sender_domains
+from hsejobs.services.mail.send import sender_domains, use_outbox_sender
 from hsejobs.services.mail.server import parse_smtp_url
 from hsejobs.services.mail.smtp import DELIVERY_SECONDS
 from hsejobs.settings import is_embedded
 from hsejobs.store.circuits import Circuits, smtp_circuit
 
+use_outbox_sender("noreply@hse.digital")
 use_templates(Path(__file__).parent.parent / "templates" / "email")
 
 
@@ -113,7 +114,7 @@ def _guard(smtp_url: str | None) -> Iterator[None]:
     job = current_job()
     seconds = min(DELIVERY_SECONDS, job.time_remaining)
     with Breaker(
-        Circuits(runtime().link, runtime().prefix, patience=1.0),
+        Circuits(runtime().redis, runtime().prefix, patience=1.0),
         smtp_circuit(server.host, server.port),
         token=f"{job.token}/{job.id}",
         seconds=seconds,
@@ -143,13 +144,15 @@ def _open_artifact(artifact_id: str) -> Opened:
         raise ArtifactNotFound("a mail without an organization must not have attachments")
     settings = shared.settings
     store = open_store(settings.artifacts_url, settings.jobs_home)
-    files = Files(store, shared.link, shared.prefix)
+    files = Files(store, shared.redis, shared.prefix)
     role = files.records.role(huey.name, job.id)
     viewer = viewer_of(role, job.organization_id, job.user_id)
     found, pieces = files.open(files.by_id(viewer, job.organization_id, artifact_id))
     return found.name, found.content_type, pieces
 
 
-def queue_email(payload: Any, **options: Any) -> Job:
+def queue_email(
+    payload: EmailPayload | Mapping[str, Any], **options: Unpack[AddKeywords]
+) -> Job[dict[str, Any]]:
     """Add a mail; takes the options and raises the errors of ``send_email.add``."""
     return send_email.add(payload, **options)

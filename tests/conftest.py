@@ -170,7 +170,7 @@ def platform_workers(
         huey._registered = None
     with consumers(tmp_path_factory.mktemp("logs")) as found:
         yield found
-    runtime().link.close()
+    runtime().redis.close()
     reset_runtime()
     close_databases()
 

@@ -25,10 +25,10 @@ def add(who: str, number: int) -> None:
     job = NewJob(new_job_id(), f"{who}.{number}", b"{}", 3, 1, 0, 0)
     runtime().writer.add("forks", job)
     logs.job("added", "forks", job.id, f"{who}.{number}", None)
-    logs.note("noted", {"line": f"note.{who}.{number}"})
+    logs.emit_buffered("noted", {"line": f"note.{who}.{number}"})
     if number % 2:
         logs.flush()
-    logs.tell("told", line=f"told.{who}.{number}")
+    logs.emit("told", line=f"told.{who}.{number}")
 
 
 def keep_adding(who: str, stop: threading.Event) -> None:
@@ -38,7 +38,7 @@ def keep_adding(who: str, stop: threading.Event) -> None:
         add(who, number)
         for _ in range(200):
             new_job_id()
-    runtime().link.close()
+    runtime().redis.close()
 
 
 def child(number: int) -> None:

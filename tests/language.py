@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 RULES: tuple[tuple[str, str], ...] = (
     # US spelling.
     (r"artefact", "artifact"),
+    (r"authoris", "authoriz"),
     (r"behaviour", "behavior"),
     (r"catalogue", "catalog"),
     (r"(?<![a-z])centre", "center"),
@@ -25,6 +26,7 @@ RULES: tuple[tuple[str, str], ...] = (
     (r"favour", "favor"),
     (r"honour", "honor"),
     (r"initialis", "initializ"),
+    (r"judgement", "judgment"),
     (r"label(?=led|ling)l", "label"),
     (r"licence", "license"),
     (r"model(?=led|ling)l", "model"),
@@ -36,16 +38,30 @@ RULES: tuple[tuple[str, str], ...] = (
     (r"serialis", "serializ"),
     (r"signal(?=led|ling)l", "signal"),
     (r"summaris", "summariz"),
+    (r"synchronis(?!m)", "synchroniz"),
     (r"whilst", "while"),
     # The field's terms.
     (r"\bdead[- ]letter\w*", "failed job"),
     (r"\bmails?(?:'s)? receivers?\b|\breceivers? of (?:a|the|this) mail\b", "recipient"),
+    (r"\btime-out", "timeout"),
     # Dialect.
     (r"\bto be had\b", "available"),
     (r"\b(?:is|are) no JSON\b", "is not valid JSON"),
     (r"\bnone at all\b", "none"),
     (r"\bin its hands\b", "holds"),
     (r"\bas it was seen\b", "unchanged"),
+    (r"(?<![a-z])for[ _]ever(?![a-z])", "forever"),
+    (r"\bhere and now\b", "now"),
+    (r"\bminds (?=an?\b|it\b|no\b|the\b|what\b|when\b)", "objects to"),
+    (r"(?<![a-z])(?:am|are|be|been|being|is|was|were)[ _]told(?! apart)(?![a-z])", "gets"),
+    (r"(?<![a-z])anew(?![a-z])", "again"),
+    (r"(?<![a-z])what[ _]is[ _]there(?![a-z])", "what exists"),
+    (r"(?<![a-z])for[ _]good(?![a-z]| (?:measure|reason))", "permanently"),
+    (r"(?<![a-z])lies?[ _]in(?![a-z])", "is in"),
+    (r"(?<![a-z])so[ _]many(?![a-z])(?!.*\bthat\b)", "that many"),
+    (r"(?<![a-z])whoever(?![a-z])", "the user who"),
+    # Not between quotes: there it is a name, as of a Unix user.
+    (r"(?<![a-z\"'`])nobody(?![a-z\"`])(?!'(?!s))", "no one"),
 )
 SUFFIXES = {
     ".cfg",

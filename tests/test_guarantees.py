@@ -1,6 +1,6 @@
 """Every sentence of docs/guarantees.md is proved by tests, which are named here and exist.
 
-A sentence is identified by its beginning. Whoever adds a sentence, or changes a beginning, must name
+A sentence is identified by its beginning. To add a sentence, or to change its beginning, name
 its tests here.
 """
 
@@ -21,7 +21,7 @@ CANCEL = "engine/test_cancel.py"
 DOCTOR = "cli/test_doctor.py::test_doctor_runs_every_check"
 SIMULATOR = "simulator/test_simulator.py::test_no_invariant_is_violated"
 LATE = f"{SCRIPTS}::test_an_outcome_that_comes_after_the_next_claim_does_not"
-COUNTS = f"{SCRIPTS}::test_a_late_outcome_counts_while_nobody_else_has_the_job"
+COUNTS = f"{SCRIPTS}::test_a_late_outcome_counts_while_no_other_worker_has_the_job"
 
 #: How a sentence begins, and what proves it.
 PROOFS: dict[str, tuple[str, ...]] = {
@@ -45,7 +45,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
     "A job runs once, unless its worker is killed": (
         f"{LOSS}::test_kill_nine",
         f"{LOSS}::test_a_late_result_is_refused",
-        f"{MATRIX}::test_everything_goes_on",
+        f"{MATRIX}::test_work_continues_through_each_failure",
     ),
     "On SIGTERM and SIGINT, a consumer releases": (
         f"{LOSS}::test_terminated_consumers_run_nothing_twice",
@@ -68,20 +68,22 @@ PROOFS: dict[str, tuple[str, ...]] = {
         f"{ACTS}::test_a_sweep_that_was_under_way_through_an_outage_takes_no_lease",
     ),
     "Whatever Redis answers, no outcome is dropped.": (
-        f"{MATRIX}::test_everything_goes_on",
+        f"{MATRIX}::test_work_continues_through_each_failure",
         "engine/test_duties.py::test_what_is_owed_is_kept_until_it_is_written",
     ),
     "A Redis that is unreachable, loading": (
-        f"{MATRIX}::test_everything_goes_on",
+        f"{MATRIX}::test_work_continues_through_each_failure",
         "matrix/test_topologies.py::test_a_fail_over_by_sentinel",
     ),
     "Outcomes are written, or retried until": (
-        f"{MATRIX}::test_everything_goes_on",
+        f"{MATRIX}::test_work_continues_through_each_failure",
         f"{REPLIES}::test_outcomes_and_the_ways_out_work_on_a_full_server",
     ),
-    "Progress and log lines (`progress()`, `log()`)": (f"{MATRIX}::test_everything_goes_on",),
+    "Progress and log lines (`progress()`, `log()`)": (
+        f"{MATRIX}::test_work_continues_through_each_failure",
+    ),
     "`once()`, `mark_done()`, `check()` and adds": (
-        f"{MATRIX}::test_everything_goes_on",
+        f"{MATRIX}::test_work_continues_through_each_failure",
         f"{PROMISES}::test_a_job_waits_for_redis_until_its_deadline_and_then_timed_out",
     ),
     "A job that needs Redis for anything else": (
@@ -90,7 +92,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
     "Reads work on a full and on a read-only Redis": (
         f"{REPLIES}::test_looking_works_on_a_read_only_and_on_a_full_server",
         "http/test_refusing_redis.py::test_reads_work_when_writes_are_refused",
-        "store/test_rights.py::test_a_full_and_a_read_only_server_allow_as_much",
+        "store/test_permissions.py::test_a_full_and_a_read_only_server_allow_as_much",
     ),
     "A script does all of its work or none.": (
         f"{REPLIES}::test_without_one_right_no_script_does_half",
@@ -122,7 +124,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
     ),
     "A thread cannot be killed": (
         f"{ENDINGS}::test_a_timeout_ends_a_job_that_does_not_yield",
-        f"{ENDINGS}::test_short_timeouts_are_no_threads_that_hang",
+        f"{ENDINGS}::test_short_timeouts_do_not_count_as_hung_threads",
         f"{ENDINGS}::test_as_many_hung_threads_as_workers_restart_the_consumer",
     ),
     "A periodic task runs once per slot": (
@@ -156,11 +158,11 @@ PROOFS: dict[str, tuple[str, ...]] = {
     ),
     "Both calls have the same `X-Webhook-Id`.": (
         f"{HOOKS}::test_a_worker_that_dies_before_it_records_the_call_makes_it_again",
-        f"{HOOKS}::test_every_attempt_has_the_same_id_and_a_time_of_its_own",
+        f"{HOOKS}::test_every_attempt_has_the_same_id_and_its_own_time",
     ),
     "Data that Redis loses is lost.": (f"{LOSS}::test_redis_back_empty_knows_the_queue_again",),
     "With `appendfsync everysec`": (
-        "test_support.py::test_a_killed_server_keeps_what_it_was_told_when_append_only",
+        "test_support.py::test_a_killed_server_keeps_its_data_when_append_only",
         DOCTOR,
     ),
     "In a failover, writes that no replica had": (
@@ -179,7 +181,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
     "`attempts` counts all attempts, including the first.": (f"{ENDINGS}::test_each_ending",),
     "The delay before attempt n+1": ("store/test_numbers.py::test_the_backoff",),
     "The base is the queue's own": (
-        "engine/test_adding.py::test_a_decorator_stands_between_the_variables_and_the_queue",
+        "engine/test_adding.py::test_a_decorator_takes_precedence_over_the_queue_but_not_the_variables",
     ),
 }
 
@@ -199,7 +201,7 @@ def test_every_sentence_has_its_proof() -> None:
     assert len(page) > 40
     without = [one for one in page if not any(one.startswith(start) for start in PROOFS)]
     assert without == []
-    # A beginning that stands for no sentence any more, or for two.
+    # A beginning that matches no sentence any more, or two.
     numbers = {start: sum(one.startswith(start) for one in page) for start in PROOFS}
     assert {start: n for start, n in numbers.items() if n != 1} == {}
 

@@ -13,6 +13,7 @@ from tests.language import EXEMPT, ROOT, RULES, findings, main, sources
 #: A line for each rule that it must find, and the part of the line that is reported.
 EXAMPLES = {
     "artifact": ("an artefact", "artefact"),
+    "authoriz": ("is not authorised", "authoris"),
     "behavior": ("its Behaviours", "Behaviour"),
     "catalog": ("a catalogue", "catalogue"),
     "center": ("the centre", "centre"),
@@ -20,6 +21,7 @@ EXAMPLES = {
     "favor": ("a favourite", "favour"),
     "honor": ("is honoured", "honour"),
     "initializ": ("initialised", "initialis"),
+    "judgment": ("a judgement", "judgement"),
     "label": ("labelled", "labell"),
     "license": ("a licence", "licence"),
     "model": ("modelling", "modell"),
@@ -31,18 +33,33 @@ EXAMPLES = {
     "serializ": ("def serialise():", "serialis"),
     "signal": ("signalled", "signall"),
     "summariz": ("summarise", "summaris"),
+    "synchroniz": ("synchronisation", "synchronis"),
     "while": ("whilst", "whilst"),
     "failed job": ("the dead-letter queue", "dead-letter"),
     "recipient": ("the mail's receivers", "mail's receivers"),
+    "timeout": ("after a time-out", "time-out"),
     "available": ("no server is to be had", "to be had"),
     "is not valid JSON": ("the body is no JSON", "is no JSON"),
     "none": ("none at all", "none at all"),
     "holds": ("the jobs in its hands", "in its hands"),
     "unchanged": ("if it is as it was seen", "as it was seen"),
+    "forever": ("def test_kept_for_ever() -> None:", "for_ever"),
+    "now": ("is ended here and now", "here and now"),
+    "objects to": ("no reader minds the field", "minds "),
+    "gets": ("def test_a_worker_is_told_of_it() -> None:", "is_told"),
+    "again": ("begins anew", "anew"),
+    "what exists": ("shows what is there", "what is there"),
+    "permanently": ("fails for good", "for good"),
+    "is in": ("what lies in Redis", "lies in"),
+    "that many": ("of so many jobs", "so many"),
+    "the user who": ("# Whoever adds a job", "Whoever"),
+    "no one": ("def test_nobody_waits() -> None:", "nobody"),
 }
 #: Lines with words that resemble those of the list.
 ALLOWED = (
     "an organism, organizations; optimism, an optimist, a signal; all labels; modeled; recenter\n"
+    "for every job, for good reason; cannot be told apart; it told them; calls that time out; minds\n"
+    "so many jobs that the queue is full; user 'nobody', \"nobody\" and `nobody`; the file lies elsewhere\n"
 )
 
 

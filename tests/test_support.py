@@ -59,7 +59,7 @@ def test_each_test_finds_redis_empty(turn: int, redis_server: Server, redis_url:
         client.set("left", turn)
 
 
-def test_a_killed_server_keeps_what_it_was_told_when_append_only(redis_server: Server) -> None:
+def test_a_killed_server_keeps_its_data_when_append_only(redis_server: Server) -> None:
     redis_server.restart(appendonly=True)
     with redis_server.client() as client:
         client.set("kept", 1)

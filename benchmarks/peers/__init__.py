@@ -1,1 +1,1 @@
-"""What hsejobs is measured beside."""
+"""The systems that hsejobs is compared with."""

@@ -50,7 +50,7 @@ class Actor:
         if ROLES.index(self.role) < ROLES.index(role):
             raise Forbidden(f"this needs the role {role}")
 
-    def sees_into(self, organization_id: str | None, user_id: str | None) -> bool:
+    def may_read_contents(self, organization_id: str | None, user_id: str | None) -> bool:
         """Whether the actor may see the contents of this owner's jobs."""
         return may_read(
             self.role,

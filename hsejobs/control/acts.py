@@ -34,12 +34,12 @@ from hsejobs.store.sweeps import check_cleanable
 from hsejobs.store.write import (
     REMOVED_AT_ONCE,
     Added,
-    Asked,
     Cancel,
     JobWriter,
     NewJob,
     RefusedJob,
     Seen,
+    Selection,
 )
 
 __all__ = ["ACTS", "PAST", "UNDO_JOBS", "UNDO_SECONDS", "Acts", "Progress", "explain"]
@@ -96,7 +96,7 @@ class Acts:
 
     def __init__(
         self,
-        link: RedisClient,
+        client: RedisClient,
         prefix: str,
         actor: Actor,
         log: audit.Log,
@@ -106,11 +106,11 @@ class Acts:
         hooks: Hooks | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
-        self.link, self.prefix = link, prefix
+        self.redis, self.prefix = client, prefix
         self.actor, self.org = actor, actor.organization_id
         self._log, self._hooks = log, hooks or Hooks()
         self._read_only = read_only
-        self._writer, self._reader = JobWriter(link, prefix), JobReader(link, prefix)
+        self._writer, self._reader = JobWriter(client, prefix), JobReader(client, prefix)
         self._removals = Removals(clock) if undo else None
 
     def check(self, act: str) -> JobWriter:
@@ -224,21 +224,21 @@ class Acts:
         """
         writer = self.check(act)
         # By Redis time. The list may grow while it is read, so that its end alone is no bound.
-        asked = self._reader.now(queue)
+        as_of = self._reader.now(queue)
         progress, ids = Progress(act, queue, 0), list[str]()
         try:
             for page in self._reader.walk(queue, FROM[act], self.org, payload_bytes=0, errors=1):
                 jobs = [
                     (job.id, job.version)
                     for job in page
-                    if (job.finished_at or job.created_at) <= asked
+                    if (job.finished_at or job.created_at) <= as_of
                 ]
                 if not jobs:
                     continue
                 progress.total += len(jobs)
                 ids += [job_id for job_id, _ in jobs][: audit.IDS + 1 - len(ids)]
                 progress.step(
-                    len(jobs), self._move(writer, act)(queue, jobs, self.org, asked=asked)
+                    len(jobs), self._move(writer, act)(queue, jobs, self.org, as_of=as_of)
                 )
                 yield progress
                 if stop():
@@ -293,21 +293,21 @@ class Acts:
 
     # -- states and queues
 
-    def ask_clean(self, queue: str, state: State, grace_ms: int) -> Asked:
+    def select_clean(self, queue: str, state: State, grace_ms: int) -> Selection:
         """How many jobs a clean would remove now, and the time that limits it, for ``sweep``."""
-        return self.check("clean").ask_clean(queue, state, grace_ms, self.org)
+        return self.check("clean").select_clean(queue, state, grace_ms, self.org)
 
-    def ask(self, act: str, queue: str) -> Asked:
+    def select(self, act: str, queue: str) -> Selection:
         """How many jobs a drain or an obliteration would remove now, and the time that limits it."""
         self.check(act)
         now = self._reader.stats([queue], minutes=0)[0]
-        return Asked(_left(act, now), now.now)
+        return Selection(_left(act, now), now.now)
 
     def sweep(
         self,
         act: str,
         queue: str,
-        asked: Asked,
+        selection: Selection,
         stop: Callable[[], bool] = lambda: False,
         *,
         state: State = State.FAILED,
@@ -317,17 +317,17 @@ class Acts:
     ) -> Iterator[Progress]:
         """Cleans, drains or obliterates a queue in steps; yields the same Progress each time.
 
-        Jobs that did not exist at the time in ``asked`` are left alone and reported.
+        Jobs that did not exist at the time in ``selection`` are left alone and reported.
         """
         writer = self.check(act)
-        progress = Progress(act, queue, asked.count)
+        progress = Progress(act, queue, selection.count)
         if act == "clean":
             check_cleanable(state)
-            steps = writer.clean_steps(queue, state, grace_ms, self.org, limit, asked.at)
+            steps = writer.clean_steps(queue, state, grace_ms, self.org, limit, selection.at)
         elif act == "drain":
-            steps = writer.drain_steps(queue, asked=asked.at)
+            steps = writer.drain_steps(queue, as_of=selection.at)
         else:
-            steps = writer.obliterate_steps(queue, force=force, asked=asked.at)
+            steps = writer.obliterate_steps(queue, force=force, as_of=selection.at)
         try:
             for removed in steps:
                 progress.done += removed
@@ -383,7 +383,7 @@ class Acts:
     def circuit(self, name: str, act: str) -> None:
         """Opens or closes a circuit manually. Raises UnknownCircuit."""
         self.check(f"circuit {act}")
-        circuits = Circuits(self.link, self.prefix)
+        circuits = Circuits(self.redis, self.prefix)
         if act == "open":
             circuits.open(name)
         else:

@@ -38,7 +38,7 @@ class AuditEntry:
 
 
 class Log(Protocol):
-    """Where entries go."""
+    """A place that stores audit entries, such as a file."""
 
     def append(self, entry: AuditEntry) -> bool:
         """Stores an entry; False when it could not be stored."""

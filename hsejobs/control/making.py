@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from hsejobs import codec
 from hsejobs.control import schema, sealing
-from hsejobs.control.options import NOTHING_ASKED, AddOptions
+from hsejobs.control.options import NO_OPTIONS, AddOptions
 from hsejobs.errors import InvalidPayload, PayloadTooLarge
 from hsejobs.model import PAYLOAD_LIMIT, check_job_id, check_organization, new_job_id
 from hsejobs.store.registry import QueueInfo, TaskInfo
@@ -65,7 +65,7 @@ def described(info: QueueInfo, task: TaskInfo, secret_key: str | None = None) ->
 
     def read(payload: Any) -> tuple[Any, str]:
         if scheduled:
-            return none_of(payload), ARGUMENTS
+            return check_no_payload(payload), ARGUMENTS
         if task.schema is not None:
             if not isinstance(payload, dict):
                 raise InvalidPayload("payload", "must be a JSON object")
@@ -75,10 +75,10 @@ def described(info: QueueInfo, task: TaskInfo, secret_key: str | None = None) ->
 
     return TaskTarget(
         task.name,
-        priority=info.held(task, "priority"),
-        attempts=info.held(task, "attempts"),
-        backoff=info.held(task, "backoff"),
-        timeout=info.held(task, "timeout"),
+        priority=info.effective_option(task, "priority"),
+        attempts=info.effective_option(task, "attempts"),
+        backoff=info.effective_option(task, "backoff"),
+        timeout=info.effective_option(task, "timeout"),
         read=read,
         seal=sealing.sealer(task.secret, secret_key),
     )
@@ -87,20 +87,20 @@ def described(info: QueueInfo, task: TaskInfo, secret_key: str | None = None) ->
 def make(
     target: TaskTarget,
     payload: Any,
-    asked: AddOptions = NOTHING_ASKED,
+    add_options: AddOptions = NO_OPTIONS,
     *,
     job_id: str | None = None,
     **more: Any,
 ) -> NewJob:
     """Makes one job, as `make_many` does. ``job_id`` None: a new id."""
     ids = None if job_id is None else (job_id,)
-    return make_many(target, (payload,), asked, ids=ids, **more)[0]
+    return make_many(target, (payload,), add_options, ids=ids, **more)[0]
 
 
 def make_many(
     target: TaskTarget,
     payloads: Iterable[Any],
-    asked: AddOptions = NOTHING_ASKED,
+    add_options: AddOptions = NO_OPTIONS,
     *,
     ids: Sequence[str | None] | None = None,
     internal: bool = False,
@@ -121,7 +121,7 @@ def make_many(
     owner, owner_user = check_organization(organization_id), check_organization(user_id, "user_id")
     if parent is not None:
         trace = trace or parent.trace
-    priority, attempts, backoff, timeout, delay = asked
+    priority, attempts, backoff, timeout, delay = add_options
     shared = (
         target.priority if priority is None else priority,
         target.attempts if attempts is None else attempts,
@@ -165,7 +165,7 @@ def make_many(
     return made
 
 
-def none_of(payload: Any) -> dict[str, Any]:
+def check_no_payload(payload: Any) -> dict[str, Any]:
     """The stored payload of a schedule's task, which takes none. Raises InvalidPayload if one is given."""
     if payload is not None and payload != {} and payload != NOTHING:
         raise InvalidPayload(
@@ -190,7 +190,7 @@ def encode(data: Any) -> bytes:
         text = codec.dumps(data)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidPayload("payload", f"is not valid JSON: {_kind(error)}") from None
-    if codec.deeper(data, text):
+    if codec.exceeds_depth(data, text):
         raise InvalidPayload("payload", f"must not be nested more than {codec.DEEPEST} levels deep")
     if len(text) > PAYLOAD_LIMIT:
         raise PayloadTooLarge(

@@ -46,7 +46,7 @@ class AddOptions(NamedTuple):
     delay: int = 0
 
 
-NOTHING_ASKED = AddOptions()
+NO_OPTIONS = AddOptions()
 
 
 def in_seconds(
@@ -59,7 +59,7 @@ def in_seconds(
 ) -> AddOptions:
     """Checks the options of a call from Python or the command line, in seconds. Raises InvalidOption."""
     if priority is attempts is backoff is timeout is delay is None:
-        return NOTHING_ASKED
+        return NO_OPTIONS
     return AddOptions(
         None if priority is None else check_priority(priority),
         None if attempts is None else check_attempts(attempts),
@@ -163,7 +163,7 @@ def check_concurrency(concurrency: Any) -> int:
 TENANT_ATTEMPTS, TENANT_BACKOFF_MS = 20, 1_000
 
 
-def beyond_tenants(
+def tenant_limit_errors(
     attempts: int | None, backoff_ms: int | None, *, outbound: bool
 ) -> list[InvalidOption]:
     """An error for each option that only an operator may set; None: not set.

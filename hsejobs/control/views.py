@@ -76,7 +76,7 @@ def _values(record: JobRecord, paths: Iterable[str]) -> list[str]:
 
 def hidden(record: JobRecord, actor: Actor) -> JobRecord:
     """Removes the record's contents if the actor may not read them; returns the same record."""
-    if not actor.sees_into(record.organization_id, record.user_id):
+    if not actor.may_read_contents(record.organization_id, record.user_id):
         record.data = HIDDEN if record.data is not None else None
         record.errors = tuple(_only_when(error) for error in record.errors)
         record.code = "hidden" if record.code else None
@@ -92,7 +92,7 @@ def _only_when(error: dict[str, Any]) -> dict[str, Any]:
 def job(record: JobRecord, info: QueueInfo | None, actor: Actor) -> dict[str, Any]:
     """A job's public object as this actor may see it. Modifies the record."""
     shown = public(masked(record, info))
-    if not actor.sees_into(record.organization_id, record.user_id):
+    if not actor.may_read_contents(record.organization_id, record.user_id):
         shown.update(dict.fromkeys(CONTENTS))
     return shown
 
@@ -146,7 +146,7 @@ def logs(
     are scrubbed from the lines.
     """
     lines, total = reader.logs(record.queue, record.id, start=-tail)
-    if not actor.sees_into(record.organization_id, record.user_id):
+    if not actor.may_read_contents(record.organization_id, record.user_id):
         return None, total
     secrets = _values(record, secret_paths(info, record.name)) if lines else []
     return [scrub(line, secrets) for line in lines], total

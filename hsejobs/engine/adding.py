@@ -15,13 +15,13 @@ from hsejobs.store.write import NewJob
 
 
 def make_many(
-    wrapper: QueueTask, payloads: Iterable[Any], asked: AddOptions, **more: Any
+    wrapper: QueueTask, payloads: Iterable[Any], add_options: AddOptions, **more: Any
 ) -> list[NewJob]:
     """Makes a checked job for each payload without adding it; arguments and errors as `making.make_many`.
 
     Jobs made while a job runs inherit its organization and user unless these are given.
     """
-    return making.make_many(wrapper.target, payloads, asked, parent=running_job(), **more)
+    return making.make_many(wrapper.target, payloads, add_options, parent=running_job(), **more)
 
 
 def new_jobs(
@@ -31,13 +31,13 @@ def new_jobs(
     ids: Sequence[Any] | None = None,
     organization_id: str | None = None,
     user_id: str | None = None,
-    **asked: Any,
+    **values: Any,
 ) -> list[NewJob]:
     """As ``make_many`` with the options of ``task.add``, times in seconds, checked once for all jobs."""
     return make_many(
         wrapper,
         payloads,
-        options.in_seconds(**asked),
+        options.in_seconds(**values),
         ids=ids,
         organization_id=organization_id,
         user_id=user_id,
@@ -60,7 +60,7 @@ def from_task(wrapper: QueueTask, task: Any) -> NewJob:
         # Huey stores a naive UTC time.
         now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
         delay = max(0, int((task.eta - now).total_seconds() * 1000))
-    asked = options.in_seconds(
+    add_options = options.in_seconds(
         priority=given("priority"),
         attempts=None if retries is None else retries + 1,
         timeout=given("timeout"),
@@ -76,7 +76,7 @@ def from_task(wrapper: QueueTask, task: Any) -> NewJob:
     return making.make(
         target,
         task,
-        asked,
+        add_options,
         job_id=task.id,
         nonce="",
         organization_id=task.organization_id,

@@ -47,7 +47,7 @@ class JobConsumer(WorkerSupervision):
         os.set_blocking(self._wake_w, False)
         self.maintenance = Maintenance(self)
 
-    def poke(self) -> None:
+    def wake_maintenance(self) -> None:
         """Wakes the maintenance thread: a worker has begun to claim jobs in batches."""
         with contextlib.suppress(BlockingIOError, OSError):
             os.write(self._wake_w, b"b")
@@ -61,7 +61,7 @@ class JobConsumer(WorkerSupervision):
     def start(self) -> None:
         """Starts the workers. Maintenance runs in the calling thread."""
         self._set_signal_handlers()
-        logs.tell(
+        logs.emit(
             "processor started",
             queue=self.queue.name,
             workers=self.workers,
@@ -70,7 +70,7 @@ class JobConsumer(WorkerSupervision):
             pid=os.getpid(),
         )
         if self.forking:
-            self.queue.runtime.link.close()
+            self.queue.runtime.redis.close()
         for _, process in self.worker_threads:
             process.start()
 
@@ -85,9 +85,9 @@ class JobConsumer(WorkerSupervision):
             self._sleep(wait)
         self._stop()
         if self._restart:
-            logs.tell("restarting", 40, queue=self.queue.name, hung=self.hung)
+            logs.emit("restarting", 40, queue=self.queue.name, hung=self.hung)
             os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
-        logs.tell("processor stopped", queue=self.queue.name, worker=self.worker_id)
+        logs.emit("processor stopped", queue=self.queue.name, worker=self.worker_id)
         if self.late or any(self.environment.is_alive(p) for _, p in self.worker_threads):
             sys.stderr.flush()
             # A thread that does not end must not keep the process, and its job, alive.
@@ -141,7 +141,7 @@ class JobConsumer(WorkerSupervision):
             if not busy:
                 break
             for worker, _ in busy:
-                self.maintenance.give_back(worker.slot, finished=False)
+                self.maintenance.release_slot(worker.slot, finished=False)
             self.maintenance.settle()
             self._sleep_for_end([process for _, process in busy])
         self._end_workers()
@@ -174,7 +174,7 @@ class JobConsumer(WorkerSupervision):
                     self._signal(process, signal.SIGKILL)
                     process.join(5)
         for worker, _ in self.worker_threads:
-            self.maintenance.give_back(worker.slot)
+            self.maintenance.release_slot(worker.slot)
             running = worker.slot.running()
             if running is not None:
-                self.maintenance.hand_back(running)
+                self.maintenance.release_running(running)

@@ -38,9 +38,9 @@ class JobContext:
         "_claim",
         "_confirmed",
         "_lease",
+        "_log_work",
         "_secrets",
         "_slot",
-        "_teller",
         "_work",
         "data",
         "deadline",
@@ -62,7 +62,7 @@ class JobContext:
         work: WorkerStore,
         *,
         lease_ms: int,
-        teller: WorkerStore,
+        log_work: WorkerStore,
         slot: Slot | None = None,
     ) -> None:
         self._claim = claim
@@ -74,7 +74,7 @@ class JobContext:
         self._slot = slot
         self.lost = False
         self._confirmed = self.started
-        self._teller = teller
+        self._log_work = log_work
         #: Progress and log lines not written yet; None until the task reports some.
         self.progress_log: ProgressLog | None = None
         # Set while Huey.execute runs: see outcome.py.
@@ -162,7 +162,7 @@ class JobContext:
         self.stop_if_cancelled()
         if not 0 <= percent <= 100:
             raise ValueError("percent must be a number from 0 to 100")
-        self._confirm(self._tell().progress(percent, self._scrub((message or "")[:200])))
+        self._confirm(self._log_buffer().progress(percent, self._scrub((message or "")[:200])))
 
     def log(self, line: str) -> None:
         """Adds a line to the job's log (the newest 1,000 lines of 2,000 characters are kept).
@@ -172,7 +172,7 @@ class JobContext:
         JobCancelled.
         """
         self.stop_if_cancelled()
-        self._confirm(self._tell().log(self._scrub(str(line))[:LOG_LINE_LENGTH]))
+        self._confirm(self._log_buffer().log(self._scrub(str(line))[:LOG_LINE_LENGTH]))
 
     def check(self) -> None:
         """Raises if this attempt must stop: JobCancelled, LeaseLost, or JobDeadline after the deadline."""
@@ -229,9 +229,9 @@ class JobContext:
             return False
         return self.deadline is None or time.monotonic() < self.deadline
 
-    def _tell(self) -> ProgressLog:
+    def _log_buffer(self) -> ProgressLog:
         if self.progress_log is None:
-            self.progress_log = ProgressLog(self._teller, self.id, self.token)
+            self.progress_log = ProgressLog(self._log_work, self.id, self.token)
         return self.progress_log
 
     @property

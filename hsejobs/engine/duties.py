@@ -64,7 +64,7 @@ class Duty:
         if self.logged_at is None or now - self.logged_at >= LOG_EVERY:
             self.logged_at = now
             text = str(error) if isinstance(error, JobsError) else repr(error)
-            logs.tell("duty failed", 40, queue=queue, duty=self.name, error=text)
+            logs.emit("duty failed", 40, queue=queue, duty=self.name, error=text)
 
 
 @dataclass(slots=True)

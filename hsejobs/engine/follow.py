@@ -47,7 +47,7 @@ def follow_up(
     chosen = in_seconds(**options)
     if local is not None:
         return local.add_new(adding.make_many(local.wrapper(task), [payload], chosen, **more))[0]
-    info = registry.load(shared.link, shared.prefix, queue)
+    info = registry.load(shared.redis, shared.prefix, queue)
     (new,) = making.make_many(
         making.described(info, info.task(task), shared.settings.secret_key),
         [payload],

@@ -259,7 +259,7 @@ class JobHuey(Queue, Huey):
         if wrapper is None:
             return False
         task = cast("JobTaskWrapper[..., Any]", wrapper).task_class((), {}, job_id)
-        work = WorkerStore(self.runtime.link, self.runtime.prefix, self.name)
+        work = WorkerStore(self.runtime.redis, self.runtime.prefix, self.name)
         extras.apply_extras(self._registry, task, work.extras(job_id))
         told = {"error": record.failed_reason, "retries": 0, "traceback": None, "task_id": job_id}
         while task.chord_config is None and task.on_complete is not None:

@@ -51,15 +51,15 @@ class Maintenance:
         runtime = self.queue.runtime
         self.settings = runtime.settings
         # Deadlines and workers are checked even while this thread waits for Redis.
-        self.link = runtime.link
-        self.link.probe_after = PROBE_AFTER
-        self.link.watch(consumer.supervise)
-        self.work = WorkerStore(self.link, runtime.prefix, self.queue.name)
+        self.redis = runtime.redis
+        self.redis.probe_after = PROBE_AFTER
+        self.redis.watch(consumer.supervise)
+        self.work = WorkerStore(self.redis, runtime.prefix, self.queue.name)
         self.schedules = Scheduler(self.queue)
         self.pending = PendingWrites()
-        timer_link = RedisClient(runtime.link.url, probe_after=float("inf"))
-        timer_link.watch(consumer.supervise)
-        self.timer = DueTimer(timer_link, keys.of(self.work.base, "timer"))
+        timer_client = RedisClient(runtime.redis.url, probe_after=float("inf"))
+        timer_client.watch(consumer.supervise)
+        self.timer = DueTimer(timer_client, keys.of(self.work.base, "timer"))
         self.fast_until = 0.0
         self._due_at: float | None = None
         self._registered = False
@@ -142,19 +142,19 @@ class Maintenance:
             if running is None:
                 continue
             if now - running.started > SLOW_JOB:
-                self.give_back(slot, behind=running)
+                self.release_slot(slot, behind=running)
             if slot.cancelled:
                 self.consumer.cancel_requested(slot, running, now)
             if running.deadline and now >= running.deadline and not slot.abandoned:
                 self.consumer.deadline_passed(slot, running, now)
 
-    def give_back(
+    def release_slot(
         self, slot: Slot, *, finished: bool = True, behind: Running | None = None
     ) -> None:
         """Queues the writes for a slot: its finished outcomes (if ``finished``), and the release of
         jobs that it has not started. Does nothing if ``behind`` is given and no longer runs.
         """
-        done, unbegun = slot.take_back(finished=finished, behind=behind)
+        done, unbegun = slot.reclaim(finished=finished, behind=behind)
         lease = self.settings.lease_ms
         if done:
             pairs = [(one.id, one.token) for one in done]
@@ -162,7 +162,7 @@ class Maintenance:
         if unbegun:
             self.pending.add(lambda: self.work.release(unbegun), unbegun, lease)
 
-    def hand_back(self, running: Running) -> None:
+    def release_running(self, running: Running) -> None:
         """Queues the release of a job that this consumer will not finish; it keeps its place."""
         pair = [(running.id, running.token)]
         self.pending.add(lambda: self.work.release(pair), pair, self.settings.lease_ms)
@@ -300,7 +300,7 @@ class Maintenance:
             self.queue.register(again=True)
 
     def _listen(self) -> None:
-        if self.timer.heard():
+        if self.timer.announced():
             self._due_at = 0.0
 
     def _record(self) -> bytes:
@@ -362,4 +362,4 @@ class Maintenance:
         self.timer.drop()
         self.work.heartbeat(self.consumer.worker_id, b"", HEARTBEAT_TTL_MS)
         # A stopping worker may have consumed the doorbell's signal: ring it again.
-        self.link.command("LPUSH", self.work.bell, "1", patience=0)
+        self.redis.command("LPUSH", self.work.bell, "1", patience=0)

@@ -35,7 +35,7 @@ class Outage:
             if self._logged or self.silent or now - self._since < LOG_AFTER:
                 return
             self._logged = True
-        logs.tell("redis away", 40, queue=self.queue, error=str(error))
+        logs.emit("redis away", 40, queue=self.queue, error=str(error))
 
     def ends(self, caller: str) -> None:
         """Records that a call by ``caller`` succeeded, or that the caller no longer exists."""
@@ -48,4 +48,4 @@ class Outage:
             since, logged = self._since, self._logged
             self._since, self._logged = None, False
         if logged:
-            logs.tell("redis back", queue=self.queue, seconds=round(time.monotonic() - since, 1))
+            logs.emit("redis back", queue=self.queue, seconds=round(time.monotonic() - since, 1))

@@ -65,7 +65,7 @@ def encode_result(data: Any) -> bytes:
         text = codec.dumps(data)
     except (TypeError, ValueError, RecursionError) as error:
         raise Unrecoverable(f"the result is not valid JSON: {type(error).__name__}") from None
-    if codec.deeper(data, text, RESULT_DEEPEST):
+    if codec.exceeds_depth(data, text, RESULT_DEEPEST):
         raise Unrecoverable(f"the result must not be nested more than {RESULT_DEEPEST} levels deep")
     if len(text) > RESULT_LIMIT:
         raise Unrecoverable(

@@ -10,7 +10,7 @@ from typing import Any
 from huey.api import crontab
 
 from hsejobs.control import cron
-from hsejobs.control.options import NOTHING_ASKED
+from hsejobs.control.options import NO_OPTIONS
 from hsejobs.engine import adding
 from hsejobs.engine.queue import Queue, Schedule
 from hsejobs.errors import RedisUnavailable
@@ -79,7 +79,7 @@ class Scheduler:
             except RedisUnavailable:
                 raise
             except Exception as error:  # the schedule's function is user code
-                logs.tell(
+                logs.emit(
                     "schedule failed", 40, queue=self.queue.name, schedule=name, error=repr(error)
                 )
             self._checked[name] = slot
@@ -99,7 +99,7 @@ class Scheduler:
         served = self.queue.runtime.reader.slots(self.queue.name)
         if name not in served:
             # A new schedule has missed nothing.
-            self.queue.runtime.link.command("HSETNX", self._slots_key(), name, slot - 1)
+            self.queue.runtime.redis.command("HSETNX", self._slots_key(), name, slot - 1)
             return slot - 1
         return served[name]
 
@@ -111,7 +111,7 @@ class Scheduler:
         wrapper = self.queue.wrappers[name]
         # No nonce: all consumers must make the same job.
         (new,) = adding.make_many(
-            wrapper, [None], NOTHING_ASKED, ids=[run_id(name, slot)], internal=True, nonce=""
+            wrapper, [None], NO_OPTIONS, ids=[run_id(name, slot)], internal=True, nonce=""
         )
         added = self.queue.runtime.writer.add_periodic(self.queue.name, new, name, slot)
         return new.id if added is not None and added.created else None

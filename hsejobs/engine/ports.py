@@ -33,7 +33,7 @@ class WorkerHost(Protocol):
     #: Number of jobs after which a worker is replaced; None: never.
     max_tasks: int | None
 
-    def poke(self) -> None:
+    def wake_maintenance(self) -> None:
         """Wakes the maintenance thread: the worker has begun to claim jobs in batches."""
 
     def is_late(self, claim: Claim) -> bool:

@@ -137,7 +137,7 @@ class QueueTask:
     def read(self, payload: Any) -> tuple[Any, str]:
         """The stored form of a payload, and its signature letter. Raises InvalidPayload."""
         if self.periodic:
-            return making.none_of(payload), making.ARGUMENTS
+            return making.check_no_payload(payload), making.ARGUMENTS
         data = self.data_of({} if payload is None else payload)
         return data, making.PLAIN if isinstance(data, dict) else making.VALUE
 
@@ -250,7 +250,7 @@ class Queue:
         info = self.describe()
         text = codec.dumps(asdict(info))
         if again or text != self._registered:
-            registry.save(self.runtime.link, self.runtime.prefix, info)
+            registry.save(self.runtime.redis, self.runtime.prefix, info)
         self._registered = text
 
     # -- hooks

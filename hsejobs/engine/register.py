@@ -19,8 +19,8 @@ def announce(queues: Iterable[Queue]) -> None:
     Redis cannot be read.
     """
     for queue in queues:
-        link, prefix = queue.runtime.link, queue.runtime.prefix
+        client, prefix = queue.runtime.redis, queue.runtime.prefix
         info = queue.describe()
-        if codec.dumps(asdict(info)) != registry.text(link, prefix, queue.name):
+        if codec.dumps(asdict(info)) != registry.text(client, prefix, queue.name):
             with contextlib.suppress(RedisUnavailable):
-                registry.save(link, prefix, info, patience=0)
+                registry.save(client, prefix, info, patience=0)

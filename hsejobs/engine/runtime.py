@@ -18,18 +18,18 @@ class Runtime:
         self.prefix = settings.redis_prefix
 
     @cached_property
-    def link(self) -> RedisClient:
+    def redis(self) -> RedisClient:
         """The Redis client; ``redis_target`` finds the server on first use."""
         return RedisClient(redis_target(self.settings), wait_replicas=self.settings.wait_replicas)
 
     @cached_property
     def writer(self) -> JobWriter:
         """Performs all writes except those of workers."""
-        return JobWriter(self.link, self.prefix)
+        return JobWriter(self.redis, self.prefix)
 
     @cached_property
     def reader(self) -> JobReader:
-        return JobReader(self.link, self.prefix)
+        return JobReader(self.redis, self.prefix)
 
 
 _lock = forks.lock()

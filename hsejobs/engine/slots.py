@@ -165,7 +165,7 @@ class Slot:
             written = {one.id for one in self._finished(head, rows)}
         return [(row[0], row[1]) for row in rows if row[0] not in written]
 
-    def take_back(
+    def reclaim(
         self, *, finished: bool = True, behind: Running | None = None
     ) -> tuple[list[Done], list[tuple[str, str]]]:
         """Removes and returns the outcomes not written yet, and the jobs not started, as (id, token).

@@ -42,11 +42,11 @@ class JobStorage(BaseStorage):
         return keys.of(self._queue.base, name, _text(key))
 
     def _command(self, *words: Any) -> Any:
-        return self._queue.runtime.link.command(*words)
+        return self._queue.runtime.redis.command(*words)
 
     def close(self) -> None:
         """Closes this thread's connection."""
-        self._queue.runtime.link.close()
+        self._queue.runtime.redis.close()
 
     def queue_size(self) -> int:
         """The number of waiting jobs."""
@@ -128,7 +128,7 @@ class JobStorage(BaseStorage):
     def put_if_empty(self, key: Any, value: bytes, ttl: float | None = None) -> bool:
         """Takes a lock; True if it was free, or held by a job that no longer runs."""
         job = running_job()
-        taken = self._queue.runtime.link.run(
+        taken = self._queue.runtime.redis.run(
             scripts.LOCK,
             self._queue.base,
             (

@@ -19,38 +19,38 @@ PROBE_AFTER, LOST_AFTER = 15.0, 18.0
 class DueTimer:
     """A subscription on its own connection, renewed after it was dropped."""
 
-    def __init__(self, link: RedisClient, channel: str) -> None:
-        self._link, self._channel = link, channel
+    def __init__(self, client: RedisClient, channel: str) -> None:
+        self._redis, self._channel = client, channel
         self._connection: Any = None
-        self._heard_at = 0.0
+        self._received_at = 0.0
         self._probed = False
 
-    def heard(self) -> bool:
+    def announced(self) -> bool:
         """Whether an earlier job was announced since the last call. Raises JobsError."""
         try:
-            return self._heard()
+            return self._read_announcements()
         except Exception as error:
             self.drop()
             if classify(error) is None:
                 raise
             raise explained(error) from error
 
-    def _heard(self) -> bool:
+    def _read_announcements(self) -> bool:
         now = time.monotonic()
         if self._connection is None:
-            self._connection = self._link.blocking(self._channel)
+            self._connection = self._redis.blocking(self._channel)
             self._connection.send_command("SUBSCRIBE", self._channel)
-            self._heard_at, self._probed = now, False
+            self._received_at, self._probed = now, False
             # Earlier announcements may have been missed.
             return True
         announced = False
         while arrived(self._connection):
             message = self._connection.read_response()
-            self._heard_at, self._probed = now, False
+            self._received_at, self._probed = now, False
             announced = announced or message[0] == b"message"
-        if now - self._heard_at > LOST_AFTER:
+        if now - self._received_at > LOST_AFTER:
             raise OSError("the subscription is silent")
-        if now - self._heard_at > PROBE_AFTER and not self._probed:
+        if now - self._received_at > PROBE_AFTER and not self._probed:
             self._connection.send_command("PING")
             self._probed = True
         return announced
@@ -63,4 +63,4 @@ class DueTimer:
     def drop(self) -> None:
         """Drops the connection: it may lead to a server that no longer holds the queue."""
         self._connection = None
-        self._link.close()
+        self._redis.close()

@@ -64,9 +64,9 @@ class JobWorker(Worker):
         self.lease = runtime.settings.lease_ms
         # The prefix makes tokens differ from those of earlier workers of this slot.
         self.token_base = f"{new_job_id()[-10:]}{os.getpid() % 997:x}"
-        self.work = WorkerStore(runtime.link, runtime.prefix, self.queue.name)
-        self.bell = RedisClient(runtime.link.url, probe_after=BELL_WAIT * 5)
-        self.patient = WorkerStore(runtime.link, runtime.prefix, self.queue.name, patience=3.0)
+        self.work = WorkerStore(runtime.redis, runtime.prefix, self.queue.name)
+        self.bell = RedisClient(runtime.redis.url, probe_after=BELL_WAIT * 5)
+        self.patient = WorkerStore(runtime.redis, runtime.prefix, self.queue.name, patience=3.0)
         super().initialize()
 
     def shutdown(self) -> None:
@@ -103,7 +103,7 @@ class JobWorker(Worker):
             self.slot.load(claims)
             if want > 1 and not self.fast:
                 self.fast = True
-                self.consumer.poke()
+                self.consumer.wake_maintenance()
             if self.stop_flag.is_set():
                 self._release()
             return
@@ -116,7 +116,7 @@ class JobWorker(Worker):
                 self._wait()
 
     def _release(self) -> None:
-        _, unbegun = self.slot.take_back(finished=False)
+        _, unbegun = self.slot.reclaim(finished=False)
         if unbegun:
             self._retry(lambda: self.work.release(unbegun))
 
@@ -213,7 +213,7 @@ class JobWorker(Worker):
         if now - self._fault_logged_at >= _FAULT_LOG_EVERY or not self._fault_logged_at:
             self._fault_logged_at = now
             text = str(error) if isinstance(error, JobsError) else repr(error)
-            logs.tell(what, 40, queue=self.queue.name, error=text)
+            logs.emit(what, 40, queue=self.queue.name, error=text)
 
     def _wait(self) -> None:
         """Waits for the doorbell, for two seconds, or until the consumer stops."""
@@ -246,7 +246,7 @@ class JobWorker(Worker):
     def _execute(self, claim: Claim) -> None:
         queue = self.queue
         job = JobContext(
-            claim, queue.name, self.patient, lease_ms=self.lease, teller=self.work, slot=self.slot
+            claim, queue.name, self.patient, lease_ms=self.lease, log_work=self.work, slot=self.slot
         )
         org = self.orgs[claim.id] = claim.organization_id
         shown = None

@@ -90,7 +90,7 @@ class WorkerSupervision(Consumer):
             self._replace(place)
         hung = self.hung
         if hung > self._hung_logged:
-            logs.tell("worker hung", 40, queue=self.queue.name, hung=hung)
+            logs.emit("worker hung", 40, queue=self.queue.name, hung=hung)
         self._hung_logged = hung
         if hung and hung >= self.workers:
             self._restart = True
@@ -119,7 +119,7 @@ class WorkerSupervision(Consumer):
         for job_id, token in worker.slot.unwritten():
             # The outcome was lost with the worker.
             self.maintenance.stalled(job_id, token)
-        self.maintenance.give_back(worker.slot)
+        self.maintenance.release_slot(worker.slot)
         if running is None:
             return
         if cancelled is not None and cancelled[:2] == (running.id, running.token):
@@ -151,7 +151,7 @@ class WorkerSupervision(Consumer):
     def cancel_requested(self, slot: Slot, running: Running, now: float) -> None:
         """Ends a cancelled job: interrupts a process at once, and kills it after the grace.
 
-        A thread is told by its slot; after the grace, the job is failed and the thread replaced, as
+        A thread reads it in its slot; after the grace, the job is failed and the thread replaced, as
         at a deadline.
         """
         job = running.id, running.token
@@ -176,7 +176,7 @@ class WorkerSupervision(Consumer):
         """Gives up a thread whose job is about to be failed, and replaces it if not too many are late."""
         place, thread = self._place_of(slot)
         slot.abandon()
-        self.maintenance.give_back(slot)
+        self.maintenance.release_slot(slot)
         self.late.append((thread, now))
         if len(self.late) <= self.workers and not self.stop_flag.is_set():
             self._replace(place)

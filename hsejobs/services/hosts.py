@@ -2,7 +2,7 @@
 
 IDNA 2008 after the mapping of UTS 46, non-transitional, as in browsers and registries:
 ``faß.example`` is ``xn--fa-hia.example``. Python's own codec is IDNA 2003, which maps it to
-``fass.example``, and that domain may belong to somebody else.
+``fass.example``, and that domain may have another owner.
 """
 
 from __future__ import annotations

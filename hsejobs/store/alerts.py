@@ -13,34 +13,34 @@ from hsejobs.store.client import RedisClient
 class AlertStore:
     """The alerts, by rule and queue. All methods raise RedisUnavailable."""
 
-    def __init__(self, link: RedisClient, prefix: str) -> None:
-        self.link, self.prefix = link, prefix
+    def __init__(self, client: RedisClient, prefix: str) -> None:
+        self.redis, self.prefix = client, prefix
         self._key, self._lock = keys.alerts(prefix), keys.lock(prefix, "alerts")
 
-    def take_turn(self, ms: int) -> bool:
+    def acquire_lock(self, ms: int) -> bool:
         """Tries to take the lock for ``ms``; returns whether this process has it. Takes at most about 1 s."""
-        return bool(self.link.command("SET", self._lock, "1", "NX", "PX", ms, patience=1.0))
+        return bool(self.redis.command("SET", self._lock, "1", "NX", "PX", ms, patience=1.0))
 
-    def keep_turn(self, ms: int) -> None:
+    def extend_lock(self, ms: int) -> None:
         """Extends the lock to ``ms`` from now."""
-        self.link.command("PEXPIRE", self._lock, ms)
+        self.redis.command("PEXPIRE", self._lock, ms)
 
     def all(self) -> list[dict[str, Any]]:
         """Every alert, as it was stored."""
-        return [json.loads(text) for text in self.link.command("HVALS", self._key)]
+        return [json.loads(text) for text in self.redis.command("HVALS", self._key)]
 
     def put(self, alert: dict[str, Any]) -> None:
         """Stores an alert under its rule and queue."""
-        self.link.command("HSET", self._key, _field(alert), codec.dumps(alert))
+        self.redis.command("HSET", self._key, _field(alert), codec.dumps(alert))
 
     def drop(self, alert: dict[str, Any]) -> None:
         """Deletes an alert."""
-        self.link.command("HDEL", self._key, _field(alert))
+        self.redis.command("HDEL", self._key, _field(alert))
 
     def overdue(self, queue: str, before_ms: int) -> int:
         """How many active jobs have a lease that ended before ``before_ms`` (Redis time)."""
         active = keys.of(keys.base(self.prefix, queue), "active")
-        return int(self.link.command("ZCOUNT", active, "-inf", before_ms))
+        return int(self.redis.command("ZCOUNT", active, "-inf", before_ms))
 
 
 def _field(alert: dict[str, Any]) -> str:

@@ -30,7 +30,7 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class RemovedFile:
     """A file whose job was removed. ``artifact_id`` None: an older release computed it."""
 
     queue: str
@@ -44,15 +44,15 @@ class Gone:
 class ArtifactRecords:
     """The records of files in Redis. All methods raise RedisUnavailable."""
 
-    def __init__(self, link: RedisClient, prefix: str) -> None:
-        self.link, self.prefix = link, prefix
+    def __init__(self, client: RedisClient, prefix: str) -> None:
+        self.redis, self.prefix = client, prefix
 
     def _key(self, queue: str, name: str, rest: str = "") -> str:
         return keys.of(keys.base(self.prefix, queue), name, rest)
 
     def holder(self, queue: str, job_id: str) -> Holder | None:
         """The job as the holder of its file; None when the job does not exist."""
-        found = self.link.command("HMGET", self._key(queue, "job", job_id), "ct", "o", "u", "af")
+        found = self.redis.command("HMGET", self._key(queue, "job", job_id), "ct", "o", "u", "af")
         created, organization, user, artifact = (value.decode() if value else "" for value in found)
         if not created:
             return None
@@ -62,58 +62,58 @@ class ArtifactRecords:
 
     def role(self, queue: str, job_id: str) -> str | None:
         """The role of the caller who added the job over HTTP; None if it was added otherwise."""
-        found = self.link.command("HGET", self._key(queue, "job", job_id), "ro")
+        found = self.redis.command("HGET", self._key(queue, "job", job_id), "ro")
         return found.decode() if found else None
 
     def withdraw(self, queue: str, job_id: str, organization_id: str | None = None) -> None:
         """Detaches the file from its job, which stays. Raises JobNotFound, JobActive."""
         base = keys.base(self.prefix, queue)
         args = (keys.tenant(organization_id), job_id)
-        reply = self.link.run(scripts.WITHDRAW, base, args)
+        reply = self.redis.run(scripts.WITHDRAW, base, args)
         if reply == b"missing":
             raise JobNotFound(f"there is no job {job_id!r} in queue {queue!r}")
         if reply == b"a":
             raise JobActive(f"job {job_id!r} is active: a worker is creating its file")
 
-    def due(self, queue: str) -> list[Gone]:
+    def due(self, queue: str) -> list[RemovedFile]:
         """The files of a queue that are due for deletion, at most MOST."""
-        now = self.link.run(scripts.STATS, keys.base(self.prefix, queue), ("", 0))[9]
-        found = self.link.command(
+        now = self.redis.run(scripts.STATS, keys.base(self.prefix, queue), ("", 0))[9]
+        found = self.redis.command(
             "ZRANGEBYSCORE", self._key(queue, "gone"), "-inf", now, "LIMIT", 0, MOST
         )
-        return [_gone(queue, entry) for entry in found]
+        return [_removed_file(queue, entry) for entry in found]
 
-    def of_job(self, queue: str, job_id: str) -> list[Gone]:
+    def of_job(self, queue: str, job_id: str) -> list[RemovedFile]:
         """The files of one recently removed job, even if an undo might still need them."""
         return [one for one in self.newest_gone(queue) if one.job_id == job_id]
 
-    def newest_gone(self, queue: str) -> list[Gone]:
+    def newest_gone(self, queue: str) -> list[RemovedFile]:
         """The files that are due last, at most MOST."""
-        found = self.link.command("ZREVRANGE", self._key(queue, "gone"), 0, MOST - 1)
-        return [_gone(queue, entry) for entry in found]
+        found = self.redis.command("ZREVRANGE", self._key(queue, "gone"), 0, MOST - 1)
+        return [_removed_file(queue, entry) for entry in found]
 
-    def of_organization(self, queue: str, organization_id: str) -> Iterator[Gone]:
+    def of_organization(self, queue: str, organization_id: str) -> Iterator[RemovedFile]:
         """The files of one organization's removed jobs, due or not."""
-        for entry in scan(self.link, "ZSCAN", self._key(queue, "gone")):
-            one = _gone(queue, entry)
+        for entry in scan(self.redis, "ZSCAN", self._key(queue, "gone")):
+            one = _removed_file(queue, entry)
             if one.organization_id == organization_id:
                 yield one
 
-    def forget(self, one: Gone) -> None:
+    def forget(self, one: RemovedFile) -> None:
         """Drops the entry of a file that was deleted."""
-        self.link.command("ZREM", self._key(one.queue, "gone"), one.entry)
+        self.redis.command("ZREM", self._key(one.queue, "gone"), one.entry)
 
 
-def _gone(queue: str, entry: bytes) -> Gone:
+def _removed_file(queue: str, entry: bytes) -> RemovedFile:
     job_id, created, artifact, organization = entry.decode().split("\t", 3)
-    return Gone(queue, job_id, int(created or 0), artifact or None, organization, entry)
+    return RemovedFile(queue, job_id, int(created or 0), artifact or None, organization, entry)
 
 
-def scan(link: RedisClient, command: str, key: str) -> Iterator[bytes]:
+def scan(client: RedisClient, command: str, key: str) -> Iterator[bytes]:
     """The members of a sorted set, or the fields of a hash, in bounded steps."""
     cursor = b"0"
     while True:
-        cursor, flat = link.command(command, key, cursor.decode(), "COUNT", 500)
+        cursor, flat = client.command(command, key, cursor.decode(), "COUNT", 500)
         yield from flat[::2]
         if cursor == b"0":
             return

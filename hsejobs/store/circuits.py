@@ -69,7 +69,7 @@ class Circuit:
     failures: int
     since: int | None
     until: int | None
-    by_hand: bool
+    manual: bool
     last_error: str | None
 
     @property
@@ -79,7 +79,7 @@ class Circuit:
 
     @property
     def host(self) -> str:
-        """``host:port``."""
+        """The ``host:port`` that the circuit guards; the whole name if it names no host."""
         match = _NAME.fullmatch(self.name)
         return match["host"] if match else self.name
 
@@ -93,7 +93,7 @@ class Circuit:
             "failures": self.failures,
             "since": iso_time(self.since),
             "until": iso_time(self.until),
-            "byHand": self.by_hand,
+            "byHand": self.manual,
             "lastError": self.last_error,
         }
 
@@ -105,13 +105,13 @@ _LETTERS = {b"c": "closed", b"o": "open", b"t": "half-open", b"h": "open"}
 class Circuits:
     """All circuits. ``patience`` in seconds."""
 
-    def __init__(self, link: RedisClient, prefix: str, *, patience: float = PATIENCE) -> None:
-        self.link = link
+    def __init__(self, client: RedisClient, prefix: str, *, patience: float = PATIENCE) -> None:
+        self.redis = client
         self.base = keys.circuits(prefix)
         self.patience = patience
 
     def _run(self, script: scripts.Script, *args: scripts.Arg) -> Any:
-        return self.link.run(script, self.base, args, patience=self.patience)
+        return self.redis.run(script, self.base, args, patience=self.patience)
 
     def enter(self, name: str, token: str, trial_ms: int) -> CircuitEntry:
         """Asks whether a call may be made; ``token`` identifies the call and has no spaces.
@@ -196,6 +196,6 @@ def _circuit(now: int, row: list[bytes | None]) -> Circuit:
         failures=whole_number(failures) or 0,
         since=whole_number(since),
         until=whole_number(until) if letter == b"o" else None,
-        by_hand=letter == b"h",
+        manual=letter == b"h",
         last_error=error.decode("utf-8", "replace") if error else None,
     )

@@ -74,7 +74,7 @@ class RedisClient:
         return self.url.startswith(("redis+cluster:", "rediss+cluster:"))
 
     @property
-    def client(self) -> Any:
+    def driver(self) -> Any:
         """redis-py's client of this process."""
         if self._client is None or self._pid != os.getpid():
             # A fork must not interrupt the imports of redis-py's first client.
@@ -222,7 +222,7 @@ class RedisClient:
             self.command("PING", patience=patience)
 
     def _ping_all(self) -> None:
-        for node in self.client.get_primaries():
+        for node in self.driver.get_primaries():
             connection = self._connection_to(node)
             connection.send_packed_command(_packed(("PING",)), check_health=False)
             connection.read_response()
@@ -246,7 +246,7 @@ class RedisClient:
 
     def _connection(self, key: Arg) -> Any:
         """This thread's connection to the server of ``key``, recently used or probed."""
-        return self._connection_to(self.client.get_node_from_key(key) if self.cluster else None)
+        return self._connection_to(self.driver.get_node_from_key(key) if self.cluster else None)
 
     def _connection_to(self, node: Any) -> Any:
         """This thread's connection to a node of a Cluster, or (None) to the single server."""
@@ -255,7 +255,7 @@ class RedisClient:
             local.pid, local.held = os.getpid(), {}
         name, pool = "", None
         if node is not None:
-            name, pool = node.name, self.client.get_redis_connection(node).connection_pool
+            name, pool = node.name, self.driver.get_redis_connection(node).connection_pool
         held = local.held.get(name)
         now = time.monotonic()
         if held is not None:
@@ -265,7 +265,7 @@ class RedisClient:
                 held[1] = now
                 return connection
             connection.disconnect()
-        connection = self._new(pool or self.client.connection_pool)
+        connection = self._new(pool or self.driver.connection_pool)
         local.held[name] = [connection, now]
         connection.connect()
         return connection

@@ -112,8 +112,8 @@ class LastRun:
 class JobReader:
     """Reads jobs and queues. Creating one does no I/O."""
 
-    def __init__(self, link: RedisClient, prefix: str) -> None:
-        self.link = link
+    def __init__(self, client: RedisClient, prefix: str) -> None:
+        self.redis = client
         self.prefix = prefix
 
     def _base(self, queue: str) -> str:
@@ -124,14 +124,14 @@ class JobReader:
     ) -> list[QueueStats]:
         """The stats of each queue, in one round trip."""
         args = (keys.tenant(organization_id), minutes)
-        replies = self.link.run_many([(scripts.STATS, self._base(name), args) for name in queues])
+        replies = self.redis.run_many([(scripts.STATS, self._base(name), args) for name in queues])
         return [_stats(name, reply) for name, reply in zip(queues, replies, strict=True)]
 
     def job(
         self, queue: str, job_id: str, organization_id: str | None = None, *, limit: int = WHOLE
     ) -> JobRecord:
         """One complete job. Raises JobNotFound, also for another organization's job."""
-        reply = self.link.run(
+        reply = self.redis.run(
             scripts.JOB, self._base(queue), (keys.tenant(organization_id), job_id, limit)
         )
         if reply is None:
@@ -142,12 +142,12 @@ class JobReader:
 
     def status(self, queue: str, job_id: str) -> State | None:
         """Only the state; None when the job does not exist."""
-        letter = self.link.command("HGET", keys.of(self._base(queue), "job", job_id), "st")
+        letter = self.redis.command("HGET", keys.of(self._base(queue), "job", job_id), "st")
         return State.of_letter(letter) if letter else None
 
     def nonce(self, queue: str, job_id: str) -> str:
         """The nonce of the call that added the job; '' when it had none."""
-        text = self.link.command("HGET", keys.of(self._base(queue), "job", job_id), "nx")
+        text = self.redis.command("HGET", keys.of(self._base(queue), "job", job_id), "nx")
         return text.decode() if text else ""
 
     def page(
@@ -174,7 +174,7 @@ class JobReader:
         backwards = (not ascending) if not reverse else ascending
         place = f"{queue} {status.letter}{int(backwards)}"
         score, last = _read_cursor(cursor, place)
-        reply = self.link.run(
+        reply = self.redis.run(
             scripts.PAGE,
             self._base(queue),
             (
@@ -215,8 +215,8 @@ class JobReader:
     ) -> tuple[list[str], int]:
         """A job's stored log lines, and how many were ever written."""
         base = self._base(queue)
-        lines = self.link.command("LRANGE", keys.of(base, "logs", job_id), start, end)
-        total = self.link.command("HGET", keys.of(base, "job", job_id), "lc")
+        lines = self.redis.command("LRANGE", keys.of(base, "logs", job_id), start, end)
+        total = self.redis.command("HGET", keys.of(base, "job", job_id), "lc")
         return [line.decode("utf-8", "replace") for line in lines], whole_number(total) or 0
 
     def workers(self, queues: Sequence[str]) -> list[dict[str, Any]]:
@@ -224,10 +224,10 @@ class JobReader:
         found = []
         for queue in queues:
             base = self._base(queue)
-            names = self.link.command("ZRANGE", keys.of(base, "workers"), 0, 999, "WITHSCORES")
+            names = self.redis.command("ZRANGE", keys.of(base, "workers"), 0, 999, "WITHSCORES")
             now = self.now(queue) if names else 0
             for name, seen in zip(names[::2], names[1::2], strict=True):
-                text = self.link.command("GET", keys.of(base, "worker", name.decode()))
+                text = self.redis.command("GET", keys.of(base, "worker", name.decode()))
                 if text:
                     record = json.loads(text)
                     record["heartbeatAge"] = max(0, now - int(float(seen)))
@@ -236,21 +236,21 @@ class JobReader:
 
     def now(self, queue: str) -> int:
         """The time in ms of the Redis server that holds the queue."""
-        return int(self.link.run(scripts.STATS, self._base(queue), ("", 0))[9])
+        return int(self.redis.run(scripts.STATS, self._base(queue), ("", 0))[9])
 
     def last_runs(self, queue: str) -> dict[str, str]:
         """The job id of each schedule's last run."""
-        flat = self.link.command("HGETALL", keys.of(self._base(queue), "lastruns"))
+        flat = self.redis.command("HGETALL", keys.of(self._base(queue), "lastruns"))
         return {name.decode(): value.decode() for name, value in pairs(flat).items()}
 
     def last_outcomes(self, queue: str) -> dict[str, LastRun]:
         """Each schedule's last run by task name, even if its record was removed since."""
         runs = self.last_runs(queue)
-        ends = self.link.command("HGETALL", keys.of(self._base(queue), "lastends")) if runs else {}
+        ends = self.redis.command("HGETALL", keys.of(self._base(queue), "lastends")) if runs else {}
         kept = {name.decode(): value.decode() for name, value in pairs(ends).items()}
         found = {}
         for name, job_id in runs.items():
-            record = self.link.command(
+            record = self.redis.command(
                 "HMGET", keys.of(self._base(queue), "job", job_id), "st", "ct", "ft"
             )
             state, added, ended = (value.decode() if value else "" for value in record)
@@ -268,7 +268,7 @@ class JobReader:
 
     def slots(self, queue: str) -> dict[str, int]:
         """The last slot (minutes since the epoch) of each schedule for which a job was added."""
-        flat = self.link.command("HGETALL", keys.of(self._base(queue), "slots"))
+        flat = self.redis.command("HGETALL", keys.of(self._base(queue), "slots"))
         return {name.decode(): whole_number(value) or 0 for name, value in pairs(flat).items()}
 
     def events(
@@ -280,18 +280,18 @@ class JobReader:
         """
         key = keys.of(self._base(queue), "events")
         if since == "$":
-            newest = self.link.command("XREVRANGE", key, "+", "-", "COUNT", 1)
+            newest = self.redis.command("XREVRANGE", key, "+", "-", "COUNT", 1)
             since = newest[0][0].decode() if newest else "0-0"
         words: list[Any] = ["XREAD", "COUNT", count]
         if block_ms:
             words += ["BLOCK", min(block_ms, 4000)]
-        entries = _stream(self.link.command(*words, "STREAMS", key, since))
+        entries = _stream(self.redis.command(*words, "STREAMS", key, since))
         return (entries[-1][0].decode() if entries else since), _events(queue, entries)
 
     def recent_events(self, queue: str, count: int = 50) -> tuple[str, list[Event]]:
         """The position to continue from, and the last ``count`` events, oldest first."""
         key = keys.of(self._base(queue), "events")
-        entries = self.link.command("XREVRANGE", key, "+", "-", "COUNT", count)[::-1]
+        entries = self.redis.command("XREVRANGE", key, "+", "-", "COUNT", count)[::-1]
         found = _events(queue, [(entry[0], _flat(entry[1])) for entry in entries])
         return (entries[-1][0].decode() if entries else "0-0"), found
 

@@ -65,8 +65,10 @@ class Window:
 class LiveReader:
     """Reads queues, jobs and consumers, limited to ``organization_id``. Creating one does no I/O."""
 
-    def __init__(self, link: RedisClient, prefix: str, organization_id: str | None = None) -> None:
-        self.link = link
+    def __init__(
+        self, client: RedisClient, prefix: str, organization_id: str | None = None
+    ) -> None:
+        self.redis = client
         self.prefix = prefix
         self.organization_id = organization_id
         self._names: list[str] = []
@@ -93,7 +95,7 @@ class LiveReader:
             ]
             if org is None:
                 calls.append((None, ("HVALS", keys.alerts(self.prefix))))
-                if not self.link.cluster and not self._no_info:
+                if not self.redis.cluster and not self._no_info:
                     calls.append((None, ("INFO",)))
             fixed = len(calls)
             for name in names:
@@ -108,7 +110,7 @@ class LiveReader:
                 # Circuits and alerts need Redis time even if there are no queues.
                 calls.append((scripts.WORKERS, (keys.circuits(self.prefix),)))
             try:
-                replies = self.link.batch(calls, patience=patience)
+                replies = self.redis.batch(calls, patience=patience)
             except RedisRefused:
                 # The server data are optional: some users may not call INFO.
                 if self._no_info:
@@ -153,7 +155,7 @@ class LiveReader:
         anchor_row: int = 0,
     ) -> Window:
         """Up to ``limit`` (at most 200) jobs by position, with ``anchor`` in row ``anchor_row``."""
-        reply = self.link.run(
+        reply = self.redis.run(
             scripts.WINDOW,
             self._base(queue),
             (
@@ -178,7 +180,7 @@ class LiveReader:
     def jobs(self, queue: str, ids: Sequence[str]) -> list[JobRecord | None]:
         """These jobs without payloads, in one round trip; None for each that does not exist."""
         org = keys.tenant(self.organization_id)
-        replies = self.link.run_many(
+        replies = self.redis.run_many(
             [(scripts.JOB, self._base(queue), (org, one, 0)) for one in ids], patience=PATIENCE
         )
         return [record_of(queue, row) if row else None for row in replies]

@@ -56,7 +56,7 @@ class QueueInfo:
     outbound: bool = False
     schedules: list[ScheduleInfo] = field(default_factory=list)
 
-    def held(self, task: TaskInfo, name: str) -> int:
+    def effective_option(self, task: TaskInfo, name: str) -> int:
         """The default of an option (``priority``, ``attempts`` ...) for the task: its own or the queue's."""
         own: int | None = getattr(task, name)
         default: int = getattr(self, name) if own is None else own
@@ -76,40 +76,40 @@ class QueueInfo:
         raise UnknownTask(f"queue {self.name!r} has no task of that name; it has: {known}")
 
 
-def save(link: RedisClient, prefix: str, info: QueueInfo, *, patience: float = PATIENCE) -> None:
+def save(client: RedisClient, prefix: str, info: QueueInfo, *, patience: float = PATIENCE) -> None:
     """Writes a queue's description and adds it to the list of queues. Raises RedisUnavailable."""
     key = keys.of(keys.base(prefix, info.name), "queue")
-    link.command("SET", key, codec.dumps(asdict(info)), patience=patience)
-    link.command("SADD", keys.queues(prefix), info.name, patience=patience)
+    client.command("SET", key, codec.dumps(asdict(info)), patience=patience)
+    client.command("SADD", keys.queues(prefix), info.name, patience=patience)
 
 
-def text(link: RedisClient, prefix: str, name: str) -> bytes | None:
+def text(client: RedisClient, prefix: str, name: str) -> bytes | None:
     """A queue's description as written; None if there is none, or if the queue is not listed."""
-    if not link.command("SISMEMBER", keys.queues(prefix), name):
+    if not client.command("SISMEMBER", keys.queues(prefix), name):
         return None
-    found: bytes | None = link.command("GET", keys.of(keys.base(prefix, name), "queue"))
+    found: bytes | None = client.command("GET", keys.of(keys.base(prefix, name), "queue"))
     return found
 
 
-def names(link: RedisClient, prefix: str) -> list[str]:
+def names(client: RedisClient, prefix: str) -> list[str]:
     """The names of all queues that have a description, sorted."""
-    return sorted(name.decode() for name in link.command("SMEMBERS", keys.queues(prefix)))
+    return sorted(name.decode() for name in client.command("SMEMBERS", keys.queues(prefix)))
 
 
-def load(link: RedisClient, prefix: str, name: str) -> QueueInfo:
+def load(client: RedisClient, prefix: str, name: str) -> QueueInfo:
     """A queue's description. Raises UnknownQueue."""
-    text = link.command("GET", keys.of(keys.base(prefix, name), "queue"))
+    text = client.command("GET", keys.of(keys.base(prefix, name), "queue"))
     if text is None:
-        known = ", ".join(names(link, prefix)) or "none yet"
+        known = ", ".join(names(client, prefix)) or "none yet"
         raise UnknownQueue(f"there is no queue of that name; known queues: {known}")
     return parse(text)
 
 
-def load_all(link: RedisClient, prefix: str) -> list[QueueInfo]:
+def load_all(client: RedisClient, prefix: str) -> list[QueueInfo]:
     """Every queue's description, sorted by name."""
     found = []
-    for name in names(link, prefix):
-        text = link.command("GET", keys.of(keys.base(prefix, name), "queue"))
+    for name in names(client, prefix):
+        text = client.command("GET", keys.of(keys.base(prefix, name), "queue"))
         if text is not None:
             found.append(parse(text))
     return found

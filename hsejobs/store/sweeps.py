@@ -22,7 +22,7 @@ PASSES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Selection:
     """What the user was asked to confirm: the number of jobs, and the time (Redis ms) that limits it."""
 
     count: int
@@ -32,7 +32,7 @@ class Asked:
 class Sweeps:
     """The part of ``JobWriter`` that acts on whole states.
 
-    ``asked``: the time (Redis ms) that limits the action; None: the time of the first step.
+    ``as_of``: the time (Redis ms) that limits the action; None: the time of the first step.
     """
 
     def _run(self, script: Script, queue: str, *args: Arg) -> Any:
@@ -46,13 +46,13 @@ class Sweeps:
         *,
         organization_id: str | None = None,
         limit: int | None = None,
-        asked: int | None = None,
+        as_of: int | None = None,
     ) -> int:
         """Removes a state's jobs older than ``grace_ms``; returns how many.
 
         Raises InvalidOption for active jobs.
         """
-        return sum(self.clean_steps(queue, state, grace_ms, organization_id, limit, asked))
+        return sum(self.clean_steps(queue, state, grace_ms, organization_id, limit, as_of))
 
     def clean_steps(
         self,
@@ -61,7 +61,7 @@ class Sweeps:
         grace_ms: int,
         organization_id: str | None = None,
         limit: int | None = None,
-        asked: int | None = None,
+        as_of: int | None = None,
         *,
         spare_files: bool = False,
     ) -> Iterator[int]:
@@ -71,7 +71,7 @@ class Sweeps:
         """
         check_cleanable(state)
         args = (state.letter, keys.tenant(organization_id), grace_ms)
-        moment: Arg = "" if asked is None else asked
+        moment: Arg = "" if as_of is None else as_of
         left = limit
         for _ in range(PASSES):
             offset, ended, steps, done = 0, 0, 0, 0
@@ -86,9 +86,9 @@ class Sweeps:
             if steps <= 1 or not done or left == 0:
                 return
 
-    def ask_clean(
+    def select_clean(
         self, queue: str, state: State, grace_ms: int, organization_id: str | None = None
-    ) -> Asked:
+    ) -> Selection:
         """How many jobs a clean would remove now, and the time that limits it."""
         check_cleanable(state)
         args = (state.letter, keys.tenant(organization_id), grace_ms)
@@ -99,41 +99,41 @@ class Sweeps:
                 scripts.CLEAN, queue, *args, moment, 1000, offset, 1, 0
             )
             found += step
-        return Asked(found, int(moment))
+        return Selection(found, int(moment))
 
     def cleanable(
         self, queue: str, state: State, grace_ms: int, organization_id: str | None = None
     ) -> int:
         """How many jobs a clean would remove now."""
-        return self.ask_clean(queue, state, grace_ms, organization_id).count
+        return self.select_clean(queue, state, grace_ms, organization_id).count
 
-    def drain(self, queue: str, *, asked: int | None = None) -> int:
+    def drain(self, queue: str, *, as_of: int | None = None) -> int:
         """Removes waiting and delayed jobs, keeps the pause flag; returns how many."""
-        return sum(self.drain_steps(queue, asked=asked))
+        return sum(self.drain_steps(queue, as_of=as_of))
 
-    def drain_steps(self, queue: str, *, asked: int | None = None) -> Iterator[int]:
+    def drain_steps(self, queue: str, *, as_of: int | None = None) -> Iterator[int]:
         """Drains in steps; yields how many each step removed."""
         # Delayed first: a job that becomes due meanwhile is then found among the waiting.
-        return self._sweep_away(queue, "dw", force=True, whole=False, asked=asked)
+        return self._sweep_away(queue, "dw", force=True, whole=False, as_of=as_of)
 
-    def obliterate(self, queue: str, *, force: bool = False, asked: int | None = None) -> int:
+    def obliterate(self, queue: str, *, force: bool = False, as_of: int | None = None) -> int:
         """Removes every job; returns how many. If none was added meanwhile, resets counters and pause.
 
         Raises QueueBusy while jobs run, unless ``force``.
         """
-        return sum(self.obliterate_steps(queue, force=force, asked=asked))
+        return sum(self.obliterate_steps(queue, force=force, as_of=as_of))
 
     def obliterate_steps(
-        self, queue: str, *, force: bool = False, asked: int | None = None
+        self, queue: str, *, force: bool = False, as_of: int | None = None
     ) -> Iterator[int]:
         """Obliterates in steps; yields how many each step removed."""
         # Delayed before waiting, waiting before active: a job that moves on meanwhile is found again.
-        return self._sweep_away(queue, "dwacf", force=force, whole=True, asked=asked)
+        return self._sweep_away(queue, "dwacf", force=force, whole=True, as_of=as_of)
 
     def _sweep_away(
-        self, queue: str, states: str, *, force: bool, whole: bool, asked: int | None
+        self, queue: str, states: str, *, force: bool, whole: bool, as_of: int | None
     ) -> Iterator[int]:
-        moment: Arg = "" if asked is None else asked
+        moment: Arg = "" if as_of is None else as_of
         ended, state, offset = 0, 1, 0
         while not ended:
             removed, ended, *where = self._run(

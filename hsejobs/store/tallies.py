@@ -15,16 +15,16 @@ KEPT = 30 * 86_400
 class Tallies:
     """The counters of HTTP. Both methods raise RedisUnavailable."""
 
-    def __init__(self, link: RedisClient, prefix: str) -> None:
-        self.link, self.base = link, keys.http(prefix)
+    def __init__(self, client: RedisClient, prefix: str) -> None:
+        self.redis, self.base = client, keys.http(prefix)
 
     def add(self, reporter: str, number: int, counts: Mapping[str, int]) -> None:
         """Adds a report; a repeated ``number`` of the same ``reporter`` adds nothing."""
         args: list[Arg] = [reporter, number, KEPT]
         for field, by in counts.items():
             args += (field, by)
-        self.link.run(scripts.TALLY, self.base, args, patience=1.0)
+        self.redis.run(scripts.TALLY, self.base, args, patience=1.0)
 
     def all(self) -> dict[str, int]:
-        flat = self.link.command("HGETALL", keys.of(self.base, "tally"))
+        flat = self.redis.command("HGETALL", keys.of(self.base, "tally"))
         return {name.decode(): int(n) for name, n in zip(flat[::2], flat[1::2], strict=True)}

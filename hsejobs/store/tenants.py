@@ -37,8 +37,8 @@ class Traces:
 class Tenants:
     """Finds and erases an organization's data. All methods raise RedisUnavailable."""
 
-    def __init__(self, link: RedisClient, prefix: str) -> None:
-        self.link, self.prefix = link, prefix
+    def __init__(self, client: RedisClient, prefix: str) -> None:
+        self.redis, self.prefix = client, prefix
 
     def walk(self, organization_id: str) -> Iterator[Traces]:
         """Walks over all keys of the installation in steps; yields what each step found."""
@@ -56,7 +56,7 @@ class Tenants:
 
         match = re.sub(r"([*?\[\]\\])", r"\\\1", self.prefix) + ":{*"
         try:
-            for key in self.link.client.scan_iter(match=match, count=KEYS):
+            for key in self.redis.driver.scan_iter(match=match, count=KEYS):
                 yield key.decode("utf-8", "surrogateescape")
         except redis.RedisError as error:
             raise RedisUnavailable(f"Redis does not answer: {type(error).__name__}") from None
@@ -115,14 +115,14 @@ class Tenants:
     def _replies(self, calls: list[tuple[Any, Any]]) -> list[Any]:
         """The replies; None for a key of another type, which another program wrote."""
         try:
-            return self.link.batch(calls)
+            return self.redis.batch(calls)
         except RedisUnavailable:
             raise
         except JobsError:
             replies: list[Any] = []
             for call in calls:
                 try:
-                    replies += self.link.batch([call])
+                    replies += self.redis.batch([call])
                 except RedisUnavailable:
                     raise
                 except JobsError:
@@ -133,42 +133,42 @@ class Tenants:
         """Removes records by id, in any index; returns how many, and how many still run."""
         removed = running = 0
         for chunk in scripts.chunks(ids, IDS):
-            gone, busy = self.link.run(scripts.ERASE, base, (organization_id, *chunk))
+            gone, busy = self.redis.run(scripts.ERASE, base, (organization_id, *chunk))
             removed, running = removed + gone, running + busy
         return removed, running
 
     def erase_keys(self, names: list[str]) -> None:
         if names:
-            self.link.batch([(None, ("UNLINK", name)) for name in names])
+            self.redis.batch([(None, ("UNLINK", name)) for name in names])
 
     def forget_events(self, queue: str, organization_id: str) -> Iterator[None]:
         """Removes the organization's lines from a queue's event feed, step by step."""
         base = keys.base(self.prefix, queue)
-        while not self.link.run(scripts.FORGET_EVENTS, base, (organization_id, EVENTS)):
+        while not self.redis.run(scripts.FORGET_EVENTS, base, (organization_id, EVENTS)):
             yield
 
     def forget_circuits(self, names: list[str]) -> int:
         """Removes circuits; returns how many existed."""
         return sum(
-            self.link.run(scripts.CIRCUIT_FORGET, keys.circuits(self.prefix), chunk)
+            self.redis.run(scripts.CIRCUIT_FORGET, keys.circuits(self.prefix), chunk)
             for chunk in scripts.chunks(names, IDS)
         )
 
     def circuits(self, organization_id: str) -> list[dict[str, Any]]:
         """The public objects of the organization's circuits."""
-        return [one.public() for one in Circuits(self.link, self.prefix).all(organization_id)]
+        return [one.public() for one in Circuits(self.redis, self.prefix).all(organization_id)]
 
     def rewrite(self) -> str | None:
         """Makes the server rewrite its append-only file; returns the reason if it does not.
 
         The append-only file keeps the history of removed records until it is rewritten.
         """
-        if self.link.cluster:
+        if self.redis.cluster:
             return "the nodes of a Cluster rewrite their files by themselves: see BGREWRITEAOF"
         if self._persistence().get("aof_enabled") != "1":
             return None
         try:
-            self.link.command("BGREWRITEAOF")
+            self.redis.command("BGREWRITEAOF")
         except RedisRefused as error:
             return str(error)
         except RedisUnavailable:
@@ -183,5 +183,5 @@ class Tenants:
         return "1" in (found.get("aof_rewrite_in_progress"), found.get("aof_rewrite_scheduled"))
 
     def _persistence(self) -> dict[str, str]:
-        text = self.link.command("INFO", "persistence").decode()
+        text = self.redis.command("INFO", "persistence").decode()
         return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)

@@ -82,8 +82,8 @@ class Verified:
 class RecordVerifier:
     """Checks and repairs records. Creating one does no I/O."""
 
-    def __init__(self, link: RedisClient, prefix: str) -> None:
-        self.link = link
+    def __init__(self, client: RedisClient, prefix: str) -> None:
+        self.redis = client
         self.prefix = prefix
 
     def verify(self, queue: str, *, repair: bool = False) -> Verified:
@@ -111,7 +111,7 @@ class RecordVerifier:
             args: list[scripts.Arg] = [int(repair)]
             for pair in chunk:
                 args += pair
-            replies = self.link.run(scripts.VERIFY, keys.base(self.prefix, queue), args)
+            replies = self.redis.run(scripts.VERIFY, keys.base(self.prefix, queue), args)
             for (job_id, _), (codes, repaired) in zip(chunk, replies, strict=True):
                 for code in codes.decode().split():
                     # A repair removes the entries of such a key, not the key itself.
@@ -124,7 +124,7 @@ class RecordVerifier:
                 yield [(job_id, "") for job_id in ids]
         start, org = len(base.encode()), keys.SUFFIXES["org"].encode()
         record = keys.SUFFIXES["job"].encode()
-        for found in self.link.scan(base, STEP):
+        for found in self.redis.scan(base, STEP):
             rests = [key[start:] for key in found]
             report.jobs += sum(rest.startswith(record) for rest in rests)
             owners = {rest[2:] for rest in rests if rest.startswith(_ID_PREFIXES)}
@@ -138,7 +138,7 @@ class RecordVerifier:
     def _members(self, index: str) -> Iterator[list[str]]:
         cursor = b"0"
         while True:
-            cursor, found = self.link.command("ZSCAN", index, cursor, "COUNT", STEP)
+            cursor, found = self.redis.command("ZSCAN", index, cursor, "COUNT", STEP)
             # redis-py's Cluster client converts the flat list to pairs.
             paired = found and isinstance(found[0], tuple)
             members = [pair[0] for pair in found] if paired else found[::2]

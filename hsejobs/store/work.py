@@ -120,15 +120,15 @@ class WorkerStore:
     """The worker's access to one queue. ``patience`` is in seconds; 0 means no retry."""
 
     def __init__(
-        self, link: RedisClient, prefix: str, queue: str, *, patience: float = 0.0
+        self, client: RedisClient, prefix: str, queue: str, *, patience: float = 0.0
     ) -> None:
-        self.link = link
+        self.redis = client
         self.base = keys.base(prefix, queue)
         self.patience = patience
         self.bell = keys.of(self.base, "bell")
 
     def _run(self, script: Script, args: Sequence[Arg]) -> Any:
-        return self.link.run(script, self.base, args, patience=self.patience)
+        return self.redis.run(script, self.base, args, patience=self.patience)
 
     def step(
         self, done: Sequence[Done], want: int, token: str, lease_ms: int, *, again: int = 0
@@ -254,16 +254,16 @@ class WorkerStore:
 
     def extras(self, job_id: str) -> bytes:
         """The job's extras for Huey: follow-ups, expiry, chord."""
-        found = self.link.command("GET", keys.of(self.base, "extras", job_id), patience=3.0)
+        found = self.redis.command("GET", keys.of(self.base, "extras", job_id), patience=3.0)
         return found or b""
 
     def reported(self, job_id: str, *, done: bool) -> None:
         """Removes a job from those whose end is to be reported; if not ``done``, puts it last among them."""
         key = keys.of(self.base, "ended")
         if done:
-            self.link.command("ZREM", key, job_id, patience=0)
+            self.redis.command("ZREM", key, job_id, patience=0)
         else:
-            self.link.command("ZADD", key, "XX", int(time.time() * 1000), job_id, patience=0)
+            self.redis.command("ZADD", key, "XX", int(time.time() * 1000), job_id, patience=0)
 
     def heartbeat(self, worker: str, record: bytes, ttl_ms: int) -> bool:
         """Writes a consumer's heartbeat; an empty record removes it.

@@ -17,17 +17,17 @@ from hsejobs.model import FINISHED, STATE_OF_LETTER, State
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import RedisClient
 from hsejobs.store.scripts import Arg, Script
-from hsejobs.store.sweeps import CHUNK, Asked, Sweeps
+from hsejobs.store.sweeps import CHUNK, Selection, Sweeps
 
 __all__ = [
     "Added",
-    "Asked",
     "Cancel",
     "JobWriter",
     "NewJob",
     "RefusedJob",
     "Removed",
     "Seen",
+    "Selection",
     "new_nonce",
 ]
 
@@ -157,25 +157,25 @@ class RefusedJob:
 class JobWriter(Sweeps):
     """All writes except those of workers. Creating one does no I/O."""
 
-    def __init__(self, link: RedisClient, prefix: str) -> None:
-        self.link = link
+    def __init__(self, client: RedisClient, prefix: str) -> None:
+        self.redis = client
         self.prefix = prefix
 
     def _base(self, queue: str) -> str:
         return keys.base(self.prefix, queue)
 
     def _run(self, script: Script, queue: str, *args: Arg) -> Any:
-        return self.link.run(script, self._base(queue), args)
+        return self.redis.run(script, self._base(queue), args)
 
     def add(self, queue: str, job: NewJob) -> Added:
         """Adds one job. If a job with this id exists, returns that one with ``created=False``."""
-        (reply,) = self.link.add(scripts.ADD, self._base(queue), (*job.shared(), *job.own()))
+        (reply,) = self.redis.add(scripts.ADD, self._base(queue), (*job.shared(), *job.own()))
         return _added(job.id, reply)
 
     def add_many(self, queue: str, jobs: Sequence[NewJob]) -> list[Added]:
         """Adds jobs in few round trips, each job atomically."""
         chunks = list(_add_chunks(jobs))
-        replies = self.link.add_many(scripts.ADD, self._base(queue), chunks, _args)
+        replies = self.redis.add_many(scripts.ADD, self._base(queue), chunks, _args)
         return [
             _added(job.id, reply)
             for chunk, answers in zip(chunks, replies, strict=True)
@@ -186,9 +186,9 @@ class JobWriter(Sweeps):
         """Raises the Redis error that an add to one of the queues would raise now; adds nothing."""
         shared = NewJob("", "", b"", 3, 1, 0, 0).shared()
         bases = [self._base(queue) for queue in queues]
-        self.link.run_many([(scripts.PROBE, base, shared) for base in bases], patience=0.5)
-        if self.link.wait_replicas and bases:
-            self.link.check_replicas(bases[0], PROBE_REPLICAS)
+        self.redis.run_many([(scripts.PROBE, base, shared) for base in bases], patience=0.5)
+        if self.redis.wait_replicas and bases:
+            self.redis.check_replicas(bases[0], PROBE_REPLICAS)
 
     def add_periodic(self, queue: str, job: NewJob, schedule: str, slot: int) -> Added | None:
         """Adds the run of a slot (minutes since the epoch); None if it was added before."""
@@ -198,13 +198,13 @@ class JobWriter(Sweeps):
     def add_run(self, queue: str, job: NewJob, schedule: str) -> Added:
         """Adds a run of a schedule outside its slots and records it as the last run."""
         added = self.add(queue, job)
-        self.link.command("HSET", keys.of(self._base(queue), "lastruns"), schedule, job.id)
+        self.redis.command("HSET", keys.of(self._base(queue), "lastruns"), schedule, job.id)
         return added
 
     def forget_workers(self, queue: str, before_ms: int) -> int:
         """Removes consumers without a heartbeat since ``before_ms`` (Redis time); returns how many."""
         key = keys.of(self._base(queue), "workers")
-        return int(self.link.command("ZREMRANGEBYSCORE", key, "-inf", before_ms))
+        return int(self.redis.command("ZREMRANGEBYSCORE", key, "-inf", before_ms))
 
     def retry(self, queue: str, job_id: str, organization_id: str | None = None) -> None:
         """failed -> waiting. Raises JobNotFound, JobActive or WrongState."""
@@ -227,10 +227,10 @@ class JobWriter(Sweeps):
         jobs: Sequence[str | Seen],
         organization_id: str | None = None,
         *,
-        asked: int | None = None,
+        as_of: int | None = None,
     ) -> list[RefusedJob]:
-        """Retries the failed jobs unchanged and failed by ``asked`` (Redis ms); returns the others."""
-        return self._chunked(scripts.RETRY, queue, jobs, organization_id, asked)
+        """Retries the failed jobs unchanged and failed by ``as_of`` (Redis ms); returns the others."""
+        return self._chunked(scripts.RETRY, queue, jobs, organization_id, as_of)
 
     def promote_many(
         self,
@@ -238,10 +238,10 @@ class JobWriter(Sweeps):
         jobs: Sequence[str | Seen],
         organization_id: str | None = None,
         *,
-        asked: int | None = None,
+        as_of: int | None = None,
     ) -> list[RefusedJob]:
-        """Promotes the delayed jobs unchanged and delayed by ``asked`` (Redis ms); returns the others."""
-        return self._chunked(scripts.PROMOTE, queue, jobs, organization_id, asked)
+        """Promotes the delayed jobs unchanged and delayed by ``as_of`` (Redis ms); returns the others."""
+        return self._chunked(scripts.PROMOTE, queue, jobs, organization_id, as_of)
 
     def _chunked(
         self,
@@ -249,10 +249,10 @@ class JobWriter(Sweeps):
         queue: str,
         jobs: Sequence[str | Seen],
         organization_id: str | None,
-        asked: int | None = None,
+        as_of: int | None = None,
     ) -> list[RefusedJob]:
         refused: list[RefusedJob] = []
-        moment: Arg = "" if asked is None else asked
+        moment: Arg = "" if as_of is None else as_of
         for chunk in scripts.chunks(list(map(_seen, jobs)), CHUNK):
             words = [word for pair in chunk for word in pair]
             replies = self._run(script, queue, keys.tenant(organization_id), moment, *words)
@@ -334,7 +334,7 @@ class JobWriter(Sweeps):
             (scripts.RESTORE, self._base(one.queue), _restoring(one, organization_id))
             for one in removed
         ]
-        replies = self.link.run_many(calls)
+        replies = self.redis.run_many(calls)
         return [
             RefusedJob(one.id, reply.decode())
             for one, reply in zip(removed, replies, strict=True)

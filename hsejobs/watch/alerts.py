@@ -120,12 +120,12 @@ class Watch:
     """Checks the alert rules in one process; sends alerts to ``channels``."""
 
     def __init__(
-        self, link: RedisClient, settings: Settings, channels: Sequence[AlertChannel] = ()
+        self, client: RedisClient, settings: Settings, channels: Sequence[AlertChannel] = ()
     ) -> None:
         self.settings, self.channels = settings, channels
-        self.link, self.limits = link, Limits.of(settings)
-        self.store = AlertStore(link, settings.redis_prefix)
-        self.reader = JobReader(link, settings.redis_prefix)
+        self.redis, self.limits = client, Limits.of(settings)
+        self.store = AlertStore(client, settings.redis_prefix)
+        self.reader = JobReader(client, settings.redis_prefix)
         self._due = 0.0
         #: Since when Redis is unavailable (monotonic clock), and the alert about it.
         self._away: float | None = None
@@ -138,16 +138,16 @@ class Watch:
             return
         self._due = now + EVERY
         try:
-            our_turn = self.store.take_turn(int(EVERY * 900))
+            acquired = self.store.acquire_lock(int(EVERY * 900))
             self._redis_back()
-            if our_turn:
+            if acquired:
                 self.look()
         except RedisUnavailable as error:
             self._redis_away(error)
 
     def look(self) -> None:
         """Checks every rule for every queue. Raises RedisUnavailable."""
-        names = registry.names(self.link, self.settings.redis_prefix)
+        names = registry.names(self.redis, self.settings.redis_prefix)
         before = {(one["rule"], one["queue"]): one for one in self.store.all()}
         found = []
         for one in self.reader.stats(names):
@@ -171,19 +171,19 @@ class Watch:
         self._notify(found)
 
     def _notify(self, alerts: list[dict[str, Any]]) -> None:
-        turn_kept = False
+        extended = False
         for channel in self.channels:
             changed = [one for one in alerts if _must_send(one, channel.name)]
             if not changed:
                 continue
-            if not turn_kept:
-                self.store.keep_turn(SENDING_MS)
-                turn_kept = True
+            if not extended:
+                self.store.extend_lock(SENDING_MS)
+                extended = True
             _send(channel, changed)
             for one in changed:
                 self.store.put(one)
-        if turn_kept:
-            self.store.keep_turn(1000)
+        if extended:
+            self.store.extend_lock(1000)
 
     # -- Redis itself
 
@@ -280,18 +280,18 @@ def _send(channel: AlertChannel, alerts: list[dict[str, Any]]) -> None:
             one["tries"][channel.name] = one["tries"].get(channel.name, 0) + 1
         text = str(error) if isinstance(error, JobsError) else type(error).__name__
         last = all(one["tries"][channel.name] >= TRIES for one in alerts)
-        logs.tell("alert_unsent", logging.ERROR, channel=channel.name, error=text, final=last)
+        logs.emit("alert_unsent", logging.ERROR, channel=channel.name, error=text, final=last)
         return
     for one in alerts:
         one["told"][channel.name] = one["state"]
-    logs.tell("alert_sent", channel=channel.name, rules=[one["rule"] for one in alerts])
+    logs.emit("alert_sent", channel=channel.name, rules=[one["rule"] for one in alerts])
 
 
 def _log(known: dict[str, Any] | None, now: dict[str, Any]) -> None:
     if (known["state"] if known else "off") != now["state"]:
         level = logging.WARNING if now["state"] == "on" else logging.INFO
         fields = {name: now[name] for name in ("rule", "queue", "value", "limit", "message")}
-        logs.tell(f"alert_{now['state']}", level, **fields)
+        logs.emit(f"alert_{now['state']}", level, **fields)
 
 
 def _ms() -> int:
@@ -306,7 +306,7 @@ def public(alert: dict[str, Any]) -> dict[str, Any]:
     return {**shown, **times}
 
 
-def stored(link: RedisClient, prefix: str) -> list[dict[str, Any]]:
+def stored(client: RedisClient, prefix: str) -> list[dict[str, Any]]:
     """The alerts, active ones first, as the shim and ``hsejobs alerts --json`` return them."""
-    found = AlertStore(link, prefix).all()
+    found = AlertStore(client, prefix).all()
     return [public(one) for one in sorted(found, key=lambda a: (a["state"] != "on", -a["sinceMs"]))]

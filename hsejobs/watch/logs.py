@@ -221,10 +221,10 @@ def completed(
         )
 
 
-def note(event: str, fields: dict[str, Any]) -> bool:
+def emit_buffered(event: str, fields: dict[str, Any]) -> bool:
     """Logs a line that may wait for the next ``flush``; True if the caller must flush."""
     if _sink.stream is None:
-        tell(event, **fields)
+        emit(event, **fields)
     elif _sink.level <= logging.INFO:
         _sink.lines.append(_line(logging.INFO, event, fields))
         return True
@@ -247,7 +247,7 @@ def flush() -> None:
                 _sink.stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
-def tell(event: str, level: int = logging.INFO, **fields: Any) -> None:
+def emit(event: str, level: int = logging.INFO, **fields: Any) -> None:
     """Writes a line about the process itself, at once."""
     flush()
     logging.getLogger("hsejobs").log(level, event, extra={"fields": {"event": event, **fields}})

@@ -24,7 +24,7 @@ from hsejobs_cli.session import REFUSED, CommandSession
 if TYPE_CHECKING:
     from hsejobs_cli.chaos.guard import Guard
     from hsejobs_cli.chaos.refusals import Refusal, Words
-    from hsejobs_cli.chaos.verdict import Struck, Verdict
+    from hsejobs_cli.chaos.verdict import InjectedBlow, Verdict
 
 #: Characters of the installation's prefix that the run's own prefix begins with; the limit is 40 in total.
 PREFIX_KEPT = 24
@@ -85,10 +85,10 @@ def chaos(
     if "frozen" in allowed and server_pid is None:
         raise InvalidOption("server-pid", "must be given to freeze the server")
     if allowed:
-        question = f"This affects everybody who uses this Redis: {', '.join(allowed)}. Continue?"
+        question = f"This affects all users of this Redis: {', '.join(allowed)}. Continue?"
         output.confirm(question, yes=yes)
-    verdict, struck, prefix, folder = _run(settings, chosen, allowed, server_pid, keep)
-    found = _document(verdict, struck, chosen, prefix, folder)
+    verdict, injected, prefix, folder = _run(settings, chosen, allowed, server_pid, keep)
+    found = _document(verdict, injected, chosen, prefix, folder)
     if as_json:
         output.document(found)
     else:
@@ -116,7 +116,7 @@ def _read_text(place: str) -> str:
 
 def _run(
     settings: Any, plan: plans.Plan, allowed: list[str], server_pid: int | None, keep: bool
-) -> tuple[Verdict, list[Struck], str, Path | None]:
+) -> tuple[Verdict, list[InjectedBlow], str, Path | None]:
     from hsejobs.settings import redis_target
     from hsejobs.store.connect import connect
     from hsejobs_cli.chaos.guard import Guard, Order, clean
@@ -169,16 +169,16 @@ def _run(
                 guard.end()
                 if order.folder is None:
                     _log(f"ledger and logs are in {folder}")
-    return verdict, run.struck, prefix, None if order.folder else folder
+    return verdict, run.injected, prefix, None if order.folder else folder
 
 
 def _check_rights(target: str, prefix: str) -> None:
     from hsejobs.store.client import RedisClient
-    from hsejobs.store.rights import try_rights
+    from hsejobs.store.permissions import try_permissions
 
-    link = RedisClient(target)
-    link.ping()
-    missing = try_rights(link, prefix).missing
+    client = RedisClient(target)
+    client.ping()
+    missing = try_permissions(client, prefix).missing
     if missing:
         raise RedisRefused(
             f"the user of Redis lacks {' '.join(missing)} for the run's own keys;"
@@ -193,12 +193,12 @@ def _own_user(url: str, prefix: str, guard: Guard, admin: Any) -> tuple[str, Wor
     """
     from redis.exceptions import RedisError
 
-    from hsejobs.store.rights import rule
+    from hsejobs.store.permissions import rule
 
     password = secrets.token_hex(16)
     user = (prefix, *rule(prefix).split())
     guard.order.after = [["ACL", "DELUSER", prefix]]
-    guard.tell()
+    guard.send_order()
     try:
         admin.execute_command("ACL", "SETUSER", prefix, "on", f">{password}", *user[1:])
     except RedisError as error:
@@ -253,12 +253,16 @@ def _log(text: str) -> None:
 
 
 def _document(
-    verdict: Verdict, struck: list[Struck], plan: plans.Plan, prefix: str, folder: Path | None
+    verdict: Verdict,
+    injected: list[InjectedBlow],
+    plan: plans.Plan,
+    prefix: str,
+    folder: Path | None,
 ) -> dict[str, Any]:
     from hsejobs_cli.chaos.verdict import SHOWN
 
     blows = []
-    for one, recovered, drained in zip(struck, verdict.recovered, verdict.drained, strict=True):
+    for one, recovered, drained in zip(injected, verdict.recovered, verdict.drained, strict=True):
         blow = {"at": one.blow.at, "blow": one.blow.blow, "target": one.blow.target}
         blow |= {"seconds": round(one.end - one.start, 3), "recoveredAfter": recovered}
         blows.append(blow | {"drainedAfter": drained, "skipped": one.skipped or None})

@@ -74,15 +74,15 @@ def _send(url: str, commands: list[list[str]]) -> None:
 
 def remove_keys(url: str, prefix: str) -> int:
     """Removes all keys of the run and returns how many. Raises RedisUnavailable."""
-    link, removed = RedisClient(url), 0
+    client, removed = RedisClient(url), 0
     # On a Cluster, the run has only the keys named here.
-    base = keys.base(prefix, NAME) if link.cluster else f"{prefix}:"
-    for found in link.scan(base, STEP):
+    base = keys.base(prefix, NAME) if client.cluster else f"{prefix}:"
+    for found in client.scan(base, STEP):
         if found:
-            removed += int(link.command("UNLINK", *found))
+            removed += int(client.command("UNLINK", *found))
     for key in (keys.queues(prefix), keys.alerts(prefix)):
-        removed += int(link.command("UNLINK", key))
-    link.close()
+        removed += int(client.command("UNLINK", key))
+    client.close()
     return removed
 
 
@@ -92,16 +92,16 @@ class Guard:
     def __init__(self, order: Order) -> None:
         self.order = order
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-P", "-m", __name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             # Ctrl-C must reach the command only.
             start_new_session=True,
         )
-        self.tell()
+        self.send_order()
 
-    def tell(self) -> None:
+    def send_order(self) -> None:
         """Sends the changed order; call it before the step that the order undoes. Raises OSError."""
         self._write(asdict(self.order))
 

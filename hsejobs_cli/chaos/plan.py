@@ -25,7 +25,7 @@ OF_CONNECTIONS = {
     "refuse": "every connection is cut and new ones too",
     "black-hole": "connections stay, nothing passes",
 }
-#: Blows to the server, which affect everybody who uses it: only those that were requested.
+#: Blows to the server, which affect all its users: only those that were requested.
 OF_SERVER = {
     "no-rights": "the run's own user may not write (ACL SETUSER): NOPERM",
     "full": "CONFIG SET maxmemory 1: OOM",

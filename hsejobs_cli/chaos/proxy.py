@@ -27,7 +27,7 @@ class Proxy:
         if self._target.scheme not in ("redis", "unix"):
             raise ValueError("a proxy supports a single server only, not Sentinel or Cluster")
         self._lock = lock()
-        self._links: set[Connection] = set()
+        self._connections: set[Connection] = set()
         self._threads: set[threading.Thread] = set()
         self._down = False
         self._closed = False
@@ -59,15 +59,15 @@ class Proxy:
     def cut_all(self) -> None:
         """Closes all open connections; new ones are accepted."""
         with self._lock:
-            links = list(self._links)
-        for link in links:
-            link.close()
+            current = list(self._connections)
+        for connection in current:
+            connection.close()
 
     def silence(self) -> None:
         """Drops all requests on the open connections, which stay open."""
         with self._lock:
-            for link in self._links:
-                link.silent = True
+            for connection in self._connections:
+                connection.silent = True
 
     def hole(self) -> None:
         """Holds all data back: connections stay and can be opened, until ``fill``."""
@@ -84,7 +84,7 @@ class Proxy:
         self.cut_all()
 
     def up(self) -> None:
-        """Accepts connections again."""
+        """Accepts connections again after ``down``."""
         with self._lock:
             self._down = False
 
@@ -107,14 +107,14 @@ class Proxy:
         for thread in list(self._threads):
             thread.join(10)
 
-    def link(self, client: socket.socket, server: socket.socket) -> Connection:
+    def new_connection(self, client: socket.socket, server: socket.socket) -> Connection:
         """Creates the connection that forwards between the two sockets; tests override it."""
         return Connection(self, client, server)
 
-    def forget(self, link: Connection) -> None:
+    def forget(self, connection: Connection) -> None:
         """Forgets a connection that has ended."""
         with self._lock:
-            self._links.discard(link)
+            self._connections.discard(connection)
 
     def _spawn(self, target: Callable[[], None]) -> None:
         def run() -> None:
@@ -141,19 +141,19 @@ class Proxy:
             except OSError:
                 client.close()
                 continue
-            link = self.link(client, server)
+            connection = self.new_connection(client, server)
             with self._lock:
                 refused = self._down
                 if not refused:
-                    self._links.add(link)
+                    self._connections.add(connection)
                     self.connections += 1
             if refused:
-                link.close()
+                connection.close()
                 client.close()
                 server.close()
                 continue
-            self._spawn(link.pump_requests)
-            self._spawn(link.pump_replies)
+            self._spawn(connection.pump_requests)
+            self._spawn(connection.pump_replies)
 
     def _connect(self) -> socket.socket:
         if self._target.scheme == "unix":

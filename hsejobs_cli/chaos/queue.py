@@ -26,7 +26,6 @@ def _note(what: str) -> None:
 
 @huey.task()
 def nap(payload: dict[str, Any]) -> None:
-    """Sleeps for ``seconds``."""
     _note("begin")
     time.sleep(payload["seconds"])
     _note("end")

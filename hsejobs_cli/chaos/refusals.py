@@ -1,6 +1,6 @@
 """Ways to make a server refuse commands, and to undo that: the previous settings are restored.
 
-Each needs administrator rights and affects everybody who uses the server, except
+Each needs administrator rights and affects all users of the server, except
 ``no-rights``, which takes rights from a user that was created for the run.
 """
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from hsejobs.errors import RedisUnavailable, Refused
 from hsejobs.model import State
 from hsejobs_cli.chaos import refusals
-from hsejobs_cli.chaos.crew import GRACE_MS, Consumer
+from hsejobs_cli.chaos.consumers import GRACE_MS, Consumer
 from hsejobs_cli.chaos.ledger import VARIABLE, Ledger
 from hsejobs_cli.chaos.plan import CONSUMERS, OF_CONNECTIONS, OF_CONSUMERS, Blow, Plan
-from hsejobs_cli.chaos.verdict import Struck, Verdict, judge
+from hsejobs_cli.chaos.verdict import InjectedBlow, Verdict, judge
 
 if TYPE_CHECKING:
     from hsejobs_cli.chaos.guard import Guard
@@ -54,7 +54,7 @@ class Chaos:
         self.server_pid = server_pid
         self.say = say
         self.ledger = Ledger(folder / "ledger.jsonl")
-        self.struck: list[Struck] = []
+        self.injected: list[InjectedBlow] = []
         self.died = 0
         own = {
             "QUEUE_REDIS_URL": url,
@@ -109,7 +109,12 @@ class Chaos:
             for state in (State.COMPLETED, State.FAILED)
         )
         return judge(
-            self.ledger.read(), completed, failed, self.struck, self.plan.lease_ms / 1000, self.died
+            self.ledger.read(),
+            completed,
+            failed,
+            self.injected,
+            self.plan.lease_ms / 1000,
+            self.died,
         )
 
     def end(self) -> None:
@@ -192,7 +197,7 @@ class Chaos:
 
     def _update_groups(self) -> None:
         self.guard.order.groups = [one.group for one in self.consumers.values() if one.alive]
-        self.guard.tell()
+        self.guard.send_order()
 
     def _check_consumers(self) -> None:
         """Counts and restarts each consumer that ended without a blow; raises an error of the adder."""
@@ -207,8 +212,8 @@ class Chaos:
 
     def _strike(self, blow: Blow) -> None:
         self.say(f"{blow.at:8.2f} s  {blow.blow} {blow.target or ''}".rstrip())
-        one = Struck(blow, time.time())
-        self.struck.append(one)
+        one = InjectedBlow(blow, time.time())
+        self.injected.append(one)
         until = time.monotonic() + blow.seconds
         if blow.blow in OF_CONSUMERS:
             self._disrupt_consumer(one, self.consumers[blow.target or ""], until)
@@ -221,7 +226,7 @@ class Chaos:
                 one.skipped = str(error)
         one.end = one.end or time.time()
 
-    def _disrupt_consumer(self, one: Struck, consumer: Consumer, until: float) -> None:
+    def _disrupt_consumer(self, one: InjectedBlow, consumer: Consumer, until: float) -> None:
         one.group = consumer.group
         if one.blow.blow == "kill-worker":
             self._kill_worker(one, consumer)
@@ -242,7 +247,7 @@ class Chaos:
         self._start(consumer)
         one.next_group = consumer.group
 
-    def _kill_worker(self, one: Struck, consumer: Consumer) -> None:
+    def _kill_worker(self, one: InjectedBlow, consumer: Consumer) -> None:
         until = time.monotonic() + AT_WORK
         while time.monotonic() < until:
             running: dict[str, int] = {}
@@ -267,25 +272,25 @@ class Chaos:
         order = self.guard.order
         if name == "frozen" and self.server_pid is not None:
             order.frozen = self.server_pid
-            self.guard.tell()
+            self.guard.send_order()
             os.kill(self.server_pid, signal.SIGSTOP)
             try:
                 yield
             finally:
                 os.kill(self.server_pid, signal.SIGCONT)
             order.frozen = None
-            self.guard.tell()
+            self.guard.send_order()
             return
         refusal = self.refused[name]
         order.undo = [list(words) for words in refusal.end]
-        self.guard.tell()
+        self.guard.send_order()
         try:
             _send(self.admin, refusal.begin)
             yield
         finally:
             _send(self.admin, refusal.end)
         order.undo = []
-        self.guard.tell()
+        self.guard.send_order()
 
 
 def _send(admin: Any, commands: tuple[refusals.Words, ...]) -> None:

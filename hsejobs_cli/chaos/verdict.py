@@ -20,7 +20,7 @@ SHOWN = 100
 
 
 @dataclass(slots=True)
-class Struck:
+class InjectedBlow:
     """A blow that was struck. ``start`` and ``end`` are wall time in s.
 
     ``group``: the process group that was hit; ``pid``: the process, if only one was; ``next_group``: the
@@ -77,7 +77,7 @@ def judge(
     lines: Iterable[dict[str, Any]],
     completed: set[str],
     failed: set[str],
-    struck: list[Struck],
+    injected: list[InjectedBlow],
     lease: float,
     died: int = 0,
 ) -> Verdict:
@@ -86,13 +86,13 @@ def judge(
     ``lease`` in s; ``died``: number of consumers that ended without a blow.
     """
     accepted, runs, effects = _parse_ledger(lines)
-    outages = [(one.start, one.end) for one in struck if one.blow.blow not in OF_CONSUMERS]
+    outages = [(one.start, one.end) for one in injected if one.blow.blow not in OF_CONSUMERS]
     found = Verdict(accepted=len(accepted), died=died)
     for job in sorted(accepted.keys() | runs.keys()):
         job_runs = runs.get(job, [])
         needless = 0
         for one, after in itertools.pairwise(job_runs):
-            if excused(one, after, struck, outages, lease):
+            if excused(one, after, injected, outages, lease):
                 found.repeated += 1
             else:
                 needless += 1
@@ -104,9 +104,9 @@ def judge(
             found.completed += 1
         elif job in accepted:
             found.lost.append(job)
-    found.recovered = [_recovered(one, runs) for one in struck]
-    found.drained = _drained(struck, accepted, runs)
-    disruptions = _disruptions(struck, found, runs)
+    found.recovered = [_recovered(one, runs) for one in injected]
+    found.drained = _drained(injected, accepted, runs)
+    disruptions = _disruptions(injected, found, runs)
     for job, due in accepted.items():
         if job in runs and (late := _waited(due, runs[job][0].begin, disruptions)) > LATE:
             found.late[job] = round(late, 2)
@@ -139,7 +139,11 @@ def _parse_ledger(
 
 
 def excused(
-    one: Run, after: Run, struck: list[Struck], outages: list[tuple[float, float]], lease: float
+    one: Run,
+    after: Run,
+    injected: list[InjectedBlow],
+    outages: list[tuple[float, float]],
+    lease: float,
 ) -> bool:
     """Returns whether the job had to run again after *one*: a blow ended or froze its holder.
 
@@ -150,7 +154,7 @@ def excused(
     for start, end in sorted(outages):
         if start <= held_until:
             held_until = max(held_until, end + UNWRITTEN)
-    for blow in struck:
+    for blow in injected:
         if one.group != blow.group or blow.start > after.begin:
             continue
         hit = one.begin <= blow.end and blow.start <= held_until
@@ -162,10 +166,10 @@ def excused(
     return False
 
 
-def _recovered(blow: Struck, runs: dict[str, list[Run]]) -> float | None:
+def _recovered(blow: InjectedBlow, runs: dict[str, list[Run]]) -> float | None:
     """Returns the seconds from a blow's end until work has recovered; None if it never did.
 
-    That is, until the jobs that it interrupted have ended; for a blow to everybody, until the next
+    That is, until the jobs that it interrupted have ended; for a blow to all consumers, until the next
     job begins.
     """
     if blow.skipped:
@@ -193,7 +197,7 @@ def _recovered(blow: Struck, runs: dict[str, list[Run]]) -> float | None:
 
 
 def _drained(
-    struck: list[Struck], accepted: dict[str, float], runs: dict[str, list[Run]]
+    injected: list[InjectedBlow], accepted: dict[str, float], runs: dict[str, list[Run]]
 ) -> list[float | None]:
     """Returns the seconds from each blow's end until no due job waited to begin."""
     changes: list[tuple[float, int]] = []
@@ -208,21 +212,21 @@ def _drained(
         if not waiting:
             empty.append((when, float("inf")))
     found: list[float | None] = []
-    for blow in struck:
+    for blow in injected:
         after = [max(start, blow.end) for start, end in empty if end >= blow.end]
         found.append(None if blow.skipped or not after else round(after[0] - blow.end, 3))
     return found
 
 
 def _disruptions(
-    struck: list[Struck], found: Verdict, runs: dict[str, list[Run]]
+    injected: list[InjectedBlow], found: Verdict, runs: dict[str, list[Run]]
 ) -> list[tuple[float, float]]:
     """Returns the time spans in which late jobs are excused, merged and in order."""
     first: dict[int, float] = {}
     for one in (one for job_runs in runs.values() for one in job_runs):
         first[one.group] = min(one.begin, first.get(one.group, one.begin))
     spans = []
-    for blow, after, drained in zip(struck, found.recovered, found.drained, strict=True):
+    for blow, after, drained in zip(injected, found.recovered, found.drained, strict=True):
         if not blow.skipped:
             until = blow.end + max(after or 0.0, drained or 0.0)
             spans.append((blow.start, max(until, first.get(blow.next_group, until))))

@@ -53,7 +53,7 @@ class Group:
 
     @property
     def key(self) -> str:
-        """Identifies the group."""
+        """Queue, error code and error text, separated by NUL."""
         return f"{self.queue}\0{self.code}\0{self.error}"
 
     def add(self, job: JobRecord) -> None:

@@ -52,13 +52,13 @@ class Hits:
 class LiveSource:
     """All reads. Every method blocks, so call it in a thread."""
 
-    def __init__(self, options: Options, link: RedisClient) -> None:
+    def __init__(self, options: Options, client: RedisClient) -> None:
         self.options = options
-        self.link = link
+        self.redis = client
         self.org = options.organization_id
         self.actor = actor_of(options)
-        self.reader = JobReader(link, options.prefix)
-        self.live = LiveReader(link, options.prefix, self.org)
+        self.reader = JobReader(client, options.prefix)
+        self.live = LiveReader(client, options.prefix, self.org)
         self.infos: dict[str, QueueInfo] = {}
 
     def snapshot(self) -> Snapshot:
@@ -172,7 +172,7 @@ class LiveSource:
 
     def circuits(self) -> list[Circuit]:
         """The circuits that failed or were changed in the last day."""
-        found = Circuits(self.link, self.options.prefix).all(self.org)
+        found = Circuits(self.redis, self.options.prefix).all(self.org)
         return views.circuits(found, self.actor)
 
     def events(self, since: dict[str, str]) -> list[Event]:

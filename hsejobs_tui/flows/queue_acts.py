@@ -7,7 +7,7 @@ from dataclasses import replace
 from hsejobs.control.durations import parse_duration
 from hsejobs.errors import InvalidOption, JobsError
 from hsejobs.model import State
-from hsejobs.store.write import Asked
+from hsejobs.store.write import Selection
 from hsejobs.wording import all_of, counted, verb
 from hsejobs_tui.dialogs.questions import Ask, Confirm, Working
 from hsejobs_tui.session.session import Session
@@ -52,12 +52,12 @@ async def clean(session: Session, queue: str, first: State) -> None:
             raise InvalidOption("limit", "must be a whole number of 1 or more")
         state, grace = State(words[0]), parse_duration(words[1], "age")
         limit = int(words[2]) if len(words) == 3 else None
-        asked = await session.do(session.acts.ask_clean, queue, state, grace)
+        selection = await session.do(session.acts.select_clean, queue, state, grace)
     except JobsError as error:
         session.show_message(error)
         return
-    count = min(asked.count, limit or asked.count)
-    asked = replace(asked, count=count)
+    count = min(selection.count, limit or selection.count)
+    selection = replace(selection, count=count)
     if not count:
         session.show_message(f"no {state} job of {queue} is older than {words[1]}")
         return
@@ -69,7 +69,7 @@ async def clean(session: Session, queue: str, first: State) -> None:
                 f"Cleaning {queue}",
                 count,
                 lambda stop: acts.sweep(
-                    "clean", queue, asked, stop, state=state, grace_ms=grace, limit=limit
+                    "clean", queue, selection, stop, state=state, grace_ms=grace, limit=limit
                 ),
             )
         )
@@ -87,10 +87,10 @@ async def drain(session: Session, queue: str) -> None:
     every = all_of(count, f"waiting {verb(count, 'or', 'and')} delayed job")
     text = f"Removes {every}. This cannot be undone."
     if await session.ask(Confirm(f"Drain {queue}?", text, typed=str(count))):
-        acts, asked = session.acts, Asked(count, stats.now)
+        acts, selection = session.acts, Selection(count, stats.now)
         await session.ask(
             Working(
-                f"Draining {queue}", count, lambda stop: acts.sweep("drain", queue, asked, stop)
+                f"Draining {queue}", count, lambda stop: acts.sweep("drain", queue, selection, stop)
             )
         )
 
@@ -113,11 +113,11 @@ async def obliterate(session: Session, queue: str) -> None:
             "Better: cancel, pause the queue with P, and retry when no job is running."
         )
     if await session.ask(Confirm(title, text, typed=typed)):
-        acts, asked = session.acts, Asked(count, stats.now)
+        acts, selection = session.acts, Selection(count, stats.now)
         await session.ask(
             Working(
                 f"Obliterating {queue}",
                 count,
-                lambda stop: acts.sweep("obliterate", queue, asked, stop, force=force),
+                lambda stop: acts.sweep("obliterate", queue, selection, stop, force=force),
             )
         )

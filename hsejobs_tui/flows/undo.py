@@ -1,4 +1,4 @@
-"""Restoring removed jobs."""
+"""Restores removed jobs while the undo is offered."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class CircuitList(View):
                 Row(
                     one.name,
                     [
-                        Text(one.state + (", manual" if one.by_hand else ""), _STYLE[one.state]),
+                        Text(one.state + (", manual" if one.manual else ""), _STYLE[one.state]),
                         safe(one.host, 80),
                         safe(one.organization_id or "-", 60),
                         str(one.failures),

@@ -213,7 +213,6 @@ class QueueView(Finding):
         self.session.poll_soon()
 
     def do_order(self) -> None:
-        """Reverses the order."""
         self.reverse = not self.reverse
         self.rows.reset()
         self.session.poll_soon()

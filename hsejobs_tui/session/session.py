@@ -40,9 +40,9 @@ class Session:
     def __init__(self, options: Options, host: Host) -> None:
         self._host = host
         self.options = options
-        self.link = RedisClient(options.url)
-        self.source = LiveSource(options, self.link)
-        self.acts = acts_of(options, self.link)
+        self.redis = RedisClient(options.url)
+        self.source = LiveSource(options, self.redis)
+        self.acts = acts_of(options, self.redis)
         self.snapshot: Snapshot | None = None
         self.snapshot_at = 0.0
         #: The depth of each queue at each poll since the start.
@@ -64,7 +64,7 @@ class Session:
         """Closes the connections and releases the threads."""
         self.closed = True
         for pool in (self._read_pool, self._act_pool):
-            pool.submit(self.link.close)
+            pool.submit(self.redis.close)
             pool.shutdown(wait=False, cancel_futures=False)
 
     # -- reading and acting
@@ -217,7 +217,7 @@ class Session:
         return explain(error)
 
 
-class Inside(Protocol):
+class AppNode(Protocol):
     """A widget or a screen: anything that belongs to an app."""
 
     @property
@@ -225,7 +225,7 @@ class Inside(Protocol):
         """The app that has the session."""
 
 
-def session_of(node: Inside) -> Session:
+def session_of(node: AppNode) -> Session:
     """The session that a widget or a screen belongs to."""
     session: Session = node.app.session
     return session

@@ -6,8 +6,6 @@ from textual.widgets import Input, TextArea
 
 
 class Line(Input):
-    """A single-line input."""
-
     def __init__(self, value: str = "", *, placeholder: str = "", id: str | None = None) -> None:
         super().__init__(value, placeholder=placeholder, id=id)
         self.cursor_blink = False

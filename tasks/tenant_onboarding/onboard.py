@@ -2,7 +2,7 @@
 
 Unique keys in the database decide, never a read before a write: the organization's ``name_key``,
 the subscription's id, and the administrator's id, which is derived from the address. A worker
-that finds a row uses it, whoever wrote it. So no step records that it is done, and running the
+that finds a row uses it, no matter which run wrote it. So no step records that it is done, and running the
 job again from the start completes a run that was killed at any point.
 """
 

@@ -1,4 +1,4 @@
-"""A queue whose state the tests make, and the watching of it."""
+"""A queue in a state that the tests set up, and a watch on it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.store.test_acts import Store
 
 
 class Noted:
-    """A channel that notes what it is given; it fails while ``broken``."""
+    """A channel that records its messages; it fails while ``broken``."""
 
     name = "noted"
 
@@ -37,7 +37,7 @@ class Scene:
     def __init__(self, url: str) -> None:
         self.url = url
         self.store = Store(url)
-        self.store.link.command("SADD", keys.queues("t"), "q")
+        self.store.redis.command("SADD", keys.queues("t"), "q")
         self.channel = Noted()
         self.watch = self.watching()
         self.workers(1)
@@ -48,16 +48,16 @@ class Scene:
         return Watch(RedisClient(self.url), settings, [self.channel])
 
     def workers(self, n: int) -> None:
-        """So many consumers live."""
+        """One live consumer, or none if ``n`` is 0."""
         self.store.work.heartbeat("w:1:x", b"{}" if n else b"", 60_000)
 
     def alerts(self) -> dict[str, str]:
         """The states by rule."""
-        return {one["rule"]: one["state"] for one in stored(self.store.link, "t")}
+        return {one["rule"]: one["state"] for one in stored(self.store.redis, "t")}
 
     def close(self) -> None:
-        self.store.link.close()
-        self.watch.link.close()
+        self.store.redis.close()
+        self.watch.redis.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Each rule goes on and off where it should, without flapping, and one process looks."""
+"""Each rule goes on and off at its limits, without flapping, and one process checks."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_paused_queue_and_one_without_workers(scene: Scene) -> None:
     for _ in range(CALM_LOOKS):
         watch.look()
     assert scene.alerts() == {"no_worker": "off"}
-    watch.link.close()
+    watch.redis.close()
 
 
 def test_a_share_of_failures(scene: Scene) -> None:
@@ -67,11 +67,11 @@ def test_a_share_of_failures(scene: Scene) -> None:
     off = scene.watching(JOBS_ALERT_FAILED_PERCENT="off")
     off.look()
     assert scene.alerts() == {}, "a rule that is switched off has no alerts"
-    off.link.close()
+    off.redis.close()
     all_may_fail = scene.watching(JOBS_ALERT_FAILED_PERCENT="100")
     all_may_fail.look()
     assert scene.alerts() == {}
-    all_may_fail.link.close()
+    all_may_fail.redis.close()
 
 
 def test_cancelled_jobs_are_no_failures(scene: Scene) -> None:
@@ -109,7 +109,7 @@ def test_every_rule_can_be_switched_off(scene: Scene) -> None:
         scene.store.add(f"j{n}")
     watch.look()
     assert scene.alerts() == {}
-    watch.link.close()
+    watch.redis.close()
 
 
 def looks(*values: float, limit: float = 100) -> list[str]:
@@ -152,7 +152,7 @@ def test_one_of_many_looks(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Non
     def tick(watch: Watch) -> None:
         barrier.wait()
         watch.tick()
-        watch.link.close()
+        watch.redis.close()
 
     threads = [threading.Thread(target=tick, args=(watch,)) for watch in all_of_them]
     for thread in threads:
@@ -186,4 +186,4 @@ def test_each_notices_for_itself_that_redis_is_away(scene: Scene, redis_server: 
     first.look()
     assert scene.alerts()["redis"] == "off", "it stays listed"
     for watch in everyone:
-        watch.link.close()
+        watch.redis.close()

@@ -48,7 +48,7 @@ def test_each_change_is_sent_once_by_any_process(scene: Scene) -> None:
         scene.watch.look()
         other.look()
     assert scene.channel.sent == [("waiting", "q", "on"), ("waiting", "q", "off")]
-    other.link.close()
+    other.redis.close()
 
 
 def test_a_message_that_did_not_arrive_is_sent_by_the_next(scene: Scene) -> None:
@@ -58,7 +58,7 @@ def test_a_message_that_did_not_arrive_is_sent_by_the_next(scene: Scene) -> None
     scene.channel.broken = False
     other = scene.watching()
     other.look()
-    other.link.close()
+    other.redis.close()
     assert scene.channel.sent == [("waiting", "q", "on")]
 
 
@@ -72,7 +72,7 @@ def test_trying_ends(scene: Scene) -> None:
     scene.channel.broken = False
     for _ in range(CALM_LOOKS):
         scene.watch.look()
-    assert scene.channel.sent == [], "nobody hears the end of what nobody heard of"
+    assert scene.channel.sent == [], "the end of an alert that was never sent is not sent"
 
 
 def test_the_webhook_is_signed_and_its_address_checked(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_the_webhook_is_signed_and_its_address_checked(tmp_path: Path) -> None:
     )
 
 
-def test_an_answer_that_is_no_success_is_an_error(tmp_path: Path) -> None:
+def test_an_answer_without_success_is_an_error(tmp_path: Path) -> None:
     def busy(connection: Connection) -> None:
         connection.read()
         connection.answer("503 Busy")
@@ -145,7 +145,7 @@ def test_supervisors_and_shims_watch(
     from tests.store.test_acts import Store
 
     store = Store(redis_url)
-    store.link.command("SADD", keys.queues("t"), "q")
+    store.redis.command("SADD", keys.queues("t"), "q")
     store.add("a")
     with serving(ok) as endpoint, (tmp_path / "log").open("wb") as log:
         env = {
@@ -188,5 +188,5 @@ def test_supervisors_and_shims_watch(
         finally:
             process.terminate()
             assert process.wait(30) == 0
-    store.link.close()
+    store.redis.close()
     assert "alert_on" in (tmp_path / "log").read_text()

@@ -1,4 +1,4 @@
-"""A store on a folder and on S3, and a look at the files in it."""
+"""A store on a folder and on S3, and access to the files in it."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def test_every_letter_of_a_signature_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", ".", "a", "a.b.c", "é.é", "\ud800.x", "W10.", "." * 5000, "%2e.%2e", "=.="]
 )
-def test_what_is_no_token_is_not_found(tmp_path: Path, text: str) -> None:
+def test_an_invalid_token_is_not_found(tmp_path: Path, text: str) -> None:
     with pytest.raises(ArtifactNotFound, match="not valid"):
         verify(settings(tmp_path, JOBS_SECRET_KEY="k"), text, 0)
     with pytest.raises(ArtifactNotFound, match="not valid"):
@@ -128,7 +128,7 @@ def test_the_key_is_made_once_and_for_the_owner_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", ["short", "open", "link", "folder"])
-def test_a_spoilt_key_is_said_and_never_replaced(tmp_path: Path, spoil: str) -> None:
+def test_a_spoiled_key_is_reported_and_never_replaced(tmp_path: Path, spoil: str) -> None:
     path = tmp_path / FILE_NAME
     if spoil == "short":
         path.write_bytes(b"short")

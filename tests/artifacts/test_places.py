@@ -68,7 +68,7 @@ def test_a_bad_url_names_the_variable(
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_bucket_is_said(s3: S3, tmp_path: Path) -> None:
+def test_a_missing_bucket_is_reported(s3: S3, tmp_path: Path) -> None:
     place = Place("s3://nowhere", open_store("s3://nowhere", tmp_path))  # type: ignore[arg-type]
     with pytest.raises(ArtifactsUnavailable, match="bucket") as caught:
         place.save()

@@ -76,7 +76,7 @@ def test_another_organizations_is_not_there(
     assert place.read("org-1", "a") == b"content"
 
 
-def test_metadata_under_another_name_is_nobodys(place: Place) -> None:
+def test_metadata_under_another_name_is_not_found(place: Place) -> None:
     place.save("org-1", "a")
     place.save("org-2", "a", b"theirs")
     mine, theirs = (name for name in place.files() if name.endswith(".json"))

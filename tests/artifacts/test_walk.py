@@ -38,7 +38,7 @@ def test_reading_begins_anywhere(place: Place, start: int) -> None:
 
 
 def test_metadata_of_the_release_before_is_read_and_its_readers_read_ours(tmp_path: Path) -> None:
-    """The maker stands beside what earlier releases read, who refuse unknown fields."""
+    """The user is stored next to the fields that earlier releases read, which refuse unknown ones."""
     store = open_store(None, tmp_path)
     with store.write(
         "o", "a", name="n", content_type="t/t", expires_at=10**13 - 1, queue="reports", job_id="j"

@@ -23,7 +23,7 @@ from hsejobs.store.write import JobWriter, NewJob
 from hsejobs_cli.chaos import plan as plans
 from hsejobs_cli.chaos.ledger import Ledger
 from hsejobs_cli.chaos.plan import Blow
-from hsejobs_cli.chaos.verdict import Struck, judge
+from hsejobs_cli.chaos.verdict import InjectedBlow, judge
 from tests.cli.test_commands import run
 from tests.support import wait_until
 from tests.support.server import Server
@@ -154,8 +154,8 @@ def test_verdict_reports_lost_and_doubled_jobs(url: str, redis_client: redis.Red
     process = started("--json", text=plan(seconds=6))
     try:
         prefix = prefix_of(redis_client)
-        link = RedisClient(url)
-        reader, writer = JobReader(link, prefix), JobWriter(link, prefix)
+        client = RedisClient(url)
+        reader, writer = JobReader(client, prefix), JobWriter(client, prefix)
         delayed: list[str] = []
 
         def found() -> bool:
@@ -298,8 +298,8 @@ class Story:
         )
         self.ledger.write(what, job, **{**more, "t": at})
 
-    def judged(self, *struck: Struck, completed: str = "a", lease: float = 3.0) -> Any:
-        return judge(self.ledger.read(), set(completed), set(), list(struck), lease)
+    def judged(self, *injected: InjectedBlow, completed: str = "a", lease: float = 3.0) -> Any:
+        return judge(self.ledger.read(), set(completed), set(), list(injected), lease)
 
 
 @pytest.fixture
@@ -307,7 +307,7 @@ def story(tmp_path: Path) -> Story:
     return Story(tmp_path / "ledger")
 
 
-KILL = Struck(Blow(12.0, "kill", target="threads"), 12.0, 12.0, group=1, next_group=3)
+KILL = InjectedBlow(Blow(12.0, "kill", target="threads"), 12.0, 12.0, group=1, next_group=3)
 
 
 @pytest.mark.parametrize(
@@ -316,16 +316,20 @@ KILL = Struck(Blow(12.0, "kill", target="threads"), 12.0, 12.0, group=1, next_gr
         (None, KILL, 0),  # killed in the middle
         (11.5, KILL, 0),  # killed before its outcome was written
         (10.5, KILL, 1),  # written long ago
-        (None, Struck(KILL.blow, 12.0, 12.0, group=7), 1),  # another was killed
-        (None, Struck(KILL.blow, 21.0, 21.0, group=1), 1),  # killed after the second run began
-        (13.0, Struck(Blow(11, "freeze", 3, "threads"), 11.0, 14.0, group=1), 0),
-        (13.0, Struck(Blow(11, "freeze", 1, "threads"), 11.0, 12.0, group=1), 1),  # too short
-        (13.0, Struck(Blow(11, "black-hole", 4), 11.0, 15.0), 1),  # nobody was hurt
-        (13.0, Struck(Blow(11, "stop", 1, "threads"), 11.0, 12.0, group=1), 1),
+        (None, InjectedBlow(KILL.blow, 12.0, 12.0, group=7), 1),  # another was killed
+        (
+            None,
+            InjectedBlow(KILL.blow, 21.0, 21.0, group=1),
+            1,
+        ),  # killed after the second run began
+        (13.0, InjectedBlow(Blow(11, "freeze", 3, "threads"), 11.0, 14.0, group=1), 0),
+        (13.0, InjectedBlow(Blow(11, "freeze", 1, "threads"), 11.0, 12.0, group=1), 1),  # too short
+        (13.0, InjectedBlow(Blow(11, "black-hole", 4), 11.0, 15.0), 1),  # nothing was hurt
+        (13.0, InjectedBlow(Blow(11, "stop", 1, "threads"), 11.0, 12.0, group=1), 1),
     ],
 )
 def test_only_a_run_whose_holder_was_ended_may_be_repeated(
-    story: Story, end: float | None, blow: Struck, doubled: int
+    story: Story, end: float | None, blow: InjectedBlow, doubled: int
 ) -> None:
     story.tell(10, "accepted", "a")
     story.tell(10, "begin", "a", 1)
@@ -363,7 +367,7 @@ def test_late_jobs_waited_outside_of_blows(story: Story) -> None:
         story.tell(due, "accepted", job)
         story.tell(begin, "begin", job)
         story.tell(begin + 0.1, "end", job)
-    found = story.judged(Struck(Blow(0, "refuse", 2), 9.5, 12.5), completed="abc")
+    found = story.judged(InjectedBlow(Blow(0, "refuse", 2), 9.5, 12.5), completed="abc")
     assert (found.late, found.recovered, found.drained) == ({"b": 3.0}, [0.5], [0.5])
     assert found.ok
 

@@ -18,7 +18,7 @@ WAITING = ("enqueue", "email", MAIL, "--delay", "600")
 
 
 @pytest.mark.parametrize("closed", [">&-", "<&-", "2>&-", "<&- >&- 2>&-"])
-def test_closed_streams_are_no_error(redis_url: str, closed: str) -> None:
+def test_closed_streams_are_not_an_error(redis_url: str, closed: str) -> None:
     words = shlex.join([sys.executable, "-m", "hsejobs_cli", *WAITING, "--id", "j"])
     done = subprocess.run(
         ["/bin/sh", "-c", f"exec {words} {closed}"],

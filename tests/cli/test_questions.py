@@ -53,7 +53,7 @@ def three(redis_url: str) -> Iterator[None]:
     add("a", "b")
     add("c", delay=600_000)
     yield
-    runtime().link.close()
+    runtime().redis.close()
     reset_runtime()
 
 
@@ -81,7 +81,7 @@ def test_jobs_added_after_the_question_are_kept(
 ) -> None:
     terminal = Terminal(*words)
     terminal.until(question)
-    tick(runtime().link)
+    tick(runtime().redis)
     add("late")
     add("later", delay=600_000)
     terminal.answer(answer)

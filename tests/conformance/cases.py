@@ -1,4 +1,4 @@
-"""The table: what is there, who asks for what, and what every door must answer."""
+"""The table: the jobs given, who asks for what, and what every door must answer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ALL = ("python", "cli", "http", "tui")
 FORMLESS = ("python", "cli", "http")
 #: What HTTP has no route for.
 NO_ROUTE = ("python", "cli", "tui")
-#: The command line acts for whoever runs it: it has no roles.
+#: The command line acts for the user who runs it: it has no roles.
 ROLES = ("python", "http", "tui")
 
 
@@ -193,7 +193,7 @@ VIEWS = {
         Job("a", **MINE), ADMIN, shows={"organizationId": "org-1", "userId": "ann"}
     ),
     "show, another tenant's": show(Job("a", **FOREIGN), ADMIN, code="not_found"),
-    "show, nobody's to a tenant": show(Job("a"), ADMIN, code="not_found"),
+    "show, no organization's to a tenant": show(Job("a"), ADMIN, code="not_found"),
     "show, a member's own": show(
         Job("a", "failed", **MINE, log=("a line",)),
         MEMBER,

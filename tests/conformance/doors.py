@@ -50,27 +50,27 @@ TIMES = ("delay", "backoff", "timeout")
 
 
 class Door:
-    """A way in. ``takes``: whether it has the step at all, for whoever asks."""
+    """A way in. ``takes``: whether it has the step at all, for any caller."""
 
     name: str
 
     def ask(self, step: Step, who: Who) -> Answer:
-        """Does it; never raises for what is wrong with it."""
+        """Takes the step; returns a JobsError as its code instead of raising it."""
         try:
             return Answer("", self.do(step, who))
         except JobsError as error:
             return Answer(error.code)
 
     def do(self, step: Step, who: Who) -> Any:
-        """Does it; the view."""
+        """Takes the step; returns the view. Raises the door's own errors."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Ends it."""
+        """Frees what the door holds; does nothing by default."""
 
 
 def info_of(queue: str) -> QueueInfo:
-    return registry.load(runtime().link, PREFIX, queue)
+    return registry.load(runtime().redis, PREFIX, queue)
 
 
 def state_of(status: str) -> State:
@@ -86,7 +86,7 @@ def last(steps: Iterator[Any]) -> Any:
 
 
 class Python(Door):
-    """What programs import."""
+    """The Python API: ``JobHuey`` to add jobs, ``hsejobs.control`` for the rest."""
 
     name = "python"
 
@@ -95,7 +95,7 @@ class Python(Door):
 
     def do(self, step: Step, who: Who) -> Any:
         here, actor = runtime(), Actor("python", who.role, who.org, who.user)
-        acts = Acts(here.link, PREFIX, actor, FileLog(self.home, "redis"))
+        acts = Acts(here.redis, PREFIX, actor, FileLog(self.home, "redis"))
         match step:
             case Add():
                 huey = huey_config.QUEUES.get(step.queue)
@@ -127,7 +127,7 @@ class Python(Door):
                     cursor = page["next"]
                 return page
             case Schedules():
-                infos = registry.load_all(here.link, PREFIX)
+                infos = registry.load_all(here.redis, PREFIX)
                 return schedules.list_schedules(here.reader, infos)
             case _:
                 return act(acts, step)
@@ -143,20 +143,22 @@ def act(acts: Acts, step: Step) -> Any:
             return {"done": last(acts.every(step.act, step.queue)).done}
         case Clean():
             ms = int(step.grace * 1000)
-            asked = acts.ask_clean(step.queue, state_of(step.status), ms)
-            swept = acts.sweep("clean", step.queue, asked, state=State(step.status), grace_ms=ms)
+            selection = acts.select_clean(step.queue, state_of(step.status), ms)
+            swept = acts.sweep(
+                "clean", step.queue, selection, state=State(step.status), grace_ms=ms
+            )
             return {"removed": last(swept).done}
         case Whole("pause" | "resume"):
             info_of(step.queue)
             acts.pause(step.queue, step.act == "pause")
         case Whole():
-            asked = acts.ask(step.act, step.queue)
-            swept = acts.sweep(step.act, step.queue, asked, force=step.force)
+            selection = acts.select(step.act, step.queue)
+            swept = acts.sweep(step.act, step.queue, selection, force=step.force)
             return {"removed": last(swept).done}
         case Circuit():
             acts.circuit(step.name, step.act)
         case Run():
-            for info in registry.load_all(runtime().link, PREFIX):
+            for info in registry.load_all(runtime().redis, PREFIX):
                 for one in info.schedules:
                     if one.name == step.name:
                         acts.run_schedule(info, one)
@@ -166,7 +168,7 @@ def act(acts: Acts, step: Step) -> Any:
 
 
 class Tui(Door):
-    """What the screens stand on: a person at a terminal, or a token's in the dashboard."""
+    """The TUI's session: of a person at a terminal, or of a token in the dashboard."""
 
     name = "tui"
 
@@ -176,7 +178,7 @@ class Tui(Door):
     def do(self, step: Step, who: Who) -> Any:
         viewer = None if who.role == "operator" else DashboardUser(who.user, who.role)
         options = Options(
-            url=runtime().link.url,
+            url=runtime().redis.url,
             prefix=PREFIX,
             home=self.home,
             place="redis",
@@ -184,8 +186,8 @@ class Tui(Door):
             viewer=viewer,
             read_only=who.role == "member",
         )
-        link = runtime().link
-        source = LiveSource(options, link)
+        client = runtime().redis
+        source = LiveSource(options, client)
         source.snapshot()
         match step:
             case Add():
@@ -194,7 +196,7 @@ class Tui(Door):
                 new = compose.new_job(
                     info, info.task(step.task), text, organization_id=who.org, sealed=False
                 )
-                added = acts_of(options, link).add(info, new)
+                added = acts_of(options, client).add(info, new)
                 return {"created": added.created, "status": str(added.status)}
             case Show():
                 info_of(step.queue)
@@ -215,10 +217,10 @@ class Tui(Door):
                 return {"total": page.total, "jobs": [{"id": row.id} for row in page.rows if row]}
             case Every("retry"):
                 hits = last(source.search(step.queue, State.FAILED, _everything()))
-                many = acts_of(options, link).many("retry", step.queue, hits.bound)
+                many = acts_of(options, client).many("retry", step.queue, hits.bound)
                 return {"done": last(many).done}
             case _:
-                return act(acts_of(options, link), step)
+                return act(acts_of(options, client), step)
 
 
 def _everything() -> Any:

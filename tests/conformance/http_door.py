@@ -40,7 +40,7 @@ class Http(Door):
         self.client = httpx.AsyncClient(transport=transport, base_url="http://shim")
 
     def close(self) -> None:
-        """Ends the loop."""
+        """Closes the client and its event loop."""
         self.runner.run(self.client.aclose())
         self.runner.close()
 

@@ -1,4 +1,4 @@
-"""What a case asks for: one wish, which each door says in its own way."""
+"""The steps of a case; each door takes them in its own way."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Who:
-    """Who asks. The command line and Python have no roles: they act for whoever runs them."""
+    """Who asks. The command line and Python have no roles: they act for the user who runs them."""
 
     role: str = "operator"
     org: str | None = None
@@ -44,7 +44,7 @@ class Show:
 
 @dataclass(frozen=True)
 class Listing:
-    """A page of a state. ``pages``: so many are read, by ``next``; the last one is the view."""
+    """A page of a state. ``pages``: the number to read, by ``next``; the last one is the view."""
 
     queue: str
     status: str = "waiting"
@@ -73,7 +73,7 @@ class Every:
 
 @dataclass(frozen=True)
 class Clean:
-    """``grace`` in seconds."""
+    """Cleans a state. ``grace``: the least age, in seconds."""
 
     queue: str
     status: str
@@ -99,14 +99,14 @@ class Circuit:
 
 @dataclass(frozen=True)
 class Run:
-    """Runs a schedule by hand."""
+    """Runs a schedule now."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Schedules:
-    """All schedules."""
+    """Lists the schedules of all queues."""
 
 
 Step = Add | Show | Listing | One | Every | Clean | Whole | Circuit | Run | Schedules

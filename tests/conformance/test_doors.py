@@ -23,7 +23,7 @@ from tests.conformance.world import World, environment, opened
 from tests.support.server import Server
 
 CASES = {**cases.CASES, **CANCELS}
-#: Of the public form what no two runs share.
+#: Fields of the public form that differ in every run.
 TIMES = ("createdAt", "processedAt", "finishedAt", "runAt")
 #: Stands for a payload as it was written.
 WRITTEN = "as it was written"
@@ -32,7 +32,7 @@ NOTED = ("act", "queue", "count", "ids", "organizationId", "of", "refused")
 
 @dataclass(frozen=True)
 class Outcome:
-    """All that a door left behind."""
+    """Everything that a door changed."""
 
     code: str
     view: Any
@@ -153,7 +153,7 @@ def _left(counts: dict[str, dict[str, int]]) -> dict[str, str]:
 def _comparable(
     case: Case, first: str, door: str, found: dict[str, Outcome]
 ) -> tuple[Outcome, Outcome]:
-    """Both without what one of the two doors does not say."""
+    """Both views, without the fields that one of the two doors does not show."""
     one, other = found[first], found[door]
     if isinstance(case.step, Add) and door == "tui":
         kept = {key: record | {"payload": WRITTEN} for key, record in one.records.items()}
@@ -177,7 +177,7 @@ def _comparable(
 
 
 def _differences(one: Any, other: Any, where: str = "") -> Iterator[str]:
-    """Where two outcomes differ, and how."""
+    """The differences between two outcomes."""
     if isinstance(one, dict) and isinstance(other, dict):
         for name in one.keys() | other.keys():
             yield from _differences(one.get(name), other.get(name), f"{where}.{name}")

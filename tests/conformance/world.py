@@ -52,16 +52,16 @@ class World:
         self.client.flushall()
         for huey in huey_config.QUEUES.values():
             huey.register(again=True)
-        self.link = runtime().link
-        self.infos = {one.name: one for one in registry.load_all(self.link, PREFIX)}
-        self.writer = JobWriter(self.link, PREFIX)
+        self.redis = runtime().redis
+        self.infos = {one.name: one for one in registry.load_all(self.redis, PREFIX)}
+        self.writer = JobWriter(self.redis, PREFIX)
         self._tokens = 0
 
     def clear(self) -> None:
-        """The queues are described, there is no job, and nobody has done anything."""
+        """The queues are described, there are no jobs, and the audit log is empty."""
         self.client.flushall()
         for info in self.infos.values():
-            registry.save(self.link, PREFIX, info)
+            registry.save(self.redis, PREFIX, info)
         (self.home / "audit.log").unlink(missing_ok=True)
 
     def plant(self, job: Job) -> None:
@@ -87,7 +87,7 @@ class World:
         )
         if job.state in ("waiting", "delayed"):
             return
-        work = WorkerStore(self.link, PREFIX, job.queue, patience=1)
+        work = WorkerStore(self.redis, PREFIX, job.queue, patience=1)
         self._tokens += 1
         _, claims = work.step([], 9, f"token{self._tokens}", 600_000)
         [claim] = [one for one in claims if one.id == job.id]
@@ -109,7 +109,7 @@ class World:
             work.step([Done(claim.id, claim.token, 1, codec.dumps(job.result))], 0, "", 1)
 
     def records(self) -> dict[str, dict[str, str]]:
-        """Every job as Redis keeps it, but for moments and what tells one add from another."""
+        """Every job as stored in Redis, without times and without what distinguishes one add from another."""
         found = {}
         for queue in self.infos:
             base = keys.base(PREFIX, queue)
@@ -163,7 +163,7 @@ def opened(server: Server, home: Path) -> Iterator[World]:
         world = World(server, home)
         yield world
         world.client.close()
-        runtime().link.close()
+        runtime().redis.close()
         reset_runtime()
 
 

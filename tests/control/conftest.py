@@ -52,17 +52,20 @@ MAIL = QueueInfo(
 class Place:
     """The store, as an operator's program sees it."""
 
-    link: RedisClient
+    redis: RedisClient
     client: Any
 
     def __post_init__(self) -> None:
-        self.reader, self.writer = JobReader(self.link, "hsejobs"), JobWriter(self.link, "hsejobs")
+        self.reader, self.writer = (
+            JobReader(self.redis, "hsejobs"),
+            JobWriter(self.redis, "hsejobs"),
+        )
 
     def job(self, job_id: str) -> JobRecord:
         return self.reader.job("mail", job_id)
 
     def payload(self, job_id: str) -> Any:
-        """As it lies in Redis."""
+        """As it is stored in Redis."""
         return codec.loads(
             self.client.get(keys.of(keys.base("hsejobs", "mail"), "payload", job_id))
         )
@@ -73,7 +76,7 @@ class Place:
 
 @pytest.fixture
 def place(redis_url: str, redis_client: Any) -> Iterator[Place]:
-    link = RedisClient(redis_url)
-    registry.save(link, "hsejobs", MAIL)
-    yield Place(link, redis_client)
-    link.close()
+    client = RedisClient(redis_url)
+    registry.save(client, "hsejobs", MAIL)
+    yield Place(client, redis_client)
+    client.close()

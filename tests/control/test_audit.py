@@ -72,7 +72,7 @@ class _Kept:
 
 
 @pytest.fixture
-def link(redis_url: str) -> Iterator[RedisClient]:
+def client(redis_url: str) -> Iterator[RedisClient]:
     made = RedisClient(redis_url)
     for job_id in ("a", "b"):
         new = NewJob(
@@ -90,9 +90,9 @@ def link(redis_url: str) -> Iterator[RedisClient]:
     made.close()
 
 
-def test_where_entries_go_can_be_another_place(link: RedisClient) -> None:
+def test_where_entries_go_can_be_another_place(client: RedisClient) -> None:
     kept = _Kept()
-    acts = Acts(link, "t", Actor("cli"), kept)
+    acts = Acts(client, "t", Actor("cli"), kept)
     acts.one("remove", "q", "a")
     acts.pause("q", True)
     told = [(one.act, one.queue, one.count, one.ids, one.actor.door) for one in kept.entries]
@@ -100,7 +100,7 @@ def test_where_entries_go_can_be_another_place(link: RedisClient) -> None:
 
 
 def test_an_act_is_done_and_said_when_the_log_cannot_be_written(
-    link: RedisClient, tmp_path: Path
+    client: RedisClient, tmp_path: Path
 ) -> None:
     (tmp_path / FILE).mkdir()
     unwritten: list[bool] = []
@@ -108,19 +108,19 @@ def test_an_act_is_done_and_said_when_the_log_cannot_be_written(
     hooks = Hooks(
         lambda queue, job_id: gone.append((queue, job_id)), lambda: unwritten.append(True)
     )
-    acts = Acts(link, "t", Actor("cli"), FileLog(tmp_path, "redis"), hooks=hooks)
+    acts = Acts(client, "t", Actor("cli"), FileLog(tmp_path, "redis"), hooks=hooks)
     acts.one("remove", "q", "a")
     assert (unwritten, gone) == ([True], [("q", "a")])
-    (*_, drained) = acts.sweep("drain", "q", acts.ask("drain", "q"))
+    (*_, drained) = acts.sweep("drain", "q", acts.select("drain", "q"))
     assert (drained.done, gone[1:], len(unwritten)) == (1, [("q", None)], 2)
 
 
-def test_what_is_forbidden_leaves_no_entry(link: RedisClient) -> None:
+def test_what_is_forbidden_leaves_no_entry(client: RedisClient) -> None:
     kept = _Kept()
-    acts = Acts(link, "t", Actor("http", "admin", "org-1", "ann"), kept)
+    acts = Acts(client, "t", Actor("http", "admin", "org-1", "ann"), kept)
     for act in ("drain", "obliterate"):
         with pytest.raises(Forbidden, match="operator"):
-            acts.ask(act, "q")
+            acts.select(act, "q")
     with pytest.raises(Forbidden, match="operator"):
         acts.circuit("smtp:mail.example:25", "open")
     assert kept.entries == []

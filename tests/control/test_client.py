@@ -70,7 +70,7 @@ def test_a_description_that_changed_is_read_again(
 ) -> None:
     adding = Client()
     adding.add("mail", {"to": "a"})
-    registry.save(place.link, "hsejobs", replace(MAIL, tasks=[replace(MAIL.tasks[0], attempts=7)]))
+    registry.save(place.redis, "hsejobs", replace(MAIL, tasks=[replace(MAIL.tasks[0], attempts=7)]))
     monkeypatch.setattr("hsejobs.client.CACHE_SECONDS", 0.0)
     assert adding.add("mail", {"to": "a"}).refresh().attempts == 7
 

@@ -34,7 +34,7 @@ def test_a_text_is_read(text: str, ms: int) -> None:
     "text",
     ["", "h", "-1s", "1 week", "1H", "1e3s", "3661d", "9" * 400, "²s", "1.s", "nan", "1s 2s"],
 )
-def test_what_is_no_duration_is_refused_by_its_name(text: str) -> None:
+def test_an_invalid_duration_is_refused_by_its_name(text: str) -> None:
     with pytest.raises(
         InvalidOption, match=r"^grace: must be a duration such as 30s, 15m, 1h or 7d$"
     ):

@@ -1,4 +1,4 @@
-"""One making of jobs: what holds for a job is the same whoever asks for it."""
+"""One making of jobs: the same rules hold for a job at every door."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def held(new: NewJob) -> tuple[int, ...]:
     return new.priority, new.attempts, new.backoff, new.timeout, new.delay
 
 
-def test_a_task_s_own_options_hold_whoever_adds() -> None:
+def test_a_task_s_own_options_hold_at_every_door() -> None:
     written = compose.new_job(
         MAIL, MAIL.task(None), '{"to": "ann"}', organization_id=None, sealed=False
     )

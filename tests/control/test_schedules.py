@@ -1,4 +1,4 @@
-"""The list of schedules, and a run by hand."""
+"""The list of schedules, and a manual run."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_command_lists_them_all_and_runs_one(place: Place) -> None:
     assert (job.attempts, job.timeout, job.backoff) == (1, 7000, 5000)
 
 
-def test_a_run_by_hand_has_its_own_task_s_options_and_is_the_last(place: Place) -> None:
+def test_a_manual_run_has_its_own_task_s_options_and_is_the_last(place: Place) -> None:
     added = schedules.run(place.writer, MAIL, MAIL.schedules[0])
     job = place.job(added.id)
     assert added.id.startswith("sys:run:nightly:")

@@ -1,4 +1,4 @@
-"""What a pydantic model takes the checker takes: it stands at the door of queues whose code is elsewhere."""
+"""The checker accepts all that a pydantic model accepts: it guards queues with code elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is masked and what is hidden in what is shown of a job."""
+"""Which parts of a job are masked or hidden when it is shown."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_of_a_task_that_is_not_listed_every_tasks_secrets_are_masked() -> None:
     assert views.masked_data({"sig": 1}, views.secret_paths(None, "t.a")) == {"sig": 1}
 
 
-def test_a_secrets_value_is_masked_wherever_it_stands() -> None:
+def test_a_secrets_value_is_masked_wherever_it_appears() -> None:
     error = {"error": f"no {SECRET}", "traceback": f'File "x": {SECRET}', "code": "error"}
     found = shown(
         data={"sig": SECRET},
@@ -82,7 +82,7 @@ def test_of_more_secrets_than_can_be_looked_for_the_texts_are_masked_whole() -> 
     assert found["result"] == "***"
 
 
-def test_what_stands_under_a_secret_name_is_masked_without_a_model() -> None:
+def test_a_value_under_a_secret_name_is_masked_without_a_model() -> None:
     found = shown(data={"n": 1}, result={"list": [{"Password": "x", "user": "ann"}]})
     assert found["result"] == {"list": [{"Password": "***", "user": "ann"}]}
 

@@ -19,7 +19,7 @@ from tests.support import wait_until
 
 
 class Consumer:
-    """A ``huey_consumer`` process in a session of its own."""
+    """A ``huey_consumer`` process in its own session."""
 
     def __init__(self, *options: str, log: Path, **env: str) -> None:
         self.log = log
@@ -46,7 +46,7 @@ class Consumer:
         return self.process.wait(timeout)
 
     def kill_all(self) -> None:
-        """The whole session, as a power cut would."""
+        """Kills the whole session, as a power failure would."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -64,7 +64,7 @@ def trial(
     reset_runtime()
     jobs.huey._registered = None
     yield file
-    runtime().link.close()
+    runtime().redis.close()
     reset_runtime()
 
 
@@ -90,7 +90,7 @@ def counts() -> dict[str, int]:
 
 
 def wait_for(state: str, n: int, timeout: float = 30) -> None:
-    """Until so many jobs are in a state."""
+    """Waits until exactly ``n`` jobs are in a state; fails after ``timeout`` seconds."""
     try:
         wait_until(lambda: counts()[state] == n, timeout=timeout, what=f"{n} {state}")
     except AssertionError as error:

@@ -21,7 +21,7 @@ huey = JobHuey("trial", attempts=3, backoff=0.05, timeout=60.0)
 
 
 def _note(word: str) -> None:
-    """One line a run, in the file that the test reads."""
+    """Writes one line per run to the file that the test reads."""
     with Path(os.environ["TRIAL_FILE"]).open("a") as file:
         file.write(f"{word} {os.getpid()}\n")
 
@@ -119,7 +119,7 @@ def locked(payload: dict[str, Any]) -> str:
 
 @huey.task()
 def lazily(payload: dict[str, Any]) -> int:
-    """Imports a package for the first time; may keep the interrupt of its time-out to itself."""
+    """Imports a package for the first time; may swallow the interrupt of its timeout."""
     try:
         return int(importlib.import_module("halfway").NUMBER)
     except BaseException:
@@ -140,7 +140,7 @@ class _NoTime(JobsError):
 
 @huey.task()
 def broken(payload: dict[str, Any]) -> None:
-    """Raises what cannot be judged like any other error."""
+    """Raises an exception that cannot be classified like other errors."""
     kind = payload["kind"]
     current_job().log("half \ud800 a character")
     if kind == "untellable":
@@ -191,7 +191,7 @@ def special(payload: dict[str, Any]) -> None:
 
 @huey.task()
 def steady(payload: dict[str, Any]) -> int:
-    """Says how far it is and what it does, all the time."""
+    """Reports progress and log lines continuously."""
     job, steps = current_job(), int(payload["seconds"] * 20)
     _note(f"begin:{payload['n']}")
     for step in range(steps):
@@ -219,7 +219,7 @@ def careful(payload: dict[str, Any]) -> bool:
 
 @huey.task()
 def leak(payload: dict[str, Any]) -> dict[str, Any]:
-    """Says its secret wherever a task can say something."""
+    """Writes its secret to everything that a task can write to."""
     job, secret = current_job(), payload["password"]
     job.progress(40, f"as {secret}")
     job.log(f"went in as {secret}")
@@ -228,7 +228,7 @@ def leak(payload: dict[str, Any]) -> dict[str, Any]:
 
 @huey.task()
 def hold_on(payload: dict[str, Any]) -> None:
-    """Runs until it may not go on, and asks Redis nothing."""
+    """Runs until it must stop, and sends nothing to Redis."""
     job = current_job()
     _note(f"begin:{payload['n']}")
     while job.may_wait():
@@ -239,7 +239,7 @@ def hold_on(payload: dict[str, Any]) -> None:
 
 @huey.task()
 def deaf(payload: dict[str, Any]) -> None:
-    """Hears no interrupt: a process that does not yield."""
+    """Ignores every interrupt: a process that does not yield."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     _note("deaf")
     time.sleep(payload["seconds"])
@@ -247,7 +247,7 @@ def deaf(payload: dict[str, Any]) -> None:
 
 @huey.task()
 def without_redis(payload: dict[str, Any]) -> None:
-    """Needs Redis in a way of its own, and does not get it."""
+    """Raises the error of a Redis call of its own that got no answer."""
     raise RedisUnavailable("the server did not answer")
 
 

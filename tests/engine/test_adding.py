@@ -77,7 +77,7 @@ def test_a_model_and_no_payload_at_all_are_given_as_the_function_takes_them(
         jobs.nothing.add({"n": 1})
 
 
-def test_a_decorator_stands_between_the_variables_and_the_queue(
+def test_a_decorator_takes_precedence_over_the_queue_but_not_the_variables(
     trial: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def held(job: Any) -> tuple[int, ...]:
@@ -120,7 +120,7 @@ def test_a_decorator_is_checked_where_it_is_written() -> None:
         jobs.huey.task(retries=-1)(lambda payload: payload)
 
 
-def test_whose_a_job_is_stands_in_its_payload_however_it_is_called(trial: Path) -> None:
+def test_the_payload_names_the_owner_for_every_way_to_add(trial: Path) -> None:
     payload = {"organizationId": "org-1", "userId": "user-1"}
     for made in (jobs.echo.add(payload), jobs.echo(payload), *jobs.echo.add_many([payload])):
         seen = runtime.runtime().reader.job("trial", made.id)

@@ -43,7 +43,7 @@ def test_what_cannot_be_judged_is_an_ordinary_failure(
     assert lines == ["half ? a character"] * 2
 
 
-def test_an_error_handler_is_told_what_was_wrong_without_secrets(consumer: Start) -> None:
+def test_an_error_handler_gets_the_error_without_secrets(consumer: Start) -> None:
     consumer("-k", "thread", "-w", "2")
     handler = jobs.hear.s("before")
     failing = jobs.fail_with.s(password="hunter2hunter2").error(handler)

@@ -162,8 +162,8 @@ def test_one_that_is_gone_cannot_be_cancelled(trial: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["waiting", "running", "timeout", "stalled"])
-def test_its_chord_does_not_wait_for_ever(consumer: Start, trial: Path, how: str) -> None:
-    """Whatever ends a member from outside, its chord's callback runs, and is told the error."""
+def test_its_chord_does_not_wait_forever(consumer: Start, trial: Path, how: str) -> None:
+    """Whatever ends a member from outside, its chord's callback runs, and gets the error."""
     from huey.api import chord
 
     task = jobs.kill if how == "stalled" else jobs.work
@@ -186,7 +186,7 @@ def test_its_chord_does_not_wait_for_ever(consumer: Start, trial: Path, how: str
         "stalled": "went silent",
     }
     assert expected[how] in failed["error"]
-    wait_until(lambda: runtime.runtime().link.command("ZCARD", "hsejobs:{trial}:ended") == 0)
+    wait_until(lambda: runtime.runtime().redis.command("ZCARD", "hsejobs:{trial}:ended") == 0)
 
 
 @pytest.mark.parametrize("kind", KINDS)

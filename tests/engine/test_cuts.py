@@ -23,7 +23,7 @@ def proxy(trial: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Itera
         reset_runtime()
         jobs.huey._registered = None
         yield made
-        runtime().link.close()
+        runtime().redis.close()
 
 
 @pytest.mark.parametrize("after", [0, 3])

@@ -24,7 +24,7 @@ from hsejobs.watch import logs
 def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The events that were logged."""
     found: list[str] = []
-    monkeypatch.setattr(logs, "tell", lambda event, *args, **fields: found.append(event))
+    monkeypatch.setattr(logs, "emit", lambda event, *args, **fields: found.append(event))
     return found
 
 
@@ -47,7 +47,7 @@ def test_whatever_a_duty_raises_stays_in_it(error: Exception, lines: list[str]) 
     assert duty.failures == 0
 
 
-def test_a_fault_is_told_once_and_tried_ever_more_seldom(lines: list[str]) -> None:
+def test_a_fault_is_logged_once_and_retried_ever_more_seldom(lines: list[str]) -> None:
     outage, duty = Outage("q"), Duty("one", 1.0, raising(JobsError("no")))
     waits = []
     for _ in range(8):
@@ -58,7 +58,7 @@ def test_a_fault_is_told_once_and_tried_ever_more_seldom(lines: list[str]) -> No
     assert waits[-1] > 10 * waits[0]
 
 
-def test_a_missing_right_to_listen_is_told_and_is_no_outage(lines: list[str]) -> None:
+def test_a_missing_right_to_listen_is_logged_and_is_not_an_outage(lines: list[str]) -> None:
     outage = Outage("q")
     Duty("listen", 0.0, raising(RedisRefused("no channel")), advisory=True).run("q", outage)
     Duty("listen", 0.0, raising(RedisUnavailable("gone")), advisory=True).run("q", outage)
@@ -111,7 +111,7 @@ def test_one_fault_does_not_hold_up_what_is_owed_beside_it() -> None:
 
 
 def test_a_schedule_whose_function_raises_ends_nothing(redis_url: str, lines: list[str]) -> None:
-    """Seen in the field: it ended the consumer, again after each restart."""
+    """Seen in production: it ended the consumer, again after each restart."""
     reset_runtime()
     huey = JobHuey("scheduled")
 
@@ -128,5 +128,5 @@ def test_a_schedule_whose_function_raises_ends_nothing(redis_url: str, lines: li
     added = [schedules.check(1_800_000_000_000 + minute * 60_000) for minute in range(3)]
     assert [len(ids) for ids in added] == [1, 1, 1]
     assert set(lines) == {"schedule failed"}
-    runtime().link.close()
+    runtime().redis.close()
     reset_runtime()

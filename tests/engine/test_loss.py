@@ -28,7 +28,7 @@ def runs(trial: Path) -> Counter[str]:
 
 
 def reached(done: int) -> bool:
-    """Whether so many jobs are completed."""
+    """Whether at least ``done`` jobs are completed."""
     return counts()["completed"] >= done
 
 
@@ -56,7 +56,7 @@ def test_terminated_consumers_run_nothing_twice(consumer: Start, trial: Path, ki
     pair = [consumer("-k", kind, "-w", "2", QUEUE_LEASE_MS="60000") for _ in range(2)]
     for victim, done in zip(itertools.cycle((0, 1)), (100, 200, 300, 400), strict=False):
         wait_until(partial(reached, done), timeout=40, what=f"{done} done")
-        # One that is told to end before it has begun ends by the signal itself.
+        # One that gets the signal before it has begun ends by the signal itself.
         assert pair[victim].stop() in (0, -signal.SIGTERM)
         pair[victim] = consumer("-k", kind, "-w", "2", QUEUE_LEASE_MS="60000")
     wait_for("completed", total, timeout=60)

@@ -1,4 +1,4 @@
-"""What becomes of a job, for each way in which a task can end, with threads and processes."""
+"""The outcome of a job for each way in which a task can end, with threads and processes."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_postponing_can_have_an_end(consumer: Start) -> None:
     assert caught.value.failure_code == "postponed"
     seen = record(job)
     assert (seen.attempts_made, len(seen.errors)) == (1, 1)
-    # A retry by hand gets the whole time again.
+    # A manual retry gets the whole time again.
     runtime.runtime().writer.retry("trial", job.id)
     with pytest.raises(JobFailed):
         job.wait(20)
@@ -107,8 +107,8 @@ def test_as_many_hung_threads_as_workers_restart_the_consumer(consumer: Start) -
     assert one.process.poll() is None
 
 
-def test_short_timeouts_are_no_threads_that_hang(consumer: Start) -> None:
-    """How long a job may take is its sender's choice: it must not restart everybody's consumer."""
+def test_short_timeouts_do_not_count_as_hung_threads(consumer: Start) -> None:
+    """A sender chooses how long its job may take; that must not restart the shared consumer."""
     one = consumer("-k", "thread", "-w", "2")
     late = [jobs.work.add({"n": n, "seconds": 0.5}, timeout=0.001, attempts=1) for n in range(10)]
     for job in late:

@@ -1,4 +1,4 @@
-"""Promises of docs/guarantees.md that a consumer keeps, each seen to fail when its line is taken out."""
+"""Promises of docs/guarantees.md that a consumer keeps; each test fails without its line of code."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ SECRET = "hunter2hunter2"
 @pytest.fixture
 def work(trial: Path) -> WorkerStore:
     """Another worker of the same queue: this test."""
-    return WorkerStore(runtime().link, runtime().prefix, "trial", patience=3)
+    return WorkerStore(runtime().redis, runtime().prefix, "trial", patience=3)
 
 
 def take(work: WorkerStore, lease_ms: int) -> Claim:
-    """One job, by hand."""
+    """Claims one job as this worker."""
     (claim,) = work.step([], 1, "ours", lease_ms)[1]
     return claim
 
@@ -101,18 +101,18 @@ def test_a_refused_renewal_is_known_to_the_job(
     job = jobs.hold_on.add({"n": 1}, timeout=120)
     wait_until(lambda: "begin:1" in trial.read_text(), 20, "the job to run")
     redis_client.hset(f"hsejobs:{{trial}}:j:{job.id}", "tk", "another")
-    wait_until(lambda: "let-go:1" in trial.read_text(), 20, "the job to be told")
+    wait_until(lambda: "let-go:1" in trial.read_text(), 20, "the job to notice")
 
 
 def test_check_asks_after_a_third_of_a_lease(work: WorkerStore) -> None:
-    """A process that was frozen meanwhile has nobody who told it."""
+    """A process that was frozen meanwhile was not notified."""
     jobs.echo.add({"n": 1})
     claim = take(work, 0)
-    job = JobContext(claim, "trial", work, lease_ms=60_000, teller=work)
+    job = JobContext(claim, "trial", work, lease_ms=60_000, log_work=work)
     assert work.stall([(claim.id, claim.token)], 5) == ["waiting"]
-    # Confirmed a moment ago: it asks nothing.
+    # Confirmed a moment ago: it sends no request.
     job.check()
-    frozen = JobContext(claim, "trial", work, lease_ms=30, teller=work)
+    frozen = JobContext(claim, "trial", work, lease_ms=30, log_work=work)
     thawed = time.monotonic() + 0.02
     wait_until(lambda: time.monotonic() > thawed, what="a third of a lease")
     with pytest.raises(LeaseLost):

@@ -1,4 +1,4 @@
-"""The engine's walls: a queue needs no Huey, and worker and maintenance need no consumer."""
+"""The engine's boundaries: a queue needs no Huey; worker and maintenance need no consumer."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_queue_without_huey_describes_itself_and_makes_jobs(redis_url: str) ->
     queue.add_task(task)
     queue.schedules["plain.pay"] = Schedule("0 0 * * *", lambda at: True)
     announce([queue])
-    info = registry.load(runtime().link, runtime().prefix, "plain")
+    info = registry.load(runtime().redis, runtime().prefix, "plain")
     assert info == queue.describe()
     assert (info.default_task, info.enqueue, info.outbound) == ("plain.pay", "admin", True)
     assert (info.tasks[0].attempts, info.schedules[0].cron) == (5, "0 0 * * *")
@@ -67,7 +67,7 @@ def test_a_queue_without_huey_describes_itself_and_makes_jobs(redis_url: str) ->
     assert (new.id, new.name, new.attempts, new.delay) == ("one", "plain.pay", 5, 1000)
     with pytest.raises(InvalidPayload, match=r"^cents: "):
         adding.new_jobs(task, [{"cents": "many"}])
-    runtime().link.close()
+    runtime().redis.close()
     reset_runtime()
 
 
@@ -85,13 +85,13 @@ def test_a_schedule_that_is_unregistered_runs_no_more(redis_url: str) -> None:
     schedules, now = Scheduler(huey), 1_800_000_000_000
     assert len(schedules.check(now)) == 1
     assert [one.task for one in huey.describe().schedules] == [always.full_name]
-    runtime().link.close()
+    runtime().redis.close()
     reset_runtime()
 
 
 @dataclass
 class Host:
-    """What worker and maintenance ask for, and no more."""
+    """The interface that worker and maintenance need, and no more."""
 
     huey: JobHuey
     worker_id: str = "host:1"
@@ -112,7 +112,7 @@ class Host:
     def slots(self) -> list[Slot]:
         return [self.slot]
 
-    def poke(self) -> None: ...
+    def wake_maintenance(self) -> None: ...
 
     def is_late(self, claim: Claim) -> bool:
         return False

@@ -28,17 +28,17 @@ def test_what_is_taken_back_is_taken_back_once() -> None:
     slot.begin(1.0)
     slot.finish(Done("a", "t-a", 5, b"null"))
     slot.begin(2.0)
-    assert slot.take_back(finished=False) == ([], [("c", "t-c"), ("d", "t-d")])
-    assert slot.take_back() == ([Done("a", "t-a", 5, b"null")], [])
+    assert slot.reclaim(finished=False) == ([], [("c", "t-c"), ("d", "t-d")])
+    assert slot.reclaim() == ([Done("a", "t-a", 5, b"null")], [])
     slot = loaded("a", "b", "c", "d")
     slot.begin(1.0)
     slot.finish(Done("a", "t-a", 5, b"null"))
     slot.begin(2.0)
-    assert slot.take_back() == (
+    assert slot.reclaim() == (
         [Done("a", "t-a", 5, b"null")],
         [("c", "t-c"), ("d", "t-d")],
     )
-    assert slot.take_back() == ([], [])
+    assert slot.reclaim() == ([], [])
     assert slot.begin(3.0) is None
     # The running one is still held, and what was handed over is the taker's to renew.
     assert ("b", "t-b") in slot.holding()
@@ -47,7 +47,7 @@ def test_what_is_taken_back_is_taken_back_once() -> None:
     assert running is not None
     assert running.id == "b"
     slot.finish(Done("b", "t-b", 7, b'"x"'))
-    assert slot.take_back() == ([Done("b", "t-b", 7, b'"x"')], [])
+    assert slot.reclaim() == ([Done("b", "t-b", 7, b'"x"')], [])
 
 
 def test_what_ended_between_look_and_act_stays_its_workers() -> None:
@@ -59,10 +59,10 @@ def test_what_ended_between_look_and_act_stays_its_workers() -> None:
     running = slot.running()
     assert running is not None
     slot.finish(Done("a", "t-a", 5, b"null"))
-    assert slot.take_back(behind=running) == ([], [])
+    assert slot.reclaim(behind=running) == ([], [])
     slot.begin(2.0)
-    assert slot.take_back(behind=running) == ([], [])
-    assert slot.take_back(behind=slot.running()) == ([Done("a", "t-a", 5, b"null")], [])
+    assert slot.reclaim(behind=running) == ([], [])
+    assert slot.reclaim(behind=slot.running()) == ([Done("a", "t-a", 5, b"null")], [])
 
 
 def test_an_outcome_that_only_its_worker_knew_is_named_when_the_worker_died() -> None:
@@ -74,4 +74,4 @@ def test_an_outcome_that_only_its_worker_knew_is_named_when_the_worker_died() ->
     assert slot.unwritten() == [("b", "t-b")]
     slot.begin(3.0)
     assert slot.unwritten() == [("b", "t-b")]
-    assert slot.take_back()[0] == [Done("a", "t-a", 5, b"null")]
+    assert slot.reclaim()[0] == [Done("a", "t-a", 5, b"null")]

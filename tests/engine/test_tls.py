@@ -44,5 +44,5 @@ def blpops(client: redis.Redis) -> int:
 
 
 def waiting(client: redis.Redis) -> set[str]:
-    """The connections on which somebody waits for the bell."""
+    """The connections on which a worker waits for the bell."""
     return {one["id"] for one in client.client_list() if one["cmd"] == "blpop"}

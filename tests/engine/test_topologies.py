@@ -1,4 +1,4 @@
-"""The core on a Cluster, and through a Sentinel fail-over."""
+"""The core on a Cluster, and through a Sentinel failover."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_cluster(
     since, _ = reader.events("trial", "0-0")
     assert since != "0-0"
     assert one.stop() == 0
-    runtime().link.client.close()
+    runtime().redis.driver.close()
 
 
 def test_a_sentinel_fail_over(
@@ -61,7 +61,7 @@ def test_a_sentinel_fail_over(
     jobs.work.add_many([{"n": n, "seconds": 0.01} for n in range(100)])
     wait_until(lambda: counts()["completed"] >= 20, what="a beginning")
     sentinels.fail_over()
-    wait_until(_all_done, timeout=60, what="all jobs after the fail-over")
+    wait_until(_all_done, timeout=60, what="all jobs after the failover")
     assert jobs.echo.add({"say": 2}).wait(30) == 2
 
 

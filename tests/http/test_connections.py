@@ -1,4 +1,4 @@
-"""An unfinished request costs one connection for a limited time, and nobody else anything."""
+"""An unfinished request costs one connection for a limited time, and other clients nothing."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_heads_and_bodies_have_a_time_limit(quick: Shim) -> None:
             assert (status, problem["code"]) == (408, "request_timeout")
             assert what in problem["detail"]
     wait_until(lambda: [one["status"] for one in lines(quick)][-1:] == [408], 10, "its line")
-    # Without a request, or after an answer, there is nobody to send an answer to.
+    # Without a request, or after an answer, there is no client to send an answer to.
     with connections(quick, 1, b"") as (one,):
         assert answer_of(one) == (0, {})
     with connections(quick, 1, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") as (one,):
@@ -181,7 +181,7 @@ def test_the_log_names_the_caller_behind_trusted_proxies(redis_url: str, tmp_pat
 
     with running(tmp_path) as shim:
         assert client(shim) == "127.0.0.1"
-        # Anybody can send this header.
+        # Any client can send this header.
         assert client(shim, "203.0.113.9") == "127.0.0.1"
     with running(tmp_path, JOBS_TRUSTED_PROXIES="127.0.0.1, 10.0.0.0/8") as shim:
         assert client(shim) == "127.0.0.1"

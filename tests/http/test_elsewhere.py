@@ -11,7 +11,7 @@ WHO = ("operator", None, "platform")
 
 
 def test_a_foreign_queue_is_described_checked_and_listed(shim: Shim) -> None:
-    registry.save(runtime().link, "hsejobs", MAIL)
+    registry.save(runtime().redis, "hsejobs", MAIL)
     body = {"payload": {"to": 5, "lines": [{"n": 1}, {}], "more": 1}, "options": {"priority": 9}}
     refused = shim.ask("POST", "/mail", *WHO, json=body)
     assert refused.status_code == 422
@@ -26,4 +26,4 @@ def test_a_foreign_queue_is_described_checked_and_listed(shim: Shim) -> None:
     assert following["broken"] is None
     assert following["old"]
     assert following["hourly_cleanup"]
-    runtime().link.close()
+    runtime().redis.close()

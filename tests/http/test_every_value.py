@@ -81,7 +81,7 @@ def scene(shim: Shim, tmp_path: Path) -> Iterator[Scene]:
     hostile.huey.register()
     with consumers(tmp_path) as found:
         yield Scene(shim, found)
-    runtime().link.close()
+    runtime().redis.close()
     reset_runtime()
 
 

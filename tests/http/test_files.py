@@ -36,13 +36,16 @@ class Makers:
     """Completed reports with their files, as a worker makes them."""
 
     def __init__(self, shim: Shim, url: str, home: Path) -> None:
-        self.shim, self.link, self.home = shim, RedisClient(url), home
-        self.work = WorkerStore(self.link, "hsejobs", "reports", patience=2)
-        self.writer, self.reader = JobWriter(self.link, "hsejobs"), JobReader(self.link, "hsejobs")
+        self.shim, self.redis, self.home = shim, RedisClient(url), home
+        self.work = WorkerStore(self.redis, "hsejobs", "reports", patience=2)
+        self.writer, self.reader = (
+            JobWriter(self.redis, "hsejobs"),
+            JobReader(self.redis, "hsejobs"),
+        )
         store = open_store(None, home)
         assert isinstance(store, Store)
         self.store = store
-        self.files = Files(store, self.link, "hsejobs")
+        self.files = Files(store, self.redis, "hsejobs")
         self.numbers = itertools.count()
 
     def claim(self, role: str, user: str) -> Claim:
@@ -93,7 +96,7 @@ def makers(
     monkeypatch.setenv("JOBS_JWT_SECRET", SECRET)
     found = Makers(shim, redis_url, tmp_path)
     yield found
-    found.link.close()
+    found.redis.close()
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["random", "computed"])
@@ -125,8 +128,8 @@ def test_a_mail_takes_only_files_that_its_sender_may_read(
     platform_workers.start("huey_config.email")
     with pytest.raises(JobFailed, match="no such artifact"):
         queue_email(body, organization_id="org-1", user_id="ann").wait(30)
-    for whose in ({"user_id": "boss"}, {}):
-        path = queue_email(body, organization_id="org-1", **whose).wait(30)["path"]
+    for user_id in ("boss", None):
+        path = queue_email(body, organization_id="org-1", user_id=user_id).wait(30)["path"]
         text = (tmp_path / "outbox" / path).read_bytes()
         message = email.message_from_bytes(text, policy=email.policy.default)
         assert next(message.iter_attachments()).get_payload(decode=True) == CONTENT
@@ -153,14 +156,14 @@ def test_removal_deletes_file_and_link_and_undo_restores_them(old: bool, makers:
     assert delete_due(makers.files, ["reports"]) == 0
     makers.writer.restore(removed)
     assert makers.linked(found).content == makers.of_job().content == CONTENT
-    assert makers.link.command("EXISTS", "hsejobs:{reports}:gone") == 0
+    assert makers.redis.command("EXISTS", "hsejobs:{reports}:gone") == 0
     makers.writer.remove("reports", makers.job)
     # The minute for an undo is over.
-    [entry] = makers.link.command("ZRANGE", "hsejobs:{reports}:gone", 0, -1)
-    makers.link.command("ZADD", "hsejobs:{reports}:gone", 1, entry)
+    [entry] = makers.redis.command("ZRANGE", "hsejobs:{reports}:gone", 0, -1)
+    makers.redis.command("ZADD", "hsejobs:{reports}:gone", 1, entry)
     assert delete_due(makers.files, ["reports"]) == 1
     assert makers.on_disk() == []
-    assert makers.link.command("EXISTS", "hsejobs:{reports}:gone") == 0
+    assert makers.redis.command("EXISTS", "hsejobs:{reports}:gone") == 0
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["random", "computed"])
@@ -170,8 +173,8 @@ def test_every_http_route_can_withdraw_a_file(door: str, old: bool, makers: Make
     if door == "remove":
         done = makers.shim.ask("DELETE", f"/reports/jobs/{makers.job}", "admin")
     elif door == "clean":
-        wish = {"grace": 0, "status": "completed"}
-        done = makers.shim.ask("POST", "/reports/clean", "admin", json=wish)
+        cleaning = {"grace": 0, "status": "completed"}
+        done = makers.shim.ask("POST", "/reports/clean", "admin", json=cleaning)
     else:
         assert makers.of_job("member", "org-1", "boss", method="DELETE").status_code == 403
         done = makers.of_job("admin", method="DELETE")

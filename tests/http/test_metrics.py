@@ -65,7 +65,7 @@ def test_jobs_by_queue_and_state(shim: Shim, redis_url: str) -> None:
     assert found['hsejobs_oldest_waiting_seconds{queue="email"}'] >= 0
     assert found['hsejobs_consumers{queue="email"}'] == 0
     assert found['hsejobs_circuits{state="open"}'] == 0
-    Circuits(store.link, "hsejobs").open("smtp:mail.example.com:25")
+    Circuits(store.redis, "hsejobs").open("smtp:mail.example.com:25")
     assert (
         sum(
             scrape(shim.url)[f'hsejobs_circuits{{state="{one}"}}']
@@ -76,7 +76,7 @@ def test_jobs_by_queue_and_state(shim: Shim, redis_url: str) -> None:
     # No organization, no host, no user.
     text = httpx.get(f"{shim.url}/metrics", trust_env=False).text
     assert not re.search(r"org-1|ann|mail\.example", text)
-    store.link.close()
+    store.redis.close()
 
 
 def test_durations_rates_and_failures(shim: Shim, redis_url: str) -> None:
@@ -85,7 +85,7 @@ def test_durations_rates_and_failures(shim: Shim, redis_url: str) -> None:
     for n in range(10):
         shim.ask("POST", "/email", json={**MAIL, "jobId": f"a{n}"})
     store = Store(redis_url)
-    work = WorkerStore(store.link, "hsejobs", "email", patience=1)
+    work = WorkerStore(store.redis, "hsejobs", "email", patience=1)
     _, claims = work.step([], 10, "token", 30_000)
     work.step([Done(c.id, c.token, 20_000, b"") for c in claims[:8]], 0, "x", 30_000)
     for one in claims[8:]:
@@ -108,7 +108,7 @@ def test_durations_rates_and_failures(shim: Shim, redis_url: str) -> None:
     assert found['hsejobs_failure_ratio{queue="email"}'] == 0.2
     assert found['hsejobs_finished_per_minute{queue="email"}'] == 2
     assert found[f'hsejobs_jobs{{queue="email",state="{State.COMPLETED}"}}'] == 8
-    store.link.close()
+    store.redis.close()
 
 
 def test_http_metrics_are_the_same_from_every_instance(shim: Shim, tmp_path: Path) -> None:
@@ -144,8 +144,8 @@ def test_http_metrics_are_the_same_from_every_instance(shim: Shim, tmp_path: Pat
 
 
 def test_counts_survive_an_outage_and_count_once(redis_server: Server, redis_url: str) -> None:
-    link = RedisClient(redis_url)
-    tallies = Tallies(link, "t")
+    client = RedisClient(redis_url)
+    tallies = Tallies(client, "t")
     counts = Counts(tallies)
     counts.note("/a", "GET", 200, 0.003)
     counts.report()
@@ -165,7 +165,7 @@ def test_counts_survive_an_outage_and_count_once(redis_server: Server, redis_url
     text = "\n".join(counting.lines(tallies))
     assert f'_bucket{{route="/a",le="{BOUNDS[-1]:g}"}} 1' in text
     assert '_bucket{route="/a",le="+Inf"} 2' in text
-    link.close()
+    client.close()
 
 
 def test_the_token_of_metrics(redis_url: str, tmp_path: Path) -> None:
@@ -190,8 +190,8 @@ def test_dashboard_and_rules_name_metrics_that_exist(shim: Shim, redis_url: str)
         "sinceMs": 0,
         "endedMs": None,
     }
-    store.link.command("HSET", "hsejobs:alerts", "waiting:email", json.dumps(alert))
-    store.link.close()
+    store.redis.command("HSET", "hsejobs:alerts", "waiting:email", json.dumps(alert))
+    store.redis.close()
     shim.ask("POST", "/email", json=MAIL)
     wait_until(lambda: any("http_requests" in one for one in scrape(shim.url)), 10, "the counts")
     there = {one.partition("{")[0] for one in scrape(shim.url)}

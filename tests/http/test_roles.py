@@ -49,9 +49,9 @@ class Jobs:
     """Jobs of the email queue in the state that a route needs."""
 
     def __init__(self, shim: Shim, url: str) -> None:
-        self.shim, self.link = shim, RedisClient(url)
-        self.work = WorkerStore(self.link, "hsejobs", "email", patience=2)
-        self.reader = JobReader(self.link, "hsejobs")
+        self.shim, self.redis = shim, RedisClient(url)
+        self.work = WorkerStore(self.redis, "hsejobs", "email", patience=2)
+        self.reader = JobReader(self.redis, "hsejobs")
         self.numbers = itertools.count()
 
     def make(self, owner: str, path: str) -> str:
@@ -108,7 +108,7 @@ class Jobs:
 def jobs(shim: Shim, redis_url: str) -> Iterator[Jobs]:
     found = Jobs(shim, redis_url)
     yield found
-    found.link.close()
+    found.redis.close()
 
 
 def test_the_table_has_every_route_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,12 +142,12 @@ def test_jobs_by_owner(key: tuple[str, str], role: str, jobs: Jobs) -> None:
             wanted = 200
         elif owner == "foreign":
             wanted = 404
-            nobody = jobs.shim.ask(
+            missing = jobs.shim.ask(
                 method,
                 path.removeprefix("/api/jobs").format(queue="email", job_id="org-2:never"),
                 role,
             )
-            assert nobody.content == done.content
+            assert missing.content == done.content
         else:
             wanted = 403 if may == "own jobs" and owner == "colleague" else 200
         if method == "DELETE" and wanted == 200:
@@ -200,7 +200,7 @@ def test_counts_and_lists(role: str, jobs: Jobs) -> None:
             for job in listed["jobs"]:
                 hidden = may.endswith("contents of own jobs") and job["userId"] != "ann"
                 assert (job["data"] is None) == hidden
-        # An operator may choose an organization; nobody else may name another than their own.
+        # An operator may choose an organization; other roles may name only their own.
         sign = "&" if "?" in url else "?"
         for org, n in (("org-2", 1), ("org-1", 2)):
             chosen = jobs.shim.ask("GET", f"{url}{sign}organizationId={org}", role)
@@ -278,9 +278,9 @@ def test_a_signed_link_is_for_one_file_and_anybody(
     monkeypatch.setenv("JOBS_PUBLIC_URL", jobs.shim.url)
     monkeypatch.setenv("JOBS_JWT_SECRET", SECRET)
     job_id = jobs.make("foreign", "/api/jobs/{queue}/jobs/{job_id}/artifact")
-    link = link_for(load_settings(), jobs.made)
-    assert link is not None
-    path = link.removeprefix(jobs.shim.url)
+    client = link_for(load_settings(), jobs.made)
+    assert client is not None
+    path = client.removeprefix(jobs.shim.url)
     done = jobs.shim.client.get(path)
     assert (done.status_code, done.content) == (200, f"file of {job_id}".encode())
     wait_until(lambda: '"/artifacts/***"' in jobs.shim.log.read_text(), 10, "the line")

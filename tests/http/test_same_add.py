@@ -55,7 +55,7 @@ def here(shim: Shim) -> Iterator[None]:
     for huey in huey_config.QUEUES.values():
         huey._registered = None
     yield
-    runtime().link.close()
+    runtime().redis.close()
     reset_runtime()
 
 

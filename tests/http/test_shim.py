@@ -324,7 +324,7 @@ def test_clean_covers_jobs_from_before_its_request(shim: Shim, redis_client: Red
     """The body may arrive later, and jobs are added in the meantime."""
     from tests.http.test_fuzz import Wire, head
 
-    link, sha = runtime().link, scripts.STATS.sha
+    client, sha = runtime().redis, scripts.STATS.sha
 
     def add(job_id: str) -> None:
         new = NewJob(job_id, "m.task", b"{}", 3, 1, 1000, 0, delay=600_000, nonce="n")
@@ -335,14 +335,14 @@ def test_clean_covers_jobs_from_before_its_request(shim: Shim, redis_client: Red
     runtime().reader.now("email")
     body = b'{"grace":0,"status":"delayed"}'
     wire = Wire(shim)
-    client: Any = redis_client
-    with client.monitor() as seen:
+    monitoring: Any = redis_client
+    with monitoring.monitor() as seen:
         wire.raw.sendall(head("POST", b"/api/jobs/email/clean", b"Content-Length: %d" % len(body)))
-        # The look at Redis' clock; whoever watches for alerts asks for some minutes besides.
+        # The read of Redis' clock; the watch for alerts also asks for some minutes.
         words = [""]
         while (words[0], words[1:2], words[-1]) != ("EVALSHA", [sha], "0"):
             words = seen.next_command()["command"].split()
-    tick(link)
+    tick(client)
     add("late")
     status, _, answer = wire.ask(body)
     wire.close()

@@ -1,4 +1,4 @@
-"""The matrix: each way in which Redis says no, on consumers that do all that they can do."""
+"""The matrix: each failure of Redis, on consumers that do everything they can do."""
 
 from tests.engine.conftest import consumer, trial
 

@@ -1,6 +1,6 @@
-"""{ways in which Redis says no} x {idle, claiming, running, finishing, stopping} x {threads, processes}.
+"""{failures of Redis} x {idle, claiming, running, finishing, stopping} x {threads, processes}.
 
-In every cell: nothing lost, nothing run twice, no attempt used, nobody dead, one log line when it
+In every cell: nothing lost, nothing run twice, no attempt used, no worker dead, one log line when it
 begins and one when it ends. Which cells CI runs is in CELLS; ``make matrix`` runs them all.
 """
 
@@ -46,7 +46,7 @@ CELLS = [
 
 
 class Place:
-    """A server, how its consumers reach it, and the ways to hurt it."""
+    """A server, how its consumers reach it, and its faults."""
 
     def __init__(self, server: Server, proxy: FlakyProxy | None) -> None:
         self.server, self.proxy = server, proxy
@@ -100,14 +100,14 @@ def begun(trial: Path, n: int) -> bool:
 
 
 def settled(completed: int, perhaps_one_more: bool) -> bool:
-    """Whether nothing but so many completed jobs is there."""
+    """Whether all jobs are completed, and their number is ``completed``, or perhaps one more."""
     found = counts()
     done = found.pop("completed")
     return not any(found.values()) and 0 <= done - completed <= int(perhaps_one_more)
 
 
 @pytest.mark.parametrize(("fault", "kind"), CELLS)
-def test_everything_goes_on(
+def test_work_continues_through_each_failure(
     place: Place, consumer: Start, trial: Path, tmp_path: Path, fault: str, kind: str
 ) -> None:
     """Idle at first; then running, claiming and finishing all at once."""
@@ -148,16 +148,16 @@ def test_everything_goes_on(
     assert Counter(words(trial, "call").values()) == {1: len(late)}
     said = [runtime().reader.logs("trial", job.id)[0] for job in long]
     assert said == [[f"step {step}" for step in range(60)]] * len(long)
-    # An add that was not answered may have been taken all the same.
+    # An add without an answer may still have been accepted.
     wait_until(lambda: settled(len(made) + 3 + len(late), fault in UNANSWERED), what="the rest")
     assert one.process.poll() is None
     assert two.process.poll() is None
     assert len(told(one.log, "processor started")) == 2
-    # With another password there is no right to listen either, and that is said.
+    # With another password there is no right to listen either, which is logged.
     failed = [line for line in told(one.log, "duty failed") if line["duty"] != "listen"]
     assert failed + told(one.log, "worker") == []
     begins, ends = told(one.log, "redis away"), told(one.log, "redis back")
-    # Two consumers, two times; the first one is short enough to go unsaid.
+    # Two consumers, two times; the first one is too short to be logged.
     assert len(begins) == len(ends) <= 4
     if fault not in UNANSWERED:
         assert (len(begins) >= 2) == (fault in REFUSING)

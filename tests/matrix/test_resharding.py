@@ -50,7 +50,7 @@ class Adder(threading.Thread):
                 self.failed.append(error)
             if self._over.wait(0.01):
                 break
-        runtime().link.close()
+        runtime().redis.close()
 
     def stop(self) -> None:
         self._over.set()
@@ -112,7 +112,7 @@ def test_a_slot_that_moves_splits_no_queue(
                 held = [key.decode() for key in client.keys("hsejobs:{trial}:*")]
                 assert bool(held) == (node is move.target)
                 assert len(held) == (len(keys_in(client, move.slot)) if held else 0)
-    assert RecordVerifier(runtime().link, "hsejobs").verify("trial").faults == []
+    assert RecordVerifier(runtime().redis, "hsejobs").verify("trial").faults == []
     begins, ends = told(one.log, "redis away"), told(one.log, "redis back")
     assert len(begins) == len(ends) <= 2
     assert [line for line in told(one.log, "duty failed") if line["duty"] != "listen"] == []

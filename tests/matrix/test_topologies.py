@@ -27,7 +27,7 @@ from tests.support.server import Server, binary_of, free_port
 
 Start = Callable[..., Consumer]
 BASE = keys.base("hsejobs", "trial")
-#: Seconds that all nodes are gone.
+#: Seconds for which all nodes are down.
 GONE = 5.0
 
 
@@ -39,7 +39,7 @@ def append_only(node: Server) -> None:
 
 @contextlib.contextmanager
 def away(cluster: Cluster, *nodes: Server) -> Iterator[None]:
-    """These nodes end, and come back with what they had; over when all agree again."""
+    """These nodes end and restart with their data; returns when all agree again."""
     for node in nodes:
         append_only(node)
     for node in nodes:
@@ -214,7 +214,7 @@ def test_a_fail_over_by_sentinel(
 
 @contextlib.contextmanager
 def readdressed(proxy: FlakyProxy, old: Server, new: Server) -> Iterator[None]:
-    """A fail-over by DNS: connections stay with the old server, new ones lead to the new one."""
+    """A failover by DNS: connections stay with the old server, new ones lead to the new one."""
     with old.client() as admin, new.client() as other:
         admin.execute_command("CLIENT", "PAUSE", 10_000, "WRITE")
         copied(admin, other)

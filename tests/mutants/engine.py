@@ -113,7 +113,7 @@ MUTANTS = (
         "engine/test_outcomes.py::test_postponing_can_have_an_end",
     ),
     engine(
-        "a time-out is not seen",
+        "a timeout is not noticed",
         "maintenance",
         "if running.deadline and now >= running.deadline and not slot.abandoned:",
         "if False:",

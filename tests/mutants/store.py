@@ -63,7 +63,7 @@ MUTANTS = (
         AGAIN,
     ),
     lua(
-        "a claim that leaves jobs wakes nobody",
+        "a claim that leaves jobs wakes no worker",
         "lib/claim",
         "  if redis.call('ZCARD', waiting) > 0 then ring() end\n",
         "",
@@ -251,7 +251,7 @@ MUTANTS = (
         ("webhooks/test_circuits.py",),
     ),
     lua(
-        "everybody makes the trial",
+        "every job makes the trial",
         "circuit_enter",
         "redis.call('HSET', key, 's', 't', 'tk', token,",
         "redis.call('HSET', key, 's', 'o', 'tk', token,",

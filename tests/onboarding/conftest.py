@@ -1,4 +1,4 @@
-"""Databases, consumers, and the tenant as it stands in the tables."""
+"""Databases, consumers, and the tenant as stored in the tables."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def platform_url(
 
 @pytest.fixture
 def platform(platform_url: str, tmp_path: Path) -> Engine:
-    """The engine on it."""
+    """The SQLAlchemy engine of that database."""
     return database(platform_url, tmp_path)
 
 

@@ -50,7 +50,7 @@ def mails(home: Path) -> list[Any]:
 
 
 def sent(job: str) -> None:
-    """Until the welcome mail has left."""
+    """Waits until the welcome mail was sent."""
     wait_until(
         lambda: runtime().reader.status("email", job) is State.COMPLETED, 60, "the welcome mail"
     )
@@ -99,7 +99,7 @@ def test_the_documents_example_from_the_command_line(
     assert (job.progress, job.progress_message) == (100, "done")
     lines, _ = runtime().reader.logs("tenant-onboarding", job.id)
     assert lines == [f"step: {step}" for step in STEPS]
-    # The token is in the mail, and nowhere that people look.
+    # The token is in the mail, and in no view, log or error.
     child = runtime().reader.job("email", result["welcomeMailJobId"])
     assert child.organization_id == organization["id"]
     seen = [str(mask(child.data)), str(child.result), str(job.data), str(lines), done.stderr]
@@ -126,7 +126,7 @@ def test_without_an_invite_page_the_mail_has_no_link(
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_at_every_step_it_goes_on(
+def test_killed_at_every_step_it_resumes(
     platform: Engine, platform_workers: Consumers, home: Path, moment: str
 ) -> None:
     killed = home / "killed"

@@ -1,4 +1,4 @@
-"""One tenant, whoever runs the steps, in whatever order, however often."""
+"""One tenant, no matter which run makes the steps, in what order and how often."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ database(sys.argv[1], pathlib.Path())
 
 
 class Run:
-    """A run on a thread of its own that makes one step each time it is told to."""
+    """A run on a thread of its own that makes one step at each call."""
 
     def __init__(self, engine: Engine) -> None:
         self.result: NewTenant | None = None
@@ -183,7 +183,7 @@ class Run:
             raise KeyboardInterrupt
 
     def step(self, *, die: bool = False) -> None:
-        """To the beginning of the next step, or to the end."""
+        """Runs until the beginning of the next step, or until the end."""
         if not self.ended:
             self._dead = die
             self._go.release()
@@ -274,7 +274,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a NUL": ({"adminName": "J\0hn"}, "adminName"),
     "a name that grows": ({"organizationName": "\u0390" * 200}, "organizationName"),
     "half a character": ({"adminName": "J\ud800"}, "adminName"),
-    "no address": ({"adminEmail": "nobody-home"}, "adminEmail"),
+    "no address": ({"adminEmail": "no-at-sign"}, "adminEmail"),
     "two addresses": ({"adminEmail": "a@acme.example,b@acme.example"}, "adminEmail"),
     "a name and an address": ({"adminEmail": "John <j@acme.example>"}, "adminEmail"),
     "no tier there is": ({"tier": "platinum"}, "tier"),
@@ -282,7 +282,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "an empty customer id": ({"stripeCustomerId": "cus_"}, "stripeCustomerId"),
     "another subscription id": ({"stripeSubscriptionId": "cus_8877"}, "stripeSubscriptionId"),
     "a newline after it": ({"stripeSubscriptionId": "sub_8877\n"}, "stripeSubscriptionId"),
-    "nobody's subscription": ({"stripeCustomerId": None}, "stripeCustomerId"),
+    "a subscription without a customer": ({"stripeCustomerId": None}, "stripeCustomerId"),
     "an unknown field": ({"password": "hunter2hunter2"}, "password"),
 }
 

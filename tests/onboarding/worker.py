@@ -1,7 +1,7 @@
 """The onboarding queue as a test's consumer runs it: it kills itself where the test says, once.
 
 ``TRIAL_KILL`` names a moment: ``begin:STEP`` (just before a step), ``commit:N`` (just before the
-N-th commit of the run) or ``end`` (the work is done, and nobody knows it yet).
+N-th commit of the run) or ``end`` (the work is done and not reported yet).
 """
 
 from __future__ import annotations

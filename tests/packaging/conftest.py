@@ -71,7 +71,7 @@ def environment(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Creates a clean virtual environment with the wheel; returns the folder of its programs.
 
     What hsejobs depends on is this environment's own, by its path: nothing is downloaded, and
-    nothing that is editable here is seen there. Beside it lies somebody else's package ``tasks``.
+    nothing that is editable here is seen there. A package ``tasks`` of another distribution is next to it.
     """
     folder = tmp_path_factory.mktemp("environment") / "venv"
     venv.create(folder, symlinks=True)

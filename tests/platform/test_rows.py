@@ -1,4 +1,4 @@
-"""A tenant gets its own rows, all of them, and nobody else's."""
+"""A tenant gets its own rows, all of them, and no other tenant's."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_no_filter_reaches_another_organization(
     engine: Engine, condition: Any, organization: str, scoped: bool
 ) -> None:
     tenant = PlatformTenant(engine, organization)
-    # Also a statement that nobody scoped is scoped when it runs.
+    # A statement that was not scoped is scoped when it runs.
     start = tenant.select(STATIONS) if scoped else select(STATIONS)
     found = rows(tenant, start.where(condition))
     with engine.connect() as connection:
@@ -186,7 +186,7 @@ def test_organization_is_its_own_row_alone(engine: Engine, mine: PlatformTenant)
     assert found is not None
     assert found.id == "mine"
     assert rows(mine, select(schema.ORGANIZATIONS.c.id)) == [("mine",)]
-    assert PlatformTenant(engine, "nobody").organization() is None
+    assert PlatformTenant(engine, "org-none").organization() is None
 
 
 def test_a_snapshot_is_of_one_moment_and_of_one_organization(engine: Engine) -> None:
@@ -241,7 +241,7 @@ def test_refuses_what_could_reach_past_the_scope(mine: PlatformTenant, name: str
 
 
 @pytest.mark.parametrize("organization", ["", None, 7])
-def test_nobodys_rows_are_not_everybodys(engine: Engine, organization: Any) -> None:
+def test_without_an_organization_there_are_no_rows(engine: Engine, organization: Any) -> None:
     with pytest.raises(NotScoped):
         PlatformTenant(engine, organization)
 

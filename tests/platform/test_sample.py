@@ -153,7 +153,7 @@ def stranger(engine: Engine, organization: str, name: str) -> None:
     ("organization", "name"),
     [("org-123", "Acme"), ("org-900", "Acme"), ("org-9", "Northwind Energy 84")],
 )
-def test_an_organization_that_is_no_sample_gets_no_row(
+def test_an_organization_outside_the_sample_gets_no_row(
     platform_engine: Engine, organization: str, name: str
 ) -> None:
     stranger(platform_engine, organization, name)
@@ -164,13 +164,13 @@ def test_an_organization_that_is_no_sample_gets_no_row(
     assert has_others(platform_engine)
 
 
-def test_the_sample_is_no_stranger_to_itself(platform_engine: Engine) -> None:
+def test_the_sample_recognizes_its_own_rows(platform_engine: Engine) -> None:
     assert not has_others(platform_engine)
     fill(platform_engine, organizations=30, rows=600)
     assert not has_others(platform_engine)
     stranger(platform_engine, "org-acme", "Acme")
     assert has_others(platform_engine)
-    # Beside it there is room: none of its ids and names is the sample's.
+    # It does not conflict: none of its ids and names is in the sample.
     assert fill(platform_engine, organizations=31, rows=620)["organizations"] == 1
 
 

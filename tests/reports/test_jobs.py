@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hsejobs.engine import JobFailed
+from hsejobs.engine import AddKeywords, JobFailed
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidPayload
 from hsejobs.model import State
@@ -123,7 +123,7 @@ def test_run_twice_there_is_one_artifact_and_one_mail(
 ) -> None:
     died = tmp_path / "died"
     monkeypatch.setenv("TRIAL_FILE", str(died))
-    # Its worker is killed when the artifact is in place and the mail is added, but not told.
+    # Its worker is killed when the artifact is in place and the mail is added, but before it reports that.
     platform_workers.start("tests.reports.worker.reports", "-w", "1", QUEUE_LEASE_MS="1500")
     job = queue_report(EXAMPLE | {"format": form})
     result = job.wait(60)
@@ -176,9 +176,13 @@ def test_a_report_ends_at_its_deadline(platform_workers: Consumers, tmp_path: Pa
 def test_of_whom(platform_workers: Consumers, tmp_path: Path) -> None:
     platform_workers.start("huey_config.reports", "-w", "1")
     for payload, options, said in (
-        (EXAMPLE, {"organization_id": "org-124"}, "organizationId: must be the organization"),
-        ({"type": "audits"}, {}, "is required"),
-        ({"type": "audits"}, {"organization_id": "org-none"}, "no such organization"),
+        (
+            EXAMPLE,
+            AddKeywords(organization_id="org-124"),
+            "organizationId: must be the organization",
+        ),
+        ({"type": "audits"}, AddKeywords(), "is required"),
+        ({"type": "audits"}, AddKeywords(organization_id="org-none"), "no such organization"),
     ):
         job = queue_report(payload, **options)
         with pytest.raises(JobFailed, match=said):

@@ -124,7 +124,7 @@ def test_every_script_is_in_the_text_and_boxes_are_reported(reports: Reports) ->
     for word in ("Έλεγχος", "Überprüfung", "Ærø", "Žluťoučký"):
         assert word in text
     assert not set("ΈλεγχοςÜüæžťč") & set(made.missing)
-    # Whether this machine has fonts for all or not: what is not there is told, and is a box.
+    # Whether this machine has fonts for all or not: a missing character is reported, and is a box.
     for word in ("消防点検", "تدقيق"):
         assert set(word) & set(made.missing) or word in unicodedata.normalize("NFKC", text)
     told = "could not be printed" in pages[0]
@@ -136,7 +136,7 @@ def test_every_script_is_in_the_text_and_boxes_are_reported(reports: Reports) ->
 
 
 def test_a_character_that_no_font_has(reports: Reports) -> None:
-    # A hieroglyph of 2024; should a machine have it, the next one has it not.
+    # A hieroglyph of 2024; if a machine has it, it lacks the next one.
     audits(reports.engine, "Known", "\U000143fa and \U000143f9")
     made, pages = reports.pages("audits", None, "org-1")
     assert made.missing == ("\U000143f9", "\U000143fa")
@@ -207,7 +207,7 @@ def test_typesetting_ends_when_the_job_does(reports: Reports) -> None:
     assert files == []
 
 
-def test_characters_that_only_steer_are_not_told_as_boxes(reports: Reports) -> None:
+def test_control_characters_are_not_reported_as_boxes(reports: Reports) -> None:
     # U+200B, where a long word may break, U+200D, U+202E; the hieroglyph alone is a box.
     audits(reports.engine, "W" * 40 + "\U000143fa", "a\u200db\u202ec \U000143fa\u200d\U000143fa")
     made, pages = reports.pages("audits", None, "org-1")

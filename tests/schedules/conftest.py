@@ -36,15 +36,15 @@ class Board:
 
     def register(self, queue: str) -> None:
         """A queue of somebody else's program, which does not run now."""
-        registry.save(runtime().link, runtime().prefix, QueueInfo(queue))
+        registry.save(runtime().redis, runtime().prefix, QueueInfo(queue))
 
     def finished(self, queue: str, state: State, count: int, hours: float) -> None:
-        """Jobs that ended so long ago."""
+        """Adds finished jobs that ended at the given age."""
         names = [f"{state.value}-{hours:g}-{number}" for number in range(count)]
         runtime().writer.add_many(
             queue, [NewJob(name, "m.task", b"{}", 3, 1, 0, 0) for name in names]
         )
-        work = WorkerStore(runtime().link, runtime().prefix, queue, patience=1)
+        work = WorkerStore(runtime().redis, runtime().prefix, queue, patience=1)
         while True:
             _, claims = work.step([], 100, f"t{state.value}{hours:g}", 30_000)
             if not claims:
@@ -82,7 +82,7 @@ class Board:
         return wait_until(state, timeout, f"the end of {job_id}")  # type: ignore[return-value]
 
     def due(self, queue: str, task: str, minutes: int) -> None:
-        """As if a schedule had last been looked at so many minutes ago: it makes up a missed run."""
+        """As if a schedule was last checked ``minutes`` ago: it makes up for a missed run."""
         slot = runtime().reader.now(queue) // MINUTE_MS - minutes
         self.command("HSET", self.key(queue, "slots"), task, slot)
 

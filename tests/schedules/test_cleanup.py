@@ -1,4 +1,4 @@
-"""Cleanup by a real consumer: what goes, what stays, and what the job says of it."""
+"""Cleanup by a real consumer: what it removes, what it keeps, and what the job reports."""
 
 from __future__ import annotations
 
@@ -84,10 +84,10 @@ def test_the_hourly_run_keeps_what_is_young(
     assert sum(path.is_file() for path in (tmp_path / "artifacts").rglob("*")) == 2
     assert not list((tmp_path / "outbox").iterdir())
     # No key of a removed job is left.
-    assert not runtime().link.command("EXISTS", board.key("foreign", "job", "completed-25-0"))
+    assert not runtime().redis.command("EXISTS", board.key("foreign", "job", "completed-25-0"))
 
 
-def test_a_run_by_hand_keeps_as_long_as_it_is_told(
+def test_a_manual_run_keeps_jobs_as_long_as_its_payload_says(
     board: Board, platform_workers: Consumers
 ) -> None:
     board.register("foreign")
@@ -99,13 +99,13 @@ def test_a_run_by_hand_keeps_as_long_as_it_is_told(
     assert result["workers"] == 0
 
 
-def test_a_job_stays_as_long_as_its_file_and_by_hand_takes_it(
+def test_a_job_stays_as_long_as_its_file_and_a_manual_cleanup_takes_it(
     board: Board, platform_workers: Consumers, tmp_path: Path
 ) -> None:
     board.register("foreign")
     board.finished("foreign", State.COMPLETED, 3, 25)
     now = int(time.time() * 1000)
-    # One's file can be loaded still, the other's has expired.
+    # One file can still be loaded, the other has expired.
     for number, expires in enumerate((now + 9_999_999, now - 1)):
         key = board.key("foreign", "job", f"completed-25-{number}")
         board.command("HSET", key, "o", "o", "af", f"file-{number}", "ae", expires)

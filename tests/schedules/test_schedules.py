@@ -1,4 +1,4 @@
-"""`hsejobs schedules`: cron, next and last run, outcome; and a run by hand."""
+"""`hsejobs schedules`: cron, next and last run, outcome; and a manual run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_cron_and_next_before_any_run(board: Board) -> None:
 
 
 @pytest.mark.parametrize("name", ["hourly_cleanup", CLEANUP])
-def test_a_run_by_hand_is_the_last_one_and_outlives_its_record(
+def test_a_manual_run_is_the_last_one_and_outlives_its_record(
     board: Board, platform_workers: Consumers, name: str
 ) -> None:
     board.hold("cleanup", CLEANUP)
@@ -91,5 +91,5 @@ def test_an_obliterated_queue_forgets_its_runs(board: Board, platform_workers: C
     platform_workers.kill(consumer)
     runtime().writer.obliterate("cleanup")
     assert runtime().reader.last_outcomes("cleanup") == {}
-    left = runtime().link.command("EXISTS", board.key("cleanup", "lastends"))
+    left = runtime().redis.command("EXISTS", board.key("cleanup", "lastends"))
     assert left == 0

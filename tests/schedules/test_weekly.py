@@ -1,4 +1,4 @@
-"""The weekly compliance report: one job an organization and week, also after a kill."""
+"""The weekly compliance report: one job per organization and week, also after a kill."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_missed_sunday_is_made_up_once(
     assert board.total("reports") == 3
 
 
-def test_a_killed_run_goes_on_and_adds_none_twice(
+def test_a_killed_run_resumes_and_adds_no_job_twice(
     board: Board, platform_workers: Consumers, tmp_path: Path
 ) -> None:
     count = 20 * PAGE + 1

@@ -1,4 +1,4 @@
-"""Mail servers: a real one (aiosmtpd), and one that misbehaves where it is told to."""
+"""Mail servers: a real one (aiosmtpd), and one that misbehaves at a chosen point."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from hsejobs.services.mail import build_envelope, build_message
 from hsejobs.services.mail.message import Envelope as MailEnvelope
 from hsejobs.services.mail.render import use_templates
+from hsejobs.services.mail.send import use_outbox_sender
 
 
 @dataclass
@@ -38,7 +39,8 @@ class Certificate:
 
 @pytest.fixture(scope="session", autouse=True)
 def _templates() -> None:
-    """The application's named templates, without the application."""
+    """The application's named templates and sender, without the application."""
+    use_outbox_sender("noreply@hse.digital")
     use_templates(Path(__file__).parents[2] / "templates" / "email")
 
 
@@ -159,7 +161,7 @@ class BadServer:
     """Speaks plain SMTP, and at the stage ``at`` does what ``how`` says.
 
     Stages: banner, EHLO, MAIL, RCPT, DATA, dot (the answer to the mail), QUIT.
-    ``how``: drop, hang, dribble (a byte every 20 ms, for ever), or the bytes of
+    ``how``: drop, hang, dribble (a byte every 20 ms, without end), or the bytes of
     the reply to give.
     """
 
@@ -231,7 +233,7 @@ class BadServer:
 
 @pytest.fixture
 def bad_server() -> Iterator[Callable[[str, str | bytes], BadServer]]:
-    """Start servers that misbehave; see `BadServer`."""
+    """Starts servers that misbehave; see `BadServer`."""
     running: list[BadServer] = []
 
     def start(at: str, how: str | bytes) -> BadServer:

@@ -1,4 +1,4 @@
-"""International host names mean the same host wherever they stand."""
+"""International host names mean the same host wherever they are used."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_one_rule_for_mail_endpoints_and_the_mail_server(name: str, host: str) -
 @pytest.mark.parametrize(
     "name", ["a" * 254, "☃\u200d.example", "ü" * 64 + ".example", "-ü.example"]
 )
-def test_what_is_no_name_is_a_value_error(name: str) -> None:
+def test_an_invalid_name_is_a_value_error(name: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         ascii_host(name)
 

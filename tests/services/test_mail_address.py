@@ -1,4 +1,4 @@
-"""Addresses: what is one, what is none, and how one is masked."""
+"""Addresses: which are valid, which are not, and how one is masked."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_an_address_is_read(text: str, name: str, spec: str) -> None:
         "Secret\ud800 <a@example.com>",
     ],
 )
-def test_what_is_no_address_is_refused_without_repeating_it(text: str) -> None:
+def test_an_invalid_address_is_refused_without_repeating_it(text: str) -> None:
     with pytest.raises(InvalidPayload) as caught:
         parse_address(text, "cc.3")
     assert caught.value.field == "cc.3"

@@ -138,7 +138,7 @@ def test_a_reply_is_shown_without_secrets(bad_server: Bad, send: Send, later: Cl
     assert len(text) < 260
 
 
-def test_nobody_listens(bad_server: Bad, send: Send, later: Clock) -> None:
+def test_a_port_without_a_server(bad_server: Bad, send: Send, later: Clock) -> None:
     server = bad_server("none", b"")
     server.close()
     with pytest.raises(MailServerUnavailable, match="connecting"):

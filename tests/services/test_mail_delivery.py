@@ -189,7 +189,7 @@ def test_5xx_is_final_and_4xx_is_not(
     assert not ledger.keys
 
 
-def test_some_are_refused_for_good(mail_server: Server, send: Send, ledger: Ledger) -> None:
+def test_some_are_refused_permanently(mail_server: Server, send: Send, ledger: Ledger) -> None:
     inbox = mail_server()
     inbox.replies["b@example.com"] = "550 unknown"
     assert send(inbox.url, to=THREE) == Receipt(2, ("b***@example.com",))
@@ -236,7 +236,7 @@ def test_a_lost_lease_stops_the_mail(mail_server: Server, send: Send, ledger: Le
     assert not ledger.keys
 
 
-def test_a_delivery_that_cannot_be_recorded_is_no_failure(
+def test_a_delivery_that_cannot_be_recorded_is_not_a_failure(
     mail_server: Server, build: Build, later: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(key: str) -> None:

@@ -26,7 +26,7 @@ Build = Callable[..., tuple[EmailMessage, Envelope]]
 
 
 def parsed(message: EmailMessage) -> EmailMessage:
-    """What a recipient's program makes of it."""
+    """The message as a recipient's program parses it."""
     data = message.as_bytes()
     assert b"\n" not in data.replace(b"\r\n", b"")
     assert max(map(len, data.split(b"\r\n"))) <= 998
@@ -106,7 +106,7 @@ def test_any_body_arrives_as_it_is(build: Build, text: str) -> None:
     assert b"\0" not in message.as_bytes()
 
 
-def test_given_text_is_no_template(build: Build) -> None:
+def test_given_text_is_not_a_template(build: Build) -> None:
     message, _ = build(text="{{ 7*7 }}", html="{% raw %}{{ 1 }}", subject="{{ 7*7 }}")
     read = parsed(message)
     assert (body(read, "plain"), read["Subject"]) == ("{{ 7*7 }}\n", "{{ 7*7 }}")
@@ -199,7 +199,7 @@ def test_letters_outside_ascii_before_the_at_need_smtputf8(build: Build) -> None
 @pytest.mark.parametrize(
     "sender", ["x@example.com", "x@sub.hse.digital", "x@hse.digital.example.com", "noreply"]
 )
-def test_from_lies_in_an_allowed_domain(build: Build, sender: str) -> None:
+def test_from_has_an_allowed_domain(build: Build, sender: str) -> None:
     with pytest.raises(InvalidPayload) as caught:
         build(from_=sender)
     assert caught.value.field == "from"

@@ -1,4 +1,4 @@
-"""What the text of a mail that came as HTML alone says, however the HTML is written."""
+"""The text that is generated for a mail with HTML only, however the HTML is written."""
 
 from __future__ import annotations
 

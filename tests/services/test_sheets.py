@@ -136,7 +136,7 @@ def test_types(tmp_path: Path) -> None:
         "٢٠٢٦-01-31",
     ],
 )
-def test_what_is_no_time_of_excels_stays_text(tmp_path: Path, text: str) -> None:
+def test_times_that_excel_cannot_represent_stay_text(tmp_path: Path, text: str) -> None:
     assert values(made(tmp_path, ("id", "createdAt"), [("i", text)])) == [["i", text]]
 
 
@@ -223,7 +223,7 @@ def test_any_text_comes_back(tmp_path_factory: pytest.TempPathFactory, texts: li
 
 
 @pytest.mark.parametrize("text", ["x" * (LONGEST + 1), "\U0001f525" * LONGEST, "é" * 100_000])
-def test_a_long_text_is_cut_and_that_is_told(tmp_path: Path, text: str) -> None:
+def test_a_long_text_is_cut_and_reported(tmp_path: Path, text: str) -> None:
     out = Out()
     with workbook(out, home=tmp_path, title="", at=AT, check=lambda: None) as book:
         book.table("rows", ("id", "title"), [[("a", text), ("b", "x" * LONGEST)]])
@@ -248,7 +248,9 @@ def test_the_header_stays_and_filters(tmp_path: Path) -> None:
         assert [cell.value for cell in sheet[1]] == ["id", "n"]
 
 
-def test_a_table_goes_on_in_the_next_sheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_continues_in_the_next_sheet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert MOST_ROWS == 1_048_576
     monkeypatch.setattr(sheets, "MOST_ROWS", 11)
     for count, wanted in ((10, [10]), (11, [10, 1]), (25, [10, 10, 5]), (0, [0])):

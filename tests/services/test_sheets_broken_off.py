@@ -1,4 +1,4 @@
-"""Workbooks that are broken off: what they leave behind, and what is said."""
+"""Interrupted workbooks: what they leave behind, and what is reported."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def made_until_it_fails(home: Path) -> Out:
 
 @pytest.mark.parametrize("calls", [0, 1, 5])
 def test_what_is_broken_off_leaves_nothing(tmp_path: Path, calls: int) -> None:
-    """Also where the end comes while the workbook is being packed."""
+    """Also if the interruption comes while the workbook is being packed."""
     out, count = Out(), 0
 
     def check() -> None:

@@ -122,7 +122,7 @@ def test_what_the_file_raises_is_raised_and_nothing_follows() -> None:
             for number in pieces:
                 put(b"%d" % number)
 
-    # Told by a later call, and also where there is none.
+    # Reported by a later call, and also where there is none.
     for pieces in (range(100), range(4)):
         got.clear()
         with pytest.raises(OSError, match="no space"):

@@ -18,7 +18,7 @@ from hsejobs.engine.worker import BELL_WAIT, JobWorker
 from hsejobs.errors import JobCancelled, JobsError, LeaseLost, Postpone, Unrecoverable
 from hsejobs.settings import Settings
 from tests.simulator.clock import Ended
-from tests.simulator.network import Network, SimLink
+from tests.simulator.network import Network, SimClient
 from tests.simulator.observer import Hold, Observer
 from tests.simulator.world import Actor, Group, Violation, World
 
@@ -33,17 +33,17 @@ class Sim:
     ) -> None:
         self.world, self.network, self.observer = world, network, observer
         self.settings = settings
-        self.link_class: type[SimLink] = type("Link", (SimLink,), {"network": network})
+        self.client_class: type[SimClient] = type("Client", (SimClient,), {"network": network})
         self.groups: list[Group] = []
         self.consumers: list[SimConsumer] = []
         self.numbers = 0
-        #: The end: nobody adds, acts or hurts any more, and what there is must come to its end.
+        #: The end: no more jobs, acts or faults are added, and the existing jobs must end.
         self.closing = False
 
     def huey(self) -> SimHuey:
         """The queue's code as one process has it."""
         runtime = Runtime(self.settings)
-        runtime.__dict__["link"] = self.link_class()
+        runtime.__dict__["redis"] = self.client_class()
         return SimHuey(self, runtime)
 
     def start_consumer(self) -> None:
@@ -76,7 +76,7 @@ class Sim:
         world.spawn(group, f"{group.name}k", body)
 
     def end_group(self, group: Group) -> None:
-        """A whole process, with its children, is gone."""
+        """Kills a whole process with its children."""
         if not group.alive:
             return
         group.alive = False
@@ -105,7 +105,7 @@ class SimHuey(JobHuey):
 
 
 class Busy(JobsError):
-    """What a task raises that says when to come again."""
+    """An error with a time for the next attempt, which a task raises."""
 
     code = "busy"
     retry_after = 0.7
@@ -166,7 +166,7 @@ def _once(sim: Sim, job: Any, key: str) -> None:
 
 
 class SimFlag:
-    """A stop flag."""
+    """The consumer's stop flag; a wait for it passes simulated time."""
 
     def __init__(self, world: World) -> None:
         self._world, self._set = world, False
@@ -236,7 +236,7 @@ class SimEnvironment:
 
 
 class SimConsumer(JobConsumer):
-    """The real one, but for what asks the operating system."""
+    """The real consumer, without calls to the operating system."""
 
     def __init__(self, sim: Sim, group: Group, **options: Any) -> None:
         self.sim, self.group = sim, group
@@ -262,15 +262,15 @@ class SimConsumer(JobConsumer):
         """There are no signals."""
 
     def stop(self) -> None:
-        """What SIGTERM does."""
+        """Does what the handler of SIGTERM does."""
         self._signals += 1
-        self.poke()
+        self.wake_maintenance()
 
     def _stop(self) -> None:
         self.group.stopping = True
         super()._stop()
 
-    def poke(self) -> None:
+    def wake_maintenance(self) -> None:
         if self._poked is not None:
             self.maintenance.fast_until = self.sim.world.now + 1.0
             self.sim.world.at(self.sim.world.now, lambda wake=self._poked: wake(None))  # type: ignore[misc]

@@ -51,7 +51,7 @@ IN_LUA: dict[str, tuple[str, Patch]] = {
         without(" and job[2] == ARGV[a + 1]"),
     ),
     "log lines written again": ("log", replaced("if new > #ARGV then return 1 end", "new = 6")),
-    "a mark burnt by a lost reply": (
+    "a mark used up by a lost reply": (
         "mark",
         replaced("return job[3] == ARGV[5] and 1 or 0", "return 0"),
     ),
@@ -84,7 +84,7 @@ def _with(owner: Any, name: str, value: Any) -> Iterator[None]:
         setattr(owner, name, kept)
 
 
-def _claims_anew() -> Any:
+def _claims_again() -> Any:
     """A claim is sent again as if it were the first time."""
     step = WorkerStore.step
 
@@ -120,21 +120,21 @@ def _taken_back_and_lost() -> Any:
     return _with(PendingWrites, "flush", flush)
 
 
-def _taken_back_for_ever() -> Any:
+def _taken_back_forever() -> Any:
     """What was taken out of a slot stays in it."""
 
-    def take_back(self: Slot, *, finished: bool = True, behind: Any = None) -> Any:
+    def reclaim(self: Slot, *, finished: bool = True, behind: Any = None) -> Any:
         with self._locked():
             _, at, running, flags, count, size, used, started, deadline = head = self._head()
             rows = self._held(head)
             self._put(at, at, running, flags, count, size, used, started, deadline)
             return self._finished(head, rows), [(row[0], row[1]) for row in rows[at:]]
 
-    return _with(Slot, "take_back", take_back)
+    return _with(Slot, "reclaim", reclaim)
 
 
 def _sweeps_first() -> Any:
-    """After an outage, leases are taken before anybody could renew."""
+    """After an outage, leases are taken before any consumer could renew."""
 
     def sweep(self: WorkerStore, max_stalls: int, *, stall_until: int = 0) -> Any:
         return kept(self, max_stalls)
@@ -181,16 +181,16 @@ def _ends_workers() -> Any:
 
 
 def _forgets_its_dead() -> Any:
-    """The outcome of a failed job dies with its process, and nobody says so before the lease ends."""
+    """The outcome of a failed job dies with its process, and nothing reports it before the lease ends."""
     return _with(Slot, "unwritten", lambda self: [])
 
 
 #: Faults of the engine.
 IN_ENGINE: dict[str, Callable[[], Any]] = {
-    "a claim is sent again as a new one": _claims_anew,
+    "a claim is sent again as a new one": _claims_again,
     "an outcome is dropped when its write fails": _drops_outcomes,
     "what was taken back is dropped": _taken_back_and_lost,
-    "what was taken back is taken back for ever": _taken_back_for_ever,
+    "what was taken back is taken back forever": _taken_back_forever,
     "sweeps before the renewals after an outage": _sweeps_first,
     "telling raises": _telling_raises,
     "what Redis says ends a worker": _ends_workers,

@@ -1,4 +1,4 @@
-"""What becomes of a call: answered, lost on its way there or back, late, refused; as the seed says."""
+"""The fate of a call, by seed: answered, lost on its way there or back, late, or refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.simulator.observer import Observer
     from tests.simulator.wire import Wire
 
-#: What a server that does not take writes answers.
+#: The replies of a server that refuses writes.
 REFUSALS = ("CLUSTERDOWN", "MASTERDOWN", "MISCONF", "NOPERM", "NOREPLICAS", "READONLY")
 #: Those that refuse a look as well.
 _ALL_REFUSED = ("MASTERDOWN", "CLUSTERDOWN")
@@ -32,7 +32,7 @@ def refusal(code: str) -> Exception:
 
 
 class Network:
-    """The network and the server's moods. Rates are per call."""
+    """The network's and the server's faults. Rates are per call."""
 
     def __init__(self, world: World, wire: Wire, observer: Observer) -> None:
         self.world, self.wire, self.observer = world, wire, observer
@@ -153,7 +153,7 @@ class Network:
         self.world.at(self.world.now + there, lambda: self._execute(call, words, None))
 
     def _late(self, actor: Actor, call: Any, words: Any, there: float, back: float) -> None:
-        """It comes when nobody waits for it any more."""
+        """It arrives when no caller waits for it any more."""
         self._reset(actor, call, there, "will be done late")
         later = self.world.now + self.world.random.uniform(0.01, 6.0)
         self.world.at(later, lambda: self._execute(call, words, None))
@@ -171,7 +171,7 @@ class Network:
         if self.down_until > world.now:
             return
         if self.frozen_until > world.now:
-            # What lies in the sockets is read when it runs again, in any order.
+            # What is in the sockets is read when it runs again, in any order.
             later = self.frozen_until + world.random.uniform(1e-5, 1e-3)
             world.at(later, lambda: self._execute(call, words, back))
             return
@@ -205,7 +205,7 @@ class Network:
     def _ring(self) -> None:
         _actor, wake = self.bells.pop(0)
         if self.world.random.random() < self.lose:
-            return  # the bell was heard by a connection that is gone
+            return  # the bell was taken by a connection that no longer exists
         self.world.at(self.world.now + self.world.random.uniform(5e-5, 1e-3), lambda: wake(None))
 
 
@@ -214,7 +214,7 @@ def brief(reply: Any) -> str:
     return repr(reply).replace("b'", "'")[:70]
 
 
-class SimLink(RedisClient):
+class SimClient(RedisClient):
     """The real RedisClient, whose exchanges go through the simulated network."""
 
     network: Network

@@ -40,7 +40,7 @@ class Row(NamedTuple):
 
 @dataclass(slots=True)
 class Call:
-    """One exchange. ``late``: it reached the server when nobody waited for it any more."""
+    """One exchange. ``late``: it reached the server when no caller waited for it any more."""
 
     actor: Actor
     name: str
@@ -72,7 +72,7 @@ class Hold:
     token: str
     worker: Actor
     at: float
-    #: The claim was executed for a call that nobody waited for any more.
+    #: The claim was executed for a call that no caller waited for any more.
     late: bool
     received: bool = False
     running: bool = False
@@ -83,7 +83,7 @@ class Hold:
 
 #: The scripts that may take a job away, and from which states.
 _REMOVERS = {"remove": "wdcf", "clean": "wdcf", "obliterate": "wdcfa"}
-#: What the other scripts may do to a job's state.
+#: The changes of state that the other scripts may make.
 _MOVES: dict[str, set[tuple[str, str]]] = {
     "complete": {("a", "c"), ("a", "f"), ("w", "a"), ("d", "w"), ("d", "a")},
     "cancel": {("w", "f"), ("d", "f"), ("a", "f")},
@@ -103,7 +103,7 @@ _BY_TOKEN = {"fail", "postpone", "release", "stall", "renew", "progress", "log",
 
 
 class Observer:
-    """Raises Violation."""
+    """Checks each call against the invariants. Raises Violation."""
 
     def __init__(self, world: World, log_of: Callable[[str], list[bytes]]) -> None:
         self.world, self.log_of = world, log_of
@@ -117,9 +117,9 @@ class Observer:
         self.granted: dict[tuple[str, int, str], str] = {}
         self.asked: set[tuple[str, int, str]] = set()
         self.accepted: set[str] = set()
-        #: Tokens of claims whose answer is in the claimer's hands.
+        #: Tokens of claims whose answer the claimer has received.
         self.settled: set[str] = set()
-        #: Attempts whose last words met a fault, which is told and not insisted on.
+        #: Attempts whose last log lines met a fault: it is reported, and the write is not repeated.
         self.muted: set[str] = set()
         self.seen: Counter[str] = Counter()
 
@@ -130,7 +130,7 @@ class Observer:
         return Call(actor, name, [_text(one) for one in args])
 
     def answered(self, call: Call, reply: Any) -> None:
-        """Its reply is in the caller's hands."""
+        """The caller has received the reply."""
         if call.name != "complete":
             return
         self.settled.add(call.args[1])
@@ -226,7 +226,7 @@ class Observer:
         if after.token != token:
             wrong(f"it was claimed with {token!r} and is {after.token!r}'s")
         if token in self.settled:
-            wrong("it was claimed when the claim had been answered already: nobody will run it")
+            wrong("it was claimed when the claim had been answered already: no worker will run it")
         late = call.late or not call.actor.alive
         # A claim that is sent again may find a job that was taken back from it unanswered.
         before = self.holds.get((after.id, token))
@@ -235,7 +235,7 @@ class Observer:
         self.holds[after.id, token] = Hold(after.id, token, call.actor, self.world.now, late)
 
     def _left(self, call: Call, before: Row, after: Row, now_ms: int, wrong: Any) -> None:
-        """The job is no longer active: by its token's own word, or because its lease ran out."""
+        """The job is no longer active: its token ended it, or its lease expired."""
         hold = self.holds[before.id, before.token]
         hold.ended = f"{call.name} {after.state}"
         if after.code == "cancelled":
@@ -263,7 +263,7 @@ class Observer:
                 )
 
     def _lines(self, hold: Hold, after: Row, wrong: Any) -> None:
-        """What an attempt said stands there once it is completed: all of it, once, in its order."""
+        """The log lines of a completed attempt are all stored, once each and in order."""
         if after.log == "0" and not hold.said:
             return
         begin = hold.token + ":"
@@ -271,13 +271,13 @@ class Observer:
         mine = [line for line in lines if line.startswith(begin)]
         if len(set(lines)) < len(lines):
             wrong("log lines are written twice")
-        # What a killed process had not written is gone with it, and what a consumer that ends could not.
+        # Lines that a killed process, or an ending consumer, had not written are lost with it.
         ended = not hold.worker.alive or hold.worker.group.stopping or hold.token in self.muted
         if mine != hold.said and not ended:
             wrong(f"of its {len(hold.said)} log lines {len(mine)} are there")
 
     def _well(self, hold: Hold) -> bool:
-        """Whether the holder could have kept the lease: alive, told of its claim, not cut off."""
+        """Whether the holder could have kept the lease: alive, not cut off, its claim answered."""
         worker, since = hold.worker, self.world.now - GRACE
         group = worker.group
         if not group.alive or group.stopping or hold.late:
@@ -309,7 +309,7 @@ class Observer:
         return hold
 
     def asked_once(self, job: Any, key: str, fresh: bool, earlier: bool) -> None:
-        """``once`` answered. ``earlier``: the mark stood before this attempt asked."""
+        """``once`` answered. ``earlier``: the mark existed before this attempt asked."""
         # An id may come again after its removal, and an undo then bring the first one back.
         name = (job.id, job.created_at, key)
         if fresh:
@@ -317,7 +317,7 @@ class Observer:
                 raise self.world.violation_of(f"once({key!r}) of {job.id} was granted to two")
             self.granted[name] = job.token
         elif not earlier and name not in self.granted:
-            raise self.world.violation_of(f"once({key!r}) of {job.id} was granted to nobody")
+            raise self.world.violation_of(f"once({key!r}) of {job.id} was granted to no attempt")
 
 
 def _pairs(call: Call, start: int | None = None, step: int | None = None) -> set[tuple[str, str]]:
@@ -335,7 +335,7 @@ def _pairs(call: Call, start: int | None = None, step: int | None = None) -> set
 def _may_touch(call: Call, before: Row) -> bool:
     """Whether a call may change a job that stays in its state."""
     if call.name == "complete":
-        # What this very call claimed before, whose lease begins anew.
+        # The same call claimed it before: its lease begins again.
         return before.state == "a" and call.args[3] != "0" and before.token == call.args[1]
     return before.state == "a" and call.name in ("renew", "progress", "log", "mark", "cancel")
 

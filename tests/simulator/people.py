@@ -1,4 +1,4 @@
-"""Who acts on the simulated installation besides its consumers: producers, operators, and bad luck."""
+"""The actors other than consumers: producers, operators, and injected faults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.simulator.observer import Row
 from tests.simulator.world import Group, Violation
 
 ORGS = (None, "one", "two")
-#: Producers rest while the queue has so many jobs: a look at them is part of each step.
+#: Producers rest while the queue has this many jobs: each step reads them all.
 MOST_JOBS = 24
 
 
@@ -52,7 +52,7 @@ def words(sim: Sim) -> list[list[Any]]:
 
 
 class Producer:
-    """Adds jobs; when it is told that Redis was away it adds the same again."""
+    """Adds jobs; if an add reports that Redis was unavailable, it adds the same job again."""
 
     def __init__(self, sim: Sim, name: str) -> None:
         self.sim, self.name = sim, name
@@ -109,7 +109,7 @@ class Producer:
 
 
 class Operator:
-    """Does what people do, to jobs as it saw them a moment ago."""
+    """Takes an operator's actions, on jobs as it saw them a moment ago."""
 
     def __init__(self, sim: Sim) -> None:
         self.sim = sim
@@ -147,7 +147,7 @@ class Operator:
     def some(self, states: str) -> list[str]:
         jobs = sorted(row.id for row in self.sim.observer.jobs.values() if row.state in states)
         random = self.sim.world.random
-        return random.sample(jobs, min(len(jobs), random.randint(1, 4))) or ["nobody"]
+        return random.sample(jobs, min(len(jobs), random.randint(1, 4))) or ["no-such-job"]
 
     def remove(self, writer: Any) -> None:
         removed, _ = writer.remove_many(QUEUE, self.some("wadcf"))
@@ -162,7 +162,7 @@ class Operator:
         writer.clean(QUEUE, state, random.choice((0, 2000)), organization_id=random.choice(ORGS))
 
     def count(self, reader: Any) -> None:
-        """What the counts say is what there was while they were asked for."""
+        """Compares the counts with the jobs at the time of the read."""
         observer, org = self.sim.observer, self.sim.world.random.choice(ORGS)
         rows = list(observer.jobs.values())
         steps = self.sim.world.steps
@@ -200,7 +200,7 @@ def _counted(rows: list[Row], org: str | None) -> dict[str, int]:
     return {state.letter: mine.count(state.letter) for state in State}
 
 
-#: What luck does, the frequent more than once.
+#: The kinds of faults; frequent ones are listed more than once.
 HURTS = (
     "crash",
     "crash",
@@ -224,7 +224,7 @@ HURTS = (
 
 
 class Luck:
-    """Hurts processes, the network and the server, one thing after the other."""
+    """Injects faults into processes, the network and the server, one after the other."""
 
     def __init__(self, sim: Sim, consumers: int, hurts: Sequence[str]) -> None:
         self.sim, self.wanted, self.hurts = sim, consumers, hurts
@@ -251,7 +251,7 @@ class Luck:
         return self.sim.world.random.choice(living) if living else None
 
     def replace(self) -> None:
-        """Another consumer comes, after a while."""
+        """Starts another consumer, after a while."""
         sim = self.sim
         later = sim.world.now + sim.world.random.choice((0.01, 0.5, 3.0, 10.0))
         sim.world.at(later, sim.start_consumer)
@@ -299,7 +299,7 @@ class Luck:
         self.sim.network.refusing = (code, self.sim.world.now + self._time())
 
     def full(self) -> None:
-        """The server itself says OOM, to whatever needs memory."""
+        """The server itself answers OOM to commands that need memory."""
         world = self.sim.world
         self.full_until = max(self.full_until, world.now + self._time())
         self.sim.network.wire.command("CONFIG", "SET", "maxmemory", "1")
@@ -321,7 +321,7 @@ class Luck:
         network.late, network.slow, network.fault = level / 2, level, level / 4
 
     def heal(self) -> None:
-        """Everything is well from now on."""
+        """Ends all faults."""
         network, world = self.sim.network, self.sim.world
         network.lose = network.mute = network.late = network.slow = network.fault = 0.0
         network.down_until = min(network.down_until, world.now)

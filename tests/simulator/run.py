@@ -30,7 +30,7 @@ from tests.simulator.world import Violation, World
 from tests.support.leaks import find_leaks
 from tests.support.server import Server, server_binary
 
-#: Seconds in which everything must have come to its end once nothing hurts any more.
+#: Seconds in which all jobs must end after the last fault.
 SETTLE = 400.0
 PREFIX = "t"
 ENV = {
@@ -59,11 +59,11 @@ class Result:
 
 @contextlib.contextmanager
 def _quiet(world: World) -> Iterator[None]:
-    """What the engine logs goes into the trace; faults that nobody caused are violations."""
+    """What the engine logs goes into the trace; faults that the simulation did not cause are violations."""
     logging.disable(logging.CRITICAL)
-    kept = {name: getattr(logs, name) for name in ("configure", "job", "tell", "completed")}
+    kept = {name: getattr(logs, name) for name in ("configure", "job", "emit", "completed")}
 
-    def tell(event: str, level: int = 20, **fields: Any) -> None:
+    def emit(event: str, level: int = 20, **fields: Any) -> None:
         world.note(f"log: {event} {fields.get('duty', '')} {str(fields.get('error', ''))[:70]}")
         told = str(fields.get("error", ""))
         if event in ("worker", "duty failed", "schedule failed") and "mistake" not in told:
@@ -71,7 +71,7 @@ def _quiet(world: World) -> Iterator[None]:
 
     silent: Any = lambda *args, **options: None  # noqa: E731
     for name in kept:
-        setattr(logs, name, tell if name == "tell" else silent)
+        setattr(logs, name, emit if name == "emit" else silent)
     try:
         yield
     finally:
@@ -86,12 +86,12 @@ def _linked(sim: Sim) -> Iterator[None]:
     places: tuple[Any, ...] = (worker, maintenance)
     kept = [module.RedisClient for module in places]
     for module in places:
-        module.RedisClient = sim.link_class
+        module.RedisClient = sim.client_class
     try:
         yield
     finally:
-        for module, link in zip(places, kept, strict=True):
-            module.RedisClient = link
+        for module, client in zip(places, kept, strict=True):
+            module.RedisClient = client
 
 
 def simulate(
@@ -103,7 +103,7 @@ def simulate(
     *,
     cancels: bool = True,
 ) -> Result:
-    """Runs a seed for so many steps, and then until all is settled.
+    """Runs a seed for ``steps`` steps, and then until all is settled.
 
     ``patches``: of scripts' texts; ``hurts``: what may happen; ``cancels``: whether people cancel jobs.
     """
@@ -144,7 +144,7 @@ def simulate(
 
 
 def _settle(sim: Sim, luck: Luck, server: Server) -> None:
-    """Nothing hurts any more: every job must come to its end, and leave nothing."""
+    """Ends all faults: every job must then end and leave no keys."""
     world, observer = sim.world, sim.observer
     sim.closing = True
     luck.heal()
@@ -175,7 +175,7 @@ _servers: list[Server] = []
 
 
 def _begin() -> None:
-    """Each process has a server of its own."""
+    """Each process has its own server."""
     server = Server(server_binary())
     server.start()
     _servers.append(server)
@@ -189,7 +189,7 @@ def _one(seed: int, steps: int) -> Result:
 
 
 def main() -> int:
-    """SEEDS (``7`` or ``1:50``), STEPS and how many processes; prints JSON. Exit 1 upon a violation."""
+    """SEEDS (``7`` or ``1:50``), STEPS and how many processes; prints JSON. Exit 1 on a violation."""
     first, _, last = sys.argv[1].partition(":")
     steps, workers = int(sys.argv[2]), int(sys.argv[3])
     seeds = range(int(first), int(last or first) + 1)

@@ -1,7 +1,7 @@
 """Finds seeds for ``FOUND_BY`` again, after the engine draws its random numbers in another order.
 
 ``python -m tests.simulator.seeds [MOST]`` tries each fault's own seed first and then 1 to MOST (60),
-and prints the faults whose seed is another now.
+and prints the faults that need another seed now.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The seeded simulator: CI's part of it, 200,000 steps, and that it finds what was wrong once.
+"""The seeded simulator: CI's part of it, 200,000 steps, and that it finds former faults.
 
 A step is one call that reached the server, after which everything in it is looked at. Calls that the
 simulated network lost or refused are not counted.
@@ -23,15 +23,15 @@ FOUND_BY: dict[str, tuple[int, tuple[str, ...], str]] = {
     "fail without the token check": (4, ("freeze", "cut", "noise"), "a token that lost wrote"),
     "renew without the token check": (2, ("freeze",), "a token that lost wrote"),
     "log lines written again": (5, ("noise",), "log lines are written twice"),
-    "a mark burnt by a lost reply": (39, ("noise",), "was granted to nobody"),
+    "a mark used up by a lost reply": (39, ("noise",), "was granted to no attempt"),
     "late sweeps take leases": (1, ("silent",), TAKEN),
     "a postponed job uses an attempt": (1, HURTS, "1 attempts are used up, should be 0"),
     "an organization's index forgotten": (11, HURTS, "is wrong in active of one"),
     "a claim is sent again as a new one": (2, ("noise",), TAKEN),
-    "late claims take jobs": (2, ("silent",), "nobody will run it"),
+    "late claims take jobs": (2, ("silent",), "no worker will run it"),
     "an outcome is dropped when its write fails": (1, ("down", "refuse", "noise"), TAKEN),
     "what was taken back is dropped": (35, HURTS, TAKEN),
-    "what was taken back is taken back for ever": (1, HURTS, "called Redis 500 times"),
+    "what was taken back is taken back forever": (1, HURTS, "called Redis 500 times"),
     "sweeps before the renewals after an outage": (3, ("down", "silent"), TAKEN),
     "telling raises": (4, ("down", "full"), "log() raised"),
     "what Redis says ends a worker": (1, HURTS, "died: RuntimeError"),
@@ -70,7 +70,7 @@ def test_a_seed_replays_exactly(redis_server: Server) -> None:
 
 
 def test_everything_has_its_turn(redis_server: Server) -> None:
-    """A simulator that never does something finds nothing in it."""
+    """The simulator takes every kind of action; it could find no fault in one that it never takes."""
     calls: dict[str, int] = {}
     for seed in range(1, 5):
         for name, times in simulate(redis_server, seed, STEPS).calls.items():

@@ -1,4 +1,4 @@
-"""A private server, spoken to without ceremony: each step's call and the look after it in one round trip."""
+"""A private server and a minimal client: a step's call and the check after it are one round trip."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def simulated(text: str) -> str:
     text = text.replace(_TIME, "{ KEYS[2], KEYS[3] }")
     head, *more = text.split(_PUBLISH)
     for part in more:
-        # Its channel is the key of the timer; only what is said counts.
+        # Its channel is the key of the timer; only the message matters.
         _, _, rest = part.partition(", ")
         head += "redis.pcall('SET', 'sim:announced', " + rest
     return head

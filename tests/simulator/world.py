@@ -1,4 +1,4 @@
-"""Simulated time and the actors that live in it: one greenlet a thread of the real program.
+"""Simulated time and the actors that live in it: one greenlet per thread of the real program.
 
 An actor runs until it sleeps or waits for Redis; the world then goes on to whatever comes next.
 Which that is follows from the seed alone, so a seed replays exactly.
@@ -18,7 +18,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 
 #: Simulated time begins here, in seconds since the epoch.
 EPOCH = 1_800_000_000.0
-#: What a wait returns when nobody woke the actor.
+#: What a wait returns when nothing woke the actor.
 NOTHING = object()
 #: The least time that passes between two turns of an actor, so that no loop stands still.
 _TURN = 20e-6
@@ -43,11 +43,11 @@ class Group:
         self.frozen_until = 0.0
         #: Requests go into a black hole until then.
         self.cut_until = 0.0
-        #: When the last trouble ended that was this group's own; the server's are nobody's excuse.
+        #: When this group's own last trouble ended; the server's troubles excuse no group.
         self.hurt_at = -1e9
         #: Calls in the present second.
         self.second = self.calls = 0
-        #: Its wall clock is so many seconds wrong.
+        #: The error of its wall clock, in seconds.
         self.skew = 0.0
         self.actors: list[Actor] = []
 
@@ -127,7 +127,7 @@ class World:
         return actor
 
     def kill(self, actor: Actor) -> None:
-        """It never goes on. What it sent before is on its way nevertheless."""
+        """Stops an actor permanently; requests that it has sent still arrive."""
         actor.alive = False
 
     def at(self, time: float, act: Callable[[], None]) -> None:
@@ -136,11 +136,11 @@ class World:
         heapq.heappush(self._events, (max(time, self.now), self._count, act))
 
     def sleep(self, seconds: float) -> None:
-        """The current actor does nothing for so long."""
+        """The current actor does nothing for ``seconds``."""
         self.wait(max(0.0, seconds))
 
     def wait(self, seconds: float) -> Any:
-        """Until somebody wakes the current actor, or so many seconds: NOTHING."""
+        """Waits until something wakes the current actor; NOTHING after ``seconds``."""
         actor = self._me()
         ticket = actor.ticket
         self._wake_at(self.now + seconds + self._jitter(), actor, ticket, NOTHING)
@@ -159,7 +159,7 @@ class World:
     def _me(self) -> Actor:
         actor = self.current
         if actor is None:
-            raise RuntimeError("nobody is running")
+            raise RuntimeError("no actor is running")
         if self.over:
             raise Dead
         return actor
@@ -177,7 +177,7 @@ class World:
             self._wake_at(actor.group.frozen_until + self._jitter(), actor, ticket, value)
             return
         if self.current is not None:
-            # Somebody else's turn is not over.
+            # Another actor's turn is not over.
             self._wake_at(self.now, actor, ticket, value)
             return
         actor.ticket += 1
@@ -193,7 +193,7 @@ class World:
     # -- running
 
     def run(self, until: Callable[[], bool]) -> None:
-        """Goes on until it is told, nothing happens any more, or an invariant is violated."""
+        """Runs events until ``until()`` is true, none is left, or an invariant is violated."""
         while self._events and self.violation is None and not until():
             time, _, act = heapq.heappop(self._events)
             self.now = max(self.now, time)
@@ -203,7 +203,7 @@ class World:
                 self.violated(error)
 
     def end(self) -> None:
-        """Takes everything down; nothing reaches Redis any more."""
+        """Ends all actors; nothing reaches Redis any more."""
         self.over = True
         for actor in self._actors:
             tries = 0

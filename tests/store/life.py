@@ -16,7 +16,7 @@ from hsejobs.store.read import JobReader
 from hsejobs.store.work import Done, WorkerStore
 from hsejobs.store.write import JobWriter, NewJob, Removed
 from tests.store.plain import BACKOFF, PlainJob, PlainQueue, delay_of
-from tests.store.watching import WatchedLink
+from tests.store.watching import WatchedClient
 from tests.support.server import Server
 
 HOUR = 3_600_000
@@ -47,9 +47,9 @@ class Working(RuleBasedStateMachine):
         self.said: dict[tuple[str, str], int] = {}
         self.client.flushall()
         # Raises at a move that the table of transitions does not have.
-        self.link = WatchedLink(SERVER[0].user_url, self.client)
-        self.writer, self.reader = JobWriter(self.link, "t"), JobReader(self.link, "t")
-        self.work = WorkerStore(self.link, "t", "q", patience=1)
+        self.redis = WatchedClient(SERVER[0].user_url, self.client)
+        self.writer, self.reader = JobWriter(self.redis, "t"), JobReader(self.redis, "t")
+        self.work = WorkerStore(self.redis, "t", "q", patience=1)
         self.model = PlainQueue()
         self.tokens: list[tuple[str, str]] = []
         self.gone: list[tuple[Removed, PlainJob]] = []
@@ -61,8 +61,8 @@ class Working(RuleBasedStateMachine):
         self.step(4, False, [])
 
     def teardown(self) -> None:
-        if hasattr(self, "link"):
-            self.link.close()
+        if hasattr(self, "redis"):
+            self.redis.close()
             self.client.close()
 
     # -- choosing
@@ -258,7 +258,7 @@ class Working(RuleBasedStateMachine):
 
     @rule(pick=PICK)
     def stall(self, pick: int) -> None:
-        """A worker was seen to die."""
+        """The death of a worker was noticed."""
         self.next_call()
         pair = self.attempt(pick)
         job = self.model.holds(*pair)
@@ -267,7 +267,7 @@ class Working(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        """Dead leases and due jobs."""
+        """Expired leases and due jobs."""
         self.next_call()
         swept = self.work.sweep(MAX_STALLS)
         assert swept.moved == self.model.fall_due(swept.now)

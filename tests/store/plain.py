@@ -19,7 +19,7 @@ def delay_of(base: int, made: int, least: int) -> int:
 
 @dataclass
 class PlainJob:
-    """One job as it should be."""
+    """The expected state of one job."""
 
     id: str
     nonce: str

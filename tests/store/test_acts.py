@@ -1,4 +1,4 @@
-"""What people do to jobs, and what they see: states, tenants, pages, undo."""
+"""Operators' acts on jobs, and what they see: states, tenants, pages, undo."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Store:
     """A writer, a reader and a worker of one queue."""
 
     def __init__(self, url: str) -> None:
-        self.link = RedisClient(url)
-        self.writer, self.reader = JobWriter(self.link, "t"), JobReader(self.link, "t")
-        self.work = WorkerStore(self.link, "t", "q", patience=1)
+        self.redis = RedisClient(url)
+        self.writer, self.reader = JobWriter(self.redis, "t"), JobReader(self.redis, "t")
+        self.work = WorkerStore(self.redis, "t", "q", patience=1)
         self._claims = 0
 
     def add(self, job_id: str, **options: object) -> bool:
@@ -193,7 +193,7 @@ def test_an_empty_organization_is_refused_and_does_not_mean_all(store: Store) ->
         lambda: store.writer.clean("q", State.WAITING, 0, organization_id=""),
         lambda: store.writer.remove("q", "a", ""),
         lambda: store.writer.retry_many("q", ["a"], ""),
-        lambda: Circuits(store.link, "t").all(""),
+        lambda: Circuits(store.redis, "t").all(""),
     ]
     for read in reads:
         with pytest.raises(InvalidOption, match="organization_id"):
@@ -236,7 +236,7 @@ def test_a_cursor_is_of_one_list(store: Store) -> None:
         ("q", State.WAITING, page[:-1], False),
         ("q", State.WAITING, " " + page, False),
         ("q", State.WAITING, page + "\n", False),
-        # Put together by somebody who has read how it is done.
+        # Forged by an author who knows the format.
         ("q", State.WAITING, _cursor("q w0", b"nan", b"j0"), False),
         ("q", State.WAITING, _cursor("q w0", b"x", b"j0"), False),
     ):
@@ -314,7 +314,7 @@ def test_a_sweep_that_was_under_way_through_an_outage_takes_no_lease(
     """It waits in the buffer of a frozen server, and would be run before any holder can renew."""
     store.add("a")
     ((job_id, token),) = store.claim(lease=200)
-    sent_at = redis_ms(store.link)
+    sent_at = redis_ms(store.redis)
     swept: list[Swept] = []
     redis_server.freeze()
     sender = threading.Thread(
@@ -327,11 +327,11 @@ def test_a_sweep_that_was_under_way_through_an_outage_takes_no_lease(
     assert [one.stalled for one in swept] == [[]]
     assert store.work.renew([(job_id, token)], 1000) == set()
     assert store.counts()[1] == 1
-    assert store.work.sweep(3, stall_until=redis_ms(store.link) + 1000).stalled == []
+    assert store.work.sweep(3, stall_until=redis_ms(store.redis) + 1000).stalled == []
 
 
 def test_a_page_is_bounded_in_bytes_too(store: Store) -> None:
-    """200 payloads of 100 KB are no answer that many can ask for at once."""
+    """200 payloads of 100 KB are too large an answer for many callers at once."""
     payload = json.dumps({"text": "x" * 100_000}).encode()
     ids = [f"large{n:02}" for n in range(60)]
     store.writer.add_many("q", [NewJob(one, "task", payload, 3, 2, 10_000, 0) for one in ids])

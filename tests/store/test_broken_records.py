@@ -122,24 +122,24 @@ def test_whatever_is_done_the_job_stays_in_one_state(
     pair = enter(store, state)
     for name, value in broken.items():
         words = ("HDEL", "t:{q}:j:a", name) if value is None else ("HSET", "t:{q}:j:a", name, value)
-        store.link.command(*words)
+        store.redis.command(*words)
     for act in acts:
         # An error of the script itself is a JobsError, which none of these is.
         with contextlib.suppress(JobActive, JobNotFound, QueueBusy, WrongState):
             ACTS[act](store, pair)
         look(store)
-    verifier = RecordVerifier(store.link, "t")
+    verifier = RecordVerifier(store.redis, "t")
     assert not {fault.code for fault in verifier.verify("q").faults} & {
         "no_record",
         "orphan",
         "unreadable",
     }
-    # What is left is mended by one walk, or runs.
+    # One walk repairs what is left, or the job runs.
     left = {
         fault.job_id for fault in verifier.verify("q", repair=True).faults if not fault.repaired
     }
     assert left <= {"a"}
-    there = store.link.command("EXISTS", "t:{q}:j:a")
+    there = store.redis.command("EXISTS", "t:{q}:j:a")
     assert sum(store.counts()) >= there
     if not left:
         assert verifier.verify("q").found == 0
@@ -147,11 +147,11 @@ def test_whatever_is_done_the_job_stays_in_one_state(
 
 
 def look(store: Store) -> None:
-    """Every reader answers."""
+    """Calls every reader; none may raise on a broken record."""
     with contextlib.suppress(JobNotFound):
         views.public(store.reader.job("q", "a"))
     store.reader.status("q", "a")
-    live = LiveReader(store.link, "t")
+    live = LiveReader(store.redis, "t")
     for state in State:
         for job in store.reader.page("q", state).jobs:
             views.public(job)

@@ -31,7 +31,7 @@ class Queue(Store):
 def store(redis_url: str, redis_client: redis.Redis, no_leaks: None) -> Iterator[Queue]:
     store = Queue(redis_url, redis_client)
     yield store
-    store.link.close()
+    store.redis.close()
 
 
 def cancel(store: Queue, *ids: str, by: Cancel = ANN, org: str | None = None) -> list[RefusedJob]:
@@ -75,7 +75,7 @@ def test_what_waits_fails_at_once(store: Queue, delay: int) -> None:
 OUTCOMES: dict[str, tuple[Callable[[Queue, tuple[str, str]], Any], Any]] = {
     "complete": (lambda s, held: s.work.step([Done(*held, 5, b"1")], 0, "none", 0)[0], "k"),
     "fail": (lambda s, held: s.fail(held), "k"),
-    "fail for good": (lambda s, held: s.fail(held, final=True), "k"),
+    "fail permanently": (lambda s, held: s.fail(held, final=True), "k"),
     "postpone": (lambda s, held: s.work.postpone(*held, HOUR)[0], "k"),
     "postpone, too long": (lambda s, held: s.work.postpone(*held, HOUR, 0)[0], "k"),
     "release": (lambda s, held: s.work.release([held]), 1),
@@ -141,7 +141,7 @@ def test_the_first_cancel_counts(store: Queue) -> None:
     ended(store)
 
 
-def test_a_job_that_nobody_holds_any_more_fails_at_once(store: Queue) -> None:
+def test_a_job_whose_lease_has_expired_fails_at_once(store: Queue) -> None:
     """Its consumer was killed: without this, it would wait for another one."""
     held = running(store, lease=0)
     ended(store)
@@ -238,15 +238,15 @@ def test_one_that_was_put_back_does_not_begin(store: Queue) -> None:
     store.client.zadd("t:{q}:o:waiting:one", {job: 1})
     assert [one for one, _ in store.claim(2)] == ["b"]
     ended(store)
-    assert not RecordVerifier(store.link, "t").verify("q").faults
+    assert not RecordVerifier(store.redis, "t").verify("q").faults
 
 
 def test_a_repair_does_not_put_it_back(store: Queue) -> None:
     job, _ = running(store)
     store.client.zrem("t:{q}:active", job)
-    assert RecordVerifier(store.link, "t").verify("q", repair=True).faults
+    assert RecordVerifier(store.redis, "t").verify("q", repair=True).faults
     ended(store)
-    assert not RecordVerifier(store.link, "t").verify("q").faults
+    assert not RecordVerifier(store.redis, "t").verify("q").faults
 
 
 @pytest.mark.parametrize("broken", ["", "no json", "[]", '{"by":5,"reason":{}}'])

@@ -1,4 +1,4 @@
-"""What a process keeps of its connections, however often they break and however many threads come."""
+"""The connections that a process keeps, however often they break, with any number of threads."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ OFTEN = 150
 
 
 def test_a_long_outage_does_not_use_connections_up(redis_server: Server) -> None:
-    link = RedisClient(redis_server.user_url)
-    link.ping()
+    client = RedisClient(redis_server.user_url)
+    client.ping()
     redis_server.stop()
     for _ in range(OFTEN):
         with pytest.raises(RedisUnavailable):
-            link.command("PING", patience=0)
+            client.command("PING", patience=0)
     redis_server.start()
-    link.ping()
-    link.close()
+    client.ping()
+    client.close()
 
 
 def test_threads_that_come_and_go_do_not_use_connections_up(redis_server: Server) -> None:
-    link = RedisClient(redis_server.user_url)
+    client = RedisClient(redis_server.user_url)
     answered = []
 
     def visit() -> None:
-        answered.append(link.command("PING"))
-        link.close()
+        answered.append(client.command("PING"))
+        client.close()
 
     for _ in range(OFTEN):
         thread = threading.Thread(target=visit)

@@ -1,4 +1,4 @@
-"""Connections as they are made in the field: TLS, logins and keepalive, to real servers of each kind."""
+"""Connections as in production: TLS, logins and keepalive, to real servers of each kind."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def plain() -> Iterator[Server]:
 
 def said(url: str, patience: float = 0.0) -> str:
     """What a command on this URL ends with, or an empty text when it is answered."""
-    link = RedisClient(url)
+    client = RedisClient(url)
     try:
-        link.command("GET", "t:{q}:paused", patience=patience)
+        client.command("GET", "t:{q}:paused", patience=patience)
     except (JobsError, RedisClusterException) as error:
         return str(error)
     finally:
-        link.close()
+        client.close()
     return ""
 
 
@@ -75,16 +75,16 @@ KINDS = pytest.mark.parametrize("kind", ["server", "sentinel", "cluster"])
 
 @KINDS
 def test_jobs_over_tls_as_the_least_user(deployed: Callable[[str], Any], kind: str) -> None:
-    link = RedisClient(url_of(deployed, kind), wait_replicas=1 if kind == "sentinel" else 0)
-    writer, reader = JobWriter(link, "t"), JobReader(link, "t")
+    client = RedisClient(url_of(deployed, kind), wait_replicas=1 if kind == "sentinel" else 0)
+    writer, reader = JobWriter(client, "t"), JobReader(client, "t")
     news = [NewJob(f"j{n}", "m.task", b"{}", 3, 1, 0, 0, delay=n % 2 * 9000) for n in range(10)]
     assert all(made.created for made in writer.add_many("q", news))
     assert reader.page("q", State.DELAYED).total == 5
     assert reader.recent_events("q")[1]
     reader.events("q", "0-0", block_ms=10)
-    assert link.cluster == (kind == "cluster")
+    assert client.cluster == (kind == "cluster")
     writer.obliterate("q", force=True)
-    link.close()
+    client.close()
 
 
 @KINDS
@@ -104,10 +104,10 @@ def test_the_certificate_is_checked(deployed: Callable[[str], Any], kind: str) -
 def test_the_client_shows_a_certificate(deployed: Callable[[str], Any], kind: str) -> None:
     made = Certificates.shared()
     bare = url_of(deployed, kind).replace(f"&ssl_certfile={made.certificate}", "")
-    link = RedisClient(bare.replace(f"&ssl_keyfile={made.key}", ""))
+    client = RedisClient(bare.replace(f"&ssl_keyfile={made.key}", ""))
     with pytest.raises((RedisUnavailable, RedisClusterException)):
-        link.command("GET", "t:{q}:paused", patience=0)
-    link.close()
+        client.command("GET", "t:{q}:paused", patience=0)
+    client.close()
 
 
 def test_a_certificate_for_another_host() -> None:
@@ -148,21 +148,21 @@ def test_a_tls_fail_over(deployed: Callable[[str], Any]) -> None:
     with SentinelSet(
         binary_of("redis"), certificates=Certificates.shared(), password=PASSWORD
     ) as sentinels:
-        link = RedisClient(sentinels.url)
-        writer = JobWriter(link, "t")
+        client = RedisClient(sentinels.url)
+        writer = JobWriter(client, "t")
         assert writer.add("q", NewJob("a", "m.task", b"{}", 3, 1, 0, 0)).created
-        link.command("WAIT", 1, 1000)
+        client.command("WAIT", 1, 1000)
         sentinels.fail_over()
         assert writer.add("q", NewJob("b", "m.task", b"{}", 3, 1, 0, 0)).created
-        assert JobReader(link, "t").page("q", State.WAITING).total == 2
-        link.close()
+        assert JobReader(client, "t").page("q", State.WAITING).total == 2
+        client.close()
 
 
 def connections(url: str) -> list[Any]:
     """What a client of this kind connects to: a server, and the sentinels."""
-    link = RedisClient(url)
-    found = [link.blocking("t:{q}:bell")]
-    pool = getattr(link.client, "connection_pool", None)
+    client = RedisClient(url)
+    found = [client.blocking("t:{q}:bell")]
+    pool = getattr(client.driver, "connection_pool", None)
     manager = getattr(pool, "sentinel_manager", None)
     for sentinel in manager.sentinels if manager else ():
         found.append(sentinel.connection_pool.get_connection())

@@ -1,4 +1,4 @@
-"""An idle connection that was dropped without a word costs one retry, on a Cluster and by Sentinel too.
+"""An idle connection that was dropped silently costs one retry, also on a Cluster and by Sentinel.
 
 Nothing is measured in seconds here: without patience, a call that waited for a reply on a silent
 connection is refused, and one that asked first and connected again is answered.
@@ -47,21 +47,21 @@ def seen(node: Server) -> set[int]:
 def test_on_a_cluster(cluster: Cluster) -> None:
     with proxied(cluster) as proxies:
         hosts = ",".join(f"127.0.0.1:{proxy.port}" for proxy in proxies)
-        link = RedisClient(as_user(f"redis+cluster://{hosts}"), probe_after=0.0)
+        client = RedisClient(as_user(f"redis+cluster://{hosts}"), probe_after=0.0)
         for number in range(30):
-            link.command("SET", f"t:{number}", number)
-        link.ping(patience=0)
+            client.command("SET", f"t:{number}", number)
+        client.ping(patience=0)
         for _ in range(2):
             before = [proxy.connections for proxy in proxies]
             for proxy in proxies:
                 proxy.silence()
-            assert [link.command("GET", f"t:{n}", patience=0) for n in range(30)] == [
+            assert [client.command("GET", f"t:{n}", patience=0) for n in range(30)] == [
                 b"%d" % n for n in range(30)
             ]
             assert [proxy.connections for proxy in proxies] == [n + 1 for n in before]
-            link.ping(patience=0)
-        link.close()
-        link.client.close()
+            client.ping(patience=0)
+        client.close()
+        client.driver.close()
 
 
 def test_by_sentinel(redis_server: Server) -> None:
@@ -78,11 +78,13 @@ def test_by_sentinel(redis_server: Server) -> None:
         )
         stack.enter_context(sentinel)
         door = stack.enter_context(FlakyProxy(sentinel.url))
-        link = RedisClient(as_user(f"redis+sentinel://127.0.0.1:{door.port}/main"), probe_after=0.0)
-        link.command("SET", "t:x", "1")
+        client = RedisClient(
+            as_user(f"redis+sentinel://127.0.0.1:{door.port}/main"), probe_after=0.0
+        )
+        client.command("SET", "t:x", "1")
         for _ in range(2):
             front.silence()
             door.silence()
-            assert link.command("GET", "t:x", patience=0) == b"1"
-            link.ping(patience=0)
-        link.close()
+            assert client.command("GET", "t:x", patience=0) == b"1"
+            client.ping(patience=0)
+        client.close()

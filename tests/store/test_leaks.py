@@ -1,4 +1,4 @@
-"""The checker of left-over keys finds what it is there for."""
+"""The checker of leaked keys finds each kind of leak."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tests.support.leaks import find_leaks
 @pytest.fixture
 def client(redis_url: str, redis_client: redis.Redis) -> redis.Redis:
     """A Redis with one good job, a failing circuit and one held open in it."""
-    link = RedisClient(redis_url)
-    JobWriter(link, "t").add(
+    writing = RedisClient(redis_url)
+    JobWriter(writing, "t").add(
         "q",
         NewJob("a", "m.task", b"{}", 3, 1, 0, 0, organization_id="one"),
     )
-    circuits = Circuits(link, "t")
+    circuits = Circuits(writing, "t")
     circuits.open("smtp:held:25")
     circuits.report("smtp:failed:25", "token", "fail", threshold=3, open_ms=1000, longest_ms=1000)
-    link.close()
+    writing.close()
     assert find_leaks(redis_client, "t") == []
     return redis_client
 
@@ -53,12 +53,12 @@ def client(redis_url: str, redis_client: redis.Redis) -> redis.Redis:
         ("ZREM t:{_circuits}:circuits smtp:failed:25", "not in the list"),
     ],
 )
-def test_a_leak_is_told(client: redis.Redis, command: str, told: str) -> None:
+def test_a_leak_is_reported(client: redis.Redis, command: str, told: str) -> None:
     client.execute_command(*command.split())  # type: ignore[no-untyped-call]
     assert any(told in leak for leak in find_leaks(client, "t"))
 
 
-def test_what_goes_by_itself_is_no_leak(client: redis.Redis) -> None:
+def test_shared_keys_and_keys_that_expire_are_not_leaks(client: redis.Redis) -> None:
     client.set("t:{q}:kv:x", "1", ex=60)
     client.set("t:{q}:n:x", "1", ex=60)
     client.set("t:lock:x", "1")

@@ -1,4 +1,4 @@
-"""What the scripts were seen to do to jobs is what the table says: no more, and no less."""
+"""The transitions that the scripts make are exactly those of the table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hsejobs.store.work import Done, WorkerStore
 from hsejobs.store.write import Cancel, JobWriter, NewJob
 from tests.store.test_acts import Store
 from tests.store.transitions import MOVES, OTHERS, TRANSITIONS
-from tests.store.watching import WatchedLink
+from tests.store.watching import WatchedClient
 from tests.support import wait_until
 from tests.support.waiting import redis_ms
 
@@ -31,10 +31,10 @@ class Watched(Store):
     def __init__(self, url: str, client: redis.Redis) -> None:
         super().__init__(url)
         self.client = client
-        self.link: WatchedLink = WatchedLink(url, client)
-        self.writer, self.reader = JobWriter(self.link, "t"), JobReader(self.link, "t")
-        self.work = WorkerStore(self.link, "t", "q", patience=1)
-        self.files = ArtifactRecords(self.link, "t")
+        self.redis: WatchedClient = WatchedClient(url, client)
+        self.writer, self.reader = JobWriter(self.redis, "t"), JobReader(self.redis, "t")
+        self.work = WorkerStore(self.redis, "t", "q", patience=1)
+        self.files = ArtifactRecords(self.redis, "t")
         self._number = 0
 
     def job(self, state: str, *, file: bool = False) -> str:
@@ -48,7 +48,7 @@ class Watched(Store):
         self.client.zadd("t:{q}:waiting", {name: 0})
         ((_, token),) = self.claim(1)
         if file:
-            assert self.work.artifact(name, token, "f" * 32, redis_ms(self.link) + HOUR)
+            assert self.work.artifact(name, token, "f" * 32, redis_ms(self.redis) + HOUR)
         if state == "completed":
             self.work.step([Done(name, token, 5, b"1")], 0, "none", 0)
         elif state == "failed":
@@ -74,7 +74,7 @@ class Watched(Store):
 def store(redis_url: str, redis_client: redis.Redis) -> Iterator[Watched]:
     store = Watched(redis_url, redis_client)
     yield store
-    store.link.close()
+    store.redis.close()
 
 
 def work_on_jobs(store: Watched) -> None:
@@ -99,7 +99,7 @@ def work_on_jobs(store: Watched) -> None:
     assert store.work.progress(job, token, 5, "on")
     assert store.work.log(job, token, ["a line"])
     assert store.work.mark(job, token, "once", put=True)
-    assert store.work.artifact(job, token, "a" * 32, redis_ms(store.link) + HOUR)
+    assert store.work.artifact(job, token, "a" * 32, redis_ms(store.redis) + HOUR)
     # A claim that is sent again.
     store.add("again")
     store.client.zadd("t:{q}:waiting", {"again": 0})
@@ -135,12 +135,12 @@ def claim_what_fell_due(store: Watched) -> None:
     for name in ("soon", "first"):
         store.add(name, delay=1, priority=1 if name == "first" else 2)
     due = max(int(store.client.zscore("t:{q}:delayed", name) or 0) for name in ("soon", "first"))
-    wait_until(lambda: redis_ms(store.link) > due, what="the jobs to be due")
+    wait_until(lambda: redis_ms(store.redis) > due, what="the jobs to be due")
     assert [job for job, _ in store.claim(1)] == ["first"]
 
 
 def act_by_hand(store: Watched) -> None:
-    """What people do."""
+    """Takes every action that an operator can take."""
     store.writer.promote("q", store.job("delayed"))
     store.writer.retry("q", store.job("failed"))
     for state in ("waiting", "delayed", "completed", "failed"):
@@ -151,14 +151,14 @@ def act_by_hand(store: Watched) -> None:
         store.files.withdraw("q", name)
         assert store.writer.clean("q", State(state), 0) > 0
         erased = [store.job(state)]
-        assert Tenants(store.link, "t").erase_jobs("t:{q}:", "one", erased) == (1, 0)
+        assert Tenants(store.redis, "t").erase_jobs("t:{q}:", "one", erased) == (1, 0)
         store.job(state)
     assert store.writer.drain("q") > 0
     for state in ("waiting", "active", "delayed"):
         store.job(state)
     with pytest.raises(JobActive):
         store.writer.remove("q", store.held()[0])
-    assert not RecordVerifier(store.link, "t").verify("q", repair=True).faults
+    assert not RecordVerifier(store.redis, "t").verify("q", repair=True).faults
     assert store.writer.obliterate("q", force=True) > 0
 
 
@@ -168,7 +168,7 @@ def test_what_was_seen_is_the_table(store: Watched) -> None:
     cancel_and_report(store)
     claim_what_fell_due(store)
     act_by_hand(store)
-    assert store.link.moves == MOVES
+    assert store.redis.moves == MOVES
 
 
 def test_each_script_is_in_the_table_or_moves_nothing() -> None:

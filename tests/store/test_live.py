@@ -17,7 +17,7 @@ def store(redis_url: str) -> Store:
 def test_a_window_follows_its_anchor(store: Store) -> None:
     for n in range(30):
         store.add(f"j{n:02}")
-    live = LiveReader(store.link, "t")
+    live = LiveReader(store.redis, "t")
     seen = live.window("q", State.WAITING, offset=10, limit=5, anchor="j12", anchor_row=2)
     assert (seen.total, seen.offset, seen.place) == (30, 10, 12)
     assert [job.id for job in seen.rows if job] == ["j10", "j11", "j12", "j13", "j14"]
@@ -34,7 +34,7 @@ def test_a_window_follows_its_anchor(store: Store) -> None:
 def test_a_window_of_an_organization_has_its_jobs_only(store: Store) -> None:
     store.add("a", organization_id="one")
     store.add("b", organization_id="two")
-    live = LiveReader(store.link, "t", "one")
+    live = LiveReader(store.redis, "t", "one")
     seen = live.window("q", State.WAITING, anchor="b")
     assert ([job.id for job in seen.rows if job], seen.place) == (["a"], None)
     assert live.jobs("q", ["a", "b"])[1] is None

@@ -18,17 +18,17 @@ from tests.support.server import Server
 
 
 class Life(Working):
-    """What people do, and what must hold after each rule."""
+    """Operators' acts, and the invariants after each rule."""
 
     # -- people
 
     def act(self, act: str, pick: int, org: str | None, wanted: State) -> PlainJob | None:
-        """Does it; the job when that was right, None when it was refused as it must be."""
+        """Takes the act; returns the job, or None if it was refused as it must be."""
         job = self.any_job(pick)
         call = getattr(self.writer, act)
         if job is None or (org and job.org != org):
             with pytest.raises(JobNotFound):
-                call("q", job.id if job else "nobody", org)
+                call("q", job.id if job else "no-such-job", org)
             return None
         if job.state is not wanted:
             with pytest.raises(JobActive if job.state is State.ACTIVE else WrongState):
@@ -68,7 +68,7 @@ class Life(Working):
         job = self.any_job(pick)
         if job is None or (org and job.org != org):
             with pytest.raises(JobNotFound):
-                self.writer.remove("q", job.id if job else "nobody", org)
+                self.writer.remove("q", job.id if job else "no-such-job", org)
         elif job.state is State.ACTIVE:
             with pytest.raises(JobActive):
                 self.writer.remove("q", job.id, org)
@@ -218,14 +218,14 @@ class Life(Working):
     @rule()
     def verify(self) -> None:
         """Nothing is ever wrong, and a repair changes nothing."""
-        assert RecordVerifier(self.link, "t").verify("q", repair=True).faults == []
+        assert RecordVerifier(self.redis, "t").verify("q", repair=True).faults == []
 
     @invariant()
     def nothing_is_left_over(self) -> None:
         assert find_leaks(self.client, "t") == []
 
 
-@pytest.mark.timeout(300)  # to have a failure made small takes its time
+@pytest.mark.timeout(300)  # shrinking a failure takes time
 def test_any_life(redis_server: Server) -> None:
     SERVER[:] = [redis_server]
     run_state_machine_as_test(

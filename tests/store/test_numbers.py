@@ -37,13 +37,13 @@ def store(redis_url: str) -> Store:
 
 
 def record(store: Store, job_id: str) -> dict[str, str]:
-    flat = store.link.command("HGETALL", keys.of(keys.base("t", "q"), "job", job_id))
+    flat = store.redis.command("HGETALL", keys.of(keys.base("t", "q"), "job", job_id))
     words = [word.decode() for word in flat]
     return dict(zip(words[::2], words[1::2], strict=True))
 
 
 def score(store: Store, state: State, job_id: str) -> int:
-    found = store.link.command("ZSCORE", keys.index(keys.base("t", "q"), state), job_id)
+    found = store.redis.command("ZSCORE", keys.index(keys.base("t", "q"), state), job_id)
     return int(float(found))
 
 
@@ -60,7 +60,7 @@ def score(store: Store, state: State, job_id: str) -> int:
 def test_the_backoff(store: Store, base: int, made: int, attempts: int, least: int) -> None:
     store.writer.obliterate("q", force=True)
     store.add("a", attempts=attempts, backoff=base)
-    store.link.command("HSET", keys.of(keys.base("t", "q"), "job", "a"), "am", made - 1)
+    store.redis.command("HSET", keys.of(keys.base("t", "q"), "job", "a"), "am", made - 1)
     (pair,) = store.claim()
     before = store.reader.now("q")
     letter, delay = store.work.fail(
@@ -99,7 +99,7 @@ def test_what_is_added_is_what_is_read(
     seq: int,
 ) -> None:
     store.writer.obliterate("q", force=True)
-    store.link.command("SET", keys.of(keys.base("t", "q"), "seq"), seq)
+    store.redis.command("SET", keys.of(keys.base("t", "q"), "seq"), seq)
     before = store.reader.now("q")
     store.add(
         "a", priority=priority, delay=delay, backoff=backoff, timeout=timeout, attempts=attempts

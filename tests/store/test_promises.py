@@ -1,4 +1,4 @@
-"""Promises of the scripts, each seen to fail when its line is taken out."""
+"""Promises of the scripts; each test fails without its line of code."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_newest_25_errors_are_kept(store: Store) -> None:
 
 
 def test_attempts_are_total_tries(store: Store) -> None:
-    """Counted when a worker claims; the last one fails for good."""
+    """Counted when a worker claims; after the last one the job has failed."""
     store.add("a", attempts=2, backoff=0)
     for attempt, letter in ((1, "d"), (2, "f")):
         (claim,) = store.work.step([], 1, f"t{attempt}", 30_000)[1]
@@ -89,7 +89,7 @@ def test_a_claim_that_leaves_jobs_wakes_the_next_worker(
 ) -> None:
     for name in "abc":
         store.add(name)
-    # The bell is rung once for all three, and whoever hears it takes one.
+    # The bell is rung once for all three, and the worker that hears it takes one.
     assert redis_client.lpop("t:{q}:bell") == b"1"
     assert redis_client.llen("t:{q}:bell") == 0
     for left in (2, 1):
@@ -100,7 +100,7 @@ def test_a_claim_that_leaves_jobs_wakes_the_next_worker(
 
 
 @pytest.mark.parametrize("how", ["complete", "fail", "postpone"])
-def test_a_late_outcome_counts_while_nobody_else_has_the_job(store: Store, how: str) -> None:
+def test_a_late_outcome_counts_while_no_other_worker_has_the_job(store: Store, how: str) -> None:
     store.add("a")
     ((job, token),) = store.claim(1, lease=0)
     if how == "complete":
@@ -129,16 +129,16 @@ def test_an_outcome_that_comes_after_the_next_claim_does_not(store: Store) -> No
 
 
 def test_an_add_that_no_replica_confirms_raises(redis_server: Server) -> None:
-    link = RedisClient(redis_server.user_url, wait_replicas=1)
+    client = RedisClient(redis_server.user_url, wait_replicas=1)
     with pytest.raises(RedisUnavailable, match="only 0 of 1 replicas confirmed the write"):
-        JobWriter(link, "t").add("q", new_job("a"))
+        JobWriter(client, "t").add("q", new_job("a"))
     # The primary has it: the same add again is the same job.
-    assert JobReader(link, "t").status("q", "a") is State.WAITING
-    link.close()
+    assert JobReader(client, "t").status("q", "a") is State.WAITING
+    client.close()
 
 
 def test_a_server_that_evicts_loses_jobs(store: Store, redis_client: redis.Redis) -> None:
-    """Why the policy matters: nothing of hsejobs can hold what Redis throws away."""
+    """Why the policy matters: hsejobs cannot keep what Redis evicts."""
     for number in range(200):
         store.add(f"j{number}")
     used = redis_client.info("memory")["used_memory"]
@@ -165,7 +165,7 @@ def test_a_tenant_acts_on_its_own_jobs_alone(store: Store) -> None:
     with pytest.raises(JobNotFound):
         store.writer.restore(removed, "one")
     store.writer.restore(removed, "two")
-    assert Tenants(store.link, "t").erase_jobs("t:{q}:", "one", ["a"]) == (0, 0)
+    assert Tenants(store.redis, "t").erase_jobs("t:{q}:", "one", ["a"]) == (0, 0)
     assert store.counts("two") == [0, 0, 0, 0, 1]
 
 

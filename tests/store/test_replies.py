@@ -1,6 +1,6 @@
-"""What each word of Redis means, said by a real server, through every door of the store.
+"""The meaning of each error of Redis, sent by a real server, through every door of the store.
 
-The kind: errors told apart by their text, or by a list that nobody compares with a server.
+The kind: errors told apart by their text, or by a list that is not compared with a server.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.support import wait_until
 from tests.support.faults import FAULTS, REFUSING, full, no_rights, read_only
 from tests.support.server import USER, Server
 
-#: The code that a server says in each fault, and the error of ours.
+#: The code that a server sends in each fault, and our error for it.
 SAYS = {
     "read only": ("READONLY", RedisUnavailable),
     "master down": ("MASTERDOWN", RedisUnavailable),
@@ -41,19 +41,19 @@ def job(name: str) -> NewJob:
 
 
 @pytest.fixture
-def link(redis_url: str) -> Iterator[RedisClient]:
+def client(redis_url: str) -> Iterator[RedisClient]:
     made = RedisClient(redis_url)
     yield made
     made.close()
 
 
 @pytest.mark.parametrize("name", SAYS)
-def test_a_server_says_it(redis_server: Server, link: RedisClient, name: str) -> None:
-    writer, (code, kind) = JobWriter(link, "t"), SAYS[name]
+def test_a_server_says_it(redis_server: Server, client: RedisClient, name: str) -> None:
+    writer, (code, kind) = JobWriter(client, "t"), SAYS[name]
     writer.add("q", job("before"))
     with FAULTS[name](redis_server):
         with pytest.raises(kind) as caught:
-            link.run(
+            client.run(
                 scripts.ADD, writer._base("q"), (*job("x").shared(), *job("x").own()), patience=0.2
             )
         assert type(caught.value) is kind
@@ -66,18 +66,20 @@ def test_a_server_says_it(redis_server: Server, link: RedisClient, name: str) ->
             writer.check_adds(["q"])
     writer.check_adds(["q"])
     assert writer.add("q", job("x")).created
-    assert JobReader(link, "t").stats(["q"])[0].waiting == 2
+    assert JobReader(client, "t").stats(["q"])[0].waiting == 2
 
 
 @pytest.mark.parametrize("name", sorted(REFUSING))
 def test_an_add_is_taken_or_not_and_never_halved(
-    redis_server: Server, link: RedisClient, name: str
+    redis_server: Server, client: RedisClient, name: str
 ) -> None:
     """Whatever was answered, the record is whole or absent; and it works again at once."""
-    writer, reader = JobWriter(link, "t"), JobReader(link, "t")
+    writer, reader = JobWriter(client, "t"), JobReader(client, "t")
     writer.add("q", job("before"))
     with REFUSING[name](redis_server), pytest.raises(RedisUnavailable):
-        link.run(scripts.ADD, writer._base("q"), (*job("x").shared(), *job("x").own()), patience=0)
+        client.run(
+            scripts.ADD, writer._base("q"), (*job("x").shared(), *job("x").own()), patience=0
+        )
     writer.add("q", job("x"))
     assert reader.stats(["q"])[0].waiting == 2
 
@@ -98,11 +100,11 @@ def test_an_add_is_taken_or_not_and_never_halved(
         ("unknown command 'FOO'", ""),
     ],
 )
-def test_the_code_is_found_wherever_it_stands(text: str, code: str) -> None:
+def test_the_code_is_found_anywhere_in_the_text(text: str, code: str) -> None:
     assert code_of(redis.ResponseError(text)) == code
 
 
-def test_what_is_no_error_of_redis_py_is_told_too() -> None:
+def test_errors_without_a_code_are_classified_too() -> None:
     assert classify(redis.exceptions.RedisClusterException("no node")) is Reply.PASSING
     assert classify(OSError("gone")) is Reply.PASSING
     assert classify(redis.ConnectionError("max number of clients reached")) is Reply.PASSING
@@ -111,9 +113,9 @@ def test_what_is_no_error_of_redis_py_is_told_too() -> None:
     assert classify(TypeError()) is None
 
 
-def test_the_missing_right_is_named(redis_server: Server, link: RedisClient) -> None:
+def test_the_missing_right_is_named(redis_server: Server, client: RedisClient) -> None:
     with no_rights(redis_server), pytest.raises(RedisRefused, match=r"may not run \w+ on t:{q}:"):
-        JobWriter(link, "t").add("q", job("x"))
+        JobWriter(client, "t").add("q", job("x"))
 
 
 # -- a script asks before its first write
@@ -144,7 +146,7 @@ def _calls(work: WorkerStore, writer: JobWriter) -> dict[str, Callable[[], bool]
         "stall": lambda: work.stall([five], 3) == ["waiting"],
         "sweep": lambda: work.sweep(3).now > 0,
         "heartbeat": lambda: work.heartbeat("w", b"{}", 20_000) is False,
-        "lock": lambda: work.link.run(scripts.LOCK, work.base, ("l", *six, 0)) == 1,
+        "lock": lambda: work.redis.run(scripts.LOCK, work.base, ("l", *six, 0)) == 1,
         "retry": lambda: writer.retry_many("q", [two[0]]) == [],
         "promote": lambda: writer.promote_many("q", [three[0]]) == [],
         "cancel": lambda: writer.cancel_many("q", [two[0], six[0]], Cancel("ann", "late")) == [],
@@ -160,9 +162,9 @@ def _done(pair: tuple[str, str]) -> Done:
 
 
 def test_outcomes_and_the_ways_out_work_on_a_full_server(
-    redis_server: Server, link: RedisClient
+    redis_server: Server, client: RedisClient
 ) -> None:
-    work, writer = WorkerStore(link, "t", "q"), JobWriter(link, "t")
+    work, writer = WorkerStore(client, "t", "q"), JobWriter(client, "t")
     for number in range(9):
         writer.add("q", job(f"j{number}"))
     calls = _calls(work, writer)
@@ -176,10 +178,10 @@ def test_outcomes_and_the_ways_out_work_on_a_full_server(
 
 @pytest.mark.parametrize("command", ["zadd", "zrem", "hset", "rpush", "xadd", "zrange", "incrby"])
 def test_without_one_right_no_script_does_half(
-    redis_server: Server, link: RedisClient, command: str
+    redis_server: Server, client: RedisClient, command: str
 ) -> None:
     """Whichever right is missing, a script does all of its work, or nothing."""
-    work, writer = WorkerStore(link, "t", "q"), JobWriter(link, "t")
+    work, writer = WorkerStore(client, "t", "q"), JobWriter(client, "t")
     for number in range(9):
         writer.add("q", job(f"j{number}"))
     calls = _calls(work, writer)
@@ -203,9 +205,9 @@ def test_without_one_right_no_script_does_half(
 
 
 def test_looking_works_on_a_read_only_and_on_a_full_server(
-    redis_server: Server, link: RedisClient
+    redis_server: Server, client: RedisClient
 ) -> None:
-    writer, reader = JobWriter(link, "t"), JobReader(link, "t")
+    writer, reader = JobWriter(client, "t"), JobReader(client, "t")
     writer.add("q", job("a"))
     for fault in (read_only, full):
         with fault(redis_server):
@@ -223,19 +225,19 @@ def test_an_idle_connection_that_was_dropped_costs_one_retry(redis_server: Serve
     from tests.support.proxy import FlakyProxy
 
     with FlakyProxy(redis_server.url) as proxy:
-        link = RedisClient(proxy.url, probe_after=0.0)
-        link.command("SET", "t:x", "1")
+        client = RedisClient(proxy.url, probe_after=0.0)
+        client.command("SET", "t:x", "1")
         proxy.silence()
-        assert link.command("GET", "t:x") == b"1"
+        assert client.command("GET", "t:x") == b"1"
         assert proxy.connections == 2
-        link.close()
+        client.close()
 
 
 def test_a_server_that_became_a_replica_is_left_for_a_fresh_connection(
-    redis_server: Server, link: RedisClient
+    redis_server: Server, client: RedisClient
 ) -> None:
-    """A fail-over behind one address: what was connected must not stay with the old server."""
-    writer = JobWriter(link, "t")
+    """A failover behind one address: what was connected must not stay with the old server."""
+    writer = JobWriter(client, "t")
     writer.add("q", job("a"))
     with redis_server.client() as admin:
         before = admin.info("stats")["total_connections_received"]

@@ -17,11 +17,11 @@ BASE = keys.base("t", "q")
 
 
 @pytest.fixture
-def link(cluster: Cluster) -> Iterator[RedisClient]:
+def client(cluster: Cluster) -> Iterator[RedisClient]:
     found = RedisClient(cluster.url)
     yield found
     found.close()
-    found.client.close()
+    found.driver.close()
 
 
 def held(cluster: Cluster) -> list[bytes]:
@@ -35,10 +35,10 @@ def held(cluster: Cluster) -> list[bytes]:
 
 @pytest.mark.parametrize("moved", ["nothing", "half", "everything"])
 def test_no_script_runs_while_its_slot_moves(
-    cluster: Cluster, link: RedisClient, moved: str
+    cluster: Cluster, client: RedisClient, moved: str
 ) -> None:
     for name in ("queue", "seq", "j:1", "p:1"):
-        link.command("SET", BASE + name, "1")
+        client.command("SET", BASE + name, "1")
     before = held(cluster)
     with Move(cluster, BASE) as move:
         move.begin()
@@ -46,16 +46,16 @@ def test_no_script_runs_while_its_slot_moves(
         move.step(*there[: {"nothing": 0, "half": 2, "everything": 4}[moved]])
         for script in scripts.ALL:
             with pytest.raises(RedisUnavailable, match="ASK"):
-                link.run(script, BASE, ["1"] * 12, patience=0)
-            # Whoever does not ask for it is sent away by the other node, too.
-            with move.target.client() as client, pytest.raises(MovedError):
-                client.eval(script.text, 1, BASE)
+                client.run(script, BASE, ["1"] * 12, patience=0)
+            # A client that does not send ASKING is redirected by the other node, too.
+            with move.target.client() as admin, pytest.raises(MovedError):
+                admin.eval(script.text, 1, BASE)
         with pytest.raises(RedisUnavailable, match="ASK"):
-            link.command("LPUSH", BASE + "bell", "1", patience=0)
+            client.command("LPUSH", BASE + "bell", "1", patience=0)
         assert held(cluster) == before
         move.end()
     # Where it went is found at the next call.
-    assert link.command("GET", BASE + "seq") == b"1"
-    link.run(scripts.PAUSE, BASE, ["1"])
+    assert client.command("GET", BASE + "seq") == b"1"
+    client.run(scripts.PAUSE, BASE, ["1"])
     assert set(held(cluster)) > set(before)
     assert len(held(cluster)) == len(set(held(cluster)))

@@ -21,11 +21,11 @@ BASE = keys.base("t", "q")
 
 @pytest.fixture
 def work(redis_url: str, no_leaks: None) -> Iterator[WorkerStore]:
-    link = RedisClient(redis_url)
+    client = RedisClient(redis_url)
     new = NewJob("a", "m.task", b"{}", 3, 3, 1000, 0, nonce="n")
-    JobWriter(link, "t").add("q", new)
-    yield WorkerStore(link, "t", "q", patience=1)
-    link.close()
+    JobWriter(client, "t").add("q", new)
+    yield WorkerStore(client, "t", "q", patience=1)
+    client.close()
 
 
 def claim(work: WorkerStore, lease_ms: int, *, again: int = 0) -> list[str]:
@@ -33,11 +33,11 @@ def claim(work: WorkerStore, lease_ms: int, *, again: int = 0) -> list[str]:
 
 
 def test_a_mark_that_is_asked_for_again_is_still_granted(work: WorkerStore) -> None:
-    """Seen: a lost reply burnt the mark, and the call that it guards was made by nobody."""
+    """Seen: a lost reply used up the mark, and the call that it guards was never made."""
     claim(work, 60_000)
 
     def ask(ask: str) -> int:
-        found: int = work.link.run(scripts.MARK, BASE, ("a", "token", "o:call", 1, ask))
+        found: int = work.redis.run(scripts.MARK, BASE, ("a", "token", "o:call", 1, ask))
         return found
 
     assert [ask("one"), ask("one"), ask("two"), ask("one")] == [1, 1, 0, 1]
@@ -59,17 +59,17 @@ def test_a_claim_that_is_found_again_has_its_whole_lease(
 
 
 def test_a_claim_that_comes_late_takes_nothing(work: WorkerStore) -> None:
-    """Seen: it lay in a server that hung, was sent again and answered, and took a job that nobody ran."""
-    link = work.link
+    """Seen: a hung server held it; sent again and answered, it took a job that no worker ran."""
+    client = work.redis
     assert claim(work, 60_000, again=2) == ["a"]
-    JobWriter(link, "t").add("q", NewJob("b", "m.task", b"{}", 3, 3, 1000, 0, nonce="n"))
+    JobWriter(client, "t").add("q", NewJob("b", "m.task", b"{}", 3, 3, 1000, 0, nonce="n"))
     assert [claim(work, 60_000, again=sent) for sent in (0, 1)] == [[], []]
     assert claim(work, 60_000, again=2) == ["a"]
     assert [one.id for one in work.step([], 1, "another", 60_000)[1]] == ["b"]
 
 
 def test_a_sweep_that_comes_late_takes_no_lease(work: WorkerStore) -> None:
-    """Seen: it lay in a server that hung, behind which the renewals lay, and took every lease."""
+    """Seen: a hung server held it, with the renewals behind it, and it took every lease."""
     assert claim(work, 0) == ["a"]
     now = work.sweep(3, stall_until=0).now
     assert work.sweep(3, stall_until=now - 1).stalled == []

@@ -1,4 +1,4 @@
-"""Jobs that fell out of their state are found and put back; workers meanwhile are no fault."""
+"""Jobs that are in the wrong state are found and repaired; running workers cause no findings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.leaks import find_leaks
 def store(redis_url: str) -> Iterator[Store]:
     store = Store(redis_url)
     yield store
-    store.link.close()
+    store.redis.close()
 
 
 def fill(store: Store) -> None:
@@ -37,14 +37,14 @@ def fill(store: Store) -> None:
 
 
 def codes(store: Store, *, repair: bool = False) -> set[tuple[str, str, bool]]:
-    report = RecordVerifier(store.link, "t").verify("q", repair=repair)
+    report = RecordVerifier(store.redis, "t").verify("q", repair=repair)
     assert report.left == sum(not fault.repaired for fault in report.faults)
     return {(fault.job_id, fault.code, fault.repaired) for fault in report.faults}
 
 
 #: What breaks it, what is then found, and the counts (w, a, d, c, f) after the repair.
 BREAKS: list[tuple[str, set[tuple[str, str]], list[int]]] = [
-    # What the field saw: attempt 443 of a job without a backoff.
+    # Seen in production: attempt 443 of a job without a backoff.
     (
         "ZREM {q}:delayed d; ZREM {q}:o:delayed:o1 d; HSET {q}:j:d ra -nan am 443 ax 1000 bo 0",
         {("d", "no_index"), ("d", "bad_number")},
@@ -94,7 +94,7 @@ def test_a_broken_queue_is_repaired(
     fill(store)
     assert codes(store) == set()
     for command in breaks.replace("{q}", "t:{q}").split("; "):
-        store.link.command(*command.split())
+        store.redis.command(*command.split())
     # A record that is gone leaves its organization's index too; which one, only a walk there tells.
     assert codes(store) == {(job_id, code, False) for job_id, code in want}
     assert codes(store) == {(job_id, code, False) for job_id, code in want}
@@ -110,18 +110,18 @@ def test_a_broken_queue_is_repaired(
 
 def test_a_job_with_a_live_lease_is_left_alone(store: Store) -> None:
     fill(store)
-    store.link.command("HSET", "t:{q}:j:a", "ax", "nan")
-    store.link.command("ZADD", "t:{q}:waiting", 5, "a")
-    before = store.link.command("HGETALL", "t:{q}:j:a")
+    store.redis.command("HSET", "t:{q}:j:a", "ax", "nan")
+    store.redis.command("ZADD", "t:{q}:waiting", 5, "a")
+    before = store.redis.command("HGETALL", "t:{q}:j:a")
     want = {("a", "bad_number", False), ("a", "two_indexes", False)}
     assert codes(store) == want
     assert codes(store, repair=True) == want
-    assert store.link.command("HGETALL", "t:{q}:j:a") == before
+    assert store.redis.command("HGETALL", "t:{q}:j:a") == before
 
 
-def test_what_no_repair_can_read_is_told(store: Store) -> None:
-    store.link.command("SET", "t:{q}:j:other", "no hash")
-    store.link.command("ZADD", "t:{q}:waiting", 5, "other")
+def test_what_no_repair_can_read_is_reported(store: Store) -> None:
+    store.redis.command("SET", "t:{q}:j:other", "no hash")
+    store.redis.command("ZADD", "t:{q}:waiting", 5, "other")
     assert codes(store, repair=True) == {
         ("other", "unreadable", False),
         ("other", "no_record", True),
@@ -130,7 +130,7 @@ def test_what_no_repair_can_read_is_told(store: Store) -> None:
     assert store.counts() == [0, 0, 0, 0, 0]
 
 
-def test_live_workers_are_no_fault(store: Store, redis_url: str) -> None:
+def test_live_workers_are_not_a_fault(store: Store, redis_url: str) -> None:
     """Four workers that claim, finish, fail, postpone and release, beside walk after walk."""
     stop = threading.Event()
     errors: list[BaseException] = []
@@ -156,7 +156,7 @@ def test_live_workers_are_no_fault(store: Store, redis_url: str) -> None:
         except BaseException as error:
             errors.append(error)
         finally:
-            mine.link.close()
+            mine.redis.close()
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -176,8 +176,8 @@ def test_live_workers_are_no_fault(store: Store, redis_url: str) -> None:
 def test_a_cluster_is_walked_too(cluster: Cluster) -> None:
     store = Store(cluster.url)
     fill(store)
-    store.link.command("ZREM", "t:{q}:waiting", "w")
-    store.link.command("ZREM", "t:{q}:o:waiting:o1", "w")
+    store.redis.command("ZREM", "t:{q}:waiting", "w")
+    store.redis.command("ZREM", "t:{q}:o:waiting:o1", "w")
     assert codes(store, repair=True) == {("w", "no_index", True)}
     assert store.counts() == [1, 1, 1, 1, 1]
 
@@ -186,7 +186,7 @@ def test_a_broken_job_can_be_seen_retried_and_removed_without_a_repair(store: St
     fill(store)
     for breaks in ("am -nan ra inf ft x pt - ct - pg nan", "st ?", "ax x bo x to x p x sl x"):
         words = breaks.split()
-        store.link.command("HSET", "t:{q}:j:f", *words)
+        store.redis.command("HSET", "t:{q}:j:f", *words)
         assert store.reader.job("q", "f").id == "f"
         assert [job.id for job in store.reader.page("q", State.FAILED).jobs] == ["f"]
     store.writer.retry("q", "f")
@@ -195,7 +195,7 @@ def test_a_broken_job_can_be_seen_retried_and_removed_without_a_repair(store: St
     assert [job_id for job_id, _ in claims] == ["w", "f"]
     for pair in claims:
         assert store.fail(pair) == "f"
-    store.link.command("HSET", "t:{q}:j:f", "st", "", "am", "x")
+    store.redis.command("HSET", "t:{q}:j:f", "st", "", "am", "x")
     removed = store.writer.remove("q", "f")
     with pytest.raises(JobNotFound):
         store.reader.job("q", "f")
@@ -208,7 +208,7 @@ def test_a_broken_job_can_be_seen_retried_and_removed_without_a_repair(store: St
     }
 
 
-def test_every_fault_is_told_and_documented() -> None:
+def test_every_fault_is_reported_and_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
     broken = {code for _, want, _ in BREAKS for _, code in want}
     assert broken | {"unreadable"} == FAULTS.keys()
@@ -221,7 +221,7 @@ def test_a_removal_leaves_no_entry_where_the_job_stood_by_mistake(
     """Seen by test_broken_records.py: a record that says waiting, and stands among the active."""
     store.add("a", organization_id="o1")
     store.claim()
-    store.link.command("HSET", "t:{q}:j:a", "st", "w")
+    store.redis.command("HSET", "t:{q}:j:a", "st", "w")
     store.writer.remove("q", "a")
     assert codes(store) == set()
     assert find_leaks(redis_client, "t") == []

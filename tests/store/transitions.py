@@ -117,7 +117,7 @@ TRANSITIONS = (
     ),
 )
 
-#: Scripts that move no job whose record and indexes agree, and change none.
+#: Scripts that neither move nor change a job if its record and indexes agree.
 OTHERS = frozenset(
     {
         "circuit_enter",

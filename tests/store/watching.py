@@ -1,4 +1,4 @@
-"""A link that notes what each script did to each job: state before, script, state after."""
+"""A client that notes what each script did to each job: state before, script, state after."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ return out
 """
 
 
-class WatchedLink(RedisClient):
+class WatchedClient(RedisClient):
     """Raises AssertionError at once for a move that the table does not have."""
 
     def __init__(self, url: str, client: redis.Redis) -> None:
@@ -44,7 +44,7 @@ class WatchedLink(RedisClient):
         self, script: Script, base: str, args: Sequence[Arg] = (), *, patience: float = PATIENCE
     ) -> Any:
         if script.read_only:
-            # It writes nothing: test_replies.py looks on a server that takes no write.
+            # It writes nothing: test_replies.py uses it on a server that refuses writes.
             return super().run(script, base, args, patience=patience)
         before = self._seen()
         reply = super().run(script, base, args, patience=patience)

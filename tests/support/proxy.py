@@ -75,8 +75,8 @@ class FlakyProxy(Proxy):
         """Route new connections to another Redis; open connections stay."""
         self._target = parse_redis_url(target_url)
 
-    def link(self, client: socket.socket, server: socket.socket) -> Connection:
-        """A link that forwards whole RESP values."""
+    def new_connection(self, client: socket.socket, server: socket.socket) -> Connection:
+        """A connection that forwards whole RESP values."""
         return _Link(self, client, server)
 
     def rule_for(self, request: bytes) -> _Rule | None:

@@ -26,7 +26,7 @@ class S3:
         }
 
     def empty(self) -> None:
-        """Empties the bucket."""
+        """Deletes all objects of all buckets."""
         self._call("POST", "/moto-api/reset")
         self._call("PUT", f"/{BUCKET}")
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import redis
 
-from hsejobs.store import rights
+from hsejobs.store import permissions
 from tests.support import wait_until
 from tests.support.certificates import Certificates
 from tests.support.server import USER, ConfigServer, Server, StartError, as_user, free_port
@@ -68,7 +68,7 @@ class SentinelSet:
                 config += (
                     f"requirepass {self.password}\n"
                     f"sentinel sentinel-pass {self.password}\n"
-                    f"user {USER} on >{self.password} {rights.sentinel_rule()}\n"
+                    f"user {USER} on >{self.password} {permissions.sentinel_rule()}\n"
                 )
             for _ in range(3):
                 self.sentinels.append(self._start(config, "--sentinel"))
@@ -92,7 +92,7 @@ class SentinelSet:
                 return bool(client.execute_command("SENTINEL FAILOVER", SERVICE))
             return False
 
-        wait_until(begun, 20, "a fail-over that the sentinels begin")
+        wait_until(begun, 20, "a failover that the sentinels begin")
         return self._successor(old)
 
     def _successor(self, old: Server) -> Server:

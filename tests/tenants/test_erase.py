@@ -32,7 +32,7 @@ ORG, OTHER = "org-123", "org-124"
 
 @contextlib.contextmanager
 def adding_meanwhile(log: BinaryIO) -> Iterator[list[Any]]:
-    """The other tenant's jobs go on being added, and write to the log; the jobs."""
+    """Keeps adding the other tenant's jobs and log lines; yields the jobs."""
     going, added = threading.Event(), []
 
     def add() -> None:
@@ -80,7 +80,7 @@ def test_nothing_is_left_and_the_others_have_all(
     log.flush()
     (tmp_path / "logs" / "email.log.1").write_text(f"half a line of {ORG} and not JSON")
     with adding_meanwhile(log) as added:
-        # That the server writes its file anew is beyond the least rights.
+        # Rewriting the server's file needs more than the least rights.
         monkeypatch.setenv("QUEUE_REDIS_URL", redis_server.url)
         done = run("tenants", "erase", ORG, "--yes", "--json")
     assert done.returncode == 0, done.stderr
@@ -118,7 +118,7 @@ def test_nothing_is_left_and_the_others_have_all(
 
 def test_one_whose_name_begins_the_same_keeps_all(redis_url: str, tmp_path: Path) -> None:
     fresh()
-    circuits = Circuits(runtime().link, "hsejobs")
+    circuits = Circuits(runtime().redis, "hsejobs")
     for org in ("o", "o-1", "o-12", "o:1", "O-1"):
         queue_email(MAIL, organization_id=org, job_id=f"{org}:a")
         circuits.open(webhook_circuit(org, "example.com:443"))
@@ -140,14 +140,14 @@ def test_an_erasure_refuses_while_jobs_run(redis_url: str) -> None:
     fresh()
     job = queue_email(MAIL, organization_id="o-1")
     queue_email(MAIL, organization_id="o-1")
-    work = WorkerStore(runtime().link, "hsejobs", "email", patience=2)
+    work = WorkerStore(runtime().redis, "hsejobs", "email", patience=2)
     work.step([], 1, "token", 60_000)
     done = run("tenants", "erase", "o-1", "--yes")
     assert (done.returncode, "1 jobs of this organization are active" in done.stderr) == (1, True)
     # Nothing was done, also not to the job that waits.
     assert total("o-1") == 2
     work.release([(job.id, "token")])
-    # One whose worker died is nobody's: it goes back to its place, and away.
+    # A job whose worker died belongs to no worker: it returns to its place and is then erased.
     work.step([], 1, "dead", 0)
     assert run("tenants", "erase", "o-1", "--yes").returncode == 0
     assert total("o-1") == 0
@@ -210,7 +210,7 @@ def test_it_asks_for_the_name(redis_url: str) -> None:
 
 
 def typed(answer: str, *words: str) -> int:
-    """The command on a terminal, where somebody types this."""
+    """The command on a terminal, where a user types this."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "hsejobs_cli", *words],
@@ -235,6 +235,6 @@ def test_events_in_many_steps(redis_url: str) -> None:
     kept = [one for one in before if one.jobs[0][1] == "o-2"]
     from hsejobs.store.tenants import Tenants
 
-    steps = list(Tenants(runtime().link, "hsejobs").forget_events("email", "o-1"))
+    steps = list(Tenants(runtime().redis, "hsejobs").forget_events("email", "o-1"))
     assert len(steps) == 2
     assert runtime().reader.recent_events("email", 1000)[1] == kept

@@ -30,9 +30,9 @@ class Stage:
     home: Path
 
     def __post_init__(self) -> None:
-        self.link = RedisClient(self.url)
-        self.writer, self.reader = JobWriter(self.link, "t"), JobReader(self.link, "t")
-        self.work = WorkerStore(self.link, "t", "mail", patience=1)
+        self.redis = RedisClient(self.url)
+        self.writer, self.reader = JobWriter(self.redis, "t"), JobReader(self.redis, "t")
+        self.work = WorkerStore(self.redis, "t", "mail", patience=1)
         self.describe()
         self._claims = 0
 
@@ -40,7 +40,7 @@ class Stage:
         task = TaskInfo(
             "m.send", {"required": ["to"], "properties": {"to": {"type": "string"}}}, ["sig"]
         )
-        registry.save(self.link, "t", QueueInfo("mail", [task], "m.send"))
+        registry.save(self.redis, "t", QueueInfo("mail", [task], "m.send"))
 
     def add(self, job_id: str, data: Any = None, org: str | None = None, delay: int = 0) -> None:
         payload = {"to": f"{job_id}@example.com", "sig": SECRET} if data is None else data
@@ -100,7 +100,7 @@ class Stage:
 def stage(redis_url: str, tmp_path: Path) -> Iterator[Stage]:
     made = Stage(redis_url, tmp_path)
     yield made
-    made.link.close()
+    made.redis.close()
 
 
 @pytest.fixture

@@ -250,5 +250,5 @@ def frozen_app(home: Path, **values: Any) -> JobsApp:
     given: dict[str, Any] = {"production": True, "refresh": 3600, **values}
     made = JobsApp(Options("unix:///nowhere", "t", home, "prod-eu", **given))
     made.animation_level = "none"
-    made.session.source = Frozen(made.options, made.session.link)
+    made.session.source = Frozen(made.options, made.session.redis)
     return made

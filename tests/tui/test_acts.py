@@ -87,7 +87,7 @@ async def test_obliterate_with_active_jobs_requires_force(stage: Stage) -> None:
 async def test_a_schedule_is_run_now_and_its_outcome_shown(stage: Stage) -> None:
     task = TaskInfo("m.nightly")
     every = [ScheduleInfo("nightly", "0 3 * * *", "m.nightly")]
-    registry.save(stage.link, "t", QueueInfo("mail", [task], "m.nightly", schedules=every))
+    registry.save(stage.redis, "t", QueueInfo("mail", [task], "m.nightly", schedules=every))
     app = stage.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await pilot.press("4")
@@ -102,7 +102,7 @@ async def test_a_schedule_is_run_now_and_its_outcome_shown(stage: Stage) -> None
 
 
 async def test_circuits_are_opened_and_closed(stage: Stage) -> None:
-    circuits = Circuits(stage.link, "t")
+    circuits = Circuits(stage.redis, "t")
     circuits.open(CIRCUIT)
     circuits.close(CIRCUIT)
     app = stage.app()
@@ -122,7 +122,7 @@ async def test_circuits_are_opened_and_closed(stage: Stage) -> None:
 async def test_workers_show_slots_and_a_queue_without_any(stage: Stage) -> None:
     stage.add("job-1")
     stage.claim()
-    registry.save(stage.link, "t", QueueInfo("idle", [TaskInfo("i.i")], "i.i"))
+    registry.save(stage.redis, "t", QueueInfo("idle", [TaskInfo("i.i")], "i.i"))
     slot = '{"job":"job-1","task":"m.send","attempt":1,"runningFor":1200}'
     record = (
         '{"id":"w1","queue":"mail","host":"box","pid":7,"workers":"threads","concurrency":2,'

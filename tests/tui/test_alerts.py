@@ -95,13 +95,13 @@ def test_a_snapshot_counts_stalled_jobs_and_has_the_recorded_alerts(stage: Stage
         "QUEUE_REDIS_PREFIX": "t",
         "JOBS_ALERT_WAITING": "1",
     }
-    Watch(stage.link, load_settings(environment)).tick()
+    Watch(stage.redis, load_settings(environment)).tick()
     stage.claim()
-    live = LiveReader(stage.link, "t")
+    live = LiveReader(stage.redis, "t")
     live.snapshot(stalled_ms=0)
     # The lease is 30 s, so at this later time it has expired.
     assert live.snapshot(stalled_ms=-60_000).stalled == {"mail": 1}
     seen = live.snapshot()
     assert seen.stalled == {"mail": 0}
     assert seen.alerts[("waiting", "mail")]["state"] == "on"
-    assert LiveReader(stage.link, "t", "org").snapshot().alerts == {}
+    assert LiveReader(stage.redis, "t", "org").snapshot().alerts == {}

@@ -42,7 +42,7 @@ def again(colleague: Stage, job_id: str) -> None:
     colleague.writer.retry("mail", job_id)
     (pair,) = colleague.claim()
     assert pair[0] == job_id
-    tick(colleague.link)
+    tick(colleague.redis)
     colleague.work.fail(
         *pair, code="error", error=b'{"error":"it broke"}', run_us=10, final=True, delay_ms=None
     )
@@ -62,7 +62,7 @@ async def question_open(
         await pilot.press(*keys)
         await until(pilot, lambda: isinstance(app.screen, Confirm), "the question")
         await settle(pilot)
-        tick(stage.link)
+        tick(stage.redis)
         yield pilot
 
 
@@ -225,7 +225,7 @@ async def test_a_job_added_again_under_the_id_is_shown_as_it_is(
         await until(pilot, lambda: app.session.snapshot is not None, "the queues")
         await app.push_screen(JobView("mail", "same"))
         await shows(pilot, "to: ann@example.com")
-        tick(stage.link)
+        tick(stage.redis)
         colleague.writer.remove("mail", "same")
         colleague.add("same", {"to": "bob@example.com"}, delay=3_600_000)
         await shows(pilot, "to: bob@example.com")

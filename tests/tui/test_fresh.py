@@ -21,10 +21,10 @@ from tests.tui.driving import settle, shows, text_of, until
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_search_that_finds_nothing_in_its_queue_goes_on_through_the_others(
+async def test_a_search_that_finds_nothing_in_its_queue_continues_through_the_others(
     stage: Stage,
 ) -> None:
-    registry.save(stage.link, "t", QueueInfo("archive", [TaskInfo("a.b", {}, [])], "a.b"))
+    registry.save(stage.redis, "t", QueueInfo("archive", [TaskInfo("a.b", {}, [])], "a.b"))
     stage.add("one", {"to": "ann@example.com"})
     stage.add("two", {"to": "bob@example.com"})
     app = stage.app()
@@ -40,14 +40,14 @@ async def test_a_search_that_finds_nothing_in_its_queue_goes_on_through_the_othe
         await shows(pilot, "mail 1 / 2")
         await pilot.press("escape")
         await shows(pilot, "2 queues")
-        await pilot.press("slash", *"nobody", "enter")
+        await pilot.press("slash", *"no-job", "enter")
         await shows(pilot, "none in any queue")
         await pilot.press("escape")
         await shows(pilot, "No jobs in this state.")
 
 
 async def test_the_way_to_another_queue_by_mouse(stage: Stage) -> None:
-    registry.save(stage.link, "t", QueueInfo("archive", [TaskInfo("a.b", {}, [])], "a.b"))
+    registry.save(stage.redis, "t", QueueInfo("archive", [TaskInfo("a.b", {}, [])], "a.b"))
     stage.fail("job-1", "odd error")
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:

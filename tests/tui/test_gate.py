@@ -113,8 +113,8 @@ async def test_keys_wait_for_the_reads_of_a_command(
     for n in range(3):
         stage.fail(f"job-{n}")
     app = stage.app()
-    go, inner = threading.Event(), app.session.acts.ask_clean
-    monkeypatch.setattr(app.session.acts, "ask_clean", lambda *a: go.wait(30) and inner(*a))
+    go, inner = threading.Event(), app.session.acts.select_clean
+    monkeypatch.setattr(app.session.acts, "select_clean", lambda *a: go.wait(30) and inner(*a))
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "3 failed")
         burst(app, "c\x15failed 0\r3\rq")
@@ -134,8 +134,8 @@ async def test_ctrl_q_works_when_a_command_hangs(
     monkeypatch.setattr(gate, "HUNG_AFTER", 0.0)
     stage.fail("job-0")
     app = stage.app()
-    go, inner = threading.Event(), app.session.acts.ask_clean
-    monkeypatch.setattr(app.session.acts, "ask_clean", lambda *a: go.wait(30) and inner(*a))
+    go, inner = threading.Event(), app.session.acts.select_clean
+    monkeypatch.setattr(app.session.acts, "select_clean", lambda *a: go.wait(30) and inner(*a))
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "1 failed")
         burst(app, "c\x15failed 0\rxxx")
@@ -164,7 +164,7 @@ async def test_a_paste_goes_to_the_input_that_the_key_before_it_opened(stage: St
 @pytest.mark.anyio
 async def test_a_burst_does_what_the_keys_do_one_by_one(stage: Stage) -> None:
     """Forty keys through screens, dialogs and lists: both ways give the same result."""
-    registry.save(stage.link, "t", QueueInfo("archive", [TaskInfo("a.b", {}, [])], "a.b"))
+    registry.save(stage.redis, "t", QueueInfo("archive", [TaskInfo("a.b", {}, [])], "a.b"))
     for n in range(9):
         stage.fail(f"job-{n}")
     keys = "j\rjj kx\x1b2\r\x1b1j\rjjj\rG\x1b?\x1b7 \x1b1j\r/job-5\r\x1b\x1bP\x1b:job-3\r"

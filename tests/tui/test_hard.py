@@ -145,8 +145,8 @@ def test_an_undo_that_an_outage_interrupts_can_continue(stage: Stage, redis_url:
         stage.add(job_id)
     clock = [0.0]
     with FlakyProxy(redis_url) as proxy:
-        link = RedisClient(proxy.url)
-        acts = acts_of(stage.options(), link, lambda: clock[0])
+        client = RedisClient(proxy.url)
+        acts = acts_of(stage.options(), client, lambda: clock[0])
         list(acts.many("remove", "mail", jobs))
         clock[0] = UNDO_SECONDS - 1
         proxy.cut_request(b"job-100", times=1_000_000)
@@ -154,8 +154,8 @@ def test_an_undo_that_an_outage_interrupts_can_continue(stage: Stage, redis_url:
             list(acts.undo())
         clock[0] += UNDO_SECONDS - 1
         assert acts.undoable()[0] == 200
-        link.close()
-        acts.check("undo").link = stage.link
+        client.close()
+        acts.check("undo").redis = stage.redis
         (*_, back) = acts.undo()
         assert (back.done, back.refused.total()) == (200, 0)
     assert stage.counts()["waiting"] == 300

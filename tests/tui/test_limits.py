@@ -15,7 +15,7 @@ from hsejobs.model import State
 from hsejobs.store import registry
 from hsejobs.store.client import RedisClient
 from hsejobs.store.registry import QueueInfo, TaskInfo
-from hsejobs.store.write import Asked
+from hsejobs.store.write import Selection
 from hsejobs_tui.core import commands, filters
 from hsejobs_tui.core.acting import acts_of
 from hsejobs_tui.core.options import Options
@@ -57,7 +57,7 @@ def test_an_organization_sees_and_changes_its_own_jobs_only(stage: Stage) -> Non
     stage.fail("mine", org="a")
     stage.fail("theirs", org="b")
     options = stage.options(organization_id="a")
-    source, acts = LiveSource(options, stage.link), acts_of(options, stage.link)
+    source, acts = LiveSource(options, stage.redis), acts_of(options, stage.redis)
     seen = source.snapshot()
     assert [one.failed for one in seen.queues] == [1]
     assert seen.workers == {}
@@ -83,7 +83,7 @@ def test_an_organization_sees_and_changes_its_own_jobs_only(stage: Stage) -> Non
     for refused in (
         source.schedules,
         lambda: acts.pause("mail", True),
-        lambda: list(acts.sweep("drain", "mail", Asked(1, 0), lambda: False)),
+        lambda: list(acts.sweep("drain", "mail", Selection(1, 0), lambda: False)),
     ):
         with pytest.raises(Refused):
             refused()
@@ -208,18 +208,18 @@ def test_once_cuts_no_figure_and_says_that_there_is_nothing(
     options = Options(url=redis_url, prefix="t", home=tmp_path, place="test")
     show(options)
     assert "No queues are registered" in capsys.readouterr().out
-    link, name = RedisClient(redis_url), "q" * 40
-    registry.save(link, "t", QueueInfo(name, [TaskInfo("m.send")], "m.send"))
+    client, name = RedisClient(redis_url), "q" * 40
+    registry.save(client, "t", QueueInfo(name, [TaskInfo("m.send")], "m.send"))
     show(options)
     head, row = capsys.readouterr().out.splitlines()[:2]
     assert head.split()[-2:] == ["err%", "on"]
     assert row.split()[0] == name
     assert row.split()[-2:] == ["0%", "0"]
-    link.close()
+    client.close()
 
 
 def test_a_refresh_is_one_pipeline(stage: Stage) -> None:
     source = LiveSource(stage.options(), RedisClient(stage.url))
     source.snapshot()
     assert source.snapshot().cost[0] == 3 + 4
-    source.link.close()
+    source.redis.close()

@@ -72,7 +72,7 @@ async def test_undo_brings_the_newest_removal_back_first(stage: Stage) -> None:
         await shows(pilot, "1 / 3")
         gone: list[str] = []
 
-        def so_many(left: int) -> Callable[[], bool]:
+        def failed_is(left: int) -> Callable[[], bool]:
             return lambda: stage.counts()["failed"] == left
 
         for left in (2, 1):
@@ -80,13 +80,13 @@ async def test_undo_brings_the_newest_removal_back_first(stage: Stage) -> None:
             await pilot.press("x")
             await shows(pilot, "Remove job")
             await pilot.press("y")
-            await until(pilot, so_many(left), "the removal")
+            await until(pilot, failed_is(left), "the removal")
             await shows(pilot, f"1 / {left}")
             after = {job.id for job in stage.reader.page("mail", State.FAILED).jobs}
             gone += before - after
         for number, back in ((2, gone[1]), (3, gone[0])):
             await pilot.press("u")
-            await until(pilot, so_many(number), "the undo")
+            await until(pilot, failed_is(number), "the undo")
             assert stage.reader.status("mail", back) is State.FAILED
 
 
@@ -146,7 +146,7 @@ async def test_search_looks_into_payloads_but_not_into_secrets(stage: Stage) -> 
         await shows(pilot, "0 found in 250 waiting", "none in any queue")
 
 
-async def test_a_search_goes_on_through_the_other_states(stage: Stage) -> None:
+async def test_a_search_continues_through_the_other_states(stage: Stage) -> None:
     for n in range(3):
         stage.fail(f"ann-{n}" if n else "bob")
     stage.add("ann-waits")

@@ -68,7 +68,7 @@ def filled(stage: Stage) -> Stage:
 
 def _source(stage: Stage, role: str) -> LiveSource:
     options = stage.options(organization_id="org-1", viewer=DashboardUser("ann", role))
-    made = LiveSource(options, stage.link)
+    made = LiveSource(options, stage.redis)
     made.snapshot()
     return made
 
@@ -103,7 +103,7 @@ def test_a_members_search_does_not_read_others_jobs(filled: Stage, text: str) ->
 
 
 def test_a_members_circuits_do_not_name_others_endpoints(filled: Stage) -> None:
-    circuits = Circuits(filled.link, "t")
+    circuits = Circuits(filled.redis, "t")
     circuits.open("webhook:org-1:hooks.bob.example:443")
     circuits.open("smtp:mail.example.com:587")
     [shown] = _source(filled, "member").circuits()
@@ -131,15 +131,15 @@ def test_the_role_determines_the_session(filled: Stage, monkeypatch: pytest.Monk
     member = _view(filled, monkeypatch, "member", "org-1")
     assert (member.read_only, member.organization_id, member.place) == (True, "org-1", "hsejobs")
     with pytest.raises(Forbidden, match="role admin"):
-        list(acts_of(member, filled.link).many("retry", "mail", [(MINE, "")]))
+        list(acts_of(member, filled.redis).many("retry", "mail", [(MINE, "")]))
     admin = _view(filled, monkeypatch, "admin", "org-1")
-    (*_, done) = acts_of(admin, filled.link).many("retry", "mail", [(MINE, ""), ("x", "")])
+    (*_, done) = acts_of(admin, filled.redis).many("retry", "mail", [(MINE, ""), ("x", "")])
     assert (done.done, dict(done.refused)) == (1, {"gone": 1})
     [line] = (filled.home / "audit.log").read_text().splitlines()
     entry = json.loads(line)
     assert (entry["user"], entry["role"], entry["door"]) == ("ann", "admin", "dashboard")
     operator = _view(filled, monkeypatch, "operator", None)
-    assert acts_of(operator, filled.link).pause("mail", True).startswith("mail is paused")
+    assert acts_of(operator, filled.redis).pause("mail", True).startswith("mail is paused")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_who_may_add_to_which_queue(filled: Stage, role: str, least: str, may: b
     task = TaskInfo("m.send")
     info = QueueInfo("mail", [task], "m.send", enqueue=least)
     acts = acts_of(
-        filled.options(organization_id="org-1", viewer=DashboardUser("ann", role)), filled.link
+        filled.options(organization_id="org-1", viewer=DashboardUser("ann", role)), filled.redis
     )
     new = new_job(info, task, "{}", organization_id="org-1", sealed=False, user_id="ann")
     if may:

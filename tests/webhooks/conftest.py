@@ -1,4 +1,4 @@
-"""What the tests of webhooks share."""
+"""Fixtures that the webhook tests share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.webhooks import worker
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    """What names lead to; only the resolver is replaced."""
+    """The addresses that names resolve to; only the resolver is replaced."""
     known: dict[str, list[str]] = {}
 
     def resolve(host: str, port: int) -> list[str]:
@@ -46,7 +46,7 @@ def trusted(certificate: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[ss
 
 
 class Consumer:
-    """A real ``huey_consumer`` in a session of its own."""
+    """A real ``huey_consumer`` in its own session."""
 
     def __init__(self, queue: str, *options: str, log: Path, **env: str) -> None:
         self.log = log
@@ -66,7 +66,7 @@ class Consumer:
             )
 
     def kill_all(self) -> None:
-        """The whole session, as a power cut would."""
+        """Kills the whole session, as a power failure would."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -81,14 +81,14 @@ def fresh(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for huey in (worker.webhooks, worker.email):
         huey._registered = None
     yield
-    runtime().link.close()
+    runtime().redis.close()
     close_databases()
     reset_runtime()
 
 
 @pytest.fixture
 def consumer(fresh: None, tmp_path: Path) -> Iterator[Callable[..., Consumer]]:
-    """Start consumers; what still runs at the end is killed."""
+    """Starts consumers; kills those that still run at the end."""
     started: list[Consumer] = []
 
     def start(*options: str, queue: str = "webhooks", **env: str) -> Consumer:
@@ -104,4 +104,4 @@ def consumer(fresh: None, tmp_path: Path) -> Iterator[Callable[..., Consumer]]:
 @pytest.fixture
 def circuits(fresh: None) -> Circuits:
     """The circuits as every worker sees them."""
-    return Circuits(runtime().link, runtime().prefix)
+    return Circuits(runtime().redis, runtime().prefix)

@@ -1,4 +1,4 @@
-"""Endpoints that behave as a test says: each connection is a script's to answer."""
+"""Endpoints with the behavior that a test chooses: a script answers each connection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Script = Callable[["Connection"], None]
 
 @dataclass
 class Request:
-    """A request as it came."""
+    """A request as it was received."""
 
     line: str
     headers: dict[str, str]
@@ -22,14 +22,14 @@ class Request:
 
 
 class Connection:
-    """One accepted connection."""
+    """An accepted connection; reads requests and sends responses as raw bytes."""
 
     def __init__(self, raw: socket.socket, endpoint: FakeEndpoint) -> None:
         self.raw = raw
         self.endpoint = endpoint
 
     def read(self) -> Request:
-        """The request, whole; it is noted in ``endpoint.requests``."""
+        """Reads the whole request, records it in ``endpoint.requests``, and returns it."""
         data = b""
         while b"\r\n\r\n" not in data:
             data += self._some()
@@ -49,12 +49,12 @@ class Connection:
         return data
 
     def answer(self, status: str, body: bytes = b"", *headers: str) -> None:
-        """A whole answer."""
+        """Sends a complete response."""
         lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
         self.raw.sendall("\r\n".join(lines).encode() + body)
 
     def drip(self, *parts: bytes, every: float = 0.05) -> None:
-        """The parts, and then the last one again and again until the peer is gone."""
+        """Sends the parts, and then the last one repeatedly until the peer disconnects."""
         for part in parts:
             self.raw.sendall(part)
         while not self.endpoint.over.wait(every):
@@ -81,7 +81,7 @@ class FakeEndpoint:
         self._accepting.start()
 
     def url(self, path: str = "/hook") -> str:
-        """Where it listens."""
+        """The URL of a path on this endpoint."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}{path}"
 
@@ -108,7 +108,7 @@ class FakeEndpoint:
         raw.close()
 
     def close(self) -> None:
-        """End all of it."""
+        """Closes the listener and all connections."""
         self.over.set()
         with contextlib.suppress(OSError):
             socket.create_connection((self.host, self.port), timeout=1).close()
@@ -122,7 +122,7 @@ class FakeEndpoint:
 def serving(
     script: Script, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
 ) -> Iterator[FakeEndpoint]:
-    """An endpoint that is closed at the end."""
+    """An endpoint that is closed at the end of the block."""
     found = FakeEndpoint(script, host, tls)
     try:
         yield found
@@ -131,12 +131,12 @@ def serving(
 
 
 def ok(connection: Connection) -> None:
-    """Take the call."""
+    """Reads the request and answers 200."""
     connection.read()
     connection.answer("200 OK", b"thanks")
 
 
 def hang(connection: Connection) -> None:
-    """Read, and says nothing."""
+    """Reads the request and sends no response."""
     connection.read()
     connection.endpoint.over.wait(60)

@@ -1,4 +1,4 @@
-"""Real Node: one process that is fed lines, and answers a line each."""
+"""Real Node: one process that reads lines and answers each with a line."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Node:
         )
 
     def ask(self, question: Any) -> Any:
-        """The answer to one question; both are JSON."""
+        """Returns the answer to one input; both are JSON."""
         return self.ask_all([question])[0]
 
     def ask_all(self, questions: list[Any]) -> list[Any]:
-        """The answers to several."""
+        """Returns the answers to several inputs."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         found = []
@@ -50,5 +50,4 @@ class Node:
         return found
 
     def close(self) -> None:
-        """End the process."""
         self._process.communicate(timeout=10)

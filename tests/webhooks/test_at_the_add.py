@@ -1,4 +1,4 @@
-"""What no attempt could do is refused where a job is added; what is stored already still runs."""
+"""A call that no attempt could make is refused at the add; jobs that are already stored still run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The breaker around a call, with the times that it has in earnest; and what its task loads."""
+"""The breaker around a call, with its real times; and the modules that its task loads."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def test_five_failures_postpone_for_a_minute(circuits: Circuits) -> None:
 
 
 def test_an_interrupted_trial_is_given_back(circuits: Circuits) -> None:
-    link, base = circuits.link, circuits.base
+    client, base = circuits.redis, circuits.base
     for n in range(5):
         fail(circuits, f"t{n}")
     # The minute is over.
-    link.command("HSET", f"{base}c:{NAME}", "un", 1)
+    client.command("HSET", f"{base}c:{NAME}", "un", 1)
     trial = breaker(circuits, "one")
     trial.__enter__()
     with pytest.raises(CircuitOpen, match="a trial is running"), breaker(circuits, "two"):

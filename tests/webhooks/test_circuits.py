@@ -1,4 +1,4 @@
-"""A circuit's life in Redis: one script a transition, on one server and on a Cluster."""
+"""A circuit's life in Redis: one script per transition, on one server and on a Cluster."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ NAME = webhook_circuit("org-1", "a.example:443")
 
 @pytest.fixture
 def circuits(redis_url: str) -> Iterator[Circuits]:
-    link = RedisClient(redis_url)
-    yield Circuits(link, "hsejobs")
-    link.close()
+    client = RedisClient(redis_url)
+    yield Circuits(client, "hsejobs")
+    client.close()
 
 
 def report(
@@ -56,7 +56,7 @@ def test_five_consecutive_failures_open_the_circuit(circuits: Circuits) -> None:
     assert 59_000 < (entry.wait_ms or 0) <= 60_000
     one = circuits.get(NAME)
     assert (one.state, one.failures, one.last_error) == ("open", 5, "down")
-    assert (one.organization_id, one.host, one.by_hand) == ("org-1", "a.example:443", False)
+    assert (one.organization_id, one.host, one.manual) == ("org-1", "a.example:443", False)
     assert one.until is not None
     assert one.since is not None
     assert 59_000 <= one.until - one.since <= 61_000
@@ -86,11 +86,11 @@ def test_exactly_one_trial(circuits: Circuits) -> None:
     wait_until(lambda: circuits.get(NAME).state == "half-open", what="the end of the minute")
     with ThreadPoolExecutor(8) as pool:
         kinds = list(pool.map(lambda i: enter(circuits, f"w{i}"), range(40)))
-        list(pool.map(lambda _: circuits.link.close(), range(8)))
+        list(pool.map(lambda _: circuits.redis.close(), range(8)))
     assert sorted(kinds) == ["trial"] + ["waiting"] * 39
     winner = f"w{kinds.index('trial')}"
     assert enter(circuits, winner) == "trial"  # sent again after a lost reply
-    # What others say of calls that began before does not decide the trial.
+    # Reports of calls that began earlier do not decide the trial.
     assert report(circuits, "straggler", "ok") == "half-open"
     assert report(circuits, "straggler-2", "fail") == "half-open"
     assert report(circuits, winner, "ok") == "closed"
@@ -116,7 +116,7 @@ def test_a_dead_workers_trial_passes_to_another(circuits: Circuits) -> None:
     wait_until(lambda: enter(circuits, "dead", 200) == "trial", what="the trial")
     assert enter(circuits, "other") == "waiting"
     wait_until(lambda: enter(circuits, "other") == "trial", what="the next trial")
-    # The dead one comes back: its word does not count any more.
+    # The dead worker returns: its report does not count any more.
     assert report(circuits, "dead", "ok") == "half-open"
     assert report(circuits, "other", "none") == "open"
     assert enter(circuits, "third") == "trial"
@@ -129,9 +129,9 @@ def test_by_hand(circuits: Circuits, redis_client: redis.Redis) -> None:
     assert circuits.enter(NAME, "a", 1000).wait_ms is None
     assert enter(circuits, "a") == "open"
     one = circuits.get(NAME)
-    assert (one.state, one.by_hand, one.until) == ("open", True, None)
+    assert (one.state, one.manual, one.until) == ("open", True, None)
     report(circuits, "a", "ok")
-    assert circuits.get(NAME).by_hand
+    assert circuits.get(NAME).manual
     key = f"hsejobs:{{_circuits}}:c:{NAME}"
     assert redis_client.ttl(key) == -1
     circuits.close(NAME)
@@ -194,13 +194,13 @@ def test_forgotten_after_a_day(circuits: Circuits, redis_client: redis.Redis) ->
 
 
 def test_on_a_cluster(cluster: Cluster) -> None:
-    link = RedisClient(cluster.url)
+    client = RedisClient(cluster.url)
     try:
-        circuits: Any = Circuits(link, "hsejobs")
+        circuits: Any = Circuits(client, "hsejobs")
         assert fail(circuits, 5, open_ms=10) == "open"
         wait_until(lambda: enter(circuits, "t") == "trial", what="the trial")
         assert report(circuits, "t", "ok") == "closed"
         circuits.open(NAME)
         assert [one.state for one in circuits.all()] == ["open"]
     finally:
-        link.client.close()
+        client.driver.close()

@@ -80,7 +80,7 @@ def test_the_url_is_never_logged(consumer: Start) -> None:
     assert "in-the-address" not in worker.log.read_text()
 
 
-def test_every_attempt_has_the_same_id_and_a_time_of_its_own(consumer: Start) -> None:
+def test_every_attempt_has_the_same_id_and_its_own_time(consumer: Start) -> None:
     consumer(**QUICK)
 
     def script(connection: Connection) -> None:
@@ -142,7 +142,7 @@ def test_retry_after_delays_the_next_attempt(consumer: Start) -> None:
         (drip_status, 2, "timeout"),
     ],
 )
-def test_endings_and_the_worker_goes_on(
+def test_endings_and_the_worker_continues(
     consumer: Start, script: Script, attempts: int, code: str
 ) -> None:
     consumer("-w", "1", **QUICK)
@@ -246,7 +246,7 @@ def test_several_workers_share_a_circuit(consumer: Start, circuits: Circuits, ho
 
         wait_until(lambda: circuits.get(name).failures >= 7, 30, "failed trials")
         made = sum(job.refresh().attempts_made for job in jobs)
-        # Six workers, five failures: what had begun when it opened, and then one at a time.
+        # Six workers, five failures: the calls that had begun when it opened, and then one at a time.
         assert made <= 5 + 6 + (circuits.get(name).failures - 5)
         switch.repaired = True
         for job in jobs:
@@ -257,7 +257,7 @@ def test_several_workers_share_a_circuit(consumer: Start, circuits: Circuits, ho
 def test_without_redis_the_call_is_made(
     redis_server: Server, circuits: Circuits, caplog: pytest.LogCaptureFixture
 ) -> None:
-    patient = Circuits(circuits.link, runtime().prefix, patience=0.0)
+    patient = Circuits(circuits.redis, runtime().prefix, patience=0.0)
     redis_server.stop()
     made = []
     try:
@@ -287,7 +287,7 @@ def test_a_secret_is_sealed_until_it_signs(
 
 
 def test_a_storm_of_4xx_opens_the_circuit(consumer: Start, circuits: Circuits) -> None:
-    """One job with many tries and no backoff, as an operator may ask for, ends after five calls."""
+    """One job with many attempts and no backoff, which an operator may set, ends after five calls."""
     consumer("-w", "1")
     with serving(answering("404 Not here")) as endpoint:
         name = f"webhook:-:127.0.0.1:{endpoint.port}"
@@ -333,7 +333,7 @@ def test_a_killed_workers_trial_blocks_no_job(consumer: Start, circuits: Circuit
         failure(queue_webhook(call(endpoint.url()), attempts=1))
         switch.how = hang
         before = endpoint.connections
-        # Its trial may take 3 s (and 5 s are added), of which nobody will report.
+        # Its trial may take 3 s (and 5 s are added), and nothing will report it.
         job = queue_webhook(call(endpoint.url()), timeout=4)
         wait_until(lambda: endpoint.connections > before, 20, "the trial")
         one.kill_all()

@@ -1,4 +1,4 @@
-"""One job for each subscribed webhook, once an event."""
+"""One job for each subscribed webhook, once per event."""
 
 from __future__ import annotations
 

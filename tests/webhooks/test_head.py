@@ -1,4 +1,4 @@
-"""Answers whose head has more in it than HTTP allows: the status counts all the same."""
+"""Responses with heads that HTTP does not allow: the status still counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Answering = Callable[[bytes], str]
 
 @pytest.fixture
 def answering() -> Iterator[Answering]:
-    """An endpoint's URL that gives one answer, as it is."""
+    """The URL of an endpoint that sends one response unchanged."""
     threads: list[threading.Thread] = []
 
     def start(reply: bytes) -> str:
@@ -85,7 +85,7 @@ def test_the_head_alone_is_read_however_it_comes(size: int) -> None:
     assert b"".join([*pieces, head.feed(b"")]) == KEPT
 
 
-def test_a_head_without_an_end_goes_on_as_it_is() -> None:
+def test_a_head_without_an_end_is_passed_on_unchanged() -> None:
     head = HeadFilter()
     assert head.feed(b"HTTP/1.1 2") == b""
     assert head.feed(b"") == b"HTTP/1.1 2"

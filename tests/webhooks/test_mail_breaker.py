@@ -1,4 +1,4 @@
-"""The mail server's circuit: connection errors and 421 open it, what is said of one mail does not."""
+"""The mail server's circuit: connection errors and 421 open it, replies about one mail do not."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_no_connection_opens_it(consumer: Start, circuits: Circuits) -> None:
 
 
 def test_a_short_timeout_does_not_count(consumer: Start, circuits: Circuits) -> None:
-    """How long a job may take is a tenant's choice; the mail server is everybody's."""
+    """How long a job may take is a tenant's choice; all tenants share the mail server."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"smtp://127.0.0.1:{silent.getsockname()[1]}"
         consumer("-w", "2", queue="email", **settings(url))

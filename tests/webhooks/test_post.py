@@ -1,4 +1,4 @@
-"""One call against endpoints that behave and that do not."""
+"""One call against endpoints that behave well, and against faulty ones."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_private_address_in_the_url_is_refused_permanently() -> None:
 
 
 def test_the_checked_address_is_the_one_called(names: dict[str, list[str]]) -> None:
-    """A name that answers differently the second time gets no second question."""
+    """A name is resolved once: a second answer, which could differ, is never used."""
     asked = []
 
     class Rebinding(list[str]):
@@ -292,7 +292,7 @@ def test_abandoned_lookups_are_bounded_per_organization(
         with pytest.raises(OSError, match=r"not resolved in time|too many lookups"):
             transport.look_up(f"h{number}.example", 80, Clock(time.monotonic() + 0.05), "org-1")
     assert len(begun) == transport.LOOK_UPS_OF_ONE
-    # Another organization's are looked up all the same, until there are too many for the process.
+    # Another organization's names are still looked up, until there are too many for the process.
     with pytest.raises(TimeoutError):
         transport.look_up("other.example", 80, Clock(time.monotonic() + 0.05), "org-2")
     assert begun[-1] == "other.example"
@@ -311,7 +311,7 @@ def test_an_answer_that_drips_does_not_take_all_the_time(monkeypatch: pytest.Mon
     monkeypatch.setattr(deliver, "BODY_SECONDS", 0.3)
     with serving(drip_body) as endpoint:
         answer = call(endpoint.url(), seconds=60)
-    # The whole of what is kept would take it until the deadline.
+    # To read all that is kept would take until the deadline.
     assert answer.status == 200
     assert 0 < len(answer.body) < deliver.KEPT // 4
 

@@ -1,4 +1,4 @@
-"""Signatures that endpoints in Node and Python find right, by the code of the documents."""
+"""Endpoints in Node and Python verify our signatures with the code of the documents."""
 
 from __future__ import annotations
 

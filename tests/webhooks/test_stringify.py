@@ -95,7 +95,7 @@ def test_bytes_are_nodes(node: Node, data: Any) -> None:
     assert body == stringify(plain(data))
     # JSON.parse and JSON.stringify of what is sent: what the endpoint signs.
     assert through(node, body) == body
-    # And of what was asked for, written by Python.
+    # And of the original data, written by Python.
     assert through(node, json.dumps(plain(data)).encode()) == body
 
 

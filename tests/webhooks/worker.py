@@ -1,4 +1,4 @@
-"""The queues of the platform as a test's consumer runs them: the same tasks, with times of its own.
+"""The queues of the platform as a test's consumer runs them: the same tasks, with its own times.
 
 Only what a test cannot wait for (how long a circuit stays open, when postponing ends) and what
 names lead to are replaced.

@@ -20,9 +20,12 @@ class Watcher:
     """Evaluates alerts once a second until ``stop``; also calls ``each_second``."""
 
     def __init__(
-        self, link: RedisClient, settings: Settings, each_second: Callable[[], None] = lambda: None
+        self,
+        client: RedisClient,
+        settings: Settings,
+        each_second: Callable[[], None] = lambda: None,
     ) -> None:
-        self._watch = Watch(link, settings, channels(settings))
+        self._watch = Watch(client, settings, channels(settings))
         self._each_second = each_second
         self._end = threading.Event()
         self._logged_at: float | None = None
@@ -40,7 +43,7 @@ class Watcher:
         now = time.monotonic()
         if self._logged_at is None or now - self._logged_at >= REPEAT_SECONDS:
             self._logged_at = now
-            logs.tell("alerts failed", 40, error=repr(error))
+            logs.emit("alerts failed", 40, error=repr(error))
 
     def _run(self) -> None:
         while not self._end.wait(1.0):
@@ -49,4 +52,4 @@ class Watcher:
                     duty()
                 except Exception as error:  # a failure must not end the monitoring
                     self._log_error(error)
-        self._watch.link.close()
+        self._watch.redis.close()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from hsejobs.errors import ArtifactForbidden, ArtifactNotFound
 from hsejobs.model import State, may_read
 from hsejobs.services.artifacts import Artifact, ArtifactStore, artifact_id
-from hsejobs.store.artifacts import ArtifactRecords, Gone, Holder
+from hsejobs.store.artifacts import ArtifactRecords, Holder, RemovedFile
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import JobReader
 
@@ -68,10 +68,10 @@ def viewer_of(role: str | None, organization_id: str, user_id: str | None) -> Fi
 class Files:
     """Access to the files of jobs. Methods raise RedisUnavailable and ArtifactsUnavailable."""
 
-    def __init__(self, store: ArtifactStore, link: RedisClient, prefix: str) -> None:
+    def __init__(self, store: ArtifactStore, client: RedisClient, prefix: str) -> None:
         self.store, self.prefix = store, prefix
-        self.records = ArtifactRecords(link, prefix)
-        self.reader = JobReader(link, prefix)
+        self.records = ArtifactRecords(client, prefix)
+        self.reader = JobReader(client, prefix)
 
     def of_job(self, viewer: FileViewer, queue: str, job_id: str) -> Artifact:
         """Return the file that a job made. Raises ArtifactNotFound, ArtifactForbidden."""
@@ -105,7 +105,7 @@ class Files:
         """Open a file that ``of_job`` or ``by_id`` returned, from byte ``start`` on."""
         return self.store.open(found.organization_id, found.id, start)
 
-    def name(self, holder: Holder | Gone) -> str:
+    def name(self, holder: Holder | RemovedFile) -> str:
         """Return the id that a job's file has, if there is one."""
         return holder.artifact_id or self._computed(holder)
 
@@ -117,7 +117,7 @@ class Files:
         user = None if viewer.may_read(found.organization_id, None) else self._creator(found)
         return self._allowed(viewer, found, user)
 
-    def _computed(self, job: Holder | Gone) -> str:
+    def _computed(self, job: Holder | RemovedFile) -> str:
         return artifact_id(self.prefix, job.queue, job.job_id, job.created_at)
 
     def _creator(self, found: Artifact) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from hsejobs.errors import ArtifactNotFound, ArtifactsUnavailable
 from hsejobs.services.artifacts import Artifact
 from hsejobs.services.artifacts.access import Files
-from hsejobs.store.artifacts import MOST, Gone
+from hsejobs.store.artifacts import MOST, RemovedFile
 
 
 def _nothing() -> None:
@@ -47,7 +47,7 @@ def delete_of_organization(files: Files, queue: str, organization_id: str) -> in
     return _delete(files, files.records.of_organization(queue, organization_id))
 
 
-def _delete(files: Files, due: Iterable[Gone], check: Callable[[], None] = _nothing) -> int:
+def _delete(files: Files, due: Iterable[RemovedFile], check: Callable[[], None] = _nothing) -> int:
     removed = 0
     for one in due:
         check()

@@ -84,7 +84,7 @@ class _Metadata:
         return [f"{key}.{self.data}.{part:06d}" for part in range(self.parts)]
 
 
-class FolderWriter(io.RawIOBase):
+class ShelfWriter(io.RawIOBase):
     """Writes an artifact, one part at a time."""
 
     def __init__(self, shelf: Shelf, key: str, data: str) -> None:
@@ -155,11 +155,11 @@ class Store:
         expires_at: int,
         queue: str | None = None,
         job_id: str | None = None,
-    ) -> Iterator[FolderWriter]:
+    ) -> Iterator[ShelfWriter]:
         key = _key(organization_id, artifact_id)
         expires_at = max(0, min(int(expires_at), MAX_EXPIRY))
         data = f"{expires_at:015d}.{secrets.token_hex(8)}"
-        writer = FolderWriter(self.shelf, key, data)
+        writer = ShelfWriter(self.shelf, key, data)
         begun = False
         try:
             yield writer

@@ -85,7 +85,7 @@ def deliver(
 
     from hsejobs.services.mail.session import SmtpSession
 
-    with SmtpSession(server, deadline).talk() as session:
+    with SmtpSession(server, deadline).connected() as session:
         outcome = session.transact(
             envelope.sender,
             pending,

@@ -49,7 +49,7 @@ class Tenant:
 
     organization_id: str
     settings: Settings
-    link: RedisClient
+    redis: RedisClient
     #: None if the application stores no data of its own.
     own_rows: TenantRows | None = None
 
@@ -60,26 +60,26 @@ class Tenant:
 
     @cached_property
     def reader(self) -> JobReader:
-        return JobReader(self.link, self.prefix)
+        return JobReader(self.redis, self.prefix)
 
     @cached_property
     def writer(self) -> JobWriter:
-        return JobWriter(self.link, self.prefix)
+        return JobWriter(self.redis, self.prefix)
 
     @cached_property
     def traces(self) -> Tenants:
         """The organization's data in Redis other than jobs."""
-        return Tenants(self.link, self.prefix)
+        return Tenants(self.redis, self.prefix)
 
     @cached_property
     def files(self) -> Files:
         """The files that jobs made."""
         store = open_store(self.settings.artifacts_url, self.settings.jobs_home)
-        return Files(store, self.link, self.prefix)
+        return Files(store, self.redis, self.prefix)
 
     def queues(self) -> list[str]:
         """Return the names of all queues."""
-        return registry.names(self.link, self.prefix)
+        return registry.names(self.redis, self.prefix)
 
     def running(self) -> int:
         """Return how many of its jobs are active."""

@@ -65,7 +65,7 @@ def _refuse_running(tenant: Tenant) -> None:
     if running:
         for queue in tenant.queues():
             # Put the jobs of dead workers back, as any consumer would.
-            WorkerStore(tenant.link, tenant.prefix, queue, patience=3.0).sweep(
+            WorkerStore(tenant.redis, tenant.prefix, queue, patience=3.0).sweep(
                 tenant.settings.max_stalls
             )
         running = tenant.running()
@@ -143,7 +143,7 @@ def _rewrite(tenant: Tenant) -> str | None:
     if problem is not None:
         return problem
     until = time.monotonic() + REWRITE_SECONDS
-    while not tenant.link.cluster and tenant.traces.rewriting():
+    while not tenant.redis.cluster and tenant.traces.rewriting():
         if time.monotonic() >= until:
             return "the server is still rewriting its append-only file"
         time.sleep(0.1)

@@ -48,7 +48,7 @@ local function put_back(id, found, stray_org)
   local state = wanted(found)
   local score = score_of(state, found, job)
   local entry = cjson.encode({ code = 'no_state', failedAt = now_ms,
-    error = 'the record told no state; `hsejobs verify --repair` put the job here' })
+    error = 'the record had no state; `hsejobs verify --repair` put the job here' })
   take_from_all(org, id)
   if found.stray then take_from_all(stray_org, id) end
   for _, name in ipairs(found.bad) do

@@ -255,7 +255,7 @@ class _Maker:
         return self._id(table, int(random.random() * self.counts[table]))
 
     def _moment(self, random: Random, before: float = 0.0) -> datetime.datetime:
-        """Return a working hour in the data's period, at least so many days before its end."""
+        """Return a working hour in the data's period, at least ``before`` days before its end."""
         days = int(random.random() * (_DAYS - before))
         return self.first + datetime.timedelta(
             days=days, seconds=21_600 + int(random.random() * 43_200)

@@ -103,14 +103,14 @@ def sentinel_rule() -> str:
 
 
 @dataclass(slots=True)
-class Rights:
+class Permissions:
     """The result of a test: words ``missing`` from the ACL rule, and commands left ``untried``."""
 
     missing: list[str] = field(default_factory=list)
     untried: list[str] = field(default_factory=list)
 
 
-def try_rights(link: RedisClient, prefix: str) -> Rights:
+def try_permissions(client: RedisClient, prefix: str) -> Permissions:
     """Tries each command as the client's user, on a temporary key that expires.
 
     A command that only a full or read-only server refuses counts as allowed. Raises redis-py's
@@ -121,8 +121,8 @@ def try_rights(link: RedisClient, prefix: str) -> Rights:
     base = keys.doctor(prefix)
     key = base + secrets.token_hex(8)
     places = {KEY: key, NONE: f"{key}:none", CHANNEL: f"{key}:channel"}
-    connection = link.blocking(base)
-    found = Rights()
+    connection = client.blocking(base)
+    found = Permissions()
 
     def call(name: str, *words: str) -> bool:
         try:
@@ -136,13 +136,13 @@ def try_rights(link: RedisClient, prefix: str) -> Rights:
             pass
         return True
 
-    commands = COMMANDS | CLUSTER_COMMANDS if link.cluster else COMMANDS
+    commands = COMMANDS | CLUSTER_COMMANDS if client.cluster else COMMANDS
     try:
         # Without this key, some commands would create one that never expires.
         safe = call("set", KEY, "v", "PX", str(KEY_TTL_MS))
         for name, words in commands.items():
             # After SUBSCRIBE, other commands are not allowed; a Cluster has one database.
-            if name == "subscribe" or (name == "select" and link.cluster):
+            if name == "subscribe" or (name == "select" and client.cluster):
                 continue
             if not safe and KEY in words and name != "blpop":
                 found.untried.append(name)
@@ -155,7 +155,7 @@ def try_rights(link: RedisClient, prefix: str) -> Rights:
         call("subscribe", CHANNEL)
     finally:
         connection.disconnect()
-        link.close()
+        client.close()
     found.missing = list(dict.fromkeys(found.missing))
     return found
 

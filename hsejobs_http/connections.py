@@ -26,7 +26,7 @@ FEWEST = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ConnectionTimeouts:
     """Time limits of a head, a body and an idle connection in s; ``rate``: body bytes per extra second."""
 
     head: float
@@ -35,82 +35,82 @@ class Patience:
     idle: float
 
 
-class Guest(Protocol):
-    """A connection, as ``Doors`` sees it."""
+class Connection(Protocol):
+    """A connection, as ``ConnectionLimiter`` sees it."""
 
     def rank(self) -> tuple[int, float] | None:
         """Returns how soon it is closed to make room, lowest first; None while it is being answered."""
 
-    def give_way(self) -> None:
+    def close_now(self) -> None:
         """Closes the connection at once."""
 
     def enforce_deadline(self, now: float) -> None:
         """Closes the connection if its time is over; ``now`` is the event loop's time in s."""
 
 
-class Doors:
+class ConnectionLimiter:
     """All connections of one process; call it from the event loop only."""
 
     def __init__(self, settings: Settings) -> None:
-        self.patience = Patience(
+        self.timeouts = ConnectionTimeouts(
             settings.http_head_timeout_ms / 1000,
             settings.http_body_timeout_ms / 1000,
             settings.http_body_rate,
             settings.http_idle_timeout_ms / 1000,
         )
-        self.most = connection_limit(settings)
-        self.each = max(1, self.most // 2)
+        self.max_connections = connection_limit(settings)
+        self.max_per_address = max(1, self.max_connections // 2)
         self.proxies = Proxies(settings.trusted_proxies)
-        self._guests: dict[Guest, str | None] = {}
+        self._connections: dict[Connection, str | None] = {}
         self._of: Counter[str | None] = Counter()
         self._timer: asyncio.TimerHandle | None = None
 
-    def enter(self, guest: Guest, address: str | None) -> bool:
+    def admit(self, connection: Connection, address: str | None) -> bool:
         """Admits a connection, closing another if necessary; returns False if there is no room."""
         shared = address is not None and self.proxies.trusts(address)
         admitted = True
-        if not shared and self._of[address] >= self.each:
+        if not shared and self._of[address] >= self.max_per_address:
             admitted = self._make_room(address)
-        elif len(self._guests) >= self.most:
+        elif len(self._connections) >= self.max_connections:
             admitted = self._make_room(max(self._of, key=self._of.__getitem__)) or self._make_room()
-        self._guests[guest] = address
+        self._connections[connection] = address
         self._of[address] += 1
         if self._timer is None:
             self._schedule_check()
         return admitted
 
-    def leave(self, guest: Guest) -> None:
+    def release(self, connection: Connection) -> None:
         """Forgets a connection that has closed, or has become a websocket."""
-        if guest in self._guests:
-            address = self._guests.pop(guest)
+        if connection in self._connections:
+            address = self._connections.pop(connection)
             self._of[address] -= 1
             if not self._of[address]:
                 del self._of[address]
 
     def _make_room(self, *addresses: str | None) -> bool:
         found = None
-        for guest, address in self._guests.items():
+        for connection, address in self._connections.items():
             if addresses and address not in addresses:
                 continue
-            rank = guest.rank()
+            rank = connection.rank()
             if rank is not None and (found is None or rank < found[0]):
-                found = rank, guest
+                found = rank, connection
         if found is None:
             return False
-        self.leave(found[1])
-        found[1].give_way()
+        self.release(found[1])
+        found[1].close_now()
         return True
 
     def _schedule_check(self) -> None:
-        shortest = min(self.patience.head, self.patience.body, self.patience.idle)
+        shortest = min(self.timeouts.head, self.timeouts.body, self.timeouts.idle)
         self._timer = asyncio.get_running_loop().call_later(min(1.0, shortest / 4), self._check_all)
 
     def _check_all(self) -> None:
         self._timer = None
         now = asyncio.get_running_loop().time()
-        for guest in list(self._guests):
-            guest.enforce_deadline(now)
-        if self._guests:
+        for connection in list(self._connections):
+            connection.enforce_deadline(now)
+        if self._connections:
             self._schedule_check()
 
 
@@ -124,14 +124,14 @@ def connection_limit(settings: Settings) -> int:
 
 def raise_file_limit(settings: Settings) -> None:
     """Raises the open-file limit to what the connections may need; children inherit it."""
-    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = settings.http_connections + SPARE_FILES
-    limit = math.inf if most == resource.RLIM_INFINITY else most
+    limit = math.inf if hard == resource.RLIM_INFINITY else hard
     if files != resource.RLIM_INFINITY and files < min(wanted, limit):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (int(min(wanted, limit)), most))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (int(min(wanted, limit)), hard))
 
 
 @cache
-def doors() -> Doors:
-    """Returns this process's ``Doors``."""
-    return Doors(runtime().settings)
+def connection_limiter() -> ConnectionLimiter:
+    """Returns this process's ``ConnectionLimiter``."""
+    return ConnectionLimiter(runtime().settings)

@@ -1,4 +1,4 @@
-"""The least rights: what they are, what takes them, and that a trial of them changes nothing."""
+"""The least rights: which they are, what needs them, and that testing them changes nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from hsejobs.model import State
-from hsejobs.store import rights
+from hsejobs.store import permissions
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import JobReader
 from hsejobs.store.write import JobWriter, NewJob
@@ -49,7 +49,7 @@ def sent(known: set[str]) -> set[str]:
     found: set[str] = set()
     for folder in ("hsejobs/store", "hsejobs/engine", "hsejobs_cli"):
         for path in (ROOT / folder).rglob("*.py"):
-            # `hsejobs chaos` hurts a server with rights of its own: see docs/chaos.md.
+            # `hsejobs chaos` disrupts a server with additional rights: see docs/chaos.md.
             if "chaos" in path.parts:
                 continue
             for node in ast.walk(ast.parse(path.read_text())):
@@ -59,7 +59,7 @@ def sent(known: set[str]) -> set[str]:
 
 
 @pytest.fixture
-def link(redis_url: str) -> Iterator[RedisClient]:
+def client(redis_url: str) -> Iterator[RedisClient]:
     made = RedisClient(redis_url)
     yield made
     made.close()
@@ -68,95 +68,95 @@ def link(redis_url: str) -> Iterator[RedisClient]:
 def test_the_rule_has_what_is_used_and_nothing_else(redis_client: redis.Redis) -> None:
     known = {name.upper() for name in redis_client.command()}
     used = scripted() | sent(known) | BY_REDIS_PY
-    assert {name.upper() for name in rights.COMMANDS} == used - {
-        name.upper() for name in rights.OPTIONAL
+    assert {name.upper() for name in permissions.COMMANDS} == used - {
+        name.upper() for name in permissions.OPTIONAL
     }
 
 
 def test_the_rules_are_documented() -> None:
     text = (ROOT / "docs" / "redis.md").read_text()
     for rule in (
-        rights.rule("hsejobs"),
-        rights.rule("hsejobs", cluster=True),
-        rights.sentinel_rule(),
+        permissions.rule("hsejobs"),
+        permissions.rule("hsejobs", cluster=True),
+        permissions.sentinel_rule(),
     ):
         assert rule in text
 
 
-def test_the_least_user_lacks_nothing(redis_client: redis.Redis, link: RedisClient) -> None:
-    assert rights.try_rights(link, "hsejobs") == rights.Rights()
+def test_the_least_user_lacks_nothing(redis_client: redis.Redis, client: RedisClient) -> None:
+    assert permissions.try_permissions(client, "hsejobs") == permissions.Permissions()
     assert redis_client.keys("*") == []
     assert denials(redis_client) == []
 
 
-@pytest.mark.parametrize("name", rights.COMMANDS)
+@pytest.mark.parametrize("name", permissions.COMMANDS)
 def test_each_command_that_is_missing_is_named(
-    redis_server: Server, redis_client: redis.Redis, link: RedisClient, name: str
+    redis_server: Server, redis_client: redis.Redis, client: RedisClient, name: str
 ) -> None:
     with without(redis_client, f"-{name}"):
-        found = rights.try_rights(link, "hsejobs")
+        found = permissions.try_permissions(client, "hsejobs")
     assert found.missing == [f"+{name}"]
     assert found.untried == (["hsetnx", "lpush", "rpush", "sadd"] if name == "set" else [])
     for key in redis_client.keys("*"):
-        assert 0 < redis_client.pttl(key) <= rights.KEY_TTL_MS
+        assert 0 < redis_client.pttl(key) <= permissions.KEY_TTL_MS
 
 
 def test_keys_and_channels_that_are_missing_are_named(
-    redis_client: redis.Redis, link: RedisClient
+    redis_client: redis.Redis, client: RedisClient
 ) -> None:
     with without(redis_client, "resetchannels"):
-        assert rights.try_rights(link, "hsejobs").missing == ["&hsejobs:*"]
+        assert permissions.try_permissions(client, "hsejobs").missing == ["&hsejobs:*"]
     with without(redis_client, "resetkeys", "~hsejobs:{*"):
-        assert rights.try_rights(link, "hsejobs").missing == ["~hsejobs:*"]
+        assert permissions.try_permissions(client, "hsejobs").missing == ["~hsejobs:*"]
     with without(redis_client, "resetkeys", "~other:*", "-get", "-publish"):
-        found = rights.try_rights(link, "hsejobs")
+        found = permissions.try_permissions(client, "hsejobs")
         assert sorted(found.missing) == ["+get", "+publish", "~hsejobs:*"]
     assert redis_client.keys("*") == []
 
 
 def test_a_full_and_a_read_only_server_allow_as_much(
-    redis_server: Server, redis_client: redis.Redis, link: RedisClient
+    redis_server: Server, redis_client: redis.Redis, client: RedisClient
 ) -> None:
     redis_client.config_set("maxmemory", "1mb")
     try:
-        assert rights.try_rights(link, "hsejobs") == rights.Rights()
+        assert permissions.try_permissions(client, "hsejobs") == permissions.Permissions()
     finally:
         redis_client.config_set("maxmemory", "0")
     redis_client.replicaof("127.0.0.1", "1")
     try:
-        assert rights.try_rights(link, "hsejobs") == rights.Rights()
+        assert permissions.try_permissions(client, "hsejobs") == permissions.Permissions()
         with without(redis_client, "-zadd"):
-            assert rights.try_rights(link, "hsejobs").missing == ["+zadd"]
+            assert permissions.try_permissions(client, "hsejobs").missing == ["+zadd"]
     finally:
         redis_client.replicaof("NO", "ONE")
     assert redis_client.keys("*") == []
 
 
 def test_a_cluster_needs_more(cluster: Cluster) -> None:
-    link = RedisClient(cluster.url)
-    assert rights.try_rights(link, "hsejobs") == rights.Rights()
-    for name in rights.CLUSTER_COMMANDS:
+    client = RedisClient(cluster.url)
+    assert permissions.try_permissions(client, "hsejobs") == permissions.Permissions()
+    for name in permissions.CLUSTER_COMMANDS:
         for node in cluster.nodes:
-            with node.client() as client:
-                client.acl_setuser(USER, enabled=True, commands=[f"-{name}"])
+            with node.client() as admin:
+                admin.acl_setuser(USER, enabled=True, commands=[f"-{name}"])
         missing = [] if name == "cluster|slots" else [f"+{name}"]
         try:
             if missing:
-                assert rights.try_rights(link, "hsejobs").missing == missing
+                assert permissions.try_permissions(client, "hsejobs").missing == missing
         finally:
             for node in cluster.nodes:
-                with node.client() as client:
-                    client.acl_setuser(USER, enabled=True, commands=[f"+{name}"])
+                with node.client() as admin:
+                    admin.acl_setuser(USER, enabled=True, commands=[f"+{name}"])
     for node in cluster.nodes:
-        with node.client() as client:
-            assert client.keys("*") == []
+        with node.client() as admin:
+            assert admin.keys("*") == []
 
 
 def test_an_announcement_that_is_refused_refuses_no_job(
-    redis_client: redis.Redis, link: RedisClient
+    redis_client: redis.Redis, client: RedisClient
 ) -> None:
     """PUBLISH is advisory in every script: the job is there, so the add must not say otherwise."""
-    writer, reader = JobWriter(link, "hsejobs"), JobReader(link, "hsejobs")
+    writer, reader = JobWriter(client, "hsejobs"), JobReader(client, "hsejobs")
     with without(redis_client, "resetchannels"):
         for number in range(2):
             new = NewJob(f"j{number}", "m.task", b"{}", 3, 1, 0, 0, delay=60_000 - number)
@@ -174,7 +174,7 @@ def test_no_script_depends_on_an_announcement() -> None:
 
 
 def denials(client: redis.Redis) -> list[str]:
-    """What Redis noted down as refused to the least user."""
+    """The commands that Redis logged as refused to the least user."""
     return [str(entry["object"]) for entry in client.acl_log() if entry["username"] == USER]
 
 
