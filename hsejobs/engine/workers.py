@@ -176,6 +176,7 @@ class WorkerSupervision(Consumer):
         """Gives up a thread whose job is about to be failed, and replaces it if not too many are late."""
         place, thread = self._place_of(slot)
         slot.abandon()
+        self._cancelled.pop(slot.number, None)
         self.maintenance.release_slot(slot)
         self.late.append((thread, now))
         if len(self.late) <= self.workers and not self.stop_flag.is_set():
