@@ -154,7 +154,7 @@ def _print_job(shown: dict[str, Any], lines: list[str]) -> None:
     for name, value in shown.items():
         if name == "errors" or value is None:
             continue
-        text = json.dumps(value, indent=2) if name in ("data", "result") else value
+        text = json.dumps(value, indent=2) if name in ("data", "result", "cancel") else value
         typer.echo(f"{name:<16} " + "\n".join(map(output.safe, str(text).split("\n"))))
     for error in shown["errors"]:
         typer.echo(

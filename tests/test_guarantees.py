@@ -19,6 +19,7 @@ LOCKS = "engine/test_locks.py"
 CHECKPOINTS = "engine/test_checkpoints.py"
 ENDINGS, LIFE = "engine/test_outcomes.py", "store/test_life.py"
 MAIL, HOOKS = "services/test_mail_delivery.py", "webhooks/test_delivery.py"
+CANCEL = "engine/test_cancel.py"
 DOCTOR = "cli/test_doctor.py::test_doctor_runs_every_check"
 SIMULATOR = "simulator/test_simulator.py::test_no_invariant_is_violated"
 LATE = f"{SCRIPTS}::test_an_outcome_that_comes_after_the_next_claim_does_not"
@@ -35,6 +36,13 @@ PROOFS: dict[str, tuple[str, ...]] = {
         f"{ACTS}::test_stalls_end",
         f"{ACTS}::test_order_is_priority_then_arrival_also_after_a_release",
     ),
+    "A cancelled job does not complete.": (f"{CANCEL}::test_a_running_job_ends", SIMULATOR),
+    "From the moment a cancel is accepted": (
+        f"{CANCEL}::test_whenever_it_comes_no_job_completes_after_it",
+        f"{CANCEL}::test_its_killed_consumer_does_not_save_it",
+        "store/test_cancel.py::test_whatever_its_worker_reports_it_fails",
+    ),
+    "What its task did before stays done.": (f"{CANCEL}::test_what_was_marked_stays_marked",),
     "At least once.": (f"{LOSS}::test_kill_nine",),
     "A job runs once, unless its worker is killed": (
         f"{LOSS}::test_kill_nine",

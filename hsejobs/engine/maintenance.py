@@ -216,7 +216,7 @@ class Maintenance:
             )
             if letter == "r":
                 return
-            if letter == "k" or (letter == "f" and result.code == "cancelled"):
+            if letter == "k":
                 event, status = "cancelled", "failed"
             else:
                 event, status = ("failed", "failed") if letter == "f" else ("retrying", "delayed")

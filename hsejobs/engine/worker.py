@@ -348,7 +348,7 @@ class JobWorker(Worker):
             "attempts": claim.attempt,
             "duration": result.run_us / 1000,
         }
-        if letter == "k" or (letter == "f" and result.code == "cancelled"):
+        if letter == "k":
             self._log("cancelled", claim, "failed", shown, **fields)
         elif letter == "f":
             self._log("failed", claim, "failed", shown, **fields)

@@ -215,7 +215,7 @@ class WorkerSupervision(Consumer):
     def cancel_requested(self, slot: Slot, running: Running, now: float) -> None:
         """Ends a cancelled job: interrupts a process at once, and kills it after the grace.
 
-        A thread reads it from its slot; after the grace, the job is failed and the thread replaced, as
+        A thread reads it in its slot; after the grace, the job is failed and the thread replaced, as
         at a deadline.
         """
         job = running.id, running.token
@@ -240,6 +240,7 @@ class WorkerSupervision(Consumer):
         """Gives up a thread whose job is about to be failed, and replaces it if not too many are late."""
         place, thread = self._place_of(slot)
         slot.abandon()
+        self._cancelled.pop(slot.number, None)
         self.maintenance.release_slot(slot)
         self.late.append((thread, now))
         if len(self.late) <= self.workers and not self.stop_flag.is_set():

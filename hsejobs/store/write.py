@@ -145,7 +145,7 @@ class RefusedJob:
             return WrongState(f"{job} changed since it was shown; check it again", found)
         state = STATE_OF_LETTER.get(found, found)
         if act == "cancel" and state in FINISHED:
-            return WrongState(f"{job} is {state}: it has ended already", str(state))
+            return WrongState(f"{job} has ended already: it is {state}", str(state))
         if state == State.ACTIVE and act != "cancel":
             return JobActive(f"{job} is active: a worker is running it, wait until it ends")
         if act in ("cancel", "remove"):

@@ -53,8 +53,8 @@ class Confirm(ModalScreen[bool]):
         yield from ()
 
     def on_mount(self) -> None:
-        """Focuses the safe answer."""
-        self.query_one(Input if self.typed else "#no").focus()
+        """Focuses the safe answer, or the first text field: any key may be a letter of its text."""
+        self.query_one(Input if self.writes else "#no").focus()
 
     def action_answer(self, answer: bool) -> None:
         self.dismiss(answer)
@@ -100,10 +100,6 @@ class ConfirmReason(Confirm):
         """The reason."""
         yield Static("Reason, kept with the job (optional):", id="why", markup=False)
         yield Line(id="reason")
-
-    def on_mount(self) -> None:
-        """Focuses the reason: its text may begin with any key, so that none of them answers."""
-        self.query_one("#reason", Input).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         if event.input.id == "reason":

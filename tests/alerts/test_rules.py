@@ -9,6 +9,8 @@ import pytest
 import redis
 
 from hsejobs.store import keys
+from hsejobs.store.work import Done
+from hsejobs.store.write import Cancel
 from hsejobs.watch.alerts import CALM_LOOKS, KEPT_MS, Reading, Watch, judge
 from tests.alerts.conftest import Scene
 from tests.support import wait_until
@@ -70,6 +72,18 @@ def test_a_share_of_failures(scene: Scene) -> None:
     all_may_fail.look()
     assert scene.alerts() == {}
     all_may_fail.redis.close()
+
+
+def test_cancelled_jobs_are_no_failures(scene: Scene) -> None:
+    for n in range(30):
+        scene.store.add(f"j{n}")
+    claims = scene.store.claim(10)
+    for job_id, token in claims:
+        scene.store.work.step([Done(job_id, token, 5, b"1")], 0, "none", 0)
+    scene.store.writer.cancel_many("q", [f"j{n}" for n in range(10, 30)], Cancel("ann"))
+    scene.watch.look()
+    assert scene.alerts() == {}
+    assert scene.store.counts()[4] == 20
 
 
 def test_a_job_that_stalled_for_long(scene: Scene, redis_client: redis.Redis) -> None:

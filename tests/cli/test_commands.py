@@ -56,6 +56,29 @@ def test_a_job_from_add_to_removal(redis_url: str) -> None:
     assert run("remove", "email", "m1", "--yes").returncode == 1
 
 
+def test_a_cancelled_job_tells_who_and_why(redis_url: str) -> None:
+    for name in ("m1", "m2"):
+        run("enqueue", "email", MAIL, "--id", name, "--delay", "600", "--org", "org-1")
+    assert run("cancel", "email", "m1", "--org", "org-2").returncode == 1
+    done = run("cancel", "email", "m1", "--reason", "wrong month")
+    assert (done.returncode, done.stdout) == (0, "cancelled m1\n")
+    job = document("cancel", "email", "m2", "--reason", "x" * 500)
+    assert (job["status"], job["cancel"]["reason"]) == ("failed", "x" * 500)
+    job = document("job", "email", "m1")
+    who = job["cancel"]["by"]
+    assert job["failedReason"] == f"cancelled by {who}: wrong month"
+    assert job["cancel"] == {"by": who, "reason": "wrong month", "at": job["finishedAt"]}
+    assert "cancelled by" in run("job", "email", "m1").stdout
+    again = run("cancel", "email", "m1")
+    assert (again.returncode, "has ended already: it is failed (wrong_state)" in again.stderr) == (
+        1,
+        True,
+    )
+    for reason in ("two\nlines", "x" * 501, "\N{RIGHT-TO-LEFT OVERRIDE}x"):
+        done = run("cancel", "email", "m1", "--reason", reason)
+        assert (done.returncode, "reason" in done.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("words", "status", "says"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,6 +20,7 @@ from hsejobs.errors import (
     UnknownTask,
 )
 from hsejobs.masking import SEALED
+from hsejobs.settings import load_settings
 from hsejobs.store import registry
 from tests.control.conftest import MAIL, Place
 
@@ -79,6 +81,18 @@ def test_secrets_are_sealed_with_the_environment_s_key(
     monkeypatch.setenv("JOBS_SECRET_KEY", "a-secret-key-of-16-or-more")
     job = Client().add("mail", {"to": "ann", "apiKey": "k1"})
     assert list(place.payload(job.id)["apiKey"]) == [SEALED]
+
+
+def test_a_job_is_cancelled_and_noted(place: Place) -> None:
+    job = Client().add("mail", {"to": "ann"})
+    record = job.cancel("not today")
+    assert (record.status, record.code, job.status) == ("failed", "cancelled", "failed")
+    assert record.cancel is not None
+    (entry,) = map(json.loads, (load_settings().jobs_home / "audit.log").read_text().splitlines())
+    assert (entry["door"], entry["act"], entry["ids"]) == ("python", "cancel", [job.id])
+    assert (entry["user"], entry["reason"]) == (record.cancel["by"], "not today")
+    with pytest.raises(InvalidOption, match="one line"):
+        job.cancel("two\nlines")
 
 
 def test_the_module_s_own_functions_go_by_the_environment(

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from hsejobs.engine import JobHuey, Postpone, Unrecoverable, current_job
 from hsejobs.engine.context import JobInterrupted
-from hsejobs.errors import JobsError, RedisUnavailable
+from hsejobs.errors import JobCancelled, JobsError, RedisUnavailable
 
 huey = JobHuey("trial", attempts=3, backoff=0.05, timeout=60.0)
 
@@ -306,3 +306,20 @@ def poll(payload: dict[str, Any]) -> str:
             time.sleep(0.02)
     _note("polled")
     return "well done"
+
+
+@huey.task()
+def marking(payload: dict[str, Any]) -> str:
+    """Does something once, and is cancelled meanwhile."""
+    job = current_job()
+    if job.done("it"):
+        return "done before"
+    _note("begin")
+    while not job.cancelled:
+        time.sleep(0.01)
+    try:
+        job.mark_done("it")
+    except JobCancelled:
+        _note("raised")
+        raise
+    return "not cancelled"

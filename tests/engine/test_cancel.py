@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from benchmarks.cancel import ends
 from hsejobs.engine import Job, JobFailed, runtime
 from hsejobs.errors import JobNotFound, WrongState
 from hsejobs.model import JobRecord, State
 from tests.engine import jobs
 from tests.engine.conftest import Consumer, counts
 from tests.support import wait_until
+from tests.support.proxy import FlakyProxy
 
 KINDS = ("thread", "process")
 Start = Callable[..., Consumer]
@@ -185,3 +187,55 @@ def test_its_chord_does_not_wait_forever(consumer: Start, trial: Path, how: str)
     }
     assert expected[how] in failed["error"]
     wait_until(lambda: runtime.runtime().redis.command("ZCARD", "hsejobs:{trial}:ended") == 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whenever_it_comes_no_job_completes_after_it(kind: str) -> None:
+    """The short form of ``benchmarks/cancel.py``."""
+    found = ends(kind, 60)
+    assert found["accepted"] == 60, found
+    assert (found["allEnded"], found["became"]) == (True, {"failed": 60})
+    assert (found["completedAfterAccepted"], found["withoutWhoAndWhy"]) == (0, 0)
+
+
+def test_what_was_marked_stays_marked(consumer: Start, trial: Path) -> None:
+    """A retry by hand finds what the cancelled attempt did: the mark is set, and raises after that."""
+    consumer("-k", "thread", "-w", "1")
+    job = jobs.marking.add({})
+    begun(trial, "begin")
+    job.cancel("enough")
+    ended(job)
+    runtime.runtime().writer.retry("trial", job.id)
+    assert job.wait(20) == "done before"
+    assert "raised" in trial.read_text()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("task", "seconds"), [("work", 1.0), ("steady", 60.0)])
+def test_a_consumer_that_was_cut_off_hears_of_it_afterwards(
+    consumer: Start, trial: Path, redis_url: str, kind: str, task: str, seconds: float
+) -> None:
+    """Its job is cancelled while it reaches no Redis, also if it ends well before it does."""
+    with FlakyProxy(redis_url) as proxy:
+        consumer("-k", kind, "-w", "1", QUEUE_REDIS_URL=proxy.url, QUEUE_LEASE_MS="30000")
+        job = getattr(jobs, task).add({"n": 1, "seconds": seconds})
+        begun(trial)
+        proxy.down()
+        job.cancel("enough")
+        if task == "work":
+            begun(trial, "end:1")
+        proxy.up()
+        ended(job, 30)
+
+
+def test_without_a_subscription_the_sweep_tells_it(
+    consumer: Start, trial: Path, redis_url: str
+) -> None:
+    with FlakyProxy(redis_url) as proxy:
+        proxy.cut_request(b"SUBSCRIBE", times=1_000)
+        consumer("-k", "process", "-w", "1", QUEUE_REDIS_URL=proxy.url)
+        job = jobs.work.add({"n": 1, "seconds": 60})
+        begun(trial)
+        job.cancel("enough")
+        ended(job)
+        assert proxy.cuts

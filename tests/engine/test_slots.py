@@ -75,3 +75,25 @@ def test_an_outcome_that_only_its_worker_knew_is_named_when_the_worker_died() ->
     slot.begin(3.0)
     assert slot.unwritten() == [("b", "t-b")]
     assert slot.reclaim()[0] == [Done("a", "t-a", 5, b"null")]
+
+
+def test_a_cancel_marks_the_job_that_it_names_and_no_later_one() -> None:
+    """The signal that follows it may arrive when the worker runs the next job already."""
+    slot, seen = loaded("a", "b"), list[bool]()
+
+    def mark(job_id: str, token: str) -> None:
+        slot.mark_cancelled(job_id, token)
+        seen.append(slot.cancelled)
+
+    mark("a", "t-a")  # it does not run yet
+    slot.begin(1.0)
+    mark("b", "t-b")
+    mark("a", "t-b")
+    slot.reclaim()
+    mark("a", "t-a")
+    slot.finish(None)
+    seen.append(slot.cancelled)
+    slot.load(claims("b"))
+    slot.begin(2.0)
+    seen.append(slot.cancelled)
+    assert seen == [False, False, False, True, False, False]

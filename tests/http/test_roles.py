@@ -40,7 +40,7 @@ QUEUES = dict(
 )
 #: The caller is ann of org-1: her own job, a colleague's, another tenant's.
 OWNERS = {"own": ("org-1", "ann"), "colleague": ("org-1", "bob"), "foreign": ("org-2", "eve")}
-HIDDEN = ("data", "result", "errors", "failedReason", "progressMessage")
+HIDDEN = ("data", "result", "errors", "failedReason", "progressMessage", "cancel")
 JOB_ROUTES = sorted(key for key in TABLE if "{job_id}" in key[1])
 OPERATORS = sorted(key for key in TABLE if TABLE[key] == ("no", "no", "yes"))
 
@@ -159,7 +159,7 @@ def test_jobs_by_owner(key: tuple[str, str], role: str, jobs: Jobs) -> None:
             hidden = may.endswith("contents of own jobs") and owner == "colleague"
             contents(path, job_id, done, hidden=hidden)
         elif method == "POST":
-            assert done.json()["status"] == "waiting"
+            assert done.json()["status"] == ("failed" if path.endswith("/cancel") else "waiting")
 
 
 def contents(path: str, job_id: str, done: Any, *, hidden: bool) -> None:

@@ -101,6 +101,40 @@ def test_options_both_ways_and_refusals(shim: Shim) -> None:
     assert shim.ask("POST", "/email", content=pieces).status_code == 413
 
 
+def test_a_cancel_and_its_body(shim: Shim) -> None:
+    for name in ("a", "b", "c"):
+        shim.ask("POST", "/email", json={**MAIL, "delay": 3_600_000, "jobId": name})
+    path = "/email/jobs/org-1:{}/cancel".format
+    for wrong, status, field in (
+        (b"{", 400, None),
+        (b"[]", 422, "body"),
+        (b'{"reason":5}', 422, "reason"),
+        (b'{"reason":"a\\nb"}', 422, "reason"),
+        (json.dumps({"reason": "x" * 501}).encode(), 422, "reason"),
+        (b'{"why":"x"}', 422, "why"),
+        (b'{"reason":"\\ud800"}', 422, "reason"),
+    ):
+        done = shim.ask("POST", path("a"), content=wrong)
+        assert (done.status_code, done.json().get("errors", [{"field": None}])[0]["field"]) == (
+            status,
+            field,
+        )
+    assert shim.ask("GET", "/email/jobs/org-1:a").json()["cancel"] is None
+    done = shim.ask("POST", path("a"), json={"reason": "zu spät!"})
+    assert (done.status_code, done.json()["status"]) == (200, "failed")
+    assert done.json()["cancel"] == {
+        "by": "ann",
+        "reason": "zu spät!",
+        "at": done.json()["finishedAt"],
+    }
+    assert done.json()["failedReason"] == "cancelled by ann: zu spät!"
+    assert shim.ask("POST", path("a")).json()["code"] == "wrong_state"
+    for name, body in (("b", b""), ("c", b'{"reason":null}')):
+        done = shim.ask("POST", path(name), content=body)
+        assert (done.status_code, done.json()["cancel"]["reason"]) == (200, None)
+    assert shim.ask("POST", path("nope")).status_code == 404
+
+
 def test_how_deep_a_body_may_be(shim: Shim) -> None:
     def answer(depth: int) -> tuple[int, str]:
         body = '{"grace":' + "[" * (depth - 1) + "]" * (depth - 1) + "}"

@@ -41,7 +41,7 @@ end
 
 local owner, state_of, owned = {}, {}, 0
 for i, id in ipairs(ids) do
-  local job = redis.call('HMGET', base .. 'j:' .. id, 'st', 'tk', 'o', 'am', 'ax', 'sl', 'ra', 'ec', 'lc', 'pg')
+  local job = redis.call('HMGET', base .. 'j:' .. id, 'st', 'tk', 'o', 'am', 'ax', 'sl', 'ra', 'ec', 'lc', 'pg', 'cl')
   local state, one = job[1], extra[id]
   local score = state and places[state] and places[state][id]
   if not score then wrong(id .. ' is ' .. tostring(state) .. ' and not in that index') end
@@ -51,7 +51,7 @@ for i, id in ipairs(ids) do
   one = one or { e = 0, l = 0, k = 0 }
   extra[id] = nil
   rows[i] = table.concat({ id, state or '', job[2] or '', job[3] or '', job[4] or '', job[5] or '', job[6] or '0',
-    job[7] or '', job[8] or '', job[9] or '0', job[10] or '', score or '', one.e, one.l, one.k }, '\t')
+    job[7] or '', job[8] or '', job[9] or '0', job[10] or '', score or '', one.e, one.l, one.k, job[11] and 'cancelled' or '' }, '\t')
 end
 for id in pairs(extra) do wrong('something is left of ' .. id) end
 

@@ -31,7 +31,6 @@ _CLOCKED = (
 )
 _ASKING = (
     "hsejobs.engine.worker",
-    "hsejobs.engine.maintenance",
     "hsejobs.engine.heartbeat",
     "hsejobs.engine.consumer",
     "hsejobs.engine.workers",

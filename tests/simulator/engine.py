@@ -16,7 +16,7 @@ from hsejobs.engine.huey import JobHuey
 from hsejobs.engine.runtime import Runtime
 from hsejobs.engine.slots import Slot
 from hsejobs.engine.worker import JobWorker
-from hsejobs.errors import JobsError, LeaseLost, Postpone, Unrecoverable
+from hsejobs.errors import JobCancelled, JobsError, LeaseLost, Postpone, Unrecoverable
 from hsejobs.settings import Settings
 from tests.simulator.clock import Ended
 from tests.simulator.network import Network, SimClient
@@ -153,7 +153,7 @@ def _tell(sim: Sim, job: Any, hold: Hold, word: str, value: Any) -> None:
             line = f"{job.token}:{len(hold.said)}"
             hold.said.append(line)
             job.log(line)
-    except LeaseLost:
+    except (LeaseLost, JobCancelled):
         raise
     except Exception as error:
         raise sim.world.violation_of(f"{word}() raised {error!r}") from error
@@ -301,8 +301,8 @@ class SimConsumer(JobConsumer):
             world.kill(actor)
             return
         worker = next(w for w, p in self.worker_threads if p is process)
-        late = worker.slot.overdue(world.now)
-        if worker.slot.running_now and (self.stop_flag.is_set() or late):
+        ends = worker.slot.cancelled or worker.slot.overdue(world.now)
+        if worker.slot.running_now and (self.stop_flag.is_set() or ends):
             world.interrupt(actor, JobInterrupted())
 
 

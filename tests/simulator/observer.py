@@ -35,6 +35,7 @@ class Row(NamedTuple):
     errors: str
     log: str
     marks: str
+    cancelled: str
 
 
 @dataclass(slots=True)
@@ -88,10 +89,11 @@ SUSPECT = 2
 _REMOVERS = {"remove": "wdcf", "clean": "wdcf", "obliterate": "wdcfa"}
 #: The changes of state that the other scripts may make.
 _MOVES: dict[str, set[tuple[str, str]]] = {
-    "complete": {("a", "c"), ("w", "a"), ("d", "w"), ("d", "a")},
+    "complete": {("a", "c"), ("a", "f"), ("w", "a"), ("d", "w"), ("d", "a")},
+    "cancel": {("w", "f"), ("d", "f"), ("a", "f")},
     "fail": {("a", "d"), ("a", "f")},
-    "postpone": {("a", "d")},
-    "release": {("a", "w")},
+    "postpone": {("a", "d"), ("a", "f")},
+    "release": {("a", "w"), ("a", "f")},
     "stall": {("a", "w"), ("a", "f")},
     "sweep": {("a", "w"), ("a", "f"), ("d", "w")},
     "promote": {("d", "w")},
@@ -198,6 +200,10 @@ class Observer:
             wrong(f"a token that lost wrote: the job was {before.token!r}'s")
         if before is not None and was == now and not _may_touch(call, before):
             wrong("this script changes no such job")
+        if before is not None and before.cancelled and now not in (was, "f") and was != "f":
+            wrong("it was cancelled")
+        if now == "f" and after.cancelled and after.code != "cancelled":
+            wrong(f"it was cancelled, and its code is {after.code}")
         if before is None:
             self._made(name, after)
         if now == "a" and was != "a":
@@ -237,6 +243,9 @@ class Observer:
         """The job is no longer active: its token ended it, or its lease expired."""
         hold = self.holds[before.id, before.token]
         hold.ended = f"{call.name} {after.state}"
+        if after.code == "cancelled":
+            self.used[before.id] += 1
+            return
         if call.name == "complete":
             if (before.id, before.token) not in _pairs(call, 4, 4):
                 wrong("completed with another token")
@@ -353,7 +362,7 @@ def _may_touch(call: Call, before: Row) -> bool:
     if call.name == "complete":
         # The same call claimed it before: its lease begins again.
         return before.state == "a" and call.args[3] != "0" and before.token == call.args[1]
-    return before.state == "a" and call.name in _STAYING
+    return before.state == "a" and call.name in (*_STAYING, "cancel")
 
 
 def _text(one: Any) -> str:

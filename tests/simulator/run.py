@@ -24,7 +24,7 @@ from tests.simulator.clock import simulated_time
 from tests.simulator.engine import QUEUE, Sim
 from tests.simulator.network import Network
 from tests.simulator.observer import Observer
-from tests.simulator.people import HURTS, Luck, Operator, Producer
+from tests.simulator.people import HURTS, Canceller, Luck, Operator, Producer
 from tests.simulator.wire import Wire
 from tests.simulator.world import Violation, World
 from tests.support.leaks import find_leaks
@@ -37,6 +37,7 @@ ENV = {
     "QUEUE_LEASE_MS": "5000",
     "QUEUE_MAX_STALLS": "3",
     "QUEUE_SHUTDOWN_GRACE_MS": "3000",
+    "QUEUE_CANCEL_GRACE_MS": "1000",
     "JOBS_HOME": "/nonexistent",
     "QUEUE_REDIS_PREFIX": PREFIX,
 }
@@ -99,10 +100,12 @@ def simulate(
     steps: int,
     patches: dict[str, Callable[[str], str]] | None = None,
     hurts: Sequence[str] = HURTS,
+    *,
+    cancels: bool = True,
 ) -> Result:
     """Runs a seed for ``steps`` steps, and then until all is settled.
 
-    ``patches``: of scripts' texts; ``hurts``: what may happen.
+    ``patches``: of scripts' texts; ``hurts``: what may happen; ``cancels``: whether people cancel jobs.
     """
     world = World(seed)
     wire = Wire(f"{server.folder}/r.sock", keys.base(PREFIX, QUEUE), patches)
@@ -117,6 +120,8 @@ def simulate(
             for name in ("p", "q")[: world.random.choice((1, 2))]:
                 Producer(sim, name)
             Operator(sim)
+            if cancels:
+                Canceller(sim)
             world.run(lambda: world.steps >= steps)
             if world.violation is None:
                 _settle(sim, luck, server)

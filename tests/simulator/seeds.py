@@ -20,10 +20,11 @@ def finds(server: Server, name: str, seed: int) -> bool:
     _, hurts, told = FOUND_BY[name]
     patches = dict([IN_LUA[name]]) if name in IN_LUA else None
     with IN_ENGINE.get(name, contextlib.nullcontext)():
-        found = simulate(server, seed, SHORT, patches, hurts)
+        found = simulate(server, seed, SHORT, patches, hurts, cancels=False)
     if told not in (found.violation or ""):
         return False
-    return simulate(server, seed, found.at_step + 50, None, hurts).violation is None
+    again = simulate(server, seed, found.at_step + 50, None, hurts, cancels=False)
+    return again.violation is None
 
 
 def main() -> None:

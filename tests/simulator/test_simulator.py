@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from tests.simulator.mutants import IN_ENGINE, IN_LUA
+from tests.simulator.mutants import IN_ENGINE, IN_LUA, replaced
 from tests.simulator.people import HURTS
 from tests.simulator.run import simulate
 from tests.support.server import Server
@@ -31,7 +31,7 @@ FOUND_BY: dict[str, tuple[int, tuple[str, ...], str]] = {
     "a claim is sent again as a new one": (2, ("noise",), TAKEN),
     "late claims take jobs": (2, ("silent",), "no worker will run it"),
     "an outcome is dropped when its write fails": (1, ("down", "refuse", "noise"), TAKEN),
-    "what was taken back is dropped": (34, HURTS, TAKEN),
+    "what was taken back is dropped": (35, HURTS, TAKEN),
     "what was taken back is taken back forever": (1, HURTS, "called Redis 500 times"),
     "sweeps before the renewals after an outage": (3, ("down", "silent"), TAKEN),
     "telling raises": (4, ("down", "full"), "log() raised"),
@@ -62,7 +62,7 @@ def test_seeds_that_found_something(redis_server: Server, seed: int) -> None:
     45, later: such a claim waited at the doorbell while its lease ended. 59: a worker that stopped gave
     its claim up, which came late and took a job.
     """
-    assert simulate(redis_server, seed, STEPS).violation is None
+    assert simulate(redis_server, seed, STEPS, cancels=False).violation is None
 
 
 def test_a_seed_replays_exactly(redis_server: Server) -> None:
@@ -92,6 +92,7 @@ def test_everything_has_its_turn(redis_server: Server) -> None:
         "log",
         "mark",
         "promote",
+        "cancel",
         "retry",
         "remove",
         "restore",
@@ -108,14 +109,23 @@ def test_an_old_fault_put_back_is_found(redis_server: Server, name: str) -> None
     seed, hurts, told = FOUND_BY[name]
     if name in IN_LUA:
         script, patch = IN_LUA[name]
-        found = simulate(redis_server, seed, SHORT, {script: patch}, hurts)
+        found = simulate(redis_server, seed, SHORT, {script: patch}, hurts, cancels=False)
     else:
         with IN_ENGINE[name]():
-            found = simulate(redis_server, seed, SHORT, None, hurts)
+            found = simulate(redis_server, seed, SHORT, None, hurts, cancels=False)
     assert told in (found.violation or "nothing was found")
     # The same seed without it finds nothing: what was found is the fault.
-    assert simulate(redis_server, seed, found.at_step + 50, None, hurts).violation is None
+    again = simulate(redis_server, seed, found.at_step + 50, None, hurts, cancels=False)
+    assert again.violation is None
 
 
 def test_every_fault_has_a_seed() -> None:
     assert set(FOUND_BY) == {*IN_LUA, *IN_ENGINE}
+
+
+def test_a_cancelled_job_that_completes_is_found(redis_server: Server) -> None:
+    def patch(text: str) -> str:
+        return replaced("if job[4] and job[2]", "if job[9] and job[2]")(text)
+
+    found = simulate(redis_server, 1, SHORT, {"complete": patch})
+    assert "a->c: it was cancelled" in (found.violation or "nothing was found")

@@ -141,7 +141,7 @@ def test_the_first_cancel_counts(store: Queue) -> None:
     ended(store)
 
 
-def test_a_job_that_no_worker_holds_any_more_fails_at_once(store: Queue) -> None:
+def test_a_job_whose_lease_has_expired_fails_at_once(store: Queue) -> None:
     """Its consumer was killed: without this, it would wait for another one."""
     held = running(store, lease=0)
     ended(store)
@@ -158,7 +158,7 @@ def test_one_that_has_ended_is_refused(store: Queue) -> None:
             store.fail((job, token), final=True)
         (refused,) = cancel(store, name)
         assert refused.found == act
-        with pytest.raises(WrongState, match="it has ended already"):
+        with pytest.raises(WrongState, match="has ended already: it is"):
             raise refused.error("cancel")
         assert store.reader.job("q", name).cancel is None
     (refused,) = cancel(store, "nothing")

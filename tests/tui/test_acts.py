@@ -18,6 +18,8 @@ from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core.options import load
 from hsejobs_tui.dialogs.editor import Editor
+from hsejobs_tui.screens.job import JobView
+from hsejobs_tui.screens.queue import QueueView
 from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, text_of, until
 
@@ -165,6 +167,38 @@ async def test_promote_and_order(stage: Stage) -> None:
         await pilot.press("p")
         await until(pilot, lambda: stage.counts()["waiting"] == 1, "the promotion")
     assert stage.reader.job("mail", "job-2").status is State.WAITING
+
+
+async def test_cancel_asks_for_a_reason(stage: Stage) -> None:
+    for n in range(3):
+        stage.add(f"job-{n}", delay=7_200_000)
+    stage.add("runs")
+    stage.claim()
+    app = stage.app()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(pilot, lambda: app.session.snapshot is not None, "the queues")
+        await app.push_screen(JobView("mail", "runs"))
+        await shows(pilot, "active")
+        # Every key is a letter of the reason, except those that refuse and confirm.
+        await pilot.press("K")
+        await shows(pilot, "Cancel job runs?", "Reason, kept with the job")
+        await pilot.press(*"yn", "escape", "K")
+        await shows(pilot, "Cancel job runs?")
+        assert stage.reader.job("mail", "runs").cancel is None
+        await pilot.press(*"wrong month", "enter")
+        await shows(pilot, "cancelled job runs", "requested", "wrong month")
+        await app.push_screen(QueueView("mail", State.DELAYED))
+        await shows(pilot, "job-2")
+        await pilot.press("space", "space", "K")
+        await shows(pilot, "Cancel 2 jobs?", "Type 2")
+        await pilot.press(*"all wrong", "enter", "2", "enter")
+        await shows(pilot, "cancelled 2 of 2")
+    record = stage.reader.job("mail", "runs")
+    assert (record.status, record.cancel and record.cancel["reason"]) == (
+        State.ACTIVE,
+        "wrong month",
+    )
+    assert (stage.counts()["failed"], stage.counts()["delayed"]) == (2, 1)
 
 
 @pytest.fixture
