@@ -128,6 +128,7 @@ def test_who_sees_what_is_in_a_job(role: str, org: str | None, user: str, sees: 
         "progress_message": "x",
         "errors": ({"error": "it broke", "attempt": 1},),
         "code": "error",
+        "cancel": {"by": "ann", "reason": "too late", "at": 1},
     }
     actor = Actor("http", role, org, user)
     found = views.job(record(**fields), INFO, actor)

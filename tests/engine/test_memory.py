@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from hsejobs.engine.memory import OutOfMemory, counter_file, resident_mb
+from hsejobs.engine.memory import OutOfMemory, counter_file
 from hsejobs.errors import JobFailed
 from tests.engine import jobs, programs
 from tests.engine.conftest import Consumer, wait_for
@@ -132,7 +134,11 @@ def test_a_consumer_of_threads_restarts_after_their_jobs(consumer: Start, trial:
 
 @pytest.mark.parametrize("kind", ["thread", "process"])
 def test_what_grows_is_replaced(consumer: Start, trial: Path, kind: str) -> None:
-    place, most = "tests.engine.programs.huey", str(int(resident_mb()) + 100)
+    place = "tests.engine.programs.huey"
+    # The consumer's own size: this process may have loaded much more.
+    size = "import tests.engine.programs; from hsejobs.engine.memory import resident_mb; print(resident_mb())"
+    done = subprocess.run([sys.executable, "-c", size], capture_output=True, check=True, text=True)
+    most = str(int(float(done.stdout)) + 100)
     programs.grow.add_many([{"mb": 120, "seconds": 0.1}] * 3)
     one = consumer("-k", kind, "-w", "1", place=place, QUEUE_TRIAL_MAX_RSS=most)
     wait_for("completed", 3, timeout=60)
