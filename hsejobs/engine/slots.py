@@ -94,7 +94,7 @@ class Slot:
                 return None
             claim: Claim = self._claims[at]
             deadline = now + claim.timeout / 1000 if claim.timeout else 0.0
-            self._put(held, at + 1, 1, flags & ABANDONED, done, size, used, now, deadline)
+            self._put(held, at + 1, 1, flags & ~(LOST | CANCELLED), done, size, used, now, deadline)
         return claim
 
     def finish(self, done: Done | None) -> bool:
