@@ -6,11 +6,13 @@ may define. ``QUEUE_APP`` names it; without that it is ``huey_config`` in the wo
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.machinery
 import os
 import sys
-from collections.abc import Mapping
+import sysconfig
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 #: The module to look for in the working folder when none is named.
 DEFAULT = "huey_config"
 VARIABLE = "QUEUE_APP"
+#: The methods of `tenant_rows`.
+ROWS = ("count", "rows", "erase", "left_alone")
 #: Maximum number of characters shown of another library's error message.
 SHOWN = 200
 
@@ -46,6 +50,16 @@ class Application:
         """The object that the module defines under this optional name, or None."""
         return getattr(self.module, name, None)
 
+    @contextlib.contextmanager
+    def calling(self, name: str) -> Iterator[None]:
+        """Turns what the application's hook raises in the block into a SettingsError that names it."""
+        try:
+            yield
+        except JobsError:
+            raise
+        except Exception as error:
+            raise SettingsError(VARIABLE, f"{self.name}.{name} failed: {_reason(error)}") from None
+
 
 #: Stands for "no application": no queues, no hooks.
 NONE = Application("")
@@ -54,8 +68,9 @@ NONE = Application("")
 def find(settings: Settings) -> Application:
     """Loads the application; returns `NONE` when none is named and the working folder has none.
 
-    Puts the working folder first on ``sys.path``, as ``huey_consumer`` does. Raises SettingsError
-    when the module is missing or cannot be imported; its message names the failing line.
+    Puts the working folder first on ``sys.path`` if there is an application, as ``huey_consumer``
+    does. Raises SettingsError when the module is missing or cannot be imported; its message names
+    the failing line.
     """
     name = settings.app or _default()
     if name is None:
@@ -86,18 +101,23 @@ def load(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except JobsError as error:
-        raise SettingsError(VARIABLE, f"{name} cannot be imported: {error}") from None
+        text = f"{name} cannot be imported: {error} ({_place(error)})"
+        raise SettingsError(VARIABLE, text) from None
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and _missing(error, name):
             raise SettingsError(
-                VARIABLE, f"there is no module {name} in the working folder or on Python's path"
+                VARIABLE,
+                f"there is no module {name} in the working folder or on Python's path{_hint(name)}",
             ) from None
         raise SettingsError(VARIABLE, f"{name} cannot be imported: {_reason(error)}") from None
 
 
 def _default() -> str | None:
-    """``huey_config`` if the working folder has it; a module elsewhere on the path is ignored."""
-    _add_working_folder()
+    """``huey_config`` if the working folder has it; a module elsewhere on the path is ignored.
+
+    Without an application the working folder stays off ``sys.path``: a command that only looks may
+    run in any folder, whatever the names of the Python files there.
+    """
     found = importlib.machinery.PathFinder.find_spec(DEFAULT, [_working_folder()])
     return None if found is None or found.loader is None else DEFAULT
 
@@ -116,6 +136,15 @@ def _add_working_folder() -> None:
         sys.path.insert(0, folder)
 
 
+def _hint(name: str) -> str:
+    """What was meant by ``shop.py``, or by ``shop.orders`` as ``huey_consumer`` takes it."""
+    module, _, last = name.rpartition(".")
+    found = sys.modules.get(module)
+    if last == "py" or hasattr(found, last):
+        return f"; name the module only: {module}"
+    return ""
+
+
 def _missing(error: ModuleNotFoundError, name: str) -> bool:
     """Whether the missing module is *name* itself or one of its parent packages."""
     return error.name is not None and (name == error.name or name.startswith(f"{error.name}."))
@@ -126,7 +155,9 @@ def _reason(error: BaseException) -> str:
     from hsejobs.extras import missing_extra_message
 
     hint = missing_extra_message(error) if isinstance(error, ModuleNotFoundError) else None
-    text = hint or " ".join(str(error).split())[:SHOWN]
+    # The text of a SyntaxError also has the place.
+    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    text = hint or " ".join(message.split())[:SHOWN]
     kind = "" if hint else f"{type(error).__name__}: "
     return f"{kind}{text} ({_place(error)})"
 
@@ -134,15 +165,24 @@ def _reason(error: BaseException) -> str:
 def _place(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{Path(error.filename).name}:{error.lineno}"
-    place = "while it is imported"
+    files = []
     trace = error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
         # Frames of the import system, and of this module, do not help the reader.
         if not file.startswith("<frozen") and file != __file__ and "importlib" not in file:
-            place = f"{Path(file).name}:{trace.tb_lineno}"
+            files.append((file, trace.tb_lineno))
         trace = trace.tb_next
-    return place
+    if not files:
+        return "while it is imported"
+    # The application's last line, rather than the line of a library that raised the error.
+    others = (
+        str(Path(__file__).parent),
+        *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")),
+    )
+    own = [one for one in files if not one[0].startswith(others)]
+    file, line = (own or files)[-1]
+    return f"{Path(file).name}:{line}"
 
 
 def _inspect(name: str, module: ModuleType) -> Application:
@@ -157,4 +197,20 @@ def _inspect(name: str, module: ModuleType) -> Application:
         if known is not value:
             raise SettingsError(VARIABLE, f"{name} has two queues called {value.name}")
         places.setdefault(value.name, f"{name}.{attribute}")
+    _check_hooks(name, module)
     return Application(name, MappingProxyType(queues), MappingProxyType(places), module)
+
+
+def _check_hooks(name: str, module: ModuleType) -> None:
+    """Raises SettingsError for an optional name of the module that is something else than documented."""
+    for hook in ("add_commands", "doctor_checks"):
+        if not callable(getattr(module, hook, print)):
+            raise SettingsError(VARIABLE, f"{name}.{hook} must be a function")
+    examples = getattr(module, "examples", {})
+    known = isinstance(examples, Mapping)
+    if not known or not all(isinstance(one, Mapping) for one in examples.values()):
+        raise SettingsError(VARIABLE, f"{name}.examples must map queue names to example jobs")
+    rows = getattr(module, "tenant_rows", None)
+    missing = [one for one in ROWS if not callable(getattr(rows, one, None))]
+    if rows is not None and missing:
+        raise SettingsError(VARIABLE, f"{name}.tenant_rows has no method {missing[0]}")

@@ -46,12 +46,14 @@ class _Commands(TyperGroup):
 def _load_application_commands() -> Mapping[str, Any]:
     from hsejobs_cli.session import CommandSession
 
-    add = CommandSession().application.hook("add_commands")
+    application = CommandSession().application
+    add = application.hook("add_commands")
     if add is None:
         return {}
     added = typer.Typer()
-    add(added)
-    found: Mapping[str, Any] = typer.main.get_group(added).commands
+    with application.calling("add_commands"):
+        add(added)
+        found: Mapping[str, Any] = typer.main.get_group(added).commands
     return found
 
 

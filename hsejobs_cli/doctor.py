@@ -94,8 +94,12 @@ def _application(settings: Settings, report: Callable[..., None]) -> None:
         report(False, "application", str(error))
         return
     check = found.hook("doctor_checks")
-    for one in check(settings) if check else ():
-        report(*one)
+    try:
+        with found.calling("doctor_checks"):
+            for ok, what, todo in check(settings) if check else ():
+                report(ok, what, todo)
+    except SettingsError as error:
+        report(False, "application", str(error))
 
 
 def _artifacts(url: str | None, home: Path) -> tuple[bool, str, str]:

@@ -6,17 +6,19 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hsejobs import codec
-from hsejobs.control import making, views
-from hsejobs.control.options import AddOptions, in_seconds
+from hsejobs.control import views
 from hsejobs.errors import InvalidPayload
 from hsejobs.handle import Job
 from hsejobs_cli import output
 from hsejobs_cli.session import CommandSession
+
+if TYPE_CHECKING:
+    from hsejobs.control.options import AddOptions
 
 
 def register(app: typer.Typer) -> None:
@@ -48,6 +50,9 @@ def enqueue(
     ] = False,
 ) -> None:
     """Add a job and print its id."""
+    # Imported here and below: every other command would pay for it at its start.
+    from hsejobs.control.options import in_seconds
+
     session = CommandSession()
     data = read_payload(payload)
     options = in_seconds(
@@ -73,6 +78,8 @@ def _add(
     **more: Any,
 ) -> Job:
     """Adds the job, through its task's own code if the application has it."""
+    from hsejobs.control import making
+
     info, own = session.info(queue), session.own.get(queue)
     if own is None:
         target = making.described(info, info.task(task), session.settings.secret_key)

@@ -32,6 +32,11 @@ def _run() -> int:
         text = missing_extra_message(error)
         if text is None:
             raise
+        if sys.argv[1:] == ["--version"]:
+            from hsejobs import __version__
+
+            sys.stdout.write(f"hsejobs {__version__}\n")
+            return 0
         sys.stderr.write(f"error: {text} (missing_extra)\n")
         return 1
     return run_command()

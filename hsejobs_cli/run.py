@@ -178,10 +178,13 @@ def _host(settings: Any) -> str:
 
 def _examples(application: Application, address: str) -> dict[str, str]:
     """Returns two example commands that add a job to the first queue, and the address of the docs."""
+    from hsejobs.control.schema import sample
     from hsejobs_http.openapi_routes import without_options
 
     queue = next(iter(application.queues))
-    example = (application.hook("examples") or {}).get(queue, {})
+    example = (application.hook("examples") or {}).get(queue)
+    if example is None:
+        example = sample(application.queues[queue].describe().task(None).schema or {})
     # On the command line, options are not part of the payload.
     text = json.dumps(without_options(example), separators=(",", ":"))
     payload = shlex.quote(text)

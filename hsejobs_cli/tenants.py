@@ -33,8 +33,11 @@ def register(app: typer.Typer) -> None:
 
 
 def _tenant(session: CommandSession, name: str) -> Any:
+    from hsejobs import application
     from hsejobs.services.tenants import Tenant
 
+    # An application that cannot be loaded ends the command: it may hold data of the organization.
+    session.application = application.find(session.settings)
     organization_id = check_organization(name, "org") or ""
     own_rows = session.application.hook("tenant_rows")
     return Tenant(organization_id, session.settings, session.redis, own_rows)

@@ -139,6 +139,8 @@ class Viewers:
         }
         return await asyncio.create_subprocess_exec(
             sys.executable,
+            # Files in the working folder must not shadow modules.
+            "-P",
             "-m",
             "hsejobs_tui.web",
             env=environment,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from hsejobs.engine import Job, JobHuey, current_job
+from hsejobs.engine import AddKeywords, Job, JobHuey, current_job
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import ArtifactNotFound, SettingsError
 from hsejobs.services.artifacts.access import Files, viewer_of
@@ -22,14 +22,15 @@ from hsejobs.services.mail import (
 )
 from hsejobs.services.mail.attachments import Opened
 from hsejobs.services.mail.message import check_sender, key_of_job
-from hsejobs.services.mail.payload import EmailPayload
+from hsejobs.services.mail.payload import EmailPayload as EmailPayload
 from hsejobs.services.mail.render import use_templates
-from hsejobs.services.mail.send import sender_domains
+from hsejobs.services.mail.send import sender_domains, use_outbox_sender
 from hsejobs.services.mail.server import parse_smtp_url
 from hsejobs.services.mail.smtp import DELIVERY_SECONDS
 from hsejobs.settings import is_embedded
 from hsejobs.store.circuits import Circuits, smtp_circuit
 
+use_outbox_sender("noreply@hse.digital")
 use_templates(Path(__file__).parent.parent / "templates" / "email")
 
 
@@ -150,6 +151,8 @@ def _open_artifact(artifact_id: str) -> Opened:
     return found.name, found.content_type, pieces
 
 
-def queue_email(payload: Any, **options: Any) -> Job:
+def queue_email(
+    payload: EmailPayload | Mapping[str, Any], **options: Unpack[AddKeywords]
+) -> Job[dict[str, Any]]:
     """Add a mail; takes the options and raises the errors of ``send_email.add``."""
     return send_email.add(payload, **options)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Unpack
 from urllib.parse import urlsplit
 
-from hsejobs.engine import Job, JobHuey, current_job
+from hsejobs.engine import AddKeywords, Job, JobHuey, current_job
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidPayload
 from hsejobs.extras import importing
 from hsejobs.model import new_job_id
 from hsejobs.services.breaker import Breaker
 from hsejobs.services.webhooks.address import check_reachable, parse_url
-from hsejobs.services.webhooks.payload import WebhookPayload
+from hsejobs.services.webhooks.payload import WebhookPayload as WebhookPayload
 from hsejobs.services.webhooks.signing import check_secret
 from hsejobs.store.circuits import Circuits, webhook_circuit
 
@@ -106,14 +107,16 @@ def _check_call(url: str, secret: str | None) -> None:
         check_secret(secret)
 
 
-def queue_webhook(payload: Any, **options: Any) -> Job:
+def queue_webhook(
+    payload: WebhookPayload | Mapping[str, Any], **options: Unpack[AddKeywords]
+) -> Job[dict[str, Any]]:
     """Add a webhook call; takes the options and raises the errors of ``deliver_webhook.add``."""
     return deliver_webhook.add(payload, **options)
 
 
 def fan_out(
     organization_id: str, event: str, data: Any, *, event_id: str | None = None, **options: Any
-) -> list[Job]:
+) -> list[Job[dict[str, Any]]]:
     """Add a call for each active webhook of the organization that subscribed to the event.
 
     The body is ``{"event": event, "data": data}``. The same ``event_id`` again adds nothing: the

@@ -177,7 +177,10 @@ def test_client(
 def test_the_helpers_take_the_same_options(platform_workers: Consumers, name: str) -> None:
     queue, payload = HELPERS[name]
     helper: Callable[..., Any] = getattr(tasks, name)
-    assert str(inspect.signature(helper)) == "(payload: 'Any', **options: 'Any') -> 'Job'"
+    signature = inspect.signature(helper)
+    assert list(signature.parameters) == ["payload", "options"]
+    assert signature.parameters["options"].annotation == "Unpack[AddKeywords]"
+    assert signature.return_annotation == "Job[dict[str, Any]]"
     assert helper.__doc__
     chosen = {
         "organization_id": "org-7",

@@ -1,12 +1,20 @@
-"""Estimate the cost of a JSON Schema's patterns in Python's regex engine, which backtracks."""
+"""Estimate the cost of a JSON Schema's patterns in Python's regex engine, which backtracks.
+
+The standard library has no public form of a parsed pattern, so this reads the private one. Where a
+release of Python has another form, patterns cost infinity: they are left to the worker's model.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-import re._parser as parser  # type: ignore[import-not-found]
 from functools import lru_cache
 from typing import Any
+
+try:
+    import re._parser as parser  # type: ignore[import-not-found]
+except ImportError:
+    parser = None
 
 #: Costs above this count as infinite, which keeps the arithmetic finite.
 _TOO_MUCH = 1e12
@@ -23,13 +31,16 @@ def cost(pattern: str, length: int) -> float:
     read = _read(pattern)
     if read is None:
         return math.inf
-    starts = 1 if _anchored(read) else length + 1
-    return _ways(read, length) * starts * (1 + len(read.data))
+    try:
+        starts = 1 if _anchored(read) else length + 1
+        return _ways(read, length) * starts * (1 + len(read.data))
+    except (AttributeError, IndexError, TypeError, ValueError):
+        return math.inf
 
 
 @lru_cache(maxsize=512)
 def _read(pattern: str) -> Any:
-    if any(sign in pattern for sign in _SETS):
+    if parser is None or any(sign in pattern for sign in _SETS):
         return None
     try:
         re.compile(pattern)

@@ -36,11 +36,58 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 DEPTH = 100
 #: Maximum cost of one check, in regex steps (about 30 ns); each part of a payload costs STEP.
 BUDGET, STEP = 2_000_000, 40
+#: Maximum depth of a sample, and of the items in each of its lists.
+SAMPLE_DEPTH, SAMPLE_ITEMS = 8, 3
 
 
 def problems(data: Any, schema: dict[str, Any], most: int = 10) -> list[Problem]:
     """Up to ``most`` problems as (field, message), without values; empty when none was found."""
     return list(islice(_Check(schema).part(data, schema, "", DEPTH), most))
+
+
+def sample(schema: dict[str, Any]) -> Any:
+    """A payload to start from: the fields that the schema requires, with examples or least values."""
+    return _sample(schema, {"type": "object", **schema}, SAMPLE_DEPTH)
+
+
+def _sample(root: dict[str, Any], part: Any, depth: int) -> Any:
+    if not isinstance(part, dict) or depth < 0:
+        return ""
+    for name in ("default", "const"):
+        if name in part:
+            return part[name]
+    for name in ("examples", "enum"):
+        if found := _list(part.get(name)):
+            return found[0]
+    if "$ref" in part:
+        return _sample(root, _resolve(root, part["$ref"]), depth - 1)
+    for name in ("anyOf", "oneOf", "allOf"):
+        if "type" not in part and (found := _list(part.get(name))):
+            return _sample(root, found[0], depth - 1)
+    kind = (_list(part.get("type")) or [part.get("type")])[0]
+    if kind == "object":
+        fields = _dict(part.get("properties"))
+        names = _list(part.get("required"))
+        return {name: _sample(root, fields.get(name), depth - 1) for name in names}
+    if kind == "array":
+        count = min(int(_number(part.get("minItems")) or 0), SAMPLE_ITEMS)
+        return [_sample(root, part.get("items"), depth - 1) for _ in range(count)]
+    if kind in ("integer", "number"):
+        least, above = _number(part.get("minimum")), _number(part.get("exclusiveMinimum"))
+        value = max(0 if least is None else least, 0 if above is None else above + 1)
+        return int(value) if kind == "integer" else value
+    return {"boolean": False, "null": None}.get(str(kind), "")
+
+
+def _resolve(root: Any, ref: Any) -> Any:
+    """The part of the schema that a ``$ref`` names; None for a reference outside the schema."""
+    if not isinstance(ref, str) or not ref.startswith("#"):
+        return None
+    found = root
+    for word in ref[1:].split("/")[1:]:
+        key = word.replace("~1", "/").replace("~0", "~")
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
 
 
 class _Check:
@@ -59,7 +106,7 @@ class _Check:
         if isinstance(data, dict) and SEALED in data:
             return
         if "$ref" in schema:
-            yield from self.part(data, self._named(schema["$ref"]), at, depth - 1)
+            yield from self.part(data, _resolve(self.root, schema["$ref"]), at, depth - 1)
         for one in _list(schema.get("allOf")):
             yield from self.part(data, one, at, depth - 1)
         yield from self._one_of(data, _list(schema.get("anyOf")), at, depth)
@@ -83,16 +130,6 @@ class _Check:
             yield from self._fields(data, schema, at, depth)
         elif isinstance(data, int | float) and not isinstance(data, bool):
             yield from _range(data, schema, at)
-
-    def _named(self, ref: Any) -> Any:
-        """The part of the schema that a ``$ref`` names; None for a reference outside the schema."""
-        if not isinstance(ref, str) or not ref.startswith("#"):
-            return None
-        found: Any = self.root
-        for word in ref[1:].split("/")[1:]:
-            key = word.replace("~1", "/").replace("~0", "~")
-            found = found.get(key) if isinstance(found, dict) else None
-        return found
 
     def _one_of(self, data: Any, choices: list[Any], at: str, depth: int) -> Iterator[Problem]:
         tried = []

@@ -92,7 +92,7 @@ class Guard:
     def __init__(self, order: Order) -> None:
         self.order = order
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-P", "-m", __name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from hsejobs.control.actors import Actor
-from hsejobs.control.acts import Acts
-from hsejobs.control.audit import FileLog
-from hsejobs.control.progress import Clock
 from hsejobs.settings import redact_url
 from hsejobs.store.client import RedisClient
 from hsejobs_tui.core.options import Options
+
+if TYPE_CHECKING:
+    from hsejobs.control.acts import Acts
+    from hsejobs.control.progress import Clock
 
 
 def actor_of(options: Options) -> Actor:
@@ -23,6 +25,10 @@ def actor_of(options: Options) -> Actor:
 
 def acts_of(options: Options, client: RedisClient, clock: Clock = time.monotonic) -> Acts:
     """The session's acts, with undo; a read-only session has none."""
+    # Not needed for the frame of `hsejobs tui --once`.
+    from hsejobs.control.acts import Acts
+    from hsejobs.control.audit import FileLog
+
     # The Redis address is hidden from a browser, but recorded in the audit log on the server.
     place = redact_url(options.url) if options.viewer else options.place
     return Acts(

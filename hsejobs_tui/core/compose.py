@@ -6,7 +6,7 @@ from difflib import unified_diff
 from typing import Any
 
 from hsejobs import codec
-from hsejobs.control import making, views
+from hsejobs.control import making, schema, views
 from hsejobs.control.options import AddOptions
 from hsejobs.errors import InvalidPayload, Refused
 from hsejobs.masking import MASK, is_secret_name
@@ -14,31 +14,10 @@ from hsejobs.model import JobRecord
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs.store.write import NewJob
 
-_EMPTY: dict[str, Any] = {
-    "string": "",
-    "integer": 0,
-    "number": 0,
-    "boolean": False,
-    "array": [],
-    "object": {},
-    "null": None,
-}
-
 
 def skeleton(task: TaskInfo) -> str:
     """The initial JSON text: the fields that the task's schema requires."""
-    schema = task.schema or {}
-    fields = schema.get("properties", {})
-    made = {name: _sample(fields.get(name, {})) for name in schema.get("required", [])}
-    return codec.pretty(made)
-
-
-def _sample(field: dict[str, Any]) -> Any:
-    if "default" in field:
-        return field["default"]
-    if field.get("enum"):
-        return field["enum"][0]
-    return _EMPTY.get(str(field.get("type")), "")
+    return codec.pretty(schema.sample(task.schema or {}))
 
 
 def pretty(data: Any) -> str:

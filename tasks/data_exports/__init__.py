@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import datetime
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Unpack
 
 from pydantic import Field, field_validator
 
-from hsejobs.engine import Job, JobHuey, current_job, follow_up
-from hsejobs.engine.runtime import runtime
-from hsejobs.model import iso_time
+from hsejobs.engine import AddKeywords, Job, JobHuey, current_job
 from hsejobs.services.artifacts import reference
-from hsejobs.services.artifacts.links import link_for
-from hsejobs.services.artifacts.store import open_store
 from hsejobs.services.fields import Identifier, Payload
 from hsejobs.services.mail.recipients import MailAddress
-from tasks.data_exports.make import CONTENT_TYPES, ExportResult, ExportSpec, make_export
-from tasks.shared.platform.reading import organization_of, tenant_of
-from tasks.shared.saving import Saved
+from tasks.data_exports.make import CONTENT_TYPES, ExportSpec, make_export
+from tasks.shared.output import Output
 
 
 def _role(payload: Any) -> str:
@@ -66,47 +61,22 @@ class DataExportPayload(Payload):
 @huey.task()
 def export_data(payload: DataExportPayload) -> dict[str, Any]:
     """Export entities of one organization, store them as an artifact, and notify by mail."""
-    job, shared = current_job(), runtime()
-    settings, home = shared.settings, shared.settings.jobs_home
-    organization_id = organization_of(job.organization_id, payload.organization_id, "an export")
-    now_ms = shared.reader.now(huey.name)
-    expires_at = now_ms + KEPT_DAYS * 86_400_000
-    saved = Saved.of(job.resumed_from, now_ms // 1000)
-    at = datetime.datetime.fromtimestamp(saved.at, datetime.UTC)
-    spec = ExportSpec(tuple(payload.entities), payload.format, at)
-    tenant = tenant_of(settings.platform_database_url, home, organization_id)
-    store = open_store(settings.artifacts_url, home)
+    job = current_job()
+    output = Output(huey.name, payload.organization_id, "an export", KEPT_DAYS)
+    spec = ExportSpec(tuple(payload.entities), payload.format, output.at)
     made = make_export(
         spec,
-        tenant,
-        lambda **more: store.write(
-            organization_id,
-            # The same in each attempt: a second run replaces the artifact of the first.
-            job.artifact_id(expires_at),
-            name=spec.file_name,
-            content_type=CONTENT_TYPES[payload.format],
-            expires_at=expires_at,
-            queue=huey.name,
-            job_id=job.id,
-            **more,
-        ),
-        home=home,
+        output.tenant,
+        lambda **more: output.open(spec.file_name, CONTENT_TYPES[payload.format], **more),
+        home=output.home,
         check=job.check,
         progress=job.progress,
-        open_scratch=lambda **more: store.scratch(
-            organization_id, job.artifact_id(expires_at), expires_at=expires_at, **more
-        ),
-        resume=saved.state,
-        checkpoint=lambda state: job.checkpoint(saved.with_state(state)),
+        open_scratch=output.scratch,
+        resume=output.resume,
+        checkpoint=output.checkpoint,
     )
-    if made.resumed:
-        job.log(f"continued after {made.resumed:,} rows that an earlier attempt had read")
     total = sum(made.rows.values())
-    job.log(f"{made.artifact.name}: {total:,} rows, {made.artifact.bytes:,} bytes")
-    if made.cut:
-        job.log(
-            f"texts truncated to the size of a cell: {made.cut:,}; JSON and CSV have the full text"
-        )
+    output.log(made, total)
     result: dict[str, Any] = {
         "format": payload.format,
         "artifact": reference(made.artifact),
@@ -114,28 +84,14 @@ def export_data(payload: DataExportPayload) -> dict[str, Any]:
         "entities": made.rows,
     }
     if payload.notify_email is not None:
-        mail = _mail(payload.notify_email, made)
-        result["notificationJobId"] = follow_up(
-            "email", mail, key="notify", organization_id=organization_id
-        ).id
+        result["notificationJobId"] = output.notify(
+            payload.notify_email, "export-ready", made, total
+        )
     return result
 
 
-def _mail(to: str, made: ExportResult) -> dict[str, Any]:
-    return {
-        "to": to,
-        "template": "export-ready",
-        "context": {
-            # A subject must be one line, even if the name is not.
-            "organization": " ".join(made.organization.split()),
-            "file": made.artifact.name,
-            "rows": f"{sum(made.rows.values()):,}",
-            "until": (iso_time(made.artifact.expires_at) or "")[:10],
-            "link": link_for(runtime().settings, made.artifact),
-        },
-    }
-
-
-def queue_data_export(payload: Any, **options: Any) -> Job:
+def queue_data_export(
+    payload: DataExportPayload | Mapping[str, Any], **options: Unpack[AddKeywords]
+) -> Job[dict[str, Any]]:
     """Add an export; takes the options and raises the errors of ``export_data.add``."""
     return export_data.add(payload, **options)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Unpack
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from hsejobs.engine import Job, JobHuey, crontab, current_job, follow_up
+from hsejobs.engine import AddKeywords, Job, JobHuey, crontab, current_job
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidPayload
-from hsejobs.model import iso_time
 from hsejobs.services.artifacts import reference
-from hsejobs.services.artifacts.links import link_for
-from hsejobs.services.artifacts.store import open_store
 from hsejobs.services.fields import Identifier, Payload
 from hsejobs.services.mail.recipients import MailAddress
 from hsejobs.settings import Settings
@@ -22,9 +19,8 @@ from tasks.reports import weekly
 from tasks.reports.filters import filter_rules, parse_filters
 from tasks.reports.make import CONTENT_TYPES, ReportResult, ReportSpec, make_report
 from tasks.shared.fonts import named, scripts
+from tasks.shared.output import Output
 from tasks.shared.platform.database import database
-from tasks.shared.platform.reading import organization_of, tenant_of
-from tasks.shared.saving import Saved
 
 huey = JobHuey(
     "reports",
@@ -83,50 +79,23 @@ class ReportPayload(Payload):
 @huey.task()
 def generate_report(payload: ReportPayload) -> dict[str, Any]:
     """Make a report of one organization, store it as an artifact, and notify by mail."""
-    job, shared = current_job(), runtime()
-    settings, home = shared.settings, shared.settings.jobs_home
-    organization_id = organization_of(job.organization_id, payload.organization_id, "a report")
-    now_ms = shared.reader.now(huey.name)
-    expires_at = now_ms + KEPT_DAYS * 86_400_000
-    saved = Saved.of(job.resumed_from, now_ms // 1000)
+    job = current_job()
+    output = Output(huey.name, payload.organization_id, "a report", KEPT_DAYS)
     spec = ReportSpec(
-        payload.type,
-        payload.format,
-        parse_filters(payload.type, payload.filters),
-        datetime.datetime.fromtimestamp(saved.at, datetime.UTC),
+        payload.type, payload.format, parse_filters(payload.type, payload.filters), output.at
     )
-    tenant = tenant_of(settings.platform_database_url, home, organization_id)
-    store = open_store(settings.artifacts_url, home)
     made = make_report(
         spec,
-        tenant,
-        lambda **more: store.write(
-            organization_id,
-            # The same in each attempt: a second run replaces the artifact of the first.
-            job.artifact_id(expires_at),
-            name=spec.file_name,
-            content_type=CONTENT_TYPES[payload.format],
-            expires_at=expires_at,
-            queue=huey.name,
-            job_id=job.id,
-            **more,
-        ),
-        home=home,
+        output.tenant,
+        lambda **more: output.open(spec.file_name, CONTENT_TYPES[payload.format], **more),
+        home=output.home,
         check=job.check,
         progress=job.progress,
-        open_scratch=lambda **more: store.scratch(
-            organization_id, job.artifact_id(expires_at), expires_at=expires_at, **more
-        ),
-        resume=saved.state,
-        checkpoint=lambda state: job.checkpoint(saved.with_state(state)),
+        open_scratch=output.scratch,
+        resume=output.resume,
+        checkpoint=output.checkpoint,
     )
-    if made.resumed:
-        job.log(f"continued after {made.resumed:,} rows that an earlier attempt had read")
-    job.log(f"{made.artifact.name}: {made.rows:,} rows, {made.artifact.bytes:,} bytes")
-    if made.cut:
-        job.log(
-            f"texts truncated to the size of a cell: {made.cut:,}; JSON and CSV have the full text"
-        )
+    output.log(made, made.rows)
     result = _result(spec, made)
     if made.missing:
         job.log(
@@ -134,10 +103,9 @@ def generate_report(payload: ReportPayload) -> dict[str, Any]:
             f"{named(made.missing)}; to add fonts see docs/reports.md"
         )
     if payload.notify_email is not None:
-        mail = _mail(payload.notify_email, spec, made)
-        result["notificationJobId"] = follow_up(
-            "email", mail, key="notify", organization_id=organization_id
-        ).id
+        result["notificationJobId"] = output.notify(
+            payload.notify_email, "report-ready", made, made.rows, title=spec.title
+        )
     return result
 
 
@@ -153,22 +121,6 @@ def _result(spec: ReportSpec, made: ReportResult) -> dict[str, Any]:
         result["archival"] = made.archival
         result["missingGlyphs"] = [f"U+{ord(one):04X}" for one in made.missing[:100]]
     return result
-
-
-def _mail(to: str, spec: ReportSpec, made: ReportResult) -> dict[str, Any]:
-    return {
-        "to": to,
-        "template": "report-ready",
-        "context": {
-            # A subject must be one line, even if the name is not.
-            "title": spec.title,
-            "organization": " ".join(made.organization.split()),
-            "file": made.artifact.name,
-            "rows": f"{made.rows:,}",
-            "until": (iso_time(made.artifact.expires_at) or "")[:10],
-            "link": link_for(runtime().settings, made.artifact),
-        },
-    }
 
 
 @huey.periodic_task(crontab(minute="0", hour="0", day_of_week="0"))
@@ -195,6 +147,8 @@ def weekly_compliance() -> dict[str, Any]:
     return {"week": week, "organizations": organizations, "added": added, "refused": refused}
 
 
-def queue_report(payload: Any, **options: Any) -> Job:
+def queue_report(
+    payload: ReportPayload | Mapping[str, Any], **options: Unpack[AddKeywords]
+) -> Job[dict[str, Any]]:
     """Add a report; takes the options and raises the errors of ``generate_report.add``."""
     return generate_report.add(payload, **options)

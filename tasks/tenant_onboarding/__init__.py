@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Unpack
 
-from hsejobs.engine import Job, JobHuey, current_job, follow_up
+from hsejobs.engine import AddKeywords, Job, JobHuey, current_job, follow_up
 from hsejobs.engine.runtime import runtime
 from hsejobs.services.mail.address import mask_address
 from tasks.tenant_onboarding.payload import TenantPayload
@@ -69,6 +70,8 @@ def onboard_tenant(payload: TenantPayload) -> dict[str, Any]:
     }
 
 
-def queue_tenant_onboarding(payload: Any, **options: Any) -> Job:
+def queue_tenant_onboarding(
+    payload: TenantPayload | Mapping[str, Any], **options: Unpack[AddKeywords]
+) -> Job[dict[str, Any]]:
     """Add a tenant; takes the options and raises the errors of ``onboard_tenant.add``."""
     return onboard_tenant.add(payload, **options)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from hsejobs.control.schema import problems
+from hsejobs.control import patterns
+from hsejobs.control.schema import problems, sample
 from huey_config import QUEUES
 
 MAIL: dict[str, Any] = {
@@ -183,3 +186,57 @@ def test_other_words(data: Any, wrong: list[tuple[str, str]]) -> None:
         },
     }
     assert problems(data, schema) == wrong
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ({"type": "integer", "exclusiveMinimum": 0}, 1),
+        ({"type": "number", "minimum": 2.5}, 2.5),
+        ({"type": "string", "examples": ["ann"], "minLength": 3}, "ann"),
+        ({"type": "string", "enum": ["bob"]}, "bob"),
+        ({"const": "fixed"}, "fixed"),
+        ({"type": "array", "items": {"type": "boolean"}, "minItems": 2}, [False, False]),
+        ({"anyOf": [{"$ref": "#/$defs/Line"}, {"type": "null"}]}, {"count": 0}),
+        ({"type": ["string", "null"]}, ""),
+        (True, ""),
+    ],
+)
+def test_a_sample_has_the_required_fields_and_is_accepted(part: Any, expected: Any) -> None:
+    line = {
+        "type": "object",
+        "required": ["count"],
+        "properties": {"count": {"type": "integer"}, "note": {"type": "string"}},
+    }
+    schema = {
+        "required": ["it"],
+        "properties": {"it": part, "other": part},
+        "$defs": {"Line": line},
+    }
+    assert sample(schema) == {"it": expected}
+    assert problems(sample(schema), schema) == []
+
+
+def test_a_sample_of_a_schema_that_refers_to_itself_ends() -> None:
+    tree = {"required": ["child"], "properties": {"child": {"$ref": "#"}}, "type": "object"}
+    assert problems({"child": {}}, tree) != []
+    assert "child" in sample(tree)
+
+
+@pytest.mark.parametrize("parser", [None, SimpleNamespace(parse=lambda pattern: "another form")])
+def test_without_the_private_parser_patterns_are_left_to_the_worker(
+    monkeypatch: pytest.MonkeyPatch, parser: Any
+) -> None:
+    schema = {"type": "string", "pattern": "^[a-z]+$"}
+    patterns._read.cache_clear()
+    assert problems("5", schema) != []
+    patterns._read.cache_clear()
+    monkeypatch.setattr(patterns, "parser", parser)
+    assert patterns.cost("^[a-z]+$", 1) == math.inf
+    assert problems("5", schema) == []
+    patterns._read.cache_clear()
+
+
+def test_the_engine_parses_patterns_in_the_form_that_is_read_here() -> None:
+    assert patterns.cost("^[a-z]+$", 100) < 10_000
+    assert patterns.cost("^(a+)+$", 100) == math.inf

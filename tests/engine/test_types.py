@@ -119,6 +119,16 @@ JobHuey("typed", attemps=3)  # error: Unexpected keyword argument "attemps"
 JobHuey("typed", workers=3)  # error: incompatible type "int"; expected "str"
 """,
 }
+PROGRAMS["application"] = """
+from tasks import queue_email, queue_webhook
+from tasks.email import EmailPayload
+
+mail = EmailPayload(to=["ann@example.com"], subject="Hi", text="Hi")
+reveal_type(queue_email(mail, priority=1))  # type is Job[dict[str, Any]]
+reveal_type(queue_email({"to": "ann@example.com"}).wait())  # type is dict[str, Any]
+queue_webhook(mail)  # error: incompatible type "EmailPayload"
+queue_email(mail, prio=1)  # error: Unexpected keyword argument "prio"
+"""
 CONFIG = f"""
 [mypy]
 strict = true

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hsejobs.engine import JobFailed
+from hsejobs.engine import AddKeywords, JobFailed
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidPayload
 from hsejobs.model import State
@@ -93,9 +93,13 @@ def test_of_whom(platform_workers: Consumers) -> None:
     platform_workers.start("huey_config.data_exports", "-w", "1")
     unnamed = {"entities": ["stations"]}
     for payload, options, said in (
-        (EXAMPLE, {"organization_id": "org-124"}, "organizationId: must be the organization"),
-        (unnamed, {}, "is required"),
-        (unnamed, {"organization_id": "org-none"}, "no such organization"),
+        (
+            EXAMPLE,
+            AddKeywords(organization_id="org-124"),
+            "organizationId: must be the organization",
+        ),
+        (unnamed, AddKeywords(), "is required"),
+        (unnamed, AddKeywords(organization_id="org-none"), "no such organization"),
     ):
         job = queue_data_export(payload, **options)
         with pytest.raises(JobFailed, match=said):

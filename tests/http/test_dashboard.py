@@ -196,6 +196,16 @@ def test_a_member_reads_and_an_operator_sees_all_or_one(shim: Shim) -> None:
         shows(socket, "1 waiting", "ORG org-2")
 
 
+def test_files_in_the_working_folder_do_not_break_a_view(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with running(tmp_path) as shim:
+        (tmp_path / "textual.py").write_text("raise RuntimeError\n")
+        with view(shim, token("operator", None)) as socket:
+            shows(socket, "Workers")
+
+
 def test_a_view_ends_with_the_token(shim: Shim) -> None:
     with view(shim, signed(organizationId="org-1", exp=int(time.time()) + 3)) as socket:
         shows(socket, "email")

@@ -110,7 +110,7 @@ MUTANTS = (
     mail(
         "a reply shows the password",
         "session",
-        'text = text.replace(secret, "***")',
+        "text = text.replace(secret, MASK)",
         "pass",
         (
             "services/test_mail_deadline.py::test_a_reply_is_shown_without_secrets",

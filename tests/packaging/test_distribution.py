@@ -221,6 +221,15 @@ def test_a_missing_extra_is_named(module: str, command: str, extra: str) -> None
     )
 
 
+def test_the_version_needs_no_extra() -> None:
+    code = (
+        "import sys; sys.modules['typer'] = None; sys.argv = ['hsejobs', '--version'];"
+        "from hsejobs_cli.main import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"hsejobs {hsejobs.__version__}\n")
+
+
 def test_a_service_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "idna", None)
     with pytest.raises(MissingExtra, match=re.escape("pip install 'hsejobs[worker]'")):

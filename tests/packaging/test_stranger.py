@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import urllib.request
@@ -28,15 +29,20 @@ from pathlib import Path
 
 import config
 import tasks
+from pydantic import BaseModel, Field
 from hsejobs import JobHuey, current_job
 
 shop = JobHuey("shop-orders", attempts=2, backoff=0.1, timeout=20.0)
 
 
+class Order(BaseModel):
+    n: int = Field(gt=0)
+
+
 @shop.task()
-def pack(payload):
+def pack(payload: Order):
     current_job().progress(50, "packing")
-    return {"packed": payload["n"], "who": tasks.WHO, "config": config.NAME}
+    return {"packed": payload.n, "who": tasks.WHO, "config": config.NAME}
 
 
 def doctor_checks(settings):
@@ -99,6 +105,9 @@ def test_up_runs_the_queue_and_all_interfaces_show_it(
         address = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
         assert address is not None
         wait_until(lambda: _answers(f"{address[0]}/readyz"), 40, "the shim answers")
+        # The command that it suggests is accepted by the queue's model.
+        [suggested] = re.findall(r"^try +hsejobs (.*)$", log.read_text(), re.MULTILINE)
+        assert run(environment, project, *shlex.split(suggested)).returncode == 0
         frame = run(environment, project, "tui", "--once")
         assert (frame.returncode, "shop-orders" in frame.stdout) == (0, True), frame.stderr
         assert '"shop-orders"' in run(environment, project, "stats", "--json").stdout
@@ -161,6 +170,16 @@ def test_an_application_that_breaks_later_ends_its_worker_with_one_line(
     assert "Traceback" not in log.read_text()
 
 
+def test_files_in_a_folder_without_an_application_shadow_nothing(
+    environment: Path, project: Path, redis_url: str
+) -> None:
+    for name in ("rich", "redis", "textual", "typer", "secrets", "queue", "store"):
+        (project / f"{name}.py").write_text("raise RuntimeError\n")
+    for command in ("stats", "tui --once"):
+        done = run(environment, project, *command.split())
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("command", [("worker",), ("up", "--headless")])
 def test_without_an_application_there_is_one_error_line(
     environment: Path, project: Path, redis_url: str, command: tuple[str, ...]
@@ -173,12 +192,50 @@ def test_without_an_application_there_is_one_error_line(
     assert run(environment, project, "stats").returncode == 0
 
 
+HOOKS = {
+    "doctor": ('def doctor_checks(s): raise KeyError("boom")', "theirs.doctor_checks failed: "),
+    "restock": ('def add_commands(app): raise KeyError("boom")', "theirs.add_commands failed: "),
+    "worker": ("examples = 7", "theirs.examples must map queue names to example jobs"),
+    "tenants export org-1": ("tenant_rows = 7", "theirs.tenant_rows has no method count"),
+}
+
+
+@pytest.mark.parametrize("command", HOOKS)
+def test_a_faulty_hook_of_the_application_is_named(
+    environment: Path, project: Path, redis_url: str, command: str
+) -> None:
+    hook, message = HOOKS[command]
+    (project / "theirs.py").write_text(
+        f"{hook}\nfrom hsejobs import JobHuey\nshop = JobHuey('shop-orders')\n"
+    )
+    done = run(environment, project, "--app", "theirs", *command.split())
+    assert done.returncode == (1 if command == "doctor" else 2)
+    assert f"QUEUE_APP: {message}" in done.stdout + done.stderr
+    assert "please report" not in done.stderr
+    if command == "doctor":
+        # The checks after it are done.
+        assert " artifacts" in done.stdout
+
+
 BROKEN = {
     "import nowhere": "ModuleNotFoundError: No module named 'nowhere' (theirs.py:1)",
-    "a = (": "SyntaxError: '(' was never closed (theirs.py, line 1) (theirs.py:1)",
+    "a = (": "SyntaxError: '(' was never closed (theirs.py:1)",
     "raise SystemExit(3)": "SystemExit: 3 (theirs.py:1)",
+    # The line of the application, not that of the library that raised the error.
+    "import json\njson.loads('{')": "(theirs.py:2)",
+    "from hsejobs import JobHuey\nJobHuey('shop', attempts=0)": "attempts in all (theirs.py:2)",
     "a = 1": "the module theirs defines no queues (JobHuey objects)",
 }
+
+
+@pytest.mark.parametrize("name", ["theirs.py", "theirs.shop"])
+def test_a_file_or_a_queue_in_place_of_the_module_gets_a_hint(
+    environment: Path, project: Path, redis_url: str, name: str
+) -> None:
+    done = run(environment, project, "worker", "--app", name)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"no module {name} " in done.stderr
+    assert "; name the module only: theirs (" in done.stderr
 
 
 @pytest.mark.parametrize("text", BROKEN)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hsejobs.engine import JobFailed
+from hsejobs.engine import AddKeywords, JobFailed
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidPayload
 from hsejobs.model import State
@@ -176,9 +176,13 @@ def test_a_report_ends_at_its_deadline(platform_workers: Consumers, tmp_path: Pa
 def test_of_whom(platform_workers: Consumers, tmp_path: Path) -> None:
     platform_workers.start("huey_config.reports", "-w", "1")
     for payload, options, said in (
-        (EXAMPLE, {"organization_id": "org-124"}, "organizationId: must be the organization"),
-        ({"type": "audits"}, {}, "is required"),
-        ({"type": "audits"}, {"organization_id": "org-none"}, "no such organization"),
+        (
+            EXAMPLE,
+            AddKeywords(organization_id="org-124"),
+            "organizationId: must be the organization",
+        ),
+        ({"type": "audits"}, AddKeywords(), "is required"),
+        ({"type": "audits"}, AddKeywords(organization_id="org-none"), "no such organization"),
     ):
         job = queue_report(payload, **options)
         with pytest.raises(JobFailed, match=said):

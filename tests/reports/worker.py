@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from hsejobs.engine import follow_up
-from tasks import reports as module
 from tasks.email import huey as email
+from tasks.reports import huey as reports
+from tasks.shared import output
 
 __all__ = ["email", "reports"]
-
-reports = module.huey
 
 
 def _add_and_die(*args: Any, **options: Any) -> Any:
@@ -25,4 +24,4 @@ def _add_and_die(*args: Any, **options: Any) -> Any:
     return job
 
 
-vars(module)["follow_up"] = _add_and_die
+vars(output)["follow_up"] = _add_and_die

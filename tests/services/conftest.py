@@ -22,6 +22,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from hsejobs.services.mail import build_envelope, build_message
 from hsejobs.services.mail.message import Envelope as MailEnvelope
 from hsejobs.services.mail.render import use_templates
+from hsejobs.services.mail.send import use_outbox_sender
 
 
 @dataclass
@@ -38,7 +39,8 @@ class Certificate:
 
 @pytest.fixture(scope="session", autouse=True)
 def _templates() -> None:
-    """The application's named templates, without the application."""
+    """The application's named templates and sender, without the application."""
+    use_outbox_sender("noreply@hse.digital")
     use_templates(Path(__file__).parents[2] / "templates" / "email")
 
 

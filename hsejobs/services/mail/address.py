@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from hsejobs.errors import InvalidPayload
+from hsejobs.masking import MASK
 from hsejobs.services.hosts import MAX_HOST, ascii_host
 from hsejobs.services.mail.text import check_line
 
@@ -124,15 +125,15 @@ def mask_address(address: object) -> str:
     A name next to the address is left out.
     """
     if not isinstance(address, str):
-        return "***"
+        return MASK
     text = address.strip()
     if text.endswith(">"):
         text = text[:-1].rpartition("<")[2]
     local, at, domain = text.rpartition("@")
     if not at:
-        return "***"
+        return MASK
     first = local[:1] if local[:1].isalnum() else ""
-    return f"{first}***@{domain if _MASKABLE_DOMAIN.fullmatch(domain) else '***'}"
+    return f"{first}{MASK}@{domain if _MASKABLE_DOMAIN.fullmatch(domain) else MASK}"
 
 
 def mask_addresses_in(text: str) -> str:

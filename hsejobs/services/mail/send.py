@@ -15,8 +15,14 @@ from hsejobs.services.mail.message import MailContent, build_envelope, build_mes
 from hsejobs.services.mail.outbox import write_outbox
 from hsejobs.services.mail.smtp import DELIVERY_SECONDS, deliver
 
-OUTBOX_SENDER = "noreply@hse.digital"
-"""From in the outbox, if neither the payload nor SMTP_FROM names a sender."""
+#: From in the outbox, if neither the payload nor SMTP_FROM names a sender.
+_outbox_sender = "noreply@localhost"
+
+
+def use_outbox_sender(address: str) -> None:
+    """Set this process's From for mails in the outbox, if nothing else names a sender."""
+    global _outbox_sender
+    _outbox_sender = address
 
 
 def send_mail(
@@ -100,7 +106,7 @@ def sender_domains(
 
 def _default_sender(smtp_url: str | None, smtp_from: str | None) -> str | None:
     """Return From for payloads without one; None if SMTP_URL is set and SMTP_FROM is not."""
-    return smtp_from or (None if smtp_url else OUTBOX_SENDER)
+    return smtp_from or (None if smtp_url else _outbox_sender)
 
 
 def _domain_of(sender: str | None) -> tuple[str, ...]:

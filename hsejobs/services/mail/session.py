@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn, cast
 
 from hsejobs.errors import JobsError, Unrecoverable
+from hsejobs.masking import MASK
 from hsejobs.services.mail.address import mask_addresses_in
 from hsejobs.services.mail.channel import SmtpChannel, connect
 from hsejobs.services.mail.errors import (
@@ -231,7 +232,7 @@ class SmtpSession(smtplib.SMTP):
         user, password = self._server.user or "", self._server.password
         if password:
             for secret in (password, _base64(password), _base64(f"\0{user}\0{password}")):
-                text = text.replace(secret, "***")
+                text = text.replace(secret, MASK)
         line = _NOT_PRINTABLE.sub(" ", mask_addresses_in(text[:2000])).strip()
         return f"{code} {line}"[:200].strip()
 

@@ -8,7 +8,7 @@ import json
 import time
 import zipfile
 from collections.abc import Generator, Iterable, Iterator
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from hsejobs import __version__
 from hsejobs.control import views
@@ -34,6 +34,15 @@ class Archive:
     def __init__(self, out: IO[bytes]) -> None:
         self._zip = zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED)
         self.entries: list[dict[str, Any]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is not None:
+            # Else the zip file would be closed when it is collected, after its file.
+            with contextlib.suppress(Exception):
+                self._zip.close()
 
     def add(self, name: str, pieces: Iterable[bytes], *, lines: bool = False) -> int:
         """Add an entry; return the number of pieces. With ``lines``, no pieces make no entry."""
@@ -65,28 +74,28 @@ class Archive:
 
 def export(tenant: Tenant, out: IO[bytes]) -> dict[str, Any]:
     """Write the archive to ``out``, which need not be seekable; return the manifest."""
-    archive = Archive(out)
     about = {
         "organizationId": tenant.organization_id,
         "createdAt": iso_time(time.time_ns() // 1_000_000),
         "release": __version__,
     }
-    for info in registry.load_all(tenant.redis, tenant.prefix):
-        archive.add(f"jobs/{info.name}.jsonl", _lines(_jobs(tenant, info)), lines=True)
-    _files(tenant, archive)
-    for path in tenant.mails():
-        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-            archive.add(f"mails/{path.name}", _pieces(file))
-    circuits = tenant.traces.circuits(tenant.organization_id)
-    archive.add("circuits.jsonl", _lines(circuits), lines=True)
-    stats = tenant.reader.stats(tenant.queues(), tenant.organization_id)
-    archive.add(
-        "counts.jsonl", _lines({"queue": one.name} | one.public() for one in stats), lines=True
-    )
-    own = tenant.own_rows
-    for table, rows in own.rows(tenant.settings, tenant.organization_id) if own else ():
-        archive.add(f"platform/{table}.jsonl", _lines(_masked(rows)), lines=True)
-    return archive.close(about)
+    with Archive(out) as archive:
+        for info in registry.load_all(tenant.redis, tenant.prefix):
+            archive.add(f"jobs/{info.name}.jsonl", _lines(_jobs(tenant, info)), lines=True)
+        _files(tenant, archive)
+        for path in tenant.mails():
+            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+                archive.add(f"mails/{path.name}", _pieces(file))
+        circuits = tenant.traces.circuits(tenant.organization_id)
+        archive.add("circuits.jsonl", _lines(circuits), lines=True)
+        stats = tenant.reader.stats(tenant.queues(), tenant.organization_id)
+        archive.add(
+            "counts.jsonl", _lines({"queue": one.name} | one.public() for one in stats), lines=True
+        )
+        own = tenant.own_rows
+        for table, rows in own.rows(tenant.settings, tenant.organization_id) if own else ():
+            archive.add(f"platform/{table}.jsonl", _lines(_masked(rows)), lines=True)
+        return archive.close(about)
 
 
 def _jobs(tenant: Tenant, info: registry.QueueInfo) -> Iterator[dict[str, Any]]:
