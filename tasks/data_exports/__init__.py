@@ -72,8 +72,8 @@ def export_data(payload: DataExportPayload) -> dict[str, Any]:
         check=job.check,
         progress=job.progress,
         open_scratch=output.scratch,
-        resume=output.saved.state,
-        checkpoint=output.save,
+        resume=output.resume,
+        checkpoint=output.checkpoint,
     )
     total = sum(made.rows.values())
     output.log(made, total)

@@ -92,8 +92,8 @@ def generate_report(payload: ReportPayload) -> dict[str, Any]:
         check=job.check,
         progress=job.progress,
         open_scratch=output.scratch,
-        resume=output.saved.state,
-        checkpoint=output.save,
+        resume=output.resume,
+        checkpoint=output.checkpoint,
     )
     output.log(made, made.rows)
     result = _result(spec, made)

@@ -21,7 +21,7 @@ DAY_MS = 86_400_000
 class Made(Protocol):
     """A stored file.
 
-    ``cut`` is the number of texts truncated to the size of a cell; ``resumed`` the number of rows that
+    ``cut`` is the number of texts truncated to the size of a cell, ``resumed`` that of the rows that
     an earlier attempt had read.
     """
 
@@ -38,9 +38,9 @@ class Made(Protocol):
 class Output:
     """The file that the running job makes: its organization, its time, and where it is stored.
 
+    The time is that of the first attempt, if this one can continue from what it saved: ``resume``.
     ``named`` is the organization in the payload; ``what`` is the file in a message: ``a report``.
-    The file is kept for ``days``. ``saved`` is where an earlier attempt got to, and the time is the
-    first attempt's. Raises Unrecoverable, PlatformUnavailable, RedisUnavailable.
+    The file is kept for ``days``. Raises Unrecoverable, PlatformUnavailable, RedisUnavailable.
     """
 
     def __init__(self, queue: str, named: str | None, what: str, days: int) -> None:
@@ -48,20 +48,34 @@ class Output:
         settings = shared.settings
         self.organization_id = organization_of(job.organization_id, named, what)
         now_ms = shared.reader.now(queue)
-        self.saved = Saved.of(job.resumed_from, now_ms // 1000)
-        self.at = datetime.datetime.fromtimestamp(self.saved.at, datetime.UTC)
+        self._saved = Saved.of(job.resumed_from, now_ms // 1000)
+        self.resume = self._saved.state
+        self.at = datetime.datetime.fromtimestamp(self._saved.at, datetime.UTC)
         self.home = settings.jobs_home
         self.tenant = tenant_of(settings.platform_database_url, self.home, self.organization_id)
         self._queue = queue
         self._expires_at = now_ms + days * DAY_MS
         self._store = open_store(settings.artifacts_url, self.home)
 
+    def checkpoint(self, state: dict[str, Any]) -> None:
+        """Record what the next attempt continues from. Raises LeaseLost."""
+        current_job().checkpoint(self._saved.with_state(state))
+
+    def scratch(self, **more: Any) -> AbstractContextManager[ArtifactWriter]:
+        """Open a file for the next attempt; ``more`` as for ``ArtifactStore.scratch``."""
+        return self._store.scratch(
+            self.organization_id,
+            current_job().artifact_id(self._expires_at),
+            expires_at=self._expires_at,
+            **more,
+        )
+
     def open(
         self, name: str, content_type: str, **more: Any
     ) -> AbstractContextManager[ArtifactWriter]:
         """Open the artifact for writing; it is stored when the block ends without an exception.
 
-        ``more`` as for `ArtifactStore.write`.
+        ``more``: as for ``ArtifactStore.write``.
         """
         job = current_job()
         return self._store.write(
@@ -76,25 +90,12 @@ class Output:
             **more,
         )
 
-    def scratch(self, **more: Any) -> AbstractContextManager[ArtifactWriter]:
-        """Open what is kept for the next attempt beside the artifact; ``more`` as for the store."""
-        return self._store.scratch(
-            self.organization_id,
-            current_job().artifact_id(self._expires_at),
-            expires_at=self._expires_at,
-            **more,
-        )
-
-    def save(self, state: dict[str, Any]) -> None:
-        """Store how far this attempt got. Raises LeaseLost."""
-        current_job().checkpoint(self.saved.with_state(state))
-
     def log(self, made: Made, rows: int) -> None:
         """Write the size of the file, and what is missing in it, to the job's log."""
         job = current_job()
+        job.log(f"{made.artifact.name}: {rows:,} rows, {made.artifact.bytes:,} bytes")
         if made.resumed:
             job.log(f"continued after {made.resumed:,} rows that an earlier attempt had read")
-        job.log(f"{made.artifact.name}: {rows:,} rows, {made.artifact.bytes:,} bytes")
         if made.cut:
             job.log(
                 f"texts truncated to the size of a cell: {made.cut:,};"

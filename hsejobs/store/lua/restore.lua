@@ -29,6 +29,14 @@ local state, score = state_of(job.st), int(whole(ARGV[3], 0))
 redis.call('HSET', key, unpack(hash))
 -- Earlier actions on all jobs do not apply to it: it did not exist then.
 redis.call('HSET', key, 're', NOW)
+if job.lk then
+  -- The removal gave up its place among those that wait for a lock: it tries again at once.
+  redis.call('HDEL', key, 'lk')
+  if state == 'd' then
+    score = NOW
+    redis.call('HSET', key, 'ra', NOW)
+  end
+end
 redis.call('SET', base .. K.payload .. id, ARGV[4])
 if ARGV[5] ~= '' then redis.call('SET', base .. K.extras .. id, ARGV[5]) end
 if ARGV[6] ~= '' then redis.call('SET', base .. K.result .. id, ARGV[6]) end
