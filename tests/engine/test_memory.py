@@ -133,7 +133,7 @@ def test_a_consumer_of_threads_restarts_after_their_jobs(consumer: Start, trial:
 @pytest.mark.parametrize("kind", ["thread", "process"])
 def test_what_grows_is_replaced(consumer: Start, trial: Path, kind: str) -> None:
     place, most = "tests.engine.programs.huey", str(int(resident_mb()) + 100)
-    programs.grow.add_many([{"mb": 120, "seconds": 0.1}] * 3)
+    programs.grow.add_many([{"mb": 300, "seconds": 0.1}] * 3)
     one = consumer("-k", kind, "-w", "1", place=place, QUEUE_TRIAL_MAX_RSS=most)
     wait_for("completed", 3, timeout=60)
     assert sum(pids(trial).values()) == 3
