@@ -51,7 +51,7 @@ class Consumer:
 
     @property
     def group(self) -> int:
-        """The session of the consumer and its workers, and the consumer's process group; 0 before the start."""
+        """The consumer's session and process group; 0 before the start."""
         return self.process.pid if self.process is not None else 0
 
     @property
