@@ -246,5 +246,7 @@ def _processes() -> Iterator[tuple[int, int]]:
             text = Path("/proc", name, "stat").read_bytes()
         except OSError:
             continue
-        # The name in parentheses may hold spaces and parentheses itself.
-        yield int(name), int(text.rpartition(b")")[2].split()[1])
+        # The name in parentheses may hold spaces and parentheses itself; a process that ends has no text.
+        fields = text.rpartition(b")")[2].split()
+        if len(fields) > 1:
+            yield int(name), int(fields[1])

@@ -15,6 +15,21 @@ GRACE_MS = 5_000
 _WORKER = {"threads": "thread", "processes": "process"}
 
 
+def send_to_all(group: int, signum: int) -> None:
+    """Sends a signal to the process group and to all descendants of its leader.
+
+    Each worker process leads a group of its own.
+    """
+    from hsejobs.engine.guard import descendants
+
+    below = list(descendants(group))
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signum)
+    for pid in below:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signum)
+
+
 class Consumer:
     """One consumer of the run's queue, with threads or processes, in its own session."""
 
@@ -36,7 +51,7 @@ class Consumer:
 
     @property
     def group(self) -> int:
-        """The process group of the consumer and its workers; 0 before the start."""
+        """The consumer's session and process group; 0 before the start."""
         return self.process.pid if self.process is not None else 0
 
     @property
@@ -58,8 +73,8 @@ class Consumer:
 
     def send(self, signum: int) -> None:
         """Sends a signal to the consumer and its workers."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.group, signum)
+        if self.process is not None:
+            send_to_all(self.group, signum)
 
     def kill(self) -> None:
         """Kills the consumer and its workers, as a power failure would."""
@@ -70,7 +85,7 @@ class Consumer:
     def kill_worker(self, pid: int) -> bool:
         """Kills one worker process; returns False if it has ended already."""
         try:
-            if pid == self.group or os.getpgid(pid) != self.group:
+            if pid == self.group or os.getsid(pid) != self.group:
                 return False
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:

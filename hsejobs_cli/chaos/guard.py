@@ -20,6 +20,7 @@ from typing import Any
 from hsejobs.errors import JobsError
 from hsejobs.store import keys
 from hsejobs.store.client import RedisClient
+from hsejobs_cli.chaos.consumers import send_to_all
 
 NAME = "chaos"
 #: Keys scanned in one step, so that the server can serve others in between.
@@ -45,8 +46,7 @@ class Order:
 def clean(order: Order) -> None:
     """Does all of it, each step even if others fail. Raises JobsError if keys could not be removed."""
     for group in order.groups:
-        with contextlib.suppress(OSError):
-            os.killpg(group, signal.SIGKILL)
+        send_to_all(group, signal.SIGKILL)
     if order.frozen is not None:
         with contextlib.suppress(OSError):
             os.kill(order.frozen, signal.SIGCONT)

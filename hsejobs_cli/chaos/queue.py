@@ -21,7 +21,7 @@ def _note(what: str) -> None:
     path = os.environ[VARIABLE]
     ledger = _ledgers.setdefault(path, Ledger(Path(path)))
     job = current_job()
-    ledger.write(what, job.id, run=job.token, pid=os.getpid(), group=os.getpgrp())
+    ledger.write(what, job.id, run=job.token, pid=os.getpid(), group=os.getsid(0))
 
 
 @huey.task()

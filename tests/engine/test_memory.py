@@ -139,7 +139,7 @@ def test_what_grows_is_replaced(consumer: Start, trial: Path, kind: str) -> None
     size = "import tests.engine.programs; from hsejobs.engine.memory import resident_mb; print(resident_mb())"
     done = subprocess.run([sys.executable, "-c", size], capture_output=True, check=True, text=True)
     most = str(int(float(done.stdout)) + 100)
-    programs.grow.add_many([{"mb": 120, "seconds": 1.1}] * 3)
+    programs.grow.add_many([{"mb": 300, "seconds": 1.1}] * 3)
     one = consumer("-k", kind, "-w", "1", place=place, QUEUE_TRIAL_MAX_RSS=most)
     wait_for("completed", 3, timeout=60)
     assert sum(pids(trial).values()) == 3
