@@ -266,6 +266,10 @@ class SimConsumer(JobConsumer):
     def _set_signal_handlers(self) -> None:
         """There are no signals."""
 
+    def _replace_program(self) -> None:
+        """The simulation starts another consumer instead."""
+        raise Ended("restart")
+
     def stop(self) -> None:
         """Does what the handler of SIGTERM does."""
         self._signals += 1
