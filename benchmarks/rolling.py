@@ -192,7 +192,15 @@ def peer(folder: Path, reference: str | None = None) -> tuple[str, Path]:
     """A tree of the last release. Raises NoPeer if this clone does not have it."""
 
     def git(*words: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(["git", *words], cwd=HERE.parent, capture_output=True, **more)  # noqa: S607
+        try:
+            return subprocess.run(  # noqa: S603
+                ["git", *words],  # noqa: S607
+                cwd=HERE.parent,
+                capture_output=True,
+                **more,
+            )
+        except FileNotFoundError:
+            raise NoPeer("git is not installed, which has the tree of the last release") from None
 
     if reference is None:
         tag = git("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*")
