@@ -193,7 +193,7 @@ def peer(folder: Path, reference: str | None = None) -> tuple[str, Path]:
 
     def git(*words: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
         try:
-            return subprocess.run(  # noqa: S603
+            return subprocess.run(
                 ["git", *words],  # noqa: S607
                 cwd=HERE.parent,
                 capture_output=True,
