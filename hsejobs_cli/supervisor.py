@@ -25,6 +25,8 @@ from hsejobs_cli.running import CLEANUP, Running
 FIRST_PAUSE, LAST_PAUSE, HEALTHY = 1.0, 30.0, 60.0
 #: Seconds beyond the grace period before a consumer is killed.
 BEYOND_GRACE = 5.0
+#: Exit status of a consumer that cannot work with its settings or with the records in Redis.
+UNUSABLE = 2
 #: Bytes after which a log file is rotated.
 LOG_LIMIT = 10_000_000
 #: Name of the HTTP shim among the children; it cannot be a queue's name.
@@ -134,6 +136,11 @@ class Supervisor:
         if status == huey_consumer.BROKEN:
             # The consumer has printed the reason; restarting it would only repeat it.
             raise SettingsError(VARIABLE, f"names code that cannot be imported ({child.queue})")
+        if status == UNUSABLE:
+            # So it has here: a setting, or records in Redis that this release cannot work with.
+            raise SettingsError(
+                "settings", f"the consumer of {child.queue} cannot work with them; see its message"
+            )
         if now - running.started > HEALTHY:
             child.pause = FIRST_PAUSE
         if running.replaced or status == AGAIN:

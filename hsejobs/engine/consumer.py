@@ -154,6 +154,8 @@ class JobConsumer(WorkerSupervision):
         self._end_workers()
         with contextlib.suppress(JobsError):
             self.maintenance.leave(LEAVE_TIME)
+        # After the releases: a task whose program was killed must not fail its job.
+        self.environment.end_programs()
         logs.flush()
 
     def _sleep_for_end(self, processes: list[Any]) -> None:
@@ -185,4 +187,3 @@ class JobConsumer(WorkerSupervision):
             running = worker.slot.running()
             if running is not None:
                 self.maintenance.release_running(running)
-        self.environment.end_programs()

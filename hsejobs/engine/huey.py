@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, cas
 from weakref import WeakValueDictionary
 
 from huey.api import Result, ResultGroup, chord, group
-from huey.exceptions import ConfigurationError
+from huey.exceptions import ConfigurationError, HueyException
 from huey.utils import Error
 
 from hsejobs import codec, pulse
@@ -271,12 +271,16 @@ class JobHuey(Queue, Huey):
         Reports its follow-ups as failed too. Safe to repeat. False if this process lacks its task.
         """
         record = self.runtime.reader.job(self.name, job_id)
-        wrapper = self.wrappers.get(record.name)
+        wrapper = self.wrappers.get(record.name) or self.renamed.get(record.name)
         if wrapper is None:
             return False
         task = cast("JobTaskWrapper[..., Any]", wrapper).task_class((), {}, job_id)
         work = WorkerStore(self.runtime.redis, self.runtime.prefix, self.name)
-        extras.apply_extras(self._registry, task, work.extras(job_id))
+        try:
+            extras.apply_extras(self._registry, task, work.extras(job_id))
+        except HueyException:
+            # Another consumer has the task of the follow-up.
+            return False
         told = {"error": record.failed_reason, "retries": 0, "traceback": None, "task_id": job_id}
         while task.chord_config is None and task.on_complete is not None:
             task = task.on_complete

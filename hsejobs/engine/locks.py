@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from huey.api import TaskLock
 from huey.exceptions import TaskLockedException
 
 from hsejobs.engine.storage import JobStorage
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class LockTaken(TaskLockedException):
@@ -25,6 +29,11 @@ class JobLock(TaskLock):
     _name: str
     _key: str
     _ttl: float | None
+
+    if TYPE_CHECKING:
+
+        def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
+            """Decorates a function, which holds the lock while it runs."""
 
     def acquire(self) -> bool:
         """Takes the lock. Raises TaskLockedException: the job then waits until the lock is free."""

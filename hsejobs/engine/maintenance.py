@@ -261,7 +261,9 @@ class Maintenance:
             self._log_stalled(job_id, became)
         for job_id, token in swept.cancelled:
             for slot in self.consumer.slots():
-                slot.mark_cancelled(job_id, token)
+                if not slot.mark_cancelled(job_id, token) and (job_id, token) in slot.holding():
+                    # Not started, or a suspect that waits: its release ends it.
+                    self.release_slot(slot, finished=False)
         self._ended = swept.ended
         self._redis_now = (swept.now, time.monotonic())
         self._due_at = None

@@ -235,12 +235,14 @@ class Slot:
         """Marks the running job's lease as lost: a renewal was refused."""
         self._flag(LOST)
 
-    def mark_cancelled(self, job_id: str, token: str) -> None:
-        """Marks the running job as cancelled, if it is this one."""
+    def mark_cancelled(self, job_id: str, token: str) -> bool:
+        """Marks the running job as cancelled, if it is this one; returns whether it is."""
         with self._locked():
             head = self._head()
-            if head[2] and self._held(head)[head[1] - 1][:2] == [job_id, token]:
+            runs = bool(head[2]) and self._held(head)[head[1] - 1][:2] == [job_id, token]
+            if runs:
                 self._put(*head[:3], head[3] | CANCELLED, *head[4:])
+        return runs
 
     def clear(self) -> None:
         """Clears the slot of a worker that no longer exists."""

@@ -248,6 +248,9 @@ class WorkerSupervision(Consumer):
 
     def _signal(self, process: Any, signum: int) -> None:
         """Interrupts a worker process (USR1), or kills it with everything that it has started (KILL)."""
+        if process.exitcode is not None:
+            # Its id may be another process's by now.
+            return
         if signum == signal.SIGKILL:
             self._killed.add(process.pid)
         with contextlib.suppress(OSError):

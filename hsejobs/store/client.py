@@ -34,7 +34,6 @@ PATIENCE = 3.0
 #: Seconds after which an idle connection is probed before use, and seconds that the probe may take.
 PROBE_AFTER, PROBE_TIMEOUT = 0.5, 0.05
 
-
 T = TypeVar("T")
 
 #: Set while a job runs: whether its calls may keep waiting for Redis. They also wait when Redis is full
@@ -63,7 +62,7 @@ class RedisClient:
         self.wait_replicas = wait_replicas
         self.probe_after = probe_after
         self._format_key = None if prefix is None else keys.record_format(prefix)
-        self._unchecked = prefix is not None
+        self._check_at = None if prefix is None else 0.0  # None: no check is needed
         #: Why this program cannot work with the records, once it has found out.
         self.unknown_format: UnknownFormat | None = None
         self._watch: tuple[int, Callable[[], None]] | None = None
@@ -317,7 +316,7 @@ class RedisClient:
         refused: Exception | None = None
         while True:
             try:
-                if self._unchecked:
+                if self._check_at is not None and time.monotonic() >= self._check_at:
                     self._check_format()
                 return once()
             except Exception as error:
@@ -358,12 +357,20 @@ class RedisClient:
         except UnknownFormat as error:
             self.unknown_format = error
             raise
-        self._unchecked = False
+        except Exception as error:
+            if not self.cluster or classify(error) in (None, Reply.FAULT):
+                raise
+            # The number is on another node than most queues, which go on without that node.
+            self._lost(error)
+            self._check_at = time.monotonic() + formats.PAUSE
+        else:
+            self._check_at = None
 
     def _lost(self, error: Exception) -> None:
         """Discards this thread's connections; reloads a Cluster's topology."""
         self.close()
-        self._unchecked = self._format_key is not None
+        if self._format_key is not None and self._check_at is None:
+            self._check_at = 0.0
         if self.cluster and self._client is not None:
             # Nodes may have changed roles; if none is reachable, the next call reports it.
             with contextlib.suppress(Exception):

@@ -10,6 +10,8 @@ from hsejobs.errors import UnknownFormat
 
 #: The format that this release writes; it is that of 0.1.0, which wrote no number.
 FORMAT = 1
+#: Seconds after which a Cluster is asked again for the number, if its node did not answer.
+PAUSE = 30.0
 
 
 def check(stored: bytes | None) -> None:

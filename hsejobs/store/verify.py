@@ -34,7 +34,7 @@ FAULTS: dict[str, str] = {
     "unreadable": "the record's key is not a hash: another program wrote it, delete the key",
 }
 
-_BESIDE = ("job", "payload", "extras", "result", "errors", "logs", "marks")
+_BESIDE = ("job", "payload", "extras", "result", "errors", "logs", "marks", "checkpoint")
 _ID_PREFIXES = tuple(keys.SUFFIXES[name].encode() for name in _BESIDE)
 
 

@@ -90,7 +90,7 @@ def _claims_again() -> Any:
     step = WorkerStore.step
 
     def again(
-        self: WorkerStore, done: Any, want: int, token: str, lease: int, *, again: bool
+        self: WorkerStore, done: Any, want: int, token: str, lease: int, *, again: int = 0
     ) -> Any:
         return step(self, done, want, token, lease, again=False)
 

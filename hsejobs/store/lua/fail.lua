@@ -8,6 +8,7 @@
 -- errors: none
 -- full server: runs
 -- include: base place locks bucket backoff cancel
+local OUTSIDE = { timeout = true, out_of_memory = true, unknown_task = true, sealed = true }
 local id, token = ARGV[1], ARGV[2]
 local key = base .. K.job .. id
 local job = read(key, 'st', 'tk', 'o', 'am', 'ax', 'bo', 'cl', 'x', 'lk')
@@ -41,8 +42,8 @@ if final then
   count('us', org, us)
   count('r' .. bucket(us), org)
   event('failed', id, org)
-  -- Its worker was interrupted or given up, before it could report the end itself.
-  if ARGV[4] == 'timeout' then ended_outside(id, job[8]) end
+  -- Its worker was interrupted or killed before it could report the end, or had no code to do so.
+  if OUTSIDE[ARGV[4]] then ended_outside(id, job[8]) end
   publish()
   return { 'f', 0 }
 end

@@ -39,6 +39,7 @@ local function delete_job(id, state, org, keep_ms)
   for i, name in ipairs(BESIDE) do names[i] = base .. name .. id end
   redis.call('UNLINK', unpack(names))
   redis.call('HDEL', base .. K.revoked, 'r:' .. id)
+  if state == 'f' then redis.call('ZREM', base .. K.ended, id) end
   if state == 'a' then redis.call('ZREM', base .. K.cancels, id) end
   event('removed', id, org)
 end
