@@ -271,7 +271,7 @@ class JobHuey(Queue, Huey):
         Reports its follow-ups as failed too. Safe to repeat. False if this process lacks its task.
         """
         record = self.runtime.reader.job(self.name, job_id)
-        wrapper = self.wrappers.get(record.name) or self.renamed.get(record.name)
+        wrapper = self.find(record.name)
         if wrapper is None:
             return False
         task = cast("JobTaskWrapper[..., Any]", wrapper).task_class((), {}, job_id)

@@ -113,7 +113,7 @@ def build_task(queue: Queue, claim: Claim, job: JobContext) -> Any:
     """Builds the Huey task of a record. Raises Unrecoverable for an invalid payload, and SentBack for a
     job that only another consumer can run: one of a newer release, or with other keys.
     """
-    wrapper = queue.wrappers.get(claim.name) or queue.renamed.get(claim.name)
+    wrapper = queue.find(claim.name)
     if wrapper is None:
         raise SentBack(
             "unknown_task", f"this consumer has no task {claim.name!r}; waiting for one that has"

@@ -269,6 +269,14 @@ class Queue:
             if name in self.unimportable:
                 raise UnknownTask(self.unimportable[name])
 
+    def find(self, name: str) -> QueueTask | None:
+        """The task that runs jobs under this name, which may be a former or a short one; None: unknown."""
+        found = self.wrappers.get(name) or self.renamed.get(name)
+        if found is None:
+            with contextlib.suppress(UnknownTask):
+                found = self.wrapper(name)
+        return found
+
     def wrapper(self, name: str | None = None) -> QueueTask:
         """The task with this full or short name; None means the default task. Raises UnknownTask."""
         return self.wrappers[self.describe().task(name).name]

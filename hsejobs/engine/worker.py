@@ -110,8 +110,9 @@ class JobWorker(Worker):
         if claims:
             first = claims[0]
             # A job of an unknown task is sent back: it runs no code that could end this process.
-            known = first.name in self.queue.wrappers or first.name in self.queue.renamed
-            suspect = known and first.stalls >= self.suspected_from
+            suspect = (
+                first.stalls >= self.suspected_from and self.queue.find(first.name) is not None
+            )
             self.slot.load(claims, suspect=suspect)
             begun = alone.wait(self, claims[0]) if suspect else None
             if begun is not None:

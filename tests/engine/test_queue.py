@@ -165,3 +165,10 @@ def test_after_a_call_that_took_long_leases_are_renewed_before_any_is_taken(
     maintenance._calm_until = 0.0
     maintenance._sweep()
     assert job.refresh().stalls == 1
+
+
+def test_a_job_runs_under_the_short_name_of_its_task_too() -> None:
+    """Programs that write records themselves may name the function alone."""
+    found = jobs.huey.find("echo")
+    assert found is jobs.huey.wrappers[jobs.echo.full_name]
+    assert jobs.huey.find("nothing.echo") is None
