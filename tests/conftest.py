@@ -14,6 +14,7 @@ import pytest
 import redis
 from sqlalchemy import Engine
 
+from hsejobs.engine.runtime import reset_runtime
 from tests.support.certificates import short_folder
 from tests.support.cluster import Cluster
 from tests.support.consumers import Consumers, consumers
@@ -103,6 +104,8 @@ def redis_url(redis_server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     tests' own looking, goes by ``redis_server.url`` or ``redis_client``.
     """
     monkeypatch.setenv("QUEUE_REDIS_URL", redis_server.user_url)
+    # An earlier test of this process may have made a runtime without a server.
+    reset_runtime()
     return redis_server.user_url
 
 

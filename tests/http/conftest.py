@@ -15,7 +15,6 @@ import httpx
 import jwt
 import pytest
 
-from hsejobs.engine.runtime import reset_runtime
 from tests.support import wait_until
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -86,7 +85,5 @@ def running(folder: Path, *words: str, **env: str) -> Iterator[Shim]:
 
 @pytest.fixture
 def shim(redis_url: str, tmp_path: Path) -> Iterator[Shim]:
-    # An earlier test of this process may have made a runtime for another server.
-    reset_runtime()
     with running(tmp_path) as found:
         yield found
