@@ -28,6 +28,7 @@ from hsejobs.engine.storage import JobStorage
 from hsejobs.engine.tasks import JobPeriodicTask, JobTaskWrapper
 from hsejobs.errors import SettingsError
 from hsejobs.handle import Job
+from hsejobs.model import State
 from hsejobs.store.work import WorkerStore
 from hsejobs.store.write import Added, NewJob
 from hsejobs.watch import logs
@@ -271,6 +272,9 @@ class JobHuey(Queue, Huey):
         Reports its follow-ups as failed too. Safe to repeat. False if this process lacks its task.
         """
         record = self.runtime.reader.job(self.name, job_id)
+        if record.status is not State.FAILED:
+            # Retried meanwhile: its next run reports.
+            return True
         wrapper = self.find(record.name)
         if wrapper is None:
             return False
