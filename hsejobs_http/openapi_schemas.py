@@ -188,6 +188,7 @@ SCHEMAS: dict[str, Schema] = {
                     "stalled",
                     "no_worker",
                     "unknown_task",
+                    "sealed",
                     "oldest",
                     "redis",
                 ]
