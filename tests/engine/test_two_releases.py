@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import subprocess
 import sys
@@ -108,6 +109,14 @@ def message(watch: Watch, rule: str) -> str:
     return next(str(one["message"]) for one in watch.store.all() if one["rule"] == rule)
 
 
+def doctor() -> dict[str, tuple[str, str | None]]:
+    """The checks of ``hsejobs doctor`` by their first word: the check, and what is to be done."""
+    words = [sys.executable, "-m", "hsejobs_cli", "doctor", "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    found = json.loads(done.stdout)["checks"]
+    return {one["check"].split()[0]: (one["check"], one["todo"]) for one in found}
+
+
 def describe() -> registry.QueueInfo:
     return registry.load(runtime().redis, runtime().prefix, "shop")
 
@@ -118,6 +127,10 @@ def test_jobs_of_both_releases(start: Start) -> None:
     start(OLD, QUEUE_RELEASE="1")
     wait_for_consumers(2)
     assert {one["release"]: len(one["tasks"]) for one in consumers()} == {"1": 2, "2": 4}
+    what, todo = doctor()["consumers"]
+    assert "1 of release 2" in what
+    assert "1 of release 1" in what
+    assert "do not have shopjobs.fresh, shopjobs.second_name, whose jobs wait" in str(todo)
 
     # The older one registered last.
     assert describe().task("send").secret == ["code"]
@@ -134,6 +147,8 @@ def test_jobs_of_both_releases(start: Start) -> None:
     new.terminate()
     new.wait(20)
     wait_for_consumers(1)
+    assert doctor()["consumers"][1] is None
+    assert doctor()["record"] == ("record format 1, as in every release so far", None)
     waits = client.add("shop", {}, task="fresh")
     done = client.add("shop", {"to": "a", "code": "1"})
     assert done.wait(20) == "old"
@@ -216,6 +231,7 @@ def test_a_format_of_a_later_release(start: Start) -> None:
     late = start(NEW)
     wait_for_consumers(1)
     link.command("SET", key, "2")
+    assert "stored in format 2" in str(doctor()["record"][1])
     early = start(NEW)
     assert early.wait(20) == 2
     with pytest.raises(Exception, match="stored in format 2") as caught:
