@@ -30,7 +30,7 @@ EVERY = 10.0
 KEPT_MS = 86_400_000
 #: The share of its limit at which an alert is calm, and the calm checks after which it turns off.
 CALM_AT, CALM_LOOKS = 0.8, 3
-#: Finished jobs in 5 minutes below which the share of failures is ignored.
+#: Ended jobs in 5 minutes, without cancelled ones, below which the share of failures is ignored.
 LEAST_FINISHED = 5
 #: Attempts to send a message, and ms for which other processes do not check while it is sent.
 TRIES, SENDING_MS = 6, 45_000
@@ -86,10 +86,7 @@ def readings(one: QueueStats, stalled: int, limits: Limits) -> Iterator[Reading]
         yield Reading("waiting", one.name, one.waiting, limits.waiting, jobs_wait(one.waiting))
     if limits.failed_percent is not None:
         last = one.window()
-        # A job that somebody has cancelled is no sign of a fault.
-        failed = last.failed - last.cancelled
-        finished = last.completed + failed
-        share = 100 * failed / finished if finished >= LEAST_FINISHED else 0.0
+        share = 100 * last.failure_ratio if last.judged >= LEAST_FINISHED else 0.0
         text = f"{share:.0f} % of the jobs that ended in 5 minutes failed"
         yield Reading("failures", one.name, round(share, 1), limits.failed_percent, text)
     if limits.stalled_ms is not None:

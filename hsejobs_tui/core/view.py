@@ -56,10 +56,9 @@ class QueueRow:
 def queue_row(stats: QueueStats) -> QueueRow:
     """A queue's row in the overview: rates and times of the last five minutes."""
     last = stats.window()
-    finished = last.completed + last.failed
     # The current minute is incomplete: rates use the time that has passed.
     minutes = 4 + max(1, stats.now % 60_000) / 60_000
-    rate_in, rate_out = last.added / minutes, finished / minutes
+    rate_in, rate_out = last.added / minutes, last.ended / minutes
     net = rate_out - rate_in
     drain = stats.waiting / net * 60_000 if stats.waiting and net > 0.01 else None
     return QueueRow(
@@ -77,7 +76,7 @@ def queue_row(stats: QueueStats) -> QueueRow:
         percentile(last.wait, 0.95),
         percentile(last.run, 0.5),
         percentile(last.run, 0.95),
-        last.failed / finished if finished else 0.0,
+        last.failure_ratio,
         drain,
         stats.consumers,
     )
