@@ -173,7 +173,9 @@ class JobView(View):
 
 def _facts(job: JobRecord) -> Table:
     table = Table.grid(padding=(0, 1))
-    if job.failed_reason:
+    if job.waits_for:
+        table.add_row(Text(" waits", "dim"), Text(safe(_waits(job), 500), "bold"))
+    elif job.failed_reason:
         error = (
             Text()
             .append(safe(job.failed_reason, 500), "bold fail")
@@ -198,6 +200,11 @@ def _facts(job: JobRecord) -> Table:
         if value is not None:
             table.add_row(Text(f" {name:<12}", "dim"), Text(safe(value, 200)))
     return table
+
+
+def _waits(job: JobRecord) -> str:
+    """What the job waits for, as the value of a field."""
+    return (job.waits_for or "").removeprefix("waits ")
 
 
 def _cancel(job: JobRecord) -> str | None:
