@@ -41,12 +41,7 @@ def render(shim: Shim) -> str:
     )
     for name, doc, field, scale in (
         ("finished_per_minute", "Jobs finished per minute, over 5 minutes.", "rate", 1.0),
-        (
-            "failure_ratio",
-            "Share of jobs that failed, without cancelled ones, over 5 minutes.",
-            "failureRate",
-            1.0,
-        ),
+        ("failure_ratio", "Share of failed jobs, over 5 minutes.", "failureRate", 1.0),
         ("oldest_waiting_seconds", "How long the oldest job has waited.", "oldestWaiting", 1000.0),
     ):
         gauge(
