@@ -9,6 +9,7 @@ from typing import Any
 
 from hsejobs.model import JobRecord, State
 from hsejobs.store.read import QueueStats, percentile
+from hsejobs.wording import WAITED, during
 from hsejobs_tui.core.text import clock, duration, one_line
 
 #: A state's glyph, its ASCII glyph and its color (a signal of ``core.colors``).
@@ -125,7 +126,10 @@ def timeline(job: JobRecord) -> list[tuple[str, str]]:
     for error in job.errors:
         began, ended = error.get("startedAt"), error.get("failedAt")
         took = f" after {duration(ended - began)}" if began and ended else ""
-        text = f"attempt {error.get('attempt')} failed{took} ({kind_of(error)})"
+        which = during(error)
+        text = f"{which} failed{took} ({kind_of(error)})"
+        if which == WAITED:
+            text = f"cancelled {WAITED}"
         entries.append((ended or began or job.created_at, text))
     if job.processed_at and job.status in (State.ACTIVE, State.COMPLETED):
         waited = duration(job.processed_at - job.created_at) if job.attempts_made <= 1 else None

@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from hsejobs.errors import JobNotFound
 from hsejobs.model import FINISHED, JobRecord
-from hsejobs.wording import counted
+from hsejobs.wording import counted, during
 from hsejobs_tui.core.text import clock, duration, safe
 from hsejobs_tui.core.view import LOOK, kind, kind_of, timeline
 from hsejobs_tui.flows.job_acts import act
@@ -223,7 +223,7 @@ def _rest(job: JobRecord, lines: list[str]) -> Group:
     if job.errors:
         parts.append(Text("\n Errors, newest first", "bold"))
     for error in reversed(job.errors):
-        head = Text(f"attempt {error.get('attempt')}, {clock(error.get('failedAt'))}, ")
+        head = Text(f"{during(error)}, {clock(error.get('failedAt'))}, ")
         head.stylize("dim")
         head.append(safe(kind_of(error), 60) + ": ", "dim")
         head.append(safe(error.get("error"), 2_000), "fail")
