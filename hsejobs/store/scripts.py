@@ -132,7 +132,7 @@ def chunks(items: list[T], size: int) -> Iterable[list[T]]:
 
 #: The arguments that the jobs of one bulk add share, and those that each job has.
 _SHARED = ("name", "priority", "delay_ms", "attempts", "backoff_ms", "timeout_ms", "extras")
-_OWN = ("id", "nonce", "organization", "user", "signature", "payload", "role")
+_OWN = ("id", "nonce", "organization", "user", "signature", "payload", "role", "key")
 
 ADD = Script("add", _SHARED, _OWN)
 PROBE = Script("probe", _SHARED)
@@ -146,6 +146,8 @@ FAIL = Script(
     "fail", ("id", "token", "final", "code", "least_ms", "run_us", "error", "errors_kept")
 )
 POSTPONE = Script("postpone", ("id", "token", "delay_ms", "limit_ms", "code"))
+KEY = Script("key", ("id", "token", "key"))
+RULES = Script("rules", each=("field", "value"))
 RELEASE = Script("release", each=("id", "token"))
 RENEW = Script("renew", ("lease_ms",), ("id", "token"))
 STALL = Script("stall", ("max_stalls",), ("id", "token"))

@@ -201,6 +201,14 @@ class WorkerStore:
         """Releases jobs (id, token) to their places in the queue; returns how many were still held."""
         return int(self._run(scripts.RELEASE, _flat(jobs))) if jobs else 0
 
+    def key(self, job_id: str, token: str, key: str) -> bool | None:
+        """Gives a claimed job its key; returns whether it may run, None if the lease is lost.
+
+        If not, it is over a limit of its key: it waits again, no attempt is used.
+        """
+        reply = int(self._run(scripts.KEY, (job_id, token, key)))
+        return None if reply < 0 else bool(reply)
+
     def renew(self, jobs: Sequence[tuple[str, str]], lease_ms: int) -> set[tuple[str, str]]:
         """Renews leases; returns the (id, token) pairs whose leases were lost."""
         lost: set[tuple[str, str]] = set()

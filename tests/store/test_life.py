@@ -109,6 +109,8 @@ def work_on_jobs(store: Watched) -> None:
     assert [one.id for one in store.work.step([], 1, "same", 2 * HOUR, again=1)[1]] == ["again"]
 
     assert store.work.release([store.held()]) == 1
+    store.redis.run(scripts.RULES, store.work.base, ("k:m.task", "1 - -"))
+    assert [store.work.key(*store.held(), "k") for _ in range(2)] == [True, False]
     assert store.work.postpone(*store.held(), HOUR)[0] == "d"
     assert store.work.step([Done(*store.held(), 5, b"1")], 0, "none", 0)[0] == "c"
     for most, became in ((1, "waiting"), (0, "failed")):
