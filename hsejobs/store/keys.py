@@ -36,6 +36,14 @@ SUFFIXES: dict[str, str] = {
     "completed": "completed",
     "failed": "failed",
     "org": "o:",
+    # turns and limits: the waiting jobs of no organization, whose turn it is, the rules and the state of both
+    "unowned": "unowned",
+    "turns": "turns",
+    "rested": "turns:rested",
+    "parked": "turns:parked",
+    "share": "share",
+    "tenants": "tenants",
+    "starts": "starts",
     # the queue itself
     "queue": "queue",
     "releases": "releases",

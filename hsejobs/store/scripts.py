@@ -180,6 +180,7 @@ REGISTER = Script(
     ("description", "before"),
     ("release", "consumer", "source_ms", "its_description", "masks"),
 )
+RULES = Script("rules", each=("field", "value"))
 LOCK = Script("lock", ("lock", "id", "token", "ttl_ms"))
 UNLOCK = Script("unlock", ("lock", "id", "token"))
 AWAIT_LOCK = Script("await_lock", ("id", "token", "lock"))

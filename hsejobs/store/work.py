@@ -38,6 +38,7 @@ class Claim:
         "created_at",
         "extras",
         "id",
+        "key",
         "name",
         "organization_id",
         "payload",
@@ -69,6 +70,7 @@ class Claim:
             revoked,
             job_id,
             payload,
+            key,
         ) = row
         self.id = (job_id or b"").decode()
         self.token = token
@@ -88,6 +90,7 @@ class Claim:
             self.signature, _, self.trace = signature.decode().partition(" ")
         self.revoked = revoked == b"revoked"
         self.payload = payload or b""
+        self.key = key.decode() if key else None
 
 
 @dataclass(slots=True)

@@ -183,6 +183,7 @@ OTHERS = frozenset(
         "job",
         "overdue",
         "page",
+        "rules",
         "pause",
         "probe",
         "register",

@@ -28,8 +28,24 @@ _STAY = {
     "workers",
     "gone",
     "ended",
+    "unowned",
+    "turns",
+    "turns:rested",
+    "turns:parked",
+    "share",
+    "tenants",
 }
-_EXPIRE = ("sentback", "minute", "worker", "counter", "members", "revoked", "resent", "newevents")
+_EXPIRE = (
+    "sentback",
+    "minute",
+    "worker",
+    "counter",
+    "members",
+    "revoked",
+    "resent",
+    "newevents",
+    "starts",
+)
 _BASE = re.compile(r"(?P<base>[^{}]+:\{[^{}]+\}:)(?P<rest>.*)", re.DOTALL)
 
 Index = dict[str, float]

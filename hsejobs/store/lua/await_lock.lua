@@ -4,7 +4,7 @@
 -- returns: the new state: "d", or "w" if the lock was free by now; "k" failed, because it was cancelled; "r" refused
 -- errors: none
 -- full server: runs
--- include: base place locks cancel
+-- include: base turns costs place locks cancel
 local id, token, lock = ARGV[1], ARGV[2], ARGV[3]
 local key, waiters = base .. K.job .. id, base .. K.waiters .. lock
 local job = read(key, 'st', 'tk', 'o', 'am', 'sc', 'lk', 'p', 'cl')
@@ -24,6 +24,7 @@ redis.call('ZADD', waiters, place, id)
 local first = redis.call('ZRANGE', waiters, 0, 0)[1] == id
 local run_at = int(now_ms + (first and LOCK_FIRST_MS or LOCK_REST_MS))
 take_from('a', org, id)
+left(id, org)
 redis.call('HSET', key, 'st', 'd', 'am', within(job[4], 1, 1000000, 1) - 1, 'ra', run_at, 'si', NOW,
   'lk', cjson.encode({ lock }))
 redis.call('HDEL', key, 'pg', 'pm')

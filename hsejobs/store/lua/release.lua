@@ -4,7 +4,7 @@
 -- returns: how many their token still held: all others are skipped
 -- errors: none
 -- full server: runs
--- include: base place locks cancel
+-- include: base turns costs place locks cancel
 local released = 0
 for a = 1, #ARGV, 2 do
   local id = ARGV[a]
@@ -18,6 +18,7 @@ for a = 1, #ARGV, 2 do
       local place = place_of(job[5], job[6])
       take_from('a', job[3], id)
       free_locks(id, job[2], job[8])
+      left(id, job[3])
       redis.call('HSET', key, 'st', 'w', 'am', within(job[4], 1, 1000000, 1) - 1, 'sc', place, 'si', NOW)
       redis.call('HDEL', key, 'tk', 'pg', 'pm')
       put_in('w', job[3], place, id)

@@ -13,8 +13,9 @@ local function ended_outside(id, extras)
   if extras then redis.call('ZADD', base .. K.ended, NOW, id) end
 end
 
--- The job is in `state`. `entry`: what its worker reported, a table of the error's fields; nil for nothing.
-local function end_cancelled(id, state, entry)
+-- The job is in `state`. `entry`: what its worker reported, a table of the error's fields, `us`: how long it ran;
+-- nil for nothing.
+local function end_cancelled(id, state, entry, us)
   local key = base .. K.job .. id
   local job = read(key, 'o', 'am', 'pt', 'tk', 'cl', 'x', 'lk')
   local org = job[1]
@@ -24,6 +25,7 @@ local function end_cancelled(id, state, entry)
   entry.code, entry.error, entry.failedAt = 'cancelled', text_of_cancel(job[5]), now_ms
   take_from(state, org, id)
   free_locks(id, job[4], job[7])
+  if state == 'a' then left(id, org, us or (now_ms - whole(job[3], now_ms)) * 1000) end
   redis.call('ZREM', base .. K.cancels, id)
   redis.call('HSET', key, 'st', 'f', 'ec', 'cancelled', 'ft', NOW)
   redis.call('RPUSH', base .. K.errors .. id, cjson.encode(entry))

@@ -17,7 +17,7 @@ end
 
 -- Whether a score is valid in the index of a state.
 local function good_score(letter, score)
-  if letter == 'w' then return sound(score, PRIORITY_SPAN, 6 * PRIORITY_SPAN) end
+  if letter == 'w' then return sound(score, PRIORITY_SPAN, 7 * PRIORITY_SPAN) end
   if letter == 'c' or letter == 'f' then return sound(score, 0, LATEST * 1000) end
   return sound(score, 0, LATEST)
 end
