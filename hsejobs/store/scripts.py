@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from hsejobs.forks import cached_property
 from hsejobs.store import keys
+from hsejobs.store.assembly import Fragment, assemble
 
 Arg = str | bytes | int | float
 T = TypeVar("T")
@@ -76,11 +77,12 @@ class Script:
     def text(self) -> str:
         """The complete script, as sent to Redis."""
         body = _text(f"{self.name}.lua")
-        parts = []
-        for fragment in _header(body).get("include", "").split():
-            parts.append(_code(_text("lib", f"{fragment}.lua")))
-        parts.append(_code(body))
-        code = "\n".join(parts)
+        fragments = [
+            Fragment(name, _code(_text("lib", f"{name}.lua")), lazy=include.endswith("?"))
+            for include in _header(body).get("include", "").split()
+            if (name := include.removesuffix("?"))
+        ]
+        code = assemble(fragments, _code(body))
         full = _header(body).get("full server") == "runs"
         before = "" if self.read_only else _before_writing(code, full=full)
         # A local variable is faster than a field of a global, and scripts call it many times.

@@ -9,14 +9,14 @@
 --       claimed as lib/claim returns
 -- errors: none
 -- full server: runs by itself
--- include: base turns costs place locks settle due bucket cancel rate picks claim
+-- include: base share turns noting? limits? costs? place locks? settle? due bucket cancel? rate? picks? claim
 local SMALL = 64
 local n, token, lease_ms = whole(ARGV[1], 0), ARGV[2], within(ARGV[3], 0, LONGEST_MS, 0)
 local again = whole(ARGV[4], 0)
 
 if #ARGV > 4 then begin() end
 local outcomes = {}
-local done, gone, finished_at = {}, {}, NOW
+local done, gone, finished_at, charged = {}, {}, NOW, false
 for a = 5, #ARGV, 4 do
   local id, its_token, result = ARGV[a], ARGV[a + 1], ARGV[a + 3]
   local us = within(ARGV[a + 2], 0, LONGEST_RUN, 0)
@@ -44,7 +44,7 @@ for a = 5, #ARGV, 4 do
         redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', finished_at, 'r', result)
       end
       if job[5] then redis.call('UNLINK', base .. K.checkpoint .. id) end
-      free_locks(id, its_token, job[6])
+      if job[6] then free_locks(id, its_token, job[6]) end
       local org, score = job[3], int(now_us + #gone)
       gone[#gone + 1] = id
       done[#done + 1] = score
@@ -53,7 +53,8 @@ for a = 5, #ARGV, 4 do
         redis.call('ZREM', org_index('a', org), id)
         redis.call('ZADD', org_index('c', org), score, id)
       end
-      leave(id, org, job[7], job[8], us)
+      charged = charged or job[8]
+      if job[8] or share()[PARKED] or share()[LIMIT] then leave(id, org, job[7], job[8], us) end
       count('c', org)
       count('us', org, us)
       count('r' .. bucket(us), org)
@@ -61,7 +62,7 @@ for a = 5, #ARGV, 4 do
     end
   end
 end
-settle_costs()
+if charged then settle_costs() end
 if #gone > 0 then
   redis.call('ZREM', base .. K.active, unpack(gone))
   redis.call('ZADD', base .. K.completed, unpack(done))

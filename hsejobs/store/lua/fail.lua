@@ -7,7 +7,7 @@
 --       (the token does not hold the job)
 -- errors: none
 -- full server: runs
--- include: base turns costs place locks bucket backoff cancel
+-- include: base share turns noting? limits? costs? place locks? bucket backoff cancel?
 local OUTSIDE = { timeout = true, out_of_memory = true, unknown_task = true, sealed = true }
 local id, token = ARGV[1], ARGV[2]
 local key = base .. K.job .. id
@@ -32,7 +32,7 @@ local final = ARGV[3] == '1' or made >= whole(job[5], 1)
 local delay = math.max(backoff(job[6], made), within(ARGV[5], 0, LONGEST_MS, 0))
 local run_at = int(now_ms + delay)
 take_from('a', org, id)
-free_locks(id, token, job[9])
+if job[9] then free_locks(id, token, job[9]) end
 left(id, org, us)
 redis.call('RPUSH', base .. K.errors .. id, ARGV[7])
 redis.call('LTRIM', base .. K.errors .. id, -kept, -1)

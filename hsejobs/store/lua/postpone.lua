@@ -6,7 +6,7 @@
 --       cancelled, "r" refused, or "x" if that is limit_ms or more: nothing is changed
 -- errors: none
 -- full server: runs
--- include: base turns costs place locks cancel sentback
+-- include: base share turns noting? limits? costs? place locks? cancel? sentback
 local id, token, code = ARGV[1], ARGV[2], ARGV[5]
 local key = base .. K.job .. id
 local job = read(key, 'st', 'tk', 'o', 'am', 'pf', 'ec', 'bs', 'n', 'cl', 'lk', 'pt')
@@ -31,7 +31,7 @@ if job[1] == 'a' then
   if code ~= '' then run_at = send_back(id, code, job[8] or '', run_at, now_ms - first) end
   run_at = int(run_at)
   take_from('a', org, id)
-  free_locks(id, token, job[10])
+  if job[10] then free_locks(id, token, job[10]) end
   left(id, org, (now_ms - whole(job[11], now_ms)) * 1000)
   redis.call('HSET', key, 'st', 'd', 'am', made, 'ra', run_at, field, int(first), 'si', NOW)
   redis.call('HDEL', key, 'pg', 'pm')

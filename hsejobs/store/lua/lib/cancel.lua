@@ -24,7 +24,7 @@ local function end_cancelled(id, state, entry, us)
   if state == 'a' and not entry.worker then entry.worker, entry.startedAt = job[4], whole(job[3]) end
   entry.code, entry.error, entry.failedAt = 'cancelled', text_of_cancel(job[5]), now_ms
   take_from(state, org, id)
-  free_locks(id, job[4], job[7])
+  if job[7] then free_locks(id, job[4], job[7]) end
   if state == 'a' then left(id, org, us or (now_ms - whole(job[3], now_ms)) * 1000) end
   redis.call('ZREM', base .. K.cancels, id)
   redis.call('HSET', key, 'st', 'f', 'ec', 'cancelled', 'ft', NOW)

@@ -20,8 +20,8 @@ local function allowed(n)
   if not most then return n end
   -- Jobs of one claim begin one after another, perhaps long after it.
   local room, opens = rate_room(base .. K.starts, tonumber(most), tonumber(window), 1)
-  if room == 0 and opens ~= share()[OPENS] then
-    set_share(OPENS, opens)
+  if room == 0 and redis.call('HGET', base .. K.share, 'o') ~= opens then
+    redis.call('HSET', base .. K.share, 'o', opens)
     redis.pcall('PUBLISH', base .. K.timer, opens)
   end
   return room, tonumber(most), tonumber(window)
@@ -35,7 +35,7 @@ local function ring_for_more(turns)
   else
     more = redis.call('ZCOUNT', base .. K.waiting, '-inf', '(' .. int(BEHIND)) > 0
   end
-  if more and allowed(1) > 0 then ring() end
+  if more and (not (share()[LIMIT] or share()[RATE]) or allowed(1) > 0) then ring() end
 end
 
 -- Returns a list for each job: the FIELDS except the last three, 'revoked' or '', id, payload, key; absent ones are nil.
@@ -43,19 +43,33 @@ local function claim(n, token, lease_ms, again)
   if n < 1 or is_paused() then return {} end
   move_due(100)
   local most, window
-  n, most, window = allowed(n)
-  if n < 1 then return {} end
+  if share()[LIMIT] or share()[RATE] then
+    n, most, window = allowed(n)
+    if n < 1 then return {} end
+  end
   local waiting = base .. K.waiting
   -- A plain FIFO needs no turns unless tenants have limits.
-  local turns = share()[ON] and (not share()[FIFO] or share()[TENANT] or share()[OVERRIDES])
-  local ids
+  local limited = share()[TENANT] or share()[OVERRIDES]
+  local turns = share()[ON] and (limited or not share()[FIFO])
+  local line, from, to, alone = waiting, '-inf', '(' .. int(BEHIND), nil
+  local found, ids
   if turns then
-    note_old(100)
-    load_turns(n)
-    if #members == 0 then return {} end
-  else
-    ids = redis.call('ZRANGEBYSCORE', waiting, '-inf', '(' .. int(BEHIND), 'LIMIT', 0, n)
-    if #ids == 0 then return {} end
+    if share()[OLD] then note_old(100) end
+    found = redis.call('ZRANGE', base .. K.turns, 0, n, 'WITHSCORES')
+    if #found == 0 then return {} end
+    if #found == 2 and not limited then
+      -- One party alone is charged nothing, and its jobs are read like those of a FIFO.
+      alone = found[1]
+      local lowest = tonumber(string.sub(alone, 1, 1)) * PRIORITY_SPAN
+      line, from, to = line_of(string.sub(alone, 2)), int(lowest), int(lowest + PRIORITY_SPAN - 1)
+    else
+      load_turns(n, found)
+    end
+  end
+  local shares = turns and not alone
+  if not shares then
+    ids = redis.call('ZRANGEBYSCORE', line, from, to, 'LIMIT', 0, n + 1)
+    if #ids == 0 and not alone then return {} end
   end
   -- Both are rare: one command reads both.
   local special = redis.call('EXISTS', base .. K.revoked, base .. K.resent .. token) > 0
@@ -66,10 +80,10 @@ local function claim(n, token, lease_ms, again)
   local revocable = special and redis.call('EXISTS', base .. K.revoked) == 1
   local next, id, one = 0, nil, nil
   while #taken < n do
-    if turns then
+    next = next + 1
+    if shares then
       id, one = pick(n)
     else
-      next = next + 1
       id = ids[next]
     end
     if not id then break end
@@ -78,33 +92,33 @@ local function claim(n, token, lease_ms, again)
     local state, org, at = job[14], job[6], #taken + 1
     local party = org or ''
     if state ~= 'w' and not is_there(key, job, state) then
-      take_from('w', one and one.party ~= '' and one.party or nil, id)
+      take_from('w', nil, id)
+      redis.call('ZREM', one and line_of(one.party) or line, id)
       if one then skip(one) end
-    elseif one and state == 'w' and party ~= one.party then
+    elseif state == 'w' and turns and party ~= (one and one.party or string.sub(alone or '', 2)) then
       -- In the index of another organization: the record is correct.
-      redis.call('ZREM', line_of(one.party), id)
-      skip(one)
+      redis.call('ZREM', one and line_of(one.party) or line, id)
+      if one then skip(one) end
     elseif state == 'w' and job[15] then
       -- Put back by a repair, or by a release that knows no cancel.
       end_cancelled(id, 'w')
       if one then skip(one) end
     elseif state == 'w' or not settle(id, 'w', state, org, job[11]) then
-      if job[8] and at > 1 then break end
-      if not turns and org then use_turns() end
+      if job[8] and at > 1 then
+        next = next - 1
+        break
+      end
+      if org and not share()[ON] then use_turns() end
       job.charged = one and take(one, job[1])
       job[17], job[14], job[15] = job[16], revocable and revoked(id, job[1]) or '', id
       out[at], taken[at], payload_keys[at] = job, id, base .. K.payload .. id
       leases[2 * at - 1], leases[2 * at] = lease_until, id
-      local line = lines[party]
-      if not line then
-        line = {}
-        lines[party] = line
-      end
-      line[#line + 1] = id
+      if not lines[party] then lines[party] = {} end
+      lines[party][#lines[party] + 1] = id
       if job[8] then break end
-    elseif one then
-      redis.call('ZREM', line_of(one.party), id)
-      skip(one)
+    else
+      redis.call('ZREM', one and line_of(one.party) or line, id)
+      if one then skip(one) end
     end
   end
   if #taken > 0 then
@@ -132,9 +146,11 @@ local function claim(n, token, lease_ms, again)
     local payloads = redis.call('MGET', unpack(payload_keys))
     for at = 1, #out do out[at][16] = payloads[at] end
   end
-  if turns then
+  if shares then
     write_turns()
     write_times()
+  elseif alone and next >= #ids and #ids <= n and not entered[alone] then
+    redis.call('ZREM', base .. K.turns, alone)
   end
   ring_for_more(turns)
   return out

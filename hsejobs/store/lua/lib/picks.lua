@@ -5,8 +5,7 @@ local members, horizon, several = {}, 0, false
 -- How many jobs of each party this call has picked, and the priorities whose virtual time has advanced.
 local picked, served = {}, {}
 
-local function load_turns(n)
-  local found = redis.call('ZRANGE', base .. K.turns, 0, n, 'WITHSCORES')
+local function load_turns(n, found)
   local loaded = #found / 2
   members, several = {}, loaded > 1
   horizon = loaded > n and tonumber(found[#found]) or INFINITE
@@ -67,7 +66,7 @@ local function pick(n)
     if not best or best.score > horizon then
       if horizon == INFINITE then return nil end
       write_turns()
-      load_turns(n)
+      load_turns(n, redis.call('ZRANGE', base .. K.turns, 0, n, 'WITHSCORES'))
       if #members == 0 then return nil end
     else
       local id, place = head(best)
@@ -99,7 +98,7 @@ local function take(one, task)
   if not several or share()[FIFO] then return nil end
   local priority, us = one.priority, estimate(task)
   local start = one.score - priority * PRIORITY_SPAN
-  if start > time_of(priority) then share()[TIMES + priority], served[priority] = start, true end
+  if start > time_of(priority) then times[priority], served[priority] = start, true end
   one.score = score_at(priority, start + math.max(1, us / rule_of(one.party)))
   one.changed = true
   return priority .. ' ' .. int(us) .. ' ' .. int(start)
@@ -107,6 +106,6 @@ end
 
 local function write_times()
   for priority in pairs(served) do
-    redis.call('HSET', base .. K.share, SHARE[TIMES + priority], int(time_of(priority)))
+    redis.call('HSET', base .. K.share, 'v' .. priority, int(times[priority]))
   end
 end

@@ -23,7 +23,7 @@ local function stall_job(id, max_stalls)
       startedAt = whole(job[7]), failedAt = now_ms,
     })
     take_from('a', org, id)
-    free_locks(id, job[6], job[12])
+    if job[12] then free_locks(id, job[6], job[12]) end
     left(id, org, ran)
     count('st', org)
     redis.call('HSET', key, 'st', 'f', 'sl', stalls, 'ec', 'stalled', 'ft', NOW)
@@ -36,7 +36,7 @@ local function stall_job(id, max_stalls)
   end
   local place = place_of(job[5], job[8])
   take_from('a', org, id)
-  free_locks(id, job[6], job[12])
+  if job[12] then free_locks(id, job[6], job[12]) end
   left(id, org, ran)
   count('st', org)
   redis.call('HSET', key, 'st', 'w', 'sl', stalls, 'am', math.max(0, made - 1), 'sc', place, 'si', NOW)

@@ -25,7 +25,7 @@ end
 
 -- The first jobs of a priority have waited longest; if none of a few has waited long enough, no other one has.
 local function age_waiting(limit)
-  local ageing = within(share()[AGEING], 0, LONGEST_MS, AGEING_MS)
+  local ageing = within(redis.call('HGET', base .. K.share, 'g'), 0, LONGEST_MS, AGEING_MS)
   if ageing == 0 then return end
   for priority = 2, 5 do
     local stayed, looked = age(priority, 0, 3, ageing)
@@ -49,15 +49,16 @@ end
 
 -- Returns the ms at which a rate opens, nil if none is closed.
 local function open_rate()
-  local opens = whole(share()[OPENS])
+  if not share()[RATE] then return nil end
+  local opens = whole(redis.call('HGET', base .. K.share, 'o'))
   if not opens then return nil end
   if opens > now_ms then return opens end
-  unset_share(OPENS)
+  redis.call('HDEL', base .. K.share, 'o')
   if redis.call('ZCARD', base .. K.waiting) > 0 then ring() end
   return nil
 end
 
--- Nobody waits: what is left in `turns` is out of date. The virtual times begin again at 0 once nothing runs.
+-- No job waits: what is left in `turns` is out of date. The virtual times begin again at 0 once nothing runs.
 local function forget_turns()
   if not share()[ON] then return end
   redis.call('UNLINK', base .. K.turns, base .. K.unowned, base .. K.parked)
@@ -65,7 +66,7 @@ local function forget_turns()
   if redis.call('ZCARD', base .. K.active) > 0 then return end
   redis.call('UNLINK', base .. K.rested)
   redis.call('HDEL', base .. K.share, 'on', 's', 'c', 'w', 'v1', 'v2', 'v3', 'v4', 'v5')
-  shared = nil
+  shared, times = nil, {}
 end
 
 -- Returns the ms of the next act, or nil.
