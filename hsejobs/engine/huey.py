@@ -357,10 +357,12 @@ class JobHuey(Queue, Huey):
         # Imported here because producers do not need it.
         from hsejobs.engine.consumer import JobConsumer
         from hsejobs.engine.consumer_options import consumer_options
+        from hsejobs.engine.register import begin
 
         try:
             self.runtime.redis.check_format()
             pulse.attach(self.name, pulse.installation_id(self.runtime.settings))
+            begin(self)
             return JobConsumer(self, **consumer_options(self, given))
         except (SettingsError, ConfigurationError) as error:
             sys.stderr.write(f"error: {error}\n")

@@ -324,8 +324,7 @@ class Maintenance:
         # Consumers of 0.1.0 fail jobs that they do not know, and take a list of keys for one key.
         self._hold = any(more_keys or releases.has_more(own.info, one.info) for one in older)
         self.schedules.follow(found.newest, own.id)
-        if found.info is not None:
-            rules.write(client, prefix, found.info)
+        rules.write(client, prefix, found)
 
     def _beat(self) -> None:
         same = self.work.heartbeat(

@@ -36,6 +36,14 @@ SUFFIXES: dict[str, str] = {
     "completed": "completed",
     "failed": "failed",
     "org": "o:",
+    # turns and limits: the waiting jobs of no organization, whose turn it is, the rules and the state of both
+    "unowned": "unowned",
+    "turns": "turns",
+    "rested": "turns:rested",
+    "parked": "turns:parked",
+    "share": "share",
+    "tenants": "tenants",
+    "starts": "starts",
     # the queue itself
     "queue": "queue",
     "releases": "releases",
@@ -65,10 +73,8 @@ SUFFIXES: dict[str, str] = {
     "members": "s:",
     # the jobs that wait for a lock
     "waiters": "lw:",
-    # the rules of limits, and who is at one
-    "share": "share",
-    "parked": "turns:parked",
-    # limits by key, by task and key: the jobs that run, the last starts, the parked jobs
+    # limits by key: those with parked jobs; of each, the jobs that run, the last starts, the parked jobs
+    "keyparked": "turns:keys",
     "keyactive": "ka:",
     "keystarts": "ks:",
     "keywaits": "kw:",

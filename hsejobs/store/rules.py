@@ -7,14 +7,19 @@ from collections.abc import Iterator
 from hsejobs.errors import UnknownTask
 from hsejobs.rates import Rate, parse_rate
 from hsejobs.store import keys, scripts
-from hsejobs.store.client import RedisClient
+from hsejobs.store.client import PATIENCE, RedisClient
 from hsejobs.store.description import AGEING_MS, QueueInfo, TaskInfo
+from hsejobs.store.registry import Described
 
 
-def write(client: RedisClient, prefix: str, info: QueueInfo) -> None:
-    """Replaces the rules of a queue. Raises RedisUnavailable."""
-    words = [word for pair in rules_of(info).items() for word in pair]
-    client.run(scripts.RULES, keys.base(prefix, info.name), words)
+def write(
+    client: RedisClient, prefix: str, found: Described, *, patience: float = PATIENCE
+) -> None:
+    """Replaces the rules of a queue by those of its description. Raises RedisUnavailable."""
+    info = found.info
+    if info is not None:
+        words = [word for pair in rules_of(info).items() for word in pair]
+        client.run(scripts.RULES, keys.base(prefix, info.name), words, patience=patience)
 
 
 def rules_of(info: QueueInfo) -> dict[str, str]:

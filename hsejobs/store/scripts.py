@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from hsejobs.forks import cached_property
 from hsejobs.store import keys
+from hsejobs.store.assembly import Fragment, assemble
 
 Arg = str | bytes | int | float
 T = TypeVar("T")
@@ -76,11 +77,12 @@ class Script:
     def text(self) -> str:
         """The complete script, as sent to Redis."""
         body = _text(f"{self.name}.lua")
-        parts = []
-        for fragment in _header(body).get("include", "").split():
-            parts.append(_code(_text("lib", f"{fragment}.lua")))
-        parts.append(_code(body))
-        code = "\n".join(parts)
+        fragments = [
+            Fragment(name, _code(_text("lib", f"{name}.lua")), lazy=include.endswith("?"))
+            for include in _header(body).get("include", "").split()
+            if (name := include.removesuffix("?"))
+        ]
+        code = assemble(fragments, _code(body))
         full = _header(body).get("full server") == "runs"
         before = "" if self.read_only else _before_writing(code, full=full)
         # A local variable is faster than a field of a global, and scripts call it many times.
@@ -147,7 +149,6 @@ FAIL = Script(
 )
 POSTPONE = Script("postpone", ("id", "token", "delay_ms", "limit_ms", "code"))
 KEY = Script("key", ("id", "token", "key"))
-RULES = Script("rules", each=("field", "value"))
 RELEASE = Script("release", each=("id", "token"))
 RENEW = Script("renew", ("lease_ms",), ("id", "token"))
 STALL = Script("stall", ("max_stalls",), ("id", "token"))
@@ -182,6 +183,7 @@ REGISTER = Script(
     ("description", "before"),
     ("release", "consumer", "source_ms", "its_description", "masks"),
 )
+RULES = Script("rules", each=("field", "value"))
 LOCK = Script("lock", ("lock", "id", "token", "ttl_ms"))
 UNLOCK = Script("unlock", ("lock", "id", "token"))
 AWAIT_LOCK = Script("await_lock", ("id", "token", "lock"))

@@ -70,7 +70,7 @@ class Claim:
             revoked,
             job_id,
             payload,
-            *key,
+            key,
         ) = row
         self.id = (job_id or b"").decode()
         self.token = token
@@ -90,7 +90,7 @@ class Claim:
             self.signature, _, self.trace = signature.decode().partition(" ")
         self.revoked = revoked == b"revoked"
         self.payload = payload or b""
-        self.key = key[0].decode() if key and key[0] else None
+        self.key = key.decode() if key else None
 
 
 @dataclass(slots=True)

@@ -140,7 +140,7 @@ def test_a_key_is_stored_for_every_way_to_add() -> None:
     many = mail.add_many([{"to": "x"}, {"to": "y"}], organization_id="one")
     assert [key_of(job.id) for job in many] == ["x", "y"]
     assert key_of(keyed_jobs.huey.submit({"host": "b"}, task="call").id) == "b -"
-    assert key_of(call({"host": "c"}).id) == "c -"
+    assert key_of(call(Call(host="c")).id) == "c -"
     assert key_of(call.schedule(({"host": "d"},), delay=60).id) == "d -"
     assert key_of(add(1, 2).id) == "[1, 2]"
     slot = Scheduler(keyed_jobs.huey).add(keyed_jobs.tick.full_name, 60)

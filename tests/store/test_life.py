@@ -20,6 +20,7 @@ from tests.store.test_acts import Store
 from tests.store.transitions import MOVES, OTHERS, TRANSITIONS
 from tests.store.watching import WatchedClient
 from tests.support import wait_until
+from tests.support.turns import put_first
 from tests.support.waiting import redis_ms
 
 HOUR = 3_600_000
@@ -45,7 +46,7 @@ class Watched(Store):
         if state == "waiting" and not file:
             return name
         # Alone in front: whatever else waits has a lower priority.
-        self.client.zadd("t:{q}:waiting", {name: 0})
+        put_first(self.client, "t:{q}:", name, "one")
         ((_, token),) = self.claim(1)
         if file:
             assert self.work.artifact(name, token, "f" * 32, redis_ms(self.redis) + HOUR)
@@ -64,7 +65,7 @@ class Watched(Store):
         self._number += 1
         name = f"held{self._number}"
         self.add(name, organization_id="one")
-        self.client.zadd("t:{q}:waiting", {name: 0})
+        put_first(self.client, "t:{q}:", name, "one")
         ((job, token),) = self.claim(1, lease)
         assert job == name
         return job, token
@@ -104,7 +105,7 @@ def work_on_jobs(store: Watched) -> None:
     assert store.work.artifact(job, token, "a" * 32, redis_ms(store.redis) + HOUR)
     # A claim that is sent again.
     store.add("again")
-    store.client.zadd("t:{q}:waiting", {"again": 0})
+    put_first(store.client, "t:{q}:", "again")
     store.work.step([], 1, "same", HOUR)
     assert [one.id for one in store.work.step([], 1, "same", 2 * HOUR, again=1)[1]] == ["again"]
 

@@ -4,7 +4,7 @@
 --   the first seven hold for all jobs of the call; organization, user, extras, signature, nonce, role and key (of its limit) may be ''
 -- returns: for each job the reply of lib/add
 -- errors: none
--- include: base place add
+-- include: base share turns noting? limits? place add
 local out, waits = {}, false
 together = (#ARGV - 7) / 8
 for a = 8, #ARGV, 8 do

@@ -4,7 +4,7 @@
 --   slot: minutes since the epoch
 -- returns: the reply of lib/add, or "" if the job of this slot or a later one was added before
 -- errors: none
--- include: base place add
+-- include: base share turns noting? limits? place add
 local slots, schedule, slot = base .. K.slots, ARGV[16], whole(ARGV[17], 0)
 local last = whole(read(slots, schedule)[1], -1)
 if last >= slot then return '' end

@@ -2,8 +2,7 @@
 -- is not set, or ">task" for a former name of the task. For each task and key, `ka:` has the jobs that run, scored
 -- by when each was last found running, in ms; `ks:` the times of the last n starts, in us; `kw:` the parked jobs by
 -- their places. A parked job is over a limit: it stays in `waiting`, behind all others, and `sc` keeps its place.
--- While a key has parked jobs, `turns:parked` has `k:<task>:<key>`, scored by when it is to be looked at again.
-local PARKED_FROM = 6 * PRIORITY_SPAN
+-- While a key has parked jobs, `turns:keys` has `<task>:<key>`, scored by when it is to be looked at again.
 local HOLDERS_CHECKED, MOST_MOVED, MOST_READ = 20, 100, 200
 
 -- Read once in a call: the rule of a task. `task` is its full name.
@@ -55,21 +54,26 @@ end
 
 -- Notes when to look at a key with parked jobs again, and tells consumers that sleep longer.
 local function key_again(name, at_ms)
-  local parked, member = base .. K.parked, 'k:' .. name
-  redis.call('ZADD', parked, int(at_ms), member)
-  if redis.call('ZRANGE', parked, 0, 0)[1] == member then
+  local parked = base .. K.keyparked
+  redis.call('ZADD', parked, int(at_ms), name)
+  if redis.call('ZRANGE', parked, 0, 0)[1] == name then
     redis.pcall('PUBLISH', base .. K.timer, int(at_ms))
   end
 end
 
 -- Whether a job of the key may start now. By key: when its rate opens, nil if that is not what closes it.
-local opens = {}
+local key_closed = {}
 local function key_room(task, key)
   local rule = key_rule(task)
   local name = rule.task .. ':' .. key
   local full = rule.limit and key_running(name, rule.limit) >= rule.limit
-  opens[name] = not full and key_opens(name, rule, 0) or nil
-  return not full and not opens[name]
+  key_closed[name] = not full and key_opens(name, rule, 0) or nil
+  return not full and not key_closed[name]
+end
+
+-- Whether jobs of the task are to begin as soon as they are claimed, because they have a rate.
+local function key_paces(task)
+  return key_rule(task).starts ~= nil
 end
 
 -- Counts a job that starts.
@@ -86,16 +90,16 @@ local function key_take(task, key, id)
 end
 
 -- Parks a waiting job whose key has no room. `place` is the one it gets back.
-local noted = {}
+local keys_noted = {}
 local function park_job(id, task, key, org, place)
   local name = key_rule(task).task .. ':' .. key
   place = place_of(place)
   redis.call('HSET', base .. K.job .. id, 'sc', place)
-  put_in('w', org, int(PARKED_FROM + place % PRIORITY_SPAN), id)
+  put_in('w', org, int(BEHIND + place % PRIORITY_SPAN), id)
   redis.call('ZADD', base .. K.keywaits .. name, place, id)
-  if not noted[name] then
-    noted[name] = true
-    key_again(name, opens[name] or now_ms + KEY_AGAIN_MS)
+  if not keys_noted[name] then
+    keys_noted[name] = true
+    key_again(name, key_closed[name] or now_ms + KEY_AGAIN_MS)
   end
 end
 
@@ -117,12 +121,12 @@ local function key_wake(task, key, most)
     redis.call('ZREM', waits, id)
     local job = read(base .. K.job .. id, 'st', 'o')
     -- A job that was removed, cancelled or claimed meanwhile has left an entry.
-    if job[1] == 'w' and whole(redis.call('ZSCORE', base .. K.waiting, id), 0) >= PARKED_FROM then
+    if job[1] == 'w' and whole(redis.call('ZSCORE', base .. K.waiting, id), 0) >= BEHIND then
       put_in('w', job[2], place_of(first[2]), id)
       moved = moved + 1
     end
   end
-  if again then key_again(name, again) else redis.call('ZREM', base .. K.parked, 'k:' .. name) end
+  if again then key_again(name, again) else redis.call('ZREM', base .. K.keyparked, name) end
   if moved > 0 then ring() end
 end
 
@@ -132,14 +136,25 @@ local function key_left(id, task, key)
   if redis.call('ZREM', base .. K.keyactive .. name, id) == 1 then key_wake(task, key, 1) end
 end
 
--- Looks at the keys with parked jobs whose time has come, at most `limit`.
+-- Looks at the keys with parked jobs whose time has come, at most `limit`. Returns the time of the next one in ms,
+-- nil for none.
 local function wake_keys(limit)
-  local due = redis.call('ZRANGEBYSCORE', base .. K.parked, '-inf', NOW, 'LIMIT', 0, limit)
-  for _, member in ipairs(due) do
-    local task, key = string.match(member, '^k:([^:]+):(.*)$')
-    if task then
-      begin()
-      key_wake(task, key)
-    end
+  local parked = base .. K.keyparked
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', parked, '-inf', NOW, 'LIMIT', 0, limit)) do
+    begin()
+    local task, key = string.match(name, '^([^:]+):(.*)$')
+    if task then key_wake(task, key) else redis.call('ZREM', parked, name) end
   end
+  return whole(redis.call('ZRANGE', parked, 0, 0, 'WITHSCORES')[2])
+end
+
+-- A job that leaves and does not come back: whatever its key has of it.
+local function key_gone(id, task, key)
+  redis.call('ZREM', base .. K.keywaits .. key_rule(task).task .. ':' .. key, id)
+  key_left(id, task, key)
+end
+
+-- Whether a job behind all others is one that this library has parked.
+local function is_parked(id, task, key)
+  return redis.call('ZSCORE', base .. K.keywaits .. key_rule(task).task .. ':' .. key, id)
 end
