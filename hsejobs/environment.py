@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from hsejobs.errors import SettingsError
+from hsejobs.rates import MEANS, UNLIMITED, Rate, parse_rate
 from hsejobs.redis_url import check_redis_url
 
 _DOMAIN = re.compile(
@@ -70,6 +71,26 @@ class EnvironReader:
         except SettingsError:
             raise SettingsError(name, f"must be a whole number from 0 to {high}, or off") from None
 
+    def most(self, name: str, high: int) -> int | None:
+        """A number from 1 to *high*, 0 for ``none``; None if not set."""
+        value = self.text(name)
+        if value is None or value.casefold() == "none":
+            return None if value is None else 0
+        try:
+            return self.optional_integer(name, 1, high)
+        except SettingsError:
+            raise SettingsError(name, f"must be a whole number from 1 to {high}, or none") from None
+
+    def rate(self, name: str) -> Rate | None:
+        """A rate such as 50/s, or UNLIMITED for ``none``; None if not set."""
+        value = self.text(name)
+        if value is None or value.casefold() == "none":
+            return None if value is None else UNLIMITED
+        try:
+            return parse_rate(value)
+        except ValueError:
+            raise SettingsError(name, f"{MEANS}; or none") from None
+
     def networks(self, name: str) -> tuple[str, ...]:
         """IP addresses and networks, comma-separated."""
         import ipaddress
@@ -92,6 +113,9 @@ class EnvironReader:
             if value.casefold() == word.casefold():
                 return word
         raise SettingsError(name, f"must be one of {', '.join(allowed[:-1])} or {allowed[-1]}")
+
+    def optional_flag(self, name: str) -> bool | None:
+        return None if self.text(name) is None else self.flag(name)
 
     def flag(self, name: str) -> bool:
         word = self.choice(name, "1", "0", "true", "false", "yes", "no", "on", "off")

@@ -87,6 +87,13 @@ def secret_values(data: Any, paths: Iterable[str] = ()) -> list[str]:
     return sorted((text for text in found if len(text) >= 4), key=len, reverse=True)
 
 
+def reveals(text: str, data: Any, paths: Iterable[str] = ()) -> bool:
+    """Whether the text contains the value of a secret field, or is one of less than four characters."""
+    found: set[str] = set()
+    _collect(data, {tuple(path.split(".")) for path in paths}, (), found, inside=False)
+    return any(one in text if len(one) >= 4 else one == text for one in found)
+
+
 def _collect(
     data: Any, paths: set[tuple[str, ...]], here: tuple[str, ...], found: set[str], *, inside: bool
 ) -> None:

@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from hsejobs.environment import EnvironReader
 from hsejobs.errors import SettingsError
+from hsejobs.rates import Rate
 from hsejobs.redis_url import redact_url
 from hsejobs.setting_list import SETTINGS, Setting
 
@@ -40,13 +41,18 @@ LogFormat = Literal["json", "console"]
 
 DAY_MS = 86_400_000
 MOST_JOBS, MOST_MB = 1_000_000_000, 10_000_000
+#: The highest limit of jobs at once.
+MOST_AT_ONCE = 1_000_000
 SOCKET_NAME = "redis.sock"
 SOCKET_NOTE = "redis.sock.path"
 
 
 _QUEUE_VARIABLE = re.compile(
-    r"QUEUE_([A-Z][A-Z0-9_]*)_(CONCURRENCY|ATTEMPTS|BACKOFF_DELAY|TIMEOUT|WORKERS|MAX_JOBS|MAX_RSS)"
+    r"QUEUE_([A-Z][A-Z0-9_]*)_(CONCURRENCY|ATTEMPTS|BACKOFF_DELAY|TIMEOUT|WORKERS|MAX_JOBS|MAX_RSS"
+    r"|FAIR|AGEING|LIMIT|RATE)"
 )
+#: Of a queue `x`; it is the LIMIT of a queue `x-tenant`, too: only one of them is likely to exist.
+_TENANT_VARIABLE = re.compile(r"QUEUE_([A-Z][A-Z0-9_]*)_TENANT_LIMIT")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -54,8 +60,8 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 class QueueOverrides:
     """The environment's options for one queue, or for all queues; ``None``: not set.
 
-    ``attempts`` counts all attempts; ``backoff_ms`` and ``timeout_ms`` are milliseconds; ``max_rss``
-    is in MB.
+    ``attempts`` counts all attempts; ``backoff_ms``, ``timeout_ms`` and ``ageing_ms`` are
+    milliseconds; ``max_rss`` is in MB. ``limit`` and ``tenant_limit`` are jobs at once, 0 for none.
     """
 
     concurrency: int | None = None
@@ -65,6 +71,11 @@ class QueueOverrides:
     workers: Workers | None = None
     max_jobs: int | None = None
     max_rss: int | None = None
+    fair: bool | None = None
+    ageing_ms: int | None = None
+    limit: int | None = None
+    rate: Rate | None = None
+    tenant_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +325,8 @@ def _home(read: EnvironReader) -> Path:
 
 
 def _queues(read: EnvironReader, env: Mapping[str, str]) -> Mapping[str, QueueOverrides]:
-    parts = {match[1] for match in map(_QUEUE_VARIABLE.fullmatch, env) if match}
+    patterns = (_QUEUE_VARIABLE, _TENANT_VARIABLE)
+    parts = {match[1] for one in patterns for match in map(one.fullmatch, env) if match}
     return {
         part: QueueOverrides(
             concurrency=read.optional_integer(f"QUEUE_{part}_CONCURRENCY", 1, 1000),
@@ -326,6 +338,11 @@ def _queues(read: EnvironReader, env: Mapping[str, str]) -> Mapping[str, QueueOv
             ),
             max_jobs=read.optional_integer(f"QUEUE_{part}_MAX_JOBS", 0, MOST_JOBS),
             max_rss=read.optional_integer(f"QUEUE_{part}_MAX_RSS", 0, MOST_MB),
+            fair=read.optional_flag(f"QUEUE_{part}_FAIR"),
+            ageing_ms=read.optional_integer(f"QUEUE_{part}_AGEING", 0, 30 * DAY_MS),
+            limit=read.most(f"QUEUE_{part}_LIMIT", MOST_AT_ONCE),
+            rate=read.rate(f"QUEUE_{part}_RATE"),
+            tenant_limit=read.most(f"QUEUE_{part}_TENANT_LIMIT", MOST_AT_ONCE),
         )
         for part in sorted(parts)
     }

@@ -39,7 +39,12 @@ huey = JobHuey(
 )
 
 
-@huey.task()
+def _place(payload: WebhookPayload, organization_id: str | None) -> str:
+    """The endpoint's host and the organization: one that hangs keeps two workers busy, not all."""
+    return f"{parse_url(payload.url).host} {organization_id or '-'}"
+
+
+@huey.task(key=_place, key_limit=2)
 def deliver_webhook(payload: WebhookPayload) -> dict[str, Any]:
     """Post an event to an endpoint, signed if there is a secret."""
     from hsejobs.services.webhooks import signing

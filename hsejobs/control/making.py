@@ -30,6 +30,8 @@ class TaskTarget(NamedTuple):
 
     ``read`` returns the stored form of a payload and its signature letter; it raises InvalidPayload.
     ``seal`` encrypts the secret fields of the stored form; ``extras`` returns the Huey task's extras.
+    ``key`` takes the stored form, its signature letter and the organization, and returns the job's key,
+    or '' for none; it raises InvalidPayload. Without the task's code, there is none: the worker sees to it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class TaskTarget(NamedTuple):
     read: Callable[[Any], tuple[Any, str]]
     seal: Callable[[Any], Any] | None = None
     extras: Callable[[], bytes] | None = None
+    key: Callable[[Any, str, str | None], str] | None = None
 
 
 class Parent(Protocol):
@@ -129,7 +132,7 @@ def make_many(
         target.timeout if timeout is None else timeout,
         delay,
     )
-    name, read, seal = target.name, target.read, target.seal
+    name, read, seal, key_of = target.name, target.read, target.seal, target.key
     extras = b"" if target.extras is None else target.extras()
     made = []
     for number, payload in enumerate(payloads):
@@ -160,6 +163,7 @@ def make_many(
                 trace,
                 ("" if given is None else new_nonce()) if nonce is None else nonce,
                 role,
+                "" if key_of is None else key_of(data, signature, organization),
             )
         )
     return made

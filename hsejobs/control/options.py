@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from hsejobs.errors import InvalidOption
 from hsejobs.model import LONGEST_MS, PRIORITIES, ROLES
-from hsejobs.settings import Settings
+from hsejobs.rates import UNLIMITED, Rate, parse_rate
+from hsejobs.settings import MOST_AT_ONCE, Settings
+from hsejobs.store.description import AGEING_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,11 @@ class CodeOptions:
     timeout: int | None = None
     workers: str = "threads"
     concurrency: int | None = None
+    limit: int | None = None
+    rate: Rate | None = None
+    tenant_limit: int | None = None
+    fair: bool = True
+    ageing: int = AGEING_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,7 @@ class QueueOptions:
     """The effective default options of a queue or task. Times in ms; timeout 0 means none.
 
     A worker is replaced after ``max_jobs`` jobs, or when it is larger than ``max_rss`` MB; 0 is never.
+    ``limit`` and ``tenant_limit`` are jobs at once, 0 is no limit.
     """
 
     priority: int
@@ -39,6 +47,11 @@ class QueueOptions:
     concurrency: int
     max_jobs: int
     max_rss: int
+    limit: int
+    rate: Rate
+    tenant_limit: int
+    fair: bool
+    ageing: int
 
 
 class AddOptions(NamedTuple):
@@ -86,13 +99,12 @@ def of_task(code: CodeOptions, task_class: Any) -> CodeOptions:
     """The options in code for one task: its decorator's, else the queue's. Raises InvalidOption."""
     retries, delay = task_class.default_retries, task_class.default_retry_delay
     timeout, priority = task_class.default_timeout, task_class.default_priority
-    return CodeOptions(
+    return replace(
+        code,
         priority=code.priority if priority is None else check_priority(priority),
         attempts=code.attempts if retries is None else check_attempts(retries + 1),
         backoff=code.backoff if delay is None else milliseconds("retry_delay", delay),
         timeout=code.timeout if timeout is None else milliseconds("timeout", timeout, zero=False),
-        workers=code.workers,
-        concurrency=code.concurrency,
     )
 
 
@@ -112,6 +124,11 @@ def resolve(settings: Settings, queue: str, code: CodeOptions) -> QueueOptions:
         concurrency=first(own.concurrency, code.concurrency, settings.concurrency),
         max_jobs=first(own.max_jobs, settings.max_jobs),
         max_rss=first(own.max_rss, settings.max_rss),
+        limit=first(own.limit, code.limit, 0),
+        rate=first(own.rate, code.rate, UNLIMITED),
+        tenant_limit=first(own.tenant_limit, code.tenant_limit, 0),
+        fair=first(own.fair, code.fair),
+        ageing=first(own.ageing_ms, code.ageing),
     )
 
 
@@ -164,6 +181,29 @@ def check_concurrency(concurrency: Any) -> int:
     if not whole or not 1 <= concurrency <= 1000:
         raise InvalidOption("concurrency", "must be 1 to 1000 workers")
     return int(concurrency)
+
+
+def check_limit(name: str, limit: Any) -> int:
+    """Returns the number of jobs at once if it is 1 to 1,000,000. Raises InvalidOption."""
+    whole = isinstance(limit, int) and not isinstance(limit, bool)
+    if not whole or not 1 <= limit <= MOST_AT_ONCE:
+        raise InvalidOption(name, f"must be 1 to {MOST_AT_ONCE} jobs at once")
+    return int(limit)
+
+
+def check_rate(name: str, rate: Any) -> Rate:
+    """The rate that text such as 50/s means. Raises InvalidOption."""
+    try:
+        return parse_rate(rate if isinstance(rate, str) and rate else "none")
+    except ValueError as error:
+        raise InvalidOption(name, str(error)) from None
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Returns True or False. Raises InvalidOption for everything else."""
+    if not isinstance(value, bool):
+        raise InvalidOption(name, "must be True or False")
+    return value
 
 
 #: Limits for tenants: the most attempts, and the least backoff in ms where external servers are called.

@@ -18,6 +18,7 @@ from hsejobs.control import cron, options
 from hsejobs.engine import adding, extras, immediate, messages, payloads
 from hsejobs.engine.context import running_job
 from hsejobs.engine.huey_api import Huey
+from hsejobs.engine.keyed import KeyFunction
 from hsejobs.engine.locks import JobLock
 from hsejobs.engine.outcome import clean_data, errors_as_text
 from hsejobs.engine.periodic import cron_text
@@ -29,6 +30,7 @@ from hsejobs.engine.tasks import JobPeriodicTask, JobTaskWrapper
 from hsejobs.errors import SettingsError
 from hsejobs.handle import Job
 from hsejobs.model import State
+from hsejobs.store.description import AGEING_MS
 from hsejobs.store.work import WorkerStore
 from hsejobs.store.write import Added, NewJob
 from hsejobs.watch import logs
@@ -65,7 +67,12 @@ class JobHuey(Queue, Huey):
     a payload that log lines may show; ``artifacts`` returns the ids of the files that a payload
     refers to, by field: callers over HTTP must be allowed to load them. ``release`` is the
     application's release, such as "1.4.2", unless QUEUE_RELEASE gives one: the highest of those that
-    run describes the queue. Raises InvalidOption.
+    run describes the queue.
+
+    Organizations with waiting jobs take turns unless ``fair`` is False. A job that waited for ``ageing``
+    seconds (0: never; None: 900) is treated one priority better. Over all consumers, at most ``limit``
+    jobs run at once, at most ``tenant_limit`` of one organization, and no more begin than ``rate``
+    allows: "50/s", "100/m" or "1000/h". Jobs over a limit wait. Raises InvalidOption.
     """
 
     def __init__(
@@ -85,6 +92,11 @@ class JobHuey(Queue, Huey):
         artifacts: Callable[[Any], dict[str, str]] | None = None,
         immediate: bool = False,
         release: str | None = None,
+        limit: int | None = None,
+        rate: str | None = None,
+        tenant_limit: int | None = None,
+        fair: bool = True,
+        ageing: float | None = None,
     ) -> None:
         Queue.__init__(
             self,
@@ -96,6 +108,13 @@ class JobHuey(Queue, Huey):
                 timeout=None if timeout is None else options.milliseconds("timeout", timeout),
                 workers=options.check_workers(workers),
                 concurrency=None if concurrency is None else options.check_concurrency(concurrency),
+                limit=None if limit is None else options.check_limit("limit", limit),
+                rate=None if rate is None else options.check_rate("rate", rate),
+                tenant_limit=None
+                if tenant_limit is None
+                else options.check_limit("tenant_limit", tenant_limit),
+                fair=options.check_flag("fair", fair),
+                ageing=AGEING_MS if ageing is None else options.milliseconds("ageing", ageing),
             ),
             outbound=outbound,
             enqueue=enqueue,
@@ -128,13 +147,23 @@ class JobHuey(Queue, Huey):
         retries: int | None = None,
         retry_delay: float | None = None,
         priority: int | None = None,
+        *,
+        key: KeyFunction | None = None,
+        key_limit: int | None = None,
+        key_rate: str | None = None,
         **settings: Any,
     ) -> Decorator:
         """Huey's decorator. The queue's options are the defaults; backoff always grows by a factor of 5.
 
-        ``aliases`` are former names of the task: jobs added under them run as this task.
+        ``aliases`` are former names of the task: jobs added under them run as this task. ``key`` returns
+        the key of a payload, such as the host that it calls, or None: of the jobs with the same key,
+        ``key_limit`` run at once over all consumers, and no more begin than ``key_rate`` (such as "5/s")
+        allows. It gets the payload as the task gets it, validated, and, if it accepts a second argument,
+        the organization's id or None. A key that contains a secret of the payload, or that has more than
+        200 characters, is stored as a hash. Raises InvalidOption.
         """
-        make = super().task(retries, retry_delay, 0, priority, **settings)
+        limits = {"key": key, "key_limit": key_limit, "key_rate": key_rate}
+        make = super().task(retries, retry_delay, 0, priority, **limits, **settings)
 
         def decorator(function: Callable[P, R], /) -> JobTaskWrapper[P, R]:
             wrapper: JobTaskWrapper[P, R] = make(function)
@@ -345,10 +374,12 @@ class JobHuey(Queue, Huey):
         # Imported here because producers do not need it.
         from hsejobs.engine.consumer import JobConsumer
         from hsejobs.engine.consumer_options import consumer_options
+        from hsejobs.engine.register import begin
 
         try:
             self.runtime.redis.check_format()
             pulse.attach(self.name, pulse.installation_id(self.runtime.settings))
+            begin(self)
             return JobConsumer(self, **consumer_options(self, given))
         except (SettingsError, ConfigurationError) as error:
             sys.stderr.write(f"error: {error}\n")

@@ -19,7 +19,7 @@ from hsejobs.engine.ports import MaintenanceHost
 from hsejobs.engine.slots import Running, Slot
 from hsejobs.engine.timer import DueTimer
 from hsejobs.errors import JobNotFound, JobsError, RedisUnavailable
-from hsejobs.store import keys, registry, releases
+from hsejobs.store import keys, registry, releases, rules
 from hsejobs.store.client import RedisClient
 from hsejobs.store.work import SWEEP_LIMIT, WorkerStore
 from hsejobs.watch import logs
@@ -324,6 +324,7 @@ class Maintenance:
         # Consumers of 0.1.0 fail jobs that they do not know, and take a list of keys for one key.
         self._hold = any(more_keys or releases.has_more(own.info, one.info) for one in older)
         self.schedules.follow(found.newest, own.id)
+        rules.write(client, prefix, found)
 
     def _beat(self) -> None:
         same = self.work.heartbeat(

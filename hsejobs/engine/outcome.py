@@ -26,8 +26,9 @@ from hsejobs.control import sealing
 from hsejobs.engine import context, extras, messages
 from hsejobs.engine.context import JobContext, JobInterrupted
 from hsejobs.engine.locks import LockTaken
-from hsejobs.engine.queue import Queue
+from hsejobs.engine.queue import Queue, QueueTask
 from hsejobs.errors import (
+    InvalidPayload,
     JobCancelled,
     JobsError,
     LeaseLost,
@@ -40,6 +41,7 @@ from hsejobs.masking import plain, scrub, scrub_data
 from hsejobs.model import LONGEST_MS, TRACEBACK_LENGTH
 from hsejobs.store.client import may_wait
 from hsejobs.store.work import Claim
+from hsejobs.watch import logs
 
 #: The error of a cancelled job; the store's script replaces it by who cancelled it and why.
 CANCELLED = "the job was cancelled"
@@ -60,9 +62,13 @@ class SentBack(Postpone):
         self.code = code
 
 
+class Parked(Exception):
+    """The job is over a limit of its key: it waits again, until another one ends."""
+
+
 @dataclass(slots=True)
 class Outcome:
-    """How a run ended: ``completed``, ``fail``, ``postpone``, ``locked``, ``lost`` or
+    """How a run ended: ``completed``, ``fail``, ``postpone``, ``locked``, ``parked``, ``lost`` or
     ``interrupted``."""
 
     kind: str
@@ -129,6 +135,8 @@ def build_task(queue: Queue, claim: Claim, job: JobContext) -> Any:
             raise SentBack("sealed", str(error)) from None
     job.data = data
     job.secret_paths = wrapper.secret_paths
+    if wrapper.key_limit is not None and claim.key is None:
+        _give_key(wrapper, claim, job)
     args, kwargs = messages.arguments_of(data, claim.signature)
     if data == {} and wrapper.takes_nothing:
         args = ()
@@ -146,6 +154,24 @@ def build_task(queue: Queue, claim: Claim, job: JobContext) -> Any:
     return task
 
 
+def _give_key(wrapper: QueueTask, claim: Claim, job: JobContext) -> None:
+    """Gives a job the key that its producer did not give it: it had no code, or an older release's.
+
+    Raises Parked if the key has no room, and LeaseLost.
+    """
+    try:
+        key = wrapper.key_of(job.data, claim.signature, claim.organization_id)
+    except InvalidPayload as error:
+        # The job is there already: it runs, without a limit, and fails only if the task cannot read it.
+        logs.emit("no key", 40, queue=job.queue, jobId=claim.id, error=str(error))
+        return
+    may_run = job._work.key(claim.id, claim.token, key) if key else True
+    if may_run is None:
+        raise LeaseLost("the lease of this job was lost before it began")
+    if not may_run:
+        raise Parked
+
+
 _SUCCESS = {"executing", "complete"}
 
 
@@ -155,6 +181,8 @@ def _outcome_of(claim: Claim, job: JobContext, raised: BaseException | None) -> 
     error = raised or job.error
     if isinstance(error, LeaseLost):
         return Outcome("lost")
+    if isinstance(error, Parked):
+        return Outcome("parked")
     if job.cancelled:
         return _failed(job, error, JobCancelled.code, CANCELLED, final=True)
     if isinstance(error, JobInterrupted):

@@ -18,6 +18,7 @@ from hsejobs import codec
 from hsejobs.control import making, options, sealing
 from hsejobs.control.options import CodeOptions, QueueOptions
 from hsejobs.engine import messages, payloads
+from hsejobs.engine.keyed import KeyLimit
 from hsejobs.engine.runtime import Runtime, runtime
 from hsejobs.environment import RELEASE, RELEASE_MEANS
 from hsejobs.errors import InvalidOption, InvalidPayload, UnknownTask
@@ -55,6 +56,10 @@ class QueueTask:
     aliases: tuple[str, ...] = ()
     _add_check: Callable[[Any], None] | None = None
     _upgrades: tuple[payloads.Upgrade, ...] = ()
+    #: The limits by key of its jobs; None: they have no keys.
+    key_limit: KeyLimit | None = None
+    #: The last payload that was checked, and the model's instance of it, until its key is known.
+    _checked: tuple[Any, Any] | None = None
     _options: tuple[Settings, QueueOptions] | None = None
     _target: tuple[Settings, making.TaskTarget] | None = None
 
@@ -102,6 +107,7 @@ class QueueTask:
                 self.read,
                 sealing.sealer(self.secret_paths, key) if key else None,
                 None if self.task_class.default_expires is None else self._expiry,
+                None if self.key_limit is None else self.key_of,
             )
             self._target = (settings, target)
         return self._target[1]
@@ -161,6 +167,8 @@ class QueueTask:
             data = payload.model_dump(mode="json", by_alias=True, exclude_unset=True)
         else:
             instance, data = payloads.validate(self.model, payload)
+        if self.key_limit is not None:
+            self._checked = (data, instance)
         if self._add_check is not None:
             self._add_check(instance)
         return data
@@ -172,6 +180,25 @@ class QueueTask:
         data = self.data_of({} if payload is None else payload)
         return data, making.PLAIN if isinstance(data, dict) else making.VALUE
 
+    def key_of(self, data: Any, signature: str, organization_id: str | None) -> str:
+        """The key of a job with this payload in its stored form, not sealed; '' for none.
+
+        The key function gets what the task gets; of a call with several arguments, the stored form.
+        Raises InvalidPayload, which names the task.
+        """
+        if self.key_limit is None:
+            return ""
+        args, kwargs = messages.arguments_of(data, signature)
+        payload = data if args or kwargs else {}
+        if len(args) == 1 and not kwargs:
+            payload = args[0]
+            if self.model is not None:
+                # Checked just now, unless another thread adds a job at the same time.
+                known, self._checked = self._checked, None
+                same = known is not None and known[0] is payload
+                payload = known[1] if known and same else self.model_of(payload)
+        return self.key_limit.of(self.full_name, payload, organization_id, data, self.secret_paths)
+
     def info(self, queue: QueueOptions) -> TaskInfo:
         """The task's part of the registry record, with only the options that differ from the queue's."""
         own, names = self.options, ("priority", "attempts", "backoff", "timeout")
@@ -181,6 +208,8 @@ class QueueTask:
             self.secret_paths,
             (self.__doc__ or "").strip().partition("\n")[0],
             aliases=list(self.aliases),
+            key_limit=0 if self.key_limit is None else self.key_limit.limit,
+            key_rate="" if self.key_limit is None else str(self.key_limit.rate),
             **{
                 name: getattr(own, name)
                 for name in names
@@ -301,6 +330,11 @@ class Queue:
             concurrency=defaults.concurrency,
             enqueue=self.enqueue_role,
             outbound=self.outbound,
+            fair=defaults.fair,
+            ageing=defaults.ageing,
+            limit=defaults.limit,
+            rate=str(defaults.rate),
+            tenant_limit=defaults.tenant_limit,
             schedules=[
                 ScheduleInfo(name.rpartition(".")[2], one.cron, name)
                 for name, one in self.schedules.items()

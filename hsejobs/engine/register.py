@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from hsejobs.engine.queue import Queue
 from hsejobs.errors import RedisUnavailable
-from hsejobs.store import registry
+from hsejobs.store import registry, rules
 
 
 def announce(queues: Iterable[Queue]) -> None:
@@ -21,3 +21,14 @@ def announce(queues: Iterable[Queue]) -> None:
         if not registry.is_known(client, prefix, own):
             with contextlib.suppress(RedisUnavailable):
                 registry.note(client, prefix, own, patience=0)
+
+
+def begin(queue: Queue) -> None:
+    """Writes a queue's description, and its limits, before a consumer claims the first job.
+
+    Failed writes are ignored: the consumer's maintenance repeats them.
+    """
+    client, prefix = queue.runtime.redis, queue.runtime.prefix
+    with contextlib.suppress(RedisUnavailable):
+        own = queue.own_description(consumer=True)
+        rules.write(client, prefix, registry.note(client, prefix, own, patience=0), patience=0)

@@ -20,8 +20,10 @@ from hsejobs.control import making, options
 from hsejobs.engine import adding, names, payloads, signatures
 from hsejobs.engine.context import JobContext, parent_job, running_job
 from hsejobs.engine.huey_api import TaskWrapper
+from hsejobs.engine.keyed import KeyFunction, KeyLimit
 from hsejobs.engine.queue import Queue, QueueTask
 from hsejobs.errors import (
+    InvalidOption,
     InvalidPayload,
     JobCancelled,
     LeaseLost,
@@ -165,12 +167,24 @@ class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):
             """Calls the function in this thread, without a job."""
 
     def __init__(
-        self, huey: Any, func: Callable[P, R], *, aliases: Iterable[str] = (), **settings: Any
+        self,
+        huey: Any,
+        func: Callable[P, R],
+        *,
+        aliases: Iterable[str] = (),
+        key: KeyFunction | None = None,
+        key_limit: int | None = None,
+        key_rate: str | None = None,
+        **settings: Any,
     ) -> None:
+        if (key, key_limit, key_rate) != (None, None, None):
+            self.key_limit = KeyLimit(key, key_limit, key_rate)
         self.queue: Queue = huey
         super().__init__(huey, func, **settings)
         self.registry = huey._registry
         self.full_name = self.registry.task_to_string(self.task_class)
+        if self.key_limit is not None and ":" in self.full_name:
+            raise InvalidOption("key", "needs a task whose name has no colon")
         self.periodic = issubclass(self.task_class, PeriodicTask)
         module = names.importable(func.__module__)
         if module.problem:

@@ -328,6 +328,8 @@ class JobWorker(Worker):
             else:
                 self.work.release([(claim.id, claim.token)])
                 self._log("released", claim, "waiting", shown)
+        elif result.kind == "parked":
+            self._log("parked", claim, "waiting", shown)
         elif result.kind == "lost":
             self._log("refused", claim, "lost", shown)
         else:

@@ -8,13 +8,17 @@ from typing import Any
 
 from hsejobs.errors import UnknownTask
 
+#: Ms after which a waiting job is treated one priority better, unless a queue has its own time.
+AGEING_MS = 900_000
+
 
 @dataclass(slots=True)
 class TaskInfo:
     """A task: the JSON Schema of its payload (None: any payload) and the dotted paths of secret fields.
 
     ``priority``, ``attempts``, ``backoff`` (ms) and ``timeout`` (ms) are None if the queue's apply.
-    ``aliases`` are its former full names.
+    ``aliases`` are its former full names. ``key_limit`` and ``key_rate`` limit its jobs by key: how many
+    run at once (0: any number), and a rate such as 5/s ('': any).
     """
 
     name: str
@@ -26,6 +30,8 @@ class TaskInfo:
     backoff: int | None = None
     timeout: int | None = None
     aliases: list[str] = field(default_factory=list)
+    key_limit: int = 0
+    key_rate: str = ""
 
     def called(self, name: str) -> bool:
         """Whether this is the task's full or short name, or a former one."""
@@ -43,7 +49,11 @@ class ScheduleInfo:
 
 @dataclass(slots=True)
 class QueueInfo:
-    """A queue's description. ``backoff`` and ``timeout`` are in ms; ``enqueue`` is a role."""
+    """A queue's description. ``backoff``, ``timeout`` and ``ageing`` are in ms; ``enqueue`` is a role.
+
+    ``limit`` and ``tenant_limit`` are jobs at once, of all and of one organization, 0 for any number;
+    ``rate`` is one such as 50/s, '' for any; ``ageing`` 0 is never.
+    """
 
     name: str
     tasks: list[TaskInfo] = field(default_factory=list)
@@ -58,6 +68,11 @@ class QueueInfo:
     #: Whether its tasks call external servers: tenants may then not set very short backoffs.
     outbound: bool = False
     schedules: list[ScheduleInfo] = field(default_factory=list)
+    fair: bool = True
+    ageing: int = AGEING_MS
+    limit: int = 0
+    rate: str = ""
+    tenant_limit: int = 0
     #: Secret fields of tasks that are no longer among ``tasks``: their jobs may still be there.
     masks: dict[str, list[str]] = field(default_factory=dict)
 

@@ -36,6 +36,14 @@ SUFFIXES: dict[str, str] = {
     "completed": "completed",
     "failed": "failed",
     "org": "o:",
+    # turns and limits: the waiting jobs of no organization, whose turn it is, the rules and the state of both
+    "unowned": "unowned",
+    "turns": "turns",
+    "rested": "turns:rested",
+    "parked": "turns:parked",
+    "share": "share",
+    "tenants": "tenants",
+    "starts": "starts",
     # the queue itself
     "queue": "queue",
     "releases": "releases",
@@ -65,6 +73,11 @@ SUFFIXES: dict[str, str] = {
     "members": "s:",
     # the jobs that wait for a lock
     "waiters": "lw:",
+    # limits by key: those with parked jobs; of each, the jobs that run, the last starts, the parked jobs
+    "keyparked": "turns:keys",
+    "keyactive": "ka:",
+    "keystarts": "ks:",
+    "keywaits": "kw:",
     # circuit breakers, which do not belong to a queue
     "circuit": "c:",
     "circuits": "circuits",
@@ -94,6 +107,9 @@ RELEASES_KEPT, RELEASE_MS, MASK_MS = 20, 7 * 86_400_000, 90 * 86_400_000
 #: In ms: how long a lock is kept for the job that it was handed to; after how long the first job that
 #: waits for it tries again, and all others, if no script hands it over.
 LOCK_GIVEN_MS, LOCK_FIRST_MS, LOCK_REST_MS = 60_000, 5_000, 600_000
+#: In ms: after how long a job that runs under a key's limit is checked again; after how long a key with
+#: parked jobs is looked at again, if no script does so earlier.
+KEY_CHECK_MS, KEY_AGAIN_MS = 1_000, 10_000
 #: Approximate number of entries that the event feed keeps.
 EVENTS_KEPT = 2_000
 #: A waiting job's score is ``priority * PRIORITY_SPAN`` plus its number in the order of arrival.
@@ -124,6 +140,8 @@ CONSTANTS = {
     "LOCK_GIVEN_MS": LOCK_GIVEN_MS,
     "LOCK_FIRST_MS": LOCK_FIRST_MS,
     "LOCK_REST_MS": LOCK_REST_MS,
+    "KEY_CHECK_MS": KEY_CHECK_MS,
+    "KEY_AGAIN_MS": KEY_AGAIN_MS,
 }
 
 

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from hsejobs.forks import cached_property
 from hsejobs.store import keys
+from hsejobs.store.assembly import Fragment, assemble
 
 Arg = str | bytes | int | float
 T = TypeVar("T")
@@ -76,11 +77,12 @@ class Script:
     def text(self) -> str:
         """The complete script, as sent to Redis."""
         body = _text(f"{self.name}.lua")
-        parts = []
-        for fragment in _header(body).get("include", "").split():
-            parts.append(_code(_text("lib", f"{fragment}.lua")))
-        parts.append(_code(body))
-        code = "\n".join(parts)
+        fragments = [
+            Fragment(name, _code(_text("lib", f"{name}.lua")), lazy=include.endswith("?"))
+            for include in _header(body).get("include", "").split()
+            if (name := include.removesuffix("?"))
+        ]
+        code = assemble(fragments, _code(body))
         full = _header(body).get("full server") == "runs"
         before = "" if self.read_only else _before_writing(code, full=full)
         # A local variable is faster than a field of a global, and scripts call it many times.
@@ -132,7 +134,7 @@ def chunks(items: list[T], size: int) -> Iterable[list[T]]:
 
 #: The arguments that the jobs of one bulk add share, and those that each job has.
 _SHARED = ("name", "priority", "delay_ms", "attempts", "backoff_ms", "timeout_ms", "extras")
-_OWN = ("id", "nonce", "organization", "user", "signature", "payload", "role")
+_OWN = ("id", "nonce", "organization", "user", "signature", "payload", "role", "key")
 
 ADD = Script("add", _SHARED, _OWN)
 PROBE = Script("probe", _SHARED)
@@ -146,6 +148,7 @@ FAIL = Script(
     "fail", ("id", "token", "final", "code", "least_ms", "run_us", "error", "errors_kept")
 )
 POSTPONE = Script("postpone", ("id", "token", "delay_ms", "limit_ms", "code"))
+KEY = Script("key", ("id", "token", "key"))
 RELEASE = Script("release", each=("id", "token"))
 RENEW = Script("renew", ("lease_ms",), ("id", "token"))
 STALL = Script("stall", ("max_stalls",), ("id", "token"))
@@ -192,6 +195,7 @@ REGISTER = Script(
     ("description", "before"),
     ("release", "consumer", "source_ms", "its_description", "masks"),
 )
+RULES = Script("rules", each=("field", "value"))
 LOCK = Script("lock", ("lock", "id", "token", "ttl_ms"))
 UNLOCK = Script("unlock", ("lock", "id", "token"))
 AWAIT_LOCK = Script("await_lock", ("id", "token", "lock"))

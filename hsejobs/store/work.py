@@ -38,6 +38,7 @@ class Claim:
         "created_at",
         "extras",
         "id",
+        "key",
         "name",
         "organization_id",
         "payload",
@@ -69,6 +70,7 @@ class Claim:
             revoked,
             job_id,
             payload,
+            key,
         ) = row
         self.id = (job_id or b"").decode()
         self.token = token
@@ -88,6 +90,7 @@ class Claim:
             self.signature, _, self.trace = signature.decode().partition(" ")
         self.revoked = revoked == b"revoked"
         self.payload = payload or b""
+        self.key = key.decode() if key else None
 
 
 @dataclass(slots=True)
@@ -200,6 +203,14 @@ class WorkerStore:
     def release(self, jobs: Sequence[tuple[str, str]]) -> int:
         """Releases jobs (id, token) to their places in the queue; returns how many were still held."""
         return int(self._run(scripts.RELEASE, _flat(jobs))) if jobs else 0
+
+    def key(self, job_id: str, token: str, key: str) -> bool | None:
+        """Gives a claimed job its key; returns whether it may run, None if the lease is lost.
+
+        If not, it is over a limit of its key: it waits again, no attempt is used.
+        """
+        reply = int(self._run(scripts.KEY, (job_id, token, key)))
+        return None if reply < 0 else bool(reply)
 
     def renew(self, jobs: Sequence[tuple[str, str]], lease_ms: int) -> set[tuple[str, str]]:
         """Renews leases; returns the (id, token) pairs whose leases were lost."""

@@ -7,15 +7,15 @@ another tenant's job is reported as missing.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from hsejobs.errors import Forbidden, JobActive, JobExists, JobNotFound, WrongState
 from hsejobs.model import FINISHED, STATE_OF_LETTER, State
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import RedisClient
+from hsejobs.store.new_job import NewJob, new_nonce
 from hsejobs.store.scripts import Arg, Script
 from hsejobs.store.sweeps import CHUNK, Selection, Sweeps
 
@@ -39,59 +39,6 @@ ADD_CHUNK, ADD_CHUNK_BYTES = 100, 4_000_000
 REMOVED_AT_ONCE = 100
 #: Seconds that replicas have to answer when only checking whether adds would be confirmed.
 PROBE_REPLICAS = 0.5
-
-
-class NewJob(NamedTuple):
-    """A complete, immutable job to add. Times in ms; JSON as bytes."""
-
-    id: str
-    name: str
-    payload: bytes
-    priority: int
-    attempts: int
-    backoff: int
-    timeout: int
-    delay: int = 0
-    organization_id: str | None = None
-    user_id: str | None = None
-    extras: bytes = b""
-    signature: str = ""
-    #: The request id and, after a space, the ``traceparent`` of the request that adds the job.
-    trace: str = ""
-    #: Distinguishes this add from others with the same id; '' when the id is new.
-    nonce: str = ""
-    #: The role of the caller who added it over HTTP; '' for the command line, Python and the system.
-    role: str = ""
-
-    def shared(self) -> tuple[Arg, ...]:
-        """The script arguments that are given once for jobs that share them."""
-        return (
-            self.name,
-            self.priority,
-            self.delay,
-            self.attempts,
-            self.backoff,
-            self.timeout,
-            self.extras,
-        )
-
-    def own(self) -> tuple[Arg, ...]:
-        """The script arguments that are given for each job."""
-        return (
-            self.id,
-            self.nonce,
-            self.organization_id or "",
-            self.user_id or "",
-            # One field for both, so that a claim has no extra read for jobs without a trace.
-            f"{self.signature} {self.trace}" if self.trace else self.signature,
-            self.payload,
-            self.role,
-        )
-
-
-def new_nonce() -> str:
-    """Eleven random hexadecimal characters."""
-    return os.urandom(6).hex()[:11]
 
 
 @dataclass(slots=True)

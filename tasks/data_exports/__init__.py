@@ -27,6 +27,8 @@ huey = JobHuey(
     timeout=600.0,
     workers="processes",
     enqueue="member",
+    # One that asks for ten at once leaves processes to the others.
+    tenant_limit=2,
     payload_role=_role,
 )
 

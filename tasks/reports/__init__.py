@@ -29,6 +29,8 @@ huey = JobHuey(
     timeout=300.0,
     workers="processes",
     enqueue="member",
+    # One that asks for ten at once leaves processes to the others.
+    tenant_limit=2,
 )
 
 

@@ -170,7 +170,8 @@ class Working(RuleBasedStateMachine):
         )
         lease = 0 if dead else 60_000
         told, claims = self.work.step(done, want, token, lease)
-        taken = self.model.claim(want, token, dead=dead, now_ms=self.clock())
+        got = [claim.id for claim in claims]
+        taken = self.model.claim(want, token, got, dead=dead, now_ms=self.clock())
         assert told == letters
         assert [(c.id, c.attempt, c.stalls) for c in claims] == [
             (job.id, job.made, job.stalls) for job in taken

@@ -94,21 +94,32 @@ class PlainQueue:
             self.enter_waiting(job)
         return len(due)
 
-    def claim(self, n: int, token: str, *, dead: bool, now_ms: int) -> list[PlainJob]:
+    def heads(self) -> list[PlainJob]:
+        """The jobs that may be claimed next: the first of each organization with the best priority."""
+        first: dict[str | None, PlainJob] = {}
+        for job in self.in_state(State.WAITING):
+            first.setdefault(job.org, job)
+        best = min((job.priority for job in first.values()), default=0)
+        return [job for job in first.values() if job.priority == best]
+
+    def claim(
+        self, n: int, token: str, got: list[str], *, dead: bool, now_ms: int
+    ) -> list[PlainJob]:
+        """Claims the jobs that Redis claimed, if any order of turns allows that (see test_turns)."""
         if self.paused or n < 1:
             return []
         self.fall_due(now_ms)
         taken: list[PlainJob] = []
-        for job in self.in_state(State.WAITING)[:n]:
-            if job.stalls and taken:
-                break
+        for job_id in got:
+            job = self.jobs[job_id]
+            assert job in self.heads()
+            assert not taken or not (job.stalls or taken[-1].stalls)
             taken.append(job)
-            if job.stalls:
-                break
-        for job in taken:
             job.state, job.token, job.dead = State.ACTIVE, token, dead
             job.alone = False
             job.made += 1
+        if len(taken) < n and not (taken and taken[-1].stalls):
+            assert not self.heads() or (taken and any(job.stalls for job in self.heads()))
         return taken
 
     def holds(self, job_id: str, token: str) -> PlainJob | None:

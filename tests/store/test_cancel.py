@@ -14,6 +14,7 @@ from hsejobs.store.verify import RecordVerifier
 from hsejobs.store.work import Done
 from hsejobs.store.write import Cancel, RefusedJob
 from tests.store.test_acts import Store
+from tests.support.turns import put_first
 
 HOUR = 3_600_000
 ANN = Cancel("ann", "wrong month")
@@ -234,8 +235,7 @@ def test_one_that_was_put_back_does_not_begin(store: Queue) -> None:
     store.client.zrem("t:{q}:active", job)
     store.client.zrem("t:{q}:o:active:one", job)
     store.client.hset(f"t:{{q}}:j:{job}", "st", "w")
-    store.client.zadd("t:{q}:waiting", {job: 1})
-    store.client.zadd("t:{q}:o:waiting:one", {job: 1})
+    put_first(store.client, "t:{q}:", job, "one")
     assert [one for one, _ in store.claim(2)] == ["b"]
     ended(store)
     assert not RecordVerifier(store.redis, "t").verify("q").faults

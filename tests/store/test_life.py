@@ -20,6 +20,7 @@ from tests.store.test_acts import Store
 from tests.store.transitions import MOVES, OTHERS, TRANSITIONS
 from tests.store.watching import WatchedClient
 from tests.support import wait_until
+from tests.support.turns import put_first
 from tests.support.waiting import redis_ms
 
 HOUR = 3_600_000
@@ -45,7 +46,7 @@ class Watched(Store):
         if state == "waiting" and not file:
             return name
         # Alone in front: whatever else waits has a lower priority.
-        self.client.zadd("t:{q}:waiting", {name: 0})
+        put_first(self.client, "t:{q}:", name, "one")
         ((_, token),) = self.claim(1)
         if file:
             assert self.work.artifact(name, token, "f" * 32, redis_ms(self.redis) + HOUR)
@@ -64,7 +65,7 @@ class Watched(Store):
         self._number += 1
         name = f"held{self._number}"
         self.add(name, organization_id="one")
-        self.client.zadd("t:{q}:waiting", {name: 0})
+        put_first(self.client, "t:{q}:", name, "one")
         ((job, token),) = self.claim(1, lease)
         assert job == name
         return job, token
@@ -104,11 +105,13 @@ def work_on_jobs(store: Watched) -> None:
     assert store.work.artifact(job, token, "a" * 32, redis_ms(store.redis) + HOUR)
     # A claim that is sent again.
     store.add("again")
-    store.client.zadd("t:{q}:waiting", {"again": 0})
+    put_first(store.client, "t:{q}:", "again")
     store.work.step([], 1, "same", HOUR)
     assert [one.id for one in store.work.step([], 1, "same", 2 * HOUR, again=1)[1]] == ["again"]
 
     assert store.work.release([store.held()]) == 1
+    store.redis.run(scripts.RULES, store.work.base, ("k:m.task", "1 - -"))
+    assert [store.work.key(*store.held(), "k") for _ in range(2)] == [True, False]
     assert store.work.postpone(*store.held(), HOUR)[0] == "d"
     assert store.work.step([Done(*store.held(), 5, b"1")], 0, "none", 0)[0] == "c"
     for most, became in ((1, "waiting"), (0, "failed")):

@@ -131,8 +131,9 @@ ENOUGH = [one for one in scripts.ALL if one.runs_when_full and not one.name.star
 
 def _calls(work: WorkerStore, writer: JobWriter) -> dict[str, Callable[[], bool]]:
     """Each script that works on a full server, called so that it has something to do."""
-    _, claims = work.step([], 7, "token", 60_000)
-    one, two, three, four, five, six, seven = [(claim.id, claim.token) for claim in claims]
+    _, claims = work.step([], 8, "token", 60_000)
+    one, two, three, four, five, six, seven, eight = [(claim.id, claim.token) for claim in claims]
+    work.redis.run(scripts.RULES, work.base, (f"k:{claims[0].name}", "0 - -"))
     return {
         "renew": lambda: work.renew([one], 60_000) == set(),
         "mark": lambda: work.mark(*one, "once", put=True) is True,
@@ -143,6 +144,7 @@ def _calls(work: WorkerStore, writer: JobWriter) -> dict[str, Callable[[], bool]
             == "f"
         ),
         "postpone": lambda: work.postpone(*three, 60_000)[0] == "d",
+        "key": lambda: work.key(*eight, "k") is False,
         "release": lambda: work.release([four]) == 1,
         "stall": lambda: work.stall([five], 3) == ["waiting"],
         "sweep": lambda: work.sweep(3).now > 0,

@@ -142,6 +142,14 @@ TRANSITIONS = (
     ),
     Transition("postpone", (A,), (D,), ("postpone",), "by token; no attempt used"),
     Transition("release", (A,), (W,), ("release",), "by token; no attempt used, place kept"),
+    Transition("key", (A,), STAYS, ("key",), "by token; a job that was added without its key"),
+    Transition(
+        "park",
+        (A,),
+        (W,),
+        ("key",),
+        "its key has no room: no attempt used; it gets its place back when there is",
+    ),
     Transition(
         "stall",
         (A,),
@@ -183,6 +191,7 @@ OTHERS = frozenset(
         "job",
         "overdue",
         "page",
+        "rules",
         "pause",
         "probe",
         "register",

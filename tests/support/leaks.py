@@ -28,8 +28,28 @@ _STAY = {
     "workers",
     "gone",
     "ended",
+    "unowned",
+    "turns",
+    "turns:rested",
+    "turns:parked",
+    "turns:keys",
+    "share",
+    "tenants",
 }
-_EXPIRE = ("sentback", "minute", "worker", "counter", "members", "revoked", "resent", "newevents")
+_EXPIRE = (
+    "sentback",
+    "minute",
+    "worker",
+    "counter",
+    "members",
+    "revoked",
+    "resent",
+    "newevents",
+    "starts",
+    "keystarts",
+)
+#: Sorted sets of jobs that do not depend on their states.
+_OF_JOBS = tuple(SUFFIXES[name] for name in ("waiters", "keyactive", "keywaits"))
 _BASE = re.compile(r"(?P<base>[^{}]+:\{[^{}]+\}:)(?P<rest>.*)", re.DOTALL)
 
 Index = dict[str, float]
@@ -98,7 +118,7 @@ class _Room:
         for rest in order:
             if rest.startswith(start):
                 pipeline.hgetall(base + rest)
-            elif rest in states or rest.startswith((SUFFIXES["org"], SUFFIXES["waiters"])):
+            elif rest in states or rest.startswith((SUFFIXES["org"], *_OF_JOBS)):
                 pipeline.zrange(base + rest, 0, -1, withscores=True)
             elif rest.startswith(SUFFIXES["value"]):
                 pipeline.get(base + rest)
@@ -110,7 +130,7 @@ class _Room:
         for rest in order:
             if rest.startswith(start):
                 self.jobs[rest.removeprefix(start)] = _text(next(replies))
-            elif rest.startswith(SUFFIXES["waiters"]):
+            elif rest.startswith(_OF_JOBS):
                 self.waiters[rest] = {one.decode(): score for one, score in next(replies)}
             elif rest in states or rest.startswith(SUFFIXES["org"]):
                 self.indexes[rest] = {one.decode(): score for one, score in next(replies)}

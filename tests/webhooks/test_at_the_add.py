@@ -152,3 +152,17 @@ def test_an_embedded_redis_checks_the_sender(
 )
 def test_a_mail_that_no_attempt_could_send(fresh: None, field: str, change: dict[str, Any]) -> None:
     assert refused(MAIL | change, queue_email) == field
+
+
+def test_a_call_is_limited_by_host_and_organization(public: None) -> None:
+    assert deliver_webhook.key_limit is not None
+    assert deliver_webhook.key_limit.limit == 2
+    for call, organization, key in (
+        (CALL, None, "a.example -"),
+        (
+            CALL | {"url": "HTTPS://A.example:8443/b?c", "secret": "s" * 30},
+            "org-1",
+            "a.example org-1",
+        ),
+    ):
+        assert deliver_webhook.key_of(call, "", organization) == key

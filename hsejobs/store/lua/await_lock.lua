@@ -4,7 +4,7 @@
 -- returns: the new state: "d", or "w" if the lock was free by now; "k" failed, because it was cancelled; "r" refused
 -- errors: none
 -- full server: runs
--- include: base place locks cancel
+-- include: base share turns noting? limits? place keyed? costs? locks cancel?
 local id, token, lock = ARGV[1], ARGV[2], ARGV[3]
 local key, waiters = base .. K.job .. id, base .. K.waiters .. lock
 local job = read(key, 'st', 'tk', 'o', 'am', 'sc', 'lk', 'p', 'cl')
@@ -19,11 +19,12 @@ if job[2] ~= token or (job[1] ~= 'a' and job[1] ~= 'd' and job[1] ~= 'w') then r
 -- Resent after a lost reply: the token stays in the record until the next claim.
 if job[1] ~= 'a' then return job[1] end
 local org, place = job[3], redis.call('ZSCORE', waiters, id) or place_of(job[5], job[7])
-free_locks(id, token, job[6])
+if job[6] then free_locks(id, token, job[6]) end
 redis.call('ZADD', waiters, place, id)
 local first = redis.call('ZRANGE', waiters, 0, 0)[1] == id
 local run_at = int(now_ms + (first and LOCK_FIRST_MS or LOCK_REST_MS))
 take_from('a', org, id)
+left(id, org)
 redis.call('HSET', key, 'st', 'd', 'am', within(job[4], 1, 1000000, 1) - 1, 'ra', run_at, 'si', NOW,
   'lk', cjson.encode({ lock }))
 redis.call('HDEL', key, 'pg', 'pm')

@@ -9,23 +9,23 @@
 --       claimed as lib/claim returns
 -- errors: none
 -- full server: runs by itself
--- include: base place locks settle due bucket cancel claim
+-- include: base share turns noting? limits? place keyed? costs? locks? settle? due bucket cancel? rate? picks? claim
 local SMALL = 64
 local n, token, lease_ms = whole(ARGV[1], 0), ARGV[2], within(ARGV[3], 0, LONGEST_MS, 0)
 local again = whole(ARGV[4], 0)
 
 if #ARGV > 4 then begin() end
 local outcomes = {}
-local done, gone, finished_at = {}, {}, NOW
+local done, gone, finished_at, charged = {}, {}, NOW, false
 for a = 5, #ARGV, 4 do
   local id, its_token, result = ARGV[a], ARGV[a + 1], ARGV[a + 3]
   local us = within(ARGV[a + 2], 0, LONGEST_RUN, 0)
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'tk', 'o', 'cl', 'cp', 'lk')
+  local job = read(key, 'st', 'tk', 'o', 'cl', 'cp', 'lk', 'n', 'ev', 'ky')
   if job[4] and job[2] == its_token and (job[1] == 'a' or job[1] == 'f') then
     outcomes[#outcomes + 1] = 'k'
     if job[1] == 'a' then
-      end_cancelled(id, 'a')
+      end_cancelled(id, 'a', nil, us)
       count('us', job[3], us)
       count('r' .. bucket(us), job[3])
     end
@@ -44,7 +44,7 @@ for a = 5, #ARGV, 4 do
         redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', finished_at, 'r', result)
       end
       if job[5] then redis.call('UNLINK', base .. K.checkpoint .. id) end
-      free_locks(id, its_token, job[6])
+      if job[6] then free_locks(id, its_token, job[6]) end
       local org, score = job[3], int(now_us + #gone)
       gone[#gone + 1] = id
       done[#done + 1] = score
@@ -53,6 +53,9 @@ for a = 5, #ARGV, 4 do
         redis.call('ZREM', org_index('a', org), id)
         redis.call('ZADD', org_index('c', org), score, id)
       end
+      charged = charged or job[8]
+      if job[9] then key_left(id, job[7] or '', job[9]) end
+      if job[8] or share()[PARKED] or share()[LIMIT] then leave(id, org, job[7], job[8], us) end
       count('c', org)
       count('us', org, us)
       count('r' .. bucket(us), org)
@@ -60,6 +63,7 @@ for a = 5, #ARGV, 4 do
     end
   end
 end
+if charged then settle_costs() end
 if #gone > 0 then
   redis.call('ZREM', base .. K.active, unpack(gone))
   redis.call('ZADD', base .. K.completed, unpack(done))
@@ -78,6 +82,7 @@ if again > 0 and not is_late(token, again) then
       end_cancelled(id, 'a')
     elseif holder[1] == token then
       local job = read(key, unpack(FIELDS))
+      job[17] = job[16]
       job[2], job[14], job[15] = int(within(job[2], 1, 1000000, 1) - 1), revoked(id, job[1]), id
       job[16] = redis.call('GET', base .. K.payload .. id)
       put_in('a', job[6], int(now_ms + lease_ms), id)

@@ -7,7 +7,7 @@
 --       (the token does not hold the job)
 -- errors: none
 -- full server: runs
--- include: base place locks bucket backoff cancel
+-- include: base share turns noting? limits? place keyed? costs? locks? bucket backoff cancel?
 local OUTSIDE = { timeout = true, out_of_memory = true, unknown_task = true, sealed = true }
 -- Somebody's decision, which says nothing about the task: see `cx` in docs/redis-keys.md.
 local DECIDED = { cancelled = true, revoked = true }
@@ -24,7 +24,7 @@ local org, made, us = job[3], within(job[4], 1, 1000000, 1), within(ARGV[6], 0, 
 local started, kept = int(math.floor((now_us - us) / 1000)), within(ARGV[8], 1, 1000, 1)
 if job[7] then
   local ok, entry = pcall(cjson.decode, ARGV[7])
-  end_cancelled(id, 'a', ok and type(entry) == 'table' and entry or nil)
+  end_cancelled(id, 'a', ok and type(entry) == 'table' and entry or nil, us)
   count('us', org, us)
   count('r' .. bucket(us), org)
   publish()
@@ -34,7 +34,8 @@ local final = ARGV[3] == '1' or made >= whole(job[5], 1)
 local delay = math.max(backoff(job[6], made), within(ARGV[5], 0, LONGEST_MS, 0))
 local run_at = int(now_ms + delay)
 take_from('a', org, id)
-free_locks(id, token, job[9])
+if job[9] then free_locks(id, token, job[9]) end
+left(id, org, us)
 redis.call('RPUSH', base .. K.errors .. id, ARGV[7])
 redis.call('LTRIM', base .. K.errors .. id, -kept, -1)
 if final then

@@ -5,7 +5,7 @@
 -- returns: 1 if it was taken, 2 if this job holds it, else 0
 -- errors: none
 -- full server: runs
--- include: base place locks
+-- include: base share turns noting? limits? place locks
 local lock, id, token = ARGV[1], ARGV[2], ARGV[3]
 local name, waiters, key = base .. K.value .. lock, base .. K.waiters .. lock, base .. K.job .. id
 local inside, place, job = id ~= '', 0, {}

@@ -8,7 +8,7 @@
 --       jobs the queue has left}, or {-1, active jobs} if jobs run and force is not set
 -- errors: none
 -- full server: runs
--- include: base place locks settle delete version asked
+-- include: base share turns noting? limits? place keyed? locks settle? delete version asked
 handing = false
 local states, limit, everything = ARGV[1], whole(ARGV[3], 1), ARGV[4] == '1'
 local asked, at, offset = whole(ARGV[5], now_ms), whole(ARGV[6], 1), whole(ARGV[7], 0)
@@ -54,7 +54,8 @@ if everything then
   -- A queue to which jobs were added meanwhile keeps its pause and its order.
   if ended and left == 0 then
     redis.call('UNLINK', base .. K.paused, base .. K.seq, base .. K.bell, base .. K.events,
-      base .. K.revoked, base .. K.ended, base .. K.cancels, base .. K.sentback, base .. K.slots, base .. K.lastruns, base .. K.lastends)
+      base .. K.revoked, base .. K.unowned, base .. K.turns,
+      base .. K.rested, base .. K.parked, base .. K.starts, base .. K.ended, base .. K.cancels, base .. K.sentback, base .. K.keyparked, base .. K.slots, base .. K.lastruns, base .. K.lastends)
     for back = 0, MINUTE_TTL / 60 do redis.call('UNLINK', base .. K.minute .. (minute - back)) end
   end
 end

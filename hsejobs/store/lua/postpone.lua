@@ -6,10 +6,10 @@
 --       cancelled, "r" refused, or "x" if that is limit_ms or more: nothing is changed
 -- errors: none
 -- full server: runs
--- include: base place locks cancel sentback
+-- include: base share turns noting? limits? place keyed? costs? locks? cancel? sentback
 local id, token, code = ARGV[1], ARGV[2], ARGV[5]
 local key = base .. K.job .. id
-local job = read(key, 'st', 'tk', 'o', 'am', 'pf', 'ec', 'bs', 'n', 'cl', 'lk')
+local job = read(key, 'st', 'tk', 'o', 'am', 'pf', 'ec', 'bs', 'n', 'cl', 'lk', 'pt')
 if job[9] and job[2] == token and (job[1] == 'a' or job[1] == 'f') then
   if job[1] == 'a' then
     end_cancelled(id, 'a')
@@ -31,7 +31,8 @@ if job[1] == 'a' then
   if code ~= '' then run_at = send_back(id, code, job[8] or '', run_at, now_ms - first) end
   run_at = int(run_at)
   take_from('a', org, id)
-  free_locks(id, token, job[10])
+  if job[10] then free_locks(id, token, job[10]) end
+  left(id, org, (now_ms - whole(job[11], now_ms)) * 1000)
   redis.call('HSET', key, 'st', 'd', 'am', made, 'ra', run_at, field, int(first), 'si', NOW)
   redis.call('HDEL', key, 'pg', 'pm')
   if code ~= '' then

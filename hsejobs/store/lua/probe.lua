@@ -3,7 +3,7 @@
 -- ARGV: name, priority, delay_ms, attempts, backoff_ms, timeout_ms, extras
 -- returns: 1
 -- errors: none
--- include: base place add
+-- include: base share turns noting? limits? place add
 -- XX and a member that is not a valid job id: the command writes nothing, but is checked like a write.
 redis.call('ZADD', base .. K.waiting, 'XX', 0, '')
 return 1

@@ -7,7 +7,7 @@
 --       of the state it is in
 -- errors: none
 -- full server: runs
--- include: base place version asked
+-- include: base share turns noting? limits? place version asked
 local only, moment, out, moved = ARGV[1], tonumber(ARGV[2]), {}, false
 for a = 3, #ARGV, 2 do
   local id = ARGV[a]

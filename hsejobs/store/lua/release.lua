@@ -4,7 +4,7 @@
 -- returns: how many their token still held: all others are skipped
 -- errors: none
 -- full server: runs
--- include: base place locks cancel
+-- include: base share turns noting? limits? place keyed? costs? locks? cancel?
 local released = 0
 for a = 1, #ARGV, 2 do
   local id = ARGV[a]
@@ -17,7 +17,8 @@ for a = 1, #ARGV, 2 do
     else
       local place = place_of(job[5], job[6])
       take_from('a', job[3], id)
-      free_locks(id, job[2], job[8])
+      if job[8] then free_locks(id, job[2], job[8]) end
+      left(id, job[3])
       redis.call('HSET', key, 'st', 'w', 'am', within(job[4], 1, 1000000, 1) - 1, 'sc', place, 'si', NOW)
       redis.call('HDEL', key, 'tk', 'pg', 'pm')
       put_in('w', job[3], place, id)

@@ -6,7 +6,7 @@
 -- returns: "ok", "back" if this job was restored before (the reply was lost, and the call is resent),
 --       "exists" if a new job uses the id, "missing" if it is another organization's
 -- errors: none
--- include: base place locks delete
+-- include: base share turns noting? limits? place keyed? locks? delete
 local id = ARGV[2]
 local key = base .. K.job .. id
 local at = 10
@@ -26,6 +26,8 @@ if redis.call('EXISTS', key) == 1 then
   return there[2] and there[1] == job.ct and 'back' or 'exists'
 end
 local state, score = state_of(job.st), int(whole(ARGV[3], 0))
+-- A parked job: its key may have room by now.
+if state == 'w' and tonumber(score) >= BEHIND then score = place_of(job.sc, job.p) end
 redis.call('HSET', key, unpack(hash))
 -- Earlier actions on all jobs do not apply to it: it did not exist then.
 redis.call('HSET', key, 're', NOW)

@@ -17,7 +17,7 @@ for i, state in ipairs({ 'w', 'a', 'd', 'c', 'f' }) do out[i] = redis.call('ZCAR
 out[6] = is_paused() and 1 or 0
 local oldest = -1
 if out[1] > 0 then
-  for priority = 1, 5 do
+  for priority = 1, 6 do
     local from = priority * PRIORITY_SPAN
     local first = redis.call('ZRANGEBYSCORE', name('w'), int(from), int(from + PRIORITY_SPAN - 1), 'LIMIT', 0, 1)[1]
     if first then

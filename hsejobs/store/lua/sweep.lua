@@ -11,7 +11,7 @@
 --       whose chord does not know it yet}
 -- errors: none
 -- full server: runs
--- include: base place locks settle due cancel stall
+-- include: base share turns noting? limits? place keyed? costs? locks? settle? due cancel? stall upkeep
 local max_stalls, limit = whole(ARGV[1], 0), within(ARGV[2], 1, 500, 1)
 local stall_limit = within(ARGV[3], 0, 500, 0)
 if now_ms > whole(ARGV[4], 0) then stall_limit = 0 end
@@ -25,10 +25,16 @@ for _, id in ipairs(dead) do
     became[#became + 1] = outcome
   end
 end
+local opens, key_opens_at = keep_turns(limit), wake_keys(limit)
+if key_opens_at and (not opens or key_opens_at < opens) then opens = key_opens_at end
 if (moved > 0 or #stalled > 0) and redis.call('ZCARD', base .. K.waiting) > 0 then ring() end
 local next_due = -1
 local first = redis.call('ZRANGE', base .. K.delayed, 0, 0, 'WITHSCORES')
 if first[2] then next_due = within(first[2], now_ms, now_ms + LONGEST_MS, now_ms) - now_ms end
+if opens then
+  local left_ms = math.max(0, opens - now_ms)
+  if next_due < 0 or left_ms < next_due then next_due = left_ms end
+end
 local cancelled = {}
 for _, id in ipairs(redis.call('ZRANGE', base .. K.cancels, 0, 499)) do
   local job = read(base .. K.job .. id, 'st', 'tk', 'cl')

@@ -5,7 +5,7 @@
 -- returns: 1 if it was freed, else 0
 -- errors: none
 -- full server: runs
--- include: base place locks
+-- include: base share turns noting? limits? place locks
 local lock, id = ARGV[1], ARGV[2]
 local value = redis.call('GET', base .. K.value .. lock)
 if not value then return 0 end

@@ -5,7 +5,7 @@
 --   organization: in whose index the id was found, or ''
 -- returns: for each id {codes separated by spaces, 1 if repaired or 0}
 -- errors: none
--- include: base place locks delete cancel inspect
+-- include: base share turns noting? limits? place keyed? costs? locks? delete cancel? inspect
 local repair, out, wakes = ARGV[1] == '1', {}, false
 
 -- An entry or a value without a record. A key that is not a hash is not deleted: another program wrote it.
@@ -36,7 +36,7 @@ end
 
 local function score_of(state, found, job)
   local score = found.places[state]
-  if score and good_score(state, score) then return int(tonumber(score)) end
+  if score and good_score(state, score) and not (state == 'w' and whole(score, 0) >= BEHIND) then return int(tonumber(score)) end
   if state == 'w' then return place_of(job[16], job[3]) end
   if state == 'd' then return int(sound(job[9], 0, LATEST) and whole(job[9]) or now_ms) end
   if state == 'a' then return NOW end

@@ -1,4 +1,4 @@
--- Adds one job from the seven shared values at the start of ARGV and its own seven from index `a`. Returns
+-- Adds one job from the seven shared values at the start of ARGV and its own eight from index `a`. Returns
 -- "1<state letter>" if it was created, "0<state letter>" if it existed; a job that this call created
 -- before (same nonce) counts as created.
 local delay, extras = within(ARGV[3], 0, LONGEST_MS, 0), ARGV[7]
@@ -25,6 +25,7 @@ local function add_job(a)
   if nonce ~= '' then fields[at + 1], fields[at + 2], at = 'nx', nonce, at + 2 end
   if signature ~= '' then fields[at + 1], fields[at + 2], at = 'sg', signature, at + 2 end
   if ARGV[a + 6] ~= '' then fields[at + 1], fields[at + 2], at = 'ro', ARGV[a + 6], at + 2 end
+  if ARGV[a + 7] ~= '' then fields[at + 1], fields[at + 2], at = 'ky', ARGV[a + 7], at + 2 end
   redis.call('SET', base .. K.payload .. id, ARGV[a + 5])
   if extras ~= '' then redis.call('SET', base .. K.extras .. id, extras) end
   count('ad', org)

@@ -60,14 +60,22 @@ local function org_index(state, org)
   return base .. K.org .. STATE[state] .. ':' .. org
 end
 
+-- lib/turns: gives the organization of a waiting job its turn.
+local take_turns
+
 local function put_in(state, org, score, id)
+  if state == 'w' then take_turns(org, score, id) end
   redis.call('ZADD', index(state), score, id)
   if org then redis.call('ZADD', org_index(state, org), score, id) end
 end
 
 local function take_from(state, org, id)
   redis.call('ZREM', index(state), id)
-  if org then redis.call('ZREM', org_index(state, org), id) end
+  if org then
+    redis.call('ZREM', org_index(state, org), id)
+  elseif state == 'w' then
+    redis.call('ZREM', base .. K.unowned, id)
+  end
 end
 
 local function take_from_all(org, id)

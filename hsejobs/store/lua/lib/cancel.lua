@@ -13,17 +13,20 @@ local function ended_outside(id, extras)
   if extras then redis.call('ZADD', base .. K.ended, NOW, id) end
 end
 
--- The job is in `state`. `entry`: what its worker reported, a table of the error's fields; nil for nothing.
-local function end_cancelled(id, state, entry)
+-- The job is in `state`. `entry`: what its worker reported, a table of the error's fields, `us`: how long it ran;
+-- nil for nothing.
+local function end_cancelled(id, state, entry, us)
   local key = base .. K.job .. id
-  local job = read(key, 'o', 'am', 'pt', 'tk', 'cl', 'x', 'lk')
+  local job = read(key, 'o', 'am', 'pt', 'tk', 'cl', 'x', 'lk', 'ky', 'n')
   local org = job[1]
   entry = entry or {}
   entry.attempt = entry.attempt or within(job[2], 0, 1000000, 0)
   if state == 'a' and not entry.worker then entry.worker, entry.startedAt = job[4], whole(job[3]) end
   entry.code, entry.error, entry.failedAt = 'cancelled', text_of_cancel(job[5]), now_ms
   take_from(state, org, id)
-  free_locks(id, job[4], job[7])
+  if job[7] then free_locks(id, job[4], job[7]) end
+  if state == 'a' then left(id, org, us or (now_ms - whole(job[3], now_ms)) * 1000) end
+  if state == 'w' and job[8] then key_gone(id, job[9] or '', job[8]) end
   redis.call('ZREM', base .. K.cancels, id)
   redis.call('HSET', key, 'st', 'f', 'ec', 'cancelled', 'ft', NOW)
   redis.call('RPUSH', base .. K.errors .. id, cjson.encode(entry))

@@ -1,5 +1,7 @@
 -- Claims up to `n` jobs: lease, token, attempt. A job that stalled before is claimed alone.
-local FIELDS = { 'n', 'am', 'ax', 'bo', 'to', 'o', 'u', 'sl', 'ws', 'ct', 'p', 'x', 'sg', 'st', 'cl' }
+local FIELDS = { 'n', 'am', 'ax', 'bo', 'to', 'o', 'u', 'sl', 'ws', 'ct', 'p', 'x', 'sg', 'st', 'cl', 'ky' }
+-- How many jobs one claim parks at most.
+local MOST_PARKED = 200
 
 -- Whether the claim was resent meanwhile and answered: the caller no longer waits for this copy.
 local function is_late(token, again)
@@ -12,35 +14,124 @@ local function revoked(id, name)
   return (found[1] or found[2]) and 'revoked' or ''
 end
 
--- Returns a list for each job: the FIELDS except the last two, 'revoked' or '', id, payload; absent ones are nil.
+-- How many of `n` jobs the queue's own limit and rate allow now.
+local function allowed(n)
+  if share()[LIMIT] then n = math.min(n, whole(share()[LIMIT], n) - redis.call('ZCARD', base .. K.active)) end
+  if not share()[RATE] or n < 1 then return n end
+  local most, window = string.match(share()[RATE], '^(%d+) (%d+)$')
+  if not most then return n end
+  -- Jobs of one claim begin one after another, perhaps long after it.
+  local room, opens = rate_room(base .. K.starts, tonumber(most), tonumber(window), 1)
+  if room == 0 and redis.call('HGET', base .. K.share, 'o') ~= opens then
+    redis.call('HSET', base .. K.share, 'o', opens)
+    redis.pcall('PUBLISH', base .. K.timer, opens)
+  end
+  return room, tonumber(most), tonumber(window)
+end
+
+-- Wakes another worker if it would find a job.
+local function ring_for_more(turns)
+  local more
+  if turns then
+    more = redis.call('ZCARD', base .. K.turns) > 0
+  else
+    more = redis.call('ZCOUNT', base .. K.waiting, '-inf', '(' .. int(BEHIND)) > 0
+  end
+  if more and (not (share()[LIMIT] or share()[RATE]) or allowed(1) > 0) then ring() end
+end
+
+-- Returns a list for each job: the FIELDS except the last three, 'revoked' or '', id, payload, key; absent ones are nil.
 local function claim(n, token, lease_ms, again)
   if n < 1 or is_paused() then return {} end
   move_due(100)
+  local most, window
+  if share()[LIMIT] or share()[RATE] then
+    n, most, window = allowed(n)
+    if n < 1 then return {} end
+  end
   local waiting = base .. K.waiting
-  local ids = redis.call('ZRANGE', waiting, 0, n - 1)
-  if #ids == 0 then return {} end
+  -- A plain FIFO needs no turns unless tenants have limits.
+  local limited = share()[TENANT] or share()[OVERRIDES]
+  local turns = share()[ON] and (limited or not share()[FIFO])
+  local line, from, to, alone = waiting, '-inf', '(' .. int(BEHIND), nil
+  local found, ids
+  if turns then
+    if share()[OLD] then note_old(100) end
+    found = redis.call('ZRANGE', base .. K.turns, 0, n, 'WITHSCORES')
+    if #found == 0 then return {} end
+    if #found == 2 and not limited then
+      -- One party alone is charged nothing, and its jobs are read like those of a FIFO.
+      alone = found[1]
+      local lowest = tonumber(string.sub(alone, 1, 1)) * PRIORITY_SPAN
+      line, from, to = line_of(string.sub(alone, 2)), int(lowest), int(lowest + PRIORITY_SPAN - 1)
+    else
+      load_turns(n, found)
+    end
+  end
+  local shares = turns and not alone
+  if not shares then
+    ids = redis.call('ZRANGEBYSCORE', line, from, to, 'LIMIT', 0, n + 1)
+    if #ids == 0 and not alone then return {} end
+  end
   -- Both are rare: one command reads both.
   local special = redis.call('EXISTS', base .. K.revoked, base .. K.resent .. token) > 0
   if special and is_late(token, again) then return {} end
   begin()
-  local out, taken, payload_keys, leases = {}, {}, {}, {}
+  local out, taken, payload_keys, leases, lines = {}, {}, {}, {}, {}
   local lease_until = int(now_ms + lease_ms)
   local revocable = special and redis.call('EXISTS', base .. K.revoked) == 1
-  for _, id in ipairs(ids) do
+  local next, id, one, parks = 0, nil, nil, 0
+  while #taken < n and parks < MOST_PARKED do
+    next = next + 1
+    if shares then
+      id, one = pick(n)
+    else
+      if next > #ids and parks > 0 and #ids > n then
+        -- The parked ones have left the line, those that are taken leave it at the end.
+        ids, next = redis.call('ZRANGEBYSCORE', line, from, to, 'LIMIT', #taken, n + 1), 1
+      end
+      id = ids[next]
+    end
+    if not id then break end
     local key = base .. K.job .. id
     local job = read(key, unpack(FIELDS))
     local state, org, at = job[14], job[6], #taken + 1
+    local party = org or ''
     if state ~= 'w' and not is_there(key, job, state) then
       take_from('w', nil, id)
+      redis.call('ZREM', one and line_of(one.party) or line, id)
+      if one then skip(one) end
+    elseif state == 'w' and turns and party ~= (one and one.party or string.sub(alone or '', 2)) then
+      -- In the index of another organization: the record is correct.
+      redis.call('ZREM', one and line_of(one.party) or line, id)
+      if one then skip(one) end
     elseif state == 'w' and job[15] then
       -- Put back by a repair, or by a release that knows no cancel.
       end_cancelled(id, 'w')
+      if one then skip(one) end
+    elseif state == 'w' and job[16] and not key_room(job[1] or '', job[16]) then
+      park_job(id, job[1] or '', job[16], org, redis.call('ZSCORE', waiting, id))
+      parks = parks + 1
+      if one then skip(one) end
     elseif state == 'w' or not settle(id, 'w', state, org, job[11]) then
-      if job[8] and at > 1 then break end
-      job[14], job[15] = revocable and revoked(id, job[1]) or '', id
+      -- One that stalled before, and one with a rate, which counts from the claim.
+      local apart = job[8] or (job[16] and key_paces(job[1] or ''))
+      if apart and at > 1 then
+        next = next - 1
+        break
+      end
+      if org and not share()[ON] then use_turns() end
+      if job[16] then key_take(job[1] or '', job[16], id) end
+      job.charged = one and take(one, job[1])
+      job[17], job[14], job[15] = job[16], revocable and revoked(id, job[1]) or '', id
       out[at], taken[at], payload_keys[at] = job, id, base .. K.payload .. id
       leases[2 * at - 1], leases[2 * at] = lease_until, id
-      if job[8] then break end
+      if not lines[party] then lines[party] = {} end
+      lines[party][#lines[party] + 1] = id
+      if apart then break end
+    else
+      redis.call('ZREM', one and line_of(one.party) or line, id)
+      if one then skip(one) end
     end
   end
   if #taken > 0 then
@@ -48,20 +139,32 @@ local function claim(n, token, lease_ms, again)
       local id, org = job[15], job[6]
       local made = within(job[2], 0, 1000000, 0)
       job[2] = int(made)
-      redis.call('HSET', base .. K.job .. id, 'st', 'a', 'tk', token, 'am', made + 1, 'pt', NOW)
-      if org then
-        redis.call('ZREM', org_index('w', org), id)
-        redis.call('ZADD', org_index('a', org), lease_until, id)
+      local key = base .. K.job .. id
+      if job.charged then
+        redis.call('HSET', key, 'st', 'a', 'tk', token, 'am', made + 1, 'pt', NOW, 'ev', job.charged)
+      else
+        redis.call('HSET', key, 'st', 'a', 'tk', token, 'am', made + 1, 'pt', NOW)
       end
+      if org then redis.call('ZADD', org_index('a', org), lease_until, id) end
       local since = whole(job[9]) or whole(job[10], now_ms)
       count('w' .. bucket(now_us - since * 1000), org)
       event('active', id, org)
     end
     redis.call('ZREM', waiting, unpack(taken))
+    for party, line in pairs(lines) do
+      if party ~= '' or share()[ON] then redis.call('ZREM', line_of(party), unpack(line)) end
+    end
     redis.call('ZADD', base .. K.active, unpack(leases))
+    if most then rate_count(base .. K.starts, most, window, #taken) end
     local payloads = redis.call('MGET', unpack(payload_keys))
     for at = 1, #out do out[at][16] = payloads[at] end
   end
-  if redis.call('ZCARD', waiting) > 0 then ring() end
+  if shares then
+    write_turns()
+    write_times()
+  elseif alone and next >= #ids and #ids <= n and not entered[alone] then
+    redis.call('ZREM', base .. K.turns, alone)
+  end
+  ring_for_more(turns)
   return out
 end

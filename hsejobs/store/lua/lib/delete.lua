@@ -30,8 +30,9 @@ end
 local function delete_job(id, state, org, keep_ms)
   bury(id, org, keep_ms or 0)
   if state ~= 'c' and state ~= 'f' then
-    local job = read(base .. K.job .. id, 'tk', 'lk')
-    free_locks(id, job[1], job[2])
+    local job = read(base .. K.job .. id, 'tk', 'lk', 'ky', 'n')
+    if job[3] then key_gone(id, job[4] or '', job[3]) end
+    if job[2] then free_locks(id, job[1], job[2]) end
   end
   if state == 'c' or state == 'f' then keep_outcome(id, state) end
   if state then take_from(state, org, id) else take_from_all(org, id) end

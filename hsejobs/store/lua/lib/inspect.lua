@@ -17,7 +17,7 @@ end
 
 -- Whether a score is valid in the index of a state.
 local function good_score(letter, score)
-  if letter == 'w' then return sound(score, PRIORITY_SPAN, 6 * PRIORITY_SPAN) end
+  if letter == 'w' then return sound(score, PRIORITY_SPAN, 7 * PRIORITY_SPAN) end
   if letter == 'c' or letter == 'f' then return sound(score, 0, LATEST * 1000) end
   return sound(score, 0, LATEST)
 end
@@ -33,7 +33,7 @@ end
 -- faults in order; `live`: a worker holds it, so it must not be changed.
 local function inspect(id, found_org)
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'o', 'p', 'am', 'ax', 'bo', 'to', 'ct', 'ra', 'ft', 'pt', 'ws', 'pf', 'sl', 'lc', 'sc', 'pg', 'cl', 'bs')
+  local job = read(key, 'st', 'o', 'p', 'am', 'ax', 'bo', 'to', 'ct', 'ra', 'ft', 'pt', 'ws', 'pf', 'sl', 'lc', 'sc', 'pg', 'cl', 'bs', 'n', 'ky')
   local faults, places, standing = {}, {}, 0
   local function fault(code) faults[#faults + 1] = code end
   for letter in pairs(STATE) do
@@ -61,7 +61,9 @@ local function inspect(id, found_org)
   elseif standing > 1 then
     fault('two_indexes')
   end
-  if places[state] and not good_score(state, places[state]) then fault('bad_score') end
+  local good = not places[state] or good_score(state, places[state])
+  if good and state == 'w' and whole(places.w, 0) >= BEHIND then good = job[21] and is_parked(id, job[20] or '', job[21]) end
+  if not good then fault('bad_score') end
   found.bad = {}
   for name, rule in pairs(NUMBERS) do
     local value = job[rule[1]]

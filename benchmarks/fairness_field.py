@@ -1,0 +1,167 @@
+"""A server with consumers of the queue of ``fairness_tasks``, for ``fairness``."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.server import Server, find_binary
+from hsejobs.model import new_job_id
+from hsejobs.store import keys
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import JobReader
+from hsejobs.store.write import JobWriter, NewJob
+
+ROOT = Path(__file__).resolve().parent.parent
+QUEUE, PREFIX = "fairness", "hsejobs"
+BASE = keys.base(PREFIX, QUEUE)
+
+
+class Field:
+    """The server, its consumers, and what happens in the queue."""
+
+    def __init__(self, folder: Path, server: Server, settings: dict[str, str]) -> None:
+        self.folder, self.server = folder, server
+        self.notes = folder / "notes"
+        self.notes.touch()
+        self.redis = RedisClient(server.url)
+        self.reader = JobReader(self.redis, PREFIX)
+        self.writer = JobWriter(self.redis, PREFIX)
+        self.consumers: list[subprocess.Popen[bytes]] = []
+        self.env = {
+            **os.environ,
+            "QUEUE_REDIS_URL": server.url,
+            "FAIRNESS_NOTES": str(self.notes),
+            "JOBS_HOME": str(folder / "home"),
+            "QUEUE_LOG_LEVEL": "warning",
+            **settings,
+        }
+
+    def start(self, workers: int, kind: str = "thread") -> subprocess.Popen[bytes]:
+        """Starts one consumer."""
+        command = (
+            *(sys.executable, "-m", "huey.bin.huey_consumer"),
+            *("benchmarks.fairness_tasks.huey", "-k", kind, "-w", str(workers)),
+        )
+        with (self.folder / "consumer.log").open("ab") as log:
+            made = subprocess.Popen(
+                command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True, env=self.env
+            )
+        self.consumers.append(made)
+        return made
+
+    def kill(self, consumer: subprocess.Popen[bytes]) -> None:
+        os.killpg(consumer.pid, signal.SIGKILL)
+        consumer.wait()
+        self.consumers.remove(consumer)
+
+    def wait_ready(self, n: int) -> None:
+        """Waits until ``n`` consumers have sent heartbeats."""
+        until = time.monotonic() + 60
+        while self.redis.command("ZCARD", keys.of(BASE, "workers")) < n:
+            if time.monotonic() > until:
+                raise TimeoutError((self.folder / "consumer.log").read_text()[-2000:])
+            time.sleep(0.02)
+
+    def add(
+        self,
+        organization: str | None,
+        n: int,
+        seconds: float,
+        priority: int = 3,
+        task: str = "work",
+    ) -> list[str]:
+        """Adds jobs of one organization; returns their ids."""
+        name, payload = (
+            f"benchmarks.fairness_tasks.{task}",
+            json.dumps({"seconds": seconds}).encode(),
+        )
+        jobs = [
+            NewJob(new_job_id(), name, payload, priority, 3, 50, 0, organization_id=organization)
+            for _ in range(n)
+        ]
+        self.writer.add_many(QUEUE, jobs)
+        return [job.id for job in jobs]
+
+    def waited_ms(self, job_id: str, patience: float = 120.0) -> int:
+        """ms from the add of a job to its begin; waits until it has ended."""
+        until = time.monotonic() + patience
+        while True:
+            found = self.reader.job(QUEUE, job_id)
+            if found.finished_at and found.processed_at:
+                return found.processed_at - found.created_at
+            if time.monotonic() > until:
+                raise TimeoutError(f"{job_id} is {found.status}")
+            time.sleep(0.01)
+
+    def runs(self) -> list[tuple[str, float, float]]:
+        """Organization, begin and end of each run so far."""
+        lines = (line.split() for line in self.notes.read_text().splitlines())
+        return [(org, float(began), float(ended)) for org, began, ended in lines]
+
+
+class Feed(threading.Thread):
+    """Reads the queue's events as they come: the server keeps the newest only.
+
+    ``seen`` has ``(ms, kind, job, organization)``.
+    """
+
+    def __init__(self, field: Field) -> None:
+        super().__init__(daemon=True)
+        self._redis = RedisClient(field.server.url)
+        self._key = keys.of(BASE, "events")
+        self._stop = threading.Event()
+        self.seen: list[tuple[float, str, str, str]] = []
+
+    def run(self) -> None:
+        last = b"0-0"
+        while True:
+            stopping = self._stop.is_set()
+            entries: Any = self._redis.command("XRANGE", self._key, b"(" + last, "+", "COUNT", 1000)
+            for entry_id, fields in entries:
+                last = entry_id
+                ms = float(entry_id.split(b"-")[0])
+                flat = dict(zip(fields[::2], fields[1::2], strict=True))
+                pairs = (fields if isinstance(fields, dict) else flat).items()
+                for kind, text in pairs:
+                    for line in text.decode().split("\n"):
+                        job, _, org = line.partition("\t")
+                        self.seen.append((ms, kind.decode(), job, org))
+            if stopping and not entries:
+                return
+            time.sleep(0.02)
+
+    def finish(self) -> None:
+        """Reads the rest."""
+        self._stop.set()
+        self.join()
+        self._redis.close()
+
+
+@contextmanager
+def field(settings: dict[str, str] | None = None) -> Iterator[Field]:
+    """A server of its own; its consumers end with it."""
+    with tempfile.TemporaryDirectory() as folder, Server(find_binary(None), Path(folder)) as server:
+        made = Field(Path(folder), server, settings or {})
+        try:
+            yield made
+        finally:
+            for one in list(made.consumers):
+                made.kill(one)
+            made.redis.close()
+
+
+def jain(values: Sequence[float]) -> float:
+    """Jain's index of fairness: 1 if all are equal, 1/n if one has all."""
+    total = sum(values)
+    return total * total / (len(values) * sum(v * v for v in values)) if total else 0.0

@@ -1,0 +1,39 @@
+"""Rates such as 50/s: how many in any second, minute or hour.
+
+Imports only the standard library, as ``hsejobs.settings`` does.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+MOST = 1_000_000
+MEANS = f"must be a number from 1 to {MOST} and a unit, such as 50/s, 100/m or 1000/h"
+_UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000}
+
+
+class Rate(NamedTuple):
+    """At most ``most`` in any ``ms`` milliseconds; 0 is no limit."""
+
+    most: int
+    ms: int
+
+    def __str__(self) -> str:
+        if not self.most:
+            return ""
+        unit = next(name for name, ms in _UNITS.items() if ms == self.ms)
+        return f"{self.most}/{unit}"
+
+
+UNLIMITED = Rate(0, 0)
+
+
+def parse_rate(text: str) -> Rate:
+    """The rate that ``n/s``, ``n/m`` or ``n/h`` means; '' is no limit. Raises ValueError."""
+    if not text:
+        return UNLIMITED
+    found = re.fullmatch(r"([0-9]{1,7})/([smh])", text)
+    if found is None or not 1 <= int(found[1]) <= MOST:
+        raise ValueError(MEANS)
+    return Rate(int(found[1]), _UNITS[found[2]])

@@ -1,0 +1,48 @@
+-- Whose turn it is. A party is an organization, or '' for the jobs of none. A member of `turns` is a party with
+-- waiting jobs of one priority, `<priority><organization>`; its score is the priority and its virtual time,
+-- which grows by the running time of its jobs in us, divided by its weight (start-time fair queueing).
+-- In a plain FIFO the score is the place of its first job. Entries of `turns` whose jobs have gone are
+-- removed when their turn comes.
+
+-- Adds a member to `turns` unless it is there or at a limit. One that comes, or comes back, does not get the
+-- time that it did not use.
+local function enter(party, place)
+  local priority = priority_of(place)
+  local member = priority .. party
+  local score = redis.call('ZSCORE', base .. K.turns, member)
+  if share()[FIFO] then
+    if score and tonumber(score) <= place then return end
+    score = place
+  else
+    if score then return end
+    local rested = whole(redis.call('ZSCORE', base .. K.rested, member), 0)
+    score = math.max(rested, score_at(priority, time_of(priority)))
+  end
+  if share()[PARKED] and redis.call('ZSCORE', base .. K.parked, member) then return end
+  redis.call('ZADD', base .. K.turns, int(score), member)
+end
+
+-- Turns are used from the first job of an organization on. Waiting jobs added before that are noted in steps.
+local function use_turns()
+  set_share(ON, '1')
+  if redis.call('ZCARD', base .. K.waiting) > 0 then
+    set_share(OLD, int(whole(redis.pcall('GET', base .. K.seq), 0)))
+    redis.call('HSET', base .. K.share, 'c', int(PRIORITY_SPAN))
+  end
+end
+
+local entered = {}
+take_turns = function(org, place, id)
+  place = whole(place, 0)
+  if org then
+    if not share()[ON] then use_turns() end
+  elseif share()[ON] then
+    redis.call('ZADD', base .. K.unowned, int(place), id)
+  else
+    return
+  end
+  local member = priority_of(place) .. (org or '')
+  if place >= BEHIND or (entered[member] and not share()[FIFO]) then return end
+  entered[member] = true
+  enter(org or '', place)
+end

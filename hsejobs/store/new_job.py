@@ -1,0 +1,64 @@
+"""A job that is complete and can be added."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from hsejobs.store.scripts import Arg
+
+
+class NewJob(NamedTuple):
+    """A complete, immutable job to add. Times in ms; JSON as bytes."""
+
+    id: str
+    name: str
+    payload: bytes
+    priority: int
+    attempts: int
+    backoff: int
+    timeout: int
+    delay: int = 0
+    organization_id: str | None = None
+    user_id: str | None = None
+    extras: bytes = b""
+    signature: str = ""
+    #: The request id and, after a space, the ``traceparent`` of the request that adds the job.
+    trace: str = ""
+    #: Distinguishes this add from others with the same id; '' when the id is new.
+    nonce: str = ""
+    #: The role of the caller who added it over HTTP; '' for the command line, Python and the system.
+    role: str = ""
+    #: By which its task's limits count it; '' for none.
+    key: str = ""
+
+    def shared(self) -> tuple[Arg, ...]:
+        """The script arguments that are given once for jobs that share them."""
+        return (
+            self.name,
+            self.priority,
+            self.delay,
+            self.attempts,
+            self.backoff,
+            self.timeout,
+            self.extras,
+        )
+
+    def own(self) -> tuple[Arg, ...]:
+        """The script arguments that are given for each job."""
+        return (
+            self.id,
+            self.nonce,
+            self.organization_id or "",
+            self.user_id or "",
+            # One field for both, so that a claim has no extra read for jobs without a trace.
+            f"{self.signature} {self.trace}" if self.trace else self.signature,
+            self.payload,
+            self.role,
+            self.key,
+        )
+
+
+def new_nonce() -> str:
+    """Eleven random hexadecimal characters."""
+    return os.urandom(6).hex()[:11]
