@@ -11,7 +11,7 @@ Run it in any folder::
 ``returns``     a tenant that comes back after a pause: its part of the next seconds;
 ``limits``      the event feed under a limit, a tenant limit and a rate, while a consumer is killed
                 every second: the most at any moment, the most starts in any sliding window;
-``neighbours``  the first jobs of five tenants behind 1,500 jobs of 20 ms of another one.
+``neighbors``  the first jobs of five tenants behind 1,500 jobs of 20 ms of another one.
 
 One JSON document on stdout; exit 1 if a limit was exceeded.
 """
@@ -187,7 +187,7 @@ def limits(seconds: float) -> dict[str, Any]:
         }
 
 
-def neighbours() -> dict[str, Any]:
+def neighbors() -> dict[str, Any]:
     """Seconds until the single jobs of five tenants begin behind 1,500 jobs of another one."""
     with field() as made:
         start_two(made, 4)
@@ -200,7 +200,7 @@ def neighbours() -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--parts", default="begins,shares,returns,limits,neighbours")
+    parser.add_argument("--parts", default="begins,shares,returns,limits,neighbors")
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--tries", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=30.0)
@@ -210,7 +210,7 @@ def main() -> int:
         "shares": lambda: shares(given.seconds),
         "returns": returns,
         "limits": lambda: limits(given.seconds),
-        "neighbours": neighbours,
+        "neighbors": neighbors,
     }
     report = {name: parts[name]() for name in given.parts.split(",")}
     print(json.dumps(report, indent=2))
