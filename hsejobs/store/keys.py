@@ -47,6 +47,14 @@ SUFFIXES: dict[str, str] = {
     "timer": "timer",
     "events": "events",
     "minute": "m:",
+    # the organizations of the queue, what operators set for them, and the busiest of each minute
+    "orgs": "orgs",
+    "tenants": "tenants",
+    "busiest": "mo:",
+    # whose turn it is
+    "turns": "turns",
+    "rested": "turns:rested",
+    "parked": "turns:parked",
     "gone": "gone",
     "newevents": "events:new",
     "revoked": "revoked",
@@ -75,6 +83,10 @@ SUFFIXES: dict[str, str] = {
 
 #: Retention of the per-minute counters in seconds: of the whole queue, and of one organization.
 MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
+#: How many organizations of a minute are kept for history, and how many are compared for it.
+BUSIEST_KEPT, BUSIEST_COMPARED = 50, 1000
+#: Minutes after an organization's last counted job, after which a sweep checks whether it has any left.
+IDLE_MINUTES = 60
 #: Retention of the file of a manually removed job, in ms. It exceeds the minute of an undo, which starts
 #: when the last of many jobs was removed; restoring many over a slow connection takes time, too.
 UNDO_MS = 300_000
@@ -100,6 +112,9 @@ PRIORITY_SPAN = 2**50
 CONSTANTS = {
     "MINUTE_TTL": MINUTE_TTL,
     "ORG_MINUTE_TTL": ORG_MINUTE_TTL,
+    "BUSIEST_KEPT": BUSIEST_KEPT,
+    "BUSIEST_COMPARED": BUSIEST_COMPARED,
+    "IDLE_MINUTES": IDLE_MINUTES,
     "EVENTS_KEPT": EVENTS_KEPT,
     "PRIORITY_SPAN": PRIORITY_SPAN,
     "DEFAULT_PRIORITY": DEFAULT_PRIORITY,

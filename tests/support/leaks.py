@@ -27,9 +27,21 @@ _STAY = {
     "lastends",
     "workers",
     "gone",
+    "orgs",
+    "tenants",
     "ended",
 }
-_EXPIRE = ("sentback", "minute", "worker", "counter", "members", "revoked", "resent", "newevents")
+_EXPIRE = (
+    "sentback",
+    "minute",
+    "busiest",
+    "worker",
+    "counter",
+    "members",
+    "revoked",
+    "resent",
+    "newevents",
+)
 _BASE = re.compile(r"(?P<base>[^{}]+:\{[^{}]+\}:)(?P<rest>.*)", re.DOTALL)
 
 Index = dict[str, float]
