@@ -13,8 +13,8 @@ from hsejobs.store import keys, scripts
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import WINDOW, make_cursor, read_cursor
 
-#: Organizations in one call of the listing script.
-CHUNK = 200
+#: Organizations on a page, and in one call of the listing script.
+MOST, CHUNK = 200, 100
 #: The largest weight and limit that can be set.
 MOST_WEIGHT, MOST_LIMIT = 1_000, 1_000_000
 _NONE = "-"
@@ -88,8 +88,8 @@ class Shares:
         They change places while pages are read: one may come twice or not at all. ``limit``: 1 to
         200. Raises InvalidOption for an invalid limit or cursor.
         """
-        if not 1 <= limit <= CHUNK:
-            raise InvalidOption("limit", f"must be a number from 1 to {CHUNK}")
+        if not 1 <= limit <= MOST:
+            raise InvalidOption("limit", f"must be a number from 1 to {MOST}")
         place = f"{queue} t"
         score, last = read_cursor(cursor, place)
         rows = self._all(queue)
@@ -181,7 +181,7 @@ def _row(row: Sequence[Any], whole_us: int) -> _Row:
         delayed,
         failed,
         round(ended / WINDOW, 2),
-        round(min(1.0, us / whole_us), 4) if whole_us else 0,
+        round(min(1.0, us / whole_us), 4) if whole_us else 0.0,
         weight,
         limit,
         paused,

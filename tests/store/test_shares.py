@@ -305,3 +305,22 @@ def test_broken_values_are_read_as_unset(
     redis_client.hset("t:{q}:tenants", "one", "x")
     assert shares.set("q", "one", weight=4)
     assert redis_client.hget("t:{q}:tenants", "one") == b"4 - 0"
+
+
+def test_a_list_without_recent_counters_has_the_same_jobs(
+    store: Store, shares: Shares, redis_client: redis.Redis
+) -> None:
+    """What was counted before the last 5 minutes no longer counts; what ended since does."""
+    run(store, "a", "one", 1_000)
+    store.add("b", organization_id="two")
+    minute = _back_a_minute(store, redis_client)
+    assert row(shares.page("q"), "one")["share"] == 1
+    for key in (f"t:{{q}}:m:{minute}", f"t:{{q}}:m:{minute}:one"):
+        redis_client.rename(key, key.replace(str(minute), str(minute - 5)))
+    store.fail(dict_pair(store, "six"))
+    page = shares.page("q")
+    assert (row(page, "six")["share"], row(page, "six")["rate"]) == (1, 0.2)
+    assert row(page, "two")["waiting"] == 1
+    assert names(page) == ["six", "two"]
+    store.add("c", organization_id="one")
+    assert (row(shares.page("q"), "one")["rate"], names(shares.page("q"))[0]) == (0, "six")
