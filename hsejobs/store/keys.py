@@ -49,6 +49,7 @@ SUFFIXES: dict[str, str] = {
     "minute": "m:",
     # the organizations of the queue, what operators set for them, and the busiest of each minute
     "orgs": "orgs",
+    "orgswalk": "orgs:walk",
     "tenants": "tenants",
     "busiest": "mo:",
     # whose turn it is
@@ -87,6 +88,8 @@ MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
 BUSIEST_KEPT, BUSIEST_COMPARED = 50, 1000
 #: Minutes after an organization's last counted job, after which a sweep checks whether it has any left.
 IDLE_MINUTES = 60
+#: The time in s after which all jobs are walked for their organizations again; how many in one sweep.
+WALK_TTL, WALKED_AT_ONCE = 86_400, 200
 #: Retention of the file of a manually removed job, in ms. It exceeds the minute of an undo, which starts
 #: when the last of many jobs was removed; restoring many over a slow connection takes time, too.
 UNDO_MS = 300_000
@@ -115,6 +118,8 @@ CONSTANTS = {
     "BUSIEST_KEPT": BUSIEST_KEPT,
     "BUSIEST_COMPARED": BUSIEST_COMPARED,
     "IDLE_MINUTES": IDLE_MINUTES,
+    "WALK_TTL": WALK_TTL,
+    "WALKED_AT_ONCE": WALKED_AT_ONCE,
     "EVENTS_KEPT": EVENTS_KEPT,
     "PRIORITY_SPAN": PRIORITY_SPAN,
     "DEFAULT_PRIORITY": DEFAULT_PRIORITY,

@@ -324,3 +324,30 @@ def test_a_list_without_recent_counters_has_the_same_jobs(
     assert names(page) == ["six", "two"]
     store.add("c", organization_id="one")
     assert (row(shares.page("q"), "one")["rate"], names(shares.page("q"))[0]) == (0, "six")
+
+
+def test_sweeps_find_the_tenants_of_older_releases(
+    store: Store, shares: Shares, redis_client: redis.Redis
+) -> None:
+    """Programs of 0.1.0 add jobs without the list; until a sweep has seen them, no one is listed."""
+    orgs = [f"org-{number:03}" for number in range(450)]
+    for number, org in enumerate(orgs):
+        store.add(f"j{number}", organization_id=org, delay=60_000 * (number % 2))
+    store.fail(dict_pair(store, "six"))
+    store.add("a")
+    redis_client.delete("t:{q}:orgs")
+    assert names(shares.page("q")) == [None]
+    for _ in range(3):
+        assert redis_client.zcard("t:{q}:orgs") < 451
+        store.work.sweep(3)
+    assert redis_client.zcard("t:{q}:orgs") == 451
+    assert row(shares.page("q", limit=200), None)["waiting"] == 1
+    # Done for today.
+    assert redis_client.get("t:{q}:orgs:walk") == b"6 0"
+    assert 0 < redis_client.ttl("t:{q}:orgs:walk") <= keys.WALK_TTL
+    redis_client.delete("t:{q}:orgs")
+    store.work.sweep(3)
+    assert redis_client.zcard("t:{q}:orgs") == 0
+    redis_client.set("t:{q}:orgs:walk", "broken", ex=9)
+    store.work.sweep(3)
+    assert redis_client.zcard("t:{q}:orgs") > 0

@@ -35,6 +35,7 @@ _EXPIRE = (
     "sentback",
     "minute",
     "busiest",
+    "orgswalk",
     "worker",
     "counter",
     "members",

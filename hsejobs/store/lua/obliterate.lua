@@ -55,7 +55,7 @@ if everything then
   if ended and left == 0 then
     redis.call('UNLINK', base .. K.paused, base .. K.seq, base .. K.bell, base .. K.events,
       base .. K.revoked, base .. K.ended, base .. K.cancels, base .. K.sentback, base .. K.slots, base .. K.lastruns, base .. K.lastends,
-      base .. K.orgs, base .. K.tenants, base .. K.turns, base .. K.rested, base .. K.parked)
+      base .. K.orgs, base .. K.orgswalk, base .. K.tenants, base .. K.turns, base .. K.rested, base .. K.parked)
     for back = 0, MINUTE_TTL / 60 do
       redis.call('UNLINK', base .. K.minute .. (minute - back), base .. K.busiest .. (minute - back))
     end

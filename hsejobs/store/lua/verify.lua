@@ -76,7 +76,6 @@ local function put_back(id, found, stray_org)
   end
   if state == 'f' and not STATE[found.state] then redis.call('RPUSH', base .. K.errors .. id, entry) end
   put_in(state, org, score, id)
-  if org then note_org(org) end
   event('restored', id, org)
   return true
 end

@@ -1,6 +1,31 @@
 -- What a sweep does for the list of organizations.
 local ORG_STATES = { 'w', 'a', 'd', 'c', 'f' }
 
+-- Finds organizations that are not in the list: programs of older releases add jobs without it. From the end of
+-- each index, as jobs leave from the front.
+local function walk_jobs()
+  local key = base .. K.orgswalk
+  local kept = redis.pcall('GET', key)
+  local at, offset = string.match(type(kept) == 'string' and kept or '1 0', '^(%d+) (%d+)$')
+  at, offset = whole(at, 1), whole(offset, 0)
+  if at > #ORG_STATES then return end
+  local left, noted = WALKED_AT_ONCE, {}
+  while left > 0 and at <= #ORG_STATES do
+    local ids = redis.call('ZREVRANGE', index(ORG_STATES[at]), offset, offset + left - 1)
+    for _, id in ipairs(ids) do
+      local org = read(base .. K.job .. id, 'o')[1]
+      if org and not noted[org] then
+        noted[org] = true
+        redis.call('ZADD', base .. K.orgs, 'NX', minute, org)
+      end
+    end
+    offset = offset + #ids
+    if #ids < left then at, offset = at + 1, 0 end
+    left = left - #ids
+  end
+  redis.call('SET', key, at .. ' ' .. offset, 'EX', WALK_TTL)
+end
+
 -- Forgets organizations that have no jobs left and for which nothing is set.
 local function forget_idle()
   local orgs = base .. K.orgs
@@ -42,6 +67,7 @@ local function keep_busiest()
 end
 
 local function tidy_orgs()
+  walk_jobs()
   keep_busiest()
   forget_idle()
 end
