@@ -1,4 +1,4 @@
-"""The commands for an organization's data: export it, erase it."""
+"""The commands for tenants; here those for an organization's data: export it, erase it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import typer
 
 from hsejobs.errors import InvalidOption
 from hsejobs.model import check_organization
-from hsejobs_cli import output
+from hsejobs_cli import output, sharing
 from hsejobs_cli.look import Json
 from hsejobs_cli.session import CommandSession
 
@@ -23,9 +23,17 @@ Name = Annotated[str, typer.Argument(metavar="ORG", help="The organization's id.
 
 def register(app: typer.Typer) -> None:
     tenants = typer.Typer(
+        cls=sharing.Tenants,
         no_args_is_help=True,
-        help="Export or erase all data of an organization.",
-        epilog="Example: hsejobs tenants erase org-1 --dry-run",
+        help="List the organizations that share a queue, set what one gets; export or erase its data."
+        " `hsejobs tenants QUEUE` lists those of a queue.",
+        epilog="Example: hsejobs tenants email",
+    )
+    tenants.command("list", epilog="Example: hsejobs tenants list email --limit 20")(
+        sharing.list_tenants
+    )
+    tenants.command("set", epilog="Example: hsejobs tenants set org-1 --queue email --weight 3")(
+        sharing.set_tenant
     )
     tenants.command(epilog="Example: hsejobs tenants erase org-1 --dry-run")(erase)
     tenants.command(epilog="Example: hsejobs tenants export org-1 --output org-1.zip")(export)

@@ -96,7 +96,7 @@ def create_app() -> Any:
         app, shim_state.verifier, shim_state.settings.metrics_token, shim_state.counts, proxies
     )
     app.state.queries = known_names(all_routes(app))
-    gate.paths = {one.endpoint: one.path for one in all_routes(app)}
+    gate.paths = {one.endpoint: one.path_format for one in all_routes(app)}
     return gate
 
 

@@ -14,7 +14,14 @@ from hsejobs.described import document_schema
 from hsejobs.engine.huey import JobHuey
 from hsejobs.model import RESERVED_QUEUE_NAMES
 from hsejobs_http.openapi_routes import OTHER_QUEUES, ROUTES, responses, without_options
-from hsejobs_http.openapi_schemas import JOB_ID, QUEUE, SCHEMAS, options_of, ref
+from hsejobs_http.openapi_schemas import (
+    JOB_ID,
+    ORGANIZATION,
+    QUEUE,
+    SCHEMAS,
+    options_of,
+    ref,
+)
 
 _DESCRIPTION = (
     "Add, inspect and manage background jobs. Every error is application/problem+json;"
@@ -72,6 +79,7 @@ def _in_path(path: str, queues: Iterable[str]) -> list[dict[str, Any]]:
         "queue": QUEUE,
         "other_queue": f"^(?!(?:{own})$){QUEUE[1:]}",
         "job_id": JOB_ID,
+        "organization_id": ORGANIZATION,
         "token": None,
     }
     found = []

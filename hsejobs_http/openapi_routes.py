@@ -9,7 +9,8 @@ from hsejobs.control.views import STATUSES
 from hsejobs.model import PAYLOAD_LIMIT
 from hsejobs.services.fields import IDENTIFIER
 from hsejobs_http.bodies import BODY_LIMIT, OPTIONS
-from hsejobs_http.openapi_schemas import ANSWER_EXAMPLES, CURSOR, Schema, ref
+from hsejobs_http.openapi_examples import ANSWER_EXAMPLES
+from hsejobs_http.openapi_schemas import CURSOR, Schema, ref
 from hsejobs_http.problems import MEDIA_TYPE, TITLES
 
 WHY = {
@@ -50,10 +51,12 @@ _ORG = _query(
     type="string",
     pattern=f"^{IDENTIFIER}{{0,200}}$",
 )
+_CURSOR = _query("cursor", "the `next` value of the previous page", type="string", pattern=CURSOR)
+_LIMIT = _query("limit", "default: 50", type="integer", minimum=1, maximum=200)
 _LIST = (
     _query("status", "default: waiting", type="string", enum=list(STATUSES)),
-    _query("limit", "default: 50", type="integer", minimum=1, maximum=200),
-    _query("cursor", "the `next` value of the previous page", type="string", pattern=CURSOR),
+    _LIMIT,
+    _CURSOR,
     _ORG,
 )
 #: The document's name for adding to a queue of another program, ``/api/jobs/{queue}`` in the routes:
@@ -77,6 +80,10 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("post", "/api/jobs/{queue}/jobs/{job_id}/promote"): Route("Job", (404, 409)),
     ("post", "/api/jobs/{queue}/jobs/{job_id}/cancel"): Route(
         "Job", (404, 409, 422), body="Cancel", optional_body=True, example="Cancelled"
+    ),
+    ("get", "/api/jobs/{queue}/tenants"): Route("TenantList", (404, 422), query=(_LIMIT, _CURSOR)),
+    ("put", "/api/jobs/{queue}/tenants/{organization_id}"): Route(
+        "Tenant", (404, 422), body="TenantSettings"
     ),
     ("post", "/api/jobs/{queue}/clean"): Route("Removed", (404, 422), body="Clean"),
     ("post", "/api/jobs/{queue}/pause"): Route("Paused", (404,)),

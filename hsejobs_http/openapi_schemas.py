@@ -1,4 +1,4 @@
-"""The schemas of the OpenAPI document, with examples."""
+"""The schemas of the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from hsejobs.control.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
 from hsejobs.control.views import STATUSES
 from hsejobs.model import LONGEST_MS, REASON, RESERVED_IDS, State
 from hsejobs.services.fields import IDENTIFIER
+from hsejobs.store.shares import MOST_LIMIT, MOST_WEIGHT
 
 Schema = dict[str, Any]
 QUEUE = "^[a-z][a-z0-9-]{0,39}$"
@@ -16,6 +17,7 @@ SENT_ID = f"^(?!{'|'.join(RESERVED_IDS)})" + "[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]
 #: A page's ``next``: an eight-character checksum, then base64 text without control characters.
 #: So narrow that random text does not match; an empty cursor is the first page.
 CURSOR = "^(?:(?![A-Za-z0-9_-]{8}(?:[A-Za-z0-9_-]{4})*[^I-Za-f])[A-Za-z0-9_-]{19,400})?$"
+ORGANIZATION = f"^{IDENTIFIER}{{1,200}}$"
 JOB_ID = "^[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]{0,199}$"
 
 
@@ -39,6 +41,8 @@ _TIME: Schema = {"type": "string", "format": "date-time"}
 _MAYBE_TIME: Schema = {"type": ["string", "null"], "format": "date-time"}
 _MS = {"type": "integer", "minimum": 0, "description": "ms"}
 _COUNTS = ("waiting", "active", "completed", "failed", "delayed", "paused", "total")
+_WEIGHT: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_WEIGHT}
+_LIMIT: Schema = _or_null("integer", minimum=1, maximum=MOST_LIMIT)
 _STATES: Schema = {"enum": [state.value for state in State]}
 
 
@@ -88,13 +92,13 @@ def options_of(*, outbound: bool) -> dict[str, Schema]:
         ),
         "organizationId": _or_null(
             "string",
-            pattern=f"^{IDENTIFIER}{{1,200}}$",
+            pattern=ORGANIZATION,
             description="the organization that owns the job; only an operator may name another than the"
             " token's",
         ),
         "userId": _or_null(
             "string",
-            pattern=f"^{IDENTIFIER}{{1,200}}$",
+            pattern=ORGANIZATION,
             description="the user who owns the job; only an operator may name another than the token's",
         ),
     }
@@ -238,6 +242,51 @@ SCHEMAS: dict[str, Schema] = {
             "outcome": _or_null("string"),
         }
     ),
+    "Tenant": _object(
+        {
+            "organizationId": _or_null(
+                "string", description="null: all jobs of no organization together"
+            ),
+            **dict.fromkeys(("waiting", "active", "delayed", "failed"), _COUNT),
+            "rate": {"type": "number", "description": "jobs finished per minute, over 5 minutes"},
+            "share": {
+                "type": "number",
+                "minimum": 0,
+                "maximum": 1,
+                "description": "the part of the queue's running time, over 5 minutes",
+            },
+            "weight": {
+                **_WEIGHT,
+                "description": "how many turns it gets, compared with the others; 1 unless set",
+            },
+            "limit": {
+                **_LIMIT,
+                "description": "how many of its jobs run at once; null: the queue's own limit for"
+                " tenants applies, if it has one",
+            },
+            "paused": {"type": "boolean", "description": "its jobs stay waiting"},
+        }
+    ),
+    "TenantList": _object(
+        {
+            "queue": _TEXT,
+            "tenants": {"type": "array", "items": ref("Tenant")},
+            "next": _or_null("string"),
+        }
+    ),
+    "TenantSettings": {
+        **_object(
+            {
+                "weight": _WEIGHT,
+                "limit": {**_LIMIT, "description": "null: none of its own"},
+                "paused": {"type": "boolean"},
+            },
+            optional=("weight", "limit", "paused"),
+        ),
+        "additionalProperties": False,
+        "description": "what is not sent stays as it is",
+        "example": {"weight": 3, "limit": 5},
+    },
     "Paused": _object({"queue": _TEXT, "isPaused": {"type": "boolean"}}),
     "Removed": _object({"removed": _COUNT}),
     "Health": _object({"status": {"const": "ok"}}),
@@ -268,129 +317,5 @@ SCHEMAS: dict[str, Schema] = {
         ),
         "additionalProperties": False,
         "example": {"reason": "wrong month"},
-    },
-}
-
-_JOB = {
-    "id": "org-1:welcome-42",
-    "queue": "email",
-    "name": "tasks.email.send_email",
-    "status": "completed",
-    "organizationId": "org-1",
-    "userId": "ann",
-    "data": {"to": ["user@example.com"], "subject": "Hi", "text": "Hi"},
-    "priority": 2,
-    "attemptsMade": 1,
-    "attempts": 5,
-    "progress": 100,
-    "progressMessage": None,
-    "result": {"messageId": "<1@example.com>", "accepted": 1, "refused": [], "via": "smtp"},
-    "failedReason": None,
-    "errors": [],
-    "createdAt": "2026-01-01T12:00:00.000Z",
-    "processedAt": "2026-01-01T12:00:00.010Z",
-    "finishedAt": "2026-01-01T12:00:00.250Z",
-    "runAt": None,
-    "timeout": 30000,
-    "stalls": 0,
-    "cancel": None,
-}
-_CANCELLED = {
-    **_JOB,
-    "status": "failed",
-    "attemptsMade": 0,
-    "progress": 0,
-    "result": None,
-    "failedReason": "cancelled by ann: wrong month",
-    "errors": [
-        {
-            "attempt": 0,
-            "error": "cancelled by ann: wrong month",
-            "code": "cancelled",
-            "traceback": None,
-            "startedAt": None,
-            "failedAt": "2026-01-01T12:00:00.250Z",
-            "worker": None,
-        }
-    ],
-    "processedAt": None,
-    "cancel": {"by": "ann", "reason": "wrong month", "at": "2026-01-01T12:00:00.250Z"},
-}
-_STATS = {
-    "waiting": 5,
-    "active": 2,
-    "completed": 150,
-    "failed": 3,
-    "delayed": 0,
-    "paused": 0,
-    "total": 160,
-    "rate": 12.4,
-    "averageDuration": 231.5,
-    "failureRate": 0.02,
-    "oldestWaiting": 1800,
-    "isPaused": False,
-}
-ANSWER_EXAMPLES: dict[str, Any] = {
-    "Created": {
-        "jobId": "org-1:welcome-42",
-        "queue": "email",
-        "status": "waiting",
-        "created": True,
-    },
-    "Job": _JOB,
-    "Cancelled": _CANCELLED,
-    "JobList": {"queue": "email", "status": "completed", "total": 1, "jobs": [_JOB], "next": None},
-    "Logs": {"lines": ["2026-01-01T12:00:00.100Z connected"], "total": 1},
-    "Stats": {"email": _STATS},
-    "Paused": {"queue": "email", "isPaused": True},
-    "Removed": {"removed": 12},
-    "Health": {"status": "ok"},
-    "Alert": [
-        {
-            "rule": "waiting",
-            "queue": "email",
-            "state": "on",
-            "value": 140,
-            "limit": 100,
-            "message": "140 jobs wait",
-            "since": "2026-01-01T12:00:00.000Z",
-            "ended": None,
-        }
-    ],
-    "Worker": [
-        {
-            "id": "host:71:x1y2z",
-            "host": "host",
-            "pid": 71,
-            "queue": "email",
-            "workers": "threads",
-            "concurrency": 5,
-            "startedAt": "2026-01-01T12:00:00.000Z",
-            "release": "1.4.2",
-            "tasks": ["tasks.email.send_email"],
-            "format": 1,
-            "hung": 0,
-            "slots": [],
-            "heartbeatAge": 800,
-        }
-    ],
-    "Schedule": [
-        {
-            "name": "hourly_cleanup",
-            "queue": "cleanup",
-            "cron": "0 * * * *",
-            "next": "2026-01-01T13:00:00.000Z",
-            "last": None,
-            "lastJob": None,
-            "outcome": None,
-        }
-    ],
-    "Problem": {
-        "type": "about:blank",
-        "title": "Invalid",
-        "status": 422,
-        "code": "invalid_option",
-        "detail": "limit: must be a number from 1 to 200",
-        "errors": [{"field": "limit", "problem": "must be a number from 1 to 200"}],
     },
 }

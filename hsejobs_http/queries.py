@@ -18,7 +18,7 @@ def known_names(routes: Iterable[Any]) -> dict[Any, tuple[str, ...]]:
         one.endpoint: tuple(
             str(name["name"])
             for method in one.methods
-            for name in getattr(ROUTES.get((method.lower(), one.path)), "query", ())
+            for name in getattr(ROUTES.get((method.lower(), one.path_format)), "query", ())
         )
         for one in routes
     }

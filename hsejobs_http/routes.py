@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from hsejobs.control import views
+from hsejobs.control import sharing, views
 from hsejobs.control.acts import Acts
 from hsejobs.errors import InvalidInput, InvalidOption, JobNotFound
 from hsejobs.model import JobRecord, State, check_job_id, check_organization
@@ -24,6 +25,7 @@ from hsejobs_http.tokens import Caller
 router = APIRouter(prefix="/api/jobs", dependencies=[Depends(check_query)])
 #: The longest grace period of a clean, in ms: ten years.
 LONGEST_GRACE = 10 * 366 * 86_400_000
+TENANT_SETTINGS = ("weight", "limit", "paused")
 
 
 def _scope(request: Request, who: Caller) -> str | None:
@@ -85,6 +87,54 @@ def job_of(request: Request, queue: str, job_id: str) -> tuple[JobRecord, QueueI
     except InvalidInput:
         raise JobNotFound("") from None
     return shim_state.runtime.reader.job(queue, job_id, who.scope), info, who
+
+
+@router.get("/{queue}/tenants")
+async def list_tenants(request: Request, queue: str) -> Response:
+    """Lists a queue's tenants, the busiest first, one page at a time."""
+    require_role(request, "operator")
+    async with shim(request).pages:
+        return await run_in_threadpool(_tenants, request, queue)
+
+
+def _tenants(request: Request, queue: str) -> Response:
+    shim_state = shim(request)
+    shim_state.info(queue)
+    page = sharing.list_tenants(
+        shim_state.acts(caller(request)),
+        queue,
+        limit=number(request, "limit", 50),
+        cursor=request.query_params.get("cursor"),
+    )
+    return answer(page.public())
+
+
+# An organization's id may contain slashes.
+@router.put("/{queue}/tenants/{organization_id:path}")
+async def set_tenant(request: Request, queue: str, organization_id: str) -> Response:
+    """Sets an organization's weight, limit or pause in a queue; what is not sent stays as it is."""
+    acts = acting(request, "tenants set")
+    await run_in_threadpool(shim(request).info, queue)
+    settings = _parse_tenant(await bodies.read_json(request))
+    tenant = await run_in_threadpool(
+        partial(sharing.set_tenant, acts, queue, organization_id, **settings)
+    )
+    return answer(tenant.public())
+
+
+def _parse_tenant(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise InvalidOption("body", 'must be {"weight", "limit", "paused"}, or some of them')
+    given = {name: bodies.integral(value) for name, value in body.items()}
+    wrong = bodies.unknown("", given, TENANT_SETTINGS)
+    known = {name: given[name] for name in TENANT_SETTINGS if name in given}
+    try:
+        sharing.check_settings(**known)
+    except InvalidInput as error:
+        wrong.append(error)
+    if wrong:
+        raise bodies.combined(wrong)
+    return known
 
 
 @router.get("/{queue}/jobs")

@@ -48,7 +48,7 @@ def options(command: Any) -> set[str]:
         word
         for parameter in command.params
         if parameter.param_type_name == "option"
-        for word in parameter.opts
+        for word in (*parameter.opts, *parameter.secondary_opts)
     } - {"--help", "-h"}
 
 

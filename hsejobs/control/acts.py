@@ -70,6 +70,7 @@ ACTS = {
     "obliterate": Act("operator", whole=True),
     "pause": Act("operator", whole=True),
     "resume": Act("operator", whole=True),
+    "tenants set": Act("operator", whole=True),
     "run": Act("operator", whole=True),
     "circuit open": Act("operator", whole=True),
     "circuit close": Act("operator", whole=True),

@@ -20,6 +20,7 @@ from hsejobs.control.options import CodeOptions, QueueOptions
 from hsejobs.engine import messages, payloads
 from hsejobs.engine.keyed import KeyLimit
 from hsejobs.engine.runtime import Runtime, runtime
+from hsejobs.engine.sharing import SharedQueue
 from hsejobs.environment import RELEASE, RELEASE_MEANS
 from hsejobs.errors import InvalidOption, InvalidPayload, UnknownTask
 from hsejobs.forks import cached_property
@@ -218,7 +219,7 @@ class QueueTask:
         )
 
 
-class Queue:
+class Queue(SharedQueue):
     """A queue's name, options, tasks, schedules and hooks. Creating one does no I/O.
 
     The hooks receive a payload as plain JSON data; ``JobHuey`` documents them.

@@ -55,6 +55,10 @@ SUFFIXES: dict[str, str] = {
     "timer": "timer",
     "events": "events",
     "minute": "m:",
+    # the organizations of the queue, and the busiest of each minute
+    "orgs": "orgs",
+    "orgswalk": "orgs:walk",
+    "busiest": "mo:",
     "gone": "gone",
     "newevents": "events:new",
     "revoked": "revoked",
@@ -88,6 +92,12 @@ SUFFIXES: dict[str, str] = {
 
 #: Retention of the per-minute counters in seconds: of the whole queue, and of one organization.
 MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
+#: How many organizations of a minute are kept for history, and how many are compared for it.
+BUSIEST_KEPT, BUSIEST_COMPARED = 50, 1000
+#: Minutes after an organization's last counted job, after which a sweep checks whether it has any left.
+IDLE_MINUTES = 60
+#: The time in s after which all jobs are walked for their organizations again; how many in one sweep.
+WALK_TTL, WALKED_AT_ONCE = 86_400, 200
 #: Retention of the file of a manually removed job, in ms. It exceeds the minute of an undo, which starts
 #: when the last of many jobs was removed; restoring many over a slow connection takes time, too.
 UNDO_MS = 300_000
@@ -118,6 +128,11 @@ PRIORITY_SPAN = 2**50
 CONSTANTS = {
     "MINUTE_TTL": MINUTE_TTL,
     "ORG_MINUTE_TTL": ORG_MINUTE_TTL,
+    "BUSIEST_KEPT": BUSIEST_KEPT,
+    "BUSIEST_COMPARED": BUSIEST_COMPARED,
+    "IDLE_MINUTES": IDLE_MINUTES,
+    "WALK_TTL": WALK_TTL,
+    "WALKED_AT_ONCE": WALKED_AT_ONCE,
     "EVENTS_KEPT": EVENTS_KEPT,
     "PRIORITY_SPAN": PRIORITY_SPAN,
     "DEFAULT_PRIORITY": DEFAULT_PRIORITY,

@@ -28,7 +28,16 @@ PAGE_BYTES = 4_194_304
 #: Minutes over which rates, durations and failure shares are computed.
 WINDOW = 5
 
-__all__ = ["Event", "JobReader", "Minute", "Page", "QueueStats", "percentile"]
+__all__ = [
+    "Event",
+    "JobReader",
+    "Minute",
+    "Page",
+    "QueueStats",
+    "make_cursor",
+    "percentile",
+    "read_cursor",
+]
 
 
 @dataclass(slots=True)
@@ -173,7 +182,7 @@ class JobReader:
         ascending = status in (State.WAITING, State.DELAYED)
         backwards = (not ascending) if not reverse else ascending
         place = f"{queue} {status.letter}{int(backwards)}"
-        score, last = _read_cursor(cursor, place)
+        score, last = read_cursor(cursor, place)
         reply = self.redis.run(
             scripts.PAGE,
             self._base(queue),
@@ -193,7 +202,7 @@ class JobReader:
         jobs = [record_of(queue, row) for row in reply[4:]]
         for job in jobs:
             job.paused = bool(paused)
-        following = _cursor(place, next_score, next_id) if next_id else None
+        following = make_cursor(place, next_score, next_id) if next_id else None
         return Page(queue, status, total, jobs, following, bool(paused))
 
     def walk(
@@ -325,21 +334,25 @@ def _event(at: int, queue: str, kind: bytes, lines: bytes) -> Event:
     return Event(at, queue, kind.decode(), tuple(jobs))
 
 
-def _cursor(place: str, score: bytes, job_id: bytes) -> str:
+def make_cursor(place: str, score: bytes, job_id: bytes) -> str:
+    """The ``next`` of a page: the list it belongs to, and score and id of its last entry."""
     text = b"%b %b %b" % (place.encode(), score, job_id)
     # The checksum rejects a cursor that was cut or changed, instead of reading another place.
     check = hashlib.blake2b(text, digest_size=6).digest()
     return base64.urlsafe_b64encode(check + text).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str | None, place: str) -> tuple[str, str]:
-    """The score and id where a page begins; ``place`` is the list that the cursor must belong to."""
+def read_cursor(cursor: str | None, place: str) -> tuple[str, str]:
+    """Score and id of the entry that a page follows, '' at first; ``place``: the list it must belong to.
+
+    Raises InvalidOption.
+    """
     if not cursor:
         return "", ""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
         score, job_id = raw[6:].decode().split(" ")[2:]
-        same = _cursor(place, score.encode(), job_id.encode()) == cursor
+        same = make_cursor(place, score.encode(), job_id.encode()) == cursor
         if not same or not job_id or not math.isfinite(float(score)):
             raise ValueError
     except ValueError:

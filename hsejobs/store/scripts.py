@@ -185,6 +185,7 @@ ARTIFACT = Script("artifact", ("id", "token", "fresh", "expires_at"))
 WITHDRAW = Script("withdraw", ("organization", "id"))
 ERASE = Script("erase", ("organization",), ("id",))
 FORGET_EVENTS = Script("forget_events", ("organization", "limit"))
+FORGET_TENANT = Script("forget_tenant", ("organization",))
 OBLITERATE = Script("obliterate", ("states", "force", "limit", "whole", "asked", "state", "offset"))
 OVERDUE = Script("overdue", ("overdue_ms",))
 PAUSE = Script("pause", ("pause",))
@@ -227,6 +228,8 @@ WINDOW = Script(
     "window",
     ("state", "organization", "reverse", "offset", "limit", "anchor", "anchor_row", "errors"),
 )
+TENANTS = Script("tenants", ("cursor", "limit", "minutes", "newest"), ("organization",))
+TENANT_SET = Script("tenant_set", ("organization", "weight", "limit", "paused"))
 WORKERS = Script("workers")
 UNKNOWN = Script("unknown", ("sample",))
 VERIFY = Script("verify", ("repair",), ("id", "organization"))

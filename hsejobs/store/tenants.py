@@ -27,11 +27,14 @@ class Traces:
     circuits: list[str] = field(default_factory=list)
     #: The number of heartbeats that name one of its jobs.
     heartbeats: int = 0
+    #: The number of entries about it in what queues keep of all organizations.
+    entries: int = 0
 
     @property
     def nothing(self) -> bool:
         """Whether nothing was found."""
-        return not (self.jobs or self.keys or self.circuits or self.heartbeats)
+        found = (self.jobs, self.keys, self.circuits, self.heartbeats, self.entries)
+        return not any(found)
 
 
 class Tenants:
@@ -82,6 +85,8 @@ class Tenants:
                 # m:<minute>:<organization>
                 if rest.split(":", 2)[2] == organization_id:
                     found.keys.append(key)
+            elif rest in (names["tenants"], names["orgs"]) or kind == names["busiest"]:
+                asked.append((key, base, "list" if rest == names["orgs"] else "hash"))
             elif kind == names["org"]:
                 # o:<state>:<organization>
                 if rest.split(":", 2)[2] == organization_id:
@@ -100,6 +105,8 @@ class Tenants:
             "job": lambda key: ("HGET", key, "o"),
             "worker": lambda key: ("GET", key),
             "org": lambda key: ("ZRANGE", key, 0, IDS - 1),
+            "hash": lambda key: ("HGET", key, organization_id),
+            "list": lambda key: ("ZSCORE", key, organization_id),
         }
         calls: list[tuple[Any, Any]] = [(None, words[kind](key)) for key, _, kind in asked]
         own = organization_id.encode()
@@ -109,6 +116,8 @@ class Tenants:
                 to.jobs.setdefault(base, []).append(job_id)
             elif kind == "org":
                 to.jobs.setdefault(base, []).extend(one.decode() for one in reply or ())
+            elif kind in ("hash", "list") and reply is not None:
+                to.entries += 1
             elif kind == "worker" and reply and b'"' + own + b":" in reply:
                 to.heartbeats += 1
 
@@ -140,6 +149,11 @@ class Tenants:
     def erase_keys(self, names: list[str]) -> None:
         if names:
             self.redis.batch([(None, ("UNLINK", name)) for name in names])
+
+    def forget_entries(self, queue: str, organization_id: str) -> int:
+        """Removes the organization from what a queue keeps of all of them; returns how many entries."""
+        base = keys.base(self.prefix, queue)
+        return int(self.redis.run(scripts.FORGET_TENANT, base, (organization_id,)))
 
     def forget_events(self, queue: str, organization_id: str) -> Iterator[None]:
         """Removes the organization's lines from a queue's event feed, step by step."""

@@ -14,6 +14,7 @@ from hsejobs.store.client import RedisClient
 from hsejobs.store.read import Event, JobReader, LastRun
 from hsejobs.store.read_live import LiveReader, Snapshot, Window
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
+from hsejobs.store.shares import Shares, TenantPage
 from hsejobs.store.write import Seen
 from hsejobs_tui.core import groups
 from hsejobs_tui.core.acting import actor_of
@@ -174,6 +175,14 @@ class LiveSource:
         """The circuits that failed or were changed in the last day."""
         found = Circuits(self.redis, self.options.prefix).all(self.org)
         return views.circuits(found, self.actor)
+
+    def tenants(self, queue: str, **place: Any) -> TenantPage:
+        """A page of the organizations that share a queue, the busiest first; ``limit`` and ``cursor``.
+
+        Raises Refused in a session of one organization.
+        """
+        self._whole()
+        return Shares(self.redis, self.options.prefix).page(queue, **place)
 
     def events(self, since: dict[str, str]) -> list[Event]:
         """Events since the last call, or the most recent ones at the first; updates ``since``."""

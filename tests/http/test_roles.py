@@ -118,7 +118,7 @@ def test_the_table_has_every_route_and_no_other(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(runtime, "_runtime", Runtime(load_settings()))
     app = create_app().app
     there = {
-        (method, one.path)
+        (method, one.path_format)
         for one in all_routes(app)
         for method in one.methods - {"HEAD", "OPTIONS"}
     }
@@ -226,10 +226,11 @@ def test_clean_is_limited_to_the_own_organization(role: str, jobs: Jobs) -> None
 
 @pytest.mark.parametrize("role", ROLES)
 def test_routes_for_operators_only(role: str, jobs: Jobs) -> None:
-    assert len(OPERATORS) == 5
+    assert len(OPERATORS) == 7
     for method, path in OPERATORS:
-        url = path.removeprefix("/api/jobs").format(queue="email")
-        done = jobs.shim.ask(method, url, role)
+        url = path.removeprefix("/api/jobs").format(queue="email", organization_id="org-1")
+        body = {"json": {"weight": 2}} if method == "PUT" else {}
+        done = jobs.shim.ask(method, url, role, **body)
         assert done.status_code == (200 if role == "operator" else 403), (path, done.text)
         if role != "operator":
             assert jobs.shim.ask("GET", "/stats").json()["email"]["isPaused"] is False
@@ -259,7 +260,9 @@ def test_adding_by_queue(role: str, jobs: Jobs) -> None:
 def test_only_open_routes_need_no_token(jobs: Jobs) -> None:
     for (method, path), words in TABLE.items():
         name = "docs.js" if path.startswith("/docs/") else "mono.ttf"
-        url = path.format(queue="email", job_id="a", token="a.b", name=name)
+        url = path.format(
+            queue="email", job_id="a", token="a.b", name=name, organization_id="org-1"
+        )
         done = jobs.shim.client.request(method, url)
         if words[0] == "open":
             assert done.status_code == 200, url

@@ -25,7 +25,15 @@ STEPS = re.findall(r"```bash\n(.*?)```\n(?:```json\n(.*?)```)?", TOUR, re.DOTALL
 
 
 #: Fields whose values differ each time.
-CHANGING = (".jobId", ".createdAt", ".processedAt", ".finishedAt", ".total")
+CHANGING = (
+    ".jobId",
+    ".createdAt",
+    ".processedAt",
+    ".finishedAt",
+    ".total",
+    ".rate",
+    ".share",
+)
 
 
 class Up:

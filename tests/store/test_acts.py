@@ -15,7 +15,7 @@ from hsejobs.model import State
 from hsejobs.store import keys
 from hsejobs.store.circuits import Circuits
 from hsejobs.store.client import RedisClient
-from hsejobs.store.read import PAGE_BYTES, JobReader, _cursor, percentile
+from hsejobs.store.read import PAGE_BYTES, JobReader, make_cursor, percentile
 from hsejobs.store.work import Done, Swept, WorkerStore
 from hsejobs.store.write import JobWriter, NewJob
 from tests.support.server import Server
@@ -243,8 +243,8 @@ def test_a_cursor_is_of_one_list(store: Store) -> None:
         ("q", State.WAITING, " " + page, False),
         ("q", State.WAITING, page + "\n", False),
         # Forged by an author who knows the format.
-        ("q", State.WAITING, _cursor("q w0", b"nan", b"j0"), False),
-        ("q", State.WAITING, _cursor("q w0", b"x", b"j0"), False),
+        ("q", State.WAITING, make_cursor("q w0", b"nan", b"j0"), False),
+        ("q", State.WAITING, make_cursor("q w0", b"x", b"j0"), False),
     ):
         with pytest.raises(InvalidOption) as caught:
             store.reader.page(queue, state, cursor=cursor, reverse=reverse)

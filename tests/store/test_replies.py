@@ -16,6 +16,7 @@ from hsejobs.store import scripts
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import JobReader
 from hsejobs.store.replies import CODES, Reply, classify, code_of, explained
+from hsejobs.store.shares import Shares
 from hsejobs.store.work import Done, WorkerStore
 from hsejobs.store.write import Cancel, JobWriter, NewJob
 from tests.support import wait_until
@@ -156,6 +157,7 @@ def _calls(work: WorkerStore, writer: JobWriter) -> dict[str, Callable[[], bool]
         "promote": lambda: writer.promote_many("q", [three[0]]) == [],
         "cancel": lambda: writer.cancel_many("q", [two[0], six[0]], Cancel("ann", "late")) == [],
         "pause": lambda: writer.pause("q") is True,
+        "tenant_set": lambda: Shares(writer.redis, "t").set("q", "org-1", paused=True) is True,
         "remove": lambda: writer.remove("q", four[0]).id == four[0],
         "clean": lambda: writer.clean("q", State.COMPLETED, 0) == 1,
         "obliterate": lambda: writer.obliterate("q", force=True) >= 1,

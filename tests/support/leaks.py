@@ -27,6 +27,7 @@ _STAY = {
     "lastends",
     "workers",
     "gone",
+    "orgs",
     "ended",
     "unowned",
     "turns",
@@ -39,6 +40,8 @@ _STAY = {
 _EXPIRE = (
     "sentback",
     "minute",
+    "busiest",
+    "orgswalk",
     "worker",
     "counter",
     "members",

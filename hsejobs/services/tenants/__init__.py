@@ -112,7 +112,7 @@ def inventory(tenant: Tenant) -> dict[str, Any]:
             jobs[one.name] = {name: number for name, number in states.items() if number}
     counters = 0
     for found in tenant.traces.walk(tenant.organization_id):
-        counters += len(found.keys)
+        counters += len(found.keys) + found.entries
     files = [one.bytes for one in tenant.files.store.walk(tenant.organization_id)]
     own = tenant.own_rows
     return {

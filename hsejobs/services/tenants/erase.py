@@ -115,6 +115,8 @@ def _traces(tenant: Tenant, counts: dict[str, Any]) -> None:
         tenant.traces.erase_keys(found.keys)
         counts["counters"] += len(found.keys)
         counts["circuits"] += tenant.traces.forget_circuits(found.circuits)
+    for queue in tenant.queues():
+        counts["counters"] += tenant.traces.forget_entries(queue, tenant.organization_id)
 
 
 def _events(tenant: Tenant) -> None:
@@ -130,7 +132,7 @@ def _nothing_left(tenant: Tenant) -> bool:
         found = [one for one in tenant.traces.walk(tenant.organization_id) if not one.nothing]
         if not found:
             return True
-        if any(one.jobs or one.keys or one.circuits for one in found):
+        if any(one.jobs or one.keys or one.circuits or one.entries for one in found):
             return False
         if time.monotonic() >= until:
             return False

@@ -20,6 +20,7 @@ from hsejobs.services.artifacts.access import FileViewer
 from hsejobs.services.mail.attachments import safe_filename
 from hsejobs.services.tenants import Tenant
 from hsejobs.store import registry
+from hsejobs.store.shares import Shares
 
 #: In this order a job that changes state during the export may appear twice, but is never missed.
 ORDER = (State.DELAYED, State.WAITING, State.ACTIVE, State.FAILED, State.COMPLETED)
@@ -90,12 +91,22 @@ def export(tenant: Tenant, out: IO[bytes]) -> dict[str, Any]:
         archive.add("circuits.jsonl", _lines(circuits), lines=True)
         stats = tenant.reader.stats(tenant.queues(), tenant.organization_id)
         archive.add(
-            "counts.jsonl", _lines({"queue": one.name} | one.public() for one in stats), lines=True
+            "counts.jsonl",
+            _lines(
+                {"queue": one.name} | one.public() | _settings(tenant, one.name) for one in stats
+            ),
+            lines=True,
         )
         own = tenant.own_rows
         for table, rows in own.rows(tenant.settings, tenant.organization_id) if own else ():
             archive.add(f"platform/{table}.jsonl", _lines(_masked(rows)), lines=True)
         return archive.close(about)
+
+
+def _settings(tenant: Tenant, queue: str) -> dict[str, Any]:
+    """Return what operators set for the organization in a queue."""
+    found = Shares(tenant.redis, tenant.prefix).get(queue, tenant.organization_id).public()
+    return {name: found[name] for name in ("weight", "limit", "paused")}
 
 
 def _jobs(tenant: Tenant, info: registry.QueueInfo) -> Iterator[dict[str, Any]]:

@@ -54,9 +54,13 @@ if everything then
   -- A queue to which jobs were added meanwhile keeps its pause and its order.
   if ended and left == 0 then
     redis.call('UNLINK', base .. K.paused, base .. K.seq, base .. K.bell, base .. K.events,
-      base .. K.revoked, base .. K.unowned, base .. K.turns,
-      base .. K.rested, base .. K.parked, base .. K.starts, base .. K.ended, base .. K.cancels, base .. K.sentback, base .. K.keyparked, base .. K.slots, base .. K.lastruns, base .. K.lastends)
-    for back = 0, MINUTE_TTL / 60 do redis.call('UNLINK', base .. K.minute .. (minute - back)) end
+      base .. K.revoked, base .. K.ended, base .. K.cancels, base .. K.sentback, base .. K.slots, base .. K.lastruns, base .. K.lastends,
+      base .. K.unowned, base .. K.turns, base .. K.rested, base .. K.parked, base .. K.keyparked, base .. K.starts,
+      base .. K.orgs, base .. K.orgswalk, base .. K.tenants)
+    redis.call('HDEL', base .. K.share, 'x')
+    for back = 0, MINUTE_TTL / 60 do
+      redis.call('UNLINK', base .. K.minute .. (minute - back), base .. K.busiest .. (minute - back))
+    end
   end
 end
 return { removed, ended and 1 or 0, asked, at, offset, left }

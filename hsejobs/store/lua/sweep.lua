@@ -11,7 +11,7 @@
 --       whose chord does not know it yet}
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place keyed? costs? locks? settle? due cancel? stall upkeep
+-- include: base share turns noting? limits? place keyed? costs? locks? settle? due cancel? stall upkeep orgs
 local max_stalls, limit = whole(ARGV[1], 0), within(ARGV[2], 1, 500, 1)
 local stall_limit = within(ARGV[3], 0, 500, 0)
 if now_ms > whole(ARGV[4], 0) then stall_limit = 0 end
@@ -53,5 +53,6 @@ for _, id in ipairs(redis.call('ZRANGE', base .. K.ended, 0, 19)) do
     redis.call('ZREM', base .. K.ended, id)
   end
 end
+tidy_orgs()
 publish()
 return { moved, next_due, stalled, became, now_ms, cancelled, ended }

@@ -113,6 +113,12 @@ local function flush_into(key, fields, ttl)
     if bump(key, field, by) == by then fresh = true end
   end
   if fresh then redis.call('EXPIRE', key, ttl) end
+  return fresh
+end
+
+-- The list of the queue's organizations, scored by the minute in which each was seen last.
+local function note_org(org)
+  redis.call('ZADD', base .. K.orgs, minute, org)
 end
 
 -- The event feed: one entry per call; each field is a kind of event with `id<TAB>org` lines.
@@ -146,7 +152,9 @@ end
 local function publish()
   flush_into(base .. K.minute .. minute, pending, MINUTE_TTL)
   for org, fields in pairs(pending_orgs) do
-    flush_into(base .. K.minute .. minute .. ':' .. org, fields, ORG_MINUTE_TTL)
+    local fresh = flush_into(base .. K.minute .. minute .. ':' .. org, fields, ORG_MINUTE_TTL)
+    -- Only with the first add and the first ends of a minute, so that a busy organization costs nothing.
+    if fresh and (fields.ad or fields.us or fields.f) then note_org(org) end
   end
   if #kinds > 0 then
     local entry = {}

@@ -7,7 +7,7 @@ local function rule_of(party)
   local weight, own, paused = string.match(read(base .. K.tenants, party)[1] or '', '^(%S+) (%S+) (%d)$')
   if not weight then return 1, limit, false end
   if own ~= '-' then limit = whole(own, limit) end
-  return math.max(0.01, math.min(100, tonumber(weight) or 1)), limit, paused == '1'
+  return within(weight, 1, 1000, 1), limit, paused == '1'
 end
 
 local function is_limited(party, more)

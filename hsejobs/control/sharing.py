@@ -1,0 +1,48 @@
+"""How organizations share a queue: what each has in it, and what operators set for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hsejobs.control.acts import Acts
+from hsejobs.errors import Refused
+from hsejobs.store.shares import KEEP, QueueTenant, Shares, TenantPage, check_settings
+
+__all__ = ["KEEP", "QueueTenant", "TenantPage", "check_settings", "list_tenants", "set_tenant"]
+
+
+def list_tenants(
+    acts: Acts, queue: str, *, limit: int = 50, cursor: str | None = None
+) -> TenantPage:
+    """The tenants of a queue, the busiest first, for actors who may see those of all organizations.
+
+    Raises Forbidden, Refused, and InvalidOption for an invalid limit or cursor.
+    """
+    acts.actor.need("operator")
+    if acts.org is not None:
+        raise Refused("not available in a session of one organization")
+    return Shares(acts.redis, acts.prefix).page(queue, limit=limit, cursor=cursor)
+
+
+def set_tenant(
+    acts: Acts,
+    queue: str,
+    organization_id: str,
+    *,
+    weight: int = KEEP,
+    limit: int | None = KEEP,
+    paused: bool = KEEP,
+) -> QueueTenant:
+    """Sets what is given for an organization, keeps the rest, and returns how it stands afterwards.
+
+    See `Shares.set` for the values. Raises Forbidden, Refused and InvalidOption.
+    """
+    acts.check("tenants set")
+    given: dict[str, Any] = {"weight": weight, "limit": limit, "paused": paused}
+    chosen = {name: value for name, value in given.items() if value is not KEEP}
+    check_settings(**chosen)
+    shares = Shares(acts.redis, acts.prefix)
+    if chosen:
+        changed = shares.set(queue, organization_id, **chosen)
+        acts.note("tenants set", queue, changed=changed, tenant=organization_id, **chosen)
+    return shares.get(queue, organization_id)

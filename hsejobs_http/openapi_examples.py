@@ -1,0 +1,143 @@
+"""The examples of the answers in the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_JOB = {
+    "id": "org-1:welcome-42",
+    "queue": "email",
+    "name": "tasks.email.send_email",
+    "status": "completed",
+    "organizationId": "org-1",
+    "userId": "ann",
+    "data": {"to": ["user@example.com"], "subject": "Hi", "text": "Hi"},
+    "priority": 2,
+    "attemptsMade": 1,
+    "attempts": 5,
+    "progress": 100,
+    "progressMessage": None,
+    "result": {"messageId": "<1@example.com>", "accepted": 1, "refused": [], "via": "smtp"},
+    "failedReason": None,
+    "errors": [],
+    "createdAt": "2026-01-01T12:00:00.000Z",
+    "processedAt": "2026-01-01T12:00:00.010Z",
+    "finishedAt": "2026-01-01T12:00:00.250Z",
+    "runAt": None,
+    "timeout": 30000,
+    "stalls": 0,
+    "cancel": None,
+}
+_CANCELLED = {
+    **_JOB,
+    "status": "failed",
+    "attemptsMade": 0,
+    "progress": 0,
+    "result": None,
+    "failedReason": "cancelled by ann: wrong month",
+    "errors": [
+        {
+            "attempt": 0,
+            "error": "cancelled by ann: wrong month",
+            "code": "cancelled",
+            "traceback": None,
+            "startedAt": None,
+            "failedAt": "2026-01-01T12:00:00.250Z",
+            "worker": None,
+        }
+    ],
+    "processedAt": None,
+    "cancel": {"by": "ann", "reason": "wrong month", "at": "2026-01-01T12:00:00.250Z"},
+}
+_STATS = {
+    "waiting": 5,
+    "active": 2,
+    "completed": 150,
+    "failed": 3,
+    "delayed": 0,
+    "paused": 0,
+    "total": 160,
+    "rate": 12.4,
+    "averageDuration": 231.5,
+    "failureRate": 0.02,
+    "oldestWaiting": 1800,
+    "isPaused": False,
+}
+_TENANT = {
+    "organizationId": "org-1",
+    "waiting": 120,
+    "active": 4,
+    "delayed": 0,
+    "failed": 2,
+    "rate": 31.2,
+    "share": 0.75,
+    "weight": 3,
+    "limit": 5,
+    "paused": False,
+}
+ANSWER_EXAMPLES: dict[str, Any] = {
+    "Created": {
+        "jobId": "org-1:welcome-42",
+        "queue": "email",
+        "status": "waiting",
+        "created": True,
+    },
+    "Job": _JOB,
+    "Cancelled": _CANCELLED,
+    "JobList": {"queue": "email", "status": "completed", "total": 1, "jobs": [_JOB], "next": None},
+    "Logs": {"lines": ["2026-01-01T12:00:00.100Z connected"], "total": 1},
+    "Stats": {"email": _STATS},
+    "Tenant": _TENANT,
+    "TenantList": {"queue": "email", "tenants": [_TENANT], "next": None},
+    "Paused": {"queue": "email", "isPaused": True},
+    "Removed": {"removed": 12},
+    "Health": {"status": "ok"},
+    "Alert": [
+        {
+            "rule": "waiting",
+            "queue": "email",
+            "state": "on",
+            "value": 140,
+            "limit": 100,
+            "message": "140 jobs wait",
+            "since": "2026-01-01T12:00:00.000Z",
+            "ended": None,
+        }
+    ],
+    "Worker": [
+        {
+            "id": "host:71:x1y2z",
+            "host": "host",
+            "pid": 71,
+            "queue": "email",
+            "workers": "threads",
+            "concurrency": 5,
+            "startedAt": "2026-01-01T12:00:00.000Z",
+            "release": "1.4.2",
+            "tasks": ["tasks.email.send_email"],
+            "format": 1,
+            "hung": 0,
+            "slots": [],
+            "heartbeatAge": 800,
+        }
+    ],
+    "Schedule": [
+        {
+            "name": "hourly_cleanup",
+            "queue": "cleanup",
+            "cron": "0 * * * *",
+            "next": "2026-01-01T13:00:00.000Z",
+            "last": None,
+            "lastJob": None,
+            "outcome": None,
+        }
+    ],
+    "Problem": {
+        "type": "about:blank",
+        "title": "Invalid",
+        "status": 422,
+        "code": "invalid_option",
+        "detail": "limit: must be a number from 1 to 200",
+        "errors": [{"field": "limit", "problem": "must be a number from 1 to 200"}],
+    },
+}
