@@ -43,6 +43,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("QUEUE_<NAME>_WORKERS", "", "threads or processes"),
     Setting("QUEUE_<NAME>_MAX_JOBS", "", "jobs after which a worker is replaced; 0: never"),
     Setting("QUEUE_<NAME>_MAX_RSS", "", "MB of memory beyond which a worker is replaced; 0: never"),
+    Setting(
+        "QUEUE_<NAME>_TENANT_BACKLOG", "", "waiting jobs an organization may have; 0: no limit"
+    ),
     Setting("JOBS_HOME", "the user's data folder + /hsejobs", "folder for this machine's files"),
     Setting("JOBS_HTTP_HOST", "127.0.0.1", "address the HTTP shim listens on"),
     Setting("JOBS_HTTP_PORT", "8090", "port that the HTTP shim listens on, 0-65535"),

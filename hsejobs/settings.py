@@ -45,7 +45,8 @@ SOCKET_NOTE = "redis.sock.path"
 
 
 _QUEUE_VARIABLE = re.compile(
-    r"QUEUE_([A-Z][A-Z0-9_]*)_(CONCURRENCY|ATTEMPTS|BACKOFF_DELAY|TIMEOUT|WORKERS|MAX_JOBS|MAX_RSS)"
+    r"QUEUE_([A-Z][A-Z0-9_]*)_(CONCURRENCY|ATTEMPTS|BACKOFF_DELAY|TIMEOUT|WORKERS|MAX_JOBS|MAX_RSS"
+    r"|TENANT_BACKLOG)"
 )
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -65,6 +66,8 @@ class QueueOverrides:
     workers: Workers | None = None
     max_jobs: int | None = None
     max_rss: int | None = None
+    #: Waiting and delayed jobs that one organization may have; 0: no limit.
+    tenant_backlog: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +329,7 @@ def _queues(read: EnvironReader, env: Mapping[str, str]) -> Mapping[str, QueueOv
             ),
             max_jobs=read.optional_integer(f"QUEUE_{part}_MAX_JOBS", 0, MOST_JOBS),
             max_rss=read.optional_integer(f"QUEUE_{part}_MAX_RSS", 0, MOST_MB),
+            tenant_backlog=read.optional_integer(f"QUEUE_{part}_TENANT_BACKLOG", 0, MOST_JOBS),
         )
         for part in sorted(parts)
     }

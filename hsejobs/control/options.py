@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from hsejobs.errors import InvalidOption
 from hsejobs.model import LONGEST_MS, PRIORITIES, ROLES
-from hsejobs.settings import Settings
+from hsejobs.settings import MOST_JOBS, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class CodeOptions:
     timeout: int | None = None
     workers: str = "threads"
     concurrency: int | None = None
+    tenant_backlog: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class QueueOptions:
     """The effective default options of a queue or task. Times in ms; timeout 0 means none.
 
     A worker is replaced after ``max_jobs`` jobs, or when it is larger than ``max_rss`` MB; 0 is never.
+    ``tenant_backlog``: the most waiting and delayed jobs of one organization; 0 is no limit.
     """
 
     priority: int
@@ -39,6 +41,7 @@ class QueueOptions:
     concurrency: int
     max_jobs: int
     max_rss: int
+    tenant_backlog: int
 
 
 class AddOptions(NamedTuple):
@@ -93,6 +96,7 @@ def of_task(code: CodeOptions, task_class: Any) -> CodeOptions:
         timeout=code.timeout if timeout is None else milliseconds("timeout", timeout, zero=False),
         workers=code.workers,
         concurrency=code.concurrency,
+        tenant_backlog=code.tenant_backlog,
     )
 
 
@@ -112,6 +116,7 @@ def resolve(settings: Settings, queue: str, code: CodeOptions) -> QueueOptions:
         concurrency=first(own.concurrency, code.concurrency, settings.concurrency),
         max_jobs=first(own.max_jobs, settings.max_jobs),
         max_rss=first(own.max_rss, settings.max_rss),
+        tenant_backlog=first(own.tenant_backlog, code.tenant_backlog, 0),
     )
 
 
@@ -164,6 +169,13 @@ def check_concurrency(concurrency: Any) -> int:
     if not whole or not 1 <= concurrency <= 1000:
         raise InvalidOption("concurrency", "must be 1 to 1000 workers")
     return int(concurrency)
+
+
+def check_tenant_backlog(most: Any) -> int:
+    """Returns the quota if it is 0 (none) or a number of jobs. Raises InvalidOption."""
+    if isinstance(most, bool) or not isinstance(most, int) or not 0 <= most <= MOST_JOBS:
+        raise InvalidOption("tenant_backlog", f"must be 0 (no limit) to {MOST_JOBS} jobs")
+    return most
 
 
 #: Limits for tenants: the most attempts, and the least backoff in ms where external servers are called.

@@ -26,8 +26,9 @@ from hsejobs.engine.serializer import JsonSerializer
 from hsejobs.engine.signatures import AddKeywords
 from hsejobs.engine.storage import JobStorage
 from hsejobs.engine.tasks import JobPeriodicTask, JobTaskWrapper
-from hsejobs.errors import SettingsError
+from hsejobs.errors import BacklogFull, SettingsError
 from hsejobs.handle import Job
+from hsejobs.store.adds import accepted
 from hsejobs.store.work import WorkerStore
 from hsejobs.store.write import Added, NewJob
 from hsejobs.watch import logs
@@ -64,7 +65,9 @@ class JobHuey(Queue, Huey):
     a payload that log lines may show; ``artifacts`` returns the ids of the files that a payload
     refers to, by field: callers over HTTP must be allowed to load them. ``release`` is the
     application's release, such as "1.4.2", unless QUEUE_RELEASE gives one: the highest of those that
-    run describes the queue. Raises InvalidOption.
+    run describes the queue. ``tenant_backlog`` is the most waiting and delayed jobs that one
+    organization may have: further adds raise BacklogFull (0, the default: no limit). Raises
+    InvalidOption.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class JobHuey(Queue, Huey):
         artifacts: Callable[[Any], dict[str, str]] | None = None,
         immediate: bool = False,
         release: str | None = None,
+        tenant_backlog: int | None = None,
     ) -> None:
         Queue.__init__(
             self,
@@ -95,6 +99,9 @@ class JobHuey(Queue, Huey):
                 timeout=None if timeout is None else options.milliseconds("timeout", timeout),
                 workers=options.check_workers(workers),
                 concurrency=None if concurrency is None else options.check_concurrency(concurrency),
+                tenant_backlog=(
+                    None if tenant_backlog is None else options.check_tenant_backlog(tenant_backlog)
+                ),
             ),
             outbound=outbound,
             enqueue=enqueue,
@@ -198,21 +205,20 @@ class JobHuey(Queue, Huey):
 
     def add_records(self, new_jobs: Sequence[NewJob]) -> list[Added]:
         """Adds checked jobs, even in immediate mode, and logs each. Raises UnknownTask in a script that
-        consumers cannot import.
+        consumers cannot import, BacklogFull (the jobs that were not refused are added).
         """
+        return accepted(self.add_each(new_jobs))
+
+    def add_each(self, new_jobs: Sequence[NewJob]) -> list[Added | BacklogFull]:
+        """As `add_records`, but an error stands for each job that its organization's quota refuses."""
         if self._registered is None:
             self.register()
         if self.unimportable:
             self.check_importable(new.name for new in new_jobs)
-        writer = self.runtime.writer
-        added = (
-            [writer.add(self.name, new_jobs[0])]
-            if len(new_jobs) == 1
-            else writer.add_many(self.name, new_jobs)
-        )
+        added = self.runtime.writer.add_each(self.name, new_jobs)
         if logs.wants_jobs():
             for new, one in zip(new_jobs, added, strict=True):
-                if one.created:
+                if isinstance(one, Added) and one.created:
                     shown = self.shown_payload(new.payload)
                     if new.trace:
                         shown = {**(shown or {}), **logs.trace_fields(new.trace)}
@@ -289,6 +295,7 @@ class JobHuey(Queue, Huey):
             callback = task.chord_config.callback
             callback.organization_id = record.organization_id
             callback.user_id = record.user_id
+            callback.follows = True
             self._check_chord(task.chord_config, Error(told))
         return True
 

@@ -102,6 +102,7 @@ class QueueTask:
                 self.read,
                 sealing.sealer(self.secret_paths, key) if key else None,
                 None if self.task_class.default_expires is None else self._expiry,
+                own.tenant_backlog,
             )
             self._target = (settings, target)
         return self._target[1]
@@ -301,6 +302,7 @@ class Queue:
             concurrency=defaults.concurrency,
             enqueue=self.enqueue_role,
             outbound=self.outbound,
+            tenant_backlog=defaults.tenant_backlog,
             schedules=[
                 ScheduleInfo(name.rpartition(".")[2], one.cron, name)
                 for name, one in self.schedules.items()

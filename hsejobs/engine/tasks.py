@@ -45,6 +45,8 @@ class JobTask(Task):
     #: The organization and user of the job; a follow-up inherits them from the job that adds it.
     organization_id: str | None = None
     user_id: str | None = None
+    #: Whether it follows from a job that a consumer ended: no quota applies.
+    follows = False
 
     def create_id(self) -> str:
         return new_job_id()
@@ -81,7 +83,7 @@ class _Adds(QueueTask):
         """Adds a job. If a job with this ``job_id`` exists, returns that one with ``created`` False.
 
         ``delay``, ``backoff`` and ``timeout`` are in seconds. Raises InvalidPayload,
-        InvalidOption or InvalidJobId (nothing is written), RedisUnavailable.
+        InvalidOption, InvalidJobId or BacklogFull (nothing is written), RedisUnavailable.
         """
         new_jobs = making.make_many(
             self.target,
@@ -125,7 +127,8 @@ class _Adds(QueueTask):
     ) -> list[Job[Any]]:
         """Adds a job for each payload, each atomically, in few round trips; options as for ``add``.
 
-        All payloads are checked before the first is added. ``ids``: one for each payload.
+        All payloads are checked before the first is added. ``ids``: one for each payload. Jobs
+        beyond their organization's quota are refused, the others added: BacklogFull says which.
         """
         items = list(items)
         checked_ids = options.check_ids(ids, len(items))

@@ -23,8 +23,8 @@ def pairs(flat: Any) -> dict[bytes, bytes]:
 
 @dataclass(slots=True)
 class Minute:
-    """The counters of one minute: jobs added, completed, finally failed, retried, stalled; and how many
-    of those that failed were cancelled.
+    """The counters of one minute: jobs added, completed, finally failed, retried, stalled; how many
+    of those that failed were cancelled; and adds that an organization's quota refused.
     """
 
     added: int = 0
@@ -33,12 +33,13 @@ class Minute:
     retried: int = 0
     stalled: int = 0
     cancelled: int = 0
+    refused: int = 0
     run_us: int = 0
     run: dict[int, int] = field(default_factory=dict)
     wait: dict[int, int] = field(default_factory=dict)
 
     def __iadd__(self, other: Minute) -> Minute:
-        for name in ("added", "completed", "failed", "retried", "stalled", "cancelled", "run_us"):
+        for name in _FIELDS.values():
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for total, added in ((self.run, other.run), (self.wait, other.wait)):
             for bucket, n in added.items():
@@ -66,6 +67,7 @@ _FIELDS = {
     b"rt": "retried",
     b"st": "stalled",
     b"cx": "cancelled",
+    b"rf": "refused",
     b"us": "run_us",
 }
 

@@ -131,7 +131,16 @@ def chunks(items: list[T], size: int) -> Iterable[list[T]]:
 
 
 #: The arguments that the jobs of one bulk add share, and those that each job has.
-_SHARED = ("name", "priority", "delay_ms", "attempts", "backoff_ms", "timeout_ms", "extras")
+_SHARED = (
+    "name",
+    "priority",
+    "delay_ms",
+    "attempts",
+    "backoff_ms",
+    "timeout_ms",
+    "extras",
+    "tenant_backlog",
+)
 _OWN = ("id", "nonce", "organization", "user", "signature", "payload", "role")
 
 ADD = Script("add", _SHARED, _OWN)

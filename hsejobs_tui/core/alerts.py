@@ -21,6 +21,7 @@ _TODO = {
     "no_worker": "start one: hsejobs worker {queue}",
     "unknown_task": "start consumers of the release that has it",
     "oldest": "add workers, or see what they run (3)",
+    "backlog_full": "add workers, or raise the quota (TENANT_BACKLOG)",
     "eviction": "set maxmemory-policy noeviction",
     "memory": "clean completed jobs (c), or raise maxmemory",
 }
