@@ -22,6 +22,7 @@ from hsejobs.engine.locks import JobLock
 from hsejobs.engine.outcome import clean_data, errors_as_text
 from hsejobs.engine.periodic import cron_text
 from hsejobs.engine.queue import Queue, Schedule
+from hsejobs.engine.rates import JobRateLimit
 from hsejobs.engine.serializer import JsonSerializer
 from hsejobs.engine.signatures import AddKeywords
 from hsejobs.engine.storage import JobStorage
@@ -182,6 +183,12 @@ class JobHuey(Queue, Huey):
     def lock_task(self, lock_name: str, ttl: float | None = None) -> JobLock:
         """Huey's lock, a decorator and context manager; ``ttl``: seconds after which it is free again."""
         return JobLock(self, lock_name, ttl)
+
+    def rate_limit(self, name: str, limit: int, per: float, retry: bool = True) -> JobRateLimit:
+        """Huey's rate limit, a decorator and context manager: at most ``limit`` blocks begin within any
+        ``per`` seconds. A job over it waits; with ``retry`` False it fails. Raises InvalidOption.
+        """
+        return JobRateLimit(self, name, limit, per, retry)
 
     def wrapper(self, name: str | None = None) -> JobTaskWrapper[..., Any]:
         """The task with this full or short name; None means the default task. Raises UnknownTask."""

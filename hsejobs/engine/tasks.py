@@ -229,7 +229,8 @@ class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):
                     raise RetryTask(delay=error.delay) from error
                 elif isinstance(error, TaskLockedException | RateLimitExceeded | RedisUnavailable):
                     # Not a failure: without a retry left, Huey would run the on_error follow-ups.
-                    job.task.retries = max(1, job.task.retries)
+                    if getattr(error, "retry", True):
+                        job.task.retries = max(1, job.task.retries)
                 elif isinstance(error, CancelExecution):
                     # Huey retries a canceled task that has retries left; here it is not retried.
                     error.retry = bool(error.retry)

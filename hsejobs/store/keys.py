@@ -65,6 +65,10 @@ SUFFIXES: dict[str, str] = {
     "members": "s:",
     # the jobs that wait for a lock
     "waiters": "lw:",
+    # rate limits of tasks
+    "rate": "rl:",
+    "line": "rq:",
+    "expected": "rx:",
     # circuit breakers, which do not belong to a queue
     "circuit": "c:",
     "circuits": "circuits",
@@ -92,6 +96,8 @@ RELEASES_KEPT, RELEASE_MS, MASK_MS = 20, 7 * 86_400_000, 90 * 86_400_000
 #: In ms: how long a lock is kept for the job that it was handed to; after how long the first job that
 #: waits for it tries again, and all others, if no script hands it over.
 LOCK_GIVEN_MS, LOCK_FIRST_MS, LOCK_REST_MS = 60_000, 5_000, 600_000
+#: How long a slot of a rate limit is kept for a waiting job that does not come back for it, in us.
+RATE_GRACE_US = 5_000_000
 #: Approximate number of entries that the event feed keeps.
 EVENTS_KEPT = 2_000
 #: A waiting job's score is ``priority * PRIORITY_SPAN`` plus its number in the order of arrival.
@@ -121,6 +127,7 @@ CONSTANTS = {
     "LOCK_GIVEN_MS": LOCK_GIVEN_MS,
     "LOCK_FIRST_MS": LOCK_FIRST_MS,
     "LOCK_REST_MS": LOCK_REST_MS,
+    "RATE_GRACE_US": RATE_GRACE_US,
 }
 
 

@@ -192,6 +192,7 @@ REGISTER = Script(
 LOCK = Script("lock", ("lock", "id", "token", "ttl_ms"))
 UNLOCK = Script("unlock", ("lock", "id", "token"))
 AWAIT_LOCK = Script("await_lock", ("id", "token", "lock"))
+RATE = Script("rate", ("rate", "limit", "per_us", "nonce", "id"))
 JOB = Script("job", ("organization", "id", "payload_bytes"))
 PAGE = Script(
     "page",

@@ -185,6 +185,7 @@ OTHERS = frozenset(
         "page",
         "pause",
         "probe",
+        "rate",
         "register",
         "stats",
         "tally",

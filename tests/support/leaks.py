@@ -29,7 +29,19 @@ _STAY = {
     "gone",
     "ended",
 }
-_EXPIRE = ("sentback", "minute", "worker", "counter", "members", "revoked", "resent", "newevents")
+_EXPIRE = (
+    "sentback",
+    "minute",
+    "worker",
+    "counter",
+    "members",
+    "revoked",
+    "resent",
+    "newevents",
+    "rate",
+    "line",
+    "expected",
+)
 _BASE = re.compile(r"(?P<base>[^{}]+:\{[^{}]+\}:)(?P<rest>.*)", re.DOTALL)
 
 Index = dict[str, float]
