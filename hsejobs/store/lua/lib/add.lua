@@ -3,7 +3,7 @@
 -- before (same nonce) counts as created. "q<number>": not added, because its organization has that many
 -- waiting and delayed jobs and `tenant_backlog` (0: no quota) allows no more.
 local delay, extras = within(ARGV[3], 0, LONGEST_MS, 0), ARGV[7]
-local quota = whole(ARGV[8], 0)
+local quota = ARGV[8] ~= '0' and whole(ARGV[8], 0) or 0
 local run_at = delay > 0 and int(now_ms + delay)
 -- The hash's fields; field 4 is the job's own place, and optional fields are appended.
 local fields = {
