@@ -110,7 +110,7 @@ class Client:
         ``task`` is the full or short name of a task; None means the queue's default task.
         ``delay``, ``backoff`` and ``timeout`` are in seconds. The task's own options fill in what
         is not given. Raises UnknownQueue, UnknownTask, InvalidPayload, PayloadTooLarge,
-        InvalidOption or InvalidJobId (nothing is written), RedisUnavailable.
+        InvalidOption, InvalidJobId or BacklogFull (nothing is written), RedisUnavailable.
         """
         return self._add(
             queue,
@@ -141,7 +141,8 @@ class Client:
     ) -> list[Job]:
         """Adds a job for each payload, each atomically, in few round trips; options as for ``add``.
 
-        All payloads are checked before the first job is added. ``ids``: one for each payload.
+        All payloads are checked before the first job is added. ``ids``: one for each payload. Jobs
+        beyond their organization's quota are refused, the others added: BacklogFull says which.
         """
         items = list(payloads)
         return self._add(
@@ -165,8 +166,9 @@ class Client:
         **more: Any,
     ) -> list[Job]:
         info = self.queue(queue)
+        quota = self._settings.queue(queue).tenant_backlog
         jobs = making.make_many(
-            making.described(info, info.task(task), self._settings.secret_key),
+            making.described(info, info.task(task), self._settings.secret_key, quota),
             # Checked in the form in which it will be read back: a tuple becomes a list, and values
             # that JSON cannot hold are refused here.
             [{} if one is None else codec.loads(making.encode(one)) for one in payloads],
@@ -174,8 +176,7 @@ class Client:
             **more,
         )
         reader, writer = JobReader(self._redis, self._prefix), JobWriter(self._redis, self._prefix)
-        added = [writer.add(queue, jobs[0])] if len(jobs) == 1 else writer.add_many(queue, jobs)
-        return [Job(reader, queue, one) for one in added]
+        return [Job(reader, queue, one) for one in writer.add_many(queue, jobs)]
 
     def close(self) -> None:
         """Closes this thread's connection; the next call opens one."""

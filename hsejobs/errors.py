@@ -23,6 +23,7 @@
     │   ├── JobActive
     │   ├── WrongState
     │   ├── QueueBusy
+    │   ├── BacklogFull         an organization has as many jobs in the queue as it may have
     │   └── IdempotencyConflict
     ├── RedisUnavailable        Redis does not answer, or cannot write now
     │   ├── RedisFull           Redis has reached its maxmemory
@@ -42,6 +43,9 @@ the job's own error list all show it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 
 class JobsError(Exception):
@@ -197,6 +201,35 @@ class QueueBusy(Refused):
     """The queue has running jobs, and ``obliterate`` was not forced."""
 
     code = "queue_busy"
+
+
+class BacklogFull(Refused):
+    """The organization has as many waiting and delayed jobs in the queue as its quota allows.
+
+    ``backlog`` is how many it has, ``quota`` how many it may have. After a bulk add, ``results`` has
+    for each job what the add returned, or its own `BacklogFull`; else it is empty. Add the refused jobs
+    again later: with ids, the whole call may be repeated.
+    """
+
+    code = "backlog_full"
+    retry_after = 30.0
+    results: Sequence[Any] = ()
+
+    def __init__(self, queue: str, backlog: int, quota: int, refused: str = "") -> None:
+        self.queue, self.backlog, self.quota = queue, backlog, quota
+        variable = f"QUEUE_{queue.upper().replace('-', '_')}_TENANT_BACKLOG"
+        super().__init__(
+            f"{refused}the organization has {backlog:,} waiting and delayed jobs in queue {queue!r},"
+            f" its quota is {quota:,}; add again when some of them have run, or raise {variable}"
+        )
+
+    def among(self, results: Sequence[Any]) -> BacklogFull:
+        """The error of a bulk add with these results, of which this is one."""
+        refused = sum(isinstance(one, BacklogFull) for one in results)
+        text = f"{refused:,} of {len(results):,} jobs were refused: "
+        error = BacklogFull(self.queue, self.backlog, self.quota, text)
+        error.results = results
+        return error
 
 
 class IdempotencyConflict(Refused):

@@ -48,6 +48,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("QUEUE_<NAME>_LIMIT", "", "jobs at once over all consumers, or none"),
     Setting("QUEUE_<NAME>_RATE", "", "jobs in a second, minute or hour, such as 50/s, or none"),
     Setting("QUEUE_<NAME>_TENANT_LIMIT", "", "jobs of one organization at once, or none"),
+    Setting(
+        "QUEUE_<NAME>_TENANT_BACKLOG", "", "waiting jobs an organization may have; 0: no limit"
+    ),
     Setting("JOBS_HOME", "the user's data folder + /hsejobs", "folder for this machine's files"),
     Setting("JOBS_HTTP_HOST", "127.0.0.1", "address the HTTP shim listens on"),
     Setting("JOBS_HTTP_PORT", "8090", "port that the HTTP shim listens on, 0-65535"),

@@ -49,7 +49,7 @@ SOCKET_NOTE = "redis.sock.path"
 
 _QUEUE_VARIABLE = re.compile(
     r"QUEUE_([A-Z][A-Z0-9_]*)_(CONCURRENCY|ATTEMPTS|BACKOFF_DELAY|TIMEOUT|WORKERS|MAX_JOBS|MAX_RSS"
-    r"|FAIR|AGEING|LIMIT|RATE)"
+    r"|FAIR|AGEING|LIMIT|RATE|TENANT_BACKLOG)"
 )
 #: Of a queue `x`; it is the LIMIT of a queue `x-tenant`, too: only one of them is likely to exist.
 _TENANT_VARIABLE = re.compile(r"QUEUE_([A-Z][A-Z0-9_]*)_TENANT_LIMIT")
@@ -76,6 +76,8 @@ class QueueOverrides:
     limit: int | None = None
     rate: Rate | None = None
     tenant_limit: int | None = None
+    #: Waiting and delayed jobs that one organization may have; 0: no limit.
+    tenant_backlog: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +345,7 @@ def _queues(read: EnvironReader, env: Mapping[str, str]) -> Mapping[str, QueueOv
             limit=read.most(f"QUEUE_{part}_LIMIT", MOST_AT_ONCE),
             rate=read.rate(f"QUEUE_{part}_RATE"),
             tenant_limit=read.most(f"QUEUE_{part}_TENANT_LIMIT", MOST_AT_ONCE),
+            tenant_backlog=read.optional_integer(f"QUEUE_{part}_TENANT_BACKLOG", 0, MOST_JOBS),
         )
         for part in sorted(parts)
     }

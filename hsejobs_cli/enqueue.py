@@ -82,7 +82,8 @@ def _add(
 
     info, own = session.info(queue), session.own.get(queue)
     if own is None:
-        target = making.described(info, info.task(task), session.settings.secret_key)
+        quota = session.settings.queue(queue).tenant_backlog
+        target = making.described(info, info.task(task), session.settings.secret_key, quota)
         new = making.make(target, data, options, **more)
         return Job(session.reader, queue, session.writer.add(queue, new))
     from hsejobs.engine.adding import target_beside

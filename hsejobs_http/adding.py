@@ -13,6 +13,7 @@ from typing import Any
 
 from hsejobs.engine.huey import loaded
 from hsejobs.engine.runtime import runtime
+from hsejobs.errors import BacklogFull
 from hsejobs.store.write import Added, NewJob
 from hsejobs.watch import logs
 
@@ -31,7 +32,7 @@ class Adder:
         self._thread.start()
 
     async def add(self, queue: str, new: NewJob) -> Added:
-        """Adds one job. Raises RedisUnavailable."""
+        """Adds one job. Raises RedisUnavailable, BacklogFull."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Added] = loop.create_future()
         self._waiting.append((queue, new, loop, future))
@@ -64,7 +65,7 @@ class Adder:
         answers: list[tuple[Any, Any, Any]] = []
         for queue, items in by_queue.items():
             try:
-                added: list[Any] = _added(queue, [item[1] for item in items])
+                added: list[Any] = _results(queue, [item[1] for item in items])
             except Exception as error:
                 added = [error] * len(items)
             answers += [(item[2], item[3], one) for item, one in zip(items, added, strict=True)]
@@ -74,11 +75,11 @@ class Adder:
         logs.flush()
 
 
-def _added(queue: str, news: list[NewJob]) -> list[Added]:
+def _results(queue: str, news: list[NewJob]) -> list[Added | BacklogFull]:
     own = loaded(queue)
     if own is not None:
-        return own.add_records(news)
-    return runtime().writer.add_many(queue, news)
+        return own.add_each(news)
+    return runtime().writer.add_each(queue, news)
 
 
 def _resolve(answers: list[tuple[Any, Any]]) -> None:

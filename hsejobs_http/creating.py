@@ -116,7 +116,7 @@ def _new_job(
         user = _owner(sent, "userId", who, who.user_id)
         job_id, nonce = _identity(sent, organization, wrong)
         new = making.make(
-            _target(shim_state, info, own, sent.task),
+            _target(shim_state, info, own, sent.task, who),
             sent.payload,
             sent.options,
             job_id=job_id,
@@ -164,11 +164,17 @@ def _identity(
     return job_id, f"{new_nonce()}.{sent.fingerprint}"
 
 
-def _target(shim_state: Shim, info: QueueInfo, own: JobHuey | None, task: str | None) -> TaskTarget:
-    """Returns the job's task, from its code if this process has it."""
+def _target(
+    shim_state: Shim, info: QueueInfo, own: JobHuey | None, task: str | None, who: Caller
+) -> TaskTarget:
+    """Returns the job's task, from its code if this process has it. Operators have no quota."""
+    settings = shim_state.settings
     if own is None:
-        return making.described(info, info.task(task), shim_state.settings.secret_key)
-    return target_beside(own, info, task, shim_state.settings.secret_key)
+        quota = settings.queue(info.name).tenant_backlog
+        target = making.described(info, info.task(task), settings.secret_key, quota)
+    else:
+        target = target_beside(own, info, task, settings.secret_key)
+    return target._replace(tenant_backlog=0) if who.role == "operator" else target
 
 
 def _owner(sent: AddRequest, field: str, who: Caller, own: str | None) -> str | None:

@@ -22,6 +22,7 @@ WHY = {
     413: f"the body has more than {BODY_LIMIT:,} bytes, or the payload more than {PAYLOAD_LIMIT:,}",
     416: "the range begins after the end of the file",
     422: "a value is invalid; the errors name each field",
+    429: "the organization has as many jobs in the queue as its quota allows; see Retry-After",
     503: "Redis or the artifact store cannot be reached; see Retry-After",
 }
 
@@ -69,7 +70,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("get", "/api/jobs/alerts"): Route("Alert", many=True),
     ("get", "/api/jobs/workers"): Route("Worker", many=True),
     ("get", "/api/jobs/schedules"): Route("Schedule", many=True),
-    ("post", OTHER_QUEUES): Route("Created", (404, 409, 422), status=202),
+    ("post", OTHER_QUEUES): Route("Created", (404, 409, 422, 429), status=202),
     ("get", "/api/jobs/{queue}/jobs"): Route("JobList", (404, 422), query=_LIST),
     ("get", "/api/jobs/{queue}/jobs/{job_id}"): Route("Job", (404,)),
     ("delete", "/api/jobs/{queue}/jobs/{job_id}"): Route("", (404, 409), status=204),
@@ -110,8 +111,8 @@ def responses(route: Route, path: str) -> Schema:
             "description": f"{TITLES[status]}: {WHY[status]}",
             "content": {MEDIA_TYPE: {"schema": ref("Problem")}},
         }
-        if status == 503:
-            found["503"]["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
+        if status in (429, 503):
+            found[str(status)]["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
     return found
 
 

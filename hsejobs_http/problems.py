@@ -12,6 +12,7 @@ from starlette.responses import Response
 from hsejobs.errors import (
     ArtifactNotFound,
     ArtifactsUnavailable,
+    BacklogFull,
     Forbidden,
     InvalidInput,
     JobNotFound,
@@ -42,6 +43,7 @@ TITLES = {
     413: "Too large",
     416: "Range not satisfiable",
     422: "Invalid",
+    429: "Too many jobs",
     431: "Too large",
     500: "Internal error",
     503: "Unavailable",
@@ -114,6 +116,9 @@ def problem_of(error: JobsError) -> Problem:
         return Problem(422, error.code, str(error), errors=(("task", str(error)),))
     if isinstance(error, Forbidden):
         return Problem(403, error.code, str(error))
+    if isinstance(error, BacklogFull):
+        headers = {"Retry-After": f"{error.retry_after:.0f}"}
+        return Problem(429, error.code, str(error), headers=headers)
     if isinstance(error, Refused):
         return Problem(409, error.code, str(error))
     return Problem(500, error.code, INTERNAL_ERROR)

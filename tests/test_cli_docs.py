@@ -99,7 +99,7 @@ def test_every_error_code_has_its_line_and_exit_status() -> None:
     ):
         said |= dict.fromkeys(re.findall(r"`(\w+)`", names), int(status))
     # Codes without an exception class, set by Redis or by the engine's verdict on a run.
-    judged = {"stalled", "out_of_memory", "revoked", "expired", "cancelled"}
+    judged = {"stalled", "out_of_memory", "revoked", "expired", "cancelled", "rate_limited"}
     found = codes()
     assert set(said) == set(found) | judged
     for code, kinds in found.items():

@@ -32,12 +32,13 @@ def test_an_irregular_plural_and_a_pronoun() -> None:
 
 
 def test_alerts_about_one_job() -> None:
-    stats = QueueStats("mail", 1, 0, 0, 0, 0, False, 60_000, 0, 0, 1_000_000, [Minute()])
+    stats = QueueStats("mail", 1, 0, 0, 0, 0, False, 60_000, 0, 0, 1_000_000, [Minute(refused=1)])
     limits = Limits(waiting=0, failed_percent=None, stalled_ms=0, no_worker_ms=0, oldest_ms=None)
     assert [one.message for one in readings(stats, 1, limits)] == [
         "1 job waits",
         "1 job stalled and no worker takes it over",
         "1 job waits and there is no worker",
+        "1 add was refused in 5 minutes: an organization has reached its quota",
     ]
 
 

@@ -366,10 +366,12 @@ class Acts:
         )
 
     def add(self, info: QueueInfo, new: NewJob) -> Added:
-        """Adds a checked job. Raises Forbidden if the actor's role may not add to the queue."""
+        """Adds a checked job. Raises Forbidden, or BacklogFull (never for operators)."""
         if self._read_only:
             raise Refused("this session is read-only")
         self.actor.need(info.enqueue if info.enqueue in ROLES else "operator")
+        if self.actor.role == "operator":
+            new = new._replace(tenant_backlog=0)
         added = self._writer.add(info.name, new)
         self.note("enqueue", info.name, count=int(added.created), ids=[added.id])
         return added

@@ -32,6 +32,7 @@ class TaskTarget(NamedTuple):
     ``seal`` encrypts the secret fields of the stored form; ``extras`` returns the Huey task's extras.
     ``key`` takes the stored form, its signature letter and the organization, and returns the job's key,
     or '' for none; it raises InvalidPayload. Without the task's code, there is none: the worker sees to it.
+    ``tenant_backlog``: the most waiting and delayed jobs of one organization; 0 is no limit.
     """
 
     name: str
@@ -43,6 +44,7 @@ class TaskTarget(NamedTuple):
     seal: Callable[[Any], Any] | None = None
     extras: Callable[[], bytes] | None = None
     key: Callable[[Any, str, str | None], str] | None = None
+    tenant_backlog: int = 0
 
 
 class Parent(Protocol):
@@ -59,10 +61,16 @@ class Parent(Protocol):
         """The request id and, after a space, the ``traceparent`` of the request that added it."""
 
 
-def described(info: QueueInfo, task: TaskInfo, secret_key: str | None = None) -> TaskTarget:
+def described(
+    info: QueueInfo,
+    task: TaskInfo,
+    secret_key: str | None = None,
+    tenant_backlog: int | None = None,
+) -> TaskTarget:
     """The target from the queue's description, for programs that do not have its code.
 
-    ``secret_key`` encrypts the secret fields; None leaves them plain.
+    ``secret_key`` encrypts the secret fields; None leaves them plain. ``tenant_backlog``: what this
+    process's environment sets; None: the description's.
     """
     scheduled = any(one.task == task.name for one in info.schedules)
 
@@ -84,6 +92,7 @@ def described(info: QueueInfo, task: TaskInfo, secret_key: str | None = None) ->
         timeout=info.effective_option(task, "timeout"),
         read=read,
         seal=sealing.sealer(task.secret, secret_key),
+        tenant_backlog=info.tenant_backlog if tenant_backlog is None else tenant_backlog,
     )
 
 
@@ -119,7 +128,8 @@ def make_many(
     ``ids``: one for each payload, None for a new id; with ``internal`` they are not checked.
     ``nonce`` None: a new one for each job with a given id. A job's organization and user are
     ``organization_id`` and ``user_id``, else those in its payload (``organizationId``, ``userId``),
-    else its parent's. Raises InvalidPayload, PayloadTooLarge, InvalidOption, InvalidJobId.
+    else its parent's. No quota applies to jobs that are ``internal`` or have a parent. Raises
+    InvalidPayload, PayloadTooLarge, InvalidOption, InvalidJobId.
     """
     owner, owner_user = check_organization(organization_id), check_organization(user_id, "user_id")
     if parent is not None:
@@ -134,6 +144,8 @@ def make_many(
     )
     name, read, seal, key_of = target.name, target.read, target.seal, target.key
     extras = b"" if target.extras is None else target.extras()
+    # What the system adds, and what follows from a job that was admitted, must not be lost.
+    quota = 0 if internal or parent is not None else target.tenant_backlog
     made = []
     for number, payload in enumerate(payloads):
         data, signature = read(payload)
@@ -164,6 +176,7 @@ def make_many(
                 ("" if given is None else new_nonce()) if nonce is None else nonce,
                 role,
                 "" if key_of is None else key_of(data, signature, organization),
+                quota,
             )
         )
     return made

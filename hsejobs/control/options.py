@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from hsejobs.errors import InvalidOption
 from hsejobs.model import LONGEST_MS, PRIORITIES, ROLES
 from hsejobs.rates import UNLIMITED, Rate, parse_rate
-from hsejobs.settings import MOST_AT_ONCE, Settings
+from hsejobs.settings import MOST_AT_ONCE, MOST_JOBS, Settings
 from hsejobs.store.description import AGEING_MS
 
 
@@ -29,6 +29,7 @@ class CodeOptions:
     tenant_limit: int | None = None
     fair: bool = True
     ageing: int = AGEING_MS
+    tenant_backlog: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class QueueOptions:
 
     A worker is replaced after ``max_jobs`` jobs, or when it is larger than ``max_rss`` MB; 0 is never.
     ``limit`` and ``tenant_limit`` are jobs at once, 0 is no limit.
+    ``tenant_backlog``: the most waiting and delayed jobs of one organization; 0 is no limit.
     """
 
     priority: int
@@ -52,6 +54,7 @@ class QueueOptions:
     tenant_limit: int
     fair: bool
     ageing: int
+    tenant_backlog: int
 
 
 class AddOptions(NamedTuple):
@@ -105,6 +108,7 @@ def of_task(code: CodeOptions, task_class: Any) -> CodeOptions:
         attempts=code.attempts if retries is None else check_attempts(retries + 1),
         backoff=code.backoff if delay is None else milliseconds("retry_delay", delay),
         timeout=code.timeout if timeout is None else milliseconds("timeout", timeout, zero=False),
+        tenant_backlog=code.tenant_backlog,
     )
 
 
@@ -129,6 +133,7 @@ def resolve(settings: Settings, queue: str, code: CodeOptions) -> QueueOptions:
         tenant_limit=first(own.tenant_limit, code.tenant_limit, 0),
         fair=first(own.fair, code.fair),
         ageing=first(own.ageing_ms, code.ageing),
+        tenant_backlog=first(own.tenant_backlog, code.tenant_backlog, 0),
     )
 
 
@@ -204,6 +209,13 @@ def check_flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise InvalidOption(name, "must be True or False")
     return value
+
+
+def check_tenant_backlog(most: Any) -> int:
+    """Returns the quota if it is 0 (none) or a number of jobs. Raises InvalidOption."""
+    if isinstance(most, bool) or not isinstance(most, int) or not 0 <= most <= MOST_JOBS:
+        raise InvalidOption("tenant_backlog", f"must be 0 (no limit) to {MOST_JOBS} jobs")
+    return most
 
 
 #: Limits for tenants: the most attempts, and the least backoff in ms where external servers are called.

@@ -57,7 +57,7 @@ def target_beside(
     named = info.task(task)
     wrapper = own.wrappers.get(named.name) or own.renamed.get(named.name)
     if wrapper is None:
-        return making.described(info, named, secret_key)
+        return making.described(info, named, secret_key, own.options.tenant_backlog)
     if named.schema == wrapper.schema or wrapper.model is None:
         return wrapper.target
     target, newer = wrapper.target, making.described(info, named, secret_key)
@@ -107,6 +107,8 @@ def from_task(wrapper: QueueTask, task: Any) -> NewJob:
         read=lambda task: _call(wrapper, task),
         extras=lambda: messages.extras_of(wrapper.registry, task),
     )
+    if task.follows:
+        target = target._replace(tenant_backlog=0)
     return making.make(
         target,
         task,

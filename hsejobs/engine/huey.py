@@ -23,13 +23,15 @@ from hsejobs.engine.locks import JobLock
 from hsejobs.engine.outcome import clean_data, errors_as_text
 from hsejobs.engine.periodic import cron_text
 from hsejobs.engine.queue import Queue, Schedule
+from hsejobs.engine.rates import JobRateLimit
 from hsejobs.engine.serializer import JsonSerializer
 from hsejobs.engine.signatures import AddKeywords
 from hsejobs.engine.storage import JobStorage
 from hsejobs.engine.tasks import JobPeriodicTask, JobTaskWrapper
-from hsejobs.errors import SettingsError
+from hsejobs.errors import BacklogFull, SettingsError
 from hsejobs.handle import Job
 from hsejobs.model import State
+from hsejobs.store.adds import accepted
 from hsejobs.store.description import AGEING_MS
 from hsejobs.store.work import WorkerStore
 from hsejobs.store.write import Added, NewJob
@@ -72,7 +74,9 @@ class JobHuey(Queue, Huey):
     Organizations with waiting jobs take turns unless ``fair`` is False. A job that waited for ``ageing``
     seconds (0: never; None: 900) is treated one priority better. Over all consumers, at most ``limit``
     jobs run at once, at most ``tenant_limit`` of one organization, and no more begin than ``rate``
-    allows: "50/s", "100/m" or "1000/h". Jobs over a limit wait. Raises InvalidOption.
+    allows: "50/s", "100/m" or "1000/h". Jobs over a limit wait.
+    ``tenant_backlog`` is the most waiting and delayed jobs that one organization may have: further adds
+    raise BacklogFull (0, the default: no limit). Raises InvalidOption.
     """
 
     def __init__(
@@ -97,6 +101,7 @@ class JobHuey(Queue, Huey):
         tenant_limit: int | None = None,
         fair: bool = True,
         ageing: float | None = None,
+        tenant_backlog: int | None = None,
     ) -> None:
         Queue.__init__(
             self,
@@ -115,6 +120,9 @@ class JobHuey(Queue, Huey):
                 else options.check_limit("tenant_limit", tenant_limit),
                 fair=options.check_flag("fair", fair),
                 ageing=AGEING_MS if ageing is None else options.milliseconds("ageing", ageing),
+                tenant_backlog=(
+                    None if tenant_backlog is None else options.check_tenant_backlog(tenant_backlog)
+                ),
             ),
             outbound=outbound,
             enqueue=enqueue,
@@ -206,6 +214,12 @@ class JobHuey(Queue, Huey):
         """Huey's lock, a decorator and context manager; ``ttl``: seconds after which it is free again."""
         return JobLock(self, lock_name, ttl)
 
+    def rate_limit(self, name: str, limit: int, per: float, retry: bool = True) -> JobRateLimit:
+        """Huey's rate limit, a decorator and context manager: at most ``limit`` blocks begin within any
+        ``per`` seconds. A job over it waits; with ``retry`` False it fails. Raises InvalidOption.
+        """
+        return JobRateLimit(self, name, limit, per, retry)
+
     def wrapper(self, name: str | None = None) -> JobTaskWrapper[..., Any]:
         """The task with this full or short name; None means the default task. Raises UnknownTask."""
         return cast("JobTaskWrapper[..., Any]", super().wrapper(name))
@@ -228,21 +242,20 @@ class JobHuey(Queue, Huey):
 
     def add_records(self, new_jobs: Sequence[NewJob]) -> list[Added]:
         """Adds checked jobs, even in immediate mode, and logs each. Raises UnknownTask in a script that
-        consumers cannot import.
+        consumers cannot import, BacklogFull (the jobs that were not refused are added).
         """
+        return accepted(self.add_each(new_jobs))
+
+    def add_each(self, new_jobs: Sequence[NewJob]) -> list[Added | BacklogFull]:
+        """As `add_records`, but an error stands for each job that its organization's quota refuses."""
         if self._registered is None:
             self.register()
         if self.unimportable:
             self.check_importable(new.name for new in new_jobs)
-        writer = self.runtime.writer
-        added = (
-            [writer.add(self.name, new_jobs[0])]
-            if len(new_jobs) == 1
-            else writer.add_many(self.name, new_jobs)
-        )
+        added = self.runtime.writer.add_each(self.name, new_jobs)
         if logs.wants_jobs():
             for new, one in zip(new_jobs, added, strict=True):
-                if one.created:
+                if isinstance(one, Added) and one.created:
                     shown = self.shown_payload(new.payload)
                     if new.trace:
                         shown = {**(shown or {}), **logs.trace_fields(new.trace)}
@@ -335,6 +348,7 @@ class JobHuey(Queue, Huey):
             callback = task.chord_config.callback
             callback.organization_id = record.organization_id
             callback.user_id = record.user_id
+            callback.follows = True
             self._check_chord(task.chord_config, Error(told))
         return True
 

@@ -6,6 +6,7 @@ sent and the exception that ended the task. The worker then writes it in one tra
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Callable
@@ -218,9 +219,12 @@ def _outcome_of(claim: Claim, job: JobContext, raised: BaseException | None) -> 
     if isinstance(error, TaskLockedException):
         return Outcome("postpone", delay=int(LOCKED_DELAY * 1000), error=_clean(job, str(error)))
     if isinstance(error, RateLimitExceeded):
-        return Outcome(
-            "postpone", delay=max(1, int(error.delay * 1000)), error=_clean(job, str(error))
-        )
+        delay = math.ceil(error.delay * 1000)
+        if error.retry:
+            return Outcome("postpone", delay=delay, error=_clean(job, str(error)))
+        limited = _failed(job, error, "rate_limited", str(error), final=False)
+        limited.delay = delay
+        return limited
     if isinstance(error, RetryTask):
         return Outcome(
             "postpone", delay=_retry_delay(claim, error), error="the task asked for a retry"

@@ -109,6 +109,7 @@ class QueueTask:
                 sealing.sealer(self.secret_paths, key) if key else None,
                 None if self.task_class.default_expires is None else self._expiry,
                 None if self.key_limit is None else self.key_of,
+                own.tenant_backlog,
             )
             self._target = (settings, target)
         return self._target[1]
@@ -336,6 +337,7 @@ class Queue(SharedQueue):
             limit=defaults.limit,
             rate=str(defaults.rate),
             tenant_limit=defaults.tenant_limit,
+            tenant_backlog=defaults.tenant_backlog,
             schedules=[
                 ScheduleInfo(name.rpartition(".")[2], one.cron, name)
                 for name, one in self.schedules.items()

@@ -22,12 +22,16 @@ from hsejobs.model import State
 from hsejobs.store import keys
 from hsejobs.store.client import PATIENCE
 from hsejobs.store.work import WorkerStore
+from hsejobs.store.write import new_nonce
 
 #: Retention of the results of follow-ups and chords, in seconds.
 KEPT = 7 * 24 * 3600
 #: Retention of a chord's results after its callback was added, in seconds. Two members that end
 #: together both add the callback, under one id, as does one that runs again: all need the results.
 CHORD_KEPT = 3600
+#: An answer to a rate limit that took more than this part of the window is asked for again, at most so
+#: often: the block counts from when Redis let it begin, and must not begin much later.
+RATE_LATE, RATE_TRIES = 200, 4
 
 
 class JobStorage(BaseStorage):
@@ -147,6 +151,27 @@ class JobStorage(BaseStorage):
     def _locks(self) -> WorkerStore:
         runtime = self._queue.runtime
         return WorkerStore(runtime.redis, runtime.prefix, self.name, patience=PATIENCE)
+
+    def take_rate(self, rate: str, limit: int, per_us: int) -> int:
+        """Us until the running job, or this program, may try again to begin; 0: it begins."""
+        locks, nonce, job_id = self._locks(), new_nonce(), _holder()[0]
+        for _ in range(RATE_TRIES):
+            asked = time.monotonic()
+            wait = locks.rate(rate, limit, per_us, nonce, job_id)
+            if wait or (time.monotonic() - asked) * 1e6 * RATE_LATE < per_us:
+                break
+        return wait
+
+    def rate_usage(self, rate: str, per_us: int) -> int:
+        """How many blocks began under a rate limit in the last ``per_us``."""
+        seconds, us = map(int, self._command("TIME"))
+        since = seconds * 1_000_000 + us - per_us
+        return int(self._command("ZCOUNT", self._key("rate", rate), since, "+inf"))
+
+    def forget_rate(self, rate: str) -> None:
+        """Resets a rate limit."""
+        for name in ("rate", "line", "expected"):
+            self._command("DEL", self._key(name, rate))
 
     def incr(self, key: Any, amount: int = 1) -> int:
         """Increments a counter; for a chord, returns how many distinct members have reported."""

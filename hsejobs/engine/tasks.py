@@ -49,6 +49,8 @@ class JobTask(Task):
     user_id: str | None = None
     #: What its attempts store in immediate mode; see `immediate`.
     memory: Any = None
+    #: Whether it follows from a job that a consumer ended: no quota applies.
+    follows = False
 
     def create_id(self) -> str:
         return new_job_id()
@@ -85,7 +87,7 @@ class _Adds(QueueTask):
         """Adds a job. If a job with this ``job_id`` exists, returns that one with ``created`` False.
 
         ``delay``, ``backoff`` and ``timeout`` are in seconds. Raises InvalidPayload,
-        InvalidOption or InvalidJobId (nothing is written), RedisUnavailable.
+        InvalidOption, InvalidJobId or BacklogFull (nothing is written), RedisUnavailable.
         """
         new_jobs = making.make_many(
             self.target,
@@ -129,7 +131,8 @@ class _Adds(QueueTask):
     ) -> list[Job[Any]]:
         """Adds a job for each payload, each atomically, in few round trips; options as for ``add``.
 
-        All payloads are checked before the first is added. ``ids``: one for each payload.
+        All payloads are checked before the first is added. ``ids``: one for each payload. Jobs
+        beyond their organization's quota are refused, the others added: BacklogFull says which.
         """
         items = list(items)
         checked_ids = options.check_ids(ids, len(items))
@@ -242,7 +245,8 @@ class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):
                     raise RetryTask(delay=error.delay) from error
                 elif isinstance(error, TaskLockedException | RateLimitExceeded | RedisUnavailable):
                     # Not a failure: without a retry left, Huey would run the on_error follow-ups.
-                    job.task.retries = max(1, job.task.retries)
+                    if getattr(error, "retry", True):
+                        job.task.retries = max(1, job.task.retries)
                 elif isinstance(error, CancelExecution):
                     # Huey retries a canceled task that has retries left; here it is not retried.
                     error.retry = bool(error.retry)

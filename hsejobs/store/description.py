@@ -67,6 +67,8 @@ class QueueInfo:
     enqueue: str = "operator"
     #: Whether its tasks call external servers: tenants may then not set very short backoffs.
     outbound: bool = False
+    #: The most waiting and delayed jobs that one organization may have; 0: no limit.
+    tenant_backlog: int = 0
     schedules: list[ScheduleInfo] = field(default_factory=list)
     fair: bool = True
     ageing: int = AGEING_MS

@@ -82,6 +82,10 @@ SUFFIXES: dict[str, str] = {
     "keyactive": "ka:",
     "keystarts": "ks:",
     "keywaits": "kw:",
+    # rate limits of tasks
+    "rate": "rl:",
+    "line": "rq:",
+    "expected": "rx:",
     # circuit breakers, which do not belong to a queue
     "circuit": "c:",
     "circuits": "circuits",
@@ -120,6 +124,8 @@ LOCK_GIVEN_MS, LOCK_FIRST_MS, LOCK_REST_MS = 60_000, 5_000, 600_000
 #: In ms: after how long a job that runs under a key's limit is checked again; after how long a key with
 #: parked jobs is looked at again, if no script does so earlier.
 KEY_CHECK_MS, KEY_AGAIN_MS = 1_000, 10_000
+#: How long a slot of a rate limit is kept for a waiting job that does not come back for it, in us.
+RATE_GRACE_US = 5_000_000
 #: Approximate number of entries that the event feed keeps.
 EVENTS_KEPT = 2_000
 #: A waiting job's score is ``priority * PRIORITY_SPAN`` plus its number in the order of arrival.
@@ -157,6 +163,7 @@ CONSTANTS = {
     "LOCK_REST_MS": LOCK_REST_MS,
     "KEY_CHECK_MS": KEY_CHECK_MS,
     "KEY_AGAIN_MS": KEY_AGAIN_MS,
+    "RATE_GRACE_US": RATE_GRACE_US,
 }
 
 

@@ -23,8 +23,8 @@ def pairs(flat: Any) -> dict[bytes, bytes]:
 
 @dataclass(slots=True)
 class Minute:
-    """The counters of one minute: jobs added, completed, finally failed, retried, stalled; and how many
-    of those that failed were cancelled or revoked.
+    """The counters of one minute: jobs added, completed, finally failed, retried, stalled; how many of
+    those that failed were cancelled or revoked; and adds that an organization's quota refused.
     """
 
     added: int = 0
@@ -33,6 +33,7 @@ class Minute:
     retried: int = 0
     stalled: int = 0
     cancelled: int = 0
+    refused: int = 0
     run_us: int = 0
     run: dict[int, int] = field(default_factory=dict)
     wait: dict[int, int] = field(default_factory=dict)
@@ -60,7 +61,7 @@ class Minute:
         return self.run_us / runs / 1000 if runs else None
 
     def __iadd__(self, other: Minute) -> Minute:
-        for name in ("added", "completed", "failed", "retried", "stalled", "cancelled", "run_us"):
+        for name in _FIELDS.values():
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for total, added in ((self.run, other.run), (self.wait, other.wait)):
             for bucket, n in added.items():
@@ -88,6 +89,7 @@ _FIELDS = {
     b"rt": "retried",
     b"st": "stalled",
     b"cx": "cancelled",
+    b"rf": "refused",
     b"us": "run_us",
 }
 

@@ -31,6 +31,8 @@ class NewJob(NamedTuple):
     role: str = ""
     #: By which its task's limits count it; '' for none.
     key: str = ""
+    #: The most waiting and delayed jobs that its organization may have in the queue; 0: not limited.
+    tenant_backlog: int = 0
 
     def shared(self) -> tuple[Arg, ...]:
         """The script arguments that are given once for jobs that share them."""
@@ -42,6 +44,7 @@ class NewJob(NamedTuple):
             self.backoff,
             self.timeout,
             self.extras,
+            self.tenant_backlog,
         )
 
     def own(self) -> tuple[Arg, ...]:

@@ -133,7 +133,16 @@ def chunks(items: list[T], size: int) -> Iterable[list[T]]:
 
 
 #: The arguments that the jobs of one bulk add share, and those that each job has.
-_SHARED = ("name", "priority", "delay_ms", "attempts", "backoff_ms", "timeout_ms", "extras")
+_SHARED = (
+    "name",
+    "priority",
+    "delay_ms",
+    "attempts",
+    "backoff_ms",
+    "timeout_ms",
+    "extras",
+    "tenant_backlog",
+)
 _OWN = ("id", "nonce", "organization", "user", "signature", "payload", "role", "key")
 
 ADD = Script("add", _SHARED, _OWN)
@@ -200,6 +209,7 @@ RULES = Script("rules", each=("field", "value"))
 LOCK = Script("lock", ("lock", "id", "token", "ttl_ms"))
 UNLOCK = Script("unlock", ("lock", "id", "token"))
 AWAIT_LOCK = Script("await_lock", ("id", "token", "lock"))
+RATE = Script("rate", ("rate", "limit", "per_us", "nonce", "id"))
 JOB = Script("job", ("organization", "id", "payload_bytes"))
 PAGE = Script(
     "page",

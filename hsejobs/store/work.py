@@ -313,6 +313,13 @@ class WorkerStore:
         reply: bytes = self._run(scripts.AWAIT_LOCK, (job_id, token, lock))
         return reply.decode()
 
+    def rate(self, rate: str, limit: int, per_us: int, nonce: str, job_id: str = "") -> int:
+        """Us until a block under a rate limit may try again to begin; 0: it begins, and counts.
+
+        ``nonce`` identifies the block; without an id: outside a job.
+        """
+        return int(self._run(scripts.RATE, (rate, limit, per_us, nonce, job_id)))
+
     def artifact(self, job_id: str, token: str, fresh: str, expires_at: int) -> str | None:
         """The id of the job's file, set to ``fresh`` if it has none yet; None: the lease is lost."""
         reply = self._run(scripts.ARTIFACT, (job_id, token, fresh, expires_at))

@@ -7,13 +7,14 @@ another tenant's job is reported as missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hsejobs.errors import Forbidden, JobActive, JobExists, JobNotFound, WrongState
+from hsejobs.errors import BacklogFull, Forbidden, JobActive, JobExists, JobNotFound, WrongState
 from hsejobs.model import FINISHED, STATE_OF_LETTER, State
-from hsejobs.store import keys, scripts
+from hsejobs.store import adds, keys, scripts
+from hsejobs.store.adds import Added
 from hsejobs.store.client import RedisClient
 from hsejobs.store.new_job import NewJob, new_nonce
 from hsejobs.store.scripts import Arg, Script
@@ -33,21 +34,10 @@ __all__ = [
 
 #: A job as the user saw it: its id, and its ``version`` at that time ('' for any).
 Seen = tuple[str, str]
-#: Jobs and payload bytes in one call of a bulk add.
-ADD_CHUNK, ADD_CHUNK_BYTES = 100, 4_000_000
 #: Jobs that one call removes and returns copies of: the copies are lost if the reply is.
 REMOVED_AT_ONCE = 100
 #: Seconds that replicas have to answer when only checking whether adds would be confirmed.
 PROBE_REPLICAS = 0.5
-
-
-@dataclass(slots=True)
-class Added:
-    """The result of an add: whether it created the job, and the job's state."""
-
-    id: str
-    created: bool
-    status: State
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +105,30 @@ class JobWriter(Sweeps):
         return self.redis.run(script, self._base(queue), args)
 
     def add(self, queue: str, job: NewJob) -> Added:
-        """Adds one job. If a job with this id exists, returns that one with ``created=False``."""
-        (reply,) = self.redis.add(scripts.ADD, self._base(queue), (*job.shared(), *job.own()))
-        return _added(job.id, reply)
+        """Adds one job. If a job with this id exists, returns that one with ``created=False``.
 
-    def add_many(self, queue: str, jobs: Sequence[NewJob]) -> list[Added]:
-        """Adds jobs in few round trips, each job atomically."""
-        chunks = list(_add_chunks(jobs))
-        replies = self.redis.add_many(scripts.ADD, self._base(queue), chunks, _args)
+        Raises BacklogFull when its organization has as many waiting and delayed jobs as it may have.
+        """
+        (reply,) = self.redis.add(scripts.ADD, self._base(queue), (*job.shared(), *job.own()))
+        return adds.accepted([adds.result(queue, job, reply)])[0]
+
+    def add_each(self, queue: str, jobs: Sequence[NewJob]) -> list[Added | BacklogFull]:
+        """Adds jobs in few round trips, each job atomically; an error stands for each that was refused."""
+        if len(jobs) == 1:
+            replies = [self.redis.add(scripts.ADD, self._base(queue), adds.args(jobs))]
+            chunks = [list(jobs)]
+        else:
+            chunks = list(adds.chunks(jobs))
+            replies = self.redis.add_many(scripts.ADD, self._base(queue), chunks, adds.args)
         return [
-            _added(job.id, reply)
+            adds.result(queue, job, reply)
             for chunk, answers in zip(chunks, replies, strict=True)
             for job, reply in zip(chunk, answers, strict=True)
         ]
+
+    def add_many(self, queue: str, jobs: Sequence[NewJob]) -> list[Added]:
+        """As `add_each`, but raises BacklogFull if one was refused; the others are added nevertheless."""
+        return adds.accepted(self.add_each(queue, jobs))
 
     def check_adds(self, queues: Sequence[str]) -> None:
         """Raises the Redis error that an add to one of the queues would raise now; adds nothing."""
@@ -140,7 +141,7 @@ class JobWriter(Sweeps):
     def add_periodic(self, queue: str, job: NewJob, schedule: str, slot: int) -> Added | None:
         """Adds the run of a slot (minutes since the epoch); None if it was added before."""
         reply = self._run(scripts.PERIODIC, queue, *job.shared(), *job.own(), schedule, slot)
-        return _added(job.id, reply) if reply else None
+        return adds.accepted([adds.result(queue, job, reply)])[0] if reply else None
 
     def add_run(self, queue: str, job: NewJob, schedule: str) -> Added:
         """Adds a run of a schedule outside its slots and records it as the last run."""
@@ -310,38 +311,3 @@ def _restoring(removed: Removed, organization_id: str | None) -> list[Arg]:
     score, record, payload, extras, result, errors, logs, marks, *rest = removed.copy
     values = [len(record), *record, len(errors), *errors, len(logs), *logs, *marks]
     return [organization_id or "", removed.id, score, payload, extras, result, *rest, *values]
-
-
-def _args(jobs: Sequence[NewJob]) -> list[Arg]:
-    args = list(jobs[0].shared())
-    for job in jobs:
-        args += job.own()
-    return args
-
-
-#: The replies of lib/add for a job: whether it was created, and its state.
-_ANSWERS = {
-    f"{made}{letter}".encode(): (bool(made), state)
-    for made in (0, 1)
-    for letter, state in STATE_OF_LETTER.items()
-}
-
-
-def _added(job_id: str, reply: bytes) -> Added:
-    return Added(job_id, *_ANSWERS[reply])
-
-
-def _add_chunks(jobs: Sequence[NewJob]) -> Iterator[list[NewJob]]:
-    chunk: list[NewJob] = []
-    size, shared = 0, None
-    for job in jobs:
-        full = len(chunk) >= ADD_CHUNK or size + len(job.payload) > ADD_CHUNK_BYTES
-        its = job.shared()
-        if chunk and (full or its != shared):
-            yield chunk
-            chunk, size = [], 0
-        shared = its
-        chunk.append(job)
-        size += len(job.payload) + len(job.extras)
-    if chunk:
-        yield chunk

@@ -103,6 +103,10 @@ def readings(one: QueueStats, stalled: int, limits: Limits) -> Iterator[Reading]
         oldest = one.oldest_waiting or 0 if worked else 0
         text = f"a job has waited for {counted(oldest // 60_000, 'minute')}"
         yield Reading("oldest", one.name, oldest, limits.oldest_ms, text)
+    refused = one.window().refused
+    adds = f"{counted(refused, 'add')} {verb(refused, 'was', 'were')} refused in 5 minutes"
+    text = f"{adds}: an organization has reached its quota"
+    yield Reading("backlog_full", one.name, refused, 0, text)
 
 
 def unrunnable(one: QueueStats, found: Unrunnable, limit_ms: int) -> Iterator[Reading]:

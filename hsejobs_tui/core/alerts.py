@@ -22,6 +22,7 @@ _TODO = {
     "unknown_task": "start consumers of the release that has it",
     "sealed": "add that key to JOBS_SECRET_KEY of the consumers",
     "oldest": "add workers, or see what they run (3)",
+    "backlog_full": "add workers, or raise the quota (TENANT_BACKLOG)",
     "eviction": "set maxmemory-policy noeviction",
     "memory": "clean completed jobs (c), or raise maxmemory",
 }

@@ -323,3 +323,14 @@ def marking(payload: dict[str, Any]) -> str:
         _note("raised")
         raise
     return "not cancelled"
+
+
+@huey.task()
+def rated(payload: dict[str, Any]) -> None:
+    """Notes between which times, on one clock for all processes, it was let in."""
+    asked = time.monotonic()
+    limiter = huey.rate_limit("calls", payload["limit"], payload["per"], payload.get("retry", True))
+    with limiter:
+        begun = time.monotonic()
+        with Path(os.environ["TRIAL_FILE"]).open("a") as file:
+            file.write(f"rated:{asked} {begun}\n")

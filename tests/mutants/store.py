@@ -165,6 +165,27 @@ MUTANTS = (
         PROMISES,
     ),
     lua(
+        "a quota allows one job more",
+        "lib/add",
+        "if backlog >= quota then",
+        "if backlog > quota then",
+        ("store/test_quota.py",),
+    ),
+    lua(
+        "a newcomer takes a slot of a rate limit",
+        "rate",
+        "if ahead < free then",
+        "if 0 < free then",
+        ("store/test_rates.py",),
+    ),
+    lua(
+        "a rate limit forgets a start too early",
+        "rate",
+        "'-inf', '(' .. int(now_us - per))",
+        "'-inf', '(' .. int(now_us - per / 2))",
+        ("store/test_rates.py",),
+    ),
+    lua(
         "a later slot is served twice",
         "periodic",
         "if last >= slot then",

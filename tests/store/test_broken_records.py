@@ -75,6 +75,7 @@ ACTS: dict[str, Act] = {
     "mark": lambda s, p: s.work.mark(*p, "m", put=True),
     "alone": lambda s, p: [s.work.alone(*p, begins=begins) for begins in (False, True)],
     "lock": lambda s, p: [s.work.lock("l", *p), s.work.unlock("l", *p)],
+    "rate": lambda s, p: [s.work.rate("l", 1, 9_000_000, n, p[0]) for n in "ab"],
     "await a lock": lambda s, p: s.work.await_lock(*p, "l"),
     "checkpoint": lambda s, p: s.work.checkpoint(*p, b"1"),
     "sweep": lambda s, _: s.work.sweep(3),

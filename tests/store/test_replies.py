@@ -153,6 +153,7 @@ def _calls(work: WorkerStore, writer: JobWriter) -> dict[str, Callable[[], bool]
         "lock": lambda: work.lock("l", *six) is True,
         "await_lock": lambda: work.await_lock(*seven, "l") == "d",
         "unlock": lambda: work.unlock("l", *six) is True,
+        "rate": lambda: work.rate("r", 1, 3_600_000_000, "nonce", six[0]) == 0,
         "retry": lambda: writer.retry_many("q", [two[0]]) == [],
         "promote": lambda: writer.promote_many("q", [three[0]]) == [],
         "cancel": lambda: writer.cancel_many("q", [two[0], six[0]], Cancel("ann", "late")) == [],

@@ -195,6 +195,7 @@ OTHERS = frozenset(
         "rules",
         "pause",
         "probe",
+        "rate",
         "register",
         "stats",
         "tally",

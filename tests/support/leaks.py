@@ -50,6 +50,9 @@ _EXPIRE = (
     "newevents",
     "starts",
     "keystarts",
+    "rate",
+    "line",
+    "expected",
 )
 #: Sorted sets of jobs that do not depend on their states.
 _OF_JOBS = tuple(SUFFIXES[name] for name in ("waiters", "keyactive", "keywaits"))

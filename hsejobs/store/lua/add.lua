@@ -1,13 +1,13 @@
 -- add: new -> waiting or delayed. If the id exists, nothing changes and the job's state is returned.
 -- KEYS: 1 the queue's base
--- ARGV: name, priority, delay_ms, attempts, backoff_ms, timeout_ms, extras; each: id, nonce, organization, user, signature, payload, role, key
---   the first seven hold for all jobs of the call; organization, user, extras, signature, nonce, role and key (of its limit) may be ''
+-- ARGV: name, priority, delay_ms, attempts, backoff_ms, timeout_ms, extras, tenant_backlog; each: id, nonce, organization, user, signature, payload, role, key
+--   the first eight hold for all jobs of the call; organization, user, extras, signature, nonce, role and key (of its limit) may be ''
 -- returns: for each job the reply of lib/add
 -- errors: none
 -- include: base share turns noting? limits? place add
 local out, waits = {}, false
-together = (#ARGV - 7) / 8
-for a = 8, #ARGV, 8 do
+together = (#ARGV - 8) / 8
+for a = 9, #ARGV, 8 do
   local said = add_job(a)
   out[#out + 1] = said
   waits = waits or said == '1w'

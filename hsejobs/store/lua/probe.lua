@@ -1,6 +1,6 @@
 -- probe: fails as an add would fail now, without adding anything.
 -- KEYS: 1 the queue's base
--- ARGV: name, priority, delay_ms, attempts, backoff_ms, timeout_ms, extras
+-- ARGV: name, priority, delay_ms, attempts, backoff_ms, timeout_ms, extras, tenant_backlog
 -- returns: 1
 -- errors: none
 -- include: base share turns noting? limits? place add

@@ -1,7 +1,9 @@
--- Adds one job from the seven shared values at the start of ARGV and its own eight from index `a`. Returns
+-- Adds one job from the eight shared values at the start of ARGV and its own eight from index `a`. Returns
 -- "1<state letter>" if it was created, "0<state letter>" if it existed; a job that this call created
--- before (same nonce) counts as created.
+-- before (same nonce) counts as created. "q<number>": not added, because its organization has that many
+-- waiting and delayed jobs and `tenant_backlog` (0: no quota) allows no more.
 local delay, extras = within(ARGV[3], 0, LONGEST_MS, 0), ARGV[7]
+local quota = ARGV[8] ~= '0' and whole(ARGV[8], 0) or 0
 local run_at = delay > 0 and int(now_ms + delay)
 -- The hash's fields; field 4 is the job's own place, and optional fields are appended.
 local fields = {
@@ -17,6 +19,13 @@ local function add_job(a)
   if redis.call('EXISTS', key) == 1 then
     local there = read(key, 'st', 'nx')
     return ((there[2] or '') == nonce and '1' or '0') .. state_of(there[1])
+  end
+  if quota > 0 and org ~= '' then
+    local backlog = redis.call('ZCARD', org_index('w', org)) + redis.call('ZCARD', org_index('d', org))
+    if backlog >= quota then
+      count('rf', org)
+      return 'q' .. int(backlog)
+    end
   end
   local place = not run_at and new_place(ARGV[2])
   local at = shared
