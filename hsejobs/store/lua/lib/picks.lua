@@ -44,7 +44,7 @@ local function write_turns()
     -- One that this call gave a job meanwhile stays.
     if one.at > #one.ids and not one.more and not entered[one.member] then
       gone[#gone + 1] = one.member
-      if several and one.score > score_at(one.priority, time_of(one.priority)) and not share()[FIFO] then
+      if (several or share()[PARKED]) and one.score > score_at(one.priority, time_of(one.priority)) and not share()[FIFO] then
         redis.call('ZADD', base .. K.rested, int(one.score), one.member)
       end
     elseif one.changed and not one.parked then
@@ -77,7 +77,7 @@ local function pick(n)
         best.score, best.changed = place, true
       elseif is_limited(best.party, picked[best.party] or 0) then
         best.out, best.parked = true, true
-        park(best.member)
+        park(best.member, best.score)
       else
         return id, best
       end
@@ -96,7 +96,8 @@ local function take(one, task)
   skip(one)
   kept[one.member] = (kept[one.member] or 0) + 1
   picked[one.party] = (picked[one.party] or 0) + 1
-  if not several or share()[FIFO] then return nil end
+  -- One party alone is charged nothing, but those at a limit still count.
+  if not (several or share()[PARKED]) or share()[FIFO] then return nil end
   local priority, us = one.priority, estimate(task)
   local start = one.score - priority * PRIORITY_SPAN
   if start > time_of(priority) then times[priority], served[priority] = start, true end
