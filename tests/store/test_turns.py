@@ -316,7 +316,7 @@ class Sharing(RuleBasedStateMachine):
 
 @pytest.mark.timeout(600)  # shrinking a failure takes time
 def test_any_history_of_sharing(redis_server: Server) -> None:
-    """``TURNS_HISTORIES``: how many (``make turns``: 3000)."""
+    """``TURNS_HISTORIES``: how many."""
     SERVER[:] = [redis_server]
     run_state_machine_as_test(
         Sharing,

@@ -159,7 +159,7 @@ class Turns:
                 assert abs(self.ahead[pair]) <= self.bound(pair), (pair, self.ahead[pair])
 
     def bound(self, pair: tuple[tuple[int, str], tuple[int, str]]) -> float:
-        """Start-time fair queueing: the largest job of each, plus what running jobs may differ from estimates."""
+        """The largest job of each, and what those that run may differ from their estimates."""
         largest = max(COSTS)
         return sum(
             (2 + 2 * self.most.get(party, 0)) * largest / self.weight(party) for _, party in pair
