@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -59,6 +60,10 @@ class Sharing(RuleBasedStateMachine):
         found = list(self.model.active.values())
         return found[pick % len(found)] if found else None
 
+    def ids(self, most: int = 0) -> list[str]:
+        """The first waiting jobs; 0: all."""
+        return [str(one, "ascii") for one in self.client.zrange(BASE + "waiting", 0, most - 1)]  # type: ignore[arg-type]
+
     def wait(self, job: Job) -> None:
         self.model.waiting[job.id] = job
 
@@ -87,7 +92,15 @@ class Sharing(RuleBasedStateMachine):
         job.listed = False
         place = priority * PRIORITY_SPAN + job.seq
         seconds, us = self.client.time()
-        record = {"st": "w", "sc": place, "n": "m.task", "p": priority, "am": 0, "ax": 1, "bo": 0}
+        record: dict[Any, Any] = {
+            "st": "w",
+            "sc": place,
+            "n": "m.task",
+            "p": priority,
+            "am": 0,
+            "ax": 1,
+            "bo": 0,
+        }
         record |= {"to": 0, "ct": int(seconds) * 1000 + int(us) // 1000}
         if party:
             record["o"] = party
@@ -123,7 +136,7 @@ class Sharing(RuleBasedStateMachine):
     @rule(want=st.integers(1, 3))
     def claim_by_an_old_release(self, want: int) -> None:
         """It takes the first of all, and knows neither turns nor limits."""
-        ids = [one.decode() for one in self.client.zrange(BASE + "waiting", 0, want - 1)]
+        ids = self.ids(want)
         for job_id in ids:
             job = self.model.waiting.pop(job_id)
             job.token, job.listed = "old", True
@@ -275,7 +288,7 @@ class Sharing(RuleBasedStateMachine):
             self.client.hset(key, "ws", int(since or 0) - HOUR)
             job.age += 1
         for at, start in enumerate(self.client.lrange(BASE + "starts", 0, -1)):
-            self.client.lset(BASE + "starts", at, int(start) - 1000 * HOUR)
+            self.client.lset(BASE + "starts", at, str(int(start) - 1000 * HOUR))
         self.model.starts = 0
         self.sweep()
 
@@ -309,9 +322,8 @@ class Sharing(RuleBasedStateMachine):
     def the_lines_are_those_of_the_waiting_jobs(self) -> None:
         if not hasattr(self, "model"):
             return
-        found = self.client.zrange(BASE + "waiting", 0, -1)
         want = sorted(self.model.waiting.values(), key=lambda job: job.order)
-        assert [one.decode() for one in found] == [job.id for job in want]
+        assert self.ids() == [job.id for job in want]
 
 
 @pytest.mark.timeout(600)  # shrinking a failure takes time
