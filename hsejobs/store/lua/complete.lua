@@ -16,7 +16,7 @@ local again = whole(ARGV[4], 0)
 
 if #ARGV > 4 then begin() end
 local outcomes = {}
-local done, gone, finished_at, charged = {}, {}, NOW, false
+local done, gone, finished_at, leaving = {}, {}, NOW, false
 for a = 5, #ARGV, 4 do
   local id, its_token, result = ARGV[a], ARGV[a + 1], ARGV[a + 3]
   local us = within(ARGV[a + 2], 0, LONGEST_RUN, 0)
@@ -53,9 +53,11 @@ for a = 5, #ARGV, 4 do
         redis.call('ZREM', org_index('a', org), id)
         redis.call('ZADD', org_index('c', org), score, id)
       end
-      charged = charged or job[8]
       if job[9] then key_left(id, job[7] or '', job[9]) end
-      if job[8] or share()[PARKED] or share()[LIMIT] then leave(id, org, job[7], job[8], us) end
+      if job[8] or share()[PARKED] or share()[LIMIT] then
+        leaving = true
+        leave(id, org, job[7], job[8], us)
+      end
       count('c', org)
       count('us', org, us)
       count('r' .. bucket(us), org)
@@ -63,7 +65,7 @@ for a = 5, #ARGV, 4 do
     end
   end
 end
-if charged then settle_costs() end
+if leaving then settle_costs() end
 if #gone > 0 then
   redis.call('ZREM', base .. K.active, unpack(gone))
   redis.call('ZADD', base .. K.completed, unpack(done))

@@ -23,6 +23,7 @@ local function allowed(n)
   -- Jobs of one claim begin one after another, perhaps long after it.
   local room, opens = rate_room(base .. K.starts, tonumber(most), tonumber(window), 1)
   if room == 0 and redis.call('HGET', base .. K.share, 'o') ~= opens then
+    begin()
     redis.call('HSET', base .. K.share, 'o', opens)
     redis.pcall('PUBLISH', base .. K.timer, opens)
   end
@@ -52,11 +53,19 @@ local function claim(n, token, lease_ms, again)
   local waiting = base .. K.waiting
   -- A plain FIFO needs no turns unless tenants have limits.
   local limited = share()[TENANT] or share()[OVERRIDES]
+  if limited and not share()[ON] then
+    -- The jobs of other releases are under these limits too.
+    begin()
+    use_turns()
+  end
   local turns = share()[ON] and (limited or not share()[FIFO])
   local line, from, to, alone = waiting, '-inf', '(' .. int(BEHIND), nil
   local found, ids
   if turns then
-    if share()[OLD] then note_old(100) end
+    if share()[OLD] then
+      begin()
+      note_old(100)
+    end
     found = redis.call('ZRANGE', base .. K.turns, 0, n, 'WITHSCORES')
     if #found == 0 then return {} end
     if #found == 2 and not limited then

@@ -15,6 +15,8 @@ end
 
 -- Corrections of this call by member: the difference, and the virtual time at which the last job ended.
 local owed = {}
+-- The organizations that may be under their limits again, once their corrections are written.
+local under = {}
 
 local function correct(party, charged, task, us)
   local priority, expected, start = string.match(charged, '^([1-5]) (%d+) (%d+)$')
@@ -35,7 +37,7 @@ local function correct(party, charged, task, us)
   end
 end
 
--- Writes the corrections; called before the next claim.
+-- Writes the corrections, then gives turns back; called before the next claim.
 local function settle_costs()
   for member, entry in pairs(owed) do
     local priority = entry[3]
@@ -58,6 +60,10 @@ local function settle_costs()
     redis.call('HSET', base .. K.share, 'e:' .. task, int(estimates[task]))
     learned[task] = nil
   end
+  for org in pairs(under) do
+    unpark(org)
+    under[org] = nil
+  end
 end
 
 -- A job that has left `active`: its tenant may be under its limit again. `us`: how long it ran.
@@ -66,7 +72,7 @@ local function leave(id, org, task, charged, us)
     redis.call('HDEL', base .. K.job .. id, 'ev')
     correct(org or '', charged, us > 0 and task or nil, us)
   end
-  if org then unpark(org) end
+  if org then under[org] = true end
   if share()[LIMIT] and redis.call('ZCARD', base .. K.waiting) > 0 then ring() end
 end
 

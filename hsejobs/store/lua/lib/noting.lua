@@ -7,7 +7,7 @@ local function note_waiting(from, to, limit)
   for i = 1, #found, 2 do
     local id, place = found[i], whole(found[i + 1], 0)
     local org = read(base .. K.job .. id, 'o')[1]
-    redis.call('ZADD', line_of(org or ''), 'NX', int(place), id)
+    redis.call('ZADD', line_of(org or ''), int(place), id)
     local member = priority_of(place) .. (org or '')
     if place < BEHIND and not entered[member] then
       entered[member] = true

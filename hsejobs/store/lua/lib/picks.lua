@@ -2,8 +2,9 @@
 local INFINITE = math.huge
 -- The members loaded, the highest score up to which they are complete, whether there are several.
 local members, horizon, several = {}, 0, false
--- How many jobs of each party this call has picked, and the priorities whose virtual time has advanced.
-local picked, served = {}, {}
+-- How many jobs of each party and of each member this call has picked: they leave the waiting jobs at its end. The
+-- priorities whose virtual time has advanced.
+local picked, kept, served = {}, {}, {}
 
 local function load_turns(n, found)
   local loaded = #found / 2
@@ -13,7 +14,7 @@ local function load_turns(n, found)
     local priority = tonumber(string.sub(found[i], 1, 1)) or 5
     members[#members + 1] = {
       member = found[i], party = string.sub(found[i], 2), priority = priority, score = tonumber(found[i + 1]),
-      ids = {}, at = 1, kept = 0, step = several and math.max(2, math.ceil(n / loaded) + 1) or n + 1, more = true,
+      ids = {}, at = 1, step = several and math.max(2, math.ceil(n / loaded) + 1) or n + 1, more = true,
     }
   end
 end
@@ -26,10 +27,10 @@ local function head(one)
     local from, step = one.priority * PRIORITY_SPAN, fifo and 2 or 1
     if fifo then
       one.ids = redis.call('ZRANGEBYSCORE', line_of(one.party), int(from), int(from + PRIORITY_SPAN - 1),
-        'WITHSCORES', 'LIMIT', one.kept, one.step)
+        'WITHSCORES', 'LIMIT', kept[one.member] or 0, one.step)
     else
       one.ids = redis.call('ZRANGEBYSCORE', line_of(one.party), int(from), int(from + PRIORITY_SPAN - 1),
-        'LIMIT', one.kept, one.step)
+        'LIMIT', kept[one.member] or 0, one.step)
     end
     one.at, one.more = 1, #one.ids == one.step * step
     if #one.ids == 0 then return nil end
@@ -43,7 +44,7 @@ local function write_turns()
     -- One that this call gave a job meanwhile stays.
     if one.at > #one.ids and not one.more and not entered[one.member] then
       gone[#gone + 1] = one.member
-      if several and one.score > score_at(one.priority, time_of(one.priority)) and not share()[FIFO] then
+      if (several or share()[PARKED]) and one.score > score_at(one.priority, time_of(one.priority)) and not share()[FIFO] then
         redis.call('ZADD', base .. K.rested, int(one.score), one.member)
       end
     elseif one.changed and not one.parked then
@@ -76,7 +77,7 @@ local function pick(n)
         best.score, best.changed = place, true
       elseif is_limited(best.party, picked[best.party] or 0) then
         best.out, best.parked = true, true
-        park(best.member)
+        park(best.member, best.score)
       else
         return id, best
       end
@@ -93,9 +94,10 @@ end
 -- The picked job is taken; it leaves the waiting jobs at the end of the call. Returns what it was charged, for `ev`.
 local function take(one, task)
   skip(one)
-  one.kept = one.kept + 1
+  kept[one.member] = (kept[one.member] or 0) + 1
   picked[one.party] = (picked[one.party] or 0) + 1
-  if not several or share()[FIFO] then return nil end
+  -- One party alone is charged nothing, but those at a limit still count.
+  if not (several or share()[PARKED]) or share()[FIFO] then return nil end
   local priority, us = one.priority, estimate(task)
   local start = one.score - priority * PRIORITY_SPAN
   if start > time_of(priority) then times[priority], served[priority] = start, true end

@@ -8,16 +8,17 @@ local function rate_room(name, most, window_ms, want)
     redis.call('UNLINK', name)
     length = 0
   end
-  local room = math.max(0, most - length)
+  -- Negative after `most` was lowered.
+  local room = most - length
   if room >= want then return want, NOW end
-  local oldest = redis.call('LRANGE', name, -(want - room + 1 + math.max(0, length - most)), -1)
+  local oldest = redis.call('LRANGE', name, -(want - room + 1), -1)
   for i = #oldest, 1, -1 do
     local opens = whole(oldest[i], 0) + window
-    if opens > now_us then return room, int(math.ceil(math.min(opens, now_us + window) / 1000)) end
+    if opens > now_us then return math.max(0, room), int(math.ceil(math.min(opens, now_us + window) / 1000)) end
     room = room + 1
     if room >= want then return want, NOW end
   end
-  return room, NOW
+  return math.max(0, room), NOW
 end
 
 local function rate_count(name, most, window_ms, started)

@@ -2,9 +2,10 @@
 local AGEING_MS = 900000
 
 -- Moves those of up to `count` waiting jobs of a priority, from an offset on, that have waited for long to the
--- next better one. Returns how many stayed.
+-- next better one. Returns how many stayed, and how many of those have waited long enough for one step: they
+-- came from a worse priority, and must not hide the others.
 local function age(priority, offset, count, ageing)
-  local lowest, stayed = priority * PRIORITY_SPAN, 0
+  local lowest, stayed, old = priority * PRIORITY_SPAN, 0, 0
   local found = redis.call('ZRANGEBYSCORE', base .. K.waiting, int(lowest), int(lowest + PRIORITY_SPAN - 1),
     'WITHSCORES', 'LIMIT', offset, count)
   for i = 1, #found, 2 do
@@ -18,9 +19,10 @@ local function age(priority, offset, count, ageing)
       put_in('w', job[2], int(place), id)
     else
       stayed = stayed + 1
+      if now_ms - since >= ageing then old = old + 1 end
     end
   end
-  return stayed, #found / 2
+  return stayed, old, #found / 2
 end
 
 -- The first jobs of a priority have waited longest; if none of a few has waited long enough, no other one has.
@@ -28,8 +30,8 @@ local function age_waiting(limit)
   local ageing = within(redis.call('HGET', base .. K.share, 'g'), 0, LONGEST_MS, AGEING_MS)
   if ageing == 0 then return end
   for priority = 2, 5 do
-    local stayed, looked = age(priority, 0, 3, ageing)
-    if stayed < looked then age(priority, stayed, limit, ageing) end
+    local stayed, old, looked = age(priority, 0, 3, ageing)
+    if stayed < looked or old > 0 then age(priority, stayed, limit, ageing) end
   end
 end
 
@@ -38,7 +40,6 @@ local function unpark_some()
   if not share()[PARKED] then return end
   local parked = base .. K.parked
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', parked, '-inf', NOW, 'LIMIT', 0, 100)) do
-    redis.call('ZREM', parked, member)
     unpark(string.sub(member, 2))
   end
   local parties, from = {}, now_ms % math.max(1, redis.call('ZCARD', parked) - 19)
