@@ -32,7 +32,7 @@ local function use_turns()
 end
 
 local entered = {}
-take_turns = function(org, place, id)
+function take_turns(org, place, id)
   place = whole(place, 0)
   if org then
     if not share()[ON] then use_turns() end
