@@ -14,7 +14,7 @@ from hsejobs.store.work import Claim, Done
 
 def claims(*ids: str) -> list[Claim]:
     row = [b"m.task", b"0", b"3", b"0", b"0", None, None, None, None, b"1", b"3", None, None, b""]
-    return [Claim([*row, one.encode(), b"{}"], f"t-{one}") for one in ids]
+    return [Claim([*row, one.encode(), b"{}", None], f"t-{one}") for one in ids]
 
 
 def loaded(*ids: str) -> Slot:
