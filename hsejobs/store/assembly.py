@@ -1,17 +1,17 @@
 """Assembles a Lua script from fragments, so that a call creates as few functions as possible.
 
 Redis runs a script's whole text at each call, and that creates every function in it. Functions that
-nothing calls are left out. A fragment included as ``name?`` is lazy: its functions are created when
-one of them is called first.
+nothing calls are left out. Lazy ones, which are those of a fragment included as ``name?`` and those that
+a script's header calls rare, are created when they are called first: calls go through the table `rare`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-_FUNCTION = re.compile(r"local function (\w+)\(")
+_FUNCTION = re.compile(r"(?:local )?function (\w+)\(")
 #: Variables of one layer; the most that a function may use of those around it (Lua's limit is 60).
 _LAYER, _MOST_UPVALUES = 12, 50
 _LOCAL = re.compile(r"local ([\w, ]+?)(?: =|$)", re.M)
@@ -34,19 +34,31 @@ class Fragment:
     lazy: bool = False
 
 
-def assemble(fragments: Sequence[Fragment], body: str) -> str:
-    """The script's text. Raises TypeError if another fragment uses a lazy one's variable."""
+def assemble(fragments: Sequence[Fragment], body: str, rare: Collection[str] = ()) -> str:
+    """The script's text. ``rare``: functions of other fragments that are lazy in this script.
+
+    Raises TypeError if a lazy function is used other than in a call, or a lazy variable outside its fragment.
+    """
     blocks = [(fragment, list(_blocks(fragment.code))) for fragment in fragments]
-    used = _used(body, [block for _, found in blocks for block in found])
-    parts = []
-    for at, (fragment, found) in enumerate(blocks):
+    every = [block for _, found in blocks for block in found]
+    used = _used(body, every)
+    if unknown := set(rare) - {block.name for block in every}:
+        raise TypeError(f"no fragment has the function {', '.join(sorted(unknown))}")
+    eager: list[str] = []
+    lazy: list[list[_Block]] = []
+    for fragment, found in blocks:
         kept = [block for block in found if not block.name or block.name in used]
         if not fragment.lazy:
-            parts += [block.text for block in kept]
-            continue
-        others = [block.text for _, more in blocks[:at] + blocks[at + 1 :] for block in more]
-        parts.append(_lazy(fragment.name, kept, "\n".join([*others, body])))
-    return _layered(list(filter(None, parts)), body)
+            lazy += [[block] for block in kept if block.name in rare]
+            eager += [block.text for block in kept if block.name not in rare]
+        elif any(block.name for block in kept):
+            lazy.append(kept)
+    if not lazy:
+        return _layered(eager, body)
+    names = {block.name for group in lazy for block in group if block.name}
+    loader = _loader(lazy, names, "\n".join([*eager, body]))
+    eager = [_through(text, names) for text in eager]
+    return _layered(["local rare = {}", *eager, loader], _through(body, names))
 
 
 def _layered(parts: Sequence[str], body: str) -> str:
@@ -105,26 +117,40 @@ def _used(body: str, blocks: Sequence[_Block]) -> set[str]:
     return used
 
 
-def _lazy(name: str, blocks: Sequence[_Block], others: str) -> str:
-    """A function that creates the fragment's functions, and a stand-in for each that is called elsewhere."""
-    functions = [block.name for block in blocks if block.name]
-    if not functions:
-        return ""
-    words = set(re.findall(r"\w+", others))
-    shared = [one for one in functions if one in words]
-    variables = [
-        word.strip()
-        for block in blocks
-        if not block.name and (match := _LOCAL.match(block.text))
-        for word in match[1].split(",")
-    ]
-    if leaked := words.intersection(variables):
-        raise TypeError(f"{name}.lua is lazy; others use its {', '.join(sorted(leaked))}")
-    load = f"load_{name}"
-    lines = [f"local {', '.join(shared)}", f"local function {load}()"]
-    for block in blocks:
-        outside = block.name in shared
-        lines.append(block.text.removeprefix("local ") if outside else block.text)
-    lines.append("end")
-    lines += [f"{one} = function(...) {load}() return {one}(...) end" for one in shared]
-    return "\n".join(lines)
+def _loader(lazy: Sequence[Sequence[_Block]], names: set[str], eager: str) -> str:
+    """The code that creates a lazy function, and those beside it, when it is asked for."""
+    lines: list[str] = []
+    words = [set(re.findall(r"\w+", "\n".join(block.text for block in group))) for group in lazy]
+    for at, group in enumerate(lazy):
+        own = {block.name for block in group if block.name}
+        elsewhere = set(re.findall(r"\w+", eager)).union(*words[:at], *words[at + 1 :])
+        if leaked := elsewhere & _variables(group):
+            raise TypeError(f"others use {', '.join(sorted(leaked))} of a lazy fragment")
+        asked = sorted(own & elsewhere)
+        test = " or ".join(f"wanted == '{name}'" for name in asked)
+        lines.append(f"{'elseif' if lines else 'if'} {test} then")
+        for block in group:
+            text = _through(block.text, names - own)
+            lines.append(text if text.startswith("local ") or not block.name else "local " + text)
+        lines.append(f"{', '.join(f'rare.{name}' for name in asked)} = {', '.join(asked)}")
+    chosen = "\n".join([*lines, "end"])
+    return (
+        f"setmetatable(rare, {{ __index = function(_, wanted)\n{chosen}\n"
+        "return rawget(rare, wanted)\nend })"
+    )
+
+
+def _variables(group: Sequence[_Block]) -> set[str]:
+    return {name for block in group if not block.name for name in _declared(block.text)}
+
+
+def _through(text: str, names: set[str]) -> str:
+    """The text, in which calls of these functions go through `rare`."""
+    if not names:
+        return text
+    any_name = "|".join(sorted(names))
+    changed = re.sub(rf"(?<![\w.:'])(?<!function )({any_name})\(", r"rare.\1(", text)
+    others = re.sub(r"\blocal \w+$", "", changed, flags=re.M)
+    if left := re.search(rf"(?<![\w.:'])({any_name})\b(?!')", others):
+        raise TypeError(f"{left[1]} is lazy; it can only be called")
+    return changed

@@ -22,7 +22,9 @@ Arg = str | bytes | int | float
 T = TypeVar("T")
 
 _LUA = files(__package__) / "lua"
-_HEADER = re.compile(r"^-- (KEYS|ARGV|returns|errors|include|read only|full server)(?:: ?(.*))?$")
+_HEADER = re.compile(
+    r"^-- (KEYS|ARGV|returns|errors|include|rare|read only|full server)(?:: ?(.*))?$"
+)
 #: ``soft`` is lib/record's function that treats unreadable keys as absent.
 _CALL = re.compile(r"\b(?:redis\.p?call|soft)\('([A-Z]+)'")
 
@@ -82,7 +84,7 @@ class Script:
             for include in _header(body).get("include", "").split()
             if (name := include.removesuffix("?"))
         ]
-        code = assemble(fragments, _code(body))
+        code = assemble(fragments, _code(body), _header(body).get("rare", "").split())
         full = _header(body).get("full server") == "runs"
         before = "" if self.read_only else _before_writing(code, full=full)
         # A local variable is faster than a field of a global, and scripts call it many times.

@@ -5,6 +5,7 @@
 -- returns: for each job the reply of lib/add
 -- errors: none
 -- include: base share turns noting? limits? place add
+-- rare: state_of use_turns announce_due set_share
 local out, waits = {}, false
 together = (#ARGV - 8) / 8
 for a = 9, #ARGV, 8 do

@@ -145,7 +145,9 @@ end
 -- Wakes one blocked worker, unless the queue is paused or a signal is pending already.
 local function ring()
   local bell = base .. K.bell
-  if redis.call('LLEN', bell) == 0 and not is_paused() then redis.call('LPUSH', bell, '1') end
+  -- One command reads both: 2 is a pending signal, 1 a value of `paused`.
+  local found = redis.call('EXISTS', bell, bell, base .. K.paused)
+  if found == 0 or (found == 1 and not is_paused()) then redis.call('LPUSH', bell, '1') end
 end
 
 -- Writes what `count` and `event` collected. Called once, at the end of a script that writes.

@@ -8,10 +8,15 @@ local LATEST_TIME = PRIORITY_SPAN - 1
 local FIFO, LIMIT, RATE, TENANT, OVERRIDES, ON, OLD, PARKED = 1, 2, 3, 4, 5, 6, 7, 8
 local SHARE = { 'f', 'l', 'r', 't', 'x', 'on', 's', 'p' }
 local shared
+-- The virtual times of the last one served, by priority.
+local times = {}
 
-local function share()
+-- `priority`: the one whose virtual time is read with it, if this is the first call.
+local function share(priority)
   if not shared then
+    if priority then SHARE[PARKED + 1] = 'v' .. priority end
     shared = read(base .. K.share, unpack(SHARE))
+    if priority then times[priority] = within(shared[PARKED + 1], 0, LATEST_TIME, 0) end
     shared[FIFO] = shared[FIFO] == '0'
   end
   return shared
@@ -28,7 +33,6 @@ local function unset_share(at)
 end
 
 -- The virtual time of the last one served with a priority.
-local times = {}
 local function time_of(priority)
   if not times[priority] then
     times[priority] = within(redis.call('HGET', base .. K.share, 'v' .. priority), 0, LATEST_TIME, 0)

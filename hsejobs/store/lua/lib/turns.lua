@@ -9,17 +9,19 @@
 local function enter(party, place)
   local priority = priority_of(place)
   local member = priority .. party
-  local score = redis.call('ZSCORE', base .. K.turns, member)
   if share()[FIFO] then
+    local score = redis.call('ZSCORE', base .. K.turns, member)
     if score and tonumber(score) <= place then return end
-    score = place
-  else
-    if score then return end
-    local rested = whole(redis.call('ZSCORE', base .. K.rested, member), 0)
-    score = math.max(rested, score_at(priority, time_of(priority)))
   end
   if share()[PARKED] and redis.call('ZSCORE', base .. K.parked, member) then return end
-  redis.call('ZADD', base .. K.turns, int(score), member)
+  if share()[FIFO] then
+    redis.call('ZADD', base .. K.turns, int(place), member)
+    return
+  end
+  local score = score_at(priority, time_of(priority))
+  if redis.call('ZADD', base .. K.turns, 'NX', int(score), member) == 0 then return end
+  local rested = whole(redis.call('ZSCORE', base .. K.rested, member), 0)
+  if rested > score then redis.call('ZADD', base .. K.turns, int(rested), member) end
 end
 
 -- Turns are used from the first job of an organization on. Waiting jobs added before that are noted in steps.
@@ -32,8 +34,10 @@ local function use_turns()
 end
 
 local entered = {}
-take_turns = function(org, place, id)
+function take_turns(org, place, id)
   place = whole(place, 0)
+  local priority = priority_of(place)
+  share(priority)
   if org then
     if not share()[ON] then use_turns() end
   elseif share()[ON] then
@@ -41,7 +45,7 @@ take_turns = function(org, place, id)
   else
     return
   end
-  local member = priority_of(place) .. (org or '')
+  local member = priority .. (org or '')
   if place >= BEHIND or (entered[member] and not share()[FIFO]) then return end
   entered[member] = true
   enter(org or '', place)
