@@ -24,7 +24,7 @@ redis.call('ZADD', waiters, place, id)
 local first = redis.call('ZRANGE', waiters, 0, 0)[1] == id
 local run_at = int(now_ms + (first and LOCK_FIRST_MS or LOCK_REST_MS))
 take_from('a', org, id)
-left(id, org)
+left_active(id, org)
 redis.call('HSET', key, 'st', 'd', 'am', within(job[4], 1, 1000000, 1) - 1, 'ra', run_at, 'si', NOW,
   'lk', cjson.encode({ lock }))
 redis.call('HDEL', key, 'pg', 'pm')

@@ -35,7 +35,7 @@ local delay = math.max(backoff(job[6], made), within(ARGV[5], 0, LONGEST_MS, 0))
 local run_at = int(now_ms + delay)
 take_from('a', org, id)
 if job[9] then free_locks(id, token, job[9]) end
-left(id, org, us)
+left_active(id, org, us)
 redis.call('RPUSH', base .. K.errors .. id, ARGV[7])
 redis.call('LTRIM', base .. K.errors .. id, -kept, -1)
 if final then

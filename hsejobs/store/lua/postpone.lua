@@ -32,7 +32,7 @@ if job[1] == 'a' then
   run_at = int(run_at)
   take_from('a', org, id)
   if job[10] then free_locks(id, token, job[10]) end
-  left(id, org, (now_ms - whole(job[11], now_ms)) * 1000)
+  left_active(id, org, (now_ms - whole(job[11], now_ms)) * 1000)
   redis.call('HSET', key, 'st', 'd', 'am', made, 'ra', run_at, field, int(first), 'si', NOW)
   redis.call('HDEL', key, 'pg', 'pm')
   if code ~= '' then

@@ -18,7 +18,7 @@ for a = 1, #ARGV, 2 do
       local place = place_of(job[5], job[6])
       take_from('a', job[3], id)
       if job[8] then free_locks(id, job[2], job[8]) end
-      left(id, job[3])
+      left_active(id, job[3])
       redis.call('HSET', key, 'st', 'w', 'am', within(job[4], 1, 1000000, 1) - 1, 'sc', place, 'si', NOW)
       redis.call('HDEL', key, 'tk', 'pg', 'pm')
       put_in('w', job[3], place, id)

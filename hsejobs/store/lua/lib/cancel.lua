@@ -25,7 +25,7 @@ local function end_cancelled(id, state, entry, us)
   entry.code, entry.error, entry.failedAt = 'cancelled', text_of_cancel(job[5]), now_ms
   take_from(state, org, id)
   if job[7] then free_locks(id, job[4], job[7]) end
-  if state == 'a' then left(id, org, us or (now_ms - whole(job[3], now_ms)) * 1000) end
+  if state == 'a' then left_active(id, org, us or (now_ms - whole(job[3], now_ms)) * 1000) end
   if state == 'w' and job[8] then key_gone(id, job[9] or '', job[8]) end
   redis.call('ZREM', base .. K.cancels, id)
   redis.call('HSET', key, 'st', 'f', 'ec', 'cancelled', 'ft', NOW)

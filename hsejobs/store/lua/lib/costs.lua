@@ -76,7 +76,7 @@ local function leave(id, org, task, charged, us)
   if share()[LIMIT] and redis.call('ZCARD', base .. K.waiting) > 0 then ring() end
 end
 
-local function left(id, org, us)
+local function left_active(id, org, us)
   local job = read(base .. K.job .. id, 'n', 'ev', 'ky')
   if job[3] then key_left(id, job[1] or '', job[3]) end
   leave(id, org, job[1], job[2], us or 0)

@@ -46,10 +46,10 @@ local function key_opens(name, rule, more)
   local window = rule.ms * 1000
   local at = more - rule.starts
   local first = whole(redis.call('LRANGE', base .. K.keystarts .. name, at, at)[1])
-  local left = first and first + window - now_us or 0
+  local ms_left = first and first + window - now_us or 0
   -- A time far ahead is from a clock that has been set back since.
-  if left <= 0 or left > 2 * window then return nil end
-  return now_ms + math.ceil(left / 1000)
+  if ms_left <= 0 or ms_left > 2 * window then return nil end
+  return now_ms + math.ceil(ms_left / 1000)
 end
 
 -- Notes when to look at a key with parked jobs again, and tells consumers that sleep longer.
