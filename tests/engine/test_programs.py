@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from hsejobs.engine.guard import children
+from hsejobs import process_tree
 from hsejobs.errors import JobFailed
 from tests.engine import programs
 from tests.engine.conftest import Consumer, wait_for
@@ -96,8 +96,8 @@ def test_nothing_outlives_the_consumer(
     run_all(trial, chromium, timeout=60)
     if end == "guards":
         # A user who kills processes may kill the guards first.
-        for pid in children(one.process.pid):
-            os.kill(pid, signal.SIGKILL)
+        for guard in process_tree.children(one.process.pid):
+            process_tree.send(guard, signal.SIGKILL)
         wait_until(left(trial, 7), 2, "the end of what the jobs have started")
     elif end == "stop":
         assert one.stop() == 0

@@ -62,6 +62,20 @@ MUTANTS = (
         "one.session == session",
         ("cli/test_supervisor.py::test_process_1_of_a_container_leaves_no_zombie",),
     ),
+    Mutant(
+        "a signal reaches whatever has the id of a process that ended",
+        "hsejobs/process_tree.py",
+        "again is not None and again.identity == one.identity",
+        "again is not None",
+        ("test_process_tree.py::test_only_the_process_that_was_read_gets_the_signal",),
+    ),
+    engine(
+        "a worker that has ended its work counts as killed",
+        "guard",
+        "                if self.code is None:\n                    code",
+        "                if True:\n                    code",
+        "engine/test_guard.py::test_the_code_tells_how_the_worker_ended",
+    ),
     engine(
         "a refused renewal is marked nowhere",
         "maintenance",
