@@ -93,10 +93,10 @@ def _present() -> set[tuple[int, int]]:
 def _interrupter(worker: JobWorker) -> Callable[[int, Any], None]:
     def interrupt(signum: int, frame: Any) -> None:
         # The job to interrupt may have ended meanwhile, and another may have started.
-        slot = worker.slot
-        ends = worker.stop_flag.is_set() or slot.cancelled or slot.overdue(time.monotonic())
+        slot, late = worker.slot, worker.slot.overdue(time.monotonic())
+        ends = late or worker.stop_flag.is_set() or slot.cancelled or slot.lost
         if slot.running_now and ends:
-            worker.interrupted = True
+            worker.interrupted, worker.late = True, late
             raise JobInterrupted
 
     return interrupt

@@ -231,18 +231,24 @@ class Slot:
         """Whether the worker holds no job, and all outcomes of the last ones are written."""
         return not self._head()[0]
 
-    def mark_lost(self) -> None:
-        """Marks the running job's lease as lost: a renewal was refused."""
-        self._flag(LOST)
+    def mark_lost(self, job_id: str, token: str) -> bool:
+        """Marks the lease of the running job as lost, if it is this one: a renewal was refused.
+
+        Returns whether it is held and was not started, so that its slot has to give it up.
+        """
+        return self._mark(LOST, job_id, token)
 
     def mark_cancelled(self, job_id: str, token: str) -> bool:
-        """Marks the running job as cancelled, if it is this one; returns whether it is."""
+        """Marks the running job as cancelled, if it is this one; returns as ``mark_lost``."""
+        return self._mark(CANCELLED, job_id, token)
+
+    def _mark(self, flag: int, job_id: str, token: str) -> bool:
         with self._locked():
             head = self._head()
-            runs = bool(head[2]) and self._held(head)[head[1] - 1][:2] == [job_id, token]
-            if runs:
-                self._put(*head[:3], head[3] | CANCELLED, *head[4:])
-        return runs
+            rows = [row[:2] for row in self._held(head)[: head[0]]]
+            if head[2] and rows[head[1] - 1] == [job_id, token]:
+                self._put(*head[:3], head[3] | flag, *head[4:])
+            return [job_id, token] in rows[head[1] :]
 
     def clear(self) -> None:
         """Clears the slot of a worker that no longer exists."""

@@ -42,6 +42,8 @@ class WorkerSupervision(Consumer):
     maintenance: Maintenance
     #: The consumer's process id.
     pid: int
+    #: The workers, each with its thread or process.
+    worker_threads: list[tuple[JobWorker, Any]]
 
     def __init__(self, huey: Queue, **options: Any) -> None:
         #: Threads that still run although their job was failed at its deadline, and since when.
@@ -49,8 +51,8 @@ class WorkerSupervision(Consumer):
         self._hung_logged = 0
         self._numbers = 0
         self._interrupted: dict[int, tuple[str, float]] = {}
-        #: By slot: the cancelled job that was interrupted, and when.
-        self._cancelled: dict[int, tuple[str, str, float]] = {}
+        #: By slot: the job that was cancelled or whose lease was lost, and when it was interrupted.
+        self._ending: dict[int, tuple[str, str, float]] = {}
         self._supervising = False
         self.isolation = Isolation(self)
         self._oom = OutOfMemory()
@@ -164,6 +166,20 @@ class WorkerSupervision(Consumer):
         self.worker_threads[place] = (worker, process)
         process.start()
 
+    def clear_ended(self) -> list[tuple[JobWorker, Any]]:
+        """Cleans up after the processes that ended, without replacing them; returns who still works.
+
+        For a stop: a job whose process has died must not stay active until all others have ended, and
+        nothing waits for a thread whose job was failed.
+        """
+        alive = [one for one in self.worker_threads if self.environment.is_alive(one[1])]
+        if self.forking:
+            ended = [one for one in self.worker_threads if one not in alive]
+            self.worker_threads = alive
+            for worker, process in ended:
+                self._reap(worker, process)
+        return [one for one in alive if not one[0].slot.abandoned]
+
     def _reap(self, worker: JobWorker, process: Any) -> None:
         """Cleans up after a dead process: its outcomes are written, its running job stalls, and the
         jobs that it had not started are released.
@@ -177,14 +193,17 @@ class WorkerSupervision(Consumer):
         self.outage.ends(worker.name)
         running = worker.slot.running()
         late = self._interrupted.pop(worker.slot.number, None)
-        cancelled = self._cancelled.pop(worker.slot.number, None)
+        ending = self._ending.pop(worker.slot.number, None)
         for job_id, token in worker.slot.unwritten():
             # The outcome was lost with the worker.
             self.maintenance.stalled(job_id, token)
         self.maintenance.release_slot(worker.slot)
         if running is None:
             return
-        if cancelled is not None and cancelled[:2] == (running.id, running.token):
+        if worker.slot.lost:
+            # What becomes of it is another worker's: nothing would be accepted.
+            logs.job("refused", self.queue.name, running.id, "lost", None)
+        elif ending is not None and ending[:2] == (running.id, running.token):
             self.maintenance.end_cancelled(running)
         elif late is not None and late[0] == running.token:
             self.maintenance.time_out(running)
@@ -218,19 +237,33 @@ class WorkerSupervision(Consumer):
         A thread reads it in its slot; after the grace, the job is failed and the thread replaced, as
         at a deadline.
         """
-        job = running.id, running.token
-        *told, since = self._cancelled.get(slot.number, ("", "", now))
-        if tuple(told) != job:
-            self._cancelled[slot.number] = (*job, now)
-            if self.forking:
-                self._signal(self._place_of(slot)[1], signal.SIGUSR1)
-        elif now - since < self.queue.runtime.settings.cancel_grace_ms / 1000:
+        if not self._grace_over(slot, running, now):
             return
-        elif self.forking:
+        if self.forking:
             self._signal(self._place_of(slot)[1], signal.SIGKILL)
         else:
             self._abandon(slot, now)
             self.maintenance.end_cancelled(running)
+
+    def lease_lost(self, slot: Slot, running: Running, now: float) -> None:
+        """Ends a job that another worker may have by now, in a process like a cancelled one.
+
+        A thread reads it in its slot; as nothing can be written for the job, the thread is not given
+        up before the deadline.
+        """
+        if self.forking and self._grace_over(slot, running, now):
+            self._signal(self._place_of(slot)[1], signal.SIGKILL)
+
+    def _grace_over(self, slot: Slot, running: Running, now: float) -> bool:
+        """Whether a job that has to end had its grace; it begins now, with the interrupt of a process."""
+        job = running.id, running.token
+        *known, since = self._ending.get(slot.number, ("", "", now))
+        if tuple(known) == job:
+            return now - since >= self.queue.runtime.settings.cancel_grace_ms / 1000
+        self._ending[slot.number] = (*job, now)
+        if self.forking:
+            self._signal(self._place_of(slot)[1], signal.SIGUSR1)
+        return False
 
     def _place_of(self, slot: Slot) -> tuple[int, Any]:
         """The place of the worker with this slot, and its thread or process."""
@@ -240,7 +273,7 @@ class WorkerSupervision(Consumer):
         """Gives up a thread whose job is about to be failed, and replaces it if not too many are late."""
         place, thread = self._place_of(slot)
         slot.abandon()
-        self._cancelled.pop(slot.number, None)
+        self._ending.pop(slot.number, None)
         self.maintenance.release_slot(slot)
         self.late.append((thread, now))
         if len(self.late) <= self.workers and not self.stop_flag.is_set():

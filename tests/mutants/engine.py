@@ -79,8 +79,8 @@ MUTANTS = (
     engine(
         "a refused renewal is marked nowhere",
         "maintenance",
-        "slot.mark_lost()",
-        "pass",
+        "slot.mark_lost(*job)",
+        "False",
         f"{PROMISES}::test_a_refused_renewal_is_known_to_the_job",
     ),
     engine(
