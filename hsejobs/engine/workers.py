@@ -18,7 +18,7 @@ from hsejobs import forks, pulse
 from hsejobs.engine import guard
 from hsejobs.engine.alone import Isolation
 from hsejobs.engine.maintenance import Maintenance
-from hsejobs.engine.memory import MemoryLimit, OutOfMemory, resident_mb
+from hsejobs.engine.memory import MemoryLimit, OutOfMemory, SlotUse, resident_mb
 from hsejobs.engine.outage import Outage
 from hsejobs.engine.processes import Processes, Threads
 from hsejobs.engine.queue import Queue
@@ -30,8 +30,9 @@ from hsejobs.watch import logs
 YIELD_TIME = 1.0
 #: Seconds after which a thread counts as hung if it still runs a job that was failed at its deadline.
 HANG_TIME = 5.0
-#: Exit codes of a guard whose worker was killed, or that was killed itself.
-KILLED = (guard.BY_SIGNAL + signal.SIGKILL, -signal.SIGKILL)
+#: Exit code of a guard whose worker was killed. The kernel does not choose the guard itself, which is
+#: always smaller, when memory runs out.
+KILLED = guard.BY_SIGNAL + signal.SIGKILL
 
 
 class WorkerSupervision(Consumer):
@@ -91,6 +92,10 @@ class WorkerSupervision(Consumer):
         """The slots of the current workers."""
         return [worker.slot for worker, _ in self.worker_threads]
 
+    def _slot_uses(self) -> list[SlotUse]:
+        slots = self.slots()
+        return [SlotUse(slot.number, slot.running_now, slot.started) for slot in slots]
+
     def supervise(self) -> None:
         """Enforces deadlines and replaces workers that ended; also called while Redis is awaited."""
         if os.getpid() != self.pid:
@@ -102,7 +107,7 @@ class WorkerSupervision(Consumer):
         try:
             self.maintenance.check_slots()
             if self.forking:
-                self._oom.look_at_times()
+                self._oom.look_at_times(self._slot_uses)
             self._check_workers()
             self._recycle()
         finally:
@@ -175,9 +180,10 @@ class WorkerSupervision(Consumer):
         alive = [one for one in self.worker_threads if self.environment.is_alive(one[1])]
         if self.forking:
             ended = [one for one in self.worker_threads if one not in alive]
-            self.worker_threads = alive
+            self._oom.look_at_times(self._slot_uses)
             for worker, process in ended:
                 self._reap(worker, process)
+            self.worker_threads = alive
         return [one for one in alive if not one[0].slot.abandoned]
 
     def _reap(self, worker: JobWorker, process: Any) -> None:
@@ -188,6 +194,7 @@ class WorkerSupervision(Consumer):
         if process.exitcode == -signal.SIGKILL:
             # The guard itself was killed.
             self.environment.end_orphans(p.pid for _, p in self.worker_threads)
+        self._oom.look(self._slot_uses())
         ours = process.pid in self._killed
         self._killed.discard(process.pid)
         self.outage.ends(worker.name)
@@ -207,7 +214,11 @@ class WorkerSupervision(Consumer):
             self.maintenance.end_cancelled(running)
         elif late is not None and late[0] == running.token:
             self.maintenance.time_out(running)
-        elif process.exitcode in KILLED and not ours and self._oom.explains():
+        elif (
+            process.exitcode == KILLED
+            and not ours
+            and self._oom.explains(worker.slot.number, running.started, alone=worker.slot.alone)
+        ):
             self.maintenance.out_of_memory(running)
         else:
             self.maintenance.stalled(running.id, running.token)

@@ -77,6 +77,27 @@ MUTANTS = (
         "engine/test_guard.py::test_the_code_tells_how_the_worker_ended",
     ),
     engine(
+        "a job is blamed for the memory of another",
+        "memory",
+        "self._rose_at, self._suspects = now, self._running",
+        "self._rose_at, self._suspects = now, set()",
+        "engine/test_memory.py::test_a_rise_explains_what_it_can_only_be",
+    ),
+    engine(
+        "a process whose lease is lost goes on",
+        "maintenance",
+        "self.consumer.lease_lost(slot, running, now)",
+        "pass",
+        "engine/test_programs.py::test_nothing_outlives_its_job",
+    ),
+    engine(
+        "a worker that dies during a stop keeps its job",
+        "workers",
+        "            for worker, process in ended:\n                self._reap(worker, process)",
+        "            pass",
+        "engine/test_cancel.py::test_a_worker_that_dies_while_its_consumer_stops_keeps_no_job",
+    ),
+    engine(
         "a refused renewal is marked nowhere",
         "maintenance",
         "slot.mark_lost(*job)",
