@@ -112,11 +112,12 @@ def test_a_worker_that_dies_while_its_consumer_stops_keeps_no_job(
 ) -> None:
     """Its job stayed active until all others had ended."""
     options = {"QUEUE_SHUTDOWN_GRACE_MS": "60000", "QUEUE_CANCEL_GRACE_MS": "100"}
-    one = consumer("-k", "process", "-w", "5", **options)
+    # A lease that does not end before the test.
+    one = consumer("-k", "process", "-w", "5", QUEUE_LEASE_MS="600000", **options)
     # Claimed one after the other, so that none waits behind another.
     deaf = jobs.deaf.add({"seconds": 60})
     begun(trial, "deaf")
-    late = jobs.work.add({"n": 2, "seconds": 60}, timeout=4, attempts=1)
+    late = jobs.work.add({"n": 2, "seconds": 60}, timeout=2, attempts=1)
     begun(trial, "begin:2")
     dies = jobs.work.add({"n": 3, "seconds": 60})
     begun(trial, "begin:3")
