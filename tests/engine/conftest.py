@@ -97,3 +97,9 @@ def wait_for(state: str, n: int, timeout: float = 30) -> None:
         wait_until(lambda: counts()[state] == n, timeout=timeout, what=f"{n} {state}")
     except AssertionError as error:
         raise AssertionError(f"{error}; there are {counts()}") from None
+
+
+def note(trial: Path, word: str) -> None:
+    """Adds a word that a job waits for."""
+    with trial.open("a") as file:
+        file.write(f"{word}\n")

@@ -19,7 +19,7 @@ from hsejobs.engine.memory import OutOfMemory, SlotUse, counter_file
 from hsejobs.errors import JobFailed
 from hsejobs.handle import Job
 from tests.engine import jobs, programs
-from tests.engine.conftest import Consumer, wait_for
+from tests.engine.conftest import Consumer, note, wait_for
 from tests.support import wait_until
 
 Start = Callable[..., Consumer]
@@ -201,7 +201,7 @@ def test_a_worker_killed_for_memory(consumer: Start, small_group: Path, trial: P
     wait_until(lambda: "turn:1" in trial.read_text(), 20, "the other job")
     eater = eat()
     wait_until(lambda: eater.refresh().stalls == 1, 20, "its stall")
-    trial.write_text("enough")
+    note(trial, "enough")
     assert end(eater) == ("out_of_memory", 1)
     assert neighbor.wait(20) is None
     with subprocess.Popen(["/bin/sleep", "60"]) as stranger:
@@ -231,8 +231,7 @@ def test_a_consumer_of_threads_restarts_after_their_jobs(consumer: Start, trial:
     options = {"QUEUE_MAX_JOBS": "10", "QUEUE_SHUTDOWN_GRACE_MS": "0"}
     one = consumer("-k", "thread", "-w", "2", **options)
     wait_until(lambda: "recycling" in one.log.read_text(), 20, "the limit to be reached")
-    with trial.open("a") as file:
-        file.write("enough\n")
+    note(trial, "enough")
     wait_for("completed", 25)
     assert slow.refresh().stalls == 0
     said = [line.split()[0] for line in trial.read_text().splitlines()]
