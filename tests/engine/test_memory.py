@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,58 +63,78 @@ def test_the_counter_is_that_of_the_own_group(tmp_path: Path, files: dict[str, s
     assert counter_file(tmp_path) == tmp_path / list(files)[-1]
 
 
+@dataclass
+class Kernel:
+    """What the kernel shows of a cgroup of version 2."""
+
+    root: Path
+    files: dict[str, str]
+
+    def count(self, killed: int) -> None:
+        """Sets the counter."""
+        write(self.root, self.files, killed)
+
+    def put(self, *pids: int) -> None:
+        """Makes these the processes of the group."""
+        group = (self.root / list(self.files)[-1]).parent
+        (group / "cgroup.procs").write_text("".join(f"{pid}\n" for pid in pids))
+
+
 #: Whether the rise of the counter explains the death of the job in slot 1, which was started at 1.0.
-Case = Callable[[OutOfMemory, Callable[[int], None]], bool]
-JOB = SlotUse(1, True, 1.0)
+Case = Callable[[OutOfMemory, Kernel], bool]
+JOB, IDLE, BUSY = SlotUse(1, True, 1.0), SlotUse(2, False, 2.0), SlotUse(2, True, 2.0)
 
 
 def beside(before: list[SlotUse], after: list[SlotUse], killed: int = 4) -> Case:
     """The slots as they were at the last look before the rise, and at the death."""
 
-    def case(watch: OutOfMemory, count: Callable[[int], None]) -> bool:
+    def case(watch: OutOfMemory, kernel: Kernel) -> bool:
         watch.look([JOB, *before])
-        count(killed)
+        kernel.count(killed)
         watch.look([JOB, *after])
         return watch.explains(1, 1.0, alone=False)
 
     return case
 
 
-def later(watch: OutOfMemory, count: Callable[[int], None]) -> bool:
+by_itself = beside([], [])
+
+
+def later(watch: OutOfMemory, kernel: Kernel) -> bool:
     """The same slot, and another job, which died for another reason."""
     watch.look([JOB])
-    count(4)
-    watch.look([SlotUse(1, True, time.monotonic())])
-    return watch.explains(1, 1.0, alone=False)
+    kernel.count(4)
+    started = time.monotonic()
+    watch.look([SlotUse(1, True, started)])
+    return watch.explains(1, started, alone=False)
 
 
-def again(watch: OutOfMemory, count: Callable[[int], None]) -> bool:
+def again(watch: OutOfMemory, kernel: Kernel) -> bool:
     """A second death after one rise."""
-    assert beside([], [])(watch, count)
+    assert by_itself(watch, kernel)
     watch.look([JOB])
     return watch.explains(1, 1.0, alone=False)
 
 
-def in_company(watch: OutOfMemory, count: Callable[[int], None]) -> bool:
-    """Another program in the group."""
-    Path(os.environ["GROUP"], "cgroup.procs").write_text(f"{os.getpid()}\n0\n")
-    return beside([], [])(watch, count)
+def in_company(watch: OutOfMemory, kernel: Kernel) -> bool:
+    """Another program in the group, of which no more can be seen."""
+    kernel.put(os.getpid(), 0)
+    return by_itself(watch, kernel)
 
 
-def alone_in_company(watch: OutOfMemory, count: Callable[[int], None]) -> bool:
-    """Another program in the group, and a job that runs alone because workers have died under it."""
-    assert not in_company(watch, count)
+def alone_in_company(watch: OutOfMemory, kernel: Kernel) -> bool:
+    """The same, and a job that runs alone because workers have died under it."""
+    assert not in_company(watch, kernel)
     return watch.explains(1, 1.0, alone=True)
 
 
-IDLE = SlotUse(2, False, 2.0)
 CASES: dict[str, tuple[Case, bool]] = {
-    "by itself": (beside([], []), True),
+    "by itself": (by_itself, True),
     "beside idle workers": (beside([IDLE], [IDLE]), True),
     "no rise": (beside([], [], killed=3), False),
-    "beside another job": (beside([SlotUse(2, True, 2.0)], [SlotUse(2, True, 2.0)]), False),
-    "the other has ended": (beside([SlotUse(2, True, 2.0)], [IDLE]), False),
-    "the other was replaced": (beside([SlotUse(2, True, 2.0)], []), False),
+    "beside another job": (beside([BUSY], [BUSY]), False),
+    "the other has ended": (beside([BUSY], [IDLE]), False),
+    "the other was replaced": (beside([BUSY], []), False),
     "a short one in between": (beside([IDLE], [SlotUse(2, False, float("inf"))]), False),
     "a later job": (later, False),
     "a second death": (again, False),
@@ -123,33 +144,31 @@ CASES: dict[str, tuple[Case, bool]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_rise_explains_what_it_can_only_be(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    write(tmp_path, V2, 3)
-    group = (tmp_path / list(V2)[-1]).parent
-    monkeypatch.setenv("GROUP", str(group))
-    # This process, one above it, and one that has ended.
+def test_a_rise_explains_what_it_can_only_be(tmp_path: Path, name: str) -> None:
+    kernel = Kernel(tmp_path, V2)
+    kernel.count(3)
     ended = subprocess.Popen(["/bin/true"])
     ended.wait()
-    (group / "cgroup.procs").write_text(f"{os.getpid()}\n{os.getppid()}\n{ended.pid}\n")
+    # This process, one above it, and one that is gone.
+    kernel.put(os.getpid(), os.getppid(), ended.pid)
     case, explained = CASES[name]
-    assert case(OutOfMemory(tmp_path), lambda killed: write(tmp_path, V2, killed)) is explained
+    assert case(OutOfMemory(tmp_path), kernel) is explained
 
 
 def test_a_rise_explains_nothing_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "EXPLAINS_FOR", 0.0)
-    write(tmp_path, V2, 3)
-    assert not beside([], [])(OutOfMemory(tmp_path), lambda killed: write(tmp_path, V2, killed))
+    kernel = Kernel(tmp_path, V2)
+    kernel.count(3)
+    assert not by_itself(OutOfMemory(tmp_path), kernel)
 
 
 def test_the_counter_of_the_machine_explains_nothing(tmp_path: Path) -> None:
-    write(tmp_path, WHOLE_MACHINE, 3)
+    kernel = Kernel(tmp_path, WHOLE_MACHINE)
+    kernel.count(3)
     assert counter_file(tmp_path) is None
-    case = beside([], [])
-    assert not case(OutOfMemory(tmp_path), lambda killed: write(tmp_path, WHOLE_MACHINE, killed))
+    assert not by_itself(OutOfMemory(tmp_path), kernel)
 
 
 @pytest.fixture
