@@ -85,8 +85,7 @@ class Part:
         """Runs the part; returns what became of the jobs."""
         began = time.monotonic()
         try:
-            for release in (self.old, self.new, self.old, self.new):
-                self._start(release)
+            self._start(self.old, self.new, self.old, self.new)
             for release in (self.old, self.new):
                 self._produce(release)
             forward = True
@@ -113,22 +112,30 @@ class Part:
                 process.kill()
                 process.wait()
 
-    def _start(self, release: Release) -> None:
-        with (self.folder / "consumers.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "huey.bin.huey_consumer", "rolling_jobs.huey", "-w", "2"],
-                cwd=self.folder,
-                env=release.env(self.server.url),
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self.consumers.append((release, process))
+    def _start(self, *releases: Release) -> None:
+        """Starts consumers at the same time, and waits until all of them run."""
+        started = []
+        for release in releases:
+            with (self.folder / "consumers.log").open("ab") as log:
+                process = subprocess.Popen(
+                    [
+                        sys.executable,
+                        *["-m", "huey.bin.huey_consumer", "rolling_jobs.huey", "-w", "2"],
+                    ],
+                    cwd=self.folder,
+                    env=release.env(self.server.url),
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            started.append((release, process))
+            self.consumers.append((release, process))
         give_up = time.monotonic() + START
-        while not self._is_seen(process.pid):
-            if process.poll() is not None or time.monotonic() > give_up:
-                raise RuntimeError(f"a consumer of {release.name} did not start: {self._log()}")
-            time.sleep(0.02)
+        for release, process in started:
+            while not self._is_seen(process.pid):
+                if process.poll() is not None or time.monotonic() > give_up:
+                    raise RuntimeError(f"a consumer of {release.name} did not start: {self._log()}")
+                time.sleep(0.02)
 
     def _is_seen(self, pid: int) -> bool:
         names = self._client.zrange(f"{PREFIX}:{{{QUEUE}}}:workers", 0, -1)

@@ -7,39 +7,21 @@ process 1. It ends those of a dead consumer and takes the exit status of the oth
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+
+from hsejobs import process_tree
 
 #: The environment variable that marks a consumer and all that it starts with a value of its own.
 MARK = "HSEJOBS_SUPERVISION"
 #: Seconds for which a zombie is left to the code of this process that started it.
 PATIENCE = 1.0
-_PR_SET_CHILD_SUBREAPER = 36
 _LINUX = sys.platform == "linux"
-
-
-class _Process(NamedTuple):
-    pid: int
-    state: str
-    parent: int
-    session: int
-    #: When it started, in the kernel's own unit: with ``pid``, its identity.
-    started: int
-
-
-def adopt_orphans() -> None:
-    """Makes this process the parent of its descendants whose parents end. Linux only."""
-    if _LINUX:
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def has_exited(process: subprocess.Popen[bytes]) -> bool:
@@ -64,30 +46,12 @@ def end_descendants(session: int, mark: str) -> int:
             os.killpg(session, signal.SIGKILL)
         return 0
     return sum(
-        _kill(one)
-        for one in _descendants(os.getpid())
+        process_tree.send(one, signal.SIGKILL)
+        for one in process_tree.descendants(os.getpid())
         if one.pid != session
         and one.state not in "ZX"
         and (one.session == session or _has_mark(one.pid, mark))
     )
-
-
-def _kill(one: _Process) -> bool:
-    try:
-        handle = os.pidfd_open(one.pid)
-    except OSError:
-        return False
-    try:
-        # The descriptor keeps naming this process; the number may have gone to another before.
-        again = _read(one.pid)
-        if again is None or again.started != one.started:
-            return False
-        signal.pidfd_send_signal(handle, signal.SIGKILL)
-    except OSError:
-        return False
-    finally:
-        os.close(handle)
-    return True
 
 
 def _has_mark(pid: int, mark: str) -> bool:
@@ -115,41 +79,14 @@ class ZombieReaper:
                 return
         except ChildProcessError:
             return
-        now, me, own = time.monotonic(), os.getpid(), set(self._own())
+        now, own = time.monotonic(), set(self._own())
         zombies = [
             one.pid
-            for one in _processes()
-            if one.parent == me and one.state == "Z" and one.pid not in own
+            for one in process_tree.children(os.getpid())
+            if one.state == "Z" and one.pid not in own
         ]
         self._since = {pid: self._since.get(pid, now) for pid in zombies}
         for pid, since in self._since.items():
             if now - since >= PATIENCE:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)
-
-
-def _descendants(root: int) -> list[_Process]:
-    children = defaultdict(list)
-    for one in _processes():
-        children[one.parent].append(one)
-    found, todo = [], [root]
-    while todo:
-        born = children.pop(todo.pop(), [])
-        found += born
-        todo += [one.pid for one in born]
-    return found
-
-
-def _processes() -> list[_Process]:
-    numbers = (int(name) for name in os.listdir("/proc") if name.isdecimal())
-    return [one for one in map(_read, numbers) if one is not None]
-
-
-def _read(pid: int) -> _Process | None:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return None
-    # The name, in parentheses, may contain anything.
-    fields = text.rpartition(")")[2].split()
-    return _Process(pid, fields[0], int(fields[1]), int(fields[3]), int(fields[19]))

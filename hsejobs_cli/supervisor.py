@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from hsejobs import process_tree
 from hsejobs.application import VARIABLE
 from hsejobs.errors import SettingsError
 from hsejobs.pulse import AGAIN, LIMITS, Phase, Pulse
@@ -87,7 +88,7 @@ class Supervisor:
 
         Raises SettingsError when the application can no longer be imported.
         """
-        orphans.adopt_orphans()
+        process_tree.adopt_orphans()
         try:
             while not self.signals:
                 self._check_children()

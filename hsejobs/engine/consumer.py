@@ -54,10 +54,6 @@ class JobConsumer(WorkerSupervision):
         with contextlib.suppress(BlockingIOError, OSError):
             os.write(self._wake_w, b"b")
 
-    def is_late(self, claim: Any) -> bool:
-        """Whether a job was interrupted because of its deadline rather than a shutdown."""
-        return not self.stop_flag.is_set()
-
     # -- running
 
     def start(self) -> None:
@@ -139,11 +135,7 @@ class JobConsumer(WorkerSupervision):
         grace = self.queue.runtime.settings.shutdown_grace_ms / 1000
         until = time.monotonic() + grace
         while time.monotonic() < until and self._signals <= max(seen, 1):
-            busy = [
-                (worker, process)
-                for worker, process in self.worker_threads
-                if self.environment.is_alive(process)
-            ]
+            busy = self.clear_ended()
             if not busy:
                 break
             for worker, _ in busy:

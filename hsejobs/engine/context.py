@@ -30,8 +30,8 @@ class JobDeadline(JobsError):
 
 
 class JobInterrupted(BaseException):
-    """Raised in a worker process by a signal: the deadline has passed, the job is cancelled, or the
-    consumer stops.
+    """Raised in a worker process by a signal: the deadline has passed, the job is cancelled, its lease
+    is lost, or the consumer stops.
 
     Not an ``Exception``, so that a task's ``except Exception`` does not catch it.
     """
@@ -155,6 +155,11 @@ class JobContext:
         """Whether somebody has cancelled the job, for tasks that poll. Costs nothing."""
         return self._slot is not None and self._slot.cancelled
 
+    @property
+    def lease_lost(self) -> bool:
+        """Whether this attempt is known to be another worker's job by now. Costs nothing."""
+        return self.lost or (self._slot is not None and self._slot.lost)
+
     def stop_if_cancelled(self) -> None:
         """Raises JobCancelled if somebody has cancelled the job."""
         if self.cancelled:
@@ -187,7 +192,7 @@ class JobContext:
         self.stop_if_cancelled()
         if self.deadline is not None and time.monotonic() >= self.deadline:
             raise JobDeadline(f"the job took longer than its {self._claim.timeout / 1000:g} s")
-        if self.lost or (self._slot is not None and self._slot.lost):
+        if self.lease_lost:
             raise LeaseLost("the job was given to another worker")
         if time.monotonic() - self._confirmed > self._lease / 3:
             # The process may have been paused for longer than the lease: ask Redis.

@@ -12,12 +12,12 @@ import ctypes
 import os
 import select
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable, Container, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
+
+from hsejobs import process_tree
 
 #: What the consumer sends to a guard: interrupt the job; kill the worker and all that it started.
 INTERRUPT, KILL = signal.SIGUSR1, signal.SIGUSR2
@@ -30,7 +30,7 @@ GIVE_UP = 3.0
 BY_SIGNAL = 128
 
 #: Options of Linux' prctl.
-PDEATHSIG, NAME, CHILD_SUBREAPER = 1, 15, 36
+PDEATHSIG, NAME = 1, 15
 _HANDLED = (
     signal.SIGCHLD,
     signal.SIGHUP,
@@ -43,13 +43,6 @@ _HANDLED = (
 _RESET = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, INTERRUPT, KILL)
 
 
-def prctl(option: int, value: Any) -> None:
-    """Calls Linux' prctl; does nothing on other systems."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
-
-
 def guarded(work: Callable[[], None], life: int) -> None:
     """Forks: the child does *work* and returns; the parent, its guard, never returns.
 
@@ -57,7 +50,7 @@ def guarded(work: Callable[[], None], life: int) -> None:
     """
     # A group of its own: what is sent to the consumer's group must not end the guard first.
     os.setpgid(0, 0)
-    prctl(CHILD_SUBREAPER, 1)
+    process_tree.adopt_orphans()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
     ended_r, ended_w = os.pipe()
     guard, worker = os.getpid(), os.fork()
@@ -68,7 +61,7 @@ def guarded(work: Callable[[], None], life: int) -> None:
     with contextlib.suppress(OSError):
         os.setpgid(0, 0)
     # The guard may be killed too.
-    prctl(PDEATHSIG, signal.SIGKILL)
+    process_tree.prctl(PDEATHSIG, signal.SIGKILL)
     if os.getppid() != guard:
         os._exit(1)
     _default_signals()
@@ -124,8 +117,9 @@ class _Forks(threading.local):
 class _Guard:
     def __init__(self, worker: int, life: int, ended: int) -> None:
         self.worker, self.life, self.ended = worker, life, ended
-        #: The worker's exit code, once it is dead.
+        #: The exit code for the worker, once it has ended its work or is dead; and whether it was waited for.
         self.code: int | None = None
+        self.dead = False
         self.kill = False
         self.interrupt = False
         self.exit_by: float | None = None
@@ -135,7 +129,7 @@ class _Guard:
         try:
             with contextlib.suppress(OSError):
                 os.setpgid(self.worker, self.worker)
-            prctl(NAME, ctypes.c_char_p(b"hsejobs guard"))
+            process_tree.prctl(NAME, ctypes.c_char_p(b"hsejobs guard"))
             poller = self._listen(mask)
             while not self._over():
                 wait = None if self.exit_by is None else self.exit_by - time.monotonic()
@@ -184,6 +178,7 @@ class _Guard:
 
     def _reap(self) -> bool:
         """Collects what has ended; returns whether there is no child left."""
+        self._end_group_of_the_dead()
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -192,61 +187,31 @@ class _Guard:
             if not pid:
                 return False
             if pid == self.worker:
-                code = os.waitstatus_to_exitcode(status)
-                self.code = code if code >= 0 else BY_SIGNAL - code
+                self.dead = True
+                if self.code is None:
+                    code = os.waitstatus_to_exitcode(status)
+                    self.code = code if code >= 0 else BY_SIGNAL - code
+
+    def _end_group_of_the_dead(self) -> None:
+        """Kills the group of a worker that has ended, while nothing else can have got its id."""
+        if self.dead or not hasattr(os, "waitid"):
+            return
+        with contextlib.suppress(ChildProcessError):
+            if os.waitid(os.P_PID, self.worker, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                self._end_group()
+
+    def _end_group(self) -> None:
+        with contextlib.suppress(OSError):
+            os.killpg(self.worker, signal.SIGKILL)
 
     def _end_all(self) -> None:
         """Kills the worker, its group and all descendants, until none is left."""
         if self.code is None and self.exit_by is not None:
-            # It had nothing left to do.
+            # It had nothing left to do, and is only killed because of what it has left running.
             self.code = 0
-        with contextlib.suppress(OSError):
-            os.killpg(self.worker, signal.SIGKILL)
+        if not self.dead or not hasattr(os, "waitid"):
+            self._end_group()
         give_up = time.monotonic() + GIVE_UP
         while not self._reap() and time.monotonic() < give_up:
-            kill_descendants()
+            process_tree.kill_descendants()
             time.sleep(0.005)
-
-
-def kill_descendants(spared: Container[int] = ()) -> None:
-    """Kills every descendant of this process, on Linux only; ``spared`` children and theirs excepted."""
-    # Parents first: what a process starts meanwhile becomes this process's child.
-    for pid in descendants(os.getpid(), spared):
-        with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def descendants(ancestor: int, spared: Container[int] = ()) -> Iterator[int]:
-    """The ids of the descendants of a process, parents before children; none if there is no /proc."""
-    children: dict[int, list[int]] = {}
-    for pid, parent in _processes():
-        if pid not in spared:
-            children.setdefault(parent, []).append(pid)
-    found = list(children.get(ancestor, ()))
-    for pid in found:
-        yield pid
-        found += children.get(pid, ())
-
-
-def children(parent: int) -> list[int]:
-    """The ids of the children of a process."""
-    return [pid for pid, its_parent in _processes() if its_parent == parent]
-
-
-def _processes() -> Iterator[tuple[int, int]]:
-    """All processes, as (id, parent's id)."""
-    try:
-        names = os.listdir("/proc")
-    except OSError:
-        return
-    for name in names:
-        if not name.isdigit():
-            continue
-        try:
-            text = Path("/proc", name, "stat").read_bytes()
-        except OSError:
-            continue
-        # The name in parentheses may hold spaces and parentheses itself; a process that ends has no text.
-        fields = text.rpartition(b")")[2].split()
-        if len(fields) > 1:
-            yield int(name), int(fields[1])

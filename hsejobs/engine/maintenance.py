@@ -142,7 +142,7 @@ class Maintenance:
     # -- slots: nothing here calls Redis, so it may run while a reply is awaited
 
     def check_slots(self) -> None:
-        """Enforces deadlines, and releases jobs that wait behind a slow one."""
+        """Ends jobs that must not go on, and releases jobs that wait behind a slow one."""
         now = time.monotonic()
         for slot in self.consumer.slots():
             running = None if slot.abandoned else slot.running()
@@ -152,6 +152,8 @@ class Maintenance:
                 self.release_slot(slot, behind=running)
             if slot.cancelled:
                 self.consumer.cancel_requested(slot, running, now)
+            elif slot.lost:
+                self.consumer.lease_lost(slot, running, now)
             if running.deadline and now >= running.deadline and not slot.abandoned:
                 self.consumer.deadline_passed(slot, running, now)
 
@@ -244,9 +246,9 @@ class Maintenance:
         lost = self.work.renew(list(held), self.settings.lease_ms)
         for job in lost:
             slot = held[job]
-            running = slot.running() if slot is not None else None
-            if slot is not None and running and (running.id, running.token) == job:
-                slot.mark_lost()
+            if slot is not None and slot.mark_lost(*job):
+                # Another worker may run it: this one must not begin it.
+                self.release_slot(slot, finished=False)
 
     def _sweep(self) -> None:
         # A consumer ends other leases only after its own renewals of this round have succeeded.
@@ -261,7 +263,7 @@ class Maintenance:
             self._log_stalled(job_id, became)
         for job_id, token in swept.cancelled:
             for slot in self.consumer.slots():
-                if not slot.mark_cancelled(job_id, token) and (job_id, token) in slot.holding():
+                if slot.mark_cancelled(job_id, token):
                     # Not started, or a suspect that waits: its release ends it.
                     self.release_slot(slot, finished=False)
         self._ended = swept.ended
@@ -345,17 +347,14 @@ class Maintenance:
 
     def settle(self) -> None:
         """For use while the consumer stops: renews leases of running jobs, does pending writes, and
-        interrupts jobs that are cancelled.
+        ends jobs that are cancelled, past their deadlines, or no longer this consumer's.
         """
         for duty in (self.renewal, self._writing, self._listening, self._sweeping):
             if duty is self._sweeping and self._due_at is not None:
                 duty.at = min(duty.at, self._due_at)
             if time.monotonic() >= duty.at and self._wanted(duty):
                 self._do(duty)
-        for slot in self.consumer.slots():
-            running = None if slot.abandoned else slot.running()
-            if running is not None and slot.cancelled:
-                self.consumer.cancel_requested(slot, running, time.monotonic())
+        self.check_slots()
 
     def leave(self, patience: float) -> None:
         """Ends maintenance: does pending writes for up to ``patience`` seconds, removes the heartbeat."""

@@ -180,7 +180,7 @@ def _outcome_of(claim: Claim, job: JobContext, raised: BaseException | None) -> 
     if raised is None and job.signals <= _SUCCESS and job.error is None:
         return Outcome("completed", result=_clean_result(job))
     error = raised or job.error
-    if isinstance(error, LeaseLost):
+    if isinstance(error, LeaseLost) or (isinstance(error, JobInterrupted) and job.lease_lost):
         return Outcome("lost")
     if isinstance(error, Parked):
         return Outcome("parked")

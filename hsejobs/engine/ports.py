@@ -8,7 +8,6 @@ from typing import Any, Protocol
 from hsejobs.engine.outage import Outage
 from hsejobs.engine.queue import Queue
 from hsejobs.engine.slots import Running, Slot
-from hsejobs.store.work import Claim
 
 
 class StopFlag(Protocol):
@@ -37,9 +36,6 @@ class WorkerHost(Protocol):
 
     def wake_maintenance(self) -> None:
         """Wakes the maintenance thread: the worker has begun to claim jobs in batches."""
-
-    def is_late(self, claim: Claim) -> bool:
-        """Whether a job was interrupted because of its deadline rather than a shutdown."""
 
 
 class MaintenanceHost(Protocol):
@@ -71,6 +67,9 @@ class MaintenanceHost(Protocol):
 
     def cancel_requested(self, slot: Slot, running: Running, now: float) -> None:
         """Ends the job in a slot that is cancelled; ``now`` is by the monotonic clock."""
+
+    def lease_lost(self, slot: Slot, running: Running, now: float) -> None:
+        """Ends the job in a slot that another worker may have by now; ``now`` as above."""
 
     def deadline_passed(self, slot: Slot, running: Running, now: float) -> None:
         """Ends the job in a slot that is past its deadline; ``now`` is by the monotonic clock."""

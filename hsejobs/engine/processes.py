@@ -12,6 +12,7 @@ from typing import Any
 
 from huey.consumer import ForkSafeFlag, ProcessEnvironment, ThreadEnvironment
 
+from hsejobs import process_tree
 from hsejobs.engine import guard
 from hsejobs.engine.context import JobInterrupted
 from hsejobs.engine.worker import JobWorker
@@ -20,14 +21,14 @@ from hsejobs.engine.worker import JobWorker
 class Threads(ThreadEnvironment):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._not_ours = set(guard.descendants(os.getpid()))
+        self._not_ours = _present()
 
     def get_stop_flag(self) -> ForkSafeFlag:
         return ForkSafeFlag()
 
     def end_programs(self) -> None:
         """Kills the programs that jobs have started. Those whose own parents ended are not found."""
-        guard.kill_descendants(self._not_ours)
+        process_tree.kill_descendants(lambda one: one.identity in self._not_ours)
 
 
 class Processes(ProcessEnvironment):
@@ -38,8 +39,8 @@ class Processes(ProcessEnvironment):
         #: Only the consumer has the write end: the guards read that it has ended.
         self._life_r, self._life_w = os.pipe()
         # What a guard leaves behind that is itself killed becomes the consumer's child.
-        guard.prctl(guard.CHILD_SUBREAPER, 1)
-        self._not_ours = set(guard.descendants(os.getpid()))
+        process_tree.adopt_orphans()
+        self._not_ours = _present()
 
     def create_process(self, runnable: Callable[[], None], name: str) -> Any:
         """Huey's hook: a process that is not started yet."""
@@ -66,27 +67,36 @@ class Processes(ProcessEnvironment):
         """The guards do this."""
 
     def end_orphans(self, guards: Iterable[int]) -> None:
-        """Kills what a guard has left behind that was itself killed."""
-        spared = {*guards, *self._not_ours}
+        """Kills what a guard has left behind that was itself killed; ``guards`` are the others' ids."""
+        others = set(guards)
+
+        def spared(one: process_tree.Process) -> bool:
+            return one.pid in others or one.identity in self._not_ours
+
         give_up = time.monotonic() + guard.GIVE_UP
         while time.monotonic() < give_up:
-            left = set(guard.children(os.getpid())) - spared
+            left = [one for one in process_tree.children(os.getpid()) if not spared(one)]
             if not left:
                 return
-            guard.kill_descendants(spared)
-            for pid in left:
+            process_tree.kill_descendants(spared)
+            for one in left:
                 with contextlib.suppress(ChildProcessError):
-                    os.waitpid(pid, os.WNOHANG)
+                    os.waitpid(one.pid, os.WNOHANG)
             time.sleep(0.005)
+
+
+def _present() -> set[tuple[int, int]]:
+    """The identities of the processes that the application has started so far."""
+    return {one.identity for one in process_tree.descendants(os.getpid())}
 
 
 def _interrupter(worker: JobWorker) -> Callable[[int, Any], None]:
     def interrupt(signum: int, frame: Any) -> None:
         # The job to interrupt may have ended meanwhile, and another may have started.
-        slot = worker.slot
-        ends = worker.stop_flag.is_set() or slot.cancelled or slot.overdue(time.monotonic())
+        slot, late = worker.slot, worker.slot.overdue(time.monotonic())
+        ends = late or worker.stop_flag.is_set() or slot.cancelled or slot.lost
         if slot.running_now and ends:
-            worker.interrupted = True
+            worker.interrupted, worker.late = True, late
             raise JobInterrupted
 
     return interrupt

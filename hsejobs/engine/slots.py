@@ -78,9 +78,10 @@ class Slot:
         """
         text = "\n".join(f"{c.id} {c.token} {c.attempt} {c.name}" for c in claims).encode()
         with self._lock:
-            flags = self._head()[3] & _LASTING | (SUSPECT if suspect else 0)
+            head = self._head()
+            flags = head[3] & _LASTING | (SUSPECT if suspect else 0)
             self._memory[_HEAD.size : _HEAD.size + len(text)] = text
-            self._put(len(claims), 0, 0, flags, 0, len(text), 0, 0.0, 0.0)
+            self._put(len(claims), 0, 0, flags, 0, len(text), 0, head[7], 0.0)
         self._claims = claims
 
     def begin(self, now: float) -> Claim | None:
@@ -103,7 +104,7 @@ class Slot:
         False when the maintenance thread has already ended the job (a timeout).
         """
         with self._lock:
-            held, at, _, flags, count, size, used, _, _ = self._head()
+            held, at, _, flags, count, size, used, started, _ = self._head()
             if done is not None:
                 room = HELD_SIZE + _HEAD.size + used
                 need = _DONE.size + len(done.result)
@@ -112,7 +113,7 @@ class Slot:
                     start = room + _DONE.size
                     self._memory[start : start + len(done.result)] = done.result
                     count, used = count + 1, used + need
-            self._put(held, at, 0, flags & _LASTING, count, size, used, 0.0, 0.0)
+            self._put(held, at, 0, flags & _LASTING, count, size, used, started, 0.0)
         return not flags & ABANDONED
 
     @property
@@ -120,6 +121,12 @@ class Slot:
         """How many held jobs were not started."""
         head = self._head()
         return int(head[0] - head[1])
+
+    @property
+    def started(self) -> float:
+        """When the newest job was started, by the monotonic clock, even if it has ended; 0: none was."""
+        started: float = self._head()[7]
+        return started
 
     @property
     def running_now(self) -> bool:
@@ -231,18 +238,24 @@ class Slot:
         """Whether the worker holds no job, and all outcomes of the last ones are written."""
         return not self._head()[0]
 
-    def mark_lost(self) -> None:
-        """Marks the running job's lease as lost: a renewal was refused."""
-        self._flag(LOST)
+    def mark_lost(self, job_id: str, token: str) -> bool:
+        """Marks the lease of the running job as lost, if it is this one: a renewal was refused.
+
+        Returns whether it is held and was not started, so that its slot has to give it up.
+        """
+        return self._mark(LOST, job_id, token)
 
     def mark_cancelled(self, job_id: str, token: str) -> bool:
-        """Marks the running job as cancelled, if it is this one; returns whether it is."""
+        """Marks the running job as cancelled, if it is this one; returns as ``mark_lost``."""
+        return self._mark(CANCELLED, job_id, token)
+
+    def _mark(self, flag: int, job_id: str, token: str) -> bool:
         with self._locked():
             head = self._head()
-            runs = bool(head[2]) and self._held(head)[head[1] - 1][:2] == [job_id, token]
-            if runs:
-                self._put(*head[:3], head[3] | CANCELLED, *head[4:])
-        return runs
+            rows = [row[:2] for row in self._held(head)[: head[0]]]
+            if head[2] and rows[head[1] - 1] == [job_id, token]:
+                self._put(*head[:3], head[3] | flag, *head[4:])
+            return [job_id, token] in rows[head[1] :]
 
     def clear(self) -> None:
         """Clears the slot of a worker that no longer exists."""

@@ -50,8 +50,9 @@ class JobWorker(Worker):
         self.traces: dict[str, str] = {}
         self.progress_logs: list[ProgressLog] = []
         self.fast = False
-        #: Whether an interrupt was raised in this process, anywhere; see `_execute`.
-        self.interrupted = False
+        #: Whether an interrupt was raised in this process, anywhere (see `_execute`), and whether it was
+        #: raised because of the job's deadline.
+        self.interrupted = self.late = False
         self._calls = 0
         #: The token of a claim without a reply, and how often it was sent: Redis may have executed it,
         #: or may still receive it.
@@ -323,7 +324,7 @@ class JobWorker(Worker):
             elif letter != "r":
                 self._log("postponed", claim, "delayed", shown, error=result.error)
         elif result.kind == "interrupted":
-            if self.consumer.is_late(claim):
+            if self.late or not self.stop_flag.is_set():
                 self._fail(claim, outcomes.timed_out(claim), started_at, shown)
             else:
                 self.work.release([(claim.id, claim.token)])

@@ -18,7 +18,7 @@ from hsejobs import forks, pulse
 from hsejobs.engine import guard
 from hsejobs.engine.alone import Isolation
 from hsejobs.engine.maintenance import Maintenance
-from hsejobs.engine.memory import MemoryLimit, OutOfMemory, resident_mb
+from hsejobs.engine.memory import MemoryLimit, OutOfMemory, SlotUse, resident_mb
 from hsejobs.engine.outage import Outage
 from hsejobs.engine.processes import Processes, Threads
 from hsejobs.engine.queue import Queue
@@ -30,8 +30,9 @@ from hsejobs.watch import logs
 YIELD_TIME = 1.0
 #: Seconds after which a thread counts as hung if it still runs a job that was failed at its deadline.
 HANG_TIME = 5.0
-#: Exit codes of a guard whose worker was killed, or that was killed itself.
-KILLED = (guard.BY_SIGNAL + signal.SIGKILL, -signal.SIGKILL)
+#: Exit code of a guard whose worker was killed. The kernel does not choose the guard itself, which is
+#: always smaller, when memory runs out.
+KILLED = guard.BY_SIGNAL + signal.SIGKILL
 
 
 class WorkerSupervision(Consumer):
@@ -42,6 +43,8 @@ class WorkerSupervision(Consumer):
     maintenance: Maintenance
     #: The consumer's process id.
     pid: int
+    #: The workers, each with its thread or process.
+    worker_threads: list[tuple[JobWorker, Any]]
 
     def __init__(self, huey: Queue, **options: Any) -> None:
         #: Threads that still run although their job was failed at its deadline, and since when.
@@ -49,8 +52,8 @@ class WorkerSupervision(Consumer):
         self._hung_logged = 0
         self._numbers = 0
         self._interrupted: dict[int, tuple[str, float]] = {}
-        #: By slot: the cancelled job that was interrupted, and when.
-        self._cancelled: dict[int, tuple[str, str, float]] = {}
+        #: By slot: the job that was cancelled or whose lease was lost, and when it was interrupted.
+        self._ending: dict[int, tuple[str, str, float]] = {}
         self._supervising = False
         self.isolation = Isolation(self)
         self._oom = OutOfMemory()
@@ -89,6 +92,10 @@ class WorkerSupervision(Consumer):
         """The slots of the current workers."""
         return [worker.slot for worker, _ in self.worker_threads]
 
+    def _slot_uses(self) -> list[SlotUse]:
+        slots = self.slots()
+        return [SlotUse(slot.number, slot.running_now, slot.started) for slot in slots]
+
     def supervise(self) -> None:
         """Enforces deadlines and replaces workers that ended; also called while Redis is awaited."""
         if os.getpid() != self.pid:
@@ -100,7 +107,7 @@ class WorkerSupervision(Consumer):
         try:
             self.maintenance.check_slots()
             if self.forking:
-                self._oom.look_at_times()
+                self._oom.look_at_times(self._slot_uses)
             self._check_workers()
             self._recycle()
         finally:
@@ -164,6 +171,21 @@ class WorkerSupervision(Consumer):
         self.worker_threads[place] = (worker, process)
         process.start()
 
+    def clear_ended(self) -> list[tuple[JobWorker, Any]]:
+        """Cleans up after the processes that ended, without replacing them; returns who still works.
+
+        For a stop: a job whose process has died must not stay active until all others have ended, and
+        nothing waits for a thread whose job was failed.
+        """
+        alive = [one for one in self.worker_threads if self.environment.is_alive(one[1])]
+        if self.forking:
+            ended = [one for one in self.worker_threads if one not in alive]
+            self._oom.look_at_times(self._slot_uses)
+            for worker, process in ended:
+                self._reap(worker, process)
+            self.worker_threads = alive
+        return [one for one in alive if not one[0].slot.abandoned]
+
     def _reap(self, worker: JobWorker, process: Any) -> None:
         """Cleans up after a dead process: its outcomes are written, its running job stalls, and the
         jobs that it had not started are released.
@@ -172,23 +194,31 @@ class WorkerSupervision(Consumer):
         if process.exitcode == -signal.SIGKILL:
             # The guard itself was killed.
             self.environment.end_orphans(p.pid for _, p in self.worker_threads)
+        self._oom.look(self._slot_uses())
         ours = process.pid in self._killed
         self._killed.discard(process.pid)
         self.outage.ends(worker.name)
         running = worker.slot.running()
         late = self._interrupted.pop(worker.slot.number, None)
-        cancelled = self._cancelled.pop(worker.slot.number, None)
+        ending = self._ending.pop(worker.slot.number, None)
         for job_id, token in worker.slot.unwritten():
             # The outcome was lost with the worker.
             self.maintenance.stalled(job_id, token)
         self.maintenance.release_slot(worker.slot)
         if running is None:
             return
-        if cancelled is not None and cancelled[:2] == (running.id, running.token):
+        if worker.slot.lost:
+            # What becomes of it is another worker's: nothing would be accepted.
+            logs.job("refused", self.queue.name, running.id, "lost", None)
+        elif ending is not None and ending[:2] == (running.id, running.token):
             self.maintenance.end_cancelled(running)
         elif late is not None and late[0] == running.token:
             self.maintenance.time_out(running)
-        elif process.exitcode in KILLED and not ours and self._oom.explains():
+        elif (
+            process.exitcode == KILLED
+            and not ours
+            and self._oom.explains(worker.slot.number, running.started, alone=worker.slot.alone)
+        ):
             self.maintenance.out_of_memory(running)
         else:
             self.maintenance.stalled(running.id, running.token)
@@ -218,19 +248,33 @@ class WorkerSupervision(Consumer):
         A thread reads it in its slot; after the grace, the job is failed and the thread replaced, as
         at a deadline.
         """
-        job = running.id, running.token
-        *told, since = self._cancelled.get(slot.number, ("", "", now))
-        if tuple(told) != job:
-            self._cancelled[slot.number] = (*job, now)
-            if self.forking:
-                self._signal(self._place_of(slot)[1], signal.SIGUSR1)
-        elif now - since < self.queue.runtime.settings.cancel_grace_ms / 1000:
+        if not self._grace_over(slot, running, now):
             return
-        elif self.forking:
+        if self.forking:
             self._signal(self._place_of(slot)[1], signal.SIGKILL)
         else:
             self._abandon(slot, now)
             self.maintenance.end_cancelled(running)
+
+    def lease_lost(self, slot: Slot, running: Running, now: float) -> None:
+        """Ends a job that another worker may have by now, in a process like a cancelled one.
+
+        A thread reads it in its slot; as nothing can be written for the job, the thread is not given
+        up before the deadline.
+        """
+        if self.forking and self._grace_over(slot, running, now):
+            self._signal(self._place_of(slot)[1], signal.SIGKILL)
+
+    def _grace_over(self, slot: Slot, running: Running, now: float) -> bool:
+        """Whether a job that has to end had its grace; it begins now, with the interrupt of a process."""
+        job = running.id, running.token
+        *known, since = self._ending.get(slot.number, ("", "", now))
+        if tuple(known) == job:
+            return now - since >= self.queue.runtime.settings.cancel_grace_ms / 1000
+        self._ending[slot.number] = (*job, now)
+        if self.forking:
+            self._signal(self._place_of(slot)[1], signal.SIGUSR1)
+        return False
 
     def _place_of(self, slot: Slot) -> tuple[int, Any]:
         """The place of the worker with this slot, and its thread or process."""
@@ -240,7 +284,7 @@ class WorkerSupervision(Consumer):
         """Gives up a thread whose job is about to be failed, and replaces it if not too many are late."""
         place, thread = self._place_of(slot)
         slot.abandon()
-        self._cancelled.pop(slot.number, None)
+        self._ending.pop(slot.number, None)
         self.maintenance.release_slot(slot)
         self.late.append((thread, now))
         if len(self.late) <= self.workers and not self.stop_flag.is_set():

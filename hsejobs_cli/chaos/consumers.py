@@ -20,14 +20,13 @@ def send_to_all(group: int, signum: int) -> None:
 
     Each worker process leads a group of its own.
     """
-    from hsejobs.engine.guard import descendants
+    from hsejobs import process_tree
 
-    below = list(descendants(group))
+    below = process_tree.descendants(group)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signum)
-    for pid in below:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signum)
+    for one in below:
+        process_tree.send(one, signum)
 
 
 class Consumer:

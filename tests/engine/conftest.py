@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +14,7 @@ from hsejobs.engine.runtime import reset_runtime, runtime
 from hsejobs.model import State
 from tests.engine import jobs
 from tests.support import wait_until
+from tests.support.consumers import power_off
 
 
 class Consumer:
@@ -48,10 +47,8 @@ class Consumer:
         return self.process.wait(timeout)
 
     def kill_all(self) -> None:
-        """Kills the whole session, as a power failure would."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        """Kills the consumer and its workers, as a power failure would."""
+        power_off(self.process)
 
 
 @pytest.fixture
@@ -97,3 +94,9 @@ def wait_for(state: str, n: int, timeout: float = 30) -> None:
         wait_until(lambda: counts()[state] == n, timeout=timeout, what=f"{n} {state}")
     except AssertionError as error:
         raise AssertionError(f"{error}; there are {counts()}") from None
+
+
+def note(trial: Path, word: str) -> None:
+    """Adds a word that a job waits for."""
+    with trial.open("a") as file:
+        file.write(f"{word}\n")

@@ -262,9 +262,11 @@ def hold_on(payload: dict[str, Any]) -> None:
     """Runs until it must stop, and sends nothing to Redis."""
     job = current_job()
     _note(f"begin:{payload['n']}")
-    while job.may_wait():
-        time.sleep(0.01)
-    _note(f"let-go:{payload['n']}")
+    try:
+        while job.may_wait():
+            time.sleep(0.01)
+    finally:
+        _note(f"let-go:{payload['n']}")
     job.check()
 
 

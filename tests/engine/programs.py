@@ -6,6 +6,7 @@ import concurrent.futures
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,10 @@ from tests.engine.jobs import huey
 #: Marks, in the environment, what a test's jobs have started.
 MARK = "TRIAL_FILE"
 _KEPT: list[bytes] = []
+
+if seconds := os.environ.get("HELPER_SECONDS"):
+    #: A process that the application starts for itself.
+    HELPER = subprocess.Popen(["/bin/sleep", seconds])
 
 
 def _square(n: int) -> int:
@@ -40,13 +45,18 @@ def pool(payload: dict[str, Any]) -> dict[str, Any]:
 
 @huey.task()
 def shell(payload: dict[str, Any]) -> int:
-    """A shell that starts a sleep, in a session of its own if asked to, and one that leaves it behind."""
+    """A shell that starts a sleep, in a session of its own if asked to, and one that leaves it behind.
+
+    ``deaf``: the worker ignores every interrupt meanwhile.
+    """
     command = f"sleep {payload['seconds']} & sleep {payload['seconds']}"
     process = subprocess.Popen(
         ["/bin/sh", "-c", command], start_new_session=payload.get("session", False)
     )
     if payload.get("orphans"):
         subprocess.run(["/bin/sh", "-c", f"setsid -f sleep {payload['seconds']}"], check=True)
+    if payload.get("deaf"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     _begun()
     return process.wait()
 
@@ -103,7 +113,6 @@ def grow(payload: dict[str, Any]) -> None:
     """Takes memory and keeps it."""
     _begun()
     _KEPT.append(b"x" * (payload["mb"] * 2**20))
-    time.sleep(payload["seconds"])
 
 
 @huey.task()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from benchmarks.cancel import ends
+from hsejobs import process_tree
 from hsejobs.engine import Job, JobFailed, runtime
 from hsejobs.errors import JobNotFound, WrongState
 from hsejobs.model import JobRecord, State
@@ -103,6 +105,41 @@ def test_a_consumer_that_stops_still_hears_of_it(consumer: Start, trial: Path, k
     job.cancel("enough")
     ended(job)
     assert one.process.wait(20) == 0
+
+
+def test_a_worker_that_dies_while_its_consumer_stops_keeps_no_job(
+    consumer: Start, trial: Path
+) -> None:
+    """Its job stayed active until all others had ended."""
+    options = {"QUEUE_SHUTDOWN_GRACE_MS": "60000", "QUEUE_CANCEL_GRACE_MS": "100"}
+    # A lease that does not end before the test.
+    one = consumer("-k", "process", "-w", "5", QUEUE_LEASE_MS="600000", **options)
+    # Claimed one after the other, so that none waits behind another.
+    deaf = jobs.deaf.add({"seconds": 60})
+    begun(trial, "deaf")
+    late = jobs.work.add({"n": 2, "seconds": 60}, timeout=2, attempts=1)
+    begun(trial, "begin:2")
+    dies = jobs.work.add({"n": 3, "seconds": 60})
+    begun(trial, "begin:3")
+    long = jobs.work.add({"n": 4, "seconds": 60})
+    begun(trial, "begin:4")
+    one.send(signal.SIGTERM)
+    # The idle one ends first.
+    wait_until(lambda: len(process_tree.children(one.process.pid)) == 4, 20, "the stop")
+    deaf.cancel("enough")
+    line = next(line for line in trial.read_text().splitlines() if line.startswith("begin:3"))
+    os.kill(int(line.split()[1]), signal.SIGKILL)
+    ended(deaf)
+    wait_until(lambda: dies.refresh().status == "waiting", timeout=20, what="the stall")
+    assert dies.refresh().stalls == 1
+    with pytest.raises(JobFailed) as caught:
+        late.wait(20)
+    assert caught.value.failure_code == "timeout"
+    assert long.refresh().status == "active"
+    assert one.process.poll() is None
+    one.send(signal.SIGTERM)
+    assert one.process.wait(20) == 0
+    assert long.refresh().status == "waiting"
 
 
 def test_a_consumer_that_stops_at_once_does_not_put_it_back(consumer: Start, trial: Path) -> None:

@@ -6,16 +6,21 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hsejobs.engine.memory import OutOfMemory, counter_file
+from hsejobs.engine import memory
+from hsejobs.engine.memory import OutOfMemory, SlotUse, counter_file
 from hsejobs.errors import JobFailed
+from hsejobs.handle import Job
 from tests.engine import jobs, programs
-from tests.engine.conftest import Consumer, wait_for
+from tests.engine.conftest import Consumer, note, wait_for
 from tests.support import wait_until
 
 Start = Callable[..., Consumer]
@@ -46,30 +51,132 @@ WHOLE_MACHINE = {
 }
 
 
-@pytest.mark.parametrize("files", [V2, V2_CONTAINER, V1_CONTAINER, WHOLE_MACHINE])
-def test_the_counter_that_explains_a_killed_process(tmp_path: Path, files: dict[str, str]) -> None:
-    counter = tmp_path / list(files)[-1]
+def write(root: Path, files: dict[str, str], killed: int) -> None:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text.format(killed))
 
-    def write(killed: int) -> None:
-        for name, text in files.items():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_text(text.format(killed))
 
-    write(3)
-    assert counter_file(tmp_path) == counter
-    memory = OutOfMemory(tmp_path)
-    assert not memory.explains()
-    write(4)
-    assert memory.explains()
-    counter.unlink()
-    # What cannot be read explains nothing new.
-    assert not OutOfMemory(tmp_path).explains()
+@pytest.mark.parametrize("files", [V2, V2_CONTAINER, V1_CONTAINER])
+def test_the_counter_is_that_of_the_own_group(tmp_path: Path, files: dict[str, str]) -> None:
+    write(tmp_path, files, 3)
+    assert counter_file(tmp_path) == tmp_path / list(files)[-1]
+
+
+@dataclass
+class Kernel:
+    """What the kernel shows of a cgroup of version 2."""
+
+    root: Path
+    files: dict[str, str]
+
+    def count(self, killed: int) -> None:
+        """Sets the counter."""
+        write(self.root, self.files, killed)
+
+    def put(self, *pids: int) -> None:
+        """Makes these the processes of the group."""
+        group = (self.root / list(self.files)[-1]).parent
+        (group / "cgroup.procs").write_text("".join(f"{pid}\n" for pid in pids))
+
+
+#: Whether the rise of the counter explains the death of the job in slot 1, which was started at 1.0.
+Case = Callable[[OutOfMemory, Kernel], bool]
+JOB, IDLE, BUSY = SlotUse(1, True, 1.0), SlotUse(2, False, 2.0), SlotUse(2, True, 2.0)
+
+
+def beside(before: list[SlotUse], after: list[SlotUse], killed: int = 4) -> Case:
+    """The slots as they were at the last look before the rise, and at the death."""
+
+    def case(watch: OutOfMemory, kernel: Kernel) -> bool:
+        watch.look([JOB, *before])
+        kernel.count(killed)
+        watch.look([JOB, *after])
+        return watch.explains(1, 1.0, alone=False)
+
+    return case
+
+
+by_itself = beside([], [])
+
+
+def later(watch: OutOfMemory, kernel: Kernel) -> bool:
+    """The same slot, and another job, which died for another reason."""
+    watch.look([JOB])
+    kernel.count(4)
+    started = time.monotonic()
+    watch.look([SlotUse(1, True, started)])
+    return watch.explains(1, started, alone=False)
+
+
+def again(watch: OutOfMemory, kernel: Kernel) -> bool:
+    """A second death after one rise."""
+    assert by_itself(watch, kernel)
+    watch.look([JOB])
+    return watch.explains(1, 1.0, alone=False)
+
+
+def in_company(watch: OutOfMemory, kernel: Kernel) -> bool:
+    """Another program in the group, of which no more can be seen."""
+    kernel.put(os.getpid(), 0)
+    return by_itself(watch, kernel)
+
+
+def alone_in_company(watch: OutOfMemory, kernel: Kernel) -> bool:
+    """The same, and a job that runs alone because workers have died under it."""
+    assert not in_company(watch, kernel)
+    return watch.explains(1, 1.0, alone=True)
+
+
+CASES: dict[str, tuple[Case, bool]] = {
+    "by itself": (by_itself, True),
+    "beside idle workers": (beside([IDLE], [IDLE]), True),
+    "no rise": (beside([], [], killed=3), False),
+    "beside another job": (beside([BUSY], [BUSY]), False),
+    "the other has ended": (beside([BUSY], [IDLE]), False),
+    "the other was replaced": (beside([BUSY], []), False),
+    "a short one in between": (beside([IDLE], [SlotUse(2, False, float("inf"))]), False),
+    "a later job": (later, False),
+    "a second death": (again, False),
+    "another program": (in_company, False),
+    "alone beside another program": (alone_in_company, True),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_rise_explains_what_it_can_only_be(tmp_path: Path, name: str) -> None:
+    kernel = Kernel(tmp_path, V2)
+    kernel.count(3)
+    ended = subprocess.Popen(["/bin/true"])
+    ended.wait()
+    # This process, one above it, and one that is gone.
+    kernel.put(os.getpid(), os.getppid(), ended.pid)
+    case, explained = CASES[name]
+    assert case(OutOfMemory(tmp_path), kernel) is explained
+
+
+def test_a_rise_explains_nothing_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "EXPLAINS_FOR", 0.0)
+    kernel = Kernel(tmp_path, V2)
+    kernel.count(3)
+    assert not by_itself(OutOfMemory(tmp_path), kernel)
+
+
+def test_the_counter_of_the_machine_explains_nothing(tmp_path: Path) -> None:
+    kernel = Kernel(tmp_path, WHOLE_MACHINE)
+    kernel.count(3)
+    assert counter_file(tmp_path) is None
+    assert not by_itself(OutOfMemory(tmp_path), kernel)
 
 
 @pytest.fixture
 def small_group() -> Iterator[Path]:
     """A real cgroup that has 300 MB."""
     own = counter_file()
+    if own is None:
+        pytest.skip("there is no cgroup that counts")
     group = own.parent / f"hsejobs-{os.getpid()}"
     limits = {"memory.oom_control": "memory.limit_in_bytes", "memory.events": "memory.max"}
     try:
@@ -88,20 +195,38 @@ def small_group() -> Iterator[Path]:
     group.rmdir()
 
 
-def test_a_worker_killed_for_memory(consumer: Start, small_group: Path) -> None:
-    """A kill that the kernel does not explain stays a stall."""
+def test_a_worker_killed_for_memory(consumer: Start, small_group: Path, trial: Path) -> None:
+    """A kill that the kernel does not explain stays a stall; so does one that another job may have
+    caused, until the job has run alone.
+    """
     place = "tests.engine.programs.huey"
     (small_group / "cgroup.procs").write_text(str(os.getpid()))
     try:
-        consumer("-k", "process", "-w", "2", place=place, QUEUE_MAX_STALLS="0")
+        consumer("-k", "process", "-w", "2", place=place, QUEUE_MAX_STALLS="1")
     finally:
         (small_group.parent / "cgroup.procs").write_text(str(os.getpid()))
-    codes = []
-    for job in (jobs.kill.add({}, attempts=1), programs.eat.add({"mb": 600}, attempts=1)):
+
+    def end(job: Job[Any]) -> tuple[str, int]:
         with pytest.raises(JobFailed) as caught:
             job.wait(30)
-        codes.append(caught.value.failure_code)
-    assert codes == ["stalled", "out_of_memory"]
+        return caught.value.failure_code, job.refresh().stalls
+
+    def eat() -> Job[Any]:
+        return programs.eat.add({"mb": 600}, attempts=1)
+
+    assert end(jobs.kill.add({}, attempts=1)) == ("stalled", 2)
+    assert end(eat()) == ("out_of_memory", 0)
+    neighbor = jobs.in_turn.add({"n": 1, "until": "enough"})
+    wait_until(lambda: "turn:1" in trial.read_text(), 20, "the other job")
+    eater = eat()
+    wait_until(lambda: eater.refresh().stalls == 1, 20, "its stall")
+    note(trial, "enough")
+    assert end(eater) == ("out_of_memory", 1)
+    assert neighbor.wait(20) is None
+    with subprocess.Popen(["/bin/sleep", "60"]) as stranger:
+        (small_group / "cgroup.procs").write_text(str(stranger.pid))
+        assert end(eat()) == ("out_of_memory", 1)
+        stranger.kill()
     assert jobs.echo.add({"say": "on"}).wait(20) == "on"
 
 
@@ -120,14 +245,16 @@ def test_processes_are_replaced_after_their_jobs(consumer: Start, trial: Path) -
 
 def test_a_consumer_of_threads_restarts_after_their_jobs(consumer: Start, trial: Path) -> None:
     """It keeps its process id; a job that runs may end, although it takes longer than the grace."""
-    slow = jobs.work.add({"n": 100, "seconds": 1.5})
+    slow = jobs.in_turn.add({"n": 100, "until": "enough"})
     jobs.echo.add_many([{"n": n} for n in range(24)])
     options = {"QUEUE_MAX_JOBS": "10", "QUEUE_SHUTDOWN_GRACE_MS": "0"}
     one = consumer("-k", "thread", "-w", "2", **options)
+    wait_until(lambda: "recycling" in one.log.read_text(), 20, "the limit to be reached")
+    note(trial, "enough")
     wait_for("completed", 25)
     assert slow.refresh().stalls == 0
     said = [line.split()[0] for line in trial.read_text().splitlines()]
-    assert sorted(said) == sorted([*map(str, range(24)), "begin:100", "end:100"])
+    assert sorted(said) == sorted([*map(str, range(24)), "turn:100", "enough", "over:100"])
     wait_until(lambda: one.log.read_text().count("processor started") > 1, 20, "the restart")
     assert one.process.poll() is None
 
@@ -139,7 +266,7 @@ def test_what_grows_is_replaced(consumer: Start, trial: Path, kind: str) -> None
     size = "import tests.engine.programs; from hsejobs.engine.memory import resident_mb; print(resident_mb())"
     done = subprocess.run([sys.executable, "-c", size], capture_output=True, check=True, text=True)
     most = str(int(float(done.stdout)) + 100)
-    programs.grow.add_many([{"mb": 300, "seconds": 1.1}] * 3)
+    programs.grow.add_many([{"mb": 300}] * 3)
     one = consumer("-k", kind, "-w", "1", place=place, QUEUE_TRIAL_MAX_RSS=most)
     wait_for("completed", 3, timeout=60)
     assert sum(pids(trial).values()) == 3

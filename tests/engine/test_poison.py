@@ -6,6 +6,7 @@ nothing tells which of them caused it.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ import redis
 from hsejobs.engine.runtime import runtime
 from hsejobs.handle import Job
 from tests.engine import jobs
-from tests.engine.conftest import Consumer, counts, wait_for
+from tests.engine.conftest import Consumer, counts, note, wait_for
 from tests.support import wait_until
 
 Start = Callable[..., Consumer]
@@ -79,7 +80,7 @@ def test_a_suspect_runs_beside_nothing(
     consumer: Start, trial: Path, redis_client: redis.Redis, kind: str
 ) -> None:
     """Two of them take turns, and the others go on afterwards."""
-    pair = [suspect(redis_client, 0.3) for _ in range(2)]
+    pair = [suspect(redis_client, 0.15) for _ in range(2)]
     jobs.work.add_many([{"n": n, "seconds": 0.03} for n in range(30)])
     consumer("-k", kind, "-w", "4", QUEUE_LEASE_MS="30000")
     wait_until(lambda: "begin:5" in words(trial), 20, "a beginning")
@@ -100,9 +101,9 @@ def test_a_suspect_does_not_wait_forever(
 ) -> None:
     """The others go on, and it tries again later; no attempt is used."""
     job = suspect(redis_client, 0)
-    consumer("-k", "thread", "-w", "2", QUEUE_LEASE_MS="900")
-    long = jobs.work.add({"n": 1, "seconds": 2.5})
-    wait_until(lambda: "begin:1" in words(trial), 20, "the long job")
+    consumer("-k", "thread", "-w", "2", QUEUE_LEASE_MS="600")
+    long = jobs.in_turn.add({"n": 1, "until": "enough"})
+    wait_until(lambda: "turn:1" in words(trial), 20, "the long job")
     runtime().writer.promote("trial", job.id)
     wait_until(lambda: redis_client.hexists(f"hsejobs:{{trial}}:j:{job.id}", "aa"), 20, "the wait")
     after = jobs.work.add({"n": 2, "seconds": 0})
@@ -110,6 +111,7 @@ def test_a_suspect_does_not_wait_forever(
     assert job.refresh().attempts_made == 0
     assert after.wait(10) == 2
     assert long.refresh().status == "active"
+    note(trial, "enough")
     assert job.wait(20) == 1000
 
 
@@ -119,10 +121,13 @@ def test_a_suspect_that_waits_is_released_at_a_stop(
 ) -> None:
     job = suspect(redis_client, 0)
     one = consumer("-k", kind, "-w", "2", QUEUE_LEASE_MS="60000")
-    jobs.work.add({"n": 1, "seconds": 1})
-    wait_until(lambda: "begin:1" in words(trial), 20, "the other job")
+    jobs.in_turn.add({"n": 1, "until": "enough"})
+    wait_until(lambda: "turn:1" in words(trial), 20, "the other job")
     runtime().writer.promote("trial", job.id)
     wait_until(lambda: redis_client.hexists(f"hsejobs:{{trial}}:j:{job.id}", "aa"), 20, "the wait")
-    assert one.stop() == 0
+    one.send(signal.SIGTERM)
+    wait_for("waiting", 1)
+    note(trial, "enough")
+    assert one.process.wait(20) == 0
     assert counts() == {"waiting": 1, "active": 0, "delayed": 0, "completed": 1, "failed": 0}
     assert (job.refresh().stalls, job.refresh().attempts_made) == (2, 0)

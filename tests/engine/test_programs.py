@@ -9,20 +9,25 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hsejobs.engine.guard import children
+from hsejobs import process_tree
+from hsejobs.engine.runtime import runtime
 from hsejobs.errors import JobFailed
+from hsejobs.handle import Job
 from tests.engine import programs
 from tests.engine.conftest import Consumer, wait_for
 from tests.support import wait_until
 
 Start = Callable[..., Consumer]
 PLACE = "tests.engine.programs.huey"
+#: A consumer, and three workers below their guards.
+WORKERS = 7
 
 
 def started_here(trial: Path) -> list[int]:
@@ -54,15 +59,35 @@ def left(trial: Path, spared: int) -> Callable[[], bool]:
     return lambda: len(started_here(trial)) <= spared
 
 
-def run_all(trial: Path, folder: str, timeout: float) -> list[Any]:
-    """A job of each kind that runs for a minute, with all that it starts."""
-    payload = {"seconds": 60, "folder": folder, "hang": True, "session": True, "orphans": True}
-    tasks = (programs.pool, programs.shell, programs.browser)
-    added = [task.add(payload, timeout=timeout, attempts=1) for task in tasks]
-    wait_until(lambda: trial.read_text().count("begun") == len(added), 20, "the programs")
+def add_all(folder: str, timeout: float) -> list[Job[Any]]:
+    """A job of each kind that runs for a minute; one hears no interrupt."""
+    payload = {"seconds": 60, "folder": folder, "hang": True}
+    orphans = {"session": True, "orphans": True, "deaf": True}
+    return [
+        programs.pool.add(payload, timeout=timeout, attempts=1),
+        programs.shell.add({**payload, **orphans}, timeout=timeout, attempts=1),
+        programs.browser.add(payload, timeout=timeout, attempts=1),
+    ]
+
+
+def run_all(trial: Path, folder: str) -> list[Job[Any]]:
+    """These jobs, once they run with all that they start."""
+    before = trial.read_text().count("begun")
+    added = add_all(folder, timeout=60)
+    wait_until(lambda: trial.read_text().count("begun") - before == 3, 20, "the programs")
     # Three pairs of guard and worker, the consumer; four of the pool, a shell and three sleeps, a browser.
-    wait_until(lambda: len(started_here(trial)) > 7 + 4 + 4 + 3, 20, "all that they start")
+    wait_until(lambda: len(started_here(trial)) > WORKERS + 4 + 4 + 3, 20, "all that they start")
     return added
+
+
+def codes(ended: list[Job[Any]]) -> list[str]:
+    """The codes of jobs that fail."""
+    found = []
+    for job in ended:
+        with pytest.raises(JobFailed) as caught:
+            job.wait(30)
+        found.append(caught.value.failure_code)
+    return found
 
 
 def test_programs_work(consumer: Start, trial: Path, chromium: str) -> None:
@@ -77,15 +102,32 @@ def test_programs_work(consumer: Start, trial: Path, chromium: str) -> None:
     assert ended.wait(30) == [-signal.SIGTERM, -signal.SIGTERM]
 
 
-def test_nothing_outlives_a_time_out(consumer: Start, trial: Path, chromium: str) -> None:
-    consumer("-k", "process", "-w", "3", place=PLACE)
-    added = run_all(trial, chromium, timeout=6)
-    for job in added:
-        with pytest.raises(JobFailed) as caught:
-            job.wait(30)
-        assert caught.value.failure_code == "timeout"
-    # Only the consumer, and three new workers below their guards.
-    wait_until(left(trial, 7), 2, "the end of what the jobs have started")
+def test_nothing_outlives_its_job(consumer: Start, trial: Path, chromium: str) -> None:
+    """Whatever ends it: a cancel, the loss of its lease, its timeout."""
+    options = {"QUEUE_CANCEL_GRACE_MS": "300"}
+    consumer("-k", "process", "-w", "3", place=PLACE, **options)
+
+    def end_of_all(within: float) -> None:
+        # Three new workers run below their guards.
+        wait_until(left(trial, WORKERS), within, "the end of what the jobs have started")
+
+    begun = time.monotonic()
+    cancelled = run_all(trial, f"{chromium}/cancelled")
+    took = time.monotonic() - begun
+    for job in cancelled:
+        job.cancel("enough")
+    end_of_all(0.3 + 2)
+    assert codes(cancelled) == ["cancelled"] * 3
+
+    run_all(trial, f"{chromium}/lost")
+    assert runtime().writer.obliterate("trial", force=True) == 6
+    # A renewal, every half second here, tells it.
+    end_of_all(0.5 + 0.3 + 2)
+
+    late = add_all(f"{chromium}/late", timeout=1 + took)
+    assert codes(late) == ["timeout"] * 3
+    end_of_all(2)
+    assert trial.read_text().count("begun") == 9
 
 
 @pytest.mark.parametrize("end", ["stop", "kill", "guards"])
@@ -93,12 +135,12 @@ def test_nothing_outlives_the_consumer(
     consumer: Start, trial: Path, chromium: str, end: str
 ) -> None:
     one = consumer("-k", "process", "-w", "3", place=PLACE, QUEUE_SHUTDOWN_GRACE_MS="100")
-    run_all(trial, chromium, timeout=60)
+    run_all(trial, chromium)
     if end == "guards":
         # A user who kills processes may kill the guards first.
-        for pid in children(one.process.pid):
-            os.kill(pid, signal.SIGKILL)
-        wait_until(left(trial, 7), 2, "the end of what the jobs have started")
+        for guard in process_tree.children(one.process.pid):
+            process_tree.send(guard, signal.SIGKILL)
+        wait_until(left(trial, WORKERS), 2, "the end of what the jobs have started")
     elif end == "stop":
         assert one.stop() == 0
         wait_for("waiting", 3)
@@ -119,9 +161,14 @@ def test_what_a_job_leaves_behind_ends_with_its_worker(consumer: Start, trial: P
     wait_until(left(trial, 0), 2, "the end of what the job has left behind")
 
 
-def test_a_stopped_consumer_of_threads_ends_what_it_started(consumer: Start, trial: Path) -> None:
-    one = consumer("-k", "thread", "-w", "1", place=PLACE, QUEUE_SHUTDOWN_GRACE_MS="100")
+def test_a_stopped_consumer_of_threads_ends_what_its_jobs_started(
+    consumer: Start, trial: Path
+) -> None:
+    """What the application had started before is not theirs."""
+    options = {"QUEUE_SHUTDOWN_GRACE_MS": "100", "HELPER_SECONDS": "60"}
+    one = consumer("-k", "thread", "-w", "1", place=PLACE, **options)
     programs.shell.add({"seconds": 60, "session": True})
-    wait_until(lambda: len(started_here(trial)) == 4, 20, "the shell and what it starts")
+    wait_until(lambda: len(started_here(trial)) == 5, 20, "the shell and what it starts")
     assert one.stop() == 0
-    wait_until(left(trial, 0), 2, "the end of what the job has started")
+    wait_until(left(trial, 1), 2, "the end of what the job has started")
+    assert len(started_here(trial)) == 1

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import redis
 from huey.consumer import ForkSafeFlag
 from pydantic import BaseModel
 
@@ -28,7 +29,6 @@ from hsejobs.engine.slots import Running, Slot
 from hsejobs.engine.worker import JobWorker
 from hsejobs.errors import InvalidPayload
 from hsejobs.store import registry
-from hsejobs.store.work import Claim
 from tests.engine import jobs
 
 
@@ -115,12 +115,11 @@ class Host:
 
     def wake_maintenance(self) -> None: ...
 
-    def is_late(self, claim: Claim) -> bool:
-        return False
-
     def supervise(self) -> None: ...
 
     def cancel_requested(self, slot: Slot, running: Running, now: float) -> None: ...
+
+    def lease_lost(self, slot: Slot, running: Running, now: float) -> None: ...
 
     def deadline_passed(self, slot: Slot, running: Running, now: float) -> None: ...
 
@@ -165,6 +164,22 @@ def test_after_a_call_that_took_long_leases_are_renewed_before_any_is_taken(
     maintenance._calm_until = 0.0
     maintenance._sweep()
     assert job.refresh().stalls == 1
+
+
+def test_a_job_that_was_lost_before_it_started_does_not_start(
+    trial: Path, redis_client: redis.Redis
+) -> None:
+    host = Host(jobs.huey)
+    maintenance = Maintenance(host)
+    first, second, third = jobs.echo.add_many([{"n": n} for n in range(3)])
+    host.slot.load(maintenance.work.step([], 3, "ours", 60_000)[1])
+    host.slot.begin(time.monotonic())
+    redis_client.hset(f"hsejobs:{{trial}}:j:{second.id}", "tk", "another")
+    maintenance._renew()
+    assert (host.slot.left, host.slot.lost) == (0, False)
+    maintenance.pending.flush()
+    states = [job.refresh().status for job in (first, second, third)]
+    assert states == ["active", "active", "waiting"]
 
 
 def test_a_job_runs_under_the_short_name_of_its_task_too() -> None:

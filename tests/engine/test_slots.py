@@ -7,6 +7,10 @@ outcomes and releases thousands of times a second for as long as the job ran.
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from hsejobs import forks
 from hsejobs.engine.slots import Slot
 from hsejobs.store.work import Claim, Done
@@ -77,23 +81,34 @@ def test_an_outcome_that_only_its_worker_knew_is_named_when_the_worker_died() ->
     assert slot.reclaim()[0] == [Done("a", "t-a", 5, b"null")]
 
 
-def test_a_cancel_marks_the_job_that_it_names_and_no_later_one() -> None:
-    """The signal that follows it may arrive when the worker runs the next job already."""
-    slot, seen = loaded("a", "b"), list[bool]()
+@pytest.mark.parametrize(
+    ("mark", "marked"), [(Slot.mark_cancelled, "cancelled"), (Slot.mark_lost, "lost")]
+)
+def test_a_mark_is_on_the_job_that_it_names_and_on_no_later_one(mark: Any, marked: str) -> None:
+    """The signal that follows it may arrive when the worker runs the next job already.
 
-    def mark(job_id: str, token: str) -> None:
-        slot.mark_cancelled(job_id, token)
-        seen.append(slot.cancelled)
+    A job that was not started is to be given up; one that has ended is neither.
+    """
+    slot, seen = loaded("a", "b"), list[tuple[bool, bool]]()
 
-    mark("a", "t-a")  # it does not run yet
+    def try_to(job_id: str, token: str) -> None:
+        not_started = mark(slot, job_id, token)
+        seen.append((not_started, getattr(slot, marked)))
+
+    try_to("a", "t-a")  # it does not run yet
     slot.begin(1.0)
-    mark("b", "t-b")
-    mark("a", "t-b")
-    slot.reclaim()
-    mark("a", "t-a")
-    slot.finish(None)
-    seen.append(slot.cancelled)
-    slot.load(claims("b"))
+    try_to("b", "t-b")
+    try_to("a", "t-b")
+    slot.finish(Done("a", "t-a", 5, b"null"))
+    try_to("a", "t-a")
     slot.begin(2.0)
-    seen.append(slot.cancelled)
-    assert seen == [False, False, False, True, False, False]
+    try_to("a", "t-a")
+    assert seen == [(True, False), (True, False), (False, False), (False, False), (False, False)]
+    seen.clear()
+    slot.reclaim()
+    try_to("b", "t-b")
+    slot.finish(None)
+    try_to("b", "t-b")
+    slot.load(claims("b"))
+    slot.begin(3.0)
+    assert (seen, getattr(slot, marked)) == ([(False, True), (False, False)], False)

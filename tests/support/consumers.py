@@ -10,6 +10,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from hsejobs import process_tree
+from tests.support import wait_until
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -36,9 +39,27 @@ class Consumers:
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """Kills the consumer and all its workers, as a power failure would."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        power_off(process)
+
+
+def power_off(process: subprocess.Popen[bytes]) -> None:
+    """Kills the leader of a session and all below it, and waits for their end.
+
+    The guards of worker processes would end them anyway, a moment later; meanwhile a worker could
+    claim jobs of the next test.
+    """
+    below = process_tree.descendants(process.pid)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for one in below:
+        process_tree.send(one, signal.SIGKILL)
+    process.wait()
+
+    def is_over(one: process_tree.Process) -> bool:
+        now = process_tree.read(one.pid)
+        return now is None or now.identity != one.identity or now.state in "ZX"
+
+    wait_until(lambda: all(map(is_over, below)), 20, "the end of the consumer")
 
 
 @contextlib.contextmanager

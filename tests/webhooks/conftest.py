@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import ssl
 import subprocess
 import sys
@@ -18,6 +16,7 @@ from hsejobs.services.webhooks import transport
 from hsejobs.store.circuits import Circuits
 from tasks.shared.platform.database import close_databases
 from tests.services.conftest import certificate as certificate  # the fixture itself
+from tests.support.consumers import power_off
 from tests.webhooks import worker
 
 
@@ -66,10 +65,8 @@ class Consumer:
             )
 
     def kill_all(self) -> None:
-        """Kills the whole session, as a power failure would."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        """Kills the consumer and its workers, as a power failure would."""
+        power_off(self.process)
 
 
 @pytest.fixture
