@@ -263,10 +263,11 @@ def test_nothing_of_a_tenant_is_left_when_it_is_forgotten(
     for org in ("one", "two"):
         run(store, f"j-{org}", org, 1_000)
         shares.set("q", org, weight=2)
-        for key in ("turns", "turns:rested", "turns:parked"):
-            redis_client.zadd(f"t:{{q}}:{key}", {f"{priority}{org}": 1 for priority in range(1, 6)})
     _back_a_minute(store, redis_client)
     store.work.sweep(3)
+    for org in ("one", "two"):
+        for key in ("turns", "turns:rested", "turns:parked"):
+            redis_client.zadd(f"t:{{q}}:{key}", {f"{priority}{org}": 1 for priority in range(1, 6)})
     walked = list(tenants.walk("one"))
     assert sum(found.entries for found in walked) == 3
     assert tenants.forget_entries("q", "one") == 18
