@@ -4,6 +4,8 @@ local INFINITE = math.huge
 local members, horizon, several = {}, 0, false
 -- How many jobs of each party this call has picked, and the priorities whose virtual time has advanced.
 local picked, served = {}, {}
+-- How many jobs of each member this call has taken: they stay in its line until the end of the call.
+local taken_of = {}
 
 local function load_turns(n, found)
   local loaded = #found / 2
@@ -13,7 +15,7 @@ local function load_turns(n, found)
     local priority = tonumber(string.sub(found[i], 1, 1)) or 5
     members[#members + 1] = {
       member = found[i], party = string.sub(found[i], 2), priority = priority, score = tonumber(found[i + 1]),
-      ids = {}, at = 1, kept = 0, step = several and math.max(2, math.ceil(n / loaded) + 1) or n + 1, more = true,
+      ids = {}, at = 1, kept = taken_of[found[i]] or 0, step = several and math.max(2, math.ceil(n / loaded) + 1) or n + 1, more = true,
     }
   end
 end
@@ -94,6 +96,7 @@ end
 local function take(one, task)
   skip(one)
   one.kept = one.kept + 1
+  taken_of[one.member] = one.kept
   picked[one.party] = (picked[one.party] or 0) + 1
   if not several or share()[FIFO] then return nil end
   local priority, us = one.priority, estimate(task)
