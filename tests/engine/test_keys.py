@@ -57,7 +57,7 @@ def key(payload: Any) -> str:
         ({"key": key, "key_rate": "5/d"}, "key_rate"),
         ({"key": key, "key_rate": 5}, "key_rate"),
     ],
-    ids=str,
+    ids=range(10),
 )
 def test_a_decorator_with_half_a_limit_is_refused(options: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidOption, match=rf"^{named}: "):

@@ -72,8 +72,8 @@ MUTANTS = (
     lua(
         "a paused queue is claimed from",
         "lib/claim",
-        "n < 1 or is_paused()",
-        "n < 1",
+        "if is_paused() then return",
+        "if false then return",
         PROMISES,
     ),
     lua(

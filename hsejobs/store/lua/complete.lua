@@ -15,7 +15,6 @@ local SMALL = 64
 local n, token, lease_ms = whole(ARGV[1], 0), ARGV[2], within(ARGV[3], 0, LONGEST_MS, 0)
 local again = whole(ARGV[4], 0)
 
-if #ARGV > 4 then begin() end
 local outcomes = {}
 local done, gone, finished_at, leaving = {}, {}, NOW, false
 for a = 5, #ARGV, 4 do
@@ -26,6 +25,7 @@ for a = 5, #ARGV, 4 do
   if job[4] and job[2] == its_token and (job[1] == 'a' or job[1] == 'f') then
     outcomes[#outcomes + 1] = 'k'
     if job[1] == 'a' then
+      begin()
       end_cancelled(id, 'a', nil, us)
       count('us', job[3], us)
       count('r' .. bucket(us), job[3])
@@ -35,7 +35,14 @@ for a = 5, #ARGV, 4 do
   else
     outcomes[#outcomes + 1] = 'c'
     if job[1] == 'a' then
-      local started = int(math.floor((now_us - us) / 1000))
+      local started, org = int(math.floor((now_us - us) / 1000)), job[3]
+      -- The first write must need no memory.
+      if org then
+        redis.call('ZREM', org_index('a', org), id)
+        begun = true
+      else
+        begin()
+      end
       if #result > SMALL then
         redis.call('SET', base .. K.result .. id, result)
         redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', finished_at)
@@ -46,12 +53,11 @@ for a = 5, #ARGV, 4 do
       end
       if job[5] then redis.call('UNLINK', base .. K.checkpoint .. id) end
       if job[6] then free_locks(id, its_token, job[6]) end
-      local org, score = job[3], int(now_us + #gone)
+      local score = int(now_us + #gone)
       gone[#gone + 1] = id
       done[#done + 1] = score
       done[#done + 1] = id
       if org then
-        redis.call('ZREM', org_index('a', org), id)
         redis.call('ZADD', org_index('c', org), score, id)
       end
       if job[9] then key_left(id, job[7] or '', job[9]) end

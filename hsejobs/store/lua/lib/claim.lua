@@ -30,10 +30,11 @@ local function allowed(n)
   return room, tonumber(most), tonumber(window)
 end
 
--- Wakes another worker if it would find a job.
-local function ring_for_more(turns)
-  local more
-  if turns then
+-- Wakes another worker if it would find a job. `more`: whether that is so, nil if it is to be looked up.
+local function ring_for_more(turns, more)
+  if more ~= nil then
+    -- Known from what was read.
+  elseif turns then
     more = redis.call('ZCARD', base .. K.turns) > 0
   else
     more = redis.call('ZCOUNT', base .. K.waiting, '-inf', '(' .. int(BEHIND)) > 0
@@ -43,14 +44,21 @@ end
 
 -- Returns a list for each job: the FIELDS except the last three, 'revoked' or '', id, payload, key; absent ones are nil.
 local function claim(n, token, lease_ms, again)
-  if n < 1 or is_paused() then return {} end
-  move_due(100)
+  if n < 1 then return {} end
+  local waiting = base .. K.waiting
+  -- One command reads all that may be absent: 0 is nothing at all, 1 no more than waiting jobs.
+  local paused, delayed, revokes, resent = base .. K.paused, base .. K.delayed, base .. K.revoked, base .. K.resent .. token
+  local there = redis.call('EXISTS', waiting, paused, paused, delayed, delayed, revokes, revokes, resent, resent)
+  if there == 0 then return {} end
+  if there > 1 then
+    if is_paused() then return {} end
+    move_due(100)
+  end
   local most, window
   if share()[LIMIT] or share()[RATE] then
     n, most, window = allowed(n)
     if n < 1 then return {} end
   end
-  local waiting = base .. K.waiting
   -- A plain FIFO needs no turns unless tenants have limits.
   local limited = share()[TENANT] or share()[OVERRIDES]
   if limited and not share()[ON] then
@@ -83,9 +91,9 @@ local function claim(n, token, lease_ms, again)
     if #ids == 0 and not alone then return {} end
   end
   -- Both are rare: one command reads both.
-  local special = redis.call('EXISTS', base .. K.revoked, base .. K.resent .. token) > 0
+  local special = there > 1 and redis.call('EXISTS', revokes, resent) > 0
   if special and is_late(token, again) then return {} end
-  begin()
+  if shares then begin() end
   local out, taken, payload_keys, leases, lines = {}, {}, {}, {}, {}
   local lease_until = int(now_ms + lease_ms)
   local revocable = special and redis.call('EXISTS', base .. K.revoked) == 1
@@ -106,12 +114,14 @@ local function claim(n, token, lease_ms, again)
     local job = read(key, unpack(FIELDS))
     local state, org, at = job[14], job[6], #taken + 1
     local party = org or ''
+    if state ~= 'w' or job[15] or (org and not share()[ON]) then begin() end
     if state ~= 'w' and not is_there(key, job, state) then
       take_from('w', nil, id)
       redis.call('ZREM', one and line_of(one.party) or line, id)
       if one then skip(one) end
     elseif state == 'w' and turns and party ~= (one and one.party or string.sub(alone or '', 2)) then
       -- In the index of another organization: the record is correct.
+      begin()
       redis.call('ZREM', one and line_of(one.party) or line, id)
       if one then skip(one) end
     elseif state == 'w' and job[15] then
@@ -143,7 +153,13 @@ local function claim(n, token, lease_ms, again)
       if one then skip(one) end
     end
   end
+  -- Without other writes before, what was read is still so.
+  local more
+  if not begun then more = next < #ids or #ids > n end
   if #taken > 0 then
+    -- The first write, because it needs no memory.
+    redis.call('ZREM', waiting, unpack(taken))
+    begun = true
     for _, job in ipairs(out) do
       local id, org = job[15], job[6]
       local made = within(job[2], 0, 1000000, 0)
@@ -159,7 +175,6 @@ local function claim(n, token, lease_ms, again)
       count('w' .. bucket(now_us - since * 1000), org)
       event('active', id, org)
     end
-    redis.call('ZREM', waiting, unpack(taken))
     for party, line in pairs(lines) do
       if party ~= '' or share()[ON] then redis.call('ZREM', line_of(party), unpack(line)) end
     end
@@ -174,6 +189,6 @@ local function claim(n, token, lease_ms, again)
   elseif alone and next >= #ids and #ids <= n and not entered[alone] then
     redis.call('ZREM', base .. K.turns, alone)
   end
-  ring_for_more(turns)
+  ring_for_more(turns, more)
   return out
 end
