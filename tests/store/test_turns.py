@@ -139,7 +139,7 @@ class Sharing(RuleBasedStateMachine):
         ids = self.ids(want)
         for job_id in ids:
             job = self.model.waiting.pop(job_id)
-            job.token, job.listed = "old", True
+            job.token, job.listed, job.dead = "old", True, False
             self.client.hset(f"{BASE}j:{job_id}", mapping={"st": "a", "tk": "old", "am": 1})
             self.client.zrem(BASE + "waiting", job_id)
             self.client.zadd(BASE + "active", {job_id: 2**52})
