@@ -144,7 +144,6 @@ def make_many(
     )
     name, read, seal, key_of = target.name, target.read, target.seal, target.key
     extras = b"" if target.extras is None else target.extras()
-    # What the system adds, and what follows from a job that was admitted, must not be lost.
     quota = 0 if internal or parent is not None else target.tenant_backlog
     made = []
     for number, payload in enumerate(payloads):

@@ -164,11 +164,12 @@ local function claim(n, token, lease_ms, again)
       local id, org = job[15], job[6]
       local made = within(job[2], 0, 1000000, 0)
       job[2] = int(made)
+      made = made + 1
       local key = base .. K.job .. id
       if job.charged then
-        redis.call('HSET', key, 'st', 'a', 'tk', token, 'am', made + 1, 'pt', NOW, 'ev', job.charged)
+        redis.call('HSET', key, 'st', 'a', 'tk', token, 'am', made, 'pt', NOW, 'ev', job.charged)
       else
-        redis.call('HSET', key, 'st', 'a', 'tk', token, 'am', made + 1, 'pt', NOW)
+        redis.call('HSET', key, 'st', 'a', 'tk', token, 'am', made, 'pt', NOW)
       end
       if org then redis.call('ZADD', org_index('a', org), lease_until, id) end
       local since = whole(job[9]) or whole(job[10], now_ms)
