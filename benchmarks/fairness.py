@@ -11,7 +11,8 @@ Run it in any folder::
 ``returns``     a tenant that comes back after a pause: its part of the next seconds;
 ``limits``      the event feed under a limit, a tenant limit and a rate, while a consumer is killed
                 every second: the most at any moment, the most starts in any sliding window;
-``neighbors``  the first jobs of five tenants behind 1,500 jobs of 20 ms of another one.
+``neighbors``  the first jobs of five tenants behind 1,500 jobs of 20 ms of another one; a call to a
+                fast host behind 25 calls of another tenant to a slow one, with a limit by host.
 
 One JSON document on stdout; exit 1 if a limit was exceeded.
 """
@@ -195,7 +196,17 @@ def neighbors() -> dict[str, Any]:
         time.sleep(0.5)
         ids = [made.add(f"single-{number}", 1, JOB)[0] for number in range(5)]
         waits = [made.waited_ms(one) / 1000 for one in ids]
-    return {"seconds": [round(one, 3) for one in waits], "max": round(max(waits), 3)}
+    with field() as made:
+        start_two(made, 4)
+        made.call("many", 25, 2.0, "slow")
+        time.sleep(0.5)
+        (fast,) = made.call("one", 1, 0.02, "fast")
+        call = made.waited_ms(fast) / 1000
+    return {
+        "seconds": [round(one, 3) for one in waits],
+        "max": round(max(waits), 3),
+        "callBehindSlowHost": round(call, 3),
+    }
 
 
 def main() -> int:

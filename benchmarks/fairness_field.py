@@ -93,6 +93,20 @@ class Field:
         self.writer.add_many(QUEUE, jobs)
         return [job.id for job in jobs]
 
+    def call(self, organization: str, n: int, seconds: float, host: str) -> list[str]:
+        """Adds calls to a host that answers after ``seconds``; returns their ids."""
+        payload = json.dumps({"seconds": seconds, "host": host}).encode()
+        jobs = [
+            NewJob(
+                *(new_job_id(), "benchmarks.fairness_tasks.call", payload, 3, 3, 50, 0),
+                organization_id=organization,
+                key=f"{host} {organization}",
+            )
+            for _ in range(n)
+        ]
+        self.writer.add_many(QUEUE, jobs)
+        return [job.id for job in jobs]
+
     def waited_ms(self, job_id: str, patience: float = 120.0) -> int:
         """ms from the add of a job to its begin; waits until it has ended."""
         until = time.monotonic() + patience

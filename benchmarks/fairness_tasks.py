@@ -21,3 +21,13 @@ def work(payload: dict[str, Any]) -> None:
         file = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.write(file, line.encode())
         os.close(file)
+
+
+def _host_and_organization(payload: dict[str, Any], organization: str | None) -> str:
+    return f"{payload['host']} {organization}"
+
+
+@huey.task(key=_host_and_organization, key_limit=2)
+def call(payload: dict[str, Any]) -> None:
+    """Waits as long as the host takes to answer."""
+    time.sleep(payload["seconds"])
