@@ -85,7 +85,8 @@ def _interrupter(worker: JobWorker) -> Callable[[int, Any], None]:
         # The job to interrupt may have ended meanwhile, and another may have started.
         slot = worker.slot
         ends = worker.stop_flag.is_set() or slot.cancelled or slot.overdue(time.monotonic())
-        if slot.running_now and ends:
+        job = worker.job
+        if slot.running_now and ends and job is not None and job.interruptible:
             worker.interrupted = True
             raise JobInterrupted
 
