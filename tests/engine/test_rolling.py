@@ -21,7 +21,7 @@ def test_rolling_deploys_beside_the_last_release(short_tmp: Path) -> None:
     try:
         _, older = rolling.peer(short_tmp)
     except rolling.NoPeer as error:
-        # Not a failure in CI either: whoever runs .ci/run chooses how the tree gets there.
+        # Not a failure in CI either: the machine that runs .ci/run may have got the tree without its history.
         pytest.skip(f"only the deploy of an application was run: {error}")
     found = rolling.run_part("library", short_tmp, older, restarts=3, rate=100)
     assert rolling.is_good(found), found
