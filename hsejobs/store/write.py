@@ -268,7 +268,8 @@ class JobWriter(Sweeps):
     ) -> list[RefusedJob]:
         """Cancels the jobs that have not ended and are unchanged; returns the others.
 
-        Who cancelled a running job first, and why, stays. A waiting or delayed job fails at once; an active one can no longer complete.
+        A waiting or delayed job fails at once; an active one can no longer complete. Who cancelled that
+        one first, and why, stays.
         """
         refused: list[RefusedJob] = []
         fixed = (cancel.owner or "", cancel.by, cancel.reason or "", new_nonce())
