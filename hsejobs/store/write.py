@@ -268,8 +268,7 @@ class JobWriter(Sweeps):
     ) -> list[RefusedJob]:
         """Cancels the jobs that have not ended and are unchanged; returns the others.
 
-        A waiting or delayed job fails at once; an active one can no longer complete. Who cancelled that
-        one first, and why, stays.
+        A waiting or delayed job fails at once. Who cancelled an active one first, and why, stays.
         """
         refused: list[RefusedJob] = []
         fixed = (cancel.owner or "", cancel.by, cancel.reason or "", new_nonce())
