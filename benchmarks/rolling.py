@@ -3,8 +3,9 @@
 ``python -m benchmarks.rolling`` prints one JSON document and exits with 1 if a job failed, used an attempt,
 was lost or ran twice. Two parts:
 
-- ``library``: the last release of hsejobs (the newest tag, else the commit in ``peer.txt``) beside this
-  working tree. Consumers of 0.1.0 fail jobs that they do not know; those of the working tree hold them back.
+- ``library``: the last release of hsejobs (the newest tag, else the commit in ``peer.txt``; or a built
+  wheel, ``--peer-wheel``) beside this working tree. Consumers of 0.1.0 fail jobs that they do not know;
+  those of the working tree hold them back.
 - ``application``: two releases of an application on this working tree.
 
 In both, the newer release has a new task, a renamed task, a new field, a removed field and another key, and
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -217,6 +219,19 @@ def peer(folder: Path, reference: str | None = None) -> tuple[str, Path]:
     return reference, tree
 
 
+def unpacked(folder: Path, wheel: Path) -> tuple[str, Path]:
+    """The tree of a built wheel: a wheel of pure Python runs as it is unpacked. Raises NoPeer."""
+    tree = folder / "peer"
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(tree)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise NoPeer(f"{wheel} is not a readable wheel: {error}") from None
+    if not (tree / "hsejobs" / "__init__.py").is_file():
+        raise NoPeer(f"{wheel} is not a wheel of hsejobs")
+    return wheel.name, tree
+
+
 def releases(older: Path, newer: Path) -> tuple[Release, Release]:
     """Two releases of the application on these trees, each sending all it has."""
     one, two = KEYS["one"], KEYS["two"]
@@ -227,13 +242,20 @@ def releases(older: Path, newer: Path) -> tuple[Release, Release]:
 
 
 def run(
-    restarts: int, rate: int, reference: str | None = None, binary: str | None = None
+    restarts: int,
+    rate: int,
+    reference: str | None = None,
+    binary: str | None = None,
+    wheel: Path | None = None,
 ) -> dict[str, Any]:
-    """Both parts, with ``restarts`` restarts each. Raises NoPeer."""
+    """Both parts, with ``restarts`` restarts each; ``wheel``: the peer, instead of ``reference``.
+
+    Raises NoPeer.
+    """
     found: dict[str, Any] = {"rate": rate}
     with tempfile.TemporaryDirectory(prefix="hj-rolling-") as name:
         folder = Path(name)
-        found["peer"], tree = peer(folder, reference)
+        found["peer"], tree = unpacked(folder, wheel) if wheel else peer(folder, reference)
         for part, older in (("library", tree), ("application", HERE.parent)):
             found[part] = run_part(part, folder / part, older, restarts, rate, binary)
     found["good"] = all(is_good(found[part]) for part in ("library", "application"))
@@ -263,10 +285,11 @@ def main() -> None:
     parser.add_argument("--restarts", type=int, default=20, help="restarts a part (default 20)")
     parser.add_argument("--rate", type=int, default=200, help="jobs a second (default 200)")
     parser.add_argument("--peer", help="the commit or tag of the other release of hsejobs")
+    parser.add_argument("--peer-wheel", type=Path, metavar="PATH", help="its built wheel instead")
     parser.add_argument("--redis", help="a server program, or valkey for the packaged one")
     given = parser.parse_args()
     try:
-        found = run(given.restarts, given.rate, given.peer, given.redis)
+        found = run(given.restarts, given.rate, given.peer, given.redis, given.peer_wheel)
     except NoPeer as error:
         sys.exit(f"error: {error}")
     json.dump(found, sys.stdout, indent=2)

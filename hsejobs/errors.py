@@ -103,7 +103,7 @@ class SettingsError(JobsError):
     code = "bad_setting"
 
     def __init__(self, variable: str, problem: str) -> None:
-        self.variable = variable
+        self.variable, self.problem = variable, problem
         super().__init__(f"{variable}: {problem}")
 
 

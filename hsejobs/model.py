@@ -264,18 +264,27 @@ class JobRecord:
     paused: bool = False
     #: Who cancelled the job, why and when (ms): ``by``, ``reason``, ``at``; None unless it was cancelled.
     cancel: dict[str, Any] | None = None
+    #: The lock that a delayed job waits for.
+    lock: str | None = None
     #: Changes whenever the job enters a state; an action can require that it has not changed.
     version: str = ""
 
     @property
     def failed_reason(self) -> str | None:
-        """The newest error's text, for a job that failed or waits for its next attempt; or what it waits for,
-        if consumers could not run it.
-        """
+        """The newest error's text, for a job that failed or waits for its next attempt; or `waits_for`."""
         if self.status is State.COMPLETED:
             return None
-        if self.code in SENT_BACK and self.status in (State.WAITING, State.DELAYED):
-            return SENT_BACK[self.code]
+        if waits := self.waits_for:
+            return waits
         if not self.errors:
             return None
         return str(self.errors[-1].get("error"))
+
+    @property
+    def waits_for(self) -> str | None:
+        """What a job waits for that consumers could not run, or that found a lock taken; else None."""
+        if self.status not in (State.WAITING, State.DELAYED):
+            return None
+        if self.lock is not None:
+            return f"waits for the lock {self.lock}"
+        return SENT_BACK.get(self.code or "")

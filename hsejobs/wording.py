@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 def counted(count: int, noun: str, plural: str = "") -> str:
     """``1 job``, ``1,234 jobs``, ``0 jobs``; ``plural`` is for nouns that do not just add an s."""
@@ -21,3 +24,13 @@ def verb(count: int, one: str, many: str) -> str:
 def jobs_wait(count: int) -> str:
     """``1 job waits``, ``1,234 jobs wait``."""
     return f"{counted(count, 'job')} {verb(count, 'waits', 'wait')}"
+
+
+#: When a job was cancelled that did not run.
+WAITED = "while it waited"
+
+
+def during(error: Mapping[str, Any]) -> str:
+    """When an error of a job occurred: ``attempt 2``, or ``while it waited`` for a cancel."""
+    waited = error.get("code") == "cancelled" and not error.get("startedAt")
+    return WAITED if waited else f"attempt {error.get('attempt')}"

@@ -13,6 +13,7 @@ import typer
 from hsejobs.errors import ArtifactsUnavailable, JobsError, SettingsError
 from hsejobs_cli import output
 from hsejobs_cli.doctor_redis import examine
+from hsejobs_cli.doctor_releases import examine_releases
 from hsejobs_cli.look import Json
 from hsejobs_cli.session import CommandSession
 
@@ -51,6 +52,8 @@ def doctor(
     home = ensure_home(settings)
     report(*_home(home))
     unreachable = examine(settings, report)
+    if not unreachable:
+        examine_releases(settings, report)
     if jobs and not unreachable:
         _jobs(session, report)
     _application(settings, report)

@@ -8,6 +8,7 @@ import typer
 
 from hsejobs.control import views
 from hsejobs.control.durations import duration
+from hsejobs.wording import during
 from hsejobs_cli import output
 from hsejobs_cli.session import CommandSession
 
@@ -158,9 +159,7 @@ def _print_job(shown: dict[str, Any], lines: list[str]) -> None:
         typer.echo(f"{name:<16} " + "\n".join(map(output.safe, str(text).split("\n"))))
     for error in shown["errors"]:
         typer.echo(
-            output.safe(
-                f"attempt {error['attempt']}, {error['failedAt']}: {error['error']} ({error['code']})"
-            )
+            output.safe(f"{during(error)}, {error['failedAt']}: {error['error']} ({error['code']})")
         )
     for line in lines:
         typer.echo(f"| {output.safe(line)}")

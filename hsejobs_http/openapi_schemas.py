@@ -173,7 +173,12 @@ SCHEMAS: dict[str, Schema] = {
             **dict.fromkeys(_COUNTS, _COUNT),
             "rate": {"type": "number", "description": "jobs finished per minute, over 5 minutes"},
             "averageDuration": _or_null("number", description="ms, over 5 minutes"),
-            "failureRate": {"type": "number", "minimum": 0, "maximum": 1},
+            "failureRate": {
+                "type": "number",
+                "minimum": 0,
+                "maximum": 1,
+                "description": "over 5 minutes; cancelled jobs do not count",
+            },
             "oldestWaiting": _or_null("integer", description="ms"),
             "isPaused": {"type": "boolean"},
         }
@@ -188,6 +193,7 @@ SCHEMAS: dict[str, Schema] = {
                     "stalled",
                     "no_worker",
                     "unknown_task",
+                    "sealed",
                     "oldest",
                     "redis",
                 ]

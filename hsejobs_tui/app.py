@@ -20,7 +20,7 @@ from textual.worker import Worker, WorkerState
 
 from hsejobs_tui import router
 from hsejobs_tui.core.colors import styles
-from hsejobs_tui.core.commands import by_id, for_scope
+from hsejobs_tui.core.commands import by_id
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.gate import KeyGate
 from hsejobs_tui.screens.base import View
@@ -244,8 +244,7 @@ class JobsApp(App[None]):
         """The palette entries: the commands available on this screen, from the table."""
         view = self.view
         scope = view.SCOPE if view else "app"
-        confined = self.session.confined
-        for one in for_scope(scope, read_only=self.options.read_only, confined=confined):
+        for one in self.session.commands(scope):
             yield SystemCommand(one.title, one.help, lambda one=one: self.perform(one.id))
 
     def _show(self, name: str) -> None:

@@ -32,10 +32,10 @@ def main() -> None:
 
 
 def options_for(view: dict[str, object]) -> Options:
-    """The options of a session: a member can only read, and sees the contents of its own jobs only."""
+    """The options of a session. A member sees the contents of its own jobs only."""
     viewer = DashboardUser(str(view["userId"]), str(view["role"]))
     org = view["organizationId"]
-    made = load(read_only=viewer.role == "member", org=None if org is None else str(org))
+    made = load(org=None if org is None else str(org))
     return replace(made, viewer=viewer, place=PLACE, sealed=bool(view["sealed"]), ascii_only=False)
 
 

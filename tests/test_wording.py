@@ -7,7 +7,7 @@ import pytest
 from hsejobs.store.minutes import Minute
 from hsejobs.store.read import QueueStats
 from hsejobs.watch.alerts import Limits, readings
-from hsejobs.wording import all_of, counted, jobs_wait, verb
+from hsejobs.wording import all_of, counted, during, jobs_wait, verb
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,9 @@ def test_alerts_about_one_job() -> None:
         "1 job stalled and no worker takes it over",
         "1 job waits and there is no worker",
     ]
+
+
+def test_a_job_that_was_cancelled_before_it_ran_had_no_attempt() -> None:
+    assert during({"attempt": 0, "code": "cancelled"}) == "while it waited"
+    assert during({"attempt": 1, "code": "cancelled", "startedAt": 5}) == "attempt 1"
+    assert during({"attempt": 2, "code": "hidden"}) == "attempt 2"

@@ -88,7 +88,7 @@ def _reason(refusal: RefusedJob) -> str:
     if refusal.found == "changed":
         return "changed since they were looked at"
     if refusal.found == "forbidden":
-        return "another user's"
+        return "added by another user"
     if refusal.found == "again":
         return "cancelled already"
     return f"moved to {STATE_OF_LETTER.get(refusal.found, refusal.found)}"

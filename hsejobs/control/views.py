@@ -87,7 +87,7 @@ def hidden(record: JobRecord, actor: Actor) -> JobRecord:
         record.data = HIDDEN if record.data is not None else None
         record.errors = tuple(_only_when(error) for error in record.errors)
         record.code = "hidden" if record.code else None
-        record.result = record.progress_message = record.cancel = None
+        record.result = record.progress_message = record.cancel = record.lock = None
     return record
 
 

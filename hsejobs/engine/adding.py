@@ -9,7 +9,7 @@ from typing import Any
 from hsejobs.control import making, options, sealing
 from hsejobs.control.options import AddOptions
 from hsejobs.engine import messages
-from hsejobs.engine.context import running_job
+from hsejobs.engine.context import parent_job
 from hsejobs.engine.queue import Queue, QueueTask
 from hsejobs.errors import InvalidPayload
 from hsejobs.store.registry import QueueInfo
@@ -23,7 +23,7 @@ def make_many(
 
     Jobs made while a job runs inherit its organization and user unless these are given.
     """
-    return making.make_many(wrapper.target, payloads, add_options, parent=running_job(), **more)
+    return making.make_many(wrapper.target, payloads, add_options, parent=parent_job(), **more)
 
 
 def new_jobs(
@@ -115,7 +115,7 @@ def from_task(wrapper: QueueTask, task: Any) -> NewJob:
         nonce="",
         organization_id=task.organization_id,
         user_id=task.user_id,
-        parent=running_job(),
+        parent=parent_job(),
     )
 
 

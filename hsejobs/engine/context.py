@@ -19,6 +19,8 @@ from hsejobs.store.work import Claim, WorkerStore
 _UNREAD: Any = object()
 
 _current: ContextVar[JobContext | None] = ContextVar("hsejobs_job", default=None)
+#: The job in Huey's immediate mode, which no worker runs.
+_immediate: ContextVar[JobContext | None] = ContextVar("hsejobs_immediate", default=None)
 
 
 class JobDeadline(JobsError):
@@ -319,17 +321,27 @@ class JobContext:
 
 
 def current_job() -> JobContext:
-    """The job that this thread is running. Raises JobsError outside a job."""
-    job = _current.get()
+    """The job that this thread is running. Raises JobsError outside a job.
+
+    In Huey's immediate mode, its progress, log, marks and checkpoint are kept in memory only.
+    """
+    job = parent_job()
     if job is None:
         raise JobsError("no job is running: call current_job() only in a task that a worker runs")
     return job
 
 
 def running_job() -> JobContext | None:
-    """The job that this thread is running, or None."""
+    """The job that this thread, a worker's, is running, or None."""
     return _current.get()
+
+
+def parent_job() -> JobContext | None:
+    """The job that this thread is running, also in immediate mode, or None."""
+    return _current.get() or _immediate.get()
 
 
 set_current = _current.set
 reset_current = _current.reset
+set_immediate = _immediate.set
+reset_immediate = _immediate.reset

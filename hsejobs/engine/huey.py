@@ -15,7 +15,7 @@ from huey.utils import Error
 
 from hsejobs import codec, pulse
 from hsejobs.control import cron, options
-from hsejobs.engine import adding, extras, messages, payloads
+from hsejobs.engine import adding, extras, immediate, messages, payloads
 from hsejobs.engine.context import running_job
 from hsejobs.engine.huey_api import Huey
 from hsejobs.engine.locks import JobLock
@@ -28,6 +28,7 @@ from hsejobs.engine.storage import JobStorage
 from hsejobs.engine.tasks import JobPeriodicTask, JobTaskWrapper
 from hsejobs.errors import SettingsError
 from hsejobs.handle import Job
+from hsejobs.model import State
 from hsejobs.store.work import WorkerStore
 from hsejobs.store.write import Added, NewJob
 from hsejobs.watch import logs
@@ -224,12 +225,19 @@ class JobHuey(Queue, Huey):
     def _run_now(self, new: NewJob) -> Any:
         task_class = self.wrappers[new.name].task_class
         args, kwargs = messages.arguments_of(codec.loads(new.payload), new.signature)
-        return super().enqueue(task_class(args, kwargs, id=new.id, retries=new.attempts - 1))
+        task = task_class(args, kwargs, id=new.id, retries=new.attempts - 1, priority=new.priority)
+        task.organization_id, task.user_id = new.organization_id, new.user_id
+        return self.enqueue(task)
 
     def enqueue(self, task: Any) -> Any:
         """Huey's API to add a task object, group or chord; returns a Result or ResultGroup."""
-        if isinstance(task, group | chord) or self._immediate:
+        if isinstance(task, group | chord):
             return super().enqueue(task)
+        if self._immediate:
+            wrapper = self.wrappers[self._registry.task_to_string(type(task))]
+            paths = wrapper.secret_paths
+            with immediate.running(self.name, wrapper.full_name, task, paths):
+                return super().enqueue(task)
         job = running_job()
         if job is not None and task is job.task:
             # Huey enqueues its retry; here the outcome that the engine writes causes the retry.
@@ -245,7 +253,13 @@ class JobHuey(Queue, Huey):
         return ResultGroup(results) if len(results) > 1 else results[0]
 
     def add_schedule(self, task: Any) -> None:
-        """Huey's hook to delay a task; for the running job, the engine's outcome does that."""
+        """Huey's hook to delay a task; for the running job, the engine's outcome does that.
+
+        In immediate mode nothing runs it later.
+        """
+        if self._immediate:
+            self._emit("scheduled", task)
+            return
         job = running_job()
         if job is None or task is not job.task:
             self.enqueue(task)
@@ -271,6 +285,9 @@ class JobHuey(Queue, Huey):
         Reports its follow-ups as failed too. Safe to repeat. False if this process lacks its task.
         """
         record = self.runtime.reader.job(self.name, job_id)
+        if record.status is not State.FAILED:
+            # Retried meanwhile: its next run reports.
+            return True
         wrapper = self.find(record.name)
         if wrapper is None:
             return False

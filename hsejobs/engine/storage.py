@@ -23,7 +23,7 @@ from hsejobs.store import keys
 from hsejobs.store.client import PATIENCE
 from hsejobs.store.work import WorkerStore
 
-#: Retention of revocations, results of follow-ups and chords, in seconds.
+#: Retention of the results of follow-ups and chords, in seconds.
 KEPT = 7 * 24 * 3600
 #: Retention of a chord's results after its callback was added, in seconds. Two members that end
 #: together both add the callback, under one id, as does one that runs again: all need the results.
@@ -70,7 +70,7 @@ class JobStorage(BaseStorage):
                 return
             revoked = keys.of(self._queue.base, "revoked")
             self._command("HSET", revoked, name, value)
-            self._command("EXPIRE", revoked, KEPT)
+            self._command("EXPIRE", revoked, keys.REVOKED_TTL)
         elif is_result:
             self._command("SET", self._key("value", name), value, "EX", KEPT)
             chord, _, position = name.rpartition(":")

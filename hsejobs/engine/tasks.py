@@ -20,7 +20,7 @@ from huey.exceptions import (
 
 from hsejobs.control import making, options
 from hsejobs.engine import adding, names, payloads, signatures
-from hsejobs.engine.context import JobContext, running_job
+from hsejobs.engine.context import JobContext, parent_job, running_job
 from hsejobs.engine.huey_api import TaskWrapper
 from hsejobs.engine.queue import Queue, QueueTask
 from hsejobs.errors import (
@@ -48,6 +48,8 @@ class JobTask(Task):
     #: The organization and user of the job; a follow-up inherits them from the job that adds it.
     organization_id: str | None = None
     user_id: str | None = None
+    #: What its attempts store in immediate mode; see `immediate`.
+    memory: Any = None
 
     def create_id(self) -> str:
         return new_job_id()
@@ -95,7 +97,7 @@ class _Adds(QueueTask):
             ids=None if job_id is None else (job_id,),
             organization_id=organization_id,
             user_id=user_id,
-            parent=running_job(),
+            parent=parent_job(),
         )
         return self.huey.add_new(new_jobs)[0]
 

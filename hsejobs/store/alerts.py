@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from hsejobs import codec
 from hsejobs.store import keys, registry, scripts
@@ -11,6 +12,17 @@ from hsejobs.store.client import RedisClient
 
 #: Jobs at each end of a queue whose tasks are looked at.
 SAMPLE = 20
+
+
+class Unrunnable(NamedTuple):
+    """Tasks of waiting jobs that no consumer runs, each with since when its oldest job waits, in ms.
+
+    ``unknown``: no living consumer has the task; ``sealed``: those that took its jobs have no key for
+    their secrets.
+    """
+
+    unknown: dict[str, int]
+    sealed: dict[str, int]
 
 
 class AlertStore:
@@ -45,17 +57,20 @@ class AlertStore:
         active = keys.of(keys.base(self.prefix, queue), "active")
         return int(self.redis.command("ZCOUNT", active, "-inf", before_ms))
 
-    def unknown_tasks(self, queue: str) -> dict[str, int]:
-        """The tasks of jobs that no living consumer has, with when the oldest job was added or sent
-        back in ms. Looks at the jobs that consumers sent back, and at SAMPLE others at each end.
+    def unrunnable(self, queue: str) -> Unrunnable:
+        """What no consumer runs. Looks at the jobs that consumers sent back, and at SAMPLE others at
+        each end.
         """
         base = keys.base(self.prefix, queue)
-        found = self.redis.run(scripts.UNKNOWN, base, (SAMPLE,))
+        found, sealed = (_tasks(rows) for rows in self.redis.run(scripts.UNKNOWN, base, (SAMPLE,)))
+        return Unrunnable(self._unknown(queue, base, found) if found else {}, sealed)
+
+    def _unknown(self, queue: str, base: str, found: Mapping[str, int]) -> dict[str, int]:
+        """Those of the tasks that no living consumer has."""
         _, *rows = self.redis.run(scripts.WORKERS, base)
         records = [json.loads(text) for text in rows[::2]]
         known = {name for one in records for name in one.get("tasks", ())}
-        pairs = zip(found[::2], found[1::2], strict=True)
-        unknown = {task.decode(): int(at) for task, at in pairs if task.decode() not in known}
+        unknown = {task: at for task, at in found.items() if task not in known}
         if unknown and any("tasks" not in one for one in records):
             # A consumer of 0.1.0 names no tasks: it has those that its release describes.
             found_releases = registry.look_up(self.redis, self.prefix, queue).releases
@@ -65,6 +80,11 @@ class AlertStore:
             listed = {task.name for one in older for task in one.info.tasks}
             unknown = {task: at for task, at in unknown.items() if task not in listed}
         return unknown
+
+
+def _tasks(rows: Sequence[bytes]) -> dict[str, int]:
+    pairs = zip(rows[::2], rows[1::2], strict=True)
+    return {task.decode("utf-8", "replace"): int(at) for task, at in pairs}
 
 
 def _field(alert: dict[str, Any]) -> str:

@@ -80,6 +80,8 @@ MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
 UNDO_MS = 300_000
 #: Seconds for which a resent claim is remembered: an earlier copy may still arrive.
 RESENT_TTL = 3600
+#: Retention of Huey's revocations, in seconds.
+REVOKED_TTL = 7 * 86_400
 #: Jobs that a consumer sent back: the longest delay of one in ms. After the first time, the time between
 #: two that come back, and the latest time at which the last of many does; how many tasks are noted, and for
 #: how long (s).
@@ -109,6 +111,7 @@ CONSTANTS = {
     "LONGEST_BACKOFF_MS": LONGEST_BACKOFF_MS,
     "UNDO_MS": UNDO_MS,
     "RESENT_TTL": RESENT_TTL,
+    "REVOKED_TTL": REVOKED_TTL,
     "SENT_BACK_MOST_MS": SENT_BACK_MOST_MS,
     "SENT_BACK_SOON_MS": SENT_BACK_SOON_MS,
     "SENT_BACK_GAP_MS": SENT_BACK_GAP_MS,

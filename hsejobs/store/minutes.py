@@ -24,7 +24,7 @@ def pairs(flat: Any) -> dict[bytes, bytes]:
 @dataclass(slots=True)
 class Minute:
     """The counters of one minute: jobs added, completed, finally failed, retried, stalled; and how many
-    of those that failed were cancelled.
+    of those that failed were cancelled or revoked.
     """
 
     added: int = 0
@@ -36,6 +36,28 @@ class Minute:
     run_us: int = 0
     run: dict[int, int] = field(default_factory=dict)
     wait: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> int:
+        """How many jobs ended, in whatever way."""
+        return self.completed + self.failed
+
+    @property
+    def judged(self) -> int:
+        """How many jobs ended by what their task did: a cancelled one says nothing about it."""
+        return max(0, self.ended - self.cancelled)
+
+    @property
+    def failure_ratio(self) -> float:
+        """The share of the jobs judged that failed, 0 to 1; 0 if there are none."""
+        failed = max(0, self.failed - self.cancelled)
+        return failed / self.judged if self.judged else 0.0
+
+    @property
+    def average_run(self) -> float | None:
+        """The average run time of the jobs that ran, in ms; None if none did."""
+        runs = sum(self.run.values())
+        return self.run_us / runs / 1000 if runs else None
 
     def __iadd__(self, other: Minute) -> Minute:
         for name in ("added", "completed", "failed", "retried", "stalled", "cancelled", "run_us"):

@@ -58,7 +58,7 @@ class QueueStats:
     def public(self) -> dict[str, Any]:
         """The object that the HTTP shim and ``hsejobs stats --json`` return."""
         last = self.window()
-        finished = last.completed + last.failed
+        average = last.average_run
         waiting = 0 if self.is_paused else self.waiting
         paused = self.waiting if self.is_paused else 0
         return {
@@ -69,9 +69,9 @@ class QueueStats:
             "delayed": self.delayed,
             "paused": paused,
             "total": self.waiting + self.active + self.completed + self.failed + self.delayed,
-            "rate": round(finished / WINDOW, 2),
-            "averageDuration": round(last.run_us / finished / 1000, 1) if finished else None,
-            "failureRate": round(last.failed / finished, 4) if finished else 0,
+            "rate": round(last.ended / WINDOW, 2),
+            "averageDuration": None if average is None else round(average, 1),
+            "failureRate": round(last.failure_ratio, 4),
             "oldestWaiting": self.oldest_waiting,
             "isPaused": self.is_paused,
         }

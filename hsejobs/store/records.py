@@ -41,6 +41,13 @@ def _cancel(text: bytes | None) -> dict[str, Any] | None:
     return {name: known.get(name) for name in ("by", "reason", "at")}
 
 
+def _lock(queue: str, text: bytes | None) -> str | None:
+    """The name of the lock that a delayed job waits for; ``text``: its field ``lk``."""
+    found = _json(text)
+    key = found[0] if isinstance(found, list) and found else None
+    return key.removeprefix(f"{queue}.lock.") if isinstance(key, str) else None
+
+
 def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
     """The job. Never raises because of the record's contents, so that a list can show the others."""
     record = {name.decode(): value for name, value in pairs(row[1]).items()}
@@ -81,5 +88,6 @@ def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
         log_count=number("lc") or 0,
         token=text("tk"),
         cancel=_cancel(record.get("cl")),
+        lock=_lock(queue, record.get("lk")) if status is State.DELAYED else None,
         version=text("v") or "",
     )

@@ -160,7 +160,19 @@ RETRY = Script("retry", ("organization", "moment"), ("id", "seen"))
 CANCEL = Script("cancel", ("organization", "owner", "by", "reason", "ask"), ("id", "seen"))
 REMOVE = Script("remove", ("organization",), ("id", "seen"))
 RESTORE = Script(
-    "restore", ("organization", "id", "score", "payload", "extras", "result"), ("value",)
+    "restore",
+    (
+        "organization",
+        "id",
+        "score",
+        "payload",
+        "extras",
+        "result",
+        "checkpoint",
+        "revocation",
+        "ended",
+    ),
+    ("value",),
 )
 CLEAN = Script(
     "clean",

@@ -360,9 +360,9 @@ def _refused(jobs: Sequence[Seen], replies: Sequence[bytes]) -> list[RefusedJob]
 
 
 def _restoring(removed: Removed, organization_id: str | None) -> list[Arg]:
-    score, record, payload, extras, result, errors, logs, marks = removed.copy
+    score, record, payload, extras, result, errors, logs, marks, *rest = removed.copy
     values = [len(record), *record, len(errors), *errors, len(logs), *logs, *marks]
-    return [organization_id or "", removed.id, score, payload, extras, result, *values]
+    return [organization_id or "", removed.id, score, payload, extras, result, *rest, *values]
 
 
 def _args(jobs: Sequence[NewJob]) -> list[Arg]:

@@ -18,7 +18,7 @@ from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.model import iso_time
 from hsejobs.settings import Settings
 from hsejobs.store import registry
-from hsejobs.store.alerts import AlertStore
+from hsejobs.store.alerts import AlertStore, Unrunnable
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import JobReader, QueueStats
 from hsejobs.store.read_live import Server
@@ -30,7 +30,7 @@ EVERY = 10.0
 KEPT_MS = 86_400_000
 #: The share of its limit at which an alert is calm, and the calm checks after which it turns off.
 CALM_AT, CALM_LOOKS = 0.8, 3
-#: Finished jobs in 5 minutes below which the share of failures is ignored.
+#: Ended jobs in 5 minutes, without cancelled ones, below which the share of failures is ignored.
 LEAST_FINISHED = 5
 #: Attempts to send a message, and ms for which other processes do not check while it is sent.
 TRIES, SENDING_MS = 6, 45_000
@@ -86,10 +86,7 @@ def readings(one: QueueStats, stalled: int, limits: Limits) -> Iterator[Reading]
         yield Reading("waiting", one.name, one.waiting, limits.waiting, jobs_wait(one.waiting))
     if limits.failed_percent is not None:
         last = one.window()
-        # A job that somebody has cancelled is no sign of a fault.
-        failed = last.failed - last.cancelled
-        finished = last.completed + failed
-        share = 100 * failed / finished if finished >= LEAST_FINISHED else 0.0
+        share = 100 * last.failure_ratio if last.judged >= LEAST_FINISHED else 0.0
         text = f"{share:.0f} % of the jobs that ended in 5 minutes failed"
         yield Reading("failures", one.name, round(share, 1), limits.failed_percent, text)
     if limits.stalled_ms is not None:
@@ -108,15 +105,27 @@ def readings(one: QueueStats, stalled: int, limits: Limits) -> Iterator[Reading]
         yield Reading("oldest", one.name, oldest, limits.oldest_ms, text)
 
 
-def unknown_task(one: QueueStats, unknown: Mapping[str, int], limit_ms: int) -> Reading:
-    """The reading of the rule about tasks that no consumer has; ``unknown`` as `unknown_tasks` returns it."""
-    waited = max((one.now - at for at in unknown.values()), default=0)
-    shown = ", ".join(sorted(unknown)[:SHOWN_TASKS])
-    more = len(unknown) - SHOWN_TASKS
-    text = f"jobs wait for {verb(len(unknown), 'the task', 'the tasks')} {shown}"
-    text += f" and {more} more" if more > 0 else ""
-    message = f"{text}, and no living consumer has {verb(len(unknown), 'it', 'them')}"
-    return Reading("unknown_task", one.name, max(0, waited), limit_ms, message)
+def unrunnable(one: QueueStats, found: Unrunnable, limit_ms: int) -> Iterator[Reading]:
+    """The readings of the rules about jobs that no consumer runs."""
+    them = verb(len(found.unknown), "it", "them")
+    text = f"jobs wait for {_named(found.unknown)}, and no living consumer has {them}"
+    yield Reading("unknown_task", one.name, _waited(one, found.unknown), limit_ms, text)
+    text = (
+        f"jobs of {_named(found.sealed)} wait for a consumer with the key that sealed their secrets:"
+        " JOBS_SECRET_KEY of those that took them does not have it"
+    )
+    yield Reading("sealed", one.name, _waited(one, found.sealed), limit_ms, text)
+
+
+def _named(tasks: Mapping[str, int]) -> str:
+    shown = ", ".join(sorted(tasks)[:SHOWN_TASKS])
+    more = len(tasks) - SHOWN_TASKS
+    also = f" and {more} more" if more > 0 else ""
+    return f"{verb(len(tasks), 'the task', 'the tasks')} {shown}{also}"
+
+
+def _waited(one: QueueStats, tasks: Mapping[str, int]) -> int:
+    return max((one.now - at for at in tasks.values() if at < one.now), default=0)
 
 
 def server_readings(server: Server) -> Iterator[Reading]:
@@ -169,8 +178,9 @@ class Watch:
             every = [*readings(one, stalled, self.limits)]
             if (limit := self.limits.no_worker_ms) is not None:
                 # Without consumers, the rule `no_worker` says so.
-                unknown = self.store.unknown_tasks(one.name) if one.consumers else {}
-                every.append(unknown_task(one, unknown, limit))
+                alone = not one.consumers
+                waiting = Unrunnable({}, {}) if alone else self.store.unrunnable(one.name)
+                every += unrunnable(one, waiting, limit)
             for reading in every:
                 known = before.pop((reading.rule, reading.queue), None)
                 now = judge(reading, known, one.now)

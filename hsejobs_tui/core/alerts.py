@@ -11,7 +11,7 @@ from hsejobs.watch.alerts import CALM_AT, Limits, Reading, readings, server_read
 from hsejobs.wording import jobs_wait, verb
 
 #: Rules that need action at any hour, and the failure percentage from which failures do.
-CRITICAL = ("no_worker", "unknown_task", "eviction", "memory")
+CRITICAL = ("no_worker", "unknown_task", "sealed", "eviction", "memory")
 CRITICAL_PERCENT = 50
 
 _TODO = {
@@ -20,6 +20,7 @@ _TODO = {
     "stalled": "{their} worker died or hung: see the workers (3)",
     "no_worker": "start one: hsejobs worker {queue}",
     "unknown_task": "start consumers of the release that has it",
+    "sealed": "add that key to JOBS_SECRET_KEY of the consumers",
     "oldest": "add workers, or see what they run (3)",
     "eviction": "set maxmemory-policy noeviction",
     "memory": "clean completed jobs (c), or raise maxmemory",
@@ -71,11 +72,11 @@ def active_alerts(seen: Snapshot, limits: Limits) -> list[Alert]:
                     "P resumes it",
                 )
             )
-    # Only a watching process evaluates this rule: it reads jobs.
+    # Only a watching process evaluates these rules: it reads jobs.
     found += [
         _recorded(one)
         for one in seen.alerts.values()
-        if one["rule"] == "unknown_task" and one["state"] == "on"
+        if one["rule"] in ("unknown_task", "sealed") and one["state"] == "on"
     ]
     if seen.server is not None:
         about = [_alert(one, seen) for one in server_readings(seen.server)]

@@ -10,6 +10,7 @@ class Command:
     """A command. ``keys``: comma-separated; the footer shows the first.
 
     ``scopes``: the screens that have it, ``app`` for all. ``writes``: not available when read-only.
+    ``member``: of those that write, one that a member may use, for the jobs that it added.
     ``whole``: needs the jobs of all organizations, so not available when confined to one.
     """
 
@@ -19,6 +20,7 @@ class Command:
     help: str
     scopes: tuple[str, ...]
     writes: bool = False
+    member: bool = False
     whole: bool = False
     footer: bool = True
 
@@ -200,6 +202,7 @@ COMMANDS: tuple[Command, ...] = (
         "Cancel jobs: they fail now, or are interrupted if they run.",
         ("queue", "job"),
         writes=True,
+        member=True,
         footer=False,
     ),
     Command(
@@ -320,16 +323,26 @@ def by_id(command_id: str) -> Command:
     return next(one for one in COMMANDS if one.id == command_id)
 
 
-def allowed(command: Command, *, read_only: bool, confined: bool) -> bool:
-    """Whether a session has the command."""
-    return not (command.writes and read_only) and not (command.whole and confined)
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a session may do: whether it only reads, is limited to one organization, is a member's."""
+
+    read_only: bool = False
+    confined: bool = False
+    member: bool = False
+
+    def allow(self, command: Command) -> bool:
+        """Whether a session with these rights has the command."""
+        if command.whole and self.confined:
+            return False
+        return not command.writes or not (self.read_only or (self.member and not command.member))
 
 
-def for_scope(scope: str, *, read_only: bool = False, confined: bool = False) -> list[Command]:
+def for_scope(scope: str, rights: Rights) -> list[Command]:
     """The commands of a screen: its own first, then those available everywhere."""
     own = [one for one in COMMANDS if scope in one.scopes and scope != "app"]
     everywhere = [one for one in COMMANDS if "app" in one.scopes]
-    return [one for one in own + everywhere if allowed(one, read_only=read_only, confined=confined)]
+    return [one for one in own + everywhere if rights.allow(one)]
 
 
 def keys_shown(command: Command) -> str:
@@ -345,6 +358,7 @@ def table() -> str:
     for one in COMMANDS:
         where = "everywhere" if one.scopes == APP else ", ".join(one.scopes)
         limits = " Not when read-only." * one.writes + " Not when confined." * one.whole
+        limits += " A member: jobs that it added." * one.member
         keys = keys_shown(one).replace("|", "\\|")
         lines.append(f"| `{keys}` | {one.title} | {where} | {one.help}{limits} |")
     return "\n".join(lines)

@@ -47,6 +47,11 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     viewer: DashboardUser | None = None
 
+    @property
+    def member(self) -> bool:
+        """Whether it is a member's session, which only reads, and cancels the jobs that it added."""
+        return self.viewer is not None and self.viewer.role == "member"
+
 
 def load(
     *,

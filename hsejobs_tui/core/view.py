@@ -9,6 +9,7 @@ from typing import Any
 
 from hsejobs.model import JobRecord, State
 from hsejobs.store.read import QueueStats, percentile
+from hsejobs.wording import WAITED, during
 from hsejobs_tui.core.text import clock, duration, one_line
 
 #: A state's glyph, its ASCII glyph and its color (a signal of ``core.colors``).
@@ -56,10 +57,9 @@ class QueueRow:
 def queue_row(stats: QueueStats) -> QueueRow:
     """A queue's row in the overview: rates and times of the last five minutes."""
     last = stats.window()
-    finished = last.completed + last.failed
     # The current minute is incomplete: rates use the time that has passed.
     minutes = 4 + max(1, stats.now % 60_000) / 60_000
-    rate_in, rate_out = last.added / minutes, finished / minutes
+    rate_in, rate_out = last.added / minutes, last.ended / minutes
     net = rate_out - rate_in
     drain = stats.waiting / net * 60_000 if stats.waiting and net > 0.01 else None
     return QueueRow(
@@ -77,7 +77,7 @@ def queue_row(stats: QueueStats) -> QueueRow:
         percentile(last.wait, 0.95),
         percentile(last.run, 0.5),
         percentile(last.run, 0.95),
-        last.failed / finished if finished else 0.0,
+        last.failure_ratio,
         drain,
         stats.consumers,
     )
@@ -126,7 +126,10 @@ def timeline(job: JobRecord) -> list[tuple[str, str]]:
     for error in job.errors:
         began, ended = error.get("startedAt"), error.get("failedAt")
         took = f" after {duration(ended - began)}" if began and ended else ""
-        text = f"attempt {error.get('attempt')} failed{took} ({kind_of(error)})"
+        which = during(error)
+        text = f"{which} failed{took} ({kind_of(error)})"
+        if which == WAITED:
+            text = f"cancelled {WAITED}"
         entries.append((ended or began or job.created_at, text))
     if job.processed_at and job.status in (State.ACTIVE, State.COMPLETED):
         waited = duration(job.processed_at - job.created_at) if job.attempts_made <= 1 else None

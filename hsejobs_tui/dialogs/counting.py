@@ -10,7 +10,7 @@ from textual.widgets import Button, Input, Static
 from hsejobs.store.write import Seen
 from hsejobs.wording import all_of, counted
 from hsejobs_tui.core.text import safe
-from hsejobs_tui.dialogs.questions import Confirm
+from hsejobs_tui.dialogs.questions import Check, Confirm
 
 #: Seconds between two updates of the question while the count grows.
 UPDATE = 0.1
@@ -36,14 +36,22 @@ class Counted(Confirm):
     """Asks for the count to be typed. While it grows, Enter fixes the jobs found so far.
 
     ``noun`` and ``which`` complete the question that begins with the act: ``failed job``,
-    ``matching x``.
+    ``matching x``. With ``check``, it also asks for a reason.
 
     Textual also calls the handlers of ``Confirm``, unless an event's default is prevented.
     """
 
-    def __init__(self, act: str, noun: str, which: str, text: str, counting: Counting) -> None:
+    def __init__(
+        self,
+        act: str,
+        noun: str,
+        which: str,
+        text: str,
+        counting: Counting,
+        check: Check | None = None,
+    ) -> None:
         self.noun, self.which = noun, f" {which}" if which else ""
-        super().__init__(f"{act} ... {noun}s{self.which}?", text, typed="?")
+        super().__init__(f"{act} ... {noun}s{self.which}?", text, typed="?", check=check)
         self.act, self.counting = act, counting
         #: The jobs that the question is about, once they are fixed.
         self.fixed: tuple[Seen, ...] | None = None
@@ -87,7 +95,7 @@ class Counted(Confirm):
             True,
         )
         if self._entered == self.typed:
-            self.dismiss(True)
+            self.confirm()
 
     def _show(self, title: str, note: str, yes: str, disabled: bool) -> None:
         self.query_one(".title", Static).update(safe(title))
@@ -100,6 +108,8 @@ class Counted(Confirm):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Enables the button when the text matches, or while there is a count to fix."""
+        if event.input.id != "typed":
+            return
         self._entered = ""
         if self.fixed is None:
             event.prevent_default()
@@ -107,6 +117,8 @@ class Counted(Confirm):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter fixes the count so far; afterwards it confirms if the text matches."""
         self._update()
+        if event.input.id != "typed":
+            return
         if not self.fixed:
             event.prevent_default()
         if self.fixed is None and event.value.strip():
@@ -119,4 +131,4 @@ class Counted(Confirm):
         if event.button.id == "yes" and self.fixed is None:
             event.prevent_default()
             self._fix(every=False)
-            self.query_one(Input).focus()
+            self.query_one("#typed", Input).focus()

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from hsejobs_tui.core.commands import MOVES, for_scope, keys_shown
+from hsejobs_tui.core.commands import MOVES, keys_shown
 from hsejobs_tui.session.session import session_of
 
 
@@ -29,9 +29,7 @@ class Help(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         session = session_of(self)
-        every = for_scope(
-            self.scope, read_only=session.options.read_only, confined=session.confined
-        )
+        every = session.commands(self.scope)
         here = [one for one in every if self.scope in one.scopes and one.id not in MOVES]
         moves = [one for one in every if one.id in MOVES]
         rest = [one for one in every if "app" in one.scopes]

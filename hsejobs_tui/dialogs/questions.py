@@ -17,9 +17,15 @@ from hsejobs_tui.core.text import safe
 from hsejobs_tui.session.session import session_of
 from hsejobs_tui.widgets.typing import Line
 
+#: Checks a reason that was typed; raises InvalidOption for one that is refused.
+Check = Callable[[str], str | None]
+
 
 class Confirm(ModalScreen[bool]):
-    """Asks yes or no; with ``typed``, that text must be typed to confirm."""
+    """Asks yes or no; with ``typed``, that text must be typed to confirm.
+
+    With ``check``, also asks for a reason, which may be left out; ``reason`` is what ``check`` returned.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "answer(False)", "No"),
@@ -27,17 +33,22 @@ class Confirm(ModalScreen[bool]):
         Binding("y", "yes", "Yes"),
     ]
 
-    def __init__(self, title: str, text: str = "", typed: str = "") -> None:
+    def __init__(
+        self, title: str, text: str = "", typed: str = "", check: Check | None = None
+    ) -> None:
         super().__init__()
-        self.heading, self.text, self.typed = title, text, typed
+        self.heading, self.text, self.typed, self.check = title, text, typed, check
+        self.reason: str | None = None
         #: Whether the question has a text field, in which y and n are letters.
-        self.writes = bool(typed)
+        self.writes = bool(typed) or check is not None
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(safe(self.heading, lines=True), classes="title", markup=False)
             yield Static(safe(self.text, lines=True), markup=False)
-            yield from self.more()
+            if self.check is not None:
+                yield Static("Reason, kept with the job (optional):", id="why", markup=False)
+                yield Line(id="reason", corrects=True)
             if self.typed:
                 yield Static(
                     f"Type {self.typed} to continue, Esc to cancel.", id="note", markup=False
@@ -47,10 +58,6 @@ class Confirm(ModalScreen[bool]):
                 label = "Yes (Enter)" if self.writes else "Yes (y)"
                 yield Button(label, id="yes", compact=True, disabled=bool(self.typed))
                 yield Button("No (Esc)" if self.writes else "No (n, Esc)", id="no", compact=True)
-
-    def more(self) -> ComposeResult:
-        """Further fields of the question."""
-        yield from ()
 
     def on_mount(self) -> None:
         """Focuses the safe answer, or the first text field: any key may be a letter of its text."""
@@ -65,15 +72,27 @@ class Confirm(ModalScreen[bool]):
             self.confirm()
 
     def confirm(self) -> None:
+        """Confirms, unless the reason is refused."""
+        if self.check is not None:
+            try:
+                self.reason = self.check(self.query_one("#reason", Input).value)
+            except InvalidOption as error:
+                why = safe(f"The reason {error.problems[0][1]}.")
+                self.query_one("#why", Static).update(why)
+                self.query_one("#reason", Input).focus()
+                return
         self.dismiss(True)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Enables the button when the text matches."""
-        self.query_one("#yes", Button).disabled = event.value.strip() != self.typed
+        if event.input.id == "typed":
+            self.query_one("#yes", Button).disabled = event.value.strip() != self.typed
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Confirms if the text matches."""
-        if event.value.strip() == self.typed:
+        """Confirms if the text matches; after the reason goes on to the text that must be typed."""
+        if event.input.id == "reason" and self.typed:
+            self.query_one("#typed", Input).focus()
+        elif event.input.id == "reason" or event.value.strip() == self.typed:
             self.confirm()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
@@ -81,48 +100,6 @@ class Confirm(ModalScreen[bool]):
             self.confirm()
         else:
             self.dismiss(False)
-
-
-class ConfirmReason(Confirm):
-    """Asks yes or no, and for a reason that may be left out. ``check`` raises for one that is refused.
-
-    Textual also calls the handlers of ``Confirm``, unless an event's default is prevented.
-    """
-
-    def __init__(
-        self, title: str, text: str, typed: str, check: Callable[[str], str | None]
-    ) -> None:
-        super().__init__(title, text, typed)
-        self.check, self.writes = check, True
-        self.reason: str | None = None
-
-    def more(self) -> ComposeResult:
-        """The reason."""
-        yield Static("Reason, kept with the job (optional):", id="why", markup=False)
-        yield Line(id="reason")
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        if event.input.id == "reason":
-            event.prevent_default()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter after the reason confirms, or goes on to the text that must be typed."""
-        if event.input.id == "reason":
-            event.prevent_default()
-            if self.typed:
-                self.query_one("#typed", Input).focus()
-            else:
-                self.confirm()
-
-    def confirm(self) -> None:
-        """Confirms, unless the reason is refused."""
-        try:
-            self.reason = self.check(self.query_one("#reason", Input).value)
-        except InvalidOption as error:
-            self.query_one("#why", Static).update(safe(f"The reason {error.problems[0][1]}."))
-            self.query_one("#reason", Input).focus()
-        else:
-            super().confirm()
 
 
 class Ask(ModalScreen[str]):

@@ -11,11 +11,13 @@ from hsejobs.store.write import Seen
 from hsejobs.wording import counted
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.dialogs.counting import Counted, Counting
-from hsejobs_tui.dialogs.questions import Confirm, ConfirmReason, Working
+from hsejobs_tui.dialogs.questions import Check, Confirm, Working
 from hsejobs_tui.session.session import Session
 
 #: Number of jobs from which an act shows a progress bar.
 BAR = 200
+#: Acts whose question also asks for a reason.
+CHECKS: dict[str, Check] = {"cancel": check_reason}
 
 
 async def act(session: Session, name: str, queue: str, jobs: Sequence[Seen]) -> bool:
@@ -26,16 +28,16 @@ async def act(session: Session, name: str, queue: str, jobs: Sequence[Seen]) -> 
         session.show_message("no job is selected: the one under the cursor is gone", bad=True)
         return False
     subject = f"job {safe(wanted[0][0], 60)}" if count == 1 else counted(count, "job")
-    typed, reason = str(count) if count > 1 else "", None
-    question, text = f"{name.capitalize()} {subject}?", _explanation(name, queue)
-    if name == "cancel":
-        dialog = ConfirmReason(question, text, typed, check_reason)
-        if not await session.ask(dialog):
-            return False
-        reason = dialog.reason
-    elif (name == "remove" or count > 1) and not await session.ask(Confirm(question, text, typed)):
+    question = Confirm(
+        f"{name.capitalize()} {subject}?",
+        _explanation(name, queue),
+        str(count) if count > 1 else "",
+        CHECKS.get(name),
+    )
+    asks = name in ("remove", "cancel") or count > 1
+    if asks and not await session.ask(question):
         return False
-    return await _run(session, name, queue, wanted, subject, reason)
+    return await _run(session, name, queue, wanted, subject, question.reason)
 
 
 async def act_counted(
@@ -45,10 +47,12 @@ async def act_counted(
 
     ``noun`` and ``which`` describe them: ``failed job``, ``matching x``.
     """
-    question = Counted(name.capitalize(), noun, which, _explanation(name, queue), counting)
+    text, check = _explanation(name, queue), CHECKS.get(name)
+    question = Counted(name.capitalize(), noun, which, text, counting, check)
     if not await session.ask(question) or not question.fixed:
         return False
-    return await _run(session, name, queue, question.fixed, counted(len(question.fixed), "job"))
+    subject = counted(len(question.fixed), "job")
+    return await _run(session, name, queue, question.fixed, subject, question.reason)
 
 
 def _explanation(name: str, queue: str) -> str:

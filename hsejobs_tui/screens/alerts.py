@@ -66,7 +66,9 @@ class Alerts(View):
             return
         if rule == "failures":
             self.session.perform("failures")
-        elif rule in ("no_worker", "stalled", "unknown_task") and self.session.has("workers"):
+        elif rule in ("no_worker", "stalled", "unknown_task", "sealed") and self.session.has(
+            "workers"
+        ):
             self.session.perform("workers")
         else:
             self.session.open(QueuePlace(queue, State.WAITING))

@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from hsejobs.errors import JobNotFound
 from hsejobs.model import FINISHED, JobRecord
-from hsejobs.wording import counted
+from hsejobs.wording import counted, during
 from hsejobs_tui.core.text import clock, duration, safe
 from hsejobs_tui.core.view import LOOK, kind, kind_of, timeline
 from hsejobs_tui.flows.job_acts import act
@@ -173,7 +173,9 @@ class JobView(View):
 
 def _facts(job: JobRecord) -> Table:
     table = Table.grid(padding=(0, 1))
-    if job.failed_reason:
+    if job.waits_for:
+        table.add_row(Text(" waits", "dim"), Text(safe(_waits(job), 500), "bold"))
+    elif job.failed_reason:
         error = (
             Text()
             .append(safe(job.failed_reason, 500), "bold fail")
@@ -200,6 +202,11 @@ def _facts(job: JobRecord) -> Table:
     return table
 
 
+def _waits(job: JobRecord) -> str:
+    """What the job waits for, as the value of a field."""
+    return (job.waits_for or "").removeprefix("waits ")
+
+
 def _cancel(job: JobRecord) -> str | None:
     if job.cancel is None:
         return None
@@ -216,7 +223,7 @@ def _rest(job: JobRecord, lines: list[str]) -> Group:
     if job.errors:
         parts.append(Text("\n Errors, newest first", "bold"))
     for error in reversed(job.errors):
-        head = Text(f"attempt {error.get('attempt')}, {clock(error.get('failedAt'))}, ")
+        head = Text(f"{during(error)}, {clock(error.get('failedAt'))}, ")
         head.stylize("dim")
         head.append(safe(kind_of(error), 60) + ": ", "dim")
         head.append(safe(error.get("error"), 2_000), "fail")

@@ -127,7 +127,7 @@ class QueueView(Finding):
         if job is None or not (job.failed_reason or remark(job)):
             return Text()
         text = Text()
-        if job.failed_reason:
+        if job.failed_reason and not job.waits_for:
             text.append(f"{kind(job)}: ", "dim")
         return text.append(safe(job.failed_reason or remark(job), 600))
 

@@ -21,7 +21,7 @@ from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
 from hsejobs_tui.core.acting import acts_of
 from hsejobs_tui.core.alerts import Alert, active_alerts
-from hsejobs_tui.core.commands import allowed, by_id
+from hsejobs_tui.core.commands import Command, Rights, by_id, for_scope
 from hsejobs_tui.core.depth import Depths
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import LiveSource
@@ -157,7 +157,16 @@ class Session:
 
     def has(self, command_id: str) -> bool:
         """Whether this session has the command."""
-        return allowed(by_id(command_id), read_only=self.options.read_only, confined=self.confined)
+        return self.rights.allow(by_id(command_id))
+
+    def commands(self, scope: str) -> list[Command]:
+        """The commands that this session has on a screen."""
+        return for_scope(scope, self.rights)
+
+    @property
+    def rights(self) -> Rights:
+        """What this session may do."""
+        return Rights(self.options.read_only, self.confined, self.options.member)
 
     @property
     def confined(self) -> bool:
@@ -169,6 +178,8 @@ class Session:
         words = []
         if self.options.read_only:
             words.append("READ-ONLY")
+        elif self.options.member:
+            words.append("READ-ONLY EXCEPT K")
         if self.options.organization_id is not None:
             words.append(f"ORG {safe(self.options.organization_id, 30)}")
         return words

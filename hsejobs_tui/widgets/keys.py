@@ -10,7 +10,7 @@ from rich.text import Text
 from textual import events
 from textual.widgets import Static
 
-from hsejobs_tui.core.commands import for_scope, keys_shown
+from hsejobs_tui.core.commands import keys_shown
 from hsejobs_tui.session.session import session_of
 
 
@@ -26,9 +26,7 @@ class Keys(Static):
         """Draws the line once, as a session's commands do not change."""
         session = session_of(self)
         text = Text()
-        for one in for_scope(
-            self.scope, read_only=session.options.read_only, confined=session.confined
-        ):
+        for one in session.commands(self.scope):
             if one.footer:
                 first = text.cell_len
                 text.append(keys_shown(one).partition(" or ")[0], "key").append(f" {one.title}")

@@ -6,8 +6,17 @@ from textual.widgets import Input, TextArea
 
 
 class Line(Input):
-    def __init__(self, value: str = "", *, placeholder: str = "", id: str | None = None) -> None:
-        super().__init__(value, placeholder=placeholder, id=id)
+    """``corrects``: when it gets the focus again, its text is continued, not replaced."""
+
+    def __init__(
+        self,
+        value: str = "",
+        *,
+        placeholder: str = "",
+        id: str | None = None,
+        corrects: bool = False,
+    ) -> None:
+        super().__init__(value, placeholder=placeholder, id=id, select_on_focus=not corrects)
         self.cursor_blink = False
 
 

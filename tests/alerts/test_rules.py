@@ -11,7 +11,8 @@ import redis
 from hsejobs.store import keys
 from hsejobs.store.work import Done
 from hsejobs.store.write import Cancel
-from hsejobs.watch.alerts import CALM_LOOKS, KEPT_MS, Reading, Watch, judge
+from hsejobs.watch.alerts import CALM_LOOKS, KEPT_MS, Limits, Reading, Watch, judge, readings
+from hsejobs_tui.core.view import queue_row
 from tests.alerts.conftest import Scene
 from tests.support import wait_until
 from tests.support.server import Server
@@ -79,11 +80,26 @@ def test_cancelled_jobs_are_no_failures(scene: Scene) -> None:
         scene.store.add(f"j{n}")
     claims = scene.store.claim(10)
     for job_id, token in claims:
-        scene.store.work.step([Done(job_id, token, 5, b"1")], 0, "none", 0)
+        scene.store.work.step([Done(job_id, token, 20_000, b"1")], 0, "none", 0)
     scene.store.writer.cancel_many("q", [f"j{n}" for n in range(10, 30)], Cancel("ann"))
     scene.watch.look()
     assert scene.alerts() == {}
-    assert scene.store.counts()[4] == 20
+    # Revoked by Huey, cancelled by the task itself, and one real failure.
+    for n, code in enumerate(("revoked", "cancelled", "error")):
+        scene.store.add(f"own{n}")
+        ((job_id, token),) = scene.store.claim(1)
+        work, error = scene.store.work, b'{"error":"no"}'
+        work.fail(job_id, token, code=code, error=error, run_us=9, final=True, delay_ms=None)
+    (stats,) = scene.store.reader.stats(["q"])
+    assert stats.failed == 23
+    # Every door has the same figure: the JSON of `stats`, which the metrics show too, and the TUI.
+    assert stats.public()["failureRate"] == round(1 / 11, 4)
+    assert queue_row(stats).failing == 1 / 11
+    found = {one.rule: one.value for one in readings(stats, 0, Limits())}
+    assert found["failures"] == round(100 / 11, 1)
+    # Nor do jobs that never ran change the average run time.
+    assert stats.public()["averageDuration"] == 15.4
+    assert stats.public()["rate"] == round(33 / 5, 2)
 
 
 def test_a_job_that_stalled_for_long(scene: Scene, redis_client: redis.Redis) -> None:

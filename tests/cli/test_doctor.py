@@ -30,6 +30,7 @@ def test_doctor_runs_every_check(redis_url: str) -> None:
         "Redis",
         "no",
         "rights",
+        "record",
         "version",
         "eviction",
         "append-only",

@@ -6,8 +6,8 @@ from tests.conformance.cases import FOREIGN, HOOKS, MINE, Case, one
 from tests.conformance.steps import ADMIN, MEMBER, One
 from tests.conformance.world import Job
 
-#: A member's TUI is read-only, and the command line has no members.
-MEMBERS = ("python", "http")
+#: The command line has no members.
+MEMBERS = ("python", "http", "tui")
 
 CANCELS = {
     "cancel": one("cancel", "waiting", left={HOOKS: "failed=1"}),

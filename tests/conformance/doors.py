@@ -184,7 +184,6 @@ class Tui(Door):
             place="redis",
             organization_id=who.org,
             viewer=viewer,
-            read_only=who.role == "member",
         )
         client = runtime().redis
         source = LiveSource(options, client)

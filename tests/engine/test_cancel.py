@@ -161,7 +161,7 @@ def test_one_that_is_gone_cannot_be_cancelled(trial: Path) -> None:
         job.cancel()
 
 
-@pytest.mark.parametrize("how", ["waiting", "running", "timeout", "stalled"])
+@pytest.mark.parametrize("how", ["waiting", "undone", "running", "timeout", "stalled"])
 def test_its_chord_does_not_wait_forever(consumer: Start, trial: Path, how: str) -> None:
     """Whatever ends a member from outside, its chord's callback runs, and gets the error."""
     from huey.api import chord
@@ -171,8 +171,11 @@ def test_its_chord_does_not_wait_forever(consumer: Start, trial: Path, how: str)
     member.retries, member.timeout = 0, 0.3 if how == "timeout" else None
     member.organization_id = "one"
     whole = jobs.huey.enqueue(chord([member, jobs.add.s(1, 2)], jobs.hear.s()))
-    if how == "waiting":
+    if how in ("waiting", "undone"):
         jobs.huey.revoke_by_id(member.id)
+    if how == "undone":
+        writer = runtime.runtime().writer
+        writer.restore(writer.remove("trial", member.id))
     consumer("-k", "process", "-w", "2", QUEUE_MAX_STALLS="0")
     if how == "running":
         begun(trial)
@@ -181,6 +184,7 @@ def test_its_chord_does_not_wait_forever(consumer: Start, trial: Path, how: str)
     assert three == 3
     expected = {
         "waiting": "revoked",
+        "undone": "revoked",
         "running": "cancelled",
         "timeout": "longer than its timeout",
         "stalled": "went silent",

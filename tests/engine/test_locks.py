@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -89,7 +91,17 @@ def test_a_lock_taken_outside_a_job(
             pass
         job = jobs.in_turn.add({"n": 1})
         wait_for("delayed", 1)
+        assert job.refresh().failed_reason == "waits for the lock turn"
+        shown = subprocess.run(
+            [sys.executable, "-m", "hsejobs_cli", "jobs", "trial", "--status", "delayed"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert "waits for the lock turn" in shown.stdout
     job.wait(10)
+    assert job.refresh().failed_reason is None
     assert not jobs.huey.is_locked("turn")
     lock.acquire()
     job = jobs.in_turn.add({"n": 2})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import subprocess
 import sys
@@ -98,6 +99,24 @@ def wait_for_consumers(n: int) -> None:
     wait_until(lambda: len(consumers()) == n, 20, f"{n} consumers")
 
 
+def alert(watch: Watch, rule: str) -> str | None:
+    """The state of a rule's alert after one more check; None if it is not listed."""
+    watch.look()
+    return next((one["state"] for one in watch.store.all() if one["rule"] == rule), None)
+
+
+def message(watch: Watch, rule: str) -> str:
+    return next(str(one["message"]) for one in watch.store.all() if one["rule"] == rule)
+
+
+def doctor() -> dict[str, tuple[str, str | None]]:
+    """The checks of ``hsejobs doctor`` by their first word: the check, and what is to be done."""
+    words = [sys.executable, "-m", "hsejobs_cli", "doctor", "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    found = json.loads(done.stdout)["checks"]
+    return {one["check"].split()[0]: (one["check"], one["todo"]) for one in found}
+
+
 def describe() -> registry.QueueInfo:
     return registry.load(runtime().redis, runtime().prefix, "shop")
 
@@ -108,6 +127,10 @@ def test_jobs_of_both_releases(start: Start) -> None:
     start(OLD, QUEUE_RELEASE="1")
     wait_for_consumers(2)
     assert {one["release"]: len(one["tasks"]) for one in consumers()} == {"1": 2, "2": 4}
+    what, todo = doctor()["consumers"]
+    assert "1 of release 2" in what
+    assert "1 of release 1" in what
+    assert "do not have shopjobs.fresh, shopjobs.second_name, whose jobs wait" in str(todo)
 
     # The older one registered last.
     assert describe().task("send").secret == ["code"]
@@ -124,6 +147,8 @@ def test_jobs_of_both_releases(start: Start) -> None:
     new.terminate()
     new.wait(20)
     wait_for_consumers(1)
+    assert doctor()["consumers"][1] is None
+    assert doctor()["record"] == ("record format 1, as in every release so far", None)
     waits = client.add("shop", {}, task="fresh")
     done = client.add("shop", {"to": "a", "code": "1"})
     assert done.wait(20) == "old"
@@ -147,20 +172,12 @@ def test_a_job_that_no_one_knows(start: Start, tmp_path: Path) -> None:
     wait_until(lambda: lost.refresh().code == "unknown_task", 20, "the job to be sent back")
 
     watch = Watch(link, runtime().settings)
-    base = keys.base(prefix, "shop")
-    back = keys.of(base, "job", lost.id)
-
-    def alert() -> str | None:
-        watch.look()
-        every = {one["rule"]: one for one in watch.store.all()}
-        return every["unknown_task"]["state"] if "unknown_task" in every else None
-
-    assert alert() is None, "not before half a minute"
-    assert list(watch.store.unknown_tasks("shop")) == ["shopjobs.fresh"]
+    back = keys.of(keys.base(prefix, "shop"), "job", lost.id)
+    assert alert(watch, "unknown_task") is None, "not before half a minute"
+    assert list(watch.store.unrunnable("shop").unknown) == ["shopjobs.fresh"]
     link.command("HSET", back, "bs", int(time.time() * 1000) - 31_000)
-    assert alert() == "on"
-    (shown,) = (one for one in watch.store.all() if one["rule"] == "unknown_task")
-    assert "the task shopjobs.fresh" in shown["message"]
+    assert alert(watch, "unknown_task") == "on"
+    assert "the task shopjobs.fresh" in message(watch, "unknown_task")
 
     # After 24 hours it fails; a retry by hand gives it the time again.
     link.command("HSET", back, "bs", int(time.time() * 1000) - 86_400_001)
@@ -170,12 +187,12 @@ def test_a_job_that_no_one_knows(start: Start, tmp_path: Path) -> None:
     assert caught.value.failure_code == "unknown_task"
     runtime().writer.retry("shop", lost.id)
     wait_until(lambda: lost.refresh().status is State.DELAYED, 20, "the job to be sent back")
-    assert alert() == "on"
+    assert alert(watch, "unknown_task") == "on"
     start(NEW)
     assert lost.wait(40) == "new"
     old.terminate()
     for _ in range(3):
-        ended = alert()
+        ended = alert(watch, "unknown_task")
     assert ended == "off"
 
 
@@ -188,12 +205,24 @@ def test_a_job_sealed_with_another_key(start: Start, monkeypatch: pytest.MonkeyP
     job = client.add("shop", {"to": "a", "code": "hunter2"})
     wait_until(lambda: job.refresh().code == "sealed", 20, "the job to be sent back")
     assert job.refresh().attempts_made == 0
+    # The alert counts from the job that waits longest, however many follow.
+    watch, link = Watch(runtime().redis, runtime().settings), runtime().redis
+    base = keys.base(runtime().prefix, "shop")
+    assert alert(watch, "sealed") is None, "not before half a minute"
+    link.command("HSET", keys.of(base, "job", job.id), "bs", int(time.time() * 1000) - 31_000)
+    later = client.add("shop", {"to": "a", "code": "hunter2"})
+    wait_until(lambda: later.refresh().code == "sealed", 20, "the job to be sent back")
+    wait_until(lambda: alert(watch, "sealed") == "on", 5, "the alert")
+    assert "the task shopjobs.send wait for a consumer with the key" in message(watch, "sealed")
     monkeypatch.setenv("JOBS_SECRET_KEY", one)
     client._client = None
     earlier = client.add("shop", {"to": "a", "code": "hunter2"})
     start(NEW, JOBS_SECRET_KEY=f"{two},{one}")
-    assert job.wait(30) == earlier.wait(30) == "new"
+    assert job.wait(30) == earlier.wait(30) == later.wait(30) == "new"
     assert job.refresh().attempts_made == 1
+    for _ in range(3):
+        over = alert(watch, "sealed")
+    assert over == "off"
 
 
 def test_a_format_of_a_later_release(start: Start) -> None:
@@ -202,6 +231,7 @@ def test_a_format_of_a_later_release(start: Start) -> None:
     late = start(NEW)
     wait_for_consumers(1)
     link.command("SET", key, "2")
+    assert "stored in format 2" in str(doctor()["record"][1])
     early = start(NEW)
     assert early.wait(20) == 2
     with pytest.raises(Exception, match="stored in format 2") as caught:

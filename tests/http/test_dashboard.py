@@ -188,12 +188,30 @@ def test_keys_and_screens_pass_through_the_socket(shim: Shim) -> None:
 def test_a_member_reads_and_an_operator_sees_all_or_one(shim: Shim) -> None:
     assert shim.ask("POST", "/email", "member", "org-2", json=MAIL).status_code == 202
     with view(shim, token()) as socket:
-        shows(socket, "0 waiting", "READ-ONLY")
+        shows(socket, "0 waiting", "READ-ONLY EXCEPT K")
     operator = token("operator", None)
     with view(shim, operator) as socket:
         shows(socket, "1 waiting", "Workers")
     with view(shim, operator, path="/org-2") as socket:
         shows(socket, "1 waiting", "ORG org-2")
+
+
+@pytest.mark.parametrize(
+    ("user", "expected"), [("ann", "cancelled job"), ("bob", "added by another user")]
+)
+def test_a_member_cancels_its_own_job(shim: Shim, user: str, expected: str) -> None:
+    body = {**MAIL, "jobId": "one", "userId": user, "organizationId": "org-1"}
+    assert shim.ask("POST", "/email", "operator", json=body).status_code == 202
+    with view(shim, token()) as socket:
+        shows(socket, "READ-ONLY EXCEPT K", "email")
+        press(socket, ":")
+        shows(socket, "Go to job")
+        press(socket, "org-1:one\r")
+        shows(socket, "Timeline")
+        press(socket, "K")
+        shows(socket, "Reason, kept with the job")
+        press(socket, "enough\r")
+        shows(socket, expected)
 
 
 def test_files_in_the_working_folder_do_not_break_a_view(

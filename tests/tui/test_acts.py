@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.widgets import Button, TextArea
+from textual.widgets import Button, Input, TextArea
 
 from hsejobs.errors import SettingsError
 from hsejobs.model import State
@@ -193,12 +193,26 @@ async def test_cancel_asks_for_a_reason(stage: Stage) -> None:
         await shows(pilot, "Cancel 2 jobs?", "Type 2")
         await pilot.press(*"all wrong", "enter", "2", "enter")
         await shows(pilot, "cancelled 2 of 2")
+        # All that match: the reason is asked for too, and one that is refused does not close the question.
+        stage.add("late-1", delay=7_200_000)
+        await shows(pilot, "late-1")
+        await pilot.press("asterisk", "K")
+        await shows(pilot, "Cancel all 2 delayed jobs?", "Reason, kept with the job", "Type 2")
+        app.screen.query_one("#reason", Input).value = "x" * 501
+        await pilot.press("enter", "2", "enter")
+        await shows(pilot, "The reason must be one line of at most 500")
+        await pilot.press("backspace", "enter", "enter")
+        await shows(pilot, "cancelled 2 of 2")
+    for name in ("job-2", "late-1"):
+        cancel = stage.reader.job("mail", name).cancel
+        assert cancel is not None
+        assert cancel["reason"] == "x" * 500
     record = stage.reader.job("mail", "runs")
     assert (record.status, record.cancel and record.cancel["reason"]) == (
         State.ACTIVE,
         "wrong month",
     )
-    assert (stage.counts()["failed"], stage.counts()["delayed"]) == (2, 1)
+    assert (stage.counts()["failed"], stage.counts()["delayed"]) == (4, 0)
 
 
 @pytest.fixture

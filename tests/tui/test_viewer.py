@@ -129,7 +129,7 @@ def _view(stage: Stage, monkeypatch: pytest.MonkeyPatch, role: str, org: str | N
 
 def test_the_role_determines_the_session(filled: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     member = _view(filled, monkeypatch, "member", "org-1")
-    assert (member.read_only, member.organization_id, member.place) == (True, "org-1", "hsejobs")
+    assert (member.member, member.organization_id, member.place) == (True, "org-1", "hsejobs")
     with pytest.raises(Forbidden, match="role admin"):
         list(acts_of(member, filled.redis).many("retry", "mail", [(MINE, "")]))
     admin = _view(filled, monkeypatch, "admin", "org-1")

@@ -9,6 +9,8 @@
 -- full server: runs
 -- include: base place locks bucket backoff cancel
 local OUTSIDE = { timeout = true, out_of_memory = true, unknown_task = true, sealed = true }
+-- Somebody's decision, which says nothing about the task: see `cx` in docs/redis-keys.md.
+local DECIDED = { cancelled = true, revoked = true }
 local id, token = ARGV[1], ARGV[2]
 local key = base .. K.job .. id
 local job = read(key, 'st', 'tk', 'o', 'am', 'ax', 'bo', 'cl', 'x', 'lk')
@@ -39,6 +41,7 @@ if final then
   redis.call('HSET', key, 'st', 'f', 'ec', ARGV[4], 'pt', started, 'ft', NOW)
   put_in('f', org, int(now_us), id)
   count('f', org)
+  if DECIDED[ARGV[4]] then count('cx', org) end
   count('us', org, us)
   count('r' .. bucket(us), org)
   event('failed', id, org)

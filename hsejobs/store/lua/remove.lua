@@ -2,7 +2,8 @@
 -- KEYS: 1 the queue's base
 -- ARGV: organization; each: id, seen
 --   organization '' for any; seen: the version (lib/asked) that the user saw, '' for any
--- returns: for each id {"ok", id, score, hash, payload, extras, result, errors, logs, marks},
+-- returns: for each id {"ok", id, score, hash, payload, extras, result, errors, logs, marks, checkpoint,
+--       Huey's revocation, when it was ended from outside if no chord knows it yet},
 --       {"missing", id}, {"changed", id} (has left its state since and come back) or {state letter, id};
 --       absent strings are ''
 -- errors: none
@@ -32,6 +33,9 @@ for a = 2, #ARGV, 2 do
       soft('LRANGE', base .. K.errors .. id, 0, -1) or {},
       soft('LRANGE', base .. K.logs .. id, 0, -1) or {},
       soft('SMEMBERS', base .. K.marks .. id) or {},
+      soft('GET', base .. K.checkpoint .. id) or '',
+      redis.call('HGET', base .. K.revoked, 'r:' .. id) or '',
+      redis.call('ZSCORE', base .. K.ended, id) or '',
     }
     -- Otherwise an entry without a record would be left where the job really is.
     if not score then take_from_all(org, id) end

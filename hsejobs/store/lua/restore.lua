@@ -1,6 +1,6 @@
 -- restore: gone -> the previous state, from the copy that `remove` returned.
 -- KEYS: 1 the queue's base
--- ARGV: organization, id, score, payload, extras, result; each: value
+-- ARGV: organization, id, score, payload, extras, result, checkpoint, revocation, ended; each: value
 --   values: number of hash values, the hash, number of errors, the errors,
 --   number of log lines, the lines, the marks; organization '' for any
 -- returns: "ok", "back" if this job was restored before (the reply was lost, and the call is resent),
@@ -9,7 +9,7 @@
 -- include: base place locks delete
 local id = ARGV[2]
 local key = base .. K.job .. id
-local at = 7
+local at = 10
 local function take()
   local values = {}
   local n = whole(ARGV[at], 0)
@@ -40,6 +40,12 @@ end
 redis.call('SET', base .. K.payload .. id, ARGV[4])
 if ARGV[5] ~= '' then redis.call('SET', base .. K.extras .. id, ARGV[5]) end
 if ARGV[6] ~= '' then redis.call('SET', base .. K.result .. id, ARGV[6]) end
+if ARGV[7] ~= '' then redis.call('SET', base .. K.checkpoint .. id, ARGV[7]) end
+if ARGV[8] ~= '' then
+  redis.call('HSET', base .. K.revoked, 'r:' .. id, ARGV[8])
+  redis.call('EXPIRE', base .. K.revoked, REVOKED_TTL)
+end
+if ARGV[9] ~= '' then redis.call('ZADD', base .. K.ended, whole(ARGV[9], now_ms), id) end
 for _, entry in ipairs(errors) do redis.call('RPUSH', base .. K.errors .. id, entry) end
 for _, line in ipairs(logs) do redis.call('RPUSH', base .. K.logs .. id, line) end
 for i = at, #ARGV do redis.call('SADD', base .. K.marks .. id, ARGV[i]) end
