@@ -216,7 +216,10 @@ def peer(folder: Path, reference: str | None = None) -> tuple[str, Path]:
         reference = tag.stdout.decode().strip() or (HERE / "peer.txt").read_text().strip()
     archive = git("archive", reference, "hsejobs", "hsejobs_http", "hsejobs_cli")
     if archive.returncode:
-        raise NoPeer(f"this clone does not have {reference}; fetch the whole history")
+        raise NoPeer(
+            f"this tree has no history that reaches {reference}, the last release, as in a shallow"
+            " clone or an export; fetch the whole history"
+        )
     tree = folder / "peer"
     tree.mkdir()
     subprocess.run(["tar", "-x"], cwd=tree, input=archive.stdout, check=True)  # noqa: S607
@@ -260,19 +263,22 @@ def run(
     with tempfile.TemporaryDirectory(prefix="hj-rolling-") as name:
         folder = Path(name)
         found["peer"], tree = unpacked(folder, wheel) if wheel else peer(folder, reference)
-        parts: Mapping[str, tuple[Release, Release]] = {
-            "library": releases(tree, HERE.parent),
-            "application": releases(HERE.parent, HERE.parent),
-        }
-        for part, (old, new) in parts.items():
-            place = folder / part
-            place.mkdir()
-            with Server(find_binary(binary), place) as server:
-                # Once no newer consumer runs for 20 s, those of 0.1.0 take all jobs, and fail the new ones.
-                fewest = 1 if part == "library" else 0
-                found[part] = Part(old, new, place, server, rate, fewest).run(restarts)
+        for part, older in (("library", tree), ("application", HERE.parent)):
+            found[part] = run_part(part, folder / part, older, restarts, rate, binary)
     found["good"] = all(is_good(found[part]) for part in ("library", "application"))
     return found
+
+
+def run_part(
+    part: str, folder: Path, older: Path, restarts: int, rate: int, binary: str | None = None
+) -> dict[str, Any]:
+    """One part in this folder: a release on the tree ``older``, and a newer one on this working tree."""
+    # Once no newer consumer runs for 20 s, those of 0.1.0 take all jobs, and fail the new ones.
+    fewest = 1 if part == "library" else 0
+    old, new = releases(older, HERE.parent)
+    folder.mkdir(exist_ok=True)
+    with Server(find_binary(binary), folder) as server:
+        return Part(old, new, folder, server, rate, fewest).run(restarts)
 
 
 def is_good(part: Mapping[str, Any]) -> bool:

@@ -95,10 +95,13 @@ def cancel(
     session = CommandSession()
     acts = session.acts(org)
     info = session.info(queue)
-    acts.one("cancel", queue, job_id, reason=reason)
+    changed = acts.one("cancel", queue, job_id, reason=reason)
     record = session.reader.job(queue, job_id, acts.org)
     if as_json:
         output.document(views.job(record, info, acts.actor))
+    elif not changed:
+        by = record.cancel["by"] if record.cancel else "somebody"
+        typer.echo(f"{job_id} was cancelled already, by {by}; nothing is changed")
     elif record.status is State.ACTIVE:
         typer.echo(f"cancelled {job_id}; its worker is ending it")
     else:

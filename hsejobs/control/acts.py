@@ -143,14 +143,17 @@ class Acts:
 
     def one(
         self, act: str, queue: str, job_id: str, seen: str = "", reason: str | None = None
-    ) -> None:
+    ) -> bool:
         """Retries, removes, promotes or cancels one job; with ``seen`` only if it still has that version.
 
-        ``reason``: of a cancel. Raises JobNotFound, JobActive, WrongState, Forbidden, InvalidOption.
+        ``reason``: of a cancel. Returns whether it changed the job: a running one may be cancelled
+        already. Raises JobNotFound, JobActive, WrongState, Forbidden, InvalidOption.
         """
         (*_, progress) = self.many(act, queue, [(job_id, seen)], reason=reason)
         for refusal in progress.refusals:
-            raise refusal.error(act)
+            if refusal.found != "again":
+                raise refusal.error(act)
+        return bool(progress.done)
 
     def many(
         self,

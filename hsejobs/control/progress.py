@@ -89,6 +89,8 @@ def _reason(refusal: RefusedJob) -> str:
         return "changed since they were looked at"
     if refusal.found == "forbidden":
         return "added by another user"
+    if refusal.found == "again":
+        return "cancelled already"
     return f"moved to {STATE_OF_LETTER.get(refusal.found, refusal.found)}"
 
 

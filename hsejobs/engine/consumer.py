@@ -85,7 +85,7 @@ class JobConsumer(WorkerSupervision):
             self._sleep(wait)
         self._stop()
         if self._restart and not self._signals:
-            logs.emit("restarting", 40, queue=self.queue.name, hung=self.hung)
+            logs.emit("restarting", 40 if self.hung else 20, queue=self.queue.name, hung=self.hung)
             self._replace_program()
         logs.emit("processor stopped", queue=self.queue.name, worker=self.worker_id)
         if (problem := self.queue.runtime.redis.unknown_format) is not None:

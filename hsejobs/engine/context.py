@@ -52,6 +52,7 @@ class JobContext:
         "data",
         "deadline",
         "error",
+        "interruptible",
         "lost",
         "progress_log",
         "queue",
@@ -80,6 +81,8 @@ class JobContext:
         self.deadline = self.started + claim.timeout / 1000 if claim.timeout else None
         self._slot = slot
         self.lost = False
+        #: Whether an interrupt may be raised: its task runs, and what it raises is the job's outcome.
+        self.interruptible = False
         self._confirmed = self.started
         self._log_work = log_work
         #: Progress and log lines not written yet; None until the task reports some.
@@ -237,7 +240,7 @@ class JobContext:
         Redis errors are not raised: the newest value is kept and written when Redis is back, at the
         latest with the outcome. Secrets of the payload are replaced with ``***``. Raises
         LeaseLost when the job was given to another worker, InvalidInput for a value that cannot be
-        stored.
+        stored, and JobCancelled, but stores the value: a retry by hand goes on from it.
         """
         try:
             text = self.scrub_json(codec.dumps(value))
@@ -253,6 +256,7 @@ class JobContext:
             # An attempt that did not read the earlier one began from the start, and now replaces it.
             self._resumed_from = None
         self._confirm(self._log_buffer().checkpoint(text))
+        self.stop_if_cancelled()
 
     def artifact_id(self, expires_at: int) -> str:
         """The id of the file that this job creates: 128 random bits, the same in each attempt.

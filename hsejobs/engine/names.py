@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import keyword
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 #: What Python calls the program's main module, and that module in a process that it spawned.
 SCRIPTS = frozenset({"__main__", "__mp_main__"})
@@ -18,15 +20,16 @@ class ModuleName(NamedTuple):
     problem: str = ""
 
 
-def importable(module: str) -> ModuleName:
-    """The name under which a consumer imports this module."""
+def importable(function: Callable[..., Any]) -> ModuleName:
+    """The name under which a consumer imports the module of this function."""
+    module = function.__module__
     if module not in SCRIPTS:
         return ModuleName(module)
-    found = sys.modules.get(module)
-    spec = getattr(found, "__spec__", None)
+    script = _script_of(function)
+    spec = script.get("__spec__")
     if spec is not None and spec.name not in SCRIPTS:
         return ModuleName(spec.name)  # python -m package.module
-    file = getattr(found, "__file__", None)
+    file = script.get("__file__")
     if not file:
         return ModuleName(module, "it was not read from a file")
     path = Path(file).absolute()
@@ -40,4 +43,19 @@ def importable(module: str) -> ModuleName:
     for part in parts:
         if not part.isidentifier() or keyword.iskeyword(part):
             return ModuleName(module, f"{part!r} is not a name that `import` takes")
+    if parts[-1] in SCRIPTS:
+        return ModuleName(
+            module, f"it is {path.name} of a folder or an archive, {path.parent.name}"
+        )
     return ModuleName(".".join(parts))
+
+
+def _script_of(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """The names of the script that defines this function.
+
+    Under a profiler or tracer, ``sys.modules`` has that program as the main module.
+    """
+    names: Mapping[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
+    if names.get("__name__") in SCRIPTS:
+        return names
+    return vars(sys.modules[function.__module__])

@@ -97,10 +97,17 @@ def run(queue: Queue, claim: Claim, job: JobContext, execute: Callable[[Any], ob
     start = time.perf_counter_ns()
     raised: BaseException | None = None
     try:
-        job.task = build_task(queue, claim, job)
-        execute(job.task)
-        if job.progress_log is not None:
-            job.flush()
+        try:
+            job.interruptible = True
+            # What came before was not raised.
+            job.stop_if_cancelled()
+            job.task = build_task(queue, claim, job)
+            execute(job.task)
+            if job.progress_log is not None:
+                job.flush()
+        finally:
+            # An interrupt until here is caught below; from here on there is nothing to interrupt.
+            job.interruptible = False
     except BaseException as error:
         raised = error
     finally:

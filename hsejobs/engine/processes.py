@@ -93,9 +93,9 @@ def _present() -> set[tuple[int, int]]:
 def _interrupter(worker: JobWorker) -> Callable[[int, Any], None]:
     def interrupt(signum: int, frame: Any) -> None:
         # The job to interrupt may have ended meanwhile, and another may have started.
-        slot, late = worker.slot, worker.slot.overdue(time.monotonic())
+        slot, job, late = worker.slot, worker.job, worker.slot.overdue(time.monotonic())
         ends = late or worker.stop_flag.is_set() or slot.cancelled or slot.lost
-        if slot.running_now and ends:
+        if slot.running_now and ends and job is not None and job.interruptible:
             worker.interrupted, worker.late = True, late
             raise JobInterrupted
 

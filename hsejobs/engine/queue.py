@@ -294,6 +294,11 @@ class Queue(SharedQueue):
             self.schedules[task.full_name] = schedule
         self._registered = None
 
+    def named(self, name: str, task: str) -> QueueTask | None:
+        """The task other than ``task`` that has this full name or alias already."""
+        found = self.renamed.get(name)
+        return found if found is not None or name == task else self.wrappers.get(name)
+
     def check_importable(self, names: Iterable[str]) -> None:
         """Raises UnknownTask for a task that no consumer can have."""
         for name in names:

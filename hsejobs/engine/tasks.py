@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, Protocol, TypeVar
 
 from huey.api import PeriodicTask, Task
 from huey.exceptions import (
@@ -34,6 +36,7 @@ from hsejobs.errors import (
 from hsejobs.handle import Job
 from hsejobs.model import check_job_id, new_job_id
 from hsejobs.store.write import NewJob
+from hsejobs.watch import logs
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -142,6 +145,26 @@ class _Adds(QueueTask):
         return self.huey.add_new(adding.new_jobs(self, items, ids=checked_ids, **chosen))
 
 
+def _end_child(job: JobContext) -> NoReturn:
+    """Ends a process that the task has forked and that has come to the end of the task: the job is the
+    parent's, and so is the worker. Exit handlers are the parent's, too.
+    """
+    error = sys.exception()
+    code: Any = 0
+    if error is not None:
+        code = error.code if isinstance(error, SystemExit) else 1
+    logs.emit(
+        "forked child ended",
+        40 if error is not None else 20,
+        queue=job.queue,
+        id=job.id,
+        pid=os.getpid(),
+        error=None if error is None else type(error).__name__,
+    )
+    logs.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
 def _end_cancelled(job: JobContext, error: BaseException) -> None:
     """Raises JobCancelled in place of what the task of a cancelled job raised: its chord learns of the
     end, no retry follows and, as for every job that is ended from outside, no ``on_error`` task.
@@ -183,21 +206,29 @@ class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):
         if (key, key_limit, key_rate) != (None, None, None):
             self.key_limit = KeyLimit(key, key_limit, key_rate)
         self.queue: Queue = huey
+        module = names.importable(func)
+        self.aliases = tuple(
+            one if "." in one else f"{module.name}.{one}" for one in _as_names(aliases)
+        )
+        own = f"{module.name}.{settings.get('name') or func.__name__}"
+        for name in (own, *self.aliases):
+            other = huey.named(name, own)
+            if other is not None:
+                raise ConfigurationError(
+                    f"{own} cannot have the name {name}, which is the name or an alias of"
+                    f" {other.full_name}: remove it from one of the two"
+                )
         super().__init__(huey, func, **settings)
         self.registry = huey._registry
         self.full_name = self.registry.task_to_string(self.task_class)
         if self.key_limit is not None and ":" in self.full_name:
             raise InvalidOption("key", "needs a task whose name has no colon")
         self.periodic = issubclass(self.task_class, PeriodicTask)
-        module = names.importable(func.__module__)
         if module.problem:
             self.problem = (
                 f"{self.full_name} cannot be added: consumers cannot import this script, because"
                 f" {module.problem}; define the queue in a module and import it here"
             )
-        self.aliases = tuple(
-            one if "." in one else f"{module.name}.{one}" for one in _as_names(aliases)
-        )
         # Follow-ups of stored jobs are restored by name, too.
         self.registry._registry.update(dict.fromkeys(self.aliases, self.task_class))
 
@@ -221,11 +252,15 @@ class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):
 
         @functools.wraps(func)
         def run(*args: Any, **kwargs: Any) -> Any:
-            job = running_job()
+            job, pid = running_job(), os.getpid()
             try:
                 if self.model is not None and args:
                     args = (self.model_of(args[0]), *args[1:])
-                result = func(*args, **kwargs)
+                try:
+                    result = func(*args, **kwargs)
+                finally:
+                    if job is not None and os.getpid() != pid:
+                        _end_child(job)
                 if job is not None and self.periodic and result is not None:
                     # Huey itself discards the result of a periodic task.
                     job.result = payloads.encode_result(result)
@@ -254,7 +289,7 @@ class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):
 
         made = super().create_task(run, context=context, name=name, **settings)
         # The task's name in Redis begins with it: consumers do not run the script, they import it.
-        made.__module__ = names.importable(func.__module__).name
+        made.__module__ = names.importable(func).name
         return made
 
 

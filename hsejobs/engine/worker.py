@@ -53,6 +53,8 @@ class JobWorker(Worker):
         #: Whether an interrupt was raised in this process, anywhere (see `_execute`), and whether it was
         #: raised because of the job's deadline.
         self.interrupted = self.late = False
+        #: The newest job that this worker has run.
+        self.job: JobContext | None = None
         self._calls = 0
         #: The token of a claim without a reply, and how often it was sent: Redis may have executed it,
         #: or may still receive it.
@@ -246,6 +248,7 @@ class JobWorker(Worker):
         job = JobContext(
             claim, queue.name, self.patient, lease_ms=self.lease, log_work=self.work, slot=self.slot
         )
+        self.job = job
         org = self.orgs[claim.id] = claim.organization_id
         shown = None
         if claim.trace:

@@ -22,6 +22,7 @@ from hsejobs.engine.memory import MemoryLimit, OutOfMemory, SlotUse, resident_mb
 from hsejobs.engine.outage import Outage
 from hsejobs.engine.processes import Processes, Threads
 from hsejobs.engine.queue import Queue
+from hsejobs.engine.recycling import Recycling
 from hsejobs.engine.slots import Running, Slot
 from hsejobs.engine.worker import JobWorker
 from hsejobs.watch import logs
@@ -56,6 +57,7 @@ class WorkerSupervision(Consumer):
         self._ending: dict[int, tuple[str, str, float]] = {}
         self._supervising = False
         self.isolation = Isolation(self)
+        self._recycling = Recycling(huey.runtime.settings.lease_ms / 1000)
         self._oom = OutOfMemory()
         #: Processes that this consumer has killed, by id.
         self._killed: set[int] = set()
@@ -139,15 +141,18 @@ class WorkerSupervision(Consumer):
     def _recycle(self) -> None:
         """Restarts the consumer when its threads have run enough jobs or taken too much memory.
 
-        Jobs that run may end before, however long they take; meanwhile none begins.
+        Jobs that run may end before; meanwhile none begins, but not for long at once.
         """
-        if not self.forking and not self.isolation.draining:
+        if not self.forking and self._recycling.since is None:
             most = self._max_jobs
             done = most and any(worker.task_count >= most for worker, _ in self.worker_threads)
             if done or self._memory.exceeded():
-                self.isolation.draining = True
+                self._recycling.since = time.monotonic()
                 why = f"{most} jobs" if done else f"more than {self.max_rss} MB"
                 logs.emit("recycling", queue=self.queue.name, reason=why)
+        if self._recycling.since is not None:
+            running = {(job.id, job.token) for job in map(Slot.running, self.slots()) if job}
+            self.isolation.draining = self._recycling.holds(time.monotonic(), running)
         if self.isolation.check() and self.isolation.draining:
             self._restart = True
 

@@ -63,7 +63,7 @@ class Removed:
 @dataclass(frozen=True, slots=True)
 class RefusedJob:
     """Why an action refused a job: ``missing``, the letter of the job's state, ``forbidden`` (another
-    user's) or ``changed``.
+    user's), ``changed``, or ``again`` (a running job that is cancelled already).
 
     ``changed``: the job has left its state and come back since it was seen, or was added later.
     """
@@ -216,7 +216,7 @@ class JobWriter(Sweeps):
     ) -> list[RefusedJob]:
         """Cancels the jobs that have not ended and are unchanged; returns the others.
 
-        A waiting or delayed job fails at once; an active one can no longer complete.
+        A waiting or delayed job fails at once. Who cancelled an active one first, and why, stays.
         """
         refused: list[RefusedJob] = []
         fixed = (cancel.owner or "", cancel.by, cancel.reason or "", new_nonce())

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import redis
 
+from hsejobs.engine.runtime import reset_runtime, runtime
+from hsejobs.store.work import WorkerStore
 from tests.support import wait_until
 from tests.support.programs import wait_for_log
 
@@ -77,6 +79,24 @@ def test_a_cancelled_job_tells_who_and_why(redis_url: str) -> None:
     for reason in ("two\nlines", "x" * 501, "\N{RIGHT-TO-LEFT OVERRIDE}x"):
         done = run("cancel", "email", "m1", "--reason", reason)
         assert (done.returncode, "reason" in done.stderr) == (2, True)
+
+
+def test_a_second_cancel_of_a_running_job_changes_nothing(redis_url: str, tmp_path: Path) -> None:
+    run("enqueue", "email", MAIL, "--id", "m1")
+    work = WorkerStore(runtime().redis, runtime().prefix, "email")
+    assert work.step([], 1, "t.1", 60_000)[1]
+    first = document("cancel", "email", "m1", "--reason", "wrong month")
+    who = first["cancel"]["by"]
+    done = run("cancel", "email", "m1", "--reason", "me too")
+    said = f"m1 was cancelled already, by {who}; nothing is changed\n"
+    assert (done.returncode, done.stdout) == (0, said)
+    assert document("cancel", "email", "m1")["cancel"] == first["cancel"]
+    audit = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
+    cancels = [entry for entry in audit if entry["act"] == "cancel"]
+    assert [entry["count"] for entry in cancels] == [1, 0, 0]
+    assert cancels[1]["refused"] == {"cancelled already": 1}
+    runtime().redis.close()
+    reset_runtime()
 
 
 @pytest.mark.parametrize(

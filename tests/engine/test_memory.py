@@ -19,6 +19,7 @@ from hsejobs.engine import memory
 from hsejobs.engine.memory import OutOfMemory, SlotUse, counter_file
 from hsejobs.errors import JobFailed
 from hsejobs.handle import Job
+from hsejobs.model import State
 from tests.engine import jobs, programs
 from tests.engine.conftest import Consumer, note, wait_for
 from tests.support import wait_until
@@ -257,6 +258,24 @@ def test_a_consumer_of_threads_restarts_after_their_jobs(consumer: Start, trial:
     assert sorted(said) == sorted([*map(str, range(24)), "turn:100", "enough", "over:100"])
     wait_until(lambda: one.log.read_text().count("processor started") > 1, 20, "the restart")
     assert one.process.poll() is None
+    told = [line for line in one.log.read_text().splitlines() if '"restarting"' in line]
+    assert told
+    assert all('"level": "info"' in line for line in told)
+
+
+def test_a_long_job_does_not_idle_a_consumer_that_is_to_restart(
+    consumer: Start, trial: Path
+) -> None:
+    slow = jobs.work.add({"n": 100, "seconds": 6})
+    one = consumer("-k", "thread", "-w", "2", QUEUE_MAX_JOBS="5")
+    wait_until(lambda: slow.refresh().status is State.ACTIVE, 20, "the long job")
+    for job in jobs.echo.add_many([{"n": n} for n in range(24)]):
+        job.wait(20)
+    assert slow.refresh().status is State.ACTIVE
+    wait_until(lambda: one.log.read_text().count("processor started") > 1, 30, "the restart")
+    assert slow.refresh().status is State.COMPLETED
+    said = [line.split()[0] for line in trial.read_text().splitlines()]
+    assert sorted(said) == sorted([*map(str, range(24)), "begin:100", "end:100"])
 
 
 @pytest.mark.parametrize("kind", ["thread", "process"])

@@ -137,7 +137,9 @@ def test_one_that_was_obliterated_leaves_nothing(store: Queue) -> None:
 
 def test_the_first_cancel_counts(store: Queue) -> None:
     held = running(store)
-    assert cancel(store, "a", by=Cancel("bob", "me too")) == []
+    first = store.reader.job("q", "a").cancel
+    assert cancel(store, "a", by=Cancel("bob", "me too")) == [RefusedJob("a", "again")]
+    assert store.reader.job("q", "a").cancel == first
     store.work.release([held])
     ended(store)
 

@@ -5,7 +5,7 @@
 --   organization and owner (the user who added the job): '' for any; by: who cancels; reason: '' for none;
 --   ask: identifies this call, so that a resent call gets the same reply; seen: the version (lib/asked) that
 --   the user saw, '' for any
--- returns: for each id "ok" (also if it was marked before), "missing", "forbidden" (another user's), "changed"
+-- returns: for each id "ok", "again" (another call has marked it, which stays as it is), "missing", "forbidden" (another user's), "changed"
 --       (has left the state since and come back) or the letter of the state it is in
 -- errors: none
 -- full server: runs
@@ -39,7 +39,7 @@ for a = 6, #ARGV, 2 do
       event('cancelling', id, job[2])
       marked = true
     end
-    out[#out + 1] = 'ok'
+    out[#out + 1] = job[4] and 'again' or 'ok'
   end
 end
 if marked then redis.pcall('PUBLISH', base .. K.timer, NOW) end

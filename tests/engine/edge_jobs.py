@@ -1,0 +1,59 @@
+"""Tasks at the edges of the engine: they fork, are interrupted late, and only store checkpoints."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+from hsejobs.engine import JobHuey, current_job
+from hsejobs.engine.context import JobInterrupted
+
+huey = JobHuey("trial")
+
+
+@huey.task()
+def whose(payload: dict[str, Any]) -> int:
+    """The process that runs this."""
+    time.sleep(payload["seconds"])
+    return os.getpid()
+
+
+@huey.task()
+def forks(payload: dict[str, Any]) -> list[int]:
+    """The child's id and its exit code."""
+    child = os.fork()
+    if not child:
+        if payload["how"] == "raises":
+            raise ValueError("in the child")
+        if payload["how"] == "exits":
+            sys.exit(3)
+        return [0, 0]
+    return [child, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])]
+
+
+class Late(Exception):
+    """Once the task has ended, the interrupt comes."""
+
+    def __str__(self) -> str:
+        if sys._getframe(1).f_code.co_name == "_describe":
+            signal.raise_signal(signal.SIGUSR1)
+        return "late"
+
+
+@huey.task()
+def late(payload: dict[str, Any]) -> None:
+    with contextlib.suppress(JobInterrupted):
+        time.sleep(60)
+    raise Late
+
+
+@huey.task()
+def points(payload: dict[str, Any]) -> None:
+    """Calls nothing but ``checkpoint``."""
+    for number in range(2000):
+        current_job().checkpoint(number)
+        time.sleep(0.02)
