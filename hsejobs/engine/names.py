@@ -1,11 +1,13 @@
-"""The name of the module that defines a task, also if it runs as a script."""
+"""Where the code of a task is: its module, also if it runs as a script, and its file."""
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import keyword
+import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,3 +61,13 @@ def _script_of(function: Callable[..., Any]) -> Mapping[str, Any]:
     if names.get("__name__") in SCRIPTS:
         return names
     return vars(sys.modules[function.__module__])
+
+
+def newest_source_ms(functions: Iterable[Callable[..., Any]]) -> int:
+    """When the newest file with one of these was written, in ms since the epoch; 0 if unknown."""
+    newest = 0
+    for function in functions:
+        code = getattr(inspect.unwrap(function), "__code__", None)
+        with contextlib.suppress(OSError, ValueError):
+            newest = max(newest, os.stat(code.co_filename).st_mtime_ns if code else 0)
+    return newest // 1_000_000

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import inspect
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from hsejobs.control import making, options, sealing
 from hsejobs.control.options import CodeOptions, QueueOptions
 from hsejobs.engine import messages, payloads
 from hsejobs.engine.keyed import KeyLimit
+from hsejobs.engine.names import newest_source_ms
 from hsejobs.engine.runtime import Runtime, runtime
 from hsejobs.engine.sharing import SharedQueue
 from hsejobs.environment import RELEASE, RELEASE_MEANS
@@ -203,7 +203,7 @@ class QueueTask:
 
     def info(self, queue: QueueOptions) -> TaskInfo:
         """The task's part of the registry record, with only the options that differ from the queue's."""
-        own, names = self.options, ("priority", "attempts", "backoff", "timeout")
+        own, differing = self.options, ("priority", "attempts", "backoff", "timeout")
         return TaskInfo(
             self.full_name,
             self.schema,
@@ -214,7 +214,7 @@ class QueueTask:
             key_rate="" if self.key_limit is None else str(self.key_limit.rate),
             **{
                 name: getattr(own, name)
-                for name in names
+                for name in differing
                 if getattr(own, name) != getattr(queue, name)
             },
         )
@@ -362,12 +362,7 @@ class Queue(SharedQueue):
     @cached_property
     def _source_ms(self) -> int:
         """When the newest file with a task was written, in ms since the epoch; 0 if unknown."""
-        newest = 0
-        for task in self.wrappers.values():
-            code = getattr(inspect.unwrap(task.func), "__code__", None)
-            with contextlib.suppress(OSError, ValueError):
-                newest = max(newest, os.stat(code.co_filename).st_mtime_ns if code else 0)
-        return newest // 1_000_000
+        return newest_source_ms(task.func for task in self.wrappers.values())
 
     def register(self, *, again: bool = False, consumer: bool = False) -> registry.Described | None:
         """Writes the description if it is new or changed, or if ``again``. Raises RedisUnavailable.
