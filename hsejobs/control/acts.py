@@ -22,13 +22,14 @@ from hsejobs.control.progress import (
     Removal,
     Removals,
     explain,
+    jobs_left,
     unanswered,
 )
 from hsejobs.errors import JobsError, Refused
 from hsejobs.model import ROLES, State, check_reason
 from hsejobs.store.circuits import Circuits
 from hsejobs.store.client import RedisClient
-from hsejobs.store.read import JobReader, QueueStats
+from hsejobs.store.read import JobReader
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
 from hsejobs.store.sweeps import check_cleanable
 from hsejobs.store.write import (
@@ -305,7 +306,7 @@ class Acts:
         """How many jobs a drain or an obliteration would remove now, and the time that limits it."""
         self.check(act)
         now = self._reader.stats([queue], minutes=0)[0]
-        return Selection(_left(act, now), now.now)
+        return Selection(jobs_left(act, now), now.now)
 
     def sweep(
         self,
@@ -355,7 +356,7 @@ class Acts:
             progress.refused["moved on, or taken by others"] += left
         if progress.act != "clean":
             now = self._reader.stats([progress.queue], minutes=0)[0]
-            progress.later = _left(progress.act, now)
+            progress.later = jobs_left(progress.act, now)
 
     def pause(self, queue: str, on: bool) -> str:
         """Pauses or resumes a queue; returns a sentence about it."""
@@ -395,9 +396,3 @@ class Acts:
         else:
             circuits.close(name)
         self.note(f"circuit {act}", "", circuit=name)
-
-
-def _left(act: str, now: QueueStats) -> int:
-    """How many jobs a drain or an obliteration would remove."""
-    left = now.waiting + now.delayed
-    return left if act == "drain" else left + now.active + now.completed + now.failed

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from hsejobs.errors import JobsError, RedisFull, RedisRefused, RedisUnavailable
 from hsejobs.model import STATE_OF_LETTER
+from hsejobs.store.read import QueueStats
 from hsejobs.store.write import RefusedJob, Removed
 
 #: Limits within which a removal can be undone.
@@ -176,3 +177,9 @@ def _weight(removed: Removed) -> int:
         for value in removed.copy
         if isinstance(value, bytes | list)
     )
+
+
+def jobs_left(act: str, now: QueueStats) -> int:
+    """How many jobs a drain or an obliteration would remove."""
+    left = now.waiting + now.delayed
+    return left if act == "drain" else left + now.active + now.completed + now.failed
