@@ -139,6 +139,32 @@ def test_a_tenant_that_comes_back_has_no_credit(queue: Queue) -> None:
     assert max(used.values()) - min(used.values()) <= 2 * 10 * MS, used
 
 
+def test_what_a_tenant_used_before_it_was_alone_is_forgotten(queue: Queue) -> None:
+    """It was charged an hour beside another one; alone it runs free of charge, and then they share."""
+    queue.add("a")
+    queue.add("b")
+    claims = {claim.organization_id: claim for claim in queue.claim(2)}
+    queue.claim(
+        0,
+        *[
+            Done(claims[party].id, claims[party].token, us, b"null")
+            for party, us in (("a", 3_600_000_000), ("b", 1_000))
+        ],
+    )
+    queue.add("a", 50)
+    for _ in range(20):
+        (claim,) = queue.claim(1)
+        queue.claim(0, Done(claim.id, claim.token, 1_000_000, b"null"))
+    queue.work.sweep(3)
+    queue.add("b", 20)
+    taken = Counter[str | None]()
+    for _ in range(20):
+        (claim,) = queue.claim(1)
+        taken[claim.organization_id] += 1
+        queue.claim(0, Done(claim.id, claim.token, 1_000_000, b"null"))
+    assert abs(taken["a"] - taken["b"]) <= 2
+
+
 def test_a_claim_that_reads_turns_again_takes_no_job_twice(queue: Queue) -> None:
     jobs = queue.add("a", 3)
     others = queue.add("b") + queue.add("c")

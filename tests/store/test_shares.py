@@ -85,6 +85,17 @@ def test_each_tenant_with_its_jobs_and_share_the_busiest_first(
     assert sum(one.share for one in page.tenants) == pytest.approx(1, abs=1e-3)
 
 
+def test_attempts_that_end_in_a_retry_count(store: Store, shares: Shares) -> None:
+    store.add("a", organization_id="one", attempts=2)
+    [(job, token)] = store.claim(1)
+    failed = {"code": "e", "error": b"{}", "run_us": 3_000, "final": False, "delay_ms": 0}
+    assert store.work.fail(job, token, **failed)[0] == "d"  # type: ignore[arg-type]
+    run(store, "b", "two", 1_000)
+    page = shares.page("q")
+    assert names(page) == ["one", "two"]
+    assert row(page, "one")["share"] == pytest.approx(0.75)
+
+
 def dict_pair(store: Store, org: str) -> tuple[str, str]:
     """Adds a job of the organization and claims it, before all others."""
     store.add(f"of {org}"[3:], organization_id=org, priority=1)

@@ -56,6 +56,7 @@ redis.call('HDEL', key, 'pg', 'pm')
 put_in('d', org, run_at, id)
 announce_due(id, run_at)
 count('rt', org)
+count('ux', org, us)
 event('retrying', id, org)
 publish()
 return { 'd', delay }

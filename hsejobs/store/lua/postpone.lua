@@ -32,7 +32,9 @@ if job[1] == 'a' then
   run_at = int(run_at)
   take_from('a', org, id)
   if job[10] then free_locks(id, token, job[10]) end
-  left_active(id, org, (now_ms - whole(job[11], now_ms)) * 1000)
+  local ran = within(now_ms - whole(job[11], now_ms), 0, LONGEST_MS, 0) * 1000
+  left_active(id, org, ran)
+  if ran > 0 then count('ux', org, ran) end
   redis.call('HSET', key, 'st', 'd', 'am', made, 'ra', run_at, field, int(first), 'si', NOW)
   redis.call('HDEL', key, 'pg', 'pm')
   if code ~= '' then

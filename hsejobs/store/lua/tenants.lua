@@ -17,8 +17,8 @@ local function numbers(name_of, suffix, seen)
   for i, state in ipairs({ 'w', 'a', 'd', 'f' }) do out[i] = redis.call('ZCARD', name_of(state)) end
   local ended, us = 0, 0
   for at = newest - minutes + 1, math.min(newest, seen) do
-    local of = read(base .. K.minute .. at .. suffix, 'c', 'f', 'us')
-    ended, us = ended + whole(of[1], 0) + whole(of[2], 0), us + whole(of[3], 0)
+    local of = read(base .. K.minute .. at .. suffix, 'c', 'f', 'us', 'ux')
+    ended, us = ended + whole(of[1], 0) + whole(of[2], 0), us + whole(of[3], 0) + whole(of[4], 0)
   end
   out[5], out[6] = ended, us
   return out

@@ -156,7 +156,7 @@ local function publish()
   for org, fields in pairs(pending_orgs) do
     local fresh = flush_into(base .. K.minute .. minute .. ':' .. org, fields, ORG_MINUTE_TTL)
     -- Only with the first add and the first ends of a minute, so that a busy organization costs nothing.
-    if fresh and (fields.ad or fields.us or fields.f) then note_org(org) end
+    if fresh and (fields.ad or fields.us or fields.ux or fields.f) then note_org(org) end
   end
   if #kinds > 0 then
     local entry = {}

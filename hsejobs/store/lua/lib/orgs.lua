@@ -49,8 +49,9 @@ local function keep_busiest()
   if #seen == 0 then return end
   local found = {}
   for _, org in ipairs(seen) do
-    local of = read(base .. K.minute .. last .. ':' .. org, 'us', 'ad', 'c', 'f', 'rt')
-    local us = whole(of[1], 0)
+    local of = read(base .. K.minute .. last .. ':' .. org, 'us', 'ad', 'c', 'f', 'rt', 'ux')
+    local us = whole(of[1], 0) + whole(of[6], 0)
+    of[1] = us
     if us > 0 then found[#found + 1] = { org, us, of } end
   end
   table.sort(found, function(a, b) return a[2] > b[2] end)

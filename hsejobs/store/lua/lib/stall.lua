@@ -14,7 +14,7 @@ local function stall_job(id, max_stalls)
     end_cancelled(id, 'a')
     return 'cancelled'
   end
-  local ran = (now_ms - whole(job[7], now_ms)) * 1000
+  local ran = within(now_ms - whole(job[7], now_ms), 0, LONGEST_MS, 0) * 1000
   local stalls, made = within(job[3], 0, 1000000, 0) + 1, within(job[4], 0, 1000000, 0)
   if stalls > max_stalls and (max_stalls == 0 or (job[6] and job[6] == job[11])) then
     local entry = cjson.encode({
@@ -26,6 +26,7 @@ local function stall_job(id, max_stalls)
     if job[12] then free_locks(id, job[6], job[12]) end
     left_active(id, org, ran)
     count('st', org)
+    count('ux', org, ran)
     redis.call('HSET', key, 'st', 'f', 'sl', stalls, 'ec', 'stalled', 'ft', NOW)
     redis.call('RPUSH', base .. K.errors .. id, entry)
     put_in('f', org, int(now_us), id)
@@ -39,6 +40,7 @@ local function stall_job(id, max_stalls)
   if job[12] then free_locks(id, job[6], job[12]) end
   left_active(id, org, ran)
   count('st', org)
+  count('ux', org, ran)
   redis.call('HSET', key, 'st', 'w', 'sl', stalls, 'am', math.max(0, made - 1), 'sc', place, 'si', NOW)
   redis.call('HDEL', key, 'tk', 'pg', 'pm', 'al')
   put_in('w', org, place, id)

@@ -88,6 +88,15 @@ local function keep_turns(limit)
   if redis.call('ZCARD', base .. K.turns) > before then ring() end
   for priority = 1, 5 do
     local lowest = priority * PRIORITY_SPAN
+    -- One that is alone is charged nothing, and what it used before that must not count against it later: those that
+    -- come start at the smallest time of all that wait.
+    local first = redis.call('ZRANGEBYSCORE', base .. K.turns, int(lowest), int(lowest + LATEST_TIME),
+      'WITHSCORES', 'LIMIT', 0, 1)
+    local time = not share()[FIFO] and whole(first[2], 0) - lowest or 0
+    if time > time_of(priority) then
+      times[priority] = time
+      redis.call('HSET', base .. K.share, 'v' .. priority, int(time))
+    end
     redis.call('ZREMRANGEBYSCORE', base .. K.rested, int(lowest), int(lowest + time_of(priority)))
   end
   return opens
