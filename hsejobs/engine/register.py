@@ -31,4 +31,5 @@ def begin(queue: Queue) -> None:
     client, prefix = queue.runtime.redis, queue.runtime.prefix
     with contextlib.suppress(RedisUnavailable):
         own = queue.own_description(consumer=True)
-        rules.write(client, prefix, registry.note(client, prefix, own, patience=0), patience=0)
+        found = registry.note(client, prefix, own, patience=0, begins=True)
+        rules.write(client, prefix, found, patience=0)

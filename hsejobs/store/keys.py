@@ -97,7 +97,7 @@ SUFFIXES: dict[str, str] = {
 #: Retention of the per-minute counters in seconds: of the whole queue, and of one organization.
 MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
 #: How many organizations of a minute are kept for history, and how many are compared for it.
-BUSIEST_KEPT, BUSIEST_COMPARED = 50, 1000
+BUSIEST_KEPT, BUSIEST_COMPARED = 50, 500
 #: Minutes after an organization's last counted job, after which a sweep checks whether it has any left.
 IDLE_MINUTES = 60
 #: The time in s after which all jobs are walked for their organizations again; how many in one sweep.

@@ -133,9 +133,17 @@ def save(
 
 
 def note(
-    client: RedisClient, prefix: str, own: Own, *, patience: float = PATIENCE, always: bool = True
+    client: RedisClient,
+    prefix: str,
+    own: Own,
+    *,
+    patience: float = PATIENCE,
+    always: bool = True,
+    begins: bool = False,
 ) -> Described:
     """Notes a program's own description, and writes the merged one.
+
+    ``begins``: a consumer starts: of several with the same code and other settings, the last one decides.
 
     Without ``always``, only if there is news: a description that is missing, that is not noted yet, or
     that a program of 0.1.0 wrote. Returns what is known afterwards. Raises RedisUnavailable.
@@ -147,11 +155,11 @@ def note(
         noted = mine is not None and mine.consumer >= own.consumer
         if noted and found.text and not found.foreign and not always:
             return found
-        after = _with_own(found, own, mine)
-        rows = [_row(own.id, own.consumer, own.source, own.text, own.info)]
+        after = _with_own(found, own, mine, begins=begins)
+        rows = [_row(own.id, 2 if begins else int(own.consumer), own.source, own.text, own.info)]
         if found.foreign:
             older = found.releases[-1]
-            rows.append(_row(older.id, True, 0, found.text, older.info))
+            rows.append(_row(older.id, 1, 0, found.text, older.info))
         before = _sha(found.text) if found.text else ""
         args = [after.text, before, *(word for row in rows for word in row)]
         if client.run(scripts.REGISTER, base, args, patience=patience):
@@ -160,12 +168,15 @@ def note(
     return after
 
 
-def _with_own(found: Described, own: Own, mine: Release | None) -> Described:
+def _with_own(
+    found: Described, own: Own, mine: Release | None, *, begins: bool = False
+) -> Described:
     """What is known once the program's own description is noted; ``mine``: as it was noted before."""
     if mine is None:
         mine = Release(own.id, own.info, own.number, own.source, found.now, 0, own.consumer)
     new = mine._replace(
         seen=found.now,
+        born=found.now if begins else mine.born,
         source=max(mine.source, own.source),
         consumer=mine.consumer or own.consumer,
     )
@@ -181,10 +192,10 @@ def _with_own(found: Described, own: Own, mine: Release | None) -> Described:
 
 
 def _row(
-    release_id: str, consumer: bool, source: int, text: bytes, info: QueueInfo
+    release_id: str, consumer: int, source: int, text: bytes, info: QueueInfo
 ) -> tuple[scripts.Arg, ...]:
     lines = [f"{task.name} {path}" for task in info.tasks for path in task.secret]
-    return release_id, int(consumer), source, text, "\n".join(lines)
+    return release_id, consumer, source, text, "\n".join(lines)
 
 
 def look_up(client: RedisClient, prefix: str, name: str) -> Described:

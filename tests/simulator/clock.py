@@ -35,7 +35,7 @@ _ASKING = (
     "hsejobs.engine.consumer",
     "hsejobs.engine.workers",
     "hsejobs.model",
-    "hsejobs.store.write",
+    "hsejobs.store.new_job",
 )
 
 

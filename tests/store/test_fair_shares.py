@@ -197,6 +197,17 @@ def test_a_plain_fifo_is_one_also_with_limits_of_tenants(queue: Queue) -> None:
         queue.claim(0, Done(first.id, first.token, 5, b"null"))
 
 
+def test_a_job_begins_at_once_after_turns_are_switched_off_and_on(queue: Queue) -> None:
+    queue.add("a", 300)
+    queue.override("a", "1 - 1")
+    (job,) = queue.add("b")
+    for fifo in ("0", "1", "0"):
+        queue.rules(f=fifo) if fifo == "0" else queue.rules()
+        (claim,) = queue.claim(5)
+        assert claim.id == job
+        queue.work.release([(claim.id, claim.token)])
+
+
 def test_a_killed_worker_frees_the_share_of_its_tenant(queue: Queue) -> None:
     queue.rules(t=1)
     first, second = queue.add("a", 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -252,3 +252,16 @@ def test_an_older_release_runs_no_schedule_that_the_newest_does_not_have(
     assert len(scheduler.check(now + 2 * minute)) == 2, "it runs again after a rollback"
     huey.runtime.redis.close()
     reset_runtime()
+
+
+def test_of_one_code_with_several_settings_the_consumer_that_started_last_decides(
+    link: RedisClient,
+) -> None:
+    """Also when it goes back to what an earlier one had."""
+    for limit in (1, 5, 1):
+        info = replace(NEW, limit=limit)
+        found = registry.note(link, "t", registry.Own(info, None, 7, True), begins=True)
+        assert found.info is not None
+        assert found.info.limit == limit
+        # The time has ms.
+        time.sleep(0.002)

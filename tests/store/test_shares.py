@@ -14,6 +14,7 @@ from hsejobs.store.shares import Shares, TenantPage
 from hsejobs.store.tenants import Tenants
 from hsejobs.store.work import Done
 from tests.store.test_acts import Store
+from tests.support import wait_until
 from tests.support.waiting import redis_ms
 
 #: An id may be the name of a key, contain a colon, a slash or a space, and be as long as allowed.
@@ -246,6 +247,33 @@ def test_a_sweep_keeps_the_busiest_of_the_last_minute(
     redis_client.hset(f"t:{{q}}:m:{minute}:org-59", "us", 7)
     store.work.sweep(3)
     assert redis_client.hget(key, "org-59") == b"1059 1 1 0 0"
+
+
+def test_the_busiest_of_more_than_one_sweep_compares(
+    store: Store, redis_client: redis.Redis
+) -> None:
+    """Also one that is active still, which is last in the list."""
+    last = redis_ms(store.redis) // 60_000 - 1
+    pipeline = redis_client.pipeline()
+    pipeline.hset(f"t:{{q}}:m:{last}", "c", 1)
+    for number in range(3 * keys.BUSIEST_COMPARED):
+        org, us = f"org-{number}", 1 + number
+        pipeline.hset(f"t:{{q}}:m:{last}:{org}", mapping={"us": us, "c": 1})
+        pipeline.zadd("t:{q}:orgs", {org: last + (number % 2)})
+    pipeline.execute()
+    key = f"t:{{q}}:mo:{last}"
+
+    def compared() -> bool:
+        store.work.sweep(3)
+        return redis_client.hget(key, "") == b""
+
+    wait_until(compared, 20, "all to be compared")
+    kept = {int(text.split()[0]) for org, text in redis_client.hgetall(key).items() if org}
+    most = 3 * keys.BUSIEST_COMPARED
+    assert kept == set(range(most - keys.BUSIEST_KEPT + 1, most + 1))
+    for name in redis_client.keys(f"t:{{q}}:m:{last}*"):
+        redis_client.delete(name)
+    redis_client.delete("t:{q}:orgs")
 
 
 def _back_a_minute(store: Store, client: redis.Redis) -> int:

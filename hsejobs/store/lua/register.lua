@@ -2,7 +2,7 @@
 -- KEYS: 1 the queue's base
 -- ARGV: description, before; each: release, consumer, source_ms, its_description, masks
 --   before: the SHA-1 of the description that the caller read, '' for none; consumer 1: a consumer of that
---   release lives; source_ms: when its code was written;
+--   release lives, 2: it starts now; source_ms: when its code was written;
 --   masks: a line for each secret field, the task and the field
 -- returns: 1, or 0 if the description has changed since: nothing is written
 -- errors: none
@@ -13,10 +13,12 @@ local releases, seen = base .. K.releases, base .. K.seen
 for a = 3, #ARGV, 5 do
   local id = ARGV[a]
   local consumer, source, born = whole(ARGV[a + 1], 0), whole(ARGV[a + 2], 0), now_ms
+  local begins = consumer == 2
+  consumer = math.min(consumer, 1)
   local known = redis.call('HGET', releases, id)
   if known then
     local first, ran, written = string.match(known, '^(%d+) (%d) (%d+) ')
-    born, consumer = whole(first, now_ms), math.max(consumer, whole(ran, 0))
+    born, consumer = begins and now_ms or whole(first, now_ms), math.max(consumer, whole(ran, 0))
     source = math.max(source, whole(written, 0))
   end
   local header = int(born) .. ' ' .. int(consumer) .. ' ' .. int(source)

@@ -5,6 +5,8 @@
 -- returns: 1 if that changed anything, else 0
 -- errors: none
 -- include: base share turns noting? limits?
+-- How many members of `turns` get new scores in one call.
+local MOST_MEMBERS = 1000
 local given, changed = {}, 0
 for a = 1, #ARGV, 2 do given[ARGV[a]] = ARGV[a + 1] end
 local name = base .. K.share
@@ -33,10 +35,21 @@ if changed == 1 then
 end
 shared = nil
 if share()[FIFO] ~= fifo and share()[ON] then
-  -- The scores have another meaning: note all waiting jobs again.
-  redis.call('UNLINK', base .. K.turns, base .. K.rested)
-  unset_share(ON)
-  use_turns()
+  -- The scores have another meaning: all begin again at 0, or with a place that the claim corrects.
+  redis.call('UNLINK', base .. K.rested)
+  redis.call('HDEL', name, 'v1', 'v2', 'v3', 'v4', 'v5')
+  local members = redis.call('ZRANGE', base .. K.turns, 0, MOST_MEMBERS)
+  if #members <= MOST_MEMBERS then
+    for _, member in ipairs(members) do
+      local priority = whole(string.sub(member, 1, 1), 5)
+      redis.call('ZADD', base .. K.turns, int(priority * PRIORITY_SPAN), member)
+    end
+  else
+    -- Too many for one call: note all waiting jobs again.
+    redis.call('UNLINK', base .. K.turns)
+    unset_share(ON)
+    use_turns()
+  end
 end
 if changed == 1 and redis.call('ZCARD', base .. K.waiting) > 0 then ring() end
 return changed

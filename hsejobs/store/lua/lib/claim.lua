@@ -75,7 +75,11 @@ local function claim(n, token, lease_ms, again)
       note_old(100)
     end
     found = redis.call('ZRANGE', base .. K.turns, 0, n, 'WITHSCORES')
-    if #found == 0 then return {} end
+    if #found == 0 then
+      -- Jobs that are not noted yet may be claimed by the next call.
+      if share()[OLD] then ring() end
+      return {}
+    end
     if #found == 2 and not limited then
       -- One party alone is charged nothing, and its jobs are read like those of a FIFO.
       alone = found[1]

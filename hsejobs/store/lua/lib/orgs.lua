@@ -40,29 +40,35 @@ local function forget_idle()
   end
 end
 
--- Keeps the counters of the organizations that the last minute's jobs ran longest for.
+-- Keeps the counters of the organizations that the last minute's jobs ran longest for, some at a time. The field
+-- without a name is the cursor, '' when all were compared.
 local function keep_busiest()
   local last = minute - 1
   local key = base .. K.busiest .. last
-  if redis.call('EXISTS', key, base .. K.minute .. last) ~= 1 or redis.call('EXISTS', key) == 1 then return end
-  local seen = redis.call('ZRANGEBYSCORE', base .. K.orgs, last, '+inf', 'LIMIT', 0, BUSIEST_COMPARED)
-  if #seen == 0 then return end
-  local found = {}
-  for _, org in ipairs(seen) do
-    local of = read(base .. K.minute .. last .. ':' .. org, 'us', 'ad', 'c', 'f', 'rt', 'ux')
+  local cursor = read(key, '')[1]
+  if cursor == '' or (not cursor and redis.call('EXISTS', base .. K.minute .. last) == 0) then return end
+  local found, known = {}, redis.call('HGETALL', key)
+  for i = 1, #known, 2 do
+    if known[i] ~= '' then found[#found + 1] = { known[i], whole(string.match(known[i + 1], '^%d+'), 0), known[i + 1] } end
+  end
+  local scanned = redis.call('ZSCAN', base .. K.orgs, cursor or '0', 'COUNT', BUSIEST_COMPARED)
+  for i = 1, #scanned[2], 2 do
+    local org = scanned[2][i]
+    local of = whole(scanned[2][i + 1], 0) >= last and not read(key, org)[1]
+      and read(base .. K.minute .. last .. ':' .. org, 'us', 'ad', 'c', 'f', 'rt', 'ux') or {}
     local us = whole(of[1], 0) + whole(of[6], 0)
-    of[1] = us
-    if us > 0 then found[#found + 1] = { org, us, of } end
+    if us > 0 then
+      local numbers = { int(us) }
+      for n = 2, 5 do numbers[n] = int(whole(of[n], 0)) end
+      found[#found + 1] = { org, us, table.concat(numbers, ' ') }
+    end
   end
-  table.sort(found, function(a, b) return a[2] > b[2] end)
-  -- The field without a name: this minute is done, even if no organization's jobs ended in it.
-  local fields = { '', '' }
+  table.sort(found, function(one, other) return one[2] > other[2] end)
+  local fields = { '', scanned[1] == '0' and '' or scanned[1] }
   for i = 1, math.min(#found, BUSIEST_KEPT) do
-    local of = found[i][3]
-    local numbers = {}
-    for n = 1, 5 do numbers[n] = int(whole(of[n], 0)) end
-    fields[#fields + 1], fields[#fields + 2] = found[i][1], table.concat(numbers, ' ')
+    fields[#fields + 1], fields[#fields + 2] = found[i][1], found[i][3]
   end
+  redis.call('UNLINK', key)
   redis.call('HSET', key, unpack(fields))
   redis.call('EXPIRE', key, MINUTE_TTL)
 end
