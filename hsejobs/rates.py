@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 MOST = 1_000_000
 MEANS = f"must be a number from 1 to {MOST} and a unit, such as 50/s, 100/m or 1000/h"
-_UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000}
+#: The units of rates and durations, in ms.
+UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000}
 
 
 class Rate(NamedTuple):
@@ -22,7 +23,7 @@ class Rate(NamedTuple):
     def __str__(self) -> str:
         if not self.most:
             return ""
-        unit = next(name for name, ms in _UNITS.items() if ms == self.ms)
+        unit = next(name for name, ms in UNITS_MS.items() if ms == self.ms)
         return f"{self.most}/{unit}"
 
 
@@ -36,4 +37,4 @@ def parse_rate(text: str) -> Rate:
     found = re.fullmatch(r"([0-9]{1,7})/([smh])", text)
     if found is None or not 1 <= int(found[1]) <= MOST:
         raise ValueError(MEANS)
-    return Rate(int(found[1]), _UNITS[found[2]])
+    return Rate(int(found[1]), UNITS_MS[found[2]])

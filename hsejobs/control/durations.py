@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from hsejobs.errors import InvalidOption
+from hsejobs.rates import UNITS_MS
 
 _TEXT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*(ms|s|min|m|h|d)?")
-_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+_UNITS = {"ms": 1, **UNITS_MS, "min": UNITS_MS["m"], "d": 24 * UNITS_MS["h"]}
 #: The longest duration accepted, in ms: ten years.
 LONGEST_MS = 10 * 366 * 86_400_000
 

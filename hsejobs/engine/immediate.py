@@ -59,7 +59,7 @@ def running(queue: str, name: str, task: Any, secret_paths: list[str]) -> Iterat
     timeout = int(task.timeout * 1000) if task.timeout else 0
     row = (
         *(name, memory.made, memory.attempts, 0, timeout, task.organization_id, task.user_id),
-        *(None, None, memory.created_at, task.priority, None, None, None, task.id, None),
+        *(None, None, memory.created_at, task.priority, None, None, None, task.id, None, None),
     )
     memory.made += 1
     claim = Claim([_bytes(value) for value in row], "immediate")

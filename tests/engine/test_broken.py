@@ -68,9 +68,11 @@ def test_a_lock_at_the_last_attempt_calls_no_error_handler(consumer: Start) -> N
 
 
 def test_an_interrupt_reaches_only_the_job_it_is_meant_for() -> None:
-    slot = SimpleNamespace(running_now=True, cancelled=False, overdue=lambda now: False)
+    slot = SimpleNamespace(running_now=True, cancelled=False, lost=False, overdue=lambda now: False)
     stop = SimpleNamespace(is_set=lambda: False)
-    worker: Any = SimpleNamespace(slot=slot, stop_flag=stop)
+    worker: Any = SimpleNamespace(
+        slot=slot, stop_flag=stop, job=SimpleNamespace(interruptible=True)
+    )
     _interrupter(worker)(0, None)
     slot.overdue = lambda now: True
     with pytest.raises(JobInterrupted):
