@@ -62,7 +62,7 @@ IN_LUA: dict[str, tuple[str, Patch]] = {
     ),
     "late claims take jobs": (
         "complete",
-        replaced("  if special and is_late(token, again) then return {} end\n", ""),
+        replaced("  if special and rare.is_late(token, again) then return {} end\n", ""),
     ),
     "a postponed job uses an attempt": (
         "postpone",

@@ -20,15 +20,15 @@ TAKEN = "its lease was taken while"
 ALONE = "one of them may run only alone"
 #: For each fault that is put back: a seed that finds it, what hurts, and what it is found by.
 FOUND_BY: dict[str, tuple[int, tuple[str, ...], str]] = {
-    "renewals refused on a full server, sweeps allowed": (1, ("full",), TAKEN),
-    "fail without the token check": (2, ("freeze", "cut", "noise"), "a token that lost wrote"),
+    "renewals refused on a full server, sweeps allowed": (6, ("full",), TAKEN),
+    "fail without the token check": (4, ("freeze", "cut", "noise"), "a token that lost wrote"),
     "renew without the token check": (1, ("freeze",), "a token that lost wrote"),
-    "log lines written again": (18, ("noise",), "log lines are written twice"),
-    "a mark used up by a lost reply": (58, ("noise",), "was granted to no attempt"),
+    "log lines written again": (29, ("noise",), "log lines are written twice"),
+    "a mark used up by a lost reply": (11, ("noise",), "was granted to no attempt"),
     "late sweeps take leases": (1, ("silent",), TAKEN),
     "a postponed job uses an attempt": (1, HURTS, "1 attempts are used up, should be 0"),
-    "an organization's index forgotten": (1, HURTS, "is wrong in active of one"),
-    "a claim is sent again as a new one": (1, ("noise",), TAKEN),
+    "an organization's index forgotten": (6, HURTS, "is wrong in active of one"),
+    "a claim is sent again as a new one": (2, ("noise",), TAKEN),
     "late claims take jobs": (2, ("silent",), "no worker will run it"),
     "an outcome is dropped when its write fails": (1, ("down", "refuse", "noise"), TAKEN),
     "what was taken back is dropped": (5, HURTS, TAKEN),
