@@ -4,6 +4,7 @@
 --   fields of `share`: f, l, r, t, g and k:<task>; those that are not given are removed
 -- returns: 1 if that changed anything, else 0
 -- errors: none
+-- full server: runs
 -- include: base share turns noting? limits?
 local given, changed = {}, 0
 for a = 1, #ARGV, 2 do given[ARGV[a]] = ARGV[a + 1] end
