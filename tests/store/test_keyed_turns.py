@@ -179,6 +179,41 @@ def test_an_organization_that_may_not_run_holds_up_no_other_one(
     assert [running[0], *began] == [f"a{n:03}" for n in range(6)]
 
 
+def test_a_pause_saves_up_no_turns(store: Keyed) -> None:
+    store.add("running", key="k", priority=1)
+    running = one(store)
+    add(store, "a", 60)
+    add(store, "b", 60)
+    while store.all_names(9) or len(store.parked()) < 120:
+        pass
+    hold(store, "a")
+    began, running = run(store, running, 20)
+    assert began == [f"b{n:03}" for n in range(20)]
+    assert store.counts("a")[0] == 60
+    set_tenant(store, "a", paused=False)
+    add(store, "c", 20)
+    began, running = run(store, running, 60)
+    by_org = {org: [name for name in began if name[0] == org] for org in "abc"}
+    assert by_org["a"] == [f"a{n:03}" for n in range(len(by_org["a"]))]
+    assert by_org["b"] == [f"b{n:03}" for n in range(20, 20 + len(by_org["b"]))]
+    # Each gets its third of 60, but for the first ones, which begin before the others are parked again.
+    assert all(16 <= len(names) <= 24 for names in by_org.values())
+    first = [name[0] for name in began[:18]]
+    assert all(3 <= first.count(org) <= 9 for org in "abc")
+    # Also of one that is paused again and again.
+    before = len(by_org["a"])
+    for _ in range(5):
+        hold(store, "a")
+        began, running = run(store, running, 3)
+        assert "a" not in {name[0] for name in began}
+        set_tenant(store, "a", paused=False)
+        began, running = run(store, running, 2)
+        mine = [name for name in began if name[0] == "a"]
+        assert mine == [f"a{n:03}" for n in range(before, before + len(mine))]
+        before += len(mine)
+    assert store.sound()
+
+
 def test_many_of_a_paused_organization_are_passed_step_by_step(store: Keyed) -> None:
     store.rules(**{"k:m.task": "1 - -", "f": "0"})
     store.add("running", key="k", priority=1)
@@ -276,11 +311,11 @@ def test_an_erased_organization_is_forgotten_in_lines(store: Keyed) -> None:
     tenants.erase_jobs("t:{q}:", "b", ["b000", "b001", "b002"])
     assert store.client.hkeys(TURNS) == [b"3a"]
     # What a release that knows no turns has left of it.
-    store.client.hset(TURNS, "3b", "5.000 1")
+    store.client.hset(TURNS, "3b", "5.000 1 0.000")
     [found] = [found for found in tenants.walk("b") if not found.nothing]
     tenants.forget_lines(found.lines, "b")
     assert store.client.hkeys(TURNS) == [b"3a"]
-    store.client.hset("t:{q}:kt:m.task:gone", "3b", "5.000 1")
+    store.client.hset("t:{q}:kt:m.task:gone", "3b", "5.000 1 0.000")
     assert find_leaks(store.client, "t") == ["t:{q}: kt:m.task:gone: its line is empty"]
     store.client.delete("t:{q}:kt:m.task:gone")
     end(store, running)

@@ -4,9 +4,11 @@
 -- parked jobs. A parked job is over a limit: it stays in `waiting`, behind all others, and `sc` keeps its place.
 -- While a key has parked jobs, `turns:keys` has `<task>:<key>`, scored by when it is to be looked at again.
 -- Parties take turns in a line, too, by priority; there each job costs the same: KEY_COST / weight. A job's score
--- is its priority and its virtual time, in a plain FIFO its place. `kt:` has the time of the last job of each member
--- and how many it has in the line, and by priority, `v<priority>`, the time of the last one that left it for its place.
-local HOLDERS_CHECKED, MOST_MOVED, MOST_READ, MOST_PASSES, KEY_COST = 20, 100, 200, 2, 1000
+-- is its priority and its virtual time, in a plain FIFO its place. `kt:` has of each member the time of its last job,
+-- how many it has in the line, and the earliest time of the next that starts; and by priority, `v<priority>`, the
+-- time of the last one that left the line to start. A job's field `kt` has the time to which it returns if others take
+-- its slot, the place for which that holds, and '-' unless it has moved back to that time.
+local HOLDERS_CHECKED, MOST_MOVED, MOST_READ, KEY_COST = 20, 100, 200, 1000
 
 -- Read once in a call: the rule of a task. `task` is its full name.
 local key_rules = {}
@@ -93,38 +95,47 @@ local function key_take(task, key, id)
   end
 end
 
+-- What a line knows of a member: the time of its last job, their number, the earliest time of the next; and the time
+-- of the line.
+local function times_of(name, member, priority)
+  local known = read(base .. K.keytimes .. name, 'v' .. priority, member)
+  local now, last, jobs, next = within(known[1], 0, LATEST_TIME, 0), string.match(known[2] or '', '^(%S+) (%d+) (%S+)$')
+  return tonumber(last) or 0, whole(jobs, 0), tonumber(next) or now, now
+end
+
+local function set_times(name, member, last, jobs, next)
+  redis.call('HSET', base .. K.keytimes .. name, member, format('%.3f %d %.3f', last, jobs, next))
+end
+
 -- Adds a job to a line. One that was in it before, and did not start, returns to where it was.
 local function join_line(name, id, org, place)
-  local line, times, priority = base .. K.keywaits .. name, base .. K.keytimes .. name, priority_of(place)
-  local member, weight = priority .. (org or ''), rule_of(org or '')
+  local line, priority = base .. K.keywaits .. name, priority_of(place)
   if share()[FIFO] then
     redis.call('ZADD', line, 'NX', place, id)
     return
   end
-  local known = read(times, 'v' .. priority, member)
-  local now, last, jobs = within(known[1], 0, LATEST_TIME, 0), string.match(known[2] or '', '^(%S+) (%d+)$')
-  last, jobs = tonumber(last) or 0, whole(jobs, 0)
-  local next = math.max(now, last) + KEY_COST / weight
-  local own, at = string.match(read(base .. K.job .. id, 'kt')[1] or '', '^(%d+) (%d+)$')
-  local returns = own and at == place
-  local time = returns and math.min(tonumber(own), now + KEY_COST / weight) or next
+  local member, weight = priority .. (org or ''), rule_of(org or '')
+  local last, jobs, next, now = times_of(name, member, priority)
+  local own, at = string.match(read(base .. K.job .. id, 'kt')[1] or '', '^(%d+) (%d+)')
+  local time = math.max(now, last) + KEY_COST / weight
+  if own and at == place then time = math.min(tonumber(own), now + KEY_COST / weight) end
   if redis.call('ZADD', line, 'NX', int(score_at(priority, time)), id) == 1 then
-    redis.call('HSET', times, member, format('%.3f %d', returns and math.max(last, time) or next, jobs + 1))
+    set_times(name, member, math.max(last, time), jobs + 1, next)
   end
 end
 
 -- Takes a job out of a line. A party without jobs in it is forgotten.
 local function leave_line(name, id, org, score)
-  local line, times = base .. K.keywaits .. name, base .. K.keytimes .. name
+  local line, priority = base .. K.keywaits .. name, priority_of(score)
   if redis.call('ZREM', line, id) == 0 then return end
-  local member = priority_of(score) .. (org or '')
-  local last, jobs = string.match(read(times, member)[1] or '', '^(%S+) (%d+)$')
+  local member = priority .. (org or '')
+  local last, jobs, next = times_of(name, member, priority)
   if redis.call('EXISTS', line) == 0 then
-    redis.call('UNLINK', times)
-  elseif whole(jobs, 0) > 1 then
-    redis.call('HSET', times, member, last .. ' ' .. int(jobs - 1))
-  elseif last then
-    redis.call('HDEL', times, member)
+    redis.call('UNLINK', base .. K.keytimes .. name)
+  elseif jobs > 1 then
+    set_times(name, member, last, jobs - 1, next)
+  else
+    redis.call('HDEL', base .. K.keytimes .. name, member)
   end
 end
 
@@ -144,44 +155,55 @@ local function park_job(id, task, key, org, place)
 end
 
 -- Gives the job of an entry its place back. Returns whether there is one: a job that was removed, cancelled or
--- claimed meanwhile has left an entry. `starts`: it may start now; if others are faster, it keeps its time.
+-- claimed meanwhile has left an entry. If others take its slot, it returns to the same time; one that does not
+-- start now, because its organization cannot, moves back by the time that passes.
 local function give_back(name, id, score, job, starts)
-  leave_line(name, id, job[2], score)
-  if job[1] ~= 'w' or whole(redis.call('ZSCORE', base .. K.waiting, id), 0) < BEHIND then return false end
-  local priority = priority_of(score)
-  local place, time = place_of(job[3], job[4]), int(score - priority * PRIORITY_SPAN)
-  if starts and not share()[FIFO] then
-    redis.call('HSET', base .. K.job .. id, 'kt', time .. ' ' .. place)
-    local times = base .. K.keytimes .. name
-    if redis.call('EXISTS', base .. K.keywaits .. name) == 1 and tonumber(time) > whole(read(times, 'v' .. priority)[1], 0) then
-      redis.call('HSET', times, 'v' .. priority, time)
-    end
-  elseif job[5] then
-    redis.call('HDEL', base .. K.job .. id, 'kt')
+  local org, priority = job[2], priority_of(score)
+  local time, fifo = score - priority * PRIORITY_SPAN, share()[FIFO]
+  if not starts and not fifo then
+    local member = priority .. org
+    local last, jobs, next, now = times_of(name, member, priority)
+    if now > next then set_times(name, member, last, jobs, now) end
   end
-  put_in('w', job[2], place, id)
+  leave_line(name, id, org, score)
+  if job[1] ~= 'w' or whole(redis.call('ZSCORE', base .. K.waiting, id), 0) < BEHIND then return false end
+  local place = place_of(job[3], job[4])
+  if not fifo then
+    local slot = int(time) .. ' ' .. place
+    if job[5] ~= slot then redis.call('HSET', base .. K.job .. id, 'kt', slot .. ' -') end
+    if starts and redis.call('EXISTS', base .. K.keywaits .. name) == 1 then
+      local field = 'v' .. priority
+      if time > whole(read(base .. K.keytimes .. name, field)[1], 0) then
+        redis.call('HSET', base .. K.keytimes .. name, field, int(time))
+      end
+    end
+  end
+  put_in('w', org, place, id)
+  return true
+end
+
+-- While an organization was paused or at its limit, others have passed it. It does not save up that time: its jobs
+-- move back one by one, in order. Returns whether the first of a line did so.
+local function moves_back(name, id, score, job)
+  if share()[FIFO] then return false end
+  local priority, place = priority_of(score), place_of(job[3], job[4])
+  local member, time = priority .. (job[2] or ''), score - priority * PRIORITY_SPAN
+  if job[5] == int(time) .. ' ' .. place then return false end
+  local last, jobs, next = times_of(name, member, priority)
+  if time >= math.floor(next) then return false end
+  redis.call('ZADD', base .. K.keywaits .. name, int(score_at(priority, next)), id)
+  redis.call('HSET', base .. K.job .. id, 'kt', int(score_at(0, next)) .. ' ' .. place)
+  local weight = rule_of(job[2] or '')
+  set_times(name, member, last, jobs, next + KEY_COST / weight)
   return true
 end
 
 -- By organization: how many jobs of it this call has given their places back, to start now.
 local to_start = {}
-local function cannot_start(org)
-  return org and is_limited(org, to_start[org] or 0)
-end
-
--- Jobs whose organization is paused or at its limit hold up nobody: the first ones get their places back, and are
--- parked again when it is their organization's turn.
-local function pass_limited(name)
-  local first = redis.call('ZRANGE', base .. K.keywaits .. name, 0, MOST_READ - 1, 'WITHSCORES')
-  for i = 1, #first, 2 do
-    local job = read(base .. K.job .. first[i], 'st', 'o', 'sc', 'p', 'kt')
-    if cannot_start(job[2]) then give_back(name, first[i], tonumber(first[i + 1]), job, false) end
-  end
-end
 
 -- Gives the first parked jobs of a key their places back: as many as may start now, at most `most`.
 local function key_wake(task, key, most)
-  local rule, moved, passes = key_rule(task), 0, 0
+  local rule, moved = key_rule(task), 0
   local name = rule.task .. ':' .. key
   local waits, room, again = base .. K.keywaits .. name, most or MOST_MOVED, nil
   if rule.limit then room = math.min(room, rule.limit - key_running(name, rule.limit)) end
@@ -195,18 +217,13 @@ local function key_wake(task, key, most)
       break
     end
     local job = read(base .. K.job .. id, 'st', 'o', 'sc', 'p', 'kt')
-    local org = job[2]
-    if not cannot_start(org) then
-      if give_back(name, id, tonumber(first[2]), job, true) then
-        moved = moved + 1
-        if org then to_start[org] = (to_start[org] or 0) + 1 end
-      end
-    elseif passes < MOST_PASSES then
-      passes = passes + 1
-      pass_limited(name)
-    else
-      again = now_ms
-      break
+    local org, score = job[2], tonumber(first[2])
+    if org and is_limited(org, to_start[org] or 0) then
+      -- It holds up no one: it is parked again when it is its organization's turn.
+      give_back(name, id, score, job, false)
+    elseif not moves_back(name, id, score, job) and give_back(name, id, score, job, true) then
+      moved = moved + 1
+      if org then to_start[org] = (to_start[org] or 0) + 1 end
     end
   end
   if again then key_again(name, again) else redis.call('ZREM', base .. K.keyparked, name) end
