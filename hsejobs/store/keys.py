@@ -77,11 +77,13 @@ SUFFIXES: dict[str, str] = {
     "members": "s:",
     # the jobs that wait for a lock
     "waiters": "lw:",
-    # limits by key: those with parked jobs; of each, the jobs that run, the last starts, the parked jobs
+    # limits by key: those with parked jobs; of each, the jobs that run, the last starts, the parked jobs,
+    # and the turns of their organizations
     "keyparked": "turns:keys",
     "keyactive": "ka:",
     "keystarts": "ks:",
     "keywaits": "kw:",
+    "keytimes": "kt:",
     # rate limits of tasks
     "rate": "rl:",
     "line": "rq:",

@@ -25,6 +25,8 @@ class Traces:
     #: Keys of counters, locks and values that contain its id.
     keys: list[str] = field(default_factory=list)
     circuits: list[str] = field(default_factory=list)
+    #: Keys of the turns in the lines of jobs that wait for their key.
+    lines: list[str] = field(default_factory=list)
     #: The number of heartbeats that name one of its jobs.
     heartbeats: int = 0
     #: The number of entries about it in what queues keep of all organizations.
@@ -33,8 +35,20 @@ class Traces:
     @property
     def nothing(self) -> bool:
         """Whether nothing was found."""
-        found = (self.jobs, self.keys, self.circuits, self.heartbeats, self.entries)
+        found = (
+            self.jobs,
+            self.keys,
+            self.circuits,
+            self.lines,
+            self.heartbeats,
+            self.entries,
+        )
         return not any(found)
+
+
+def _members(organization_id: str) -> list[str]:
+    """The organization as a member of turns, one for each priority."""
+    return [f"{priority}{organization_id}" for priority in range(1, 6)]
 
 
 class Tenants:
@@ -87,6 +101,8 @@ class Tenants:
                     found.keys.append(key)
             elif rest in (names["tenants"], names["orgs"]) or kind == names["busiest"]:
                 asked.append((key, base, "list" if rest == names["orgs"] else "hash"))
+            elif kind == names["keytimes"]:
+                asked.append((key, base, "line"))
             elif kind == names["org"]:
                 # o:<state>:<organization>
                 if rest.split(":", 2)[2] == organization_id:
@@ -107,6 +123,7 @@ class Tenants:
             "org": lambda key: ("ZRANGE", key, 0, IDS - 1),
             "hash": lambda key: ("HGET", key, organization_id),
             "list": lambda key: ("ZSCORE", key, organization_id),
+            "line": lambda key: ("HMGET", key, *_members(organization_id)),
         }
         calls: list[tuple[Any, Any]] = [(None, words[kind](key)) for key, _, kind in asked]
         own = organization_id.encode()
@@ -118,6 +135,8 @@ class Tenants:
                 to.jobs.setdefault(base, []).extend(one.decode() for one in reply or ())
             elif kind in ("hash", "list") and reply is not None:
                 to.entries += 1
+            elif kind == "line" and any(one is not None for one in reply or ()):
+                to.lines.append(key)
             elif kind == "worker" and reply and b'"' + own + b":" in reply:
                 to.heartbeats += 1
 
@@ -149,6 +168,12 @@ class Tenants:
     def erase_keys(self, names: list[str]) -> None:
         if names:
             self.redis.batch([(None, ("UNLINK", name)) for name in names])
+
+    def forget_lines(self, names: list[str], organization_id: str) -> None:
+        """Removes the organization from the turns in lines of jobs that wait for their key."""
+        if names:
+            fields = _members(organization_id)
+            self.redis.batch([(None, ("HDEL", name, *fields)) for name in names])
 
     def forget_entries(self, queue: str, organization_id: str) -> int:
         """Removes the organization from what a queue keeps of all of them; returns how many entries."""

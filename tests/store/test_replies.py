@@ -146,6 +146,7 @@ def _calls(work: WorkerStore, writer: JobWriter) -> dict[str, Callable[[], bool]
         ),
         "postpone": lambda: work.postpone(*three, 60_000)[0] == "d",
         "key": lambda: work.key(*eight, "k") is False,
+        "rules": lambda: work.redis.run(scripts.RULES, work.base, ("l", "9")) == 1,
         "release": lambda: work.release([four]) == 1,
         "stall": lambda: work.stall([five], 3) == ["waiting"],
         "sweep": lambda: work.sweep(3).now > 0,

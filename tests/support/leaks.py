@@ -167,6 +167,9 @@ class _Room:
             if rest.startswith(SUFFIXES[name]):
                 owner = rest.removeprefix(SUFFIXES[name])
                 return None if owner in self.jobs else f"{rest}: its job does not exist"
+        if rest.startswith(SUFFIXES["keytimes"]):
+            line = SUFFIXES["keywaits"] + rest.removeprefix(SUFFIXES["keytimes"])
+            return None if line in self.rests else f"{rest}: its line is empty"
         # -2: the key expired between the two reads.
         expires = self.ttls[rest] != -1
         if rest.startswith(tuple(SUFFIXES[name] for name in _EXPIRE)):

@@ -113,6 +113,7 @@ def _traces(tenant: Tenant, counts: dict[str, Any]) -> None:
             removed, _ = tenant.traces.erase_jobs(base, tenant.organization_id, ids)
             counts["jobs"] += removed
         tenant.traces.erase_keys(found.keys)
+        tenant.traces.forget_lines(found.lines, tenant.organization_id)
         counts["counters"] += len(found.keys)
         counts["circuits"] += tenant.traces.forget_circuits(found.circuits)
     for queue in tenant.queues():
@@ -132,7 +133,7 @@ def _nothing_left(tenant: Tenant) -> bool:
         found = [one for one in tenant.traces.walk(tenant.organization_id) if not one.nothing]
         if not found:
             return True
-        if any(one.jobs or one.keys or one.circuits or one.entries for one in found):
+        if any(one.jobs or one.keys or one.circuits or one.lines or one.entries for one in found):
             return False
         if time.monotonic() >= until:
             return False

@@ -5,7 +5,7 @@
 -- returns: 1 if the job may run, 0 if it was parked, -1 if the token does not hold it
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place keyed? locks?
+-- include: base share turns noting? limits? place keyed? costs? locks?
 local id, token, own = ARGV[1], ARGV[2], ARGV[3]
 local key = base .. K.job .. id
 local job = read(key, 'st', 'tk', 'o', 'am', 'sc', 'p', 'n', 'lk', 'ky', 'cl')
@@ -23,6 +23,7 @@ take_from('a', org, id)
 free_locks(id, token, job[8])
 redis.call('HSET', key, 'st', 'w', 'am', within(job[4], 1, 1000000, 1) - 1, 'si', NOW)
 redis.call('HDEL', key, 'tk', 'pg', 'pm')
+left_active(id, org)
 park_job(id, task, own, org, place)
 event('waiting', id, org)
 publish()

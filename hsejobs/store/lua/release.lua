@@ -9,7 +9,7 @@ local released = 0
 for a = 1, #ARGV, 2 do
   local id = ARGV[a]
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'tk', 'o', 'am', 'sc', 'p', 'cl', 'lk')
+  local job = read(key, 'st', 'tk', 'o', 'am', 'sc', 'p', 'cl', 'lk', 'ky')
   if job[1] == 'a' and job[2] == ARGV[a + 1] then
     released = released + 1
     if job[7] then
@@ -21,6 +21,7 @@ for a = 1, #ARGV, 2 do
       left_active(id, job[3])
       redis.call('HSET', key, 'st', 'w', 'am', within(job[4], 1, 1000000, 1) - 1, 'sc', place, 'si', NOW)
       redis.call('HDEL', key, 'tk', 'pg', 'pm')
+      key_back(id, job[9], place)
       put_in('w', job[3], place, id)
       event('waiting', id, job[3])
     end

@@ -4,6 +4,7 @@
 --   fields of `share`: f, l, r, t, g and k:<task>; those that are not given are removed
 -- returns: 1 if that changed anything, else 0
 -- errors: none
+-- full server: runs
 -- include: base share turns noting? limits?
 -- How many members of `turns` get new scores in one call.
 local MOST_MEMBERS = 1000

@@ -1,9 +1,14 @@
 -- Limits by key. A job's field `ky` is its key; the rule of its task is in `share`: "limit n ms", '-' for what
 -- is not set, or ">task" for a former name of the task. For each task and key, `ka:` has the jobs that run, scored
--- by when each was last found running, in ms; `ks:` the times of the last n starts, in us; `kw:` the parked jobs by
--- their places. A parked job is over a limit: it stays in `waiting`, behind all others, and `sc` keeps its place.
+-- by when each was last found running, in ms; `ks:` the times of the last n starts, in us; `kw:` the line of the
+-- parked jobs. A parked job is over a limit: it stays in `waiting`, behind all others, and `sc` keeps its place.
 -- While a key has parked jobs, `turns:keys` has `<task>:<key>`, scored by when it is to be looked at again.
-local HOLDERS_CHECKED, MOST_MOVED, MOST_READ = 20, 100, 200
+-- Parties take turns in a line, too, by priority; there each job costs the same: KEY_COST / weight. A job's score
+-- is its priority and its virtual time, in a plain FIFO its place. `kt:` has of each member the time of its last job,
+-- how many it has in the line, and the earliest time of the next that starts; and by priority, `v<priority>`, the
+-- time of the last one that left the line to start. A job's field `kt` has the time to which it returns if others take
+-- its slot, the place for which that holds, and '-' unless it has moved back to that time.
+local HOLDERS_CHECKED, MOST_MOVED, MOST_READ, KEY_COST = 20, 100, 200, 1000
 
 -- Read once in a call: the rule of a task. `task` is its full name.
 local key_rules = {}
@@ -80,6 +85,7 @@ end
 local function key_take(task, key, id)
   local rule = key_rule(task)
   local name = rule.task .. ':' .. key
+  if rule.limit or rule.starts then begin() end
   if rule.limit then redis.call('ZADD', base .. K.keyactive .. name, NOW, id) end
   if rule.starts then
     local starts = base .. K.keystarts .. name
@@ -89,19 +95,111 @@ local function key_take(task, key, id)
   end
 end
 
+-- What a line knows of a member: the time of its last job, their number, the earliest time of the next; and the time
+-- of the line.
+local function times_of(name, member, priority)
+  local known = read(base .. K.keytimes .. name, 'v' .. priority, member)
+  local now, last, jobs, next = within(known[1], 0, LATEST_TIME, 0), string.match(known[2] or '', '^(%S+) (%d+) (%S+)$')
+  return tonumber(last) or 0, whole(jobs, 0), tonumber(next) or now, now
+end
+
+local function set_times(name, member, last, jobs, next)
+  redis.call('HSET', base .. K.keytimes .. name, member, format('%.3f %d %.3f', last, jobs, next))
+end
+
+-- Adds a job to a line. One that was in it before, and did not start, returns to where it was.
+local function join_line(name, id, org, place)
+  local line, priority = base .. K.keywaits .. name, priority_of(place)
+  if share()[FIFO] then
+    redis.call('ZADD', line, 'NX', place, id)
+    return
+  end
+  local member, weight = priority .. (org or ''), rule_of(org or '')
+  local last, jobs, next, now = times_of(name, member, priority)
+  local own, at = string.match(read(base .. K.job .. id, 'kt')[1] or '', '^(%d+) (%d+)')
+  local time = math.max(now, last) + KEY_COST / weight
+  if own and at == place then time = math.min(tonumber(own), now + KEY_COST / weight) end
+  if redis.call('ZADD', line, 'NX', int(score_at(priority, time)), id) == 1 then
+    set_times(name, member, math.max(last, time), jobs + 1, next)
+  end
+end
+
+-- Takes a job out of a line. A party without jobs in it is forgotten.
+local function leave_line(name, id, org, score)
+  local line, priority = base .. K.keywaits .. name, priority_of(score)
+  if redis.call('ZREM', line, id) == 0 then return end
+  local member = priority .. (org or '')
+  local last, jobs, next = times_of(name, member, priority)
+  if redis.call('EXISTS', line) == 0 then
+    redis.call('UNLINK', base .. K.keytimes .. name)
+  elseif jobs > 1 then
+    set_times(name, member, last, jobs - 1, next)
+  else
+    redis.call('HDEL', base .. K.keytimes .. name, member)
+  end
+end
+
 -- Parks a waiting job whose key has no room. `place` is the one it gets back.
 local keys_noted = {}
 local function park_job(id, task, key, org, place)
   local name = key_rule(task).task .. ':' .. key
+  begin()
   place = place_of(place)
   redis.call('HSET', base .. K.job .. id, 'sc', place)
   put_in('w', org, int(BEHIND + place % PRIORITY_SPAN), id)
-  redis.call('ZADD', base .. K.keywaits .. name, place, id)
+  join_line(name, id, org, place)
   if not keys_noted[name] then
     keys_noted[name] = true
     key_again(name, key_closed[name] or now_ms + KEY_AGAIN_MS)
   end
 end
+
+-- Gives the job of an entry its place back. Returns whether there is one: a job that was removed, cancelled or
+-- claimed meanwhile has left an entry. If others take its slot, it returns to the same time; one that does not
+-- start now, because its organization cannot, moves back by the time that passes.
+local function give_back(name, id, score, job, starts)
+  local org, priority = job[2], priority_of(score)
+  local time, fifo = score - priority * PRIORITY_SPAN, share()[FIFO]
+  if not starts and not fifo then
+    local member = priority .. org
+    local last, jobs, next, now = times_of(name, member, priority)
+    if now > next then set_times(name, member, last, jobs, now) end
+  end
+  leave_line(name, id, org, score)
+  if job[1] ~= 'w' or whole(redis.call('ZSCORE', base .. K.waiting, id), 0) < BEHIND then return false end
+  local place = place_of(job[3], job[4])
+  if not fifo then
+    local slot = int(time) .. ' ' .. place
+    if job[5] ~= slot then redis.call('HSET', base .. K.job .. id, 'kt', slot .. ' -') end
+    if starts and redis.call('EXISTS', base .. K.keywaits .. name) == 1 then
+      local field = 'v' .. priority
+      if time > whole(read(base .. K.keytimes .. name, field)[1], 0) then
+        redis.call('HSET', base .. K.keytimes .. name, field, int(time))
+      end
+    end
+  end
+  put_in('w', org, place, id)
+  return true
+end
+
+-- While an organization was paused or at its limit, others have passed it. It does not save up that time: its jobs
+-- move back one by one, in order. Returns whether the first of a line did so.
+local function moves_back(name, id, score, job)
+  if share()[FIFO] then return false end
+  local priority, place = priority_of(score), place_of(job[3], job[4])
+  local member, time = priority .. (job[2] or ''), score - priority * PRIORITY_SPAN
+  if job[5] == int(time) .. ' ' .. place then return false end
+  local last, jobs, next = times_of(name, member, priority)
+  if time >= math.floor(next) then return false end
+  redis.call('ZADD', base .. K.keywaits .. name, int(score_at(priority, next)), id)
+  redis.call('HSET', base .. K.job .. id, 'kt', int(score_at(0, next)) .. ' ' .. place)
+  local weight = rule_of(job[2] or '')
+  set_times(name, member, last, jobs, next + KEY_COST / weight)
+  return true
+end
+
+-- By organization: how many jobs of it this call has given their places back, to start now.
+local to_start = {}
 
 -- Gives the first parked jobs of a key their places back: as many as may start now, at most `most`.
 local function key_wake(task, key, most)
@@ -118,12 +216,14 @@ local function key_wake(task, key, most)
       again = again or now_ms + KEY_AGAIN_MS
       break
     end
-    redis.call('ZREM', waits, id)
-    local job = read(base .. K.job .. id, 'st', 'o')
-    -- A job that was removed, cancelled or claimed meanwhile has left an entry.
-    if job[1] == 'w' and whole(redis.call('ZSCORE', base .. K.waiting, id), 0) >= BEHIND then
-      put_in('w', job[2], place_of(first[2]), id)
+    local job = read(base .. K.job .. id, 'st', 'o', 'sc', 'p', 'kt')
+    local org, score = job[2], tonumber(first[2])
+    if org and is_limited(org, to_start[org] or 0) then
+      -- It holds up no one: it is parked again when it is its organization's turn.
+      give_back(name, id, score, job, false)
+    elseif not moves_back(name, id, score, job) and give_back(name, id, score, job, true) then
       moved = moved + 1
+      if org then to_start[org] = (to_start[org] or 0) + 1 end
     end
   end
   if again then key_again(name, again) else redis.call('ZREM', base .. K.keyparked, name) end
@@ -148,9 +248,16 @@ local function wake_keys(limit)
   return whole(redis.call('ZRANGE', parked, 0, 0, 'WITHSCORES')[2])
 end
 
+-- A job that goes back from its worker to its place is the first of its key.
+local function key_back(id, key, place)
+  if key then redis.call('HSET', base .. K.job .. id, 'kt', '0 ' .. place) end
+end
+
 -- A job that leaves and does not come back: whatever its key has of it.
 local function key_gone(id, task, key)
-  redis.call('ZREM', base .. K.keywaits .. key_rule(task).task .. ':' .. key, id)
+  local name = key_rule(task).task .. ':' .. key
+  local score = redis.call('ZSCORE', base .. K.keywaits .. name, id)
+  if score then leave_line(name, id, read(base .. K.job .. id, 'o')[1], tonumber(score)) end
   key_left(id, task, key)
 end
 

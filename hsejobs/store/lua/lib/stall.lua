@@ -3,7 +3,7 @@
 -- another one may have ended the worker.
 local function stall_job(id, max_stalls)
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'o', 'sl', 'am', 'sc', 'tk', 'pt', 'p', 'cl', 'x', 'al', 'lk')
+  local job = read(key, 'st', 'o', 'sl', 'am', 'sc', 'tk', 'pt', 'p', 'cl', 'x', 'al', 'lk', 'ky')
   local org = job[2]
   if not is_there(key, job, job[1]) then
     take_from('a', nil, id)
@@ -43,6 +43,7 @@ local function stall_job(id, max_stalls)
   count('ux', org, ran)
   redis.call('HSET', key, 'st', 'w', 'sl', stalls, 'am', math.max(0, made - 1), 'sc', place, 'si', NOW)
   redis.call('HDEL', key, 'tk', 'pg', 'pm', 'al')
+  key_back(id, job[13], place)
   put_in('w', org, place, id)
   event('stalled', id, org)
   return 'waiting'

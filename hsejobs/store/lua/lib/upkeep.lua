@@ -1,5 +1,13 @@
 -- What the sweep does for turns: ageing, members that may come back, and jobs that other releases added.
 local AGEING_MS = 900000
+-- How many keys a sweep looks at for it, and how many jobs of each priority.
+local AGEING_KEYS, AGEING_FIRST = 20, 20
+
+-- How many times the ageing time a job has waited, and how many times it must have to get a better priority.
+local function aged(job, priority, ageing)
+  local since = whole(job[4]) or whole(job[5], now_ms)
+  return (now_ms - since) / ageing, within(job[3], priority, 5, priority) - priority + 1
+end
 
 -- Moves those of up to `count` waiting jobs of a priority, from an offset on, that have waited for long to the
 -- next better one. Returns how many stayed, and how many of those have waited long enough for one step: they
@@ -12,17 +20,44 @@ local function age(priority, offset, count, ageing)
     local id, place = found[i], whole(found[i + 1], 0) - PRIORITY_SPAN
     local key = base .. K.job .. id
     local job = read(key, 'st', 'o', 'p', 'ws', 'ct')
-    local since = whole(job[4]) or whole(job[5], now_ms)
-    local original = within(job[3], priority, 5, priority)
-    if job[1] == 'w' and now_ms - since >= ageing * (original - priority + 1) then
+    local age_so_far, needed = aged(job, priority, ageing)
+    if job[1] == 'w' and age_so_far >= needed then
       redis.call('HSET', key, 'sc', int(place))
       put_in('w', job[2], int(place), id)
     else
       stayed = stayed + 1
-      if now_ms - since >= ageing then old = old + 1 end
+      if age_so_far >= 1 then old = old + 1 end
     end
   end
   return stayed, old, #found / 2
+end
+
+-- The same for the first parked jobs of a key.
+local function age_line(name, ageing)
+  for priority = 2, 5 do
+    local lowest = priority * PRIORITY_SPAN
+    local found = redis.call('ZRANGEBYSCORE', base .. K.keywaits .. name, int(lowest), int(lowest + PRIORITY_SPAN - 1),
+      'WITHSCORES', 'LIMIT', 0, AGEING_FIRST)
+    for i = 1, #found, 2 do
+      local id, key = found[i], base .. K.job .. found[i]
+      local job = read(key, 'st', 'o', 'p', 'ws', 'ct', 'sc')
+      local place = whole(job[6], 0) - PRIORITY_SPAN
+      local age_so_far, needed = aged(job, priority, ageing)
+      if job[1] == 'w' and age_so_far >= needed and priority_of(place) == priority - 1 then
+        place = int(place)
+        redis.call('HSET', key, 'sc', place)
+        leave_line(name, id, job[2], tonumber(found[i + 1]))
+        join_line(name, id, job[2], place)
+      end
+    end
+  end
+end
+
+local function age_parked(ageing)
+  local from = now_ms % math.max(1, redis.call('ZCARD', base .. K.keyparked) - AGEING_KEYS + 1)
+  for _, name in ipairs(redis.call('ZRANGE', base .. K.keyparked, from, from + AGEING_KEYS - 1)) do
+    age_line(name, ageing)
+  end
 end
 
 -- The first jobs of a priority have waited longest; if none of a few has waited long enough, no other one has.
@@ -33,6 +68,7 @@ local function age_waiting(limit)
     local stayed, old, looked = age(priority, 0, 3, ageing)
     if stayed < looked or old > 0 then age(priority, stayed, limit, ageing) end
   end
+  age_parked(ageing)
 end
 
 -- Members whose time has come, and some of the others: their limit may have changed.
