@@ -40,7 +40,8 @@ def rules_of(info: QueueInfo) -> dict[str, str]:
 
 
 def _pair(rate: Rate) -> str:
-    return f"{rate.most} {rate.ms}"
+    # A script's time is that of its start, and its events are written a little later.
+    return f"{rate.most} {rate.ms + min(rate.ms // 100, 10)}"
 
 
 def _other_names(info: QueueInfo, task: TaskInfo) -> Iterator[str]:

@@ -86,7 +86,7 @@ def test_a_limit_that_cannot_be_is_refused_where_it_is_written(options: dict[str
 
 def test_the_environment_wins_over_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     queue = JobHuey("sharing", limit=20, rate="50/s", tenant_limit=5, fair=True, ageing=60.5)
-    assert rules_of(queue.describe()) == {"l": "20", "r": "50 1000", "t": "5", "g": "60500"}
+    assert rules_of(queue.describe()) == {"l": "20", "r": "50 1010", "t": "5", "g": "60500"}
     assert rules_of(JobHuey("plain").describe()) == {}
     for name, value in {
         "FAIR": "0",
@@ -121,7 +121,7 @@ def test_a_task_has_its_rule_under_all_its_names() -> None:
 
     full = now.full_name
     assert rules_of(queue.describe()) == {
-        f"k:{full}": "2 5 60000",
+        f"k:{full}": "2 5 60010",
         "k:now": f">{full}",
         f"k:{__name__}.former": f">{full}",
         "k:former": f">{full}",

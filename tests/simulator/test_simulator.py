@@ -29,20 +29,20 @@ FOUND_BY: dict[str, tuple[int, tuple[str, ...], str]] = {
     "a postponed job uses an attempt": (1, HURTS, "1 attempts are used up, should be 0"),
     "an organization's index forgotten": (6, HURTS, "is wrong in active of one"),
     "a claim is sent again as a new one": (2, ("noise",), TAKEN),
-    "late claims take jobs": (2, ("silent",), "no worker will run it"),
+    "late claims take jobs": (1, ("silent",), "no worker will run it"),
     "an outcome is dropped when its write fails": (1, ("down", "refuse", "noise"), TAKEN),
-    "what was taken back is dropped": (5, HURTS, TAKEN),
-    "what was taken back is taken back forever": (1, HURTS, "called Redis 500 times"),
+    "what was taken back is dropped": (23, HURTS, TAKEN),
+    "what was taken back is taken back forever": (2, HURTS, "called Redis 500 times"),
     "sweeps before the renewals after an outage": (3, ("down", "silent"), TAKEN),
     "telling raises": (4, ("down", "full"), "log() raised"),
     "what Redis says ends a worker": (1, HURTS, "died: RuntimeError"),
     "a dead process's failure is not noticed": (
-        33,
+        1,
         ("kill_worker", "kill_worker", "refuse", "full"),
         TAKEN,
     ),
     "suspects run beside others": (1, ("crash", "kill_worker"), ALONE),
-    "a suspect does not wait": (2, ("crash", "kill_worker"), ALONE),
+    "a suspect does not wait": (1, ("crash", "kill_worker"), ALONE),
 }
 
 

@@ -12,9 +12,10 @@ from hsejobs.store import keys, scripts
 from hsejobs.store.tenants import Tenants
 from hsejobs.store.verify import RecordVerifier
 from hsejobs.store.work import Done
-from hsejobs.store.write import Cancel
+from hsejobs.store.write import Cancel, NewJob
 from tests.store.test_acts import Store
 from tests.support import wait_until
+from tests.support.waiting import redis_ms
 
 HOUR = 3_600_000
 BEHIND = 6 * keys.PRIORITY_SPAN
@@ -263,3 +264,34 @@ def test_a_worker_gives_a_job_its_key(store: Keyed) -> None:
     end(store, two)
     assert store.names() == ["c"]
     assert store.client.zcard("t:{q}:ka:m.task:k") == 2
+
+
+def test_a_task_that_is_renamed_takes_its_parked_jobs_along(store: Keyed) -> None:
+    store.rules(**{"k:m.task": "1 - -"})
+    store.add_all("a b c")
+    held = store.claim(1)
+    assert store.names() == []
+    assert store.parked() == ["b", "c"]
+    store.rules(**{"k:m.new": "1 - -", "k:m.task": ">m.new"})
+    end(store, held[0])
+    assert store.names() == ["b"]
+    store.work.sweep(3)
+    # Both names count in one limit.
+    store.writer.add("q", NewJob("d", "m.new", b"{}", 3, 1, 0, 0, key="k"))
+    assert store.names() == []
+    assert (store.parked(), store.sound()) == (["c", "d"], True)
+    assert store.client.zrange("t:{q}:turns:keys", 0, -1) == [b"m.new:k"]
+
+
+def test_an_end_leaves_no_slot_idle(store: Keyed) -> None:
+    """It wakes one job; those for which a rate has opened meanwhile are woken by the next sweep."""
+    store.rules(**{"k:m.task": "4 2 50"})
+    store.add_all("a b c d e f g")
+    pairs = [store.claim(1)[0] for _ in range(2)]
+    assert store.names() == []
+    ms = redis_ms(store.redis)
+    wait_until(lambda: redis_ms(store.redis) > ms + 60, what="the rate to open")
+    end(store, pairs[0])
+    swept = store.work.sweep(3)
+    assert [len(store.names()), len(store.names())] == [1, 1]
+    assert swept.next_due is None or swept.next_due <= 60

@@ -139,6 +139,30 @@ local function leave_line(name, id, org, score)
   end
 end
 
+-- Moves what stands under a former name of a task to its name of today, at most `limit` jobs. Returns whether that
+-- is all.
+local function adopt(task, key, limit)
+  local rule = key_rule(task)
+  local old, name = task .. ':' .. key, rule.task .. ':' .. key
+  if redis.call('EXISTS', base .. K.keyactive .. old, base .. K.keywaits .. old) == 0 then return true end
+  begin()
+  for _, id in ipairs(redis.call('ZRANGE', base .. K.keyactive .. old, 0, limit - 1)) do
+    redis.call('ZREM', base .. K.keyactive .. old, id)
+    redis.call('ZADD', base .. K.keyactive .. name, NOW, id)
+  end
+  local found = redis.call('ZRANGE', base .. K.keywaits .. old, 0, limit - 1, 'WITHSCORES')
+  for i = 1, #found, 2 do
+    local id = found[i]
+    local job = read(base .. K.job .. id, 'st', 'o', 'sc', 'p')
+    leave_line(old, id, job[2], tonumber(found[i + 1]))
+    if job[1] == 'w' and whole(redis.call('ZSCORE', base .. K.waiting, id), 0) >= BEHIND then
+      join_line(name, id, job[2], whole(place_of(job[3], job[4])))
+    end
+  end
+  key_again(name, now_ms)
+  return #found < 2 * limit
+end
+
 -- Parks a waiting job whose key has no room. `place` is the one it gets back.
 local keys_noted = {}
 local function park_job(id, task, key, org, place)
@@ -206,14 +230,16 @@ local function key_wake(task, key, most)
   local rule, moved = key_rule(task), 0
   local name = rule.task .. ':' .. key
   local waits, room, again = base .. K.keywaits .. name, most or MOST_MOVED, nil
-  if rule.limit then room = math.min(room, rule.limit - key_running(name, rule.limit)) end
+  local running = rule.limit and key_running(name, rule.limit)
+  if running then room = math.min(room, rule.limit - running) end
   for read_so_far = 0, MOST_READ do
     local first = redis.call('ZRANGE', waits, 0, 0, 'WITHSCORES')
     local id = first[1]
     if not id then break end
     again = key_opens(name, rule, moved) or (read_so_far == MOST_READ and now_ms) or nil
     if again or moved >= room then
-      again = again or now_ms + KEY_AGAIN_MS
+      -- The next sweep wakes more than this call may.
+      again = again or (most and rule.limit and running + moved < rule.limit and now_ms) or now_ms + KEY_AGAIN_MS
       break
     end
     local job = read(base .. K.job .. id, 'st', 'o', 'sc', 'p', 'kt')
@@ -232,7 +258,9 @@ end
 
 -- A job that no longer runs: its slot is the next parked job's.
 local function key_left(id, task, key)
-  local name = key_rule(task).task .. ':' .. key
+  local rule = key_rule(task)
+  local name = rule.task .. ':' .. key
+  if rule.task ~= task then adopt(task, key, MOST_READ) end
   if redis.call('ZREM', base .. K.keyactive .. name, id) == 1 then key_wake(task, key, 1) end
 end
 
@@ -243,7 +271,11 @@ local function wake_keys(limit)
   for _, name in ipairs(redis.call('ZRANGEBYSCORE', parked, '-inf', NOW, 'LIMIT', 0, limit)) do
     begin()
     local task, key = string.match(name, '^([^:]+):(.*)$')
-    if task then key_wake(task, key) else redis.call('ZREM', parked, name) end
+    if task and key_rule(task).task == task then
+      key_wake(task, key)
+    elseif not task or adopt(task, key, MOST_READ) then
+      redis.call('ZREM', parked, name)
+    end
   end
   return whole(redis.call('ZRANGE', parked, 0, 0, 'WITHSCORES')[2])
 end
