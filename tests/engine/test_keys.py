@@ -97,7 +97,7 @@ def test_the_environment_wins_over_the_code(monkeypatch: pytest.MonkeyPatch) -> 
     }.items():
         monkeypatch.setenv(f"QUEUE_SHARING_{name}", value)
     reset_runtime()
-    changed = {"f": "0", "g": "0", "l": "7", "r": "9 3600000", "t": "1"}
+    changed = {"f": "0", "g": "0", "l": "7", "r": "9 3600010", "t": "1"}
     assert rules_of(queue.describe()) == changed
     for name in ("LIMIT", "RATE", "TENANT_LIMIT"):
         monkeypatch.setenv(f"QUEUE_SHARING_{name}", "none")

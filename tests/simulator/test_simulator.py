@@ -125,7 +125,7 @@ def test_every_fault_has_a_seed() -> None:
 
 def test_a_cancelled_job_that_completes_is_found(redis_server: Server) -> None:
     def patch(text: str) -> str:
-        return replaced("if job[4] and job[2]", "if job[9] and job[2]")(text)
+        return replaced("if job[4] and job[2]", "if job[10] and job[2]")(text)
 
-    found = simulate(redis_server, 11, SHORT, {"complete": patch})
+    found = simulate(redis_server, 4, SHORT, {"complete": patch})
     assert "a->c: it was cancelled" in (found.violation or "nothing was found")
