@@ -295,3 +295,20 @@ def test_an_end_leaves_no_slot_idle(store: Keyed) -> None:
     swept = store.work.sweep(3)
     assert [len(store.names()), len(store.names())] == [1, 1]
     assert swept.next_due is None or swept.next_due <= 60
+
+
+@pytest.mark.parametrize("act", ["remove", "cancel"])
+def test_the_slot_of_a_job_that_leaves_before_it_starts_is_the_next_ones(
+    store: Keyed, act: str
+) -> None:
+    store.rules(**{"k:m.task": "1 - -"})
+    store.add_all("a b c")
+    held = store.claim(1)
+    assert store.names() == []
+    end(store, held[0])
+    assert store.parked() == ["c"]
+    if act == "remove":
+        store.writer.remove("q", "b")
+    else:
+        store.writer.cancel_many("q", ["b"], Cancel("ann"))
+    assert store.names() == ["c"]

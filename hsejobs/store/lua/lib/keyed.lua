@@ -289,7 +289,13 @@ end
 local function key_gone(id, task, key)
   local name = key_rule(task).task .. ':' .. key
   local score = redis.call('ZSCORE', base .. K.keywaits .. name, id)
-  if score then leave_line(name, id, read(base .. K.job .. id, 'o')[1], tonumber(score)) end
+  local job = read(base .. K.job .. id, 'o', 'st')
+  if score then
+    leave_line(name, id, job[1], tonumber(score))
+  elseif job[2] == 'w' and redis.call('ZSCORE', base .. K.keyparked, name) then
+    -- It may have been given its place back to start now: the next one takes its slot.
+    key_wake(task, key, 1)
+  end
   key_left(id, task, key)
 end
 
