@@ -16,6 +16,7 @@ LOSS, PROMISES = "engine/test_loss.py", "engine/test_promises.py"
 SCRIPTS, ACTS, AGAIN = "store/test_promises.py", "store/test_acts.py", "store/test_sent_again.py"
 MATRIX, REPLIES = "matrix/test_matrix.py", "store/test_replies.py"
 LOCKS = "engine/test_locks.py"
+SHARES = "store/test_fair_shares.py"
 CHECKPOINTS = "engine/test_checkpoints.py"
 ENDINGS, LIFE = "engine/test_outcomes.py", "store/test_life.py"
 MAIL, HOOKS = "services/test_mail_delivery.py", "webhooks/test_delivery.py"
@@ -43,6 +44,24 @@ PROOFS: dict[str, tuple[str, ...]] = {
         "store/test_cancel.py::test_whatever_its_worker_reports_it_fails",
     ),
     "What its task did before stays done.": (f"{CANCEL}::test_what_was_marked_stays_marked",),
+    "No organization waits for the backlog of another one.": (
+        "store/test_turns.py::test_any_history_of_sharing",
+    ),
+    "Inside one priority, organizations with waiting jobs": (
+        f"{SHARES}::test_one_after_another_the_difference_is_at_most_one_job_of_each",
+        f"{SHARES}::test_a_tenant_that_comes_back_has_no_credit",
+        f"{SHARES}::test_a_claim_costs_the_same_with_many_tenants",
+    ),
+    "Limits hold over all consumers": (
+        "store/test_turns.py::test_any_history_of_sharing",
+        f"{SHARES}::test_a_rate_holds_in_every_window_also_when_it_is_lowered",
+        "engine/test_key_limits.py::test_a_limit_holds_and_holds_up_no_other_key",
+        "engine/test_key_limits.py::test_a_rate_holds_in_every_window",
+    ),
+    "A killed worker's share is free again": (
+        f"{SHARES}::test_a_killed_worker_frees_the_share_of_its_tenant",
+        "engine/test_key_limits.py::test_a_killed_consumer_gives_its_slots_back",
+    ),
     "At least once.": (f"{LOSS}::test_kill_nine",),
     "A job runs once, unless its worker is killed": (
         f"{LOSS}::test_kill_nine",
