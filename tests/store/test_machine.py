@@ -59,6 +59,8 @@ class Life(Working):
             assert refused == [RefusedJob(job_id, "forbidden")]
         elif job.state in FINISHED:
             assert refused == [RefusedJob(job_id, job.state.letter)]
+        elif job.cancelled:
+            assert refused == [RefusedJob(job_id, "again")]
         else:
             assert refused == []
             self.model.cancel(job)
