@@ -134,13 +134,13 @@ class Feed(threading.Thread):
         super().__init__(daemon=True)
         self._redis = RedisClient(field.server.url)
         self._key = keys.of(BASE, "events")
-        self._stop = threading.Event()
+        self._ending = threading.Event()
         self.seen: list[tuple[float, str, str, str]] = []
 
     def run(self) -> None:
         last = b"0-0"
         while True:
-            stopping = self._stop.is_set()
+            stopping = self._ending.is_set()
             entries: Any = self._redis.command("XRANGE", self._key, b"(" + last, "+", "COUNT", 1000)
             for entry_id, fields in entries:
                 last = entry_id
@@ -157,7 +157,7 @@ class Feed(threading.Thread):
 
     def finish(self) -> None:
         """Reads the rest."""
-        self._stop.set()
+        self._ending.set()
         self.join()
         self._redis.close()
 

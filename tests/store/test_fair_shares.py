@@ -314,3 +314,12 @@ def test_a_claim_costs_the_same_with_many_tenants(queue: Queue) -> None:
             pipe.zadd(BASE + "turns", {f"3many{party}": 4 * PRIORITY_SPAN - 1})
         pipe.execute()
     assert commands() <= few
+
+
+def test_a_newcomer_is_next_after_the_jobs_of_one_that_was_alone(queue: Queue) -> None:
+    """Also if its name comes later: the first one's running job is not charged."""
+    queue.add("a", 5)
+    (running,) = queue.claim(1)
+    (job,) = queue.add("z")
+    (claim,) = queue.claim(1, Done(running.id, running.token, 20_000, b"null"))
+    assert claim.id == job

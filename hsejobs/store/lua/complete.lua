@@ -55,6 +55,7 @@ for a = 5, #ARGV, 4 do
       if job[6] then free_locks(id, its_token, job[6]) end
       local score = int(now_us + #gone)
       gone[#gone + 1] = id
+      just_ended[org or ''] = (just_ended[org or ''] or 0) + 1
       done[#done + 1] = score
       done[#done + 1] = id
       if org then

@@ -57,12 +57,26 @@ local function write_turns()
   members = {}
 end
 
+-- Of two with the same time, the one with fewer jobs that run or have just ended: one that was alone has paid
+-- nothing for its own.
+local function running_of(one)
+  if not one.running then
+    one.running = one.party == '' and 0 or redis.call('ZCARD', org_index('a', one.party))
+  end
+  return one.running + (picked[one.party] or 0) + (just_ended[one.party] or 0)
+end
+
+local function comes_before(one, best)
+  if one.score ~= best.score then return one.score < best.score end
+  return not share()[FIFO] and running_of(one) < running_of(best)
+end
+
 -- The next job and its member; nil when there is none. Looks at a limited number of members.
 local function pick(n)
   for _ = 1, 64 + n do
     local best
     for _, one in ipairs(members) do
-      if not one.out and (not best or one.score < best.score) then best = one end
+      if not one.out and (not best or comes_before(one, best)) then best = one end
     end
     if not best or best.score > horizon then
       if horizon == INFINITE then return nil end

@@ -33,6 +33,9 @@ local function use_turns()
   end
 end
 
+-- How many jobs of each party have ended in this call.
+local just_ended = {}
+
 local entered = {}
 function take_turns(org, place, id)
   place = whole(place, 0)
