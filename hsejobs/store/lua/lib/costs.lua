@@ -42,10 +42,8 @@ local function settle_costs()
   for member, entry in pairs(owed) do
     local priority = entry[3]
     local lowest = priority * PRIORITY_SPAN
-    local score = not share()[FIFO] and redis.call('ZSCORE', base .. K.turns, member)
-    if score then
-      redis.call('ZADD', base .. K.turns, 'XX', int(score_at(priority, tonumber(score) - lowest + entry[1])), member)
-    elseif not share()[FIFO] then
+    -- What is taken back was charged before, so the score stays within its priority.
+    if not share()[FIFO] and not redis.call('ZADD', base .. K.turns, 'XX', 'INCR', int(entry[1]), member) then
       local rested = whole(redis.call('ZSCORE', base .. K.rested, member))
       local time = rested and rested - lowest + entry[1] or entry[2]
       if time > time_of(priority) then

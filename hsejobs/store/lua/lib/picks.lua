@@ -67,16 +67,18 @@ local function running_of(one)
 end
 
 local function comes_before(one, best)
-  if one.score ~= best.score then return one.score < best.score end
   return not share()[FIFO] and running_of(one) < running_of(best)
 end
 
 -- The next job and its member; nil when there is none. Looks at a limited number of members.
 local function pick(n)
   for _ = 1, 64 + n do
-    local best
+    local best, least = nil, INFINITE
     for _, one in ipairs(members) do
-      if not one.out and (not best or comes_before(one, best)) then best = one end
+      local score = one.score
+      if score <= least and not one.out and (score < least or comes_before(one, best)) then
+        best, least = one, score
+      end
     end
     if not best or best.score > horizon then
       if horizon == INFINITE then return nil end
