@@ -2,20 +2,50 @@
 local INFINITE = math.huge
 -- The members loaded, the highest score up to which they are complete, whether there are several.
 local members, horizon, several = {}, 0, false
+-- Those that may still be picked, as a binary heap by score.
+local heap, size = {}, 0
 -- How many jobs of each party and of each member this call has picked: they leave the waiting jobs at its end. The
 -- priorities whose virtual time has advanced.
 local picked, kept, served = {}, {}, {}
 
+-- Moves a member whose score has grown to its place in the heap.
+local function sift(at)
+  local one = heap[at]
+  local score = one.score
+  while true do
+    local child = 2 * at
+    if child > size then break end
+    if child < size and heap[child + 1].score < heap[child].score then child = child + 1 end
+    if heap[child].score >= score then break end
+    heap[at] = heap[child]
+    at = child
+  end
+  heap[at] = one
+end
+
+-- The first member can give no more jobs.
+local function drop_first()
+  heap[1], heap[size] = heap[size], nil
+  size = size - 1
+  if size > 0 then sift(1) end
+end
+
 local function load_turns(n, found)
   local loaded = #found / 2
-  members, several = {}, loaded > 1
+  members, heap, size, several = {}, {}, loaded, loaded > 1
   horizon = loaded > n and tonumber(found[#found]) or INFINITE
   for i = 1, #found, 2 do
     local priority = tonumber(string.sub(found[i], 1, 1)) or 5
-    members[#members + 1] = {
+    local one = {
       member = found[i], party = string.sub(found[i], 2), priority = priority, score = tonumber(found[i + 1]),
       ids = {}, at = 1, step = several and math.max(2, math.ceil(n / loaded) + 1) or n + 1, more = true,
     }
+    members[#members + 1], heap[#members + 1] = one, one
+  end
+  -- Of those with the same time, one that has not just run is first: one that was alone has paid nothing.
+  for i = 2, size do
+    if heap[i].score > heap[1].score or not just_ended[heap[1].party] then break end
+    if not just_ended[heap[i].party] then heap[1], heap[i] = heap[i], heap[1] end
   end
 end
 
@@ -54,32 +84,13 @@ local function write_turns()
   end
   if #gone > 0 then redis.call('ZREM', base .. K.turns, unpack(gone)) end
   if #changed > 0 then redis.call('ZADD', base .. K.turns, unpack(changed)) end
-  members = {}
-end
-
--- Of two with the same time, the one with fewer jobs that run or have just ended: one that was alone has paid
--- nothing for its own.
-local function running_of(one)
-  if not one.running then
-    one.running = one.party == '' and 0 or redis.call('ZCARD', org_index('a', one.party))
-  end
-  return one.running + (picked[one.party] or 0) + (just_ended[one.party] or 0)
-end
-
-local function comes_before(one, best)
-  return not share()[FIFO] and running_of(one) < running_of(best)
+  members, heap, size = {}, {}, 0
 end
 
 -- The next job and its member; nil when there is none. Looks at a limited number of members.
 local function pick(n)
   for _ = 1, 64 + n do
-    local best, least = nil, INFINITE
-    for _, one in ipairs(members) do
-      local score = one.score
-      if score <= least and not one.out and (score < least or comes_before(one, best)) then
-        best, least = one, score
-      end
-    end
+    local best = heap[1]
     if not best or best.score > horizon then
       if horizon == INFINITE then return nil end
       write_turns()
@@ -88,12 +99,14 @@ local function pick(n)
     else
       local id, place = head(best)
       if not id then
-        best.out = true
+        drop_first()
       elseif place and place ~= best.score then
         best.score, best.changed = place, true
+        sift(1)
       elseif is_limited(best.party, picked[best.party] or 0) then
-        best.out, best.parked = true, true
+        best.parked = true
         park(best.member, best.score)
+        drop_first()
       else
         return id, best
       end
@@ -119,6 +132,7 @@ local function take(one, task)
   if start > time_of(priority) then times[priority], served[priority] = start, true end
   one.score = score_at(priority, start + math.max(1, us / rule_of(one.party)))
   one.changed = true
+  sift(1)
   return priority .. ' ' .. int(us) .. ' ' .. int(start)
 end
 
