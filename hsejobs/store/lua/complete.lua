@@ -43,7 +43,16 @@ for a = 5, #ARGV, 4 do
       else
         begin()
       end
-      if #result > SMALL then
+      local charged = job[8] and job[8] ~= '' and job[8]
+      if charged then
+        -- What it was charged is of no use any more; one command is cheaper than two.
+        if #result > SMALL then redis.call('SET', base .. K.result .. id, result) end
+        if #result > SMALL or result == 'null' then
+          redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', finished_at, 'ev', '')
+        else
+          redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', finished_at, 'ev', '', 'r', result)
+        end
+      elseif #result > SMALL then
         redis.call('SET', base .. K.result .. id, result)
         redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', finished_at)
       elseif result == 'null' then
@@ -62,9 +71,9 @@ for a = 5, #ARGV, 4 do
         redis.call('ZADD', org_index('c', org), score, id)
       end
       if job[9] then key_left(id, job[7] or '', job[9]) end
-      if job[8] or share()[PARKED] or share()[LIMIT] then
+      if charged or share()[PARKED] or share()[LIMIT] then
         leaving = true
-        leave(id, org, job[7], job[8], us)
+        leave(org, job[7], charged, us)
       end
       count('c', org)
       count('us', org, us)
