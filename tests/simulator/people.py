@@ -270,7 +270,8 @@ class Luck:
 
     def kill_worker(self) -> None:
         victim = self._victim()
-        if victim is not None and victim.environment.forks:
+        # A consumer that stops has none left at its end.
+        if victim is not None and victim.environment.forks and victim.worker_threads:
             _, process = self.sim.world.random.choice(victim.worker_threads)
             if process.actor is not None:
                 self.sim.world.kill(process.actor)
