@@ -161,7 +161,7 @@ def test_work_continues_through_each_failure(
     assert len(begins) == len(ends) <= 4
     if fault not in UNANSWERED:
         # On a busy machine, one of the two may call Redis only before and after.
-        assert (len(begins) >= 1) == (fault in REFUSING)
+        assert (len(begins) >= 1) if fault in REFUSING else (len(begins) < 2)
     print(json.dumps({"fault": fault, "kind": kind, "backAfter": round(back, 2)}))
     one.stop()
     two.stop()
