@@ -15,7 +15,7 @@ from tests.simulator.people import HURTS
 from tests.simulator.run import simulate
 from tests.support.server import Server
 
-STEPS, SEEDS_EACH, SHORT = 2_000, 3, 1_000
+STEPS, SEEDS_EACH, SHORT = 2_000, 5, 1_000
 TAKEN = "its lease was taken while"
 ALONE = "one of them may run only alone"
 #: For each fault that is put back: a seed that finds it, what hurts, and what it is found by.
