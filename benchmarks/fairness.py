@@ -193,13 +193,13 @@ def neighbors() -> dict[str, Any]:
     with field() as made:
         start_two(made, 4)
         made.add("flood", 1500, JOB)
-        time.sleep(0.5)
+        made.wait_running(4)
         ids = [made.add(f"single-{number}", 1, JOB)[0] for number in range(5)]
         waits = [made.waited_ms(one) / 1000 for one in ids]
     with field() as made:
         start_two(made, 4)
         made.call("many", 25, 2.0, "slow")
-        time.sleep(0.5)
+        made.wait_running(2)
         (fast,) = made.call("one", 1, 0.02, "fast")
         call = made.waited_ms(fast) / 1000
     return {

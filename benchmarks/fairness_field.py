@@ -73,6 +73,14 @@ class Field:
                 raise TimeoutError((self.folder / "consumer.log").read_text()[-2000:])
             time.sleep(0.02)
 
+    def wait_running(self, n: int) -> None:
+        """Waits until ``n`` jobs run."""
+        until = time.monotonic() + 60
+        while self.redis.command("ZCARD", keys.of(BASE, "active")) < n:
+            if time.monotonic() > until:
+                raise TimeoutError(f"{n} jobs do not run")
+            time.sleep(0.005)
+
     def add(
         self,
         organization: str | None,

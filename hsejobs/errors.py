@@ -47,6 +47,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from hsejobs.setting_list import variable_part
+
 
 class JobsError(Exception):
     """The base class. ``str(error)`` is a sentence for people.
@@ -217,7 +219,7 @@ class BacklogFull(Refused):
 
     def __init__(self, queue: str, backlog: int, quota: int, refused: str = "") -> None:
         self.queue, self.backlog, self.quota = queue, backlog, quota
-        variable = f"QUEUE_{queue.upper().replace('-', '_')}_TENANT_BACKLOG"
+        variable = f"QUEUE_{variable_part(queue)}_TENANT_BACKLOG"
         super().__init__(
             f"{refused}the organization has {backlog:,} waiting and delayed jobs in queue {queue!r},"
             f" its quota is {quota:,}; add again when some of them have run, or raise {variable}"

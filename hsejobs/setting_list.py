@@ -13,6 +13,11 @@ class Setting(NamedTuple):
     meaning: str
 
 
+def variable_part(queue_name: str) -> str:
+    """The ``<NAME>`` of a queue's own variables."""
+    return queue_name.upper().replace("-", "_")
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting("QUEUE_REDIS_URL", "", "URL of Redis; takes precedence over host and port"),
     Setting("QUEUE_REDIS_HOST", "", "host name or address"),

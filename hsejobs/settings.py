@@ -20,9 +20,9 @@ from urllib.parse import quote
 
 from hsejobs.environment import EnvironReader
 from hsejobs.errors import SettingsError
-from hsejobs.rates import Rate
+from hsejobs.rates import MOST_AT_ONCE, Rate
 from hsejobs.redis_url import redact_url
-from hsejobs.setting_list import SETTINGS, Setting
+from hsejobs.setting_list import SETTINGS, Setting, variable_part
 
 __all__ = [
     "SETTINGS",
@@ -41,8 +41,6 @@ LogFormat = Literal["json", "console"]
 
 DAY_MS = 86_400_000
 MOST_JOBS, MOST_MB = 1_000_000_000, 10_000_000
-#: The highest limit of jobs at once.
-MOST_AT_ONCE = 1_000_000
 SOCKET_NAME = "redis.sock"
 SOCKET_NOTE = "redis.sock.path"
 
@@ -159,7 +157,7 @@ class Settings:
 
     def queue(self, name: str) -> QueueOverrides:
         """The values of ``QUEUE_<NAME>_*`` for the queue *name*, such as ``data-exports``."""
-        return self.queue_overrides.get(_variable_part(name), QueueOverrides())
+        return self.queue_overrides.get(variable_part(name), QueueOverrides())
 
 
 def load_settings(env: Mapping[str, str] | None = None) -> Settings:
@@ -305,10 +303,6 @@ def ensure_home(settings: Settings) -> Path:
         problem = f"the folder cannot be created: {error.strerror}"
         raise SettingsError("JOBS_HOME", problem) from None
     return home
-
-
-def _variable_part(queue_name: str) -> str:
-    return queue_name.upper().replace("-", "_")
 
 
 def _home(read: EnvironReader) -> Path:

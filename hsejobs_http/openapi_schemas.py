@@ -7,8 +7,9 @@ from typing import Any
 from hsejobs.control.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
 from hsejobs.control.views import STATUSES
 from hsejobs.model import LONGEST_MS, REASON, RESERVED_IDS, State
+from hsejobs.rates import MOST_AT_ONCE
 from hsejobs.services.fields import IDENTIFIER
-from hsejobs.store.shares import MOST_LIMIT, MOST_WEIGHT
+from hsejobs.store.shares import MOST_WEIGHT
 
 Schema = dict[str, Any]
 QUEUE = "^[a-z][a-z0-9-]{0,39}$"
@@ -42,7 +43,7 @@ _MAYBE_TIME: Schema = {"type": ["string", "null"], "format": "date-time"}
 _MS = {"type": "integer", "minimum": 0, "description": "ms"}
 _COUNTS = ("waiting", "active", "completed", "failed", "delayed", "paused", "total")
 _WEIGHT: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_WEIGHT}
-_LIMIT: Schema = _or_null("integer", minimum=1, maximum=MOST_LIMIT)
+_LIMIT: Schema = _or_null("integer", minimum=1, maximum=MOST_AT_ONCE)
 _STATES: Schema = {"enum": [state.value for state in State]}
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from hsejobs.errors import InvalidOption
 from hsejobs.model import LONGEST_MS, PRIORITIES, ROLES
-from hsejobs.rates import UNLIMITED, Rate, parse_rate
-from hsejobs.settings import MOST_AT_ONCE, MOST_JOBS, Settings
+from hsejobs.rates import MOST_AT_ONCE, UNLIMITED, Rate, parse_rate
+from hsejobs.settings import MOST_JOBS, Settings
 from hsejobs.store.description import AGEING_MS
 
 

@@ -40,7 +40,6 @@ def set_tenant(
     acts.check("tenants set")
     given: dict[str, Any] = {"weight": weight, "limit": limit, "paused": paused}
     chosen = {name: value for name, value in given.items() if value is not KEEP}
-    check_settings(**chosen)
     shares = Shares(acts.redis, acts.prefix)
     if chosen:
         changed = shares.set(queue, organization_id, **chosen)

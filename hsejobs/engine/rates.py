@@ -11,13 +11,10 @@ from huey.exceptions import RateLimitExceeded
 from hsejobs.control.options import milliseconds
 from hsejobs.engine.storage import JobStorage
 from hsejobs.errors import InvalidOption
+from hsejobs.rates import widened
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-#: Added to the window: a hundredth of it, at most 10 ms. Redis notes when it lets a block begin, and the
-#: block begins when the answer has arrived, sooner for one than for another.
-MARGIN_PART, MARGIN_US = 100, 10_000
 
 
 class JobRateLimit(RateLimit):
@@ -31,8 +28,7 @@ class JobRateLimit(RateLimit):
     def __init__(self, huey: Any, name: str, limit: int, per: float, retry: bool = True) -> None:
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
             raise InvalidOption("limit", "must be a number of blocks, 0 or more")
-        window = milliseconds("per", per, zero=False) * 1000
-        self._per_us = window + min(MARGIN_US, window // MARGIN_PART)
+        self._per_us = widened(milliseconds("per", per, zero=False) * 1000)
         super().__init__(huey, name, limit, per, retry=retry)
 
     if TYPE_CHECKING:

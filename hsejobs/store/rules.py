@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hsejobs.errors import UnknownTask
-from hsejobs.rates import Rate, parse_rate
+from hsejobs.rates import Rate, parse_rate, widened
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import PATIENCE, RedisClient
 from hsejobs.store.description import AGEING_MS, QueueInfo, TaskInfo
@@ -40,8 +40,7 @@ def rules_of(info: QueueInfo) -> dict[str, str]:
 
 
 def _pair(rate: Rate) -> str:
-    # A script's time is that of its start, and its events are written a little later.
-    return f"{rate.most} {rate.ms + min(rate.ms // 100, 10)}"
+    return f"{rate.most} {widened(1000 * rate.ms) // 1000}"
 
 
 def _other_names(info: QueueInfo, task: TaskInfo) -> Iterator[str]:

@@ -9,14 +9,15 @@ from typing import Any
 
 from hsejobs.errors import InvalidOption
 from hsejobs.model import check_organization, whole_number
+from hsejobs.rates import MOST_AT_ONCE
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import WINDOW, make_cursor, read_cursor
 
 #: Organizations on a page, and in one call of the listing script.
 MOST, CHUNK = 200, 100
-#: The largest weight and limit that can be set.
-MOST_WEIGHT, MOST_LIMIT = 1_000, 1_000_000
+#: The largest weight that can be set.
+MOST_WEIGHT = 1_000
 _NONE = "-"
 #: What a value of `set` that stays as it is looks like.
 KEEP: Any = object()
@@ -193,7 +194,7 @@ def _row(row: Sequence[Any], whole_us: int) -> _Row:
 def _settings(text: bytes) -> tuple[int, int | None, bool]:
     """Weight, limit and pause from the record of `tenant_set.lua`."""
     weight, limit, paused = (*text.decode("ascii", "replace").split(" "), "", "", "")[:3]
-    return _within(weight, MOST_WEIGHT) or 1, _within(limit, MOST_LIMIT), paused == "1"
+    return _within(weight, MOST_WEIGHT) or 1, _within(limit, MOST_AT_ONCE), paused == "1"
 
 
 def _within(text: str, most: int) -> int | None:
@@ -227,8 +228,8 @@ def check_settings(*, weight: Any = KEEP, limit: Any = KEEP, paused: Any = KEEP)
     wrong = []
     if weight is not KEEP and not _whole(weight, MOST_WEIGHT):
         wrong.append(("weight", f"must be a whole number from 1 to {MOST_WEIGHT}"))
-    if limit is not KEEP and limit is not None and not _whole(limit, MOST_LIMIT):
-        wrong.append(("limit", f"must be a whole number from 1 to {MOST_LIMIT}, or none"))
+    if limit is not KEEP and limit is not None and not _whole(limit, MOST_AT_ONCE):
+        wrong.append(("limit", f"must be a whole number from 1 to {MOST_AT_ONCE}, or none"))
     if paused is not KEEP and not isinstance(paused, bool):
         wrong.append(("paused", "must be true or false"))
     if wrong:

@@ -9,7 +9,7 @@
 --       claimed as lib/claim returns
 -- errors: none
 -- full server: runs by itself
--- include: base share turns noting? limits? place keyed? costs? locks? settle? due bucket cancel? rate? picks? claim
+-- include: base share turns noting? limits? place rate? keyed? costs? locks? settle? due bucket cancel? picks? claim
 -- rare: is_there put_in take_from ring set_share unset_share time_of score_at priority_of enter use_turns take_turns new_place place_of to_waiting announce_due is_late revoked allowed
 local SMALL = 64
 local n, token, lease_ms = whole(ARGV[1], 0), ARGV[2], within(ARGV[3], 0, LONGEST_MS, 0)
@@ -43,16 +43,7 @@ for a = 5, #ARGV, 4 do
       else
         begin()
       end
-      local charged = job[8] and job[8] ~= '' and job[8]
-      if charged then
-        -- What it was charged is of no use any more; one command is cheaper than two.
-        if #result > SMALL then redis.call('SET', base .. K.result .. id, result) end
-        if #result > SMALL or result == 'null' then
-          redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', finished_at, 'ev', '')
-        else
-          redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', finished_at, 'ev', '', 'r', result)
-        end
-      elseif #result > SMALL then
+      if #result > SMALL then
         redis.call('SET', base .. K.result .. id, result)
         redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', finished_at)
       elseif result == 'null' then
@@ -71,9 +62,9 @@ for a = 5, #ARGV, 4 do
         redis.call('ZADD', org_index('c', org), score, id)
       end
       if job[9] then key_left(id, job[7] or '', job[9]) end
-      if charged or share()[PARKED] or share()[LIMIT] then
+      if job[8] or share()[PARKED] or share()[LIMIT] then
         leaving = true
-        leave(org, job[7], charged, us)
+        leave(id, org, job[7], job[8], us)
       end
       count('c', org)
       count('us', org, us)

@@ -5,7 +5,7 @@
 -- returns: 1 if the job may run, 0 if it was parked, -1 if the token does not hold it
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place keyed? costs? locks?
+-- include: base share turns noting? limits? place rate? keyed? costs? locks?
 local id, token, own = ARGV[1], ARGV[2], ARGV[3]
 local key = base .. K.job .. id
 local job = read(key, 'st', 'tk', 'o', 'am', 'sc', 'p', 'n', 'lk', 'ky', 'cl')

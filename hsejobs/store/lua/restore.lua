@@ -6,7 +6,7 @@
 -- returns: "ok", "back" if this job was restored before (the reply was lost, and the call is resent),
 --       "exists" if a new job uses the id, "missing" if it is another organization's
 -- errors: none
--- include: base share turns noting? limits? place keyed? locks? delete
+-- include: base share turns noting? limits? place rate? keyed? locks? delete
 local id = ARGV[2]
 local key = base .. K.job .. id
 local at = 10

@@ -4,7 +4,7 @@
 --   organization '' for any
 -- returns: "ok", "missing" or "a" if the job is active
 -- errors: none
--- include: base share turns noting? limits? place keyed? locks? delete
+-- include: base share turns noting? limits? place rate? keyed? locks? delete
 local key = base .. K.job .. ARGV[2]
 local job = redis.call('HMGET', key, 'st', 'o')
 if not job[1] or (ARGV[1] ~= '' and job[2] ~= ARGV[1]) then return 'missing' end

@@ -32,12 +32,9 @@ end
 
 -- Wakes another worker if it would find a job. `more`: whether that is so, nil if it is to be looked up.
 local function ring_for_more(turns, more)
-  if more ~= nil then
-    -- Known from what was read.
-  elseif turns then
-    more = redis.call('ZCARD', base .. K.turns) > 0
-  else
-    more = redis.call('ZCOUNT', base .. K.waiting, '-inf', '(' .. int(BEHIND)) > 0
+  if more == nil then
+    more = (turns and redis.call('ZCARD', base .. K.turns)
+      or redis.call('ZCOUNT', base .. K.waiting, '-inf', '(' .. int(BEHIND))) > 0
   end
   if more and (not (share()[LIMIT] or share()[RATE]) or allowed(1) > 0) then ring() end
 end

@@ -65,8 +65,11 @@ local function settle_costs()
 end
 
 -- A job that has left `active`: its tenant may be under its limit again. `us`: how long it ran.
-local function leave(org, task, charged, us)
-  if charged then correct(org or '', charged, us > 0 and task or nil, us) end
+local function leave(id, org, task, charged, us)
+  if charged then
+    redis.call('HDEL', base .. K.job .. id, 'ev')
+    correct(org or '', charged, us > 0 and task or nil, us)
+  end
   if org then under[org] = true end
   if share()[LIMIT] and redis.call('ZCARD', base .. K.waiting) > 0 then ring() end
 end
@@ -74,7 +77,6 @@ end
 local function left_active(id, org, us)
   local job = read(base .. K.job .. id, 'n', 'ev', 'ky')
   if job[3] then key_left(id, job[1] or '', job[3]) end
-  if job[2] then redis.call('HDEL', base .. K.job .. id, 'ev') end
-  leave(org, job[1], job[2], us or 0)
+  leave(id, org, job[1], job[2], us or 0)
   settle_costs()
 end

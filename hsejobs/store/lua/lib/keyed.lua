@@ -48,13 +48,8 @@ end
 local function key_opens(name, rule, more)
   if not rule.starts then return nil end
   if more >= rule.starts then return now_ms + rule.ms end
-  local window = rule.ms * 1000
-  local at = more - rule.starts
-  local first = whole(redis.call('LRANGE', base .. K.keystarts .. name, at, at)[1])
-  local ms_left = first and first + window - now_us or 0
-  -- A time far ahead is from a clock that has been set back since.
-  if ms_left <= 0 or ms_left > 2 * window then return nil end
-  return now_ms + math.ceil(ms_left / 1000)
+  local room, opens = rate_room(base .. K.keystarts .. name, rule.starts, rule.ms, more + 1)
+  return room <= more and whole(opens) or nil
 end
 
 -- Notes when to look at a key with parked jobs again, and tells consumers that sleep longer.
@@ -87,12 +82,7 @@ local function key_take(task, key, id)
   local name = rule.task .. ':' .. key
   if rule.limit or rule.starts then begin() end
   if rule.limit then redis.call('ZADD', base .. K.keyactive .. name, NOW, id) end
-  if rule.starts then
-    local starts = base .. K.keystarts .. name
-    redis.call('RPUSH', starts, int(now_us))
-    redis.call('LTRIM', starts, -rule.starts, -1)
-    redis.call('PEXPIRE', starts, int(2 * rule.ms))
-  end
+  if rule.starts then rate_count(base .. K.keystarts .. name, rule.starts, rule.ms, 1) end
 end
 
 -- What a line knows of a member: the time of its last job, their number, the earliest time of the next; and the time

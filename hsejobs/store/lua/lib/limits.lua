@@ -15,11 +15,11 @@ local function is_limited(party, more)
   return paused or (limit and redis.call('ZCARD', org_index('a', party)) + more >= limit)
 end
 
--- Takes a member's turn away until `unpark`, or until `at_ms`. It keeps its virtual time.
-local function park(member, score, at_ms)
+-- Takes a member's turn away until `unpark`. It keeps its virtual time.
+local function park(member, score)
   redis.call('ZREM', base .. K.turns, member)
   if not share()[FIFO] then redis.call('ZADD', base .. K.rested, int(score), member) end
-  redis.call('ZADD', base .. K.parked, at_ms or 'inf', member)
+  redis.call('ZADD', base .. K.parked, 'inf', member)
   if not share()[PARKED] then set_share(PARKED, '1') end
 end
 

@@ -71,13 +71,10 @@ local function age_waiting(limit)
   age_parked(ageing)
 end
 
--- Members whose time has come, and some of the others: their limit may have changed.
+-- Gives some of the parked members their turns back if they may run: their limit may have changed.
 local function unpark_some()
   if not share()[PARKED] then return end
   local parked = base .. K.parked
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', parked, '-inf', NOW, 'LIMIT', 0, 100)) do
-    unpark(string.sub(member, 2))
-  end
   local parties, from = {}, now_ms % math.max(1, redis.call('ZCARD', parked) - 19)
   for _, member in ipairs(redis.call('ZRANGE', parked, from, from + 19)) do parties[string.sub(member, 2)] = true end
   for party in pairs(parties) do unpark(party) end
