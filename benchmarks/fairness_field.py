@@ -21,6 +21,8 @@ from hsejobs.store import keys
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import JobReader
 from hsejobs.store.write import JobWriter, NewJob
+from tests.support.sentinel import SentinelSet
+from tests.support.server import server_binary
 
 ROOT = Path(__file__).resolve().parent.parent
 QUEUE, PREFIX = "fairness", "hsejobs"
@@ -30,17 +32,17 @@ BASE = keys.base(PREFIX, QUEUE)
 class Field:
     """The server, its consumers, and what happens in the queue."""
 
-    def __init__(self, folder: Path, server: Server, settings: dict[str, str]) -> None:
-        self.folder, self.server = folder, server
+    def __init__(self, folder: Path, url: str, settings: dict[str, str]) -> None:
+        self.folder, self.url = folder, url
         self.notes = folder / "notes"
         self.notes.touch()
-        self.redis = RedisClient(server.url)
+        self.redis = RedisClient(url)
         self.reader = JobReader(self.redis, PREFIX)
         self.writer = JobWriter(self.redis, PREFIX)
         self.consumers: list[subprocess.Popen[bytes]] = []
         self.env = {
             **os.environ,
-            "QUEUE_REDIS_URL": server.url,
+            "QUEUE_REDIS_URL": url,
             "FAIRNESS_NOTES": str(self.notes),
             "JOBS_HOME": str(folder / "home"),
             "QUEUE_LOG_LEVEL": "warning",
@@ -126,6 +128,14 @@ class Field:
                 raise TimeoutError(f"{job_id} is {found.status}")
             time.sleep(0.01)
 
+    def wait_runs(self, n: int) -> None:
+        """Waits until ``n`` jobs have run."""
+        until = time.monotonic() + 60
+        while len(self.runs()) < n:
+            if time.monotonic() > until:
+                raise TimeoutError((self.folder / "consumer.log").read_text()[-2000:])
+            time.sleep(0.05)
+
     def runs(self) -> list[tuple[str, float, float]]:
         """Organization, begin and end of each run so far."""
         lines = (line.split() for line in self.notes.read_text().splitlines())
@@ -140,7 +150,7 @@ class Feed(threading.Thread):
 
     def __init__(self, field: Field) -> None:
         super().__init__(daemon=True)
-        self._redis = RedisClient(field.server.url)
+        self._redis = RedisClient(field.url)
         self._key = keys.of(BASE, "events")
         self._ending = threading.Event()
         self.seen: list[tuple[float, str, str, str]] = []
@@ -171,16 +181,38 @@ class Feed(threading.Thread):
 
 
 @contextmanager
-def field(settings: dict[str, str] | None = None) -> Iterator[Field]:
-    """A server of its own; its consumers end with it."""
-    with tempfile.TemporaryDirectory() as folder, Server(find_binary(None), Path(folder)) as server:
-        made = Field(Path(folder), server, settings or {})
+def field_on(url: str, settings: dict[str, str]) -> Iterator[Field]:
+    """Consumers on the servers of this URL, which end with it."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Field(Path(folder), url, settings)
         try:
             yield made
         finally:
             for one in list(made.consumers):
                 made.kill(one)
             made.redis.close()
+
+
+@contextmanager
+def field(settings: dict[str, str] | None = None) -> Iterator[Field]:
+    """A server of its own and its consumers."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Server(find_binary(None), Path(folder)) as server,
+        field_on(server.url, settings or {}) as made,
+    ):
+        yield made
+
+
+@contextmanager
+def sentinels() -> Iterator[SentinelSet]:
+    """A primary, its replica and three sentinels."""
+    made = SentinelSet(server_binary())
+    made.start()
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 def jain(values: Sequence[float]) -> float:
