@@ -212,6 +212,9 @@ def _outcome_of(claim: Claim, job: JobContext, raised: BaseException | None) -> 
             error=_clean(job, str(error)),
             sent_back=isinstance(error, SentBack),
         )
+    if isinstance(error, RedisUnavailable) and not job.time_remaining:
+        # It waited for Redis until its deadline, which the maintenance may notice later than it.
+        return timed_out(claim)
     if isinstance(error, RedisUnavailable):
         # Not the job's fault: no attempt is used.
         return Outcome(

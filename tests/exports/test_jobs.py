@@ -13,6 +13,7 @@ from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidPayload
 from hsejobs.model import State
 from hsejobs.services.artifacts.store import open_store
+from hsejobs.store.work import WorkerStore
 from tasks import queue_data_export
 from tasks.shared.platform.database import database
 from tasks.shared.platform.sample import fill
@@ -56,7 +57,9 @@ def test_killed_half_way_and_recovered(
     first = platform_workers.start("huey_config.data_exports", "-w", "1", QUEUE_LEASE_MS="1500")
     job = queue_data_export(EXAMPLE | {"format": form})
     reader = runtime().reader
+    work = WorkerStore(runtime().redis, runtime().prefix, "data-exports")
     wait_until(lambda: reader.job("data-exports", job.id).progress > 12, 60, "the export's begin")
+    wait_until(lambda: work.checkpointed(job.id), 60, "a place to continue from")
     platform_workers.kill(first)
     assert reader.status("data-exports", job.id) is State.ACTIVE
     platform_workers.start("huey_config.data_exports", "-w", "1", QUEUE_LEASE_MS="1500")
