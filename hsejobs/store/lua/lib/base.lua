@@ -28,10 +28,10 @@ local LONGEST_RUN = LONGEST_MS * 1000
 
 -- Call it before the first write that a full server must accept: it refuses a script's first write
 -- if that needs memory, but no write after one that needs none.
-local begun = false
+local begun, begins = false, 0
 local function begin()
   if not begun then redis.call('ZREM', base, '') end
-  begun = true
+  begun, begins = true, begins + 1
 end
 
 -- Fields of a record; all nil for a key that is not a hash.

@@ -87,6 +87,7 @@ local function claim(n, token, lease_ms, again)
     end
   end
   local shares = turns and not alone
+  local begins_before = begins
   if not shares then
     ids = redis.call('ZRANGEBYSCORE', line, from, to, 'LIMIT', 0, n + 1)
     if #ids == 0 and not alone then return {} end
@@ -154,9 +155,9 @@ local function claim(n, token, lease_ms, again)
       if one then skip(one) end
     end
   end
-  -- Without other writes before, what was read is still so.
+  -- Without other writes since then, what was read is still so.
   local more
-  if not begun then more = next < #ids or #ids > n end
+  if not shares and begins == begins_before then more = next < #ids or #ids > n end
   if #taken > 0 then
     -- The first write, because it needs no memory.
     redis.call('ZREM', waiting, unpack(taken))
@@ -188,7 +189,8 @@ local function claim(n, token, lease_ms, again)
   if shares then
     write_turns()
     write_times()
-  elseif alone and next >= #ids and #ids <= n and not entered[alone] then
+  elseif alone and #taken == 0 and next >= #ids and #ids <= n and not entered[alone] then
+    -- One whose last jobs were taken stays: it may get the next job, and a claim that finds none removes it.
     redis.call('ZREM', base .. K.turns, alone)
   end
   ring_for_more(turns, more)
