@@ -121,8 +121,9 @@ def test_incident(platform_workers: Consumers, tmp_path: Path) -> None:
     }
 
 
-def test_fan_out(platform_workers: Consumers, tmp_path: Path) -> None:
-    with database(None, tmp_path).begin() as connection:
+def subscribe(home: Path) -> None:
+    """Adds an organization with a webhook to the platform's database in a JOBS_HOME."""
+    with database(None, home).begin() as connection:
         connection.execute(
             ORGANIZATIONS.insert(),
             {
@@ -146,6 +147,10 @@ def test_fan_out(platform_workers: Consumers, tmp_path: Path) -> None:
                 "created_at": NOW,
             },
         )
+
+
+def test_fan_out(platform_workers: Consumers, tmp_path: Path) -> None:
+    subscribe(tmp_path)
     names = run(tmp_path, "fan-out", create_incident=lambda form: {"id": "i-1", **form})
     for _ in range(2):
         names["report_incident"]({"title": "Spill"}, "org-1")

@@ -53,6 +53,11 @@ def loaded(name: str) -> JobHuey | None:
     return _loaded.get(name)
 
 
+def all_loaded() -> list[JobHuey]:
+    """All queues whose code this process has."""
+    return list(_loaded.values())
+
+
 class Decorator(Protocol):
     """Turns a function, or a task made by another decorator, into a task."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from hsejobs import forks
 from hsejobs.forks import cached_property
 from hsejobs.settings import Settings, load_settings, redis_target
@@ -55,3 +58,14 @@ def reset_runtime() -> None:
     global _runtime
     with _lock:
         _runtime = None
+
+
+@contextlib.contextmanager
+def use(other: Runtime) -> Iterator[None]:
+    """Makes another runtime the process's while the block runs, for tests."""
+    global _runtime
+    before, _runtime = _runtime, other
+    try:
+        yield
+    finally:
+        _runtime = before
