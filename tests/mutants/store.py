@@ -295,7 +295,7 @@ MUTANTS = (
     Mutant(
         "a script asks for no right before its writes",
         "hsejobs/store/scripts.py",
-        "if not redis.acl_check_cmd(name, KEYS[1]) then",
+        "if may and not ({allowed}) then",
         "if false then",
         ("store/test_replies.py::test_without_one_right_no_script_does_half",),
     ),
