@@ -45,17 +45,12 @@ R = TypeVar("R")
 _NO_TIMEOUT = contextlib.nullcontext()
 
 #: The queues whose code this process has, by name. The newest with a name wins.
-_loaded: WeakValueDictionary[str, JobHuey] = WeakValueDictionary()
+LOADED: WeakValueDictionary[str, JobHuey] = WeakValueDictionary()
 
 
 def loaded(name: str) -> JobHuey | None:
     """The queue with this name if this process has its code, else None."""
-    return _loaded.get(name)
-
-
-def all_loaded() -> list[JobHuey]:
-    """All queues whose code this process has."""
-    return list(_loaded.values())
+    return LOADED.get(name)
 
 
 class Decorator(Protocol):
@@ -143,7 +138,7 @@ class JobHuey(Queue, Huey):
             immediate=immediate,
             store_intermediate_errors=False,
         )
-        _loaded[name] = self
+        LOADED[name] = self
 
     def get_task_wrapper_class(self) -> type[JobTaskWrapper[..., Any]]:
         """Huey's hook for the decorated task's class."""

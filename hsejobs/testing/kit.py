@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hsejobs.engine import runtime as runtimes
-from hsejobs.engine.huey import JobHuey, all_loaded
+from hsejobs.engine.huey import LOADED, JobHuey
 from hsejobs.engine.outage import Outage
 from hsejobs.engine.periodic import Scheduler
 from hsejobs.engine.ports import StopFlag
@@ -134,7 +134,7 @@ class TestJobs:
 
     @property
     def _queues(self) -> dict[str, JobHuey]:
-        return self._given or {queue.name: queue for queue in all_loaded()}
+        return self._given or {queue.name: queue for queue in list(LOADED.values())}
 
     @property
     def now(self) -> datetime.datetime:
@@ -262,7 +262,7 @@ def testing(
         raise JobsError("now must have a time zone, such as datetime.UTC")
     kit = TestJobs(queues, now or datetime.datetime.fromtimestamp(time.time(), datetime.UTC))
     with runtimes.use(_Runtime(load_settings(), kit)), contextlib.ExitStack() as stack:
-        for queue in queues or all_loaded():
+        for queue in queues or list(LOADED.values()):
             huey: Any = queue
             stack.callback(setattr, huey, "immediate", huey.immediate)
             huey.immediate = False
