@@ -298,6 +298,8 @@ class JobContext:
         """JSON without the payload's secrets, which are replaced with ``***``."""
         if len(text) > 6:
             secrets = self.secrets
+            if not secrets:
+                return text
             if too_much(secrets, len(text)):
                 return codec.dumps(MASK)
             # Compare in JSON form: with quotes and lone surrogates escaped.
