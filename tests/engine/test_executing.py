@@ -127,19 +127,30 @@ def test_a_success_that_no_one_waits_for_is_not_prepared(monkeypatch: pytest.Mon
     assert run("fails", huey.execute)[0].code == "error"
 
 
-def test_hooks_are_called() -> None:
+def test_a_hook_before_is_called_and_may_cancel() -> None:
     seen: list[Any] = []
-    huey.pre_execute("before")(lambda task: seen.append(("before", task.id)))
-    huey.post_execute("after")(lambda task, value, error: seen.append((task.id, value, error)))
+    huey.pre_execute("before")(lambda task: seen.append(task.id))
+    huey.pre_execute("refuses")(lambda task: _raise(CancelExecution()))
     try:
-        run("returns", huey.execute)
+        ended, _ = run("returns", huey.execute)
     finally:
         huey.unregister_pre_execute("before")
-        huey.unregister_post_execute("after")
-    assert seen == [("before", "job-1"), ("job-1", {"ok": True, "id": 7}, None)]
-    seen.clear()
+        huey.unregister_pre_execute("refuses")
+    assert (ended.code, seen) == ("cancelled", ["job-1"])
     assert run("returns", huey.execute)[0].kind == "completed"
-    assert seen == []
+    assert seen == ["job-1"]
+
+
+@pytest.mark.parametrize(("way", "error"), [("returns", False), ("fails", True)])
+def test_a_hook_after_is_called(way: str, error: bool) -> None:
+    seen: list[Any] = []
+    huey.post_execute("after")(lambda task, value, raised: seen.append((value, raised)))
+    try:
+        run(way, huey.execute)
+    finally:
+        huey.unregister_post_execute("after")
+    ((value, raised),) = seen
+    assert (value is None) == (raised is not None) == error
 
 
 @pytest.mark.parametrize(
