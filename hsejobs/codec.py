@@ -103,7 +103,7 @@ def strict(raw: bytes) -> Any:
 
 def exceeds_depth(value: Any, text: bytes, most: int = DEEPEST) -> bool:
     """Whether a value, whose JSON is ``text``, is nested more than ``most`` levels deep."""
-    if text.count(b"{") + text.count(b"[") <= most:
+    if len(text) <= most or text.count(b"{") + text.count(b"[") <= most:
         return False
     level = [value] if isinstance(value, dict | list | tuple) else []
     for _ in range(most):
