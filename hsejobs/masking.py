@@ -107,7 +107,7 @@ def _found(data: Any, paths: Iterable[str]) -> set[str]:
     found: set[str] = set()
     fields = _fields(tuple(paths))
     if fields.possible(data):
-        _collect(data, fields.paths, (), found)
+        fields.collect(data, (), found)
     return found
 
 
@@ -140,43 +140,49 @@ class _Fields:
 
     def _unknown(self, names: Iterable[Any]) -> bool:
         """Whether any of the names may be secret; remembers those that are not."""
+        found = False
         for name in names:
             if name.__class__ is not str or name in self._ends or is_secret_name(name):
-                return True
-            if len(name) < _LONGEST_NAME:
+                found = True
+            elif len(name) < _LONGEST_NAME:
                 if len(self._harmless) >= _NAMES_KEPT:
                     self._harmless.clear()
                 self._harmless.add(name)
-        return False
+        return found
+
+    def collect(self, data: Any, here: tuple[str, ...], found: set[str]) -> None:
+        """Adds the values of the secret fields as text; ``here`` is the path of the data."""
+        # For a dict, the check for a Mapping takes as long as the rest.
+        if data.__class__ is dict or isinstance(data, Mapping):
+            for name, value in data.items():
+                leaf = value.__class__ in _LEAVES
+                harmless = name in self._harmless
+                if harmless and leaf:
+                    continue
+                there = (*here, str(name))
+                if not harmless and (there in self.paths or is_secret_name(str(name))):
+                    _everything(value, found)
+                elif not leaf:
+                    self.collect(value, there, found)
+        elif isinstance(data, list | tuple):
+            for value in data:
+                if value.__class__ not in _LEAVES:
+                    self.collect(value, here, found)
 
 
 #: One for each task, which has the same paths for all of its payloads.
 _fields = lru_cache(maxsize=128)(_Fields)
 
 
-def _collect(
-    data: Any, paths: set[tuple[str, ...]], here: tuple[str, ...], found: set[str]
-) -> None:
-    if isinstance(data, Mapping):
-        for name, value in data.items():
-            there = (*here, str(name))
-            if there in paths or is_secret_name(str(name)):
-                _everything(value, found)
-            elif value.__class__ not in _LEAVES:
-                _collect(value, paths, there, found)
-    elif isinstance(data, list | tuple):
-        for value in data:
-            if value.__class__ not in _LEAVES:
-                _collect(value, paths, here, found)
-
-
 def _everything(data: Any, found: set[str]) -> None:
     """Adds the texts and numbers inside a secret value."""
+    if isinstance(data, str | int):
+        if not isinstance(data, bool):
+            found.add(str(data))
+        return
     if isinstance(data, Mapping):
         data = data.values()
     elif not isinstance(data, list | tuple):
-        if isinstance(data, str | int) and not isinstance(data, bool):
-            found.add(str(data))
         return
     for value in data:
         _everything(value, found)

@@ -164,7 +164,7 @@ def test_the_shortcut_for_payloads_without_secrets_misses_none(
 def test_a_payload_without_secrets_is_walked_only_as_far_as_the_shortcut(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(masking, "_collect", None)
+    monkeypatch.setattr(masking._Fields, "collect", None)
     mail = {"to": ["ann@example.org"], "variables": {"name": "Ann", "seen": None}, "n": 1}
     assert secret_values(mail, ["hook.url"]) == []
     with pytest.raises(TypeError):

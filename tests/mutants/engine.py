@@ -305,8 +305,8 @@ MUTANTS = (
     ),
     masking(
         "a secret in a list is not found",
-        "                _collect(value, paths, here, found)",
-        "                pass",
+        "                    self.collect(value, here, found)",
+        "                    pass",
         "test_masking.py",
     ),
     masking(
@@ -319,6 +319,12 @@ MUTANTS = (
         "the shortcut takes a secret name for harmless",
         "name in self._ends or is_secret_name(name)",
         "name in self._ends",
+        "test_masking.py",
+    ),
+    masking(
+        "a path of the model is forgotten",
+        "(there in self.paths or is_secret_name(str(name)))",
+        "is_secret_name(str(name))",
         "test_masking.py",
     ),
     masking(
