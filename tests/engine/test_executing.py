@@ -64,6 +64,12 @@ def tell(payload: dict[str, Any], task: Any = None) -> Any:
     return [task.id, task.retries, task.priority, task.name, payload["way"]]
 
 
+@huey.task()
+def learn(payload: dict[str, Any]) -> Any:
+    payload["found"] = [{"token": "learned-later"}]
+    return f"it is learned-later, not {payload['way']}"
+
+
 @pytest.fixture(autouse=True)
 def own_runtime(redis_url: str) -> Iterator[None]:
     reset_runtime()
@@ -118,6 +124,11 @@ def test_a_job_ends_as_if_huey_had_run_it(way: str) -> None:
 def test_a_task_that_asks_for_its_context_gets_it() -> None:
     ended, _ = run("x", huey.execute, "tell")
     assert codec.loads(ended.result) == ["job-1", 2, 2, "tell", "x"]
+
+
+def test_a_secret_that_a_task_adds_to_its_payload_is_masked() -> None:
+    ended, _ = run("x", huey.execute, "learn", payload=b'{"way":"x"}')
+    assert codec.loads(ended.result) == "it is ***, not x"
 
 
 def test_a_success_that_no_one_waits_for_is_not_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
