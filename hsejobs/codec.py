@@ -26,15 +26,23 @@ def _encoder() -> Callable[[Any], str]:
 _encode = _encoder()
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
-_decode = json.JSONDecoder().decode
+_decoder: Any = json.JSONDecoder()
+_decode, _scan = _decoder.decode, _decoder.scan_once
 
 
 def loads(text: str | bytes) -> Any:
     """Decodes JSON from text or UTF-8 bytes. Raises ValueError.
 
-    Twice as fast as ``json.loads``, which detects the encoding.
+    Twice as fast as ``json.loads``, which detects the encoding and looks for spaces around the value.
     """
-    return _decode(text if isinstance(text, str) else text.decode("utf-8", "surrogatepass"))
+    if not isinstance(text, str):
+        text = text.decode("utf-8", "surrogatepass")
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:
+        end = -1
+    # Spaces around the value, or no JSON.
+    return value if end == len(text) else _decode(text)
 
 
 def dumps(value: Any) -> bytes:
@@ -56,7 +64,9 @@ def whole(text: str) -> str:
 
     All output uses this rule: characters that JSON may hold and UTF-8 cannot are escaped.
     """
-    return _SURROGATES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return (
+        text if text.isascii() else _SURROGATES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    )
 
 
 def pretty(value: Any) -> str:
@@ -93,7 +103,7 @@ def strict(raw: bytes) -> Any:
 
 def exceeds_depth(value: Any, text: bytes, most: int = DEEPEST) -> bool:
     """Whether a value, whose JSON is ``text``, is nested more than ``most`` levels deep."""
-    if text.count(b"{") + text.count(b"[") <= most:
+    if len(text) <= most or text.count(b"{") + text.count(b"[") <= most:
         return False
     level = [value] if isinstance(value, dict | list | tuple) else []
     for _ in range(most):

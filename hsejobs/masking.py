@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sized
+from functools import lru_cache
 from typing import Any
 
 MASK = "***"
@@ -22,6 +23,9 @@ _BY_NAME = re.compile(
 )
 
 
+#: No secret name is as long as this. Only shorter names are remembered, and at most this number of them:
+#: the names in payloads may be anything.
+_LONGEST_NAME, _NAMES_KEPT = 32, 1024
 #: Text that JSON does not escape.
 _SAME_IN_JSON = re.compile(r"[ !#-\[\]-~]*")
 #: Types that contain no other values.
@@ -39,6 +43,11 @@ class Secret:
 
 def is_secret_name(name: str) -> bool:
     """Whether a field with this name counts as secret even if no model marks it."""
+    return len(name) < _LONGEST_NAME and _matches(name)
+
+
+@lru_cache(maxsize=_NAMES_KEPT)
+def _matches(name: str) -> bool:
     return _BY_NAME.fullmatch(name) is not None
 
 
@@ -75,8 +84,9 @@ def _walk(data: Any, paths: set[tuple[str, ...]], here: tuple[str, ...], depth: 
 
 def secret_values(data: Any, paths: Iterable[str] = ()) -> list[str]:
     """The values of all secret fields as text, longest first, to scrub from other texts."""
-    found: set[str] = set()
-    _collect(data, {tuple(path.split(".")) for path in paths}, (), found, inside=False)
+    found = _found(data, paths)
+    if not found:
+        return []
     # Errors and log lines often quote JSON, in which such a text is escaped.
     found |= {
         json.dumps(text, ensure_ascii=escaped)[1:-1]
@@ -89,24 +99,93 @@ def secret_values(data: Any, paths: Iterable[str] = ()) -> list[str]:
 
 def reveals(text: str, data: Any, paths: Iterable[str] = ()) -> bool:
     """Whether the text contains the value of a secret field, or is one of less than four characters."""
+    return any(one in text if len(one) >= 4 else one == text for one in _found(data, paths))
+
+
+def _found(data: Any, paths: Iterable[str]) -> set[str]:
+    """The values of all secret fields as text."""
     found: set[str] = set()
-    _collect(data, {tuple(path.split(".")) for path in paths}, (), found, inside=False)
-    return any(one in text if len(one) >= 4 else one == text for one in found)
+    fields = _fields(tuple(paths))
+    if fields.possible(data):
+        fields.collect(data, (), found)
+    return found
 
 
-def _collect(
-    data: Any, paths: set[tuple[str, ...]], here: tuple[str, ...], found: set[str], *, inside: bool
-) -> None:
+class _Fields:
+    """The fields that are secret in the payloads of one task."""
+
+    __slots__ = ("_ends", "_harmless", "paths")
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self.paths = {tuple(path.split(".")) for path in paths}
+        self._ends = {path[-1] for path in self.paths}
+        #: Names that are known not to be secret anywhere in these payloads.
+        self._harmless: set[str] = set()
+
+    def possible(self, data: Any) -> bool:
+        """Whether there may be a secret in the data; a cheap test, because most payloads have none.
+
+        It asks for each name what the full walk asks, without the path, and remembers the answer.
+        """
+        if data.__class__ is dict:
+            if not self._harmless.issuperset(data) and self._unknown(data):
+                return True
+            data = data.values()
+        elif data.__class__ is not list and data.__class__ is not tuple:
+            return data.__class__ not in _LEAVES
+        for value in data:  # noqa: SIM110 - any() takes twice as long
+            if value.__class__ not in _LEAVES and self.possible(value):
+                return True
+        return False
+
+    def _unknown(self, names: Iterable[Any]) -> bool:
+        """Whether any of the names may be secret; remembers those that are not."""
+        found = False
+        for name in names:
+            if name.__class__ is not str or name in self._ends or is_secret_name(name):
+                found = True
+            elif len(name) < _LONGEST_NAME:
+                if len(self._harmless) >= _NAMES_KEPT:
+                    self._harmless.clear()
+                self._harmless.add(name)
+        return found
+
+    def collect(self, data: Any, here: tuple[str, ...], found: set[str]) -> None:
+        """Adds the values of the secret fields as text; ``here`` is the path of the data."""
+        # For a dict, the check for a Mapping takes as long as the rest.
+        if data.__class__ is dict or isinstance(data, Mapping):
+            for name, value in data.items():
+                leaf = value.__class__ in _LEAVES
+                harmless = name in self._harmless
+                if harmless and leaf:
+                    continue
+                there = (*here, str(name))
+                if not harmless and (there in self.paths or is_secret_name(str(name))):
+                    _everything(value, found)
+                elif not leaf:
+                    self.collect(value, there, found)
+        elif isinstance(data, list | tuple):
+            for value in data:
+                if value.__class__ not in _LEAVES:
+                    self.collect(value, here, found)
+
+
+#: One for each task, which has the same paths for all of its payloads.
+_fields = lru_cache(maxsize=128)(_Fields)
+
+
+def _everything(data: Any, found: set[str]) -> None:
+    """Adds the texts and numbers inside a secret value."""
+    if isinstance(data, str | int):
+        if not isinstance(data, bool):
+            found.add(str(data))
+        return
     if isinstance(data, Mapping):
-        for name, value in data.items():
-            there = (*here, str(name))
-            hidden = inside or there in paths or is_secret_name(str(name))
-            _collect(value, paths, there, found, inside=hidden)
-    elif isinstance(data, list | tuple):
-        for value in data:
-            _collect(value, paths, here, found, inside=inside)
-    elif inside and isinstance(data, str | int) and not isinstance(data, bool):
-        found.add(str(data))
+        data = data.values()
+    elif not isinstance(data, list | tuple):
+        return
+    for value in data:
+        _everything(value, found)
 
 
 #: Up to _ALWAYS secrets are always searched for. Beyond that, the work is limited to _CHARACTERS: a

@@ -199,6 +199,8 @@ LARGEST = 2**53 - 1
 
 def whole_number(value: object) -> int | None:
     """A record's value as an integer, truncated and clamped to ±LARGEST; None if it is not a number."""
+    if isinstance(value, bytes) and len(value) < 16 and value.isdigit():
+        return int(value)
     try:
         number = float(value)  # type: ignore[arg-type]
         return max(-LARGEST, min(LARGEST, int(number)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -298,6 +299,8 @@ class JobContext:
         """JSON without the payload's secrets, which are replaced with ``***``."""
         if len(text) > 6:
             secrets = self.secrets
+            if not secrets:
+                return text
             if too_much(secrets, len(text)):
                 return codec.dumps(MASK)
             # Compare in JSON form: with quotes and lone surrogates escaped.
@@ -336,16 +339,13 @@ def current_job() -> JobContext:
     return job
 
 
-def running_job() -> JobContext | None:
-    """The job that this thread, a worker's, is running, or None."""
-    return _current.get()
-
-
 def parent_job() -> JobContext | None:
     """The job that this thread is running, also in immediate mode, or None."""
     return _current.get() or _immediate.get()
 
 
+#: Returns the job that this thread, a worker's, is running, or None.
+running_job: Callable[[], JobContext | None] = _current.get
 set_current = _current.set
 reset_current = _current.reset
 set_immediate = _immediate.set

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import sys
 from collections.abc import Callable, Sequence
@@ -15,12 +14,12 @@ from huey.utils import Error
 
 from hsejobs import codec, pulse
 from hsejobs.control import cron, options
-from hsejobs.engine import adding, extras, immediate, messages, payloads
+from hsejobs.engine import adding, extras, immediate, messages
 from hsejobs.engine.context import running_job
-from hsejobs.engine.huey_api import Huey
+from hsejobs.engine.executing import Executing
 from hsejobs.engine.keyed import KeyFunction
 from hsejobs.engine.locks import JobLock
-from hsejobs.engine.outcome import clean_data, errors_as_text
+from hsejobs.engine.outcome import errors_as_text
 from hsejobs.engine.periodic import cron_text
 from hsejobs.engine.queue import Queue, Schedule
 from hsejobs.engine.rates import JobRateLimit
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_NO_TIMEOUT = contextlib.nullcontext()
 
 #: The queues whose code this process has, by name. The newest with a name wins.
 LOADED: WeakValueDictionary[str, JobHuey] = WeakValueDictionary()
@@ -59,7 +57,7 @@ class Decorator(Protocol):
     def __call__(self, function: Callable[P, R], /) -> JobTaskWrapper[P, R]: ...
 
 
-class JobHuey(Queue, Huey):
+class JobHuey(Queue, Executing):
     """A queue. Creating one does no I/O.
 
     ``attempts`` counts all attempts; ``backoff`` and ``timeout`` are in seconds (None: from the
@@ -131,7 +129,7 @@ class JobHuey(Queue, Huey):
             artifacts=artifacts,
             release=release,
         )
-        Huey.__init__(
+        Executing.__init__(
             self,
             name,
             serializer=JsonSerializer(),
@@ -307,20 +305,6 @@ class JobHuey(Queue, Huey):
             self.enqueue(task)
             self._emit("scheduled", task)
 
-    # -- what Huey calls while it executes a claimed job (see outcome.py)
-
-    def _emit(self, signal: str, task: Any, *args: Any, **kwargs: Any) -> None:
-        job = running_job()
-        if job is not None and task is job.task:
-            job.signals.add(signal)
-        receivers = self._signal.receivers
-        if receivers["any"] or receivers.get(signal):
-            super()._emit(signal, task, *args, **kwargs)
-
-    def _timeout_context(self, task: Any) -> Any:
-        # The maintenance thread enforces deadlines: Huey's timeout is an Exception, which a task can catch.
-        return _NO_TIMEOUT
-
     def report_end(self, job_id: str) -> bool:
         """Tells the chord of a job that was ended from outside, with its error as its result.
 
@@ -351,30 +335,6 @@ class JobHuey(Queue, Huey):
             callback.follows = True
             self._check_chord(task.chord_config, Error(told))
         return True
-
-    def put_result(self, key: str, data: Any) -> None:
-        """Stores the running job's result in its record; other results (chords, pipelines) separately."""
-        job = running_job()
-        if job is None or key != job.id:
-            if job is not None and isinstance(data, Error):
-                data = Error(clean_data(job, data.metadata))
-            self.storage.put_data(key, self.serializer.serialize(data), is_result=True)
-        elif not isinstance(data, Error):
-            job.result = payloads.encode_result(data)
-
-    def delete(self, key: str) -> Any:
-        """Huey clears a revocation after each run; without one in the claim, saves the round trip."""
-        job = running_job()
-        if job is not None and job.task is not None and key == job.task.revoke_id:
-            return self.storage.delete_data(key) if job._claim.revoked else False
-        return super().delete(key)
-
-    def is_revoked(self, task: Any, timestamp: Any = None, peek: bool = True) -> bool:
-        """Whether a task is revoked; for the running job, the claim already has the answer."""
-        job = running_job()
-        if job is not None and task is job.task and not job._claim.revoked:
-            return job.cancelled
-        return super().is_revoked(task, timestamp, peek)
 
     def get_raw(self, key: str, peek: bool = False) -> Any:
         """The raw result of the job with this id once it has finished, else a stored value."""

@@ -6,14 +6,17 @@ import copy
 import inspect
 import typing
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
 
 from hsejobs import codec
 from hsejobs.described import for_forms
 from hsejobs.errors import InvalidPayload, JobsError, Unrecoverable
 from hsejobs.masking import Secret
 from hsejobs.model import RESULT_LIMIT
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 #: Results may be nested deeper than payloads, because a result may contain its job's payload.
 RESULT_DEEPEST = codec.DEEPEST + 50
@@ -22,6 +25,14 @@ RESULT_DEEPEST = codec.DEEPEST + 50
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 #: Parts of a pydantic core schema that hold values of the model's author, not schemas.
 _VALUES = frozenset({"default", "expected", "metadata"})
+
+
+@cache
+def _validation_error() -> type[ValidationError]:
+    # Imported here because not every program has models, and once, because an import takes a while.
+    from pydantic import ValidationError
+
+    return ValidationError
 
 
 def payload_model(function: Callable[..., Any]) -> Any:
@@ -39,11 +50,9 @@ def validate(model: Any, payload: Any) -> tuple[Any, Any]:
 
     Raises InvalidPayload, which names each field and repeats no value.
     """
-    from pydantic import ValidationError
-
     try:
         instance = model.model_validate(payload)
-    except ValidationError as error:
+    except _validation_error() as error:
         raise invalid_payload(error) from None
     try:
         return instance, instance.model_dump(mode="json", by_alias=True, exclude_unset=True)
@@ -58,20 +67,18 @@ def read(model: Any, payload: Any, upgrades: tuple[Upgrade, ...] = ()) -> Any:
     Fields that the model does not know are left out, at every depth; a model that allows them gets
     them. A payload that is still not valid goes through ``upgrades``. Raises InvalidPayload.
     """
-    from pydantic import ValidationError
-
     try:
         return model.model_validate(payload)
-    except ValidationError:
+    except _validation_error():
         tolerant = _tolerant(model)
     try:
         return tolerant.validate_python(payload)
-    except ValidationError as error:
+    except _validation_error() as error:
         problem = invalid_payload(error)
     for start in reversed(range(len(upgrades))):
         try:
             return tolerant.validate_python(_upgraded(payload, upgrades[start:]))
-        except ValidationError as error:
+        except _validation_error() as error:
             names = " and ".join(_name_of(one) for one in upgrades[start:])
             what = f"cannot be read, even after the upgrade {names}"
             problem = InvalidPayload("payload", what, *invalid_payload(error).problems)

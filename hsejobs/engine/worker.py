@@ -255,8 +255,8 @@ class JobWorker(Worker):
             self.traces[claim.id] = claim.trace
             shown = logs.trace_fields(claim.trace)
         if logs.wants_jobs():
-            of_payload = queue.shown_payload(claim.payload)
-            shown = {**(of_payload or {}), **shown} if shown else of_payload
+            if queue.log_fields is not None:
+                shown = {**(queue.shown_payload(claim.payload) or {}), **(shown or {})} or None
             logs.job("processing", queue.name, claim.id, "processing", org, shown)
             if not self.fast:
                 logs.flush()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from hsejobs.model import (
@@ -72,18 +73,17 @@ class Claim:
             payload,
             key,
         ) = row
-        self.id = (job_id or b"").decode()
+        self.id = job_id.decode() if job_id else ""
         self.token = token
-        self.name = (name or b"").decode()
+        self.name = _text(name) if name else ""
         self.attempt = max(0, whole_number(made) or 0) + 1
-        self.attempts = whole_number(attempts) or 1
-        self.backoff = whole_number(backoff) or 0
-        self.timeout = min(LONGEST_MS, max(0, whole_number(timeout) or 0))
+        self.attempts, self.backoff, self.timeout, self.priority = _options(
+            attempts, backoff, timeout, priority
+        )
         self.organization_id = organization.decode() if organization else None
         self.user_id = user.decode() if user else None
-        self.stalls = whole_number(stalls) or 0
+        self.stalls = (whole_number(stalls) or 0) if stalls else 0
         self.created_at = whole_number(created) or 0
-        self.priority = whole_number(priority) or DEFAULT_PRIORITY
         self.extras = bool(extras)
         self.signature = self.trace = ""
         if signature:
@@ -91,6 +91,22 @@ class Claim:
         self.revoked = revoked == b"revoked"
         self.payload = payload or b""
         self.key = key.decode() if key else None
+
+
+#: The names of tasks, and the options of jobs, which most jobs share.
+_text = lru_cache(maxsize=256)(bytes.decode)
+
+
+@lru_cache(maxsize=256)
+def _options(
+    attempts: bytes | None, backoff: bytes | None, timeout: bytes | None, priority: bytes | None
+) -> tuple[int, int, int, int]:
+    return (
+        whole_number(attempts) or 1,
+        whole_number(backoff) or 0,
+        min(LONGEST_MS, max(0, whole_number(timeout) or 0)),
+        whole_number(priority) or DEFAULT_PRIORITY,
+    )
 
 
 @dataclass(slots=True)
