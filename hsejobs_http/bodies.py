@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from hsejobs import codec
 from hsejobs.control.making import encode
@@ -45,21 +45,21 @@ async def read_body(request: Request) -> bytes:
 
     Raises Problem: 400 if the body is incomplete, 408 if it is too slow, 413 above the limit.
     """
-    pieces, size = [], 0
-    try:
-        async for piece in request.stream():
-            size += len(piece)
-            if size > BODY_LIMIT:
-                raise too_large()
-            pieces.append(piece)
-        request.scope["bytes"] = size
-    except ClientDisconnect:
-        if "late" in request.scope:
-            raise too_slow("the body") from None
-        raise Problem(
-            400, "disconnected", "the connection closed before the end of the body"
-        ) from None
-    return b"".join(pieces)
+    pieces, size, more = [], 0, True
+    # Not `request.stream()`, whose generator costs more than all else here.
+    while more:
+        message = await request.receive()
+        if message["type"] != "http.request":
+            if "late" in request.scope:
+                raise too_slow("the body")
+            raise Problem(400, "disconnected", "the connection closed before the end of the body")
+        piece, more = message.get("body", b""), message.get("more_body", False)
+        size += len(piece)
+        if size > BODY_LIMIT:
+            raise too_large()
+        pieces.append(piece)
+    request.scope["bytes"] = size
+    return b"".join(pieces) if len(pieces) > 1 else pieces[0]
 
 
 async def read_json(request: Request) -> Any:
