@@ -16,7 +16,7 @@ def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None)
 
 
 class Accepted(Response):
-    """The answer to an add: 202, JSON, and where the job is. Starlette encodes each header anew."""
+    """The answer to an add: 202, JSON, and where the job is. Starlette encodes every header again."""
 
     status_code = 202
 
