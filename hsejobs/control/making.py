@@ -21,6 +21,9 @@ from hsejobs.store.write import NewJob, new_nonce
 PLAIN, ARGUMENTS, VALUE = "", "a", "v"
 #: The payload of a call without arguments, as for a schedule's task.
 NOTHING: dict[str, Any] = {"args": [], "kwargs": {}}
+#: A payload that has been checked: the id given for its job, its stored form, that as JSON (not sealed),
+#: organization, user, signature letter and key. A plain tuple, because a named one costs as much as the rest.
+_Payload = tuple[str | None, Any, bytes, str | None, str | None, str, str]
 #: Maximum number of problems reported for one payload.
 MOST_PROBLEMS = 20
 
@@ -150,18 +153,6 @@ class _Checked(Sequence[NewJob]):
         return list(self)[at]
 
 
-class _Payload(NamedTuple):
-    """A payload that has been checked. ``data``: its stored form, ``text``: that as JSON, not sealed."""
-
-    job_id: str | None
-    data: Any
-    text: bytes
-    organization_id: str | None
-    user_id: str | None
-    signature: str
-    key: str
-
-
 def _steps(
     target: TaskTarget,
     add_options: AddOptions,
@@ -211,7 +202,7 @@ def _steps(
         if given is not None and not internal:
             check_job_id(given)
         key = "" if key_of is None else key_of(data, signature, organization)
-        return _Payload(given, data, text, organization, user, signature, key)
+        return given, data, text, organization, user, signature, key
 
     def complete(checked: _Payload) -> NewJob:
         given, data, text, organization, user, signature, key = checked
