@@ -21,7 +21,7 @@ from hsejobs.store.write import NewJob, new_nonce
 PLAIN, ARGUMENTS, VALUE = "", "a", "v"
 #: The payload of a call without arguments, as for a schedule's task.
 NOTHING: dict[str, Any] = {"args": [], "kwargs": {}}
-#: A payload that has been checked: the id given for its job, its stored form, that as JSON (not sealed),
+#: A payload that has been checked: the id given for its job, what is left to encrypt, its JSON (not sealed),
 #: organization, user, signature letter and key. A plain tuple, because a named one costs as much as the rest.
 _Payload = tuple[str | None, Any, bytes, str | None, str | None, str, str]
 #: Maximum number of problems reported for one payload.
@@ -202,7 +202,9 @@ def _steps(
         if given is not None and not internal:
             check_job_id(given)
         key = "" if key_of is None else key_of(data, signature, organization)
-        return given, data, text, organization, user, signature, key
+        # Without secrets to encrypt, only the text is kept until the job is made.
+        kept = None if seal is None else data
+        return given, kept, text, organization, user, signature, key
 
     def complete(checked: _Payload) -> NewJob:
         given, data, text, organization, user, signature, key = checked
