@@ -11,19 +11,31 @@ from typing import Any
 from hsejobs.errors import InvalidPayload
 
 
-def _encoder() -> Callable[[Any], str]:
-    """A reusable C encoder: the standard ``JSONEncoder.encode`` builds a new one for each value."""
-    plain = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def encoder(**options: Any) -> Callable[[Any], str]:
+    """A reusable C encoder: the standard ``JSONEncoder.encode`` builds a new one for each value.
+
+    ``options`` are those of ``JSONEncoder``; characters are not escaped.
+    """
+    plain = json.JSONEncoder(ensure_ascii=False, **options)
     make: Any = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
         return plain.encode
     # No markers: a reference cycle ends in RecursionError instead.
-    quote = json.encoder.encode_basestring
-    chunks = make(None, plain.default, quote, None, ":", ",", False, False, False)
+    chunks = make(
+        None,
+        plain.default,
+        json.encoder.encode_basestring,
+        None,
+        plain.key_separator,
+        plain.item_separator,
+        False,
+        False,
+        plain.allow_nan,
+    )
     return lambda value: "".join(chunks(value, 0))
 
 
-_encode = _encoder()
+_encode = encoder(allow_nan=False, separators=(",", ":"))
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 _decoder: Any = json.JSONDecoder()
@@ -86,7 +98,10 @@ def strict(raw: bytes) -> Any:
     """
     too_deep = InvalidPayload("payload", f"must not be nested more than {DEEPEST} levels deep")
     try:
-        value = json.loads(raw.decode(), parse_constant=_refuse, object_pairs_hook=_once)
+        text = raw.decode()
+        if text.startswith("\ufeff"):
+            raise json.JSONDecodeError("Unexpected UTF-8 BOM (decode using utf-8-sig)", text, 0)
+        value = _decode_strictly(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise InvalidPayload("payload", f"is not valid JSON: {error.msg} at {place}") from None
@@ -121,3 +136,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise InvalidPayload("payload", "must not contain the same key twice in one object")
     return found
+
+
+# `json.loads` would build it for each text.
+_decode_strictly = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_once).decode

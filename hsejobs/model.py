@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import time
 from dataclasses import dataclass
@@ -80,8 +81,9 @@ FINISHED = frozenset({State.COMPLETED, State.FAILED})
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _id_lock = forks.lock()
-#: The process id, its last millisecond, the counter within it, and the millisecond as text.
-_id_state: list[Any] = [0, 0, 0, ""]
+#: The process id, its last millisecond, the counter within it, the millisecond as text, and what
+#: the counters start from.
+_id_state: list[Any] = [0, 0, 0, "", None]
 
 
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
@@ -108,7 +110,11 @@ def new_job_id() -> str:
         pid = os.getpid()
         if now > _id_state[1] or pid != _id_state[0]:
             moment = _ALPHABET[now >> 40 & 31] + _eight(now)
-            _id_state[:] = [pid, now, int.from_bytes(os.urandom(5)) >> 1, moment]
+            if pid != _id_state[0]:
+                # Not `random` itself, which a program may seed. The kernel is asked once a process:
+                # each time gives the interpreter away to another thread.
+                _id_state[4] = random.Random(os.urandom(16))
+            _id_state[:4] = [pid, now, _id_state[4].getrandbits(39), moment]
         else:
             _id_state[2] += 1
         counter: int = _id_state[2]

@@ -27,6 +27,7 @@ class Adder:
     def __init__(self) -> None:
         self._waiting: deque[tuple[str, NewJob, Any, Any]] = deque()
         self._wake = threading.Event()
+        self._waking = False
         self._stop = False
         self._thread = threading.Thread(target=self._run, name="adder", daemon=True)
         self._thread.start()
@@ -36,8 +37,15 @@ class Adder:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Added] = loop.create_future()
         self._waiting.append((queue, new, loop, future))
-        self._wake.set()
+        if not self._waking:
+            # Once for all requests that the loop has read: the thread competes with it for the interpreter.
+            self._waking = True
+            loop.call_soon(self._wake_up)
         return await future
+
+    def _wake_up(self) -> None:
+        self._waking = False
+        self._wake.set()
 
     def close(self) -> None:
         """Adds the jobs that still wait, then ends the thread."""

@@ -30,6 +30,9 @@ from hsejobs_http.proxies import Proxies
 from hsejobs_http.queries import check_query, known_names
 from hsejobs_http.state import Shim
 
+#: What the path of an add begins with; the queue's name follows.
+_ADDS = "/api/jobs/"
+
 
 def create_app() -> Any:
     """Creates the ASGI application. Raises SettingsError, also when there is no key for tokens."""
@@ -81,9 +84,8 @@ def create_app() -> Any:
     for path, endpoint in (("/healthz", _healthy), ("/readyz", _ready), ("/metrics", _metrics)):
         app.add_api_route(path, endpoint, methods=["GET"], dependencies=[Depends(check_query)])
     files.register(app)
-    # Starlette's own route: FastAPI's resolution of parameters costs more than the add.
-    # First, because it gets the most requests.
-    app.router.routes.insert(0, _Adding("/api/jobs/{queue}", create, methods=["POST"]))
+    # For the list of routes and the methods of the path: `_Front` takes the requests.
+    app.router.routes.insert(0, _Adding(_ADDS + "{queue}", create, methods=["POST"]))
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(JobsError, _jobs_error)
     app.add_exception_handler(HTTPException, _http_error)
@@ -95,6 +97,7 @@ def create_app() -> Any:
     gate = RequestGate(
         app, shim_state.verifier, shim_state.settings.metrics_token, shim_state.counts, proxies
     )
+    gate.entry = _Front(app)
     app.state.queries = known_names(all_routes(app))
     gate.paths = {one.endpoint: one.path_format for one in all_routes(app)}
     return gate
@@ -114,6 +117,41 @@ class _Adding(Route):
         if found is Match.NONE or more["path_params"]["queue"] in RESERVED_QUEUE_NAMES:
             return Match.NONE, {}
         return found, more
+
+
+class _Front:
+    """Takes the adds past the layers of FastAPI and Starlette, which would cost more than the add.
+
+    Their errors are answered as the application's handlers do: a Problem, and what is unexpected, by
+    the gate around it.
+    """
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        queue = _added_to(scope)
+        if queue is None:
+            await self.app(scope, receive, send)
+            return
+        scope.update(app=self.app, endpoint=create, path_params={"queue": queue})
+        request = Request(scope, receive)
+        try:
+            response = await create(request)
+        except JobsError as error:
+            response = await _jobs_error(request, error)
+        await response(scope, receive, send)
+
+
+def _added_to(scope: Any) -> str | None:
+    """Returns the queue that an HTTP request adds a job to; None if it does something else."""
+    if scope["method"] != "POST":
+        return None
+    path: str = scope["path"]
+    queue = path[len(_ADDS) :]
+    if not path.startswith(_ADDS) or not queue or "/" in queue or queue in RESERVED_QUEUE_NAMES:
+        return None
+    return queue
 
 
 class _ParentWatch:

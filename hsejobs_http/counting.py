@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 from hsejobs import forks
 from hsejobs.errors import JobsError
@@ -23,27 +24,28 @@ class Counts:
     def __init__(self, tallies: Tallies) -> None:
         self._tallies = tallies
         self._lock = forks.lock()
-        self._counts: dict[str, int] = {}
+        #: By route, method, status and place in the histogram: the requests, and their time in us.
+        self._counts: dict[tuple[str, str, int, int], list[int]] = {}
         self._reporter, self._number = new_job_id(), 0
         self._unsent: dict[str, int] = {}
 
     def note(self, route: str, method: str, status: int, seconds: float) -> None:
         """Counts one answered request; ``seconds`` is how long it took."""
         method = method if method in METHODS else "OTHER"
-        fields = (
-            (f"n|{route}|{method}|{status}", 1),
-            (f"b|{route}|{bisect_left(BOUNDS, seconds)}", 1),
-            (f"s|{route}", int(seconds * 1e6)),
-        )
+        key = (route, method, status, bisect_left(BOUNDS, seconds))
         with self._lock:
-            for name, by in fields:
-                self._counts[name] = self._counts.get(name, 0) + by
+            found = self._counts.get(key)
+            if found is None:
+                found = self._counts[key] = [0, 0]
+            found[0] += 1
+            found[1] += int(seconds * 1e6)
 
     def report(self) -> None:
         """Adds the new counts to the totals in Redis; keeps them for the next report if that fails."""
         if not self._unsent:
             with self._lock:
-                self._unsent, self._counts = self._counts, {}
+                counts, self._counts = self._counts, {}
+            self._unsent = _fields(counts)
             self._number += bool(self._unsent)
         if not self._unsent:
             return
@@ -52,6 +54,16 @@ class Counts:
         except JobsError:
             return
         self._unsent = {}
+
+
+def _fields(counts: Mapping[tuple[str, str, int, int], Sequence[int]]) -> dict[str, int]:
+    """The counts under the names that they have in Redis."""
+    fields: Counter[str] = Counter()
+    for (route, method, status, place), (requests, us) in counts.items():
+        fields[f"n|{route}|{method}|{status}"] += requests
+        fields[f"b|{route}|{place}"] += requests
+        fields[f"s|{route}"] += us
+    return dict(fields)
 
 
 def lines(tallies: Tallies) -> Iterator[str]:

@@ -31,7 +31,7 @@ from hsejobs.services.artifacts.access import viewer_of
 from hsejobs.store.registry import QueueInfo
 from hsejobs.store.write import Added, NewJob, new_nonce
 from hsejobs_http import bodies
-from hsejobs_http.answers import answer
+from hsejobs_http.answers import Accepted
 from hsejobs_http.bodies import AddRequest
 from hsejobs_http.problems import Problem
 from hsejobs_http.queries import check_query
@@ -94,7 +94,7 @@ def _answer(queue: str, added: Added) -> Response:
         "status": str(added.status),
         "created": added.created,
     }
-    return answer(body, 202, {"Location": f"/api/jobs/{queue}/jobs/{added.id}"})
+    return Accepted(body, f"/api/jobs/{queue}/jobs/{added.id}")
 
 
 def _schema(info: QueueInfo) -> dict[str, Any]:
@@ -168,13 +168,20 @@ def _target(
     shim_state: Shim, info: QueueInfo, own: JobHuey | None, task: str | None, who: Caller
 ) -> TaskTarget:
     """Returns the job's task, from its code if this process has it. Operators have no quota."""
-    settings = shim_state.settings
+    settings, key = shim_state.settings, (info.name, task, who.role == "operator")
+    known = shim_state.targets.get(key)
+    # Descriptions are read again every few seconds, and compared with the code's only then.
+    if known is not None and known[0] is info:
+        return known[1]
     if own is None:
         quota = settings.queue(info.name).tenant_backlog
         target = making.described(info, info.task(task), settings.secret_key, quota)
     else:
         target = target_beside(own, info, task, settings.secret_key)
-    return target._replace(tenant_backlog=0) if who.role == "operator" else target
+    if who.role == "operator":
+        target = target._replace(tenant_backlog=0)
+    shim_state.targets[key] = info, target
+    return target
 
 
 def _owner(sent: AddRequest, field: str, who: Caller, own: str | None) -> str | None:
@@ -198,7 +205,9 @@ def _owner(sent: AddRequest, field: str, who: Caller, own: str | None) -> str | 
 
 def _check_role(own: JobHuey, new: NewJob, who: Caller) -> None:
     """Raises Problem 403 if this payload needs a higher role than the queue does."""
-    role = own.role_for(codec.loads(new.payload))
+    role = own.enqueue_role
+    if own.payload_role is not None:
+        role = own.role_for(codec.loads(new.payload))
     if role == "admin" and who.rank < 1:
         raise Problem(403, "forbidden", "this payload requires the role admin")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import random
 import re
 import time
-import uuid
 from typing import Any
 
 from hsejobs.watch import logs
@@ -38,11 +38,15 @@ class RequestGate:
         proxies: Proxies,
     ) -> None:
         self.app, self.verifier = app, verifier
+        #: Where requests go that may pass; the application behind it.
+        self.entry = app
         self.metrics_token = metrics_token
         self.counts, self.proxies = counts, proxies
         #: Path templates by endpoint; requests to others are counted as `unmatched`.
         self.paths: dict[Any, str] = {}
         self._flushing = False
+        # Each read of the kernel's random numbers gives the interpreter away to the adder's thread.
+        self._random = random.Random()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
@@ -69,7 +73,7 @@ class RequestGate:
         try:
             try:
                 self._check(scope, headers)
-                await self.app(scope, receive, answer)
+                await self.entry(scope, receive, answer)
             except Problem as problem:
                 page = problem.status == 401 and dashboard.wants_page(scope["path"], headers)
                 response = dashboard.refusal(problem, headers) if page else problem.response()
@@ -90,7 +94,11 @@ class RequestGate:
     def _identify(self, scope: Any, headers: dict[bytes, bytes]) -> str:
         """Sets the request's trace and client address in the scope; returns the request's id."""
         given = headers.get(b"x-request-id", b"")
-        request_id = given.decode() if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = (
+            given.decode()
+            if _REQUEST_ID.fullmatch(given)
+            else f"{self._random.getrandbits(128):032x}"
+        )
         parent = headers.get(b"traceparent", b"")
         parent = b" " + parent if _TRACEPARENT.fullmatch(parent) else b""
         scope["trace"] = request_id + parent.decode()

@@ -43,6 +43,7 @@ class Proxies:
         return found
 
 
+@lru_cache(maxsize=1024)
 def _plain(peer: str | None) -> str | None:
     address = None if peer is None else _address(peer)
     return peer if address is None else str(address)

@@ -13,6 +13,7 @@ from hsejobs import application
 from hsejobs.control.actors import Actor
 from hsejobs.control.acts import Acts, Hooks
 from hsejobs.control.audit import FileLog
+from hsejobs.control.making import TaskTarget
 from hsejobs.engine.register import announce
 from hsejobs.engine.runtime import Runtime
 from hsejobs.errors import SettingsError, UnknownQueue
@@ -50,6 +51,8 @@ class Shim:
         self.viewers = Viewers(runtime.settings)
         self.pages = asyncio.Semaphore(PAGES_AT_ONCE)
         self._infos: dict[str, tuple[float, QueueInfo]] = {}
+        #: By queue, task as named, and whether an operator adds: the description and what came of it.
+        self.targets: dict[tuple[str, str | None, bool], tuple[QueueInfo, TaskTarget]] = {}
         self._registered = False
         self.application = _application(runtime.settings)
         self.queues = self.application.queues

@@ -6,7 +6,7 @@ complete when it is made, and is not changed afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from hsejobs import codec
@@ -21,6 +21,9 @@ from hsejobs.store.write import NewJob, new_nonce
 PLAIN, ARGUMENTS, VALUE = "", "a", "v"
 #: The payload of a call without arguments, as for a schedule's task.
 NOTHING: dict[str, Any] = {"args": [], "kwargs": {}}
+#: A payload that has been checked: the id given for its job, what is left to encrypt, its JSON (not sealed),
+#: organization, user, signature letter and key. A plain tuple, because a named one costs as much as the rest.
+_Payload = tuple[str | None, Any, bytes, str | None, str | None, str, str]
 #: Maximum number of problems reported for one payload.
 MOST_PROBLEMS = 20
 
@@ -105,8 +108,8 @@ def make(
     **more: Any,
 ) -> NewJob:
     """Makes one job, as `make_many` does. ``job_id`` None: a new id."""
-    ids = None if job_id is None else (job_id,)
-    return make_many(target, (payload,), add_options, ids=ids, **more)[0]
+    check, complete = _steps(target, add_options, **more)
+    return complete(check(payload, job_id))
 
 
 def make_many(
@@ -115,6 +118,45 @@ def make_many(
     add_options: AddOptions = NO_OPTIONS,
     *,
     ids: Sequence[str | None] | None = None,
+    **more: Any,
+) -> Sequence[NewJob]:
+    """Checks all payloads, then makes a job for each, when it is asked for first; adds none.
+
+    What is left to do after the check is done while Redis adds the jobs before. ``ids``: one for each
+    payload, None for a new id; ``more`` as for `make`, which is the same for one job.
+    """
+    check, complete = _steps(target, add_options, **more)
+    if ids is None:
+        return _Checked([check(payload, None) for payload in payloads], complete)
+    checked = [check(payload, given) for payload, given in zip(payloads, ids, strict=True)]
+    return _Checked(checked, complete)
+
+
+class _Checked(Sequence[NewJob]):
+    """Jobs whose payloads have been checked; each is made once, when it is asked for first."""
+
+    def __init__(self, checked: list[_Payload], complete: Callable[[_Payload], NewJob]) -> None:
+        self._checked, self._complete = checked, complete
+        self._made: list[NewJob] = []
+
+    def __len__(self) -> int:
+        return len(self._checked)
+
+    def __iter__(self) -> Iterator[NewJob]:
+        made, checked, complete = self._made, self._checked, self._complete
+        for number in range(len(checked)):
+            if number == len(made):
+                made.append(complete(checked[number]))
+            yield made[number]
+
+    def __getitem__(self, at: Any) -> Any:
+        return list(self)[at]
+
+
+def _steps(
+    target: TaskTarget,
+    add_options: AddOptions,
+    *,
     internal: bool = False,
     nonce: str | None = None,
     organization_id: str | None = None,
@@ -122,14 +164,13 @@ def make_many(
     parent: Parent | None = None,
     trace: str = "",
     role: str = "",
-) -> list[NewJob]:
-    """Makes a checked job for each payload, without adding any.
+) -> tuple[Callable[[Any, str | None], _Payload], Callable[[_Payload], NewJob]]:
+    """The two steps of making a job: the check of its payload and id, and what cannot fail after it.
 
-    ``ids``: one for each payload, None for a new id; with ``internal`` they are not checked.
-    ``nonce`` None: a new one for each job with a given id. A job's organization and user are
-    ``organization_id`` and ``user_id``, else those in its payload (``organizationId``, ``userId``),
-    else its parent's. No quota applies to jobs that are ``internal`` or have a parent. Raises
-    InvalidPayload, PayloadTooLarge, InvalidOption, InvalidJobId.
+    Ids of ``internal`` jobs are not checked. ``nonce`` None: a new one for each job with a given id.
+    A job's organization and user are ``organization_id`` and ``user_id``, else those in its payload
+    (``organizationId``, ``userId``), else its parent's. No quota applies to jobs that are ``internal``
+    or have a parent. Raises InvalidOption; the check also InvalidPayload, PayloadTooLarge, InvalidJobId.
     """
     owner, owner_user = check_organization(organization_id), check_organization(user_id, "user_id")
     if parent is not None:
@@ -145,8 +186,8 @@ def make_many(
     name, read, seal, key_of = target.name, target.read, target.seal, target.key
     extras = b"" if target.extras is None else target.extras()
     quota = 0 if internal or parent is not None else target.tenant_backlog
-    made = []
-    for number, payload in enumerate(payloads):
+
+    def check(payload: Any, given: str | None) -> _Payload:
         data, signature = read(payload)
         organization, user = owner, owner_user
         if isinstance(data, dict):
@@ -157,28 +198,33 @@ def make_many(
         if parent is not None:
             organization = parent.organization_id if organization is None else organization
             user = parent.user_id if user is None else user
-        given = None if ids is None else ids[number]
         text = encode(data)
-        if seal is not None:
-            text = codec.dumps(seal(data))
-        made.append(
-            NewJob(
-                new_job_id() if given is None else given if internal else check_job_id(given),
-                name,
-                text,
-                *shared,
-                organization,
-                user,
-                extras,
-                signature,
-                trace,
-                ("" if given is None else new_nonce()) if nonce is None else nonce,
-                role,
-                "" if key_of is None else key_of(data, signature, organization),
-                quota,
-            )
+        if given is not None and not internal:
+            check_job_id(given)
+        key = "" if key_of is None else key_of(data, signature, organization)
+        # Without secrets to encrypt, only the text is kept until the job is made.
+        kept = None if seal is None else data
+        return given, kept, text, organization, user, signature, key
+
+    def complete(checked: _Payload) -> NewJob:
+        given, data, text, organization, user, signature, key = checked
+        return NewJob(
+            new_job_id() if given is None else given,
+            name,
+            text if seal is None else codec.dumps(seal(data)),
+            *shared,
+            organization,
+            user,
+            extras,
+            signature,
+            trace,
+            ("" if given is None else new_nonce()) if nonce is None else nonce,
+            role,
+            key,
+            quota,
         )
-    return made
+
+    return check, complete
 
 
 def check_no_payload(payload: Any) -> dict[str, Any]:

@@ -11,14 +11,15 @@ from hsejobs.control.options import AddOptions
 from hsejobs.engine import messages
 from hsejobs.engine.context import parent_job
 from hsejobs.engine.queue import Queue, QueueTask
-from hsejobs.errors import InvalidPayload
+from hsejobs.errors import BacklogFull, InvalidPayload
 from hsejobs.store.registry import QueueInfo
-from hsejobs.store.write import NewJob
+from hsejobs.store.write import Added, NewJob
+from hsejobs.watch import logs
 
 
 def make_many(
     wrapper: QueueTask, payloads: Iterable[Any], add_options: AddOptions, **more: Any
-) -> list[NewJob]:
+) -> Sequence[NewJob]:
     """Makes a checked job for each payload without adding it; arguments and errors as `making.make_many`.
 
     Jobs made while a job runs inherit its organization and user unless these are given.
@@ -34,7 +35,7 @@ def new_jobs(
     organization_id: str | None = None,
     user_id: str | None = None,
     **values: Any,
-) -> list[NewJob]:
+) -> Sequence[NewJob]:
     """As ``make_many`` with the options of ``task.add``, times in seconds, checked once for all jobs."""
     return make_many(
         wrapper,
@@ -76,6 +77,18 @@ def target_beside(
 
     paths = dict.fromkeys([*wrapper.secret_paths, *named.secret])
     return target._replace(read=read, seal=sealing.sealer([*paths], secret_key))
+
+
+def log_added(
+    queue: Queue, new_jobs: Sequence[NewJob], added: Sequence[Added | BacklogFull]
+) -> None:
+    """Logs each job that this call created."""
+    for new, one in zip(new_jobs, added, strict=True):
+        if isinstance(one, Added) and one.created:
+            shown = queue.shown_payload(new.payload)
+            if new.trace:
+                shown = {**(shown or {}), **logs.trace_fields(new.trace)}
+            logs.job("added", queue.name, one.id, str(one.status), new.organization_id, shown)
 
 
 def from_task(wrapper: QueueTask, task: Any) -> NewJob:

@@ -228,15 +228,22 @@ class JobHuey(Queue, Executing):
         self, payload: Any = None, *, task: str | None = None, **chosen: Unpack[AddKeywords]
     ) -> Job[Any]:
         """Adds a job for the named task (None: the default task); options as for ``task.add``."""
-        job: Job[Any] = self.wrapper(task).add(payload, **chosen)
-        return job
+        return cast("Job[Any]", self.wrapper(task).add(payload, **chosen))
 
     def add_new(self, new_jobs: Sequence[NewJob]) -> list[Job[Any]]:
         """Adds checked jobs and logs each. In immediate mode, runs them in this thread instead."""
         if self._immediate:
             return [self._run_now(new) for new in new_jobs]
-        reader = self.runtime.reader
-        return [Job(reader, self.name, one) for one in self.add_records(new_jobs)]
+        return [Job(self.runtime.reader, self.name, one) for one in self.add_records(new_jobs)]
+
+    def add_one(self, new: NewJob) -> Job[Any]:
+        """As `add_new` for one job."""
+        if self._immediate or self._registered is None or self.unimportable:
+            return self.add_new([new])[0]
+        added = self.runtime.writer.add(self.name, new)
+        if logs.wants_jobs():
+            adding.log_added(self, (new,), (added,))
+        return Job(self.runtime.reader, self.name, added)
 
     def add_records(self, new_jobs: Sequence[NewJob]) -> list[Added]:
         """Adds checked jobs, even in immediate mode, and logs each. Raises UnknownTask in a script that
@@ -252,14 +259,7 @@ class JobHuey(Queue, Executing):
             self.check_importable(new.name for new in new_jobs)
         added = self.runtime.writer.add_each(self.name, new_jobs)
         if logs.wants_jobs():
-            for new, one in zip(new_jobs, added, strict=True):
-                if isinstance(one, Added) and one.created:
-                    shown = self.shown_payload(new.payload)
-                    if new.trace:
-                        shown = {**(shown or {}), **logs.trace_fields(new.trace)}
-                    logs.job(
-                        "added", self.name, one.id, str(one.status), new.organization_id, shown
-                    )
+            adding.log_added(self, new_jobs, added)
         return added
 
     def _run_now(self, new: NewJob) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ from hsejobs.rates import UNLIMITED, Rate
 
 #: A longer key is stored as a hash.
 LONGEST_KEY = 200
+#: Characters that UTF-8 cannot represent or a line of text cannot hold.
+_NOT_PLAIN = re.compile(r"[\x00-\x1f\ud800-\udfff]")
 
 #: Returns a job's key, or None if no limit holds for it. Takes the payload and, if it accepts a second
 #: argument, the organization's id or None.
@@ -76,7 +79,7 @@ class KeyLimit:
 
 def _is_plain(key: str) -> bool:
     """Whether UTF-8 can represent the key and a line of text can hold it."""
-    return not any("\ud800" <= one <= "\udfff" or one < " " for one in key)
+    return _NOT_PLAIN.search(key) is None
 
 
 def _takes_two(function: Callable[..., Any]) -> bool:

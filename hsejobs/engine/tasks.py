@@ -66,6 +66,7 @@ class JobPeriodicTask(PeriodicTask, JobTask):
 class _Adder(Protocol):
     """Adds checked jobs: the queue's Huey."""
 
+    def add_one(self, new: NewJob) -> Job[Any]: ...
     def add_new(self, new_jobs: Sequence[NewJob]) -> list[Job[Any]]: ...
 
 
@@ -92,18 +93,18 @@ class _Adds(QueueTask):
         ``delay``, ``backoff`` and ``timeout`` are in seconds. Raises InvalidPayload,
         InvalidOption, InvalidJobId or BacklogFull (nothing is written), RedisUnavailable.
         """
-        new_jobs = making.make_many(
+        new = making.make(
             self.target,
-            (payload,),
+            payload,
             options.in_seconds(
                 priority=priority, attempts=attempts, backoff=backoff, timeout=timeout, delay=delay
             ),
-            ids=None if job_id is None else (job_id,),
+            job_id=job_id,
             organization_id=organization_id,
             user_id=user_id,
             parent=parent_job(),
         )
-        return self.huey.add_new(new_jobs)[0]
+        return self.huey.add_one(new)
 
     def add_system(
         self, items: Iterable[tuple[str, str, Any]], *, priority: int | None = None

@@ -13,12 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any
 
 from hsejobs import forks, pulse
 from hsejobs.errors import RedisUnavailable, UnknownFormat
 from hsejobs.store import formats, keys
 from hsejobs.store.arrival import arrived
+from hsejobs.store.bulk import BulkAdds, next_reply
+from hsejobs.store.connect import PATIENCE as PATIENCE
 from hsejobs.store.connect import connect
 from hsejobs.store.replies import Reply, classify, code_of, explained
 from hsejobs.store.scripts import Arg, Script
@@ -29,19 +31,15 @@ from hsejobs.store.words import key_of, packed
 REPLY_TIMEOUT = 2.0
 #: Seconds that replicas have to confirm a write.
 WAIT_TIMEOUT = 4.0
-#: How long a caller's command is retried before RedisUnavailable, in seconds.
-PATIENCE = 3.0
 #: Seconds after which an idle connection is probed before use, and seconds that the probe may take.
 PROBE_AFTER, PROBE_TIMEOUT = 0.5, 0.05
-
-T = TypeVar("T")
 
 #: Set while a job runs: whether its calls may keep waiting for Redis. They also wait when Redis is full
 #: or refuses the login, which other callers get as an error at once: a job must not fail because of Redis.
 may_wait: ContextVar[Callable[[], bool] | None] = ContextVar("hsejobs_may_wait", default=None)
 
 
-class RedisClient:
+class RedisClient(BulkAdds):
     """Redis as hsejobs uses it. Thread-safe and fork-safe; connects on the first call.
 
     Each thread has its own connection, so that no call waits for a free one. ``probe_after``:
@@ -130,34 +128,6 @@ class RedisClient:
                 " the primary has it: add the job again with the same id to make sure"
             )
 
-    def add_many(
-        self,
-        script: Script,
-        base: str,
-        calls: Sequence[T],
-        args_of: Callable[[T], Sequence[Arg]],
-    ) -> list[Any]:
-        """Like ``add`` for several calls, pipelined: Redis runs one while the next is encoded."""
-        if self.wait_replicas or len(calls) <= 1:
-            return [self.add(script, base, args_of(call)) for call in calls]
-
-        def once() -> list[Any]:
-            connection = self._connection(base)
-            replies: list[Any] = []
-            for number, call in enumerate(calls):
-                sent = packed(("EVALSHA", script.sha, 1, base, *args_of(call)))
-                connection.send_packed_command(sent, check_health=False)
-                if number:
-                    replies.append(_reply(connection))
-            replies.append(_reply(connection))
-            return replies
-
-        replies = self._patiently(PATIENCE, once)
-        return [
-            self.run(script, base, args_of(call)) if isinstance(reply, Exception) else reply
-            for call, reply in zip(calls, replies, strict=True)
-        ]
-
     def run_many(
         self, calls: Sequence[tuple[Script, str, Sequence[Arg]]], *, patience: float = PATIENCE
     ) -> list[Any]:
@@ -185,7 +155,7 @@ class RedisClient:
                 [("EVALSHA", script.sha, 1, *words) if script else words for script, words in calls]
             )
             connection.send_packed_command(packed, check_health=False)
-            return [_reply(connection) for _ in calls]
+            return [next_reply(connection) for _ in calls]
 
         replies = self._patiently(patience, once)
         for i, (script, words) in enumerate(calls):
@@ -388,13 +358,3 @@ def _answers(connection: Any) -> bool:
         # An error reply from the server shows that the connection works.
         return code_of(error) != ""
     return True
-
-
-def _reply(connection: Any) -> Any:
-    """The next reply; an error reply is returned, not raised."""
-    from redis.exceptions import ResponseError
-
-    try:
-        return connection.read_response()
-    except ResponseError as error:
-        return error

@@ -11,6 +11,8 @@ from hsejobs.redis_url import RedisURL, parse_redis_url
 #: Seconds that a reply may take. Blocking commands wait for much less.
 SOCKET_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 2.0
+#: How long a caller's command is retried before RedisUnavailable, in seconds.
+PATIENCE = 3.0
 #: The same for a sentinel, and for a Cluster node asked for the topology: there are others to ask.
 SENTINEL_TIMEOUT, MAP_TIMEOUT = 1.0, 2.0
 #: TCP keepalive: seconds until the first probe, seconds between probes, and failed probes until the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from hsejobs.store.scripts import Arg
@@ -19,7 +20,12 @@ def key_of(words: Sequence[Arg]) -> Arg:
 
 def packed(words: Sequence[Arg]) -> list[bytes]:
     """Encodes a command with hiredis: redis-py's own packing handles every argument in Python."""
+    return [_packer()(tuple(words))]
+
+
+@cache
+def _packer() -> Any:
+    # Imported once, by the first command: producers that send none do not load it.
     from hiredis import pack_command
 
-    args: Any = tuple(words)
-    return [pack_command(args)]
+    return pack_command

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from hsejobs.errors import BacklogFull, Forbidden, JobActive, JobExists, JobNotFound, WrongState
@@ -110,21 +111,23 @@ class JobWriter(Sweeps):
         Raises BacklogFull when its organization has as many waiting and delayed jobs as it may have.
         """
         (reply,) = self.redis.add(scripts.ADD, self._base(queue), (*job.shared(), *job.own()))
-        return adds.accepted([adds.result(queue, job, reply)])[0]
+        result = adds.result(queue, job, reply)
+        if isinstance(result, BacklogFull):
+            raise result
+        return result
 
     def add_each(self, queue: str, jobs: Sequence[NewJob]) -> list[Added | BacklogFull]:
         """Adds jobs in few round trips, each job atomically; an error stands for each that was refused."""
-        if len(jobs) == 1:
-            replies = [self.redis.add(scripts.ADD, self._base(queue), adds.args(jobs))]
-            chunks = [list(jobs)]
-        else:
-            chunks = list(adds.chunks(jobs))
-            replies = self.redis.add_many(scripts.ADD, self._base(queue), chunks, adds.args)
-        return [
-            adds.result(queue, job, reply)
-            for chunk, answers in zip(chunks, replies, strict=True)
-            for job, reply in zip(chunk, answers, strict=True)
-        ]
+
+        def results(chunk: Sequence[NewJob], replies: Sequence[bytes]) -> list[Added | BacklogFull]:
+            found = zip(chunk, replies, strict=True)
+            return [adds.result(queue, job, reply) for job, reply in found]
+
+        base = self._base(queue)
+        if len(jobs) <= 1:
+            return results(jobs, self.redis.add(scripts.ADD, base, adds.args(jobs)) if jobs else ())
+        chunks = self.redis.add_many(scripts.ADD, base, adds.chunks(jobs), adds.args, results)
+        return list(chain.from_iterable(chunks))
 
     def add_many(self, queue: str, jobs: Sequence[NewJob]) -> list[Added]:
         """As `add_each`, but raises BacklogFull if one was refused; the others are added nevertheless."""

@@ -37,6 +37,7 @@ _DUPLICATES = (
 
 _logger = logging.getLogger("hsejobs.jobs")
 _quote = json.encoder.encode_basestring
+_encode = codec.encoder(default=str)
 
 
 class _Sink:
@@ -143,7 +144,7 @@ def _line(level: int, name: str, fields: dict[str, Any]) -> str:
         return f"{_now()} {logging.getLevelName(level):<7} {name:<12} {_printable(shown)}"
     head = {"time": _now(), "level": logging.getLevelName(level).lower(), "event": name}
     # The names in a queue's `log_fields` must not replace our own fields.
-    return json.dumps({**head, **fields, **head}, ensure_ascii=False, default=str)
+    return _encode({**head, **fields, **head})
 
 
 def _printable(text: str) -> str:

@@ -158,3 +158,26 @@ def test_secrets_are_sealed_where_there_is_a_key() -> None:
     assert b'"k1' not in new.payload
     assert b'"p1' not in new.payload
     assert sealing.unseal(stored, ["a-key-of-ours"]) == payload
+
+
+def test_all_payloads_are_checked_before_a_job_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left to do after the check may overlap with the sending; the check may not."""
+    numbers = iter(range(10))
+    monkeypatch.setattr(making, "new_job_id", lambda: f"made-{next(numbers)}")
+    with pytest.raises(InvalidPayload, match=r"^to: "):
+        making.make_many(SEND, [{"to": "ann"}, {"to": "bob"}, {"to": 3}])
+    with pytest.raises(PayloadTooLarge):
+        making.make_many(SEND, [{"to": "ann"}, {"to": "b" * 200_000}])
+    with pytest.raises(InvalidJobId):
+        making.make_many(SEND, [{"to": "ann"}, {"to": "bob"}], ids=["one", "not one"])
+    payload = {"to": "ann"}
+    jobs = making.make_many(SEND, [payload, {"to": "bob"}, {"to": "eve"}])
+    payload["to"] = "changed after the check"
+    assert next(numbers) == 0
+    assert len(jobs) == 3
+    assert next(iter(jobs)).id == "made-1"
+    assert next(numbers) == 2
+    # Each is made once, however often they are read.
+    assert [one.id for one in jobs] == [one.id for one in jobs] == ["made-1", "made-3", "made-4"]
+    assert [codec.loads(one.payload)["to"] for one in jobs] == ["ann", "bob", "eve"]
+    assert (jobs[-1].id, [one.id for one in jobs[:2]]) == ("made-4", ["made-1", "made-3"])

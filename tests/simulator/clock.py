@@ -103,7 +103,7 @@ def simulated_time(world: World) -> Iterator[None]:
             replaced.append((module, name, getattr(module, name)))
             setattr(module, name, value)
     kept = list(model._id_state)
-    model._id_state[:] = [0, 0, 0, ""]
+    model._id_state[:] = [0, 0, 0, "", None]
     try:
         yield
     finally:

@@ -7,11 +7,13 @@ what it was based on holds no more.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis
 
-from hsejobs.store import keys, scripts
+from hsejobs.model import new_job_id
+from hsejobs.store import adds, bulk, keys, scripts
 from hsejobs.store.client import RedisClient
 from hsejobs.store.work import WorkerStore
 from hsejobs.store.write import JobWriter, NewJob
@@ -88,3 +90,39 @@ def test_a_claim_that_was_given_up_takes_nothing(work: WorkerStore) -> None:
     assert work.step([], 0, "token", 60_000, again=1)[1] == []
     assert claim(work, 60_000) == []
     assert [one.id for one in work.step([], 1, "another", 60_000)[1]] == ["a"]
+
+
+@pytest.mark.parametrize("cut", range(4))
+def test_a_bulk_add_whose_connection_ends_adds_each_job_once(
+    redis_url: str, no_leaks: None, cut: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The jobs are made while others are sent: a second attempt sends those of the first again."""
+    client = RedisClient(redis_url)
+    read, made = bulk.next_reply, 0
+
+    def jobs() -> Iterator[list[NewJob]]:
+        nonlocal made
+        for _ in range(4):
+            made += 1
+            yield [NewJob(new_job_id(), "m.task", b"{}", 3, 3, 1000, 0) for _ in range(5)]
+
+    replies = iter(range(20))
+
+    def cuts(connection: Any) -> Any:
+        if next(replies) == cut:
+            connection.disconnect()
+        return read(connection)
+
+    monkeypatch.setattr(bulk, "next_reply", cuts)
+    results = client.add_many(
+        scripts.ADD, BASE, jobs(), adds.args, lambda *both: list(zip(*both, strict=True))
+    )
+    added = [(new.id, reply) for chunk in results for new, reply in chunk]
+    assert made == 4
+    assert [len(chunk) for chunk in results] == [5] * 4
+    assert {reply for _, reply in added} == {b"1w"}
+    with redis.Redis.from_url(redis_url) as server:
+        waiting = [one.decode() for one in server.zrange(f"{BASE}waiting", 0, -1)]
+    # In order, and no job that was sent twice is there twice.
+    assert waiting == [new_id for new_id, _ in added]
+    client.close()

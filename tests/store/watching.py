@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import redis
@@ -13,6 +13,7 @@ from hsejobs.store.scripts import Arg, Script
 from tests.store.transitions import MOVES, Move
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 #: For each record of the installation ``t``: its id, its state, and a sum of all that it holds and
 #: of its place in the index of that state.
@@ -61,9 +62,14 @@ class WatchedClient(RedisClient):
     # Several scripts in one round trip would be seen as one.
 
     def add_many(
-        self, script: Script, base: str, calls: Sequence[T], args_of: Callable[[T], Sequence[Arg]]
-    ) -> list[Any]:
-        return [self.add(script, base, args_of(call)) for call in calls]
+        self,
+        script: Script,
+        base: str,
+        calls: Iterable[T],
+        args_of: Callable[[T], Sequence[Arg]],
+        result_of: Callable[[T, Any], R],
+    ) -> list[R]:
+        return [result_of(call, self.add(script, base, args_of(call))) for call in calls]
 
     def batch(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hsejobs.errors import InvalidPayload
 from hsejobs.masking import MASK
@@ -74,6 +75,8 @@ def split_addresses(text: str) -> list[str]:
     They are parted by commas or semicolons outside of quotes and angle brackets, and only
     behind an ``@``: ``Doe, Ann <b@x.com>`` is one. Never raises; one look at each character.
     """
+    if "," not in text and ";" not in text:
+        return [text.strip(" ")] if text.strip(" ") else []
     found: list[str] = []
     start, quoted, angled, named, escaped = 0, False, False, False, False
     for place, character in enumerate(text):
@@ -103,6 +106,7 @@ def with_name(name: str, spec: str) -> str:
     return f'"{escaped}" <{spec}>'
 
 
+@lru_cache(maxsize=1024)
 def ascii_domain(domain: str) -> str:
     """Return ``domain`` in lower-case ASCII, by `ascii_host`.
 

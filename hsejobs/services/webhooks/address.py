@@ -22,6 +22,8 @@ _URL = re.compile(
 )
 #: Characters that a host never contains; percent-encoding would hide the rest.
 _BAD = re.compile(r"[\s\\@\x00-\x20\x7f]")
+#: Characters that a URL must not contain as they are.
+_UNENCODED = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 #: A last label that browsers and ``inet_aton`` read as a number: ``0x7f.1``, ``2130706433``.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -75,7 +77,7 @@ def parse_url(url: str) -> Endpoint:
         raise InvalidPayload(
             "url", "the host must be a name or an address, without user and password"
         )
-    if any(ord(c) < 0x21 or ord(c) == 0x7F or 0xD800 <= ord(c) <= 0xDFFF for c in url):
+    if _UNENCODED.search(url):
         raise InvalidPayload(
             "url", "must not contain spaces or control characters: percent-encode them"
         )
