@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from hsejobs.errors import JobsError
@@ -15,6 +15,7 @@ from hsejobs.testing.records import MemoryQueue, raw, text, whole
 from hsejobs.testing.running import Running
 from hsejobs.testing.working import Working
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -56,9 +57,14 @@ class MemoryClient(Working, Running, Acting, RedisClient):
     add = run
 
     def add_many(
-        self, script: Script, base: str, calls: Sequence[T], args_of: Callable[[T], Sequence[Arg]]
-    ) -> list[Any]:
-        return [self.run(script, base, args_of(call)) for call in calls]
+        self,
+        script: Script,
+        base: str,
+        calls: Iterable[T],
+        args_of: Callable[[T], Sequence[Arg]],
+        result_of: Callable[[T, Any], R],
+    ) -> list[R]:
+        return [result_of(call, self.run(script, base, args_of(call))) for call in calls]
 
     def batch(
         self, calls: Sequence[tuple[Script | None, Sequence[Arg]]], *, patience: float = PATIENCE
