@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-_JOB = {
+_JOB: dict[str, Any] = {
     "id": "org-1:welcome-42",
     "queue": "email",
     "name": "tasks.email.send_email",
     "status": "completed",
     "organizationId": "org-1",
     "userId": "ann",
+    "parentId": None,
+    "rootId": None,
     "data": {"to": ["user@example.com"], "subject": "Hi", "text": "Hi"},
     "priority": 2,
     "attemptsMade": 1,

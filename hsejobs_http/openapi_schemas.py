@@ -139,6 +139,10 @@ SCHEMAS: dict[str, Schema] = {
             "status": _STATES,
             "organizationId": _or_null("string"),
             "userId": _or_null("string"),
+            "parentId": _or_null(
+                "string", description="the job that was running when this one was added"
+            ),
+            "rootId": _or_null("string", description="the first job of its family"),
             "data": {"description": "secrets as ***; null if the caller may not see it"},
             "priority": {"type": "integer"},
             "attemptsMade": _COUNT,

@@ -60,6 +60,9 @@ class Parent(Protocol):
     def trace(self) -> str:
         """The request id and, after a space, the ``traceparent`` of the request that added it."""
 
+    def family(self, organization_id: str | None) -> str:
+        """Its place in the family of a job that it adds for this organization; '' for none."""
+
 
 def described(
     info: QueueInfo,
@@ -159,8 +162,7 @@ def make_many(
             user = parent.user_id if user is None else user
         given = None if ids is None else ids[number]
         text = encode(data)
-        if seal is not None:
-            text = codec.dumps(seal(data))
+        text = text if seal is None else codec.dumps(seal(data))
         made.append(
             NewJob(
                 new_job_id() if given is None else given if internal else check_job_id(given),
@@ -176,6 +178,7 @@ def make_many(
                 role,
                 "" if key_of is None else key_of(data, signature, organization),
                 quota,
+                "" if parent is None else parent.family(organization),
             )
         )
     return made

@@ -145,7 +145,7 @@ _SHARED = (
     "extras",
     "tenant_backlog",
 )
-_OWN = ("id", "nonce", "organization", "user", "signature", "payload", "role", "key")
+_OWN = ("id", "nonce", "organization", "user", "signature", "payload", "role", "key", "family")
 
 ADD = Script("add", _SHARED, _OWN)
 PROBE = Script("probe", _SHARED)
@@ -213,6 +213,7 @@ UNLOCK = Script("unlock", ("lock", "id", "token"))
 AWAIT_LOCK = Script("await_lock", ("id", "token", "lock"))
 RATE = Script("rate", ("rate", "limit", "per_us", "nonce", "id"))
 JOB = Script("job", ("organization", "id", "payload_bytes"))
+KIDS = Script("kids", ("organization", "parent", "limit"))
 PAGE = Script(
     "page",
     (
@@ -245,6 +246,7 @@ TENANT_SET = Script("tenant_set", ("organization", "weight", "limit", "paused"))
 WORKERS = Script("workers")
 UNKNOWN = Script("unknown", ("sample",))
 VERIFY = Script("verify", ("repair",), ("id", "organization"))
+STRAY = Script("stray", ("repair", "parent"), ("id",))
 TALLY = Script("tally", ("reporter", "number", "ttl_s"), ("field", "by"))
 
 ALL = tuple(value for value in list(globals().values()) if isinstance(value, Script))

@@ -330,6 +330,11 @@ class WorkerStore:
         found = self.redis.command("GET", keys.of(self.base, "extras", job_id), patience=3.0)
         return found or b""
 
+    def family(self, job_id: str) -> str:
+        """What the job descends from, as in its record: see `hsejobs.model.Relative`; '' for nothing."""
+        found = self.redis.command("HGET", keys.of(self.base, "job", job_id), "fa", patience=3.0)
+        return found.decode() if found else ""
+
     def reported(self, job_id: str, *, done: bool) -> None:
         """Removes a job from those whose end is to be reported; if not ``done``, puts it last among them."""
         key = keys.of(self.base, "ended")
