@@ -303,6 +303,9 @@ class JobRecord:
     #: The job that was running when this one was added, and the first job of their family.
     parent: Relative | None = None
     root: Relative | None = None
+    #: Why the job is where it is, as `hsejobs.control.why` tells; None if it has ended, or was not asked for.
+    why: dict[str, Any] | None = None
+    explained: bool = False
     #: Changes whenever the job enters a state; an action can require that it has not changed.
     version: str = ""
 

@@ -13,24 +13,23 @@ from hsejobs.store.families import Families, Family
 from hsejobs.store.read import JobReader
 
 
-def read(
+def of(
     reader: JobReader,
     queues: Sequence[str],
-    queue: str,
-    job_id: str,
+    record: JobRecord,
     actor: Actor,
     *,
     limit: int = 50,
 ) -> Family:
-    """A job's family, limited to the actor's organization; children may be on any of ``queues``.
+    """The family of a job that the actor sees; children may be on any of ``queues``.
 
-    Raises JobNotFound, and InvalidOption for a limit other than 1 to 200.
+    Takes one round trip. Raises InvalidOption for a limit other than 1 to 200. Modifies the record.
     """
     if not 1 <= limit <= 200:
         raise InvalidOption("limit", "must be a number from 1 to 200")
-    org = actor.organization_id
-    record = views.hidden(reader.job(queue, job_id, org, limit=0), actor)
-    found = Families(reader.redis, reader.prefix).of(record, queues, org, limit=limit)
+    views.hidden(record, actor)
+    store = Families(reader.redis, reader.prefix)
+    found = store.of(record, queues, actor.organization_id, limit=limit)
     for one in found.children:
         views.hidden(one, actor)
     return found

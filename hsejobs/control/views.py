@@ -114,8 +114,11 @@ def job(record: JobRecord, info: QueueInfo | None, actor: Actor) -> dict[str, An
 
 
 def public(record: JobRecord) -> dict[str, Any]:
-    """The object that the HTTP shim and ``--json`` return; absent values are None. Masks nothing."""
-    return {
+    """The object that the HTTP shim and ``--json`` return; absent values are None. Masks nothing.
+
+    It has ``why`` only if the record was read with it.
+    """
+    shown: dict[str, Any] = {
         "id": record.id,
         "queue": record.queue,
         "name": record.name,
@@ -141,6 +144,9 @@ def public(record: JobRecord) -> dict[str, Any]:
         "stalls": record.stalls,
         "cancel": record.cancel and {**record.cancel, "at": iso_time(record.cancel["at"])},
     }
+    if record.explained:
+        shown["why"] = record.why
+    return shown
 
 
 def _error(error: dict[str, Any]) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def result(job_id: str) -> Any:
 
 def family(job_id: str, queue: str = "clan", org: str | None = None, **more: Any) -> dict[str, Any]:
     actor = Actor("python", "operator" if org is None else "admin", org)
-    found = families.read(runtime().reader, QUEUES, queue, job_id, actor, **more)
+    record = runtime().reader.job(queue, job_id, org)
+    found = families.of(runtime().reader, QUEUES, record, actor, **more)
     return families.public(found)
 
 
