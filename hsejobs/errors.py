@@ -323,6 +323,8 @@ class Postpone(JobsError):
     ) -> None:
         self.delay = delay
         self.limit = limit
+        #: What it is about, for those who ask why the job waits.
+        self.about = reason
         super().__init__(reason or f"postponed for {delay:g} s")
 
 

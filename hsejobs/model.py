@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from hsejobs import forks
 from hsejobs.errors import InvalidJobId, InvalidOption
@@ -237,6 +237,40 @@ SENT_BACK = {
 }
 
 
+class Relative(NamedTuple):
+    """A job that another one descends from. In a record: ``queue/id``; of a job of an organization,
+    ``~queue/id`` if this one has none.
+    """
+
+    queue: str
+    id: str
+    #: Whether it has no organization although its descendant has one.
+    unowned: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Relative | None:
+        """Reads the form of a record; None if it is not one."""
+        queue, slash, job_id = text.removeprefix("~").partition("/")
+        return cls(queue, job_id, text.startswith("~")) if slash and queue and job_id else None
+
+    def __str__(self) -> str:
+        return f"{'~' if self.unowned else ''}{self.queue}/{self.id}"
+
+    def of_child(
+        self, owner: str | None, root: Relative | None, organization_id: str | None
+    ) -> str:
+        """The family of a job that this one adds, as in its record; '' for none.
+
+        ``owner``: this job's organization; ``root``: the first job of its family, if it is not the
+        first. A job of another organization has no parent: no record names a job of somebody else.
+        """
+        if owner not in (None, organization_id):
+            return ""
+        unowned = owner is None and organization_id is not None
+        own = str(self._replace(unowned=unowned))
+        return own if root is None else f"{own} {root._replace(unowned=unowned or root.unowned)}"
+
+
 @dataclass(slots=True)
 class JobRecord:
     """A job as read from Redis. Times are ms since the epoch, durations ms.
@@ -274,6 +308,12 @@ class JobRecord:
     cancel: dict[str, Any] | None = None
     #: The lock that a delayed job waits for.
     lock: str | None = None
+    #: The job that was running when this one was added, and the first job of their family.
+    parent: Relative | None = None
+    root: Relative | None = None
+    #: Why the job is where it is, as `hsejobs.control.why` tells; None if it has ended, or was not asked for.
+    why: dict[str, Any] | None = None
+    explained: bool = False
     #: Changes whenever the job enters a state; an action can require that it has not changed.
     version: str = ""
 

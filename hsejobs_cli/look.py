@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from hsejobs.control import views
+from hsejobs.control import families, views, why
 from hsejobs.control.durations import duration
-from hsejobs.wording import during
+from hsejobs.wording import counted, during
 from hsejobs_cli import output
 from hsejobs_cli.session import CommandSession
 
@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: hsejobs stats --json")(stats)
     app.command(epilog="Example: hsejobs jobs email --status failed --limit 20")(jobs)
     app.command(epilog="Example: hsejobs job email welcome-42")(job)
+    app.command(epilog="Example: hsejobs family data-exports export-7")(family)
     app.command(epilog="Example: hsejobs workers --json")(workers)
     schedules = typer.Typer(
         invoke_without_command=True,
@@ -137,16 +138,52 @@ def job(
     org: Org = None,
     as_json: Json = False,
 ) -> None:
-    """Show one job: payload, progress, result, errors and the last lines of its log."""
+    """Show one job: payload, progress, result, errors, why it waits, and the last lines of its log."""
     session = CommandSession()
     info = session.info(queue)
     actor = session.actor(org)
-    record = session.reader.job(queue, job_id, actor.organization_id)
+    record = why.read(session.reader, queue, job_id, actor)
     if as_json:
         output.document(views.job(record, info, actor))
         return
     lines, _ = views.logs(session.reader, record, info, actor, tail=20)
     _print_job(views.job(record, info, actor), lines or [])
+
+
+def family(
+    queue: Queue,
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="The job's id.")],
+    limit: Annotated[int, typer.Option(help="Children that are listed, 1 to 200.")] = 50,
+    org: Org = None,
+    as_json: Json = False,
+) -> None:
+    """Show the job that added this one, the first of its family, and the jobs that it added."""
+    session = CommandSession()
+    session.info(queue)
+    actor = session.actor(org)
+    record = session.reader.job(queue, job_id, actor.organization_id)
+    names = [info.name for info in session.infos()]
+    found = families.public(families.of(session.reader, names, record, actor, limit=limit))
+    if as_json:
+        output.document(found)
+        return
+    rows = [(word, found[word]) for word in ("root", "parent") if found[word] is not None]
+    rows += [("child", one) for one in found["children"]]
+    output.table(
+        ("relation", "queue", "id", "task", "state", "added"),
+        [
+            (
+                relation,
+                one["queue"],
+                one["id"],
+                (one["name"] or "-").rpartition(".")[2],
+                one["status"] or "removed",
+                one["createdAt"],
+            )
+            for relation, one in rows
+        ],
+    )
+    typer.echo(f"{len(found['children'])} of {counted(found['total'], 'child', 'children')}")
 
 
 def _print_job(shown: dict[str, Any], lines: list[str]) -> None:
@@ -155,6 +192,8 @@ def _print_job(shown: dict[str, Any], lines: list[str]) -> None:
     for name, value in shown.items():
         if name == "errors" or value is None:
             continue
+        if name == "why":
+            value = why.line(value)
         text = json.dumps(value, indent=2) if name in ("data", "result", "cancel") else value
         typer.echo(f"{name:<16} " + "\n".join(map(output.safe, str(text).split("\n"))))
     for error in shown["errors"]:

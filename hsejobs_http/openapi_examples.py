@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-_JOB = {
+_JOB: dict[str, Any] = {
     "id": "org-1:welcome-42",
     "queue": "email",
     "name": "tasks.email.send_email",
     "status": "completed",
     "organizationId": "org-1",
     "userId": "ann",
+    "parentId": None,
+    "rootId": None,
     "data": {"to": ["user@example.com"], "subject": "Hi", "text": "Hi"},
     "priority": 2,
     "attemptsMade": 1,
@@ -27,9 +29,11 @@ _JOB = {
     "timeout": 30000,
     "stalls": 0,
     "cancel": None,
+    "why": None,
 }
+_LISTED = {name: value for name, value in _JOB.items() if name != "why"}
 _CANCELLED = {
-    **_JOB,
+    **_LISTED,
     "status": "failed",
     "attemptsMade": 0,
     "progress": 0,
@@ -84,7 +88,30 @@ ANSWER_EXAMPLES: dict[str, Any] = {
     },
     "Job": _JOB,
     "Cancelled": _CANCELLED,
-    "JobList": {"queue": "email", "status": "completed", "total": 1, "jobs": [_JOB], "next": None},
+    "JobList": {
+        "queue": "email",
+        "status": "completed",
+        "total": 1,
+        "jobs": [_LISTED],
+        "next": None,
+    },
+    "Family": {
+        "queue": "data-exports",
+        "jobId": "org-1:export-7",
+        "parent": None,
+        "root": None,
+        "children": [
+            {
+                "queue": "webhooks",
+                "id": "sys:follow:5f0c",
+                "name": "tasks.webhooks.deliver_webhook",
+                "status": "waiting",
+                "createdAt": "2026-01-01T12:00:00.000Z",
+                "finishedAt": None,
+            }
+        ],
+        "total": 1,
+    },
     "Logs": {"lines": ["2026-01-01T12:00:00.100Z connected"], "total": 1},
     "Stats": {"email": _STATS},
     "Tenant": _TENANT,

@@ -74,6 +74,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("get", "/api/jobs/{queue}/jobs"): Route("JobList", (404, 422), query=_LIST),
     ("get", "/api/jobs/{queue}/jobs/{job_id}"): Route("Job", (404,)),
     ("delete", "/api/jobs/{queue}/jobs/{job_id}"): Route("", (404, 409), status=204),
+    ("get", "/api/jobs/{queue}/jobs/{job_id}/family"): Route("Family", (404, 422), query=(_LIMIT,)),
     ("get", "/api/jobs/{queue}/jobs/{job_id}/logs"): Route("Logs", (404,)),
     ("get", "/api/jobs/{queue}/jobs/{job_id}/artifact"): Route("*/*", (404, 416)),
     ("delete", "/api/jobs/{queue}/jobs/{job_id}/artifact"): Route("", (404, 409), status=204),

@@ -6,6 +6,7 @@ from typing import Any
 
 from hsejobs.control.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
 from hsejobs.control.views import STATUSES
+from hsejobs.control.why import CODES
 from hsejobs.model import LONGEST_MS, REASON, RESERVED_IDS, State
 from hsejobs.rates import MOST_AT_ONCE
 from hsejobs.services.fields import IDENTIFIER
@@ -139,6 +140,10 @@ SCHEMAS: dict[str, Schema] = {
             "status": _STATES,
             "organizationId": _or_null("string"),
             "userId": _or_null("string"),
+            "parentId": _or_null(
+                "string", description="the job that was running when this one was added"
+            ),
+            "rootId": _or_null("string", description="the first job of its family"),
             "data": {"description": "secrets as ***; null if the caller may not see it"},
             "priority": {"type": "integer"},
             "attemptsMade": _COUNT,
@@ -155,14 +160,48 @@ SCHEMAS: dict[str, Schema] = {
             "timeout": _or_null("integer"),
             "stalls": _COUNT,
             "cancel": {"anyOf": [ref("JobCancel"), {"type": "null"}]},
-        }
+            "why": {"anyOf": [ref("JobWhy"), {"type": "null"}]},
+        },
+        optional=("why",),
     ),
+    "JobWhy": {
+        **_object(
+            {
+                "code": {"enum": list(CODES)},
+                "text": _TEXT,
+                "until": {**_TIME, "description": "when that ends, if it is known"},
+                "place": {**_COUNT, "description": "how many jobs come first"},
+            },
+            optional=("until", "place"),
+        ),
+        "description": "why the job is where it is, in the answer for one job; null if it has ended",
+    },
     "JobCancel": {
         **_object(
             {"by": _or_null("string"), "reason": _or_null("string"), "at": _MAYBE_TIME},
         ),
         "description": "who cancelled the job, why and when",
     },
+    "Relative": _object(
+        {
+            "queue": _TEXT,
+            "id": _TEXT,
+            "name": _or_null("string"),
+            "status": {"enum": [*_STATES["enum"], None], "description": "null: it was removed"},
+            "createdAt": _MAYBE_TIME,
+            "finishedAt": _MAYBE_TIME,
+        }
+    ),
+    "Family": _object(
+        {
+            "queue": _TEXT,
+            "jobId": _TEXT,
+            "parent": {"anyOf": [ref("Relative"), {"type": "null"}]},
+            "root": {"anyOf": [ref("Relative"), {"type": "null"}]},
+            "children": {"type": "array", "items": ref("Relative")},
+            "total": {**_COUNT, "description": "children that are listed, at most 1,000 a queue"},
+        }
+    ),
     "JobList": _object(
         {
             "queue": _TEXT,

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from hsejobs.control import sharing, views
+from hsejobs.control import families, sharing, views, why
 from hsejobs.control.acts import Acts
 from hsejobs.errors import InvalidInput, InvalidOption, JobNotFound
 from hsejobs.model import JobRecord, State, check_job_id, check_organization
@@ -78,15 +78,23 @@ def schedules(request: Request) -> Response:
     return answer(list_schedules(shim_state.runtime.reader, shim_state.infos()))
 
 
-def job_of(request: Request, queue: str, job_id: str) -> tuple[JobRecord, QueueInfo, Caller]:
-    """Returns a job that the caller may see, its queue and the caller. Raises JobNotFound, UnknownQueue."""
+def job_of(
+    request: Request, queue: str, job_id: str, *, explained: bool = False
+) -> tuple[JobRecord, QueueInfo, Caller]:
+    """Returns a job that the caller may see, its queue and the caller. Raises JobNotFound, UnknownQueue.
+
+    ``explained``: with why the job is where it is.
+    """
     shim_state, who = shim(request), caller(request)
     info = shim_state.info(queue)
     try:
         check_job_id(job_id, internal=True)
     except InvalidInput:
         raise JobNotFound("") from None
-    return shim_state.runtime.reader.job(queue, job_id, who.scope), info, who
+    reader = shim_state.runtime.reader
+    if explained:
+        return why.read(reader, queue, job_id, actor(who)), info, who
+    return reader.job(queue, job_id, who.scope), info, who
 
 
 @router.get("/{queue}/tenants")
@@ -161,9 +169,20 @@ def _page(request: Request, queue: str) -> Response:
 
 @router.get("/{queue}/jobs/{job_id}")
 def job(request: Request, queue: str, job_id: str) -> Response:
-    """Shows one job with its payload, result and errors."""
-    record, info, who = job_of(request, queue, job_id)
+    """Shows one job with its payload, result and errors, and why it is where it is."""
+    record, info, who = job_of(request, queue, job_id, explained=True)
     return answer(views.job(record, info, actor(who)))
+
+
+@router.get("/{queue}/jobs/{job_id}/family")
+def family(request: Request, queue: str, job_id: str) -> Response:
+    """Shows the job that added this one, the first of its family, and the jobs that it added."""
+    record, _, who = job_of(request, queue, job_id)
+    shim_state, limit = shim(request), number(request, "limit", 50)
+    found = families.of(
+        shim_state.runtime.reader, shim_state.names(), record, actor(who), limit=limit
+    )
+    return answer(families.public(found))
 
 
 @router.get("/{queue}/jobs/{job_id}/logs")

@@ -63,6 +63,9 @@ class Parent(Protocol):
     def trace(self) -> str:
         """The request id and, after a space, the ``traceparent`` of the request that added it."""
 
+    def family(self, organization_id: str | None) -> str:
+        """Its place in the family of a job that it adds for this organization; '' for none."""
+
 
 def described(
     info: QueueInfo,
@@ -222,6 +225,7 @@ def _steps(
             role,
             key,
             quota,
+            "" if parent is None else parent.family(organization),
         )
 
     return check, complete

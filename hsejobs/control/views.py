@@ -83,12 +83,20 @@ def _values(record: JobRecord, paths: Iterable[str]) -> list[str]:
 
 def hidden(record: JobRecord, actor: Actor) -> JobRecord:
     """Removes the record's contents if the actor may not read them; returns the same record."""
+    _hide_relatives(record, actor)
     if not actor.may_read_contents(record.organization_id, record.user_id):
         record.data = HIDDEN if record.data is not None else None
         record.errors = tuple(_only_when(error) for error in record.errors)
         record.code = "hidden" if record.code else None
         record.result = record.progress_message = record.cancel = record.lock = None
     return record
+
+
+def _hide_relatives(record: JobRecord, actor: Actor) -> None:
+    """Removes relatives that have no organization from what an actor of one organization sees."""
+    if actor.organization_id is not None:
+        record.parent = None if record.parent and record.parent.unowned else record.parent
+        record.root = None if record.root and record.root.unowned else record.root
 
 
 def _only_when(error: dict[str, Any]) -> dict[str, Any]:
@@ -98,6 +106,7 @@ def _only_when(error: dict[str, Any]) -> dict[str, Any]:
 
 def job(record: JobRecord, info: QueueInfo | None, actor: Actor) -> dict[str, Any]:
     """A job's public object as this actor may see it. Modifies the record."""
+    _hide_relatives(record, actor)
     shown = public(masked(record, info))
     if not actor.may_read_contents(record.organization_id, record.user_id):
         shown.update(dict.fromkeys(CONTENTS))
@@ -105,14 +114,19 @@ def job(record: JobRecord, info: QueueInfo | None, actor: Actor) -> dict[str, An
 
 
 def public(record: JobRecord) -> dict[str, Any]:
-    """The object that the HTTP shim and ``--json`` return; absent values are None. Masks nothing."""
-    return {
+    """The object that the HTTP shim and ``--json`` return; absent values are None. Masks nothing.
+
+    It has ``why`` only if the record was read with it.
+    """
+    shown: dict[str, Any] = {
         "id": record.id,
         "queue": record.queue,
         "name": record.name,
         "status": str(record.status),
         "organizationId": record.organization_id,
         "userId": record.user_id,
+        "parentId": record.parent and record.parent.id,
+        "rootId": record.root and record.root.id,
         "data": record.data,
         "priority": record.priority,
         "attemptsMade": record.attempts_made,
@@ -130,6 +144,9 @@ def public(record: JobRecord) -> dict[str, Any]:
         "stalls": record.stalls,
         "cancel": record.cancel and {**record.cancel, "at": iso_time(record.cancel["at"])},
     }
+    if record.explained:
+        shown["why"] = record.why
+    return shown
 
 
 def _error(error: dict[str, Any]) -> dict[str, Any]:

@@ -120,8 +120,6 @@ def from_task(wrapper: QueueTask, task: Any) -> NewJob:
         read=lambda task: _call(wrapper, task),
         extras=lambda: messages.extras_of(wrapper.registry, task),
     )
-    if task.follows:
-        target = target._replace(tenant_backlog=0)
     return making.make(
         target,
         task,
@@ -130,7 +128,7 @@ def from_task(wrapper: QueueTask, task: Any) -> NewJob:
         nonce="",
         organization_id=task.organization_id,
         user_id=task.user_id,
-        parent=parent_job(),
+        parent=parent_job() or task.parent,
     )
 
 

@@ -13,7 +13,7 @@ from hsejobs.engine.progress_log import ProgressLog
 from hsejobs.engine.slots import Slot
 from hsejobs.errors import InvalidInput, JobCancelled, JobsError, LeaseLost
 from hsejobs.masking import MASK, plain, scrub, scrub_data, secret_values, too_much
-from hsejobs.model import CHECKPOINT_BYTES, LOG_LINE_LENGTH
+from hsejobs.model import CHECKPOINT_BYTES, LOG_LINE_LENGTH, JobRecord, Relative
 from hsejobs.store.work import Claim, WorkerStore
 
 #: The value of a checkpoint that was not read from Redis yet.
@@ -44,6 +44,7 @@ class JobContext:
     __slots__ = (
         "_claim",
         "_confirmed",
+        "_family",
         "_lease",
         "_log_work",
         "_resumed_from",
@@ -97,6 +98,7 @@ class JobContext:
         self.secret_paths: list[str] = []
         self._secrets: tuple[Any, list[str]] | None = None
         self._resumed_from = _UNREAD
+        self._family: str | None = None
 
     @property
     def id(self) -> str:
@@ -136,6 +138,16 @@ class JobContext:
     def trace(self) -> str:
         """The request id and, after a space, the ``traceparent`` of the request that added it; or ''."""
         return self._claim.trace
+
+    def family(self, organization_id: str | None) -> str:
+        """The family of a job that this one adds: see `Relative.of_child`.
+
+        Reads this job's own family from Redis at the first call. Raises RedisUnavailable.
+        """
+        if self._family is None:
+            self._family = self._work.family(self.id)
+        root = Relative.parse(self._family.rpartition(" ")[2])
+        return Relative(self.queue, self.id).of_child(self.organization_id, root, organization_id)
 
     @property
     def user_id(self) -> str | None:
@@ -326,6 +338,20 @@ class JobContext:
             self.lost = True
             raise LeaseLost("the job was given to another worker")
         self._confirmed = time.monotonic()
+
+
+class EndedJob:
+    """A job that was ended from outside, as the parent of its chord's callback."""
+
+    def __init__(self, record: JobRecord) -> None:
+        self._record = record
+        self.organization_id, self.user_id = record.organization_id, record.user_id
+        self.trace = ""
+
+    def family(self, organization_id: str | None) -> str:
+        """As `JobContext.family`."""
+        own = Relative(self._record.queue, self._record.id)
+        return own.of_child(self.organization_id, self._record.root, organization_id)
 
 
 def current_job() -> JobContext:

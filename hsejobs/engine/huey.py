@@ -15,7 +15,7 @@ from huey.utils import Error
 from hsejobs import codec, pulse
 from hsejobs.control import cron, options
 from hsejobs.engine import adding, extras, immediate, messages
-from hsejobs.engine.context import running_job
+from hsejobs.engine.context import EndedJob, running_job
 from hsejobs.engine.executing import Executing
 from hsejobs.engine.keyed import KeyFunction
 from hsejobs.engine.locks import JobLock
@@ -332,7 +332,7 @@ class JobHuey(Queue, Executing):
             callback = task.chord_config.callback
             callback.organization_id = record.organization_id
             callback.user_id = record.user_id
-            callback.follows = True
+            callback.parent = EndedJob(record)
             self._check_chord(task.chord_config, Error(told))
         return True
 

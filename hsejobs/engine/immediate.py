@@ -45,6 +45,9 @@ class _Memory:
     def checkpointed(self, _id: str) -> bytes | None:
         return self.value
 
+    def family(self, _id: str) -> str:
+        return ""
+
     def artifact(self, _id: str, _token: str, artifact_id: str, _expires_at: int) -> str:
         self.file = self.file or artifact_id
         return self.file

@@ -85,6 +85,8 @@ class Outcome:
     delay: int | None = None
     #: Ms after the first postponement from which the job fails instead; None: never.
     limit: int | None = None
+    #: What its postponement is about, beside the code, for readers: a circuit, a rate limit, its own reason.
+    about: str = ""
     #: Whether it is postponed because this consumer cannot run it.
     sent_back: bool = False
 
@@ -210,6 +212,7 @@ def _outcome_of(claim: Claim, job: JobContext, raised: BaseException | None) -> 
             limit=None if error.limit is None else int(error.limit * 1000),
             code=error.code,
             error=_clean(job, str(error)),
+            about=_clean(job, str(getattr(error, "about", ""))),
             sent_back=isinstance(error, SentBack),
         )
     if isinstance(error, RedisUnavailable) and not job.time_remaining:
@@ -229,12 +232,7 @@ def _outcome_of(claim: Claim, job: JobContext, raised: BaseException | None) -> 
     if isinstance(error, TaskLockedException):
         return Outcome("postpone", delay=int(LOCKED_DELAY * 1000), error=_clean(job, str(error)))
     if isinstance(error, RateLimitExceeded):
-        delay = math.ceil(error.delay * 1000)
-        if error.retry:
-            return Outcome("postpone", delay=delay, error=_clean(job, str(error)))
-        limited = _failed(job, error, "rate_limited", str(error), final=False)
-        limited.delay = delay
-        return limited
+        return _rate_limited(job, error)
     if isinstance(error, RetryTask):
         return Outcome(
             "postpone", delay=_retry_delay(claim, error), error="the task asked for a retry"
@@ -252,6 +250,16 @@ def _outcome_of(claim: Claim, job: JobContext, raised: BaseException | None) -> 
     if isinstance(error, JobsError) and error.retry_after is not None and not final:
         failed.delay = int(min(max(0.0, float(error.retry_after)) * 1000, LONGEST_MS))
     return failed
+
+
+def _rate_limited(job: JobContext, error: RateLimitExceeded) -> Outcome:
+    delay, text = math.ceil(error.delay * 1000), _clean(job, str(error))
+    if error.retry:
+        name = _clean(job, str(error.key))
+        return Outcome("postpone", delay=delay, code="rate_limited", error=text, about=name)
+    limited = _failed(job, error, "rate_limited", str(error), final=False)
+    limited.delay = delay
+    return limited
 
 
 def _retry_delay(claim: Claim, error: RetryTask) -> int:

@@ -20,7 +20,7 @@ from huey.exceptions import (
 
 from hsejobs.control import making, options
 from hsejobs.engine import adding, names, payloads, signatures
-from hsejobs.engine.context import JobContext, parent_job, running_job
+from hsejobs.engine.context import EndedJob, JobContext, parent_job, running_job
 from hsejobs.engine.huey_api import TaskWrapper
 from hsejobs.engine.keyed import KeyFunction, KeyLimit
 from hsejobs.engine.queue import Queue, QueueTask
@@ -52,8 +52,8 @@ class JobTask(Task):
     user_id: str | None = None
     #: What its attempts store in immediate mode; see `immediate`.
     memory: Any = None
-    #: Whether it follows from a job that a consumer ended: no quota applies.
-    follows = False
+    #: The job that it follows from, if a consumer ended that one.
+    parent: EndedJob | None = None
 
     def create_id(self) -> str:
         return new_job_id()

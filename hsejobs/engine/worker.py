@@ -22,7 +22,7 @@ from hsejobs.engine.slots import Slot
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.model import new_job_id
 from hsejobs.store.client import RedisClient
-from hsejobs.store.work import Claim, Done, WorkerStore
+from hsejobs.store.work import Claim, Done, WorkerStore, short_reason
 from hsejobs.watch import logs
 
 #: Seconds for which a worker claims nothing after it sent a job back.
@@ -309,7 +309,12 @@ class JobWorker(Worker):
             delay = result.delay or 0
             code = result.code if result.sent_back else ""
             letter, since = self.work.postpone(
-                claim.id, claim.token, delay, result.limit, sent_back=code
+                claim.id,
+                claim.token,
+                delay,
+                result.limit,
+                sent_back=code,
+                reason="" if code else short_reason(result.code or "postponed", result.about),
             )
             if letter == "x":
                 self._fail(claim, outcomes.postponed_too_long(result, since), started_at, shown)
@@ -369,7 +374,7 @@ class JobWorker(Worker):
 
     def postponed(self, claim: Claim, delay: int, why: str) -> None:
         """Postpones a claimed job that was not started, for ``delay`` ms."""
-        reply = self.retry(lambda: self.work.postpone(claim.id, claim.token, delay))
+        reply = self.retry(lambda: self.work.postpone(claim.id, claim.token, delay, reason="alone"))
         if reply is not None and reply[0] == "d":
             self._log("postponed", claim, "delayed", None, delay=delay, error=why)
 

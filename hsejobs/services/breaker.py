@@ -95,4 +95,6 @@ class Breaker:
             delay, reason = wait_ms / 1000, "is open after consecutive failures"
         # Spread the jobs: only one of them will make the trial.
         delay += random.uniform(0, min(1.0, delay / 10))
-        raise CircuitOpen(f"the circuit {self.name} {reason}", delay=delay, limit=GIVE_UP)
+        error = CircuitOpen(f"the circuit {self.name} {reason}", delay=delay, limit=GIVE_UP)
+        error.about = self.name
+        raise error

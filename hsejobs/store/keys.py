@@ -29,6 +29,8 @@ SUFFIXES: dict[str, str] = {
     "logs": "l:",
     "marks": "k:",
     "checkpoint": "cp:",
+    # the jobs that a running job added, in the queue of each
+    "kids": "kids:",
     # the indexes, whole and per organization
     "waiting": "waiting",
     "active": "active",
@@ -128,6 +130,8 @@ LOCK_GIVEN_MS, LOCK_FIRST_MS, LOCK_REST_MS = 60_000, 5_000, 600_000
 KEY_CHECK_MS, KEY_AGAIN_MS = 1_000, 10_000
 #: How long a slot of a rate limit is kept for a waiting job that does not come back for it, in us.
 RATE_GRACE_US = 5_000_000
+#: How many of the jobs that one job added are listed, in each queue.
+KIDS_KEPT = 1_000
 #: Approximate number of entries that the event feed keeps.
 EVENTS_KEPT = 2_000
 #: A waiting job's score is ``priority * PRIORITY_SPAN`` plus its number in the order of arrival.
@@ -142,6 +146,7 @@ CONSTANTS = {
     "WALK_TTL": WALK_TTL,
     "WALKED_AT_ONCE": WALKED_AT_ONCE,
     "EVENTS_KEPT": EVENTS_KEPT,
+    "KIDS_KEPT": KIDS_KEPT,
     "PRIORITY_SPAN": PRIORITY_SPAN,
     "DEFAULT_PRIORITY": DEFAULT_PRIORITY,
     "LONGEST_MS": LONGEST_MS,

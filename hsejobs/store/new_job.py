@@ -33,6 +33,8 @@ class NewJob(NamedTuple):
     key: str = ""
     #: The most waiting and delayed jobs that its organization may have in the queue; 0: not limited.
     tenant_backlog: int = 0
+    #: The job that was running when it was added, and the first of their family: see `model.Relative`.
+    family: str = ""
 
     def shared(self) -> tuple[Arg, ...]:
         """The script arguments that are given once for jobs that share them."""
@@ -59,6 +61,7 @@ class NewJob(NamedTuple):
             self.payload,
             self.role,
             self.key,
+            self.family,
         )
 
 

@@ -145,9 +145,7 @@ class JobReader:
         )
         if reply is None:
             raise JobNotFound(f"there is no job {job_id!r} in queue {queue!r}")
-        record = record_of(queue, reply)
-        record.paused = bool(reply[5])
-        return record
+        return job_of(queue, reply)
 
     def status(self, queue: str, job_id: str) -> State | None:
         """Only the state; None when the job does not exist."""
@@ -303,6 +301,13 @@ class JobReader:
         entries = self.redis.command("XREVRANGE", key, "+", "-", "COUNT", count)[::-1]
         found = _events(queue, [(entry[0], _flat(entry[1])) for entry in entries])
         return (entries[-1][0].decode() if entries else "0-0"), found
+
+
+def job_of(queue: str, reply: Sequence[Any]) -> JobRecord:
+    """The job in a reply of ``lua/job.lua``."""
+    record = record_of(queue, reply)
+    record.paused = bool(reply[5])
+    return record
 
 
 def _events(queue: str, entries: list[tuple[bytes, list[bytes]]]) -> list[Event]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hsejobs import codec
-from hsejobs.model import DEFAULT_PRIORITY, JobRecord, State, whole_number
+from hsejobs.model import DEFAULT_PRIORITY, JobRecord, Relative, State, whole_number
 from hsejobs.store.minutes import pairs
 
 
@@ -61,6 +61,7 @@ def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
 
     status = State.of_letter(record.get("st"))
     payload = _json(row[2])
+    family = (text("fa") or "").split(" ")
     result = row[3] or record.get("r")
     return JobRecord(
         id=row[0].decode(),
@@ -89,5 +90,7 @@ def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
         token=text("tk"),
         cancel=_cancel(record.get("cl")),
         lock=_lock(queue, record.get("lk")) if status is State.DELAYED else None,
+        parent=Relative.parse(family[0]),
+        root=Relative.parse(family[-1]),
         version=text("v") or "",
     )

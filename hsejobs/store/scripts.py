@@ -148,7 +148,7 @@ _SHARED = (
     "extras",
     "tenant_backlog",
 )
-_OWN = ("id", "nonce", "organization", "user", "signature", "payload", "role", "key")
+_OWN = ("id", "nonce", "organization", "user", "signature", "payload", "role", "key", "family")
 
 ADD = Script("add", _SHARED, _OWN)
 PROBE = Script("probe", _SHARED)
@@ -161,7 +161,7 @@ COMPLETE = Script(
 FAIL = Script(
     "fail", ("id", "token", "final", "code", "least_ms", "run_us", "error", "errors_kept")
 )
-POSTPONE = Script("postpone", ("id", "token", "delay_ms", "limit_ms", "code"))
+POSTPONE = Script("postpone", ("id", "token", "delay_ms", "limit_ms", "code", "reason"))
 KEY = Script("key", ("id", "token", "key"))
 RELEASE = Script("release", each=("id", "token"))
 RENEW = Script("renew", ("lease_ms",), ("id", "token"))
@@ -214,8 +214,10 @@ RULES = Script("rules", each=("field", "value"))
 LOCK = Script("lock", ("lock", "id", "token", "ttl_ms"))
 UNLOCK = Script("unlock", ("lock", "id", "token"))
 AWAIT_LOCK = Script("await_lock", ("id", "token", "lock"))
+WHY = Script("why", ("organization", "id"))
 RATE = Script("rate", ("rate", "limit", "per_us", "nonce", "id"))
 JOB = Script("job", ("organization", "id", "payload_bytes"))
+KIDS = Script("kids", ("organization", "parent", "limit"))
 PAGE = Script(
     "page",
     (
@@ -248,6 +250,7 @@ TENANT_SET = Script("tenant_set", ("organization", "weight", "limit", "paused"))
 WORKERS = Script("workers")
 UNKNOWN = Script("unknown", ("sample",))
 VERIFY = Script("verify", ("repair",), ("id", "organization"))
+STRAY = Script("stray", ("repair", "parent"), ("id",))
 TALLY = Script("tally", ("reporter", "number", "ttl_s"), ("field", "by"))
 
 ALL = tuple(value for value in list(globals().values()) if isinstance(value, Script))

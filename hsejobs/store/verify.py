@@ -30,6 +30,7 @@ FAULTS: dict[str, str] = {
     "bad_number": "the record has a number that is missing, not finite or out of range",
     "bad_score": "the job's place in its index is not finite or out of range",
     "no_record": "an index names a job that has no record",
+    "no_child": "the list of a job's children names a job that has no record, or another parent",
     "orphan": "a payload, result, error or log line has no record",
     "unreadable": "the record's key is not a hash: another program wrote it, delete the key",
 }
@@ -90,8 +91,12 @@ class RecordVerifier:
         """Checks a whole queue. Raises RedisUnavailable."""
         report = Verified(queue)
         seen: set[tuple[str, str]] = set()
-        for pairs in self._steps(queue, report):
-            for fault in self.check(queue, pairs, repair=repair):
+        for pairs, parent in self._steps(queue, report):
+            for fault in (
+                self.check(queue, pairs, repair=repair)
+                if parent is None
+                else self._check_children(queue, parent, pairs, repair=repair)
+            ):
                 # The walk finds a job several times: by its record, its payload and its indexes.
                 if (fault.job_id, fault.code) in seen:
                     continue
@@ -117,23 +122,40 @@ class RecordVerifier:
                     # A repair removes the entries of such a key, not the key itself.
                     yield Fault(queue, job_id, code, bool(repaired) and code != "unreadable")
 
-    def _steps(self, queue: str, report: Verified) -> Iterator[list[tuple[str, str]]]:
+    def _check_children(
+        self, queue: str, parent: str, pairs: Sequence[tuple[str, str]], *, repair: bool
+    ) -> Iterator[Fault]:
+        args: list[scripts.Arg] = [int(repair), parent, *(job_id for job_id, _ in pairs)]
+        replies = self.redis.run(scripts.STRAY, keys.base(self.prefix, queue), args)
+        for (job_id, _), stray in zip(pairs, replies, strict=True):
+            if stray:
+                yield Fault(queue, job_id, "no_child", repair)
+
+    def _steps(
+        self, queue: str, report: Verified
+    ) -> Iterator[tuple[list[tuple[str, str]], str | None]]:
+        """Ids, each with the organization in whose index it was found, or all with their parent."""
         base = keys.base(self.prefix, queue)
         for state in State:
             for ids in self._members(keys.index(base, state)):
-                yield [(job_id, "") for job_id in ids]
+                yield [(job_id, "") for job_id in ids], None
+        kids = keys.SUFFIXES["kids"].encode()
         start, org = len(base.encode()), keys.SUFFIXES["org"].encode()
         record = keys.SUFFIXES["job"].encode()
         for found in self.redis.scan(base, STEP):
             rests = [key[start:] for key in found]
             report.jobs += sum(rest.startswith(record) for rest in rests)
             owners = {rest[2:] for rest in rests if rest.startswith(_ID_PREFIXES)}
-            yield [(owner.decode("utf-8", "replace"), "") for owner in sorted(owners)]
+            yield [(owner.decode("utf-8", "replace"), "") for owner in sorted(owners)], None
             for rest in rests:
                 if rest.startswith(org):
                     organization = rest[len(org) :].partition(b":")[2].decode()
                     for members in self._members(base + rest.decode()):
-                        yield [(job_id, organization) for job_id in members]
+                        yield [(job_id, organization) for job_id in members], None
+                if rest.startswith(kids):
+                    parent = rest[len(kids) :].decode("utf-8", "replace")
+                    for members in self._members(base + rest.decode("utf-8", "replace")):
+                        yield [(job_id, "") for job_id in members], parent
 
     def _members(self, index: str) -> Iterator[list[str]]:
         cursor = b"0"

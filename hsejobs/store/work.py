@@ -29,6 +29,15 @@ from hsejobs.store.write import new_nonce
 SWEEP_LIMIT = 500
 
 
+#: Bytes of a reason in a record: with a time in ms before it, the record stays compact.
+REASON_BYTES = 50
+
+
+def short_reason(code: str, about: str = "") -> str:
+    """Why a job is postponed, as its record keeps it: a code and the start of what it is about."""
+    return f"{code} {about}".strip().encode()[:REASON_BYTES].decode("utf-8", "ignore")
+
+
 class Claim:
     """A job that a worker has claimed. ``timeout`` and ``backoff`` are in ms; ``attempt`` counts from 1."""
 
@@ -204,16 +213,18 @@ class WorkerStore:
         limit_ms: int | None = None,
         *,
         sent_back: str = "",
+        reason: str = "",
     ) -> tuple[str, int]:
         """Postpones a job without using an attempt. Returns ``d`` and the ms since the first time,
         ``k`` (failed, because it was cancelled) or ``r`` (refused).
 
         Returns ``x``, and changes nothing, if the first time was ``limit_ms`` ago or more.
         ``sent_back``: the code of the reason why this consumer cannot run the job, kept in the record;
-        the delay grows with each time.
+        the delay grows with each time. ``reason``: a code and what it is about, see `short_reason`.
         """
         limit = -1 if limit_ms is None else limit_ms
-        outcome, since = self._run(scripts.POSTPONE, (job_id, token, delay_ms, limit, sent_back))
+        args = (job_id, token, delay_ms, limit, sent_back, reason)
+        outcome, since = self._run(scripts.POSTPONE, args)
         return outcome.decode(), int(since)
 
     def release(self, jobs: Sequence[tuple[str, str]]) -> int:
@@ -345,6 +356,11 @@ class WorkerStore:
         """The job's extras for Huey: follow-ups, expiry, chord."""
         found = self.redis.command("GET", keys.of(self.base, "extras", job_id), patience=3.0)
         return found or b""
+
+    def family(self, job_id: str) -> str:
+        """What the job descends from, as in its record: see `hsejobs.model.Relative`; '' for nothing."""
+        found = self.redis.command("HGET", keys.of(self.base, "job", job_id), "fa", patience=3.0)
+        return found.decode() if found else ""
 
     def reported(self, job_id: str, *, done: bool) -> None:
         """Removes a job from those whose end is to be reported; if not ``done``, puts it last among them."""

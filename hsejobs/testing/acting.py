@@ -54,6 +54,7 @@ class Acting(Moves):
             "sg": item["signature"],
             "ro": item["role"],
             "ky": item["key"],
+            "fa": item.get("family", ""),
             "x": "1" if shared["extras"] else "",
         }
         job.set(**{name: value for name, value in optional.items() if value})

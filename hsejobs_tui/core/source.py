@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hsejobs.control import views
+from hsejobs.control import families, views, why
 from hsejobs.errors import JobNotFound, Refused
 from hsejobs.model import JobRecord, State
 from hsejobs.store.circuits import Circuit, Circuits
 from hsejobs.store.client import RedisClient
+from hsejobs.store.families import Family
 from hsejobs.store.read import Event, JobReader, LastRun
 from hsejobs.store.read_live import LiveReader, Snapshot, Window
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
@@ -89,12 +90,17 @@ class LiveSource:
 
     def job(self, queue: str, job_id: str, tail: int = 200) -> tuple[JobRecord, list[str]]:
         """One job with secrets masked, and its last ``tail`` log lines. Raises JobNotFound."""
-        record = self.stored(queue, job_id)
+        record = why.read(self.reader, queue, job_id, self.actor)
         lines: list[str] | None = None
         if record.log_count:
             info = self.infos.get(queue)
             lines, _ = views.logs(self.reader, record, info, self.actor, tail=tail)
         return self.masked(record), lines or []
+
+    def family(self, queue: str, job_id: str, limit: int = 50) -> Family:
+        """A job's parent, the first job of its family, and the jobs that it added. Raises JobNotFound."""
+        record = self.reader.job(queue, job_id, self.org, limit=0)
+        return families.of(self.reader, list(self.infos), record, self.actor, limit=limit)
 
     def masked(self, record: JobRecord) -> JobRecord:
         """The record with secrets masked, without the parts that the actor may not see."""

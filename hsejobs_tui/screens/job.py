@@ -13,8 +13,9 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
+from hsejobs.control import why
 from hsejobs.errors import JobNotFound
-from hsejobs.model import FINISHED, JobRecord
+from hsejobs.model import FINISHED, JobRecord, Relative
 from hsejobs.wording import counted, during
 from hsejobs_tui.core.text import clock, duration, safe
 from hsejobs_tui.core.view import LOOK, kind, kind_of, timeline
@@ -88,6 +89,7 @@ class JobView(View):
             job.finished_at,
             job.run_at,
             job.cancel is not None,
+            job.why,
         )
         if version != self._drawn:
             self._drawn = version
@@ -173,6 +175,8 @@ class JobView(View):
 
 def _facts(job: JobRecord) -> Table:
     table = Table.grid(padding=(0, 1))
+    if job.why is not None:
+        table.add_row(Text(" why", "dim"), Text(safe(why.line(job.why), 500), "bold"))
     if job.waits_for:
         table.add_row(Text(" waits", "dim"), Text(safe(_waits(job), 500), "bold"))
     elif job.failed_reason:
@@ -186,6 +190,8 @@ def _facts(job: JobRecord) -> Table:
         ("task", job.name),
         ("organization", job.organization_id),
         ("user", job.user_id),
+        ("parent", _relative(job.parent, job)),
+        ("root", _relative(job.root, job) if job.root != job.parent else None),
         ("attempts", f"{job.attempts_made} of {job.attempts}"),
         ("priority", job.priority),
         ("backoff", duration(job.backoff)),
@@ -205,6 +211,13 @@ def _facts(job: JobRecord) -> Table:
 def _waits(job: JobRecord) -> str:
     """What the job waits for, as the value of a field."""
     return (job.waits_for or "").removeprefix("waits ")
+
+
+def _relative(one: Relative | None, job: JobRecord) -> str | None:
+    """The id of a relative, with its queue if that is another one."""
+    if one is None:
+        return None
+    return one.id if one.queue == job.queue else f"{one.queue} / {one.id}"
 
 
 def _cancel(job: JobRecord) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import huey_config
-from hsejobs.control import schedules, views
+from hsejobs.control import schedules, views, why
 from hsejobs.control.actors import Actor
 from hsejobs.control.acts import Acts
 from hsejobs.control.audit import FileLog
@@ -109,7 +109,7 @@ class Python(Door):
                 return {"created": job.created, "status": job.status}
             case Show():
                 info = info_of(step.queue)
-                record = here.reader.job(step.queue, step.id, actor.organization_id)
+                record = why.read(here.reader, step.queue, step.id, actor)
                 lines, _ = views.logs(here.reader, record, info, actor)
                 return views.job(record, info, actor) | {"logs": lines}
             case Listing():

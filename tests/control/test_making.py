@@ -81,6 +81,9 @@ def test_ids_and_nonces() -> None:
 class Running:
     organization_id, user_id, trace = "parents", "parents-user", "request-1"
 
+    def family(self, organization_id: str | None) -> str:
+        return f"queue/parent for {organization_id}"
+
 
 @pytest.mark.parametrize(
     ("given", "payload", "parent", "found"),
@@ -99,6 +102,7 @@ def test_whose_a_job_is(given: Any, payload: Any, parent: Any, found: Any) -> No
     new = making.make(OTHER, payload, parent=parent, **given)
     assert (new.organization_id, new.user_id) == found
     assert new.trace == ("" if parent is None else "request-1")
+    assert new.family == ("" if parent is None else f"queue/parent for {found[0]}")
 
 
 def test_an_owner_that_cannot_be_is_named_as_it_was_written() -> None:

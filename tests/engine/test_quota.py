@@ -48,6 +48,9 @@ def test_the_callback_of_a_chord_is_added_to_a_full_backlog(one_each: None) -> N
 class _Parent:
     organization_id, user_id, trace = "org-1", None, ""
 
+    def family(self, organization_id: str | None) -> str:
+        return f"queue/parent for {organization_id}"
+
 
 @pytest.mark.parametrize(
     ("more", "quota"), [({}, 7), ({"parent": _Parent()}, 0), ({"internal": True}, 0)]

@@ -80,6 +80,11 @@ BREAKS: list[tuple[str, set[tuple[str, str]], list[int]]] = [
     ("ZADD {q}:o:failed:o9 5 ghost", {("ghost", "no_record")}, [1, 1, 1, 1, 1]),
     ("DEL {q}:j:c", {("c", "no_record"), ("c", "orphan")}, [1, 1, 1, 0, 1]),
     ("SET {q}:e:ghost 1", {("ghost", "orphan")}, [1, 1, 1, 1, 1]),
+    (
+        "ZADD {q}:kids:q/c 5 ghost; ZADD {q}:kids:q/c 5 w",
+        {("ghost", "no_child"), ("w", "no_child")},
+        [1, 1, 1, 1, 1],
+    ),
 ]
 
 

@@ -55,7 +55,7 @@ _EXPIRE = (
     "expected",
 )
 #: Sorted sets of jobs that do not depend on their states.
-_OF_JOBS = tuple(SUFFIXES[name] for name in ("waiters", "keyactive", "keywaits"))
+_OF_JOBS = tuple(SUFFIXES[name] for name in ("waiters", "keyactive", "keywaits", "kids"))
 _BASE = re.compile(r"(?P<base>[^{}]+:\{[^{}]+\}:)(?P<rest>.*)", re.DOTALL)
 
 Index = dict[str, float]

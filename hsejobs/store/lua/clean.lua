@@ -8,7 +8,7 @@
 -- returns: {removed (or found), offset to continue from, 1 at the end, asked in ms}
 -- errors: none
 -- full server: runs by itself
--- include: base share turns noting? limits? place rate? keyed? locks? settle? delete version asked
+-- include: base share turns noting? limits? place rate? keyed? locks? settle? family? delete version asked
 local state, only, counting = ARGV[1], ARGV[2], ARGV[7] == '1'
 -- Counting writes nothing.
 if not counting then begin() end

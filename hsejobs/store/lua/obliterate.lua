@@ -8,7 +8,7 @@
 --       jobs the queue has left}, or {-1, active jobs} if jobs run and force is not set
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place rate? keyed? locks settle? delete version asked
+-- include: base share turns noting? limits? place rate? keyed? locks settle? family? delete version asked
 handing = false
 local states, limit, everything = ARGV[1], whole(ARGV[3], 1), ARGV[4] == '1'
 local asked, at, offset = whole(ARGV[5], now_ms), whole(ARGV[6], 1), whole(ARGV[7], 0)

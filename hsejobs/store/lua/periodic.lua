@@ -1,11 +1,11 @@
 -- periodic: adds the job of a periodic task, once per slot of its schedule, for all consumers.
 -- KEYS: 1 the queue's base
--- ARGV: name, priority, delay_ms, attempts, backoff_ms, timeout_ms, extras, tenant_backlog, id, nonce, organization, user, signature, payload, role, key, schedule, slot
+-- ARGV: name, priority, delay_ms, attempts, backoff_ms, timeout_ms, extras, tenant_backlog, id, nonce, organization, user, signature, payload, role, key, family, schedule, slot
 --   slot: minutes since the epoch
 -- returns: the reply of lib/add, or "" if the job of this slot or a later one was added before
 -- errors: none
--- include: base share turns noting? limits? place add
-local slots, schedule, slot = base .. K.slots, ARGV[17], whole(ARGV[18], 0)
+-- include: base share turns noting? limits? place family? add
+local slots, schedule, slot = base .. K.slots, ARGV[18], whole(ARGV[19], 0)
 local last = whole(read(slots, schedule)[1], -1)
 if last >= slot then return '' end
 local out = add_job(9)

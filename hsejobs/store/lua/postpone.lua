@@ -1,7 +1,8 @@
 -- postpone: active -> delayed; no attempt used.
 -- KEYS: 1 the queue's base
--- ARGV: id, token, delay_ms, limit_ms, code
---   limit_ms -1: none; code: why this consumer sends the job back although another one may run it, or ''
+-- ARGV: id, token, delay_ms, limit_ms, code, reason
+--   limit_ms -1: none; code: why this consumer sends the job back although another one may run it, or '';
+--   reason: a code and, after a space, what it is about: kept for readers while the job is delayed, or ''
 -- returns: {outcome, ms since the job was first postponed}: "d", "k" failed, because it was
 --       cancelled, "r" refused, or "x" if that is limit_ms or more: nothing is changed
 -- errors: none
@@ -37,6 +38,8 @@ if job[1] == 'a' then
   if ran > 0 then count('ux', org, ran) end
   redis.call('HSET', key, 'st', 'd', 'am', made, 'ra', run_at, field, int(first), 'si', NOW)
   redis.call('HDEL', key, 'pg', 'pm')
+  -- With the time for which it holds: whatever delays the job next, also of an older release, sets another.
+  if ARGV[6] ~= '' then redis.call('HSET', key, 'wy', run_at .. ' ' .. ARGV[6]) end
   if code ~= '' then
     redis.call('HSET', key, 'ec', code)
   elseif SENT_BACK[job[6]] then

@@ -6,7 +6,7 @@
 -- returns: "ok", "back" if this job was restored before (the reply was lost, and the call is resent),
 --       "exists" if a new job uses the id, "missing" if it is another organization's
 -- errors: none
--- include: base share turns noting? limits? place rate? keyed? locks? delete
+-- include: base share turns noting? limits? place rate? keyed? locks? family? delete
 local id = ARGV[2]
 local key = base .. K.job .. id
 local at = 10
@@ -53,6 +53,7 @@ for _, line in ipairs(logs) do redis.call('RPUSH', base .. K.logs .. id, line) e
 for i = at, #ARGV do redis.call('SADD', base .. K.marks .. id, ARGV[i]) end
 if job.o then redis.call('ZREM', base .. K.gone, grave(id, job.ct, job.af, job.o)) end
 put_in(state, job.o, score, id)
+if job.fa then join_family(id, job.fa) end
 if job.o then note_org(job.o) end
 event('restored', id, job.o)
 if state == 'w' then ring() end

@@ -1,4 +1,4 @@
--- Adds one job from the eight shared values at the start of ARGV and its own eight from index `a`. Returns
+-- Adds one job from the eight shared values at the start of ARGV and its own nine from index `a`. Returns
 -- "1<state letter>" if it was created, "0<state letter>" if it existed; a job that this call created
 -- before (same nonce) counts as created. "q<number>": not added, because its organization has that many
 -- waiting and delayed jobs and `tenant_backlog` (0: no quota) allows no more.
@@ -35,6 +35,10 @@ local function add_job(a)
   if signature ~= '' then fields[at + 1], fields[at + 2], at = 'sg', signature, at + 2 end
   if ARGV[a + 6] ~= '' then fields[at + 1], fields[at + 2], at = 'ro', ARGV[a + 6], at + 2 end
   if ARGV[a + 7] ~= '' then fields[at + 1], fields[at + 2], at = 'ky', ARGV[a + 7], at + 2 end
+  if ARGV[a + 8] ~= '' then
+    fields[at + 1], fields[at + 2], at = 'fa', ARGV[a + 8], at + 2
+    join_family(id, ARGV[a + 8])
+  end
   redis.call('SET', base .. K.payload .. id, ARGV[a + 5])
   if extras ~= '' then redis.call('SET', base .. K.extras .. id, extras) end
   count('ad', org)

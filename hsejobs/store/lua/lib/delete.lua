@@ -34,6 +34,8 @@ local function delete_job(id, state, org, keep_ms)
     if job[3] then key_gone(id, job[4] or '', job[3]) end
     if job[2] then free_locks(id, job[1], job[2]) end
   end
+  local family = read(base .. K.job .. id, 'fa')[1]
+  if family then leave_family(id, family) end
   if state == 'c' or state == 'f' then keep_outcome(id, state) end
   if state then take_from(state, org, id) else take_from_all(org, id) end
   local names = {}

@@ -1,0 +1,103 @@
+-- why: what decides when a job runs; `hsejobs.control.why` names the cause.
+-- KEYS: 1 the queue's base
+-- ARGV: organization, id
+--   organization '' for any
+-- returns: {} for a job that is missing, another organization's or has ended; else {facts, parties}, both flat:
+--   names and values, and for each party with jobs ahead {how many, the mean cost of each in us, limit or '',
+--   running jobs, 1 if paused}
+-- errors: none
+-- read only
+-- include: base share turns limits keyed costs locks ahead
+local id = ARGV[2]
+local job = read(base .. K.job .. id, 'st', 'o', 'n', 'sc', 'ra', 'am', 'pf', 'ec', 'lk', 'cl', 'aa', 'wy', 'ky', 'p')
+local state, org = job[1], job[2]
+if (ARGV[1] ~= '' and org ~= ARGV[1]) or not (state == 'w' or state == 'a' or state == 'd') then return {} end
+local facts, parties = {}, {}
+local function tell(name, value)
+  if value then facts[#facts + 1], facts[#facts + 2] = name, value end
+end
+
+-- When a rate lets the next one begin, ms; nil: now.
+local function opens_at(name, most, window_ms)
+  local at = most and most > 0 and whole(redis.call('LINDEX', name, most - 1))
+  local opens = at and math.ceil(at / 1000 + window_ms)
+  return opens and opens > now_ms and int(opens) or nil
+end
+
+-- The living consumers: how many, their workers, and whether one of the first CONSUMERS_READ has the task.
+local CONSUMERS_READ = 50
+local function tell_consumers()
+  local names = redis.call('ZRANGE', base .. K.workers, 0, 999)
+  local alive, workers, knows = 0, 0, #names > CONSUMERS_READ
+  for i, name in ipairs(names) do
+    local text = i <= CONSUMERS_READ and redis.call('GET', base .. K.worker .. name)
+    local ok, one = pcall(cjson.decode, text or '')
+    if text and ok and type(one) == 'table' then
+      alive = alive + 1
+      workers = workers + math.max(0, whole(one.concurrency, 1) - whole(one.hung, 0))
+      -- Consumers of 0.1.0 do not name their tasks.
+      if type(one.tasks) ~= 'table' then knows = true end
+      for _, task in ipairs(type(one.tasks) == 'table' and one.tasks or {}) do knows = knows or task == job[3] end
+    elseif i > CONSUMERS_READ then
+      alive, workers = alive + 1, workers * (1 + 1 / alive)
+    end
+  end
+  tell('consumers', alive)
+  tell('workers', int(workers))
+  tell('knows', knows and 1 or 0)
+end
+
+local function tell_limits(score)
+  tell('running', redis.call('ZCARD', base .. K.active))
+  tell('limit', share()[LIMIT])
+  local most, window = string.match(share()[RATE] or '', '^(%d+) (%d+)$')
+  if most then
+    tell('rate', share()[RATE])
+    tell('rate_opens', opens_at(base .. K.starts, tonumber(most), tonumber(window)))
+  end
+  if org then
+    local _, limit, paused = rule_of(org)
+    tell('tenant_paused', paused and 1 or 0)
+    tell('tenant_limit', limit)
+    tell('tenant_running', redis.call('ZCARD', org_index('a', org)))
+  end
+  if job[13] and score >= BEHIND then
+    local rule = key_rule(job[3] or '')
+    local name = rule.task .. ':' .. job[13]
+    tell('key_limit', rule.limit)
+    tell('key_running', redis.call('ZCARD', base .. K.keyactive .. name))
+    tell('key_opens', opens_at(base .. K.keystarts .. name, rule.starts, rule.ms))
+    tell('key_place', redis.call('ZRANK', base .. K.keywaits .. name, id))
+  end
+end
+
+for i, name in ipairs({ 'state', 'organization', 'task', 'place', 'due', 'attempts', 'postponed', 'code', 'locks', 'cancel',
+  'alone', 'reason', 'key' }) do
+  tell(name, job[i])
+end
+tell('now', NOW)
+if state == 'a' then
+  tell('lease', redis.call('ZSCORE', base .. K.active, id))
+  return { facts, parties }
+end
+tell('paused', is_paused() and 1 or 0)
+tell_consumers()
+if state == 'd' then
+  local lock = locks_of(job[9])[1]
+  local holder = lock and redis.call('GET', base .. K.value .. lock)
+  if lock then
+    tell('lock', lock)
+    tell('lock_place', redis.call('ZRANK', base .. K.waiters .. lock, id))
+    tell('holder', holder and string.match(holder, '^(%S+) %S+$'))
+  end
+  return { facts, parties }
+end
+local score = whole(redis.call('ZSCORE', base .. K.waiting, id), 0)
+tell_limits(score)
+if score < BEHIND and score > 0 then
+  local own, better
+  own, better, parties = jobs_ahead(id, org or '', score)
+  tell('own', own)
+  tell('better', better)
+end
+return { facts, parties }
