@@ -187,7 +187,12 @@ def place_of(facts: Facts) -> int | None:
     slots = facts.number("workers") or 0
     if limit := facts.number("limit"):
         slots = min(slots, limit)
-    return own + better + _of_parties(facts.parties, own, slots)
+    ahead = own + better + _of_parties(facts.parties, own, slots)
+    most = facts.number("tenant_limit")
+    if most and most < slots and not facts.flag("tenant_paused"):
+        # While its organization is at its limit, the other workers run whatever else waits.
+        ahead = max(ahead, min((facts.number("waiting") or 1) - 1, own * slots // most))
+    return ahead
 
 
 def _of_parties(parties: list[Party], own: int, slots: int) -> int:

@@ -24,7 +24,7 @@ from tests.support.server import Server
 
 CASES = {**cases.CASES, **CANCELS}
 #: Fields of the public form that differ in every run.
-TIMES = ("createdAt", "processedAt", "finishedAt", "runAt")
+TIMES = ("createdAt", "processedAt", "finishedAt", "runAt", "until")
 #: Stands for a payload as it was written.
 WRITTEN = "as it was written"
 NOTED = ("act", "queue", "count", "ids", "organizationId", "of", "refused")

@@ -172,6 +172,8 @@ def contents(path: str, job_id: str, done: Any, *, hidden: bool) -> None:
         assert done.headers["x-content-type-options"] == "nosniff"
     elif path.endswith("/logs"):
         assert done.json() == {"lines": None if hidden else ["a line"], "total": 1}
+    elif path.endswith("/family"):
+        assert (done.json()["jobId"], done.json()["children"]) == (job_id, [])
     else:
         shown = done.json()
         assert (shown["errors"] is None) == (shown["data"] is None) == hidden

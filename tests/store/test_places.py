@@ -130,13 +130,17 @@ def test_the_place_is_the_true_one(
     places = {one: field.place(one) for one in rng.sample(waiting, min(60, len(waiting)))}
     before = len(field.started)
     field.run(len(ids))
-    off = []
+    rows = []
     for one, place in places.items():
         if one not in field.started:
             # Of a paused organization.
             continue
-        true = field.started.index(one) - before
         assert place is not None
-        off.append((abs(place - true) - max(2, 0.05 * true), place, true, one))
-    assert len(off) > 10
-    assert [one for one in off if one[0] > 0] == []
+        rows.append((place, field.started.index(one) - before))
+    assert len(rows) > 10
+    # Of turns that come at the same time, the order depends on which running job ends first: one job
+    # more or less of every second party.
+    slack = max(3, MIXES[name].parties / 2)
+    assert [row for row in rows if abs(row[0] - row[1]) > slack + 0.05 * row[1]] == []
+    total = sum(true for _, true in rows)
+    assert sum(abs(place - true) for place, true in rows) <= 0.05 * total

@@ -19,7 +19,7 @@ end
 
 -- When a rate lets the next one begin, ms; nil: now.
 local function opens_at(name, most, window_ms)
-  local at = most and most > 0 and whole(redis.call('LINDEX', name, most - 1))
+  local at = most and most > 0 and whole(redis.call('LRANGE', name, most - 1, most - 1)[1])
   local opens = at and math.ceil(at / 1000 + window_ms)
   return opens and opens > now_ms and int(opens) or nil
 end
@@ -99,5 +99,6 @@ if score < BEHIND and score > 0 then
   own, better, parties = jobs_ahead(id, org or '', score)
   tell('own', own)
   tell('better', better)
+  tell('waiting', redis.call('ZCOUNT', base .. K.waiting, '-inf', '(' .. int(BEHIND)))
 end
 return { facts, parties }

@@ -88,12 +88,14 @@ local function jobs_ahead(id, party, score)
   local lowest, line, member = priority * PRIORITY_SPAN, line_of(party), priority .. party
   local own = redis.call('ZCOUNT', line, int(lowest), '(' .. int(score))
   local better = limited and 0 or redis.call('ZCOUNT', base .. K.waiting, '-inf', '(' .. int(lowest))
+  local near = 0
   if not share()[FIFO] then
+    near = charge(cost_of(id), rule_of(party)) / 16
     local known = redis.call('ZSCORE', base .. K.turns, member) or redis.call('ZSCORE', base .. K.rested, member)
     local before = redis.call('ZCOUNT', line, '-inf', '(' .. int(lowest))
     score = math.max(whole(known, 0), score_at(priority, time_of(priority))) + time_of_jobs(line, before, own, rule_of(party))
   end
-  local found, times_as_many = in_turns(limited and '-inf' or int(lowest), int(score))
+  local found, times_as_many = in_turns(limited and '-inf' or int(lowest), int(score + near))
   local in_turn, out = #found, {}
   if limited then add_parked(found) end
   local sample = math.max(1, math.min(OTHER_READ, math.floor(2 * OTHERS_READ / math.max(1, #found))))
