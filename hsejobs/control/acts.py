@@ -163,11 +163,13 @@ class Acts:
         jobs: Sequence[Seen],
         stop: Callable[[], bool] = lambda: False,
         reason: str | None = None,
+        where: str = "",
     ) -> Iterator[Progress]:
         """Retries, removes, promotes or cancels these jobs in steps; yields the same Progress each time.
 
         A job that has changed since it was seen is left alone and reported. An error that ends the
         action is reported too, because earlier steps are done and can be undone.
+        ``where``: the filter that found the jobs, for the audit log.
         """
         self.check(act)
         cancel = None
@@ -197,7 +199,9 @@ class Acts:
         finally:
             if removal.jobs and self._removals is not None:
                 self._removals.add(removal)
-            about = {"reason": cancel.reason} if cancel else {}
+            about: dict[str, Any] = {"reason": cancel.reason} if cancel else {}
+            if where:
+                about["where"] = where
             self._record(progress, [job_id for job_id, _ in jobs], **about)
         if act == "remove" and progress.done:
             self._removed(queue, jobs[0][0] if len(jobs) == 1 else None)
