@@ -15,6 +15,7 @@ import redis
 
 import huey_config
 from hsejobs import codec
+from hsejobs.control.audit import entries
 from hsejobs.engine.runtime import reset_runtime, runtime
 from hsejobs.model import State
 from hsejobs.store import keys, registry
@@ -144,10 +145,17 @@ class World:
         return {name: states for name, states in found.items() if any(states.values())}
 
     def audit(self) -> list[dict[str, Any]]:
-        """The entries of the audit log."""
+        """The entries of the audit log, the oldest first; the copy has the same."""
+        found = [
+            one.public() | {"organizationId": one.organization_id}
+            for one in entries(self.redis, PREFIX, list(self.infos))
+        ]
+        found.reverse()
         path = self.home / "audit.log"
         lines = path.read_text().splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines]
+        copies = [json.loads(line) for line in lines]
+        assert [{name: copy[name] for name in found[0]} for copy in copies if found] == found
+        return found
 
 
 @contextmanager
