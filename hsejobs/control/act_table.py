@@ -44,7 +44,7 @@ class Act:
     destroys: bool = False
 
     def asks(self, count: int) -> bool:
-        """Whether a door that shows things asks first, for so many jobs."""
+        """Whether a door that shows things asks first, for that many jobs."""
         many = self.confirm is Confirm.MANY and count > 1
         return many or self.confirm is Confirm.ALWAYS
 

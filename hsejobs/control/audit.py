@@ -87,7 +87,7 @@ def page(
     """A page of the audit log, for operators, and for admins that of their organization.
 
     ``queues``: those that there are; ``queue``: only acts on this one; ``since_ms``: only those of
-    the last so many ms. Raises Forbidden, InvalidOption.
+    the last ``since_ms`` ms. Raises Forbidden, InvalidOption.
     """
     actor.need("admin")
     if not 1 <= limit <= MOST:

@@ -22,7 +22,7 @@ class QueueActs(Acting):
     ) -> Selection:
         """How many jobs a clean would remove now, and the time that limits it, for ``sweep``.
 
-        ``limit``: only so many; the selection then lists them.
+        ``limit``: at most that many; the selection then lists them.
         """
         return self.check("clean").select_clean(queue, state, grace_ms, self.org, limit)
 

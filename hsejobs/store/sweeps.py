@@ -119,7 +119,7 @@ class Sweeps:
     ) -> Selection:
         """How many jobs a clean would remove now, and the time that limits it.
 
-        ``limit``: only so many; which ones is then part of the selection.
+        ``limit``: at most that many; which ones is then part of the selection.
         """
         check_cleanable(state)
         args = (state.letter, keys.tenant(organization_id), grace_ms)

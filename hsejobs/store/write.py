@@ -316,7 +316,7 @@ class JobWriter(Sweeps):
         """Resumes the queue. Returns whether it was paused.
 
         ``since``: resumes only the pause that began then (Redis ms). Raises WrongState if it was paused
-        anew since.
+        again since.
         """
         seen: Arg = "" if since is None else since
         changed = self._run(scripts.PAUSE, queue, 0, seen, entry)
