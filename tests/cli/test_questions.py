@@ -103,6 +103,16 @@ def test_remove_refuses_a_job_that_changed_after_the_question(three: None) -> No
     assert runtime().reader.status("email", "c") is State.WAITING
 
 
+def test_clean_with_a_limit_takes_no_others_instead(three: None) -> None:
+    terminal = Terminal("clean", "email", "--status", "waiting", "--grace", "0s", "--limit", "1")
+    terminal.until("Remove 1 waiting")
+    runtime().writer.remove("email", "a")
+    terminal.answer("y")
+    terminal.until("removed 0 jobs; 1 skipped: they left that state")
+    assert terminal.status() == 0
+    assert runtime().reader.status("email", "b") is State.WAITING
+
+
 def test_clean_reports_jobs_that_left_the_state(three: None) -> None:
     terminal = Terminal("clean", "email", "--status", "delayed", "--grace", "0s")
     terminal.until("Remove 1 delayed")

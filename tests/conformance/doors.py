@@ -254,7 +254,7 @@ class Cli(Door):
 
     def ask(self, step: Step, who: Who) -> Answer:
         """Its error is a line and an exit status."""
-        words = self._words(step, who)
+        words = self.words(step, who)
         status, out, told = self.run(*words)
         if status:
             found = re.search(r"\((\w+)\)\n$", told)
@@ -296,7 +296,7 @@ class Cli(Door):
         return status, out.getvalue(), told.getvalue()
 
     @staticmethod
-    def _words(step: Step, who: Who) -> list[str]:
+    def words(step: Step, who: Who) -> list[str]:
         org = ["--org", who.org] if who.org else []
         match step:
             case Add():

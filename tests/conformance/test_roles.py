@@ -13,7 +13,7 @@ from hsejobs.control.act_table import ACTS
 from hsejobs.model import ROLES, State
 from hsejobs.store import keys
 from hsejobs_tui.core.commands import COMMANDS
-from tests.conformance.doors import Dashboard, Door
+from tests.conformance.doors import Cli, Dashboard, Door
 from tests.conformance.steps import (
     Act,
     Add,
@@ -206,6 +206,22 @@ def _walk(name: str, cells: Cells, house: House, door: str, role: str, state: st
     assert entry["count"] == count, where
     if code or not count:
         assert house.world.counts() == before[1], where
+
+
+@pytest.mark.parametrize("name", sorted(ACTS.keys() - {"undo"}))
+def test_a_command_asks_before_what_destroys(name: str, doors: House) -> None:
+    cells = CELLS.get(name) or CLEANS["failed"]
+    state = next(one for one in ("failed", "none", "running") if one in cells.states)
+    doors.world.clear()
+    cells.prepare(doors, state)
+    cli = doors.doors["cli"]
+    assert isinstance(cli, Cli)
+    words = [word for word in cli.words(cells.step, Who()) if word != "--yes"]
+    status, _, told = cli.run(*words)
+    asked = "There is no terminal to ask on; add --yes" in told
+    assert (asked, status == 2) == (ACTS[name].destroys, ACTS[name].destroys), told
+    if asked:
+        assert [one for one in doors.world.audit() if one["act"] == name] == []
 
 
 def test_the_tui_offers_what_the_acts_allow() -> None:
