@@ -23,6 +23,7 @@ from hsejobs.store.audits import WHERE_LENGTH, AuditStore, begin
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import JobReader
 from hsejobs.store.write import JobWriter, NewJob
+from tests.support.cluster import Cluster
 from tests.support.proxy import FlakyProxy
 from tests.support.waiting import tick
 
@@ -246,6 +247,21 @@ def test_entries_are_merged_filtered_and_paged(client: RedisClient) -> None:
     for wrong in ({"limit": 0}, {"limit": 201}, {"act": "nope"}, {"cursor": "nope"}):
         with pytest.raises(InvalidOption):
             page(**wrong)
+
+
+def test_on_a_cluster_every_queue_has_its_own_place(cluster: Cluster) -> None:
+    client = RedisClient(cluster.url)
+    queues = [f"q{number}" for number in range(6)]
+    for queue in queues:
+        add(client, "a", queue=queue)
+        acts(client).one("remove", queue, "a")
+    acts(client).circuit("smtp:mail.example:25", "open")
+    acts(client).circuit("smtp:mail.example:25", "close")
+    found = log(client, *queues)
+    assert {one.queue for one in found} == {*queues, None}
+    assert len(found) == len(queues) + 2
+    assert [one.at for one in found] == sorted((one.at for one in found), reverse=True)
+    client.close()
 
 
 def test_entries_are_kept_for_90_days(client: RedisClient, redis_client: redis.Redis) -> None:

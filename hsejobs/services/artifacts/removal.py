@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable
 
-from hsejobs.errors import ArtifactNotFound, ArtifactsUnavailable
+from hsejobs.errors import ArtifactNotFound, ArtifactsUnavailable, WrongState
 from hsejobs.services.artifacts import Artifact
 from hsejobs.services.artifacts.access import Files
 from hsejobs.store.artifacts import MOST, RemovedFile
@@ -65,13 +65,13 @@ def withdraw(
     job_id: str,
     organization_id: str | None = None,
     *,
-    seen: str = "",
+    seen: Artifact | None = None,
     entry: str = "",
 ) -> Artifact:
     """Delete a job's file, so that its links stop working; keep the job.
 
-    ``seen``: only if it is still this artifact. ``entry``: for the audit log. Raises JobNotFound,
-    JobActive, ArtifactNotFound, WrongState.
+    ``seen``: only if it is still this file, with this content. ``entry``: for the audit log. Raises
+    JobNotFound, JobActive, ArtifactNotFound, WrongState.
     """
     holder = files.records.holder(queue, job_id)
     if holder is None or organization_id not in (None, holder.organization_id):
@@ -79,7 +79,8 @@ def withdraw(
     if holder is None or holder.organization_id is None:
         raise ArtifactNotFound("the job has no file")
     found = files.store.get(holder.organization_id, files.name(holder))
-    known = seen or holder.artifact_id or ""
+    _check_same(seen, found)
+    known = holder.artifact_id or ""
     files.records.withdraw(queue, job_id, organization_id, seen=known, entry=entry)
     files.store.delete(found.organization_id, found.id)
     after_act(files, queue, job_id)
@@ -96,7 +97,14 @@ def withdraw_by_id(
     if found.queue is not None and found.job_id is not None:
         holder = files.records.holder(found.queue, found.job_id)
         if holder is not None and holder.artifact_id == found.id:
-            withdraw(files, found.queue, found.job_id, seen=found.id, entry=entry)
+            withdraw(files, found.queue, found.job_id, seen=found, entry=entry)
             return
+    _check_same(found, files.store.get(found.organization_id, found.id))
     unheld()
     files.store.delete(found.organization_id, found.id)
+
+
+def _check_same(seen: Artifact | None, found: Artifact) -> None:
+    # Another attempt of the job stores its file under the same id.
+    if seen is not None and (seen.id, seen.sha256) != (found.id, found.sha256):
+        raise WrongState("the file was replaced since it was shown; check it again", "changed")
