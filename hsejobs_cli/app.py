@@ -13,6 +13,7 @@ from hsejobs import __version__
 from hsejobs_cli import (
     act,
     artifacts,
+    auditing,
     circuits,
     doctor,
     enqueue,
@@ -71,6 +72,7 @@ for part in (
     enqueue,
     look,
     act,
+    auditing,
     artifacts,
     tenants,
     circuits,

@@ -307,6 +307,25 @@ SCHEMAS: dict[str, Schema] = {
             "paused": {"type": "boolean", "description": "its jobs stay waiting"},
         }
     ),
+    "AuditEntry": _object(
+        {
+            "at": _TIME,
+            "who": _TEXT,
+            "door": {"enum": ["python", "cli", "http", "tui", "dashboard"]},
+            "act": _TEXT,
+            "queue": _or_null("string", description="null: the act was on no queue"),
+            "count": {**_COUNT, "description": "how many jobs it changed; 1 for something else"},
+            "ids": {"type": "array", "items": _TEXT, "description": "the first of these jobs"},
+            "where": _or_null("string", description="a filter, a state, a circuit or the like"),
+            "reason": _or_null("string"),
+        }
+    ),
+    "AuditList": _object(
+        {
+            "entries": {"type": "array", "items": ref("AuditEntry")},
+            "next": _or_null("string"),
+        }
+    ),
     "TenantList": _object(
         {
             "queue": _TEXT,

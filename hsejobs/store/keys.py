@@ -90,6 +90,10 @@ SUFFIXES: dict[str, str] = {
     "rate": "rl:",
     "line": "rq:",
     "expected": "rx:",
+    # the audit log: the entries by time, those of one organization, one entry
+    "audit": "audit",
+    "auditorg": "audit:",
+    "entry": "au:",
     # circuit breakers, which do not belong to a queue
     "circuit": "c:",
     "circuits": "circuits",
@@ -132,6 +136,11 @@ KEY_CHECK_MS, KEY_AGAIN_MS = 1_000, 10_000
 RATE_GRACE_US = 5_000_000
 #: How many of the jobs that one job added are listed, in each queue.
 KIDS_KEPT = 1_000
+#: The audit log: how long entries are kept, in s; how many of a queue, and of one organization in it, so
+#: that no organization can push out what others did; how many ids an entry lists, in how many bytes.
+AUDIT_TTL = 90 * 86_400
+AUDIT_KEPT, AUDIT_ORG_KEPT = 20_000, 2_000
+AUDIT_IDS, AUDIT_BYTES = 50, 2_000
 #: Approximate number of entries that the event feed keeps.
 EVENTS_KEPT = 2_000
 #: A waiting job's score is ``priority * PRIORITY_SPAN`` plus its number in the order of arrival.
@@ -145,6 +154,11 @@ CONSTANTS = {
     "IDLE_MINUTES": IDLE_MINUTES,
     "WALK_TTL": WALK_TTL,
     "WALKED_AT_ONCE": WALKED_AT_ONCE,
+    "AUDIT_TTL": AUDIT_TTL,
+    "AUDIT_KEPT": AUDIT_KEPT,
+    "AUDIT_ORG_KEPT": AUDIT_ORG_KEPT,
+    "AUDIT_IDS": AUDIT_IDS,
+    "AUDIT_BYTES": AUDIT_BYTES,
     "EVENTS_KEPT": EVENTS_KEPT,
     "KIDS_KEPT": KIDS_KEPT,
     "PRIORITY_SPAN": PRIORITY_SPAN,
@@ -195,7 +209,7 @@ def alerts(prefix: str) -> str:
 
 
 def circuits(prefix: str) -> str:
-    """The prefix of the keys of all circuit breakers; no queue can have that name."""
+    """The prefix of the keys of circuit breakers, and of acts on no queue; no queue can have that name."""
     return f"{prefix}:{{_circuits}}:"
 
 

@@ -60,7 +60,9 @@ def test_a_queue_and_a_subcommand_live_together(tmp_path: Path) -> None:
     assert (one["limit"], one["weight"]) == (None, 3)
     lines = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
     assert {(one["act"], one["door"]) for one in lines} == {("tenants set", "cli")}
-    assert [one["tenant"] for one in lines] == ["org-1", "org-1", "org-2", "org-1"]
+    assert [one["where"].split()[0] for one in lines] == [
+        f"org={org}" for org in ("org-1", "org-1", "org-2", "org-1")
+    ]
     assert document("tenants", "erase", "org-1", "--dry-run")["jobs"] == {"email": {"waiting": 1}}
     help_text = run("tenants", "--help")
     for name in ("list", "set", "erase", "export"):
