@@ -59,6 +59,13 @@ SUFFIXES: dict[str, str] = {
     "orgs": "orgs",
     "orgswalk": "orgs:walk",
     "busiest": "mo:",
+    # the failures of a minute by group, and its samples; the finished history, its names, and how far it goes
+    "errorminute": "me:",
+    "sample": "ms:",
+    "period": "h:",
+    "names": "hn:",
+    "history": "history",
+    "totals": "totals",
     "gone": "gone",
     "newevents": "events:new",
     "revoked": "revoked",
@@ -98,6 +105,16 @@ SUFFIXES: dict[str, str] = {
 
 #: Retention of the per-minute counters in seconds: of the whole queue, and of one organization.
 MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
+#: Retention of a minute's counters, in seconds, until they are added to the history.
+RAW_TTL = 48 * 3600
+#: ms after the end of a minute before it is added to the history.
+SETTLE_MS = 8_000
+#: Groups of errors that a minute counts separately, and codes that the totals do.
+GROUPS_COUNTED, CODES_COUNTED = 200, 50
+#: Organizations of a queue that are sampled besides the busiest ones, those with the newest jobs first.
+SAMPLED = 100
+#: Retention of the totals in seconds, from the last minute that was added to them.
+TOTALS_TTL = 30 * 86_400
 #: How many organizations of a minute are kept for history, and how many are compared for it.
 BUSIEST_KEPT, BUSIEST_COMPARED = 50, 500
 #: Minutes after an organization's last counted job, after which a sweep checks whether it has any left.
@@ -136,6 +153,12 @@ PRIORITY_SPAN = 2**50
 CONSTANTS = {
     "MINUTE_TTL": MINUTE_TTL,
     "ORG_MINUTE_TTL": ORG_MINUTE_TTL,
+    "RAW_TTL": RAW_TTL,
+    "SETTLE_MS": SETTLE_MS,
+    "GROUPS_COUNTED": GROUPS_COUNTED,
+    "CODES_COUNTED": CODES_COUNTED,
+    "SAMPLED": SAMPLED,
+    "TOTALS_TTL": TOTALS_TTL,
     "BUSIEST_KEPT": BUSIEST_KEPT,
     "BUSIEST_COMPARED": BUSIEST_COMPARED,
     "IDLE_MINUTES": IDLE_MINUTES,

@@ -156,7 +156,7 @@ COMPLETE = Script(
     ("id", "its_token", "run_us", "result"),
 )
 FAIL = Script(
-    "fail", ("id", "token", "final", "code", "least_ms", "run_us", "error", "errors_kept")
+    "fail", ("id", "token", "final", "code", "least_ms", "run_us", "error", "errors_kept", "group")
 )
 POSTPONE = Script("postpone", ("id", "token", "delay_ms", "limit_ms", "code"))
 KEY = Script("key", ("id", "token", "key"))
@@ -198,6 +198,8 @@ ERASE = Script("erase", ("organization",), ("id",))
 FORGET_EVENTS = Script("forget_events", ("organization", "limit"))
 FORGET_TENANT = Script("forget_tenant", ("organization",))
 OBLITERATE = Script("obliterate", ("states", "force", "limit", "whole", "asked", "state", "offset"))
+SAMPLE = Script("sample", ("minute", "lease_ms"))
+FOLD = Script("fold", ("before", "through", "day", "numbered"), ("what", "value", "ttl_s"))
 OVERDUE = Script("overdue", ("overdue_ms",))
 PAUSE = Script("pause", ("pause",))
 HEARTBEAT = Script("heartbeat", ("worker", "record", "ttl_ms", "release", "described", "hold"))

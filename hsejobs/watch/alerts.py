@@ -22,6 +22,7 @@ from hsejobs.store.alerts import AlertStore, Unrunnable
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import JobReader, QueueStats
 from hsejobs.store.read_live import Server
+from hsejobs.store.recording import Recorder
 from hsejobs.watch import logs
 from hsejobs.wording import counted, jobs_wait, verb
 
@@ -177,6 +178,8 @@ class Watch:
         before = {(one["rule"], one["queue"]): one for one in self.store.all()}
         found = []
         for one in self.reader.stats(names):
+            # Consumers do this too, and on time; without any, the history goes on.
+            Recorder(self.redis, self.settings.redis_prefix, one.name, patience=1.0).run()
             wait = self.limits.stalled_ms
             stalled = 0 if wait is None else self.store.overdue(one.name, one.now - wait)
             every = [*readings(one, stalled, self.limits)]

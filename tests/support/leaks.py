@@ -36,11 +36,17 @@ _STAY = {
     "turns:keys",
     "share",
     "tenants",
+    "history",
 }
 _EXPIRE = (
     "sentback",
     "minute",
     "busiest",
+    "errorminute",
+    "sample",
+    "period",
+    "names",
+    "totals",
     "orgswalk",
     "worker",
     "counter",

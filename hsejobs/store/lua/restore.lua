@@ -54,6 +54,7 @@ for i = at, #ARGV do redis.call('SADD', base .. K.marks .. id, ARGV[i]) end
 if job.o then redis.call('ZREM', base .. K.gone, grave(id, job.ct, job.af, job.o)) end
 put_in(state, job.o, score, id)
 if job.o then note_org(job.o) end
+count('rs', job.o)
 event('restored', id, job.o)
 if state == 'w' then ring() end
 if state == 'd' then redis.pcall('PUBLISH', base .. K.timer, score) end

@@ -5,7 +5,7 @@
 --   organization: in whose index the id was found, or ''
 -- returns: for each id {codes separated by spaces, 1 if repaired or 0}
 -- errors: none
--- include: base share turns noting? limits? place rate? keyed? costs? locks? delete cancel? inspect
+-- include: base share turns noting? limits? place rate? keyed? costs? locks? delete failures? cancel? inspect
 local repair, out, wakes = ARGV[1] == '1', {}, false
 
 -- An entry or a value without a record. A key that is not a hash is not deleted: another program wrote it.

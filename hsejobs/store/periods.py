@@ -1,0 +1,226 @@
+"""The records of the history: the counters of one period by queue, task, error group and organization.
+
+A record is three lengths and four parts, each deflated JSON: the queue's own counters, its tasks, its groups
+of errors, its organizations. A reader unpacks only the parts that it shows. Names are numbers, which
+stand in one hash a day: erasing an organization removes its name there.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from hsejobs.store.minutes import Depth, Minute
+
+#: Minutes of a period, and for how long its record is kept, in seconds: from the finest to the coarsest.
+RETENTION: dict[int, int] = {1: 3 * 3600, 10: 48 * 3600, 60: 30 * 86_400}
+#: How long the names of a day are kept, in seconds: longer than every record that uses them.
+NAMES_TTL = 32 * 86_400
+#: Tasks, groups of errors and organizations in one record: the busiest.
+MOST = 50
+#: What of the record is shown by what.
+_COUNTERS = (
+    "added",
+    "completed",
+    "failed",
+    "retried",
+    "removed",
+    "restored",
+    "stalled",
+    "cancelled",
+    "refused",
+    "run_us",
+    "wait_us",
+)
+_HEAD = struct.Struct(">BHHH")
+_VERSION = 1
+
+
+class By(StrEnum):
+    """What a history is divided by. The values are those of ``--by``."""
+
+    TASK = "task"
+    ERROR = "error"
+    ORG = "org"
+
+    @property
+    def letter(self) -> str:
+        """The first letter of its names in a day's hash."""
+        return self.value[0]
+
+
+@dataclass(slots=True)
+class Period:
+    """The counters of a period: of the queue, and of each of its tasks, error groups and organizations."""
+
+    whole: Minute = field(default_factory=Minute)
+    parts: dict[By, dict[str, Minute]] = field(default_factory=lambda: {by: {} for by in By})
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was counted or sampled in it."""
+        return self.whole == Minute() and not any(self.parts.values())
+
+    def __iadd__(self, other: Period) -> Period:
+        self.whole += other.whole
+        for by, found in other.parts.items():
+            own = self.parts[by]
+            for name, minute in found.items():
+                total = own.get(name)
+                if total is None:
+                    own[name] = total = Minute()
+                total += minute
+        return self
+
+    def busiest(self) -> Period:
+        """The same with at most ``MOST`` of each part."""
+        kept = Period(self.whole)
+        for by, found in self.parts.items():
+            ranked = sorted(found.items(), key=lambda item: (-activity(item[1]), item[0]))
+            kept.parts[by] = dict(ranked[:MOST])
+        return kept
+
+
+def activity(minute: Minute) -> int:
+    """What the busiest are ranked by: us of running time, plus 1 ms for each job added, ended or retried."""
+    depth = sum(minute.peak[:2]) if minute.peak is not None else 0
+    return minute.run_us + 1000 * (minute.added + minute.ended + minute.retried) + depth
+
+
+def total(periods: Iterable[Period]) -> Period:
+    """The sum of consecutive periods, in order, with the busiest of each part."""
+    found = Period()
+    for period in periods:
+        found += period
+    return found.busiest()
+
+
+class Names:
+    """The numbers of a day's names. ``fresh`` are those that ``number`` has given out."""
+
+    def __init__(self, flat: Mapping[bytes, bytes]) -> None:
+        self.last = int(flat.get(b"", b"0"))
+        self._numbers = {
+            name.decode("utf-8", "replace"): int(number) for name, number in flat.items() if name
+        }
+        self.known = self.last
+        self.fresh: dict[str, int] = {}
+        self._named: dict[int, str] | None = None
+
+    def number(self, by: By, name: str) -> int:
+        """The number of a name; a new one gets the next."""
+        full = by.letter + name
+        if full not in self._numbers:
+            self.last += 1
+            self._numbers[full] = self.fresh[full] = self.last
+        return self._numbers[full]
+
+    def name(self, number: int) -> str | None:
+        """The name with this number; None if it was erased."""
+        if self._named is None:
+            self._named = {at: full[1:] for full, at in self._numbers.items()}
+        return self._named.get(number)
+
+
+def pack(period: Period, names: Names) -> bytes:
+    """The record of a period; gives numbers to names that have none."""
+    parts = [_deflate(_row(period.whole))]
+    for by in By:
+        rows = [
+            [names.number(by, name), *_row(minute)] for name, minute in period.parts[by].items()
+        ]
+        parts.append(_deflate(rows) if rows else b"")
+    return _HEAD.pack(_VERSION, *map(len, parts[:3])) + b"".join(parts)
+
+
+def unpack(record: bytes, names: Names | None = None, only: Sequence[By] = tuple(By)) -> Period:
+    """The period of a record with the parts in ``only``; without ``names``, with none.
+
+    A record in a form that a later release writes is an empty period.
+    """
+    period = Period()
+    if len(record) < _HEAD.size or record[0] != _VERSION:
+        return period
+    _, *lengths = _HEAD.unpack_from(record)
+    bounds = [_HEAD.size]
+    for length in lengths:
+        bounds.append(bounds[-1] + length)
+    bounds.append(len(record))
+    period.whole = _minute(_inflate(record[bounds[0] : bounds[1]]))
+    if names is None:
+        return period
+    for at, by in enumerate(By, 1):
+        text = record[bounds[at] : bounds[at + 1]]
+        if by not in only or not text:
+            continue
+        for number, *row in _inflate(text):
+            name = names.name(number)
+            if name is not None:
+                period.parts[by][name] = _minute(row)
+    return period
+
+
+def _row(minute: Minute) -> list[Any]:
+    """A minute as a list: the counters up to the last that is not 0, the histograms, the samples."""
+    counters = [getattr(minute, name) for name in _COUNTERS]
+    while counters and not counters[-1]:
+        counters.pop()
+    rest: list[Any] = [_flat(minute.run), _flat(minute.wait)]
+    if minute.sampled is not None:
+        rest += [*minute.sampled]
+        if minute.peak is not None and minute.peak != minute.sampled:
+            rest += [*minute.peak]
+    while rest and rest[-1] == []:
+        rest.pop()
+    return [counters, *rest]
+
+
+def _minute(row: Sequence[Any]) -> Minute:
+    minute = Minute()
+    for name, number in zip(_COUNTERS, row[0], strict=False):
+        setattr(minute, name, number)
+    if len(row) > 1:
+        minute.run = _histogram(row[1])
+    if len(row) > 2:
+        minute.wait = _histogram(row[2])
+    if len(row) > 5:
+        minute.sampled = _depth(row[3:6])
+        minute.peak = _depth(row[6:9]) if len(row) > 8 else minute.sampled
+    return minute
+
+
+def _depth(numbers: Sequence[int]) -> Depth:
+    waiting, active, delayed = numbers
+    return waiting, active, delayed
+
+
+def _flat(histogram: Mapping[int, int]) -> list[int]:
+    """The buckets in order, each as the distance to the one before it, and its number."""
+    flat, last = [], 0
+    for bucket in sorted(histogram):
+        flat += [bucket - last, histogram[bucket]]
+        last = bucket
+    return flat
+
+
+def _histogram(flat: Sequence[int]) -> dict[int, int]:
+    found, bucket = {}, 0
+    for step, number in zip(flat[::2], flat[1::2], strict=True):
+        bucket += step
+        found[bucket] = number
+    return found
+
+
+def _deflate(rows: Any) -> bytes:
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
+    text = json.dumps(rows, separators=(",", ":")).encode()
+    return compressor.compress(text) + compressor.flush()
+
+
+def _inflate(text: bytes) -> Any:
+    return json.loads(zlib.decompress(text, -15))
