@@ -28,7 +28,8 @@ for a = 5, #ARGV, 4 do
       begin()
       end_cancelled(id, 'a', nil, us)
       count('us', job[3], us)
-      count('r' .. bucket(us), job[3])
+      count('r' .. bucket(us), job[3], 1, job[7])
+      count('fr', nil, 1, job[7])
     end
   elseif job[2] ~= its_token or (job[1] ~= 'a' and job[1] ~= 'c') then
     outcomes[#outcomes + 1] = 'r'
@@ -68,7 +69,7 @@ for a = 5, #ARGV, 4 do
       end
       count('c', org)
       count('us', org, us)
-      count('r' .. bucket(us), org)
+      count('r' .. bucket(us), org, 1, job[7])
       event('completed', id, org)
     end
   end
