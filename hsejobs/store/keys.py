@@ -98,6 +98,9 @@ SUFFIXES: dict[str, str] = {
     # circuit breakers, which do not belong to a queue
     "circuit": "c:",
     "circuits": "circuits",
+    # marks in the history, which do not belong to a queue
+    "notes": "notes",
+    "latest": "latest",
     # counters of HTTP, which do not belong to a queue
     "tally": "tally",
     "reported": "t:",
@@ -105,6 +108,8 @@ SUFFIXES: dict[str, str] = {
 
 #: Retention of the per-minute counters in seconds: of the whole queue, and of one organization.
 MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
+#: How many marks are kept, and for how long (s).
+MARKS_KEPT, MARKS_TTL = 2_000, 30 * 86_400
 #: Retention of a minute's counters, in seconds, until they are added to the history.
 RAW_TTL = 48 * 3600
 #: ms after the end of a minute before it is added to the history.
@@ -153,6 +158,8 @@ PRIORITY_SPAN = 2**50
 CONSTANTS = {
     "MINUTE_TTL": MINUTE_TTL,
     "ORG_MINUTE_TTL": ORG_MINUTE_TTL,
+    "MARKS_KEPT": MARKS_KEPT,
+    "MARKS_TTL": MARKS_TTL,
     "RAW_TTL": RAW_TTL,
     "SETTLE_MS": SETTLE_MS,
     "GROUPS_COUNTED": GROUPS_COUNTED,
@@ -220,6 +227,11 @@ def circuits(prefix: str) -> str:
 def http(prefix: str) -> str:
     """The prefix of the keys of the HTTP counters; no queue can have that name."""
     return f"{prefix}:{{_http}}:"
+
+
+def marks(prefix: str) -> str:
+    """The prefix of the keys of the marks in the history; no queue can have that name."""
+    return f"{prefix}:{{_marks}}:"
 
 
 def doctor(prefix: str) -> str:

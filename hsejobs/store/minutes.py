@@ -97,6 +97,11 @@ def percentile(histogram: Mapping[int, int], share: float) -> float | None:
     return None
 
 
+def bucket_end_ms(bucket: int) -> float:
+    """The upper bound of a histogram's bucket in ms; a time of just this long is in the next one."""
+    return (math.exp2((bucket + 1) / BUCKETS_PER_OCTAVE) - 1) / 1000
+
+
 _FIELDS = {
     b"ad": "added",
     b"c": "completed",

@@ -110,7 +110,7 @@ class Names:
         }
         self.known = self.last
         self.fresh: dict[str, int] = {}
-        self._named: dict[int, str] | None = None
+        self._named: dict[int, str] = {}
 
     def number(self, by: By, name: str) -> int:
         """The number of a name; a new one gets the next."""
@@ -118,13 +118,15 @@ class Names:
         if full not in self._numbers:
             self.last += 1
             self._numbers[full] = self.fresh[full] = self.last
+            self._named = {}
         return self._numbers[full]
 
-    def name(self, number: int) -> str | None:
+    def name(self, number: int, by: By) -> str | None:
         """The name with this number; None if it was erased."""
-        if self._named is None:
-            self._named = {at: full[1:] for full, at in self._numbers.items()}
-        return self._named.get(number)
+        if not self._named:
+            self._named = {at: full for full, at in self._numbers.items()}
+        full = self._named.get(number, "")
+        return full[1:] if full[:1] == by.letter else None
 
 
 def pack(period: Period, names: Names) -> bytes:
@@ -138,10 +140,16 @@ def pack(period: Period, names: Names) -> bytes:
     return _HEAD.pack(_VERSION, *map(len, parts[:3])) + b"".join(parts)
 
 
-def unpack(record: bytes, names: Names | None = None, only: Sequence[By] = tuple(By)) -> Period:
+def unpack(
+    record: bytes,
+    names: Names | None = None,
+    only: Sequence[By] = tuple(By),
+    org: str | None = None,
+) -> Period:
     """The period of a record with the parts in ``only``; without ``names``, with none.
 
-    A record in a form that a later release writes is an empty period.
+    With ``org``, it has nothing but that organization's part. A record in a form that a later release
+    writes is an empty period.
     """
     period = Period()
     if len(record) < _HEAD.size or record[0] != _VERSION:
@@ -151,7 +159,8 @@ def unpack(record: bytes, names: Names | None = None, only: Sequence[By] = tuple
     for length in lengths:
         bounds.append(bounds[-1] + length)
     bounds.append(len(record))
-    period.whole = _minute(_inflate(record[bounds[0] : bounds[1]]))
+    if org is None:
+        period.whole = _minute(_inflate(record[bounds[0] : bounds[1]]))
     if names is None:
         return period
     for at, by in enumerate(By, 1):
@@ -159,8 +168,8 @@ def unpack(record: bytes, names: Names | None = None, only: Sequence[By] = tuple
         if by not in only or not text:
             continue
         for number, *row in _inflate(text):
-            name = names.name(number)
-            if name is not None:
+            name = names.name(number, by)
+            if name is not None and (org is None or name == org):
                 period.parts[by][name] = _minute(row)
     return period
 

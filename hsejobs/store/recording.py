@@ -7,13 +7,12 @@ once, in order. One that was away continues where the history ends.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import RedisClient
-from hsejobs.store.minutes import Minute, minute_of, pairs, tasks_of
-from hsejobs.store.periods import MOST, NAMES_TTL, RETENTION, By, Names, Period, pack, total, unpack
+from hsejobs.store.history import QueueHistory
+from hsejobs.store.periods import NAMES_TTL, RETENTION, Period, pack, total
 
 #: ms in which no other process adds minutes to the same queue.
 LEASE_MS = 5_000
@@ -32,6 +31,7 @@ class Recorder:
         self, client: RedisClient, prefix: str, queue: str, *, patience: float = 0.0
     ) -> None:
         self.redis, self.base, self.patience = client, keys.base(prefix, queue), patience
+        self.history = QueueHistory(client, prefix, queue, patience=patience)
 
     def run(self) -> float:
         """Does what is due now; returns the seconds until more is due."""
@@ -53,22 +53,13 @@ class Recorder:
     def _run(self, script: scripts.Script, *args: scripts.Arg) -> Any:
         return self.redis.run(script, self.base, args, patience=self.patience)
 
-    def _batch(self, *calls: Sequence[scripts.Arg]) -> list[Any]:
-        if not calls:
-            return []
-        return self.redis.batch([(None, words) for words in calls], patience=self.patience)
-
-    def _key(self, name: str, rest: object = "") -> str:
-        return keys.of(self.base, name, str(rest))
-
     def _step(self, cursor: int, until: int) -> int:
         """Adds the next minutes, at most to the end of their ten; returns the last one in the history."""
         first = max(cursor + 1, until - (OLDEST if cursor >= 0 else keys.MINUTE_TTL // 60))
         last = min(until, first - first % STEP + STEP - 1)
         day = first // 1440
-        raw = self._batch(("HGETALL", self._key("names", day)))[0]
-        names = Names(pairs(raw))
-        minutes = self.raw(range(first, last + 1))
+        names = self.history.names([day], again=True)[day]
+        minutes = self.history.raw(range(first, last + 1))
         stored: list[tuple[str, bytes, int]] = []
         found: list[Period] = []
         for at, period in zip(range(first, last + 1), minutes, strict=True):
@@ -77,12 +68,12 @@ class Recorder:
                 stored.append((f"h1:{at}", pack(found[-1], names), RETENTION[1]))
         if last % STEP == STEP - 1:
             start = last - STEP + 1
-            ten = total([*self.stored(1, range(start, first), names), *found])
+            ten = total([*self.history.stored(1, range(start, first)), *found])
             if not ten.empty:
                 stored.append((f"h10:{start}", pack(ten, names), RETENTION[10]))
             if last % 60 == 59:
                 begin = last - 59
-                hour = total([*self.stored(10, range(begin, start, STEP), names), ten])
+                hour = total([*self.history.stored(10, range(begin, start, STEP)), ten])
                 if not hour.empty:
                     stored.append((f"h60:{begin}", pack(hour, names), RETENTION[60]))
         args: list[scripts.Arg] = [cursor, last, day, names.known]
@@ -95,67 +86,8 @@ class Recorder:
         # Another process was faster, or an organization was erased meanwhile.
         return int(self._run(scripts.SAMPLE, "", 0)[1])
 
-    def stored(self, step: int, starts: Sequence[int], names: Names | None) -> list[Period]:
-        """The periods of ``step`` minutes that begin in these minutes; empty ones without a record."""
-        if not starts:
-            return []
-        found = self._batch(("MGET", *(self._key("period", f"{step}:{at}") for at in starts)))[0]
-        return [Period() if one is None else unpack(one, names) for one in found]
-
-    def raw(self, minutes: Sequence[int]) -> list[Period]:
-        """The periods of minutes that are not in the history yet, from their counters."""
-        calls: list[Sequence[scripts.Arg]] = []
-        for at in minutes:
-            calls += [
-                ("HGETALL", self._key(name, at))
-                for name in ("minute", "errorminute", "busiest", "sample")
-            ]
-        replies = [pairs(one) for one in self._batch(*calls)]
-        found, asked = [], []
-        for index, at in enumerate(minutes):
-            counters, errors, busiest, samples = replies[4 * index : 4 * index + 4]
-            period = Period(minute_of(counters))
-            period.parts[By.TASK] = tasks_of(counters)
-            period.parts[By.ERROR] = _groups(errors)
-            _set_depth(period.whole, samples.pop(b"", b""))
-            found.append(period)
-            for org in dict.fromkeys([*(one for one in busiest if one), *samples]):
-                asked.append((period, at, org.decode(), samples.get(org, b"")))
-        replies = self._batch(
-            *(("HGETALL", self._key("minute", f"{at}:{org}")) for _, at, org, _ in asked)
-        )
-        for (period, _, name, depth), reply in zip(asked, replies, strict=True):
-            counted = minute_of(pairs(reply))
-            _set_depth(counted, depth)
-            period.parts[By.ORG][name] = counted
-        return found
-
 
 def _until_due(now_ms: int) -> float:
     """The seconds until the next sample or the next minute to add."""
     passed = now_ms % 60_000
     return ((keys.SETTLE_MS if passed < keys.SETTLE_MS else 60_000) - passed) / 1000
-
-
-def _set_depth(minute: Minute, text: bytes) -> None:
-    numbers = text.split()
-    if len(numbers) == 3:
-        waiting, active, delayed = map(int, numbers)
-        minute.sampled = minute.peak = (waiting, active, delayed)
-
-
-def _groups(flat: dict[bytes, bytes]) -> dict[str, Minute]:
-    """The failures and retries of a minute by group: ``code`` and text, '' for those beyond the limit."""
-    found: dict[str, Minute] = {}
-    for name, value in flat.items():
-        kind, group = name[:1], name[1:].decode("utf-8", "replace")
-        if kind in (b"f", b"r"):
-            minute = found.setdefault(group, Minute())
-            if kind == b"f":
-                minute.failed += int(value)
-            else:
-                minute.retried += int(value)
-    return found
-
-
-__all__ = ["MOST", "Recorder"]
