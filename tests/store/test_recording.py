@@ -117,7 +117,7 @@ def test_a_minute_by_queue_task_error_and_organization(
     assert 0 < redis_client.ttl(f"{BASE}m:{clock.start}") <= keys.MINUTE_TTL
 
 
-def test_minutes_become_ten_and_hours_once_whoever_adds_them(
+def test_minutes_become_ten_and_hours_once_with_several_recorders(
     store: Store, recorder: Recorder, redis_client: redis.Redis
 ) -> None:
     clock = Clock(store, redis_client, minutes=150)

@@ -1,8 +1,8 @@
 -- sample: takes the queue's sample of this minute, once; tells how far the history goes.
 -- KEYS: 1 the queue's base
 -- ARGV: minute, lease_ms
---   minute: which one, '' for the current one; lease_ms: for how long this caller alone is told that
---   minutes have ended that are not in the history, 0 to be told nothing of them
+--   minute: which one, '' for the current one; lease_ms: for how long this caller alone adds minutes
+--   that have ended to the history, 0 to add none
 -- returns: {Redis time in ms, the last minute in the history or -1, the last one that could be in it, 1 if this
 --       caller is to add those between, 1 if this call took the sample}
 -- errors: none

@@ -1,4 +1,4 @@
--- Counts jobs that failed for good, by task and by code.
+-- Counts jobs that failed permanently, by task and by code.
 local function count_failed(org, task, code)
   count('f', org)
   count('ft', nil, 1, task)
