@@ -20,7 +20,7 @@ from hsejobs.engine.slots import Running, Slot
 from hsejobs.engine.timer import DueTimer
 from hsejobs.error_groups import normalized
 from hsejobs.errors import JobNotFound, JobsError, RedisUnavailable
-from hsejobs.store import keys, registry, releases, rules
+from hsejobs.store import keys, marks, registry, releases, rules
 from hsejobs.store.client import RedisClient
 from hsejobs.store.recording import Recorder
 from hsejobs.store.work import SWEEP_LIMIT, WorkerStore
@@ -314,6 +314,8 @@ class Maintenance:
         if not self._registered:
             self._describe()
             self._registered = True
+            if self.queue.release_number is not None:
+                marks.note_release(self.redis, self.queue.runtime.prefix, self.queue.release_number)
 
     def _describe(self) -> None:
         """Makes Redis know this consumer's release, and learns what the newest one says."""

@@ -70,6 +70,11 @@ class Marks:
         ]
 
 
+def note_release(client: RedisClient, prefix: str, release: str) -> None:
+    """Marks a deploy, unless the newest such mark is of the same release. Raises RedisUnavailable."""
+    Marks(client, prefix).add("deploy", f"release {release}", "hsejobs", once=True)
+
+
 def _mark(at: int, raw: dict[str, Any]) -> Mark:
     return Mark(
         at, raw["kind"], raw["text"], raw["who"], raw.get("queue"), raw.get("organizationId")

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from hsejobs.store import keys
 from hsejobs.store.minutes import Depth, Minute
 
 #: Minutes of a period, and for how long its record is kept, in seconds: from the finest to the coarsest.
 RETENTION: dict[int, int] = {1: 3 * 3600, 10: 48 * 3600, 60: 30 * 86_400}
-#: How long the names of a day are kept, in seconds: longer than every record that uses them.
-NAMES_TTL = 32 * 86_400
+#: How long the names of a day are kept, in seconds.
+NAMES_TTL = keys.NAMES_DAYS * 86_400
 #: Tasks, groups of errors and organizations in one record: the busiest.
 MOST = 50
 #: What of the record is shown by what.

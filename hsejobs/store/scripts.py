@@ -201,6 +201,7 @@ OBLITERATE = Script("obliterate", ("states", "force", "limit", "whole", "asked",
 SAMPLE = Script("sample", ("minute", "lease_ms"))
 FOLD = Script("fold", ("before", "through", "day", "numbered"), ("what", "value", "ttl_s"))
 NOTE = Script("note", ("mark", "once"))
+TOTALS = Script("totals", ("most",))
 OVERDUE = Script("overdue", ("overdue_ms",))
 PAUSE = Script("pause", ("pause",))
 HEARTBEAT = Script("heartbeat", ("worker", "record", "ttl_ms", "release", "described", "hold"))

@@ -7,7 +7,7 @@
 --   what: "n" and a name, whose number is value, or "h" and a period, whose record is value
 -- returns: 1, or 0 if another caller was faster
 -- errors: none
--- include: base
+-- include: base totals
 local before, through, history = whole(ARGV[1], -1), whole(ARGV[2], 0), base .. K.history
 local names = base .. K.names .. ARGV[3]
 local cursor = whole(read(history, 'm')[1], -1)
@@ -15,16 +15,12 @@ if cursor ~= before and not (cursor > minute + 1 and before < cursor) then retur
 if through >= minute or through <= before or whole(read(names, '')[1], 0) ~= whole(ARGV[4], 0) then return 0 end
 begin()
 
-local TOTAL = { ad = 'ad', c = 'c', f = 'f', rt = 'rt', rm = 'rm', st = 'st', us = 'us', wu = 'wu' }
 local totals = {}
 
--- Returns the name of a total: codes beyond the limit count as one.
-local function total_of(name)
-  if TOTAL[name] or string.match(name, '^[rw]%d+$') then return name end
-  if string.sub(name, 1, 3) ~= 'fc:' then return nil end
-  if redis.call('HGET', base .. K.totals, name) then return name end
-  if bump(base .. K.totals, 'codes', 1) > CODES_COUNTED then return 'fc:other' end
-  return name
+-- Codes beyond the limit count as one.
+local function code_of(name)
+  if totals[name] or redis.call('HGET', base .. K.totals, name) then return name end
+  return bump(base .. K.totals, 'codes', 1) > CODES_COUNTED and 'fc:other' or name
 end
 
 local function fold_minute(at)
@@ -32,6 +28,7 @@ local function fold_minute(at)
   local flat = redis.pcall('HGETALL', key)
   if flat.err or #flat == 0 then return end
   local own, summed = {}, {}
+  sum_minute(flat, totals, code_of)
   for i = 1, #flat, 2 do
     local number = whole(flat[i + 1], 0)
     local name, task = string.match(flat[i], '^(%l+%d*)|(.*)$')
@@ -39,8 +36,6 @@ local function fold_minute(at)
       own[#own + 1] = flat[i]
       summed[name] = (summed[name] or 0) + number
     end
-    name = total_of(name or flat[i])
-    if name then totals[name] = (totals[name] or 0) + number end
   end
   for from = 1, #own, 500 do redis.call('HDEL', key, unpack(own, from, math.min(#own, from + 499))) end
   for name, number in pairs(summed) do
