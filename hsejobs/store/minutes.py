@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from hsejobs.model import whole_number
@@ -115,7 +115,8 @@ _FIELDS = {
     b"us": "run_us",
     b"wu": "wait_us",
 }
-COUNTERS = tuple(_FIELDS.values())
+#: The counters of a minute, in its order: records of the history depend on it.
+COUNTERS = tuple(one.name for one in fields(Minute) if one.name in _FIELDS.values())
 
 
 def _most(one: Depth, other: Depth) -> Depth:

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from hsejobs.store import keys
-from hsejobs.store.minutes import Depth, Minute
+from hsejobs.store.minutes import COUNTERS, Minute
 
 #: Minutes of a period, and for how long its record is kept, in seconds: from the finest to the coarsest.
 RETENTION: dict[int, int] = {1: 3 * 3600, 10: 48 * 3600, 60: 30 * 86_400}
@@ -24,20 +24,6 @@ RETENTION: dict[int, int] = {1: 3 * 3600, 10: 48 * 3600, 60: 30 * 86_400}
 NAMES_TTL = keys.NAMES_DAYS * 86_400
 #: Tasks, groups of errors and organizations in one record: the busiest.
 MOST = 50
-#: What of the record is shown by what.
-_COUNTERS = (
-    "added",
-    "completed",
-    "failed",
-    "retried",
-    "removed",
-    "restored",
-    "stalled",
-    "cancelled",
-    "refused",
-    "run_us",
-    "wait_us",
-)
 _HEAD = struct.Struct(">BHHH")
 _VERSION = 1
 
@@ -53,6 +39,11 @@ class By(StrEnum):
     def letter(self) -> str:
         """The first letter of its names in a day's hash."""
         return self.value[0]
+
+
+#: The buckets that become one in a record: there are many organizations, so theirs are an octave each.
+_WIDTH = {By.TASK: 1, By.ERROR: 1, By.ORG: 4}
+_RUN_US = COUNTERS.index("run_us")
 
 
 @dataclass(slots=True)
@@ -132,10 +123,12 @@ class Names:
 
 def pack(period: Period, names: Names) -> bytes:
     """The record of a period; gives numbers to names that have none."""
-    parts = [_deflate(_row(period.whole))]
+    parts = [_deflate(_row(period.whole, 1))]
     for by in By:
+        width = _WIDTH[by]
         rows = [
-            [names.number(by, name), *_row(minute)] for name, minute in period.parts[by].items()
+            [names.number(by, name), *_row(minute, width)]
+            for name, minute in period.parts[by].items()
         ]
         parts.append(_deflate(rows) if rows else b"")
     return _HEAD.pack(_VERSION, *map(len, parts[:3])) + b"".join(parts)
@@ -161,7 +154,7 @@ def unpack(
         bounds.append(bounds[-1] + length)
     bounds.append(len(record))
     if org is None:
-        period.whole = _minute(_inflate(record[bounds[0] : bounds[1]]))
+        period.whole = _minute(_inflate(record[bounds[0] : bounds[1]]), 1)
     if names is None:
         return period
     for at, by in enumerate(By, 1):
@@ -171,59 +164,61 @@ def unpack(
         for number, *row in _inflate(text):
             name = names.name(number, by)
             if name is not None and (org is None or name == org):
-                period.parts[by][name] = _minute(row)
+                period.parts[by][name] = _minute(row, _WIDTH[by])
     return period
 
 
-def _row(minute: Minute) -> list[Any]:
-    """A minute as a list: the counters up to the last that is not 0, the histograms, the samples."""
-    counters = [getattr(minute, name) for name in _COUNTERS]
+def _row(minute: Minute, width: int) -> list[Any]:
+    """A minute as a list: the counters up to the last that is not 0, the histograms, the samples.
+
+    ``width``: how many buckets of a histogram become one.
+    """
+    counters = [getattr(minute, name) for name in COUNTERS]
+    if width > 1:
+        counters[_RUN_US] = counters[_RUN_US] // 1000
     while counters and not counters[-1]:
         counters.pop()
-    rest: list[Any] = [_flat(minute.run), _flat(minute.wait)]
+    rest: list[Any] = [_dense(minute.run, width), _dense(minute.wait, width)]
     if minute.sampled is not None:
-        rest += [*minute.sampled]
+        rest += minute.sampled
         if minute.peak is not None and minute.peak != minute.sampled:
-            rest += [*minute.peak]
+            rest += minute.peak
     while rest and rest[-1] == []:
         rest.pop()
     return [counters, *rest]
 
 
-def _minute(row: Sequence[Any]) -> Minute:
-    minute = Minute()
-    for name, number in zip(_COUNTERS, row[0], strict=False):
-        setattr(minute, name, number)
-    if len(row) > 1:
-        minute.run = _histogram(row[1])
-    if len(row) > 2:
-        minute.wait = _histogram(row[2])
+def _minute(row: Sequence[Any], width: int) -> Minute:
+    # In the order of the class: this is called tens of thousands of times for one history.
+    minute = Minute(*row[0])
+    if width > 1:
+        minute.run_us *= 1000
+    if len(row) > 1 and row[1]:
+        minute.run = _buckets(row[1], width)
+    if len(row) > 2 and row[2]:
+        minute.wait = _buckets(row[2], width)
     if len(row) > 5:
-        minute.sampled = _depth(row[3:6])
-        minute.peak = _depth(row[6:9]) if len(row) > 8 else minute.sampled
+        minute.sampled = minute.peak = (row[3], row[4], row[5])
+        if len(row) > 8:
+            minute.peak = (row[6], row[7], row[8])
     return minute
 
 
-def _depth(numbers: Sequence[int]) -> Depth:
-    waiting, active, delayed = numbers
-    return waiting, active, delayed
+def _dense(histogram: Mapping[int, int], width: int) -> list[int]:
+    """The number of the first bucket, then how many are in it and in those after it."""
+    if not histogram:
+        return []
+    first, last = min(histogram) // width, max(histogram) // width
+    counts = [0] * (last - first + 1)
+    for bucket, number in histogram.items():
+        counts[bucket // width - first] += number
+    return [first, *counts]
 
 
-def _flat(histogram: Mapping[int, int]) -> list[int]:
-    """The buckets in order, each as the distance to the one before it, and its number."""
-    flat, last = [], 0
-    for bucket in sorted(histogram):
-        flat += [bucket - last, histogram[bucket]]
-        last = bucket
-    return flat
-
-
-def _histogram(flat: Sequence[int]) -> dict[int, int]:
-    found, bucket = {}, 0
-    for step, number in zip(flat[::2], flat[1::2], strict=True):
-        bucket += step
-        found[bucket] = number
-    return found
+def _buckets(dense: Sequence[int], width: int) -> dict[int, int]:
+    """The histogram; a bucket that was several is the last of them, whose upper bound is its own."""
+    at = dense[0] * width + width - 1
+    return {at + width * i: n for i, n in enumerate(dense[1:]) if n}
 
 
 def _deflate(rows: Any) -> bytes:

@@ -129,9 +129,9 @@ def _memory(out: list[str], client: RedisClient) -> None:
     info = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
     used: list[Sample] = [("", {}, int(info.get("used_memory") or 0))]
     _metric(out, "redis_memory_bytes", "gauge", "Memory that Redis uses.", used)
-    if limit := int(info.get("maxmemory") or 0):
-        most: list[Sample] = [("", {}, limit)]
-        _metric(out, "redis_memory_limit_bytes", "gauge", "Memory that Redis may use.", most)
+    limit = int(info.get("maxmemory") or 0)
+    most: list[Sample] = [("", {}, limit)] if limit else []
+    _metric(out, "redis_memory_limit_bytes", "gauge", "Memory that Redis may use.", most)
 
 
 def _metric(out: list[str], name: str, kind: str, text: str, samples: Iterable[Sample]) -> None:

@@ -1,4 +1,4 @@
-"""Consumers serve the metrics themselves: one a machine, and another one when it ends."""
+"""Consumers serve the metrics themselves: one on a machine, and another one when it ends."""
 
 from __future__ import annotations
 
@@ -7,9 +7,83 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from hsejobs.settings import load
+from hsejobs.settings import load_settings
 from hsejobs.store.client import RedisClient
+from hsejobs.watch import metrics_server
 from hsejobs.watch.metrics import CONTENT_TYPE
 from hsejobs.watch.metrics_server import MetricsServer
 from tests.store.test_acts import Store
 from tests.support import wait_until
+from tests.support.server import Server, free_port
+
+TOKEN = "sesame"
+
+
+@pytest.fixture
+def store(redis_url: str) -> Iterator[Store]:
+    found = Store(redis_url)
+    yield found
+    found.redis.close()
+
+
+def ask(port: int, path: str = "/metrics", key: str = TOKEN) -> httpx.Response | None:
+    try:
+        return httpx.get(
+            f"http://127.0.0.1:{port}{path}",
+            headers={"Authorization": f"Bearer {key}"},
+            trust_env=False,
+        )
+    except httpx.TransportError:
+        return None
+
+
+def test_one_serves_and_another_takes_over(
+    store: Store, redis_server: Server, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics_server, "TAKE_OVER", 0.1)
+    port = free_port()
+    settings = load_settings(
+        {
+            "QUEUE_REDIS_URL": redis_url,
+            "QUEUE_REDIS_PREFIX": "t",
+            "JOBS_WORKER_METRICS_PORT": str(port),
+            "JOBS_METRICS_TOKEN": TOKEN,
+        }
+    )
+    store.add("a")
+    store.redis.command("SADD", "t:queues", "q")
+    client = RedisClient(redis_url)
+    first, second = (MetricsServer(client, settings, "q") for _ in range(2))
+    first.start()
+    try:
+        wait_until(lambda: ask(port) is not None, 10, "the first to serve")
+        second.start()
+        answer = ask(port)
+        assert answer is not None
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == CONTENT_TYPE
+        assert 'hsejobs_jobs_added_total{queue="q"} 1' in answer.text
+        wrong, elsewhere = ask(port, key="no"), ask(port, "/")
+        assert wrong is not None
+        assert wrong.status_code == 401
+        assert elsewhere is not None
+        assert elsewhere.status_code == 404
+        first.stop()
+        wait_until(lambda: ask(port) is None, 10, "the first to stop")
+        wait_until(lambda: ask(port) is not None, 10, "the second to take over")
+        redis_server.stop()
+        away = ask(port)
+        assert away is not None
+        assert away.status_code == 503
+        redis_server.start()
+    finally:
+        first.stop()
+        second.stop()
+        client.close()
+
+
+def test_without_a_port_nothing_is_served(store: Store, redis_url: str) -> None:
+    server = MetricsServer(store.redis, load_settings({"QUEUE_REDIS_URL": redis_url}), "q")
+    server.start()
+    assert server.settings.worker_metrics_port is None
+    server.stop()

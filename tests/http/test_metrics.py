@@ -114,7 +114,7 @@ def test_durations_rates_and_failures(shim: Shim, redis_url: str) -> None:
     assert found['hsejobs_jobs_failed_total{queue="email",code="error"}'] == 2
     assert found['hsejobs_jobs_retried_total{queue="email"}'] == 0
     assert found['hsejobs_slots{queue="email",state="busy"}'] == 0
-    assert found['hsejobs_redis_memory_bytes'] > 0
+    assert found["hsejobs_redis_memory_bytes"] > 0
     assert found['hsejobs_failure_ratio{queue="email"}'] == 0.2
     assert found['hsejobs_finished_per_minute{queue="email"}'] == 2
     assert found[f'hsejobs_jobs{{queue="email",state="{State.COMPLETED}"}}'] == 8

@@ -46,7 +46,8 @@ end
 
 for at = math.max(before + 1, through - 9), through do
   fold_minute(at)
-  redis.call('UNLINK', base .. K.errorminute .. at, base .. K.sample .. at)
+  -- The next sample asks for the busiest of this minute.
+  redis.call('UNLINK', base .. K.errorminute .. at, base .. K.sample .. at, base .. K.busiest .. (at - 2))
 end
 for name, by in pairs(totals) do bump(base .. K.totals, name, int(by)) end
 redis.call('EXPIRE', base .. K.totals, TOTALS_TTL)

@@ -16,8 +16,9 @@ local function code_of(name)
   codes = codes + 1
   return codes > CODES_COUNTED and 'fc:other' or name
 end
-local cursor = whole(read(base .. K.history, 'm')[1], minute - MINUTE_TTL / 60 - 1)
-for at = cursor + 1, math.min(minute, cursor + within(ARGV[1], 1, 1000, 1)) do
+local most = within(ARGV[1], 1, 1000, 1)
+local cursor = whole(read(base .. K.history, 'm')[1], minute - most)
+for at = cursor + 1, math.min(minute, cursor + most) do
   local found = redis.pcall('HGETALL', base .. K.minute .. at)
   if not found.err then sum_minute(found, sums, code_of) end
 end
