@@ -16,7 +16,7 @@ from tests.store.test_acts import Store
 from tests.support import wait_until
 from tests.support.server import Server, free_port
 
-TOKEN = "sesame"
+TOKEN, OTHER = "sesame", "poppy"
 
 
 @pytest.fixture
@@ -42,18 +42,19 @@ def test_one_serves_and_another_takes_over(
 ) -> None:
     monkeypatch.setattr(metrics_server, "TAKE_OVER", 0.1)
     port = free_port()
-    settings = load_settings(
-        {
-            "QUEUE_REDIS_URL": redis_url,
-            "QUEUE_REDIS_PREFIX": "t",
-            "JOBS_WORKER_METRICS_PORT": str(port),
-            "JOBS_METRICS_TOKEN": TOKEN,
-        }
-    )
+    env = {
+        "QUEUE_REDIS_URL": redis_url,
+        "QUEUE_REDIS_PREFIX": "t",
+        "JOBS_WORKER_METRICS_PORT": str(port),
+    }
     store.add("a")
     store.redis.command("SADD", "t:queues", "q")
     client = RedisClient(redis_url)
-    first, second = (MetricsServer(client, settings, "q") for _ in range(2))
+    # Each has a token of its own, so that the answer tells which one serves.
+    first, second = (
+        MetricsServer(client, load_settings({**env, "JOBS_METRICS_TOKEN": key}), "q")
+        for key in (TOKEN, OTHER)
+    )
     first.start()
     try:
         wait_until(lambda: ask(port) is not None, 10, "the first to serve")
@@ -69,10 +70,14 @@ def test_one_serves_and_another_takes_over(
         assert elsewhere is not None
         assert elsewhere.status_code == 404
         first.stop()
-        wait_until(lambda: ask(port) is None, 10, "the first to stop")
-        wait_until(lambda: ask(port) is not None, 10, "the second to take over")
+
+        def taken_over() -> bool:
+            answer = ask(port, key=OTHER)
+            return answer is not None and answer.status_code == 200
+
+        wait_until(taken_over, 10, "the second to take over")
         redis_server.stop()
-        away = ask(port)
+        away = ask(port, key=OTHER)
         assert away is not None
         assert away.status_code == 503
         redis_server.start()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 import redis
 
-from hsejobs.store import keys
+from hsejobs.model import State
+from hsejobs.store import keys, totals
+from hsejobs.store.history import QueueHistory, Range
 from hsejobs.store.minutes import minute_of, pairs
 from hsejobs.store.periods import RETENTION, By, Names, Period, unpack
 from hsejobs.store.recording import Recorder
+from hsejobs.store.tenants import Tenants
 from tests.store.test_acts import Store
 from tests.support.waiting import redis_ms
 
@@ -22,16 +26,15 @@ class Clock:
 
     def __init__(self, store: Store, client: redis.Redis, minutes: int = 120) -> None:
         self.client = client
-        self.now = redis_ms(store.redis) // 60_000 - minutes
-        self.start = self.now
+        self.real = redis_ms(store.redis) // 60_000
+        self.start = self.now = self.real - minutes
         client.hset(BASE + "history", "m", self.now - 1)
 
     def end_minute(self) -> None:
         found: Any = self.client.keys(f"{BASE}m*:*")
         for key in found:
             kind, minute, *org = key.decode().removeprefix(BASE).split(":", 2)
-            # Those that ended before are older than any minute of this test's own.
-            if int(minute) > self.start + 110:
+            if int(minute) >= self.real:
                 to = ":".join([BASE + kind, str(self.now), *org])
                 if self.client.exists(to):
                     for field, value in self.client.hgetall(key).items():
@@ -171,3 +174,108 @@ def test_a_recorder_that_was_away_for_hours_goes_on(
     late = recorded(redis_client, 10, ten - ten % 10)
     assert late is not None
     assert late.whole.added == 1
+
+
+def _random_act(rng: random.Random, store: Store, number: int) -> None:
+    """One of an hour's acts, on whatever there is."""
+    claims = store.claim(rng.randrange(1, 4)) if rng.random() < 0.6 else []
+    for pair in claims:
+        chance = rng.random()
+        if chance < 0.4:
+            store.done(pair)
+        elif chance < 0.7:
+            store.fail(pair, final=chance < 0.55)
+        elif chance < 0.85:
+            store.work.release([pair])
+    org = rng.choice([None, "one", "two"])
+    act = rng.randrange(9)
+    if act < 4:
+        for at in range(rng.randrange(1, 6)):
+            delay = rng.choice([0, 0, 0, 60_000])
+            store.add(f"j{number}-{at}", organization_id=org, delay=delay)
+        return
+    state = rng.choice([State.WAITING, State.DELAYED, State.FAILED, State.COMPLETED])
+    found = store.reader.page("q", state, limit=5).jobs
+    if act == 4 and state is State.FAILED:
+        for job in found:
+            store.writer.retry("q", job.id)
+    elif act == 5 and found:
+        removed = store.writer.remove("q", found[0].id)
+        if rng.random() < 0.7:
+            store.writer.restore(removed)
+    elif act == 6:
+        store.writer.clean("q", state, 0, limit=3)
+    elif act == 7 and rng.random() < 0.3:
+        store.writer.drain("q")
+    elif act == 8 and rng.random() < 0.2:
+        store.writer.obliterate("q", force=True)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_sampled_depth_is_the_counted_one_at_every_minute(
+    store: Store, recorder: Recorder, redis_client: redis.Redis, seed: int
+) -> None:
+    """After adds, retries, removals, restores, cleans, drains and obliterates."""
+    rng = random.Random(seed)
+    clock = Clock(store, redis_client, minutes=90)
+    counted: dict[int, tuple[int, ...]] = {}
+    added, before = 0, 0
+    for number in range(60):
+        recorder.sample(clock.now)
+        counted[clock.now] = tuple(store.counts()[:3])
+        for turn in range(6):
+            _random_act(rng, store, 10 * number + turn)
+        clock.end_minute()
+        if number % 7 == 6:
+            cursor = int(redis_client.hget(BASE + "history", "m") or 0)
+            while cursor < clock.now - 1:
+                cursor = recorder._step(cursor, clock.now - 1)
+        [sums] = totals.read(store.redis, "t", ["q"])
+        assert sums.counters.added >= added
+        assert sum(sums.counters.wait.values()) >= before
+        added, before = sums.counters.added, sum(sums.counters.wait.values())
+    while recorder.run() < 1:
+        pass
+    last = clock.now - 1
+    wanted = Range(clock.start, clock.now, 1)
+    points = QueueHistory(store.redis, "t", "q").read(wanted)
+    assert {at: period.whole.sampled for at, period in points} == counted
+    assert sum(period.whole.added for _, period in points) == added > 0
+    assert sum(period.whole.removed for _, period in points) > 0
+    tens = QueueHistory(store.redis, "t", "q").read(
+        Range(clock.start - clock.start % 10, last + 1, 10), [By.ORG]
+    )
+    assert sum(period.whole.added for _, period in tens) == added
+    [sums] = totals.read(store.redis, "t", ["q"])
+    assert sums.counters.added == added
+    assert sum(sums.failed.values()) == sums.counters.failed
+    if redis_client.exists(f"{BASE}waiting"):
+        store.writer.obliterate("q", force=True)
+
+
+def test_an_erased_organization_leaves_the_history(
+    store: Store, recorder: Recorder, redis_client: redis.Redis
+) -> None:
+    clock = Clock(store, redis_client)
+    for _ in range(20):
+        store.add(f"j{clock.now}", organization_id="one")
+        recorder.sample(clock.now + 1)
+        clock.end_minute()
+    while recorder.run() < 1:
+        pass
+    wanted = Range(clock.start, clock.now, 1)
+
+    def read() -> list[str]:
+        found = QueueHistory(store.redis, "t", "q").read(wanted, [By.ORG])
+        return [name for _, period in found for name in period.parts[By.ORG]]
+
+    assert "one" in read()
+    tenants = Tenants(store.redis, "t")
+    assert sum(found.entries for found in tenants.walk("one")) > 0
+    for state in State:
+        store.writer.clean("q", state, 0, organization_id="one") if state != "active" else None
+    tenants.forget_entries("q", "one")
+    assert read() == []
+    assert not [
+        key for key in redis_client.hgetall(f"{BASE}hn:{clock.start // 1440}") if key == b"oone"
+    ]
