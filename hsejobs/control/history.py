@@ -16,7 +16,7 @@ from hsejobs.store.client import RedisClient
 from hsejobs.store.history import MOST_POINTS, QueueHistory, Range, finest
 from hsejobs.store.marks import Mark, Marks
 from hsejobs.store.minutes import Depth, Minute, bucket_end_ms, percentile
-from hsejobs.store.periods import RETENTION, By, activity
+from hsejobs.store.periods import MOST, RETENTION, By, activity
 
 #: The span without ``from``, and the steps offered without ``step``, in minutes.
 DEFAULT_SPAN = 180
@@ -144,9 +144,8 @@ def read(
     if org is not None and division is not None:
         raise Forbidden("the history of one organization cannot be divided; leave out `by`")
     series: list[Series] = []
-    only = () if division is None else (division,)
     for queue in queues:
-        found = QueueHistory(client, prefix, queue).read(wanted, only, org)
+        found = QueueHistory(client, prefix, queue).read(wanted, division, org)
         if org is not None:
             points = [(at, period.parts[By.ORG].get(org, Minute())) for at, period in found]
             series.append(_series(queue, None, points))
@@ -160,6 +159,7 @@ def read(
             series += [_series(queue, name, points) for name, points in parts.items()]
     if division is not None:
         series.sort(key=lambda one: -sum(activity(minute) for _, minute in one.points))
+        del series[MOST * len(queues) :]
     start, end = wanted.start * 60_000, wanted.end * 60_000
     shown = list_marks(client, prefix, start, end, actor, organization_id=org) if marks else []
     if len(queues) == 1:

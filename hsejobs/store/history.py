@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,20 @@ from hsejobs.errors import InvalidOption
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import RedisClient
 from hsejobs.store.minutes import Minute, minute_of, pairs, tasks_of
-from hsejobs.store.periods import RETENTION, By, Names, Period, total, unpack
+from hsejobs.store.periods import (
+    MOST,
+    RETENTION,
+    By,
+    Names,
+    Period,
+    activity_of_row,
+    book_of,
+    minute_of_row,
+    rows_of,
+    total,
+    unpack,
+    whole_of,
+)
 
 #: Points of one series.
 MOST_POINTS = 1_500
@@ -46,9 +60,9 @@ class QueueHistory:
         self._names: dict[int, Names] = {}
 
     def read(
-        self, wanted: Range, only: Sequence[By] = (), org: str | None = None
+        self, wanted: Range, by: By | None = None, org: str | None = None
     ) -> list[tuple[int, Period]]:
-        """A period for each step, with the parts in ``only``; with ``org``, that organization's part alone.
+        """A period for each step, with the busiest parts ``by``; with ``org``, that one's part alone.
 
         Raises InvalidOption if no records of so short periods are kept for so long.
         """
@@ -62,18 +76,45 @@ class QueueHistory:
         now = int(stats[9]) // 60_000
         last = int(cursor) if cursor else now - keys.MINUTE_TTL // 60 - 1
         end = min(wanted.end, now + 1)
-        read: list[tuple[int, Period]] = []
+        records: list[tuple[int, bytes]] = []
         at = wanted.start
         for step in self._coarsest(wanted, now):
             # Only periods that are over and in the history as a whole have records.
             until = min(end, last + 1)
             until -= (until - at) % step
             starts = range(at, until, step)
-            read += zip(starts, self._stored(step, starts, only, org), strict=True)
+            records += zip(starts, self._records(step, starts), strict=True)
             at = max(at, until)
         raw = range(max(at, last + 1, now - OLDEST_RAW), end)
-        read += zip(raw, self.raw(raw, only, org), strict=True)
+        part = By.ORG if org is not None else by
+        read = self._unpacked([one for one in records if one[1]], part, org)
+        read += zip(raw, self.raw(raw, () if part is None else (part,), org), strict=True)
         return _in_steps(wanted, read)
+
+    def _unpacked(
+        self, records: Sequence[tuple[int, bytes]], by: By | None, org: str | None
+    ) -> list[tuple[int, Period]]:
+        """The periods with the parts of ``by`` that are the busiest of all of them."""
+        if by is None:
+            return [(at, Period(whole_of(record))) for at, record in records]
+        names = self.names({book_of(at) for at, _ in records})
+        rows = [rows_of(record, names[book_of(at)], by) for at, record in records]
+        if org is not None:
+            chosen = {org}
+        else:
+            ranks: Counter[str] = Counter()
+            for found in rows:
+                for name, row in found.items():
+                    ranks[name] += activity_of_row(row, by)
+            chosen = {name for name, _ in ranks.most_common(MOST)}
+        read: list[tuple[int, Period]] = []
+        for (at, record), found in zip(records, rows, strict=True):
+            period = Period() if org is not None else Period(whole_of(record))
+            period.parts[by] = {
+                name: minute_of_row(row, by) for name, row in found.items() if name in chosen
+            }
+            read.append((at, period))
+        return read
 
     def _coarsest(self, wanted: Range, now: int) -> Iterable[int]:
         """The periods to read, the coarsest first: finer ones only for what is not over yet."""
@@ -95,31 +136,27 @@ class QueueHistory:
     def _key(self, name: str, rest: object = "") -> str:
         return keys.of(self.base, name, str(rest))
 
-    def names(self, days: Iterable[int], *, again: bool = False) -> dict[int, Names]:
-        """The names of these days; ``again``: also of those that were read before."""
-        missing = sorted({day for day in days if again or day not in self._names})
-        replies = self._batch([("HGETALL", self._key("names", day)) for day in missing])
+    def names(self, books: Iterable[int], *, again: bool = False) -> dict[int, Names]:
+        """These books of names; ``again``: also those that were read before."""
+        missing = sorted({book for book in books if again or book not in self._names})
+        replies = self._batch([("HGETALL", self._key("names", book)) for book in missing])
         self._names.update(
-            {day: Names(pairs(one)) for day, one in zip(missing, replies, strict=True)}
+            {book: Names(pairs(one)) for book, one in zip(missing, replies, strict=True)}
         )
         return self._names
 
-    def _stored(
-        self, step: int, starts: Sequence[int], only: Sequence[By], org: str | None
-    ) -> list[Period]:
+    def _records(self, step: int, starts: Sequence[int]) -> list[bytes]:
+        """The records of ``step`` minutes that begin then; empty where there is none."""
         if not starts:
             return []
-        parts = (By.ORG,) if org is not None else tuple(only)
-        names = self.names({at // 1440 for at in starts}) if parts else {}
         [found] = self._batch([("MGET", *(self._key("period", f"{step}:{at}") for at in starts))])
-        return [
-            Period() if one is None else unpack(one, names.get(at // 1440), parts, org)
-            for at, one in zip(starts, found, strict=True)
-        ]
+        return [one or b"" for one in found]
 
     def stored(self, step: int, starts: Sequence[int]) -> list[Period]:
         """The whole periods of ``step`` minutes that begin then; empty ones without a record."""
-        return self._stored(step, starts, tuple(By), None)
+        names = self.names({book_of(at) for at in starts})
+        records = zip(starts, self._records(step, starts), strict=True)
+        return [unpack(record, names[book_of(at)]) for at, record in records]
 
     def raw(
         self, minutes: Sequence[int], only: Sequence[By] = tuple(By), org: str | None = None

@@ -108,8 +108,9 @@ SUFFIXES: dict[str, str] = {
 
 #: Retention of the per-minute counters in seconds: of the whole queue, and of one organization.
 MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
-#: For how many days the names in the history are kept: longer than every record that uses them.
-NAMES_DAYS = 32
+#: Names in the history are numbered anew after these minutes (10 days), and kept for as many such times:
+#: longer than every record that uses them.
+NAMES_MINUTES, NAMES_KEPT = 14_400, 5
 #: How many marks are kept, and for how long (s).
 MARKS_KEPT, MARKS_TTL = 2_000, 30 * 86_400
 #: Retention of a minute's counters, in seconds, until they are added to the history.
@@ -160,7 +161,8 @@ PRIORITY_SPAN = 2**50
 CONSTANTS = {
     "MINUTE_TTL": MINUTE_TTL,
     "ORG_MINUTE_TTL": ORG_MINUTE_TTL,
-    "NAMES_DAYS": NAMES_DAYS,
+    "NAMES_MINUTES": NAMES_MINUTES,
+    "NAMES_KEPT": NAMES_KEPT,
     "MARKS_KEPT": MARKS_KEPT,
     "MARKS_TTL": MARKS_TTL,
     "RAW_TTL": RAW_TTL,

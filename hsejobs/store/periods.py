@@ -2,7 +2,7 @@
 
 A record is three lengths and four parts, each deflated JSON: the queue's own counters, its tasks, its groups
 of errors, its organizations. A reader unpacks only the parts that it shows. Names are numbers, which
-stand in one hash a day: erasing an organization removes its name there.
+stand in a hash for ten days, their book: erasing an organization removes its name there.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from hsejobs.store.minutes import COUNTERS, Minute
 
 #: Minutes of a period, and for how long its record is kept, in seconds: from the finest to the coarsest.
 RETENTION: dict[int, int] = {1: 3 * 3600, 10: 48 * 3600, 60: 30 * 86_400}
-#: How long the names of a day are kept, in seconds.
-NAMES_TTL = keys.NAMES_DAYS * 86_400
+#: How long a book of names is kept, in seconds.
+NAMES_TTL = keys.NAMES_KEPT * keys.NAMES_MINUTES * 60
 #: Tasks, groups of errors and organizations in one record: the busiest.
 MOST = 50
 _HEAD = struct.Struct(">BHHH")
@@ -37,7 +37,7 @@ class By(StrEnum):
 
     @property
     def letter(self) -> str:
-        """The first letter of its names in a day's hash."""
+        """The first letter of its names in a book."""
         return self.value[0]
 
 
@@ -93,7 +93,7 @@ def total(periods: Iterable[Period]) -> Period:
 
 
 class Names:
-    """The numbers of a day's names. ``fresh`` are those that ``number`` has given out."""
+    """The numbers of a book's names. ``fresh`` are those that ``number`` has given out."""
 
     def __init__(self, flat: Mapping[bytes, bytes]) -> None:
         self.last = int(flat.get(b"", b"0"))
@@ -134,38 +134,55 @@ def pack(period: Period, names: Names) -> bytes:
     return _HEAD.pack(_VERSION, *map(len, parts[:3])) + b"".join(parts)
 
 
-def unpack(
-    record: bytes,
-    names: Names | None = None,
-    only: Sequence[By] = tuple(By),
-    org: str | None = None,
-) -> Period:
-    """The period of a record with the parts in ``only``; without ``names``, with none.
+def book_of(minute: int) -> int:
+    """The number of the book with the names of a record that begins with this minute."""
+    return minute // keys.NAMES_MINUTES
 
-    With ``org``, it has nothing but that organization's part. A record in a form that a later release
-    writes is an empty period.
-    """
-    period = Period()
-    if len(record) < _HEAD.size or record[0] != _VERSION:
-        return period
-    _, *lengths = _HEAD.unpack_from(record)
-    bounds = [_HEAD.size]
-    for length in lengths:
-        bounds.append(bounds[-1] + length)
-    bounds.append(len(record))
-    if org is None:
-        period.whole = _minute(_inflate(record[bounds[0] : bounds[1]]), 1)
-    if names is None:
-        return period
-    for at, by in enumerate(By, 1):
-        text = record[bounds[at] : bounds[at + 1]]
-        if by not in only or not text:
-            continue
-        for number, *row in _inflate(text):
-            name = names.name(number, by)
-            if name is not None and (org is None or name == org):
-                period.parts[by][name] = _minute(row, _WIDTH[by])
+
+def unpack(record: bytes, names: Names) -> Period:
+    """The whole period of a record; an empty one for a form that a later release writes."""
+    period = Period(whole_of(record))
+    for by in By:
+        rows = rows_of(record, names, by)
+        period.parts[by] = {name: minute_of_row(row, by) for name, row in rows.items()}
     return period
+
+
+def whole_of(record: bytes) -> Minute:
+    """The queue's own counters in a record."""
+    text = _part(record, 0)
+    return _minute(_inflate(text), 1) if text else Minute()
+
+
+def rows_of(record: bytes, names: Names, by: By) -> dict[str, list[Any]]:
+    """A part of a record by name, unread: `minute_of_row` reads a row. Erased names are left out."""
+    text = _part(record, 1 + tuple(By).index(by))
+    found: dict[str, list[Any]] = {}
+    for number, *row in _inflate(text) if text else ():
+        name = names.name(number, by)
+        if name is not None:
+            found[name] = row
+    return found
+
+
+def minute_of_row(row: Sequence[Any], by: By) -> Minute:
+    """The counters in a row."""
+    return _minute(row, _WIDTH[by])
+
+
+def activity_of_row(row: Sequence[Any], by: By) -> int:
+    """About the activity of a row, without reading it."""
+    counters = row[0]
+    run_us = counters[_RUN_US] * (1 if _WIDTH[by] == 1 else 1000) if len(counters) > _RUN_US else 0
+    return int(run_us + 1000 * sum(counters[:4]))
+
+
+def _part(record: bytes, at: int) -> bytes:
+    if len(record) < _HEAD.size or record[0] != _VERSION:
+        return b""
+    _, *lengths = _HEAD.unpack_from(record)
+    start = _HEAD.size + sum(lengths[:at])
+    return record[start : start + lengths[at]] if at < len(lengths) else record[start:]
 
 
 def _row(minute: Minute, width: int) -> list[Any]:

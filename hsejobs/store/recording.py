@@ -12,7 +12,7 @@ from typing import Any
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import RedisClient
 from hsejobs.store.history import QueueHistory
-from hsejobs.store.periods import NAMES_TTL, RETENTION, Period, pack, total
+from hsejobs.store.periods import NAMES_TTL, RETENTION, Period, book_of, pack, total
 
 #: ms in which no other process adds minutes to the same queue.
 LEASE_MS = 5_000
@@ -57,8 +57,8 @@ class Recorder:
         """Adds the next minutes, at most to the end of their ten; returns the last one in the history."""
         first = max(cursor + 1, until - (OLDEST if cursor >= 0 else keys.MINUTE_TTL // 60))
         last = min(until, first - first % STEP + STEP - 1)
-        day = first // 1440
-        names = self.history.names([day], again=True)[day]
+        book = book_of(first)
+        names = self.history.names([book], again=True)[book]
         minutes = self.history.raw(range(first, last + 1))
         stored: list[tuple[str, bytes, int]] = []
         found: list[Period] = []
@@ -76,7 +76,7 @@ class Recorder:
                 hour = total([*self.history.stored(10, range(begin, start, STEP)), ten])
                 if not hour.empty:
                     stored.append((f"h60:{begin}", pack(hour, names), RETENTION[60]))
-        args: list[scripts.Arg] = [cursor, last, day, names.known]
+        args: list[scripts.Arg] = [cursor, last, book, names.known]
         for name, number in names.fresh.items():
             args += ("n" + name, number, NAMES_TTL)
         for row in stored:

@@ -47,7 +47,7 @@ class Clock:
 
 def recorded(client: redis.Redis, step: int, start: int) -> Period | None:
     record = client.get(f"{BASE}h:{step}:{start}")
-    flat: Any = client.hgetall(f"{BASE}hn:{start // 1440}")
+    flat: Any = client.hgetall(f"{BASE}hn:{start // keys.NAMES_MINUTES}")
     return unpack(record, Names(pairs(flat))) if isinstance(record, bytes) else None
 
 
@@ -243,7 +243,7 @@ def test_sampled_depth_is_the_counted_one_at_every_minute(
     assert sum(period.whole.added for _, period in points) == added > 0
     assert sum(period.whole.removed for _, period in points) > 0
     tens = QueueHistory(store.redis, "t", "q").read(
-        Range(clock.start - clock.start % 10, last + 1, 10), [By.ORG]
+        Range(clock.start - clock.start % 10, last + 1, 10), By.ORG
     )
     assert sum(period.whole.added for _, period in tens) == added
     [sums] = totals.read(store.redis, "t", ["q"])
@@ -266,7 +266,7 @@ def test_an_erased_organization_leaves_the_history(
     wanted = Range(clock.start, clock.now, 1)
 
     def read() -> list[str]:
-        found = QueueHistory(store.redis, "t", "q").read(wanted, [By.ORG])
+        found = QueueHistory(store.redis, "t", "q").read(wanted, By.ORG)
         return [name for _, period in found for name in period.parts[By.ORG]]
 
     assert "one" in read()
@@ -277,5 +277,7 @@ def test_an_erased_organization_leaves_the_history(
     tenants.forget_entries("q", "one")
     assert read() == []
     assert not [
-        key for key in redis_client.hgetall(f"{BASE}hn:{clock.start // 1440}") if key == b"oone"
+        key
+        for key in redis_client.hgetall(f"{BASE}hn:{clock.start // keys.NAMES_MINUTES}")
+        if key == b"oone"
     ]

@@ -1,9 +1,9 @@
 -- fold: moves minutes that have ended into the history, once and in order: their tasks' counters become the queue's,
 -- the totals grow, and records of periods are stored.
 -- KEYS: 1 the queue's base
--- ARGV: before, through, day, numbered; each: what, value, ttl_s
+-- ARGV: before, through, book, numbered; each: what, value, ttl_s
 --   before: the last minute in the history as the caller knows it, -1 for none; through: the last one to add, at
---   most 10 at once; day: since the epoch, whose names these are; numbered: how many names the day had;
+--   most 10 at once; book: of the names; numbered: how many names it had;
 --   what: "n" and a name, whose number is value, or "h" and a period, whose record is value
 -- returns: 1, or 0 if another caller was faster
 -- errors: none
