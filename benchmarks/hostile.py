@@ -205,12 +205,12 @@ def _readers_of_mail() -> dict[str, Callable[[str], object]]:
 
 def _other_readers() -> dict[str, Callable[[str], object]]:
     from hsejobs import codec, masking
+    from hsejobs.error_groups import normalized
     from hsejobs.services.hosts import ascii_host
     from hsejobs.services.webhooks import stringify
     from hsejobs.services.webhooks.address import parse_url
     from hsejobs.services.webhooks.head import HeadFilter
     from hsejobs.services.webhooks.payload import WebhookPayload
-    from hsejobs_tui.core import groups
     from tasks.reports import document, filters
     from tasks.shared import cells
 
@@ -245,7 +245,7 @@ def _other_readers() -> dict[str, Callable[[str], object]]:
         ),
         "a cell of CSV": lambda text: cells.csv_rows([[text, _parts(text)]]),
         "a cell of a PDF": document.breakable,
-        "error groups": lambda text: [groups.normalized(text[at:]) for at in range(10)],
+        "error groups": lambda text: [normalized(text[at:]) for at in range(10)],
     }
 
 

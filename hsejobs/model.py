@@ -40,6 +40,8 @@ QUEUE_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 #: Names that would collide with routes of the HTTP shim.
 RESERVED_QUEUE_NAMES = frozenset(
     {
+        "history",
+        "marks",
         "dashboard",
         "stats",
         "alerts",

@@ -74,6 +74,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("JOBS_JWT_AUDIENCE", "", "the aud claim that tokens must have"),
     Setting("JOBS_JWT_ISSUER", "", "the iss claim that tokens must have"),
     Setting("JOBS_METRICS_TOKEN", "", "bearer token of /metrics"),
+    Setting("JOBS_WORKER_METRICS_HOST", "127.0.0.1", "address that a consumer serves /metrics on"),
+    Setting("JOBS_WORKER_METRICS_PORT", "", "port that a consumer serves /metrics on, 0-65535"),
     Setting("JOBS_ALERT_WAITING", "100", "alert when more jobs of a queue wait, or off"),
     Setting(
         "JOBS_ALERT_FAILED_PERCENT", "10", "alert when more of them failed in 5 minutes, or off"

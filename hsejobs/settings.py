@@ -110,6 +110,8 @@ class Settings:
     jobs_home: Path
     http_host: str
     http_port: int
+    worker_metrics_host: str
+    worker_metrics_port: int | None
     http_viewers: int
     http_connections: int
     http_head_timeout_ms: int
@@ -195,6 +197,8 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         jobs_home=_home(read),
         http_host=read.host("JOBS_HTTP_HOST") or "127.0.0.1",
         http_port=read.integer("JOBS_HTTP_PORT", 8090, 0, 65535),
+        worker_metrics_host=read.host("JOBS_WORKER_METRICS_HOST") or "127.0.0.1",
+        worker_metrics_port=read.optional_integer("JOBS_WORKER_METRICS_PORT", 0, 65535),
         http_viewers=read.integer("JOBS_HTTP_VIEWERS", 10, 0, 1000),
         http_connections=read.integer("JOBS_HTTP_CONNECTIONS", 1000, 16, 100_000),
         http_head_timeout_ms=read.integer("JOBS_HTTP_HEAD_TIMEOUT", 10_000, 100, DAY_MS),

@@ -21,7 +21,7 @@ from hsejobs.errors import JobsError
 from hsejobs.model import RESERVED_QUEUE_NAMES
 from hsejobs.services.alerts import Watcher
 from hsejobs.watch import logs
-from hsejobs_http import auditing, dashboard, docs_page, files, metrics, openapi, routes
+from hsejobs_http import auditing, dashboard, docs_page, files, history, metrics, openapi, routes
 from hsejobs_http.answers import answer
 from hsejobs_http.creating import create
 from hsejobs_http.gate import RequestGate
@@ -78,6 +78,7 @@ def create_app() -> Any:
     app.state.shim = shim_state
     app.include_router(auditing.router)
     app.include_router(routes.router)
+    app.include_router(history.router)
     app.include_router(dashboard.router)
     app.include_router(docs_page.router)
     for path in ("/ws", "/ws/{organization_id:path}"):
@@ -106,8 +107,8 @@ def create_app() -> Any:
 
 def all_routes(app: FastAPI) -> list[Any]:
     """Returns all routes, including those of routers that FastAPI keeps separate."""
-    routers = (auditing.router, routes.router, dashboard.router, docs_page.router)
-    known = [*app.routes, *(one for router in routers for one in router.routes)]
+    parts = (auditing, routes, history, dashboard, docs_page)
+    known = [*app.routes, *(one for part in parts for one in part.router.routes)]
     return [one for one in known if hasattr(one, "endpoint") and hasattr(one, "methods")]
 
 

@@ -79,6 +79,28 @@ _TENANT = {
     "limit": 5,
     "paused": False,
 }
+_POINT = {
+    "at": "2026-01-01T12:00:00.000Z",
+    "added": 120,
+    "completed": 117,
+    "failed": 2,
+    "retried": 3,
+    "removed": 0,
+    "waiting": 14,
+    "active": 4,
+    "delayed": 1,
+    "mostWaiting": 31,
+    "wait": {"count": 118, "p50": 12.1, "p95": 320, "buckets": [[11.58, 60], [13.78, 58]]},
+    "run": {"count": 119, "p50": 231, "p95": 480, "buckets": [[220.5, 119]]},
+}
+_MARK = {
+    "at": "2026-01-01T12:03:20.000Z",
+    "kind": "deploy",
+    "text": "deploy 4f1c",
+    "who": "ann",
+    "queue": None,
+    "organizationId": None,
+}
 ANSWER_EXAMPLES: dict[str, Any] = {
     "Created": {
         "jobId": "org-1:welcome-42",
@@ -132,6 +154,16 @@ ANSWER_EXAMPLES: dict[str, Any] = {
         ],
         "next": None,
     },
+    "History": {
+        "from": "2026-01-01T12:00:00.000Z",
+        "to": "2026-01-01T12:10:00.000Z",
+        "step": 600000,
+        "by": None,
+        "series": [{"queue": "email", "points": [_POINT]}],
+        "marks": [_MARK],
+    },
+    "Mark": _MARK,
+    "MarkList": {"marks": [_MARK]},
     "Paused": {"queue": "email", "isPaused": True},
     "Removed": {"removed": 12},
     "Health": {"status": "ok"},

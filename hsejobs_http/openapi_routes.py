@@ -11,6 +11,7 @@ from hsejobs.model import PAYLOAD_LIMIT
 from hsejobs.services.fields import IDENTIFIER
 from hsejobs_http.bodies import BODY_LIMIT, OPTIONS
 from hsejobs_http.openapi_examples import ANSWER_EXAMPLES
+from hsejobs_http.openapi_history import MOMENT, STEP
 from hsejobs_http.openapi_schemas import CURSOR, QUEUE, Schema, ref
 from hsejobs_http.problems import MEDIA_TYPE, TITLES
 
@@ -55,6 +56,23 @@ _ORG = _query(
 )
 _CURSOR = _query("cursor", "the `next` value of the previous page", type="string", pattern=CURSOR)
 _LIMIT = _query("limit", "default: 50", type="integer", minimum=1, maximum=200)
+_FROM = _query(
+    "from",
+    "a time, or a duration before now such as 24h; default: 3h",
+    type="string",
+    pattern=MOMENT,
+)
+_TO = _query("to", "a time, or a duration before now; default: now", type="string", pattern=MOMENT)
+_HISTORY = (
+    _query("queue", "default: all queues", type="string", pattern=QUEUE),
+    _FROM,
+    _TO,
+    _query(
+        "step", "such as 1m, 10m, 1h or 1d; default: the shortest kept", type="string", pattern=STEP
+    ),
+    _query("by", "divides by the busiest 50", type="string", enum=["task", "error", "org"]),
+    _ORG,
+)
 _LIST = (
     _query("status", "default: waiting", type="string", enum=list(STATUSES)),
     _LIMIT,
@@ -85,6 +103,9 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("get", "/api/jobs/alerts"): Route("Alert", many=True),
     ("get", "/api/jobs/audit"): Route("AuditList", (404, 422), query=_AUDIT),
     ("get", "/api/jobs/workers"): Route("Worker", many=True),
+    ("get", "/api/jobs/history"): Route("History", (404, 422), query=_HISTORY),
+    ("get", "/api/jobs/marks"): Route("MarkList", (422,), query=(_FROM, _TO, _ORG)),
+    ("post", "/api/jobs/marks"): Route("Mark", (422,), body="NewMark", status=201),
     ("get", "/api/jobs/schedules"): Route("Schedule", many=True),
     ("post", OTHER_QUEUES): Route("Created", (404, 409, 422, 429), status=202),
     ("get", "/api/jobs/{queue}/jobs"): Route("JobList", (404, 422), query=_LIST),

@@ -19,6 +19,7 @@ from hsejobs.engine.workers import YIELD_TIME, WorkerSupervision
 from hsejobs.errors import JobsError
 from hsejobs.model import new_job_id
 from hsejobs.watch import logs
+from hsejobs.watch.metrics_server import MetricsServer
 
 #: Seconds for which a stopping consumer tries to complete its pending writes.
 LEAVE_TIME = 2.0
@@ -48,6 +49,8 @@ class JobConsumer(WorkerSupervision):
         os.set_blocking(self._wake_r, False)
         os.set_blocking(self._wake_w, False)
         self.maintenance = Maintenance(self)
+        runtime = huey.runtime
+        self.metrics = MetricsServer(runtime.redis, runtime.settings, huey.name)
 
     def wake_maintenance(self) -> None:
         """Wakes the maintenance thread: a worker has begun to claim jobs in batches."""
@@ -71,6 +74,7 @@ class JobConsumer(WorkerSupervision):
             self.queue.runtime.redis.close()
         for _, process in self.worker_threads:
             process.start()
+        self.metrics.start()
 
     def run(self) -> None:
         """Runs until a signal stops it. However it ends, it releases the jobs that it holds."""
@@ -132,6 +136,7 @@ class JobConsumer(WorkerSupervision):
         """Stops claiming; releases jobs not started at once, and running jobs after the grace period."""
         seen = self._signals
         self.stop_flag.set()
+        self.metrics.stop()
         grace = self.queue.runtime.settings.shutdown_grace_ms / 1000
         until = time.monotonic() + grace
         while time.monotonic() < until and self._signals <= max(seen, 1):

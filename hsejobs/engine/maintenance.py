@@ -18,9 +18,11 @@ from hsejobs.engine.periodic import Scheduler
 from hsejobs.engine.ports import MaintenanceHost
 from hsejobs.engine.slots import Running, Slot
 from hsejobs.engine.timer import DueTimer
+from hsejobs.error_groups import normalized
 from hsejobs.errors import JobNotFound, JobsError, RedisUnavailable
-from hsejobs.store import keys, registry, releases, rules
+from hsejobs.store import keys, marks, registry, releases, rules
 from hsejobs.store.client import RedisClient
+from hsejobs.store.recording import Recorder
 from hsejobs.store.work import SWEEP_LIMIT, WorkerStore
 from hsejobs.watch import logs
 
@@ -80,6 +82,8 @@ class Maintenance:
         self._ended: list[str] = []
         self._reporting = Duty("report ends", 0.0, self._report_ends)
         self._listening = Duty("listen", 0.0, self._listen, advisory=True)
+        self._recorder = Recorder(self.redis, runtime.prefix, self.queue.name)
+        self._recording = Duty("history", 60.0, self._record, advisory=True)
         self._duties = [
             self._writing,
             self._sweeping,
@@ -89,6 +93,7 @@ class Maintenance:
             Duty("schedules", SWEEP_EVERY, self._schedule),
             self._listening,
             self._reporting,
+            self._recording,
         ]
 
     def tick(self) -> float:
@@ -215,6 +220,7 @@ class Maintenance:
                 run_us=ran_ms * 1000,
                 final=result.final,
                 delay_ms=None,
+                group=normalized(result.error),
             )
             if letter == "r":
                 return
@@ -308,6 +314,8 @@ class Maintenance:
         if not self._registered:
             self._describe()
             self._registered = True
+            if self.queue.release_number is not None:
+                marks.note_release(self.redis, self.queue.runtime.prefix, self.queue.release_number)
 
     def _describe(self) -> None:
         """Makes Redis know this consumer's release, and learns what the newest one says."""
@@ -344,6 +352,9 @@ class Maintenance:
     def _listen(self) -> None:
         if self.timer.announced():
             self._due_at = 0.0
+
+    def _record(self) -> None:
+        self._recording.at = time.monotonic() + self._recorder.run()
 
     def settle(self) -> None:
         """For use while the consumer stops: renews leases of running jobs, does pending writes, and

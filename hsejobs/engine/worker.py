@@ -19,6 +19,7 @@ from hsejobs.engine.pace import BUDGET_US, Pace
 from hsejobs.engine.ports import WorkerHost
 from hsejobs.engine.progress_log import ProgressLog
 from hsejobs.engine.slots import Slot
+from hsejobs.error_groups import normalized
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.model import new_job_id
 from hsejobs.store.client import RedisClient
@@ -356,6 +357,7 @@ class JobWorker(Worker):
             run_us=result.run_us,
             final=result.final,
             delay_ms=result.delay,
+            group=normalized(result.error),
         )
         fields = {
             "error": result.error,

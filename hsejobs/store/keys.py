@@ -61,6 +61,13 @@ SUFFIXES: dict[str, str] = {
     "orgs": "orgs",
     "orgswalk": "orgs:walk",
     "busiest": "mo:",
+    # the failures of a minute by group, and its samples; the finished history, its names, and how far it goes
+    "errorminute": "me:",
+    "sample": "ms:",
+    "period": "h:",
+    "names": "hn:",
+    "history": "history",
+    "totals": "totals",
     "gone": "gone",
     "newevents": "events:new",
     "revoked": "revoked",
@@ -97,6 +104,9 @@ SUFFIXES: dict[str, str] = {
     # circuit breakers, which do not belong to a queue
     "circuit": "c:",
     "circuits": "circuits",
+    # marks in the history, which do not belong to a queue
+    "notes": "notes",
+    "latest": "latest",
     # counters of HTTP, which do not belong to a queue
     "tally": "tally",
     "reported": "t:",
@@ -104,6 +114,21 @@ SUFFIXES: dict[str, str] = {
 
 #: Retention of the per-minute counters in seconds: of the whole queue, and of one organization.
 MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
+#: Names in the history are numbered anew after these minutes (10 days), and kept for as many such times:
+#: longer than every record that uses them.
+NAMES_MINUTES, NAMES_KEPT = 14_400, 5
+#: How many marks are kept, and for how long (s).
+MARKS_KEPT, MARKS_TTL = 2_000, 30 * 86_400
+#: Retention of a minute's counters, in seconds, until they are added to the history.
+RAW_TTL = 48 * 3600
+#: ms after the end of a minute before it is added to the history.
+SETTLE_MS = 8_000
+#: Groups of errors that a minute counts separately, and codes that the totals do.
+GROUPS_COUNTED, CODES_COUNTED = 200, 50
+#: Organizations of a queue that are sampled besides the busiest ones, those with the newest jobs first.
+SAMPLED = 100
+#: Retention of the totals in seconds, from the last minute that was added to them.
+TOTALS_TTL = 30 * 86_400
 #: How many organizations of a minute are kept for history, and how many are compared for it.
 BUSIEST_KEPT, BUSIEST_COMPARED = 50, 500
 #: Minutes after an organization's last counted job, after which a sweep checks whether it has any left.
@@ -149,6 +174,16 @@ PRIORITY_SPAN = 2**50
 CONSTANTS = {
     "MINUTE_TTL": MINUTE_TTL,
     "ORG_MINUTE_TTL": ORG_MINUTE_TTL,
+    "NAMES_MINUTES": NAMES_MINUTES,
+    "NAMES_KEPT": NAMES_KEPT,
+    "MARKS_KEPT": MARKS_KEPT,
+    "MARKS_TTL": MARKS_TTL,
+    "RAW_TTL": RAW_TTL,
+    "SETTLE_MS": SETTLE_MS,
+    "GROUPS_COUNTED": GROUPS_COUNTED,
+    "CODES_COUNTED": CODES_COUNTED,
+    "SAMPLED": SAMPLED,
+    "TOTALS_TTL": TOTALS_TTL,
     "BUSIEST_KEPT": BUSIEST_KEPT,
     "BUSIEST_COMPARED": BUSIEST_COMPARED,
     "IDLE_MINUTES": IDLE_MINUTES,
@@ -216,6 +251,11 @@ def circuits(prefix: str) -> str:
 def http(prefix: str) -> str:
     """The prefix of the keys of the HTTP counters; no queue can have that name."""
     return f"{prefix}:{{_http}}:"
+
+
+def marks(prefix: str) -> str:
+    """The prefix of the keys of the marks in the history; no queue can have that name."""
+    return f"{prefix}:{{_marks}}:"
 
 
 def doctor(prefix: str) -> str:

@@ -163,7 +163,7 @@ COMPLETE = Script(
     ("id", "its_token", "run_us", "result"),
 )
 FAIL = Script(
-    "fail", ("id", "token", "final", "code", "least_ms", "run_us", "error", "errors_kept")
+    "fail", ("id", "token", "final", "code", "least_ms", "run_us", "error", "errors_kept", "group")
 )
 POSTPONE = Script("postpone", ("id", "token", "delay_ms", "limit_ms", "code", "reason"))
 KEY = Script("key", ("id", "token", "key"))
@@ -220,6 +220,10 @@ OBLITERATE = Script(
     "obliterate",
     ("states", "force", "limit", "whole", "asked", "state", "offset", "entry"),
 )
+SAMPLE = Script("sample", ("minute", "lease_ms"))
+FOLD = Script("fold", ("before", "through", "book", "numbered"), ("what", "value", "ttl_s"))
+NOTE = Script("note", ("mark", "once"))
+TOTALS = Script("totals", ("most",))
 OVERDUE = Script("overdue", ("overdue_ms",))
 PAUSE = Script("pause", ("pause", "seen", "entry"))
 HEARTBEAT = Script("heartbeat", ("worker", "record", "ttl_ms", "release", "described", "hold"))

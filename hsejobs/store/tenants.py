@@ -99,8 +99,12 @@ class Tenants:
                 # m:<minute>:<organization>
                 if rest.split(":", 2)[2] == organization_id:
                     found.keys.append(key)
-            elif rest in (names["tenants"], names["orgs"]) or kind == names["busiest"]:
-                asked.append((key, base, "list" if rest == names["orgs"] else "hash"))
+            elif rest == names["orgs"]:
+                asked.append((key, base, "list"))
+            elif rest == names["tenants"] or kind in (names["busiest"], names["sample"]):
+                asked.append((key, base, "hash"))
+            elif kind == names["names"]:
+                asked.append((key, base, "name"))
             elif kind == names["keytimes"]:
                 asked.append((key, base, "line"))
             elif kind == names["org"]:
@@ -122,6 +126,7 @@ class Tenants:
             "worker": lambda key: ("GET", key),
             "org": lambda key: ("ZRANGE", key, 0, IDS - 1),
             "hash": lambda key: ("HGET", key, organization_id),
+            "name": lambda key: ("HGET", key, "o" + organization_id),
             "list": lambda key: ("ZSCORE", key, organization_id),
             "line": lambda key: ("HMGET", key, *_members(organization_id)),
         }
@@ -133,7 +138,7 @@ class Tenants:
                 to.jobs.setdefault(base, []).append(job_id)
             elif kind == "org":
                 to.jobs.setdefault(base, []).extend(one.decode() for one in reply or ())
-            elif kind in ("hash", "list") and reply is not None:
+            elif kind in ("hash", "name", "list") and reply is not None:
                 to.entries += 1
             elif kind == "line" and any(one is not None for one in reply or ()):
                 to.lines.append(key)

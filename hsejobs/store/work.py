@@ -184,11 +184,13 @@ class WorkerStore:
         run_us: int,
         final: bool,
         delay_ms: int | None,
+        group: str = "",
     ) -> tuple[str, int]:
         """Fails an attempt. Returns ``d`` and the delay in ms until the next one, ``f`` (failed),
         ``k`` (failed, because it was cancelled) or ``r`` (refused).
 
-        The next attempt comes after the backoff, and not before ``delay_ms``.
+        The next attempt comes after the backoff, and not before ``delay_ms``. ``group``: by which the
+        history counts it.
         """
         outcome, delay = self._run(
             scripts.FAIL,
@@ -201,6 +203,7 @@ class WorkerStore:
                 run_us,
                 error,
                 ERRORS_KEPT,
+                group,
             ),
         )
         return outcome.decode(), int(delay)

@@ -20,8 +20,10 @@ from hsejobs.settings import Settings
 from hsejobs.store import registry
 from hsejobs.store.alerts import AlertStore, Unrunnable
 from hsejobs.store.client import RedisClient
+from hsejobs.store.marks import Marks
 from hsejobs.store.read import JobReader, QueueStats
 from hsejobs.store.read_live import Server
+from hsejobs.store.recording import Recorder
 from hsejobs.watch import logs
 from hsejobs.wording import counted, jobs_wait, verb
 
@@ -177,6 +179,8 @@ class Watch:
         before = {(one["rule"], one["queue"]): one for one in self.store.all()}
         found = []
         for one in self.reader.stats(names):
+            # Consumers do this too, and on time; without any, the history goes on.
+            Recorder(self.redis, self.settings.redis_prefix, one.name, patience=1.0).run()
             wait = self.limits.stalled_ms
             stalled = 0 if wait is None else self.store.overdue(one.name, one.now - wait)
             every = [*readings(one, stalled, self.limits)]
@@ -190,7 +194,8 @@ class Watch:
                 now = judge(reading, known, one.now)
                 if now is not None:
                     self.store.put(now)
-                    _log(known, now)
+                    if _log(known, now):
+                        self._mark(now)
                     found.append(now)
                 elif known is not None:
                     self.store.drop(known)
@@ -201,6 +206,12 @@ class Watch:
             else:
                 self.store.drop(known)
         self._notify(found)
+
+    def _mark(self, alert: dict[str, Any]) -> None:
+        state = "" if alert["state"] == "on" else " ended"
+        text = f"{alert['rule']}{state}: {alert['message']}"
+        marks = Marks(self.redis, self.settings.redis_prefix)
+        marks.add("alert", text, "hsejobs", queue=alert["queue"] or None)
 
     def _notify(self, alerts: list[dict[str, Any]]) -> None:
         extended = False
@@ -319,11 +330,14 @@ def _send(channel: AlertChannel, alerts: list[dict[str, Any]]) -> None:
     logs.emit("alert_sent", channel=channel.name, rules=[one["rule"] for one in alerts])
 
 
-def _log(known: dict[str, Any] | None, now: dict[str, Any]) -> None:
-    if (known["state"] if known else "off") != now["state"]:
+def _log(known: dict[str, Any] | None, now: dict[str, Any]) -> bool:
+    """Logs an alert that begins or ends; returns whether it does."""
+    changed: bool = (known["state"] if known else "off") != now["state"]
+    if changed:
         level = logging.WARNING if now["state"] == "on" else logging.INFO
         fields = {name: now[name] for name in ("rule", "queue", "value", "limit", "message")}
         logs.emit(f"alert_{now['state']}", level, **fields)
+    return changed
 
 
 def _ms() -> int:

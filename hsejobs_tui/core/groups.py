@@ -1,33 +1,16 @@
-"""Groups of failures: errors that differ only in numbers, ids and addresses form one group."""
+"""Groups of failures: failed jobs with the same code and the same normalized error."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
+from hsejobs.error_groups import normalized
 from hsejobs.model import JobRecord
 from hsejobs.store.write import Seen
 from hsejobs_tui.core.view import kind
 
 #: Maximum number of job ids kept per group for acts.
 IDS_KEPT = 200_000
-_PARTS = (
-    # Anchored and possessive, so that a long word without an @ is scanned only once.
-    (re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+\.[\w.-]+"), "<address>"),
-    (re.compile(r"\bhttps?://[^\s'\"<>]+"), "<url>"),
-    (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.I), "<id>"),
-    (re.compile(r"\b0x[0-9a-f]+\b|\b(?=[a-f]*\d)[0-9a-f]{12,}\b", re.I), "<hex>"),
-    (re.compile(r"'[^']{1,200}'|\"[^\"]{1,200}\""), "<text>"),
-    (re.compile(r"\d+(?:[.,:]\d+)*"), "<n>"),
-)
-
-
-def normalized(error: str) -> str:
-    """The first line of an error, with the parts that differ from job to job replaced."""
-    line = error[:1000].strip().partition("\n")[0]
-    for pattern, name in _PARTS:
-        line = pattern.sub(name, line)
-    return line[:300] or "(no text)"
 
 
 @dataclass(slots=True)

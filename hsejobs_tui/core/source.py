@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hsejobs.control import families, views, why
+from hsejobs.control import families, history, views, why
 from hsejobs.errors import JobNotFound, Refused
 from hsejobs.model import JobRecord, State
 from hsejobs.store.circuits import Circuit, Circuits
@@ -189,6 +189,23 @@ class LiveSource:
         """
         self._whole()
         return Shares(self.redis, self.options.prefix).page(queue, **place)
+
+    def history(
+        self,
+        queues: Sequence[str],
+        *,
+        start: str | None = None,
+        end: str | None = None,
+        step: str | None = None,
+        by: str | None = None,
+    ) -> history.History:
+        """What happened in these queues, and the marks; see ``control.history`` for the options.
+
+        Raises Refused if a session of one organization divides it, and InvalidOption.
+        """
+        moment = history.now(self.redis, self.options.prefix)
+        wanted = history.span(moment, start, end, step)
+        return history.read(self.redis, self.options.prefix, queues, wanted, self.actor, by=by)
 
     def events(self, since: dict[str, str]) -> list[Event]:
         """Events since the last call, or the most recent ones at the first; updates ``since``."""

@@ -41,9 +41,18 @@ class Store:
         _, claims = self.work.step([], n, f"token{self._claims}", lease)
         return [(claim.id, claim.token) for claim in claims]
 
-    def fail(self, pair: tuple[str, str], *, final: bool = True) -> str:
+    def done(self, pair: tuple[str, str], us: int = 10) -> str:
+        return self.work.step([Done(*pair, us, b"null")], 0, "none", 0)[0]
+
+    def fail(self, pair: tuple[str, str], *, final: bool = True, group: str = "no") -> str:
         letter, _ = self.work.fail(
-            *pair, code="error", error=b'{"error":"no"}', run_us=10, final=final, delay_ms=None
+            *pair,
+            code="error",
+            error=b'{"error":"no"}',
+            run_us=10,
+            final=final,
+            delay_ms=None,
+            group=group,
         )
         return letter
 

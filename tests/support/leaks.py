@@ -36,6 +36,7 @@ _STAY = {
     "turns:keys",
     "share",
     "tenants",
+    "history",
 }
 _EXPIRE = (
     "audit",
@@ -44,6 +45,11 @@ _EXPIRE = (
     "sentback",
     "minute",
     "busiest",
+    "errorminute",
+    "sample",
+    "period",
+    "names",
+    "totals",
     "orgswalk",
     "worker",
     "counter",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from hsejobs.error_groups import normalized
 from hsejobs.model import JobRecord, State
 from hsejobs.store.circuits import Circuit
 from hsejobs.store.minutes import Minute
@@ -207,9 +208,7 @@ class Frozen(LiveSource):
     def failures(self) -> Iterator[tuple[dict[str, groups.Group], int, int]]:
         found = {}
         for n, (code, error, count) in enumerate(ERRORS):
-            one = groups.Group(
-                "email", code, groups.normalized(error % 1 if "%" in error else error)
-            )
+            one = groups.Group("email", code, normalized(error % 1 if "%" in error else error))
             one.count, one.first, one.last = count, NOW - 3_600_000, NOW - 2_000 * (n + 1)
             one.sample, one.sample_error, one.over = "1m86k000000000001", error, True
             one.bound = [("x", "")] * count

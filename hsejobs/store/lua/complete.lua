@@ -9,7 +9,7 @@
 --       claimed as lib/claim returns
 -- errors: none
 -- full server: runs by itself
--- include: base share turns noting? limits? place rate? keyed? costs? locks? settle? due bucket cancel? picks? claim
+-- include: base share turns noting? limits? place rate? keyed? costs? locks? settle? due bucket failures? cancel? picks? claim
 -- rare: is_there put_in take_from ring set_share unset_share time_of score_at priority_of enter use_turns take_turns new_place place_of to_waiting announce_due is_late revoked allowed
 local SMALL = 64
 local n, token, lease_ms = whole(ARGV[1], 0), ARGV[2], within(ARGV[3], 0, LONGEST_MS, 0)
@@ -28,7 +28,8 @@ for a = 5, #ARGV, 4 do
       begin()
       end_cancelled(id, 'a', nil, us)
       count('us', job[3], us)
-      count('r' .. bucket(us), job[3])
+      count('r' .. bucket(us), job[3], 1, job[7])
+      count('fr', nil, 1, job[7])
     end
   elseif job[2] ~= its_token or (job[1] ~= 'a' and job[1] ~= 'c') then
     outcomes[#outcomes + 1] = 'r'
@@ -68,7 +69,7 @@ for a = 5, #ARGV, 4 do
       end
       count('c', org)
       count('us', org, us)
-      count('r' .. bucket(us), org)
+      count('r' .. bucket(us), org, 1, job[7])
       event('completed', id, org)
     end
   end

@@ -1,19 +1,19 @@
 -- fail: active -> delayed (a retry is left) or failed.
 -- KEYS: 1 the queue's base
--- ARGV: id, token, final, code, least_ms, run_us, error, errors_kept
+-- ARGV: id, token, final, code, least_ms, run_us, error, errors_kept, group
 --   least_ms: the next attempt comes after the backoff, and not before this; final 1: no retry; error is a
---   JSON object
+--   JSON object; group: what it has in common with errors of the same cause
 -- returns: {outcome, delay ms}: "d" retried later, "f" failed, "k" failed, because it was cancelled, "r" refused
 --       (the token does not hold the job)
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place rate? keyed? costs? locks? bucket backoff cancel?
+-- include: base share turns noting? limits? place rate? keyed? costs? locks? bucket backoff failures cancel?
 local OUTSIDE = { timeout = true, out_of_memory = true, unknown_task = true, sealed = true }
 -- Somebody's decision, which says nothing about the task: see `cx` in docs/redis-keys.md.
 local DECIDED = { cancelled = true, revoked = true }
 local id, token = ARGV[1], ARGV[2]
 local key = base .. K.job .. id
-local job = read(key, 'st', 'tk', 'o', 'am', 'ax', 'bo', 'cl', 'x', 'lk')
+local job = read(key, 'st', 'tk', 'o', 'am', 'ax', 'bo', 'cl', 'x', 'lk', 'n')
 if job[2] ~= token then return { 'r', 0 } end
 if job[1] ~= 'a' then
   -- Resent after a lost reply: the token stays in the record until the next claim.
@@ -26,7 +26,8 @@ if job[7] then
   local ok, entry = pcall(cjson.decode, ARGV[7])
   end_cancelled(id, 'a', ok and type(entry) == 'table' and entry or nil, us)
   count('us', org, us)
-  count('r' .. bucket(us), org)
+  count('r' .. bucket(us), org, 1, job[10])
+  count('fr', nil, 1, job[10])
   publish()
   return { 'k', 0 }
 end
@@ -41,10 +42,12 @@ redis.call('LTRIM', base .. K.errors .. id, -kept, -1)
 if final then
   redis.call('HSET', key, 'st', 'f', 'ec', ARGV[4], 'pt', started, 'ft', NOW)
   put_in('f', org, int(now_us), id)
-  count('f', org)
+  count_failed(org, job[10], ARGV[4])
+  if not DECIDED[ARGV[4]] then count_group('f', ARGV[4], ARGV[9]) end
+  count('fr', nil, 1, job[10])
   if DECIDED[ARGV[4]] then count('cx', org) end
   count('us', org, us)
-  count('r' .. bucket(us), org)
+  count('r' .. bucket(us), org, 1, job[10])
   event('failed', id, org)
   -- Its worker was interrupted or killed before it could report the end, or had no code to do so.
   if OUTSIDE[ARGV[4]] then ended_outside(id, job[8]) end
@@ -56,6 +59,8 @@ redis.call('HDEL', key, 'pg', 'pm')
 put_in('d', org, run_at, id)
 announce_due(id, run_at)
 count('rt', org)
+count('tt', nil, 1, job[10])
+count_group('r', ARGV[4], ARGV[9])
 count('ux', org, us)
 event('retrying', id, org)
 publish()

@@ -65,9 +65,8 @@ if everything then
       base .. K.unowned, base .. K.turns, base .. K.rested, base .. K.parked, base .. K.keyparked, base .. K.starts,
       base .. K.orgs, base .. K.orgswalk, base .. K.tenants)
     redis.call('HDEL', base .. K.share, 'x')
-    for back = 0, MINUTE_TTL / 60 do
-      redis.call('UNLINK', base .. K.minute .. (minute - back), base .. K.busiest .. (minute - back))
-    end
+    -- What was counted stays: it is the history of the queue, and no sum may fall.
+    for back = 0, MINUTE_TTL / 60 do redis.call('UNLINK', base .. K.busiest .. (minute - back)) end
   end
 end
 return { removed, ended and 1 or 0, asked, at, offset, left }

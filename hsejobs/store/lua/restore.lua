@@ -56,6 +56,7 @@ if job.o then redis.call('ZREM', base .. K.gone, grave(id, job.ct, job.af, job.o
 put_in(state, job.o, score, id)
 if job.fa then join_family(id, job.fa) end
 if job.o then note_org(job.o) end
+count('rs', job.o)
 event('restored', id, job.o)
 if state == 'w' then ring() end
 if state == 'd' then redis.pcall('PUBLISH', base .. K.timer, score) end

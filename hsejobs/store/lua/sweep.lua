@@ -11,7 +11,7 @@
 --       whose chord does not know it yet}
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place rate? keyed? costs? locks? settle? due cancel? stall upkeep orgs
+-- include: base share turns noting? limits? place rate? keyed? costs? locks? settle? due failures? cancel? stall upkeep orgs
 local max_stalls, limit = whole(ARGV[1], 0), within(ARGV[2], 1, 500, 1)
 local stall_limit = within(ARGV[3], 0, 500, 0)
 if now_ms > whole(ARGV[4], 0) then stall_limit = 0 end

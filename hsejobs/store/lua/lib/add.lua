@@ -41,7 +41,7 @@ local function add_job(a)
   end
   redis.call('SET', base .. K.payload .. id, ARGV[a + 5])
   if extras ~= '' then redis.call('SET', base .. K.extras .. id, extras) end
-  count('ad', org)
+  count('ad', org, 1, ARGV[1])
   if run_at then
     redis.call('HSET', key, unpack(fields, 1, at))
     put_in('d', org, run_at, id)

@@ -94,8 +94,10 @@ end
 local minute = math.floor(now_ms / 60000)
 local pending, pending_orgs = {}, {}
 
-local function count(field, org, by)
-  pending[field] = (pending[field] or 0) + (by or 1)
+-- `task`: the queue's counter is the task's own, `field|task`; `fold` adds those of a minute up.
+local function count(field, org, by, task)
+  local name = task and field .. '|' .. task or field
+  pending[name] = (pending[name] or 0) + (by or 1)
   if org then
     local fields = pending_orgs[org]
     if not fields then
@@ -152,7 +154,7 @@ end
 
 -- Writes what `count` and `event` collected. Called once, at the end of a script that writes.
 local function publish()
-  flush_into(base .. K.minute .. minute, pending, MINUTE_TTL)
+  flush_into(base .. K.minute .. minute, pending, RAW_TTL)
   for org, fields in pairs(pending_orgs) do
     local fresh = flush_into(base .. K.minute .. minute .. ':' .. org, fields, ORG_MINUTE_TTL)
     -- Only with the first add and the first ends of a minute, so that a busy organization costs nothing.

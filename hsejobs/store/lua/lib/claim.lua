@@ -174,8 +174,9 @@ local function claim(n, token, lease_ms, again)
         redis.call('HSET', key, 'st', 'a', 'tk', token, 'am', made, 'pt', NOW)
       end
       if org then redis.call('ZADD', org_index('a', org), lease_until, id) end
-      local since = whole(job[9]) or whole(job[10], now_ms)
-      count('w' .. bucket(now_us - since * 1000), org)
+      local waited = math.max(0, now_us - (whole(job[9]) or whole(job[10], now_ms)) * 1000)
+      count('w' .. bucket(waited), org, 1, job[1])
+      count('wu', nil, waited)
       event('active', id, org)
     end
     for party, line in pairs(lines) do

@@ -44,5 +44,6 @@ local function delete_job(id, state, org, keep_ms)
   redis.call('HDEL', base .. K.revoked, 'r:' .. id)
   if state == 'f' then redis.call('ZREM', base .. K.ended, id) end
   if state == 'a' then redis.call('ZREM', base .. K.cancels, id) end
+  count('rm', org)
   event('removed', id, org)
 end

@@ -3,7 +3,7 @@
 -- another one may have ended the worker.
 local function stall_job(id, max_stalls)
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'o', 'sl', 'am', 'sc', 'tk', 'pt', 'p', 'cl', 'x', 'al', 'lk', 'ky')
+  local job = read(key, 'st', 'o', 'sl', 'am', 'sc', 'tk', 'pt', 'p', 'cl', 'x', 'al', 'lk', 'ky', 'n')
   local org = job[2]
   if not is_there(key, job, job[1]) then
     take_from('a', nil, id)
@@ -30,7 +30,8 @@ local function stall_job(id, max_stalls)
     redis.call('HSET', key, 'st', 'f', 'sl', stalls, 'ec', 'stalled', 'ft', NOW)
     redis.call('RPUSH', base .. K.errors .. id, entry)
     put_in('f', org, int(now_us), id)
-    count('f', org)
+    count_failed(org, job[14], 'stalled')
+    count_group('f', 'stalled', 'the worker went silent <n> times while it ran this job')
     event('failed', id, org)
     ended_outside(id, job[10])
     return 'failed'
