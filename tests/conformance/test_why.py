@@ -74,6 +74,7 @@ def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str) -> Ite
     file.touch()
     monkeypatch.setenv("WHY_FILE", str(file))
     monkeypatch.setenv("QUEUE_LEASE_MS", "3000")
+    monkeypatch.setenv("QUEUE_CANCEL_GRACE_MS", "30000")
     monkeypatch.setenv("JOBS_JWT_SECRET", JWT_SECRET)
     reset_runtime()
     for one in (jobs.huey, jobs.capped, jobs.paced, jobs.lonely):
@@ -155,11 +156,11 @@ def test_what_a_consumer_leaves_waiting(
     assert doors.wait("causes", holders[4].id, "cancel_requested")
 
     # What the task says is a content of its job.
-    job = jobs.later.add({}, organization_id="org-1", user_id="ann")
+    job = jobs.later.add({}, organization_id="org-3", user_id="ann")
     assert "the mailbox is busy" in doors.wait("causes", job.id, "postponed")["text"]
     for user, shown in (("ann", True), ("bob", False)):
-        text = doors.http.call("GET", f"causes/jobs/{job.id}", Who("member", "org-1", user))["why"]
-        member = doors.tui("causes", job.id, DashboardUser(user, "member"), "org-1")
+        text = doors.http.call("GET", f"causes/jobs/{job.id}", Who("member", "org-3", user))["why"]
+        member = doors.tui("causes", job.id, DashboardUser(user, "member"), "org-3")
         assert text == member
         assert ("mailbox" in text["text"]) == shown
 
@@ -178,8 +179,10 @@ def test_what_a_consumer_leaves_waiting(
         "place": 2,
     }
     # One more consumer, which cannot run them.
-    start("tests.conformance.why_older.huey", "-w", "1")
+    older = start("tests.conformance.why_older.huey", "-w", "1")
     doors.wait("causes", waiting[0].id, "sent_back")
+    # No one is left to take the jobs back.
+    older.kill_all()
     one.kill_all()
     doors.wait("causes", holders[0].id, "stalled")
 
