@@ -319,7 +319,7 @@ class SimWorker(JobWorker):
         network, world = self.consumer.sim.network, self.consumer.sim.world
         actor = world._me()
         try:
-            if self.bell._exchange(("LPOP", self.work.bell)) is not None:
+            if self.line.redis._exchange(("LPOP", self.line.bell)) is not None:
                 return
         except Exception as error:
             if not isinstance(error, OSError) and "redis" not in type(error).__module__:

@@ -126,10 +126,11 @@ def _taken_back_forever() -> Any:
 
     def reclaim(self: Slot, *, finished: bool = True, behind: Any = None) -> Any:
         with self._locked():
-            _, at, running, flags, count, size, used, started, deadline = head = self._head()
-            rows = self._held(head)
-            self._put(at, at, running, flags, count, size, used, started, deadline)
-            return self._finished(head, rows), [(row[0], row[1]) for row in rows[at:]]
+            _, at, running, flags, count, size, used, started, deadline, half = self._head()
+            rows = self._rows(half, size)
+            self._put(at, at, running, flags, count, size, used, started, deadline, half)
+            done = self._outcomes(half, count, rows)
+            return done, [(row[0], row[1]) for row in rows[at:]]
 
     return _with(Slot, "reclaim", reclaim)
 

@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from hsejobs.engine import maintenance, worker
+from hsejobs.engine import maintenance, stepping
 from hsejobs.settings import load_settings
 from hsejobs.store import keys
 from hsejobs.watch import logs
@@ -83,7 +83,7 @@ def _quiet(world: World) -> Iterator[None]:
 @contextlib.contextmanager
 def _linked(sim: Sim) -> Iterator[None]:
     """Links that the worker and the maintenance thread make for themselves are simulated too."""
-    places: tuple[Any, ...] = (worker, maintenance)
+    places: tuple[Any, ...] = (stepping, maintenance)
     kept = [module.RedisClient for module in places]
     for module in places:
         module.RedisClient = sim.client_class
