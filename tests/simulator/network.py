@@ -131,6 +131,10 @@ class Network:
             actor.hurt_at = actor.group.hurt_at = actor.group.cut_until
             if draw < 0.5:
                 self._fail(call, there, known.ConnectionError("No route to host"))
+            else:
+                # Its caller waits for longer than the cut may last.
+                overdue = max(actor.group.cut_until, world.now + REPLY_TIMEOUT)
+                actor.hurt_at = actor.group.hurt_at = overdue
             return
         for rate, act in (
             (self.lose, self._lose),
