@@ -73,7 +73,7 @@ class PendingWrite:
 
     ``jobs``: the ids and tokens that it concerns; their leases are renewed meanwhile. ``give_up``:
     when, by the monotonic clock, an error other than an outage ends the retries; the jobs then
-    stall. ``patience``: the seconds that it gets anew after an outage.
+    stall. ``patience``: the seconds that it gets again after an outage.
     """
 
     act: Callable[[], Any]

@@ -38,6 +38,9 @@ class Sim:
         self.groups: list[Group] = []
         self.consumers: list[SimConsumer] = []
         self.numbers = 0
+        #: Whether jobs come in large batches, and workers claim them so: then the next claim is on its
+        #: way while a batch runs.
+        self.hasty = world.random.random() < 0.5
         #: The end: no more jobs, acts or faults are added, and the existing jobs must end.
         self.closing = False
 

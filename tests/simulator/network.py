@@ -261,10 +261,15 @@ class SimClient(RedisClient):
         return self.network.exchange(words, self._call if watched else None)
 
     def _send(self, words: Sequence[Any]) -> Any:
+        self.network.observer.seen["ahead"] += 1
         return self.network.begin(words)
 
     def _receive(self, sent: Any) -> Any:
-        return self.network.finish(sent, None)
+        try:
+            return self.network.finish(sent, None)
+        except Exception:
+            self.network.observer.seen["ahead lost"] += 1
+            raise
 
     def batch(self, calls: Any, *, patience: float = 3.0) -> list[Any]:
         return [self._single(script, words, patience) for script, words in calls]
