@@ -156,12 +156,14 @@ class Stepping(Worker):
             if flight.sent is None:
                 raise RedisUnavailable("the step could not be sent")
             letters, claims = self.line.finish(flight.sent, flight.token)
-        except JobsError:
+        except Exception as error:
             self.done = flight.done + self.done
             self.orgs = {**flight.orgs, **self.orgs}
             self.traces = {**flight.traces, **self.traces}
             if self.slot.settle():
                 self._unanswered, self._sent = flight.token, 1
+            if not isinstance(error, JobsError):
+                raise
             return []
         self._report(letters, flight.done, flight.orgs, flight.traces)
         return claims

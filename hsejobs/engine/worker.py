@@ -126,8 +126,10 @@ class JobWorker(Stepping):
         return True
 
     def _ahead(self, claims: list[Claim], want: int) -> str:
-        """The token of the claim to send before these jobs run; ``""`` if they are to run first."""
-        if want <= 1 or self.progress_logs or self._suspect(claims):
+        """The token of the claim to send before these jobs run; ``""`` if they are to run first: if their
+        worker has died under one of them before, it may do so again.
+        """
+        if want <= 1 or self.progress_logs or claims[0].stalls:
             return ""
         if self.max_tasks and self.task_count + len(claims) >= self.max_tasks:
             return ""

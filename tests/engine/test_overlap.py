@@ -26,7 +26,7 @@ from hsejobs.engine.slots import Slot
 from hsejobs.engine.worker import JobWorker
 from hsejobs.errors import RedisUnavailable
 from hsejobs.store import scripts
-from hsejobs.store.work import WorkerStore
+from hsejobs.store.work import Claim, WorkerStore
 from tests.engine import jobs
 from tests.engine.conftest import Consumer, counts, wait_for
 from tests.engine.test_queue import Host
@@ -131,6 +131,29 @@ def test_jobs_that_come_one_by_one_cost_no_call_more(
         bench.worker._step(0)
         after = redis_client.info("commandstats")["cmdstat_evalsha"]["calls"]
         assert after - before == 1
+
+
+def test_nothing_is_claimed_behind_a_job_that_stalled(trial: Path) -> None:
+    """It may end its worker again, and would make others stall that only waited there."""
+    work = WorkerStore(runtime().redis, runtime().prefix, "trial")
+    made = jobs.echo.add_many([{"n": n} for n in range(TOTAL)])
+    claims = work.step([], TOTAL, "dead", 9_000)[1]
+    work.stall([(claims[12].id, "dead")], 3)
+    work.release([(one.id, "dead") for one in claims])
+    bench, seen = Bench(), list[tuple[int, bool]]()
+    execute = bench.worker._execute
+
+    def look(claim: Claim) -> None:
+        seen.append((claim.stalls, bench.worker.flight is None))
+        if claim.stalls:
+            assert counts()["active"] == 1
+        execute(claim)
+
+    bench.worker._execute = look  # type: ignore[method-assign]
+    bench.finish()
+    assert (1, True) in seen
+    assert (0, False) in seen
+    assert sum(job.refresh().stalls for job in made) == 1
 
 
 def _claim_is_not_sent(bench: Bench, patch: pytest.MonkeyPatch) -> None:
