@@ -129,7 +129,7 @@ def run(kind: str, total: int, chance: random.Random) -> dict[str, Any]:
                 for key in drain.redis.scan_iter(f"{BASE}j:*", 1000)
                 for value in drain.redis.hmget(key, "sl")
             )
-            report = {
+            report: dict[str, Any] = {
                 "kind": kind,
                 "seconds": round(seconds, 1),
                 "blows": dict(drain.blows),
