@@ -15,6 +15,7 @@ PAGE = TESTS.parent / "docs" / "guarantees.md"
 LOSS, PROMISES = "engine/test_loss.py", "engine/test_promises.py"
 SCRIPTS, ACTS, AGAIN = "store/test_promises.py", "store/test_acts.py", "store/test_sent_again.py"
 MATRIX, REPLIES = "matrix/test_matrix.py", "store/test_replies.py"
+OVERLAP = "engine/test_overlap.py"
 LOCKS = "engine/test_locks.py"
 SHARES = "store/test_fair_shares.py"
 CHECKPOINTS = "engine/test_checkpoints.py"
@@ -71,6 +72,17 @@ PROOFS: dict[str, tuple[str, ...]] = {
     "On SIGTERM and SIGINT, a consumer releases": (
         f"{LOSS}::test_terminated_consumers_run_nothing_twice",
         f"{LOSS}::test_after_the_grace_period_the_rest_is_handed_back",
+        f"{OVERLAP}::test_a_stopped_drain_runs_nothing_twice",
+    ),
+    "No job waits behind a long one.": (
+        f"{OVERLAP}::test_a_long_job_in_front_holds_up_nothing_while_a_worker_is_idle",
+    ),
+    "A worker claims jobs beforehand only while": (
+        f"{OVERLAP}::test_jobs_claimed_one_at_a_time_are_not_claimed_ahead",
+    ),
+    "When a job runs for longer than 10 ms": (
+        f"{OVERLAP}::test_a_long_job_keeps_no_batch_behind_it",
+        f"{LOSS}::test_a_slow_job_gives_back_what_was_claimed_with_it",
     ),
     "One result.": (LATE,),
     "Every claim has a new token": (LATE, f"{ACTS}::test_a_stale_token_writes_nothing"),

@@ -33,6 +33,7 @@ def wait(client: RedisClient, bell: str, stop_flag: Any) -> None:
                 connection.disconnect()
                 return
         connection.read_response()
+        client.answered(connection)
     except Exception as error:
         if connection is not None:
             connection.disconnect()

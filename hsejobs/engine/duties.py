@@ -73,12 +73,13 @@ class PendingWrite:
 
     ``jobs``: the ids and tokens that it concerns; their leases are renewed meanwhile. ``give_up``:
     when, by the monotonic clock, an error other than an outage ends the retries; the jobs then
-    stall.
+    stall. ``patience``: the seconds that it gets again after an outage.
     """
 
     act: Callable[[], Any]
     jobs: list[tuple[str, str]]
     give_up: float
+    patience: float
 
 
 @dataclass(slots=True)
@@ -89,7 +90,8 @@ class PendingWrites:
 
     def add(self, act: Callable[[], Any], jobs: Iterable[tuple[str, str]], lease_ms: int) -> None:
         """Adds a write, to be retried for at least the duration of a lease."""
-        self.writes.append(PendingWrite(act, list(jobs), time.monotonic() + lease_ms / 1000))
+        patience = lease_ms / 1000
+        self.writes.append(PendingWrite(act, list(jobs), time.monotonic() + patience, patience))
 
     def jobs(self) -> list[tuple[str, str]]:
         """The jobs whose leases must be renewed until the writes are done, as (id, token)."""
@@ -105,6 +107,8 @@ class PendingWrites:
             try:
                 one.act()
             except RedisUnavailable:
+                for each in self.writes:
+                    each.give_up = time.monotonic() + each.patience
                 raise
             except Exception as error:
                 fault = fault or error

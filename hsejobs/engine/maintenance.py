@@ -166,15 +166,19 @@ class Maintenance:
         self, slot: Slot, *, finished: bool = True, behind: Running | None = None
     ) -> None:
         """Queues the writes for a slot: its finished outcomes (if ``finished``), and the release of
-        jobs that it has not started. Does nothing if ``behind`` is given and no longer runs.
+        jobs that it has not started, or that it is about to receive. Does nothing if ``behind`` is
+        given and no longer runs.
         """
         done, unbegun = slot.reclaim(finished=finished, behind=behind)
+        token = slot.recall(behind=behind)
         lease = self.settings.lease_ms
         if done:
             pairs = [(one.id, one.token) for one in done]
             self.pending.add(lambda: self.work.step(done, 0, "", lease), pairs, lease)
         if unbegun:
             self.pending.add(lambda: self.work.release(unbegun), unbegun, lease)
+        if token:
+            self.pending.add(lambda: self.work.recall(token, lease), (), lease)
 
     def release_running(self, running: Running) -> None:
         """Queues the release of a job that this consumer will not finish; it keeps its place."""

@@ -27,3 +27,8 @@ class Pace:
     def batch(self) -> int:
         """How many jobs to claim next, 1 to MOST."""
         return max(1, min(MOST, int(BUDGET_US / max(self._longest, 1.0))))
+
+    @property
+    def slow(self) -> bool:
+        """Whether one of the recent jobs took longer than a whole batch may."""
+        return self._longest > BUDGET_US

@@ -4,6 +4,10 @@ A worker (a thread or a process) claims several jobs at a time while they are sh
 maintenance thread, the consumer's main thread, renews their leases and watches the deadline. When
 a job turns out slow, it takes back the jobs that were not started and writes the outcomes of those
 that were finished. A lock decides which of the two owns a job.
+
+The slot has room for two batches: the one that the worker runs, and the one before, while its
+outcomes are on their way. The batch after it is claimed meanwhile: its jobs are not known here
+before the reply is read, so the slot has the token of that claim, by which they can be given back.
 """
 
 from __future__ import annotations
@@ -17,11 +21,20 @@ from typing import Any
 
 from hsejobs.store.work import Claim, Done
 
-#: Bytes for the claims, and for the finished outcomes, of one slot.
+#: Bytes for the claims, and for the finished outcomes, of one batch.
 HELD_SIZE, DONE_SIZE = 24_576, 40_960
-# held count, next to start, running, flags, finished count, held bytes, done bytes, started, deadline
-_HEAD = struct.Struct("<HHHHHIIdd")
-_Head = tuple[int, int, int, int, int, int, int, float, float]
+# held count, next to start, running, flags, finished count, held bytes, done bytes, started, deadline,
+# which half of the memory it has
+_HEAD = struct.Struct("<HHHHHIIddH")
+_Head = tuple[int, int, int, int, int, int, int, float, float, int]
+# The batch before: held count, finished count, held bytes, done bytes. It has the other half.
+_SENT = struct.Struct("<HHII")
+_NONE_SENT = (0, 0, 0, 0)
+# The claim that is on its way: its state, and its token.
+_AHEAD = struct.Struct("<H64p")
+_SENT_AT, _AHEAD_AT = _HEAD.size, _HEAD.size + _SENT.size
+_BATCHES_AT = _AHEAD_AT + _AHEAD.size
+_BATCH_SIZE = HELD_SIZE + DONE_SIZE
 _DONE = struct.Struct("<HIQ")
 LOST, ABANDONED, CANCELLED = 1, 2, 4
 #: HELD: the worker starts and claims nothing for now. SUSPECT: the job it holds may run only alone.
@@ -29,6 +42,8 @@ LOST, ABANDONED, CANCELLED = 1, 2, 4
 HELD, SUSPECT, ALONE = 256, 512, 1024
 #: The flags of the worker, which outlive its jobs.
 _LASTING = ABANDONED | HELD
+#: States of the claim that is on its way. Recalled: who did that gives its jobs back, by its token.
+_NO_CLAIM, _ON_ITS_WAY, _RECALLED = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +64,7 @@ class Slot:
     def __init__(self, number: int, lock: Any) -> None:
         self.number = number
         self._lock = lock
-        self._memory = mmap.mmap(-1, _HEAD.size + HELD_SIZE + DONE_SIZE)
+        self._memory = mmap.mmap(-1, _BATCHES_AT + 2 * _BATCH_SIZE)
         self._claims: Sequence[Claim] = ()
 
     @contextmanager
@@ -69,20 +84,60 @@ class Slot:
     def _put(self, *values: float) -> None:
         _HEAD.pack_into(self._memory, 0, *values)
 
+    def _put_others(self, sent: tuple[int, ...], state: int, token: str) -> None:
+        """Sets what is known of the batches before and after."""
+        _SENT.pack_into(self._memory, _SENT_AT, *sent)
+        _AHEAD.pack_into(self._memory, _AHEAD_AT, state, token.encode())
+
+    def _ahead(self) -> tuple[int, str]:
+        state, token = _AHEAD.unpack_from(self._memory, _AHEAD_AT)
+        return state, token.decode()
+
     # -- the worker's side
 
-    def load(self, claims: Sequence[Claim], *, suspect: bool = False) -> None:
+    def load(
+        self,
+        claims: Sequence[Claim],
+        *,
+        suspect: bool = False,
+        ahead: str = "",
+        keep: bool = False,
+    ) -> bool:
         """Stores newly claimed jobs in place of the previous ones, which must be finished.
 
         ``suspect``: it is one job, which does not begin before it may run alone in the consumer.
+        ``ahead``: the token of the claim after this one, which is about to be sent. ``keep``: the
+        previous jobs' outcomes are still to be written, and stay until the next call.
+        False if the claim of these jobs was recalled meanwhile: they are not stored.
         """
         text = "\n".join(f"{c.id} {c.token} {c.attempt} {c.name}" for c in claims).encode()
         with self._lock:
-            head = self._head()
-            flags = head[3] & _LASTING | (SUSPECT if suspect else 0)
-            self._memory[_HEAD.size : _HEAD.size + len(text)] = text
-            self._put(len(claims), 0, 0, flags, 0, len(text), 0, head[7], 0.0)
+            held, _, _, flags, count, size, used, started, _, half = self._head()
+            if keep and self._ahead()[0] == _RECALLED:
+                self._put_others(_NONE_SENT, _NO_CLAIM, "")
+                return False
+            self._put_others(
+                (held, count, size, used) if keep else _NONE_SENT,
+                _ON_ITS_WAY if ahead else _NO_CLAIM,
+                ahead,
+            )
+            half ^= keep
+            flags = flags & _LASTING | (SUSPECT if suspect else 0)
+            at = _BATCHES_AT + half * _BATCH_SIZE
+            self._memory[at : at + len(text)] = text
+            self._put(len(claims), 0, 0, flags, 0, len(text), 0, started, 0.0, half)
         self._claims = claims
+        return True
+
+    def settle(self) -> bool:
+        """Records that the claim on its way is no longer the slot's concern.
+
+        Returns False if it was recalled: who did that gives its jobs back.
+        """
+        with self._lock:
+            ours = self._ahead()[0] != _RECALLED
+            _AHEAD.pack_into(self._memory, _AHEAD_AT, _NO_CLAIM, b"")
+        return ours
 
     def begin(self, now: float) -> Claim | None:
         """Marks the next job as running and returns it.
@@ -90,12 +145,13 @@ class Slot:
         None when none is left, when all were taken back, or when the job must wait.
         """
         with self._lock:
-            held, at, _, flags, done, size, used, _, _ = self._head()
+            held, at, _, flags, done, size, used, _, _, half = self._head()
             if at >= held or flags & _LASTING or flags & (SUSPECT | ALONE) == SUSPECT:
                 return None
             claim: Claim = self._claims[at]
             deadline = now + claim.timeout / 1000 if claim.timeout else 0.0
-            self._put(held, at + 1, 1, flags & ~(LOST | CANCELLED), done, size, used, now, deadline)
+            flags &= ~(LOST | CANCELLED)
+            self._put(held, at + 1, 1, flags, done, size, used, now, deadline, half)
         return claim
 
     def finish(self, done: Done | None) -> bool:
@@ -104,23 +160,23 @@ class Slot:
         False when the maintenance thread has already ended the job (a timeout).
         """
         with self._lock:
-            held, at, _, flags, count, size, used, started, _ = self._head()
+            held, at, _, flags, count, size, used, started, _, half = self._head()
             if done is not None:
-                room = HELD_SIZE + _HEAD.size + used
+                room = _BATCHES_AT + half * _BATCH_SIZE + HELD_SIZE + used
                 need = _DONE.size + len(done.result)
                 if used + need <= DONE_SIZE:
                     _DONE.pack_into(self._memory, room, at - 1, len(done.result), done.run_us)
                     start = room + _DONE.size
                     self._memory[start : start + len(done.result)] = done.result
                     count, used = count + 1, used + need
-            self._put(held, at, 0, flags & _LASTING, count, size, used, started, 0.0)
+            self._put(held, at, 0, flags & _LASTING, count, size, used, started, 0.0, half)
         return not flags & ABANDONED
 
     @property
     def left(self) -> int:
-        """How many held jobs were not started."""
+        """How many held jobs were not started; a claim that is on its way counts as one."""
         head = self._head()
-        return int(head[0] - head[1])
+        return int(head[0] - head[1]) + (self._ahead()[0] == _ON_ITS_WAY)
 
     @property
     def started(self) -> float:
@@ -181,22 +237,25 @@ class Slot:
             head = self._head()
             if not head[2]:
                 return None
-            job_id, token, attempt, name = self._held(head)[head[1] - 1]
+            job_id, token, attempt, name = self._rows(head[9], head[5])[head[1] - 1]
         return Running(job_id, token, name, int(attempt), head[7], head[8])
 
     def holding(self) -> list[tuple[str, str]]:
         """All jobs whose leases must be renewed, as (id, token)."""
         with self._locked():
             head = self._head()
-            return [(row[0], row[1]) for row in self._held(head)[: head[0]]]
+            rows = self._rows(head[9], head[5])[: head[0]] + self._sent()[0]
+            return [(row[0], row[1]) for row in rows]
 
     def unwritten(self) -> list[tuple[str, str]]:
         """Jobs that were started, no longer run and have no outcome here, as (id, token)."""
         with self._locked():
             head = self._head()
-            rows = self._held(head)[: head[1] - head[2]]
-            written = {one.id for one in self._finished(head, rows)}
-        return [(row[0], row[1]) for row in rows if row[0] not in written]
+            rows = self._rows(head[9], head[5])[: head[1] - head[2]]
+            done = self._outcomes(head[9], head[4], rows)
+            sent, sent_done = self._sent()
+            written = {one.token + one.id for one in done + sent_done}
+        return [(row[0], row[1]) for row in sent + rows if row[1] + row[0] not in written]
 
     def reclaim(
         self, *, finished: bool = True, behind: Running | None = None
@@ -209,17 +268,38 @@ class Slot:
         knows, and that must be written before its outcome.
         """
         with self._locked():
-            held, at, running, flags, count, size, used, started, deadline = head = self._head()
-            rows = self._held(head)
+            held, at, running, flags, count, size, used, started, deadline, half = self._head()
+            rows = self._rows(half, size)
             current = rows[at - 1][:2] if running else None
             if behind is not None and current != [behind.id, behind.token]:
                 return [], []
             unbegun = [(row[0], row[1]) for row in rows[at:held]]
-            done = self._finished(head, rows) if finished else []
+            done: list[Done] = []
             if finished:
+                done = self._sent()[1] + self._outcomes(half, count, rows)
                 count = used = 0
-            self._put(at, at, running, flags, count, size, used, started, deadline)
+                sent_held, _, sent_size, _ = _SENT.unpack_from(self._memory, _SENT_AT)
+                _SENT.pack_into(self._memory, _SENT_AT, sent_held, 0, sent_size, 0)
+            self._put(at, at, running, flags, count, size, used, started, deadline, half)
             return done, unbegun
+
+    def recall(self, *, behind: Running | None = None) -> str:
+        """Takes over the claim that is on its way; returns its token, or ``""`` if there is none.
+
+        The caller has to give back the jobs that it claims or has claimed; the worker ignores them.
+        ``behind``: as for ``reclaim``.
+        """
+        with self._locked():
+            head = self._head()
+            state, token = self._ahead()
+            if state != _ON_ITS_WAY:
+                return ""
+            if behind is not None:
+                current = self._rows(head[9], head[5])[head[1] - 1][:2] if head[2] else None
+                if current != [behind.id, behind.token]:
+                    return ""
+            _AHEAD.pack_into(self._memory, _AHEAD_AT, _RECALLED, token.encode())
+            return token
 
     def abandon(self) -> None:
         """Marks the running job as ended by the maintenance thread: the worker's outcome is too late."""
@@ -235,8 +315,9 @@ class Slot:
 
     @property
     def empty(self) -> bool:
-        """Whether the worker holds no job, and all outcomes of the last ones are written."""
-        return not self._head()[0]
+        """Whether the worker holds no job, claims none, and all outcomes of the last ones are written."""
+        sent: int = _SENT.unpack_from(self._memory, _SENT_AT)[0]
+        return not self._head()[0] and not sent and self._ahead()[0] == _NO_CLAIM
 
     def mark_lost(self, job_id: str, token: str) -> bool:
         """Marks the lease of the running job as lost, if it is this one: a renewal was refused.
@@ -252,15 +333,10 @@ class Slot:
     def _mark(self, flag: int, job_id: str, token: str) -> bool:
         with self._locked():
             head = self._head()
-            rows = [row[:2] for row in self._held(head)[: head[0]]]
+            rows = [row[:2] for row in self._rows(head[9], head[5])[: head[0]]]
             if head[2] and rows[head[1] - 1] == [job_id, token]:
                 self._put(*head[:3], head[3] | flag, *head[4:])
             return [job_id, token] in rows[head[1] :]
-
-    def clear(self) -> None:
-        """Clears the slot of a worker that no longer exists."""
-        with self._locked():
-            self._put(0, 0, 0, 0, 0, 0, 0, 0.0, 0.0)
 
     def _flag(self, flag: int, *, on: bool = True) -> None:
         with self._locked():
@@ -268,15 +344,24 @@ class Slot:
             flags = head[3] | flag if on else head[3] & ~flag
             self._put(*head[:3], flags, *head[4:])
 
-    def _held(self, head: _Head) -> list[list[str]]:
-        text = self._memory[_HEAD.size : _HEAD.size + head[5]].decode()
+    def _rows(self, half: int, size: int) -> list[list[str]]:
+        """The jobs of a batch: id, token, attempt and name of each."""
+        at = _BATCHES_AT + half * _BATCH_SIZE
+        text = self._memory[at : at + size].decode()
         return [row.split(" ", 3) for row in text.split("\n")] if text else []
 
-    def _finished(self, head: _Head, rows: list[list[str]]) -> list[Done]:
-        found, at = [], _HEAD.size + HELD_SIZE
-        for _ in range(head[4]):
+    def _outcomes(self, half: int, count: int, rows: list[list[str]]) -> list[Done]:
+        found, at = [], _BATCHES_AT + half * _BATCH_SIZE + HELD_SIZE
+        for _ in range(count):
             index, size, run_us = _DONE.unpack_from(self._memory, at)
             at += _DONE.size
             found.append(Done(rows[index][0], rows[index][1], run_us, self._memory[at : at + size]))
             at += size
         return found
+
+    def _sent(self) -> tuple[list[list[str]], list[Done]]:
+        """The jobs of the batch before whose outcomes are on their way, and those outcomes."""
+        held, count, size, _ = _SENT.unpack_from(self._memory, _SENT_AT)
+        half = 1 - self._head()[9]
+        rows = self._rows(half, size)
+        return rows[:held], self._outcomes(half, count, rows)

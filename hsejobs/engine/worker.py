@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
-from collections.abc import Callable
 from typing import Any
 
-from huey.consumer import Worker, WorkerRecycle
+from huey.consumer import WorkerRecycle
 
 from hsejobs.engine import alone, doorbell
 from hsejobs.engine import outcome as outcomes
@@ -17,61 +15,34 @@ from hsejobs.engine.memory import MemoryLimit
 from hsejobs.engine.outcome import Outcome
 from hsejobs.engine.pace import BUDGET_US, Pace
 from hsejobs.engine.ports import WorkerHost
-from hsejobs.engine.progress_log import ProgressLog
 from hsejobs.engine.slots import Slot
+from hsejobs.engine.stepping import Flight, Stepping
 from hsejobs.error_groups import normalized
-from hsejobs.errors import JobsError, RedisUnavailable
-from hsejobs.model import new_job_id
-from hsejobs.store.client import RedisClient
+from hsejobs.errors import JobsError
 from hsejobs.store.work import Claim, Done, WorkerStore, short_reason
 from hsejobs.watch import logs
 
 #: Seconds for which a worker claims nothing after it sent a job back.
 SENT_BACK_PAUSE = 0.003
-#: Seconds between attempts to reach Redis.
-_RETRY_PAUSES = (0.02, 0.1, 0.25, 0.5, 1.0)
-#: Seconds between two log lines about errors of this worker other than outages.
-_FAULT_LOG_EVERY = 30.0
 
 
-class JobWorker(Worker):
+class JobWorker(Stepping):
     """Huey's worker with our loop. The maintenance thread sees its jobs in its slot."""
 
     def __init__(self, consumer: WorkerHost, slot: Slot) -> None:
-        super().__init__(
-            consumer.huey, consumer.stop_flag, 0.1, 1.0, 1.15, max_tasks=consumer.max_tasks
-        )
-        self.consumer = consumer
-        self.queue = consumer.queue
-        self.slot = slot
+        super().__init__(consumer, slot)
         self.pace = Pace()
-        self.name = f"{consumer.worker_id}.{slot.number}"
-        self.done: list[Done] = []
-        self.orgs: dict[str, str | None] = {}
-        self.traces: dict[str, str] = {}
-        self.progress_logs: list[ProgressLog] = []
-        self.fast = False
         #: Whether an interrupt was raised in this process, anywhere (see `_execute`), and whether it was
         #: raised because of the job's deadline.
         self.interrupted = self.late = False
         #: The newest job that this worker has run.
         self.job: JobContext | None = None
-        self._calls = 0
-        #: The token of a claim without a reply, and how often it was sent: Redis may have executed it,
-        #: or may still receive it.
-        self._unanswered, self._sent = "", 0
-        self._fault_logged_at = 0.0
 
     def initialize(self) -> None:
         """Opens this worker's own connections and runs Huey's startup hooks."""
         runtime = self.queue.runtime
-        self.lease = runtime.settings.lease_ms
         self.memory = MemoryLimit(self.consumer.max_rss)
         self.suspected_from = alone.suspected_from(runtime.settings.max_stalls)
-        # The prefix makes tokens differ from those of earlier workers of this slot.
-        self.token_base = f"{new_job_id()[-10:]}{os.getpid() % 997:x}"
-        self.work = WorkerStore(runtime.redis, runtime.prefix, self.queue.name)
-        self.bell = RedisClient(runtime.redis.url, probe_after=doorbell.WAIT * 5)
         self.patient = WorkerStore(runtime.redis, runtime.prefix, self.queue.name, patience=3.0)
         super().initialize()
 
@@ -96,15 +67,17 @@ class JobWorker(Worker):
             self._log_fault("worker", error)
             self.stop_flag.wait(0.5)
 
-    # -- calling Redis
+    # -- claiming
 
     def _turn(self, *, stopping: bool = False) -> None:
-        """Writes finished outcomes and claims the next jobs; waits when there are none."""
+        """Writes finished outcomes and gets the next jobs; waits when there are none."""
         held = self.slot.held
-        if held:
+        if held or stopping:
             self._release()
         want = 0 if held or stopping or self.stop_flag.is_set() else self.pace.batch
-        if not want and not self.done and not (held and self._unanswered):
+        if self.flight is not None and self._land_batch(self.flight, want):
+            return
+        if not want and not self.done and not self._unanswered:
             self._release()
             if held:
                 self.slot.load(())
@@ -112,21 +85,14 @@ class JobWorker(Worker):
             return
         claims = self._step(want)
         if claims:
-            first = claims[0]
-            # A job of an unknown task is sent back: it runs no code that could end this process.
-            suspect = (
-                first.stalls >= self.suspected_from and self.queue.find(first.name) is not None
-            )
-            self.slot.load(claims, suspect=suspect)
-            begun = alone.wait(self, claims[0]) if suspect else None
-            if begun is not None:
-                self._execute(begun)
-                return
             if want > 1 and not self.fast:
                 self.fast = True
                 self.consumer.wake_maintenance()
-            if self.stop_flag.is_set():
-                self._release()
+            ahead = self._ahead(claims, want) if len(claims) == want else ""
+            self.slot.load(claims, suspect=self._suspect(claims), ahead=ahead)
+            if ahead:
+                self._send_ahead(want, ahead)
+            self._loaded(claims)
             return
         self.slot.load(())
         logs.flush()
@@ -139,108 +105,53 @@ class JobWorker(Worker):
                     # Another consumer may claim what the doorbell announced.
                     self.retry(self.work.ring)
 
-    def _release(self) -> None:
-        _, unbegun = self.slot.reclaim(finished=False)
-        if unbegun:
-            self.retry(lambda: self.work.release(unbegun))
-
-    def _step(self, want: int) -> list[Claim]:
-        """Writes outcomes and claims jobs in one round trip, resent until Redis replies."""
-        token = self._unanswered
-        if not token:
-            self._calls += 1
-            token = f"{self.token_base}.{self._calls:x}"
-        claims: list[Claim] = []
-        done, tries = self.done, 0
-        while True:
-            try:
-                self._flush_progress()
-                again = self._sent
-                if want:
-                    self._unanswered, self._sent = token, again + 1
-                letters, claims = self.work.step(done, want, token, self.lease, again=again)
-                # With a count of 0, the resent call gave up the claim.
-                self._unanswered, self._sent = "", 0
-                break
-            except RedisUnavailable as error:
-                self.consumer.outage.begins(error, self.name)
-                if self.stop_flag.is_set():
-                    want = 0
-                    if not done:
-                        return []
-                self._pause(tries)
-                tries += 1
-            except JobsError as error:
-                # Any of them may be the cause: write each outcome alone, and claim in the next turn.
-                self._log_fault("worker", error)
-                letters, claims = "".join(map(self._write_outcome, done)), []
-                self.stop_flag.wait(0.1)
-                break
-        self.consumer.outage.ends(self.name)
-        for letter, one in zip(letters, done, strict=True):
-            if letter == "c":
-                trace = self.traces.get(one.id, "") if self.traces else ""
-                logs.completed(self.queue.name, one.id, self.orgs.get(one.id), one.run_us, trace)
-            elif letter == "k":
-                logs.job("cancelled", self.queue.name, one.id, "failed", self.orgs.get(one.id))
-            else:
-                logs.job("refused", self.queue.name, one.id, "lost", self.orgs.get(one.id))
-        self.done = []
-        self.orgs.clear()
-        self.traces.clear()
-        if not self.fast:
-            logs.flush()
-        return claims
-
-    def _flush_progress(self) -> None:
-        """Writes the buffered progress and log lines of finished jobs. Raises RedisUnavailable."""
-        while self.progress_logs:
-            try:
-                self.progress_logs[0].flush_final()
-            except RedisUnavailable:
-                raise
-            except JobsError as error:
-                self._log_fault("log", error)
-            del self.progress_logs[0]
-
-    def _write_outcome(self, one: Done) -> str:
-        """Writes one outcome; returns Redis' letter for it."""
-        return self.retry(lambda: self.work.step([one], 0, "", self.lease)[0]) or "r"
-
-    def retry(self, act: Callable[[], Any]) -> Any:
-        """Calls *act* until it succeeds, through outages. Gives up on other errors after a lease's
-        duration: by then the job stalls, and another worker runs it.
+    def _land_batch(self, flight: Flight, want: int) -> bool:
+        """Reads the reply of the step that is on its way, loads the batch that it claimed, and sends the
+        outcomes of the last one. Returns whether there is such a batch: else the outcomes wait.
         """
-        tries, give_up = 0, time.monotonic() + self.lease / 1000
-        while True:
-            try:
-                done = act()
-            except RedisUnavailable as error:
-                self.consumer.outage.begins(error, self.name)
-                give_up = time.monotonic() + self.lease / 1000
-            except JobsError as error:
-                self._log_fault("worker", error)
-                if time.monotonic() >= give_up:
-                    return None
-            else:
-                if tries:
-                    self.consumer.outage.ends(self.name)
-                return done
-            self._pause(tries)
-            tries += 1
+        claims = self._land(flight)
+        ahead = self._ahead(claims, want) if claims else ""
+        if not claims or not self.slot.load(
+            claims, suspect=self._suspect(claims), ahead=ahead, keep=True
+        ):
+            return False
+        if not want or self.pace.slow:
+            # By the batching rule, it would not be claimed now.
+            self._release()
+            return False
+        if ahead:
+            self._send_ahead(want, ahead)
+        else:
+            self._step(0)
+        self._loaded(claims)
+        return True
 
-    def _pause(self, tries: int) -> None:
-        time.sleep(_RETRY_PAUSES[min(tries, len(_RETRY_PAUSES) - 1)])
+    def _ahead(self, claims: list[Claim], want: int) -> str:
+        """The token of the claim to send before these jobs run; ``""`` if they are to run first: if their
+        worker has died under one of them before, it may do so again.
+        """
+        if want <= 1 or self.progress_logs or claims[0].stalls:
+            return ""
+        if self.max_tasks and self.task_count + len(claims) >= self.max_tasks:
+            return ""
+        return self._new_token()
 
-    def _log_fault(self, what: str, error: Exception) -> None:
-        now = time.monotonic()
-        if now - self._fault_logged_at >= _FAULT_LOG_EVERY or not self._fault_logged_at:
-            self._fault_logged_at = now
-            text = str(error) if isinstance(error, JobsError) else repr(error)
-            logs.emit(what, 40, queue=self.queue.name, error=text)
+    def _suspect(self, claims: list[Claim]) -> bool:
+        # A job of an unknown task is sent back: it runs no code that could end this process.
+        first = claims[0]
+        return first.stalls >= self.suspected_from and self.queue.find(first.name) is not None
+
+    def _loaded(self, claims: list[Claim]) -> None:
+        if self._suspect(claims):
+            begun = alone.wait(self, claims[0])
+            if begun is not None:
+                self._execute(begun)
+                return
+        if self.stop_flag.is_set():
+            self._release()
 
     def _wait(self) -> None:
-        doorbell.wait(self.bell, self.work.bell, self.stop_flag)
+        doorbell.wait(self.line.redis, self.line.bell, self.stop_flag)
 
     # -- running a job
 
@@ -273,7 +184,7 @@ class JobWorker(Worker):
             kept = self.slot.finish(one)
             self.done.append(one)
             if unwritten or (result.run_us > BUDGET_US and self.slot.left):
-                self._step(0)
+                self._write_now()
         else:
             kept = self.slot.finish(None)
             self._write(claim, result, started_at, shown)
@@ -289,11 +200,6 @@ class JobWorker(Worker):
         if self.interrupted or full or self.memory.exceeded():
             self.shutdown_batch()
             raise WorkerRecycle
-
-    def shutdown_batch(self) -> None:
-        """Writes outcomes and releases jobs before this worker is replaced."""
-        self._step(0)
-        self._release()
 
     def _write(self, claim: Claim, result: Outcome, started_at: int, shown: Any) -> None:
         """Writes an outcome other than success at once, resent until Redis replies."""

@@ -24,8 +24,9 @@ from hsejobs.store.connect import PATIENCE as PATIENCE
 from hsejobs.store.connect import connect
 from hsejobs.store.replies import Reply, classify, code_of, explained
 from hsejobs.store.scripts import Arg, Script
+from hsejobs.store.split import SplitCalls
 from hsejobs.store.watchful import watchful
-from hsejobs.store.words import key_of, packed
+from hsejobs.store.words import packed
 
 #: Seconds that a reply may take before the call is sent again on a new connection.
 REPLY_TIMEOUT = 2.0
@@ -39,7 +40,7 @@ PROBE_AFTER, PROBE_TIMEOUT = 0.5, 0.05
 may_wait: ContextVar[Callable[[], bool] | None] = ContextVar("hsejobs_may_wait", default=None)
 
 
-class RedisClient(BulkAdds):
+class RedisClient(BulkAdds, SplitCalls):
     """Redis as hsejobs uses it. Thread-safe and fork-safe; connects on the first call.
 
     Each thread has its own connection, so that no call waits for a free one. ``probe_after``:
@@ -73,11 +74,6 @@ class RedisClient(BulkAdds):
         """Calls ``while_waiting`` about every 50 ms while this thread's calls wait for Redis."""
         self._watch = (threading.get_ident(), while_waiting)
         self.close()
-
-    @property
-    def cluster(self) -> bool:
-        """Whether this is a Redis Cluster."""
-        return self.url.startswith(("redis+cluster:", "rediss+cluster:"))
 
     @property
     def driver(self) -> Any:
@@ -271,9 +267,7 @@ class RedisClient(BulkAdds):
             return self._exchange(("EVAL", script.text, *words[2:]))
 
     def _exchange(self, words: Sequence[Arg]) -> Any:
-        connection = self._connection(key_of(words) if self.cluster else "")
-        connection.send_packed_command(packed(words), check_health=False)
-        return connection.read_response()
+        return self._send(words).read_response()
 
     def _patiently(self, patience: float, once: Callable[[], Any]) -> Any:
         """Calls *once* until it succeeds or ``patience`` ends; retries a failed connection at least once.

@@ -27,6 +27,8 @@ from hsejobs.store.write import new_nonce
 
 #: Maximum number of jobs that one sweep moves, which takes Redis a few ms.
 SWEEP_LIMIT = 500
+#: In place of how often a claim was sent before, if it is given up: more than any worker sends one.
+_RECALLED = 1_000_000
 
 
 #: Bytes of a reason in a record: with a time in ms before it, the record stays compact.
@@ -168,11 +170,32 @@ class WorkerStore:
         ``again``: how often this claim, with this token, was sent before; if Redis runs an earlier
         copy later, it claims nothing.
         """
-        args: list[Arg] = [want, token, lease_ms, int(again)]
-        for job in done:
-            args += (job.id, job.token, job.run_us, job.result)
-        outcomes, rows = self._run(scripts.COMPLETE, args)
-        return outcomes.decode(), [Claim(row, token) for row in rows]
+        reply = self._run(scripts.COMPLETE, _step_args(done, want, token, lease_ms, int(again)))
+        return _stepped(reply, token)
+
+    def begin(self, done: Sequence[Done], want: int, token: str, lease_ms: int) -> Any:
+        """Sends a step and returns what ``finish`` needs; this thread makes no other call until then."""
+        return self.redis.begin(
+            scripts.COMPLETE, self.base, _step_args(done, want, token, lease_ms, 0)
+        )
+
+    def finish(self, sent: Any, token: str) -> tuple[str, list[Claim]]:
+        """The reply of a step that was begun, as ``step`` returns it. Any error means that Redis may
+        or may not have executed it.
+        """
+        return _stepped(self.redis.finish(sent), token)
+
+    def recall(self, token: str, lease_ms: int) -> int:
+        """Gives up a claim that was sent once, and releases its jobs; returns how many there were.
+
+        If Redis has not received it yet, it claims nothing.
+        """
+        _, claims = self.step([], 0, token, lease_ms, again=_RECALLED)
+        if claims:
+            self.release([(one.id, one.token) for one in claims])
+            # Redis has executed the only copy: it need not be remembered.
+            self.redis.command("DEL", keys.of(self.base, "resent", token), patience=self.patience)
+        return len(claims)
 
     def fail(
         self,
@@ -391,6 +414,15 @@ class WorkerStore:
         """
         args = (worker, record, ttl_ms, release, described, int(hold))
         return bool(self._run(scripts.HEARTBEAT, args))
+
+
+def _step_args(done: Sequence[Done], *claim: Arg) -> list[Arg]:
+    return [*claim, *(word for one in done for word in (one.id, one.token, one.run_us, one.result))]
+
+
+def _stepped(reply: Any, token: str) -> tuple[str, list[Claim]]:
+    outcomes, rows = reply
+    return outcomes.decode(), [Claim(row, token) for row in rows]
 
 
 def _pairs(flat: Sequence[bytes]) -> list[tuple[str, str]]:

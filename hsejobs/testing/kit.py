@@ -67,6 +67,8 @@ class _Worker(JobWorker):
         super().__init__(_Host(queue), Slot(1, threading.Lock()))
         self.idle = False
         self.initialize()
+        # One store has no connections that could meet.
+        self.line = self.work
 
     def _wait(self) -> None:
         self.idle = True

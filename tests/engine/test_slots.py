@@ -112,3 +112,54 @@ def test_a_mark_is_on_the_job_that_it_names_and_on_no_later_one(mark: Any, marke
     slot.load(claims("b"))
     slot.begin(3.0)
     assert (seen, getattr(slot, marked)) == ([(False, True), (False, False)], False)
+
+
+def test_a_claim_ahead_has_one_owner() -> None:
+    """Its jobs are stored by its worker, or given back by who recalled it: never both."""
+    slot = Slot(1, forks.lock())
+    assert slot.empty
+    slot.load(claims("a"), ahead="second")
+    assert (slot.left, slot.recall()) == (2, "second")
+    assert (slot.left, slot.recall()) == (1, "")
+    slot.begin(1.0)
+    slot.finish(Done("a", "t-a", 5, b"null"))
+    # Recalled: the batch before stays, with its outcome.
+    assert not slot.load(claims("b"), keep=True)
+    assert slot.reclaim() == ([Done("a", "t-a", 5, b"null")], [])
+    slot.load(claims("a"), ahead="third")
+    assert slot.load(claims("b"), ahead="fourth", keep=True)
+    assert slot.recall() == "fourth"
+    slot.load(())
+    assert (slot.recall(), slot.empty) == ("", True)
+
+
+def test_a_claim_ahead_is_recalled_only_behind_the_job_that_runs() -> None:
+    slot = Slot(1, forks.lock())
+    slot.load(claims("a", "b"), ahead="second")
+    slot.begin(1.0)
+    running = slot.running()
+    assert running is not None
+    slot.finish(Done("a", "t-a", 5, b"null"))
+    assert slot.recall(behind=running) == ""
+    slot.begin(2.0)
+    assert slot.recall(behind=running) == ""
+    assert slot.recall(behind=slot.running()) == "second"
+    assert not slot.settle()
+    assert slot.settle()
+
+
+def test_outcomes_on_their_way_are_still_the_slots() -> None:
+    slot = loaded("a", "b")
+    slot.begin(1.0)
+    slot.finish(Done("a", "t-a", 5, b"null"))
+    slot.begin(2.0)
+    slot.finish(None)
+    slot.load(claims("c", "d"), ahead="third", keep=True)
+    slot.begin(3.0)
+    slot.finish(Done("c", "t-c", 7, b"1"))
+    assert slot.holding() == [("c", "t-c"), ("d", "t-d"), ("a", "t-a"), ("b", "t-b")]
+    assert slot.unwritten() == [("b", "t-b")]
+    done = [Done("a", "t-a", 5, b"null"), Done("c", "t-c", 7, b"1")]
+    assert slot.reclaim() == (done, [("d", "t-d")])
+    assert slot.reclaim() == ([], [])
+    assert not slot.empty

@@ -189,3 +189,25 @@ def test_a_consumer_that_stops_meanwhile_loses_nothing(
     # What it had under way when it was ended may run again, and nothing else.
     assert sum(words(trial, "begin").values()) <= len(made) + 2
     assert [job.id for job in made if job.refresh().errors] == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"), CELLS if ALL else [pytest.param("frozen", "process", id="frozen-process")]
+)
+def test_a_drain_of_tiny_jobs_continues_where_it_was(
+    place: Place, consumer: Start, trial: Path, fault: str, kind: str
+) -> None:
+    """Claims and outcomes are on their way while jobs run: the fault meets some of them."""
+    total = 3000
+    made = jobs.echo.add_many([{"n": n} for n in range(total)])
+    one = consumer("-k", kind, "-w", "2")
+    wait_until(lambda: counts()["completed"] >= 300, timeout=20, what="a drain")
+    with place.fault(fault):
+        time.sleep(LONG)  # how long they are refused
+    wait_for("completed", total, timeout=40)
+    assert Counter(line.split()[0] for line in trial.read_text().splitlines()) == Counter(
+        str(n) for n in range(total)
+    )
+    assert {(job.attempts_made, job.stalls) for job in map(type(made[0]).refresh, made)} == {(1, 0)}
+    assert one.process.poll() is None
+    one.stop()

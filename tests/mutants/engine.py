@@ -6,6 +6,7 @@ from tests.mutants.mutant import Mutant
 
 ENGINE = "hsejobs/engine"
 PROMISES = "engine/test_promises.py"
+OVERLAP = "engine/test_overlap.py"
 DUTIES = ("engine/test_duties.py",)
 SLOTS = ("engine/test_slots.py",)
 LEAK = (f"{PROMISES}::test_no_secret_leaves_through_result_log_or_progress",)
@@ -199,16 +200,44 @@ MUTANTS = (
     engine(
         "pending writes are dropped in an outage",
         "duties",
-        "            except RedisUnavailable:\n                raise\n            except Exception",
-        "            except Exception",
+        "            except RedisUnavailable:\n                for each",
+        "            except ZeroDivisionError:\n                for each",
         *DUTIES,
     ),
     engine(
         "what was taken back is taken back again",
         "slots",
-        "            if finished:\n                count = used = 0\n",
+        "                count = used = 0\n",
         "",
         *SLOTS,
+    ),
+    engine(
+        "a batch that was taken back is stored all the same",
+        "slots",
+        "keep and self._ahead()[0] == _RECALLED",
+        "False",
+        *SLOTS,
+    ),
+    engine(
+        "the outcomes of the batch before are forgotten when they are sent",
+        "slots",
+        "(held, count, size, used) if keep else _NONE_SENT",
+        "_NONE_SENT",
+        *SLOTS,
+    ),
+    engine(
+        "a long job keeps the next batch",
+        "maintenance",
+        "token = slot.recall(behind=behind)",
+        'token = ""',
+        f"{OVERLAP}::test_a_long_job_keeps_no_batch_behind_it",
+    ),
+    engine(
+        "a claim ahead without a reply is forgotten",
+        "stepping",
+        "self._unanswered, self._sent = flight.token, 1",
+        "pass",
+        f"{OVERLAP}::test_cut_replies_to_steps_that_are_on_their_way",
     ),
     engine(
         "an abandoned job's outcome counts",

@@ -16,6 +16,7 @@ from tests.simulator.world import EPOCH, World
 _CLOCKED = (
     "hsejobs.store.client",
     "hsejobs.engine.worker",
+    "hsejobs.engine.stepping",
     "hsejobs.engine.maintenance",
     "hsejobs.engine.heartbeat",
     "hsejobs.engine.duties",
@@ -30,7 +31,7 @@ _CLOCKED = (
     "hsejobs.model",
 )
 _ASKING = (
-    "hsejobs.engine.worker",
+    "hsejobs.engine.stepping",
     "hsejobs.engine.heartbeat",
     "hsejobs.engine.consumer",
     "hsejobs.engine.workers",

@@ -38,6 +38,9 @@ class Sim:
         self.groups: list[Group] = []
         self.consumers: list[SimConsumer] = []
         self.numbers = 0
+        #: Whether jobs come in large batches, and workers claim them so: then the next claim is on its
+        #: way while a batch runs.
+        self.hasty = world.random.random() < 0.5
         #: The end: no more jobs, acts or faults are added, and the existing jobs must end.
         self.closing = False
 
@@ -319,7 +322,7 @@ class SimWorker(JobWorker):
         network, world = self.consumer.sim.network, self.consumer.sim.world
         actor = world._me()
         try:
-            if self.bell._exchange(("LPOP", self.work.bell)) is not None:
+            if self.line.redis._exchange(("LPOP", self.line.bell)) is not None:
                 return
         except Exception as error:
             if not isinstance(error, OSError) and "redis" not in type(error).__module__:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hsejobs.engine import alone, progress_log, worker
+from hsejobs.engine import alone, progress_log, stepping, worker
 from hsejobs.engine.duties import PendingWrites
 from hsejobs.engine.slots import Slot
 from hsejobs.engine.workers import WorkerSupervision
@@ -107,7 +107,7 @@ def _drops_outcomes() -> Any:
             self.consumer.outage.begins(error, self.name)
             return None
 
-    return _with(worker.JobWorker, "retry", once)
+    return _with(stepping.Stepping, "retry", once)
 
 
 def _taken_back_and_lost() -> Any:
@@ -126,10 +126,11 @@ def _taken_back_forever() -> Any:
 
     def reclaim(self: Slot, *, finished: bool = True, behind: Any = None) -> Any:
         with self._locked():
-            _, at, running, flags, count, size, used, started, deadline = head = self._head()
-            rows = self._held(head)
-            self._put(at, at, running, flags, count, size, used, started, deadline)
-            return self._finished(head, rows), [(row[0], row[1]) for row in rows[at:]]
+            _, at, running, flags, count, size, used, started, deadline, half = self._head()
+            rows = self._rows(half, size)
+            self._put(at, at, running, flags, count, size, used, started, deadline, half)
+            done = self._outcomes(half, count, rows)
+            return done, [(row[0], row[1]) for row in rows[at:]]
 
     return _with(Slot, "reclaim", reclaim)
 
@@ -196,6 +197,16 @@ def _begins_at_once() -> Any:
     return _with(WorkerSupervision, "settle_all", lambda self, slots: True)
 
 
+def _stays_ahead() -> Any:
+    """The jobs of a claim that is on its way stay a worker's, however long its job runs."""
+    return _with(Slot, "recall", lambda self, *, behind=None: "")
+
+
+def _forgets_ahead() -> Any:
+    """A claim that was on its way when Redis went away is not asked for again."""
+    return _with(Slot, "settle", lambda self: False)
+
+
 #: Faults of the engine.
 IN_ENGINE: dict[str, Callable[[], Any]] = {
     "a claim is sent again as a new one": _claims_again,
@@ -208,4 +219,6 @@ IN_ENGINE: dict[str, Callable[[], Any]] = {
     "a dead process's failure is not noticed": _forgets_its_dead,
     "suspects run beside others": _suspects_no_one,
     "a suspect does not wait": _begins_at_once,
+    "a slow job keeps the next batch": _stays_ahead,
+    "a lost claim ahead is forgotten": _forgets_ahead,
 }

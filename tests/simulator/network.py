@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import redis.exceptions as known
@@ -13,7 +14,7 @@ from hsejobs.store.client import REPLY_TIMEOUT, RedisClient
 from tests.simulator.world import EPOCH, NOTHING, Actor, World
 
 if TYPE_CHECKING:
-    from tests.simulator.observer import Observer
+    from tests.simulator.observer import Call, Observer
     from tests.simulator.wire import Wire
 
 #: The replies of a server that refuses writes.
@@ -29,6 +30,21 @@ def refusal(code: str) -> Exception:
     parse: Any = BaseParser.parse_error
     made: Exception = parse(f"{code} not now")
     return made
+
+
+@dataclass(slots=True)
+class Flying:
+    """A call that was sent, and its reply once it has come. ``wake``: of the actor that waits for it."""
+
+    call: Call
+    reply: Any = NOTHING
+    wake: Callable[[Any], None] | None = None
+
+    def arrive(self, reply: Any) -> None:
+        """The reply has come."""
+        self.reply = reply
+        if self.wake is not None:
+            self.wake(reply)
 
 
 class Network:
@@ -48,13 +64,24 @@ class Network:
 
     def exchange(self, words: Sequence[Any], while_waiting: Callable[[], None] | None) -> Any:
         """The reply. Raises what redis-py raises."""
-        world, actor = self.world, self.world._me()
-        wake = world.waker()
-        call = self.observer.call(actor, self._name(words), words)
-        self._send(actor, call, words, wake)
-        until, reply = world.now + REPLY_TIMEOUT, NOTHING
+        return self.finish(self.begin(words), while_waiting)
+
+    def begin(self, words: Sequence[Any]) -> Flying:
+        """Sends a call; its reply may come while the actor does something else."""
+        actor = self.world._me()
+        flying = Flying(self.observer.call(actor, self._name(words), words))
+        self._send(actor, flying.call, words, flying.arrive)
+        return flying
+
+    def finish(self, flying: Flying, while_waiting: Callable[[], None] | None) -> Any:
+        """The reply of a call that was begun."""
+        world, actor, call = self.world, self.world._me(), flying.call
+        until = world.now + REPLY_TIMEOUT
         while True:
-            left = until - world.now
+            reply, left = flying.reply, until - world.now
+            if reply is not NOTHING:
+                break
+            flying.wake = world.waker()
             reply = world.wait(min(left, 0.05) if while_waiting else left)
             if reply is not NOTHING:
                 break
@@ -65,8 +92,6 @@ class Network:
                 raise known.TimeoutError("Timeout reading from socket")
             if while_waiting is not None:
                 while_waiting()
-            # Each wait has a ticket of its own.
-            call.wake[0] = world.waker()
         kind, value = reply
         if kind == "error":
             call.abandoned = True
@@ -106,6 +131,10 @@ class Network:
             actor.hurt_at = actor.group.hurt_at = actor.group.cut_until
             if draw < 0.5:
                 self._fail(call, there, known.ConnectionError("No route to host"))
+            else:
+                # Its caller waits for longer than the cut may last.
+                overdue = max(actor.group.cut_until, world.now + REPLY_TIMEOUT)
+                actor.hurt_at = actor.group.hurt_at = overdue
             return
         for rate, act in (
             (self.lose, self._lose),
@@ -230,6 +259,17 @@ class SimClient(RedisClient):
     def _exchange(self, words: Sequence[Any]) -> Any:
         watched = self._watcher is not None and self._watcher is self.network.world.current
         return self.network.exchange(words, self._call if watched else None)
+
+    def _send(self, words: Sequence[Any]) -> Any:
+        self.network.observer.seen["ahead"] += 1
+        return self.network.begin(words)
+
+    def _receive(self, sent: Any) -> Any:
+        try:
+            return self.network.finish(sent, None)
+        except Exception:
+            self.network.observer.seen["ahead lost"] += 1
+            raise
 
     def batch(self, calls: Any, *, patience: float = 3.0) -> list[Any]:
         return [self._single(script, words, patience) for script, words in calls]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from hsejobs.store.work import _RECALLED
 from tests.simulator.world import Actor, Group, Violation, World
 
 #: Calls that one process makes in a second at most: more is a loop that does nothing but call.
@@ -158,6 +159,8 @@ class Observer:
     def after(self, call: Call, reply: Any, problems: bytes, rows: bytes, now_ms: int) -> None:
         """What the server did and what is in it now."""
         self.seen[call.name] += 1
+        if call.name == "complete" and call.args[3] == str(_RECALLED):
+            self.seen["recalled"] += bool(reply[1])
         if problems:
             raise Violation(f"{call.name}: {problems.decode()}")
         lines = set(rows.decode().split("\n")) if rows else set()
@@ -310,6 +313,8 @@ class Observer:
             raise self.world.violation_of(
                 f"{job.id} runs with a token that was never given: {job.token}"
             )
+        if hold.ended.startswith("release"):
+            raise self.world.violation_of(f"{job.id} runs though it was handed back")
         if hold.finished or hold.running:
             raise self.world.violation_of(f"{job.id} runs twice with one token")
         hold.running, hold.worker = True, actor

@@ -73,7 +73,7 @@ class Producer:
             else:
                 number += 1
                 chosen = f"{self.name}-{number}"
-            many = random.choice((1, 1, 1, 1, 6))
+            many = random.choice((1, 6, 14) if sim.hasty else (1, 1, 1, 1, 6))
             self.add(huey, [f"{chosen}.{n}" for n in range(many)])
 
     def add(self, huey: Any, ids: list[str]) -> None:
@@ -91,7 +91,8 @@ class Producer:
             for _ in ids
         ]
         if len(ids) > 1 and random.random() < 0.5:
-            payloads[-1]["do"] = [["sleep", 3.0]]
+            slow = random.randrange(len(ids)) if sim.hasty else -1
+            payloads[slow]["do"] = [["sleep", random.choice((0.003, 0.03, 3.0, 7.0))]]
         for _ in range(random.choice((1, 4, 40))):
             try:
                 jobs = huey.play.add_many(payloads, ids=ids, **options)

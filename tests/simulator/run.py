@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from hsejobs.engine import maintenance, worker
+from hsejobs.engine import maintenance, pace, stepping
 from hsejobs.settings import load_settings
 from hsejobs.store import keys
 from hsejobs.watch import logs
@@ -83,7 +83,7 @@ def _quiet(world: World) -> Iterator[None]:
 @contextlib.contextmanager
 def _linked(sim: Sim) -> Iterator[None]:
     """Links that the worker and the maintenance thread make for themselves are simulated too."""
-    places: tuple[Any, ...] = (worker, maintenance)
+    places: tuple[Any, ...] = (stepping, maintenance)
     kept = [module.RedisClient for module in places]
     for module in places:
         module.RedisClient = sim.client_class
@@ -92,6 +92,17 @@ def _linked(sim: Sim) -> Iterator[None]:
     finally:
         for module, client in zip(places, kept, strict=True):
             module.RedisClient = client
+
+
+@contextlib.contextmanager
+def _paced(sim: Sim) -> Iterator[None]:
+    """If the simulation is hasty, workers soon forget a long job: few jobs are simulated."""
+    kept = pace._FORGET
+    pace._FORGET = 0.3 if sim.hasty else kept
+    try:
+        yield
+    finally:
+        pace._FORGET = kept
 
 
 def simulate(
@@ -115,7 +126,7 @@ def simulate(
     network = Network(world, wire, observer)
     sim = Sim(world, network, observer, load_settings(ENV))
     try:
-        with simulated_time(world), _quiet(world), _linked(sim):
+        with simulated_time(world), _quiet(world), _linked(sim), _paced(sim):
             luck = Luck(sim, world.random.choice((2, 3)), hurts)
             for name in ("p", "q")[: world.random.choice((1, 2))]:
                 Producer(sim, name)

@@ -1,0 +1,260 @@
+"""How a worker writes outcomes and claims jobs: both in one call of Redis, a step.
+
+A worker usually waits for a step. While it claims several jobs at a time, it sends a step before it
+runs a batch and reads the reply afterwards: the outcomes of the batch before and the claim of the
+batch after are on their way meanwhile. See "Two batches at a time" in ``docs/engine.md``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from huey.consumer import Worker
+
+from hsejobs.engine import doorbell
+from hsejobs.engine.pace import Pace
+from hsejobs.engine.ports import WorkerHost
+from hsejobs.engine.progress_log import ProgressLog
+from hsejobs.engine.slots import Slot
+from hsejobs.errors import JobsError, RedisUnavailable
+from hsejobs.model import new_job_id
+from hsejobs.store.client import RedisClient
+from hsejobs.store.work import Claim, Done, WorkerStore
+from hsejobs.watch import logs
+
+#: Seconds between attempts to reach Redis.
+_RETRY_PAUSES = (0.02, 0.1, 0.25, 0.5, 1.0)
+#: Seconds between two log lines about errors of this worker other than outages.
+_FAULT_LOG_EVERY = 30.0
+
+
+@dataclass(slots=True)
+class Flight:
+    """A step that was sent and whose reply was not read. ``sent``: None if it could not be sent."""
+
+    sent: Any
+    token: str
+    done: list[Done]
+    orgs: dict[str, str | None]
+    traces: dict[str, str]
+
+
+class Stepping(Worker):
+    """The part of a worker that makes its steps."""
+
+    pace: Pace
+    #: Milliseconds.
+    lease: int
+
+    def __init__(self, consumer: WorkerHost, slot: Slot) -> None:
+        super().__init__(
+            consumer.huey, consumer.stop_flag, 0.1, 1.0, 1.15, max_tasks=consumer.max_tasks
+        )
+        self.consumer = consumer
+        self.queue = consumer.queue
+        self.slot = slot
+        self.name = f"{consumer.worker_id}.{slot.number}"
+        #: The outcomes that were not sent, and the organizations and traces of their jobs.
+        self.done: list[Done] = []
+        self.orgs: dict[str, str | None] = {}
+        self.traces: dict[str, str] = {}
+        self.progress_logs: list[ProgressLog] = []
+        #: Whether jobs are claimed in batches.
+        self.fast = False
+        #: The step that is on its way while jobs run.
+        self.flight: Flight | None = None
+        self._calls = 0
+        #: The token of a claim without a reply, and how often it was sent: Redis may have executed it,
+        #: or may still receive it.
+        self._unanswered, self._sent = "", 0
+        self._fault_logged_at = 0.0
+
+    def initialize(self) -> None:
+        """Opens this worker's own connections and runs Huey's startup hooks."""
+        runtime = self.queue.runtime
+        self.lease = runtime.settings.lease_ms
+        # The prefix makes tokens differ from those of earlier workers of this slot.
+        self.token_base = f"{new_job_id()[-10:]}{os.getpid() % 997:x}"
+        self.work = WorkerStore(runtime.redis, runtime.prefix, self.queue.name)
+        # For the steps and the doorbell. A job's own calls must not meet a step that is on its way.
+        client = RedisClient(
+            runtime.redis.url, prefix=runtime.prefix, probe_after=doorbell.WAIT * 5
+        )
+        self.line = WorkerStore(client, runtime.prefix, self.queue.name)
+        super().initialize()
+
+    # -- steps
+
+    def _new_token(self) -> str:
+        """A token that no claim has had."""
+        self._calls += 1
+        return f"{self.token_base}.{self._calls:x}"
+
+    def _step(self, want: int) -> list[Claim]:
+        """Writes outcomes and claims jobs in one round trip, resent until Redis replies.
+
+        While another step is on its way, ``want`` must be 0.
+        """
+        token = self._unanswered or self._new_token()
+        store = self.line if self.flight is None else self.work
+        claims: list[Claim] = []
+        done, tries = self.done, 0
+        while True:
+            try:
+                self._flush_progress()
+                again = self._sent
+                if want:
+                    self._unanswered, self._sent = token, again + 1
+                letters, claims = store.step(done, want, token, self.lease, again=again)
+                # With a count of 0, the resent call gave up the claim.
+                self._unanswered, self._sent = "", 0
+                break
+            except RedisUnavailable as error:
+                self.consumer.outage.begins(error, self.name)
+                if self.stop_flag.is_set():
+                    want = 0
+                    if not done:
+                        return []
+                self._pause(tries)
+                tries += 1
+            except JobsError as error:
+                # Any of them may be the cause: write each outcome alone, and claim in the next turn.
+                self._log_fault("worker", error)
+                letters, claims = "".join(map(self._write_outcome, done)), []
+                self.stop_flag.wait(0.1)
+                break
+        self.consumer.outage.ends(self.name)
+        self._report(letters, done, self.orgs, self.traces)
+        self.done = []
+        self.orgs.clear()
+        self.traces.clear()
+        if not self.fast:
+            logs.flush()
+        return claims
+
+    def _send_ahead(self, want: int, token: str) -> None:
+        """Sends a step, whose reply `_land` reads. The slot has its token already."""
+        flight = self.flight = Flight(None, token, self.done, self.orgs, self.traces)
+        self.done, self.orgs, self.traces = [], {}, {}
+        # If that fails, it is as if the reply were lost.
+        with contextlib.suppress(JobsError):
+            flight.sent = self.line.begin(flight.done, want, token, self.lease)
+
+    def _land(self, flight: Flight) -> list[Claim]:
+        """Reads the reply of the step that is on its way, and returns the claims.
+
+        Without a reply, the next `_step` sends it again, as a step of its own: outcomes and token are
+        as if that had been the one that failed.
+        """
+        self.flight = None
+        try:
+            if flight.sent is None:
+                raise RedisUnavailable("the step could not be sent")
+            letters, claims = self.line.finish(flight.sent, flight.token)
+        except Exception as error:
+            self.done = flight.done + self.done
+            self.orgs = {**flight.orgs, **self.orgs}
+            self.traces = {**flight.traces, **self.traces}
+            if self.slot.settle():
+                self._unanswered, self._sent = flight.token, 1
+            if not isinstance(error, JobsError):
+                raise
+            return []
+        self._report(letters, flight.done, flight.orgs, flight.traces)
+        return claims
+
+    def _write_now(self, *, all_back: bool = False) -> None:
+        """Writes the outcomes so far. Gives the jobs of the claim ahead back if the last job was slow, or
+        ``all_back``: then the jobs that were not started too.
+        """
+        if all_back:
+            self._release()
+        if self.flight is not None and (all_back or self.pace.slow):
+            claims = self._land(self.flight)
+            # Until then the maintenance thread may do the same, if this process dies.
+            self._give_back(claims)
+            self.slot.settle()
+        self._give_back(self._step(0))
+
+    def shutdown_batch(self) -> None:
+        """Writes outcomes and releases jobs before this worker is replaced."""
+        self._write_now(all_back=True)
+
+    def _release(self) -> None:
+        """Releases the jobs in the slot that were not started."""
+        _, unbegun = self.slot.reclaim(finished=False)
+        if unbegun:
+            self.retry(lambda: self.work.release(unbegun))
+
+    def _give_back(self, claims: list[Claim]) -> None:
+        if claims:
+            pairs = [(one.id, one.token) for one in claims]
+            self.retry(lambda: self.work.release(pairs))
+
+    def _report(
+        self,
+        letters: str,
+        done: list[Done],
+        orgs: dict[str, str | None],
+        traces: dict[str, str],
+    ) -> None:
+        queue = self.queue.name
+        for letter, one in zip(letters, done, strict=True):
+            if letter == "c":
+                logs.completed(queue, one.id, orgs.get(one.id), one.run_us, traces.get(one.id, ""))
+            elif letter == "k":
+                logs.job("cancelled", queue, one.id, "failed", orgs.get(one.id))
+            else:
+                logs.job("refused", queue, one.id, "lost", orgs.get(one.id))
+
+    def _flush_progress(self) -> None:
+        """Writes the buffered progress and log lines of finished jobs. Raises RedisUnavailable."""
+        while self.progress_logs:
+            try:
+                self.progress_logs[0].flush_final()
+            except RedisUnavailable:
+                raise
+            except JobsError as error:
+                self._log_fault("log", error)
+            del self.progress_logs[0]
+
+    def _write_outcome(self, one: Done) -> str:
+        """Writes one outcome; returns Redis' letter for it."""
+        return self.retry(lambda: self.work.step([one], 0, "", self.lease)[0]) or "r"
+
+    def retry(self, act: Callable[[], Any]) -> Any:
+        """Calls *act* until it succeeds, through outages. Gives up on other errors after a lease's
+        duration: by then the job stalls, and another worker runs it.
+        """
+        tries, give_up = 0, time.monotonic() + self.lease / 1000
+        while True:
+            try:
+                done = act()
+            except RedisUnavailable as error:
+                self.consumer.outage.begins(error, self.name)
+                give_up = time.monotonic() + self.lease / 1000
+            except JobsError as error:
+                self._log_fault("worker", error)
+                if time.monotonic() >= give_up:
+                    return None
+            else:
+                if tries:
+                    self.consumer.outage.ends(self.name)
+                return done
+            self._pause(tries)
+            tries += 1
+
+    def _pause(self, tries: int) -> None:
+        time.sleep(_RETRY_PAUSES[min(tries, len(_RETRY_PAUSES) - 1)])
+
+    def _log_fault(self, what: str, error: Exception) -> None:
+        now = time.monotonic()
+        if now - self._fault_logged_at >= _FAULT_LOG_EVERY or not self._fault_logged_at:
+            self._fault_logged_at = now
+            text = str(error) if isinstance(error, JobsError) else repr(error)
+            logs.emit(what, 40, queue=self.queue.name, error=text)

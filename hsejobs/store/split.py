@@ -1,0 +1,65 @@
+"""Script calls in two halves: sent now, their replies read later, so that work is done meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hsejobs.store.replies import Reply, classify, explained
+from hsejobs.store.scripts import Arg, Script
+from hsejobs.store.words import key_of, packed
+
+
+class SplitCalls:
+    """The part of ``RedisClient`` that sends a call and reads its reply separately.
+
+    Between ``begin`` and ``finish``, the thread must make no other call with this client. Neither
+    retries: any error means that the call may or may not have been executed.
+    """
+
+    url: str
+    _connection: Callable[[Arg], Any]
+    _lost: Callable[[Exception], None]
+    _patiently: Callable[[float, Callable[[], Any]], Any]
+    close: Callable[[], None]
+    _local: Any
+
+    @property
+    def cluster(self) -> bool:
+        """Whether this is a Redis Cluster."""
+        return self.url.startswith(("redis+cluster:", "rediss+cluster:"))
+
+    def begin(self, script: Script, base: str, args: Sequence[Arg]) -> Any:
+        """Sends a script's call; returns what ``finish`` needs. Raises RedisUnavailable or JobsError."""
+        return self._patiently(0, lambda: self._send(("EVALSHA", script.sha, 1, base, *args)))
+
+    def finish(self, sent: Any) -> Any:
+        """Waits for the reply of a call that was begun. Raises as ``begin``."""
+        try:
+            return self._receive(sent)
+        except Exception as error:
+            reply = classify(error)
+            if reply is not Reply.FAULT:
+                self._lost(error)
+            if reply is None:
+                raise
+            raise explained(error) from error
+        except BaseException:
+            # The rest of this reply would be read as the next one.
+            self.close()
+            raise
+
+    def answered(self, connection: Any) -> None:
+        """Records that a reply has just come by this connection, so that it need not be probed."""
+        for one in self._local.held.values():
+            if one[0] is connection:
+                one[1] = time.monotonic()
+
+    def _send(self, words: Sequence[Arg]) -> Any:
+        connection = self._connection(key_of(words) if self.cluster else "")
+        connection.send_packed_command(packed(words), check_health=False)
+        return connection
+
+    def _receive(self, sent: Any) -> Any:
+        return sent.read_response()

@@ -1,0 +1,361 @@
+"""Two batches at a time: what is on its way while jobs run is never lost, and never run twice.
+
+The kind: a claim that only Redis and a socket know of. Each test stops the worker with a batch in its
+hands and the next one on its way, and then breaks something.
+"""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from hsejobs import forks
+from hsejobs.engine.maintenance import Maintenance
+from hsejobs.engine.pace import Pace
+from hsejobs.engine.runtime import reset_runtime, runtime
+from hsejobs.engine.slots import Slot
+from hsejobs.engine.worker import JobWorker
+from hsejobs.errors import RedisUnavailable
+from hsejobs.store import scripts
+from hsejobs.store.work import Claim, WorkerStore
+from tests.engine import jobs
+from tests.engine.conftest import Consumer, counts, wait_for
+from tests.engine.test_queue import Host
+from tests.support import wait_until
+from tests.support.proxy import FlakyProxy
+
+BATCH, TOTAL = 5, 23
+
+
+class Steady(Pace):
+    """Always the same batch, however slow the machine is."""
+
+    batch, slow = BATCH, False
+
+
+class Single(Pace):
+    batch = 1
+
+
+class Bench:
+    """A worker and a maintenance thread, both in the test's own thread."""
+
+    def __init__(self) -> None:
+        self.host = Host(jobs.huey)
+        self.maintenance = Maintenance(self.host)
+        self.worker = self.employ()
+
+    @property
+    def slot(self) -> Slot:
+        return self.host.slot
+
+    def employ(self) -> JobWorker:
+        """A new worker, as after the death of the one before."""
+        self.host.slot = Slot(1, forks.lock())
+        self.worker = JobWorker(self.host, self.host.slot)
+        self.worker.initialize()
+        self.worker.pace = Steady()
+        self.worker._wait = lambda: None  # type: ignore[method-assign]
+        return self.worker
+
+    def until(self, done: Callable[[], bool]) -> None:
+        """Lets the worker go on until it is so."""
+        give_up = time.monotonic() + 20
+        while not done():
+            assert time.monotonic() < give_up
+            self.worker.loop()
+
+    def ahead(self) -> None:
+        """Until it has finished a batch, is about to run one, and has a claim on its way behind it."""
+        self.until(lambda: self.worker.flight is not None and bool(self.worker.flight.done))
+        assert self.slot.left == BATCH + 1
+
+    def bury(self) -> None:
+        """Does what the consumer does for a worker process that has died without a running job."""
+        for job_id, token in self.slot.unwritten():
+            self.maintenance.stalled(job_id, token)
+        self.maintenance.release_slot(self.slot)
+        self.maintenance.pending.flush()
+
+    def finish(self) -> None:
+        self.until(lambda: counts()["completed"] == TOTAL)
+
+
+@pytest.fixture
+def bench(trial: Path) -> Iterator[Bench]:
+    made = jobs.echo.add_many([{"n": n} for n in range(TOTAL)])
+    yield Bench()
+    assert [job.refresh().stalls for job in made] == [0] * TOTAL
+    assert [job.refresh().attempts_made for job in made] == [1] * TOTAL
+    ran = Counter(line.split()[0] for line in trial.read_text().splitlines())
+    assert ran == {str(n): 1 for n in range(TOTAL)}
+    assert not runtime().redis.command("ZCARD", "hsejobs:{trial}:active")
+
+
+def test_claim_and_outcomes_are_on_their_way_while_jobs_run(bench: Bench) -> None:
+    bench.ahead()
+    wait_for("completed", BATCH)
+    assert counts()["active"] == 2 * BATCH
+    bench.finish()
+    assert bench.worker.flight is None
+
+
+def test_jobs_claimed_one_at_a_time_are_not_claimed_ahead(bench: Bench) -> None:
+    bench.worker.pace = Single()
+    while counts()["completed"] < TOTAL:
+        bench.worker.loop()
+        assert bench.worker.flight is None
+        assert counts()["active"] <= 1
+
+
+def test_jobs_that_come_one_by_one_cost_no_call_more(
+    trial: Path, redis_client: redis.Redis
+) -> None:
+    """A claim that finds fewer jobs than it asks for is not followed by one ahead."""
+    bench = Bench()
+    for n in range(3):
+        jobs.echo.add({"n": n})
+        bench.until(lambda n=n: counts()["active"] == 1)  # type: ignore[misc]
+        assert bench.worker.flight is None
+        before = redis_client.info("commandstats")["cmdstat_evalsha"]["calls"]
+        bench.worker.loop()
+        bench.worker._step(0)
+        after = redis_client.info("commandstats")["cmdstat_evalsha"]["calls"]
+        assert after - before == 1
+
+
+def test_nothing_is_claimed_behind_a_job_that_stalled(trial: Path) -> None:
+    """It may end its worker again, and would make others stall that only waited there."""
+    work = WorkerStore(runtime().redis, runtime().prefix, "trial")
+    made = jobs.echo.add_many([{"n": n} for n in range(TOTAL)])
+    claims = work.step([], TOTAL, "dead", 9_000)[1]
+    work.stall([(claims[12].id, "dead")], 3)
+    work.release([(one.id, "dead") for one in claims])
+    bench, seen = Bench(), list[tuple[int, bool]]()
+    execute = bench.worker._execute
+
+    def look(claim: Claim) -> None:
+        seen.append((claim.stalls, bench.worker.flight is None))
+        if claim.stalls:
+            assert counts()["active"] == 1
+        execute(claim)
+
+    bench.worker._execute = look  # type: ignore[method-assign]
+    bench.finish()
+    assert (1, True) in seen
+    assert (0, False) in seen
+    assert sum(job.refresh().stalls for job in made) == 1
+
+
+def _claim_is_not_sent(bench: Bench, patch: pytest.MonkeyPatch) -> None:
+    def begin(*args: Any) -> Any:
+        raise RedisUnavailable("not now")
+
+    patch.setattr(bench.worker.line, "begin", begin)
+    bench.until(lambda: bench.worker.flight is not None)
+
+
+def _reply_is_not_read(bench: Bench, patch: pytest.MonkeyPatch) -> None:
+    bench.ahead()
+
+
+def _reply_is_read(bench: Bench, patch: pytest.MonkeyPatch) -> None:
+    bench.ahead()
+    while bench.slot.begin(time.monotonic()) is not None:
+        claim = bench.slot._claims[BATCH - bench.slot.left]
+        bench.worker._execute(claim)
+    assert bench.worker.flight is not None
+    bench.worker._land(bench.worker.flight)
+
+
+def _in_the_middle_of_a_batch(bench: Bench, patch: pytest.MonkeyPatch) -> None:
+    bench.ahead()
+    bench.worker.loop()
+    bench.worker.loop()
+
+
+@pytest.mark.parametrize(
+    "death", [_claim_is_not_sent, _reply_is_not_read, _reply_is_read, _in_the_middle_of_a_batch]
+)
+def test_a_worker_may_die_at_any_moment(
+    bench: Bench, death: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        death(bench, patch)
+    bench.bury()
+    wait_until(lambda: counts()["active"] == 0, what="nothing held")
+    bench.employ()
+    bench.finish()
+
+
+def test_a_long_job_keeps_no_batch_behind_it(bench: Bench) -> None:
+    bench.ahead()
+    claim = bench.slot.begin(time.monotonic() - 1)
+    assert claim is not None
+    bench.maintenance.check_slots()
+    bench.maintenance.pending.flush()
+    assert (counts()["active"], counts()["completed"]) == (1, BATCH)
+    assert counts()["waiting"] == TOTAL - BATCH - 1
+    bench.maintenance.check_slots()
+    assert bench.maintenance.pending.writes == []
+    # Nothing stays behind for each long job.
+    assert [*itertools.chain(*runtime().redis.scan("hsejobs:{trial}:resent:", 100))] == []
+    # Another worker takes them meanwhile, and the first one runs none of what it reads later.
+    first, slot = bench.worker, bench.slot
+    bench.employ()
+    bench.until(lambda: counts()["completed"] == TOTAL - 1)
+    bench.worker, bench.host.slot = first, slot
+    first._execute(claim)
+    bench.finish()
+
+
+def test_after_a_slow_job_the_batch_behind_is_not_begun(bench: Bench) -> None:
+    bench.ahead()
+    bench.worker.pace = Pace()
+    bench.worker.pace.ran(50_000)
+    bench.worker._write_now()
+    assert bench.worker.flight is None
+    assert counts()["active"] == BATCH
+    bench.finish()
+
+
+@pytest.mark.parametrize("begun", [0, 2])
+def test_a_stop_hands_back_both_batches_in_their_order(bench: Bench, begun: int) -> None:
+    bench.ahead()
+    for _ in range(begun):
+        bench.worker.loop()
+    bench.host.stop_flag.set()
+    bench.worker.shutdown()
+    assert (counts()["active"], counts()["completed"]) == (0, BATCH + begun)
+    waiting = runtime().redis.command("ZRANGE", "hsejobs:{trial}:w", 0, -1) or []
+    assert waiting == sorted(waiting)
+    bench.host.stop_flag = type(bench.host.stop_flag)()
+    bench.employ()
+    bench.finish()
+
+
+def test_while_workers_are_held_nothing_is_on_its_way(bench: Bench) -> None:
+    """Before a suspect runs alone, nothing else may run in its consumer, or be about to."""
+    bench.ahead()
+    bench.slot.hold(held=True)
+    assert not bench.slot.empty
+    bench.until(lambda: bench.slot.empty)
+    assert (counts()["active"], counts()["completed"]) == (0, BATCH)
+    bench.slot.hold(held=False)
+    bench.finish()
+
+
+def _cut(client: redis.Redis) -> Callable[[], Any]:
+    for one in client.client_list():
+        if "evalsha" in one["cmd"] and one["id"] != str(client.client_id()):
+            client.client_kill_filter(_id=one["id"])
+    return lambda: None
+
+
+def _forget_scripts(client: redis.Redis) -> Callable[[], Any]:
+    client.script_flush()
+    return lambda: None
+
+
+def _fill(client: redis.Redis) -> Callable[[], Any]:
+    client.config_set("maxmemory", 1)
+    return lambda: client.config_set("maxmemory", 0)
+
+
+def _refuse_writes(client: redis.Redis) -> Callable[[], Any]:
+    client.execute_command("REPLICAOF", "127.0.0.1", "1")  # type: ignore[no-untyped-call]
+    return lambda: client.execute_command("REPLICAOF", "NO", "ONE")  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("when", ["before", "behind"])
+@pytest.mark.parametrize("trouble", [_cut, _forget_scripts, _fill, _refuse_writes])
+def test_whatever_redis_answers_meanwhile(
+    bench: Bench, redis_client: redis.Redis, trouble: Any, when: str
+) -> None:
+    """Before the step of the next turn is sent, or behind the one that is on its way."""
+    bench.ahead()
+    if when == "before":
+        bench.until(lambda: bench.slot.left == 1)
+    heal = trouble(redis_client)
+    healer = threading.Timer(0.4, heal)
+    healer.start()
+    try:
+        bench.until(lambda: not healer.is_alive())
+    finally:
+        healer.join()
+    bench.finish()
+
+
+def test_cut_replies_to_steps_that_are_on_their_way(
+    trial: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = jobs.echo.add_many([{"n": n} for n in range(TOTAL)])
+    with FlakyProxy(redis_url) as proxy:
+        monkeypatch.setenv("QUEUE_REDIS_URL", proxy.url)
+        reset_runtime()
+        jobs.huey._registered = None
+        proxy.cut_reply(match=scripts.COMPLETE.sha.encode(), times=3, after_bytes=2, skip=1)
+        bench = Bench()
+        bench.finish()
+        assert proxy.cuts == 3
+        runtime().redis.close()
+    assert {job.refresh().stalls for job in made} == {0}
+    assert len(trial.read_text().splitlines()) == TOTAL
+
+
+def test_a_cancel_of_a_job_on_its_way_is_honored(trial: Path, redis_client: redis.Redis) -> None:
+    made = jobs.echo.add_many([{"n": n} for n in range(TOTAL)])
+    bench = Bench()
+    bench.ahead()
+    wait_until(lambda: counts()["active"] == 2 * BATCH, what="the claim ahead")
+    chosen = made[2 * BATCH]
+    assert chosen.refresh().status == "active"
+    chosen.cancel("enough")
+    bench.maintenance._sweep()
+    bench.until(lambda: counts()["completed"] == TOTAL - 1)
+    assert chosen.refresh().status == "failed"
+    assert "enough" in (chosen.refresh().failed_reason or "")
+
+
+def test_a_recall_may_overtake_its_claim(trial: Path) -> None:
+    job = jobs.echo.add({"n": 1})
+    work = WorkerStore(runtime().redis, runtime().prefix, "trial")
+    assert work.recall("late", 9_000) == 0
+    assert work.step([], 1, "late", 9_000)[1] == []
+    assert job.refresh().status == "waiting"
+
+
+@pytest.mark.parametrize("kind", ["thread", "process"])
+def test_a_long_job_in_front_holds_up_nothing_while_a_worker_is_idle(
+    consumer: Callable[..., Consumer], trial: Path, kind: str
+) -> None:
+    jobs.echo.add_many([{"n": n} for n in range(400)])
+    jobs.work.add({"n": 1, "seconds": 20})
+    jobs.echo.add_many([{"n": n} for n in range(400, 500)])
+    consumer("-k", kind, "-w", "2")
+    wait_for("completed", 500, timeout=15)
+    assert counts()["active"] == 1
+
+
+@pytest.mark.parametrize("kind", ["thread", "process"])
+def test_a_stopped_drain_runs_nothing_twice(
+    consumer: Callable[..., Consumer], trial: Path, kind: str
+) -> None:
+    total = 800
+    jobs.echo.add_many([{"n": n} for n in range(total)])
+    one = consumer("-k", kind, "-w", "2", QUEUE_LEASE_MS="60000")
+    wait_until(lambda: counts()["completed"] >= 200, 20, "200 done")
+    assert one.stop() in (0, -signal.SIGTERM)
+    assert counts()["active"] == 0
+    consumer("-k", kind, "-w", "2", QUEUE_LEASE_MS="60000")
+    wait_for("completed", total)
+    assert len(trial.read_text().splitlines()) == total
