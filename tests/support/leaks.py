@@ -47,6 +47,8 @@ _EXPIRE = (
     "period",
     "names",
     "totals",
+    "notes",
+    "latest",
     "orgswalk",
     "worker",
     "counter",
