@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from hsejobs.store import keys
+from hsejobs.store.marks import Marks
 from hsejobs.store.work import Done
 from hsejobs.store.write import Cancel
 from hsejobs.watch.alerts import CALM_LOOKS, KEPT_MS, Limits, Reading, Watch, judge, readings
@@ -32,6 +33,11 @@ def test_more_waiting_than_the_limit(scene: Scene) -> None:
         assert scene.alerts() == {"waiting": "on"}
     scene.watch.look()
     assert scene.alerts() == {"waiting": "off"}
+    marks = Marks(scene.store.redis, scene.watch.settings.redis_prefix)
+    first, last = marks.between(0, marks.now())
+    assert (first.kind, first.queue) == ("alert", "q")
+    assert first.text.startswith("waiting: 101 jobs wait")
+    assert last.text.startswith("waiting ended: ")
 
 
 def test_a_paused_queue_and_one_without_workers(scene: Scene) -> None:

@@ -50,6 +50,8 @@ _EXPIRE = (
     "period",
     "names",
     "totals",
+    "notes",
+    "latest",
     "orgswalk",
     "worker",
     "counter",
