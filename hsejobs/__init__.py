@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from hsejobs.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from hsejobs.engine import JobHuey, crontab, current_job, follow_up

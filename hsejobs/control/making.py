@@ -192,15 +192,7 @@ def _steps(
 
     def check(payload: Any, given: str | None) -> _Payload:
         data, signature = read(payload)
-        organization, user = owner, owner_user
-        if isinstance(data, dict):
-            if organization is None:
-                organization = named(data, "organizationId", "organization_id")
-            if user is None:
-                user = named(data, "userId", "user_id")
-        if parent is not None:
-            organization = parent.organization_id if organization is None else organization
-            user = parent.user_id if user is None else user
+        organization, user = _owners(data, owner, owner_user, parent)
         text = encode(data)
         if given is not None and not internal:
             check_job_id(given)
@@ -229,6 +221,21 @@ def _steps(
         )
 
     return check, complete
+
+
+def _owners(
+    data: Any, organization: str | None, user: str | None, parent: Parent | None
+) -> tuple[str | None, str | None]:
+    """The organization and user of a job: those given, else the payload's, else its parent's."""
+    if isinstance(data, dict):
+        if organization is None:
+            organization = named(data, "organizationId", "organization_id")
+        if user is None:
+            user = named(data, "userId", "user_id")
+    if parent is not None:
+        organization = parent.organization_id if organization is None else organization
+        user = parent.user_id if user is None else user
+    return organization, user
 
 
 def check_no_payload(payload: Any) -> dict[str, Any]:

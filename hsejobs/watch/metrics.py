@@ -6,13 +6,13 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 
-from hsejobs import __version__
 from hsejobs.errors import RedisRefused
 from hsejobs.store import keys, scripts, totals
 from hsejobs.store.circuits import Circuits
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import JobReader, QueueStats
 from hsejobs.store.totals import Totals, cumulative
+from hsejobs.version import VERSION
 from hsejobs.watch.alerts import stored
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -39,7 +39,7 @@ def lines(client: RedisClient, prefix: str, names: Sequence[str]) -> list[str]:
     alerts: list[Sample] = [("", {"rule": a["rule"], "queue": a["queue"] or ""}, 1) for a in on]
     _metric(out, "alerts", "gauge", "Alerts that are on.", alerts)
     _memory(out, client)
-    build: list[Sample] = [("", {"version": __version__}, 1)]
+    build: list[Sample] = [("", {"version": VERSION}, 1)]
     _metric(out, "build_info", "gauge", "The release of the process that answers.", build)
     return out
 
