@@ -12,7 +12,7 @@ from hsejobs.services.fields import IDENTIFIER
 from hsejobs_http.bodies import BODY_LIMIT, OPTIONS
 from hsejobs_http.openapi_examples import ANSWER_EXAMPLES
 from hsejobs_http.openapi_history import MOMENT, STEP
-from hsejobs_http.openapi_schemas import CURSOR, QUEUE, Schema, ref
+from hsejobs_http.openapi_schemas import CURSOR, QUEUE, SINCE, Schema, ref
 from hsejobs_http.problems import MEDIA_TYPE, TITLES
 
 WHY = {
@@ -87,7 +87,7 @@ _AUDIT = (
         "since",
         "only acts of this time until now, such as 30m, 1h or 7d",
         type="string",
-        pattern="^[1-9][0-9]{0,2}(s|m|h|d)$",
+        pattern=f"^{SINCE}$",
     ),
     _LIMIT,
     _CURSOR,
