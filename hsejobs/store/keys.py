@@ -108,7 +108,7 @@ SUFFIXES: dict[str, str] = {
 
 #: Retention of the per-minute counters in seconds: of the whole queue, and of one organization.
 MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
-#: Names in the history are numbered anew after these minutes (10 days), and kept for as many such times:
+#: Names in the history are numbered from 1 again after these minutes (10 days), and kept for as many such times:
 #: longer than every record that uses them.
 NAMES_MINUTES, NAMES_KEPT = 14_400, 5
 #: How many marks are kept, and for how long (s).
