@@ -5,7 +5,9 @@ const jwt = require("jsonwebtoken");
 const Queue = require("bull");
 
 const secret = process.env.JOBS_JWT_SECRET;
-const queue = new Queue("email", { redis: { path: process.env.BENCH_REDIS_SOCKET } });
+const at = Number(process.env.BENCH_REDIS_PORT);
+const redis = at ? { host: "127.0.0.1", port: at } : { path: process.env.BENCH_REDIS_SOCKET };
+const queue = new Queue("email", { redis });
 queue.on("error", (error) => console.error(String(error)));
 
 function authenticate(req, res, next) {
