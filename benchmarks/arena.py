@@ -19,7 +19,7 @@ from benchmarks import cpu
 from benchmarks.cases import CASES, ROUND_TRIP, Case
 from benchmarks.contestants import Address, Contestant, Shape
 from benchmarks.distance import Distance
-from benchmarks.server import Server
+from benchmarks.server import Server, Totals
 
 
 class Adding(NamedTuple):
@@ -30,10 +30,15 @@ class Adding(NamedTuple):
 
 
 class Spent(NamedTuple):
-    """CPU seconds."""
+    """CPU seconds of the workers, and of each server."""
 
     workers: float
-    redis: float
+    servers: tuple[float, ...]
+
+    def since(self, before: Spent) -> Spent:
+        """Return what was spent after ``before``."""
+        pairs = zip(self.servers, before.servers, strict=True)
+        return Spent(self.workers - before.workers, tuple(now - then for now, then in pairs))
 
 
 class Arena:
@@ -49,7 +54,12 @@ class Arena:
         self._contestant, self._case = contestant, case
         self._workers: list[subprocess.Popen[bytes]] = []
         self._scratch = Path(tempfile.mkdtemp(prefix="hsj-"))
-        self.server = Server(binary, self._scratch, tcp=case.link == "tcp")
+        folders = [self._scratch] + [self._scratch / f"s{n}" for n in range(1, contestant.bases)]
+        for folder in folders:
+            folder.mkdir(exist_ok=True)
+        #: One for each base; the first one is ``server``.
+        self.servers = [Server(binary, folder, tcp=case.link == "tcp") for folder in folders]
+        self.server = self.servers[0]
         self._far = Distance(self.server.socket, ROUND_TRIP) if case.link == "1ms" else None
         self._extra = extra or {}
         #: How many jobs were added; their numbers are those below.
@@ -57,7 +67,8 @@ class Arena:
 
     def __enter__(self) -> Arena:
         try:
-            self.server.__enter__()
+            for server in self.servers:
+                server.__enter__()
             if self._far is not None:
                 self._far.__enter__()
         except BaseException:
@@ -65,7 +76,9 @@ class Arena:
             raise
         port = self.server.port if self._far is None else self._far.port
         address = Address(port, self.server.socket)
-        self._env = self._contestant.env(address, self._scratch) | self._extra
+        urls = [address.url, *(Address(one.port, one.socket).url for one in self.servers[1:])]
+        bases = {"BENCH_REDIS_BASES": ",".join(urls)}
+        self._env = self._contestant.env(address, self._scratch) | bases | self._extra
         return self
 
     def __exit__(
@@ -80,7 +93,8 @@ class Arena:
     def _close(self) -> None:
         if self._far is not None:
             self._far.__exit__()
-        self.server.__exit__(None, None, None)
+        for server in self.servers:
+            server.__exit__(None, None, None)
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def add(self, mode: str, n: int, task: str = "mail", warm: int = 0) -> Adding:
@@ -148,11 +162,11 @@ class Arena:
         self._workers.clear()
 
     def completed(self) -> int:
-        return self._contestant.completed(self.server)
+        return sum(self._contestant.completed(server) for server in self.servers)
 
     def check(self) -> int:
         """Return how many results there are. Raises RuntimeError unless each job has its own."""
-        results = self._contestant.results(self.server)
+        results = [one for server in self.servers for one in self._contestant.results(server)]
         good = [one["id"] for one in results if isinstance(one, dict) and one.get("ok") is True]
         if sorted(good) != list(range(self.added)):
             raise RuntimeError(
@@ -163,7 +177,13 @@ class Arena:
 
     def spent(self) -> Spent:
         """Return the CPU seconds of the workers and of Redis so far."""
-        return Spent(sum(cpu.of_tree(one.pid) for one in self._workers), self.server.cpu())
+        workers = sum(cpu.of_tree(one.pid) for one in self._workers)
+        return Spent(workers, tuple(server.cpu() for server in self.servers))
+
+    def totals(self) -> Totals:
+        """Return the counters of all servers, without the benchmark's own requests."""
+        counted = [server.totals() for server in self.servers]
+        return Totals(sum(one.commands for one in counted), sum(one.reads for one in counted))
 
     def marks(self) -> int:
         """Return how many processes have started their first job."""

@@ -57,6 +57,8 @@ class Contestant:
     ten: Shape
     #: The part of a drain's jobs that it is given; a slow contestant needs fewer for a rate.
     portion = 1.0
+    #: How many servers it uses.
+    bases = 1
 
     @cached_property
     def skipped(self) -> str | None:
@@ -93,7 +95,7 @@ class Contestant:
         raise NotImplementedError
 
 
-def _huey_shape(kind: str, workers: int, copies: int = 1) -> Shape:
+def huey_shape(kind: str, workers: int, copies: int = 1) -> Shape:
     label = f"{copies} x {kind} x {workers}"
     running = copies * (workers if kind == "process" else 1)
     return Shape(label, copies, ("-k", kind, "-w", str(workers)), running)
@@ -104,8 +106,8 @@ class PythonContestant(Contestant):
 
     module: str
     flags: tuple[str, ...] = ()
-    two = (_huey_shape("thread", 1, copies=2), _huey_shape("process", 2))
-    ten = _huey_shape("thread", 10)
+    two: tuple[Shape, ...] = (huey_shape("thread", 1, copies=2), huey_shape("process", 2))
+    ten = huey_shape("thread", 10)
 
     def env(self, address: Address, scratch: Path) -> dict[str, str]:
         return {**super().env(address, scratch), "PYTHONPATH": str(HERE.parent)}
@@ -124,7 +126,11 @@ class Subject(PythonContestant):
     name = family = "hsejobs"
     module = "benchmarks.subject"
     count = ("ZCARD", "hsejobs:{bench}:completed")
-    one = (_huey_shape("thread", 1), _huey_shape("process", 1), _huey_shape("thread", 4))
+    one: tuple[Shape, ...] = (
+        huey_shape("thread", 1),
+        huey_shape("process", 1),
+        huey_shape("thread", 4),
+    )
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
@@ -166,7 +172,7 @@ class PlainHuey(PythonContestant):
     module = "benchmarks.peers.huey_peer"
     flags = ("-q",)
     count = ("HLEN", "huey.results.bench")
-    one = (_huey_shape("thread", 1), _huey_shape("thread", 4))
+    one = (huey_shape("thread", 1), huey_shape("thread", 4))
     portion = 0.25
 
     def results(self, server: Server) -> list[Any]:

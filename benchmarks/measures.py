@@ -111,18 +111,21 @@ def _drain(contestant: Contestant, plan: Plan, case: Case, shape: Shape, jobs: i
             return False
 
         arena.wait(look, 60 + jobs / 50, step=0)
-        spent = arena.spent()
+        ended = arena.spent()
         results = arena.check()
     start = steady if steady and steady.done < jobs / 2 else first
     if start is None or start.done >= jobs:
         raise RuntimeError("too few jobs to see a rate; ask for more with --jobs")
-    timed = last[1] - start.done
-    return {
+    timed, spent = last[1] - start.done, ended.since(start.spent)
+    sample = {
         "jobs/s": timed / (last[0] - start.at),
-        "worker CPU us": (spent.workers - start.spent.workers) / timed * 1e6,
-        "redis CPU us": (spent.redis - start.spent.redis) / timed * 1e6,
+        "worker CPU us": spent.workers / timed * 1e6,
+        "redis CPU us": sum(spent.servers) / timed * 1e6,
         "results": results,
     }
+    if len(spent.servers) > 1:
+        sample["busiest redis CPU us"] = max(spent.servers) / timed * 1e6
+    return sample
 
 
 def add(contestant: Contestant, plan: Plan, case: Case) -> Sample:
@@ -139,9 +142,9 @@ def _add(contestant: Contestant, plan: Plan, case: Case, mode: str, n: int, warm
     """A worker completes the jobs afterwards, which shows that what was added can run."""
     n = max(int(n * contestant.portion), 500)
     with Arena(contestant, plan.binary, case) as arena:
-        before = arena.server.cpu()
+        before = arena.spent()
         adding = arena.add(mode, n, warm=warm)
-        redis_spent = arena.server.cpu() - before
+        redis_spent = sum(arena.spent().since(before).servers)
         arena.start_workers(plan.shape(contestant, 1, case))
         arena.wait(lambda: arena.completed() >= arena.added, 60 + n / 50)
         arena.check()
@@ -204,12 +207,12 @@ def commands(contestant: Contestant, plan: Plan, case: Case) -> Sample:
     n = max(plan.jobs // 4, 1000)
     sample: Sample = {}
     with Arena(contestant, plan.binary, case) as arena:
-        before = arena.server.totals()
+        before = arena.totals()
         arena.add("add", n)
-        added = arena.server.totals()
+        added = arena.totals()
         arena.start_workers(plan.shape(contestant, 1, case))
         arena.wait(lambda: arena.completed() >= n, 60 + n / 50)
-        worked = arena.server.totals()
+        worked = arena.totals()
         arena.check()
     for what, start, end in (("add: ", before, added), ("", added, worked)):
         sample[what + "commands"] = (end.commands - start.commands) / n

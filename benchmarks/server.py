@@ -128,8 +128,8 @@ class Server:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        self._client.close()
         if self._process is not None:
+            self._client.close()
             self._process.kill()
             self._process.wait()
 
