@@ -17,6 +17,7 @@ from benchmarks.arena import Arena
 from benchmarks.contestants import Subject
 from benchmarks.distance import Distance
 from benchmarks.server import Server, find_binary
+from benchmarks.shards import Sharded
 from tests.support import skip_or_fail
 
 ROOT = Path(__file__).parents[1]
@@ -73,6 +74,19 @@ def test_a_job_without_its_result_fails_a_measurement() -> None:
         arena.server.ask("HDEL", f"hsejobs:{{bench}}:j:{some}", "r")
         with pytest.raises(RuntimeError, match=r"5 have ended and 4 of them have their result"):
             arena.check()
+
+
+def test_a_worker_of_one_base_works_the_others() -> None:
+    """The trial of `docs/scaling.md`: one queue over several bases loses no job and no result."""
+    trial = Sharded(2)
+    with Arena(trial, find_binary(None)) as arena:
+        arena.start_workers(trial.one[0])
+        arena.add("bulk", 200)
+        arena.add("add", 20)
+        arena.wait(lambda: arena.completed() >= 220, 60)
+        assert arena.check() == 220
+        there = [trial.completed(server) for server in arena.servers]
+        assert all(there), "every id has the same base"
 
 
 def test_code_is_not_compared_with_itself(tmp_path: Path) -> None:
