@@ -75,13 +75,20 @@ def drain2(contestant: Contestant, plan: Plan, case: Case) -> Sample:
     return _drain(contestant, plan, case, plan.shape(contestant, 2, case), plan.jobs)
 
 
+def ordinary(contestant: Contestant, plan: Plan, case: Case) -> Sample:
+    """Ten jobs of 5 ms at a time in one process, which is too long for claims of several jobs."""
+    return _drain(contestant, plan, case, contestant.ten, plan.jobs // 4, "nap")
+
+
 class _Moment(NamedTuple):
     at: float
     done: int
     spent: Spent
 
 
-def _drain(contestant: Contestant, plan: Plan, case: Case, shape: Shape, jobs: int) -> Sample:
+def _drain(
+    contestant: Contestant, plan: Plan, case: Case, shape: Shape, jobs: int, task: str = "mail"
+) -> Sample:
     """The clock starts when every process has begun its first job, and ends with the last.
 
     When a process begins only after half of the jobs are done, there are too few
@@ -93,8 +100,8 @@ def _drain(contestant: Contestant, plan: Plan, case: Case, shape: Shape, jobs: i
     jobs = max(int(jobs * contestant.portion), 1000)
 
     with Arena(contestant, plan.binary, case) as arena:
-        arena.add("bulk", jobs)
-        arena.start_workers(shape)
+        arena.add("bulk", jobs, task)
+        arena.start_workers(shape, task)
 
         def look() -> bool:
             nonlocal first, steady, last
@@ -252,6 +259,7 @@ def losses(contestant: Contestant, plan: Plan, case: Case) -> Sample:
 MEASURES: dict[str, Callable[[Contestant, Plan, Case], Sample]] = {
     "drain1": drain1,
     "drain2": drain2,
+    "ordinary": ordinary,
     "add": add,
     "bulk": bulk,
     "pickup": pickup,
@@ -266,6 +274,7 @@ USUAL = {
     name: {
         "drain1": list(CASES),
         "drain2": ["tcp", "unix", "1ms"],
+        "ordinary": ["tcp", "tenant"],
         "add": ["tcp", "unix", "1ms", "tenant"],
         "bulk": ["tcp", "1ms", "secret"],
         "memory": ["tcp", "tenant"],

@@ -41,8 +41,8 @@ PROGRAM = Path(__file__).resolve().parent / "ordinary_app"
 ORGANIZATION = "org-1"
 #: Seconds between two jobs; seconds in which the costs of an idle side are measured.
 GAP, IDLE = 0.008, 3.0
-#: Jobs before the measurement; seconds that the last job of a block may take.
-WARM, END = 100, 30.0
+#: Seconds that the last job of a block may take.
+END = 30.0
 #: What clients send; the other commands that Redis counts are those in scripts.
 SENT = ("evalsha", "eval", "blpop", "ping", "script|load")
 
@@ -205,7 +205,7 @@ def compare(trees: list[Path], binary: str, given: argparse.Namespace) -> dict[s
     samples: list[list[dict[str, float]]] = [[] for _ in trees]
     with sides(trees, binary, given.organization, given.link) as all_:
         for side in all_:
-            side.add(WARM)
+            side.add(given.warm)
         idle = [side.idle(given.idle) for side in all_]
         before = [side.commands() for side in all_]
         order = list(range(len(trees)))
@@ -260,6 +260,7 @@ def main() -> None:
     parser.add_argument("trees", nargs="+", type=Path, metavar="TREE", help="one or two")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--jobs", type=int, default=200, help="in each block")
+    parser.add_argument("--warm", type=int, default=100, help="jobs before the measurement")
     parser.add_argument("--organization", default=ORGANIZATION, help="'' for jobs of none")
     parser.add_argument("--link", choices=LINKS, default="tcp")
     parser.add_argument(

@@ -5,7 +5,7 @@ the servers of ``BENCH_REDIS_BASES``. The hash of a job's id names its base; a w
 waits at the doorbells of all of them, and works where one rang, until that base is empty.
 
 It is the least that shows rates and costs: what `docs/scaling.md` lists beyond that (pauses, limits,
-turns, keys, locks, sweeps of the other bases) is missing.
+turns, keys, locks) is missing.
 """
 
 from __future__ import annotations
@@ -14,20 +14,28 @@ import os
 import select
 import time
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 from benchmarks import subject
-from hsejobs.engine import adding, doorbell, workers
+from hsejobs.engine import adding, doorbell, maintenance, workers
 from hsejobs.engine.worker import JobWorker
-from hsejobs.model import new_job_id
+from hsejobs.model import LARGEST, new_job_id
 from hsejobs.store.arrival import arrived
 from hsejobs.store.client import RedisClient
-from hsejobs.store.work import WorkerStore
+from hsejobs.store.work import Swept, WorkerStore
 from hsejobs.store.write import JobWriter
+
+#: A job's id and token.
+Pair = tuple[str, str]
 
 BASES = os.environ["BENCH_REDIS_BASES"].split(",")
 
 huey = subject.huey
+
+
+def _base_of(job_id: str) -> int:
+    return zlib.crc32(job_id.encode()) % len(BASES)
 
 
 class Bell:
@@ -55,6 +63,47 @@ class Bell:
         """
         self._store.redis.command("CLIENT", "UNBLOCK", self._id)
         return self._of.read_response() is not None
+
+
+class EveryBase(WorkerStore):
+    """What the maintenance thread calls: the base of each job renews, releases, stalls and sweeps it."""
+
+    def __init__(
+        self, client: RedisClient, prefix: str, queue: str, *, patience: float = 0.0
+    ) -> None:
+        super().__init__(client, prefix, queue, patience=patience)
+        self._all = [
+            WorkerStore(RedisClient(url), prefix, queue, patience=patience) for url in BASES
+        ]
+
+    def _by_base(self, jobs: Sequence[Pair]) -> list[tuple[WorkerStore, list[Pair]]]:
+        mine = [[job for job in jobs if _base_of(job[0]) == n] for n in range(len(BASES))]
+        return [(store, some) for store, some in zip(self._all, mine, strict=True) if some]
+
+    def renew(self, jobs: Sequence[Pair], lease_ms: int) -> set[Pair]:
+        found = [store.renew(some, lease_ms) for store, some in self._by_base(jobs)]
+        return set().union(*found)
+
+    def release(self, jobs: Sequence[Pair]) -> int:
+        return sum(store.release(some) for store, some in self._by_base(jobs))
+
+    def stall(self, jobs: Sequence[Pair], max_stalls: int) -> list[str]:
+        became: dict[Pair, str] = {}
+        for store, some in self._by_base(jobs):
+            became.update(zip(some, store.stall(some, max_stalls), strict=True))
+        return [became[job] for job in jobs]
+
+    def sweep(self, max_stalls: int, *, stall_until: int = LARGEST) -> Swept:
+        swept = [store.sweep(max_stalls, stall_until=stall_until) for store in self._all]
+        due = [one.next_due for one in swept if one.next_due is not None]
+        return Swept(
+            sum(one.moved for one in swept),
+            min(due, default=None),
+            [job for one in swept for job in one.stalled],
+            swept[0].now,
+            [job for one in swept for job in one.cancelled],
+            [job for one in swept for job in one.ended],
+        )
 
 
 class ShardWorker(JobWorker):
@@ -103,13 +152,11 @@ class ShardWorker(JobWorker):
         return rang or order
 
 
-setattr(workers, "JobWorker", ShardWorker)  # noqa: B010 - a trial: no seam is made for it
+# A trial: no seam is made for it.
+setattr(workers, "JobWorker", ShardWorker)  # noqa: B010
+setattr(maintenance, "WorkerStore", EveryBase)  # noqa: B010
 
 _writers = [JobWriter(RedisClient(url), huey.runtime.prefix) for url in BASES]
-
-
-def _base_of(job_id: str) -> int:
-    return zlib.crc32(job_id.encode()) % len(BASES)
 
 
 def add(

@@ -4,7 +4,7 @@
 by measure and number of bases the median and the spread of each figure, and the ratios to one base,
 round by round. ``shipped`` is hsejobs without the trial's changes. The measures:
 
-- ``drain1``, ``drain2``, ``add``, ``bulk``, ``pickup``: those of `measures`, over TCP, with one
+- ``drain1``, ``drain2``, ``ordinary``, ``add``, ``bulk``, ``pickup``: those of `measures`, over TCP, with one
   worker thread, two worker processes and one adding process. ``busiest redis CPU us`` is what a job
   costs the busiest server: a million through it is the most that the queue could do a second;
 - ``single``: jobs added one at a time to two waiting workers: CPU, commands and round trips a job;
@@ -151,7 +151,7 @@ def _send(server: Server, calls: bytes) -> None:
 
 
 OWN = {"single": single, "idle": idle, "scripts": scripts_alone}
-ALL = ("drain1", "drain2", "add", "bulk", "pickup", *OWN)
+ALL = ("drain1", "drain2", "ordinary", "add", "bulk", "pickup", *OWN)
 
 
 def _sample(measure: str, contestant: Shipped, plan: Plan) -> dict[str, Any]:
