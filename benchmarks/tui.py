@@ -225,9 +225,9 @@ async def _gaps(found: list[float]) -> None:
 
 async def inside(url: str, home: Path) -> dict[str, Any]:
     """Measure what can only be measured inside the process."""
+    from hsejobs.control.filters import parse
     from hsejobs.model import State
     from hsejobs_tui.app import JobsApp
-    from hsejobs_tui.core.filters import parse
     from hsejobs_tui.core.options import Options
     from hsejobs_tui.dialogs.questions import Confirm, Working
     from hsejobs_tui.screens.queue import QueueView

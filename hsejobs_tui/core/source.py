@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hsejobs.control import views
+from hsejobs.control.filters import Filter
 from hsejobs.errors import JobNotFound, Refused
 from hsejobs.model import JobRecord, State
 from hsejobs.store.circuits import Circuit, Circuits
@@ -18,7 +19,6 @@ from hsejobs.store.shares import Shares, TenantPage
 from hsejobs.store.write import Seen
 from hsejobs_tui.core import groups
 from hsejobs_tui.core.acting import actor_of
-from hsejobs_tui.core.filters import Filter
 from hsejobs_tui.core.options import Options
 
 #: Bytes of a payload that a search reads: more than a payload may have.

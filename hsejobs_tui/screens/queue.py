@@ -10,10 +10,10 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Input, Static
 
+from hsejobs.control import filters
 from hsejobs.errors import JobsError
 from hsejobs.model import JobRecord, State
 from hsejobs.store.write import Seen
-from hsejobs_tui.core import filters
 from hsejobs_tui.core.source import Hits
 from hsejobs_tui.core.text import one_line, safe
 from hsejobs_tui.core.view import AHEAD, LOOK, STATES, kind, remark, when

@@ -223,7 +223,7 @@ class Tui(Door):
 
 
 def _everything() -> Any:
-    from hsejobs_tui.core.filters import parse
+    from hsejobs.control.filters import parse
 
     return parse("")
 

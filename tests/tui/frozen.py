@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from hsejobs.control.filters import Filter
 from hsejobs.model import JobRecord, State
 from hsejobs.store.circuits import Circuit
 from hsejobs.store.minutes import Minute
@@ -14,7 +15,6 @@ from hsejobs.store.read_live import Server, Snapshot, Window
 from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core import groups
-from hsejobs_tui.core.filters import Filter
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import Hits, LiveSource
 

@@ -10,6 +10,7 @@ import pytest
 from textual import events
 
 from hsejobs import codec
+from hsejobs.control.filters import parse
 from hsejobs.control.views import HIDDEN
 from hsejobs.errors import Forbidden, InvalidOption, InvalidPayload, JobNotFound, Refused
 from hsejobs.model import JobRecord, State
@@ -19,7 +20,6 @@ from hsejobs.store.write import NewJob
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core.acting import acts_of
 from hsejobs_tui.core.compose import new_job
-from hsejobs_tui.core.filters import parse
 from hsejobs_tui.core.options import DashboardUser
 from hsejobs_tui.core.source import LiveSource
 from hsejobs_tui.dialogs.editor import Editor
