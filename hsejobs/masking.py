@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sized
+from functools import lru_cache
 from typing import Any
 
 MASK = "***"
@@ -21,6 +22,9 @@ _BY_NAME = re.compile(
     re.IGNORECASE,
 )
 
+
+#: No secret name is longer, and longer names must not fill the cache.
+_LONGEST_NAME = 40
 
 #: Text that JSON does not escape.
 _SAME_IN_JSON = re.compile(r"[ !#-\[\]-~]*")
@@ -39,6 +43,11 @@ class Secret:
 
 def is_secret_name(name: str) -> bool:
     """Whether a field with this name counts as secret even if no model marks it."""
+    return len(name) <= _LONGEST_NAME and _is_secret(name)
+
+
+@lru_cache(4096)
+def _is_secret(name: str) -> bool:
     return _BY_NAME.fullmatch(name) is not None
 
 

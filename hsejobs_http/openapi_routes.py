@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hsejobs.control.bulk import STATES
+from hsejobs.control.export import FORMATS, MEDIA_TYPES
 from hsejobs.control.views import STATUSES
 from hsejobs.model import PAYLOAD_LIMIT
 from hsejobs.services.fields import IDENTIFIER
 from hsejobs_http.bodies import BODY_LIMIT, OPTIONS
 from hsejobs_http.openapi_examples import ANSWER_EXAMPLES
-from hsejobs_http.openapi_schemas import CURSOR, Schema, ref
+from hsejobs_http.openapi_schemas import CURSOR, WHERE, Schema, ref
 from hsejobs_http.problems import MEDIA_TYPE, TITLES
 
 WHY = {
@@ -40,10 +42,12 @@ class Route:
     status: int = 200
     #: The example of its answer, if it is not that of the schema.
     example: str | None = None
+    #: Further media types of the answer, each a text.
+    also: tuple[str, ...] = ()
 
 
-def _query(name: str, text: str, **schema: Any) -> Schema:
-    return {"name": name, "in": "query", "description": text, "schema": schema}
+def _query(name: str, description: str, **schema: Any) -> Schema:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
 
 
 _ORG = _query(
@@ -54,8 +58,22 @@ _ORG = _query(
 )
 _CURSOR = _query("cursor", "the `next` value of the previous page", type="string", pattern=CURSOR)
 _LIMIT = _query("limit", "default: 50", type="integer", minimum=1, maximum=200)
+_WHERE = _query("where", **WHERE)
+_FORMAT = _query(
+    "format",
+    "default: json, one page; csv and jsonl (a job per line) have all jobs, or the first `limit`",
+    type="string",
+    enum=["json", *FORMATS],
+)
 _LIST = (
-    _query("status", "default: waiting", type="string", enum=list(STATUSES)),
+    _query(
+        "status",
+        "default: waiting; with `where`, every state",
+        type="string",
+        enum=list(STATUSES),
+    ),
+    _WHERE,
+    _FORMAT,
     _LIMIT,
     _CURSOR,
     _ORG,
@@ -71,7 +89,9 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("get", "/api/jobs/workers"): Route("Worker", many=True),
     ("get", "/api/jobs/schedules"): Route("Schedule", many=True),
     ("post", OTHER_QUEUES): Route("Created", (404, 409, 422, 429), status=202),
-    ("get", "/api/jobs/{queue}/jobs"): Route("JobList", (404, 422), query=_LIST),
+    ("get", "/api/jobs/{queue}/jobs"): Route(
+        "JobList", (404, 422), query=_LIST, also=tuple(MEDIA_TYPES.values())
+    ),
     ("get", "/api/jobs/{queue}/jobs/{job_id}"): Route("Job", (404,)),
     ("delete", "/api/jobs/{queue}/jobs/{job_id}"): Route("", (404, 409), status=204),
     ("get", "/api/jobs/{queue}/jobs/{job_id}/logs"): Route("Logs", (404,)),
@@ -86,6 +106,12 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("put", "/api/jobs/{queue}/tenants/{organization_id}"): Route(
         "Tenant", (404, 422), body="TenantSettings"
     ),
+    **{
+        ("post", f"/api/jobs/{{queue}}/{act}"): Route(
+            "ActReport", (404, 422), body=f"{act.capitalize()}Matching"
+        )
+        for act in STATES
+    },
     ("post", "/api/jobs/{queue}/clean"): Route("Removed", (404, 422), body="Clean"),
     ("post", "/api/jobs/{queue}/pause"): Route("Paused", (404,)),
     ("post", "/api/jobs/{queue}/resume"): Route("Paused", (404,)),
@@ -129,7 +155,9 @@ def _answer(route: Route) -> Schema:
     example = route.example or route.answer
     if example in ANSWER_EXAMPLES:
         content["example"] = ANSWER_EXAMPLES[example]
-    answer: Schema = {"description": "done", "content": {"application/json": content}}
+    text: Schema = {"schema": {"type": "string"}}
+    media = {"application/json": content, **dict.fromkeys(route.also, text)}
+    answer: Schema = {"description": "done", "content": media}
     if route.status == 202:
         answer["description"] = "the job is in Redis"
         answer["headers"] = {"Location": {"schema": {"type": "string"}}}

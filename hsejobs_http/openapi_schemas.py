@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hsejobs.control.bulk import STATES
+from hsejobs.control.filters import LONGEST, PATTERN
 from hsejobs.control.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
 from hsejobs.control.views import STATUSES
 from hsejobs.model import LONGEST_MS, REASON, RESERVED_IDS, State
@@ -19,6 +21,12 @@ SENT_ID = f"^(?!{'|'.join(RESERVED_IDS)})" + "[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]
 #: So narrow that random text does not match; an empty cursor is the first page.
 CURSOR = "^(?:(?![A-Za-z0-9_-]{8}(?:[A-Za-z0-9_-]{4})*[^I-Za-f])[A-Za-z0-9_-]{19,400})?$"
 ORGANIZATION = f"^{IDENTIFIER}{{1,200}}$"
+WHERE: Schema = {
+    "type": "string",
+    "maxLength": LONGEST,
+    "pattern": PATTERN,
+    "description": "a filter, such as `error~timeout org=org-7 since=1h`; see docs/cli.md",
+}
 JOB_ID = "^[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]{0,199}$"
 
 
@@ -44,6 +52,9 @@ _MS = {"type": "integer", "minimum": 0, "description": "ms"}
 _COUNTS = ("waiting", "active", "completed", "failed", "delayed", "paused", "total")
 _WEIGHT: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_WEIGHT}
 _LIMIT: Schema = _or_null("integer", minimum=1, maximum=MOST_AT_ONCE)
+_REASON: Schema = _or_null(
+    "string", pattern=REASON, description="one line, kept with the job and in the audit log"
+)
 _STATES: Schema = {"enum": [state.value for state in State]}
 
 
@@ -105,7 +116,33 @@ def options_of(*, outbound: bool) -> dict[str, Schema]:
     }
 
 
+def _matching(act: str) -> Schema:
+    """Returns the body of an act on the jobs that match a filter."""
+    states = [one.value for one in STATES[act]]
+    if State.WAITING in STATES[act]:
+        states.append("paused")
+    reason = {"reason": _REASON} if act == "cancel" else {}
+    fields: dict[str, Schema] = {
+        "status": {"enum": states},
+        "where": WHERE,
+        "dryRun": _or_null("boolean", description="true: count the jobs, change nothing"),
+    }
+    return {
+        **_object(fields | reason, optional=("dryRun", "reason")),
+        "additionalProperties": False,
+        "example": {"status": states[0], "where": "error~timeout since=1h", "dryRun": True},
+    }
+
+
 SCHEMAS: dict[str, Schema] = {
+    **{f"{act.capitalize()}Matching": _matching(act) for act in STATES},
+    "ActReport": _object(
+        {
+            "matched": _COUNT,
+            "done": _COUNT,
+            "refused": {"type": "array", "items": _object({"jobId": _TEXT, "why": _TEXT})},
+        }
+    ),
     "Problem": _object(
         {
             "type": _TEXT,
@@ -166,8 +203,8 @@ SCHEMAS: dict[str, Schema] = {
     "JobList": _object(
         {
             "queue": _TEXT,
-            "status": {"enum": list(STATUSES)},
-            "total": _COUNT,
+            "status": {"enum": [*STATUSES, None], "description": "null: every state"},
+            "total": _or_null("integer", minimum=0, description="null: not all were read"),
             "jobs": {"type": "array", "items": ref("Job")},
             "next": _or_null("string"),
         }
@@ -307,13 +344,7 @@ SCHEMAS: dict[str, Schema] = {
     },
     "Cancel": {
         **_object(
-            {
-                "reason": _or_null(
-                    "string",
-                    pattern=REASON,
-                    description="one line, kept with the job and in the audit log",
-                )
-            },
+            {"reason": _REASON},
             optional=("reason",),
         ),
         "additionalProperties": False,

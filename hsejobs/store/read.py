@@ -7,6 +7,7 @@ reported as missing, and counts cost the same.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import math
@@ -25,6 +26,8 @@ from hsejobs.store.records import record_of
 WHOLE = 16_777_216
 #: Maximum bytes of payloads, results and errors in one page. In Python, they take 20 times as much.
 PAGE_BYTES = 4_194_304
+#: The states whose jobs are listed in the order of their scores; all others newest first.
+_ASCENDING = (State.WAITING, State.DELAYED)
 #: Minutes over which rates, durations and failure shares are computed.
 WINDOW = 5
 
@@ -179,9 +182,8 @@ class JobReader:
         """
         if not 1 <= limit <= 200:
             raise InvalidOption("limit", "must be a number from 1 to 200")
-        ascending = status in (State.WAITING, State.DELAYED)
-        backwards = (not ascending) if not reverse else ascending
-        place = f"{queue} {status.letter}{int(backwards)}"
+        backwards = (status not in _ASCENDING) if not reverse else status in _ASCENDING
+        place = _place(queue, status, backwards)
         score, last = read_cursor(cursor, place)
         reply = self.redis.run(
             scripts.PAGE,
@@ -332,6 +334,26 @@ def _event(at: int, queue: str, kind: bytes, lines: bytes) -> Event:
         job_id, _, org = line.partition("\t")
         jobs.append((job_id, org or None))
     return Event(at, queue, kind.decode(), tuple(jobs))
+
+
+def _place(queue: str, status: State, backwards: bool) -> str:
+    return f"{queue} {status.letter}{int(backwards)}"
+
+
+def first_cursor(queue: str, status: State) -> str:
+    """A cursor before the first job of a state, for a list that continues with another state."""
+    backwards = status not in _ASCENDING
+    score = b"9000000000000000" if backwards else b"-9000000000000000"
+    return make_cursor(_place(queue, status, backwards), score, b"-")
+
+
+def state_of_cursor(queue: str, cursor: str, states: Sequence[State]) -> State:
+    """Which of the states the page belongs to that follows the cursor. Raises InvalidOption."""
+    for status in states[:-1]:
+        with contextlib.suppress(InvalidOption):
+            read_cursor(cursor, _place(queue, status, status not in _ASCENDING))
+            return status
+    return states[-1]
 
 
 def make_cursor(place: str, score: bytes, job_id: bytes) -> str:

@@ -72,7 +72,7 @@ class QueueView(Finding):
                 yield Static(id=f"tab-{state}", markup=False)
         yield Line(
             id="search",
-            placeholder=f"in {self.queue}: words, id=... error=timeout data.to=ann@example.com",
+            placeholder=f"in {self.queue}: words, id=... error~timeout data.to=ann@example.com",
         )
         yield Static(id="found", markup=False)
         yield Rows(COLUMNS, EMPTY)

@@ -20,6 +20,7 @@ from hsejobs.control import schedules, views
 from hsejobs.control.actors import Actor
 from hsejobs.control.acts import Acts
 from hsejobs.control.audit import FileLog
+from hsejobs.control.search import listing
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidOption, JobsError
 from hsejobs.model import State
@@ -115,7 +116,7 @@ class Python(Door):
             case Listing():
                 info, cursor = info_of(step.queue), step.cursor
                 for _ in range(step.pages):
-                    page = views.listing(
+                    page = listing(
                         here.reader,
                         info,
                         step.status,
