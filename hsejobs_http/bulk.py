@@ -17,7 +17,9 @@ from hsejobs.errors import InvalidInput, InvalidOption
 from hsejobs.model import check_reason
 from hsejobs_http import bodies
 from hsejobs_http.answers import answer
+from hsejobs_http.problems import stopping as stopped
 from hsejobs_http.state import Shim, actor, caller, number, scope, shim
+from hsejobs_http.watching import stopping
 
 router = APIRouter(prefix="/api/jobs")
 
@@ -58,7 +60,10 @@ async def _act(request: Request, act: str, queue: str) -> Response:
         found = bulk.match(acts, reader, info, act, given["status"], given["where"])
         if given["dryRun"]:
             return bulk.report(found, None)
-        (*_, progress) = bulk.carry_out(acts, found, reason=given["reason"])
+        steps = bulk.carry_out(acts, found, reason=given["reason"], stop=stopping().is_set)
+        (*_, progress) = steps
+        if progress.cancelled:
+            raise stopped()
         if progress.error is not None:
             raise progress.error
         return bulk.report(found, progress)

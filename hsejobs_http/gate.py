@@ -67,7 +67,7 @@ class RequestGate:
         method = scope["method"]
         if method == "HEAD" and not _ARTIFACTS.fullmatch(scope["path"]):
             # Handled as GET; uvicorn sends only the head of the answer.
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", "head": True}
         try:
             try:
                 self._check(scope, headers)

@@ -14,6 +14,7 @@ from hsejobs_http.bodies import BODY_LIMIT, OPTIONS
 from hsejobs_http.openapi_examples import ANSWER_EXAMPLES
 from hsejobs_http.openapi_schemas import CURSOR, WHERE, Schema, ref
 from hsejobs_http.problems import MEDIA_TYPE, TITLES
+from hsejobs_http.watching import LONGEST_WAIT
 
 WHY = {
     400: "the body is not valid JSON, or the request is not valid HTTP",
@@ -44,6 +45,8 @@ class Route:
     example: str | None = None
     #: Further media types of the answer, each a text.
     also: tuple[str, ...] = ()
+    #: The schema of its answer 200 if the job has ended, beside the usual one.
+    ended: str | None = None
 
 
 def _query(name: str, description: str, **schema: Any) -> Schema:
@@ -64,6 +67,13 @@ _FORMAT = _query(
     "default: json, one page; csv and jsonl (a job per line) have all jobs, or the first `limit`",
     type="string",
     enum=["json", *FORMATS],
+)
+_WAIT = _query(
+    "wait",
+    "seconds to wait for the job's end",
+    type="integer",
+    minimum=0,
+    maximum=LONGEST_WAIT,
 )
 _LIST = (
     _query(
@@ -88,11 +98,17 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("get", "/api/jobs/alerts"): Route("Alert", many=True),
     ("get", "/api/jobs/workers"): Route("Worker", many=True),
     ("get", "/api/jobs/schedules"): Route("Schedule", many=True),
-    ("post", OTHER_QUEUES): Route("Created", (404, 409, 422, 429), status=202),
+    ("post", OTHER_QUEUES): Route(
+        "Created", (404, 409, 422, 429), status=202, query=(_WAIT,), ended="Ended"
+    ),
     ("get", "/api/jobs/{queue}/jobs"): Route(
         "JobList", (404, 422), query=_LIST, also=tuple(MEDIA_TYPES.values())
     ),
-    ("get", "/api/jobs/{queue}/jobs/{job_id}"): Route("Job", (404,)),
+    ("get", "/api/jobs/{queue}/jobs/{job_id}"): Route("Job", (404, 422), query=(_WAIT,)),
+    ("get", "/api/jobs/{queue}/jobs/{job_id}/events"): Route(
+        "text/event-stream", (404, 422), query=(_ORG,)
+    ),
+    ("get", "/api/jobs/{queue}/events"): Route("text/event-stream", (404, 422), query=(_ORG,)),
     ("delete", "/api/jobs/{queue}/jobs/{job_id}"): Route("", (404, 409), status=204),
     ("get", "/api/jobs/{queue}/jobs/{job_id}/logs"): Route("Logs", (404,)),
     ("get", "/api/jobs/{queue}/jobs/{job_id}/artifact"): Route("*/*", (404, 416)),
@@ -131,6 +147,9 @@ def without_options(example: Schema) -> Schema:
 def responses(route: Route, path: str) -> Schema:
     """Returns the ``responses`` of an operation."""
     found: Schema = {str(route.status): _answer(route)}
+    if route.ended is not None:
+        content = {"application/json": {"schema": ref(route.ended)}}
+        found["200"] = {"description": "with `wait`: the job has ended", "content": content}
     errors = set(route.errors) | (set(_EVERYWHERE) if path.startswith("/api/jobs") else set())
     for status in sorted(errors):
         found[str(status)] = {

@@ -194,6 +194,12 @@ SCHEMAS: dict[str, Schema] = {
             "cancel": {"anyOf": [ref("JobCancel"), {"type": "null"}]},
         }
     ),
+    "Ended": {
+        "allOf": [
+            ref("Job"),
+            _object({"jobId": _TEXT, "created": {"type": "boolean"}}),
+        ]
+    },
     "JobCancel": {
         **_object(
             {"by": _or_null("string"), "reason": _or_null("string"), "at": _MAYBE_TIME},

@@ -159,13 +159,6 @@ def _page(request: Request, queue: str) -> Response:
     return answer(listed)
 
 
-@router.get("/{queue}/jobs/{job_id}")
-def job(request: Request, queue: str, job_id: str) -> Response:
-    """Shows one job with its payload, result and errors."""
-    record, info, who = job_of(request, queue, job_id)
-    return answer(views.job(record, info, actor(who)))
-
-
 @router.get("/{queue}/jobs/{job_id}/logs")
 def logs(request: Request, queue: str, job_id: str) -> Response:
     """Shows the job's log lines; null for a member if the job is another user's."""

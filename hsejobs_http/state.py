@@ -31,6 +31,7 @@ from hsejobs_http.counting import Counts
 from hsejobs_http.problems import Problem
 from hsejobs_http.tokens import Caller, TokenVerifier
 from hsejobs_http.viewing import Viewers
+from hsejobs_http.watching import Watcher
 
 #: Seconds for which a queue's description is cached.
 CACHE_SECONDS = 5.0
@@ -59,6 +60,11 @@ class Shim:
     def adder(self) -> Adder:
         """The thread that adds jobs; started on first use."""
         return Adder()
+
+    @cached_property
+    def watcher(self) -> Watcher:
+        """What wakes the requests that wait for events."""
+        return Watcher(self.runtime.reader)
 
     @property
     def files(self) -> Files:

@@ -19,6 +19,7 @@ from hsejobs.errors import InvalidOption, JobNotFound
 from hsejobs.model import JobRecord, State, whole_number
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import RedisClient
+from hsejobs.store.feed import Event, entries_of, events_of, flat
 from hsejobs.store.minutes import Minute, minute_of, pairs, percentile
 from hsejobs.store.records import record_of
 
@@ -99,16 +100,6 @@ class Page:
     jobs: list[JobRecord]
     next: str | None
     paused: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An event: its time in ms, ``kind``, and (id, organization or None) of each job concerned."""
-
-    at: int
-    queue: str
-    kind: str
-    jobs: tuple[tuple[str, str | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,44 +287,15 @@ class JobReader:
         words: list[Any] = ["XREAD", "COUNT", count]
         if block_ms:
             words += ["BLOCK", min(block_ms, 4000)]
-        entries = _stream(self.redis.command(*words, "STREAMS", key, since))
-        return (entries[-1][0].decode() if entries else since), _events(queue, entries)
+        entries = entries_of(self.redis.command(*words, "STREAMS", key, since))
+        return (entries[-1][0].decode() if entries else since), events_of(queue, entries)
 
     def recent_events(self, queue: str, count: int = 50) -> tuple[str, list[Event]]:
         """The position to continue from, and the last ``count`` events, oldest first."""
         key = keys.of(self._base(queue), "events")
         entries = self.redis.command("XREVRANGE", key, "+", "-", "COUNT", count)[::-1]
-        found = _events(queue, [(entry[0], _flat(entry[1])) for entry in entries])
+        found = events_of(queue, [(entry[0], flat(entry[1])) for entry in entries])
         return (entries[-1][0].decode() if entries else "0-0"), found
-
-
-def _events(queue: str, entries: list[tuple[bytes, list[bytes]]]) -> list[Event]:
-    return [
-        _event(int(entry_id.partition(b"-")[0]), queue, kind, lines)
-        for entry_id, fields in entries
-        for kind, lines in zip(fields[::2], fields[1::2], strict=True)
-    ]
-
-
-def _stream(reply: Any) -> list[tuple[bytes, list[bytes]]]:
-    if not reply:
-        return []
-    streams = list(reply.values()) if isinstance(reply, dict) else [item[1] for item in reply]
-    return [(entry[0], _flat(entry[1])) for stream in streams for entry in stream]
-
-
-def _flat(fields: Any) -> list[bytes]:
-    if isinstance(fields, dict):
-        return [word for pair in fields.items() for word in pair]
-    return list(fields)
-
-
-def _event(at: int, queue: str, kind: bytes, lines: bytes) -> Event:
-    jobs = []
-    for line in lines.decode().split("\n"):
-        job_id, _, org = line.partition("\t")
-        jobs.append((job_id, org or None))
-    return Event(at, queue, kind.decode(), tuple(jobs))
 
 
 def _place(queue: str, status: State, backwards: bool) -> str:
