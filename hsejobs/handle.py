@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     # A type parameter's default (PEP 696) is newer than Python 3.11; checkers know it there too.
     from typing_extensions import TypeVar
 
+    from hsejobs.control.acts import Acts
+    from hsejobs.store.client import RedisClient
+
     R = TypeVar("R", covariant=True, default=Any)
 else:
     from typing import TypeVar
@@ -27,20 +30,24 @@ FIRST_POLL, LONGEST_POLL = 0.005, 0.2
 
 def cancel(reader: JobReader, queue: str, job_id: str, reason: str | None = None) -> None:
     """Cancels a job on behalf of this program, with an entry in the audit log. Raises as `Job.cancel`."""
+    acts_of(reader.redis, reader.prefix).one("cancel", queue, job_id, reason=reason)
+
+
+def acts_of(client: RedisClient, prefix: str) -> Acts:
+    """The acts of this program."""
+    # Imported here: programs that only add jobs need none of it.
     from hsejobs.control.actors import Actor
     from hsejobs.control.acts import Acts, Hooks
     from hsejobs.control.audit import FileLog
     from hsejobs.settings import load_settings, redact_url
 
-    log = FileLog(load_settings().jobs_home, redact_url(reader.redis.url))
-    acts = Acts(
-        reader.redis, reader.prefix, Actor("python"), log, hooks=Hooks(unwritten=_unwritten)
-    )
-    acts.one("cancel", queue, job_id, reason=reason)
+    log = FileLog(load_settings().jobs_home, redact_url(client.url))
+    return Acts(client, prefix, Actor("python"), log, hooks=Hooks(unwritten=_unwritten))
 
 
 def _unwritten() -> None:
-    logging.getLogger("hsejobs").error("the audit log in JOBS_HOME could not be written")
+    text = "the copy of the audit log in JOBS_HOME could not be written"
+    logging.getLogger("hsejobs").error(text)
 
 
 class Job(Generic[R]):

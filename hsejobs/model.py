@@ -38,7 +38,18 @@ ROLES = ("member", "admin", "operator")
 QUEUE_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 #: Names that would collide with routes of the HTTP shim.
 RESERVED_QUEUE_NAMES = frozenset(
-    {"dashboard", "stats", "alerts", "workers", "schedules", "circuits", "jobs", "queues", "events"}
+    {
+        "dashboard",
+        "stats",
+        "alerts",
+        "audit",
+        "workers",
+        "schedules",
+        "circuits",
+        "jobs",
+        "queues",
+        "events",
+    }
 )
 _JOB_ID = re.compile(r"[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]{0,199}")
 #: Characters not allowed in the id of an organization or user: control characters, spaces other

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -205,8 +204,7 @@ def clean(
         raise InvalidOption("status", "must be completed, failed, waiting or delayed")
     state, older = State(status), parse_duration(grace, "grace")
     session.info(queue)
-    selection = acts.select_clean(queue, state, older)
-    selection = replace(selection, count=min(selection.count, limit or selection.count))
+    selection = acts.select_clean(queue, state, older, limit)
     output.confirm(f"Remove {selection.count:,} {status} jobs of {queue}?", yes=yes)
     (*_, done) = acts.sweep("clean", queue, selection, state=state, grace_ms=older, limit=limit)
     note = _skipped_note(selection.count - done.done, "they left that state")

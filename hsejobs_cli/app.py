@@ -13,6 +13,7 @@ from hsejobs import __version__
 from hsejobs_cli import (
     act,
     artifacts,
+    auditing,
     circuits,
     doctor,
     enqueue,
@@ -73,6 +74,7 @@ for part in (
     look,
     listing,
     act,
+    auditing,
     artifacts,
     tenants,
     circuits,

@@ -83,8 +83,16 @@ def remove_artifact(
         )
     [one] = found
     output.confirm(f"Remove {one.name} of {one.organization_id}?", yes=yes)
-    withdraw_by_id(files, one)
-    acts.note("remove file", one.queue or "", count=1, ids=[one.job_id or one.id])
+    with acts.recorded(
+        "remove file", one.queue, where=f"file={one.id}", organization_id=one.organization_id
+    ) as record:
+        # No script removes a file without a job: then the entry is written before.
+        withdraw_by_id(
+            files,
+            one,
+            entry=record.packed,
+            unheld=lambda: acts.write_entry(record, 1, one.job_id or ""),
+        )
     if as_json:
         output.document({"removed": 1, "id": one.id})
     else:

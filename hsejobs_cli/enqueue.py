@@ -84,13 +84,14 @@ def _add(
     if own is None:
         quota = session.settings.queue(queue).tenant_backlog
         target = making.described(info, info.task(task), session.settings.secret_key, quota)
-        new = making.make(target, data, options, **more)
-        return Job(session.reader, queue, session.writer.add(queue, new))
-    from hsejobs.engine.adding import target_beside
+    else:
+        from hsejobs.engine.adding import target_beside
 
-    target = target_beside(own, info, task, session.settings.secret_key)
-    job: Job = own.add_new([making.make(target, data, options, **more)])[0]
-    return job
+        target = target_beside(own, info, task, session.settings.secret_key)
+    new = making.make(target, data, options, **more)
+    if own is not None:
+        own.check_importable([new.name])
+    return Job(session.reader, queue, session.acts().add(info, new, quota=True))
 
 
 def read_payload(text: str) -> Any:

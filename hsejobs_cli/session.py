@@ -100,7 +100,7 @@ class CommandSession:
 
     @cached_property
     def audit_log(self) -> FileLog:
-        """The audit log in JOBS_HOME."""
+        """The copy of the audit log in JOBS_HOME."""
         from hsejobs.control.audit import FileLog
         from hsejobs.settings import redact_url, redis_target
 
@@ -144,7 +144,7 @@ class CommandSession:
 
 
 def _warn_audit_failed() -> None:
-    sys.stderr.write("the audit log in JOBS_HOME could not be written\n")
+    sys.stderr.write("the copy of the audit log in JOBS_HOME could not be written\n")
 
 
 def exit_code(error: JobsError) -> int:

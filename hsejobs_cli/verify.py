@@ -48,12 +48,12 @@ def verify_queues(
     names = [session.info(name).name for name in dict.fromkeys(queues)]
     names = names or [info.name for info in session.infos()]
     verifier = RecordVerifier(session.redis, session.settings.redis_prefix)
-    found = [verifier.verify(name, repair=repair) for name in names]
-    if repair:
-        acts = session.acts()
-        for one in found:
-            if one.found:
-                acts.note("repair", one.queue, count=one.found - one.left)
+    if not repair:
+        return [verifier.verify(name) for name in names]
+    acts, found = session.acts(), []
+    for name in names:
+        with acts.recorded("repair", name) as record:
+            found.append(verifier.verify(name, repair=True, entry=record.packed))
     return found
 
 

@@ -21,7 +21,17 @@ from hsejobs.errors import JobsError
 from hsejobs.model import RESERVED_QUEUE_NAMES
 from hsejobs.services.alerts import Watcher
 from hsejobs.watch import logs
-from hsejobs_http import bulk, dashboard, docs_page, files, metrics, openapi, routes, waiting
+from hsejobs_http import (
+    auditing,
+    bulk,
+    dashboard,
+    docs_page,
+    files,
+    metrics,
+    openapi,
+    routes,
+    waiting,
+)
 from hsejobs_http.answers import answer
 from hsejobs_http.creating import create
 from hsejobs_http.gate import RequestGate
@@ -73,6 +83,7 @@ def create_app() -> Any:
         generate_unique_id_function=lambda route: route.name.strip("_"),
     )
     app.state.shim = shim_state
+    app.include_router(auditing.router)
     app.include_router(routes.router)
     app.include_router(bulk.router)
     app.include_router(waiting.router)
@@ -104,7 +115,7 @@ def create_app() -> Any:
 
 def all_routes(app: FastAPI) -> list[Any]:
     """Returns all routes, including those of routers that FastAPI keeps separate."""
-    parts = (routes, bulk, waiting, dashboard, docs_page)
+    parts = (auditing, routes, bulk, waiting, dashboard, docs_page)
     known = [*app.routes, *(route for part in parts for route in part.router.routes)]
     return [one for one in known if hasattr(one, "endpoint") and hasattr(one, "methods")]
 

@@ -66,8 +66,8 @@ def remove_artifact(request: Request, queue: str, job_id: str) -> Response:
     """Removes the file that the job produced, and all links to it; the job stays."""
     acts = routes.acting(request, "remove file")
     routes.job_of(request, queue, job_id)
-    removal.withdraw(shim(request).files, queue, job_id, acts.org)
-    acts.note("remove file", queue, count=1, ids=[job_id])
+    with acts.recorded("remove file", queue) as record:
+        removal.withdraw(shim(request).files, queue, job_id, acts.org, entry=record.packed)
     return Response(status_code=204)
 
 

@@ -89,6 +89,22 @@ ANSWER_EXAMPLES: dict[str, Any] = {
     "Stats": {"email": _STATS},
     "Tenant": _TENANT,
     "TenantList": {"queue": "email", "tenants": [_TENANT], "next": None},
+    "AuditList": {
+        "entries": [
+            {
+                "at": "2026-01-01T12:00:00.000Z",
+                "who": "ann",
+                "door": "http",
+                "act": "cancel",
+                "queue": "email",
+                "count": 1,
+                "ids": ["org-1:welcome-42"],
+                "where": None,
+                "reason": "wrong month",
+            }
+        ],
+        "next": None,
+    },
     "Paused": {"queue": "email", "isPaused": True},
     "ActReport": {
         "matched": 3,

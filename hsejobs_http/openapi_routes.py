@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hsejobs.control.act_table import ACTS
 from hsejobs.control.bulk import STATES
 from hsejobs.control.export import FORMATS, MEDIA_TYPES
 from hsejobs.control.views import STATUSES
@@ -12,7 +13,7 @@ from hsejobs.model import PAYLOAD_LIMIT
 from hsejobs.services.fields import IDENTIFIER
 from hsejobs_http.bodies import BODY_LIMIT, OPTIONS
 from hsejobs_http.openapi_examples import ANSWER_EXAMPLES
-from hsejobs_http.openapi_schemas import CURSOR, WHERE, Schema, ref
+from hsejobs_http.openapi_schemas import CURSOR, QUEUE, SINCE, WHERE, Schema, ref
 from hsejobs_http.problems import MEDIA_TYPE, TITLES
 from hsejobs_http.watching import LONGEST_WAIT
 
@@ -88,6 +89,20 @@ _LIST = (
     _CURSOR,
     _ORG,
 )
+_AUDIT = (
+    _query("queue", "only acts on this queue", type="string", pattern=QUEUE),
+    _query("who", "only acts of this user", type="string", pattern=f"^{IDENTIFIER}{{1,200}}$"),
+    _query("act", "only acts of this kind", type="string", enum=sorted(ACTS)),
+    _query(
+        "since",
+        "only acts of this time until now, such as 30m, 1h or 7d",
+        type="string",
+        pattern=f"^{SINCE}$",
+    ),
+    _LIMIT,
+    _CURSOR,
+    _ORG,
+)
 #: The document's name for adding to a queue of another program, ``/api/jobs/{queue}`` in the routes:
 #: the application's own queues have paths of their own, with their payload schemas.
 OTHER_QUEUES = "/api/jobs/{other_queue}"
@@ -96,6 +111,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("get", "/api/jobs/stats"): Route("Stats", (422,), query=(_ORG,)),
     ("get", "/api/jobs/dashboard"): Route("text/html", (422,), query=(_ORG,)),
     ("get", "/api/jobs/alerts"): Route("Alert", many=True),
+    ("get", "/api/jobs/audit"): Route("AuditList", (404, 422), query=_AUDIT),
     ("get", "/api/jobs/workers"): Route("Worker", many=True),
     ("get", "/api/jobs/schedules"): Route("Schedule", many=True),
     ("post", OTHER_QUEUES): Route(

@@ -20,6 +20,8 @@ SENT_ID = f"^(?!{'|'.join(RESERVED_IDS)})" + "[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]
 #: A page's ``next``: an eight-character checksum, then base64 text without control characters.
 #: So narrow that random text does not match; an empty cursor is the first page.
 CURSOR = "^(?:(?![A-Za-z0-9_-]{8}(?:[A-Za-z0-9_-]{4})*[^I-Za-f])[A-Za-z0-9_-]{19,400})?$"
+#: A time until now. Shorter than ten years, so that every text is accepted.
+SINCE = "(?:[0-9]{1,6}(?:ms|s|m)|[0-9]{1,4}h|[0-9]{1,3}d)"
 ORGANIZATION = f"^{IDENTIFIER}{{1,200}}$"
 WHERE: Schema = {
     "type": "string",
@@ -309,6 +311,25 @@ SCHEMAS: dict[str, Schema] = {
                 " tenants applies, if it has one",
             },
             "paused": {"type": "boolean", "description": "its jobs stay waiting"},
+        }
+    ),
+    "AuditEntry": _object(
+        {
+            "at": _TIME,
+            "who": _TEXT,
+            "door": {"enum": ["python", "cli", "http", "tui", "dashboard"]},
+            "act": _TEXT,
+            "queue": _or_null("string", description="null: the act was on no queue"),
+            "count": {**_COUNT, "description": "how many jobs it changed; 1 for something else"},
+            "ids": {"type": "array", "items": _TEXT, "description": "the first of these jobs"},
+            "where": _or_null("string", description="a filter, a state, a circuit or the like"),
+            "reason": _or_null("string"),
+        }
+    ),
+    "AuditList": _object(
+        {
+            "entries": {"type": "array", "items": ref("AuditEntry")},
+            "next": _or_null("string"),
         }
     ),
     "TenantList": _object(

@@ -74,7 +74,7 @@ class Shim:
 
     @cached_property
     def audit_log(self) -> FileLog:
-        """The audit log in JOBS_HOME."""
+        """The copy of the audit log in JOBS_HOME."""
         return FileLog(self.settings.jobs_home, redact_url(redis_target(self.settings)))
 
     def acts(self, who: Caller) -> Acts:

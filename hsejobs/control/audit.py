@@ -1,7 +1,7 @@
 """The audit log: who did what to which queue, through which interface. It never contains a payload.
 
-Every interface writes entries with ``note``. A ``Log`` is where they go: today a file on this
-machine, with one JSON object per line.
+The log is in Redis: the scripts of an act write its entry (``hsejobs/store/audits.py``). A ``Log`` is a
+second place for copies: ``FileLog`` is a file on this machine, with one JSON object per line.
 """
 
 from __future__ import annotations
@@ -10,91 +10,167 @@ import contextlib
 import fcntl
 import json
 import os
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
+from hsejobs.control.act_table import check_act
 from hsejobs.control.actors import Actor
+from hsejobs.errors import InvalidOption
 from hsejobs.mentions import mentions
+from hsejobs.model import check_organization
+from hsejobs.store.audits import AuditEntry, AuditStore
+from hsejobs.store.client import RedisClient
+from hsejobs.store.read import make_cursor, read_cursor
+
+__all__ = ["AuditEntry", "AuditPage", "FileLog", "Log", "entries", "forget", "page"]
 
 FILE = "audit.log"
-#: Maximum number of ids in an entry; for an action on more jobs, the entry lists none.
-IDS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """One action. ``at`` is in seconds since the epoch; ``count`` is the number of jobs affected."""
-
-    at: float
-    actor: Actor
-    act: str
-    queue: str
-    count: int = 0
-    ids: tuple[str, ...] = ()
-    about: dict[str, Any] = field(default_factory=dict)
+#: The most entries on a page.
+MOST = 200
 
 
 class Log(Protocol):
-    """A place that stores audit entries, such as a file."""
+    """A place that keeps copies of audit entries, such as a file."""
 
-    def append(self, entry: AuditEntry) -> bool:
-        """Stores an entry; False when it could not be stored."""
+    def append(self, entry: AuditEntry, organization_id: str | None) -> bool:
+        """Stores a copy; False when that failed. ``organization_id``: the actor's, or the entry's."""
 
 
-def note(
-    log: Log,
-    actor: Actor,
-    act: str,
-    queue: str,
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """Entries, the newest first; ``next``: the cursor of the next page, or None."""
+
+    entries: list[AuditEntry]
+    next: str | None
+
+    def public(self) -> dict[str, Any]:
+        """The document that the HTTP shim and ``hsejobs audit --json`` return."""
+        return {"entries": [one.public() for one in self.entries], "next": self.next}
+
+
+def entries(
+    client: RedisClient,
+    prefix: str,
+    queues: Iterable[str],
     *,
-    count: int = 0,
-    ids: Sequence[str] = (),
-    **about: Any,
-) -> bool:
-    """Records one action; False when it could not be written. ``about``: further fields, as JSON data."""
-    listed = tuple(ids) if len(ids) <= IDS else ()
-    return log.append(AuditEntry(time.time(), actor, act, queue, count, listed, about))
+    organization_id: str | None = None,
+    since: int = 0,
+    until: int | None = None,
+    first: int = MOST,
+) -> Iterator[AuditEntry]:
+    """All entries from ``since`` to ``until`` (Redis ms, both included), the newest first.
+
+    ``queues``: also yields the acts on no queue. ``organization_id``: only those of this organization.
+    ``first``: how many are read per queue at first. Raises RedisUnavailable.
+    """
+    store, newest = AuditStore(client, prefix), {} if until is None else {"newest": until}
+    places = [*queues, None]
+    return store.walk(places, organization_id, oldest=since, first=first, **newest)
+
+
+def page(
+    client: RedisClient,
+    prefix: str,
+    actor: Actor,
+    queues: Sequence[str],
+    *,
+    queue: str | None = None,
+    who: str | None = None,
+    act: str | None = None,
+    since_ms: int | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+) -> AuditPage:
+    """A page of the audit log, for operators, and for admins that of their organization.
+
+    ``queues``: those that there are; ``queue``: only acts on this one; ``since_ms``: only those of
+    the last ``since_ms`` ms. Raises Forbidden, InvalidOption.
+    """
+    actor.need("admin")
+    if not 1 <= limit <= MOST:
+        raise InvalidOption("limit", f"must be a number from 1 to {MOST}")
+    check_organization(who, "who")
+    if act is not None:
+        check_act(act)
+    last_at, last_id = read_cursor(cursor, "audit a")
+    newest = {"newest": int(last_at)} if last_id else {}
+    places: list[str | None] = [*queues, None] if queue is None else [queue]
+    store = AuditStore(client, prefix)
+    since = max(0, store.now() - since_ms) if since_ms is not None else 0
+    first = min(MOST, limit + 1) if who is None and act is None else MOST
+    found = (
+        one
+        for one in store.walk(places, actor.organization_id, oldest=since, first=first, **newest)
+        if (who is None or one.who == who)
+        and (act is None or one.act == act)
+        and (not last_id or (one.at, one.id) < (int(last_at), last_id))
+    )
+    shown = list(islice(found, limit + 1))
+    following = None
+    if len(shown) > limit:
+        last = shown[limit - 1]
+        following = make_cursor("audit a", str(last.at).encode(), last.id.encode())
+    return AuditPage(shown[:limit], following)
+
+
+def forget_in_redis(
+    store: AuditStore, places: Iterable[str | None], organization_id: str, keep: str = ""
+) -> int:
+    """Erases an organization from the log in Redis; returns the number of entries changed.
+
+    Its own entries are deleted. Of others that mention it, who did what to which queue stays.
+    ``keep``: the id of the entry of the erasure itself.
+    """
+    changed = 0
+    for place in places:
+        left: list[tuple[str, str]] = []
+        for one in store.walk([place]):
+            if one.id == keep:
+                continue
+            if one.organization_id == organization_id:
+                left.append((one.id, ""))
+            elif _about(one.public(), organization_id):
+                kept = {"who": one.who, "door": one.door, "act": one.act}
+                left.append((one.id, json.dumps(kept | {"where": None, "reason": None})))
+        changed += store.forget(place, left)
+    return changed
+
+
+def _about(entry: dict[str, Any], organization_id: str) -> bool:
+    """Whether an entry's public form mentions the organization, also inside a filter or a reason."""
+    texts = [str(entry.get(name) or "") for name in ("where", "reason")]
+    words = [word for text in texts for word in re.split(r"[\s=~!<>()'\",;]+", text)]
+    return mentions([*entry.values(), *words], organization_id)
 
 
 class FileLog:
-    """``JOBS_HOME/audit.log`` (mode 0600). ``place`` identifies the Redis, without secrets."""
+    """``JOBS_HOME/audit.log`` (mode 0600): a copy of the acts done on this machine.
+
+    ``place`` identifies the Redis, without secrets.
+    """
 
     def __init__(self, home: Path, place: str) -> None:
         self.path, self.place = home / FILE, place
 
-    def append(self, entry: AuditEntry) -> bool:
+    def append(self, entry: AuditEntry, organization_id: str | None) -> bool:
         """Appends a line; False when the file cannot be written."""
+        line = entry.public() | {"organizationId": organization_id, "redis": self.place}
         try:
             with _locked(self.path) as handle:
-                os.write(handle, json.dumps(self._line(entry)).encode() + b"\n")
+                os.write(handle, json.dumps(line).encode() + b"\n")
         except OSError:
             return False
         return True
 
-    def _line(self, entry: AuditEntry) -> dict[str, Any]:
-        actor = entry.actor
-        return {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.at)),
-            "user": actor.who,
-            "role": actor.role,
-            "door": actor.door,
-            "act": entry.act,
-            "queue": entry.queue,
-            "count": entry.count,
-            "ids": list(entry.ids),
-            "redis": self.place,
-            "organizationId": actor.organization_id,
-            **entry.about,
-        }
-
 
 def forget(home: Path, organization_id: str) -> int:
-    """Erases an organization from the log and returns the number of lines changed.
+    """Erases an organization from the file and returns the number of lines changed.
 
-    A line about it keeps its time, user and action. Raises OSError when the log cannot be written.
+    A line about it keeps its time, user and act. Raises OSError when the file cannot be written.
     """
     path, changed = home / FILE, 0
     if not path.exists():
@@ -115,16 +191,20 @@ def forget(home: Path, organization_id: str) -> int:
     return changed
 
 
+#: What stays of a line; ``time`` and ``user``: in lines of earlier releases.
+_KEPT = ("at", "time", "who", "user", "door", "act", "queue", "redis")
+
+
 def _without(line: bytes, organization_id: str) -> bytes:
     try:
         raw = json.loads(line)
-        about = raw.get("organizationId") == organization_id or mentions(raw, organization_id)
+        about = raw.get("organizationId") == organization_id or _about(raw, organization_id)
     except (ValueError, AttributeError):
         # An incomplete line, from a write that was cut off.
         return line
     if not about:
         return line
-    kept = {name: raw.get(name) for name in ("time", "user", "door", "act", "queue", "redis")}
+    kept = {name: raw[name] for name in _KEPT if name in raw}
     return json.dumps(kept | {"organizationId": None, "erased": True}).encode() + b"\n"
 
 

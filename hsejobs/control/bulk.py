@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hsejobs.control import views
-from hsejobs.control.acts import FROM, Acts
+from hsejobs.control.act_table import ACTS
+from hsejobs.control.acts import Acts
 from hsejobs.control.filters import moment, parse
 from hsejobs.control.progress import Progress, why
 from hsejobs.control.search import Search
@@ -20,12 +21,8 @@ from hsejobs.store.read import JobReader
 from hsejobs.store.registry import QueueInfo
 from hsejobs.store.write import Seen
 
-#: The states that jobs may be in for each act on jobs that match.
-STATES: dict[str, tuple[State, ...]] = {
-    **{act: (state,) for act, state in FROM.items()},
-    "remove": (State.WAITING, State.DELAYED, State.COMPLETED, State.FAILED),
-    "cancel": (State.WAITING, State.ACTIVE, State.DELAYED),
-}
+#: The acts on jobs that match, and the states that the jobs may be in.
+STATES = {name: ACTS[name].states for name in ("retry", "promote", "remove", "cancel")}
 
 
 @dataclass(slots=True)

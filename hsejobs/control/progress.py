@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from hsejobs.control.act_table import ACTS
 from hsejobs.errors import JobsError, RedisFull, RedisRefused, RedisUnavailable
 from hsejobs.model import STATE_OF_LETTER
 from hsejobs.store.read import QueueStats
@@ -17,16 +18,8 @@ UNDO_SECONDS, UNDO_JOBS, UNDO_BYTES = 60.0, 20_000, 64_000_000
 #: Jobs and bytes that are restored in one round trip.
 BACK_JOBS, BACK_BYTES = 100, 2_000_000
 
-PAST = {
-    "retry": "retried",
-    "remove": "removed",
-    "promote": "promoted",
-    "cancel": "cancelled",
-    "clean": "removed",
-    "drain": "removed",
-    "obliterate": "removed",
-    "undo": "brought back",
-}
+#: What was done, by the act.
+PAST = {name: one.past for name, one in ACTS.items()}
 
 Clock = Callable[[], float]
 

@@ -47,6 +47,13 @@ def new_run(info: QueueInfo, schedule: ScheduleInfo) -> NewJob:
     return making.make(target, None, job_id=job_id, internal=True, nonce="")
 
 
-def run(writer: JobWriter, info: QueueInfo, schedule: ScheduleInfo) -> Added:
-    """Adds a manual run of a schedule now, outside its slots."""
-    return writer.add_run(info.name, new_run(info, schedule), schedule.task)
+def run(
+    writer: JobWriter, info: QueueInfo, schedule: ScheduleInfo, *, last: str = "", entry: str = ""
+) -> Added:
+    """Adds a manual run of a schedule now, outside its slots.
+
+    ``last``: the id of its last run as the user saw it, ``-`` for none, '' for any. ``entry``: for the
+    audit log. Raises WrongState if it ran since.
+    """
+    new = new_run(info, schedule)
+    return writer.add_by_hand(info.name, new, schedule=schedule.task, last=last, entry=entry)

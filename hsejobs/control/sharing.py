@@ -42,6 +42,15 @@ def set_tenant(
     chosen = {name: value for name, value in given.items() if value is not KEEP}
     shares = Shares(acts.redis, acts.prefix)
     if chosen:
-        changed = shares.set(queue, organization_id, **chosen)
-        acts.note("tenants set", queue, changed=changed, tenant=organization_id, **chosen)
+        where = " ".join(
+            [f"org={organization_id}", *(f"{k}={_text(v)}" for k, v in chosen.items())]
+        )
+        with acts.recorded(
+            "tenants set", queue, where=where, organization_id=organization_id
+        ) as record:
+            shares.set(queue, organization_id, **chosen, entry=record.packed)
     return shares.get(queue, organization_id)
+
+
+def _text(value: object) -> str:
+    return "none" if value is None else str(value).lower()

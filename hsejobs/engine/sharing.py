@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hsejobs.engine.runtime import Runtime
-from hsejobs.settings import redact_url, redis_target
+from hsejobs.handle import acts_of
 from hsejobs.store.shares import KEEP
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class SharedQueue:
     ) -> QueueTenant:
         """Sets an organization's weight (1 to 1,000), limit (None: none of its own) or pause.
 
-        What is not given stays as it is. Returns how the organization stands afterwards, and adds a
-        line to the audit log. Raises InvalidOption, RedisUnavailable.
+        What is not given stays as it is. Returns how the organization stands afterwards, and adds an
+        entry to the audit log. Raises InvalidOption, RedisUnavailable.
         """
         from hsejobs.control.sharing import set_tenant
 
@@ -52,11 +52,4 @@ class SharedQueue:
         )
 
     def _acts(self) -> Acts:
-        # Imported here: programs that only add jobs need none of it.
-        from hsejobs.control.actors import Actor
-        from hsejobs.control.acts import Acts
-        from hsejobs.control.audit import FileLog
-
-        here = self.runtime
-        log = FileLog(here.settings.jobs_home, redact_url(redis_target(here.settings)))
-        return Acts(here.redis, here.prefix, Actor("python"), log)
+        return acts_of(self.runtime.redis, self.runtime.prefix)

@@ -17,7 +17,7 @@ from hsejobs.engine.context import running_job
 from hsejobs.engine.queue import Queue
 from hsejobs.engine.serializer import JsonSerializer
 from hsejobs.errors import JobNotFound, WrongState
-from hsejobs.handle import cancel
+from hsejobs.handle import acts_of, cancel
 from hsejobs.model import State
 from hsejobs.store import keys
 from hsejobs.store.client import PATIENCE
@@ -231,7 +231,10 @@ class JobStorage(BaseStorage):
 
     def flush_all(self) -> None:
         """Obliterates the queue, running jobs included."""
-        self._queue.runtime.writer.obliterate(self._queue.name, force=True)
+        runtime, name = self._queue.runtime, self._queue.name
+        acts = acts_of(runtime.redis, runtime.prefix)
+        for _ in acts.sweep("obliterate", name, acts.select("obliterate", name), force=True):
+            pass
 
     flush_queue = flush_schedule = flush_results = flush_all
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hsejobs.errors import JobActive, JobNotFound
+from hsejobs.errors import JobActive, JobNotFound, WrongState
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import RedisClient
 
@@ -65,15 +65,30 @@ class ArtifactRecords:
         found = self.redis.command("HGET", self._key(queue, "job", job_id), "ro")
         return found.decode() if found else None
 
-    def withdraw(self, queue: str, job_id: str, organization_id: str | None = None) -> None:
-        """Detaches the file from its job, which stays. Raises JobNotFound, JobActive."""
+    def withdraw(
+        self,
+        queue: str,
+        job_id: str,
+        organization_id: str | None = None,
+        *,
+        seen: str = "",
+        entry: str = "",
+    ) -> None:
+        """Detaches the file from its job, which stays.
+
+        ``seen``: only if it is still this artifact; '' for any. ``entry``: for the audit log. Raises
+        JobNotFound, JobActive, WrongState.
+        """
         base = keys.base(self.prefix, queue)
-        args = (keys.tenant(organization_id), job_id)
+        args = (keys.tenant(organization_id), job_id, seen, entry)
         reply = self.redis.run(scripts.WITHDRAW, base, args)
         if reply == b"missing":
             raise JobNotFound(f"there is no job {job_id!r} in queue {queue!r}")
         if reply == b"a":
             raise JobActive(f"job {job_id!r} is active: a worker is creating its file")
+        if reply == b"changed":
+            text = f"job {job_id!r} has another file since this one was shown; check it"
+            raise WrongState(text, "changed")
 
     def due(self, queue: str) -> list[RemovedFile]:
         """The files of a queue that are due for deletion, at most MOST."""

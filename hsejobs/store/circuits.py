@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
-from hsejobs.errors import UnknownCircuit
+from hsejobs.errors import UnknownCircuit, WrongState
 from hsejobs.model import check_organization, iso_time, whole_number
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import PATIENCE, RedisClient
@@ -145,19 +145,30 @@ class Circuits:
         )
         return _LETTERS[letter]
 
-    def open(self, name: str) -> None:
-        """Opens a circuit until it is closed manually. Raises UnknownCircuit."""
+    def open(self, name: str, *, since: int | None = None, entry: str = "") -> None:
+        """Opens a circuit until it is closed manually.
+
+        ``since``: since when it is in the state that the user saw; None for any. ``entry``: for the
+        audit log. Raises UnknownCircuit; WrongState if the state changed since.
+        """
         if _NAME.fullmatch(name) is None:
             raise UnknownCircuit(
                 "no circuit has that name: use webhook:ORG:HOST:PORT (- for no organization),"
                 " smtp:HOST:PORT, or a name that `hsejobs circuits` shows"
             )
-        self._run(scripts.CIRCUIT_SET, name, 1)
+        self._set(name, 1, since, entry)
 
-    def close(self, name: str) -> None:
-        """Closes a circuit, however it was opened: calls are made again. Raises UnknownCircuit."""
-        if _NAME.fullmatch(name) is None or not self._run(scripts.CIRCUIT_SET, name, 0):
+    def close(self, name: str, *, since: int | None = None, entry: str = "") -> None:
+        """Closes a circuit, however it was opened: calls are made again. As `open`."""
+        if _NAME.fullmatch(name) is None or not self._set(name, 0, since, entry):
             raise UnknownCircuit("no circuit has that name: see `hsejobs circuits`")
+
+    def _set(self, name: str, opened: int, since: int | None, entry: str) -> bool:
+        seen: scripts.Arg = "" if since is None else since
+        done = self._run(scripts.CIRCUIT_SET, name, opened, seen, entry)
+        if done < 0:
+            raise WrongState(f"the circuit {name} changed since it was shown; check it", "changed")
+        return bool(done)
 
     def get(self, name: str) -> Circuit:
         """One circuit. Raises UnknownCircuit."""

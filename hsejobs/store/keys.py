@@ -88,6 +88,10 @@ SUFFIXES: dict[str, str] = {
     "rate": "rl:",
     "line": "rq:",
     "expected": "rx:",
+    # the audit log: the entries by time, those of one organization, one entry
+    "audit": "audit",
+    "auditorg": "audit:",
+    "entry": "au:",
     # circuit breakers, which do not belong to a queue
     "circuit": "c:",
     "circuits": "circuits",
@@ -128,6 +132,11 @@ LOCK_GIVEN_MS, LOCK_FIRST_MS, LOCK_REST_MS = 60_000, 5_000, 600_000
 KEY_CHECK_MS, KEY_AGAIN_MS = 1_000, 10_000
 #: How long a slot of a rate limit is kept for a waiting job that does not come back for it, in us.
 RATE_GRACE_US = 5_000_000
+#: The audit log: how long entries are kept, in s; how many of a queue, and of one organization in it, so
+#: that no organization can push out what others did; how many ids an entry lists, in how many bytes.
+AUDIT_TTL = 90 * 86_400
+AUDIT_KEPT, AUDIT_ORG_KEPT = 20_000, 2_000
+AUDIT_IDS, AUDIT_BYTES = 50, 2_000
 #: Approximate number of entries that the event feed keeps.
 EVENTS_KEPT = 2_000
 #: A waiting job's score is ``priority * PRIORITY_SPAN`` plus its number in the order of arrival.
@@ -141,6 +150,11 @@ CONSTANTS = {
     "IDLE_MINUTES": IDLE_MINUTES,
     "WALK_TTL": WALK_TTL,
     "WALKED_AT_ONCE": WALKED_AT_ONCE,
+    "AUDIT_TTL": AUDIT_TTL,
+    "AUDIT_KEPT": AUDIT_KEPT,
+    "AUDIT_ORG_KEPT": AUDIT_ORG_KEPT,
+    "AUDIT_IDS": AUDIT_IDS,
+    "AUDIT_BYTES": AUDIT_BYTES,
     "EVENTS_KEPT": EVENTS_KEPT,
     "PRIORITY_SPAN": PRIORITY_SPAN,
     "DEFAULT_PRIORITY": DEFAULT_PRIORITY,
@@ -190,7 +204,7 @@ def alerts(prefix: str) -> str:
 
 
 def circuits(prefix: str) -> str:
-    """The prefix of the keys of all circuit breakers; no queue can have that name."""
+    """The prefix of the keys of circuit breakers, and of acts on no queue; no queue can have that name."""
     return f"{prefix}:{{_circuits}}:"
 
 

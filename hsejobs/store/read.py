@@ -60,6 +60,8 @@ class QueueStats:
     consumers: int
     now: int
     minutes: list[Minute]
+    #: When it was paused, in Redis ms; None if it is not.
+    paused_at: int | None = None
 
     def window(self, minutes: int = WINDOW) -> Minute:
         """The sum of the counters of the last ``minutes``, including the current one."""
@@ -359,4 +361,5 @@ def _stats(name: str, reply: Sequence[Any]) -> QueueStats:
         live,
         now,
         [minute_of(pairs(flat)) for flat in reply[10:]],
+        paused or None,
     )

@@ -150,6 +150,10 @@ _OWN = ("id", "nonce", "organization", "user", "signature", "payload", "role", "
 ADD = Script("add", _SHARED, _OWN)
 PROBE = Script("probe", _SHARED)
 PERIODIC = Script("periodic", (*_SHARED, *_OWN, "schedule", "slot"))
+ACT_ADD = Script("act_add", (*_SHARED, *_OWN, "schedule", "last", "entry"))
+AUDIT = Script("audit", ("entry", "count", "id"))
+AUDIT_PAGE = Script("audit_page", ("organization", "newest", "oldest", "offset", "limit"))
+AUDIT_FORGET = Script("audit_forget", each=("id", "entry"))
 COMPLETE = Script(
     "complete",
     ("claim_count", "token", "lease_ms", "again"),
@@ -169,10 +173,10 @@ LOG = Script("log", ("id", "token", "lines_kept", "final", "first"), ("line",))
 ALONE = Script("alone", ("id", "token", "begins"))
 MARK = Script("mark", ("id", "token", "mark", "set", "ask"))
 CHECKPOINT = Script("checkpoint", ("id", "token", "value", "final"))
-PROMOTE = Script("promote", ("organization", "moment"), ("id", "seen"))
-RETRY = Script("retry", ("organization", "moment"), ("id", "seen"))
-CANCEL = Script("cancel", ("organization", "owner", "by", "reason", "ask"), ("id", "seen"))
-REMOVE = Script("remove", ("organization",), ("id", "seen"))
+PROMOTE = Script("promote", ("organization", "moment", "entry"), ("id", "seen"))
+RETRY = Script("retry", ("organization", "moment", "entry"), ("id", "seen"))
+CANCEL = Script("cancel", ("organization", "owner", "by", "reason", "ask", "entry"), ("id", "seen"))
+REMOVE = Script("remove", ("organization", "entry"), ("id", "seen"))
 RESTORE = Script(
     "restore",
     (
@@ -185,21 +189,36 @@ RESTORE = Script(
         "checkpoint",
         "revocation",
         "ended",
+        "entry",
     ),
     ("value",),
 )
 CLEAN = Script(
     "clean",
-    ("state", "organization", "grace_ms", "asked", "limit", "offset", "count_only", "spare"),
+    (
+        "state",
+        "organization",
+        "grace_ms",
+        "asked",
+        "limit",
+        "offset",
+        "count_only",
+        "spare",
+        "entry",
+    ),
+    ("id", "seen"),
 )
 ARTIFACT = Script("artifact", ("id", "token", "fresh", "expires_at"))
-WITHDRAW = Script("withdraw", ("organization", "id"))
+WITHDRAW = Script("withdraw", ("organization", "id", "seen", "entry"))
 ERASE = Script("erase", ("organization",), ("id",))
 FORGET_EVENTS = Script("forget_events", ("organization", "limit"))
 FORGET_TENANT = Script("forget_tenant", ("organization",))
-OBLITERATE = Script("obliterate", ("states", "force", "limit", "whole", "asked", "state", "offset"))
+OBLITERATE = Script(
+    "obliterate",
+    ("states", "force", "limit", "whole", "asked", "state", "offset", "entry"),
+)
 OVERDUE = Script("overdue", ("overdue_ms",))
-PAUSE = Script("pause", ("pause",))
+PAUSE = Script("pause", ("pause", "seen", "entry"))
 HEARTBEAT = Script("heartbeat", ("worker", "record", "ttl_ms", "release", "described", "hold"))
 DESCRIBE = Script("describe")
 REGISTER = Script(
@@ -232,7 +251,7 @@ CIRCUIT_REPORT = Script(
     "circuit_report",
     ("name", "token", "verdict", "error", "threshold", "open_ms", "longest_ms"),
 )
-CIRCUIT_SET = Script("circuit_set", ("name", "open"))
+CIRCUIT_SET = Script("circuit_set", ("name", "open", "seen", "entry"))
 CIRCUIT_FORGET = Script("circuit_forget", each=("name",))
 CIRCUITS = Script("circuits", ("offset", "limit"))
 STATS = Script("stats", ("organization", "minutes"))
@@ -241,10 +260,10 @@ WINDOW = Script(
     ("state", "organization", "reverse", "offset", "limit", "anchor", "anchor_row", "errors"),
 )
 TENANTS = Script("tenants", ("cursor", "limit", "minutes", "newest"), ("organization",))
-TENANT_SET = Script("tenant_set", ("organization", "weight", "limit", "paused"))
+TENANT_SET = Script("tenant_set", ("organization", "weight", "limit", "paused", "entry"))
 WORKERS = Script("workers")
 UNKNOWN = Script("unknown", ("sample",))
-VERIFY = Script("verify", ("repair",), ("id", "organization"))
+VERIFY = Script("verify", ("repair", "entry"), ("id", "organization"))
 TALLY = Script("tally", ("reporter", "number", "ttl_s"), ("field", "by"))
 
 ALL = tuple(value for value in list(globals().values()) if isinstance(value, Script))

@@ -119,8 +119,11 @@ class Shares:
         weight: int = KEEP,
         limit: int | None = KEEP,
         paused: bool = KEEP,
+        entry: str = "",
     ) -> bool:
         """Sets what is given, and keeps the rest; returns whether that changed anything.
+
+        ``entry``: for the audit log.
 
         ``weight``: 1 to 1,000, 1 unless set. ``limit``: 1 to 1,000,000, or None for none of its own.
         Raises InvalidOption.
@@ -132,7 +135,7 @@ class Shares:
             "" if limit is KEEP else _NONE if limit is None else limit,
             "" if paused is KEEP else int(paused),
         )
-        return bool(self.redis.run(scripts.TENANT_SET, self._base(queue), (name, *args)))
+        return bool(self.redis.run(scripts.TENANT_SET, self._base(queue), (name, *args, entry)))
 
     def _call(self, queue: str, cursor: str, newest: scripts.Arg, *organizations: str) -> list[Any]:
         args = (cursor, CHUNK, WINDOW, newest, *organizations)

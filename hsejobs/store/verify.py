@@ -86,12 +86,12 @@ class RecordVerifier:
         self.redis = client
         self.prefix = prefix
 
-    def verify(self, queue: str, *, repair: bool = False) -> Verified:
-        """Checks a whole queue. Raises RedisUnavailable."""
+    def verify(self, queue: str, *, repair: bool = False, entry: str = "") -> Verified:
+        """Checks a whole queue. ``entry``: of a repair, for the audit log. Raises RedisUnavailable."""
         report = Verified(queue)
         seen: set[tuple[str, str]] = set()
         for pairs in self._steps(queue, report):
-            for fault in self.check(queue, pairs, repair=repair):
+            for fault in self.check(queue, pairs, repair=repair, entry=entry):
                 # The walk finds a job several times: by its record, its payload and its indexes.
                 if (fault.job_id, fault.code) in seen:
                     continue
@@ -103,12 +103,17 @@ class RecordVerifier:
         return report
 
     def check(
-        self, queue: str, pairs: Sequence[tuple[str, str]], *, repair: bool = False
+        self,
+        queue: str,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        repair: bool = False,
+        entry: str = "",
     ) -> Iterator[Fault]:
         """Checks jobs, given as pairs: an id, and the organization in whose index it was found or ''."""
         for start in range(0, len(pairs), CHUNK):
             chunk = pairs[start : start + CHUNK]
-            args: list[scripts.Arg] = [int(repair)]
+            args: list[scripts.Arg] = [int(repair), entry]
             for pair in chunk:
                 args += pair
             replies = self.redis.run(scripts.VERIFY, keys.base(self.prefix, queue), args)

@@ -1,5 +1,7 @@
 """The writes of people and programs: add, retry, promote, cancel, remove, pause; `Sweeps` has the rest.
 
+``entry``: the act's entry for the audit log (`store/audits.py`), which the scripts write; '' for none.
+
 Every action is one script per chunk of jobs. The script checks the job's state and, if given, that
 the job has not changed since it was seen. ``organization_id`` limits an action to one tenant:
 another tenant's job is reported as missing.
@@ -7,7 +9,7 @@ another tenant's job is reported as missing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +20,7 @@ from hsejobs.store.adds import Added
 from hsejobs.store.client import RedisClient
 from hsejobs.store.new_job import NewJob, new_nonce
 from hsejobs.store.scripts import Arg, Script
-from hsejobs.store.sweeps import CHUNK, Selection, Sweeps
+from hsejobs.store.sweeps import CHUNK, Seen, Selection, Sweeps
 
 __all__ = [
     "Added",
@@ -32,8 +34,6 @@ __all__ = [
     "new_nonce",
 ]
 
-#: A job as the user saw it: its id, and its ``version`` at that time ('' for any).
-Seen = tuple[str, str]
 #: Jobs that one call removes and returns copies of: the copies are lost if the reply is.
 REMOVED_AT_ONCE = 100
 #: Seconds that replicas have to answer when only checking whether adds would be confirmed.
@@ -143,11 +143,19 @@ class JobWriter(Sweeps):
         reply = self._run(scripts.PERIODIC, queue, *job.shared(), *job.own(), schedule, slot)
         return adds.accepted([adds.result(queue, job, reply)])[0] if reply else None
 
-    def add_run(self, queue: str, job: NewJob, schedule: str) -> Added:
-        """Adds a run of a schedule outside its slots and records it as the last run."""
-        added = self.add(queue, job)
-        self.redis.command("HSET", keys.of(self._base(queue), "lastruns"), schedule, job.id)
-        return added
+    def add_by_hand(
+        self, queue: str, job: NewJob, *, schedule: str = "", last: str = "", entry: str = ""
+    ) -> Added:
+        """Adds a job that a person wrote, or a run of a schedule outside its slots, as its last run.
+
+        ``last``: the id of the run that the person saw as the last one, ``-`` for none yet, '' for any.
+        Raises BacklogFull; WrongState if there was another run since.
+        """
+        words = (*job.shared(), *job.own(), schedule, last, entry)
+        reply = self._run(scripts.ACT_ADD, queue, *words)
+        if reply == b"changed":
+            raise WrongState("the schedule ran since it was shown; check it", "changed")
+        return adds.accepted([adds.result(queue, job, reply)])[0]
 
     def forget_workers(self, queue: str, before_ms: int) -> int:
         """Removes consumers without a heartbeat since ``before_ms`` (Redis time); returns how many."""
@@ -176,9 +184,10 @@ class JobWriter(Sweeps):
         organization_id: str | None = None,
         *,
         as_of: int | None = None,
+        entry: str = "",
     ) -> list[RefusedJob]:
         """Retries the failed jobs unchanged and failed by ``as_of`` (Redis ms); returns the others."""
-        return self._chunked(scripts.RETRY, queue, jobs, organization_id, as_of)
+        return self._chunked(scripts.RETRY, queue, jobs, organization_id, as_of, entry)
 
     def promote_many(
         self,
@@ -187,9 +196,10 @@ class JobWriter(Sweeps):
         organization_id: str | None = None,
         *,
         as_of: int | None = None,
+        entry: str = "",
     ) -> list[RefusedJob]:
         """Promotes the delayed jobs unchanged and delayed by ``as_of`` (Redis ms); returns the others."""
-        return self._chunked(scripts.PROMOTE, queue, jobs, organization_id, as_of)
+        return self._chunked(scripts.PROMOTE, queue, jobs, organization_id, as_of, entry)
 
     def _chunked(
         self,
@@ -198,12 +208,13 @@ class JobWriter(Sweeps):
         jobs: Sequence[str | Seen],
         organization_id: str | None,
         as_of: int | None = None,
+        entry: str = "",
     ) -> list[RefusedJob]:
         refused: list[RefusedJob] = []
         moment: Arg = "" if as_of is None else as_of
-        for chunk in scripts.chunks(list(map(_seen, jobs)), CHUNK):
+        for chunk in _chunks(jobs, CHUNK, entry):
             words = [word for pair in chunk for word in pair]
-            replies = self._run(script, queue, keys.tenant(organization_id), moment, *words)
+            replies = self._run(script, queue, keys.tenant(organization_id), moment, entry, *words)
             refused += _refused(chunk, replies)
         return refused
 
@@ -213,14 +224,16 @@ class JobWriter(Sweeps):
         jobs: Sequence[str | Seen],
         cancel: Cancel,
         organization_id: str | None = None,
+        *,
+        entry: str = "",
     ) -> list[RefusedJob]:
         """Cancels the jobs that have not ended and are unchanged; returns the others.
 
         A waiting or delayed job fails at once. Who cancelled an active one first, and why, stays.
         """
         refused: list[RefusedJob] = []
-        fixed = (cancel.owner or "", cancel.by, cancel.reason or "", new_nonce())
-        for chunk in scripts.chunks(list(map(_seen, jobs)), CHUNK):
+        fixed = (cancel.owner or "", cancel.by, cancel.reason or "", new_nonce(), entry)
+        for chunk in _chunks(jobs, CHUNK, entry):
             words = [word for pair in chunk for word in pair]
             replies = self._run(scripts.CANCEL, queue, keys.tenant(organization_id), *fixed, *words)
             refused += _refused(chunk, replies)
@@ -239,24 +252,30 @@ class JobWriter(Sweeps):
         return removed[0]
 
     def remove_many(
-        self, queue: str, jobs: Sequence[str | Seen], organization_id: str | None = None
+        self,
+        queue: str,
+        jobs: Sequence[str | Seen],
+        organization_id: str | None = None,
+        *,
+        entry: str = "",
     ) -> tuple[list[Removed], list[RefusedJob]]:
         """Removes all jobs that are not active and unchanged; returns copies for an undo, and refusals."""
         removed, refused = [], []
-        for chunk in scripts.chunks(list(map(_seen, jobs)), REMOVED_AT_ONCE):
+        for chunk in _chunks(jobs, REMOVED_AT_ONCE, entry):
             words = [word for pair in chunk for word in pair]
-            for reply in self._run(scripts.REMOVE, queue, keys.tenant(organization_id), *words):
+            org = keys.tenant(organization_id)
+            for reply in self._run(scripts.REMOVE, queue, org, entry, *words):
                 if reply[0] != b"ok":
                     refused.append(RefusedJob(reply[1].decode(), reply[0].decode()))
                     continue
                 record = dict(zip(reply[3][::2], reply[3][1::2], strict=True))
-                org = record.get(b"o")
+                owner = record.get(b"o")
                 removed.append(
                     Removed(
                         queue,
                         reply[1].decode(),
                         State.of_letter(record.get(b"st")),
-                        org.decode() if org else None,
+                        owner.decode() if owner else None,
                         tuple(reply[2:]),
                     )
                 )
@@ -264,7 +283,7 @@ class JobWriter(Sweeps):
 
     def restore(self, removed: Removed, organization_id: str | None = None) -> None:
         """Undoes a removal. Raises JobExists when a new job uses the id."""
-        args = _restoring(removed, organization_id)
+        args = _restoring(removed, organization_id, "")
         reply = self._run(scripts.RESTORE, removed.queue, *args)
         if reply in (b"exists", b"back"):
             raise JobExists(f"job {removed.id!r} exists again and was not changed")
@@ -272,14 +291,14 @@ class JobWriter(Sweeps):
             raise JobNotFound(f"there is no job {removed.id!r} in this queue")
 
     def restore_many(
-        self, removed: Sequence[Removed], organization_id: str | None = None
+        self, removed: Sequence[Removed], organization_id: str | None = None, *, entry: str = ""
     ) -> list[RefusedJob]:
         """Undoes removals in one round trip; returns those whose id a new job uses (``exists``).
 
         Safe to repeat when no reply came: jobs restored by the first call are not refused.
         """
         calls = [
-            (scripts.RESTORE, self._base(one.queue), _restoring(one, organization_id))
+            (scripts.RESTORE, self._base(one.queue), _restoring(one, organization_id, entry))
             for one in removed
         ]
         replies = self.redis.run_many(calls)
@@ -289,17 +308,30 @@ class JobWriter(Sweeps):
             if reply not in (b"ok", b"back")
         ]
 
-    def pause(self, queue: str) -> bool:
+    def pause(self, queue: str, *, entry: str = "") -> bool:
         """Pauses the queue: running jobs finish, no new ones start. Returns whether it was not paused."""
-        return bool(self._run(scripts.PAUSE, queue, 1))
+        return bool(self._run(scripts.PAUSE, queue, 1, "", entry))
 
-    def resume(self, queue: str) -> bool:
-        """Resumes the queue. Returns whether it was paused."""
-        return bool(self._run(scripts.PAUSE, queue, 0))
+    def resume(self, queue: str, *, since: int | None = None, entry: str = "") -> bool:
+        """Resumes the queue. Returns whether it was paused.
+
+        ``since``: resumes only the pause that began then (Redis ms). Raises WrongState if it was paused
+        again since.
+        """
+        seen: Arg = "" if since is None else since
+        changed = self._run(scripts.PAUSE, queue, 0, seen, entry)
+        if changed < 0:
+            raise WrongState(f"{queue} was paused again since it was shown; check it", "changed")
+        return bool(changed)
 
 
 def _seen(job: str | Seen) -> Seen:
     return (job, "") if isinstance(job, str) else job
+
+
+def _chunks(jobs: Sequence[str | Seen], size: int, entry: str) -> Iterable[list[Seen]]:
+    """The jobs in chunks; an act on no job is one call, which writes its entry."""
+    return scripts.chunks(list(map(_seen, jobs)), size) if jobs or not entry else [[]]
 
 
 def _refused(jobs: Sequence[Seen], replies: Sequence[bytes]) -> list[RefusedJob]:
@@ -307,7 +339,8 @@ def _refused(jobs: Sequence[Seen], replies: Sequence[bytes]) -> list[RefusedJob]
     return [RefusedJob(job_id, reply.decode()) for (job_id, _), reply in pairs if reply != b"ok"]
 
 
-def _restoring(removed: Removed, organization_id: str | None) -> list[Arg]:
+def _restoring(removed: Removed, organization_id: str | None, entry: str) -> list[Arg]:
     score, record, payload, extras, result, errors, logs, marks, *rest = removed.copy
     values = [len(record), *record, len(errors), *errors, len(logs), *logs, *marks]
-    return [organization_id or "", removed.id, score, payload, extras, result, *rest, *values]
+    fixed = (organization_id or "", removed.id, score, payload, extras, result, *rest, entry)
+    return [*fixed, *values]

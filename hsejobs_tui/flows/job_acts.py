@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hsejobs.control.acts import PAST, UNDO_JOBS, UNDO_SECONDS
+from hsejobs.control.acts import ACTS, PAST, UNDO_JOBS, UNDO_SECONDS
 from hsejobs.errors import JobsError
 from hsejobs.model import check_reason
 from hsejobs.store.write import Seen
@@ -34,25 +34,31 @@ async def act(session: Session, name: str, queue: str, jobs: Sequence[Seen]) -> 
         str(count) if count > 1 else "",
         CHECKS.get(name),
     )
-    asks = name in ("remove", "cancel") or count > 1
-    if asks and not await session.ask(question):
+    if ACTS[name].asks(count) and not await session.ask(question):
         return False
     return await _run(session, name, queue, wanted, subject, question.reason)
 
 
 async def act_counted(
-    session: Session, name: str, queue: str, noun: str, which: str, counting: Counting
+    session: Session,
+    name: str,
+    queue: str,
+    noun: str,
+    which: str,
+    counting: Counting,
+    where: str,
 ) -> bool:
     """Acts on all jobs that are counted when the question is fixed; False if cancelled.
 
-    ``noun`` and ``which`` describe them: ``failed job``, ``matching x``.
+    ``noun`` and ``which`` describe them: ``failed job``, ``matching x``. ``where``: the same as a
+    filter, for the audit log.
     """
     text, check = _explanation(name, queue), CHECKS.get(name)
     question = Counted(name.capitalize(), noun, which, text, counting, check)
     if not await session.ask(question) or not question.fixed:
         return False
     subject = counted(len(question.fixed), "job")
-    return await _run(session, name, queue, question.fixed, subject, question.reason)
+    return await _run(session, name, queue, question.fixed, subject, question.reason, where)
 
 
 def _explanation(name: str, queue: str) -> str:
@@ -72,6 +78,7 @@ async def _run(
     wanted: tuple[Seen, ...],
     subject: str,
     reason: str | None = None,
+    where: str = "",
 ) -> bool:
     count = len(wanted)
     if count >= BAR:
@@ -79,12 +86,12 @@ async def _run(
             Working(
                 f"{name.capitalize()} {subject} of {queue}",
                 count,
-                lambda stop: session.acts.many(name, queue, wanted, stop, reason),
+                lambda stop: session.acts.many(name, queue, wanted, stop, reason, where),
             )
         )
         return True
     try:
-        steps = session.acts.many(name, queue, wanted, reason=reason)
+        steps = session.acts.many(name, queue, wanted, reason=reason, where=where)
         progress = await session.do(lambda: list(steps)[-1])
     except JobsError as error:
         session.show_message(error)

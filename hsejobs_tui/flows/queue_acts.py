@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hsejobs.control.durations import parse_duration
 from hsejobs.errors import InvalidOption, JobsError
 from hsejobs.model import State
@@ -26,7 +24,10 @@ async def pause(session: Session, queue: str) -> None:
     ):
         return
     try:
-        session.show_message(await session.do(session.acts.pause, queue, not paused))
+        since = stats.paused_at if stats is not None and paused else None
+        session.show_message(
+            await session.do(lambda: session.acts.pause(queue, not paused, since=since))
+        )
     except JobsError as error:
         session.show_message(error)
     session.poll_soon()
@@ -52,12 +53,11 @@ async def clean(session: Session, queue: str, first: State) -> None:
             raise InvalidOption("limit", "must be a whole number of 1 or more")
         state, grace = State(words[0]), parse_duration(words[1], "age")
         limit = int(words[2]) if len(words) == 3 else None
-        selection = await session.do(session.acts.select_clean, queue, state, grace)
+        selection = await session.do(session.acts.select_clean, queue, state, grace, limit)
     except JobsError as error:
         session.show_message(error)
         return
-    count = min(selection.count, limit or selection.count)
-    selection = replace(selection, count=count)
+    count = selection.count
     if not count:
         session.show_message(f"no {state} job of {queue} is older than {words[1]}")
         return

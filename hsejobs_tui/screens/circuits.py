@@ -73,9 +73,11 @@ class CircuitList(View):
         session, name = self.session, self.rows.key
         if name is None:
             return
+        shown = self.found.get(name)
+        since = shown.since if shown else None
         if await session.ask(Confirm(question, safe(name, 200))):
             try:
-                await session.do(session.acts.circuit, name, act)
+                await session.do(lambda: session.acts.circuit(name, act, since=since))
             except JobsError as error:
                 session.show_message(error)
             session.poll_soon()

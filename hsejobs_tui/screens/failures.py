@@ -140,7 +140,8 @@ class Failures(View):
         group = self.group
         if group is not None:
             which = f"of {group.queue} that failed with “{safe(group.error, 80)}”"
-            if await act_counted(self.session, name, group.queue, "job", which, group):
+            where = f'status=failed error="{safe(group.error, 200)}"'
+            if await act_counted(self.session, name, group.queue, "job", which, group, where):
                 self._at = float("-inf")
                 self.groups, self.seen = {}, 0
                 self.session.poll_soon()

@@ -284,7 +284,9 @@ class QueueView(Finding):
         self.run_worker(self._count(hits), name="count", exit_on_error=False)
         which = f"matching {safe(self.query_text, 60)}" if self.query_text else ""
         try:
-            if await act_counted(session, name, self.queue, f"{self.state} job", which, hits):
+            where = f"status={self.state} {self.query_text or ''}".strip()
+            noun = f"{self.state} job"
+            if await act_counted(session, name, self.queue, noun, which, hits, where):
                 self.rows.mark(set())
         finally:
             self._counting = None

@@ -74,10 +74,12 @@ class Schedules(View):
         session, key = self.session, self.rows.key or ""
         if key not in self.found:
             return
-        info, one, _ = self.found[key]
+        info, one, last = self.found[key]
         if await session.ask(Confirm(f"Run {one.name} now?", f"Queue {info.name}.")):
             try:
-                added = await session.do(session.acts.run_schedule, info, one)
+                added = await session.do(
+                    lambda: session.acts.run_schedule(info, one, last=last or "-")
+                )
                 session.show_message(f"added {added.id}")
             except JobsError as error:
                 session.show_message(error)

@@ -6,11 +6,14 @@ import os
 import pty
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from hsejobs.engine.runtime import reset_runtime, runtime
 from hsejobs.model import State
+from hsejobs.services.artifacts.store import open_store
+from hsejobs.settings import load_settings
 from hsejobs.store.write import NewJob
 from tests.support.waiting import tick
 
@@ -101,6 +104,35 @@ def test_remove_refuses_a_job_that_changed_after_the_question(three: None) -> No
     terminal.until("is waiting now; check it again")
     assert terminal.status() == 1
     assert runtime().reader.status("email", "c") is State.WAITING
+
+
+def test_clean_with_a_limit_takes_no_others_instead(three: None) -> None:
+    terminal = Terminal("clean", "email", "--status", "waiting", "--grace", "0s", "--limit", "1")
+    terminal.until("Remove 1 waiting")
+    runtime().writer.remove("email", "a")
+    terminal.answer("y")
+    terminal.until("removed 0 jobs; 1 skipped: they left that state")
+    assert terminal.status() == 0
+    assert runtime().reader.status("email", "b") is State.WAITING
+
+
+def test_a_file_that_was_replaced_is_not_removed(three: None) -> None:
+    settings, ids = load_settings(), "f" * 32
+    store = open_store(settings.artifacts_url, settings.jobs_home)
+
+    def save(content: bytes) -> None:
+        about: dict[str, Any] = {"name": "a.csv", "content_type": "text/csv"}
+        with store.write("org-1", ids, expires_at=2**42, **about) as out:
+            out.write(content)
+
+    save(b"one")
+    terminal = Terminal("artifacts", "remove", ids)
+    terminal.until("Remove a.csv of org-1?")
+    save(b"two")
+    terminal.answer("y")
+    terminal.until("replaced since it was shown")
+    assert terminal.status() == 1
+    assert store.get("org-1", ids).bytes == 3
 
 
 def test_clean_reports_jobs_that_left_the_state(three: None) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import huey_config
-from hsejobs.control import schedules, views
+from hsejobs.control import schedules, sharing, views
 from hsejobs.control.actors import Actor
 from hsejobs.control.acts import Acts
 from hsejobs.control.audit import FileLog
@@ -35,13 +35,18 @@ from tests.conformance.steps import (
     Answer,
     Circuit,
     Clean,
+    EraseTenant,
     Every,
     Listing,
     One,
+    RemoveFile,
+    Repair,
     Run,
     Schedules,
+    SetTenant,
     Show,
     Step,
+    Undo,
     Who,
     Whole,
 )
@@ -158,6 +163,11 @@ def act(acts: Acts, step: Step) -> Any:
             return {"removed": last(swept).done}
         case Circuit():
             acts.circuit(step.name, step.act)
+        case SetTenant():
+            sharing.set_tenant(acts, step.queue, step.org, weight=step.weight)
+        case Undo():
+            acts.one("remove", step.queue, step.id)
+            last(acts.undo())
         case Run():
             for info in registry.load_all(runtime().redis, PREFIX):
                 for one in info.schedules:
@@ -177,7 +187,8 @@ class Tui(Door):
         self.home = home
 
     def do(self, step: Step, who: Who) -> Any:
-        viewer = None if who.role == "operator" else DashboardUser(who.user, who.role)
+        in_browser = self.name == "dashboard" or who.role != "operator"
+        viewer = DashboardUser(who.user, who.role) if in_browser else None
         options = Options(
             url=runtime().redis.url,
             prefix=PREFIX,
@@ -217,10 +228,18 @@ class Tui(Door):
                 return {"total": page.total, "jobs": [{"id": row.id} for row in page.rows if row]}
             case Every("retry"):
                 hits = last(source.search(step.queue, State.FAILED, _everything()))
-                many = acts_of(options, client).many("retry", step.queue, hits.bound)
+                many = acts_of(options, client).many(
+                    "retry", step.queue, hits.bound, where="status=failed"
+                )
                 return {"done": last(many).done}
             case _:
                 return act(acts_of(options, client), step)
+
+
+class Dashboard(Tui):
+    """The TUI in a browser, for operators too."""
+
+    name = "dashboard"
 
 
 def _everything() -> Any:
@@ -236,7 +255,7 @@ class Cli(Door):
 
     def ask(self, step: Step, who: Who) -> Answer:
         """Its error is a line and an exit status."""
-        words = self._words(step, who)
+        words = self.words(step, who)
         status, out, told = self.run(*words)
         if status:
             found = re.search(r"\((\w+)\)\n$", told)
@@ -278,7 +297,7 @@ class Cli(Door):
         return status, out.getvalue(), told.getvalue()
 
     @staticmethod
-    def _words(step: Step, who: Who) -> list[str]:
+    def words(step: Step, who: Who) -> list[str]:
         org = ["--org", who.org] if who.org else []
         match step:
             case Add():
@@ -327,7 +346,18 @@ class Cli(Door):
                 return [step.act, step.queue, "--yes", "--json", *force]
             case Circuit():
                 return ["circuits", step.act, step.name]
+            case SetTenant():
+                weight = str(step.weight)
+                return ["tenants", "set", step.org, "--queue", step.queue, "--weight", weight]
+            case EraseTenant():
+                return ["tenants", "erase", step.org, "--yes"]
+            case RemoveFile():
+                return ["artifacts", "remove", step.file, "--yes"]
+            case Repair():
+                return ["verify", "--repair", step.queue]
             case Run():
                 return ["schedules", "run", step.name]
             case Schedules():
                 return ["schedules", "--json"]
+            case _:
+                raise AssertionError(step)

@@ -18,7 +18,9 @@ from tests.conformance.steps import (
     Clean,
     Listing,
     One,
+    RemoveFile,
     Schedules,
+    SetTenant,
     Show,
     Step,
     Who,
@@ -112,6 +114,11 @@ class Http(Door):
             case Whole("pause" | "resume"):
                 call("POST", f"{step.queue}/{step.act}", who)
                 return None
+            case SetTenant():
+                path = f"{step.queue}/tenants/{step.org}"
+                return call("PUT", path, who, {"weight": step.weight})
+            case RemoveFile():
+                return call("DELETE", f"{step.queue}/jobs/{step.id}/artifact", who)
             case Schedules():
                 return call("GET", "schedules", who)
             case _:

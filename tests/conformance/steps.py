@@ -105,11 +105,64 @@ class Run:
 
 
 @dataclass(frozen=True)
+class SetTenant:
+    """Sets an organization's weight in a queue."""
+
+    queue: str
+    org: str
+    weight: int
+
+
+@dataclass(frozen=True)
+class EraseTenant:
+    """Erases an organization."""
+
+    org: str
+
+
+@dataclass(frozen=True)
+class RemoveFile:
+    """Removes the file of a job. ``file``: its id."""
+
+    queue: str
+    id: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Repair:
+    """Verifies a queue and repairs it."""
+
+    queue: str
+
+
+@dataclass(frozen=True)
+class Undo:
+    """Removes a job and brings it back."""
+
+    queue: str
+    id: str
+
+
+@dataclass(frozen=True)
 class Schedules:
     """Lists the schedules of all queues."""
 
 
-Step = Add | Show | Listing | One | Every | Clean | Whole | Circuit | Run | Schedules
+Act = (
+    One
+    | Every
+    | Clean
+    | Whole
+    | Circuit
+    | Run
+    | SetTenant
+    | EraseTenant
+    | RemoveFile
+    | Repair
+    | Undo
+)
+Step = Add | Show | Listing | Schedules | Act
 
 
 @dataclass(frozen=True)

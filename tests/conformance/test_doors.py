@@ -27,7 +27,7 @@ CASES = {**cases.CASES, **CANCELS}
 TIMES = ("createdAt", "processedAt", "finishedAt", "runAt")
 #: Stands for a payload as it was written.
 WRITTEN = "as it was written"
-NOTED = ("act", "queue", "count", "ids", "organizationId", "of", "refused")
+NOTED = ("act", "queue", "count", "ids", "where", "reason", "organizationId")
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,10 @@ def _noted(case: Case, door: Door, world: World) -> list[dict[str, Any]]:
     names = {"tui": "tui" if case.who.role == "operator" else "dashboard"}
     assert {one["door"] for one in entries} <= {names.get(door.name, door.name)}
     if isinstance(case.step, Add):
-        # A job's own record says who added it; what a person writes in the TUI is noted besides.
-        assert door.name == "tui" or entries == []
+        # A job's own record says who added it. What a person writes by hand is an act besides.
+        acts = [one["act"] for one in entries]
+        by_hand = door.name in ("tui", "cli") and not case.code
+        assert acts == (["enqueue"] if by_hand else []), door.name
         return []
     kept = [{name: one.get(name) for name in NOTED} for one in entries]
     for one in kept:

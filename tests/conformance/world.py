@@ -15,8 +15,11 @@ import redis
 
 import huey_config
 from hsejobs import codec
+from hsejobs.control.audit import entries
 from hsejobs.engine.runtime import reset_runtime, runtime
 from hsejobs.model import State
+from hsejobs.services.artifacts.store import open_store
+from hsejobs.settings import load_settings
 from hsejobs.store import keys, registry
 from hsejobs.store.work import Done, WorkerStore
 from hsejobs.store.write import JobWriter, NewJob
@@ -41,6 +44,8 @@ class Job:
     org: str | None = None
     user: str | None = None
     task: str = ""
+    #: The id of its file, if it ran.
+    file: str = ""
 
 
 class World:
@@ -91,6 +96,21 @@ class World:
         self._tokens += 1
         _, claims = work.step([], 9, f"token{self._tokens}", 600_000)
         [claim] = [one for one in claims if one.id == job.id]
+        if job.file:
+            name = work.artifact(claim.id, claim.token, job.file, 2**52)
+            assert name == job.file
+            settings = load_settings()
+            store = open_store(settings.artifacts_url, settings.jobs_home)
+            with store.write(
+                job.org or "",
+                name,
+                name="a.csv",
+                content_type="text/csv",
+                expires_at=2**42,
+                queue=job.queue,
+                job_id=claim.id,
+            ) as writer:
+                writer.write(b"file")
         if job.progress:
             work.progress(claim.id, claim.token, 40, job.progress)
         if job.log:
@@ -143,11 +163,27 @@ class World:
         }
         return {name: states for name, states in found.items() if any(states.values())}
 
+    def forget_audit(self) -> None:
+        """Empties the audit log."""
+        for key in self.client.scan_iter("*}:au*", count=1000):
+            self.client.delete(key)
+        (self.home / "audit.log").unlink(missing_ok=True)
+
     def audit(self) -> list[dict[str, Any]]:
-        """The entries of the audit log."""
+        """The entries of the audit log, the oldest first; the copy has the same."""
+        found = [
+            one.public() | {"organizationId": one.organization_id}
+            for one in entries(self.redis, PREFIX, list(self.infos))
+        ]
+        found.reverse()
         path = self.home / "audit.log"
         lines = path.read_text().splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines]
+        copies = [json.loads(line) for line in lines]
+        # An erased organization is named in the copy alone.
+        names = found[0].keys() - {"organizationId"} if found else set()
+        shown = [{name: one[name] for name in names} for one in found]
+        assert [{name: copy[name] for name in names} for copy in copies if names] == shown
+        return found
 
 
 @contextmanager

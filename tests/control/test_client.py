@@ -90,7 +90,7 @@ def test_a_job_is_cancelled_and_noted(place: Place) -> None:
     assert record.cancel is not None
     (entry,) = map(json.loads, (load_settings().jobs_home / "audit.log").read_text().splitlines())
     assert (entry["door"], entry["act"], entry["ids"]) == ("python", "cancel", [job.id])
-    assert (entry["user"], entry["reason"]) == (record.cancel["by"], "not today")
+    assert (entry["who"], entry["reason"]) == (record.cancel["by"], "not today")
     with pytest.raises(InvalidOption, match="one line"):
         job.cancel("two\nlines")
 

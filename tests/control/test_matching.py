@@ -35,7 +35,7 @@ SECRET = "sk-0815-4711"
 class Log:
     entries: list[AuditEntry] = field(default_factory=list)
 
-    def append(self, entry: AuditEntry) -> bool:
+    def append(self, entry: AuditEntry, organization_id: str | None) -> bool:
         self.entries.append(entry)
         return True
 
@@ -200,7 +200,7 @@ def test_an_act_touches_only_what_matched_when_it_was_asked(filled: Place, act: 
     assert filled.job(moved) == before
     assert filled.job("late").status is State.DELAYED
     [entry] = log.entries
-    assert (entry.act, entry.count, entry.about["where"]) == (act, counted - 1, where)
+    assert (entry.act, entry.count, entry.where) == (act, counted - 1, where)
 
 
 def test_who_may_act_on_what(filled: Place) -> None:

@@ -88,6 +88,7 @@ def test_operations_keep_their_names(document: dict[str, Any]) -> None:
         "jobs",
         "linked_artifact",
         "list_alerts",
+        "list_audit",
         "list_tenants",
         "logs",
         "metrics",

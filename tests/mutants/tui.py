@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 ACTS, PROGRESS = "hsejobs/control/acts.py", "hsejobs/control/progress.py"
+AUDIT = "hsejobs/store/lua/lib/audit.lua"
 
 MUTANTS = (
     Mutant(
@@ -23,16 +24,44 @@ MUTANTS = (
     ),
     Mutant(
         "a session of one tenant acts on all",
-        ACTS,
+        "hsejobs/control/acting.py",
         "if ACTS[act].whole and self.org is not None:",
         "if False:",
         ("tui/test_limits.py::test_an_organization_sees_and_changes_its_own_jobs_only",),
     ),
     Mutant(
         "a removal is not in the audit log",
-        ACTS,
-        "            self._record(progress, [job_id for job_id, _ in jobs], **about)\n",
-        "            pass\n",
+        "hsejobs/store/lua/remove.lua",
+        "record_act(ARGV[2], found)\n",
+        "",
         ("tui/test_screens.py::test_a_removal_asks_and_undo_brings_the_job_back",),
+    ),
+    Mutant(
+        "a later step of an act has an entry of its own count",
+        AUDIT,
+        "or before + acted_count)",
+        "or acted_count)",
+        ("control/test_audit.py::test_the_steps_of_an_act_are_one_entry",),
+    ),
+    Mutant(
+        "an act on the jobs of several organizations is the first one's",
+        AUDIT,
+        "  elseif acted_count > 0 and owner ~= acted_org then\n    owner = ''\n",
+        "",
+        ("control/test_audit.py::test_an_act_that_goes_on_with_anothers_jobs_is_nobodys",),
+    ),
+    Mutant(
+        "a clean with a limit takes others instead",
+        "hsejobs/store/sweeps.py",
+        "return Selection(limit, int(moment), tuple(jobs[:limit]))",
+        "return Selection(limit, int(moment))",
+        ("control/test_binding.py",),
+    ),
+    Mutant(
+        "a queue that was paused again is resumed",
+        "hsejobs/store/lua/pause.lua",
+        "since ~= whole(ARGV[2], 0)",
+        "false",
+        ("control/test_binding.py",),
     ),
 )

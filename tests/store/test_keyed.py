@@ -83,7 +83,7 @@ ENDS: dict[str, Callable[[Keyed, Pair], object]] = {
         store.work.step([Done(*pair, 5, b"1")], 0, "none", 0),
     ),
     "obliterate": lambda store, pair: store.redis.run(
-        scripts.OBLITERATE, store.work.base, ("a", 1, 1, 0, "", 1, 0)
+        scripts.OBLITERATE, store.work.base, ("a", 1, 1, 0, "", 1, 0, "")
     ),
 }
 

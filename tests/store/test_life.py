@@ -86,6 +86,9 @@ def work_on_jobs(store: Watched) -> None:
     assert store.writer.add_periodic("q", new, "m", 1)
     assert store.writer.add_periodic("q", new, "m", 1) is None
     store.add("later", delay=HOUR)
+    for delay in (0, HOUR):
+        by_hand = new._replace(id=f"by-hand-{delay}", nonce="n", delay=delay)
+        assert store.writer.add_by_hand("q", by_hand).created
     for final, state in ((False, "d"), (True, "f")):
         assert store.fail(store.held(), final=final) == state
     # A delay of 0 does not skip the state: the next sweep or claim moves it on.

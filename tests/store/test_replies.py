@@ -13,6 +13,7 @@ import redis
 from hsejobs.errors import JobsError, RedisFull, RedisRefused, RedisUnavailable, Refused
 from hsejobs.model import State
 from hsejobs.store import scripts
+from hsejobs.store.audits import begin
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import JobReader
 from hsejobs.store.replies import CODES, Reply, classify, code_of, explained
@@ -130,6 +131,9 @@ def _state(server: Server) -> dict[bytes, bytes | None]:
 ENOUGH = [one for one in scripts.ALL if one.runs_when_full and not one.name.startswith("circuit")]
 
 
+ENTRY = begin("q", None, who="ann", door="cli", act="retry").packed
+
+
 def _calls(work: WorkerStore, writer: JobWriter) -> dict[str, Callable[[], bool]]:
     """Each script that works on a full server, called so that it has something to do."""
     _, claims = work.step([], 8, "token", 60_000)
@@ -155,7 +159,8 @@ def _calls(work: WorkerStore, writer: JobWriter) -> dict[str, Callable[[], bool]
         "await_lock": lambda: work.await_lock(*seven, "l") == "d",
         "unlock": lambda: work.unlock("l", *six) is True,
         "rate": lambda: work.rate("r", 1, 3_600_000_000, "nonce", six[0]) == 0,
-        "retry": lambda: writer.retry_many("q", [two[0]]) == [],
+        "audit": lambda: work.redis.run(scripts.AUDIT, work.base, (ENTRY, 1, "")) == 1,
+        "retry": lambda: writer.retry_many("q", [two[0]], entry=ENTRY) == [],
         "promote": lambda: writer.promote_many("q", [three[0]]) == [],
         "cancel": lambda: writer.cancel_many("q", [two[0], six[0]], Cancel("ann", "late")) == [],
         "pause": lambda: writer.pause("q") is True,

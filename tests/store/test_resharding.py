@@ -56,6 +56,6 @@ def test_no_script_runs_while_its_slot_moves(
         move.end()
     # Where it went is found at the next call.
     assert client.command("GET", BASE + "seq") == b"1"
-    client.run(scripts.PAUSE, BASE, ["1"])
+    client.run(scripts.PAUSE, BASE, ["1", "", ""])
     assert set(held(cluster)) > set(before)
     assert len(held(cluster)) == len(set(held(cluster)))

@@ -51,7 +51,7 @@ _FREEING = (
 )
 
 TRANSITIONS = (
-    Transition("add", (None,), (W, D), ("add",), "the same id again changes nothing"),
+    Transition("add", (None,), (W, D), ("add", "act_add"), "the same id again changes nothing"),
     Transition("schedule", (None,), (W,), ("periodic",), "once per slot of a periodic task"),
     Transition(
         "claim",
@@ -183,6 +183,9 @@ OTHERS = frozenset(
         "circuit_enter",
         "circuit_forget",
         "circuit_report",
+        "audit",
+        "audit_forget",
+        "audit_page",
         "circuit_set",
         "circuits",
         "describe",

@@ -38,6 +38,9 @@ _STAY = {
     "tenants",
 }
 _EXPIRE = (
+    "audit",
+    "auditorg",
+    "entry",
     "sentback",
     "minute",
     "busiest",
@@ -93,6 +96,9 @@ def _circuit_problems(client: redis.Redis, base: str, rests: set[str]) -> list[s
     listed = dict(pairs)
     for rest in sorted(rests - {names}):
         name = rest.removeprefix(start)
+        if rest.startswith((SUFFIXES["audit"], SUFFIXES["entry"])):
+            found += [f"{base} {rest}: never expires"] if client.ttl(base + rest) == -1 else []
+            continue
         if not rest.startswith(start):
             found.append(f"{base} {rest}: no name of ours")
             continue

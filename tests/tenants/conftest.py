@@ -10,7 +10,8 @@ import redis
 
 import huey_config
 from hsejobs.control.actors import Actor
-from hsejobs.control.audit import FileLog, note
+from hsejobs.control.acts import Acts
+from hsejobs.control.audit import FileLog
 from hsejobs.engine import JobFailed
 from hsejobs.engine.runtime import reset_runtime, runtime
 from hsejobs.model import State
@@ -51,8 +52,12 @@ def live(org: str, home: Path, workers: Consumers) -> dict[str, Any]:
     runtime().writer.pause("reports")
     queue_report({"type": "audits"}, **whose)
     log = FileLog(home, "redis")
-    note(log, Actor("cli", organization_id=org), "retry", "email", ids=[f"{org}:m1"])
-    note(log, Actor("cli"), "retry", "email", ids=[f"{org}:m2"])
+    for actor, job_id in (
+        (Actor("cli", organization_id=org), f"{org}:m1"),
+        (Actor("cli"), f"{org}:m2"),
+    ):
+        acts = Acts(runtime().redis, runtime().prefix, actor, log)
+        assert not list(acts.many("retry", "email", [(job_id, "")]))[-1].done
     removed = queue_report({"type": "incidents"}, **whose)
     runtime().writer.remove("reports", removed.id)
     stats = runtime().reader.stats

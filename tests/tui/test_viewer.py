@@ -137,7 +137,7 @@ def test_the_role_determines_the_session(filled: Stage, monkeypatch: pytest.Monk
     assert (done.done, dict(done.refused)) == (1, {"gone": 1})
     [line] = (filled.home / "audit.log").read_text().splitlines()
     entry = json.loads(line)
-    assert (entry["user"], entry["role"], entry["door"]) == ("ann", "admin", "dashboard")
+    assert (entry["who"], entry["door"], entry["count"]) == ("ann", "dashboard", 1)
     operator = _view(filled, monkeypatch, "operator", None)
     assert acts_of(operator, filled.redis).pause("mail", True).startswith("mail is paused")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable
 
-from hsejobs.errors import ArtifactNotFound, ArtifactsUnavailable
+from hsejobs.errors import ArtifactNotFound, ArtifactsUnavailable, WrongState
 from hsejobs.services.artifacts import Artifact
 from hsejobs.services.artifacts.access import Files
 from hsejobs.store.artifacts import MOST, RemovedFile
@@ -59,28 +59,52 @@ def _delete(files: Files, due: Iterable[RemovedFile], check: Callable[[], None] 
     return removed
 
 
-def withdraw(files: Files, queue: str, job_id: str, organization_id: str | None = None) -> Artifact:
+def withdraw(
+    files: Files,
+    queue: str,
+    job_id: str,
+    organization_id: str | None = None,
+    *,
+    seen: Artifact | None = None,
+    entry: str = "",
+) -> Artifact:
     """Delete a job's file, so that its links stop working; keep the job.
 
-    Raises JobNotFound, JobActive, ArtifactNotFound.
+    ``seen``: only if it is still this file, with this content. ``entry``: for the audit log. Raises
+    JobNotFound, JobActive, ArtifactNotFound, WrongState.
     """
     holder = files.records.holder(queue, job_id)
     if holder is None or organization_id not in (None, holder.organization_id):
-        files.records.withdraw(queue, job_id, organization_id)  # raises JobNotFound
+        files.records.withdraw(queue, job_id, organization_id)  # raises JobNotFound, writes nothing
     if holder is None or holder.organization_id is None:
         raise ArtifactNotFound("the job has no file")
     found = files.store.get(holder.organization_id, files.name(holder))
-    files.records.withdraw(queue, job_id, organization_id)
+    _check_same(seen, found)
+    known = holder.artifact_id or ""
+    files.records.withdraw(queue, job_id, organization_id, seen=known, entry=entry)
     files.store.delete(found.organization_id, found.id)
     after_act(files, queue, job_id)
     return found
 
 
-def withdraw_by_id(files: Files, found: Artifact) -> None:
-    """Delete a file, even if its job no longer exists. Raises JobActive."""
+def withdraw_by_id(
+    files: Files, found: Artifact, *, entry: str = "", unheld: Callable[[], None] = _nothing
+) -> None:
+    """Delete a file, even if its job no longer exists or has another one. Raises JobActive, WrongState.
+
+    ``entry``: for the audit log. ``unheld`` is called before a file is deleted that no job has.
+    """
     if found.queue is not None and found.job_id is not None:
         holder = files.records.holder(found.queue, found.job_id)
         if holder is not None and holder.artifact_id == found.id:
-            withdraw(files, found.queue, found.job_id)
+            withdraw(files, found.queue, found.job_id, seen=found, entry=entry)
             return
+    _check_same(found, files.store.get(found.organization_id, found.id))
+    unheld()
     files.store.delete(found.organization_id, found.id)
+
+
+def _check_same(seen: Artifact | None, found: Artifact) -> None:
+    # Another attempt of the job stores its file under the same id.
+    if seen is not None and (seen.id, seen.sha256) != (found.id, found.sha256):
+        raise WrongState("the file was replaced since it was shown; check it again", "changed")

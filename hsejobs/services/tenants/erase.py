@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from hsejobs.control.audit import forget_in_redis
 from hsejobs.errors import QueueBusy
 from hsejobs.model import State
 from hsejobs.services.artifacts.removal import delete_of_organization
 from hsejobs.services.tenants import Tenant
+from hsejobs.store.audits import AuditStore
 from hsejobs.store.work import WorkerStore
 
 #: A negative grace period in ms, so that a clean removes every job, whatever its age.
@@ -25,9 +27,12 @@ ROUNDS = 5
 Report = Callable[[str], None]
 
 
-def erase(tenant: Tenant, report: Report = lambda _: None) -> dict[str, Any]:
+def erase(
+    tenant: Tenant, report: Report = lambda _: None, *, kept_entry: str = ""
+) -> dict[str, Any]:
     """Remove everything stored of an organization; return the counts. May be repeated at any time.
 
+    ``kept_entry``: the id of the audit log's entry of this erasure, which names no organization.
     Raises QueueBusy while its jobs are active, or if its jobs are added faster than they are
     removed.
     """
@@ -46,6 +51,12 @@ def erase(tenant: Tenant, report: Report = lambda _: None) -> dict[str, Any]:
         _files(tenant, counts)
         _traces(tenant, counts)
         _events(tenant)
+        forget_in_redis(
+            AuditStore(tenant.redis, tenant.prefix),
+            [*tenant.queues(), None],
+            tenant.organization_id,
+            kept_entry,
+        )
         if _nothing_left(tenant):
             break
     else:

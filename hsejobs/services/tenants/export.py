@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import IO, Any, Self
 
 from hsejobs import __version__
-from hsejobs.control import views
+from hsejobs.control import audit, views
 from hsejobs.control.actors import Actor
 from hsejobs.errors import ArtifactNotFound
 from hsejobs.masking import mask
@@ -89,6 +89,10 @@ def export(tenant: Tenant, out: IO[bytes]) -> dict[str, Any]:
                 archive.add(f"mails/{path.name}", _pieces(file))
         circuits = tenant.traces.circuits(tenant.organization_id)
         archive.add("circuits.jsonl", _lines(circuits), lines=True)
+        acts = audit.entries(
+            tenant.redis, tenant.prefix, tenant.queues(), organization_id=tenant.organization_id
+        )
+        archive.add("audit.jsonl", _lines(one.public() for one in acts), lines=True)
         stats = tenant.reader.stats(tenant.queues(), tenant.organization_id)
         archive.add(
             "counts.jsonl",

@@ -1,19 +1,19 @@
 -- cancel: waiting, delayed -> failed; an active job is marked, and its consumer ends it.
 -- From then on, no outcome of the marked job is written: whatever its worker reports, it fails.
 -- KEYS: 1 the queue's base
--- ARGV: organization, owner, by, reason, ask; each: id, seen
+-- ARGV: organization, owner, by, reason, ask, entry; each: id, seen
 --   organization and owner (the user who added the job): '' for any; by: who cancels; reason: '' for none;
 --   ask: identifies this call, so that a resent call gets the same reply; seen: the version (lib/asked) that
---   the user saw, '' for any
+--   the user saw, '' for any; entry: lib/audit
 -- returns: for each id "ok", "again" (another call has marked it, which stays as it is), "missing", "forbidden" (another user's), "changed"
 --       (has left the state since and come back) or the letter of the state it is in
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place rate? keyed? costs? locks? version asked cancel
-local only, owner, ask, out, marked = ARGV[1], ARGV[2], ARGV[5], {}, false
+-- include: base share turns noting? limits? place rate? keyed? costs? locks? version asked cancel audit?
+local only, owner, ask, out, marked, found = ARGV[1], ARGV[2], ARGV[5], {}, false, #ARGV == 6
 local cancel = cjson.encode({ by = ARGV[3], reason = ARGV[4] ~= '' and ARGV[4] or nil, at = now_ms })
 
-for a = 6, #ARGV, 2 do
+for a = 7, #ARGV, 2 do
   local id, seen = ARGV[a], ARGV[a + 1]
   local key = base .. K.job .. id
   local job = read(key, 'st', 'o', 'u', 'cl', 'cn')
@@ -39,9 +39,12 @@ for a = 6, #ARGV, 2 do
       event('cancelling', id, job[2])
       marked = true
     end
+    if not job[4] then note_act(id, job[2]) end
     out[#out + 1] = job[4] and 'again' or 'ok'
   end
 end
 if marked then redis.pcall('PUBLISH', base .. K.timer, NOW) end
+for _, said in ipairs(out) do found = found or (said ~= 'missing' and said ~= 'forbidden') end
 publish()
+record_act(ARGV[6], found)
 return out

@@ -1,20 +1,23 @@
 -- drain and obliterate: remove all jobs of whole states, at most `limit` jobs per call.
 -- KEYS: 1 the queue's base
--- ARGV: states, force, limit, whole, asked, state, offset
+-- ARGV: states, force, limit, whole, asked, state, offset, entry
 --   limit: at most 1000; states: letters in order; whole 1: the queue's own keys and counters too, if no job
 --   is left; asked: Redis ms of the request, '' for now: later jobs stay; state and offset:
---   where to continue from, 1 and 0 at first
+--   where to continue from, 1 and 0 at first; entry: lib/audit
 -- returns: {removed, 1 when done, asked in ms, state and offset to continue from, how many
 --       jobs the queue has left}, or {-1, active jobs} if jobs run and force is not set
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place rate? keyed? locks settle? delete version asked
+-- include: base share turns noting? limits? place rate? keyed? locks settle? delete version asked audit?
 handing = false
 local states, limit, everything = ARGV[1], whole(ARGV[3], 1), ARGV[4] == '1'
 local asked, at, offset = whole(ARGV[5], now_ms), whole(ARGV[6], 1), whole(ARGV[7], 0)
 if everything and ARGV[2] ~= '1' then
   local running = redis.call('ZCARD', base .. K.active)
-  if running > 0 then return { -1, running } end
+  if running > 0 then
+    record_act(ARGV[8], true)
+    return { -1, running }
+  end
 end
 local removed, looked, orgs = 0, 0, {}
 while at <= #states and looked < limit do
@@ -32,6 +35,7 @@ while at <= #states and looked < limit do
       if here_at(id, state, asked, everything and 'whole' or 'idle') then
         if job[1] ~= state then take_from(state, job[2], id) end
         delete_job(id, STATE[job[1]] and job[1], job[2])
+        note_act(id, job[2])
         removed = removed + 1
         if job[2] then orgs[job[2]] = true end
       else
@@ -43,6 +47,7 @@ while at <= #states and looked < limit do
   if looked < limit then at, offset = at + 1, 0 end
 end
 publish()
+record_act(ARGV[8], true)
 local left = 0
 for _, name in pairs(STATE) do left = left + redis.call('ZCARD', base .. name) end
 local ended = at > #states
@@ -53,7 +58,9 @@ if everything then
   end
   -- A queue to which jobs were added meanwhile keeps its pause and its order.
   if ended and left == 0 then
-    redis.call('UNLINK', base .. K.paused, base .. K.seq, base .. K.bell, base .. K.events,
+    -- So does one that was paused meanwhile: that was not asked about.
+    if whole(redis.pcall('GET', base .. K.paused), 0) <= asked then redis.call('UNLINK', base .. K.paused) end
+    redis.call('UNLINK', base .. K.seq, base .. K.bell, base .. K.events,
       base .. K.revoked, base .. K.ended, base .. K.cancels, base .. K.sentback, base .. K.slots, base .. K.lastruns, base .. K.lastends,
       base .. K.unowned, base .. K.turns, base .. K.rested, base .. K.parked, base .. K.keyparked, base .. K.starts,
       base .. K.orgs, base .. K.orgswalk, base .. K.tenants)

@@ -1,15 +1,15 @@
 -- promote: delayed -> waiting, manually.
 -- KEYS: 1 the queue's base
--- ARGV: organization, moment; each: id, seen
+-- ARGV: organization, moment, entry; each: id, seen
 --   organization '' for any; moment: Redis ms after which jobs must not have entered the state, '' for none; seen: the
---   version (lib/asked) that the user saw, '' for any
+--   version (lib/asked) that the user saw, '' for any; entry: lib/audit
 -- returns: for each id "ok", "missing", "changed" (has left the state since and come back) or the letter
 --       of the state it is in
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place version asked
-local only, moment, out, moved = ARGV[1], tonumber(ARGV[2]), {}, false
-for a = 3, #ARGV, 2 do
+-- include: base share turns noting? limits? place version asked audit?
+local only, moment, out, moved, found = ARGV[1], tonumber(ARGV[2]), {}, false, #ARGV == 3
+for a = 4, #ARGV, 2 do
   local id = ARGV[a]
   local key = base .. K.job .. id
   local job = read(key, 'st', 'o', 'p')
@@ -22,10 +22,13 @@ for a = 3, #ARGV, 2 do
   else
     to_waiting(id, 'd', job[2], job[3], { 'ws', NOW })
     event('waiting', id, job[2])
+    note_act(id, job[2])
     out[#out + 1] = 'ok'
     moved = true
   end
 end
+for _, said in ipairs(out) do found = found or said ~= 'missing' end
 if moved then ring() end
 publish()
+record_act(ARGV[3], found)
 return out

@@ -1,16 +1,16 @@
 -- remove: any state but active -> gone. It returns a copy for `restore`.
 -- KEYS: 1 the queue's base
--- ARGV: organization; each: id, seen
---   organization '' for any; seen: the version (lib/asked) that the user saw, '' for any
+-- ARGV: organization, entry; each: id, seen
+--   organization '' for any; seen: the version (lib/asked) that the user saw, '' for any; entry: lib/audit
 -- returns: for each id {"ok", id, score, hash, payload, extras, result, errors, logs, marks, checkpoint,
 --       Huey's revocation, when it was ended from outside if no chord knows it yet},
 --       {"missing", id}, {"changed", id} (has left its state since and come back) or {state letter, id};
 --       absent strings are ''
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place rate? keyed? locks? version record delete asked
-local only, out = ARGV[1], {}
-for a = 2, #ARGV, 2 do
+-- include: base share turns noting? limits? place rate? keyed? locks? version record delete asked audit?
+local only, out, found = ARGV[1], {}, #ARGV == 2
+for a = 3, #ARGV, 2 do
   local id, seen = ARGV[a], ARGV[a + 1]
   local key = base .. K.job .. id
   local job = read(key, 'st', 'o')
@@ -40,7 +40,10 @@ for a = 2, #ARGV, 2 do
     -- Otherwise an entry without a record would be left where the job really is.
     if not score then take_from_all(org, id) end
     delete_job(id, STATE[job[1]] and state, org, UNDO_MS)
+    note_act(id, org)
   end
 end
+for _, one in ipairs(out) do found = found or one[1] ~= 'missing' end
 publish()
+record_act(ARGV[2], found)
 return out

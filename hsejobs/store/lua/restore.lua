@@ -1,15 +1,15 @@
 -- restore: gone -> the previous state, from the copy that `remove` returned.
 -- KEYS: 1 the queue's base
--- ARGV: organization, id, score, payload, extras, result, checkpoint, revocation, ended; each: value
+-- ARGV: organization, id, score, payload, extras, result, checkpoint, revocation, ended, entry; each: value
 --   values: number of hash values, the hash, number of errors, the errors,
---   number of log lines, the lines, the marks; organization '' for any
+--   number of log lines, the lines, the marks; organization '' for any; entry: lib/audit
 -- returns: "ok", "back" if this job was restored before (the reply was lost, and the call is resent),
 --       "exists" if a new job uses the id, "missing" if it is another organization's
 -- errors: none
--- include: base share turns noting? limits? place rate? keyed? locks? delete
+-- include: base share turns noting? limits? place rate? keyed? locks? delete audit?
 local id = ARGV[2]
 local key = base .. K.job .. id
-local at = 10
+local at = 11
 local function take()
   local values = {}
   local n = whole(ARGV[at], 0)
@@ -23,6 +23,7 @@ for i = 1, #hash, 2 do job[hash[i]] = hash[i + 1] end
 if ARGV[1] ~= '' and job.o ~= ARGV[1] then return 'missing' end
 if redis.call('EXISTS', key) == 1 then
   local there = read(key, 'ct', 're')
+  record_act(ARGV[10], true)
   return there[2] and there[1] == job.ct and 'back' or 'exists'
 end
 local state, score = state_of(job.st), int(whole(ARGV[3], 0))
@@ -58,4 +59,6 @@ event('restored', id, job.o)
 if state == 'w' then ring() end
 if state == 'd' then redis.pcall('PUBLISH', base .. K.timer, score) end
 publish()
+note_act(id, job.o)
+record_act(ARGV[10], true)
 return 'ok'

@@ -2,7 +2,7 @@
 -- KEYS: 1 the queue's base
 -- ARGV: organization, minutes
 --   organization '' for all; minutes: how many, the current one included, at most 180
--- returns: {waiting, active, delayed, completed, failed, paused (0 or 1), ms since the longest
+-- returns: {waiting, active, delayed, completed, failed, when it was paused in Redis ms or 0, ms since the longest
 --       waiting job began to wait or -1, ms until the next delayed job or -1, live consumers, Redis time in ms,
 --       then for each minute, newest first, its flat hash}
 -- errors: none
@@ -14,7 +14,7 @@ local function name(state)
 end
 local out = {}
 for i, state in ipairs({ 'w', 'a', 'd', 'c', 'f' }) do out[i] = redis.call('ZCARD', name(state)) end
-out[6] = is_paused() and 1 or 0
+out[6] = is_paused() and math.max(1, whole(redis.pcall('GET', base .. K.paused), 1)) or 0
 local oldest = -1
 if out[1] > 0 then
   for priority = 1, 6 do

@@ -1,11 +1,11 @@
 -- tenant_set: sets an organization's weight, limit and pause in a queue. Its jobs stay waiting while it is paused.
 -- KEYS: 1 the queue's base
--- ARGV: organization, weight, limit, paused
---   each '': unchanged; limit '-': none of its own; paused 1 or 0
+-- ARGV: organization, weight, limit, paused, entry
+--   each '': unchanged; limit '-': none of its own; paused 1 or 0; entry: lib/audit
 -- returns: 1 if that changed anything, else 0
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits?
+-- include: base share turns noting? limits? audit?
 local org, key = ARGV[1], base .. K.tenants
 local before = read(key, org)[1] or ''
 local weight, limit, paused = string.match(before, '^(%S+) (%S+) (%S+)$')
@@ -14,6 +14,7 @@ local function chosen(argument, current, default)
 end
 local after = chosen(ARGV[2], weight, '1') .. ' ' .. chosen(ARGV[3], limit, '-') .. ' ' .. chosen(ARGV[4], paused, '0')
 if after == '1 - 0' then after = '' end
+record_act(ARGV[5], true, after == before and 0 or 1)
 if after == before then return 0 end
 if after == '' then redis.call('HDEL', key, org) else redis.call('HSET', key, org, after) end
 if redis.call('EXISTS', key) == 1 then

@@ -1,12 +1,12 @@
 -- verify: finds faults of jobs and, with `repair`, moves each to the index of its record's state.
 -- A job with a valid lease is never changed.
 -- KEYS: 1 the queue's base
--- ARGV: repair; each: id, organization
---   organization: in whose index the id was found, or ''
+-- ARGV: repair, entry; each: id, organization
+--   organization: in whose index the id was found, or ''; entry: lib/audit
 -- returns: for each id {codes separated by spaces, 1 if repaired or 0}
 -- errors: none
--- include: base share turns noting? limits? place rate? keyed? costs? locks? delete cancel? inspect
-local repair, out, wakes = ARGV[1] == '1', {}, false
+-- include: base share turns noting? limits? place rate? keyed? costs? locks? delete cancel? inspect audit?
+local repair, out, wakes, faulty = ARGV[1] == '1', {}, false, false
 
 -- An entry or a value without a record. A key that is not a hash is not deleted: another program wrote it.
 local function forget(id, found, org)
@@ -80,14 +80,17 @@ local function put_back(id, found, stray_org)
   return true
 end
 
-for a = 2, #ARGV, 2 do
+for a = 3, #ARGV, 2 do
   local id, org = ARGV[a], ARGV[a + 1]
   local found, done = inspect(id, org), false
   if repair and #found.faults > 0 and not found.live then
     if found.there then done = put_back(id, found, org) else done = forget(id, found, org) end
   end
+  if done then note_act(id, found.org) end
+  faulty = faulty or #found.faults > 0
   out[#out + 1] = { table.concat(found.faults, ' '), done and 1 or 0 }
 end
 if wakes then ring() end
 publish()
+record_act(ARGV[2], faulty)
 return out

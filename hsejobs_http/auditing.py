@@ -1,0 +1,59 @@
+"""GET /api/jobs/audit: who did what, through which interface."""
+
+from __future__ import annotations
+
+import re
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from hsejobs.control.actors import Actor
+from hsejobs.control.audit import page
+from hsejobs.control.durations import parse_duration
+from hsejobs.errors import InvalidOption
+from hsejobs.model import check_organization
+from hsejobs_http.answers import answer
+from hsejobs_http.openapi_schemas import SINCE
+from hsejobs_http.state import actor, number, organization_in_view, require_role, shim
+
+router = APIRouter(prefix="/api/jobs")
+
+
+@router.get("/audit")
+async def list_audit(request: Request) -> Response:
+    """Lists the acts of the last 90 days, newest first, one page at a time."""
+    require_role(request, "admin")
+    async with shim(request).pages:
+        return await run_in_threadpool(_page, request)
+
+
+def _page(request: Request) -> Response:
+    shim_state, query = shim(request), request.query_params
+    who = require_role(request, "admin")
+    given = check_organization(query.get("organizationId") or None, "organizationId")
+    reading = actor(who)
+    limited = Actor(reading.door, reading.role, organization_in_view(who, given), reading.user_id)
+    names, queue, since = shim_state.names(), query.get("queue"), query.get("since")
+    if queue is not None:
+        shim_state.info(queue)
+    found = page(
+        shim_state.runtime.redis,
+        shim_state.runtime.prefix,
+        limited,
+        names,
+        queue=queue,
+        who=query.get("who"),
+        act=query.get("act"),
+        since_ms=None if since is None else _duration(since),
+        limit=number(request, "limit", 50),
+        cursor=query.get("cursor"),
+    )
+    return answer(found.public())
+
+
+def _duration(text: str) -> int:
+    """Returns ms. Raises InvalidOption."""
+    if not re.fullmatch(SINCE, text):
+        raise InvalidOption("since", "must be a duration such as 30s, 15m, 1h or 7d")
+    return parse_duration(text, "since")
