@@ -148,7 +148,7 @@ def _add_operation(
         else f"Add a job to {name}",
         "description": _ADD_DESCRIPTION,
         "operationId": "create" if generic else f"create_{name.replace('-', '_')}",
-        "parameters": _in_path(path, queues),
+        "parameters": [*_in_path(path, queues), *ROUTES["post", OTHER_QUEUES].query],
         "requestBody": {"required": True, "content": {"application/json": content}},
         "responses": responses(ROUTES["post", OTHER_QUEUES], path),
     }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hsejobs.control.bulk import STATES
+from hsejobs.control.filters import LONGEST, PATTERN
 from hsejobs.control.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
 from hsejobs.control.views import STATUSES
 from hsejobs.control.why import CODES
@@ -22,6 +24,12 @@ CURSOR = "^(?:(?![A-Za-z0-9_-]{8}(?:[A-Za-z0-9_-]{4})*[^I-Za-f])[A-Za-z0-9_-]{19
 #: A time until now. Shorter than ten years, so that every text is accepted.
 SINCE = "(?:[0-9]{1,6}(?:ms|s|m)|[0-9]{1,4}h|[0-9]{1,3}d)"
 ORGANIZATION = f"^{IDENTIFIER}{{1,200}}$"
+WHERE: Schema = {
+    "type": "string",
+    "maxLength": LONGEST,
+    "pattern": PATTERN,
+    "description": "a filter, such as `error~timeout org=org-7 since=1h`; see docs/cli.md",
+}
 JOB_ID = "^[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]{0,199}$"
 
 
@@ -47,6 +55,9 @@ _MS = {"type": "integer", "minimum": 0, "description": "ms"}
 _COUNTS = ("waiting", "active", "completed", "failed", "delayed", "paused", "total")
 _WEIGHT: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_WEIGHT}
 _LIMIT: Schema = _or_null("integer", minimum=1, maximum=MOST_AT_ONCE)
+_REASON: Schema = _or_null(
+    "string", pattern=REASON, description="one line, kept with the job and in the audit log"
+)
 _STATES: Schema = {"enum": [state.value for state in State]}
 
 
@@ -108,7 +119,33 @@ def options_of(*, outbound: bool) -> dict[str, Schema]:
     }
 
 
+def _matching(act: str) -> Schema:
+    """Returns the body of an act on the jobs that match a filter."""
+    states = [one.value for one in STATES[act]]
+    if State.WAITING in STATES[act]:
+        states.append("paused")
+    reason = {"reason": _REASON} if act == "cancel" else {}
+    fields: dict[str, Schema] = {
+        "status": {"enum": states},
+        "where": WHERE,
+        "dryRun": _or_null("boolean", description="true: count the jobs, change nothing"),
+    }
+    return {
+        **_object(fields | reason, optional=("dryRun", "reason")),
+        "additionalProperties": False,
+        "example": {"status": states[0], "where": "error~timeout since=1h", "dryRun": True},
+    }
+
+
 SCHEMAS: dict[str, Schema] = {
+    **{f"{act.capitalize()}Matching": _matching(act) for act in STATES},
+    "ActReport": _object(
+        {
+            "matched": _COUNT,
+            "done": _COUNT,
+            "refused": {"type": "array", "items": _object({"jobId": _TEXT, "why": _TEXT})},
+        }
+    ),
     "Problem": _object(
         {
             "type": _TEXT,
@@ -178,6 +215,12 @@ SCHEMAS: dict[str, Schema] = {
         ),
         "description": "why the job is where it is, in the answer for one job; null if it has ended",
     },
+    "Ended": {
+        "allOf": [
+            ref("Job"),
+            _object({"jobId": _TEXT, "created": {"type": "boolean"}}),
+        ]
+    },
     "JobCancel": {
         **_object(
             {"by": _or_null("string"), "reason": _or_null("string"), "at": _MAYBE_TIME},
@@ -207,8 +250,8 @@ SCHEMAS: dict[str, Schema] = {
     "JobList": _object(
         {
             "queue": _TEXT,
-            "status": {"enum": list(STATUSES)},
-            "total": _COUNT,
+            "status": {"enum": [*STATUSES, None], "description": "null: every state"},
+            "total": _or_null("integer", minimum=0, description="null: not all were read"),
             "jobs": {"type": "array", "items": ref("Job")},
             "next": _or_null("string"),
         }
@@ -367,13 +410,7 @@ SCHEMAS: dict[str, Schema] = {
     },
     "Cancel": {
         **_object(
-            {
-                "reason": _or_null(
-                    "string",
-                    pattern=REASON,
-                    description="one line, kept with the job and in the audit log",
-                )
-            },
+            {"reason": _REASON},
             optional=("reason",),
         ),
         "additionalProperties": False,
