@@ -10,9 +10,7 @@ from hsejobs.control.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
 from hsejobs.control.views import STATUSES
 from hsejobs.control.why import CODES
 from hsejobs.model import LONGEST_MS, REASON, RESERVED_IDS, State
-from hsejobs.rates import MOST_AT_ONCE
 from hsejobs.services.fields import IDENTIFIER
-from hsejobs.store.shares import MOST_WEIGHT
 
 Schema = dict[str, Any]
 QUEUE = "^[a-z][a-z0-9-]{0,39}$"
@@ -53,8 +51,6 @@ _TIME: Schema = {"type": "string", "format": "date-time"}
 _MAYBE_TIME: Schema = {"type": ["string", "null"], "format": "date-time"}
 _MS = {"type": "integer", "minimum": 0, "description": "ms"}
 _COUNTS = ("waiting", "active", "completed", "failed", "delayed", "paused", "total")
-_WEIGHT: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_WEIGHT}
-_LIMIT: Schema = _or_null("integer", minimum=1, maximum=MOST_AT_ONCE)
 _REASON: Schema = _or_null(
     "string", pattern=REASON, description="one line, kept with the job and in the audit log"
 )
@@ -327,70 +323,6 @@ SCHEMAS: dict[str, Schema] = {
             "outcome": _or_null("string"),
         }
     ),
-    "Tenant": _object(
-        {
-            "organizationId": _or_null(
-                "string", description="null: all jobs of no organization together"
-            ),
-            **dict.fromkeys(("waiting", "active", "delayed", "failed"), _COUNT),
-            "rate": {"type": "number", "description": "jobs finished per minute, over 5 minutes"},
-            "share": {
-                "type": "number",
-                "minimum": 0,
-                "maximum": 1,
-                "description": "the part of the queue's running time, over 5 minutes",
-            },
-            "weight": {
-                **_WEIGHT,
-                "description": "how many turns it gets, compared with the others; 1 unless set",
-            },
-            "limit": {
-                **_LIMIT,
-                "description": "how many of its jobs run at once; null: the queue's own limit for"
-                " tenants applies, if it has one",
-            },
-            "paused": {"type": "boolean", "description": "its jobs stay waiting"},
-        }
-    ),
-    "AuditEntry": _object(
-        {
-            "at": _TIME,
-            "who": _TEXT,
-            "door": {"enum": ["python", "cli", "http", "tui", "dashboard"]},
-            "act": _TEXT,
-            "queue": _or_null("string", description="null: the act was on no queue"),
-            "count": {**_COUNT, "description": "how many jobs it changed; 1 for something else"},
-            "ids": {"type": "array", "items": _TEXT, "description": "the first of these jobs"},
-            "where": _or_null("string", description="a filter, a state, a circuit or the like"),
-            "reason": _or_null("string"),
-        }
-    ),
-    "AuditList": _object(
-        {
-            "entries": {"type": "array", "items": ref("AuditEntry")},
-            "next": _or_null("string"),
-        }
-    ),
-    "TenantList": _object(
-        {
-            "queue": _TEXT,
-            "tenants": {"type": "array", "items": ref("Tenant")},
-            "next": _or_null("string"),
-        }
-    ),
-    "TenantSettings": {
-        **_object(
-            {
-                "weight": _WEIGHT,
-                "limit": {**_LIMIT, "description": "null: none of its own"},
-                "paused": {"type": "boolean"},
-            },
-            optional=("weight", "limit", "paused"),
-        ),
-        "additionalProperties": False,
-        "description": "what is not sent stays as it is",
-        "example": {"weight": 3, "limit": 5},
-    },
     "Paused": _object({"queue": _TEXT, "isPaused": {"type": "boolean"}}),
     "Removed": _object({"removed": _COUNT}),
     "Health": _object({"status": {"const": "ok"}}),
