@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 from collections.abc import Iterable, Sequence
 
-from hsejobs import __version__
 from hsejobs.errors import RedisRefused
 from hsejobs.store import keys, scripts, totals
 from hsejobs.store.circuits import Circuits
@@ -39,7 +39,9 @@ def lines(client: RedisClient, prefix: str, names: Sequence[str]) -> list[str]:
     alerts: list[Sample] = [("", {"rule": a["rule"], "queue": a["queue"] or ""}, 1) for a in on]
     _metric(out, "alerts", "gauge", "Alerts that are on.", alerts)
     _memory(out, client)
-    build: list[Sample] = [("", {"version": __version__}, 1)]
+    # The package's face is above this layer: it loads the engine when asked for its names.
+    version = str(importlib.import_module("hsejobs").__version__)
+    build: list[Sample] = [("", {"version": version}, 1)]
     _metric(out, "build_info", "gauge", "The release of the process that answers.", build)
     return out
 
