@@ -102,9 +102,10 @@ class Search:
 
     def _is_before(self, job: JobRecord) -> bool:
         """Whether the job, and all that follow in its state, ended before what the filter asks for."""
-        # Ended jobs are listed by their end, which is the number in their version.
+        # Ended jobs are listed by their end, which is the number in their version, in microseconds.
         score = job.version[1:]
-        return job.status in FINISHED and score.isdigit() and int(score) < self.wanted.since
+        ended = job.status in FINISHED and score.isdigit()
+        return ended and int(score) // 1000 < self.wanted.since
 
 
 def prepare(
@@ -188,6 +189,8 @@ def _matching(
         heavy = bool(step.jobs) and step.seen < PAGE
         full = following is None or len(jobs) >= limit or heavy or read >= READ_AT_MOST
     total = None if cursor else _count(search, reader, following, len(jobs), READ_AT_MOST - read)
+    if total == len(jobs):
+        following = None
     return jobs, total, following
 
 
