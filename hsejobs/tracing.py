@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import logging
 import os
 import sys
@@ -33,6 +34,9 @@ _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL
 
 #: Makes the spans; None: tracing is off.
 tracer: Any = None
+#: OpenTelemetry's modules ``trace`` and ``context``, once tracing is on.
+api: Any = None
+contexts: Any = None
 #: The processor of the provider that this module has made; None: it is the program's own.
 _processor: Any = None
 #: Whether the environment was found not to ask for traces, or to ask for what cannot be done.
@@ -44,7 +48,7 @@ def start() -> None:
     """Turns tracing on if it is asked for: by a tracer provider that the program has set, or by the
     environment. Call it again after setting a provider. A problem is logged once; no error is raised.
     """
-    global tracer, _processor, _refused
+    global tracer, api, contexts, _processor, _refused
     if tracer is not None or _value("OTEL_SDK_DISABLED").lower() == "true":
         return
     with _lock:
@@ -63,6 +67,8 @@ def start() -> None:
             if problem:
                 emit("tracing is off", logging.ERROR, error=problem)
         if provider is not None:
+            api = importlib.import_module("opentelemetry.trace")
+            contexts = importlib.import_module("opentelemetry.context")
             tracer = provider.get_tracer("hsejobs", VERSION)
 
 
@@ -118,8 +124,6 @@ def sending(queue: str, new_jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]
 
     Its parent is the current span, else the one that the jobs carry. Tracing must be on.
     """
-    from opentelemetry import trace as api
-
     given = new_jobs[0].trace if len(new_jobs) else ""
     context = None if api.get_current_span().get_span_context().is_valid else _context(given)
     about: dict[str, Any] = {
@@ -133,14 +137,14 @@ def sending(queue: str, new_jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]
         about["hsejobs.task"] = new_jobs[0].name
     else:
         about["messaging.batch.message_count"] = len(new_jobs)
-    span = tracer.start_span(f"send {queue}", context, api.SpanKind.PRODUCER, about)
+    span = _begin(f"send {queue}", context, api.SpanKind.PRODUCER, about)
     try:
         yield [one._replace(trace=_carried(one.trace, span)) for one in new_jobs]
     except BaseException as error:
         _fail(span, str(getattr(error, "code", "") or type(error).__name__))
         raise
     finally:
-        span.end()
+        _end(span)
 
 
 def _carried(trace: str, span: Any) -> str:
@@ -154,8 +158,6 @@ def _carried(trace: str, span: Any) -> str:
 
 def _context(trace: str) -> Any:
     """The context of the span that a job carries; None if it carries none."""
-    from opentelemetry import trace as api
-
     try:
         _, trace_id, span_id, flags = trace.partition(" ")[2].split("-")
         numbers = int(trace_id, 16), int(span_id, 16), int(flags, 16)
@@ -176,11 +178,8 @@ class Run:
     def __init__(
         self, queue: str, job_id: str, task: str, attempt: int, organization: str | None, trace: str
     ) -> None:
-        from opentelemetry import context as contexts
-        from opentelemetry import trace as api
-
         context = _context(trace)
-        links: Sequence[api.Link] = ()
+        links: Sequence[Any] = ()
         if context is not None:
             links = (api.Link(api.get_current_span(context).get_span_context()),)
         about: dict[str, Any] = {
@@ -197,18 +196,16 @@ class Run:
         # Whatever the thread's own context is: the run belongs to the trace of its add.
         context = contexts.Context() if context is None else context
         name = f"process {queue}"
-        self._span = tracer.start_span(name, context, api.SpanKind.CONSUMER, about, links)
+        self._span = _begin(name, context, api.SpanKind.CONSUMER, about, links)
         self._token = contexts.attach(api.set_span_in_context(self._span))
 
     def end(self, outcome: str, code: str = "") -> None:
         """Ends the span; ``outcome`` as `engine.outcome.Outcome.kind`, ``code`` of an error."""
-        from opentelemetry import context as contexts
-
         contexts.detach(self._token)
         self._span.set_attribute("hsejobs.outcome", outcome)
         if outcome == "fail":
             _fail(self._span, code)
-        self._span.end()
+        _end(self._span)
 
 
 @contextlib.contextmanager
@@ -220,10 +217,8 @@ def calling(name: str, **about: Any) -> Iterator[None]:
     if tracer is None:
         yield
         return
-    from opentelemetry import trace as api
-
     named = {key.replace("_", "."): value for key, value in about.items()}
-    span = tracer.start_span(name, None, api.SpanKind.CLIENT, named)
+    span = _begin(name, None, api.SpanKind.CLIENT, named)
     try:
         with api.use_span(span, record_exception=False, set_status_on_exception=False):
             yield
@@ -231,12 +226,26 @@ def calling(name: str, **about: Any) -> Iterator[None]:
         _fail(span, str(getattr(error, "code", "") or type(error).__name__))
         raise
     finally:
+        _end(span)
+
+
+def _begin(name: str, context: Any, kind: Any, about: dict[str, Any], links: Any = ()) -> Any:
+    """A new span; an invalid one if the program's own provider raises: no add and no job fails of it."""
+    try:
+        return tracer.start_span(name, context, kind, about, links)
+    except Exception as error:
+        emit("no span", logging.ERROR, error=f"the tracer provider raised {type(error).__name__}")
+        return api.INVALID_SPAN
+
+
+def _end(span: Any) -> None:
+    try:
         span.end()
+    except Exception as error:
+        emit("no span", logging.ERROR, error=f"a span processor raised {type(error).__name__}")
 
 
 def _fail(span: Any, code: str) -> None:
     """Marks a span as failed. An error's text may contain an organization's data: only its code is given."""
-    from opentelemetry.trace import StatusCode
-
     span.set_attribute("error.type", code or "error")
-    span.set_status(StatusCode.ERROR)
+    span.set_status(api.StatusCode.ERROR)

@@ -212,7 +212,7 @@ def test_what_cannot_be_exported_is_said_once(redis_url: str) -> None:
 def test_the_program_s_own_provider_is_used(redis_url: str) -> None:
     program = """
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 kept = InMemorySpanExporter()
@@ -224,5 +224,13 @@ with trace.get_tracer("own").start_as_current_span("request"):
     leaf.add(1)
 add, request = kept.get_finished_spans()
 assert add.name == "send relay" and add.parent.span_id == request.context.span_id
+
+class Broken(SpanProcessor):
+    def on_start(self, span, parent_context=None):
+        raise RuntimeError
+
+provider.add_span_processor(Broken())
+assert leaf.add(2).created
 """
-    assert _run(program) == ""
+    # The job is added nevertheless.
+    assert _run(program) == "no span\n"
