@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, TypedDict, Unpack
 
-from hsejobs import codec, forks
+from hsejobs import codec, forks, tracing
 from hsejobs.control import making, options
 from hsejobs.errors import SettingsError
 from hsejobs.forks import cached_property
@@ -63,6 +63,7 @@ class Client:
     """
 
     def __init__(self, url: str | None = None) -> None:
+        tracing.start()
         self._settings = load_settings()
         self._prefix = self._settings.redis_prefix
         self._url = url
@@ -176,7 +177,10 @@ class Client:
             **more,
         )
         reader, writer = JobReader(self._redis, self._prefix), JobWriter(self._redis, self._prefix)
-        return [Job(reader, queue, one) for one in writer.add_many(queue, jobs)]
+        if tracing.tracer is None:
+            return [Job(reader, queue, one) for one in writer.add_many(queue, jobs)]
+        with tracing.sending(queue, jobs) as traced:
+            return [Job(reader, queue, one) for one in writer.add_many(queue, traced)]
 
     def close(self) -> None:
         """Closes this thread's connection; the next call opens one."""

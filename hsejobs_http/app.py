@@ -11,11 +11,12 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Match, Route, WebSocketRoute
 
-from hsejobs import __version__
+from hsejobs import __version__, tracing
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import JobsError
 from hsejobs.model import RESERVED_QUEUE_NAMES
@@ -43,6 +44,8 @@ from hsejobs_http.state import Shim
 
 #: What the path of an add begins with; the queue's name follows.
 _ADDS = "/api/jobs/"
+#: FastAPI's own spans would have the paths of signed links and the queries of searches.
+_NO_SPANS: Any = {"tracing": False, "logs": False}
 
 
 def create_app() -> Any:
@@ -54,7 +57,6 @@ def create_app() -> Any:
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         parent_watch = _ParentWatch()
-
         removal = files.RemovalRounds(shim_state)
 
         def _each_second() -> None:
@@ -73,10 +75,12 @@ def create_app() -> Any:
             shim_state.adder.close()
             watcher.stop()
             shim_state.counts.report()
+            await run_in_threadpool(tracing.stop)
             logs.flush()
 
     app = FastAPI(
         title="hsejobs",
+        telemetry=_NO_SPANS,
         version=__version__,
         lifespan=life,
         redirect_slashes=False,

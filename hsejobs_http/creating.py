@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hsejobs import codec
+from hsejobs import codec, tracing
 from hsejobs.control import making
 from hsejobs.control.making import TaskTarget
 from hsejobs.control.options import tenant_limit_errors
@@ -55,7 +55,11 @@ async def create(request: Request) -> Response:
     new = _new_job(shim_state, info, sent, who, request.scope["trace"])
     await _check_artifacts(shim_state, queue, new)
     seconds = waiting.wait_seconds(request) if request.scope["query_string"] else 0
-    added = await shim_state.adder.add(queue, new)
+    if tracing.tracer is None:
+        added = await shim_state.adder.add(queue, new)
+    else:
+        with tracing.sending(queue, [new]) as (traced,):
+            added = await shim_state.adder.add(queue, traced)
     if not added.created:
         await run_in_threadpool(_check_same, shim_state, queue, new, who, bool(keys))
     if seconds:

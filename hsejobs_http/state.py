@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from hsejobs import application
+from hsejobs import application, tracing
 from hsejobs.control.actors import Actor
 from hsejobs.control.acts import Acts, Hooks
 from hsejobs.control.audit import FileLog
@@ -57,6 +57,8 @@ class Shim:
         self.targets: dict[tuple[str, str | None, bool], tuple[QueueInfo, TaskTarget]] = {}
         self._registered = False
         self.application = _application(runtime.settings)
+        # Again: the application may have set a tracer provider.
+        tracing.start()
         self.queues = self.application.queues
 
     @cached_property

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any
 
-from hsejobs import pulse
+from hsejobs import pulse, tracing
 from hsejobs.engine import restart
 from hsejobs.engine.maintenance import Maintenance
 from hsejobs.engine.outage import Outage
@@ -35,6 +35,8 @@ class JobConsumer(WorkerSupervision):
         self.queue = huey
         settings = huey.runtime.settings
         logs.configure(settings.log_level, settings.log_format)
+        # Again: the application's modules may have set a tracer provider.
+        tracing.start()
         self.pid = os.getpid()
         self.worker_id = f"{os.uname().nodename[:40]}:{os.getpid()}:{new_job_id()[-5:]}".replace(
             " ", "-"
@@ -153,6 +155,7 @@ class JobConsumer(WorkerSupervision):
             self.maintenance.leave(LEAVE_TIME)
         # After the releases: a task whose program was killed must not fail its job.
         self.environment.end_programs()
+        tracing.stop()
         logs.flush()
 
     def _sleep_for_end(self, processes: list[Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from hsejobs import tracing
 from hsejobs.control import making
 from hsejobs.control.options import in_seconds
 from hsejobs.engine import adding
@@ -55,4 +56,7 @@ def follow_up(
         parent=job,
         **more,
     )
-    return Job(shared.reader, queue, shared.writer.add(queue, new))
+    if tracing.tracer is None:
+        return Job(shared.reader, queue, shared.writer.add(queue, new))
+    with tracing.sending(queue, [new]) as (traced,):
+        return Job(shared.reader, queue, shared.writer.add(queue, traced))

@@ -12,7 +12,7 @@ from huey.api import Result, ResultGroup, chord, group
 from huey.exceptions import ConfigurationError, HueyException
 from huey.utils import Error
 
-from hsejobs import codec, pulse
+from hsejobs import codec, pulse, tracing
 from hsejobs.control import cron, options
 from hsejobs.engine import adding, extras, immediate, messages
 from hsejobs.engine.context import EndedJob, running_job
@@ -240,6 +240,8 @@ class JobHuey(Queue, Executing):
         """As `add_new` for one job."""
         if self._immediate or self._registered is None or self.unimportable:
             return self.add_new([new])[0]
+        if tracing.tracer is not None:
+            return self.add_new([new])[0]
         added = self.runtime.writer.add(self.name, new)
         if logs.wants_jobs():
             adding.log_added(self, (new,), (added,))
@@ -249,7 +251,10 @@ class JobHuey(Queue, Executing):
         """Adds checked jobs, even in immediate mode, and logs each. Raises UnknownTask in a script that
         consumers cannot import, BacklogFull (the jobs that were not refused are added).
         """
-        return accepted(self.add_each(new_jobs))
+        if tracing.tracer is None:
+            return accepted(self.add_each(new_jobs))
+        with tracing.sending(self.name, new_jobs) as traced:
+            return accepted(self.add_each(traced))
 
     def add_each(self, new_jobs: Sequence[NewJob]) -> list[Added | BacklogFull]:
         """As `add_records`, but an error stands for each job that its organization's quota refuses."""

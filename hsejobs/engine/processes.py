@@ -12,7 +12,7 @@ from typing import Any
 
 from huey.consumer import ForkSafeFlag, ProcessEnvironment, ThreadEnvironment
 
-from hsejobs import process_tree
+from hsejobs import process_tree, tracing
 from hsejobs.engine import guard
 from hsejobs.engine.context import JobInterrupted
 from hsejobs.engine.worker import JobWorker
@@ -45,9 +45,16 @@ class Processes(ProcessEnvironment):
     def create_process(self, runnable: Callable[[], None], name: str) -> Any:
         """Huey's hook: a process that is not started yet."""
 
+        def work() -> None:
+            try:
+                runnable()
+            finally:
+                # A process of this kind runs no exit handlers.
+                tracing.stop()
+
         def run() -> None:
             os.close(self._life_w)
-            guard.guarded(runnable, self._life_r)
+            guard.guarded(work, self._life_r)
 
         process = self.mp.Process(target=run, name=name)
         process.daemon = True

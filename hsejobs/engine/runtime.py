@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from hsejobs import forks
+from hsejobs import forks, tracing
 from hsejobs.forks import cached_property
 from hsejobs.settings import Settings, load_settings, redis_target
 from hsejobs.store.client import RedisClient
@@ -49,6 +49,7 @@ def runtime() -> Runtime:
     if _runtime is None:
         with _lock:
             if _runtime is None:
+                tracing.start()
                 _runtime = Runtime(load_settings())
     return _runtime
 

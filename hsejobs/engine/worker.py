@@ -8,6 +8,7 @@ from typing import Any
 
 from huey.consumer import WorkerRecycle
 
+from hsejobs import tracing
 from hsejobs.engine import alone, doorbell
 from hsejobs.engine import outcome as outcomes
 from hsejobs.engine.context import JobContext
@@ -173,7 +174,10 @@ class JobWorker(Stepping):
             if not self.fast:
                 logs.flush()
         started_at = int(time.time() * 1000)
-        result = outcomes.run(queue, claim, job, self.huey.execute)
+        if tracing.tracer is None:
+            result = outcomes.run(queue, claim, job, self.huey.execute)
+        else:
+            result = self._traced(claim, job)
         self.pace.ran(BUDGET_US if result.sent_back else result.run_us)
         self.task_count += 1
         unwritten = job.progress_log is not None and job.progress_log.pending
@@ -200,6 +204,19 @@ class JobWorker(Stepping):
         if self.interrupted or full or self.memory.exceeded():
             self.shutdown_batch()
             raise WorkerRecycle
+
+    def _traced(self, claim: Claim, job: JobContext) -> Outcome:
+        span = tracing.Run(
+            self.queue.name,
+            claim.id,
+            claim.name,
+            claim.attempt,
+            claim.organization_id,
+            claim.trace,
+        )
+        result = outcomes.run(self.queue, claim, job, self.huey.execute)
+        span.end(result.kind, result.code)
+        return result
 
     def _write(self, claim: Claim, result: Outcome, started_at: int, shown: Any) -> None:
         """Writes an outcome other than success at once, resent until Redis replies."""

@@ -204,7 +204,9 @@ def job(
 def trace_fields(trace: str) -> dict[str, Any]:
     """The log fields for the request that added a job."""
     request_id, _, parent = trace.partition(" ")
-    return {"requestId": request_id, "traceparent": parent} if parent else {"requestId": request_id}
+    # A job that no request has added has a traceparent alone.
+    found = {"requestId": request_id} if request_id else {}
+    return {**found, "traceparent": parent} if parent else found
 
 
 def completed(

@@ -15,6 +15,7 @@ PREFIXES = (
     "XDG_",
     "TEXTUAL_THEME",
     "REDIS",
+    "OTEL_",
     "PG",
 )
 NAMES = frozenset(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import TYPE_CHECKING
 
+from hsejobs import tracing
 from hsejobs.errors import SettingsError, Unrecoverable
 from hsejobs.services.mail.address import mask_address
 from hsejobs.services.mail.errors import MailDeadline, MailRefusedForNow
@@ -85,7 +86,8 @@ def deliver(
 
     from hsejobs.services.mail.session import SmtpSession
 
-    with SmtpSession(server, deadline).connected() as session:
+    span = tracing.calling("SMTP", server_address=server.host, server_port=server.port)
+    with span, SmtpSession(server, deadline).connected() as session:
         outcome = session.transact(
             envelope.sender,
             pending,

@@ -12,7 +12,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from hsejobs import __version__
+from hsejobs import __version__, tracing
 from hsejobs.masking import scrub
 from hsejobs.services.webhooks.address import Endpoint
 from hsejobs.services.webhooks.errors import (
@@ -83,6 +83,7 @@ def post(
     )
     try:
         with (
+            tracing.calling("POST", http_request_method="POST"),
             httpx.Client(transport=transport, trust_env=False, follow_redirects=False) as client,
             client.stream("POST", url, headers=sent, content=body, timeout=None) as answer,
         ):
