@@ -1,9 +1,10 @@
 """Adds jobs for a Python contestant; `peers/bull/add.js` is its twin.
 
 ``python -m benchmarks.adder MODULE ORDER`` where the order is a JSON object:
-``mode`` (bulk, add, pickup, delayed), ``task``, ``n``, ``warm`` (jobs added first,
-off the clock), ``payload`` (a template), ``seed``, ``organization`` (or null).
-Prints ``{"seconds": ...}``: what the ``n`` jobs took to add.
+``mode`` (bulk, add, pickup, delayed), ``task``, ``n``, ``first`` (the number of the
+first job), ``warm`` (jobs added first, off the clock), ``payload`` (a template),
+``seed``, ``organization`` (or null). Prints ``{"seconds": ..., "cpu": ...}``: what
+the ``n`` jobs took to add, and this process's CPU seconds for them.
 """
 
 from __future__ import annotations
@@ -30,22 +31,23 @@ def _bulk(add_many: Callable[..., None], order: Order, jobs: range, timed: bool)
 
 def _add(add: Callable[..., None], order: Order, jobs: range, timed: bool) -> None:
     for i in jobs:
-        add(order["task"], {**order["payload"], "i": i})
+        add(order["task"], {**order["payload"], "i": i}, order["organization"])
 
 
 def _pickup(add: Callable[..., None], order: Order, jobs: range, timed: bool) -> None:
     chance = random.Random(order["seed"])
     for i in jobs:
         time.sleep(chance.uniform(0.005, 0.020))
-        add(order["task"], {**order["payload"], "i": i, "t": time.time() if timed else 0})
+        payload = {**order["payload"], "i": i, "t": time.time() if timed else 0}
+        add(order["task"], payload, order["organization"])
 
 
 def _delayed(add: Callable[..., None], order: Order, jobs: range, timed: bool) -> None:
     chance = random.Random(order["seed"])
     for i in jobs:
         delay = chance.uniform(0.5, 2.5) if timed else None
-        due = time.time() + delay if delay else 0
-        add(order["task"], {**order["payload"], "i": i, "t": due}, delay)
+        payload = {**order["payload"], "i": i, "t": time.time() + delay if delay else 0}
+        add(order["task"], payload, order["organization"], delay)
 
 
 def main() -> None:
@@ -58,11 +60,12 @@ def main() -> None:
         "delayed": (_delayed, contestant.add),
     }
     run, using = modes[order["mode"]]
-    warm, n = order["warm"], order["n"]
-    run(using, order, range(warm), False)
-    began = time.perf_counter()
-    run(using, order, range(warm, warm + n), True)
-    print(json.dumps({"seconds": time.perf_counter() - began}))
+    start = order["first"] + order["warm"]
+    run(using, order, range(order["first"], start), False)
+    cpu, began = time.process_time(), time.perf_counter()
+    run(using, order, range(start, start + order["n"]), True)
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    print(json.dumps({"seconds": seconds, "cpu": cpu}))
 
 
 if __name__ == "__main__":

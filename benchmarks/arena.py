@@ -13,44 +13,72 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import NamedTuple
 
-from benchmarks.contestants import Contestant, Shape
-from benchmarks.server import Server
+from benchmarks import cpu
+from benchmarks.cases import CASES, ROUND_TRIP, Case
+from benchmarks.contestants import Address, Contestant, Shape
+from benchmarks.distance import Distance
+from benchmarks.server import Server, Totals
 
-#: About 300 bytes as compact JSON, including the numbers that the adders insert.
-PAYLOAD: dict[str, Any] = {
-    "i": 0,
-    "t": 0,
-    "to": "user@example.com",
-    "subject": "Welcome to the team, and thank you for signing up",
-    "template": "welcome",
-    "context": {"name": "Ann Example", "plan": "standard", "locale": "en", "trialDays": 30},
-    "text": "We are glad to have you. Your account is ready, and this is how to begin with it.",
-}
+
+class Adding(NamedTuple):
+    """What adding took: seconds, and CPU seconds of the process that added."""
+
+    seconds: float
+    cpu: float
+
+
+class Spent(NamedTuple):
+    """CPU seconds of the workers, and of each server."""
+
+    workers: float
+    servers: tuple[float, ...]
+
+    def since(self, before: Spent) -> Spent:
+        """Return what was spent after ``before``."""
+        pairs = zip(self.servers, before.servers, strict=True)
+        return Spent(self.workers - before.workers, tuple(now - then for now, then in pairs))
 
 
 class Arena:
-    """``with Arena(contestant, binary) as arena``; kills all its processes at the end."""
+    """``with Arena(contestant, binary, case) as arena``; kills all its processes at the end."""
 
     def __init__(
         self,
         contestant: Contestant,
         binary: str,
+        case: Case = CASES["tcp"],
         extra: dict[str, str] | None = None,
     ) -> None:
-        self._contestant = contestant
+        self._contestant, self._case = contestant, case
         self._workers: list[subprocess.Popen[bytes]] = []
         self._scratch = Path(tempfile.mkdtemp(prefix="hsj-"))
-        self.server = Server(binary, self._scratch)
-        self._env = contestant.env(self.server, self._scratch) | (extra or {})
+        folders = [self._scratch] + [self._scratch / f"s{n}" for n in range(1, contestant.bases)]
+        for folder in folders:
+            folder.mkdir(exist_ok=True)
+        #: One for each base; the first one is ``server``.
+        self.servers = [Server(binary, folder, tcp=case.link == "tcp") for folder in folders]
+        self.server = self.servers[0]
+        self._far = Distance(self.server.socket, ROUND_TRIP) if case.link == "1ms" else None
+        self._extra = extra or {}
+        #: How many jobs were added; their numbers are those below.
+        self.added = 0
 
     def __enter__(self) -> Arena:
         try:
-            self.server.__enter__()
+            for server in self.servers:
+                server.__enter__()
+            if self._far is not None:
+                self._far.__enter__()
         except BaseException:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._close()
             raise
+        port = self.server.port if self._far is None else self._far.port
+        address = Address(port, self.server.socket)
+        urls = [address.url, *(Address(one.port, one.socket).url for one in self.servers[1:])]
+        bases = {"BENCH_REDIS_BASES": ",".join(urls)}
+        self._env = self._contestant.env(address, self._scratch) | bases | self._extra
         return self
 
     def __exit__(
@@ -60,22 +88,28 @@ class Arena:
         tb: TracebackType | None,
     ) -> None:
         self.kill_workers()
-        self.server.__exit__(kind, error, tb)
+        self._close()
+
+    def _close(self) -> None:
+        if self._far is not None:
+            self._far.__exit__()
+        for server in self.servers:
+            server.__exit__(None, None, None)
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def add(
-        self, mode: str, n: int, task: str = "noop", warm: int = 0, organization: str | None = None
-    ) -> float:
-        """Add jobs in a separate process of the contestant; return the seconds it took."""
+    def add(self, mode: str, n: int, task: str = "mail", warm: int = 0) -> Adding:
+        """Add ``warm`` jobs and then, measured, ``n``, in a process of the contestant."""
         order = {
             "mode": mode,
             "task": task,
             "n": n,
+            "first": self.added,
             "warm": warm,
-            "payload": PAYLOAD,
+            "payload": self._case.payload,
             "seed": 1,
-            "organization": organization,
+            "organization": self._case.tenant,
         }
+        self.added += warm + n
         command = self._contestant.adder(json.dumps(order))
         adder = subprocess.Popen(
             command,
@@ -94,9 +128,9 @@ class Arena:
                 adder.wait()
         if adder.returncode:
             raise RuntimeError("adding failed: " + (err.strip().split("\n") or [""])[-1])
-        return float(json.loads(out)["seconds"])
+        return Adding(**json.loads(out))
 
-    def start_workers(self, shape: Shape, task: str = "noop") -> None:
+    def start_workers(self, shape: Shape, task: str = "mail") -> None:
         with (self._scratch / "worker.log").open("ab") as log:
             for _ in range(shape.copies):
                 worker = subprocess.Popen(
@@ -128,7 +162,28 @@ class Arena:
         self._workers.clear()
 
     def completed(self) -> int:
-        return self._contestant.completed(self.server)
+        return sum(self._contestant.completed(server) for server in self.servers)
+
+    def check(self) -> int:
+        """Return how many results there are. Raises RuntimeError unless each job has its own."""
+        results = [one for server in self.servers for one in self._contestant.results(server)]
+        good = [one["id"] for one in results if isinstance(one, dict) and one.get("ok") is True]
+        if sorted(good) != list(range(self.added)):
+            raise RuntimeError(
+                f"{self.added} jobs were added, {len(results)} have ended"
+                f" and {len(set(good))} of them have their result"
+            )
+        return len(good)
+
+    def spent(self) -> Spent:
+        """Return the CPU seconds of the workers and of Redis so far."""
+        workers = sum(cpu.of_tree(one.pid) for one in self._workers)
+        return Spent(workers, tuple(server.cpu() for server in self.servers))
+
+    def totals(self) -> Totals:
+        """Return the counters of all servers, without the benchmark's own requests."""
+        counted = [server.totals() for server in self.servers]
+        return Totals(sum(one.commands for one in counted), sum(one.reads for one in counted))
 
     def marks(self) -> int:
         """Return how many processes have started their first job."""

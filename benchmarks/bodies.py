@@ -30,14 +30,27 @@ def _append(name: str, line: str) -> None:
     os.write(_files[path], line.encode())
 
 
-def probe(payload: dict[str, Any]) -> None:
+def mail(payload: dict[str, Any]) -> dict[str, Any]:
+    """Do nothing, and return a small result."""
+    mark()
+    return _done(payload)
+
+
+def probe(payload: dict[str, Any]) -> dict[str, Any]:
     """Record how many ms after ``payload["t"]`` the task starts; 0 is a warm-up."""
     now = time.time()
     if payload["t"]:
         _append("late", f"{(now - payload['t']) * 1000:.3f}\n")
+    return _done(payload)
 
 
-def nap(payload: dict[str, Any]) -> None:
+def nap(payload: dict[str, Any]) -> dict[str, Any]:
     """Work for 5 ms, then record the job."""
     time.sleep(0.005)
     _append("ran", f"{payload['i']}\n")
+    return _done(payload)
+
+
+def _done(payload: dict[str, Any]) -> dict[str, Any]:
+    """What every task returns; `arena.Arena.check` looks for it."""
+    return {"ok": True, "id": payload["i"]}

@@ -1,16 +1,16 @@
-"""The contestants: how each is started, and where it counts finished jobs."""
+"""The contestants in Python, and what a contestant is: how it is started, what its jobs returned."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
+import pickle
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from benchmarks.server import Server
 
@@ -30,6 +30,18 @@ class Shape:
     marks: int
 
 
+@dataclass(frozen=True)
+class Address:
+    """Where contestants reach Redis: at a port of 127.0.0.1, or at a socket if that is 0."""
+
+    port: int
+    socket: Path
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0" if self.port else f"unix://{self.socket}"
+
+
 class Contestant:
     """A job system. Each command it gives runs with the environment of `env`."""
 
@@ -43,22 +55,25 @@ class Contestant:
     two: tuple[Shape, ...]
     #: One process, up to ten jobs at a time.
     ten: Shape
-    #: Whether it supports organizations, so that their memory can be measured.
-    organizations = False
+    #: The part of a drain's jobs that it is given; a slow contestant needs fewer for a rate.
+    portion = 1.0
+    #: How many servers it uses.
+    bases = 1
 
     @cached_property
     def skipped(self) -> str | None:
         """Return why it cannot run here; None if it can."""
         return None
 
-    def env(self, server: Server, scratch: Path) -> dict[str, str]:
+    def env(self, address: Address, scratch: Path) -> dict[str, str]:
         """The environment of workers and adders, without this process's own settings."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("QUEUE_", "JOBS_"))}
         return {
             **kept,
             "BENCH_DIR": str(scratch),
-            "BENCH_REDIS_URL": server.url,
-            "BENCH_REDIS_SOCKET": str(server.socket),
+            "BENCH_REDIS_URL": address.url,
+            "BENCH_REDIS_PORT": str(address.port),
+            "BENCH_REDIS_SOCKET": str(address.socket),
         }
 
     def lease_env(self, ms: int) -> dict[str, str]:
@@ -72,10 +87,15 @@ class Contestant:
         raise NotImplementedError
 
     def completed(self, server: Server) -> int:
+        """Return how many jobs have ended well."""
         return int(server.ask(*self.count))
 
+    def results(self, server: Server) -> list[Any]:
+        """Return what the completed jobs returned, as the contestant keeps it."""
+        raise NotImplementedError
 
-def _huey_shape(kind: str, workers: int, copies: int = 1) -> Shape:
+
+def huey_shape(kind: str, workers: int, copies: int = 1) -> Shape:
     label = f"{copies} x {kind} x {workers}"
     running = copies * (workers if kind == "process" else 1)
     return Shape(label, copies, ("-k", kind, "-w", str(workers)), running)
@@ -86,11 +106,11 @@ class PythonContestant(Contestant):
 
     module: str
     flags: tuple[str, ...] = ()
-    two = (_huey_shape("thread", 1, copies=2), _huey_shape("process", 2))
-    ten = _huey_shape("thread", 10)
+    two: tuple[Shape, ...] = (huey_shape("thread", 1, copies=2), huey_shape("process", 2))
+    ten = huey_shape("thread", 10)
 
-    def env(self, server: Server, scratch: Path) -> dict[str, str]:
-        return {**super().env(server, scratch), "PYTHONPATH": str(HERE.parent)}
+    def env(self, address: Address, scratch: Path) -> dict[str, str]:
+        return {**super().env(address, scratch), "PYTHONPATH": str(HERE.parent)}
 
     def worker(self, shape: Shape, task: str) -> list[str]:
         consumer = [sys.executable, "-m", "huey.bin.huey_consumer", f"{self.module}.huey"]
@@ -101,18 +121,21 @@ class PythonContestant(Contestant):
 
 
 class Subject(PythonContestant):
-    """hsejobs, with the log level WARNING or the default one."""
+    """hsejobs as shipped, or with the log level WARNING."""
 
     name = family = "hsejobs"
     module = "benchmarks.subject"
     count = ("ZCARD", "hsejobs:{bench}:completed")
-    one = (_huey_shape("thread", 1), _huey_shape("process", 1), _huey_shape("thread", 4))
-    organizations = True
+    one: tuple[Shape, ...] = (
+        huey_shape("thread", 1),
+        huey_shape("process", 1),
+        huey_shape("thread", 4),
+    )
 
-    def __init__(self, shipped: bool = False) -> None:
-        self._shipped = shipped
-        if shipped:
-            self.name = "hsejobs, default log level"
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        if quiet:
+            self.name = "hsejobs, warnings only"
 
     @cached_property
     def skipped(self) -> str | None:
@@ -127,10 +150,16 @@ class Subject(PythonContestant):
             return "hsejobs.engine cannot be imported: " + tried.stderr.strip().split("\n")[-1]
         return None
 
-    def env(self, server: Server, scratch: Path) -> dict[str, str]:
-        env = super().env(server, scratch)
-        env |= {"QUEUE_REDIS_URL": server.url, "JOBS_HOME": str(scratch / "home")}
-        return env if self._shipped else {**env, "JOBS_LOG_LEVEL": "WARNING"}
+    def env(self, address: Address, scratch: Path) -> dict[str, str]:
+        env = super().env(address, scratch)
+        env |= {"QUEUE_REDIS_URL": address.url, "JOBS_HOME": str(scratch / "home")}
+        return {**env, "JOBS_LOG_LEVEL": "WARNING"} if self._quiet else env
+
+    def results(self, server: Server) -> list[Any]:
+        base = "hsejobs:{bench}:"
+        ids = server.ask("ZRANGE", base + "completed", "0", "-1")
+        kept = server.ask_many([("HGET", f"{base}j:{one.decode()}", "r") for one in ids])
+        return [one and json.loads(one) for one in kept]
 
     def lease_env(self, ms: int) -> dict[str, str]:
         return {"QUEUE_LEASE_MS": str(ms)}
@@ -143,60 +172,9 @@ class PlainHuey(PythonContestant):
     module = "benchmarks.peers.huey_peer"
     flags = ("-q",)
     count = ("HLEN", "huey.results.bench")
-    one = (_huey_shape("thread", 1), _huey_shape("thread", 4))
+    one = (huey_shape("thread", 1), huey_shape("thread", 4))
+    portion = 0.25
 
-
-def _bull_shape(concurrency: int, copies: int = 1) -> Shape:
-    return Shape(f"{copies} x concurrency {concurrency}", copies, (str(concurrency),), copies)
-
-
-class Bull(Contestant):
-    """Bull 4 on Node, installed once into the system's temporary folder."""
-
-    name = family = "bull"
-    count = ("ZCARD", "bull:bench:completed")
-    one = tuple(_bull_shape(c) for c in (50, 16, 100))
-    two = tuple(_bull_shape(c, copies=2) for c in (50, 16, 100))
-    ten = _bull_shape(10)
-    _home = Path(tempfile.gettempdir()) / f"hsejobs-benchmark-bull-{os.getuid()}"
-
-    @cached_property
-    def skipped(self) -> str | None:
-        for program in ("node", "npm"):
-            if shutil.which(program) is None:
-                return f"no {program} on the PATH"
-        if self.version():
-            return None
-        self._home.mkdir(mode=0o700, exist_ok=True)
-        if self._home.stat().st_uid != os.getuid():
-            return "its temporary folder belongs to someone else"
-        (self._home / "package.json").write_text('{"private": true}\n')
-        install = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "bull@4"]
-        try:
-            done = subprocess.run(
-                install, cwd=self._home, capture_output=True, text=True, timeout=300, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return "npm install bull@4 took more than 300 s"
-        if done.returncode:
-            return "npm install bull@4 failed: " + done.stderr.strip().split("\n")[0]
-        return None
-
-    def version(self) -> str | None:
-        try:
-            package = (self._home / "node_modules/bull/package.json").read_text()
-        except OSError:
-            return None
-        return str(json.loads(package)["version"])
-
-    def env(self, server: Server, scratch: Path) -> dict[str, str]:
-        return {**super().env(server, scratch), "NODE_PATH": str(self._home / "node_modules")}
-
-    def lease_env(self, ms: int) -> dict[str, str]:
-        return {"BENCH_LEASE_MS": str(ms)}
-
-    def worker(self, shape: Shape, task: str) -> list[str]:
-        return ["node", str(HERE / "peers/bull/worker.js"), task, *shape.arguments]
-
-    def adder(self, order: str) -> list[str]:
-        return ["node", str(HERE / "peers/bull/add.js"), order]
+    def results(self, server: Server) -> list[Any]:
+        kept = server.ask("HVALS", "huey.results.bench")
+        return [pickle.loads(one) for one in kept]  # noqa: S301 - its own results

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 #: Parts of the names of figures that are better when higher; all others are better when lower.
-HIGHER_IS_BETTER = frozenset({"jobs/s"})
+HIGHER_IS_BETTER = frozenset({"jobs/s", "jobs_a_second"})
+#: What is counted, not compared.
+COUNTED = frozenset({"error", "results", "lost"})
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -24,6 +26,14 @@ def medians(samples: Sequence[dict[str, Any]]) -> dict[str, float]:
     return {n: _short(statistics.median(s[n] for s in good if n in s)) for n in names}
 
 
+def spreads(samples: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
+    """Return the lowest and the highest of each figure over the successful samples."""
+    good = [s for s in samples if "error" not in s]
+    names = list(dict.fromkeys(name for s in good for name in s))
+    found = {n: [s[n] for s in good if n in s] for n in names}
+    return {n: [_short(min(all_)), _short(max(all_))] for n, all_ in found.items()}
+
+
 def ratios(
     ours: Sequence[dict[str, Any]], theirs: Sequence[dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
@@ -34,7 +44,7 @@ def ratios(
     found: dict[str, list[float]] = {}
     for a, b in zip(ours, theirs, strict=True):
         for name, value in a.items():
-            if name != "error" and b.get(name):
+            if name not in COUNTED and b.get(name):
                 found.setdefault(name, []).append(_short(value / b[name]))
     return {
         name: {
@@ -58,7 +68,7 @@ def _short(value: float) -> float:
 def table(report: dict[str, Any]) -> str:
     """Return the report's medians and ratios as text."""
     measured = (n for m in report["measures"].values() for n in m["contestants"])
-    names = list(dict.fromkeys([*report["contestants"], *measured]))
+    names = list(dict.fromkeys([*measured, *report["contestants"]]))
     pairs = list(dict.fromkeys(p for m in report["measures"].values() for p in m["ratios"]))
     rows = [["", *names, *pairs]]
     for measure, results in report["measures"].items():
@@ -87,5 +97,7 @@ def table(report: dict[str, Any]) -> str:
 def _cell(result: dict[str, Any], figure: str) -> str:
     value = result.get("median", {}).get(figure)
     if value is not None:
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"
+        low, high = result["spread"][figure]
+        text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"
+        return text if low == high else f"{text} ({low:g}-{high:g})"
     return "failed" if any("error" in s for s in result.get("samples", [])) else "-"

@@ -204,7 +204,7 @@ def _readers_of_mail() -> dict[str, Callable[[str], object]]:
 
 
 def _other_readers() -> dict[str, Callable[[str], object]]:
-    from hsejobs import codec, masking
+    from hsejobs import cells, codec, masking
     from hsejobs.error_groups import normalized
     from hsejobs.services.hosts import ascii_host
     from hsejobs.services.webhooks import stringify
@@ -212,7 +212,6 @@ def _other_readers() -> dict[str, Callable[[str], object]]:
     from hsejobs.services.webhooks.head import HeadFilter
     from hsejobs.services.webhooks.payload import WebhookPayload
     from tasks.reports import document, filters
-    from tasks.shared import cells
 
     call: dict[str, Any] = {"url": "https://a.example/", "payload": {}, "eventType": "a"}
 

@@ -1,8 +1,13 @@
-"""Accepted jobs per second and p99 of the shim and of Express with Bull 4, 64 connections each.
+"""Accepted jobs per second and latencies of the shim and of Express with Bull 4, 64 connections each.
 
-``python -m benchmarks.http [--seconds 8] [--rounds 3] [--json]`` runs both in turn, one process
-each, with a private Redis each, signed tokens and no workers. ``--url URL --token TOKEN`` loads
-a server that runs already.
+``python -m benchmarks.http [--seconds 8] [--rounds 3] [--link tcp]`` runs both in turn, one process
+each, with a private Redis each, signed tokens and no workers; the client is the same and keeps its
+connections. hsejobs runs as shipped, and again without its log of every request. ``--url URL --token
+TOKEN`` loads a server that runs already.
+
+Prints one JSON document: ``median`` and ``spread`` (lowest and highest) of each side's figures, and
+``ratio``, hsejobs over Express round by round, of each of them. ``server CPU us`` and ``redis CPU us``
+are for an accepted job; ``lost`` counts accepted jobs that are not in Redis.
 """
 
 from __future__ import annotations
@@ -13,18 +18,22 @@ import contextlib
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.server import Server, find_binary
+from benchmarks import cpu
+from benchmarks.cases import LINKS, ROUND_TRIP
+from benchmarks.contestants import Address
+from benchmarks.distance import Distance
+from benchmarks.figures import medians, ratios, spreads
+from benchmarks.server import Server, find_binary, free_port
 
 CONNECTIONS = 64
 BODY = json.dumps(
@@ -100,14 +109,17 @@ async def load(url: str, token: str, seconds: float) -> tuple[list[float], list[
     return took, ids
 
 
-def figures(url: str, token: str, seconds: float) -> dict[str, Any]:
-    """Run one measurement after a second of warm-up."""
+def figures(
+    url: str, token: str, seconds: float, spent: Callable[[], dict[str, float]] = dict
+) -> dict[str, Any]:
+    """Run one measurement after a second of warm-up. ``spent`` gives CPU seconds so far, by name."""
     asyncio.run(load(url, token, 1.0))
-    began = time.perf_counter()
+    before, began = spent(), time.perf_counter()
     took, ids = asyncio.run(load(url, token, seconds))
-    passed = time.perf_counter() - began
+    passed, after = time.perf_counter() - began, spent()
     took.sort()
-    return {
+    costs = {name: round((after[name] - before[name]) / len(took) * 1e6, 1) for name in after}
+    return costs | {
         "jobs_a_second": round(len(took) / passed),
         "p50_ms": round(1000 * took[len(took) // 2], 2),
         "p99_ms": round(1000 * took[int(len(took) * 0.99)], 2),
@@ -154,46 +166,54 @@ def _answers(url: str) -> None:
             time.sleep(0.05)
 
 
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _spent(process: subprocess.Popen[str], server: Server) -> Callable[[], dict[str, float]]:
+    return lambda: {"server CPU us": cpu.of_tree(process.pid), "redis CPU us": server.cpu()}
 
 
-def shim(server: Server, folder: Path, seconds: float, level: str) -> dict[str, Any]:
-    """Return the shim's figures; ``lost``: accepted jobs that are not in Redis."""
-    port = _free_port()
+def shim(
+    server: Server, address: Address, folder: Path, seconds: float, level: str | None
+) -> dict[str, Any]:
+    """Return the shim's figures; ``level``: the log level, None for the one that is shipped."""
+    port = free_port()
     env = {
-        "QUEUE_REDIS_URL": server.url,
+        "QUEUE_REDIS_URL": address.url,
         "JOBS_HTTP_PORT": str(port),
         "JOBS_JWT_SECRET": SECRET,
         "JOBS_HOME": str(folder / "home"),
-        "JOBS_LOG_LEVEL": level,
     }
-    with _running([sys.executable, "-m", "hsejobs_cli", "serve"], env, folder):
-        _answers(f"http://127.0.0.1:{port}/healthz")
-        found = figures(f"http://127.0.0.1:{port}", _token(), seconds)
-    found["lost"] = sum(
-        not server.ask("EXISTS", f"hsejobs:{{email}}:j:{one}") for one in found.pop("ids")
-    )
+    if level is not None:
+        env["JOBS_LOG_LEVEL"] = level
+    with _running([sys.executable, "-m", "hsejobs_cli", "serve"], env, folder) as process:
+        url = f"http://127.0.0.1:{port}"
+        _answers(f"{url}/healthz")
+        found = figures(url, _token(), seconds, _spent(process, server))
+    found["lost"] = _lost(server, "hsejobs:{email}:j:", found.pop("ids"))
     return found
 
 
-def express(server: Server, folder: Path, seconds: float, modules: Path) -> dict[str, Any]:
+def express(
+    server: Server, address: Address, folder: Path, seconds: float, modules: Path
+) -> dict[str, Any]:
     """Return the same figures of Express with Bull."""
     env = {
-        "BENCH_REDIS_SOCKET": str(server.socket),
+        "BENCH_REDIS_PORT": str(address.port),
+        "BENCH_REDIS_SOCKET": str(address.socket),
         "JOBS_JWT_SECRET": SECRET,
         "NODE_PATH": str(modules / "node_modules"),
         "NODE_ENV": "production",
     }
     with _running(["node", str(PEER)], env, folder) as process:
         port = int(process.stdout.readline()) if process.stdout else 0
-        found = figures(f"http://127.0.0.1:{port}", _token(), seconds)
-    found["lost"] = sum(not server.ask("EXISTS", f"bull:email:{one}") for one in found.pop("ids"))
+        url = f"http://127.0.0.1:{port}"
+        found = figures(url, _token(), seconds, _spent(process, server))
+    found["lost"] = _lost(server, "bull:email:", found.pop("ids"))
     return found
+
+
+def _lost(server: Server, prefix: str, ids: list[str]) -> int:
+    """How many of the accepted jobs are not there, or have the id of another."""
+    there = sum(server.ask_many([("EXISTS", prefix + one) for one in set(ids)]))
+    return len(ids) - int(there)
 
 
 def installed() -> Path | None:
@@ -211,38 +231,44 @@ def installed() -> Path | None:
     return home
 
 
-def compare(seconds: float, rounds: int) -> dict[str, Any]:
-    """Medians of each, and the ratios pair by pair."""
+def _one(name: str, link: str, seconds: float, modules: Path | None) -> dict[str, Any]:
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir="/tmp"))
+    try:
+        with contextlib.ExitStack() as stack:
+            server = stack.enter_context(Server(find_binary(None), folder, tcp=link == "tcp"))
+            port = server.port
+            if link == "1ms":
+                port = stack.enter_context(Distance(server.socket, ROUND_TRIP)).port
+            address = Address(port, server.socket)
+            if modules is not None:
+                return express(server, address, folder, seconds, modules)
+            level = None if name == "hsejobs" else "WARNING"
+            return shim(server, address, folder, seconds, level)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def compare(seconds: float, rounds: int, link: str) -> dict[str, Any]:
+    """Medians and spreads of each, and the ratios pair by pair."""
     modules = installed()
-    runs: dict[str, list[dict[str, Any]]] = {}
-    for _ in range(rounds):
-        for name in ("hsejobs", "hsejobs, warnings only", "express"):
-            if name == "express" and modules is None:
-                continue
-            folder = Path(tempfile.mkdtemp(prefix="bench-", dir="/tmp"))
-            try:
-                with Server(find_binary(None), folder) as server:
-                    if name == "express" and modules is not None:
-                        found = express(server, folder, seconds, modules)
-                    else:
-                        level = "INFO" if name == "hsejobs" else "WARNING"
-                        found = shim(server, folder, seconds, level)
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+    names = ["hsejobs", "hsejobs, warnings only", *(["express"] if modules else [])]
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for number in range(rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            found = _one(name, link, seconds, modules if name == "express" else None)
             sys.stderr.write(f"{name}: {found}\n")
-            runs.setdefault(name, []).append(found)
-    middle = {
-        name: {key: statistics.median(one[key] for one in found) for key in found[0]}
-        for name, found in runs.items()
+            runs[name].append(found)
+    document: dict[str, Any] = {
+        "connections": CONNECTIONS,
+        "link": link,
+        "median": {name: medians(found) for name, found in runs.items()},
+        "spread": {name: spreads(found) for name, found in runs.items()},
     }
-    document: dict[str, Any] = {"connections": CONNECTIONS, "median": middle}
     if "express" in runs:
         document["ratio"] = {
-            name: [
-                round(ours["jobs_a_second"] / theirs["jobs_a_second"], 2)
-                for ours, theirs in zip(runs[name], runs["express"], strict=True)
-            ]
-            for name in runs
+            name: ratios(found, runs["express"])
+            for name, found in runs.items()
             if name != "express"
         }
     return document
@@ -253,6 +279,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.http")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--link", choices=LINKS, default="tcp", help="to Redis")
     parser.add_argument("--url")
     parser.add_argument("--token", default="")
     given = parser.parse_args()
@@ -260,7 +287,7 @@ def main() -> None:
         found = figures(given.url, given.token, given.seconds)
         del found["ids"]
     else:
-        found = compare(given.seconds, given.rounds)
+        found = compare(given.seconds, given.rounds, given.link)
     sys.stdout.write(json.dumps(found, indent=2) + "\n")
 
 

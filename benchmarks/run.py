@@ -1,4 +1,19 @@
-"""The command: measures every contestant in turn in each round, and prints the report."""
+"""The command: measures every contestant in turn in each round, and prints the report.
+
+The report is one JSON object:
+
+- ``environment``: the machine, the versions, ``code`` (a hash of hsejobs' code) and
+  ``round trip ms``, the median of 200 ``PING`` over each link;
+- ``load average before`` and ``after``: with other load, only ratios and CPU times are of use;
+- ``jobs``, ``rounds``; ``contestants``: by name, with the reason if one was skipped;
+- ``measures``: by measure and case, such as ``drain1 tcp``:
+  ``about``; ``tuning``, the jobs/s of each worker shape; ``contestants``, by name, each with
+  ``median``, ``spread`` (lowest and highest), ``samples`` (one a round; ``error`` if it failed)
+  and, of a drain, ``workers``, the shape; ``ratios``, by ``ours/theirs`` and figure, each with
+  the ``median`` of the ratios of each round, these ``rounds``, and which side is ``better``.
+
+hsejobs runs as shipped. ``hsejobs, warnings only`` is the same without its log of every job.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +25,27 @@ import os
 import platform
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import redis
+
 from benchmarks import figures
-from benchmarks.contestants import Bull, Contestant, PlainHuey, Subject
-from benchmarks.measures import FAILURES, MEASURES, Plan, Sample, tune
+from benchmarks.cases import CASES, LINKS, ROUND_TRIP, Case
+from benchmarks.checkout import fingerprint
+from benchmarks.contestants import HERE, Address, Contestant, PlainHuey, Subject
+from benchmarks.distance import Distance
+from benchmarks.measures import FAILURES, MEASURES, USUAL, Plan, Sample, tune
+from benchmarks.node_peers import Bull, BullMQ
 from benchmarks.server import Server, find_binary
 
-PEERS: dict[str, type[Contestant]] = {"huey": PlainHuey, "bull": Bull}
+PEERS: dict[str, type[Contestant]] = {"huey": PlainHuey, "bull": Bull, "bullmq": BullMQ}
 DRAINS = {"drain1": 1, "drain2": 2}
 
 
@@ -42,7 +65,7 @@ def _names(known: dict[str, Any]) -> Any:
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python benchmarks/engine.py",
-        description="Measures hsejobs beside plain Huey and Bull 4; JSON on stdout.",
+        description="Measures hsejobs beside plain Huey, Bull 4 and BullMQ; JSON on stdout.",
     )
     parser.add_argument("--jobs", type=int, default=20000, help="jobs a drain (default 20000)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds a measure (default 3)")
@@ -58,7 +81,17 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         type=_names(PEERS),
         default=list(PEERS),
         metavar="PEER,...",
-        help="of huey, bull (default both; '' for none)",
+        help="of huey, bull, bullmq (default all; '' for none)",
+    )
+    parser.add_argument(
+        "--cases",
+        type=_names(CASES),
+        metavar="CASE,...",
+        help="of "
+        + ", ".join(CASES)
+        + "; secret and tenant are over TCP (default: "
+        + "; ".join(f"{name}: {' '.join(cases)}" for name, cases in USUAL.items())
+        + ")",
     )
     parser.add_argument(
         "--redis",
@@ -75,63 +108,97 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def _environment(binary: str, bull: Bull | None) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="hsj-") as folder, Server(binary, Path(folder)) as one:
+def _environment(binary: str, everyone: list[Contestant]) -> dict[str, Any]:
+    with (
+        tempfile.TemporaryDirectory(prefix="hsj-") as folder,
+        Server(binary, Path(folder), tcp=True) as one,
+        Distance(one.socket, ROUND_TRIP) as far,
+    ):
         redis_version = one.version()
+        ports = {"tcp": one.port, "unix": 0, "1ms": far.port}
+        trips = {link: _round_trip(Address(ports[link], one.socket)) for link in LINKS}
     found: dict[str, Any] = {
         "cpus": os.cpu_count(),
         "machine": platform.machine(),
         "python": platform.python_version(),
         "server": redis_version,
+        "hsejobs": importlib.metadata.version("hsejobs"),
+        "code": fingerprint(HERE.parent),
         "huey": importlib.metadata.version("huey"),
         "redis-py": importlib.metadata.version("redis"),
         "hiredis": importlib.util.find_spec("hiredis") is not None,
+        "round trip ms": trips,
     }
-    if bull is not None and bull.skipped is None:
-        node = shutil.which("node") or "node"
-        version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True)
-        found |= {"node": version.stdout.strip(), "bull": bull.version()}
+    for peer in everyone:
+        if isinstance(peer, Bull) and peer.skipped is None:
+            node = shutil.which("node") or "node"
+            told = subprocess.run([node, "--version"], capture_output=True, text=True, check=True)
+            found |= {"node": told.stdout.strip(), peer.name: peer.version()}
     return found
 
 
-def _sample(measure: str, contestant: Contestant, plan: Plan) -> dict[str, Any]:
+def _round_trip(address: Address) -> float:
+    """The median of 200 round trips, in ms."""
+    client = redis.Redis.from_url(address.url)
+    took = []
+    for _ in range(200):
+        began = time.perf_counter()
+        client.ping()
+        took.append((time.perf_counter() - began) * 1000)
+    client.close()
+    return round(statistics.median(took), 3)
+
+
+def _sample(measure: str, contestant: Contestant, plan: Plan, case: Case) -> dict[str, Any]:
     """Run one measurement; a failure is recorded as a sample."""
-    _say(f"{measure}: {contestant.name}")
+    _say(f"{measure} {case.name}: {contestant.name}")
     try:
-        sample: Sample = MEASURES[measure](contestant, plan)
+        sample: Sample = MEASURES[measure](contestant, plan, case)
     except FAILURES as error:
-        _say(f"{measure}: {contestant.name} failed: {error}")
+        _say(f"{measure} {case.name}: {contestant.name} failed: {error}")
         return {"error": str(error)}
     return figures.rounded(sample)
 
 
+def _tuning(measure: str, contestants: list[Contestant], plan: Plan, case: Case) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for contestant in contestants:
+        if (contestant.family, DRAINS[measure], case.link) in plan.chosen:
+            continue
+        _say(f"{measure} {case.name}: tuning {contestant.name}")
+        try:
+            found[contestant.name] = tune(contestant, plan, DRAINS[measure], case)
+        except FAILURES as error:
+            found[contestant.name] = {"error": str(error)}
+    return found
+
+
 def _measure(
-    measure: str, contestants: list[Contestant], plan: Plan, arguments: argparse.Namespace
+    measure: str,
+    contestants: list[Contestant],
+    plan: Plan,
+    case: Case,
+    arguments: argparse.Namespace,
 ) -> dict[str, Any]:
     result: dict[str, Any] = {"about": (MEASURES[measure].__doc__ or "").split("\n")[0]}
     if measure in DRAINS and not arguments.no_tuning:
-        result["tuning"] = {}
-        for contestant in contestants:
-            _say(f"{measure}: tuning {contestant.name}")
-            try:
-                tried = tune(contestant, plan, DRAINS[measure])
-            except FAILURES as error:
-                result["tuning"][contestant.name] = {"error": str(error)}
-            else:
-                result["tuning"][contestant.name] = tried
+        result["tuning"] = _tuning(measure, contestants, plan, case)
     taking_part = list(contestants)
-    if measure in DRAINS and any(isinstance(c, Subject) for c in contestants):
-        taking_part.append(Subject(shipped=True))
+    if measure in DRAINS and case.name == "tcp":
+        taking_part += [Subject(quiet=True) for one in contestants if isinstance(one, Subject)]
     samples: dict[str, list[dict[str, Any]]] = {c.name: [] for c in taking_part}
-    for _ in range(arguments.rounds):
-        for contestant in taking_part:
-            samples[contestant.name].append(_sample(measure, contestant, plan))
+    for number in range(arguments.rounds):
+        # Each begins a round in turn: what came before may warm or tire the machine.
+        first = number % len(taking_part)
+        for contestant in taking_part[first:] + taking_part[:first]:
+            samples[contestant.name].append(_sample(measure, contestant, plan, case))
     result["contestants"] = {
-        name: {"median": figures.medians(all_), "samples": all_} for name, all_ in samples.items()
+        name: {"median": figures.medians(all_), "spread": figures.spreads(all_), "samples": all_}
+        for name, all_ in samples.items()
     }
     if measure in DRAINS:
         for contestant in taking_part:
-            shape = plan.shape(contestant, DRAINS[measure])
+            shape = plan.shape(contestant, DRAINS[measure], case)
             result["contestants"][contestant.name]["workers"] = shape.label
     result["ratios"] = {
         f"{ours}/{peer.name}": figures.ratios(samples[ours], samples[peer.name])
@@ -163,9 +230,8 @@ def main(argv: list[str] | None = None) -> int:
     everyone: list[Contestant] = [Subject(), *(PEERS[name]() for name in arguments.peers)]
     present = [c for c in everyone if c.skipped is None]
     plan = Plan(arguments.jobs, binary)
-    bull = next((c for c in everyone if isinstance(c, Bull)), None)
     report: dict[str, Any] = {
-        "environment": _environment(binary, bull),
+        "environment": _environment(binary, everyone),
         # Load of other programs makes single figures unusable and ratios inexact.
         "load average before": round(os.getloadavg()[0], 2),
         "jobs": arguments.jobs,
@@ -174,7 +240,10 @@ def main(argv: list[str] | None = None) -> int:
         "measures": {},
     }
     for measure in arguments.only:
-        report["measures"][measure] = _measure(measure, present, plan, arguments)
+        for name in arguments.cases or USUAL[measure]:
+            found = _measure(measure, present, plan, CASES[name], arguments)
+            report["measures"][f"{measure} {name}"] = found
+    report["load average after"] = round(os.getloadavg()[0], 2)
     print(json.dumps(report, indent=2))
     _say("\n" + figures.table(report))
     failed = any(

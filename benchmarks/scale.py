@@ -75,7 +75,7 @@ def measure(waiting: int, worked: int, binary: str) -> dict[str, Any]:
     with Arena(Subject(), binary) as arena:
         adding = arena.add("bulk", waiting)
         report: dict[str, Any] = {
-            "added jobs/s": round(waiting / adding),
+            "added jobs/s": round(waiting / adding.seconds),
             "Redis MB": round(arena.server.used_memory() / 1e6),
             "waiting": _looks(arena, State.WAITING),
         }

@@ -1,9 +1,10 @@
-"""A private Redis for one measurement, on a unix socket; in memory only by default."""
+"""A private Redis for one measurement, on a unix socket and, if asked, a port; in memory by default."""
 
 from __future__ import annotations
 
 import importlib
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -46,18 +47,29 @@ class Totals(NamedTuple):
     reads: int
 
 
+def free_port() -> int:
+    """Return a port of the loopback interface that no one listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Server:
     """Starts on entry, is killed on exit; counts the commands that are sent through it.
 
     ``asked`` is the number of commands that this object's own client has sent, so
-    that they can be taken off the server's totals.
+    that they can be taken off the server's totals. That client uses the unix socket;
+    with ``tcp`` the server listens on ``port`` of the loopback interface as well.
     """
 
-    def __init__(self, binary: str, folder: Path, *, append_only: bool = False) -> None:
+    def __init__(
+        self, binary: str, folder: Path, *, append_only: bool = False, tcp: bool = False
+    ) -> None:
         self._binary = binary
         self._append_only = "yes" if append_only else "no"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port() if tcp else 0
         self.socket = folder / "redis.sock"
         self.url = f"unix://{self.socket}"
         self.asked = 0
@@ -81,7 +93,9 @@ class Server:
                 [
                     self._binary,
                     "--port",
-                    "0",
+                    str(self.port),
+                    "--bind",
+                    "127.0.0.1",
                     "--unixsocket",
                     str(self.socket),
                     "--save",
@@ -114,8 +128,8 @@ class Server:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        self._client.close()
         if self._process is not None:
+            self._client.close()
             self._process.kill()
             self._process.wait()
 
@@ -123,6 +137,22 @@ class Server:
         """Send one command and return its reply."""
         self.asked += 1
         return self._client.execute_command(*command)
+
+    def ask_many(self, commands: list[tuple[str, ...]]) -> list[Any]:
+        """Send commands a thousand at a time and return their replies."""
+        self.asked += len(commands)
+        replies: list[Any] = []
+        for start in range(0, len(commands), 1000):
+            pipe = self._client.pipeline(transaction=False)
+            for command in commands[start : start + 1000]:
+                pipe.execute_command(*command)
+            replies += pipe.execute()
+        return replies
+
+    def cpu(self) -> float:
+        """Return the CPU seconds that the server has used."""
+        info = self.ask("INFO", "cpu")
+        return float(info["used_cpu_user"] + info["used_cpu_sys"])
 
     def info(self) -> dict[str, Any]:
         """Return ``INFO`` as one flat mapping."""

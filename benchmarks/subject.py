@@ -13,26 +13,30 @@ from hsejobs.engine import JobHuey
 huey = JobHuey("bench", attempts=3, backoff=5.0, timeout=60.0)
 
 
-def noop(payload: dict[str, Any]) -> None:
-    bodies.mark()
+def mail(payload: dict[str, Any]) -> dict[str, Any]:
+    return bodies.mail(payload)
 
 
-def probe(payload: dict[str, Any]) -> None:
-    bodies.probe(payload)
+def probe(payload: dict[str, Any]) -> dict[str, Any]:
+    return bodies.probe(payload)
 
 
-def nap(payload: dict[str, Any]) -> None:
-    bodies.nap(payload)
+def nap(payload: dict[str, Any]) -> dict[str, Any]:
+    return bodies.nap(payload)
 
 
-TASKS: dict[str, Any] = {body.__name__: huey.task()(body) for body in (noop, probe, nap)}
+TASKS: dict[str, Any] = {body.__name__: huey.task()(body) for body in (mail, probe, nap)}
 
 
-def add(task: str, payload: dict[str, Any], delay: float | None = None) -> None:
-    if delay is None:
-        TASKS[task].add(payload)
-    else:
-        TASKS[task].add(payload, delay=delay)
+def add(
+    task: str, payload: dict[str, Any], organization: str | None, delay: float | None = None
+) -> None:
+    options: dict[str, Any] = {}
+    if organization is not None:
+        options["organization_id"] = organization
+    if delay is not None:
+        options["delay"] = delay
+    TASKS[task].add(payload, **options)
 
 
 def add_many(task: str, payloads: list[dict[str, Any]], organization: str | None) -> None:

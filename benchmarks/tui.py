@@ -225,9 +225,9 @@ async def _gaps(found: list[float]) -> None:
 
 async def inside(url: str, home: Path) -> dict[str, Any]:
     """Measure what can only be measured inside the process."""
+    from hsejobs.control.filters import parse
     from hsejobs.model import State
     from hsejobs_tui.app import JobsApp
-    from hsejobs_tui.core.filters import parse
     from hsejobs_tui.core.options import Options
     from hsejobs_tui.dialogs.questions import Confirm, Working
     from hsejobs_tui.screens.queue import QueueView
@@ -248,7 +248,7 @@ async def inside(url: str, home: Path) -> dict[str, Any]:
         found["jump_ms"] = await _until(lambda: view.rows.key, "the last row")
         began = time.perf_counter()
         searched = [0]
-        steps = app.session.source.search("email", State.WAITING, parse("data.to=user77777@"))
+        steps = app.session.source.search("email", State.WAITING, parse("data.to~user77777@"))
         await app.session.each(steps, lambda step: searched.__setitem__(0, step.seen))
         found["search_s"], found["searched"] = time.perf_counter() - began, searched[0]
         view.dismiss()

@@ -218,7 +218,8 @@ LARGEST = 2**53 - 1
 
 def whole_number(value: object) -> int | None:
     """A record's value as an integer, truncated and clamped to ±LARGEST; None if it is not a number."""
-    if isinstance(value, bytes) and len(value) < 16 and value.isdigit():
+    # Nearly every value is this; a list of jobs has a million of them.
+    if value.__class__ is bytes and len(value) < 16 and value.isdigit():
         return int(value)
     try:
         number = float(value)  # type: ignore[arg-type]
@@ -239,8 +240,8 @@ def iso_time(ms: object) -> str | None:
     ms = whole_number(ms)
     if ms is None or not 0 <= ms <= _LAST_MS:
         return None
-    stamp = datetime.fromtimestamp(ms / 1000, UTC)
-    return stamp.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+    # The first 19 characters are the time to the second; a third of the time of `strftime`.
+    return f"{datetime.fromtimestamp(ms // 1000, UTC).isoformat()[:19]}.{ms % 1000:03d}Z"
 
 
 #: What a job waits for that a consumer sent back without running it, by code.

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 from urllib.parse import quote
 
 from hsejobs.environment import EnvironReader
@@ -197,8 +197,6 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         jobs_home=_home(read),
         http_host=read.host("JOBS_HTTP_HOST") or "127.0.0.1",
         http_port=read.integer("JOBS_HTTP_PORT", 8090, 0, 65535),
-        worker_metrics_host=read.host("JOBS_WORKER_METRICS_HOST") or "127.0.0.1",
-        worker_metrics_port=read.optional_integer("JOBS_WORKER_METRICS_PORT", 0, 65535),
         http_viewers=read.integer("JOBS_HTTP_VIEWERS", 10, 0, 1000),
         http_connections=read.integer("JOBS_HTTP_CONNECTIONS", 1000, 16, 100_000),
         http_head_timeout_ms=read.integer("JOBS_HTTP_HEAD_TIMEOUT", 10_000, 100, DAY_MS),
@@ -211,16 +209,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         jwt_public_key=read.public_key("JOBS_JWT_PUBLIC_KEY"),
         jwt_audience=read.text("JOBS_JWT_AUDIENCE"),
         jwt_issuer=read.text("JOBS_JWT_ISSUER"),
-        metrics_token=read.text("JOBS_METRICS_TOKEN"),
-        alert_waiting=read.limit("JOBS_ALERT_WAITING", 100, 1_000_000_000),
-        alert_failed_percent=read.limit("JOBS_ALERT_FAILED_PERCENT", 10, 100),
-        alert_stalled_ms=read.limit("JOBS_ALERT_STALLED_MS", 30_000, DAY_MS),
-        alert_no_worker_ms=read.limit("JOBS_ALERT_NO_WORKER_MS", 30_000, DAY_MS),
-        alert_oldest_ms=read.limit("JOBS_ALERT_OLDEST_MS", 600_000, DAY_MS),
-        alert_redis_ms=read.limit("JOBS_ALERT_REDIS_MS", 10_000, DAY_MS),
-        alert_webhook_url=read.url("JOBS_ALERT_WEBHOOK_URL", "http", "https"),
-        alert_webhook_secret=read.text("JOBS_ALERT_WEBHOOK_SECRET"),
-        alert_mail_to=read.addresses("JOBS_ALERT_MAIL_TO"),
+        **_watching(read),
         secret_keys=read.keys("JOBS_SECRET_KEY", 1),
         platform_database_url=read.url("PLATFORM_DATABASE_URL"),
         platform_invite_url=read.public_url("PLATFORM_INVITE_URL"),
@@ -234,6 +223,24 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         global_overrides=QueueOverrides(concurrency, attempts, backoff_ms),
         queue_overrides=_queues(read, env),
     )
+
+
+def _watching(read: EnvironReader) -> dict[str, Any]:
+    """The settings of metrics and alerts."""
+    return {
+        "worker_metrics_host": read.host("JOBS_WORKER_METRICS_HOST") or "127.0.0.1",
+        "worker_metrics_port": read.optional_integer("JOBS_WORKER_METRICS_PORT", 0, 65535),
+        "metrics_token": read.text("JOBS_METRICS_TOKEN"),
+        "alert_waiting": read.limit("JOBS_ALERT_WAITING", 100, 1_000_000_000),
+        "alert_failed_percent": read.limit("JOBS_ALERT_FAILED_PERCENT", 10, 100),
+        "alert_stalled_ms": read.limit("JOBS_ALERT_STALLED_MS", 30_000, DAY_MS),
+        "alert_no_worker_ms": read.limit("JOBS_ALERT_NO_WORKER_MS", 30_000, DAY_MS),
+        "alert_oldest_ms": read.limit("JOBS_ALERT_OLDEST_MS", 600_000, DAY_MS),
+        "alert_redis_ms": read.limit("JOBS_ALERT_REDIS_MS", 10_000, DAY_MS),
+        "alert_webhook_url": read.url("JOBS_ALERT_WEBHOOK_URL", "http", "https"),
+        "alert_webhook_secret": read.text("JOBS_ALERT_WEBHOOK_SECRET"),
+        "alert_mail_to": read.addresses("JOBS_ALERT_MAIL_TO"),
+    }
 
 
 def redis_target(settings: Settings) -> str:

@@ -13,11 +13,17 @@ from hsejobs.control.progress import PAST
 from hsejobs.errors import InvalidOption
 from hsejobs.model import State
 from hsejobs_cli import output
+from hsejobs_cli.bulk import DryRun, Status, Where, by_filter, check_target
 from hsejobs_cli.look import Json, Org, Queue
 from hsejobs_cli.session import CommandSession
 
 Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")]
-Id = Annotated[str | None, typer.Argument(metavar="[ID]", help="The job's id; or use --all.")]
+Id = Annotated[
+    str | None, typer.Argument(metavar="[ID]", help="The job's id; or use --all or --where.")
+]
+IdOrWhere = Annotated[
+    str | None, typer.Argument(metavar="[ID]", help="The job's id; or use --where.")
+]
 All = Annotated[bool, typer.Option("--all", help="Apply to every job in that state.")]
 
 
@@ -32,17 +38,39 @@ def register(app: typer.Typer) -> None:
 
 
 def retry(
-    queue: Queue, job_id: Id = None, every: All = False, org: Org = None, as_json: Json = False
+    queue: Queue,
+    job_id: Id = None,
+    every: All = False,
+    where: Where = None,
+    dry_run: DryRun = False,
+    org: Org = None,
+    as_json: Json = False,
 ) -> None:
     """Retry failed jobs: they wait again, with all their attempts."""
-    _move("retry", State.FAILED, queue, job_id, every, org, as_json)
+    check_target(job_id, where, every=every, dry_run=dry_run)
+    if where is not None:
+        session = CommandSession()
+        by_filter(session, "retry", queue, where, org=org, dry_run=dry_run, as_json=as_json)
+        return
+    _move("retry", State.FAILED, queue, job_id, org, as_json)
 
 
 def promote(
-    queue: Queue, job_id: Id = None, every: All = False, org: Org = None, as_json: Json = False
+    queue: Queue,
+    job_id: Id = None,
+    every: All = False,
+    where: Where = None,
+    dry_run: DryRun = False,
+    org: Org = None,
+    as_json: Json = False,
 ) -> None:
     """Promote delayed jobs: they wait for a worker now."""
-    _move("promote", State.DELAYED, queue, job_id, every, org, as_json)
+    check_target(job_id, where, every=every, dry_run=dry_run)
+    if where is not None:
+        session = CommandSession()
+        by_filter(session, "promote", queue, where, org=org, dry_run=dry_run, as_json=as_json)
+        return
+    _move("promote", State.DELAYED, queue, job_id, org, as_json)
 
 
 def _move(
@@ -50,14 +78,11 @@ def _move(
     state: State,
     queue: str,
     job_id: str | None,
-    every: bool,
     org: str | None,
     as_json: bool,
 ) -> None:
     session = CommandSession()
     acts = session.acts(org)
-    if (job_id is None) is not every:
-        raise InvalidOption("id", "must be given, unless --all is used; give only one of the two")
     info = session.info(queue)
     past = PAST[act]
     if job_id is not None:
@@ -85,13 +110,32 @@ def _skipped_note(count: int, why: str) -> str:
 
 def cancel(
     queue: Queue,
-    job_id: Annotated[str, typer.Argument(metavar="ID", help="The job's id.")],
+    job_id: IdOrWhere = None,
+    where: Where = None,
+    status: Status = None,
     reason: Annotated[str | None, typer.Option(help="Why; kept with the job.")] = None,
+    dry_run: DryRun = False,
     org: Org = None,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Cancel a job: it fails now, or is interrupted if it runs."""
+    """Cancel a job, or the jobs that match: they fail now, or are interrupted if they run."""
+    check_target(job_id, where, status=status, dry_run=dry_run)
     session = CommandSession()
+    if job_id is None:
+        by_filter(
+            session,
+            "cancel",
+            queue,
+            where or "",
+            status=status,
+            org=org,
+            reason=reason,
+            dry_run=dry_run,
+            yes=yes,
+            as_json=as_json,
+        )
+        return
     acts = session.acts(org)
     info = session.info(queue)
     changed = acts.one("cancel", queue, job_id, reason=reason)
@@ -109,13 +153,30 @@ def cancel(
 
 def remove(
     queue: Queue,
-    job_id: Annotated[str, typer.Argument(metavar="ID", help="The job's id.")],
+    job_id: IdOrWhere = None,
+    where: Where = None,
+    status: Status = None,
+    dry_run: DryRun = False,
     org: Org = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Remove one job permanently, with its file."""
+    """Remove a job, or the jobs that match, permanently, with their files."""
+    check_target(job_id, where, status=status, dry_run=dry_run)
     session = CommandSession()
+    if job_id is None:
+        by_filter(
+            session,
+            "remove",
+            queue,
+            where or "",
+            status=status,
+            org=org,
+            dry_run=dry_run,
+            yes=yes,
+            as_json=as_json,
+        )
+        return
     acts = session.acts(org)
     session.info(queue)
     job = session.reader.job(queue, job_id, acts.org, limit=1)

@@ -1,4 +1,4 @@
-"""The commands that only read: stats, jobs, job, workers, schedules (and `schedules run`)."""
+"""The commands that only read: stats, job, workers, schedules (and `schedules run`)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ Org = Annotated[
 
 def register(app: typer.Typer) -> None:
     app.command(epilog="Example: hsejobs stats --json")(stats)
-    app.command(epilog="Example: hsejobs jobs email --status failed --limit 20")(jobs)
     app.command(epilog="Example: hsejobs job email welcome-42")(job)
     app.command(epilog="Example: hsejobs family data-exports export-7")(family)
     app.command(epilog="Example: hsejobs workers --json")(workers)
@@ -78,58 +77,6 @@ def stats(as_json: Json = False, org: Org = None) -> None:
         rows,
         right=range(1, 12),
     )
-
-
-def jobs(
-    queue: Queue,
-    status: Annotated[
-        str,
-        typer.Option(
-            help="The jobs' state: waiting, active, delayed, completed, failed or paused."
-        ),
-    ] = "waiting",
-    limit: Annotated[int, typer.Option(help="Jobs on the page, 1 to 200.")] = 50,
-    cursor: Annotated[
-        str | None, typer.Option(help="Continue after a page: its `next` value.")
-    ] = None,
-    org: Org = None,
-    as_json: Json = False,
-) -> None:
-    """List the jobs in a state, one page at a time."""
-    session = CommandSession()
-    info = session.info(queue)
-    actor = session.actor(org)
-    listed = views.listing(
-        session.reader,
-        info,
-        status,
-        actor,
-        limit=limit,
-        cursor=cursor,
-        organization_id=actor.organization_id,
-    )
-    if as_json:
-        output.document(listed)
-        return
-    shown = listed["jobs"]
-    output.table(
-        ("id", "task", "organization", "priority", "attempts", "added", "error"),
-        [
-            (
-                one["id"],
-                one["name"].rpartition(".")[2],
-                one["organizationId"],
-                one["priority"],
-                f"{one['attemptsMade']}/{one['attempts']}",
-                one["createdAt"],
-                (one["failedReason"] or "").partition("\n")[0],
-            )
-            for one in shown
-        ],
-    )
-    typer.echo(f"{len(shown)} of {listed['total']:,}")
-    if listed["next"]:
-        typer.echo(f"more: --cursor {listed['next']}")
 
 
 def job(

@@ -9,7 +9,7 @@ import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
@@ -21,13 +21,24 @@ from hsejobs.errors import JobsError
 from hsejobs.model import RESERVED_QUEUE_NAMES
 from hsejobs.services.alerts import Watcher
 from hsejobs.watch import logs
-from hsejobs_http import auditing, dashboard, docs_page, files, history, metrics, openapi, routes
+from hsejobs_http import (
+    auditing,
+    bulk,
+    dashboard,
+    docs_page,
+    files,
+    history,
+    metrics,
+    openapi,
+    routes,
+    waiting,
+)
 from hsejobs_http.answers import answer
 from hsejobs_http.creating import create
 from hsejobs_http.gate import RequestGate
 from hsejobs_http.problems import INTERNAL_ERROR, Problem, problem_of, unexpected
 from hsejobs_http.proxies import Proxies
-from hsejobs_http.queries import check_query, known_names
+from hsejobs_http.queries import QueryCheck
 from hsejobs_http.state import Shim
 
 #: What the path of an add begins with; the queue's name follows.
@@ -79,12 +90,14 @@ def create_app() -> Any:
     app.include_router(auditing.router)
     app.include_router(routes.router)
     app.include_router(history.router)
+    app.include_router(bulk.router)
+    app.include_router(waiting.router)
     app.include_router(dashboard.router)
     app.include_router(docs_page.router)
     for path in ("/ws", "/ws/{organization_id:path}"):
         app.router.routes.append(WebSocketRoute(dashboard.PATH + path, dashboard.socket))
     for path, endpoint in (("/healthz", _healthy), ("/readyz", _ready), ("/metrics", _metrics)):
-        app.add_api_route(path, endpoint, methods=["GET"], dependencies=[Depends(check_query)])
+        app.add_api_route(path, endpoint, methods=["GET"])
     files.register(app)
     # For the list of routes and the methods of the path: `_Front` takes the requests.
     app.router.routes.insert(0, _Adding(_ADDS + "{queue}", create, methods=["POST"]))
@@ -100,15 +113,15 @@ def create_app() -> Any:
         app, shim_state.verifier, shim_state.settings.metrics_token, shim_state.counts, proxies
     )
     gate.entry = _Front(app)
-    app.state.queries = known_names(all_routes(app))
+    gate.check_query = QueryCheck(all_routes(app))
     gate.paths = {one.endpoint: one.path_format for one in all_routes(app)}
     return gate
 
 
 def all_routes(app: FastAPI) -> list[Any]:
     """Returns all routes, including those of routers that FastAPI keeps separate."""
-    parts = (auditing, routes, history, dashboard, docs_page)
-    known = [*app.routes, *(one for part in parts for one in part.router.routes)]
+    parts = (auditing, routes, history, bulk, waiting, dashboard, docs_page)
+    known = [*app.routes, *(route for part in parts for route in part.router.routes)]
     return [one for one in known if hasattr(one, "endpoint") and hasattr(one, "methods")]
 
 

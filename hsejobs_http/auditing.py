@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Request
+import re
+
+from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from hsejobs.control.actors import Actor
 from hsejobs.control.audit import page
 from hsejobs.control.durations import parse_duration
+from hsejobs.errors import InvalidOption
 from hsejobs.model import check_organization
 from hsejobs_http.answers import answer
-from hsejobs_http.queries import check_query
+from hsejobs_http.openapi_schemas import SINCE
 from hsejobs_http.state import actor, number, organization_in_view, require_role, shim
 
-router = APIRouter(prefix="/api/jobs", dependencies=[Depends(check_query)])
+router = APIRouter(prefix="/api/jobs")
 
 
 @router.get("/audit")
@@ -42,8 +45,15 @@ def _page(request: Request) -> Response:
         queue=queue,
         who=query.get("who"),
         act=query.get("act"),
-        since_ms=None if since is None else parse_duration(since, "since"),
+        since_ms=None if since is None else _duration(since),
         limit=number(request, "limit", 50),
         cursor=query.get("cursor"),
     )
     return answer(found.public())
+
+
+def _duration(text: str) -> int:
+    """Returns ms. Raises InvalidOption."""
+    if not re.fullmatch(SINCE, text):
+        raise InvalidOption("since", "must be a duration such as 30s, 15m, 1h or 7d")
+    return parse_duration(text, "since")

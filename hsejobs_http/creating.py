@@ -30,11 +30,10 @@ from hsejobs.model import check_organization
 from hsejobs.services.artifacts.access import viewer_of
 from hsejobs.store.registry import QueueInfo
 from hsejobs.store.write import Added, NewJob, new_nonce
-from hsejobs_http import bodies
+from hsejobs_http import bodies, waiting
 from hsejobs_http.answers import Accepted
 from hsejobs_http.bodies import AddRequest
 from hsejobs_http.problems import Problem
-from hsejobs_http.queries import check_query
 from hsejobs_http.state import Shim, require_role, shim
 from hsejobs_http.tokens import Caller
 
@@ -42,7 +41,6 @@ from hsejobs_http.tokens import Caller
 async def create(request: Request) -> Response:
     """Adds a job; answers 202 with its id once it is in Redis."""
     shim_state = shim(request)
-    await check_query(request)
     queue = request.path_params["queue"]
     info = shim_state.known(queue)
     if info is None:
@@ -56,9 +54,14 @@ async def create(request: Request) -> Response:
     sent = bodies.read_add_request(body, fields, keys, shim_state.salt, closed=closed, size=size)
     new = _new_job(shim_state, info, sent, who, request.scope["trace"])
     await _check_artifacts(shim_state, queue, new)
+    seconds = waiting.wait_seconds(request) if request.scope["query_string"] else 0
     added = await shim_state.adder.add(queue, new)
     if not added.created:
         await run_in_threadpool(_check_same, shim_state, queue, new, who, bool(keys))
+    if seconds:
+        ended = await waiting.after_adding(request, queue, added, seconds)
+        if ended is not None:
+            return ended
     return _answer(queue, added)
 
 

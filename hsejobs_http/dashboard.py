@@ -19,12 +19,15 @@ from hsejobs.model import check_organization
 from hsejobs_http import bodies
 from hsejobs_http.pages import login_page, view_page
 from hsejobs_http.problems import Problem
+from hsejobs_http.queries import check_names
 from hsejobs_http.state import Shim, caller, organization_in_view, shim
 from hsejobs_http.tokens import Caller, bearer, check_once
 
 PATH = "/api/jobs/dashboard"
 LOGIN = f"{PATH}/login"
 COOKIE = "hsejobs_session"
+#: What the terminal's script sends in the address of its socket.
+SOCKET_QUERY = ("width", "height")
 #: The files that the page loads: package, path in it, media type.
 _FILES = {
     "dashboard.js": ("hsejobs_http", "dashboard.js", "text/javascript"),
@@ -174,6 +177,7 @@ async def socket(socket: WebSocket) -> None:
     try:
         check_once(socket.scope["headers"])
         check_origin(shim_state, socket.headers)
+        check_names(socket.scope["query_string"], SOCKET_QUERY)
         token = bearer(headers) or cookie_token(headers)
         if token is None:
             raise Problem(401, "unauthenticated", "log in, or send Authorization: Bearer <token>")

@@ -15,6 +15,7 @@ from hsejobs_http.bodies import BODY_LIMIT, too_large
 from hsejobs_http.counting import UNMATCHED, Counts
 from hsejobs_http.problems import Problem, stopping, unexpected
 from hsejobs_http.proxies import Proxies
+from hsejobs_http.queries import QueryCheck
 from hsejobs_http.tokens import TokenVerifier, bearer, check_once
 
 #: Seconds for which log lines are collected before they are written.
@@ -44,6 +45,7 @@ class RequestGate:
         self.counts, self.proxies = counts, proxies
         #: Path templates by endpoint; requests to others are counted as `unmatched`.
         self.paths: dict[Any, str] = {}
+        self.check_query = QueryCheck(())
         self._flushing = False
         # Each read of the kernel's random numbers gives the interpreter away to the adder's thread.
         self._random = random.Random()
@@ -69,10 +71,11 @@ class RequestGate:
         method = scope["method"]
         if method == "HEAD" and not _ARTIFACTS.fullmatch(scope["path"]):
             # Handled as GET; uvicorn sends only the head of the answer.
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", "head": True}
         try:
             try:
                 self._check(scope, headers)
+                self.check_query(scope)
                 await self.entry(scope, receive, answer)
             except Problem as problem:
                 page = problem.status == 401 and dashboard.wants_page(scope["path"], headers)

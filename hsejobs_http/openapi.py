@@ -14,6 +14,7 @@ from hsejobs.described import document_schema
 from hsejobs.engine.huey import JobHuey
 from hsejobs.model import RESERVED_QUEUE_NAMES
 from hsejobs_http.openapi_history import HISTORY_SCHEMAS
+from hsejobs_http.openapi_operators import OPERATOR_SCHEMAS
 from hsejobs_http.openapi_routes import OTHER_QUEUES, ROUTES, responses, without_options
 from hsejobs_http.openapi_schemas import (
     JOB_ID,
@@ -44,7 +45,7 @@ def document(app: FastAPI, application: Application) -> dict[str, Any]:
         title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes
     )
     queues, examples = application.queues, application.hook("examples") or {}
-    schemas = {**SCHEMAS, **HISTORY_SCHEMAS}
+    schemas = {**SCHEMAS, **HISTORY_SCHEMAS, **OPERATOR_SCHEMAS}
     # Relative to the address that the document was loaded from.
     result["servers"] = [{"url": "/"}]
     result["components"] = {
@@ -148,7 +149,7 @@ def _add_operation(
         else f"Add a job to {name}",
         "description": _ADD_DESCRIPTION,
         "operationId": "create" if generic else f"create_{name.replace('-', '_')}",
-        "parameters": _in_path(path, queues),
+        "parameters": [*_in_path(path, queues), *ROUTES["post", OTHER_QUEUES].query],
         "requestBody": {"required": True, "content": {"application/json": content}},
         "responses": responses(ROUTES["post", OTHER_QUEUES], path),
     }

@@ -165,6 +165,11 @@ ANSWER_EXAMPLES: dict[str, Any] = {
     "Mark": _MARK,
     "MarkList": {"marks": [_MARK]},
     "Paused": {"queue": "email", "isPaused": True},
+    "ActReport": {
+        "matched": 3,
+        "done": 2,
+        "refused": [{"jobId": "org-7:order-42", "why": "changed since they were looked at"}],
+    },
     "Removed": {"removed": 12},
     "Health": {"status": "ok"},
     "Alert": [

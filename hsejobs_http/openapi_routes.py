@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from hsejobs.control.act_table import ACTS
+from hsejobs.control.bulk import STATES
+from hsejobs.control.export import FORMATS, MEDIA_TYPES
 from hsejobs.control.views import STATUSES
 from hsejobs.model import PAYLOAD_LIMIT
 from hsejobs.services.fields import IDENTIFIER
 from hsejobs_http.bodies import BODY_LIMIT, OPTIONS
 from hsejobs_http.openapi_examples import ANSWER_EXAMPLES
 from hsejobs_http.openapi_history import MOMENT, STEP
-from hsejobs_http.openapi_schemas import CURSOR, QUEUE, Schema, ref
+from hsejobs_http.openapi_schemas import CURSOR, QUEUE, SINCE, WHERE, Schema, ref
 from hsejobs_http.problems import MEDIA_TYPE, TITLES
+from hsejobs_http.watching import LONGEST_WAIT
 
 WHY = {
     400: "the body is not valid JSON, or the request is not valid HTTP",
@@ -42,10 +45,14 @@ class Route:
     status: int = 200
     #: The example of its answer, if it is not that of the schema.
     example: str | None = None
+    #: Further media types of the answer, each a text.
+    also: tuple[str, ...] = ()
+    #: The schema of its answer 200 if the job has ended, beside the usual one.
+    ended: str | None = None
 
 
-def _query(name: str, text: str, **schema: Any) -> Schema:
-    return {"name": name, "in": "query", "description": text, "schema": schema}
+def _query(name: str, description: str, **schema: Any) -> Schema:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
 
 
 _ORG = _query(
@@ -73,8 +80,29 @@ _HISTORY = (
     _query("by", "divides by the busiest 50", type="string", enum=["task", "error", "org"]),
     _ORG,
 )
+_WHERE = _query("where", **WHERE)
+_FORMAT = _query(
+    "format",
+    "default: json, one page; csv and jsonl (a job per line) have all jobs, or the first `limit`",
+    type="string",
+    enum=["json", *FORMATS],
+)
+_WAIT = _query(
+    "wait",
+    "seconds to wait for the job's end",
+    type="integer",
+    minimum=0,
+    maximum=LONGEST_WAIT,
+)
 _LIST = (
-    _query("status", "default: waiting", type="string", enum=list(STATUSES)),
+    _query(
+        "status",
+        "default: waiting; with `where`, every state",
+        type="string",
+        enum=list(STATUSES),
+    ),
+    _WHERE,
+    _FORMAT,
     _LIMIT,
     _CURSOR,
     _ORG,
@@ -87,7 +115,7 @@ _AUDIT = (
         "since",
         "only acts of this time until now, such as 30m, 1h or 7d",
         type="string",
-        pattern="^[1-9][0-9]{0,2}(s|m|h|d)$",
+        pattern=f"^{SINCE}$",
     ),
     _LIMIT,
     _CURSOR,
@@ -107,9 +135,17 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("get", "/api/jobs/marks"): Route("MarkList", (422,), query=(_FROM, _TO, _ORG)),
     ("post", "/api/jobs/marks"): Route("Mark", (422,), body="NewMark", status=201),
     ("get", "/api/jobs/schedules"): Route("Schedule", many=True),
-    ("post", OTHER_QUEUES): Route("Created", (404, 409, 422, 429), status=202),
-    ("get", "/api/jobs/{queue}/jobs"): Route("JobList", (404, 422), query=_LIST),
-    ("get", "/api/jobs/{queue}/jobs/{job_id}"): Route("Job", (404,)),
+    ("post", OTHER_QUEUES): Route(
+        "Created", (404, 409, 422, 429), status=202, query=(_WAIT,), ended="Ended"
+    ),
+    ("get", "/api/jobs/{queue}/jobs"): Route(
+        "JobList", (404, 422), query=_LIST, also=tuple(MEDIA_TYPES.values())
+    ),
+    ("get", "/api/jobs/{queue}/jobs/{job_id}"): Route("Job", (404, 422), query=(_WAIT,)),
+    ("get", "/api/jobs/{queue}/jobs/{job_id}/events"): Route(
+        "text/event-stream", (404, 422), query=(_ORG,)
+    ),
+    ("get", "/api/jobs/{queue}/events"): Route("text/event-stream", (404, 422), query=(_ORG,)),
     ("delete", "/api/jobs/{queue}/jobs/{job_id}"): Route("", (404, 409), status=204),
     ("get", "/api/jobs/{queue}/jobs/{job_id}/family"): Route("Family", (404, 422), query=(_LIMIT,)),
     ("get", "/api/jobs/{queue}/jobs/{job_id}/logs"): Route("Logs", (404,)),
@@ -124,6 +160,12 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("put", "/api/jobs/{queue}/tenants/{organization_id}"): Route(
         "Tenant", (404, 422), body="TenantSettings"
     ),
+    **{
+        ("post", f"/api/jobs/{{queue}}/{act}"): Route(
+            "ActReport", (404, 422), body=f"{act.capitalize()}Matching"
+        )
+        for act in STATES
+    },
     ("post", "/api/jobs/{queue}/clean"): Route("Removed", (404, 422), body="Clean"),
     ("post", "/api/jobs/{queue}/pause"): Route("Paused", (404,)),
     ("post", "/api/jobs/{queue}/resume"): Route("Paused", (404,)),
@@ -143,6 +185,9 @@ def without_options(example: Schema) -> Schema:
 def responses(route: Route, path: str) -> Schema:
     """Returns the ``responses`` of an operation."""
     found: Schema = {str(route.status): _answer(route)}
+    if route.ended is not None:
+        content = {"application/json": {"schema": ref(route.ended)}}
+        found["200"] = {"description": "with `wait`: the job has ended", "content": content}
     errors = set(route.errors) | (set(_EVERYWHERE) if path.startswith("/api/jobs") else set())
     for status in sorted(errors):
         found[str(status)] = {
@@ -167,7 +212,9 @@ def _answer(route: Route) -> Schema:
     example = route.example or route.answer
     if example in ANSWER_EXAMPLES:
         content["example"] = ANSWER_EXAMPLES[example]
-    answer: Schema = {"description": "done", "content": {"application/json": content}}
+    text: Schema = {"schema": {"type": "string"}}
+    media = {"application/json": content, **dict.fromkeys(route.also, text)}
+    answer: Schema = {"description": "done", "content": media}
     if route.status == 202:
         answer["description"] = "the job is in Redis"
         answer["headers"] = {"Location": {"schema": {"type": "string"}}}

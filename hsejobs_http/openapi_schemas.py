@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from hsejobs.control.bulk import STATES
+from hsejobs.control.filters import LONGEST, PATTERN
 from hsejobs.control.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
 from hsejobs.control.views import STATUSES
 from hsejobs.control.why import CODES
 from hsejobs.model import LONGEST_MS, REASON, RESERVED_IDS, State
-from hsejobs.rates import MOST_AT_ONCE
 from hsejobs.services.fields import IDENTIFIER
-from hsejobs.store.shares import MOST_WEIGHT
 
 Schema = dict[str, Any]
 QUEUE = "^[a-z][a-z0-9-]{0,39}$"
@@ -19,7 +19,15 @@ SENT_ID = f"^(?!{'|'.join(RESERVED_IDS)})" + "[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]
 #: A page's ``next``: an eight-character checksum, then base64 text without control characters.
 #: So narrow that random text does not match; an empty cursor is the first page.
 CURSOR = "^(?:(?![A-Za-z0-9_-]{8}(?:[A-Za-z0-9_-]{4})*[^I-Za-f])[A-Za-z0-9_-]{19,400})?$"
+#: A time until now. Shorter than ten years, so that every text is accepted.
+SINCE = "(?:[0-9]{1,6}(?:ms|s|m)|[0-9]{1,4}h|[0-9]{1,3}d)"
 ORGANIZATION = f"^{IDENTIFIER}{{1,200}}$"
+WHERE: Schema = {
+    "type": "string",
+    "maxLength": LONGEST,
+    "pattern": PATTERN,
+    "description": "a filter, such as `error~timeout org=org-7 since=1h`; see docs/cli.md",
+}
 JOB_ID = "^[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]{0,199}$"
 
 
@@ -43,8 +51,9 @@ _TIME: Schema = {"type": "string", "format": "date-time"}
 _MAYBE_TIME: Schema = {"type": ["string", "null"], "format": "date-time"}
 _MS = {"type": "integer", "minimum": 0, "description": "ms"}
 _COUNTS = ("waiting", "active", "completed", "failed", "delayed", "paused", "total")
-_WEIGHT: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_WEIGHT}
-_LIMIT: Schema = _or_null("integer", minimum=1, maximum=MOST_AT_ONCE)
+_REASON: Schema = _or_null(
+    "string", pattern=REASON, description="one line, kept with the job and in the audit log"
+)
 _STATES: Schema = {"enum": [state.value for state in State]}
 
 
@@ -106,7 +115,33 @@ def options_of(*, outbound: bool) -> dict[str, Schema]:
     }
 
 
+def _matching(act: str) -> Schema:
+    """Returns the body of an act on the jobs that match a filter."""
+    states = [one.value for one in STATES[act]]
+    if State.WAITING in STATES[act]:
+        states.append("paused")
+    reason = {"reason": _REASON} if act == "cancel" else {}
+    fields: dict[str, Schema] = {
+        "status": {"enum": states},
+        "where": WHERE,
+        "dryRun": _or_null("boolean", description="true: count the jobs, change nothing"),
+    }
+    return {
+        **_object(fields | reason, optional=("dryRun", "reason")),
+        "additionalProperties": False,
+        "example": {"status": states[0], "where": "error~timeout since=1h", "dryRun": True},
+    }
+
+
 SCHEMAS: dict[str, Schema] = {
+    **{f"{act.capitalize()}Matching": _matching(act) for act in STATES},
+    "ActReport": _object(
+        {
+            "matched": _COUNT,
+            "done": _COUNT,
+            "refused": {"type": "array", "items": _object({"jobId": _TEXT, "why": _TEXT})},
+        }
+    ),
     "Problem": _object(
         {
             "type": _TEXT,
@@ -176,6 +211,12 @@ SCHEMAS: dict[str, Schema] = {
         ),
         "description": "why the job is where it is, in the answer for one job; null if it has ended",
     },
+    "Ended": {
+        "allOf": [
+            ref("Job"),
+            _object({"jobId": _TEXT, "created": {"type": "boolean"}}),
+        ]
+    },
     "JobCancel": {
         **_object(
             {"by": _or_null("string"), "reason": _or_null("string"), "at": _MAYBE_TIME},
@@ -205,8 +246,8 @@ SCHEMAS: dict[str, Schema] = {
     "JobList": _object(
         {
             "queue": _TEXT,
-            "status": {"enum": list(STATUSES)},
-            "total": _COUNT,
+            "status": {"enum": [*STATUSES, None], "description": "null: every state"},
+            "total": _or_null("integer", minimum=0, description="null: not all were read"),
             "jobs": {"type": "array", "items": ref("Job")},
             "next": _or_null("string"),
         }
@@ -282,70 +323,6 @@ SCHEMAS: dict[str, Schema] = {
             "outcome": _or_null("string"),
         }
     ),
-    "Tenant": _object(
-        {
-            "organizationId": _or_null(
-                "string", description="null: all jobs of no organization together"
-            ),
-            **dict.fromkeys(("waiting", "active", "delayed", "failed"), _COUNT),
-            "rate": {"type": "number", "description": "jobs finished per minute, over 5 minutes"},
-            "share": {
-                "type": "number",
-                "minimum": 0,
-                "maximum": 1,
-                "description": "the part of the queue's running time, over 5 minutes",
-            },
-            "weight": {
-                **_WEIGHT,
-                "description": "how many turns it gets, compared with the others; 1 unless set",
-            },
-            "limit": {
-                **_LIMIT,
-                "description": "how many of its jobs run at once; null: the queue's own limit for"
-                " tenants applies, if it has one",
-            },
-            "paused": {"type": "boolean", "description": "its jobs stay waiting"},
-        }
-    ),
-    "AuditEntry": _object(
-        {
-            "at": _TIME,
-            "who": _TEXT,
-            "door": {"enum": ["python", "cli", "http", "tui", "dashboard"]},
-            "act": _TEXT,
-            "queue": _or_null("string", description="null: the act was on no queue"),
-            "count": {**_COUNT, "description": "how many jobs it changed; 1 for something else"},
-            "ids": {"type": "array", "items": _TEXT, "description": "the first of these jobs"},
-            "where": _or_null("string", description="a filter, a state, a circuit or the like"),
-            "reason": _or_null("string"),
-        }
-    ),
-    "AuditList": _object(
-        {
-            "entries": {"type": "array", "items": ref("AuditEntry")},
-            "next": _or_null("string"),
-        }
-    ),
-    "TenantList": _object(
-        {
-            "queue": _TEXT,
-            "tenants": {"type": "array", "items": ref("Tenant")},
-            "next": _or_null("string"),
-        }
-    ),
-    "TenantSettings": {
-        **_object(
-            {
-                "weight": _WEIGHT,
-                "limit": {**_LIMIT, "description": "null: none of its own"},
-                "paused": {"type": "boolean"},
-            },
-            optional=("weight", "limit", "paused"),
-        ),
-        "additionalProperties": False,
-        "description": "what is not sent stays as it is",
-        "example": {"weight": 3, "limit": 5},
-    },
     "Paused": _object({"queue": _TEXT, "isPaused": {"type": "boolean"}}),
     "Removed": _object({"removed": _COUNT}),
     "Health": _object({"status": {"const": "ok"}}),
@@ -365,13 +342,7 @@ SCHEMAS: dict[str, Schema] = {
     },
     "Cancel": {
         **_object(
-            {
-                "reason": _or_null(
-                    "string",
-                    pattern=REASON,
-                    description="one line, kept with the job and in the audit log",
-                )
-            },
+            {"reason": _REASON},
             optional=("reason",),
         ),
         "additionalProperties": False,

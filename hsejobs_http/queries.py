@@ -1,35 +1,36 @@
-"""Checks the names in a query: an unknown one is refused, as it may have been meant to limit the request."""
+"""Checks the names in a query: an unknown one is refused, as it may have been meant to limit the request.
+
+The gate checks every request, by the query parameters that ``ROUTES`` declares for its route: a route
+without an entry there takes none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import parse_qsl
 
-from starlette.requests import Request
+from starlette.routing import Match
 
 from hsejobs.errors import InvalidOption
 from hsejobs_http.bodies import combined, unknown
-from hsejobs_http.openapi_routes import ROUTES
+from hsejobs_http.openapi_routes import OTHER_QUEUES, ROUTES
+from hsejobs_http.problems import problem_of
+
+#: The path that the route for adding jobs has, which the document calls ``OTHER_QUEUES``.
+ADDING = "/api/jobs/{queue}"
 
 
-def known_names(routes: Iterable[Any]) -> dict[Any, tuple[str, ...]]:
-    """Returns the query parameters of each endpoint, as the OpenAPI document lists them."""
-    return {
-        one.endpoint: tuple(
-            str(name["name"])
-            for method in one.methods
-            for name in getattr(ROUTES.get((method.lower(), one.path_format)), "query", ())
-        )
-        for one in routes
-    }
+def declared(method: str, path: str) -> tuple[str, ...]:
+    """Returns the names of the query parameters of a route."""
+    path = OTHER_QUEUES if (method, path) == ("POST", ADDING) else path
+    route = ROUTES.get((method.lower(), path))
+    return () if route is None else tuple(str(one["name"]) for one in route.query)
 
 
-async def check_query(request: Request) -> None:
-    """Raises InvalidOption, which names each parameter that is unknown here or given twice."""
-    if not request.scope["query_string"]:
-        return
-    known = request.app.state.queries.get(request.scope["endpoint"], ())
-    given = [name for name, _ in request.query_params.multi_items()]
+def check_names(query: bytes, known: Sequence[str]) -> None:
+    """Raises Problem 422, which names each parameter that is unknown here or given twice."""
+    given = [name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)]
     wrong = unknown("", dict.fromkeys(given), known)
     wrong += [
         InvalidOption(name, "is given twice; send it once")
@@ -37,4 +38,20 @@ async def check_query(request: Request) -> None:
         if given.count(name) > 1
     ]
     if wrong:
-        raise combined(wrong)
+        raise problem_of(combined(wrong))
+
+
+class QueryCheck:
+    """Checks the query of a request, by the routes of the application."""
+
+    def __init__(self, routes: Sequence[Any]) -> None:
+        self.routes = routes
+
+    def __call__(self, scope: Any) -> None:
+        """Raises Problem 422 for a name that the route does not declare; a path without a route has none."""
+        if not scope["query_string"]:
+            return
+        for route in self.routes:
+            if route.matches(scope)[0] is Match.FULL:
+                check_names(scope["query_string"], declared(scope["method"], route.path_format))
+                return

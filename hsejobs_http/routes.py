@@ -5,33 +5,29 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from hsejobs.control import families, sharing, views, why
+from hsejobs.control import export, families, sharing, views, why
 from hsejobs.control.acts import Acts
+from hsejobs.control.search import listing
 from hsejobs.errors import InvalidInput, InvalidOption, JobNotFound
-from hsejobs.model import JobRecord, State, check_job_id, check_organization
+from hsejobs.model import JobRecord, State, check_job_id
 from hsejobs.store.registry import QueueInfo
 from hsejobs.store.sweeps import Selection
 from hsejobs.watch import alerts
-from hsejobs_http import bodies, dashboard
+from hsejobs_http import bodies, bulk, dashboard
 from hsejobs_http.answers import answer
-from hsejobs_http.queries import check_query
-from hsejobs_http.state import Shim, actor, caller, number, organization_in_view, require_role, shim
+from hsejobs_http.state import Shim, actor, caller, number, require_role, scope, shim
 from hsejobs_http.tokens import Caller
 
-router = APIRouter(prefix="/api/jobs", dependencies=[Depends(check_query)])
+router = APIRouter(prefix="/api/jobs")
 #: The longest grace period of a clean, in ms: ten years.
 LONGEST_GRACE = 10 * 366 * 86_400_000
+#: The values of ``format`` in a listing.
+FORMATS = ("json", *export.FORMATS)
 TENANT_SETTINGS = ("weight", "limit", "paused")
-
-
-def _scope(request: Request, who: Caller) -> str | None:
-    """Returns the organization to show: the caller's, or an operator's choice. Raises Problem 403."""
-    given = check_organization(request.query_params.get("organizationId") or None, "organizationId")
-    return organization_in_view(who, given)
 
 
 def _stats(shim_state: Shim, organization_id: str | None) -> dict[str, Any]:
@@ -42,13 +38,13 @@ def _stats(shim_state: Shim, organization_id: str | None) -> dict[str, Any]:
 @router.get("/stats")
 def stats(request: Request) -> Response:
     """Shows the counts, rates and durations of every queue."""
-    return answer(_stats(shim(request), _scope(request, caller(request))))
+    return answer(_stats(shim(request), scope(request)))
 
 
 @router.get("/dashboard")
 def show_dashboard(request: Request) -> Response:
     """Shows the operator's TUI in a browser; without scripts, the counts as a table."""
-    organization_id = _scope(request, caller(request))
+    organization_id = scope(request)
     return dashboard.page(request, organization_id, _stats(shim(request), organization_id))
 
 
@@ -147,7 +143,10 @@ def _parse_tenant(body: Any) -> dict[str, Any]:
 
 @router.get("/{queue}/jobs")
 async def jobs(request: Request, queue: str) -> Response:
-    """Lists the jobs in a state, one page at a time."""
+    """Lists the jobs in a state, one page at a time; or all of them, as CSV or lines of JSON."""
+    form = export.check_format(request.query_params.get("format", "json"), FORMATS)
+    if form != "json":
+        return await bulk.download(request, queue, form)
     # Pages are the most expensive answers, so they may not occupy all threads.
     async with shim(request).pages:
         return await run_in_threadpool(_page, request, queue)
@@ -155,23 +154,17 @@ async def jobs(request: Request, queue: str) -> Response:
 
 def _page(request: Request, queue: str) -> Response:
     shim_state, who = shim(request), caller(request)
-    listed = views.listing(
+    listed = listing(
         shim_state.runtime.reader,
         shim_state.info(queue),
-        request.query_params.get("status", "waiting"),
+        request.query_params.get("status"),
         actor(who),
         limit=number(request, "limit", 50),
         cursor=request.query_params.get("cursor"),
-        organization_id=_scope(request, who),
+        organization_id=scope(request),
+        where=request.query_params.get("where", ""),
     )
     return answer(listed)
-
-
-@router.get("/{queue}/jobs/{job_id}")
-def job(request: Request, queue: str, job_id: str) -> Response:
-    """Shows one job with its payload, result and errors, and why it is where it is."""
-    record, info, who = job_of(request, queue, job_id, explained=True)
-    return answer(views.job(record, info, actor(who)))
 
 
 @router.get("/{queue}/jobs/{job_id}/family")

@@ -18,7 +18,7 @@ from hsejobs.engine.register import announce
 from hsejobs.engine.runtime import Runtime
 from hsejobs.errors import SettingsError, UnknownQueue
 from hsejobs.forks import cached_property
-from hsejobs.model import QUEUE_NAME, ROLES
+from hsejobs.model import QUEUE_NAME, ROLES, check_organization
 from hsejobs.services.artifacts import removal
 from hsejobs.services.artifacts.access import Files, FileViewer
 from hsejobs.services.artifacts.store import open_store
@@ -32,11 +32,12 @@ from hsejobs_http.counting import Counts
 from hsejobs_http.problems import Problem
 from hsejobs_http.tokens import Caller, TokenVerifier
 from hsejobs_http.viewing import Viewers
+from hsejobs_http.watching import Watcher
 
 #: Seconds for which a queue's description is cached.
 CACHE_SECONDS = 5.0
-#: Pages of jobs that are made at once; others wait without occupying a thread.
-PAGES_AT_ONCE = 4
+#: Pages of jobs that are made at once, and acts on many jobs; others wait without occupying a thread.
+PAGES_AT_ONCE, BULK_AT_ONCE = 4, 2
 
 
 class Shim:
@@ -50,6 +51,7 @@ class Shim:
         self.counts = Counts(self.tallies)
         self.viewers = Viewers(runtime.settings)
         self.pages = asyncio.Semaphore(PAGES_AT_ONCE)
+        self.bulk = asyncio.Semaphore(BULK_AT_ONCE)
         self._infos: dict[str, tuple[float, QueueInfo]] = {}
         #: By queue, task as named, and whether an operator adds: the description and what came of it.
         self.targets: dict[tuple[str, str | None, bool], tuple[QueueInfo, TaskTarget]] = {}
@@ -61,6 +63,11 @@ class Shim:
     def adder(self) -> Adder:
         """The thread that adds jobs; started on first use."""
         return Adder()
+
+    @cached_property
+    def watcher(self) -> Watcher:
+        """What wakes the requests that wait for events."""
+        return Watcher(self.runtime.reader)
 
     @property
     def files(self) -> Files:
@@ -184,6 +191,15 @@ def organization_in_view(who: Caller, organization_id: str | None) -> str | None
     if organization_id is not None and organization_id != who.organization_id:
         raise Problem(403, "forbidden", "the query names another organization than the token does")
     return who.organization_id
+
+
+def scope(request: Request) -> str | None:
+    """Returns the organization to show: the caller's, or an operator's choice in the query.
+
+    Raises Problem 403, InvalidOption.
+    """
+    given = check_organization(request.query_params.get("organizationId") or None, "organizationId")
+    return organization_in_view(caller(request), given)
 
 
 def number(request: Request, name: str, default: int) -> Any:

@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hsejobs_http.connections import connection_limiter
 from hsejobs_http.problems import MEDIA_TYPE, RETRY_AFTER, Problem, too_slow
+from hsejobs_http.watching import stopping
 
 #: The most bytes of a request line and headers.
 HEAD_LIMIT = 65_536
@@ -122,6 +123,11 @@ class Wire(HttpToolsProtocol):
         """Called by asyncio when the peer reads again."""
         self._stuck = None
         super().resume_writing()
+
+    def shutdown(self) -> None:
+        """Called by uvicorn when it stops; requests that wait for events are answered now."""
+        stopping().set()
+        super().shutdown()
 
     # -- time
 

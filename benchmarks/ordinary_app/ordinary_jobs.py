@@ -22,7 +22,7 @@ def send(payload: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     number, gap, organization = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3] or None
-    payload = {"to": "user@example.com", "subject": "Welcome to the team", "text": "w" * 280}
+    payload = {"to": "user@example.com", "subject": "Welcome to the team", "text": "w" * 254}
     due = time.monotonic()
     for i in range(number):
         due = max(due + gap, time.monotonic())

@@ -21,6 +21,7 @@ from hsejobs.control.act_table import check_act
 from hsejobs.control.actors import Actor
 from hsejobs.errors import InvalidOption
 from hsejobs.mentions import mentions
+from hsejobs.model import check_organization
 from hsejobs.store.audits import AuditEntry, AuditStore
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import make_cursor, read_cursor
@@ -92,6 +93,7 @@ def page(
     actor.need("admin")
     if not 1 <= limit <= MOST:
         raise InvalidOption("limit", f"must be a number from 1 to {MOST}")
+    check_organization(who, "who")
     if act is not None:
         check_act(act)
     last_at, last_id = read_cursor(cursor, "audit a")

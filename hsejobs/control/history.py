@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
+from hsejobs.control import audit
 from hsejobs.control.actors import Actor
 from hsejobs.control.durations import parse_duration
 from hsejobs.errors import Forbidden, InvalidOption
 from hsejobs.model import UNSEEN, iso_time
+from hsejobs.store import registry
 from hsejobs.store.client import RedisClient
 from hsejobs.store.history import MOST_POINTS, QueueHistory, Range, finest
 from hsejobs.store.marks import Mark, Marks
@@ -22,8 +25,8 @@ from hsejobs.store.periods import MOST, RETENTION, By, activity
 DEFAULT_SPAN = 180
 #: The field that names what a series is about.
 NAMED = {By.TASK: "task", By.ERROR: "error", By.ORG: "organizationId"}
-#: Characters of a mark's text.
-MARK_LENGTH = 200
+#: Characters of a mark's text; how many acts are shown as marks.
+MARK_LENGTH, MOST_ACTS = 200, 200
 _UNSEEN = re.compile(f"[{UNSEEN}]")
 
 
@@ -202,7 +205,25 @@ def list_marks(
     """
     org = visible_organization(actor, organization_id)
     found = Marks(client, prefix).between(start_ms, end_ms)
-    return [one for one in found if org is None or one.organization_id == org]
+    shown = [one for one in found if org is None or one.organization_id == org]
+    return sorted([*shown, *_acts(client, prefix, start_ms, end_ms, org)], key=lambda one: one.at)
+
+
+def _acts(
+    client: RedisClient, prefix: str, start_ms: int, end_ms: int, organization_id: str | None
+) -> Iterator[Mark]:
+    """The newest acts of the audit log as marks."""
+    found = audit.entries(
+        client,
+        prefix,
+        registry.names(client, prefix),
+        organization_id=organization_id,
+        since=start_ms,
+        until=end_ms,
+    )
+    for one in islice(found, MOST_ACTS):
+        text = f"{one.act} ({one.count:,} jobs)" if one.count > 1 else one.act
+        yield Mark(one.at, "act", text, one.who, one.queue, one.organization_id)
 
 
 def marks_between(

@@ -52,7 +52,7 @@ class Progress:
         """Counts a step of ``count`` jobs."""
         self.done += count - len(refused)
         self.refusals += refused
-        self.refused.update(map(_reason, refused))
+        self.refused.update(map(why, refused))
 
     def report(self, then: str = "") -> str:
         """A sentence: what was done, what was refused and why. ``then``: what ended the action early."""
@@ -74,7 +74,8 @@ class Progress:
         return "; ".join(words)
 
 
-def _reason(refusal: RefusedJob) -> str:
+def why(refusal: RefusedJob) -> str:
+    """Why a job was refused, in words."""
     if refusal.found == "missing":
         return "gone"
     if refusal.found == "exists":

@@ -106,8 +106,13 @@ def _only_when(error: dict[str, Any]) -> dict[str, Any]:
 
 def job(record: JobRecord, info: QueueInfo | None, actor: Actor) -> dict[str, Any]:
     """A job's public object as this actor may see it. Modifies the record."""
+    return visible(masked(record, info), actor)
+
+
+def visible(record: JobRecord, actor: Actor) -> dict[str, Any]:
+    """The public object of a masked job: None in place of contents that the actor may not read."""
     _hide_relatives(record, actor)
-    shown = public(masked(record, info))
+    shown = public(record)
     if not actor.may_read_contents(record.organization_id, record.user_id):
         shown.update(dict.fromkeys(CONTENTS))
     return shown
@@ -176,38 +181,11 @@ def logs(
     return [scrub(line, secrets) for line in lines], total
 
 
-def listing(
-    reader: JobReader,
-    info: QueueInfo,
-    status: str,
-    actor: Actor,
-    *,
-    limit: int = 50,
-    cursor: str | None = None,
-    organization_id: str | None = None,
-) -> dict[str, Any]:
-    """A page of a queue's jobs: ``queue, status, total, jobs, next``.
-
-    The status ``paused`` means the waiting jobs of a paused queue. ``organization_id``: only this
-    organization's jobs. Raises InvalidOption for an invalid status, limit or cursor.
-    """
+def state_of(status: object, field: str = "status") -> State:
+    """The state that a status means; ``paused`` means waiting. Raises InvalidOption."""
     if status not in STATUSES:
-        raise InvalidOption(
-            "status", f"must be one of {', '.join(STATUSES[:-1])} or {STATUSES[-1]}"
-        )
-    state = State.WAITING if status == "paused" else State(status)
-    page = reader.page(
-        info.name, state, limit=limit, cursor=cursor, organization_id=organization_id
-    )
-    if status == "paused" and not page.paused:
-        page.jobs, page.total, page.next = [], 0, None
-    return {
-        "queue": info.name,
-        "status": status,
-        "total": page.total,
-        "jobs": [job(record, info, actor) for record in page.jobs],
-        "next": page.next,
-    }
+        raise InvalidOption(field, f"must be one of {', '.join(STATUSES[:-1])} or {STATUSES[-1]}")
+    return State.WAITING if status == "paused" else State(str(status))
 
 
 def workers(reader: JobReader, queues: Sequence[str]) -> list[dict[str, Any]]:

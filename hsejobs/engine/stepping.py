@@ -16,7 +16,6 @@ from typing import Any
 
 from huey.consumer import Worker
 
-from hsejobs.engine import doorbell
 from hsejobs.engine.pace import Pace
 from hsejobs.engine.ports import WorkerHost
 from hsejobs.engine.progress_log import ProgressLog
@@ -82,9 +81,7 @@ class Stepping(Worker):
         self.token_base = f"{new_job_id()[-10:]}{os.getpid() % 997:x}"
         self.work = WorkerStore(runtime.redis, runtime.prefix, self.queue.name)
         # For the steps and the doorbell. A job's own calls must not meet a step that is on its way.
-        client = RedisClient(
-            runtime.redis.url, prefix=runtime.prefix, probe_after=doorbell.WAIT * 5
-        )
+        client = RedisClient(runtime.redis.url, prefix=runtime.prefix)
         self.line = WorkerStore(client, runtime.prefix, self.queue.name)
         super().initialize()
 

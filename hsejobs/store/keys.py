@@ -114,8 +114,8 @@ SUFFIXES: dict[str, str] = {
 
 #: Retention of the per-minute counters in seconds: of the whole queue, and of one organization.
 MINUTE_TTL, ORG_MINUTE_TTL = 3 * 3600, 900
-#: Names in the history are numbered anew after these minutes (10 days), and kept for as many such times:
-#: longer than every record that uses them.
+#: Minutes after which names in the history are numbered from 1 again (10 days), and how many such books are
+#: kept: for longer than every record that uses them.
 NAMES_MINUTES, NAMES_KEPT = 14_400, 5
 #: How many marks are kept, and for how long (s).
 MARKS_KEPT, MARKS_TTL = 2_000, 30 * 86_400

@@ -7,6 +7,7 @@ reported as missing, and counts cost the same.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import math
@@ -18,6 +19,7 @@ from hsejobs.errors import InvalidOption, JobNotFound
 from hsejobs.model import JobRecord, State, whole_number
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import RedisClient
+from hsejobs.store.feed import Event, entries_of, events_of, flat
 from hsejobs.store.minutes import Minute, minute_of, pairs, percentile
 from hsejobs.store.records import record_of
 
@@ -25,6 +27,8 @@ from hsejobs.store.records import record_of
 WHOLE = 16_777_216
 #: Maximum bytes of payloads, results and errors in one page. In Python, they take 20 times as much.
 PAGE_BYTES = 4_194_304
+#: The states whose jobs are listed in the order of their scores; all others newest first.
+_ASCENDING = (State.WAITING, State.DELAYED)
 #: Minutes over which rates, durations and failure shares are computed.
 WINDOW = 5
 
@@ -101,16 +105,6 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """An event: its time in ms, ``kind``, and (id, organization or None) of each job concerned."""
-
-    at: int
-    queue: str
-    kind: str
-    jobs: tuple[tuple[str, str | None], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class LastRun:
     """The newest run of a schedule. Times in ms; values no longer known are None."""
 
@@ -179,9 +173,8 @@ class JobReader:
         """
         if not 1 <= limit <= 200:
             raise InvalidOption("limit", "must be a number from 1 to 200")
-        ascending = status in (State.WAITING, State.DELAYED)
-        backwards = (not ascending) if not reverse else ascending
-        place = f"{queue} {status.letter}{int(backwards)}"
+        backwards = (status not in _ASCENDING) if not reverse else status in _ASCENDING
+        place = _place(queue, status, backwards)
         score, last = read_cursor(cursor, place)
         reply = self.redis.run(
             scripts.PAGE,
@@ -294,14 +287,14 @@ class JobReader:
         words: list[Any] = ["XREAD", "COUNT", count]
         if block_ms:
             words += ["BLOCK", min(block_ms, 4000)]
-        entries = _stream(self.redis.command(*words, "STREAMS", key, since))
-        return (entries[-1][0].decode() if entries else since), _events(queue, entries)
+        entries = entries_of(self.redis.command(*words, "STREAMS", key, since))
+        return (entries[-1][0].decode() if entries else since), events_of(queue, entries)
 
     def recent_events(self, queue: str, count: int = 50) -> tuple[str, list[Event]]:
         """The position to continue from, and the last ``count`` events, oldest first."""
         key = keys.of(self._base(queue), "events")
         entries = self.redis.command("XREVRANGE", key, "+", "-", "COUNT", count)[::-1]
-        found = _events(queue, [(entry[0], _flat(entry[1])) for entry in entries])
+        found = events_of(queue, [(entry[0], flat(entry[1])) for entry in entries])
         return (entries[-1][0].decode() if entries else "0-0"), found
 
 
@@ -312,33 +305,24 @@ def job_of(queue: str, reply: Sequence[Any]) -> JobRecord:
     return record
 
 
-def _events(queue: str, entries: list[tuple[bytes, list[bytes]]]) -> list[Event]:
-    return [
-        _event(int(entry_id.partition(b"-")[0]), queue, kind, lines)
-        for entry_id, fields in entries
-        for kind, lines in zip(fields[::2], fields[1::2], strict=True)
-    ]
+def _place(queue: str, status: State, backwards: bool) -> str:
+    return f"{queue} {status.letter}{int(backwards)}"
 
 
-def _stream(reply: Any) -> list[tuple[bytes, list[bytes]]]:
-    if not reply:
-        return []
-    streams = list(reply.values()) if isinstance(reply, dict) else [item[1] for item in reply]
-    return [(entry[0], _flat(entry[1])) for stream in streams for entry in stream]
+def first_cursor(queue: str, status: State) -> str:
+    """A cursor before the first job of a state, for a list that continues with another state."""
+    backwards = status not in _ASCENDING
+    score = b"9000000000000000" if backwards else b"-9000000000000000"
+    return make_cursor(_place(queue, status, backwards), score, b"-")
 
 
-def _flat(fields: Any) -> list[bytes]:
-    if isinstance(fields, dict):
-        return [word for pair in fields.items() for word in pair]
-    return list(fields)
-
-
-def _event(at: int, queue: str, kind: bytes, lines: bytes) -> Event:
-    jobs = []
-    for line in lines.decode().split("\n"):
-        job_id, _, org = line.partition("\t")
-        jobs.append((job_id, org or None))
-    return Event(at, queue, kind.decode(), tuple(jobs))
+def state_of_cursor(queue: str, cursor: str, states: Sequence[State]) -> State:
+    """Which of the states the page belongs to that follows the cursor. Raises InvalidOption."""
+    for status in states[:-1]:
+        with contextlib.suppress(InvalidOption):
+            read_cursor(cursor, _place(queue, status, status not in _ASCENDING))
+            return status
+    return states[-1]
 
 
 def make_cursor(place: str, score: bytes, job_id: bytes) -> str:

@@ -50,47 +50,47 @@ def _lock(queue: str, text: bytes | None) -> str | None:
 
 def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
     """The job. Never raises because of the record's contents, so that a list can show the others."""
-    record = {name.decode(): value for name, value in pairs(row[1]).items()}
+    record = pairs(row[1])
 
-    def text(name: str) -> str | None:
+    def text(name: bytes) -> str | None:
         value = record.get(name)
         return value.decode("utf-8", "replace") if value else None
 
-    def number(name: str) -> int | None:
+    def number(name: bytes) -> int | None:
         return whole_number(record.get(name))
 
-    status = State.of_letter(record.get("st"))
+    status = State.of_letter(record.get(b"st"))
     payload = _json(row[2])
-    family = (text("fa") or "").split(" ")
-    result = row[3] or record.get("r")
+    family = (text(b"fa") or "").split(" ")
+    result = row[3] or record.get(b"r")
     return JobRecord(
         id=row[0].decode(),
         queue=queue,
-        name=text("n") or "",
+        name=text(b"n") or "",
         status=status,
-        organization_id=text("o"),
-        user_id=text("u"),
-        priority=number("p") or DEFAULT_PRIORITY,
-        attempts_made=number("am") or 0,
-        attempts=number("ax") or 1,
-        backoff=number("bo") or 0,
-        timeout=number("to") or 0,
-        created_at=number("ct") or 0,
-        processed_at=number("pt"),
-        finished_at=number("ft"),
-        run_at=number("ra") if status is State.DELAYED else None,
-        progress=100 if status is State.COMPLETED else _percent(record.get("pg")),
-        progress_message=text("pm"),
-        stalls=number("sl") or 0,
-        code=text("ec"),
+        organization_id=text(b"o"),
+        user_id=text(b"u"),
+        priority=number(b"p") or DEFAULT_PRIORITY,
+        attempts_made=number(b"am") or 0,
+        attempts=number(b"ax") or 1,
+        backoff=number(b"bo") or 0,
+        timeout=number(b"to") or 0,
+        created_at=number(b"ct") or 0,
+        processed_at=number(b"pt"),
+        finished_at=number(b"ft"),
+        run_at=number(b"ra") if status is State.DELAYED else None,
+        progress=100 if status is State.COMPLETED else _percent(record.get(b"pg")),
+        progress_message=text(b"pm"),
+        stalls=number(b"sl") or 0,
+        code=text(b"ec"),
         data=payload,
         result=_json(result),
         errors=tuple(_error(entry) for entry in row[4]),
-        log_count=number("lc") or 0,
-        token=text("tk"),
-        cancel=_cancel(record.get("cl")),
-        lock=_lock(queue, record.get("lk")) if status is State.DELAYED else None,
+        log_count=number(b"lc") or 0,
+        token=text(b"tk"),
+        cancel=_cancel(record.get(b"cl")),
+        lock=_lock(queue, record.get(b"lk")) if status is State.DELAYED else None,
         parent=Relative.parse(family[0]),
         root=Relative.parse(family[-1]),
-        version=text("v") or "",
+        version=text(b"v") or "",
     )

@@ -9,21 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from hsejobs.model import (
-    DEFAULT_PRIORITY,
     ERRORS_KEPT,
     LARGEST,
     LOG_LINES,
-    LONGEST_MS,
-    whole_number,
 )
 from hsejobs.store import keys, scripts
+from hsejobs.store.claims import Claim, Done
 from hsejobs.store.client import RedisClient
 from hsejobs.store.scripts import Arg, Script
 from hsejobs.store.write import new_nonce
+
+__all__ = ["Claim", "Done", "Swept", "WorkerStore", "short_reason"]
 
 #: Maximum number of jobs that one sweep moves, which takes Redis a few ms.
 SWEEP_LIMIT = 500
@@ -38,96 +37,6 @@ REASON_BYTES = 50
 def short_reason(code: str, about: str = "") -> str:
     """Why a job is postponed, as its record keeps it: a code and the start of what it is about."""
     return f"{code} {about}".strip().encode()[:REASON_BYTES].decode("utf-8", "ignore")
-
-
-class Claim:
-    """A job that a worker has claimed. ``timeout`` and ``backoff`` are in ms; ``attempt`` counts from 1."""
-
-    __slots__ = (
-        "attempt",
-        "attempts",
-        "backoff",
-        "created_at",
-        "extras",
-        "id",
-        "key",
-        "name",
-        "organization_id",
-        "payload",
-        "priority",
-        "revoked",
-        "signature",
-        "stalls",
-        "timeout",
-        "token",
-        "trace",
-        "user_id",
-    )
-
-    def __init__(self, row: Sequence[bytes | None], token: str) -> None:
-        (
-            name,
-            made,
-            attempts,
-            backoff,
-            timeout,
-            organization,
-            user,
-            stalls,
-            _,
-            created,
-            priority,
-            extras,
-            signature,
-            revoked,
-            job_id,
-            payload,
-            key,
-        ) = row
-        self.id = job_id.decode() if job_id else ""
-        self.token = token
-        self.name = _text(name) if name else ""
-        self.attempt = max(0, whole_number(made) or 0) + 1
-        self.attempts, self.backoff, self.timeout, self.priority = _options(
-            attempts, backoff, timeout, priority
-        )
-        self.organization_id = organization.decode() if organization else None
-        self.user_id = user.decode() if user else None
-        self.stalls = (whole_number(stalls) or 0) if stalls else 0
-        self.created_at = whole_number(created) or 0
-        self.extras = bool(extras)
-        self.signature = self.trace = ""
-        if signature:
-            self.signature, _, self.trace = signature.decode().partition(" ")
-        self.revoked = revoked == b"revoked"
-        self.payload = payload or b""
-        self.key = key.decode() if key else None
-
-
-#: The names of tasks, and the options of jobs, which most jobs share.
-_text = lru_cache(maxsize=256)(bytes.decode)
-
-
-@lru_cache(maxsize=256)
-def _options(
-    attempts: bytes | None, backoff: bytes | None, timeout: bytes | None, priority: bytes | None
-) -> tuple[int, int, int, int]:
-    return (
-        whole_number(attempts) or 1,
-        whole_number(backoff) or 0,
-        min(LONGEST_MS, max(0, whole_number(timeout) or 0)),
-        whole_number(priority) or DEFAULT_PRIORITY,
-    )
-
-
-@dataclass(slots=True)
-class Done:
-    """A completed job: id, token, run time in us, and result as JSON."""
-
-    id: str
-    token: str
-    run_us: int
-    result: bytes
 
 
 @dataclass(slots=True)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hsejobs.control import families, history, views, why
+from hsejobs.control.filters import Filter
+from hsejobs.control.search import Search
 from hsejobs.errors import JobNotFound, Refused
 from hsejobs.model import JobRecord, State
 from hsejobs.store.circuits import Circuit, Circuits
@@ -19,11 +21,8 @@ from hsejobs.store.shares import Shares, TenantPage
 from hsejobs.store.write import Seen
 from hsejobs_tui.core import groups
 from hsejobs_tui.core.acting import actor_of
-from hsejobs_tui.core.filters import Filter
 from hsejobs_tui.core.options import Options
 
-#: Bytes of a payload that a search reads: more than a payload may have.
-SEARCHED = 262_144
 #: Maximum number of hits kept for display; counting continues beyond it.
 HITS_KEPT = 5_000
 
@@ -119,33 +118,19 @@ class LiveSource:
     ) -> Iterator[Hits]:
         """Searches every job of the state, 200 at a time; yields the same, growing ``hits``."""
         hits = hits or Hits(queue, state)
-        cursor: str | None = None
-        # An empty filter needs ids only; a filter on metadata needs no payload.
-        payload = SEARCHED if wanted.needs_payload else 0
-        while not hits.done:
-            page = self.reader.page(
-                queue,
-                state,
-                limit=200,
-                cursor=cursor,
-                organization_id=self.org,
-                payload_bytes=payload,
-                errors=1,
-            )
-            hits.total = max(page.total, hits.seen + len(page.jobs))
-            for job in page.jobs:
-                hits.seen += 1
-                self.masked(job) if payload else self._shown(job)
-                if wanted.matches(job):
-                    hits.count += 1
-                    hits.bound.append((job.id, job.version))
-                    if len(hits.jobs) < HITS_KEPT:
-                        if payload and (excerpt := wanted.excerpt(job)):
-                            hits.excerpts[job.id] = excerpt
-                        job.data = job.result = None
-                        hits.jobs.append(job)
-            cursor = page.next
-            hits.done = cursor is None
+        look = Search(queue, (state,), wanted, self.actor, self.infos.get(queue), self.org)
+        for step in look.steps(self.reader):
+            hits.seen += step.seen
+            # The list may have become shorter while it is read.
+            hits.total = max(step.total, hits.seen)
+            hits.count += len(step.jobs)
+            hits.bound += [(job.id, job.version) for job in step.jobs]
+            for job in step.jobs[: max(0, HITS_KEPT - len(hits.jobs))]:
+                if wanted.needs_payload and (excerpt := wanted.excerpt(job)):
+                    hits.excerpts[job.id] = excerpt
+                job.data = job.result = None
+                hits.jobs.append(job)
+            hits.done = step.next is None
             yield hits
 
     def failures(self) -> Iterator[tuple[dict[str, groups.Group], int, int]]:

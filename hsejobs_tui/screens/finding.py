@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from rich.text import Text
 from textual.widgets import Input, Static
 
+from hsejobs.control import filters
 from hsejobs.errors import InvalidOption
 from hsejobs.model import JobRecord, State
-from hsejobs_tui.core import filters
 from hsejobs_tui.core.source import HITS_KEPT, Hits
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.core.view import STATES

@@ -10,10 +10,10 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Input, Static
 
+from hsejobs.control import filters
 from hsejobs.errors import JobsError
 from hsejobs.model import JobRecord, State
 from hsejobs.store.write import Seen
-from hsejobs_tui.core import filters
 from hsejobs_tui.core.source import Hits
 from hsejobs_tui.core.text import one_line, safe
 from hsejobs_tui.core.view import AHEAD, LOOK, STATES, kind, remark, when
@@ -72,7 +72,7 @@ class QueueView(Finding):
                 yield Static(id=f"tab-{state}", markup=False)
         yield Line(
             id="search",
-            placeholder=f"in {self.queue}: words, id=... error=timeout data.to=ann@example.com",
+            placeholder=f"in {self.queue}: words, id=... error~timeout data.to=ann@example.com",
         )
         yield Static(id="found", markup=False)
         yield Rows(COLUMNS, EMPTY)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from hsejobs import codec
+from hsejobs.cells import csv_head, csv_rows
 from tasks.data_exports.entities import Entity
-from tasks.shared.cells import csv_head, csv_rows
 from tasks.shared.streams import json_rows
 from tasks.shared.zips import ZipStream
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsejobs import codec
+from hsejobs.cells import plain
 from hsejobs.errors import JobsError, Unrecoverable
 from tasks.reports.kinds import ReportColumn
-from tasks.shared.cells import plain
 from tasks.shared.fonts import font_folders
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from hsejobs import codec
-from tasks.shared.cells import csv_head, csv_rows
+from hsejobs.cells import csv_head, csv_rows
 from tasks.shared.streams import json_rows
 
 if TYPE_CHECKING:

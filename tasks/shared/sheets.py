@@ -15,8 +15,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
+from hsejobs.cells import plain
 from hsejobs.errors import ArtifactsUnavailable, Unrecoverable
-from tasks.shared.cells import plain
 from tasks.shared.spool import spool
 
 CONTENT_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

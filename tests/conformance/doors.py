@@ -20,6 +20,7 @@ from hsejobs.control import schedules, sharing, views, why
 from hsejobs.control.actors import Actor
 from hsejobs.control.acts import Acts
 from hsejobs.control.audit import FileLog
+from hsejobs.control.search import listing
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import InvalidOption, JobsError
 from hsejobs.model import State
@@ -120,7 +121,7 @@ class Python(Door):
             case Listing():
                 info, cursor = info_of(step.queue), step.cursor
                 for _ in range(step.pages):
-                    page = views.listing(
+                    page = listing(
                         here.reader,
                         info,
                         step.status,
@@ -242,7 +243,7 @@ class Dashboard(Tui):
 
 
 def _everything() -> Any:
-    from hsejobs_tui.core.filters import parse
+    from hsejobs.control.filters import parse
 
     return parse("")
 

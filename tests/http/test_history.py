@@ -86,3 +86,20 @@ def test_marks(shim: Shim, redis_url: str) -> None:
     assert reports == [made]
     for body in ({}, {"text": ""}, {"text": "a\nb"}, {"text": "x" * 201}, {"text": "a", "at": 1}):
         assert shim.ask("POST", "/marks", "operator", json=body).status_code == 422
+
+
+def test_acts_are_marks(shim: Shim) -> None:
+    ids = [
+        shim.ask("POST", "/email", json={**MAIL, "jobId": f"a{n}"}).json()["jobId"] for n in (1, 2)
+    ]
+    assert shim.ask("POST", "/email/pause", "operator").status_code == 200
+    for job_id in ids:
+        assert shim.ask("POST", f"/email/jobs/{job_id}/cancel", "admin").status_code == 200
+    marks = shim.ask("GET", "/marks", "operator").json()["marks"]
+    assert [(one["kind"], one["text"], one["queue"]) for one in marks] == [
+        ("act", "pause", "email"),
+        ("act", "cancel", "email"),
+        ("act", "cancel", "email"),
+    ]
+    own = shim.ask("GET", "/marks", "admin").json()["marks"]
+    assert [one["text"] for one in own] == ["cancel", "cancel"]

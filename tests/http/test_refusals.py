@@ -12,12 +12,16 @@ from redis import Redis
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from hsejobs.engine import runtime
+from hsejobs.engine.runtime import Runtime
 from hsejobs.settings import load_settings
 from hsejobs.store import keys
+from hsejobs_http import queries
+from hsejobs_http.app import all_routes, create_app
 from hsejobs_http.problems import Problem
 from hsejobs_http.tokens import Caller
 from hsejobs_http.viewing import Viewers
-from tests.http.conftest import MAIL, Shim, token
+from tests.http.conftest import MAIL, SECRET, Shim, token
 from tests.http.test_connections import lines
 from tests.support import wait_until
 
@@ -65,9 +69,25 @@ def test_parameters_of_acts_and_repeated_ones(shim: Shim) -> None:
     assert shim.ask("POST", "/email/clean?limit=1", "admin", json={}).status_code == 422
     twice = shim.ask("GET", "/email/jobs?limit=1&limit=200")
     assert (twice.status_code, twice.json()["errors"][0]["field"]) == (422, "limit")
-    # Mail programs and proxies append parameters to the addresses of pages and links.
-    assert shim.client.get("/docs?utm_source=x").status_code == 200
-    assert shim.client.get("/artifacts/a.b?utm_source=x").status_code == 404
+
+
+def test_every_route_refuses_a_parameter_that_it_does_not_declare(
+    shim: Shim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOBS_JWT_SECRET", SECRET)
+    monkeypatch.setattr(runtime, "_runtime", Runtime(load_settings()))
+    routes = all_routes(create_app().app)
+    assert len(routes) > 30
+    names = {"queue": "email", "job_id": "x", "organization_id": "o", "token": "t", "name": "n"}
+    for route in routes:
+        path = route.path_format.format(**names)
+        for method in route.methods - {"HEAD"}:
+            declared = queries.declared(method, route.path_format)
+            query = "&".join([*(f"{name}=" for name in declared), "surplus=1"])
+            who = {"Authorization": f"Bearer {token('operator')}"}
+            done = shim.client.request(method, f"{path}?{query}", headers=who)
+            assert done.status_code == 422, (method, path, done.text)
+            assert [one["field"] for one in done.json()["errors"]] == ["surplus"]
 
 
 @pytest.mark.parametrize("name", ["Authorization", "Origin"])

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, insert
 
+from hsejobs.cells import cell
 from hsejobs.errors import LeaseLost, Unrecoverable
 from tasks.reports.make import CONTENT_TYPES
 from tasks.reports.writers import COMPLIANCE_CSV
-from tasks.shared.cells import cell
 from tasks.shared.platform.sample import fill
 from tasks.shared.platform.schema import INCIDENTS, ORGANIZATIONS
 from tasks.shared.sheets import CONTENT_TYPE

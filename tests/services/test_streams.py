@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.shared.cells import cell, csv_head, csv_rows
+from hsejobs.cells import cell, csv_head, csv_rows
 from tasks.shared.streams import json_rows, write_behind
 
 #: Also half characters, which a database may hold.

@@ -103,7 +103,6 @@ def test_everything_has_its_turn(redis_server: Server) -> None:
         "heartbeat",
         "stats",
         "ahead",
-        "ahead lost",
         "recalled",
     )
     assert [name for name in expected if not calls.get(name)] == []

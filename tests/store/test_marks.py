@@ -1,4 +1,4 @@
-"""Marks in the history: kept in order, for a time, at most so many, once for a release."""
+"""Marks in the history: kept in order, for a time, up to a limit, once for a release."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from hsejobs.control.filters import Filter
 from hsejobs.error_groups import normalized
 from hsejobs.model import JobRecord, State
 from hsejobs.store.circuits import Circuit
@@ -15,7 +16,6 @@ from hsejobs.store.read_live import Server, Snapshot, Window
 from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core import groups
-from hsejobs_tui.core.filters import Filter
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import Hits, LiveSource
 

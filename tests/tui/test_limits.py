@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from hsejobs.control import filters
 from hsejobs.errors import JobNotFound, Refused
 from hsejobs.model import State
 from hsejobs.store import registry
 from hsejobs.store.client import RedisClient
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs.store.write import Selection
-from hsejobs_tui.core import commands, filters
+from hsejobs_tui.core import commands
 from hsejobs_tui.core.acting import acts_of
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import LiveSource

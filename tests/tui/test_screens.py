@@ -137,7 +137,7 @@ async def test_search_looks_into_payloads_but_not_into_secrets(stage: Stage) -> 
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "250 waiting")
         await pilot.press("enter", "slash")
-        app.screen.query_one("#search", Input).value = "data.to=job-249@"
+        app.screen.query_one("#search", Input).value = "data.to~job-249@"
         await pilot.press("enter")
         await shows(pilot, "1 found in 250 waiting", "none in other", "job-249", "1 / 1")
         await pilot.press("escape", "slash")
@@ -175,7 +175,7 @@ async def test_all_matching_jobs_are_retried_after_the_count_is_typed(stage: Sta
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "230 failed")
         await pilot.press("enter", "slash")
-        app.screen.query_one("#search", Input).value = 'error="timed out"'
+        app.screen.query_one("#search", Input).value = 'error~"timed out"'
         await pilot.press("enter")
         await shows(pilot, "210 found")
         await pilot.press("asterisk", "r")

@@ -65,7 +65,8 @@ if everything then
       base .. K.unowned, base .. K.turns, base .. K.rested, base .. K.parked, base .. K.keyparked, base .. K.starts,
       base .. K.orgs, base .. K.orgswalk, base .. K.tenants)
     redis.call('HDEL', base .. K.share, 'x')
-    -- What was counted stays: it is the history of the queue, and no sum may fall.
+    -- What was counted stays: it is the history of the queue, and no sum may fall. Its tenants begin again.
+    redis.call('HSET', base .. K.history, 'o', int(minute))
     for back = 0, MINUTE_TTL / 60 do redis.call('UNLINK', base .. K.busiest .. (minute - back)) end
   end
 end

@@ -10,13 +10,15 @@
 -- read only
 -- include: base
 local newest, minutes = whole(ARGV[4], minute), within(ARGV[3], 1, 15, 1)
+-- Before that, the queue was obliterated.
+local oldest = math.max(newest - minutes, whole(read(base .. K.history, 'o')[1], 0)) + 1
 
 -- `seen`: no counter after this minute.
 local function numbers(name_of, suffix, seen)
   local out = {}
   for i, state in ipairs({ 'w', 'a', 'd', 'f' }) do out[i] = redis.call('ZCARD', name_of(state)) end
   local ended, us = 0, 0
-  for at = newest - minutes + 1, math.min(newest, seen) do
+  for at = oldest, math.min(newest, seen) do
     local of = read(base .. K.minute .. at .. suffix, 'c', 'f', 'us', 'ux')
     ended, us = ended + whole(of[1], 0) + whole(of[2], 0), us + whole(of[3], 0) + whole(of[4], 0)
   end
