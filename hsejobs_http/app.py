@@ -54,7 +54,6 @@ def create_app() -> Any:
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         parent_watch = _ParentWatch()
-
         removal = files.RemovalRounds(shim_state)
 
         def _each_second() -> None:
