@@ -64,7 +64,7 @@ class Doors:
             """Of the doors, HTTP takes the least time."""
             why = self.http.call("GET", f"{queue}/jobs/{job_id}", OPERATOR)["why"]
             found[:] = [why]
-            return (why and why["code"]) == code
+            return bool((why and why["code"]) == code)
 
         def named() -> bool:
             found[:] = self.ask(queue, job_id)
