@@ -229,7 +229,7 @@ def test_clean_is_limited_to_the_own_organization(role: str, jobs: Jobs) -> None
 
 @pytest.mark.parametrize("role", ROLES)
 def test_routes_for_operators_only(role: str, jobs: Jobs) -> None:
-    assert len(OPERATORS) == 7
+    assert len(OPERATORS) == 8
     for method, path in OPERATORS:
         url = path.removeprefix("/api/jobs").format(queue="email", organization_id="org-1")
         body = {"json": {"weight": 2}} if method == "PUT" else {}
