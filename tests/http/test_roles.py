@@ -232,7 +232,7 @@ def test_routes_for_operators_only(role: str, jobs: Jobs) -> None:
     assert len(OPERATORS) == 8
     for method, path in OPERATORS:
         url = path.removeprefix("/api/jobs").format(queue="email", organization_id="org-1")
-        body = {"json": {"weight": 2}} if method == "PUT" else {}
+        body: dict[str, Any] = {"json": {"weight": 2}} if method == "PUT" else {}
         if url == "/marks":
             body = {"json": {"text": "deploy 4f1c"}}
         done = jobs.shim.ask(method, url, role, **body)
