@@ -106,7 +106,7 @@ def span(
 
 
 def _moment(name: str, text: str | None, now_ms: int, otherwise: int) -> int:
-    if text is None or text == "":
+    if text is None:
         return otherwise
     if text == "now":
         return now_ms
