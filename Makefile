@@ -22,7 +22,7 @@ $(shell test ! -e $(VENV) || { test "$$(cat $(VENV)/.place 2>/dev/null)" = "$$(p
 SEEDS ?= 1:50
 STEPS ?= 2000
 
-.PHONY: up test test-fast mutants matrix simulate lint format types imports language check clean
+.PHONY: up test test-fast mutants matrix why simulate lint format types imports language check clean
 .SILENT:
 
 up: $(VENV)/.installed
@@ -42,6 +42,10 @@ mutants: $(VENV)/.installed-dev
 # Every Redis failure against every consumer operation; `make test` runs a part of it.
 matrix: $(VENV)/.installed-dev
 	MATRIX=all $(PYTEST) -n $(WORKERS) tests/matrix $(ARGS)
+
+# Every cause for which a job waits; `make test` leaves out those that take seconds to come about.
+why: $(VENV)/.installed-dev
+	WHY=all $(PYTEST) -n 0 tests/conformance/test_why.py $(ARGS)
 
 # Consumers, network and clock by seed, on a real server; prints JSON. One seed replays exactly.
 simulate: $(VENV)/.installed-dev

@@ -106,7 +106,7 @@ def span(
 
 
 def _moment(name: str, text: str | None, now_ms: int, otherwise: int) -> int:
-    if text is None or text == "":
+    if text is None:
         return otherwise
     if text == "now":
         return now_ms
@@ -118,6 +118,9 @@ def _moment(name: str, text: str | None, now_ms: int, otherwise: int) -> int:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         return min(now_ms, int(moment.timestamp() * 1000))
+    if not text[-1:].isalpha():
+        # A number alone would be ms.
+        raise InvalidOption(name, _NO_TIME)
     try:
         return now_ms - parse_duration(text.removeprefix("-"), name)
     except InvalidOption:

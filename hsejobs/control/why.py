@@ -191,8 +191,18 @@ def place_of(facts: Facts) -> int | None:
     most = facts.number("tenant_limit")
     if most and most < slots and not facts.flag("tenant_paused"):
         # While its organization is at its limit, the other workers run whatever else waits.
-        ahead = max(ahead, min((facts.number("waiting") or 1) - 1, own * slots // most))
+        meanwhile = own + _meanwhile(facts.parties, own / most, slots - most)
+        ahead = max(ahead, min((facts.number("waiting") or 1) - 1, meanwhile))
     return ahead
+
+
+def _meanwhile(parties: list[Party], rounds: float, slots: int) -> int:
+    """How many jobs of the other parties begin while ``rounds`` jobs run one after the other."""
+    free = [one for one in parties if not one.paused]
+    limited = [one for one in free if one.limit is not None and one.limit < slots]
+    taken = sum(min(one.waiting, (one.limit or 0) * rounds) for one in limited)
+    others = sum(one.waiting for one in free if one not in limited)
+    return round(taken + min(others, max(0.0, slots * rounds - taken)))
 
 
 def _of_parties(parties: list[Party], own: int, slots: int) -> int:

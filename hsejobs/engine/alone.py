@@ -61,7 +61,7 @@ def wait(worker: Waiting, claim: Claim) -> Claim | None:
             if worker.retry(lambda: work.alone(claim.id, claim.token, begins=True)) is None:
                 slot.load(())
             return slot.begin(time.monotonic())
-        if time.monotonic() >= give_up and slot.reclaim(finished=False)[1]:
+        if time.monotonic() >= give_up and slot.left:
             why = (
                 f"its worker died {claim.stalls} times, so it runs alone, and other jobs of this"
                 f" consumer ran for longer than the {patience:.0f} s that it waited"

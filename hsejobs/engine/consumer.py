@@ -11,10 +11,11 @@ import time
 from typing import Any
 
 from hsejobs import pulse, tracing
-from hsejobs.engine import restart
+from hsejobs.engine import guard, restart
 from hsejobs.engine.maintenance import Maintenance
 from hsejobs.engine.outage import Outage
 from hsejobs.engine.queue import Queue
+from hsejobs.engine.slots import Slot
 from hsejobs.engine.workers import YIELD_TIME, WorkerSupervision
 from hsejobs.errors import JobsError
 from hsejobs.model import new_job_id
@@ -172,18 +173,43 @@ class JobConsumer(WorkerSupervision):
 
     def _end_workers(self) -> None:
         """Interrupts what still runs, kills processes that do not end, and releases their jobs."""
-        alive = [(w, p) for w, p in self.worker_threads if self.environment.is_alive(p)]
-        if self.forking and alive:
-            for _, process in alive:
-                self._signal(process, signal.SIGUSR1)
-            deadline = time.monotonic() + YIELD_TIME
-            for _, process in alive:
-                process.join(max(0.0, deadline - time.monotonic()))
-                if process.is_alive():
-                    self._signal(process, signal.SIGKILL)
-                    process.join(5)
+        self._signal_all(signal.SIGUSR1)
+        self._await_ends(YIELD_TIME)
+        self._signal_all(signal.SIGKILL)
+        self._await_ends(guard.GIVE_UP)
         for worker, _ in self.worker_threads:
-            self.maintenance.release_slot(worker.slot)
-            running = worker.slot.running()
+            slot = worker.slot
+            running = slot.running()
+            # A process may have been killed, and a thread may wait for Redis, after its job had ended and
+            # before that was written.
+            unwritten = [] if slot.abandoned else slot.unwritten()
+            self.maintenance.release_slot(slot)
             if running is not None:
-                self.maintenance.release_running(running)
+                self.maintenance.release_jobs([(running.id, running.token)])
+            if unwritten:
+                self.maintenance.release_jobs(unwritten)
+
+    def _signal_all(self, signum: int) -> None:
+        for _, process in self.worker_threads if self.forking else ():
+            self._signal(process, signum)
+
+    def _await_ends(self, seconds: float) -> None:
+        """Waits until all processes have ended, or all threads whose job has ended have written how, and
+        renews leases meanwhile: nothing may begin elsewhere what still runs here.
+        """
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            busy = [
+                process
+                for worker, process in self.worker_threads
+                if self.environment.is_alive(process) and (self.forking or _writes(worker.slot))
+            ]
+            if not busy:
+                break
+            self.maintenance.renew()
+            self._sleep_for_end(busy)
+
+
+def _writes(slot: Slot) -> bool:
+    """Whether a live worker is about to write how its job ended."""
+    return not slot.abandoned and not slot.running_now and bool(slot.unwritten())

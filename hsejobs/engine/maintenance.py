@@ -102,8 +102,7 @@ class Maintenance:
         Returns the seconds until the next tick.
         """
         self.check_slots()
-        if time.monotonic() >= self.renewal.at:
-            self._do(self.renewal)
+        self.renew()
         now = time.monotonic()
         if self._due_at is not None and now >= self._due_at:
             self._sweeping.at = min(self._sweeping.at, now)
@@ -114,6 +113,11 @@ class Maintenance:
             if len(due) > 1:
                 return 0.0
         return self._until_next(time.monotonic())
+
+    def renew(self) -> None:
+        """Renews the leases of all held jobs if that is due."""
+        if time.monotonic() >= self.renewal.at:
+            self._do(self.renewal)
 
     def _wanted(self, duty: Duty) -> bool:
         if duty is self._reporting:
@@ -176,14 +180,15 @@ class Maintenance:
             pairs = [(one.id, one.token) for one in done]
             self.pending.add(lambda: self.work.step(done, 0, "", lease), pairs, lease)
         if unbegun:
-            self.pending.add(lambda: self.work.release(unbegun), unbegun, lease)
+            self.release_jobs(unbegun)
         if token:
             self.pending.add(lambda: self.work.recall(token, lease), (), lease)
 
-    def release_running(self, running: Running) -> None:
-        """Queues the release of a job that this consumer will not finish; it keeps its place."""
-        pair = [(running.id, running.token)]
-        self.pending.add(lambda: self.work.release(pair), pair, self.settings.lease_ms)
+    def release_jobs(self, jobs: list[tuple[str, str]]) -> None:
+        """Queues the release of jobs that this consumer will not finish, as (id, token): they keep their
+        places. No effect on those whose outcome is written.
+        """
+        self.pending.add(lambda: self.work.release(jobs), jobs, self.settings.lease_ms)
 
     def stalled(self, job_id: str, token: str) -> None:
         """Queues the stall of a job whose worker died; no effect if its outcome was written meanwhile."""

@@ -247,6 +247,13 @@ class Slot:
             rows = self._rows(head[9], head[5])[: head[0]] + self._sent()[0]
             return [(row[0], row[1]) for row in rows]
 
+    def unbegun(self) -> list[tuple[str, str]]:
+        """The jobs that were not started, as (id, token)."""
+        with self._locked():
+            head = self._head()
+            rows = self._rows(head[9], head[5])[head[1] : head[0]]
+        return [(row[0], row[1]) for row in rows]
+
     def unwritten(self) -> list[tuple[str, str]]:
         """Jobs that were started, no longer run and have no outcome here, as (id, token)."""
         with self._locked():

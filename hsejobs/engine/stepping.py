@@ -184,9 +184,11 @@ class Stepping(Worker):
 
     def _release(self) -> None:
         """Releases the jobs in the slot that were not started."""
-        _, unbegun = self.slot.reclaim(finished=False)
+        unbegun = self.slot.unbegun()
         if unbegun:
             self.retry(lambda: self.work.release(unbegun))
+            # Until then the maintenance thread may do the same, if this process dies.
+            self.slot.reclaim(finished=False)
 
     def _give_back(self, claims: list[Claim]) -> None:
         if claims:

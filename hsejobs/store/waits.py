@@ -18,7 +18,8 @@ from hsejobs.store.read import WHOLE, JobReader, job_of
 class Party:
     """Jobs of one organization, or of none, that start before another job.
 
-    ``cost``: the expected run time of each in us; ``limit``: how many may run at once, None for no limit.
+    ``cost``: the expected run time of each in us; ``limit``: how many may run at once, None for no limit;
+    ``waiting``: all its waiting jobs.
     """
 
     jobs: int
@@ -26,6 +27,7 @@ class Party:
     limit: int | None
     running: int
     paused: bool
+    waiting: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,15 @@ def _facts(reply: Sequence[Any]) -> Facts | None:
     values = {name.decode(): _text(value) for name, value in pairs(reply[0]).items()}
     flat = [whole_number(value) if value != b"" else None for value in reply[1]]
     parties = [
-        Party(flat[at] or 0, flat[at + 1] or 0, flat[at + 2], flat[at + 3] or 0, bool(flat[at + 4]))
-        for at in range(0, len(flat), 5)
+        Party(
+            flat[at] or 0,
+            flat[at + 1] or 0,
+            flat[at + 2],
+            flat[at + 3] or 0,
+            bool(flat[at + 4]),
+            flat[at + 5] or 0,
+        )
+        for at in range(0, len(flat), 6)
     ]
     return Facts(values, parties)
 

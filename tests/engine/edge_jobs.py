@@ -7,7 +7,10 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
+
+import redis
 
 from hsejobs.engine import JobHuey, current_job
 from hsejobs.engine.context import JobInterrupted
@@ -57,3 +60,39 @@ def points(payload: dict[str, Any]) -> None:
     for number in range(2000):
         current_job().checkpoint(number)
         time.sleep(0.02)
+
+
+@huey.task()
+def ends_in_a_pause(payload: dict[str, Any]) -> None:
+    """Once interrupted, or told to go on, it ends while Redis writes nothing for ``ms``: ``fails`` or not."""
+    file = Path(os.environ["TRIAL_FILE"])
+    try:
+        _note("begun")
+        while "go on" not in file.read_text():
+            time.sleep(0.01)
+    except JobInterrupted:
+        _pause(payload["ms"])
+        if payload["fails"]:
+            raise ValueError("interrupted") from None
+        raise
+    _pause(payload["ms"])
+    raise ValueError("told to go on")
+
+
+def _pause(ms: int) -> None:
+    with redis.Redis.from_url(os.environ["ROOT_URL"]) as client:
+        client.client_pause(ms, all=False)
+    _note("paused")
+
+
+def _note(word: str) -> None:
+    with Path(os.environ["TRIAL_FILE"]).open("a") as file:
+        file.write(f"{word}\n")
+
+
+@huey.task()
+def deaf(payload: dict[str, Any]) -> None:
+    """Hears no interrupt."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    _note("deaf")
+    time.sleep(60)

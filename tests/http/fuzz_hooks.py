@@ -1,20 +1,27 @@
-"""Rules for the fuzzer besides the OpenAPI document: the one that JSON Schema cannot express."""
+"""Rules for the fuzzer besides the OpenAPI document: those that JSON Schema cannot express."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import schemathesis
 
 from hsejobs.services.mail.message import MAX_RECIPIENTS
+from hsejobs_http.openapi_history import MOMENT
 
 
 @schemathesis.hook
-def map_query(context: Any, query: Any) -> Any:
-    """Waits for no job: without workers, none would end."""
-    if isinstance(query, dict) and str(query.get("wait", "")).isdigit():
+def before_call(context: Any, case: Any, **kwargs: Any) -> None:
+    """Waits for no job: without workers, none would end. Asks for no history that is too old."""
+    query = case.query
+    if not isinstance(query, dict):
+        return
+    if str(query.get("wait", "")).isdigit():
         query["wait"] = min(int(query["wait"]), 0 if int(query["wait"]) <= 60 else 61)
-    return query
+    for name, instead in (("from", "3h"), ("to", "now")):
+        if re.fullmatch(MOMENT, str(query.get(name, ""))):
+            query[name] = instead
 
 
 @schemathesis.hook

@@ -4,7 +4,7 @@
 --   organization '' for any
 -- returns: {} for a job that is missing, another organization's or has ended; else {facts, parties}, both flat:
 --   names and values, and for each party with jobs ahead {how many, the mean cost of each in us, limit or '',
---   running jobs, 1 if paused}
+--   running jobs, 1 if paused, waiting jobs}
 -- errors: none
 -- read only
 -- include: base share turns limits keyed costs locks ahead

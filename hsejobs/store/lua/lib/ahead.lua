@@ -105,7 +105,7 @@ local function jobs_ahead(id, party, score)
       local other = string.sub(found[i], 2)
       local _, limit, paused = rule_of(other)
       for _, value in ipairs({ int(i <= in_turn and jobs * times_as_many or jobs), int(us), limit and int(limit) or '',
-        redis.call('ZCARD', org_index('a', other)), paused and 1 or 0 }) do
+        redis.call('ZCARD', org_index('a', other)), paused and 1 or 0, redis.call('ZCARD', line_of(other)) }) do
         out[#out + 1] = value
       end
     end
