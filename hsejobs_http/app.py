@@ -47,6 +47,9 @@ _ADDS = "/api/jobs/"
 #: FastAPI's own spans would have the paths of signed links and the queries of searches.
 _NO_SPANS: Any = {"tracing": False, "logs": False}
 
+#: The modules with a router.
+_PARTS = (auditing, routes, history, bulk, waiting, dashboard, docs_page)
+
 
 def create_app() -> Any:
     """Creates the ASGI application. Raises SettingsError, also when there is no key for tokens."""
@@ -91,13 +94,8 @@ def create_app() -> Any:
         generate_unique_id_function=lambda route: route.name.strip("_"),
     )
     app.state.shim = shim_state
-    app.include_router(auditing.router)
-    app.include_router(routes.router)
-    app.include_router(history.router)
-    app.include_router(bulk.router)
-    app.include_router(waiting.router)
-    app.include_router(dashboard.router)
-    app.include_router(docs_page.router)
+    for part in _PARTS:
+        app.include_router(part.router)
     for path in ("/ws", "/ws/{organization_id:path}"):
         app.router.routes.append(WebSocketRoute(dashboard.PATH + path, dashboard.socket))
     for path, endpoint in (("/healthz", _healthy), ("/readyz", _ready), ("/metrics", _metrics)):
@@ -124,8 +122,7 @@ def create_app() -> Any:
 
 def all_routes(app: FastAPI) -> list[Any]:
     """Returns all routes, including those of routers that FastAPI keeps separate."""
-    parts = (auditing, routes, history, bulk, waiting, dashboard, docs_page)
-    known = [*app.routes, *(route for part in parts for route in part.router.routes)]
+    known = [*app.routes, *(route for part in _PARTS for route in part.router.routes)]
     return [one for one in known if hasattr(one, "endpoint") and hasattr(one, "methods")]
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 
+from hsejobs import forks
 from hsejobs.errors import JobsError
 from hsejobs.store.feed import Event
 from hsejobs.store.read import JobReader
@@ -63,7 +64,7 @@ class Watcher:
 
     def __init__(self, reader: JobReader) -> None:
         self.reader = reader
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._watches: set[Watch] = set()
         self._running = False
         self._users: Counter[tuple[str | None, str]] = Counter()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from hsejobs import forks
 from hsejobs.engine import runtime as runtimes
 from hsejobs.engine.huey import LOADED, JobHuey
 from hsejobs.engine.outage import Outage
@@ -64,7 +64,7 @@ class _Worker(JobWorker):
     """The consumer's worker, which takes one job at a time and does not wait for more."""
 
     def __init__(self, queue: JobHuey) -> None:
-        super().__init__(_Host(queue), Slot(1, threading.Lock()))
+        super().__init__(_Host(queue), Slot(1, forks.lock()))
         self.idle = False
         self.initialize()
         # One store has no connections that could meet.

@@ -31,6 +31,8 @@ def test_a_filter_limits_lists_and_downloads(shim: Shim) -> None:
         else:
             rows = [json.loads(line) for line in done.text.splitlines()]
             job = shim.ask("GET", f"/email/jobs/{own[1]}", "admin").json()
+            # Only the answer for one job says why it is where it is.
+            del job["why"]
             assert job in rows
         assert {one["id"] for one in rows} == set(own)
     first = shim.ask("GET", "/email/jobs?status=delayed&format=jsonl&limit=2", "admin")
