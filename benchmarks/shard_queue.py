@@ -112,17 +112,24 @@ class ShardWorker(JobWorker):
     def initialize(self) -> None:
         super().initialize()
         runtime = self.queue.runtime
-        clients = [RedisClient(url) for url in BASES]
-        self.stores = [WorkerStore(one, runtime.prefix, self.queue.name) for one in clients]
+
+        def stores() -> list[WorkerStore]:
+            clients = [RedisClient(url) for url in BASES]
+            return [WorkerStore(one, runtime.prefix, self.queue.name) for one in clients]
+
+        self.stores, self.lines = stores(), stores()
         self.bells = [Bell(url, store) for url, store in zip(BASES, self.stores, strict=True)]
         self.own = (self.slot.number - 1) % len(BASES)
-        self.work = self.stores[self.own]
+        self._go_to(self.own)
         self._owed: list[int] = []
 
     def _wait(self) -> None:
         if not self._owed:
             self._owed = self._ring_of_any()
-        self.work = self.stores[self._owed.pop(0) if self._owed else self.own]
+        self._go_to(self._owed.pop(0) if self._owed else self.own)
+
+    def _go_to(self, place: int) -> None:
+        self.work, self.line = self.stores[place], self.lines[place]
 
     def _ring_of_any(self) -> list[int]:
         """The bases whose bells rang within two seconds, the own one first; all after that time."""

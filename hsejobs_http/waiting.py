@@ -88,7 +88,7 @@ async def after_adding(request: Request, queue: str, added: Added, seconds: int)
 
     def show() -> dict[str, Any] | None:
         with contextlib.suppress(JobsError):
-            record, info, who = job_of(request, queue, added.id)
+            record, info, who = job_of(request, queue, added.id, explained=True)
             return views.job(record, info, actor(who))
         return None
 

@@ -55,7 +55,7 @@ class Recorder:
 
     def _step(self, cursor: int, until: int) -> int:
         """Adds the next minutes, at most to the end of their ten; returns the last one in the history."""
-        first = max(cursor + 1, until - (OLDEST if cursor >= 0 else keys.MINUTE_TTL // 60))
+        first = max(cursor + 1, until - OLDEST) if cursor >= 0 else self._oldest(until)
         last = min(until, first - first % STEP + STEP - 1)
         book = book_of(first)
         names = self.history.names([book], again=True)[book]
@@ -85,6 +85,19 @@ class Recorder:
             return last
         # Another process was faster, or an organization was erased meanwhile.
         return int(self._run(scripts.SAMPLE, "", 0)[1])
+
+    def _oldest(self, until: int) -> int:
+        """Where a history begins: at the first minutes that have counters, or the newest without any."""
+        starts = range(until - until % STEP - keys.MINUTE_TTL // 60, until + 1, STEP)
+        calls = [
+            (
+                None,
+                ["EXISTS", *(keys.of(self.base, "minute", str(at + n)) for n in range(STEP))],
+            )
+            for at in starts
+        ]
+        found = self.redis.batch(calls, patience=self.patience)
+        return next((at for at, count in zip(starts, found, strict=True) if count), starts[-1])
 
 
 def _until_due(now_ms: int) -> float:

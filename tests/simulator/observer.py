@@ -372,4 +372,4 @@ def _may_touch(call: Call, before: Row) -> bool:
 
 
 def _text(one: Any) -> str:
-    return one.decode() if isinstance(one, bytes) else str(one)
+    return one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one)

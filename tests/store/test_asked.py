@@ -185,12 +185,13 @@ def test_a_drain_takes_what_falls_due_under_its_question(store: Store, other: St
     assert drain(store, moment) == 1
 
 
-def test_obliterate_leaves_no_rate_behind(store: Store) -> None:
+def test_obliterate_keeps_the_rates_of_the_queue_only(store: Store) -> None:
     failed(store, "a")
     store.add("b", organization_id="one")
     assert store.reader.stats(["q"])[0].window().added == 2
     assert store.writer.obliterate("q") == 2
-    assert store.reader.stats(["q"])[0].window() == Minute()
+    kept = store.reader.stats(["q"])[0].window()
+    assert (kept.added, kept.failed, kept.removed) == (2, 1, 2)
     assert store.reader.stats(["q"], "one")[0].window() == Minute()
 
 
