@@ -20,8 +20,18 @@ LEASE_MS = 5_000
 STEP = 10
 #: The oldest minutes that are added, in minutes: periods before them are forgotten.
 OLDEST = RETENTION[60] // 60
-#: Seconds for which one call of ``run`` adds minutes before it returns.
-BUDGET = 0.1
+#: Seconds for which one call of ``run`` adds minutes before it returns; seconds after which it returns even
+#: in the middle of a step, which it begins again later: the caller has leases to renew.
+BUDGET, LONGEST = 0.1, 1.0
+
+
+class _Slow(Exception):
+    """Redis answers too slowly."""
+
+
+def _check(end: float) -> None:
+    if time.monotonic() >= end:
+        raise _Slow
 
 
 class Recorder:
@@ -35,15 +45,18 @@ class Recorder:
 
     def run(self) -> float:
         """Does what is due now; returns the seconds until more is due."""
+        begun = time.monotonic()
         now, cursor, until, wanted, _ = self._run(scripts.SAMPLE, "", LEASE_MS)
         if cursor < until and not wanted:
             # Another process adds them, unless it dies.
             return LEASE_MS / 1000
-        end = time.monotonic() + BUDGET
         while cursor < until:
-            if time.monotonic() >= end:
+            if time.monotonic() - begun >= BUDGET:
                 return 0.0
-            cursor = self._step(cursor, until)
+            try:
+                cursor = self._step(cursor, until, begun + LONGEST)
+            except _Slow:
+                return LEASE_MS / 1000
         return _until_due(now)
 
     def sample(self, minute: int | None = None) -> bool:
@@ -53,13 +66,19 @@ class Recorder:
     def _run(self, script: scripts.Script, *args: scripts.Arg) -> Any:
         return self.redis.run(script, self.base, args, patience=self.patience)
 
-    def _step(self, cursor: int, until: int) -> int:
-        """Adds the next minutes, at most to the end of their ten; returns the last one in the history."""
+    def _step(self, cursor: int, until: int, end: float = float("inf")) -> int:
+        """Adds the next minutes, at most to the end of their ten; returns the last one in the history.
+
+        Raises _Slow if that lasts until ``end``, by the monotonic clock.
+        """
         first = max(cursor + 1, until - OLDEST) if cursor >= 0 else self._oldest(until)
         last = min(until, first - first % STEP + STEP - 1)
         book = book_of(first)
+        _check(end)
         names = self.history.names([book], again=True)[book]
+        _check(end)
         minutes = self.history.raw(range(first, last + 1))
+        _check(end)
         stored: list[tuple[str, bytes, int]] = []
         found: list[Period] = []
         for at, period in zip(range(first, last + 1), minutes, strict=True):

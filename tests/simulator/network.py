@@ -173,6 +173,9 @@ class Network:
         self.world.note(f"{call.name} {what}")
         if self.world.random.random() < 0.5:
             self._fail(call, there * 2, known.ConnectionError("Connection reset by peer"))
+        else:
+            # Until then its caller waits, and can do nothing else.
+            actor.hurt_at = actor.group.hurt_at = self.world.now + REPLY_TIMEOUT
 
     def _lose(self, actor: Actor, call: Any, words: Any, there: float, back: float) -> None:
         self._reset(actor, call, there, "is lost")
