@@ -20,30 +20,30 @@ TAKEN = "its lease was taken while"
 ALONE = "one of them may run only alone"
 #: For each fault that is put back: a seed that finds it, what hurts, and what it is found by.
 FOUND_BY: dict[str, tuple[int, tuple[str, ...], str]] = {
-    "renewals refused on a full server, sweeps allowed": (3, ("full",), TAKEN),
+    "renewals refused on a full server, sweeps allowed": (9, ("full",), TAKEN),
     "fail without the token check": (15, ("freeze", "cut", "noise"), "a token that lost wrote"),
-    "renew without the token check": (6, ("freeze",), "a token that lost wrote"),
-    "log lines written again": (2, ("noise",), "log lines are written twice"),
-    "a mark used up by a lost reply": (20, ("noise",), "was granted to no attempt"),
-    "late sweeps take leases": (2, ("silent",), TAKEN),
+    "renew without the token check": (1, ("freeze",), "a token that lost wrote"),
+    "log lines written again": (4, ("noise",), "log lines are written twice"),
+    "a mark used up by a lost reply": (46, ("noise",), "was granted to no attempt"),
+    "late sweeps take leases": (3, ("silent",), TAKEN),
     "a postponed job uses an attempt": (2, HURTS, "1 attempts are used up, should be 0"),
-    "an organization's index forgotten": (6, HURTS, "is wrong in active of one"),
-    "a claim is sent again as a new one": (1, ("noise",), TAKEN),
+    "an organization's index forgotten": (8, HURTS, "is wrong in active of one"),
+    "a claim is sent again as a new one": (3, ("noise",), TAKEN),
     "late claims take jobs": (3, ("silent",), "no worker will run it"),
-    "an outcome is dropped when its write fails": (4, ("down", "refuse", "noise"), TAKEN),
-    "what was taken back is dropped": (1, HURTS, TAKEN),
+    "an outcome is dropped when its write fails": (6, ("down", "refuse", "noise"), TAKEN),
+    "what was taken back is dropped": (6, HURTS, TAKEN),
     "what was taken back is taken back forever": (1, HURTS, "called Redis 500 times"),
     "sweeps before the renewals after an outage": (2, ("down", "silent"), TAKEN),
-    "telling raises": (1, ("down", "full"), "log() raised"),
+    "telling raises": (2, ("down", "full"), "log() raised"),
     "what Redis says ends a worker": (1, HURTS, "died: RuntimeError"),
     "a dead process's failure is not noticed": (
-        23,
+        6,
         ("kill_worker", "kill_worker", "refuse", "full"),
         TAKEN,
     ),
     "suspects run beside others": (2, ("crash", "kill_worker"), ALONE),
     "a suspect does not wait": (2, ("crash", "kill_worker"), ALONE),
-    "a slow job keeps the next batch": (1, ("noise",), TAKEN),
+    "a slow job keeps the next batch": (9, ("noise",), TAKEN),
     "a lost claim ahead is forgotten": (3, ("down", "silent", "noise"), TAKEN),
 }
 
@@ -76,10 +76,6 @@ def test_a_seed_replays_exactly(redis_server: Server) -> None:
 
 def test_everything_has_its_turn(redis_server: Server) -> None:
     """The simulator takes every kind of action; it could find no fault in one that it never takes."""
-    calls: dict[str, int] = {}
-    for seed in range(1, 5):
-        for name, times in simulate(redis_server, seed, STEPS).calls.items():
-            calls[name] = calls.get(name, 0) + times
     expected = (
         "add",
         "periodic",
@@ -105,7 +101,12 @@ def test_everything_has_its_turn(redis_server: Server) -> None:
         "ahead",
         "recalled",
     )
-    assert [name for name in expected if not calls.get(name)] == []
+    left = set(expected)
+    for seed in range(1, 21):
+        left -= {name for name, times in simulate(redis_server, seed, STEPS).calls.items() if times}
+        if not left:
+            break
+    assert left == set()
 
 
 @pytest.mark.parametrize("name", FOUND_BY)
