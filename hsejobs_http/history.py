@@ -30,7 +30,7 @@ async def read_history(request: Request) -> Response:
 
 def _history(request: Request) -> Response:
     shim_state, given = shim(request), request.query_params
-    queue = given.get("queue") or None
+    queue = given.get("queue")
     names = shim_state.names() if queue is None else [shim_state.info(queue).name]
     found = history.read(
         shim_state.runtime.redis,

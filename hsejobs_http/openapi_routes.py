@@ -7,7 +7,7 @@ from typing import Any
 
 from hsejobs.control.act_table import ACTS
 from hsejobs.control.bulk import STATES
-from hsejobs.control.export import FORMATS, MEDIA_TYPES
+from hsejobs.control.export import FORMATS
 from hsejobs.control.views import STATUSES
 from hsejobs.model import PAYLOAD_LIMIT
 from hsejobs.services.fields import IDENTIFIER
@@ -45,8 +45,6 @@ class Route:
     status: int = 200
     #: The example of its answer, if it is not that of the schema.
     example: str | None = None
-    #: Further media types of the answer, each a text.
-    also: tuple[str, ...] = ()
     #: The schema of its answer 200 if the job has ended, beside the usual one.
     ended: str | None = None
 
@@ -83,7 +81,8 @@ _HISTORY = (
 _WHERE = _query("where", **WHERE)
 _FORMAT = _query(
     "format",
-    "default: json, one page; csv and jsonl (a job per line) have all jobs, or the first `limit`",
+    "default: json, one page; csv (text/csv) and jsonl (application/x-ndjson, a job per line) have all"
+    " jobs, or the first `limit`",
     type="string",
     enum=["json", *FORMATS],
 )
@@ -138,9 +137,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("post", OTHER_QUEUES): Route(
         "Created", (404, 409, 422, 429), status=202, query=(_WAIT,), ended="Ended"
     ),
-    ("get", "/api/jobs/{queue}/jobs"): Route(
-        "JobList", (404, 422), query=_LIST, also=tuple(MEDIA_TYPES.values())
-    ),
+    ("get", "/api/jobs/{queue}/jobs"): Route("JobList", (404, 422), query=_LIST),
     ("get", "/api/jobs/{queue}/jobs/{job_id}"): Route("Job", (404, 422), query=(_WAIT,)),
     ("get", "/api/jobs/{queue}/jobs/{job_id}/events"): Route(
         "text/event-stream", (404, 422), query=(_ORG,)
@@ -212,9 +209,7 @@ def _answer(route: Route) -> Schema:
     example = route.example or route.answer
     if example in ANSWER_EXAMPLES:
         content["example"] = ANSWER_EXAMPLES[example]
-    text: Schema = {"schema": {"type": "string"}}
-    media = {"application/json": content, **dict.fromkeys(route.also, text)}
-    answer: Schema = {"description": "done", "content": media}
+    answer: Schema = {"description": "done", "content": {"application/json": content}}
     if route.status == 202:
         answer["description"] = "the job is in Redis"
         answer["headers"] = {"Location": {"schema": {"type": "string"}}}

@@ -13,12 +13,18 @@ from hsejobs_http.openapi_history import MOMENT
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, **kwargs: Any) -> None:
-    """Waits for no job: without workers, none would end. Asks for no history that is too old."""
+    """Waits for no job: without workers, none would end. Asks for no history that is too old.
+
+    Downloads have media types that the document names in words only: as further types of the answer
+    they would give each generated client a page that may be a string.
+    """
     query = case.query
     if not isinstance(query, dict):
         return
     if str(query.get("wait", "")).isdigit():
         query["wait"] = min(int(query["wait"]), 0 if int(query["wait"]) <= 60 else 61)
+    if query.get("format") in ("csv", "jsonl"):
+        query["format"] = "json"
     for name, instead in (("from", "3h"), ("to", "now")):
         if re.fullmatch(MOMENT, str(query.get(name, ""))):
             query[name] = instead
