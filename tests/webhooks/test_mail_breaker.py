@@ -81,6 +81,7 @@ def test_a_short_timeout_does_not_count(consumer: Start, circuits: Circuits) -> 
         url = f"smtp://127.0.0.1:{silent.getsockname()[1]}"
         consumer("-w", "2", queue="email", **settings(url))
         for job in [mail(attempts=1, timeout=1.2) for _ in range(6)]:
-            with pytest.raises(JobFailed, match="too long"):
+            # The conversation ends first, or on a busy machine the whole job.
+            with pytest.raises(JobFailed, match="too long|longer than its timeout"):
                 job.wait(30)
         assert circuits.all() == []
