@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,7 +43,7 @@ class Address:
         return f"redis://127.0.0.1:{self.port}/0" if self.port else f"unix://{self.socket}"
 
 
-class Contestant:
+class Contestant(ABC):
     """A job system. Each command it gives runs with the environment of `env`."""
 
     name: str
@@ -80,19 +81,21 @@ class Contestant:
         """Return the environment that makes a worker stalled after ``ms`` without a heartbeat."""
         return {}
 
+    @abstractmethod
     def worker(self, shape: Shape, task: str) -> list[str]:
-        raise NotImplementedError
+        """The command of a worker."""
 
+    @abstractmethod
     def adder(self, order: str) -> list[str]:
-        raise NotImplementedError
+        """The command of a program that adds jobs."""
 
     def completed(self, server: Server) -> int:
         """Return how many jobs have ended well."""
         return int(server.ask(*self.count))
 
+    @abstractmethod
     def results(self, server: Server) -> list[Any]:
         """Return what the completed jobs returned, as the contestant keeps it."""
-        raise NotImplementedError
 
 
 def huey_shape(kind: str, workers: int, copies: int = 1) -> Shape:

@@ -48,11 +48,7 @@ def retry(
 ) -> None:
     """Retry failed jobs: they wait again, with all their attempts."""
     check_target(job_id, where, every=every, dry_run=dry_run)
-    if where is not None:
-        session = CommandSession()
-        by_filter(session, "retry", queue, where, org=org, dry_run=dry_run, as_json=as_json)
-        return
-    _move("retry", State.FAILED, queue, job_id, org, as_json)
+    _move("retry", queue, job_id, where, org, dry_run=dry_run, as_json=as_json)
 
 
 def promote(
@@ -66,22 +62,24 @@ def promote(
 ) -> None:
     """Promote delayed jobs: they wait for a worker now."""
     check_target(job_id, where, every=every, dry_run=dry_run)
-    if where is not None:
-        session = CommandSession()
-        by_filter(session, "promote", queue, where, org=org, dry_run=dry_run, as_json=as_json)
-        return
-    _move("promote", State.DELAYED, queue, job_id, org, as_json)
+    _move("promote", queue, job_id, where, org, dry_run=dry_run, as_json=as_json)
 
 
 def _move(
     act: str,
-    state: State,
     queue: str,
     job_id: str | None,
+    where: str | None,
     org: str | None,
+    *,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
+    """Acts on the job, on those that match ``where``, or without both on all in the act's state."""
     session = CommandSession()
+    if where is not None:
+        by_filter(session, act, queue, where, org=org, dry_run=dry_run, as_json=as_json)
+        return
     acts = session.acts(org)
     info = session.info(queue)
     past = PAST[act]
@@ -244,14 +242,14 @@ def obliterate(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Remove all jobs of a queue, and its counters."""
+    """Remove all jobs of a queue, and what is set for its tenants."""
     session = CommandSession()
     session.info(queue)
     acts = session.acts()
     selection = acts.select("obliterate", queue)
     output.confirm(f"Remove all {selection.count:,} jobs of {queue}?", yes=yes, word=queue)
     (*_, done) = acts.sweep("obliterate", queue, selection, force=force)
-    why = "added in the meantime, so the queue keeps its counters and stays paused if it was"
+    why = "added in the meantime, so the queue keeps its settings and stays paused if it was"
     _print_removed(done.done, _skipped_note(done.later, why), as_json)
 
 

@@ -12,10 +12,9 @@ from hsejobs.control.actors import Actor
 from hsejobs.control.audit import page
 from hsejobs.control.durations import parse_duration
 from hsejobs.errors import InvalidOption
-from hsejobs.model import check_organization
 from hsejobs_http.answers import answer
 from hsejobs_http.openapi_schemas import SINCE
-from hsejobs_http.state import actor, number, organization_in_view, require_role, shim
+from hsejobs_http.state import actor, number, require_role, scope, shim
 
 router = APIRouter(prefix="/api/jobs")
 
@@ -31,9 +30,8 @@ async def list_audit(request: Request) -> Response:
 def _page(request: Request) -> Response:
     shim_state, query = shim(request), request.query_params
     who = require_role(request, "admin")
-    given = check_organization(query.get("organizationId") or None, "organizationId")
     reading = actor(who)
-    limited = Actor(reading.door, reading.role, organization_in_view(who, given), reading.user_id)
+    limited = Actor(reading.door, reading.role, scope(request), reading.user_id)
     names, queue, since = shim_state.names(), query.get("queue"), query.get("since")
     if queue is not None:
         shim_state.info(queue)

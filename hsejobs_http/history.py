@@ -10,11 +10,10 @@ from starlette.responses import Response
 
 from hsejobs.control import history
 from hsejobs.errors import InvalidInput, InvalidOption
-from hsejobs.model import check_organization
 from hsejobs.store.history import Range
 from hsejobs_http import bodies
 from hsejobs_http.answers import answer
-from hsejobs_http.state import actor, caller, organization_in_view, require_role, shim
+from hsejobs_http.state import actor, caller, require_role, scope, shim
 
 router = APIRouter(prefix="/api/jobs")
 
@@ -39,7 +38,7 @@ def _history(request: Request) -> Response:
         _span(request),
         actor(caller(request)),
         by=given.get("by"),
-        organization_id=_organization(request),
+        organization_id=scope(request),
     )
     return answer(found.public())
 
@@ -54,11 +53,6 @@ def _now(request: Request) -> int:
     return history.now(runtime.redis, runtime.prefix)
 
 
-def _organization(request: Request) -> str | None:
-    given = check_organization(request.query_params.get("organizationId") or None, "organizationId")
-    return organization_in_view(caller(request), given)
-
-
 @router.get("/marks")
 def list_marks(request: Request) -> Response:
     """Lists the marks of a time, the oldest first: deploys, alerts that began or ended."""
@@ -70,7 +64,7 @@ def list_marks(request: Request) -> Response:
         actor(caller(request)),
         since=given.get("from"),
         until=given.get("to"),
-        organization_id=_organization(request),
+        organization_id=scope(request),
     )
     return answer({"marks": [history.public_mark(one) for one in found]})
 

@@ -53,10 +53,9 @@ def test_engine_has_the_shape_that_it_documents() -> None:
 
 @pytest.mark.timeout(120)
 def test_ordinary_has_the_shape_that_it_documents() -> None:
-    words = "--warm 5 --jobs 20 --rounds 1 --idle 0.1 --link 1ms"
+    words = "--warm 5 --jobs 20 --rounds 1 --idle 1 --link 1ms"
     report = run("-m", "benchmarks.ordinary", str(ROOT), *words.split())
-    # So few jobs may cost less than what the idle side used just before.
-    assert isinstance(report["redis"]["alone"], float)
+    assert report["redis"]["alone"] > 0
     # 5 before the measurement, one block, and one with the slow log.
     assert report["results"] == {"alone": 45}
     assert {"add", "complete"} <= set(report["scripts"]["alone"])

@@ -156,9 +156,9 @@ class Sweeps:
         return self._sweep_away(queue, "dw", force=True, whole=False, as_of=as_of, entry=entry)
 
     def obliterate(self, queue: str, *, force: bool = False, as_of: int | None = None) -> int:
-        """Removes every job; returns how many. If none was added meanwhile, resets counters and pause.
+        """Removes every job; returns how many. If none was added meanwhile, resets tenants and pause.
 
-        Raises QueueBusy while jobs run, unless ``force``.
+        The history stays. Raises QueueBusy while jobs run, unless ``force``.
         """
         return sum(self.obliterate_steps(queue, force=force, as_of=as_of))
 

@@ -96,12 +96,12 @@ async def drain(session: Session, queue: str) -> None:
 
 
 async def obliterate(session: Session, queue: str) -> None:
-    """Removes all jobs and counters; the queue's name must be typed."""
+    """Removes all jobs, and what is set for tenants; the queue's name must be typed."""
     stats = session.stats(queue)
     if stats is None:
         return
     count = stats.waiting + stats.delayed + stats.completed + stats.failed + stats.active
-    text = f"Removes {all_of(count, 'job')} of {queue} and its counters. This cannot be undone."
+    text = f"Removes {all_of(count, 'job')} of {queue}, and its tenants' settings. This cannot be undone."
     typed, title = queue, f"Obliterate {queue}?"
     if force := stats.active > 0:
         # Active jobs need force, so the question names it and it must be typed.

@@ -96,6 +96,11 @@ def wait_for(state: str, n: int, timeout: float = 30) -> None:
         raise AssertionError(f"{error}; there are {counts()}") from None
 
 
+def begun(trial: Path, word: str = "begin:1") -> None:
+    """Waits until a task has noted its beginning: an active job may not have begun yet."""
+    wait_until(lambda: word in trial.read_text(), timeout=20, what="the job to begin")
+
+
 def note(trial: Path, word: str) -> None:
     """Adds a word that a job waits for."""
     with trial.open("a") as file:

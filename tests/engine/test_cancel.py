@@ -18,16 +18,12 @@ from hsejobs.engine import Job, JobFailed, runtime
 from hsejobs.errors import JobNotFound, WrongState
 from hsejobs.model import JobRecord, State
 from tests.engine import jobs
-from tests.engine.conftest import Consumer, counts
+from tests.engine.conftest import Consumer, begun, counts
 from tests.support import wait_until
 from tests.support.proxy import FlakyProxy
 
 KINDS = ("thread", "process")
 Start = Callable[..., Consumer]
-
-
-def begun(trial: Path, word: str = "begin:1") -> None:
-    wait_until(lambda: word in trial.read_text(), timeout=20, what="the job to begin")
 
 
 def ended(job: Job[Any], timeout: float = 20) -> JobRecord:

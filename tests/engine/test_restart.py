@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.engine import jobs
-from tests.engine.conftest import Consumer, counts, wait_for
+from tests.engine.conftest import Consumer, begun, counts
 from tests.support.programs import wait_for_log
 
 #: A program that executes itself again after its first line. The signals in its arguments arrive at the
@@ -81,10 +81,10 @@ def test_a_stop_that_another_thread_receives_ends_the_process(tmp_path: Path) ->
     assert status == -signal.SIGTERM
 
 
-def test_a_stop_during_a_restart_wins(consumer: Callable[..., Consumer]) -> None:
+def test_a_stop_during_a_restart_wins(consumer: Callable[..., Consumer], trial: Path) -> None:
     one = consumer("-w", "1")
     jobs.huey.submit({"n": 1, "seconds": 0.7}, task="work")
-    wait_for("active", 1)
+    begun(trial)
     # The job runs on: both signals arrive before the restart.
     one.send(signal.SIGTERM)
     one.send(signal.SIGHUP)
@@ -92,7 +92,7 @@ def test_a_stop_during_a_restart_wins(consumer: Callable[..., Consumer]) -> None
     assert counts()["completed"] == 1
     two = consumer("-w", "1")
     jobs.huey.submit({"n": 2, "seconds": 0.7}, task="work")
-    wait_for("active", 1)
+    begun(trial, "begin:2")
     two.send(signal.SIGHUP)
     two.send(signal.SIGTERM)
     assert two.process.wait(30) == 0

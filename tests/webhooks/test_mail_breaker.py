@@ -80,8 +80,8 @@ def test_a_short_timeout_does_not_count(consumer: Start, circuits: Circuits) -> 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"smtp://127.0.0.1:{silent.getsockname()[1]}"
         consumer("-w", "2", queue="email", **settings(url))
-        for job in [mail(attempts=1, timeout=1.2) for _ in range(6)]:
-            # The conversation ends first, or on a busy machine the whole job.
-            with pytest.raises(JobFailed, match="too long|longer than its timeout"):
+        # A second of it is kept for the end: what is left must suffice for a first mail on a busy machine.
+        for job in [mail(attempts=1, timeout=2) for _ in range(6)]:
+            with pytest.raises(JobFailed, match="too long"):
                 job.wait(30)
         assert circuits.all() == []
