@@ -15,7 +15,7 @@ from hsejobs_tui.app import JobsApp
 from hsejobs_tui.screens.queue import QueueView
 from tests.support.waiting import tick
 from tests.tui.conftest import Stage
-from tests.tui.driving import shows
+from tests.tui.driving import settle, shows
 from tests.tui.test_bound import colleague, failed, question_open, states
 
 __all__ = ["colleague"]
@@ -60,6 +60,7 @@ async def test_a_queue_that_was_paused_again_stays_paused(stage: Stage, colleagu
     app = JobsApp(replace(stage.options(), refresh=3600))
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await shows(pilot, "paused")
+        await settle(pilot)  # A poll that is still on its way would show the colleague's pause.
         tick(stage.redis)
         colleague.writer.resume("mail")
         colleague.writer.pause("mail")
