@@ -16,6 +16,7 @@ from textual.binding import BindingType
 from textual.css.query import NoMatches
 from textual.driver import Driver
 from textual.screen import Screen
+from textual.scrollbar import ScrollBar, ScrollBarRender
 from textual.worker import Worker, WorkerState
 
 from hsejobs_tui import router
@@ -32,6 +33,13 @@ from hsejobs_tui.widgets.binds import bindings
 T = TypeVar("T")
 #: The command that runs in the current asyncio task.
 _RUNNING: ContextVar[object | None] = ContextVar("running", default=None)
+
+
+class _PlainBar(ScrollBarRender):
+    """A scroll bar whose ends are whole cells."""
+
+    VERTICAL_BARS: ClassVar[list[str]] = [" "] * 8
+    HORIZONTAL_BARS: ClassVar[list[str]] = [" "] * 8
 
 
 class JobsApp(App[None]):
@@ -80,6 +88,7 @@ class JobsApp(App[None]):
         self.register_theme(theme(mode))
         self.theme = f"hsejobs-{mode}"
         self.set_class(self.options.ascii_only, "-ascii")
+        ScrollBar.renderer = _PlainBar if self.options.ascii_only else ScrollBarRender
         self._watch()
         self.app_resume_signal.subscribe(self, self._resumed)
         self.set_interval(0.1, self._check_ended)
@@ -225,6 +234,9 @@ class JobsApp(App[None]):
         # Every view inherits the cursor moves; only those listed for it in the table are its commands.
         own = view is not None and view.SCOPE in by_id(command_id).scopes
         target = getattr(view, name, None) if own else getattr(self, name, None)
+        if not own and command_id in router.CLASSES:
+            self._show(command_id)
+            return
         if target is None:
             return
         made = target()
@@ -254,26 +266,31 @@ class JobsApp(App[None]):
             self.open(ListPlace(name))
         self.session.poll_soon()
 
-    def do_overview(self) -> None:
-        self._show("overview")
+    def do_earlier(self) -> None:
+        self._shift(-1)
 
-    def do_failures(self) -> None:
-        self._show("failures")
+    def do_later(self) -> None:
+        self._shift(1)
 
-    def do_workers(self) -> None:
-        self._show("workers")
+    def do_zoom_out(self) -> None:
+        self._zoom(1)
 
-    def do_schedules(self) -> None:
-        self._show("schedules")
+    def do_zoom_in(self) -> None:
+        self._zoom(-1)
 
-    def do_alerts(self) -> None:
-        self._show("alerts")
+    def do_now(self) -> None:
+        self.session.show_window(self.session.window.live())
 
-    def do_circuits(self) -> None:
-        self._show("circuits")
+    async def do_goto_time(self) -> None:
+        from hsejobs_tui.flows.goto import go_to_time
 
-    def do_events(self) -> None:
-        self._show("events")
+        await go_to_time(self.session)
+
+    def _shift(self, by: int) -> None:
+        self.session.show_window(self.session.window.shift(by, self.session.redis_now))
+
+    def _zoom(self, by: int) -> None:
+        self.session.show_window(self.session.window.zoom(by, self.session.redis_now))
 
     def do_reload(self) -> None:
         self.session.poll_soon()

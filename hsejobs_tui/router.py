@@ -13,10 +13,12 @@ CLASSES = {
     "overview": "Overview",
     "failures": "Failures",
     "workers": "Workers",
-    "schedules": "Schedules",
+    "insight": "Insight",
     "alerts": "Alerts",
     "circuits": "CircuitList",
     "events": "Events",
+    "tenants": "Tenants",
+    "schedules": "Schedules",
 }
 
 

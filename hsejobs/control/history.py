@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from hsejobs.control import audit
 from hsejobs.control.actors import Actor
 from hsejobs.control.durations import parse_duration
+from hsejobs.control.moments import parse_moment
 from hsejobs.errors import Forbidden, InvalidOption
 from hsejobs.model import UNSEEN, iso_time
 from hsejobs.store import registry
@@ -87,8 +87,8 @@ def span(
 
     Without a step, the shortest whose records are kept for so long. Raises InvalidOption.
     """
-    until = _moment("to", end, now_ms, now_ms)
-    since = _moment("from", start, now_ms, until - DEFAULT_SPAN * 60_000)
+    until = now_ms if end is None else parse_moment(end, now_ms, "to")
+    since = until - DEFAULT_SPAN * 60_000 if start is None else parse_moment(start, now_ms, "from")
     if since >= until:
         raise InvalidOption("from", "must be before `to`")
     age = -(-(now_ms - since) // 60_000)
@@ -103,31 +103,6 @@ def span(
     if (last - first) // every > MOST_POINTS:
         raise InvalidOption("step", f"must be longer: at most {MOST_POINTS} steps are shown")
     return Range(first, last, every)
-
-
-def _moment(name: str, text: str | None, now_ms: int, otherwise: int) -> int:
-    if text is None:
-        return otherwise
-    if text == "now":
-        return now_ms
-    if re.match(r"\d{4}-", text):
-        try:
-            moment = datetime.fromisoformat(text.replace(" ", "+"))
-        except ValueError:
-            raise InvalidOption(name, _NO_TIME) from None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return min(now_ms, int(moment.timestamp() * 1000))
-    if not text[-1:].isalpha():
-        # A number alone would be ms.
-        raise InvalidOption(name, _NO_TIME)
-    try:
-        return now_ms - parse_duration(text.removeprefix("-"), name)
-    except InvalidOption:
-        raise InvalidOption(name, _NO_TIME) from None
-
-
-_NO_TIME = "must be a time such as 2026-07-01T03:05Z, or a duration before now such as 3h"
 
 
 def read(
@@ -243,8 +218,8 @@ def marks_between(
     Raises Forbidden, InvalidOption, RedisUnavailable.
     """
     moment = now(client, prefix)
-    end = _moment("to", until, moment, moment)
-    start = _moment("from", since, moment, end - DEFAULT_SPAN * 60_000)
+    end = moment if until is None else parse_moment(until, moment, "to")
+    start = end - DEFAULT_SPAN * 60_000 if since is None else parse_moment(since, moment, "from")
     if start > end:
         raise InvalidOption("from", "must be before `to`")
     return list_marks(client, prefix, start, end, actor, organization_id=organization_id)

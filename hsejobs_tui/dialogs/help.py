@@ -12,7 +12,8 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from hsejobs_tui.core.commands import MOVES, keys_shown
+from hsejobs_tui.core.command import MOVES
+from hsejobs_tui.core.commands import keys_shown
 from hsejobs_tui.session.session import session_of
 
 

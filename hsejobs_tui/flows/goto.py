@@ -1,4 +1,4 @@
-"""Opening a job by its id."""
+"""Going to a job by its id, and to a moment."""
 
 from __future__ import annotations
 
@@ -19,3 +19,15 @@ async def go_to_job(session: Session) -> None:
         session.show_message(error)
         return
     session.open(JobPlace(found.queue, found.id))
+
+
+async def go_to_time(session: Session) -> None:
+    """Asks for a moment and moves the window of time around it."""
+    text = "Enter a time: 03:05, yesterday 14:00, 2026-07-01T03:05Z (UTC), or 3h for 3 hours ago."
+    wanted = await session.ask(Ask("Go to time", text))
+    if not wanted:
+        return
+    try:
+        session.show_window(session.window.around(wanted, session.redis_now))
+    except JobsError as error:
+        session.show_message(error)

@@ -21,11 +21,13 @@ from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
 from hsejobs_tui.core.acting import acts_of
 from hsejobs_tui.core.alerts import Alert, active_alerts
-from hsejobs_tui.core.commands import Command, Rights, by_id, for_scope
+from hsejobs_tui.core.command import Command, Rights
+from hsejobs_tui.core.commands import by_id, for_scope
 from hsejobs_tui.core.depth import Depths
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import LiveSource
 from hsejobs_tui.core.text import safe
+from hsejobs_tui.core.time_window import TimeWindow
 from hsejobs_tui.session.host import Host
 from hsejobs_tui.session.places import Place
 
@@ -47,6 +49,8 @@ class Session:
         self.snapshot_at = 0.0
         #: The depth of each queue at each poll since the start.
         self.depths = Depths()
+        #: The window of time that all screens show.
+        self.window = TimeWindow()
         #: Why Redis cannot be read; None while it can be.
         self.outage: str | None = None
         self.closed = False
@@ -147,6 +151,17 @@ class Session:
     def alerts(self) -> list[Alert]:
         """The active alerts of the latest snapshot, most severe first."""
         return active_alerts(self.snapshot, self.options.limits) if self.snapshot else []
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The start and end of the window of time, in ms, at the latest snapshot."""
+        return self.window.bounds(self.redis_now)
+
+    def show_window(self, window: TimeWindow) -> None:
+        """Shows another window of time on all screens."""
+        if window != self.window:
+            self.window = window
+            self.poll_soon()
 
     def stats(self, queue: str | None) -> QueueStats | None:
         """A queue's counts and rates in the latest snapshot; None if it is not there."""

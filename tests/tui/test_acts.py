@@ -56,7 +56,7 @@ async def test_pause_drain_and_resume(stage: Stage) -> None:
         await shows(pilot, "Pause mail?")
         await pilot.press("y")
         await shows(pilot, "mail is paused", "paused, 3 jobs wait")
-        await pilot.press("D")
+        await pilot.press("X")
         await shows(pilot, "Removes all 5 waiting and delayed jobs")
         await pilot.press("5", "enter")
         await shows(pilot, "removed 5 of 5")
@@ -90,7 +90,7 @@ async def test_a_schedule_is_run_now_and_its_outcome_shown(stage: Stage) -> None
     registry.save(stage.redis, "t", QueueInfo("mail", [task], "m.nightly", schedules=every))
     app = stage.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
-        await pilot.press("4")
+        await pilot.press("9")
         await shows(pilot, "nightly", "0 3 * * *")
         await pilot.press("R")
         await shows(pilot, "Run nightly now?")
@@ -303,7 +303,7 @@ KEYS = [
     "escape",
     "2",
     "3",
-    "4",
+    "9",
     "5",
     "6",
     "7",

@@ -77,7 +77,7 @@ async def test_a_schedule_that_ran_meanwhile_does_not_run_twice(
     registry.save(stage.redis, "t", info)
     app = stage.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
-        await pilot.press("4")
+        await pilot.press("9")
         await shows(pilot, "nightly", "0 3 * * *")
         await pilot.press("R")
         await shows(pilot, "Run nightly now?")

@@ -222,7 +222,7 @@ async def test_every_screen_and_dialog_at_40x10_and_back(stage: Stage) -> None:
         "1",
         "2",
         "3",
-        "4",
+        "9",
         "5",
         "6",
         "7",

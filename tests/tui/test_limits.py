@@ -37,7 +37,7 @@ async def test_read_only_has_no_act_in_keys_palette_help_or_store(stage: Stage) 
         await shows(pilot, "READ-ONLY", "1 failed")
         await pilot.press("enter")
         await shows(pilot, "job-1")
-        await pilot.press("r", "x", "c", "P", "D", "O", "n", "d", "u")
+        await pilot.press("r", "x", "c", "P", "X", "O", "n", "d", "u")
         await pilot.pause()
         assert len(app.screen_stack) == 2
         assert "Retry" not in text_of(app)
@@ -161,6 +161,8 @@ def test_every_command_can_be_run_and_every_binding_is_in_the_table() -> None:
     views |= {"queue": QueueView, "job": JobView}
     for one in commands.COMMANDS:
         for scope in one.scopes:
+            if scope == "app" and one.id in CLASSES:
+                continue
             target = JobsApp if scope == "app" else views[scope]
             assert hasattr(target, f"do_{one.id}"), (scope, one.id)
     for scope, target in {**views, "app": JobsApp}.items():

@@ -1,0 +1,63 @@
+"""Parse a moment: the one notation of every interface, in UTC unless it names an offset."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from hsejobs.control.durations import parse_duration
+from hsejobs.errors import InvalidOption
+
+#: A time of day, with an optional day before it.
+_CLOCK = re.compile(
+    r"(?:(today|yesterday)\s+)?([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.IGNORECASE
+)
+_WRONG = (
+    "must be a time such as 03:05, yesterday 14:00 or 2026-07-01T03:05Z (UTC), or a duration before"
+    " now such as 3h"
+)
+
+
+def parse_moment(text: str, now_ms: int, name: str = "time") -> int:
+    """Parses a moment in the past; returns it in ms since the epoch, at most ``now_ms``.
+
+    ``now``; a date and time in ISO 8601; ``03:05``, the latest such time, or with ``today`` or
+    ``yesterday`` before it; or a duration before now, such as ``3h`` or ``-3h``. Raises InvalidOption
+    for the field ``name``.
+    """
+    word = text.strip()
+    if word.lower() == "now":
+        return now_ms
+    if re.match(r"\d{4}-", word):
+        return min(now_ms, _dated(word, name))
+    if found := _CLOCK.fullmatch(word):
+        return min(now_ms, _on_day(found, now_ms))
+    # A number alone would be a duration in seconds.
+    if not word[-1:].isalpha():
+        raise InvalidOption(name, _WRONG)
+    try:
+        return now_ms - parse_duration(word.removeprefix("-"), name)
+    except InvalidOption:
+        raise InvalidOption(name, _WRONG) from None
+
+
+def _dated(word: str, name: str) -> int:
+    try:
+        # A `+` in an address is a space.
+        moment = datetime.fromisoformat(
+            re.sub(r" (?=\d\d:?\d\d$)", "+", word) if "T" in word else word
+        )
+    except ValueError:
+        raise InvalidOption(name, _WRONG) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp() * 1000)
+
+
+def _on_day(found: re.Match[str], now_ms: int) -> int:
+    day, hour, minute, second = found.groups()
+    now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    moment = now.replace(hour=int(hour), minute=int(minute), second=int(second or 0), microsecond=0)
+    if (day or "").lower() == "yesterday" or (day is None and moment > now):
+        moment -= timedelta(days=1)
+    return int(moment.timestamp() * 1000)

@@ -1,0 +1,1 @@
+"""The command table, in parts by what the commands are about."""

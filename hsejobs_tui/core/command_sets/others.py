@@ -1,0 +1,36 @@
+"""Commands of schedules, circuits and events."""
+
+from __future__ import annotations
+
+from hsejobs_tui.core.command import Command
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        "run_now",
+        "R",
+        "Run now",
+        "Run the schedule once, outside its regular times.",
+        ("schedules",),
+        writes=True,
+        whole=True,
+    ),
+    Command(
+        "circuit_open",
+        "b",
+        "Open circuit",
+        "Open the circuit: calls are postponed until it is closed manually.",
+        ("circuits",),
+        writes=True,
+        whole=True,
+    ),
+    Command(
+        "circuit_close",
+        "c",
+        "Close circuit",
+        "Close the circuit: calls are made again.",
+        ("circuits",),
+        writes=True,
+        whole=True,
+    ),
+    Command("freeze", "space", "Freeze", "Freeze or resume the list of events.", ("events",)),
+)

@@ -1,0 +1,46 @@
+"""Commands for queues."""
+
+from __future__ import annotations
+
+from hsejobs_tui.core.command import Command
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        "clean",
+        "c",
+        "Clean",
+        "Remove jobs of a state by age; shows the count first.",
+        ("overview", "queue"),
+        writes=True,
+        footer=False,
+    ),
+    Command(
+        "pause",
+        "P",
+        "Pause/resume",
+        "Pause or resume the queue: running jobs finish.",
+        ("overview", "queue"),
+        writes=True,
+        whole=True,
+    ),
+    Command(
+        "drain",
+        "X",
+        "Drain",
+        "Remove all waiting and delayed jobs.",
+        ("overview", "queue"),
+        writes=True,
+        whole=True,
+        footer=False,
+    ),
+    Command(
+        "obliterate",
+        "O",
+        "Obliterate",
+        "Remove every job and counter of the queue.",
+        ("overview", "queue"),
+        writes=True,
+        whole=True,
+        footer=False,
+    ),
+)

@@ -1,0 +1,66 @@
+"""The window of time that all screens show: its length and its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hsejobs.control.moments import parse_moment
+
+_MINUTE = 60_000
+#: The lengths, by name, in ms.
+LENGTHS = {
+    "15m": 15 * _MINUTE,
+    "1h": 60 * _MINUTE,
+    "3h": 180 * _MINUTE,
+    "24h": 1_440 * _MINUTE,
+    "7d": 7 * 1_440 * _MINUTE,
+    "30d": 30 * 1_440 * _MINUTE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TimeWindow:
+    """A window of time. ``end``: ms since the epoch; None while it ends now and moves with the clock."""
+
+    name: str = "1h"
+    end: int | None = None
+
+    @property
+    def length(self) -> int:
+        """The length in ms."""
+        return LENGTHS[self.name]
+
+    def bounds(self, now: int) -> tuple[int, int]:
+        """Its start and end in ms, at Redis time ``now``."""
+        end = now if self.end is None else min(self.end, now)
+        return end - self.length, end
+
+    def zoom(self, by: int, now: int) -> TimeWindow:
+        """The next longer (1) or shorter (-1) window around the same middle, or the same at the limits."""
+        names = list(LENGTHS)
+        name = names[max(0, min(len(names) - 1, names.index(self.name) + by))]
+        if self.end is None or name == self.name:
+            return TimeWindow(name, self.end)
+        start, end = self.bounds(now)
+        return _ending(name, (start + end + LENGTHS[name]) // 2, now)
+
+    def shift(self, by: int, now: int) -> TimeWindow:
+        """The window half its length earlier (-1) or later (1); at most until now."""
+        return _ending(self.name, self.bounds(now)[1] + by * self.length // 2, now)
+
+    def around(self, text: str, now: int) -> TimeWindow:
+        """The window around a moment, as ``parse_moment`` reads it. Raises InvalidOption."""
+        return self.centered(parse_moment(text, now), now)
+
+    def centered(self, moment: int, now: int) -> TimeWindow:
+        """The window around a moment in ms."""
+        return _ending(self.name, moment + self.length // 2, now)
+
+    def live(self) -> TimeWindow:
+        """The window that ends now."""
+        return TimeWindow(self.name)
+
+
+def _ending(name: str, end: int, now: int) -> TimeWindow:
+    oldest = now - LENGTHS["30d"] + LENGTHS[name]
+    return TimeWindow(name) if end >= now else TimeWindow(name, max(end, oldest))
