@@ -105,6 +105,8 @@ class Stepping(Worker):
         While another step is on its way, ``want`` must be 0.
         """
         token = self._unanswered or self._new_token()
+        if want or self._unanswered:
+            self.slot.ask(token)
         store = self.line if self.flight is None else self.work
         claims: list[Claim] = []
         done, tries = self.done, 0

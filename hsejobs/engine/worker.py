@@ -99,7 +99,8 @@ class JobWorker(Stepping):
                 self.fast = True
                 self.consumer.wake_maintenance()
             ahead = self._ahead(claims, want) if len(claims) == want else ""
-            self.slot.load(claims, suspect=self._suspect(claims), ahead=ahead)
+            if not self.slot.load(claims, suspect=self._suspect(claims), ahead=ahead):
+                return
             if ahead:
                 self._send_ahead(want, ahead)
             self._loaded(claims)
@@ -109,7 +110,9 @@ class JobWorker(Stepping):
         if want:
             self.fast = False
             # A claim without a reply may hold a job by now: send it again instead of waiting.
-            if not self._unanswered:
+            if self._unanswered:
+                self.slot.ask(self._unanswered)
+            else:
                 self._wait()
                 if self.slot.held:
                     # Another consumer may claim what the doorbell announced.

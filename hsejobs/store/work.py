@@ -110,16 +110,18 @@ class WorkerStore:
         """
         return _stepped(self.redis.finish(sent), token)
 
-    def recall(self, token: str, lease_ms: int) -> int:
-        """Gives up a claim that was sent once, and releases its jobs; returns how many there were.
+    def recall(self, token: str, lease_ms: int, *, once: bool = True) -> int:
+        """Gives up a claim, and releases its jobs; returns how many there were.
 
-        If Redis has not received it yet, it claims nothing.
+        If Redis has not received it yet, it claims nothing. ``once``: it was sent once.
         """
         _, claims = self.step([], 0, token, lease_ms, again=_RECALLED)
         if claims:
             self.release([(one.id, one.token) for one in claims])
-            # Redis has executed the only copy: it need not be remembered.
-            self.redis.command("DEL", keys.of(self.base, "resent", token), patience=self.patience)
+            if once:
+                # Redis has executed the only copy: it need not be remembered.
+                key = keys.of(self.base, "resent", token)
+                self.redis.command("DEL", key, patience=self.patience)
         return len(claims)
 
     def fail(
