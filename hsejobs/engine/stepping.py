@@ -151,6 +151,7 @@ class Stepping(Worker):
         if self.calm < CALM or not (want and self.done) or self._unanswered or self.progress_logs:
             return None
         token, sent, store = self._new_token(), None, self.line
+        self.slot.ask(token)
         self._unanswered, self._sent = token, 1
         try:
             sent = store.begin_and_wait(
