@@ -16,6 +16,7 @@ import pytest
 import redis
 
 from hsejobs import process_tree
+from hsejobs.engine.stepping import CALM
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.store import scripts
 from tests.engine import jobs
@@ -105,6 +106,34 @@ def _a_claim_without_a_reply_is_refused(bench: Bench, patch: pytest.MonkeyPatch)
     assert bench.worker._unanswered
 
 
+def _with_a_wait(bench: Bench, patch: pytest.MonkeyPatch, *, executed: bool) -> None:
+    """As `_dies_in_a_claim`, when the step and the wait at the doorbell are one packet."""
+    patch.setattr(bench.worker, "_ahead", lambda *_: "")
+    bench.worker.calm = CALM
+    bench.until(lambda: len(bench.worker.done) == BATCH)
+    bench.worker.calm = CALM
+    begin, finish = bench.worker.line.begin_and_wait, bench.worker.line.finish
+
+    def begins(*args: Any) -> Any:
+        if executed:
+            sent = begin(*args)
+            assert finish(sent, args[2])[1]
+            sent.disconnect()
+        raise Killed
+
+    patch.setattr(bench.worker.line, "begin_and_wait", begins)
+    with pytest.raises(Killed):
+        bench.worker.loop()
+
+
+def _a_claim_with_a_wait_is_not_sent(bench: Bench, patch: pytest.MonkeyPatch) -> None:
+    _with_a_wait(bench, patch, executed=False)
+
+
+def _a_claim_with_a_wait_has_no_reply(bench: Bench, patch: pytest.MonkeyPatch) -> None:
+    _with_a_wait(bench, patch, executed=True)
+
+
 def _in_the_middle_of_a_batch(bench: Bench, patch: pytest.MonkeyPatch) -> None:
     bench.ahead()
     bench.worker.loop()
@@ -121,6 +150,8 @@ def _in_the_middle_of_a_batch(bench: Bench, patch: pytest.MonkeyPatch) -> None:
         _a_claim_has_no_reply,
         _a_claim_was_sent_twice,
         _a_claim_without_a_reply_is_refused,
+        _a_claim_with_a_wait_is_not_sent,
+        _a_claim_with_a_wait_has_no_reply,
         _in_the_middle_of_a_batch,
     ],
 )
