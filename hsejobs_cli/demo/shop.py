@@ -149,6 +149,8 @@ def send(payload: Mail) -> dict[str, str]:
     name = payload.to.partition("@")[0]
     if name.endswith("0"):
         raise MailRefused(f"550 5.1.1 <{payload.to}>: mailbox unavailable")
+    if random.random() < 0.015:
+        raise NoAnswer("mail.example.com:587 gave no answer within 30 s")
     job.log(f"250 2.0.0 queued as {job.id[-6:].upper()}")
     return {"message": f"{job.id[-10:]}@mail.example.com"}
 
