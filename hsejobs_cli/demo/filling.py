@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from hsejobs import codec
-from hsejobs.engine.periodic import run_id
+from hsejobs.control import cron
+from hsejobs.engine.periodic import newest_due, run_id, time_of
 from hsejobs.model import State
 from hsejobs.store import keys, registry
 from hsejobs.store.client import RedisClient
 from hsejobs.store.formats import FORMAT
 from hsejobs.store.registry import QueueInfo
 from hsejobs_cli.demo import scene
-from hsejobs_cli.demo.jobs import DEAD_CIRCUIT, OPEN_MS, Jobs
+from hsejobs_cli.demo.jobs import DEAD_CIRCUIT, HOST, OPEN_MS, Jobs
 from hsejobs_cli.demo.past import Past
 from hsejobs_cli.demo.pipe import Pipe
 from hsejobs_cli.demo.records import DemoJob, Records
@@ -79,6 +80,8 @@ class _Filler:
                     self.records.write(job)
             for job in made.open():
                 self.records.write(job)
+                if name == "crm-sync":
+                    self.jobs["waiting"] = job.id
             if still:
                 self._workers(info, [self.records.write(job) for job in made.running()])
         self._known_jobs()
@@ -100,35 +103,40 @@ class _Filler:
         mail = shop["email"].failed(2.2, scene.TIMEOUT, "org-012")
         mail.payload["to"] = "maria.k@example.com"
         self.jobs["mail"] = self.records.write(mail).id
-        org, at = "org-031", self.ago(4.4)
-        common = {"request": "req-7f31c0d2aa", "user": "user-12"}
-        times = {"started": at + 40, "finished": at + 1_900, "made": 1, **common}
-        first = shop["onboarding"].make("provision", State.COMPLETED, org, at, **times)
+        org, at = "org-031", self.ago(scene.PAUSED + 1.4)
+        common: dict[str, Any] = {"request": "req-7f31c0d2aa", "user": "user-12"}
+        first = shop["onboarding"].make("provision", State.COMPLETED, org, at, **common)
         first.result = {"workspace": "example-works-031"}
-        self.records.name(first)
-        below: dict[str, Any] = {"parent": first, **common}
+        self._ran(first, 40, 1_900)
+        below = {"parent": first, **common}
         welcome = shop["email"].make("send", State.COMPLETED, org, at + 1_500, **below)
         welcome.payload |= {"to": "admin-031@example.com", "template": "welcome"}
-        welcome.started, welcome.finished, welcome.made = at + 1_560, at + 1_900, 1
-        sync = shop["crm-sync"].make("sync_contacts", State.WAITING, org, at + 1_520, **below)
-        payment = shop["billing"].failed(3.9, scene.KEY_ERROR, org, **below)
-        report = shop["reports"].make("render", State.COMPLETED, org, at + 1_600, **below)
-        report.started, report.finished, report.made = at + 1_700, at + 5_200, 1
-        self.records.name(report)
-        export = shop["data-exports"].make("export", State.COMPLETED, org, at + 4_000, **below)
-        export.parent, export.root = report, first
-        export.started, export.finished, export.made = at + 4_100, at + 11_000, 1
-        for job in (first, welcome, sync, payment, report, export):
+        self._ran(welcome, 60, 400)
+        sync = shop["crm-sync"].make("sync_contacts", State.COMPLETED, org, at + 1_520, **below)
+        self._ran(sync, 400, 81_000)
+        export = shop["data-exports"].make("export", State.COMPLETED, org, at + 80_000, **below)
+        export.parent, export.root = sync, first
+        self._ran(export, 100, 7_200)
+        # Delayed until the end of the trial, which is now.
+        payment = shop["billing"].failed(0.001, scene.KEY_ERROR, org, **below)
+        payment.created = at + 1_600
+        payment.finished = payment.errors[-1]["failedAt"] = self.now - 10
+        for job in (first, welcome, sync, export, payment):
             self.records.write(job)
-        self.jobs |= {"request": first.id, "payment": payment.id, "waiting": sync.id}
+        self.jobs |= {"request": first.id, "payment": payment.id}
+
+    def _ran(self, job: DemoJob, wait: int, run: int) -> None:
+        """A job that waited and ran for that many ms, and has an id before it is written."""
+        job.started = job.created + wait
+        job.finished, job.made = job.started + run, 1
+        self.records.name(job)
 
     def _schedules(self) -> None:
         """The last runs of periodic tasks."""
         for name, info in self.infos.items():
             base = keys.base(self.prefix, name)
             for one in info.schedules:
-                hourly = one.cron.split()[1] == "*"
-                slots = self._slots(one.cron) if hourly else [self.now // 60_000 - 500]
+                slots = self._slots(one.cron)
                 job_id = ""
                 for slot in slots:
                     job = DemoJob(
@@ -148,11 +156,11 @@ class _Filler:
                 self.pipe.add("HSET", keys.of(base, "slots"), one.task, slots[-1])
                 self.pipe.add("HSET", keys.of(base, "lastruns"), one.task, job_id)
 
-    def _slots(self, cron: str) -> list[int]:
-        """The minutes of the last runs of a schedule that runs once an hour."""
-        minute = self.now // 60_000
-        newest = minute - (minute - int(cron.split()[0])) % 60
-        return [newest - 60 * back for back in (2, 1, 0)]
+    def _slots(self, text: str) -> list[int]:
+        """The minutes of the last runs of a schedule: of one that runs each hour three, the oldest first."""
+        due, now = cron.parse(text).matches, self.now // 60_000
+        newest = newest_due(due, 0, now) or now
+        return [at for at in (newest - 120, newest - 60, newest) if due(time_of(at))]
 
     # -- what people and the system did
 
@@ -260,7 +268,7 @@ class _Filler:
         """The heartbeat of one worker of the queue, which runs these jobs."""
         base = keys.base(self.prefix, info.name)
         pid = 4_100 + list(QUEUES).index(info.name)
-        worker = f"worker-1.example.com:{pid}:demo1"
+        worker = f"{HOST}:{pid}:demo1"
         slots: list[Any] = [
             {
                 "job": job.id,
@@ -272,7 +280,7 @@ class _Filler:
         ]
         record = {
             "id": worker,
-            "host": "worker-1.example.com",
+            "host": HOST,
             "pid": pid,
             "queue": info.name,
             "workers": "threads",

@@ -18,7 +18,8 @@ from hsejobs_cli.demo.scene import FLOODER, FLOWS, Beat, Failing
 #: Minutes for which completed and failed jobs of a queue are kept.
 KEPT = {"billing": (4, 180), "email": (4, 60)}
 KEPT_ELSEWHERE = (180, 180)
-WORKER = "worker-1.example.com:{pid}"
+#: The machine that runs the workers.
+HOST = "worker-1"
 #: The circuit that holds the webhooks, and how long it is still open, in ms.
 DEAD_CIRCUIT = webhook_circuit("org-004", "hooks.example.com:443")
 OPEN_MS = 480_000
@@ -109,7 +110,7 @@ class Jobs:
         job = self.make(task, State.FAILED, org, 0, payload=payload, **more)
         final = kind.retries == 0
         job.made = 1 if final else job.attempts
-        job.finished = min(self.now - 100, self.ago(minutes))
+        job.finished = min(self.now - 150, self.ago(minutes))
         ends = [job.finished]
         for attempt in range(job.made - 1, 0, -1):
             run = self._run_of(kind)
@@ -132,16 +133,17 @@ class Jobs:
         self, kind: Failing, payload: dict[str, Any], attempt: int, end: int
     ) -> dict[str, Any]:
         """The error of an attempt that ended then."""
-        text = kind.error.format_map(payload)
-        shown = text.partition(": ")[2] if kind.code == "timeout" else text
+        text = kind.text(payload)
         return {
             "attempt": attempt,
-            "error": shown,
+            "error": text,
             "code": kind.code,
-            "traceback": traceback_of(kind.frames, text),
+            "traceback": traceback_of(
+                kind.frames, f"{kind.raised}: {text}" if kind.raised else text
+            ),
             "startedAt": end - self._run_of(kind),
             "failedAt": end,
-            "worker": WORKER.format(pid=4100 + self.rng.randrange(4)),
+            "worker": f"{HOST}:{4100 + self.rng.randrange(4)}:demo1",
         }
 
     # -- jobs that have not ended
@@ -155,6 +157,7 @@ class Jobs:
                 yield self._retrying(scene.KEY_ERROR)
         elif self.info.name == "crm-sync":
             for n in range(40):
+                # The last one is another organization's: it waits behind all the others.
                 org = FLOODER if n < 30 or n % 3 else self._org()
                 created = self.ago(scene.FLOOD * (1 - n / 42))
                 yield self.make("sync_contacts", State.WAITING, org, created)

@@ -47,7 +47,7 @@ def shares_of(beat: Beat) -> dict[str, float]:
 
 def group_of(kind: Failing) -> str:
     """By which the history counts the failures of a kind."""
-    text = kind.error.format(to="a@example.com", account="org-001-01", table="contacts")
+    text = kind.text({"to": "a@example.com", "account": "org-001-01", "table": "contacts"})
     return f"{kind.code} {normalized(text)}"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 #: Minutes of history.
 SPAN = 180
@@ -35,8 +36,14 @@ class Failing:
     error: str
     share: float
     retries: float = 0.0
+    #: The exception's class where the error's text does not begin with it.
+    raised: str = ""
     #: The file, line, function and source of the frames of its traceback, the outermost first.
     frames: tuple[tuple[str, int, str, str], ...] = ()
+
+    def text(self, payload: Mapping[str, Any]) -> str:
+        """The error of a job with this payload."""
+        return self.error.format_map(payload)
 
 
 _SHOP = "shop/payments.py"
@@ -46,6 +53,7 @@ KEY_ERROR = Failing(
     "KeyError: 'vat'",
     0.31,
     2,
+    "",
     (
         (_SHOP, 74, "charge", "number = _vat_number(payload.customer.model_dump())"),
         (_SHOP, 82, "_vat_number", 'return customer["vat"].replace(" ", "")'),
@@ -56,6 +64,7 @@ CONNECTION = Failing(
     "ConnectionRefusedError: [Errno 111] Connection refused",
     0.69,
     2,
+    "",
     (
         (_SHOP, 91, "charge", "answer = provider.collect(payload)"),
         ("shop/provider.py", 40, "collect", "return self.http.post(self.url, json=body)"),
@@ -67,6 +76,7 @@ MAILBOX = Failing(
     "550 5.1.1 <{to}>: mailbox unavailable",
     0.046,
     0,
+    "MailRefused",
     (
         ("shop/mails.py", 31, "send", "server.send_message(mail)"),
         (
@@ -79,9 +89,10 @@ MAILBOX = Failing(
 )
 TIMEOUT = Failing(
     "timeout",
-    "NoAnswer: mail.example.com:587 gave no answer within 30 s",
+    "mail.example.com:587 gave no answer within 30 s",
     0.014,
     3,
+    "NoAnswer",
     (("shop/mails.py", 27, "send", "server = connect(settings.smtp_url)"),),
 )
 LOGIN = Failing(
@@ -89,6 +100,7 @@ LOGIN = Failing(
     "PermissionError: the CRM refused the access token of {account}",
     0.04,
     1,
+    "",
     (("shop/crm.py", 55, "sync_contacts", "page = crm.contacts(payload.account, page)"),),
 )
 NO_SPACE = Failing(
@@ -96,6 +108,7 @@ NO_SPACE = Failing(
     "OSError: [Errno 28] No space left on device: '/var/exports/{table}.csv'",
     0.1,
     2,
+    "",
     (("shop/exports.py", 63, "export", "file.write(lines)"),),
 )
 
@@ -139,16 +152,16 @@ FLOWS: dict[str, Flow] = {
         22,
         4,
         {"charge": 0.85, "remind": 0.15},
-        orgs={FLOODER: 0.16, "org-009": 0.09, "org-028": 0.05},
+        orgs={FLOODER: 0.42, "org-009": 0.09, "org-028": 0.05},
         phases=(
             Phase(OUTAGE, OUTAGE_PAUSED, 640, 1.3, 1.6, _REFUSING, {FLOODER: 0.66}, 90),
             Phase(OUTAGE_PAUSED, OUTAGE_OVER, 1_090, 0.55, 1.6, _REFUSING, {FLOODER: 0.5}, 0),
             Phase(OUTAGE_OVER, OUTAGE_OVER - 4, 0, 1.0, 0.4),
-            Phase(REFUSED, REFUSED - 3, 1_214, 2.6, 1.0, _REFUSING, {FLOODER: 0.3}, 420),
-            Phase(REFUSED - 3, REFUSED_OVER, 520, 1.0, 0.4, _REFUSING, {FLOODER: 0.3}, 300),
+            Phase(REFUSED, REFUSED - 3, 1_214, 2.6, 1.0, _REFUSING, {FLOODER: 0.45}, 420),
+            Phase(REFUSED - 3, REFUSED_OVER, 520, 1.0, 0.4, _REFUSING, {FLOODER: 0.45}, 300),
             Phase(REFUSED_OVER, REFUSED_OVER - 2, 0, 1.0, 0.4),
-            Phase(REFUSED_OVER - 2, DEPLOY, 0, 1.0, 1.0, orgs={FLOODER: 0.45, "org-009": 0.09}),
-            Phase(DEPLOY, -1, 3, 1.0, 1.0, (KEY_ERROR,), {FLOODER: 0.45, "org-009": 0.09}),
+            Phase(REFUSED_OVER - 2, DEPLOY, 0, 1.0, 1.0, orgs={FLOODER: 0.5, "org-009": 0.09}),
+            Phase(DEPLOY, -1, 3, 1.0, 1.0, (KEY_ERROR,), {FLOODER: 0.5, "org-009": 0.09}),
         ),
     ),
     "email": Flow(
@@ -173,7 +186,8 @@ FLOWS: dict[str, Flow] = {
         {"sync_contacts": 1.0},
         (LOGIN,),
         phases=(
-            Phase(FLOOD, FLOOD - 8, 30, 3.2, 1.0, orgs={FLOODER: 0.95}),
+            Phase(75, FLOOD, failing=()),
+            Phase(FLOOD, FLOOD - 8, 30, 3.2, 1.0, (), {FLOODER: 0.95}),
             Phase(FLOOD - 8, -1, 40, 1.0, 1.0, (), {FLOODER: 0.9}),
         ),
     ),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field
 
@@ -15,6 +16,7 @@ from hsejobs.masking import Secret
 from hsejobs.services.breaker import Breaker
 from hsejobs.store.circuits import Circuits, webhook_circuit
 
+F = TypeVar("F", bound=Callable[..., Any])
 #: The release that its deploy marks name.
 RELEASE = "4f1c"
 #: The host that answers no webhook.
@@ -36,6 +38,12 @@ exports = JobHuey("data-exports", timeout=900.0, concurrency=2, release=RELEASE)
 QUEUES = {
     one.name: one for one in (billing, crm, webhooks, onboarding, email, cleanup, reports, exports)
 }
+
+
+def _of_shop(function: F) -> F:
+    """Names the task as one of the shop's own module."""
+    function.__module__ = "shop"
+    return function
 
 
 class Customer(BaseModel):
@@ -119,6 +127,7 @@ class MailRefused(Unrecoverable):
 
 
 @billing.task()
+@_of_shop
 def charge(payload: Charge) -> dict[str, str]:
     """Collect a payment for an invoice."""
     job = current_job()
@@ -136,12 +145,14 @@ def _vat_number(customer: dict[str, str]) -> str:
 
 
 @billing.task()
+@_of_shop
 def remind(payload: Charge) -> None:
     """Remind a customer of an open invoice."""
     time.sleep(0.4)
 
 
 @email.task()
+@_of_shop
 def send(payload: Mail) -> dict[str, str]:
     """Send a mail."""
     job = current_job()
@@ -156,6 +167,7 @@ def send(payload: Mail) -> dict[str, str]:
 
 
 @crm.task()
+@_of_shop
 def sync_contacts(payload: Sync) -> dict[str, int]:
     """Copy the contacts of an account that changed."""
     job = current_job()
@@ -168,6 +180,7 @@ def sync_contacts(payload: Sync) -> dict[str, int]:
 
 
 @webhooks.task()
+@_of_shop
 def deliver(payload: Event) -> dict[str, int]:
     """Deliver an event to a customer's endpoint."""
     job = current_job()
@@ -184,6 +197,7 @@ def deliver(payload: Event) -> dict[str, int]:
 
 
 @onboarding.task()
+@_of_shop
 def provision(payload: Company) -> dict[str, str]:
     """Set up a new customer: a welcome mail, and the first copy of its contacts."""
     job = current_job()
@@ -200,6 +214,7 @@ def provision(payload: Company) -> dict[str, str]:
 
 
 @cleanup.periodic_task(crontab(minute="10"))
+@_of_shop
 def purge_sessions() -> dict[str, int]:
     """Remove sessions that have ended."""
     time.sleep(0.5)
@@ -207,6 +222,7 @@ def purge_sessions() -> dict[str, int]:
 
 
 @cleanup.periodic_task(crontab(minute="30", hour="3"))
+@_of_shop
 def purge_files() -> dict[str, int]:
     """Remove files that no one refers to."""
     time.sleep(2)
@@ -214,6 +230,7 @@ def purge_files() -> dict[str, int]:
 
 
 @reports.task()
+@_of_shop
 def render(payload: Report) -> dict[str, int]:
     """Render a report."""
     job = current_job()
@@ -224,12 +241,14 @@ def render(payload: Report) -> dict[str, int]:
 
 
 @reports.periodic_task(crontab(minute="30", hour="6", day_of_week="1"))
+@_of_shop
 def weekly() -> None:
     """Render the reports of the week."""
     time.sleep(1)
 
 
 @exports.task()
+@_of_shop
 def export(payload: Export) -> dict[str, int]:
     """Export a table to a file."""
     job = current_job()

@@ -72,7 +72,7 @@ def test_it_has_no_faults_and_tells_its_story(client: StoppedClient) -> None:
     for name in scene.FLOWS:
         assert RecordVerifier(client, "t").verify(name).faults == [], name
     assert 0.29 < stats["billing"].window().failure_ratio < 0.33
-    assert stats["crm-sync"].waiting == 41
+    assert stats["crm-sync"].waiting == 40
     assert stats["webhooks"].delayed == 178
     assert stats["onboarding"].is_paused
     for state in set(State) - {State.ACTIVE}:
