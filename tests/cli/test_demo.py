@@ -58,20 +58,17 @@ def in_terminal() -> tuple[int, int]:
     return pid, fd
 
 
-def test_after_a_kill_its_processes_end_and_the_next_start_removes_its_folder(
+def test_when_its_terminal_closes_nothing_is_left_nor_of_a_run_that_was_killed(
     temporary: Path,
 ) -> None:
-    pid, fd = in_terminal()
-    [killed] = temporary.iterdir()
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    os.close(fd)
+    with subprocess.Popen(WORDS, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        wait_until(lambda: list(temporary.glob("*/redis/server.lock")), PATIENCE, "its server")
+        process.kill()
     wait_until(lambda: not processes_of(temporary), PATIENCE, "the end of its processes")
-    assert killed.exists()
+    [killed] = temporary.iterdir()
     pid, fd = in_terminal()
     [own] = temporary.iterdir()
     assert own != killed
-    # The terminal is closed.
     os.close(fd)
     os.waitpid(pid, 0)
     wait_until(lambda: not processes_of(temporary), PATIENCE, "the end of its processes")
