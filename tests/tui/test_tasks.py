@@ -258,7 +258,7 @@ TASKS: list[tuple[Steps, int]] = [
 
 
 #: What cannot be done within these keys yet.
-MISSING = {
+MISSING: dict[Steps, str] = {
     why: "Enter opens the failed jobs of a queue whose trouble is that its jobs wait",
     stop_task: "a single task of a queue cannot be held",
 }
