@@ -22,7 +22,7 @@ $(shell test ! -e $(VENV) || { test "$$(cat $(VENV)/.place 2>/dev/null)" = "$$(p
 SEEDS ?= 1:50
 STEPS ?= 2000
 
-.PHONY: up test test-fast mutants matrix why tasks simulate lint format types imports language check clean
+.PHONY: up test test-fast mutants matrix why tasks pictures simulate lint format types imports language check clean
 .SILENT:
 
 up: $(VENV)/.installed
@@ -50,6 +50,10 @@ why: $(VENV)/.installed-dev
 # What an operator must be able to do, at 80x24 and at 120x36; `make test` does each at one of them.
 tasks: $(VENV)/.installed-dev
 	TASKS=all $(PYTEST) -n 2 tests/tui/test_tasks.py $(ARGS)
+
+# The pictures of the README, made from the demo: docs/tui.svg and docs/tui.cast.
+pictures: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.tui.picture
 
 # Consumers, network and clock by seed, on a real server; prints JSON. One seed replays exactly.
 simulate: $(VENV)/.installed-dev
