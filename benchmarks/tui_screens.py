@@ -43,12 +43,12 @@ SETTLING, MEASURED = 2.0, 8.0
 
 
 def load(url: str) -> None:
-    """Adds and runs jobs until this process is ended."""
+    """Adds and runs jobs until this process, or the one that started it, is ended."""
     client = RedisClient(url)
     writer, work = JobWriter(client, "hsejobs"), WorkerStore(client, "hsejobs", QUEUE, patience=5)
     done: list[Done] = []
-    number, due = 0, time.monotonic()
-    while True:
+    number, due, parent = 0, time.monotonic(), os.getppid()
+    while os.getppid() == parent:
         number += 1
         jobs = [
             NewJob(
@@ -95,6 +95,7 @@ def main() -> None:
     """Measures, or runs the load."""
     if sys.argv[1:2] == ["load"]:
         load(sys.argv[2])
+        return
     print(json.dumps({name: round(value, 2) for name, value in screens().items()}, indent=2))
 
 

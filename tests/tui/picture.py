@@ -25,19 +25,18 @@ from tests.tui.driving import settle
 
 DOCS = Path(__file__).parents[2] / "docs"
 PICTURE, RECORDING = DOCS / "tui.svg", DOCS / "tui.cast"
-WIDTH, HEIGHT = 120, 36
+#: Columns and rows of the picture, and of the recording.
+SIZE, RECORDED = (120, 36), (100, 30)
 #: What is pressed in the recording, and the seconds until the next.
 KEYS: tuple[tuple[bytes, float], ...] = (
     (b"", 4.0),
     (b"2", 3.0),
     (b"\r", 3.0),
     (b"4", 3.0),
-    (b"-", 3.0),
     (b"8", 2.5),
     (b"3", 2.5),
     (b"\r", 1.5),
-    (b"F", 3.0),
-    (b"1", 2.0),
+    (b"F", 2.5),
 )
 
 
@@ -47,7 +46,7 @@ async def still() -> None:
     time.tzset()
     with DemoServer() as server, tempfile.TemporaryDirectory() as home:
         app = server.app(Path(home))
-        async with app.run_test(size=(WIDTH, HEIGHT)) as pilot:
+        async with app.run_test(size=SIZE) as pilot:
             await settle(pilot)
             PICTURE.write_text(app.export_screenshot(title="hsejobs demo"))
 
@@ -56,10 +55,11 @@ def recording() -> None:
     """Records the demo."""
     pid, fd = pty.fork()
     if not pid:
-        environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        # With 256 colors, the recording has half the size.
+        environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": ""}
         words = [sys.executable, "-m", "hsejobs_cli", "demo"]
         os.execve(words[0], words, environment)  # noqa: S606
-    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", HEIGHT, WIDTH, 0, 0))
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", RECORDED[1], RECORDED[0], 0, 0))
     seen = b""
     while b"31 %" not in seen:
         seen += os.read(fd, 65_536)
@@ -82,7 +82,8 @@ def recording() -> None:
                 break
         os.waitpid(pid, 0)
         os.close(fd)
-    head = {"version": 2, "width": WIDTH, "height": HEIGHT, "title": "hsejobs demo"}
+    size = {"width": RECORDED[0], "height": RECORDED[1]}
+    head = {"version": 2, **size, "title": "hsejobs demo"}
     lines = [json.dumps(one, ensure_ascii=False) for one in (head, *entries)]
     RECORDING.write_text("\n".join(lines) + "\n")
 
