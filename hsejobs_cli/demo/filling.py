@@ -74,6 +74,9 @@ class _Filler:
             parts = {info.task(task).name: part for task, part in FLOWS[name].tasks.items()}
             base = keys.base(self.prefix, name)
             Past(self.pipe, base, minute, passed).write(beats, parts, self.rng)
+            if not info.fair:
+                # As its consumers write it at their start.
+                self.pipe.add("HSET", keys.of(base, "share"), "f", 0)
             made = Jobs(info, self.now, self.rng)
             if name != "cleanup":
                 for job in made.ended(beats):

@@ -127,12 +127,12 @@ class Overview(OneQueue):
             self.session.open(QueuePlace(self.queue, State.FAILED, searching=True))
 
     def do_open(self) -> None:
-        """Opens the queue's jobs: failed jobs first, otherwise the next state that has jobs."""
+        """Opens the queue's jobs, those first that its trouble is about."""
         if self.queue is not None and self.session.snapshot is not None:
             stats = {one.name: one for one in self.session.snapshot.queues}[self.queue]
-            order = (State.FAILED, State.WAITING, State.ACTIVE, State.DELAYED, State.COMPLETED)
-            state = next((one for one in order if getattr(stats, one.value)), State.WAITING)
-            self.session.open(QueuePlace(self.queue, state))
+            from hsejobs_tui.core.first_state import first_state
+
+            self.session.open(QueuePlace(self.queue, first_state(stats, self.session.alerts)))
 
 
 def _health(server: Server, *, wide: bool) -> str:

@@ -101,7 +101,7 @@ async def commonest(operator: Operator) -> None:
 async def mail(operator: Operator) -> None:
     """One customer's mail by its address."""
     await operator.press("slash")
-    await operator.type("maria.k@example.com")
+    await operator.type("maria.k@")
     await operator.press("enter")
     await operator.sees("1 failed in email")
     await operator.press("enter")
@@ -223,13 +223,13 @@ async def edit(operator: Operator) -> None:
     await operator.press("enter", "E")
     await operator.sees('"country"')
     await operator.move(*["down"] * 6, "end")
-    await operator.type(',"vat":"AT 12345678"')
+    await operator.type(',"vat":"A 1"')
     await operator.move("ctrl+s")
     await operator.sees("instead of")
     await operator.press("y")
     await operator.until(lambda: operator.stats("billing").waiting == 4, "the copy")
     jobs = [job for page in operator.reader.walk("billing", State.WAITING) for job in page]
-    assert sum("AT 12345678" in json.dumps(job.data) for job in jobs) == 1
+    assert sum("A 1" in json.dumps(job.data) for job in jobs) == 1
 
 
 Steps = Callable[[Operator], Awaitable[None]]
@@ -259,7 +259,6 @@ TASKS: list[tuple[Steps, int]] = [
 
 #: What cannot be done within these keys yet.
 MISSING: dict[Steps, str] = {
-    why: "Enter opens the failed jobs of a queue whose trouble is that its jobs wait",
     stop_task: "a single task of a queue cannot be held",
 }
 
