@@ -53,7 +53,8 @@ def style(name: str, mode: str) -> str:
 def styles(mode: str) -> dict[str, str]:
     """All style names of a mode, with their Rich styles."""
     found = {
-        "cursor": f"on {GROUNDS['cursor'][MODES.index(mode)]}" if mode != "ansi" else "reverse"
+        # A reversed chart would show the opposite.
+        "cursor": f"on {GROUNDS['cursor'][MODES.index(mode)]}" if mode != "ansi" else "underline"
     }
     found["alarm"] = style("alarm", mode)
     found["key"] = f"bold {GROUNDS['accent'][MODES.index(mode)].removeprefix('ansi_')}"

@@ -13,7 +13,6 @@ from hsejobs.model import State
 from hsejobs.store.read_live import Server
 from hsejobs.wording import counted
 from hsejobs_tui.core import panes
-from hsejobs_tui.core import past as pasts
 from hsejobs_tui.core.causes import Causes, read_causes, read_users
 from hsejobs_tui.core.charts import Line, line_chart, time_axis
 from hsejobs_tui.core.overview import (
@@ -38,7 +37,7 @@ from hsejobs_tui.widgets.rows import Column, Row, Rows
 QUIET = "\0quiet"
 #: The size from which the panes are shown, and the least lines of queues, panes and charts.
 PANES = (120, 30)
-LEAST_ROWS, LEAST_PANES, LEAST_CHART = 5, 6, 6
+LEAST_ROWS, LEAST_PANES, LEAST_CHART = 5, 6, 4
 #: Seconds between two reads of the organizations' shares, which read more than the rest.
 USERS_EVERY = 30.0
 
@@ -119,9 +118,9 @@ class Overview(OneQueue):
         if trouble:
             text.append("; ").append(f"{trouble} in trouble", "bold fail")
         word, style = verdict(self._figures, brief=self.size.width < 100)
-        if word:
+        if word and self.session.window.end is None:
             text.append("; ").append(word, style)
-        if seen.server is not None and self.size.width >= 120:
+        if seen.server is not None and self.size.width >= 160:
             text.append(f"   {_health(seen.server)}", "not bold")
         return text
 
@@ -160,6 +159,7 @@ class Overview(OneQueue):
         )
         if columns != self._columns:
             self._columns = self.rows.columns = columns
+            self.rows.refresh()
         names = [name for name, *_ in layout.columns("")]
         listed, quiet = fold(self._views)
         if self._unfolded:
@@ -180,8 +180,9 @@ class Overview(OneQueue):
     def _draw_below(self, room: int) -> None:
         """Divides ``room`` lines between the queues and what is below them."""
         width, plain = self.size.width, self.session.options.ascii_only
+        live = self.session.window.end is None
         need = self.rows.total + 1
-        found = panes.advice(self.session.alerts, self._views, self._causes)
+        found = panes.advice(self.session.alerts, self._views, self._causes, live=live)
         if not self._has_panes:
             rows = max(2, min(need, room - min(4, len(found) or 1), room - 1))
             rows = max(rows, min(need, LEAST_ROWS + 1, room - 1))
@@ -211,7 +212,7 @@ class Overview(OneQueue):
         need = max(len(todo), min(len(changes), 8), min(len(users), 8), LEAST_PANES)
         chart: list[Line] = []
         if past is not None and room - need - 1 >= LEAST_CHART:
-            chart = self._chart(past, width, min(room - need - 1, 14))
+            chart = self._chart(past, width, room - need - 1)
         left = room - len(chart) - 1
         name = session.window.name
         blocks: list[tuple[str, Sequence[Line], int]] = [
@@ -228,21 +229,18 @@ class Overview(OneQueue):
         return [*chart, *panes.side_by_side(blocks, left, ascii_only=plain)]
 
     def _chart(self, past: Past, width: int, rows: int) -> list[Line]:
-        """Jobs added and ended beside jobs waiting, all queues together."""
-        plain, now = self.session.options.ascii_only, self.session.redis_now
-        half = width // 2
-        rates = [
-            (past.series(pasts.rate_in, now=now), "run"),
-            (past.series(pasts.rate_out, now=now), "ok"),
-        ]
-        depth = next((one.values for one in self._figures if one.label == "wait"), [])
+        """What came, what failed and what waited, all queues together, each with its own scale."""
+        plain = self.session.options.ascii_only
+        found = {one.label: one for one in self._figures}
+        shown = [("failed share", "failed", "fail"), ("jobs waiting", "wait", "wait")]
+        if width >= 160:
+            shown.insert(0, ("jobs added per minute", "in", "run"))
         blocks: list[tuple[str, Sequence[Line], int]] = []
-        for title, series, wide in (
-            ("in and out per minute", rates, half),
-            ("jobs waiting", [(depth, "wait")], width - half),
-        ):
+        for title, label, style in shown:
+            wide, one = width // len(shown), found[label]
             room = wide - 12
-            drawn = line_chart(series, room, rows - 2, ascii_only=plain)
+            series = [(one.values, style)]
+            drawn = line_chart(series, room, rows - 2, scale=one.scale, ascii_only=plain)
             indent = len(drawn[0][0][0]) + 1
             drawn = [[(" ", ""), *line] for line in drawn]
             axis = time_axis(past.start, past.end, room, self._signs(past), ascii_only=plain)
