@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hsejobs.model import iso_time
 from hsejobs.store.circuits import Circuit
@@ -87,7 +87,7 @@ def read_causes(
         if stats.is_paused and (who := source.paused_by(stats.name, stats.paused_at)):
             found.paused_by[stats.name] = who
         if stats.delayed and is_open and (held := source.held(stats.name)).count:
-            found.held[stats.name] = held
+            found.held[stats.name] = _named(held, found.circuits)
     for queue in worst[:MOST_QUEUES]:
         if filler := _filler(source, seen, queue):
             found.fillers[queue] = filler
@@ -96,6 +96,14 @@ def read_causes(
             if burst is not None:
                 found.bursts[queue] = burst
     return found
+
+
+def _named(held: Held, circuits: Sequence[Circuit]) -> Held:
+    """With the whole names of the circuits: a job's record has only the beginning."""
+    names = {
+        one.name for one in circuits if one.state != "closed" and one.name.startswith(held.circuits)
+    }
+    return replace(held, circuits=tuple(sorted(names))) if names else held
 
 
 def read_users(source: LiveSource, past: Past) -> list[tuple[str, float]]:

@@ -38,8 +38,9 @@ QUIET = "\0quiet"
 #: The size from which the panes are shown, and the least lines of queues, panes and charts.
 PANES = (120, 30)
 LEAST_ROWS, LEAST_PANES, LEAST_CHART = 5, 6, 4
-#: Seconds between two reads of the organizations' shares, which read more than the rest.
-USERS_EVERY = 30.0
+#: Least seconds between two reads of the organizations' shares, which read more than the rest, and the
+#: largest share of the time that they take.
+USERS_EVERY, USERS_SHARE = 30.0, 0.005
 
 
 class Overview(OneQueue):
@@ -57,7 +58,7 @@ class Overview(OneQueue):
         self._views: list[QueueView] = []
         self._figures: list[Figure] = []
         self._users: list[tuple[str, float]] | None = None
-        self._users_at = 0.0
+        self._users_due = 0.0
         self._users_for: object = None
         self._columns: tuple[Column, ...] = ()
 
@@ -90,11 +91,17 @@ class Overview(OneQueue):
         self._causes = await session.do(read_causes, session.source, seen, past, worst)
         session.circuits = self._causes.circuits
         if past is not None and self._has_panes and not session.confined:
-            due = session.now() - self._users_at >= USERS_EVERY
-            if due or self._users_for != (session.window, past.step):
-                self._users = await session.do(read_users, session.source, past)
-                self._users_at, self._users_for = session.now(), (session.window, past.step)
+            await self._read_users(past)
         self.draw()
+
+    async def _read_users(self, past: Past) -> None:
+        session = self.session
+        if session.now() < self._users_due and self._users_for == session.window:
+            return
+        began, self._users_for = session.now(), session.window
+        self._users = await session.do(read_users, session.source, past)
+        took = session.now() - began
+        self._users_due = session.now() + max(USERS_EVERY, took / USERS_SHARE)
 
     def _read_past(self, queues: Sequence[str]) -> Past | None:
         session = self.session

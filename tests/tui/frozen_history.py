@@ -50,7 +50,7 @@ def history(queues: Sequence[str], now: int, *, marked: int | None = None, **giv
     marks = [
         Mark(then - 50 * MINUTE, "act", "pause", "ann", "webhooks"),
         Mark(
-            now - 31 * MINUTE,
+            then - 31 * MINUTE,
             "alert",
             "failures: 41 % of jobs failed in 5 minutes",
             "hsejobs",
