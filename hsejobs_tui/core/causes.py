@@ -110,8 +110,10 @@ def read_users(source: LiveSource, past: Past) -> list[tuple[str, float]]:
     """The organizations' shares of the running time of all queues in the window, largest first. Blocks."""
     whole = past.total().run_us
     found: Counter[str] = Counter()
-    for one in _divided(source, past, list(past.queues), "org"):
-        found[one[0]] += sum(minute.run_us for _, minute in one[1])
+    # One queue after the other: the counters of all would take tens of megabytes.
+    for queue in past.queues:
+        for name, points in _divided(source, past, [queue], "org"):
+            found[name] += sum(minute.run_us for _, minute in points)
     return [(name, us / whole) for name, us in found.most_common() if us and whole]
 
 
@@ -124,6 +126,7 @@ def _divided(
         end=iso_time(past.end - 1),
         step=f"{past.step // 60_000}m",
         by=by,
+        marks=False,
     )
     return [(one.name or "", one.points) for one in read.series]
 
@@ -165,7 +168,8 @@ def _filler(source: LiveSource, seen: Snapshot, queue: str) -> Filler | None:
     """Who fills the slots of a queue; None unless all are busy."""
     workers = seen.workers.get(queue, [])
     busy, every = slots(workers)
-    if not every or busy < every:
+    alive = any(one.consumers for one in seen.queues if one.name == queue)
+    if not alive or not every or busy < every:
         return None
     taken = [slot for one in workers for slot in one.get("slots", ()) if slot is not None]
     ids = [str(slot["job"]) for slot in taken[:MOST_SLOTS]]

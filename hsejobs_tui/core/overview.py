@@ -92,7 +92,7 @@ def queue_views(
             level = "paused" if stats.is_paused else "held" if held else calm
         view = QueueView(row, stats, level)
         if whole:
-            view.slots = slots(seen.workers.get(stats.name, ()))
+            view.slots = slots(seen.workers.get(stats.name, ())) if stats.consumers else (0, 0)
         view.held, view.paused = held, paused
         if live:
             view.depth = sampled(past, stats.name, seen.now, stats.waiting, depths.waiting)

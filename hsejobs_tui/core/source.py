@@ -217,6 +217,7 @@ class LiveSource:
         end: str | None = None,
         step: str | None = None,
         by: str | None = None,
+        marks: bool = True,
     ) -> history.History:
         """What happened in these queues, and the marks; see ``control.history`` for the options.
 
@@ -224,7 +225,9 @@ class LiveSource:
         """
         moment = history.now(self.redis, self.options.prefix)
         wanted = history.span(moment, start, end, step)
-        return history.read(self.redis, self.options.prefix, queues, wanted, self.actor, by=by)
+        return history.read(
+            self.redis, self.options.prefix, queues, wanted, self.actor, by=by, marks=marks
+        )
 
     def events(self, since: dict[str, str]) -> list[Event]:
         """Events since the last call, or the most recent ones at the first; updates ``since``."""

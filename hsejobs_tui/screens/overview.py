@@ -40,7 +40,7 @@ PANES = (120, 30)
 LEAST_ROWS, LEAST_PANES, LEAST_CHART = 5, 6, 4
 #: Least seconds between two reads of the organizations' shares, which read more than the rest, and the
 #: largest share of the time that they take.
-USERS_EVERY, USERS_SHARE = 30.0, 0.005
+USERS_EVERY, USERS_SHARE = 60.0, 0.002
 
 
 class Overview(OneQueue):
@@ -52,7 +52,11 @@ class Overview(OneQueue):
     def __init__(self) -> None:
         super().__init__()
         self._reader: PastReader | None = None
-        self._past: Past | None = None
+        self._read: Past | None = None
+        self._read_for: object = None
+        #: How often something was read, and what is drawn below the queues: most of it changes only then.
+        self._reads = 0
+        self._below: object = None
         self._causes = Causes()
         self._unfolded = False
         self._views: list[QueueView] = []
@@ -82,17 +86,24 @@ class Overview(OneQueue):
         if seen is None:
             return
         await super().poll_slowly()
+        window = session.window
         past = await session.do(self._read_past, [one.name for one in seen.queues])
-        if past is not None and past is not self._past:
-            # The charts are worth a frame before the causes are known.
-            self._past = past
-            self.draw()
+        # The charts are worth a frame before the causes are known.
+        self._read, self._read_for = past, window
+        self._reads += 1
+        self.draw()
         worst = [one.name for one in self._views if one.level in MARKS]
         self._causes = await session.do(read_causes, session.source, seen, past, worst)
         session.circuits = self._causes.circuits
         if past is not None and self._has_panes and not session.confined:
             await self._read_users(past)
+        self._reads += 1
         self.draw()
+
+    @property
+    def _past(self) -> Past | None:
+        """The past in the window that is shown; None until it is read."""
+        return self._read if self._read_for == self.session.window else None
 
     async def _read_users(self, past: Past) -> None:
         session = self.session
@@ -190,6 +201,10 @@ class Overview(OneQueue):
         live = self.session.window.end is None
         need = self.rows.total + 1
         found = panes.advice(self.session.alerts, self._views, self._causes, live=live)
+        shown = (found, self._reads, self.session.window, width, self.size.height, room, need)
+        if shown == self._below:
+            return
+        self._below = shown
         if not self._has_panes:
             rows = max(2, min(need, room - min(4, len(found) or 1), room - 1))
             rows = max(rows, min(need, LEAST_ROWS + 1, room - 1))

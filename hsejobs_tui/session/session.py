@@ -36,7 +36,7 @@ T = TypeVar("T")
 #: Seconds between retries while Redis is unavailable.
 RETRY = 3.0
 #: Least seconds between two slow reads, and the largest share of the time that they take.
-SLOW_EVERY, SLOW_SHARE = 5.0, 0.02
+SLOW_EVERY, SLOW_SHARE = 5.0, 0.005
 
 
 class Session:
@@ -50,6 +50,8 @@ class Session:
         self.acts = acts_of(options, self.redis)
         self.snapshot: Snapshot | None = None
         self.snapshot_at = 0.0
+        self._alerts_of: Snapshot | None = None
+        self._alerts: list[Alert] = []
         #: The depth of each queue at each poll since the start.
         self.depths = Depths()
         #: The window of time that all screens show.
@@ -172,6 +174,9 @@ class Session:
             took = self.now() - began
             self._slow_due = self.now() + max(SLOW_EVERY, took / SLOW_SHARE)
             self._slow = None
+            # Another screen or window may have been shown meanwhile.
+            if not self.closed:
+                self._read_slowly()
 
     # -- the latest snapshot
 
@@ -183,7 +188,13 @@ class Session:
     @property
     def alerts(self) -> list[Alert]:
         """The active alerts of the latest snapshot, most severe first."""
-        return active_alerts(self.snapshot, self.options.limits) if self.snapshot else []
+        if self.snapshot is None:
+            return []
+        # Every line of the screen asks for them.
+        if self._alerts_of is not self.snapshot:
+            self._alerts_of = self.snapshot
+            self._alerts = active_alerts(self.snapshot, self.options.limits)
+        return self._alerts
 
     @property
     def bounds(self) -> tuple[int, int]:

@@ -43,40 +43,43 @@ class Nav(Static):
         session, width = session_of(self), self.app.size.width
         alerts = len(session.alerts)
         is_open = sum(one.state != "closed" for one in session.circuits)
-        right = where_and_when(session) if width >= WITH_PLACE else ""
-        now = (alerts, is_open, right, width)
+        times = where_and_when(session, place=False) if width >= WITH_PLACE else ""
+        now = (alerts, is_open, times, width)
         if now == self._shown:
             return
         self._shown = now
         news = {"alerts": str(alerts) if alerts else "", "circuits": ""}
         if is_open:
             news["circuits"] = f"{is_open} open" if width >= WITH_PLACE else str(is_open)
-        self.update(self._line(session, news, right, width))
-
-    def _line(self, session: Session, news: dict[str, str], right: str, width: int) -> Text:
-        names = [
-            one
-            for one in COMMANDS
-            if len(one.keys) == 1 and one.keys.isdigit() and session.has(one.id)
-        ]
+        # The place is also in the status line, so it gives way to the names.
+        right = where_and_when(session) if times else ""
+        text = self._names(news, set())
+        if text.cell_len > width - len(right) - 2:
+            right = times
         short: set[str] = set()
-        room = width - len(right) - 2
-        for name in ("", *SHORT):
-            short.add(name)
-            text, self._spans = Text(" "), []
-            for one in names:
-                title = SHORT[one.id] if one.id in short else one.title
-                word = Text(f"{one.keys} {title}", "bold reverse" if one.id == self.scope else "")
-                if news.get(one.id):
-                    word.append(f" {news[one.id]}", "bold fail" if one.id == "alerts" else "warn")
-                self._add(text, word, one.id)
-            if text.cell_len <= room:
+        for name in SHORT:
+            if text.cell_len <= width - len(right) - 2:
                 break
-        if text.cell_len + 5 <= room:
+            short.add(name)
+            text = self._names(news, short)
+        if text.cell_len + 5 <= width - len(right) - 2:
             self._add(text, Text("Menu"), MENU)
         if right:
             text.append(" " * max(1, width - text.cell_len - len(right) - 1))
             text.append(right, "dim")
+        self.update(text)
+
+    def _names(self, news: dict[str, str], short: set[str]) -> Text:
+        """The screens; those in ``short`` by their short names."""
+        text, self._spans = Text(" "), []
+        for one in COMMANDS:
+            if len(one.keys) > 1 or not one.keys.isdigit() or not session_of(self).has(one.id):
+                continue
+            title = SHORT[one.id] if one.id in short else one.title
+            word = Text(f"{one.keys} {title}", "bold reverse" if one.id == self.scope else "")
+            if news.get(one.id):
+                word.append(f" {news[one.id]}", "bold fail" if one.id == "alerts" else "warn")
+            self._add(text, word, one.id)
         return text
 
     def _add(self, text: Text, word: Text, command_id: str) -> None:
