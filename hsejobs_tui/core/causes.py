@@ -16,7 +16,7 @@ from hsejobs_tui.core.source import Held, LiveSource
 
 #: Queues in trouble whose causes are read, and slots of each that are looked at.
 MOST_QUEUES, MOST_SLOTS = 3, 50
-#: Periods without this error after which it began anew.
+#: Periods without this error after which it began again.
 GAP = 5
 #: ms, and periods, before the end of the window in which an error is a cause of what is wrong now.
 RECENT, RECENT_STEPS = 600_000, 2

@@ -2,6 +2,7 @@
 
 A chart of one line is a ``str``. A chart of several lines is a list of ``Line``: pairs of a text and the
 name of its style (of ``core.colors``, or ``""``), which ``rich.text.Text.assemble(*line)`` takes as it is.
+Give charts the styles ``chart fail``, ``chart run`` and so on: without colors, ``fail`` is underlined.
 Values are oldest first; ``None`` is "not measured" and is drawn as a gap, unlike 0. Every chart prints
 its scale: the value of its highest mark.
 

@@ -61,6 +61,8 @@ def styles(mode: str) -> dict[str, str]:
     found["key"] = f"bold {GROUNDS['accent'][MODES.index(mode)].removeprefix('ansi_')}"
     for name in SIGNALS:
         found[name] = style(name, mode)
+        # Charts are drawn without the attributes of monochrome, which would cross them out.
+        found[f"chart {name}"] = SIGNALS[name][MODES.index(mode)]
         found[f"bold {name}"] = f"bold {style(name, mode)}"
         found[f"reverse {name}"] = f"bold reverse {style(name, mode)}"
     return found

@@ -188,7 +188,7 @@ def figures(
     found = [
         Figure(
             "failed",
-            percent(last.failure_ratio),
+            percent(last.failure_ratio) if last.judged else "-",
             failing,
             percent,
             trend(failing, least=LEAST_FAILING),
@@ -298,7 +298,11 @@ def _figure(one: Figure, room: int, names: int, *, ascii_only: bool) -> Line:
         cells = max(0, min(room - len(label) - len(now) - 3, 24))
         drawn = bar(one.values[0] or 0, one.top, cells, ascii_only=ascii_only)
         text = f"{label}{now} "
-        return [(label, "dim"), (now, "bold"), (f" {drawn}".ljust(room - len(text) + 1), "run")]
+        return [
+            (label, "dim"),
+            (now, "bold"),
+            (f" {drawn}".ljust(room - len(text) + 1), "chart run"),
+        ]
     scale = one.scale(highest(one.values)) if one.values else ""
     cells = room - len(label) - len(now) - 1 - 6 - 8
     drawn = (
@@ -306,13 +310,13 @@ def _figure(one: Figure, room: int, names: int, *, ascii_only: bool) -> Line:
         if any(value is not None for value in one.values) and cells > 2
         else " " * max(0, cells)
     )
+    word = one.word[: max(0, room - len(label) - len(now) - len(drawn) - 8)]
     return [
         (label, "dim"),
-        (now, one.style or "bold"),
-        (f" {drawn}", "run"),
+        (one.now, one.style or "bold"),
+        (" " * (len(now) - len(one.now) + 1), ""),
+        (drawn, "chart run"),
         (f" {scale:<6}", "dim"),
-        (
-            f"{one.word:<8}"[: max(0, room - len(label) - len(now) - len(drawn) - 8)],
-            WORDS.get(one.word, "dim"),
-        ),
+        (word, WORDS.get(one.word, "dim")),
+        (" " * (8 - len(word)), ""),
     ]

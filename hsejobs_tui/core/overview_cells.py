@@ -135,7 +135,7 @@ def _brief(text: str, rest: str, room: int) -> str:
 
 
 def _chart(drawn: str, cells: int, style: str) -> Line:
-    return [(drawn[:cells], style), (drawn[cells:], "dim")]
+    return [(drawn[:cells], f"chart {style}"), (drawn[cells:], "dim")]
 
 
 def _flow(one: QueueView, layout: Layout, past: Past | None) -> str:
@@ -159,7 +159,7 @@ def _failed(one: QueueView, layout: Layout, past: Past | None) -> Line:
     share = last.failure_ratio
     style = "bold fail" if share >= FAILING else "fail" if share else "dim"
     text = percent(share) if last.judged else "-"
-    line: Line = [(f"{text:>5} ", style)]
+    line: Line = [(" " * (5 - len(text)), ""), (text, style), (" ", "")]
     if not one.failing:
         return line
     drawn = spark(one.failing, layout.failed, scale=percent, ascii_only=layout.ascii_only)
@@ -187,7 +187,7 @@ def _slots(one: QueueView, layout: Layout) -> Line:
     if not layout.slots:
         return [(text, "run" if busy else "dim")]
     drawn = bar(busy, every, layout.slots, ascii_only=layout.ascii_only)
-    return [(f"{text:<5} ", "run" if busy else "dim"), (drawn, "run")]
+    return [(f"{text:<5} ", "run" if busy else "dim"), (drawn, "chart run")]
 
 
 def _oldest(one: QueueView, layout: Layout) -> Line:
@@ -202,4 +202,4 @@ def _wait95(one: QueueView, layout: Layout, past: Past | None) -> Line:
     if not layout.live and past is not None:
         value = percentile(past.total(one.name).wait, 0.95)
     word, style = _arrow(trend(one.waits, least=LEAST_WAIT), plain=layout.ascii_only)
-    return [(duration(value), ""), (f" {word or ' '}", style)]
+    return [(f"{duration(value)} ", ""), (word or " ", style)]

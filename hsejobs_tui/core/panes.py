@@ -10,15 +10,23 @@ from hsejobs.store.marks import Mark
 from hsejobs.wording import counted
 from hsejobs_tui.core.alerts import STYLES, Alert
 from hsejobs_tui.core.causes import Burst, Causes, Filler
-from hsejobs_tui.core.charts import Line, bar, moment_text, percent
-from hsejobs_tui.core.overview import MARKS, QueueView
+from hsejobs_tui.core.charts import Line, bar, line_chart, moment_text, percent, time_axis
+from hsejobs_tui.core.overview import MARKS, Figure, QueueView
+from hsejobs_tui.core.past import Past
 from hsejobs_tui.core.text import one_line, safe
 
 #: Marks of what changed, and in ASCII.
 _SIGNS = {"deploy": ("▲", "^", "note"), "act": ("•", "*", ""), "alert": ("!", "!", "warn")}
 
+#: The width from which there are three charts.
+THREE_CHARTS = 160
 #: Organizations that are listed on their own.
 MOST_USERS = 16
+
+
+#: A title, its lines, and the width of both.
+Block = tuple[str, Sequence[Line], int]
+_READING: Line = [(" reading ...", "dim")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +129,7 @@ def advice_lines(
     for place, one in enumerate(found):
         left = rows - len(lines)
         after = len(found) - place - 1
-        # The worst are told in full as long as each of the others has a line.
+        # The worst are in full as long as each of the others has a line.
         full = _in_full(one, width)
         if len(full) + min(after, 2) + bool(after > 2) <= left:
             lines += full
@@ -162,9 +170,14 @@ def _in_one(one: Advice) -> Line:
 
 
 def user_lines(
-    users: Sequence[tuple[str, float]], width: int, rows: int, *, ascii_only: bool
+    users: Sequence[tuple[str, float]] | None, width: int, rows: int, *, ascii_only: bool
 ) -> list[Line]:
-    """Organizations with their share of the running time; those that do not fit in one line."""
+    """Organizations with their share of the running time; those that do not fit in one line.
+
+    ``users`` None: not read yet.
+    """
+    if users is None:
+        return [_READING][:rows]
     if not users:
         return [[(" nothing ran", "dim")]][:rows]
     rows = min(rows, MOST_USERS)
@@ -179,7 +192,7 @@ def user_lines(
             [
                 (f" {text:<{names}} ", ""),
                 (f"{percent(share):>5} ", "bold warn" if share >= 0.4 else ""),
-                (bar(share, top, cells, ascii_only=ascii_only), "run"),
+                (bar(share, top, cells, ascii_only=ascii_only), "chart run"),
             ]
         )
     if len(shown) < len(users):
@@ -190,10 +203,13 @@ def user_lines(
 
 
 def change_lines(
-    marks: Sequence[Mark], bursts: dict[str, Burst], rows: int, span: int, *, ascii_only: bool
+    past: Past | None, bursts: dict[str, Burst], rows: int, *, ascii_only: bool
 ) -> list[Line]:
     """What changed in the window, newest first: deploys, acts, alerts, and errors that began."""
-    entries = [(one.at, *_change(one, ascii_only=ascii_only)) for one in marks]
+    if past is None:
+        return [_READING][:rows]
+    span = past.end - past.start
+    entries = [(one.at, *_change(one, ascii_only=ascii_only)) for one in past.marks]
     for queue, one in bursts.items():
         if one.since is not None:
             name = one.error.partition(" ")[2] or one.error
@@ -220,10 +236,41 @@ def _change(one: Mark, *, ascii_only: bool) -> tuple[str, str, str]:
     return plain if ascii_only else sign, style, safe(f"{about}{one.text}{by}")
 
 
-def side_by_side(
-    blocks: Sequence[tuple[str, Sequence[Line], int]], rows: int, *, ascii_only: bool
+def chart_lines(
+    found: Sequence[Figure], past: Past, width: int, rows: int, *, ascii_only: bool
 ) -> list[Line]:
-    """Blocks of (title, lines, width) beside each other: a line of titles, and ``rows`` lines."""
+    """What came, what failed and what waited, all queues together, each with its own scale."""
+    figures = {one.label: one for one in found}
+    shown = [("failed share", "failed", "fail"), ("jobs waiting", "wait", "wait")]
+    if width >= THREE_CHARTS:
+        shown.insert(0, ("jobs added per minute", "in", "run"))
+    deploys = [(one.at, "^" if ascii_only else "▲") for one in past.marks if one.kind == "deploy"]
+    blocks: list[Block] = []
+    for title, label, style in shown:
+        wide, one = width // len(shown), figures[label]
+        room = wide - 12
+        drawn = line_chart(
+            [(one.values, f"chart {style}")], room, rows - 2, scale=one.scale, ascii_only=ascii_only
+        )
+        indent = len(drawn[0][0][0]) + 1
+        axis = time_axis(past.start, past.end, room, deploys, ascii_only=ascii_only)
+        lines = [[(" ", ""), *line] for line in drawn]
+        blocks.append((title, [*lines, [(" " * indent, ""), (axis, "dim")]], wide))
+    return side_by_side(blocks, rows - 1, ascii_only=ascii_only)
+
+
+def widths(width: int, count: int) -> list[int]:
+    """The widths of the panes: the most for what to do."""
+    if count == 1:
+        return [width]
+    if count == 2:
+        return [width - width // 2, width // 2]
+    rest = width - width * 2 // 5
+    return [width * 2 // 5, rest * 2 // 5, rest - rest * 2 // 5]
+
+
+def side_by_side(blocks: Sequence[Block], rows: int, *, ascii_only: bool) -> list[Line]:
+    """Blocks beside each other: a line of titles, and ``rows`` lines."""
     rule = "-" if ascii_only else "─"
     head: Line = []
     for title, _, width in blocks:

@@ -16,7 +16,7 @@ MINUTE_MS = 60_000
 #: Steps that are read again: they may not have been over, or not recorded, when they were read.
 AGAIN = 3
 
-#: What is drawn of a period that lasts so many minutes; None: not measured.
+#: What is drawn of a period that lasts that many minutes; None: not measured.
 Measure = Callable[[Minute, float], Value]
 
 

@@ -14,7 +14,7 @@ from hsejobs.store.read_live import Server
 from hsejobs.wording import counted
 from hsejobs_tui.core import panes
 from hsejobs_tui.core.causes import Causes, read_causes, read_users
-from hsejobs_tui.core.charts import Line, line_chart, time_axis
+from hsejobs_tui.core.charts import Line
 from hsejobs_tui.core.overview import (
     MARKS,
     Figure,
@@ -68,7 +68,9 @@ class Overview(OneQueue):
 
     def body(self) -> ComposeResult:
         """The strip, the queues, and below them charts and panes."""
-        yield Static(id="strip", markup=False)
+        line = Static(id="strip", markup=False)
+        line.display = False
+        yield line
         yield Rows((), NO_QUEUE)
         yield Static(id="below", markup=False)
 
@@ -145,10 +147,13 @@ class Overview(OneQueue):
     def draw(self) -> None:
         """Draws the latest snapshot, with the past as far as it is read."""
         seen, session = self.session.snapshot, self.session
+        plain, width, height = session.options.ascii_only, self.size.width, self.size.height
+        live = session.window.end is None
+        layout = Layout(width, plain, live, not session.confined)
+        self._set_columns(layout)
         if seen is None:
             super().draw()
             return
-        live = session.window.end is None
         found = session.alerts
         self._views = queue_views(
             seen,
@@ -161,16 +166,16 @@ class Overview(OneQueue):
         )
         self._figures = figures(seen, self._views, self._past, session.depths, live=live)
         super().draw()
-        plain, width, height = session.options.ascii_only, self.size.width, self.size.height
-        lines = strip(self._figures, width, _strip_rows(width, height), ascii_only=plain)
+        rows = _strip_rows(width, height) if self._views else 0
+        lines = strip(self._figures, width, rows, ascii_only=plain)
         place = self.query_one("#strip")
         place.display = bool(lines)
         self.set_text("strip", _text(lines))
-        self._draw_rows(Layout(width, plain, live, not session.confined))
+        self._draw_rows(layout)
         room = height - len(lines) - 5 + (height < 16)
         self._draw_below(room)
 
-    def _draw_rows(self, layout: Layout) -> None:
+    def _set_columns(self, layout: Layout) -> None:
         columns = tuple(
             Column(title, wide, right=right)
             for _, title, wide, right in layout.columns(self.session.window.name)
@@ -178,6 +183,8 @@ class Overview(OneQueue):
         if columns != self._columns:
             self._columns = self.rows.columns = columns
             self.rows.refresh()
+
+    def _draw_rows(self, layout: Layout) -> None:
         names = [name for name, *_ in layout.columns("")]
         listed, quiet = fold(self._views)
         if self._unfolded:
@@ -218,60 +225,31 @@ class Overview(OneQueue):
 
     @property
     def _has_panes(self) -> bool:
-        return self.size.width >= PANES[0] and self.size.height >= PANES[1]
+        wide = self.size.width >= PANES[0] and self.size.height >= PANES[1]
+        return wide and bool(self._views)
 
     def _panes(self, found: Sequence[panes.Advice], width: int, room: int) -> list[Line]:
-        """The three panes, and above them a chart of the window if there is room for both."""
-        session, plain = self.session, self.session.options.ascii_only
-        widths = _widths(width, 3 if self._users is not None else 2)
-        todo = panes.advice_lines(found, widths[0] - 1, 999, keys=self._keys())
-        past = self._past
-        span = past.end - past.start if past else 0
-        changes = panes.change_lines(
-            past.marks if past else [], self._causes.bursts, 999, span, ascii_only=plain
-        )
-        users = self._users or []
-        need = max(len(todo), min(len(changes), 8), min(len(users), 8), LEAST_PANES)
-        chart: list[Line] = []
-        if past is not None and room - need - 1 >= LEAST_CHART:
-            chart = self._chart(past, width, room - need - 1)
-        left = room - len(chart) - 1
-        name = session.window.name
-        blocks: list[tuple[str, Sequence[Line], int]] = [
-            (
-                f"what to do{'' if session.window.end is None else ' now'}",
-                panes.advice_lines(found, widths[0] - 1, left, keys=self._keys()),
-                widths[0],
-            )
-        ]
-        if self._users is not None:
+        """The panes, and above them charts of the window if there is room for both."""
+        session, past, plain = self.session, self._past, self.session.options.ascii_only
+        name, member = session.window.name, session.options.member
+        widths = panes.widths(width, 1 if member else 2 if session.confined else 3)
+        keys = self._keys()
+        todo = panes.advice_lines(found, widths[0] - 1, 999, keys=keys)
+        charts: list[Line] = []
+        if past is not None and (left := room - max(len(todo), LEAST_PANES) - 1) >= LEAST_CHART:
+            charts = panes.chart_lines(self._figures, past, width, left, ascii_only=plain)
+        left = room - len(charts) - 1
+        todo = panes.advice_lines(found, widths[0] - 1, left, keys=keys)
+        now = "" if session.window.end is None else " now"
+        blocks: list[panes.Block] = [(f"what to do{now}", todo, widths[0])]
+        if len(widths) == 3:
+            users = self._users if self._users_for == session.window else None
             shown = panes.user_lines(users, widths[1] - 1, left, ascii_only=plain)
             blocks.append((f"who, {name}", shown, widths[1]))
-        blocks.append((f"what changed, {name}", changes[:left], widths[-1]))
-        return [*chart, *panes.side_by_side(blocks, left, ascii_only=plain)]
-
-    def _chart(self, past: Past, width: int, rows: int) -> list[Line]:
-        """What came, what failed and what waited, all queues together, each with its own scale."""
-        plain = self.session.options.ascii_only
-        found = {one.label: one for one in self._figures}
-        shown = [("failed share", "failed", "fail"), ("jobs waiting", "wait", "wait")]
-        if width >= 160:
-            shown.insert(0, ("jobs added per minute", "in", "run"))
-        blocks: list[tuple[str, Sequence[Line], int]] = []
-        for title, label, style in shown:
-            wide, one = width // len(shown), found[label]
-            room = wide - 12
-            series = [(one.values, style)]
-            drawn = line_chart(series, room, rows - 2, scale=one.scale, ascii_only=plain)
-            indent = len(drawn[0][0][0]) + 1
-            drawn = [[(" ", ""), *line] for line in drawn]
-            axis = time_axis(past.start, past.end, room, self._signs(past), ascii_only=plain)
-            blocks.append((title, [*drawn, [(" " * indent, ""), (axis, "dim")]], wide))
-        return panes.side_by_side(blocks, rows - 1, ascii_only=plain)
-
-    def _signs(self, past: Past) -> list[tuple[int, str]]:
-        sign = "^" if self.session.options.ascii_only else "▲"
-        return [(one.at, sign) for one in past.marks if one.kind == "deploy"]
+        if not member:
+            changes = panes.change_lines(past, self._causes.bursts, left, ascii_only=plain)
+            blocks.append((f"what changed, {name}", changes, widths[-1]))
+        return [*charts, *panes.side_by_side(blocks, left, ascii_only=plain)]
 
     def _keys(self) -> list[str]:
         known = {
@@ -311,14 +289,6 @@ def _strip_rows(width: int, height: int) -> int:
     if height < 20:
         return int(height >= 14)
     return 3 if width < 110 else 2
-
-
-def _widths(width: int, count: int) -> list[int]:
-    """The widths of the panes: half for what to do."""
-    if count == 2:
-        return [width - width // 2, width // 2]
-    rest = width - width * 2 // 5
-    return [width * 2 // 5, rest * 2 // 5, rest - rest * 2 // 5]
 
 
 def _fold_line(quiet: Sequence[QueueView], *, unfolded: bool) -> Text:

@@ -70,6 +70,7 @@ class Session:
         self._polling = True
         self._slow: asyncio.Task[None] | None = None
         self._slow_due = 0.0
+        self._slow_error = ""
         self._slow_for: object = None
         #: Number of requested polls, and how many of them are complete.
         self._requested = self._completed = 0
@@ -164,12 +165,16 @@ class Session:
         began = self.now()
         try:
             await self._host.poll_slowly()
+            self._slow_error = ""
             self.redraw()
         except RedisUnavailable:
             # The next poll reports it.
             pass
         except JobsError as error:
-            self.show_message(error)
+            # It is tried again every few seconds: once is enough.
+            if str(error) != self._slow_error:
+                self.show_message(error)
+            self._slow_error = str(error)
         finally:
             took = self.now() - began
             self._slow_due = self.now() + max(SLOW_EVERY, took / SLOW_SHARE)

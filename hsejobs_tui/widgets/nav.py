@@ -78,7 +78,7 @@ class Nav(Static):
             title = SHORT[one.id] if one.id in short else one.title
             word = Text(f"{one.keys} {title}", "bold reverse" if one.id == self.scope else "")
             if news.get(one.id):
-                word.append(f" {news[one.id]}", "bold fail" if one.id == "alerts" else "warn")
+                word.append(" ").append(news[one.id], "bold fail" if one.id == "alerts" else "warn")
             self._add(text, word, one.id)
         return text
 

@@ -16,6 +16,7 @@ from hsejobs_tui.core.options import DashboardUser
 from hsejobs_tui.core.past import AGAIN, MINUTE_MS, PastReader
 from hsejobs_tui.core.time_window import TimeWindow
 from hsejobs_tui.screens.overview import Overview
+from hsejobs_tui.widgets import sorting
 from tests.tui import frozen_history
 from tests.tui.driving import settle, shows, text_of, until
 from tests.tui.frozen import GLANCE, NOW, Frozen, _stats, frozen_app
@@ -204,6 +205,34 @@ async def test_sorting_values_are_those_that_are_shown(tmp_path: Path) -> None:
         assert listed(app)[0] == "email"
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("145k", 145_000),
+        ("1,234", 1_234),
+        ("1.2h", 4_320_000),
+        ("31 % ▁▂", 31),
+        ("for 2.5s", "for 2.5s"),
+        ("<1ms", 1),
+        ("4/5 ██", 4),
+        ("-", None),
+        ("Email", "email"),
+    ],
+)
+def test_a_cell_sorts_by_what_it_shows(text: str, value: float | str | None) -> None:
+    assert sorting.value_of(text) == value
+
+
+def test_every_column_has_a_letter_of_its_own_and_none_has_s() -> None:
+    titles = ["", "queue", "wait", "depth, 1h", "slots", "oldest", "s", "p95 wait", "p95 run"]
+    assert sorting.letters(titles) == ["", "q", "w", "d", "l", "o", "", "p", "r"]
+
+
+def test_cells_without_a_value_are_last_in_both_orders() -> None:
+    assert sorting.arranged([None, 1, "b", 3, "a"], reverse=False) == [3, 1, 4, 2, 0]
+    assert sorting.arranged([None, 1, "b", 3, "a"], reverse=True) == [1, 3, 2, 4, 0]
+
+
 def test_a_window_that_moves_on_reads_only_what_is_new(tmp_path: Path) -> None:
     asked: list[dict[str, Any]] = []
 
@@ -220,14 +249,14 @@ def test_a_window_that_moves_on_reads_only_what_is_new(tmp_path: Path) -> None:
     reader.read(window, NOW, queues)
     source.now = NOW + 7 * MINUTE_MS
     moved = reader.read(window, source.now, queues)
-    anew = PastReader(source).read(window, source.now, queues)
-    assert [moved.start, moved.end, moved.step] == [anew.start, anew.end, anew.step]
-    assert list(moved.queues["email"]) == list(anew.queues["email"])
-    assert {one.at for one in anew.marks} == {one.at for one in moved.marks}
+    fresh = PastReader(source).read(window, source.now, queues)
+    assert [moved.start, moved.end, moved.step] == [fresh.start, fresh.end, fresh.step]
+    assert list(moved.queues["email"]) == list(fresh.queues["email"])
+    assert {one.at for one in fresh.marks} == {one.at for one in moved.marks}
     began = asked[1]["start"]
     assert began == "2027-01-15T07:57:00.000Z"
     assert AGAIN == 3
-    # A window that is over is read once, another one anew.
+    # A window that is over is read once, another one fresh.
     over = TimeWindow("1h", NOW - 3_600_000)
     for _ in range(3):
         reader.read(over, source.now, queues)
