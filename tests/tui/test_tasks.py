@@ -190,7 +190,7 @@ async def compare(operator: Operator) -> None:
 async def follow(operator: Operator) -> None:
     """Follow a job that runs."""
     await operator.press("3", "enter", "F")
-    await operator.sees("FOLLOWING", "page 37, 100 contacts")
+    await operator.sees("FOLLO", "page 37, 100 contacts")
 
 
 async def cancel(operator: Operator) -> None:
@@ -214,7 +214,9 @@ async def export(operator: Operator) -> None:
 
 async def family(operator: Operator) -> None:
     """Everything that one request caused: of the job that failed last."""
-    await operator.press("2", "enter", "pagedown")
+    await operator.press("2", "enter")
+    if operator.pilot.app.size.height < 30:
+        await operator.press("pagedown")
     await operator.sees("Family", "provision", "send", "sync_contacts", "export", "charge")
 
 
