@@ -177,25 +177,24 @@ def changing(url: str, hold: float, changes: int = CHANGES) -> tuple[list[float]
     found: list[float] = []
     with program(url) as (pid, leader):
         see(leader, b"webhooks")
-        # Every screen, a job, a search.
-        walk = b"1\r\r1/zz\r123456789"
-        keys = (walk * AT_ONCE)[: AT_ONCE // len(walk) * len(walk)] + b"1"
+        # Every screen and a job; at the end a search.
+        keys = (b"1\r\r23456789" * AT_ONCE)[:AT_ONCE] + b"1/zz\r1"
         for _ in range(changes // AT_ONCE):
             os.write(leader, keys + b"?")
-            see(leader, b"Keys: overview")
+            see(leader, b"Keys: overview", 5 * PATIENCE)
             os.write(leader, b"\x1b")
             found.append(_memory(pid))
         memory, idle, _ = rest(pid, leader, hold)
     return found, memory, idle
 
 
-def see(leader: int, words: bytes) -> None:
-    """Waits until the program draws the words."""
+def see(leader: int, words: bytes, patience: float = PATIENCE) -> None:
+    """Waits until the program draws the words, for ``patience`` seconds."""
     seen, began = b"", time.perf_counter()
     while words not in seen:
         seen = seen[-1000:] + _read(leader)
-        if time.perf_counter() - began > PATIENCE:
-            raise SystemExit(f"not drawn in {PATIENCE:.0f} s: {words!r}; drawn: {seen[-500:]!r}")
+        if time.perf_counter() - began > patience:
+            raise SystemExit(f"not drawn in {patience:.0f} s: {words!r}; drawn: {seen[-500:]!r}")
 
 
 def _cpu(pid: int) -> float:
