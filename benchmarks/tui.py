@@ -1,13 +1,17 @@
-"""The TUI on many jobs: first frame, memory, idle cost, a refresh, jumps, a search, a large retry,
-and its memory after 2,000 changes of screen.
+"""The TUI on many jobs: first frame, memory, idle cost, a refresh, jumps, a search, a large retry; its memory
+after 2,000 changes of screen, jobs opened and searches; the share of a core that each screen takes.
 
-``python -m benchmarks.tui [JOBS]``: fills a private Redis with JOBS (200,000) jobs over six
-queues, a quarter of them failed. Ends with an error when a figure is outside ``LIMITS``.
+``python -m benchmarks.tui [JOBS] [--hold SECONDS]``: fills a private Redis with JOBS (200,000) jobs over six
+queues, a quarter of them failed. After the changes of screen it holds still for SECONDS (15) and measures
+again: 3600 is an hour. The screens are measured on the demo's data, while 200 jobs a second are added and
+run. Prints one JSON document; ends with an error when a figure is outside ``LIMITS``.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
@@ -20,7 +24,7 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +47,9 @@ LIMITS = {
     "idle_percent": 2.0,
     "longest_gap_ms": 250.0,
     "memory_after_changes_mb": 70.0,
+    "memory_after_hold_mb": 70.0,
+    "idle_after_hold_percent": 2.0,
+    "most_of_a_screen_percent": 4.0,
 }
 #: The number of screen changes, and how many are sent in one write.
 CHANGES, AT_ONCE = 2_000, 100
@@ -96,12 +103,9 @@ def fill(url: str, jobs: int) -> None:
     client.close()
 
 
-def in_terminal(url: str, seconds: float = 0.0) -> tuple[float, float, float, float]:
-    """The real program in a terminal of 120x36, from its start until a queue's count is drawn.
-
-    Returns seconds to the first frame, and of ``seconds`` of rest after it: resident MB, share
-    of a core in percent, and bytes a second to the terminal.
-    """
+@contextlib.contextmanager
+def program(url: str) -> Iterator[tuple[int, int]]:
+    """The real program in a terminal of 120x36: its process id, and the terminal."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
     env = {
@@ -112,7 +116,6 @@ def in_terminal(url: str, seconds: float = 0.0) -> tuple[float, float, float, fl
         "COLUMNS": "120",
         "LINES": "36",
     }
-    started = time.perf_counter()
     with subprocess.Popen(
         [sys.executable, "-m", "hsejobs_tui"],
         stdin=follower,
@@ -121,26 +124,37 @@ def in_terminal(url: str, seconds: float = 0.0) -> tuple[float, float, float, fl
         env=env,
     ) as child:
         try:
-            seen, took = b"", 0.0
-            while b"webhooks" not in seen:
-                seen += _read(leader)
-                took = time.perf_counter() - started
-                if took > PATIENCE:
-                    raise SystemExit(f"no frame in {PATIENCE:.0f} s; drawn: {seen[-500:]!r}")
-            rest = _rest(child.pid, leader, seconds) if seconds else (0.0, 0.0, 0.0)
+            yield child.pid, leader
         finally:
             child.kill()
             os.close(leader)
             os.close(follower)
-    return took, *rest
+
+
+def first_frame(url: str) -> float:
+    """Seconds from the program's start until a queue's count is drawn."""
+    started = time.perf_counter()
+    with program(url) as (_, leader):
+        see(leader, b"webhooks")
+        return time.perf_counter() - started
+
+
+def at_rest(url: str, seconds: float) -> tuple[float, float, float]:
+    """Of ``seconds`` of rest after the first frame: see `rest`."""
+    with program(url) as (pid, leader):
+        see(leader, b"webhooks")
+        return rest(pid, leader, seconds)
 
 
 def _read(leader: int, seconds: float = 0.5) -> bytes:
     return os.read(leader, 65_536) if select.select([leader], [], [], seconds)[0] else b""
 
 
-def _rest(pid: int, leader: int, seconds: float) -> tuple[float, float, float]:
-    settled = time.perf_counter() + 3
+def rest(
+    pid: int, leader: int, seconds: float, settling: float = 3.0
+) -> tuple[float, float, float]:
+    """Resident MB, share of a core in percent, and bytes a second to the terminal, once it has settled."""
+    settled = time.perf_counter() + settling
     while time.perf_counter() < settled:
         _read(leader)
     before, began, drawn = _cpu(pid), time.perf_counter(), 0
@@ -156,48 +170,31 @@ def _memory(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1_000_000
 
 
-def changing(url: str, changes: int = CHANGES) -> list[float]:
-    """Resident MB of the real program after every ``AT_ONCE`` of ``changes`` changes of screen."""
-    leader, follower = pty.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
-    env = {
-        **os.environ,
-        "QUEUE_REDIS_URL": url,
-        "TERM": "xterm-256color",
-        "LANG": "C.UTF-8",
-        "COLUMNS": "120",
-        "LINES": "36",
-    }
+def changing(url: str, hold: float, changes: int = CHANGES) -> tuple[list[float], float, float]:
+    """Resident MB of the program after every ``AT_ONCE`` of ``changes`` changes of screen, jobs opened and
+    searches; then its MB, and its share of a core in percent, after ``hold`` seconds of rest.
+    """
     found: list[float] = []
-    with subprocess.Popen(
-        [sys.executable, "-m", "hsejobs_tui"],
-        stdin=follower,
-        stdout=follower,
-        stderr=follower,
-        env=env,
-    ) as child:
-        try:
-            _see(leader, b"webhooks")
-            # Every screen.
-            keys = (b"1\r234567" * AT_ONCE)[: AT_ONCE - 1] + b"1"
-            for _ in range(changes // AT_ONCE):
-                os.write(leader, keys + b"?")
-                _see(leader, b"Keys: overview")
-                os.write(leader, b"\x1b")
-                found.append(_memory(child.pid))
-        finally:
-            child.kill()
-            os.close(leader)
-            os.close(follower)
-    return found
+    with program(url) as (pid, leader):
+        see(leader, b"webhooks")
+        # Every screen and a job; at the end a search.
+        keys = (b"1\r\r23456789" * AT_ONCE)[:AT_ONCE] + b"1/zz\r1"
+        for _ in range(changes // AT_ONCE):
+            os.write(leader, keys + b"?")
+            see(leader, b"Keys: overview", 5 * PATIENCE)
+            os.write(leader, b"\x1b")
+            found.append(_memory(pid))
+        memory, idle, _ = rest(pid, leader, hold)
+    return found, memory, idle
 
 
-def _see(leader: int, words: bytes) -> None:
+def see(leader: int, words: bytes, patience: float = PATIENCE) -> None:
+    """Waits until the program draws the words, for ``patience`` seconds."""
     seen, began = b"", time.perf_counter()
     while words not in seen:
         seen = seen[-1000:] + _read(leader)
-        if time.perf_counter() - began > PATIENCE:
-            raise SystemExit(f"not drawn in {PATIENCE:.0f} s: {words!r}")
+        if time.perf_counter() - began > patience:
+            raise SystemExit(f"not drawn in {patience:.0f} s: {words!r}; drawn: {seen[-500:]!r}")
 
 
 def _cpu(pid: int) -> float:
@@ -278,26 +275,38 @@ def main() -> None:
     if len(sys.argv) == 4 and sys.argv[1] == "inside":
         print(json.dumps(asyncio.run(inside(sys.argv[2], Path(sys.argv[3])))))
         return
-    jobs = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
+    from benchmarks.tui_screens import screens
+
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tui", description=__doc__)
+    parser.add_argument("jobs", nargs="?", type=int, default=200_000)
+    parser.add_argument("--hold", type=float, default=15.0, metavar="SECONDS")
+    plan = parser.parse_args()
     with Server(server_binary()) as server, tempfile.TemporaryDirectory() as home:
-        fill(server.url, jobs)
-        starts = [in_terminal(server.url)[0] for _ in range(8)][1:]
-        _, memory, idle, drawn = in_terminal(server.url, 15.0)
-        changed = changing(server.url)
+        fill(server.url, plan.jobs)
+        starts = [first_frame(server.url) for _ in range(8)][1:]
+        memory, idle, drawn = at_rest(server.url, 15.0)
+        changed, held, after = changing(server.url, plan.hold)
         # In a separate process: otherwise filling would count as memory.
         words = [sys.executable, "-m", "benchmarks.tui", "inside", server.url, home]
         done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, timeout=600)
-    found = {
-        "jobs": jobs,
+    shown = screens()
+    found: dict[str, Any] = {
+        "jobs": plan.jobs,
         "first_frame_s": statistics.median(starts),
         "memory_mb": memory,
         "idle_percent": idle,
         "idle_bytes_s": drawn,
         "memory_after_100_changes_mb": changed[0],
         "memory_after_changes_mb": changed[-1],
+        "hold_s": plan.hold,
+        "memory_after_hold_mb": held,
+        "idle_after_hold_percent": after,
         **json.loads(done.stdout.strip().splitlines()[-1]),
+        "most_of_a_screen_percent": max(shown.values()),
     }
-    print(json.dumps({name: round(value, 3) for name, value in found.items()}, indent=2))
+    rounded: dict[str, Any] = {name: round(value, 3) for name, value in found.items()}
+    rounded["screens_percent"] = {name: round(value, 2) for name, value in shown.items()}
+    print(json.dumps(rounded, indent=2))
     outside = [
         f"{name} {found[name]:.3g} > {most}" for name, most in LIMITS.items() if found[name] > most
     ]

@@ -136,6 +136,11 @@ def new_job_id() -> str:
     return letters + _eight(counter)
 
 
+def job_id_of(ms: int, counter: int) -> str:
+    """The id that `new_job_id` gives at ``ms`` since the epoch, with that value of its counter."""
+    return _ALPHABET[ms >> 40 & 31] + _eight(ms) + _eight(counter)
+
+
 def check_job_id(job_id: object, *, internal: bool = False) -> str:
     """Returns the id if it is valid and not reserved. Raises InvalidJobId.
 

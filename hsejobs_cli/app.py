@@ -26,6 +26,7 @@ from hsejobs_cli import (
     verify,
 )
 from hsejobs_cli.chaos import command as chaos
+from hsejobs_cli.demo import command as demo
 from hsejobs_cli.run import App
 
 
@@ -82,6 +83,7 @@ for part in (
     circuits,
     http,
     verify,
+    demo,
     chaos,
 ):
     part.register(app)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from hsejobs_tui.core.command import APP, Command, Rights
-from hsejobs_tui.core.command_sets import everywhere, jobs, moving, others, queues
+from hsejobs_tui.core.command_sets import everywhere, jobs, lists, moving, others, queues
 
 #: All commands, in the order of the help.
 COMMANDS: tuple[Command, ...] = (
     *everywhere.COMMANDS,
     *moving.COMMANDS,
+    *lists.COMMANDS,
     *jobs.COMMANDS,
     *queues.COMMANDS,
     *others.COMMANDS,
