@@ -89,6 +89,7 @@ def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
         log_count=number(b"lc") or 0,
         token=text(b"tk"),
         cancel=_cancel(record.get(b"cl")),
+        superseded_by=text(b"sb"),
         lock=_lock(queue, record.get(b"lk")) if status is State.DELAYED else None,
         parent=Relative.parse(family[0]),
         root=Relative.parse(family[-1]),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from hsejobs_tui.core.command import APP, Command, Rights
-from hsejobs_tui.core.command_sets import everywhere, jobs, moving, others, queues
+from hsejobs_tui.core.command_sets import everywhere, job_screens, jobs, moving, others, queues
 
 #: All commands, in the order of the help.
 COMMANDS: tuple[Command, ...] = (
     *everywhere.COMMANDS,
     *moving.COMMANDS,
     *jobs.COMMANDS,
+    *job_screens.COMMANDS,
     *queues.COMMANDS,
     *others.COMMANDS,
 )

@@ -8,12 +8,14 @@ from typing import Any
 
 from hsejobs.control import families, history, views, why
 from hsejobs.control.filters import Filter
+from hsejobs.control.history import Series
 from hsejobs.control.search import Search
 from hsejobs.errors import JobNotFound, Refused
 from hsejobs.model import JobRecord, State
 from hsejobs.store.circuits import Circuit, Circuits
 from hsejobs.store.client import RedisClient
 from hsejobs.store.families import Family
+from hsejobs.store.history import Range
 from hsejobs.store.read import Event, JobReader, LastRun
 from hsejobs.store.read_live import LiveReader, Snapshot, Window
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
@@ -191,6 +193,17 @@ class LiveSource:
         moment = history.now(self.redis, self.options.prefix)
         wanted = history.span(moment, start, end, step)
         return history.read(self.redis, self.options.prefix, queues, wanted, self.actor, by=by)
+
+    def past(
+        self, queues: Sequence[str], wanted: Range, by: str | None = None
+    ) -> list[Series]:
+        """The counters of these queues in a span, also divided, without marks.
+
+        Raises Forbidden where the session may not see them.
+        """
+        return history.read(
+            self.redis, self.options.prefix, queues, wanted, self.actor, by=by, marks=False
+        ).series
 
     def events(self, since: dict[str, str]) -> list[Event]:
         """Events since the last call, or the most recent ones at the first; updates ``since``."""
