@@ -43,7 +43,7 @@ def strip(
     _put(text, "failed", f"{share:.0%}", line(failed), "", "bold fail" if share >= 0.1 else "")
     waiting = stats.waiting if stats else 0
     most = max((one for one in depth if one is not None), default=0)
-    peak = f"≤{short(most)}" if most and not ascii_only else short(most) if most else ""
+    peak = f"max {short(most)}" if most else ""
     _put(text, "waiting", short(waiting), line(depth), peak, "")
     oldest = stats.oldest_waiting if stats else None
     if oldest is not None:
@@ -69,7 +69,7 @@ def _rate(value: float) -> str:
 def _most(values: Sequence[int], per: float) -> str:
     """The highest rate per minute, which is the scale of a chart."""
     top = max(values, default=0) / per
-    return f"≤{_rate(top)}" if top else ""
+    return f"max {_rate(top)}" if top else ""
 
 
 def _sum(minutes: Sequence[Minute]) -> Minute:
