@@ -40,9 +40,7 @@ def attempts(job: JobRecord, now: int, workers: Sequence[Mapping[str, Any]] = ()
     found: list[Attempt] = []
     since = job.created_at
     for error in job.errors:
-        ended = whole_number(error.get("failedAt"))
-        if ended is None:
-            continue
+        ended = whole_number(error.get("failedAt")) or job.finished_at or job.created_at
         began = whole_number(error.get("startedAt"))
         waited = during(error) == WAITED
         name = "-" if waited else str(error.get("attempt") or "?")

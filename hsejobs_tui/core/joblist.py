@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 from hsejobs.model import FINISHED, JobRecord, State
 from hsejobs.store.read import QueueStats
+from hsejobs.wording import jobs_wait
 from hsejobs_tui.core.text import duration, one_line
 from hsejobs_tui.core.view import kind, remark
+
+#: The beginning of the text of an empty list, and how it goes on.
+EMPTY = "No jobs in this state."
+_NONE = {
+    State.WAITING: "Every job that was added has begun.",
+    State.ACTIVE: "None waits either.",
+    State.DELAYED: "None was added for later, and none waits for its next attempt.",
+    State.COMPLETED: "None has completed, or they were removed after their retention.",
+    State.FAILED: "None has failed for good.",
+}
+#: The module of an exception's class, as in ``tasks.mail.KeyError: 'x'``.
+_MODULE = re.compile(r"^(?:\w+\.)+(?=[A-Z]\w*(?::|$))")
 
 
 def waited(job: JobRecord, now: int) -> int | None:
@@ -42,6 +57,18 @@ def cause(stats: QueueStats | None, workers: int | None) -> str:
     return ""
 
 
+def nothing(stats: QueueStats | None, state: State | None, workers: int | None) -> str:
+    """What an empty list says: that there are none, why, and what to do. ``state`` None: of all."""
+    if state is None:
+        return "The queue has no jobs: n adds one."
+    text = EMPTY
+    if stats is not None and state is State.ACTIVE and stats.waiting:
+        text += f" {jobs_wait(stats.waiting)}"
+        stuck = cause(stats, workers)
+        return f"{text}: {stuck}." if stuck else f"{text}."
+    return f"{text} {_NONE[state]}"
+
+
 def what(job: JobRecord, stuck: str = "") -> str:
     """The one thing that matters about a job: its error, what it waits for, or its progress.
 
@@ -64,10 +91,13 @@ def what(job: JobRecord, stuck: str = "") -> str:
 
 
 def _error(job: JobRecord) -> str:
-    text, word = one_line(job.failed_reason or ""), kind(job)
-    # An error that begins with its own class needs no second one.
-    head = text.partition(":")[0].rpartition(".")[2]
-    return text if head == word or not text else f"{word}: {text}"
+    return titled(kind(job), one_line(job.failed_reason or ""))
+
+
+def titled(word: str, text: str) -> str:
+    """An error's text with its kind before it, unless it begins with that; without the class's module."""
+    short = _MODULE.sub("", text)
+    return short if short.startswith(word) or not text else f"{word}: {text}"
 
 
 def figures(job: JobRecord, now: int) -> tuple[str, str]:

@@ -10,8 +10,9 @@ from typing import Literal
 from hsejobs.model import JobRecord
 from hsejobs.store.history import Range, finest
 from hsejobs.store.minutes import Minute
+from hsejobs_tui.core.joblist import titled
 from hsejobs_tui.core.source import LiveSource
-from hsejobs_tui.core.view import kind
+from hsejobs_tui.core.view import kind, kind_of
 
 Kind = Literal["error", "org", "task"]
 KINDS: tuple[Kind, ...] = ("error", "org", "task")
@@ -80,7 +81,8 @@ def _count(minute: Minute, by: Kind) -> int:
 def _share(by: Kind, name: str, count: int, part: float) -> Share:
     if by == "error":
         code, _, text = name.partition(" ")
-        label = text if code == "error" else f"{code}: {text}"
+        word = kind_of({"code": code, "error": text})
+        label = titled(word, text)
         return Share(by, label, count, part, of_error(code, text))
     if by == "org":
         return Share(by, name, count, part, f"org={quoted(name)}")
@@ -109,6 +111,6 @@ def of_job(by: Kind, job: JobRecord) -> Share | None:
         if not job.failed_reason:
             return None
         text = normalized(job.failed_reason)
-        return Share(by, f"{kind(job)}: {text}", 0, 0, of_error(job.code or "", text))
+        return Share(by, titled(kind(job), text), 0, 0, of_error(job.code or "", text))
     name = job.organization_id if by == "org" else job.name
     return _share(by, name, 0, 0) if name else None

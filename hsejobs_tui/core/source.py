@@ -194,9 +194,7 @@ class LiveSource:
         wanted = history.span(moment, start, end, step)
         return history.read(self.redis, self.options.prefix, queues, wanted, self.actor, by=by)
 
-    def past(
-        self, queues: Sequence[str], wanted: Range, by: str | None = None
-    ) -> list[Series]:
+    def past(self, queues: Sequence[str], wanted: Range, by: str | None = None) -> list[Series]:
         """The counters of these queues in a span, also divided, without marks.
 
         Raises Forbidden where the session may not see them.

@@ -10,6 +10,7 @@ from typing import Any
 from rich.text import Text
 
 from hsejobs.wording import counted, during
+from hsejobs_tui.core.joblist import titled
 from hsejobs_tui.core.text import clock, safe
 from hsejobs_tui.core.view import kind_of
 
@@ -18,7 +19,9 @@ _FRAME = re.compile(r'  File "(?P<file>[^"]*)", line (?P<line>\d+)(?:, in (?P<na
 _LIBRARY = re.compile(
     r"site-packages|dist-packages|/lib/python\d|/hsejobs/(?:engine|store|control)/|^<frozen|^<string>"
 )
-_PACKAGE = re.compile(r"(?:site-packages|dist-packages|/lib/python[\d.]+)/([\w.-]+)")
+_PACKAGE = re.compile(
+    r"(?:/lib/python[\d.]+|/(?:site|dist)-packages)/(?!(?:site|dist)-packages)([\w.-]+)"
+)
 #: Lines of a whole traceback, and of code below a frame.
 LINES, CODE = 60, 3
 
@@ -107,13 +110,14 @@ def errors(found: Sequence[Mapping[str, Any]], *, whole: bool) -> list[Text]:
         if len(same) > 1:
             others = ", ".join(str(one.get("attempt")) for one in same[1:6])
             head.append(f" (the same in {others})", "dim")
-        head.append(f", {clock(newest.get('failedAt'))}, {safe(kind_of(newest), 60)}: ", "dim")
-        lines.append(head.append(safe(newest.get("error"), 2_000), "fail"))
+        head.append(f", {clock(newest.get('failedAt'))}, ", "dim")
+        text = titled(kind_of(newest), str(newest.get("error")))
+        lines.append(head.append(safe(text, 2_000), "fail"))
         if not trace:
             continue
         if whole:
-            text = safe(trace, 8_000, lines=True).splitlines()[-LINES:]
-            lines += [Text(f"     {one}", "dim") for one in text]
+            every = safe(trace, 8_000, lines=True).splitlines()[-LINES:]
+            lines += [Text(f"     {one}", "dim") for one in every]
         else:
             lines += [Text("     ").append_text(one) for one in folded(trace)]
     return lines

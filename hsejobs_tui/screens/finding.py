@@ -15,14 +15,15 @@ from hsejobs.control import filters
 from hsejobs.errors import InvalidOption
 from hsejobs.model import JobRecord, State
 from hsejobs_tui.core.all_states import merged
+from hsejobs_tui.core.joblist import EMPTY
 from hsejobs_tui.core.source import HITS_KEPT, Hits
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.core.view import STATES
 from hsejobs_tui.screens.one_queue import OneQueue
 from hsejobs_tui.widgets.rows import Row
 
-#: Texts of an empty list, without and with a search.
-EMPTY, NOTHING = "No jobs in this state.", "No matches in this state."
+#: The text of an empty list of a search.
+NOTHING = "No matches in this state."
 
 
 class Finding(OneQueue):
@@ -50,6 +51,10 @@ class Finding(OneQueue):
     def excerpt(self, job_id: str) -> str:
         """The matching part of a hit's payload; '' if there is none."""
         return self.hits.excerpts.get(job_id, "") if self.hits else ""
+
+    def nothing(self) -> str:
+        """The text of a list without jobs, without a search."""
+        return EMPTY
 
     def to(self, state: State | None) -> None:
         """Switches to another state; None for all."""
@@ -94,7 +99,7 @@ class Finding(OneQueue):
         """Starts a search for ``query_text``; an empty text shows all jobs again."""
         self._searching += 1
         self.rows.reset()
-        self.rows.empty = NOTHING if self.query_text else EMPTY
+        self.rows.empty = NOTHING if self.query_text else self.nothing()
         self.found, self.other_hits, self._other_search = {}, [], None
         if not self.query_text:
             self.leave_search()
@@ -240,7 +245,7 @@ class Finding(OneQueue):
         self._searching += 1
         self._editing_search = False
         self.found, self.other_hits, self._other_search, self.query_text = {}, [], None, ""
-        self.rows.empty = EMPTY
+        self.rows.empty = self.nothing()
         line = self.query_one("#search", Input)
         line.remove_class("-open")
         line.value = ""

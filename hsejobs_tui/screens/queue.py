@@ -12,13 +12,11 @@ from textual.widgets import Input, Static
 from hsejobs.control import why
 from hsejobs.errors import JobsError
 from hsejobs.model import JobRecord, State
-from hsejobs_tui.core import all_states, parts, queue_head
-from hsejobs_tui.core.joblist import cause, figures, what
-from hsejobs_tui.core.parts import Kind, Past, Share
+from hsejobs_tui.core import all_states, queue_head
+from hsejobs_tui.core.joblist import EMPTY, cause, figures, nothing, titled, what
 from hsejobs_tui.core.text import one_line, safe
 from hsejobs_tui.core.view import AHEAD, LOOK, STATES, kind, remark, when
-from hsejobs_tui.screens.finding import EMPTY
-from hsejobs_tui.screens.marking import Marking
+from hsejobs_tui.screens.shares import Shares
 from hsejobs_tui.session.places import JobPlace, QueuePlace
 from hsejobs_tui.widgets.job_parts import card
 from hsejobs_tui.widgets.rows import Column, Row, Rows
@@ -48,11 +46,9 @@ SHORT = dict(zip(STATES, ("wait", "run", "delay", "done", "fail"), strict=True))
 TABS: tuple[State | None, ...] = (*STATES, None)
 #: Width in cells from which the job under the cursor is shown beside the list.
 BESIDE = 160
-#: Seconds between two reads of the queue's past.
-AGAIN = 10.0
 
 
-class QueueView(Marking):
+class QueueView(Shares):
     SCOPE: ClassVar[str] = "queue"
 
     def __init__(
@@ -63,11 +59,6 @@ class QueueView(Marking):
         self.reverse = state is not None and state not in AHEAD
         self._editing_search = searching
         self._paused = False
-        #: The queue's past, for which window of time it was read, and when.
-        self._past: Past | None = None
-        self._past_of: tuple[object, float] = (None, 0.0)
-        #: The shares that the list is limited to, and the search text that selects them.
-        self._chosen: dict[Kind, Share] = {}
         #: The job under the cursor as a whole, and the last lines of its log.
         self._peeked: tuple[JobRecord, list[str]] | None = None
         self._card: object = None
@@ -133,15 +124,17 @@ class QueueView(Marking):
         """Draws the strip, the tabs, the search line and the job beside too."""
         stats = self.session.stats(self.queue)
         self._paused = bool(stats and stats.is_paused)
+        if not self.query_text:
+            self.rows.empty = self.nothing()
         wide = self.size.width >= BESIDE
         self.query_one("#beside").display = wide
         super().draw()
         plain = self.session.options.ascii_only
         name = self.session.window.name
         width = self.size.width
-        strip = queue_head.strip(stats, self._past, name, width, ascii_only=plain)
+        strip = queue_head.strip(stats, self.past, name, width, ascii_only=plain)
         self.set_text("strip", strip)
-        shares = queue_head.shares(self._past, self._chosen, width)
+        shares = queue_head.shares(self.past, self.chosen, width)
         self.query_one("#shares").display = bool(shares)
         self.set_text("shares", shares)
         for state in TABS:
@@ -184,8 +177,18 @@ class QueueView(Marking):
         if peeked is not None and peeked.why is not None:
             text.append(safe(why.line(peeked.why), 300), "bold").append("\n")
         if job.failed_reason and not job.waits_for:
-            text.append(f"{kind(job)}: ", "dim")
+            return text.append(safe(titled(kind(job), job.failed_reason), 600))
         return text.append(safe(job.failed_reason or remark(job), 600))
+
+    @property
+    def _alive(self) -> int | None:
+        """How many consumers of the queue live; None if the session may not know."""
+        seen = self.session.snapshot
+        known = None if seen is None or self.session.confined else seen.workers.get(self.queue)
+        return None if known is None else len(known)
+
+    def nothing(self) -> str:
+        return nothing(self.session.stats(self.queue), self.state, self._alive)
 
     def row_of(self, job: JobRecord, now: int) -> Row:
         """The row of a job, one cell per column."""
@@ -194,9 +197,7 @@ class QueueView(Marking):
         glyph, letter, color = LOOK[job.status]
         word = f" {job.status}" if self.state is None else ""
         session = self.session
-        seen = session.snapshot.workers.get(self.queue) if session.snapshot else None
-        alive = None if seen is None or session.confined else len(seen)
-        stuck = cause(session.stats(self.queue), alive)
+        stuck = cause(session.stats(self.queue), self._alive)
         waited, ran = figures(job, now)
         excerpt = self.excerpt(job.id)
         matters = what(job, stuck)
@@ -219,7 +220,7 @@ class QueueView(Marking):
 
     async def poll(self) -> None:
         """Reads the rows around the visible ones, the position of the cursor's job, and that job."""
-        self._read_past_soon()
+        self.read_past_soon()
         if self.query_text:
             await self.poll_hits()
         else:
@@ -269,29 +270,6 @@ class QueueView(Marking):
         """Draws the lines that depend on the cursor, and reads its job."""
         self.draw()
         self.run_worker(self._peek(), name="peek", group="peek", exclusive=True)
-
-    def _read_past_soon(self) -> None:
-        """Reads the queue's past in the background, when the window changed or some time has passed."""
-        session = self.session
-        now, of = session.now(), session.window
-        if self._past_of[0] == of and now - self._past_of[1] < AGAIN:
-            return
-        self._past_of = (of, now)
-        self.run_worker(self._read_past(), name="past", group="past", exit_on_error=False)
-
-    async def _read_past(self) -> None:
-        session = self.session
-        start, end = session.bounds
-        try:
-            seen = await session.do(
-                parts.read, session.source, self.queue, start, end, session.redis_now
-            )
-        except JobsError:
-            # A member sees no history; and an outage is shown by the status line.
-            return
-        if self.is_mounted:
-            self._past = seen
-            self.draw()
 
     # -- states
 
@@ -353,37 +331,6 @@ class QueueView(Marking):
             self.dismiss()
             return
         self.draw()
-
-    # -- shares
-
-    def do_share_error(self) -> None:
-        self._next_share("error")
-
-    def do_share_tenant(self) -> None:
-        self._next_share("org")
-
-    def do_share_task(self) -> None:
-        self._next_share("task")
-
-    def _next_share(self, by: Kind) -> None:
-        """Limits the list to the next share of that kind; after the last one, not by it any more."""
-        known = list(self._past.shares.get(by, [])) if self._past else []
-        own = parts.of_job(by, self.job) if self.job else None
-        if not known and own is not None:
-            known = [own]
-        before = self._chosen.pop(by, None)
-        if not known and before is None:
-            self.session.show_message("there is nothing to filter by", bad=True)
-            return
-        at = known.index(before) + 1 if before in known else 0
-        if at < len(known):
-            self._chosen[by] = known[at]
-        self.find(" ".join(one.where for one in self._chosen.values()))
-
-    def leave_search(self) -> None:
-        """Ends the search, also that for shares."""
-        self._chosen = {}
-        super().leave_search()
 
     def do_open(self) -> None:
         """Opens the job; if the search found none here, opens the queue that has hits."""

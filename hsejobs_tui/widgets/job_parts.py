@@ -22,7 +22,7 @@ from hsejobs_tui.core.view import LOOK, kind, timeline
 
 Workers = Sequence[Mapping[str, Any]]
 #: Width in cells from which facts stand in two columns, and in three.
-TWO, THREE = 100, 150
+TWO, THREE = 76, 150
 #: Lines of a payload on a card.
 PAYLOAD_LINES = 16
 
@@ -34,6 +34,8 @@ def reason(job: JobRecord) -> list[tuple[str, Text]]:
         found.append(("superseded", Text(f"by {safe(job.superseded_by, 200)}", "bold warn")))
     if job.why is not None:
         found.append(("why", Text(safe(why.line(job.why), 500), "bold")))
+    if job.cancel is not None:
+        found.append(("cancel", Text(safe(_cancel(job.cancel), 700), "bold")))
     if job.waits_for:
         found.append(("waits", Text(safe(job.waits_for.removeprefix("waits "), 500), "bold")))
     elif job.failed_reason:
@@ -57,7 +59,6 @@ def facts(job: JobRecord, now: int, workers: Workers = ()) -> list[tuple[str, st
         ("backoff", duration(job.backoff)),
         ("timeout", duration(job.timeout) if job.timeout else None),
         ("stalls", job.stalls or None),
-        ("cancel", _cancel(job)),
         ("parent", _relative(job.parent, job)),
         ("root", _relative(job.root, job) if job.root != job.parent else None),
         ("added", clock(job.created_at)),
@@ -75,11 +76,9 @@ def _relative(one: Relative | None, job: JobRecord) -> str | None:
     return one.id if one.queue == job.queue else f"{one.queue} / {one.id}"
 
 
-def _cancel(job: JobRecord) -> str | None:
-    if job.cancel is None:
-        return None
-    by, reason = job.cancel["by"] or "an unknown user", job.cancel["reason"]
-    return f"requested {clock(job.cancel['at'])} by {by}{f': {reason}' if reason else ''}"
+def _cancel(cancel: Mapping[str, Any]) -> str:
+    by, reason = cancel["by"] or "an unknown user", cancel["reason"]
+    return f"requested {clock(cancel['at'])} by {by}{f': {reason}' if reason else ''}"
 
 
 def head(job: JobRecord, now: int, width: int, workers: Workers = ()) -> Group:

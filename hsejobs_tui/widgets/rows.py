@@ -247,8 +247,10 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
                 self.post_message(self.Opened())
 
     def on_resize(self) -> None:
-        """Adapts the column widths."""
+        """Adapts the column widths, and keeps the cursor in view if it was moved."""
         self.virtual_size = Size(max(1, self.size.width - 1), self.lines + 1)
+        if self.anchored and self.cursor >= self.first + self.page:
+            self._scroll(self.cursor - self.page + 1)
         self.refresh()
 
     # -- drawing
