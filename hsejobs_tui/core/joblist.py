@@ -95,9 +95,10 @@ def _error(job: JobRecord) -> str:
 
 
 def titled(word: str, text: str) -> str:
-    """An error's text with its kind before it, unless it begins with that; without the class's module."""
+    """An error's text with its kind before it, unless it says nothing new; without the class's module."""
     short = _MODULE.sub("", text)
-    return short if short.startswith(word) or not text else f"{word}: {text}"
+    plain = word == "error" or short.startswith(word) or not text
+    return short if plain else f"{word}: {text}"
 
 
 def figures(job: JobRecord, now: int) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from hsejobs.control import why
 from hsejobs.model import JobRecord, Relative
 from hsejobs.wording import counted
 from hsejobs_tui.core.attempts import attempts, bars, slot_of
-from hsejobs_tui.core.joblist import ran, waited
+from hsejobs_tui.core.joblist import ran, titled, waited
 from hsejobs_tui.core.text import clock, duration, safe
 from hsejobs_tui.core.trace import errors
 from hsejobs_tui.core.view import LOOK, kind, timeline
@@ -39,8 +39,8 @@ def reason(job: JobRecord) -> list[tuple[str, Text]]:
     if job.waits_for:
         found.append(("waits", Text(safe(job.waits_for.removeprefix("waits "), 500), "bold")))
     elif job.failed_reason:
-        error = Text(safe(job.failed_reason, 500), "bold fail")
-        found.append(("error", error.append(f" ({kind(job)})", "fail")))
+        text = safe(titled(kind(job), job.failed_reason), 500)
+        found.append(("error", Text(text, "bold fail")))
     return found
 
 
