@@ -17,7 +17,7 @@ _NONE = {
     State.ACTIVE: "None waits either.",
     State.DELAYED: "None was added for later, and none waits for its next attempt.",
     State.COMPLETED: "None has completed, or they were removed after their retention.",
-    State.FAILED: "None has failed for good.",
+    State.FAILED: "None has failed permanently.",
 }
 #: The module of an exception's class, as in ``tasks.mail.KeyError: 'x'``.
 _MODULE = re.compile(r"^(?:\w+\.)+(?=[A-Z]\w*(?::|$))")

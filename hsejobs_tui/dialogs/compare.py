@@ -18,8 +18,8 @@ from hsejobs.wording import counted
 from hsejobs_tui.core.compare import Line
 from hsejobs_tui.core.text import safe
 
-#: Characters of a value.
-LONGEST = 400
+#: Characters of a value, and cells of a field's name.
+LONGEST, NAME = 400, 20
 
 
 class Compare(ModalScreen[None]):
@@ -52,14 +52,14 @@ class Compare(ModalScreen[None]):
             if not found:
                 continue
             table = Table.grid(padding=(0, 1), expand=True)
-            table.add_column(ratio=2)
-            table.add_column(ratio=4)
-            table.add_column(ratio=4)
+            table.add_column(width=NAME, overflow="fold")
+            table.add_column(ratio=1, overflow="fold")
+            table.add_column(ratio=1, overflow="fold")
             if differs:
                 heads = (safe(self.first, 60), safe(self.second, 60))
                 table.add_row("", *(Text(one, "bold") for one in heads))
             else:
-                table.add_row(Text("the same in both", "dim"), "", "")
+                parts.append(Text("the same in both", "dim"))
             for one in found:
                 values = [_shown(one.first), _shown(one.second) if differs else Text()]
                 name = Text(safe(one.field, 100), "warn" if differs else "dim")
