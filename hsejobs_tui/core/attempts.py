@@ -98,6 +98,7 @@ def bars(found: Sequence[Attempt], width: int, *, ascii_only: bool) -> list[Text
         line.append(_MARKS["run"][ascii_only] * run, one.color)
         line.append(" " * max(0, cells + 6 - line.cell_len))
         lines.append(line.append_text(_words(one, kind)))
+        lines[-1].no_wrap, lines[-1].overflow = True, "crop"
     axis = Text("      ", "dim")
     left, right = clock(start)[11:], clock(end)[11:]
     gap = max(1, cells - len(left) - len(right))
@@ -112,12 +113,12 @@ def _words(one: Attempt, kind: str) -> Text:
     waited = (one.began or one.ended) - one.since
     word = "waited" if kind == "wait" else "held"
     if one.began is None and one.outcome in ("due", "waiting"):
-        text = Text(f"  next: {one.outcome}", one.color)
+        text = Text("  ").append(f"next: {one.outcome}", one.color)
         return text.append(f" {duration(max(0, waited))}", "dim")
     text = Text(f"  {word} {duration(max(0, waited)):>5}", "dim")
     if one.began is not None:
         text.append(f"  ran {duration(max(0, one.ended - one.began)):>5}", "dim")
-    text.append(f"  {safe(one.outcome, 40)}", one.color)
+    text.append("  ").append(safe(one.outcome, 40), one.color)
     if one.where:
         text.append(f"  {one.where}", "dim")
     return text

@@ -90,7 +90,8 @@ def _node(job: JobRecord, depth: int, own: tuple[str, str], more: int) -> Node:
 def line(node: Node, *, ascii_only: bool, cursor: bool) -> Text:
     """One line of the tree."""
     branch = ("`- " if ascii_only else "└ ") if node.depth else ""
-    text = Text(f" {'>' if cursor else ' '} {'  ' * max(0, node.depth - 1)}{branch}", "dim")
+    text = Text(no_wrap=True, overflow="crop")
+    text.append(f" {'>' if cursor else ' '} {'  ' * max(0, node.depth - 1)}{branch}", "dim")
     glyph, letter, color = LOOK[node.status or "gone"]
     text.append(f"{letter if ascii_only else glyph} {node.status or 'removed'} ", color)
     text.append(safe(f"{node.queue} / {node.id}", 120), "bold" if node.own else "")

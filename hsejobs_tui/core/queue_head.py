@@ -49,7 +49,9 @@ def strip(
             replace(one, after="", past=() if one.name in ("in", "out") else one.past)
             for one in figures
         ]
-    fixed = sum(len(f"{one.name} {one.value} {one.after}") + 2 for one in figures) + len(window) + 4
+    fixed = len(window) + 6
+    for one in figures:
+        fixed += len(f"{one.name} {one.value}  ") + (len(one.after) + 1 if one.after else 0)
     drawn = [one for one in figures if charts.highest(one.past) > 0]
     scales = sum(len(one.scale(charts.highest(one.past))) + 2 for one in drawn)
     tail = len(f"oldest {duration(oldest)}") if oldest is not None else 0

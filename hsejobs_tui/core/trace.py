@@ -97,27 +97,27 @@ def _count(frames: Sequence[tuple[str, list[str]]]) -> str:
     return f"+ {counted(len(frames), 'library frame')}: {safe(shown, 100)} (v shows all)"
 
 
-def errors(found: Sequence[Mapping[str, Any]], *, whole: bool) -> list[Text]:
-    """The errors, newest first; equal ones once. ``whole``: complete tracebacks."""
+def errors(found: Sequence[Mapping[str, Any]], *, whole: bool) -> list[tuple[int, Text]]:
+    """The errors as indents and lines, newest first, equal ones once. ``whole``: complete tracebacks."""
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for one in reversed(found):
         trace = str(one.get("traceback") or "")
         groups.setdefault((str(one.get("error")), trace), []).append(one)
-    lines: list[Text] = []
+    lines: list[tuple[int, Text]] = []
     for (_, trace), same in groups.items():
         newest = same[0]
-        head = Text(f"   {during(newest)}", "dim")
+        head = Text(during(newest), "dim")
         if len(same) > 1:
             others = ", ".join(str(one.get("attempt")) for one in same[1:6])
             head.append(f" (the same in {others})", "dim")
         head.append(f", {clock(newest.get('failedAt'))}, ", "dim")
         text = titled(kind_of(newest), str(newest.get("error")))
-        lines.append(head.append(safe(text, 2_000), "fail"))
+        lines.append((3, head.append(safe(text, 2_000), "fail")))
         if not trace:
             continue
         if whole:
             every = safe(trace, 8_000, lines=True).splitlines()[-LINES:]
-            lines += [Text(f"     {one}", "dim") for one in every]
+            lines += [(5, Text(one, "dim")) for one in every]
         else:
-            lines += [Text("     ").append_text(one) for one in folded(trace)]
+            lines += [(5, one) for one in folded(trace)]
     return lines

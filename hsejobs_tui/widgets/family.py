@@ -50,7 +50,7 @@ class FamilyTree(Static, can_focus=True):
         self._draw()
 
     def _draw(self) -> None:
-        text = Text("\n Family", "bold").append("  Enter opens", "dim")
+        text = Text().append("\n Family", "bold").append("  Enter opens", "dim")
         for at, one in enumerate(self.nodes):
             found = line(one, ascii_only=self.plain, cursor=self.has_focus and at == self.cursor)
             if self.has_focus and at == self.cursor:

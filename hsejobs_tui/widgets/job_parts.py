@@ -113,7 +113,8 @@ def failures(job: JobRecord, *, whole: bool) -> Group:
     """The errors, newest first, with their tracebacks; nothing without errors."""
     if not job.errors:
         return Group()
-    return Group(Text("\n Errors, newest first", "bold"), *errors(job.errors, whole=whole))
+    lines = [Padding(text, (0, 1, 0, left)) for left, text in errors(job.errors, whole=whole)]
+    return Group(Text("\n Errors, newest first", "bold"), *lines)
 
 
 def history(job: JobRecord) -> Group:
