@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 
 from hsejobs.control import why
 from hsejobs.errors import JobsError
-from hsejobs.model import JobRecord, State
+from hsejobs.model import FINISHED, JobRecord, State
 from hsejobs_tui.core import all_states, queue_head
 from hsejobs_tui.core.joblist import EMPTY, cause, figures, nothing, titled, what
 from hsejobs_tui.core.text import one_line, safe
@@ -44,6 +44,8 @@ ONE, ALL = _columns(1), _columns(11)
 SHORT = dict(zip(STATES, ("wait", "run", "delay", "done", "fail"), strict=True))
 #: The tabs: the states, and all of them.
 TABS: tuple[State | None, ...] = (*STATES, None)
+#: Rows that are read before and after the visible ones.
+AROUND = 40
 #: Width in cells from which the job under the cursor is shown beside the list.
 BESIDE = 160
 
@@ -62,6 +64,8 @@ class QueueView(Shares):
         #: The job under the cursor as a whole, and the last lines of its log.
         self._peeked: tuple[JobRecord, list[str]] | None = None
         self._card: object = None
+        #: Why no job of the queue starts; '' if jobs start.
+        self._stuck = ""
 
     @property
     def queue(self) -> str:
@@ -157,9 +161,9 @@ class QueueView(Shares):
         size = (place.size.width - 1, place.size.height)
         job = seen[0] if seen else None
         drawn: object = (job and (job.id, job.version, job.log_count, job.progress, job.why), size)
-        # Times move with the clock: those of a job that has not ended are drawn at each poll.
+        # Times move with the clock: those of a job that has not ended are drawn now and then.
         if job is not None and job.finished_at is None:
-            drawn = (drawn, self.session.redis_now // 1000)
+            drawn = (drawn, self.session.redis_now // 3000)
         if drawn == self._card:
             return
         self._card = drawn
@@ -196,11 +200,9 @@ class QueueView(Shares):
         plain = self.session.options.ascii_only
         glyph, letter, color = LOOK[job.status]
         word = f" {job.status}" if self.state is None else ""
-        session = self.session
-        stuck = cause(session.stats(self.queue), self._alive)
         waited, ran = figures(job, now)
         excerpt = self.excerpt(job.id)
-        matters = what(job, stuck)
+        matters = what(job, self._stuck)
         return Row(
             job.id,
             [
@@ -221,6 +223,7 @@ class QueueView(Shares):
     async def poll(self) -> None:
         """Reads the rows around the visible ones, the position of the cursor's job, and that job."""
         self.read_past_soon()
+        self._stuck = cause(self.session.stats(self.queue), self._alive)
         if self.query_text:
             await self.poll_hits()
         else:
@@ -229,12 +232,13 @@ class QueueView(Shares):
 
     async def _poll_rows(self) -> None:
         source, rows, state = self.session.source, self.rows, self.state
-        offset = max(0, rows.first - 60)
-        near = rows.anchored and offset <= rows.cursor < offset + 200
+        offset = max(0, rows.first - AROUND)
+        limit = min(200, rows.page + 2 * AROUND)
+        near = rows.anchored and offset <= rows.cursor < offset + limit
         anchor = (rows._key or None) if near else None
         place = {
             "offset": offset,
-            "limit": 200,
+            "limit": limit,
             "reverse": self.reverse,
             "anchor": anchor,
             "anchor_row": rows.cursor - offset,
@@ -255,7 +259,7 @@ class QueueView(Shares):
     async def _peek(self) -> None:
         """Reads the job under the cursor as a whole, with why it is where it is."""
         key, session = self.rows.key, self.session
-        if key is None:
+        if key is None or self._is_peeked(key):
             return
         tail = max(20, self.size.height)
         try:
@@ -265,6 +269,15 @@ class QueueView(Shares):
             self._peeked = None
         if self.is_mounted:
             self.draw()
+
+    def _is_peeked(self, key: str) -> bool:
+        """Whether the job was read already and cannot have changed: it ended, and is as the list has it."""
+        seen, row = self._peeked, self._jobs.get(key)
+        if seen is None or row is None or seen[0].id != key or row.status not in FINISHED:
+            return False
+        old = seen[0]
+        same = (old.version, old.superseded_by, old.log_count)
+        return same == (row.version, row.superseded_by, row.log_count)
 
     def on_rows_moved(self) -> None:
         """Draws the lines that depend on the cursor, and reads its job."""
