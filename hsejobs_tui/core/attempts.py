@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from hsejobs_tui.core.view import kind_of
 
 #: Attempts drawn: the newest.
 MOST = 8
+_WORKER = re.compile(r"(?P<host>.+):(?P<pid>\d+):\w+(?:\.(?P<slot>\d+))?")
 #: What a bar is made of: waited, ran, held back; with and without ASCII.
 _MARKS = {"wait": ("░", "."), "run": ("█", "#"), "backoff": ("┄", "-")}
 
@@ -44,7 +46,7 @@ def attempts(job: JobRecord, now: int, workers: Sequence[Mapping[str, Any]] = ()
         began = whole_number(error.get("startedAt"))
         waited = during(error) == WAITED
         name = "-" if waited else str(error.get("attempt") or "?")
-        where = safe(error.get("worker") or "", 60)
+        where = named(str(error.get("worker") or ""))
         found.append(Attempt(name, since, began, ended, kind_of(error), "fail", where))
         since = ended
     last = job.processed_at
@@ -60,6 +62,15 @@ def attempts(job: JobRecord, now: int, workers: Sequence[Mapping[str, Any]] = ()
         color = "delay" if outcome == "due" else "wait"
         found.append(Attempt(str(job.attempts_made + 1), since, None, until, outcome, color))
     return found
+
+
+def named(worker: str) -> str:
+    """The name of a worker, ``host:pid:tag.slot``, in words; other text as it is."""
+    found = _WORKER.fullmatch(worker)
+    if found is None:
+        return safe(worker, 60)
+    slot = "" if found["slot"] is None else f" slot {found['slot']}"
+    return safe(f"{found['host']} pid {found['pid']}{slot}", 80)
 
 
 def slot_of(job_id: str, workers: Sequence[Mapping[str, Any]]) -> str:

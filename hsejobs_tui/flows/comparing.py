@@ -20,7 +20,8 @@ async def compare(session: Session, queue: str, ids: Sequence[str]) -> None:
     try:
         first, _ = await session.read(session.source.job, queue, ids[0])
         second, _ = await session.read(session.source.job, queue, ids[1])
+        lines = await session.read(comparison.lines, first, second)
     except JobsError as error:
         session.show_message(error)
         return
-    await session.ask(Compare(first.id, second.id, comparison.lines(first, second)))
+    await session.ask(Compare(first.id, second.id, lines))

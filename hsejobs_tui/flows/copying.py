@@ -50,7 +50,7 @@ def fields(job: JobRecord, lines: list[str], link: str) -> dict[str, str]:
 async def copy_field(session: Session, copy: Copy, job: JobRecord, lines: list[str]) -> None:
     """Asks for a field and copies it."""
     link = address(session.options.public_url, job.queue, job.id)
-    known = fields(job, lines, link)
+    known = await session.read(fields, job, lines, link)
     name = await session.ask(Choose("Copy", list(known)))
     if name:
         copy(known[name])

@@ -15,7 +15,7 @@ from hsejobs.model import FINISHED, JobRecord
 from hsejobs_tui.core import lineage
 from hsejobs_tui.core.attempts import slot_of
 from hsejobs_tui.core.text import safe
-from hsejobs_tui.core.view import LOOK
+from hsejobs_tui.core.view import AHEAD, LOOK
 from hsejobs_tui.flows.job_acts import act
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.session.places import JobPlace
@@ -26,8 +26,8 @@ from hsejobs_tui.widgets.jsontree import JsonTree
 
 #: Width in cells from which payload and log are side by side.
 SIDE = 140
-#: Seconds between two reads of the family.
-AGAIN = 5.0
+#: Seconds between two reads of the family and the neighbors, and how many of the latter.
+AGAIN, NEIGHBORS = 5.0, 13
 
 
 class JobView(View):
@@ -107,14 +107,31 @@ class JobView(View):
             self.run_worker(self._read_family(), name="family", group="family", exclusive=True)
 
     async def _read_family(self) -> None:
-        session = self.session
+        """Reads what is around the job: its family, and the jobs before and after it in its state."""
+        session, job = self.session, self.job
+        if job is None:
+            return
+        half = NEIGHBORS // 2
         try:
             nodes = await session.do(lineage.read, session.source, self.queue, self.job_id)
+            seen = await session.do(
+                session.source.window,
+                self.queue,
+                job.status,
+                limit=NEIGHBORS,
+                reverse=job.status not in AHEAD,
+                anchor=self.job_id,
+                anchor_row=half,
+            )
         except JobsError:
             # The job is gone, or Redis does not answer: the screen says so already.
             return
         for one in self.query(FamilyTree):
             one.show(nodes)
+        plain = session.options.ascii_only
+        others = job_parts.neighbors(job, seen.rows, seen.now, ascii_only=plain)
+        for place in self.query("#around"):
+            cast(Static, place).update(others)
 
     async def _draw_if_changed(self) -> bool:
         job = self.job
@@ -189,6 +206,7 @@ class JobView(View):
                 id="pair",
             ),
             Static(id="past", markup=False),
+            Static(id="around", markup=False),
         )
         self._family_at = float("-inf")
 

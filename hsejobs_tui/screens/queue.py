@@ -18,7 +18,7 @@ from hsejobs_tui.core.text import one_line, safe
 from hsejobs_tui.core.view import AHEAD, LOOK, STATES, kind, remark, when
 from hsejobs_tui.screens.shares import Shares
 from hsejobs_tui.session.places import JobPlace, QueuePlace
-from hsejobs_tui.widgets.job_parts import card
+from hsejobs_tui.widgets.job_parts import card, preview
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 from hsejobs_tui.widgets.typing import Line
 
@@ -61,8 +61,8 @@ class QueueView(Shares):
         self.reverse = state is not None and state not in AHEAD
         self._editing_search = searching
         self._paused = False
-        #: The job under the cursor as a whole, and the last lines of its log.
-        self._peeked: tuple[JobRecord, list[str]] | None = None
+        #: The job under the cursor as a whole, the last lines of its log, the first of its payload.
+        self._peeked: tuple[JobRecord, list[str], list[str]] | None = None
         self._card: object = None
         #: Why no job of the queue starts; '' if jobs start.
         self._stuck = ""
@@ -168,7 +168,7 @@ class QueueView(Shares):
             return
         self._card = drawn
         plain, now = self.session.options.ascii_only, self.session.redis_now
-        shown = card(job, seen[1], now, size, ascii_only=plain) if job and seen else Text()
+        shown = card(*seen, now, size, ascii_only=plain) if seen else Text()
         self.query_one("#card", Static).update(shown)
 
     def detail(self) -> Text:
@@ -263,7 +263,8 @@ class QueueView(Shares):
             return
         tail = max(20, self.size.height)
         try:
-            self._peeked = await session.read(session.source.job, self.queue, key, tail)
+            job, lines = await session.read(session.source.job, self.queue, key, tail)
+            self._peeked = job, lines, await session.read(preview, job)
         except JobsError:
             # The list itself shows that the job is gone, or that Redis does not answer.
             self._peeked = None

@@ -12,13 +12,13 @@ from rich.text import Text
 
 from hsejobs import codec
 from hsejobs.control import why
-from hsejobs.model import JobRecord, Relative
+from hsejobs.model import JobRecord, Relative, State
 from hsejobs.wording import counted
 from hsejobs_tui.core.attempts import attempts, bars, slot_of
-from hsejobs_tui.core.joblist import ran, titled, waited
+from hsejobs_tui.core.joblist import ran, titled, waited, what
 from hsejobs_tui.core.text import clock, duration, safe
 from hsejobs_tui.core.trace import errors
-from hsejobs_tui.core.view import LOOK, kind, timeline
+from hsejobs_tui.core.view import LOOK, kind, timeline, when
 
 Workers = Sequence[Mapping[str, Any]]
 #: Width in cells from which facts stand in two columns, and in three.
@@ -125,6 +125,37 @@ def history(job: JobRecord) -> Group:
     return Group(Text("\n Timeline (UTC)", "bold"), table)
 
 
+#: What comes before and after a job in the list of its state.
+_AROUND = {
+    State.WAITING: "in line before and after it",
+    State.ACTIVE: "running too",
+    State.DELAYED: "due before and after it",
+    State.COMPLETED: "completed after and before it",
+    State.FAILED: "failed after and before it",
+}
+
+
+def neighbors(
+    job: JobRecord, found: Sequence[JobRecord | None], now: int, *, ascii_only: bool
+) -> Group:
+    """The jobs around this one in its state; nothing if it is the only one."""
+    known = [one for one in found if one is not None]
+    if not any(one.id != job.id for one in known):
+        return Group()
+    title = Text().append("\n Around it", "bold").append(f"  {_AROUND[job.status]}", "dim")
+    lines = [title]
+    for one in known:
+        glyph, letter, color = LOOK[one.status]
+        line = Text(no_wrap=True, overflow="crop")
+        line.append(" > " if one.id == job.id else "   ", "bold")
+        line.append(f"{letter if ascii_only else glyph} ", color)
+        line.append(f"{safe(one.id, 60):<20} ", "bold" if one.id == job.id else "")
+        line.append(f"{safe(one.name.rpartition('.')[2], 20):<16} ", "dim")
+        line.append(f"{safe(one.organization_id or '-', 20):<12} {when(one, now):>10}  ", "dim")
+        lines.append(line.append(what(one)))
+    return Group(*lines)
+
+
 def log(job: JobRecord, lines: Sequence[str]) -> Group:
     """The last lines of the log."""
     if not lines:
@@ -134,9 +165,18 @@ def log(job: JobRecord, lines: Sequence[str]) -> Group:
     return Group(title, Padding(Text("\n".join(map(safe, lines))), (0, 1, 0, 3)))
 
 
+def preview(job: JobRecord) -> list[str]:
+    """The first lines of the payload. Formats all of it, so call it in a thread."""
+    if job.data is None:
+        return []
+    text = safe(codec.pretty(job.data), 4_000, lines=True).splitlines()
+    return text[:PAYLOAD_LINES] + ["..."] * (len(text) > PAYLOAD_LINES)
+
+
 def card(
     job: JobRecord,
     lines: Sequence[str],
+    payload: Sequence[str],
     now: int,
     size: tuple[int, int],
     *,
@@ -150,11 +190,9 @@ def card(
     parts.append(course(job, now, width, ascii_only=ascii_only))
     if job.errors:
         parts.append(failures(job, whole=False))
-    if job.data is not None:
-        text = safe(codec.pretty(job.data), 4_000, lines=True).splitlines()
-        shown = text[:PAYLOAD_LINES] + ["..."] * (len(text) > PAYLOAD_LINES)
+    if payload:
         parts.append(Text("\n Payload", "bold"))
-        parts.append(Padding(Text("\n".join(shown)), (0, 0, 0, 3)))
+        parts.append(Padding(Text("\n".join(payload)), (0, 0, 0, 3)))
     parts.append(Text())
     parts.append(log(job, lines[-max(5, height // 3) :]))
     return Group(*parts)
