@@ -38,7 +38,7 @@ def lines(first: JobRecord, second: JobRecord) -> list[Line]:
 
 def _flat(job: JobRecord) -> Iterator[tuple[str, str]]:
     for name, value in views.public(job).items():
-        if name in ("errors", "data", "result"):
+        if name in ("id", "errors", "data", "result"):
             continue
         if name.endswith("At"):
             continue

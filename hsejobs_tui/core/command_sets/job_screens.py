@@ -53,6 +53,7 @@ COMMANDS: tuple[Command, ...] = (
         "Edit a failed job and run the copy instead; the failed one is marked as superseded.",
         ("queue", "job"),
         writes=True,
+        footer=False,
     ),
     Command(
         "hold",
