@@ -82,7 +82,7 @@ def _share(by: Kind, name: str, count: int, part: float) -> Share:
     if by == "error":
         code, _, text = name.partition(" ")
         word = kind_of({"code": code, "error": text})
-        label = titled(word, text)
+        label = titled(word, text) or word
         return Share(by, label, count, part, of_error(code, text))
     if by == "org":
         return Share(by, name, count, part, f"org={quoted(name)}")

@@ -14,7 +14,7 @@ from hsejobs.errors import JobNotFound, JobsError
 from hsejobs.model import FINISHED, JobRecord
 from hsejobs_tui.core import lineage
 from hsejobs_tui.core.attempts import slot_of
-from hsejobs_tui.core.text import safe
+from hsejobs_tui.core.text import one_line, safe
 from hsejobs_tui.core.view import AHEAD, LOOK
 from hsejobs_tui.flows.job_acts import act
 from hsejobs_tui.screens.base import View
@@ -74,6 +74,8 @@ class JobView(View):
             text.append(f"{letter if plain else glyph} {self.job.status}", f"bold {color}")
             if self.job.status not in FINISHED and self.job.progress:
                 text.append(f"  {self.job.progress:.0f}%")
+                if self.following and self.job.progress_message:
+                    text.append(f"  {one_line(self.job.progress_message, 80)}", "not bold")
             if self.job.superseded_by:
                 text.append("  superseded", "bold warn")
         if self.following:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -88,6 +89,11 @@ def head(job: JobRecord, now: int, width: int, workers: Workers = ()) -> Group:
         first.add_row(Text(f" {name:<12}", "dim"), text)
     known = facts(job, now, workers)
     columns = 3 if width >= THREE else 2 if width >= TWO else 1
+    room = width // columns - 16
+    for name, value in known:
+        if columns > 1 and cell_len(value) > room:
+            first.add_row(Text(f" {name:<12}", "dim"), Text(value))
+    known = [one for one in known if columns == 1 or cell_len(one[1]) <= room]
     rows = -(-len(known) // columns)
     table = Table.grid(padding=(0, 1), expand=columns > 1)
     for _ in range(columns):

@@ -68,7 +68,7 @@ async def test_a_removed_row_hides_no_other_row(stage: Stage) -> None:
         await shows(pilot, "1 / 4")
         await pilot.press("j")
         stage.writer.remove("mail", "job-2")
-        await shows(pilot, "this job is gone", "> gone")
+        await shows(pilot, "this job is gone", "> ✗ gone")
         for name in ("job-3", "job-2", "job-1", "job-0"):
             assert name in text_of(app), name
         await pilot.press("j")
