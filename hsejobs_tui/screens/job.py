@@ -26,8 +26,8 @@ from hsejobs_tui.widgets.jsontree import JsonTree
 
 #: Width in cells from which payload and log are side by side.
 SIDE = 140
-#: Seconds between two reads of the family and the neighbors, and how many of the latter.
-AGAIN, NEIGHBORS = 5.0, 13
+#: Seconds between two reads of the family and the neighbors.
+AGAIN = 5.0
 
 
 class JobView(View):
@@ -113,17 +113,17 @@ class JobView(View):
         session, job = self.session, self.job
         if job is None:
             return
-        half = NEIGHBORS // 2
+        count = max(9, min(40, self.app.size.height // 2))
         try:
             nodes = await session.do(lineage.read, session.source, self.queue, self.job_id)
             seen = await session.do(
                 session.source.window,
                 self.queue,
                 job.status,
-                limit=NEIGHBORS,
+                limit=count,
                 reverse=job.status not in AHEAD,
                 anchor=self.job_id,
-                anchor_row=half,
+                anchor_row=count // 2,
             )
         except JobsError:
             # The job is gone, or Redis does not answer: the screen says so already.

@@ -16,10 +16,12 @@ from hsejobs.control import export
 from hsejobs.control.actors import Actor
 from hsejobs.control.search import prepare
 from hsejobs.error_groups import normalized
+from hsejobs.errors import InvalidOption, Refused
 from hsejobs.model import Relative, State
 from hsejobs.store import registry
 from hsejobs.store.shares import Shares
 from hsejobs.store.write import NewJob
+from hsejobs_tui.core import exporting
 from hsejobs_tui.screens.job import JobView
 from hsejobs_tui.screens.queue import QueueView
 from tests.support.waiting import tick
@@ -172,22 +174,34 @@ async def test_an_export_is_what_the_command_line_writes(stage: Stage) -> None:
         assert first.read_bytes() == b"".join(export.pieces(search, stage.reader, "csv"))
         assert stat.S_IMODE(first.stat().st_mode) == 0o600
         assert SECRET.encode() not in first.read_bytes()
-        # The same name again is refused, and another format is another extension.
+        # The same name again is refused.
         await pilot.press("escape", "e")
-        await _name(pilot, first.name)
+        await until(pilot, lambda: bool(pilot.app.screen.query(".dialog Input")), "the question")
+        pilot.app.screen.query_one(Input).value = first.name
+        await pilot.press("enter")
         await shows(pilot, "exists already")
-        await _name(pilot, "all.jsonl")
-        await shows(pilot, "250 jobs")
-        assert (folder / "all.jsonl").read_bytes().count(b"\n") == 250
-        await pilot.press("escape", "e")
-        await _name(pilot, "../x.csv")
-        await shows(pilot, "must be a name of letters")
 
 
-async def _name(pilot: Pilot[Any], name: str) -> None:
-    await until(pilot, lambda: bool(pilot.app.screen.query(".dialog Input")), "the question")
-    pilot.app.screen.query_one(Input).value = name
-    await pilot.press("enter")
+def test_an_export_overwrites_nothing_and_leaves_no_part_of_a_file(stage: Stage) -> None:
+    for n in range(450):
+        stage.add(f"job-{n:03}")
+    source = stage.app().session.source
+    source.snapshot()
+
+    def steps(name: str, stop: bool = False) -> list[exporting.Exported]:
+        path, form = exporting.place_of(stage.home, name)
+        search = exporting.searching(source, "mail", tuple(State), "nothing-has-this", form)
+        return list(exporting.write(source, search, path, form, lambda: stop))
+
+    for name in ("../x.csv", ".csv", "a/b.csv", "a.txt", ""):
+        with pytest.raises(InvalidOption, match="must be a name"):
+            exporting.place_of(stage.home, name)
+    last = steps("all.jsonl")[-1]
+    assert (last.total, last.seen, last.report()[:7]) == (450, 450, "0 jobs,")
+    with pytest.raises(Refused, match="exists already"):
+        steps("all.jsonl")
+    assert steps("some.csv", stop=True)[-1].report() == "cancelled; the file was removed"
+    assert [one.name for one in (stage.home / "exports").iterdir()] == ["all.jsonl"]
 
 
 async def test_a_file_with_all_failed_jobs_of_an_error(stage: Stage) -> None:
