@@ -33,7 +33,7 @@ def _columns(state: int) -> tuple[Column, ...]:
         Column("tries", 5, right=True, above=70),
         Column("waited", 6, right=True, above=125),
         Column("ran", 5, right=True, above=118),
-        Column("when", 10, right=True),
+        Column("when", 10, right=True, gone=True),
         Column("what", 0),
     )
 
@@ -268,8 +268,6 @@ class QueueView(Shares):
         except JobsError:
             # The list itself shows that the job is gone, or that Redis does not answer.
             self._peeked = None
-        if self.is_mounted:
-            self.draw()
 
     def _is_peeked(self, key: str) -> bool:
         """Whether the job was read already and cannot have changed: it ended, and is as the list has it."""
@@ -283,7 +281,12 @@ class QueueView(Shares):
     def on_rows_moved(self) -> None:
         """Draws the lines that depend on the cursor, and reads its job."""
         self.draw()
-        self.run_worker(self._peek(), name="peek", group="peek", exclusive=True)
+        self.run_worker(self._peek_and_draw(), name="peek", group="peek", exclusive=True)
+
+    async def _peek_and_draw(self) -> None:
+        await self._peek()
+        if self.is_mounted:
+            self.draw()
 
     # -- states
 

@@ -18,7 +18,8 @@ from textual.strip import Strip
 class Column:
     """A column. ``width`` in cells, 0 for the remaining space; hidden below ``above`` cells.
 
-    ``wide``: its width when the list is at least ``WIDE`` cells wide; 0 for no change.
+    ``wide``: its width when the list is at least ``WIDE`` cells wide; 0 for no change. ``gone``: it says
+    of a removed row that it is gone; by default the first one with room for it does.
     """
 
     title: str
@@ -26,6 +27,7 @@ class Column:
     above: int = 0
     right: bool = False
     wide: int = 0
+    gone: bool = False
 
 
 #: List width in cells from which columns use their ``wide`` width.
@@ -157,6 +159,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
     def _removed_cells(self, cells: Sequence[Text | str]) -> list[Text | str]:
         """The cells, with ``gone`` in the first column that has room for it."""
         place = next((n for n, one in enumerate(self.columns) if one.width >= 4), 0)
+        place = next((n for n, one in enumerate(self.columns) if one.gone), place)
         return [*cells[:place], "gone", *cells[place + 1 :]]
 
     @property

@@ -344,7 +344,7 @@ async def test_a_field_and_the_address_of_a_job_are_copied(stage: Stage) -> None
     copied: list[str] = []
     base = "https://jobs.example.com/"
     async with opened(stage, "enter", "enter", public_url=base) as pilot:
-        pilot.app.copy_to_clipboard = copied.append  # type: ignore[method-assign]
+        pilot.app.copy_to_clipboard = copied.append  # type: ignore[assignment, method-assign]
         await pilot.press("L")
         await says(pilot, "copied https://jobs.example.com/api/jobs/dashboard/mail/jobs/job-1")
         await pilot.press("y")
