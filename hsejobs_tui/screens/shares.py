@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textual.widgets import Input
+
 from hsejobs.errors import JobsError
 from hsejobs_tui.core import parts
 from hsejobs_tui.core.parts import Kind, Past, Share
@@ -21,6 +23,8 @@ class Shares(Marking):
         self._past_of: tuple[object, float] = (None, 0.0)
         #: The shares that the list is limited to.
         self.chosen: dict[Kind, Share] = {}
+        #: The search that was there before the first share.
+        self._typed = ""
 
     def read_past_soon(self) -> None:
         """Reads the queue's past in the background, when the window changed or some time has passed."""
@@ -60,6 +64,8 @@ class Shares(Marking):
         own = parts.of_job(by, self.job) if self.job else None
         if not known and own is not None:
             known = [own]
+        if not self.chosen:
+            self._typed = self.query_text
         before = self.chosen.pop(by, None)
         if not known and before is None:
             self.session.show_message("there is nothing to filter by", bad=True)
@@ -67,7 +73,12 @@ class Shares(Marking):
         at = known.index(before) + 1 if before in known else 0
         if at < len(known):
             self.chosen[by] = known[at]
-        self.find(" ".join(one.where for one in self.chosen.values()))
+        words = [self._typed, *(one.where for one in self.chosen.values())]
+        self.find(" ".join(filter(None, words)))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """What is typed replaces the shares, whose text the line may have. ``Finding`` searches for it."""
+        self.chosen = {}
 
     def leave_search(self) -> None:
         """Ends the search, also that for shares."""
