@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rich.text import Text
-
 from hsejobs.errors import JobNotFound
 from hsejobs.model import JobRecord
 from hsejobs_tui.core.source import LiveSource
-from hsejobs_tui.core.text import clock, safe
-from hsejobs_tui.core.view import LOOK
 
 #: Jobs of a tree, and generations below its first.
 MOST, DEEPEST = 60, 6
@@ -85,21 +81,3 @@ def _node(job: JobRecord, depth: int, own: tuple[str, str], more: int) -> Node:
         (job.queue, job.id) == own,
         more,
     )
-
-
-def line(node: Node, *, ascii_only: bool, cursor: bool) -> Text:
-    """One line of the tree."""
-    branch = ("`- " if ascii_only else "└ ") if node.depth else ""
-    text = Text(no_wrap=True, overflow="crop")
-    text.append(f" {'>' if cursor else ' '} {'  ' * max(0, node.depth - 1)}{branch}", "dim")
-    glyph, letter, color = LOOK[node.status or "gone"]
-    text.append(f"{letter if ascii_only else glyph} {node.status or 'removed'} ", color)
-    text.append(safe(f"{node.queue} / {node.id}", 120), "bold" if node.own else "")
-    text.append(f"  {safe(node.name, 40)}", "dim")
-    if node.at:
-        text.append(f"  {clock(node.at)}", "dim")
-    if node.own:
-        text.append("  this job", "dim")
-    if node.more:
-        text.append(f"  and {node.more:,} more below", "dim")
-    return text

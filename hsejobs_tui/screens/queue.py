@@ -12,12 +12,13 @@ from textual.widgets import Input, Static
 from hsejobs.control import why
 from hsejobs.errors import JobsError
 from hsejobs.model import FINISHED, JobRecord, State
-from hsejobs_tui.core import all_states, queue_head
+from hsejobs_tui.core import all_states
 from hsejobs_tui.core.joblist import EMPTY, cause, figures, nothing, titled, what
 from hsejobs_tui.core.text import one_line, safe
 from hsejobs_tui.core.view import AHEAD, LOOK, STATES, kind, remark, when
 from hsejobs_tui.screens.shares import Shares
 from hsejobs_tui.session.places import JobPlace, QueuePlace
+from hsejobs_tui.widgets import queue_head
 from hsejobs_tui.widgets.job_parts import card, preview
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 from hsejobs_tui.widgets.typing import Line

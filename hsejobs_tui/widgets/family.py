@@ -11,7 +11,9 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import Static
 
-from hsejobs_tui.core.lineage import Node, line
+from hsejobs_tui.core.lineage import Node
+from hsejobs_tui.core.text import clock, safe
+from hsejobs_tui.core.view import LOOK
 
 
 class FamilyTree(Static, can_focus=True):
@@ -81,3 +83,21 @@ class FamilyTree(Static, can_focus=True):
             self._draw()
             if event.chain == 2:
                 self.action_take()
+
+
+def line(node: Node, *, ascii_only: bool, cursor: bool) -> Text:
+    """One line of the tree."""
+    branch = ("`- " if ascii_only else "└ ") if node.depth else ""
+    text = Text(no_wrap=True, overflow="crop")
+    text.append(f" {'>' if cursor else ' '} {'  ' * max(0, node.depth - 1)}{branch}", "dim")
+    glyph, letter, color = LOOK[node.status or "gone"]
+    text.append(f"{letter if ascii_only else glyph} {node.status or 'removed'} ", color)
+    text.append(safe(f"{node.queue} / {node.id}", 120), "bold" if node.own else "")
+    text.append(f"  {safe(node.name, 40)}", "dim")
+    if node.at:
+        text.append(f"  {clock(node.at)}", "dim")
+    if node.own:
+        text.append("  this job", "dim")
+    if node.more:
+        text.append(f"  and {node.more:,} more below", "dim")
+    return text

@@ -15,11 +15,12 @@ from hsejobs import codec
 from hsejobs.control import why
 from hsejobs.model import JobRecord, Relative, State
 from hsejobs.wording import counted
-from hsejobs_tui.core.attempts import attempts, bars, slot_of
+from hsejobs_tui.core.attempts import attempts, slot_of
 from hsejobs_tui.core.joblist import ran, titled, waited, what
 from hsejobs_tui.core.text import clock, duration, safe
-from hsejobs_tui.core.trace import errors
 from hsejobs_tui.core.view import LOOK, kind, timeline, when
+from hsejobs_tui.widgets.bars import bars
+from hsejobs_tui.widgets.trace import errors
 
 Workers = Sequence[Mapping[str, Any]]
 #: Width in cells from which facts stand in two columns, and in three.
