@@ -331,6 +331,8 @@ class JobRecord:
     paused: bool = False
     #: Who cancelled the job, why and when (ms): ``by``, ``reason``, ``at``; None unless it was cancelled.
     cancel: dict[str, Any] | None = None
+    #: The id of the job, an edited copy, that was added to run instead of this one.
+    superseded_by: str | None = None
     #: The lock that a delayed job waits for.
     lock: str | None = None
     #: The job that was running when this one was added, and the first job of their family.

@@ -195,9 +195,13 @@ SCHEMAS: dict[str, Schema] = {
             "timeout": _or_null("integer"),
             "stalls": _COUNT,
             "cancel": {"anyOf": [ref("JobCancel"), {"type": "null"}]},
+            "supersededBy": {
+                **_TEXT,
+                "description": "the job, an edited copy, that runs instead of this failed one",
+            },
             "why": {"anyOf": [ref("JobWhy"), {"type": "null"}]},
         },
-        optional=("why",),
+        optional=("supersededBy", "why"),
     ),
     "JobWhy": {
         **_object(

@@ -60,6 +60,7 @@ ACTS: dict[str, Act] = {
     "undo": Act("admin", "brought back", confirm=Confirm.NEVER),
     "clean": Act("admin", "removed", states=IDLE, destroys=True),
     "enqueue": Act("member", "added"),
+    "supersede": Act("admin", "superseded", states=(FAILED,)),
     "remove file": Act("admin", "removed the file of", "file", IDLE, destroys=True),
     "repair": Act("operator", "repaired", states=IDLE, whole=True, confirm=Confirm.NEVER),
     "drain": Act("operator", "removed", states=(WAITING, DELAYED), whole=True, destroys=True),

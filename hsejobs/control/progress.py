@@ -82,6 +82,8 @@ def why(refusal: RefusedJob) -> str:
         return "the id is in use again"
     if refusal.found == "changed":
         return "changed since they were looked at"
+    if refusal.found == "superseded":
+        return "superseded by an edited copy"
     if refusal.found == "forbidden":
         return "added by another user"
     if refusal.found == "again":

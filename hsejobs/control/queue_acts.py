@@ -124,6 +124,20 @@ class QueueActs(Acting):
         with self.recorded("enqueue", info.name) as record:
             return self._writer.add_by_hand(info.name, new, entry=record.packed)
 
+    def supersede(self, info: QueueInfo, new: NewJob, job_id: str, seen: str = "") -> Added:
+        """Adds an edited copy of a failed job, which is marked as superseded by it, both at once.
+
+        ``seen``: only if the failed job still has that version. A superseded job is not retried while the
+        copy exists. Raises Forbidden, BacklogFull, JobNotFound, JobActive, WrongState.
+        """
+        self.actor.need(info.enqueue if info.enqueue in ROLES else "operator")
+        if self.actor.role == "operator":
+            new = new._replace(tenant_backlog=0)
+        with self.recorded("supersede", info.name, where=f"job={job_id}") as record:
+            return self._writer.add_instead(
+                info.name, new, (job_id, seen), self.org, entry=record.packed
+            )
+
     def run_schedule(self, info: QueueInfo, schedule: ScheduleInfo, *, last: str = "") -> Added:
         """Adds an extra run of a schedule, outside its slots.
 

@@ -126,7 +126,7 @@ def visible(record: JobRecord, actor: Actor) -> dict[str, Any]:
 def public(record: JobRecord) -> dict[str, Any]:
     """The object that the HTTP shim and ``--json`` return; absent values are None. Masks nothing.
 
-    It has ``why`` only if the record was read with it.
+    It has ``why`` only if the record was read with it, and ``supersededBy`` only if another job runs instead.
     """
     shown: dict[str, Any] = {
         "id": record.id,
@@ -154,6 +154,8 @@ def public(record: JobRecord) -> dict[str, Any]:
         "stalls": record.stalls,
         "cancel": record.cancel and {**record.cancel, "at": iso_time(record.cancel["at"])},
     }
+    if record.superseded_by is not None:
+        shown["supersededBy"] = record.superseded_by
     if record.explained:
         shown["why"] = record.why
     return shown

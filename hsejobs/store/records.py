@@ -100,6 +100,7 @@ def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
         log_count=_number(get(b"lc")) or 0,
         token=_text(get(b"tk")),
         cancel=_cancel(get(b"cl")),
+        superseded_by=_text(get(b"sb")),
         lock=_lock(queue, get(b"lk")) if delayed else None,
         parent=Relative.parse(family[0]) if family[0] else None,
         root=Relative.parse(family[-1]) if family[0] else None,

@@ -153,7 +153,9 @@ _OWN = ("id", "nonce", "organization", "user", "signature", "payload", "role", "
 ADD = Script("add", _SHARED, _OWN)
 PROBE = Script("probe", _SHARED)
 PERIODIC = Script("periodic", (*_SHARED, *_OWN, "schedule", "slot"))
-ACT_ADD = Script("act_add", (*_SHARED, *_OWN, "schedule", "last", "entry"))
+ACT_ADD = Script(
+    "act_add", (*_SHARED, *_OWN, "schedule", "last", "entry", "only", "instead", "seen")
+)
 AUDIT = Script("audit", ("entry", "count", "id"))
 AUDIT_PAGE = Script("audit_page", ("organization", "newest", "oldest", "offset", "limit"))
 AUDIT_FORGET = Script("audit_forget", each=("id", "entry"))

@@ -64,7 +64,8 @@ class Removed:
 @dataclass(frozen=True, slots=True)
 class RefusedJob:
     """Why an action refused a job: ``missing``, the letter of the job's state, ``forbidden`` (another
-    user's), ``changed``, or ``again`` (a running job that is cancelled already).
+    user's), ``changed``, ``superseded`` (another job runs instead), or ``again`` (a running job that is
+    cancelled already).
 
     ``changed``: the job has left its state and come back since it was seen, or was added later.
     """
@@ -81,6 +82,8 @@ class RefusedJob:
             return Forbidden(f"{job} is another user's; this needs the role admin")
         if found == "changed":
             return WrongState(f"{job} changed since it was shown; check it again", found)
+        if found == "superseded":
+            return WrongState(f"{job} is superseded: an edited copy runs instead", "failed")
         state = STATE_OF_LETTER.get(found, found)
         if act == "cancel" and state in FINISHED:
             return WrongState(f"{job} has ended already: it is {state}", str(state))
@@ -88,7 +91,11 @@ class RefusedJob:
             return JobActive(f"{job} is active: a worker is running it, wait until it ends")
         if act in ("cancel", "remove"):
             return WrongState(f"{job} is {state} now; check it again", str(state))
-        wanted, done = {"retry": ("failed", "retried"), "promote": ("delayed", "promoted")}[act]
+        wanted, done = {
+            "retry": ("failed", "retried"),
+            "promote": ("delayed", "promoted"),
+            "supersede": ("failed", "superseded"),
+        }[act]
         return WrongState(f"{job} is {state}; only {wanted} jobs can be {done}", str(state))
 
 
@@ -154,10 +161,32 @@ class JobWriter(Sweeps):
         ``last``: the id of the run that the person saw as the last one, ``-`` for none yet, '' for any.
         Raises BacklogFull; WrongState if there was another run since.
         """
-        words = (*job.shared(), *job.own(), schedule, last, entry)
+        words = (*job.shared(), *job.own(), schedule, last, entry, "", "", "")
         reply = self._run(scripts.ACT_ADD, queue, *words)
         if reply == b"changed":
             raise WrongState("the schedule ran since it was shown; check it", "changed")
+        return adds.accepted([adds.result(queue, job, reply)])[0]
+
+    def add_instead(
+        self,
+        queue: str,
+        job: NewJob,
+        instead: str | Seen,
+        organization_id: str | None = None,
+        *,
+        entry: str = "",
+    ) -> Added:
+        """Adds a job in place of a failed one, which is marked as superseded, both at once.
+
+        Raises BacklogFull; JobNotFound, JobActive or WrongState for the failed one.
+        """
+        job_id, seen = _seen(instead)
+        words = (*job.shared(), *job.own(), "", "", entry)
+        reply = self._run(
+            scripts.ACT_ADD, queue, *words, keys.tenant(organization_id), job_id, seen
+        )
+        if reply[:1] not in (b"0", b"1", b"q"):
+            raise RefusedJob(job_id, reply.decode()).error("supersede")
         return adds.accepted([adds.result(queue, job, reply)])[0]
 
     def forget_workers(self, queue: str, before_ms: int) -> int:

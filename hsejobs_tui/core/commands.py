@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from hsejobs_tui.core.command import APP, Command, Rights
-from hsejobs_tui.core.command_sets import everywhere, jobs, lists, moving, others, queues
+from hsejobs_tui.core.command_sets import (
+    everywhere,
+    job_screens,
+    jobs,
+    lists,
+    moving,
+    others,
+    queues,
+)
 
 #: All commands, in the order of the help.
 COMMANDS: tuple[Command, ...] = (
@@ -11,6 +19,7 @@ COMMANDS: tuple[Command, ...] = (
     *moving.COMMANDS,
     *lists.COMMANDS,
     *jobs.COMMANDS,
+    *job_screens.COMMANDS,
     *queues.COMMANDS,
     *others.COMMANDS,
 )

@@ -46,6 +46,8 @@ class Options:
     front: bool = False
     limits: Limits = field(default_factory=Limits)
     viewer: DashboardUser | None = None
+    #: Where the HTTP shim is reached, for links to jobs.
+    public_url: str | None = None
 
     @property
     def member(self) -> bool:
@@ -82,6 +84,7 @@ def load(
         ascii_only=_ascii(),
         theme=_theme(),
         limits=Limits.of(settings),
+        public_url=settings.public_url,
     )
     return made if profile is None else _with_profile(made, profile)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hsejobs.control import audit, families, history, views, why
 from hsejobs.control.filters import Filter
+from hsejobs.control.history import Series
 from hsejobs.control.search import Search
 from hsejobs.errors import JobNotFound, Refused
 from hsejobs.model import JobRecord, State
@@ -15,6 +16,7 @@ from hsejobs.store import keys
 from hsejobs.store.circuits import Circuit, Circuits
 from hsejobs.store.client import RedisClient
 from hsejobs.store.families import Family
+from hsejobs.store.history import Range
 from hsejobs.store.read import Event, JobReader, LastRun
 from hsejobs.store.read_live import PATIENCE, LiveReader, Snapshot, Window
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
@@ -228,6 +230,15 @@ class LiveSource:
         return history.read(
             self.redis, self.options.prefix, queues, wanted, self.actor, by=by, marks=marks
         )
+
+    def past(self, queues: Sequence[str], wanted: Range, by: str | None = None) -> list[Series]:
+        """The counters of these queues in a span, also divided, without marks.
+
+        Raises Forbidden where the session may not see them.
+        """
+        return history.read(
+            self.redis, self.options.prefix, queues, wanted, self.actor, by=by, marks=False
+        ).series
 
     def events(self, since: dict[str, str]) -> list[Event]:
         """Events since the last call, or the most recent ones at the first; updates ``since``."""

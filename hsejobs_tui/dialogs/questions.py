@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -11,8 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, ProgressBar, Static
 
-from hsejobs.control.acts import Progress
-from hsejobs.errors import InvalidOption
+from hsejobs.errors import InvalidOption, JobsError
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.session.session import session_of
 from hsejobs_tui.widgets.typing import Line
@@ -133,6 +132,22 @@ class Ask(ModalScreen[str]):
         self.dismiss(event.value)
 
 
+class Report(Protocol):
+    """The progress of a long act and, at its end, its report. ``error``: what ended it early."""
+
+    @property
+    def total(self) -> int: ...
+
+    @property
+    def seen(self) -> int: ...
+
+    @property
+    def error(self) -> JobsError | None: ...
+
+    def report(self, then: str = "") -> str:
+        """A sentence; ``then``: the text of the error."""
+
+
 class Working(ModalScreen[None]):
     """Runs an act on many jobs with a progress bar; Esc cancels. Esc and Enter close its report."""
 
@@ -142,10 +157,14 @@ class Working(ModalScreen[None]):
     ]
 
     def __init__(
-        self, title: str, total: int, steps: Callable[[Callable[[], bool]], Iterator[Progress]]
+        self,
+        title: str,
+        total: int,
+        steps: Callable[[Callable[[], bool]], Iterator[Report]],
+        note: str = "Esc cancels; completed steps are not undone.",
     ) -> None:
         super().__init__()
-        self.heading, self.total = title, total
+        self.heading, self.total, self.note = title, total, note
         self.steps = steps
         self.cancelled = self.finished = False
 
@@ -153,7 +172,7 @@ class Working(ModalScreen[None]):
         with Vertical(classes="dialog"):
             yield Static(safe(self.heading), classes="title", markup=False)
             yield ProgressBar(total=max(1, self.total), show_eta=False)
-            yield Static("Esc cancels; completed steps are not undone.", id="report", markup=False)
+            yield Static(safe(self.note), id="report", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button("Cancel (Esc)", id="leave", compact=True)
 
@@ -161,9 +180,9 @@ class Working(ModalScreen[None]):
         self.run_worker(self._go(), exit_on_error=False)
 
     async def _go(self) -> None:
-        last: list[Progress] = []
+        last: list[Report] = []
 
-        def show(progress: Progress) -> None:
+        def show(progress: Report) -> None:
             last[:] = [progress]
             self.query_one(ProgressBar).update(total=max(1, progress.total), progress=progress.seen)
 

@@ -20,6 +20,9 @@ from hsejobs_tui.widgets.keys import Keys
 from hsejobs_tui.widgets.nav import WITH_PLACE, Nav, where_and_when
 from hsejobs_tui.widgets.rows import Rows
 
+#: The lines whose size does not depend on their text.
+FIXED = frozenset(("head", "status", "strip", "shares", "detail"))
+
 
 class View(Screen[None]):
     """A screen. ``SCOPE`` selects its commands; ``poll`` reads its data."""
@@ -114,7 +117,8 @@ class View(Screen[None]):
         shown = (text.plain, str(text.style), text.spans)
         if self._texts.get(name) != shown:
             self._texts[name] = shown
-            self.query_one(f"#{name}", Static).update(text)
+            # A new layout of the whole screen, at each poll, costs more than all that is drawn.
+            self.query_one(f"#{name}", Static).update(text, layout=name not in FIXED)
 
     def _with_time(self, line: Text) -> Text:
         """The status line, with the time on its right where the navigation has no room for it."""

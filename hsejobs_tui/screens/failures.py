@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.widgets import Static
 
 from hsejobs.errors import JobsError
+from hsejobs.model import State
 from hsejobs.wording import counted, verb
 from hsejobs_tui.core.groups import Group
 from hsejobs_tui.core.text import duration, safe
@@ -145,6 +146,16 @@ class Failures(View):
                 self._at = float("-inf")
                 self.groups, self.seen = {}, 0
                 self.session.poll_soon()
+
+    async def do_export(self) -> None:
+        """Exports the group's jobs to a file."""
+        from hsejobs_tui.core.exporting import OfGroup
+        from hsejobs_tui.flows.exporting import export
+
+        group = self.group
+        if group is not None:
+            wanted = OfGroup(code=group.code, error=group.error)
+            await export(self.session, group.queue, State.FAILED, wanted, group.error)
 
     async def do_retry(self) -> None:
         await self._act("retry")

@@ -14,20 +14,22 @@ from textual.widgets import Input, Static
 from hsejobs.control import filters
 from hsejobs.errors import InvalidOption
 from hsejobs.model import JobRecord, State
+from hsejobs_tui.core.all_states import merged
+from hsejobs_tui.core.joblist import EMPTY
 from hsejobs_tui.core.source import HITS_KEPT, Hits
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.core.view import STATES
 from hsejobs_tui.screens.one_queue import OneQueue
 from hsejobs_tui.widgets.rows import Row
 
-#: Texts of an empty list, without and with a search.
-EMPTY, NOTHING = "No jobs in this state.", "No matches in this state."
+#: The text of an empty list of a search.
+NOTHING = "No matches in this state."
 
 
 class Finding(OneQueue):
-    """The search of a queue's screen. ``state``: the state on display."""
+    """The search of a queue's screen. ``state``: the state on display; None for all."""
 
-    state: State
+    state: State | None
 
     def __init__(self, query: str = "") -> None:
         super().__init__()
@@ -41,15 +43,21 @@ class Finding(OneQueue):
 
     @property
     def hits(self) -> Hits | None:
-        """The hits of the current state; None without a search."""
-        return self.found.get(self.state) if self.query_text else None
+        """The hits of the current state, or of all; None without a search."""
+        if not self.query_text:
+            return None
+        return merged(self.found) if self.state is None else self.found.get(self.state)
 
     def excerpt(self, job_id: str) -> str:
         """The matching part of a hit's payload; '' if there is none."""
         return self.hits.excerpts.get(job_id, "") if self.hits else ""
 
-    def to(self, state: State) -> None:
-        """Switches to another state."""
+    def nothing(self) -> str:
+        """The text of a list without jobs, without a search."""
+        return EMPTY
+
+    def to(self, state: State | None) -> None:
+        """Switches to another state; None for all."""
         raise NotImplementedError
 
     def row_of(self, job: JobRecord, now: int) -> Row:
@@ -65,15 +73,25 @@ class Finding(OneQueue):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Starts the search, or shows what is wrong with the line."""
+        self.find(event.value)
+
+    def find(self, text: str) -> None:
+        """Starts a search; for an invalid filter shows what is wrong, and its text to correct it."""
         try:
-            filters.parse(event.value)
+            filters.parse(text)
         except InvalidOption as error:
             found = self.query_one("#found", Static)
-            found.add_class("-open")
-            self.set_text("found", Text(f" {safe(error, 300)}", "bold warn"))
+            found.add_class("-open", "-wrong")
+            self.set_text("found", Text(f" {safe(error, 600)}", "bold warn"))
+            self.query_one("#search", Input).value = text
+            self.query_text = ""
+            self.do_search()
             return
-        self.query_text = event.value.strip()
+        self.query_one("#found").remove_class("-wrong")
+        self.query_text = text.strip()
         self._editing_search = False
+        line = self.query_one("#search", Input)
+        line.value = self.query_text
         self.rows.focus()
         self.begin_search()
 
@@ -81,7 +99,7 @@ class Finding(OneQueue):
         """Starts a search for ``query_text``; an empty text shows all jobs again."""
         self._searching += 1
         self.rows.reset()
-        self.rows.empty = NOTHING if self.query_text else EMPTY
+        self.rows.empty = NOTHING if self.query_text else self.nothing()
         self.found, self.other_hits, self._other_search = {}, [], None
         if not self.query_text:
             self.leave_search()
@@ -113,7 +131,7 @@ class Finding(OneQueue):
             now = session.now()
             if now - drawn > 0.15 or hits.done:
                 drawn = now
-                if state is self.state:
+                if self.state in (state, None):
                     self.draw_hits()
                 self.draw()
             await asyncio.sleep(0)
@@ -167,9 +185,10 @@ class Finding(OneQueue):
         found.set_class(bool(self.query_text), "-open")
         if not self.query_text:
             return
-        hits = self.hits or Hits(self.queue or "", self.state)
+        hits = self.hits or Hits(self.queue or "", self.state or State.FAILED)
+        name = self.state or "jobs"
         words = Text(f" /{safe(self.query_text, 40)}  ", "bold")
-        words.append(f"{hits.count:,} found in {hits.seen:,} {self.state}", "bold")
+        words.append(f"{hits.count:,} found in {hits.seen:,} {name}", "bold")
         if hits.count > HITS_KEPT:
             words.append(f", {HITS_KEPT:,} shown")
         if not hits.done:
@@ -177,7 +196,7 @@ class Finding(OneQueue):
         elsewhere = [
             f"{one.count:,} {state}"
             for state, one in self.found.items()
-            if one.count and state is not self.state
+            if one.count and self.state not in (state, None)
         ]
         if elsewhere:
             words.append(f"; Tab: {', '.join(elsewhere)}", "bold warn")
@@ -187,7 +206,7 @@ class Finding(OneQueue):
             if not over:
                 words.append(f"; {seen:,} searched ...")
             elif hits.count:
-                words.append("; none in other states")
+                words.append("; none in other states" if self.state else "")
             else:
                 self._append_other_hits(words)
         self.set_text("found", words)
@@ -226,8 +245,8 @@ class Finding(OneQueue):
         self._searching += 1
         self._editing_search = False
         self.found, self.other_hits, self._other_search, self.query_text = {}, [], None, ""
-        self.rows.empty = EMPTY
+        self.rows.empty = self.nothing()
         line = self.query_one("#search", Input)
         line.remove_class("-open")
         line.value = ""
-        self.query_one("#found").remove_class("-open")
+        self.query_one("#found").remove_class("-open", "-wrong")

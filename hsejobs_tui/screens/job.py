@@ -1,27 +1,33 @@
-"""One job: payload, options, result, errors, timeline, progress and log."""
+"""One job: why it is where it is, its attempts, errors, family, payload, result, history and log."""
 
 from __future__ import annotations
 
 from typing import ClassVar, cast
 
-from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
-from hsejobs.control import why
-from hsejobs.errors import JobNotFound
-from hsejobs.model import FINISHED, JobRecord, Relative
-from hsejobs.wording import counted, during
-from hsejobs_tui.core.text import clock, duration, safe
-from hsejobs_tui.core.view import LOOK, kind, kind_of, timeline
+from hsejobs.errors import JobNotFound, JobsError
+from hsejobs.model import FINISHED, JobRecord
+from hsejobs_tui.core import lineage
+from hsejobs_tui.core.attempts import slot_of
+from hsejobs_tui.core.text import one_line, safe
+from hsejobs_tui.core.view import AHEAD, LOOK
 from hsejobs_tui.flows.job_acts import act
 from hsejobs_tui.screens.base import View
+from hsejobs_tui.session.places import JobPlace
+from hsejobs_tui.widgets import job_parts
+from hsejobs_tui.widgets.family import FamilyTree
+from hsejobs_tui.widgets.job_parts import Workers
 from hsejobs_tui.widgets.jsontree import JsonTree
+
+#: Width in cells from which payload and log are side by side.
+SIDE = 140
+#: Seconds between two reads of the family and the neighbors.
+AGAIN = 5.0
 
 
 class JobView(View):
@@ -31,11 +37,15 @@ class JobView(View):
         super().__init__()
         self.queue, self.job_id = queue, job_id
         self.job: JobRecord | None = None
+        self.lines: list[str] = []
         self.missing = False
+        #: Whether the end of the log stays in view, and whether tracebacks are shown as a whole.
+        self.following = self.whole = False
         self._drawn: object = None
         #: The data that the payload's and the result's trees show.
         self._data: object = None
         self._result: object = None
+        self._family_at = float("-inf")
 
     def body(self) -> ComposeResult:
         """A placeholder until the job has been read."""
@@ -64,7 +74,21 @@ class JobView(View):
             text.append(f"{letter if plain else glyph} {self.job.status}", f"bold {color}")
             if self.job.status not in FINISHED and self.job.progress:
                 text.append(f"  {self.job.progress:.0f}%")
+                if self.following and self.job.progress_message:
+                    text.append(f"  {one_line(self.job.progress_message, 80)}", "not bold")
+            if self.job.superseded_by:
+                text.append("  superseded", "bold warn")
+        if self.following:
+            text.append("  FOLLOWING", "bold note")
         return text
+
+    @property
+    def consumers(self) -> Workers:
+        """The heartbeats of the queue's consumers; none in a session of one organization."""
+        seen = self.session.snapshot
+        return [] if seen is None else seen.workers.get(self.queue, [])
+
+    # -- reading and drawing
 
     async def poll(self) -> None:
         """Reads the job and draws it if it changed."""
@@ -76,9 +100,47 @@ class JobView(View):
                 cast(Static, one).update(" No such job: it was removed or its retention ended.")
             return
         self.missing = False
-        self.job = job
+        self.job, self.lines = job, lines
+        if await self._draw_if_changed() and self.following:
+            self.do_bottom()
+        session = self.session
+        if session.now() - self._family_at > AGAIN:
+            self._family_at = session.now()
+            self.run_worker(self._read_family(), name="family", group="family", exclusive=True)
+
+    async def _read_family(self) -> None:
+        """Reads what is around the job: its family, and the jobs before and after it in its state."""
+        session, job = self.session, self.job
+        if job is None:
+            return
+        count = max(9, min(40, self.app.size.height // 2))
+        try:
+            nodes = await session.do(lineage.read, session.source, self.queue, self.job_id)
+            seen = await session.do(
+                session.source.window,
+                self.queue,
+                job.status,
+                limit=count,
+                reverse=job.status not in AHEAD,
+                anchor=self.job_id,
+                anchor_row=count // 2,
+            )
+        except JobsError:
+            # The job is gone, or Redis does not answer: the screen says so already.
+            return
+        for one in self.query(FamilyTree):
+            one.show(nodes)
+        plain = session.options.ascii_only
+        others = job_parts.neighbors(job, seen.rows, seen.now, ascii_only=plain)
+        for place in self.query("#around"):
+            cast(Static, place).update(others)
+
+    async def _draw_if_changed(self) -> bool:
+        job = self.job
+        if job is None:
+            return False
         # A removed job's id may have been added again: version and creation time tell them apart.
-        version = (
+        version: object = (
             job.version,
             job.created_at,
             job.attempts_made,
@@ -89,31 +151,70 @@ class JobView(View):
             job.finished_at,
             job.run_at,
             job.cancel is not None,
+            job.superseded_by,
             job.why,
+            self.whole,
+            self.size.width,
+            slot_of(job.id, self.consumers),
         )
-        if version != self._drawn:
-            self._drawn = version
-            await self._draw_job(job, lines)
+        if job.status not in FINISHED:
+            # How long it waits or runs moves with the clock.
+            version = (version, self.session.redis_now // 1000)
+        if version == self._drawn:
+            return False
+        self._drawn = version
+        await self._draw_job(job)
+        return True
 
-    async def _draw_job(self, job: JobRecord, lines: list[str]) -> None:
-        body, plain = self._body, self.session.options.ascii_only
+    async def _draw_job(self, job: JobRecord) -> None:
+        plain = self.session.options.ascii_only
         # A tree remembers collapsed nodes, so it is rebuilt only when its data changes.
         if self._data != (data := (job.created_at, job.data)):
             self._data, self._result = data, None
-            await body.remove_children()
-            self._tree = JsonTree("payload", job.data, ascii_only=plain)
-            await body.mount(
-                Static(id="facts", markup=False), self._tree, Static(id="rest", markup=False)
-            )
+            await self._build(job, plain=plain)
         if self._result != job.result:
             self._result = job.result
-            await body.query("#result").remove()
+            await self._body.query("#result").remove()
             if job.result is not None:
                 tree: Widget = JsonTree("result", job.result, ascii_only=plain)
                 tree.id = "result"
-                await body.mount(tree, after=self._tree)
-        self.query_one("#facts", Static).update(_facts(job))
-        self.query_one("#rest", Static).update(_rest(job, lines))
+                await self.query_one("#data").mount(tree)
+        now, width = self.session.redis_now, self.size.width
+        self.query_one("#pair").set_class(width >= SIDE, "-side")
+        workers = self.consumers
+        shown = {
+            "facts": job_parts.head(job, now, width, workers),
+            "course": job_parts.course(job, now, width, workers, ascii_only=plain),
+            "errors": job_parts.failures(job, whole=self.whole),
+            "past": job_parts.history(job),
+            "log": job_parts.log(job, self.lines),
+        }
+        for name, content in shown.items():
+            self.query_one(f"#{name}", Static).update(content)
+        self.query_one("#errors").display = bool(job.errors)
+
+    async def _build(self, job: JobRecord, *, plain: bool) -> None:
+        body = self._body
+        await body.remove_children()
+        tree = JsonTree("payload", job.data, ascii_only=plain)
+        await body.mount(
+            Static(id="facts", markup=False),
+            Static(id="course", markup=False),
+            Static(id="errors", markup=False),
+            FamilyTree(ascii_only=plain),
+            Horizontal(
+                Vertical(tree, id="data"),
+                Static(id="log", markup=False),
+                id="pair",
+            ),
+            Static(id="past", markup=False),
+            Static(id="around", markup=False),
+        )
+        self._family_at = float("-inf")
+
+    async def on_resize(self) -> None:
+        """Draws again, because the columns depend on the width."""
+        await self._draw_if_changed()
 
     # -- moving
 
@@ -145,6 +246,37 @@ class JobView(View):
     def do_bottom(self) -> None:
         self._body.scroll_end(animate=False)
 
+    def do_open(self) -> None:
+        """Goes to the family tree, where Enter opens the job under the cursor."""
+        for one in self.query(FamilyTree):
+            if one.display:
+                one.focus()
+                one.scroll_visible(animate=False)
+                return
+        self.session.show_message("this job has no family: no job added it, and it added none")
+
+    def on_family_tree_opened(self, event: FamilyTree.Opened) -> None:
+        """Opens a relative in place of this job; Esc leads back to the list."""
+        if event.node.status is None:
+            self.session.show_message("this job was removed or its retention ended", bad=True)
+            return
+        self.session.open(JobPlace(event.node.queue, event.node.id), replace=True)
+
+    async def do_follow(self) -> None:
+        """Keeps the end of the log in view, with only what changes above it; or stops doing so."""
+        self.following = not self.following
+        self._body.set_class(self.following, "-follow")
+        self.draw()
+        if self.following:
+            self.call_after_refresh(self.do_bottom)
+        else:
+            self.do_top()
+
+    async def do_whole(self) -> None:
+        """Shows the complete tracebacks, or folds them again."""
+        self.whole = not self.whole
+        await self._draw_if_changed()
+
     # -- acts
 
     async def _act(self, name: str) -> None:
@@ -163,89 +295,29 @@ class JobView(View):
     async def do_cancel(self) -> None:
         await self._act("cancel")
 
-    def do_copy_id(self) -> None:
-        self.app.copy_to_clipboard(self.job_id)
-        self.session.show_message("copied the id")
+    async def do_copy(self) -> None:
+        """Asks for a field and copies it."""
+        from hsejobs_tui.flows.copying import copy_field
+
+        if self.job is not None:
+            await copy_field(self.session, self.app.copy_to_clipboard, self.job, self.lines)
+
+    def do_link(self) -> None:
+        from hsejobs_tui.flows.copying import copy_link
+
+        copy_link(self.session, self.app.copy_to_clipboard, self.queue, self.job_id)
+
+    async def do_hold(self) -> None:
+        from hsejobs_tui.flows.holding import hold
+
+        await hold(self.session, self.queue, self.job)
+
+    async def do_supersede(self) -> None:
+        from hsejobs_tui.flows.job_writing import rewrite_job
+
+        await rewrite_job(self.session, self.queue, None if self.missing else self.job)
 
     async def do_duplicate(self) -> None:
         from hsejobs_tui.flows.job_writing import write_job
 
         await write_job(self.session, self.queue, self.job_id)
-
-
-def _facts(job: JobRecord) -> Table:
-    table = Table.grid(padding=(0, 1))
-    if job.why is not None:
-        table.add_row(Text(" why", "dim"), Text(safe(why.line(job.why), 500), "bold"))
-    if job.waits_for:
-        table.add_row(Text(" waits", "dim"), Text(safe(_waits(job), 500), "bold"))
-    elif job.failed_reason:
-        error = (
-            Text()
-            .append(safe(job.failed_reason, 500), "bold fail")
-            .append(f" ({kind(job)})", "fail")
-        )
-        table.add_row(Text(" error", "dim"), error)
-    facts = [
-        ("task", job.name),
-        ("organization", job.organization_id),
-        ("user", job.user_id),
-        ("parent", _relative(job.parent, job)),
-        ("root", _relative(job.root, job) if job.root != job.parent else None),
-        ("attempts", f"{job.attempts_made} of {job.attempts}"),
-        ("priority", job.priority),
-        ("backoff", duration(job.backoff)),
-        ("timeout", duration(job.timeout) if job.timeout else None),
-        ("stalls", job.stalls or None),
-        ("cancel", _cancel(job)),
-        ("added", clock(job.created_at)),
-        ("ended", clock(job.finished_at) if job.finished_at else None),
-        ("progress", f"{job.progress:.0f}% {job.progress_message or ''}" if job.progress else None),
-    ]
-    for name, value in facts:
-        if value is not None:
-            table.add_row(Text(f" {name:<12}", "dim"), Text(safe(value, 200)))
-    return table
-
-
-def _waits(job: JobRecord) -> str:
-    """What the job waits for, as the value of a field."""
-    return (job.waits_for or "").removeprefix("waits ")
-
-
-def _relative(one: Relative | None, job: JobRecord) -> str | None:
-    """The id of a relative, with its queue if that is another one."""
-    if one is None:
-        return None
-    return one.id if one.queue == job.queue else f"{one.queue} / {one.id}"
-
-
-def _cancel(job: JobRecord) -> str | None:
-    if job.cancel is None:
-        return None
-    by, reason = job.cancel["by"] or "an unknown user", job.cancel["reason"]
-    return f"requested {clock(job.cancel['at'])} by {by}{f': {reason}' if reason else ''}"
-
-
-def _rest(job: JobRecord, lines: list[str]) -> Group:
-    parts: list[RenderableType] = [Text("\n Timeline (UTC)", "bold")]
-    table = Table.grid(padding=(0, 2))
-    for at, what in timeline(job):
-        table.add_row(Text(f"   {at}", "dim"), Text(safe(what)))
-    parts.append(table)
-    if job.errors:
-        parts.append(Text("\n Errors, newest first", "bold"))
-    for error in reversed(job.errors):
-        head = Text(f"{during(error)}, {clock(error.get('failedAt'))}, ")
-        head.stylize("dim")
-        head.append(safe(kind_of(error), 60) + ": ", "dim")
-        head.append(safe(error.get("error"), 2_000), "fail")
-        parts.append(Padding(head, (0, 1, 0, 3)))
-        trace = safe(error.get("traceback") or "", 8_000, lines=True).splitlines()[-30:]
-        if trace:
-            parts.append(Padding(Text("\n".join(trace), "dim"), (0, 1, 0, 5)))
-    if lines:
-        every = counted(job.log_count, "line")
-        parts.append(Text(f"\n Log, the last {len(lines):,} of {every}", "bold"))
-        parts.append(Padding(Text("\n".join(map(safe, lines))), (0, 1, 0, 3)))
-    return Group(*parts)

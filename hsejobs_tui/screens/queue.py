@@ -1,61 +1,72 @@
-"""The jobs of a queue by state: list, search, selection and acts."""
+"""The jobs of a queue by state, or of all states: list, search, selection, and the job beside it."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Input, Static
 
-from hsejobs.control import filters
+from hsejobs.control import why
 from hsejobs.errors import JobsError
-from hsejobs.model import JobRecord, State
-from hsejobs.store.write import Seen
-from hsejobs_tui.core.source import Hits
+from hsejobs.model import FINISHED, JobRecord, State
+from hsejobs_tui.core import all_states
+from hsejobs_tui.core.joblist import EMPTY, cause, figures, nothing, titled, what
 from hsejobs_tui.core.text import one_line, safe
 from hsejobs_tui.core.view import AHEAD, LOOK, STATES, kind, remark, when
-from hsejobs_tui.flows.job_acts import act, act_counted
-from hsejobs_tui.screens.finding import EMPTY, Finding
+from hsejobs_tui.screens.shares import Shares
 from hsejobs_tui.session.places import JobPlace, QueuePlace
+from hsejobs_tui.widgets import queue_head
+from hsejobs_tui.widgets.job_parts import card, preview
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 from hsejobs_tui.widgets.typing import Line
 
-COLUMNS = (
-    Column("state", 11),
-    Column("id", 20),
-    Column("task", 16, above=100),
-    Column("organization", 14, above=120),
-    Column("pr", 2, right=True, above=100),
-    Column("tries", 6, right=True),
-    Column("when", 10, right=True),
-    Column("remark", 0),
-)
+
+def _columns(state: int) -> tuple[Column, ...]:
+    """The columns; ``state``: the width of the first. What matters most has the most room at any width."""
+    return (
+        Column("state" if state > 2 else "", state),
+        Column("id", 17, wide=20),
+        Column("task", 15, above=90),
+        Column("organization", 12, above=105),
+        Column("tries", 5, right=True, above=70),
+        Column("waited", 6, right=True, above=125),
+        Column("ran", 5, right=True, above=118),
+        Column("when", 10, right=True, gone=True),
+        Column("what", 0),
+    )
 
 
+#: The columns of one state, and of all.
+ONE, ALL = _columns(1), _columns(11)
 #: Short names of the states for narrow terminals, as in the overview's columns.
 SHORT = dict(zip(STATES, ("wait", "run", "delay", "done", "fail"), strict=True))
+#: The tabs: the states, and all of them.
+TABS: tuple[State | None, ...] = (*STATES, None)
+#: Rows that are read before and after the visible ones.
+AROUND = 40
+#: Width in cells from which the job under the cursor is shown beside the list.
+BESIDE = 160
 
 
-class QueueView(Finding):
+class QueueView(Shares):
     SCOPE: ClassVar[str] = "queue"
 
     def __init__(
-        self, queue: str, state: State, query: str = "", *, searching: bool = False
+        self, queue: str, state: State | None, query: str = "", *, searching: bool = False
     ) -> None:
         super().__init__(query)
         self._queue, self.state = queue, state
-        self.reverse = state not in AHEAD
+        self.reverse = state is not None and state not in AHEAD
         self._editing_search = searching
-        #: The jobs in the list, by id.
-        self._jobs: dict[str, JobRecord] = {}
         self._paused = False
-        #: Versions of the selected jobs at the time of selection.
-        self._bound: dict[str, str] = {}
-        #: The matching jobs, while they are counted for an act.
-        self._counting: Hits | None = None
+        #: The job under the cursor as a whole, the last lines of its log, the first of its payload.
+        self._peeked: tuple[JobRecord, list[str], list[str]] | None = None
+        self._card: object = None
+        #: Why no job of the queue starts; '' if jobs start.
+        self._stuck = ""
 
     @property
     def queue(self) -> str:
@@ -64,18 +75,24 @@ class QueueView(Finding):
     @property
     def cleaned(self) -> State:
         """The current state, or completed where it cannot be cleaned."""
-        return State.COMPLETED if self.state is State.ACTIVE else self.state
+        known = self.state not in (None, State.ACTIVE)
+        return self.state or State.COMPLETED if known else State.COMPLETED
 
     def body(self) -> ComposeResult:
+        yield Static(id="strip", markup=False)
+        yield Static(id="shares", markup=False)
         with Horizontal(id="tabs"):
-            for state in STATES:
-                yield Static(id=f"tab-{state}", markup=False)
+            for state in TABS:
+                yield Static(id=f"tab-{state or 'all'}", markup=False)
         yield Line(
             id="search",
             placeholder=f"in {self.queue}: words, id=... error~timeout data.to=ann@example.com",
         )
         yield Static(id="found", markup=False)
-        yield Rows(COLUMNS, EMPTY)
+        with Horizontal(id="listing"):
+            yield Rows(ONE if self.state else ALL, EMPTY)
+            with VerticalScroll(id="beside", can_focus=False):
+                yield Static(id="card", markup=False)
         yield Static(id="detail", markup=False)
 
     def on_mount(self) -> None:
@@ -84,13 +101,17 @@ class QueueView(Finding):
         if self._editing_search:
             self.do_search()
         elif self.query_text:
-            self.begin_search()
+            self.find(self.query_text)
+
+    # -- drawing
 
     def head(self) -> Text:
         """Queue, cursor position, order and number of selected jobs."""
         rows = self.rows
         words = ("next", "last") if self.state in AHEAD else ("oldest", "newest")
         order = f"{words[self.reverse]} first"
+        if self.state is None:
+            order = "active first" + ", reversed" * self.reverse
         text = Text(f"{self.queue} ")
         if self._paused:
             text.append(" PAUSED ", "reverse warn").append(" ")
@@ -105,51 +126,128 @@ class QueueView(Finding):
         return text
 
     def draw(self) -> None:
-        """Draws the tabs and the search line too."""
+        """Draws the strip, the tabs, the search line and the job beside too."""
         stats = self.session.stats(self.queue)
         self._paused = bool(stats and stats.is_paused)
+        if not self.query_text:
+            self.rows.empty = self.nothing()
+        wide = self.size.width >= BESIDE
+        self.query_one("#beside").display = wide
         super().draw()
         plain = self.session.options.ascii_only
-        for state in STATES:
-            glyph, letter, color = LOOK[state]
-            count = getattr(stats, state.value) if stats else 0
-            word = state.value if self.size.width >= 90 else SHORT[state]
-            tab = self.query_one(f"#tab-{state}", Static)
-            self.set_text(
-                f"tab-{state}", Text(f"{letter if plain else glyph} {word} {count:,}", color)
-            )
+        name = self.session.window.name
+        width = self.size.width
+        strip = queue_head.strip(stats, self.past, name, width, ascii_only=plain)
+        self.set_text("strip", strip)
+        shares = queue_head.shares(self.past, self.chosen, width)
+        self.query_one("#shares").display = bool(shares)
+        self.set_text("shares", shares)
+        for state in TABS:
+            glyph, letter, color = LOOK[state] if state else ("*", "*", "")
+            names = STATES if state is None else (state,)
+            count = sum(getattr(stats, one.value) for one in names) if stats else 0
+            word = "all" if state is None else state if width >= 90 else SHORT[state]
+            tab = self.query_one(f"#tab-{state or 'all'}", Static)
+            mark = f"{letter if plain else glyph} " if state else ""
+            self.set_text(f"tab-{state or 'all'}", Text(f"{mark}{word} {count:,}", color))
             tab.set_class(state is self.state, "-on")
         self.draw_found()
+        if wide:
+            self._draw_card()
+
+    def _draw_card(self) -> None:
+        """Draws the job under the cursor, if it or the room for it changed."""
+        place = self.query_one("#beside")
+        seen = self._peeked if self._peeked and self._peeked[0].id == self.rows.key else None
+        size = (place.size.width - 1, place.size.height)
+        job = seen[0] if seen else None
+        drawn: object = (job and (job.id, job.version, job.log_count, job.progress, job.why), size)
+        # Times move with the clock: those of a job that has not ended are drawn now and then.
+        if job is not None and job.finished_at is None:
+            drawn = (drawn, self.session.redis_now // 3000)
+        if drawn == self._card:
+            return
+        self._card = drawn
+        plain, now = self.session.options.ascii_only, self.session.redis_now
+        shown = card(*seen, now, size, ascii_only=plain) if seen else Text()
+        self.query_one("#card", Static).update(shown)
 
     def detail(self) -> Text:
-        """The error or progress of the job under the cursor, in full."""
-        job = self._jobs.get(self.rows.key or "")
-        if job is None or not (job.failed_reason or remark(job)):
+        """Why the job under the cursor is where it is, its error or its progress, in full."""
+        job = self.job
+        if job is None or self.size.width >= BESIDE:
             return Text()
         text = Text()
+        peeked = self._peeked[0] if self._peeked and self._peeked[0].id == job.id else None
+        if peeked is not None and peeked.why is not None:
+            text.append(safe(why.line(peeked.why), 300), "bold").append("\n")
         if job.failed_reason and not job.waits_for:
-            text.append(f"{kind(job)}: ", "dim")
+            return text.append(safe(titled(kind(job), job.failed_reason), 600))
         return text.append(safe(job.failed_reason or remark(job), 600))
 
+    @property
+    def _alive(self) -> int | None:
+        """How many consumers of the queue live; None if the session may not know."""
+        seen = self.session.snapshot
+        known = None if seen is None or self.session.confined else seen.workers.get(self.queue)
+        return None if known is None else len(known)
+
+    def nothing(self) -> str:
+        return nothing(self.session.stats(self.queue), self.state, self._alive)
+
+    def row_of(self, job: JobRecord, now: int) -> Row:
+        """The row of a job, one cell per column."""
+        self._jobs[job.id] = job
+        plain = self.session.options.ascii_only
+        glyph, letter, color = LOOK[job.status]
+        word = f" {job.status}" if self.state is None else ""
+        waited, ran = figures(job, now)
+        excerpt = self.excerpt(job.id)
+        matters = what(job, self._stuck)
+        return Row(
+            job.id,
+            [
+                Text(f"{letter if plain else glyph}{word}", color),
+                safe(job.id, 200),
+                safe(job.name.rpartition(".")[2], 60),
+                safe(job.organization_id or "-", 60),
+                f"{job.attempts_made}/{job.attempts}",
+                waited,
+                ran,
+                when(job, now),
+                one_line(f"{excerpt}  {matters}" if excerpt and matters else excerpt or matters),
+            ],
+        )
+
+    # -- reading
+
     async def poll(self) -> None:
-        """Reads the rows around the visible ones, and the position of the cursor's job."""
-        source, rows, state = self.session.source, self.rows, self.state
+        """Reads the rows around the visible ones, the position of the cursor's job, and that job."""
+        self.read_past_soon()
+        self._stuck = cause(self.session.stats(self.queue), self._alive)
         if self.query_text:
             await self.poll_hits()
-            return
-        offset = max(0, rows.first - 60)
-        near = rows.anchored and offset <= rows.cursor < offset + 200
+        else:
+            await self._poll_rows()
+        await self._peek()
+
+    async def _poll_rows(self) -> None:
+        source, rows, state = self.session.source, self.rows, self.state
+        offset = max(0, rows.first - AROUND)
+        limit = min(200, rows.page + 2 * AROUND)
+        near = rows.anchored and offset <= rows.cursor < offset + limit
         anchor = (rows._key or None) if near else None
-        seen = await self.session.read(
-            source.window,
-            self.queue,
-            state,
-            offset=offset,
-            limit=200,
-            reverse=self.reverse,
-            anchor=anchor,
-            anchor_row=rows.cursor - offset,
-        )
+        place = {
+            "offset": offset,
+            "limit": limit,
+            "reverse": self.reverse,
+            "anchor": anchor,
+            "anchor_row": rows.cursor - offset,
+        }
+        if state is None:
+            seen = await self.session.read(all_states.window, source, self.queue, **place)
+        else:
+            seen = await self.session.read(source.window, self.queue, state, **place)
         if self.state is not state or self.query_text:
             return
         at = {
@@ -159,25 +257,37 @@ class QueueView(Finding):
         self._jobs = {job.id: job for job in seen.rows if job}
         rows.place(seen.total, at, seen.place, known=anchor is not None)
 
-    def row_of(self, job: JobRecord, now: int) -> Row:
-        """The row of a job, one cell per column."""
-        self._jobs[job.id] = job
-        plain = self.session.options.ascii_only
-        glyph, letter, color = LOOK[job.status]
-        state = Text(f"{letter if plain else glyph} {job.status}", color)
-        return Row(
-            job.id,
-            [
-                state,
-                safe(job.id, 200),
-                safe(job.name.rpartition(".")[2], 60),
-                safe(job.organization_id or "-", 60),
-                str(job.priority),
-                f"{job.attempts_made}/{job.attempts}",
-                when(job, now),
-                one_line(remark(job) or self.excerpt(job.id)),
-            ],
-        )
+    async def _peek(self) -> None:
+        """Reads the job under the cursor as a whole, with why it is where it is."""
+        key, session = self.rows.key, self.session
+        if key is None or self._is_peeked(key):
+            return
+        tail = max(20, self.size.height)
+        try:
+            job, lines = await session.read(session.source.job, self.queue, key, tail)
+            self._peeked = job, lines, await session.read(preview, job)
+        except JobsError:
+            # The list itself shows that the job is gone, or that Redis does not answer.
+            self._peeked = None
+
+    def _is_peeked(self, key: str) -> bool:
+        """Whether the job was read already and cannot have changed: it ended, and is as the list has it."""
+        seen, row = self._peeked, self._jobs.get(key)
+        if seen is None or row is None or seen[0].id != key or row.status not in FINISHED:
+            return False
+        old = seen[0]
+        same = (old.version, old.superseded_by, old.log_count)
+        return same == (row.version, row.superseded_by, row.log_count)
+
+    def on_rows_moved(self) -> None:
+        """Draws the lines that depend on the cursor, and reads its job."""
+        self.draw()
+        self.run_worker(self._peek_and_draw(), name="peek", group="peek", exclusive=True)
+
+    async def _peek_and_draw(self) -> None:
+        await self._peek()
+        if self.is_mounted:
+            self.draw()
 
     # -- states
 
@@ -188,24 +298,27 @@ class QueueView(Finding):
         self._step(-1)
 
     def _step(self, by: int) -> None:
-        at = STATES.index(self.state)
-        around = [STATES[(at + by * n) % len(STATES)] for n in range(1, len(STATES))]
+        at = TABS.index(self.state)
+        around = [TABS[(at + by * n) % len(TABS)] for n in range(1, len(TABS))]
         # During a search, states without hits are skipped.
-        hits = [one for one in around if one in self.found and self.found[one].count]
+        hits = [one for one in around if one and one in self.found and self.found[one].count]
         self.to(hits[0] if hits else around[0])
 
     def on_click(self, event: object) -> None:
         """Opens the clicked tab, or follows the hits in another queue."""
         widget = getattr(event, "widget", None)
         name = getattr(widget, "id", None) or ""
-        if name.startswith("tab-"):
+        if name == "tab-all":
+            self.to(None)
+        elif name.startswith("tab-"):
             self.to(State(name[4:]))
         elif name == "found":
             self.follow()
 
-    def to(self, state: State) -> None:
-        """Switches to another state; a search stays active."""
-        self.state, self.reverse = state, state not in AHEAD
+    def to(self, state: State | None) -> None:
+        """Switches to another state, None for all; a search stays active."""
+        self.state, self.reverse = state, state is not None and state not in AHEAD
+        self.rows.columns = ONE if state else ALL
         self.rows.reset()
         if self.query_text:
             self.draw_hits()
@@ -236,83 +349,6 @@ class QueueView(Finding):
             self.dismiss()
             return
         self.draw()
-
-    # -- selection and acts
-
-    def do_select(self) -> None:
-        """Selects or deselects the job and moves to the next."""
-        rows = self.rows
-        if rows.key is not None:
-            job = self._jobs.get(rows.key)
-            self._bound[rows.key] = job.version if job else ""
-            rows.mark(rows.marked ^ {rows.key})
-            rows.move(1)
-            self.draw()
-
-    def do_select_all(self) -> None:
-        """Selects all matching jobs, or clears the selection."""
-        self.rows.mark(set(), every=not self.rows.all_marked)
-        self.draw()
-
-    def _targets(self) -> list[Seen]:
-        """Ids and versions of the selected jobs, or of the job under the cursor."""
-        rows = self.rows
-        if rows.marked:
-            return sorted((key, self._bound.get(key, "")) for key in rows.marked)
-        job = self._jobs.get(rows.key or "")
-        return [(job.id, job.version)] if job else []
-
-    async def _count(self, hits: Hits) -> None:
-        """Counts all matching jobs into ``hits``; stops when the question closes."""
-        session = self.session
-        wanted = filters.parse(self.query_text)
-        steps = session.source.search(self.queue, self.state, wanted, hits)
-        try:
-            while self._counting is hits and await session.do(next, steps, None) is not None:
-                await asyncio.sleep(0)
-        except JobsError as error:
-            hits.broken = True
-            session.show_message(error)
-
-    async def _act(self, name: str) -> None:
-        session = self.session
-        if not self.rows.all_marked:
-            if await act(session, name, self.queue, self._targets()):
-                self.rows.mark(set())
-            return
-        hits = self._counting = Hits(self.queue, self.state)
-        self.run_worker(self._count(hits), name="count", exit_on_error=False)
-        which = f"matching {safe(self.query_text, 60)}" if self.query_text else ""
-        try:
-            where = f"status={self.state} {self.query_text or ''}".strip()
-            noun = f"{self.state} job"
-            if await act_counted(session, name, self.queue, noun, which, hits, where):
-                self.rows.mark(set())
-        finally:
-            self._counting = None
-
-    async def do_retry(self) -> None:
-        await self._act("retry")
-
-    async def do_remove(self) -> None:
-        await self._act("remove")
-
-    async def do_promote(self) -> None:
-        await self._act("promote")
-
-    async def do_cancel(self) -> None:
-        await self._act("cancel")
-
-    def do_copy_id(self) -> None:
-        if self.rows.key:
-            self.app.copy_to_clipboard(self.rows.key)
-            self.session.show_message("copied the id")
-
-    async def do_duplicate(self) -> None:
-        from hsejobs_tui.flows.job_writing import write_job
-
-        if self.rows.key:
-            await write_job(self.session, self.queue, self.rows.key)
 
     def do_open(self) -> None:
         """Opens the job; if the search found none here, opens the queue that has hits."""

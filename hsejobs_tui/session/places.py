@@ -20,10 +20,10 @@ class ListPlace:
 
 @dataclass(frozen=True, slots=True)
 class QueuePlace:
-    """The jobs of a queue in a state. ``searching``: open the search line."""
+    """The jobs of a queue in a state, None for all. ``searching``: open the search line."""
 
     queue: str
-    state: State
+    state: State | None
     query: str = ""
     searching: bool = False
 

@@ -14,7 +14,8 @@ from hsejobs_tui.widgets import sorting
 class Column:
     """A column. ``width`` in cells, 0 for the remaining space; hidden below ``above`` cells.
 
-    ``wide``: its width when the list is at least ``WIDE`` cells wide; 0 for no change.
+    ``wide``: its width when the list is at least ``WIDE`` cells wide; 0 for no change. ``gone``: it says
+    of a removed row that it is gone; by default the first one with room for it does.
     """
 
     title: str
@@ -22,6 +23,7 @@ class Column:
     above: int = 0
     right: bool = False
     wide: int = 0
+    gone: bool = False
 
 
 @dataclass(slots=True)

@@ -206,6 +206,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
     def _removed_cells(self, cells: Sequence[Text | str]) -> list[Text | str]:
         """The cells, with ``gone`` in the first column that has room for it."""
         place = next((n for n, one in enumerate(self.columns) if one.width >= 4), 0)
+        place = next((n for n, one in enumerate(self.columns) if one.gone), place)
         return [*cells[:place], "gone", *cells[place + 1 :]]
 
     @property
@@ -296,8 +297,10 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
                 self.post_message(self.Opened())
 
     def on_resize(self) -> None:
-        """Adapts the column widths."""
+        """Adapts the column widths, and keeps the cursor in view if it was moved."""
         self.virtual_size = Size(max(1, self.size.width - 1), self.lines + 1)
+        if self.anchored and self.cursor >= self.first + self.page:
+            self._scroll(self.cursor - self.page + 1)
         self.refresh()
 
     # -- drawing

@@ -46,6 +46,7 @@ from tests.conformance.steps import (
     SetTenant,
     Show,
     Step,
+    Supersede,
     Undo,
     Who,
     Whole,
@@ -209,6 +210,14 @@ class Tui(Door):
                 )
                 added = acts_of(options, client).add(info, new)
                 return {"created": added.created, "status": str(added.status)}
+            case Supersede():
+                info, of = info_of(step.queue), source.stored(step.queue, step.id)
+                text = json.dumps(step.payload)
+                new = compose.new_job(
+                    info, info.task(None), text, organization_id=who.org, sealed=False, of=of
+                )
+                acts_of(options, client).supersede(info, new, of.id, of.version)
+                return None
             case Show():
                 info_of(step.queue)
                 record, lines = source.job(step.queue, step.id)

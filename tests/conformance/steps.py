@@ -105,6 +105,15 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Supersede:
+    """Adds an edited copy instead of a failed job."""
+
+    queue: str
+    id: str
+    payload: Any
+
+
+@dataclass(frozen=True)
 class SetTenant:
     """Sets an organization's weight in a queue."""
 
@@ -157,6 +166,7 @@ Act = (
     | Circuit
     | Run
     | SetTenant
+    | Supersede
     | EraseTenant
     | RemoveFile
     | Repair

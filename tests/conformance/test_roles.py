@@ -25,6 +25,7 @@ from tests.conformance.steps import (
     Repair,
     Run,
     SetTenant,
+    Supersede,
     Undo,
     Who,
     Whole,
@@ -35,6 +36,7 @@ from tests.conformance.world import PREFIX, Job
 __all__ = ["doors", "house"]
 
 QUEUE, CIRCUIT, FILE = "webhooks", "webhook:org-1:a.example:443", "f" * 32
+HOOK = {"url": "https://a.example/x", "eventType": "e", "payload": {}, "secret": "s"}
 STATES = tuple(state.value for state in State)
 #: The interfaces that there are, and those without routes or commands for an act.
 ALL = ("python", "cli", "http", "tui", "dashboard")
@@ -100,10 +102,15 @@ CELLS: dict[str, Cells] = {
     "remove": _of("remove"),
     "undo": Cells(Undo(QUEUE, "a"), SCREENS, codes={"active": "active"}, counts={"active": 0}),
     "enqueue": Cells(
-        Add(QUEUE, {"url": "https://a.example/x", "eventType": "e", "payload": {}, "secret": "s"}),
+        Add(QUEUE, HOOK),
         ("cli", *SCREENS),
         ("none",),
         lambda house, state: None,
+    ),
+    "supersede": Cells(
+        Supersede(QUEUE, "a", HOOK),
+        SCREENS,
+        codes=_others("supersede", "wrong_state", active="active"),
     ),
     "remove file": Cells(
         RemoveFile(QUEUE, "a", FILE),
@@ -208,7 +215,7 @@ def _walk(name: str, cells: Cells, house: House, door: str, role: str, state: st
         assert house.world.counts() == before[1], where
 
 
-@pytest.mark.parametrize("name", sorted(ACTS.keys() - {"undo"}))
+@pytest.mark.parametrize("name", sorted(ACTS.keys() - {"undo", "supersede"}))
 def test_a_command_asks_before_what_destroys(name: str, doors: House) -> None:
     cells = CELLS.get(name) or CLEANS["failed"]
     state = next(one for one in ("failed", "none", "running") if one in cells.states)

@@ -28,6 +28,7 @@ from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 from hsejobs.store.verify import RecordVerifier
 from hsejobs.store.work import WorkerStore
 from hsejobs.store.write import JobWriter, NewJob, Seen
+from tests.control.superseding import supersede
 from tests.support.waiting import tick
 
 CIRCUIT = "smtp:mail.example:25"
@@ -372,6 +373,7 @@ BINDINGS: dict[str, tuple[Callable[[Stage], None], ...]] = {
     "circuit open": (lambda stage: circuit(stage, "open"),),
     "circuit close": (lambda stage: circuit(stage, "close"),),
     "remove file": (remove_file,),
+    "supersede": (supersede,),
     "tenants set": (set_tenant,),
     "tenants erase": (erase,),
     "repair": (repair,),

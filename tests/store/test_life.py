@@ -214,6 +214,8 @@ def act_by_hand(store: Watched) -> None:
     """Takes every action that an operator can take."""
     store.writer.promote("q", store.job("delayed"))
     store.writer.retry("q", store.job("failed"))
+    copy = NewJob("copy", "m", b"{}", 3, 1, 0, 0, nonce="n")
+    assert store.writer.add_instead("q", copy, store.job("failed")).created
     for state in ("waiting", "delayed", "completed", "failed"):
         name = store.job(state, file=True)
         removed = store.writer.remove("q", name)

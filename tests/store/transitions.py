@@ -160,6 +160,13 @@ TRANSITIONS = (
     Transition("due", (D,), (W,), ("sweep", "complete"), "it is due"),
     Transition("promote", (D,), (W,), ("promote",), "manual"),
     Transition("retry", (F,), (W,), ("retry",), "manual; allows the full number of attempts again"),
+    Transition(
+        "supersede",
+        (F,),
+        STAYS,
+        ("act_add",),
+        "manual; an edited copy is added and runs instead, and while that one exists a retry is refused",
+    ),
     Transition("remove", (W, D, C, F), (None,), ("remove",), "refused while active"),
     Transition("clean", (W, D, C, F), (None,), ("clean",), "by state and age"),
     Transition("restore", (None,), (W, D, C, F), ("restore",), "undo of a removal"),

@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from hsejobs.control import history
 from hsejobs.control.filters import Filter
 from hsejobs.control.history import History
 from hsejobs.error_groups import normalized
 from hsejobs.model import JobRecord, State
 from hsejobs.store.circuits import Circuit
+from hsejobs.store.families import Family
+from hsejobs.store.history import Range
 from hsejobs.store.minutes import Minute
 from hsejobs.store.read import Event, LastRun, QueueStats
 from hsejobs.store.read_live import Server, Snapshot, Window
@@ -217,6 +220,32 @@ class Frozen(LiveSource):
             one.bound = [("x", "")] * count
             found[one.key] = one
         yield found, FAILED, FAILED
+
+    def past(
+        self, queues: Sequence[str], wanted: Range, by: str | None = None
+    ) -> list[history.Series]:
+        def minute(n: int, part: float) -> Minute:
+            depth = (40 + 3 * n, 3, 2)
+            counts = (round(part * 3 * (30 - n)), 20, n % 5)
+            return Minute(*counts, wait={40: 9}, sampled=depth, peak=depth)
+
+        named: dict[str | None, list[str | None]] = {
+            None: [None],
+            "error": ["timeout no answer within <n> s", "error KeyError: <text>"],
+            "org": ["org-1", "org-2", "org-3"],
+            "task": [TASK.name],
+        }
+        return [
+            history.Series(queues[0], name, [(0, minute(n, 1 / at)) for n in range(30)])
+            for at, name in enumerate(named[by], 1)
+        ]
+
+    def family(self, queue: str, job_id: str, limit: int = 50) -> Family:
+        one = job(int(job_id[5:]), queue, State.FAILED)
+        if int(job_id[5:]) != 0:
+            return Family(one, None, None, [], 0)
+        children = [job(n, queue, State.WAITING) for n in (700, 701)]
+        return Family(one, None, None, children, 2)
 
     def schedules(self) -> list[tuple[QueueInfo, ScheduleInfo, LastRun | None, int]]:
         info = INFOS["webhooks"]

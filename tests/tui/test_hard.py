@@ -202,7 +202,7 @@ async def test_an_id_and_an_organization_of_200_emoji(stage: Stage) -> None:
         await pilot.press("enter")
         await shows(pilot, "1 / 1", "failed")
         await pilot.press("y", "enter")
-        await shows(pilot, "Timeline")
+        await shows(pilot, "Attempts")
         await pilot.press("x")
         await shows(pilot, "Remove job")
         await pilot.press("y")

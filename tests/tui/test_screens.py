@@ -27,7 +27,7 @@ async def test_from_the_overview_to_a_failed_job_and_its_retry(
         await pilot.press("enter")
         await shows(pilot, "job-1", "1 / 1")
         await pilot.press("enter")
-        await shows(pilot, "the server said no", "Timeline", "***")
+        await shows(pilot, "the server said no", "Attempts", "***")
         assert SECRET not in text_of(app)
         await pilot.press("r")
         await until(pilot, lambda: stage.counts()["waiting"] == 1, "the retry")

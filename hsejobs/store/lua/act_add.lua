@@ -1,18 +1,42 @@
--- act_add: adds one job by hand: a job that a person wrote, or a run of a schedule outside its slots.
+-- act_add: adds one job by hand: a job that a person wrote, also instead of one that failed, or a run of a schedule
+-- outside its slots.
 -- KEYS: 1 the queue's base
--- ARGV: name, priority, delay_ms, attempts, backoff_ms, timeout_ms, extras, tenant_backlog, id, nonce, organization, user, signature, payload, role, key, family, schedule, last, entry
+-- ARGV: name, priority, delay_ms, attempts, backoff_ms, timeout_ms, extras, tenant_backlog, id, nonce, organization, user, signature, payload, role, key, family, schedule, last, entry, only, instead, seen
 --   schedule: whose run it is, '' for none; last: the id of the run that the user saw as its last one, '-' for none yet,
---   '' for any; entry: lib/audit
--- returns: the reply of lib/add, or "changed" if the schedule has run since
+--   '' for any; entry: lib/audit; instead: the failed job that this one replaces, '' for none, of the organization `only`
+--   ('' for any), in the version `seen` (lib/asked)
+-- returns: the reply of lib/add, or "changed" if the schedule has run since; of the failed job: "missing", "changed" (has
+--       left the state since and come back), "superseded" (by another one that exists) or the letter of its state
 -- errors: none
--- include: base share turns noting? limits? place family? add audit?
-local id, schedule, last = ARGV[9], ARGV[18], ARGV[19]
+-- include: base share turns noting? limits? place family? add version asked audit?
+local id, schedule, last, instead = ARGV[9], ARGV[18], ARGV[19], ARGV[22]
 local before = redis.call('EXISTS', base .. K.job .. id) == 1
 if schedule ~= '' and last ~= '' and not before and (read(base .. K.lastruns, schedule)[1] or '-') ~= last then
   record_act(ARGV[20], true)
   return 'changed'
 end
+if instead ~= '' and not before then
+  local key = base .. K.job .. instead
+  local job = read(key, 'st', 'o', 'sb')
+  local state, refused = state_of(job[1]), nil
+  if not is_there(key, job, job[1]) or (ARGV[21] ~= '' and job[2] ~= ARGV[21]) then
+    return 'missing'
+  elseif state ~= 'f' then
+    refused = state
+  elseif not as_seen(instead, 'f', ARGV[23]) then
+    refused = 'changed'
+  elseif job[3] and redis.call('EXISTS', base .. K.job .. job[3]) == 1 then
+    refused = 'superseded'
+  end
+  if refused then
+    record_act(ARGV[20], true)
+    return refused
+  end
+end
 local said = add_job(9)
+if instead ~= '' and not before and string.sub(said, 1, 1) == '1' then
+  redis.call('HSET', base .. K.job .. instead, 'sb', id)
+end
 if schedule ~= '' then redis.call('HSET', base .. K.lastruns, schedule, id) end
 if said == '1w' then ring() end
 publish()

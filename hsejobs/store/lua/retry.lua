@@ -4,7 +4,7 @@
 --   organization '' for any; moment: Redis ms after which jobs must not have entered the state, '' for none; seen: the
 --   version (lib/asked) that the user saw, '' for any; entry: lib/audit
 -- returns: for each id "ok", "missing", "changed" (has left the state since and come back) or the letter
---       of the state it is in
+--       of the state it is in; "superseded": another job, which exists, runs instead of it
 -- errors: none
 -- full server: runs
 -- include: base share turns noting? limits? place version asked audit?
@@ -12,7 +12,7 @@ local only, moment, out, moved, found = ARGV[1], tonumber(ARGV[2]), {}, false, #
 for a = 4, #ARGV, 2 do
   local id = ARGV[a]
   local key = base .. K.job .. id
-  local job = read(key, 'st', 'o', 'p', 'ft')
+  local job = read(key, 'st', 'o', 'p', 'ft', 'sb')
   local state = state_of(job[1])
   if not is_there(key, job, job[1]) or (only ~= '' and job[2] ~= only) then
     out[#out + 1] = 'missing'
@@ -20,10 +20,12 @@ for a = 4, #ARGV, 2 do
     out[#out + 1] = state
   elseif not as_seen(id, 'f', ARGV[a + 1]) or (moment and whole(job[4], 0) > moment) then
     out[#out + 1] = 'changed'
+  elseif job[5] and redis.call('EXISTS', base .. K.job .. job[5]) == 1 then
+    out[#out + 1] = 'superseded'
   else
     if not STATE[job[1]] then take_from_all(job[2], id) end
     to_waiting(id, 'f', job[2], job[3], { 'am', '0', 'ws', NOW, 'si', NOW })
-    redis.call('HDEL', key, 'ft', 'sl', 'ec', 'tk', 'pg', 'pm', 'pf', 'bs', 'ra', 'aa', 'al', 'cl', 'cn')
+    redis.call('HDEL', key, 'ft', 'sl', 'ec', 'tk', 'pg', 'pm', 'pf', 'bs', 'ra', 'aa', 'al', 'cl', 'cn', 'sb')
     event('waiting', id, job[2])
     note_act(id, job[2])
     out[#out + 1] = 'ok'

@@ -80,7 +80,7 @@ COMMANDS: tuple[Command, ...] = (
         "y",
         "Copy id",
         "Copy the job's id to the clipboard.",
-        ("queue", "job"),
+        ("queue",),
         footer=False,
     ),
     Command(

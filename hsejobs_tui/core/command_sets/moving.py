@@ -13,7 +13,7 @@ COMMANDS: tuple[Command, ...] = (
         "enter",
         "Open",
         "Open the row under the cursor.",
-        ("overview", "queue", "failures", "workers", "alerts", "schedules", "events"),
+        ("overview", "queue", "job", "failures", "workers", "alerts", "schedules", "events"),
         footer=True,
     ),
     Command("down", "j,down", "Down", "Move one row down.", (*LISTS, "job"), footer=False),

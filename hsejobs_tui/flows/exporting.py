@@ -1,0 +1,61 @@
+"""Exporting jobs to a file: ask for its name, write it with a progress bar."""
+
+from __future__ import annotations
+
+from hsejobs.control.filters import Filter
+from hsejobs.errors import JobsError
+from hsejobs.model import State
+from hsejobs_tui.core import exporting
+from hsejobs_tui.core.text import safe
+from hsejobs_tui.dialogs.questions import Ask, Working
+from hsejobs_tui.session.session import Session
+
+
+async def export(
+    session: Session,
+    queue: str,
+    state: State | None,
+    query: str | Filter,
+    what: str = "",
+) -> None:
+    """Exports the jobs of a state (None: of all) that match.
+
+    ``what``: describes ``query`` if it is no text.
+    """
+    if session.options.viewer is not None:
+        session.show_message(
+            "a browser cannot write files: use GET /api/jobs/<queue>/jobs?format=csv", bad=True
+        )
+        return
+    subject = f"{state or 'all'} jobs of {queue}"
+    which = what or (query if isinstance(query, str) else "")
+    text = (
+        f"{safe(subject)}{f' that match {safe(which, 100)}' if which else ''}, with secrets masked."
+    )
+    text += f"\nA new file in {session.options.home / exporting.FOLDER}; .csv or .jsonl decides its form."
+    name = exporting.suggested(queue, str(state or "all"), session.redis_now)
+    while True:
+        name = await session.ask(Ask("Export to a file", text, name))
+        if not name:
+            return
+        try:
+            path, form = exporting.place_of(session.options.home, name)
+            if path.exists():
+                text = f"{path} exists already; choose another name."
+                continue
+            states = tuple(State) if state is None else (state,)
+            search = await session.read(
+                exporting.searching, session.source, queue, states, query, form
+            )
+            break
+        except JobsError as error:
+            text = str(error)
+    source = session.source
+    await session.ask(
+        Working(
+            f"Exporting {subject}",
+            1,
+            lambda stop: exporting.write(source, search, path, form, stop),
+            "Esc cancels and removes the file.",
+        )
+    )
