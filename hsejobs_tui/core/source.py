@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,6 +82,15 @@ class LiveSource:
     def _shown(self, job: JobRecord | None) -> JobRecord | None:
         """The job, without the parts that the actor may not see."""
         return None if job is None else views.hidden(job, self.actor)
+
+    def running(
+        self, wanted: Mapping[str, Sequence[str]], limit: int
+    ) -> list[tuple[JobRecord, int | None]]:
+        """As `LiveReader.running`, without the parts that the actor may not see."""
+        found = self.live.running(wanted, limit)
+        for job, _ in found:
+            self._shown(job)
+        return found
 
     def stored(self, queue: str, job_id: str) -> JobRecord:
         """One job as stored, unmasked: for copies only, never for display. Raises JobNotFound."""

@@ -70,7 +70,7 @@ COMMANDS: tuple[Command, ...] = (
         "K",
         "Cancel",
         "Cancel jobs: they fail now, or are interrupted if they run.",
-        ("queue", "job"),
+        ("queue", "job", "workers"),
         writes=True,
         member=True,
         footer=False,
