@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from hsejobs.control.durations import duration as duration
@@ -66,21 +65,3 @@ def clock(ms: int | None) -> str:
     if not ms:
         return "-"
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def spark(values: Sequence[int | None], width: int, *, ascii_only: bool = False) -> str:
-    """A sparkline of ``width`` characters, oldest first; each shows its share's maximum, blank for None."""
-    marks = "_.:-=+*#" if ascii_only else "▁▂▃▄▅▆▇█"
-    if not values or width < 1:
-        return " " * width
-    shares: list[int | None] = []
-    for n in range(min(width, len(values))):
-        first, end = (at * len(values) // min(width, len(values)) for at in (n, n + 1))
-        known = [value for value in values[first:end] if value is not None]
-        shares.append(max(known, default=None))
-    top = max((share for share in shares if share is not None), default=0) or 1
-    drawn = "".join(
-        " " if share is None else marks[round(share / top * (len(marks) - 1)) or bool(share)]
-        for share in shares
-    )
-    return drawn.rjust(width)

@@ -14,7 +14,8 @@ from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Server
 from hsejobs.wording import counted
 from hsejobs_tui.core.alerts import STYLES, Alert, worst
-from hsejobs_tui.core.text import duration, number, safe, short, size, spark
+from hsejobs_tui.core.charts import spark
+from hsejobs_tui.core.text import duration, number, safe, short, size
 from hsejobs_tui.core.view import NO_QUEUE, QueueRow, queue_row
 from hsejobs_tui.screens.one_queue import OneQueue
 from hsejobs_tui.session.places import QueuePlace
@@ -110,12 +111,8 @@ class Overview(OneQueue):
     def _depth(self, stats: QueueStats, plain: bool) -> str:
         """The sparkline of the last hour and its maximum; '' without samples."""
         seen = self.session.depths.of(stats.name, stats.now)
-        most = max((one for one in seen if one is not None), default=0)
-        return (
-            f"{spark(seen, 15, ascii_only=plain)} {short(most)}"
-            if any(one is not None for one in seen)
-            else ""
-        )
+        known = any(one is not None for one in seen)
+        return spark(seen, 15, ascii_only=plain) if known else ""
 
     def on_resize(self) -> None:
         """Draws again, because columns and heights depend on the size."""
