@@ -9,6 +9,7 @@ from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
 from hsejobs.watch.alerts import CALM_AT, Limits, Reading, readings, server_readings
 from hsejobs.wording import jobs_wait, verb
+from hsejobs_tui.core.text import duration, short
 
 #: Rules that need action at any hour, and the failure percentage from which failures do.
 CRITICAL = ("no_worker", "unknown_task", "sealed", "eviction", "memory")
@@ -30,7 +31,11 @@ _TODO = {
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert. ``level``: critical, warning, note or ended; ``since`` and ``ended`` in ms."""
+    """One alert. ``level``: critical, warning, note or ended; ``since`` and ``ended`` in ms.
+
+    ``peak``: the worst value since it turned on, as `value_text` shows values; None if nobody watches
+    it. ``worst``: what it said then. ``who``: who paused the queue.
+    """
 
     level: str
     rule: str
@@ -39,6 +44,15 @@ class Alert:
     todo: str
     since: int | None = None
     ended: int | None = None
+    value: float | None = None
+    peak: float | None = None
+    worst: str = ""
+    who: str = ""
+
+    @property
+    def key(self) -> str:
+        """Identifies the alert in a list; one that ended and its next one differ."""
+        return f"{self.rule}/{self.queue}\0{self.ended or ''}"
 
 
 #: The levels, most severe first, with their styles.
@@ -71,6 +85,8 @@ def active_alerts(seen: Snapshot, limits: Limits) -> list[Alert]:
                     stats.name,
                     f"paused, {jobs_wait(stats.waiting)}",
                     "P resumes it",
+                    stats.paused_at,
+                    value=stats.waiting,
                 )
             )
     # Only a watching process evaluates these rules: it reads jobs.
@@ -97,6 +113,8 @@ def ended(seen: Snapshot) -> list[Alert]:
             "",
             one["sinceMs"],
             one["endedMs"],
+            peak=one.get("peak"),
+            worst=one.get("worst", ""),
         )
         for one in sorted(over, key=lambda one: -one["endedMs"])
     ]
@@ -104,7 +122,29 @@ def ended(seen: Snapshot) -> list[Alert]:
 
 def _recorded(one: dict[str, Any]) -> Alert:
     queue, rule = one["queue"] or "", one["rule"]
-    return Alert("critical", rule, queue, one["message"], _TODO[rule], one["sinceMs"])
+    return Alert(
+        "critical",
+        rule,
+        queue,
+        one["message"],
+        _TODO[rule],
+        one["sinceMs"],
+        value=one["value"],
+        peak=one.get("peak"),
+    )
+
+
+#: Rules whose value is a time in ms, and those whose value is a share in percent.
+_TIMES, _SHARES = ("no_worker", "oldest", "unknown_task", "sealed", "redis"), ("failures", "memory")
+
+
+def value_text(rule: str, value: float | None) -> str:
+    """The value of a rule with its unit; ``-`` for none."""
+    if value is None or rule == "eviction":
+        return "-"
+    if rule in _TIMES:
+        return duration(value)
+    return f"{value:.0f} %" if rule in _SHARES else short(value)
 
 
 def _alert(reading: Reading, seen: Snapshot) -> Alert | None:
@@ -123,6 +163,8 @@ def _alert(reading: Reading, seen: Snapshot) -> Alert | None:
             queue=reading.queue, their=verb(int(reading.value), "its", "their")
         ),
         known["sinceMs"] if known is not None and kept else None,
+        value=reading.value,
+        peak=max(reading.value, known.get("peak", 0)) if known is not None and kept else None,
     )
 
 

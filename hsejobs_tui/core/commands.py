@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hsejobs_tui.core.command import APP, Command, Rights
-from hsejobs_tui.core.command_sets import everywhere, jobs, lists, moving, others, queues
+from hsejobs_tui.core.command_sets import everywhere, jobs, moving, operations, others, queues
 
 #: All commands, in the order of the help.
 COMMANDS: tuple[Command, ...] = (
@@ -11,7 +11,7 @@ COMMANDS: tuple[Command, ...] = (
     *moving.COMMANDS,
     *jobs.COMMANDS,
     *queues.COMMANDS,
-    *lists.COMMANDS,
+    *operations.COMMANDS,
     *others.COMMANDS,
 )
 

@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.widgets import Static
 
 from hsejobs.errors import JobNotFound, JobsError
 from hsejobs.model import JobRecord
@@ -85,10 +84,10 @@ class Failures(View):
         session = self.session
         now, bounds = session.now(), session.bounds
         live = session.window.end is None
-        if now >= self._past_due or not live or bounds[0] < self._bounds[0]:
-            if not (bounds == self._bounds and not live):
-                self.past = await session.read(failures.read_past, session.source, bounds)
-                self._past_due, self._bounds = now + PAST_AGAIN, bounds
+        moved = bounds[0] < self._bounds[0] or (not live and bounds != self._bounds)
+        if moved or (live and now >= self._past_due):
+            self.past = await session.read(failures.read_past, session.source, bounds)
+            self._past_due, self._bounds = now + PAST_AGAIN, bounds
         if not self._busy and now >= self._due:
             self._busy = True
             self.run_worker(self._gather(), name="gather", exit_on_error=False)
@@ -117,9 +116,7 @@ class Failures(View):
     async def _read_known(self) -> None:
         session = self.session
         try:
-            self.known = await session.do(
-                failures.read_known, session.source, session.redis_now
-            )
+            self.known = await session.do(failures.read_known, session.source, session.redis_now)
         except JobsError as error:
             self._known_due = session.now() + AGAIN
             session.show_message(error)

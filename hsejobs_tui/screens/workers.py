@@ -62,12 +62,12 @@ class Workers(View):
     @property
     def jobs(self) -> Rows:
         """The list of running jobs."""
-        return list(self.query(Rows))[0]
+        return self.query(Rows).first()
 
     @property
     def consumers(self) -> Rows:
         """The list of consumers."""
-        return list(self.query(Rows))[1]
+        return self.query(Rows).last()
 
     @property
     def rows(self) -> Rows:
@@ -138,7 +138,11 @@ class Workers(View):
         """Opens the job, or the oldest job of the consumer."""
         one = self.chosen
         if one is None and self.consumers.has_focus:
-            of = [job for job in self.found.values() if job.worker and job.worker["id"] == self.rows.key]
+            of = [
+                job
+                for job in self.found.values()
+                if job.worker and job.worker["id"] == self.rows.key
+            ]
             one = of[0] if of else None
         if one is not None:
             self.session.open(JobPlace(one.job.queue, one.job.id))
@@ -193,7 +197,11 @@ def _progress(one: Running, plain: bool) -> Text:
         return Text("no progress yet", "dim")
     text = Text(charts.bar(job.progress, 100, BAR, ascii_only=plain), "run")
     text.append(f" {job.progress:.0f} %")
-    return text.append(f" {one_line(job.progress_message or '', 60)}") if job.progress_message else text
+    return (
+        text.append(f" {one_line(job.progress_message or '', 60)}")
+        if job.progress_message
+        else text
+    )
 
 
 def _where(one: Running) -> Text:

@@ -12,7 +12,7 @@ from hsejobs.model import JobRecord
 from hsejobs.wording import counted, verb
 from hsejobs_tui.core import charts, failures
 from hsejobs_tui.core.charts import moment_text
-from hsejobs_tui.core.failures import DAY, Known, Past, Since, Trend
+from hsejobs_tui.core.failures import Known, Past, Since, Trend
 from hsejobs_tui.core.groups import Group
 from hsejobs_tui.core.text import duration, safe, short
 from hsejobs_tui.session.session import session_of
@@ -56,7 +56,9 @@ class ErrorPane(Static):
         width, height = max(20, self.size.width - 2), self.size.height
         plain = session_of(self).options.ascii_only
         lines = [_title(shown, width, plain)]
-        lines += _wrapped(safe(group.sample_error or group.error, 800), width, 2 if height < 16 else 4)
+        lines += _wrapped(
+            safe(group.sample_error or group.error, 800), width, 2 if height < 16 else 4
+        )
         lines += [one for one in self._facts(shown) if one.plain]
         trace = _traceback(shown.sample)[: max(0, height - len(lines) - LEAST_ROWS - 2)]
         rows = height - len(lines) - 1 - len(trace) - bool(trace)
@@ -73,7 +75,9 @@ class ErrorPane(Static):
         window = session.window.name
         first = Text()
         if shown.past is not None:
-            first.append(f"{short(trend.count)} errors in {window}: {short(trend.failed)} for good, ")
+            first.append(
+                f"{short(trend.count)} errors in {window}: {short(trend.failed)} for good, "
+            )
             first.append(f"{short(trend.retried)} to be retried")
         else:
             first.append(f"{counted(trend.count, 'job')} of {window}")
@@ -85,7 +89,9 @@ class ErrorPane(Static):
         third = _first(shown, session.redis_now), _deploy(shown, session.redis_now)
         fourth = Text("", "dim")
         if group.count and session.has("retry"):
-            fourth.append(f"r retries {verb(group.count, 'it', f'all {group.count:,}')}, x removes; ")
+            fourth.append(
+                f"r retries {verb(group.count, 'it', f'all {group.count:,}')}, x removes; "
+            )
         if group.sample:
             fourth.append(f"Enter opens {safe(group.sample, 60)}; ")
         if session.has("pause"):
@@ -98,9 +104,7 @@ class ErrorPane(Static):
         start, end = (past.start, past.end) if past is not None else session.bounds
         scale = len(short(charts.highest(shown.trend.values)))
         cells = max(4, width - scale - 2)
-        drawn = charts.bar_chart(
-            shown.trend.values, cells, rows, style="fail", ascii_only=plain
-        )
+        drawn = charts.bar_chart(shown.trend.values, cells, rows, style="fail", ascii_only=plain)
         marks = [
             (one.at, SIGNS[one.kind][plain])
             for one in (past.marks if past is not None else ())

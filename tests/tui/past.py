@@ -1,4 +1,4 @@
-"""A past for the tests: errors, deploys and other marks at earlier times, as the scripts would have written them."""
+"""A past for the tests: errors and marks at earlier times, as the scripts write them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def mark(stage: Stage, ago: float, kind: str, text: str, queue: str | None = Non
     stage.redis.command("ZADD", keys.of(keys.marks("t"), "notes"), at, codec.dumps(raw))
 
 
-def fail(stage: Stage, job_id: str, error: str, org: str | None = None, code: str = "error") -> None:
+def fail(
+    stage: Stage, job_id: str, error: str, org: str | None = None, code: str = "error"
+) -> None:
     """Adds a job that fails now, and is counted in the history. No other job may be waiting."""
     from hsejobs.error_groups import normalized
 

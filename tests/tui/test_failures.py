@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from hsejobs_tui.core import failures
@@ -92,9 +94,7 @@ async def test_the_groups_obey_the_window_of_time(stage: Stage) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("size", [(120, 36), (200, 50)])
-async def test_less_than_a_fifth_of_the_lines_is_empty(
-    stage: Stage, size: tuple[int, int]
-) -> None:
+async def test_less_than_a_fifth_of_the_lines_is_empty(stage: Stage, size: tuple[int, int]) -> None:
     incident(stage)
     app = stage.app()
     async with app.run_test(size=size, notifications=True) as pilot:
@@ -151,4 +151,4 @@ def test_the_steps_of_the_history_do_not_overlap(stage: Stage) -> None:
     assert known is not None
     steps = known.steps["mail", "error", REFUSED]
     assert sum(count for _, _, count in steps) == 5
-    assert all(end <= begin for (_, end, _), (begin, _, _) in zip(steps, steps[1:], strict=False))
+    assert all(end <= begin for (_, end, _), (begin, _, _) in pairwise(steps))

@@ -93,9 +93,9 @@ async def test_stalled_jobs_of_dead_workers_come_first(stage: Stage) -> None:
         await pilot.press("3")
         await shows(pilot, "1 stalled", "its worker died")
         lines = text_of(app).splitlines()
-        assert next(n for n, line in enumerate(lines) if "stalled " in line and "org-9" in line) < next(
-            n for n, line in enumerate(lines) if "pid 99" in line
-        )
+        assert next(
+            n for n, line in enumerate(lines) if "stalled " in line and "org-9" in line
+        ) < next(n for n, line in enumerate(lines) if "pid 99" in line)
 
 
 @pytest.mark.anyio
@@ -118,7 +118,10 @@ async def test_a_silent_consumer_and_a_queue_without_one_stand_out(stage: Stage)
     begin(stage, "one", ago_ms=60_000)
     beat(stage, "one")
     stage.redis.command(
-        "ZADD", keys.of(keys.base("t", "mail"), "workers"), redis_ms(stage.redis) - 40_000, "worker-7-99"
+        "ZADD",
+        keys.of(keys.base("t", "mail"), "workers"),
+        redis_ms(stage.redis) - 40_000,
+        "worker-7-99",
     )
     app = stage.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
