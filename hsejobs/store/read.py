@@ -297,6 +297,29 @@ class JobReader:
         found = events_of(queue, [(entry[0], flat(entry[1])) for entry in entries])
         return (entries[-1][0].decode() if entries else "0-0"), found
 
+    def events_between(
+        self, queue: str, start_ms: int, end_ms: int | None = None, count: int = keys.EVENTS_KEPT
+    ) -> tuple[str, list[Event], int | None]:
+        """The newest ``count`` entries from ``start_ms`` to ``end_ms`` (None: now), oldest first.
+
+        With the position to continue from, and the time before which there may be no entry although
+        something happened: the feed keeps about ``EVENTS_KEPT``. None if it has all.
+        """
+        key = keys.of(self._base(queue), "events")
+        end = "+" if end_ms is None else str(end_ms)
+        entries = self.redis.command("XREVRANGE", key, end, start_ms, "COUNT", count)[::-1]
+        found = events_of(queue, [(entry[0], flat(entry[1])) for entry in entries])
+        length = self.redis.command("XLEN", key)
+        first = int(entries[0][0].partition(b"-")[0]) if len(entries) == count else None
+        if first is None and length >= keys.EVENTS_KEPT:
+            oldest = self.redis.command("XRANGE", key, "-", "+", "COUNT", 1)
+            first = int(oldest[0][0].partition(b"-")[0]) if oldest else None
+        if entries or end_ms is not None or not length:
+            last = entries[-1][0].decode() if entries else "0-0"
+        else:
+            last = self.redis.command("XREVRANGE", key, "+", "-", "COUNT", 1)[0][0].decode()
+        return last, found, first
+
 
 def job_of(queue: str, reply: Sequence[Any]) -> JobRecord:
     """The job in a reply of ``lua/job.lua``."""

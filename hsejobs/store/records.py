@@ -48,6 +48,12 @@ def _lock(queue: str, text: bytes | None) -> str | None:
     return key.removeprefix(f"{queue}.lock.") if isinstance(key, str) else None
 
 
+def _postponed(status: State, text: str | None, run_at: int | None) -> str | None:
+    """The reason of a postponement; None if it was for an earlier time. ``text``: the field ``wy``."""
+    at, _, reason = (text or "").partition(" ")
+    return reason if status is State.DELAYED and reason and at == str(run_at) else None
+
+
 def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
     """The job. Never raises because of the record's contents, so that a list can show the others."""
     record = pairs(row[1])
@@ -90,6 +96,7 @@ def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
         token=text(b"tk"),
         cancel=_cancel(record.get(b"cl")),
         lock=_lock(queue, record.get(b"lk")) if status is State.DELAYED else None,
+        postponed=_postponed(status, text(b"wy"), number(b"ra")),
         parent=Relative.parse(family[0]),
         root=Relative.parse(family[-1]),
         version=text(b"v") or "",

@@ -44,8 +44,9 @@ class Failures(View):
 
     SCOPE: ClassVar[str] = "failures"
 
-    def __init__(self) -> None:
+    def __init__(self, row: str = "") -> None:
         super().__init__()
+        self._row_wanted = row
         self.groups: dict[str, Group] = {}
         self.seen = self.total = 0
         self.past: Past | None = None
@@ -156,6 +157,10 @@ class Failures(View):
         self.trends = {group.key: self._trend(group) for group in shown.values()}
         ordered = failures.order(shown.values(), self.trends)[:1000]
         self.rows.fill([self._row(one) for one in ordered], whole=whole)
+        keys = [one.key for one in ordered]
+        if self._row_wanted in keys:
+            self.rows.go(keys.index(self._row_wanted))
+            self._row_wanted = ""
         self.draw()
 
     def _trend(self, group: Group) -> Trend:

@@ -35,6 +35,8 @@ def burst(app: Any, text: str) -> None:
         "\t": "tab",
         "\x11": "ctrl+q",
         "\x15": "ctrl+u",
+        "\x05": "ctrl+e",
+        "\x10": "ctrl+p",
     }
     for char in text:
         key = names.get(char) or _character_to_key(char)
@@ -79,7 +81,7 @@ async def test_an_edit_and_its_save_in_one_read(stage: Stage) -> None:
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "mail")
-        await pilot.press("n")
+        await pilot.press("n", "ctrl+e")
         await until(pilot, lambda: bool(app.screen.query(TextArea)), "the editor")
         await settle(pilot)
         app.screen.query_one(TextArea).text = ""

@@ -25,8 +25,8 @@ COMMANDS: tuple[Command, ...] = (
         "search",
         "slash",
         "Search",
-        "Search the queue's jobs by id, task, error, organization or payload.",
-        ("overview", "queue"),
+        "Search the queue's jobs by id, task, error, organization or payload; filter the events.",
+        ("overview", "queue", "events"),
     ),
     Command("order", "o", "Order", "Reverse the order of the list.", ("queue",), footer=False),
     Command(

@@ -1,4 +1,4 @@
-"""Commands of the workers, events and failures screens."""
+"""Commands of the workers screen and of the first start."""
 
 from __future__ import annotations
 
@@ -11,5 +11,14 @@ COMMANDS: tuple[Command, ...] = (
         "Other list",
         "Move to the other list of the screen: running jobs or consumers.",
         ("workers",),
+    ),
+    Command(
+        "sample",
+        "a",
+        "Add a sample job",
+        "Add a sample job while there is none; its payload is shown first.",
+        ("overview",),
+        writes=True,
+        footer=False,
     ),
 )

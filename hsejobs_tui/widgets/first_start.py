@@ -1,0 +1,80 @@
+"""The page before there was any job: what will be here, whether workers live, and how to add one."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widgets import Static
+
+from hsejobs_tui.core import first_start
+from hsejobs_tui.core.commands import by_id, keys_shown
+from hsejobs_tui.core.text import safe
+from hsejobs_tui.session.session import session_of
+
+#: The screens that the page explains.
+SCREENS = ("overview", "failures", "workers", "insight", "alerts", "events", "tenants")
+
+
+class FirstStart(Static):
+    """Shown instead of an empty list of queues."""
+
+    def __init__(self) -> None:
+        super().__init__(id="first-start", markup=False)
+        self._drawn = ""
+        self.display = False
+
+    def draw(self) -> None:
+        """Draws the page for the latest snapshot."""
+        text = self._text()
+        if text.plain != self._drawn:
+            self._drawn = text.plain
+            self.update(text)
+
+    def _text(self) -> Text:
+        session = session_of(self)
+        seen = session.snapshot
+        text = Text("\n")
+        if seen is None:
+            return text
+        about = seen.server.version if seen.server is not None else "Redis"
+        names = ", ".join(one.name for one in seen.queues)
+        whose = " for this organization" if session.confined else ""
+        text.append(f"  No job was added yet{whose}.\n\n", "bold")
+        text.append("  Redis    ", "dim").append(
+            f"{about}, {safe(session.options.place, 100)}\n", ""
+        )
+        text.append("  Queues   ", "dim")
+        if names:
+            text.append(f"{len(seen.queues)}: {safe(names, 200)}\n")
+        else:
+            text.append(
+                "none yet: a worker registers them; start one with `hsejobs worker`\n", "warn"
+            )
+        if not session.confined:
+            words, alive = first_start.workers_text(seen)
+            text.append("  Workers  ", "dim").append(
+                f"{safe(words, 200)}\n", "ok" if alive else "warn"
+            )
+        text.append("\n  What will be here\n", "bold")
+        for one in (by_id(name) for name in SCREENS):
+            if session.has(one.id):
+                text.append(f"    {one.keys} ", "key").append(f"{one.title:<10}")
+                text.append(f" {one.help}\n", "dim")
+        text.append("\n  What you can do\n", "bold")
+        for key, what in self._acts():
+            text.append(f"    {key:<2}", "key").append(f" {what}\n")
+        text.append("       `hsejobs demo` shows all of this with three hours of history\n", "dim")
+        return text
+
+    def _acts(self) -> list[tuple[str, str]]:
+        session = session_of(self)
+        acts = []
+        if session.source.infos:
+            sample = first_start.sample_of(session.source.infos, session.source.actor.role)
+            if sample is not None and session.has("sample"):
+                task = sample.task.name.rpartition(".")[2]
+                what = f"add a sample job: {task} of {sample.info.name}; its payload is shown first"
+                acts.append((keys_shown(by_id("sample")), what))
+            if session.has("enqueue"):
+                acts.append((keys_shown(by_id("enqueue")), "write a job with a form of its fields"))
+        acts.append(("?", "show what each key does"))
+        return acts
