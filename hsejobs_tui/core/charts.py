@@ -19,7 +19,7 @@ its scale: the value of its highest mark.
     ``grid[row][column]``, the first row on top; the last line explains the shades.
 ``bucket_grid(histograms, bounds_ms) -> list[list[int | None]]``
     The grid of ``heat_map`` from the histograms of ``Minute.wait`` or ``Minute.run``.
-``trend(values, *, better="down") -> str``
+``trend(values, *, better="down", least=0) -> str``
     ``better``, ``worse``, ``steady`` (``better=None``: ``more``, ``less``); ``""`` when too little is known.
 ``time_axis(start, end, cells, marks=(), *, ascii_only=False) -> str``
     ``02:00 ──▲───── 05:00`` below a chart of that many cells; ``column_of`` and ``moment_of`` convert between
@@ -77,17 +77,17 @@ def percent(share: float) -> str:
     return f"{min(shown, 99) if share < 1 else shown} %"
 
 
-def trend(values: Values, *, better: str | None = "down") -> str:
+def trend(values: Values, *, better: str | None = "down", least: float = 0) -> str:
     """How the last quarter of the values compares with the quarter before it.
 
     ``better``: which way is better, ``down`` or ``up``; None for figures of which neither is. A change of
-    less than a fifth is ``steady``; ``""`` if a quarter has no value.
+    less than a fifth, or of less than ``least``, is ``steady``; ``""`` if a quarter has no value.
     """
     quarter = max(1, len(values) // 4)
     now, before = _mean(values[-quarter:]), _mean(values[-2 * quarter : -quarter])
     if now is None or before is None:
         return ""
-    if abs(now - before) <= 0.2 * max(now, before):
+    if abs(now - before) <= max(least, 0.2 * max(now, before)):
         return "steady"
     if better is None:
         return "more" if now > before else "less"

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from hsejobs_tui.core.command import APP, Command, Rights
-from hsejobs_tui.core.command_sets import everywhere, jobs, moving, operations, others, queues
+from hsejobs_tui.core.command_sets import (
+    everywhere,
+    jobs,
+    lists,
+    moving,
+    operations,
+    others,
+    queues,
+)
 
 #: All commands, in the order of the help.
 COMMANDS: tuple[Command, ...] = (
     *everywhere.COMMANDS,
     *moving.COMMANDS,
+    *lists.COMMANDS,
     *jobs.COMMANDS,
     *queues.COMMANDS,
     *operations.COMMANDS,

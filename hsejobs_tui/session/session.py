@@ -16,6 +16,7 @@ from textual.screen import Screen
 
 from hsejobs.control.acts import explain
 from hsejobs.errors import JobsError, RedisRefused, RedisUnavailable
+from hsejobs.store.circuits import Circuit
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
@@ -34,6 +35,8 @@ from hsejobs_tui.session.places import Place
 T = TypeVar("T")
 #: Seconds between retries while Redis is unavailable.
 RETRY = 3.0
+#: Least seconds between two slow reads, and the largest share of the time that they take.
+SLOW_EVERY, SLOW_SHARE = 5.0, 0.02
 
 
 class Session:
@@ -51,6 +54,8 @@ class Session:
         self.depths = Depths()
         #: The window of time that all screens show.
         self.window = TimeWindow()
+        #: The circuits, as of the last slow read.
+        self.circuits: list[Circuit] = []
         #: Why Redis cannot be read; None while it can be.
         self.outage: str | None = None
         self.closed = False
@@ -61,6 +66,9 @@ class Session:
         self._act_pool = ThreadPoolExecutor(2, "act")
         self._soon = asyncio.Event()
         self._polling = True
+        self._slow: asyncio.Task[None] | None = None
+        self._slow_due = 0.0
+        self._slow_for: object = None
         #: Number of requested polls, and how many of them are complete.
         self._requested = self._completed = 0
 
@@ -98,8 +106,8 @@ class Session:
 
     @property
     def settled(self) -> bool:
-        """Whether no poll is running or requested."""
-        return not self._polling and not self._soon.is_set()
+        """Whether no poll or slow read is running or requested."""
+        return not self._polling and not self._soon.is_set() and self._slow is None
 
     @property
     def behind(self) -> bool:
@@ -114,6 +122,7 @@ class Session:
             requested = self._requested
             await self._poll_once()
             self._completed = requested
+            self._read_slowly()
             self._polling = False
             pause = self.options.refresh if self.outage is None else RETRY
             self._next_try = self.now() + pause
@@ -139,6 +148,30 @@ class Session:
         except JobsError as error:
             self.show_message(error)
         self.redraw()
+
+    def _read_slowly(self) -> None:
+        """Starts a slow read, if one is due: beside the polls, because it may take longer than one."""
+        screen = self._host.shown
+        if self._slow is not None or screen is None or self.outage is not None:
+            return
+        if self.now() >= self._slow_due or (screen, self.window) != self._slow_for:
+            self._slow_for = (screen, self.window)
+            self._slow = asyncio.create_task(self._slow_once())
+
+    async def _slow_once(self) -> None:
+        began = self.now()
+        try:
+            await self._host.poll_slowly()
+            self.redraw()
+        except RedisUnavailable:
+            # The next poll reports it.
+            pass
+        except JobsError as error:
+            self.show_message(error)
+        finally:
+            took = self.now() - began
+            self._slow_due = self.now() + max(SLOW_EVERY, took / SLOW_SHARE)
+            self._slow = None
 
     # -- the latest snapshot
 
