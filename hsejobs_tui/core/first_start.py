@@ -36,15 +36,6 @@ class Sample:
         return "Its task really runs, with this payload."
 
 
-def is_empty(seen: Snapshot) -> bool:
-    """Whether no queue has a job, nor had one in the last hour."""
-    return not any(
-        one.waiting + one.active + one.delayed + one.completed + one.failed
-        or any(minute.added or minute.ended for minute in one.minutes)
-        for one in seen.queues
-    )
-
-
 def had_jobs(source: LiveSource, seen: Snapshot) -> bool:
     """Whether there was a job before, in the last 30 days. Raises RedisUnavailable."""
     if source.org is not None:

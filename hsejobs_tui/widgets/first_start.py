@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 from rich.text import Text
+from textual.screen import Screen
 from textual.widgets import Static
 
 from hsejobs_tui.core import first_start
 from hsejobs_tui.core.commands import by_id, keys_shown
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.session.session import session_of
+from hsejobs_tui.widgets.rows import Rows
 
 #: The screens that the page explains.
 SCREENS = ("overview", "failures", "workers", "insight", "alerts", "events", "tenants")
 
 
+async def welcome(screen: Screen[None], *, empty: bool) -> bool:
+    """Shows the page instead of the list of queues while no job was ever added; returns whether it does."""
+    session = session_of(screen)
+    pages = screen.query(FirstStart)
+    if not pages and empty and session.snapshot is not None:
+        if await session.read(first_start.had_jobs, session.source, session.snapshot):
+            return False
+        await screen.mount(FirstStart(), before="#below")
+    if not pages and not empty:
+        return False
+    page, rows = screen.query_one(FirstStart), screen.query_one(Rows)
+    page.display = empty
+    screen.set_class(empty, "-first")
+    if empty:
+        page.draw()
+    elif session.outage is None:
+        await page.remove()
+        rows.focus()
+    return empty
+
+
 class FirstStart(Static):
-    """Shown instead of an empty list of queues."""
+    """The page."""
 
     def __init__(self) -> None:
         super().__init__(id="first-start", markup=False)
         self._drawn = ""
-        self.display = False
 
     def draw(self) -> None:
         """Draws the page for the latest snapshot."""
