@@ -298,27 +298,31 @@ class JobReader:
         return (entries[-1][0].decode() if entries else "0-0"), found
 
     def events_between(
-        self, queue: str, start_ms: int, end_ms: int | None = None, count: int = keys.EVENTS_KEPT
+        self, queue: str, start_ms: int, end_ms: int | None = None
     ) -> tuple[str, list[Event], int | None]:
-        """The newest ``count`` entries from ``start_ms`` to ``end_ms`` (None: now), oldest first.
+        """The events from ``start_ms`` to ``end_ms`` (None: now), oldest first.
 
-        With the position to continue from, and the time before which there may be no entry although
-        something happened: the feed keeps about ``EVENTS_KEPT``. None if it has all.
+        With the position to continue from, and, if the feed has dropped events of that time, the time
+        of the oldest one that it has: it keeps about ``EVENTS_KEPT`` entries.
         """
-        key = keys.of(self._base(queue), "events")
+        key, count = keys.of(self._base(queue), "events"), keys.EVENTS_KEPT
         end = "+" if end_ms is None else str(end_ms)
-        entries = self.redis.command("XREVRANGE", key, end, start_ms, "COUNT", count)[::-1]
-        found = events_of(queue, [(entry[0], flat(entry[1])) for entry in entries])
-        length = self.redis.command("XLEN", key)
-        first = int(entries[0][0].partition(b"-")[0]) if len(entries) == count else None
-        if first is None and length >= keys.EVENTS_KEPT:
-            oldest = self.redis.command("XRANGE", key, "-", "+", "COUNT", 1)
-            first = int(oldest[0][0].partition(b"-")[0]) if oldest else None
-        if entries or end_ms is not None or not length:
-            last = entries[-1][0].decode() if entries else "0-0"
-        else:
-            last = self.redis.command("XREVRANGE", key, "+", "-", "COUNT", 1)[0][0].decode()
-        return last, found, first
+        entries = self.redis.command("XREVRANGE", key, end, "-", "COUNT", count)[::-1]
+        kept = len(entries)
+        if end_ms is not None and kept < count:
+            kept += len(self.redis.command("XRANGE", key, end_ms + 1, "+", "COUNT", count - kept))
+        last = entries[-1][0].decode() if entries else "0-0"
+        times = [int(entry[0].partition(b"-")[0]) for entry in entries]
+        found = events_of(
+            queue,
+            [
+                (one[0], flat(one[1]))
+                for one, at in zip(entries, times, strict=True)
+                if at >= start_ms
+            ],
+        )
+        cut = kept >= count and bool(times) and times[0] > start_ms
+        return last, found, times[0] if cut else None
 
 
 def job_of(queue: str, reply: Sequence[Any]) -> JobRecord:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from hsejobs.store.circuits import Circuit
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
 from hsejobs.watch.alerts import CALM_AT, Limits, Reading, readings, server_readings
@@ -98,6 +100,27 @@ def active_alerts(seen: Snapshot, limits: Limits) -> list[Alert]:
     if seen.server is not None:
         about = [_alert(one, seen) for one in server_readings(seen.server)]
         found += [one for one in about if one is not None]
+    return by_level(found)
+
+
+def circuit_alerts(circuits: Iterable[Circuit]) -> list[Alert]:
+    """An alert for each circuit that is not closed."""
+    return [
+        Alert(
+            "warning" if one.state == "open" else "note",
+            "circuit",
+            one.host,
+            f"circuit {'held open by a person' if one.manual else one.state}: calls are postponed",
+            "c closes it (6)" if one.manual else "see its last error (6)",
+            one.since,
+        )
+        for one in circuits
+        if one.state != "closed"
+    ]
+
+
+def by_level(found: Iterable[Alert]) -> list[Alert]:
+    """The alerts, most severe first."""
     return sorted(found, key=lambda one: (LEVELS.index(one.level), one.queue))
 
 
@@ -152,6 +175,11 @@ def _alert(reading: Reading, seen: Snapshot) -> Alert | None:
     kept = known is not None and known["state"] == "on"
     if reading.value <= reading.limit * (CALM_AT if kept else 1):
         return None
+    since = known["sinceMs"] if known is not None and kept else None
+    peak = max(reading.value, known.get("peak", 0)) if known is not None and kept else None
+    if since is None and reading.rule in _TIMES:
+        # A time that grows tells itself when it exceeded the limit, and it is the longest now.
+        since, peak = seen.now - int(reading.value - reading.limit), reading.value
     critical = reading.rule in CRITICAL
     critical = critical or (reading.rule == "failures" and reading.value >= CRITICAL_PERCENT)
     return Alert(
@@ -162,9 +190,9 @@ def _alert(reading: Reading, seen: Snapshot) -> Alert | None:
         _TODO[reading.rule].format(
             queue=reading.queue, their=verb(int(reading.value), "its", "their")
         ),
-        known["sinceMs"] if known is not None and kept else None,
+        since,
         value=reading.value,
-        peak=max(reading.value, known.get("peak", 0)) if known is not None and kept else None,
+        peak=peak,
     )
 
 

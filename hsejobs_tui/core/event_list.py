@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hsejobs.errors import InvalidOption
-from hsejobs.model import JobRecord
+from hsejobs.model import JobRecord, State
 from hsejobs.store.feed import NO_JOB, Event
 from hsejobs.wording import during
 from hsejobs_tui.core.source import LiveSource
@@ -17,8 +17,6 @@ from hsejobs_tui.core.view import kind_of
 
 #: Events that are kept for the list: the newest.
 KEPT = 20_000
-#: Entries that one read takes from a feed.
-KEPT_ENTRIES = 2_000
 #: Jobs of one event that are listed: a bulk act has thousands.
 JOBS_LISTED = 200
 FIELDS = ("event", "queue", "id", "org")
@@ -135,22 +133,13 @@ def read(
     Updates ``since``. Raises RedisUnavailable.
     """
     found: list[Event] = []
-    oldest: int | None = None
+    reaches: int | None = None
     for queue in list(source.infos):
-        known = since.get(queue)
-        if known is None:
-            since[queue], news, first = source.reader.events_between(queue, start, end)
-            if first is not None and first > start:
-                oldest = max(oldest or 0, first)
-        elif end is None:
-            since[queue], news = source.reader.events(queue, known, count=KEPT_ENTRIES)
-        else:
-            continue
-        for event in news:
-            jobs = tuple(one for one in event.jobs if source.org in (None, one[1]))
-            if jobs:
-                found.append(Event(event.at, event.queue, event.kind, jobs))
-    return sorted(found, key=lambda event: event.at), oldest
+        since[queue], news, oldest = source.feed(queue, since.get(queue), start, end)
+        found += news
+        if oldest is not None:
+            reaches = max(reaches or 0, oldest)
+    return sorted(found, key=lambda event: event.at), reaches
 
 
 def reasons(source: LiveSource, shown: Sequence[Happened]) -> dict[int, tuple[str, str]]:
@@ -179,11 +168,16 @@ def reason(one: Happened, job: JobRecord) -> str:
         return _error(one, job)
     if one.kind in ("postponed", "delayed") and job.run_at is not None and job.run_at > one.at:
         after = f"runs in {duration(job.run_at - one.at)}"
-        return f"{after}: {job.postponed}" if one.kind == "postponed" and job.postponed else after
+        code, _, about = (job.postponed or "").partition(" ")
+        if one.kind != "postponed" or not code:
+            return after
+        return f"{code.replace('_', ' ')}{about and f' {about}'}; {after}"
     if one.kind == "completed" and job.finished_at and job.processed_at:
         return f"ran {duration(job.finished_at - job.processed_at)}"
     if one.kind == "active" and job.attempts_made:
         return f"attempt {job.attempts_made} of {job.attempts}" if job.attempts_made > 1 else ""
+    if one.kind == "progress" and job.status is State.ACTIVE:
+        return f"{job.progress:.0f} % {one_line(job.progress_message or '', 200)}"
     if one.kind == "stalled":
         return "its worker died, or its lease ended"
     if one.kind == "cancelling" and job.cancel:

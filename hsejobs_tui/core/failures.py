@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hsejobs.store.marks import Mark, Marks
+from hsejobs.store.marks import Mark
 from hsejobs.store.minutes import Minute
 from hsejobs_tui.core.groups import Group
 from hsejobs_tui.core.source import LiveSource
@@ -89,7 +89,7 @@ class Known:
             return None
         first = min(starts)
         # A deploy within the first step counts as before it: its jobs run from then on.
-        until = max(first, min((end for _, end, _ in steps[:1]), default=first))
+        until = steps[0][1] if steps and steps[0][0] <= first else first
         older = [one for one in self.deploys if one.at < until]
         found = Since(first, older[-1] if older else None)
         for (_, before, _), (begin, _, _) in zip(steps[-2::-1], steps[:0:-1], strict=True):
@@ -140,11 +140,7 @@ def read_known(source: LiveSource, now: int) -> Known | None:
     """
     if source.org is not None:
         return None
-    deploys = [
-        one
-        for one in Marks(source.redis, source.options.prefix).between(now - 30 * DAY, now)
-        if one.kind == "deploy"
-    ]
+    deploys = [one for one in source.marks(now - SPANS[0][0], now) if one.kind == "deploy"]
     known = Known(deploys=deploys)
     begin = (now - SPANS[0][0]) // HOUR * HOUR
     for (_, step, length), finer in zip(SPANS, [*SPANS[1:], None], strict=True):

@@ -14,6 +14,8 @@ from hsejobs_tui.core.view import kind
 IDS_KEPT = 200_000
 #: The newest minutes whose failures are counted: a day.
 MINUTES = 1_440
+#: How many of the newest jobs of a group are kept.
+NEWEST = 30
 
 
 @dataclass(slots=True)
@@ -42,6 +44,8 @@ class Group:
     orgs: Counter[str] = field(default_factory=Counter)
     tasks: Counter[str] = field(default_factory=Counter)
     minutes: Counter[int] = field(default_factory=Counter)
+    #: The newest jobs: when each failed, its id, organization and task.
+    newest: list[tuple[int, str, str, str]] = field(default_factory=list)
 
     @property
     def key(self) -> str:
@@ -57,6 +61,8 @@ class Group:
             self.last, self.sample, self.sample_error = at, job.id, job.failed_reason or ""
         self.orgs[job.organization_id or ""] += 1
         self.tasks[job.name] += 1
+        if len(self.newest) < NEWEST:
+            self.newest.append((at, job.id, job.organization_id or "", job.name))
         minute = at // 60_000
         # The newest come first, as they are listed.
         if minute > self.last // 60_000 - MINUTES:

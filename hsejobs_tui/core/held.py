@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from hsejobs.model import State
-from hsejobs.store import keys
 from hsejobs.store.circuits import Circuit
-from hsejobs.store.read_live import PATIENCE, Snapshot
-from hsejobs.wording import counted
-from hsejobs_tui.core.alerts import Alert
+from hsejobs.store.read_live import Snapshot
+from hsejobs.store.work import REASON_BYTES
 from hsejobs_tui.core.source import LiveSource
 
 #: Delayed jobs of a queue whose reasons are read, those that are due first.
@@ -64,56 +61,16 @@ def read(source: LiveSource, seen: Snapshot) -> Circuited:
 
 def _count(source: LiveSource, queue: str, found: Circuited) -> None:
     """Adds the delayed jobs of a queue to the circuits that they wait for."""
-    base = keys.base(source.options.prefix, queue)
-    index = keys.index(base, State.DELAYED, source.org)
-    rows = source.redis.command("ZRANGE", index, 0, READ, "WITHSCORES", patience=PATIENCE)
-    ids, scores = rows[: 2 * READ : 2], rows[1 : 2 * READ : 2]
-    reasons = (
-        source.redis.batch(
-            [(None, ("HGET", keys.of(base, "job", one.decode()), "wy")) for one in ids],
-            patience=PATIENCE,
-        )
-        if ids
-        else []
-    )
-    for score, reason in zip(scores, reasons, strict=True):
-        at, _, rest = (reason or b"").decode("utf-8", "replace").partition(" ")
-        code, _, about = rest.partition(" ")
-        # A reason holds until the time that it names; a long name is cut off in it.
-        if code == "circuit_open" and about and at == str(int(float(score))):
-            for one in found.circuits:
-                if one.name == about or (len(rest.encode()) >= 48 and one.name.startswith(about)):
-                    held = found.held[one.name]
-                    held.queues[queue] += 1
-                    held.more = held.more or len(rows) > 2 * READ
-                    break
-
-
-def alerts(found: Circuited) -> list[Alert]:
-    """An alert for each circuit that is not closed, or is held open by a person."""
-    made = []
-    for one in found.circuits:
-        if one.state == "closed":
+    reasons, more = source.postponed(queue, READ)
+    for reason in reasons:
+        code, _, about = reason.partition(" ")
+        if code != "circuit_open" or not about:
             continue
-        held = found.held.get(one.name, Held())
-        queue = held.queues.most_common(1)[0][0] if held.queues else ""
-        how = "held open by a person" if one.manual else one.state
-        what = f"circuit of {one.host} is {how}"
-        if held.count:
-            what += f" and holds {held.text} {'job' if held.count == 1 else 'jobs'}"
-        todo = "c closes it (6)" if one.manual else "see its last error (6)"
-        level = "warning" if held.count or one.manual else "note"
-        made.append(
-            Alert(level, "circuit", queue or one.host, what, todo, one.since, value=held.count)
-        )
-    return made
-
-
-def mark(found: Circuited, queue: str) -> str:
-    """What a queue's line says of the circuits that hold its jobs: ``178 held by 1 circuit``; or ''."""
-    holding = {name: held for name, held in found.held.items() if held.queues[queue]}
-    count = sum(held.queues[queue] for held in holding.values())
-    more = any(held.more for held in holding.values())
-    if not count:
-        return ""
-    return f"{count:,}{'+' * more} held by {counted(len(holding), 'circuit')}"
+        # A long name is cut off in the reason.
+        cut = len(reason.encode()) >= REASON_BYTES - 2
+        for one in found.circuits:
+            if one.name == about or (cut and one.name.startswith(about)):
+                held = found.held[one.name]
+                held.queues[queue] += 1
+                held.more = held.more or more
+                break

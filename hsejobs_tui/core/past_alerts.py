@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hsejobs.control import audit, history
-from hsejobs.errors import Forbidden
 from hsejobs.store.marks import Mark
 from hsejobs_tui.core.alerts import Alert
 from hsejobs_tui.core.source import LiveSource
@@ -15,27 +13,8 @@ _ENDED = " ended: "
 
 
 def read(source: LiveSource, bounds: tuple[int, int]) -> list[Mark]:
-    """The marks of alerts in a window of time; none for a member. Raises RedisUnavailable."""
-    try:
-        found = history.list_marks(source.redis, source.options.prefix, *bounds, source.actor)
-    except Forbidden:
-        return []
-    return [one for one in found if one.kind == "alert"]
-
-
-def paused_by(source: LiveSource, queue: str, paused_at: int) -> str:
-    """Who paused the queue at that Redis time, by the audit log; '' if it does not tell."""
-    found = audit.page(
-        source.redis,
-        source.options.prefix,
-        source.actor,
-        [queue],
-        queue=queue,
-        act="pause",
-        limit=1,
-    )
-    # The entry is written by the script that pauses.
-    return next((one.who for one in found.entries if one.at >= paused_at - 1_000), "")
+    """The marks of alerts in a window of time. Raises RedisUnavailable."""
+    return [one for one in source.marks(*bounds) if one.kind == "alert"]
 
 
 def over(kept: Sequence[Alert], marks: Iterable[Mark], bounds: tuple[int, int]) -> list[Alert]:

@@ -35,7 +35,8 @@ class FormLine(Line):
     """The input of a field; Up and Down go to the fields above and below."""
 
     def __init__(self, field: Field, value: str) -> None:
-        super().__init__(value, corrects=True)
+        hint = "" if field.required else safe(field.hint, 200)
+        super().__init__(value, placeholder=hint, corrects=True)
         self.field = field
 
     def on_key(self, event: events.Key) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from rich.text import Text
-from textual.command import CommandPalette, Hit, Hits, Provider
+from textual.app import ComposeResult
+from textual.command import CommandPalette, Hit, Hits, Provider, SearchIcon
 from textual.content import Content
 
 from hsejobs.errors import JobsError
@@ -180,3 +181,10 @@ class Menu(CommandPalette):
             placeholder="A command, queue, organization, error, or a job's id",
             id="--command-palette",
         )
+
+    def compose(self) -> ComposeResult:
+        """Textual's palette, with a sign that every terminal has."""
+        for widget in super().compose():
+            if isinstance(widget, SearchIcon):
+                widget.icon = ">"
+            yield widget

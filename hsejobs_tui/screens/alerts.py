@@ -61,9 +61,8 @@ class Alerts(View):
         for one in session.alerts:
             pause = (one.queue, one.since or 0)
             if one.rule == "paused" and pause not in self.paused and session.has("pause"):
-                self.paused[pause] = await session.read(
-                    past_alerts.paused_by, session.source, *pause
-                )
+                who = await session.read(session.source.paused_by, *pause)
+                self.paused[pause] = who or ""
 
     @property
     def every(self) -> list[Alert]:
@@ -101,7 +100,7 @@ class Alerts(View):
             words.append(f"worst {value_text(rule, one.peak)}")
         if who := self.paused.get((one.queue, one.since or 0)):
             words.append(f"paused by {safe(who, 60)}")
-        text.append("\n" + ", ".join(words), "dim")
+        text.append("\n" + ", ".join(words) if words else "", "dim")
         return text.append("\n").append(safe(one.todo, 300), "default") if one.todo else text
 
     def draw(self) -> None:

@@ -25,11 +25,11 @@ from hsejobs_tui.widgets.rows import WIDE, Column, Row, Rows
 
 COLUMNS = (
     Column("10m", 5, right=True),
-    Column("errors", 12, wide=29),
+    Column("errors", 12, wide=24),
     Column("jobs", 6, right=True),
-    Column("queue", 9, wide=17),
-    Column("kind", 17, wide=22),
-    Column("since", 10, wide=14),
+    Column("queue", 9, wide=14),
+    Column("kind", 17, wide=18),
+    Column("since", 10, wide=12),
     Column("last", 5, right=True, above=100),
     Column("error", 0),
 )
@@ -175,7 +175,7 @@ class Failures(View):
     def _row(self, one: Group) -> Row:
         now, trend = self.session.redis_now, self.trends[one.key]
         plain = self.session.options.ascii_only
-        cells = (29 if self.size.width >= WIDE else 12) - 5
+        cells = (24 if self.size.width >= WIDE else 12) - 5
         errors = Text("-", "dim")
         if trend.values and trend.count:
             drawn = charts.spark(trend.values, cells - 1, scale=None, ascii_only=plain)
@@ -198,14 +198,15 @@ class Failures(View):
         """Draws the list as high as its rows, and the group under the cursor in the rest."""
         super().draw()
         room = self.size.height - 4
-        self.rows.styles.height = max(2, min(self.rows.total + 1, room // 2, room))
+        rows = max(2, min(self.rows.lines + 1, room // 2))
+        self.rows.styles.height = rows
         group = self.group
         trend = self.trends.get(group.key, Trend()) if group else Trend()
         shown = None
         if group is not None:
             since = self._since(group)
             shown = Shown(group, trend, since, self.known, self.past, self.sample)
-        self.query_one(ErrorPane).show(shown)
+        self.query_one(ErrorPane).show(shown, self.size.width, max(0, room - rows))
 
     def on_resize(self) -> None:
         """Draws again, because columns and heights depend on the size."""

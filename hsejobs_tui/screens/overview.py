@@ -163,7 +163,7 @@ class Overview(OneQueue):
         plain, width, height = session.options.ascii_only, self.size.width, self.size.height
         lines = strip(self._figures, width, _strip_rows(width, height), ascii_only=plain)
         place = self.query_one("#strip")
-        place.display = bool(lines)
+        place.display = bool(lines) and not self._welcoming
         self.set_text("strip", _text(lines))
         self._draw_rows(Layout(width, plain, live, not session.confined))
         room = height - len(lines) - 5 + (height < 16)

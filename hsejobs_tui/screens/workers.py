@@ -153,13 +153,13 @@ class Workers(View):
         if one is None:
             return Text()
         job = one.job
-        text = Text(f"{safe(job.id, 80)} of {job.queue}, attempt {job.attempts_made}", "dim")
+        text = Text(f"{safe(job.id, 80)} of {job.queue}, attempt {job.attempts_made}")
         text.append(f" of {job.attempts}, ").append_text(_where(one)).append("\n")
         owner = safe(job.organization_id or "no organization", 80)
         text.append(f"{safe(job.name, 120)} for {owner}")
         if job.progress or job.progress_message:
             text.append(f": {job.progress:.0f} % {one_line(job.progress_message or '', 200)}")
-        return text
+        return text.append("; K cancels it", "dim") if self.session.has("cancel") else text
 
     async def do_cancel(self) -> None:
         """Cancels the running job under the cursor."""
@@ -194,7 +194,7 @@ def _progress(one: Running, plain: bool) -> Text:
     if job.cancel is not None:
         return Text("cancelling", "warn")
     if not job.progress and not job.progress_message:
-        return Text("no progress yet", "dim")
+        return Text("no progress", "dim")
     text = Text(charts.bar(job.progress, 100, BAR, ascii_only=plain), "run")
     text.append(f" {job.progress:.0f} %")
     return (

@@ -21,7 +21,7 @@ from hsejobs.store.client import RedisClient
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
 from hsejobs_tui.core.acting import acts_of
-from hsejobs_tui.core.alerts import Alert, active_alerts
+from hsejobs_tui.core.alerts import Alert, active_alerts, by_level, circuit_alerts
 from hsejobs_tui.core.command import Command, Rights
 from hsejobs_tui.core.commands import by_id, for_scope
 from hsejobs_tui.core.depth import Depths
@@ -183,7 +183,10 @@ class Session:
     @property
     def alerts(self) -> list[Alert]:
         """The active alerts of the latest snapshot, most severe first."""
-        return active_alerts(self.snapshot, self.options.limits) if self.snapshot else []
+        if self.snapshot is None:
+            return []
+        found = active_alerts(self.snapshot, self.options.limits)
+        return by_level([*found, *circuit_alerts(self.circuits)])
 
     @property
     def bounds(self) -> tuple[int, int]:

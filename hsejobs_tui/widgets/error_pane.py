@@ -43,32 +43,47 @@ class ErrorPane(Static):
         super().__init__(id="error-pane", markup=False)
         self._drawn: object = None
 
-    def show(self, shown: Shown | None) -> None:
-        """Draws the group; None for none."""
-        text = Text() if shown is None else self._text(shown)
+    def show(self, shown: Shown | None, width: int, height: int) -> None:
+        """Draws the group, None for none, in so many cells: the layout may not have been done yet."""
+        text = Text() if shown is None else self._text(shown, max(20, width - 2), height)
         drawn = (text.plain, text.spans)
         if drawn != self._drawn:
             self._drawn = drawn
             self.update(text)
 
-    def _text(self, shown: Shown) -> Text:
+    def _text(self, shown: Shown, width: int, height: int) -> Text:
         group = shown.group
-        width, height = max(20, self.size.width - 2), self.size.height
         plain = session_of(self).options.ascii_only
         lines = [_title(shown, width, plain)]
         lines += _wrapped(
             safe(group.sample_error or group.error, 800), width, 2 if height < 16 else 4
         )
         lines += [one for one in self._facts(shown) if one.plain]
-        trace = _traceback(shown.sample)[: max(0, height - len(lines) - LEAST_ROWS - 2)]
-        rows = height - len(lines) - 1 - len(trace) - bool(trace)
+        more = self._more(shown)
+        room = height - len(lines) - 1
+        rows = room
+        if more and room > LEAST_ROWS:
+            # The chart gets what the jobs and the traceback leave, and at least a half.
+            rows = max(LEAST_ROWS, room - len(more), room // 2)
         if rows >= 2 and shown.trend.values:
             lines += self._chart(shown, width, rows, plain)
-        if trace:
-            lines += [Text("newest traceback", "dim"), *trace]
+        lines += more
         for line in lines:
             line.truncate(width, overflow="crop" if plain else "ellipsis")
         return Text("\n").join([Text(" ") + line for line in lines[: max(1, height)]])
+
+    def _more(self, shown: Shown) -> list[Text]:
+        """The traceback of the newest job, and the newest jobs."""
+        now, lines = session_of(self).redis_now, _traceback(shown.sample)
+        if lines:
+            lines = [Text("newest traceback", "dim"), *lines]
+        if shown.group.newest:
+            lines.append(Text("newest jobs", "dim"))
+        for at, job_id, org, task in shown.group.newest:
+            line = Text(f"{moment_text(at, max(0, now - at)):>8}  {safe(job_id, 40):<24}")
+            line.append(f" {safe(org or '-', 40):<20} {safe(task.rpartition('.')[2], 40)}")
+            lines.append(line)
+        return lines
 
     def _facts(self, shown: Shown) -> list[Text]:
         session, group, trend = session_of(self), shown.group, shown.trend
@@ -177,4 +192,4 @@ def _traceback(sample: JobRecord | None) -> list[Text]:
     """The traceback of the newest error, its last lines first cut off."""
     error = sample.errors[-1] if sample is not None and sample.errors else {}
     text = str(error.get("traceback") or "")
-    return [Text(safe(line, 300), "dim") for line in text.splitlines() if line.strip()]
+    return [Text(safe(line, 300)) for line in text.splitlines() if line.strip()]

@@ -26,7 +26,9 @@ REPORT = {
 async def test_a_sample_job_with_one_key_and_its_question(
     stage: Stage, size: tuple[int, int]
 ) -> None:
-    registry.save(stage.redis, "t", QueueInfo("post", [TaskInfo("p.send", {})], outbound=True))
+    for name in ("mail", "post"):
+        info = QueueInfo(name, [TaskInfo(f"{name}.send", {})], outbound=True)
+        registry.save(stage.redis, "t", info)
     registry.save(stage.redis, "t", QueueInfo("reports", [TaskInfo("r.report", REPORT)]))
     beat(stage)
     app = stage.app()
