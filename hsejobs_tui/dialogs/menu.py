@@ -5,8 +5,10 @@ Imported when it is opened first. Names are data: they are never read as markup.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -24,6 +26,9 @@ from hsejobs_tui.session.session import Session, session_of
 ACTS, OPENS, QUEUES, TENANTS, ERRORS, MOVES = 50.0, 40.0, 30.0, 20.0, 10.0, 0.0
 _COMMANDS = {2: ACTS, 1: OPENS, 0: MOVES}
 _WHOLE = 100.0
+#: Seconds for which a search waits for what the menu reads when it opens.
+LONGEST = 1.0
+T = TypeVar("T")
 
 
 class Found(Provider):
@@ -126,21 +131,45 @@ class Jobs(Found):
             yield Hit(3 * _WHOLE, Text(name), run, name, Content(safe(what, 200)).markup)
 
 
-class Tenants(Found):
-    """The busiest organizations: the jobs of one, in the queue where it has most."""
+class Read(Found, Generic[T]):
+    """A part of the menu that is read from Redis when it opens: beside it, as Redis may not answer."""
 
-    def __init__(self, *args: object) -> None:
-        super().__init__(*args)  # type: ignore[arg-type]
-        self.found: list[menu.Tenant] = []
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._reading: asyncio.Task[list[T]] | None = None
+
+    async def read(self) -> list[T]:
+        """Reads what can be found. Raises RedisUnavailable."""
+        raise NotImplementedError
 
     async def startup(self) -> None:
+        """Begins to read."""
+        self._reading = asyncio.create_task(self.read())
+
+    async def found(self) -> list[T]:
+        """What was read; nothing while Redis takes long."""
+        if self._reading is not None:
+            with contextlib.suppress(JobsError, TimeoutError):
+                return await asyncio.wait_for(asyncio.shield(self._reading), LONGEST)
+        return []
+
+    async def shutdown(self) -> None:
+        """Ends a read that nobody waits for any more."""
+        if self._reading is not None and self._reading.cancel():
+            with contextlib.suppress(JobsError, asyncio.CancelledError):
+                await self._reading
+
+
+class Tenants(Read[menu.Tenant]):
+    """The busiest organizations: the jobs of one, in the queue where it has most."""
+
+    async def read(self) -> list[menu.Tenant]:
         """Reads the organizations."""
-        session = self.session
-        self.found = await session.do(menu.tenants, session.source)
+        return await self.session.do(menu.tenants, self.session.source)
 
     async def search(self, query: str) -> Hits:
         """Organizations whose id matches."""
-        for one in self.found:
+        for one in await self.found():
             what = f"{one.jobs:,} jobs in {one.queue}"
             place = QueuePlace(one.queue, one.state, f'org="{one.name}"')
             run = self.opens(place)
@@ -148,21 +177,17 @@ class Tenants(Found):
                 yield hit
 
 
-class Errors(Found):
+class Errors(Read[menu.ErrorGroup]):
     """The errors of the window: the group on the failures screen."""
 
-    def __init__(self, *args: object) -> None:
-        super().__init__(*args)  # type: ignore[arg-type]
-        self.found: list[menu.ErrorGroup] = []
-
-    async def startup(self) -> None:
+    async def read(self) -> list[menu.ErrorGroup]:
         """Reads the groups."""
         session = self.session
-        self.found = await session.do(menu.errors, session.source, session.bounds)
+        return await session.do(menu.errors, session.source, session.bounds)
 
     async def search(self, query: str) -> Hits:
         """Groups whose kind, text or queue matches."""
-        for one in self.found:
+        for one in await self.found():
             name = one.text if one.text.startswith(one.kind) else f"{one.kind}: {one.text}"
             what = f"{one.count:,} errors in {one.queue}, {self.session.window.name}"
             run = self.opens(ListPlace("failures", one.key))

@@ -90,6 +90,8 @@ class Overview(OneQueue):
 
         if self._welcoming:
             await add_sample(self.session)
+        else:
+            self.session.show_message("there are jobs already: n writes one")
 
     async def poll_slowly(self) -> None:
         """Reads the past of the window, and the causes of what is wrong now."""

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from hsejobs.model import State
 from hsejobs.store import registry
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs_tui.screens.queue import QueueView
+from tests.support.server import Server
 from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, text_of, until
 from tests.tui.past import fail
@@ -30,9 +30,7 @@ async def test_acts_come_before_moves(stage: Stage) -> None:
         await pilot.press("ctrl+p")
         await shows(pilot, "Retry", "Remove")
         shown = text_of(app)
-        assert (
-            shown.index("Retry") < shown.index("Open the row") if "Open the row" in shown else True
-        )
+        assert shown.index("Retry") < shown.index("Clean") < shown.index("Search")
         assert "Move one row" not in shown
         await pilot.press(*"retr", "enter")
         await until(pilot, lambda: stage.counts()["waiting"] == 1, "the retry")
@@ -101,4 +99,18 @@ def test_the_menu_is_loaded_late() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "hsejobs_tui" not in done.stdout
-    assert State.FAILED
+
+
+@pytest.mark.anyio
+async def test_the_menu_opens_while_redis_does_not_answer(
+    stage: Stage, redis_server: Server
+) -> None:
+    app = stage.app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await shows(pilot, "mail")
+        redis_server.stop()
+        await shows(pilot, "STALE")
+        await pilot.press("ctrl+p")
+        await shows(pilot, "New job")
+        await pilot.press(*"help", "enter")
+        await shows(pilot, "Keys: overview")
