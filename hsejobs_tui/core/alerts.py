@@ -35,7 +35,7 @@ _TODO = {
 class Alert:
     """One alert. ``level``: critical, warning, note or ended; ``since`` and ``ended`` in ms.
 
-    ``peak``: the worst value since it turned on, as `value_text` shows values; None if nobody watches
+    ``peak``: the worst value since it turned on, as `value_text` shows values; None if no process watches
     it. ``worst``: what it said then. ``who``: who paused the queue.
     """
 

@@ -178,7 +178,7 @@ def name_of(group: Group) -> Name:
 
 
 def with_running(groups: Mapping[str, Group], past: Past | None) -> dict[str, Group]:
-    """The groups, and those of the history whose jobs have not failed for good: their attempts go on."""
+    """The groups, and those of the history whose jobs have not failed permanently: their attempts go on."""
     found = dict(groups)
     known = {name_of(group) for group in groups.values()}
     for queue, code, text in past.trends if past is not None else ():

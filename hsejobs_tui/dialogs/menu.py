@@ -154,7 +154,7 @@ class Read(Found, Generic[T]):
         return []
 
     async def shutdown(self) -> None:
-        """Ends a read that nobody waits for any more."""
+        """Ends a read whose result is not needed any more."""
         if self._reading is not None and self._reading.cancel():
             with contextlib.suppress(JobsError, asyncio.CancelledError):
                 await self._reading

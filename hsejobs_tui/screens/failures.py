@@ -222,7 +222,7 @@ class Failures(View):
         if group is not None and group.sample:
             self.session.open(JobPlace(group.queue, group.sample))
         elif group is not None:
-            self.session.show_message("no job has failed for good with this error yet")
+            self.session.show_message("no job has failed permanently with this error yet")
 
     async def _act(self, name: str) -> None:
         group = self.group
@@ -230,7 +230,7 @@ class Failures(View):
             return
         if not group.count:
             self.session.show_message(
-                "no job has failed for good with this error: their attempts go on by themselves"
+                "no job has failed permanently with this error: the next attempts follow by themselves"
             )
             return
         which = f"of {group.queue} that failed with “{safe(group.error, 80)}”"

@@ -44,7 +44,7 @@ class ErrorPane(Static):
         self._drawn: object = None
 
     def show(self, shown: Shown | None, width: int, height: int) -> None:
-        """Draws the group, None for none, in so many cells: the layout may not have been done yet."""
+        """Draws the group, None for none, in that many cells: the layout may not have been done yet."""
         text = Text() if shown is None else self._text(shown, max(20, width - 2), height)
         drawn = (text.plain, text.spans)
         if drawn != self._drawn:
@@ -90,9 +90,7 @@ class ErrorPane(Static):
         window = session.window.name
         first = Text()
         if shown.past is not None:
-            first.append(
-                f"{short(trend.count)} errors in {window}: {short(trend.failed)} for good, "
-            )
+            first.append(f"{short(trend.count)} errors in {window}: {short(trend.failed)} final, ")
             first.append(f"{short(trend.retried)} to be retried")
         else:
             first.append(f"{counted(trend.count, 'job')} of {window}")
@@ -138,7 +136,7 @@ def _title(shown: Shown, width: int, plain: bool) -> Text:
 
 
 def _wrapped(text: str, width: int, most: int) -> list[Text]:
-    """The text in at most so many lines."""
+    """The text in at most that many lines."""
     words = [text[at : at + width] for at in range(0, max(1, len(text)), width)]
     return [Text(word) for word in words[:most]]
 

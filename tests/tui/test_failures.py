@@ -72,9 +72,9 @@ async def test_an_error_that_came_back_says_so(stage: Stage) -> None:
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await pilot.press("2")
         await shows(pilot, "back 25h", "came back", "without it")
-        # No job has failed for good: there is nothing to act on, and it says so.
+        # No job has failed permanently: there is nothing to act on, and it says so.
         await pilot.press("r")
-        await shows(pilot, "no job has failed for good")
+        await shows(pilot, "no job has failed permanently")
 
 
 @pytest.mark.anyio
