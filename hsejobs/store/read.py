@@ -297,33 +297,6 @@ class JobReader:
         found = events_of(queue, [(entry[0], flat(entry[1])) for entry in entries])
         return (entries[-1][0].decode() if entries else "0-0"), found
 
-    def events_between(
-        self, queue: str, start_ms: int, end_ms: int | None = None
-    ) -> tuple[str, list[Event], int | None]:
-        """The events from ``start_ms`` to ``end_ms`` (None: now), oldest first.
-
-        With the position to continue from, and, if the feed has dropped events of that time, the time
-        of the oldest one that it has: it keeps about ``EVENTS_KEPT`` entries.
-        """
-        key, count = keys.of(self._base(queue), "events"), keys.EVENTS_KEPT
-        end = "+" if end_ms is None else str(end_ms)
-        entries = self.redis.command("XREVRANGE", key, end, "-", "COUNT", count)[::-1]
-        kept = len(entries)
-        if end_ms is not None and kept < count:
-            kept += len(self.redis.command("XRANGE", key, end_ms + 1, "+", "COUNT", count - kept))
-        last = entries[-1][0].decode() if entries else "0-0"
-        times = [int(entry[0].partition(b"-")[0]) for entry in entries]
-        found = events_of(
-            queue,
-            [
-                (one[0], flat(one[1]))
-                for one, at in zip(entries, times, strict=True)
-                if at >= start_ms
-            ],
-        )
-        cut = kept >= count and bool(times) and times[0] > start_ms
-        return last, found, times[0] if cut else None
-
 
 def job_of(queue: str, reply: Sequence[Any]) -> JobRecord:
     """The job in a reply of ``lua/job.lua``."""

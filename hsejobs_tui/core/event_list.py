@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from sys import intern
 
 from hsejobs.errors import InvalidOption
 from hsejobs.model import JobRecord, State
@@ -86,6 +87,8 @@ class EventList:
         self.wanted = EventFilter()
         self.every: list[Happened] = []
         self.matching: list[Happened] = []
+        #: The time of the oldest event if earlier ones of the window were dropped.
+        self.cut: int | None = None
         self._number = 0
 
     def add(self, found: Sequence[Event]) -> None:
@@ -93,13 +96,15 @@ class EventList:
         for event in found:
             for job_id, org in event.jobs[:JOBS_LISTED]:
                 self._number += 1
-                one = Happened(self._number, event.at, event.queue, event.kind, job_id, org)
+                kind, owner = intern(event.kind), None if org is None else intern(org)
+                one = Happened(self._number, event.at, event.queue, kind, job_id, owner)
                 self.every.append(one)
                 if self.wanted.matches(one):
                     self.matching.append(one)
         for events in (self.every, self.matching):
             if len(events) > KEPT:
                 del events[: len(events) - KEPT]
+                self.cut = self.every[0].at
 
     def filter(self, wanted: EventFilter) -> None:
         """Shows only the events that match."""
@@ -108,7 +113,7 @@ class EventList:
 
     def clear(self) -> None:
         """Forgets all events, before another window is read."""
-        self.every, self.matching = [], []
+        self.every, self.matching, self.cut = [], [], None
 
     def forget_before(self, start: int) -> None:
         """Drops the events before the window."""

@@ -11,11 +11,10 @@ from hsejobs.control.filters import Filter
 from hsejobs.control.search import Search
 from hsejobs.errors import JobNotFound, Refused
 from hsejobs.model import JobRecord, State
-from hsejobs.store import keys
+from hsejobs.store import feed, keys
 from hsejobs.store.circuits import Circuit, Circuits
 from hsejobs.store.client import RedisClient
 from hsejobs.store.families import Family
-from hsejobs.store.keys import EVENTS_KEPT
 from hsejobs.store.marks import Mark, Marks
 from hsejobs.store.read import Event, JobReader, LastRun
 from hsejobs.store.read_live import PATIENCE, LiveReader, Snapshot, Window
@@ -28,6 +27,8 @@ from hsejobs_tui.core.options import Options
 
 #: Maximum number of hits kept for display; counting continues beyond it.
 HITS_KEPT = 5_000
+#: Jobs of a queue's events that are read at once.
+EVENTS_READ = 4_000
 
 
 @dataclass(slots=True)
@@ -274,9 +275,11 @@ class LiveSource:
         With the next position, and the time of the oldest event if earlier ones were dropped.
         """
         if known is None:
-            position, found, oldest = self.reader.events_between(queue, start, end)
+            position, found, oldest = feed.between(
+                self.redis, self.options.prefix, queue, start, end, EVENTS_READ
+            )
         elif end is None:
-            (position, found), oldest = self.reader.events(queue, known, count=EVENTS_KEPT), None
+            (position, found), oldest = self.reader.events(queue, known, count=EVENTS_READ), None
         else:
             return known, [], None
         news = []

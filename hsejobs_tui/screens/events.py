@@ -81,6 +81,7 @@ class Events(View):
         start, end = session.bounds
         if window != self._window:
             self._window, self._since, self._reasons = window, {}, {}
+            self._reaches = None
             self.frozen = None
             self.list.clear()
             self.rows.reset()
@@ -92,10 +93,11 @@ class Events(View):
             return
         if reaches is not None:
             self._reaches = reaches
-        if self._reaches is not None and self._reaches < start:
-            self._reaches = None
         self.list.add(found)
+        self._reaches = max(self._reaches or 0, self.list.cut or 0) or None
         self.list.forget_before(start)
+        if self._reaches is not None and self._reaches < start:
+            self._reaches = self.list.cut = None
         self._place()
         await self._read_reasons()
 
@@ -108,7 +110,7 @@ class Events(View):
         """Reads why the visible events happened."""
         missing = [one for one in self._visible() if one.number not in self._reasons]
         if missing:
-            if len(self._reasons) > 5_000:
+            if len(self._reasons) > 1_000:
                 self._reasons.clear()
             self._reasons |= await self.session.read(
                 event_list.reasons, self.session.source, missing
