@@ -126,10 +126,9 @@ class JobsApp(App[None]):
     @property
     def reading(self) -> bool:
         """Whether the topmost screen has not yet loaded its content, or the changes made by an act."""
-        if self.session.outage is not None:
-            return False
         if isinstance(self.screen, View):
-            return self.session.behind or self.screen.reading
+            session = self.session
+            return session.outage is None and (session.behind or self.screen.reading)
         # Textual's palette searches in the background while the person types.
         return any(
             one.node is self.screen and one.is_running

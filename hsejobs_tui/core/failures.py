@@ -119,9 +119,10 @@ def read_past(source: LiveSource, bounds: tuple[int, int]) -> Past | None:
     past = Past(found.start, found.end, found.step, marks=found.marks)
     slots = max(1, (found.end - found.start) // found.step)
     for series in found.series:
-        if not series.name:
+        code, _, text = (series.name or "").partition(" ")
+        if not text:
+            # Those beyond the limit of a minute, or of a program that names no groups.
             continue
-        code, _, text = series.name.partition(" ")
         trend = past.trends.setdefault((series.queue, code, text), Trend([0.0] * slots))
         for at, minute in series.points:
             count = errors(minute)
@@ -151,6 +152,8 @@ def read_known(source: LiveSource, now: int) -> Known | None:
         )
         for series in found.series:
             code, _, text = (series.name or "").partition(" ")
+            if not text:
+                continue
             steps = known.steps.setdefault((series.queue, code, text), [])
             for at, minute in series.points:
                 if begin <= at < last and errors(minute):

@@ -27,7 +27,7 @@ ACTS, OPENS, QUEUES, TENANTS, ERRORS, MOVES = 50.0, 40.0, 30.0, 20.0, 10.0, 0.0
 _COMMANDS = {2: ACTS, 1: OPENS, 0: MOVES}
 _WHOLE = 100.0
 #: Seconds for which a search waits for what the menu reads when it opens.
-LONGEST = 1.0
+LONGEST = 0.3
 T = TypeVar("T")
 
 
@@ -119,6 +119,8 @@ class Jobs(Found):
     async def search(self, query: str) -> Hits:
         """The jobs with exactly this id."""
         session = self.session
+        if session.outage is not None:
+            return
         try:
             found = await session.read(menu.jobs, session.source, query)
         except JobsError:
@@ -148,7 +150,7 @@ class Read(Found, Generic[T]):
 
     async def found(self) -> list[T]:
         """What was read; nothing while Redis takes long."""
-        if self._reading is not None:
+        if self._reading is not None and self.session.outage is None:
             with contextlib.suppress(JobsError, TimeoutError):
                 return await asyncio.wait_for(asyncio.shield(self._reading), LONGEST)
         return []

@@ -24,10 +24,10 @@ from hsejobs_tui.widgets.typing import Line
 
 COLUMNS = (
     Column("time", 8),
-    Column("queue", 12, wide=14),
+    Column("queue", 10, wide=14),
     Column("event", 10),
     Column("task", 12, above=100),
-    Column("organization", 12),
+    Column("organization", 10, wide=12),
     Column("reason", 0),
     Column("job", 18, wide=20),
 )

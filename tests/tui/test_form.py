@@ -9,7 +9,7 @@ from textual.widgets import TextArea
 
 from hsejobs.errors import InvalidOption
 from hsejobs.model import State
-from hsejobs.store import registry
+from hsejobs.store import keys, registry
 from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 from hsejobs_tui.core import form
 from tests.tui.conftest import Stage
@@ -42,8 +42,16 @@ INFO = QueueInfo("mail", [TASK], "m.report", priority=2)
 
 @pytest.fixture
 def described(stage: Stage) -> Stage:
+    forget_tasks(stage)
     registry.save(stage.redis, "t", INFO)
     return stage
+
+
+def forget_tasks(stage: Stage) -> None:
+    """Removes the description of the queue, to which another one would be added."""
+    base = keys.base("t", "mail")
+    for name in ("queue", "releases", "seen", "masks"):
+        stage.redis.command("DEL", keys.of(base, name))
 
 
 def test_fields_kinds_and_allowed_values() -> None:
@@ -157,6 +165,7 @@ async def test_the_editor_is_one_key_away_and_esc_returns_to_the_form(described:
 @pytest.mark.anyio
 async def test_a_queue_of_several_tasks_asks_which_one(stage: Stage) -> None:
     tasks = [TASK, TaskInfo("m.tick", None), TaskInfo("m.other", {"properties": {"a": {}}})]
+    forget_tasks(stage)
     schedules = [ScheduleInfo("tick", "* * * * *", "m.tick")]
     registry.save(stage.redis, "t", QueueInfo("mail", tasks, "m.report", schedules=schedules))
     app = stage.app()
