@@ -11,7 +11,7 @@ from textual.widgets import Static
 from hsejobs.model import State
 from hsejobs.store.marks import Mark
 from hsejobs_tui.core import past_alerts
-from hsejobs_tui.core.alerts import STYLES, Alert, ended, value_text
+from hsejobs_tui.core.alerts import LEVELS, STYLES, Alert, ended, value_text
 from hsejobs_tui.core.charts import moment_text
 from hsejobs_tui.core.text import duration, safe
 from hsejobs_tui.flows import queue_acts
@@ -130,6 +130,10 @@ class Alerts(View):
                 safe(todo, 200),
             ],
             bool(one.ended),
+            values=[
+                *(LEVELS.index(one.level), None, one.since),
+                *(until - one.since if one.since else None, one.value, one.peak),
+            ],
         )
 
     @property

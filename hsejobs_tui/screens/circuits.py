@@ -123,4 +123,8 @@ def _row(one: Circuit, holds: Held, now: int) -> Row:
             str(one.failures),
             one_line(one.last_error or ""),
         ],
+        values=[
+            *(None, None, None, holds.count, now - one.since if one.since else None),
+            *(one.until, one.failures),
+        ],
     )

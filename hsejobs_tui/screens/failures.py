@@ -157,9 +157,9 @@ class Failures(View):
         self.trends = {group.key: self._trend(group) for group in shown.values()}
         ordered = failures.order(shown.values(), self.trends)[:1000]
         self.rows.fill([self._row(one) for one in ordered], whole=whole)
-        keys = [one.key for one in ordered]
-        if self._row_wanted in keys:
-            self.rows.go(keys.index(self._row_wanted))
+        wanted = [place for place, row in self.rows.at.items() if row.key == self._row_wanted]
+        if wanted:
+            self.rows.go(wanted[0])
             self._row_wanted = ""
         self.draw()
 
@@ -180,6 +180,7 @@ class Failures(View):
         if trend.values and trend.count:
             drawn = charts.spark(trend.values, cells - 1, scale=None, ascii_only=plain)
             errors = Text(drawn, "fail").append(f" {short(trend.count):>5}", "default")
+        since = self._since(one)
         return Row(
             one.key,
             [
@@ -188,9 +189,13 @@ class Failures(View):
                 Text(f"{one.count:,}" if one.count else "-", "" if one.count else "dim"),
                 one.queue,
                 safe(one.code, 30),
-                _since_text(self._since(one), now),
+                _since_text(since, now),
                 duration(max(0, now - one.last)) if one.last else "-",
                 safe(one.error, 300),
+            ],
+            values=[
+                *(trend.recent, trend.count, one.count, None, None),
+                *(now - since.first if since else None, now - one.last),
             ],
         )
 

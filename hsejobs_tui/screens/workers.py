@@ -185,6 +185,7 @@ def _job_row(key: str, one: Running, plain: bool) -> Row:
             _where(one),
             safe(job.id, 60),
         ],
+        values=[one.ran, None, None, job.progress, None, job.attempts_made],
     )
 
 
@@ -247,5 +248,9 @@ def _consumer(one: Mapping[str, Any], now: int) -> Row:
             size(rss) if rss else "-",
             duration(max(0, now - started)) if started else "-",
             seen,
+        ],
+        values=[
+            *(None, None, one.get("pid"), None, busy, None),
+            *(rss or 0, now - started if started else None, age),
         ],
     )
