@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hsejobs.model import iso_time
 from hsejobs.store.circuits import Circuit
@@ -18,6 +18,8 @@ from hsejobs_tui.core.source import Held, LiveSource
 MOST_QUEUES, MOST_SLOTS = 3, 50
 #: Periods without this error after which it began anew.
 GAP = 5
+#: ms, and periods, before the end of the window in which an error is a cause of what is wrong now.
+RECENT, RECENT_STEPS = 600_000, 2
 #: ms before an error's first failure in which a deploy may have caused it.
 AFTER_DEPLOY = 15 * 60_000
 #: ms after which a consumer without heartbeats is dead.
@@ -28,13 +30,14 @@ DEAD = 30_000
 class Burst:
     """Failures with one error. ``since``: when they began, in ms, None if before the window.
 
-    ``deploy``: the deploy after which the error is new.
+    ``deploy``: the deploy after which the error is new. ``recent``: whether it goes on.
     """
 
     error: str
     count: int
     since: int | None
     deploy: Mark | None = None
+    recent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +81,13 @@ def read_causes(
     found = Causes(circuits=source.circuits())
     is_open = any(one.state != "closed" for one in found.circuits)
     for stats in seen.queues:
+        if source.options.member:
+            # Members may not read the audit log.
+            continue
         if stats.is_paused and (who := source.paused_by(stats.name, stats.paused_at)):
             found.paused_by[stats.name] = who
         if stats.delayed and is_open and (held := source.held(stats.name)).count:
-            found.held[stats.name] = held
+            found.held[stats.name] = _named(held, found.circuits)
     for queue in worst[:MOST_QUEUES]:
         if filler := _filler(source, seen, queue):
             found.fillers[queue] = filler
@@ -90,6 +96,14 @@ def read_causes(
             if burst is not None:
                 found.bursts[queue] = burst
     return found
+
+
+def _named(held: Held, circuits: Sequence[Circuit]) -> Held:
+    """With the whole names of the circuits: a job's record has only the beginning."""
+    names = {
+        one.name for one in circuits if one.state != "closed" and one.name.startswith(held.circuits)
+    }
+    return replace(held, circuits=tuple(sorted(names))) if names else held
 
 
 def read_users(source: LiveSource, past: Past) -> list[tuple[str, float]]:
@@ -115,9 +129,9 @@ def _divided(
 
 
 def _burst(source: LiveSource, past: Past, queue: str) -> Burst | None:
-    """The commonest error of the last tenth of the window, or else of all of it."""
+    """The commonest error of the last minutes of the window, or else of all of it."""
     series = _divided(source, past, [queue], "error")
-    recent = past.end - (past.end - past.start) // 10
+    recent = past.end - max(RECENT, RECENT_STEPS * past.step)
     late = {
         name: sum(minute.failed for at, minute in points if at >= recent) for name, points in series
     }
@@ -132,7 +146,7 @@ def _burst(source: LiveSource, past: Past, queue: str) -> Burst | None:
             break
         began = at
     since = began if began >= past.start + 2 * past.step else None
-    return Burst(name, every[name], since, _deploy(past, failed[0], since))
+    return Burst(name, every[name], since, _deploy(past, failed[0], since), late[name] > 0)
 
 
 def _deploy(past: Past, first: int, since: int | None) -> Mark | None:

@@ -361,11 +361,14 @@ def time_axis(
     """The line below a chart of ``cells``: both ends as times, and ``marks`` (ms, one character) between."""
     first, last = moment_text(start, end - start), moment_text(end, end - start)
     line = list(("-" if ascii_only else "─") * cells)
+    least, most = 0, cells - 1
     if len(first) + len(last) + 4 <= cells:
         line[: len(first) + 1] = first + " "
         line[cells - len(last) - 1 :] = " " + last
+        least, most = len(first) + 1, cells - len(last) - 2
     for moment, sign in marks:
         cell = column_of(moment, start, end, cells)
         if cell is not None:
-            line[cell] = sign[:1]
+            # Beside the times, not over them.
+            line[min(max(cell, least), most)] = sign[:1]
     return "".join(line)

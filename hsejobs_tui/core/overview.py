@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hsejobs.store.minutes import Minute
-from hsejobs.store.read import QueueStats
+from hsejobs.store.read import WINDOW, QueueStats
 from hsejobs.store.read_live import Snapshot
 from hsejobs_tui.core import past as pasts
 from hsejobs_tui.core.alerts import Alert, worst
@@ -106,8 +106,11 @@ def queue_views(
 
 
 def _is_quiet(stats: QueueStats) -> bool:
+    """Whether a queue has nothing to do: under a job per minute, and none that failed or waits."""
     last = stats.window()
-    return not (stats.waiting or stats.active or last.added or last.ended)
+    return (
+        not (stats.waiting or stats.active or last.failed) and max(last.added, last.ended) < WINDOW
+    )
 
 
 def _held(causes: Causes, queue: str) -> str:
@@ -193,8 +196,8 @@ def figures(
         ),
         Figure("oldest", oldest_now, waits, duration, trend(waits, least=LEAST_WAIT)),
         Figure("wait", short(waiting), depth, short, trend(depth, least=LEAST_DEPTH)),
-        Figure("in", rate(last.added / minutes), rates[0], rate, _flow(rates[0])),
-        Figure("out", rate(last.ended / minutes), rates[1], rate, _flow(rates[1])),
+        Figure("in", rate(last.added / minutes), rates[0], short, _flow(rates[0])),
+        Figure("out", rate(last.ended / minutes), rates[1], short, _flow(rates[1])),
     ]
     if busy:
         taken, every = sum(one[0] for one in busy), sum(one[1] for one in busy)
@@ -266,7 +269,9 @@ def strip(found: Sequence[Figure], width: int, rows: int, *, ascii_only: bool) -
     """The figures in ``rows`` lines, as many side by side as that needs."""
     if not rows or not found:
         return []
-    across = -(-len(found) // rows) if rows > 1 else max(1, min(len(found), width // 26))
+    if rows == 1:
+        return [[part for one in found for part in _brief(one)]]
+    across = -(-len(found) // rows)
     room = (width - 1) // across
     names = max(len(one.label) for one in found)
     lines: list[Line] = []
@@ -276,6 +281,15 @@ def strip(found: Sequence[Figure], width: int, rows: int, *, ascii_only: bool) -
             line += _figure(one, room, names, ascii_only=ascii_only)
         lines.append(line)
     return lines
+
+
+def _brief(one: Figure) -> Line:
+    """The figure and its word, without its chart."""
+    return [
+        (f" {one.label} ", "dim"),
+        (one.now, one.style or "bold"),
+        (f" {one.word} " if one.word else " ", WORDS.get(one.word, "dim")),
+    ]
 
 
 def _figure(one: Figure, room: int, names: int, *, ascii_only: bool) -> Line:

@@ -24,11 +24,11 @@ class Layout:
 
     @property
     def depth(self) -> int:
-        return 5 if self.width < 100 else 10 if self.width < 160 else 20
+        return 5 if self.width < 100 else 11 if self.width < 160 else 20
 
     @property
     def failed(self) -> int:
-        return 5 if self.width < 100 else 8 if self.width < 160 else 20
+        return 5 if self.width < 100 else 7 if self.width < 160 else 20
 
     @property
     def slots(self) -> int:
@@ -45,7 +45,7 @@ class Layout:
             ("wait", "wait" if self.live else "most", 7 if wide else 5, True),
             ("depth", f"depth, {name}", self.depth + 6, False),
             ("flow", flow if wide else "in/out/m", 13 if wide else 9, True),
-            ("failed", f"failed, {name}", self.failed + 5 + 5 + 2, False),
+            ("failed", f"failed, {name}", self.failed + 13, False),
             ("slots", "slots" if self.whole else "run", self.slots + 6 if wide else 5, False),
             ("oldest", "oldest", 6, True),
         ]
@@ -117,15 +117,21 @@ def _waiting(one: QueueView, layout: Layout, past: Past | None) -> float:
 
 
 def _depth(one: QueueView, layout: Layout) -> Line:
-    if one.paused:
-        return [(one.paused, "bold warn")]
-    if one.held and one.level not in MARKS:
-        return [(one.held, "delay")]
+    room = layout.depth + 6
+    if one.paused and layout.live:
+        return [(_brief(one.paused, " by ", room), "bold warn")]
+    if one.held and one.level not in MARKS and layout.live:
+        return [(_brief(one.held, " by ", room), "delay")]
     if not any(value is not None for value in one.depth):
         return [("-", "dim")]
     return _chart(
         spark(one.depth, layout.depth, ascii_only=layout.ascii_only), layout.depth, "wait"
     )
+
+
+def _brief(text: str, rest: str, room: int) -> str:
+    """The text; without what comes from ``rest`` on, if it does not fit."""
+    return text if len(text) <= room else text.partition(rest)[0]
 
 
 def _chart(drawn: str, cells: int, style: str) -> Line:
@@ -157,7 +163,7 @@ def _failed(one: QueueView, layout: Layout, past: Past | None) -> Line:
     if not one.failing:
         return line
     drawn = spark(one.failing, layout.failed, scale=percent, ascii_only=layout.ascii_only)
-    line += _chart(f"{drawn:<{layout.failed + 5}}", layout.failed, "fail" if known else "dim")
+    line += _chart(f"{drawn:<{layout.failed + 6}}", layout.failed, "fail" if known else "dim")
     word = trend(one.failing, least=LEAST_FAILING)
     return [*line, _arrow(word, plain=layout.ascii_only)]
 
@@ -196,4 +202,4 @@ def _wait95(one: QueueView, layout: Layout, past: Past | None) -> Line:
     if not layout.live and past is not None:
         value = percentile(past.total(one.name).wait, 0.95)
     word, style = _arrow(trend(one.waits, least=LEAST_WAIT), plain=layout.ascii_only)
-    return [(duration(value), ""), (f" {word}" if word else "", style)]
+    return [(duration(value), ""), (f" {word or ' '}", style)]

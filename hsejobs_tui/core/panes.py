@@ -17,8 +17,8 @@ from hsejobs_tui.core.text import one_line, safe
 #: Marks of what changed, and in ASCII.
 _SIGNS = {"deploy": ("▲", "^", "note"), "act": ("•", "*", ""), "alert": ("!", "!", "warn")}
 
-#: Lines of organizations.
-MOST_USERS = 12
+#: Organizations that are listed on their own.
+MOST_USERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,13 @@ class Advice:
         return STYLES.get(self.level, "")
 
 
-def advice(found: Sequence[Alert], views: Sequence[QueueView], causes: Causes) -> list[Advice]:
-    """One for each queue with an alert or held jobs, in the order of their trouble."""
+def advice(
+    found: Sequence[Alert], views: Sequence[QueueView], causes: Causes, *, live: bool
+) -> list[Advice]:
+    """One for each queue with an alert or held jobs, in the order of their trouble.
+
+    ``live``: the window ends now, so that the errors in it are causes of the alerts.
+    """
     order = {one.name: place for place, one in enumerate(views)}
     by_name = {one.name: one for one in views}
     # Alerts about Redis itself come first: they concern all queues.
@@ -56,7 +61,7 @@ def advice(found: Sequence[Alert], views: Sequence[QueueView], causes: Causes) -
             what = one.what.replace("paused", view.paused, 1)
         first = made.get(one.queue)
         if first is None:
-            why = "; ".join(_why(one.queue, causes))
+            why = "; ".join(_why(one.queue, causes, live=live))
             made[one.queue] = Advice(one.level, safe(f"{one.queue}: {what}"), why, safe(one.todo))
         else:
             also = f"{first.also}; {safe(what)}" if first.also else safe(what)
@@ -77,9 +82,9 @@ def _hosts(causes: Causes, queue: str) -> str:
     )
 
 
-def _why(queue: str, causes: Causes) -> list[str]:
+def _why(queue: str, causes: Causes, *, live: bool) -> list[str]:
     found = []
-    if (burst := causes.bursts.get(queue)) is not None:
+    if live and (burst := causes.bursts.get(queue)) is not None and burst.recent:
         found.append(_burst(burst))
     if (filler := causes.fillers.get(queue)) is not None:
         found.append(_filler(filler))
@@ -121,7 +126,7 @@ def advice_lines(
         if len(full) + min(after, 2) + bool(after > 2) <= left:
             lines += full
         elif left > 1 or not after:
-            lines.append(_in_one(one, width))
+            lines.append(_in_one(one))
         if len(lines) >= rows - 1 and after:
             lines.append([(f" and {after} more: 5", "dim")])
             break
@@ -151,10 +156,9 @@ def _in_full(one: Advice, width: int) -> list[Line]:
     return [*lines, *([("    ", ""), (text, "")] for text in textwrap.wrap(rest, room))]
 
 
-def _in_one(one: Advice, width: int) -> Line:
+def _in_one(one: Advice) -> Line:
     why = f": {one.why}" if one.why else f"; {one.todo}" if one.todo else ""
-    room = max(0, width - 5 - len(one.what))
-    return [(f" {one.mark:<2} ", one.style), (one.what, one.style), (why[:room], "")]
+    return [(f" {one.mark:<2} ", one.style), (one.what, one.style), (why, "")]
 
 
 def user_lines(

@@ -71,6 +71,9 @@ class Past:
     step: int
     queues: dict[str, dict[int, Minute]] = field(default_factory=dict)
     marks: list[Mark] = field(default_factory=list)
+    #: Computed once, although they are drawn every second.
+    _series: dict[object, list[Value]] = field(default_factory=dict)
+    _totals: dict[str | None, Minute] = field(default_factory=dict)
 
     @property
     def times(self) -> range:
@@ -84,12 +87,15 @@ class Past:
 
     def series(self, measure: Measure, queue: str | None = None, now: int = 0) -> list[Value]:
         """A value per period: of a queue, or of all together. ``now``: Redis ms; what lasts is left out."""
-        return [
-            None
-            if measure in _OVER_TIME and now and at + self.step > now
-            else self._value(measure, at, queue)
-            for at in self.times
-        ]
+        key = (measure, queue, now // self.step)
+        if key not in self._series:
+            self._series[key] = [
+                None
+                if measure in _OVER_TIME and now and at + self.step > now
+                else self._value(measure, at, queue)
+                for at in self.times
+            ]
+        return list(self._series[key])
 
     def _value(self, measure: Measure, at: int, queue: str | None) -> Value:
         minutes = self.step / MINUTE_MS
@@ -106,8 +112,10 @@ class Past:
 
     def total(self, queue: str | None = None) -> Minute:
         """The counters of the whole window: of a queue, or of all together."""
-        chosen = self.queues.values() if queue is None else [self.queues.get(queue, {})]
-        return _sum(minute for one in chosen for minute in one.values())
+        if queue not in self._totals:
+            chosen = self.queues.values() if queue is None else [self.queues.get(queue, {})]
+            self._totals[queue] = _sum(minute for one in chosen for minute in one.values())
+        return self._totals[queue]
 
 
 def _sum(minutes: Iterable[Minute]) -> Minute:

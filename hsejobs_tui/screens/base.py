@@ -95,9 +95,10 @@ class View(Screen[None]):
         line = Text(" ")
         if session.options.production:
             line.append(" PRODUCTION ", "alarm").append(" ")
-        line.append_text(self.head())
+        # First what the session may do: it must never be cut.
         for word in session.badges():
-            line.append("  ").append(f" {word} ", "bold reverse")
+            line.append(f" {word} ", "bold reverse").append(" ")
+        line.append_text(self.head())
         self.set_text("head", line)
         self.query_one(Nav).draw()
         self.set_text("status", self._with_time(self._status()))

@@ -13,7 +13,6 @@ from hsejobs.model import State
 from hsejobs.store.read_live import Server
 from hsejobs.wording import counted
 from hsejobs_tui.core import panes
-from hsejobs_tui.core import past as pasts
 from hsejobs_tui.core.causes import Causes, read_causes, read_users
 from hsejobs_tui.core.charts import Line, line_chart, time_axis
 from hsejobs_tui.core.overview import (
@@ -38,9 +37,10 @@ from hsejobs_tui.widgets.rows import Column, Row, Rows
 QUIET = "\0quiet"
 #: The size from which the panes are shown, and the least lines of queues, panes and charts.
 PANES = (120, 30)
-LEAST_ROWS, LEAST_PANES, LEAST_CHART = 5, 6, 6
-#: Seconds between two reads of the organizations' shares, which read more than the rest.
-USERS_EVERY = 30.0
+LEAST_ROWS, LEAST_PANES, LEAST_CHART = 5, 6, 4
+#: Least seconds between two reads of the organizations' shares, which read more than the rest, and the
+#: largest share of the time that they take.
+USERS_EVERY, USERS_SHARE = 30.0, 0.005
 
 
 class Overview(OneQueue):
@@ -58,7 +58,7 @@ class Overview(OneQueue):
         self._views: list[QueueView] = []
         self._figures: list[Figure] = []
         self._users: list[tuple[str, float]] | None = None
-        self._users_at = 0.0
+        self._users_due = 0.0
         self._users_for: object = None
         self._columns: tuple[Column, ...] = ()
         self._welcoming = False
@@ -109,11 +109,17 @@ class Overview(OneQueue):
         self._causes = await session.do(read_causes, session.source, seen, past, worst)
         session.circuits = self._causes.circuits
         if past is not None and self._has_panes and not session.confined:
-            due = session.now() - self._users_at >= USERS_EVERY
-            if due or self._users_for != (session.window, past.step):
-                self._users = await session.do(read_users, session.source, past)
-                self._users_at, self._users_for = session.now(), (session.window, past.step)
+            await self._read_users(past)
         self.draw()
+
+    async def _read_users(self, past: Past) -> None:
+        session = self.session
+        if session.now() < self._users_due and self._users_for == session.window:
+            return
+        began, self._users_for = session.now(), session.window
+        self._users = await session.do(read_users, session.source, past)
+        took = session.now() - began
+        self._users_due = session.now() + max(USERS_EVERY, took / USERS_SHARE)
 
     def _read_past(self, queues: Sequence[str]) -> Past | None:
         session = self.session
@@ -137,9 +143,9 @@ class Overview(OneQueue):
         if trouble:
             text.append("; ").append(f"{trouble} in trouble", "bold fail")
         word, style = verdict(self._figures, brief=self.size.width < 100)
-        if word:
+        if word and self.session.window.end is None:
             text.append("; ").append(word, style)
-        if seen.server is not None and self.size.width >= 120:
+        if seen.server is not None and self.size.width >= 160:
             text.append(f"   {_health(seen.server)}", "not bold")
         return text
 
@@ -178,6 +184,7 @@ class Overview(OneQueue):
         )
         if columns != self._columns:
             self._columns = self.rows.columns = columns
+            self.rows.refresh()
         names = [name for name, *_ in layout.columns("")]
         listed, quiet = fold(self._views)
         if self._unfolded:
@@ -198,8 +205,9 @@ class Overview(OneQueue):
     def _draw_below(self, room: int) -> None:
         """Divides ``room`` lines between the queues and what is below them."""
         width, plain = self.size.width, self.session.options.ascii_only
+        live = self.session.window.end is None
         need = self.rows.total + 1
-        found = panes.advice(self.session.alerts, self._views, self._causes)
+        found = panes.advice(self.session.alerts, self._views, self._causes, live=live)
         if not self._has_panes:
             rows = max(2, min(need, room - min(4, len(found) or 1), room - 1))
             rows = max(rows, min(need, LEAST_ROWS + 1, room - 1))
@@ -229,7 +237,7 @@ class Overview(OneQueue):
         need = max(len(todo), min(len(changes), 8), min(len(users), 8), LEAST_PANES)
         chart: list[Line] = []
         if past is not None and room - need - 1 >= LEAST_CHART:
-            chart = self._chart(past, width, min(room - need - 1, 14))
+            chart = self._chart(past, width, room - need - 1)
         left = room - len(chart) - 1
         name = session.window.name
         blocks: list[tuple[str, Sequence[Line], int]] = [
@@ -246,21 +254,18 @@ class Overview(OneQueue):
         return [*chart, *panes.side_by_side(blocks, left, ascii_only=plain)]
 
     def _chart(self, past: Past, width: int, rows: int) -> list[Line]:
-        """Jobs added and ended beside jobs waiting, all queues together."""
-        plain, now = self.session.options.ascii_only, self.session.redis_now
-        half = width // 2
-        rates = [
-            (past.series(pasts.rate_in, now=now), "run"),
-            (past.series(pasts.rate_out, now=now), "ok"),
-        ]
-        depth = next((one.values for one in self._figures if one.label == "wait"), [])
+        """What came, what failed and what waited, all queues together, each with its own scale."""
+        plain = self.session.options.ascii_only
+        found = {one.label: one for one in self._figures}
+        shown = [("failed share", "failed", "fail"), ("jobs waiting", "wait", "wait")]
+        if width >= 160:
+            shown.insert(0, ("jobs added per minute", "in", "run"))
         blocks: list[tuple[str, Sequence[Line], int]] = []
-        for title, series, wide in (
-            ("in and out per minute", rates, half),
-            ("jobs waiting", [(depth, "wait")], width - half),
-        ):
+        for title, label, style in shown:
+            wide, one = width // len(shown), found[label]
             room = wide - 12
-            drawn = line_chart(series, room, rows - 2, ascii_only=plain)
+            series = [(one.values, style)]
+            drawn = line_chart(series, room, rows - 2, scale=one.scale, ascii_only=plain)
             indent = len(drawn[0][0][0]) + 1
             drawn = [[(" ", ""), *line] for line in drawn]
             axis = time_axis(past.start, past.end, room, self._signs(past), ascii_only=plain)

@@ -28,7 +28,8 @@ def _minute(queue: str, ago: int) -> Minute:
     return made
 
 
-def history(queues: Sequence[str], now: int, **given: Any) -> History:
+def history(queues: Sequence[str], now: int, *, marked: int | None = None, **given: Any) -> History:
+    """The history at ``now``, in ms; ``marked``: the time before which the marks are, ``now`` by default."""
     wanted = span(now, given.get("start"), given.get("end"), given.get("step"))
     by = parse_by(given.get("by"))
     times = range(wanted.start * MINUTE, wanted.end * MINUTE, wanted.step * MINUTE)
@@ -45,18 +46,19 @@ def history(queues: Sequence[str], now: int, **given: Any) -> History:
             for org, part in USERS.items():
                 shares = [(at, Minute(run_us=one.run_us * part // parts)) for at, one in points]
                 found.append(Series(queue, org, shares))
+    then = now if marked is None else marked
     marks = [
-        Mark(now - 50 * MINUTE, "act", "pause", "ann", "webhooks"),
+        Mark(then - 50 * MINUTE, "act", "pause", "ann", "webhooks"),
         Mark(
-            now - 31 * MINUTE,
+            then - 31 * MINUTE,
             "alert",
             "failures: 41 % of jobs failed in 5 minutes",
             "hsejobs",
             "email",
         ),
-        Mark(now - 24 * MINUTE, "alert", "failures ended: calm", "hsejobs", "email"),
-        Mark(now - 13 * MINUTE, "deploy", "release 4f1c", "hsejobs"),
-        Mark(now - 4 * MINUTE, "act", "retry (400 jobs)", "bob", "email"),
+        Mark(then - 24 * MINUTE, "alert", "failures ended: calm", "hsejobs", "email"),
+        Mark(then - 13 * MINUTE, "deploy", "release 4f1c", "hsejobs"),
+        Mark(then - 4 * MINUTE, "act", "retry (400 jobs)", "bob", "email"),
     ]
     start, end = wanted.start * MINUTE, wanted.end * MINUTE
     shown = [one for one in marks if start <= one.at <= end]
