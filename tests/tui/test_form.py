@@ -117,7 +117,7 @@ async def test_a_job_is_added_with_its_form(described: Stage, size: tuple[int, i
         await pilot.press(*"an", "down", "pagedown", "down", *"Rome", "ctrl+s")
         await shows(pilot, "to: must be at least 3 characters")
         await pilot.press("n")
-        for _ in range(11):
+        for _ in range(9):
             await pilot.press("down")
         await shows(pilot, "such as 90s")
         await pilot.press(*"5m", "ctrl+s")

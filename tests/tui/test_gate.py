@@ -209,7 +209,7 @@ def test_an_edit_and_its_save_in_one_write_to_a_real_terminal(stage: Stage) -> N
     os.write(
         terminal.fd, b'n\x05\x01\x0b\x1b[3~\x0b\x1b[3~\x0b\x1b[3~\x0b{"to":"ann@example.com"}\x13y'
     )
-    terminal.until("added ")
+    terminal.until(", waiting")
     (made,) = stage.reader.page("mail", State.WAITING).jobs
     assert made.data == {"to": "ann@example.com"}
     os.write(terminal.fd, b"\x11")
