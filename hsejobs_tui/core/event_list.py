@@ -17,7 +17,7 @@ from hsejobs_tui.core.text import duration, one_line
 from hsejobs_tui.core.view import kind_of
 
 #: Events that are kept for the list: the newest.
-KEPT = 20_000
+KEPT = 8_000
 #: Jobs of one event that are listed: a bulk act has thousands.
 JOBS_LISTED = 200
 FIELDS = ("event", "queue", "id", "org")

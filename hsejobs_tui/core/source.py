@@ -28,7 +28,7 @@ from hsejobs_tui.core.options import Options
 #: Maximum number of hits kept for display; counting continues beyond it.
 HITS_KEPT = 5_000
 #: Jobs of a queue's events that are read at once.
-EVENTS_READ = 4_000
+EVENTS_READ = 2_000
 
 
 @dataclass(slots=True)

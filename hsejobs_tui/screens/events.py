@@ -56,6 +56,11 @@ class Events(View):
         yield Static(id="found", markup=False)
         yield Rows(COLUMNS, "No event in this time.")
 
+    def on_unmount(self) -> None:
+        """Frees the events: a closed screen itself is freed much later."""
+        self.list.clear()
+        self.frozen, self._reasons = None, {}
+
     @property
     def shown(self) -> list[Happened]:
         """The events on display, oldest first."""

@@ -62,6 +62,10 @@ class Failures(View):
         yield Rows(COLUMNS, "No job has failed, and no attempt in this time.")
         yield ErrorPane()
 
+    def on_unmount(self) -> None:
+        """Frees the groups: a closed screen itself is freed much later."""
+        self.groups, self.trends, self.past, self.known, self.sample = {}, {}, None, None, None
+
     def head(self) -> Text:
         """The number of groups and jobs, the window, and the progress of the read."""
         kinds = counted(len(self.shown), "kind of failure", "kinds of failures")
