@@ -73,6 +73,15 @@ class Past:
     trends: dict[Name, Trend] = field(default_factory=dict)
     marks: list[Mark] = field(default_factory=list)
 
+    @property
+    def slots(self) -> int:
+        """How many steps the window has."""
+        return max(1, (self.end - self.start) // self.step)
+
+    def trend(self, group: Group) -> Trend:
+        """The errors of a group; none if it had none in the window."""
+        return self.trends.get(name_of(group)) or Trend([0.0] * self.slots)
+
 
 @dataclass(slots=True)
 class Known:
@@ -117,7 +126,7 @@ def read_past(source: LiveSource, bounds: tuple[int, int]) -> Past | None:
     start, end = bounds
     found = source.history(list(source.infos), start=_iso(start), end=_iso(end), by="error")
     past = Past(found.start, found.end, found.step, marks=found.marks)
-    slots = max(1, (found.end - found.start) // found.step)
+    slots = past.slots
     for series in found.series:
         code, _, text = (series.name or "").partition(" ")
         if not text:

@@ -37,6 +37,8 @@ COLUMNS = (
 AGAIN, SHARE = 15.0, 25.0
 #: Seconds between two reads of the errors of the window, and of the last 30 days.
 PAST_AGAIN, KNOWN_AGAIN = 10.0, 300.0
+#: Seconds between two draws of the list if nothing changed but the ages in it.
+REDRAW = 5.0
 
 
 class Failures(View):
@@ -56,7 +58,12 @@ class Failures(View):
         self._sampled: tuple[str, str] | None = None
         self._bounds = (0, 0)
         self._due = self._past_due = self._known_due = float("-inf")
+        #: Whether all jobs were read once, and whether they must be read again after an act.
         self._busy = self._begun = False
+        self._stale = True
+        self._acts = 0
+        self._drawn_at = float("-inf")
+        self._drawn_for: tuple[int, ...] = ()
 
     def body(self) -> ComposeResult:
         yield Rows(COLUMNS, "No job has failed, and no attempt in this time.")
@@ -82,7 +89,7 @@ class Failures(View):
     @property
     def reading(self) -> bool:
         """Whether the first read, or the read after an act, is not complete yet."""
-        return super().reading or (self._busy and not self.seen)
+        return super().reading or (self._busy and self._stale)
 
     async def poll(self) -> None:
         """Reads the past of the groups, and starts a read of all failed jobs when it is due."""
@@ -100,7 +107,12 @@ class Failures(View):
             self._known_due = now + KNOWN_AGAIN
             self.run_worker(self._read_known(), name="known", exit_on_error=False)
         await self._read_sample()
-        self._draw_groups(whole=self._begun)
+        if now - self._drawn_at >= REDRAW or self._drawn_for != self._drawable():
+            self._draw_groups(whole=self._begun)
+
+    def _drawable(self) -> tuple[int, ...]:
+        """What the rows are made of: changes when one of it was read again."""
+        return id(self.past), id(self.known), id(self.groups), self._acts
 
     async def _read_sample(self) -> None:
         """Reads the newest failed job of the group under the cursor."""
@@ -130,14 +142,14 @@ class Failures(View):
     async def _gather(self) -> None:
         session = self.session
         steps, began = session.source.failures(), session.now()
-        drawn = began
+        drawn, acts = began, self._acts
         found: dict[str, Group] = {}
         seen = total = 0
         try:
             while self.is_mounted and (step := await session.do(next, steps, None)) is not None:
                 found, seen, total = step
-                # Keep the previous result until this one has more jobs.
-                if seen >= self.seen and session.now() - drawn > 0.2:
+                # The previous result is better than a part of the next.
+                if not self._begun and session.now() - drawn > 0.2:
                     self.groups, self.seen, self.total = dict(found), seen, total
                     drawn = session.now()
                     self._draw_groups(whole=False)
@@ -151,12 +163,16 @@ class Failures(View):
         finally:
             now = session.now()
             self._busy, self._due = False, now + max(AGAIN, SHARE * (now - began))
-        self._begun = True
+            if acts != self._acts:
+                # It began before an act: what it read may have changed.
+                self._due = now
+        self._begun, self._stale = True, acts != self._acts
         self._draw_groups(whole=True)
 
     def _draw_groups(self, *, whole: bool) -> None:
         if not self.is_mounted:
             return
+        self._drawn_at, self._drawn_for = self.session.now(), self._drawable()
         shown = self.shown
         self.trends = {group.key: self._trend(group) for group in shown.values()}
         ordered = failures.order(shown.values(), self.trends)[:1000]
@@ -170,7 +186,7 @@ class Failures(View):
     def _trend(self, group: Group) -> Trend:
         if self.past is None:
             return failures.of_jobs(group, self.session.bounds)
-        return self.past.trends.get(failures.name_of(group)) or Trend()
+        return self.past.trend(group)
 
     def _since(self, group: Group) -> Since | None:
         known, now = self.known, self.session.redis_now
@@ -245,8 +261,10 @@ class Failures(View):
         which = f"of {group.queue} that failed with “{safe(group.error, 80)}”"
         where = f'status=failed error="{safe(group.error, 200)}"'
         if await act_counted(self.session, name, group.queue, "job", which, group, where):
-            self._due = float("-inf")
-            self.groups, self.seen, self._begun = {}, 0, False
+            # The other groups stay until all jobs are read again.
+            self._due, self._stale = float("-inf"), True
+            self._acts += 1
+            self.groups.pop(group.key, None)
             self.session.poll_soon()
 
     async def do_retry(self) -> None:

@@ -27,6 +27,7 @@ def incident(stage: Stage) -> None:
     mark(stage, 8.5, "deploy", "deploy 4f1c")
     for ago in range(1, 8):
         errors(stage, ago, 6, f"error {KEY_ERROR}", retried=ago % 2 == 0)
+    stage.fail("unknown", "nothing in the history")
     for n in range(3):
         fail(stage, f"new-{n}", "KeyError: 'subject'", f"org-{7 if n else 9}")
 
@@ -40,7 +41,7 @@ async def test_the_commonest_error_of_the_last_ten_minutes_with_one_key(
     app = stage.app()
     async with app.run_test(size=size, notifications=True) as pilot:
         await pilot.press("2")
-        await shows(pilot, "2 kinds of failures, 8 jobs", "new 4f1c", "not seen before it")
+        await shows(pilot, "3 kinds of failures, 9 jobs", "new 4f1c", "not seen before it")
         first = text_of(app).splitlines()[3]
         assert first.startswith("> ")
         # 7 minutes of 6, and the three jobs: the exception's class, not `error`.
@@ -101,8 +102,12 @@ async def test_less_than_a_fifth_of_the_lines_is_empty(stage: Stage, size: tuple
         await pilot.press("2")
         await shows(pilot, "new 4f1c", "not seen before it")
         await settle(pilot)
-        lines = text_of(app).splitlines()
-        assert sum(not line.strip() for line in lines) < 0.2 * len(lines), text_of(app)
+        for _ in range(3):
+            lines = text_of(app).splitlines()
+            assert sum(not line.strip() for line in lines) < 0.2 * len(lines), text_of(app)
+            # Also for an error that had none in the window.
+            await pilot.press("j")
+            await settle(pilot)
 
 
 @pytest.mark.anyio
