@@ -78,9 +78,14 @@ class Past:
         """How many steps the window has."""
         return max(1, (self.end - self.start) // self.step)
 
-    def trend(self, group: Group) -> Trend:
-        """The errors of a group; none if it had none in the window."""
-        return self.trends.get(name_of(group)) or Trend([0.0] * self.slots)
+    def trend(self, group: Group, bounds: tuple[int, int]) -> Trend:
+        """The errors of a group; counted by its failed jobs if the history does not know it."""
+        found = self.trends.get(name_of(group))
+        if found is None:
+            found = of_jobs(group, bounds)
+            if not found.values:
+                found.values = [0.0] * self.slots
+        return found
 
 
 @dataclass(slots=True)

@@ -25,9 +25,9 @@ from hsejobs_tui.widgets.rows import WIDE, Column, Row, Rows
 
 COLUMNS = (
     Column("10m", 5, right=True),
-    Column("errors", 12, wide=24),
+    Column("errors", 12, wide=20),
     Column("jobs", 6, right=True),
-    Column("queue", 9, wide=14),
+    Column("queue", 9, wide=13),
     Column("kind", 17, wide=18),
     Column("since", 10, wide=12),
     Column("last", 5, right=True, above=100),
@@ -184,9 +184,8 @@ class Failures(View):
         self.draw()
 
     def _trend(self, group: Group) -> Trend:
-        if self.past is None:
-            return failures.of_jobs(group, self.session.bounds)
-        return self.past.trend(group)
+        bounds = self.session.bounds
+        return self.past.trend(group, bounds) if self.past else failures.of_jobs(group, bounds)
 
     def _since(self, group: Group) -> Since | None:
         known, now = self.known, self.session.redis_now
@@ -195,7 +194,7 @@ class Failures(View):
     def _row(self, one: Group) -> Row:
         now, trend = self.session.redis_now, self.trends[one.key]
         plain = self.session.options.ascii_only
-        cells = (24 if self.size.width >= WIDE else 12) - 5
+        cells = (20 if self.size.width >= WIDE else 12) - 5
         errors = Text("-", "dim")
         if trend.values and trend.count:
             drawn = charts.spark(trend.values, cells - 1, scale=None, ascii_only=plain)
