@@ -59,8 +59,9 @@ class FirstStart(Static):
             return text
         about = seen.server.version if seen.server is not None else "Redis"
         names = ", ".join(one.name for one in seen.queues)
-        whose = " for this organization" if session.confined else ""
-        text.append(f"  No job was added yet{whose}.\n\n", "bold")
+        # Of one organization, it is not known whether it had jobs before.
+        none = "This organization has no job now." if session.confined else "No job was added yet."
+        text.append(f"  {none}\n\n", "bold")
         text.append("  Redis    ", "dim").append(
             f"{about}, {safe(session.options.place, 100)}\n", ""
         )

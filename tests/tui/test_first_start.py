@@ -105,3 +105,16 @@ def test_the_sample_is_the_most_harmless_job() -> None:
     found = first_start.sample_of({"mail": mail})
     assert found is not None
     assert "calls servers outside" in found.warning
+
+
+@pytest.mark.anyio
+async def test_a_confined_session_adds_the_sample_for_its_organization(stage: Stage) -> None:
+    registry.save(stage.redis, "t", QueueInfo("mail", [TaskInfo("mail.send", {})]))
+    stage.add("theirs", org="org-2")
+    app = stage.app(organization_id="org-1")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await shows(pilot, "This organization has no job now.", "add a sample job")
+        assert "Workers  " not in text_of(app)
+        await pilot.press("a", "y")
+        await until(pilot, lambda: stage.counts()["waiting"] == 2, "the sample job")
+        await shows(pilot, "1 queue, 1 waiting")
