@@ -99,5 +99,4 @@ class FirstStart(Static):
                 acts.append((keys_shown(by_id("sample")), what))
             if session.has("enqueue"):
                 acts.append((keys_shown(by_id("enqueue")), "write a job with a form of its fields"))
-        acts.append(("?", "show what each key does"))
         return acts

@@ -36,7 +36,9 @@ async def test_a_sample_job_with_one_key_and_its_question(
         await shows(
             pilot, "No job was added yet", "3: mail, post, reports", "1 live: mail on worker-7"
         )
-        await shows(pilot, "What will be here", "add a sample job: report of reports")
+        await shows(
+            pilot, "What will be here", "add a sample job: report of reports", "hsejobs demo"
+        )
         await pilot.press("a")
         await shows(
             pilot, "Add a sample job: r.report of reports?", '"kind": "daily"', "really runs"
