@@ -107,6 +107,7 @@ def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
         token=_text(get(b"tk")),
         cancel=_cancel(get(b"cl")),
         lock=_lock(queue, get(b"lk")) if delayed else None,
+        postponed=_postponed(_text(get(b"wy")), _number(get(b"ra"))) if delayed else None,
         parent=Relative.parse(family[0]) if family[0] else None,
         root=Relative.parse(family[-1]) if family[0] else None,
         version=_text(get(b"v")) or "",
