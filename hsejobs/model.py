@@ -335,6 +335,8 @@ class JobRecord:
     superseded_by: str | None = None
     #: The lock that a delayed job waits for.
     lock: str | None = None
+    #: What a postponed job waits for: a code and what it is about, such as ``circuit_open <name>``.
+    postponed: str | None = None
     #: The job that was running when this one was added, and the first job of their family.
     parent: Relative | None = None
     root: Relative | None = None

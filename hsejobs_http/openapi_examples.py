@@ -197,6 +197,7 @@ ANSWER_EXAMPLES: dict[str, Any] = {
             "tasks": ["tasks.email.send_email"],
             "format": 1,
             "hung": 0,
+            "memory": 96_468_992,
             "slots": [],
             "heartbeatAge": 800,
         }

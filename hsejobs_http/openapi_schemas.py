@@ -312,6 +312,7 @@ SCHEMAS: dict[str, Schema] = {
                 "description": "the highest record format it can work with",
             },
             "hung": _COUNT,
+            "memory": _or_null("integer", description="resident bytes, with its worker processes"),
             "slots": {"type": "array"},
             "heartbeatAge": _MS,
         }

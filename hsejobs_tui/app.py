@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from typing import Any, ClassVar, TypeVar
 
 from rich.theme import Theme as RichTheme
 from textual import events
-from textual.app import App, SystemCommand
+from textual.app import App
 from textual.binding import BindingType
 from textual.css.query import NoMatches
 from textual.driver import Driver
@@ -126,10 +126,9 @@ class JobsApp(App[None]):
     @property
     def reading(self) -> bool:
         """Whether the topmost screen has not yet loaded its content, or the changes made by an act."""
-        if self.session.outage is not None:
-            return False
         if isinstance(self.screen, View):
-            return self.session.behind or self.screen.reading
+            session = self.session
+            return session.outage is None and (session.behind or self.screen.reading)
         # Textual's palette searches in the background while the person types.
         return any(
             one.node is self.screen and one.is_running
@@ -265,13 +264,6 @@ class JobsApp(App[None]):
         finally:
             del self._commands[command]
 
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The palette entries: the commands available on this screen, from the table."""
-        view = self.view
-        scope = view.SCOPE if view else "app"
-        for one in self.session.commands(scope):
-            yield SystemCommand(one.title, one.help, lambda one=one: self.perform(one.id))
-
     def _show(self, name: str) -> None:
         while len(self.screen_stack) > 1:
             self.pop_screen()
@@ -316,9 +308,9 @@ class JobsApp(App[None]):
             self.push_screen(Help(view.SCOPE))
 
     def do_menu(self) -> None:
-        from textual.command import CommandPalette
+        from hsejobs_tui.dialogs.menu import Menu
 
-        self.push_screen(CommandPalette(id="--command-palette"))
+        self.push_screen(Menu())
 
     async def do_goto(self) -> None:
         from hsejobs_tui.flows.goto import go_to_job

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from hsejobs.store.client import RedisClient
 from hsejobs.wording import counted
-from hsejobs_tui.core.alerts import active_alerts
+from hsejobs_tui.core.alerts import active_alerts, by_level, circuit_alerts
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import LiveSource
 from hsejobs_tui.core.text import duration, number, size
@@ -46,7 +46,9 @@ def show(options: Options) -> None:
     """Prints the overview. Raises RedisUnavailable."""
     client = RedisClient(options.url, prefix=options.prefix)
     try:
-        seen = LiveSource(options, client).snapshot()
+        source = LiveSource(options, client)
+        seen = source.snapshot()
+        alerts = active_alerts(seen, options.limits) + circuit_alerts(source.circuits())
     finally:
         client.close()
     rows = [_NAMES]
@@ -74,5 +76,5 @@ def show(options: Options) -> None:
     server = seen.server
     about = f"{server.version}, {size(server.used_memory)}, " if server else ""
     sys.stdout.write(f"{about}{counted(seen.cost[0], 'command')}, {seen.cost[1]:.1f} ms\n")
-    for one in active_alerts(seen, options.limits):
+    for one in by_level(alerts):
         sys.stdout.write(f"{one.level}: {one.queue}: {one.what}; {one.todo}\n")

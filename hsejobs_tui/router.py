@@ -28,7 +28,8 @@ def screen_for(place: Place) -> View:
         if place.name == "overview":
             return Overview()
         module = import_module(f"hsejobs_tui.screens.{place.name}")
-        made: View = getattr(module, CLASSES[place.name])()
+        screen = getattr(module, CLASSES[place.name])
+        made: View = screen(place.row) if place.row else screen()
         return made
     if isinstance(place, QueuePlace):
         from hsejobs_tui.screens.queue import QueueView

@@ -60,7 +60,7 @@ def _sample(root: dict[str, Any], part: Any, depth: int) -> Any:
         if found := _list(part.get(name)):
             return found[0]
     if "$ref" in part:
-        return _sample(root, _resolve(root, part["$ref"]), depth - 1)
+        return _sample(root, resolve(root, part["$ref"]), depth - 1)
     for name in ("anyOf", "oneOf", "allOf"):
         if "type" not in part and (found := _list(part.get(name))):
             return _sample(root, found[0], depth - 1)
@@ -79,7 +79,7 @@ def _sample(root: dict[str, Any], part: Any, depth: int) -> Any:
     return {"boolean": False, "null": None}.get(str(kind), "")
 
 
-def _resolve(root: Any, ref: Any) -> Any:
+def resolve(root: Any, ref: Any) -> Any:
     """The part of the schema that a ``$ref`` names; None for a reference outside the schema."""
     if not isinstance(ref, str) or not ref.startswith("#"):
         return None
@@ -106,7 +106,7 @@ class _Check:
         if isinstance(data, dict) and SEALED in data:
             return
         if "$ref" in schema:
-            yield from self.part(data, _resolve(self.root, schema["$ref"]), at, depth - 1)
+            yield from self.part(data, resolve(self.root, schema["$ref"]), at, depth - 1)
         for one in _list(schema.get("allOf")):
             yield from self.part(data, one, at, depth - 1)
         yield from self._one_of(data, _list(schema.get("anyOf")), at, depth)

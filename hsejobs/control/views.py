@@ -94,6 +94,8 @@ def hidden(record: JobRecord, actor: Actor) -> JobRecord:
         record.errors = tuple(_only_when(error) for error in record.errors)
         record.code = "hidden" if record.code else None
         record.result = record.progress_message = record.cancel = record.lock = None
+        # The code says what it waits for, but not which server or lock.
+        record.postponed = record.postponed and record.postponed.partition(" ")[0]
     return record
 
 
@@ -204,6 +206,8 @@ def workers(reader: JobReader, queues: Sequence[str]) -> list[dict[str, Any]]:
         one.setdefault("release", None)
         one.setdefault("tasks", [])
         one.setdefault("format", 1)
+        # Consumers of earlier releases do not tell.
+        one.setdefault("memory", None)
     return found
 
 

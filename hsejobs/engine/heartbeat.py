@@ -7,6 +7,7 @@ import socket
 import time
 
 from hsejobs import codec
+from hsejobs.engine.memory import resident_bytes, resident_with_children
 from hsejobs.engine.ports import MaintenanceHost
 from hsejobs.store.formats import FORMAT
 
@@ -40,6 +41,7 @@ def record(consumer: MaintenanceHost) -> bytes:
             "format": FORMAT,
             "tasks": [*consumer.queue.wrappers, *consumer.queue.renamed],
             "hung": consumer.hung,
+            "memory": resident_with_children() if consumer.forking else resident_bytes(),
             "slots": slots,
         }
     )

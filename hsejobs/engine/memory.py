@@ -22,11 +22,22 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 def resident_mb() -> float:
     """The resident memory of this process in MB (2**20 bytes); 0 if the system does not tell."""
+    return resident_bytes() / 2**20
+
+
+def resident_bytes(pid: int | None = None) -> int:
+    """The resident memory of a process, None for this one; 0 if the system does not tell."""
     try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * _PAGE / 2**20
-    except OSError:
-        return 0.0
+        with open(f"/proc/{'self' if pid is None else pid}/statm", "rb") as file:
+            return int(file.read().split()[1]) * _PAGE
+    except (OSError, IndexError):
+        return 0
+
+
+def resident_with_children() -> int:
+    """The resident memory of this process and all that it started, in bytes; shared pages count in each."""
+    others = process_tree.descendants(os.getpid())
+    return resident_bytes() + sum(resident_bytes(one.pid) for one in others)
 
 
 class MemoryLimit:

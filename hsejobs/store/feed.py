@@ -122,6 +122,47 @@ def stretch(
     return Stretch(happenings, following, gap, len(found) == ENTRIES)
 
 
+def between(
+    client: RedisClient,
+    prefix: str,
+    queue: str,
+    start_ms: int,
+    end_ms: int | None = None,
+    most: int = 1_000,
+) -> tuple[str, list[Event], int | None]:
+    """The events from ``start_ms`` to ``end_ms`` (None: now), oldest first: the newest that concern about
+    ``most`` jobs.
+
+    With the position to continue from, and the time of the first event if there may have been earlier
+    ones in that time: beyond ``most``, or because the feed keeps about ``EVENTS_KEPT`` entries.
+    """
+    key = keys.of(keys.base(prefix, queue), "events")
+    found: list[Event] = []
+    end, position, first, kept, jobs = "+" if end_ms is None else str(end_ms), "0-0", 0, 0, 0
+    while True:
+        entries = client.command("XREVRANGE", key, end, "-", "COUNT", ENTRIES)
+        kept += len(entries)
+        if position == "0-0" and entries:
+            position = entries[0][0].decode()
+        for raw_id, fields in entries:
+            at = int(raw_id.partition(b"-")[0])
+            if at < start_ms:
+                return position, found[::-1], None
+            # Within an entry the events are in their order, too.
+            news = events_of(queue, [(raw_id, flat(fields))])
+            found += news[::-1]
+            first, jobs = at, jobs + sum(len(event.jobs) for event in news)
+        if jobs >= most:
+            return position, found[::-1], first
+        if len(entries) < ENTRIES:
+            break
+        end = f"({entries[-1][0].decode()}"
+    if end_ms is not None and kept < keys.EVENTS_KEPT:
+        rest = keys.EVENTS_KEPT - kept
+        kept += len(client.command("XRANGE", key, end_ms + 1, "+", "COUNT", rest))
+    return position, found[::-1], first if found and kept >= keys.EVENTS_KEPT else None
+
+
 def _is_gap(client: RedisClient, key: str, entry_id: str, found: Any) -> bool:
     """Whether the feed has dropped entries after this one: it is not there, and older ones are not either."""
     if entry_id == "0-0" or (found and found[0][0].decode() == entry_id):

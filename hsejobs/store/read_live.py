@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,8 @@ from hsejobs.store.read import QueueStats, _stats
 from hsejobs.store.records import record_of
 from hsejobs.store.registry import QueueInfo
 
+#: Leases of a queue that are read: of the jobs whose leases end first.
+LEASES = 1_000
 #: Seconds for which a read is retried before it fails: the next refresh comes soon.
 PATIENCE = 0.5
 
@@ -184,6 +186,36 @@ class LiveReader:
             [(scripts.JOB, self._base(queue), (org, one, 0)) for one in ids], patience=PATIENCE
         )
         return [record_of(queue, row) if row else None for row in replies]
+
+    def running(
+        self, wanted: Mapping[str, Sequence[str]], limit: int
+    ) -> list[tuple[JobRecord, int | None]]:
+        """Active jobs of these queues with the end of their leases (ms), without payloads, in one pipeline.
+
+        Of each queue, the ``limit`` jobs whose leases end first, and those with the given ids.
+        """
+        org = keys.tenant(self.organization_id)
+        calls: list[tuple[scripts.Script | None, Sequence[scripts.Arg]]] = []
+        letter, size = State.ACTIVE.letter, min(200, limit)
+        for queue, ids in wanted.items():
+            base = self._base(queue)
+            index = keys.index(base, State.ACTIVE, self.organization_id)
+            calls.append((None, ("ZRANGE", index, 0, LEASES - 1, "WITHSCORES")))
+            calls.append((scripts.WINDOW, (base, letter, org, 0, 0, size, "", 0, 1)))
+            calls += [(scripts.JOB, (base, org, one, 0)) for one in ids]
+        replies = iter(self.redis.batch(calls, patience=PATIENCE) if calls else ())
+        found: dict[tuple[str, str], tuple[JobRecord, int | None]] = {}
+        for queue, ids in wanted.items():
+            leases = {name.decode(): int(float(end)) for name, end in _scores(next(replies))}
+            rows = [*next(replies)[5:], *(next(replies) for _ in ids)]
+            for job in (record_of(queue, row) for row in rows if row and row[1]):
+                if job.status is State.ACTIVE:
+                    found[queue, job.id] = job, leases.get(job.id)
+        return list(found.values())
+
+
+def _scores(reply: Sequence[Any]) -> list[tuple[bytes, bytes]]:
+    return list(zip(reply[::2], reply[1::2], strict=True))
 
 
 def _server(raw: Any) -> Server:

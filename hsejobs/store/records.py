@@ -65,6 +65,12 @@ def _number(value: bytes | None) -> int | None:
     return None if value is None else whole_number(value)
 
 
+def _postponed(text: str | None, run_at: int | None) -> str | None:
+    """The reason of a postponement; None if it was for an earlier time. ``text``: the field ``wy``."""
+    at, _, reason = (text or "").partition(" ")
+    return reason if reason and at == str(run_at) else None
+
+
 _STATES = {letter.encode(): state for letter, state in STATE_OF_LETTER.items()}
 
 
@@ -102,6 +108,7 @@ def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
         cancel=_cancel(get(b"cl")),
         superseded_by=_text(get(b"sb")),
         lock=_lock(queue, get(b"lk")) if delayed else None,
+        postponed=_postponed(_text(get(b"wy")), _number(get(b"ra"))) if delayed else None,
         parent=Relative.parse(family[0]) if family[0] else None,
         root=Relative.parse(family[-1]) if family[0] else None,
         version=_text(get(b"v")) or "",

@@ -277,7 +277,11 @@ def judge(reading: Reading, known: dict[str, Any] | None, now_ms: int) -> dict[s
     new = known is None or (state == "on" and not was_on)
     since = now_ms if known is None or new else known["sinceMs"]
     alert = _alert(reading.rule, reading.queue, state, reading.value, reading.limit, since)
-    alert.update(message=reading.message, calm=calm)
+    alert.update(message=reading.message, calm=calm, worst=reading.message)
+    # An alert of an earlier release has no worst value.
+    if known is not None and not new and known.get("peak", known["value"]) >= reading.value:
+        alert["peak"] = known.get("peak", known["value"])
+        alert["worst"] = known.get("worst", known["message"])
     if state == "off" and known is not None:
         alert["endedMs"] = known["endedMs"] or now_ms
         if now_ms - alert["endedMs"] > KEPT_MS:
@@ -291,6 +295,7 @@ def judge(reading: Reading, known: dict[str, Any] | None, now_ms: int) -> dict[s
 def _alert(
     rule: str, queue: str | None, state: str, value: float, limit: float, since: int
 ) -> dict[str, Any]:
+    # `peak` is the worst value since it turned on, and `worst` the message at that time.
     # By channel: `told` is the state in its last message, `tries` the number of failed attempts.
     return {
         "rule": rule,
@@ -298,7 +303,9 @@ def _alert(
         "state": state,
         "value": value,
         "limit": limit,
+        "peak": value,
         "message": "",
+        "worst": "",
         "sinceMs": since,
         "endedMs": None,
         "calm": 0,

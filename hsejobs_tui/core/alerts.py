@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from hsejobs.store.circuits import Circuit
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
 from hsejobs.watch.alerts import CALM_AT, Limits, Reading, readings, server_readings
 from hsejobs.wording import jobs_wait, verb
+from hsejobs_tui.core.text import duration, short
 
 #: Rules that need action at any hour, and the failure percentage from which failures do.
 CRITICAL = ("no_worker", "unknown_task", "sealed", "eviction", "memory")
@@ -30,7 +33,11 @@ _TODO = {
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert. ``level``: critical, warning, note or ended; ``since`` and ``ended`` in ms."""
+    """One alert. ``level``: critical, warning, note or ended; ``since`` and ``ended`` in ms.
+
+    ``peak``: the worst value since it turned on, as `value_text` shows values; None if no process watches
+    it. ``worst``: what it said then. ``who``: who paused the queue.
+    """
 
     level: str
     rule: str
@@ -39,6 +46,15 @@ class Alert:
     todo: str
     since: int | None = None
     ended: int | None = None
+    value: float | None = None
+    peak: float | None = None
+    worst: str = ""
+    who: str = ""
+
+    @property
+    def key(self) -> str:
+        """Identifies the alert in a list; one that ended and its next one differ."""
+        return f"{self.rule}/{self.queue}\0{self.ended or ''}"
 
 
 #: The levels, most severe first, with their styles.
@@ -71,6 +87,8 @@ def active_alerts(seen: Snapshot, limits: Limits) -> list[Alert]:
                     stats.name,
                     f"paused, {jobs_wait(stats.waiting)}",
                     "P resumes it",
+                    stats.paused_at,
+                    value=stats.waiting,
                 )
             )
     # Only a watching process evaluates these rules: it reads jobs.
@@ -82,6 +100,27 @@ def active_alerts(seen: Snapshot, limits: Limits) -> list[Alert]:
     if seen.server is not None:
         about = [_alert(one, seen) for one in server_readings(seen.server)]
         found += [one for one in about if one is not None]
+    return by_level(found)
+
+
+def circuit_alerts(circuits: Iterable[Circuit]) -> list[Alert]:
+    """An alert for each circuit that is not closed."""
+    return [
+        Alert(
+            "warning" if one.state == "open" else "note",
+            "circuit",
+            one.host,
+            f"circuit {'held open by a person' if one.manual else one.state}: calls are postponed",
+            "c closes it (6)" if one.manual else "see its last error (6)",
+            one.since,
+        )
+        for one in circuits
+        if one.state != "closed"
+    ]
+
+
+def by_level(found: Iterable[Alert]) -> list[Alert]:
+    """The alerts, most severe first."""
     return sorted(found, key=lambda one: (LEVELS.index(one.level), one.queue))
 
 
@@ -97,6 +136,8 @@ def ended(seen: Snapshot) -> list[Alert]:
             "",
             one["sinceMs"],
             one["endedMs"],
+            peak=one.get("peak"),
+            worst=one.get("worst", ""),
         )
         for one in sorted(over, key=lambda one: -one["endedMs"])
     ]
@@ -104,7 +145,29 @@ def ended(seen: Snapshot) -> list[Alert]:
 
 def _recorded(one: dict[str, Any]) -> Alert:
     queue, rule = one["queue"] or "", one["rule"]
-    return Alert("critical", rule, queue, one["message"], _TODO[rule], one["sinceMs"])
+    return Alert(
+        "critical",
+        rule,
+        queue,
+        one["message"],
+        _TODO[rule],
+        one["sinceMs"],
+        value=one["value"],
+        peak=one.get("peak"),
+    )
+
+
+#: Rules whose value is a time in ms, and those whose value is a share in percent.
+_TIMES, _SHARES = ("no_worker", "oldest", "unknown_task", "sealed", "redis"), ("failures", "memory")
+
+
+def value_text(rule: str, value: float | None) -> str:
+    """The value of a rule with its unit; ``-`` for none."""
+    if value is None or rule == "eviction":
+        return "-"
+    if rule in _TIMES:
+        return duration(value)
+    return f"{value:.0f} %" if rule in _SHARES else short(value)
 
 
 def _alert(reading: Reading, seen: Snapshot) -> Alert | None:
@@ -112,6 +175,11 @@ def _alert(reading: Reading, seen: Snapshot) -> Alert | None:
     kept = known is not None and known["state"] == "on"
     if reading.value <= reading.limit * (CALM_AT if kept else 1):
         return None
+    since = known["sinceMs"] if known is not None and kept else None
+    peak = max(reading.value, known.get("peak", 0)) if known is not None and kept else None
+    if since is None and reading.rule in _TIMES:
+        # A time that grows tells itself when it exceeded the limit, and it is the longest now.
+        since, peak = seen.now - int(reading.value - reading.limit), reading.value
     critical = reading.rule in CRITICAL
     critical = critical or (reading.rule == "failures" and reading.value >= CRITICAL_PERCENT)
     return Alert(
@@ -122,7 +190,9 @@ def _alert(reading: Reading, seen: Snapshot) -> Alert | None:
         _TODO[reading.rule].format(
             queue=reading.queue, their=verb(int(reading.value), "its", "their")
         ),
-        known["sinceMs"] if known is not None and kept else None,
+        since,
+        value=reading.value,
+        peak=peak,
     )
 
 

@@ -9,6 +9,7 @@ from hsejobs_tui.core.command_sets import (
     jobs,
     lists,
     moving,
+    operations,
     others,
     queues,
 )
@@ -21,6 +22,7 @@ COMMANDS: tuple[Command, ...] = (
     *jobs.COMMANDS,
     *job_screens.COMMANDS,
     *queues.COMMANDS,
+    *operations.COMMANDS,
     *others.COMMANDS,
 )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hsejobs import codec
 from hsejobs.control import making, schema, views
-from hsejobs.control.options import AddOptions
+from hsejobs.control.options import NO_OPTIONS, AddOptions
 from hsejobs.errors import InvalidPayload, Refused
 from hsejobs.masking import MASK, is_secret_name
 from hsejobs.model import JobRecord
@@ -59,8 +59,10 @@ def new_job(
     sealed: bool,
     of: JobRecord | None = None,
     user_id: str | None = None,
+    options: AddOptions = NO_OPTIONS,
 ) -> NewJob:
-    """Makes a job from the edited text. ``of``: the stored job that the text is an edited copy of.
+    """Makes a job from the edited text. ``of``: the stored job that the text is an edited copy of,
+    whose options it has; else ``options``.
 
     A session of one organization adds jobs for that organization only; ``user_id`` sets the user.
     ``sealed``: secrets are sealed at rest and the TUI has no key, so a new secret is refused.
@@ -74,7 +76,8 @@ def new_job(
     if _still_masked(data):
         raise InvalidPayload("payload", "has *** where no value is stored: enter a value")
     _check_organization(data, organization_id)
-    options = AddOptions(of.priority, of.attempts, of.backoff, of.timeout) if of else AddOptions()
+    if of is not None:
+        options = AddOptions(of.priority, of.attempts, of.backoff, of.timeout)
     return making.make(
         making.described(info, task),
         data,

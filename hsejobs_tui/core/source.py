@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +12,12 @@ from hsejobs.control.history import Series
 from hsejobs.control.search import Search
 from hsejobs.errors import JobNotFound, Refused
 from hsejobs.model import JobRecord, State
-from hsejobs.store import keys
+from hsejobs.store import feed, keys
 from hsejobs.store.circuits import Circuit, Circuits
 from hsejobs.store.client import RedisClient
 from hsejobs.store.families import Family
 from hsejobs.store.history import Range
+from hsejobs.store.marks import Mark, Marks
 from hsejobs.store.read import Event, JobReader, LastRun
 from hsejobs.store.read_live import PATIENCE, LiveReader, Snapshot, Window
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
@@ -28,6 +29,8 @@ from hsejobs_tui.core.options import Options
 
 #: Maximum number of hits kept for display; counting continues beyond it.
 HITS_KEPT = 5_000
+#: Jobs of a queue's events that are read at once.
+EVENTS_READ = 2_000
 
 
 @dataclass(slots=True)
@@ -94,6 +97,15 @@ class LiveSource:
     def _shown(self, job: JobRecord | None) -> JobRecord | None:
         """The job, without the parts that the actor may not see."""
         return None if job is None else views.hidden(job, self.actor)
+
+    def running(
+        self, wanted: Mapping[str, Sequence[str]], limit: int
+    ) -> list[tuple[JobRecord, int | None]]:
+        """As `LiveReader.running`, without the parts that the actor may not see."""
+        found = self.live.running(wanted, limit)
+        for job, _ in found:
+            self._shown(job)
+        return found
 
     def stored(self, queue: str, job_id: str) -> JobRecord:
         """One job as stored, unmasked: for copies only, never for display. Raises JobNotFound."""
@@ -240,18 +252,56 @@ class LiveSource:
             self.redis, self.options.prefix, queues, wanted, self.actor, by=by, marks=False
         ).series
 
-    def events(self, since: dict[str, str]) -> list[Event]:
-        """Events since the last call, or the most recent ones at the first; updates ``since``."""
-        found: list[Event] = []
-        for queue in list(self.infos):
-            known = since.get(queue)
-            read = self.reader.events(queue, known) if known else self.reader.recent_events(queue)
-            since[queue], news = read
-            for event in news:
-                jobs = tuple(one for one in event.jobs if self.org in (None, one[1]))
-                if jobs:
-                    found.append(Event(event.at, event.queue, event.kind, jobs))
-        return sorted(found, key=lambda event: event.at)
+    def marks(self, start: int, end: int) -> list[Mark]:
+        """The marks from ``start`` to ``end`` (ms), without the acts of people, the oldest first.
+
+        None in a session of one organization: they are about all.
+        """
+        if self.org is not None:
+            return []
+        return Marks(self.redis, self.options.prefix).between(start, end)
+
+    def postponed(self, queue: str, most: int) -> tuple[list[str], bool]:
+        """Why the delayed jobs of a queue were postponed, of the ``most`` that are due first.
+
+        Each is a code and what it is about. The second value: whether there are more delayed jobs.
+        """
+        base = keys.base(self.options.prefix, queue)
+        index = keys.index(base, State.DELAYED, self.org)
+        rows = self.redis.command("ZRANGE", index, 0, most, "WITHSCORES", patience=PATIENCE)
+        due = dict(zip(rows[: 2 * most : 2], rows[1 : 2 * most : 2], strict=True))
+        calls = [(None, ("HGET", keys.of(base, "job", one.decode()), "wy")) for one in due]
+        found = []
+        for score, reason in zip(
+            due.values(), self.redis.batch(calls, patience=PATIENCE) if calls else (), strict=True
+        ):
+            # A reason holds until the time that it names.
+            at, _, rest = (reason or b"").decode("utf-8", "replace").partition(" ")
+            if rest and at == str(int(float(score))):
+                found.append(rest)
+        return found, len(rows) > 2 * most
+
+    def feed(
+        self, queue: str, known: str | None, start: int, end: int | None
+    ) -> tuple[str, list[Event], int | None]:
+        """The events after the position ``known``; at first (None) those from ``start`` to ``end`` (ms).
+
+        With the next position, and the time of the oldest event if earlier ones were dropped.
+        """
+        if known is None:
+            position, found, oldest = feed.between(
+                self.redis, self.options.prefix, queue, start, end, EVENTS_READ
+            )
+        elif end is None:
+            (position, found), oldest = self.reader.events(queue, known, count=EVENTS_READ), None
+        else:
+            return known, [], None
+        news = []
+        for event in found:
+            jobs = tuple(one for one in event.jobs if self.org in (None, one[1]))
+            if jobs:
+                news.append(Event(event.at, event.queue, event.kind, jobs))
+        return position, news, oldest
 
     def _whole(self) -> None:
         if self.org is not None:

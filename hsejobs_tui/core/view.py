@@ -9,6 +9,7 @@ from typing import Any
 
 from hsejobs.model import JobRecord, State
 from hsejobs.store.read import QueueStats, percentile
+from hsejobs.store.read_live import Snapshot
 from hsejobs.wording import WAITED, during
 from hsejobs_tui.core.text import clock, duration, one_line
 
@@ -80,6 +81,15 @@ def queue_row(stats: QueueStats) -> QueueRow:
         last.failure_ratio,
         drain,
         stats.consumers,
+    )
+
+
+def is_empty(seen: Snapshot) -> bool:
+    """Whether no queue has a job, nor had one in the last hour."""
+    return not any(
+        one.waiting + one.active + one.delayed + one.completed + one.failed
+        or any(minute.added or minute.ended for minute in one.minutes)
+        for one in seen.queues
     )
 
 

@@ -1,37 +1,39 @@
-"""Writing a job: edit the payload, check it, show the diff, add the job."""
+"""Writing a job: fill in its form or edit its payload, check it, show it, add it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from hsejobs.control.options import NO_OPTIONS, AddOptions
 from hsejobs.errors import JobsError
 from hsejobs.model import JobRecord, State
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs.store.write import NewJob
-from hsejobs_tui.core import compose
-from hsejobs_tui.core.text import safe
+from hsejobs_tui.core import compose, form
+from hsejobs_tui.core.text import duration, safe
 from hsejobs_tui.dialogs.editor import Editor
+from hsejobs_tui.dialogs.job_form import JobForm
 from hsejobs_tui.dialogs.questions import Ask, Confirm
 from hsejobs_tui.session.session import Session
 
 
 async def write_job(session: Session, queue: str, of_id: str | None) -> None:
-    """Opens the editor for a new job of the queue and adds it; ``of_id``: starts with a copy of that job."""
+    """Opens the form of a new job of the queue and adds it; ``of_id``: edits a copy of that job instead."""
     info = _info(session, queue)
     if info is None:
         return
     try:
         of = await session.read(session.source.stored, queue, of_id) if of_id else None
         task = info.task(of.name) if of else await _task(session, info)
-        if task is None:
-            return
-        new = await _written(session, info, task, of)
-        if new is None:
-            return
-        added = await session.do(session.acts.add, info, new)
     except JobsError as error:
         session.show_message(error)
         return
-    session.show_message(f"added {added.id}, {added.status}")
-    session.poll_soon()
+    if task is None:
+        return
+    if of is not None or not form.fields_of(task):
+        await _edit(session, info, task, of)
+    else:
+        await _fill_in(session, info, task)
 
 
 async def rewrite_job(session: Session, queue: str, seen: JobRecord | None) -> None:
@@ -53,15 +55,11 @@ async def rewrite_job(session: Session, queue: str, seen: JobRecord | None) -> N
         return
     try:
         of = await session.read(session.source.stored, queue, seen.id)
-        new = await _written(session, info, info.task(of.name), of, instead=True)
-        if new is None:
-            return
-        added = await session.do(session.acts.supersede, info, new, seen.id, seen.version)
+        task = info.task(of.name)
     except JobsError as error:
         session.show_message(error)
         return
-    session.show_message(f"added {added.id}, {added.status}; it supersedes {seen.id}")
-    session.poll_soon()
+    await _edit(session, info, task, of, instead=seen)
 
 
 def _info(session: Session, queue: str) -> QueueInfo | None:
@@ -74,50 +72,135 @@ def _info(session: Session, queue: str) -> QueueInfo | None:
     return info
 
 
-async def _written(
+async def _fill_in(session: Session, info: QueueInfo, task: TaskInfo) -> None:
+    """Asks with the form until the job is added or the form is cancelled."""
+    fields, options = form.fields_of(task), form.options_of(info, task)
+    values: Mapping[str, str] = {}
+    chosen: Mapping[str, str] = {}
+    problem, title = task.doc, f"New job of {info.name}: {task.name}"
+    while True:
+        filled = await session.ask(JobForm(title, fields, options, values, chosen, problem))
+        if filled is None:
+            return
+        values, chosen = filled.values, filled.options
+        text = compose.pretty(form.payload_of(fields, values))
+        try:
+            add = form.add_options(chosen)
+            if filled.edit:
+                if await _edit(session, info, task, None, text, add):
+                    return
+                problem = ""
+                continue
+            new = _made(session, info, task, text, None, add)
+        except JobsError as error:
+            problem = str(error)
+            continue
+        if await _add(session, info, new, text):
+            return
+        problem = ""
+
+
+async def _edit(
     session: Session,
     info: QueueInfo,
     task: TaskInfo,
     of: JobRecord | None,
+    text: str = "",
+    add: AddOptions = NO_OPTIONS,
     *,
-    instead: bool = False,
-) -> NewJob | None:
-    """The job that the user writes, checked and confirmed; None if cancelled."""
-    before = compose.masked_text(of, task.secret) if of else compose.skeleton(task)
-    text, problem = before, "*** keeps the stored secret" if of else task.doc
+    instead: JobRecord | None = None,
+) -> bool:
+    """Asks with the editor until the job is added; False if it is cancelled.
+
+    ``instead``: the failed job that it supersedes, as it was shown.
+    """
+    before = compose.masked_text(of, task.secret) if of else text or compose.skeleton(task)
+    problem = "*** keeps the stored secret" if of else task.doc
     title = f"Copy of {of.id}" if of else f"New job of {info.name}: {task.name}"
-    if of and instead:
-        title = f"Edit {of.id}: the copy runs instead"
+    if instead is not None:
+        title = f"Edit {instead.id}: the copy runs instead"
+    text = before
     while True:
         text = await session.ask(Editor(title, text, problem))
         if not text:
-            return None
+            return False
         try:
-            new = compose.new_job(
-                info,
-                task,
-                text,
-                organization_id=session.options.organization_id,
-                sealed=session.options.sealed,
-                of=of,
-                user_id=session.options.viewer.user_id if session.options.viewer else None,
-            )
+            new = _made(session, info, task, text, of, add)
         except JobsError as error:
             problem = str(error)
             continue
         changed = "\n".join(compose.diff(before, text)[:30]) or "unchanged"
-        org = new.organization_id or "no organization"
-        question = f"Add this job to {info.name} ({org}, priority {new.priority})?"
-        if of and instead:
-            question = f"Run this job instead of {safe(of.id, 60)} ({org})?"
-            changed += "\nThe failed job stays, marked as superseded; it is not retried any more."
-        if await session.ask(Confirm(question, changed)):
-            return new
+        if instead is not None:
+            if await _supersede(session, info, new, changed, instead):
+                return True
+        elif await _add(session, info, new, changed if of else text):
+            return True
+
+
+def _made(
+    session: Session,
+    info: QueueInfo,
+    task: TaskInfo,
+    text: str,
+    of: JobRecord | None,
+    add: AddOptions,
+) -> NewJob:
+    viewer = session.options.viewer
+    return compose.new_job(
+        info,
+        task,
+        text,
+        organization_id=session.options.organization_id,
+        sealed=session.options.sealed,
+        of=of,
+        user_id=viewer.user_id if viewer else None,
+        options=add,
+    )
+
+
+async def _add(session: Session, info: QueueInfo, new: NewJob, shown: str) -> bool:
+    """Asks with the payload, and adds the job; False if it was not added."""
+    org = safe(new.organization_id or "no organization", 60)
+    when = f", in {duration(new.delay)}" if new.delay else ""
+    question = f"Add this job to {info.name} ({org}, priority {new.priority}{when})?"
+    if not await session.ask(Confirm(question, "\n".join(shown.splitlines()[:30]))):
+        return False
+    try:
+        added = await session.do(session.acts.add, info, new)
+    except JobsError as error:
+        session.show_message(error)
+        return False
+    session.show_message(f"added {added.id}, {added.status}")
+    session.poll_soon()
+    return True
+
+
+async def _supersede(
+    session: Session, info: QueueInfo, new: NewJob, changed: str, seen: JobRecord
+) -> bool:
+    """Asks with the changes, and adds the job instead of ``seen``; False if that was not confirmed."""
+    org = new.organization_id or "no organization"
+    question = f"Run this job instead of {safe(seen.id, 60)} ({safe(org, 60)})?"
+    changed += "\nThe failed job stays, marked as superseded; it is not retried any more."
+    if not await session.ask(Confirm(question, changed)):
+        return False
+    try:
+        added = await session.do(session.acts.supersede, info, new, seen.id, seen.version)
+    except JobsError as error:
+        session.show_message(error)
+        return True
+    session.show_message(f"added {added.id}, {added.status}; it supersedes {seen.id}")
+    session.poll_soon()
+    return True
 
 
 async def _task(session: Session, info: QueueInfo) -> TaskInfo | None:
-    if len(info.tasks) == 1 or info.default_task:
-        return info.task(None)
-    names = ", ".join(one.name.rpartition(".")[2] for one in info.tasks)
-    name = await session.ask(Ask(f"Task of {info.name}", f"One of: {names}"))
+    """The task to add a job of; asks if there are several, schedules' own ones aside."""
+    scheduled = {one.task for one in info.schedules}
+    tasks = [one for one in info.tasks if one.name not in scheduled] or info.tasks
+    if len(tasks) == 1:
+        return tasks[0]
+    names = ", ".join(one.name.rpartition(".")[2] for one in tasks)
+    first = (info.default_task or "").rpartition(".")[2]
+    name = await session.ask(Ask(f"Task of {info.name}", f"One of: {names}", first))
     return info.task(name) if name else None

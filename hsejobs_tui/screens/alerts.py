@@ -1,4 +1,4 @@
-"""Active alerts with what to do, followed by the alerts that ended in the last day."""
+"""Active alerts with what to do, followed by those that ended in the window of time."""
 
 from __future__ import annotations
 
@@ -9,19 +9,29 @@ from textual.app import ComposeResult
 from textual.widgets import Static
 
 from hsejobs.model import State
-from hsejobs_tui.core.alerts import STYLES, Alert, ended
+from hsejobs.store.marks import Mark
+from hsejobs_tui.core import past_alerts
+from hsejobs_tui.core.alerts import LEVELS, STYLES, Alert, ended, value_text
+from hsejobs_tui.core.charts import moment_text
 from hsejobs_tui.core.text import duration, safe
+from hsejobs_tui.flows import queue_acts
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.session.places import QueuePlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (
     Column("level", 8),
-    Column("queue", 17),
-    Column("since", 5, right=True),
+    Column("queue", 15, wide=18),
+    Column("since", 5, above=100),
+    Column("for", 5, right=True),
+    Column("value", 6, right=True),
+    Column("worst", 6, right=True),
     Column("alert", 0),
     Column("action", 0, above=110),
 )
+_DAY = 86_400_000
+#: The rules that the workers screen explains.
+_WORKERS = ("no_worker", "stalled", "unknown_task", "sealed")
 
 
 class Alerts(View):
@@ -29,66 +39,125 @@ class Alerts(View):
 
     SCOPE: ClassVar[str] = "alerts"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.marks: list[Mark] = []
+        #: Who paused each queue, by the time of the pause.
+        self.paused: dict[tuple[str, int], str] = {}
+        self._read: tuple[int, int] | None = None
+        self._due = float("-inf")
+
     def body(self) -> ComposeResult:
-        yield Rows(COLUMNS, "No alerts.")
+        yield Rows(COLUMNS, "No alert is active, and none ended in this time.")
         yield Static(id="detail", markup=False)
 
-    def head(self) -> Text:
+    async def poll(self) -> None:
+        """Reads the past alerts of the window, and who paused the queues."""
+        session = self.session
+        bounds = session.bounds
+        if session.now() >= self._due or (self._read and bounds[0] < self._read[0]):
+            self.marks = await session.read(past_alerts.read, session.source, bounds)
+            self._read, self._due = bounds, session.now() + 5
+        for one in session.alerts:
+            pause = (one.queue, one.since or 0)
+            if one.rule == "paused" and pause not in self.paused and session.has("pause"):
+                who = await session.read(session.source.paused_by, *pause)
+                self.paused[pause] = who or ""
+
+    @property
+    def every(self) -> list[Alert]:
+        """The active alerts, then those that ended in the window."""
         seen = self.session.snapshot
         if seen is None:
-            return Text("Alerts")
-        on, over = len(self.session.alerts), len(ended(seen))
-        return Text(f"Alerts: {on} active, {over} ended in the last day")
+            return []
+        kept = ended(seen)
+        return self.session.alerts + past_alerts.over(kept, self.marks, self.session.bounds)
+
+    def head(self) -> Text:
+        on, over = len(self.session.alerts), len(self.every) - len(self.session.alerts)
+        window = self.session.window
+        return Text(f"Alerts: {on} active, {over} ended  [{window.name}]")
 
     def detail(self) -> Text:
         """The alert under the cursor and what to do, in full."""
-        seen = self.session.snapshot
-        every = self.session.alerts + (ended(seen) if seen else [])
-        one = next((one for one in every if _key(one) == self.rows.key), None)
-        if one is None:
-            return Text()
-        text = Text(safe(f"{one.queue}: {one.what}", 300), STYLES[one.level])
+        one = next((one for one in self.every if one.key == self.rows.key), None)
+        return Text() if one is None else self._detail(one)
+
+    def _detail(self, one: Alert) -> Text:
+        now, rule = self.session.redis_now, one.rule
+        text = Text(safe(f"{one.queue}: {one.worst or one.what}", 300), STYLES[one.level])
+        words = []
+        if one.since:
+            words.append(f"since {moment_text(one.since, max(now - one.since, _DAY))}")
+        if one.ended:
+            words.append(f"ended {duration(max(0, now - one.ended))} ago")
+        if one.since:
+            until = one.ended or now
+            words.append(
+                f"{'lasted' if one.ended else 'for'} {duration(max(0, until - one.since))}"
+            )
+        if one.peak is not None and rule != "eviction":
+            words.append(f"worst {value_text(rule, one.peak)}")
+        if who := self.paused.get((one.queue, one.since or 0)):
+            words.append(f"paused by {safe(who, 60)}")
+        text.append("\n" + ", ".join(words) if words else "", "dim")
         return text.append("\n").append(safe(one.todo, 300), "default") if one.todo else text
 
     def draw(self) -> None:
         """Draws the rows of the latest snapshot."""
-        seen = self.session.snapshot
-        if seen is not None:
-            now = seen.now
-            found = self.session.alerts + ended(seen)
-            self.rows.fill([_row(one, now) for one in found])
+        if self.session.snapshot is not None:
+            self.rows.fill([self._row(one) for one in self.every])
         super().draw()
 
-    def do_open(self) -> None:
-        """Opens the screen that explains the alert: failures, workers, or the queue's jobs."""
+    def _row(self, one: Alert) -> Row:
+        now = self.session.redis_now
+        until = one.ended or now
+        lasted = duration(max(0, until - one.since)) if one.since else "now"
+        todo = f"ended {duration(max(0, now - one.ended))} ago" if one.ended else one.todo
+        what = one.worst or one.what
+        if who := self.paused.get((one.queue, one.since or 0)):
+            what = f"{what}, by {who}"
+        return Row(
+            one.key,
+            [
+                Text(one.level, STYLES[one.level]),
+                one.queue,
+                moment_text(one.since) if one.since else "-",
+                lasted,
+                value_text(one.rule, one.value),
+                Text(value_text(one.rule, one.peak), "" if one.ended else "bold"),
+                safe(what, 200),
+                safe(todo, 200),
+            ],
+            bool(one.ended),
+            values=[
+                *(LEVELS.index(one.level), None, one.since),
+                *(until - one.since if one.since else None, one.value, one.peak),
+            ],
+        )
+
+    @property
+    def _target(self) -> tuple[str, str]:
+        """The rule and the queue of the alert under the cursor."""
         rule, _, queue = (self.rows.key or "").partition("\0")[0].partition("/")
-        if queue not in self.session.source.infos:
-            return
+        return rule, queue
+
+    def do_open(self) -> None:
+        """Opens the screen that explains the alert: failures, workers, circuits, or the queue's jobs."""
+        rule, queue = self._target
         if rule == "failures":
             self.session.perform("failures")
-        elif rule in ("no_worker", "stalled", "unknown_task", "sealed") and self.session.has(
-            "workers"
-        ):
+        elif rule == "circuit":
+            self.session.perform("circuits")
+        elif queue not in self.session.source.infos:
+            return
+        elif rule in _WORKERS and self.session.has("workers"):
             self.session.perform("workers")
         else:
             self.session.open(QueuePlace(queue, State.WAITING))
 
-
-def _key(one: Alert) -> str:
-    return f"{one.rule}/{one.queue}\0{one.ended or ''}"
-
-
-def _row(one: Alert, now: int) -> Row:
-    since = duration(max(0, now - one.since)) if one.since else "now"
-    todo = f"ended {duration(max(0, now - one.ended))} ago" if one.ended else one.todo
-    return Row(
-        _key(one),
-        [
-            Text(one.level, STYLES[one.level]),
-            one.queue,
-            since,
-            safe(one.what, 200),
-            safe(todo, 200),
-        ],
-        bool(one.ended),
-    )
+    async def do_pause(self) -> None:
+        """Pauses or resumes the queue of the alert."""
+        queue = self._target[1]
+        if queue in self.session.source.infos:
+            await queue_acts.pause(self.session, queue)

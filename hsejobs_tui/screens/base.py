@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from rich.text import Text
+from textual._styles_cache import StylesCache
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.screen import Screen
@@ -60,6 +61,10 @@ class View(Screen[None]):
         """Requests a poll when the screen is shown again, and draws its head line before that."""
         self.session.poll_soon()
         self.call_after_refresh(self.session.redraw)
+
+    def on_unmount(self) -> None:
+        """Frees what was drawn: Textual's cache of colors keeps the lines of about 1,000 closed widgets."""
+        StylesCache.get_inner_outer.cache_clear()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Shows errors of the screen's own workers, such as a search."""

@@ -1,4 +1,4 @@
-"""Circuit breakers: which hosts are not called, and why."""
+"""Circuit breakers in the order of trouble: which hosts are not called, why, and what waits for it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,26 @@ from textual.widgets import Static
 
 from hsejobs.errors import JobsError
 from hsejobs.store.circuits import Circuit
+from hsejobs_tui.core import held
+from hsejobs_tui.core.charts import moment_text
+from hsejobs_tui.core.held import Circuited, Held
 from hsejobs_tui.core.text import duration, one_line, safe
 from hsejobs_tui.dialogs.questions import Confirm
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (
-    Column("state", 12),
-    Column("host", 28, wide=34),
-    Column("organization", 0, wide=20),
-    Column("failed", 6, right=True),
+    Column("state", 9, wide=12),
+    Column("host", 0),
+    Column("organization", 12, wide=18),
+    Column("holds", 6, right=True),
+    Column("since", 6, right=True),
     Column("next try", 8, right=True),
+    Column("failed", 6, right=True, above=90),
     Column("last error", 0, above=110),
 )
 _STYLE = {"open": "bold fail", "half-open": "warn", "closed": "ok"}
+_DAY = 86_400_000
 
 
 class CircuitList(View):
@@ -33,51 +39,61 @@ class CircuitList(View):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: dict[str, Circuit] = {}
+        self.found = Circuited()
 
     def body(self) -> ComposeResult:
         yield Rows(COLUMNS, "No endpoint or mail server has failed in the last day.")
         yield Static(id="detail", markup=False)
 
     async def poll(self) -> None:
-        found = await self.session.read(self.session.source.circuits)
-        now = self.session.redis_now
-        self.rows.fill(
-            [
-                Row(
-                    one.name,
-                    [
-                        Text(one.state + (", manual" if one.manual else ""), _STYLE[one.state]),
-                        safe(one.host, 80),
-                        safe(one.organization_id or "-", 60),
-                        str(one.failures),
-                        f"in {duration(one.until - now)}" if one.until and one.until > now else "-",
-                        one_line(one.last_error or ""),
-                    ],
-                )
-                for one in found
-            ]
-        )
-        self.found = {one.name: one for one in found}
+        """Reads the circuits, and the jobs that they hold."""
+        session = self.session
+        if session.snapshot is None:
+            return
+        found = await session.read(held.read, session.source, session.snapshot)
+        now = session.redis_now
+        self.found = found
+        self.rows.fill([_row(one, found.held[one.name], now) for one in found.circuits])
+
+    @property
+    def chosen(self) -> Circuit | None:
+        """The circuit under the cursor."""
+        return next((one for one in self.found.circuits if one.name == self.rows.key), None)
 
     def head(self) -> Text:
-        opened = sum(one.state == "open" for one in self.found.values())
-        return Text(f"Circuits: {opened} of {len(self.found)} open")
+        """How many circuits are open, and how many jobs they hold."""
+        opened = sum(one.state == "open" for one in self.found.circuits)
+        text = Text(f"Circuits: {opened} of {len(self.found.circuits)} open")
+        count = sum(one.count for one in self.found.held.values())
+        return text.append(f", {count:,} jobs held", "warn") if count else text
 
     def detail(self) -> Text:
-        """The last error of the circuit under the cursor, in full."""
-        one = self.found.get(self.rows.key or "")
-        return Text(safe(one.last_error or "", 600)) if one else Text()
+        """The circuit under the cursor: since when, what it holds, its last error."""
+        one = self.chosen
+        if one is None:
+            return Text()
+        now, holds = self.session.redis_now, self.found.held.get(one.name, Held())
+        text = Text(f"{one.state}", _STYLE[one.state])
+        if one.since:
+            text.append(f" since {moment_text(one.since, max(now - one.since, _DAY))}")
+            text.append(f" ({duration(max(0, now - one.since))})")
+        text.append(f", {one.failures:,} calls failed in a row")
+        if holds.count:
+            queues = ", ".join(
+                f"{count:,} of {name}" for name, count in holds.queues.most_common(4)
+            )
+            text.append(f"; holds {queues}{' and more' if holds.more else ''}", "warn")
+        return text.append("\n" + safe(one.last_error or "", 600))
 
     async def _set(self, act: str, question: str) -> None:
-        session, name = self.session, self.rows.key
-        if name is None:
+        session, shown = self.session, self.chosen
+        if shown is None:
             return
-        shown = self.found.get(name)
-        since = shown.since if shown else None
-        if await session.ask(Confirm(question, safe(name, 200))):
+        count = self.found.held.get(shown.name, Held())
+        text = safe(shown.name, 200) + (f"\nIt holds {count.text} jobs." if count.count else "")
+        if await session.ask(Confirm(question, text)):
             try:
-                await session.do(lambda: session.acts.circuit(name, act, since=since))
+                await session.do(lambda: session.acts.circuit(shown.name, act, since=shown.since))
             except JobsError as error:
                 session.show_message(error)
             session.poll_soon()
@@ -87,3 +103,28 @@ class CircuitList(View):
 
     async def do_circuit_close(self) -> None:
         await self._set("close", "Close the circuit and allow calls again?")
+
+
+def _row(one: Circuit, holds: Held, now: int) -> Row:
+    tries = f"in {duration(one.until - now)}" if one.until and one.until > now else "-"
+    if one.state == "half-open":
+        tries = "now"
+    elif one.manual and one.state == "open":
+        tries = "by hand"
+    return Row(
+        one.name,
+        [
+            Text(one.state, _STYLE[one.state]),
+            safe(one.host, 80),
+            safe(one.organization_id or "-", 60),
+            Text(holds.text if holds.count else "-", "bold warn" if holds.count else "dim"),
+            duration(max(0, now - one.since)) if one.since else "-",
+            tries,
+            str(one.failures),
+            one_line(one.last_error or ""),
+        ],
+        values=[
+            *(None, None, None, holds.count, now - one.since if one.since else None),
+            *(one.until, one.failures),
+        ],
+    )

@@ -1,90 +1,155 @@
-"""Failed jobs of all queues, grouped by error."""
+"""Errors of all queues, grouped: what happens now first, with its past."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.widgets import Static
 
-from hsejobs.errors import JobsError
-from hsejobs.model import State
-from hsejobs.wording import counted, verb
+from hsejobs.errors import JobNotFound, JobsError
+from hsejobs.model import JobRecord, State
+from hsejobs.wording import counted
+from hsejobs_tui.core import charts, failures
+from hsejobs_tui.core.failures import Known, Past, Since, Trend
 from hsejobs_tui.core.groups import Group
-from hsejobs_tui.core.text import duration, safe
+from hsejobs_tui.core.text import duration, safe, short
+from hsejobs_tui.flows import queue_acts
 from hsejobs_tui.flows.job_acts import act_counted
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.session.places import JobPlace
-from hsejobs_tui.widgets.rows import Column, Row, Rows
+from hsejobs_tui.widgets.error_pane import ErrorPane, Shown
+from hsejobs_tui.widgets.rows import WIDE, Column, Row, Rows
 
 COLUMNS = (
-    Column("count", 6, right=True),
-    Column("queue", 12, wide=17),
-    Column("code", 11, wide=22),
-    Column("first", 5, right=True, above=100),
-    Column("last", 5, right=True),
+    Column("10m", 5, right=True),
+    Column("errors", 12, wide=20),
+    Column("jobs", 6, right=True),
+    Column("queue", 9, wide=13),
+    Column("kind", 17, wide=18),
+    Column("since", 10, wide=12),
+    Column("last", 5, right=True, above=100),
     Column("error", 0),
 )
-#: Seconds between two automatic reads of all failures.
-AGAIN = 15.0
+#: Least seconds between two reads of all failed jobs, and how many times as long as such a read takes.
+AGAIN, SHARE = 15.0, 25.0
+#: Seconds between two reads of the errors of the window, and of the last 30 days.
+PAST_AGAIN, KNOWN_AGAIN = 10.0, 300.0
+#: Seconds between two draws of the list if nothing changed but the ages in it.
+REDRAW = 5.0
 
 
 class Failures(View):
-    """The groups of failures, largest first."""
+    """The groups of errors, those of the last ten minutes first."""
 
     SCOPE: ClassVar[str] = "failures"
 
-    def __init__(self) -> None:
+    def __init__(self, row: str = "") -> None:
         super().__init__()
+        self._row_wanted = row
         self.groups: dict[str, Group] = {}
         self.seen = self.total = 0
-        self._at = float("-inf")
-        self._busy = False
+        self.past: Past | None = None
+        self.known: Known | None = None
+        self.trends: dict[str, Trend] = {}
+        self.sample: JobRecord | None = None
+        self._sampled: tuple[str, str] | None = None
+        self._bounds = (0, 0)
+        self._due = self._past_due = self._known_due = float("-inf")
+        #: Whether all jobs were read once, and whether they must be read again after an act.
+        self._busy = self._begun = False
+        self._stale = True
+        self._acts = 0
+        self._drawn_at = float("-inf")
+        self._drawn_for: tuple[int, ...] = ()
 
     def body(self) -> ComposeResult:
-        yield Rows(COLUMNS, "No job has failed.")
-        yield Static(id="detail", markup=False)
+        yield Rows(COLUMNS, "No job has failed, and no attempt in this time.")
+        yield ErrorPane()
+
+    def on_unmount(self) -> None:
+        """Frees the groups: a closed screen itself is freed much later."""
+        self.groups, self.trends, self.past, self.known, self.sample = {}, {}, None, None, None
 
     def head(self) -> Text:
-        """The number of groups and jobs, and the progress of the read."""
-        kinds = counted(len(self.groups), "kind of failure", "kinds of failures")
-        text = f"{kinds}, {counted(self.seen, 'job')}"
+        """The number of groups and jobs, the window, and the progress of the read."""
+        kinds = counted(len(self.shown), "kind of failure", "kinds of failures")
+        text = Text(f"{kinds}, {counted(self.seen, 'job')}  [{self.session.window.name}]")
         if self._busy and self.seen < self.total:
-            text += f"; read {self.seen:,} of {self.total:,}"
-        return Text(text)
+            text.append(f"; read {self.seen:,} of {self.total:,}")
+        return text
 
-    def detail(self) -> Text:
-        """The latest error of the group, in full."""
-        group = self.group
-        if group is None:
-            return Text()
-        text = Text().append("newest: ", "dim").append(safe(group.sample, 60), "dim")
-        acts = (
-            f"; r retries {verb(group.count, 'it', f'all {group.count:,}')}"
-            if self.session.has("retry")
-            else ""
-        )
-        text.append(f", {safe(group.code, 60)}{acts}\n", "dim")
-        return text.append(safe(group.sample_error, 600))
+    @property
+    def shown(self) -> dict[str, Group]:
+        """The groups of failed jobs, and those whose attempts will be retried."""
+        return failures.with_running(self.groups, self.past)
+
+    @property
+    def reading(self) -> bool:
+        """Whether the first read, or the read after an act, is not complete yet."""
+        return super().reading or (self._busy and self._stale)
 
     async def poll(self) -> None:
-        """Starts a new read every ``AGAIN`` seconds; it runs in the background."""
-        if not self._busy and self.session.now() - self._at > AGAIN:
+        """Reads the past of the groups, and starts a read of all failed jobs when it is due."""
+        session = self.session
+        now, bounds = session.now(), session.bounds
+        live = session.window.end is None
+        moved = bounds[0] < self._bounds[0] or (not live and bounds != self._bounds)
+        if moved or (live and now >= self._past_due):
+            self.past = await session.read(failures.read_past, session.source, bounds)
+            self._past_due, self._bounds = now + PAST_AGAIN, bounds
+        if not self._busy and now >= self._due:
             self._busy = True
             self.run_worker(self._gather(), name="gather", exit_on_error=False)
+        if now >= self._known_due:
+            self._known_due = now + KNOWN_AGAIN
+            self.run_worker(self._read_known(), name="known", exit_on_error=False)
+        await self._read_sample()
+        if now - self._drawn_at >= REDRAW or self._drawn_for != self._drawable():
+            self._draw_groups(whole=self._begun)
+
+    def _drawable(self) -> tuple[int, ...]:
+        """What the rows are made of: changes when one of it was read again."""
+        return id(self.past), id(self.known), id(self.groups), self._acts
+
+    async def _read_sample(self) -> None:
+        """Reads the newest failed job of the group under the cursor."""
+        group = self.group
+        wanted = (group.queue, group.sample) if group is not None and group.sample else None
+        if wanted != self._sampled:
+            self._sampled, self.sample = wanted, None
+            if wanted is not None:
+                with contextlib.suppress(JobNotFound):
+                    read = self.session.source.job
+                    self.sample, _ = await self.session.read(read, *wanted, tail=1)
+
+    def on_rows_moved(self) -> None:
+        """Reads the newest job of the group that the cursor is on now."""
+        super().on_rows_moved()
+        self.session.poll_soon()
+
+    async def _read_known(self) -> None:
+        session = self.session
+        try:
+            self.known = await session.do(failures.read_known, session.source, session.redis_now)
+        except JobsError as error:
+            self._known_due = session.now() + AGAIN
+            session.show_message(error)
+        self._draw_groups(whole=self._begun)
 
     async def _gather(self) -> None:
         session = self.session
-        steps, drawn = session.source.failures(), session.now()
+        steps, began = session.source.failures(), session.now()
+        drawn, acts = began, self._acts
         found: dict[str, Group] = {}
         seen = total = 0
         try:
             while self.is_mounted and (step := await session.do(next, steps, None)) is not None:
                 found, seen, total = step
-                # Keep the previous result until this one has more jobs.
-                if seen >= self.seen and session.now() - drawn > 0.2:
+                # The previous result is better than a part of the next.
+                if not self._begun and session.now() - drawn > 0.2:
                     self.groups, self.seen, self.total = dict(found), seen, total
                     drawn = session.now()
                     self._draw_groups(whole=False)
@@ -96,56 +161,110 @@ class Failures(View):
             session.show_message(error)
             return
         finally:
-            self._busy, self._at = False, session.now()
+            now = session.now()
+            self._busy, self._due = False, now + max(AGAIN, SHARE * (now - began))
+            if acts != self._acts:
+                # It began before an act: what it read may have changed.
+                self._due = now
+        self._begun, self._stale = True, acts != self._acts
         self._draw_groups(whole=True)
-
-    @property
-    def reading(self) -> bool:
-        """Whether the first read, or the read after an act, is not complete yet."""
-        return super().reading or (self._busy and not self.seen)
 
     def _draw_groups(self, *, whole: bool) -> None:
         if not self.is_mounted:
             return
-        now = self.session.redis_now
-        ordered = sorted(self.groups.values(), key=lambda one: -one.count)[:1000]
-        self.rows.fill(
-            [
-                Row(
-                    one.key,
-                    [
-                        Text(f"{one.count:,}", "bold fail"),
-                        one.queue,
-                        safe(one.code, 30),
-                        duration(max(0, now - one.first)),
-                        duration(max(0, now - one.last)),
-                        safe(one.error, 300),
-                    ],
-                )
-                for one in ordered
-            ],
-            whole=whole,
-        )
+        self._drawn_at, self._drawn_for = self.session.now(), self._drawable()
+        shown = self.shown
+        self.trends = {group.key: self._trend(group) for group in shown.values()}
+        ordered = failures.order(shown.values(), self.trends)[:1000]
+        self.rows.fill([self._row(one) for one in ordered], whole=whole)
+        wanted = [place for place, row in self.rows.at.items() if row.key == self._row_wanted]
+        if wanted:
+            self.rows.go(wanted[0])
+            self._row_wanted = ""
         self.draw()
+
+    def _trend(self, group: Group) -> Trend:
+        bounds = self.session.bounds
+        return self.past.trend(group, bounds) if self.past else failures.of_jobs(group, bounds)
+
+    def _since(self, group: Group) -> Since | None:
+        known, now = self.known, self.session.redis_now
+        return known.since(failures.name_of(group), group.first, now) if known else None
+
+    def _row(self, one: Group) -> Row:
+        now, trend = self.session.redis_now, self.trends[one.key]
+        plain = self.session.options.ascii_only
+        cells = (20 if self.size.width >= WIDE else 12) - 5
+        errors = Text("-", "dim")
+        if trend.values and trend.count:
+            drawn = charts.spark(trend.values, cells - 1, scale=None, ascii_only=plain)
+            errors = Text(drawn, "fail").append(f" {short(trend.count):>5}", "default")
+        since = self._since(one)
+        return Row(
+            one.key,
+            [
+                Text(short(trend.recent), "bold fail" if trend.recent else "dim"),
+                errors,
+                Text(f"{one.count:,}" if one.count else "-", "" if one.count else "dim"),
+                one.queue,
+                safe(one.code, 30),
+                _since_text(since, now),
+                duration(max(0, now - one.last)) if one.last else "-",
+                safe(one.error, 300),
+            ],
+            values=[
+                *(trend.recent, trend.count, one.count, None, None),
+                *(now - since.first if since else None, now - one.last),
+            ],
+        )
+
+    def draw(self) -> None:
+        """Draws the list as high as its rows, and the group under the cursor in the rest."""
+        super().draw()
+        room = self.size.height - 4
+        rows = max(2, min(self.rows.lines + 1, room // 2))
+        self.rows.styles.height = rows
+        group = self.group
+        trend = self.trends.get(group.key, Trend()) if group else Trend()
+        shown = None
+        if group is not None:
+            since = self._since(group)
+            shown = Shown(group, trend, since, self.known, self.past, self.sample)
+        self.query_one(ErrorPane).show(shown, self.size.width, max(0, room - rows))
+
+    def on_resize(self) -> None:
+        """Draws again, because columns and heights depend on the size."""
+        self._draw_groups(whole=self._begun)
 
     @property
     def group(self) -> Group | None:
-        return self.groups.get(self.rows.key or "")
+        return self.shown.get(self.rows.key or "")
 
     def do_open(self) -> None:
         """Opens the latest job of the group."""
-        if self.group is not None:
-            self.session.open(JobPlace(self.group.queue, self.group.sample))
+        group = self.group
+        if group is not None and group.sample:
+            self.session.open(JobPlace(group.queue, group.sample))
+        elif group is not None:
+            self.session.show_message("no job has failed permanently with this error yet")
 
     async def _act(self, name: str) -> None:
         group = self.group
-        if group is not None:
-            which = f"of {group.queue} that failed with “{safe(group.error, 80)}”"
-            where = f'status=failed error="{safe(group.error, 200)}"'
-            if await act_counted(self.session, name, group.queue, "job", which, group, where):
-                self._at = float("-inf")
-                self.groups, self.seen = {}, 0
-                self.session.poll_soon()
+        if group is None:
+            return
+        if not group.count:
+            self.session.show_message(
+                "no job has failed permanently with this error: the next attempts follow by themselves"
+            )
+            return
+        which = f"of {group.queue} that failed with “{safe(group.error, 80)}”"
+        where = f'status=failed error="{safe(group.error, 200)}"'
+        if await act_counted(self.session, name, group.queue, "job", which, group, where):
+            # The other groups stay until all jobs are read again.
+            self._due, self._stale = float("-inf"), True
+            self._acts += 1
+            self.groups.pop(group.key, None)
+            self.session.poll_soon()
 
     async def do_export(self) -> None:
         """Exports the group's jobs to a file."""
@@ -162,3 +281,22 @@ class Failures(View):
 
     async def do_remove(self) -> None:
         await self._act("remove")
+
+    async def do_pause(self) -> None:
+        """Pauses or resumes the queue of the group."""
+        if self.group is not None:
+            await queue_acts.pause(self.session, self.group.queue)
+
+
+def _since_text(since: Since | None, now: int) -> Text:
+    """``new 4f1c`` after a deploy, ``back 3d``, or for how long it is known."""
+    if since is None:
+        return Text("-", "dim")
+    if since.back is not None:
+        return Text(f"back {duration(since.quiet)}", "bold warn")
+    age = duration(max(0, now - since.first))
+    if now - since.first <= failures.FRESH:
+        if since.deploy is not None:
+            return Text(f"new {safe(failures.deploy_name(since.deploy), 30)}", "bold warn")
+        return Text(f"new {age}", "warn")
+    return Text(age, "dim")

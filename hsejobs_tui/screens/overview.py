@@ -28,7 +28,7 @@ from hsejobs_tui.core.overview import (
 from hsejobs_tui.core.overview_cells import Layout, cells, sort_keys
 from hsejobs_tui.core.past import Past, PastReader
 from hsejobs_tui.core.text import safe, size
-from hsejobs_tui.core.view import NO_QUEUE
+from hsejobs_tui.core.view import NO_QUEUE, is_empty
 from hsejobs_tui.screens.one_queue import OneQueue
 from hsejobs_tui.session.places import QueuePlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
@@ -65,6 +65,7 @@ class Overview(OneQueue):
         self._users_due = 0.0
         self._users_for: object = None
         self._columns: tuple[Column, ...] = ()
+        self._welcoming = False
 
     def body(self) -> ComposeResult:
         """The strip, the queues, and below them charts and panes."""
@@ -80,6 +81,23 @@ class Overview(OneQueue):
         return None if key == QUIET else key
 
     # -- reading
+
+    async def poll(self) -> None:
+        """Shows the page of a new installation until there is a job."""
+        seen = self.session.snapshot
+        if seen is not None and (self._welcoming or is_empty(seen)):
+            from hsejobs_tui.widgets.first_start import welcome
+
+            self._welcoming = await welcome(self, empty=is_empty(seen))
+
+    async def do_sample(self) -> None:
+        """Adds a sample job while there is none."""
+        from hsejobs_tui.flows.sample_job import add_sample
+
+        if self._welcoming:
+            await add_sample(self.session)
+        else:
+            self.session.show_message("there are jobs already: n writes one")
 
     async def poll_slowly(self) -> None:
         """Reads the past of the window, and the causes of what is wrong now."""
@@ -169,7 +187,7 @@ class Overview(OneQueue):
         rows = _strip_rows(width, height) if self._views else 0
         lines = strip(self._figures, width, rows, ascii_only=plain)
         place = self.query_one("#strip")
-        place.display = bool(lines)
+        place.display = bool(lines) and not self._welcoming
         self.set_text("strip", _text(lines))
         self._draw_rows(layout)
         room = height - len(lines) - 5 + (height < 16)

@@ -1,98 +1,256 @@
-"""Consumers: host, the job and run time of each slot, and the age of the last heartbeat."""
+"""Running jobs, the oldest first, and the consumers of all queues, those in trouble first."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.widgets import Static
 
+from hsejobs.store.read import QueueStats
 from hsejobs.wording import counted, jobs_wait
-from hsejobs_tui.core.text import duration, safe
+from hsejobs_tui.core import charts, running
+from hsejobs_tui.core.running import Running
+from hsejobs_tui.core.text import duration, one_line, safe, size
+from hsejobs_tui.flows.job_acts import act
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.session.places import JobPlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
-COLUMNS = (
-    Column("queue", 18),
-    Column("host", 14, above=90),
-    Column("pid", 8, right=True),
-    Column("kind", 9, above=100),
-    Column("slots", 6, right=True),
-    Column("seen", 8, right=True),
-    Column("running", 0),
+JOBS = (
+    Column("runs for", 8, right=True),
+    Column("task", 14, wide=18),
+    Column("organization", 12, wide=16),
+    Column("progress", 14, wide=20),
+    Column("queue", 14, above=104),
+    Column("attempt", 7, above=118, right=True),
+    Column("worker", 0),
+    Column("job", 18, above=140),
 )
+CONSUMERS = (
+    Column("queue", 15, wide=18),
+    Column("host", 13, wide=18),
+    Column("pid", 7, right=True, above=90),
+    Column("kind", 9, above=100),
+    Column("busy", 7, right=True),
+    Column("release", 9),
+    Column("memory", 7, right=True),
+    Column("up", 5, right=True, above=100),
+    Column("seen", 0),
+)
+#: Cells of a progress bar.
+BAR = 6
 
 
 class Workers(View):
-    """The consumers of all queues, one line each, plus one line per running job."""
+    """The running jobs above, the consumers below."""
 
     SCOPE: ClassVar[str] = "workers"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, Running] = {}
+
     def body(self) -> ComposeResult:
-        yield Rows(COLUMNS, "No registered queues.")
+        yield Rows(JOBS, "No job is running.", "running")
+        yield Static(id="detail", markup=False)
+        yield Static(id="consumers-head", markup=False)
+        yield Rows(CONSUMERS, "No queue is registered: start a worker.", "consumers")
+
+    @property
+    def jobs(self) -> Rows:
+        """The list of running jobs."""
+        return self.query(Rows).first()
+
+    @property
+    def consumers(self) -> Rows:
+        """The list of consumers."""
+        return self.query(Rows).last()
+
+    @property
+    def rows(self) -> Rows:
+        """The list that has the focus."""
+        return self.consumers if self.consumers.has_focus else self.jobs
 
     def head(self) -> Text:
-        """The number of workers, and how many slots are busy."""
+        """How many workers, slots and stalled jobs there are, and the oldest job."""
         every = [one for found in self._workers().values() for one in found]
         slots = sum(one.get("concurrency", 0) for one in every)
         busy = sum(1 for one in every for slot in one.get("slots", []) if slot)
-        return Text(f"{counted(len(every), 'worker')}, {busy} of {counted(slots, 'slot')} busy")
+        text = Text(f"{counted(len(every), 'worker')}, {busy} of {counted(slots, 'slot')} busy")
+        stalled = sum(one.stalled is not None for one in self.found.values())
+        if stalled:
+            text.append(f", {stalled:,} stalled", "bold fail")
+        return text
 
     def _workers(self) -> dict[str, list[dict[str, Any]]]:
         seen = self.session.snapshot
         return seen.workers if seen else {}
 
+    async def poll(self) -> None:
+        """Reads the running jobs."""
+        session = self.session
+        if session.snapshot is None:
+            return
+        found = await session.read(running.read, session.source, session.snapshot)
+        self.found = {f"{one.job.queue}\0{one.job.id}": one for one in found}
+        plain = session.options.ascii_only
+        self.jobs.fill([_job_row(key, one, plain) for key, one in self.found.items()])
+
     def draw(self) -> None:
-        """Draws the rows of the latest snapshot."""
+        """Draws the consumers of the latest snapshot below the jobs."""
         super().draw()
         seen = self.session.snapshot
         if seen is None:
             return
-        rows = []
-        for stats in seen.queues:
-            found = seen.workers.get(stats.name, [])
-            if not found:
-                bad = bool(stats.waiting)
-                what = f"no worker, and {jobs_wait(stats.waiting)}" if bad else "no worker"
-                style = "alarm" if bad else "dim"
-                rows.append(Row(stats.name, [stats.name, "", "", "", "", "", Text(what, style)]))
-            for one in found:
-                rows += _lines(one)
-        self.rows.fill(rows)
+        rows = [
+            _missing(stats)
+            for stats in sorted(seen.queues, key=lambda one: -one.waiting)
+            if not seen.workers.get(stats.name)
+        ]
+        every = [one for found in seen.workers.values() for one in found]
+        rows += [_consumer(one, seen.now) for one in sorted(every, key=running.worker_order)]
+        # A queue without a worker and without jobs is not in trouble.
+        rows.sort(key=lambda row: row.dim)
+        self.consumers.fill(rows)
+        half = max(3, self.size.height // 2 - 3)
+        self.consumers.styles.height = min(len(rows) + 1, half)
+        line = "-" if self.session.options.ascii_only else "─"
+        head = f" {line * 2} consumers: Tab goes there and back "
+        self.set_text("consumers-head", Text(head.ljust(self.size.width, line), "dim"))
+
+    def on_resize(self) -> None:
+        """Divides the height between the lists again."""
+        self.draw()
+
+    def do_other_list(self) -> None:
+        """Moves the focus to the other list."""
+        (self.jobs if self.consumers.has_focus else self.consumers).focus()
+
+    @property
+    def chosen(self) -> Running | None:
+        """The running job under the cursor."""
+        return None if self.consumers.has_focus else self.found.get(self.jobs.key or "")
 
     def do_open(self) -> None:
-        """Opens the job of the slot."""
-        key = self.rows.key or ""
-        if "\0" in key:
-            _, queue, job_id = key.split("\0")
-            self.session.open(JobPlace(queue, job_id))
+        """Opens the job, or the oldest job of the consumer."""
+        one = self.chosen
+        if one is None and self.consumers.has_focus:
+            of = [
+                job
+                for job in self.found.values()
+                if job.worker and job.worker["id"] == self.rows.key
+            ]
+            one = of[0] if of else None
+        if one is not None:
+            self.session.open(JobPlace(one.job.queue, one.job.id))
+
+    def detail(self) -> Text:
+        """The running job under the cursor, with what the columns cut off."""
+        one = self.chosen
+        if one is None:
+            return Text()
+        job = one.job
+        text = Text(f"{safe(job.id, 80)} of {job.queue}, attempt {job.attempts_made}")
+        text.append(f" of {job.attempts}, ").append_text(_where(one)).append("\n")
+        owner = safe(job.organization_id or "no organization", 80)
+        text.append(f"{safe(job.name, 120)} for {owner}")
+        if job.progress or job.progress_message:
+            text.append(f": {job.progress:.0f} % {one_line(job.progress_message or '', 200)}")
+        return text.append("; K cancels it", "dim") if self.session.has("cancel") else text
+
+    async def do_cancel(self) -> None:
+        """Cancels the running job under the cursor."""
+        one = self.chosen
+        if one is not None:
+            await act(self.session, "cancel", one.job.queue, [(one.job.id, one.job.version)])
 
 
-def _lines(one: dict[str, Any]) -> list[Row]:
-    age = one.get("heartbeatAge", 0)
-    slots = one.get("slots", [])
-    busy = [slot for slot in slots if slot]
-    hung = f", {one['hung']} hung" if one.get("hung") else ""
-    rows = [
-        Row(
-            str(one.get("id")),
-            [
-                safe(one.get("queue"), 40),
-                safe(one.get("host"), 60),
-                str(one.get("pid")),
-                safe(one.get("workers"), 20),
-                f"{len(busy)}/{one.get('concurrency')}",
-                Text(duration(age), "bold fail" if age > 15_000 else ""),
-                Text(("busy" if busy else "idle") + hung, "" if busy else "dim"),
-            ],
-        )
-    ]
-    for slot in busy:
-        # Ordered by importance, because a narrow terminal cuts the end: run time, task, attempt, job.
-        what = Text(f"for {duration(slot.get('runningFor'))}", "run")
-        what.append(f"  {safe(str(slot.get('task')).rpartition('.')[2], 40)}")
-        what.append(f" #{slot.get('attempt')}  {safe(slot.get('job'), 60)}")
-        key = f"{one.get('id')}\0{one.get('queue')}\0{slot.get('job')}"
-        rows.append(Row(key, ["", "", "", "", "", "", what]))
-    return rows
+def _job_row(key: str, one: Running, plain: bool) -> Row:
+    job = one.job
+    ran = Text(duration(one.ran), "run")
+    if one.stalled is not None:
+        ran = Text(("! " if plain else "✗ ") + duration(one.ran), "bold fail")
+    return Row(
+        key,
+        [
+            ran,
+            safe(job.name.rpartition(".")[2], 60),
+            safe(job.organization_id or "-", 60),
+            _progress(one, plain),
+            job.queue,
+            f"{job.attempts_made}/{job.attempts}",
+            _where(one),
+            safe(job.id, 60),
+        ],
+        values=[one.ran, None, None, job.progress, None, job.attempts_made],
+    )
+
+
+def _progress(one: Running, plain: bool) -> Text:
+    """The progress as a bar with its message, or that the job reports none."""
+    job = one.job
+    if job.cancel is not None:
+        return Text("cancelling", "warn")
+    if not job.progress and not job.progress_message:
+        return Text("no progress", "dim")
+    text = Text(charts.bar(job.progress, 100, BAR, ascii_only=plain), "run")
+    text.append(f" {job.progress:.0f} %")
+    return (
+        text.append(f" {one_line(job.progress_message or '', 60)}")
+        if job.progress_message
+        else text
+    )
+
+
+def _where(one: Running) -> Text:
+    """The worker, or what became of it."""
+    if one.stalled is not None:
+        return Text(f"stalled {duration(one.stalled)}: its worker died", "bold fail")
+    if one.worker is None:
+        text = "no worker reports it: it may be dead" if one.alone else "just begun"
+        return Text(text, "warn" if one.alone else "dim")
+    where = f"{safe(one.worker.get('host'), 60)} pid {one.worker.get('pid')} slot {one.slot}"
+    if one.worker.get("heartbeatAge", 0) > running.SILENT_MS:
+        return Text(f"silent {duration(one.worker['heartbeatAge'])}: {where}", "bold fail")
+    return Text(where)
+
+
+def _missing(stats: QueueStats) -> Row:
+    """The row of a queue without a consumer."""
+    bad = bool(stats.waiting)
+    what = f"no worker, {jobs_wait(stats.waiting)}" if bad else "no worker"
+    cells: list[Text | str] = [stats.name, "", "", "", "", "", "", ""]
+    return Row(f"queue\0{stats.name}", [*cells, Text(what, "alarm" if bad else "dim")], not bad)
+
+
+def _consumer(one: Mapping[str, Any], now: int) -> Row:
+    age, slots = one.get("heartbeatAge", 0), one.get("slots", [])
+    busy = sum(1 for slot in slots if slot)
+    started, rss = one.get("startedAt"), one.get("memory")
+    seen = Text(f"{duration(age)} ago")
+    if age > running.SILENT_MS:
+        seen = Text(f"silent {duration(age)}: dead or frozen", "bold fail")
+    if one.get("hung"):
+        seen.append(f", {counted(one['hung'], 'thread')} hung", "bold fail")
+    full = busy and busy >= one.get("concurrency", 0)
+    return Row(
+        str(one.get("id")),
+        [
+            safe(one.get("queue"), 40),
+            safe(one.get("host"), 60),
+            str(one.get("pid")),
+            safe(one.get("workers"), 20),
+            Text(f"{busy}/{one.get('concurrency')}", "warn" if full else "run" if busy else "dim"),
+            safe(one.get("release") or "-", 30),
+            size(rss) if rss else "-",
+            duration(max(0, now - started)) if started else "-",
+            seen,
+        ],
+        values=[
+            *(None, None, one.get("pid"), None, busy, None),
+            *(rss or 0, now - started if started else None, age),
+        ],
+    )

@@ -13,9 +13,10 @@ from hsejobs.model import State
 
 @dataclass(frozen=True, slots=True)
 class ListPlace:
-    """A numbered screen, by the id of its command, such as ``failures``."""
+    """A numbered screen, by the id of its command, such as ``failures``. ``row``: where its cursor begins."""
 
     name: str
+    row: str = ""
 
 
 @dataclass(frozen=True, slots=True)

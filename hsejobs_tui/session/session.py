@@ -21,7 +21,7 @@ from hsejobs.store.client import RedisClient
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
 from hsejobs_tui.core.acting import acts_of
-from hsejobs_tui.core.alerts import Alert, active_alerts
+from hsejobs_tui.core.alerts import Alert, active_alerts, by_level, circuit_alerts
 from hsejobs_tui.core.command import Command, Rights
 from hsejobs_tui.core.commands import by_id, for_scope
 from hsejobs_tui.core.depth import Depths
@@ -50,7 +50,7 @@ class Session:
         self.acts = acts_of(options, self.redis)
         self.snapshot: Snapshot | None = None
         self.snapshot_at = 0.0
-        self._alerts_of: Snapshot | None = None
+        self._alerts_of: tuple[Snapshot, list[Circuit]] | None = None
         self._alerts: list[Alert] = []
         #: The depth of each queue at each poll since the start.
         self.depths = Depths()
@@ -196,9 +196,12 @@ class Session:
         if self.snapshot is None:
             return []
         # Every line of the screen asks for them.
-        if self._alerts_of is not self.snapshot:
-            self._alerts_of = self.snapshot
-            self._alerts = active_alerts(self.snapshot, self.options.limits)
+        if self._alerts_of is None or (
+            self._alerts_of[0] is not self.snapshot or self._alerts_of[1] is not self.circuits
+        ):
+            self._alerts_of = self.snapshot, self.circuits
+            found = active_alerts(self.snapshot, self.options.limits)
+            self._alerts = by_level([*found, *circuit_alerts(self.circuits)])
         return self._alerts
 
     @property

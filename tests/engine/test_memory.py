@@ -301,3 +301,17 @@ def test_a_limit_below_what_every_worker_takes_is_ignored(consumer: Start, trial
     wait_for("completed", 5)
     assert len(pids(trial)) == 1
     assert "raise QUEUE_<NAME>_MAX_RSS" in one.log.read_text()
+
+
+def test_a_heartbeat_has_the_memory_of_the_consumer_and_its_worker_processes() -> None:
+    code = "x = bytearray(40_000_000); print('ready', flush=True); input()"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe) as child:
+        assert child.stdout is not None
+        assert child.stdin is not None
+        child.stdout.readline()
+        own, both = memory.resident_bytes(), memory.resident_with_children()
+        child.stdin.close()
+    assert own > 1_000_000
+    assert both > own + 40_000_000
+    assert memory.resident_bytes(2**22) == 0

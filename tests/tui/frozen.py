@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from hsejobs.model import JobRecord, State
 from hsejobs.store.circuits import Circuit
 from hsejobs.store.families import Family
 from hsejobs.store.history import Range
+from hsejobs.store.marks import Mark
 from hsejobs.store.minutes import Minute
 from hsejobs.store.read import Event, LastRun, QueueStats
 from hsejobs.store.read_live import Server, Snapshot, Window
@@ -22,6 +23,7 @@ from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core import groups
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import Held, Hits, LiveSource
+from hsejobs_tui.core.view import kind_of
 from tests.tui import frozen_history
 
 NOW = 1_800_000_000_000
@@ -81,6 +83,9 @@ def _worker(queue: str, pid: int, age: int, slots: list[Any]) -> dict[str, Any]:
         "workers": "threads",
         "concurrency": 5,
         "heartbeatAge": age,
+        "startedAt": NOW - 7_300_000,
+        "release": "4f1c",
+        "memory": 96_000_000,
         "slots": slots,
     }
 
@@ -108,8 +113,10 @@ KEPT = [
         "value": 9,
         "limit": 10,
         "message": "41 % of jobs failed in 5 minutes",
-        "sinceMs": NOW - 90_000_000,
-        "endedMs": NOW - 7_000_000,
+        "sinceMs": NOW - 3_100_000,
+        "endedMs": NOW - 1_900_000,
+        "peak": 48,
+        "worst": "48 % of jobs failed in 5 minutes",
     },
 ]
 GLANCE = Snapshot(
@@ -214,10 +221,16 @@ class Frozen(LiveSource):
     def failures(self) -> Iterator[tuple[dict[str, groups.Group], int, int]]:
         found = {}
         for n, (code, error, count) in enumerate(ERRORS):
-            one = groups.Group("email", code, normalized(error % 1 if "%" in error else error))
+            text = normalized(error % 1 if "%" in error else error)
+            one = groups.Group("email", kind_of({"code": code, "error": error}), text, code)
             one.count, one.first, one.last = count, NOW - 3_600_000, NOW - 2_000 * (n + 1)
             one.sample, one.sample_error, one.over = "1m86k000000000001", error, True
             one.bound = [("x", "")] * count
+            one.orgs.update({"org-007": count - 4, "org-1": 3, "": 1})
+            one.tasks[TASK.name] = count
+            one.newest = [
+                (NOW - 2_000, f"1m86k{at:012}", f"org-{at}", TASK.name) for at in range(9)
+            ]
             found[one.key] = one
         yield found, FAILED, FAILED
 
@@ -275,14 +288,32 @@ class Frozen(LiveSource):
     def held(self, queue: str) -> Held:
         return Held(2 * (queue == "webhooks"), ("webhook:org-1:hooks.example.com:443",))
 
-    def events(self, since: dict[str, str]) -> list[Event]:
-        if since:
-            return []
-        since["email"] = "1-1"
-        return [
-            Event(NOW - 5_000 + n * 100, "email", kind, ((f"1m86k{n:012}", f"org-{n}"),))
-            for n, kind in enumerate(("waiting", "active", "failed", "delayed", "completed"))
+    def marks(self, start: int, end: int) -> list[Mark]:
+        return [one for one in frozen_history.history([], NOW).marks if start <= one.at <= end]
+
+    def postponed(self, queue: str, most: int) -> tuple[list[str], bool]:
+        found = ["circuit_open webhook:org-1:hooks.example.com:443"] * 2
+        return (found if queue == "webhooks" else []), False
+
+    def running(
+        self, wanted: Mapping[str, Sequence[str]], limit: int
+    ) -> list[tuple[JobRecord, int | None]]:
+        old, lost = job(42, "email", State.ACTIVE), job(7, "webhooks", State.ACTIVE)
+        old.progress, old.progress_message = 62, "page 31 of [red]50[/]"
+        old.processed_at, lost.processed_at = NOW - 1_865_000, NOW - 90_000
+        return [(old, NOW + 20_000), (lost, NOW - 41_000)]
+
+    def feed(
+        self, queue: str, known: str | None, start: int, end: int | None
+    ) -> tuple[str, list[Event], int | None]:
+        if known is not None or queue != "email":
+            return known or "0-0", [], None
+        kinds = ("waiting", "active", "failed", "delayed", "completed")
+        events = [
+            Event(NOW - 5_000 + n * 100, queue, kind, ((f"1m86k{n:012}", f"org-{n}"),))
+            for n, kind in enumerate(kinds)
         ]
+        return "1-1", events, NOW - 1_500_000
 
 
 def frozen_app(home: Path, **values: Any) -> JobsApp:

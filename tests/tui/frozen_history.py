@@ -40,7 +40,7 @@ def history(queues: Sequence[str], now: int, *, marked: int | None = None, **giv
             found.append(Series(queue, None, points))
         elif by.value == "error":
             failed = [(at, Minute(failed=one.failed)) for at, one in points if one.failed]
-            found.append(Series(queue, "error KeyError: 'subject'", failed))
+            found.append(Series(queue, "error KeyError: <text>", failed))
         else:
             parts = sum(USERS.values())
             for org, part in USERS.items():

@@ -35,6 +35,8 @@ def burst(app: Any, text: str) -> None:
         "\t": "tab",
         "\x11": "ctrl+q",
         "\x15": "ctrl+u",
+        "\x05": "ctrl+e",
+        "\x10": "ctrl+p",
     }
     for char in text:
         key = names.get(char) or _character_to_key(char)
@@ -79,7 +81,7 @@ async def test_an_edit_and_its_save_in_one_read(stage: Stage) -> None:
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "mail")
-        await pilot.press("n")
+        await pilot.press("n", "ctrl+e")
         await until(pilot, lambda: bool(app.screen.query(TextArea)), "the editor")
         await settle(pilot)
         app.screen.query_one(TextArea).text = ""
@@ -205,9 +207,9 @@ def test_an_edit_and_its_save_in_one_write_to_a_real_terminal(stage: Stage) -> N
     terminal = Terminal(stage)
     terminal.until("1 queue,")
     os.write(
-        terminal.fd, b'n\x01\x0b\x1b[3~\x0b\x1b[3~\x0b\x1b[3~\x0b{"to":"ann@example.com"}\x13y'
+        terminal.fd, b'n\x05\x01\x0b\x1b[3~\x0b\x1b[3~\x0b\x1b[3~\x0b{"to":"ann@example.com"}\x13y'
     )
-    terminal.until("added ")
+    terminal.until(", waiting")
     (made,) = stage.reader.page("mail", State.WAITING).jobs
     assert made.data == {"to": "ann@example.com"}
     os.write(terminal.fd, b"\x11")

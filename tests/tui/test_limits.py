@@ -22,6 +22,7 @@ from hsejobs_tui.core.acting import acts_of
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import LiveSource
 from hsejobs_tui.core.text import safe
+from hsejobs_tui.dialogs.menu import Commands
 from tests.support.server import Server
 from tests.tui.conftest import Stage
 from tests.tui.driving import shows, text_of
@@ -41,7 +42,7 @@ async def test_read_only_has_no_act_in_keys_palette_help_or_store(stage: Stage) 
         await pilot.pause()
         assert len(app.screen_stack) == 2
         assert "Retry" not in text_of(app)
-        titles = {one.title for one in app.get_system_commands(app.screen)}
+        titles = {str(hit.text) async for hit in Commands(app.screen).discover()}
         assert "Search" in titles
         assert not titles & {one.title for one in commands.COMMANDS if one.writes}
         for one in commands.COMMANDS:
@@ -77,8 +78,9 @@ def test_an_organization_sees_and_changes_its_own_jobs_only(stage: Stage) -> Non
     (*_, (groups, _, total)) = source.failures()
     assert total == 1
     assert [[job for job, _ in group.bound] for group in groups.values()] == [["mine"]]
-    since = {"mail": "0-0"}
-    assert {org for event in source.events(since) for _, org in event.jobs} == {"a"}
+    for known in (None, "0-0"):
+        _, events, _ = source.feed("mail", known, 0, None)
+        assert {org for event in events for _, org in event.jobs} == {"a"}
     (*_, progress) = acts.many("retry", "mail", [("mine", ""), ("theirs", "")])
     assert (progress.done, dict(progress.refused)) == (1, {"gone": 1})
     for refused in (

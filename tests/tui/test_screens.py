@@ -219,7 +219,7 @@ async def test_a_new_job_is_checked_and_added(stage: Stage) -> None:
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "mail")
         await pilot.press("n")
-        await shows(pilot, '"to": ""')
+        await shows(pilot, "*to")
         await pilot.press("ctrl+s")
         await shows(pilot, "Add this job to mail")
         await pilot.press("y")

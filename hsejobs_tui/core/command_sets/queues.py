@@ -19,7 +19,7 @@ COMMANDS: tuple[Command, ...] = (
         "P",
         "Pause/resume",
         "Pause or resume the queue: running jobs finish.",
-        ("overview", "queue"),
+        ("overview", "queue", "failures", "alerts"),
         writes=True,
         whole=True,
     ),

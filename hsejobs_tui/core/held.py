@@ -1,0 +1,76 @@
+"""Circuits and the delayed jobs that each holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from hsejobs.store.circuits import Circuit
+from hsejobs.store.read_live import Snapshot
+from hsejobs.store.work import REASON_BYTES
+from hsejobs_tui.core.source import LiveSource
+
+#: Delayed jobs of a queue whose reasons are read, those that are due first.
+READ = 1_000
+#: The states of circuits, those in trouble first.
+STATES = ("open", "half-open", "closed")
+
+
+@dataclass(slots=True)
+class Held:
+    """What a circuit holds: its jobs by queue. ``more``: a queue has more delayed jobs than were read."""
+
+    queues: Counter[str] = field(default_factory=Counter)
+    more: bool = False
+
+    @property
+    def count(self) -> int:
+        """All jobs."""
+        return self.queues.total()
+
+    @property
+    def text(self) -> str:
+        """The number of jobs, ``1,000+`` if there may be more."""
+        return f"{self.count:,}{'+' if self.more and self.count else ''}"
+
+
+@dataclass(slots=True)
+class Circuited:
+    """The circuits in the order of trouble, and what each holds, by name."""
+
+    circuits: list[Circuit] = field(default_factory=list)
+    held: dict[str, Held] = field(default_factory=dict)
+
+
+def read(source: LiveSource, seen: Snapshot) -> Circuited:
+    """The circuits, those that hold most jobs first among the open ones. Raises RedisUnavailable.
+
+    A member does not see the names of circuits, so nor what they hold.
+    """
+    circuits = source.circuits()
+    found = Circuited(circuits, {one.name: Held() for one in circuits})
+    if any(one.state != "closed" for one in circuits) and source.actor.role != "member":
+        for queue in [one for one in seen.queues if one.delayed]:
+            _count(source, queue.name, found)
+    found.circuits = sorted(
+        circuits,
+        key=lambda one: (STATES.index(one.state), -found.held[one.name].count, one.name),
+    )
+    return found
+
+
+def _count(source: LiveSource, queue: str, found: Circuited) -> None:
+    """Adds the delayed jobs of a queue to the circuits that they wait for."""
+    reasons, more = source.postponed(queue, READ)
+    for reason in reasons:
+        code, _, about = reason.partition(" ")
+        if code != "circuit_open" or not about:
+            continue
+        # A long name is cut off in the reason.
+        cut = len(reason.encode()) >= REASON_BYTES - 2
+        for one in found.circuits:
+            if one.name == about or (cut and one.name.startswith(about)):
+                held = found.held[one.name]
+                held.queues[queue] += 1
+                held.more = held.more or more
+                break

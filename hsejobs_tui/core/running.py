@@ -1,0 +1,76 @@
+"""The running jobs of all queues, the oldest first, with the consumer that reports each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hsejobs.model import JobRecord
+from hsejobs.store.read_live import Snapshot
+from hsejobs_tui.core.source import LiveSource
+
+#: Age in ms of a heartbeat from which a consumer counts as dead; it sends one every 5 s.
+SILENT_MS = 15_000
+#: Running jobs read of each queue.
+READ = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A running job. Times in ms; ``worker``: the consumer that reports it, None if none does.
+
+    ``stalled``: since when its lease is over, None while it is renewed.
+    """
+
+    job: JobRecord
+    ran: int
+    stalled: int | None
+    worker: Mapping[str, Any] | None
+    slot: int = 0
+
+    @property
+    def alone(self) -> bool:
+        """Whether no consumer reports it although each has sent a heartbeat since it began."""
+        return self.worker is None and self.ran > SILENT_MS
+
+
+def read(source: LiveSource, seen: Snapshot) -> list[Running]:
+    """The running jobs: stalled ones first, then the oldest. Takes one pipeline; raises RedisUnavailable.
+
+    Of a queue that runs more than ``READ`` jobs, those that its consumers have run for longest.
+    """
+    places = {
+        (queue, slot["job"]): (worker, at)
+        for queue, workers in seen.workers.items()
+        for worker in workers
+        for at, slot in enumerate(worker.get("slots", ()), 1)
+        if slot
+    }
+    wanted = {
+        one.name: _oldest(seen.workers.get(one.name, ())) if one.active > READ else []
+        for one in seen.queues
+        if one.active
+    }
+    found = []
+    for job, lease in source.running(wanted, READ):
+        worker, slot = places.get((job.queue, job.id), (None, 0))
+        began = job.processed_at or job.created_at
+        over = seen.now - lease if lease is not None and lease < seen.now else None
+        found.append(Running(job, max(0, seen.now - began), over, worker, slot))
+    return sorted(found, key=lambda one: (one.stalled is None, -one.ran, one.job.id))
+
+
+def _oldest(workers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The ids of the jobs that the consumers of a queue have run for longest."""
+    slots = [slot for worker in workers for slot in worker.get("slots", ()) if slot]
+    slots.sort(key=lambda slot: -int(slot.get("runningFor") or 0))
+    return [str(slot["job"]) for slot in slots[:READ]]
+
+
+def worker_order(worker: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Sorts consumers, those in trouble first: silent, with hung threads, then the busiest."""
+    slots = [slot for slot in worker.get("slots", ()) if slot]
+    share = len(slots) / max(1, int(worker.get("concurrency") or 1))
+    silent = worker.get("heartbeatAge", 0) > SILENT_MS
+    return not silent, -int(worker.get("hung") or 0), -share, str(worker.get("queue")), worker["id"]

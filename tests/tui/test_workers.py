@@ -1,0 +1,157 @@
+"""The workers screen, and stalled jobs at every first look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hsejobs import codec
+from hsejobs.store import keys
+from hsejobs.watch.alerts import Limits
+from hsejobs_tui import once
+from tests.support.waiting import redis_ms, tick
+from tests.tui.conftest import Stage
+from tests.tui.driving import settle, shows, text_of, until
+
+SIZES = [(80, 24), (120, 36), (200, 50)]
+
+
+def begin(
+    stage: Stage, job_id: str, org: str | None = None, *, lease_ms: int = 30_000, ago_ms: int = 0
+) -> str:
+    """Adds a job and claims it, as if ``ago_ms`` ago; returns the token. No other job may be waiting."""
+    stage.add(job_id, org=org)
+    _, [claim] = stage.work.step([], 1, f"token-of-{job_id}", lease_ms)
+    assert claim.id == job_id
+    if ago_ms:
+        record = keys.of(keys.base("t", "mail"), "job", job_id)
+        stage.redis.command("HSET", record, "pt", redis_ms(stage.redis) - ago_ms)
+    return claim.token
+
+
+def beat(stage: Stage, *jobs: str, **more: Any) -> None:
+    """The heartbeat of a consumer that runs these jobs."""
+    slots = [{"job": one, "task": "m.send", "attempt": 1, "runningFor": 1_000} for one in jobs]
+    record = {
+        "id": "worker-7-99",
+        "host": "worker-7",
+        "pid": 99,
+        "queue": "mail",
+        "workers": "threads",
+        "concurrency": 5,
+        "startedAt": redis_ms(stage.redis) - 90_000,
+        "release": "4f1c",
+        "memory": 64_000_000,
+        "hung": 0,
+        "slots": [*slots, *[None] * (5 - len(slots))],
+        **more,
+    }
+    stage.work.heartbeat(record["id"], codec.dumps(record), 60_000)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_oldest_running_job_with_one_key(stage: Stage, size: tuple[int, int]) -> None:
+    """Its worker, task, organization, time and progress, at every width."""
+    begin(stage, "young", "org-1", ago_ms=5_000)
+    token = begin(stage, "old", "org-007", ago_ms=1_860_000)
+    stage.work.progress("old", token, 62, "page 31 of 50")
+    beat(stage, "young", "old")
+    app = stage.app()
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.press("3")
+        await shows(pilot, "31m", "send", "org-007", "62 %", "worker-7 pid 99 slot 2")
+        lines = text_of(app).splitlines()
+        first = next(n for n, line in enumerate(lines) if "org-007" in line)
+        assert "org-1 " in lines[first + 1]
+        await shows(pilot, "1 worker, 2 of 5 slots busy", "4f1c", "64.0 MB")
+        await pilot.press("enter")
+        await shows(pilot, "mail / old")
+
+
+@pytest.mark.anyio
+async def test_a_running_job_is_cancelled_with_three_keys(stage: Stage) -> None:
+    begin(stage, "old", ago_ms=60_000)
+    beat(stage, "old")
+    app = stage.app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await shows(pilot, "mail")
+        await pilot.press("3", "K", "enter")
+        await until(pilot, lambda: bool(stage.reader.job("mail", "old").cancel), "the cancel")
+        await shows(pilot, "cancelling")
+
+
+@pytest.mark.anyio
+async def test_stalled_jobs_of_dead_workers_come_first(stage: Stage) -> None:
+    begin(stage, "lost", "org-9", lease_ms=1, ago_ms=2_000)
+    begin(stage, "old", ago_ms=600_000)
+    beat(stage, "old")
+    tick(stage.redis)
+    app = stage.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await pilot.press("3")
+        await shows(pilot, "1 stalled", "its worker died")
+        lines = text_of(app).splitlines()
+        assert next(
+            n for n, line in enumerate(lines) if "stalled " in line and "org-9" in line
+        ) < next(n for n, line in enumerate(lines) if "pid 99" in line)
+
+
+@pytest.mark.anyio
+async def test_the_lists_of_the_screen_have_their_own_cursors(stage: Stage) -> None:
+    begin(stage, "one", ago_ms=9_000)
+    beat(stage, "one")
+    app = stage.app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("3")
+        await shows(pilot, "slot 1", "consumers")
+        await pilot.press("tab", "K")
+        await settle(pilot)
+        assert stage.reader.job("mail", "one").cancel is None
+        await pilot.press("enter")
+        await shows(pilot, "mail / one")
+
+
+@pytest.mark.anyio
+async def test_a_silent_consumer_and_a_queue_without_one_stand_out(stage: Stage) -> None:
+    begin(stage, "one", ago_ms=60_000)
+    beat(stage, "one")
+    stage.redis.command(
+        "ZADD",
+        keys.of(keys.base("t", "mail"), "workers"),
+        redis_ms(stage.redis) - 40_000,
+        "worker-7-99",
+    )
+    app = stage.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await pilot.press("3")
+        await shows(pilot, "silent 4", ": dead or frozen")
+    stage.redis.command("DEL", keys.of(keys.base("t", "mail"), "worker", "worker-7-99"))
+    stage.add("waits")
+    async with (again := stage.app()).run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("3")
+        await shows(pilot, "no worker, 1 job waits")
+        assert again.view is not None
+
+
+def test_tui_once_sees_stalled_jobs(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    """Seen: the first look compared leases with a clock that was 0."""
+    begin(stage, "lost", lease_ms=1)
+    beat(stage)
+    tick(stage.redis)
+    tick(stage.redis)
+    once.show(stage.options(limits=Limits(stalled_ms=1)))
+    shown = capsys.readouterr().out
+    assert "warning: mail: 1 job stalled and no worker takes it over" in shown
+
+
+@pytest.mark.anyio
+async def test_the_first_look_sees_stalled_jobs(stage: Stage) -> None:
+    begin(stage, "lost", lease_ms=1)
+    beat(stage)
+    tick(stage.redis)
+    tick(stage.redis)
+    app = stage.app(limits=Limits(stalled_ms=1), refresh=3600)
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await shows(pilot, "1 job stalled and no worker takes it over")
