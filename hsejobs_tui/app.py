@@ -260,10 +260,12 @@ class JobsApp(App[None]):
             yield SystemCommand(one.title, one.help, lambda one=one: self.perform(one.id))
 
     def _show(self, name: str) -> None:
+        view = self.view
+        place = view.insight() if view and name == "insight" else ListPlace(name)
         while len(self.screen_stack) > 1:
             self.pop_screen()
         if name != "overview":
-            self.open(ListPlace(name))
+            self.open(place)
         self.session.poll_soon()
 
     def do_earlier(self) -> None:

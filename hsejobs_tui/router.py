@@ -6,7 +6,7 @@ from importlib import import_module
 
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.screens.overview import Overview
-from hsejobs_tui.session.places import ListPlace, Place, QueuePlace
+from hsejobs_tui.session.places import InsightPlace, ListPlace, Place, QueuePlace
 
 #: Class names of the numbered screens, by command id.
 CLASSES = {
@@ -30,6 +30,10 @@ def screen_for(place: Place) -> View:
         module = import_module(f"hsejobs_tui.screens.{place.name}")
         made: View = getattr(module, CLASSES[place.name])()
         return made
+    if isinstance(place, InsightPlace):
+        from hsejobs_tui.screens.insight import Insight
+
+        return Insight(place)
     if isinstance(place, QueuePlace):
         from hsejobs_tui.screens.queue import QueueView
 

@@ -38,6 +38,7 @@ __all__ = [
     "Minute",
     "Page",
     "QueueStats",
+    "cursor_before",
     "make_cursor",
     "percentile",
     "read_cursor",
@@ -314,6 +315,11 @@ def first_cursor(queue: str, status: State) -> str:
     backwards = status not in _ASCENDING
     score = b"9000000000000000" if backwards else b"-9000000000000000"
     return make_cursor(_place(queue, status, backwards), score, b"-")
+
+
+def cursor_before(queue: str, status: State, ms: int) -> str:
+    """A cursor before the first job of `completed` or `failed` that ended before ``ms`` (Redis time)."""
+    return make_cursor(_place(queue, status, True), b"%d" % (ms * 1000), b"-")
 
 
 def state_of_cursor(queue: str, cursor: str, states: Sequence[State]) -> State:

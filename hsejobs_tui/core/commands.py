@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hsejobs_tui.core.command import APP, Command, Rights
-from hsejobs_tui.core.command_sets import everywhere, jobs, moving, others, queues
+from hsejobs_tui.core.command_sets import everywhere, insight, jobs, moving, others, queues, tenants
 
 #: All commands, in the order of the help.
 COMMANDS: tuple[Command, ...] = (
@@ -11,6 +11,8 @@ COMMANDS: tuple[Command, ...] = (
     *moving.COMMANDS,
     *jobs.COMMANDS,
     *queues.COMMANDS,
+    *insight.COMMANDS,
+    *tenants.COMMANDS,
     *others.COMMANDS,
 )
 
@@ -24,6 +26,12 @@ _SHOWN = {
     "pageup": "PgUp",
     "home": "Home",
     "end": "End",
+    "left": "Left",
+    "right": "Right",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
     "down": "Down",
     "up": "Up",
     "enter": "Enter",

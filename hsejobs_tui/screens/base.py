@@ -14,6 +14,7 @@ from textual.worker import Worker, WorkerState
 
 from hsejobs.wording import counted
 from hsejobs_tui.core.text import safe
+from hsejobs_tui.session.places import InsightPlace
 from hsejobs_tui.session.session import Session, session_of
 from hsejobs_tui.widgets.binds import bindings
 from hsejobs_tui.widgets.keys import Keys
@@ -71,6 +72,10 @@ class View(Screen[None]):
 
     async def poll(self) -> None:
         """Reads and shows the screen's own data; called after each poll of all queues."""
+
+    def insight(self) -> InsightPlace:
+        """What the Insight screen shows when it is opened from here."""
+        return InsightPlace()
 
     def detail(self) -> Text:
         """Details of the row under the cursor, for screens that have a ``#detail`` area."""

@@ -15,7 +15,7 @@ from hsejobs_tui.core.groups import Group
 from hsejobs_tui.core.text import duration, safe
 from hsejobs_tui.flows.job_acts import act_counted
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.session.places import JobPlace
+from hsejobs_tui.session.places import InsightPlace, JobPlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (
@@ -130,6 +130,11 @@ class Failures(View):
     @property
     def group(self) -> Group | None:
         return self.groups.get(self.rows.key or "")
+
+    def insight(self) -> InsightPlace:
+        """Of the error under the cursor: whether it was there before."""
+        group = self.group
+        return InsightPlace(group.queue, "error", group.error) if group else InsightPlace()
 
     def do_open(self) -> None:
         """Opens the latest job of the group."""

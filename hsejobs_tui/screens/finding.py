@@ -18,6 +18,7 @@ from hsejobs_tui.core.source import HITS_KEPT, Hits
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.core.view import STATES
 from hsejobs_tui.screens.one_queue import OneQueue
+from hsejobs_tui.session.places import InsightPlace
 from hsejobs_tui.widgets.rows import Row
 
 #: Texts of an empty list, without and with a search.
@@ -43,6 +44,10 @@ class Finding(OneQueue):
     def hits(self) -> Hits | None:
         """The hits of the current state; None without a search."""
         return self.found.get(self.state) if self.query_text else None
+
+    def insight(self) -> InsightPlace:
+        """Of this queue."""
+        return InsightPlace(self.queue)
 
     def excerpt(self, job_id: str) -> str:
         """The matching part of a hit's payload; '' if there is none."""

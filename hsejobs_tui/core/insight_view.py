@@ -1,0 +1,246 @@
+"""The charts of the Insight screen as lines of text, on one axis of time, and the marks below it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hsejobs.store.marks import Mark
+from hsejobs.store.minutes import Minute, percentile
+from hsejobs_tui.core.charts import (
+    Line,
+    bar_chart,
+    column_of,
+    heat_map,
+    highest,
+    moment_text,
+    percent,
+    time_axis,
+)
+from hsejobs_tui.core.insight import Bin, heat, rank, sign
+from hsejobs_tui.core.insight_state import InsightState
+from hsejobs_tui.core.text import duration, one_line, safe, short
+
+#: Cells left of every chart: a word, the scale and the edge.
+GUTTER = 15
+_MINUTE = 60_000
+#: The shortest time over which a rate is computed, in ms.
+_LEAST = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The rows of each part at a size of the screen's body. ``panel``: of what the focus shows."""
+
+    width: int
+    heat: int
+    rate: int
+    failed: int
+    depth: int
+    marks: int
+    panel: int
+
+    @property
+    def cells(self) -> int:
+        """The columns of the charts."""
+        return max(10, self.width - GUTTER - 2)
+
+    @property
+    def wide(self) -> bool:
+        """Whether the lists stand side by side."""
+        return self.width >= 100 and self.panel >= 7
+
+
+def frame(width: int, height: int) -> Frame:
+    """The rows of a body of this size; the heat map takes what the others leave."""
+    if height < 16:
+        return Frame(width, max(0, height - 8), 1, 1, 0, 1, 3)
+    if height < 26:
+        return Frame(width, height - 12, 1, 1, 1, 2, 5)
+    panel = min(14, 9 + (height - 26) // 4)
+    rate, depth, failed, marks = (2, 2, 2, 2) if height < 40 else (4, 4, 3, 3)
+    rest = 1 + 2 * rate + failed + depth + marks + panel
+    return Frame(width, height - rest, rate, failed, depth, marks, panel)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is drawn of a window. ``now`` and ``width`` in ms."""
+
+    start: int
+    end: int
+    now: int
+    width: int
+    waiting: bool
+    ascii_only: bool
+
+    def rate(self, one: Bin, count: int) -> float | None:
+        """A count of a bin per minute; None for a bin that has just begun."""
+        covered = min(one.at + self.width, self.end, self.now) - max(one.at, self.start)
+        return count * _MINUTE / covered if covered >= min(_LEAST, self.width) else None
+
+
+def charts(look: Look, size: Frame, bins: Sequence[Bin], *, times: bool) -> list[Line]:
+    """The heat map and the bars, one axis for all. ``times``: whether the history has times of this part."""
+    plain, cells = look.ascii_only, size.cells
+    drawn: list[Line] = []
+    if size.heat > 1 and times:
+        grid, labels = heat(bins, size.heat - 1, waiting=look.waiting)
+        word = "wait" if look.waiting else "run"
+        if grid:
+            rows = heat_map(
+                grid, labels, cells, style="wait" if look.waiting else "run", ascii_only=plain
+            )
+            pad = size.heat - len(rows)
+            drawn += [_guttered(row, word if not at else "") for at, row in enumerate(rows)]
+            size = _taller(size, pad)
+        else:
+            began = "No job began to run" if look.waiting else "No run ended"
+            drawn.append(_guttered([("", ""), (f"{began} in this time.", "dim")], word))
+            size = _taller(size, size.heat - 1)
+    else:
+        size = _taller(size, size.heat)
+
+    def per_minute(value: float) -> str:
+        return f"{value:.1f}" if 0 < value < 9.95 and value % 1 else short(value)
+
+    added = [look.rate(one, one.counters.added) for one in bins]
+    ended = [look.rate(one, one.counters.ended) for one in bins]
+    failed = [look.rate(one, one.counters.failed + one.counters.retried) for one in bins]
+    if times:
+        # One scale for both, so that their difference can be seen.
+        top = highest(added, ended)
+        for word, values, style in (("in/m", added, "note"), ("out/m", ended, "ok")):
+            rows = bar_chart(
+                values, cells, size.rate, style=style, top=top, scale=per_minute, ascii_only=plain
+            )
+            drawn += [_guttered(row, word if not at else "") for at, row in enumerate(rows)]
+    rows = bar_chart(failed, cells, size.failed, style="fail", scale=per_minute, ascii_only=plain)
+    drawn += [_guttered(row, "fail/m" if not at else "") for at, row in enumerate(rows)]
+    depth = [one.waiting for one in bins]
+    if size.depth and any(one is not None for one in depth):
+        rows = bar_chart(depth, cells, size.depth, style="wait", scale=short, ascii_only=plain)
+        drawn += [_guttered(row, "depth" if not at else "") for at, row in enumerate(rows)]
+    return drawn
+
+
+def _taller(size: Frame, rows: int) -> Frame:
+    """The frame with rows that the heat map does not need given to the bars."""
+    each, rest = divmod(max(0, rows), 4)
+    return Frame(
+        size.width,
+        size.heat,
+        size.rate + each,
+        size.failed + each + rest,
+        size.depth + each if size.depth else 0,
+        size.marks,
+        size.panel,
+    )
+
+
+def _guttered(row: Line, word: str) -> Line:
+    """The row with a gutter of the same width as all others: the word, then the row's own scale."""
+    scale = row[0][0].strip()
+    return [(f" {word:<6}{scale:>{GUTTER - 7}}", "dim"), *row[1:]]
+
+
+def axis(look: Look, size: Frame, focus: tuple[int, int] | None, cursor: int | None) -> Line:
+    """The line of time, with the cursor and the ends of the selected span."""
+    signs = []
+    if focus is not None:
+        signs += [
+            (focus[0], "[" if look.ascii_only else "├"),
+            (focus[1] - 1, "]" if look.ascii_only else "┤"),
+        ]
+    if cursor is not None:
+        signs.append((cursor + look.width // 2, "|" if look.ascii_only else "┃"))
+    line = time_axis(look.start, look.end, size.cells, signs, ascii_only=look.ascii_only)
+    return [(f" {'UTC':>{GUTTER - 1}}", "dim"), (line, "")]
+
+
+def marks(look: Look, size: Frame, found: Sequence[Mark], focus: tuple[int, int]) -> list[Line]:
+    """A line with the marks' glyphs below the axis, and their texts: those of the focus first."""
+    if not size.marks:
+        return []
+    room = [" "] * size.cells
+    styles = [""] * size.cells
+    for mark in sorted(found, key=rank, reverse=True):
+        at = column_of(mark.at, look.start, look.end, size.cells)
+        if at is not None:
+            room[at], styles[at] = sign(mark, ascii_only=look.ascii_only)
+    line: Line = [(f" {'marks':<{GUTTER - 1}}", "dim")]
+    line += list(zip(room, styles, strict=True)) if found else [("none", "dim")]
+    inside = [one for one in found if focus[0] <= one.at < focus[1]]
+    texts = sorted(inside, key=rank) or sorted(found, key=rank)
+    return [line, *_texts(look, size, texts)][: size.marks]
+
+
+def _texts(look: Look, size: Frame, found: Sequence[Mark]) -> list[Line]:
+    lines: list[Line] = []
+    line: Line = [(" ", "")]
+    used, room = 1, size.width - 12
+    left = list(found)
+    while left and len(lines) < size.marks - 1:
+        mark = left[0]
+        glyph, style = sign(mark, ascii_only=look.ascii_only)
+        text = one_line(mark.text, 80)
+        about = f" {safe(mark.queue, 40)}" if mark.queue and mark.queue not in text else ""
+        who = f", {safe(mark.who, 30)}" if mark.kind == "act" else ""
+        words = f" {moment_text(mark.at, look.end - look.start)} {text}{about}{who}   "
+        if used > 1 and used + len(words) + 1 > room:
+            lines.append(line)
+            line, used = [(" ", "")], 1
+            continue
+        line += [(glyph, style), (words, "")]
+        used += len(words) + 1
+        left.pop(0)
+    if used > 1 and len(lines) < size.marks - 1:
+        lines.append(line)
+    if left and lines:
+        lines[-1].append((f"+{len(left)} more", "dim"))
+    return lines
+
+
+# -- the focus
+
+
+def between(start: int, end: int, now: int) -> str:
+    """A span in words: ``03:04 to 03:05 UTC``; with the day where it is not of the last 24 hours."""
+    form = 0 if now - start < 86_400_000 else 2 * 86_400_000
+    return f"{moment_text(start, form)} to {moment_text(min(end, now), form)} UTC"
+
+
+def figures(title: str, total: Minute, waiting: int | None, width: int) -> Line:
+    """The counters of a span in one line of ``width`` cells: what has no room is left out."""
+    share = f" ({percent(total.failure_ratio)})" if total.judged else ""
+    found = [
+        ("in", f"{total.added:,}", ""),
+        ("out", f"{total.ended:,}", ""),
+        ("failed", f"{total.failed:,}{share}", "bold fail" if total.failed else ""),
+    ]
+    if total.wait:
+        found.append(("waited p95", duration(percentile(total.wait, 0.95)), ""))
+    if waiting is not None:
+        found.append(("most waiting", f"{waiting:,}", ""))
+    if total.retried:
+        found.append(("retried", f"{total.retried:,}", ""))
+    if total.run:
+        found.append(("ran p95", duration(percentile(total.run, 0.95)), ""))
+    if total.wait:
+        found.append(("waited p50", duration(percentile(total.wait, 0.5)), ""))
+    line: Line = [(f" {title} ", "bold")]
+    used = len(title) + 2
+    for word, value, style in found:
+        used += len(word) + len(value) + 3
+        if used > width:
+            break
+        line += [(f" {word} ", "dim"), (f"{value} ", style)]
+    return line
+
+
+def columns_of(state: InsightState, cells: int) -> tuple[int, int]:
+    """The first column of the focus in a row of the charts, and the one after its last."""
+    count, (start, end) = len(state.bins), state.focus
+    first = max(0, (start - state.bins[0].at) // state.width)
+    last = min(count, max(first + 1, (end - state.bins[0].at) // state.width))
+    return GUTTER + -(-first * cells // count), GUTTER + -(-last * cells // count)
