@@ -13,7 +13,7 @@ from hsejobs.control.findings import ErrorChange, Findings, SlowJob
 from hsejobs.control.history import History
 from hsejobs.control.incident_chart import visible
 from hsejobs.store.marks import Mark
-from hsejobs.store.minutes import percentile
+from hsejobs.store.minutes import Minute, percentile
 from hsejobs.store.read import QueueStats
 from hsejobs.wording import counted
 
@@ -63,6 +63,7 @@ def page(facts: Facts) -> str:
         f"![Waiting times, rates, failures and depth, with the span shaded]({facts.picture})",
         "",
         *_figures(found),
+        *_queues(facts),
         *_marks(facts),
         *_acts(facts.acts),
         *_errors(facts),
@@ -150,9 +151,42 @@ def _figures(found: Findings) -> list[str]:
         for share in (0.5, 0.95):
             here, there = (percentile(getattr(one, word), share) for one in (whole, before))
             rows.append(
-                row(f"{word} time, {share:.0%} of jobs at most", duration(here), duration(there))
+                row(
+                    f"{word} time, {share * 100:.0f} % of jobs at most",
+                    duration(here),
+                    duration(there),
+                )
             )
     return _table("Figures", ("", "in this time", "in as long before"), rows)
+
+
+def _queues(facts: Facts) -> list[str]:
+    """A row for each queue in which something happened, those with most failures first."""
+    if len(facts.queues) < 2:
+        return []
+    rows = []
+    for one in facts.history.series:
+        total, most = Minute(), 0
+        for at, minute in one.points:
+            if facts.found.start <= at < facts.found.end:
+                total += minute
+                most = max(most, minute.peak[0] if minute.peak is not None else 0)
+        rows.append((one.queue, total, most))
+    rows.sort(key=lambda row: (-row[1].failed, -row[1].added, row[0]))
+    cells = [
+        (
+            _text(queue),
+            f"{total.added:,}",
+            f"{total.ended:,}",
+            f"{total.failed:,}",
+            duration(percentile(total.wait, 0.95)),
+            f"{most:,}",
+        )
+        for queue, total, most in rows
+        if total.added or total.ended or most
+    ]
+    head = ("queue", "added", "ended", "failed", "95 % waited at most", "most waiting")
+    return _table("Queues", head, cells)
 
 
 def _marks(facts: Facts) -> list[str]:
@@ -282,7 +316,7 @@ def _moment(ms: int, form: str = "%Y-%m-%d %H:%M") -> str:
 
 def _text(text: str) -> str:
     """Data as text: nothing in it is Markdown or HTML, and it stays in its cell."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", visible(text))
+    return re.sub(r"([\\`*_\[\]<>|~&])", r"\\\1", visible(text))
 
 
 def _code(text: str) -> str:

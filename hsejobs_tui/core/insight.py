@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from hsejobs.control.findings import Finder, Findings, SlowJob
 from hsejobs.control.history import Series
 from hsejobs.model import iso_time
 from hsejobs.store.marks import Mark
@@ -148,23 +147,6 @@ def read_window(
     if division != "queue" and queues:
         series = source.history(queues, by=_BY[division].value, **times).series
     return Window(whole.start, whole.end, whole.step, division, series, whole.series, whole.marks)
-
-
-def finder(source: LiveSource) -> Finder:
-    """Reads the details of a span, as this session's actor may see them."""
-    return Finder(source.redis, source.options.prefix, source.actor)
-
-
-def read_findings(source: LiveSource, queues: Sequence[str], start: int, end: int) -> Findings:
-    """The details of a span; see ``Finder.read``."""
-    return finder(source).read(queues, start, end)
-
-
-def read_slowest(
-    source: LiveSource, queues: Sequence[str], start: int, end: int, *, waiting: bool
-) -> list[SlowJob]:
-    """The slowest jobs of a span; see ``Finder.slowest``."""
-    return finder(source).slowest(queues, start, end, waiting=waiting)
 
 
 def heat(

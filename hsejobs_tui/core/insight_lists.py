@@ -79,9 +79,10 @@ class Lists:
         slow: list[Entry],
     ) -> list[Line]:
         word = "waited longest" if self.waiting else "ran longest"
-        first, third = (46, 38) if size.width >= 150 else (32, 28)
+        first, third = (46, 38) if size.width >= 150 else (28, 26)
         rest = size.width - first - third
-        widths = [first, rest // 2, third, rest - rest // 2]
+        second = rest * 11 // 20
+        widths = [first, second, third, rest - second]
         arrow = "->" if self.ascii_only else "→"
         heads = [f"by {self.state.division}", f"errors, before {arrow} here", "tenants", word]
         if not self.divided:
@@ -176,11 +177,12 @@ def parts(
     whole = [sum(column) for column in zip(*values, strict=True)] if values else []
     every = [("all", whole), *((one.label, row) for one, row in zip(found, values, strict=True))]
     first = max(0, min(at - rows // 2, len(every) - rows))
-    room = max(6, cells - 22)
+    past_cells = 12 if cells >= 40 else 7
+    room = max(6, cells - 10 - past_cells)
     for number, (name, row) in list(enumerate(every))[first : first + rows]:
         on = number == at
         shown = _cut(safe(name, 100), room)
-        past = spark(row, 12, scale=None, ascii_only=ascii_only)
+        past = spark(row, past_cells, scale=None, ascii_only=ascii_only)
         fill = " " * max(0, room - cells_of(shown))
         text = f"{'>' if on else ' '} {shown}{fill} {short(sum(row)):>6} "
         entries.append(Entry(text, "bold" if on else "", after=(past, "note")))

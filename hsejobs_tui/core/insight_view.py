@@ -170,9 +170,14 @@ def marks(look: Look, size: Frame, found: Sequence[Mark], focus: tuple[int, int]
             room[at], styles[at] = sign(mark, ascii_only=look.ascii_only)
     line: Line = [(f" {'marks':<{GUTTER - 1}}", "dim")]
     line += list(zip(room, styles, strict=True)) if found else [("none", "dim")]
-    inside = [one for one in found if focus[0] <= one.at < focus[1]]
-    texts = sorted(inside, key=rank) or sorted(found, key=rank)
+    texts = sorted(found, key=lambda one: (not _near(one, focus), rank(one)))
     return [line, *_texts(look, size, texts)][: size.marks]
+
+
+def _near(mark: Mark, focus: tuple[int, int]) -> bool:
+    """Whether a mark is in the focus, or a deploy that may be the cause of what is."""
+    early = 3_600_000 if mark.kind == "deploy" else 0
+    return focus[0] - early <= mark.at < focus[1]
 
 
 def _texts(look: Look, size: Frame, found: Sequence[Mark]) -> list[Line]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hsejobs.control import families, history, views, why
 from hsejobs.control.filters import Filter
+from hsejobs.control.findings import Finder, Findings, SlowJob
 from hsejobs.control.search import Search
 from hsejobs.errors import JobNotFound, Refused
 from hsejobs.model import JobRecord, State
@@ -191,6 +192,17 @@ class LiveSource:
         moment = history.now(self.redis, self.options.prefix)
         wanted = history.span(moment, start, end, step)
         return history.read(self.redis, self.options.prefix, queues, wanted, self.actor, by=by)
+
+    def findings(self, queues: Sequence[str], start: int, end: int) -> Findings:
+        """What a span (ms) of these queues shows; see ``control.findings``."""
+        return Finder(self.redis, self.options.prefix, self.actor).read(queues, start, end)
+
+    def slowest(
+        self, queues: Sequence[str], start: int, end: int, *, waiting: bool
+    ) -> list[SlowJob]:
+        """The jobs of a span (ms) that waited or ran longest."""
+        finder = Finder(self.redis, self.options.prefix, self.actor)
+        return finder.slowest(queues, start, end, waiting=waiting)
 
     def events(self, since: dict[str, str]) -> list[Event]:
         """Events since the last call, or the most recent ones at the first; updates ``since``."""

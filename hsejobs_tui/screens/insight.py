@@ -148,13 +148,11 @@ class Insight(View):
         session, wanted, about = self.session, self._of, self._about
         source, queues, (start, end) = session.source, self._queues, self.state.focus
         try:
-            found = await session.do(insight.read_findings, source, queues, start, end)
+            found = await session.do(source.findings, queues, start, end)
             if about == self._about:
                 self.findings, self._findings_about = found, about
                 self.draw()
-                slow = await session.do(
-                    insight.read_slowest, source, queues, start, end, waiting=self.waiting
-                )
+                slow = await session.do(source.slowest, queues, start, end, waiting=self.waiting)
                 self.slowest, self._slowest_about, self._found = slow, about, wanted
         except JobsError as error:
             self._found = wanted
