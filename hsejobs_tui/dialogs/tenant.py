@@ -52,9 +52,7 @@ class TenantSettings(ModalScreen[Settings | None]):
 
     def _submit(self) -> None:
         try:
-            weight = self._value("weight")
-            limit = self._value("limit")
-            check_settings(weight=weight, limit=limit)
+            weight, limit = self._value("weight"), self._value("limit")
         except InvalidOption as error:
             field, why = error.problems[0]
             self.query_one("#wrong", Static).update(safe(f"The {field} {why}."))
@@ -63,15 +61,17 @@ class TenantSettings(ModalScreen[Settings | None]):
         self.dismiss((weight, limit))
 
     def _value(self, name: str) -> Any:
-        """The number in a field; None for no limit, KEEP if it is unchanged."""
+        """The number in a field; None for no limit, KEEP if it is unchanged. Raises InvalidOption."""
         text = self.query_one(f"#{name}", Input).value.strip().replace(",", "")
         if text == self.before[name]:
             return KEEP
+        value: Any = text
         if name == "limit" and text.lower() in ("none", "-", ""):
-            return None
-        if not text.isascii() or not text.isdigit() or len(text) > 9:
-            check_settings(**{name: text})
-        return int(text)
+            value = None
+        elif text.isascii() and text.isdigit() and len(text) < 10:
+            value = int(text)
+        check_settings(**{name: value})
+        return value
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter goes on to the limit, and from there submits."""
