@@ -113,7 +113,11 @@ class Finder:
             total = sums.setdefault(one.name or "", Minute())
             for at, minute in one.points:
                 if start <= at < end:
-                    total += minute
+                    total.added += minute.added
+                    total.completed += minute.completed
+                    total.failed += minute.failed
+                    total.retried += minute.retried
+                    total.run_us += minute.run_us
         parts = [Part(name, minute) for name, minute in sums.items()]
         return sorted(parts, key=lambda one: -max(one.counters.added, one.counters.ended))
 

@@ -20,6 +20,8 @@ _BY = {"task": By.TASK, "error": By.ERROR, "tenant": By.ORG}
 #: Minutes that a bin may have.
 _WIDTHS = (1, 2, 3, 5, 10, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1_440)
 _MINUTE = 60_000
+#: Values of a part's past: a multiple of what is drawn, whatever the size of the screen.
+PAST = 84
 #: Bounds of the heat map's rows, in ms.
 _BOUNDS = (
     *(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000),
@@ -46,29 +48,28 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of the window: a queue, a task, an error or a tenant, with what is counted of it."""
+    """A part of the window: a queue, a task, an error or a tenant; what was counted of it, and when."""
 
     key: str
     label: str
-    bins: list[Bin]
-
-    @property
-    def total(self) -> Minute:
-        """Its counters in the whole window."""
-        return added_up(one.counters for one in self.bins)
+    count: int
+    past: list[int]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Window:
-    """The history of a window, by ``division``. Times in ms; ``step``: that of its points."""
+    """The history of a window, by ``division``. Times in ms; ``step``: that of its points.
+
+    ``whole``: the steps of all queues together; ``queues``: of each.
+    """
 
     start: int
     end: int
     step: int
     division: str
-    series: list[Series]
-    #: The series of the queues, from which the whole is made.
-    whole: list[Series]
+    whole: list[Bin]
+    queues: dict[str, list[Bin]]
+    parts: list[Part]
     marks: list[Mark] = field(default_factory=list)
 
     def width(self, cells: int) -> int:
@@ -84,34 +85,20 @@ class Window:
     def _grid(self, width: int) -> tuple[int, int, int]:
         return self.start - self.start % width, self.end, width
 
-    def bins(self, series: Iterable[Series], width: int) -> list[Bin]:
-        """These series together, a bin every ``width`` ms, on multiples of it."""
-        starts = range(*self._grid(width))
-        counters = {at: Minute() for at in starts}
-        depths: dict[int, dict[int, int]] = {at: {} for at in starts}
-        for one in series:
-            for moment, minute in one.points:
-                at = moment - moment % width
-                if at not in counters:
-                    continue
-                total = counters[at]
-                total += minute
-                if minute.peak is not None:
-                    depth = depths[at]
-                    depth[moment] = depth.get(moment, 0) + minute.peak[0]
-        return [Bin(at, counters[at], max(depths[at].values(), default=None)) for at in starts]
-
-    def parts(self, width: int) -> list[Part]:
-        """The parts, the busiest first; the history knows at most 50 of each queue."""
-        named: dict[str, list[Series]] = {}
-        for one in self.series:
-            key = one.queue if self.division == "queue" else one.name or ""
-            named.setdefault(key, []).append(one)
-        found = [
-            Part(key, label(self.division, key), self.bins(series, width))
-            for key, series in named.items()
+    def bins(self, steps: Sequence[Bin], width: int) -> list[Bin]:
+        """The steps in bins of ``width`` ms, on multiples of it; of a bin's depths, the highest."""
+        inside: dict[int, list[Bin]] = {at: [] for at in range(*self._grid(width))}
+        for one in steps:
+            if (at := one.at - one.at % width) in inside:
+                inside[at].append(one)
+        return [
+            Bin(
+                at,
+                found[0].counters if len(found) == 1 else added_up(one.counters for one in found),
+                max((one.waiting for one in found if one.waiting is not None), default=None),
+            )
+            for at, found in inside.items()
         ]
-        return sorted(found, key=lambda one: -activity(one.total))
 
 
 def activity(minute: Minute) -> int:
@@ -137,16 +124,72 @@ def added_up(minutes: Iterable[Minute]) -> Minute:
     return total
 
 
+def together(series: Sequence[Series]) -> list[Bin]:
+    """The steps of several series together; depths are added."""
+    if len(series) == 1:
+        points = series[0].points
+        return [Bin(at, one, one.peak[0] if one.peak else None) for at, one in points]
+    counters: dict[int, Minute] = {}
+    depths: dict[int, int] = {}
+    for one in series:
+        for at, minute in one.points:
+            total = counters.get(at)
+            if total is None:
+                total = counters[at] = Minute()
+            total += minute
+            if minute.peak is not None:
+                depths[at] = depths.get(at, 0) + minute.peak[0]
+    return [Bin(at, counters[at], depths.get(at)) for at in sorted(counters)]
+
+
 def read_window(
     source: LiveSource, queues: Sequence[str], division: str, start: int, end: int
 ) -> Window:
-    """Reads a window. Raises Forbidden, InvalidOption, RedisUnavailable."""
+    """Reads a window, without the times of its parts. Raises Forbidden, InvalidOption, RedisUnavailable."""
     times = {"start": iso_time(start), "end": iso_time(end)}
     whole = source.history(queues, **times)
-    series = whole.series
+    divided = whole.series
     if division != "queue" and queues:
-        series = source.history(queues, by=_BY[division].value, **times).series
-    return Window(whole.start, whole.end, whole.step, division, series, whole.series, whole.marks)
+        by = _BY[division].value
+        divided = source.history(queues, by=by, brief=True, marks=False, **times).series
+    return Window(
+        whole.start,
+        whole.end,
+        whole.step,
+        division,
+        together(whole.series),
+        {one.queue: together([one]) for one in whole.series},
+        _parts(divided, division, whole.start, whole.end),
+        whole.marks,
+    )
+
+
+def read_part(
+    source: LiveSource, queues: Sequence[str], division: str, key: str, start: int, end: int
+) -> list[Bin]:
+    """The steps of one part, with its times; raises as ``read_window``."""
+    times = {"start": iso_time(start), "end": iso_time(end)}
+    by = _BY[division].value
+    found = source.history(queues, by=by, only=key, marks=False, **times)
+    return together(found.series)
+
+
+def _parts(series: Sequence[Series], division: str, start: int, end: int) -> list[Part]:
+    """The parts, the busiest first; the history knows at most 50 of each queue."""
+    named: dict[str, list[int]] = {}
+    for one in series:
+        past = named.setdefault(one.queue if division == "queue" else one.name or "", [0] * PAST)
+        for at, minute in one.points:
+            place = (at - start) * PAST // (end - start)
+            if 0 <= place < PAST:
+                past[place] += count(minute)
+    found = [Part(key, label(division, key), sum(past), past) for key, past in named.items()]
+    return sorted(found, key=lambda one: (-one.count, one.key))
+
+
+def count(minute: Minute) -> int:
+    """What is counted of a part: jobs added or ended; of an error, the attempts that failed."""
+    return max(minute.added, minute.ended) or minute.failed + minute.retried
 
 
 def heat(

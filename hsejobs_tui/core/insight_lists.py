@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hsejobs.control.findings import ErrorChange, Findings, SlowJob
 from hsejobs_tui.core.charts import Line, spark
-from hsejobs_tui.core.insight import Bin, Part, label
+from hsejobs_tui.core.insight import Part, label
 from hsejobs_tui.core.insight_state import InsightState
 from hsejobs_tui.core.insight_view import Frame, between
 from hsejobs_tui.core.text import duration, safe, short
@@ -108,8 +108,7 @@ def nothing(state: InsightState, bounds: tuple[int, int], now: int) -> str:
     what = f"in {safe(state.queue, 60)}" if state.queue else "in any queue"
     if state.division != "queue" and state.part is not None:
         what = f"of {safe(label(state.division, state.part), 60)} {what}"
-    series = state.window.whole if state.window is not None else []
-    if any(minute.sampled is not None for one in series for _, minute in one.points):
+    if state.window is not None and any(one.waiting is not None for one in state.window.whole):
         why = "The queues were watched meanwhile."
     else:
         why = "Nothing was recorded either: neither a worker nor a shim of hsejobs ran."
@@ -173,25 +172,19 @@ def parts(
     """The parts of the window around the chosen one, each with its count and its past."""
     at = next((n for n, one in enumerate(found, 1) if one.key == chosen), 0)
     entries: list[Entry] = []
-    values = [[_count(one) for one in part.bins] for part in found]
-    whole = [sum(column) for column in zip(*values, strict=True)] if values else []
-    every = [("all", whole), *((one.label, row) for one, row in zip(found, values, strict=True))]
+    whole = [sum(column) for column in zip(*(one.past for one in found), strict=True)]
+    every = [("all", whole), *((one.label, one.past) for one in found)]
     first = max(0, min(at - rows // 2, len(every) - rows))
     past_cells = 12 if cells >= 40 else 7
     room = max(6, cells - 10 - past_cells)
     for number, (name, row) in list(enumerate(every))[first : first + rows]:
         on = number == at
         shown = _cut(safe(name, 100), room)
-        past = spark(row, past_cells, scale=None, ascii_only=ascii_only)
+        past = spark(row or [0], past_cells, scale=None, ascii_only=ascii_only)
         fill = " " * max(0, room - cells_of(shown))
         text = f"{'>' if on else ' '} {shown}{fill} {short(sum(row)):>6} "
         entries.append(Entry(text, "bold" if on else "", after=(past, "note")))
     return entries
-
-
-def _count(one: Bin) -> int:
-    counters = one.counters
-    return max(counters.added, counters.ended) or counters.failed + counters.retried
 
 
 def _cut(text: str, room: int) -> str:

@@ -16,12 +16,18 @@ class InsightState:
         self.cursor: int | None = None
         self.span: tuple[int, int | None] | None = None
         self.window: Window | None = None
-        self.parts: list[Part] = []
+        #: The steps of the chosen part, None while they are read; not used for queues.
+        self.steps: list[Bin] | None = None
         self.bins: list[Bin] = []
         #: The length of a bin.
         self.width = 60_000
 
     # -- what is chosen
+
+    @property
+    def parts(self) -> list[Part]:
+        """The parts of the window, the busiest first."""
+        return self.window.parts if self.window is not None else []
 
     @property
     def key(self) -> str | None:
@@ -47,17 +53,18 @@ class InsightState:
         """Shows a window in that many cells: makes the bins of what is chosen."""
         self.window = window
         self.width = window.width(cells)
-        self.parts = window.parts(self.width)
         key = self.key
         if self.division == "error" and key is not None:
             # Another screen knows the text of an error alone, and not its code.
             same = (one.key for one in self.parts if key in (one.key, one.key.partition(" ")[2]))
             self.part = key = next(same, key)
-        mine = [one for one in self.parts if one.key == key]
-        if mine:
-            self.bins = mine[0].bins
+        if key is None:
+            steps = window.whole
+        elif self.division == "queue":
+            steps = window.queues.get(key, [])
         else:
-            self.bins = window.bins([] if key is not None else window.whole, self.width)
+            steps = self.steps or []
+        self.bins = window.bins(steps, self.width)
 
     # -- the cursor and the span
 

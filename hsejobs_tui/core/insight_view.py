@@ -74,6 +74,12 @@ class Look:
     waiting: bool
     ascii_only: bool
 
+    @classmethod
+    def of(cls, state: InsightState, now: int, *, waiting: bool, ascii_only: bool) -> Look:
+        """How the bins of a state are drawn at Redis time ``now``."""
+        bins, width = state.bins, state.width
+        return cls(bins[0].at, bins[-1].at + width, now, width, waiting, ascii_only)
+
     def rate(self, one: Bin, count: int) -> float | None:
         """A count of a bin per minute; None for a bin that has just begun."""
         covered = min(one.at + self.width, self.end, self.now) - max(one.at, self.start)

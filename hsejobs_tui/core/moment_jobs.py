@@ -18,10 +18,10 @@ def busiest(
 ) -> tuple[str, Minute] | None:
     """The queue with the most failures in the span, or the busiest, and its counters; None if none."""
     found: list[tuple[str, Minute]] = []
-    for one in window.whole:
-        if one.queue in queues:
-            total = added_up(minute for at, minute in one.points if start <= at < end)
-            found.append((one.queue, total))
+    for queue, steps in window.queues.items():
+        if queue in queues:
+            total = added_up(one.counters for one in steps if start <= one.at < end)
+            found.append((queue, total))
     name, total = max(
         found, key=lambda pair: (pair[1].failed, activity(pair[1])), default=("", Minute())
     )

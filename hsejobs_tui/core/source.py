@@ -184,14 +184,17 @@ class LiveSource:
         end: str | None = None,
         step: str | None = None,
         by: str | None = None,
+        **limits: Any,
     ) -> history.History:
-        """What happened in these queues, and the marks; see ``control.history`` for the options.
+        """What happened in these queues, and the marks; see ``control.history.read`` for the options.
 
         Raises Refused if a session of one organization divides it, and InvalidOption.
         """
         moment = history.now(self.redis, self.options.prefix)
         wanted = history.span(moment, start, end, step)
-        return history.read(self.redis, self.options.prefix, queues, wanted, self.actor, by=by)
+        return history.read(
+            self.redis, self.options.prefix, queues, wanted, self.actor, by=by, **limits
+        )
 
     def findings(self, queues: Sequence[str], start: int, end: int) -> Findings:
         """What a span (ms) of these queues shows; see ``control.findings``."""

@@ -25,13 +25,15 @@ _FEW = 10
 class TenantRow:
     """One organization in the queues shown; None: all jobs of no organization.
 
-    ``now``: how it stands in each queue. ``past``: its counters by the ms of each step, in which it may be
-    missing. The shares, 0 to 1, are those of the running time, of the jobs added, and of those waiting.
+    ``now``: how it stands in each queue. ``total``: its counters in the window; ``past``: by the ms of each
+    step, what it added there, or where it added nothing what ended. The shares, 0 to 1, are those of the
+    running time, of the jobs added, and of those waiting.
     """
 
     organization_id: str | None
     now: dict[str, QueueTenant] = field(default_factory=dict)
-    past: dict[int, Minute] = field(default_factory=dict)
+    total: Minute = field(default_factory=Minute)
+    past: dict[int, int] = field(default_factory=dict)
     share: float = 0.0
     added_share: float = 0.0
     waiting_share: float = 0.0
@@ -45,10 +47,6 @@ class TenantRow:
     def count(self, name: str) -> int:
         """Its jobs in a state now, such as ``waiting``, in all queues shown."""
         return sum(getattr(one, name) for one in self.now.values())
-
-    def total(self, name: str) -> int:
-        """A counter's sum over the window, such as ``added``."""
-        return sum(getattr(one, name) for one in self.past.values())
 
     @property
     def weight(self) -> str:
@@ -94,11 +92,8 @@ class Tenancy:
     waiting: int = 0
 
     def past(self, row: TenantRow) -> list[int]:
-        """The jobs that the tenant added in each step, and where it added none, those that ended."""
-        return [
-            max(one.added, one.ended) if (one := row.past.get(at)) is not None else 0
-            for at in range(self.start, self.end, self.step)
-        ]
+        """The tenant's past, a value each step."""
+        return [row.past.get(at, 0) for at in range(self.start, self.end, self.step)]
 
 
 def read(source: LiveSource, queues: Sequence[str], start: int, end: int) -> Tenancy:
@@ -112,7 +107,7 @@ def read(source: LiveSource, queues: Sequence[str], start: int, end: int) -> Ten
             row = found.setdefault(one.organization_id, TenantRow(one.organization_id))
             row.now[queue] = one
     times = {"start": iso_time(start), "end": iso_time(end)}
-    past = source.history(queues, by=By.ORG.value, **times)
+    past = source.history(queues, by=By.ORG.value, brief=True, marks=False, **times)
     _add_past(found, past.series)
     rows = list(found.values())
     made = Tenancy(rows, past.start, past.end, past.step, more)
@@ -124,20 +119,24 @@ def read(source: LiveSource, queues: Sequence[str], start: int, end: int) -> Ten
 def _add_past(found: dict[str | None, TenantRow], series: Sequence[Series]) -> None:
     for one in series:
         row = found.setdefault(one.name or None, TenantRow(one.name or None))
+        total = row.total
         for at, minute in one.points:
-            total = row.past.setdefault(at, Minute())
-            total += minute
+            total.added += minute.added
+            total.completed += minute.completed
+            total.failed += minute.failed
+            total.run_us += minute.run_us
+            row.past[at] = row.past.get(at, 0) + (minute.added or minute.ended)
 
 
 def _share(made: Tenancy) -> None:
     """Sets the shares, and who floods."""
     rows = made.rows
-    run_us = sum(one.total("run_us") for one in rows)
-    made.added = sum(one.total("added") for one in rows)
+    run_us = sum(one.total.run_us for one in rows)
+    made.added = sum(one.total.added for one in rows)
     made.waiting = sum(one.count("waiting") for one in rows)
     for one in rows:
-        one.share = one.total("run_us") / run_us if run_us else 0.0
-        one.added_share = one.total("added") / made.added if made.added else 0.0
+        one.share = one.total.run_us / run_us if run_us else 0.0
+        one.added_share = one.total.added / made.added if made.added else 0.0
         one.waiting_share = one.count("waiting") / made.waiting if made.waiting else 0.0
         waits = one.waiting_share >= FLOOD and made.waiting >= _FEW
         added = one.added_share >= FLOOD and made.added >= _FEW

@@ -49,7 +49,7 @@ class Insight(View):
         self._findings_about: object = None
         self._slowest_about: object = None
         self._load_busy = self._find_busy = False
-        self._next_load = 0.0
+        self._next_load = self._next_find = 0.0
         self._drawn: object = None
         self._pressed: int | None = None
 
@@ -78,8 +78,13 @@ class Insight(View):
 
     @property
     def reading(self) -> bool:
-        """Whether the window that was asked for has not been read yet."""
-        return not self.problem and self._loaded != self._wanted
+        """Whether the window or the part that was asked for has not been read yet."""
+        return not self.problem and (self._loaded != self._wanted or not self._has_part)
+
+    @property
+    def _has_part(self) -> bool:
+        state = self.state
+        return state.division == "queue" or state.part is None or state.steps is not None
 
     async def poll(self) -> None:
         """Starts to read the window if it is another one, or a live one that has grown older."""
@@ -94,11 +99,10 @@ class Insight(View):
 
     async def _load(self) -> None:
         session, wanted, began = self.session, self._wanted, self.session.now()
-        queues, division, (start, end) = self._read_queues, self.state.division, session.bounds
+        state, queues, (start, end) = self.state, self._read_queues, session.bounds
+        division, source = state.division, session.source
         try:
-            window = await session.do(
-                insight.read_window, session.source, queues, division, start, end
-            )
+            window = await session.do(insight.read_window, source, queues, division, start, end)
         except JobsError as error:
             self._failed(error)
             return
@@ -109,9 +113,32 @@ class Insight(View):
             session.poll_soon()
             return
         self._loaded, self.problem = wanted, ""
-        self.state.show(window, self._frame.cells)
+        state.show(window, self._frame.cells)
         self._go_to_moment()
+        self._read_part()
         self._changed()
+
+    def _read_part(self) -> None:
+        """Starts to read the chosen part's own steps, with their times."""
+        if self.state.division != "queue" and self.state.part is not None:
+            self.run_worker(self._load_part(), name="part", exclusive=True, exit_on_error=False)
+
+    async def _load_part(self) -> None:
+        state, source, window = self.state, self.session.source, self.state.window
+        key, division, queues = state.part, state.division, self._read_queues
+        if window is None or key is None:
+            return
+        try:
+            steps = await self.session.do(
+                insight.read_part, source, queues, division, key, window.start, window.end
+            )
+        except JobsError as error:
+            self._failed(error)
+            return
+        if (key, division) == (state.part, state.division) and self.is_mounted:
+            state.steps = steps
+            state.show(state.window or window, self._frame.cells)
+            self._changed()
 
     def _failed(self, error: JobsError) -> None:
         # Without Redis the figures stay, and the status line says why.
@@ -139,13 +166,15 @@ class Insight(View):
 
     def _changed(self) -> None:
         """Draws, and starts to read the findings if the focus is another one."""
-        if self.state.window is not None and self._found != self._of and not self._find_busy:
+        other = self._findings_about != self._about
+        due = self._found != self._of and (other or self.session.now() >= self._next_find)
+        if self.state.window is not None and due and not self._find_busy:
             self._find_busy = True
             self.run_worker(self._find(), name="focus", exit_on_error=False)
         self.draw()
 
     async def _find(self) -> None:
-        session, wanted, about = self.session, self._of, self._about
+        session, wanted, about, began = self.session, self._of, self._about, self.session.now()
         source, queues, (start, end) = session.source, self._queues, self.state.focus
         try:
             found = await session.do(source.findings, queues, start, end)
@@ -159,6 +188,7 @@ class Insight(View):
             self._failed(error)
         finally:
             self._find_busy = False
+            self._next_find = session.now() + COST * (session.now() - began)
         if self.is_mounted:
             # The cursor may have moved meanwhile.
             self._changed()
@@ -198,10 +228,9 @@ class Insight(View):
         super().draw()
         state, size = self.state, self.size
         now = (
-            *(id(one) for one in (state.window, self.findings, self.slowest)),
-            *(state.queue, state.division, state.part, state.cursor, state.span),
-            *(self.waiting, self.compare, self.problem, self.reading, self._about),
-            *(size.width, size.height, self.session.outage is None),
+            *map(id, (state.window, state.bins, self.findings, self.slowest)),
+            *(state.key, state.division, state.cursor, state.span, self.reading, self._about),
+            *(self.compare, self.problem, size, self.session.outage is None),
         )
         if now != self._drawn:
             self._drawn = now
@@ -214,9 +243,12 @@ class Insight(View):
         window = state.window
         if self.problem or window is None:
             return Text(f" {self.problem or 'Reading ...'}", "bold warn" if self.problem else "dim")
+        if not self._has_part:
+            return Text(" Reading ...", "dim")
         if not any(activity(one.counters) or one.waiting for one in state.bins):
             return Text(insight_lists.nothing(state, self.session.bounds, self.session.redis_now))
-        look = self._look
+        plain = self.session.options.ascii_only
+        look = Look.of(state, self.session.redis_now, waiting=self.waiting, ascii_only=plain)
         times = state.division != "error" or state.part is None
         rows = insight_view.charts(look, size, state.bins, times=times)
         tinted = len(rows)
@@ -224,18 +256,6 @@ class Insight(View):
         marks = [one for one in window.marks if one.queue in (None, *self._queues)]
         rows += insight_view.marks(look, size, marks, state.focus)
         return self._text(rows, tinted if state.selected else 0)
-
-    @property
-    def _look(self) -> Look:
-        state = self.state
-        return Look(
-            state.bins[0].at,
-            state.bins[-1].at + state.width,
-            self.session.redis_now,
-            state.width,
-            self.waiting,
-            self.session.options.ascii_only,
-        )
 
     def _focus(self) -> Text:
         state, size = self.state, self._frame
@@ -284,13 +304,15 @@ class Insight(View):
     def do_moment_right(self) -> None:
         self._step(1)
 
-    def do_moment_first(self) -> None:
-        self.state.place(0, self.session.redis_now)
+    def _place(self, at: int) -> None:
+        self.state.place(at, self.session.redis_now)
         self._changed()
 
+    def do_moment_first(self) -> None:
+        self._place(0)
+
     def do_moment_last(self) -> None:
-        self.state.place(self.session.redis_now, self.session.redis_now)
-        self._changed()
+        self._place(self.session.redis_now)
 
     def do_span_begin(self) -> None:
         self.state.begin(self.session.redis_now)
@@ -320,25 +342,25 @@ class Insight(View):
         at = self._pressed = self._under(event)
         if at is not None:
             self.state.span = None
-            self.state.place(at, self.session.redis_now)
-            self._changed()
+            self._place(at)
 
     def on_mouse_up(self, event: events.MouseUp) -> None:
         """Selects the span over which the mouse was dragged."""
         began, self._pressed = self._pressed, None
         at = self._under(event)
         if began is not None and at is not None and at != began:
-            self.state.begin(self.session.redis_now)
-            self.state.place(at, self.session.redis_now)
-            self.state.end(self.session.redis_now)
-            self._changed()
+            self.do_span_begin()
+            self._place(at)
+            self.do_span_end()
 
     # -- what is shown
 
     def _choose(self, by: int) -> None:
         self.state.choose(by)
+        self.state.steps = None
         if self.state.window is not None:
             self.state.show(self.state.window, self._frame.cells)
+        self._read_part()
         self._changed()
 
     def do_part_down(self) -> None:
@@ -353,6 +375,7 @@ class Insight(View):
             self.session.show_message("a session of one organization is divided by queue only")
             return
         self.state.divide()
+        self.state.steps = None
         self.session.poll_soon()
         self.draw()
 

@@ -146,7 +146,7 @@ class Tenants(View):
         name = safe(row.key, 80) or "no organization"
         text = Text(f"{name}: ", "bold")
         text.append(f"{_why(row)}; {percent(row.share)} of the running time; ")
-        text.append(f"{row.total('completed'):,} completed, {row.total('failed'):,} failed")
+        text.append(f"{row.total.completed:,} completed, {row.total.failed:,} failed")
         text.append(f" in {self.session.window.name}.\n")
         for queue, one in sorted(row.now.items(), key=lambda pair: -pair[1].waiting)[:3]:
             text.append(f"{queue} ", "bold")
@@ -171,8 +171,8 @@ class Tenants(View):
         minutes = max(1.0, (self.session.redis_now - found.start) / 60_000)
         minutes = min(minutes, (found.end - found.start) / 60_000)
         past = spark(found.past(one), 11 if wide else 8, ascii_only=plain)
-        ended = one.total("completed") + one.total("failed")
-        failing = one.total("failed") / ended if ended else 0.0
+        ended = one.total.completed + one.total.failed
+        failing = one.total.failed / ended if ended else 0.0
         return Row(
             one.key,
             [
@@ -180,7 +180,7 @@ class Tenants(View):
                 name,
                 share,
                 percent(one.added_share),
-                _rate(one.total("added") / minutes),
+                _rate(one.total.added / minutes),
                 Text(past, "note"),
                 _count(one.count("waiting"), "wait"),
                 _count(one.count("active"), "run"),
@@ -257,7 +257,7 @@ def _why(row: TenantRow) -> str:
     """What makes it busy, in words."""
     if row.waiting_share >= row.added_share and row.count("waiting"):
         return f"{percent(row.waiting_share)} of what waits ({row.count('waiting'):,})"
-    return f"{percent(row.added_share)} of what was added ({row.total('added'):,})"
+    return f"{percent(row.added_share)} of what was added ({row.total.added:,})"
 
 
 def _count(count: int, style: str) -> Text:
