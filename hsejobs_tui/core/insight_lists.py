@@ -40,30 +40,37 @@ _READING = [Entry("reading ...", "dim")]
 _NONE = [Entry("none", "dim")]
 
 
-@dataclass(frozen=True)
-class Lists:
-    """What the focus shows. ``divided``: whether the session sees tenants and errors of all."""
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """How lists are drawn. ``divided``: whether the session sees the errors and tenants of all."""
 
-    state: InsightState
-    findings: Findings | None
-    slow: list[SlowJob] | None
     waiting: bool
     compare: bool
     divided: bool
     ascii_only: bool
 
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """What the focus shows; None for what is still read."""
+
+    state: InsightState
+    findings: Findings | None
+    slow: list[SlowJob] | None
+    drawn: Drawn
+
     def rows(self, size: Frame, rows: int) -> list[Line]:
         """The lists in that many rows: side by side where there is room, or a line each."""
         by_error = by_tenant = slow = _READING
         if self.findings is not None:
-            found, plain = self.findings, self.ascii_only
-            by_error = errors(found, compare=self.compare, ascii_only=plain) or _NONE
+            found, plain = self.findings, self.drawn.ascii_only
+            by_error = errors(found, compare=self.drawn.compare, ascii_only=plain) or _NONE
             by_tenant = tenants(found) or _NONE
         if self.slow is not None:
             slow = slowest(self.slow) or [Entry("no longer kept", "dim")]
         if not size.wide:
             heads, lists = ["slowest"], [slow]
-            if self.divided:
+            if self.drawn.divided:
                 heads, lists = ["errors", "tenants", *heads], [by_error, by_tenant, *lists]
             one = self._parts(1, 60)
             # The head line names the chosen part as well, so it gives way first.
@@ -78,22 +85,22 @@ class Lists:
         by_tenant: list[Entry],
         slow: list[Entry],
     ) -> list[Line]:
-        word = "waited longest" if self.waiting else "ran longest"
+        word = "waited longest" if self.drawn.waiting else "ran longest"
         first, third = (46, 38) if size.width >= 150 else (28, 26)
         rest = size.width - first - third
         second = rest * 11 // 20
         widths = [first, second, third, rest - second]
-        arrow = "->" if self.ascii_only else "→"
+        arrow = "->" if self.drawn.ascii_only else "→"
         heads = [f"by {self.state.division}", f"errors, before {arrow} here", "tenants", word]
-        if not self.divided:
+        if not self.drawn.divided:
             widths, heads = [first, size.width - first], [heads[0], heads[3]]
         parts = self._parts(rows - 1, first - 2)
-        lists = [parts, by_error, by_tenant, slow] if self.divided else [parts, slow]
+        lists = [parts, by_error, by_tenant, slow] if self.drawn.divided else [parts, slow]
         return columns(heads, lists, widths, rows - 1)
 
     def _parts(self, rows: int, cells: int) -> list[Entry]:
         state = self.state
-        return parts(state.parts, state.key, rows, cells, ascii_only=self.ascii_only)
+        return parts(state.parts, state.key, rows, cells, ascii_only=self.drawn.ascii_only)
 
 
 def cells_of(text: str) -> int:
@@ -101,6 +108,15 @@ def cells_of(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
+
+
+def title(state: InsightState) -> str:
+    """What is chosen, for the head line."""
+    text = safe(state.queue, 60) if state.queue else "all queues"
+    if state.division != "queue":
+        name = label(state.division, state.part) if state.part is not None else "all"
+        text += f", {state.division}: {safe(name, 60)}"
+    return text
 
 
 def nothing(state: InsightState, bounds: tuple[int, int], now: int) -> str:

@@ -51,8 +51,10 @@ class Frame:
         return self.width >= 100 and self.panel >= 7
 
 
-def frame(width: int, height: int) -> Frame:
-    """The rows of a body of this size; the heat map takes what the others leave."""
+def frame(width: int, screen: int) -> Frame:
+    """The rows at a size of the screen; the heat map takes what the others leave."""
+    # Around the body are the head, the status and the keys, and from 16 lines on the navigation.
+    height = max(4, screen - (4 if screen >= 16 else 3))
     if height < 16:
         return Frame(width, max(0, height - 8), 1, 1, 0, 1, 3)
     if height < 26:

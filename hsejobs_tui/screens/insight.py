@@ -17,15 +17,12 @@ from hsejobs_tui.core.charts import Line
 from hsejobs_tui.core.insight import activity, added_up
 from hsejobs_tui.core.insight_state import InsightState
 from hsejobs_tui.core.insight_view import GUTTER, Frame, Look
-from hsejobs_tui.core.text import safe
 from hsejobs_tui.core.view import NO_QUEUE
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.session.places import InsightPlace, QueuePlace
 
 #: Seconds between two reads of a live window: at least, and as a multiple of how long a read takes.
 AGAIN, COST = 5.0, 40
-#: Lines around the body: navigation, head, status, keys.
-AROUND = 4
 
 
 class Insight(View):
@@ -197,8 +194,7 @@ class Insight(View):
 
     @property
     def _frame(self) -> Frame:
-        around = AROUND if self.size.height >= 16 else AROUND - 1
-        return insight_view.frame(self.size.width, max(4, self.size.height - around))
+        return insight_view.frame(self.size.width, self.size.height)
 
     def on_resize(self) -> None:
         """Draws again, because everything depends on the size."""
@@ -209,11 +205,7 @@ class Insight(View):
     def head(self) -> Text:
         """What is shown, and its window of time."""
         session, state = self.session, self.state
-        text = Text(safe(state.queue, 60) if state.queue else "all queues")
-        if state.division != "queue":
-            chosen = state.part
-            name = insight.label(state.division, chosen) if chosen is not None else "all"
-            text.append(f", {state.division}: {safe(name, 60)}")
+        text = Text(insight_lists.title(state))
         if session.redis_now:
             words = insight_view.between(*session.bounds, session.redis_now)
             text.append(f"   {words} [{session.window.name}]", "not bold")
@@ -271,15 +263,12 @@ class Insight(View):
         if self.compare and found is not None:
             before = "as long before it".ljust(len(title))
             rows.append(insight_view.figures(before, found.before, None, size.width))
-        lists = insight_lists.Lists(
-            state,
-            found,
-            self.slowest if self._slowest_about == self._about else None,
-            waiting=self.waiting,
-            compare=self.compare,
-            divided=not self.session.confined,
-            ascii_only=self.session.options.ascii_only,
+        slow = self.slowest if self._slowest_about == self._about else None
+        session = self.session
+        options = insight_lists.Drawn(
+            self.waiting, self.compare, not session.confined, session.options.ascii_only
         )
+        lists = insight_lists.Lists(state, found, slow, options)
         return self._text([*rows, *lists.rows(size, size.panel - len(rows))], 0)
 
     def _text(self, rows: Sequence[Line], tinted: int) -> Text:

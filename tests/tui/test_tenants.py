@@ -51,7 +51,7 @@ async def test_which_tenant_floods_us_and_stop_it(flooded: Stage, size: tuple[in
         await pilot.press("1")
         burst(app, "8H")
         await until(pilot, lambda: tenant(flooded).paused, "the hold")
-        await shows(pilot, "org-7 held", "25 waiting jobs stay")
+        await shows(pilot, "org-7 held", "holds org-7")
         assert not tenant(flooded, "org-1").paused
         assert not tenant(flooded, queue="crm").paused
         await pilot.press("H")
@@ -121,14 +121,7 @@ async def test_queues_windows_jobs_and_insight(flooded: Stage) -> None:
         await shows(pilot, "mail [15m]", "org-7")
         await pilot.press("G")
         await pilot.press("H")
-        await until(
-            pilot,
-            lambda: (
-                "no organization have no settings" in text_of(app)
-                or tenant(flooded, "org-2").paused
-            ),
-            "an answer",
-        )
+        await shows(pilot, "jobs of no organization have no")
         await pilot.press("g", "4")
         await shows(pilot, "mail, tenant: org-7", "> org-7", "by tenant")
         await pilot.press("8", "enter")
