@@ -191,6 +191,19 @@ class JobsApp(App[None]):
             with contextlib.suppress(NoMatches):
                 await view.poll()
 
+    async def poll_slowly(self) -> None:
+        """Lets the current screen read what may be some seconds old."""
+        view = self.view
+        if view is not None and view.is_mounted:
+            with contextlib.suppress(NoMatches):
+                await view.poll_slowly()
+
+    @property
+    def shown(self) -> object:
+        """The current screen, None before there is one: it changes when another one is shown."""
+        view = self.view
+        return id(view) if view is not None and view.is_mounted else None
+
     def redraw(self) -> None:
         """Draws the head and status lines of the current screen."""
         view = self.view

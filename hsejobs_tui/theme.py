@@ -35,6 +35,11 @@ def theme(mode: str) -> Theme:
         text_alpha=1.0,
         variables={
             "text": text,
+            **(
+                {"ansi-background": "ansi_default", "ansi-foreground": "ansi_default"}
+                if ansi
+                else {}
+            ),
             "text-muted": dim,
             "text-disabled": dim,
             "foreground-muted": dim,

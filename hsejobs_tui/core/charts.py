@@ -2,6 +2,7 @@
 
 A chart of one line is a ``str``. A chart of several lines is a list of ``Line``: pairs of a text and the
 name of its style (of ``core.colors``, or ``""``), which ``rich.text.Text.assemble(*line)`` takes as it is.
+Give charts the styles ``chart fail``, ``chart run`` and so on: without colors, ``fail`` is underlined.
 Values are oldest first; ``None`` is "not measured" and is drawn as a gap, unlike 0. Every chart prints
 its scale: the value of its highest mark.
 
@@ -19,7 +20,7 @@ its scale: the value of its highest mark.
     ``grid[row][column]``, the first row on top; the last line explains the shades.
 ``bucket_grid(histograms, bounds_ms) -> list[list[int | None]]``
     The grid of ``heat_map`` from the histograms of ``Minute.wait`` or ``Minute.run``.
-``trend(values, *, better="down") -> str``
+``trend(values, *, better="down", least=0) -> str``
     ``better``, ``worse``, ``steady`` (``better=None``: ``more``, ``less``); ``""`` when too little is known.
 ``time_axis(start, end, cells, marks=(), *, ascii_only=False) -> str``
     ``02:00 ──▲───── 05:00`` below a chart of that many cells; ``column_of`` and ``moment_of`` convert between
@@ -77,17 +78,17 @@ def percent(share: float) -> str:
     return f"{min(shown, 99) if share < 1 else shown} %"
 
 
-def trend(values: Values, *, better: str | None = "down") -> str:
+def trend(values: Values, *, better: str | None = "down", least: float = 0) -> str:
     """How the last quarter of the values compares with the quarter before it.
 
     ``better``: which way is better, ``down`` or ``up``; None for figures of which neither is. A change of
-    less than a fifth is ``steady``; ``""`` if a quarter has no value.
+    less than a fifth, or of less than ``least``, is ``steady``; ``""`` if a quarter has no value.
     """
     quarter = max(1, len(values) // 4)
     now, before = _mean(values[-quarter:]), _mean(values[-2 * quarter : -quarter])
     if now is None or before is None:
         return ""
-    if abs(now - before) <= 0.2 * max(now, before):
+    if abs(now - before) <= max(least, 0.2 * max(now, before)):
         return "steady"
     if better is None:
         return "more" if now > before else "less"
@@ -361,11 +362,14 @@ def time_axis(
     """The line below a chart of ``cells``: both ends as times, and ``marks`` (ms, one character) between."""
     first, last = moment_text(start, end - start), moment_text(end, end - start)
     line = list(("-" if ascii_only else "─") * cells)
+    least, most = 0, cells - 1
     if len(first) + len(last) + 4 <= cells:
         line[: len(first) + 1] = first + " "
         line[cells - len(last) - 1 :] = " " + last
+        least, most = len(first) + 1, cells - len(last) - 2
     for moment, sign in marks:
         cell = column_of(moment, start, end, cells)
         if cell is not None:
-            line[cell] = sign[:1]
+            # Beside the times, not over them.
+            line[min(max(cell, least), most)] = sign[:1]
     return "".join(line)

@@ -11,14 +11,15 @@ from typing import Final
 #: The modes: dark and light by preference, ansi for 16-color terminals, mono with NO_COLOR.
 MODES: Final = ("dark", "light", "ansi", "mono")
 
-#: Text colors by meaning: dark, light, ANSI, monochrome.
+#: Text colors by meaning: dark, light, ANSI, monochrome. Those of ANSI are readable on black in the usual
+#: palettes; a light terminal needs the light mode.
 SIGNALS: Final[dict[str, tuple[str, str, str, str]]] = {
     "ok": ("#5fd787", "#0a6b2d", "green", "#d0d0d0"),
     "wait": ("#5fd7ff", "#00607a", "cyan", "#d0d0d0"),
-    "run": ("#8ab4ff", "#1d4fa8", "bright_blue", "#ffffff"),
-    "delay": ("#d7a0ff", "#7a2a9c", "magenta", "#c8c8c8"),
+    "run": ("#8ab4ff", "#1d4fa8", "bright_white", "#ffffff"),
+    "delay": ("#d7a0ff", "#7a2a9c", "bright_magenta", "#c8c8c8"),
     "fail": ("#ff8787", "#b00020", "bright_red", "#ffffff"),
-    "warn": ("#ffd75f", "#7a5200", "yellow", "#f4f4f4"),
+    "warn": ("#ffd75f", "#7a5200", "bright_yellow", "#f4f4f4"),
     "note": ("#87d7d7", "#0b6363", "bright_cyan", "#dcdcdc"),
     "dim": ("#a8a8a8", "#595959", "default", "#b0b0b0"),
 }
@@ -53,12 +54,15 @@ def style(name: str, mode: str) -> str:
 def styles(mode: str) -> dict[str, str]:
     """All style names of a mode, with their Rich styles."""
     found = {
-        "cursor": f"on {GROUNDS['cursor'][MODES.index(mode)]}" if mode != "ansi" else "reverse"
+        # A reversed chart would show the opposite.
+        "cursor": f"on {GROUNDS['cursor'][MODES.index(mode)]}" if mode != "ansi" else "underline"
     }
     found["alarm"] = style("alarm", mode)
     found["key"] = f"bold {GROUNDS['accent'][MODES.index(mode)].removeprefix('ansi_')}"
     for name in SIGNALS:
         found[name] = style(name, mode)
+        # Charts are drawn without the attributes of monochrome, which would cross them out.
+        found[f"chart {name}"] = SIGNALS[name][MODES.index(mode)]
         found[f"bold {name}"] = f"bold {style(name, mode)}"
         found[f"reverse {name}"] = f"bold reverse {style(name, mode)}"
     return found

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from hsejobs_tui.core.command import APP, Command, Rights
-from hsejobs_tui.core.command_sets import everywhere, insight, jobs, moving, others, queues, tenants
+from hsejobs_tui.core.command_sets import (
+    everywhere,
+    insight,
+    jobs,
+    lists,
+    moving,
+    others,
+    queues,
+    tenants,
+)
 
 #: All commands, in the order of the help.
 COMMANDS: tuple[Command, ...] = (
     *everywhere.COMMANDS,
     *moving.COMMANDS,
+    *lists.COMMANDS,
     *jobs.COMMANDS,
     *queues.COMMANDS,
     *insight.COMMANDS,

@@ -1,4 +1,7 @@
-"""Queue depths over the last hour: sampled at each poll, never reconstructed."""
+"""Queue depths and waits over the last hour: sampled at each poll, never reconstructed.
+
+For the minutes that the history does not have yet, and for users who may not read it.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,27 @@ MINUTE_MS = 60_000
 
 
 class Depths:
-    """The most jobs waiting in each minute of the last hour, by queue; None where there was no poll."""
+    """By queue and minute of the last hour: the most jobs waiting, and the longest wait in ms."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, dict[int, int]] = {}
+        self._seen: dict[str, dict[int, tuple[int, int]]] = {}
 
     def note(self, seen: Snapshot) -> None:
         """Records a snapshot; queues that no longer exist are dropped."""
         self._seen = {one.name: self._seen.get(one.name, {}) for one in seen.queues}
         for one in seen.queues:
             minutes, minute = self._seen[one.name], one.now // MINUTE_MS
-            minutes[minute] = max(minutes.get(minute, 0), one.waiting)
+            waiting, oldest = minutes.get(minute, (0, 0))
+            minutes[minute] = max(waiting, one.waiting), max(oldest, one.oldest_waiting or 0)
             for old in [at for at in minutes if at <= minute - MINUTES]:
                 del minutes[old]
 
-    def of(self, queue: str, now: int) -> list[int | None]:
-        """The last hour of a queue, one value per minute, oldest first; ``now`` in ms."""
-        minutes, minute = self._seen.get(queue, {}), now // MINUTE_MS
-        return [minutes.get(minute - back) for back in range(MINUTES - 1, -1, -1)]
+    def waiting(self, queue: str, ms: int) -> int | None:
+        """The most jobs waiting in the minute of that time, None if there was no poll."""
+        found = self._seen.get(queue, {}).get(ms // MINUTE_MS)
+        return None if found is None else found[0]
+
+    def oldest(self, queue: str, ms: int) -> int | None:
+        """The longest wait in the minute of that time, in ms; None if there was no poll."""
+        found = self._seen.get(queue, {}).get(ms // MINUTE_MS)
+        return None if found is None else found[1]

@@ -6,17 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hsejobs.control import families, history, views, why
+from hsejobs.control import audit, families, history, views, why
 from hsejobs.control.filters import Filter
 from hsejobs.control.findings import Finder, Findings, SlowJob
 from hsejobs.control.search import Search
 from hsejobs.errors import JobNotFound, Refused
 from hsejobs.model import JobRecord, State
+from hsejobs.store import keys
 from hsejobs.store.circuits import Circuit, Circuits
 from hsejobs.store.client import RedisClient
 from hsejobs.store.families import Family
 from hsejobs.store.read import Event, JobReader, LastRun
-from hsejobs.store.read_live import LiveReader, Snapshot, Window
+from hsejobs.store.read_live import PATIENCE, LiveReader, Snapshot, Window
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
 from hsejobs.store.shares import Shares, TenantPage
 from hsejobs.store.write import Seen
@@ -49,6 +50,15 @@ class Hits:
     def over(self) -> bool:
         """Whether every job has been read."""
         return self.done
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Delayed jobs that wait for circuits. ``more``: there may be more of them than were counted."""
+
+    count: int
+    circuits: tuple[str, ...] = ()
+    more: bool = False
 
 
 class LiveSource:
@@ -167,6 +177,30 @@ class LiveSource:
         """The circuits that failed or were changed in the last day."""
         found = Circuits(self.redis, self.options.prefix).all(self.org)
         return views.circuits(found, self.actor)
+
+    def paused_by(self, queue: str, paused_at: int | None) -> str | None:
+        """Who paused the queue at that Redis time, by the audit log; None if it does not tell."""
+        found = audit.page(
+            self.redis, self.options.prefix, self.actor, [queue], queue=queue, act="pause", limit=1
+        )
+        return next((one.who for one in found.entries if one.at >= (paused_at or 0) - 60_000), None)
+
+    def held(self, queue: str) -> Held:
+        """How many delayed jobs wait for which circuits, of the first 200."""
+        page = self.live.window(queue, State.DELAYED, limit=200)
+        due = {job.id: job.run_at for job in page.rows if job is not None}
+        base = keys.base(self.options.prefix, queue)
+        reasons = self.redis.batch(
+            [(None, ("HGET", keys.of(base, "job", one), "wy")) for one in due], patience=PATIENCE
+        )
+        count, circuits = 0, set()
+        for run_at, reason in zip(due.values(), reasons, strict=True):
+            at, _, rest = (reason or b"").decode("utf-8", "replace").partition(" ")
+            code, _, about = rest.partition(" ")
+            if at == str(run_at) and code == "circuit_open":
+                count += 1
+                circuits.add(about)
+        return Held(count, tuple(sorted(circuits)), page.total > len(due))
 
     def tenants(self, queue: str, **place: Any) -> TenantPage:
         """A page of the organizations that share a queue, the busiest first; ``limit`` and ``cursor``.

@@ -18,7 +18,7 @@ from hsejobs_tui.session.places import InsightPlace
 from hsejobs_tui.session.session import Session, session_of
 from hsejobs_tui.widgets.binds import bindings
 from hsejobs_tui.widgets.keys import Keys
-from hsejobs_tui.widgets.nav import Nav
+from hsejobs_tui.widgets.nav import WITH_PLACE, Nav, where_and_when
 from hsejobs_tui.widgets.rows import Rows
 
 
@@ -77,6 +77,11 @@ class View(Screen[None]):
         """What the Insight screen shows when it is opened from here."""
         return InsightPlace()
 
+    async def poll_slowly(self) -> None:
+        """Reads what may be some seconds old, after the frame is drawn: here the circuits."""
+        session = self.session
+        session.circuits = await session.do(session.source.circuits)
+
     def detail(self) -> Text:
         """Details of the row under the cursor, for screens that have a ``#detail`` area."""
         return Text()
@@ -95,12 +100,13 @@ class View(Screen[None]):
         line = Text(" ")
         if session.options.production:
             line.append(" PRODUCTION ", "alarm").append(" ")
-        line.append_text(self.head())
+        # First what the session may do: it must never be cut.
         for word in session.badges():
-            line.append("  ").append(f" {word} ", "bold reverse")
+            line.append(f" {word} ", "bold reverse").append(" ")
+        line.append_text(self.head())
         self.set_text("head", line)
-        self.query_one(Nav).draw(len(session.alerts))
-        self.set_text("status", self._status())
+        self.query_one(Nav).draw()
+        self.set_text("status", self._with_time(self._status()))
         for place in self.query("#detail"):
             text = self.detail()
             place.display = bool(text)
@@ -115,10 +121,22 @@ class View(Screen[None]):
             self._texts[name] = shown
             self.query_one(f"#{name}", Static).update(text)
 
+    def _with_time(self, line: Text) -> Text:
+        """The status line, with the time on its right where the navigation has no room for it."""
+        if self.size.width < WITH_PLACE:
+            when = where_and_when(self.session, place=False)
+            if (room := self.size.width - line.cell_len - len(when) - 1) > 0:
+                line.append(" " * room + when)
+        return line
+
     def _status(self) -> Text:
         session = self.session
         if session.outage is not None:
             return Text(" " + session.outage_line(), "bold fail")
+        if any(one.choosing for one in self.query(Rows)):
+            return Text(
+                " Sort by the column with the marked letter; s: the usual order, Esc: no change."
+            )
         seen = session.snapshot
         if seen is None:
             return Text(" reading ...")
@@ -177,6 +195,10 @@ class View(Screen[None]):
 
     def do_bottom(self) -> None:
         self.rows.go(self.rows.total - 1)
+
+    def do_sort(self) -> None:
+        """Lets the next key choose the column that sorts the list."""
+        self.rows.choose()
 
     def on_rows_opened(self) -> None:
         """Treats a double click as Enter."""

@@ -1,8 +1,8 @@
-"""The overview: one row per queue with counts, rates and alerts."""
+"""The overview: the strip of figures, the queues in the order of their trouble, and what to do about it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -10,113 +10,262 @@ from textual.app import ComposeResult
 from textual.widgets import Static
 
 from hsejobs.model import State
-from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Server
 from hsejobs.wording import counted
-from hsejobs_tui.core.alerts import STYLES, Alert, worst
-from hsejobs_tui.core.charts import spark
-from hsejobs_tui.core.text import duration, number, safe, short, size
-from hsejobs_tui.core.view import NO_QUEUE, QueueRow, queue_row
+from hsejobs_tui.core import panes
+from hsejobs_tui.core.causes import Causes, read_causes, read_users
+from hsejobs_tui.core.charts import Line
+from hsejobs_tui.core.overview import (
+    MARKS,
+    Figure,
+    QueueView,
+    figures,
+    fold,
+    queue_views,
+    strip,
+    verdict,
+)
+from hsejobs_tui.core.overview_cells import Layout, cells, sort_keys
+from hsejobs_tui.core.past import Past, PastReader
+from hsejobs_tui.core.text import safe, size
+from hsejobs_tui.core.view import NO_QUEUE
 from hsejobs_tui.screens.one_queue import OneQueue
 from hsejobs_tui.session.places import QueuePlace
-from hsejobs_tui.widgets.rows import WIDE, Column, Row, Rows
+from hsejobs_tui.widgets.rows import Column, Row, Rows
 
-COLUMNS = (
-    Column("", 2),
-    Column("queue", 0),
-    Column("wait", 6, right=True, wide=9),
-    Column("run", 5, right=True),
-    Column("delay", 6, right=True, wide=9),
-    Column("done", 6, right=True, wide=9),
-    Column("fail", 6, right=True, wide=9),
-    Column("in/m", 5, right=True, above=90),
-    Column("out/m", 5, right=True, wide=6),
-    Column("waiting, 1h", 22, above=146),
-    Column("oldest", 6, right=True),
-    Column("wait p50", 8, right=True, above=172),
-    Column("wait p95", 8, right=True, above=156),
-    Column("run p50", 7, right=True, above=172),
-    Column("run p95", 7, right=True, above=116),
-    Column("err%", 4, right=True),
-    Column("empty in", 8, right=True, above=128),
-    Column("work", 4, right=True, wide=7),
-)
-
-
-#: The mark of a queue or an alert, by level.
-MARKS = {"critical": "!!", "warning": "!"}
+#: The key of the line that stands for the quiet queues.
+QUIET = "\0quiet"
+#: The size from which the panes are shown, and the least lines of queues, panes and charts.
+PANES = (120, 30)
+LEAST_ROWS, LEAST_PANES, LEAST_CHART = 5, 6, 4
+#: Least seconds between two reads of the organizations' shares, which read more than the rest, and the
+#: largest share of the time that they take.
+USERS_EVERY, USERS_SHARE = 60.0, 0.002
 
 
 class Overview(OneQueue):
-    """The first screen: all queues and the active alerts."""
+    """The first screen: all queues, whether it gets better or worse, and why."""
 
     SCOPE: ClassVar[str] = "overview"
     HEAD: ClassVar[str] = "Queues"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._reader: PastReader | None = None
+        self._read: Past | None = None
+        self._read_for: object = None
+        #: How often something was read, and what is drawn below the queues: most of it changes only then.
+        self._reads = 0
+        self._below: object = None
+        self._causes = Causes()
+        self._unfolded = False
+        self._views: list[QueueView] = []
+        self._figures: list[Figure] = []
+        self._users: list[tuple[str, float]] | None = None
+        self._users_due = 0.0
+        self._users_for: object = None
+        self._columns: tuple[Column, ...] = ()
+
     def body(self) -> ComposeResult:
-        """The queues, with the active alerts below."""
-        yield Rows(COLUMNS, NO_QUEUE)
-        yield Static(id="alerts", markup=False)
-        yield Static(id="rest")
+        """The strip, the queues, and below them charts and panes."""
+        line = Static(id="strip", markup=False)
+        line.display = False
+        yield line
+        yield Rows((), NO_QUEUE)
+        yield Static(id="below", markup=False)
 
     @property
     def queue(self) -> str | None:
-        return self.rows.key
+        key = self.rows.key
+        return None if key == QUIET else key
+
+    # -- reading
+
+    async def poll_slowly(self) -> None:
+        """Reads the past of the window, and the causes of what is wrong now."""
+        session = self.session
+        seen = session.snapshot
+        if seen is None:
+            return
+        await super().poll_slowly()
+        window = session.window
+        past = await session.do(self._read_past, [one.name for one in seen.queues])
+        # The charts are worth a frame before the causes are known.
+        self._read, self._read_for = past, window
+        self._reads += 1
+        self.draw()
+        worst = [one.name for one in self._views if one.level in MARKS]
+        self._causes = await session.do(read_causes, session.source, seen, past, worst)
+        session.circuits = self._causes.circuits
+        if past is not None and self._has_panes and not session.confined:
+            await self._read_users(past)
+        self._reads += 1
+        self.draw()
+
+    @property
+    def _past(self) -> Past | None:
+        """The past in the window that is shown; None until it is read."""
+        return self._read if self._read_for == self.session.window else None
+
+    async def _read_users(self, past: Past) -> None:
+        session = self.session
+        if session.now() < self._users_due and self._users_for == session.window:
+            return
+        began, self._users_for = session.now(), session.window
+        self._users = await session.do(read_users, session.source, past)
+        took = session.now() - began
+        self._users_due = session.now() + max(USERS_EVERY, took / USERS_SHARE)
+
+    def _read_past(self, queues: Sequence[str]) -> Past | None:
+        session = self.session
+        if session.options.member:
+            return None
+        if self._reader is None:
+            self._reader = PastReader(session.source)
+        return self._reader.read(session.window, session.redis_now, queues) if queues else None
+
+    # -- drawing
 
     def head(self) -> Text:
-        """The number of queues, waiting and failed jobs, and the health of Redis."""
+        """The queues, waiting and failed jobs, and whether it gets better or worse."""
         seen = self.session.snapshot
         if seen is None:
             return Text("Queues")
         failed = sum(one.failed for one in seen.queues)
         waiting = sum(one.waiting for one in seen.queues)
         text = Text(f"{counted(len(seen.queues), 'queue')}, {waiting:,} waiting, {failed:,} failed")
-        if seen.server is not None:
-            text.append(f"   {_health(seen.server, wide=self.size.width >= 100)}", "not bold")
+        trouble = sum(one.level in MARKS for one in self._views)
+        if trouble:
+            text.append("; ").append(f"{trouble} in trouble", "bold fail")
+        word, style = verdict(self._figures, brief=self.size.width < 100)
+        if word and self.session.window.end is None:
+            text.append("; ").append(word, style)
+        if seen.server is not None and self.size.width >= 160:
+            text.append(f"   {_health(seen.server)}", "not bold")
         return text
 
     def draw(self) -> None:
-        """Draws the rows and the alerts of the latest snapshot."""
-        super().draw()
-        seen = self.session.snapshot
+        """Draws the latest snapshot, with the past as far as it is read."""
+        seen, session = self.session.snapshot, self.session
+        plain, width, height = session.options.ascii_only, self.size.width, self.size.height
+        live = session.window.end is None
+        layout = Layout(width, plain, live, not session.confined)
+        self._set_columns(layout)
         if seen is None:
+            super().draw()
             return
-        plain = self.session.options.ascii_only
-        found = self.session.alerts
-        count = number if self.size.width >= WIDE else short
-        self.rows.fill(
-            [
-                Row(
-                    one.name,
-                    _cells(
-                        queue_row(one), self._depth(one, plain), plain, worst(found, one), count
-                    ),
-                )
-                for one in seen.queues
-            ]
+        found = session.alerts
+        self._views = queue_views(
+            seen,
+            found,
+            self._causes,
+            self._past,
+            session.depths,
+            live=live,
+            whole=not session.confined,
         )
-        around = 4 if self.size.height >= 16 else 3
-        most = 5 if self.size.height > 18 else 2
-        # The action gets its own line where it would be cut, if all queues still fit.
-        room = self.size.height - around - (self.rows.total + 2)
-        width = self.size.width if 2 * min(len(found), most) + 1 <= room else 0
-        alerts = _alerts(found, most, width)
-        self.set_text("alerts", alerts)
-        # Place the alerts directly below the queues.
-        lines = alerts.plain.count("\n") + 1
-        self.rows.styles.height = max(
-            2, min(self.rows.total + 2, self.size.height - lines - around)
+        self._figures = figures(seen, self._views, self._past, session.depths, live=live)
+        super().draw()
+        rows = _strip_rows(width, height) if self._views else 0
+        lines = strip(self._figures, width, rows, ascii_only=plain)
+        place = self.query_one("#strip")
+        place.display = bool(lines)
+        self.set_text("strip", _text(lines))
+        self._draw_rows(layout)
+        room = height - len(lines) - 5 + (height < 16)
+        self._draw_below(room)
+
+    def _set_columns(self, layout: Layout) -> None:
+        columns = tuple(
+            Column(title, wide, right=right)
+            for _, title, wide, right in layout.columns(self.session.window.name)
+        )
+        if columns != self._columns:
+            self._columns = self.rows.columns = columns
+            self.rows.refresh()
+
+    def _draw_rows(self, layout: Layout) -> None:
+        names = [name for name, *_ in layout.columns("")]
+        listed, quiet = fold(self._views)
+        if self._unfolded:
+            listed = [*listed, *quiet]
+        rows = [self._row(one, names, layout) for one in listed]
+        if quiet:
+            rows.append(Row(QUIET, line=_fold_line(quiet, unfolded=self._unfolded)))
+        self.rows.fill(rows)
+
+    def _row(self, one: QueueView, names: Sequence[str], layout: Layout) -> Row:
+        drawn, keys = cells(one, layout, self._past), sort_keys(one)
+        return Row(
+            one.name,
+            [_text([drawn[name]]) for name in names],
+            values=[keys.get(name) for name in names],
         )
 
-    def _depth(self, stats: QueueStats, plain: bool) -> str:
-        """The sparkline of the last hour and its maximum; '' without samples."""
-        seen = self.session.depths.of(stats.name, stats.now)
-        known = any(one is not None for one in seen)
-        return spark(seen, 15, ascii_only=plain) if known else ""
+    def _draw_below(self, room: int) -> None:
+        """Divides ``room`` lines between the queues and what is below them."""
+        width, plain = self.size.width, self.session.options.ascii_only
+        live = self.session.window.end is None
+        need = self.rows.total + 1
+        found = panes.advice(self.session.alerts, self._views, self._causes, live=live)
+        shown = (found, self._reads, self.session.window, width, self.size.height, room, need)
+        if shown == self._below:
+            return
+        self._below = shown
+        if not self._has_panes:
+            rows = max(2, min(need, room - min(4, len(found) or 1), room - 1))
+            rows = max(rows, min(need, LEAST_ROWS + 1, room - 1))
+            lines = panes.advice_lines(found, width, room - rows)
+            lines = [panes.cut(one, width, ascii_only=plain) for one in lines]
+        else:
+            rows = min(need, max(LEAST_ROWS + 1, room - LEAST_PANES - 1))
+            lines = self._panes(found, width, room - rows)
+        self.rows.styles.height = max(2, rows)
+        self.set_text("below", _text(lines))
+
+    @property
+    def _has_panes(self) -> bool:
+        wide = self.size.width >= PANES[0] and self.size.height >= PANES[1]
+        return wide and bool(self._views)
+
+    def _panes(self, found: Sequence[panes.Advice], width: int, room: int) -> list[Line]:
+        """The panes, and above them charts of the window if there is room for both."""
+        session, past, plain = self.session, self._past, self.session.options.ascii_only
+        name, member = session.window.name, session.options.member
+        widths = panes.widths(width, 1 if member else 2 if session.confined else 3)
+        keys = self._keys()
+        todo = panes.advice_lines(found, widths[0] - 1, 999, keys=keys)
+        charts: list[Line] = []
+        if past is not None and (left := room - max(len(todo), LEAST_PANES) - 1) >= LEAST_CHART:
+            charts = panes.chart_lines(self._figures, past, width, left, ascii_only=plain)
+        left = room - len(charts) - 1
+        todo = panes.advice_lines(found, widths[0] - 1, left, keys=keys)
+        now = "" if session.window.end is None else " now"
+        blocks: list[panes.Block] = [(f"what to do{now}", todo, widths[0])]
+        if len(widths) == 3:
+            users = self._users if self._users_for == session.window else None
+            shown = panes.user_lines(users, widths[1] - 1, left, ascii_only=plain)
+            blocks.append((f"who, {name}", shown, widths[1]))
+        if not member:
+            changes = panes.change_lines(past, self._causes.bursts, left, ascii_only=plain)
+            blocks.append((f"what changed, {name}", changes, widths[-1]))
+        return [*charts, *panes.side_by_side(blocks, left, ascii_only=plain)]
+
+    def _keys(self) -> list[str]:
+        known = {
+            "open": "Enter look",
+            "pause": "P pause",
+            "failures": "2 failures",
+            "workers": "3 workers",
+            "sort": "s sort",
+        }
+        return [text for name, text in known.items() if self.session.has(name)]
 
     def on_resize(self) -> None:
         """Draws again, because columns and heights depend on the size."""
         self.draw()
+
+    # -- commands
 
     def do_search(self) -> None:
         """Opens the queue with its search line."""
@@ -125,68 +274,44 @@ class Overview(OneQueue):
 
     def do_open(self) -> None:
         """Opens the queue's jobs: failed jobs first, otherwise the next state that has jobs."""
-        if self.queue is not None and self.session.snapshot is not None:
+        if self.rows.key == QUIET:
+            self._unfolded = not self._unfolded
+            self.draw()
+        elif self.queue is not None and self.session.snapshot is not None:
             stats = {one.name: one for one in self.session.snapshot.queues}[self.queue]
             order = (State.FAILED, State.WAITING, State.ACTIVE, State.DELAYED, State.COMPLETED)
             state = next((one for one in order if getattr(stats, one.value)), State.WAITING)
             self.session.open(QueuePlace(self.queue, state))
 
 
-def _health(server: Server, *, wide: bool) -> str:
+def _strip_rows(width: int, height: int) -> int:
+    """The lines of the strip: few in a short terminal."""
+    if height < 20:
+        return int(height >= 14)
+    return 3 if width < 110 else 2
+
+
+def _fold_line(quiet: Sequence[QueueView], *, unfolded: bool) -> Text:
+    text = Text(f"   {len(quiet)} quiet", "dim")
+    if unfolded:
+        return text.append(": Enter folds them")
+    return text.append(": " + safe(", ".join(one.name for one in quiet), 400))
+
+
+def _text(lines: Sequence[Line]) -> Text:
+    text = Text(no_wrap=True)
+    for n, line in enumerate(lines):
+        if n:
+            text.append("\n")
+        for part, style in line:
+            text.append(part, style or None)
+    return text
+
+
+def _health(server: Server) -> str:
     """The health of Redis: version, memory and its limit, clients, eviction policy."""
     memory = size(server.used_memory)
     if server.maxmemory:
         memory += f" of {size(server.maxmemory)}"
-    if not wide:
-        return f"Redis {memory}"
     clients = counted(server.clients, "client")
     return f"{server.version}, {memory}, {clients}, {server.policy or 'policy ?'}"
-
-
-def _cells(
-    row: QueueRow, depth: str, plain: bool, level: str, count: Callable[[float], str]
-) -> list[Text | str]:
-    style = STYLES.get(level, "")
-    pause = "=" if plain else "‖"
-    mark = Text(pause if row.paused and level not in MARKS else MARKS.get(level, ""), style)
-    name = Text(row.name, style)
-    if row.paused:
-        name.append(" paused", "bold warn")
-    idle = row.waiting and not row.workers
-    return [
-        mark,
-        name,
-        Text(count(row.waiting), "wait" if row.waiting else "dim"),
-        Text(count(row.active), "run" if row.active else "dim"),
-        Text(count(row.delayed), "delay" if row.delayed else "dim"),
-        Text(count(row.completed), "ok" if row.completed else "dim"),
-        Text(count(row.failed), "bold fail" if row.failed else "dim"),
-        count(row.rate_in),
-        count(row.rate_out),
-        depth,
-        Text(duration(row.oldest), "bold warn" if (row.oldest or 0) > 600_000 else ""),
-        duration(row.wait_p50),
-        duration(row.wait_p95),
-        duration(row.run_p50),
-        duration(row.run_p95),
-        Text(f"{row.failing:.0%}", "bold fail" if row.failing >= 0.1 else "dim"),
-        duration(row.drain_ms) if row.drain_ms else "-",
-        Text(str(row.workers), "alarm" if idle else ""),
-    ]
-
-
-def _alerts(found: list[Alert], most: int, width: int) -> Text:
-    """One line per alert; two where it is longer than ``width`` cells. 0: always one."""
-    if not found:
-        return Text(" No alerts.", "ok")
-    text = Text()
-    for one in found[:most]:
-        style = STYLES[one.level]
-        text.append(f" {MARKS.get(one.level, '-'):<2} ", style)
-        what, todo = safe(f"{one.queue}: {one.what}"), safe(one.todo)
-        apart = 0 < width < 6 + len(what) + len(todo)
-        text.append(what, style).append((":\n      " if apart else "; ") + todo + "\n")
-    if len(found) > most:
-        text.append(f" and {len(found) - most} more: 5", "dim")
-    text.rstrip()
-    return text

@@ -29,5 +29,12 @@ class Host(Protocol):
     async def poll(self) -> None:
         """Lets the current screen read its own data."""
 
+    async def poll_slowly(self) -> None:
+        """Lets the current screen read what may be some seconds old."""
+
+    @property
+    def shown(self) -> object:
+        """The current screen, None before there is one: it changes when another one is shown."""
+
     def redraw(self) -> None:
         """Draws the head and status lines of the current screen."""

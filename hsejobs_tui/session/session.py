@@ -16,6 +16,7 @@ from textual.screen import Screen
 
 from hsejobs.control.acts import explain
 from hsejobs.errors import JobsError, RedisRefused, RedisUnavailable
+from hsejobs.store.circuits import Circuit
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
@@ -34,6 +35,8 @@ from hsejobs_tui.session.places import Place
 T = TypeVar("T")
 #: Seconds between retries while Redis is unavailable.
 RETRY = 3.0
+#: Least seconds between two slow reads, and the largest share of the time that they take.
+SLOW_EVERY, SLOW_SHARE = 5.0, 0.005
 
 
 class Session:
@@ -47,12 +50,16 @@ class Session:
         self.acts = acts_of(options, self.redis)
         self.snapshot: Snapshot | None = None
         self.snapshot_at = 0.0
+        self._alerts_of: Snapshot | None = None
+        self._alerts: list[Alert] = []
         #: The depth of each queue at each poll since the start.
         self.depths = Depths()
         #: The window of time that all screens show.
         self.window = TimeWindow()
         #: The moment or the span in ms that the user asked to see, until a screen has shown it.
         self.moment: tuple[int, int] | None = None
+        #: The circuits, as of the last slow read.
+        self.circuits: list[Circuit] = []
         #: Why Redis cannot be read; None while it can be.
         self.outage: str | None = None
         self.closed = False
@@ -63,6 +70,10 @@ class Session:
         self._act_pool = ThreadPoolExecutor(2, "act")
         self._soon = asyncio.Event()
         self._polling = True
+        self._slow: asyncio.Task[None] | None = None
+        self._slow_due = 0.0
+        self._slow_error = ""
+        self._slow_for: object = None
         #: Number of requested polls, and how many of them are complete.
         self._requested = self._completed = 0
 
@@ -100,8 +111,8 @@ class Session:
 
     @property
     def settled(self) -> bool:
-        """Whether no poll is running or requested."""
-        return not self._polling and not self._soon.is_set()
+        """Whether no poll or slow read is running or requested."""
+        return not self._polling and not self._soon.is_set() and self._slow is None
 
     @property
     def behind(self) -> bool:
@@ -116,6 +127,7 @@ class Session:
             requested = self._requested
             await self._poll_once()
             self._completed = requested
+            self._read_slowly()
             self._polling = False
             pause = self.options.refresh if self.outage is None else RETRY
             self._next_try = self.now() + pause
@@ -142,6 +154,37 @@ class Session:
             self.show_message(error)
         self.redraw()
 
+    def _read_slowly(self) -> None:
+        """Starts a slow read, if one is due: beside the polls, because it may take longer than one."""
+        screen = self._host.shown
+        if self._slow is not None or screen is None or self.outage is not None:
+            return
+        if self.now() >= self._slow_due or (screen, self.window) != self._slow_for:
+            self._slow_for = (screen, self.window)
+            self._slow = asyncio.create_task(self._slow_once())
+
+    async def _slow_once(self) -> None:
+        began = self.now()
+        try:
+            await self._host.poll_slowly()
+            self._slow_error = ""
+            self.redraw()
+        except RedisUnavailable:
+            # The next poll reports it.
+            pass
+        except JobsError as error:
+            # It is tried again every few seconds: once is enough.
+            if str(error) != self._slow_error:
+                self.show_message(error)
+            self._slow_error = str(error)
+        finally:
+            took = self.now() - began
+            self._slow_due = self.now() + max(SLOW_EVERY, took / SLOW_SHARE)
+            self._slow = None
+            # Another screen or window may have been shown meanwhile.
+            if not self.closed:
+                self._read_slowly()
+
     # -- the latest snapshot
 
     @property
@@ -152,7 +195,13 @@ class Session:
     @property
     def alerts(self) -> list[Alert]:
         """The active alerts of the latest snapshot, most severe first."""
-        return active_alerts(self.snapshot, self.options.limits) if self.snapshot else []
+        if self.snapshot is None:
+            return []
+        # Every line of the screen asks for them.
+        if self._alerts_of is not self.snapshot:
+            self._alerts_of = self.snapshot
+            self._alerts = active_alerts(self.snapshot, self.options.limits)
+        return self._alerts
 
     @property
     def bounds(self) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from rich.style import Style
 from rich.text import Text
@@ -13,37 +12,21 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column. ``width`` in cells, 0 for the remaining space; hidden below ``above`` cells.
-
-    ``wide``: its width when the list is at least ``WIDE`` cells wide; 0 for no change.
-    """
-
-    title: str
-    width: int
-    above: int = 0
-    right: bool = False
-    wide: int = 0
-
+from hsejobs_tui.widgets import sorting
+from hsejobs_tui.widgets.row import Column as Column
+from hsejobs_tui.widgets.row import Row as Row
 
 #: List width in cells from which columns use their ``wide`` width.
 WIDE = 110
 
 
-@dataclass(slots=True)
-class Row:
-    """A row: its key, and one cell per column. ``dim``: the item no longer exists."""
-
-    key: str
-    cells: Sequence[Text | str] = field(default_factory=list)
-    dim: bool = False
-
-
 def _value(cell: Text | str) -> object:
     # Rich treats two Texts as equal when only their base style differs.
     return (cell.plain, str(cell.style), cell.spans) if isinstance(cell, Text) else cell
+
+
+def _shown(row: Row) -> Sequence[Text | str]:
+    return row.cells if row.line is None else [row.line]
 
 
 class Rows(ScrollView, inherit_bindings=False, can_focus=True):
@@ -76,6 +59,11 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         self.marked: set[str] = set()
         self.all_marked = False
         self.at: dict[int, Row] = {}
+        self._given: Sequence[Row] = ()
+        #: The column that sorts the list, and whether it was chosen twice; None: the screen's own order.
+        self.order: tuple[int, bool] | None = None
+        #: Whether the next key chooses the column.
+        self.choosing = False
         self._dimmed = False
         self._key = ""
 
@@ -112,9 +100,70 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
 
     def fill(self, rows: Sequence[Row], *, whole: bool = True) -> None:
         """Sets all rows; the cursor follows its key. ``whole``: no more rows will come."""
+        self._given = rows
+        rows = self._sorted(rows)
         places = {row.key: place for place, row in enumerate(rows)}
         place = places.get(self._key) if self.anchored else None
         self._put(len(rows), dict(enumerate(rows)), place, known=True, read=whole or bool(rows))
+
+    def _sorted(self, rows: Sequence[Row]) -> Sequence[Row]:
+        if self.order is None:
+            return rows
+        column, reverse = self.order
+        listed = [row for row in rows if row.line is None]
+        places = sorting.arranged([row.sort_value(column) for row in listed], reverse=reverse)
+        return [
+            *(listed[place] for place in places),
+            *(row for row in rows if row.line is not None),
+        ]
+
+    # -- sorting
+
+    def choose(self) -> None:
+        """Lets the next key choose the column that sorts the list."""
+        self.choosing = True
+        self._redrawn()
+
+    def on_key(self, event: events.Key) -> None:
+        """The key after ``s``: a column's letter, ``s`` for the screen's own order; others change nothing."""
+        if not self.choosing:
+            return
+        event.stop()
+        event.prevent_default()
+        self.choosing = False
+        shown = self._letters()
+        if event.key == sorting.DEFAULT:
+            self.order = None
+        elif event.key in shown.values():
+            column = next(n for n, letter in shown.items() if letter == event.key)
+            again = self.order is not None and self.order[0] == column
+            self.order = (column, again and self.order is not None and not self.order[1])
+        self.fill(self._given)
+        self._redrawn()
+
+    def _redrawn(self) -> None:
+        self.refresh()
+        self.post_message(self.Moved())
+
+    def _letters(self) -> dict[int, str]:
+        """The letters of the visible columns, by position."""
+        shown = [(n, column.title) for n, column, _ in self.widths()]
+        found = sorting.letters([title for _, title in shown])
+        return {n: letter for (n, _), letter in zip(shown, found, strict=True) if letter}
+
+    def _titles(self) -> list[Text]:
+        """The head: the sorting column with an arrow; while one is chosen, the letters are marked."""
+        plain = self.app.has_class("-ascii")
+        titles = [Text(one.title) for one in self.columns]
+        if self.order is not None:
+            column, reverse = self.order
+            arrow = ("^" if plain else "▲") if reverse else ("v" if plain else "▼")
+            titles[column] = Text(f"{arrow}{self.columns[column].title}", "bold underline")
+        if self.choosing:
+            for n, letter in self._letters().items():
+                at = titles[n].plain.lower().index(letter)
+                titles[n].stylize("bold reverse", at, at + 1)
+        return titles
 
     def place(
         self, total: int, at: dict[int, Row], place: int | None, *, known: bool = True
@@ -180,7 +229,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         rows = [self._at_line(line) for line in range(first, min(self.lines, first + self.page))]
         return (
             (self.total, self.cursor, first, self.ghost is None, self.columns, self._placeholder()),
-            [row and (row.key, row.dim, [_value(cell) for cell in row.cells]) for row in rows],
+            [row and (row.key, row.dim, [_value(cell) for cell in _shown(row)]) for row in rows],
         )
 
     def _placeholder(self) -> str:
@@ -268,7 +317,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         """Draws one line: the header, a row, or a blank line."""
         width = self.size.width
         if y == 0:
-            return self._line([Text(one.title) for one in self.columns], "  ", Style(bold=True))
+            return self._line(self._titles(), "  ", Style(bold=True))
         row = self.first + y - 1
         if row >= self.lines:
             if not self.lines and y == 1:
@@ -288,6 +337,9 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         mark = "> " if cursor else "  "
         if self.all_marked or found.key in self.marked:
             mark = mark[0] + "*"
+        if found.line is not None:
+            line = Text(mark, no_wrap=True, end="").append_text(found.line)
+            return self._strip(line, style)
         return self._line(found.cells, mark, style, plain=faded)
 
     def _line(

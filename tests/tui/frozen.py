@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hsejobs.control.filters import Filter
+from hsejobs.control.history import History
 from hsejobs.error_groups import normalized
 from hsejobs.model import JobRecord, State
 from hsejobs.store.circuits import Circuit
@@ -17,7 +18,8 @@ from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core import groups
 from hsejobs_tui.core.options import Options
-from hsejobs_tui.core.source import Hits, LiveSource
+from hsejobs_tui.core.source import Held, Hits, LiveSource
+from tests.tui import frozen_history
 
 NOW = 1_800_000_000_000
 FAILED = 812
@@ -120,6 +122,7 @@ GLANCE = Snapshot(
     (19, 1.2),
     {"email": 3},
     {(str(one["rule"]), str(one["queue"])): one for one in KEPT},
+    NOW,
 )
 
 
@@ -233,6 +236,15 @@ class Frozen(LiveSource):
             ),
             Circuit("smtp:mail.example.com:587", "closed", 2, None, None, False, "421 try later"),
         ]
+
+    def history(self, queues: Sequence[str], **given: Any) -> History:
+        return frozen_history.history(queues, NOW, **given)
+
+    def paused_by(self, queue: str, paused_at: int | None) -> str | None:
+        return "ann"
+
+    def held(self, queue: str) -> Held:
+        return Held(2 * (queue == "webhooks"), ("webhook:org-1:hooks.example.com:443",))
 
     def events(self, since: dict[str, str]) -> list[Event]:
         if since:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import html
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.color import ANSI_COLOR_NAMES
+from rich import console
+from rich.color import ANSI_COLOR_NAMES, Color
 from rich.segment import Segment
+from rich.terminal_theme import TerminalTheme
 from textual.app import App
 
 import hsejobs_tui
@@ -64,6 +67,41 @@ def poor(app: App[Any]) -> list[str]:
     return found
 
 
+def svg_texts(svg: str) -> list[tuple[str, tuple[int, int, int], tuple[int, int, int]]]:
+    """The texts of a picture, each with its color and that of the rectangle behind it."""
+
+    def rgb(value: str) -> tuple[int, int, int]:
+        return int(value[1:3], 16), int(value[3:5], 16), int(value[5:7], 16)
+
+    fills = {
+        name: rgb(value) for name, value in re.findall(r"\.([\w-]+-r\d+) \{ fill: (#\w{6})", svg)
+    }
+    rects = [
+        (float(x), float(y), float(width), float(height), rgb(fill))
+        for fill, x, y, width, height in re.findall(
+            r'<rect fill="(#\w{6})" x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"',
+            svg,
+        )
+    ]
+    # The window around the terminal has attributes in another order.
+    outer = re.search(r'<rect fill="(#\w{6})" stroke', svg)
+    assert outer is not None
+    found = []
+    for name, x, y, text in re.findall(
+        r'<text class="([\w-]+-r\d+)" x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)</text>', svg
+    ):
+        if not (shown := html.unescape(text).replace("\xa0", " ")).strip():
+            continue
+        at_x, at_y = float(x) + 1, float(y) - 5
+        behind = [
+            fill
+            for left, top, width, height, fill in rects
+            if left <= at_x < left + width and top <= at_y < top + height
+        ]
+        found.append((shown, fills[name], behind[-1] if behind else rgb(outer[1])))
+    return found
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["dark", "light", "mono", "away"])
 @pytest.mark.parametrize("part", range(4))
@@ -91,6 +129,62 @@ async def test_every_text_has_enough_contrast(
                 await app.pop_screen()
             app.session.outage = None
             await settle(pilot)
+
+
+#: The 16 colors of xterm and of the PC's text mode, from black to bright white.
+PALETTES = {
+    "xterm": "000000 cd0000 00cd00 cdcd00 0000ee cd00cd 00cdcd e5e5e5"
+    " 7f7f7f ff0000 00ff00 ffff00 5c5cff ff00ff 00ffff ffffff",
+    "pc": "000000 aa0000 00aa00 aa5500 0000aa aa00aa 00aaaa aaaaaa"
+    " 555555 ff5555 55ff55 ffff55 5555ff ff55ff 55ffff ffffff",
+}
+
+
+def palette(name: str) -> TerminalTheme:
+    shown = [(int(c[:2], 16), int(c[2:4], 16), int(c[4:], 16)) for c in PALETTES[name].split()]
+    return TerminalTheme(shown[0], shown[7], shown[:8], shown[8:])
+
+
+@pytest.mark.parametrize("name", PALETTES)
+def test_the_16_colors_are_readable_on_black(name: str) -> None:
+    theme = palette(name)
+    for signal, (_, _, ink, _) in colors.SIGNALS.items():
+        seen = Color.parse(ink).get_truecolor(theme)
+        assert contrast(seen, theme.background_color) >= LEAST, (signal, ink)
+
+
+#: The overview as it is, and while a column is chosen.
+PICTURES: dict[str, list[str]] = {"plain": [], "choosing": ["s"]}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["dark", "light", "ansi", "mono", "ascii"])
+async def test_the_picture_of_the_overview_has_enough_contrast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """Measured in the rendered SVG, charts included."""
+    if mode == "mono":
+        monkeypatch.setenv("NO_COLOR", "1")
+    theme = mode if mode in ("light", "ansi") else "dark"
+    if theme == "ansi":
+        monkeypatch.setattr(console, "SVG_EXPORT_THEME", palette("xterm"))
+    app = frozen_app(tmp_path, theme=theme, ascii_only=mode == "ascii")
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        for name, keys in PICTURES.items():
+            await settle(pilot)
+            for key in keys:
+                await pilot.press(key)
+            await settle(pilot)
+            texts = svg_texts(app.export_screenshot())
+            assert {"email", "failed"} <= {text.strip() for text, _, _ in texts}
+            found = {
+                f"{contrast(ink, ground):.2f} {text.strip()}"
+                for text, ink, ground in texts
+                if contrast(ink, ground) < LEAST
+            }
+            assert not found, name
+            if mode == "ascii":
+                assert all(text.isascii() for text, _, _ in texts), name
 
 
 @pytest.mark.parametrize("mode", ["dark", "light", "mono"])

@@ -1,0 +1,184 @@
+"""Why queues are in trouble: errors, full slots, circuits, pauses; and which organizations use workers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from hsejobs.model import iso_time
+from hsejobs.store.circuits import Circuit
+from hsejobs.store.marks import Mark
+from hsejobs.store.minutes import Minute
+from hsejobs.store.read_live import Snapshot
+from hsejobs_tui.core.past import Past
+from hsejobs_tui.core.source import Held, LiveSource
+
+#: Queues in trouble whose causes are read, and slots of each that are looked at.
+MOST_QUEUES, MOST_SLOTS = 3, 50
+#: Periods without this error after which it began again.
+GAP = 5
+#: ms, and periods, before the end of the window in which an error is a cause of what is wrong now.
+RECENT, RECENT_STEPS = 600_000, 2
+#: ms before an error's first failure in which a deploy may have caused it.
+AFTER_DEPLOY = 15 * 60_000
+#: ms after which a consumer without heartbeats is dead.
+DEAD = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Failures with one error. ``since``: when they began, in ms, None if before the window.
+
+    ``deploy``: the deploy after which the error is new. ``recent``: whether it goes on.
+    """
+
+    error: str
+    count: int
+    since: int | None
+    deploy: Mark | None = None
+    recent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Filler:
+    """Who has how many of the slots; ``organization`` and ``task`` if one has most of them."""
+
+    busy: int
+    slots: int
+    count: int
+    organization: str | None
+    task: str
+
+
+@dataclass(slots=True)
+class Causes:
+    """What was found, by queue; ``users``: organizations with their share of the running time, 0 to 1."""
+
+    bursts: dict[str, Burst] = field(default_factory=dict)
+    fillers: dict[str, Filler] = field(default_factory=dict)
+    held: dict[str, Held] = field(default_factory=dict)
+    paused_by: dict[str, str] = field(default_factory=dict)
+    circuits: list[Circuit] = field(default_factory=list)
+    users: list[tuple[str, float]] | None = None
+
+
+def slots(workers: Sequence[Mapping[str, object]]) -> tuple[int, int]:
+    """How many slots of living consumers are busy, and how many there are."""
+    busy = every = 0
+    for one in workers:
+        if int(str(one.get("heartbeatAge", 0))) <= DEAD:
+            found = one.get("slots")
+            busy += sum(slot is not None for slot in found) if isinstance(found, list) else 0
+            every += int(str(one.get("concurrency", 0)))
+    return min(busy, every), every
+
+
+def read_causes(
+    source: LiveSource, seen: Snapshot, past: Past | None, worst: Sequence[str]
+) -> Causes:
+    """The causes for the ``worst`` queues. Blocks. Raises RedisUnavailable, Forbidden."""
+    found = Causes(circuits=source.circuits())
+    is_open = any(one.state != "closed" for one in found.circuits)
+    for stats in seen.queues:
+        if source.options.member:
+            # Members may not read the audit log.
+            continue
+        if stats.is_paused and (who := source.paused_by(stats.name, stats.paused_at)):
+            found.paused_by[stats.name] = who
+        if stats.delayed and is_open and (held := source.held(stats.name)).count:
+            found.held[stats.name] = _named(held, found.circuits)
+    for queue in worst[:MOST_QUEUES]:
+        if filler := _filler(source, seen, queue):
+            found.fillers[queue] = filler
+        if past is not None and past.total(queue).failed and source.org is None:
+            burst = _burst(source, past, queue)
+            if burst is not None:
+                found.bursts[queue] = burst
+    return found
+
+
+def _named(held: Held, circuits: Sequence[Circuit]) -> Held:
+    """With the whole names of the circuits: a job's record has only the beginning."""
+    names = {
+        one.name for one in circuits if one.state != "closed" and one.name.startswith(held.circuits)
+    }
+    return replace(held, circuits=tuple(sorted(names))) if names else held
+
+
+def read_users(source: LiveSource, past: Past) -> list[tuple[str, float]]:
+    """The organizations' shares of the running time of all queues in the window, largest first. Blocks."""
+    whole = past.total().run_us
+    found: Counter[str] = Counter()
+    # One queue after the other: the counters of all would take tens of megabytes.
+    for queue in past.queues:
+        for name, points in _divided(source, past, [queue], "org"):
+            found[name] += sum(minute.run_us for _, minute in points)
+    return [(name, us / whole) for name, us in found.most_common() if us and whole]
+
+
+def _divided(
+    source: LiveSource, past: Past, queues: Sequence[str], by: str
+) -> list[tuple[str, list[tuple[int, Minute]]]]:
+    read = source.history(
+        queues,
+        start=iso_time(past.start),
+        end=iso_time(past.end - 1),
+        step=f"{past.step // 60_000}m",
+        by=by,
+        marks=False,
+    )
+    return [(one.name or "", one.points) for one in read.series]
+
+
+def _burst(source: LiveSource, past: Past, queue: str) -> Burst | None:
+    """The commonest error of the last minutes of the window, or else of all of it."""
+    series = _divided(source, past, [queue], "error")
+    recent = past.end - max(RECENT, RECENT_STEPS * past.step)
+    late = {
+        name: sum(minute.failed for at, minute in points if at >= recent) for name, points in series
+    }
+    every = {name: sum(minute.failed for _, minute in points) for name, points in series}
+    name = max(every, key=lambda one: (late[one], every[one]), default=None)
+    if name is None or not every[name]:
+        return None
+    failed = sorted(at for at, minute in dict(series)[name] if minute.failed)
+    began = failed[-1]
+    for at in reversed(failed):
+        if began - at > GAP * past.step:
+            break
+        began = at
+    since = began if began >= past.start + 2 * past.step else None
+    return Burst(name, every[name], since, _deploy(past, failed[0], since), late[name] > 0)
+
+
+def _deploy(past: Past, first: int, since: int | None) -> Mark | None:
+    """The deploy that came just before the first failure of an error."""
+    if since is None or first != since:
+        return None
+    before = [
+        one
+        for one in past.marks
+        if one.kind == "deploy" and 0 <= since + past.step - one.at <= AFTER_DEPLOY + past.step
+    ]
+    return before[-1] if before else None
+
+
+def _filler(source: LiveSource, seen: Snapshot, queue: str) -> Filler | None:
+    """Who fills the slots of a queue; None unless all are busy."""
+    workers = seen.workers.get(queue, [])
+    busy, every = slots(workers)
+    alive = any(one.consumers for one in seen.queues if one.name == queue)
+    if not alive or not every or busy < every:
+        return None
+    taken = [slot for one in workers for slot in one.get("slots", ()) if slot is not None]
+    ids = [str(slot["job"]) for slot in taken[:MOST_SLOTS]]
+    jobs = [job for job in source.jobs(queue, ids) if job is not None]
+    tasks = Counter(job.name for job in jobs)
+    owners = Counter(job.organization_id for job in jobs)
+    if not jobs:
+        return None
+    (owner, count), (task, _) = owners.most_common(1)[0], tasks.most_common(1)[0]
+    if owner is not None and count * 2 > len(jobs):
+        return Filler(busy, every, count, owner, task)
+    return Filler(busy, every, tasks[task], None, task)

@@ -1,0 +1,90 @@
+"""Why queues are in trouble, read from a real Redis."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hsejobs.model import State
+from hsejobs.store.circuits import Circuits
+from hsejobs.store.work import short_reason
+from hsejobs_tui.core.causes import read_causes, slots
+from hsejobs_tui.core.source import Held, LiveSource
+from tests.tui.conftest import Stage
+from tests.tui.driving import shows
+
+CIRCUIT = "webhook:org-1:hooks.a-long-name-of-a-receiver.example:443"
+
+
+def held_job(stage: Stage, job_id: str, reason: str) -> None:
+    """A job that its task postponed."""
+    stage.add(job_id, org="org-1")
+    (pair,) = stage.claim()
+    assert stage.work.postpone(*pair, 60_000, reason=reason)[0] == "d"
+
+
+def busy_worker(stage: Stage, jobs: list[str], age: int = 0) -> None:
+    slot = [{"job": one, "task": "m.send", "attempt": 1, "runningFor": 1} for one in jobs]
+    record = {"id": f"w{len(jobs)}", "concurrency": 2, "slots": slot, "workers": "threads"}
+    stage.work.heartbeat(record["id"], json.dumps(record).encode(), 60_000)  # type: ignore[arg-type]
+
+
+def test_jobs_that_wait_for_a_circuit_are_counted_and_their_host_is_named(stage: Stage) -> None:
+    source = LiveSource(stage.options(), stage.redis)
+    Circuits(stage.redis, "t").open(CIRCUIT)
+    for n in range(3):
+        held_job(stage, f"held-{n}", short_reason("circuit_open", CIRCUIT))
+    held_job(stage, "other", short_reason("rate_limited", "mail"))
+    stage.add("later", delay=60_000)
+    found = read_causes(source, source.snapshot(), None, [])
+    # The reason in a record is cut.
+    assert len(short_reason("circuit_open", CIRCUIT)) < len(CIRCUIT)
+    assert found.held == {"mail": Held(3, (CIRCUIT,))}
+    # A job that was promoted and delayed again for another reason is not held.
+    stage.writer.promote("mail", "held-0")
+    assert read_causes(source, source.snapshot(), None, []).held["mail"].count == 2
+
+
+def test_who_paused_and_since_when(stage: Stage) -> None:
+    app = stage.app()
+    app.session.acts.pause("mail", True)
+    seen = app.session.source.snapshot()
+    who = app.session.acts.actor.who
+    assert read_causes(app.session.source, seen, None, []).paused_by == {"mail": who}
+    confined = LiveSource(stage.options(organization_id="org-1"), stage.redis)
+    # Another organization's session does not learn who acts for all.
+    assert not read_causes(confined, confined.snapshot(), None, []).paused_by
+
+
+def test_an_organization_that_fills_the_slots_is_named(stage: Stage) -> None:
+    for n in range(2):
+        stage.add(f"job-{n}", org="org-7")
+        stage.claim()
+    busy_worker(stage, ["job-0", "job-1"])
+    source = LiveSource(stage.options(), stage.redis)
+    seen = source.snapshot()
+    assert seen.queues[0].active == 2
+    assert slots(seen.workers["mail"]) == (2, 2)
+    filler = read_causes(source, seen, None, ["mail"]).fillers["mail"]
+    assert (filler.count, filler.slots, filler.organization) == (2, 2, "org-7")
+    assert filler.task == "m.send"
+
+
+def test_a_dead_consumers_slots_do_not_count() -> None:
+    one = {"concurrency": 4, "slots": [{"job": "a"}, None], "heartbeatAge": 500}
+    assert slots([one, {**one, "heartbeatAge": 60_000}]) == (1, 4)
+
+
+@pytest.mark.anyio
+async def test_a_queue_that_a_circuit_holds_says_so(stage: Stage) -> None:
+    Circuits(stage.redis, "t").open(CIRCUIT)
+    for n in range(2):
+        held_job(stage, f"held-{n}", short_reason("circuit_open", CIRCUIT))
+    app = stage.app()
+    async with app.run_test(size=(160, 40)) as pilot:
+        await shows(
+            pilot, "◷  mail", "2 held by one circuit", "hooks.a-long-name-of-a-receiver.example:443"
+        )
+        await shows(pilot, "6 Circuits 1 open")
+    assert stage.reader.page("mail", State.DELAYED).total == 2
