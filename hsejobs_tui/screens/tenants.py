@@ -32,7 +32,7 @@ COLUMNS = (
     Column("failed", 6, right=True),
     Column("err%", 4, right=True, above=110),
     Column("weight", 6, right=True),
-    Column("limit", 5, right=True),
+    Column("limit", 6, right=True),
     Column("queues", 30, above=160),
 )
 EMPTY = "No organization has jobs here, nor had any in this time: press - for a longer window."
@@ -144,7 +144,7 @@ class Tenants(View):
         if row is None or found is None:
             return Text()
         name = safe(row.key, 80) or "no organization"
-        text = Text(f"{name}: ", "bold")
+        text = Text().append(f"{name}: ", "bold")
         text.append(f"{_why(row)}; {percent(row.share)} of the running time; ")
         text.append(f"{row.total.completed:,} completed, {row.total.failed:,} failed")
         text.append(f" in {self.session.window.name}.\n")
@@ -168,8 +168,8 @@ class Tenants(View):
             name.append(" held", "bold warn")
         share = Text(f"{percent(one.share):>5} ")
         share.append(bar(one.share, 1, 11 if wide else 5, ascii_only=plain), "run")
-        minutes = max(1.0, (self.session.redis_now - found.start) / 60_000)
-        minutes = min(minutes, (found.end - found.start) / 60_000)
+        until = min(found.end, self.session.redis_now)
+        minutes = max(1.0, (until - found.start) / 60_000)
         past = spark(found.past(one), 11 if wide else 8, ascii_only=plain)
         ended = one.total.completed + one.total.failed
         failing = one.total.failed / ended if ended else 0.0
