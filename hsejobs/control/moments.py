@@ -50,6 +50,8 @@ def parse_span(text: str, now_ms: int, name: str = "time") -> tuple[int, int]:
     start = parse_moment(first, now_ms, name)
     if not separator:
         return start, start
+    if not last.strip():
+        raise InvalidOption(name, _WRONG)
     clock = _CLOCK.fullmatch(last)
     if clock is None or clock[1]:
         end = parse_moment(last, now_ms, name)

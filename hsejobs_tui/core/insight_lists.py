@@ -16,12 +16,16 @@ from hsejobs_tui.core.text import duration, safe, short
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of a list: its name, which may be cut, between a text before it and one after it."""
+    """An entry of a list: its name, which may be cut, between a text before it and one after it.
+
+    ``extra`` comes last and is left out where there is no room for it.
+    """
 
     name: str
     style: str = ""
     before: tuple[str, str] = ("", "")
     after: tuple[str, str] = ("", "")
+    extra: tuple[str, str] = ("", "")
 
     @property
     def length(self) -> int:
@@ -33,7 +37,10 @@ class Entry:
         rest = room - cells_of(self.before[0]) - cells_of(self.after[0])
         if rest < 4:
             return [(_cut(self.before[0] + self.name, room), self.style)]
-        return [self.before, (_cut(self.name, rest), self.style), self.after]
+        line = [self.before, (_cut(self.name, rest), self.style), self.after]
+        if cells_of(self.name) + cells_of(self.extra[0]) <= rest:
+            line.append(self.extra)
+        return line
 
 
 _READING = [Entry("reading ...", "dim")]
@@ -86,9 +93,11 @@ class Lists:
         slow: list[Entry],
     ) -> list[Line]:
         word = "waited longest" if self.drawn.waiting else "ran longest"
-        first, third = (46, 38) if size.width >= 150 else (28, 26)
+        # Names of errors are long.
+        long = self.state.division == "error"
+        first, third = (46, 38) if size.width >= 150 else (36, 24) if long else (28, 26)
         rest = size.width - first - third
-        second = rest * 11 // 20
+        second = rest * (10 if long else 11) // 20
         widths = [first, second, third, rest - second]
         arrow = "->" if self.drawn.ascii_only else "→"
         heads = [f"by {self.state.division}", f"errors, before {arrow} here", "tenants", word]
@@ -167,7 +176,7 @@ def tenants(found: Findings) -> list[Entry]:
         what = f"{counters.added:,} of {whole:,}" if counters.added else f"{counters.ended:,} out"
         failed = f", {counters.failed:,} failed" if counters.failed else ""
         name = safe(one.name or "no organization", 60)
-        entries.append(Entry(name, "", after=(f"  {what}{failed}", "bold")))
+        entries.append(Entry(name, "", after=(f"  {what}", "bold"), extra=(failed, "fail")))
     return entries
 
 

@@ -34,6 +34,11 @@ class InsightState:
         """The key of the chosen part."""
         return self.queue if self.division == "queue" else self.part
 
+    @property
+    def times(self) -> bool:
+        """Whether the history has times and jobs of what is chosen; of an error, it has failures only."""
+        return self.division != "error" or self.part is None
+
     def choose(self, by: int) -> None:
         """Chooses another part, ``by`` places further down the list; the first is all of them."""
         keys = [None, *(one.key for one in self.parts)]

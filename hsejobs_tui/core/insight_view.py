@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,12 +10,14 @@ from hsejobs.store.marks import Mark
 from hsejobs.store.minutes import Minute, percentile
 from hsejobs_tui.core.charts import (
     Line,
+    Scale,
     bar_chart,
     column_of,
     heat_map,
     highest,
     moment_text,
     percent,
+    spark,
     time_axis,
 )
 from hsejobs_tui.core.insight import Bin, heat, rank, sign
@@ -26,6 +29,7 @@ GUTTER = 15
 _MINUTE = 60_000
 #: The shortest time over which a rate is computed, in ms.
 _LEAST = 30_000
+_RUNS = re.compile(r" +|[^ ]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,46 +94,67 @@ class Look:
 
 def charts(look: Look, size: Frame, bins: Sequence[Bin], *, times: bool) -> list[Line]:
     """The heat map and the bars, one axis for all. ``times``: whether the history has times of this part."""
-    plain, cells = look.ascii_only, size.cells
+    cells = size.cells
     drawn: list[Line] = []
-    if size.heat > 1 and times:
+    if not times:
+        # The failures of an error are all that is known of it.
+        rows = size.heat + 2 * size.rate + size.failed + size.depth
+        return _bars(look, "fail/m", _rates(look, bins, "failed"), (cells, rows), "fail", _rate)
+    if size.heat > 1:
         grid, labels = heat(bins, size.heat - 1, waiting=look.waiting)
         word = "wait" if look.waiting else "run"
         if grid:
-            rows = heat_map(
-                grid, labels, cells, style="wait" if look.waiting else "run", ascii_only=plain
-            )
-            pad = size.heat - len(rows)
-            drawn += [_guttered(row, word if not at else "") for at, row in enumerate(rows)]
-            size = _taller(size, pad)
+            shades = heat_map(grid, labels, cells, style=word, ascii_only=look.ascii_only)
+            drawn += [_guttered(row, word if not at else "") for at, row in enumerate(shades)]
         else:
             began = "No job began to run" if look.waiting else "No run ended"
             drawn.append(_guttered([("", ""), (f"{began} in this time.", "dim")], word))
-            size = _taller(size, size.heat - 1)
-    else:
-        size = _taller(size, size.heat)
-
-    def per_minute(value: float) -> str:
-        return f"{value:.1f}" if 0 < value < 9.95 and value % 1 else short(value)
-
-    added = [look.rate(one, one.counters.added) for one in bins]
-    ended = [look.rate(one, one.counters.ended) for one in bins]
-    failed = [look.rate(one, one.counters.failed + one.counters.retried) for one in bins]
-    if times:
-        # One scale for both, so that their difference can be seen.
-        top = highest(added, ended)
-        for word, values, style in (("in/m", added, "note"), ("out/m", ended, "ok")):
-            rows = bar_chart(
-                values, cells, size.rate, style=style, top=top, scale=per_minute, ascii_only=plain
-            )
-            drawn += [_guttered(row, word if not at else "") for at, row in enumerate(rows)]
-    rows = bar_chart(failed, cells, size.failed, style="fail", scale=per_minute, ascii_only=plain)
-    drawn += [_guttered(row, "fail/m" if not at else "") for at, row in enumerate(rows)]
+    size = _taller(size, size.heat - len(drawn))
+    added, ended = _rates(look, bins, "added"), _rates(look, bins, "ended")
+    # One scale for both, so that their difference can be seen.
+    top = highest(added, ended)
+    drawn += _bars(look, "in/m", added, (cells, size.rate), "note", _rate, top)
+    drawn += _bars(look, "out/m", ended, (cells, size.rate), "ok", _rate, top)
+    failed = _rates(look, bins, "failed")
+    drawn += _bars(look, "fail/m", failed, (cells, size.failed), "fail", _rate)
     depth = [one.waiting for one in bins]
     if size.depth and any(one is not None for one in depth):
-        rows = bar_chart(depth, cells, size.depth, style="wait", scale=short, ascii_only=plain)
-        drawn += [_guttered(row, "depth" if not at else "") for at, row in enumerate(rows)]
+        drawn += _bars(look, "depth", depth, (cells, size.depth), "wait", short)
     return drawn
+
+
+def _rates(look: Look, bins: Sequence[Bin], name: str) -> list[float | None]:
+    """A counter of each bin per minute; ``failed``: all attempts that failed."""
+    counts = [getattr(one.counters, name) for one in bins]
+    if name == "failed":
+        counts = [n + one.counters.retried for n, one in zip(counts, bins, strict=True)]
+    return [look.rate(one, n) for one, n in zip(bins, counts, strict=True)]
+
+
+def _rate(value: float) -> str:
+    return f"{value:.1f}" if 0 < value < 9.95 and value % 1 else short(value)
+
+
+def _bars(
+    look: Look,
+    word: str,
+    values: Sequence[float | None],
+    room: tuple[int, int],
+    style: str,
+    scale: Scale,
+    top: float | None = None,
+) -> list[Line]:
+    """A bar chart in ``room``: cells and rows."""
+    cells, rows = room
+    plain = look.ascii_only
+    if plain and rows == 1:
+        # One row of ASCII bars has no height.
+        most = highest(values) if top is None else top
+        text = spark(values, cells, top=most, scale=None, ascii_only=True)
+        drawn: list[Line] = [[(f"{scale(most)} +", "dim"), (text, style)]]
+    else:
+        drawn = bar_chart(values, cells, rows, style=style, top=top, scale=scale, ascii_only=plain)
+    return [_guttered(row, word if not at else "") for at, row in enumerate(drawn)]
 
 
 def _taller(size: Frame, rows: int) -> Frame:
@@ -149,7 +174,11 @@ def _taller(size: Frame, rows: int) -> Frame:
 def _guttered(row: Line, word: str) -> Line:
     """The row with a gutter of the same width as all others: the word, then the row's own scale."""
     scale = row[0][0].strip()
-    return [(f" {word:<6}{scale:>{GUTTER - 7}}", "dim"), *row[1:]]
+    line: Line = [(f" {word:<6}{scale:>{GUTTER - 7}}", "dim")]
+    for text, style in row[1:]:
+        # Blanks have no style: it may be underlined.
+        line += [(part, style if part.strip() else "") for part in _RUNS.findall(text)]
+    return line
 
 
 def axis(look: Look, size: Frame, focus: tuple[int, int] | None, cursor: int | None) -> Line:
@@ -163,7 +192,7 @@ def axis(look: Look, size: Frame, focus: tuple[int, int] | None, cursor: int | N
     if cursor is not None:
         signs.append((cursor + look.width // 2, "|" if look.ascii_only else "┃"))
     line = time_axis(look.start, look.end, size.cells, signs, ascii_only=look.ascii_only)
-    return [(f" {'UTC':>{GUTTER - 1}}", "dim"), (line, "")]
+    return [(f"{'UTC':>{GUTTER - 1}} ", "dim"), (line, "")]
 
 
 def marks(look: Look, size: Frame, found: Sequence[Mark], focus: tuple[int, int]) -> list[Line]:
@@ -223,14 +252,23 @@ def between(start: int, end: int, now: int) -> str:
     return f"{moment_text(start, form)} to {moment_text(min(end, now), form)} UTC"
 
 
-def figures(title: str, total: Minute, waiting: int | None, width: int) -> Line:
-    """The counters of a span in one line of ``width`` cells: what has no room is left out."""
+def figures(
+    title: str, total: Minute, waiting: int | None, width: int, *, times: bool = True
+) -> Line:
+    """The counters of a span in one line of ``width`` cells: what has no room is left out.
+
+    ``times``: as in ``charts``; without, they are those of an error.
+    """
     share = f" ({percent(total.failure_ratio)})" if total.judged else ""
     found = [
         ("in", f"{total.added:,}", ""),
         ("out", f"{total.ended:,}", ""),
         ("failed", f"{total.failed:,}{share}", "bold fail" if total.failed else ""),
     ]
+    if not times:
+        found = [("attempts that failed", f"{total.failed + total.retried:,}", "bold fail")]
+        found.append(("of them retried", f"{total.retried:,}", ""))
+        total = Minute()
     if total.wait:
         found.append(("waited p95", duration(percentile(total.wait, 0.95)), ""))
     if waiting is not None:

@@ -241,8 +241,7 @@ class Insight(View):
             return Text(insight_lists.nothing(state, self.session.bounds, self.session.redis_now))
         plain = self.session.options.ascii_only
         look = Look.of(state, self.session.redis_now, waiting=self.waiting, ascii_only=plain)
-        times = state.division != "error" or state.part is None
-        rows = insight_view.charts(look, size, state.bins, times=times)
+        rows = insight_view.charts(look, size, state.bins, times=state.times)
         tinted = len(rows)
         rows.append(insight_view.axis(look, size, state.focus if state.span else None, state.step))
         marks = [one for one in window.marks if one.queue in (None, *self._queues)]
@@ -259,7 +258,9 @@ class Insight(View):
         title = insight_view.between(start, end, self.session.redis_now)
         total = added_up(one.counters for one in inside)
         found = self.findings if self._findings_about == self._about else None
-        rows: list[Line] = [insight_view.figures(title, total, waiting, size.width)]
+        rows: list[Line] = [
+            insight_view.figures(title, total, waiting, size.width, times=state.times)
+        ]
         if self.compare and found is not None:
             before = "as long before it".ljust(len(title))
             rows.append(insight_view.figures(before, found.before, None, size.width))
