@@ -139,7 +139,7 @@ async def test_queues_tasks_errors_and_tenants_and_their_jobs(scene: Scene) -> N
         await pilot.press("b")
         await shows(pilot, "mail, task: all", "by task", "send")
         await pilot.press("b")
-        await shows(pilot, "by error", "ConnectionRefused")
+        await shows(pilot, "by error", "ConnectionRefus", "610")
         await pilot.press("b")
         await shows(pilot, "by tenant", "org-7")
         await pilot.press("j")
