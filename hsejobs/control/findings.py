@@ -10,8 +10,9 @@ from hsejobs.control.actors import Actor
 from hsejobs.model import JobRecord, State, iso_time
 from hsejobs.store.client import RedisClient
 from hsejobs.store.minutes import Minute
+from hsejobs.store.pages import cursor_before
 from hsejobs.store.periods import RETENTION, By
-from hsejobs.store.read import JobReader, cursor_before
+from hsejobs.store.read import JobReader
 
 #: The shortest time before a span with which it is compared, in ms.
 LEAST_BEFORE = 3_600_000

@@ -18,7 +18,8 @@ from hsejobs.control.incident_page import Facts, page
 from hsejobs.errors import InvalidOption
 from hsejobs.model import State, iso_time
 from hsejobs.store.client import RedisClient
-from hsejobs.store.read import JobReader, cursor_before
+from hsejobs.store.pages import cursor_before
+from hsejobs.store.read import JobReader
 from hsejobs.store.registry import QueueInfo
 
 #: The directory of reports in ``JOBS_HOME``; the most acts in one.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hsejobs.errors import JobsError
 from hsejobs.store.replies import Reply, classify, explained
 from hsejobs.store.scripts import Arg, Script
 from hsejobs.store.words import key_of, packed
@@ -19,6 +21,7 @@ class SplitCalls:
     """
 
     url: str
+    run: Callable[..., Any]
     _connection: Callable[[Arg], Any]
     _lost: Callable[[Exception], None]
     _patiently: Callable[[float, Callable[[], Any]], Any]
@@ -30,9 +33,16 @@ class SplitCalls:
         """Whether this is a Redis Cluster."""
         return self.url.startswith(("redis+cluster:", "rediss+cluster:"))
 
-    def begin(self, script: Script, base: str, args: Sequence[Arg]) -> Any:
-        """Sends a script's call; returns what ``finish`` needs. Raises RedisUnavailable or JobsError."""
-        return self._patiently(0, lambda: self._send(("EVALSHA", script.sha, 1, base, *args)))
+    def begin(
+        self, script: Script, base: str, args: Sequence[Arg], *, then: Sequence[Arg] = ()
+    ) -> Any:
+        """Sends a script's call; returns what ``finish`` needs. Raises RedisUnavailable or JobsError.
+
+        ``then``: a command to send in the same packet, whose reply the caller reads after ``finish``
+        from what this returns, which is the connection; if ``finish`` fails, it must be disconnected.
+        """
+        call = ("EVALSHA", script.sha, 1, base, *args)
+        return self._patiently(0, lambda: self._send(call, then))
 
     def finish(self, sent: Any) -> Any:
         """Waits for the reply of a call that was begun. Raises as ``begin``."""
@@ -50,15 +60,33 @@ class SplitCalls:
             self.close()
             raise
 
+    def early(self, script: Script, base: str, args: Sequence[Arg]) -> Callable[[], Any]:
+        """Sends a script that only reads; returns the function that returns its reply, as ``run`` does.
+
+        Until it is called, the thread must make no other call with this client.
+        """
+        sent: Any = None
+        with contextlib.suppress(JobsError):
+            sent = self.begin(script, base, args)
+
+        def reply() -> Any:
+            if sent is not None:
+                with contextlib.suppress(JobsError):
+                    return self.finish(sent)
+            return self.run(script, base, args)
+
+        return reply
+
     def answered(self, connection: Any) -> None:
         """Records that a reply has just come by this connection, so that it need not be probed."""
         for one in self._local.held.values():
             if one[0] is connection:
                 one[1] = time.monotonic()
 
-    def _send(self, words: Sequence[Arg]) -> Any:
+    def _send(self, words: Sequence[Arg], then: Sequence[Arg] = ()) -> Any:
         connection = self._connection(key_of(words) if self.cluster else "")
-        connection.send_packed_command(packed(words), check_health=False)
+        line = packed(words) if not then else [b"".join((*packed(words), *packed(then)))]
+        connection.send_packed_command(line, check_health=False)
         return connection
 
     def _receive(self, sent: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hsejobs.control.findings import time_of
@@ -41,7 +43,7 @@ def test_what_is_no_span(text: str) -> None:
         parse_span(text, NOW)
 
 
-def job(**values: int) -> JobRecord:
+def job(**values: Any) -> JobRecord:
     return JobRecord(
         "a",
         "q",

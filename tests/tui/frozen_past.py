@@ -19,7 +19,7 @@ from tests.tui.frozen import NOW, Frozen, frozen_app
 from tests.tui.past import bucket, period
 
 MINUTE = 60_000
-#: The incident lasts from so many minutes ago to so many.
+#: The incident lasts from that many minutes ago to fewer minutes ago.
 BEGAN, ENDED = 42, 31
 REFUSED = "ConnectionRefused tcp <n>: connection refused"
 TIMEOUT = "timeout [red]no answer[/] within <n> s"

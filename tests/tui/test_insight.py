@@ -26,7 +26,7 @@ from tests.tui.test_gate import burst
 
 pytestmark = pytest.mark.anyio
 
-#: The incident lasts from so many minutes ago until so many; org-7 floods, and a new error occurs.
+#: The incident lasts from that many minutes ago until fewer; org-7 floods, and a new error occurs.
 BEGAN, ENDED, DEPLOY = 40, 30, 41
 REFUSED = "ConnectionRefused tcp <n>: connection refused"
 
@@ -58,7 +58,7 @@ class Scene:
     minute: int
 
     def clock(self, ago: int) -> str:
-        """The time of day so many minutes ago."""
+        """The time of day that many minutes ago."""
         at = datetime.fromtimestamp(self.minute / 1000 - ago * 60, UTC)
         return at.strftime("%H:%M")
 
