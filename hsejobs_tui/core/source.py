@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hsejobs.control import audit, families, history, views, why
 from hsejobs.control.filters import Filter
-from hsejobs.control.findings import Finder, Findings, SlowJob
 from hsejobs.control.search import Search
 from hsejobs.errors import JobNotFound, Refused
 from hsejobs.model import JobRecord, State
@@ -24,6 +23,9 @@ from hsejobs.store.write import Seen
 from hsejobs_tui.core import groups
 from hsejobs_tui.core.acting import actor_of
 from hsejobs_tui.core.options import Options
+
+if TYPE_CHECKING:
+    from hsejobs.control.findings import Findings, SlowJob
 
 #: Maximum number of hits kept for display; counting continues beyond it.
 HITS_KEPT = 5_000
@@ -232,12 +234,17 @@ class LiveSource:
 
     def findings(self, queues: Sequence[str], start: int, end: int) -> Findings:
         """What a span (ms) of these queues shows; see ``control.findings``."""
+        # Not needed for the first frame.
+        from hsejobs.control.findings import Finder
+
         return Finder(self.redis, self.options.prefix, self.actor).read(queues, start, end)
 
     def slowest(
         self, queues: Sequence[str], start: int, end: int, *, waiting: bool
     ) -> list[SlowJob]:
         """The jobs of a span (ms) that waited or ran longest."""
+        from hsejobs.control.findings import Finder
+
         finder = Finder(self.redis, self.options.prefix, self.actor)
         return finder.slowest(queues, start, end, waiting=waiting)
 

@@ -16,8 +16,10 @@ from hsejobs.store.periods import Period
 from hsejobs.store.registry import QueueInfo
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core.acting import acts_of
+from hsejobs_tui.core.options import DashboardUser
 from hsejobs_tui.screens.insight import Insight
 from hsejobs_tui.screens.queue import QueueView
+from tests.support.server import Server
 from tests.tui import past
 from tests.tui.conftest import SECRET, Stage
 from tests.tui.driving import settle, shows, text_of, until
@@ -230,7 +232,7 @@ async def test_the_report(scene: Scene) -> None:
         assert (path.parent / picture).exists()
 
 
-async def test_one_organization_sees_its_own_and_a_member_a_reason(scene: Scene) -> None:
+async def test_one_organization_sees_its_own(scene: Scene) -> None:
     app = scene.app(organization_id="org-7")
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await shows(pilot, "ORG org-7")
@@ -252,3 +254,34 @@ def test_nothing_else_is_imported_for_the_first_frame() -> None:
     """What only this screen needs is loaded with it."""
     source = Path(__file__).parents[2] / "hsejobs_tui" / "screens" / "insight.py"
     assert "incident" not in source.read_text()
+
+
+async def test_a_member_reads_why_not_and_a_browser_writes_no_file(scene: Scene) -> None:
+    member = DashboardUser("user-1", "member")
+    app = scene.app(organization_id="org-7", viewer=member)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await shows(pilot, "ORG org-7")
+        await pilot.press("4")
+        await shows(pilot, "this needs the role admin")
+    app = scene.app(viewer=DashboardUser("ann", "operator"))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await shows(pilot, "2 queues")
+        await pilot.press("4", "w")
+        await shows(pilot, "a browser cannot write a report")
+    assert not (scene.stage.home / "reports").exists()
+
+
+async def test_without_redis_the_figures_stay(scene: Scene, redis_server: Server) -> None:
+    app = scene.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await shows(pilot, "2 queues")
+        await pilot.press("4")
+        await shows(pilot, "ConnectionRef", "fail/m")
+        redis_server.stop()
+        await pilot.press("ctrl+r")
+        await shows(pilot, "STALE", "ConnectionRef", "fail/m")
+        await pilot.press("left", "b", "minus")
+        await shows(pilot, "STALE")
+        redis_server.start()
+        await pilot.press("ctrl+r")
+        await shows(pilot, "commands,")
