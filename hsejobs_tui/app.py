@@ -265,10 +265,12 @@ class JobsApp(App[None]):
             del self._commands[command]
 
     def _show(self, name: str) -> None:
+        view = self.view
+        place = view.insight() if view and name == "insight" else ListPlace(name)
         while len(self.screen_stack) > 1:
             self.pop_screen()
         if name != "overview":
-            self.open(ListPlace(name))
+            self.open(place)
         self.session.poll_soon()
 
     def do_earlier(self) -> None:

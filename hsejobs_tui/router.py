@@ -6,7 +6,7 @@ from importlib import import_module
 
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.screens.overview import Overview
-from hsejobs_tui.session.places import ListPlace, Place, QueuePlace
+from hsejobs_tui.session.places import InsightPlace, ListPlace, Place, QueuePlace
 
 #: Class names of the numbered screens, by command id.
 CLASSES = {
@@ -31,6 +31,10 @@ def screen_for(place: Place) -> View:
         screen = getattr(module, CLASSES[place.name])
         made: View = screen(place.row) if place.row else screen()
         return made
+    if isinstance(place, InsightPlace):
+        from hsejobs_tui.screens.insight import Insight
+
+        return Insight(place)
     if isinstance(place, QueuePlace):
         from hsejobs_tui.screens.queue import QueueView
 

@@ -41,6 +41,28 @@ def parse_moment(text: str, now_ms: int, name: str = "time") -> int:
         raise InvalidOption(name, _WRONG) from None
 
 
+def parse_span(text: str, now_ms: int, name: str = "time") -> tuple[int, int]:
+    """Parses ``03:00 to 03:10``, or a moment, whose two ends are the same; in ms.
+
+    An end that is a time of day alone is the first such time after the beginning. Raises InvalidOption.
+    """
+    first, separator, last = re.sub(r"\s+", " ", text.strip()).partition(" to ")
+    start = parse_moment(first, now_ms, name)
+    if not separator:
+        return start, start
+    if not last.strip():
+        raise InvalidOption(name, _WRONG)
+    clock = _CLOCK.fullmatch(last)
+    if clock is None or clock[1]:
+        end = parse_moment(last, now_ms, name)
+    else:
+        end = _on_day(clock, start)
+        end = min(now_ms, end if end > start else end + 86_400_000)
+    if start >= end:
+        raise InvalidOption(name, "must be a span whose beginning is before its end")
+    return start, end
+
+
 def _dated(word: str, name: str) -> int:
     try:
         # A `+` in an address is a space.

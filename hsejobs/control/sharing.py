@@ -32,10 +32,12 @@ def set_tenant(
     weight: int = KEEP,
     limit: int | None = KEEP,
     paused: bool = KEEP,
+    seen: QueueTenant | None = None,
 ) -> QueueTenant:
     """Sets what is given for an organization, keeps the rest, and returns how it stands afterwards.
 
-    See `Shares.set` for the values. Raises Forbidden, Refused and InvalidOption.
+    See `Shares.set` for the values. ``seen``: how it stood when the user decided. Raises Forbidden,
+    Refused, InvalidOption, and WrongState if its settings changed since.
     """
     acts.check("tenants set")
     given: dict[str, Any] = {"weight": weight, "limit": limit, "paused": paused}
@@ -48,7 +50,7 @@ def set_tenant(
         with acts.recorded(
             "tenants set", queue, where=where, organization_id=organization_id
         ) as record:
-            shares.set(queue, organization_id, **chosen, entry=record.packed)
+            shares.set(queue, organization_id, **chosen, seen=seen, entry=record.packed)
     return shares.get(queue, organization_id)
 
 

@@ -60,11 +60,19 @@ class QueueHistory:
         self._names: dict[int, Names] = {}
 
     def read(
-        self, wanted: Range, by: By | None = None, org: str | None = None
+        self,
+        wanted: Range,
+        by: By | None = None,
+        org: str | None = None,
+        *,
+        only: str | None = None,
+        brief: bool = False,
     ) -> list[tuple[int, Period]]:
         """A period for each step, with the busiest parts ``by``; with ``org``, that one's part alone.
 
-        Raises InvalidOption if no records of so short periods are kept for so long.
+        ``only``: that part of them. ``brief``: the counters of the parts alone, without their times and
+        samples and without the whole. Raises InvalidOption if no records of so short periods are kept
+        for so long.
         """
         stats, cursor = self.redis.batch(
             [
@@ -86,21 +94,21 @@ class QueueHistory:
             records += zip(starts, self._records(step, starts), strict=True)
             at = max(at, until)
         raw = range(max(at, last + 1, now - OLDEST_RAW), end)
-        part = By.ORG if org is not None else by
-        read = self._unpacked([one for one in records if one[1]], part, org)
+        part, name = (by, only) if org is None else (By.ORG, org)
+        read = self._unpacked([one for one in records if one[1]], part, name, brief)
         read += zip(raw, self.raw(raw, () if part is None else (part,), org), strict=True)
         return _in_steps(wanted, read)
 
     def _unpacked(
-        self, records: Sequence[tuple[int, bytes]], by: By | None, org: str | None
+        self, records: Sequence[tuple[int, bytes]], by: By | None, only: str | None, brief: bool
     ) -> list[tuple[int, Period]]:
-        """The periods with the parts of ``by`` that are the busiest of all of them."""
+        """The periods with the parts of ``by`` that are the busiest of all of them, or that one."""
         if by is None:
             return [(at, Period(whole_of(record))) for at, record in records]
         names = self.names({book_of(at) for at, _ in records})
         rows = [rows_of(record, names[book_of(at)], by) for at, record in records]
-        if org is not None:
-            chosen = {org}
+        if only is not None:
+            chosen = {only}
         else:
             ranks: Counter[str] = Counter()
             for found in rows:
@@ -109,9 +117,11 @@ class QueueHistory:
             chosen = {name for name, _ in ranks.most_common(MOST)}
         read: list[tuple[int, Period]] = []
         for (at, record), found in zip(records, rows, strict=True):
-            period = Period() if org is not None else Period(whole_of(record))
+            period = Period() if brief or only is not None else Period(whole_of(record))
             period.parts[by] = {
-                name: minute_of_row(row, by) for name, row in found.items() if name in chosen
+                name: minute_of_row(row, by, brief=brief)
+                for name, row in found.items()
+                if name in chosen
             }
             read.append((at, period))
         return read

@@ -163,6 +163,11 @@ def first_cursor(queue: str, status: State) -> str:
     return make_cursor(_place(queue, status, backwards), score, b"-")
 
 
+def cursor_before(queue: str, status: State, ms: int) -> str:
+    """A cursor before the first job of `completed` or `failed` that ended before ``ms`` (Redis time)."""
+    return make_cursor(_place(queue, status, True), b"%d" % (ms * 1000), b"-")
+
+
 def state_of_cursor(queue: str, cursor: str, states: Sequence[State]) -> State:
     """Which of the states the page belongs to that follows the cursor. Raises InvalidOption."""
     for status in states[:-1]:

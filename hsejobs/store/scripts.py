@@ -272,7 +272,7 @@ WINDOW = Script(
     ("state", "organization", "reverse", "offset", "limit", "anchor", "anchor_row", "errors"),
 )
 TENANTS = Script("tenants", ("cursor", "limit", "minutes", "newest"), ("organization",))
-TENANT_SET = Script("tenant_set", ("organization", "weight", "limit", "paused", "entry"))
+TENANT_SET = Script("tenant_set", ("organization", "weight", "limit", "paused", "seen", "entry"))
 WORKERS = Script("workers")
 UNKNOWN = Script("unknown", ("sample",))
 VERIFY = Script("verify", ("repair", "entry"), ("id", "organization"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hsejobs.errors import InvalidOption
+from hsejobs.errors import InvalidOption, WrongState
 from hsejobs.model import check_organization, whole_number
 from hsejobs.rates import MOST_AT_ONCE
 from hsejobs.store import keys, scripts
@@ -120,14 +120,15 @@ class Shares:
         weight: int = KEEP,
         limit: int | None = KEEP,
         paused: bool = KEEP,
+        seen: QueueTenant | None = None,
         entry: str = "",
     ) -> bool:
         """Sets what is given, and keeps the rest; returns whether that changed anything.
 
-        ``entry``: for the audit log.
+        ``seen``: how it stood when the user saw it; None for any. ``entry``: for the audit log.
 
         ``weight``: 1 to 1,000, 1 unless set. ``limit``: 1 to 1,000,000, or None for none of its own.
-        Raises InvalidOption.
+        Raises InvalidOption, and WrongState if its settings changed since it was seen.
         """
         name = _checked(organization_id)
         check_settings(weight=weight, limit=limit, paused=paused)
@@ -135,8 +136,14 @@ class Shares:
             "" if weight is KEEP else weight,
             "" if limit is KEEP else _NONE if limit is None else limit,
             "" if paused is KEEP else int(paused),
+            "" if seen is None else f"{seen.weight} {seen.limit or _NONE} {int(seen.paused)}",
         )
-        return bool(self.redis.run(scripts.TENANT_SET, self._base(queue), (name, *args, entry)))
+        changed = self.redis.run(scripts.TENANT_SET, self._base(queue), (name, *args, entry))
+        if changed < 0:
+            raise WrongState(
+                f"the settings of {name} changed since they were shown; check them", "changed"
+            )
+        return bool(changed)
 
     def _call(self, queue: str, cursor: str, newest: scripts.Arg, *organizations: str) -> list[Any]:
         args = (cursor, CHUNK, WINDOW, newest, *organizations)

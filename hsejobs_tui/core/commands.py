@@ -5,6 +5,7 @@ from __future__ import annotations
 from hsejobs_tui.core.command import APP, Command, Rights
 from hsejobs_tui.core.command_sets import (
     everywhere,
+    insight,
     job_screens,
     jobs,
     lists,
@@ -12,6 +13,7 @@ from hsejobs_tui.core.command_sets import (
     operations,
     others,
     queues,
+    tenants,
 )
 
 #: All commands, in the order of the help.
@@ -23,6 +25,8 @@ COMMANDS: tuple[Command, ...] = (
     *job_screens.COMMANDS,
     *queues.COMMANDS,
     *operations.COMMANDS,
+    *insight.COMMANDS,
+    *tenants.COMMANDS,
     *others.COMMANDS,
 )
 
@@ -36,6 +40,12 @@ _SHOWN = {
     "pageup": "PgUp",
     "home": "Home",
     "end": "End",
+    "left": "Left",
+    "right": "Right",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
     "down": "Down",
     "up": "Up",
     "enter": "Enter",

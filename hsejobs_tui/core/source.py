@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hsejobs.control import audit, families, history, views, why
 from hsejobs.control.filters import Filter
@@ -26,6 +26,9 @@ from hsejobs.store.write import Seen
 from hsejobs_tui.core import groups
 from hsejobs_tui.core.acting import actor_of
 from hsejobs_tui.core.options import Options
+
+if TYPE_CHECKING:
+    from hsejobs.control.findings import Findings, SlowJob
 
 #: Maximum number of hits kept for display; counting continues beyond it.
 HITS_KEPT = 5_000
@@ -231,17 +234,33 @@ class LiveSource:
         end: str | None = None,
         step: str | None = None,
         by: str | None = None,
-        marks: bool = True,
+        **limits: Any,
     ) -> history.History:
-        """What happened in these queues, and the marks; see ``control.history`` for the options.
+        """What happened in these queues, and the marks; see ``control.history.read`` for the options.
 
         Raises Refused if a session of one organization divides it, and InvalidOption.
         """
         moment = history.now(self.redis, self.options.prefix)
         wanted = history.span(moment, start, end, step)
         return history.read(
-            self.redis, self.options.prefix, queues, wanted, self.actor, by=by, marks=marks
+            self.redis, self.options.prefix, queues, wanted, self.actor, by=by, **limits
         )
+
+    def findings(self, queues: Sequence[str], start: int, end: int) -> Findings:
+        """What a span (ms) of these queues shows; see ``control.findings``."""
+        # Not needed for the first frame.
+        from hsejobs.control.findings import Finder
+
+        return Finder(self.redis, self.options.prefix, self.actor).read(queues, start, end)
+
+    def slowest(
+        self, queues: Sequence[str], start: int, end: int, *, waiting: bool
+    ) -> list[SlowJob]:
+        """The jobs of a span (ms) that waited or ran longest."""
+        from hsejobs.control.findings import Finder
+
+        finder = Finder(self.redis, self.options.prefix, self.actor)
+        return finder.slowest(queues, start, end, waiting=waiting)
 
     def past(self, queues: Sequence[str], wanted: Range, by: str | None = None) -> list[Series]:
         """The counters of these queues in a span, also divided, without marks.

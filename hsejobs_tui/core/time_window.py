@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hsejobs.control.moments import parse_moment
-
 _MINUTE = 60_000
 #: The lengths, by name, in ms.
 LENGTHS = {
@@ -48,9 +46,10 @@ class TimeWindow:
         """The window half its length earlier (-1) or later (1); at most until now."""
         return _ending(self.name, self.bounds(now)[1] + by * self.length // 2, now)
 
-    def around(self, text: str, now: int) -> TimeWindow:
-        """The window around a moment, as ``parse_moment`` reads it. Raises InvalidOption."""
-        return self.centered(parse_moment(text, now), now)
+    def covering(self, start: int, end: int, now: int) -> TimeWindow:
+        """The window around a span in ms, longer if it is too short for it."""
+        long_enough = (name for name in LENGTHS if LENGTHS[name] >= max(self.length, end - start))
+        return TimeWindow(next(long_enough, "30d")).centered((start + end) // 2, now)
 
     def centered(self, moment: int, now: int) -> TimeWindow:
         """The window around a moment in ms."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hsejobs.control.moments import parse_span
 from hsejobs.errors import JobsError
 from hsejobs_tui.dialogs.questions import Ask
 from hsejobs_tui.session.places import JobPlace
@@ -23,11 +24,18 @@ async def go_to_job(session: Session) -> None:
 
 async def go_to_time(session: Session) -> None:
     """Asks for a moment and moves the window of time around it."""
-    text = "Enter a time: 03:05, yesterday 14:00, 2026-07-01T03:05Z (UTC), or 3h for 3 hours ago."
+    text = (
+        "Enter a time: 03:05, yesterday 14:00, 2026-07-01T03:05Z (UTC), or 3h for 3 hours ago;\n"
+        "or a span: 03:00 to 03:10."
+    )
     wanted = await session.ask(Ask("Go to time", text))
     if not wanted:
         return
+    now = session.redis_now
     try:
-        session.show_window(session.window.around(wanted, session.redis_now))
+        start, end = parse_span(wanted, now)
+        session.moment = start, end
+        session.show_window(session.window.covering(start, end, now))
+        session.poll_soon()
     except JobsError as error:
         session.show_message(error)

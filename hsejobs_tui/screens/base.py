@@ -15,6 +15,7 @@ from textual.worker import Worker, WorkerState
 
 from hsejobs.wording import counted
 from hsejobs_tui.core.text import safe
+from hsejobs_tui.session.places import InsightPlace
 from hsejobs_tui.session.session import Session, session_of
 from hsejobs_tui.widgets.binds import bindings
 from hsejobs_tui.widgets.keys import Keys
@@ -79,6 +80,10 @@ class View(Screen[None]):
 
     async def poll(self) -> None:
         """Reads and shows the screen's own data; called after each poll of all queues."""
+
+    def insight(self) -> InsightPlace:
+        """What the Insight screen shows when it is opened from here."""
+        return InsightPlace()
 
     async def poll_slowly(self) -> None:
         """Reads what may be some seconds old, after the frame is drawn: here the circuits."""

@@ -19,7 +19,7 @@ from hsejobs_tui.core.text import duration, safe, short
 from hsejobs_tui.flows import queue_acts
 from hsejobs_tui.flows.job_acts import act_counted
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.session.places import JobPlace
+from hsejobs_tui.session.places import InsightPlace, JobPlace
 from hsejobs_tui.widgets.error_pane import ErrorPane, Shown
 from hsejobs_tui.widgets.rows import WIDE, Column, Row, Rows
 
@@ -239,6 +239,11 @@ class Failures(View):
     @property
     def group(self) -> Group | None:
         return self.shown.get(self.rows.key or "")
+
+    def insight(self) -> InsightPlace:
+        """Of the error under the cursor: whether it was there before."""
+        group = self.group
+        return InsightPlace(group.queue, "error", group.error) if group else InsightPlace()
 
     def do_open(self) -> None:
         """Opens the latest job of the group."""

@@ -20,6 +20,7 @@ from hsejobs_tui.core.source import HITS_KEPT, Hits
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.core.view import STATES
 from hsejobs_tui.screens.one_queue import OneQueue
+from hsejobs_tui.session.places import InsightPlace
 from hsejobs_tui.widgets.rows import Row
 
 #: The text of an empty list of a search.
@@ -47,6 +48,10 @@ class Finding(OneQueue):
         if not self.query_text:
             return None
         return merged(self.found) if self.state is None else self.found.get(self.state)
+
+    def insight(self) -> InsightPlace:
+        """Of this queue."""
+        return InsightPlace(self.queue)
 
     def excerpt(self, job_id: str) -> str:
         """The matching part of a hit's payload; '' if there is none."""

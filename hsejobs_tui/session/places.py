@@ -35,4 +35,16 @@ class JobPlace:
     job_id: str
 
 
-Place = ListPlace | QueuePlace | JobPlace
+@dataclass(frozen=True, slots=True)
+class InsightPlace:
+    """What happened in a queue (None: in all), or in one part of it.
+
+    ``division``: ``queue``, ``task``, ``error`` or ``tenant``; ``part``: its name, of an error its text.
+    """
+
+    queue: str | None = None
+    division: str = "queue"
+    part: str | None = None
+
+
+Place = ListPlace | QueuePlace | JobPlace | InsightPlace

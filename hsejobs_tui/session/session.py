@@ -56,6 +56,8 @@ class Session:
         self.depths = Depths()
         #: The window of time that all screens show.
         self.window = TimeWindow()
+        #: The moment or the span in ms that the user asked to see, until a screen has shown it.
+        self.moment: tuple[int, int] | None = None
         #: The circuits, as of the last slow read.
         self.circuits: list[Circuit] = []
         #: Why Redis cannot be read; None while it can be.

@@ -8,6 +8,9 @@ from typing import Any
 
 from textual.pilot import Pilot
 
+#: What a screen has set while it reads in the background.
+READS = ("_busy", "_load_busy", "_find_busy")
+
 
 def text_of(app: Any) -> str:
     """The content of the screen as text."""
@@ -37,7 +40,8 @@ async def settle(pilot: Pilot[Any]) -> None:
     for _ in range(1_000):
         await pilot.pause()
         # A screen that was just shown requests a poll in a separate message.
-        quiet = quiet + 1 if app.settled and app.screen.is_mounted else 0
+        reads = any(getattr(app.screen, name, False) for name in READS)
+        quiet = quiet + 1 if app.settled and app.screen.is_mounted and not reads else 0
         if quiet == 3:
             return
         await asyncio.sleep(0.01)

@@ -10,7 +10,7 @@ from hsejobs_tui.core.event_list import EventFilter, Happened
 from tests.support.waiting import redis_ms
 from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, text_of, until
-from tests.tui.past import fail
+from tests.tui.failed_past import fail
 
 EVENTS = keys.of(keys.base("t", "mail"), "events")
 

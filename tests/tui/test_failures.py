@@ -11,7 +11,7 @@ from hsejobs_tui.core.source import LiveSource
 from tests.support.waiting import redis_ms
 from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, text_of, until
-from tests.tui.past import errors, fail, mark
+from tests.tui.failed_past import errors, fail, mark
 
 KEY_ERROR, REFUSED = "KeyError: <text>", "ConnectionRefused: <n>"
 SIZES = [(80, 24), (120, 36), (200, 50)]

@@ -13,7 +13,7 @@ from hsejobs_tui.screens.queue import QueueView
 from tests.support.server import Server
 from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, text_of, until
-from tests.tui.past import fail
+from tests.tui.failed_past import fail
 from tests.tui.test_gate import burst
 
 HOSTILE = "[red]no[/] \u202eevil"

@@ -13,7 +13,7 @@ from hsejobs.watch.alerts import Reading, Watch, judge
 from tests.support.waiting import redis_ms
 from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, text_of, until
-from tests.tui.past import mark
+from tests.tui.failed_past import mark
 
 CIRCUIT = "webhook:org-1:hooks.example.com:443"
 SIZES = [(80, 24), (120, 36), (200, 50)]

@@ -1,0 +1,230 @@
+"""What a span of time shows: its totals, the errors that began in it, whom it was about, what was slow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from hsejobs.control import history, views
+from hsejobs.control.actors import Actor
+from hsejobs.model import JobRecord, State, iso_time
+from hsejobs.store.client import RedisClient
+from hsejobs.store.minutes import Minute
+from hsejobs.store.pages import cursor_before
+from hsejobs.store.periods import RETENTION, By
+from hsejobs.store.read import JobReader
+
+#: The shortest time before a span with which it is compared, in ms.
+LEAST_BEFORE = 3_600_000
+#: Jobs that are read of each queue and state to find the slowest, and how many of these are kept.
+READ_OF_EACH, SLOWEST = 1_000, 10
+_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorChange:
+    """A group of errors: failures and retries in the span, and in a time of ``before_ms`` right before it."""
+
+    queue: str
+    code: str
+    text: str
+    count: int
+    before: int
+    before_ms: int
+
+    @property
+    def began(self) -> bool:
+        """Whether it occurred in the span and not before."""
+        return self.count > 0 and self.before == 0
+
+    def expected(self, length: int) -> float:
+        """How many there would have been in ``length`` ms at the rate of the time before."""
+        return self.before * length / self.before_ms if self.before_ms else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One tenant's, task's or queue's counters in the span. ``name`` '': jobs of no organization."""
+
+    name: str
+    counters: Minute
+
+
+@dataclass(frozen=True, slots=True)
+class SlowJob:
+    """A job of the span with its time in ms; ``over``: whether that time has ended."""
+
+    job: JobRecord
+    ms: int
+    over: bool
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a span shows. ``start`` and ``end`` in ms; ``before``: the same length of time before it."""
+
+    start: int
+    end: int
+    whole: Minute = field(default_factory=Minute)
+    before: Minute = field(default_factory=Minute)
+    errors: list[ErrorChange] = field(default_factory=list)
+    tenants: list[Part] = field(default_factory=list)
+
+    @property
+    def length(self) -> int:
+        """The length in ms."""
+        return self.end - self.start
+
+
+class Finder:
+    """Reads findings as one actor may see them. Methods raise Forbidden, InvalidOption, RedisUnavailable."""
+
+    def __init__(self, client: RedisClient, prefix: str, actor: Actor) -> None:
+        self.redis, self.prefix, self.actor = client, prefix, actor
+
+    def read(self, queues: Sequence[str], start: int, end: int) -> Findings:
+        """The findings of a span. It is widened to the steps that are kept for so long."""
+        now = history.now(self.redis, self.prefix)
+        oldest = now - RETENTION[60] * 1000
+        length = end - start
+        early = max(oldest, start - max(LEAST_BEFORE, length))
+        found = Findings(start, end)
+        divided = self.actor.organization_id is None
+        by_error = self._history(queues, early, end, now, By.ERROR) if divided else None
+        whole = self._history(queues, early, end, now, None)
+        found.start, found.end = _within(whole, start, end)
+        found.before = _sum(
+            minute
+            for one in whole.series
+            for at, minute in one.points
+            if found.start - found.length <= at < found.start
+        )
+        found.whole = _sum(_points(whole, found.start, found.end))
+        if by_error is not None:
+            found.errors = _errors(by_error, found.start, found.end, early)
+            found.tenants = self.parts(queues, found.start, found.end, By.ORG)
+        return found
+
+    def parts(self, queues: Sequence[str], start: int, end: int, by: By) -> list[Part]:
+        """The counters of each part of a span, those with the most jobs added or ended first."""
+        now = history.now(self.redis, self.prefix)
+        read = self._history(queues, start, end, now, by)
+        sums: dict[str, Minute] = {}
+        for one in read.series:
+            total = sums.setdefault(one.name or "", Minute())
+            for at, minute in one.points:
+                if start <= at < end:
+                    total.added += minute.added
+                    total.completed += minute.completed
+                    total.failed += minute.failed
+                    total.retried += minute.retried
+                    total.run_us += minute.run_us
+        parts = [Part(name, minute) for name, minute in sums.items()]
+        return sorted(parts, key=lambda one: -max(one.counters.added, one.counters.ended))
+
+    def _history(
+        self, queues: Sequence[str], start: int, end: int, now: int, by: By | None
+    ) -> history.History:
+        wanted = history.span(now, iso_time(start), iso_time(min(end, now)))
+        return history.read(self.redis, self.prefix, queues, wanted, self.actor, by=by, marks=False)
+
+    def slowest(
+        self, queues: Sequence[str], start: int, end: int, *, waiting: bool
+    ) -> list[SlowJob]:
+        """The jobs that waited (or ran) longest and ended in the span, or still do, the slowest first.
+
+        Of each queue and state, the newest ``READ_OF_EACH`` of the span are looked at.
+        """
+        reader = JobReader(self.redis, self.prefix)
+        found: list[SlowJob] = []
+        for queue in queues:
+            now = reader.now(queue)
+            state = State.WAITING if waiting else State.ACTIVE
+            for job in self._page(reader, queue, state, None, 50):
+                began = job.created_at if waiting else job.processed_at or now
+                if began < end:
+                    found.append(SlowJob(job, max(0, now - began), False))
+            for state in (State.COMPLETED, State.FAILED):
+                for job in self._ended(reader, queue, state, start, end):
+                    ms = time_of(job, waiting=waiting)
+                    if ms is not None:
+                        found.append(SlowJob(job, ms, True))
+            found = sorted(found, key=lambda one: -one.ms)[:SLOWEST]
+        return [SlowJob(views.hidden(one.job, self.actor), one.ms, one.over) for one in found]
+
+    def _ended(
+        self, reader: JobReader, queue: str, state: State, start: int, end: int
+    ) -> Iterable[JobRecord]:
+        cursor: str | None = cursor_before(queue, state, end)
+        for _ in range(READ_OF_EACH // _PAGE):
+            page = reader.page(
+                queue,
+                state,
+                limit=_PAGE,
+                cursor=cursor,
+                organization_id=self.actor.organization_id,
+                payload_bytes=0,
+                errors=1,
+            )
+            for job in page.jobs:
+                if (job.finished_at or 0) < start:
+                    return
+                yield job
+            cursor = page.next
+            if cursor is None:
+                return
+
+    def _page(
+        self, reader: JobReader, queue: str, state: State, cursor: str | None, limit: int
+    ) -> list[JobRecord]:
+        org = self.actor.organization_id
+        return reader.page(
+            queue,
+            state,
+            limit=limit,
+            cursor=cursor,
+            organization_id=org,
+            payload_bytes=0,
+            errors=1,
+        ).jobs
+
+
+def time_of(job: JobRecord, *, waiting: bool) -> int | None:
+    """How long an ended job waited for its first attempt, or how long its last one ran, in ms."""
+    if job.processed_at is None:
+        return None
+    if waiting:
+        # Later attempts begin after a backoff, which is no waiting.
+        return max(0, job.processed_at - job.created_at) if job.attempts_made <= 1 else None
+    return None if job.finished_at is None else max(0, job.finished_at - job.processed_at)
+
+
+def _points(read: history.History, start: int, end: int) -> Iterable[Minute]:
+    return (minute for one in read.series for at, minute in one.points if start <= at < end)
+
+
+def _sum(minutes: Iterable[Minute]) -> Minute:
+    total = Minute()
+    for one in minutes:
+        total += one
+    return total
+
+
+def _within(read: history.History, start: int, end: int) -> tuple[int, int]:
+    """The span in whole steps of what was read."""
+    first = start - (start - read.start) % read.step
+    return first, max(first + read.step, end + (read.start - end) % read.step)
+
+
+def _errors(read: history.History, start: int, end: int, early: int) -> list[ErrorChange]:
+    """The groups of the span: those that began in it first, then by their number."""
+    found = []
+    for one in read.series:
+        code, _, text = (one.name or "").partition(" ")
+        counts = [(at, minute.failed + minute.retried) for at, minute in one.points]
+        here = sum(count for at, count in counts if start <= at < end)
+        before = sum(count for at, count in counts if at < start)
+        if here:
+            known = max(read.step, start - max(early, read.start))
+            found.append(ErrorChange(one.queue, code, text, here, before, known))
+    return sorted(found, key=lambda one: (not one.began, -one.count))

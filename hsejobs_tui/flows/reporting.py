@@ -1,0 +1,34 @@
+"""Writing the report of a span: gather, write, say where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hsejobs.errors import JobsError
+from hsejobs_tui.session.session import Session
+
+
+async def write_report(session: Session, queues: Sequence[str], start: int, end: int) -> None:
+    """Writes the report of these queues from ``start`` to ``end`` (ms) and shows its path."""
+    from hsejobs.control import incident
+
+    if session.options.viewer is not None:
+        # The file would be on the server, out of the reader's reach.
+        session.show_message("a browser cannot write a report: use hsejobs tui", bad=True)
+        return
+    source, options = session.source, session.options
+
+    def write() -> str:
+        found = incident.gather(
+            source.redis, options.prefix, queues, start, end, source.actor, source.infos
+        )
+        return str(incident.write(options.home, found))
+
+    try:
+        path = await session.do(write)
+    except JobsError as error:
+        session.show_message(error)
+    except OSError as error:
+        session.show_message(f"the report cannot be written: {error.strerror}", bad=True)
+    else:
+        session.show_message(f"wrote {path}")

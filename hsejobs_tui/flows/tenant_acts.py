@@ -1,0 +1,94 @@
+"""Acts on a tenant: hold it or let it go, set its weight and its limit; bound to what was shown."""
+
+from __future__ import annotations
+
+from hsejobs.control import sharing
+from hsejobs.control.sharing import KEEP, QueueTenant
+from hsejobs.errors import JobsError
+from hsejobs.wording import counted
+from hsejobs_tui.core.tenants import TenantRow
+from hsejobs_tui.core.text import safe
+from hsejobs_tui.session.session import Session
+
+
+async def hold(session: Session, row: TenantRow) -> bool:
+    """Lets a tenant go where it is held, or else holds it in all queues of the row; whether it tried.
+
+    There is no question, as nothing is lost: its jobs stay where they are, and the same key undoes it.
+    """
+    if (owner := _owner(session, row)) is None:
+        return False
+    held = row.held
+    queues = held or list(row.now)
+    done, failed = await _set(
+        session, owner, {queue: row.now[queue] for queue in queues}, paused=not held
+    )
+    if done:
+        waiting = sum(row.now[queue].waiting for queue in done)
+        where = ", ".join(done)
+        text = (
+            f"let {safe(owner, 40)} go in {where}"
+            if held
+            else f"holds {safe(owner, 40)} in {where}: {counted(waiting, 'waiting job')} stay; H lets it go"
+        )
+        session.show_message(text)
+    _report(session, failed)
+    return True
+
+
+async def edit(session: Session, row: TenantRow) -> bool:
+    """Asks for weight and limit and sets them in all queues of the row; whether it tried."""
+    from hsejobs_tui.dialogs.tenant import TenantSettings
+
+    if (owner := _owner(session, row)) is None:
+        return False
+    where = ", ".join(row.now)
+    answer = await session.ask(TenantSettings(owner, where, row.weight, row.limit))
+    if answer is None:
+        return False
+    weight, limit = answer
+    done, failed = await _set(session, owner, row.now, weight=weight, limit=limit)
+    if done:
+        session.show_message(f"set {safe(owner, 40)} in {', '.join(done)}")
+    _report(session, failed)
+    return True
+
+
+def _owner(session: Session, row: TenantRow) -> str | None:
+    if row.organization_id is None:
+        session.show_message("jobs of no organization have no settings", bad=True)
+        return None
+    if not row.now:
+        session.show_message("it has no job and no settings in a queue now", bad=True)
+        return None
+    return row.organization_id
+
+
+async def _set(
+    session: Session,
+    owner: str,
+    queues: dict[str, QueueTenant],
+    *,
+    weight: int = KEEP,
+    limit: int | None = KEEP,
+    paused: bool = KEEP,
+) -> tuple[list[str], list[tuple[str, JobsError]]]:
+    """Sets it queue by queue; returns the queues where that succeeded, and the others with why not."""
+    done: list[str] = []
+    failed: list[tuple[str, JobsError]] = []
+    for queue, seen in queues.items():
+        try:
+            await session.do(
+                lambda queue=queue, seen=seen: sharing.set_tenant(
+                    session.acts, queue, owner, weight=weight, limit=limit, paused=paused, seen=seen
+                )
+            )
+            done.append(queue)
+        except JobsError as error:
+            failed.append((queue, error))
+    return done, failed
+
+
+def _report(session: Session, failed: list[tuple[str, JobsError]]) -> None:
+    for queue, error in failed:
+        session.show_message(f"{queue}: {session.explain(error)}", bad=True)
