@@ -21,6 +21,7 @@ from hsejobs_tui.core.text import clock, duration, safe
 from hsejobs_tui.core.view import LOOK, kind, kind_of, timeline
 from hsejobs_tui.flows.job_acts import act
 from hsejobs_tui.screens.base import View
+from hsejobs_tui.session.places import JobPlace, Place
 from hsejobs_tui.widgets.jsontree import JsonTree
 
 
@@ -50,6 +51,10 @@ class JobView(View):
     def on_mount(self) -> None:
         """Focuses the body, so that arrow keys scroll."""
         self.query_one("#job").focus()
+
+    @property
+    def place(self) -> Place:
+        return JobPlace(self.queue, self.job_id)
 
     def head(self) -> Text:
         name = Text(f"{self.queue} / {safe(self.job_id, 60)}")

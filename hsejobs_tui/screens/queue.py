@@ -19,7 +19,7 @@ from hsejobs_tui.core.text import one_line, safe
 from hsejobs_tui.core.view import AHEAD, LOOK, STATES, kind, remark, when
 from hsejobs_tui.flows.job_acts import act, act_counted
 from hsejobs_tui.screens.finding import EMPTY, Finding
-from hsejobs_tui.session.places import JobPlace, QueuePlace
+from hsejobs_tui.session.places import JobPlace, Place, QueuePlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 from hsejobs_tui.widgets.typing import Line
 
@@ -60,6 +60,10 @@ class QueueView(Finding):
     @property
     def queue(self) -> str:
         return self._queue
+
+    @property
+    def place(self) -> Place:
+        return QueuePlace(self.queue, self.state, self.query_text)
 
     @property
     def cleaned(self) -> State:

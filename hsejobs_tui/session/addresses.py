@@ -151,12 +151,10 @@ def _window(query: dict[str, str], now: int) -> TimeWindow:
     begin, end = query.get("from"), query.get("to")
     if begin is None and end is None:
         return LIVE
-    if begin is None:
-        raise InvalidOption("from", "must be given with to")
-    if end is None and begin.removeprefix("-") in LENGTHS:
+    if end is None and begin is not None and begin.removeprefix("-") in LENGTHS:
         return TimeWindow(begin.removeprefix("-"))
-    start = parse_moment(begin, now, "from")
     until = now if end is None else parse_moment(end, now, "to")
+    start = until - LIVE.length if begin is None else parse_moment(begin, now, "from")
     if start >= until:
         raise InvalidOption("from", "must be a time before to")
     return TimeWindow.holding(start, until, now)

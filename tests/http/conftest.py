@@ -87,3 +87,10 @@ def running(folder: Path, *words: str, **env: str) -> Iterator[Shim]:
 def shim(redis_url: str, tmp_path: Path) -> Iterator[Shim]:
     with running(tmp_path) as found:
         yield found
+
+
+@pytest.fixture
+def few(redis_url: str, tmp_path: Path) -> Iterator[Shim]:
+    """A shim that allows two views at once."""
+    with running(tmp_path, JOBS_HTTP_VIEWERS="2") as found:
+        yield found
