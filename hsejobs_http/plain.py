@@ -93,10 +93,10 @@ async def show_queue(request: Request, queue: str) -> Response:
     return await _page(request, lambda session: _queue(session, _around(request), queue))
 
 
-@router.get("/{queue}/jobs/{job_id}")
-async def show_job(request: Request, queue: str, job_id: str) -> Response:
+@router.get("/{queue}/jobs/{job}")
+async def show_job(request: Request, queue: str, job: str) -> Response:
     """Shows a job: its state, why it is there, its error."""
-    return await _page(request, lambda session: _job(session, _around(request), queue, job_id))
+    return await _page(request, lambda session: _job(session, _around(request), queue, job))
 
 
 @router.post("/{queue}/{act}")
@@ -119,15 +119,17 @@ async def act_on_queue(request: Request, queue: str, act: str) -> Response:
         return await _page(request, done)
 
 
-@router.post("/{queue}/jobs/{job_id}/retry")
-async def retry_job(request: Request, queue: str, job_id: str) -> Response:
+@router.post("/{queue}/jobs/{job}/retry")
+async def retry_job(request: Request, queue: str, job: str) -> Response:
     """Retries a failed job, if it has not changed since its page was made."""
-    form = await _form(request)
+    version = (await _form(request)).get("version")
+    if not version:
+        raise Problem(422, "invalid_option", "version: must be that of the job on the page")
 
     def done(session: _Session) -> Response:
-        _read(session, queue, job_id)
-        session.acts.one("retry", queue, job_id, form.get("version", ""))
-        return _job(_session(request), _around(request, "retried"), queue, job_id)
+        _read(session, queue, job)
+        session.acts.one("retry", queue, job, version)
+        return _job(_session(request), _around(request, "retried"), queue, job)
 
     return await _page(request, done)
 

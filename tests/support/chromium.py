@@ -200,10 +200,9 @@ def chromium(folder: Path) -> Iterator[Chromium]:
     )
     try:
         found = folder / "DevToolsActivePort"
-        lines = wait_until(
-            lambda: found.exists() and found.read_text().split("\n")[:2], 60, "the browser"
-        )
-        address = f"ws://127.0.0.1:{lines[0]}{lines[1]}"
+        # Two lines: the port, and the path of the browser's own socket.
+        wait_until(lambda: found.exists() and "\n/" in found.read_text(), 60, "the browser")
+        address = "ws://127.0.0.1:" + found.read_text().replace("\n", "")
         with connect(address, proxy=None, max_size=None) as socket:
             yield Chromium(socket)
     finally:
