@@ -86,7 +86,7 @@ def address_in(scope: Any) -> str:
 def after_login(address: str) -> str:
     """Returns an address to go to after the login: this one, if it is a page of the dashboard.
 
-    It is written anew from what was read, so that nothing else in it can lead elsewhere.
+    It is written again from what was read, so that nothing else in it can lead elsewhere.
     """
     path, _, query = address.partition("?")
     given = parse_qs(query, max_num_fields=20) if len(query) <= LONGEST else {}

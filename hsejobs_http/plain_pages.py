@@ -17,7 +17,7 @@ from hsejobs.wording import counted
 from hsejobs_http.pages import PLAIN, html_page
 from hsejobs_http.problems import Problem
 from hsejobs_tui.core.alerts import LEVELS, Alert
-from hsejobs_tui.core.text import clock, duration, one_line, safe
+from hsejobs_tui.core.text import clock, duration, safe
 from hsejobs_tui.core.view import kind, when
 from hsejobs_tui.session.addresses import ROOT, address_of
 from hsejobs_tui.session.places import JobPlace, ListPlace, Place, QueuePlace
@@ -71,7 +71,8 @@ def queues_page(around: Around, seen: Snapshot, alerts: Sequence[Alert]) -> HTML
         f"<li><a href='{around.link(f'/{one.name}')}'><b>{escape(one.name)}</b></a> {_state(one)}</li>"
         for one in ordered
     )
-    body = f"<h1>Queues</h1>{_alerts(around, alerts)}<h2>State</h2><ul>{rows or '<li>No queues.</li>'}</ul>"
+    rows = rows or "<li>There are no queues.</li>"
+    body = f"<h1>Queues</h1>{_alerts(around, alerts, seen)}<h2>State</h2><ul>{rows}</ul>"
     title = f"({len(alerts)}) Jobs" if alerts else "Jobs"
     return _page(around, body, seen.now, title, ListPlace("overview"), again=True)
 
@@ -94,7 +95,7 @@ def queue_page(
         buttons += f"<p class=dim>Retries those that had failed by {clock(seen.now)} UTC.</p>"
     own = [one for one in alerts if one.queue == queue]
     body = (
-        f"<h1>{escape(queue)}</h1><p>{_state(stats)}</p>{buttons}{_alerts(around, own)}"
+        f"<h1>{escape(queue)}</h1><p>{_state(stats)}</p>{buttons}{_alerts(around, own, seen)}"
         f"<h2>Failed, newest first</h2><ul>{''.join(_failed(around, one, seen.now) for one in failed)}"
         f"{'' if failed else '<li>No job has failed.</li>'}</ul>"
     )
@@ -103,11 +104,11 @@ def queue_page(
 
 def job_page(around: Around, job: JobRecord, now: int, *, may_retry: bool) -> HTMLResponse:
     """Returns the page of a job, which is masked already."""
-    cause = f"{kind(job)}: {safe(job.failed_reason, 2_000)}" if job.failed_reason else None
+    cause = _error(job, 2_000)
     facts = {
         "state": job.status.value,
         "why": why.line(job.why) if job.why is not None else None,
-        "error": cause,
+        "error": cause or None,
         "task": job.name,
         "organization": job.organization_id,
         "attempts": f"{job.attempts_made} of {job.attempts}",
@@ -132,6 +133,8 @@ def job_page(around: Around, job: JobRecord, now: int, *, may_retry: bool) -> HT
 def error_page(around: Around, problem: Problem) -> HTMLResponse:
     """Returns a page that says what is wrong; while Redis does not answer, it tries again."""
     body = f"<h1>Jobs</h1><p class=wrong>{escape(safe(problem.detail))}</p>"
+    if problem.status == 503:
+        body += f"<p>This page tries again every {AGAIN} seconds.</p>"
     page = _page(around, body, 0, "Jobs", ListPlace("overview"), again=problem.status == 503)
     page.status_code = problem.status
     page.headers.update(problem.headers)
@@ -161,44 +164,55 @@ def _button(around: Around, path: str, label: str, **fields: str) -> str:
 
 
 def _state(one: QueueStats) -> str:
-    words = [f"<span class=paused>paused, {one.waiting:,} waiting</span>"] if one.is_paused else []
-    if not one.is_paused:
-        words.append(f"{one.waiting:,} waiting")
-    words.append(f"{one.active:,} running")
-    if one.delayed:
-        words.append(f"{one.delayed:,} delayed")
-    words.append(
-        f"<span class=failed>{one.failed:,} failed</span>" if one.failed else "none failed"
+    """The queue's counts that are not 0, and whether anything works on it."""
+    counts = (
+        ("paused" if one.is_paused else "waiting", one.waiting),
+        ("active", one.active),
+        ("delayed", one.delayed),
+        ("failed", one.failed),
+        ("completed", one.completed),
     )
-    words.append(f"{one.completed:,} completed")
+    words = [f"<span class={name}>{count:,} {name}</span>" for name, count in counts if count]
+    if one.is_paused and not one.waiting:
+        words.insert(0, "<span class=paused>paused</span>")
     if one.oldest_waiting:
         words.append(f"oldest {duration(one.oldest_waiting)}")
     last = one.window()
     if last.judged:
         words.append(f"{100 * last.failure_ratio:.0f} % fail")
-    words.append(counted(one.consumers, "worker process", "worker processes"))
+    if not one.consumers:
+        words.append("no worker" if words else "<span class=dim>no jobs, no worker</span>")
+    elif not words:
+        words.append("<span class=dim>no jobs</span>")
     return ", ".join(words)
 
 
-def _alerts(around: Around, alerts: Sequence[Alert]) -> str:
+def _alerts(around: Around, alerts: Sequence[Alert], seen: Snapshot) -> str:
     if not alerts:
         return "<p>No alerts.</p>"
-    rows = "".join(
-        f"<li><span class={one.level}>{one.level}</span> {escape(one.queue)}: {escape(safe(one.what, 300))}"
-        f"{f', since {clock(one.since)} UTC' if one.since else ''}</li>"
-        for one in alerts
-    )
-    return f"<h2>{counted(len(alerts), 'alert')}</h2><ul>{rows}</ul>"
+    rows = []
+    for one in alerts:
+        known = one.queue in seen.infos
+        name = escape(one.queue)
+        queue = f"<a href='{around.link(f'/{one.queue}')}'>{name}</a>" if known else name
+        since = f", for {duration(max(0, seen.now - one.since))}" if one.since else ""
+        what = escape(safe(one.what, 300))
+        rows.append(f"<li><span class={one.level}>{one.level}</span> {queue}: {what}{since}</li>")
+    return f"<h2>{counted(len(alerts), 'alert')}</h2><ul>{''.join(rows)}</ul>"
 
 
 def _failed(around: Around, job: JobRecord, now: int) -> str:
     link = around.link(f"/{job.queue}/jobs/{_id(job)}")
-    error = escape(one_line(job.failed_reason or "", 200))
     return (
         f"<li><a href='{link}'>{escape(safe(job.id, 200))}</a>"
-        f" <span class=dim>{escape(when(job, now))}</span><br>"
-        f"<span class=failed>{escape(safe(kind(job), 60))}</span> {error}</li>"
+        f" <span class=dim>{escape(when(job, now))}</span><br>{escape(_error(job, 200))}</li>"
     )
+
+
+def _error(job: JobRecord, length: int) -> str:
+    """The job's error with its kind first; '' for none."""
+    text, first = safe(job.failed_reason or "", length), safe(kind(job), 60)
+    return text if not text or text.startswith(first) else f"{first}: {text}"
 
 
 def _id(job: JobRecord) -> str:

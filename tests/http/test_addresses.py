@@ -197,7 +197,7 @@ def test_an_address_that_the_session_may_not_see_is_as_one_of_nothing(shim: Shim
             shows(socket, f'"address": "{PATH}/alerts"')
 
 
-def test_an_operator_gets_the_place_of_a_member(few: Shim) -> None:
+def test_an_operator_gets_the_place_of_a_member(few: Shim, browser: Chromium) -> None:
     with view(few, token()) as first, view(few, token(user="bob")) as second:
         shows(first, "email")
         shows(second, "email")
@@ -205,6 +205,12 @@ def test_an_operator_gets_the_place_of_a_member(few: Shim) -> None:
         refused = few.client.get(f"{PATH}/view", headers=cookie(token(user="eve")))
         assert (refused.status_code, refused.json()["code"]) == (503, "too_many_viewers")
         assert "close one" in refused.json()["detail"]
+        page = browser.page()
+        page.open(f"{few.url}{PATH}/email")
+        log_in(page, token(user="eve"))
+        page.until(lambda: "your organization has 2 views open" in text_of(page), "the reason")
+        page.run("document.querySelector('.ended a:last-child').click()")
+        page.at(f"{PATH}/plain/email")
         with view(few, token("operator", None)) as operator:
             shows(operator, "email")
             shows(second, "an operator needed the place")

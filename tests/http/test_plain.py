@@ -87,7 +87,7 @@ def test_an_operator_pauses_and_retries_what_the_page_showed(phone: Phone) -> No
     assert "script-src" not in policy
     paused = phone.press(phone.get("/email"), "Pause")
     assert "email is paused" in paused.text
-    assert "paused, 0 waiting" in paused.text
+    assert "<span class=paused>paused</span>, <span class=failed>2 failed</span>" in paused.text
     page = phone.get("/email")
     assert "&lt;b&gt;no&lt;/b&gt;" in page.text
     assert "\u202e" not in page.text

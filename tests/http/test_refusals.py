@@ -179,7 +179,7 @@ def test_views_are_shared_out_fairly(tmp_path: Path) -> None:
         lost = taken[-1][1]
         return lost.who.user_id if lost else ""
 
-    assert [take("member", "a", f"u{n}") for n in range(4)] == [""] * 4
+    assert [take("member", "a", f"u{n}") for n in range(40)].count("") == 4
     reason = take("admin", "a", "u4")
     assert "your organization has 4 views open" in reason
     assert "/api/jobs/dashboard/plain" in reason
