@@ -183,7 +183,7 @@ class JobConsumer(WorkerSupervision):
             # A process may have been killed, and a thread may wait for Redis, after its job had ended and
             # before that was written.
             unwritten = [] if slot.abandoned else slot.unwritten()
-            self.maintenance.release_slot(slot)
+            self.maintenance.release_slot(slot, dead=True)
             if running is not None:
                 self.maintenance.release_jobs([(running.id, running.token)])
             if unwritten:

@@ -14,12 +14,16 @@ from hsejobs.store.client import RedisClient
 WAIT = 2.0
 
 
-def wait(client: RedisClient, bell: str, stop_flag: Any) -> None:
-    """Waits until the doorbell rings, for two seconds, or until the consumer stops."""
-    connection = None
+def wait(client: RedisClient, bell: str, stop_flag: Any, waiting: Any = None) -> None:
+    """Waits until the doorbell rings, for two seconds, or until the consumer stops.
+
+    ``waiting``: the connection on which the wait was sent already.
+    """
+    connection = waiting
     try:
-        connection = client.blocking(bell)
-        connection.send_command("BLPOP", bell, f"{WAIT:g}")
+        if connection is None:
+            connection = client.blocking(bell)
+            connection.send_command("BLPOP", bell, f"{WAIT:g}")
         poller = select.poll()
         poller.register(connection._sock.fileno(), select.POLLIN)
         poller.register(stop_flag._r, select.POLLIN)

@@ -167,14 +167,19 @@ class Maintenance:
                 self.consumer.deadline_passed(slot, running, now)
 
     def release_slot(
-        self, slot: Slot, *, finished: bool = True, behind: Running | None = None
+        self,
+        slot: Slot,
+        *,
+        finished: bool = True,
+        behind: Running | None = None,
+        dead: bool = False,
     ) -> None:
         """Queues the writes for a slot: its finished outcomes (if ``finished``), and the release of
         jobs that it has not started, or that it is about to receive. Does nothing if ``behind`` is
-        given and no longer runs.
+        given and no longer runs. ``dead``: its worker has ended, or the consumer is about to.
         """
         done, unbegun = slot.reclaim(finished=finished, behind=behind)
-        token = slot.recall(behind=behind)
+        token = slot.recall(behind=behind, dead=dead)
         lease = self.settings.lease_ms
         if done:
             pairs = [(one.id, one.token) for one in done]
@@ -182,7 +187,7 @@ class Maintenance:
         if unbegun:
             self.release_jobs(unbegun)
         if token:
-            self.pending.add(lambda: self.work.recall(token, lease), (), lease)
+            self.pending.add(lambda: self.work.recall(token, lease, once=not dead), (), lease)
 
     def release_jobs(self, jobs: list[tuple[str, str]]) -> None:
         """Queues the release of jobs that this consumer will not finish, as (id, token): they keep their

@@ -6,8 +6,12 @@ a job turns out slow, it takes back the jobs that were not started and writes th
 that were finished. A lock decides which of the two owns a job.
 
 The slot has room for two batches: the one that the worker runs, and the one before, while its
-outcomes are on their way. The batch after it is claimed meanwhile: its jobs are not known here
-before the reply is read, so the slot has the token of that claim, by which they can be given back.
+outcomes are on their way. The jobs of a claim are not known here before its reply is read, so the slot
+has the claim's token, by which they can be given back: while the batch after is claimed ahead, and
+while the worker waits for a claim.
+
+A worker process may be killed between any two writes here: each leaves memory that can be read, and in
+which no job is missing.
 """
 
 from __future__ import annotations
@@ -27,10 +31,10 @@ HELD_SIZE, DONE_SIZE = 24_576, 40_960
 # which half of the memory it has
 _HEAD = struct.Struct("<HHHHHIIddH")
 _Head = tuple[int, int, int, int, int, int, int, float, float, int]
-# The batch before: held count, finished count, held bytes, done bytes. It has the other half.
-_SENT = struct.Struct("<HHII")
-_NONE_SENT = (0, 0, 0, 0)
-# The claim that is on its way: its state, and its token.
+# The batch before: held count, finished count, held bytes, done bytes, which half of the memory it has.
+_SENT = struct.Struct("<HHIIH")
+_NONE_SENT = (0, 0, 0, 0, 0)
+# The claim without a reply: its state, and its token.
 _AHEAD = struct.Struct("<H64p")
 _SENT_AT, _AHEAD_AT = _HEAD.size, _HEAD.size + _SENT.size
 _BATCHES_AT = _AHEAD_AT + _AHEAD.size
@@ -42,8 +46,9 @@ LOST, ABANDONED, CANCELLED = 1, 2, 4
 HELD, SUSPECT, ALONE = 256, 512, 1024
 #: The flags of the worker, which outlive its jobs.
 _LASTING = ABANDONED | HELD
-#: States of the claim that is on its way. Recalled: who did that gives its jobs back, by its token.
-_NO_CLAIM, _ON_ITS_WAY, _RECALLED = 0, 1, 2
+#: States of the claim without a reply: it was sent ahead, or the worker waits for it. Recalled: who did
+#: that gives its jobs back, by its token.
+_NO_CLAIM, _ON_ITS_WAY, _RECALLED, _AWAITED = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +89,25 @@ class Slot:
     def _put(self, *values: float) -> None:
         _HEAD.pack_into(self._memory, 0, *values)
 
-    def _put_others(self, sent: tuple[int, ...], state: int, token: str) -> None:
-        """Sets what is known of the batches before and after."""
-        _SENT.pack_into(self._memory, _SENT_AT, *sent)
+    def _put_ahead(self, state: int, token: str = "") -> None:
         _AHEAD.pack_into(self._memory, _AHEAD_AT, state, token.encode())
+
+    def _put_sent(self, sent: tuple[int, ...]) -> None:
+        _SENT.pack_into(self._memory, _SENT_AT, *sent)
 
     def _ahead(self) -> tuple[int, str]:
         state, token = _AHEAD.unpack_from(self._memory, _AHEAD_AT)
         return state, token.decode()
 
     # -- the worker's side
+
+    def ask(self, token: str) -> None:
+        """Stores the token of a claim that the worker is about to send, and to wait for.
+
+        The claim ends with the next call of ``load``. Without the lock: while the worker waits, only its
+        death lets others take the claim.
+        """
+        self._put_ahead(_AWAITED, token)
 
     def load(
         self,
@@ -113,21 +127,25 @@ class Slot:
         text = "\n".join(f"{c.id} {c.token} {c.attempt} {c.name}" for c in claims).encode()
         with self._lock:
             held, _, _, flags, count, size, used, started, _, half = self._head()
-            if keep and self._ahead()[0] == _RECALLED:
-                self._put_others(_NONE_SENT, _NO_CLAIM, "")
+            recalled = self._ahead()[0] == _RECALLED
+            if recalled and keep:
+                self._put_ahead(_NO_CLAIM)
                 return False
-            self._put_others(
-                (held, count, size, used) if keep else _NONE_SENT,
-                _ON_ITS_WAY if ahead else _NO_CLAIM,
-                ahead,
-            )
-            half ^= keep
-            flags = flags & _LASTING | (SUSPECT if suspect else 0)
-            at = _BATCHES_AT + half * _BATCH_SIZE
+            if recalled:
+                claims, text, suspect, ahead = (), b"", False, ""
+            # Written by now.
+            self._put_sent(_NONE_SENT)
+            other = half ^ 1
+            at = _BATCHES_AT + other * _BATCH_SIZE
             self._memory[at : at + len(text)] = text
-            self._put(len(claims), 0, 0, flags, 0, len(text), 0, started, 0.0, half)
+            if keep:
+                self._put_sent((held, count, size, used, half))
+            flags = flags & _LASTING | (SUSPECT if suspect else 0)
+            self._put(len(claims), 0, 0, flags, 0, len(text), 0, started, 0.0, other)
+            # Last: until here, a worker that dies has these jobs by their claim.
+            self._put_ahead(_ON_ITS_WAY if ahead else _NO_CLAIM, ahead)
         self._claims = claims
-        return True
+        return not recalled
 
     def settle(self) -> bool:
         """Records that the claim on its way is no longer the slot's concern.
@@ -136,7 +154,7 @@ class Slot:
         """
         with self._lock:
             ours = self._ahead()[0] != _RECALLED
-            _AHEAD.pack_into(self._memory, _AHEAD_AT, _NO_CLAIM, b"")
+            self._put_ahead(_NO_CLAIM)
         return ours
 
     def begin(self, now: float) -> Claim | None:
@@ -285,27 +303,28 @@ class Slot:
             if finished:
                 done = self._sent()[1] + self._outcomes(half, count, rows)
                 count = used = 0
-                sent_held, _, sent_size, _ = _SENT.unpack_from(self._memory, _SENT_AT)
-                _SENT.pack_into(self._memory, _SENT_AT, sent_held, 0, sent_size, 0)
+                sent_held, _, sent_size, _, sent_half = _SENT.unpack_from(self._memory, _SENT_AT)
+                self._put_sent((sent_held, 0, sent_size, 0, sent_half))
             self._put(at, at, running, flags, count, size, used, started, deadline, half)
             return done, unbegun
 
-    def recall(self, *, behind: Running | None = None) -> str:
+    def recall(self, *, behind: Running | None = None, dead: bool = False) -> str:
         """Takes over the claim that is on its way; returns its token, or ``""`` if there is none.
 
         The caller has to give back the jobs that it claims or has claimed; the worker ignores them.
-        ``behind``: as for ``reclaim``.
+        ``behind``: as for ``reclaim``. ``dead``: the worker has ended, so that it takes over one that the
+        worker waits for, too.
         """
         with self._locked():
             head = self._head()
             state, token = self._ahead()
-            if state != _ON_ITS_WAY:
+            if state != _ON_ITS_WAY and not (dead and state == _AWAITED):
                 return ""
             if behind is not None:
                 current = self._rows(head[9], head[5])[head[1] - 1][:2] if head[2] else None
                 if current != [behind.id, behind.token]:
                     return ""
-            _AHEAD.pack_into(self._memory, _AHEAD_AT, _RECALLED, token.encode())
+            self._put_ahead(_RECALLED, token)
             return token
 
     def abandon(self) -> None:
@@ -322,9 +341,9 @@ class Slot:
 
     @property
     def empty(self) -> bool:
-        """Whether the worker holds no job, claims none, and all outcomes of the last ones are written."""
+        """Whether the worker holds no job, claims none ahead, and all outcomes of the last are written."""
         sent: int = _SENT.unpack_from(self._memory, _SENT_AT)[0]
-        return not self._head()[0] and not sent and self._ahead()[0] == _NO_CLAIM
+        return not self._head()[0] and not sent and self._ahead()[0] in (_NO_CLAIM, _AWAITED)
 
     def mark_lost(self, job_id: str, token: str) -> bool:
         """Marks the lease of the running job as lost, if it is this one: a renewal was refused.
@@ -368,7 +387,6 @@ class Slot:
 
     def _sent(self) -> tuple[list[list[str]], list[Done]]:
         """The jobs of the batch before whose outcomes are on their way, and those outcomes."""
-        held, count, size, _ = _SENT.unpack_from(self._memory, _SENT_AT)
-        half = 1 - self._head()[9]
+        held, count, size, _, half = _SENT.unpack_from(self._memory, _SENT_AT)
         rows = self._rows(half, size)
         return rows[:held], self._outcomes(half, count, rows)

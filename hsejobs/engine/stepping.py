@@ -16,6 +16,7 @@ from typing import Any
 
 from huey.consumer import Worker
 
+from hsejobs.engine import doorbell
 from hsejobs.engine.pace import Pace
 from hsejobs.engine.ports import WorkerHost
 from hsejobs.engine.progress_log import ProgressLog
@@ -28,6 +29,8 @@ from hsejobs.watch import logs
 
 #: Seconds between attempts to reach Redis.
 _RETRY_PAUSES = (0.02, 0.1, 0.25, 0.5, 1.0)
+#: After how many steps that claim nothing the next one is expected to claim nothing.
+CALM = 2
 #: Seconds between two log lines about errors of this worker other than outages.
 _FAULT_LOG_EVERY = 30.0
 
@@ -71,6 +74,10 @@ class Stepping(Worker):
         #: The token of a claim without a reply, and how often it was sent: Redis may have executed it,
         #: or may still receive it.
         self._unanswered, self._sent = "", 0
+        #: How many steps in a row wrote outcomes and claimed nothing.
+        self.calm = 0
+        #: The connection on which the wait at the doorbell was sent with the last step.
+        self.waiting: Any = None
         self._fault_logged_at = 0.0
 
     def initialize(self) -> None:
@@ -98,6 +105,8 @@ class Stepping(Worker):
         While another step is on its way, ``want`` must be 0.
         """
         token = self._unanswered or self._new_token()
+        if want or self._unanswered:
+            self.slot.ask(token)
         store = self.line if self.flight is None else self.work
         claims: list[Claim] = []
         done, tries = self.done, 0
@@ -133,6 +142,44 @@ class Stepping(Worker):
         if not self.fast:
             logs.flush()
         return claims
+
+    def _step_and_wait(self, want: int) -> list[Claim] | None:
+        """A step that is expected to claim nothing: one packet has it and the wait at the doorbell.
+
+        None: not now, or it failed; then `_step` sends it, or sends it again.
+        """
+        if self.calm < CALM or not (want and self.done) or self._unanswered or self.progress_logs:
+            return None
+        token, sent, store = self._new_token(), None, self.line
+        self.slot.ask(token)
+        self._unanswered, self._sent = token, 1
+        try:
+            sent = store.begin_and_wait(
+                self.done, want, token, self.lease, self.token_base, doorbell.WAIT
+            )
+            letters, claims = store.finish(sent, token)
+        except Exception as error:
+            if sent is not None:
+                sent.disconnect()
+            if not isinstance(error, JobsError):
+                raise
+            return None
+        self._unanswered, self._sent, self.waiting = "", 0, sent
+        self._report(letters, self.done, self.orgs, self.traces)
+        self.done = []
+        self.orgs.clear()
+        self.traces.clear()
+        if claims:
+            # Its own bell rings: this takes no time.
+            self._wait()
+        elif not self.fast:
+            logs.flush()
+        return claims
+
+    def _wait(self) -> None:
+        """Waits at the doorbell."""
+        waiting, self.waiting = self.waiting, None
+        doorbell.wait(self.line.redis, self.line.bell, self.stop_flag, waiting)
 
     def _send_ahead(self, want: int, token: str) -> None:
         """Sends a step, whose reply `_land` reads. The slot has its token already."""

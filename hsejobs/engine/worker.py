@@ -9,7 +9,7 @@ from typing import Any
 from huey.consumer import WorkerRecycle
 
 from hsejobs import tracing
-from hsejobs.engine import alone, doorbell
+from hsejobs.engine import alone
 from hsejobs.engine import outcome as outcomes
 from hsejobs.engine.context import JobContext
 from hsejobs.engine.memory import MemoryLimit
@@ -72,6 +72,10 @@ class JobWorker(Stepping):
 
     def _turn(self, *, stopping: bool = False) -> None:
         """Writes finished outcomes and gets the next jobs; waits when there are none."""
+        if self.waiting is not None:
+            # An error came before the wait.
+            self.waiting.disconnect()
+            self.waiting = None
         held = self.slot.held
         if held or stopping:
             self._release()
@@ -84,13 +88,19 @@ class JobWorker(Stepping):
                 self.slot.load(())
                 self.stop_flag.wait(alone.POLL)
             return
-        claims = self._step(want)
+        writes = bool(self.done)
+        claims = self._step_and_wait(want)
+        if claims is None:
+            claims = self._step(want)
+        if writes:
+            self.calm = 0 if claims else self.calm + 1
         if claims:
             if want > 1 and not self.fast:
                 self.fast = True
                 self.consumer.wake_maintenance()
             ahead = self._ahead(claims, want) if len(claims) == want else ""
-            self.slot.load(claims, suspect=self._suspect(claims), ahead=ahead)
+            if not self.slot.load(claims, suspect=self._suspect(claims), ahead=ahead):
+                return
             if ahead:
                 self._send_ahead(want, ahead)
             self._loaded(claims)
@@ -100,7 +110,9 @@ class JobWorker(Stepping):
         if want:
             self.fast = False
             # A claim without a reply may hold a job by now: send it again instead of waiting.
-            if not self._unanswered:
+            if self._unanswered:
+                self.slot.ask(self._unanswered)
+            else:
                 self._wait()
                 if self.slot.held:
                     # Another consumer may claim what the doorbell announced.
@@ -150,9 +162,6 @@ class JobWorker(Stepping):
                 return
         if self.stop_flag.is_set():
             self._release()
-
-    def _wait(self) -> None:
-        doorbell.wait(self.line.redis, self.line.bell, self.stop_flag)
 
     # -- running a job
 

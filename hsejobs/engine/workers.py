@@ -209,7 +209,7 @@ class WorkerSupervision(Consumer):
         for job_id, token in worker.slot.unwritten():
             # The outcome was lost with the worker.
             self.maintenance.stalled(job_id, token)
-        self.maintenance.release_slot(worker.slot)
+        self.maintenance.release_slot(worker.slot, dead=True)
         if running is None:
             return
         if worker.slot.lost:

@@ -54,6 +54,7 @@ SUFFIXES: dict[str, str] = {
     "paused": "paused",
     "seq": "seq",
     "bell": "bell",
+    "ownbell": "bell:",
     "timer": "timer",
     "events": "events",
     "minute": "m:",
@@ -159,6 +160,8 @@ LOCK_GIVEN_MS, LOCK_FIRST_MS, LOCK_REST_MS = 60_000, 5_000, 600_000
 KEY_CHECK_MS, KEY_AGAIN_MS = 1_000, 10_000
 #: How long a slot of a rate limit is kept for a waiting job that does not come back for it, in us.
 RATE_GRACE_US = 5_000_000
+#: In ms: how long a worker's own bell rings, if the wait that it ends never comes.
+OWN_BELL_TTL_MS = 10_000
 #: How many of the jobs that one job added are listed, in each queue.
 KIDS_KEPT = 1_000
 #: The audit log: how long entries are kept, in s; how many of a queue, and of one organization in it, so
@@ -217,6 +220,7 @@ CONSTANTS = {
     "LOCK_GIVEN_MS": LOCK_GIVEN_MS,
     "LOCK_FIRST_MS": LOCK_FIRST_MS,
     "LOCK_REST_MS": LOCK_REST_MS,
+    "OWN_BELL_TTL_MS": OWN_BELL_TTL_MS,
     "KEY_CHECK_MS": KEY_CHECK_MS,
     "KEY_AGAIN_MS": KEY_AGAIN_MS,
     "RATE_GRACE_US": RATE_GRACE_US,

@@ -116,17 +116,17 @@ def _before_writing(code: str, *, full: bool) -> str:
     read-only server refuses every first write and needs no check.
     """
     used = sorted(set(_CALL.findall(code)) - {"TIME", "PUBLISH"})
-    allowed = " and ".join(f"may('{name}', KEYS[1])" for name in used)
+    allowed = " and ".join(f"may('{name}', key)" for name in used)
     names = ", ".join(f"'{name}'" for name in used)
     first = "redis.call('ZREM', KEYS[1], '')\n" if full else ""
     # Every call pays for this check, and a loop takes half as long again as one expression.
     return (
-        "local may = redis.acl_check_cmd\n"
+        "local may, key = redis.acl_check_cmd, KEYS[1]\n"
         f"if may and not ({allowed}) then\n"
         f"for _, name in ipairs({{ {names} }}) do\n"
-        "if not may(name, KEYS[1]) then\n"
+        "if not may(name, key) then\n"
         "return redis.error_reply('NOPERM the user of this connection may not run '"
-        " .. name .. ' on ' .. KEYS[1] .. '*')\n"
+        " .. name .. ' on ' .. key .. '*')\n"
         "end\nend\nend\n" + first
     )
 
@@ -159,7 +159,7 @@ AUDIT_PAGE = Script("audit_page", ("organization", "newest", "oldest", "offset",
 AUDIT_FORGET = Script("audit_forget", each=("id", "entry"))
 COMPLETE = Script(
     "complete",
-    ("claim_count", "token", "lease_ms", "again"),
+    ("claim_count", "token", "lease_ms", "again", "own_bell"),
     ("id", "its_token", "run_us", "result"),
 )
 FAIL = Script(

@@ -30,9 +30,16 @@ class SplitCalls:
         """Whether this is a Redis Cluster."""
         return self.url.startswith(("redis+cluster:", "rediss+cluster:"))
 
-    def begin(self, script: Script, base: str, args: Sequence[Arg]) -> Any:
-        """Sends a script's call; returns what ``finish`` needs. Raises RedisUnavailable or JobsError."""
-        return self._patiently(0, lambda: self._send(("EVALSHA", script.sha, 1, base, *args)))
+    def begin(
+        self, script: Script, base: str, args: Sequence[Arg], *, then: Sequence[Arg] = ()
+    ) -> Any:
+        """Sends a script's call; returns what ``finish`` needs. Raises RedisUnavailable or JobsError.
+
+        ``then``: a command to send in the same packet, whose reply the caller reads after ``finish``
+        from what this returns, which is the connection; if ``finish`` fails, it must be disconnected.
+        """
+        call = ("EVALSHA", script.sha, 1, base, *args)
+        return self._patiently(0, lambda: self._send(call, then))
 
     def finish(self, sent: Any) -> Any:
         """Waits for the reply of a call that was begun. Raises as ``begin``."""
@@ -56,9 +63,10 @@ class SplitCalls:
             if one[0] is connection:
                 one[1] = time.monotonic()
 
-    def _send(self, words: Sequence[Arg]) -> Any:
+    def _send(self, words: Sequence[Arg], then: Sequence[Arg] = ()) -> Any:
         connection = self._connection(key_of(words) if self.cluster else "")
-        connection.send_packed_command(packed(words), check_health=False)
+        line = packed(words) if not then else [b"".join((*packed(words), *packed(then)))]
+        connection.send_packed_command(line, check_health=False)
         return connection
 
     def _receive(self, sent: Any) -> Any:

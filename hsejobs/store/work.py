@@ -79,13 +79,29 @@ class WorkerStore:
         ``again``: how often this claim, with this token, was sent before; if Redis runs an earlier
         copy later, it claims nothing.
         """
-        reply = self._run(scripts.COMPLETE, _step_args(done, want, token, lease_ms, int(again)))
+        reply = self._run(scripts.COMPLETE, _step_args(done, want, token, lease_ms, int(again), ""))
         return _stepped(reply, token)
 
     def begin(self, done: Sequence[Done], want: int, token: str, lease_ms: int) -> Any:
         """Sends a step and returns what ``finish`` needs; this thread makes no other call until then."""
         return self.redis.begin(
-            scripts.COMPLETE, self.base, _step_args(done, want, token, lease_ms, 0)
+            scripts.COMPLETE, self.base, _step_args(done, want, token, lease_ms, 0, "")
+        )
+
+    def begin_and_wait(
+        self, done: Sequence[Done], want: int, token: str, lease_ms: int, worker: str, seconds: float
+    ) -> Any:
+        """As ``begin``, and in the same packet the wait at the doorbell that follows a claim of nothing.
+
+        Redis answers the wait after the step: at once if that has claimed jobs, else when the doorbell
+        rings or after ``seconds``. ``worker`` is unique among those that wait.
+        """
+        bells = (keys.of(self.base, "ownbell", worker), self.bell)
+        return self.redis.begin(
+            scripts.COMPLETE,
+            self.base,
+            _step_args(done, want, token, lease_ms, 0, worker),
+            then=("BLPOP", *bells, f"{seconds:g}"),
         )
 
     def finish(self, sent: Any, token: str) -> tuple[str, list[Claim]]:
@@ -94,16 +110,18 @@ class WorkerStore:
         """
         return _stepped(self.redis.finish(sent), token)
 
-    def recall(self, token: str, lease_ms: int) -> int:
-        """Gives up a claim that was sent once, and releases its jobs; returns how many there were.
+    def recall(self, token: str, lease_ms: int, *, once: bool = True) -> int:
+        """Gives up a claim, and releases its jobs; returns how many there were.
 
-        If Redis has not received it yet, it claims nothing.
+        If Redis has not received it yet, it claims nothing. ``once``: it was sent once.
         """
         _, claims = self.step([], 0, token, lease_ms, again=_RECALLED)
         if claims:
             self.release([(one.id, one.token) for one in claims])
-            # Redis has executed the only copy: it need not be remembered.
-            self.redis.command("DEL", keys.of(self.base, "resent", token), patience=self.patience)
+            if once:
+                # Redis has executed the only copy: it need not be remembered.
+                key = keys.of(self.base, "resent", token)
+                self.redis.command("DEL", key, patience=self.patience)
         return len(claims)
 
     def fail(

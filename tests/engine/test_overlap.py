@@ -10,7 +10,6 @@ import itertools
 import signal
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,87 +17,24 @@ from typing import Any
 import pytest
 import redis
 
-from hsejobs import forks
-from hsejobs.engine.maintenance import Maintenance
 from hsejobs.engine.pace import Pace
 from hsejobs.engine.runtime import reset_runtime, runtime
-from hsejobs.engine.slots import Slot
-from hsejobs.engine.worker import JobWorker
-from hsejobs.errors import RedisUnavailable
 from hsejobs.store import scripts
 from hsejobs.store.work import Claim, WorkerStore
 from tests.engine import jobs
+from tests.engine.bench import BATCH, TOTAL, Bench, benched
 from tests.engine.conftest import Consumer, counts, wait_for
-from tests.engine.test_queue import Host
 from tests.support import wait_until
 from tests.support.proxy import FlakyProxy
-
-BATCH, TOTAL = 5, 23
-
-
-class Steady(Pace):
-    """Always the same batch, however slow the machine is."""
-
-    batch, slow = BATCH, False
 
 
 class Single(Pace):
     batch = 1
 
 
-class Bench:
-    """A worker and a maintenance thread, both in the test's own thread."""
-
-    def __init__(self) -> None:
-        self.host = Host(jobs.huey)
-        self.maintenance = Maintenance(self.host)
-        self.worker = self.employ()
-
-    @property
-    def slot(self) -> Slot:
-        return self.host.slot
-
-    def employ(self) -> JobWorker:
-        """A new worker, as after the death of the one before."""
-        self.host.slot = Slot(1, forks.lock())
-        self.worker = JobWorker(self.host, self.host.slot)
-        self.worker.initialize()
-        self.worker.pace = Steady()
-        self.worker._wait = lambda: None  # type: ignore[method-assign]
-        return self.worker
-
-    def until(self, done: Callable[[], bool]) -> None:
-        """Lets the worker go on until it is so."""
-        give_up = time.monotonic() + 20
-        while not done():
-            assert time.monotonic() < give_up
-            self.worker.loop()
-
-    def ahead(self) -> None:
-        """Until it has finished a batch, is about to run one, and has a claim on its way behind it."""
-        self.until(lambda: self.worker.flight is not None and bool(self.worker.flight.done))
-        assert self.slot.left == BATCH + 1
-
-    def bury(self) -> None:
-        """Does what the consumer does for a worker process that has died without a running job."""
-        for job_id, token in self.slot.unwritten():
-            self.maintenance.stalled(job_id, token)
-        self.maintenance.release_slot(self.slot)
-        self.maintenance.pending.flush()
-
-    def finish(self) -> None:
-        self.until(lambda: counts()["completed"] == TOTAL)
-
-
 @pytest.fixture
 def bench(trial: Path) -> Iterator[Bench]:
-    made = jobs.echo.add_many([{"n": n} for n in range(TOTAL)])
-    yield Bench()
-    assert [job.refresh().stalls for job in made] == [0] * TOTAL
-    assert [job.refresh().attempts_made for job in made] == [1] * TOTAL
-    ran = Counter(line.split()[0] for line in trial.read_text().splitlines())
-    assert ran == {str(n): 1 for n in range(TOTAL)}
-    assert not runtime().redis.command("ZCARD", "hsejobs:{trial}:active")
+    yield from benched(trial)
 
 
 def test_claim_and_outcomes_are_on_their_way_while_jobs_run(bench: Bench) -> None:
@@ -154,47 +90,6 @@ def test_nothing_is_claimed_behind_a_job_that_stalled(trial: Path) -> None:
     assert (1, True) in seen
     assert (0, False) in seen
     assert sum(job.refresh().stalls for job in made) == 1
-
-
-def _claim_is_not_sent(bench: Bench, patch: pytest.MonkeyPatch) -> None:
-    def begin(*args: Any) -> Any:
-        raise RedisUnavailable("not now")
-
-    patch.setattr(bench.worker.line, "begin", begin)
-    bench.until(lambda: bench.worker.flight is not None)
-
-
-def _reply_is_not_read(bench: Bench, patch: pytest.MonkeyPatch) -> None:
-    bench.ahead()
-
-
-def _reply_is_read(bench: Bench, patch: pytest.MonkeyPatch) -> None:
-    bench.ahead()
-    while bench.slot.begin(time.monotonic()) is not None:
-        claim = bench.slot._claims[BATCH - bench.slot.left]
-        bench.worker._execute(claim)
-    assert bench.worker.flight is not None
-    bench.worker._land(bench.worker.flight)
-
-
-def _in_the_middle_of_a_batch(bench: Bench, patch: pytest.MonkeyPatch) -> None:
-    bench.ahead()
-    bench.worker.loop()
-    bench.worker.loop()
-
-
-@pytest.mark.parametrize(
-    "death", [_claim_is_not_sent, _reply_is_not_read, _reply_is_read, _in_the_middle_of_a_batch]
-)
-def test_a_worker_may_die_at_any_moment(
-    bench: Bench, death: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        death(bench, patch)
-    bench.bury()
-    wait_until(lambda: counts()["active"] == 0, what="nothing held")
-    bench.employ()
-    bench.finish()
 
 
 def test_a_long_job_keeps_no_batch_behind_it(bench: Bench) -> None:

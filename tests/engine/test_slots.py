@@ -133,6 +133,21 @@ def test_a_claim_ahead_has_one_owner() -> None:
     assert (slot.recall(), slot.empty) == ("", True)
 
 
+def test_an_awaited_claim_is_recalled_only_from_the_dead() -> None:
+    slot = Slot(1, forks.lock())
+    slot.ask("first")
+    assert (slot.left, slot.empty, slot.recall()) == (0, True, "")
+    assert slot.load(claims("a"))
+    assert slot.recall(dead=True) == ""
+    slot.begin(1.0)
+    slot.finish(Done("a", "t-a", 5, b"null"))
+    slot.ask("second")
+    assert slot.recall(dead=True) == "second"
+    # A thread that is still there runs none of it.
+    assert not slot.load(claims("b"), ahead="third")
+    assert (slot.begin(2.0), slot.left, slot.empty) == (None, 0, True)
+
+
 def test_a_claim_ahead_is_recalled_only_behind_the_job_that_runs() -> None:
     slot = Slot(1, forks.lock())
     slot.load(claims("a", "b"), ahead="second")

@@ -320,7 +320,7 @@ class SimWorker(JobWorker):
 
     def _wait(self) -> None:
         network, world = self.consumer.sim.network, self.consumer.sim.world
-        actor = world._me()
+        actor, self.waiting = world._me(), None
         try:
             if self.line.redis._exchange(("LPOP", self.line.bell)) is not None:
                 return

@@ -46,6 +46,9 @@ class Flying:
         if self.wake is not None:
             self.wake(reply)
 
+    def disconnect(self) -> None:
+        """There is no connection."""
+
 
 class Network:
     """The network's and the server's faults. Rates are per call."""
@@ -263,7 +266,8 @@ class SimClient(RedisClient):
         watched = self._watcher is not None and self._watcher is self.network.world.current
         return self.network.exchange(words, self._call if watched else None)
 
-    def _send(self, words: Sequence[Any]) -> Any:
+    def _send(self, words: Sequence[Any], then: Sequence[Any] = ()) -> Any:
+        # The wait behind a step is simulated by the worker.
         self.network.observer.seen["ahead"] += 1
         return self.network.begin(words)
 

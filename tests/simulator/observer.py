@@ -251,7 +251,7 @@ class Observer:
             self.used[before.id] += 1
             return
         if call.name == "complete":
-            if (before.id, before.token) not in _pairs(call, 4, 4):
+            if (before.id, before.token) not in _pairs(call, 5, 4):
                 wrong("completed with another token")
             if not hold.finished:
                 wrong("completed, though its run did not end well")

@@ -57,6 +57,7 @@ _EXPIRE = (
     "counter",
     "members",
     "revoked",
+    "ownbell",
     "resent",
     "newevents",
     "starts",

@@ -18,7 +18,7 @@ Match = bytes | Callable[[bytes], bool]
 @dataclass
 class _Rule:
     match: Match
-    where: Literal["request", "reply"]
+    where: Literal["request", "reply", "lost"]
     skip: int
     times: int
     after_bytes: int
@@ -71,6 +71,11 @@ class FlakyProxy(Proxy):
         with self._choosing:
             self._rules.append(_Rule(match, "request", skip, times, 0))
 
+    def lose_reply(self, match: Match, *, times: int = 1) -> None:
+        """Forward the request and drop its reply: the client waits, on a connection that stays open."""
+        with self._choosing:
+            self._rules.append(_Rule(match, "lost", 0, times, 0))
+
     def lead_to(self, target_url: str) -> None:
         """Route new connections to another Redis; open connections stay."""
         self._target = parse_redis_url(target_url)
@@ -110,6 +115,8 @@ class _Link(Connection):
         # Push messages are not replies to a request.
         if not piece.startswith(b">") and self._pending:
             rule = self._pending.popleft()
+        if rule is not None and rule.where == "lost":
+            return True
         if rule is not None:
             self.client.sendall(piece[: rule.after_bytes])
             return False

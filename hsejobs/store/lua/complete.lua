@@ -3,7 +3,8 @@
 -- token, with the number of times that it was sent before, `again`: it first looks for jobs that the token
 -- has claimed, and renews their leases; earlier copies that arrive later claim nothing.
 -- KEYS: 1 the queue's base
--- ARGV: claim_count, token, lease_ms, again; each: id, its_token, run_us, result
+-- ARGV: claim_count, token, lease_ms, again, own_bell; each: id, its_token, run_us, result
+--   own_bell: '' or the suffix of a bell that the caller's next command, in the same packet, waits at
 -- returns: {outcomes, claimed}: outcomes is a string with one letter per finished job
 --       (c completed, k failed, because it was cancelled, r refused: the token no longer holds the job),
 --       claimed as lib/claim returns
@@ -17,7 +18,7 @@ local again = whole(ARGV[4], 0)
 
 local outcomes = {}
 local done, gone, finished_at, leaving = {}, {}, NOW, false
-for a = 5, #ARGV, 4 do
+for a = 6, #ARGV, 4 do
   local id, its_token, result = ARGV[a], ARGV[a + 1], ARGV[a + 3]
   local us = within(ARGV[a + 2], 0, LONGEST_RUN, 0)
   local key = base .. K.job .. id
@@ -102,5 +103,10 @@ if again > 0 and not is_late(token, again) then
   end
 end
 if #claimed == 0 then claimed = claim(n, token, lease_ms, again) end
+if #claimed > 0 and ARGV[5] ~= '' then
+  -- It has work now: its wait ends at once, and takes no signal that another worker could answer.
+  redis.call('LPUSH', base .. K.ownbell .. ARGV[5], '1')
+  redis.call('PEXPIRE', base .. K.ownbell .. ARGV[5], OWN_BELL_TTL_MS)
+end
 publish()
 return { table.concat(outcomes), claimed }
