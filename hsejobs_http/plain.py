@@ -74,7 +74,8 @@ def _session(request: Request) -> _Session:
         limits=Limits.of(settings),
         viewer=DashboardUser(who.user_id, who.role),
     )
-    shim_state.register()
+    # Registers the queues again if Redis has lost them.
+    shim_state.names()
     source = LiveSource(options, shim_state.runtime.redis)
     seen = source.snapshot()
     acts = shim_state.acts_as(actor_of(options))

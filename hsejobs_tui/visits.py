@@ -57,6 +57,10 @@ class Visits:
         if isinstance(place, ListPlace) and not session.has(place.name):
             session.show_message(f"this session has no screen {place.name!r}", bad=True)
             return None
+        seen = session.snapshot
+        if isinstance(place, QueuePlace) and seen is not None and place.queue not in seen.infos:
+            session.show_message(f"there is no queue {place.queue!r}", bad=True)
+            return None
         session.show_window(window)
         return place
 

@@ -89,7 +89,13 @@ class WorkerStore:
         )
 
     def begin_and_wait(
-        self, done: Sequence[Done], want: int, token: str, lease_ms: int, worker: str, seconds: float
+        self,
+        done: Sequence[Done],
+        want: int,
+        token: str,
+        lease_ms: int,
+        worker: str,
+        seconds: float,
     ) -> Any:
         """As ``begin``, and in the same packet the wait at the doorbell that follows a claim of nothing.
 

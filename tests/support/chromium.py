@@ -149,6 +149,7 @@ class Chromium:
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
         self._numbers = itertools.count(1_000_000)
+        self._contexts: list[str] = []
 
     def _ask(self, method: str, **params: Any) -> Any:
         number = next(self._numbers)
@@ -160,6 +161,7 @@ class Chromium:
     def page(self, width: int = 1280, height: int = 800, scheme: str = "dark") -> Page:
         """A new tab of this size, with cookies of its own, whose user prefers this color scheme."""
         apart = self._ask("Target.createBrowserContext")["browserContextId"]
+        self._contexts.append(apart)
         target = self._ask("Target.createTarget", url="about:blank", browserContextId=apart)
         target = target["targetId"]
         session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -174,6 +176,11 @@ class Chromium:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         page.ask("Emulation.setEmulatedMedia", features=features)
         return page
+
+    def close_pages(self) -> None:
+        """Closes all tabs."""
+        while self._contexts:
+            self._ask("Target.disposeBrowserContext", browserContextId=self._contexts.pop())
 
 
 @contextlib.contextmanager
