@@ -61,6 +61,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("JOBS_HTTP_PORT", "8090", "port that the HTTP shim listens on, 0-65535"),
     Setting("JOBS_HTTP_VIEWERS", "10", "browsers that one shim shows the TUI to, 0-1000"),
     Setting(
+        "JOBS_HTTP_VIEWERS_SHARE",
+        "",
+        "of these, one organization's members and admins; unset: half of what all of them may have",
+    ),
+    Setting(
         "JOBS_HTTP_CONNECTIONS", "1000", "connections of one shim; half may come from one address"
     ),
     Setting("JOBS_HTTP_HEAD_TIMEOUT", "10000", "ms in which a request's head must arrive"),

@@ -113,6 +113,7 @@ class Settings:
     worker_metrics_host: str
     worker_metrics_port: int | None
     http_viewers: int
+    http_viewers_share: int | None
     http_connections: int
     http_head_timeout_ms: int
     http_body_timeout_ms: int
@@ -198,6 +199,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         http_host=read.host("JOBS_HTTP_HOST") or "127.0.0.1",
         http_port=read.integer("JOBS_HTTP_PORT", 8090, 0, 65535),
         http_viewers=read.integer("JOBS_HTTP_VIEWERS", 10, 0, 1000),
+        http_viewers_share=read.optional_integer("JOBS_HTTP_VIEWERS_SHARE", 0, 1000),
         http_connections=read.integer("JOBS_HTTP_CONNECTIONS", 1000, 16, 100_000),
         http_head_timeout_ms=read.integer("JOBS_HTTP_HEAD_TIMEOUT", 10_000, 100, DAY_MS),
         http_body_timeout_ms=read.integer("JOBS_HTTP_BODY_TIMEOUT", 30_000, 100, DAY_MS),

@@ -31,6 +31,7 @@ from hsejobs_http import (
     history,
     metrics,
     openapi,
+    plain,
     routes,
     waiting,
 )
@@ -47,8 +48,8 @@ _ADDS = "/api/jobs/"
 #: FastAPI's own spans would have the paths of signed links and the queries of searches.
 _NO_SPANS: Any = {"tracing": False, "logs": False}
 
-#: The modules with a router.
-_PARTS = (auditing, routes, history, bulk, waiting, dashboard, docs_page)
+#: The modules with a router. Those of the dashboard come first: `events` and others are screens there.
+_PARTS = (plain, dashboard, auditing, routes, history, bulk, waiting, docs_page)
 
 
 def create_app() -> Any:

@@ -1,33 +1,45 @@
-"""GET /api/jobs/dashboard: the TUI in a browser, its login, and a table for browsers without scripts."""
+"""GET /api/jobs/dashboard and the addresses below it: the TUI in a browser, and its login."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from http.cookies import CookieError, SimpleCookie
 from importlib.resources import files
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.websockets import WebSocket
 
-from hsejobs.errors import RedisUnavailable
+from hsejobs.errors import InvalidOption, RedisUnavailable
 from hsejobs.model import check_organization
 from hsejobs_http import bodies
-from hsejobs_http.pages import login_page, view_page
+from hsejobs_http.answers import answer
+from hsejobs_http.pages import PLAIN, login_page, view_page
 from hsejobs_http.problems import Problem
 from hsejobs_http.queries import check_names
-from hsejobs_http.state import Shim, caller, organization_in_view, shim
+from hsejobs_http.state import Shim, caller, organization_in_view, scope, shim
 from hsejobs_http.tokens import Caller, bearer, check_once
+from hsejobs_http.viewing import Look
+from hsejobs_tui.session.addresses import (
+    LONGEST,
+    ROOT,
+    UnknownAddress,
+    address_of,
+    read_address,
+)
+from hsejobs_tui.session.places import JobPlace, Place, QueuePlace
 
-PATH = "/api/jobs/dashboard"
+PATH = ROOT
 LOGIN = f"{PATH}/login"
+_PLAIN = re.compile(rf"{PLAIN}(/[a-z][a-z0-9-]{{0,39}}(/jobs/[A-Za-z0-9._:@+=%-]{{1,600}})?)?")
 COOKIE = "hsejobs_session"
-#: What the terminal's script sends in the address of its socket.
-SOCKET_QUERY = ("width", "height")
+#: What the terminal's script and ours send in the address of its socket.
+SOCKET_QUERY = ("width", "height", "place", "theme")
 #: The files that the page loads: package, path in it, media type.
 _FILES = {
     "dashboard.js": ("hsejobs_http", "dashboard.js", "text/javascript"),
@@ -50,17 +62,42 @@ def cookie_token(headers: dict[bytes, bytes]) -> str | None:
 
 def wants_page(path: str, headers: dict[bytes, bytes]) -> bool:
     """Returns whether a refusal should be the login page, for a person in a browser."""
-    return path == PATH and b"text/html" in headers.get(b"accept", b"")
+    ours = f"{path}/".startswith(f"{PATH}/") and not path.startswith(f"{PATH}/static/")
+    return ours and b"text/html" in headers.get(b"accept", b"")
 
 
-def refusal(problem: Problem, headers: dict[bytes, bytes]) -> Response:
+def refusal(problem: Problem, scope: Any, headers: dict[bytes, bytes]) -> Response:
     """Returns the login page with the reason, and the status of the refusal."""
     # A first visit, without a cookie, has not been refused anything.
     reason = problem.detail if cookie_token(headers) else ""
-    page = login_page(reason)
+    page = login_page(reason, after_login(address_in(scope)))
     page.status_code = problem.status
     page.headers.update(problem.headers)
     return page
+
+
+def address_in(scope: Any) -> str:
+    """Returns the path and query of a request, as they were sent."""
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    query: bytes = scope["query_string"]
+    return (path + b"?" * bool(query) + query).decode("latin-1")
+
+
+def after_login(address: str) -> str:
+    """Returns an address to go to after the login: this one, if it is a page of the dashboard.
+
+    It is written again from what was read, so that nothing else in it can lead elsewhere.
+    """
+    path, _, query = address.partition("?")
+    given = parse_qs(query, max_num_fields=20) if len(query) <= LONGEST else {}
+    chosen = [("organizationId", one) for one in given.get("organizationId", [])[:1]]
+    if _PLAIN.fullmatch(path):
+        return f"{path}{'?' * bool(chosen)}{urlencode(chosen)}"
+    try:
+        found = address_of(*read_address(address, int(time.time() * 1000)))
+    except (InvalidOption, ValueError):
+        return PATH
+    return found + ("&" if "?" in found else "?") * bool(chosen) + urlencode(chosen)
 
 
 def _origins(shim_state: Shim, headers: Any, scheme: str) -> tuple[str, str]:
@@ -113,19 +150,20 @@ async def login(request: Request) -> Response:
     check_origin(shim_state, request.headers)
     body = (await bodies.read_body(request)).decode("utf-8", "replace")
     try:
-        given = parse_qs(body, max_num_fields=10).get("token", [""])[0]
+        form = parse_qs(body, max_num_fields=10)
     except ValueError:
-        given = ""
-    token = given.strip().removeprefix("Bearer ").strip()
+        form = {}
+    token = form.get("token", [""])[0].strip().removeprefix("Bearer ").strip()
+    wanted = after_login(form.get("next", [PATH])[0])
     try:
         if len(token) > 4000:
             raise Problem(401, "unauthenticated", "the token is too long for a cookie")
         shim_state.verifier.caller(token)
     except Problem as problem:
-        page = login_page(problem.detail)
+        page = login_page(problem.detail, wanted)
         page.status_code = problem.status
         return page
-    response = RedirectResponse(PATH, 303)
+    response = RedirectResponse(wanted, 303)
     _set_cookie(shim_state, request, response, token)
     return response
 
@@ -149,23 +187,64 @@ def static(name: str) -> Response:
     return FileResponse(found, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
 
 
+@router.get("/view")
+def check_view(request: Request) -> Response:
+    """Answers whether the caller would get a view now, for the page whose socket was refused."""
+    shim(request).viewers.seats.check(caller(request))
+    return answer({"status": "ok"})
+
+
+@router.get("/{path:path}")
+def show_place(request: Request, path: str) -> Response:
+    """Shows the TUI with a queue, a job or another screen."""
+    return page(request, scope(request), {})
+
+
 def page(request: Request, organization_id: str | None, stats: dict[str, Any]) -> Response:
-    """Returns the page for a caller who may see these stats."""
+    """Returns the page at the request's address, for a caller who may see these stats.
+
+    Raises Problem 404, InvalidOption.
+    """
     shim_state = shim(request)
+    try:
+        place, _ = read_address(address_in(request.scope), int(time.time() * 1000))
+    except UnknownAddress:
+        raise Problem(404, "not_found", "there is nothing at this path") from None
     _, sockets = _origins(shim_state, request.headers, request.url.scheme)
     # The terminal's script appends its own query to the address.
     where = f"{sockets}{PATH}/ws"
-    if caller(request).role == "operator" and organization_id is not None:
-        where += f"/{quote(organization_id, safe='')}"
-    response = view_page(where, sockets, stats, _describe_caller(caller(request)))
-    token = request.scope["token"]
-    if token != cookie_token(dict(request.scope["headers"])) and len(token) <= 4000:
-        # Requests of the page itself have no Authorization header.
-        _set_cookie(shim_state, request, response, token)
+    chosen = organization_id if caller(request).role == "operator" else None
+    if chosen is not None:
+        where += f"/{quote(chosen, safe='')}"
+    plain = plain_address(place, chosen)
+    response = view_page(where, sockets, plain, stats, describe_caller(caller(request)))
+    keep_token(request, response)
     return response
 
 
-def _describe_caller(who: Caller) -> str:
+def keep_token(request: Request, response: Response) -> None:
+    """Sets the login cookie if the request brought its token in another way."""
+    token = request.scope["token"]
+    if token != cookie_token(dict(request.scope["headers"])) and len(token) <= 4000:
+        # Requests of the page itself have no Authorization header.
+        _set_cookie(shim(request), request, response, token)
+
+
+def plain_address(place: Place, organization_id: str | None) -> str:
+    """Returns the address of the page without a terminal that is nearest to a place."""
+    path = PLAIN
+    if isinstance(place, QueuePlace | JobPlace):
+        path += f"/{place.queue}"
+    if isinstance(place, JobPlace):
+        path += f"/jobs/{quote(place.job_id, safe=':@+=')}"
+    return (
+        path
+        if organization_id is None
+        else f"{path}?{urlencode({'organizationId': organization_id})}"
+    )
+
+
+def describe_caller(who: Caller) -> str:
     place = who.organization_id or "all organizations"
     return f"{who.user_id}, {who.role}, {'all organizations' if who.scope is None else place}"
 
@@ -187,8 +266,11 @@ async def socket(socket: WebSocket) -> None:
         expires = shim_state.verifier.expiry(token)
         with contextlib.suppress(RedisUnavailable):  # the TUI starts without it and waits
             await run_in_threadpool(shim_state.register)
-        await shim_state.viewers.view(
-            socket, who, organization_in_view(who, organization_id), expires
+        look = Look(
+            organization_in_view(who, organization_id),
+            socket.query_params.get("place", "")[: LONGEST + 1],
+            socket.query_params.get("theme", "dark"),
         )
+        await shim_state.viewers.view(socket, who, look, expires)
     except Problem as problem:
         await socket.send_denial_response(problem.response())

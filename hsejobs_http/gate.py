@@ -79,7 +79,9 @@ class RequestGate:
                 await self.entry(scope, receive, answer)
             except Problem as problem:
                 page = problem.status == 401 and dashboard.wants_page(scope["path"], headers)
-                response = dashboard.refusal(problem, headers) if page else problem.response()
+                response = (
+                    dashboard.refusal(problem, scope, headers) if page else problem.response()
+                )
                 await response(scope, receive, answer)
             except Exception as error:
                 internal_error = unexpected(error, request_id)

@@ -1,4 +1,4 @@
-"""The HTML of the dashboard: a terminal, a login, and a table for browsers without scripts."""
+"""The HTML of the dashboard: a terminal, a login, and a table for programs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from html import escape
 from typing import Any
 
 from starlette.responses import HTMLResponse
+
+from hsejobs_tui.session.addresses import ROOT
 
 _COLUMNS = (
     "waiting",
@@ -20,31 +22,44 @@ _COLUMNS = (
     "failureRate",
     "oldestWaiting",
 )
+#: The page without a terminal; those of its queues and jobs are below it.
+PLAIN = f"{ROOT}/plain"
 _STYLE = """
 @font-face{font-family:"Roboto Mono";src:url("/api/jobs/dashboard/static/mono.ttf");font-weight:100 700}
-html,body{margin:0;height:100%;background:#121212;color:#e0e0e0;font:14px/1.5 "Roboto Mono",monospace}
+:root{color-scheme:dark light;--ground:#121212;--text:#e4e4e4;--bar:#1e2a33;--button:#2b3f4e;--edge:#5a7a90;
+--field:#1b1b1b;--fail:#ff8787;--warn:#ffd75f;--dim:#a8a8a8}
+@media (prefers-color-scheme:light){:root{--ground:#fff;--text:#1c1c1c;--bar:#e6e8ec;--button:#d3e0f5;
+--edge:#5a6b80;--field:#f2f2f2;--fail:#b00020;--warn:#7a5200;--dim:#595959}}
+html,body{margin:0;height:100%;background:var(--ground);color:var(--text);
+font:14px/1.5 "Roboto Mono",monospace}
 table{border-collapse:collapse;margin:1rem}
 th,td{padding:.3rem .8rem;text-align:right;border-bottom:1px solid #8884}
 th:first-child,td:first-child{text-align:left}
-header{display:flex;gap:1rem;align-items:center;height:2rem;padding:0 .6rem;background:#1e2a33}
+header{display:flex;gap:1rem;align-items:center;height:2rem;padding:0 .6rem;background:var(--bar)}
 header span{flex:1;overflow:hidden;white-space:nowrap;text-overflow:ellipsis}
 #terminal.textual-terminal{position:absolute;top:2rem;left:0;width:100vw;height:calc(100vh - 2rem)}
-body{overflow:hidden}
-.ended{display:none;position:absolute;inset:2rem 0 0 0;z-index:10;background:#121212ee;padding:3rem}
+.terminal{overflow:hidden}
+.terminal .xterm .xterm-viewport{background-color:var(--ground)!important}
+.ended{display:none;position:absolute;inset:2rem 0 0 0;z-index:10;background:var(--ground);padding:3rem}
 body.-closed .ended{display:block}
-button,.button{font:inherit;padding:.2rem .8rem;background:#2b3f4e;color:inherit;border:1px solid #5a7a90;
-text-decoration:none;cursor:pointer}
+button,.button{font:inherit;padding:.2rem .8rem;background:var(--button);color:inherit;
+border:1px solid var(--edge);text-decoration:none;cursor:pointer}
+[aria-pressed=true]{outline:2px solid var(--edge);font-weight:700}
 main{max-width:40rem;margin:10vh auto;padding:0 1rem}
-textarea{width:100%;box-sizing:border-box;font:inherit;background:#1b1b1b;color:inherit}
-.wrong{color:#ff8a80}
+textarea{width:100%;box-sizing:border-box;font:inherit;background:var(--field);color:inherit}
+a{color:inherit}
+.wrong{color:var(--fail)}
 """
 
 
-def _page(body: str, head: str = "", policy: str = "", attributes: str = "") -> HTMLResponse:
+def html_page(
+    body: str, *, head: str = "", policy: str = "", kind: str = "", title: str = "Jobs"
+) -> HTMLResponse:
+    """Returns a page of the dashboard. ``kind``: its body's class. ``policy``: more of its policy."""
     text = (
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
-        "<meta name=viewport content='width=device-width'><title>Jobs</title>"
-        f"<style>{_STYLE}</style>{head}</head><body{attributes}>{body}</body></html>"
+        f"<meta name=viewport content='width=device-width'><title>{escape(title)}</title>"
+        f"<style>{_STYLE}</style>{head}</head><body class='{kind}'>{body}</body></html>"
     )
     return HTMLResponse(
         text,
@@ -59,42 +74,58 @@ def _page(body: str, head: str = "", policy: str = "", attributes: str = "") -> 
     )
 
 
-def login_page(reason: str) -> HTMLResponse:
-    """Returns a page that asks for a token; ``reason``: why the last one was refused, or empty."""
-    return _page(
+def login_page(reason: str, wanted: str) -> HTMLResponse:
+    """Returns a page that asks for a token.
+
+    ``reason``: why the last one was refused, or empty; ``wanted``: the address to show after the login.
+    """
+    return html_page(
         "<main><h1>Jobs</h1><form method=post action=/api/jobs/dashboard/login>"
         f"<p class=wrong>{escape(reason)}</p>"
         "<p><label for=token>Your access token</label></p>"
         "<p><textarea id=token name=token rows=6 required autofocus spellcheck=false"
-        " autocomplete=off></textarea></p><p><button>Log in</button></p></form>"
+        f" autocomplete=off></textarea></p><input type=hidden name=next value='{escape(wanted)}'>"
+        "<p><button>Log in</button></p></form>"
         "<p>An administrator creates tokens with <code>hsejobs token</code>.</p></main>"
     )
 
 
 def view_page(
-    address: str, sockets: str, stats: dict[str, dict[str, Any]], who: str
+    address: str, sockets: str, plain: str, stats: dict[str, dict[str, Any]], who: str
 ) -> HTMLResponse:
-    """Returns the page with the terminal, whose socket is at ``address``; without scripts, the counts."""
+    """Returns the page with the terminal, whose socket is at ``address``.
+
+    ``plain``: the address of the page without a terminal, for phones and browsers without scripts;
+    programs that read the page find the counts there.
+    """
+    plain = escape(plain)
     head = (
         "<link rel=stylesheet href=/api/jobs/dashboard/static/xterm.css>"
-        "<script src=/api/jobs/dashboard/static/textual.js></script>"
+        f"<link id=plain rel=alternate href='{plain}'>"
         "<script src=/api/jobs/dashboard/static/dashboard.js></script>"
-        "<noscript><meta http-equiv=refresh content=5></noscript>"
+        "<script src=/api/jobs/dashboard/static/textual.js></script>"
+        f"<noscript><meta http-equiv=refresh content='0; url={plain}'></noscript>"
     )
     body = (
         f"<header><b>Jobs</b><span>{escape(who)}</span>"
+        "<button id=select type=button aria-pressed=false title='Then drag to select, Ctrl+C to copy;"
+        " Shift and dragging always selects'>Select text</button>"
+        f"<a class=button href='{plain}'>Plain page</a>"
         "<form method=post action=/api/jobs/dashboard/logout><button>Log out</button></form></header>"
-        f"<noscript>{_table(stats)}</noscript>"
+        f"<noscript><p><a href='{plain}'>The page without scripts</a></p>{_table(stats)}</noscript>"
         f"<div id=terminal class=textual-terminal data-session-websocket-url='{escape(address)}'"
         " data-font-size=15></div>"
-        "<div class=ended><p>This view has ended: it was closed, your token has expired, the server"
-        " stopped, or too many views are open.</p><p><a class=button href=''>Open it again</a></p></div>"
+        "<div class=ended><p>This view has ended: <span id=why></span>.</p>"
+        "<p><a class=button href=''>Open it again</a>"
+        f" <a class=button href='{plain}'>Plain page</a></p></div>"
     )
     policy = f"; script-src 'self'; img-src 'self' data:; connect-src 'self' {sockets}"
-    return _page(body, head, policy)
+    return html_page(body, head=head, policy=policy, kind="terminal")
 
 
 def _table(stats: dict[str, dict[str, Any]]) -> str:
+    if not stats:
+        return ""
     head = "".join(f"<th scope=col>{name}</th>" for name in ("queue", *_COLUMNS))
     rows = []
     for name, one in stats.items():

@@ -15,14 +15,33 @@ from starlette.routing import Match
 from hsejobs.errors import InvalidOption
 from hsejobs_http.bodies import combined, unknown
 from hsejobs_http.openapi_routes import OTHER_QUEUES, ROUTES
+from hsejobs_http.pages import PLAIN
 from hsejobs_http.problems import problem_of
+from hsejobs_tui.session.addresses import NAMES, ROOT
 
+#: The pages of the dashboard: what their queries may have, beyond what the document says.
+PAGES = {
+    ROOT: ("from", "to", "organizationId"),
+    f"{ROOT}/{{path}}": NAMES,
+    **dict.fromkeys(
+        (
+            PLAIN,
+            f"{PLAIN}/{{queue}}",
+            f"{PLAIN}/{{queue}}/{{act}}",
+            f"{PLAIN}/{{queue}}/jobs/{{job}}",
+            f"{PLAIN}/{{queue}}/jobs/{{job}}/retry",
+        ),
+        ("organizationId",),
+    ),
+}
 #: The path that the route for adding jobs has, which the document calls ``OTHER_QUEUES``.
 ADDING = "/api/jobs/{queue}"
 
 
 def declared(method: str, path: str) -> tuple[str, ...]:
     """Returns the names of the query parameters of a route."""
+    if path in PAGES:
+        return PAGES[path]
     path = OTHER_QUEUES if (method, path) == ("POST", ADDING) else path
     route = ROUTES.get((method.lower(), path))
     return () if route is None else tuple(str(one["name"]) for one in route.query)

@@ -83,15 +83,17 @@ class Shim:
         return FileLog(self.settings.jobs_home, redact_url(redis_target(self.settings)))
 
     def acts(self, who: Caller) -> Acts:
-        """Returns the acts of a caller; removing a job removes its files too."""
+        """Returns the acts of a caller."""
+        return self.acts_as(actor(who))
+
+    def acts_as(self, who: Actor) -> Acts:
+        """Returns the acts of an actor; removing a job removes its files too."""
 
         def removed(queue: str, job_id: str | None) -> None:
             removal.after_act(self.files, queue, job_id)
 
         hooks = Hooks(removed, lambda: logs.emit("audit_unwritten", logging.ERROR))
-        return Acts(
-            self.runtime.redis, self.runtime.prefix, actor(who), self.audit_log, hooks=hooks
-        )
+        return Acts(self.runtime.redis, self.runtime.prefix, who, self.audit_log, hooks=hooks)
 
     @cached_property
     def salt(self) -> bytes:

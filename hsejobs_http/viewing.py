@@ -3,7 +3,9 @@
 Textual's web driver exchanges packets over its pipes: a letter (``D`` data,
 ``M`` meta), four bytes of length (big endian), the content. The browser's part
 (textual-serve's script) sends JSON lists: ``["stdin", text]``, ``["resize",
-{"width", "height"}]``, ``["ping", x]``, ``["focus"]``, ``["blur"]``.
+{"width", "height"}]``, ``["ping", x]``, ``["focus"]``, ``["blur"]``; ours, ``["place", address]``
+when its user goes back or forward. Ours gets ``["place", {"address", "title", "replace"}]`` and
+``["ended", reason]``.
 """
 
 from __future__ import annotations
@@ -15,107 +17,85 @@ import logging
 import os
 import sys
 import time
-from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hsejobs.settings import Settings, redis_target
 from hsejobs.watch import logs
-from hsejobs_http.problems import Problem
+from hsejobs_http.seats import Seat, Seats
 from hsejobs_http.tokens import Caller
+from hsejobs_tui.session.addresses import LONGEST
 
-#: Views that one user may have open per shim process.
-PER_USER = 3
-#: Views reserved for operators, who must be able to look when all others do.
-RESERVED = 2
-#: With fewer views than this, none are reserved.
-SHARED_FROM = 4
 #: Characters in one message of a browser, bytes in one packet of a viewer.
 MESSAGE_LIMIT, PACKET_LIMIT = 65_536, 16_777_216
 #: Seconds in which a viewer must exit after SIGTERM.
 PATIENCE = 3.0
+#: Why a view ends, for its user.
+EXPIRED = "your token has expired: log in again"
+TAKEN = (
+    "an operator needed the place, and this view had not been used for the longest time; or you opened"
+    " more views than one user may have"
+)
 GREETING = b"__GANGLION__\n"
 #: The environment variables that a viewer gets: no keys, no database, no mail server.
 _PASSED = ("PATH", "HOME", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH", "JOBS_HOME")
 _PASSED_PREFIXES = ("QUEUE_", "JOBS_ALERT_")
 
 
-class Viewers:
-    """The viewers of one shim process: at most ``most``, and ``PER_USER`` per user.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a browser asks to see: where the page is, and the theme that its user prefers."""
 
-    ``RESERVED`` of them are reserved for operators; one organization gets at most half of the others.
-    """
+    organization_id: str | None
+    address: str
+    theme: str
+
+
+class Viewers:
+    """The viewers of one shim process, each with a seat and a process."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self.most = settings, settings.http_viewers
-        #: The limits for the members and admins of all organizations, and of one.
-        self.others = self.share = self.most
-        if self.most >= SHARED_FROM:
-            self.others -= RESERVED
-            self.share = self.others // 2
-        self._users: Counter[tuple[str | None, str]] = Counter()
-        #: Views of members and admins, by organization.
-        self._organizations: Counter[str | None] = Counter()
+        self.settings = settings
+        self.seats = Seats(settings)
 
-    def reserve(self, who: Caller) -> None:
-        """Reserves a view. Raises Problem 503 if there is none for this caller."""
-        user = (who.organization_id, who.user_id)
-        room = self._users.total() < self.most and self._users[user] < PER_USER
-        if who.role != "operator":
-            of_organization = self._organizations[who.organization_id]
-            room = (
-                room and self._organizations.total() < self.others and of_organization < self.share
-            )
-        if not room:
-            raise Problem(
-                503,
-                "too_many_viewers",
-                "too many views are open; close one, or wait",
-                headers={"Retry-After": "30"},
-            )
-        self._users[user] += 1
-        self._organizations[who.organization_id] += who.role != "operator"
-
-    def release(self, who: Caller) -> None:
-        """Ends a reservation that ``reserve`` made for this caller."""
-        self._users[who.organization_id, who.user_id] -= 1
-        self._organizations[who.organization_id] -= who.role != "operator"
-
-    async def view(
-        self, socket: WebSocket, who: Caller, organization_id: str | None, expires: float
-    ) -> None:
+    async def view(self, socket: WebSocket, who: Caller, look: Look, expires: float) -> None:
         """Serves one viewer until the connection closes, the token expires or the shim stops.
 
         Raises Problem 503 at the start if too many views are open.
         """
-        self.reserve(who)
+        seat, lost = self.seats.take(who)
         about: dict[str, Any] = {
             "userId": who.user_id,
-            "organizationId": organization_id,
+            "organizationId": look.organization_id,
             "role": who.role,
         }
         try:
             await socket.accept()
+            if lost is not None:
+                await lost.ended.wait()
             logs.emit("viewer_opened", **about)
-            process = await self._start(socket, who, organization_id, expires)
+            process = await self._start(socket, who, look, expires)
             try:
-                await _serve(socket, process, expires)
+                await _serve(socket, process, seat, expires)
             finally:
                 await _end(process)
                 logs.emit("viewer_closed", exitStatus=process.returncode, **about)
         finally:
-            self.release(who)
+            self.seats.release(seat)
             with contextlib.suppress(Exception):
                 await socket.close()
 
     async def _start(
-        self, socket: WebSocket, who: Caller, organization_id: str | None, expires: float
+        self, socket: WebSocket, who: Caller, look: Look, expires: float
     ) -> asyncio.subprocess.Process:
         view = {
             "userId": who.user_id,
             "role": who.role,
-            "organizationId": organization_id,
+            "organizationId": look.organization_id,
+            "address": look.address,
+            "theme": look.theme,
             "expires": expires,
             "parent": os.getpid(),
             "sealed": self.settings.secret_key is not None,
@@ -129,7 +109,6 @@ class Viewers:
         environment |= {
             "QUEUE_REDIS_URL": redis_target(self.settings),
             "HSEJOBS_VIEW": json.dumps(view),
-            "TEXTUAL_DRIVER": "textual.drivers.web_driver:WebDriver",
             "TEXTUAL_FPS": "20",
             "TEXTUAL_COLOR_SYSTEM": "truecolor",
             "LANG": "C.UTF-8",
@@ -158,12 +137,17 @@ def _cells(text: object) -> int | None:
         return None
 
 
-async def _serve(socket: WebSocket, process: asyncio.subprocess.Process, expires: float) -> None:
-    """Passes data in both directions until one side closes or the token expires."""
+async def _serve(
+    socket: WebSocket, process: asyncio.subprocess.Process, seat: Seat, expires: float
+) -> None:
+    """Passes data in both directions until one side closes, the token expires or the seat is taken."""
+    expired = asyncio.create_task(asyncio.sleep(max(0.0, expires - time.time())))
+    taken = asyncio.create_task(seat.taken.wait())
     parts = [
         asyncio.create_task(_to_browser(socket, process)),
-        asyncio.create_task(_from_browser(socket, process)),
-        asyncio.create_task(asyncio.sleep(max(0.0, expires - time.time()))),
+        asyncio.create_task(_from_browser(socket, process, seat)),
+        expired,
+        taken,
     ]
     try:
         done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
@@ -176,6 +160,10 @@ async def _serve(socket: WebSocket, process: asyncio.subprocess.Process, expires
         # A closed socket or pipe is the normal end.
         if error and not isinstance(error, WebSocketDisconnect | OSError | RuntimeError | EOFError):
             logs.emit("viewer_failed", logging.ERROR, error=type(error).__name__)
+    reason = EXPIRED if expired in done else TAKEN if taken in done else None
+    if reason is not None:
+        with contextlib.suppress(Exception):
+            await socket.send_text(json.dumps(["ended", reason]))
 
 
 async def _to_browser(socket: WebSocket, process: asyncio.subprocess.Process) -> None:
@@ -191,11 +179,16 @@ async def _to_browser(socket: WebSocket, process: asyncio.subprocess.Process) ->
         # Other packets are dropped: the TUI sends no files or addresses to open.
         if head[:1] == b"D":
             await socket.send_bytes(content)
-        elif head[:1] == b"M" and json.loads(content).get("type") == "exit":
-            return
+        elif head[:1] == b"M":
+            packet = json.loads(content)
+            if packet.get("type") == "exit":
+                return
+            if packet.get("type") == "place":
+                told = {name: packet[name] for name in ("address", "title", "replace")}
+                await socket.send_text(json.dumps(["place", told]))
 
 
-async def _from_browser(socket: WebSocket, process: asyncio.subprocess.Process) -> None:
+async def _from_browser(socket: WebSocket, process: asyncio.subprocess.Process, seat: Seat) -> None:
     stdin = process.stdin
     while stdin is not None:
         text = await socket.receive_text()
@@ -209,6 +202,8 @@ async def _from_browser(socket: WebSocket, process: asyncio.subprocess.Process) 
         if kind == "ping":
             await socket.send_text(json.dumps(["pong", str(value)[:40]]))
             continue
+        if kind in ("stdin", "place"):
+            seat.used = time.monotonic()
         packet = _to_packet(kind, value)
         if packet is not None:
             stdin.write(packet)
@@ -223,6 +218,8 @@ def _to_packet(kind: Any, value: Any) -> bytes | None:
         if width is None or height is None:
             return None
         return _meta({"type": "resize", "width": width, "height": height})
+    if kind == "place" and isinstance(value, str):
+        return _meta({"type": "place", "address": value[: LONGEST + 1]})
     if kind in ("focus", "blur"):
         return _meta({"type": kind})
     return None

@@ -25,9 +25,11 @@ from hsejobs_tui.core.commands import by_id
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.gate import KeyGate
 from hsejobs_tui.screens.base import View
+from hsejobs_tui.session.browser import Visit
 from hsejobs_tui.session.places import ListPlace, Place
 from hsejobs_tui.session.session import Session
 from hsejobs_tui.theme import theme
+from hsejobs_tui.visits import Visits
 from hsejobs_tui.widgets.binds import bindings
 
 T = TypeVar("T")
@@ -43,7 +45,10 @@ class _PlainBar(ScrollBarRender):
 
 
 class JobsApp(App[None]):
-    """The operator's TUI: the host of a session. ``ended`` is called every 100 ms: True ends the app."""
+    """The operator's TUI: the host of a session.
+
+    ``ended`` is called every 100 ms: True ends the app. ``address``: of the place to show first.
+    """
 
     CSS_PATH = "app.tcss"
     TITLE = "hsejobs"
@@ -59,6 +64,7 @@ class JobsApp(App[None]):
         *,
         ended: Callable[[], bool] | None = None,
         driver_class: type[Driver] | None = None,
+        address: str = "",
     ) -> None:
         super().__init__(driver_class=driver_class)
         self.options = options
@@ -69,6 +75,8 @@ class JobsApp(App[None]):
         self.exit_signals: Mapping[signal.Signals, int] = {}
         #: The running commands, each with the dialog whose answer it waits for.
         self._commands: dict[object, Screen[Any] | None] = {}
+        self.visits = Visits(self, self.session, waiting=bool(address))
+        self._first = address
         self.gate = KeyGate(self, lambda: self.busy, lambda: self.reading, super().on_event)
 
     def get_default_screen(self) -> Screen[Any]:
@@ -90,6 +98,8 @@ class JobsApp(App[None]):
         self.set_class(self.options.ascii_only, "-ascii")
         ScrollBar.renderer = _PlainBar if self.options.ascii_only else ScrollBarRender
         self._watch()
+        if self._first:
+            self.post_message(Visit(self._first))
         self.app_resume_signal.subscribe(self, self._resumed)
         self.set_interval(0.1, self._check_ended)
 
@@ -100,8 +110,8 @@ class JobsApp(App[None]):
     # -- keys
 
     async def on_event(self, event: events.Event) -> None:
-        """Sends keys and pastes through the key gate."""
-        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+        """Sends keys, pastes and the browser's moves through the key gate."""
+        if isinstance(event, events.Key | events.Paste | Visit) and not event.is_forwarded:
             await self.gate.enter(event)
         else:
             await super().on_event(event)
@@ -166,6 +176,22 @@ class JobsApp(App[None]):
             self.switch_screen(screen)
         else:
             self.push_screen(screen)
+
+    def on_visit(self, event: Visit) -> None:
+        """Shows the place that the browser went to: the screen that has it, or a new one."""
+        place = self.visits.read(event.address)
+        if place is not None:
+            known = self.visits.known(place)
+            self._close_above(known or 0)
+            if known is None:
+                self.open(place)
+        self.redraw()
+
+    def placed(self, place: Place) -> None:
+        """Shows the address of the place in the browser, if the topmost screen has it."""
+        view = self.view
+        if view is not None and view.place == place:
+            self.visits.note(place)
 
     async def ask(self, dialog: Screen[T]) -> T:
         """Opens a dialog and returns its answer; the command does not count as busy meanwhile."""
@@ -267,11 +293,15 @@ class JobsApp(App[None]):
     def _show(self, name: str) -> None:
         view = self.view
         place = view.insight() if view and name == "insight" else ListPlace(name)
-        while len(self.screen_stack) > 1:
-            self.pop_screen()
+        self._close_above(0)
         if name != "overview":
             self.open(place)
         self.session.poll_soon()
+
+    def _close_above(self, position: int) -> None:
+        """Closes the screens above a position in the stack."""
+        while len(self.screen_stack) > position + 1:
+            self.pop_screen()
 
     def do_earlier(self) -> None:
         self._shift(-1)

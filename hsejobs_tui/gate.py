@@ -16,6 +16,8 @@ from textual import events
 from textual.app import App
 from textual.message_pump import MessagePump
 
+from hsejobs_tui.session.browser import Visit
+
 #: Consecutive rounds without messages that count as settled: a key bubbles from the focused widget
 #: to the app, one message per step.
 QUIET = 3
@@ -29,11 +31,11 @@ ESCAPE_KEYS = ("ctrl+q", "ctrl+c")
 #: Maximum number of waiting keys: more than a person types while a command hangs.
 MAX_WAITING = 100_000
 
-Line = events.Key | events.Paste
+Line = events.Key | events.Paste | Visit
 
 
 class KeyGate:
-    """Queues keys and pastes.
+    """Queues keys, pastes and the moves of a browser.
 
     ``busy``: whether a command is running; ``reading``: whether the screen is still loading its
     content; ``deliver`` passes a key to the app.
@@ -59,7 +61,7 @@ class KeyGate:
         return self._task is None or self._task.done()
 
     async def enter(self, event: Line) -> None:
-        """Accepts a key or a paste and delivers it in order."""
+        """Accepts one of them and delivers it in order."""
         loop = asyncio.get_running_loop()
         if self.idle and not (self._busy() or self._reading() or self._pending()):
             self._since = loop.time()

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from hsejobs.errors import InvalidInput, JobsError, RedisUnavailable, SettingsError
 
 if TYPE_CHECKING:
+    from textual.driver import Driver
+
     from hsejobs_tui.core.options import Options
 
 
@@ -54,17 +56,18 @@ def start(read_only: bool, org: str | None, once: bool, profile: str | None) -> 
     run(options)
 
 
-def run(options: Options, ended: Callable[[], bool] | None = None) -> None:
-    """Runs the TUI in this terminal; also ends when ``ended`` returns True."""
+def run(options: Options, ended: Callable[[], bool] | None = None, address: str = "") -> None:
+    """Runs the TUI in this terminal, or in a browser; also ends when ``ended`` returns True.
+
+    ``address``: of the place to show first, in a browser.
+    """
     from hsejobs.store.client import RedisClient
     from hsejobs_tui.app import JobsApp
-    from hsejobs_tui.terminal import Terminal
 
     link = RedisClient(options.url, prefix=options.prefix)
     link.check_format()
     link.close()
-    # In a browser Textual's web driver is used.
-    app = JobsApp(options, ended=ended, driver_class=None if options.viewer else Terminal)
+    app = JobsApp(options, ended=ended, driver_class=_driver(options), address=address)
     if ended is None:
         # Without ``ended`` nothing else handles signals, and a killed TUI leaves the terminal unusable.
         # An interrupt is intentional, so its exit status is 0.
@@ -72,3 +75,14 @@ def run(options: Options, ended: Callable[[], bool] | None = None) -> None:
     app.run()
     if app.return_code:
         sys.exit(app.return_code)
+
+
+def _driver(options: Options) -> type[Driver]:
+    """The driver of a session: of this terminal, or of a browser."""
+    if options.viewer is None:
+        from hsejobs_tui.terminal import Terminal
+
+        return Terminal
+    from hsejobs_tui.browser import BrowserDriver
+
+    return BrowserDriver

@@ -13,7 +13,8 @@ from dataclasses import replace
 
 from hsejobs_tui.core.options import DashboardUser, Options, load
 
-#: A JSON object: ``userId, role, organizationId, sealed, expires`` (s since the epoch), ``parent``.
+#: A JSON object: ``userId, role, organizationId, sealed, theme, address, expires`` (s since the epoch),
+#: ``parent``.
 VARIABLE = "HSEJOBS_VIEW"
 #: Shown in a browser instead of the Redis address.
 PLACE = "hsejobs"
@@ -28,6 +29,7 @@ def main() -> None:
     run(
         options_for(view),
         ended=lambda: os.getppid() != parent or time.time() >= expires,
+        address=str(view["address"]),
     )
 
 
@@ -36,7 +38,14 @@ def options_for(view: dict[str, object]) -> Options:
     viewer = DashboardUser(str(view["userId"]), str(view["role"]))
     org = view["organizationId"]
     made = load(org=None if org is None else str(org))
-    return replace(made, viewer=viewer, place=PLACE, sealed=bool(view["sealed"]), ascii_only=False)
+    return replace(
+        made,
+        viewer=viewer,
+        place=PLACE,
+        sealed=bool(view["sealed"]),
+        ascii_only=False,
+        theme="light" if view.get("theme") == "light" else "dark",
+    )
 
 
 if __name__ == "__main__":

@@ -140,15 +140,22 @@ class Acts(QueueActs):
         return {"retry": writer.retry_many, "promote": writer.promote_many}[act]
 
     def every(
-        self, act: str, queue: str, stop: Callable[[], bool] = lambda: False
+        self,
+        act: str,
+        queue: str,
+        stop: Callable[[], bool] = lambda: False,
+        *,
+        as_of: int | None = None,
     ) -> Iterator[Progress]:
         """Retries all failed jobs, or promotes all delayed ones, in steps.
 
-        Jobs that enter the state meanwhile are left alone. Yields the same Progress each time.
+        Jobs that enter the state after ``as_of``, in ms of Redis' time (None: now), are left alone.
+        Yields the same Progress each time.
         """
         self.check(act)
-        # By Redis time. The list may grow while it is read, so that its end alone is no bound.
-        as_of = self._reader.now(queue)
+        # The list may grow while it is read, so that its end alone is no bound.
+        now = self._reader.now(queue)
+        as_of = now if as_of is None else min(as_of, now)
         with self.recorded(act, queue, where=f"status={FROM[act]}") as record:
             yield from self._every(act, queue, stop, as_of, record.packed)
 

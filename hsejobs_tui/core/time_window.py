@@ -59,7 +59,16 @@ class TimeWindow:
         """The window that ends now."""
         return TimeWindow(self.name)
 
+    @staticmethod
+    def holding(start: int, end: int, now: int) -> TimeWindow:
+        """The shortest window that holds this time, in ms, around its middle; at most the longest."""
+        length = end - start
+        name = next((one for one, ms in LENGTHS.items() if ms >= length), "30d")
+        if LENGTHS[name] == length:
+            return _ending(name, end, now)
+        return TimeWindow(name).centered((start + end) // 2, now)
+
 
 def _ending(name: str, end: int, now: int) -> TimeWindow:
-    oldest = now - LENGTHS["30d"] + LENGTHS[name]
-    return TimeWindow(name) if end >= now else TimeWindow(name, max(end, oldest))
+    end = max(end, now - LENGTHS["30d"] + LENGTHS[name])
+    return TimeWindow(name) if end >= now else TimeWindow(name, end)

@@ -15,7 +15,7 @@ from textual.worker import Worker, WorkerState
 
 from hsejobs.wording import counted
 from hsejobs_tui.core.text import safe
-from hsejobs_tui.session.places import InsightPlace
+from hsejobs_tui.session.places import InsightPlace, ListPlace, Place
 from hsejobs_tui.session.session import Session, session_of
 from hsejobs_tui.widgets.binds import bindings
 from hsejobs_tui.widgets.keys import Keys
@@ -45,6 +45,11 @@ class View(Screen[None]):
     @property
     def session(self) -> Session:
         return session_of(self)
+
+    @property
+    def place(self) -> Place:
+        """What the screen shows now."""
+        return ListPlace(self.SCOPE)
 
     def compose(self) -> ComposeResult:
         """Navigation, head line, body, status line, footer."""
@@ -121,6 +126,7 @@ class View(Screen[None]):
             self.set_text("detail", text)
         for rows in self.query(Rows):
             rows.dimmed = session.outage is not None
+        session.placed(self.place)
 
     def set_text(self, name: str, text: Text) -> None:
         """Sets the text of a widget by its id; does nothing if the text is unchanged."""

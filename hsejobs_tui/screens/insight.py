@@ -19,7 +19,7 @@ from hsejobs_tui.core.insight_state import InsightState
 from hsejobs_tui.core.insight_view import GUTTER, Frame, Look
 from hsejobs_tui.core.view import NO_QUEUE
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.session.places import InsightPlace, QueuePlace
+from hsejobs_tui.session.places import InsightPlace, Place, QueuePlace
 
 #: Seconds between two reads of a live window: at least, and as a multiple of how long a read takes.
 AGAIN, COST = 5.0, 40
@@ -49,6 +49,10 @@ class Insight(View):
         self._next_load = self._next_find = 0.0
         self._drawn: object = None
         self._pressed: int | None = None
+
+    @property
+    def place(self) -> Place:
+        return InsightPlace(self.state.queue, self.state.division, self.state.part)
 
     def body(self) -> ComposeResult:
         yield Static(id="charts", markup=False)

@@ -18,7 +18,7 @@ from hsejobs_tui.core.text import one_line, safe
 from hsejobs_tui.core.view import AHEAD, LOOK
 from hsejobs_tui.flows.job_acts import act
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.session.places import JobPlace
+from hsejobs_tui.session.places import JobPlace, Place
 from hsejobs_tui.widgets import job_parts
 from hsejobs_tui.widgets.family import FamilyTree
 from hsejobs_tui.widgets.job_parts import Workers
@@ -60,6 +60,10 @@ class JobView(View):
     def on_mount(self) -> None:
         """Focuses the body, so that arrow keys scroll."""
         self.query_one("#job").focus()
+
+    @property
+    def place(self) -> Place:
+        return JobPlace(self.queue, self.job_id)
 
     def head(self) -> Text:
         name = Text(f"{self.queue} / {safe(self.job_id, 60)}")

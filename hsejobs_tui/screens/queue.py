@@ -17,7 +17,7 @@ from hsejobs_tui.core.joblist import EMPTY, cause, figures, nothing, titled, wha
 from hsejobs_tui.core.text import one_line, safe
 from hsejobs_tui.core.view import AHEAD, LOOK, STATES, kind, remark, when
 from hsejobs_tui.screens.shares import Shares
-from hsejobs_tui.session.places import JobPlace, QueuePlace
+from hsejobs_tui.session.places import JobPlace, Place, QueuePlace
 from hsejobs_tui.widgets import queue_head
 from hsejobs_tui.widgets.job_parts import card, preview
 from hsejobs_tui.widgets.rows import Column, Row, Rows
@@ -71,6 +71,10 @@ class QueueView(Shares):
     @property
     def queue(self) -> str:
         return self._queue
+
+    @property
+    def place(self) -> Place:
+        return QueuePlace(self.queue, self.state, self.query_text)
 
     @property
     def cleaned(self) -> State:

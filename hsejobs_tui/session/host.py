@@ -17,6 +17,9 @@ class Host(Protocol):
     def open(self, place: Place, *, replace: bool = False) -> None:
         """Shows a place on top of the current screen, or with ``replace`` in its stead."""
 
+    def placed(self, place: Place) -> None:
+        """Notes that a screen which shows this place has been drawn."""
+
     async def ask(self, dialog: Screen[T]) -> T:
         """Opens a dialog and returns its answer."""
 

@@ -272,6 +272,10 @@ class Session:
         """Shows a place on top of the current screen, or with ``replace`` in its stead."""
         self._host.open(place, replace=replace)
 
+    def placed(self, place: Place) -> None:
+        """Notes that a screen which shows this place has been drawn."""
+        self._host.placed(place)
+
     async def ask(self, dialog: Screen[T]) -> T:
         """Opens a dialog and returns its answer."""
         return await self._host.ask(dialog)

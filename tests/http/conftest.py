@@ -141,3 +141,10 @@ def own_shim(redis_url: str, tmp_path: Path) -> Iterator[Shim]:
     """A shim that has just started, for a test of what it remembers, or of its end."""
     with running(tmp_path) as found:
         yield found
+
+
+@pytest.fixture
+def few(redis_url: str, tmp_path: Path) -> Iterator[Shim]:
+    """A shim that allows two views at once."""
+    with running(tmp_path, JOBS_HTTP_VIEWERS="2") as found:
+        yield found

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from websockets import Origin
@@ -32,19 +32,22 @@ def login(shim: Shim, text: str, origin: str | None = None) -> Any:
     )
 
 
-def view(shim: Shim, text: str, origin: str | None = None, path: str = "") -> ClientConnection:
+def view(
+    shim: Shim, text: str, origin: str | None = None, path: str = "", place: str = ""
+) -> ClientConnection:
     address = shim.url.replace("http", "ws") + f"{PATH}/ws{path}?width=120&height=30"
+    address += f"&place={quote(place, safe='')}" if place else ""
     return connect(
         address, origin=Origin(origin or shim.url), additional_headers=cookie(text), proxy=None
     )
 
 
 def shows(socket: ClientConnection, *words: str) -> str:
-    """Reads until all the words have been drawn."""
+    """Reads until all the words have been drawn, or told to the page around the terminal."""
     seen = ""
     while not all(word in seen for word in words):
         piece = socket.recv(timeout=30)
-        seen += piece.decode("utf-8", "replace") if isinstance(piece, bytes) else ""
+        seen += piece if isinstance(piece, str) else piece.decode("utf-8", "replace")
     return seen
 
 
@@ -66,13 +69,6 @@ def viewers(shim: Shim) -> list[int]:
     pid = shim.process.pid
     texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
     return [int(one) for one in " ".join(texts).split() if b"hsejobs_tui.web" in command(int(one))]
-
-
-@pytest.fixture
-def few(redis_url: str, tmp_path: Path) -> Iterator[Shim]:
-    """A shim that allows two views at once."""
-    with running(tmp_path, JOBS_HTTP_VIEWERS="2") as found:
-        yield found
 
 
 def test_a_browser_gets_the_login_a_program_a_401(shim: Shim) -> None:

@@ -19,8 +19,8 @@ from hsejobs.store import keys
 from hsejobs_http import queries
 from hsejobs_http.app import all_routes, create_app
 from hsejobs_http.problems import Problem
+from hsejobs_http.seats import Seat, Seats
 from hsejobs_http.tokens import Caller
-from hsejobs_http.viewing import Viewers
 from tests.http.conftest import MAIL, SECRET, Shim, token
 from tests.http.test_connections import lines
 from tests.support import wait_until
@@ -79,6 +79,7 @@ def test_every_route_refuses_a_parameter_that_it_does_not_declare(
     routes = all_routes(create_app().app)
     assert len(routes) > 30
     names = {"queue": "email", "job_id": "x", "organization_id": "o", "token": "t", "name": "n"}
+    names |= {"act": "pause", "path": "failures", "job": "x"}
     for route in routes:
         path = route.path_format.format(**names)
         for method in route.methods - {"HEAD"}:
@@ -163,20 +164,68 @@ def test_workers_have_iso_times(shim: Shim, redis_client: Redis) -> None:
 
 
 def test_views_are_shared_out_fairly(tmp_path: Path) -> None:
-    viewers = Viewers(load_settings({"JOBS_HOME": str(tmp_path), "JOBS_HTTP_VIEWERS": "10"}))
+    seats = Seats(load_settings({"JOBS_HOME": str(tmp_path), "JOBS_HTTP_VIEWERS": "10"}))
+    taken: list[tuple[Seat, Seat | None]] = []
+    refused: list[tuple[int, str]] = []
 
-    def reserve(role: str, organization: str | None, user: str) -> bool:
+    def take(role: str, organization: str | None, user: str) -> str:
+        """Takes a seat; returns whose was given up, or the reason of a refusal."""
         try:
-            viewers.reserve(Caller(user, organization, role))
+            seats.check(who := Caller(user, organization, role))
+            taken.append(seats.take(who))
         except Problem as problem:
-            return problem.code != "too_many_viewers"
-        return True
+            refused.append((problem.status, problem.code))
+            return problem.detail
+        lost = taken[-1][1]
+        return lost.who.user_id if lost else ""
 
-    assert [reserve("member", "a", f"u{n}") for n in range(5)] == [True] * 4 + [False]
-    assert [reserve("admin", "b", "x") for _ in range(4)] == [True] * 3 + [False]
-    assert [reserve("member", "c", f"u{n}") for n in range(2)] == [True, False]
-    # The two remaining views are reserved for operators, of any organization.
-    assert [reserve("operator", None, "o"), reserve("operator", "a", "u9")] == [True, True]
-    assert not reserve("operator", None, "p")
-    viewers.release(Caller("u0", "a", "member"))
-    assert reserve("member", "a", "u8")
+    assert [take("member", "a", f"u{n}") for n in range(40)].count("") == 4
+    reason = take("admin", "a", "u4")
+    assert "your organization has 4 views open" in reason
+    assert "/api/jobs/dashboard/plain" in reason
+    assert [take("admin", "b", "x") for _ in range(3)] == [""] * 3
+    assert "you have 3 views open" in take("admin", "b", "x")
+    assert take("member", "c", "y") == ""
+    # The two remaining views are for operators, of any organization.
+    assert "all views for members and admins are in use" in take("member", "d", "z")
+    assert [take("operator", None, "o"), take("operator", "a", "u9")] == ["", ""]
+    # Beyond that, a member's or an admin's view is given up: the one unused for the longest time.
+    taken[0][0].used += 60
+    assert take("operator", None, "p") == "u1"
+    lost = taken[-1][1]
+    assert lost is not None
+    assert lost.taken.is_set()
+    seats.release(lost)
+    # An operator's fourth view ends its own first one.
+    assert [take("operator", None, "o") for _ in range(3)] == ["u2", "u3", "o"]
+    assert taken[-1][1] is taken[8][0]
+    # Members' and admins' share of what is left is as it was.
+    assert "all views for members and admins are in use" in take("member", "a", "u8")
+    assert set(refused) == {(503, "too_many_viewers")}
+    for seat, _ in taken:
+        seats.release(seat)
+    assert take("member", "a", "u8") == ""
+
+
+def test_operators_have_the_last_view_too(tmp_path: Path) -> None:
+    seats = Seats(load_settings({"JOBS_HOME": str(tmp_path), "JOBS_HTTP_VIEWERS": "1"}))
+    first, _ = seats.take(Caller("o", None, "operator"))
+    assert seats.take(Caller("p", None, "operator"))[1] is first
+    with pytest.raises(Problem):
+        seats.take(Caller("x", "a", "admin"))
+    none = Seats(load_settings({"JOBS_HOME": str(tmp_path), "JOBS_HTTP_VIEWERS": "0"}))
+    with pytest.raises(Problem, match="JOBS_HTTP_VIEWERS"):
+        none.take(Caller("o", None, "operator"))
+
+
+def test_the_share_of_an_organization_can_be_set(tmp_path: Path) -> None:
+    env = {
+        "JOBS_HOME": str(tmp_path),
+        "JOBS_HTTP_VIEWERS": "10",
+        "JOBS_HTTP_VIEWERS_SHARE": "1",
+    }
+    seats = Seats(load_settings(env))
+    seats.take(Caller("x", "a", "member"))
+    with pytest.raises(Problem, match="JOBS_HTTP_VIEWERS_SHARE"):
+        seats.take(Caller("y", "a", "admin"))
+    seats.take(Caller("x", "b", "member"))

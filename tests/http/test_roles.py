@@ -267,7 +267,14 @@ def test_only_open_routes_need_no_token(jobs: Jobs) -> None:
     for (method, path), words in TABLE.items():
         name = "docs.js" if path.startswith("/docs/") else "mono.ttf"
         url = path.format(
-            queue="email", job_id="a", token="a.b", name=name, organization_id="org-1"
+            queue="email",
+            job_id="a",
+            token="a.b",
+            name=name,
+            organization_id="org-1",
+            path="failures",
+            act="pause",
+            job="a",
         )
         done = jobs.shim.client.request(method, url)
         if words[0] == "open":

@@ -1,0 +1,194 @@
+"""Addresses: the path and query in the dashboard of each place, with the window of time.
+
+They are links that people keep and send to others, so an address keeps its meaning, and one from
+anywhere is checked before it is used.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+from hsejobs.control.filters import parse
+from hsejobs.control.moments import parse_moment
+from hsejobs.errors import InvalidInput, InvalidOption
+from hsejobs.model import QUEUE_NAME, State, check_job_id, iso_time
+from hsejobs_tui.core.time_window import LENGTHS, TimeWindow
+from hsejobs_tui.session.places import InsightPlace, JobPlace, ListPlace, Place, QueuePlace
+
+#: The address of the first screen; all others begin with it.
+ROOT: Final = "/api/jobs/dashboard"
+#: The numbered screens after the first, by the ids of their commands.
+SCREENS: Final = (
+    "failures",
+    "workers",
+    "insight",
+    "alerts",
+    "circuits",
+    "events",
+    "tenants",
+    "schedules",
+)
+#: What else is below ``ROOT``. A queue with a name of these, or of a screen, is below ``queues``,
+#: which is no queue's name.
+OTHERS: Final = ("overview", "queues", "plain", "login", "logout", "static", "view", "ws")
+#: The names in a query. ``organizationId`` limits an operator's view: the page has it, not the place.
+NAMES: Final = ("state", "where", "queue", "by", "part", "from", "to", "organizationId")
+#: Of these, what belongs to the address of a queue, and to that of Insight.
+OF_QUEUE, OF_INSIGHT = NAMES[:2], NAMES[2:5]
+#: What Insight is divided by.
+DIVISIONS: Final = ("queue", "task", "error", "tenant")
+#: In place of a state: the jobs of all.
+ALL: Final = "all"
+#: The most characters of an address.
+LONGEST: Final = 8_000
+#: The state that an address without one shows.
+DEFAULT: Final = State.FAILED
+LIVE: Final = TimeWindow()
+
+
+class UnknownAddress(InvalidOption):
+    """There is no screen at this address."""
+
+    def __init__(self) -> None:
+        super().__init__("address", "names no screen of the dashboard")
+
+
+def address_of(place: Place, window: TimeWindow = LIVE) -> str:
+    """The address of a place, from the root of the server: ``/api/jobs/dashboard/billing?state=failed``.
+
+    A window that ends now, other than the default, is ``from`` alone.
+    """
+    query: dict[str, str] = {}
+    match place:
+        case ListPlace(name="overview"):
+            path = ""
+        case ListPlace():
+            path = f"/{place.name}"
+        case QueuePlace():
+            path = _queue(place.queue)
+            query["state"] = place.state.value if place.state else ALL
+            if place.query:
+                query["where"] = place.query
+        case InsightPlace():
+            path = "/insight"
+            parts = {"queue": place.queue, "by": place.division, "part": place.part}
+            if parts["by"] == DIVISIONS[0]:
+                del parts["by"]
+            query |= {name: value for name, value in parts.items() if value is not None}
+        case JobPlace():
+            path = f"{_queue(place.queue)}/jobs/{quote(place.job_id, safe=':@+=')}"
+    if window.end is not None:
+        query["from"], query["to"] = (_written(ms) for ms in window.bounds(window.end))
+    elif window.name != LIVE.name:
+        query["from"] = f"-{window.name}"
+    text = urlencode(query, safe=":~=", errors="surrogatepass", quote_via=quote)
+    return f"{ROOT}{path}{'?' if text else ''}{text}"
+
+
+def read_address(address: str, now: int) -> tuple[Place, TimeWindow]:
+    """The place and the window that an address names; ``now``: the time in ms.
+
+    Raises UnknownAddress, and InvalidOption for a parameter that is wrong, unknown or given twice.
+    """
+    path, _, text = address.partition("?")
+    if len(address) > LONGEST or not f"{path}/".startswith(f"{ROOT}/"):
+        raise UnknownAddress
+    return place_of(path[len(ROOT) :], query := _query(text)), _window(query, now)
+
+
+def place_of(path: str, query: dict[str, str]) -> Place:
+    """The place of a path below ``ROOT``. Raises UnknownAddress, InvalidOption."""
+    parts = path.split("/")[1:]
+    if parts in ([], [""], ["overview"]):
+        place: Place = ListPlace("overview")
+    elif parts == ["insight"]:
+        place = _insight_place(query)
+    elif len(parts) == 1 and parts[0] in SCREENS:
+        place = ListPlace(parts[0])
+    else:
+        apart = parts[0] == "queues"
+        place = _queue_place(parts[1:] if apart else parts, query, apart)
+    for kind, names, what in (
+        (QueuePlace, OF_QUEUE, "a queue"),
+        (InsightPlace, OF_INSIGHT, "insight"),
+    ):
+        if not isinstance(place, kind) and (wrong := [one for one in query if one in names]):
+            raise InvalidOption(wrong[0], f"belongs to the address of {what}; remove it")
+    return place
+
+
+def _insight_place(query: dict[str, str]) -> InsightPlace:
+    queue, division = query.get("queue"), query.get("by", DIVISIONS[0])
+    if queue is not None and not QUEUE_NAME.fullmatch(queue):
+        raise InvalidOption("queue", "is not a queue's name")
+    if division not in DIVISIONS:
+        raise InvalidOption("by", f"must be one of {', '.join(DIVISIONS)}")
+    return InsightPlace(queue, division, query.get("part"))
+
+
+def _queue_place(parts: list[str], query: dict[str, str], apart: bool) -> Place:
+    """The place of ``<queue>`` or ``<queue>/jobs/<id>``; ``apart``: below ``queues``."""
+    name, *rest = parts or [""]
+    if not QUEUE_NAME.fullmatch(name) or (not apart and not rest and name in OTHERS):
+        raise UnknownAddress
+    if not rest:
+        return QueuePlace(name, _state(query.get("state")), _filter(query.get("where", "")))
+    if len(rest) != 2 or rest[0] != "jobs":
+        raise UnknownAddress
+    try:
+        return JobPlace(name, check_job_id(unquote(rest[1], errors="strict"), internal=True))
+    except (InvalidInput, UnicodeDecodeError):
+        raise UnknownAddress from None
+
+
+def _queue(name: str) -> str:
+    return f"/queues/{name}" if name in (*SCREENS, *OTHERS) else f"/{name}"
+
+
+def _query(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=20)
+    except ValueError:
+        raise InvalidOption("address", "has a query that is not valid") from None
+    for name, value in pairs:
+        if name not in NAMES:
+            shown = "".join(one if one.isprintable() else "?" for one in name[:60])
+            raise InvalidOption(shown, f"is unknown; use {', '.join(NAMES)}")
+        if name in found:
+            raise InvalidOption(name, "is given twice; send it once")
+        found[name] = value
+    return found
+
+
+def _state(text: str | None) -> State | None:
+    if text == ALL:
+        return None
+    try:
+        return State(text or DEFAULT)
+    except ValueError:
+        raise InvalidOption("state", f"must be one of {', '.join(State)}, {ALL}") from None
+
+
+def _filter(text: str) -> str:
+    parse(text)
+    return text.strip()
+
+
+def _window(query: dict[str, str], now: int) -> TimeWindow:
+    begin, end = query.get("from"), query.get("to")
+    if begin is None and end is None:
+        return LIVE
+    if end is None and begin is not None and begin.removeprefix("-") in LENGTHS:
+        return TimeWindow(begin.removeprefix("-"))
+    until = now if end is None else parse_moment(end, now, "to")
+    start = until - LIVE.length if begin is None else parse_moment(begin, now, "from")
+    if start >= until:
+        raise InvalidOption("from", "must be a time before to")
+    return TimeWindow.holding(start, until, now)
+
+
+def _written(ms: int) -> str:
+    text = iso_time(max(0, ms)) or ""
+    return f"{text[:19]}Z" if text[19:] == ".000Z" else text
