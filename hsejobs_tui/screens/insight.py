@@ -41,13 +41,11 @@ class Insight(View):
         self.slowest: list[SlowJob] | None = None
         #: Why there is nothing to show.
         self.problem = ""
-        self._loaded: object = None
-        self._found: object = None
-        self._findings_about: object = None
-        self._slowest_about: object = None
+        nothing: object = None
+        self._loaded = self._found = self._drawn = nothing
+        self._findings_about = self._slowest_about = nothing
         self._load_busy = self._find_busy = False
         self._next_load = self._next_find = 0.0
-        self._drawn: object = None
         self._pressed: int | None = None
 
     @property
@@ -380,8 +378,6 @@ class Insight(View):
     def do_before(self) -> None:
         self.compare = not self.compare
         self.draw()
-
-    # -- what to do
 
     def do_moment_jobs(self) -> None:
         """Opens the queue with the jobs of the focus."""
