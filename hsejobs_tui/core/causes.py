@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hsejobs.model import iso_time
 from hsejobs.store.circuits import Circuit
 from hsejobs.store.marks import Mark
 from hsejobs.store.minutes import Minute
+from hsejobs.store.periods import RETENTION
 from hsejobs.store.read_live import Snapshot
-from hsejobs_tui.core.past import Past
+from hsejobs_tui.core.past import MINUTE_MS, Past
 from hsejobs_tui.core.source import Held, LiveSource
 
 #: Queues in trouble whose causes are read, and slots of each that are looked at.
@@ -22,36 +24,37 @@ GAP = 5
 RECENT, RECENT_STEPS = 600_000, 2
 #: ms before an error's first failure in which a deploy may have caused it.
 AFTER_DEPLOY = 15 * 60_000
+HOUR, DAY = 3_600_000, 86_400_000
+#: Minutes of the periods in which an error is looked for before the window, and ms for which they are kept.
+STEP, KEPT = 10, RETENTION[10] * 1000
 #: ms after which a consumer without heartbeats is dead.
 DEAD = 30_000
 
 
-@dataclass(frozen=True, slots=True)
-class Burst:
+class Burst(NamedTuple):
     """Failures with one error. ``since``: when they began, in ms, None if before the window.
 
     ``deploy``: the deploy after which the error is new. ``recent``: whether it goes on.
     """
 
     error: str
-    count: int
+    failures: int
     since: int | None
     deploy: Mark | None = None
     recent: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Filler:
+class Filler(NamedTuple):
     """Who has how many of the slots; ``organization`` and ``task`` if one has most of them."""
 
     busy: int
     slots: int
-    count: int
+    jobs: int
     organization: str | None
     task: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Causes:
     """What was found, by queue; ``users``: organizations with their share of the running time, 0 to 1."""
 
@@ -86,16 +89,24 @@ def read_causes(
             continue
         if stats.is_paused and (who := source.paused_by(stats.name, stats.paused_at)):
             found.paused_by[stats.name] = who
-        if stats.delayed and is_open and (held := source.held(stats.name)).count:
+        if stats.delayed and is_open and (held := source.held(stats.name)).jobs:
             found.held[stats.name] = _named(held, found.circuits)
     for queue in worst[:MOST_QUEUES]:
         if filler := _filler(source, seen, queue):
             found.fillers[queue] = filler
         if past is not None and past.total(queue).failed and source.org is None:
-            burst = _burst(source, past, queue)
+            burst = _burst(source, _last_hour(past, seen.now), queue, seen.now)
             if burst is not None:
                 found.bursts[queue] = burst
     return found
+
+
+def _last_hour(past: Past, now: int) -> Past:
+    """The last hour of a longer window that ends now: its periods are too long to tell what began when."""
+    if past.end < now - MINUTE_MS or past.end - past.start <= HOUR + 2 * MINUTE_MS:
+        return past
+    end = now // MINUTE_MS * MINUTE_MS + MINUTE_MS
+    return Past(end - HOUR, end, MINUTE_MS, {}, past.marks)
 
 
 def _named(held: Held, circuits: Sequence[Circuit]) -> Held:
@@ -103,7 +114,7 @@ def _named(held: Held, circuits: Sequence[Circuit]) -> Held:
     names = {
         one.name for one in circuits if one.state != "closed" and one.name.startswith(held.circuits)
     }
-    return replace(held, circuits=tuple(sorted(names))) if names else held
+    return held._replace(circuits=tuple(sorted(names))) if names else held
 
 
 def read_users(source: LiveSource, past: Past) -> list[tuple[str, float]]:
@@ -131,7 +142,7 @@ def _divided(
     return [(one.name or "", one.points) for one in read.series]
 
 
-def _burst(source: LiveSource, past: Past, queue: str) -> Burst | None:
+def _burst(source: LiveSource, past: Past, queue: str, now: int) -> Burst | None:
     """The commonest error of the last minutes of the window, or else of all of it."""
     series = _divided(source, past, [queue], "error")
     recent = past.end - max(RECENT, RECENT_STEPS * past.step)
@@ -149,7 +160,30 @@ def _burst(source: LiveSource, past: Past, queue: str) -> Burst | None:
             break
         began = at
     since = began if began >= past.start + 2 * past.step else None
-    return Burst(name, every[name], since, _deploy(past, failed[0], since), late[name] > 0)
+    deploy = _deploy(past, failed[0], since)
+    if deploy is not None and _seen_before(source, past, queue, name, now):
+        deploy = None
+    return Burst(name, every[name], since, deploy, late[name] > 0)
+
+
+def _seen_before(source: LiveSource, past: Past, queue: str, error: str, now: int) -> bool:
+    """Whether jobs failed with this error in the day before the window, as far as that is still known."""
+    oldest = max(past.start - DAY, now - KEPT)
+    if oldest >= past.start:
+        return False
+    read = source.history(
+        [queue],
+        start=iso_time(oldest),
+        end=iso_time(past.start),
+        step=f"{STEP}m",
+        by="error",
+        marks=False,
+    )
+    return any(
+        one.name == error and at < past.start and minute.failed
+        for one in read.series
+        for at, minute in one.points
+    )
 
 
 def _deploy(past: Past, first: int, since: int | None) -> Mark | None:

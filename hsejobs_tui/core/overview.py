@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hsejobs.store.minutes import Minute
 from hsejobs.store.read import WINDOW, QueueStats
@@ -30,7 +31,7 @@ LEAST_FAILING, LEAST_WAIT, LEAST_DEPTH = 0.02, 1_000, 5
 WORDS = {"better": "ok", "worse": "bold fail"}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class QueueView:
     """One queue of the overview, with its past in the window."""
 
@@ -59,8 +60,7 @@ class QueueView:
         return (ORDER.index(self.level), failed, -(row.oldest or 0) // 300_000, self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(NamedTuple):
     """A figure of the strip: its value now, its past, and how that goes on."""
 
     label: str
@@ -115,9 +115,9 @@ def _is_quiet(stats: QueueStats) -> bool:
 
 def _held(causes: Causes, queue: str) -> str:
     held = causes.held.get(queue)
-    if held is None or not held.count:
+    if held is None or not held.jobs:
         return ""
-    count = f"{held.count}{'+' if held.more else ''}"
+    count = f"{held.jobs}{'+' if held.more else ''}"
     by = "one circuit" if len(held.circuits) == 1 else f"{len(held.circuits)} circuits"
     return f"{count} held by {by}"
 
@@ -256,12 +256,11 @@ def verdict(found: Sequence[Figure], *, brief: bool = False) -> tuple[str, str]:
     """Whether things get better or worse, and the style: by what fails and what waits."""
     worse = [one.label for one in found if one.word == "worse"]
     better = [one.label for one in found if one.word == "better"]
-    if brief and (worse or better):
-        return ("worse", "bold fail") if worse else ("better", "ok")
+    begins = "" if brief else "getting "
     if worse:
-        return f"getting worse: {', '.join(worse)}", "bold fail"
+        return f"{begins}worse: {', '.join(worse)}", "bold fail"
     if better:
-        return f"getting better: {', '.join(better)}", "ok"
+        return f"{begins}better: {', '.join(better)}", "ok"
     return ("steady", "ok") if any(one.word == "steady" for one in found) else ("", "")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hsejobs.store.minutes import percentile
 from hsejobs_tui.core.alerts import STYLES
@@ -12,9 +12,11 @@ from hsejobs_tui.core.overview import FAILING, LEAST_FAILING, LEAST_WAIT, MARKS,
 from hsejobs_tui.core.past import Past
 from hsejobs_tui.core.text import duration, number, safe, short
 
+#: The width below which there are no charts.
+TINY = 70
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+
+class Layout(NamedTuple):
     """How wide the charts are at a width of the list, and whether the wide columns are shown."""
 
     width: int
@@ -28,7 +30,7 @@ class Layout:
 
     @property
     def failed(self) -> int:
-        return 5 if self.width < 100 else 7 if self.width < 160 else 20
+        return 0 if self.width < TINY else 5 if self.width < 100 else 7 if self.width < 160 else 20
 
     @property
     def slots(self) -> int:
@@ -45,10 +47,14 @@ class Layout:
             ("wait", "wait" if self.live else "most", 7 if wide else 5, True),
             ("depth", f"depth, {name}", self.depth + 6, False),
             ("flow", flow if wide else "in/out/m", 13 if wide else 9, True),
-            ("failed", f"failed, {name}", self.failed + 13, False),
+            ("failed", f"failed, {name}", self.failed + 13, False)
+            if self.failed
+            else ("failed", "fail", 5, False),
             ("slots", "slots" if self.whole else "run", self.slots + 6 if wide else 5, False),
             ("oldest", "oldest", 6, True),
         ]
+        if self.width < TINY:
+            return [one for one in found if one[0] not in ("depth", "flow", "slots")]
         if wide:
             found += [("empty", "empty in", 8, True), ("wait95", "p95 wait", 8, True)]
         if self.width >= 160:
@@ -160,8 +166,8 @@ def _failed(one: QueueView, layout: Layout, past: Past | None) -> Line:
     style = "bold fail" if share >= FAILING else "fail" if share else "dim"
     text = percent(share) if last.judged else "-"
     line: Line = [(" " * (5 - len(text)), ""), (text, style), (" ", "")]
-    if not one.failing:
-        return line
+    if not one.failing or not layout.failed:
+        return line[:2]
     drawn = spark(one.failing, layout.failed, scale=percent, ascii_only=layout.ascii_only)
     line += _chart(f"{drawn:<{layout.failed + 6}}", layout.failed, "fail" if known else "dim")
     word = trend(one.failing, least=LEAST_FAILING)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from hsejobs.store.marks import Mark
 from hsejobs.wording import counted
@@ -29,8 +29,7 @@ Block = tuple[str, Sequence[Line], int]
 _READING: Line = [(" reading ...", "dim")]
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(NamedTuple):
     """A queue in trouble: what is wrong, why, and what to do."""
 
     level: str
@@ -50,7 +49,12 @@ class Advice:
 
 
 def advice(
-    found: Sequence[Alert], views: Sequence[QueueView], causes: Causes, *, live: bool
+    found: Sequence[Alert],
+    views: Sequence[QueueView],
+    causes: Causes,
+    *,
+    live: bool,
+    may_pause: bool = True,
 ) -> list[Advice]:
     """One for each queue with an alert or held jobs, in the order of their trouble.
 
@@ -70,10 +74,11 @@ def advice(
         first = made.get(one.queue)
         if first is None:
             why = "; ".join(_why(one.queue, causes, live=live))
-            made[one.queue] = Advice(one.level, safe(f"{one.queue}: {what}"), why, safe(one.todo))
+            todo = safe(one.todo) if one.rule != "paused" or may_pause else ""
+            made[one.queue] = Advice(one.level, safe(f"{one.queue}: {what}"), why, todo)
         else:
             also = f"{first.also}; {safe(what)}" if first.also else safe(what)
-            made[one.queue] = replace(first, also=also)
+            made[one.queue] = first._replace(also=also)
     for view in views:
         if view.held and view.level not in MARKS:
             why, what = _hosts(causes, view.name), safe(f"{view.name}: {view.held}")
@@ -96,8 +101,8 @@ def _why(queue: str, causes: Causes, *, live: bool) -> list[str]:
         found.append(_burst(burst))
     if (filler := causes.fillers.get(queue)) is not None:
         found.append(_filler(filler))
-    if (held := causes.held.get(queue)) is not None and held.count:
-        found.append(f"{held.count} held by the circuit of {_hosts(causes, queue)}")
+    if (held := causes.held.get(queue)) is not None and held.jobs:
+        found.append(f"{held.jobs} held by the circuit of {_hosts(causes, queue)}")
     return found
 
 
@@ -106,14 +111,14 @@ def _burst(one: Burst) -> str:
     error = text if code == "error" and text else f"{code} {text}".strip()
     since = f"since {moment_text(one.since)} " if one.since is not None else ""
     new = f", new after {safe(one.deploy.text, 40)}" if one.deploy is not None else ""
-    return f"{since}{one_line(error, 90)}, {counted(one.count, 'failure')}{new}"
+    return f"{since}{one_line(error, 90)}, {counted(one.failures, 'failure')}{new}"
 
 
 def _filler(one: Filler) -> str:
     task = safe(".".join(one.task.split(".")[-2:]), 40)
     if one.organization is not None:
-        return f"{one.count} of {one.slots} slots run {safe(one.organization, 40)}: {task}"
-    return f"all {one.slots} slots are busy: {one.count} run {task}"
+        return f"{one.jobs} of {one.slots} slots run {safe(one.organization, 40)}: {task}"
+    return f"all {one.slots} slots are busy: {one.jobs} run {task}"
 
 
 def advice_lines(
@@ -213,7 +218,7 @@ def change_lines(
     for queue, one in bursts.items():
         if one.since is not None:
             name = one.error.partition(" ")[2] or one.error
-            text = f"{queue}: {one_line(name, 40)} began, {one.count:,} so far"
+            text = f"{queue}: {one_line(name, 40)} began, {one.failures:,} so far"
             entries.append((one.since, "x" if ascii_only else "✗", "fail", safe(text)))
     if not entries:
         return [[(" nothing", "dim")]][:rows]

@@ -62,7 +62,7 @@ def _recorded(minute: Minute) -> bool:
     return minute.sampled is not None or bool(minute.added or minute.ended)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Past:
     """The periods of some queues from ``start`` to ``end``, in ``step``; all in ms."""
 

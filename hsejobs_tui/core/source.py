@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hsejobs.control import audit, families, history, views, why
 from hsejobs.control.filters import Filter
@@ -59,11 +59,10 @@ class Hits:
         return self.done
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """Delayed jobs that wait for circuits. ``more``: there may be more of them than were counted."""
 
-    count: int
+    jobs: int
     circuits: tuple[str, ...] = ()
     more: bool = False
 

@@ -190,7 +190,7 @@ class Overview(OneQueue):
         place.display = bool(lines) and not self._welcoming
         self.set_text("strip", _text(lines))
         self._draw_rows(layout)
-        room = height - len(lines) - 5 + (height < 16)
+        room = height - len(lines) - 4 + (height < 16)
         self._draw_below(room)
 
     def _set_columns(self, layout: Layout) -> None:
@@ -225,7 +225,13 @@ class Overview(OneQueue):
         width, plain = self.size.width, self.session.options.ascii_only
         live = self.session.window.end is None
         need = self.rows.total + 1
-        found = panes.advice(self.session.alerts, self._views, self._causes, live=live)
+        found = panes.advice(
+            self.session.alerts,
+            self._views,
+            self._causes,
+            live=live,
+            may_pause=self.session.has("pause"),
+        )
         shown = (found, self._reads, self.session.window, width, self.size.height, room, need)
         if shown == self._below:
             return

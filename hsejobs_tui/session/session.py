@@ -80,6 +80,8 @@ class Session:
     def close(self) -> None:
         """Closes the connections and releases the threads."""
         self.closed = True
+        if self._slow is not None:
+            self._slow.cancel()
         for pool in (self._read_pool, self._act_pool):
             pool.submit(self.redis.close)
             pool.shutdown(wait=False, cancel_futures=False)
@@ -172,8 +174,8 @@ class Session:
         except RedisUnavailable:
             # The next poll reports it.
             pass
-        except JobsError as error:
-            # It is tried again every few seconds: once is enough.
+        except Exception as error:
+            # It is tried again every few seconds: one message is enough.
             if str(error) != self._slow_error:
                 self.show_message(error)
             self._slow_error = str(error)

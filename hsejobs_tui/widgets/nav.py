@@ -27,6 +27,8 @@ SHORT = {
 MENU = "menu"
 #: The width from which the line has room for the place and the time; below it the head line shows the time.
 WITH_PLACE = 100
+#: Characters up to which the place is shown although names must be shortened for it.
+PLACE = 12
 
 
 class Nav(Static):
@@ -51,10 +53,10 @@ class Nav(Static):
         news = {"alerts": str(alerts) if alerts else "", "circuits": ""}
         if is_open:
             news["circuits"] = f"{is_open} open" if width >= WITH_PLACE else str(is_open)
-        # The place is also in the status line, so it gives way to the names.
+        # The place is also in the status line, so a long one gives way to the names.
         right = where_and_when(session) if times else ""
         text = self._names(news, set())
-        if text.cell_len > width - len(right) - 2:
+        if text.cell_len > width - len(right) - 2 and len(session.options.place) > PLACE:
             right = times
         short: set[str] = set()
         for name in SHORT:

@@ -55,7 +55,7 @@ async def test_pause_drain_and_resume(stage: Stage) -> None:
         await pilot.press("P")
         await shows(pilot, "Pause mail?")
         await pilot.press("y")
-        await shows(pilot, "mail is paused", "paused, 3 jobs wait")
+        await shows(pilot, "mail is paused", "3 jobs wait; P resumes it")
         await pilot.press("X")
         await shows(pilot, "Removes all 5 waiting and delayed jobs")
         await pilot.press("5", "enter")

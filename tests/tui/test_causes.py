@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hsejobs.control.history import History, Series
 from hsejobs.model import State
 from hsejobs.store.circuits import Circuits
+from hsejobs.store.minutes import Minute
 from hsejobs.store.work import short_reason
 from hsejobs_tui.core.causes import read_causes, slots
+from hsejobs_tui.core.past import PastReader
 from hsejobs_tui.core.source import Held, LiveSource
+from hsejobs_tui.core.time_window import TimeWindow
 from tests.tui.conftest import Stage
 from tests.tui.driving import shows
+from tests.tui.frozen import GLANCE, NOW, Frozen, frozen_app
 
 CIRCUIT = "webhook:org-1:hooks.a-long-name-of-a-receiver.example:443"
 
@@ -43,7 +50,7 @@ def test_jobs_that_wait_for_a_circuit_are_counted_and_their_host_is_named(stage:
     assert found.held == {"mail": Held(3, (CIRCUIT,))}
     # A job that was promoted and delayed again for another reason is not held.
     stage.writer.promote("mail", "held-0")
-    assert read_causes(source, source.snapshot(), None, []).held["mail"].count == 2
+    assert read_causes(source, source.snapshot(), None, []).held["mail"].jobs == 2
 
 
 def test_who_paused_and_since_when(stage: Stage) -> None:
@@ -67,7 +74,7 @@ def test_an_organization_that_fills_the_slots_is_named(stage: Stage) -> None:
     assert seen.queues[0].active == 2
     assert slots(seen.workers["mail"]) == (2, 2)
     filler = read_causes(source, seen, None, ["mail"]).fillers["mail"]
-    assert (filler.count, filler.slots, filler.organization) == (2, 2, "org-7")
+    assert (filler.jobs, filler.slots, filler.organization) == (2, 2, "org-7")
     assert filler.task == "m.send"
 
 
@@ -88,3 +95,25 @@ async def test_a_queue_that_a_circuit_holds_says_so(stage: Stage) -> None:
         )
         await shows(pilot, "6 Circuits 1 open")
     assert stage.reader.page("mail", State.DELAYED).total == 2
+
+
+def test_an_error_that_was_there_the_day_before_is_not_new_after_a_deploy(tmp_path: Path) -> None:
+    class Older(Frozen):
+        before = False
+
+        def history(self, queues: Any, **given: Any) -> History:
+            found = super().history(queues, **given)
+            if given.get("by") == "error" and given["step"] == "10m" and self.before:
+                found.series = [
+                    Series("email", "error KeyError: 'subject'", [(found.start, Minute(failed=1))])
+                ]
+            return found
+
+    app = frozen_app(tmp_path)
+    source = Older(app.options, app.session.redis)
+    past = PastReader(source).read(TimeWindow(), NOW, ["email"])
+    burst = read_causes(source, GLANCE, past, ["email"]).bursts["email"]
+    assert burst.deploy is not None
+    assert (burst.deploy.text, burst.failures, burst.recent) == ("release 4f1c", 154, True)
+    source.before = True
+    assert read_causes(source, GLANCE, past, ["email"]).bursts["email"].deploy is None

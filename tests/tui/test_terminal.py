@@ -117,7 +117,7 @@ def test_ctrl_z_goes_to_the_shell_and_back(stage: Stage) -> None:
     os.kill(terminal.pid, signal.SIGCONT)
     terminal.until(ENTERED)
     # The whole screen is drawn again, not only the changes.
-    terminal.until("Workers")
+    terminal.until("Insight")
     terminal.until("mail")
     os.write(terminal.fd, b"q")
     terminal.until(LEFT)
