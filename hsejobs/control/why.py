@@ -8,7 +8,8 @@ from hsejobs.control.actors import Actor
 from hsejobs.model import JobRecord, iso_time
 from hsejobs.store import waits
 from hsejobs.store.client import PATIENCE
-from hsejobs.store.read import WHOLE, JobReader
+from hsejobs.store.pages import WHOLE
+from hsejobs.store.read import JobReader
 from hsejobs.store.waits import Facts, Party
 from hsejobs.wording import counted
 

@@ -11,7 +11,8 @@ from hsejobs.model import JobRecord, whole_number
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import PATIENCE
 from hsejobs.store.minutes import pairs
-from hsejobs.store.read import WHOLE, JobReader, job_of
+from hsejobs.store.pages import WHOLE
+from hsejobs.store.read import JobReader, job_of
 
 
 @dataclass(frozen=True, slots=True)
