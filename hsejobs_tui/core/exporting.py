@@ -15,7 +15,7 @@ from hsejobs.control.search import Search, Step
 from hsejobs.error_groups import normalized
 from hsejobs.errors import InvalidOption, JobsError, Refused
 from hsejobs.model import JobRecord, State
-from hsejobs.store.read import JobReader
+from hsejobs.store.pages import Page
 from hsejobs.wording import counted
 from hsejobs_tui.core.source import LiveSource
 from hsejobs_tui.core.text import size
@@ -44,12 +44,12 @@ class Tallied(Search):
 
     tally: list[int] = field(default_factory=lambda: [0, 0])
 
-    def steps(self, reader: JobReader, cursor: str | None = None) -> Iterator[Step]:
-        """Yields every page, counted."""
-        for step in Search.steps(self, reader, cursor):
-            self.tally[0] += step.seen
-            self.tally[1] += len(step.jobs)
-            yield step
+    def _sift(self, page: Page, state: State) -> Step:
+        """What of a page matches, counted."""
+        step = Search._sift(self, page, state)
+        self.tally[0] += step.seen
+        self.tally[1] += len(step.jobs)
+        return step
 
 
 @dataclass(slots=True)
@@ -98,9 +98,9 @@ def searching(
 ) -> Tallied:
     """What an export reads. Raises InvalidOption for an invalid filter."""
     wanted = parse(query, source.reader.now(queue)) if isinstance(query, str) else query
-    errors = 0 if form == "jsonl" else 1
     info = source.infos.get(queue)
-    return Tallied(queue, states, wanted, source.actor, info, source.org, True, errors)
+    needs = {"errors": 0, **export.needs(form)}
+    return Tallied(queue, states, wanted, source.actor, info, source.org, True, **needs)
 
 
 def write(

@@ -170,7 +170,8 @@ async def test_an_export_is_what_the_command_line_writes(stage: Stage) -> None:
         await shows(pilot, "250 jobs")
         (first,) = folder.glob("mail-waiting-*.csv")
         info = registry.load(stage.redis, "t", "mail")
-        search = prepare(stage.reader, info, "waiting", "", Actor("cli"), errors=1)
+        needs = export.needs("csv")
+        search = prepare(stage.reader, info, "waiting", "", Actor("cli"), **needs)
         assert first.read_bytes() == b"".join(export.pieces(search, stage.reader, "csv"))
         assert stat.S_IMODE(first.stat().st_mode) == 0o600
         assert SECRET.encode() not in first.read_bytes()
