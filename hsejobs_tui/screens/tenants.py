@@ -25,7 +25,7 @@ COLUMNS = (
     Column("run time", 11, wide=17),
     Column("added", 5, right=True, above=90),
     Column("in/min", 6, right=True),
-    Column("past", 10, above=100, wide=17),
+    Column("past", 14, above=100, wide=17),
     Column("wait", 6, right=True),
     Column("run", 5, right=True),
     Column("delay", 6, right=True, above=90),
