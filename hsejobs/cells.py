@@ -57,8 +57,12 @@ def csv_rows(rows: Iterable[Sequence[Any]]) -> bytes:
     for row in rows:
         line = ",".join(
             [
-                ('"' + value + '"')
-                if type(value) is str and value[:1] not in _DOUBTFUL and '"' not in value
+                ('"' + (value.replace('"', '""') if '"' in value else value) + '"')
+                if type(value) is str and value[:1] not in _DOUBTFUL
+                else '""'
+                if value is None
+                else str(value)
+                if type(value) is int
                 else _quoted(value)
                 for value in row
             ]

@@ -52,8 +52,11 @@ def _matches(name: str) -> bool:
 
 
 def mask(data: Any, paths: Iterable[str] = ()) -> Any:
-    """A copy of JSON data with ``***`` at the dotted paths, for secret names and for sealed values."""
-    return _walk(data, {tuple(path.split(".")) for path in paths}, ())
+    """JSON data with ``***`` at the dotted paths, for secret names and for sealed values: a copy, or the data
+    itself if it has none of them.
+    """
+    fields = _fields(tuple(paths))
+    return _walk(data, fields.paths, ()) if fields.possible(data) else data
 
 
 def _walk(data: Any, paths: set[tuple[str, ...]], here: tuple[str, ...], depth: int = 0) -> Any:
@@ -118,15 +121,18 @@ class _Fields:
 
     def __init__(self, paths: Iterable[str]) -> None:
         self.paths = {tuple(path.split(".")) for path in paths}
-        self._ends = {path[-1] for path in self.paths}
+        self._ends = {SEALED, *(path[-1] for path in self.paths)}
         #: Names that are known not to be secret anywhere in these payloads.
         self._harmless: set[str] = set()
 
-    def possible(self, data: Any) -> bool:
-        """Whether there may be a secret in the data; a cheap test, because most payloads have none.
+    def possible(self, data: Any, depth: int = 0) -> bool:
+        """Whether there may be a secret or a sealed value in the data, or it is nested deeper than masking
+        goes; a cheap test, because most payloads have none.
 
         It asks for each name what the full walk asks, without the path, and remembers the answer.
         """
+        if depth > DEEPEST:
+            return True
         if data.__class__ is dict:
             if not self._harmless.issuperset(data) and self._unknown(data):
                 return True
@@ -134,7 +140,7 @@ class _Fields:
         elif data.__class__ is not list and data.__class__ is not tuple:
             return data.__class__ not in _LEAVES
         for value in data:  # noqa: SIM110 - any() takes twice as long
-            if value.__class__ not in _LEAVES and self.possible(value):
+            if value.__class__ not in _LEAVES and self.possible(value, depth + 1):
                 return True
         return False
 

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from hsejobs import forks
@@ -237,11 +238,16 @@ def iso_time(ms: object) -> str | None:
 
     Returns None for None, and for a value in a broken record that is not a valid time.
     """
-    ms = whole_number(ms)
+    ms = None if ms is None else whole_number(ms)
     if ms is None or not 0 <= ms <= _LAST_MS:
         return None
-    # The first 19 characters are the time to the second; a third of the time of `strftime`.
-    return f"{datetime.fromtimestamp(ms // 1000, UTC).isoformat()[:19]}.{ms % 1000:03d}Z"
+    return f"{_iso_second(ms // 1000)}.{ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _iso_second(seconds: int) -> str:
+    """The time to the second; a list of jobs has each many times."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 #: What a job waits for that a consumer sent back without running it, by code.

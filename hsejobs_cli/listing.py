@@ -69,10 +69,8 @@ def jobs(
         )
         _show_page(page, as_json)
         return
-    errors = 0 if as_json or form == "jsonl" else 1
-    search = prepare(
-        session.reader, info, status, where, actor, organization_id=scope, errors=errors
-    )
+    needs = export.needs("jsonl" if as_json else form)
+    search = prepare(session.reader, info, status, where, actor, organization_id=scope, **needs)
     most = None if every else limit
     if as_json:
         _write_document(search, session.reader, status, cursor)

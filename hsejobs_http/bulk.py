@@ -119,7 +119,7 @@ async def download(request: Request, queue: str, form: str) -> Response:
             request.query_params.get("where", ""),
             actor(caller(request)),
             organization_id=scope(request),
-            errors=0 if form == "jsonl" else 1,
+            **export.needs(form),
         )
         cursor = request.query_params.get("cursor") or None
         found = export.pieces(search, shim_state.runtime.reader, form, limit=most, cursor=cursor)

@@ -24,7 +24,7 @@ from hsejobs.mentions import mentions
 from hsejobs.model import check_organization
 from hsejobs.store.audits import AuditEntry, AuditStore
 from hsejobs.store.client import RedisClient
-from hsejobs.store.read import make_cursor, read_cursor
+from hsejobs.store.pages import make_cursor, read_cursor
 
 __all__ = ["AuditEntry", "AuditPage", "FileLog", "Log", "entries", "forget", "page"]
 

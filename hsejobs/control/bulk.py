@@ -17,6 +17,7 @@ from hsejobs.control.progress import Progress, why
 from hsejobs.control.search import Search
 from hsejobs.errors import InvalidOption
 from hsejobs.model import State
+from hsejobs.store.pages import BRIEF
 from hsejobs.store.read import JobReader
 from hsejobs.store.registry import QueueInfo
 from hsejobs.store.write import Seen
@@ -65,6 +66,7 @@ def match(
         acts.actor,
         info,
         acts.org,
+        errors=BRIEF,
         if_paused=status == "paused",
     )
     found = Matched(act, info.name, where)

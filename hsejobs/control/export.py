@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Iterator
+from typing import Any
 
 from hsejobs import codec
 from hsejobs.cells import csv_rows
@@ -10,11 +13,14 @@ from hsejobs.control import views
 from hsejobs.control.search import Search
 from hsejobs.errors import InvalidOption
 from hsejobs.model import JobRecord, iso_time
+from hsejobs.store.pages import BRIEF
 from hsejobs.store.read import JobReader
 
 #: The media type of each format.
 MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
 FORMATS = tuple(MEDIA_TYPES)
+#: Pages that are read for one piece at most, and bytes after which no further one is.
+PAGES, PIECE = 8, 262_144
 #: The columns of CSV; `data` is JSON.
 COLUMNS = (
     "id",
@@ -43,6 +49,11 @@ def check_format(form: str, known: tuple[str, ...]) -> str:
     return form
 
 
+def needs(form: str) -> dict[str, Any]:
+    """What a search for this format, or for a table, reads of each job: arguments of ``search.prepare``."""
+    return {} if form == "jsonl" else {"errors": BRIEF, "results": False}
+
+
 def pieces(
     search: Search,
     reader: JobReader,
@@ -51,28 +62,33 @@ def pieces(
     limit: int | None = None,
     cursor: str | None = None,
 ) -> Iterator[bytes]:
-    """Yields the matching jobs from the cursor on, at most ``limit``, a page at a time; CSV has a header.
+    """Yields the matching jobs from the cursor on, at most ``limit``, some pages at a time; CSV has a header.
 
     A line of JSON is the job's public object. A CSV cell begins like no formula. The search must read
-    ``whole`` jobs, and for JSON all ``errors``.
+    ``whole`` jobs, as ``needs`` tells.
     """
     if form == "csv":
         yield csv_rows([COLUMNS])
-    left = limit
-    for step in search.steps(reader, cursor):
-        jobs = step.jobs if left is None else step.jobs[:left]
-        if jobs and form == "csv":
-            yield csv_rows([_row(search, job) for job in jobs])
-        elif jobs:
-            shown = (views.visible(job, search.actor) for job in jobs)
-            yield b"".join(codec.dumps(one) + b"\n" for one in shown)
-        else:
-            # Lets the caller notice between pages that no one reads any more.
-            yield b""
-        if left is not None:
-            left -= len(jobs)
-            if left <= 0:
-                return
+    left = math.inf if limit is None else limit
+    following = cursor
+    while left > 0:
+        lines: list[bytes] = []
+        with contextlib.closing(search.ahead(reader, PAGES, following)) as steps:  # type: ignore[type-var]
+            for step in steps:
+                jobs = step.jobs if len(step.jobs) <= left else step.jobs[: int(left)]
+                left -= len(jobs)
+                following = step.next
+                if form == "csv":
+                    lines.append(csv_rows([_row(search, job) for job in jobs]))
+                else:
+                    shown = (views.visible(job, search.actor) for job in jobs)
+                    lines += [codec.dumps(one) + b"\n" for one in shown]
+                if left <= 0 or sum(map(len, lines)) >= PIECE:
+                    break
+        # Empty ones, too: they let the caller notice that no one reads any more.
+        yield b"".join(lines)
+        if following is None:
+            return
 
 
 def _row(search: Search, job: JobRecord) -> tuple[object, ...]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from hsejobs.control.durations import parse_duration
 from hsejobs.errors import InvalidOption
+from hsejobs.masking import MASK
 from hsejobs.model import JobRecord
 
 #: The texts of a job, by field.
@@ -79,6 +80,13 @@ class Term:
         """Whether the term looks into the payload."""
         return self.field == "" or self.field.split(".")[0] == "data"
 
+    @property
+    def survives_masking(self) -> bool:
+        """Whether a job that does not meet the condition does not do so either once it is masked."""
+        # Masking puts nothing but asterisks in place of a text.
+        positive = self.operator in ("=", "~")
+        return positive and self.field in ("error", "code") and MASK[0] not in self.wanted
+
     def matches(self, job: JobRecord) -> bool:
         """Whether the job meets the condition."""
         return self._found(job) != self.operator.startswith("!")
@@ -129,8 +137,8 @@ class Filter:
 
     @property
     def needs_payload(self) -> bool:
-        """Whether matching needs the payloads."""
-        return any(term.in_payload for term in self.terms)
+        """Whether matching needs the payloads: for an error, too, whose text may have their secrets in it."""
+        return any(term.in_payload or term.field == "error" for term in self.terms)
 
     @property
     def since(self) -> int:
@@ -144,9 +152,16 @@ class Filter:
         wanted = [one.wanted for one in self.terms if (one.field, one.operator) == ("org", "=")]
         return wanted[0] if wanted else None
 
-    def may_match(self, job: JobRecord) -> bool:
-        """Whether the job can match once it is masked: its unmasked parts do not exclude it."""
-        return all(term.matches(job) for term in self.terms if term.field in _PLAIN)
+    def may_match(self, job: JobRecord, *, readable: bool = False) -> bool:
+        """Whether the job can match once it is masked: its unmasked parts do not exclude it.
+
+        ``readable``: its contents will not be hidden.
+        """
+        for term in self.terms:
+            decided = term.field in _PLAIN or (readable and term.survives_masking)
+            if decided and not term.matches(job):
+                return False
+        return True
 
     def matches(self, job: JobRecord) -> bool:
         """Whether the job matches every term; its secrets must be masked already."""

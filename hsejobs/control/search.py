@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +12,8 @@ from hsejobs.control.actors import Actor
 from hsejobs.control.filters import Filter, parse
 from hsejobs.errors import InvalidOption
 from hsejobs.model import FINISHED, JobRecord, State
-from hsejobs.store.read import JobReader, first_cursor, state_of_cursor
+from hsejobs.store.pages import BRIEF, Page, first_cursor, state_of_cursor
+from hsejobs.store.read import JobReader
 from hsejobs.store.registry import QueueInfo
 
 #: Bytes of a payload that a search reads: more than a payload may have.
@@ -41,8 +43,9 @@ class Step:
 class Search:
     """What to search: one or more states of a queue, one after the other, as the actor may see them.
 
-    ``whole``: read payloads and results even if the filter does not need them. ``errors``: how many of
-    each job's newest errors, 0 for all. ``if_paused``: nothing unless the queue is paused.
+    ``whole``: read payloads and results even if the filter does not need them; ``results``: whether it
+    includes the results. ``errors``: how many of each job's newest errors, 0 for all, or BRIEF.
+    ``if_paused``: nothing unless the queue is paused.
     """
 
     queue: str
@@ -54,6 +57,8 @@ class Search:
     whole: bool = False
     errors: int = 1
     if_paused: bool = False
+    results: bool = True
+    _paths: dict[str, list[str]] = field(default_factory=dict, compare=False, repr=False)
 
     def steps(self, reader: JobReader, cursor: str | None = None) -> Iterator[Step]:
         """Yields every page from the cursor on; the jobs are masked and hidden as the actor requires."""
@@ -66,29 +71,54 @@ class Search:
 
     def step(self, reader: JobReader, cursor: str | None = None, limit: int = PAGE) -> Step:
         """Reads one page. Raises InvalidOption for an invalid cursor or limit."""
-        state = self.states[0]
-        if cursor is not None and len(self.states) > 1:
-            state = state_of_cursor(self.queue, cursor, self.states)
-        with_payload = self.whole or self.wanted.needs_payload
-        page = reader.page(
-            self.queue,
-            state,
-            limit=limit,
-            cursor=cursor,
+        state = self._state(cursor)
+        page = reader.page(self.queue, state, limit=limit, cursor=cursor, **self._reads())
+        return self._sift(page, state)
+
+    def ahead(self, reader: JobReader, most: int, cursor: str | None = None) -> Iterator[Step]:
+        """Yields up to ``most`` pages of one state; Redis reads each while the one before is worked on.
+
+        Between two of them, the thread must make no other call of Redis. The caller closes it.
+        """
+        state = self._state(cursor)
+        pages = reader.pages(self.queue, state, most, cursor=cursor, **self._reads())
+        with contextlib.closing(pages):  # type: ignore[type-var]
+            for page in pages:
+                step = self._sift(page, state)
+                yield step
+                if step.next != page.next:
+                    return
+
+    def _state(self, cursor: str | None) -> State:
+        if cursor is None or len(self.states) == 1:
+            return self.states[0]
+        return state_of_cursor(self.queue, cursor, self.states)
+
+    @property
+    def _with_payload(self) -> bool:
+        return self.whole or self.wanted.needs_payload
+
+    def _reads(self) -> dict[str, Any]:
+        return {
             # An organization has an index of its own, which makes `org=` fast.
-            organization_id=self.organization_id or self.wanted.organization_id,
-            payload_bytes=SEARCHED if with_payload else 0,
-            errors=self.errors,
-        )
+            "organization_id": self.organization_id or self.wanted.organization_id,
+            "payload_bytes": SEARCHED if self._with_payload else 0,
+            "errors": self.errors,
+            "results": self.results,
+        }
+
+    def _sift(self, page: Page, state: State) -> Step:
+        """What of a page matches, masked and hidden."""
         if self.if_paused and not page.paused:
             return Step(0, 0, None)
         step = Step(page.total, len(page.jobs), page.next)
         for place, job in enumerate(page.jobs, 1):
+            readable = self.actor.may_read_contents(job.organization_id, job.user_id)
             # Masking costs more than everything else, so it comes after what does not depend on it.
-            if not self.wanted.may_match(job):
+            if not self.wanted.may_match(job, readable=readable):
                 continue
-            if with_payload:
-                views.masked(job, self.info)
+            if self._with_payload:
+                views.masked_at(job, self._secret_paths(job.name))
             views.hidden(job, self.actor)
             if self.wanted.matches(job):
                 step.jobs.append(job)
@@ -99,6 +129,11 @@ class Search:
             after = self.states[self.states.index(state) + 1]
             step.next = first_cursor(self.queue, after)
         return step
+
+    def _secret_paths(self, task: str) -> list[str]:
+        if task not in self._paths:
+            self._paths[task] = views.secret_paths(self.info, task)
+        return self._paths[task]
 
     def _is_before(self, job: JobRecord) -> bool:
         """Whether the job, and all that follow in its state, ended before what the filter asks for."""
@@ -117,8 +152,9 @@ def prepare(
     *,
     organization_id: str | None = None,
     errors: int = 0,
+    results: bool = True,
 ) -> Search:
-    """A search for whole jobs, as of now by Redis' clock.
+    """A search for whole jobs, as of now by Redis' clock. ``errors``, ``results``: as for `Search`.
 
     The status ``paused`` means the waiting jobs of a paused queue; None means ``waiting``, or with
     ``where`` every state. ``organization_id``: only this organization's jobs. Raises InvalidOption for an
@@ -129,8 +165,9 @@ def prepare(
         status = State.WAITING.value
     states = tuple(State) if status is None else (views.state_of(status),)
     paused = status == "paused"
+    scope = organization_id
     return Search(
-        info.name, states, wanted, actor, info, organization_id, True, errors, if_paused=paused
+        info.name, states, wanted, actor, info, scope, True, errors, paused, results=results
     )
 
 
@@ -198,7 +235,7 @@ def _count(
     search: Search, reader: JobReader, cursor: str | None, count: int, may_read: int
 ) -> int | None:
     """``count`` and the matches from the cursor on; None if that takes more than ``may_read`` jobs."""
-    counting = replace(search, whole=False, errors=1)
+    counting = replace(search, whole=False, errors=BRIEF)
     while cursor is not None:
         if may_read <= 0:
             return None

@@ -52,15 +52,20 @@ def masked_data(data: Any, paths: Iterable[str]) -> Any:
 
 def masked(record: JobRecord, info: QueueInfo | None) -> JobRecord:
     """Replaces the record's secrets by ``***`` wherever they occur; returns the same record."""
-    paths = secret_paths(info, record.name)
+    return masked_at(record, secret_paths(info, record.name))
+
+
+def masked_at(record: JobRecord, paths: Sequence[str]) -> JobRecord:
+    """As ``masked``; ``paths``: the secret fields of the job's task."""
     secrets = _values(record, paths) if _has_texts(record) else []
     record.data = masked_data(record.data, paths)
-    record.result = scrub_data(mask(record.result, paths), secrets)
-    record.errors = tuple(_scrubbed(error, secrets) for error in record.errors)
-    if record.cancel:
-        record.cancel = _scrubbed(record.cancel, secrets)
-    if record.progress_message:
-        record.progress_message = scrub(record.progress_message, secrets)
+    record.result = mask(record.result, paths)
+    if secrets:
+        record.result = scrub_data(record.result, secrets)
+        record.errors = tuple(_scrubbed(error, secrets) for error in record.errors)
+        record.cancel = record.cancel and _scrubbed(record.cancel, secrets)
+        if record.progress_message:
+            record.progress_message = scrub(record.progress_message, secrets)
     return record
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from hsejobs.control.actors import Actor
+from hsejobs.control.turns import Line, shared
 from hsejobs.model import JobRecord, iso_time
 from hsejobs.store import waits
 from hsejobs.store.client import PATIENCE
-from hsejobs.store.read import WHOLE, JobReader
+from hsejobs.store.pages import WHOLE
+from hsejobs.store.read import JobReader
 from hsejobs.store.waits import Facts, Party
 from hsejobs.wording import counted
 
@@ -187,8 +189,13 @@ def place_of(facts: Facts) -> int | None:
     slots = facts.number("workers") or 0
     if limit := facts.number("limit"):
         slots = min(slots, limit)
+    cost, most = facts.number("own_cost"), facts.number("tenant_limit")
+    limits = [one.limit for one in facts.parties if not one.paused and one.limit is not None]
+    if cost and slots and min([*limits, most or slots]) < slots and not facts.flag("tenant_paused"):
+        line = Line(own, cost, (facts.number("own_weight") or 1000) / 1000, most or slots)
+        rest = (facts.number("waiting") or 0) - (facts.number("own_waiting") or 0)
+        return own + better + round(shared(line, facts.parties, slots, rest))
     ahead = own + better + _of_parties(facts.parties, own, slots)
-    most = facts.number("tenant_limit")
     if most and most < slots and not facts.flag("tenant_paused"):
         # While its organization is at its limit, the other workers run whatever else waits.
         meanwhile = own + _meanwhile(facts.parties, own / most, slots - most)

@@ -20,7 +20,8 @@ def pairs(flat: Any) -> dict[bytes, bytes]:
     """A hash reply as a dict; redis-py's clients return a dict or a flat list."""
     if isinstance(flat, dict):
         return flat
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+    words = iter(flat)
+    return dict(zip(words, words, strict=True))
 
 
 @dataclass(slots=True)

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from hsejobs import codec
-from hsejobs.model import DEFAULT_PRIORITY, JobRecord, Relative, State, whole_number
+from hsejobs.model import (
+    DEFAULT_PRIORITY,
+    STATE_OF_LETTER,
+    JobRecord,
+    Relative,
+    State,
+    whole_number,
+)
 from hsejobs.store.minutes import pairs
 
 
@@ -21,6 +28,8 @@ def _json(text: bytes | None) -> Any:
 
 
 def _percent(text: bytes | None) -> float:
+    if text is None:
+        return 0.0
     try:
         percent = float(text or 0)
     except ValueError:
@@ -48,49 +57,51 @@ def _lock(queue: str, text: bytes | None) -> str | None:
     return key.removeprefix(f"{queue}.lock.") if isinstance(key, str) else None
 
 
+def _text(value: bytes | None) -> str | None:
+    return value.decode("utf-8", "replace") if value else None
+
+
+def _number(value: bytes | None) -> int | None:
+    return None if value is None else whole_number(value)
+
+
+_STATES = {letter.encode(): state for letter, state in STATE_OF_LETTER.items()}
+
+
 def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
     """The job. Never raises because of the record's contents, so that a list can show the others."""
-    record = pairs(row[1])
-
-    def text(name: bytes) -> str | None:
-        value = record.get(name)
-        return value.decode("utf-8", "replace") if value else None
-
-    def number(name: bytes) -> int | None:
-        return whole_number(record.get(name))
-
-    status = State.of_letter(record.get(b"st"))
-    payload = _json(row[2])
-    family = (text(b"fa") or "").split(" ")
-    result = row[3] or record.get(b"r")
+    get = pairs(row[1]).get
+    status = _STATES.get(get(b"st") or b"", State.FAILED)
+    delayed = status is State.DELAYED
+    family = (_text(get(b"fa")) or "").split(" ")
     return JobRecord(
         id=row[0].decode(),
         queue=queue,
-        name=text(b"n") or "",
+        name=_text(get(b"n")) or "",
         status=status,
-        organization_id=text(b"o"),
-        user_id=text(b"u"),
-        priority=number(b"p") or DEFAULT_PRIORITY,
-        attempts_made=number(b"am") or 0,
-        attempts=number(b"ax") or 1,
-        backoff=number(b"bo") or 0,
-        timeout=number(b"to") or 0,
-        created_at=number(b"ct") or 0,
-        processed_at=number(b"pt"),
-        finished_at=number(b"ft"),
-        run_at=number(b"ra") if status is State.DELAYED else None,
-        progress=100 if status is State.COMPLETED else _percent(record.get(b"pg")),
-        progress_message=text(b"pm"),
-        stalls=number(b"sl") or 0,
-        code=text(b"ec"),
-        data=payload,
-        result=_json(result),
-        errors=tuple(_error(entry) for entry in row[4]),
-        log_count=number(b"lc") or 0,
-        token=text(b"tk"),
-        cancel=_cancel(record.get(b"cl")),
-        lock=_lock(queue, record.get(b"lk")) if status is State.DELAYED else None,
-        parent=Relative.parse(family[0]),
-        root=Relative.parse(family[-1]),
-        version=text(b"v") or "",
+        organization_id=_text(get(b"o")),
+        user_id=_text(get(b"u")),
+        priority=_number(get(b"p")) or DEFAULT_PRIORITY,
+        attempts_made=_number(get(b"am")) or 0,
+        attempts=_number(get(b"ax")) or 1,
+        backoff=_number(get(b"bo")) or 0,
+        timeout=_number(get(b"to")) or 0,
+        created_at=_number(get(b"ct")) or 0,
+        processed_at=_number(get(b"pt")),
+        finished_at=_number(get(b"ft")),
+        run_at=_number(get(b"ra")) if delayed else None,
+        progress=100 if status is State.COMPLETED else _percent(get(b"pg")),
+        progress_message=_text(get(b"pm")),
+        stalls=_number(get(b"sl")) or 0,
+        code=_text(get(b"ec")),
+        data=_json(row[2]),
+        result=_json(row[3] or get(b"r")),
+        errors=tuple([_error(entry) for entry in row[4]]),
+        log_count=_number(get(b"lc")) or 0,
+        token=_text(get(b"tk")),
+        cancel=_cancel(get(b"cl")),
+        lock=_lock(queue, get(b"lk")) if delayed else None,
+        parent=Relative.parse(family[0]) if family[0] else None,
+        root=Relative.parse(family[-1]) if family[0] else None,
+        version=_text(get(b"v")) or "",
     )

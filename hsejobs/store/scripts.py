@@ -253,6 +253,7 @@ PAGE = Script(
         "payload_bytes",
         "errors",
         "most_bytes",
+        "resultless",
     ),
 )
 CIRCUIT_ENTER = Script("circuit_enter", ("name", "token", "trial_ms"))

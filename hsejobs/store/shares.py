@@ -12,7 +12,8 @@ from hsejobs.model import check_organization, whole_number
 from hsejobs.rates import MOST_AT_ONCE
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import RedisClient
-from hsejobs.store.read import WINDOW, make_cursor, read_cursor
+from hsejobs.store.pages import make_cursor, read_cursor
+from hsejobs.store.read import WINDOW
 
 #: Organizations on a page, and in one call of the listing script.
 MOST, CHUNK = 200, 100

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hsejobs.errors import JobsError
 from hsejobs.store.replies import Reply, classify, explained
 from hsejobs.store.scripts import Arg, Script
 from hsejobs.store.words import key_of, packed
@@ -19,6 +21,7 @@ class SplitCalls:
     """
 
     url: str
+    run: Callable[..., Any]
     _connection: Callable[[Arg], Any]
     _lost: Callable[[Exception], None]
     _patiently: Callable[[float, Callable[[], Any]], Any]
@@ -56,6 +59,23 @@ class SplitCalls:
             # The rest of this reply would be read as the next one.
             self.close()
             raise
+
+    def early(self, script: Script, base: str, args: Sequence[Arg]) -> Callable[[], Any]:
+        """Sends a script that only reads; returns the function that returns its reply, as ``run`` does.
+
+        Until it is called, the thread must make no other call with this client.
+        """
+        sent: Any = None
+        with contextlib.suppress(JobsError):
+            sent = self.begin(script, base, args)
+
+        def reply() -> Any:
+            if sent is not None:
+                with contextlib.suppress(JobsError):
+                    return self.finish(sent)
+            return self.run(script, base, args)
+
+        return reply
 
     def answered(self, connection: Any) -> None:
         """Records that a reply has just come by this connection, so that it need not be probed."""

@@ -11,7 +11,8 @@ from hsejobs.model import JobRecord, whole_number
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import PATIENCE
 from hsejobs.store.minutes import pairs
-from hsejobs.store.read import WHOLE, JobReader, job_of
+from hsejobs.store.pages import WHOLE
+from hsejobs.store.read import JobReader, job_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class Party:
     """Jobs of one organization, or of none, that start before another job.
 
     ``cost``: the expected run time of each in us; ``limit``: how many may run at once, None for no limit;
-    ``waiting``: all its waiting jobs.
+    ``waiting``: all its waiting jobs; ``same``: those of this priority. ``better``: it is better than that
+    of the other job. ``times``: for how many organizations it stands.
     """
 
     jobs: int
@@ -28,6 +30,10 @@ class Party:
     running: int
     paused: bool
     waiting: int
+    weight: float = 1.0
+    better: bool = False
+    same: int = 0
+    times: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +86,12 @@ def _facts(reply: Sequence[Any]) -> Facts | None:
             flat[at + 3] or 0,
             bool(flat[at + 4]),
             flat[at + 5] or 0,
+            (flat[at + 6] or 0) / 1000,
+            bool(flat[at + 7]),
+            flat[at + 8] or 0,
+            (flat[at + 9] or 0) / 1000,
         )
-        for at in range(0, len(flat), 6)
+        for at in range(0, len(flat), 10)
     ]
     return Facts(values, parties)
 

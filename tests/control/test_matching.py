@@ -19,6 +19,7 @@ from hsejobs.control.filters import parse
 from hsejobs.control.search import Search, listing, prepare
 from hsejobs.errors import Forbidden, InvalidOption
 from hsejobs.model import State
+from hsejobs.store import pages
 from hsejobs.store.work import WorkerStore
 from hsejobs.store.write import NewJob
 from hsejobs_tui.core.options import Options
@@ -161,6 +162,77 @@ def test_cells_of_csv_are_no_formulas(filled: Place) -> None:
     assert tuple(row) == export.COLUMNS
     assert (row["id"], row["failedReason"]) == ("f20", "'=KeyError: 'x'")
     assert json.loads(row["data"])["to"] == "f20@example.com"
+
+
+def test_an_error_is_found_as_it_is_shown(filled: Place) -> None:
+    """Whether a job is passed over before its secrets are masked must not be seen."""
+    first = numbers(0, 15)
+    assert ids(filled, "error~no error~***") == ids(filled, "error=timeout:" + '" no ***"') == first
+    assert ids(filled, f"error~{SECRET}") == ids(filled, f"error~{SECRET[:4]}") == set()
+    assert ids(filled, f"error!~{SECRET} error~timeout") == first
+    log = Log()
+    secret = bulk.match(
+        acts(filled, OPERATOR, log), filled.reader, MAIL, "retry", None, f"error~{SECRET}"
+    )
+    assert secret.jobs == []
+    hidden = numbers(0, 30, lambda n: n % 3 != 2 and n % 2 == 0)
+    assert ids(filled, 'error~"not shown"', MEMBER) == hidden
+    assert ids(filled, 'error~"not shown"', ADMIN) == set()
+
+
+def test_pages_read_ahead_are_those_read_one_by_one(
+    filled: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if a page ends early because its jobs are large, if the connection is lost, and if the reader
+    stops in the middle; the connection is then free for other calls.
+    """
+    monkeypatch.setattr(pages, "PAGE_BYTES", 400)
+    reader = filled.reader
+    single = [job.id for page in reader.walk("mail", State.FAILED) for job in page]
+    assert set(single) == numbers(0, 30)
+    found = []
+    for page in reader.pages("mail", State.FAILED, 100):
+        found += [job.id for job in page.jobs]
+        if len(found) == len(page.jobs):
+            filled.redis.close()
+    assert found == single
+    few = reader.pages("mail", State.FAILED, 2)
+    cursor = [page.next for page in few][-1]
+    rest = reader.pages("mail", State.FAILED, 100, cursor=cursor)
+    assert next(rest).jobs[0].id not in single[:2]
+    rest.close()  # type: ignore[attr-defined]
+    assert reader.status("mail", "f07") is State.FAILED
+
+
+@pytest.mark.parametrize("bytes_of_piece", [1, 300, export.PIECE])
+@pytest.mark.parametrize("most", [None, 1, 7, 30])
+def test_an_export_has_every_job_once(
+    filled: Place, monkeypatch: pytest.MonkeyPatch, bytes_of_piece: int, most: int | None
+) -> None:
+    monkeypatch.setattr(pages, "PAGE_BYTES", 400)
+    monkeypatch.setattr(export, "PIECE", bytes_of_piece)
+    monkeypatch.setattr(export, "PAGES", 3)
+    wanted = prepare(filled.reader, MAIL, None, "m.send", OPERATOR, **export.needs("csv"))
+    text = b"".join(export.pieces(wanted, filled.reader, "csv", limit=most)).decode()
+    found = [row["id"] for row in csv.DictReader(io.StringIO(text))]
+    assert len(found) == len(set(found)) == (most or 35)
+
+
+def test_a_brief_error_is_the_newest_without_its_traceback(filled: Place) -> None:
+    key = "hsejobs:{mail}:e:f20"
+    for entry in (
+        {"error": 'a,"traceback":"b', "code": "x", "traceback": "long", "worker": "w"},
+        {"traceback": "first", "error": "last"},
+    ):
+        filled.redis.command("RPUSH", key, codec.dumps(entry))
+        [job] = [
+            one
+            for page in filled.reader.walk("mail", State.FAILED, errors=pages.BRIEF)
+            for one in page
+            if one.id == "f20"
+        ]
+        assert (job.failed_reason, len(job.errors)) == (entry["error"], 1)
+        assert ("traceback" in job.errors[0]) == (next(iter(entry)) == "traceback")
 
 
 def test_a_search_ends_at_what_ended_too_early(

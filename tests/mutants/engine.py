@@ -365,7 +365,7 @@ MUTANTS = (
     ),
     masking(
         "the shortcut does not look into lists",
-        "if value.__class__ not in _LEAVES and self.possible(value):",
+        "if value.__class__ not in _LEAVES and self.possible(value, depth + 1):",
         "if value.__class__ is dict and self.possible(value):",
         "test_masking.py",
     ),

@@ -15,7 +15,8 @@ from hsejobs.model import State
 from hsejobs.store import keys
 from hsejobs.store.circuits import Circuits
 from hsejobs.store.client import RedisClient
-from hsejobs.store.read import PAGE_BYTES, JobReader, make_cursor, percentile
+from hsejobs.store.pages import PAGE_BYTES, make_cursor
+from hsejobs.store.read import JobReader, percentile
 from hsejobs.store.work import Done, Swept, WorkerStore
 from hsejobs.store.write import JobWriter, NewJob
 from tests.support.server import Server

@@ -106,6 +106,10 @@ MIXES = {
     "no turns, a paused one": Mix(6, 80, paused=2, rules={"f": "0"}),
     "limits": Mix(6, 100, limits=(None, None, 1), slots=6),
     "most are limited": Mix(4, 100, limits=(None, 1, 1), slots=6),
+    # Which of turns and limits decides changes as organizations run out of jobs.
+    "all are limited to their share": Mix(4, 100, slots=8, rules={"t": "2"}),
+    "limits about the share": Mix(4, 100, limits=(None, 3), slots=8),
+    "limits about the share, weights": Mix(4, 100, limits=(None, 2), slots=6, weights=(1, 2)),
 }
 
 

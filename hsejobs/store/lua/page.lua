@@ -1,8 +1,9 @@
 -- page: one page of the jobs in a state, from either end, by cursor.
 -- KEYS: 1 the queue's base
--- ARGV: state, organization, limit, reverse, cursor_score, cursor_id, payload_bytes, errors, most_bytes
+-- ARGV: state, organization, limit, reverse, cursor_score, cursor_id, payload_bytes, errors, most_bytes, resultless
 --   limit: at most 200; cursor_score and cursor_id: of the last job of the previous page, or '';
---   payload_bytes: maximum length of payload and result (0: none); errors: how many of the newest (0: all);
+--   payload_bytes: maximum length of payload and result (0: none); errors: how many of the newest (0: all,
+--   -1: the newest without its traceback); resultless: 1 for no results;
 --   most_bytes: maximum of payloads, results and errors in all, except for one job: the page then ends early
 -- returns: {total, paused (0 or 1), next score or '', next id, the records as lib/record returns them}
 -- errors: none
@@ -40,7 +41,7 @@ if #ids > 0 and start + #ids / 2 < total then
 end
 local bytes, most = 0, whole(ARGV[9], 0)
 for i = 1, #ids, 2 do
-  local found = record(ids[i], whole(ARGV[7], 0), whole(ARGV[8], 0))
+  local found = record(ids[i], whole(ARGV[7], 0), whole(ARGV[8], 0), state, ids[i + 1], ARGV[10] == '1')
   if found then
     out[#out + 1] = found
     bytes = bytes + #found[3] + #found[4]

@@ -4,7 +4,8 @@
 --   organization '' for any
 -- returns: {} for a job that is missing, another organization's or has ended; else {facts, parties}, both flat:
 --   names and values, and for each party with jobs ahead {how many, the mean cost of each in us, limit or '',
---   running jobs, 1 if paused, waiting jobs}
+--   running jobs, 1 if paused, waiting jobs, weight times 1000, 1 if its jobs have a better priority, jobs of that
+--   priority, how many parties it stands for times 1000}
 -- errors: none
 -- read only
 -- include: base share turns limits keyed costs locks ahead
@@ -95,9 +96,14 @@ end
 local score = whole(redis.call('ZSCORE', base .. K.waiting, id), 0)
 tell_limits(score)
 if score < BEHIND and score > 0 then
-  local own, better
-  own, better, parties = jobs_ahead(id, org or '', score)
+  local own, better, mean
+  own, better, parties, mean = jobs_ahead(id, org or '', score)
   tell('own', own)
+  if mean then
+    tell('own_cost', int(math.max(1, mean)))
+    tell('own_waiting', redis.call('ZCARD', line_of(org or '')))
+    tell('own_weight', int(1000 * rule_of(org or '')))
+  end
   tell('better', better)
   tell('waiting', redis.call('ZCOUNT', base .. K.waiting, '-inf', '(' .. int(BEHIND)))
 end

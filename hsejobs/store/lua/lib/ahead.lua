@@ -63,22 +63,24 @@ local function add_parked(found)
   end
 end
 
--- How many jobs of a member start before a job with this score and member, and the mean cost of each.
+-- How many jobs of a member start before a job with this score and member, the mean cost of each, and how many
+-- the member has.
 local function ahead_of(name, time, score, member, sample)
   local at, line = tonumber(string.sub(name, 1, 1)) or 5, line_of(string.sub(name, 2))
   local lowest, priority = at * PRIORITY_SPAN, tonumber(string.sub(member, 1, 1))
-  if name == member or at > priority then return 0, 0 end
+  if name == member or at > priority then return 0, 0, 0 end
   local from = redis.call('ZCOUNT', line, '-inf', '(' .. int(lowest))
   local to = share()[FIFO] and score or lowest + PRIORITY_SPAN
   local jobs = redis.call('ZCOUNT', line, int(lowest), '(' .. int(to))
   local left = at == priority and not share()[FIFO] and score - time or PRIORITY_SPAN
-  if jobs == 0 then return 0, 0 end
-  if left == PRIORITY_SPAN then return jobs, cost_of(redis.call('ZRANGE', line, from, from)[1]) end
-  return jobs_within(line, from, jobs, rule_of(string.sub(name, 2)), left, name < member, sample)
+  if jobs == 0 then return 0, 0, 0 end
+  if left == PRIORITY_SPAN then return jobs, cost_of(redis.call('ZRANGE', line, from, from)[1]), jobs end
+  local ahead, us = jobs_within(line, from, jobs, rule_of(string.sub(name, 2)), left, name < member, sample)
+  return ahead, us, jobs
 end
 
 -- Returns how many jobs of its own party are ahead, how many of better priorities (0 if these are among the parties),
--- and a flat list as `why` returns it.
+-- a flat list as `why` returns it, and, if turns and limits both decide, the mean cost of its own party's jobs in us.
 local function jobs_ahead(id, party, score)
   local limited = share()[TENANT] or share()[OVERRIDES]
   if not share()[ON] or (share()[FIFO] and not limited) then
@@ -88,27 +90,31 @@ local function jobs_ahead(id, party, score)
   local lowest, line, member = priority * PRIORITY_SPAN, line_of(party), priority .. party
   local own = redis.call('ZCOUNT', line, int(lowest), '(' .. int(score))
   local better = limited and 0 or redis.call('ZCOUNT', base .. K.waiting, '-inf', '(' .. int(lowest))
-  local near = 0
+  local near, mean = 0, nil
   if not share()[FIFO] then
     near = charge(cost_of(id), rule_of(party)) / 16
     local known = redis.call('ZSCORE', base .. K.turns, member) or redis.call('ZSCORE', base .. K.rested, member)
     local before = redis.call('ZCOUNT', line, '-inf', '(' .. int(lowest))
-    score = math.max(whole(known, 0), score_at(priority, time_of(priority))) + time_of_jobs(line, before, own, rule_of(party))
+    local time, weight = time_of_jobs(line, before, own, rule_of(party)), rule_of(party)
+    score = math.max(whole(known, 0), score_at(priority, time_of(priority))) + time
+    if limited then mean = own > 0 and time / own * weight or cost_of(id) end
   end
   local found, times_as_many = in_turns(limited and '-inf' or int(lowest), int(score + near))
   local in_turn, out = #found, {}
   if limited then add_parked(found) end
   local sample = math.max(1, math.min(OTHER_READ, math.floor(2 * OTHERS_READ / math.max(1, #found))))
   for i = 1, #found, 2 do
-    local jobs, us = ahead_of(found[i], tonumber(found[i + 1]), score, member, sample)
+    local jobs, us, all = ahead_of(found[i], tonumber(found[i + 1]), score, member, sample)
     if jobs > 0 then
       local other = string.sub(found[i], 2)
-      local _, limit, paused = rule_of(other)
-      for _, value in ipairs({ int(i <= in_turn and jobs * times_as_many or jobs), int(us), limit and int(limit) or '',
-        redis.call('ZCARD', org_index('a', other)), paused and 1 or 0, redis.call('ZCARD', line_of(other)) }) do
+      local weight, limit, paused = rule_of(other)
+      local times = i <= in_turn and times_as_many or 1
+      for _, value in ipairs({ int(jobs * times), int(us), limit and int(limit) or '',
+        redis.call('ZCARD', org_index('a', other)), paused and 1 or 0, redis.call('ZCARD', line_of(other)),
+        int(weight * 1000), tonumber(string.sub(found[i], 1, 1)) < priority and 1 or 0, int(all), int(times * 1000) }) do
         out[#out + 1] = value
       end
     end
   end
-  return own, better, out
+  return own, better, out, mean
 end
