@@ -83,6 +83,11 @@
     return asked.defaultPrevented ? asked.clipboardData.getData("text/plain") : "";
   }
 
+  // A move that is reported to the program is input to the terminal, which ends a selection.
+  document.addEventListener("mousemove", (event) => {
+    if (!event.buttons && selection()) event.stopImmediatePropagation();
+  }, true);
+
   // With a selection, Ctrl+C or Cmd+C copies it and is no key of the program.
   document.addEventListener("keydown", (event) => {
     const copies = (event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "c";

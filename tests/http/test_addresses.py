@@ -88,10 +88,14 @@ def _selects(page: Page) -> None:
         "new Promise(done => document.addEventListener('copy',"
         " e => done(e.clipboardData.getData('text/plain')), {once: true}))"
     )
+    mouse = "document.querySelector('.xterm').classList.contains('enable-mouse-events')"
     for modifiers in (8, 0):
         if not modifiers:
             page.run("document.getElementById('select').click()")
+            page.until(lambda: not page.run(mouse), "the mouse, for the page")
         page.drag((302, 379), (800, 379), modifiers=modifiers)
+        # The mouse moves on, as it does on a person's way to the keys.
+        page.ask("Input.dispatchMouseEvent", type="mouseMoved", x=820, y=390)
         page.run(f"window.copied = {copied}; 0")
         for kind in ("rawKeyDown", "keyUp"):
             page.ask(

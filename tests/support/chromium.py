@@ -133,7 +133,7 @@ class Page:
                 x=x,
                 y=y,
                 button="left",
-                buttons=1,
+                buttons=0 if kind == "mouseReleased" else 1,
                 clickCount=1,
                 modifiers=modifiers,
             )
