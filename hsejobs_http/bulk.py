@@ -11,7 +11,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from hsejobs.control import bulk, export
-from hsejobs.control.filters import parse
 from hsejobs.control.search import prepare
 from hsejobs.errors import InvalidInput, InvalidOption
 from hsejobs.model import check_reason
@@ -89,7 +88,7 @@ def _parse(act: str, body: Any) -> dict[str, Any]:
         wrong.append(InvalidOption("where", "must be a filter, such as error~timeout"))
     else:
         try:
-            parse(where)
+            bulk.parse_where(where)
         except InvalidInput as error:
             wrong.append(error)
     if dry_run is not None and not isinstance(dry_run, bool):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hsejobs.control.bulk import STATES
-from hsejobs.control.filters import LONGEST, PATTERN
+from hsejobs.control.filters import LONGEST, PATTERN, PATTERN_OF_ACT
 from hsejobs.control.options import TENANT_ATTEMPTS, TENANT_BACKOFF_MS
 from hsejobs.control.views import STATUSES
 from hsejobs.control.why import CODES
@@ -123,7 +123,7 @@ def _matching(act: str) -> Schema:
     reason = {"reason": _REASON} if act == "cancel" else {}
     fields: dict[str, Schema] = {
         "status": {"enum": states},
-        "where": WHERE,
+        "where": WHERE | {"pattern": PATTERN_OF_ACT},
         "dryRun": _or_null("boolean", description="true: count the jobs, change nothing"),
     }
     return {

@@ -12,7 +12,7 @@ from typing import Any
 from hsejobs.control import views
 from hsejobs.control.act_table import ACTS
 from hsejobs.control.acts import Acts
-from hsejobs.control.filters import moment, parse
+from hsejobs.control.filters import Filter, moment, parse
 from hsejobs.control.progress import Progress, why
 from hsejobs.control.search import Search
 from hsejobs.errors import InvalidOption
@@ -48,6 +48,18 @@ def check_status(act: str, status: str | None) -> tuple[State, ...]:
     return (state,)
 
 
+def parse_where(where: str, now: int | None = None) -> Filter:
+    """The filter of an act. Raises InvalidOption also for one without terms.
+
+    An empty filter is an empty variable in somebody's script, not a wish to remove every job.
+    """
+    wanted = parse(where, now)
+    if not wanted.terms:
+        problem = "must have a term, such as error~timeout; until=0s matches every job"
+        raise InvalidOption("where", problem)
+    return wanted
+
+
 def match(
     acts: Acts, reader: JobReader, info: QueueInfo, act: str, status: str | None, where: str
 ) -> Matched:
@@ -62,7 +74,7 @@ def match(
     search = Search(
         info.name,
         check_status(act, status),
-        parse(where, now),
+        parse_where(where, now),
         acts.actor,
         info,
         acts.org,

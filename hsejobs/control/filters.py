@@ -46,16 +46,23 @@ _FIELD = rf"(?:data(?:\.{_PART})*|[A-Za-z_][A-Za-z0-9_.-]*)"
 _TERM = re.compile(rf"({_FIELD})(!?[=~])")
 _SPACES = " \t\n\r\f\v"
 _QUOTED = r'"[^"]*"'
+
+def _pattern(quoted: str, count: str) -> str:
+    return (
+        r"^[ \t\n\r\f\v]*(?:(?:"
+        rf'(?!{_FIELD}!?[=~])(?:[^ \t\n\r\f\v"]|{quoted})+'
+        rf"|(?:{'|'.join(_TEXTS)}|data(?:\.{_PART})*)!?[=~](?:\"\")*(?:[^ \t\n\r\f\v\"]|\"[^\"]+\")"
+        rf'(?:[^ \t\n\r\f\v"]|{_QUOTED})*'
+        rf"|(?:{'|'.join(_NUMBERS)})!?=[0-9]{{1,9}}"
+        rf"|(?:{'|'.join(_TIMES)})=[0-9]{{1,4}}[smh]"
+        rf")(?:[ \t\n\r\f\v]+|$)){count}$"
+    )
+
+
 #: What a filter is, as a regular expression for other programs; of times, it has only short durations.
-PATTERN = (
-    r"^[ \t\n\r\f\v]*(?:(?:"
-    rf'(?!{_FIELD}!?[=~])(?:[^ \t\n\r\f\v"]|{_QUOTED})+'
-    rf"|(?:{'|'.join(_TEXTS)}|data(?:\.{_PART})*)!?[=~](?:\"\")*(?:[^ \t\n\r\f\v\"]|\"[^\"]+\")"
-    rf'(?:[^ \t\n\r\f\v"]|{_QUOTED})*'
-    rf"|(?:{'|'.join(_NUMBERS)})!?=[0-9]{{1,9}}"
-    rf"|(?:{'|'.join(_TIMES)})=[0-9]{{1,4}}[smh]"
-    r")(?:[ \t\n\r\f\v]+|$))*$"
-)
+PATTERN = _pattern(_QUOTED, "*")
+#: The same with a term at least.
+PATTERN_OF_ACT = _pattern(r'"[^"]+"', "+")
 #: An unknown name is repeated only if it can hardly be a value, such as base64 text that ends with ``=``.
 _REPEATED = re.compile(r"[A-Za-z_.]{1,30}")
 _USE = (
@@ -240,6 +247,10 @@ def _number(field: str, operator: str, wanted: str, now: int, name: str) -> int:
 
 def _time(field: str, wanted: str, now: int, name: str) -> int:
     """A time in ms: so long ago, or a date or time in ISO 8601, in UTC unless it says otherwise."""
+    # `until=2026` and `until=20260131` can be a year, a date or seconds: what is removed must not be a guess.
+    if wanted.isascii() and wanted.isdigit() and int(wanted):
+        problem = f"needs a unit after the number in {field}=, such as 90s, or a time, such as 2026-01-31"
+        raise InvalidOption(name, problem)
     try:
         return now - parse_duration(wanted)
     except InvalidOption:

@@ -106,6 +106,12 @@ def stretch(
     entry_id, _, index = place.rpartition(".")
     # From the place's own entry on: not all of its events may have been read.
     found = client.command("XRANGE", key, entry_id, "+", "COUNT", ENTRIES)
+    if not found and entry_id != "0-0":
+        last = newest(client, prefix, queue)
+        # Even the place's own entry is gone, and none follows: the feed began anew, or the place is from a
+        # server whose clock was ahead. Its time must not be waited for.
+        if _order(last.rpartition(".")[0]) < _order(entry_id):
+            return Stretch([], last, True, False)
     gap = _is_gap(client, key, entry_id, found)
     happenings = []
     for raw_id, fields in found:

@@ -60,5 +60,8 @@ def test_acts_by_filter(redis_url: str) -> None:
     assert run("retry", "email", "--where", "error~late").stdout == "retried 2 of 2\n"
     removal = ("remove", "email", "--where", "id~a", "--status", "waiting", "--yes")
     assert document(*removal)["done"] == 1
+    # An empty variable in a script must not act on every job.
+    for act in ("retry", "promote", "cancel", "remove"):
+        assert "must have a term" in run(act, "email", "--where", "").stderr
     for refused in ("retry email b1 --dry-run", "cancel email b1 --where x"):
         assert run(*refused.split()).returncode == 2

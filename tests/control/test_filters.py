@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hsejobs.control.filters import FIELDS, PATTERN, Filter, parse
+from hsejobs.control.filters import FIELDS, PATTERN, PATTERN_OF_ACT, Filter, parse
 from hsejobs.errors import InvalidOption
 from hsejobs.model import JobRecord, State
 
@@ -63,7 +63,7 @@ def found(text: str, **other: Any) -> bool:
         'data.user.name="ann b"',
         "data.to!=eve@example.com data.gone!~x",
         "since=2027-01-15T07:29:59Z until=2027-01-15T07:30:00.001+00:00",
-        "since=2027-01-15 until=90",
+        "since=2027-01-15 until=90s",
         "org!=org-70 org!~eu",
     ],
 )
@@ -118,6 +118,8 @@ def test_a_job_that_has_not_ended_is_as_old_as_its_adding() -> None:
         ("priority~2", "wrong operator after priority; use = or !="),
         ("since!=1h", "wrong operator after since; use ="),
         ("since=yesterday", "a duration or a time after since="),
+        ("until=2026", "a unit after the number"),
+        ("until=20260131", "a unit after the number"),
         ("since=99999d", "a duration or a time after since="),
         ("x" * 2001, "at most 2,000 characters"),
     ],
@@ -160,7 +162,7 @@ def test_what_a_reader_may_skip() -> None:
 def test_the_pattern_for_other_programs_is_the_grammar() -> None:
     fields = ["id", "data", "data.x", "data.", "error", "code", "priority=3", "since=2h"]
     words = [*fields, *"~=!.-aé=", "!=", "data.größe", '"', '""', " ", " ", "\n"]
-    chosen, pattern = random.Random(1), re.compile(PATTERN)
+    chosen, pattern, of_act = random.Random(1), re.compile(PATTERN), re.compile(PATTERN_OF_ACT)
     seen = set()
     for _ in range(20_000):
         text = "".join(chosen.choices(words, k=chosen.randint(0, 7)))
@@ -174,5 +176,9 @@ def test_the_pattern_for_other_programs_is_the_grammar() -> None:
         if re.search("priority=3|since=2h", text) and valid:
             continue  # of numbers and times, the pattern has only the plain forms
         assert bool(pattern.search(text)) is valid, text
+        if of_act.search(text):
+            assert valid, text
+            assert parse(text, NOW).terms, text
         seen.add(valid)
     assert seen == {True, False}
+    assert of_act.search('error~timeout "a b" since=1h')

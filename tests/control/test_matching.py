@@ -298,7 +298,7 @@ def test_who_may_act_on_what(filled: Place) -> None:
 
 
 def _match(place: Place, actor: Actor, act: str, status: str | None) -> bulk.Matched:
-    return bulk.match(acts(place, actor, Log()), place.reader, MAIL, act, status, "")
+    return bulk.match(acts(place, actor, Log()), place.reader, MAIL, act, status, "until=0s")
 
 
 def test_a_page_reads_a_limited_number_of_jobs(

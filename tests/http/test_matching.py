@@ -88,7 +88,9 @@ def test_acts_on_jobs_that_match(shim: Shim) -> None:
         ([], ["body"]),
         ({}, ["status", "where"]),
         ({"status": "failed", "where": "x=1"}, ["status", "where"]),
-        ({"status": "waiting", "where": "", "dryRun": "yes", "x": 1}, ["x", "dryRun"]),
+        ({"status": "waiting", "where": "a", "dryRun": "yes", "x": 1}, ["x", "dryRun"]),
+        ({"status": "waiting", "where": ""}, ["where"]),
+        ({"status": "waiting", "where": ' "" '}, ["where"]),
         ({"status": "waiting", "where": 5, "reason": "a\nb"}, ["where", "reason"]),
     ],
 )

@@ -120,6 +120,30 @@ def test_a_minute_by_queue_task_error_and_organization(
     assert 0 < redis_client.ttl(f"{BASE}m:{clock.start}") <= keys.MINUTE_TTL
 
 
+@pytest.mark.parametrize("removed", [False, True])
+def test_obliterate_loses_nothing_of_its_minute(
+    store: Store, recorder: Recorder, redis_client: redis.Redis, removed: bool
+) -> None:
+    clock = Clock(store, redis_client)
+    for number in range(4):
+        store.add(f"j{number}", organization_id="one" if number else "two")
+    store.done(store.claim(1)[0], us=3_000)
+    if removed:
+        store.writer.remove("q", "j3")
+    store.writer.obliterate("q")
+    clock.end_minute()
+    store.work.sweep(3)
+    recorder.run()
+    period = recorded(redis_client, 1, clock.start)
+    assert period is not None
+    parts = period.parts[By.ORG]
+    assert {org: (one.added, one.removed) for org, one in parts.items()} == {
+        "one": (3, 3),
+        "two": (1, 1),
+    }
+    assert (period.whole.added, period.whole.removed) == (4, 4)
+
+
 def test_minutes_become_ten_and_hours_once_with_several_recorders(
     store: Store, recorder: Recorder, redis_client: redis.Redis
 ) -> None:

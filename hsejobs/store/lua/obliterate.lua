@@ -19,6 +19,23 @@ if everything and ARGV[2] ~= '1' then
     return { -1, running }
   end
 end
+
+-- Sweeps find the busiest organizations of a minute after its end, in a list that goes with the queue: those of the
+-- minutes that the history has not taken yet are found now.
+local function keep_for_history(taken)
+  for at = math.max(taken + 1, minute - ORG_MINUTE_TTL / 60), minute do
+    local found, key = {}, base .. K.busiest .. int(at)
+    for _, org in ipairs(redis.call('ZREVRANGE', base .. K.orgs, 0, BUSIEST_COMPARED - 1)) do
+      local of = redis.call('EXISTS', base .. K.minute .. int(at) .. ':' .. org) > 0
+        and read(base .. K.minute .. int(at) .. ':' .. org, 'us', 'ux')
+      if of then found[#found + 1] = { org, whole(of[1], 0) + whole(of[2], 0) } end
+    end
+    table.sort(found, function(one, other) return one[2] > other[2] end)
+    for i = 1, math.min(#found, BUSIEST_KEPT) do redis.call('HSETNX', key, found[i][1], int(found[i][2])) end
+    if #found > 0 then redis.call('EXPIRE', key, MINUTE_TTL) end
+  end
+end
+
 local removed, looked, orgs = 0, 0, {}
 while at <= #states and looked < limit do
   local state = string.sub(states, at, at)
@@ -52,14 +69,19 @@ local left = 0
 for _, name in pairs(STATE) do left = left + redis.call('ZCARD', base .. name) end
 local ended = at > #states
 if everything then
-  -- The counters of tenants are removed with their last jobs; they would expire within 15 minutes anyway.
+  -- The counters of tenants are removed with their last jobs, except those of minutes that the history has not
+  -- taken yet; they expire within 15 minutes.
+  local taken = whole(read(base .. K.history, 'm')[1], -1)
   for org in pairs(orgs) do
-    for back = 0, ORG_MINUTE_TTL / 60 do redis.call('UNLINK', base .. K.minute .. (minute - back) .. ':' .. org) end
+    for at = minute - ORG_MINUTE_TTL / 60, math.min(taken, minute) do
+      redis.call('UNLINK', base .. K.minute .. int(at) .. ':' .. org)
+    end
   end
   -- A queue to which jobs were added meanwhile keeps its pause and its order.
   if ended and left == 0 then
     -- So does one that was paused meanwhile: that was not asked about.
     if whole(redis.pcall('GET', base .. K.paused), 0) <= asked then redis.call('UNLINK', base .. K.paused) end
+    keep_for_history(taken)
     redis.call('UNLINK', base .. K.seq, base .. K.bell, base .. K.events,
       base .. K.revoked, base .. K.ended, base .. K.cancels, base .. K.sentback, base .. K.slots, base .. K.lastruns, base .. K.lastends,
       base .. K.unowned, base .. K.turns, base .. K.rested, base .. K.parked, base .. K.keyparked, base .. K.starts,
@@ -67,7 +89,7 @@ if everything then
     redis.call('HDEL', base .. K.share, 'x')
     -- What was counted stays: it is the history of the queue, and no sum may fall. Its tenants begin again.
     redis.call('HSET', base .. K.history, 'o', int(minute))
-    for back = 0, MINUTE_TTL / 60 do redis.call('UNLINK', base .. K.busiest .. (minute - back)) end
+    for at = minute - MINUTE_TTL / 60, math.min(taken, minute) do redis.call('UNLINK', base .. K.busiest .. int(at)) end
   end
 end
 return { removed, ended and 1 or 0, asked, at, offset, left }
