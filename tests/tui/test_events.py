@@ -22,7 +22,7 @@ def old_event(stage: Stage, minutes: float, kind: str, job_id: str, org: str = "
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 50)])
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
 async def test_each_event_has_its_reason(stage: Stage, size: tuple[int, int]) -> None:
     old_event(stage, 5, "failed", "forgotten", "org-1")
     fail(stage, "broken", "KeyError: 'subject'", "org-7")

@@ -14,7 +14,7 @@ from tests.tui.driving import settle, shows, text_of, until
 from tests.tui.failed_past import errors, fail, mark
 
 KEY_ERROR, REFUSED = "KeyError: <text>", "ConnectionRefused: <n>"
-SIZES = [(80, 24), (120, 36), (200, 50)]
+SIZES = [(80, 24), (200, 50)]
 
 
 def incident(stage: Stage) -> None:

@@ -14,7 +14,7 @@ from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, text_of, until
 from tests.tui.test_workers import beat
 
-SIZES = [(80, 24), (120, 36), (200, 50)]
+SIZES = [(80, 24), (200, 50)]
 REPORT = {
     "required": ["kind"],
     "properties": {"kind": {"enum": ["daily"]}, "notify": {"type": "string"}},

@@ -107,7 +107,7 @@ def test_options() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 50)])
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
 async def test_a_job_is_added_with_its_form(described: Stage, size: tuple[int, int]) -> None:
     app = described.app()
     async with app.run_test(size=size, notifications=True) as pilot:

@@ -16,7 +16,7 @@ from tests.tui.driving import settle, shows, text_of, until
 from tests.tui.failed_past import mark
 
 CIRCUIT = "webhook:org-1:hooks.example.com:443"
-SIZES = [(80, 24), (120, 36), (200, 50)]
+SIZES = [(80, 24), (200, 50)]
 
 
 def _reading(value: float) -> Reading:
