@@ -199,7 +199,7 @@ def _begins_at_once() -> Any:
 
 def _stays_ahead() -> Any:
     """The jobs of a claim that is on its way stay a worker's, however long its job runs."""
-    return _with(Slot, "recall", lambda self, *, behind=None: "")
+    return _with(Slot, "recall", lambda self, *, behind=None, dead=False: "")
 
 
 def _forgets_ahead() -> Any:
