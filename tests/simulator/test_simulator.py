@@ -43,7 +43,7 @@ FOUND_BY: dict[str, tuple[int, tuple[str, ...], str]] = {
     ),
     "suspects run beside others": (2, ("crash", "kill_worker"), ALONE),
     "a suspect does not wait": (2, ("crash", "kill_worker"), ALONE),
-    "a slow job keeps the next batch": (9, ("noise",), TAKEN),
+    "a slow job keeps the next batch": (3, ("noise",), TAKEN),
     "a lost claim ahead is forgotten": (2, ("down", "silent", "noise"), TAKEN),
 }
 
