@@ -46,6 +46,7 @@ _TERM = re.compile(rf"({_FIELD})(!?[=~])")
 _SPACES = " \t\n\r\f\v"
 _QUOTED = r'"[^"]*"'
 
+
 def _pattern(quoted: str, count: str) -> str:
     return (
         r"^[ \t\n\r\f\v]*(?:(?:"
@@ -234,7 +235,9 @@ def _time(field: str, wanted: str, now: int, name: str) -> int:
     """A time in ms: so long ago, or a date or time in ISO 8601, in UTC unless it says otherwise."""
     # `until=2026` and `until=20260131` can be a year, a date or seconds: what is removed must not be a guess.
     if wanted.isascii() and wanted.isdigit() and int(wanted):
-        problem = f"needs a unit after the number in {field}=, such as 90s, or a time, such as 2026-01-31"
+        problem = (
+            f"needs a unit after the number in {field}=, such as 90s, or a time, such as 2026-01-31"
+        )
         raise InvalidOption(name, problem)
     try:
         return now - parse_duration(wanted)

@@ -108,7 +108,7 @@ def stretch(
     found = client.command("XRANGE", key, entry_id, "+", "COUNT", ENTRIES)
     if not found and entry_id != "0-0":
         last = newest(client, prefix, queue)
-        # Even the place's own entry is gone, and none follows: the feed began anew, or the place is from a
+        # Even the place's own entry is gone, and none follows: the feed began again, or the place is from a
         # server whose clock was ahead. Its time must not be waited for.
         if _order(last.rpartition(".")[0]) < _order(entry_id):
             return Stretch([], last, True, False)

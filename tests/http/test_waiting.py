@@ -202,7 +202,7 @@ def test_a_stream_resumes_after_any_event(shim: Shim, work: WorkerStore, opened:
     assert alone.take(3) == [one for one in seen if one[2] == jobs[1]]
     old = opened("/email/events", last="1-0.0")
     assert old.take(2)[0][1] == "gap"
-    # A server whose clock was ahead, or a feed that began anew: its time is not waited for.
+    # A server whose clock was ahead, or a feed that began again: its time is not waited for.
     ahead = opened("/email/events", last=f"{(time.time_ns() // 10**6) + 3_600_000}-0.0")
     assert ahead.take(1)[0][1] == "gap"
     later = add(shim)
