@@ -69,7 +69,7 @@ class Overview(OneQueue):
 
     def body(self) -> ComposeResult:
         """The strip, the queues, and below them charts and panes."""
-        line = Static(id="strip", markup=False)
+        line = Static(id="figures", markup=False)
         line.display = False
         yield line
         yield Rows((), NO_QUEUE)
@@ -186,9 +186,9 @@ class Overview(OneQueue):
         super().draw()
         rows = _strip_rows(width, height) if self._views else 0
         lines = strip(self._figures, width, rows, ascii_only=plain)
-        place = self.query_one("#strip")
+        place = self.query_one("#figures")
         place.display = bool(lines) and not self._welcoming
-        self.set_text("strip", _text(lines))
+        self.set_text("figures", _text(lines))
         self._draw_rows(layout)
         room = height - len(lines) - 4 + (height < 16)
         self._draw_below(room)

@@ -112,7 +112,7 @@ async def test_circuits_are_opened_and_closed(stage: Stage) -> None:
         await pilot.press("b")
         await shows(pilot, "postpone all calls")
         await pilot.press("y")
-        await shows(pilot, "open, manual", "1 of 1 open")
+        await shows(pilot, "by hand", "1 of 1 open")
         await pilot.press("c")
         await shows(pilot, "allow calls again")
         await pilot.press("y")
@@ -132,7 +132,7 @@ async def test_workers_show_slots_and_a_queue_without_any(stage: Stage) -> None:
     app = stage.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await pilot.press("3")
-        await shows(pilot, "1 worker, 1 of 2 slots busy", "no worker", "box", "for 1.2s")
+        await shows(pilot, "1 worker, 1 of 2 slots busy", "no worker", "box", "1.2s")
         await pilot.press("G", "enter")
         await shows(pilot, "mail / job-1", "Timeline")
 
@@ -257,6 +257,8 @@ async def test_an_invalid_payload_is_reported_and_can_be_corrected(stage: Stage)
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "mail")
         await pilot.press("n")
+        await shows(pilot, "As JSON")
+        await pilot.press("ctrl+e")
         for text, problem in (
             ("{", "line 1, column"),
             ("[]", "must be a JSON object"),

@@ -294,7 +294,7 @@ async def test_an_empty_redis_says_so(redis_url: str, tmp_path: Any) -> None:
 
     app = JobsApp(Options(redis_url, "t", tmp_path, "test", refresh=0.05))
     async with app.run_test(notifications=True) as pilot:
-        await shows(pilot, "No queues are registered in this Redis: start a worker.")
+        await shows(pilot, "No job was added yet.")
 
 
 async def test_a_refused_first_poll_shows_the_reason(redis_url: str, tmp_path: Any) -> None:

@@ -120,7 +120,12 @@ async def test_was_this_error_there_before_the_deploy(scene: Scene) -> None:
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await shows(pilot, "2 queues")
         await pilot.press("2")
-        await shows(pilot, "connection refused")
+        await shows(pilot, "connection refused", "deploy 4f1c")
+        for _ in range(10):
+            if "connection refused in" in text_of(app):
+                break
+            await pilot.press("j")
+            await settle(pilot)
         await pilot.press("4")
         await shows(pilot, "error: ", "connection refused", "fail/m", "deploy 4f1c")
         screen = app.screen

@@ -23,7 +23,7 @@ HOSTILE = "[red]no[/] \u202eevil"
 async def test_acts_come_before_moves(stage: Stage) -> None:
     fail(stage, "one", "it broke")
     app = stage.app()
-    async with app.run_test(size=(120, 50), notifications=True) as pilot:
+    async with app.run_test(size=(120, 110), notifications=True) as pilot:
         await shows(pilot, "1 failed")
         await pilot.press("enter")
         await shows(pilot, "1 / 1")
