@@ -202,20 +202,10 @@ class LiveSource:
 
     def held(self, queue: str) -> Held:
         """How many delayed jobs wait for which circuits, of the first 200."""
-        page = self.live.window(queue, State.DELAYED, limit=200)
-        due = {job.id: job.run_at for job in page.rows if job is not None}
-        base = keys.base(self.options.prefix, queue)
-        reasons = self.redis.batch(
-            [(None, ("HGET", keys.of(base, "job", one), "wy")) for one in due], patience=PATIENCE
-        )
-        count, circuits = 0, set()
-        for run_at, reason in zip(due.values(), reasons, strict=True):
-            at, _, rest = (reason or b"").decode("utf-8", "replace").partition(" ")
-            code, _, about = rest.partition(" ")
-            if at == str(run_at) and code == "circuit_open":
-                count += 1
-                circuits.add(about)
-        return Held(count, tuple(sorted(circuits)), page.total > len(due))
+        reasons, more = self.postponed(queue, 200)
+        parts = (one.partition(" ") for one in reasons)
+        about = [name for code, _, name in parts if code == "circuit_open"]
+        return Held(len(about), tuple(sorted(set(about))), more)
 
     def tenants(self, queue: str, **place: Any) -> TenantPage:
         """A page of the organizations that share a queue, the busiest first; ``limit`` and ``cursor``.
