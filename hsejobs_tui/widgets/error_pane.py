@@ -16,6 +16,7 @@ from hsejobs_tui.core.failures import Known, Past, Since, Trend
 from hsejobs_tui.core.groups import Group
 from hsejobs_tui.core.text import duration, safe, short
 from hsejobs_tui.session.session import session_of
+from hsejobs_tui.widgets.trace import folded
 
 #: The signs of marks below the chart, and in ASCII.
 SIGNS = {"deploy": ("▲", "^"), "act": ("●", "*"), "alert": ("!", "!")}
@@ -187,7 +188,7 @@ def _deploy(shown: Shown, now: int) -> Text:
 
 
 def _traceback(sample: JobRecord | None) -> list[Text]:
-    """The traceback of the newest error, its last lines first cut off."""
+    """The traceback of the newest error, the application's own frames."""
     error = sample.errors[-1] if sample is not None and sample.errors else {}
     text = str(error.get("traceback") or "")
-    return [Text(safe(line, 300)) for line in text.splitlines() if line.strip()]
+    return folded(text) if text else []

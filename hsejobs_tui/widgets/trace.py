@@ -57,8 +57,11 @@ def is_own(line: str) -> bool:
     return found is not None and not _LIBRARY.search(found["file"])
 
 
-def folded(text: str) -> list[Text]:
-    """The traceback: of each exception, newest first, its own frames, innermost first; others are counted."""
+def folded(text: str, *, key: str = "") -> list[Text]:
+    """The traceback: of each exception, newest first, its own frames, innermost first; others are counted.
+
+    ``key``: the key that shows all.
+    """
     lines: list[Text] = []
     for number, part in enumerate(reversed(parts(text))):
         if number:
@@ -72,7 +75,7 @@ def folded(text: str) -> list[Text]:
             lines.append(_frame(line))
             lines += [Text(f"    {safe(one.strip(), 300)}") for one in code[:CODE]]
         if library:
-            lines.append(Text(_count(library), "dim"))
+            lines.append(Text(_count(library) + (f" ({key} shows all)" if key else ""), "dim"))
     if not lines:
         lines = [Text(safe(one, 500), "dim") for one in text.splitlines()[-LINES:]]
     return lines
@@ -94,7 +97,7 @@ def _count(frames: Sequence[tuple[str, list[str]]]) -> str:
         if name not in names:
             names.append(name)
     shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
-    return f"+ {counted(len(frames), 'library frame')}: {safe(shown, 100)} (v shows all)"
+    return f"+ {counted(len(frames), 'library frame')}: {safe(shown, 100)}"
 
 
 def errors(found: Sequence[Mapping[str, Any]], *, whole: bool) -> list[tuple[int, Text]]:
@@ -119,5 +122,5 @@ def errors(found: Sequence[Mapping[str, Any]], *, whole: bool) -> list[tuple[int
             every = safe(trace, 8_000, lines=True).splitlines()[-LINES:]
             lines += [(5, Text(one, "dim")) for one in every]
         else:
-            lines += [(5, one) for one in folded(trace)]
+            lines += [(5, one) for one in folded(trace, key="v")]
     return lines
