@@ -22,7 +22,7 @@ $(shell test ! -e $(VENV) || { test "$$(cat $(VENV)/.place 2>/dev/null)" = "$$(p
 SEEDS ?= 1:50
 STEPS ?= 2000
 
-.PHONY: up test test-fast mutants matrix why tasks pictures simulate lint format types imports language check clean
+.PHONY: up test test-fast mutants matrix why tui tasks pictures simulate lint format types imports language check clean
 .SILENT:
 
 up: $(VENV)/.installed
@@ -47,9 +47,13 @@ matrix: $(VENV)/.installed-dev
 why: $(VENV)/.installed-dev
 	WHY=all $(PYTEST) -n 0 tests/conformance/test_why.py $(ARGS)
 
+# The TUI in all combinations of sizes, color modes and values; `make test` does each in some of them.
+tui: $(VENV)/.installed-dev
+	TUI=all $(PYTEST) -n $(WORKERS) tests/tui tests/http/test_every_value.py $(ARGS)
+
 # What an operator must be able to do, at 80x24 and at 120x36; `make test` does each at one of them.
 tasks: $(VENV)/.installed-dev
-	TASKS=all $(PYTEST) -n 2 tests/tui/test_tasks.py $(ARGS)
+	TUI=all $(PYTEST) -n 2 tests/tui/test_tasks.py $(ARGS)
 
 # The pictures of the README, made from the demo: docs/tui.svg and docs/tui.cast.
 pictures: $(VENV)/.installed-dev

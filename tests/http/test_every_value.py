@@ -24,7 +24,7 @@ from tests.http.hostile import VALUES
 from tests.http.test_dashboard import press, shows, view
 from tests.support import wait_until
 from tests.support.consumers import Consumers, consumers
-from tests.tui.driving import settle, until
+from tests.tui.driving import ALL, settle, until
 
 #: Dozens of processes are started one after another.
 pytestmark = pytest.mark.timeout(300)
@@ -145,11 +145,14 @@ def test_over_the_command_line(scene: Scene, tmp_path: Path) -> None:
         listed = json.loads(scene.cli("jobs", "hostile", "--status", status, "--json"))
         assert len(listed["jobs"]) == len(VALUES)
         assert f"{len(VALUES)} of {len(VALUES)}" in scene.cli("jobs", "hostile", "--status", status)
-    for name, value in VALUES.items():
-        shown = json.loads(scene.cli("job", "hostile", f"{name}-said", "--json"))
-        assert shown["data"]["say"] == expected(value)
-        assert shown == scene.ask("GET", f"/hostile/jobs/{name}-said", "operator")
-        scene.cli("job", "hostile", f"{name}-failed")
+    for number, (name, value) in enumerate(VALUES.items()):
+        both = ALL or name in ("half", "control")
+        if both or number % 2:
+            shown = json.loads(scene.cli("job", "hostile", f"{name}-said", "--json"))
+            assert shown["data"]["say"] == expected(value)
+            assert shown == scene.ask("GET", f"/hostile/jobs/{name}-said", "operator")
+        if both or not number % 2:
+            scene.cli("job", "hostile", f"{name}-failed")
     scene.cli("retry", "hostile", "half-failed")
     scene.cli("remove", "hostile", "half-said", "--yes")
     half = json.dumps({"say": VALUES["half"], "fail": False})

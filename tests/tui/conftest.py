@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import _wait
 
 from hsejobs import codec
 from hsejobs.store import registry
@@ -101,6 +102,12 @@ def stage(redis_url: str, tmp_path: Path) -> Iterator[Stage]:
     made = Stage(redis_url, tmp_path)
     yield made
     made.redis.close()
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Textual's pilot looks every 5 ms whether the app is idle; by itself every 20 ms, twice per key."""
+    monkeypatch.setattr(_wait, "SLEEP_GRANULARITY", 0.005)
 
 
 @pytest.fixture

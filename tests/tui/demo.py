@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,19 +37,40 @@ class Still(LiveSource):
 
 
 class DemoServer:
-    """A server with the demo's data, to which it returns at each `reset`."""
+    """A server with the demo's data, to which it returns at each `reset`.
 
-    def __init__(self) -> None:
+    Servers with the same *shared* folder load the data that the first of them made.
+    """
+
+    def __init__(self, shared: Path | None = None) -> None:
+        self.shared = shared
         self.server = server.Server(server.server_binary(), options=_OPTIONS)
 
     def __enter__(self) -> DemoServer:
+        #: The ids of the jobs with a story.
+        self.jobs: dict[str, str] = {}
+        if self.shared is None:
+            self._fill()
+            return self
+        data, ids = self.shared / "demo.rdb", self.shared / "demo.json"
+        with (self.shared / "demo.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if ids.exists():
+                shutil.copy(data, self.server.folder)
+                self.jobs = json.loads(ids.read_text())
+                self.server.__enter__()
+            else:
+                self._fill()
+                shutil.copy(self.server.folder / data.name, data)
+                ids.write_text(json.dumps(self.jobs))
+        return self
+
+    def _fill(self) -> None:
         self.server.__enter__()
         client = StoppedClient(self.server.url, NOW)
-        #: The ids of the jobs with a story.
         self.jobs = demo.fill(client, "t", NOW, still=True).jobs
         client.command("SAVE")
         client.close()
-        return self
 
     def __exit__(self, *raised: Any) -> None:
         self.server.__exit__(*raised)

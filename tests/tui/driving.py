@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from typing import Any
 
 from textual.pilot import Pilot
 
+#: All combinations of sizes, modes and values; without it, each of them in some combination.
+ALL = os.environ.get("TUI") == "all"
 #: What a screen has set while it reads in the background.
 READS = ("_busy", "_load_busy", "_find_busy")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.tui.driving import settle, text_of
+from tests.tui.driving import ALL, settle, text_of
 from tests.tui.frozen_past import past_app
 from tests.tui.test_colors import poor
 
@@ -25,9 +25,11 @@ STEPS: dict[str, list[str]] = {
 
 async def walk(pilot: Any, keys: list[str]) -> None:
     await settle(pilot)
-    for key in keys:
-        await pilot.press(key)
-        await settle(pilot)
+    # The first key opens the screen; the key gate keeps the others until what they need was read.
+    for part in (keys[:1], keys[1:]):
+        if part:
+            await pilot.press(*part)
+            await settle(pilot)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: "{}x{}".format(*size))
@@ -40,7 +42,7 @@ def test_screen(tmp_path: Path, snap_compare: Any, name: str, size: tuple[int, i
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("mode", ["dark", "light", "ansi", "mono", "ascii"])
+@pytest.mark.parametrize("mode", ["dark", "light", "mono", "ascii", *["ansi"] * ALL])
 async def test_every_text_has_enough_contrast(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
@@ -49,7 +51,8 @@ async def test_every_text_has_enough_contrast(
     theme = mode if mode in ("light", "ansi") else "dark"
     app = past_app(tmp_path, theme=theme, ascii_only=mode == "ascii")
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
-        for name, keys in STEPS.items():
+        shorter = ["4", *["left"] * 4, "left_curly_bracket", *["left"] * 3, "c"]
+        for name, keys in {**STEPS, "insight-span": shorter}.items():
             await walk(pilot, [*keys, *["plus"] * ("settings" not in name)])
             if mode != "ansi":
                 assert not poor(app), name

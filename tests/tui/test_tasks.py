@@ -22,16 +22,16 @@ from hsejobs.store.read import JobReader
 from hsejobs.store.shares import Shares
 from tests.support.stopped import StoppedClient
 from tests.tui.demo import NOW, DemoServer
-from tests.tui.driving import settle, shows, text_of, until
+from tests.tui.driving import ALL, settle, shows, text_of, until
 
 SIZES = [(80, 24), (120, 36)]
-#: Each task at each size; without it, at one of them.
-ALL = os.environ.get("TASKS") == "all"
 
 
 @pytest.fixture(scope="module")
-def demo_server() -> Iterator[DemoServer]:
-    with DemoServer() as server:
+def demo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoServer]:
+    base = tmp_path_factory.getbasetemp()
+    # The processes of one run have folders next to each other.
+    with DemoServer(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) as server:
         yield server
 
 
