@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 import jwt
 import pytest
+import redis
 
 from tests.support import wait_until
 
@@ -88,7 +90,8 @@ def running(folder: Path, *words: str, **env: str) -> Iterator[Shim]:
 class Shared:
     """The shim that the tests of this process share, while its settings stay the same.
 
-    Its ``JOBS_HOME`` is a link, which points to that of the test that uses it.
+    Its ``JOBS_HOME`` is a link, which points to that of the test that uses it. Between these tests it is
+    frozen: it would write to the Redis of others.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -96,8 +99,10 @@ class Shared:
         self._env: dict[str, str] = {}
         self._found: Shim | None = None
         self._stack = contextlib.ExitStack()
+        #: What it writes to Redis when it starts: its queues. The next test's Redis is empty.
+        self._written: dict[bytes, tuple[int, bytes]] = {}
 
-    def shim(self, home: Path) -> Shim:
+    def shim(self, home: Path, client: redis.Redis) -> Shim:
         """The shim, which sees the files of ``home``; a new one if the last one has ended."""
         link = self._home.with_suffix(".new")
         link.symlink_to(home)
@@ -111,14 +116,32 @@ class Shared:
         if self._found is None or env != self._env or self._found.process.poll() is not None:
             self.close()
             self._env = env
+            before = set(client.keys())
             self._found = self._stack.enter_context(
                 running(self._folder, JOBS_HOME=str(self._home))
             )
+            fresh: set[Any] = set(client.keys()) - before
+            self._written = {
+                key: (max(0, client.pttl(key)), value)
+                for key in fresh
+                if (value := client.dump(key)) is not None
+            }
+        else:
+            for key, (ttl, value) in self._written.items():
+                client.restore(key, ttl, value, replace=True)
+            self._found.process.send_signal(signal.SIGCONT)
         self._found.client.cookies.clear()
         os.truncate(self._found.log, 0)
         return self._found
 
+    def rest(self) -> None:
+        """Freezes it until the next test that uses it."""
+        if self._found is not None:
+            self._found.process.send_signal(signal.SIGSTOP)
+
     def close(self) -> None:
+        if self._found is not None:
+            self._found.process.send_signal(signal.SIGCONT)
         self._stack.close()
         self._found = None
 
@@ -131,9 +154,12 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
 
 
 @pytest.fixture
-def shim(redis_url: str, tmp_path: Path, _shared: Shared) -> Shim:
+def shim(
+    redis_url: str, redis_client: redis.Redis, tmp_path: Path, _shared: Shared
+) -> Iterator[Shim]:
     """A shim with the settings of the test; one for several tests, as its start takes seconds."""
-    return _shared.shim(tmp_path)
+    yield _shared.shim(tmp_path, redis_client)
+    _shared.rest()
 
 
 @pytest.fixture

@@ -71,6 +71,12 @@ def viewers(shim: Shim) -> list[int]:
     return [int(one) for one in " ".join(texts).split() if b"hsejobs_tui.web" in command(int(one))]
 
 
+@pytest.fixture
+def shim(own_shim: Shim) -> Shim:
+    """One of its own: a view that has not ended yet would be seen by the next test."""
+    return own_shim
+
+
 def test_a_browser_gets_the_login_a_program_a_401(shim: Shim) -> None:
     done = shim.client.get(PATH, headers=PAGE)
     assert done.status_code == 401

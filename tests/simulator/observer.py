@@ -159,7 +159,8 @@ class Observer:
     def after(self, call: Call, reply: Any, problems: bytes, rows: bytes, now_ms: int) -> None:
         """What the server did and what is in it now."""
         self.seen[call.name] += 1
-        if call.name == "complete" and call.args[3] == str(_RECALLED):
+        recalls = call.name == "complete" and call.args[3] == str(_RECALLED)
+        if recalls and not isinstance(reply, Exception):
             self.seen["recalled"] += bool(reply[1])
         if problems:
             raise Violation(f"{call.name}: {problems.decode()}")

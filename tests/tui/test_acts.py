@@ -132,7 +132,7 @@ async def test_workers_show_slots_and_a_queue_without_any(stage: Stage) -> None:
     app = stage.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await pilot.press("3")
-        await shows(pilot, "1 worker, 1 of 2 slots busy", "no worker", "box", "1.2s")
+        await shows(pilot, "1 worker, 1 of 2 slots busy", "no worker", "box")
         await pilot.press("G", "enter")
         await shows(pilot, "mail / job-1", "Timeline")
 
