@@ -9,7 +9,7 @@ from typing import Any
 from textual.pilot import Pilot
 
 #: What a screen has set while it reads in the background.
-READS = ("_busy", "_load_busy", "_find_busy")
+READS = ("_load_busy", "_find_busy")
 
 
 def text_of(app: Any) -> str:
