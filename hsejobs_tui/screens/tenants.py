@@ -51,7 +51,7 @@ class Tenants(View):
         self.queue: str | None = None
         self.tenancy: Tenancy | None = None
         self._loaded: object = None
-        self._busy = False
+        self._load_busy = False
         self._next = 0.0
 
     def body(self) -> ComposeResult:
@@ -87,8 +87,8 @@ class Tenants(View):
             self.rows.fill([])
             return
         late = session.now() >= self._next
-        if (self._loaded != self._wanted or late) and not self._busy:
-            self._busy = True
+        if (self._loaded != self._wanted or late) and not self._load_busy:
+            self._load_busy = True
             self.run_worker(self._load(), name="tenants", exit_on_error=False)
 
     async def _load(self) -> None:
@@ -100,7 +100,7 @@ class Tenants(View):
                 session.show_message(error)
             return
         finally:
-            self._busy = False
+            self._load_busy = False
             self._next = session.now() + max(AGAIN, COST * (session.now() - began))
         if not self.is_mounted:
             return

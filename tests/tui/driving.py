@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 #: All combinations of sizes, modes and values; without it, each of them in some combination.
 ALL = os.environ.get("TUI") == "all"
 #: What a screen has set while it reads in the background.
-READS = ("_busy", "_load_busy", "_find_busy")
+READS = ("_load_busy", "_find_busy")
 
 
 def text_of(app: Any) -> str:
