@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 import jwt
 import pytest
+import redis
 
 from tests.support import wait_until
 
@@ -54,7 +56,9 @@ def free_port() -> int:
 def running(folder: Path, *words: str, **env: str) -> Iterator[Shim]:
     """Runs `hsejobs serve` with these options and extra environment variables until it answers."""
     port, log = free_port(), folder / "shim.log"
-    with log.open("wb") as file:
+    log.unlink(missing_ok=True)
+    # In this mode the log can be emptied while it is written.
+    with log.open("ab") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "hsejobs_cli", "serve", *words],
             env={**os.environ, "JOBS_HTTP_PORT": str(port), "JOBS_JWT_SECRET": SECRET, **env},
@@ -83,7 +87,83 @@ def running(folder: Path, *words: str, **env: str) -> Iterator[Shim]:
             process.wait()
 
 
+class Shared:
+    """The shim that the tests of this process share, while its settings stay the same.
+
+    Its ``JOBS_HOME`` is a link, which points to that of the test that uses it. Between these tests it is
+    frozen: it would write to the Redis of others.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._home, self._folder = folder / "home", folder
+        self._env: dict[str, str] = {}
+        self._found: Shim | None = None
+        self._stack = contextlib.ExitStack()
+        #: What it writes to Redis when it starts: its queues. The next test's Redis is empty.
+        self._written: dict[bytes, tuple[int, bytes]] = {}
+
+    def shim(self, home: Path, client: redis.Redis) -> Shim:
+        """The shim, which sees the files of ``home``; a new one if the last one has ended."""
+        link = self._home.with_suffix(".new")
+        link.symlink_to(home)
+        link.replace(self._home)
+        # What pytest itself sets differs by test.
+        env = {
+            name: value
+            for name, value in os.environ.items()
+            if name != "JOBS_HOME" and not name.startswith("PYTEST_")
+        }
+        if self._found is None or env != self._env or self._found.process.poll() is not None:
+            self.close()
+            self._env = env
+            before = set(client.keys())
+            self._found = self._stack.enter_context(
+                running(self._folder, JOBS_HOME=str(self._home))
+            )
+            fresh: set[Any] = set(client.keys()) - before
+            self._written = {
+                key: (max(0, client.pttl(key)), value)
+                for key in fresh
+                if (value := client.dump(key)) is not None
+            }
+        else:
+            for key, (ttl, value) in self._written.items():
+                client.restore(key, ttl, value, replace=True)
+            self._found.process.send_signal(signal.SIGCONT)
+        self._found.client.cookies.clear()
+        os.truncate(self._found.log, 0)
+        return self._found
+
+    def rest(self) -> None:
+        """Freezes it until the next test that uses it."""
+        if self._found is not None:
+            self._found.process.send_signal(signal.SIGSTOP)
+
+    def close(self) -> None:
+        if self._found is not None:
+            self._found.process.send_signal(signal.SIGCONT)
+        self._stack.close()
+        self._found = None
+
+
+@pytest.fixture(scope="session")
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    made = Shared(tmp_path_factory.mktemp("shim"))
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def shim(redis_url: str, tmp_path: Path) -> Iterator[Shim]:
+def shim(
+    redis_url: str, redis_client: redis.Redis, tmp_path: Path, _shared: Shared
+) -> Iterator[Shim]:
+    """A shim with the settings of the test; one for several tests, as its start takes seconds."""
+    yield _shared.shim(tmp_path, redis_client)
+    _shared.rest()
+
+
+@pytest.fixture
+def own_shim(redis_url: str, tmp_path: Path) -> Iterator[Shim]:
+    """A shim that has just started, for a test of what it remembers, or of its end."""
     with running(tmp_path) as found:
         yield found

@@ -69,6 +69,12 @@ def viewers(shim: Shim) -> list[int]:
 
 
 @pytest.fixture
+def shim(own_shim: Shim) -> Shim:
+    """One of its own: a view that has not ended yet would be seen by the next test."""
+    return own_shim
+
+
+@pytest.fixture
 def few(redis_url: str, tmp_path: Path) -> Iterator[Shim]:
     """A shim that allows two views at once."""
     with running(tmp_path, JOBS_HTTP_VIEWERS="2") as found:

@@ -121,7 +121,8 @@ def test_durations_rates_and_failures(shim: Shim, redis_url: str) -> None:
     store.redis.close()
 
 
-def test_http_metrics_are_the_same_from_every_instance(shim: Shim, tmp_path: Path) -> None:
+def test_http_metrics_are_the_same_from_every_instance(own_shim: Shim, tmp_path: Path) -> None:
+    shim = own_shim  # Without what another test has not reported yet.
     for _ in range(3):
         shim.ask("GET", "/stats")
     shim.ask("POST", "/email", json={"to": 1})

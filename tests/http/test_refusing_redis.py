@@ -20,8 +20,9 @@ READS = ("/stats", "/email/jobs", "/email/jobs/{id}", "/workers", "/schedules", 
 
 @pytest.mark.parametrize("name", NO)
 def test_adds_are_refused_by_503_and_exit_3(
-    name: str, shim: Shim, redis_server: Server, redis_url: str
+    name: str, own_shim: Shim, redis_server: Server, redis_url: str
 ) -> None:
+    shim = own_shim  # The command reads the description that it writes at its start.
     assert shim.ask("POST", "/email", json=MAIL).status_code == 202
     code = CODES.get(name, "redis_unavailable")
     with FAULTS[name](redis_server):

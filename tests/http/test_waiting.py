@@ -157,6 +157,7 @@ def opened(shim: Shim) -> Iterator[Any]:
 
     yield opening
     shim.process.send_signal(signal.SIGTERM)  # ends the streams, so that their threads end
+    shim.process.wait(20)
     for one in streams:
         one.thread.join(20)
         one.client.close()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import redis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hsejobs.control import views
@@ -116,6 +116,8 @@ def enter(store: Store, state: State) -> tuple[str, str]:
     broken=st.dictionaries(st.sampled_from(FIELDS), st.sampled_from(GARBAGE), min_size=1),
     acts=st.lists(st.sampled_from(list(ACTS)), min_size=1, max_size=3),
 )
+@example(state=State.COMPLETED, broken={"st": None}, acts=["stall", "clean"])
+@example(state=State.FAILED, broken={"st": None}, acts=["stall too often", "clean"])
 def test_whatever_is_done_the_job_stays_in_one_state(
     store: Store,
     redis_client: redis.Redis,

@@ -10,6 +10,8 @@ local function stall_job(id, max_stalls)
     return nil
   end
   if settle(id, 'a', job[1], org, job[8]) then return nil end
+  -- A record without a state may be listed in another one.
+  if not STATE[job[1]] then take_from_all(org, id) end
   if job[9] then
     end_cancelled(id, 'a')
     return 'cancelled'
