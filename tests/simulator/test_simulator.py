@@ -132,5 +132,5 @@ def test_a_cancelled_job_that_completes_is_found(redis_server: Server) -> None:
     def patch(text: str) -> str:
         return replaced("if job[4] and job[2]", "if job[10] and job[2]")(text)
 
-    found = simulate(redis_server, 12, SHORT, {"complete": patch})
+    found = simulate(redis_server, 4, SHORT, {"complete": patch})
     assert "a->c: it was cancelled" in (found.violation or "nothing was found")
