@@ -223,7 +223,7 @@ def test_schemathesis_finds_nothing(
             "--checks",
             CHECKS,
             "--max-examples",
-            os.environ.get("FUZZ_EXAMPLES", "5"),
+            os.environ.get("FUZZ_EXAMPLES", "8"),
             # The same requests in each run; set another seed to find others.
             "--seed",
             os.environ.get("FUZZ_SEED", "1"),
