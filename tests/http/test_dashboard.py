@@ -44,8 +44,9 @@ def view(
 
 def shows(socket: ClientConnection, *words: str) -> str:
     """Reads until all the words have been drawn, or told to the page around the terminal."""
-    seen = ""
+    seen, end = "", time.monotonic() + 30
     while not all(word in seen for word in words):
+        assert time.monotonic() < end, f"not drawn: {words}; but {seen[-4_000:]}"
         piece = socket.recv(timeout=30)
         seen += piece if isinstance(piece, str) else piece.decode("utf-8", "replace")
     return seen

@@ -240,11 +240,11 @@ def test_in_the_dashboard(scene: Scene) -> None:
             press(socket, f"org-1:{name}")
             shows(socket, name)
             press(socket, "\r")
-            shows(socket, "Timeline")
+            shows(socket, "Attempts")
             press(socket, "d")
             shows(socket, "Copy of")
             # The editor closes, then the job, and the list of queues is shown again.
             press(socket, "\x1b")
-            shows(socket, "Timeline")
+            shows(socket, "Attempts")
             press(socket, "\x1b")
             shows(socket, "failed")
