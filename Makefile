@@ -11,8 +11,9 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 APPLICATION = pwd -P >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/application.pth"
 # Most tests wait for a server, a consumer or a time: more of them than there are cores.
 WORKERS ?= 5
-# The caller's own options for pytest (-x, -k) would change the run; ARGS adds some.
-PYTEST := env -u PYTEST_ADDOPTS $(BIN)/python -m pytest
+# The caller's own options for pytest (-x, -k) would change the run; ARGS adds some. Without bytecode, each
+# of the hundreds of programs that tests start would compile all modules: write it.
+PYTEST := env -u PYTEST_ADDOPTS -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 
 # A .venv that was moved, or lost its Python, does not work: its scripts name the old place.
 $(shell test ! -e $(VENV) || { test "$$(cat $(VENV)/.place 2>/dev/null)" = "$$(pwd -P)" && \
