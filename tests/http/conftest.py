@@ -120,6 +120,8 @@ class Shared:
             self._found = self._stack.enter_context(
                 running(self._folder, JOBS_HOME=str(self._home))
             )
+            # It describes its queues when they are first asked for.
+            assert self._found.ask("GET", "/stats", "operator").status_code == 200
             fresh: set[Any] = set(client.keys()) - before
             self._written = {
                 key: (max(0, client.pttl(key)), value)
