@@ -29,6 +29,7 @@ from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import LiveSource
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.core.time_window import TimeWindow
+from hsejobs_tui.session import allocator
 from hsejobs_tui.session.host import Host
 from hsejobs_tui.session.places import Place
 
@@ -66,6 +67,7 @@ class Session:
         self.now: Callable[[], float] = time.monotonic
         self._refused = False
         self._next_try = 0.0
+        self._give_back_at = self.now() + allocator.EVERY
         self._read_pool = ThreadPoolExecutor(1, "read")
         self._act_pool = ThreadPoolExecutor(2, "act")
         self._soon = asyncio.Event()
@@ -128,6 +130,9 @@ class Session:
             self._polling = True
             requested = self._requested
             await self._poll_once()
+            if self.now() >= self._give_back_at:
+                self._give_back_at = self.now() + allocator.EVERY
+                await self.read(allocator.give_back)
             self._completed = requested
             self._read_slowly()
             self._polling = False
