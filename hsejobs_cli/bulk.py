@@ -10,6 +10,7 @@ import typer
 from hsejobs.control import bulk
 from hsejobs.control.progress import PAST, Progress
 from hsejobs.errors import InvalidOption
+from hsejobs.wording import counted, verb
 from hsejobs_cli import output
 from hsejobs_cli.session import REFUSED, CommandSession
 
@@ -67,10 +68,13 @@ def by_filter(
         if as_json:
             output.document(bulk.report(found, None))
         else:
-            typer.echo(f"{count:,} jobs match; nothing was changed")
+            match = verb(count, "matches", "match")
+            typer.echo(f"{counted(count, 'job')} {match}; nothing was changed")
         return
     if count:
-        output.confirm(f"{act.capitalize()} {count:,} jobs of {queue} that match?", yes=yes)
+        match = verb(count, "matches", "match")
+        question = f"{act.capitalize()} {counted(count, 'job')} of {queue} that {match}?"
+        output.confirm(question, yes=yes)
     progress = Progress(act, queue, 0)
     for progress in bulk.carry_out(acts, found, reason=reason):
         if count > 1:
