@@ -102,9 +102,8 @@ def test_a_cause_is_what_the_next_claim_finds(name: str, redis_url: str) -> None
         waits -= taken
         for job_id, code in told.items():
             assert not (code in HELD and job_id in taken), (job_id, code)
-        # Of organizations that have equal turns, each has a job that is next.
+        # Whose turn it is among organizations is an estimate.
         following = [job_id for job_id, code in told.items() if code == "next"]
-        assert len(following) != 1 or following[0] in taken, (following, taken)
-        assert tenants or len(following) <= 1
+        assert tenants or set(following) <= taken, (following, taken)
     assert "next" in seen
     assert seen & HELD
