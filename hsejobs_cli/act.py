@@ -92,9 +92,12 @@ def _move(
         else:
             typer.echo(f"{past} {job_id}")
         return
+    told = 0
     for progress in acts.every(act, queue):
-        if progress.total:
-            sys.stderr.write(f"{past} {progress.done:,}\n")
+        # The last step is yielded again at the end.
+        if progress.done > told:
+            told = progress.done
+            sys.stderr.write(f"{past} {told:,}\n")
     refused = [
         {"jobId": one.id, "why": why(one), "id": one.id, "found": one.found}
         for one in progress.refusals

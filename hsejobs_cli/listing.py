@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from hsejobs.control import export, views
+from hsejobs.control.filters import FIELDS
 from hsejobs.control.search import Search, listing, prepare
 from hsejobs.errors import InvalidOption
 from hsejobs.store.read import JobReader
@@ -22,7 +23,12 @@ FORMATS = ("table", *export.FORMATS)
 #: `state` only if jobs of several states are listed.
 COLUMNS = ("id", "task", "state", "organization", "priority", "attempts", "added", "error")
 Where = Annotated[
-    str, typer.Option("--where", help="Only jobs that match, such as 'error~timeout org=org-7'.")
+    str,
+    typer.Option(
+        "--where",
+        help="Only jobs that match, such as 'error~timeout org=org-7 since=1h';"
+        f" fields: {', '.join(FIELDS)}.",
+    ),
 ]
 
 

@@ -40,7 +40,10 @@ def history(
         typer.Option(help="Length of a step, such as 1m, 10m or 1h. Default: the shortest kept."),
     ] = None,
     by: Annotated[
-        str | None, typer.Option(help="Divide by task, error or org (the busiest 50).")
+        str | None,
+        typer.Option(
+            help="Divide by task, error or org (the busiest 50): one line each, with its sums."
+        ),
     ] = None,
     org: Org = None,
     as_json: Json = False,

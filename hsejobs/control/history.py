@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
@@ -22,7 +24,7 @@ from hsejobs.store.client import RedisClient
 from hsejobs.store.history import MOST_POINTS, QueueHistory, Range, finest
 from hsejobs.store.marks import Mark, Marks
 from hsejobs.store.minutes import Depth, Minute, bucket_end_ms, percentiles
-from hsejobs.store.periods import MOST, RETENTION, By, activity
+from hsejobs.store.periods import MOST, RETENTION, By, Period, activity
 
 #: The span without ``from``, and the steps offered without ``step``, in minutes.
 DEFAULT_SPAN = 180
@@ -161,30 +163,53 @@ def read(
     if org is not None and division is not None:
         raise Forbidden("the history of one organization cannot be divided; leave out `by`")
     series: list[Series] = []
-    for queue in queues:
-        reader = QueueHistory(client, prefix, queue)
-        found = reader.read(wanted, division, org, only=only, brief=brief, whole=division is None)
-        if org is not None:
-            points = [(at, period.parts[By.ORG].get(org, Minute())) for at, period in found]
-            series.append(_series(queue, None, points))
-        elif division is None:
-            series.append(_series(queue, None, ((at, period.whole) for at, period in found)))
-        else:
-            parts = defaultdict[str, list[tuple[int, Minute]]](list)
-            for at, period in found:
-                at_ms = at * 60_000
-                for name, minute in period.parts[division].items():
-                    parts[name].append((at_ms, minute))
-            shown = parts if only is None else {only: parts[only]} if only in parts else {}
-            series += [Series(queue, name, points) for name, points in shown.items()]
-    if division is not None:
-        series.sort(key=lambda one: -sum(activity(minute) for _, minute in one.points))
-        del series[MOST * len(queues) :]
+    with _collecting_later():
+        for queue in queues:
+            reader = QueueHistory(client, prefix, queue)
+            whole = division is None
+            found = reader.read(wanted, division, org, only=only, brief=brief, whole=whole)
+            if org is not None:
+                points = [(at, period.parts[By.ORG].get(org, Minute())) for at, period in found]
+                series.append(_series(queue, None, points))
+            elif division is None:
+                series.append(_series(queue, None, ((at, period.whole) for at, period in found)))
+            else:
+                series += _parts(queue, found, division, only)
+        if division is not None:
+            series.sort(key=lambda one: -sum(activity(minute) for _, minute in one.points))
+            del series[MOST * len(queues) :]
     start, end = wanted.start * 60_000, wanted.end * 60_000
     noted = list_marks(client, prefix, start, end, actor, organization_id=org) if marks else []
     if len(queues) == 1:
         noted = [one for one in noted if one.queue in (None, queues[0])]
     return History(start, end, wanted.step * 60_000, division, series, noted)
+
+
+def _parts(
+    queue: str, found: Iterable[tuple[int, Period]], by: By, only: str | None
+) -> list[Series]:
+    """A series for each part, or for that one."""
+    parts = defaultdict[str, list[tuple[int, Minute]]](list)
+    for at, period in found:
+        at_ms = at * 60_000
+        for name, minute in period.parts[by].items():
+            parts[name].append((at_ms, minute))
+    return [Series(queue, name, parts[name]) for name in parts if only in (None, name)]
+
+
+@contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Postpones the search for reference cycles: a long history has none, and a hundred thousand objects.
+
+    It would take as long as everything else.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def parse_by(by: str | None) -> By | None:
