@@ -4,8 +4,8 @@
 error groups a queue and 200 busy tenants, as recorders would have made them, and prints one JSON
 document. ``memory`` is in MB: what Redis uses more than before, and the lengths of the records alone;
 ``read`` in ms of CPU time, the median of several reads of the last 24 hours in steps of 10 minutes:
-of one queue, except for ``allQueues``. ``month``: reads of 30 days of all queues, in ms of time, each with
-the largest memory in MB that Python took meanwhile: counters by the hour (``hours``, as Insight draws
+of one queue, except for ``allQueues``. ``month``: reads of 30 days of all queues, likewise, each with the
+largest memory in MB that Python took meanwhile: counters by the hour (``hours``, as Insight draws
 them), sums (``hsejobs history --by``), the document of HTTP and ``--json`` of all queues and of one, and
 the findings of Insight.
 """
@@ -109,14 +109,12 @@ def _fill(client: RedisClient, queue: str, tenants: list[str], tasks: list[str],
     return size
 
 
-def _timed(
-    act: Callable[[], object], times: int, clock: Callable[[], float] = time.process_time
-) -> float:
+def _timed(act: Callable[[], object], times: int) -> float:
     took = []
     for _ in range(times):
-        started = clock()
+        started = time.process_time()
         act()
-        took.append((clock() - started) * 1000)
+        took.append((time.process_time() - started) * 1000)
     return round(statistics.median(took), 1)
 
 
@@ -145,7 +143,7 @@ def _month(client: RedisClient, times: int) -> dict[str, object]:
     acts["findings"] = lambda: finder.read(QUEUES, start, now)
     found: dict[str, object] = {}
     for name, act in acts.items():
-        ms = _timed(act, times, time.perf_counter)
+        ms = _timed(act, times)
         tracemalloc.start()
         act()
         found[name] = {"ms": ms, "MB": round(tracemalloc.get_traced_memory()[1] / 1e6, 1)}
