@@ -4,7 +4,10 @@
 error groups a queue and 200 busy tenants, as recorders would have made them, and prints one JSON
 document. ``memory`` is in MB: what Redis uses more than before, and the lengths of the records alone;
 ``read`` in ms of CPU time, the median of several reads of the last 24 hours in steps of 10 minutes:
-of one queue, except for ``allQueues``.
+of one queue, except for ``allQueues``. ``month``: reads of 30 days of all queues, likewise, each with the
+largest memory in MB that Python took meanwhile: counters by the hour (``hours``, as Insight draws
+them), sums (``hsejobs history --by``), the document of HTTP and ``--json`` of all queues and of one, and
+the findings of Insight.
 """
 
 from __future__ import annotations
@@ -15,15 +18,20 @@ import random
 import statistics
 import tempfile
 import time
+import tracemalloc
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.server import Server, find_binary
 from hsejobs.control import history
 from hsejobs.control.actors import Actor
+from hsejobs.control.findings import Finder
 from hsejobs.store import keys
 from hsejobs.store.client import RedisClient
+from hsejobs.store.history import Range
 from hsejobs.store.minutes import Minute
 from hsejobs.store.periods import MOST, NAMES_TTL, RETENTION, By, Names, Period, book_of, pack
 
@@ -110,6 +118,39 @@ def _timed(act: Callable[[], object], times: int) -> float:
     return round(statistics.median(took), 1)
 
 
+def _month(client: RedisClient, times: int) -> dict[str, object]:
+    """The reads of 30 days."""
+    actor, now = Actor("cli"), history.now(client, PREFIX)
+
+    def read(wanted: Range, by: str | None, **options: Any) -> history.History:
+        return history.read(client, PREFIX, QUEUES, wanted, actor, by=by, **options)
+
+    def document(by: str, *queues: str) -> bytes:
+        wanted = history.span(now, "30d", divided=len(queues))
+        found = history.read(client, PREFIX, queues, wanted, actor, by=by)
+        return b"".join(found.pieces())
+
+    month = history.span(now, "30d")
+    acts: dict[str, Callable[[], object]] = {"queues": partial(read, month, None)}
+    for by in By:
+        acts |= {
+            f"{by} hours": partial(read, month, by, brief=True, marks=False),
+            f"{by} sums": partial(read, month.whole(), by, brief=True),
+            f"{by} document": partial(document, by, *QUEUES),
+            f"{by} document of one queue": partial(document, by, QUEUES[0]),
+        }
+    finder, start = Finder(client, PREFIX, actor), now - 30 * 86_400_000
+    acts["findings"] = lambda: finder.read(QUEUES, start, now)
+    found: dict[str, object] = {}
+    for name, act in acts.items():
+        ms = _timed(act, times)
+        tracemalloc.start()
+        act()
+        found[name] = {"ms": ms, "MB": round(tracemalloc.get_traced_memory()[1] / 1e6, 1)}
+        tracemalloc.stop()
+    return found
+
+
 def measure(client: RedisClient, times: int) -> dict[str, object]:
     """Fills the server, and reads."""
     tenants = [str(uuid.UUID(int=random.Random(n).getrandbits(128))) for n in range(TENANTS)]
@@ -147,7 +188,7 @@ def measure(client: RedisClient, times: int) -> dict[str, object]:
         "oneOrganization": _timed(read(None, one, tenants[0]), times),
         "allQueues": _timed(read(None, QUEUES), times),
     }
-    return {"memory": memory, "read": reads}
+    return {"memory": memory, "read": reads, "month": _month(client, max(1, times // 5))}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,9 +9,10 @@ import typer
 
 from hsejobs.control import views
 from hsejobs.control.durations import parse_duration
-from hsejobs.control.progress import PAST
+from hsejobs.control.progress import PAST, why
 from hsejobs.errors import InvalidOption
 from hsejobs.model import State
+from hsejobs.wording import all_of, counted
 from hsejobs_cli import output
 from hsejobs_cli.bulk import DryRun, Status, Where, by_filter, check_target
 from hsejobs_cli.look import Json, Org, Queue
@@ -91,19 +92,27 @@ def _move(
         else:
             typer.echo(f"{past} {job_id}")
         return
+    told = 0
     for progress in acts.every(act, queue):
-        if progress.total:
-            sys.stderr.write(f"{past} {progress.done:,}\n")
-    refused = [{"id": one.id, "found": one.found} for one in progress.refusals]
+        # The last step is yielded again at the end.
+        if progress.done > told:
+            told = progress.done
+            sys.stderr.write(f"{past} {told:,}\n")
+    refused = [
+        {"jobId": one.id, "why": why(one), "id": one.id, "found": one.found}
+        for one in progress.refusals
+    ]
     if as_json:
-        output.document({past: progress.done, "refused": refused})
+        # Beside what an act with a filter prints, the names of earlier releases.
+        counts = {"matched": progress.total, "done": progress.done}
+        output.document({**counts, "refused": refused, past: progress.done})
     else:
         note = _skipped_note(len(refused), "their state changed in the meantime")
-        typer.echo(f"{past} {progress.done:,} jobs{note}")
+        typer.echo(f"{past} {counted(progress.done, 'job')}{note}")
 
 
-def _skipped_note(count: int, why: str) -> str:
-    return f"; {count:,} skipped: {why}" if count > 0 else ""
+def _skipped_note(count: int, reason: str) -> str:
+    return f"; {count:,} skipped: {reason}" if count > 0 else ""
 
 
 def cancel(
@@ -203,7 +212,7 @@ def clean(
     state, older = State(status), parse_duration(grace, "grace")
     session.info(queue)
     selection = acts.select_clean(queue, state, older, limit)
-    output.confirm(f"Remove {selection.count:,} {status} jobs of {queue}?", yes=yes)
+    output.confirm(f"Remove {counted(selection.count, f'{status} job')} of {queue}?", yes=yes)
     (*_, done) = acts.sweep("clean", queue, selection, state=state, grace_ms=older, limit=limit)
     note = _skipped_note(selection.count - done.done, "they left that state")
     _print_removed(done.done, note, as_json)
@@ -231,7 +240,7 @@ def drain(queue: Queue, yes: Yes = False, as_json: Json = False) -> None:
     session.info(queue)
     acts = session.acts()
     selection = acts.select("drain", queue)
-    output.confirm(f"Remove {selection.count:,} jobs of {queue}?", yes=yes)
+    output.confirm(f"Remove {counted(selection.count, 'job')} of {queue}?", yes=yes)
     (*_, done) = acts.sweep("drain", queue, selection)
     _print_removed(done.done, _skipped_note(done.later, "added in the meantime"), as_json)
 
@@ -247,14 +256,14 @@ def obliterate(
     session.info(queue)
     acts = session.acts()
     selection = acts.select("obliterate", queue)
-    output.confirm(f"Remove all {selection.count:,} jobs of {queue}?", yes=yes, word=queue)
+    output.confirm(f"Remove {all_of(selection.count, 'job')} of {queue}?", yes=yes, word=queue)
     (*_, done) = acts.sweep("obliterate", queue, selection, force=force)
-    why = "added in the meantime, so the queue keeps its settings and stays paused if it was"
-    _print_removed(done.done, _skipped_note(done.later, why), as_json)
+    kept = "added in the meantime, so the queue keeps its settings and stays paused if it was"
+    _print_removed(done.done, _skipped_note(done.later, kept), as_json)
 
 
 def _print_removed(count: int, note: str, as_json: bool) -> None:
-    _print_result({"removed": count}, f"removed {count:,} jobs{note}", as_json)
+    _print_result({"removed": count}, f"removed {counted(count, 'job')}{note}", as_json)
 
 
 def _print_result(data: dict[str, Any], text: str, as_json: bool) -> None:

@@ -78,6 +78,7 @@ def audit(
 
 
 def _ids(ids: list[str], count: int) -> str | None:
-    """The first ids, and how many more there are."""
-    more = f" and {count - 3:,} more" if count > 3 else ""
+    """The first ids, and how many more there are; an act that was refused has the count 0."""
+    rest = max(count, len(ids)) - 3
+    more = f" and {rest:,} more" if rest > 0 else ""
     return ", ".join(ids[:3]) + more if ids else None

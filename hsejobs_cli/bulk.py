@@ -10,6 +10,7 @@ import typer
 from hsejobs.control import bulk
 from hsejobs.control.progress import PAST, Progress
 from hsejobs.errors import InvalidOption
+from hsejobs.wording import counted, verb
 from hsejobs_cli import output
 from hsejobs_cli.session import REFUSED, CommandSession
 
@@ -19,7 +20,9 @@ Where = Annotated[
 ]
 Status = Annotated[
     str | None,
-    typer.Option("--status", help="With --where: only jobs in this state; default: every state."),
+    typer.Option(
+        "--status", help="With --where: only jobs in this state; default: every one it applies to."
+    ),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="With --where: count the jobs that match, change nothing.")
@@ -67,14 +70,19 @@ def by_filter(
         if as_json:
             output.document(bulk.report(found, None))
         else:
-            typer.echo(f"{count:,} jobs match; nothing was changed")
+            match = verb(count, "matches", "match")
+            typer.echo(f"{counted(count, 'job')} {match}; nothing was changed")
         return
     if count:
-        output.confirm(f"{act.capitalize()} {count:,} jobs of {queue} that match?", yes=yes)
-    progress = Progress(act, queue, 0)
+        match = verb(count, "matches", "match")
+        question = f"{act.capitalize()} {counted(count, 'job')} of {queue} that {match}?"
+        output.confirm(question, yes=yes)
+    progress, told = Progress(act, queue, 0), 0
     for progress in bulk.carry_out(acts, found, reason=reason):
-        if count > 1:
-            sys.stderr.write(f"{PAST[act]} {progress.done:,} of {count:,}\n")
+        # The last step is yielded again at the end.
+        if count > 1 and progress.done > told:
+            told = progress.done
+            sys.stderr.write(f"{PAST[act]} {told:,} of {count:,}\n")
     if as_json:
         output.document(bulk.report(found, progress))
     else:

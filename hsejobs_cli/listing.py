@@ -10,17 +10,25 @@ from typing import Annotated, Any
 import typer
 
 from hsejobs.control import export, views
+from hsejobs.control.filters import FIELDS
 from hsejobs.control.search import Search, listing, prepare
 from hsejobs.errors import InvalidOption
 from hsejobs.store.read import JobReader
+from hsejobs.wording import counted
 from hsejobs_cli import output
 from hsejobs_cli.look import Json, Org, Queue
 from hsejobs_cli.session import CommandSession
 
 FORMATS = ("table", *export.FORMATS)
-COLUMNS = ("id", "task", "organization", "priority", "attempts", "added", "error")
+#: `state` only if jobs of several states are listed.
+COLUMNS = ("id", "task", "state", "organization", "priority", "attempts", "added", "error")
 Where = Annotated[
-    str, typer.Option("--where", help="Only jobs that match, such as 'error~timeout org=org-7'.")
+    str,
+    typer.Option(
+        "--where",
+        help="Only jobs that match, such as 'error~timeout org=org-7 since=1h';"
+        f" fields: {', '.join(FIELDS)}.",
+    ),
 ]
 
 
@@ -87,17 +95,23 @@ def _show_page(page: dict[str, Any], as_json: bool) -> None:
         output.document(page)
         return
     shown = page["jobs"]
-    output.table(COLUMNS, [_row(one) for one in shown])
+    several = page["status"] is None
+    output.table(_columns(several=several), [_row(one, several=several) for one in shown])
     total = page["total"]
     typer.echo(f"{len(shown)}" + ("" if total is None else f" of {total:,}"))
     if page["next"]:
         typer.echo(f"more: --cursor {page['next']}")
 
 
-def _row(shown: dict[str, Any]) -> Sequence[Any]:
+def _columns(*, several: bool) -> Sequence[str]:
+    return COLUMNS if several else [name for name in COLUMNS if name != "state"]
+
+
+def _row(shown: dict[str, Any], *, several: bool) -> Sequence[Any]:
     return (
         shown["id"],
         shown["name"].rpartition(".")[2],
+        *([shown["status"]] if several else []),
         shown["organizationId"],
         shown["priority"],
         f"{shown['attemptsMade']}/{shown['attempts']}",
@@ -108,20 +122,25 @@ def _row(shown: dict[str, Any]) -> Sequence[Any]:
 
 def _print_all(search: Search, reader: JobReader, cursor: str | None) -> None:
     """Prints a table row by row: the widths of its columns are those of the first page's cells."""
-    widths = [len(name) for name in COLUMNS]
+    several = len(search.states) > 1
+    columns = _columns(several=several)
+    widths = [len(name) for name in columns]
     count = 0
     for step in search.steps(reader, cursor):
         rows = [
-            [output.safe(value) for value in _row(views.visible(job, search.actor))]
+            [
+                output.safe(value)
+                for value in _row(views.visible(job, search.actor), several=several)
+            ]
             for job in step.jobs
         ]
         if rows and not count:
-            widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
-            _print_row(COLUMNS, widths)
+            widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+            _print_row(columns, widths)
         count += len(rows)
         for row in rows:
             _print_row(row, widths)
-    typer.echo(f"{count:,} jobs")
+    typer.echo(counted(count, "job"))
 
 
 def _print_row(row: Sequence[str], widths: Sequence[int]) -> None:

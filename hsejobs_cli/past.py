@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -15,26 +17,33 @@ from hsejobs_cli.session import CommandSession
 def register(app: typer.Typer) -> None:
     app.command(epilog="Example: hsejobs history email --from 24h --step 1h")(history)
     app.command(epilog='Example: hsejobs mark "deploy 4f1c"')(mark)
+    app.command(epilog="Example: hsejobs marks --from 24h")(marks)
+
+
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from", help="Begin at a time, or a duration before now, such as 24h. Default: 3h."
+    ),
+]
+To = Annotated[
+    str | None, typer.Option("--to", help="End at a time, or a duration before now. Default: now.")
+]
 
 
 def history(
     queue: Annotated[str | None, typer.Argument(help="The queue's name; default: all.")] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--from", help="Begin at a time, or a duration before now, such as 24h. Default: 3h."
-        ),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option("--to", help="End at a time, or a duration before now. Default: now."),
-    ] = None,
+    since: From = None,
+    until: To = None,
     step: Annotated[
         str | None,
         typer.Option(help="Length of a step, such as 1m, 10m or 1h. Default: the shortest kept."),
     ] = None,
     by: Annotated[
-        str | None, typer.Option(help="Divide by task, error or org (the busiest 50).")
+        str | None,
+        typer.Option(
+            help="Divide by task, error or org (the busiest 50): one line each, with its sums."
+        ),
     ] = None,
     org: Org = None,
     as_json: Json = False,
@@ -45,19 +54,27 @@ def history(
     session = CommandSession()
     names = [info.name for info in session.infos()] if queue is None else [session.info(queue).name]
     actor, prefix = session.actor(org), session.settings.redis_prefix
+    divided = len(names) if by else 0
+    now = control.now(session.redis, prefix)
+    wanted = control.span(now, since, until, step, divided=divided)
+    # The table of a divided history has only sums.
+    sums = bool(by) and not as_json
     found = control.read(
         session.redis,
         prefix,
         names,
-        control.span(control.now(session.redis, prefix), since, until, step),
+        wanted.whole() if sums else wanted,
         actor,
         by=by,
         organization_id=actor.organization_id,
-    ).public()
+        brief=sums,
+    )
     if as_json:
-        output.document(found)
+        for piece in found.pieces(lambda value: json.dumps(value).encode()):
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
         return
-    _print(found)
+    _print(found.public())
 
 
 _HEAD = ("added", "completed", "failed", "retried", "removed", "waiting", "active")
@@ -82,8 +99,35 @@ def _print(found: dict[str, Any]) -> None:
         head = ("queue", "at", *_HEAD, "wait p95", "run p95")
         output.table(head, rows, right=range(2, 11))
     for one in found["marks"]:
-        about = f" ({one['queue']})" if one["queue"] else ""
-        typer.echo(output.safe(f"{one['at']}  {one['kind']}: {one['text']}{about}, {one['who']}"))
+        _print_mark(one)
+
+
+def _print_mark(shown: dict[str, Any]) -> None:
+    about = f" ({shown['queue']})" if shown["queue"] else ""
+    text = f"{shown['at']}  {shown['kind']}: {shown['text']}{about}, {shown['who']}"
+    typer.echo(output.safe(text))
+
+
+def marks(since: From = None, until: To = None, org: Org = None, as_json: Json = False) -> None:
+    """List the marks of a time, the oldest first: deploys, acts, alerts that began or ended."""
+    from hsejobs.control import history as control
+
+    session = CommandSession()
+    actor = session.actor(org)
+    found = control.marks_between(
+        session.redis,
+        session.settings.redis_prefix,
+        actor,
+        since=since,
+        until=until,
+        organization_id=actor.organization_id,
+    )
+    shown = [control.public_mark(one) for one in found]
+    if as_json:
+        output.document({"marks": shown})
+        return
+    for one in shown:
+        _print_mark(one)
 
 
 def mark(

@@ -35,17 +35,18 @@ def _history(request: Request) -> Response:
         shim_state.runtime.redis,
         shim_state.runtime.prefix,
         names,
-        _span(request),
+        _span(request, len(names) if given.get("by") else 0),
         actor(caller(request)),
         by=given.get("by"),
         organization_id=scope(request),
     )
-    return answer(found.public())
+    return Response(b"".join(found.pieces()), media_type="application/json")
 
 
-def _span(request: Request) -> Range:
+def _span(request: Request, divided: int) -> Range:
     given = request.query_params
-    return history.span(_now(request), given.get("from"), given.get("to"), given.get("step"))
+    times = given.get("from"), given.get("to"), given.get("step")
+    return history.span(_now(request), *times, divided=divided)
 
 
 def _now(request: Request) -> int:

@@ -51,7 +51,11 @@ OPERATOR_SCHEMAS: dict[str, Schema] = {
             "act": _TEXT,
             "queue": _or_null("string", description="null: the act was on no queue"),
             "count": {**_COUNT, "description": "how many jobs it changed; 1 for something else"},
-            "ids": {"type": "array", "items": _TEXT, "description": "the first of these jobs"},
+            "ids": {
+                "type": "array",
+                "items": _TEXT,
+                "description": "the first of these jobs; with count 0, those that it was refused",
+            },
             "where": _or_null("string", description="a filter, a state, a circuit or the like"),
             "reason": _or_null("string"),
         }

@@ -1,8 +1,11 @@
 """The filter grammar of every interface: ``error~timeout org=org-7 since=1h``.
 
 A filter is a line of terms that must all match. A term is a word, which may be anywhere in a job, or a
-field, an operator and a value. Quotes keep a phrase together. Case is ignored, except that ids are equal
-only in the same case: ``org=A`` and ``org=a`` are two tenants.
+field, an operator and a value. What stands before the first operator is a field if it is made like a name:
+a letter or ``_``, then letters, digits, ``_``, ``.`` and ``-``; all characters beyond ASCII are letters.
+Other text before a ``=`` is part of a URL or a formula, and the term a word. Quotes keep a phrase together,
+and what they contain is no operator. Case is ignored, except that ids are equal only in the same case:
+``org=A`` and ``org=a`` are two tenants.
 """
 
 from __future__ import annotations
@@ -39,10 +42,10 @@ FIELDS = (*_TEXTS, *_NUMBERS, *_TIMES, "data.<path>")
 _IDS = frozenset({"id", "org", "user"})
 #: Fields that masking and hiding leave as they are, so that a job can be passed over before.
 _PLAIN = frozenset({"id", "name", "org", "user", *_NUMBERS, *_TIMES})
-#: A part of a path in the payload, and a field with its operator. Other text before a ``=`` is part of a
-#: URL or a formula.
+#: A part of a path in the payload, which may have any characters, and a field. Without classes such as
+#: ``\w``, which mean something else in each program that reads the pattern.
 _PART = r"[^ \t\n\r\f\v\"=~!.]+"
-_FIELD = rf"(?:data(?:\.{_PART})*|[A-Za-z_][A-Za-z0-9_.-]*)"
+_FIELD = rf"(?:data(?:\.{_PART})*|[^\x00-@\[-^`{{-\x7f][^\x00-,/:-@\[-^`{{-\x7f]*)"
 _TERM = re.compile(rf"({_FIELD})(!?[=~])")
 _SPACES = " \t\n\r\f\v"
 _QUOTED = r'"[^"]*"'
@@ -64,8 +67,10 @@ def _pattern(quoted: str, count: str) -> str:
 PATTERN = _pattern(_QUOTED, "*")
 #: The same with a term at least.
 PATTERN_OF_ACT = _pattern(r'"[^"]+"', "+")
-#: An unknown name is repeated only if it can hardly be a value, such as base64 text that ends with ``=``.
-_REPEATED = re.compile(r"[A-Za-z_.]{1,30}")
+#: An unknown name is repeated only if it can hardly be a value, such as base64 text that ends with ``=``:
+#: not if it has digits and capitals, or digits within a word.
+_REPEATED_PART = r"(?:[^\W\d]*|[^\W\dA-Z]+[0-9]{1,2})"
+_REPEATED = re.compile(rf"(?=.{{1,30}}$){_REPEATED_PART}(?:[.-]{_REPEATED_PART})*")
 _USE = (
     f"use {', '.join(FIELDS)}, with = (is), ~ (contains), != or !~;"
     " put quotes around a word that has = or ~ in it"

@@ -9,6 +9,7 @@ from hsejobs.control import history, views
 from hsejobs.control.actors import Actor
 from hsejobs.model import JobRecord, State, iso_time
 from hsejobs.store.client import RedisClient
+from hsejobs.store.history import Range
 from hsejobs.store.minutes import Minute
 from hsejobs.store.pages import cursor_before
 from hsejobs.store.periods import RETENTION, By
@@ -89,9 +90,8 @@ class Finder:
         length = end - start
         early = max(oldest, start - max(LEAST_BEFORE, length))
         found = Findings(start, end)
-        divided = self.actor.organization_id is None
-        by_error = self._history(queues, early, end, now, By.ERROR) if divided else None
-        whole = self._history(queues, early, end, now, None)
+        wanted = history.span(now, iso_time(early), iso_time(min(end, now)))
+        whole = self._history(queues, wanted, None)
         found.start, found.end = _within(whole, start, end)
         found.before = _sum(
             minute
@@ -100,33 +100,36 @@ class Finder:
             if found.start - found.length <= at < found.start
         )
         found.whole = _sum(_points(whole, found.start, found.end))
-        if by_error is not None:
+        if self.actor.organization_id is None:
+            first, last = found.start // 60_000, found.end // 60_000
+            # Two steps: the time before, and the span.
+            edges = (wanted.start, first) if wanted.start < first else (first,)
+            by_error = self._history(queues, Range(edges[0], last, wanted.step, edges), By.ERROR)
             found.errors = _errors(by_error, found.start, found.end, early)
-            found.tenants = self.parts(queues, found.start, found.end, By.ORG)
+            found.tenants = self._parts(queues, Range(first, last, wanted.step).whole(), By.ORG)
         return found
 
-    def parts(self, queues: Sequence[str], start: int, end: int, by: By) -> list[Part]:
-        """The counters of each part of a span, those with the most jobs added or ended first."""
-        now = history.now(self.redis, self.prefix)
-        read = self._history(queues, start, end, now, by)
+    def _parts(self, queues: Sequence[str], wanted: Range, by: By) -> list[Part]:
+        """The counters of each part, those with the most jobs added or ended first."""
         sums: dict[str, Minute] = {}
-        for one in read.series:
+        for one in self._history(queues, wanted, by).series:
             total = sums.setdefault(one.name or "", Minute())
-            for at, minute in one.points:
-                if start <= at < end:
-                    total.added += minute.added
-                    total.completed += minute.completed
-                    total.failed += minute.failed
-                    total.retried += minute.retried
-                    total.run_us += minute.run_us
+            for _, minute in one.points:
+                total += minute
         parts = [Part(name, minute) for name, minute in sums.items()]
         return sorted(parts, key=lambda one: -max(one.counters.added, one.counters.ended))
 
-    def _history(
-        self, queues: Sequence[str], start: int, end: int, now: int, by: By | None
-    ) -> history.History:
-        wanted = history.span(now, iso_time(start), iso_time(min(end, now)))
-        return history.read(self.redis, self.prefix, queues, wanted, self.actor, by=by, marks=False)
+    def _history(self, queues: Sequence[str], wanted: Range, by: By | None) -> history.History:
+        return history.read(
+            self.redis,
+            self.prefix,
+            queues,
+            wanted,
+            self.actor,
+            by=by,
+            marks=False,
+            brief=by is not None,
+        )
 
     def slowest(
         self, queues: Sequence[str], start: int, end: int, *, waiting: bool

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+from hsejobs import codec
 from hsejobs.control import audit
 from hsejobs.control.actors import Actor
 from hsejobs.control.durations import parse_duration
@@ -18,8 +23,8 @@ from hsejobs.store import registry
 from hsejobs.store.client import RedisClient
 from hsejobs.store.history import MOST_POINTS, QueueHistory, Range, finest
 from hsejobs.store.marks import Mark, Marks
-from hsejobs.store.minutes import Depth, Minute, bucket_end_ms, percentile
-from hsejobs.store.periods import MOST, RETENTION, By, activity
+from hsejobs.store.minutes import Depth, Minute, bucket_end_ms, percentiles
+from hsejobs.store.periods import MOST, RETENTION, By, Period, activity
 
 #: The span without ``from``, and the steps offered without ``step``, in minutes.
 DEFAULT_SPAN = 180
@@ -27,6 +32,8 @@ DEFAULT_SPAN = 180
 NAMED = {By.TASK: "task", By.ERROR: "error", By.ORG: "organizationId"}
 #: Characters of a mark's text; how many acts are shown as marks.
 MARK_LENGTH, MOST_ACTS = 200, 200
+#: The most points that a divided history may have without ``step``.
+MOST_DIVIDED = 75_000
 _UNSEEN = re.compile(f"[{UNSEEN}]")
 
 
@@ -66,12 +73,24 @@ class History:
     def public(self) -> dict[str, Any]:
         """The object that ``GET /api/jobs/history`` and ``hsejobs history --json`` return."""
         return {
+            **self._head(),
+            "series": [one.public(self.by) for one in self.series],
+            "marks": [public_mark(one) for one in self.marks],
+        }
+
+    def pieces(self, dumps: Callable[[Any], bytes] = codec.dumps) -> Iterator[bytes]:
+        """Yields the JSON of the same object by series: as a whole it takes ten times the memory."""
+        yield dumps(self._head())[:-1] + b', "series": ['
+        for number, one in enumerate(self.series):
+            yield (b",\n" if number else b"\n") + dumps(one.public(self.by))
+        yield b'\n], "marks": ' + dumps([public_mark(one) for one in self.marks]) + b"}\n"
+
+    def _head(self) -> dict[str, Any]:
+        return {
             "from": iso_time(self.start),
             "to": iso_time(self.end),
             "step": self.step,
             "by": None if self.by is None else self.by.value,
-            "series": [one.public(self.by) for one in self.series],
-            "marks": [public_mark(one) for one in self.marks],
         }
 
 
@@ -81,11 +100,17 @@ def now(client: RedisClient, prefix: str) -> int:
 
 
 def span(
-    now_ms: int, start: str | None = None, end: str | None = None, step: str | None = None
+    now_ms: int,
+    start: str | None = None,
+    end: str | None = None,
+    step: str | None = None,
+    *,
+    divided: int = 0,
 ) -> Range:
     """The minutes that ``--from``, ``--to`` and ``--step`` mean: a time, or a duration before now.
 
-    Without a step, the shortest whose records are kept for so long. Raises InvalidOption.
+    Without a step, the shortest whose records are kept for so long; if the history of ``divided``
+    queues is divided, one with which it has at most ``MOST_DIVIDED`` points. Raises InvalidOption.
     """
     until = now_ms if end is None else parse_moment(end, now_ms, "to")
     since = until - DEFAULT_SPAN * 60_000 if start is None else parse_moment(start, now_ms, "from")
@@ -94,7 +119,10 @@ def span(
     age = -(-(now_ms - since) // 60_000)
     if age > RETENTION[60] // 60 + 60:
         raise InvalidOption("from", "must be at most 30 days ago")
-    minutes = finest(age - 1) if step is None else parse_duration(step, "step") / 60_000
+    if step is None:
+        minutes: float = _shortest(age - 1, (until - since) // 60_000, divided * MOST)
+    else:
+        minutes = parse_duration(step, "step") / 60_000
     if minutes != int(minutes) or minutes < 1:
         raise InvalidOption("step", "must be whole minutes, such as 1m, 10m, 1h or 1d")
     every = int(minutes)
@@ -103,6 +131,12 @@ def span(
     if (last - first) // every > MOST_POINTS:
         raise InvalidOption("step", f"must be longer: at most {MOST_POINTS} steps are shown")
     return Range(first, last, every)
+
+
+def _shortest(age: int, length: int, parts: int) -> int:
+    """The shortest step, in minutes, for a span of a length that began so long ago."""
+    kept = [step for step in RETENTION if step >= finest(age)]
+    return next((one for one in kept if length // one * parts <= MOST_DIVIDED), kept[-1])
 
 
 def read(
@@ -121,37 +155,61 @@ def read(
     """The history of these queues, limited to the actor's organization or ``organization_id``.
 
     ``only``: that part of those ``by``. ``brief``: parts without times and samples, which is faster.
-    Raises Forbidden, RedisUnavailable, and InvalidOption for an unknown ``by`` or too short a step.
+    ``wanted.whole()`` is one point with the sums, which is read from the longest periods. Raises Forbidden,
+    RedisUnavailable, and InvalidOption for an unknown ``by`` or too short a step.
     """
     division = parse_by(by)
     org = visible_organization(actor, organization_id)
     if org is not None and division is not None:
         raise Forbidden("the history of one organization cannot be divided; leave out `by`")
     series: list[Series] = []
-    for queue in queues:
-        reader = QueueHistory(client, prefix, queue)
-        found = reader.read(wanted, division, org, only=only, brief=brief)
-        if org is not None:
-            points = [(at, period.parts[By.ORG].get(org, Minute())) for at, period in found]
-            series.append(_series(queue, None, points))
-        elif division is None:
-            series.append(_series(queue, None, ((at, period.whole) for at, period in found)))
-        else:
-            parts: dict[str, list[tuple[int, Minute]]] = {}
-            for at, period in found:
-                for name, minute in period.parts[division].items():
-                    if only not in (None, name):
-                        continue
-                    parts.setdefault(name, []).append((at, minute))
-            series += [_series(queue, name, points) for name, points in parts.items()]
-    if division is not None:
-        series.sort(key=lambda one: -sum(activity(minute) for _, minute in one.points))
-        del series[MOST * len(queues) :]
+    with _collecting_later():
+        for queue in queues:
+            reader = QueueHistory(client, prefix, queue)
+            whole = division is None
+            found = reader.read(wanted, division, org, only=only, brief=brief, whole=whole)
+            if org is not None:
+                points = [(at, period.parts[By.ORG].get(org, Minute())) for at, period in found]
+                series.append(_series(queue, None, points))
+            elif division is None:
+                series.append(_series(queue, None, ((at, period.whole) for at, period in found)))
+            else:
+                series += _parts(queue, found, division, only)
+        if division is not None:
+            series.sort(key=lambda one: -sum(activity(minute) for _, minute in one.points))
+            del series[MOST * len(queues) :]
     start, end = wanted.start * 60_000, wanted.end * 60_000
-    shown = list_marks(client, prefix, start, end, actor, organization_id=org) if marks else []
+    noted = list_marks(client, prefix, start, end, actor, organization_id=org) if marks else []
     if len(queues) == 1:
-        shown = [one for one in shown if one.queue in (None, queues[0])]
-    return History(start, end, wanted.step * 60_000, division, series, shown)
+        noted = [one for one in noted if one.queue in (None, queues[0])]
+    return History(start, end, wanted.step * 60_000, division, series, noted)
+
+
+def _parts(
+    queue: str, found: Iterable[tuple[int, Period]], by: By, only: str | None
+) -> list[Series]:
+    """A series for each part, or for that one."""
+    parts = defaultdict[str, list[tuple[int, Minute]]](list)
+    for at, period in found:
+        at_ms = at * 60_000
+        for name, minute in period.parts[by].items():
+            parts[name].append((at_ms, minute))
+    return [Series(queue, name, parts[name]) for name in parts if only in (None, name)]
+
+
+@contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Postpones the search for reference cycles: a long history has none, and a hundred thousand objects.
+
+    It would take as long as everything else.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def parse_by(by: str | None) -> By | None:
@@ -282,13 +340,22 @@ def _depth(depth: Depth | None) -> tuple[int | None, int | None, int | None]:
 
 def _histogram(buckets: dict[int, int]) -> dict[str, Any]:
     """The times in ms: how many, percentiles, and pairs of an upper bound and the number in that bucket."""
+    if not buckets:
+        return {"count": 0, "p50": None, "p95": None, "buckets": []}
+    p50, p95 = percentiles(buckets, 0.5, 0.95)
     return {
         "count": sum(buckets.values()),
-        "p50": _rounded(percentile(buckets, 0.5)),
-        "p95": _rounded(percentile(buckets, 0.95)),
-        "buckets": [[_rounded(bucket_end_ms(one)), buckets[one]] for one in sorted(buckets)],
+        "p50": _rounded(p50),
+        "p95": _rounded(p95),
+        "buckets": [[_end(one), buckets[one]] for one in sorted(buckets)],
     }
 
 
+@lru_cache(maxsize=1_024)
 def _rounded(ms: float | None) -> float | None:
     return None if ms is None else float(f"{ms:.4g}")
+
+
+@lru_cache(maxsize=1_024)
+def _end(bucket: int) -> float | None:
+    return _rounded(bucket_end_ms(bucket))

@@ -28,13 +28,15 @@ READ_AT_MOST = 10_000
 class Step:
     """One page of a search: the jobs of the state, those read on this page, and those that match.
 
-    ``next`` is the cursor of the next page, None at the end.
+    ``next`` is the cursor of the next page, None at the end. ``heavy``: the page ended early, because its
+    jobs are large.
     """
 
     total: int
     seen: int
     next: str | None
     jobs: list[JobRecord] = field(default_factory=list)
+    heavy: bool = False
     #: For each of ``jobs``, how many jobs of the page were read up to it.
     places: list[int] = field(default_factory=list)
 
@@ -73,7 +75,9 @@ class Search:
         """Reads one page. Raises InvalidOption for an invalid cursor or limit."""
         state = self._state(cursor)
         page = reader.page(self.queue, state, limit=limit, cursor=cursor, **self._reads())
-        return self._sift(page, state)
+        found = self._sift(page, state)
+        found.heavy = page.next is not None and found.seen < limit
+        return found
 
     def ahead(self, reader: JobReader, most: int, cursor: str | None = None) -> Iterator[Step]:
         """Yields up to ``most`` pages of one state; Redis reads each while the one before is worked on.
@@ -185,7 +189,8 @@ def listing(
     """A page of a queue's jobs: ``queue, status, total, jobs, next``.
 
     Takes what ``prepare`` takes. With ``where``, ``total`` is the number of jobs that match, or None if
-    not all jobs were read to know it; and a page may have fewer than ``limit`` jobs and a ``next``.
+    not all jobs were read to know it. A page with a ``next`` has fewer than ``limit`` jobs only if they
+    are large, or if ``READ_AT_MOST`` jobs were read to find them.
     Raises InvalidOption for an invalid status, filter, limit or cursor.
     """
     if not 1 <= limit <= PAGE:
@@ -212,7 +217,7 @@ def _matching(
 ) -> tuple[list[JobRecord], int | None, str | None]:
     """Up to ``limit`` matches, how many there are if all jobs were read, and the next cursor."""
     jobs: list[JobRecord] = []
-    following, read, full = cursor, 0, False
+    following, read, held, full = cursor, 0, 0.0, False
     while not full:
         step = search.step(reader, following)
         room = limit - len(jobs)
@@ -220,11 +225,11 @@ def _matching(
             # The page ends at the last job that fits.
             step = search.step(reader, following, step.places[room - 1])
         jobs += step.jobs[:room]
-        read += step.seen
         following = step.next
-        # A page of less than 200 jobs that is not the last is one of large jobs.
-        heavy = bool(step.jobs) and step.seen < PAGE
-        full = following is None or len(jobs) >= limit or heavy or read >= READ_AT_MOST
+        # Large jobs take the memory and the time of many; `held`: how many pages of them are kept.
+        read += PAGE if step.heavy else step.seen
+        held += len(step.jobs) / step.seen if step.heavy else 0
+        full = following is None or len(jobs) >= limit or held >= 1 or read >= READ_AT_MOST
     total = None if cursor else _count(search, reader, following, len(jobs), READ_AT_MOST - read)
     if total == len(jobs):
         following = None

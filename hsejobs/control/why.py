@@ -135,17 +135,36 @@ def _waiting(facts: Facts) -> Why:
         return found
     if facts.text("code") == "sealed":
         return Why("sealed", place=place)
+    return _limited(facts, place) or _in_turn(facts, place)
+
+
+def _limited(facts: Facts, place: int | None) -> Why | None:
+    """The limit that a claim would find, in the order in which it looks at them."""
     if _reached(facts, "tenant_limit", "tenant_running"):
         return Why("tenant_limit", facts.text("tenant_limit") or "", place=facts.number("own"))
     if (in_line := facts.number("key_place")) is not None:
-        opens = facts.number("key_opens")
-        if opens is not None and not _reached(facts, "key_limit", "key_running"):
-            return Why("key_rate", until=opens, place=in_line)
-        return Why("key_limit", facts.text("key_limit") or "", place=in_line)
+        return _of_key(facts, in_line)
     if _reached(facts, "limit", "running"):
         return Why("limit", facts.text("limit") or "", place=place)
     if (opens := facts.number("rate_opens")) is not None:
         return Why("rate", until=opens, place=place)
+    # The claim that comes to a job whose key has no room parks it.
+    free = (facts.number("workers") or 0) - (facts.number("running") or 0)
+    full = _reached(facts, "key_limit", "key_running") or facts.number("key_opens") is not None
+    if full and (place or 0) < max(1, free):
+        return _of_key(facts, facts.number("key_line"))
+    return None
+
+
+def _of_key(facts: Facts, in_line: int | None) -> Why:
+    opens = facts.number("key_opens")
+    if opens is not None and not _reached(facts, "key_limit", "key_running"):
+        return Why("key_rate", until=opens, place=in_line)
+    return Why("key_limit", facts.text("key_limit") or "", place=in_line)
+
+
+def _in_turn(facts: Facts, place: int | None) -> Why:
+    """Nothing but its turn, and a worker, is missing."""
     if place:
         return Why("behind", place=place)
     busy = _reached(facts, "workers", "running")
@@ -171,7 +190,8 @@ def _delayed(record: JobRecord, facts: Facts, *, contents: bool, others: bool) -
         task = facts.text("task") or ""
         return Why("sent_back" if facts.flag("knows") else "unknown_task", task, until=due)
     if due <= now:
-        return _no_start(facts, None) or Why("next")
+        # Every claim, and every sweep, moves it to the waiting jobs first.
+        return _no_start(facts, None) or _limited(facts, None) or _in_turn(facts, None)
     at, _, reason = (facts.text("reason") or "").partition(" ")
     if at == facts.text("due"):
         code, _, about = reason.partition(" ")

@@ -29,8 +29,9 @@ class AuditEntry:
     """One act. ``at``: when it began, in ms since the epoch; ``queue`` None: it was on no queue.
 
     ``count``: how many jobs it changed, or 1 if it changed something else. ``ids``: of the first of
-    them. ``where``: what it was about, if that is no list of ids: a filter, a state, a circuit.
-    ``organization_id``: whose entry it is; None if it concerns several, or none.
+    them; if it changed none, of the jobs that it was refused. ``where``: what it was about, if that is
+    no list of ids: a filter, a state, a circuit. ``organization_id``: whose entry it is; None if it
+    concerns several, or none.
     """
 
     id: str

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 from hsejobs.errors import InvalidOption
@@ -17,9 +19,11 @@ from hsejobs.store.periods import (
     By,
     Names,
     Period,
-    activity_of_row,
+    Row,
+    activities,
     book_of,
     minute_of_row,
+    rest_of,
     rows_of,
     total,
     unpack,
@@ -30,24 +34,35 @@ from hsejobs.store.periods import (
 MOST_POINTS = 1_500
 #: The oldest minute that is not in the history and still has counters, in minutes.
 OLDEST_RAW = keys.RAW_TTL // 60
+#: Records that are read at once.
+_AT_ONCE = 250
+_DAY = max(RETENTION)
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Whole minutes since the epoch: from ``start`` up to and without ``end``, in steps."""
+    """Whole minutes since the epoch: from ``start`` up to and without ``end``, in steps.
+
+    ``edges``: where its steps begin, multiples of ``step``, if they are not all of its length.
+    """
 
     start: int
     end: int
     step: int
+    edges: tuple[int, ...] = ()
 
-    def starts(self) -> range:
+    def starts(self) -> Sequence[int]:
         """The minutes with which the steps begin."""
-        return range(self.start, self.end, self.step)
+        return self.edges or range(self.start, self.end, self.step)
+
+    def whole(self) -> Range:
+        """The same minutes as one step."""
+        return replace(self, edges=(self.start,))
 
 
 def finest(age: int) -> int:
     """The shortest period, in minutes, whose records are kept for ``age`` minutes."""
-    return next((step for step, kept in RETENTION.items() if age <= kept // 60), max(RETENTION))
+    return next((step for step, kept in RETENTION.items() if age <= kept // 60), 60)
 
 
 class QueueHistory:
@@ -67,12 +82,13 @@ class QueueHistory:
         *,
         only: str | None = None,
         brief: bool = False,
+        whole: bool = True,
     ) -> list[tuple[int, Period]]:
         """A period for each step, with the busiest parts ``by``; with ``org``, that one's part alone.
 
         ``only``: that part of them. ``brief``: the counters of the parts alone, without their times and
-        samples and without the whole. Raises InvalidOption if no records of so short periods are kept
-        for so long.
+        samples. ``whole``: with the queue's own counters, also if it is divided. Raises InvalidOption if
+        no records of so short periods are kept for so long.
         """
         stats, cursor = self.redis.batch(
             [
@@ -84,59 +100,45 @@ class QueueHistory:
         now = int(stats[9]) // 60_000
         last = int(cursor) if cursor else now - keys.MINUTE_TTL // 60 - 1
         end = min(wanted.end, now + 1)
-        records: list[tuple[int, bytes]] = []
-        at = wanted.start
-        for step in self._coarsest(wanted, now):
-            # Only periods that are over and in the history as a whole have records.
-            until = min(end, last + 1)
-            until -= (until - at) % step
-            starts = range(at, until, step)
-            records += zip(starts, self._records(step, starts), strict=True)
-            at = max(at, until)
+        places = list(_cover(wanted, _longest(wanted, now), min(end, last + 1)))
+        records = self._records_or_hours(places)
+        at = places[-1][1] + places[-1][0] if places else wanted.start
         raw = range(max(at, last + 1, now - OLDEST_RAW), end)
         part, name = (by, only) if org is None else (By.ORG, org)
-        read = self._unpacked([one for one in records if one[1]], part, name, brief)
+        if part is None:
+            read = [(at, Period(whole_of(record))) for at, record in records]
+        else:
+            read = self._divided(records, part, name, brief, whole and name is None)
         read += zip(raw, self.raw(raw, () if part is None else (part,), org), strict=True)
         return _in_steps(wanted, read)
 
-    def _unpacked(
-        self, records: Sequence[tuple[int, bytes]], by: By | None, only: str | None, brief: bool
+    def _divided(
+        self,
+        records: Sequence[tuple[int, bytes]],
+        by: By,
+        only: str | None,
+        brief: bool,
+        whole: bool,
     ) -> list[tuple[int, Period]]:
         """The periods with the parts of ``by`` that are the busiest of all of them, or that one."""
-        if by is None:
-            return [(at, Period(whole_of(record))) for at, record in records]
         names = self.names({book_of(at) for at, _ in records})
-        rows = [rows_of(record, names[book_of(at)], by) for at, record in records]
-        if only is not None:
-            chosen = {only}
-        else:
-            ranks: Counter[str] = Counter()
-            for found in rows:
-                for name, row in found.items():
-                    ranks[name] += activity_of_row(row, by)
-            chosen = {name for name, _ in ranks.most_common(MOST)}
-        read: list[tuple[int, Period]] = []
-        for (at, record), found in zip(records, rows, strict=True):
-            period = Period() if brief or only is not None else Period(whole_of(record))
+        read = [(at, record, rows_of(record, by)) for at, record in records]
+        chosen = _chosen(names, ((at, rows) for at, _, rows in read), by, only)
+        periods: list[tuple[int, Period]] = []
+        for at, record, rows in read:
+            period, named = Period(), chosen[book_of(at)]
+            if whole:
+                period.whole = whole_of(record)
+            rest: Sequence[Row | None] = [None] * len(rows)
+            if not brief and any(row[0] in named for row in rows):
+                rest = rest_of(record, by, len(rows))
             period.parts[by] = {
-                name: minute_of_row(row, by, brief=brief)
-                for name, row in found.items()
-                if name in chosen
+                named[row[0]]: minute_of_row(row, by, more)
+                for row, more in zip(rows, rest, strict=True)
+                if row[0] in named
             }
-            read.append((at, period))
-        return read
-
-    def _coarsest(self, wanted: Range, now: int) -> Iterable[int]:
-        """The periods to read, the coarsest first: finer ones only for what is not over yet."""
-        fits = [step for step in RETENTION if wanted.step % step == 0]
-        kept = [step for step in fits if now - wanted.start <= RETENTION[step] // 60 + step]
-        if not kept:
-            shortest = finest(now - wanted.start)
-            raise InvalidOption(
-                "step",
-                f"must be a multiple of {shortest} minutes for times this long ago",
-            )
-        return reversed([step for step in RETENTION if step <= kept[-1]])
+            periods.append((at, period))
+        return periods
 
     def _batch(self, calls: Sequence[Sequence[scripts.Arg]]) -> list[Any]:
         if not calls:
@@ -155,17 +157,31 @@ class QueueHistory:
         )
         return self._names
 
-    def _records(self, step: int, starts: Sequence[int]) -> list[bytes]:
-        """The records of ``step`` minutes that begin then; empty where there is none."""
-        if not starts:
-            return []
-        [found] = self._batch([("MGET", *(self._key("period", f"{step}:{at}") for at in starts))])
-        return [one or b"" for one in found]
+    def _records_or_hours(self, places: Sequence[tuple[int, int]]) -> list[tuple[int, bytes]]:
+        """The records of these periods, each ``(minutes, start)``, in order; of a day without one, its hours.
+
+        A release that knew no records of days may have made those of its hours.
+        """
+        found = dict(zip(places, self._records(places), strict=True))
+        days = [at for step, at in places if step == _DAY and not found[step, at]]
+        hours = [(60, at) for day in days for at in range(day, day + _DAY, 60)]
+        found |= dict(zip(hours, self._records(hours), strict=True))
+        read = [(at, record) for (_, at), record in found.items() if record]
+        return sorted(read, key=itemgetter(0)) if hours else read
+
+    def _records(self, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The records of these periods, each ``(minutes, start)``; empty where there is none."""
+        names = [self._key("period", f"{step}:{at}") for step, at in places]
+        found: list[bytes] = []
+        for first in range(0, len(names), _AT_ONCE):
+            [part] = self._batch([("MGET", *names[first : first + _AT_ONCE])])
+            found += [one or b"" for one in part]
+        return found
 
     def stored(self, step: int, starts: Sequence[int]) -> list[Period]:
         """The whole periods of ``step`` minutes that begin then; empty ones without a record."""
         names = self.names({book_of(at) for at in starts})
-        records = zip(starts, self._records(step, starts), strict=True)
+        records = zip(starts, self._records([(step, at) for at in starts]), strict=True)
         return [unpack(record, names[book_of(at)]) for at, record in records]
 
     def raw(
@@ -210,14 +226,74 @@ class QueueHistory:
         return found
 
 
+def _longest(wanted: Range, now: int) -> int:
+    """The longest period to read. Raises InvalidOption."""
+    fits = [step for step in RETENTION if wanted.step % step == 0]
+    kept = [step for step in fits if now - wanted.start <= RETENTION[step] // 60 + step]
+    if not kept:
+        shortest = finest(now - wanted.start)
+        raise InvalidOption(
+            "step",
+            f"must be a multiple of {shortest} minutes for times this long ago",
+        )
+    # Longer periods are kept for longer, and steps of other lengths may contain them.
+    return _DAY if wanted.edges else kept[-1]
+
+
+def _cover(wanted: Range, longest: int, until: int) -> Iterator[tuple[int, int]]:
+    """The periods to read, each ``(minutes, start)``, in order: of each step the longest that it contains.
+
+    ``until``: only periods that are over and in the history as a whole have records.
+    """
+    lengths = [step for step in reversed(RETENTION) if step <= longest]
+    starts = wanted.starts()
+    for at, end in zip(starts, [*starts[1:], wanted.end], strict=True):
+        end = min(end, until)
+        while at < end:
+            step = next((one for one in lengths if at % one == 0 and at + one <= end), 0)
+            if not step:
+                return
+            yield step, at
+            at += step
+
+
+def _chosen(
+    names: Mapping[int, Names],
+    read: Iterable[tuple[int, Sequence[Row]]],
+    by: By,
+    only: str | None,
+) -> dict[int, dict[int, str]]:
+    """By book, the names by their numbers: of the parts that are the busiest of all, or of that one."""
+    named = {book: of.named(by) for book, of in names.items()}
+    if only is None:
+        counted: dict[int, Counter[int]] = {book: Counter() for book in names}
+        for at, rows in read:
+            counted[book_of(at)].update(activities(rows, by))
+        ranks: Counter[str] = Counter()
+        for book, found in counted.items():
+            for number, us in found.items():
+                if number in named[book]:
+                    ranks[named[book][number]] += us
+        chosen = {name for name, _ in ranks.most_common(MOST)}
+    else:
+        chosen = {only}
+    return {
+        book: {number: name for number, name in found.items() if name in chosen}
+        for book, found in named.items()
+    }
+
+
 def _in_steps(wanted: Range, read: Iterable[tuple[int, Period]]) -> list[tuple[int, Period]]:
     """The periods of each step, added up."""
-    steps: dict[int, list[Period]] = {at: [] for at in wanted.starts()}
+    starts = wanted.starts()
+    steps: list[list[Period]] = [[] for _ in starts]
     for at, period in read:
-        start = wanted.start + (at - wanted.start) // wanted.step * wanted.step
-        if start in steps:
-            steps[start].append(period)
-    return [(at, found[0] if len(found) == 1 else total(found)) for at, found in steps.items()]
+        if wanted.start <= at < wanted.end:
+            steps[bisect_right(starts, at) - 1].append(period)
+    return [
+        (at, found[0] if len(found) == 1 else total(found))
+        for at, found in zip(starts, steps, strict=True)
+    ]
 
 
 def _set_depth(minute: Minute, text: bytes) -> None:

@@ -73,8 +73,18 @@ class Minute:
         return self.run_us / runs / 1000 if runs else None
 
     def __iadd__(self, other: Minute) -> Minute:
-        for name in _FIELDS.values():
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        # One by one, because a long history adds up tens of thousands.
+        self.added += other.added
+        self.completed += other.completed
+        self.failed += other.failed
+        self.retried += other.retried
+        self.stalled += other.stalled
+        self.cancelled += other.cancelled
+        self.refused += other.refused
+        self.removed += other.removed
+        self.restored += other.restored
+        self.run_us += other.run_us
+        self.wait_us += other.wait_us
         for total, added in ((self.run, other.run), (self.wait, other.wait)):
             for bucket, n in added.items():
                 total[bucket] = total.get(bucket, 0) + n
@@ -87,15 +97,20 @@ class Minute:
 
 def percentile(histogram: Mapping[int, int], share: float) -> float | None:
     """The value in ms below which ``share`` of the histogram lies, accurate to a fifth; None if empty."""
-    total = sum(histogram.values())
-    if not total:
-        return None
-    rank, seen = share * total, 0
-    for bucket in sorted(histogram):
+    return percentiles(histogram, share)[0]
+
+
+def percentiles(histogram: Mapping[int, int], *shares: float) -> list[float | None]:
+    """As `percentile`, of several shares in ascending order."""
+    total, seen = sum(histogram.values()), 0
+    found: list[float | None] = []
+    for bucket in sorted(histogram) if total else ():
         seen += histogram[bucket]
-        if seen >= rank:
-            return (math.exp2((bucket + 0.5) / BUCKETS_PER_OCTAVE) - 1) / 1000
-    return None
+        while seen >= shares[len(found)] * total:
+            found.append((math.exp2((bucket + 0.5) / BUCKETS_PER_OCTAVE) - 1) / 1000)
+            if len(found) == len(shares):
+                return found
+    return found + [None] * (len(shares) - len(found))
 
 
 def bucket_end_ms(bucket: int) -> float:

@@ -85,16 +85,18 @@ class Recorder:
             found.append(period.busiest())
             if not period.empty:
                 stored.append((f"h1:{at}", pack(found[-1], names), RETENTION[1]))
-        if last % STEP == STEP - 1:
-            start = last - STEP + 1
-            ten = total([*self.history.stored(1, range(start, first)), *found])
-            if not ten.empty:
-                stored.append((f"h10:{start}", pack(ten, names), RETENTION[10]))
-            if last % 60 == 59:
-                begin = last - 59
-                hour = total([*self.history.stored(10, range(begin, start, STEP)), ten])
-                if not hour.empty:
-                    stored.append((f"h60:{begin}", pack(hour, names), RETENTION[60]))
+        finer = 1
+        for step in list(RETENTION)[1:]:
+            if last % step != step - 1:
+                break
+            # The periods in it that have records already, and the new one.
+            _check(end)
+            start = last - step + 1
+            begun = self.history.stored(finer, range(start, last + 1 - finer * len(found), finer))
+            found, finer = [total([*begun, *found])], step
+            if not found[0].empty:
+                record = pack(found[0], names)
+                stored.append((f"h{step}:{start}", record, RETENTION[step]))
         args: list[scripts.Arg] = [cursor, last, book, names.known]
         for name, number in names.fresh.items():
             args += ("n" + name, number, NAMES_TTL)

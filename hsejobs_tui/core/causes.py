@@ -123,13 +123,13 @@ def read_users(source: LiveSource, past: Past) -> list[tuple[str, float]]:
     found: Counter[str] = Counter()
     # One queue after the other: the counters of all would take tens of megabytes.
     for queue in past.queues:
-        for name, points in _divided(source, past, [queue], "org"):
+        for name, points in _divided(source, past, [queue], "org", sums=True):
             found[name] += sum(minute.run_us for _, minute in points)
     return [(name, us / whole) for name, us in found.most_common() if us and whole]
 
 
 def _divided(
-    source: LiveSource, past: Past, queues: Sequence[str], by: str
+    source: LiveSource, past: Past, queues: Sequence[str], by: str, *, sums: bool = False
 ) -> list[tuple[str, list[tuple[int, Minute]]]]:
     read = source.history(
         queues,
@@ -137,6 +137,8 @@ def _divided(
         end=iso_time(past.end - 1),
         step=f"{past.step // 60_000}m",
         by=by,
+        sums=sums,
+        brief=True,
         marks=False,
     )
     return [(one.name or "", one.points) for one in read.series]
@@ -177,6 +179,7 @@ def _seen_before(source: LiveSource, past: Past, queue: str, error: str, now: in
         end=iso_time(past.start),
         step=f"{STEP}m",
         by="error",
+        brief=True,
         marks=False,
     )
     return any(

@@ -129,7 +129,9 @@ def read_past(source: LiveSource, bounds: tuple[int, int]) -> Past | None:
     if source.org is not None:
         return None
     start, end = bounds
-    found = source.history(list(source.infos), start=_iso(start), end=_iso(end), by="error")
+    found = source.history(
+        list(source.infos), start=_iso(start), end=_iso(end), by="error", brief=True
+    )
     past = Past(found.start, found.end, found.step, marks=found.marks)
     slots = past.slots
     for series in found.series:
@@ -162,7 +164,13 @@ def read_known(source: LiveSource, now: int) -> Known | None:
         # The newest part is read again in finer steps.
         last = (now - finer[0]) // length * length if finer else now + length
         found = source.history(
-            list(source.infos), start=_iso(begin), end=_iso(now), step=step, by="error"
+            list(source.infos),
+            start=_iso(begin),
+            end=_iso(now),
+            step=step,
+            by="error",
+            brief=True,
+            marks=False,
         )
         for series in found.series:
             code, _, text = (series.name or "").partition(" ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from hsejobs.control.history import Series
 from hsejobs.model import iso_time
@@ -146,7 +147,7 @@ def read_window(
     source: LiveSource, queues: Sequence[str], division: str, start: int, end: int
 ) -> Window:
     """Reads a window, without the times of its parts. Raises Forbidden, InvalidOption, RedisUnavailable."""
-    times = {"start": iso_time(start), "end": iso_time(end)}
+    times: dict[str, Any] = {"start": iso_time(start), "end": iso_time(end)}
     whole = source.history(queues, **times)
     divided = whole.series
     if division != "queue" and queues:
@@ -168,7 +169,7 @@ def read_part(
     source: LiveSource, queues: Sequence[str], division: str, key: str, start: int, end: int
 ) -> list[Bin]:
     """The steps of one part, with its times; raises as ``read_window``."""
-    times = {"start": iso_time(start), "end": iso_time(end)}
+    times: dict[str, Any] = {"start": iso_time(start), "end": iso_time(end)}
     by = _BY[division].value
     found = source.history(queues, by=by, only=key, marks=False, **times)
     return together(found.series)

@@ -65,7 +65,7 @@ def read(source: LiveSource, queue: str, start: int, end: int, now: int) -> Past
 
 def _shares(source: LiveSource, queue: str, wanted: Range, by: Kind) -> list[Share]:
     counts: dict[str, int] = {}
-    for one in source.past([queue], wanted, by):
+    for one in source.past([queue], wanted.whole(), by):
         total = sum(_count(minute, by) for _, minute in one.points)
         if one.name and total:
             counts[one.name] = counts.get(one.name, 0) + total

@@ -223,14 +223,17 @@ class LiveSource:
         end: str | None = None,
         step: str | None = None,
         by: str | None = None,
+        sums: bool = False,
         **limits: Any,
     ) -> history.History:
         """What happened in these queues, and the marks; see ``control.history.read`` for the options.
 
-        Raises Refused if a session of one organization divides it, and InvalidOption.
+        ``sums``: one point with the sums of the whole time. Raises Refused if a session of one
+        organization divides it, and InvalidOption.
         """
         moment = history.now(self.redis, self.options.prefix)
         wanted = history.span(moment, start, end, step)
+        wanted = wanted.whole() if sums else wanted
         return history.read(
             self.redis, self.options.prefix, queues, wanted, self.actor, by=by, **limits
         )
@@ -256,8 +259,16 @@ class LiveSource:
 
         Raises Forbidden where the session may not see them.
         """
+        brief = by is not None
         return history.read(
-            self.redis, self.options.prefix, queues, wanted, self.actor, by=by, marks=False
+            self.redis,
+            self.options.prefix,
+            queues,
+            wanted,
+            self.actor,
+            by=by,
+            marks=False,
+            brief=brief,
         ).series
 
     def marks(self, start: int, end: int) -> list[Mark]:

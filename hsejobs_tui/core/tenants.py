@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from hsejobs.control.history import Series
 from hsejobs.model import State, iso_time
@@ -106,7 +107,7 @@ def read(source: LiveSource, queues: Sequence[str], start: int, end: int) -> Ten
         for one in page.tenants:
             row = found.setdefault(one.organization_id, TenantRow(one.organization_id))
             row.now[queue] = one
-    times = {"start": iso_time(start), "end": iso_time(end)}
+    times: dict[str, Any] = {"start": iso_time(start), "end": iso_time(end)}
     past = source.history(queues, by=By.ORG.value, brief=True, marks=False, **times)
     _add_past(found, past.series)
     rows = list(found.values())

@@ -111,6 +111,13 @@ def test_a_job_that_has_not_ended_is_as_old_as_its_adding() -> None:
         ("foo~bar", "the unknown field foo"),
         ("c2VjcmV0MTIz==", "an unknown field; use"),
         ("organizationId=x", "the unknown field organizationId"),
+        ("größe=3", "the unknown field größe; use id, name, error"),
+        ("поле~1", "the unknown field поле; use"),
+        ("tries2!=5", "the unknown field tries2; use"),
+        ("a.b=1", "the unknown field a.b; use"),
+        ("Org=1", "the unknown field Org; use"),
+        ("→=1", "an unknown field; use"),
+        ("SGVsbG8=", "an unknown field; use"),
         ("org=", "without a value"),
         ("data.=x", "without a name"),
         ('error~"timed out', "unclosed quote"),
@@ -140,9 +147,13 @@ def test_an_unknown_field_lists_the_fields_and_repeats_no_value() -> None:
 
 
 def test_urls_and_quoted_text_are_words() -> None:
-    job = {"data": {"url": "https://x.example/?a=b", "formula": "a=b~c"}}
-    assert found("https://x.example/?a=b", **job)
-    assert found('"a=b~c"', **job)
+    """A field is made like a name; what is made otherwise, or is in quotes, is a word."""
+    texts = ["https://x.example/?a=b", "a=b~c", "größe=3", "2x=4", "a/b=1", "a[0]=1", "=SUM(a1)"]
+    job = {"data": {"texts": texts}}
+    for text in texts:
+        assert found(f'"{text}"', **job)
+    for text in ("https://x.example/?a=b", "2x=4", "a/b=1", "a[0]=1", "=SUM(a1)", 'größe"=3"'):
+        assert found(text, **job), text
     assert not found('"a=c"', **job)
 
 
@@ -161,7 +172,7 @@ def test_what_a_reader_may_skip() -> None:
 
 def test_the_pattern_for_other_programs_is_the_grammar() -> None:
     fields = ["id", "data", "data.x", "data.", "error", "code", "priority=3", "since=2h"]
-    words = [*fields, *"~=!.-aé=", "!=", "data.größe", '"', '""', " ", " ", "\n"]
+    words = [*fields, *"~=!.-aé=/2→[", "!=", "data.größe", "größe", '"', '""', " ", " ", "\n"]
     chosen, pattern, of_act = random.Random(1), re.compile(PATTERN), re.compile(PATTERN_OF_ACT)
     seen = set()
     for _ in range(20_000):

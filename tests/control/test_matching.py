@@ -317,3 +317,60 @@ def test_a_page_reads_a_limited_number_of_jobs(
         found += [one["id"] for one in page["jobs"]]
         cursor = page["next"]
     assert found == ["f00"]
+
+
+@pytest.mark.parametrize("limit", [1, 4, 5, 7, 33, 200])
+def test_pages_are_full_until_the_last(filled: Place, limit: int) -> None:
+    """Seen: a page ended where a state did, although other states had more that match."""
+    read, cursor, sizes = [], None, []
+    while True:
+        page = listing(
+            filled.reader, MAIL, None, OPERATOR, limit=limit, cursor=cursor, where="id!=x"
+        )
+        sizes.append(len(page["jobs"]))
+        read += [job["id"] for job in page["jobs"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert sorted(read) == sorted(numbers(0, 30) | {"w0", "w1", "w2", "d0", "d1"})
+    assert sizes[:-1] == [limit] * (len(sizes) - 1)
+
+
+def test_a_cursor_leads_on_when_jobs_have_moved(filled: Place) -> None:
+    """A job that stays where it is is shown once, whatever the others do between two pages."""
+    moves = [
+        lambda: acts(filled, OPERATOR, Log()).one("retry", "mail", "f29"),
+        lambda: acts(filled, OPERATOR, Log()).one("promote", "mail", "d0"),
+        lambda: acts(filled, OPERATOR, Log()).one("remove", "mail", "f20"),
+        lambda: acts(filled, OPERATOR, Log()).one("cancel", "mail", "w0"),
+    ]
+    read: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = listing(filled.reader, MAIL, None, OPERATOR, limit=4, cursor=cursor, where="id!=x")
+        read += [job["id"] for job in page["jobs"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+        assert len(page["jobs"]) == 4
+        # Also the job that the cursor names moves on.
+        last = read[-1]
+        if moves:
+            moves.pop(0)()
+        elif last.startswith("f"):
+            acts(filled, OPERATOR, Log()).one("remove", "mail", last)
+    still = numbers(0, 30, lambda n: n not in (20, 29)) | {"w1", "w2", "d1"}
+    assert still <= set(read)
+    assert all(read.count(one) == 1 for one in still)
+
+
+def test_large_jobs_end_a_page_only_if_they_fill_it(
+    filled: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that keeps few of the large jobs that it has read goes on."""
+    monkeypatch.setattr(pages, "PAGE_BYTES", 600)
+    found = listing(filled.reader, MAIL, "failed", OPERATOR, limit=3, where="data.n=7")
+    assert [one["id"] for one in found["jobs"]] == ["f07"]
+    whole = listing(filled.reader, MAIL, "failed", OPERATOR, limit=30, where="id!=x")
+    assert 1 <= len(whole["jobs"]) < 30
+    assert whole["next"]

@@ -18,19 +18,20 @@ end
 if instead ~= '' and not before then
   local key = base .. K.job .. instead
   local job = read(key, 'st', 'o', 'sb')
-  local state, refused = state_of(job[1]), nil
+  local state, answer = state_of(job[1]), nil
   if not is_there(key, job, job[1]) or (ARGV[21] ~= '' and job[2] ~= ARGV[21]) then
     return 'missing'
   elseif state ~= 'f' then
-    refused = state
+    answer = state
   elseif not as_seen(instead, 'f', ARGV[23]) then
-    refused = 'changed'
+    answer = 'changed'
   elseif job[3] and redis.call('EXISTS', base .. K.job .. job[3]) == 1 then
-    refused = 'superseded'
+    answer = 'superseded'
   end
-  if refused then
+  if answer then
+    note_refused(instead, job[2])
     record_act(ARGV[20], true)
-    return refused
+    return answer
   end
 end
 local said = add_job(9)
@@ -40,6 +41,12 @@ end
 if schedule ~= '' then redis.call('HSET', base .. K.lastruns, schedule, id) end
 if said == '1w' then ring() end
 publish()
-if string.sub(said, 1, 1) == '1' and not before then note_act(id, ARGV[11] ~= '' and ARGV[11] or nil) end
+local org = ARGV[11] ~= '' and ARGV[11] or nil
+if string.sub(said, 1, 1) == '0' then org = read(base .. K.job .. id, 'o')[1] end
+if string.sub(said, 1, 1) ~= '1' then
+  note_refused(id, org)
+elseif not before then
+  note_act(id, org)
+end
 record_act(ARGV[20], true)
 return said

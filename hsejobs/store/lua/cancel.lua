@@ -10,7 +10,9 @@
 -- errors: none
 -- full server: runs
 -- include: base share turns noting? limits? place rate? keyed? costs? locks? version asked failures cancel audit?
-local only, owner, ask, out, marked, found = ARGV[1], ARGV[2], ARGV[5], {}, false, #ARGV == 6
+local only, owner, ask, out, marked = ARGV[1], ARGV[2], ARGV[5], {}, false
+-- Also of jobs that the actor may not see or touch, which leave no trace.
+local settled = { ok = true, missing = true, forbidden = true }
 local cancel = cjson.encode({ by = ARGV[3], reason = ARGV[4] ~= '' and ARGV[4] or nil, at = now_ms })
 
 for a = 7, #ARGV, 2 do
@@ -42,9 +44,9 @@ for a = 7, #ARGV, 2 do
     if not job[4] then note_act(id, job[2]) end
     out[#out + 1] = job[4] and 'again' or 'ok'
   end
+  if not settled[out[#out]] then note_refused(id, job[2]) end
 end
 if marked then redis.pcall('PUBLISH', base .. K.timer, NOW) end
-for _, said in ipairs(out) do found = found or (said ~= 'missing' and said ~= 'forbidden') end
 publish()
-record_act(ARGV[6], found)
+record_act(ARGV[6], #ARGV == 6)
 return out

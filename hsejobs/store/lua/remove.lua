@@ -9,7 +9,7 @@
 -- errors: none
 -- full server: runs
 -- include: base share turns noting? limits? place rate? keyed? locks? version record family? delete asked audit?
-local only, out, found = ARGV[1], {}, #ARGV == 2
+local only, out = ARGV[1], {}
 for a = 3, #ARGV, 2 do
   local id, seen = ARGV[a], ARGV[a + 1]
   local key = base .. K.job .. id
@@ -42,8 +42,9 @@ for a = 3, #ARGV, 2 do
     delete_job(id, STATE[job[1]] and state, org, UNDO_MS)
     note_act(id, org)
   end
+  local said = out[#out][1]
+  if said ~= 'ok' and said ~= 'missing' then note_refused(id, org) end
 end
-for _, one in ipairs(out) do found = found or one[1] ~= 'missing' end
 publish()
-record_act(ARGV[2], found)
+record_act(ARGV[2], #ARGV == 2)
 return out

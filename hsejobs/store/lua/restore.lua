@@ -23,8 +23,10 @@ for i = 1, #hash, 2 do job[hash[i]] = hash[i + 1] end
 if ARGV[1] ~= '' and job.o ~= ARGV[1] then return 'missing' end
 if redis.call('EXISTS', key) == 1 then
   local there = read(key, 'ct', 're')
+  local back = there[2] and there[1] == job.ct
+  if not back then note_refused(id, job.o) end
   record_act(ARGV[10], true)
-  return there[2] and there[1] == job.ct and 'back' or 'exists'
+  return back and 'back' or 'exists'
 end
 local state, score = state_of(job.st), int(whole(ARGV[3], 0))
 -- A parked job: its key may have room by now.

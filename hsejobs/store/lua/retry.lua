@@ -8,7 +8,7 @@
 -- errors: none
 -- full server: runs
 -- include: base share turns noting? limits? place version asked audit?
-local only, moment, out, moved, found = ARGV[1], tonumber(ARGV[2]), {}, false, #ARGV == 3
+local only, moment, out, moved = ARGV[1], tonumber(ARGV[2]), {}, false
 for a = 4, #ARGV, 2 do
   local id = ARGV[a]
   local key = base .. K.job .. id
@@ -31,9 +31,9 @@ for a = 4, #ARGV, 2 do
     out[#out + 1] = 'ok'
     moved = true
   end
+  if out[#out] ~= 'ok' and out[#out] ~= 'missing' then note_refused(id, job[2]) end
 end
-for _, said in ipairs(out) do found = found or said ~= 'missing' end
 if moved then ring() end
 publish()
-record_act(ARGV[3], found)
+record_act(ARGV[3], #ARGV == 3)
 return out

@@ -62,13 +62,18 @@ local function tell_limits(score)
     tell('tenant_limit', limit)
     tell('tenant_running', redis.call('ZCARD', org_index('a', org)))
   end
-  if job[13] and score >= BEHIND then
+  if job[13] then
     local rule = key_rule(job[3] or '')
     local name = rule.task .. ':' .. job[13]
+    local waits = base .. K.keywaits .. name
     tell('key_limit', rule.limit)
-    tell('key_running', redis.call('ZCARD', base .. K.keyactive .. name))
+    tell('key_running', rule.limit and key_holders(name, rule.limit))
     tell('key_opens', opens_at(base .. K.keystarts .. name, rule.starts, rule.ms))
-    tell('key_place', redis.call('ZRANK', base .. K.keywaits .. name, id))
+    tell('key_place', redis.call('ZRANK', waits, id))
+    if score < BEHIND and score > 0 then
+      -- Where the claim that finds no room for it would park it.
+      tell('key_line', redis.call('ZCOUNT', waits, '-inf', '(' .. place_in_line(name, id, org, int(score))))
+    end
   end
 end
 
@@ -90,6 +95,8 @@ if state == 'd' then
     tell('lock', lock)
     tell('lock_place', redis.call('ZRANK', base .. K.waiters .. lock, id))
     tell('holder', holder and string.match(holder, '^(%S+) %S+$'))
+  elseif whole(job[5], 0) <= now_ms then
+    tell_limits(0)
   end
   return { facts, parties }
 end

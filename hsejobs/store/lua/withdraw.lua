@@ -9,6 +9,7 @@ local key = base .. K.job .. ARGV[2]
 local job = redis.call('HMGET', key, 'st', 'o', 'af')
 if not job[1] or (ARGV[1] ~= '' and job[2] ~= ARGV[1]) then return 'missing' end
 if job[1] == 'a' or (ARGV[3] ~= '' and job[3] ~= ARGV[3]) then
+  note_refused(ARGV[2], job[2])
   record_act(ARGV[4], true)
   return job[1] == 'a' and 'a' or 'changed'
 end

@@ -25,22 +25,26 @@ local function key_rule(task)
   return rule
 end
 
--- How many jobs of a key run. At the limit, the holders are checked in turn: a job may have ended without
--- `key_left`, in a release that does not know keys.
-local function key_running(name, limit)
-  local holders = base .. K.keyactive .. name
+-- How many jobs of a key run, and those holders that do and that do not, of which it was checked. At the limit, they
+-- are checked in turn: a job may have ended without `key_left`, in a release that does not know keys.
+local function key_holders(name, limit)
+  local holders, live, gone = base .. K.keyactive .. name, {}, {}
   local running = redis.call('ZCARD', holders)
-  if running < limit then return running end
+  if running < limit then return running, live, gone end
   local found = redis.call('ZRANGEBYSCORE', holders, '-inf', int(now_ms - KEY_CHECK_MS), 'LIMIT', 0, HOLDERS_CHECKED)
-  if #found > 0 then begin() end
   for _, id in ipairs(found) do
-    if read(base .. K.job .. id, 'st')[1] == 'a' then
-      redis.call('ZADD', holders, NOW, id)
-    else
-      redis.call('ZREM', holders, id)
-      running = running - 1
-    end
+    local list = read(base .. K.job .. id, 'st')[1] == 'a' and live or gone
+    list[#list + 1] = id
   end
+  return running - #gone, live, gone
+end
+
+-- The same number; writes what it has checked.
+local function key_running(name, limit)
+  local running, live, gone = key_holders(name, limit)
+  if #live + #gone > 0 then begin() end
+  for _, id in ipairs(live) do redis.call('ZADD', base .. K.keyactive .. name, NOW, id) end
+  for _, id in ipairs(gone) do redis.call('ZREM', base .. K.keyactive .. name, id) end
   return running
 end
 
@@ -97,19 +101,24 @@ local function set_times(name, member, last, jobs, next)
   redis.call('HSET', base .. K.keytimes .. name, member, format('%.3f %d %.3f', last, jobs, next))
 end
 
--- Adds a job to a line. One that was in it before, and did not start, returns to where it was.
-local function join_line(name, id, org, place)
-  local line, priority = base .. K.keywaits .. name, priority_of(place)
-  if share()[FIFO] then
-    redis.call('ZADD', line, 'NX', place, id)
-    return
-  end
-  local member, weight = priority .. (org or ''), rule_of(org or '')
-  local last, jobs, next, now = times_of(name, member, priority)
+-- Where a job stands in a line that it joins: its score and, unless in a plain FIFO, its time. One that was in it
+-- before, and did not start, returns to where it was.
+local function place_in_line(name, id, org, place)
+  if share()[FIFO] then return place end
+  local priority, weight = priority_of(place), rule_of(org or '')
+  local last, _, _, now = times_of(name, priority .. (org or ''), priority)
   local own, at = string.match(read(base .. K.job .. id, 'kt')[1] or '', '^(%d+) (%d+)')
   local time = math.max(now, last) + KEY_COST / weight
   if own and at == place then time = math.min(tonumber(own), now + KEY_COST / weight) end
-  if redis.call('ZADD', line, 'NX', int(score_at(priority, time)), id) == 1 then
+  return int(score_at(priority, time)), time
+end
+
+local function join_line(name, id, org, place)
+  local score, time = place_in_line(name, id, org, place)
+  if redis.call('ZADD', base .. K.keywaits .. name, 'NX', score, id) == 1 and time then
+    local priority = priority_of(place)
+    local member = priority .. (org or '')
+    local last, jobs, next = times_of(name, member, priority)
     set_times(name, member, math.max(last, time), jobs + 1, next)
   end
 end
