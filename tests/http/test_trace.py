@@ -66,4 +66,11 @@ def test_request_id_and_trace_reach_all_log_lines(
     first = next(one for one in sent if one["event"] == "request")
     assert (first["method"], first["path"], first["status"]) == ("POST", "/api/jobs/email", 202)
     assert (first["organizationId"], first["userId"]) == ("org-1", "ann")
+    # Everything that the request caused, and nothing else; not by a part of its id.
+    for where, wanted in (("request=req-7", {traced, failing}), ("request=req-", set())):
+        found = shim.ask("GET", "/email/jobs", params={"where": where}).json()["jobs"]
+        assert {one["id"] for one in found} == wanted
+        assert {one["requestId"] for one in found} <= {"req-7"}
+    wrong = shim.ask("GET", "/email/jobs", params={"where": "request="})
+    assert (wrong.status_code, "without a value" in wrong.text) == (422, True)
     assert redis_client.hget(f"hsejobs:{{email}}:j:{traced}", "sg") == f" req-7 {PARENT}".encode()
