@@ -44,6 +44,8 @@ class By(StrEnum):
 #: The buckets that become one in a record: there are many organizations, so theirs are an octave each.
 _WIDTH = {By.TASK: 1, By.ERROR: 1, By.ORG: 4}
 _RUN_US = COUNTERS.index("run_us")
+#: The lengths of rows that end with the oldest wait.
+_WITH_OLDEST = (7, 10)
 
 
 @dataclass(slots=True)
@@ -197,6 +199,9 @@ def _row(minute: Minute, width: int) -> list[Any]:
         rest += minute.sampled
         if minute.peak is not None and minute.peak != minute.sampled:
             rest += minute.peak
+        if minute.oldest is not None:
+            # Whole seconds, none of which is lost: 0 means that nothing waited.
+            rest.append(-(-minute.oldest // 1000))
     while rest and rest[-1] == []:
         rest.pop()
     return [counters, *rest]
@@ -215,6 +220,9 @@ def _minute(row: Sequence[Any], width: int) -> Minute:
         minute.sampled = minute.peak = (row[3], row[4], row[5])
         if len(row) > 8:
             minute.peak = (row[6], row[7], row[8])
+        # Three or six numbers are the samples; records of earlier releases end there.
+        if len(row) in _WITH_OLDEST:
+            minute.oldest = row[-1] * 1000
     return minute
 
 

@@ -175,7 +175,7 @@ def figures(
     rates: tuple[list[Value], list[Value]] = ([], [])
     if past is not None:
         failing = past.series(pasts.failing, now=now)
-        waits = past.series(pasts.longest_wait)
+        waits = past.series(pasts.oldest)
         rates = past.series(pasts.rate_in, now=now), past.series(pasts.rate_out, now=now)
     depth = added(one.depth for one in views)
     oldest = max((one.row.oldest or 0 for one in views), default=0)

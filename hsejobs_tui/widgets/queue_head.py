@@ -42,7 +42,6 @@ def strip(
 ) -> Text:
     """One line of at most ``width`` cells; without a past, only the figures of now."""
     figures = _figures(stats, past)
-    oldest = stats.oldest_waiting if stats else None
     if width < NARROW:
         # The figures themselves, and the past of what matters most.
         figures = [
@@ -54,8 +53,7 @@ def strip(
         fixed += len(f"{one.name} {one.value}  ") + (len(one.after) + 1 if one.after else 0)
     drawn = [one for one in figures if charts.highest(one.past) > 0]
     scales = sum(len(one.scale(charts.highest(one.past))) + 2 for one in drawn)
-    tail = len(f"oldest {duration(oldest)}") if oldest is not None else 0
-    cells = (width - fixed - scales - tail) // max(1, len(drawn))
+    cells = (width - fixed - scales) // max(1, len(drawn))
     text = Text(" ").append(f"[{window}]", "bold").append("  ")
     for one in figures:
         text.append(f"{one.name} ", "dim").append(one.value, one.style or "bold")
@@ -65,8 +63,7 @@ def strip(
         if one.after:
             text.append(f" {one.after}", one.style or "dim")
         text.append("  ")
-    if oldest is not None:
-        text.append("oldest ", "dim").append(duration(oldest), "bold warn" * (oldest > 600_000))
+    text.rstrip()
     return text
 
 
@@ -91,6 +88,11 @@ def _figures(stats: QueueStats | None, past: Past | None) -> list[_Figure]:
     found.append(_Figure("failed", known, failed, charts.percent, wrong, after))
     now = short(stats.waiting) if stats else "-"
     found.append(_Figure("wait", now, waiting, short))
+    waits = [one.oldest for one in minutes]
+    oldest = stats.oldest_waiting if stats else None
+    if oldest is not None or charts.highest(waits) > 0:
+        late = "bold warn" if (oldest or 0) > 600_000 else ""
+        found.append(_Figure("oldest", duration(oldest), waits, duration, late))
     return found
 
 
