@@ -11,6 +11,9 @@ from hsejobs.engine.memory import resident_bytes, resident_with_children
 from hsejobs.engine.ports import MaintenanceHost
 from hsejobs.store.formats import FORMAT
 
+#: The state of a consumer that follows an operator's order, or none.
+STATES = {"": "running", "quiet": "quiet", "restart": "restarting"}
+
 
 def record(consumer: MaintenanceHost) -> bytes:
     """The record of a living consumer as JSON: who it is, which tasks it has, and what it runs."""
@@ -40,6 +43,7 @@ def record(consumer: MaintenanceHost) -> bytes:
             "release": consumer.queue.release_number,
             "format": FORMAT,
             "tasks": [*consumer.queue.wrappers, *consumer.queue.renamed],
+            "state": STATES[consumer.order],
             "hung": consumer.hung,
             "memory": resident_with_children() if consumer.forking else resident_bytes(),
             "slots": slots,

@@ -84,12 +84,13 @@ class Maintenance:
         self._listening = Duty("listen", 0.0, self._listen, advisory=True)
         self._recorder = Recorder(self.redis, runtime.prefix, self.queue.name)
         self._recording = Duty("history", 60.0, self._record, advisory=True)
+        self._beating = Duty("heartbeat", BEAT_EVERY, self._beat)
         self._duties = [
             self._writing,
             self._sweeping,
             # First, so that a consumer that is seen has described its queue.
             Duty("register", BEAT_EVERY, self._register),
-            Duty("heartbeat", BEAT_EVERY, self._beat),
+            self._beating,
             Duty("schedules", SWEEP_EVERY, self._schedule),
             self._listening,
             self._reporting,
@@ -351,7 +352,7 @@ class Maintenance:
         rules.write(client, prefix, found)
 
     def _beat(self) -> None:
-        same = self.work.heartbeat(
+        beat = self.work.heartbeat(
             self.consumer.worker_id,
             heartbeat.record(self.consumer),
             HEARTBEAT_TTL_MS,
@@ -360,12 +361,17 @@ class Maintenance:
             hold=self._hold,
         )
         late = time.monotonic() - self._described_at >= DESCRIBE_EVERY
-        if self._registered and (late or not same):
+        if self._registered and (late or not beat.described):
             self._describe()
+        if self.consumer.obey(beat.order):
+            # Others see it at once.
+            self._beating.at = 0.0
 
     def _listen(self) -> None:
         if self.timer.announced():
             self._due_at = 0.0
+        if self.timer.ordered:
+            self.timer.ordered, self._beating.at = False, 0.0
 
     def _record(self) -> None:
         self._recording.at = time.monotonic() + self._recorder.run()

@@ -187,8 +187,9 @@ def _slots(one: QueueView, layout: Layout) -> Line:
         return [(short(one.row.active), "run" if one.row.active else "dim")]
     busy, every = one.slots
     if not every:
-        alarm = one.row.waiting and not one.row.workers
-        return [("none", "alarm" if alarm else "dim")]
+        if one.row.workers:
+            return [("quiet", "bold warn" if one.row.waiting else "dim")]
+        return [("none", "alarm" if one.row.waiting else "dim")]
     text = f"{busy}/{every}"
     if not layout.slots:
         return [(text, "run" if busy else "dim")]

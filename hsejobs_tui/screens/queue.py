@@ -196,8 +196,16 @@ class QueueView(Shares):
         known = None if seen is None or self.session.confined else seen.workers.get(self.queue)
         return None if known is None else len(known)
 
+    @property
+    def _quiet(self) -> bool:
+        """Whether no consumer of the queue claims jobs, because all are quiet."""
+        seen = self.session.snapshot
+        known = seen.workers.get(self.queue, ()) if seen and not self.session.confined else ()
+        return bool(known) and all(one.get("state", "running") != "running" for one in known)
+
     def nothing(self) -> str:
-        return nothing(self.session.stats(self.queue), self.state, self._alive)
+        stats = self.session.stats(self.queue)
+        return nothing(stats, self.state, self._alive, quiet=self._quiet)
 
     def row_of(self, job: JobRecord, now: int) -> Row:
         """The row of a job, one cell per column."""
@@ -228,7 +236,7 @@ class QueueView(Shares):
     async def poll(self) -> None:
         """Reads the rows around the visible ones, the position of the cursor's job, and that job."""
         self.read_past_soon()
-        self._stuck = cause(self.session.stats(self.queue), self._alive)
+        self._stuck = cause(self.session.stats(self.queue), self._alive, quiet=self._quiet)
         if self.query_text:
             await self.poll_hits()
         else:
