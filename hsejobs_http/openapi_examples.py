@@ -91,6 +91,7 @@ _POINT = {
     "active": 4,
     "delayed": 1,
     "mostWaiting": 31,
+    "oldestWaiting": 420,
     "wait": {"count": 118, "p50": 12.1, "p95": 320, "buckets": [[11.58, 60], [13.78, 58]]},
     "run": {"count": 119, "p50": 231, "p95": 480, "buckets": [[220.5, 119]]},
 }

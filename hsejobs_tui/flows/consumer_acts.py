@@ -15,6 +15,8 @@ from hsejobs_tui.dialogs.questions import Confirm
 from hsejobs_tui.session.session import Session
 
 Worker = Mapping[str, Any]
+#: Queues without another worker that a question names.
+MOST = 5
 #: What each order says of itself: in a question, and of consumers that were asked.
 _TITLES = {"quiet": "Quiet", "wake": "Wake", "restart": "Restart"}
 _DONE = {
@@ -105,11 +107,12 @@ def _effect(session: Session, order: str, chosen: Sequence[Worker], every: Seque
             "No new job starts there; then it ends and comes back, with the code installed now."
         )
     alone = consumers.without_others(every, [(str(one["queue"]), str(one["id"])) for one in chosen])
-    for queue in alone:
-        stats = session.stats(queue)
-        waiting = stats.waiting if stats else 0
-        jobs = f"{counted(waiting, 'waiting job')} {verb(waiting, 'stays', 'stay')}"
+    waiting = {one: stats.waiting if (stats := session.stats(one)) else 0 for one in alone}
+    for queue in sorted(waiting, key=lambda one: (-waiting[one], one))[:MOST]:
+        jobs = f"{counted(waiting[queue], 'waiting job')} {verb(waiting[queue], 'stays', 'stay')}"
         lines.append(f"{queue} has no other worker: {jobs}.")
+    if (rest := len(alone) - MOST) > 0:
+        lines.append(f"{counted(rest, 'more queue')} {verb(rest, 'has', 'have')} no other worker.")
     if order == "quiet":
         lines.append("It lasts until Q wakes it, or the process ends.")
     return "\n".join(lines)

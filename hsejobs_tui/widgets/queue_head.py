@@ -90,6 +90,9 @@ def _figures(stats: QueueStats | None, past: Past | None) -> list[_Figure]:
     found.append(_Figure("wait", now, waiting, short))
     waits = [one.oldest for one in minutes]
     oldest = stats.oldest_waiting if stats else None
+    if past is not None and stats is not None and waits and past.end >= stats.now:
+        # The newest sample is what the snapshot shows.
+        waits[-1] = max(waits[-1] or 0, oldest or 0)
     if oldest is not None or charts.highest(waits) > 0:
         late = "bold warn" if (oldest or 0) > 600_000 else ""
         found.append(_Figure("oldest", duration(oldest), waits, duration, late))

@@ -238,7 +238,7 @@ def test_a_job_that_kills_its_worker(doors: Doors, start: Callable[..., Consumer
 
 
 def test_every_code_has_a_case() -> None:
-    # Redis that is away, and the moment before a claim, are no states to wait for.
+    # Redis that is away is no state to wait for.
     text = Path(__file__).read_text()
-    rest = {"redis_unavailable", "next"}
+    rest = {"redis_unavailable"}
     assert {code for code in CODES if f'"{code}")' not in text} == rest
