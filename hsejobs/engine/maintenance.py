@@ -32,7 +32,6 @@ SWEEP_EVERY, BEAT_EVERY, FAST_TICK, SLOW_TICK = 1.0, 5.0, 0.01, 0.1
 SLOW_JOB = 0.01
 #: Seconds for which the slots are checked often after the last batch was started.
 FAST_FOR = 1.0
-HEARTBEAT_TTL_MS = 20_000
 #: Seconds after which a consumer writes its queue's description again.
 DESCRIBE_EVERY = 60.0
 #: Seconds after an outage, and after the start (which may be the end of one), in which no job counts
@@ -352,14 +351,8 @@ class Maintenance:
         rules.write(client, prefix, found)
 
     def _beat(self) -> None:
-        beat = self.work.heartbeat(
-            self.consumer.worker_id,
-            heartbeat.record(self.consumer),
-            HEARTBEAT_TTL_MS,
-            release=self._release,
-            described=self._described,
-            hold=self._hold,
-        )
+        known = self._release, self._described
+        beat = heartbeat.send(self.work, self.consumer, *known, hold=self._hold)
         late = time.monotonic() - self._described_at >= DESCRIBE_EVERY
         if self._registered and (late or not beat.described):
             self._describe()
@@ -400,6 +393,6 @@ class Maintenance:
                     self.consumer.outage.begins(error, "outcomes")
                 time.sleep(0.1)
         self.timer.drop()
-        self.work.heartbeat(self.consumer.worker_id, b"", HEARTBEAT_TTL_MS)
+        self.work.heartbeat(self.consumer.worker_id, b"", heartbeat.TTL_MS)
         # A stopping worker may have consumed the doorbell's signal: ring it again.
         self.work.ring()

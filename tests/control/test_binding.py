@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hsejobs import codec
-from hsejobs.control import consumers, sharing
+from hsejobs.control import sharing
 from hsejobs.control.act_table import ACTS
 from hsejobs.control.actors import Actor
 from hsejobs.control.acts import Acts
@@ -29,6 +28,7 @@ from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 from hsejobs.store.verify import RecordVerifier
 from hsejobs.store.work import WorkerStore
 from hsejobs.store.write import JobWriter, NewJob, Seen
+from tests.control.ordering import ORDERINGS
 from tests.control.superseding import supersede
 from tests.support.waiting import tick
 
@@ -327,26 +327,6 @@ def set_tenant(stage: Stage) -> None:
     sharing.set_tenant(stage.acts, "q", "org-1", weight=1, limit=None, paused=False)
 
 
-def order(stage: Stage, name: str) -> None:
-    """The consumer has ended, and another one has begun in its place."""
-    living = codec.dumps({"id": "new", "queue": "q", "host": "h", "state": "running"})
-    older = codec.dumps({"id": "older", "queue": "q", "host": "h"})
-    stage.work.heartbeat("new", living, 60_000)
-    stage.work.heartbeat("older", older, 60_000)
-    done = consumers.order(stage.acts, name, [("q", one) for one in ("ended", "older", "new")])
-    assert [bool(one.why) for one in done] == [True, True, False]
-    base = keys.base("t", "q")
-    found = [stage.redis.command("GET", f"{base}wo:{one.id}") for one in done]
-    assert found == [None, None, name.encode()]
-    # It is for this consumer alone, and ends with it.
-    assert stage.work.heartbeat("new", living, 60_000).order == name
-    assert stage.work.heartbeat("another", living, 60_000).order == ""
-    stage.work.heartbeat("new", b"", 60_000)
-    assert stage.work.heartbeat("new", living, 60_000).order == ""
-    for one in ("new", "older", "another"):
-        stage.work.heartbeat(one, b"", 60_000)
-
-
 def repair(stage: Stage) -> None:
     """A fault is looked for again in the script that repairs it."""
     stage.add("a", "b")
@@ -391,9 +371,7 @@ BINDINGS: dict[str, tuple[Callable[[Stage], None], ...]] = {
     "pause": (pause,),
     "resume": (resume,),
     "run": (run,),
-    "workers quiet": (lambda stage: order(stage, "quiet"),),
-    "workers wake": (lambda stage: order(stage, "wake"),),
-    "workers restart": (lambda stage: order(stage, "restart"),),
+    **ORDERINGS,
     "circuit open": (lambda stage: circuit(stage, "open"),),
     "circuit close": (lambda stage: circuit(stage, "close"),),
     "remove file": (remove_file,),
