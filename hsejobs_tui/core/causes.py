@@ -79,6 +79,12 @@ def slots(workers: Sequence[Mapping[str, object]]) -> tuple[int, int]:
     return min(busy, every), every
 
 
+def asleep(workers: Sequence[Mapping[str, object]]) -> bool:
+    """Whether a queue has living consumers, and none of them claims jobs."""
+    alive = [one for one in workers if int(str(one.get("heartbeatAge", 0))) <= DEAD]
+    return bool(alive) and all(one.get("state", "running") != "running" for one in alive)
+
+
 def read_causes(
     source: LiveSource, seen: Snapshot, past: Past | None, worst: Sequence[str]
 ) -> Causes:

@@ -13,6 +13,7 @@ from hsejobs.control import why
 from hsejobs.errors import JobsError
 from hsejobs.model import FINISHED, JobRecord, State
 from hsejobs_tui.core import all_states
+from hsejobs_tui.core.causes import asleep
 from hsejobs_tui.core.joblist import EMPTY, cause, figures, nothing, titled, what
 from hsejobs_tui.core.text import one_line, safe
 from hsejobs_tui.core.view import AHEAD, LOOK, STATES, kind, remark, when
@@ -200,8 +201,7 @@ class QueueView(Shares):
     def _quiet(self) -> bool:
         """Whether no consumer of the queue claims jobs, because all are quiet."""
         seen = self.session.snapshot
-        known = seen.workers.get(self.queue, ()) if seen and not self.session.confined else ()
-        return bool(known) and all(one.get("state", "running") != "running" for one in known)
+        return seen is not None and asleep(seen.workers.get(self.queue, ()))
 
     def nothing(self) -> str:
         stats = self.session.stats(self.queue)

@@ -21,6 +21,8 @@ KEYS: dict[Kind, tuple[str, str, float]] = {
 }
 #: Cells of the smallest and the largest sparkline.
 LEAST, MOST = 4, 32
+#: The figures by how much their past matters, the least first.
+ORDER = ("in", "out", "oldest", "failed", "wait")
 #: Width in cells below which not every figure has its past.
 NARROW = 110
 
@@ -48,16 +50,16 @@ def strip(
             replace(one, after="", past=() if one.name in ("in", "out") else one.past)
             for one in figures
         ]
-    fixed = len(window) + 6
-    for one in figures:
-        fixed += len(f"{one.name} {one.value}  ") + (len(one.after) + 1 if one.after else 0)
     drawn = [one for one in figures if charts.highest(one.past) > 0]
-    scales = sum(len(one.scale(charts.highest(one.past))) + 2 for one in drawn)
-    cells = (width - fixed - scales) // max(1, len(drawn))
+    cells = _cells(figures, drawn, width - len(window) - 4)
+    while cells < LEAST and drawn:
+        # What matters least gives way.
+        drawn.remove(min(drawn, key=lambda one: ORDER.index(one.name)))
+        cells = _cells(figures, drawn, width - len(window) - 4)
     text = Text(" ").append(f"[{window}]", "bold").append("  ")
     for one in figures:
         text.append(f"{one.name} ", "dim").append(one.value, one.style or "bold")
-        if one in drawn and cells >= LEAST:
+        if one in drawn:
             line = charts.spark(one.past, min(MOST, cells), scale=one.scale, ascii_only=ascii_only)
             text.append(f" {line}", one.style.removeprefix("bold ") or "note")
         if one.after:
@@ -65,6 +67,15 @@ def strip(
         text.append("  ")
     text.rstrip()
     return text
+
+
+def _cells(figures: Sequence[_Figure], drawn: Sequence[_Figure], room: int) -> int:
+    """How many cells are left for the past of each figure that is drawn."""
+    for one in figures:
+        room -= len(f"{one.name} {one.value}  ") + (len(one.after) + 1 if one.after else 0)
+    for one in drawn:
+        room -= len(one.scale(charts.highest(one.past))) + 2
+    return room // max(1, len(drawn))
 
 
 def _figures(stats: QueueStats | None, past: Past | None) -> list[_Figure]:
