@@ -50,7 +50,7 @@ class DueTimer:
             message = self._connection.read_response()
             self._received_at, self._probed = now, False
             if message[0] == b"message":
-                announced, self.ordered = True, self.ordered or message[2] == b"order"
+                announced, self.ordered = True, self.ordered or message[-1] == b"order"
         if now - self._received_at > LOST_AFTER:
             raise OSError("the subscription is silent")
         if now - self._received_at > PROBE_AFTER and not self._probed:
