@@ -68,6 +68,8 @@ def _minute(rng: random.Random, jobs: int, *, sampled: bool) -> Minute:
 
 def _period(rng: random.Random, step: int, tenants: list[str], tasks: list[str]) -> Period:
     period = Period(_minute(rng, 400 * step, sampled=True))
+    # Of the queue alone.
+    period.whole.oldest = rng.randrange(3_600_000)
     period.whole.wait_us = 400 * step * 90_000
     period.parts[By.TASK] = {name: _minute(rng, 60 * step, sampled=False) for name in tasks}
     busy = rng.sample(tenants, MOST)

@@ -16,6 +16,7 @@
     │   ├── UnknownTask
     │   ├── UnknownSchedule
     │   ├── UnknownCircuit
+    │   ├── UnknownWorker
     │   ├── JobNotFound
     │   ├── ArtifactNotFound
     │   │   └── ArtifactForbidden
@@ -153,6 +154,12 @@ class UnknownCircuit(Refused):
     """No circuit has that name."""
 
     code = "unknown_circuit"
+
+
+class UnknownWorker(Refused):
+    """No living consumer has that id, or is on that host."""
+
+    code = "unknown_worker"
 
 
 class JobNotFound(Refused):

@@ -340,6 +340,8 @@ class JobRecord:
     #: The job that was running when this one was added, and the first job of their family.
     parent: Relative | None = None
     root: Relative | None = None
+    #: The id of the request that added the job, or the job that added it; None if no request did.
+    request_id: str | None = None
     #: Why the job is where it is, as `hsejobs.control.why` tells; None if it has ended, or was not asked for.
     why: dict[str, Any] | None = None
     explained: bool = False

@@ -24,6 +24,7 @@ from hsejobs_cli import (
     run,
     tenants,
     verify,
+    workers,
 )
 from hsejobs_cli.chaos import command as chaos
 from hsejobs_cli.demo import command as demo
@@ -74,6 +75,7 @@ for part in (
     doctor,
     enqueue,
     look,
+    workers,
     listing,
     past,
     act,

@@ -1,4 +1,4 @@
-"""The commands that only read: stats, job, workers, schedules (and `schedules run`)."""
+"""The commands that only read: stats, job, family, schedules (and `schedules run`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: hsejobs stats --json")(stats)
     app.command(epilog="Example: hsejobs job email welcome-42")(job)
     app.command(epilog="Example: hsejobs family data-exports export-7")(family)
-    app.command(epilog="Example: hsejobs workers --json")(workers)
     schedules = typer.Typer(
         invoke_without_command=True,
         help="List the periodic tasks with their next and last run, or run one now.",
@@ -149,30 +148,6 @@ def _print_job(shown: dict[str, Any], lines: list[str]) -> None:
         )
     for line in lines:
         typer.echo(f"| {output.safe(line)}")
-
-
-def workers(as_json: Json = False) -> None:
-    """List the live consumers, and the job in each of their slots."""
-    session = CommandSession()
-    found = views.workers(session.reader, [info.name for info in session.infos()])
-    if as_json:
-        output.document(found)
-        return
-    output.table(
-        ("queue", "host", "pid", "kind", "slots", "runs", "heartbeat"),
-        [
-            (
-                one["queue"],
-                one["host"],
-                one["pid"],
-                one["workers"],
-                one["concurrency"],
-                ", ".join(slot["job"] for slot in one["slots"] if slot) or "-",
-                duration(one["heartbeatAge"]),
-            )
-            for one in found
-        ],
-    )
 
 
 def list_schedules(context: typer.Context, as_json: Json = False) -> None:

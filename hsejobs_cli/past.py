@@ -91,13 +91,14 @@ def _print(found: dict[str, Any]) -> None:
             continue
         for one in series["points"]:
             if any(one[name] for name in _HEAD):
-                times = (duration(one[name]["p95"]) for name in ("wait", "run"))
+                times = [duration(one[name]["p95"]) for name in ("wait", "run")]
+                times.append(duration(one["oldestWaiting"]))
                 rows.append((series["queue"], one["at"], *(one[name] for name in _HEAD), *times))
     if found["by"] is not None:
         output.table(("queue", found["by"], *_HEAD[:5]), rows, right=range(2, 7))
     else:
-        head = ("queue", "at", *_HEAD, "wait p95", "run p95")
-        output.table(head, rows, right=range(2, 11))
+        head = ("queue", "at", *_HEAD, "wait p95", "run p95", "oldest")
+        output.table(head, rows, right=range(2, 12))
     for one in found["marks"]:
         _print_mark(one)
 

@@ -25,6 +25,7 @@ from hsejobs.watch import logs
 from hsejobs_http import (
     auditing,
     bulk,
+    consumers,
     dashboard,
     docs_page,
     files,
@@ -49,7 +50,7 @@ _ADDS = "/api/jobs/"
 _NO_SPANS: Any = {"tracing": False, "logs": False}
 
 #: The modules with a router. Those of the dashboard come first: `events` and others are screens there.
-_PARTS = (plain, dashboard, auditing, routes, history, bulk, waiting, docs_page)
+_PARTS = (plain, dashboard, auditing, consumers, routes, history, bulk, waiting, docs_page)
 
 
 def create_app() -> Any:

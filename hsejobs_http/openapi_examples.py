@@ -13,6 +13,7 @@ _JOB: dict[str, Any] = {
     "userId": "ann",
     "parentId": None,
     "rootId": None,
+    "requestId": "5f0c6a1e9b7d4c2f8a3e1d5b7c9f0a2e",
     "data": {"to": ["user@example.com"], "subject": "Hi", "text": "Hi"},
     "priority": 2,
     "attemptsMade": 1,
@@ -90,6 +91,7 @@ _POINT = {
     "active": 4,
     "delayed": 1,
     "mostWaiting": 31,
+    "oldestWaiting": 420,
     "wait": {"count": 118, "p50": 12.1, "p95": 320, "buckets": [[11.58, 60], [13.78, 58]]},
     "run": {"count": 119, "p50": 231, "p95": 480, "buckets": [[220.5, 119]]},
 }
@@ -196,12 +198,19 @@ ANSWER_EXAMPLES: dict[str, Any] = {
             "release": "1.4.2",
             "tasks": ["tasks.email.send_email"],
             "format": 1,
+            "state": "running",
             "hung": 0,
             "memory": 96_468_992,
             "slots": [],
             "heartbeatAge": 800,
         }
     ],
+    "WorkersReport": {
+        "act": "quiet",
+        "done": [{"id": "host:71:x1y2z", "queue": "email"}],
+        "refused": [],
+        "alone": ["email"],
+    },
     "Schedule": [
         {
             "name": "hourly_cleanup",

@@ -49,6 +49,11 @@ HISTORY_SCHEMAS: dict[str, Schema] = {
                 _or_null("integer", description="at the last sample; null without one"),
             ),
             "mostWaiting": _or_null("integer", description="the highest of the samples"),
+            "oldestWaiting": _or_null(
+                "integer",
+                description="the longest that a job had waited at a sample, in ms; null without one, or"
+                " of a part of the queue",
+            ),
             "wait": ref("Times"),
             "run": ref("Times"),
         }

@@ -1,4 +1,4 @@
-"""The schemas of what operators see in the OpenAPI document: tenants and the audit log."""
+"""The schemas of what operators see in the OpenAPI document: tenants, acts on consumers, the audit log."""
 
 from __future__ import annotations
 
@@ -41,6 +41,45 @@ OPERATOR_SCHEMAS: dict[str, Schema] = {
                 " tenants applies, if it has one",
             },
             "paused": {"type": "boolean", "description": "its jobs stay waiting"},
+        }
+    ),
+    "WorkersMeant": {
+        **_object(
+            {
+                "ids": {
+                    "type": "array",
+                    "items": {**_TEXT, "minLength": 1, "maxLength": 255},
+                    "minItems": 1,
+                    "maxItems": 1000,
+                    "description": "of consumers, as in the list of workers",
+                },
+                "host": {
+                    **_TEXT,
+                    "minLength": 1,
+                    "maxLength": 255,
+                    "description": "all consumers of this host, instead of ids",
+                },
+            },
+            optional=("ids", "host"),
+        ),
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+        "example": {"host": "worker-3"},
+    },
+    "WorkersReport": _object(
+        {
+            "act": {"enum": ["quiet", "wake", "restart"]},
+            "done": {"type": "array", "items": _object({"id": _TEXT, "queue": _TEXT})},
+            "refused": {
+                "type": "array",
+                "items": _object({"id": _TEXT, "queue": _TEXT, "why": _TEXT}),
+            },
+            "alone": {
+                "type": "array",
+                "items": _TEXT,
+                "description": "the queues of which no other consumer claims jobs",
+            },
         }
     ),
     "AuditEntry": _object(

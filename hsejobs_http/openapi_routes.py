@@ -7,6 +7,7 @@ from typing import Any
 
 from hsejobs.control.act_table import ACTS
 from hsejobs.control.bulk import STATES
+from hsejobs.control.consumers import ORDERS
 from hsejobs.control.export import FORMATS
 from hsejobs.control.views import STATUSES
 from hsejobs.model import PAYLOAD_LIMIT
@@ -130,6 +131,12 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("get", "/api/jobs/alerts"): Route("Alert", many=True),
     ("get", "/api/jobs/audit"): Route("AuditList", (404, 422), query=_AUDIT),
     ("get", "/api/jobs/workers"): Route("Worker", many=True),
+    **{
+        ("post", f"/api/jobs/workers/{order}"): Route(
+            "WorkersReport", (404, 422), body="WorkersMeant"
+        )
+        for order in ORDERS
+    },
     ("get", "/api/jobs/history"): Route("History", (404, 422), query=_HISTORY),
     ("get", "/api/jobs/marks"): Route("MarkList", (422,), query=(_FROM, _TO, _ORG)),
     ("post", "/api/jobs/marks"): Route("Mark", (422,), body="NewMark", status=201),

@@ -179,6 +179,9 @@ SCHEMAS: dict[str, Schema] = {
                 "string", description="the job that was running when this one was added"
             ),
             "rootId": _or_null("string", description="the first job of its family"),
+            "requestId": _or_null(
+                "string", description="the X-Request-ID of the request that caused it"
+            ),
             "data": {"description": "secrets as ***; null if the caller may not see it"},
             "priority": {"type": "integer"},
             "attemptsMade": _COUNT,
@@ -310,6 +313,11 @@ SCHEMAS: dict[str, Schema] = {
             "format": {
                 "type": "integer",
                 "description": "the highest record format it can work with",
+            },
+            "state": {
+                "enum": ["running", "quiet", "restarting"],
+                "description": "quiet: it claims nothing until it is woken; restarting: it ends once it"
+                " runs nothing",
             },
             "hung": _COUNT,
             "memory": _or_null("integer", description="resident bytes, with its worker processes"),

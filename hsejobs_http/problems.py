@@ -24,6 +24,7 @@ from hsejobs.errors import (
     Refused,
     UnknownQueue,
     UnknownTask,
+    UnknownWorker,
 )
 from hsejobs.watch import logs
 
@@ -110,7 +111,7 @@ def problem_of(error: JobsError) -> Problem:
     if isinstance(error, JobNotFound):
         # The same bytes whether the job is absent or another organization's.
         return Problem(404, error.code, "there is no such job")
-    if isinstance(error, UnknownQueue | ArtifactNotFound):
+    if isinstance(error, UnknownQueue | UnknownWorker | ArtifactNotFound):
         return Problem(404, error.code, str(error))
     if isinstance(error, UnknownTask):
         return Problem(422, error.code, str(error), errors=(("task", str(error)),))

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.screens.overview import Overview
-from hsejobs_tui.session.places import InsightPlace, ListPlace, Place, QueuePlace
+from hsejobs_tui.session.places import InsightPlace, ListPlace, MatchPlace, Place, QueuePlace
 
 #: Class names of the numbered screens, by command id.
 CLASSES = {
@@ -39,6 +39,10 @@ def screen_for(place: Place) -> View:
         from hsejobs_tui.screens.queue import QueueView
 
         return QueueView(place.queue, place.state, place.query, searching=place.searching)
+    if isinstance(place, MatchPlace):
+        from hsejobs_tui.screens.matches import Matches
+
+        return Matches(place.query)
     from hsejobs_tui.screens.job import JobView
 
     return JobView(place.queue, place.job_id)

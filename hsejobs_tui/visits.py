@@ -11,7 +11,7 @@ from hsejobs.errors import InvalidOption
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.session.addresses import address_of, read_address
 from hsejobs_tui.session.browser import Browser
-from hsejobs_tui.session.places import JobPlace, ListPlace, Place, QueuePlace
+from hsejobs_tui.session.places import JobPlace, ListPlace, MatchPlace, Place, QueuePlace
 from hsejobs_tui.session.session import Session
 
 
@@ -78,6 +78,8 @@ def title_of(place: Place, alerts: int) -> str:
             name = "Jobs" if place.name == "overview" else f"{place.name.capitalize()} - Jobs"
         case QueuePlace():
             name = f"{place.queue} {place.state} - Jobs"
+        case MatchPlace():
+            name = f"{place.query[:60]} - Jobs"
         case JobPlace():
             name = f"{place.job_id} - {place.queue} - Jobs"
     return f"({alerts}) {name}" if alerts else name

@@ -30,7 +30,10 @@ _TEXTS: dict[str, Callable[[JobRecord], str | None]] = {
     "code": lambda job: job.code,
     "org": lambda job: job.organization_id,
     "user": lambda job: job.user_id,
+    "request": lambda job: job.request_id,
 }
+#: Of these, what a word may be in a part of: not a request's id, which is long and random.
+_WORDS = tuple(text for name, text in _TEXTS.items() if name != "request")
 _NUMBERS: dict[str, Callable[[JobRecord], int]] = {
     "priority": lambda job: job.priority,
     "attempts": lambda job: job.attempts_made,
@@ -39,9 +42,9 @@ _NUMBERS: dict[str, Callable[[JobRecord], int]] = {
 _TIMES = ("since", "until")
 FIELDS = (*_TEXTS, *_NUMBERS, *_TIMES, "data.<path>")
 #: Fields whose values are equal only in the same case.
-_IDS = frozenset({"id", "org", "user"})
+_IDS = frozenset({"id", "org", "user", "request"})
 #: Fields that masking and hiding leave as they are, so that a job can be passed over before.
-_PLAIN = frozenset({"id", "name", "org", "user", *_NUMBERS, *_TIMES})
+_PLAIN = frozenset({"id", "name", "org", "user", "request", *_NUMBERS, *_TIMES})
 #: A part of a path in the payload, which may have any characters, and a field. Without classes such as
 #: ``\w``, which mean something else in each program that reads the pattern.
 _PART = r"[^ \t\n\r\f\v\"=~!.]+"
@@ -116,7 +119,9 @@ class Term:
             return self._is(_TEXTS[self.field](job) or "")
         if self.field:
             return any(map(self._holds, _at(job.data, self.field.split(".")[1:])))
-        return any(self._is(text(job) or "") for text in _TEXTS.values()) or self._holds(job.data)
+        if any(self._is(text(job) or "") for text in _WORDS) or self._holds(job.data):
+            return True
+        return (job.request_id or "").casefold() == self.wanted
 
     def _is(self, text: str) -> bool:
         text = text.casefold()
@@ -163,6 +168,12 @@ class Filter:
     def organization_id(self) -> str | None:
         """The only organization whose jobs can match; None if the filter does not limit it."""
         wanted = [one.wanted for one in self.terms if (one.field, one.operator) == ("org", "=")]
+        return wanted[0] if wanted else None
+
+    @property
+    def request_id(self) -> str | None:
+        """The only request whose jobs can match, which may be in any queue; None without a limit."""
+        wanted = [one.wanted for one in self.terms if (one.field, one.operator) == ("request", "=")]
         return wanted[0] if wanted else None
 
     def may_match(self, job: JobRecord, *, readable: bool = False) -> bool:

@@ -329,6 +329,7 @@ def _point(at: int, minute: Minute) -> dict[str, Any]:
         "active": active,
         "delayed": delayed,
         "mostWaiting": _depth(minute.peak)[0],
+        "oldestWaiting": minute.oldest,
         "wait": _histogram(minute.wait),
         "run": _histogram(minute.run),
     }

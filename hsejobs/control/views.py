@@ -139,6 +139,7 @@ def public(record: JobRecord) -> dict[str, Any]:
         "userId": record.user_id,
         "parentId": record.parent and record.parent.id,
         "rootId": record.root and record.root.id,
+        "requestId": record.request_id,
         "data": record.data,
         "priority": record.priority,
         "attemptsMade": record.attempts_made,
@@ -208,6 +209,7 @@ def workers(reader: JobReader, queues: Sequence[str]) -> list[dict[str, Any]]:
         one.setdefault("format", 1)
         # Consumers of earlier releases do not tell.
         one.setdefault("memory", None)
+        one.setdefault("state", "running")
     return found
 
 

@@ -19,6 +19,7 @@ CODES: dict[str, str] = {
     "paused": "the queue is paused",
     "tenant_paused": "its organization is paused in this queue",
     "no_worker": "no consumer of the queue is alive",
+    "workers_quiet": "all consumers of the queue are quiet: they claim no jobs",
     "unknown_task": "no living consumer has its task",
     "sealed": "it waits for a consumer that has the key of its secrets",
     "tenant_limit": "its organization runs as many jobs as it may",
@@ -124,6 +125,8 @@ def _no_start(facts: Facts, place: int | None) -> Why | None:
         return Why("tenant_paused", place=place)
     if not facts.number("consumers"):
         return Why("no_worker", "start one", place=place)
+    if facts.flag("quiet"):
+        return Why("workers_quiet", "wake one", place=place)
     if not facts.flag("knows"):
         return Why("unknown_task", facts.text("task") or "", place=place)
     return None

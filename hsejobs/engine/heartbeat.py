@@ -10,6 +10,12 @@ from hsejobs import codec
 from hsejobs.engine.memory import resident_bytes, resident_with_children
 from hsejobs.engine.ports import MaintenanceHost
 from hsejobs.store.formats import FORMAT
+from hsejobs.store.work import Beat, WorkerStore
+
+#: Milliseconds after which a consumer without another heartbeat counts as dead.
+TTL_MS = 20_000
+#: The state of a consumer that follows an operator's order, or none.
+STATES = {"": "running", "quiet": "quiet", "restart": "restarting"}
 
 
 def record(consumer: MaintenanceHost) -> bytes:
@@ -40,8 +46,23 @@ def record(consumer: MaintenanceHost) -> bytes:
             "release": consumer.queue.release_number,
             "format": FORMAT,
             "tasks": [*consumer.queue.wrappers, *consumer.queue.renamed],
+            "state": STATES[consumer.order],
             "hung": consumer.hung,
             "memory": resident_with_children() if consumer.forking else resident_bytes(),
             "slots": slots,
         }
+    )
+
+
+def send(
+    work: WorkerStore, consumer: MaintenanceHost, release: str, described: str, *, hold: bool
+) -> Beat:
+    """Sends a heartbeat; see `WorkerStore.heartbeat`. Raises RedisUnavailable."""
+    return work.heartbeat(
+        consumer.worker_id,
+        record(consumer),
+        TTL_MS,
+        release=release,
+        described=described,
+        hold=hold,
     )

@@ -32,7 +32,6 @@ SWEEP_EVERY, BEAT_EVERY, FAST_TICK, SLOW_TICK = 1.0, 5.0, 0.01, 0.1
 SLOW_JOB = 0.01
 #: Seconds for which the slots are checked often after the last batch was started.
 FAST_FOR = 1.0
-HEARTBEAT_TTL_MS = 20_000
 #: Seconds after which a consumer writes its queue's description again.
 DESCRIBE_EVERY = 60.0
 #: Seconds after an outage, and after the start (which may be the end of one), in which no job counts
@@ -84,12 +83,13 @@ class Maintenance:
         self._listening = Duty("listen", 0.0, self._listen, advisory=True)
         self._recorder = Recorder(self.redis, runtime.prefix, self.queue.name)
         self._recording = Duty("history", 60.0, self._record, advisory=True)
+        self._beating = Duty("heartbeat", BEAT_EVERY, self._beat)
         self._duties = [
             self._writing,
             self._sweeping,
             # First, so that a consumer that is seen has described its queue.
             Duty("register", BEAT_EVERY, self._register),
-            Duty("heartbeat", BEAT_EVERY, self._beat),
+            self._beating,
             Duty("schedules", SWEEP_EVERY, self._schedule),
             self._listening,
             self._reporting,
@@ -351,21 +351,20 @@ class Maintenance:
         rules.write(client, prefix, found)
 
     def _beat(self) -> None:
-        same = self.work.heartbeat(
-            self.consumer.worker_id,
-            heartbeat.record(self.consumer),
-            HEARTBEAT_TTL_MS,
-            release=self._release,
-            described=self._described,
-            hold=self._hold,
-        )
+        known = self._release, self._described
+        beat = heartbeat.send(self.work, self.consumer, *known, hold=self._hold)
         late = time.monotonic() - self._described_at >= DESCRIBE_EVERY
-        if self._registered and (late or not same):
+        if self._registered and (late or not beat.described):
             self._describe()
+        if self.consumer.obey(beat.order):
+            # Others see it at once.
+            self._beating.at = 0.0
 
     def _listen(self) -> None:
         if self.timer.announced():
             self._due_at = 0.0
+        if self.timer.ordered:
+            self.timer.ordered, self._beating.at = False, 0.0
 
     def _record(self) -> None:
         self._recording.at = time.monotonic() + self._recorder.run()
@@ -394,6 +393,6 @@ class Maintenance:
                     self.consumer.outage.begins(error, "outcomes")
                 time.sleep(0.1)
         self.timer.drop()
-        self.work.heartbeat(self.consumer.worker_id, b"", HEARTBEAT_TTL_MS)
+        self.work.heartbeat(self.consumer.worker_id, b"", heartbeat.TTL_MS)
         # A stopping worker may have consumed the doorbell's signal: ring it again.
         self.work.ring()

@@ -50,6 +50,8 @@ class MaintenanceHost(Protocol):
     workers: int
     #: Milliseconds since the epoch.
     started_at: int
+    #: What an operator asked for: ``quiet``, ``restart`` or '' for nothing.
+    order: str
 
     @property
     def forking(self) -> bool:
@@ -58,6 +60,9 @@ class MaintenanceHost(Protocol):
     @property
     def hung(self) -> int:
         """How many threads still run although their job was failed some time ago."""
+
+    def obey(self, order: str) -> bool:
+        """Follows what an operator asked for, '' for nothing; returns whether that changed anything."""
 
     def slots(self) -> Sequence[Slot]:
         """The slots of the current workers."""

@@ -22,6 +22,8 @@ class DueTimer:
     def __init__(self, client: RedisClient, channel: str) -> None:
         self._redis, self._channel = client, channel
         self._connection: Any = None
+        #: Whether an operator has asked consumers of the queue for something since this was set to False.
+        self.ordered = False
         self._received_at = 0.0
         self._probed = False
 
@@ -47,7 +49,8 @@ class DueTimer:
         while arrived(self._connection):
             message = self._connection.read_response()
             self._received_at, self._probed = now, False
-            announced = announced or message[0] == b"message"
+            if message[0] == b"message":
+                announced, self.ordered = True, self.ordered or message[-1] == b"order"
         if now - self._received_at > LOST_AFTER:
             raise OSError("the subscription is silent")
         if now - self._received_at > PROBE_AFTER and not self._probed:

@@ -36,13 +36,18 @@ HANG_TIME = 5.0
 KILLED = guard.BY_SIGNAL + signal.SIGKILL
 
 
+#: What each order of an operator makes of the one before.
+ORDERS = {"quiet": "quiet", "restart": "restart", "wake": ""}
+
+
 class WorkerSupervision(Consumer):
     """The part of the consumer that supervises its workers, threads or processes."""
 
     queue: Queue
     outage: Outage
     maintenance: Maintenance
-    #: The consumer's process id.
+    #: The consumer's id, and its process id.
+    worker_id: str
     pid: int
     #: The workers, each with its thread or process.
     worker_threads: list[tuple[JobWorker, Any]]
@@ -56,6 +61,8 @@ class WorkerSupervision(Consumer):
         #: By slot: the job that was cancelled or whose lease was lost, and when it was interrupted.
         self._ending: dict[int, tuple[str, str, float]] = {}
         self._supervising = False
+        #: What an operator asked for: ``quiet``, ``restart`` or '' for nothing.
+        self.order = ""
         self.isolation = Isolation(self)
         self._recycling = Recycling(huey.runtime.settings.lease_ms / 1000)
         self._oom = OutOfMemory()
@@ -138,11 +145,28 @@ class WorkerSupervision(Consumer):
         before = time.monotonic() - HANG_TIME
         return sum(since <= before for _, since in self.late)
 
+    def obey(self, order: str) -> bool:
+        """Follows what an operator asked for, '' for nothing; returns whether that changed anything.
+
+        An order that a newer release knows changes nothing.
+        """
+        if order not in ORDERS or self.order == (wanted := ORDERS[order]):
+            return False
+        self.order, self.isolation.draining = wanted, bool(wanted)
+        logs.emit("order", queue=self.queue.name, worker=self.worker_id, order=order)
+        return True
+
     def _recycle(self) -> None:
-        """Restarts the consumer when its threads have run enough jobs or taken too much memory.
+        """Restarts the consumer when its threads have run enough jobs or taken too much memory, or when
+        an operator asked for it; holds its workers while it is quiet.
 
         Jobs that run may end before; meanwhile none begins, but not for long at once.
         """
+        if self.order:
+            # Not for a time: an operator sees what runs, and can cancel it.
+            if self.isolation.check() and self.order == "restart":
+                self._restart = True
+            return
         if not self.forking and self._recycling.since is None:
             most = self._max_jobs
             done = most and any(worker.task_count >= most for worker, _ in self.worker_threads)
@@ -160,7 +184,9 @@ class WorkerSupervision(Consumer):
         """Releases what these slots have not started. Returns whether nothing runs in them, in no thread
         that was given up a moment ago either, and all outcomes are written.
         """
-        self.maintenance.fast_until = time.monotonic() + 1.0
+        if not self.order:
+            # Who is quiet for hours must not look every 10 ms.
+            self.maintenance.fast_until = time.monotonic() + 1.0
         for slot in slots:
             if slot.left:
                 self.maintenance.release_slot(slot, finished=False)

@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 from hsejobs.errors import InvalidOption
+from hsejobs.model import whole_number
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import RedisClient
 from hsejobs.store.minutes import Minute, minute_of, pairs, tasks_of
@@ -32,6 +33,8 @@ from hsejobs.store.periods import (
 
 #: Points of one series.
 MOST_POINTS = 1_500
+#: The field of a sample with the ms for which the oldest job had waited. No organization has that name.
+OLDEST = b"\x01oldest"
 #: The oldest minute that is not in the history and still has counters, in minutes.
 OLDEST_RAW = keys.RAW_TTL // 60
 #: Records that are read at once.
@@ -200,10 +203,11 @@ class QueueHistory:
         for index, at in enumerate(minutes):
             counters, errors, busiest, samples = replies[4 * index : 4 * index + 4]
             period = Period()
-            whole_depth = samples.pop(b"", b"")
+            whole_depth, oldest = samples.pop(b"", b""), samples.pop(OLDEST, b"")
             if org is None:
                 period.whole = minute_of(counters)
                 _set_depth(period.whole, whole_depth)
+                period.whole.oldest = whole_number(oldest) if oldest else None
                 period.parts[By.TASK] = tasks_of(counters)
                 period.parts[By.ERROR] = _groups(errors)
             found.append(period)

@@ -81,6 +81,8 @@ SUFFIXES: dict[str, str] = {
     "lastends": "lastends",
     "workers": "workers",
     "worker": "w:",
+    # what an operator asked a consumer to do
+    "order": "wo:",
     # Huey's own key-value store: locks, rate limits, chords
     "value": "kv:",
     "counter": "n:",

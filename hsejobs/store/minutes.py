@@ -31,7 +31,8 @@ class Minute:
     organization's quota refused. ``run_us`` and ``wait_us`` are sums in us.
 
     ``sampled`` are the waiting, active and delayed jobs at the last sample, ``peak`` the most of each;
-    None without a sample.
+    None without a sample. ``oldest``: the longest that a job had waited at a sample, in ms, 0 if none waited;
+    None without one, or of a part of the queue, for which it is not sampled.
     """
 
     added: int = 0
@@ -49,6 +50,7 @@ class Minute:
     wait: dict[int, int] = field(default_factory=dict)
     sampled: Depth | None = None
     peak: Depth | None = None
+    oldest: int | None = None
 
     @property
     def ended(self) -> int:
@@ -92,6 +94,8 @@ class Minute:
             self.sampled = other.sampled
         if other.peak is not None:
             self.peak = other.peak if self.peak is None else _most(self.peak, other.peak)
+        if other.oldest is not None:
+            self.oldest = max(self.oldest or 0, other.oldest)
         return self
 
 

@@ -51,6 +51,8 @@ _PLACES = {by: place for place, by in enumerate(By)}
 _RUN_US = 1 + COUNTERS.index("run_us")
 #: Of one name: its number and its counters; its histograms and samples.
 Row = list[Any]
+#: The lengths of a row's rest that end with the oldest wait.
+_WITH_OLDEST = (6, 9)
 
 
 @dataclass(slots=True)
@@ -218,6 +220,9 @@ def _rest(minute: Minute, width: int) -> Row:
         rest += minute.sampled
         if minute.peak is not None and minute.peak != minute.sampled:
             rest += minute.peak
+        if minute.oldest is not None:
+            # Whole seconds, none of which is lost: 0 means that nothing waited.
+            rest.append(-(-minute.oldest // 1000))
     while rest and rest[-1] == []:
         rest.pop()
     return rest
@@ -236,6 +241,9 @@ def _minute(row: Row, width: int, rest: Row | None) -> Minute:
             minute.sampled = minute.peak = (rest[2], rest[3], rest[4])
             if len(rest) > 7:
                 minute.peak = (rest[5], rest[6], rest[7])
+            # Three or six numbers are the samples; records of earlier releases end there.
+            if len(rest) in _WITH_OLDEST:
+                minute.oldest = rest[-1] * 1000
     return minute
 
 

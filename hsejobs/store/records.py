@@ -61,6 +61,13 @@ def _text(value: bytes | None) -> str | None:
     return value.decode("utf-8", "replace") if value else None
 
 
+def _request(signature: bytes | None) -> str | None:
+    """The id of the request that caused the job: the second word of the field ``sg``."""
+    # Of a job that no request has added, that word is empty before a traceparent.
+    words = (signature or b"").split(b" ", 2)
+    return _text(words[1]) if len(words) > 1 else None
+
+
 def _number(value: bytes | None) -> int | None:
     return None if value is None else whole_number(value)
 
@@ -111,5 +118,6 @@ def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
         postponed=_postponed(_text(get(b"wy")), _number(get(b"ra"))) if delayed else None,
         parent=Relative.parse(family[0]) if family[0] else None,
         root=Relative.parse(family[-1]) if family[0] else None,
+        request_id=_request(get(b"sg")),
         version=_text(get(b"v")) or "",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hsejobs.model import (
     ERRORS_KEPT,
@@ -53,6 +53,15 @@ class Swept:
     cancelled: list[tuple[str, str]]
     #: Jobs that were ended from outside and have not been reported to their chords.
     ended: list[str]
+
+
+class Beat(NamedTuple):
+    """The reply to a heartbeat. ``described``: the queue's description is the one that the consumer knows;
+    ``order``: what an operator asked it to do, '' for nothing.
+    """
+
+    described: bool
+    order: str
 
 
 class WorkerStore:
@@ -338,15 +347,16 @@ class WorkerStore:
         release: str = "",
         described: str = "",
         hold: bool = False,
-    ) -> bool:
+    ) -> Beat:
         """Writes a consumer's heartbeat; an empty record removes it.
 
         ``release`` is the one that it runs, and ``described`` the SHA-1 of the queue's description as
-        it knows it. False when the description has changed, or is missing: Redis has lost its data.
+        it knows it: it may have changed, or be missing, when Redis has lost its data.
         ``hold``: until ``ttl_ms`` after the last such heartbeat, consumers of 0.1.0 claim nothing.
         """
         args = (worker, record, ttl_ms, release, described, int(hold))
-        return bool(self._run(scripts.HEARTBEAT, args))
+        described, order = self._run(scripts.HEARTBEAT, args)
+        return Beat(bool(described), order.decode("ascii", "replace"))
 
 
 def _step_args(done: Sequence[Done], *claim: Arg) -> list[Arg]:

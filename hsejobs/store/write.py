@@ -37,6 +37,8 @@ __all__ = [
 
 #: Jobs that one call removes and returns copies of: the copies are lost if the reply is.
 REMOVED_AT_ONCE = 100
+#: ms for which an order to a consumer is kept: until its next heartbeat, also after a short outage.
+ORDER_MS = 120_000
 #: Seconds that replicas have to answer when only checking whether adds would be confirmed.
 PROBE_REPLICAS = 0.5
 
@@ -249,6 +251,17 @@ class JobWriter(Sweeps):
             replies = self._run(script, queue, keys.tenant(organization_id), moment, entry, *words)
             refused += _refused(chunk, replies)
         return refused
+
+    def order(
+        self, queue: str, order: str, workers: Sequence[str], *, entry: str = ""
+    ) -> list[int]:
+        """Asks consumers to be ``quiet``, to ``wake`` or to ``restart``; they notice it at once, or with
+        their next heartbeat.
+
+        Returns for each 1 if it was asked, 0 if it is not alive, -1 if its release takes no orders.
+        """
+        reply: list[int] = self._run(scripts.ORDER, queue, order, ORDER_MS, entry, *workers)
+        return reply
 
     def cancel_many(
         self,

@@ -126,7 +126,7 @@ class _Filler:
         payment.finished = payment.errors[-1]["failedAt"] = self.now - 10
         for job in (first, welcome, sync, export, payment):
             self.records.write(job)
-        self.jobs |= {"request": first.id, "payment": payment.id}
+        self.jobs |= {"request": common["request"], "payment": payment.id}
 
     def _ran(self, job: DemoJob, wait: int, run: int) -> None:
         """A job that waited and ran for that many ms, and has an id before it is written."""
@@ -292,6 +292,7 @@ class _Filler:
             "release": RELEASE,
             "format": FORMAT,
             "tasks": [task.name for task in info.tasks],
+            "state": "running",
             "hung": 0,
             "slots": slots + [None] * (info.concurrency - len(slots)),
         }

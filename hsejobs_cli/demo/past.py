@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hsejobs.error_groups import normalized
 from hsejobs.store import keys
+from hsejobs.store.history import OLDEST
 from hsejobs.store.minutes import BUCKETS_PER_OCTAVE, COUNTERS, Minute
 from hsejobs.store.periods import NAMES_TTL, RETENTION, By, Names, Period, book_of, pack, total
 from hsejobs_cli.demo.pipe import Pipe
@@ -104,6 +105,17 @@ def period_of(beat: Beat, tasks: Mapping[str, float], rng: random.Random) -> Per
     return period
 
 
+def oldest_of(beats: Sequence[Beat]) -> int:
+    """The ms for which the oldest of the jobs that wait in the last minute has waited: as many came since."""
+    left, ms = float(beats[-1].depth), 0.0
+    for beat in reversed(beats):
+        if left <= 0:
+            break
+        part = min(1.0, left / beat.added) if beat.added else 1.0
+        ms, left = ms + part * 60_000, left - beat.added
+    return int(ms)
+
+
 class Past:
     """The history of one queue. ``now``: the current minute, of which ``passed`` (0 to 1) is over."""
 
@@ -117,13 +129,18 @@ class Past:
     def write(self, beats: Iterable[Beat], tasks: Mapping[str, float], rng: random.Random) -> None:
         """Writes the minutes of a queue, the oldest first."""
         periods: dict[int, Period] = {}
+        known: list[Beat] = []
         for beat in beats:
             at = self.now - beat.ago
+            known.append(beat)
             if beat.ago:
                 periods[at] = period_of(beat, tasks, rng)
+                periods[at].whole.oldest = oldest_of(known)
                 self._counters(at, periods[at])
             else:
                 self._current(beat, tasks, rng)
+                key = self._key("sample", self.now)
+                self.pipe.add("HSET", key, OLDEST, oldest_of(known))
         for step in RETENTION:
             last = self.now - self.now % step
             first = self.now - SPAN

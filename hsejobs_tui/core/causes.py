@@ -67,14 +67,22 @@ class Causes:
 
 
 def slots(workers: Sequence[Mapping[str, object]]) -> tuple[int, int]:
-    """How many slots of living consumers are busy, and how many there are."""
+    """How many slots of living consumers are busy, and how many there are: of quiet ones, those only."""
     busy = every = 0
     for one in workers:
         if int(str(one.get("heartbeatAge", 0))) <= DEAD:
             found = one.get("slots")
-            busy += sum(slot is not None for slot in found) if isinstance(found, list) else 0
-            every += int(str(one.get("concurrency", 0)))
+            taken = sum(slot is not None for slot in found) if isinstance(found, list) else 0
+            awake = one.get("state", "running") == "running"
+            busy += taken
+            every += int(str(one.get("concurrency", 0))) if awake else taken
     return min(busy, every), every
+
+
+def asleep(workers: Sequence[Mapping[str, object]]) -> bool:
+    """Whether a queue has living consumers, and none of them claims jobs."""
+    alive = [one for one in workers if int(str(one.get("heartbeatAge", 0))) <= DEAD]
+    return bool(alive) and all(one.get("state", "running") != "running" for one in alive)
 
 
 def read_causes(

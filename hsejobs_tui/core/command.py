@@ -18,6 +18,7 @@ LISTS = (
     "alerts",
     "events",
     "tenants",
+    "matches",
 )
 #: Screens that can be closed.
 BELOW = (
@@ -31,6 +32,7 @@ BELOW = (
     "events",
     "tenants",
     "schedules",
+    "matches",
 )
 
 

@@ -46,25 +46,32 @@ def ran(job: JobRecord, now: int) -> int | None:
     return None
 
 
-def cause(stats: QueueStats | None, workers: int | None) -> str:
-    """Why no job of the queue starts; '' if jobs start. ``workers`` None: not known."""
+def cause(stats: QueueStats | None, workers: int | None, *, quiet: bool = False) -> str:
+    """Why no job of the queue starts; '' if jobs start. ``workers`` None: not known.
+
+    ``quiet``: all of them are.
+    """
     if stats is None:
         return ""
     if stats.is_paused:
         return "the queue is paused: P resumes it"
     if workers == 0:
         return "no worker is alive: start one"
+    if quiet:
+        return "all its workers are quiet: Q wakes them on the workers screen"
     return ""
 
 
-def nothing(stats: QueueStats | None, state: State | None, workers: int | None) -> str:
+def nothing(
+    stats: QueueStats | None, state: State | None, workers: int | None, *, quiet: bool = False
+) -> str:
     """What an empty list says: that there are none, why, and what to do. ``state`` None: of all."""
     if state is None:
         return "The queue has no jobs: n adds one."
     text = EMPTY
     if stats is not None and state is State.ACTIVE and stats.waiting:
         text += f" {jobs_wait(stats.waiting)}"
-        stuck = cause(stats, workers)
+        stuck = cause(stats, workers, quiet=quiet)
         return f"{text}: {stuck}." if stuck else f"{text}."
     return f"{text} {_NONE[state]}"
 

@@ -11,7 +11,7 @@ from hsejobs.store.read import WINDOW, QueueStats
 from hsejobs.store.read_live import Snapshot
 from hsejobs_tui.core import past as pasts
 from hsejobs_tui.core.alerts import Alert, worst
-from hsejobs_tui.core.causes import Causes, slots
+from hsejobs_tui.core.causes import Causes, asleep, slots
 from hsejobs_tui.core.charts import Line, Scale, Value, bar, highest, percent, spark, trend
 from hsejobs_tui.core.depth import Depths
 from hsejobs_tui.core.past import Past
@@ -40,6 +40,8 @@ class QueueView:
     level: str
     #: Busy and all slots of its consumers; None in a session of one organization.
     slots: tuple[int, int] | None = None
+    #: Whether its consumers are quiet, all of them.
+    asleep: bool = False
     held: str = ""
     paused: str = ""
     depth: list[Value] = field(default_factory=list)
@@ -92,6 +94,7 @@ def queue_views(
             level = "paused" if stats.is_paused else "held" if held else calm
         view = QueueView(row, stats, level)
         if whole:
+            view.asleep = asleep(seen.workers.get(stats.name, ()))
             view.slots = slots(seen.workers.get(stats.name, ())) if stats.consumers else (0, 0)
         view.held, view.paused = held, paused
         if live:
@@ -175,7 +178,7 @@ def figures(
     rates: tuple[list[Value], list[Value]] = ([], [])
     if past is not None:
         failing = past.series(pasts.failing, now=now)
-        waits = past.series(pasts.longest_wait)
+        waits = past.series(pasts.oldest)
         rates = past.series(pasts.rate_in, now=now), past.series(pasts.rate_out, now=now)
     depth = added(one.depth for one in views)
     oldest = max((one.row.oldest or 0 for one in views), default=0)

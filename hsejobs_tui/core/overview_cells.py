@@ -187,6 +187,8 @@ def _slots(one: QueueView, layout: Layout) -> Line:
         return [(short(one.row.active), "run" if one.row.active else "dim")]
     busy, every = one.slots
     if not every:
+        if one.asleep:
+            return [("quiet", "bold warn" if one.row.waiting else "dim")]
         alarm = one.row.waiting and not one.row.workers
         return [("none", "alarm" if alarm else "dim")]
     text = f"{busy}/{every}"

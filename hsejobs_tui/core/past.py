@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from hsejobs.model import iso_time
 from hsejobs.store.marks import Mark
-from hsejobs.store.minutes import Minute, bucket_end_ms, percentile
+from hsejobs.store.minutes import Minute, percentile
 from hsejobs_tui.core.charts import Value
 from hsejobs_tui.core.source import LiveSource
 from hsejobs_tui.core.time_window import TimeWindow
@@ -42,11 +42,9 @@ def failing(minute: Minute, _: float) -> Value:
     return 0 if _recorded(minute) else None
 
 
-def longest_wait(minute: Minute, _: float) -> Value:
-    """The longest wait of the jobs that began, in ms."""
-    if minute.wait:
-        return bucket_end_ms(max(minute.wait))
-    return 0 if minute.sampled is not None and not minute.sampled[0] else None
+def oldest(minute: Minute, _: float) -> Value:
+    """The longest that a waiting job had waited at a sample, in ms."""
+    return minute.oldest
 
 
 def wait_p95(minute: Minute, _: float) -> Value:
@@ -108,7 +106,7 @@ class Past:
         known = [value for one in every if (value := measure(one, minutes)) is not None]
         if not known:
             return None
-        return max(known) if measure is longest_wait else sum(known)
+        return max(known) if measure is oldest else sum(known)
 
     def total(self, queue: str | None = None) -> Minute:
         """The counters of the whole window: of a queue, or of all together."""

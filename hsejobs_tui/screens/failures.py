@@ -253,6 +253,23 @@ class Failures(View):
         elif group is not None:
             self.session.show_message("no job has failed permanently with this error yet")
 
+    async def do_request(self) -> None:
+        """Lists what the request of the latest job of the group caused."""
+        from hsejobs_tui.flows.requests import show_request
+
+        group = self.group
+        if group is None or not group.sample:
+            self.do_open()
+            return
+        try:
+            job, _ = await self.session.read(
+                self.session.source.job, group.queue, group.sample, tail=1
+            )
+        except JobsError as error:
+            self.session.show_message(error)
+            return
+        show_request(self.session, job)
+
     async def _act(self, name: str) -> None:
         group = self.group
         if group is None:

@@ -20,11 +20,20 @@ from hsejobs_tui.core.source import HITS_KEPT, Hits
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.core.view import STATES
 from hsejobs_tui.screens.one_queue import OneQueue
-from hsejobs_tui.session.places import InsightPlace
+from hsejobs_tui.session.places import InsightPlace, MatchPlace
 from hsejobs_tui.widgets.rows import Row
 
 #: The text of an empty list of a search.
 NOTHING = "No matches in this state."
+
+
+def of_request(text: str) -> bool:
+    """Whether a search asks for one request and nothing else."""
+    try:
+        wanted = filters.parse(text)
+    except InvalidOption:
+        return False
+    return len(wanted.terms) == 1 and wanted.request_id is not None
 
 
 class Finding(OneQueue):
@@ -77,8 +86,15 @@ class Finding(OneQueue):
         line.focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Starts the search, or shows what is wrong with the line."""
-        self.find(event.value)
+        """Starts the search, or shows what is wrong with the line.
+
+        A request alone is searched in all queues: what it caused is rarely in one.
+        """
+        if of_request(event.value):
+            self.do_back()
+            self.session.open(MatchPlace(event.value.strip()))
+        else:
+            self.find(event.value)
 
     def find(self, text: str) -> None:
         """Starts a search; for an invalid filter shows what is wrong, and its text to correct it."""

@@ -311,6 +311,11 @@ class JobView(View):
 
         copy_link(self.session, self.app.copy_to_clipboard, self.queue, self.job_id)
 
+    def do_request(self) -> None:
+        from hsejobs_tui.flows.requests import show_request
+
+        show_request(self.session, self.job)
+
     async def do_hold(self) -> None:
         from hsejobs_tui.flows.holding import hold
 

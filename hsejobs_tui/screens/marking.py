@@ -36,6 +36,11 @@ class Marking(Finding):
         """The job under the cursor."""
         return self._jobs.get(self.rows.key or "")
 
+    def do_request(self) -> None:
+        from hsejobs_tui.flows.requests import show_request
+
+        show_request(self.session, self.job)
+
     def do_select(self) -> None:
         """Selects or deselects the job and moves to the next."""
         rows = self.rows

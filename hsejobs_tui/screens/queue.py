@@ -13,6 +13,7 @@ from hsejobs.control import why
 from hsejobs.errors import JobsError
 from hsejobs.model import FINISHED, JobRecord, State
 from hsejobs_tui.core import all_states
+from hsejobs_tui.core.causes import asleep
 from hsejobs_tui.core.joblist import EMPTY, cause, figures, nothing, titled, what
 from hsejobs_tui.core.text import one_line, safe
 from hsejobs_tui.core.view import AHEAD, LOOK, STATES, kind, remark, when
@@ -196,8 +197,15 @@ class QueueView(Shares):
         known = None if seen is None or self.session.confined else seen.workers.get(self.queue)
         return None if known is None else len(known)
 
+    @property
+    def _quiet(self) -> bool:
+        """Whether no consumer of the queue claims jobs, because all are quiet."""
+        seen = self.session.snapshot
+        return seen is not None and asleep(seen.workers.get(self.queue, ()))
+
     def nothing(self) -> str:
-        return nothing(self.session.stats(self.queue), self.state, self._alive)
+        stats = self.session.stats(self.queue)
+        return nothing(stats, self.state, self._alive, quiet=self._quiet)
 
     def row_of(self, job: JobRecord, now: int) -> Row:
         """The row of a job, one cell per column."""
@@ -228,7 +236,7 @@ class QueueView(Shares):
     async def poll(self) -> None:
         """Reads the rows around the visible ones, the position of the cursor's job, and that job."""
         self.read_past_soon()
-        self._stuck = cause(self.session.stats(self.queue), self._alive)
+        self._stuck = cause(self.session.stats(self.queue), self._alive, quiet=self._quiet)
         if self.query_text:
             await self.poll_hits()
         else:

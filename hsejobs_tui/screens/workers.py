@@ -76,7 +76,7 @@ class Workers(View):
 
     def head(self) -> Text:
         """How many workers, slots and stalled jobs there are, and the oldest job."""
-        every = [one for found in self._workers().values() for one in found]
+        every = self._every()
         slots = sum(one.get("concurrency", 0) for one in every)
         busy = sum(1 for one in every for slot in one.get("slots", []) if slot)
         text = Text(f"{counted(len(every), 'worker')}, {busy} of {counted(slots, 'slot')} busy")
@@ -161,6 +161,30 @@ class Workers(View):
             text.append(f": {job.progress:.0f} % {one_line(job.progress_message or '', 200)}")
         return text.append("; K cancels it", "dim") if self.session.has("cancel") else text
 
+    @property
+    def worker(self) -> Mapping[str, Any] | None:
+        """The consumer under the cursor, or that of the running job."""
+        if not self.consumers.has_focus:
+            return self.chosen.worker if self.chosen else None
+        return next((one for one in self._every() if one.get("id") == self.rows.key), None)
+
+    def _every(self) -> list[dict[str, Any]]:
+        return [one for found in self._workers().values() for one in found]
+
+    async def do_quiet(self) -> None:
+        """Makes the consumer or its host quiet, or wakes it."""
+        from hsejobs_tui.flows.consumer_acts import quiet
+
+        if (worker := self.worker) is not None:
+            await quiet(self.session, worker, self._every())
+
+    async def do_restart(self) -> None:
+        """Restarts the consumer or its host."""
+        from hsejobs_tui.flows.consumer_acts import restart
+
+        if (worker := self.worker) is not None:
+            await restart(self.session, worker, self._every())
+
     async def do_cancel(self) -> None:
         """Cancels the running job under the cursor."""
         one = self.chosen
@@ -233,6 +257,9 @@ def _consumer(one: Mapping[str, Any], now: int) -> Row:
     seen = Text(f"{duration(age)} ago")
     if age > running.SILENT_MS:
         seen = Text(f"silent {duration(age)}: dead or frozen", "bold fail")
+    elif (state := one.get("state", "running")) != "running":
+        seen = Text(f"{state}, {busy} running" if busy else str(state), "bold warn")
+        seen.append(f", {duration(age)} ago", "not bold")
     if one.get("hung"):
         seen.append(f", {counted(one['hung'], 'thread')} hung", "bold fail")
     full = busy and busy >= one.get("concurrency", 0)

@@ -14,7 +14,14 @@ from hsejobs.control.moments import parse_moment
 from hsejobs.errors import InvalidInput, InvalidOption
 from hsejobs.model import QUEUE_NAME, State, check_job_id, iso_time
 from hsejobs_tui.core.time_window import LENGTHS, TimeWindow
-from hsejobs_tui.session.places import InsightPlace, JobPlace, ListPlace, Place, QueuePlace
+from hsejobs_tui.session.places import (
+    InsightPlace,
+    JobPlace,
+    ListPlace,
+    MatchPlace,
+    Place,
+    QueuePlace,
+)
 
 #: The address of the first screen; all others begin with it.
 ROOT: Final = "/api/jobs/dashboard"
@@ -34,8 +41,8 @@ SCREENS: Final = (
 OTHERS: Final = ("overview", "queues", "plain", "login", "logout", "static", "view", "ws")
 #: The names in a query. ``organizationId`` limits an operator's view: the page has it, not the place.
 NAMES: Final = ("state", "where", "queue", "by", "part", "from", "to", "organizationId")
-#: Of these, what belongs to the address of a queue, and to that of Insight.
-OF_QUEUE, OF_INSIGHT = NAMES[:2], NAMES[2:5]
+#: Of these, what belongs to the address of a queue, to that of all queues, and to that of Insight.
+OF_QUEUE, OF_ALL, OF_INSIGHT = NAMES[:2], NAMES[1:2], NAMES[2:5]
 #: What Insight is divided by.
 DIVISIONS: Final = ("queue", "task", "error", "tenant")
 #: In place of a state: the jobs of all.
@@ -70,6 +77,9 @@ def address_of(place: Place, window: TimeWindow = LIVE) -> str:
             query["state"] = place.state.value if place.state else ALL
             if place.query:
                 query["where"] = place.query
+        case MatchPlace():
+            path = "/queues"
+            query["where"] = place.query
         case InsightPlace():
             path = "/insight"
             parts = {"queue": place.queue, "by": place.division, "part": place.part}
@@ -104,18 +114,30 @@ def place_of(path: str, query: dict[str, str]) -> Place:
         place: Place = ListPlace("overview")
     elif parts == ["insight"]:
         place = _insight_place(query)
+    elif parts == ["queues"] and query.get("where"):
+        place = MatchPlace(_filter(query["where"]))
     elif len(parts) == 1 and parts[0] in SCREENS:
         place = ListPlace(parts[0])
     else:
         apart = parts[0] == "queues"
         place = _queue_place(parts[1:] if apart else parts, query, apart)
-    for kind, names, what in (
-        (QueuePlace, OF_QUEUE, "a queue"),
-        (InsightPlace, OF_INSIGHT, "insight"),
-    ):
-        if not isinstance(place, kind) and (wrong := [one for one in query if one in names]):
+    allowed = _allowed(place)
+    for names, what in ((OF_QUEUE, "a queue"), (OF_INSIGHT, "insight")):
+        if wrong := [one for one in query if one in names and one not in allowed]:
             raise InvalidOption(wrong[0], f"belongs to the address of {what}; remove it")
     return place
+
+
+def _allowed(place: Place) -> tuple[str, ...]:
+    """The names in a query that belong to this place alone."""
+    match place:
+        case QueuePlace():
+            return OF_QUEUE
+        case MatchPlace():
+            return OF_ALL
+        case InsightPlace():
+            return OF_INSIGHT
+    return ()
 
 
 def _insight_place(query: dict[str, str]) -> InsightPlace:

@@ -36,6 +36,13 @@ class JobPlace:
 
 
 @dataclass(frozen=True, slots=True)
+class MatchPlace:
+    """The jobs of all queues that match a filter."""
+
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
 class InsightPlace:
     """What happened in a queue (None: in all), or in one part of it.
 
@@ -47,4 +54,4 @@ class InsightPlace:
     part: str | None = None
 
 
-Place = ListPlace | QueuePlace | JobPlace | InsightPlace
+Place = ListPlace | QueuePlace | JobPlace | MatchPlace | InsightPlace

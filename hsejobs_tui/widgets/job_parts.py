@@ -63,6 +63,7 @@ def facts(job: JobRecord, now: int, workers: Workers = ()) -> list[tuple[str, st
         ("stalls", job.stalls or None),
         ("parent", _relative(job.parent, job)),
         ("root", _relative(job.root, job) if job.root != job.parent else None),
+        ("request", job.request_id),
         ("added", clock(job.created_at)),
         ("due", clock(job.run_at) if job.run_at else None),
         ("ended", clock(job.finished_at) if job.finished_at else None),

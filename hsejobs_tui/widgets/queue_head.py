@@ -21,6 +21,8 @@ KEYS: dict[Kind, tuple[str, str, float]] = {
 }
 #: Cells of the smallest and the largest sparkline.
 LEAST, MOST = 4, 32
+#: The figures by how much their past matters, the least first.
+ORDER = ("in", "out", "oldest", "failed", "wait")
 #: Width in cells below which not every figure has its past.
 NARROW = 110
 
@@ -42,32 +44,38 @@ def strip(
 ) -> Text:
     """One line of at most ``width`` cells; without a past, only the figures of now."""
     figures = _figures(stats, past)
-    oldest = stats.oldest_waiting if stats else None
     if width < NARROW:
         # The figures themselves, and the past of what matters most.
         figures = [
             replace(one, after="", past=() if one.name in ("in", "out") else one.past)
             for one in figures
         ]
-    fixed = len(window) + 6
-    for one in figures:
-        fixed += len(f"{one.name} {one.value}  ") + (len(one.after) + 1 if one.after else 0)
     drawn = [one for one in figures if charts.highest(one.past) > 0]
-    scales = sum(len(one.scale(charts.highest(one.past))) + 2 for one in drawn)
-    tail = len(f"oldest {duration(oldest)}") if oldest is not None else 0
-    cells = (width - fixed - scales - tail) // max(1, len(drawn))
+    cells = _cells(figures, drawn, width - len(window) - 4)
+    while cells < LEAST and drawn:
+        # What matters least gives way.
+        drawn.remove(min(drawn, key=lambda one: ORDER.index(one.name)))
+        cells = _cells(figures, drawn, width - len(window) - 4)
     text = Text(" ").append(f"[{window}]", "bold").append("  ")
     for one in figures:
         text.append(f"{one.name} ", "dim").append(one.value, one.style or "bold")
-        if one in drawn and cells >= LEAST:
+        if one in drawn:
             line = charts.spark(one.past, min(MOST, cells), scale=one.scale, ascii_only=ascii_only)
             text.append(f" {line}", one.style.removeprefix("bold ") or "note")
         if one.after:
             text.append(f" {one.after}", one.style or "dim")
         text.append("  ")
-    if oldest is not None:
-        text.append("oldest ", "dim").append(duration(oldest), "bold warn" * (oldest > 600_000))
+    text.rstrip()
     return text
+
+
+def _cells(figures: Sequence[_Figure], drawn: Sequence[_Figure], room: int) -> int:
+    """How many cells are left for the past of each figure that is drawn."""
+    for one in figures:
+        room -= len(f"{one.name} {one.value}  ") + (len(one.after) + 1 if one.after else 0)
+    for one in drawn:
+        room -= len(one.scale(charts.highest(one.past))) + 2
+    return room // max(1, len(drawn))
 
 
 def _figures(stats: QueueStats | None, past: Past | None) -> list[_Figure]:
@@ -91,6 +99,14 @@ def _figures(stats: QueueStats | None, past: Past | None) -> list[_Figure]:
     found.append(_Figure("failed", known, failed, charts.percent, wrong, after))
     now = short(stats.waiting) if stats else "-"
     found.append(_Figure("wait", now, waiting, short))
+    waits = [one.oldest for one in minutes]
+    oldest = stats.oldest_waiting if stats else None
+    if past is not None and stats is not None and waits and past.end >= stats.now:
+        # The newest sample is what the snapshot shows.
+        waits[-1] = max(waits[-1] or 0, oldest or 0)
+    if oldest is not None or charts.highest(waits) > 0:
+        late = "bold warn" if (oldest or 0) > 600_000 else ""
+        found.append(_Figure("oldest", duration(oldest), waits, duration, late))
     return found
 
 

@@ -12,7 +12,7 @@ from hsejobs.store.write import JobWriter, NewJob
 from tests.cli.test_commands import document, run
 
 
-def add(redis_url: str, job_id: str, org: str) -> None:
+def add(redis_url: str, job_id: str, org: str, trace: str = "") -> None:
     client = RedisClient(redis_url)
     new = NewJob(
         id=job_id,
@@ -25,6 +25,7 @@ def add(redis_url: str, job_id: str, org: str) -> None:
         delay=600_000,
         organization_id=org,
         nonce="n",
+        trace=trace,
     )
     JobWriter(client, "hsejobs").add("email", new)
     client.close()
@@ -47,6 +48,18 @@ def test_filters_on_the_command_line(redis_url: str) -> None:
     wrong = run(*find, "orgg=1")
     assert wrong.returncode == 2
     assert "unknown field orgg; use id, name, error" in wrong.stderr
+
+
+def test_what_one_request_caused(redis_url: str) -> None:
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    for name, trace in (("a", f"req-7 {parent}"), ("b", "req-7"), ("c", f" {parent}"), ("d", "")):
+        add(redis_url, name, "org-7", trace)
+    listed = document("jobs", "email", "--where", "request=req-7")["jobs"]
+    assert {one["id"]: one["requestId"] for one in listed} == {"a": "req-7", "b": "req-7"}
+    rest = document("jobs", "email", "--where", "request!=req-7")["jobs"]
+    assert {one["id"]: one["requestId"] for one in rest} == {"c": None, "d": None}
+    wrong = run("jobs", "email", "--where", "request=")
+    assert (wrong.returncode, "without a value" in wrong.stderr) == (2, True)
 
 
 def test_acts_by_filter(redis_url: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import huey_config
-from hsejobs.control import schedules, sharing, views, why
+from hsejobs.control import consumers, schedules, sharing, views, why
 from hsejobs.control.actors import Actor
 from hsejobs.control.acts import Acts
 from hsejobs.control.audit import FileLog
@@ -50,6 +50,7 @@ from tests.conformance.steps import (
     Undo,
     Who,
     Whole,
+    Workers,
 )
 from tests.conformance.world import PREFIX
 
@@ -164,6 +165,8 @@ def act(acts: Acts, step: Step) -> Any:
             return {"removed": last(swept).done}
         case Circuit():
             acts.circuit(step.name, step.act)
+        case Workers():
+            consumers.order(acts, step.act, [(step.queue, step.id)])
         case SetTenant():
             sharing.set_tenant(acts, step.queue, step.org, weight=step.weight)
         case Undo():
@@ -355,6 +358,8 @@ class Cli(Door):
                 return [step.act, step.queue, "--yes", "--json", *force]
             case Circuit():
                 return ["circuits", step.act, step.name]
+            case Workers():
+                return ["workers", step.act, step.id]
             case SetTenant():
                 weight = str(step.weight)
                 return ["tenants", "set", step.org, "--queue", step.queue, "--weight", weight]

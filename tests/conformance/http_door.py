@@ -25,6 +25,7 @@ from tests.conformance.steps import (
     Step,
     Who,
     Whole,
+    Workers,
 )
 from tests.conformance.world import JWT_SECRET
 
@@ -113,6 +114,9 @@ class Http(Door):
                 return call("POST", f"{step.queue}/clean", who, body)
             case Whole("pause" | "resume"):
                 call("POST", f"{step.queue}/{step.act}", who)
+                return None
+            case Workers():
+                call("POST", f"workers/{step.act}", who, {"ids": [step.id]})
                 return None
             case SetTenant():
                 path = f"{step.queue}/tenants/{step.org}"

@@ -98,6 +98,15 @@ class Circuit:
 
 
 @dataclass(frozen=True)
+class Workers:
+    """Makes a consumer quiet, wakes or restarts it. ``act``: its last word."""
+
+    act: str
+    queue: str
+    id: str
+
+
+@dataclass(frozen=True)
 class Run:
     """Runs a schedule now."""
 
@@ -164,6 +173,7 @@ Act = (
     | Clean
     | Whole
     | Circuit
+    | Workers
     | Run
     | SetTenant
     | Supersede

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from hsejobs import codec
 from hsejobs.control.act_table import ACTS
 from hsejobs.model import ROLES, State
 from hsejobs.store import keys
+from hsejobs.store.work import WorkerStore
 from hsejobs_tui.core.commands import COMMANDS
 from tests.conformance.doors import Cli, Dashboard, Door
 from tests.conformance.steps import (
@@ -29,6 +31,7 @@ from tests.conformance.steps import (
     Undo,
     Who,
     Whole,
+    Workers,
 )
 from tests.conformance.test_doors import House, doors, house
 from tests.conformance.world import PREFIX, Job
@@ -64,6 +67,26 @@ def _circuit(house: House, state: str) -> None:
     for act in {"open": ("open",), "closed": ("open", "close")}.get(state, ()):
         house.doors["python"].ask(Circuit(act, CIRCUIT), Who())
     house.world.forget_audit()
+
+
+def _consumer(house: House, state: str) -> None:
+    record = {
+        "id": "w-1",
+        "queue": QUEUE,
+        "host": "h",
+        "pid": 1,
+        "workers": "threads",
+        "concurrency": 1,
+        "slots": [],
+        "state": state,
+    }
+    work = WorkerStore(house.world.redis, PREFIX, QUEUE, patience=2)
+    work.heartbeat("w-1", codec.dumps(record), 60_000)
+
+
+def _workers(act: str) -> Cells:
+    step = Workers(act, QUEUE, "w-1")
+    return Cells(step, ALL, ("running", "quiet"), _consumer)
 
 
 @dataclass(frozen=True)
@@ -133,6 +156,7 @@ CELLS: dict[str, Cells] = {
     "run": Cells(
         Run("hourly_cleanup"), NO_HTTP, ("none",), lambda house, state: None, queue="cleanup"
     ),
+    **{f"workers {act}": _workers(act) for act in ("quiet", "wake", "restart")},
     "circuit open": Cells(
         Circuit("open", CIRCUIT),
         NO_HTTP,
@@ -233,9 +257,15 @@ def test_a_command_asks_before_what_destroys(name: str, doors: House) -> None:
 
 def test_the_tui_offers_what_the_acts_allow() -> None:
     by_id = {one.id: one for one in COMMANDS}
-    named = {"run": "run_now", "circuit open": "circuit_open", "circuit close": "circuit_close"}
+    named = {
+        "run": "run_now",
+        "circuit open": "circuit_open",
+        "circuit close": "circuit_close",
+        "workers quiet": "quiet",
+        "workers restart": "restart",
+    }
     screens = {name for name, cells in CELLS.items() if "tui" in cells.doors} | {"clean"}
-    for name in screens - {"resume", "undo", "enqueue"}:
+    for name in screens - {"resume", "workers wake", "undo", "enqueue"}:
         command = by_id[named.get(name, name)]
         assert (command.writes, command.whole) == (True, ACTS[name].whole), name
         assert command.member == (ACTS[name].role == "member"), name

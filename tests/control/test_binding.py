@@ -28,6 +28,7 @@ from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 from hsejobs.store.verify import RecordVerifier
 from hsejobs.store.work import WorkerStore
 from hsejobs.store.write import JobWriter, NewJob, Seen
+from tests.control.ordering import ORDERINGS
 from tests.control.superseding import supersede
 from tests.support.waiting import tick
 
@@ -370,6 +371,7 @@ BINDINGS: dict[str, tuple[Callable[[Stage], None], ...]] = {
     "pause": (pause,),
     "resume": (resume,),
     "run": (run,),
+    **ORDERINGS,
     "circuit open": (lambda stage: circuit(stage, "open"),),
     "circuit close": (lambda stage: circuit(stage, "close"),),
     "remove file": (remove_file,),

@@ -30,6 +30,7 @@ JOB = JobRecord(
     created_at=NOW - 5 * HOUR,
     finished_at=NOW - HOUR // 2,
     stalls=1,
+    request_id="req-7F+a=b",
     code="timeout",
     errors=({"error": "Timeout: read\nof 30 s"},),
     data={
@@ -65,6 +66,8 @@ def found(text: str, **other: Any) -> bool:
         "since=2027-01-15T07:29:59Z until=2027-01-15T07:30:00.001+00:00",
         "since=2027-01-15 until=90s",
         "org!=org-70 org!~eu",
+        "request=req-7F+a=b request~REQ-7f request!=req-7 request!~x",
+        '"req-7f+a=b"',
     ],
 )
 def test_what_matches(text: str) -> None:
@@ -78,6 +81,10 @@ def test_what_matches(text: str) -> None:
         "org=org",
         "org=ORG-7",
         "org!=org-7",
+        "request=req-7f+a=b",
+        "request=req-7F",
+        "request~req-8",
+        "req-7f",
         "id=a",
         "name=email",
         "error=timeout",

@@ -103,6 +103,7 @@ class Host:
     forking: bool = False
     started_at: int = 0
     hung: int = 0
+    order: str = ""
     stop_flag: Any = field(default_factory=ForkSafeFlag)
 
     def __post_init__(self) -> None:
@@ -114,6 +115,9 @@ class Host:
         return [self.slot]
 
     def wake_maintenance(self) -> None: ...
+
+    def obey(self, order: str) -> bool:
+        return False
 
     def supervise(self) -> None: ...
 

@@ -104,11 +104,13 @@ def test_operations_keep_their_names(document: dict[str, Any]) -> None:
         "promote",
         "promote_matching",
         "queue_events",
+        "quiet_workers",
         "read_history",
         "ready",
         "remove",
         "remove_artifact",
         "remove_matching",
+        "restart_workers",
         "resume",
         "retry",
         "retry_matching",
@@ -116,6 +118,7 @@ def test_operations_keep_their_names(document: dict[str, Any]) -> None:
         "set_tenant",
         "show_dashboard",
         "stats",
+        "wake_workers",
         "workers",
     ]
 

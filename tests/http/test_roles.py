@@ -229,14 +229,16 @@ def test_clean_is_limited_to_the_own_organization(role: str, jobs: Jobs) -> None
 
 @pytest.mark.parametrize("role", ROLES)
 def test_routes_for_operators_only(role: str, jobs: Jobs) -> None:
-    assert len(OPERATORS) == 8
+    assert len(OPERATORS) == 11
     for method, path in OPERATORS:
         url = path.removeprefix("/api/jobs").format(queue="email", organization_id="org-1")
         body: dict[str, Any] = {"json": {"weight": 2}} if method == "PUT" else {}
         if url == "/marks":
             body = {"json": {"text": "deploy 4f1c"}}
-        done = jobs.shim.ask(method, url, role, **body)
         success = 201 if url == "/marks" else 200
+        if url.startswith("/workers/"):
+            body, success = {"json": {"host": "nowhere"}}, 404
+        done = jobs.shim.ask(method, url, role, **body)
         assert done.status_code == (success if role == "operator" else 403), (path, done.text)
         if role != "operator":
             assert jobs.shim.ask("GET", "/stats").json()["email"]["isPaused"] is False

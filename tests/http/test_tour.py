@@ -27,6 +27,7 @@ STEPS = re.findall(r"```bash\n(.*?)```\n(?:```json\n(.*?)```)?", TOUR, re.DOTALL
 #: Fields whose values differ each time.
 CHANGING = (
     ".jobId",
+    ".requestId",
     ".createdAt",
     ".processedAt",
     ".finishedAt",

@@ -23,6 +23,18 @@ def lines(log: Path, job_id: str) -> dict[str, dict[str, Any]]:
     return {one["event"]: one for one in found if one.get("jobId") == job_id}
 
 
+def matching(shim: Shim, where: str) -> list[dict[str, Any]]:
+    """Returns the jobs of all pages."""
+    query: dict[str, str] = {"where": where}
+    found = []
+    while True:
+        page = shim.ask("GET", "/email/jobs", params=query).json()
+        found += page["jobs"]
+        if page["next"] is None:
+            return found
+        query["cursor"] = page["next"]
+
+
 def test_request_id_and_trace_reach_all_log_lines(
     shim: Shim, tmp_path: Path, redis_client: redis.Redis
 ) -> None:
@@ -66,4 +78,11 @@ def test_request_id_and_trace_reach_all_log_lines(
     first = next(one for one in sent if one["event"] == "request")
     assert (first["method"], first["path"], first["status"]) == ("POST", "/api/jobs/email", 202)
     assert (first["organizationId"], first["userId"]) == ("org-1", "ann")
+    # Everything that the request caused, and nothing else; not by a part of its id.
+    found = matching(shim, "request=req-7")
+    assert {one["id"] for one in found} == {traced, failing}
+    assert {one["requestId"] for one in found} == {"req-7"}
+    assert matching(shim, "request=req-") == []
+    wrong = shim.ask("GET", "/email/jobs", params={"where": "request="})
+    assert (wrong.status_code, "without a value" in wrong.text) == (422, True)
     assert redis_client.hget(f"hsejobs:{{email}}:j:{traced}", "sg") == f" req-7 {PARENT}".encode()

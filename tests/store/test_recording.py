@@ -10,9 +10,9 @@ import redis
 
 from hsejobs.model import State
 from hsejobs.store import keys, totals
-from hsejobs.store.history import QueueHistory, Range
+from hsejobs.store.history import OLDEST, QueueHistory, Range
 from hsejobs.store.minutes import minute_of, pairs
-from hsejobs.store.periods import RETENTION, By, Names, Period, unpack
+from hsejobs.store.periods import RETENTION, By, Names, Period, minute_of_row, unpack
 from hsejobs.store.recording import Recorder
 from hsejobs.store.tenants import Tenants
 from tests.store.test_acts import Store
@@ -198,6 +198,52 @@ def test_a_recorder_that_was_away_for_hours_goes_on(
     late = recorded(redis_client, 10, ten - ten % 10)
     assert late is not None
     assert late.whole.added == 1
+
+
+def test_the_oldest_wait_is_sampled_and_periods_keep_the_longest(
+    store: Store, recorder: Recorder, redis_client: redis.Redis
+) -> None:
+    clock = Clock(store, redis_client, minutes=150)
+    clock.start += -clock.start % 10
+    clock.now = clock.start
+    redis_client.hset(BASE + "history", "m", clock.now - 1)
+    for number in range(10):
+        if number in (3, 5):
+            store.add(f"j{number}", priority=number)
+            ago = 90_500 if number == 3 else 4_000
+            redis_client.hset(f"{BASE}j:j{number}", "ws", redis_ms(store.redis) - ago)
+        if number == 8:
+            store.writer.remove("q", "j3")
+        recorder.sample(clock.now)
+        if number == 9:
+            # The sample of a release that did not take it.
+            assert redis_client.hdel(f"{BASE}ms:{clock.now}", OLDEST) == 1
+        clock.end_minute()
+    raw = QueueHistory(store.redis, "t", "q").read(Range(clock.start, clock.now, 1))
+    recorder._step(clock.start - 1, clock.now - 1)
+    wanted = Range(clock.start, clock.now, 1)
+    found = [period.whole.oldest for _, period in QueueHistory(store.redis, "t", "q").read(wanted)]
+    assert found[:3] == [0, 0, 0]
+    assert all(one is not None and 91_000 <= one <= 100_000 for one in found[3:8])
+    assert found[8] is not None
+    assert 4_000 <= found[8] <= 20_000
+    assert found[9] is None
+    # Whole seconds, rounded up.
+    exact = [period.whole.oldest for _, period in raw]
+    assert [one if one is None else -(-one // 1000) * 1000 for one in exact] == found
+    ten = recorded(redis_client, 10, clock.start)
+    assert ten is not None
+    assert ten.whole.oldest == max(one or 0 for one in found)
+    assert ten.whole.sampled == (1, 0, 0)
+    store.writer.drain("q")
+
+
+@pytest.mark.parametrize("samples", [[3, 1, 0], [3, 1, 0, 5, 1, 0]])
+def test_a_record_of_a_release_without_the_oldest_wait(samples: list[int]) -> None:
+    whole = minute_of_row([[1], [], [], *samples], By.TASK)
+    assert (whole.sampled, whole.peak) == ((3, 1, 0), tuple(samples[-3:]))
+    assert whole.oldest is None
+    assert minute_of_row([[1], [], [], *samples, 91], By.TASK).oldest == 91_000
 
 
 def _random_act(rng: random.Random, store: Store, number: int) -> None:

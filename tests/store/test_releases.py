@@ -156,9 +156,9 @@ def test_beside_programs_of_0_1_0(link: RedisClient) -> None:
     work = WorkerStore(link, "t", "q")
     found = registry.note(link, "t", new, always=False)
     assert not found.foreign, "it is repaired"
-    assert work.heartbeat("w", b"{}", 9000, release=new.id, described=found.sha)
+    assert work.heartbeat("w", b"{}", 9000, release=new.id, described=found.sha).described
     overwrite(link, OLD)
-    assert not work.heartbeat("w", b"{}", 9000, release=new.id, described=found.sha)
+    assert not work.heartbeat("w", b"{}", 9000, release=new.id, described=found.sha).described
     # What a program of 0.1.0 reads is whole as well.
     registry.note(link, "t", new, always=False)
     text = link.command("GET", keys.of(keys.base("t", "q"), "queue"))

@@ -204,6 +204,7 @@ OTHERS = frozenset(
         "overdue",
         "page",
         "rules",
+        "order",
         "pause",
         "probe",
         "rate",

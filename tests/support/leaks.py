@@ -54,6 +54,7 @@ _EXPIRE = (
     "latest",
     "orgswalk",
     "worker",
+    "order",
     "counter",
     "members",
     "revoked",

@@ -240,7 +240,8 @@ class Frozen(LiveSource):
         def minute(n: int, part: float) -> Minute:
             depth = (40 + 3 * n, 3, 2)
             counts = (round(part * 3 * (30 - n)), 20, n % 5)
-            return Minute(*counts, wait={40: 9}, sampled=depth, peak=depth)
+            oldest = 30_000 * n if part == 1 else None
+            return Minute(*counts, wait={40: 9}, sampled=depth, peak=depth, oldest=oldest)
 
         named: dict[str | None, list[str | None]] = {
             None: [None],

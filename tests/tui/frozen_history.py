@@ -7,7 +7,7 @@ from typing import Any
 
 from hsejobs.control.history import History, Series, parse_by, span
 from hsejobs.store.marks import Mark
-from hsejobs.store.minutes import Minute
+from hsejobs.store.minutes import Minute, bucket_end_ms
 
 MINUTE = 60_000
 #: Organizations and the parts of the running time that each has.
@@ -25,6 +25,7 @@ def _minute(queue: str, ago: int) -> Minute:
     made.sampled = made.peak = (waiting, 3, 2)
     if queue == "email":
         made.wait = {80 - ago // 4: 9}
+    made.oldest = int(bucket_end_ms(max(made.wait)))
     return made
 
 

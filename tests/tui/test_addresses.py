@@ -21,7 +21,14 @@ from hsejobs_tui.session.addresses import (
     address_of,
     read_address,
 )
-from hsejobs_tui.session.places import InsightPlace, JobPlace, ListPlace, Place, QueuePlace
+from hsejobs_tui.session.places import (
+    InsightPlace,
+    JobPlace,
+    ListPlace,
+    MatchPlace,
+    Place,
+    QueuePlace,
+)
 
 NOW = 1_800_000_000_000
 QUEUES = st.one_of(
@@ -51,6 +58,7 @@ PLACES = st.one_of(
     ),
     st.builds(QueuePlace, QUEUES, st.none() | st.sampled_from(State), QUERIES),
     st.builds(JobPlace, QUEUES, IDS),
+    st.builds(MatchPlace, QUERIES.filter(bool)),
 )
 
 
@@ -70,6 +78,8 @@ def test_there_and_back(place: Place, window: TimeWindow) -> None:
     assert not set(address) & set(" <>\"'\\#")
     if isinstance(place, QueuePlace):
         place = QueuePlace(place.queue, place.state, place.query.strip())
+    if isinstance(place, MatchPlace):
+        place = MatchPlace(place.query.strip())
     assert read_address(address, NOW) == (place, window)
 
 
@@ -84,6 +94,7 @@ def test_addresses_that_people_write() -> None:
         "/queues/failures?where=error~timeout+since%3D1h": QueuePlace(
             "failures", State.FAILED, "error~timeout since=1h"
         ),
+        "/queues?where=request=req-1": MatchPlace("request=req-1"),
         "/billing/jobs/a%3Ab": JobPlace("billing", "a:b"),
         "/failures/jobs/x?organizationId=o": JobPlace("failures", "x"),
     }.items():

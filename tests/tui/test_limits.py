@@ -153,6 +153,7 @@ def test_every_command_can_be_run_and_every_binding_is_in_the_table() -> None:
     from hsejobs_tui.app import JobsApp
     from hsejobs_tui.router import CLASSES, screen_for
     from hsejobs_tui.screens.job import JobView
+    from hsejobs_tui.screens.matches import Matches
     from hsejobs_tui.screens.queue import QueueView
     from hsejobs_tui.session.places import ListPlace
 
@@ -160,7 +161,7 @@ def test_every_command_can_be_run_and_every_binding_is_in_the_table() -> None:
     for name in CLASSES:
         view = type(screen_for(ListPlace(name)))
         views[view.SCOPE] = view
-    views |= {"queue": QueueView, "job": JobView}
+    views |= {"queue": QueueView, "job": JobView, "matches": Matches}
     for one in commands.COMMANDS:
         for scope in one.scopes:
             if scope == "app" and one.id in CLASSES:

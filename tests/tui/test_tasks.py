@@ -17,9 +17,11 @@ import pytest
 from textual.pilot import Pilot
 
 from hsejobs.control.audit import entries
-from hsejobs.model import State
+from hsejobs.model import JobRecord, State
 from hsejobs.store.read import JobReader
+from hsejobs.store.registry import names
 from hsejobs.store.shares import Shares
+from hsejobs_tui.widgets.rows import Rows
 from tests.support.stopped import StoppedClient
 from tests.tui.demo import NOW, DemoServer
 from tests.tui.driving import ALL, settle, shows, text_of, until
@@ -213,11 +215,58 @@ async def export(operator: Operator) -> None:
 
 
 async def family(operator: Operator) -> None:
-    """Everything that one request caused: of the job that failed last."""
-    await operator.press("2", "enter")
-    if operator.pilot.app.size.height < 30:
-        await operator.press("pagedown")
-    await operator.sees("Family", "provision", "send", "sync_contacts", "export", "charge")
+    """Everything that one request caused, by its id: in five queues, and nothing else."""
+    request = operator.server.jobs["request"]
+    await operator.press("slash")
+    await operator.type(f"request={request}")
+    await operator.press("enter")
+    await operator.sees("5 jobs", "provision", "send", "sync_contacts", "export", "charge")
+    await operator.until(lambda: "searched" not in operator.screen, "the end of the search")
+    assert {job.queue for job in caused_by(operator, request)} == {
+        *("onboarding", "email", "crm-sync", "data-exports", "billing")
+    }
+    assert_lists(operator, request)
+
+
+async def family_of_failure(operator: Operator) -> None:
+    """Everything that the request of a failure caused: of the newest job of the group."""
+    await operator.press("2")
+    [newest] = operator.reader.page("billing", State.FAILED, limit=1).jobs
+    assert newest.request_id
+    await operator.press("R")
+    await operator.sees(f"request={newest.request_id}")
+    await operator.until(lambda: "searched" not in operator.screen, "the end of the search")
+    assert_lists(operator, newest.request_id)
+
+
+async def family_of_job(operator: Operator) -> None:
+    """Everything that the request of a job caused: of the first one in a queue's list."""
+    await operator.press("enter", "R")
+    await operator.sees("all queues", "/request=")
+    await operator.until(lambda: "searched" not in operator.screen, "the end of the search")
+    assert_lists(operator, operator.screen.partition("/request=")[2].split()[0])
+
+
+def caused_by(operator: Operator, request: str) -> list[JobRecord]:
+    """All jobs in Redis that the request caused."""
+    return [
+        job
+        for queue in names(operator.client, "t")
+        for state in State
+        for page in operator.reader.walk(queue, state)
+        for job in page
+        if job.request_id == request
+    ]
+
+
+def assert_lists(operator: Operator, request: str) -> None:
+    """The screen lists exactly the jobs that the request caused."""
+    jobs = caused_by(operator, request)
+    assert jobs
+    rows = operator.pilot.app.screen.query_one(Rows)
+    listed = [row.key for _, row in sorted(rows.at.items())]
+    jobs.sort(key=lambda job: (job.created_at, job.queue, job.id))
+    assert listed == [f"{job.queue}\0{job.id}" for job in jobs]
 
 
 async def edit(operator: Operator) -> None:
@@ -255,6 +304,8 @@ TASKS: list[tuple[Steps, int]] = [
     (cancel, 3),
     (export, 3),
     (family, 3),
+    (family_of_failure, 3),
+    (family_of_job, 3),
     (edit, 3),
 ]
 

@@ -7,14 +7,22 @@ from typing import Any
 import pytest
 
 from hsejobs import codec
+from hsejobs.model import State
 from hsejobs.store import keys
 from hsejobs.watch.alerts import Limits
 from hsejobs_tui import once
+from hsejobs_tui.session.places import QueuePlace
 from tests.support.waiting import redis_ms, tick
 from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, text_of, until
 
 SIZES = [(80, 24), (200, 50)]
+
+
+def ordered(stage: Stage, worker: str = "worker-7-99") -> bytes | None:
+    """What a consumer was asked to do."""
+    found: bytes | None = stage.redis.command("GET", f"{keys.base('t', 'mail')}wo:{worker}")
+    return found
 
 
 def begin(
@@ -157,3 +165,49 @@ async def test_the_first_look_sees_stalled_jobs(stage: Stage) -> None:
         await shows(pilot, "1 in trouble", "Alerts 1")
         await pilot.press("5")
         await shows(pilot, "1 job stalled and no worker takes it over")
+
+
+@pytest.mark.anyio
+async def test_a_consumer_becomes_quiet_and_is_woken(stage: Stage) -> None:
+    begin(stage, "old", ago_ms=60_000)
+    stage.add("waits")
+    beat(stage, "old", state="running")
+    app = stage.app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("3")
+        await shows(pilot, "slot 1")
+        await pilot.press("tab", "Q")
+        await shows(
+            pilot,
+            "Quiet the consumer of mail on worker-7, pid 99?",
+            "1 running job finishes",
+            "mail has no other worker: 1 waiting job",
+        )
+        assert ordered(stage) is None
+        await pilot.press("y")
+        await until(pilot, lambda: ordered(stage) == b"quiet", "the order")
+        beat(stage, "old", state="quiet")
+        await shows(pilot, "quiet, 1 running")
+        await pilot.press("Q")
+        await until(pilot, lambda: ordered(stage) == b"wake", "the order to wake")
+        app.session.open(QueuePlace("mail", State.WAITING))
+        await shows(pilot, "all its workers are quiet: Q wakes them")
+
+
+@pytest.mark.anyio
+async def test_all_consumers_of_a_host_restart_and_one_has_ended(stage: Stage) -> None:
+    for number in (1, 2):
+        beat(stage, id=f"w-{number}", pid=number, state="running")
+    beat(stage, id="w-3", pid=3, host="worker-8", state="running")
+    app = stage.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await pilot.press("3", "tab", "R")
+        await shows(pilot, "Restart which consumers?", "all 2 of the host worker-7")
+        await pilot.press("2")
+        await shows(pilot, "Restart all 2 consumers on worker-7?", "Nothing runs there")
+        assert "no other worker" not in text_of(app)
+        stage.work.heartbeat("w-2", b"", 60_000)
+        await pilot.press("y")
+        await until(pilot, lambda: ordered(stage, "w-1") == b"restart", "the order")
+        await shows(pilot, "w-2 of mail: it is not alive any more")
+    assert (ordered(stage, "w-2"), ordered(stage, "w-3")) == (None, None)

@@ -6,7 +6,8 @@
 -- returns: {Redis time in ms, the last minute in the history or -1, the last one that could be in it, 1 if this
 --       caller is to add those between, 1 if this call took the sample}
 -- errors: none
--- include: base
+-- include: base oldest
+local OLDEST = '\1oldest'
 local at, lease_ms = whole(ARGV[1], minute), within(ARGV[2], 0, 60000, 0)
 local known = read(base .. K.history, 'm', 's', 'l')
 local cursor = whole(known[1], -1)
@@ -19,7 +20,8 @@ if whole(known[2], -1) ~= at then
     return redis.call('ZCARD', name('w', org)) .. ' ' .. redis.call('ZCARD', name('a', org)) .. ' '
       .. redis.call('ZCARD', name('d', org))
   end
-  local fields = { '', depth() }
+  -- Beside the depths, where a release that does not know it takes it for an organization without any.
+  local fields = { '', depth(), OLDEST, int(math.max(0, oldest_in(index('w')))) }
   local seen, orgs = { [''] = true }, redis.call('ZREVRANGE', base .. K.orgs, 0, SAMPLED - 1)
   -- Those of the minute before the last: the last one's are not compared yet.
   local busiest = redis.call('HGETALL', base .. K.busiest .. (at - 2))

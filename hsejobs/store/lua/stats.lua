@@ -7,7 +7,7 @@
 --       then for each minute, newest first, its flat hash}
 -- errors: none
 -- read only
--- include: base
+-- include: base oldest
 local only = ARGV[1]
 local function name(state)
   return only == '' and index(state) or org_index(state, only)
@@ -15,19 +15,7 @@ end
 local out = {}
 for i, state in ipairs({ 'w', 'a', 'd', 'c', 'f' }) do out[i] = redis.call('ZCARD', name(state)) end
 out[6] = is_paused() and math.max(1, whole(redis.pcall('GET', base .. K.paused), 1)) or 0
-local oldest = -1
-if out[1] > 0 then
-  for priority = 1, 6 do
-    local from = priority * PRIORITY_SPAN
-    local first = redis.call('ZRANGEBYSCORE', name('w'), int(from), int(from + PRIORITY_SPAN - 1), 'LIMIT', 0, 1)[1]
-    if first then
-      local job = read(base .. K.job .. first, 'ws', 'ct')
-      local since = within(job[1] or job[2], 0, now_ms, now_ms)
-      oldest = math.max(oldest, now_ms - since)
-    end
-  end
-end
-out[7] = oldest
+out[7] = out[1] > 0 and oldest_in(name('w')) or -1
 local first = redis.call('ZRANGE', name('d'), 0, 0, 'WITHSCORES')
 out[8] = first[2] and within(first[2], now_ms, now_ms + LONGEST_MS, now_ms) - now_ms or -1
 out[9] = redis.call('ZCOUNT', base .. K.workers, int(now_ms - 15000), '+inf')

@@ -25,17 +25,22 @@ local function opens_at(name, most, window_ms)
   return opens and opens > now_ms and int(opens) or nil
 end
 
--- The living consumers: how many, their workers, and whether one of the first CONSUMERS_READ has the task.
+-- The living consumers: how many, the workers of those that claim jobs, whether none does, and whether one of the first
+-- CONSUMERS_READ has the task.
 local CONSUMERS_READ = 50
 local function tell_consumers()
   local names = redis.call('ZRANGE', base .. K.workers, 0, 999)
-  local alive, workers, knows = 0, 0, #names > CONSUMERS_READ
+  local alive, workers, quiet, knows = 0, 0, 0, #names > CONSUMERS_READ
   for i, name in ipairs(names) do
     local text = i <= CONSUMERS_READ and redis.call('GET', base .. K.worker .. name)
     local ok, one = pcall(cjson.decode, text or '')
     if text and ok and type(one) == 'table' then
       alive = alive + 1
-      workers = workers + math.max(0, whole(one.concurrency, 1) - whole(one.hung, 0))
+      if type(one.state) == 'string' and one.state ~= 'running' then
+        quiet = quiet + 1
+      else
+        workers = workers + math.max(0, whole(one.concurrency, 1) - whole(one.hung, 0))
+      end
       -- Consumers of 0.1.0 do not name their tasks.
       if type(one.tasks) ~= 'table' then knows = true end
       for _, task in ipairs(type(one.tasks) == 'table' and one.tasks or {}) do knows = knows or task == job[3] end
@@ -45,6 +50,7 @@ local function tell_consumers()
   end
   tell('consumers', alive)
   tell('workers', int(workers))
+  tell('quiet', quiet > 0 and quiet == alive and 1 or 0)
   tell('knows', knows and 1 or 0)
 end
 

@@ -65,6 +65,14 @@ COMMANDS: tuple[Command, ...] = (
         whole=True,
         footer=False,
     ),
+    Command(
+        "request",
+        "R",
+        "Request",
+        "List all jobs that the job's request caused, in all queues.",
+        ("queue", "job", "failures", "matches"),
+        footer=False,
+    ),
     Command("follow", "F", "Follow", "Follow the job's log, or stop following.", ("job",)),
     Command(
         "whole",

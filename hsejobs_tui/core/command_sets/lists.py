@@ -10,7 +10,16 @@ COMMANDS: tuple[Command, ...] = (
         "s",
         "Sort",
         "Sort by the column whose letter comes next; again: reverse; s: the usual order.",
-        ("overview", "failures", "workers", "schedules", "circuits", "alerts", "tenants"),
+        (
+            "overview",
+            "failures",
+            "workers",
+            "schedules",
+            "circuits",
+            "alerts",
+            "tenants",
+            "matches",
+        ),
         footer=False,
     ),
 )
