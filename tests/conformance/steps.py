@@ -123,6 +123,15 @@ class SetTenant:
 
 
 @dataclass(frozen=True)
+class SetTask:
+    """Holds a task of a queue, or lets it go."""
+
+    queue: str
+    task: str
+    paused: bool
+
+
+@dataclass(frozen=True)
 class EraseTenant:
     """Erases an organization."""
 
@@ -165,6 +174,7 @@ Act = (
     | Whole
     | Circuit
     | Run
+    | SetTask
     | SetTenant
     | Supersede
     | EraseTenant

@@ -33,6 +33,8 @@ CHANGING = (
     ".total",
     ".rate",
     ".share",
+    ".pausedAt",
+    ".pausedBy",
 )
 
 

@@ -9,7 +9,7 @@
 --       (has left the state since and come back) or the letter of the state it is in
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place rate? keyed? costs? locks? version asked failures cancel audit?
+-- include: base share turns noting? limits? place rate? keyed? costs? locks? held? version asked failures cancel audit?
 local only, owner, ask, out, marked, found = ARGV[1], ARGV[2], ARGV[5], {}, false, #ARGV == 6
 local cancel = cjson.encode({ by = ARGV[3], reason = ARGV[4] ~= '' and ARGV[4] or nil, at = now_ms })
 
