@@ -177,7 +177,6 @@ async def stop_task(operator: Operator) -> None:
     await operator.until(
         lambda: [one.task for one in holds.of("billing")] == ["shop.charge"], "the hold"
     )
-    await operator.sees("charge is held in billing")
 
 
 async def before_deploy(operator: Operator) -> None:

@@ -1,4 +1,4 @@
-"""Commands of the queue and job screens: shares, exports, comparing, holding, editing, following."""
+"""Commands of the queue and job screens: shares, exports, comparing, editing, following."""
 
 from __future__ import annotations
 
@@ -53,16 +53,6 @@ COMMANDS: tuple[Command, ...] = (
         "Edit a failed job and run the copy instead; the failed one is marked as superseded.",
         ("queue", "job"),
         writes=True,
-        footer=False,
-    ),
-    Command(
-        "hold",
-        "H",
-        "Hold/let go",
-        "Hold a task, or a job's organization, in the queue: its running jobs finish; or let it go.",
-        ("overview", "queue", "job", "failures", "alerts"),
-        writes=True,
-        whole=True,
         footer=False,
     ),
     Command("follow", "F", "Follow", "Follow the job's log, or stop following.", ("job",)),
