@@ -14,7 +14,7 @@ from hsejobs.store.rules import other_names
 
 
 @dataclass(frozen=True, slots=True)
-class QueueTask:
+class TaskHold:
     """A task of a queue, by its full name. ``held``: how it is held; None if it is not."""
 
     name: str
@@ -38,18 +38,18 @@ class QueueTask:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueTasks:
+class TaskHolds:
     """The tasks of a queue, those that are held first."""
 
     queue: str
-    tasks: list[QueueTask]
+    tasks: list[TaskHold]
 
     def public(self) -> dict[str, Any]:
         """The document that the HTTP shim and ``hsejobs tasks --json`` return."""
         return {"queue": self.queue, "tasks": [one.public() for one in self.tasks]}
 
 
-def list_tasks(acts: Acts, info: QueueInfo) -> QueueTasks:
+def list_tasks(acts: Acts, info: QueueInfo) -> TaskHolds:
     """The tasks of a queue, and which of them are held, for actors who see all organizations.
 
     Raises Forbidden, Refused.
@@ -57,12 +57,12 @@ def list_tasks(acts: Acts, info: QueueInfo) -> QueueTasks:
     acts.actor.need("operator")
     if acts.org is not None:
         raise Refused("not available in a session of one organization")
-    return QueueTasks(info.name, _tasks(info, Holds(acts.redis, acts.prefix).of(info.name)))
+    return TaskHolds(info.name, _tasks(info, Holds(acts.redis, acts.prefix).of(info.name)))
 
 
 def set_task(
     acts: Acts, info: QueueInfo, task: str, *, paused: bool, seen: int | None = None
-) -> QueueTask:
+) -> TaskHold:
     """Holds a task or lets it go, and returns how it stands afterwards.
 
     ``task``: its full or short name, also a former one. ``seen``: since when it was held as the user saw
@@ -98,7 +98,7 @@ def _resolve(info: QueueInfo, task: str, holds: Holds) -> tuple[str, list[str]]:
     return found.name, list(other_names(info, found))
 
 
-def _tasks(info: QueueInfo, held: list[HeldTask], *more: str) -> list[QueueTask]:
+def _tasks(info: QueueInfo, held: list[HeldTask], *more: str) -> list[TaskHold]:
     by_name: dict[str, HeldTask] = {}
     for one in held:
         try:
@@ -106,5 +106,5 @@ def _tasks(info: QueueInfo, held: list[HeldTask], *more: str) -> list[QueueTask]
         except UnknownTask:
             by_name[one.task] = one
     names = dict.fromkeys([*(task.name for task in info.tasks), *by_name, *more])
-    found = [QueueTask(name, by_name.get(name)) for name in names]
+    found = [TaskHold(name, by_name.get(name)) for name in names]
     return sorted(found, key=lambda one: not one.paused)

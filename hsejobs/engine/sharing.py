@@ -10,7 +10,7 @@ from hsejobs.store.shares import KEEP
 
 if TYPE_CHECKING:
     from hsejobs.control.acts import Acts
-    from hsejobs.control.holding import QueueTask, QueueTasks
+    from hsejobs.control.holding import TaskHold, TaskHolds
     from hsejobs.control.sharing import QueueTenant, TenantPage
     from hsejobs.store.description import QueueInfo
 
@@ -57,13 +57,13 @@ class SharedQueue:
             self._acts(), self.name, organization_id, weight=weight, limit=limit, paused=paused
         )
 
-    def list_tasks(self) -> QueueTasks:
+    def list_tasks(self) -> TaskHolds:
         """The queue's tasks, those that are held first. Raises RedisUnavailable."""
         from hsejobs.control.holding import list_tasks
 
         return list_tasks(self._acts(), self.describe())
 
-    def set_task(self, task: str, *, paused: bool) -> QueueTask:
+    def set_task(self, task: str, *, paused: bool) -> TaskHold:
         """Holds a task, or lets it go: none of its jobs starts while it is held.
 
         ``task``: its full or short name. Jobs that run go on. Returns how it stands afterwards, and adds

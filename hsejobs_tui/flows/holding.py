@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from hsejobs.control import holding, sharing
-from hsejobs.control.holding import QueueTask
+from hsejobs.control.holding import TaskHold
 from hsejobs.errors import JobsError
 from hsejobs.model import iso_time
 from hsejobs.store.periods import By
@@ -52,7 +52,7 @@ async def hold(
     session.poll_soon()
 
 
-async def _offered(session: Session, info: QueueInfo, tasks: Sequence[str]) -> list[QueueTask]:
+async def _offered(session: Session, info: QueueInfo, tasks: Sequence[str]) -> list[TaskHold]:
     found = (await session.read(holding.list_tasks, session.acts, info)).tasks
     wanted = [one.name for task in tasks for one in info.tasks if one.called(task)]
     first = [one for name in dict.fromkeys(wanted) for one in found if one.name == name]
@@ -79,7 +79,7 @@ def _short(info: QueueInfo, name: str) -> str:
     return safe(short if len(same) < 2 else name, 60)
 
 
-def _task_text(session: Session, info: QueueInfo, task: QueueTask) -> str:
+def _task_text(session: Session, info: QueueInfo, task: TaskHold) -> str:
     name = _short(info, task.name)
     if task.held is None:
         return f"Hold the task {name}"
@@ -94,7 +94,7 @@ def _tenant_text(tenant: QueueTenant) -> str:
     return f"Hold the organization {name}: {tenant.active:,} run, {jobs_wait(tenant.waiting)}"
 
 
-def _set_task(session: Session, info: QueueInfo, task: QueueTask) -> Callable[[], Awaitable[str]]:
+def _set_task(session: Session, info: QueueInfo, task: TaskHold) -> Callable[[], Awaitable[str]]:
     # What the question said, not the opposite of what holds by now.
     paused, seen = not task.paused, task.held.since if task.held else None
 
