@@ -11,8 +11,9 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 APPLICATION = pwd -P >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/application.pth"
 # Most tests wait for a server, a consumer or a time: more of them than there are cores.
 WORKERS ?= 5
-# The caller's own options for pytest (-x, -k) would change the run; ARGS adds some.
-PYTEST := env -u PYTEST_ADDOPTS $(BIN)/python -m pytest
+# The caller's own options for pytest (-x, -k) would change the run; ARGS adds some. Without bytecode, each
+# of the hundreds of programs that tests start would compile all modules: write it.
+PYTEST := env -u PYTEST_ADDOPTS -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 
 # A .venv that was moved, or lost its Python, does not work: its scripts name the old place.
 $(shell test ! -e $(VENV) || { test "$$(cat $(VENV)/.place 2>/dev/null)" = "$$(pwd -P)" && \
@@ -22,7 +23,7 @@ $(shell test ! -e $(VENV) || { test "$$(cat $(VENV)/.place 2>/dev/null)" = "$$(p
 SEEDS ?= 1:50
 STEPS ?= 2000
 
-.PHONY: up test test-fast mutants matrix why tui tasks pictures simulate lint format types imports language check clean
+.PHONY: up test test-fast mutants matrix why fuzz tui tasks pictures simulate lint format types imports language check clean
 .SILENT:
 
 up: $(VENV)/.installed
@@ -46,6 +47,10 @@ matrix: $(VENV)/.installed-dev
 # Every cause for which a job waits; `make test` leaves out those that take seconds to come about.
 why: $(VENV)/.installed-dev
 	WHY=all $(PYTEST) -n 0 tests/conformance/test_why.py $(ARGS)
+
+# The HTTP fuzzer with all its phases for each role, and more examples; FUZZ_SEED finds other requests.
+fuzz: $(VENV)/.installed-dev
+	FUZZ=all $(PYTEST) -n 3 tests/http/test_openapi.py -k schemathesis $(ARGS)
 
 # The TUI in all combinations of sizes, color modes and values; `make test` does each in some of them.
 tui: $(VENV)/.installed-dev

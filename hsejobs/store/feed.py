@@ -158,8 +158,9 @@ def between(
             news = events_of(queue, [(raw_id, flat(fields))])
             found += news[::-1]
             first, jobs = at, jobs + sum(len(event.jobs) for event in news)
-        if jobs >= most:
-            return position, found[::-1], first
+            # Not only after the page: an entry of a bulk act has a thousand jobs.
+            if jobs >= most:
+                return position, found[::-1], first
         if len(entries) < ENTRIES:
             break
         end = f"({entries[-1][0].decode()}"

@@ -37,7 +37,7 @@ COLUMNS = (
 )
 EMPTY = "No organization has jobs here, nor had any in this time: press - for a longer window."
 #: Seconds between two reads: at least, and as a multiple of how long a read takes.
-AGAIN, COST = 5.0, 40
+AGAIN, COST = 5.0, 60
 
 
 class Tenants(View):

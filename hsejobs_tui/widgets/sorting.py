@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from hsejobs.rates import UNITS_MS
+
 #: The key that restores the order of the screen; no column has it.
 DEFAULT = "s"
 _NUMBER = re.compile(r"[<>]?\s*([\d,]+(?:\.\d+)?)\s*(ms|[smhdkMG%]?)")
-_UNITS = {"ms": 1, "s": 1e3, "m": 6e4, "h": 3.6e6, "d": 8.64e7, "k": 1e3, "M": 1e6, "G": 1e9}
+_UNITS = {**UNITS_MS, "ms": 1, "d": 24 * UNITS_MS["h"], "k": 1e3, "M": 1e6, "G": 1e9}
 
 Value = float | str | None
 

@@ -186,13 +186,14 @@ def test_no_process_or_key_is_left_however_the_run_ends(
         blows = ({"at": 0.2, "blow": "no-replicas", "seconds": 15},)
         process = started("--server", "no-replicas", "--yes", text=plan(*blows, seconds=20))
         prefix = prefix_of(redis_client)
-        wait_until(
-            lambda: (
-                redis_client.config_get("min-replicas-to-write") == {"min-replicas-to-write": "100"}
-            ),
-            20,
-            what="the blow",
-        )
+
+        def struck() -> bool:
+            assert process.poll() is None, process.communicate()
+            return redis_client.config_get("min-replicas-to-write") == {
+                "min-replicas-to-write": "100"
+            }
+
+        wait_until(struck, 40, what="the blow")
         ours = consumers_of(prefix)
         process.send_signal(how)
         _, err = process.communicate(timeout=60)

@@ -64,7 +64,9 @@ class Bench:
         for job_id, token in self.slot.unwritten():
             self.maintenance.stalled(job_id, token)
         self.maintenance.release_slot(self.slot, dead=True)
-        self.maintenance.pending.flush()
+        # One call writes for a limited time.
+        while self.maintenance.pending.writes:
+            self.maintenance.pending.flush()
 
     def finish(self) -> None:
         self.until(lambda: counts()["completed"] == TOTAL)
