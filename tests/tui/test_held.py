@@ -7,10 +7,12 @@ import pytest
 from hsejobs.store.holds import Holds
 from tests.support.waiting import tick
 from tests.tui.conftest import Stage
-from tests.tui.driving import shows
+from tests.tui.driving import ALL, shows
 from tests.tui.test_jobs import failed, opened, says
 
 pytestmark = pytest.mark.anyio
+#: The keys to the failures, the overview, a queue and a job.
+PLACES = (("2",), (), ("enter",), ("enter", "enter"))
 
 
 async def test_the_task_of_a_job_is_held_and_let_go(stage: Stage) -> None:
@@ -41,7 +43,7 @@ async def test_a_task_is_held_from_everywhere_and_let_go_as_near(stage: Stage) -
     failed(stage, "job-1", "no such address")
     stage.add("job-2")
     holds = Holds(stage.redis, "t")
-    for keys in ((), ("enter",), ("2",), ("enter", "enter")):
+    for keys in PLACES if ALL else PLACES[:1]:
         async with opened(stage, *keys, "H") as pilot:
             await shows(pilot, "1 Hold the task")
             await pilot.press("enter")
